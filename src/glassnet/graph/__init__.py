@@ -1,0 +1,1 @@
+"""The waist: types, values, the graph, its checker, printer, parser and NumPy interpreter."""

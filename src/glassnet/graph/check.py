@@ -1,0 +1,45 @@
+"""What makes a graph legal.
+
+In: a graph. Out: the same graph, or a GraphError that names the node: inputs come first, every
+operand is defined earlier, every type is the one that the op's rule gives.
+"""
+
+from __future__ import annotations
+
+from glassnet.errors import GraphError, ShapeError
+from glassnet.graph.graph import Graph, Node
+from glassnet.graph.op import OPS
+
+
+def check(graph: Graph) -> Graph:
+    """Return the graph when it is legal; raise GraphError when it is not."""
+    names: set[str] = set()
+    seen_other = False
+    for place, node in enumerate(graph.nodes):
+        if OPS.get(node.op.name) is not node.op:
+            raise GraphError(f"%{place}: {node.op.name} is no registered op")
+        if node.op.name == "input":
+            name = node.attr("name")
+            if seen_other or name in names:
+                raise GraphError(f"%{place}: input {name!r} is declared twice or too late")
+            names.add(name)
+        else:
+            seen_other = True
+            _check_node(graph, place, node)
+    for place in graph.outputs:
+        if not 0 <= place < len(graph.nodes):
+            raise GraphError(f"output %{place} is not defined")
+    return graph
+
+
+def _check_node(graph: Graph, place: int, node: Node) -> None:
+    for source in node.inputs:
+        if not 0 <= source < place:
+            raise GraphError(f"%{place}: {node.op.name} reads %{source}, not defined before it")
+    types = [graph.nodes[source].type for source in node.inputs]
+    try:
+        wanted = node.op.infer(*types, **node.kwargs)
+    except (ShapeError, TypeError) as error:
+        raise GraphError(f"%{place}: {error}") from error
+    if wanted != node.type:
+        raise GraphError(f"%{place}: {node.op.name} gives {wanted}, but the node says {node.type}")

@@ -1,0 +1,134 @@
+"""The graph: an immutable list of typed tensor operations, each name bound once.
+
+In: nodes from a `GraphBuilder`. Out: a frozen `Graph`, the only thing the two halves share.
+
+    graph ::= "graph(" input* ") {" node* "return" index* "}"
+    node  ::= index "=" op "(" index* attr* ")" ":" type
+    attr  ::= name "=" literal
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from glassnet.graph.op import Op
+from glassnet.graph.types import Dim, Type
+
+
+class Literal:
+    """An array as an attribute: read-only, equal by dtype, shape and bytes."""
+
+    __slots__ = ("_key", "array")
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = np.array(array, order="C")
+        self.array.flags.writeable = False
+        self._key = (self.array.dtype.str, self.array.shape, self.array.tobytes())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Literal) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __repr__(self) -> str:
+        return f"{self.array.dtype.name}({self.array.tolist()!r})"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation applied to earlier nodes, given by their places in the list."""
+
+    op: Op
+    inputs: tuple[int, ...]
+    attrs: tuple[tuple[str, Any], ...]
+    type: Type
+
+    @cached_property
+    def kwargs(self) -> dict[str, Any]:
+        return dict(self.attrs)
+
+    def attr(self, name: str, default: Any = None) -> Any:
+        return self.kwargs.get(name, default)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes in order of definition, and which of them are the result; inputs come first."""
+
+    nodes: tuple[Node, ...]
+    outputs: tuple[int, ...]
+
+    @cached_property
+    def inputs(self) -> dict[str, int]:
+        """Name and place of every input, in order."""
+        return {n.attr("name"): i for i, n in enumerate(self.nodes) if n.op.name == "input"}
+
+    @property
+    def input_types(self) -> dict[str, Type]:
+        return {name: self.nodes[i].type for name, i in self.inputs.items()}
+
+    @property
+    def output_types(self) -> tuple[Type, ...]:
+        return tuple(self.nodes[i].type for i in self.outputs)
+
+    @cached_property
+    def dims(self) -> tuple[str, ...]:
+        """Names of the sizes known only at run time, sorted."""
+        sizes = {size for node in self.nodes for size in node.type.shape}
+        return tuple(sorted(size.name for size in sizes if isinstance(size, Dim)))
+
+    @cached_property
+    def uses(self) -> tuple[tuple[int, ...], ...]:
+        """For every node the nodes that read it, in order, without repeats."""
+        users: list[list[int]] = [[] for _ in self.nodes]
+        for i, node in enumerate(self.nodes):
+            for source in dict.fromkeys(node.inputs):
+                users[source].append(i)
+        return tuple(tuple(found) for found in users)
+
+    def __str__(self) -> str:
+        return show(self)
+
+
+def freeze_attrs(attrs: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Attributes in the form that nodes keep: sorted by name, lists as tuples."""
+    return tuple((name, _frozen(attrs[name])) for name in sorted(attrs))
+
+
+def _frozen(item: Any) -> Any:
+    if isinstance(item, np.ndarray):
+        return Literal(item)
+    if isinstance(item, np.generic):
+        return item.item()
+    if isinstance(item, Sequence) and not isinstance(item, str):
+        return tuple(_frozen(part) for part in item)
+    return item
+
+
+def show(graph: Graph) -> str:
+    """The graph as text, one node a line."""
+    heads = [f"%{i} {name}: {graph.nodes[i].type}" for name, i in graph.inputs.items()]
+    lines = [f"graph({', '.join(heads)}) {{"]
+    for place, node in enumerate(graph.nodes):
+        if node.op.name != "input":
+            lines.append(f"  {show_node(place, node)}")
+    lines.append(f"  return {', '.join(f'%{i}' for i in graph.outputs)}")
+    return "\n".join([*lines, "}"])
+
+
+def show_node(place: int, node: Node) -> str:
+    parts = [f"%{i}" for i in node.inputs] + [f"{k}={show_attr(v)}" for k, v in node.attrs]
+    return f"%{place} = {node.op.name}({', '.join(parts)}) : {node.type}"
+
+
+def show_attr(item: Any) -> str:
+    if isinstance(item, tuple):
+        inner = ", ".join(show_attr(part) for part in item)
+        return f"({inner},)" if len(item) == 1 else f"({inner})"
+    return str(item) if isinstance(item, Dim) else repr(item)

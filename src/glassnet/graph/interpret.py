@@ -1,0 +1,77 @@
+"""The reference meaning of a graph: every node by NumPy, one after the other.
+
+In: a graph and arrays. Out: arrays. With `wide` every float is a float64, which makes this the
+oracle that compiled code is measured against; it agrees with compiled code to rounding, not to
+the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from glassnet.errors import ShapeError
+from glassnet.graph.graph import Graph, Literal, Node
+from glassnet.graph.types import Dim, Type, match_dims
+
+
+def interpret(graph: Graph, args: Mapping[str, Any], wide: bool = False) -> list[np.ndarray]:
+    """The outputs for arrays given by input name; raises ShapeError where one does not fit."""
+    dims = bind_inputs(graph.input_types, args)
+    values = evaluate(graph, args, dims, wide)
+    return [values[place] for place in graph.outputs]
+
+
+def evaluate(
+    graph: Graph, args: Mapping[str, Any], dims: Mapping[str, int], wide: bool = False
+) -> list[np.ndarray]:
+    """The value of every node."""
+    values: list[np.ndarray] = []
+    for node in graph.nodes:
+        dtype = widened(node.type.dtype, wide)
+        if node.op.name == "input":
+            result = np.asarray(args[node.attr("name")])
+        else:
+            with np.errstate(all="ignore"):
+                inputs = [values[source] for source in node.inputs]
+                result = node.op.numpy(*inputs, **bind_attrs(node, dims, wide))
+        values.append(np.asarray(result).astype(dtype, copy=False))
+    return values
+
+
+def widened(dtype: str, wide: bool) -> str:
+    return "float64" if wide and dtype == "float32" else dtype
+
+
+def bind_attrs(node: Node, dims: Mapping[str, int], wide: bool) -> dict[str, Any]:
+    """Attributes with run-time sizes as numbers, and arrays as arrays."""
+    return {name: _bind(item, dims, wide) for name, item in node.attrs}
+
+
+def _bind(item: Any, dims: Mapping[str, int], wide: bool) -> Any:
+    if isinstance(item, Dim):
+        return dims[item.name]
+    if isinstance(item, Literal):
+        return item.array
+    if isinstance(item, tuple):
+        return tuple(_bind(part, dims, wide) for part in item)
+    return widened(item, wide) if isinstance(item, str) else item
+
+
+def bind_inputs(types: Mapping[str, Type], args: Mapping[str, Any]) -> dict[str, int]:
+    """The run-time sizes that the arrays fix; ShapeError where one does not fit its type."""
+    missing, extra = types.keys() - args.keys(), args.keys() - types.keys()
+    if missing or extra:
+        raise ShapeError(f"inputs are {', '.join(types)}; got {', '.join(args) or 'none'}")
+    dims: dict[str, int] = {}
+    for name, wanted in types.items():
+        shape = np.shape(args[name])
+        if not match_dims(wanted.shape, shape, dims):
+            known = ", ".join(f"{dim}={size}" for dim, size in dims.items())
+            raise ShapeError(
+                f"input {name!r} has shape {list(shape)}, wanted {wanted}"
+                + (f" with {known}" if known else "")
+            )
+    return dims
