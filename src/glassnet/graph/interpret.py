@@ -19,7 +19,7 @@ from glassnet.graph.types import Dim, Type, match_dims
 
 def interpret(graph: Graph, args: Mapping[str, Any], wide: bool = False) -> list[np.ndarray]:
     """The outputs for arrays given by input name; raises ShapeError where one does not fit."""
-    dims = bind_inputs(graph.input_types, args)
+    dims = bind_shapes(graph.input_types, {name: np.shape(arg) for name, arg in args.items()})
     values = evaluate(graph, args, dims, wide)
     return [values[place] for place in graph.outputs]
 
@@ -60,18 +60,16 @@ def _bind(item: Any, dims: Mapping[str, int], wide: bool) -> Any:
     return widened(item, wide) if isinstance(item, str) else item
 
 
-def bind_inputs(types: Mapping[str, Type], args: Mapping[str, Any]) -> dict[str, int]:
+def bind_shapes(types: Mapping[str, Type], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
     """The run-time sizes that the arrays fix; ShapeError where one does not fit its type."""
-    missing, extra = types.keys() - args.keys(), args.keys() - types.keys()
-    if missing or extra:
-        raise ShapeError(f"inputs are {', '.join(types)}; got {', '.join(args) or 'none'}")
+    if types.keys() != shapes.keys():
+        raise ShapeError(f"inputs are {', '.join(types)}; got {', '.join(shapes) or 'none'}")
     dims: dict[str, int] = {}
     for name, wanted in types.items():
-        shape = np.shape(args[name])
-        if not match_dims(wanted.shape, shape, dims):
+        if not match_dims(wanted.shape, shapes[name], dims):
             known = ", ".join(f"{dim}={size}" for dim, size in dims.items())
             raise ShapeError(
-                f"input {name!r} has shape {list(shape)}, wanted {wanted}"
+                f"input {name!r} has shape {list(shapes[name])}, wanted {wanted}"
                 + (f" with {known}" if known else "")
             )
     return dims

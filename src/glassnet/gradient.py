@@ -1,0 +1,63 @@
+"""Reverse mode: gradients as nodes added to the same graph.
+
+In: a scalar value and the values to differentiate by. Out: their gradients, as values of the
+same graph, so that they can be differentiated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from glassnet.errors import GraphError, ShapeError
+from glassnet.graph.build import GraphBuilder
+from glassnet.graph.op import Value
+from glassnet.graph.types import FLOATS
+
+
+def gradients(y: Value, xs: Sequence[Value]) -> list[Value]:
+    """dy/dx for every x: one walk backwards over the gradient rules of the ops.
+
+    Raises ShapeError where y is no scalar, GraphError where an op on the way has no gradient.
+    """
+    builder = y.builder
+    assert isinstance(builder, GraphBuilder)
+    if y.shape != () or y.dtype not in FLOATS:
+        raise ShapeError(f"the gradient of {y.type} is asked; wanted a scalar f32[] or f64[]")
+    needed = _depends_on(builder, [x.index for x in xs], y.index)
+    adjoints: dict[int, Value] = {y.index: builder.constant(1.0, y.dtype)}
+    for place in range(y.index, -1, -1):
+        if place in adjoints and place in needed:
+            _pull_back(builder, place, adjoints, needed)
+    return [adjoints.get(x.index) or _zeros(builder, x) for x in xs]
+
+
+def _pull_back(
+    builder: GraphBuilder, place: int, adjoints: dict[int, Value], needed: set[int]
+) -> None:
+    node = builder.nodes[place]
+    wanted = [source in needed for source in node.inputs]
+    if not any(wanted):
+        return
+    if node.op.vjp is None:
+        raise GraphError(
+            f"op {node.op.name} has no gradient; stop_gradient(x) treats x as constant"
+        )
+    inputs = [builder.value(source) for source in node.inputs]
+    parts = node.op.vjp(adjoints[place], builder.value(place), *inputs, **node.kwargs)
+    for source, keep, part in zip(node.inputs, wanted, parts, strict=True):
+        if keep and part is not None:
+            known = adjoints.get(source)
+            adjoints[source] = part if known is None else known + part
+
+
+def _depends_on(builder: GraphBuilder, roots: Sequence[int], last: int) -> set[int]:
+    """Places up to `last` of the float nodes that depend on one of the roots."""
+    found = set(roots)
+    for place, node in enumerate(builder.nodes[: last + 1]):
+        if node.type.dtype in FLOATS and any(source in found for source in node.inputs):
+            found.add(place)
+    return found
+
+
+def _zeros(builder: GraphBuilder, x: Value) -> Value:
+    return builder.broadcast(builder.constant(0.0, x.dtype), x.shape)

@@ -1,0 +1,82 @@
+"""The join: a Python function or a graph becomes a program.
+
+In: functions, graphs. Out: programs and callables on arrays; `stages` stops after any stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from glassnet.gradient import gradients
+from glassnet.graph.check import check
+from glassnet.graph.graph import Graph
+from glassnet.graph.op import Value
+from glassnet.run.program import Interpreted, Plan, Program
+from glassnet.simplify import simplify
+from glassnet.tracing import as_type, trace_outputs
+
+
+def compile_graph(
+    graph: Graph,
+    *,
+    donate: Mapping[str, int] | None = None,
+    stepped: Collection[str] = (),
+    collect: Collection[int] = (),
+) -> Program:
+    """A program that runs the graph for many steps; see `Plan` for the arguments."""
+    smaller = check(simplify(graph))
+    plan = Plan(smaller, dict(donate or {}), frozenset(stepped), frozenset(collect))
+    return Interpreted(plan)
+
+
+class compile:  # a function in use: named like the verb users type
+    """`f` compiled for the dtypes and shapes of each call, kept for the next call.
+
+    f takes arrays (or numbers) by position and returns an array or a tuple of arrays, written with
+    ops. Called on graph values it is `f` itself, so that compiled functions compose.
+    """
+
+    def __init__(self, f: Callable[..., Any]) -> None:
+        self.f = f
+        self._programs: dict[tuple[Any, ...], tuple[Program, bool]] = {}
+
+    def __call__(self, *args: Any) -> Any:
+        if any(isinstance(arg, Value) for arg in args):
+            return self.f(*args)
+        arrays = [np.ascontiguousarray(arg) for arg in args]
+        types = tuple(as_type(array) for array in arrays)
+        if types not in self._programs:
+            graph, single = trace_outputs(self.f, types)
+            self._programs[types] = compile_graph(graph), single
+        program, single = self._programs[types]
+        names = program.plan.graph.inputs
+        outputs = program.run(dict(zip(names, arrays, strict=True)))
+        return outputs[0] if single else tuple(outputs)
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | tuple[int, ...] = 0
+) -> Callable[..., tuple[Any, Any]]:
+    """A function giving (f(…), gradient): f is scalar-valued; the gradient is by the arguments at
+    `argnums` (a tuple gives a tuple of gradients)."""
+    places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    def both(*args: Any) -> tuple[Any, ...]:
+        y = f(*args)
+        return (y, *gradients(y, [args[i] for i in places]))
+
+    def packed(*args: Any) -> tuple[Any, Any]:
+        y, *parts = call(*args)
+        return y, parts[0] if isinstance(argnums, int) else tuple(parts)
+
+    call = compile(both)
+    return packed
+
+
+def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """The gradient of a scalar-valued function, as a function; grad(grad(f)) works."""
+    pair = value_and_grad(f, argnums)
+    return lambda *args: pair(*args)[1]

@@ -1,0 +1,97 @@
+"""A graph ready to run for many steps.
+
+In: arrays by input name. Out: the output arrays; some inputs are updated in place. This file says
+what a program is, and runs one by NumPy, where machine code is not allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from glassnet.errors import GraphError, ShapeError
+from glassnet.graph.graph import Graph
+from glassnet.graph.interpret import bind_shapes, evaluate
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a graph is stepped.
+
+    `donate` says which output is written into which input's array (same type), so that the next
+    step reads it; `stepped` inputs and `collect`ed outputs have one more axis in front, with one
+    entry a step. Other outputs are those of the last step.
+    """
+
+    graph: Graph
+    donate: Mapping[str, int] = field(default_factory=dict[str, int])
+    stepped: frozenset[str] = frozenset()
+    collect: frozenset[int] = frozenset()
+
+    def __post_init__(self) -> None:
+        for name, output in self.donate.items():
+            given, result = self.graph.input_types.get(name), self.graph.output_types[output]
+            if given != result:
+                raise GraphError(f"output {output} is {result}; it cannot update {name!r}: {given}")
+            if name in self.stepped or output in self.collect:
+                raise GraphError(f"input {name!r} is updated in place, so it has no step axis")
+
+    def bind(self, arrays: Mapping[str, np.ndarray], steps: int) -> dict[str, int]:
+        """The run-time sizes of a call; raises ShapeError, GraphError where an array is wrong."""
+        for name, type in self.graph.input_types.items():
+            array = arrays.get(name)
+            if array is None:
+                raise ShapeError(f"input {name!r} is missing; inputs are {list(self.graph.inputs)}")
+            if array.dtype.name != type.dtype:
+                raise ShapeError(f"input {name!r} is {array.dtype.name}, wanted {type.dtype}")
+            if not array.flags.c_contiguous:
+                raise ShapeError(f"input {name!r} is not contiguous; use np.ascontiguousarray")
+            if name in self.donate and not array.flags.writeable:
+                raise ShapeError(f"input {name!r} is updated in place but read-only")
+            if name in self.stepped and (array.ndim == 0 or array.shape[0] < steps):
+                raise ShapeError(
+                    f"input {name!r} has shape {array.shape}, fewer than {steps} steps"
+                )
+        shapes = {n: a.shape[1:] if n in self.stepped else a.shape for n, a in arrays.items()}
+        return bind_shapes(self.graph.input_types, shapes)
+
+
+class Program(Protocol):
+    """A plan that can be run."""
+
+    plan: Plan
+
+    def run(
+        self, arrays: Mapping[str, np.ndarray], steps: int = 1, threads: int | None = None
+    ) -> list[np.ndarray]:
+        """Run the steps; donated outputs are the updated input arrays themselves."""
+        ...
+
+
+class Interpreted:
+    """The fallback: every step by the NumPy interpreter."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def run(
+        self, arrays: Mapping[str, np.ndarray], steps: int = 1, threads: int | None = None
+    ) -> list[np.ndarray]:
+        plan = self.plan
+        dims = plan.bind(arrays, steps)
+        collected: dict[int, list[np.ndarray]] = {i: [] for i in plan.collect}
+        outputs: list[np.ndarray] = []
+        for step in range(steps):
+            args = {n: a[step] if n in plan.stepped else a for n, a in arrays.items()}
+            values = evaluate(plan.graph, args, dims)
+            outputs = [np.array(values[place]) for place in plan.graph.outputs]
+            for name, output in plan.donate.items():
+                arrays[name][...] = outputs[output]
+            for output, found in collected.items():
+                found.append(outputs[output])
+        donated = {output: arrays[name] for name, output in plan.donate.items()}
+        stacked = {output: np.stack(found) for output, found in collected.items()}
+        return [stacked.get(i, donated.get(i, out)) for i, out in enumerate(outputs)]

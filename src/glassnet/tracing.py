@@ -1,0 +1,66 @@
+"""A Python function becomes a graph.
+
+In: a function of arrays written with ops, and example arguments (arrays, numbers or types). Out:
+its graph: the function is called once, with graph values in place of the arrays.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from glassnet.errors import GraphError
+from glassnet.graph.build import GraphBuilder
+from glassnet.graph.check import check
+from glassnet.graph.graph import Graph
+from glassnet.graph.op import Value
+from glassnet.graph.types import Type, type_of
+
+
+def trace(f: Callable[..., Any], *examples: Any) -> Graph:
+    """The graph of `f` for arguments like the examples.
+
+    An example is an array or a number (its dtype and shape count, not its values), or a `Type`.
+    Inputs are called like the parameters of `f`. Raises GraphError where `f` returns something
+    that is no array, or asks for the truth of a value.
+    """
+    return trace_outputs(f, [as_type(example) for example in examples])[0]
+
+
+def trace_outputs(f: Callable[..., Any], types: Sequence[Type]) -> tuple[Graph, bool]:
+    """The graph, and whether `f` returned one value rather than a tuple."""
+    builder = GraphBuilder()
+    names = parameter_names(f, len(types))
+    inputs = [builder.input(name, type) for name, type in zip(names, types, strict=True)]
+    result = f(*inputs)
+    single = not isinstance(result, (tuple, list))
+    parts: list[Any] = [result] if single else list(result)
+    return check(builder.finish([_as_value(builder, part) for part in parts])), single
+
+
+def as_type(example: Any) -> Type:
+    return example if isinstance(example, Type) else type_of(np.asarray(example))
+
+
+def parameter_names(f: Callable[..., Any], count: int) -> list[str]:
+    """Names of the first `count` positional parameters; x0, x1, … where they are not known."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):
+        parameters = ()
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [parameter.name for parameter in parameters if parameter.kind in kinds][:count]
+    return names + [f"x{i}" for i in range(len(names), count)]
+
+
+def _as_value(builder: GraphBuilder, part: Any) -> Value:
+    if isinstance(part, Value):
+        return part
+    if isinstance(part, (int, float, np.ndarray, np.generic)):
+        return builder.constant(part)
+    raise GraphError(
+        f"a traced function returned {type(part).__name__}; return arrays, or a tuple of arrays"
+    )
