@@ -1,0 +1,62 @@
+"""Feed-forward neural networks, compiled to one function and open to the last number.
+
+In: nothing. Out: the public names, each loaded from its module when it is first used, so that
+`import glassnet` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from glassnet.version import __version__, numerics_version
+
+if TYPE_CHECKING:
+    from glassnet import nn, optim
+    from glassnet.nn import losses
+    from glassnet.pipeline import compile, grad, value_and_grad
+    from glassnet.testing import check_grads
+    from glassnet.tracing import trace
+    from glassnet.training import train
+
+__all__ = [
+    "__version__",
+    "check_grads",
+    "compile",
+    "grad",
+    "losses",
+    "nn",
+    "numerics_version",
+    "optim",
+    "trace",
+    "train",
+    "value_and_grad",
+]
+
+# Public name -> where it lives: a module, or "module:attribute".
+_LAZY = {
+    "check_grads": "glassnet.testing:check_grads",
+    "compile": "glassnet.pipeline:compile",
+    "grad": "glassnet.pipeline:grad",
+    "losses": "glassnet.nn.losses",
+    "nn": "glassnet.nn",
+    "optim": "glassnet.optim",
+    "trace": "glassnet.tracing:trace",
+    "train": "glassnet.training:train",
+    "value_and_grad": "glassnet.pipeline:value_and_grad",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"glassnet has no name {name!r}; it has {', '.join(__all__)}")
+    module, _, attribute = _LAZY[name].partition(":")
+    found = import_module(module)
+    if attribute:
+        found = getattr(found, attribute)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

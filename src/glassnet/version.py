@@ -1,0 +1,10 @@
+"""The version of the package and of its arithmetic.
+
+In: nothing. Out: two constants. `numerics_version` goes up whenever a change could alter one bit
+of a trained weight; it is written into every file, so that a file says which arithmetic made it.
+"""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+numerics_version = 1
