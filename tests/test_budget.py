@@ -1,0 +1,101 @@
+"""Files, functions and the engine stay small enough to be read.
+
+In: the source tree. Out: one sentence for each file or function over its budget. A budget that
+must be broken is raised here, with the reason beside it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.data import ROOT
+
+FILE_LINES = 300
+FUNCTION_LINES = 40
+ENGINE_LINES = 4000
+
+# From the graph to running machine code.
+ENGINE = (
+    "graph", "ops", "tracing", "gradient", "simplify",
+    "fuse", "schedule", "lower", "llvm", "run", "pipeline",
+)  # fmt: skip
+
+# path of a file, or path:function -> its own budget. The reason stands in a comment.
+EXCEPTIONS: dict[str, int] = {}
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def over_budget(folder: Path, exceptions: Mapping[str, int]) -> Iterator[str]:
+    """One sentence for each file and each function that is too long."""
+    for path in sorted(folder.rglob("*.py")):
+        name = path.relative_to(folder).as_posix()
+        if lines(path) > exceptions.get(name, FILE_LINES):
+            yield f"{name} has {lines(path)} lines"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno is not None
+                length = node.end_lineno - node.lineno + 1
+                if length > exceptions.get(f"{name}:{node.name}", FUNCTION_LINES):
+                    yield f"{name}:{node.name} has {length} lines"
+
+
+def engine_lines(package: Path) -> int:
+    return sum(
+        lines(path)
+        for path in package.rglob("*.py")
+        if path.relative_to(package).with_suffix("").parts[0] in ENGINE
+    )
+
+
+def test_files_and_functions_are_short() -> None:
+    assert list(over_budget(ROOT / "src", EXCEPTIONS)) == []
+    assert list(over_budget(ROOT / "tests", EXCEPTIONS)) == []
+
+
+def test_the_engine_is_small() -> None:
+    assert engine_lines(ROOT / "src" / "glassnet") <= ENGINE_LINES
+
+
+def function(name: str, length: int) -> str:
+    """Source of a function of that many lines."""
+    return f"def {name}():\n" + "    x = 1\n" * (length - 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("x = 1\n" * 300, []),
+        ("x = 1\n" * 301, ["part/a.py has 301 lines"]),
+        (function("f", 40), []),
+        (function("f", 41), ["part/a.py:f has 41 lines"]),
+        (
+            "class C:\n    " + function("g", 42).replace("\n", "\n    "),
+            ["part/a.py:g has 42 lines"],
+        ),
+    ],
+)
+def test_planted_lengths(tmp_path: Path, text: str, found: list[str]) -> None:
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "a.py").write_text(text)
+    assert list(over_budget(tmp_path, {})) == found
+
+
+def test_an_exception_moves_one_budget_only(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(function("f", 50) + function("g", 50))
+    assert list(over_budget(tmp_path, {"a.py:f": 50})) == ["a.py:g has 50 lines"]
+
+
+def test_only_the_engine_counts_as_engine(tmp_path: Path) -> None:
+    (tmp_path / "graph").mkdir()
+    (tmp_path / "cli").mkdir()
+    (tmp_path / "graph" / "types.py").write_text("x = 1\n" * 7)
+    (tmp_path / "fuse.py").write_text("x = 1\n" * 5)
+    (tmp_path / "cli" / "fit.py").write_text("x = 1\n" * 90)
+    assert engine_lines(tmp_path) == 12
