@@ -29,3 +29,7 @@ class OutputError(GlassnetError, OSError):
 
 class TrainingError(GlassnetError, ValueError):
     """Training cannot start, or was stopped because the numbers left the finite range."""
+
+
+class CompileError(GlassnetError, RuntimeError):
+    """Machine code cannot be made or run here; the NumPy interpreter can take over."""

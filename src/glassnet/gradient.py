@@ -28,7 +28,7 @@ def gradients(y: Value, xs: Sequence[Value]) -> list[Value]:
     for place in range(y.index, -1, -1):
         if place in adjoints and place in needed:
             _pull_back(builder, place, adjoints, needed)
-    return [adjoints.get(x.index) or _zeros(builder, x) for x in xs]
+    return [adjoints[x.index] if x.index in adjoints else _zeros(builder, x) for x in xs]
 
 
 def _pull_back(

@@ -213,7 +213,9 @@ def slice_bounds(key: Any, shape: Shape) -> tuple[dict[str, tuple[Any, ...]], se
     keys = key if isinstance(key, tuple) else (key,)
     if len(keys) > len(shape):
         raise GraphError(f"{len(keys)} indices for a value of {len(shape)} axes")
-    bounds = [axis_bounds(axis, k, size) for axis, (k, size) in enumerate(zip(keys, shape))]
+    bounds = [
+        axis_bounds(axis, k, size) for axis, (k, size) in enumerate(zip(keys, shape, strict=False))
+    ]
     bounds += [(0, size, 1) for size in shape[len(keys) :]]
     starts, stops, steps = zip(*bounds, strict=True) if bounds else ((), (), ())
     dropped = {axis for axis, item in enumerate(keys) if isinstance(item, int)}

@@ -1,0 +1,268 @@
+"""Which nodes share one loop nest.
+
+In: a graph, and which outputs replace which inputs. Out: kernels in the order in which they run,
+and for every node where its elements lie. A kernel has at most one node that is no elementwise
+operation (its root), elementwise work on the root's arguments (prologue, for reductions) and on
+its results (body). Views move no data: they are absorbed into the layouts of those who read them.
+
+Fusion decides what is kept in registers, never what is computed: every node is rounded as its op
+says, wherever it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from glassnet.graph.graph import Graph, show_node
+from glassnet.graph.layout import Layout, row_major
+from glassnet.graph.op import View
+from glassnet.graph.types import Shape, show_shape
+
+BYTES = {"float32": 4, "float64": 8, "int32": 4, "int64": 8, "bool": 1}
+
+
+@dataclass(frozen=True)
+class Access:
+    """The elements of a node: those of the buffer `base`, in a layout."""
+
+    base: int
+    layout: Layout
+
+
+@dataclass
+class Kernel:
+    """Nodes computed in one loop nest over `shape`; `stores` pairs a node with its buffer. A
+    kernel without nodes copies: from `copy`, or a number computed where it is needed."""
+
+    kind: str
+    shape: Shape
+    root: int | None = None
+    prologue: list[int] = field(default_factory=list[int])
+    body: list[int] = field(default_factory=list[int])
+    stores: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    copy: Access | None = None
+
+    @property
+    def nodes(self) -> list[int]:
+        root = [] if self.root is None else [self.root]
+        return self.prologue + root + self.body
+
+
+@dataclass(frozen=True)
+class Fused:
+    """Kernels in order. `access` says where stored nodes lie, `scalar` which nodes are one number
+    repeated (computed where needed), `outputs` the buffer of every output of the graph. A buffer
+    is called after the node it holds; number len(nodes) + i is output i where that is no node of
+    its own; `alias` maps the buffer of an updated input's new value to that input."""
+
+    graph: Graph
+    kernels: tuple[Kernel, ...]
+    access: Mapping[int, Access]
+    scalar: Mapping[int, int]
+    outputs: tuple[int, ...]
+    alias: Mapping[int, int]
+
+    def __str__(self) -> str:
+        return "\n".join(self._show(i, kernel) for i, kernel in enumerate(self.kernels))
+
+    def _show(self, number: int, kernel: Kernel) -> str:
+        lines = [f"kernel {number}: {kernel.kind} {show_shape(kernel.shape)}"]
+        lines += [f"  {show_node(place, self.graph.nodes[place])}" for place in kernel.nodes]
+        for node, buffer in kernel.stores:
+            lines.append(f"  store %{node} in #{self.alias.get(buffer, buffer)}")
+        return "\n".join(lines)
+
+
+class Fuser:
+    """The state of fusing: a kernel (`home`) for every computed node, layouts for stored ones."""
+
+    def __init__(self, graph: Graph, merge: bool) -> None:
+        self.graph, self.nodes, self.merge = graph, graph.nodes, merge
+        self.kernels: list[Kernel] = []
+        self.home: dict[int, int] = {}
+        self.access: dict[int, Access] = {}
+        self.scalar: dict[int, int] = {}
+        self.spread: set[int] = set()  # sources computed from coordinates
+        self.pinned: set[int] = set(graph.outputs)  # in memory whatever the kernels do
+        self.readers: dict[int, list[int]] = {}  # buffer -> nodes that read it
+
+    # -- first: a kernel for every node --------------------------------------------------------
+
+    def assign(self) -> None:
+        for place, node in enumerate(self.nodes):
+            kind, code = node.op.kind, node.op.code
+            if kind == "source" and code is not None:
+                if node.type.rank:
+                    self.spread.add(place)
+                else:
+                    self.scalar[place] = place
+            elif kind == "source":
+                self.access[place] = Access(place, row_major(node.type.shape))
+            elif kind == "view" and isinstance(code, View) and code.read is not None:
+                self._view(place, code)
+            elif kind == "elementwise":
+                self._place(place, self._choose(place))
+            else:
+                self._own_kernel(place)
+            if place in self.home and place not in self.spread:
+                for base in self._bases(place):
+                    self.readers.setdefault(base, []).append(place)
+        for place in self.graph.outputs:
+            if place in self.access:
+                self.pinned.add(self.access[place].base)
+
+    def _bases(self, place: int) -> list[int]:
+        found = [self.access[s].base for s in self.nodes[place].inputs if s in self.access]
+        return list(dict.fromkeys(found))
+
+    def _view(self, place: int, code: View) -> None:
+        node = self.nodes[place]
+        source = node.inputs[0]
+        if source in self.scalar:
+            self.scalar[place] = self.scalar[source]
+            return
+        if source in self.spread:
+            self._materialise(source)
+        assert code.read is not None
+        found = self.access[source]
+        layout = code.read(found.layout, node.type.shape, **node.kwargs)
+        if layout is None:
+            self._materialise(source)
+            found = self.access[source]
+            layout = code.read(found.layout, node.type.shape, **node.kwargs)
+            assert layout is not None
+        self.access[place] = Access(found.base, layout)
+
+    def _materialise(self, place: int) -> None:
+        """Give the node a dense buffer of its own."""
+        shape = self.nodes[place].type.shape
+        copied = self.access.get(place)
+        if copied is not None:
+            self.pinned.add(copied.base)
+        self.kernels.append(Kernel("loop", shape, stores=[(place, place)], copy=copied))
+        self.pinned.add(place)
+        self.home[place] = len(self.kernels) - 1
+        self.access[place] = Access(place, row_major(shape))
+        self.scalar.pop(place, None)
+        self.spread.discard(place)
+
+    def _own_kernel(self, place: int) -> None:
+        node = self.nodes[place]
+        kind = node.op.kind
+        for source in node.inputs:
+            if source in self.scalar or source in self.spread:
+                self._materialise(source)
+        if kind == "reduce" and not self._collapses(node.inputs[0], node.attr("axes")):
+            self._materialise(node.inputs[0])
+        name = {"view": "place", "index": str(node.op.code)}.get(kind, kind)
+        root = None if name == "gather" else place
+        kernel = Kernel("loop" if name == "gather" else name, node.type.shape, root)
+        self.kernels.append(kernel)
+        self._place(place, len(self.kernels) - 1)
+
+    def _collapses(self, place: int, axes: tuple[int, ...]) -> bool:
+        """Whether the reduced axes of a stored node are one axis with one stride."""
+        layout = self.access[place].layout
+        wide = [axis for axis in axes if layout.shape[axis] != 1]
+        return len(wide) <= 1 or (len(axes) == len(layout.shape) and layout.dense)
+
+    def _place(self, place: int, number: int) -> None:
+        self.home[place] = number
+        self.access[place] = Access(place, row_major(self.nodes[place].type.shape))
+        if self.kernels[number].root != place:
+            self.kernels[number].body.append(place)
+
+    def _dependencies(self, place: int) -> list[tuple[int, bool]]:
+        """Kernels that a node reads from, and whether it reads their result element by element."""
+        found: list[tuple[int, bool]] = []
+        for source in self.nodes[place].inputs:
+            if source in self.scalar or source in self.spread:
+                continue
+            base = self.access[source].base
+            if base in self.home:
+                found.append((self.home[base], base == source))
+        return found
+
+    def _choose(self, place: int) -> int:
+        """The kernel that an elementwise node joins: the one it reads last, if it can."""
+        shape = self.nodes[place].type.shape
+        needs = self._dependencies(place)
+        latest = max((number for number, _ in needs), default=-1)
+        if self.merge and latest >= 0:
+            kernel = self.kernels[latest]
+            direct = all(exact for number, exact in needs if number == latest)
+            open_kind = kernel.kind in ("loop", "reduce", "contract")
+            if direct and open_kind and kernel.shape == shape:
+                return latest
+        last = len(self.kernels) - 1
+        if self.merge and last > latest and self._is_loop(last, shape):
+            return last
+        self.kernels.append(Kernel("loop", shape))
+        return len(self.kernels) - 1
+
+    def _is_loop(self, number: int, shape: Shape) -> bool:
+        return self.kernels[number].kind == "loop" and self.kernels[number].shape == shape
+
+    # -- then: nodes move to their only reader where that saves memory traffic -----------------
+
+    def sink(self) -> None:
+        for place in range(len(self.nodes) - 1, -1, -1):
+            number = self.home.get(place)
+            if number is None or place not in self.kernels[number].body:
+                continue
+            target = self._only_reader(place)
+            if target is not None and target[0] != number and self._pays(place, target[0]):
+                self.kernels[number].body.remove(place)
+                self.home[place] = target[0]
+                kernel = self.kernels[target[0]]
+                section = kernel.prologue if target[1] else kernel.body
+                section.append(place)
+                section.sort()
+
+    def _only_reader(self, place: int) -> tuple[int, bool] | None:
+        """The kernel that alone reads a node element by element, and whether in its prologue."""
+        if place in self.graph.outputs or not self.graph.uses[place]:
+            return None
+        shape = self.nodes[place].type.shape
+        targets: set[tuple[int, bool]] = set()
+        for user in self.graph.uses[place]:
+            number = self.home.get(user)
+            if number is None:
+                return None
+            kernel = self.kernels[number]
+            if user in kernel.body and kernel.shape == shape and self._is_element(user):
+                targets.add((number, False))
+            elif user in kernel.prologue or self._takes_prologue(kernel, user):
+                targets.add((number, True))
+            else:
+                return None
+        return targets.pop() if len(targets) == 1 else None
+
+    def _is_element(self, place: int) -> bool:
+        return self.nodes[place].op.kind == "elementwise"
+
+    def _takes_prologue(self, kernel: Kernel, user: int) -> bool:
+        if kernel.kind != "reduce" or kernel.root != user:
+            return False
+        node = self.nodes[user]
+        shape = self.nodes[node.inputs[0]].type.shape
+        return sum(shape[axis] != 1 for axis in node.attr("axes")) <= 1
+
+    def _pays(self, place: int, target: int) -> bool:
+        """Whether moving a node stores no more bytes than leaving it where it is."""
+        extra = 0
+        for source in dict.fromkeys(self.nodes[place].inputs):
+            if source in self.scalar or source in self.spread or self.home.get(source) == target:
+                continue
+            base = self.access[source].base
+            if base in self.home and not self.stored(base, without=place):
+                extra += BYTES[self.nodes[base].type.dtype]
+        return extra <= BYTES[self.nodes[place].type.dtype]
+
+    def stored(self, place: int, without: int = -1) -> bool:
+        """Whether a node must be in memory because of a reader other than `without`."""
+        if place in self.pinned:
+            return True
+        readers = self.readers.get(place, ())
+        return any(u != without and self.home[u] != self.home[place] for u in readers)

@@ -1,0 +1,129 @@
+"""Machine code: from assembly text to the address of a function.
+
+In: the text of a module, and an instruction set. Out: code that stays loaded as long as its
+`Code` object lives. An instruction set decides speed only; the bits are the same on all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from glassnet.errors import CompileError
+from glassnet.llvm.runtime import BARRIER, START
+from glassnet.lower.builder import Machine
+
+
+@dataclass(frozen=True)
+class InstructionSet:
+    """A name, what LLVM calls it, and the tiles that fit its registers."""
+
+    name: str
+    family: str
+    cpu: str
+    features: str
+    needs: tuple[str, ...]
+    machine: Machine
+
+
+SETS = (
+    InstructionSet(
+        "avx512",
+        "x86",
+        "x86-64-v4",
+        "",
+        ("avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512cd", "fma", "bmi2"),
+        Machine("avx512", rows=8, vectors=3),
+    ),
+    InstructionSet(
+        "avx2", "x86", "x86-64-v3", "", ("avx2", "fma", "bmi2"), Machine("avx2", rows=6, vectors=1)
+    ),
+    InstructionSet(
+        "neon", "arm", "generic", "+neon", ("neon",), Machine("neon", rows=6, vectors=1)
+    ),
+)
+ATTRIBUTES = (
+    'attributes #0 = { nounwind "prefer-vector-width"="512" "min-legal-vector-width"="512" }'
+)
+
+
+@cache
+def host() -> InstructionSet:
+    """The best instruction set of this machine; CompileError where none has fused multiply-add."""
+    features = llvm.get_host_cpu_features()
+    family = "arm" if "aarch64" in llvm.get_process_triple() else "x86"
+    for candidate in SETS:
+        if candidate.family == family and all(features.get(need) for need in candidate.needs):
+            return candidate
+    raise CompileError("this processor has no fused multiply-add that machine code needs")
+
+
+def instruction_set(name: str) -> InstructionSet:
+    """By name, for tests that compare them."""
+    return next(candidate for candidate in SETS if candidate.name == name)
+
+
+@dataclass(frozen=True)
+class Code:
+    """Loaded machine code and the address of its entry."""
+
+    engine: Any
+    address: int
+
+
+@cache
+def _initialise() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+@cache
+def _machine(name: str, codegen_level: int) -> Any:
+    _initialise()
+    chosen = instruction_set(name)
+    target = llvm.Target.from_default_triple()
+    return target.create_target_machine(
+        cpu=chosen.cpu, features=chosen.features, opt=codegen_level, jit=True
+    )
+
+
+def module_text(body: str, family: str, parallel: bool) -> str:
+    """A whole module: kernels, entry, barrier where threads meet."""
+    parts = [body, START[family], BARRIER if parallel else "", ATTRIBUTES]
+    return "\n".join(parts)
+
+
+def optimise(text: str, name: str) -> Any:
+    """Parse and optimise; the passes keep IEEE semantics, as nothing carries a fast-math flag."""
+    machine = _machine(name, 2)
+    try:
+        module = llvm.parse_assembly(text)
+        module.verify()
+    except RuntimeError as error:
+        raise CompileError(f"the compiler wrote assembly that LLVM refuses: {error}") from error
+    options = llvm.create_pipeline_tuning_options(speed_level=1)
+    options.loop_vectorization = options.slp_vectorization = False
+    options.loop_unrolling = options.loop_interleaving = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return module
+
+
+def load(text: str, name: str) -> Code:
+    """Compile a module and make it callable."""
+    module = optimise(text, name)
+    # an engine owns its target machine, so it gets a fresh one
+    machine = llvm.Target.from_default_triple().create_target_machine(
+        cpu=instruction_set(name).cpu, features=instruction_set(name).features, opt=2, jit=True
+    )
+    engine = llvm.create_mcjit_compiler(module, machine)
+    engine.finalize_object()
+    return Code(engine, engine.get_function_address("start"))
+
+
+def assembly(text: str, name: str) -> str:
+    """The machine code as text, for reading."""
+    return _machine(name, 2).emit_assembly(optimise(text, name))

@@ -1,0 +1,176 @@
+"""One kernel being lowered: sizes, addresses, and the values of nodes at a point.
+
+In: a fused graph, a kernel, and the builder of its function. Out: registers. A point is where in
+the iteration space the code stands: one index an axis, and the axis along which its vector runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from glassnet.fuse import Access, Fused, Kernel
+from glassnet.graph.layout import Layout, Product
+from glassnet.graph.types import Size
+from glassnet.lower.builder import Builder, Index, Machine
+
+
+@dataclass(frozen=True)
+class Point:
+    """Indices of the first lane, and the vector: its axis, its lanes, those that are inside."""
+
+    coordinates: tuple[Index, ...]
+    axis: int = -1
+    lanes: int = 1
+    mask: Any = None
+
+
+@dataclass
+class Context:
+    """What lowering a kernel needs to know."""
+
+    fused: Fused
+    kernel: Kernel
+    b: Builder
+    machine: Machine
+    pointers: dict[int, Any]
+    scratch: Any
+    thread: Any = 0
+    threads: Any = 1
+    scratch_bytes: list[Product] = field(default_factory=list[Product])
+
+    # -- sizes ---------------------------------------------------------------------------------
+
+    def size(self, size: Size) -> Index:
+        return size if isinstance(size, int) else self.b.dims[size.name]
+
+    def product(self, product: Product) -> Index:
+        number: Index = product.factor
+        for dim in product.dims:
+            number = self.b.dims[dim.name] * number
+        return number
+
+    def split(self, count: Index, grain: int = 1) -> tuple[Index, Index]:
+        """This thread's part of range(count), cut at multiples of the grain."""
+        if isinstance(self.threads, int):
+            return 0, count
+        b = self.b
+        blocks = (b.index(count) + (grain - 1)) // grain
+        low = (blocks * self.thread) // self.threads * grain
+        high = (blocks * (self.thread + 1)) // self.threads * grain
+        return low, b.minimum(high, count)
+
+    def alone(self, body: Any) -> None:
+        """Run on the first thread only."""
+        if isinstance(self.threads, int):
+            body()
+        else:
+            self.b.when(self.thread.eq(0), body)
+
+    def reserve(self, size: Product) -> Any:
+        """The address of `size` more bytes of this thread's scratch memory."""
+        start: Index = 0
+        for earlier in self.scratch_bytes:
+            start = start + self.product(earlier)
+        self.scratch_bytes.append(Product(-(-size.factor // 64) * 64, size.dims))
+        return self.b.offset(self.scratch, start, "bool")
+
+    # -- memory --------------------------------------------------------------------------------
+
+    def pointer(self, buffer: int) -> Any:
+        return self.pointers[self.fused.alias.get(buffer, buffer)]
+
+    def address(self, layout: Layout, point: Point) -> tuple[Index, Index]:
+        """Element number of the first lane, and the distance between lanes."""
+        start: Index = 0
+        for part in layout.offset:
+            start = start + self.product(part)
+        step: Index = 0
+        for axis, (at, stride) in enumerate(zip(point.coordinates, layout.strides, strict=True)):
+            if layout.shape[axis] != 1:
+                start = start + at * self.product(stride)
+                step = self.product(stride) if axis == point.axis else step
+        return start, step
+
+    def load(self, access: Access, dtype: str, point: Point) -> Any:
+        start, step = self.address(access.layout, point)
+        pointer = self.pointer(access.base)
+        if point.lanes == 1 or (isinstance(step, int) and step == 0):
+            return self.b.load(pointer, start, dtype)
+        if isinstance(step, int) and step == 1:
+            return self.b.load(pointer, start, dtype, point.lanes, point.mask)
+        return self.b.gather(pointer, self.b.iota(point.lanes) * step + start, dtype, point.mask)
+
+    def store(self, value: Any, buffer: int, layout: Layout, point: Point) -> None:
+        start, step = self.address(layout, point)
+        if value.lanes != point.lanes:
+            value = self.b.splat(value, point.lanes)
+        if point.lanes == 1 or (isinstance(step, int) and step == 1):
+            self.b.store(value, self.pointer(buffer), start, point.mask)
+        else:
+            indices = self.b.iota(point.lanes) * step + start
+            self.b.scatter(value, self.pointer(buffer), indices, point.mask)
+
+    # -- values --------------------------------------------------------------------------------
+
+    def value(self, place: int, point: Point, known: dict[int, Any]) -> Any:
+        """The value of a node that this kernel computed, computes here, or loads."""
+        if place in known:
+            return known[place]
+        fused = self.fused
+        node = fused.graph.nodes[place]
+        if place in fused.scalar:
+            source = fused.graph.nodes[fused.scalar[place]]
+            found = source.op.code(self.b, [], source.type.dtype, **source.kwargs)
+        elif place in fused.access:
+            found = self.load(fused.access[place], node.type.dtype, point)
+        else:
+            at = [self._lane_index(axis, point) for axis in range(node.type.rank)]
+            found = node.op.code(self.b, at, node.type.dtype, **node.kwargs)
+        known[place] = found
+        return found
+
+    def _lane_index(self, axis: int, point: Point) -> Any:
+        at = self.b.index(point.coordinates[axis])
+        return self.b.iota(point.lanes) + at if axis == point.axis else at
+
+    def compute(self, places: Sequence[int], point: Point, known: dict[int, Any]) -> None:
+        """Evaluate nodes of this kernel in order."""
+        for place in places:
+            node = self.fused.graph.nodes[place]
+            if node.op.kind == "index":
+                known[place] = self._gathered(place, point, known)
+                continue
+            inputs = [self.value(source, point, known) for source in node.inputs]
+            known[place] = node.op.code(self.b, *inputs, **node.kwargs)
+
+    def _gathered(self, place: int, point: Point, known: dict[int, Any]) -> Any:
+        """Row index[i] of the first argument; an index out of range means the nearest row."""
+        source, rows = self.fused.graph.nodes[place].inputs
+        access = self.fused.access[source]
+        vector = point.axis == 0
+        at = (
+            Point(point.coordinates[:1], 0, point.lanes, point.mask)
+            if vector
+            else Point(point.coordinates[:1])
+        )
+        row = self.b.convert(self.value(rows, at, {}), "int64")
+        last = self.b.index(self.size(access.layout.shape[0])) - 1
+        row = self.b.select(row < 0, 0, self.b.select(row > last, last, row))
+        dtype = self.fused.graph.nodes[source].type.dtype
+        if not vector:
+            return self.load(
+                access, dtype, replace(point, coordinates=(row, *point.coordinates[1:]))
+            )
+        rest = replace(point, coordinates=(0, *point.coordinates[1:]), axis=-1)
+        start, _ = self.address(access.layout, rest)
+        indices = row * self.product(access.layout.strides[0]) + start
+        return self.b.gather(self.pointer(access.base), indices, dtype, point.mask)
+
+    def finish(self, point: Point, known: dict[int, Any], layout: Layout) -> None:
+        """Compute the body at a point and store what is kept of it."""
+        self.compute(self.kernel.body, point, known)
+        for place, buffer in self.kernel.stores:
+            if place not in self.kernel.prologue:
+                self.store(known[place], buffer, layout, point)

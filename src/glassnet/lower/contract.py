@@ -1,0 +1,313 @@
+"""Contractions: tiles of the result in registers, panels of the arguments packed for them.
+
+In: a kernel of kind contract, out[m, n] = Σ_k a[m, k] b[k, n]. Out: loops. Every element of the
+result is one chain of fused multiply-adds in ascending k (with `rows`: one a leaf of 64, leaves
+added as an aligned binary tree). Vectors run over n, never over k. A finished tile lies in
+scratch memory, where the kernel's elementwise body reads it: the epilogue.
+
+The cost model. Panels of b are packed when its rows are not contiguous, or when at least
+`REUSE` tiles read them. Rows of a that are contiguous in k are read in place; others are packed
+tile by tile when `REUSE` panels read them or k is long, as their stride would miss the cache. A
+result of one column is computed transposed, so that vectors run over its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from glassnet.graph.layout import Layout, Product, row_major, transposed
+from glassnet.graph.types import Size
+from glassnet.lower.builder import Index
+from glassnet.lower.context import Context, Point
+from glassnet.lower.pack import pack_columns, pack_rows, pack_transposed
+from glassnet.lower.reduce import LEAF, each, trailing_ones
+from glassnet.lower.tile import tile
+
+REUSE = 3
+LEVELS = 32
+
+
+@dataclass(frozen=True)
+class Run:
+    """`count` tiles, `size` rows or vectors each, from `start`; the last may be cut (`partial`)."""
+
+    start: Index
+    size: int
+    count: Index
+    partial: bool = False
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One contraction: sizes, strides and layouts, after a possible exchange of the roles."""
+
+    m: Size
+    n: Size
+    k: Size
+    a: Layout
+    b: Layout
+    places: tuple[int, int]
+    dtype: str
+    rows: bool
+    swapped: bool
+
+    @property
+    def lanes(self) -> int:
+        return 8 if self.dtype == "float64" else 16
+
+
+def problem(ctx: Context) -> Problem:
+    node = ctx.fused.graph.nodes[ctx.kernel.root or 0]
+    places = (node.inputs[0], node.inputs[1])
+    a, b = (ctx.fused.access[place].layout for place in places)
+    m, n, k = a.shape[-2], b.shape[-1], a.shape[-1]
+    rows = bool(node.attr("rows", False))
+    swapped = n == 1 and m != 1
+    if swapped:
+        rank = len(a.shape)
+        axes = (*range(rank - 2), rank - 1, rank - 2)
+        a, b, m, n, places = transposed(b, axes), transposed(a, axes), n, m, places[::-1]
+    return Problem(m, n, k, a, b, places, node.type.dtype, rows, swapped)
+
+
+def lower_contract(ctx: Context) -> None:
+    p = problem(ctx)
+    batch = ctx.kernel.shape[:-2]
+    if not batch:
+        _Contraction(ctx, p, ()).write()
+        return
+    serial = replace(ctx, threads=1) if not isinstance(ctx.threads, int) else ctx
+    each(ctx, batch, lambda point: _Contraction(serial, p, point.coordinates).write())
+
+
+class _Contraction:
+    def __init__(self, ctx: Context, p: Problem, batch: tuple[Index, ...]) -> None:
+        self.ctx, self.p, self.batch, self.b = ctx, p, batch, ctx.b
+        self.m, self.n, self.k = ctx.size(p.m), ctx.size(p.n), ctx.size(p.k)
+        self.am, self.ak = (ctx.product(stride) for stride in p.a.strides[-2:])
+        self.bk, self.bn = (ctx.product(stride) for stride in p.b.strides[-2:])
+        self.pa, self.pb = self._base(p.a, p.places[0]), self._base(p.b, p.places[1])
+        self.lanes = p.lanes
+        self.row_runs, self.column_runs = self._row_runs(), self._column_runs()
+        self.width = max(run.size for run in self.column_runs)
+        self.height = max(run.size for run in self.row_runs)
+        self._choose()
+        self._reserve()
+
+    def _base(self, layout: Layout, place: int) -> Any:
+        at = (*self.batch, 0, 0) if self.batch else (0, 0)
+        start, _ = self.ctx.address(layout, Point(at))
+        pointer = self.ctx.pointer(self.ctx.fused.access[place].base)
+        return self.b.offset(pointer, start, self.p.dtype)
+
+    # -- shape of the work ---------------------------------------------------------------------
+
+    def _row_runs(self) -> list[Run]:
+        """Known sizes are cut evenly; others into full tiles and one that is cut."""
+        full = self.ctx.machine.rows
+        if isinstance(self.m, int):
+            return even_runs(self.m, full)
+        whole = self.m // full
+        return [Run(0, full, whole), Run(whole * full, full, 1, partial=True)]
+
+    def _column_runs(self) -> list[Run]:
+        """Sizes in vectors; starts in columns."""
+        lanes, most = self.p.lanes, self.ctx.machine.vectors
+        if not isinstance(self.n, int):
+            whole = self.n // (lanes * most)
+            return [Run(0, most, whole), Run(whole * lanes * most, most, 1, partial=True)]
+        runs = [Run(r.start * lanes, r.size, r.count) for r in even_runs(-(-self.n // lanes), most)]
+        if self.n % lanes == 0:
+            return runs
+        last = runs.pop()
+        if last.count > 1:
+            runs.append(replace(last, count=last.count - 1))
+        start = last.start + (last.count - 1) * last.size * lanes
+        return [*runs, Run(start, last.size, 1, partial=True)]
+
+    def _choose(self) -> None:
+        tiles = sum(r.count if isinstance(r.count, int) else 8 for r in self.row_runs)
+        panels = sum(r.count if isinstance(r.count, int) else 4 for r in self.column_runs)
+        self.pack_b = not _is(self.bn, 1) or tiles >= REUSE
+        long = not isinstance(self.k, int) or self.k > LEAF
+        aligned = isinstance(self.m, int)
+        self.by_rows = _is(self.ak, 1)
+        self.pack_a = not self.by_rows and not (
+            _is(self.am, 1) and aligned and panels < REUSE and not long
+        )
+        self.split_columns = isinstance(self.n, int) and (tiles < 8 or panels >= 16)
+
+    def _reserve(self) -> None:
+        ctx, size = self.ctx, ctx_bytes(self.p.dtype)
+        tile_bytes = self.height * self.width * self.lanes * size
+        self.tiles = ctx.reserve(Product(tile_bytes * (LEVELS if self._in_leaves() else 1)))
+        k = Product(1) * self.p.k
+        panel = k * (self.width * self.lanes * size)
+        self.group = 4
+        if isinstance(self.p.k, int):
+            self.group = max(1, ctx.machine.panel_bytes // max(panel.factor, 1))
+        self.panels = ctx.reserve(panel * self.group) if self.pack_b else None
+        strip = k * (self.height * size)
+        self.strip = ctx.reserve(strip * 1) if self.pack_a else None
+        if self.pack_a:
+            ctx.reserve(Product(64))  # packing writes whole vectors
+
+    # -- loops ---------------------------------------------------------------------------------
+
+    def write(self) -> None:
+        for run in self.column_runs:
+            low, high = self.ctx.split(run.count) if self.split_columns else (0, run.count)
+
+            def group(first: Index, run: Run = run, high: Index = high) -> None:
+                self._group(run, first, self.b.minimum(first + self.group, high))
+
+            self.b.loop(low, high, self.group, (), group)
+
+    def _group(self, run: Run, low: Index, high: Index) -> None:
+        """Panels low to high of a run, against every tile of rows."""
+        if self.pack_b:
+            self.b.loop(low, high, 1, (), lambda j: self._pack_panel(run, j - low, j))
+        for rows in self.row_runs:
+            first, last = (0, rows.count) if self.split_columns else self.ctx.split(rows.count)
+            self.b.loop(
+                first, last, 1, (), lambda i, rows=rows: self._row_tile(rows, i, run, low, high)
+            )
+
+    def _row_tile(self, rows: Run, i: Index, run: Run, low: Index, high: Index) -> None:
+        row = rows.start + i * rows.size
+        height: Index = rows.size
+        if rows.partial:
+            height = self.m - row
+        if self.pack_a:
+            pack = pack_columns(self.b, self.p.dtype, rows.size)
+            source = self.b.offset(self.pa, row * self.am, self.p.dtype)
+            self.b.call(pack, source, self.am, self.ak, self.strip, self.k, height)
+
+        def panel(j: Index) -> None:
+            self._tile(rows, row, height, run, j - low, j)
+
+        if rows.partial:
+            self.b.when(self.b.index(height) > 0, lambda: self._each(low, high, panel))
+        else:
+            self._each(low, high, panel)
+
+    def _each(self, low: Index, high: Index, body: Callable[[Index], None]) -> None:
+        self.b.loop(low, high, 1, (), body)
+
+    def _column(self, run: Run, j: Index) -> tuple[Index, Index]:
+        """First column of panel j, and how many columns from there."""
+        column = run.start + j * (run.size * self.lanes)
+        return column, (self.n - column if run.partial else run.size * self.lanes)
+
+    def _panel(self, run: Run, slot: Index) -> Any:
+        stride = self.k * (self.width * self.lanes)
+        return self.b.offset(self.panels, slot * stride, self.p.dtype)
+
+    def _pack_panel(self, run: Run, slot: Index, j: Index) -> None:
+        column, valid = self._column(run, j)
+        source = self.b.offset(self.pb, column * self.bn, self.p.dtype)
+        target = self._panel(run, slot)
+        write = pack_rows if _is(self.bn, 1) else pack_transposed
+        name = write(self.b, self.p.dtype, run.size)
+        self.b.call(name, source, self.bk, self.bn, target, self.k, valid)
+
+    # -- one tile ------------------------------------------------------------------------------
+
+    def _tile(self, rows: Run, row: Index, height: Index, run: Run, slot: Index, j: Index) -> None:
+        column, valid = self._column(run, j)
+        by_rows = self.by_rows and not self.pack_a
+        name = tile(
+            self.b, self.p.dtype, rows.size, run.size, by_rows, run.partial and not self.pack_b
+        )
+        if self.pack_a:
+            a, a_step = self.strip, rows.size
+        else:
+            a = self.b.offset(self.pa, row * self.am, self.p.dtype)
+            a_step = self.am if by_rows else self.ak
+        if self.pack_b:
+            b, b_step = self._panel(run, slot), run.size * self.lanes
+        else:
+            b, b_step = self.b.offset(self.pb, column, self.p.dtype), self.bk
+        unit_a = 1 if by_rows else a_step
+
+        def chain(target: Any, low: Index, high: Index) -> None:
+            start_a = self.b.offset(a, low * unit_a, self.p.dtype)
+            start_b = self.b.offset(b, low * b_step, self.p.dtype)
+            last = self.b.index(height) - 1
+            self.b.call(name, start_a, a_step, last, start_b, b_step, valid, target, high - low)
+
+        size = rows.size * run.size * self.lanes
+        if self._in_leaves():
+            self._leaves(chain, size)
+        else:
+            chain(self.tiles, 0, self.k)
+        self._epilogue(run, row, height, column, valid)
+
+    def _in_leaves(self) -> bool:
+        return self.p.rows and not (isinstance(self.k, int) and self.k <= LEAF)
+
+    def _leaves(self, chain: Callable[[Any, Index, Index], None], size: int) -> None:
+        """Leaves of 64 joined on a stack of tiles, as in `reduce.tree`; the sum ends up first."""
+        b = self.b
+
+        def slot(level: Index) -> Any:
+            return b.offset(self.tiles, level * size, self.p.dtype)
+
+        def join(level: Index) -> None:
+            def add(i: Index) -> None:
+                below = b.load(slot(level - 1), i, self.p.dtype, self.lanes)
+                b.store(
+                    below + b.load(slot(level), i, self.p.dtype, self.lanes), slot(level - 1), i
+                )
+
+            b.loop(0, size, self.lanes, (), add)
+
+        def leaf(number: Index, depth: Index) -> list[Any]:
+            low = number * LEAF
+            chain(slot(depth), low, b.minimum(low + LEAF, self.k))
+            some = trailing_ones(self.ctx, number)
+            b.loop(0, some, 1, (), lambda i: join(depth - i))
+            return [depth - some + 1]
+
+        count = (b.index(self.k) + (LEAF - 1)) // LEAF
+        depth = b.loop(0, count, 1, [b.index(0)], leaf)[0]
+        b.when(b.index(count).eq(0), lambda: chain(self.tiles, 0, 0))
+        b.loop(1, depth, 1, (), lambda i: join(depth - i))
+
+    def _epilogue(self, run: Run, row: Index, height: Index, column: Index, valid: Index) -> None:
+        """The body of the kernel on a finished tile, row by row."""
+        layout = row_major(self.ctx.kernel.shape)
+
+        def one_row(m: Index) -> None:
+            for v in range(run.size):
+                left = valid - v * self.lanes
+                mask = self.b.lane_mask(left, self.lanes) if run.partial else None
+                at = (row + m, column + v * self.lanes)
+                if self.p.swapped:
+                    at, axis = at[::-1], len(self.batch)
+                else:
+                    axis = len(self.batch) + 1
+                index = m * (run.size * self.lanes) + v * self.lanes
+                value = self.b.load(self.tiles, index, self.p.dtype, self.lanes)
+                point = Point((*self.batch, *at), axis, self.lanes, mask)
+                self.ctx.finish(point, {self.ctx.kernel.root or 0: value}, layout)
+
+        self.b.loop(0, height, 1, (), one_row)
+
+
+def even_runs(size: int, most: int) -> list[Run]:
+    """`size` cut into the fewest parts of at most `most`, their sizes differing by at most 1."""
+    parts = -(-size // most) or 1
+    small, extra = divmod(size, parts)
+    runs = [Run(0, small, parts - extra), Run((parts - extra) * small, small + 1, extra)]
+    return [run for run in runs if run.count and run.size]
+
+
+def ctx_bytes(dtype: str) -> int:
+    return 8 if dtype == "float64" else 4
+
+
+def _is(index: Index, number: int) -> bool:
+    return isinstance(index, int) and index == number

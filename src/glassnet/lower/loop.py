@@ -1,0 +1,151 @@
+"""Elementwise kernels and copies: one loop nest over the elements of the result.
+
+In: a kernel of kind loop. Out: loops; axes that lie one after the other in all arguments become
+one, the last one runs in vectors, the first one is shared among threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from glassnet.graph.layout import Layout, count, row_major
+from glassnet.graph.types import Shape
+from glassnet.lower.builder import Index
+from glassnet.lower.context import Context, Point
+
+GRAIN = 16  # vectors: threads get whole cache lines
+
+
+def lower_loop(ctx: Context) -> None:
+    kernel = ctx.kernel
+    layout = row_major(kernel.shape)
+
+    def body(point: Point) -> None:
+        known: dict[int, Any] = {}
+        if not kernel.body:
+            place, _ = kernel.stores[0]
+            known[place] = copied(ctx, place, point)
+        ctx.finish(point, known, layout)
+
+    nest(ctx, kernel.shape, layouts_read(ctx), body, vector_dtype(ctx))
+
+
+def copied(ctx: Context, place: int, point: Point) -> Any:
+    """The element of a node as it was before this kernel gives it a place."""
+    copy = ctx.kernel.copy
+    node = ctx.fused.graph.nodes[place]
+    if copy is not None:
+        return ctx.load(copy, node.type.dtype, point)
+    if place in ctx.fused.scalar:
+        return ctx.value(place, point, {})
+    at = [ctx.b.index(c) for c in point.coordinates]
+    if point.axis >= 0:
+        at[point.axis] = ctx.b.iota(point.lanes) + at[point.axis]
+    return node.op.code(ctx.b, at, node.type.dtype, **node.kwargs)
+
+
+def vector_dtype(ctx: Context) -> str:
+    """The widest type that the kernel touches decides how many lanes a vector has."""
+    nodes = ctx.fused.graph.nodes
+    places = [p for p, _ in ctx.kernel.stores] + ctx.kernel.body
+    wide = any(nodes[place].type.dtype in ("float64", "int64") for place in places)
+    return "float64" if wide else "float32"
+
+
+def layouts_read(ctx: Context) -> list[Layout] | None:
+    """Layouts of everything read element by element; None where code needs the coordinates."""
+    nodes, fused, kernel = ctx.fused.graph.nodes, ctx.fused, ctx.kernel
+    found: list[Layout] = []
+    if kernel.copy is not None:
+        found.append(kernel.copy.layout)
+    elif not kernel.body and kernel.stores[0][0] not in fused.scalar:
+        return None
+    local = set(kernel.nodes)
+    for place in kernel.body:
+        if nodes[place].op.kind == "index":
+            return None
+        for source in nodes[place].inputs:
+            if source in fused.access and source not in local:
+                found.append(fused.access[source].layout)
+            elif source not in local and source not in fused.scalar:
+                return None
+    return found
+
+
+def merge_axes(shape: Shape, layouts: Sequence[Layout] | None) -> list[list[int]]:
+    """Groups of axes that one index runs through in all layouts, without axes of size 1."""
+    groups: list[list[int]] = []
+    for axis in (axis for axis, size in enumerate(shape) if size != 1):
+        if (
+            groups
+            and layouts is not None
+            and all(_adjacent(layout, groups[-1][-1], axis) for layout in layouts)
+        ):
+            groups[-1].append(axis)
+        else:
+            groups.append([axis])
+    return groups
+
+
+def _adjacent(layout: Layout, outer: int, inner: int) -> bool:
+    return layout.strides[outer] == layout.strides[inner] * layout.shape[inner]
+
+
+def nest(
+    ctx: Context,
+    shape: Shape,
+    layouts: Sequence[Layout] | None,
+    body: Callable[[Point], None],
+    dtype: str,
+) -> None:
+    """Loops over a shape; `body` is written once for whole vectors and once for the rest."""
+    groups = merge_axes(shape, layouts)
+    sizes = [count([shape[axis] for axis in group]) for group in groups]
+    if not groups:
+        ctx.alone(lambda: body(Point((0,) * len(shape))))
+        return
+
+    def level(depth: int, at: tuple[Index, ...]) -> None:
+        size = ctx.product(sizes[depth])
+        grain = GRAIN * ctx.machine.lanes(dtype) if len(groups) == 1 else 1
+        low, high = ctx.split(size, grain) if depth == 0 else (0, size)
+        axis = groups[depth][-1]
+        if depth + 1 < len(groups):
+            ctx.b.loop(low, high, 1, (), lambda i: level(depth + 1, _with(at, axis, i)))
+        else:
+            vectors(ctx, low, high, axis, at, body, dtype)
+
+    level(0, (0,) * len(shape))
+
+
+def vectors(
+    ctx: Context,
+    low: Index,
+    high: Index,
+    axis: int,
+    at: tuple[Index, ...],
+    body: Callable[[Point], None],
+    dtype: str,
+) -> None:
+    """range(low, high) in whole vectors, then the rest under a mask."""
+    b, lanes = ctx.b, ctx.machine.lanes(dtype)
+    rest = (high - low) % lanes
+    whole = high - rest
+
+    def full(i: Index) -> None:
+        body(Point(_with(at, axis, i), axis, lanes))
+
+    def part() -> None:
+        body(Point(_with(at, axis, whole), axis, lanes, b.lane_mask(rest, lanes)))
+
+    b.loop(low, whole, lanes, (), full)
+    if isinstance(rest, int):
+        if rest:
+            part()
+    else:
+        b.when(rest > 0, part)
+
+
+def _with(at: tuple[Index, ...], axis: int, index: Index) -> tuple[Index, ...]:
+    return (*at[:axis], index, *at[axis + 1 :])

@@ -1,0 +1,69 @@
+"""Where intermediate values lie: one workspace, its parts reused when their last reader is done.
+
+In: fused kernels. Out: a plan that gives every temporary buffer its place for given run-time
+sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from glassnet.fuse import BYTES, Fused, Kernel
+from glassnet.graph.layout import Product, count
+
+ALIGN = 64
+
+
+@dataclass(frozen=True)
+class Temporary:
+    """A buffer needed from kernel `first` to kernel `last`."""
+
+    buffer: int
+    size: Product
+    first: int
+    last: int
+
+
+def temporaries(fused: Fused) -> tuple[Temporary, ...]:
+    """Buffers that are neither inputs, constants nor outputs, with their lifetimes."""
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    sizes: dict[int, Product] = {}
+    outside = set(fused.outputs) | set(fused.alias) | set(fused.graph.inputs.values())
+    for number, kernel in enumerate(fused.kernels):
+        for place, buffer in kernel.stores:
+            if buffer not in outside:
+                node = fused.graph.nodes[place]
+                first[buffer] = last[buffer] = number
+                sizes[buffer] = count(node.type.shape) * BYTES[node.type.dtype]
+    for number, kernel in enumerate(fused.kernels):
+        for base in buffers_read(fused, kernel) & first.keys():
+            last[base] = max(last[base], number)
+    return tuple(Temporary(b, sizes[b], first[b], last[b]) for b in first)
+
+
+def buffers_read(fused: Fused, kernel: Kernel) -> set[int]:
+    """Buffers (before aliasing) that a kernel loads from."""
+    nodes, local = fused.graph.nodes, set(kernel.nodes)
+    sources = {s for place in kernel.nodes for s in nodes[place].inputs} - local
+    found = {fused.access[source].base for source in sources if source in fused.access}
+    return found | ({kernel.copy.base} if kernel.copy is not None else set())
+
+
+def place(buffers: tuple[Temporary, ...], dims: Mapping[str, int]) -> tuple[dict[int, int], int]:
+    """Offsets in bytes, and the size of the workspace: largest first, each at the lowest place
+    that is free while it lives."""
+    sized = [(max(b.size.at(dims), 1), b) for b in buffers]
+    placed: list[tuple[int, int, Temporary]] = []
+    offsets: dict[int, int] = {}
+    for size, buffer in sorted(sized, key=lambda pair: (-pair[0], pair[1].buffer)):
+        size = -(-size // ALIGN) * ALIGN
+        start = 0
+        for low, high, other in sorted(placed, key=lambda item: item[0]):
+            alive = other.first <= buffer.last and buffer.first <= other.last
+            if alive and start < high and low < start + size:
+                start = high
+        placed.append((start, start + size, buffer))
+        offsets[buffer.buffer] = start
+    return offsets, max((high for _, high, _ in placed), default=0)

@@ -1,0 +1,121 @@
+"""The whole program: every kernel a function, and one function that runs them for many steps.
+
+In: fused kernels and a module to write to. Out: what a caller must provide: the buffers in order,
+scratch memory. The entry function is
+
+    run(buffers, dims, first step, last step, thread, threads, barrier, scratch)
+
+where all threads run the same code, each on its part of every kernel, and meet after each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from glassnet.fuse import BYTES, Fused, Kernel
+from glassnet.graph.layout import Product, count
+from glassnet.lower.builder import Machine
+from glassnet.lower.context import Context
+from glassnet.lower.contract import lower_contract
+from glassnet.lower.loop import lower_loop
+from glassnet.lower.memory import buffers_read
+from glassnet.lower.reduce import lower_reduce
+from glassnet.lower.scatter import lower_place, lower_scatter
+
+ENTRY = "run"
+ENTRY_ARGUMENTS = ("ptr", "ptr", "int64", "int64", "int64", "int64", "ptr", "ptr")
+LOWER: dict[str, Callable[[Context], None]] = {
+    "loop": lower_loop,
+    "reduce": lower_reduce,
+    "contract": lower_contract,
+    "scatter": lower_scatter,
+    "place": lower_place,
+}
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """What the entry function expects: buffers by number, in order, and for each kernel the parts
+    of a thread's scratch memory, in bytes."""
+
+    buffers: tuple[int, ...]
+    scratch: tuple[tuple[Product, ...], ...]
+
+
+def buffers_used(fused: Fused, kernel: Kernel) -> list[int]:
+    """Buffers that a kernel touches, after aliasing, in a fixed order."""
+    touched = buffers_read(fused, kernel) | {buffer for _, buffer in kernel.stores}
+    found = dict.fromkeys(fused.alias.get(buffer, buffer) for buffer in sorted(touched))
+    return list(found)
+
+
+def lower_program(
+    fused: Fused, module: Any, machine: Machine, stepped: Sequence[int], parallel: bool
+) -> Lowered:
+    """Write all functions; `stepped` buffers advance by one element of their type a step."""
+    buffers = sorted({b for kernel in fused.kernels for b in buffers_used(fused, kernel)})
+    entry = module.function(ENTRY, ENTRY_ARGUMENTS)
+    table, dims, first, last, thread, threads, barrier, scratch = entry.args
+    names: list[str] = []
+    scratches: list[tuple[Product, ...]] = []
+    for number, kernel in enumerate(fused.kernels):
+        name, parts = _kernel(fused, kernel, number, module, machine, parallel)
+        names.append(name)
+        scratches.append(parts)
+    load_dims(entry, dims, fused)
+    bases = {b: entry.load(table, i, "ptr") for i, b in enumerate(buffers)}
+
+    def step(index: Any) -> None:
+        now = {b: _advanced(entry, fused, b, bases[b], index) for b in stepped if b in bases}
+        here = bases | now
+        for kernel, name in zip(fused.kernels, names, strict=True):
+            pointers = [here[b] for b in buffers_used(fused, kernel)]
+            entry.call(name, *pointers, dims, scratch, thread, threads)
+            if parallel:
+                entry.call("barrier", barrier, threads)
+
+    entry.loop(first, last, 1, (), step)
+    entry.finish()
+    return Lowered(tuple(buffers), tuple(scratches))
+
+
+def load_dims(function: Any, table: Any, fused: Fused) -> None:
+    for i, name in enumerate(fused.graph.dims):
+        function.dims[name] = function.load(table, i, "int64")
+
+
+def _advanced(entry: Any, fused: Fused, buffer: int, base: Any, index: Any) -> Any:
+    """The address of a stepped buffer's entry for a step."""
+    nodes = fused.graph.nodes
+    place = buffer if buffer < len(nodes) else fused.graph.outputs[buffer - len(nodes)]
+    type = nodes[place].type
+    size = count(type.shape) * BYTES[type.dtype]
+    stride: Any = size.factor
+    for dim in size.dims:
+        stride = entry.dims[dim.name] * stride
+    return entry.offset(base, index * stride, "bool")
+
+
+def _kernel(
+    fused: Fused, kernel: Kernel, number: int, module: Any, machine: Machine, parallel: bool
+) -> tuple[str, tuple[Product, ...]]:
+    """Write a kernel as a function, or find one that has the same code."""
+    used = buffers_used(fused, kernel)
+    dtypes = ["ptr"] * len(used) + ["ptr", "ptr", "int64", "int64"]
+    function = module.function(f"kernel{number}", dtypes, "internal")
+    *pointers, dims, scratch, thread, threads = function.args
+    load_dims(function, dims, fused)
+    ctx = Context(
+        fused,
+        kernel,
+        function,
+        machine,
+        dict(zip(used, pointers, strict=True)),
+        scratch,
+        thread if parallel else 0,
+        threads if parallel else 1,
+    )
+    LOWER[kernel.kind](ctx)
+    return function.finish_shared(), tuple(ctx.scratch_bytes)

@@ -1,0 +1,242 @@
+"""Reductions along one axis, in the two orders that the arithmetic fixes.
+
+In: a kernel of kind reduce. Out: loops. `rows`: leaves of 64 rows, each one chain in row order,
+added as an aligned binary tree; vectors run over the columns. Otherwise: 64 virtual lanes, lane j
+taking the elements j, j + 64, … in order, then a halving tree: lane j joins lane j + 32, then
+j + 16, …
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from glassnet.fuse import Access
+from glassnet.graph.layout import ONE, Layout, Product, count, row_major
+from glassnet.graph.types import Size
+from glassnet.lower.builder import Index
+from glassnet.lower.context import Context, Point
+from glassnet.lower.loop import nest
+
+LEAF = 64
+LANES = 64
+LEVELS = 48  # of the stack of partial results: enough for 2^54 rows
+
+
+def lower_reduce(ctx: Context) -> None:
+    node = ctx.fused.graph.nodes[ctx.kernel.root or 0]
+    if node.attr("rows", False):
+        _rows(ctx)
+    else:
+        _lanes(ctx)
+
+
+class _Argument:
+    """The reduced value at a point: the prologue computed there, or a load."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        node = ctx.fused.graph.nodes[ctx.kernel.root or 0]
+        self.place, self.node, self.reduction = node.inputs[0], node, node.op.code
+        source = ctx.fused.graph.nodes[self.place]
+        self.dtype, self.shape = source.type.dtype, source.type.shape
+        axes = node.attr("axes")
+        self.kept = [axis for axis in range(len(self.shape)) if axis not in axes]
+        wide = [axis for axis in axes if self.shape[axis] != 1]
+        self.flat = len(wide) > 1  # a whole dense array: one axis of all its elements
+        self.axis = axes[-1] if self.flat or not wide else wide[0]
+
+    def length(self) -> Index:
+        if self.flat:
+            return self.ctx.product(count(self.shape))
+        return self.ctx.size(self.shape[self.axis])
+
+    def at(self, out: tuple[Index, ...], index: Index, point: Point) -> Any:
+        """Element `index` along the reduced axis for output coordinates `out`."""
+        coordinates: list[Index] = [0] * len(self.shape)
+        for axis, coordinate in zip(self.kept, out, strict=True):
+            coordinates[axis] = coordinate
+        coordinates[self.axis] = index
+        here = Point(tuple(coordinates), point.axis, point.lanes, point.mask)
+        known: dict[int, Any] = {}
+        self.ctx.compute(self.ctx.kernel.prologue, here, known)
+        if self.place not in known and self.flat:
+            access = self.ctx.fused.access[self.place]
+            # one axis of stride 1; its size does not enter the address
+            flat = Access(access.base, Layout((0,), (ONE,), access.layout.offset))
+            return self.ctx.load(flat, self.dtype, Point((index,), 0, point.lanes, point.mask))
+        return self.ctx.value(self.place, here, known)
+
+
+def _rows(ctx: Context) -> None:
+    """Over axis 0: vectors over the last axis of the result."""
+    argument = _Argument(ctx)
+    layout = row_major(ctx.kernel.shape)
+    stack = ctx.reserve(Product(64 * LEVELS))
+
+    def body(point: Point) -> None:
+        axis = argument.kept[point.axis] if point.axis >= 0 else -1
+        at = Point((), axis, point.lanes, point.mask)
+        start = _start(ctx, argument, point.lanes)
+
+        def leaf(low: Index, high: Index) -> Any:
+            def step(row: Index, total: Any) -> list[Any]:
+                element = argument.at(point.coordinates, row, at)
+                return [argument.reduction.combine(ctx.b, total, _wide(ctx, element, point))]
+
+            return ctx.b.loop(low, high, 1, [start], step)[0]
+
+        total = tree(ctx, argument.length(), leaf, stack, argument, point.lanes)
+        known = {ctx.kernel.root or 0: total}
+        ctx.finish(point, known, layout)
+
+    nest(ctx, ctx.kernel.shape, None, body, argument.dtype)
+
+
+def _wide(ctx: Context, element: Any, point: Point) -> Any:
+    return element if element.lanes == point.lanes else ctx.b.splat(element, point.lanes)
+
+
+def _start(ctx: Context, argument: _Argument, lanes: int) -> Any:
+    first = ctx.b.const(argument.reduction.init(argument.dtype), argument.dtype)
+    return ctx.b.splat(first, lanes) if lanes > 1 else first
+
+
+def tree(
+    ctx: Context,
+    length: Index,
+    leaf: Callable[[Index, Index], Any],
+    stack: Any,
+    argument: _Argument,
+    lanes: int,
+) -> Any:
+    """Leaves joined like the carries of a binary counter: after leaf i, one join for every
+    trailing one bit of i; at the end the partial results left on the stack are joined from the
+    last to the first. That is the aligned binary tree with missing leaves skipped."""
+    if isinstance(length, int) and length <= LEAF:
+        return leaf(0, length)
+    b, combine = ctx.b, argument.reduction.combine
+
+    def push(level: Index, value: Any) -> None:
+        b.store(value, stack, level * lanes)
+
+    def pop(level: Index) -> Any:
+        return b.load(stack, level * lanes, argument.dtype, lanes)
+
+    def block(number: Index, depth: Index) -> list[Any]:
+        low = number * LEAF
+        value = leaf(low, b.minimum(low + LEAF, length))
+
+        def join(i: Index, top: Any) -> list[Any]:
+            return [combine(b, pop(depth - 1 - i), top)]
+
+        some = trailing_ones(ctx, number)
+        value = b.loop(0, some, 1, [value], join)[0]
+        push(depth - some, value)
+        return [depth - some + 1]
+
+    leaves = (b.index(length) + (LEAF - 1)) // LEAF
+    depth = b.loop(0, leaves, 1, [b.index(0)], block)[0]
+    last = b.select(depth > 0, depth - 1, 0)
+    empty = _start(ctx, argument, lanes)
+    push(depth, empty)
+
+    def rest(i: Index, top: Any) -> list[Any]:
+        return [combine(b, pop(last - 1 - i), top)]
+
+    return b.loop(0, last, 1, [pop(last)], rest)[0]
+
+
+def trailing_ones(ctx: Context, number: Index) -> Index:
+    """How many of the lowest bits are ones."""
+    b = ctx.b
+    ones: Index = b.index(0)
+    for shift in (32, 16, 8, 4, 2, 1):
+        low = (1 << shift) - 1
+        full = ((b.index(number) >> ones) & low).eq(low)
+        ones = ones + b.select(full, shift, b.index(0))
+    return ones
+
+
+def _lanes(ctx: Context) -> None:
+    """64 lanes along the reduced axis, one output after the other."""
+    argument = _Argument(ctx)
+    layout = row_major(ctx.kernel.shape)
+    width = ctx.machine.lanes(argument.dtype)
+
+    def output(point: Point) -> None:
+        total = fold(ctx, lane_totals(ctx, argument, point.coordinates, width), argument)
+        known = {ctx.kernel.root or 0: total}
+        ctx.finish(point, known, layout)
+
+    each(ctx, ctx.kernel.shape, output)
+
+
+def each(ctx: Context, shape: Sequence[Size], body: Callable[[Point], None]) -> None:
+    """Loops over the elements of a shape, one by one."""
+    if all(size == 1 for size in shape):
+        ctx.alone(lambda: body(Point((0,) * len(shape))))
+        return
+
+    def level(axis: int, at: tuple[Index, ...], shared: bool) -> None:
+        if axis == len(shape):
+            body(Point(at))
+        elif shape[axis] == 1:
+            level(axis + 1, (*at, 0), shared)
+        else:
+            size = ctx.size(shape[axis])
+            low, high = (0, size) if shared else ctx.split(size)
+            ctx.b.loop(low, high, 1, (), lambda i: level(axis + 1, (*at, i), True))
+
+    level(0, (), False)
+
+
+def lane_totals(ctx: Context, argument: _Argument, out: tuple[Index, ...], width: int) -> list[Any]:
+    """The 64 lanes, as registers of `width`."""
+    b, combine = ctx.b, argument.reduction.combine
+    length = argument.length()
+    start = [_start(ctx, argument, width)] * (LANES // width)
+
+    def add(totals: Sequence[Any], base: Index, left: Index | None) -> list[Any]:
+        result: list[Any] = []
+        for i, total in enumerate(totals):
+            if isinstance(left, int) and left <= i * width:
+                result.append(total)
+                continue
+            mask = None if left is None else b.lane_mask(left - i * width, width)
+            point = Point((), argument.axis, width, mask)
+            element = argument.at(out, base + i * width, point)
+            joined = combine(b, total, element)
+            result.append(joined if mask is None else b.select(mask, joined, total))
+        return result
+
+    rest = length % LANES
+    whole = length - rest
+    totals = b.loop(0, whole, LANES, start, lambda i, *t: add(t, i, None))
+    if isinstance(rest, int):
+        return add(totals, whole, rest) if rest else totals
+    once = b.minimum(rest, 1)
+    return b.loop(0, once, 1, totals, lambda _, *t: add(t, whole, rest))
+
+
+def fold(ctx: Context, totals: list[Any], argument: _Argument) -> Any:
+    """The halving tree over 64 lanes; lanes that hold the start value change nothing."""
+    b, combine = ctx.b, argument.reduction.combine
+    used = argument.length()
+    while len(totals) > 1:
+        half = len(totals) // 2
+        low = totals[:half]
+        skip = isinstance(used, int) and used <= half * totals[0].lanes
+        totals = (
+            low if skip else [combine(b, x, y) for x, y in zip(low, totals[half:], strict=True)]
+        )
+    value = totals[0]
+    while value.lanes > 1:
+        half = value.lanes // 2
+        low = b.shuffle(value, value, range(half)) if half > 1 else b.extract(value, 0)
+        if not isinstance(used, int) or used > half:
+            high = range(half, 2 * half)
+            other = b.shuffle(value, value, high) if half > 1 else b.extract(value, 1)
+            low = combine(b, low, other)
+        value = low
+    return value

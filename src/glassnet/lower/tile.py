@@ -1,0 +1,56 @@
+"""The inner kernel of a contraction: one tile of the result in registers.
+
+In: addresses of a tile's rows of a and columns of b. Out: the tile in memory, each element one
+chain of fused multiply-adds in ascending k from +0. A helper function each size, shared by all
+contractions of a module.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from glassnet.lower.builder import Builder, Index, Machine
+
+ARGUMENTS = ("ptr", "int64", "int64", "ptr", "int64", "int64", "ptr", "int64")
+
+
+def tile(b: Builder, dtype: str, rows: int, vectors: int, by_rows: bool, masked: bool) -> str:
+    """Name of the function (a, a_step, last, b, b_step, valid, out, k).
+
+    by_rows: row m of a begins at a + min(m, last)·a_step and is contiguous in k; otherwise element
+    (m, k) of a is at a + k·a_step + m. Row k of b begins at b + k·b_step; with `masked`, columns
+    from `valid` on are not read.
+    """
+    kind = ("r" if by_rows else "c") + ("m" if masked else "")
+    name = f"tile_{dtype}_{rows}x{vectors}{kind}"
+
+    def write(f: Any) -> None:
+        _write(f, dtype, rows, vectors, by_rows, masked)
+
+    return b.once(name, ARGUMENTS, write)
+
+
+def _write(f: Any, dtype: str, rows: int, vectors: int, by_rows: bool, masked: bool) -> None:
+    a, a_step, last, b, b_step, valid, out, k = f.args
+    lanes = Machine.lanes(dtype)
+    masks = [f.lane_mask(valid - v * lanes, lanes) if masked else None for v in range(vectors)]
+    starts = [
+        f.offset(a, f.minimum(m, last) * a_step, dtype) for m in range(rows if by_rows else 0)
+    ]
+    zero = f.splat(f.const(0.0, dtype), lanes)
+
+    def step(i: Index, *totals: Any) -> list[Any]:
+        row = f.offset(b, i * b_step, dtype)
+        panel = [f.load(row, v * lanes, dtype, lanes, masks[v]) for v in range(vectors)]
+        column = None if by_rows else f.offset(a, i * a_step, dtype)
+        result: list[Any] = []
+        for m in range(rows):
+            one = f.load(starts[m], i, dtype) if by_rows else f.load(column, m, dtype)
+            wide = f.splat(one, lanes)
+            for v in range(vectors):
+                result.append(f.fma(wide, panel[v], totals[m * vectors + v]))
+        return result
+
+    totals = f.loop(0, k, 1, [zero] * (rows * vectors), step)
+    for number, total in enumerate(totals):
+        f.store(total, out, number * lanes)

@@ -1,0 +1,137 @@
+"""Where results go, and in which order kernels run.
+
+In: a graph, and which outputs replace which inputs. Out: fused kernels in an order in which every
+kernel finds its arguments, and in which an input is overwritten only after its last reader.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+
+from glassnet.fuse import Access, Fused, Fuser, Kernel
+from glassnet.graph.graph import Graph
+from glassnet.graph.layout import row_major
+
+
+def schedule(graph: Graph, donate: Mapping[str, int] | None = None, merge: bool = True) -> Fused:
+    """Kernels for a graph; `donate` names the input that an output replaces. Without `merge`
+    every node gets a kernel of its own (the same bits, for tests)."""
+    fuser = Fuser(graph, merge)
+    fuser.assign()
+    if merge:
+        fuser.sink()
+    return _Scheduler(fuser).finish(donate or {})
+
+
+class _Scheduler:
+    def __init__(self, fuser: Fuser) -> None:
+        self.graph, self.nodes = fuser.graph, fuser.nodes
+        self.access, self.scalar = fuser.access, fuser.scalar
+        self.kernels = [kernel for kernel in fuser.kernels if kernel.nodes or kernel.stores]
+        for kernel in self.kernels:
+            kernel.stores += [(p, p) for p in kernel.nodes if fuser.stored(p)]
+        self.writer = {b: k for k in self.kernels for p, b in k.stores if p == b}
+        self.alias: dict[int, int] = {}
+
+    def finish(self, donate: Mapping[str, int]) -> Fused:
+        owner = {output: self.graph.inputs[name] for name, output in donate.items()}
+        outputs: list[int] = []
+        for i, place in enumerate(self.graph.outputs):
+            target = owner.get(i)
+            if target is None:
+                fresh = place in self.writer and place not in outputs and place not in self.alias
+                outputs.append(place if fresh else self._copy(place, len(self.nodes) + i))
+            elif self._redirect(place, target):
+                outputs.append(target)
+            else:
+                outputs.append(self._copy(self._kept(place), target))
+        order = self._order()
+        assert order is not None, "kernels wait for each other"
+        return Fused(self.graph, tuple(order), self.access, self.scalar, tuple(outputs), self.alias)
+
+    def _copy(self, place: int, buffer: int) -> int:
+        shape = self.nodes[place].type.shape
+        source = self.access.get(place)
+        self.kernels.append(Kernel("loop", shape, stores=[(place, buffer)], copy=source))
+        return buffer
+
+    def _kept(self, place: int) -> int:
+        """The node in a buffer of its own, so that replacing an input cannot change it."""
+        if place not in self.writer:
+            self._copy(place, place)
+            self.writer[place] = self.kernels[-1]
+            self.access[place] = Access(place, row_major(self.nodes[place].type.shape))
+        return place
+
+    def _redirect(self, place: int, target: int) -> bool:
+        """Let the kernel that computes a node write it over an input, if every other reader of
+        that input can run before; otherwise change nothing and say False."""
+        writer = self.writer.get(place)
+        if writer is None or place in self.alias or target in self.alias.values():
+            return False
+        if place not in writer.body or not self._reads_in_place(writer, target):
+            return False
+        self.alias[place] = target
+        if self._order() is not None:
+            return True
+        del self.alias[place]
+        return False
+
+    def _reads_in_place(self, kernel: Kernel, target: int) -> bool:
+        """Whether a kernel reads a buffer only at the element that it computes."""
+        for user in kernel.nodes:
+            for source in self.nodes[user].inputs:
+                found = self.access.get(source)
+                if found is not None and found.base == target:
+                    plain = self.nodes[user].op.kind == "elementwise" and user in kernel.body
+                    if not plain or not found.layout.dense:
+                        return False
+        return True
+
+    def _order(self) -> list[Kernel] | None:
+        """Kernels sorted so that values come before their readers and readers of an input before
+        its update; None where that is impossible."""
+        overwrites = {
+            self.alias.get(buffer, buffer): number
+            for number, kernel in enumerate(self.kernels)
+            for _, buffer in kernel.stores
+        }
+        defines = {
+            buffer: number
+            for number, kernel in enumerate(self.kernels)
+            for place, buffer in kernel.stores
+            if place == buffer
+        }
+        after: list[set[int]] = [set() for _ in self.kernels]
+        for number, kernel in enumerate(self.kernels):
+            for base in self._reads(kernel):
+                if base in defines and defines[base] != number:
+                    after[defines[base]].add(number)
+                elif base not in defines and overwrites.get(base, number) != number:
+                    after[number].add(overwrites[base])
+        return _sorted(self.kernels, after)
+
+    def _reads(self, kernel: Kernel) -> set[int]:
+        local = set(kernel.nodes)
+        sources = {s for place in kernel.nodes for s in self.nodes[place].inputs} - local
+        found = {self.access[source].base for source in sources if source in self.access}
+        return found | ({kernel.copy.base} if kernel.copy is not None else set())
+
+
+def _sorted(kernels: Sequence[Kernel], after: Sequence[set[int]]) -> list[Kernel] | None:
+    """Topological order, the earliest number first among those that are free."""
+    waits = [0] * len(kernels)
+    for followers in after:
+        for follower in followers:
+            waits[follower] += 1
+    free = [number for number, count in enumerate(waits) if count == 0]
+    order: list[Kernel] = []
+    while free:
+        number = heapq.heappop(free)
+        order.append(kernels[number])
+        for follower in after[number]:
+            waits[follower] -= 1
+            if waits[follower] == 0:
+                heapq.heappush(free, follower)
+    return order if len(order) == len(kernels) else None
