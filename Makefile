@@ -1,0 +1,64 @@
+# Everything below needs only Python 3.11 or later with pip, and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test check format clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+# Stamps: what is installed, so that a second call installs nothing.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.package: pyproject.toml | $(BIN)/python
+	@echo "Installing glassnet into $(VENV) ..."
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	@echo "Installing glassnet and what its tests need into $(VENV) ..."
+	$(PIP) --editable '.[test]'
+	@touch $@ $(VENV)/.package
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "Installing glassnet and what its checks need into $(VENV) ..."
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.test $(VENV)/.package
+
+# A command, shown as one would type it, then run in the demo's folder.
+DEMO := build/demo
+define run
+	@echo; echo '$$ $(1)'; cd $(DEMO) && PATH="$(CURDIR)/$(BIN):$$PATH" && $(1)
+endef
+
+demo: $(VENV)/.package ## a real table becomes a network, a score and predictions
+	@mkdir -p $(DEMO)
+	$(call run,glassnet data breast-cancer -o tumours.csv)
+	$(call run,head -n 456 tumours.csv > known.csv)
+	$(call run,(head -n 1 tumours.csv; tail -n 114 tumours.csv) > new.csv)
+	$(call run,glassnet fit known.csv --target target -o tumours.safetensors)
+	$(call run,glassnet evaluate tumours.safetensors new.csv)
+	$(call run,glassnet predict tumours.safetensors new.csv -o predictions.csv)
+	$(call run,head -n 4 predictions.csv)
+	@echo; echo "The files are in $(DEMO)."
+
+test: $(VENV)/.test ## all tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## format, lint, types, import rules, budgets
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/python -m pytest tests/test_layers.py tests/test_budget.py tests/test_typings.py
+
+format: $(VENV)/.dev ## put the source in the shape that check wants
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove what was built; the virtual environment too
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
