@@ -5,11 +5,14 @@ In: functions, graphs. Out: programs and callables on arrays; `stages` stops aft
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 
+from glassnet.errors import CompileError
 from glassnet.gradient import gradients
 from glassnet.graph.check import check
 from glassnet.graph.graph import Graph
@@ -29,7 +32,25 @@ def compile_graph(
     """A program that runs the graph for many steps; see `Plan` for the arguments."""
     smaller = check(simplify(graph))
     plan = Plan(smaller, dict(donate or {}), frozenset(stepped), frozenset(collect))
-    return Interpreted(plan)
+    return program_for(plan)
+
+
+def program_for(plan: Plan) -> Program:
+    """Machine code where this machine allows it; otherwise the interpreter, with one notice."""
+    try:
+        # imported here so that a missing or broken LLVM costs speed, not the package
+        from glassnet.llvm.target import host
+        from glassnet.run.compiled import Compiled
+
+        return Compiled(plan, host())
+    except (ImportError, OSError, CompileError) as error:
+        _notice(str(error))
+        return Interpreted(plan)
+
+
+@cache
+def _notice(reason: str) -> None:
+    print(f"glassnet: no machine code ({reason}); NumPy runs instead, slower", file=sys.stderr)
 
 
 class compile:  # a function in use: named like the verb users type
