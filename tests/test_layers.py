@@ -55,9 +55,13 @@ ONLY_IN = {
     "rich": ("cli",),
 }
 
-# Imports inside a function: the command line loads what a command needs when it runs, and a model
-# called on arrays compiles itself. Everything else is imported at the top of a file.
-LAZY = {"cli": ("*",), "playground": ("*",), "nn": ("pipeline",)}
+# Imports inside a function, and why. Everything else is imported at the top of a file.
+LAZY = {
+    "cli": ("*",),  # a command loads what it needs when it runs, so that --help is quick
+    "playground": ("*",),
+    "nn": ("pipeline",),  # a model called on arrays compiles itself: the one way up
+    "pipeline": ("llvm", "run"),  # a missing LLVM costs speed, not the package
+}
 
 RANK = {unit: rank for rank, row in enumerate(reversed(LAYERS)) for unit in row}
 
