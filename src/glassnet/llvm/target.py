@@ -80,14 +80,11 @@ def _initialise() -> None:
     llvm.initialize_native_asmprinter()
 
 
-@cache
-def _machine(name: str, codegen_level: int) -> Any:
-    _initialise()
+def _machine(name: str) -> Any:
+    """A target machine; every engine owns its own."""
     chosen = instruction_set(name)
     target = llvm.Target.from_default_triple()
-    return target.create_target_machine(
-        cpu=chosen.cpu, features=chosen.features, opt=codegen_level, jit=True
-    )
+    return target.create_target_machine(cpu=chosen.cpu, features=chosen.features, opt=2, jit=True)
 
 
 def module_text(body: str, family: str, parallel: bool) -> str:
@@ -96,34 +93,30 @@ def module_text(body: str, family: str, parallel: bool) -> str:
     return "\n".join(parts)
 
 
-def optimise(text: str, name: str) -> Any:
-    """Parse and optimise; the passes keep IEEE semantics, as nothing carries a fast-math flag."""
-    machine = _machine(name, 2)
+def parse(text: str) -> Any:
+    """A module from its text; CompileError where LLVM refuses it."""
+    _initialise()
     try:
         module = llvm.parse_assembly(text)
         module.verify()
     except RuntimeError as error:
         raise CompileError(f"the compiler wrote assembly that LLVM refuses: {error}") from error
-    options = llvm.create_pipeline_tuning_options(speed_level=1)
-    options.loop_vectorization = options.slp_vectorization = False
-    options.loop_unrolling = options.loop_interleaving = False
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
     return module
 
 
 def load(text: str, name: str) -> Code:
-    """Compile a module and make it callable."""
-    module = optimise(text, name)
-    # an engine owns its target machine, so it gets a fresh one
-    machine = llvm.Target.from_default_triple().create_target_machine(
-        cpu=instruction_set(name).cpu, features=instruction_set(name).features, opt=2, jit=True
-    )
-    engine = llvm.create_mcjit_compiler(module, machine)
+    """Compile a module and make it callable.
+
+    LLVM's optimisation passes are not run: the text is already what they would make of it, and
+    they cost more time than all the rest of compiling.
+    """
+    module = parse(text)
+    engine = llvm.create_mcjit_compiler(module, _machine(name))
     engine.finalize_object()
     return Code(engine, engine.get_function_address("start"))
 
 
 def assembly(text: str, name: str) -> str:
     """The machine code as text, for reading."""
-    return _machine(name, 2).emit_assembly(optimise(text, name))
+    module = parse(text)
+    return _machine(name).emit_assembly(module)

@@ -21,7 +21,7 @@ from glassnet.graph.layout import Layout, Product, row_major, transposed
 from glassnet.graph.types import Size
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
-from glassnet.lower.pack import pack_columns, pack_rows, pack_transposed
+from glassnet.lower.pack import SPARE, pack_rows, pack_strip, pack_transposed
 from glassnet.lower.reduce import LEAF, each, trailing_ones
 from glassnet.lower.tile import tile
 
@@ -149,10 +149,10 @@ class _Contraction:
         if isinstance(self.p.k, int):
             self.group = max(1, ctx.machine.panel_bytes // max(panel.factor, 1))
         self.panels = ctx.reserve(panel * self.group) if self.pack_b else None
+        ctx.reserve(Product(SPARE * self.width * self.lanes * size))
         strip = k * (self.height * size)
-        self.strip = ctx.reserve(strip * 1) if self.pack_a else None
-        if self.pack_a:
-            ctx.reserve(Product(64))  # packing writes whole vectors
+        self.strip = ctx.reserve(strip) if self.pack_a else None
+        ctx.reserve(Product(SPARE * self.height * size))
 
     # -- loops ---------------------------------------------------------------------------------
 
@@ -181,7 +181,7 @@ class _Contraction:
         if rows.partial:
             height = self.m - row
         if self.pack_a:
-            pack = pack_columns(self.b, self.p.dtype, rows.size)
+            pack = pack_strip(self.b, self.p.dtype, rows.size, _is(self.am, 1))
             source = self.b.offset(self.pa, row * self.am, self.p.dtype)
             self.b.call(pack, source, self.am, self.ak, self.strip, self.k, height)
 
@@ -209,9 +209,18 @@ class _Contraction:
         column, valid = self._column(run, j)
         source = self.b.offset(self.pb, column * self.bn, self.p.dtype)
         target = self._panel(run, slot)
-        write = pack_rows if _is(self.bn, 1) else pack_transposed
-        name = write(self.b, self.p.dtype, run.size)
-        self.b.call(name, source, self.bk, self.bn, target, self.k, valid)
+        if _is(self.bn, 1):
+            name = pack_rows(self.b, self.p.dtype, run.size)
+            self.b.call(name, source, self.bk, self.bn, target, self.k, valid)
+            return
+        name, width = pack_transposed(self.b, self.p.dtype), run.size * self.lanes
+
+        def vector(v: Index) -> None:
+            start = self.b.offset(source, v * self.bn, self.p.dtype)
+            slot_start = self.b.offset(target, v, self.p.dtype)
+            self.b.call(name, start, width, self.bn, slot_start, self.k, valid - v)
+
+        self.b.loop(0, self.b.minimum(valid, width), self.lanes, (), vector)
 
     # -- one tile ------------------------------------------------------------------------------
 
