@@ -1,0 +1,17 @@
+"""What the operations mean: one record per op, and functions composed of them.
+
+In: graph values, or arrays. Out: graph values, or arrays. The registry is `glassnet.graph.op.OPS`.
+"""
+
+from __future__ import annotations
+
+from glassnet.ops.contract import *
+from glassnet.ops.elementwise import *
+from glassnet.ops.functions import *
+from glassnet.ops.index import *
+from glassnet.ops.joining import *
+from glassnet.ops.logic import *
+from glassnet.ops.random import *
+from glassnet.ops.reduce import *
+from glassnet.ops.source import *
+from glassnet.ops.view import *

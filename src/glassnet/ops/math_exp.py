@@ -1,0 +1,158 @@
+"""exp, expm1, tanh and sigmoid in the scalar language.
+
+In: a builder and a number. Out: a number, within 2 units in the last place of the exact one.
+
+All of them write x = n·ln 2 + r with a whole n and |r| ≤ ln 2 / 2. n comes from adding a number
+so large that the sum has no fraction bits: the sum's low bits are then n, and shifted into the
+exponent field they are 2ⁿ, without a conversion to integers that would be undefined for NaN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["exp_code", "expm1_code", "sigmoid_code", "tanh_code"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """What differs between float32 and float64.
+
+    `exp` are the coefficients of (eʳ − 1 − r)/r², lowest power first, best for the relative error
+    of eʳ; `expm1` the same for the relative error of eʳ − 1.
+    """
+
+    integer: str
+    bits: int
+    bias: int
+    low: float
+    high: float
+    ln2: tuple[float, float]
+    exp: tuple[float, ...]
+    expm1: tuple[float, ...]
+    tiny: float
+    flat: float
+
+    @property
+    def magic(self) -> float:
+        return 1.5 * 2.0**self.bits
+
+
+SINGLE = Format(
+    integer="int32", bits=23, bias=127, low=-104.0, high=89.0,
+    ln2=(0.693145751953125, 1.428606765330187e-06),
+    # error 2^-28.2
+    exp=(
+        0.4999999403953552, 0.16666516661643982, 0.04166810214519501, 0.008369166404008865,
+        0.001383802853524685,
+    ),
+    # error 2^-29.6
+    expm1=(
+        0.5, 0.1666666567325592, 0.041666556149721146, 0.008333586156368256,
+        0.0013928203843533993, 0.00019742075528483838,
+    ),
+    tiny=2.0**-26, flat=20.0,
+)  # fmt: skip
+DOUBLE = Format(
+    integer="int64", bits=52, bias=1023, low=-746.0, high=710.0,
+    ln2=(0.6931471805598903, 5.497923018708371e-14),
+    # error 2^-63.5
+    exp=(
+        0.5, 0.16666666666666688, 0.041666666666666824, 0.008333333333313885,
+        0.001388888888877749, 0.0001984126990341617, 2.480158756124028e-05,
+        2.755722861163934e-06, 2.755706506303629e-07, 2.5113963923824085e-08,
+        2.0978820317633827e-09,
+    ),
+    # error 2^-64.6
+    expm1=(
+        0.5, 0.16666666666666666, 0.04166666666666667, 0.008333333333334378,
+        0.001388888888888415, 0.00019841269837471485, 2.480158732187798e-05,
+        2.7557325243636177e-06, 2.75572791844359e-07, 2.504776457213216e-08,
+        2.091229346165899e-09, 1.7239011800184517e-10,
+    ),
+    tiny=2.0**-54, flat=40.0,
+)  # fmt: skip
+LOG2E = 1.4426950408889634
+
+
+def format_of(x: Any) -> Format:
+    return SINGLE if x.dtype == "float32" else DOUBLE
+
+
+def polynomial(b: Any, x: Any, coefficients: tuple[float, ...]) -> Any:
+    """Horner's rule, lowest power first."""
+    total: Any = b.const(coefficients[-1], x.dtype)
+    for coefficient in reversed(coefficients[:-1]):
+        total = b.fma(total, x, coefficient)
+    return total
+
+
+def reduce_exp(b: Any, x: Any, f: Format, bias: int) -> tuple[Any, Any, Any]:
+    """r, n as a float, and an integer whose low bits are n + bias."""
+    shifted = b.fma(x, LOG2E, f.magic + bias)
+    n = shifted - (f.magic + bias)
+    r = b.fma(n, -f.ln2[1], b.fma(n, -f.ln2[0], x))
+    return r, n, b.bitcast(shifted, f.integer)
+
+
+def power_of_two(b: Any, low_bits: Any, f: Format, dtype: str) -> Any:
+    """2ⁿ from an integer whose low bits are n + bias, for n in the range of normal numbers."""
+    return b.bitcast(low_bits << f.bits, dtype)
+
+
+def scale(b: Any, x: Any, low_bits: Any, f: Format) -> Any:
+    """x · 2ⁿ from an integer whose low bits are n + 2·bias, in two factors: exact to denormals."""
+    first = low_bits >> 1
+    x = x * power_of_two(b, first, f, x.dtype)
+    return x * power_of_two(b, low_bits - first, f, x.dtype)
+
+
+def exp_code(b: Any, x: Any) -> Any:
+    f = format_of(x)
+    x = b.select(x < f.low, f.low, x)
+    x = b.select(x > f.high, f.high, x)
+    r, _, low_bits = reduce_exp(b, x, f, 2 * f.bias)
+    return scale(b, polynomial(b, r, (1.0, 1.0, *f.exp)), low_bits, f)
+
+
+def expm1_reduced(b: Any, r: Any, f: Format) -> Any:
+    return b.fma(polynomial(b, r, f.expm1) * r, r, r)
+
+
+def expm1_code(b: Any, x: Any) -> Any:
+    f = format_of(x)
+    y = b.select(x < -f.flat, -f.flat, x)
+    y = b.select(y > f.high, f.high, y)
+    r, _, low_bits = reduce_exp(b, y, f, f.bias - 1)
+    half = power_of_two(b, low_bits, f, x.dtype)  # half of 2ⁿ, since 2ⁿ itself may overflow
+    result = 2.0 * b.fma(half, expm1_reduced(b, r, f), half - 0.5)
+    return b.select(b.abs(x) < f.tiny, x, result)
+
+
+def tanh_code(b: Any, x: Any) -> Any:
+    """−e/(2 + e) with e = exp(−2|x|) − 1, and the sign of x."""
+    f = format_of(x)
+    size = b.abs(x)
+    size = b.select(size > f.flat, f.flat, size)
+    r, _, low_bits = reduce_exp(b, -2.0 * size, f, f.bias)
+    power = power_of_two(b, low_bits, f, x.dtype)
+    e = b.fma(power, expm1_reduced(b, r, f), power - 1.0)
+    return with_sign(b, -e / (2.0 + e), x, f)
+
+
+def with_sign(b: Any, size: Any, x: Any, f: Format) -> Any:
+    """The number with the size of `size`, not negative, and the sign of x."""
+    sign = -(2 ** (f.bits + 8)) if f.integer == "int32" else -(2**63)
+    bits = b.bitcast(x, f.integer) & sign
+    return b.bitcast(b.bitcast(size, f.integer) | bits, x.dtype)
+
+
+def sigmoid_code(b: Any, x: Any) -> Any:
+    """e/(1 + e) for negative x, 1/(1 + e) for others, with e = exp(−|x|)."""
+    f = format_of(x)
+    y = -b.abs(x)
+    y = b.select(y < f.low, f.low, y)
+    r, _, low_bits = reduce_exp(b, y, f, 2 * f.bias)
+    e = scale(b, polynomial(b, r, (1.0, 1.0, *f.exp)), low_bits, f)
+    return b.select(x < 0.0, e, 1.0) / (1.0 + e)

@@ -1,0 +1,110 @@
+"""log and log1p in the scalar language.
+
+In: a builder and a number. Out: a number, within 2 units in the last place of the exact one.
+
+Both write the argument as 2ᵏ·(1 + f) with √½ ≤ 1 + f < √2; then ln = k·ln 2 + ln(1 + f).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from glassnet.ops.math_exp import polynomial
+
+__all__ = ["log1p_code", "log_code"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """What differs between float32 and float64; `root` are the bits of √½ and `one` those of 1."""
+
+    integer: str
+    bits: int
+    root: int
+    one: int
+    smallest: float
+    lift: int
+    ln2: tuple[float, float]
+    series: tuple[float, ...]
+
+
+SINGLE = Format(
+    integer="int32", bits=23, root=0x3F3504F3, one=0x3F800000, smallest=2.0**-126, lift=24,
+    ln2=(0.693145751953125, 1.428606765330187e-06),
+    # (ln(1 + f) − f + f²/2)/f³; error 2^-27.3 relative to ln(1 + f)
+    series=(
+        0.3333333134651184, -0.250008225440979, 0.20001262426376343, -0.16623325645923615,
+        0.14200840890407562, -0.1315956562757492, 0.12768447399139404, -0.07645302265882492,
+    ),
+)  # fmt: skip
+DOUBLE = Format(
+    integer="int64", bits=52, root=0x3FE6A09E667F3BCD, one=0x3FF0000000000000,
+    smallest=2.0**-1022, lift=54, ln2=(0.6931471805598903, 5.497923018708371e-14),
+    # (2·artanh(s) − 2·s)/s³ in powers of s²; error 2^-58.5 relative to ln(1 + f)
+    series=(
+        0.6666666666666735, 0.3999999999940937, 0.2857142874368122, 0.22222198429623377,
+        0.18183572317264404, 0.15313833214967423, 0.14798247524893024,
+    ),
+)  # fmt: skip
+
+
+def format_of(x: Any) -> Format:
+    return SINGLE if x.dtype == "float32" else DOUBLE
+
+
+def split(b: Any, x: Any, f: Format) -> tuple[Any, Any]:
+    """k, as bits to be subtracted from those of x, and 1 + f, for a normal positive x."""
+    whole = b.bitcast(x, f.integer)
+    steps = ((whole + (f.one - f.root)) >> f.bits) << f.bits
+    return steps - f.one, b.bitcast(whole - (steps - f.one), x.dtype)
+
+
+def exponent(b: Any, steps: Any, f: Format, dtype: str) -> Any:
+    """k as a float."""
+    bias = f.one >> f.bits
+    return b.convert(((steps + f.one) >> f.bits) - bias, dtype)
+
+
+def log_sum(b: Any, k: Any, x: Any, f: Format) -> Any:
+    """k·ln 2 + ln(1 + x) for √½ − 1 ≤ x ≤ √2 − 1."""
+    half = (0.5 * x) * x
+    if f is SINGLE:
+        rest = polynomial(b, x, f.series) * x
+        rest = b.fma(rest, x * x, b.fma(k, f.ln2[1], -half))
+    else:
+        s = x / (2.0 + x)
+        z = s * s
+        rest = b.fma(s, half + z * polynomial(b, z, f.series), b.fma(k, f.ln2[1], -half))
+    return b.fma(k, f.ln2[0], x + rest)
+
+
+def finished(b: Any, result: Any, x: Any, zero: Any) -> Any:
+    """The result, with the limits: ∞ at ∞, −∞ where `zero` is 0, NaN below and for NaN."""
+    infinity = float("inf")
+    result = b.select(zero < infinity, result, zero)
+    pole = b.select(zero.eq(0.0), b.const(-infinity, x.dtype), float("nan"))
+    return b.select(zero > 0.0, result, pole)
+
+
+def log_code(b: Any, x: Any) -> Any:
+    f = format_of(x)
+    small = x < f.smallest
+    y = b.select(small, x * 2.0**f.lift, x)
+    steps, near_one = split(b, y, f)
+    k = exponent(b, steps, f, x.dtype)
+    k = b.select(small, k - float(f.lift), k)
+    return finished(b, log_sum(b, k, near_one - 1.0, f), x, x)
+
+
+def log1p_code(b: Any, x: Any) -> Any:
+    """As log(u) with u = 1 + x rounded, and the rounding error of u added to f."""
+    f = format_of(x)
+    u = 1.0 + x
+    back = u - 1.0
+    lost = (1.0 - (u - back)) + (x - back)
+    steps, near_one = split(b, u, f)
+    k = exponent(b, steps, f, x.dtype)
+    shrink = b.bitcast(f.one - steps, x.dtype)
+    result = log_sum(b, k, b.fma(lost, shrink, near_one - 1.0), f)
+    return b.select(x.eq(0.0), x, finished(b, result, x, u))

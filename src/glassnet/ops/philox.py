@@ -1,0 +1,95 @@
+"""Random numbers as a function of a counter and a key: Philox4x32-10, without any state.
+
+In: a seed, and numbers that say what is drawn (stream, step, place). Out: NumPy arrays, the same
+bits on every machine: integer work, and for normal numbers the package's own log and cos.
+
+Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", 2011.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from glassnet.ops.math_log import log_code
+from glassnet.ops.math_trig import cos_code, sin_code
+from glassnet.ops.onnumpy import Number, NumpyBuilder
+
+__all__ = ["bits", "normal", "permutation", "philox", "uniform"]
+
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+WEYL = (0x9E3779B9, 0xBB67AE85)
+MASK = 0xFFFFFFFF
+ROUNDS = 10
+# arrays drawn on the host set the top bit of the stream, so that they never meet the counters of
+# random numbers drawn inside a graph
+HOST = 1 << 31
+
+
+def philox(counter: Any, key: Any) -> tuple[Any, Any, Any, Any]:
+    """Four random words from four counter words and two key words, each below 2³²: arrays of
+    integers, or registers of 64-bit integers."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(ROUNDS):
+        p0, p1 = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
+        c0, c1, c2, c3 = (p1 >> 32) ^ c1 ^ k0, p1 & MASK, (p0 >> 32) ^ c3 ^ k1, p0 & MASK
+        k0, k1 = (k0 + WEYL[0]) & MASK, (k1 + WEYL[1]) & MASK
+    return c0, c1, c2, c3
+
+
+def words(seed: int) -> tuple[int, int]:
+    """The key of a seed: its low and its high 32 bits."""
+    return seed & MASK, (seed >> 32) & MASK
+
+
+def bits(count: int, seed: int, stream: int = 0, step: int = 0) -> np.ndarray:
+    """`count` random 32-bit words as uint64."""
+    block = np.arange((count + 3) // 4, dtype=np.uint64)
+    zero = np.zeros_like(block)
+    counter = (block & MASK, block >> 32, zero + step, zero + (stream | HOST))
+    key = [np.uint64(word) for word in words(seed)]
+    return np.stack(philox(counter, key), axis=-1).reshape(-1)[:count]
+
+
+def uniform(count: int, seed: int, stream: int = 0, step: int = 0) -> np.ndarray:
+    """`count` float64 numbers from [0, 1), each a multiple of 2⁻⁵³."""
+    high, low = bits(2 * count, seed, stream, step).reshape(2, count)
+    return ((high >> 5) * 67108864.0 + (low >> 6)) * 2.0**-53
+
+
+def normal(count: int, seed: int, stream: int = 0, step: int = 0) -> np.ndarray:
+    """`count` float64 numbers of mean 0 and variance 1 (Box and Muller's method)."""
+    half = (count + 1) // 2
+    first, second = uniform(2 * half, seed, stream, step).reshape(2, half)
+    b = NumpyBuilder()
+    radius = b.sqrt(-2.0 * log_code(b, Number(1.0 - first)))
+    angle = Number(second * (2.0 * np.pi))
+    pair = (radius * cos_code(b, angle), radius * sin_code(b, angle))
+    return np.concatenate([part.array for part in pair])[:count]
+
+
+def permutation(n: int, seed: int, stream: int = 0, epoch: int = 0) -> np.ndarray:
+    """The numbers 0…n−1 in an order keyed by seed, stream and epoch, as int64.
+
+    A Feistel network permutes the numbers of 2h bits; those that land beyond n are permuted again
+    until they do not. Its round functions are tables of 2ʰ random words.
+    """
+    half = max(1, ((n - 1).bit_length() + 1) // 2)
+    table = bits(FEISTEL_ROUNDS << half, seed, stream, epoch).astype(np.int64) & ((1 << half) - 1)
+    tables = table.reshape(FEISTEL_ROUNDS, -1)
+    order = _feistel(np.arange(n), tables, half)
+    while (outside := np.flatnonzero(order >= n)).size:
+        order[outside] = _feistel(order[outside], tables, half)
+    return order
+
+
+FEISTEL_ROUNDS = 8
+
+
+def _feistel(x: np.ndarray, tables: np.ndarray, half: int) -> np.ndarray:
+    left, right = x >> half, x & ((1 << half) - 1)
+    for table in tables:
+        left, right = right, left ^ table[right]
+    return (left << half) | right

@@ -1,0 +1,253 @@
+"""The same elements under another shape or order: transpose, reshape, broadcast, slices, joins.
+
+In: any dtype. Out: records whose `View` maps layouts, so that most of them move no data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from glassnet.errors import ShapeError
+from glassnet.graph import layout as lay
+from glassnet.graph.op import Op, View, define, operator
+from glassnet.graph.types import Dim, Shape, Size, Type, show_shape
+from glassnet.ops.rules import shape_of, whole_axis, without
+
+__all__ = ["broadcast", "expand", "flip", "reshape", "slice", "squeeze", "transpose"]
+
+
+def _view(
+    name: str, formula: str, infer: Any, meaning: Any, vjp: Any, read: Any, **more: Any
+) -> Op:
+    return define(Op(name, "view", formula, 1, infer, meaning, vjp, View(read=read), **more))
+
+
+# -- transpose -----------------------------------------------------------------------------------
+
+
+def _infer_transpose(*types: Type, axes: Sequence[int]) -> Type:
+    x = types[0]
+    if sorted(axes) != list(range(x.rank)):
+        raise ShapeError(f"transpose: axes {list(axes)} for {x}; wanted each of 0 to {x.rank - 1}")
+    return x.with_shape([x.shape[axis] for axis in axes])
+
+
+def _vjp_transpose(g: Any, y: Any, x: Any, axes: Sequence[int]) -> tuple[Any]:
+    return (transpose_op(g, axes=tuple(axes.index(place) for place in range(len(axes)))),)
+
+
+transpose_op = _view(
+    "transpose", "y[i, j, …] = x[the same, in the order of axes]", _infer_transpose,
+    lambda x, axes: np.transpose(x, axes), _vjp_transpose,
+    lambda layout, shape, axes: lay.transposed(layout, axes), symbol="T",
+    examples=((((3, 4),), {"axes": (1, 0)}), (((2, 3, 4),), {"axes": (2, 0, 1)})),
+)  # fmt: skip
+
+
+def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
+    """The axes in another order; reversed where none is given."""
+    rank = len(shape_of(x))
+    order = range(rank)[::-1] if axes is None else (whole_axis("transpose", a, rank) for a in axes)
+    return transpose_op(x, axes=tuple(order))
+
+
+# -- reshape -------------------------------------------------------------------------------------
+
+
+def _infer_reshape(*types: Type, shape: Shape) -> Type:
+    x = types[0]
+    if lay.count(x.shape) != lay.count(shape):
+        raise ShapeError(
+            f"reshape: {x} has {lay.count(x.shape)} elements, {show_shape(shape)} has "
+            f"{lay.count(shape)}; wanted the same number"
+        )
+    return x.with_shape(shape)
+
+
+reshape_op = _view(
+    "reshape", "the elements in row-major order under another shape", _infer_reshape,
+    lambda x, shape: np.reshape(x, shape),
+    lambda g, y, x, shape: (reshape_op(g, shape=x.shape),),
+    lambda layout, out_shape, shape: lay.reshaped(layout, out_shape), symbol="reshape",
+    examples=(
+        (((3, 4),), {"shape": (2, 6)}), (((1, 3),), {"shape": (3,)}), (((1,),), {"shape": ()}),
+    ),
+)  # fmt: skip
+
+
+def reshape(x: Any, shape: Sequence[Size] | Size) -> Any:
+    """The elements under another shape; one size may be −1, which takes what is left."""
+    wanted: tuple[Size, ...] = (shape,) if isinstance(shape, int | Dim) else tuple(shape)
+    if -1 in wanted:
+        wanted = _filled(shape_of(x), wanted)
+    return reshape_op(x, shape=wanted)
+
+
+def _filled(old: Shape, wanted: Shape) -> Shape:
+    """The shape with its −1 replaced by the size that keeps the number of elements."""
+    total, known = lay.count(old), lay.count([size for size in wanted if size != -1])
+    dims = list(total.dims)
+    for dim in known.dims:
+        if dim in dims:
+            dims.remove(dim)
+    fits = known.factor and total.factor % known.factor == 0
+    factor = total.factor // known.factor if fits else 0
+    if not fits or wanted.count(-1) > 1 or len(dims) > 1 or (dims and factor != 1):
+        raise ShapeError(f"reshape: {show_shape(old)} as {show_shape(wanted)}; no size fits the -1")
+    left: Size = dims[0] if dims else factor
+    return tuple(left if size == -1 else size for size in wanted)
+
+
+def expand(x: Any, axis: int) -> Any:
+    """x with a new axis of size 1 at `axis`."""
+    shape = shape_of(x)
+    place = whole_axis("expand", axis, len(shape) + 1)
+    return reshape_op(x, shape=(*shape[:place], 1, *shape[place:]))
+
+
+def squeeze(x: Any, axis: int) -> Any:
+    """x without an axis of size 1."""
+    shape = shape_of(x)
+    place = whole_axis("squeeze", axis, len(shape))
+    if shape[place] != 1:
+        raise ShapeError(f"squeeze: axis {place} of {show_shape(shape)}; wanted an axis of size 1")
+    return reshape_op(x, shape=without(shape, [place]))
+
+
+# -- broadcast -----------------------------------------------------------------------------------
+
+
+def _infer_broadcast(*types: Type, shape: Shape) -> Type:
+    x = types[0]
+    right = tuple(shape)[len(shape) - x.rank :]
+    fits = x.rank <= len(shape) and all(
+        old in (1, new) for old, new in zip(x.shape, right, strict=False)
+    )
+    if not fits:
+        raise ShapeError(
+            f"broadcast: {x} to {show_shape(shape)}; wanted, aligned on the right, sizes that are "
+            "equal or 1"
+        )
+    return x.with_shape(shape)
+
+
+def _vjp_broadcast(g: Any, y: Any, x: Any, shape: Shape) -> tuple[Any]:
+    extra = len(shape) - len(x.shape)
+    grown = [i for i, size in enumerate(shape) if i < extra or x.shape[i - extra] != size]
+    return (reshape_op(sum_axes(g, grown), shape=x.shape),)
+
+
+def sum_axes(x: Any, axes: Sequence[int]) -> Any:
+    """The sum over some axes, as gradients and losses need it: first the other axes, then axis 0,
+    which counts the rows of a batch, by the tree that does not depend on who owns which row."""
+    inner = tuple(axis for axis in axes if axis != 0)
+    if inner:
+        x = operator("sum")(x, axes=inner, rows=False)
+    return operator("sum")(x, axes=(0,), rows=True) if 0 in axes else x
+
+
+broadcast_op = _view(
+    "broadcast", "the elements repeated along new axes and axes of size 1", _infer_broadcast,
+    lambda x, shape: np.broadcast_to(x, shape), _vjp_broadcast,
+    lambda layout, out_shape, shape: lay.broadcasted(layout, out_shape), symbol="broadcast",
+    examples=(
+        (((3,),), {"shape": (2, 3)}), (((3, 1),), {"shape": (3, 4)}), (((),), {"shape": (2, 3)}),
+    ),
+)  # fmt: skip
+
+
+def broadcast(x: Any, shape: Sequence[Size]) -> Any:
+    """x repeated to a shape, aligned on the right."""
+    return broadcast_op(x, shape=tuple(shape))
+
+
+# -- slice ---------------------------------------------------------------------------------------
+
+
+def _infer_slice(
+    *types: Type, starts: Sequence[int], stops: Sequence[Size], steps: Sequence[int]
+) -> Type:
+    x = types[0]
+    if not len(starts) == len(stops) == len(steps) == x.rank or 0 in steps:
+        raise ShapeError(f"slice: {x} needs a start, a stop and a step other than 0 for each axis")
+    return x.with_shape(
+        [
+            _slice_size(axis, *bounds)
+            for axis, bounds in enumerate(zip(x.shape, starts, stops, steps, strict=True))
+        ]
+    )
+
+
+def _slice_size(axis: int, size: Size, start: int, stop: Size, step: int) -> Size:
+    if isinstance(size, Dim) or isinstance(stop, Dim):
+        if (start, stop, step) != (0, size, 1):
+            raise ShapeError(f"slice: axis {axis} has {size} elements; wanted the whole axis")
+        return size
+    places = range(start, stop, step)
+    if places and not (0 <= places[0] < size and 0 <= places[-1] < size):
+        raise ShapeError(f"slice: {start}:{stop}:{step} leaves axis {axis} of size {size}")
+    return len(places)
+
+
+def _numpy_slice(x: Any, starts: Any, stops: Any, steps: Any) -> Any:
+    cuts = [
+        builtin_slice(start, None if stop < 0 else stop, step)
+        for start, stop, step in zip(starts, stops, steps, strict=True)
+    ]
+    return np.asarray(x)[tuple(cuts)]
+
+
+builtin_slice = slice
+
+
+def _vjp_slice(g: Any, y: Any, x: Any, starts: Any, stops: Any, steps: Any) -> tuple[Any]:
+    """Zeros around and between the elements, in the old order."""
+    if any(step < 0 for step in steps):
+        g = flip(g, [axis for axis, step in enumerate(steps) if step < 0])
+    low, high, between = [], [], []
+    for size, taken, start, step in zip(x.shape, y.shape, starts, steps, strict=True):
+        if isinstance(size, Dim):
+            first, rest = 0, 0
+        elif taken == 0:
+            first, rest = size, 0
+        else:
+            ends = sorted((start, start + (taken - 1) * step))
+            first, rest = ends[0], size - 1 - ends[1]
+        low.append(first)
+        high.append(rest)
+        between.append(step if step > 0 else -step)
+    return (operator("pad")(g, low=tuple(low), high=tuple(high), steps=tuple(between)),)
+
+
+slice_op = _view(
+    "slice", "y[i] = x[start + i · step] on each axis", _infer_slice, _numpy_slice, _vjp_slice,
+    lambda layout, shape, starts, stops, steps: lay.sliced(layout, starts, shape, steps),
+    symbol="[]",
+    examples=(
+        (((5, 4),), {"starts": (1, 0), "stops": (4, 4), "steps": (2, 1)}),
+        (((5, 4),), {"starts": (4, 3), "stops": (-1, 0), "steps": (-1, -2)}),
+        (((5,),), {"starts": (2,), "stops": (2,), "steps": (1,)}),
+    ),
+)  # fmt: skip
+
+
+def slice(x: Any, key: Any) -> Any:
+    """x[key] for integers and slices with bounds known now, as a function."""
+    if not hasattr(x, "builder"):
+        return np.asarray(x)[key]
+    return x[key]
+
+
+def flip(x: Any, axes: int | Sequence[int]) -> Any:
+    """The elements of some axes in reverse order."""
+    shape = shape_of(x)
+    asked = [axes] if isinstance(axes, int) else axes
+    turned = {whole_axis("flip", axis, len(shape)) for axis in asked}
+    key = tuple(
+        builtin_slice(None, None, -1) if axis in turned else builtin_slice(None)
+        for axis in range(len(shape))
+    )
+    return slice(x, key)
