@@ -31,7 +31,7 @@ LEVELS = 32
 
 @dataclass(frozen=True)
 class Run:
-    """`count` tiles, `size` rows or vectors each, from `start`; the last may be cut (`partial`)."""
+    """`count` tiles of `size` rows or vectors from `start` on; if `partial` the last may be cut."""
 
     start: Index
     size: int
@@ -105,19 +105,18 @@ class _Contraction:
     # -- shape of the work ---------------------------------------------------------------------
 
     def _row_runs(self) -> list[Run]:
-        """Known sizes are cut evenly; others into full tiles and one that is cut."""
+        """Known sizes are cut evenly; others into full tiles, the last of which is cut."""
         full = self.ctx.machine.rows
         if isinstance(self.m, int):
             return even_runs(self.m, full)
-        whole = self.m // full
-        return [Run(0, full, whole), Run(whole * full, full, 1, partial=True)]
+        return [Run(0, full, (self.m + (full - 1)) // full, partial=True)]
 
     def _column_runs(self) -> list[Run]:
         """Sizes in vectors; starts in columns."""
         lanes, most = self.p.lanes, self.ctx.machine.vectors
         if not isinstance(self.n, int):
-            whole = self.n // (lanes * most)
-            return [Run(0, most, whole), Run(whole * lanes * most, most, 1, partial=True)]
+            width = lanes * most
+            return [Run(0, most, (self.n + (width - 1)) // width, partial=True)]
         runs = [Run(r.start * lanes, r.size, r.count) for r in even_runs(-(-self.n // lanes), most)]
         if self.n % lanes == 0:
             return runs
@@ -179,7 +178,7 @@ class _Contraction:
         row = rows.start + i * rows.size
         height: Index = rows.size
         if rows.partial:
-            height = self.m - row
+            height = self.b.minimum(height, self.m - row)
         if self.pack_a:
             pack = pack_strip(self.b, self.p.dtype, rows.size, _is(self.am, 1))
             source = self.b.offset(self.pa, row * self.am, self.p.dtype)
@@ -188,13 +187,7 @@ class _Contraction:
         def panel(j: Index) -> None:
             self._tile(rows, row, height, run, j - low, j)
 
-        if rows.partial:
-            self.b.when(self.b.index(height) > 0, lambda: self._each(low, high, panel))
-        else:
-            self._each(low, high, panel)
-
-    def _each(self, low: Index, high: Index, body: Callable[[Index], None]) -> None:
-        self.b.loop(low, high, 1, (), body)
+        self.b.loop(low, high, 1, (), panel)
 
     def _column(self, run: Run, j: Index) -> tuple[Index, Index]:
         """First column of panel j, and how many columns from there."""
