@@ -68,7 +68,7 @@ def lower_program(
     bases = {b: entry.load(table, i, "ptr") for i, b in enumerate(buffers)}
 
     def step(index: Any) -> None:
-        now = {b: _advanced(entry, fused, b, bases[b], index) for b in stepped if b in bases}
+        now = {b: advanced(entry, fused, b, bases[b], index) for b in stepped if b in bases}
         here = bases | now
         for kernel, name in zip(fused.kernels, names, strict=True):
             pointers = [here[b] for b in buffers_used(fused, kernel)]
@@ -86,7 +86,7 @@ def load_dims(function: Any, table: Any, fused: Fused) -> None:
         function.dims[name] = function.load(table, i, "int64")
 
 
-def _advanced(entry: Any, fused: Fused, buffer: int, base: Any, index: Any) -> Any:
+def advanced(entry: Any, fused: Fused, buffer: int, base: Any, index: Any) -> Any:
     """The address of a stepped buffer's entry for a step."""
     nodes = fused.graph.nodes
     place = buffer if buffer < len(nodes) else fused.graph.outputs[buffer - len(nodes)]

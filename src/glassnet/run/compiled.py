@@ -10,16 +10,19 @@ import ctypes
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from glassnet.fuse import Fused
 from glassnet.graph.graph import Literal
-from glassnet.graph.types import bind
+from glassnet.graph.specialise import specialise
+from glassnet.graph.types import Dim, bind
 from glassnet.llvm.builder import Module
 from glassnet.llvm.target import Code, InstructionSet, load, module_text
-from glassnet.lower.memory import place, temporaries
+from glassnet.lower.memory import Temporary, place, temporaries
 from glassnet.lower.program import Lowered, lower_program
+from glassnet.lower.unrolled import fits, lower_unrolled
 from glassnet.run.program import Plan
 from glassnet.run.threads import run_on, thread_count
 from glassnet.schedule import schedule
@@ -31,63 +34,95 @@ SIGNATURE = ctypes.CFUNCTYPE(
     *[ctypes.c_void_p] * 2,
 )
 WORTH_THREADS = 2_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
+WORTH_UNROLLING = 100  # steps: below, compiling a tiny step for its sizes does not pay
 PAGE = 4096
 
 
 @dataclass(frozen=True)
 class Build:
-    """Assembly text of a program, and what calling it takes."""
+    """Machine code for a plan, and what calling it takes."""
 
-    text: str
+    code: Code
+    fused: Fused
     lowered: Lowered
+    temporaries: tuple[Temporary, ...]
 
 
-def build(plan: Plan, fused: Fused, target: InstructionSet, parallel: bool) -> Build:
+def assembly_text(
+    plan: Plan, fused: Fused, target: InstructionSet, parallel: bool, unrolled: bool = False
+) -> tuple[str, Lowered]:
     """Lower a plan to the text of a module."""
     module = Module()
-    lowered = lower_program(fused, module, target.machine, stepped_buffers(plan, fused), parallel)
-    return Build(module_text(str(module), target.family, parallel), lowered)
-
-
-def stepped_buffers(plan: Plan, fused: Fused) -> list[int]:
-    """Buffers with one entry a step."""
-    inputs = [plan.graph.inputs[name] for name in plan.stepped]
-    return inputs + [fused.outputs[output] for output in plan.collect]
+    stepped = [plan.graph.inputs[name] for name in plan.stepped]
+    stepped += [fused.outputs[output] for output in plan.collect]
+    if unrolled:
+        lowered = lower_unrolled(fused, module, stepped)
+    else:
+        lowered = lower_program(fused, module, target.machine, stepped, parallel)
+    return module_text(str(module), target.family, parallel), lowered
 
 
 class Compiled:
-    """A program that runs as machine code; the parts for one and for many threads are made when
-    first needed."""
+    """A program that runs as machine code, made when first needed: for one thread, for many, and
+    for the sizes of a tiny network that takes many steps."""
 
     def __init__(self, plan: Plan, target: InstructionSet, merge: bool = True) -> None:
-        self.plan, self.target = plan, target
-        self.fused = schedule(plan.graph, plan.donate, merge)
-        self.temporaries = temporaries(self.fused)
-        self._codes: dict[bool, tuple[Code, Lowered]] = {}
-        self._lock = threading.Lock()
-        self._constants = {
+        self.plan, self.target, self.merge = plan, target, merge
+        self.constants = {
             i: node.attr("value").array
             for i, node in enumerate(plan.graph.nodes)
             if isinstance(node.attr("value"), Literal)
         }
+        self._builds: dict[object, Build | None] = {}
+        self._steps: dict[object, int] = {}
+        self._lock = threading.Lock()
 
-    def code(self, parallel: bool) -> tuple[Code, Lowered]:
+    def build(self, parallel: bool = False) -> Build:
+        """The code for one thread or for many."""
         with self._lock:
-            if parallel not in self._codes:
-                made = build(self.plan, self.fused, self.target, parallel)
-                self._codes[parallel] = load(made.text, self.target.name), made.lowered
-            return self._codes[parallel]
+            found = self._builds.get(parallel)
+            if found is None:
+                fused = schedule(self.plan.graph, self.plan.donate, self.merge)
+                found = self._builds[parallel] = self._load(fused, parallel)
+            return found
+
+    def _load(self, fused: Fused, parallel: bool, unrolled: bool = False) -> Build:
+        text, lowered = assembly_text(self.plan, fused, self.target, parallel, unrolled)
+        return Build(load(text, self.target.name), fused, lowered, temporaries(fused))
+
+    def _tiny(self, dims: Mapping[str, int], steps: int) -> Build | None:
+        """Code for just these sizes, if the graph is tiny and the steps so far were many."""
+        key = tuple(sorted((name, dims[name]) for name in self._inner_dims))
+        with self._lock:
+            self._steps[key] = self._steps.get(key, 0) + steps
+            if not self.merge or self._steps[key] < WORTH_UNROLLING:
+                return None
+            if key not in self._builds:
+                graph = specialise(self.plan.graph, dict(key))
+                fused = schedule(graph, self.plan.donate)
+                tiny = fits(fused)
+                self._builds[key] = self._load(fused, False, unrolled=True) if tiny else None
+            return self._builds[key]
+
+    @cached_property
+    def _inner_dims(self) -> tuple[str, ...]:
+        """Run-time sizes of computed values, and not just of tables to gather rows from."""
+        computed = [n for n in self.plan.graph.nodes if n.op.kind != "source"]
+        sizes = {size for node in computed for size in node.type.shape}
+        return tuple(sorted(size.name for size in sizes if isinstance(size, Dim)))
 
     def run(
         self, arrays: Mapping[str, np.ndarray], steps: int = 1, threads: int | None = None
     ) -> list[np.ndarray]:
         """See `Program.run`."""
         dims = self.plan.bind(arrays, steps)
-        team = thread_count(threads) if self._work(dims) >= WORTH_THREADS else 1
-        code, lowered = self.code(team > 1)
         results = self._results(arrays, dims, steps)
-        call = _Call(self, lowered, arrays, results, dims, team)
-        call.go(code, steps)
+        build = self._tiny(dims, steps)
+        team = 1
+        if build is None:
+            team = thread_count(threads) if self._work(dims) >= WORTH_THREADS else 1
+            build = self.build(team > 1)
+        _Call(build, self.constants, arrays, results, dims, team).go(steps)
         return results
 
     def _work(self, dims: Mapping[str, int]) -> int:
@@ -121,23 +156,23 @@ class _Call:
 
     def __init__(
         self,
-        program: Compiled,
-        lowered: Lowered,
+        build: Build,
+        constants: Mapping[int, np.ndarray],
         arrays: Mapping[str, np.ndarray],
         results: list[np.ndarray],
         dims: Mapping[str, int],
         team: int,
     ) -> None:
-        fused = program.fused
-        offsets, size = place(program.temporaries, dims)
+        fused, lowered = build.fused, build.lowered
+        offsets, size = place(build.temporaries, dims)
         scratch = max((sum(p.at(dims) for p in parts) for parts in lowered.scratch), default=0)
-        self.team, self.scratch = team, -(-scratch // PAGE) * PAGE + PAGE
+        self.address, self.team = build.code.address, team
+        self.scratch = -(-scratch // PAGE) * PAGE + PAGE
         self.space = _aligned(size + team * self.scratch)
         start = self.space.ctypes.data
         self.scratch_start = start + size
-        self.keep = [arrays, results]
         where = {b: start + offset for b, offset in offsets.items()}
-        where |= {i: a.ctypes.data for i, a in program._constants.items()}
+        where |= {i: a.ctypes.data for i, a in constants.items()}
         where |= {i: arrays[name].ctypes.data for name, i in fused.graph.inputs.items()}
         where |= {b: r.ctypes.data for b, r in zip(fused.outputs, results, strict=True)}
         self.table = np.array([where[b] for b in lowered.buffers], np.int64)
@@ -145,8 +180,8 @@ class _Call:
         self.barrier = _aligned(128)
         self.barrier[:] = 0
 
-    def go(self, code: Code, steps: int) -> None:
-        function = SIGNATURE(code.address)
+    def go(self, steps: int) -> None:
+        function = SIGNATURE(self.address)
 
         def work(thread: int) -> None:
             function(

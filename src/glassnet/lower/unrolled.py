@@ -1,0 +1,208 @@
+"""Tiny graphs written out: every element of every node is a register of its own.
+
+In: a graph whose sizes are known, but for the rows of tables that are only gathered from. Out: the
+same entry function as `program`, as one straight piece of code without loops, kernels or
+intermediate memory. For a network of a few neurons the loops cost more than the arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from glassnet.fuse import Fused
+from glassnet.graph.graph import Node
+from glassnet.graph.layout import count
+from glassnet.graph.types import Dim
+from glassnet.lower.program import ENTRY, ENTRY_ARGUMENTS, Lowered, advanced, load_dims
+from glassnet.lower.reduce import LANES, LEAF
+
+BUDGET = 3000  # registers; compiling a longer piece costs more than it saves
+
+
+def fits(fused: Fused) -> bool:
+    """Whether a graph is tiny, of known sizes, and of kinds that can be written out."""
+    graph = fused.graph
+    tables = _tables(fused)
+    total = 0
+    for place, node in enumerate(graph.nodes):
+        if place in tables:
+            continue
+        if node.op.code == "gather" and node.inputs[0] not in tables:
+            return False
+        if any(isinstance(size, Dim) for size in node.type.shape) or node.op.code == "scatter":
+            return False
+        inner = graph.nodes[node.inputs[0]].type.shape[-1] if node.op.kind == "contract" else 1
+        total += count(node.type.shape).factor * (inner if isinstance(inner, int) else BUDGET)
+        if total > BUDGET:
+            return False
+    return True
+
+
+def _tables(fused: Fused) -> set[int]:
+    """Inputs from which rows are gathered, and nothing else is read."""
+    nodes = fused.graph.nodes
+    found = {node.inputs[0] for node in nodes if node.op.code == "gather"}
+    others = {s for n in nodes for s in (n.inputs[1:] if n.op.code == "gather" else n.inputs)}
+    return {p for p in found - others - set(fused.graph.outputs) if nodes[p].op.code is None}
+
+
+def lower_unrolled(fused: Fused, module: Any, stepped: Sequence[int]) -> Lowered:
+    """Write the entry function."""
+    graph = fused.graph
+    sources = [p for p, n in enumerate(graph.nodes) if n.op.kind == "source" and n.op.code is None]
+    buffers = sorted({*sources, *fused.outputs})
+    entry = module.function(ENTRY, ENTRY_ARGUMENTS)
+    table, dims, first, last = entry.args[:4]
+    load_dims(entry, dims, fused)
+    bases = {b: entry.load(table, i, "ptr") for i, b in enumerate(buffers)}
+
+    def step(index: Any) -> None:
+        moved = {b: advanced(entry, fused, b, bases[b], index) for b in stepped if b in bases}
+        _Step(entry, fused, bases | moved).write()
+
+    entry.loop(first, last, 1, (), step)
+    entry.finish()
+    return Lowered(tuple(buffers), ())
+
+
+class _Step:
+    """One step: for every node the registers of its elements, in row-major order."""
+
+    def __init__(self, b: Any, fused: Fused, pointers: dict[int, Any]) -> None:
+        self.b, self.fused, self.pointers = b, fused, pointers
+        self.nodes = fused.graph.nodes
+        self.values: dict[int, list[Any]] = {}
+
+    def write(self) -> None:
+        tables = _tables(self.fused)
+        for place, node in enumerate(self.nodes):
+            if place not in tables:
+                self.values[place] = self._node(place, node)
+        for place, buffer in zip(self.fused.graph.outputs, self.fused.outputs, strict=True):
+            for i, value in enumerate(self.values[place]):
+                self.b.store(value, self.pointers[buffer], i)
+
+    def _node(self, place: int, node: Node) -> list[Any]:
+        if node.op.kind == "source":
+            return self._source(place, node)
+        if node.op.kind == "elementwise":
+            return self._elementwise(node)
+        if node.op.kind == "view":
+            return self._view(node)
+        if node.op.kind == "reduce":
+            return self._reduce(node)
+        return self._contract(node) if node.op.kind == "contract" else self._gather(node)
+
+    def _source(self, place: int, node: Node) -> list[Any]:
+        size = count(node.type.shape).factor
+        dtype = node.type.dtype
+        if node.op.code is None:
+            return [self.b.load(self.pointers[place], i, dtype) for i in range(size)]
+        return [
+            node.op.code(self.b, [self.b.index(int(i)) for i in at], dtype, **node.kwargs)
+            for at in np.ndindex(*_shape(node))
+        ]
+
+    def _elementwise(self, node: Node) -> list[Any]:
+        columns = zip(*(self.values[source] for source in node.inputs), strict=True)
+        return [node.op.code(self.b, *column, **node.kwargs) for column in columns]
+
+    def _view(self, node: Node) -> list[Any]:
+        """Where elements go is what the op does to an array of their numbers (0 is a zero)."""
+        pool = [self.b.const(0, node.type.dtype)]
+        numbers: list[np.ndarray] = []
+        for source in node.inputs:
+            shape = _shape(self.nodes[source])
+            size = len(self.values[source])
+            numbers.append(np.arange(len(pool), len(pool) + size).reshape(shape))
+            pool += self.values[source]
+        return [pool[i] for i in np.asarray(node.op.numpy(*numbers, **node.kwargs)).ravel()]
+
+    def _reduce(self, node: Node) -> list[Any]:
+        source = self.nodes[node.inputs[0]]
+        axes = node.attr("axes")
+        numbers = np.arange(len(self.values[node.inputs[0]])).reshape(_shape(source))
+        kept = [axis for axis in range(numbers.ndim) if axis not in axes]
+        rows = numbers.transpose([*kept, *axes]).reshape(len(_all(_shape(node))), -1)
+        return [self._total(node, [self.values[node.inputs[0]][i] for i in row]) for row in rows]
+
+    def _total(self, node: Node, items: list[Any]) -> Any:
+        reduction = node.op.code
+        start = self.b.const(reduction.init(node.type.dtype), node.type.dtype)
+        if node.attr("rows", False):
+            leaves = [items[i : i + LEAF] for i in range(0, len(items), LEAF)] or [[]]
+            return self._tree(reduction.combine, [self._chain(node, x, start) for x in leaves])
+        lanes = [self._chain(node, items[j::LANES], start) for j in range(LANES)]
+        used = min(len(items), LANES)
+        while len(lanes) > 1:
+            half = len(lanes) // 2
+            pairs = zip(lanes[:half], lanes[half:], strict=True)
+            lanes = [
+                reduction.combine(self.b, x, y) if half + i < used else x
+                for i, (x, y) in enumerate(pairs)
+            ]
+            used = min(used, half)
+        return lanes[0]
+
+    def _chain(self, node: Node, items: Sequence[Any], start: Any) -> Any:
+        for item in items:
+            start = node.op.code.combine(self.b, start, item)
+        return start
+
+    def _tree(self, join: Any, parts: list[Any]) -> Any:
+        while len(parts) > 1:
+            pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
+            parts = [join(self.b, *pair) if len(pair) == 2 else pair[0] for pair in pairs]
+        return parts[0]
+
+    def _contract(self, node: Node) -> list[Any]:
+        left, right = (self.values[source] for source in node.inputs)
+        a, b = (
+            np.arange(len(self.values[source])).reshape(_shape(self.nodes[source]))
+            for source in node.inputs
+        )
+        result: list[Any] = []
+        for *batch, m, n in np.ndindex(*_shape(node)):
+            here = tuple(batch)
+            pairs = [(left[i], right[j]) for i, j in zip(a[here][m], b[here][:, n], strict=True)]
+            leaf = LEAF if node.attr("rows", False) else max(len(pairs), 1)
+            leaves = [pairs[i : i + leaf] for i in range(0, len(pairs), leaf)] or [[]]
+            sums = [self._products(part, node.type.dtype) for part in leaves]
+            result.append(self._tree(lambda b, x, y: x + y, sums))
+        return result
+
+    def _products(self, pairs: Sequence[tuple[Any, Any]], dtype: str) -> Any:
+        total = self.b.const(0.0, dtype)
+        for x, y in pairs:
+            total = self.b.fma(x, y, total)
+        return total
+
+    def _gather(self, node: Node) -> list[Any]:
+        source, rows = node.inputs
+        table = self.nodes[source]
+        width = count(table.type.shape[1:]).factor
+        size = table.type.shape[0]
+        last = (self.b.dims[size.name] if isinstance(size, Dim) else self.b.index(size)) - 1
+        result: list[Any] = []
+        for row in self.values[rows]:
+            at = self.b.convert(row, "int64")
+            at = self.b.select(at < 0, 0, self.b.select(at > last, last, at))
+            for j in range(width):
+                result.append(self._row_element(source, at, width, j))
+        return result
+
+    def _row_element(self, source: int, row: Any, width: int, j: int) -> Any:
+        dtype = self.nodes[source].type.dtype
+        start = self.b.offset(self.pointers[source], row * width, dtype)
+        return self.b.load(start, j, dtype)
+
+
+def _shape(node: Node) -> tuple[int, ...]:
+    return tuple(size for size in node.type.shape if isinstance(size, int))
+
+
+def _all(shape: tuple[int, ...]) -> range:
+    return range(int(np.prod(shape)))
