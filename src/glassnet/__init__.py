@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from glassnet.version import __version__, numerics_version
 
 if TYPE_CHECKING:
-    from glassnet import nn, optim
+    from glassnet import nn, ops, optim
     from glassnet.nn import losses
     from glassnet.pipeline import compile, grad, value_and_grad
     from glassnet.testing import check_grads
@@ -27,6 +27,7 @@ __all__ = [
     "losses",
     "nn",
     "numerics_version",
+    "ops",
     "optim",
     "trace",
     "train",
@@ -40,6 +41,7 @@ _LAZY = {
     "grad": "glassnet.pipeline:grad",
     "losses": "glassnet.nn.losses",
     "nn": "glassnet.nn",
+    "ops": "glassnet.ops",
     "optim": "glassnet.optim",
     "trace": "glassnet.tracing:trace",
     "train": "glassnet.training:train",
