@@ -23,7 +23,7 @@ from glassnet.llvm.target import Code, InstructionSet, load, module_text
 from glassnet.lower.memory import Temporary, place, temporaries
 from glassnet.lower.program import Lowered, lower_program
 from glassnet.lower.unrolled import fits, lower_unrolled
-from glassnet.run.program import Plan
+from glassnet.run.program import Call, Plan
 from glassnet.run.threads import run_on, thread_count
 from glassnet.schedule import schedule
 
@@ -111,10 +111,10 @@ class Compiled:
         sizes = {size for node in computed for size in node.type.shape}
         return tuple(sorted(size.name for size in sizes if isinstance(size, Dim)))
 
-    def run(
+    def prepare(
         self, arrays: Mapping[str, np.ndarray], steps: int = 1, threads: int | None = None
-    ) -> list[np.ndarray]:
-        """See `Program.run`."""
+    ) -> Call:
+        """See `Program.prepare`."""
         dims = self.plan.bind(arrays, steps)
         results = self._results(arrays, dims, steps)
         build = self._tiny(dims, steps)
@@ -122,8 +122,13 @@ class Compiled:
         if build is None:
             team = thread_count(threads) if self._work(dims) >= WORTH_THREADS else 1
             build = self.build(team > 1)
-        _Call(build, self.constants, arrays, results, dims, team).go(steps)
-        return results
+        return _Call(build, self.constants, arrays, results, dims, team, steps)
+
+    def run(
+        self, arrays: Mapping[str, np.ndarray], steps: int = 1, threads: int | None = None
+    ) -> list[np.ndarray]:
+        """See `Program.run`."""
+        return self.prepare(arrays, steps, threads)()
 
     def _work(self, dims: Mapping[str, int]) -> int:
         """Multiply-adds of a step, roughly: elements of contractions times their length."""
@@ -152,7 +157,7 @@ class Compiled:
 
 
 class _Call:
-    """The tables of addresses for one call."""
+    """One call, ready to be made again: addresses of arrays that stay where they are."""
 
     def __init__(
         self,
@@ -162,43 +167,42 @@ class _Call:
         results: list[np.ndarray],
         dims: Mapping[str, int],
         team: int,
+        steps: int,
     ) -> None:
         fused, lowered = build.fused, build.lowered
         offsets, size = place(build.temporaries, dims)
         scratch = max((sum(p.at(dims) for p in parts) for parts in lowered.scratch), default=0)
-        self.address, self.team = build.code.address, team
-        self.scratch = -(-scratch // PAGE) * PAGE + PAGE
-        self.space = _aligned(size + team * self.scratch)
-        start = self.space.ctypes.data
-        self.scratch_start = start + size
+        scratch = -(-scratch // PAGE) * PAGE + PAGE
+        space = _aligned(size + team * scratch)
+        start = space.ctypes.data
         where = {b: start + offset for b, offset in offsets.items()}
         where |= {i: a.ctypes.data for i, a in constants.items()}
         where |= {i: arrays[name].ctypes.data for name, i in fused.graph.inputs.items()}
         where |= {b: r.ctypes.data for b, r in zip(fused.outputs, results, strict=True)}
-        self.table = np.array([where[b] for b in lowered.buffers], np.int64)
-        self.dims = np.array([dims[name] for name in fused.graph.dims], np.int64)
-        self.barrier = _aligned(128)
-        self.barrier[:] = 0
-
-    def go(self, steps: int) -> None:
-        function = SIGNATURE(self.address)
-
-        def work(thread: int) -> None:
-            function(
-                self.table.ctypes.data,
-                self.dims.ctypes.data,
-                0,
-                steps,
-                thread,
-                self.team,
-                self.barrier.ctypes.data,
-                self.scratch_start + thread * self.scratch,
+        table = np.array([where[b] for b in lowered.buffers], np.int64)
+        sizes = np.array([dims[name] for name in fused.graph.dims], np.int64)
+        barrier = _aligned(128)
+        barrier[:] = 0
+        self.results = results
+        self._kept = (build, arrays, space, table, sizes, barrier)
+        self._function = SIGNATURE(build.code.address)
+        tables = (ctypes.c_void_p(table.ctypes.data), ctypes.c_void_p(sizes.ctypes.data))
+        self._arguments = [
+            (
+                *tables,
+                *map(ctypes.c_int64, (0, steps, thread, team)),
+                ctypes.c_void_p(barrier.ctypes.data),
+                ctypes.c_void_p(start + size + thread * scratch),
             )
+            for thread in range(team)
+        ]
 
-        if self.team == 1:
-            work(0)
+    def __call__(self) -> list[np.ndarray]:
+        if len(self._arguments) == 1:
+            self._function(*self._arguments[0])
         else:
-            run_on(self.team, work)
+            run_on(len(self._arguments), lambda i: self._function(*self._arguments[i]))
+        return self.results
 
 
 def _aligned(size: int) -> np.ndarray:
