@@ -18,9 +18,11 @@ FILE_LINES = 300
 FUNCTION_LINES = 40
 ENGINE_LINES = 4000
 
-# From the graph to running machine code.
+# From the graph to running machine code. The op records are left out: they are the open part, one
+# record an op, and a new op should cost nothing elsewhere. Documentation is left out too: lines of
+# code are counted, so that nobody saves on docstrings.
 ENGINE = (
-    "graph", "ops", "tracing", "gradient", "simplify",
+    "graph", "tracing", "gradient", "simplify",
     "fuse", "schedule", "lower", "llvm", "run", "pipeline",
 )  # fmt: skip
 
@@ -46,9 +48,24 @@ def over_budget(folder: Path, exceptions: Mapping[str, int]) -> Iterator[str]:
                     yield f"{name}:{node.name} has {length} lines"
 
 
+def code_lines(path: Path) -> int:
+    """Lines that are neither blank, nor a comment, nor part of a docstring."""
+    text = path.read_text(encoding="utf-8")
+    prose: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            assert node.end_lineno is not None
+            prose.update(range(node.lineno, node.end_lineno + 1))
+    return sum(
+        1
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and not line.lstrip().startswith("#") and number not in prose
+    )
+
+
 def engine_lines(package: Path) -> int:
     return sum(
-        lines(path)
+        code_lines(path)
         for path in package.rglob("*.py")
         if path.relative_to(package).with_suffix("").parts[0] in ENGINE
     )
@@ -92,10 +109,10 @@ def test_an_exception_moves_one_budget_only(tmp_path: Path) -> None:
     assert list(over_budget(tmp_path, {"a.py:f": 50})) == ["a.py:g has 50 lines"]
 
 
-def test_only_the_engine_counts_as_engine(tmp_path: Path) -> None:
+def test_only_the_code_of_the_engine_counts(tmp_path: Path) -> None:
     (tmp_path / "graph").mkdir()
-    (tmp_path / "cli").mkdir()
-    (tmp_path / "graph" / "types.py").write_text("x = 1\n" * 7)
-    (tmp_path / "fuse.py").write_text("x = 1\n" * 5)
-    (tmp_path / "cli" / "fit.py").write_text("x = 1\n" * 90)
+    (tmp_path / "ops").mkdir()
+    (tmp_path / "graph" / "types.py").write_text('"""One.\n\nTwo."""\n\n# three\n' + "x = 1\n" * 7)
+    (tmp_path / "fuse.py").write_text("x = 1  # four\n" * 5)
+    (tmp_path / "ops" / "view.py").write_text("x = 1\n" * 90)
     assert engine_lines(tmp_path) == 12
