@@ -18,6 +18,7 @@ from tests.data import ROOT
 
 # Top first: a module imports only from its own folder and from rows below its own.
 LAYERS = (
+    ("__main__",),
     ("cli", "playground"),
     ("estimators", "export", "inspect"),
     ("tables", "training"),
