@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import llvmlite
 import llvmlite.binding as llvm
 
 from glassnet.errors import CompileError
@@ -82,6 +83,7 @@ def _initialise() -> None:
 
 def _machine(name: str) -> Any:
     """A target machine; every engine owns its own."""
+    _initialise()
     chosen = instruction_set(name)
     target = llvm.Target.from_default_triple()
     return target.create_target_machine(cpu=chosen.cpu, features=chosen.features, opt=2, jit=True)
@@ -95,7 +97,6 @@ def module_text(body: str, family: str, parallel: bool) -> str:
 
 def parse(text: str) -> Any:
     """A module from its text; CompileError where LLVM refuses it."""
-    _initialise()
     try:
         module = llvm.parse_assembly(text)
         module.verify()
@@ -104,19 +105,31 @@ def parse(text: str) -> Any:
     return module
 
 
-def load(text: str, name: str) -> Code:
-    """Compile a module and make it callable.
+def object_code(text: str, name: str) -> bytes:
+    """Compile a module.
 
     LLVM's optimisation passes are not run: the text is already what they would make of it, and
     they cost more time than all the rest of compiling.
     """
-    module = parse(text)
-    engine = llvm.create_mcjit_compiler(module, _machine(name))
+    machine = _machine(name)
+    return machine.emit_object(parse(text))
+
+
+def load(code: bytes, name: str) -> Code:
+    """Make object code callable."""
+    machine = _machine(name)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     return Code(engine, engine.get_function_address("start"))
 
 
+def versions() -> str:
+    """What decides the code besides the text: the versions of the binding and of LLVM."""
+    return f"llvmlite {llvmlite.__version__}, LLVM {llvm.llvm_version_info}"
+
+
 def assembly(text: str, name: str) -> str:
     """The machine code as text, for reading."""
-    module = parse(text)
-    return _machine(name).emit_assembly(module)
+    machine = _machine(name)
+    return machine.emit_assembly(parse(text))

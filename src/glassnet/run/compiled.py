@@ -19,10 +19,11 @@ from glassnet.graph.graph import Literal
 from glassnet.graph.specialise import specialise
 from glassnet.graph.types import Dim, bind
 from glassnet.llvm.builder import Module
-from glassnet.llvm.target import Code, InstructionSet, load, module_text
+from glassnet.llvm.target import Code, InstructionSet, load, module_text, object_code, versions
 from glassnet.lower.memory import Temporary, place, temporaries
 from glassnet.lower.program import Lowered, lower_program
 from glassnet.lower.unrolled import fits, lower_unrolled
+from glassnet.run import cache
 from glassnet.run.program import Call, Plan
 from glassnet.run.threads import run_on, thread_count
 from glassnet.schedule import schedule
@@ -62,6 +63,16 @@ def assembly_text(
     return module_text(str(module), target.family, parallel), lowered
 
 
+def code_for(text: str, target: str) -> Code:
+    """Loaded code, compiled or from the disk."""
+    name = cache.key(text, target, versions())
+    kept = cache.read(name)
+    if kept is None:
+        kept = object_code(text, target)
+        cache.write(name, kept)
+    return load(kept, target)
+
+
 class Compiled:
     """A program that runs as machine code, made when first needed: for one thread, for many, and
     for the sizes of a tiny network that takes many steps."""
@@ -88,7 +99,7 @@ class Compiled:
 
     def _load(self, fused: Fused, parallel: bool, unrolled: bool = False) -> Build:
         text, lowered = assembly_text(self.plan, fused, self.target, parallel, unrolled)
-        return Build(load(text, self.target.name), fused, lowered, temporaries(fused))
+        return Build(code_for(text, self.target.name), fused, lowered, temporaries(fused))
 
     def _tiny(self, dims: Mapping[str, int], steps: int) -> Build | None:
         """Code for just these sizes, if the graph is tiny and the steps so far were many."""
