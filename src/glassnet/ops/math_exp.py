@@ -20,7 +20,8 @@ class Format:
     """What differs between float32 and float64.
 
     `exp` are the coefficients of (eʳ − 1 − r)/r², lowest power first, best for the relative error
-    of eʳ; `expm1` the same for the relative error of eʳ − 1.
+    of eʳ; `expm1` the same for the relative error of eʳ − 1, `tanh` those of
+    (tanh x − x)/x³ in powers of x² up to |x| = 0.55.
     """
 
     integer: str
@@ -31,6 +32,7 @@ class Format:
     ln2: tuple[float, float]
     exp: tuple[float, ...]
     expm1: tuple[float, ...]
+    tanh: tuple[float, ...]
     tiny: float
     flat: float
 
@@ -52,6 +54,10 @@ SINGLE = Format(
         0.5, 0.1666666567325592, 0.041666556149721146, 0.008333586156368256,
         0.0013928203843533993, 0.00019742075528483838,
     ),
+    # error 2^-24.7
+    tanh=(
+        -0.3333294689655304, 0.1332072913646698, -0.05267201364040375, 0.016437891870737076,
+    ),
     tiny=2.0**-26, flat=20.0,
 )  # fmt: skip
 DOUBLE = Format(
@@ -70,6 +76,13 @@ DOUBLE = Format(
         0.001388888888888415, 0.00019841269837471485, 2.480158732187798e-05,
         2.7557325243636177e-06, 2.75572791844359e-07, 2.504776457213216e-08,
         2.091229346165899e-09, 1.7239011800184517e-10,
+    ),
+    # error 2^-60.5
+    tanh=(
+        -0.333333333333333, 0.1333333333332658, -0.05396825396373672, 0.02186948838515926,
+        -0.008863232589779889, 0.003592091909906704, -0.0014555420512187118,
+        0.000588441139572744, -0.0002333728501797209, 8.330366836293754e-05,
+        -1.9486620932452238e-05,
     ),
     tiny=2.0**-54, flat=40.0,
 )  # fmt: skip
@@ -116,43 +129,63 @@ def exp_code(b: Any, x: Any) -> Any:
     return scale(b, polynomial(b, r, (1.0, 1.0, *f.exp)), low_bits, f)
 
 
-def expm1_reduced(b: Any, r: Any, f: Format) -> Any:
-    return b.fma(polynomial(b, r, f.expm1) * r, r, r)
-
-
 def expm1_code(b: Any, x: Any) -> Any:
+    """2ⁿ·r + (2ⁿ − 1), and 2ⁿ·(eʳ − 1 − r) added to it; x itself where it is tiny."""
     f = format_of(x)
     y = b.select(x < -f.flat, -f.flat, x)
     y = b.select(y > f.high, f.high, y)
     r, _, low_bits = reduce_exp(b, y, f, f.bias - 1)
     half = power_of_two(b, low_bits, f, x.dtype)  # half of 2ⁿ, since 2ⁿ itself may overflow
-    result = 2.0 * b.fma(half, expm1_reduced(b, r, f), half - 0.5)
+    curve = polynomial(b, r, f.expm1) * (r * r)
+    result = 2.0 * b.fma(half, curve, b.fma(half, r, half - 0.5))
     return b.select(b.abs(x) < f.tiny, x, result)
 
 
-def tanh_code(b: Any, x: Any) -> Any:
-    """−e/(2 + e) with e = exp(−2|x|) − 1, and the sign of x."""
+def decay(b: Any, size: Any, f: Format, rate: float, lift: int) -> tuple[Any, Any]:
+    """For e = exp(−rate · size), size ≥ 0: numbers w and u with e = w/(u − w), both times 2^lift.
+
+    w is a power of two and u − w = exp(r). The factor 2^lift keeps w a normal number where e is
+    a denormal one; it costs nothing, since the coefficients carry it.
+    """
+    shift = f.magic + f.bias + lift
+    shifted = b.fma(size, -rate * LOG2E, shift)
+    n = shifted - shift
+    r = b.fma(n, f.ln2[1] / rate, b.fma(n, f.ln2[0] / rate, size))
+    w = power_of_two(b, b.bitcast(shifted, f.integer), f, size.dtype)
+    series = tuple(c * rate ** (i + 1) * 2.0**lift for i, c in enumerate((1.0, *f.exp)))
+    return w, b.fma(polynomial(b, r, series), r, w)
+
+
+def sigmoid_code(b: Any, x: Any) -> Any:
+    """q = e/(1 + e) with e = exp(−|x|) for negative x, 1 − q for others.
+
+    q = w/(1 + u); what rounding 1 + u loses is taken off the quotient.
+    """
     f = format_of(x)
     size = b.abs(x)
-    size = b.select(size > f.flat, f.flat, size)
-    r, _, low_bits = reduce_exp(b, -2.0 * size, f, f.bias)
-    power = power_of_two(b, low_bits, f, x.dtype)
-    e = b.fma(power, expm1_reduced(b, r, f), power - 1.0)
-    return with_sign(b, -e / (2.0 + e), x, f)
+    size = b.select(size > -f.low, -f.low, size)
+    w, u = decay(b, size, f, 1.0, f.bits + 1)
+    one = 2.0 ** (f.bits + 1)
+    total = one + u
+    inverse = 1.0 / total
+    lost = u - (total - one)
+    q = w * b.fma(-inverse, inverse * lost, inverse)
+    return b.select(x < 0.0, q, 1.0 - q)
+
+
+def tanh_code(b: Any, x: Any) -> Any:
+    """x + x³·P(x²) for small x; else 1 − 2·e/(1 + e) with e = exp(−2|x|), and the sign of x."""
+    f = format_of(x)
+    size = b.abs(x)
+    near = x * x
+    near = b.fma(polynomial(b, near, f.tanh) * near, x, x)
+    w, u = decay(b, b.select(size > f.flat, f.flat, size), f, 2.0, 0)
+    far = b.fma(-2.0 / (1.0 + u), w, 1.0)
+    return b.select(size < 0.55, near, with_sign(b, far, x, f))
 
 
 def with_sign(b: Any, size: Any, x: Any, f: Format) -> Any:
     """The number with the size of `size`, not negative, and the sign of x."""
-    sign = -(2 ** (f.bits + 8)) if f.integer == "int32" else -(2**63)
+    sign = -(2**31) if f is SINGLE else -(2**63)
     bits = b.bitcast(x, f.integer) & sign
     return b.bitcast(b.bitcast(size, f.integer) | bits, x.dtype)
-
-
-def sigmoid_code(b: Any, x: Any) -> Any:
-    """e/(1 + e) for negative x, 1/(1 + e) for others, with e = exp(−|x|)."""
-    f = format_of(x)
-    y = -b.abs(x)
-    y = b.select(y < f.low, f.low, y)
-    r, _, low_bits = reduce_exp(b, y, f, 2 * f.bias)
-    e = scale(b, polynomial(b, r, (1.0, 1.0, *f.exp)), low_bits, f)
-    return b.select(x < 0.0, e, 1.0) / (1.0 + e)

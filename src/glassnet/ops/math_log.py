@@ -53,30 +53,33 @@ def format_of(x: Any) -> Format:
     return SINGLE if x.dtype == "float32" else DOUBLE
 
 
-def split(b: Any, x: Any, f: Format) -> tuple[Any, Any]:
-    """k, as bits to be subtracted from those of x, and 1 + f, for a normal positive x."""
-    whole = b.bitcast(x, f.integer)
-    steps = ((whole + (f.one - f.root)) >> f.bits) << f.bits
-    return steps - f.one, b.bitcast(whole - (steps - f.one), x.dtype)
+def split(b: Any, x: Any, f: Format) -> tuple[Any, Any, Any]:
+    """k plus the bias, as a float and as an integer, and 1 + f, for a normal positive x."""
+    moved = b.bitcast(x, f.integer) + (f.one - f.root)
+    steps = moved >> f.bits
+    near_one = b.bitcast((moved & (2**f.bits - 1)) + f.root, x.dtype)
+    return b.convert(steps, x.dtype), steps, near_one
 
 
-def exponent(b: Any, steps: Any, f: Format, dtype: str) -> Any:
-    """k as a float."""
-    bias = f.one >> f.bits
-    return b.convert(((steps + f.one) >> f.bits) - bias, dtype)
+def log_sum(b: Any, k: Any, x: Any, f: Format, rest: Any = None) -> Any:
+    """k·ln 2 + ln(1 + x + rest) for √½ − 1 ≤ x ≤ √2 − 1 and a tiny rest.
 
-
-def log_sum(b: Any, k: Any, x: Any, f: Format) -> Any:
-    """k·ln 2 + ln(1 + x) for √½ − 1 ≤ x ≤ √2 − 1."""
-    half = (0.5 * x) * x
+    The large terms are k times the first part of ln 2, which is exact, and x; what rounding their
+    sum loses joins the small terms.
+    """
+    whole = k * f.ln2[0]
+    top = whole + x
+    lost = x - (top - whole)
+    lost = lost if rest is None else lost + rest
+    square = x * x
     if f is SINGLE:
-        rest = polynomial(b, x, f.series) * x
-        rest = b.fma(rest, x * x, b.fma(k, f.ln2[1], -half))
+        curve = square * b.fma(polynomial(b, x, f.series), x, -0.5)
     else:
         s = x / (2.0 + x)
         z = s * s
-        rest = b.fma(s, half + z * polynomial(b, z, f.series), b.fma(k, f.ln2[1], -half))
-    return b.fma(k, f.ln2[0], x + rest)
+        half = 0.5 * square
+        curve = b.fma(s, b.fma(z, polynomial(b, z, f.series), half), -half)
+    return top + (b.fma(k, f.ln2[1], lost) + curve)
 
 
 def finished(b: Any, result: Any, x: Any, zero: Any) -> Any:
@@ -90,21 +93,24 @@ def finished(b: Any, result: Any, x: Any, zero: Any) -> Any:
 def log_code(b: Any, x: Any) -> Any:
     f = format_of(x)
     small = x < f.smallest
-    y = b.select(small, x * 2.0**f.lift, x)
-    steps, near_one = split(b, y, f)
-    k = exponent(b, steps, f, x.dtype)
-    k = b.select(small, k - float(f.lift), k)
+    k, _, near_one = split(b, b.select(small, x * 2.0**f.lift, x), f)
+    bias = float(f.one >> f.bits)
+    k = k - b.select(small, b.const(bias + f.lift, x.dtype), bias)
     return finished(b, log_sum(b, k, near_one - 1.0, f), x, x)
 
 
 def log1p_code(b: Any, x: Any) -> Any:
-    """As log(u) with u = 1 + x rounded, and the rounding error of u added to f."""
+    """As log(u) with u = 1 + x rounded; the rounding error of u, times 2⁻ᵏ, is added to f."""
     f = format_of(x)
     u = 1.0 + x
     back = u - 1.0
     lost = (1.0 - (u - back)) + (x - back)
-    steps, near_one = split(b, u, f)
-    k = exponent(b, steps, f, x.dtype)
-    shrink = b.bitcast(f.one - steps, x.dtype)
-    result = log_sum(b, k, b.fma(lost, shrink, near_one - 1.0), f)
+    k, steps, near_one = split(b, u, f)
+    bias = f.one >> f.bits
+    shrink = b.bitcast((2 * bias - steps) << f.bits, x.dtype)
+    shrink = b.select(u < 1.0 / f.smallest, shrink, 0.0)
+    exact = near_one - 1.0
+    x1 = b.fma(lost, shrink, exact)
+    rest = b.fma(lost, shrink, exact - x1)
+    result = log_sum(b, k - float(bias), x1, f, rest)
     return b.select(x.eq(0.0), x, finished(b, result, x, u))
