@@ -6,9 +6,10 @@ added as an aligned binary tree). Vectors run over n, never over k. A finished t
 scratch memory, where the kernel's elementwise body reads it: the epilogue.
 
 The cost model. Panels of b are packed when its rows are not contiguous, or when at least
-`REUSE` tiles read them. Rows of a that are contiguous in k are read in place; others are packed
-tile by tile when `REUSE` panels read them or k is long, as their stride would miss the cache. A
-result of one column is computed transposed, so that vectors run over its rows.
+`REUSE` tiles read them and the rows lie far apart (`NEAR_B`). Rows of a that are contiguous in k
+are read in place; others are packed tile by tile, unless they lie close together (`NEAR_A`, or
+`FEW_A` where few panels read them). A result of one column is computed transposed, so that
+vectors run over its rows.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from glassnet.lower.reduce import LEAF, each, trailing_ones
 from glassnet.lower.tile import tile
 
 REUSE = 3
+NEAR_A, NEAR_B = 512, 512  # bytes between rows
+FEW_A = 4000  # the same where few panels read a; from 4096 on rows compete for cache lines
 LEVELS = 32
 
 
@@ -129,14 +132,16 @@ class _Contraction:
     def _choose(self) -> None:
         tiles = sum(r.count if isinstance(r.count, int) else 8 for r in self.row_runs)
         panels = sum(r.count if isinstance(r.count, int) else 4 for r in self.column_runs)
-        self.pack_b = not _is(self.bn, 1) or tiles >= REUSE
-        long = not isinstance(self.k, int) or self.k > LEAF
-        aligned = isinstance(self.m, int)
+        self.pack_b = not _is(self.bn, 1) or (tiles >= REUSE and not self._near(self.bk, NEAR_B))
         self.by_rows = _is(self.ak, 1)
-        self.pack_a = not self.by_rows and not (
-            _is(self.am, 1) and aligned and panels < REUSE and not long
-        )
+        in_place = _is(self.am, 1) and isinstance(self.m, int)
+        near = self._near(self.ak, NEAR_A if panels > REUSE else FEW_A)
+        self.pack_a = not self.by_rows and not (in_place and near)
         self.split_columns = isinstance(self.n, int) and (tiles < 8 or panels >= 16)
+
+    def _near(self, stride: Index, limit: int) -> bool:
+        """Whether rows follow each other so closely that reading them in place is as good."""
+        return isinstance(stride, int) and stride * ctx_bytes(self.p.dtype) <= limit
 
     def _reserve(self) -> None:
         ctx, size = self.ctx, ctx_bytes(self.p.dtype)
