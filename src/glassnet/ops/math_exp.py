@@ -101,12 +101,13 @@ def polynomial(b: Any, x: Any, coefficients: tuple[float, ...]) -> Any:
     return total
 
 
-def reduce_exp(b: Any, x: Any, f: Format, bias: int) -> tuple[Any, Any, Any]:
-    """r, n as a float, and an integer whose low bits are n + bias."""
+def reduce_exp(b: Any, x: Any, f: Format, bias: int, rest: Any = None) -> tuple[Any, Any]:
+    """r of x + rest, and an integer whose low bits are n + bias."""
     shifted = b.fma(x, LOG2E, f.magic + bias)
     n = shifted - (f.magic + bias)
-    r = b.fma(n, -f.ln2[1], b.fma(n, -f.ln2[0], x))
-    return r, n, b.bitcast(shifted, f.integer)
+    r = b.fma(n, -f.ln2[0], x)
+    r = b.fma(n, -f.ln2[1], r) if rest is None else r + b.fma(n, -f.ln2[1], rest)
+    return r, b.bitcast(shifted, f.integer)
 
 
 def power_of_two(b: Any, low_bits: Any, f: Format, dtype: str) -> Any:
@@ -122,10 +123,15 @@ def scale(b: Any, x: Any, low_bits: Any, f: Format) -> Any:
 
 
 def exp_code(b: Any, x: Any) -> Any:
+    return exp_sum(b, x)
+
+
+def exp_sum(b: Any, x: Any, rest: Any = None) -> Any:
+    """exp(x + rest) for a tiny rest."""
     f = format_of(x)
     x = b.select(x < f.low, f.low, x)
     x = b.select(x > f.high, f.high, x)
-    r, _, low_bits = reduce_exp(b, x, f, 2 * f.bias)
+    r, low_bits = reduce_exp(b, x, f, 2 * f.bias, rest)
     return scale(b, polynomial(b, r, (1.0, 1.0, *f.exp)), low_bits, f)
 
 
@@ -134,7 +140,7 @@ def expm1_code(b: Any, x: Any) -> Any:
     f = format_of(x)
     y = b.select(x < -f.flat, -f.flat, x)
     y = b.select(y > f.high, f.high, y)
-    r, _, low_bits = reduce_exp(b, y, f, f.bias - 1)
+    r, low_bits = reduce_exp(b, y, f, f.bias - 1)
     half = power_of_two(b, low_bits, f, x.dtype)  # half of 2ⁿ, since 2ⁿ itself may overflow
     curve = polynomial(b, r, f.expm1) * (r * r)
     result = 2.0 * b.fma(half, curve, b.fma(half, r, half - 0.5))

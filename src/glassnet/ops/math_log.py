@@ -90,12 +90,17 @@ def finished(b: Any, result: Any, x: Any, zero: Any) -> Any:
     return b.select(zero > 0.0, result, pole)
 
 
-def log_code(b: Any, x: Any) -> Any:
-    f = format_of(x)
+def normalised(b: Any, x: Any, f: Format) -> tuple[Any, Any]:
+    """k and 1 + f for a positive x, denormal ones included."""
     small = x < f.smallest
     k, _, near_one = split(b, b.select(small, x * 2.0**f.lift, x), f)
     bias = float(f.one >> f.bits)
-    k = k - b.select(small, b.const(bias + f.lift, x.dtype), bias)
+    return k - b.select(small, b.const(bias + f.lift, x.dtype), bias), near_one
+
+
+def log_code(b: Any, x: Any) -> Any:
+    f = format_of(x)
+    k, near_one = normalised(b, x, f)
     return finished(b, log_sum(b, k, near_one - 1.0, f), x, x)
 
 
