@@ -152,15 +152,20 @@ class _Contraction:
         self.group = 4
         if isinstance(self.p.k, int):
             self.group = max(1, ctx.machine.panel_bytes // max(panel.factor, 1))
+        panels = sum(r.count for r in self.column_runs) if isinstance(self.n, int) else 0
+        self.pack_all = self.pack_a and isinstance(self.m, int) and panels > self.group
         self.panels = ctx.reserve(panel * self.group) if self.pack_b else None
         ctx.reserve(Product(SPARE * self.width * self.lanes * size))
         strip = k * (self.height * size)
+        if self.pack_all:
+            strip = k * (sum(run.size * run.count for run in self.row_runs) * size)
         self.strip = ctx.reserve(strip) if self.pack_a else None
-        ctx.reserve(Product(SPARE * self.height * size))
 
     # -- loops ---------------------------------------------------------------------------------
 
     def write(self) -> None:
+        if self.pack_all:
+            self.b.loop(0, self.k, LEAF, (), self._pack_strips)
         for run in self.column_runs:
             low, high = self.ctx.split(run.count) if self.split_columns else (0, run.count)
 
@@ -184,15 +189,38 @@ class _Contraction:
         height: Index = rows.size
         if rows.partial:
             height = self.b.minimum(height, self.m - row)
-        if self.pack_a:
-            pack = pack_strip(self.b, self.p.dtype, rows.size, _is(self.am, 1))
-            source = self.b.offset(self.pa, row * self.am, self.p.dtype)
-            self.b.call(pack, source, self.am, self.ak, self.strip, self.k, height)
+        if self.pack_a and not self.pack_all:
+            self._pack_strip(rows, row, height, self.strip, 0, self.k)
 
         def panel(j: Index) -> None:
             self._tile(rows, row, height, run, j - low, j)
 
         self.b.loop(low, high, 1, (), panel)
+
+    def _pack_strips(self, low: Index) -> None:
+        """Rows low to low + LEAF of k of every strip: neighbours share cache lines."""
+        length = self.b.minimum(self.k - low, LEAF)
+        for rows in self.row_runs:
+            first, last = (0, rows.count) if self.split_columns else self.ctx.split(rows.count)
+
+            def one(i: Index, rows: Run = rows) -> None:
+                row = rows.start + i * rows.size
+                self._pack_strip(rows, row, rows.size, self._strip_at(row), low, length)
+
+            self.b.loop(first, last, 1, (), one)
+
+    def _strip_at(self, row: Index) -> Any:
+        return (
+            self.b.offset(self.strip, row * self.k, self.p.dtype) if self.pack_all else self.strip
+        )
+
+    def _pack_strip(
+        self, rows: Run, row: Index, height: Index, strip: Any, low: Index, length: Index
+    ) -> None:
+        pack = pack_strip(self.b, self.p.dtype, rows.size, _is(self.am, 1))
+        source = self.b.offset(self.pa, row * self.am + low * self.ak, self.p.dtype)
+        target = self.b.offset(strip, low * rows.size, self.p.dtype)
+        self.b.call(pack, source, self.am, self.ak, target, length, height)
 
     def _column(self, run: Run, j: Index) -> tuple[Index, Index]:
         """First column of panel j, and how many columns from there."""
@@ -229,7 +257,7 @@ class _Contraction:
             self.b, self.p.dtype, rows.size, run.size, by_rows, run.partial and not self.pack_b
         )
         if self.pack_a:
-            a, a_step = self.strip, rows.size
+            a, a_step = self._strip_at(row), rows.size
         else:
             a = self.b.offset(self.pa, row * self.am, self.p.dtype)
             a_step = self.am if by_rows else self.ak

@@ -2,8 +2,8 @@
 
 In: a part of an argument, by address and strides. Out: helper functions that copy it: a panel of
 b as k rows of `vectors` vectors, a strip of a as k groups of `rows` numbers. Elements outside the
-argument are not read; what stands in their place is not used. A whole block more than the panel
-or strip may be written, so both have `SPARE` rows of room behind them.
+argument are not read; what stands in their place is not used. Panels are written in whole blocks,
+so they have `SPARE` rows of room behind them.
 """
 
 from __future__ import annotations
@@ -86,11 +86,12 @@ def pack_strip(b: Builder, dtype: str, rows: int, contiguous: bool) -> str:
         lanes = 1 << (rows - 1).bit_length()
         count = f.minimum(valid, rows)
         mask = f.lane_mask(count, lanes) if lanes > 1 else None
+        own = f.lane_mask(rows, lanes)
 
         def group(i: Index) -> None:
             start = f.offset(source, i * k_step, dtype)
             if contiguous:
-                f.store(f.load(start, 0, dtype, lanes, mask), target, i * rows)
+                f.store(f.load(start, 0, dtype, lanes, mask), target, i * rows, own)
                 return
 
             def element(m: Index) -> None:
