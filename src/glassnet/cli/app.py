@@ -1,0 +1,126 @@
+"""The command `glassnet`: which commands there are, and how each ends.
+
+In: the arguments of the process. Out: an exit status: 0 done, 1 failure, 2 wrong use or bad input,
+130 interrupted. Every error is one line on standard error; a traceback needs `--debug`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from glassnet.cli.data import data
+from glassnet.cli.evaluate import evaluate
+from glassnet.cli.fit import fit
+from glassnet.cli.predict import predict
+from glassnet.errors import GlassnetError, TrainingError
+from glassnet.version import __version__
+
+DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="glassnet",
+    help="Feed-forward neural networks: fit a table, predict, and see how good it is.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (fit, predict, evaluate, data):
+    app.command()(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"glassnet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error (with any command).")
+    ] = False,
+) -> None:
+    """Options of all commands; both are dealt with before a command runs."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave the process."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [argument for argument in given if argument != "--debug"]
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        status = _run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        status = _forget_output(DONE)
+    except (KeyboardInterrupt, typer.Abort):
+        status = _say("interrupted", INTERRUPTED, debug)
+    except GlassnetError as error:
+        status = _say(str(error), FAILED if isinstance(error, TrainingError) else WRONG_USE, debug)
+    except MemoryError:
+        status = _say("there is not enough memory; use fewer rows or columns", FAILED, debug)
+    except OSError as error:
+        status = _forget_output(_say(_about_output(error), WRONG_USE, debug))
+    except Exception as error:
+        text = f"internal error, {type(error).__name__}: {error}; please report it with --debug"
+        status = _say(text, FAILED, debug)
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    program: Any = typer.main.get_command(app)
+    try:
+        status = program.main(args=arguments, prog_name="glassnet", standalone_mode=False)
+    except typer.Exit as done:
+        return done.exit_code
+    except Exception as error:
+        # The argument parser describes wrong use; its exceptions have moved between releases.
+        if not hasattr(error, "format_message"):
+            raise
+        return _wrong_use(error)
+    return status if isinstance(status, int) else DONE
+
+
+def _wrong_use(error: Any) -> int:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(error.format_message(), err=True)
+        return WRONG_USE
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "glassnet"
+    return _say(f"{error.format_message().rstrip('.')}; see {path} --help", WRONG_USE, False)
+
+
+def _say(text: str, status: int, debug: bool) -> int:
+    """One line on standard error."""
+    if debug:
+        sys.excepthook(*sys.exc_info())  # pyright: ignore[reportArgumentType]
+    line = " ".join(text.split())
+    print(f"glassnet: {line}", file=sys.stderr, flush=True)
+    return status
+
+
+def _about_output(error: OSError) -> str:
+    return f"standard output cannot be written: {error.strerror or error}; write to a file with -o"
+
+
+def _forget_output(status: int) -> int:
+    """Nothing more can be written; without this Python would complain once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

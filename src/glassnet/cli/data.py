@@ -1,0 +1,72 @@
+"""`glassnet data`: writes a real table that scikit-learn ships, to try things on.
+
+In: a name. Out: CSV, its last column being the target.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glassnet.cli.options import CsvOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SETS = {
+    "breast-cancer": "569 tumours, 30 numbers, 2 classes",
+    "diabetes": "442 patients, 10 numbers, a number to predict",
+    "digits": "1797 images of 8 x 8 pixels, 10 classes",
+    "iris": "150 flowers, 4 numbers, 3 classes",
+    "wine": "178 wines, 13 numbers, 3 classes",
+}
+
+
+def data(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=", ".join(SETS), show_default=False)],
+    output: CsvOutput = None,
+) -> None:
+    """Write a real data set as CSV, its last column being the target."""
+    if name not in SETS:
+        raise typer.BadParameter(f"there is no data set {name!r}; choose {', '.join(SETS)}")
+    from glassnet.tables.write import check_writable, replacing
+
+    if output is not None:
+        check_writable(output)
+    content = table_csv(name).encode()
+    if output is None:
+        sys.stdout.buffer.write(content)
+        return
+    with replacing(output) as file:
+        file.write(content)
+
+
+def table_csv(name: str) -> str:
+    """The data set as CSV text; classes by their names."""
+    from sklearn import datasets
+
+    loader: Any = getattr(datasets, "load_" + name.replace("-", "_"))
+    bunch = loader(scaled=False) if name == "diabetes" else loader()
+    names = [str(column) for column in bunch.feature_names]
+    columns: list[Sequence[Any]] = [_numbers(bunch.data[:, place]) for place in range(len(names))]
+    if name == "diabetes":
+        columns.append(_numbers(bunch.target))
+    else:
+        columns.append([str(bunch.target_names[code]) for code in bunch.target])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*names, "target"])
+    writer.writerows(zip(*columns, strict=True))
+    return text.getvalue()
+
+
+def _numbers(values: Any) -> list[Any]:
+    """Whole numbers without a decimal point, where the whole column is whole."""
+    listed: list[float] = values.tolist()
+    return (
+        [int(value) for value in listed] if all(value == int(value) for value in listed) else listed
+    )

@@ -1,0 +1,31 @@
+"""`glassnet evaluate`: how good a model is on a table that has the true answers.
+
+In: a model file and a table. Out: the score, beside that of a constant prediction.
+"""
+
+from __future__ import annotations
+
+from glassnet.cli.options import Delimiter, Json, ModelPath, Sql, TablePath
+
+
+def evaluate(
+    model: ModelPath,
+    table: TablePath,
+    sql: Sql = None,
+    delimiter: Delimiter = None,
+    json: Json = False,
+) -> None:
+    """Score MODEL on TABLE, beside the score of a constant prediction."""
+    from glassnet.cli.report import print_json, print_score, score_json, warn
+    from glassnet.estimators.table_model import TableModel
+    from glassnet.tables.read import read_table
+
+    loaded = TableModel.load(model)
+    opened = read_table(table, sql=sql, delimiter=delimiter)
+    score, prediction = loaded.evaluate(opened)
+    warn(loaded, prediction)
+    if json:
+        extra = {"missing": prediction.missing, "unknown": prediction.unknown}
+        print_json({"model": model, "table": table, "score": score_json(score), **extra})
+    else:
+        print_score(score, f"{opened.rows:,} rows of {opened.label}", opened.rows - score.rows)

@@ -1,0 +1,76 @@
+"""`glassnet fit`: a table goes in; a trained network, its score and a model file come out.
+
+In: a table and the name of its target. Out: a model file; the report on standard output.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from glassnet.cli import options
+
+INTERRUPTED = 130
+
+
+def fit(
+    table: options.TablePath,
+    target: options.Target,
+    output: options.ModelOutput = None,
+    time: options.Time = None,
+    epochs: options.Epochs = None,
+    seed: options.Seed = 0,
+    threads: options.Threads = None,
+    kind: options.Kinds = None,
+    missing: options.Missing = None,
+    sql: options.Sql = None,
+    delimiter: options.Delimiter = None,
+    json: options.Json = False,
+) -> int:
+    """Train a network to predict one column of TABLE, and score it on rows held out for that."""
+    from glassnet.estimators.fit import choose_recipe, prepare
+    from glassnet.tables.read import read_table
+    from glassnet.tables.write import check_writable
+
+    seconds = None if time is None else options.duration(time)
+    kinds = options.column_kinds(kind or [])
+    path = output or default_output(table)
+    check_writable(path)
+    opened = read_table(table, sql=sql, missing=missing or (), delimiter=delimiter)
+    prepared = prepare(opened, target, kinds=kinds, seed=seed)
+    recipe = choose_recipe(prepared, epochs=epochs)
+    return _train_and_report(opened, prepared, recipe, path, json, seconds, threads)
+
+
+def _train_and_report(
+    opened: Any,
+    prepared: Any,
+    recipe: Any,
+    path: str,
+    json: bool,
+    seconds: float | None,
+    threads: int | None,
+) -> int:
+    from glassnet.cli.fit_report import FitReport
+    from glassnet.cli.progress import Progress
+    from glassnet.estimators.fit import fit as train
+
+    report = FitReport(opened, prepared, recipe)
+    if not json:
+        report.before()
+    with Progress(recipe.epochs) as progress:
+        fitted = train(prepared, recipe, seconds=seconds, threads=threads, callbacks=[progress])
+    size = fitted.model.save(path)
+    if json:
+        report.as_json(fitted, path, size)
+    else:
+        report.after(fitted, path, size)
+    return INTERRUPTED if fitted.course.stopped == "interrupted" else 0
+
+
+def default_output(table: str) -> str:
+    """penguins.safetensors for data/penguins.csv.gz, in the folder where the command runs."""
+    name = Path(table).name
+    for packing in (".gz", ".zst", ".zstd"):
+        name = name.removesuffix(packing)
+    return f"{Path(name).stem}.safetensors"

@@ -1,0 +1,85 @@
+"""`glassnet predict`: the model's answers for every row of a table, as CSV.
+
+In: a model file and a table. Out: CSV, one line a row, in the order of the table.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, Any
+
+from glassnet.cli.options import CsvOutput, Delimiter, Json, ModelPath, Sql, TablePath
+
+if TYPE_CHECKING:
+    from glassnet.estimators.table_model import Prediction
+
+
+def predict(
+    model: ModelPath,
+    table: TablePath,
+    output: CsvOutput = None,
+    sql: Sql = None,
+    delimiter: Delimiter = None,
+    json: Json = False,
+) -> None:
+    """Write one line a row: the predicted target, then for classes the probability of each."""
+    from glassnet.cli.report import print_json, warn
+    from glassnet.estimators.table_model import TableModel
+    from glassnet.tables.read import read_table
+    from glassnet.tables.write import check_writable, replacing
+
+    if output is not None:
+        check_writable(output)
+    loaded = TableModel.load(model)
+    opened = read_table(table, sql=sql, delimiter=delimiter)
+    prediction = loaded.predict(opened)
+    warn(loaded, prediction)
+    if output is not None:
+        with replacing(output) as file:
+            write_csv(prediction, file)
+    elif not json:
+        write_csv(prediction, sys.stdout.buffer)
+    if json:
+        print_json(_summary(prediction, output))
+
+
+def write_csv(prediction: Prediction, file: IO[bytes]) -> None:
+    """The predictions as UTF-8 CSV."""
+    text = io.TextIOWrapper(file, "utf-8", newline="", write_through=False)
+    writer = csv.writer(text, lineterminator="\n")
+    header = [prediction.target, *(f"probability_{name}" for name in prediction.classes)]
+    writer.writerow(header)
+    writer.writerows(_rows(prediction))
+    text.flush()
+    text.detach()
+
+
+def _rows(prediction: Prediction) -> Iterator[list[Any]]:
+    import numpy as np
+
+    if prediction.probabilities is None:
+        # A network computes in float32, so more digits than these would be invented.
+        for value in prediction.values.astype(np.float32):
+            yield [str(value)]
+        return
+    for name, row in zip(prediction.values, prediction.probabilities, strict=True):
+        yield [name, *map(str, row)]
+
+
+def _summary(prediction: Prediction, output: str | None) -> dict[str, Any]:
+    values = [value if isinstance(value, str) else float(value) for value in prediction.values]
+    found: dict[str, Any] = {
+        "target": prediction.target,
+        "rows": len(values),
+        "missing": prediction.missing,
+        "unknown": prediction.unknown,
+    }
+    if output is not None:
+        return {**found, "output": output}
+    if prediction.probabilities is not None:
+        found["classes"] = list(prediction.classes)
+        found["probabilities"] = prediction.probabilities.tolist()
+    return {**found, "predictions": values}

@@ -1,0 +1,96 @@
+"""The progress line: how far a training run is, at no cost to the run.
+
+In: the run, as a callback of `train`. Out: on a terminal one line, repainted by a thread at most
+ten times a second; elsewhere a plain line now and then, never more than one an epoch.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import Any, TextIO
+
+_REPAINT_SECONDS = 0.1
+_LINE_SECONDS = 5.0
+_BAR = 20
+
+
+class Progress:
+    """A callback of `train`, and a context manager that clears its line at the end."""
+
+    def __init__(self, epochs: int, stream: TextIO | None = None) -> None:
+        self.epochs = epochs
+        self.stream = stream or sys.stderr
+        self.live = self.stream.isatty()
+        self.started = time.monotonic()
+        self.last_line = self.started
+        self.run: Any = None
+        self.before = 0  # epochs of earlier phases
+        self.over = threading.Event()
+        self.painter = threading.Thread(target=self._paint, name="progress", daemon=True)
+
+    def __enter__(self) -> Progress:
+        if self.live:
+            self.painter.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.over.set()
+        if self.live:
+            self.painter.join()
+            self._write("\r\x1b[K")
+
+    def epoch_end(self, run: Any) -> None:
+        """Remember the run; without a terminal, print a line if the last one is long ago."""
+        if self.run is not None and self.run is not run:
+            self.before += self.run.epoch
+        self.run = run
+        now = time.monotonic()
+        if not self.live and now - self.last_line >= _LINE_SECONDS:
+            self.last_line = now
+            self._write(self.text() + "\n")
+
+    def train_end(self, run: Any) -> None:
+        """Nothing more to say; the report follows."""
+
+    def text(self) -> str:
+        """The line."""
+        run = self.run
+        if run is None:
+            return f"compiling  {time.monotonic() - self.started:.1f} s"
+        history = run.history
+        parts = [f"epoch {self.before + run.epoch}/{self.epochs}", f"loss {history.loss[-1]:.4g}"]
+        if history.validation_loss:
+            best = min(history.validation_loss)
+            parts.append(f"validation {history.validation_loss[-1]:.4g} (best {best:.4g})")
+        parts.append(f"{time.monotonic() - self.started:.1f} s")
+        return "  ".join(parts)
+
+    def _bar(self) -> str:
+        done = 0.0
+        run = self.run
+        if run is not None and run.steps_total:
+            part = min(run.steps_done / run.steps_total, 1.0)
+            done = (self.before + part * run.epochs) / max(self.epochs, 1)
+        filled = min(round(done * _BAR), _BAR)
+        return "━" * filled + "─" * (_BAR - filled)
+
+    def _paint(self) -> None:
+        while not self.over.wait(_REPAINT_SECONDS):
+            width = shutil.get_terminal_size().columns - 1
+            self._write("\r" + f"{self._bar()}  {self.text()}"[:width] + "\x1b[K")
+
+    def _write(self, text: str) -> None:
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except (OSError, ValueError, UnicodeError):
+            self.over.set()  # a progress line is never worth a failure

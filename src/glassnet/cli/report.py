@@ -1,0 +1,83 @@
+"""What several commands print: scores, notes and JSON.
+
+In: what a fit, an evaluation or a prediction found. Out: text or JSON on standard output, notes on
+standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from glassnet.version import numerics_version
+
+if TYPE_CHECKING:
+    from glassnet.estimators.score import Score
+    from glassnet.estimators.table_model import Prediction, TableModel
+
+_PLAIN_WIDTH = 110
+
+
+def print_score(score: Score, rows: str, without: int, to: Console | None = None) -> None:
+    """The score, with the constant prediction beside it."""
+    show = (to or console()).print
+    if score.metric == "accuracy":
+        show(f"[bold]accuracy  {score.value:.4f} ± {score.error:.4f}[/] on {safe(rows)}")
+        show(f"constant  {score.constant:.4f} (always {safe(repr(score.constant_answer))})")
+        show(f"log loss  {score.others['log_loss']:.4f}")
+    else:
+        show(f"[bold]RMSE      {score.value:.6g} ± {score.error:.2g}[/] on {safe(rows)}")
+        show(f"constant  {score.constant:.6g} (always {score.constant_answer})")
+        show(f"R²        {score.others['r2']:.4f}")
+        show(f"mean |e|  {score.others['mae']:.6g}")
+    if without:
+        show(f"left out  {without:,} rows without a target")
+
+
+def score_json(score: Score) -> dict[str, Any]:
+    """The score as JSON values."""
+    return {
+        "metric": score.metric,
+        "value": score.value,
+        "standard_error": score.error,
+        "constant": score.constant,
+        "constant_answer": score.constant_answer,
+        "rows": score.rows,
+        **score.others,
+    }
+
+
+def warn(model: TableModel, prediction: Prediction) -> None:
+    """Say on standard error what had to be filled in."""
+    for count, what in (
+        (prediction.unknown, "held a value that training had not, or too rarely"),
+        (prediction.missing, "were missing and filled in"),
+    ):
+        if count:
+            columns = ", ".join(f"{name} {number:,}" for name, number in count.items())
+            print(f"note: {sum(count.values()):,} cells {what} ({columns})", file=sys.stderr)
+    if model.numerics != numerics_version:
+        print(
+            f"note: the model was trained with numerics version {model.numerics}, this program has "
+            f"{numerics_version}; the last digits may differ",
+            file=sys.stderr,
+        )
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One JSON object on one line of standard output."""
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def console() -> Console:
+    """Standard output; colours and the window's width on a terminal only."""
+    width = None if sys.stdout.isatty() else _PLAIN_WIDTH
+    return Console(highlight=False, width=width, soft_wrap=not sys.stdout.isatty())
+
+
+def safe(text: str) -> str:
+    """Text from a table that must not be taken for markup."""
+    return text.replace("[", r"\[")

@@ -1,0 +1,114 @@
+"""Training in phases: each with a smaller learning rate, from the best weights so far.
+
+In: a network, a recipe, arrays. Out: the network with the weights of the best validation loss, and
+the history of all phases as one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.errors import TrainingError
+from glassnet.estimators.recipe import Recipe
+from glassnet.nn import Sequential
+from glassnet.optim import Adam
+from glassnet.training import train
+from glassnet.training.callbacks import EarlyStopping, TimeLimit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Pair = tuple[NDArray[np.float32], NDArray[Any]]
+
+_SEED_STEP = 1_000_003  # every phase shuffles in another order
+
+
+@dataclass
+class Course:
+    """The history of a training run."""
+
+    loss: list[float] = field(default_factory=list[float])
+    validation_loss: list[float] = field(default_factory=list[float])
+    best_epoch: int = 0
+    best_loss: float = math.inf
+    stopped: str = "epochs"
+    compile_seconds: float = 0.0
+    train_seconds: float = 0.0
+
+
+def train_in_phases(
+    network: Sequential,
+    loss: Any,
+    recipe: Recipe,
+    training: Pair,
+    validation: Pair,
+    *,
+    seed: int,
+    seconds: float | None = None,
+    threads: int | None = None,
+    callbacks: Sequence[Any] = (),
+) -> Course:
+    """Train until no phase makes progress, the epochs are used up, or the time is over."""
+    course = Course()
+    best = network.W.copy()
+    for phase, learning_rate in enumerate(recipe.learning_rates):
+        left = None if seconds is None else seconds - course.compile_seconds - course.train_seconds
+        epochs = recipe.epochs - len(course.loss)
+        if epochs <= 0 or (left is not None and left <= 0):
+            course.stopped = "epochs" if epochs <= 0 else "time"
+            break
+        history = train(
+            network,
+            *training,
+            loss=loss,
+            optimizer=Adam(lr=learning_rate),
+            epochs=epochs,
+            batch_size=min(recipe.batch_size, len(training[0])),
+            seed=seed + phase * _SEED_STEP,
+            validation=validation,
+            callbacks=[*_stops(recipe, phase, left), *callbacks],
+            threads=threads,
+        )
+        _add(course, history, network, best)
+        network.W[:] = best
+        if course.stopped in ("time", "interrupted"):
+            break
+    _check(course)
+    return course
+
+
+def _stops(recipe: Recipe, phase: int, left: float | None) -> list[Any]:
+    patience = recipe.rest if phase else recipe.patience
+    stops: list[Any] = [EarlyStopping(patience=patience)]
+    return stops if left is None else [*stops, TimeLimit(left)]
+
+
+def _check(course: Course) -> None:
+    if math.isfinite(course.best_loss):
+        return
+    if course.stopped == "interrupted":
+        raise KeyboardInterrupt
+    raise TrainingError(
+        f"no epoch of {len(course.loss)} had a finite validation loss; "
+        "look for extreme values in the table"
+    )
+
+
+def _add(course: Course, history: Any, network: Sequential, best: NDArray[Any]) -> None:
+    """Append a phase; where it found a better epoch, `best` takes the network's weights."""
+    before = len(course.loss)
+    course.loss += history.loss
+    course.validation_loss += history.validation_loss
+    course.compile_seconds += history.compile_seconds
+    course.train_seconds += history.train_seconds
+    course.stopped = history.stopped
+    lowest = min((loss for loss in history.validation_loss if math.isfinite(loss)), default=None)
+    if lowest is not None and lowest < course.best_loss:
+        course.best_loss = lowest
+        course.best_epoch = before + history.validation_loss.index(lowest) + 1
+        best[:] = network.W

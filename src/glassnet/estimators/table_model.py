@@ -1,0 +1,151 @@
+"""A trained model of a table: it predicts, scores and is saved as one file that needs nothing else.
+
+In: a table with the columns it was trained with. Out: predictions in the target's own terms, and
+their score.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.errors import ModelFileError, TableError
+from glassnet.estimators import model_file
+from glassnet.estimators.network import Architecture, build, flatten, tensors
+from glassnet.estimators.score import Score, classification_score, regression_score
+from glassnet.tables.fields import from_plain, to_plain
+from glassnet.tables.schema import Design, Schema
+from glassnet.tables.table import Table
+from glassnet.version import numerics_version
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from glassnet.nn import Sequential
+
+FORMAT = "glassnet table model"
+FORMAT_VERSION = "1"
+_ROWS_AT_ONCE = 65_536
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Answers for every row: class names or numbers, and for classes the probability of each."""
+
+    target: str
+    values: NDArray[Any]
+    classes: tuple[str, ...]
+    probabilities: NDArray[np.float32] | None
+    missing: dict[str, int]  # cells that were missing, by column
+    unknown: dict[str, int]  # cells with a value that training had not, or too rarely
+
+
+@dataclass(frozen=True)
+class TableModel:
+    """A schema, a network, and a record of how it was trained."""
+
+    schema: Schema
+    architecture: Architecture
+    network: Sequential
+    training: dict[str, Any]
+    numerics: int = numerics_version  # the arithmetic it was trained with
+
+    def predict(self, table: Table) -> Prediction:
+        """Answers for every row of the table."""
+        return self.answers(self.schema.encode(self.schema.load(table)))
+
+    def evaluate(self, table: Table) -> tuple[Score, Prediction]:
+        """The score on the rows that have a target."""
+        truth, missing = self.schema.target.read(table.with_missing(self.schema.missing))
+        rows = np.flatnonzero(~missing)
+        if not len(rows):
+            raise TableError(
+                f"{table.label}: the target {self.schema.target.name!r} has no value in any row; "
+                "a score needs the true answers"
+            )
+        prediction = self.answers(self.schema.encode(self.schema.load(table), rows))
+        return self.score(truth[rows], prediction), prediction
+
+    def score(self, truth: NDArray[Any], prediction: Prediction) -> Score:
+        """Compare predictions with the truth."""
+        target = self.schema.target
+        if prediction.probabilities is None:
+            return regression_score(truth, prediction.values, target.mean)
+        probabilities = prediction.probabilities.astype(np.float64)
+        return classification_score(truth, probabilities, target.classes, target.common)
+
+    def answers(self, design: Design) -> Prediction:
+        """Answers for rows that are encoded already."""
+        target = self.schema.target
+        outputs = self._outputs(design.x)
+        if not target.classes:
+            values = target.restore(outputs[:, 0])
+            return Prediction(target.name, values, (), None, design.missing, design.unknown)
+        probabilities = softmax(outputs)
+        names = np.array(target.classes, object)[probabilities.argmax(axis=1)]
+        return Prediction(
+            target.name, names, target.classes, probabilities, design.missing, design.unknown
+        )
+
+    def _outputs(self, x: NDArray[np.float32]) -> NDArray[Any]:
+        parts = [
+            np.asarray(self.network(x[start : start + _ROWS_AT_ONCE]))
+            for start in range(0, len(x), _ROWS_AT_ONCE)
+        ]
+        return np.concatenate(parts)
+
+    def save(self, path: str | Path) -> int:
+        """Write the model file, whole or not at all; the number of bytes."""
+        texts = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "numerics_version": str(self.numerics),
+            "network": json.dumps(to_plain(self.architecture)),
+            "schema": json.dumps(self.schema.to_plain()),
+            "training": json.dumps(self.training),
+        }
+        return model_file.save(path, tensors(self.architecture, self.network.W), texts)
+
+    @staticmethod
+    def load(path: str | Path) -> TableModel:
+        """Read a model file; anything wrong with it is a `ModelFileError`."""
+        named, texts = model_file.load(path)
+        if texts.get("format") != FORMAT:
+            raise ModelFileError(
+                f"{path} is no table model; name a file that `glassnet fit` has written"
+            )
+        if texts.get("format_version") != FORMAT_VERSION:
+            raise ModelFileError(
+                f"{path} has format {texts.get('format_version')}, this program reads "
+                f"{FORMAT_VERSION}; update glassnet or train again"
+            )
+        try:
+            return _assemble(named, texts)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelFileError(f"{path} cannot be used: {error}; train the model again") from None
+
+
+def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableModel:
+    architecture = from_plain(Architecture, json.loads(texts["network"]))
+    architecture.check()
+    schema = Schema.from_plain(json.loads(texts["schema"]))
+    if len(schema.inputs) != architecture.inputs or schema.target.outputs != architecture.outputs:
+        raise ValueError("the network does not fit the columns")
+    weights = flatten(architecture, named)
+    network = build(architecture)
+    network.W[:] = weights
+    training = json.loads(texts["training"])
+    if not isinstance(training, dict):
+        raise ValueError("the record of the training is not an object")
+    return TableModel(schema, architecture, network, training, int(texts["numerics_version"]))
+
+
+def softmax(scores: NDArray[Any]) -> NDArray[np.float32]:
+    """Probabilities from raw scores, computed in float64."""
+    shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
+    exponentials = np.exp(shifted)
+    return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)

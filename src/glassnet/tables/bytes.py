@@ -1,0 +1,106 @@
+"""Opens a table file as plain bytes, whatever it is packed in.
+
+In: a path. Out: its kind ("csv", "parquet", "arrow", "json") and compression, and a stream of the
+unpacked bytes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from glassnet.errors import TableError
+
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_JSON_SUFFIXES = {".jsonl", ".ndjson", ".json"}
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """How a table file is stored."""
+
+    kind: str
+    compression: str  # "none", "gzip" or "zstd", as DuckDB names them
+
+
+def detect(path: Path) -> FileFormat:
+    """The format of the file, by its first bytes (for JSON lines and text by its name)."""
+    head = _head(path)
+    if head.startswith(b"PAR1"):
+        return FileFormat("parquet", "none")
+    if head.startswith(b"ARROW1"):
+        return FileFormat("arrow", "none")
+    if head.startswith(b"PK\x03\x04"):
+        raise TableError(
+            f"{path} is a zip archive or an Excel workbook; save the sheet as CSV first"
+        )
+    if head.startswith(b"SQLite format 3"):
+        raise TableError(f"{path} is an SQLite database; export the table as CSV or Parquet first")
+    compression = "none"
+    if head.startswith(b"\x1f\x8b"):
+        compression = "gzip"
+    elif head.startswith(_ZSTD_MAGIC):
+        compression = "zstd"
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if compression != "none" and suffixes and suffixes[-1] in {".gz", ".zst", ".zstd"}:
+        suffixes.pop()
+    kind = "json" if suffixes and suffixes[-1] in _JSON_SUFFIXES else "csv"
+    return FileFormat(kind, compression)
+
+
+def _head(path: Path) -> bytes:
+    if path.is_dir():
+        raise TableError(f"{path} is a folder, not a table; name a file inside it")
+    try:
+        with path.open("rb") as file:
+            return file.read(16)
+    except FileNotFoundError:
+        raise TableError(f"{path} does not exist; check the path and the spelling") from None
+    except OSError as error:
+        raise TableError(
+            f"{path} cannot be read: {error.strerror}; check its permissions"
+        ) from None
+
+
+@contextmanager
+def unpacked(path: Path, compression: str) -> Generator[IO[bytes]]:
+    """The file's bytes without their compression; damage to the packing becomes a `TableError`."""
+    try:
+        with _open(path, compression) as stream:
+            yield stream
+    except _damage(compression) as error:
+        raise TableError(
+            f"{path} is damaged: its {compression} data cannot be unpacked ({error}); "
+            "fetch it again"
+        ) from None
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _open(path: Path, compression: str) -> IO[bytes]:
+    if compression == "gzip":
+        return cast("IO[bytes]", gzip.open(path, "rb"))
+    if compression == "zstd":
+        return cast("IO[bytes]", _zstd().ZstdFile(path, "rb"))
+    return path.open("rb")
+
+
+def _damage(compression: str) -> tuple[type[Exception], ...]:
+    if compression == "zstd":
+        return EOFError, _zstd().ZstdError
+    return EOFError, zlib.error, gzip.BadGzipFile
+
+
+def _zstd() -> Any:
+    for name in ("compression.zstd", "backports.zstd"):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    raise TableError("reading .zst files before Python 3.14 needs `pip install backports.zstd`")

@@ -1,0 +1,121 @@
+"""SQL that reads the cells of one column as text, numbers or times.
+
+In: a column's SQL name and type. Out: SQL expressions. In all three readings NULL means missing;
+in numbers and times NaN means that the cell is there but cannot be read that way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_NUMBERS = {
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+    "FLOAT",
+    "DOUBLE",
+}
+_WIDE_NUMBERS = ("DECIMAL", "HUGEINT", "UHUGEINT", "BIGNUM")
+_UNREADABLE = ("STRUCT", "MAP", "UNION", "BLOB", "BIT", "INTERVAL", "GEOMETRY", "VARIANT")
+# Dates begin with the year, or are written with full stops: day and month are then never in doubt.
+_ISO_DATE = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}([ T]\d{1,2}:\d{2}.*)?$"
+_DOTTED_DATE = "%d.%m.%Y"
+
+
+def quoted(text: str) -> str:
+    """A SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def named(name: str) -> str:
+    """A SQL name."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One column in SQL."""
+
+    column: str  # a quoted SQL name
+    type: str  # DuckDB's name of the type
+    odd_numbers: bool = True  # text such as `1_000` or `007` may occur and is no number
+
+    @property
+    def family(self) -> str:
+        """ "text", "number", "wide", "time", "other" or "unreadable"."""
+        if self.type in _NUMBERS:
+            return "number"
+        if self.type.startswith(_WIDE_NUMBERS):
+            return "wide"
+        if self.type == "DATE" or self.type.startswith("TIMESTAMP"):
+            return "time"
+        if self.type.startswith(_UNREADABLE) or self.type.endswith("]"):
+            return "unreadable"
+        return "text" if self.type == "VARCHAR" else "other"
+
+    def text(self, missing: Sequence[str]) -> str:
+        """The cell as text without surrounding blanks; whole numbers without a decimal point."""
+        column = self.column
+        if self.family == "number":
+            text = (
+                f"CASE WHEN {column} = round({column}) AND abs({column}) < 1e15 "
+                f"THEN CAST(CAST({column} AS BIGINT) AS VARCHAR) ELSE CAST({column} AS VARCHAR) END"
+            )
+            if self.type in {"FLOAT", "DOUBLE"}:
+                text = f"CASE WHEN isnan({column}) THEN NULL ELSE {text} END"
+        else:
+            text = f"nullif(trim(CAST({column} AS VARCHAR), E' \\t\\r\\n'), '')"
+        if not missing:
+            return text
+        tokens = ", ".join(quoted(token) for token in missing)
+        return f"CASE WHEN {text} IN ({tokens}) THEN NULL ELSE {text} END"
+
+    def number(self, missing: Sequence[str]) -> str:
+        """The cell as the nearest float64."""
+        if self.family == "number" and not missing:
+            value = f"CAST({self.column} AS DOUBLE)"
+            if self.type in {"FLOAT", "DOUBLE"}:
+                return f"CASE WHEN isnan({self.column}) THEN NULL ELSE {value} END"
+            return value
+        text = self.text(missing)
+        if self.family in {"number", "wide"}:
+            value = self.column if self.family == "number" else f"CAST({self.column} AS VARCHAR)"
+            return f"CASE WHEN {text} IS NULL THEN NULL ELSE CAST({value} AS DOUBLE) END"
+        if self.family != "text":
+            return f"CASE WHEN {text} IS NULL THEN NULL ELSE CAST('nan' AS DOUBLE) END"
+        guard = ""
+        if self.odd_numbers:
+            guard = f"WHEN regexp_matches({text}, '_|^[+-]?0[0-9]') THEN CAST('nan' AS DOUBLE) "
+        return (
+            f"CASE WHEN {text} IS NULL THEN NULL {guard}"
+            f"ELSE coalesce(TRY_CAST({text} AS DOUBLE), CAST('nan' AS DOUBLE)) END"
+        )
+
+    def plain_number(self) -> str:
+        """The cell as a number, NULL where it is missing or no number: less work than `number`."""
+        return f"TRY_CAST({self.column} AS DOUBLE)"
+
+    def seconds(self, missing: Sequence[str]) -> str:
+        """The cell as seconds since 1970 on the clock it was written by, without its offset."""
+        text = self.text(missing)
+        if self.family == "time":
+            time = f"CAST({self.column} AS TIMESTAMP)"
+        elif self.family == "text":
+            time = (
+                f"CASE WHEN regexp_matches({text}, {quoted(_ISO_DATE)}) "
+                f"THEN TRY_CAST({text} AS TIMESTAMP) "
+                f"ELSE try_strptime({text}, {quoted(_DOTTED_DATE)}) END"
+            )
+        else:
+            time = "CAST(NULL AS TIMESTAMP)"
+        finite = f"CASE WHEN isfinite({time}) THEN {time} END"
+        return (
+            f"CASE WHEN {text} IS NULL THEN NULL "
+            f"ELSE coalesce(epoch({finite}), CAST('nan' AS DOUBLE)) END"
+        )

@@ -1,0 +1,38 @@
+"""Finds the delimiter of a CSV file from its first records.
+
+In: the first bytes of the file. Out: one character.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from glassnet.tables.csv_block import Block, line_end_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CANDIDATES = (",", ";", "\t", "|", " ")
+_RECORDS = 100
+
+
+def sniff_delimiter(data: NDArray[np.uint8]) -> str:
+    """The candidate that cuts all records alike, else the one the header uses most."""
+    line_end = line_end_of(data)
+    best, best_score = ",", (False, 0, 0)
+    for candidate in CANDIDATES:
+        block = Block(data, ord(candidate), line_end)
+        starts, ends = block.records()
+        starts, ends = starts[:_RECORDS], ends[:_RECORDS]
+        filled = ends > starts
+        widths = block.widths(starts[filled], ends[filled])
+        if not len(widths):
+            return best
+        alike = bool(widths[0] > 1 and (widths == widths[0]).all())
+        score = (alike, int(widths[0]), int(widths.max()))
+        # Blanks are common inside text, so they must earn their place by being regular.
+        if score > best_score and (alike or candidate != " "):
+            best, best_score = candidate, score
+    return best

@@ -1,0 +1,241 @@
+"""One encoder a column: what it learnt from the training rows, and how cells become inputs.
+
+In: the cells of a column. Out: a few float columns of the design matrix, and how many cells were
+missing or unknown. Only order statistics, counts and single IEEE operations are used, so the
+result is the same on every machine.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.errors import TableError
+from glassnet.tables.kinds import BOOLEAN_WORDS
+from glassnet.tables.table import Numbers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Texts = NDArray[np.object_]
+
+CLIP = 3.0  # no scaled number leaves (-CLIP, CLIP)
+MOST_LEVELS = 100
+RARE = 3  # a value in fewer training rows than this has the "unknown" input
+_DAY = 86400.0
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A column's share of the design matrix."""
+
+    x: Floats
+    missing: int
+    unknown: int = 0
+
+
+@dataclass(frozen=True)
+class NumberEncoder:
+    """Robust scale, smooth clip; missing cells at the median, with a flag of their own."""
+
+    name: str
+    centre: float
+    scale: float
+    flag: bool  # some training rows were missing
+    kind: str = "number"
+
+    @staticmethod
+    def fit(name: str, numbers: Numbers, rows: NDArray[np.int64]) -> NumberEncoder:
+        values, missing = numbers.values[rows], numbers.missing[rows]
+        centre, scale = _robust(values[~missing])
+        return NumberEncoder(name, centre, scale, bool(missing.any()))
+
+    @property
+    def inputs(self) -> list[str]:
+        return [self.name, f"{self.name} missing"] if self.flag else [self.name]
+
+    def encode(self, cells: Numbers) -> Encoded:
+        x = _scaled(cells, self.centre, self.scale)
+        parts = [x, cells.missing.astype(np.float64)] if self.flag else [x]
+        return Encoded(np.column_stack(parts), int(cells.missing.sum()))
+
+
+@dataclass(frozen=True)
+class CategoryEncoder:
+    """One input a value, one for missing cells where training had some, one for unknown values.
+
+    Rare values share the unknown input and so train it. Where no value was rare it could not be
+    trained; an unknown cell then gets the average of the training rows (the share of every value).
+    """
+
+    name: str
+    levels: tuple[str, ...]
+    flag: bool
+    rare: bool
+    average: tuple[float, ...]
+    kind: str = "category"
+
+    @staticmethod
+    def fit(name: str, texts: Texts, rows: NDArray[np.int64]) -> CategoryEncoder:
+        counts: Counter[Any] = Counter(texts[rows].tolist())
+        lost = counts.pop(None, 0)
+        ranked = sorted(counts, key=lambda level: (-counts[level], level))
+        levels = tuple(sorted(level for level in ranked[:MOST_LEVELS] if counts[level] >= RARE))
+        total = max(counts.total() + lost, 1)
+        average = [counts[level] / total for level in levels]
+        others = counts.total() - sum(counts[level] for level in levels)
+        if lost:
+            average.append(lost / total)
+        return CategoryEncoder(name, levels, lost > 0, others > 0, tuple(average))
+
+    @property
+    def inputs(self) -> list[str]:
+        names = [f"{self.name}={level}" for level in self.levels]
+        return names + [f"{self.name} missing"] * self.flag + [f"{self.name} unknown"] * self.rare
+
+    def encode(self, cells: Texts) -> Encoded:
+        places = {level: place for place, level in enumerate(self.levels)}
+        unknown = len(self.levels) + self.flag
+        lost = len(self.levels) if self.flag else unknown
+        found: dict[Any, int] = {None: lost, **places}
+        codes = np.array([found.get(text, unknown) for text in cells.tolist()], np.int64)
+        vectors = np.eye(unknown + 1)
+        if not self.rare:
+            vectors = vectors[:, :unknown]
+            vectors[unknown] = self.average
+        missing = sum(text is None for text in cells.tolist())
+        strange = int((codes == unknown).sum()) - (0 if self.flag else missing)
+        return Encoded(vectors[codes], missing, strange)
+
+
+@dataclass(frozen=True)
+class BooleanEncoder:
+    """True is 1, false -1, missing and unknown 0; missing has a flag where training had some."""
+
+    name: str
+    flag: bool
+    kind: str = "boolean"
+
+    @staticmethod
+    def fit(name: str, texts: Texts, rows: NDArray[np.int64]) -> BooleanEncoder:
+        return BooleanEncoder(name, any(text is None for text in texts[rows].tolist()))
+
+    @property
+    def inputs(self) -> list[str]:
+        return [self.name, f"{self.name} missing"] if self.flag else [self.name]
+
+    def encode(self, cells: Texts) -> Encoded:
+        signs = {
+            word: sign
+            for pair in BOOLEAN_WORDS
+            for word, sign in zip(pair, (-1.0, 1.0), strict=True)
+        }
+        words = [None if text is None else str(text).lower() for text in cells.tolist()]
+        values = np.array([signs.get(word or "", 0.0) for word in words])
+        missing = np.array([word is None for word in words])
+        unknown = int(((values == 0) & ~missing).sum())
+        parts = [values, missing.astype(np.float64)] if self.flag else [values]
+        return Encoded(np.column_stack(parts), int(missing.sum()), unknown)
+
+
+@dataclass(frozen=True)
+class DateEncoder:
+    """Days as a scaled number; month and weekday as categories, time of day, where they vary."""
+
+    name: str
+    centre: float
+    scale: float
+    flag: bool
+    months: tuple[int, ...]
+    weekdays: tuple[int, ...]
+    clock: bool
+    kind: str = "date"
+
+    @staticmethod
+    def fit(name: str, times: Numbers, rows: NDArray[np.int64]) -> DateEncoder:
+        values, missing = times.values[rows], times.missing[rows]
+        present = values[~missing]
+        centre, scale = _robust(np.floor(present / _DAY))
+        months, weekdays = np.unique(_months(present)), np.unique(_weekdays(present))
+        clock = bool(len(np.unique(present % _DAY)) > 1)
+        return DateEncoder(
+            name, centre, scale, bool(missing.any()), _kept(months), _kept(weekdays), clock
+        )
+
+    @property
+    def inputs(self) -> list[str]:
+        names = [self.name, *(f"{self.name} month {month}" for month in self.months)]
+        names += [f"{self.name} weekday {day}" for day in self.weekdays]
+        return names + [f"{self.name} time"] * self.clock + [f"{self.name} missing"] * self.flag
+
+    def encode(self, cells: Numbers) -> Encoded:
+        values, missing = cells.values, cells.missing
+        days = Numbers(np.floor(values / _DAY), missing)
+        parts = [_scaled(days, self.centre, self.scale)]
+        filled = np.where(missing, 0.0, values)
+        for found, known in ((_months(filled), self.months), (_weekdays(filled), self.weekdays)):
+            parts += [np.where(missing, 0.0, found == value) for value in known]
+        if self.clock:
+            parts.append(np.where(missing, 0.0, (filled % _DAY) / _DAY * 2 - 1))
+        if self.flag:
+            parts.append(missing.astype(np.float64))
+        return Encoded(np.column_stack(parts), int(missing.sum()))
+
+
+Encoder = NumberEncoder | CategoryEncoder | BooleanEncoder | DateEncoder
+ENCODERS: dict[str, type[Encoder]] = {
+    "number": NumberEncoder,
+    "category": CategoryEncoder,
+    "boolean": BooleanEncoder,
+    "date": DateEncoder,
+}
+
+
+def _robust(values: Floats) -> tuple[float, float]:
+    """Median and spread. The spread is the distance of the quartiles, but no less than a quarter of
+    the range of the middle 98 %, so that a column that is mostly zero keeps its rare large values
+    apart; half the whole range, or 1, where that is zero too."""
+    if not len(values):
+        return 0.0, 1.0
+    # Elements of the data themselves, so that no rounding enters.
+    places = (0.01, 0.25, 0.5, 0.75, 0.99)
+    lowest, low, centre, high, highest = np.quantile(values, places, method="inverted_cdf")
+    with np.errstate(over="ignore"):
+        spread = max(high - low, highest / 4 - lowest / 4)
+        scale = spread or values.max() / 2 - values.min() / 2 or 1.0
+    return float(centre), float(min(scale, np.finfo(np.float64).max))
+
+
+def _scaled(numbers: Numbers, centre: float, scale: float) -> Floats:
+    with np.errstate(over="ignore"):
+        scaled = (np.where(numbers.missing, centre, numbers.values) - centre) / scale
+    # Far outliers are clipped first, since their square may overflow.
+    scaled = np.clip(scaled, -1e9, 1e9)
+    return scaled / np.sqrt(1.0 + (scaled / CLIP) ** 2)
+
+
+def _months(seconds: Floats) -> NDArray[np.int64]:
+    return seconds.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64) % 12 + 1
+
+
+def _weekdays(seconds: Floats) -> NDArray[np.int64]:
+    """Monday is 1; the first of January 1970 was a Thursday."""
+    return (np.floor(seconds / _DAY).astype(np.int64) + 3) % 7 + 1
+
+
+def _kept(values: NDArray[np.int64]) -> tuple[int, ...]:
+    return tuple(int(value) for value in values) if len(values) > 1 else ()
+
+
+def check_readable(label: str, name: str, numbers: Numbers, what: str) -> None:
+    """Refuse a cell that cannot be read as the kind that the model was trained with."""
+    wrong = np.flatnonzero(numbers.unreadable)
+    if len(wrong):
+        raise TableError(
+            f"{label}: row {wrong[0] + 1} of column {name!r} holds no {what}, but the model was "
+            f"trained with {what}s there; correct the cell, or empty it to mark it as missing"
+        )

@@ -1,0 +1,193 @@
+"""Opens tables: CSV (.gz, .zst), Parquet, Arrow/Feather, JSON lines, and SQL over any of them.
+
+In: a path, and perhaps a query. Out: a `Table`. The rows keep the order of the file; nothing is
+fetched from a network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from glassnet.errors import TableError
+from glassnet.tables.bytes import FileFormat, detect, unpacked
+from glassnet.tables.cells import Cells, named, quoted
+from glassnet.tables.csv_check import CsvCheck, CsvShape
+from glassnet.tables.table import Table
+
+_LINE_ENDS = {"\n": r"\n", "\r\n": r"\r\n", "\r": r"\r"}
+
+
+def read_table(
+    path: str | Path,
+    *,
+    sql: str | None = None,
+    missing: Sequence[str] = (),
+    delimiter: str | None = None,
+) -> Table:
+    """Open and check a table. In `sql` the table is called `data`."""
+    path = Path(path)
+    form = detect(path)
+    connection = _connect()
+    if form.kind == "csv":
+        table = _open_csv(path, form, connection, tuple(missing), delimiter)
+    else:
+        table = _open_typed(path, form, connection, tuple(missing))
+    if sql is not None:
+        table = _query(table, sql)
+    for name, cells in table.columns.items():
+        if cells.family == "unreadable":
+            raise TableError(
+                f"{table.label}: column {name!r} holds values of type {cells.type}, not single "
+                f"values; leave it out with --sql 'SELECT * EXCLUDE ({named(name)}) FROM data'"
+            )
+    return table
+
+
+def _connect() -> duckdb.DuckDBPyConnection:
+    # No extension may be fetched, and times without an offset are taken as they stand.
+    connection = duckdb.connect(
+        config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    )
+    connection.execute("SET preserve_insertion_order = true")
+    connection.execute("SET enable_progress_bar = false")
+    with contextlib.suppress(duckdb.Error):
+        connection.execute("SET TimeZone = 'UTC'")
+    # A TRY_CAST that is pushed into the CSV reader no longer tries: it fails on the first text.
+    known = {row[0] for row in connection.execute("FROM duckdb_optimizers()").fetchall()}
+    pushed = ",".join(sorted({"type_pushdown", "scalar_fn_pushdown"} & known))
+    connection.execute(f"SET disabled_optimizers = {quoted(pushed)}")
+    return connection
+
+
+def _open_csv(
+    path: Path,
+    form: FileFormat,
+    connection: duckdb.DuckDBPyConnection,
+    missing: tuple[str, ...],
+    delimiter: str | None,
+) -> Table:
+    if delimiter is not None and (len(delimiter) != 1 or not delimiter.isascii()):
+        raise TableError(f"--delimiter must be one character, not {delimiter!r}")
+    with unpacked(path, form.compression) as stream:
+        shape = CsvCheck(str(path), delimiter).run(stream)
+    relation = _csv_relation(path, form, shape)
+    columns = {
+        name: Cells(f"c{place}", "VARCHAR", shape.odd_numbers)
+        for place, name in enumerate(shape.names)
+    }
+    return Table(str(path), columns, shape.rows, relation, connection, missing)
+
+
+def _csv_relation(path: Path, form: FileFormat, shape: CsvShape) -> str:
+    columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(shape.names)))
+    longest = max(shape.longest_record + 16, 1 << 21)
+    options = {
+        "columns": "{" + columns + "}",
+        "auto_detect": "false",
+        "header": "true",
+        "delim": quoted(shape.delimiter),
+        "quote": "'\"'",
+        "escape": "'\"'",
+        "new_line": quoted(_LINE_ENDS[shape.line_end]),
+        "nullstr": "''",
+        "strict_mode": "true",
+        "null_padding": "false",
+        "compression": quoted(form.compression),
+        "max_line_size": str(longest),
+        "buffer_size": str(max(longest * 4, 32_000_000)),
+    }
+    text = ", ".join(f"{name} = {value}" for name, value in options.items())
+    return f"read_csv({quoted(str(path))}, {text})"
+
+
+def _open_typed(
+    path: Path, form: FileFormat, connection: duckdb.DuckDBPyConnection, missing: tuple[str, ...]
+) -> Table:
+    if form.kind == "arrow":
+        connection.register("arrow_table", _read_arrow(path))
+        relation = "arrow_table"
+    elif form.kind == "parquet":
+        relation = f"read_parquet({quoted(str(path))})"
+    else:
+        options = f"sample_size = -1, compression = {quoted(form.compression)}"
+        relation = f"read_json({quoted(str(path))}, {options})"
+    return _typed_table(str(path), relation, connection, missing)
+
+
+def _typed_table(
+    label: str, relation: str, connection: duckdb.DuckDBPyConnection, missing: tuple[str, ...]
+) -> Table:
+    with _explained(label, "cannot be read"):
+        description = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+        counted = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
+    columns = {row[0]: Cells(named(row[0]), row[1]) for row in description}
+    rows = int(counted[0]) if counted else 0
+    if not columns or not rows:
+        raise TableError(f"{label} has no rows; a table needs at least one")
+    return Table(label, columns, rows, relation, connection, missing)
+
+
+def _read_arrow(path: Path) -> Any:
+    try:
+        feather = importlib.import_module("pyarrow.feather")
+    except ImportError:
+        raise TableError(
+            f"{path} is an Arrow file; reading it needs `pip install pyarrow`"
+        ) from None
+    try:
+        return feather.read_table(str(path))
+    except (OSError, ValueError) as error:
+        raise TableError(f"{path} is damaged: {_first_line(error)}; write it again") from None
+
+
+def _query(table: Table, sql: str) -> Table:
+    """The result of a query over the table, which sees numbers as numbers."""
+    connection = table.connection
+    # Without an ORDER BY the order of rows would otherwise depend on how threads race.
+    connection.execute("SET threads = 1")
+    with _explained(table.label, "cannot be queried"):
+        parts = ", ".join(_typed_columns(table))
+        connection.execute(f"CREATE TEMP VIEW data AS SELECT {parts} FROM {table.relation}")
+    label = f"{table.label} (--sql)"
+    with _explained(label, "cannot be computed"):
+        connection.execute(f"CREATE TEMP TABLE result AS {sql.strip().rstrip(';')}")
+    return _typed_table(label, "result", connection, table.missing)
+
+
+def _typed_columns(table: Table) -> list[str]:
+    """SQL for every column: numbers as numbers, all else as it is."""
+    texts = [name for name, cells in table.columns.items() if cells.family == "text"]
+    numbers = table.numbers(texts)
+    parts: list[str] = []
+    for name, cells in table.columns.items():
+        value = cells.column
+        if name in numbers:
+            column = numbers[name]
+            if column.missing.all() or column.unreadable.any():
+                value = cells.text(table.missing)
+            else:
+                present = column.values[~column.missing]
+                whole = (present == np.round(present)).all() and (np.abs(present) < 2**53).all()
+                value = f"CAST({cells.number(table.missing)} AS {'BIGINT' if whole else 'DOUBLE'})"
+        parts.append(f"{value} AS {named(name)}")
+    return parts
+
+
+@contextlib.contextmanager
+def _explained(label: str, failure: str) -> Generator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        raise TableError(f"{label} {failure}: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return text.split("Error: ", 1)[-1].rstrip(". ")

@@ -1,0 +1,174 @@
+"""The schema of a table: which columns a model uses, how each becomes inputs, what the target is.
+
+In: columns and training rows, or JSON. Out: a frozen object that turns a table into arrays.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.errors import TableError
+from glassnet.tables.encode import (
+    ENCODERS,
+    BooleanEncoder,
+    CategoryEncoder,
+    DateEncoder,
+    Encoded,
+    Encoder,
+    NumberEncoder,
+    check_readable,
+)
+from glassnet.tables.fields import as_list, as_object, from_plain, to_plain
+from glassnet.tables.kinds import Column, check_finite
+from glassnet.tables.table import Numbers, Table
+from glassnet.tables.target import TargetSchema
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Cells = Numbers | NDArray[np.object_]
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Design:
+    """The rows as a network takes them, and what had to be filled in, by column."""
+
+    x: NDArray[np.float32]
+    missing: dict[str, int]
+    unknown: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Everything about the table that a model has to remember."""
+
+    columns: tuple[Encoder, ...]
+    target: TargetSchema
+    missing: tuple[str, ...] = ()  # texts that count as missing
+
+    @staticmethod
+    def fit(
+        columns: Sequence[Column],
+        target: TargetSchema,
+        rows: NDArray[np.int64],
+        missing: Sequence[str] = (),
+    ) -> Schema:
+        """Learn every column from the given rows alone."""
+        encoders: list[Encoder] = []
+        for column in columns:
+            if column.cells is None:
+                continue
+            encoders.append(ENCODERS[column.kind].fit(column.name, column.cells, rows))  # pyright: ignore[reportArgumentType]
+        return Schema(tuple(encoders), target, tuple(missing))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that the model needs."""
+        return tuple(encoder.name for encoder in self.columns)
+
+    @property
+    def inputs(self) -> list[str]:
+        """A name for every column of x."""
+        return [name for encoder in self.columns for name in encoder.inputs]
+
+    def load(self, table: Table) -> dict[str, Cells]:
+        """The cells of the columns that the model needs, read as it was trained with."""
+        table = table.with_missing(self.missing)
+        self._require(table)
+        numbers = table.numbers(self._of(NumberEncoder))
+        times = table.seconds(self._of(DateEncoder))
+        texts = table.texts([*self._of(CategoryEncoder), *self._of(BooleanEncoder)])
+        for name, cells in numbers.items():
+            check_finite(table.label, name, cells)
+            check_readable(table.label, name, cells, "number")
+        for name, cells in times.items():
+            check_readable(table.label, name, cells, "date")
+        return {**numbers, **times, **texts}
+
+    def encode(self, cells: Mapping[str, Cells], rows: NDArray[np.int64] | None = None) -> Design:
+        """The design matrix of the given rows, or of all."""
+        inputs = self.inputs
+        x: NDArray[np.float32] | None = None
+        missing: dict[str, int] = {}
+        unknown: dict[str, int] = {}
+        start = 0
+        for encoder in self.columns:
+            encoded = _encode(encoder, _taken(cells[encoder.name], rows))
+            if x is None:
+                x = np.empty((len(encoded.x), len(inputs)), np.float32)
+            width = encoded.x.shape[1]
+            x[:, start : start + width] = encoded.x
+            start += width
+            if encoded.missing:
+                missing[encoder.name] = encoded.missing
+            if encoded.unknown:
+                unknown[encoder.name] = encoded.unknown
+        assert x is not None
+        return Design(x, missing, unknown)
+
+    def to_plain(self) -> dict[str, Any]:
+        """The schema as JSON values."""
+        return {
+            "version": VERSION,
+            "target": to_plain(self.target),
+            "columns": [to_plain(encoder) for encoder in self.columns],
+            "missing": list(self.missing),
+        }
+
+    @staticmethod
+    def from_plain(plain: Any) -> Schema:
+        """The schema that JSON values describe; `ValueError` says what is wrong with them."""
+        found = as_object(plain, {"version", "target", "columns", "missing"}, "the schema")
+        if found["version"] != VERSION:
+            raise ValueError(
+                f"the schema has version {found['version']}, this program knows {VERSION}"
+            )
+        columns = tuple(_encoder(column) for column in as_list(found["columns"], "columns"))
+        missing = as_list(found["missing"], "missing")
+        if not columns or not all(isinstance(token, str) for token in missing):
+            raise ValueError("the schema has no columns, or a missing text that is no text")
+        return Schema(columns, from_plain(TargetSchema, found["target"]), tuple(missing))
+
+    def _of(self, kind: type[Encoder]) -> list[str]:
+        return [encoder.name for encoder in self.columns if isinstance(encoder, kind)]
+
+    def _require(self, table: Table) -> None:
+        absent = [name for name in self.names if name not in table.columns]
+        if not absent:
+            return
+        close = difflib.get_close_matches(absent[0], table.names, n=1)
+        hint = f"did you rename it to {close[0]!r}?" if close else "add it, or train without it"
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        raise TableError(
+            f"{table.label} lacks the column {absent[0]!r}{more} that the model was trained with; "
+            f"{hint}"
+        )
+
+
+def _encoder(plain: Any) -> Encoder:
+    kind = plain["kind"]
+    if kind not in ENCODERS:
+        raise ValueError(f"a column has the unknown kind {kind!r}")
+    encoder = from_plain(ENCODERS[kind], plain)
+    if isinstance(encoder, (NumberEncoder, DateEncoder)) and encoder.scale <= 0:
+        raise ValueError(f"column {encoder.name!r} has the scale {encoder.scale}")
+    return encoder
+
+
+def _taken(cells: Cells, rows: NDArray[np.int64] | None) -> Cells:
+    if rows is None:
+        return cells
+    if isinstance(cells, Numbers):
+        return Numbers(cells.values[rows], cells.missing[rows])
+    return cells[rows]
+
+
+def _encode(encoder: Encoder, cells: Cells) -> Encoded:
+    return encoder.encode(cells)  # pyright: ignore[reportArgumentType]

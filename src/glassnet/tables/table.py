@@ -1,0 +1,126 @@
+"""A table that has been opened and checked; columns are read on demand, in the file's order.
+
+In: a DuckDB relation. Out: columns as NumPy arrays, with missing and unreadable cells told apart.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import numpy as np
+
+from glassnet.errors import TableError
+from glassnet.tables.cells import Cells
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A column read as numbers: `values` is NaN where a cell is missing or no number."""
+
+    values: NDArray[np.float64]
+    missing: NDArray[np.bool_]
+
+    @property
+    def unreadable(self) -> NDArray[np.bool_]:
+        """Cells that hold something which is no number."""
+        return np.isnan(self.values) & ~self.missing
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows and named columns, read lazily."""
+
+    label: str  # how messages call it
+    columns: dict[str, Cells]
+    rows: int
+    relation: str  # SQL after FROM
+    connection: duckdb.DuckDBPyConnection = field(repr=False)
+    missing: tuple[str, ...] = ()  # texts that count as missing, besides the empty cell
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.columns)
+
+    def require(self, name: str) -> None:
+        """Fail, with the nearest name there is, unless the column exists."""
+        if name in self.columns:
+            return
+        lowered = {known.lower(): known for known in self.names}
+        close = difflib.get_close_matches(name.lower(), lowered, n=1)
+        if close:
+            raise TableError(
+                f"{self.label} has no column {name!r}; did you mean {lowered[close[0]]!r}?"
+            )
+        shown = ", ".join(self.names[:12]) + (", …" if len(self.names) > 12 else "")
+        raise TableError(f"{self.label} has no column {name!r}; its columns are {shown}")
+
+    def with_missing(self, tokens: Sequence[str]) -> Table:
+        """The same table, with other texts that count as missing."""
+        return Table(
+            self.label, self.columns, self.rows, self.relation, self.connection, tuple(tokens)
+        )
+
+    def numbers(self, names: Sequence[str]) -> dict[str, Numbers]:
+        """Columns as numbers."""
+        plain = [name for name in names if self._is_plain(name)]
+        found = self._floats(plain, lambda cells, _: cells.plain_number())
+        # Only a column with gaps has to be asked again which of them are missing cells.
+        again = [name for name in names if name not in found or found[name].missing.any()]
+        found |= self._floats(again, Cells.number)
+        return {name: found[name] for name in names}
+
+    def _is_plain(self, name: str) -> bool:
+        cells = self.columns[name]
+        return cells.family == "text" and not cells.odd_numbers and not self.missing
+
+    def seconds(self, names: Sequence[str]) -> dict[str, Numbers]:
+        """Columns as seconds since 1970."""
+        return self._floats(names, Cells.seconds)
+
+    def texts(self, names: Sequence[str]) -> dict[str, NDArray[np.object_]]:
+        """Columns as text, None where a cell is missing."""
+        return {name: _with_none(column) for name, column in self._fetch(names, Cells.text).items()}
+
+    def _floats(
+        self, names: Sequence[str], reading: Callable[[Cells, Sequence[str]], str]
+    ) -> dict[str, Numbers]:
+        found: dict[str, Numbers] = {}
+        for name, column in self._fetch(names, reading).items():
+            missing = np.ma.getmaskarray(column)
+            values = np.asarray(np.ma.filled(column, np.nan), np.float64)
+            found[name] = Numbers(values, missing)
+        return found
+
+    def _fetch(
+        self, names: Sequence[str], reading: Callable[[Cells, Sequence[str]], str]
+    ) -> dict[str, NDArray[Any]]:
+        """One pass over the file for all columns asked for."""
+        if not names:
+            return {}
+        parts = [
+            f"{reading(self.columns[name], self.missing)} AS r{place}"
+            for place, name in enumerate(names)
+        ]
+        query = f"SELECT {', '.join(parts)} FROM {self.relation}"
+        try:
+            result: Any = self.connection.execute(query)
+            arrays: dict[str, Any] = result.fetchnumpy()
+        except duckdb.Error as error:
+            reason = str(error).strip().splitlines()[0]
+            raise TableError(f"{self.label} cannot be read to its end: {reason}") from None
+        if len(arrays["r0"]) != self.rows:
+            raise TableError(f"{self.label} changed while it was being read; start again")
+        return {name: arrays[f"r{place}"] for place, name in enumerate(names)}
+
+
+def _with_none(column: NDArray[Any]) -> NDArray[np.object_]:
+    texts = np.array(np.ma.getdata(column), object)
+    texts[np.ma.getmaskarray(column)] = None
+    return texts

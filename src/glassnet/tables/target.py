@@ -1,0 +1,151 @@
+"""The target column: classes or a number, and how it is handed to a network and back.
+
+In: a table and the target's name. Out: the target's values, and the `TargetSchema` that encodes
+and decodes them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.errors import TableError
+from glassnet.tables.kinds import check_finite
+from glassnet.tables.table import Numbers, Table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MOST_WHOLE_NUMBERS = 20  # more different whole numbers than this are a quantity, not classes
+UNKNOWN_CLASS = -1
+
+
+@dataclass(frozen=True)
+class TargetSchema:
+    """What a target value means. `classes` is empty for a number."""
+
+    name: str
+    classes: tuple[str, ...] = ()
+    numeric: bool = False  # the classes are written as numbers
+    mean: float = 0.0
+    scale: float = 1.0
+    common: int = 0  # the class that most training rows have
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the network gives for a row."""
+        return len(self.classes) or 1
+
+    def read(self, table: Table) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Class codes (-1 for a class never seen) or float64 values, and which rows have none."""
+        table.require(self.name)
+        if not self.classes:
+            numbers = table.numbers([self.name])[self.name]
+            check_numbers(table.label, self.name, numbers)
+            return numbers.values, numbers.missing
+        labels, missing = _labels(table, self.name, numeric=self.numeric)
+        codes = {label: code for code, label in enumerate(self.classes)}
+        return np.array([codes.get(label, UNKNOWN_CLASS) for label in labels], np.int32), missing
+
+    def standardise(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values as the network sees them."""
+        return (values - self.mean) / self.scale
+
+    def restore(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
+        """The network's numbers in the target's own unit."""
+        return outputs.astype(np.float64) * self.scale + self.mean
+
+    def fitted(self, values: NDArray[Any]) -> TargetSchema:
+        """The same target, with what it learns from the training rows; sums are exactly rounded."""
+        if self.classes:
+            common = int(np.argmax(np.bincount(values, minlength=len(self.classes))))
+            return replace(self, common=common)
+        mean = math.fsum(values) / len(values)
+        scale = math.sqrt(math.fsum((values - mean) ** 2) / len(values))
+        return replace(self, mean=mean, scale=scale or 1.0)
+
+
+def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSchema:
+    """Decide whether the target is classes or a number, or take the `fixed` kind."""
+    table.require(name)
+    numbers = table.numbers([name])[name]
+    if numbers.missing.all():
+        raise TableError(
+            f"{table.label}: the target {name!r} has no value in any row; nothing can be learnt"
+        )
+    unreadable = numbers.unreadable
+    if fixed == "number" or (fixed is None and not unreadable.any()):
+        check_numbers(table.label, name, numbers)
+        values = np.unique(numbers.values[~numbers.missing])
+        few = len(values) <= _MOST_WHOLE_NUMBERS and bool((values == np.floor(values)).all())
+        if fixed == "number" or not few:
+            _refuse_single(table, name, [f"{value:.12g}" for value in values])
+            return TargetSchema(name)
+    elif fixed is None and int(unreadable.sum()) * 2 <= int((~numbers.missing).sum()):
+        _refuse_mixture(table, name, numbers)
+    numeric = not unreadable.any()
+    labels, missing = _labels(table, name, numeric=numeric)
+    classes = sorted(
+        {label for label in labels if label is not None}, key=float if numeric else str
+    )
+    _refuse_single(table, name, classes)
+    present = int((~missing).sum())
+    if len(classes) * 2 > present and len(classes) > 2:
+        raise TableError(
+            f"{table.label}: the target {name!r} has {len(classes)} different texts in {present} "
+            "rows, too many to be classes; choose another target"
+        )
+    return TargetSchema(name, tuple(classes), numeric)
+
+
+def check_numbers(label: str, name: str, numbers: Numbers) -> None:
+    """Every cell is a finite number or missing."""
+    check_finite(label, name, numbers)
+    wrong = np.flatnonzero(numbers.unreadable)
+    if len(wrong):
+        raise TableError(
+            f"{label}: row {wrong[0] + 1} of the target {name!r} holds no number; "
+            "correct it, or name the text that means missing with --missing"
+        )
+
+
+def _labels(table: Table, name: str, *, numeric: bool) -> tuple[Sequence[Any], NDArray[np.bool_]]:
+    if not numeric:
+        texts = table.texts([name])[name]
+        return list(texts), np.array([text is None for text in texts], np.bool_)
+    numbers = table.numbers([name])[name]
+    labels = [
+        None if lost else number_label(value) for value, lost in zip(*_lists(numbers), strict=True)
+    ]
+    return labels, numbers.missing
+
+
+def _lists(numbers: Numbers) -> tuple[list[float], list[bool]]:
+    return numbers.values.tolist(), numbers.missing.tolist()
+
+
+def number_label(value: float) -> str:
+    """A class that is written as a number: 1, 1.0 and 1e0 are the same class."""
+    whole = math.isfinite(value) and value == math.floor(value) and abs(value) < 1e15
+    return str(int(value)) if whole else repr(value)
+
+
+def _refuse_single(table: Table, name: str, values: Sequence[str]) -> None:
+    if len(values) == 1:
+        raise TableError(
+            f"{table.label}: the target {name!r} is {values[0]!r} in every row; "
+            "at least two different values are needed to learn from"
+        )
+
+
+def _refuse_mixture(table: Table, name: str, numbers: Numbers) -> None:
+    row = int(np.flatnonzero(numbers.unreadable)[0])
+    text = table.texts([name])[name][row]
+    raise TableError(
+        f"{table.label}: the target {name!r} holds numbers, but row {row + 1} holds {text!r}; "
+        f"correct it, or pass --missing {text!r} or --kind '{name}=category'"
+    )
