@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,12 +69,14 @@ RANK = {unit: rank for rank, row in enumerate(reversed(LAYERS)) for unit in row}
 
 @dataclass(frozen=True)
 class Import:
-    """`source` imports `target` at `line`; both are dotted names, `inside` a function or not."""
+    """`source` imports `target` at `line`; both are dotted names. `inside` a function, or for
+    `types` only, under `if TYPE_CHECKING`."""
 
     source: str
     target: str
     line: int
     inside: bool
+    types: bool
 
     def __str__(self) -> str:
         return f"{self.source}, line {self.line}, imports {self.target}"
@@ -94,17 +96,24 @@ def imports(package: Path) -> Iterator[Import]:
     files = modules(package)
     for source, path in files.items():
         tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-        lines = {
-            node.lineno
-            for function in ast.walk(tree)
-            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            for node in ast.walk(function)
-            if isinstance(node, ast.Import | ast.ImportFrom)
-        }
+        inside = below(tree, lambda node: isinstance(node, FUNCTIONS))
+        types = below(tree, lambda node: isinstance(node, ast.If) and names_checking(node.test))
         for node in ast.walk(tree):
             for target in targets(node, source, files):
                 line = node.lineno  # type: ignore[attr-defined]
-                yield Import(source, target, line, line in lines)
+                yield Import(source, target, line, node in inside, node in types)
+
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+def below(tree: ast.AST, matches: Callable[[ast.AST], bool]) -> set[ast.AST]:
+    """Every node inside a node that matches."""
+    return {node for top in ast.walk(tree) if matches(top) for node in ast.walk(top)}
+
+
+def names_checking(test: ast.expr) -> bool:
+    return ast.unparse(test).endswith("TYPE_CHECKING")
 
 
 def targets(node: ast.AST, source: str, files: Mapping[str, Path]) -> Iterator[str]:
@@ -140,7 +149,7 @@ def broken(package: Path) -> list[str]:
             continue  # the public names are loaded lazily from every layer
         if use.target.partition(".")[0] == package.name:
             found += broken_inside(use)
-            if not use.inside:
+            if not use.inside and not use.types:
                 inner.setdefault(use.source, set()).add(use.target)
         else:
             found += broken_outside(use)
@@ -202,6 +211,7 @@ SOUND = {
     "errors.py": "import enum",
     "graph/__init__.py": "",
     "graph/types.py": "from glassnet.errors import GraphError",
+    "graph/view.py": "if TYPE_CHECKING:\n    import glassnet.graph.view",
     "ops/__init__.py": "from glassnet.ops import view\nfrom glassnet.graph import types",
     "ops/view.py": "import numpy as np\nfrom glassnet.graph.types import Type",
     "nn/module.py": "def f():\n    from glassnet.pipeline import compile",
