@@ -17,8 +17,8 @@ from glassnet.ops.logic import equal, greater, less, where
 from glassnet.ops.rules import NUMBERS, elementwise_rule
 
 __all__ = [
-    "abs", "add", "div", "floor", "maximum", "minimum", "mul", "neg", "round", "sign", "sqrt",
-    "square", "stop_gradient", "sub",
+    "abs", "add", "div", "floor", "maximum", "minimum", "mul", "neg", "relu", "round", "sign",
+    "sqrt", "square", "stop_gradient", "sub",
 ]  # fmt: skip
 
 PAIRS = (
@@ -96,6 +96,12 @@ sign = unary(
     smooth=False,
 )  # fmt: skip
 square = unary("square", "x²", np.square, lambda g, y, x: (g * (2.0 * x),), lambda b, x: x * x)
+# the gradient reads y, which a network keeps anyway, and is 0 at the kink
+relu = unary(
+    "relu", "max(x, 0)", lambda x: np.maximum(x, 0),
+    lambda g, y, x: (where(greater(y, 0.0), g, 0.0),),
+    lambda b, x: b.select(x < 0.0, 0.0, x), smooth=False,
+)  # fmt: skip
 sqrt = unary(
     "sqrt", "√x", np.sqrt, lambda g, y, x: (g * 0.5 / y,), lambda b, x: b.sqrt(x),
     domain=(0.1, 4.0),

@@ -107,7 +107,7 @@ def _padded(size: Size, low: int, high: int, step: int) -> Size:
 
 def _numpy_pad(x: Any, low: Any, high: Any, steps: Any) -> Any:
     x = np.asarray(x)
-    shape = [_padded(*b) for b in zip(x.shape, low, high, steps, strict=True)]
+    shape: Any = [_padded(*b) for b in zip(x.shape, low, high, steps, strict=True)]
     y = np.zeros(shape, x.dtype)
     spans = zip(x.shape, low, steps, strict=True)
     y[tuple(slice(a, a + n * step, step) for n, a, step in spans)] = x

@@ -183,11 +183,11 @@ def tanh_code(b: Any, x: Any) -> Any:
     """x + x³·P(x²) for small x; else 1 − 2·e/(1 + e) with e = exp(−2|x|), and the sign of x."""
     f = format_of(x)
     size = b.abs(x)
-    near = x * x
-    near = b.fma(polynomial(b, near, f.tanh) * near, x, x)
+    square = x * x
+    near = b.fma(polynomial(b, square, f.tanh) * square, size, size)
     w, u = decay(b, b.select(size > f.flat, f.flat, size), f, 2.0, 0)
     far = b.fma(-2.0 / (1.0 + u), w, 1.0)
-    return b.select(size < 0.55, near, with_sign(b, far, x, f))
+    return with_sign(b, b.select(size < 0.55, near, far), x, f)
 
 
 def with_sign(b: Any, size: Any, x: Any, f: Format) -> Any:

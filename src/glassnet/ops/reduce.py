@@ -115,6 +115,7 @@ min_op = _extreme("min", "the smallest x over the axes", np.min, 1, lambda x, be
 
 def _reduce(x: Any, axis: Axis, keepdims: bool, name: str, apply: Callable[..., Any]) -> Any:
     shape = shape_of(x)
+    want_dtype(name, Type(dtype_of(x), shape), NUMBERS)
     axes = whole_axes(name, axis, len(shape))
     y = apply(x, axes) if axes else x
     return reshape_op(y, shape=with_ones(shape, axes)) if keepdims else y
