@@ -7,13 +7,15 @@ results are the same bits on every machine, within 2 units in the last place.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from glassnet.graph.op import Op, define
+from glassnet.graph.op import Op, Value, define
 from glassnet.graph.types import FLOATS
-from glassnet.ops.elementwise import PAIRS, SINGLES
+from glassnet.ops.elementwise import PAIRS, SINGLES, sqrt, square
 from glassnet.ops.logic import equal, greater, where
 from glassnet.ops.math_erf import erf_code
 from glassnet.ops.math_exp import exp_code, expm1_code, sigmoid_code, tanh_code
@@ -72,8 +74,27 @@ def _vjp_pow(g: Any, y: Any, a: Any, b: Any) -> tuple[Any, Any]:
     return g * by_base, g * by_exponent
 
 
+@dataclass(frozen=True, eq=False)
+class Power(Op):
+    """A power whose exponent is a number with a shorter way is written that way."""
+
+    def __call__(self, *args: Any, **attrs: Any) -> Any:
+        base, exponent = args
+        if isinstance(base, Value) and isinstance(exponent, int | float) and exponent in SHORT:
+            return SHORT[exponent](base)
+        return super().__call__(*args, **attrs)
+
+
+SHORT: dict[float, Callable[[Any], Any]] = {
+    -1.0: lambda x: 1.0 / x,
+    0.5: sqrt,
+    1.0: lambda x: x,
+    2.0: square,
+    3.0: lambda x: square(x) * x,
+}
+
 pow = define(
-    Op(
+    Power(
         "pow", "elementwise", "aᵇ", 2, elementwise_rule("pow", FLOATS), np.power, _vjp_pow,
         pow_code, symbol="**", domain=(0.2, 3.0), examples=PAIRS,
     )

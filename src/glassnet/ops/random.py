@@ -68,26 +68,28 @@ def _draw(like: Any, seed: int, stream: int, step: Any, rows: Any, bits: int, wo
     return philox_op(unit, row, moment, stream, *words(seed), word=word, bits=bits)
 
 
+def _unit(like: Any, seed: int, stream: int, step: Any, rows: Any, word: int) -> Any:
+    """Numbers from [0, 1) with all the bits that the dtype of `like` can hold."""
+    dtype = dtype_of(like)
+    if dtype == "float32":
+        return cast(_draw(like, seed, stream, step, rows, 24, word), dtype) * 2.0**-24
+    high = cast(_draw(like, seed, stream, step, rows, 27, word), "float64")
+    low = cast(_draw(like, seed, stream, step, rows, 26, word + 1), "float64")
+    return (high * 2.0**26 + low) * 2.0**-53
+
+
 def uniform(like: Any, seed: int, stream: int = 0, step: Any = 0, rows: Any = None) -> Any:
     """Numbers from [0, 1) in the shape and dtype of `like`.
 
     `step` may be a value; `rows` may name the row numbers, for a batch that is part of a whole.
     """
-    dtype = dtype_of(like)
-    if dtype == "float32":
-        return cast(_draw(like, seed, stream, step, rows, 24, 0), dtype) * 2.0**-24
-    high = cast(_draw(like, seed, stream, step, rows, 27, 0), "float64")
-    low = cast(_draw(like, seed, stream, step, rows, 26, 1), "float64")
-    return (high * 2.0**26 + low) * 2.0**-53
+    return _unit(like, seed, stream, step, rows, 0)
 
 
 def normal(like: Any, seed: int, stream: int = 0, step: Any = 0, rows: Any = None) -> Any:
     """Numbers of mean 0 and variance 1 in the shape and dtype of `like` (Box and Muller)."""
-    dtype = dtype_of(like)
-    first = cast(_draw(like, seed, stream, step, rows, 24, 2), dtype) * 2.0**-24
-    second = cast(_draw(like, seed, stream, step, rows, 24, 3), dtype) * 2.0**-24
-    radius = sqrt(-2.0 * f.log(1.0 - first))
-    return radius * f.cos((2.0 * math.pi) * second)
+    radius = sqrt(-2.0 * f.log(1.0 - _unit(like, seed, stream, step, rows, 0)))
+    return radius * f.cos((2.0 * math.pi) * _unit(like, seed, stream, step, rows, 2))
 
 
 def bernoulli(

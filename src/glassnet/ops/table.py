@@ -1,0 +1,34 @@
+"""The op records as a page in Markdown, `docs/ops.md`.
+
+In: the registry. Out: text; a test compares it with the page (`pytest --update-golden` writes it).
+"""
+
+from __future__ import annotations
+
+from glassnet import ops
+from glassnet.graph.op import KINDS, OPS, Op
+
+HEAD = """# Operations
+
+One record each in `src/glassnet/ops/`; this page is written from them. On graph values the signs
+`+ - * / ** @`, comparisons and slices stand for the ops they name in Python. Functions composed of
+these ops: {}.
+
+| op | kind | computes | gradient |
+|---|---|---|---|
+"""
+
+
+def op_table() -> str:
+    """The page; ops in order of kind and name."""
+    records = sorted(OPS.values(), key=lambda op: (KINDS.index(op.kind), op.name))
+    composed = sorted(
+        name for name, item in vars(ops).items() if callable(item) and name not in OPS
+    )
+    head = HEAD.format(", ".join(f"`{name}`" for name in composed))
+    return head + "".join(map(_row, records))
+
+
+def _row(op: Op) -> str:
+    formula = op.formula.replace("|", "\\|")
+    return f"| `{op.name}` | {op.kind} | {formula} | {'yes' if op.vjp else 'none'} |\n"
