@@ -6,9 +6,13 @@ In: a table and the name of its target. Out: a model file; the report on standar
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from glassnet.cli import options
+
+if TYPE_CHECKING:
+    from glassnet.estimators.examine import Examined
+    from glassnet.estimators.recipe import Recipe
 
 INTERRUPTED = 130
 
@@ -28,7 +32,8 @@ def fit(
     json: options.Json = False,
 ) -> int:
     """Train a network to predict one column of TABLE, and score it on rows held out for that."""
-    from glassnet.estimators.fit import choose_recipe, prepare
+    from glassnet.estimators.examine import examine
+    from glassnet.estimators.fit import choose_recipe
     from glassnet.tables.read import read_table
     from glassnet.tables.write import check_writable
 
@@ -37,15 +42,14 @@ def fit(
     path = output or default_output(table)
     check_writable(path)
     opened = read_table(table, sql=sql, missing=missing or (), delimiter=delimiter)
-    prepared = prepare(opened, target, kinds=kinds, seed=seed)
-    recipe = choose_recipe(prepared, epochs=epochs)
-    return _train_and_report(opened, prepared, recipe, path, json, seconds, threads)
+    examined = examine(opened, target, kinds=kinds, seed=seed)
+    recipe = choose_recipe(examined, epochs=epochs)
+    return _train_and_report(examined, recipe, path, json, seconds, threads)
 
 
 def _train_and_report(
-    opened: Any,
-    prepared: Any,
-    recipe: Any,
+    examined: Examined,
+    recipe: Recipe,
     path: str,
     json: bool,
     seconds: float | None,
@@ -55,11 +59,18 @@ def _train_and_report(
     from glassnet.cli.progress import Progress
     from glassnet.estimators.fit import fit as train
 
-    report = FitReport(opened, prepared, recipe)
+    report = FitReport(examined, recipe)
     if not json:
         report.before()
     with Progress(recipe.epochs) as progress:
-        fitted = train(prepared, recipe, seconds=seconds, threads=threads, callbacks=[progress])
+        fitted = train(
+            examined,
+            recipe,
+            seconds=seconds,
+            threads=threads,
+            callbacks=[progress],
+            stage=progress.stage,
+        )
     size = fitted.model.save(path)
     if json:
         report.as_json(fitted, path, size)

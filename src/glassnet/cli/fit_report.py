@@ -12,13 +12,15 @@ import numpy as np
 from rich.table import Table as Grid
 
 from glassnet.cli.report import console, print_json, print_score, safe, score_json
+from glassnet.estimators.network import Architecture
 from glassnet.tables.fields import to_plain
 from glassnet.tables.kinds import Column
+from glassnet.tables.schema import Schema
 
 if TYPE_CHECKING:
-    from glassnet.estimators.fit import Fitted, Prepared
+    from glassnet.estimators.examine import Examined
+    from glassnet.estimators.fit import Fitted
     from glassnet.estimators.recipe import Recipe
-    from glassnet.tables.table import Table
 
 _MOST_LINES = 40
 _REASONS = {
@@ -32,26 +34,33 @@ _REASONS = {
 class FitReport:
     """Everything `glassnet fit` says: the table and the plan before training, the outcome after."""
 
-    def __init__(self, table: Table, prepared: Prepared, recipe: Recipe) -> None:
-        self.table = table
-        self.prepared = prepared
+    def __init__(self, examined: Examined, recipe: Recipe) -> None:
+        self.table = examined.table
+        self.examined = examined
+        self.split = examined.split()
+        self.folds = len(examined.folds())
+        self.schema = Schema.fit(examined.columns, examined.target, self.split.train)
+        self.architecture = Architecture(
+            len(self.schema.inputs), recipe.hidden, examined.target.outputs
+        )
         self.recipe = recipe
         self.console = console()
 
     def before(self) -> None:
         """The table as it was understood, and what will be trained."""
-        table, prepared = self.table, self.prepared
+        table, examined, split = self.table, self.examined, self.split
         show = self.console.print
         show(f"[bold]{safe(table.label)}[/]: {table.rows:,} rows, {len(table.names):,} columns\n")
         show(self._grid())
-        split = prepared.split
         show()
-        if prepared.without_target:
-            show(f"left out  {prepared.without_target:,} rows without a target")
-        show(
-            f"rows      {len(split.train):,} to train on, {len(split.validation):,} to decide when "
-            f"to stop, {len(split.held_out):,} held out for the score"
-        )
+        if examined.without_target:
+            show(f"left out  {examined.without_target:,} rows without a target")
+        rows = f"{len(split.train):,} to train on, {len(split.validation):,} to decide when to stop"
+        if self.folds:
+            rows += f"; first, all {len(examined.rows):,} are scored in {self.folds} folds"
+        else:
+            rows += f", {len(split.held_out):,} held out for the score"
+        show(f"rows      {rows}")
         show(f"network   {self._network()}")
 
     def after(self, fitted: Fitted, path: str, size: int) -> None:
@@ -62,24 +71,27 @@ class FitReport:
             f"({_REASONS.get(course.stopped, course.stopped)}); compiled in "
             f"{course.compile_seconds:.2f} s, trained in {course.train_seconds:.2f} s\n"
         )
-        print_score(fitted.score, f"the {fitted.score.rows:,} held-out rows", 0, self.console)
+        rows = f"the {fitted.score.rows:,} held-out rows"
+        if self.folds:
+            rows = f"{fitted.score.rows:,} rows, each predicted by a network trained without it"
+        print_score(fitted.score, rows, 0, self.console)
         self.console.print(f"\nmodel     {safe(path)} ({_bytes(size)})")
 
     def as_json(self, fitted: Fitted, path: str, size: int) -> None:
         """All of it as one JSON object."""
-        prepared, course = self.prepared, fitted.course
-        target = to_plain(prepared.schema.target)
-        target["kind"] = "classes" if prepared.schema.target.classes else "number"
-        network = to_plain(fitted.model.architecture)
+        course, architecture = fitted.course, fitted.model.architecture
+        target = to_plain(fitted.model.schema.target)
+        target["kind"] = "classes" if self.examined.target.classes else "number"
+        network = {**to_plain(architecture), "parameters": architecture.parameters}
         print_json(
             {
                 "table": self.table.label,
-                "columns": [_column_json(column) for column in prepared.columns],
+                "columns": [_column_json(column) for column in self.examined.columns],
                 "target": target,
                 "rows": self._rows(),
-                "network": {**network, "parameters": self._parameters()},
+                "network": network,
                 "recipe": to_plain(self.recipe),
-                "seed": prepared.seed,
+                "seed": self.examined.seed,
                 "epochs": len(course.loss),
                 "best_epoch": course.best_epoch,
                 "stopped": course.stopped,
@@ -87,17 +99,17 @@ class FitReport:
                 "validation_loss": course.validation_loss,
                 "compile_seconds": course.compile_seconds,
                 "train_seconds": course.train_seconds,
-                "score": score_json(fitted.score),
+                "score": {**score_json(fitted.score), "folds": self.folds},
                 "model": path,
                 "bytes": size,
             }
         )
 
     def _rows(self) -> dict[str, int]:
-        split = self.prepared.split
+        split = self.split
         return {
             "all": self.table.rows,
-            "without_target": self.prepared.without_target,
+            "without_target": self.examined.without_target,
             "train": len(split.train),
             "validation": len(split.validation),
             "held_out": len(split.held_out),
@@ -110,21 +122,21 @@ class FitReport:
             right = name in ("missing", "inputs")
             justify = "right" if right else "left"
             grid.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
-        columns = self.prepared.columns
+        columns = self.examined.columns
         wide = len(columns) > _MOST_LINES
         grouped = itertools.groupby(
             enumerate(columns), key=lambda item: item[1].kind if wide else item[0]
         )
         for _, group in grouped:
             grid.add_row(*self._line([column for _, column in group]))
-        target, lost = self.prepared.schema.target, self.prepared.without_target
+        target, lost = self.examined.target, self.examined.without_target
         name, values = f"[bold]{safe(target.name)}[/]", safe(self._target())
         grid.add_row(name, "[bold]target[/]", f"{lost:,}" if lost else "", "", values)
         return grid
 
     def _line(self, run: list[Column]) -> tuple[str, ...]:
         """The cells of a line about one column, or about a run of columns."""
-        widths = {encoder.name: len(encoder.inputs) for encoder in self.prepared.schema.columns}
+        widths = {encoder.name: len(encoder.inputs) for encoder in self.schema.columns}
         first, missing = run[0], sum(column.missing for column in run)
         inputs = sum(widths.get(column.name, 0) for column in run)
         several = len(run) > 1
@@ -137,7 +149,7 @@ class FitReport:
         )
 
     def _target(self) -> str:
-        target, truth = self.prepared.schema.target, self.prepared.truth
+        target, truth = self.examined.target, self.examined.truth
         if not target.classes:
             present = truth[~np.isnan(truth)]
             return f"a number, {present.min():.6g} … {present.max():.6g}, mean {present.mean():.6g}"
@@ -147,20 +159,13 @@ class FitReport:
         )
         return f"{len(counts)} classes: {shown}" + (", …" if len(counts) > 6 else "")
 
-    def _parameters(self) -> int:
-        sizes = self._sizes()
-        return sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
-
-    def _sizes(self) -> list[int]:
-        prepared = self.prepared
-        return [prepared.train.x.shape[1], *self.recipe.hidden, prepared.schema.target.outputs]
-
     def _network(self) -> str:
-        sizes = " → ".join(str(size) for size in self._sizes())
-        loss = "cross-entropy" if self.prepared.schema.target.classes else "half squared error"
+        network = self.architecture
+        sizes = " → ".join(str(size) for size in network.sizes)
+        loss = "cross-entropy" if self.examined.target.classes else "half squared error"
         return (
-            f"{sizes}, relu, {self._parameters():,} parameters; {loss}, "
-            f"Adam {self.recipe.learning_rates[0]:g}, batches of {self.recipe.batch_size}"
+            f"{sizes}, {network.activation}, {network.parameters:,} parameters; "
+            f"{loss}, Adam {self.recipe.learning_rates[0]:g}, batches of {self.recipe.batch_size}"
         )
 
 

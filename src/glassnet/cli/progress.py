@@ -29,6 +29,7 @@ class Progress:
         self.last_line = self.started
         self.run: Any = None
         self.before = 0  # epochs of earlier phases
+        self.what = ""
         self.over = threading.Event()
         self.painter = threading.Thread(target=self._paint, name="progress", daemon=True)
 
@@ -48,6 +49,10 @@ class Progress:
             self.painter.join()
             self._write("\r\x1b[K")
 
+    def stage(self, what: str) -> None:
+        """Another network begins."""
+        self.run, self.before, self.what = None, 0, what
+
     def epoch_end(self, run: Any) -> None:
         """Remember the run; without a terminal, print a line if the last one is long ago."""
         if self.run is not None and self.run is not run:
@@ -64,10 +69,15 @@ class Progress:
     def text(self) -> str:
         """The line."""
         run = self.run
+        what = [self.what] if self.what else []
         if run is None:
-            return f"compiling  {time.monotonic() - self.started:.1f} s"
+            return "  ".join([*what, f"compiling  {time.monotonic() - self.started:.1f} s"])
         history = run.history
-        parts = [f"epoch {self.before + run.epoch}/{self.epochs}", f"loss {history.loss[-1]:.4g}"]
+        parts = [
+            *what,
+            f"epoch {self.before + run.epoch}/{self.epochs}",
+            f"loss {history.loss[-1]:.4g}",
+        ]
         if history.validation_loss:
             best = min(history.validation_loss)
             parts.append(f"validation {history.validation_loss[-1]:.4g} (best {best:.4g})")

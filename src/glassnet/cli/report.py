@@ -7,6 +7,7 @@ standard error.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +30,22 @@ def print_score(score: Score, rows: str, without: int, to: Console | None = None
         show(f"constant  {score.constant:.4f} (always {safe(repr(score.constant_answer))})")
         show(f"log loss  {score.others['log_loss']:.4f}")
     else:
-        show(f"[bold]RMSE      {score.value:.6g} ± {score.error:.2g}[/] on {safe(rows)}")
-        show(f"constant  {score.constant:.6g} (always {score.constant_answer})")
+        digits = decimals(score.error)
+        value, error, constant, mean_error = (
+            f"{number:,.{digits}f}"
+            for number in (score.value, score.error, score.constant, score.others["mae"])
+        )
+        show(f"[bold]RMSE      {value} ± {error}[/] on {safe(rows)}")
+        show(f"constant  {constant} (always {score.constant_answer})")
+        show(f"mean |e|  {mean_error}")
         show(f"R²        {score.others['r2']:.4f}")
-        show(f"mean |e|  {score.others['mae']:.6g}")
     if without:
         show(f"left out  {without:,} rows without a target")
+
+
+def decimals(error: float) -> int:
+    """So many that the standard error shows two digits that mean something."""
+    return max(0, 1 - math.floor(math.log10(error))) if error > 0 else 4
 
 
 def score_json(score: Score) -> dict[str, Any]:

@@ -40,6 +40,10 @@ class Course:
     compile_seconds: float = 0.0
     train_seconds: float = 0.0
 
+    @property
+    def seconds(self) -> float:
+        return self.compile_seconds + self.train_seconds
+
 
 def train_in_phases(
     network: Sequential,
@@ -57,7 +61,7 @@ def train_in_phases(
     course = Course()
     best = network.W.copy()
     for phase, learning_rate in enumerate(recipe.learning_rates):
-        left = None if seconds is None else seconds - course.compile_seconds - course.train_seconds
+        left = None if seconds is None else seconds - course.seconds
         epochs = recipe.epochs - len(course.loss)
         if epochs <= 0 or (left is not None and left <= 0):
             course.stopped = "epochs" if epochs <= 0 else "time"

@@ -7,14 +7,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+
+@dataclass(frozen=True)
+class Answers:
+    """Rows with the truth, what a model answers, and what a constant predictor would answer.
+
+    For classes the truth and the constant are codes (-1 is a class that the model does not know)
+    and the model gives a probability for each class; else all three are numbers.
+    """
+
+    truth: NDArray[Any]
+    given: NDArray[Any]
+    constant: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -30,46 +41,48 @@ class Score:
     others: dict[str, float]  # further figures by name
 
 
-def classification_score(
-    truth: NDArray[np.int32], probabilities: Floats, classes: tuple[str, ...], common: int
-) -> Score:
-    """Accuracy with its binomial standard error; an unknown class (code -1) counts as wrong."""
+def score(answers: Answers, classes: tuple[str, ...]) -> Score:
+    """Accuracy where there are classes, else RMSE."""
+    return _accuracy(answers, classes) if classes else _rmse(answers)
+
+
+def _accuracy(answers: Answers, classes: tuple[str, ...]) -> Score:
+    """With the binomial standard error."""
+    truth, given = answers.truth, answers.given.astype(np.float64)
     rows = len(truth)
-    right = int((probabilities.argmax(axis=1) == truth).sum())
-    accuracy = right / rows
+    accuracy = int((given.argmax(axis=1) == truth).sum()) / rows
     known = np.flatnonzero(truth >= 0)
-    chosen = np.maximum(probabilities[known, truth[known]], np.finfo(np.float32).tiny)
-    log_loss = -math.fsum(np.log(chosen)) / max(len(known), 1)
+    chosen = np.maximum(given[known, truth[known]], np.finfo(np.float32).tiny)
     return Score(
         "accuracy",
         accuracy,
         math.sqrt(accuracy * (1 - accuracy) / rows),
-        int((truth == common).sum()) / rows,
-        classes[common],
+        int((truth == answers.constant).sum()) / rows,
+        classes[int(answers.constant[0])],
         rows,
-        {"log_loss": log_loss},
+        {"log_loss": -math.fsum(np.log(chosen)) / max(len(known), 1)},
     )
 
 
-def regression_score(truth: Floats, predicted: Floats, mean: float) -> Score:
-    """RMSE, with a standard error by the delta method: sd(e²) / (2 · RMSE · √n)."""
-    rows = len(truth)
-    squares = (predicted - truth) ** 2
+def _rmse(answers: Answers) -> Score:
+    """With a standard error by the delta method: sd(e²) / (2 · RMSE · √n)."""
+    truth, rows = answers.truth, len(answers.truth)
+    errors = answers.given - truth
+    squares = errors**2
     mse = math.fsum(squares) / rows
     rmse = math.sqrt(mse)
     variance = math.fsum((squares - mse) ** 2) / max(rows - 1, 1)
-    error = math.sqrt(variance / rows) / (2 * rmse) if rmse else 0.0
-    own_mean = math.fsum(truth) / rows
-    total = math.fsum((truth - own_mean) ** 2)
+    mean = math.fsum(truth) / rows
+    spread = math.fsum((truth - mean) ** 2) / rows
     return Score(
         "rmse",
         rmse,
-        error,
-        math.sqrt(math.fsum((truth - mean) ** 2) / rows),
-        f"{mean:.6g}",
+        math.sqrt(variance / rows) / (2 * rmse) if rmse else 0.0,
+        math.sqrt(math.fsum((truth - answers.constant) ** 2) / rows),
+        f"{answers.constant[0]:.6g}",
         rows,
         {
-            "r2": 1 - mse * rows / total if total else 0.0,
-            "mae": math.fsum(np.abs(predicted - truth)) / rows,
+            "r2": 1 - mse / spread if spread else 0.0,
+            "mae": math.fsum(np.abs(errors)) / rows,
         },
     )

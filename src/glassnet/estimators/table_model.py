@@ -15,8 +15,9 @@ import numpy as np
 
 from glassnet.errors import ModelFileError, TableError
 from glassnet.estimators import model_file
-from glassnet.estimators.network import Architecture, build, flatten, tensors
-from glassnet.estimators.score import Score, classification_score, regression_score
+from glassnet.estimators.network import Architecture, restored
+from glassnet.estimators.score import Answers, Score, score
+from glassnet.nn import Sequential
 from glassnet.tables.fields import from_plain, to_plain
 from glassnet.tables.schema import Design, Schema
 from glassnet.tables.table import Table
@@ -25,11 +26,8 @@ from glassnet.version import numerics_version
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from glassnet.nn import Sequential
-
 FORMAT = "glassnet table model"
 FORMAT_VERSION = "1"
-_ROWS_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True)
@@ -68,20 +66,19 @@ class TableModel:
                 "a score needs the true answers"
             )
         prediction = self.answers(self.schema.encode(self.schema.load(table), rows))
-        return self.score(truth[rows], prediction), prediction
+        return score(self.compared(truth[rows], prediction), prediction.classes), prediction
 
-    def score(self, truth: NDArray[Any], prediction: Prediction) -> Score:
-        """Compare predictions with the truth."""
+    def compared(self, truth: NDArray[Any], prediction: Prediction) -> Answers:
+        """The truth beside the predictions and beside those of a constant predictor."""
         target = self.schema.target
         if prediction.probabilities is None:
-            return regression_score(truth, prediction.values, target.mean)
-        probabilities = prediction.probabilities.astype(np.float64)
-        return classification_score(truth, probabilities, target.classes, target.common)
+            return Answers(truth, prediction.values, np.full(len(truth), target.mean))
+        return Answers(truth, prediction.probabilities, np.full(len(truth), target.common))
 
     def answers(self, design: Design) -> Prediction:
         """Answers for rows that are encoded already."""
         target = self.schema.target
-        outputs = self._outputs(design.x)
+        outputs = np.asarray(self.network(design.x))
         if not target.classes:
             values = target.restore(outputs[:, 0])
             return Prediction(target.name, values, (), None, design.missing, design.unknown)
@@ -90,13 +87,6 @@ class TableModel:
         return Prediction(
             target.name, names, target.classes, probabilities, design.missing, design.unknown
         )
-
-    def _outputs(self, x: NDArray[np.float32]) -> NDArray[Any]:
-        parts = [
-            np.asarray(self.network(x[start : start + _ROWS_AT_ONCE]))
-            for start in range(0, len(x), _ROWS_AT_ONCE)
-        ]
-        return np.concatenate(parts)
 
     def save(self, path: str | Path) -> int:
         """Write the model file, whole or not at all; the number of bytes."""
@@ -108,7 +98,7 @@ class TableModel:
             "schema": json.dumps(self.schema.to_plain()),
             "training": json.dumps(self.training),
         }
-        return model_file.save(path, tensors(self.architecture, self.network.W), texts)
+        return model_file.save(path, self.network.parameters(), texts)
 
     @staticmethod
     def load(path: str | Path) -> TableModel:
@@ -131,16 +121,11 @@ class TableModel:
 
 def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableModel:
     architecture = from_plain(Architecture, json.loads(texts["network"]))
-    architecture.check()
     schema = Schema.from_plain(json.loads(texts["schema"]))
     if len(schema.inputs) != architecture.inputs or schema.target.outputs != architecture.outputs:
         raise ValueError("the network does not fit the columns")
-    weights = flatten(architecture, named)
-    network = build(architecture)
-    network.W[:] = weights
-    training = json.loads(texts["training"])
-    if not isinstance(training, dict):
-        raise ValueError("the record of the training is not an object")
+    network = restored(architecture, named)
+    training: Any = json.loads(texts["training"])
     return TableModel(schema, architecture, network, training, int(texts["numerics_version"]))
 
 

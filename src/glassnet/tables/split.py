@@ -1,6 +1,6 @@
-"""Divides rows into three parts that never mix: to train, to stop, and held out for the score.
+"""Divides rows into parts that never mix: to train, to decide when to stop, held out for the score.
 
-In: the number of rows, a seed, and perhaps a class a row. Out: three sorted arrays of row numbers.
+In: row numbers, a seed, and perhaps a class a row. Out: sorted arrays of row numbers.
 Which part a row falls into is a function of the seed, the rows and their classes.
 """
 
@@ -16,8 +16,12 @@ from glassnet.ops.philox import permutation
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Rows = NDArray[np.int64]
+    Classes = NDArray[np.integer]
+
 HELD_OUT = 0.2
 VALIDATION = 0.2  # of the rows that are not held out
+FOLDS = 5
 FEWEST_ROWS = 10
 _STREAM = 0x53504C54  # "SPLT": random numbers that nothing else draws
 
@@ -26,33 +30,57 @@ _STREAM = 0x53504C54  # "SPLT": random numbers that nothing else draws
 class Split:
     """Row numbers, ascending."""
 
-    train: NDArray[np.int64]
-    validation: NDArray[np.int64]
-    held_out: NDArray[np.int64]
+    train: Rows
+    validation: Rows
+    held_out: Rows
 
 
-def split_rows(
-    rows: NDArray[np.int64], seed: int, classes: NDArray[np.integer] | None = None
-) -> Split:
-    """Split the given row numbers, every class in proportion."""
-    order = rows[permutation(len(rows), seed, stream=_STREAM)]
-    groups = np.zeros(len(rows), np.int64) if classes is None else np.asarray(classes, np.int64)
-    group_of = np.zeros(int(rows.max()) + 1 if len(rows) else 0, np.int64)
-    group_of[rows] = groups
-    held_out = _share(order, group_of, HELD_OUT)
-    rest = order[~np.isin(order, held_out)]
-    validation = _share(rest, group_of, VALIDATION)
-    train = rest[~np.isin(rest, validation)]
-    return Split(np.sort(train), np.sort(validation), np.sort(held_out))
+def split_rows(rows: Rows, seed: int, classes: Classes | None = None) -> Split:
+    """Hold out a fifth of the rows, every class in proportion."""
+    order = _grouped(rows, seed, classes)
+    return _split(rows, order, _share(order, HELD_OUT))
 
 
-def _share(
-    order: NDArray[np.int64], group_of: NDArray[np.int64], share: float
-) -> NDArray[np.int64]:
-    """Evenly spread members of every group, rounded to the nearest whole number of rows."""
-    grouped = order[np.argsort(group_of[order], kind="stable")]
-    groups = group_of[grouped]
-    starts = np.searchsorted(groups, groups)
-    place = np.arange(len(grouped)) - starts
-    taken = np.floor((place + 1) * share + 0.5) > np.floor(place * share + 0.5)
-    return grouped[taken]
+def all_rows(rows: Rows, seed: int, classes: Classes | None = None) -> Split:
+    """Hold out nothing."""
+    order = _grouped(rows, seed, classes)
+    return _split(rows, order, np.zeros(len(rows), np.bool_))
+
+
+def fold_rows(rows: Rows, seed: int, classes: Classes | None = None) -> list[Split]:
+    """Hold out every row once, a fifth of the rows at a time, every class in proportion."""
+    order = _grouped(rows, seed, classes)
+    fold = np.arange(len(rows)) % FOLDS
+    return [_split(rows, order, fold == number) for number in range(FOLDS)]
+
+
+@dataclass(frozen=True)
+class _Order:
+    """Places in an array of rows: class by class, in random order within each."""
+
+    places: Rows
+    group: Rows
+
+
+def _grouped(rows: Rows, seed: int, classes: Classes | None) -> _Order:
+    order = permutation(len(rows), seed, stream=_STREAM)
+    group = np.zeros(len(rows), np.int64) if classes is None else np.asarray(classes, np.int64)
+    places = order[np.argsort(group[order], kind="stable")]
+    return _Order(places, group[places])
+
+
+def _split(rows: Rows, order: _Order, held_out: NDArray[np.bool_]) -> Split:
+    rest = _Order(order.places[~held_out], order.group[~held_out])
+    stop = _share(rest, VALIDATION)
+    return Split(
+        rows[np.sort(rest.places[~stop])],
+        rows[np.sort(rest.places[stop])],
+        rows[np.sort(order.places[held_out])],
+    )
+
+
+def _share(order: _Order, share: float) -> NDArray[np.bool_]:
+    """Evenly spread members of every class, rounded to the nearest whole number of rows."""
+    place = np.arange(len(order.group)) - np.searchsorted(order.group, order.group)
+    taken: NDArray[np.bool_] = np.floor((place + 1) * share + 0.5) > np.floor(place * share + 0.5)
+    return taken

@@ -1,0 +1,135 @@
+"""What a fit knows of a table before training: columns, target, rows, and the encoding.
+
+In: a table and the name of its target. Out: an `Examined` table, and for each division of its rows
+the arrays that a network is trained, stopped and scored on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.errors import TableError
+from glassnet.tables.kinds import FIXED_KINDS, Column, infer_columns
+from glassnet.tables.schema import Design, Schema
+from glassnet.tables.split import FEWEST_ROWS, Split, all_rows, fold_rows, split_rows
+from glassnet.tables.table import Table
+from glassnet.tables.target import TargetSchema, infer_target
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# With fewer rows than this, a fifth of them says too little: the score is cross-validated.
+SMALL_TABLE = 2_000
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A table that has been understood."""
+
+    table: Table
+    columns: list[Column]
+    target: TargetSchema
+    truth: NDArray[Any]  # class codes or numbers, for every row
+    rows: NDArray[np.int64]  # those that have a target
+    seed: int
+
+    @property
+    def folded(self) -> bool:
+        """Whether every row is held out in turn, rather than a fifth of them once."""
+        return len(self.rows) < SMALL_TABLE
+
+    @property
+    def without_target(self) -> int:
+        return self.table.rows - len(self.rows)
+
+    def split(self) -> Split:
+        """The division of rows that the final network is trained with."""
+        return (all_rows if self.folded else split_rows)(self.rows, self.seed, self._classes())
+
+    def folds(self) -> list[Split]:
+        """The divisions that the score is taken from, where `split` holds out nothing."""
+        return fold_rows(self.rows, self.seed, self._classes()) if self.folded else []
+
+    def _classes(self) -> NDArray[Any] | None:
+        return self.truth[self.rows] if self.target.classes else None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Arrays for one training run; everything in them was learnt from the training rows."""
+
+    schema: Schema
+    split: Split
+    train: Design
+    validation: Design
+    held_out: Design | None
+    goals: tuple[NDArray[Any], NDArray[Any]]  # what the network should answer: train, validation
+
+
+def examine(
+    table: Table, target: str, *, kinds: Mapping[str, str] | None = None, seed: int = 0
+) -> Examined:
+    """Decide what the columns and the target are, and which rows can be used."""
+    fixed = _checked_kinds(table, target, kinds or {})
+    goal = infer_target(table, target, fixed.get(target))
+    columns = infer_columns(table, [name for name in table.names if name != target], fixed)
+    if not any(column.used for column in columns):
+        raise TableError(
+            f"{table.label} has no column to predict {target!r} from: all are constant, "
+            "identifiers or dropped; add columns, or set what they are with --kind"
+        )
+    truth, missing = goal.read(table)
+    examined = Examined(table, columns, goal, truth, np.flatnonzero(~missing), seed)
+    _check_rows(examined)
+    return examined
+
+
+def prepare(examined: Examined, split: Split) -> Prepared:
+    """Learn the encoding from the training rows, and encode all rows with it."""
+    truth = examined.truth
+    target = examined.target.fitted(truth[split.train])
+    schema = Schema.fit(examined.columns, target, split.train, examined.table.missing)
+    cells = {column.name: column.cells for column in examined.columns if column.cells is not None}
+    return Prepared(
+        schema,
+        split,
+        schema.encode(cells, split.train),
+        schema.encode(cells, split.validation),
+        schema.encode(cells, split.held_out) if len(split.held_out) else None,
+        (_goal(target, truth[split.train]), _goal(target, truth[split.validation])),
+    )
+
+
+def _goal(target: TargetSchema, truth: NDArray[Any]) -> NDArray[Any]:
+    if target.classes:
+        return truth.astype(np.int32)
+    return target.standardise(truth).astype(np.float32)[:, None]
+
+
+def _checked_kinds(table: Table, target: str, kinds: Mapping[str, str]) -> Mapping[str, str]:
+    table.require(target)
+    for name, kind in kinds.items():
+        table.require(name)
+        allowed = ("number", "category") if name == target else FIXED_KINDS
+        if kind not in allowed:
+            raise TableError(
+                f"column {name!r} cannot be of kind {kind!r}; choose {', '.join(allowed[:-1])} "
+                f"or {allowed[-1]}"
+            )
+    return kinds
+
+
+def _check_rows(examined: Examined) -> None:
+    if len(examined.rows) >= FEWEST_ROWS:
+        splits = [examined.split(), *examined.folds()]
+        if all(len(split.train) and len(split.validation) for split in splits):
+            return
+    raise TableError(
+        f"{examined.table.label}: {len(examined.rows)} rows with a target are too few, since a "
+        "fifth is held out for the score and a fifth of the rest decides when to stop; at least "
+        f"{FEWEST_ROWS} rows are needed, and for classes several of each"
+    )
