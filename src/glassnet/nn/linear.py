@@ -1,0 +1,51 @@
+"""Layers that weigh their inputs.
+
+In: sizes. Out: modules. Weights are (fan_in, fan_out), as in scikit-learn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glassnet.errors import ShapeError
+from glassnet.graph.op import Value
+from glassnet.nn.initializers import Initializer, initializer
+from glassnet.nn.module import Module, Parameter
+from glassnet.nn.scope import Scope
+
+
+@dataclass(eq=False)
+class Linear(Module):
+    """z = x W + b, with W (fan_in, fan_out) and b (fan_out,).
+
+    Weights start as the initialiser says (a name, or a function of shape, seed and stream),
+    biases as 0. Glorot's rule, the default, is for layers followed by a sigmoid or tanh and works
+    for all; "he_uniform" and "he_normal" are made for ReLU and its relatives.
+    """
+
+    fan_in: int
+    fan_out: int
+    bias: bool = True
+    initializer: str | Initializer = "glorot_uniform"
+
+    def __post_init__(self) -> None:
+        if self.fan_in < 1 or self.fan_out < 1:
+            raise ShapeError(f"Linear({self.fan_in}, {self.fan_out}): sizes are 1 or more")
+        initializer(self.initializer)
+
+    def takes(self) -> int | None:
+        return self.fan_in
+
+    def gives(self, width: int | None) -> int | None:
+        return self.fan_out
+
+    def declared(self) -> dict[str, Parameter]:
+        weight = Parameter((self.fan_in, self.fan_out), self.initializer)
+        return {"weight": weight} | ({"bias": Parameter((self.fan_out,))} if self.bias else {})
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        z = x @ parameters["weight"]
+        return z + parameters["bias"] if self.bias else z
+
+    def __repr__(self) -> str:
+        return f"Linear({self.fan_in}, {self.fan_out}{'' if self.bias else ', bias=False'})"

@@ -1,0 +1,51 @@
+"""Adam: each parameter's steps are scaled by how large its gradients have been."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from glassnet import ops
+from glassnet.graph.op import Value
+from glassnet.optim import numbers
+from glassnet.optim.optimizer import Now, Optimizer, check_between
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; w ← w − η · m̂ / (√v̂ + ε), where m̂ and v̂ are
+    m and v divided by 1 − β₁ᵗ and 1 − β₂ᵗ in step t. Kingma and Ba, 2014."""
+
+    lr: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_between(self, 0.0, 1.0, beta1=self.beta1, beta2=self.beta2)
+        check_between(self, 0.0, math.inf, eps=self.eps)
+
+    def slots(self) -> tuple[str, ...]:
+        return ("m", "v")
+
+    def update(
+        self, w: Value, g: Value, memory: Mapping[str, Value], now: Now
+    ) -> tuple[Value, dict[str, Value]]:
+        m = self.beta1 * memory["m"] + (1.0 - self.beta1) * g
+        v = self.beta2 * memory["v"] + (1.0 - self.beta2) * ops.square(g)
+        size = now.lr / remembered(self.beta1, now.step, w.dtype)
+        spread = ops.sqrt(remembered(self.beta2, now.step, w.dtype))
+        return w - size * (m / (ops.sqrt(v) / spread + self.eps)), {"m": m, "v": v}
+
+
+def remembered(beta: float, step: Value, dtype: str) -> Any:
+    """1 − βᵗ in step t = step + 1: the weight of all gradients so far in their running mean.
+
+    Written −(eˢ − 1) with s = t · ln β, which keeps its digits where βᵗ is close to 1.
+    """
+    if beta == 0.0:
+        return 1.0
+    return -ops.expm1(ops.cast(step + 1, dtype) * numbers.log(beta))

@@ -1,0 +1,29 @@
+"""Functions of plain numbers, the same bits on every machine: a C library's log and cos are not.
+
+In: Python floats. Out: Python floats, within 2 units in the last place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from glassnet.ops.math_exp import exp_code
+from glassnet.ops.math_log import log_code
+from glassnet.ops.math_trig import cos_code
+from glassnet.ops.onnumpy import Number, NumpyBuilder
+
+
+def _on_numbers(code: Callable[[Any, Any], Any]) -> Callable[[float], float]:
+    def function(x: float) -> float:
+        with np.errstate(all="ignore"):
+            return float(code(NumpyBuilder(), Number(np.array([x], np.float64))).array[0])
+
+    return function
+
+
+exp = _on_numbers(exp_code)
+log = _on_numbers(log_code)
+cos = _on_numbers(cos_code)

@@ -1,0 +1,10 @@
+"""The training loop, its history and its callbacks."""
+
+from __future__ import annotations
+
+from glassnet.training.callbacks import Callback, EarlyStopping, TimeLimit
+from glassnet.training.functional import value_and_grad
+from glassnet.training.history import History, Run
+from glassnet.training.loop import train
+
+__all__ = ["Callback", "EarlyStopping", "History", "Run", "TimeLimit", "train", "value_and_grad"]

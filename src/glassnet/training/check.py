@@ -1,0 +1,138 @@
+"""What training data must be like.
+
+In: what a user passed as x, y and weights. Out: arrays that the compiled step reads, or an error
+that says what was wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glassnet.errors import ShapeError, TrainingError
+from glassnet.nn.losses import Loss
+from glassnet.nn.module import Module
+from glassnet.optim.optimizer import Optimizer
+from glassnet.training.step import outputs_of
+
+LARGEST = 2**31 - 1  # row numbers are int32
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Data in the dtypes of a step: x [n, width], y, and weights [n] or None."""
+
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """By the names of the step's inputs."""
+        named = {"x": self.x, "y": self.y}
+        return named if self.weight is None else named | {"weight": self.weight}
+
+    def part(self, places: Any) -> Rows:
+        return Rows(
+            np.ascontiguousarray(self.x[places]),
+            np.ascontiguousarray(self.y[places]),
+            None if self.weight is None else np.ascontiguousarray(self.weight[places]),
+        )
+
+
+def checked(model: Module, loss: Loss, x: Any, y: Any, weight: Any = None, of: str = "") -> Rows:
+    """The data for a step; `of` names them in errors ("validation ")."""
+    inputs = checked_inputs(model, x, of)
+    numbers = np.asarray(y)
+    if numbers.ndim < 1 or len(numbers) != len(inputs):
+        raise ShapeError(
+            f"{of}x has {len(inputs)} rows and {of}y has "
+            f"{len(numbers) if numbers.ndim else 'none'}; every row needs its label"
+        )
+    labels = loss.labels(numbers, outputs_of(model, inputs.shape[1]), model.dtype)
+    refuse_infinite(labels, f"{of}y", numbers)
+    return Rows(inputs, labels, checked_weights(weight, len(inputs), model.dtype, of))
+
+
+def checked_inputs(model: Module, x: Any, of: str = "") -> np.ndarray:
+    """x as the model reads it."""
+    rows = np.asarray(x)
+    width = model.takes()
+    wanted = f"[rows, {'columns' if width is None else width}]"
+    if rows.ndim != 2 or width not in (None, rows.shape[1]):
+        hint = "; one column of numbers is x[:, None]" if rows.ndim == 1 else ""
+        raise ShapeError(f"{of}x has shape {rows.shape}; the network takes {wanted}{hint}")
+    if rows.dtype.kind not in "fiub":
+        raise ShapeError(
+            f"{of}x has dtype {rows.dtype}; the network takes numbers (glassnet fit encodes the "
+            "columns of a table)"
+        )
+    if not 0 < len(rows) <= LARGEST:
+        raise ShapeError(f"{of}x has {len(rows)} rows; wanted 1 to {LARGEST}")
+    with np.errstate(over="ignore"):
+        inputs = np.ascontiguousarray(rows, model.dtype)
+    refuse_infinite(inputs, f"{of}x", rows)
+    return inputs
+
+
+def checked_weights(weight: Any, rows: int, dtype: str, of: str = "") -> np.ndarray | None:
+    if weight is None:
+        return None
+    array = np.ascontiguousarray(weight, dtype)
+    if array.shape != (rows,):
+        raise ShapeError(
+            f"{of}sample_weight has shape {np.shape(weight)}; wanted one number a row, ({rows},)"
+        )
+    refuse_infinite(array, f"{of}sample_weight", array)
+    if array.min() < 0 or not array.any():
+        raise TrainingError(
+            f"{of}sample_weight has a smallest number {array.min():g} and a sum "
+            f"{array.sum():g}; weights are 0 or more, and not all 0"
+        )
+    return array
+
+
+def refuse_infinite(array: np.ndarray, name: str, given: np.ndarray) -> None:
+    """TrainingError with the place of the first number that is NaN or infinite, if there is one."""
+    if array.dtype.kind != "f" or _all_finite(array):
+        return
+    place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+    found = given[place[: given.ndim]]
+    where = f"row {place[0]}" + (f", column {place[1]}" if given.ndim > 1 else "")
+    if np.isfinite(found):
+        raise TrainingError(
+            f"{name} has {found:g} in {where}, too large for {array.dtype}; scale the columns "
+            "(subtract the mean, divide by the standard deviation) before training"
+        )
+    raise TrainingError(
+        f"{name} has {found:g} in {where} (counted from 0); replace or drop such rows before "
+        "training: numpy.isfinite finds them"
+    )
+
+
+def _all_finite(array: np.ndarray) -> bool:
+    """In parts, so that no mask of the whole array is made."""
+    flat = array.reshape(-1)
+    return all(np.isfinite(flat[i : i + 65536]).all() for i in range(0, flat.size, 65536))
+
+
+def checked_counts(epochs: Any, batch_size: Any) -> None:
+    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+        if not isinstance(value, (int, np.integer)) or value < 1:
+            raise TrainingError(f"{name}={value!r}; wanted a whole number, 1 or more")
+
+
+def checked_optimizer(optimizer: Any) -> None:
+    if not isinstance(optimizer, Optimizer):
+        raise TrainingError(_NO_OPTIMIZER.format(optimizer))
+
+
+_NO_OPTIMIZER = (
+    "optimizer={!r} is no optimiser\n"
+    "  right: optimizer=gn.optim.SGD(lr=0.1)\n"
+    "  right: optimizer=gn.optim.Adam(lr=1e-3)"
+)

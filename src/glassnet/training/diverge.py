@@ -1,0 +1,32 @@
+"""When the numbers leave the finite range.
+
+In: the losses of an epoch and the weights before it. Out: the weights put back, and an error that
+says in which step it happened and what to try.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from glassnet.errors import TrainingError
+from glassnet.training.history import Run
+
+
+def divergence(
+    run: Run, before: np.ndarray, losses: np.ndarray, first: int, lr: float, largest: float
+) -> TrainingError:
+    """The error; the model gets back the numbers from before the epoch."""
+    run.model.W[...] = before
+    bad = np.flatnonzero(~np.isfinite(losses))
+    if bad.size:
+        what = f"the loss became {losses[bad[0]]:g}"
+        step = int(bad[0])
+    else:
+        what, step = "a parameter left the finite range", len(losses) - 1
+    back = f"the end of epoch {run.epoch}" if run.epoch else "the start"
+    return TrainingError(
+        f"{what} in epoch {run.epoch + 1}, step {step + 1} (step {first + step + 1} of the run); "
+        f"the model was put back to {back}\n"
+        f"  try a smaller learning rate: lr={lr / 10:.2g}"
+        + (f"\n  or scale x, whose largest number is {largest:.3g}" if largest > 100 else "")
+    )

@@ -1,0 +1,150 @@
+"""The step: model, loss and optimiser as one graph.
+
+In: a module, a loss and an optimiser. Out: a graph that takes rows of a batch by number and gives
+the loss, the new parameters and the new memory of the optimiser; and which output updates which
+input.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glassnet import ops
+from glassnet.errors import ShapeError
+from glassnet.gradient import gradients
+from glassnet.graph.build import GraphBuilder
+from glassnet.graph.graph import Graph
+from glassnet.graph.op import Value
+from glassnet.graph.types import Dim, Type
+from glassnet.nn.losses import Loss
+from glassnet.nn.module import Module, split
+from glassnet.nn.scope import Circumstances, Scope
+from glassnet.optim.optimizer import Now, Optimizer
+
+ALL, BATCH = Dim("N"), Dim("n")
+
+
+@dataclass(frozen=True)
+class StepGraph:
+    """Inputs: x, y, weight (where rows have weights) for all rows; rows, lr, step for one step;
+    W.<name> for parameters, <slot>.<name> for the optimiser's memory. Output 0 is the loss."""
+
+    graph: Graph
+    donate: dict[str, int]
+    random: bool  # whether the seed decides anything
+
+
+def step_graph(
+    model: Module, loss: Loss, optimizer: Optimizer, width: int, weighted: bool, seed: int
+) -> StepGraph:
+    """The graph of one step of training."""
+    if not trained(model, model.declared()):
+        raise ShapeError(f"{model!r} has no parameters to train")
+    builder = GraphBuilder()
+    batch = batch_inputs(builder, model, loss, width, weighted, ALL)
+    rows = builder.input("rows", Type("int32", (BATCH,)))
+    now = Now(builder.input("lr", Type(model.dtype, ())), builder.input("step", Type("int64", ())))
+    held = parameter_inputs(builder, model)
+    memory = {
+        (slot, name): builder.input(f"{slot}.{name}", value.type)
+        for slot in optimizer.slots()
+        for name, value in trained(model, held).items()
+    }
+    taken = {name: ops.take(value, rows) for name, value in batch.items()}
+    around = Circumstances(True, seed, now.step, rows)
+    prediction = model.build(taken["x"], Scope(held, around))
+    total: Value = loss(prediction, taken["y"], taken.get("weight"))
+    new = updated(model, optimizer, total, held, memory, now)
+    new |= {f"W.{name}": value for name, value in around.updates.items()}
+    donate = {name: place for place, name in enumerate(new, 1)}
+    graph = builder.finish([total, *new.values()])
+    return StepGraph(graph, donate, around.streams > 0)
+
+
+def updated(
+    model: Module,
+    optimizer: Optimizer,
+    loss: Value,
+    held: dict[str, Value],
+    memory: dict[tuple[str, str], Value],
+    now: Now,
+) -> dict[str, Value]:
+    """New parameters and memory by the names of their inputs."""
+    own = trained(model, held)
+    new: dict[str, Value] = {}
+    for (name, w), g in zip(own.items(), gradients(loss, list(own.values())), strict=True):
+        kept = {slot: memory[slot, name] for slot in optimizer.slots()}
+        new[f"W.{name}"], changed = optimizer.update(w, g, kept, now)
+        new |= {f"{slot}.{name}": value for slot, value in changed.items()}
+    return new
+
+
+def loss_graph(model: Module, loss: Loss, width: int, weighted: bool) -> Graph:
+    """The graph of the loss of some rows, as the model predicts them after training."""
+    builder = GraphBuilder()
+    batch = batch_inputs(builder, model, loss, width, weighted, BATCH)
+    held = parameter_inputs(builder, model)
+    prediction = model.build(batch["x"], Scope(held))
+    return builder.finish([loss(prediction, batch["y"], batch.get("weight"))])
+
+
+def gradient_graph(model: Module, loss: Loss, width: int, weighted: bool) -> Graph:
+    """The graph of the loss and of its gradient by every parameter."""
+    builder = GraphBuilder()
+    batch = batch_inputs(builder, model, loss, width, weighted, BATCH)
+    held = parameter_inputs(builder, model)
+    prediction = model.build(batch["x"], Scope(held))
+    total: Value = loss(prediction, batch["y"], batch.get("weight"))
+    return builder.finish([total, *gradients(total, list(held.values()))])
+
+
+def batch_inputs(
+    builder: GraphBuilder, model: Module, loss: Loss, width: int, weighted: bool, rows: Dim
+) -> dict[str, Value]:
+    """x, y and, where rows have weights, weight."""
+    outputs = outputs_of(model, width)
+    batch = {
+        "x": builder.input("x", Type(model.dtype, (rows, width))),
+        "y": builder.input("y", loss.label_type(rows, outputs, model.dtype)),
+    }
+    if weighted:
+        batch["weight"] = builder.input("weight", Type(model.dtype, (rows,)))
+    return batch
+
+
+def parameter_inputs(builder: GraphBuilder, model: Module) -> dict[str, Value]:
+    return {
+        name: builder.input(f"W.{name}", Type(model.dtype, parameter.shape))
+        for name, parameter in model.declared().items()
+    }
+
+
+def trained(model: Module, held: dict[str, Any]) -> dict[str, Any]:
+    """Of values by parameter those whose parameter a gradient trains."""
+    return {name: held[name] for name, p in model.declared().items() if p.trained}
+
+
+def memory_arrays(model: Module, optimizer: Optimizer) -> dict[str, np.ndarray]:
+    """The optimiser's memory before the first step: zeros, by the names of the inputs."""
+    own = trained(model, model.declared())
+    size = sum(parameter.size for parameter in own.values())
+    arrays: dict[str, np.ndarray] = {}
+    for slot in optimizer.slots():
+        views = split(np.zeros(size, model.dtype), own)
+        arrays |= {f"{slot}.{name}": view for name, view in views.items()}
+    return arrays
+
+
+def parameter_arrays(model: Module) -> dict[str, np.ndarray]:
+    return {f"W.{name}": view for name, view in model.parameters().items()}
+
+
+def outputs_of(model: Module, width: int) -> int:
+    """How many numbers the model gives a row."""
+    type = model.graph(width).output_types[0]
+    if type.rank != 2 or not isinstance(type.shape[1], int):
+        raise ShapeError(f"{model!r} gives {type}; a loss needs [rows, outputs]")
+    return type.shape[1]
