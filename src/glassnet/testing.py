@@ -1,0 +1,238 @@
+"""Proof of derivatives and of compiled code, on the user's own numbers.
+
+In: a function of arrays, a module, or a loss with a model and data. Out: a report whose text is a
+table; an AssertionError with that table where numbers disagree.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glassnet import ops
+from glassnet.errors import GraphError
+from glassnet.gradient import gradients
+from glassnet.graph.interpret import interpret
+from glassnet.nn.losses import Loss
+from glassnet.nn.module import Module
+from glassnet.nn.scope import Scope
+from glassnet.ops import philox
+from glassnet.pipeline import compile, compile_graph
+from glassnet.tracing import parameter_names, trace
+
+Function = Callable[..., Any]
+
+STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
+SMALL = 16  # arguments of up to this many elements are also checked one by one
+
+
+@dataclass(frozen=True)
+class Line:
+    """One comparison: what was compared, two numbers, and their distance."""
+
+    what: str
+    first: float
+    second: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """Comparisons, and how far the two numbers of each may be apart."""
+
+    heads: tuple[str, str, str]
+    lines: tuple[Line, ...]
+    tolerance: float
+
+    @property
+    def worst(self) -> float:
+        """The largest distance; NaN counts as infinite."""
+        return max((line.error for line in self.lines), default=0.0)
+
+    @property
+    def ok(self) -> bool:
+        return self.worst <= self.tolerance
+
+    def __str__(self) -> str:
+        rows = [(*self.heads, "error", "")]
+        for line in self.lines:
+            mark = "" if line.error <= self.tolerance else "<- wrong"
+            numbers = (f"{line.first:.9g}", f"{line.second:.9g}", f"{line.error:.1e}")
+            rows.append((line.what, *numbers, mark))
+        widths = [max(len(row[i]) for row in rows) for i in range(5)]
+        padded = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        return "\n".join([*padded, f"worst {self.worst:.1e}, allowed {self.tolerance:.0e}"])
+
+    def check(self, complaint: str) -> Report:
+        """This report, if all is well; else AssertionError."""
+        if not self.ok:
+            raise AssertionError(f"{complaint}\n{self}")
+        return self
+
+
+def check_grads(f: Any, *args: Any, order: int = 2, tolerance: float = 1e-6) -> Report:
+    """Compare derivatives up to an order with central differences, in float64.
+
+    f is a function of arrays written with ops, a module (with x), or a loss (with a model, x and
+    y); derivatives are by every float argument, and by every parameter of a module. Each is
+    checked along fixed random directions; small arrays also element by element. Errors are
+    relative where numbers are larger than 1. Raises AssertionError with the table where a
+    derivative is wrong.
+    """
+    function, arrays, names = as_function(f, args)
+    places = [i for i, a in enumerate(arrays) if a.dtype.kind == "f" and a.size]
+    if not places:
+        raise GraphError("check_grads: no argument is an array of floats to differentiate by")
+    lines: list[Line] = []
+    for level in range(1, order + 1):
+        scalar = _projected(function, level)
+        lines += _compared(scalar, arrays, names, places, "'" * level)
+        function = _derived(scalar, places)
+    report = Report(("derivative by", "computed", "differences"), tuple(lines), tolerance)
+    return report.check("derivatives do not agree with differences")
+
+
+def compare(f: Any, *args: Any, tolerance: float | None = None) -> Report:
+    """Compare compiled results with the NumPy interpreter computing in float64.
+
+    An error is a distance divided by the largest number of the result. By default 1e-5 is allowed
+    for float32 and 1e-12 for float64. Raises AssertionError with the table where they differ.
+    """
+    function, arrays, _ = as_function(f, args, wide=False)
+    graph = trace(function, *arrays)
+    named = dict(zip(graph.inputs, arrays, strict=True))
+    found = compile_graph(graph).run(named)
+    wanted = interpret(graph, named, wide=True)
+    single = any(output.dtype == np.float32 for output in found)
+    lines = [_line_of(i, *pair) for i, pair in enumerate(zip(found, wanted, strict=True))]
+    allowed = tolerance if tolerance is not None else 1e-5 if single else 1e-12
+    report = Report(("result", "compiled", "interpreted"), tuple(lines), allowed)
+    return report.check("compiled code and the interpreter do not agree")
+
+
+def as_function(
+    f: Any, args: Sequence[Any], wide: bool = True
+) -> tuple[Function, list[np.ndarray], list[str]]:
+    """A function of arrays, its arguments, and their names."""
+    if isinstance(f, Module):
+        return _module_function(f, None, args, wide)
+    if isinstance(f, Loss) and args and isinstance(args[0], Module):
+        return _module_function(args[0], f, args[1:], wide)
+    arrays = [_array(arg, wide) for arg in args]
+    return f, arrays, parameter_names(f, len(arrays))
+
+
+def _module_function(
+    model: Module, loss: Loss | None, args: Sequence[Any], wide: bool
+) -> tuple[Function, list[np.ndarray], list[str]]:
+    """The module's result, or the loss of it, as a function of its parameters and the data."""
+    held = model.parameters()
+    dtype = "float64" if wide else model.dtype
+    data = [_array(args[0], wide).astype(dtype)]
+    if loss is not None:
+        outputs = model.graph(data[0].shape[1]).output_types[0].shape[1]
+        data.append(loss.labels(args[1], int(str(outputs)), dtype))
+        data += [_array(arg, wide).astype(dtype) for arg in args[2:]]
+
+    def function(*values: Any) -> Any:
+        parameters = dict(zip(held, values, strict=False))
+        x, *rest = values[len(held) :]
+        result = model.build(x, Scope(parameters))
+        return result if loss is None else loss(result, *rest)
+
+    arrays = [_array(own, wide) for own in held.values()]
+    return function, [*arrays, *data], [*held, "x", "y", "weight"][: len(arrays) + len(data)]
+
+
+def _array(arg: Any, wide: bool) -> np.ndarray:
+    array = np.array(arg, order="C")
+    return array.astype("float64") if wide and array.dtype.kind == "f" else array
+
+
+def _fixed(shape: Any, stream: int) -> np.ndarray:
+    """Numbers of about size 1 that are the same every time."""
+    return philox.normal(math.prod(shape), 0, stream).reshape(shape)
+
+
+def _projected(f: Function, level: int) -> Function:
+    """The sum of all results of f, each element times a fixed number: one number."""
+
+    def scalar(*args: Any) -> Any:
+        results: Any = f(*args)
+        several: Any = results if isinstance(results, tuple) else (results,)
+        total: Any = 0.0
+        for i, y in enumerate(several):
+            if str(y.dtype) == "float64":
+                size = tuple(int(size) for size in y.shape)
+                total = total + ops.sum(y * _fixed(size, 1000 * level + i))
+        return total
+
+    return scalar
+
+
+def _derived(scalar: Function, places: Sequence[int]) -> Function:
+    return lambda *args: tuple(gradients(scalar(*args), [args[i] for i in places]))
+
+
+def _compared(
+    scalar: Function,
+    arrays: Sequence[np.ndarray],
+    names: Sequence[str],
+    places: Sequence[int],
+    mark: str,
+) -> Iterator[Line]:
+    value, derivative = compile(scalar), compile(_derived(scalar, places))
+    found = derivative(*arrays)
+    for i, gradient in zip(places, found, strict=True):
+        for what, direction in _directions(arrays[i], i):
+
+            def along(h: float, i: int = i, direction: np.ndarray = direction) -> float:
+                moved = [*arrays[:i], arrays[i] + h * direction, *arrays[i + 1 :]]
+                return float(np.sum(value(*moved)))
+
+            with np.errstate(invalid="ignore"):
+                computed = float(np.sum(gradient * direction))
+                measured = difference(along)
+            error = abs(computed - measured) / max(1.0, abs(computed), abs(measured))
+            name = f"{names[i]}{mark} {what}"
+            yield Line(name, computed, measured, error if error == error else math.inf)
+
+
+def _directions(array: np.ndarray, place: int) -> Iterator[tuple[str, np.ndarray]]:
+    for number in range(2):
+        yield f"along {number + 1}", _fixed(array.shape, 100_000 + 2 * place + number)
+    if array.size <= SMALL:
+        for index in np.ndindex(array.shape):
+            unit = np.zeros(array.shape)
+            unit[index] = 1.0
+            yield f"[{', '.join(map(str, index))}]", unit
+
+
+def difference(f: Callable[[float], float]) -> float:
+    """f'(0) by central differences, extrapolated; of several step sizes the one whose result the
+    next smaller one confirms best, since a large step may cross a kink, a small one rounds."""
+    plain = [(f(h) - f(-h)) / (2.0 * h) for h in STEPS]
+    halves = [(f(h / 2) - f(-h / 2)) / h for h in STEPS]
+    better = [(4.0 * half - whole) / 3.0 for whole, half in zip(plain, halves, strict=True)]
+    gaps = [abs(a - b) for a, b in itertools.pairwise(better)]
+    return better[1 + gaps.index(min(gaps))]
+
+
+def _line_of(place: int, found: np.ndarray, wanted: np.ndarray) -> Line:
+    """The element where two results are farthest apart."""
+    a, b = np.atleast_1d(found).astype(float).ravel(), np.atleast_1d(wanted).astype(float).ravel()
+    if not a.size:
+        return Line(f"{place}", 0.0, 0.0, 0.0)
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    with np.errstate(invalid="ignore"):
+        apart = np.where(same, 0.0, np.abs(a - b))
+    apart[np.isnan(apart)] = math.inf
+    i = int(apart.argmax())
+    scale = max((float(x) for x in np.abs(b[np.isfinite(b)])), default=1.0) or 1.0
+    name = f"{place}[{', '.join(str(int(k)) for k in np.unravel_index(i, np.shape(found)))}]"
+    return Line(name, float(a[i]), float(b[i]), float(apart[i]) / scale)

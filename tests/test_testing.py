@@ -1,0 +1,140 @@
+"""The checkers catch what is wrong, and pass what is right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+import glassnet as gn
+from glassnet import ops
+from glassnet.errors import GraphError
+from glassnet.nn.losses import Loss
+from glassnet.testing import Line, Report, check_grads, compare, difference
+
+X = np.array([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]])
+W = np.array([[1.0, -0.5, 0.25], [0.75, 2.0, -1.0]])
+
+
+def test_a_right_derivative_passes() -> None:
+    report = check_grads(lambda x, w: ops.tanh(x @ w), X, W)
+    assert report.ok
+    # two arrays, two orders: two directions, and each of the 6 elements
+    assert len(report.lines) == 2 * 2 * (2 + 6)
+    assert report.worst < 1e-9
+
+
+def wrong_by(factor: float) -> Any:
+    """x², whose derivative comes out as 2x times a factor."""
+    return lambda x: (
+        ops.square(x * factor) / factor
+        - ops.stop_gradient(ops.square(x * factor) / factor - ops.square(x))
+    )
+
+
+def test_a_planted_wrong_derivative_is_caught() -> None:
+    assert check_grads(wrong_by(1.0), X, order=1).ok
+    with pytest.raises(AssertionError, match=r"<- wrong"):
+        check_grads(wrong_by(1.00001), X, order=1)
+
+
+def test_a_wrong_second_derivative_is_caught() -> None:
+    def f(x: Any) -> Any:
+        # x³ with the derivative 3·x·stop(x), right as a number and wrong to differentiate again
+        held = ops.stop_gradient(x)
+        return 1.5 * held * ops.square(x) - ops.stop_gradient(0.5 * x * x * x)
+
+    assert check_grads(f, X, order=1).ok
+    with pytest.raises(AssertionError, match="x''"):
+        check_grads(f, X, order=2)
+
+
+def test_a_single_wrong_element_is_caught() -> None:
+    def f(x: Any) -> Any:
+        mask = np.array([[1.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+        return ops.square(x) * mask + ops.stop_gradient(ops.square(x)) * (1.0 - mask)
+
+    with pytest.raises(AssertionError) as caught:
+        check_grads(f, X, order=1)
+    wrong = [line for line in str(caught.value).splitlines() if "<- wrong" in line]
+    assert any(line.startswith("x' [1, 1]") for line in wrong)
+    assert not any(line.startswith("x' [0, 0]") for line in wrong)
+
+
+def test_a_nan_is_caught() -> None:
+    with pytest.raises(AssertionError, match="inf"):
+        check_grads(ops.sqrt, np.array([0.0, 1.0]), order=1)
+
+
+def test_kinks_beside_the_point_do_no_harm() -> None:
+    assert check_grads(ops.relu, np.array([0.003, -0.002, 1.0])).ok
+
+
+def test_integers_are_left_alone() -> None:
+    labels = np.array([0, 2, 1])
+    report = check_grads(lambda x, y: ops.take(x, y), X, labels, order=1)
+    assert {line.what.partition(" ")[0] for line in report.lines} == {"x'"}
+    with pytest.raises(GraphError, match="no argument"):
+        check_grads(lambda y: ops.cast(y, "float64"), labels)
+
+
+def test_modules_and_losses() -> None:
+    model = gn.nn.Sequential(gn.nn.Linear(2, 3), gn.nn.Tanh(), gn.nn.Linear(3, 2))
+    heads = {"linear1.weight'", "linear1.bias'", "linear2.weight'", "linear2.bias'", "x'"}
+    report = check_grads(model, X, order=1)
+    assert {line.what.partition(" ")[0] for line in report.lines} == heads
+    report = check_grads(gn.losses.CrossEntropy(), model, X, [0, 1, 1], order=1)
+    assert {line.what.partition(" ")[0] for line in report.lines} == heads
+    weighted = check_grads(gn.losses.HalfMSE(), model, X, X, [1.0, 2.0, 0.5])
+    assert {"y'", "weight'"} < {line.what.partition(" ")[0] for line in weighted.lines}
+
+
+@dataclass(frozen=True)
+class Wrong(Loss):
+    """A loss that forgets part of its gradient."""
+
+    def rows(self, prediction: Any, y: Any) -> Any:
+        return ops.sum(ops.square(prediction) - ops.stop_gradient(prediction) * y, 1)
+
+
+def test_a_wrong_loss_is_caught() -> None:
+    model = gn.nn.Sequential(gn.nn.Linear(2, 2))
+    with pytest.raises(AssertionError):
+        check_grads(Wrong(), model, X, X, order=1)
+
+
+def test_differences_of_a_polynomial() -> None:
+    assert difference(lambda h: (2 + h) ** 3) == pytest.approx(12, abs=1e-9)
+
+
+def test_compare_passes_compiled_code() -> None:
+    assert compare(lambda x, w: ops.sigmoid(x @ w), X, W).ok
+    model = gn.nn.Sequential(gn.nn.Linear(2, 3), gn.nn.Sigmoid(), gn.nn.Linear(3, 1))
+    assert compare(model, X).ok
+    assert compare(gn.losses.HalfMSE(), model, X, np.ones(3)).ok
+
+
+def test_compare_catches_a_difference() -> None:
+    # float32 cannot hold 1 + 1e-7, the interpreter computes it in float64
+    x = np.array([1e-7, 2.0], np.float32)
+    assert compare(lambda x: (x + 1.0) - 1.0, x).ok
+    with pytest.raises(AssertionError, match=r"0\[0\]"):
+        compare(lambda x: (x[:1] + 1.0) - 1.0, x)
+
+
+def test_compare_knows_nan_and_infinity() -> None:
+    x = np.array([-1.0, 0.0, np.inf, np.nan])
+    assert compare(ops.log, x).ok
+
+
+def test_the_table() -> None:
+    report = Report(("what", "a", "b"), (Line("x", 1.0, 1.0, 0.0), Line("y", 1.0, 2.0, 0.5)), 0.1)
+    assert not report.ok
+    assert str(report).splitlines() == [
+        "what  a  b  error",
+        "x     1  1  0.0e+00",
+        "y     1  2  5.0e-01  <- wrong",
+        "worst 5.0e-01, allowed 1e-01",
+    ]
