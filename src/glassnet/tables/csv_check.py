@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
@@ -193,9 +194,11 @@ class CsvCheck:
         """The names in the first record, read leniently so that later messages can use them."""
         end = int(block.records()[1][0])
         text = bytes(block.data[:end]).decode(errors="replace")
-        fields = [
-            field for row in csv.reader([text], delimiter=self.delimiter or ",") for field in row
-        ]
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter or ",")
+        try:
+            fields = [field for row in rows for field in row]
+        except csv.Error:
+            fields = text.split(self.delimiter)
         return tuple(field.strip() or f"column {place}" for place, field in enumerate(fields, 1))
 
     def _check_names(self) -> None:

@@ -56,14 +56,23 @@ def infer_columns(table: Table, names: Sequence[str], fixed: Mapping[str, str]) 
     texts = table.texts(textual)
     timely = [name for name in textual if fixed.get(name, "date") == "date" and _dated(texts[name])]
     times = table.seconds(timely)
-    columns: list[Column] = []
-    for name in names:
-        if fixed.get(name) == "drop":
-            columns.append(Column(name, "drop", 0, "left out as asked", None))
-            continue
+
+    def column(name: str, kind: str | None) -> Column:
+        if kind == "drop":
+            return Column(name, "drop", 0, "left out as asked", None)
         reading = _Reading(table.label, name, numbers[name], texts.get(name), times.get(name))
-        columns.append(reading.column(fixed.get(name)))
-    return columns
+        return reading.column(kind)
+
+    columns = [column(name, fixed.get(name)) for name in names]
+    if any(found.used for found in columns):
+        return columns
+    # A lone x = 1, 2, 3 … is there to be learnt from.
+    return [
+        column(found.name, "number")
+        if found.kind == "identifier" and found.name not in texts
+        else found
+        for found in columns
+    ]
 
 
 def _needs_text(numbers: Numbers, kind: str | None) -> bool:
@@ -133,13 +142,13 @@ class _Reading:
         return self._made("number", summary, numbers)
 
     def _counts_rows(self, values: NDArray[np.float64]) -> bool:
-        """Whole numbers that only count or name the rows."""
-        low, high, last = values.min(), values.max(), len(values) - 1
-        if high - low < last or not (values == np.floor(values)).all():
+        """Whole numbers that only count the rows, or name them."""
+        steps = np.diff(values) if abs(values[0]) < len(values) else values
+        if len(values) > _FEW and (steps == 1).all():
+            return True
+        if not _ID_NAME.search(self.name) or not (values == np.floor(values)).all():
             return False
-        if len(np.unique(values)) < len(values):
-            return False
-        return bool(low in (0, 1) and high - low == last) or _ID_NAME.search(self.name) is not None
+        return len(np.unique(values)) == len(values)
 
     def _all_times(self) -> bool:
         return self.times is not None and not self.times.unreadable.any()
@@ -174,6 +183,14 @@ class _Reading:
         odd = np.flatnonzero(numbers.unreadable)
         if all(_CODE.fullmatch(texts[row]) for row in odd):
             return  # codes with leading zeros, such as 00501
+        dressed = sum(count for text, count in counts.items() if _DRESSED_NUMBER.fullmatch(text))
+        if len(counts) > _FEW and dressed * 2 > counts.total():
+            row = next(row for row in odd if _DRESSED_NUMBER.fullmatch(texts[row]))
+            raise TableError(
+                f"{self.label}: column {self.name!r} writes numbers as in row {row + 1}, "
+                f"{texts[row]!r}; write them with a decimal point and nothing else, or pass "
+                f"--kind '{self.name}=category'"
+            )
         strange = {texts[row] for row in odd}
         if len(strange) > _FEW and len(odd) * 10 > counts.total():
             return  # codes of letters and digits, some of which have digits only
@@ -182,14 +199,6 @@ class _Reading:
             raise TableError(
                 f"{self.label}: column {self.name!r} holds numbers, but row {row + 1} holds "
                 f"{text!r}; correct it, or pass --missing {text!r} or --kind '{self.name}=category'"
-            )
-        dressed = sum(count for text, count in counts.items() if _DRESSED_NUMBER.fullmatch(text))
-        if len(counts) > _FEW and dressed * 2 > counts.total():
-            row = next(row for row in odd if _DRESSED_NUMBER.fullmatch(texts[row]))
-            raise TableError(
-                f"{self.label}: column {self.name!r} writes numbers as in row {row + 1}, "
-                f"{texts[row]!r}; write them with a decimal point and nothing else, or pass "
-                f"--kind '{self.name}=category'"
             )
 
 

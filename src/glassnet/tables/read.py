@@ -21,8 +21,6 @@ from glassnet.tables.cells import Cells, named, quoted
 from glassnet.tables.csv_check import CsvCheck, CsvShape
 from glassnet.tables.table import Table
 
-_LINE_ENDS = {"\n": r"\n", "\r\n": r"\r\n", "\r": r"\r"}
-
 
 def read_table(
     path: str | Path,
@@ -95,7 +93,6 @@ def _csv_relation(path: Path, form: FileFormat, shape: CsvShape) -> str:
         "delim": quoted(shape.delimiter),
         "quote": "'\"'",
         "escape": "'\"'",
-        "new_line": quoted(_LINE_ENDS[shape.line_end]),
         "nullstr": "''",
         "strict_mode": "true",
         "null_padding": "false",
@@ -104,7 +101,11 @@ def _csv_relation(path: Path, form: FileFormat, shape: CsvShape) -> str:
         "buffer_size": str(max(longest * 4, 32_000_000)),
     }
     text = ", ".join(f"{name} = {value}" for name, value in options.items())
-    return f"read_csv({quoted(str(path))}, {text})"
+    relation = f"read_csv({quoted(str(path))}, {text})"
+    if len(shape.names) == 1:
+        # With one column DuckDB takes the blank lines at the end for rows.
+        relation = f"(FROM {relation} LIMIT {shape.rows})"
+    return relation
 
 
 def _open_typed(

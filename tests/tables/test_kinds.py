@@ -1,0 +1,208 @@
+"""Column kinds, worked out by hand on small tables, and every refusal with its place."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glassnet.errors import TableError
+from glassnet.tables.kinds import Column, infer_columns
+from glassnet.tables.read import read_table
+from glassnet.tables.target import infer_target
+from tests.data import data_file
+
+
+def infer(folder: Path, cells: list[str], name: str = "x", **fixed: str) -> Column:
+    path = folder / "t.csv"
+    path.write_text(f"{name},other\n" + "".join(f'"{cell}",1\n' for cell in cells))
+    path.write_text(path.read_text().replace(",1\n", ",2\n", 1))  # so that `other` is used too
+    return infer_columns(read_table(path), [name, "other"], fixed)[0]
+
+
+MANY = [str(number) for number in range(2, 42)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "name", "kind"),
+    [
+        (["1.5", "2", "-3e2", "7"], "x", "number"),
+        (["1.5", "", "2"], "x", "number"),
+        (["0", "1", "1", "0"], "x", "number"),
+        (["5", "5", "5"], "x", "constant"),
+        (["a", "a", "a"], "x", "constant"),
+        (["a", "", "a"], "x", "category"),  # present or missing says something
+        (["5", "", "5"], "x", "number"),
+        (["yes", "No", "YES"], "x", "boolean"),
+        (["true", "false", "true"], "x", "boolean"),
+        (["t", "f", ""], "x", "boolean"),
+        (["yes", "no", "maybe", "no", "yes", "maybe"], "x", "category"),
+        (["red", "green", "red", "green", "blue"], "x", "category"),
+        (["NA", "EU", "NA", "EU"], "x", "category"),
+        (["1", "2", "3", "4"], "x", "number"),
+        ([str(n) for n in range(30)], "x", "identifier"),  # counts the rows
+        (MANY, "x", "identifier"),
+        (MANY[::-1], "x", "number"),
+        (["1", *MANY], "x", "identifier"),
+        (["0", *MANY], "x", "number"),
+        (["17", "99", "4"], "user_id", "identifier"),
+        (["17", "99", "4"], "PassengerId", "identifier"),
+        (["17", "99", "4"], "humid", "number"),
+        (["17", "99", "17"], "user_id", "number"),
+        (["ann", "bob", "cid", "dee"], "x", "identifier"),
+        ([f"name {number}" for number in range(30)] + ["name 1"] * 5, "x", "identifier"),
+        (["2020-01-02", "2021-12-31", ""], "x", "date"),
+        (["02.01.2020", "31.12.2021"], "x", "date"),
+        (["2020-01-02T10:00:00", "2020-01-02 11:00"], "x", "date"),
+        (["2020-01-02", "2020-01-02"], "x", "constant"),
+        (["00501", "10001", "00501", "10001"], "x", "category"),  # codes, not numbers
+        ([f"PC {n}" for n in range(30)] + MANY, "x", "identifier"),
+    ],
+)
+def test_the_kind_of_a_column(tmp_path: Path, cells: list[str], name: str, kind: str) -> None:
+    column = infer(tmp_path, cells, name)
+    assert column.kind == kind
+    assert column.used == (kind not in ("constant", "identifier"))
+    assert column.missing == cells.count("")
+
+
+@pytest.mark.parametrize(
+    ("cells", "parts"),
+    [
+        (["", "", ""], ["'x' has no value in any of its 3 rows", "--kind 'x=drop'"]),
+        (["1", "2", "inf", "4"], ["row 3", "'x'", "infinite"]),
+        (["1", "2", "1e999", "4"], ["row 3", "'x'", "infinite"]),
+        (["1", "2", "?", "4"], ["row 3", "'?'", "--missing '?'", "--kind 'x=category'"]),
+        (["1", "x", "2.5"], ["row 2", "'x'", "holds numbers"]),
+        (["1", "2", "nan", "4"], ["row 3", "'nan'"]),
+        (["1", "2", "NA"], ["row 3", "'NA'", "--missing 'NA'"]),
+        ([f"{n},5" for n in range(30)], ["row 1", "'0,5'", "decimal point"]),
+        ([f"${n}" for n in range(30)], ["row 1", "'$0'", "decimal point"]),
+    ],
+)
+def test_a_faulty_column_is_refused_with_its_place(
+    tmp_path: Path, cells: list[str], parts: list[str]
+) -> None:
+    with pytest.raises(TableError) as raised:
+        infer(tmp_path, cells)
+    for part in ["t.csv", *parts]:
+        assert part in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["1", "2", "x"], "category"),
+        (["1", "2", "3"], "number"),
+        (["1", "2", "3"], "category"),
+        (["5", "5", "5"], "number"),
+        (["5", "5", "5"], "drop"),
+        (["007", "011"], "number"),
+        (["2020-01-02", "2020-01-02"], "category"),
+    ],
+)
+def test_a_kind_can_be_fixed(tmp_path: Path, cells: list[str], kind: str) -> None:
+    if kind == "number" and cells[0] == "007":
+        with pytest.raises(TableError, match="row 1 of column 'x' holds no number"):
+            infer(tmp_path, cells, x=kind)
+        return
+    column = infer(tmp_path, cells, x=kind)
+    assert column.kind == kind
+    assert column.used == (kind != "drop")
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [("date", "row 1 of column 'x' holds 'a'"), ("boolean", "true/false"), ("number", "row 1")],
+)
+def test_a_fixed_kind_must_fit(tmp_path: Path, kind: str, part: str) -> None:
+    with pytest.raises(TableError, match=part):
+        infer(tmp_path, ["a", "b", "a"], x=kind)
+
+
+def target(folder: Path, cells: list[str], fixed: str | None = None) -> tuple[str, ...]:
+    path = folder / "t.csv"
+    path.write_text("y,x\n" + "".join(f'"{cell}",1\n' for cell in cells))
+    return infer_target(read_table(path), "y", fixed).classes
+
+
+@pytest.mark.parametrize(
+    ("cells", "classes"),
+    [
+        (["b", "a", "b", "c", "a", "c"], ("a", "b", "c")),
+        (["1", "0", "1.0", ""], ("0", "1")),
+        (["10", "9", "10", "9"], ("9", "10")),
+        (["yes", "no", "no"], ("no", "yes")),
+        (["1.5", "2", "2"], ()),
+        ([str(n) for n in range(21)], ()),
+        ([str(n) for n in range(20)] * 2, tuple(str(n) for n in range(20))),
+        (["5", "6", "5"], ("5", "6")),
+    ],
+)
+def test_the_kind_of_a_target(tmp_path: Path, cells: list[str], classes: tuple[str, ...]) -> None:
+    assert target(tmp_path, cells) == classes
+
+
+def test_the_kind_of_a_target_can_be_fixed(tmp_path: Path) -> None:
+    assert target(tmp_path, ["1", "2", "1"], "number") == ()
+    assert target(tmp_path, ["1.5", "2.5", "1.5"], "category") == ("1.5", "2.5")
+    assert target(tmp_path, ["1", "x", "1", "x"], "category") == ("1", "x")
+
+
+@pytest.mark.parametrize(
+    ("cells", "part"),
+    [
+        (["a", "a", "a"], "'a' in every row"),
+        (["1", "1", ""], "'1' in every row"),
+        (["1.5", "1.5"], "'1.5' in every row"),
+        (["", ""], "no value in any row"),
+        (["1", "2.5", "inf"], "row 3"),
+        (["1", "2", "x", "3"], "row 3 holds 'x'"),
+        (["ann", "bob", "cid"], "3 different texts in 3 rows"),
+    ],
+)
+def test_a_faulty_target_is_refused(tmp_path: Path, cells: list[str], part: str) -> None:
+    with pytest.raises(TableError, match=re.escape(part)):
+        target(tmp_path, cells)
+
+
+def test_an_unknown_column_suggests_the_nearest(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("Price,size\n1,2\n")
+    table = read_table(path)
+    with pytest.raises(TableError, match="did you mean 'Price'"):
+        table.require("price")
+    with pytest.raises(TableError, match="its columns are Price, size"):
+        table.require("zzz")
+
+
+def test_a_lone_counter_is_learnt_from(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("x,y\n" + "".join(f"{n},{n * n}\n" for n in range(50)))
+    (column,) = infer_columns(read_table(path), ["x"], {})
+    assert column.kind == "number"
+
+
+def test_titanic() -> None:
+    table = read_table(data_file("titanic.csv.gz"))
+    columns = infer_columns(table, [n for n in table.names if n != "Survived"], {})
+    assert {column.name: column.kind for column in columns} == {
+        "PassengerId": "identifier",
+        "Pclass": "number",
+        "Name": "identifier",
+        "Sex": "category",
+        "Age": "number",
+        "SibSp": "number",
+        "Parch": "number",
+        "Ticket": "identifier",
+        "Fare": "number",
+        "Cabin": "identifier",
+        "Embarked": "category",
+    }
+    # The published count of empty cells in these three columns together.
+    assert sum(column.missing for column in columns) == 866
+    goal = infer_target(table, "Survived")
+    truth, _ = goal.read(table)
+    assert np.bincount(truth).tolist() == [549, 342]
