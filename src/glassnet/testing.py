@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -164,7 +164,7 @@ def _projected(f: Function, level: int) -> Function:
 
     def scalar(*args: Any) -> Any:
         results: Any = f(*args)
-        several: Any = results if isinstance(results, tuple) else (results,)
+        several = cast("tuple[Any, ...]", results if isinstance(results, tuple) else (results,))
         total: Any = 0.0
         for i, y in enumerate(several):
             if str(y.dtype) == "float64":

@@ -17,6 +17,7 @@ from glassnet.nn.losses import Loss, as_loss
 from glassnet.nn.module import Module
 from glassnet.ops import philox
 from glassnet.optim.optimizer import Optimizer
+from glassnet.run.threads import thread_count
 from glassnet.training.callbacks import call, reason
 from glassnet.training.check import Rows, checked, checked_counts, checked_optimizer
 from glassnet.training.diverge import divergence
@@ -59,6 +60,7 @@ def train(
     """
     checked_counts(epochs, batch_size)
     checked_optimizer(optimizer)
+    threads = thread_count(threads)
     measure = as_loss(loss)
     rows = checked(model, measure, x, y, sample_weight)
     rows, held_out = _divided(model, measure, rows, validation, seed)
@@ -118,7 +120,7 @@ class _Training:
         rows: Rows,
         held_out: Rows | None,
         order: _Order,
-        threads: int | None,
+        threads: int,
         seed: int,
     ) -> None:
         self.model, self.optimizer, self.rows, self.order = model, optimizer, rows, order
