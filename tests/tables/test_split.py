@@ -59,3 +59,9 @@ def test_the_seed_decides() -> None:
 @pytest.mark.parametrize("seed", [0, 2**32, 2**63, -1])
 def test_any_seed_will_do(seed: int) -> None:
     assert len(split_rows(np.arange(100), seed).held_out) == 20
+
+
+def test_a_large_table_holds_out_no_more_than_it_needs() -> None:
+    split = split_rows(np.arange(200_000), 0)
+    sizes = [len(part) for part in (split.train, split.validation, split.held_out)]
+    assert sizes == [185_000, 5_000, 10_000]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     Pair = tuple[NDArray[np.float32], NDArray[Any]]
 
+_SHORTEST = 0.001  # seconds that a network is trained, even if the time is over
 _SEED_STEP = 1_000_003  # every phase shuffles in another order
 
 
@@ -63,7 +64,7 @@ def train_in_phases(
     for phase, learning_rate in enumerate(recipe.learning_rates):
         left = None if seconds is None else seconds - course.seconds
         epochs = recipe.epochs - len(course.loss)
-        if epochs <= 0 or (left is not None and left <= 0):
+        if phase and (epochs <= 0 or (left is not None and left <= 0)):
             course.stopped = "epochs" if epochs <= 0 else "time"
             break
         history = train(
@@ -89,7 +90,7 @@ def train_in_phases(
 def _stops(recipe: Recipe, phase: int, left: float | None) -> list[Any]:
     patience = recipe.rest if phase else recipe.patience
     stops: list[Any] = [EarlyStopping(patience=patience)]
-    return stops if left is None else [*stops, TimeLimit(left)]
+    return stops if left is None else [*stops, TimeLimit(max(left, _SHORTEST))]
 
 
 def _check(course: Course) -> None:

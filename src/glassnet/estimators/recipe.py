@@ -29,12 +29,14 @@ class Recipe:
 def default_recipe(rows: int) -> Recipe:
     """Two hidden layers and Adam, whose learning rate falls twice when progress ends.
 
-    A small table has few steps an epoch, so it gets small batches, more epochs and more patience.
+    A small table gets a smaller network, and since it has few steps an epoch, small batches, more
+    epochs and more patience.
     """
-    batch_size = 32 if rows < _SMALL_TABLE else 128
+    small = rows < _SMALL_TABLE
+    batch_size = 32 if small else 128
     steps = max(rows // batch_size, 1)
     return Recipe(
-        hidden=(128, 128),
+        hidden=(128, 128) if small else (256, 256),
         learning_rates=(1e-3, 2e-4, 4e-5),
         batch_size=batch_size,
         epochs=min(max(40_000 // steps, 100), 600),
