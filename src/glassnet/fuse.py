@@ -33,7 +33,7 @@ class Access:
 @dataclass
 class Kernel:
     """Nodes computed in one loop nest over `shape`; `stores` pairs a node with its buffer. A
-    kernel without nodes copies: from `copy`, or a number computed where it is needed."""
+    kernel without nodes copies: from `copy`, or it repeats the constant `number`."""
 
     kind: str
     shape: Shape
@@ -42,6 +42,7 @@ class Kernel:
     body: list[int] = field(default_factory=list[int])
     stores: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     copy: Access | None = None
+    number: int | None = None
 
     @property
     def nodes(self) -> list[int]:
@@ -140,7 +141,11 @@ class Fuser:
         copied = self.access.get(place)
         if copied is not None:
             self.pinned.add(copied.base)
-        self.kernels.append(Kernel("loop", shape, stores=[(place, place)], copy=copied))
+        self.kernels.append(
+            Kernel(
+                "loop", shape, stores=[(place, place)], copy=copied, number=self.scalar.get(place)
+            )
+        )
         self.pinned.add(place)
         self.home[place] = len(self.kernels) - 1
         self.access[place] = Access(place, row_major(shape))
@@ -247,7 +252,8 @@ class Fuser:
             return False
         node = self.nodes[user]
         shape = self.nodes[node.inputs[0]].type.shape
-        return sum(shape[axis] != 1 for axis in node.attr("axes")) <= 1
+        axes: tuple[int, ...] = node.attr("axes")
+        return sum(shape[axis] != 1 for axis in axes) <= 1
 
     def _pays(self, place: int, target: int) -> bool:
         """Whether moving a node stores no more bytes than leaving it where it is."""

@@ -67,7 +67,7 @@ class compile:  # a function in use: named like the verb users type
     def __call__(self, *args: Any) -> Any:
         if any(isinstance(arg, Value) for arg in args):
             return self.f(*args)
-        arrays = [np.ascontiguousarray(arg) for arg in args]
+        arrays = [native(arg) for arg in args]
         types = tuple(as_type(array) for array in arrays)
         if types not in self._programs:
             graph, single = trace_outputs(self.f, types)
@@ -76,6 +76,12 @@ class compile:  # a function in use: named like the verb users type
         names = program.plan.graph.inputs
         outputs = program.run(dict(zip(names, arrays, strict=True)))
         return outputs[0] if single else tuple(outputs)
+
+
+def native(arg: Any) -> np.ndarray:
+    """An argument as an array in row-major order and the byte order of this machine."""
+    array = np.asarray(arg, order="C")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def value_and_grad(

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+import glassnet.ops  # noqa: F401  # pyright: ignore[reportUnusedImport]  (fills the registry)
 from glassnet.errors import GraphError
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.check import check
@@ -37,7 +38,7 @@ def trace_outputs(f: Callable[..., Any], types: Sequence[Type]) -> tuple[Graph, 
     inputs = [builder.input(name, type) for name, type in zip(names, types, strict=True)]
     result = f(*inputs)
     single = not isinstance(result, (tuple, list))
-    parts: list[Any] = [result] if single else list(result)
+    parts: list[Any] = [result] if single else list(cast("tuple[Any, ...]", result))
     return check(builder.finish([_as_value(builder, part) for part in parts])), single
 
 

@@ -7,6 +7,7 @@ later stage has to know the broadcasting rule.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ class GraphBuilder:
         self.nodes = list(nodes)
 
     def input(self, name: str, type: Type) -> Value:
+        if not re.fullmatch(r"[^\s:,()]+", name):
+            raise GraphError(f"an input cannot be called {name!r}; use a word without spaces")
         if any(node.op.name != "input" for node in self.nodes):
             raise GraphError(f"input {name!r} comes after other nodes; inputs are declared first")
         if any(node.attr("name") == name for node in self.nodes):

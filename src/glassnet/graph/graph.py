@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -27,6 +27,8 @@ class Literal:
 
     def __init__(self, array: np.ndarray) -> None:
         self.array = np.array(array, order="C")
+        if self.array.dtype.kind == "f":
+            self.array[np.isnan(self.array)] = np.nan  # one NaN, so that equal means equal bytes
         self.array.flags.writeable = False
         self._key = (self.array.dtype.str, self.array.shape, self.array.tobytes())
 
@@ -37,12 +39,14 @@ class Literal:
         return hash(self._key)
 
     def __repr__(self) -> str:
-        return f"{self.array.dtype.name}({self.array.tolist()!r})"
+        shape = f", {self.array.shape}" if self.array.size == 0 else ""
+        return f"{self.array.dtype.name}({self.array.tolist()!r}{shape})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Node:
-    """One operation applied to earlier nodes, given by their places in the list."""
+    """One operation applied to earlier nodes, given by their places in the list; nodes are equal
+    if they compute the same bits from the same places."""
 
     op: Op
     inputs: tuple[int, ...]
@@ -52,6 +56,17 @@ class Node:
     @cached_property
     def kwargs(self) -> dict[str, Any]:
         return dict(self.attrs)
+
+    @cached_property
+    def key(self) -> tuple[Any, ...]:
+        """What two equal nodes share; floats by their digits, as −0 is not 0 and NaN is NaN."""
+        return self.op.name, self.inputs, _digits(self.attrs), self.type
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Node) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
     def attr(self, name: str, default: Any = None) -> Any:
         return self.kwargs.get(name, default)
@@ -101,13 +116,19 @@ def freeze_attrs(attrs: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     return tuple((name, _frozen(attrs[name])) for name in sorted(attrs))
 
 
+def _digits(item: Any) -> Any:
+    if isinstance(item, tuple):
+        return tuple(_digits(part) for part in cast("tuple[Any, ...]", item))
+    return ("float", repr(item)) if isinstance(item, float) else item
+
+
 def _frozen(item: Any) -> Any:
     if isinstance(item, np.ndarray):
-        return Literal(item)
+        return Literal(cast("np.ndarray[Any, Any]", item))
     if isinstance(item, np.generic):
-        return item.item()
+        return cast("Any", item).item()
     if isinstance(item, Sequence) and not isinstance(item, str):
-        return tuple(_frozen(part) for part in item)
+        return tuple(_frozen(part) for part in cast("Sequence[Any]", item))
     return item
 
 
@@ -129,6 +150,7 @@ def show_node(place: int, node: Node) -> str:
 
 def show_attr(item: Any) -> str:
     if isinstance(item, tuple):
-        inner = ", ".join(show_attr(part) for part in item)
-        return f"({inner},)" if len(item) == 1 else f"({inner})"
+        parts = cast("tuple[Any, ...]", item)
+        inner = ", ".join(show_attr(part) for part in parts)
+        return f"({inner},)" if len(parts) == 1 else f"({inner})"
     return str(item) if isinstance(item, Dim) else repr(item)

@@ -8,7 +8,7 @@ the bit.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def _bind(item: Any, dims: Mapping[str, int], wide: bool) -> Any:
     if isinstance(item, Literal):
         return item.array
     if isinstance(item, tuple):
-        return tuple(_bind(part, dims, wide) for part in item)
+        return tuple(_bind(part, dims, wide) for part in cast("tuple[Any, ...]", item))
     return widened(item, wide) if isinstance(item, str) else item
 
 

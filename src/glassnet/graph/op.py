@@ -14,13 +14,13 @@ from typing import Any, Protocol
 from glassnet.errors import GraphError
 from glassnet.graph.layout import Layout
 from glassnet.graph.scalar import ScalarBuilder
-from glassnet.graph.types import Dim, Shape, Size, Type
+from glassnet.graph.slices import slice_bounds
+from glassnet.graph.types import Shape, Type
 
 KINDS = ("source", "elementwise", "reduce", "contract", "view", "index")
 
 
-class TypeRule(Protocol):
-    def __call__(self, *args: Type, **attrs: Any) -> Type: ...
+TypeRule = Callable[..., Type]
 
 
 @dataclass(frozen=True)
@@ -195,6 +195,11 @@ class Value:
     def __neg__(self) -> Value:
         return operator("neg")(self)
 
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise GraphError("== compares no graph values; use ops.equal(a, b) or ops.not_equal(a, b)")
+
     def __lt__(self, other: Any) -> Value:
         return operator("<")(self, other)
 
@@ -206,32 +211,3 @@ class Value:
 
     def __ge__(self, other: Any) -> Value:
         return operator(">=")(self, other)
-
-
-def slice_bounds(key: Any, shape: Shape) -> tuple[dict[str, tuple[Any, ...]], set[int]]:
-    """The attributes of the slice op for `value[key]`, and the axes that an integer drops."""
-    keys = key if isinstance(key, tuple) else (key,)
-    if len(keys) > len(shape):
-        raise GraphError(f"{len(keys)} indices for a value of {len(shape)} axes")
-    bounds = [
-        axis_bounds(axis, k, size) for axis, (k, size) in enumerate(zip(keys, shape, strict=False))
-    ]
-    bounds += [(0, size, 1) for size in shape[len(keys) :]]
-    starts, stops, steps = zip(*bounds, strict=True) if bounds else ((), (), ())
-    dropped = {axis for axis, item in enumerate(keys) if isinstance(item, int)}
-    return {"starts": starts, "stops": stops, "steps": steps}, dropped
-
-
-def axis_bounds(axis: int, item: Any, size: Size) -> tuple[int, Size, int]:
-    """Start, stop and step on one axis; a step is never 0, a negative one runs down to stop."""
-    if item == slice(None):
-        return 0, size, 1
-    if isinstance(size, Dim):
-        raise GraphError(f"axis {axis} has {size} elements, known at run time; take it whole (:)")
-    if isinstance(item, int):
-        if not -size <= item < size:
-            raise GraphError(f"index {item} is outside axis {axis} of size {size}")
-        return item % size, item % size + 1, 1
-    if isinstance(item, slice):
-        return item.indices(size)
-    raise GraphError(f"index {item!r} is no integer or slice; use ops.take to gather rows")

@@ -68,5 +68,6 @@ def _evaluate(tree: ast.expr) -> Any:
     if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
         return -_evaluate(tree.operand)
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
-        return Literal(np.array(_evaluate(tree.args[0]), dtype=tree.func.id))
+        array = np.array(_evaluate(tree.args[0]), dtype=tree.func.id)
+        return Literal(array if len(tree.args) == 1 else array.reshape(_evaluate(tree.args[1])))
     return ast.literal_eval(tree)

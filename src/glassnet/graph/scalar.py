@@ -13,7 +13,8 @@ from glassnet.graph.types import Size
 
 class Scalar(Protocol):
     """A number in a register; every operation is rounded once, an int or float operand is a
-    constant of the same dtype, comparisons are ordered (false for NaN) and give bool."""
+    constant of the same dtype; comparisons give bool, and are false for NaN but for `ne`; `>>`
+    brings in zeros."""
 
     @property
     def dtype(self) -> str: ...

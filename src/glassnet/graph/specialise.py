@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from glassnet.graph.graph import Graph
 from glassnet.graph.types import Dim, Type
@@ -18,7 +18,9 @@ def specialise(graph: Graph, dims: Mapping[str, int]) -> Graph:
     def known(item: Any) -> Any:
         if isinstance(item, Dim):
             return dims.get(item.name, item)
-        return tuple(known(part) for part in item) if isinstance(item, tuple) else item
+        if isinstance(item, tuple):
+            return tuple(known(part) for part in cast("tuple[Any, ...]", item))
+        return item
 
     nodes = [
         replace(

@@ -28,6 +28,10 @@ class Dim:
 
     name: str
 
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier() or self.name in ("nan", "inf"):
+            raise GraphError(f"a size cannot be called {self.name!r}; use a name like n or rows")
+
     def __str__(self) -> str:
         return self.name
 
@@ -60,9 +64,9 @@ def show_shape(shape: Sequence[Size]) -> str:
 
 def type_of(array: np.ndarray) -> Type:
     """The type of an array; raises GraphError for a dtype outside the five."""
-    if array.dtype.name not in SHORT:
+    if array.dtype.name not in SHORT or not array.dtype.isnative:
         wanted = ", ".join(SHORT)
-        raise GraphError(f"dtype {array.dtype.name} has no place in a graph; use one of {wanted}")
+        raise GraphError(f"dtype {array.dtype} has no place in a graph; use one of {wanted}")
     return Type(array.dtype.name, array.shape)
 
 

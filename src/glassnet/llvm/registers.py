@@ -178,3 +178,6 @@ class Reg:
 
     def __rshift__(self, other: Any) -> Reg:
         return self.binary(">>", other)
+
+
+Index = int | Reg

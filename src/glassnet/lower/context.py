@@ -158,6 +158,7 @@ class Context:
         row = self.b.convert(self.value(rows, at, {}), "int64")
         last = self.b.index(self.size(access.layout.shape[0])) - 1
         row = self.b.select(row < 0, 0, self.b.select(row > last, last, row))
+        row = self.b.splat(row, point.lanes) if vector and row.lanes != point.lanes else row
         dtype = self.fused.graph.nodes[source].type.dtype
         if not vector:
             return self.load(

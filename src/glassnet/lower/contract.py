@@ -15,11 +15,11 @@ vectors run over its rows.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from glassnet.graph.layout import Layout, Product, row_major, transposed
-from glassnet.graph.types import Size
+from glassnet.graph.layout import Layout, Product, row_major
+from glassnet.lower.blocking import Problem, Run, column_runs, problem, row_runs
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
 from glassnet.lower.pack import SPARE, pack_rows, pack_strip, pack_transposed
@@ -32,51 +32,10 @@ FEW_A = 4000  # the same where few panels read a; from 4096 on rows compete for 
 LEVELS = 32
 
 
-@dataclass(frozen=True)
-class Run:
-    """`count` tiles of `size` rows or vectors from `start` on; if `partial` the last may be cut."""
-
-    start: Index
-    size: int
-    count: Index
-    partial: bool = False
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One contraction: sizes, strides and layouts, after a possible exchange of the roles."""
-
-    m: Size
-    n: Size
-    k: Size
-    a: Layout
-    b: Layout
-    places: tuple[int, int]
-    dtype: str
-    rows: bool
-    swapped: bool
-
-    @property
-    def lanes(self) -> int:
-        return 8 if self.dtype == "float64" else 16
-
-
-def problem(ctx: Context) -> Problem:
-    node = ctx.fused.graph.nodes[ctx.kernel.root or 0]
-    places = (node.inputs[0], node.inputs[1])
-    a, b = (ctx.fused.access[place].layout for place in places)
-    m, n, k = a.shape[-2], b.shape[-1], a.shape[-1]
-    rows = bool(node.attr("rows", False))
-    swapped = n == 1 and m != 1
-    if swapped:
-        rank = len(a.shape)
-        axes = (*range(rank - 2), rank - 1, rank - 2)
-        a, b, m, n, places = transposed(b, axes), transposed(a, axes), n, m, places[::-1]
-    return Problem(m, n, k, a, b, places, node.type.dtype, rows, swapped)
-
-
 def lower_contract(ctx: Context) -> None:
     p = problem(ctx)
+    if 0 in (p.m, p.n):
+        return
     batch = ctx.kernel.shape[:-2]
     if not batch:
         _Contraction(ctx, p, ()).write()
@@ -93,7 +52,8 @@ class _Contraction:
         self.bk, self.bn = (ctx.product(stride) for stride in p.b.strides[-2:])
         self.pa, self.pb = self._base(p.a, p.places[0]), self._base(p.b, p.places[1])
         self.lanes = p.lanes
-        self.row_runs, self.column_runs = self._row_runs(), self._column_runs()
+        self.row_runs = row_runs(self.m, ctx.machine.rows)
+        self.column_runs = column_runs(self.n, self.lanes, ctx.machine.vectors)
         self.width = max(run.size for run in self.column_runs)
         self.height = max(run.size for run in self.row_runs)
         self._choose()
@@ -104,30 +64,6 @@ class _Contraction:
         start, _ = self.ctx.address(layout, Point(at))
         pointer = self.ctx.pointer(self.ctx.fused.access[place].base)
         return self.b.offset(pointer, start, self.p.dtype)
-
-    # -- shape of the work ---------------------------------------------------------------------
-
-    def _row_runs(self) -> list[Run]:
-        """Known sizes are cut evenly; others into full tiles, the last of which is cut."""
-        full = self.ctx.machine.rows
-        if isinstance(self.m, int):
-            return even_runs(self.m, full)
-        return [Run(0, full, (self.m + (full - 1)) // full, partial=True)]
-
-    def _column_runs(self) -> list[Run]:
-        """Sizes in vectors; starts in columns."""
-        lanes, most = self.p.lanes, self.ctx.machine.vectors
-        if not isinstance(self.n, int):
-            width = lanes * most
-            return [Run(0, most, (self.n + (width - 1)) // width, partial=True)]
-        runs = [Run(r.start * lanes, r.size, r.count) for r in even_runs(-(-self.n // lanes), most)]
-        if self.n % lanes == 0:
-            return runs
-        last = runs.pop()
-        if last.count > 1:
-            runs.append(replace(last, count=last.count - 1))
-        start = last.start + (last.count - 1) * last.size * lanes
-        return [*runs, Run(start, last.size, 1, partial=True)]
 
     def _choose(self) -> None:
         tiles = sum(r.count if isinstance(r.count, int) else 8 for r in self.row_runs)
@@ -330,14 +266,6 @@ class _Contraction:
                 self.ctx.finish(point, {self.ctx.kernel.root or 0: value}, layout)
 
         self.b.loop(0, height, 1, (), one_row)
-
-
-def even_runs(size: int, most: int) -> list[Run]:
-    """`size` cut into the fewest parts of at most `most`, their sizes differing by at most 1."""
-    parts = -(-size // most) or 1
-    small, extra = divmod(size, parts)
-    runs = [Run(0, small, parts - extra), Run((parts - extra) * small, small + 1, extra)]
-    return [run for run in runs if run.count and run.size]
 
 
 def ctx_bytes(dtype: str) -> int:

@@ -37,8 +37,9 @@ def copied(ctx: Context, place: int, point: Point) -> Any:
     node = ctx.fused.graph.nodes[place]
     if copy is not None:
         return ctx.load(copy, node.type.dtype, point)
-    if place in ctx.fused.scalar:
-        return ctx.value(place, point, {})
+    number = ctx.kernel.number if ctx.kernel.number is not None else ctx.fused.scalar.get(place)
+    if number is not None:
+        return ctx.value(number, point, {})
     at = [ctx.b.index(c) for c in point.coordinates]
     if point.axis >= 0:
         at[point.axis] = ctx.b.iota(point.lanes) + at[point.axis]
@@ -59,7 +60,7 @@ def layouts_read(ctx: Context) -> list[Layout] | None:
     found: list[Layout] = []
     if kernel.copy is not None:
         found.append(kernel.copy.layout)
-    elif not kernel.body and kernel.stores[0][0] not in fused.scalar:
+    elif not kernel.body and kernel.number is None and kernel.stores[0][0] not in fused.scalar:
         return None
     local = set(kernel.nodes)
     for place in kernel.body:

@@ -40,7 +40,7 @@ class _Argument:
         self.place, self.node, self.reduction = node.inputs[0], node, node.op.code
         source = ctx.fused.graph.nodes[self.place]
         self.dtype, self.shape = source.type.dtype, source.type.shape
-        axes = node.attr("axes")
+        axes: tuple[int, ...] = node.attr("axes")
         self.kept = [axis for axis in range(len(self.shape)) if axis not in axes]
         wide = [axis for axis in axes if self.shape[axis] != 1]
         self.flat = len(wide) > 1  # a whole dense array: one axis of all its elements
@@ -135,6 +135,20 @@ def tree(
         push(depth - some, value)
         return [depth - some + 1]
 
+    return _joined(ctx, length, block, push, pop, argument, lanes)
+
+
+def _joined(
+    ctx: Context,
+    length: Index,
+    block: Callable[[Index, Index], list[Any]],
+    push: Callable[[Index, Any], None],
+    pop: Callable[[Index], Any],
+    argument: _Argument,
+    lanes: int,
+) -> Any:
+    """Run over all leaves, then join what they left on the stack; the start value if none."""
+    b, combine = ctx.b, argument.reduction.combine
     leaves = (b.index(length) + (LEAF - 1)) // LEAF
     depth = b.loop(0, leaves, 1, [b.index(0)], block)[0]
     last = b.select(depth > 0, depth - 1, 0)

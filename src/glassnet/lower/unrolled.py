@@ -123,10 +123,11 @@ class _Step:
 
     def _reduce(self, node: Node) -> list[Any]:
         source = self.nodes[node.inputs[0]]
-        axes = node.attr("axes")
+        axes: tuple[int, ...] = node.attr("axes")
         numbers = np.arange(len(self.values[node.inputs[0]])).reshape(_shape(source))
         kept = [axis for axis in range(numbers.ndim) if axis not in axes]
-        rows = numbers.transpose([*kept, *axes]).reshape(len(_all(_shape(node))), -1)
+        length = int(np.prod([numbers.shape[axis] for axis in axes]))
+        rows = numbers.transpose([*kept, *axes]).reshape(int(np.prod(_shape(node))), length)
         return [self._total(node, [self.values[node.inputs[0]][i] for i in row]) for row in rows]
 
     def _total(self, node: Node, items: list[Any]) -> Any:
@@ -202,7 +203,3 @@ class _Step:
 
 def _shape(node: Node) -> tuple[int, ...]:
     return tuple(size for size in node.type.shape if isinstance(size, int))
-
-
-def _all(shape: tuple[int, ...]) -> range:
-    return range(int(np.prod(shape)))

@@ -32,6 +32,8 @@ class Plan:
     collect: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
+        if len(set(self.donate.values())) < len(self.donate):
+            raise GraphError("one output cannot update two inputs; return it twice")
         for name, output in self.donate.items():
             given, result = self.graph.input_types.get(name), self.graph.output_types[output]
             if given != result:
@@ -45,8 +47,11 @@ class Plan:
             array = arrays.get(name)
             if array is None:
                 raise ShapeError(f"input {name!r} is missing; inputs are {list(self.graph.inputs)}")
-            if array.dtype.name != type.dtype:
-                raise ShapeError(f"input {name!r} is {array.dtype.name}, wanted {type.dtype}")
+            if not isinstance(array, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
+                kind = array.__class__.__name__
+                raise ShapeError(f"input {name!r} is a {kind}, wanted an array {type}: np.asarray")
+            if array.dtype != np.dtype(type.dtype):
+                raise ShapeError(f"input {name!r} is {array.dtype}, wanted {type.dtype}: astype")
             if not array.flags.c_contiguous:
                 raise ShapeError(f"input {name!r} is not contiguous; use np.ascontiguousarray")
             if name in self.donate and not array.flags.writeable:

@@ -9,12 +9,11 @@ from glassnet.graph.graph import Graph, Node
 
 def share(graph: Graph) -> Graph:
     """Redirect every use to the first node that says the same; duplicates are left unused."""
-    first: dict[tuple[object, ...], int] = {}
+    first: dict[Node, int] = {}
     same: list[int] = []
     nodes: list[Node] = []
     for place, node in enumerate(graph.nodes):
         node = replace(node, inputs=tuple(same[source] for source in node.inputs))
         nodes.append(node)
-        key = (node.op.name, node.inputs, repr(node.attrs), node.type)
-        same.append(first.setdefault(key, place))
+        same.append(first.setdefault(node, place))
     return Graph(tuple(nodes), tuple(same[place] for place in graph.outputs))

@@ -1,0 +1,55 @@
+"""Square brackets on graph values.
+
+In: what stands between the brackets, and a shape. Out: the bounds of a slice on every axis, and
+the axes that an integer drops.
+"""
+
+from __future__ import annotations
+
+from operator import index
+from typing import Any, cast
+
+from glassnet.errors import GraphError
+from glassnet.graph.types import Dim, Shape, Size
+
+
+def slice_bounds(key: Any, shape: Shape) -> tuple[dict[str, tuple[Any, ...]], set[int]]:
+    """The attributes of the slice op for `value[key]`, and the axes that an integer drops."""
+    keys: tuple[Any, ...] = cast("tuple[Any, ...]", key) if isinstance(key, tuple) else (key,)
+    if len(keys) > len(shape):
+        raise GraphError(f"{len(keys)} indices for a value of {len(shape)} axes")
+    pairs = zip(keys, shape, strict=False)
+    bounds = [axis_bounds(axis, item, size) for axis, (item, size) in enumerate(pairs)]
+    bounds += [(0, size, 1) for size in shape[len(keys) :]]
+    starts, stops, steps = zip(*bounds, strict=True) if bounds else ((), (), ())
+    dropped = {axis for axis, item in enumerate(keys) if whole(item) is not None}
+    return {"starts": starts, "stops": stops, "steps": steps}, dropped
+
+
+def axis_bounds(axis: int, item: Any, size: Size) -> tuple[int, Size, int]:
+    """Start, stop and step on one axis; a step is never 0, a negative one runs down to stop."""
+    if isinstance(item, slice) and item == slice(None):
+        return 0, size, 1
+    if isinstance(size, Dim):
+        raise GraphError(f"axis {axis} has {size} elements, known at run time; take it whole (:)")
+    place = whole(item)
+    if place is not None:
+        if not -size <= place < size:
+            raise GraphError(f"index {place} is outside axis {axis} of size {size}")
+        return place % size, place % size + 1, 1
+    if isinstance(item, slice):
+        bounds = cast("slice[Any, Any, Any]", item)
+        if bounds.step == 0:
+            raise GraphError(f"axis {axis}: a slice cannot step by 0")
+        return bounds.indices(size)
+    raise GraphError(
+        f"index {item!r} is no integer or slice; use ops.take to gather rows, : for a whole axis"
+    )
+
+
+def whole(item: Any) -> int | None:
+    """A whole number, or None for anything else."""
+    try:
+        return index(item)
+    except TypeError:
+        return None

@@ -1,0 +1,87 @@
+"""How a contraction is cut into tiles.
+
+In: a kernel of kind contract and a machine. Out: the problem, with roles exchanged where that
+helps, and its rows and columns as runs of equal tiles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from glassnet.graph.layout import Layout, transposed
+from glassnet.graph.types import Size
+from glassnet.lower.builder import Index
+from glassnet.lower.context import Context
+
+
+@dataclass(frozen=True)
+class Run:
+    """`count` tiles of `size` rows or vectors from `start` on; if `partial` the last may be cut."""
+
+    start: Index
+    size: int
+    count: Index
+    partial: bool = False
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One contraction: sizes, strides and layouts, after a possible exchange of the roles."""
+
+    m: Size
+    n: Size
+    k: Size
+    a: Layout
+    b: Layout
+    places: tuple[int, int]
+    dtype: str
+    rows: bool
+    swapped: bool
+
+    @property
+    def lanes(self) -> int:
+        return 8 if self.dtype == "float64" else 16
+
+
+def problem(ctx: Context) -> Problem:
+    node = ctx.fused.graph.nodes[ctx.kernel.root or 0]
+    places = (node.inputs[0], node.inputs[1])
+    a, b = (ctx.fused.access[place].layout for place in places)
+    m, n, k = a.shape[-2], b.shape[-1], a.shape[-1]
+    rows = bool(node.attr("rows", False))
+    swapped = n == 1 and m != 1  # a vector of results: let vectors run over its rows
+    if swapped:
+        rank = len(a.shape)
+        axes = (*range(rank - 2), rank - 1, rank - 2)
+        a, b, m, n, places = transposed(b, axes), transposed(a, axes), n, m, (places[1], places[0])
+    return Problem(m, n, k, a, b, places, node.type.dtype, rows, swapped)
+
+
+def row_runs(m: Index, full: int) -> list[Run]:
+    """Known sizes are cut evenly; others into full tiles, the last of which is cut."""
+    if isinstance(m, int):
+        return even_runs(m, full)
+    return [Run(0, full, (m + (full - 1)) // full, partial=True)]
+
+
+def column_runs(n: Index, lanes: int, most: int) -> list[Run]:
+    """Panels of at most `most` vectors; sizes in vectors, starts in columns."""
+    if not isinstance(n, int):
+        width = lanes * most
+        return [Run(0, most, (n + (width - 1)) // width, partial=True)]
+    runs = [Run(r.start * lanes, r.size, r.count) for r in even_runs(-(-n // lanes), most)]
+    if n % lanes == 0:
+        return runs
+    last = runs.pop()
+    if last.count > 1:
+        runs.append(replace(last, count=last.count - 1))
+    start = last.start + (last.count - 1) * last.size * lanes
+    return [*runs, Run(start, last.size, 1, partial=True)]
+
+
+def even_runs(size: int, most: int) -> list[Run]:
+    """`size` cut into the fewest parts of at most `most`, their sizes differing by at most 1."""
+    parts = -(-size // most) or 1
+    small, extra = divmod(size, parts)
+    runs = [Run(0, small, parts - extra), Run((parts - extra) * small, small + 1, extra)]
+    return [run for run in runs if run.count and run.size]
