@@ -14,13 +14,14 @@ from glassnet.version import __version__, numerics_version
 if TYPE_CHECKING:
     from glassnet import nn, ops, optim
     from glassnet.nn import losses
-    from glassnet.pipeline import compile, grad, value_and_grad
+    from glassnet.pipeline import compile, grad
     from glassnet.testing import check_grads
     from glassnet.tracing import trace
-    from glassnet.training import train
+    from glassnet.training import callbacks, train, value_and_grad
 
 __all__ = [
     "__version__",
+    "callbacks",
     "check_grads",
     "compile",
     "grad",
@@ -36,6 +37,7 @@ __all__ = [
 
 # Public name -> where it lives: a module, or "module:attribute".
 _LAZY = {
+    "callbacks": "glassnet.training.callbacks",
     "check_grads": "glassnet.testing:check_grads",
     "compile": "glassnet.pipeline:compile",
     "grad": "glassnet.pipeline:grad",
@@ -45,7 +47,7 @@ _LAZY = {
     "optim": "glassnet.optim",
     "trace": "glassnet.tracing:trace",
     "train": "glassnet.training:train",
-    "value_and_grad": "glassnet.pipeline:value_and_grad",
+    "value_and_grad": "glassnet.training:value_and_grad",
 }
 
 
