@@ -1,0 +1,114 @@
+"""One plan run in many ways that must not change a bit.
+
+In: a plan and arrays. Out: results of machine code made with other instruction sets, without
+fusion, with other tiles, on more threads, written out without loops.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from unittest import mock
+
+import numpy as np
+
+from glassnet.llvm.target import SETS, InstructionSet, host
+from glassnet.lower.builder import Machine
+from glassnet.run import compiled
+from glassnet.run.compiled import Compiled
+from glassnet.run.program import Plan, Program
+
+NEVER = 1 << 60
+
+
+def runnable() -> list[InstructionSet]:
+    """The instruction sets of this machine, the best one first."""
+    best = host()
+    own = [candidate for candidate in SETS if candidate.family == best.family]
+    return own[own.index(best) :]
+
+
+@contextmanager
+def thresholds(threads: int = NEVER, unrolling: int = NEVER) -> Iterator[None]:
+    """Other limits from which threads, and code without loops, are worth it."""
+    with (
+        mock.patch.object(compiled, "WORTH_THREADS", threads),
+        mock.patch.object(compiled, "WORTH_UNROLLING", unrolling),
+    ):
+        yield
+
+
+def tiled(target: InstructionSet, rows: int, vectors: int, panel_bytes: int) -> InstructionSet:
+    """The same instructions with other tiles."""
+    machine = Machine(target.name, rows, vectors, panel_bytes)
+    return dataclasses.replace(target, machine=machine)
+
+
+def copies(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: array.copy() for name, array in arrays.items()}
+
+
+def call(
+    program: Program, arrays: Mapping[str, np.ndarray], steps: int = 1, threads: int = 1
+) -> list[np.ndarray]:
+    """Results on copies of the arrays, themselves copied."""
+    results = program.run(copies(arrays), steps, threads)
+    return [np.array(result) for result in results]
+
+
+def loops(plan: Plan, target: InstructionSet | None = None, merge: bool = True) -> Compiled:
+    return Compiled(plan, target or host(), merge)
+
+
+def outcomes(
+    plan: Plan,
+    arrays: Mapping[str, np.ndarray],
+    steps: int = 1,
+    tiles: tuple[int, int, int] = (3, 2, 256),
+    threads: int = 3,
+) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """Each way's name and results; the first is the plain one."""
+    best = host()
+    with thresholds():
+        yield "plain", call(loops(plan), arrays, steps)
+        yield "unfused", call(loops(plan, merge=False), arrays, steps)
+        for other in runnable()[1:]:
+            yield other.name, call(loops(plan, other), arrays, steps)
+        yield f"tiles {tiles}", call(loops(plan, tiled(best, *tiles)), arrays, steps)
+    with thresholds(threads=0):
+        yield f"{threads} threads", call(loops(plan), arrays, steps, threads)
+    with thresholds(unrolling=0):
+        yield "without loops", call(loops(plan), arrays, steps)
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> str:
+    """Empty where two arrays hold the same bits (any NaN equals any NaN), else what differs."""
+    a, b = np.asarray(a), np.asarray(b)
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return f"{a.dtype}{list(a.shape)} is not {b.dtype}{list(b.shape)}"
+    same = bits(a) == bits(b)
+    if a.dtype.kind == "f":
+        same = same | (np.isnan(a) & np.isnan(b))
+    if same.all():
+        return ""
+    first = tuple(int(i) for i in np.argwhere(~same)[0])
+    return f"{(~same).sum()} of {a.size} differ, the first at {first}: {a[first]!r}, {b[first]!r}"
+
+
+def bits(a: np.ndarray) -> np.ndarray:
+    """The numbers as unsigned integers."""
+    return np.ascontiguousarray(a).view(f"u{a.dtype.itemsize}").reshape(a.shape)
+
+
+def assert_same_bits(
+    plan: Plan, arrays: Mapping[str, np.ndarray], steps: int = 1, **ways: object
+) -> list[np.ndarray]:
+    """Run every way; the results of the plain one."""
+    plain: list[np.ndarray] = []
+    for name, results in outcomes(plan, arrays, steps, **ways):  # type: ignore[arg-type]
+        plain = plain or results
+        for i, (wanted, got) in enumerate(zip(plain, results, strict=True)):
+            found = difference(wanted, got)
+            assert not found, f"output {i}, {name}: {found}\n{plan.graph}"
+    return plain

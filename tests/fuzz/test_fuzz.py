@@ -1,0 +1,120 @@
+"""Random graphs, compiled in every way, against the interpreter and against each other.
+
+`make fuzz` tries 10 000; GLASSNET_FUZZ sets the number.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from glassnet.graph.graph import Graph
+from glassnet.graph.interpret import interpret
+from glassnet.run.program import Plan
+from glassnet.simplify import simplify
+from tests.engine.variants import assert_same_bits, difference
+from tests.fuzz.graphs import Case, cases, programs
+
+USUAL = 300
+EXAMPLES = int(os.environ.get("GLASSNET_FUZZ", USUAL))
+
+
+def search(share: float) -> settings:
+    return settings(
+        max_examples=int(EXAMPLES * share),
+        deadline=None,
+        derandomize=EXAMPLES <= USUAL,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+    )
+
+
+def reference(
+    plan: Plan, args: Mapping[str, np.ndarray], steps: int, wide: bool
+) -> list[np.ndarray]:
+    """What a plan means, step by step."""
+    now = dict(args)
+    history: list[list[np.ndarray]] = []
+    for step in range(steps):
+        here = {n: a[step] if n in plan.stepped else a for n, a in now.items()}
+        history.append(interpret(plan.graph, here, wide))
+        now |= {name: history[-1][output] for name, output in plan.donate.items()}
+    return [
+        np.stack([outputs[i] for outputs in history]) if i in plan.collect else last
+        for i, last in enumerate(history[-1])
+    ]
+
+
+def check_plan(
+    plan: Plan, args: Mapping[str, np.ndarray], steps: int, exact: bool, ways: Mapping[str, Any]
+) -> None:
+    """The same bits every way, and close to the interpreter, or equal if NumPy rounds alike."""
+    results = assert_same_bits(plan, args, steps, **ways)
+    narrow = reference(plan, args, steps, wide=False)
+    wide = reference(plan, args, steps, wide=True)
+    for got, near, far in zip(results, narrow, wide, strict=True):
+        assert (got.dtype, got.shape) == (near.dtype, near.shape)
+        if exact:
+            found = difference(without_minus_zero(near), without_minus_zero(got))
+            assert not found, found
+        else:
+            assert_close(got, near, far)
+
+
+def without_minus_zero(array: np.ndarray) -> np.ndarray:
+    """Which of two zeros an extreme gives is not said."""
+    return array + np.zeros((), array.dtype) if array.dtype.kind == "f" else array
+
+
+def assert_close(got: np.ndarray, near: np.ndarray, far: np.ndarray) -> None:
+    """Within a few rounding errors: NumPy's own show how large they are."""
+    if not got.size or not (np.isfinite(near).all() and np.isfinite(far).all()):
+        return
+    single = got.dtype == np.float32
+    spread = np.abs(near.astype(float) - far).max() if single else 0.0
+    scale = 1.0 + np.abs(near.astype(float)).max()
+    error = np.abs(got.astype(float) - near.astype(float)).max()
+    assert error <= (1e-5 if single else 1e-10) * scale + 50 * spread
+
+
+def outputs(case: Case, exact: bool) -> Plan:
+    """The plan for those outputs that NumPy matches to the bit, or for the others."""
+    pairs = zip(case.graph.outputs, case.exact, strict=True)
+    return Plan(simplify(Graph(case.graph.nodes, tuple(p for p, e in pairs if e == exact))))
+
+
+WAYS = st.fixed_dictionaries(
+    {
+        "tiles": st.tuples(
+            st.integers(1, 12), st.integers(1, 4), st.sampled_from((1, 512, 1 << 19))
+        ),
+        "threads": st.sampled_from((2, 3, 7)),
+    }
+)
+
+
+@search(1.0)
+@given(case=cases(), ways=WAYS)
+def test_random_graphs(case: Case, ways: dict[str, Any]) -> None:
+    exact = all(case.exact)
+    check_plan(case.plan, case.args, 1, exact, ways)
+    if not exact and any(case.exact):
+        check_plan(outputs(case, exact=True), case.args, 1, True, {})
+
+
+@search(0.4)
+@given(case=cases(special=True), ways=WAYS)
+def test_infinities_nan_and_tiny_numbers(case: Case, ways: dict[str, Any]) -> None:
+    assert_same_bits(case.plan, case.args, **ways)
+    check_plan(outputs(case, exact=True), case.args, 1, True, ways)
+
+
+@search(0.4)
+@given(case=programs(), ways=WAYS)
+def test_random_programs(case: Case, ways: dict[str, Any]) -> None:
+    check_plan(case.plan, case.args, case.steps, False, ways)
