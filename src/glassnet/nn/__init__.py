@@ -2,19 +2,59 @@
 
 from __future__ import annotations
 
-from glassnet.nn.activations import Identity, ParametricSigmoid, ReLU, Sigmoid, Tanh
-from glassnet.nn.compose import Sequential
-from glassnet.nn.linear import Linear
+from glassnet.nn.activations import (
+    Identity,
+    ParametricSigmoid,
+    Sigmoid,
+    Softmax,
+    Softplus,
+    Step,
+    Tanh,
+)
+from glassnet.nn.compose import Columns, Function, Parallel, Residual, Sequential
+from glassnet.nn.embed import Embedding, Periodic, PiecewiseLinear
+from glassnet.nn.ensemble import Average, BatchEnsemble, Repeat
+from glassnet.nn.linear import Linear, Neuron
 from glassnet.nn.module import Module, Parameter
+from glassnet.nn.normalise import BatchNorm, Dropout, LayerNorm, RMSNorm
+from glassnet.nn.rectifiers import ELU, GELU, SELU, Blend, LeakyReLU, Mish, PReLU, ReLU, SiLU
+from glassnet.nn.scope import Scope
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
+    "Average",
+    "BatchEnsemble",
+    "BatchNorm",
+    "Blend",
+    "Columns",
+    "Dropout",
+    "Embedding",
+    "Function",
     "Identity",
+    "LayerNorm",
+    "LeakyReLU",
     "Linear",
+    "Mish",
     "Module",
+    "Neuron",
+    "PReLU",
+    "Parallel",
     "Parameter",
     "ParametricSigmoid",
+    "Periodic",
+    "PiecewiseLinear",
+    "RMSNorm",
     "ReLU",
+    "Repeat",
+    "Residual",
+    "Scope",
     "Sequential",
+    "SiLU",
     "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Step",
     "Tanh",
 ]

@@ -1,4 +1,4 @@
-"""Activation functions, number by number.
+"""Activation functions with a bounded or smooth step, number by number.
 
 In: pre-activations z. Out: activations a = f(z) of the same shape.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glassnet import ops
-from glassnet.errors import ShapeError
+from glassnet.errors import GlassnetError, ShapeError
 from glassnet.graph.op import Value
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
@@ -25,8 +25,23 @@ class Identity(Module):
 
 
 @dataclass(eq=False)
+class Step(Module):
+    """a = 1 where z > 0, else 0: the first model of a neuron. Its derivative is 0 wherever it has
+    one, so no gradient passes; such a network computes, but gradient descent cannot train it."""
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        if parameters.training:
+            raise GlassnetError(
+                "Step is flat: its derivative is 0, so nothing before it can learn by gradients\n"
+                "  to train by gradient descent: use Sigmoid(), which is a smooth step\n"
+                "  to keep the step: set model.W by hand, or use gn.optim.RandomSearch()"
+            )
+        return ops.cast(ops.greater(x, 0.0), x.dtype)
+
+
+@dataclass(eq=False)
 class Sigmoid(Module):
-    """a = 1 / (1 + e⁻ᶻ)."""
+    """a = 1 / (1 + e⁻ᶻ); a′ = a·(1 − a)."""
 
     def build(self, x: Value, parameters: Scope) -> Value:
         return ops.sigmoid(x)
@@ -34,18 +49,27 @@ class Sigmoid(Module):
 
 @dataclass(eq=False)
 class Tanh(Module):
-    """a = tanh z."""
+    """a = tanh z; a′ = 1 − a²."""
 
     def build(self, x: Value, parameters: Scope) -> Value:
         return ops.tanh(x)
 
 
 @dataclass(eq=False)
-class ReLU(Module):
-    """a = max(z, 0); the derivative at 0 is 0."""
+class Softmax(Module):
+    """aᵢ = e^zᵢ / Σ e^zⱼ: positive numbers that sum to 1. `CrossEntropy` takes raw scores, so a
+    network that it trains ends without this."""
 
     def build(self, x: Value, parameters: Scope) -> Value:
-        return ops.relu(x)
+        return ops.softmax(x, -1)
+
+
+@dataclass(eq=False)
+class Softplus(Module):
+    """a = ln(1 + eᶻ), a smooth ReLU; a′ is the sigmoid."""
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        return softplus(x)
 
 
 @dataclass(eq=False)
@@ -62,8 +86,7 @@ class ParametricSigmoid(Module):
     width: int | None = None
 
     def __post_init__(self) -> None:
-        if self.width is not None and self.width < 1:
-            raise ShapeError(f"ParametricSigmoid(width={self.width}): use 1 or more, or None")
+        check_width(self, self.width)
 
     def takes(self) -> int | None:
         return self.width
@@ -71,13 +94,25 @@ class ParametricSigmoid(Module):
     def declared(self) -> dict[str, Parameter]:
         if not self.learn:
             return {}
-        shape = (self.width or 1,)
-        return {
-            "slope": Parameter(shape, lambda s, _, __: np.full(s, self.slope)),
-            "shift": Parameter(shape, lambda s, _, __: np.full(s, self.shift)),
-        }
+        return {"slope": filled(self.width, self.slope), "shift": filled(self.width, self.shift)}
 
     def build(self, x: Value, parameters: Scope) -> Value:
         if not self.learn:
             return ops.sigmoid((x - self.shift) * self.slope)
         return ops.sigmoid((x - parameters["shift"]) * parameters["slope"])
+
+
+def softplus(x: Value) -> Value:
+    """ln(1 + eˣ) without overflow, with the right derivative at 0 too."""
+    positive = ops.greater(x, 0.0)
+    return ops.where(positive, x, 0.0) + ops.log1p(ops.exp(ops.where(positive, -x, x)))
+
+
+def filled(width: int | None, value: float) -> Parameter:
+    """A parameter for each of `width` neurons, or one for all, that starts at a value."""
+    return Parameter((width or 1,), lambda shape, seed, stream: np.full(shape, value))
+
+
+def check_width(owner: Module, width: int | None) -> None:
+    if width is not None and width < 1:
+        raise ShapeError(f"{type(owner).__name__}(width={width}): use 1 or more, or None")

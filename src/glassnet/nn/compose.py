@@ -5,9 +5,11 @@ In: layers. Out: modules whose parameters are those of their parts, named after 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, cast
 
+from glassnet import ops
 from glassnet.errors import ShapeError
 from glassnet.graph.op import Value
 from glassnet.nn.module import Module, Parameter
@@ -59,6 +61,32 @@ class Function(Module):
         return str(getattr(self.f, "__name__", self.f))
 
 
+@dataclass(eq=False, repr=False)
+class Columns(Module):
+    """Some of the columns, by number from 0: `Columns(0, 3)`."""
+
+    chosen: tuple[int, ...]
+
+    def __init__(self, *chosen: int) -> None:
+        if not chosen or min(chosen) < 0:
+            raise ShapeError(f"Columns{chosen}: name the columns by numbers from 0")
+        self.chosen = chosen
+
+    def gives(self, width: int | None) -> int | None:
+        if width is not None and max(self.chosen) >= width:
+            raise ShapeError(f"{self!r}: column {max(self.chosen)} of rows of {width} numbers")
+        return len(self.chosen)
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        first, last = self.chosen[0], self.chosen[-1]
+        if self.chosen == tuple(range(first, last + 1)):
+            return x[:, first : last + 1]
+        return ops.concatenate([x[:, i : i + 1] for i in self.chosen], 1)
+
+    def __repr__(self) -> str:
+        return f"Columns({', '.join(map(str, self.chosen))})"
+
+
 class Sequential(Container):
     """Layers one after the other: f(x) = fₖ(… f₂(f₁(x))).
 
@@ -72,20 +100,75 @@ class Sequential(Container):
             raise ShapeError(f'Sequential(dtype={dtype!r}): use "float32" or "float64"')
         self.seed, self.dtype = int(seed), dtype
         self.parts = named([as_layer(layer, "Sequential") for layer in layers])
-        self.first, self.last = chained(tuple(self.parts.values()))
+        self.first, _ = chained(self.parts.values())
 
     def takes(self) -> int | None:
         return self.first
 
     def gives(self, width: int | None) -> int | None:
-        for part in self.parts.values():
-            width = part.gives(width)
-        return width
+        return chained(self.parts.values(), width)[1]
 
     def build(self, x: Value, parameters: Scope) -> Value:
         for name, part in self.parts.items():
             x = part.build(x, parameters.under(name))
         return x
+
+
+class Residual(Container):
+    """x + f(x), f being layers one after the other, which give as many numbers as they take."""
+
+    def __init__(self, *layers: Layer) -> None:
+        self.parts = named([as_layer(layer, "Residual") for layer in layers])
+        first, last = chained(self.parts.values())
+        if first is not None and last is not None and first != last:
+            raise ShapeError(
+                f"{self!r} takes {first} numbers a row and gives {last}; x + f(x) needs as many\n"
+                "  wrong: Residual(Linear(4, 8), ReLU())\n"
+                "  right: Residual(Linear(4, 8), ReLU(), Linear(8, 4))"
+            )
+        self.width = first
+
+    def takes(self) -> int | None:
+        return self.width
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        y = x
+        for name, part in self.parts.items():
+            y = part.build(y, parameters.under(name))
+        return x + y
+
+
+class Parallel(Container):
+    """Every branch computes from the same x; their results stand side by side, in order."""
+
+    def __init__(self, *branches: Layer) -> None:
+        if not branches:
+            raise ShapeError("Parallel() has no branch; give it at least one layer")
+        self.parts = named([as_layer(branch, "Parallel") for branch in branches])
+        taken = {part.takes() for part in self.parts.values()} - {None}
+        if len(taken) > 1:
+            raise ShapeError(
+                f"{self!r}: branches take {' and '.join(map(str, sorted(map(int, taken))))} "  # type: ignore[arg-type]
+                "numbers a row, but all get the same x\n"
+                "  right: Sequential(Columns(0, 1), Linear(2, 4)) as a branch takes two columns"
+            )
+        self.width = next(iter(taken), None)
+
+    def takes(self) -> int | None:
+        return self.width
+
+    def gives(self, width: int | None) -> int | None:
+        total = 0
+        for part in self.parts.values():
+            own = part.gives(width)
+            if own is None:
+                return None
+            total += own
+        return total
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        results = [part.build(x, parameters.under(name)) for name, part in self.parts.items()]
+        return ops.concatenate(results, 1)
 
 
 def as_layer(layer: Any, where: str) -> Module:
@@ -109,24 +192,22 @@ def named(layers: list[Module]) -> dict[str, Module]:
     return parts
 
 
-def chained(layers: tuple[Module, ...]) -> tuple[int | None, int | None]:
+def chained(layers: Iterable[Module], width: int | None = None) -> tuple[int | None, int | None]:
     """How many numbers a row the first layer takes and the last one gives, where that is known;
     ShapeError where a layer gives another number than the next one takes."""
-    first: int | None = None
-    width: int | None = None
-    known_from_the_start = True
-    giver = ""
+    first = width
+    seeking = width is None  # so far, all layers give as many numbers as they take
+    giver = f"x has {width} numbers a row"
     for place, layer in enumerate(layers, 1):
         taken = layer.takes()
         if taken is not None and width is not None and taken != width:
-            raise ShapeError(_NO_CHAIN.format(place, layer, taken, giver, width, taken, width))
-        if first is None and width is None and known_from_the_start:
-            first = taken
+            raise ShapeError(_NO_CHAIN.format(place, layer, taken, giver, taken, width))
+        first = taken if seeking else first
+        seeking = seeking and taken is None and type(layer).gives is Module.gives
         entering = taken if width is None else width
         width = layer.gives(entering)
-        known_from_the_start = known_from_the_start and width == entering
         if width is not None and (taken is not None or width != entering):
-            giver = f"layer {place}, {layer!r},"
+            giver = f"layer {place}, {layer!r}, gives {width}"
     return first, width
 
 
@@ -136,7 +217,7 @@ _NO_MODULE = (
     "  right: Sequential(Linear(2, 3), {}())"
 )
 _NO_CHAIN = (
-    "layer {}, {!r}, takes {} numbers a row, but {} gives {}; neighbours must agree\n"
+    "layer {}, {!r}, takes {} numbers a row, but {}; neighbours must agree\n"
     "  wrong: Sequential(Linear(2, 3), Linear(4, 1))\n"
     "  right: Sequential(Linear(2, 3), Linear(3, 1)), so here {} and {} should be one number"
 )

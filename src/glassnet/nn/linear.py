@@ -5,10 +5,12 @@ In: sizes. Out: modules. Weights are (fan_in, fan_out), as in scikit-learn.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from glassnet.errors import ShapeError
 from glassnet.graph.op import Value
+from glassnet.nn.activations import Sigmoid
+from glassnet.nn.compose import Layer, as_layer
 from glassnet.nn.initializers import Initializer, initializer
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
@@ -49,3 +51,34 @@ class Linear(Module):
 
     def __repr__(self) -> str:
         return f"Linear({self.fan_in}, {self.fan_out}{'' if self.bias else ', bias=False'})"
+
+
+@dataclass(eq=False)
+class Neuron(Module):
+    """One unit, a = σ(w·x + b): numbers come in, are weighed, added and squashed, and one comes
+    out. `activation` is any layer or function in place of the sigmoid."""
+
+    fan_in: int
+    activation: Layer = field(default_factory=Sigmoid)
+    initializer: str | Initializer = "glorot_uniform"
+
+    def __post_init__(self) -> None:
+        self.linear = Linear(self.fan_in, 1, True, self.initializer)
+        self.squash = as_layer(self.activation, "Neuron")
+
+    def takes(self) -> int | None:
+        return self.fan_in
+
+    def gives(self, width: int | None) -> int | None:
+        return 1
+
+    def declared(self) -> dict[str, Parameter]:
+        own = self.squash.declared().items()
+        return {**self.linear.declared(), **{f"activation.{n}": p for n, p in own}}
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        z = self.linear.build(x, parameters)
+        return self.squash.build(z, parameters.under("activation"))
+
+    def __repr__(self) -> str:
+        return f"Neuron({self.fan_in}, {self.squash!r})"

@@ -47,6 +47,7 @@ class Predictor:
                 f"{module!r} takes rows of any width, so say for which: model.graph(width=3)"
             )
         if width not in self._graphs:
+            module.gives(width)  # complains where layers do not fit that width
             builder = GraphBuilder()
             x = builder.input("x", Type(module.dtype, (Dim("n"), width)))
             declared = module.declared().items()

@@ -56,12 +56,27 @@ def step_graph(
     taken = {name: ops.take(value, rows) for name, value in batch.items()}
     around = Circumstances(True, seed, now.step, rows)
     prediction = model.build(taken["x"], Scope(held, around))
-    total: Value = loss(prediction, taken["y"], taken.get("weight"))
+    outputs = outputs_of(model, width)
+    total = mean_loss(loss, prediction, outputs, taken)
     new = updated(model, optimizer, total, held, memory, now)
     new |= {f"W.{name}": value for name, value in around.updates.items()}
     donate = {name: place for place, name in enumerate(new, 1)}
     graph = builder.finish([total, *new.values()])
     return StepGraph(graph, donate, around.streams > 0)
+
+
+def mean_loss(loss: Loss, prediction: Value, outputs: int, batch: dict[str, Value]) -> Value:
+    """The loss; where a prediction holds the numbers of several members, the mean of theirs."""
+    width = prediction.shape[1]
+    if width == outputs:
+        return loss(prediction, batch["y"], batch.get("weight"))
+    if not isinstance(width, int) or width % outputs:
+        raise ShapeError(f"in training the network gives {width} numbers a row, else {outputs}")
+    parts = [prediction[:, i : i + outputs] for i in range(0, width, outputs)]
+    total: Value = loss(parts[0], batch["y"], batch.get("weight"))
+    for part in parts[1:]:
+        total = total + loss(part, batch["y"], batch.get("weight"))
+    return total / float(len(parts))
 
 
 def updated(

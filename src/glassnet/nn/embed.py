@@ -1,0 +1,148 @@
+"""Embeddings: a category or a number becomes several numbers that a network can use better.
+
+In: columns. Out: for each column several numbers, side by side, in the order of the columns.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glassnet import ops
+from glassnet.errors import ShapeError
+from glassnet.graph.op import Value
+from glassnet.nn.initializers import Initializer
+from glassnet.nn.module import Module, Parameter
+from glassnet.nn.scope import Scope
+from glassnet.ops import philox
+
+
+@dataclass(eq=False)
+class Embedding(Module):
+    """Each category number becomes `width` numbers, which are learnt.
+
+    `categories` is how many categories a column has, or that for each of several columns. x holds
+    category numbers from 0; numbers out of range count as the nearest one in range.
+    """
+
+    categories: int | Sequence[int]
+    width: int
+    initializer: str | Initializer = "lecun_normal"
+
+    def __post_init__(self) -> None:
+        given = self.categories
+        self.sizes = (given,) if isinstance(given, int) else tuple(given)
+        if not self.sizes or min(self.sizes) < 1 or self.width < 1:
+            raise ShapeError(f"{self!r}: categories and width are 1 or more")
+
+    def takes(self) -> int | None:
+        return len(self.sizes)
+
+    def gives(self, width: int | None) -> int | None:
+        return len(self.sizes) * self.width
+
+    def declared(self) -> dict[str, Parameter]:
+        names = ["weight"] if len(self.sizes) == 1 else [f"weight{i}" for i in self._numbers()]
+        shapes = [(size, self.width) for size in self.sizes]
+        return {n: Parameter(s, self.initializer) for n, s in zip(names, shapes, strict=True)}
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        columns: list[Any] = []
+        for i, (name, size) in enumerate(zip(self.declared(), self.sizes, strict=True)):
+            inside = ops.minimum(ops.maximum(x[:, i], 0.0), float(size - 1))
+            columns.append(ops.take(parameters[name], ops.cast(inside, "int32")))
+        return columns[0] if len(columns) == 1 else ops.concatenate(columns, 1)
+
+    def _numbers(self) -> range:
+        return range(1, len(self.sizes) + 1)
+
+
+@dataclass(eq=False)
+class Periodic(Module):
+    """Each of `features` numbers becomes sin(2πcx) and cos(2πcx) for several frequencies c, which
+    are learnt and start from N(0, sigma²). Gorishniy and others, 2022."""
+
+    features: int
+    frequencies: int = 16
+    sigma: float = 1.0
+
+    def takes(self) -> int | None:
+        return self.features
+
+    def gives(self, width: int | None) -> int | None:
+        return 2 * self.features * self.frequencies
+
+    def declared(self) -> dict[str, Parameter]:
+        def first(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
+            return self.sigma * philox.normal(math.prod(shape), seed, stream).reshape(shape)
+
+        return {"frequency": Parameter((self.features, self.frequencies), first)}
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        rows = x.shape[0]
+        angle = ops.reshape(x, (rows, self.features, 1)) * (
+            parameters["frequency"] * (2.0 * math.pi)
+        )
+        waves = ops.concatenate([ops.sin(angle), ops.cos(angle)], 2)
+        return ops.reshape(waves, (rows, 2 * self.features * self.frequencies))
+
+
+class PiecewiseLinear(Module):
+    """Each number becomes one number a bin: 0 below the bin, 1 above it, and the part of the way
+    inside it; the first bin has no lower end, the last no upper end. Gorishniy and others, 2022.
+
+    `edges` are the ends of the bins of every feature, ascending. `PiecewiseLinear.of(x, bins)`
+    takes quantiles of data.
+    """
+
+    def __init__(self, edges: Sequence[Sequence[float]]) -> None:
+        self.edges = tuple(tuple(float(edge) for edge in own) for own in edges)
+        for place, own in enumerate(self.edges):
+            if len(own) < 2 or any(b <= a for a, b in itertools.pairwise(own)):
+                raise ShapeError(
+                    f"PiecewiseLinear: the edges of feature {place} are {own}; wanted two or more, "
+                    "ascending"
+                )
+        self.bins = tuple(len(own) - 1 for own in self.edges)
+
+    @classmethod
+    def of(cls, x: Any, bins: int = 8) -> PiecewiseLinear:
+        """Bins that hold about as many rows of x each; equal quantiles share a bin."""
+        table = np.asarray(x, float)
+        if table.ndim != 2 or not len(table) or not np.isfinite(table).all():
+            raise ShapeError(
+                f"PiecewiseLinear.of: x is {table.shape}; wanted finite [rows, columns]"
+            )
+        ranks = np.arange(bins + 1) * (len(table) - 1) // bins
+        edges = [np.unique(np.sort(column)[ranks]).tolist() for column in table.T]
+        return cls([own if len(own) > 1 else [own[0], own[0] + 1.0] for own in edges])
+
+    def takes(self) -> int | None:
+        return len(self.edges)
+
+    def gives(self, width: int | None) -> int | None:
+        return sum(self.bins)
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        rows = x.shape[0]
+        wide = [ops.broadcast(x[:, i : i + 1], (rows, count)) for i, count in enumerate(self.bins)]
+        low, size, first, last = (np.array(part, x.dtype) for part in self._bins())
+        way = (ops.concatenate(wide, 1) - low) / size
+        way = ops.where(ops.logical_or(ops.greater(way, 0.0), first > 0.0), way, 0.0)
+        return ops.where(ops.logical_or(ops.less(way, 1.0), last > 0.0), way, 1.0)
+
+    def _bins(self) -> tuple[list[float], list[float], list[float], list[float]]:
+        """Of every bin its low end, its size, and whether it is the first or last of a feature."""
+        low = [a for own in self.edges for a in own[:-1]]
+        size = [b - a for own in self.edges for a, b in itertools.pairwise(own)]
+        first = [float(i == 0) for count in self.bins for i in range(count)]
+        last = [float(i == count - 1) for count in self.bins for i in range(count)]
+        return low, size, first, last
+
+    def __repr__(self) -> str:
+        return f"PiecewiseLinear({len(self.edges)} features, {sum(self.bins)} bins)"

@@ -1,0 +1,114 @@
+"""Layers that keep numbers at a good size: normalisation and dropout.
+
+In: activations. Out: activations of the same shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glassnet import ops
+from glassnet.errors import ShapeError
+from glassnet.graph.op import Value
+from glassnet.nn.module import Module, Parameter
+from glassnet.nn.scope import Scope
+
+
+@dataclass(eq=False)
+class Dropout(Module):
+    """In training each number is 0 with probability p, else divided by 1 − p; otherwise nothing
+    happens. Which ones is a function of seed, step, row and place. Srivastava and others, 2014."""
+
+    p: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.p < 1.0:
+            raise ShapeError(f"Dropout({self.p}): p is a probability, at least 0 and less than 1")
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        if not parameters.training or self.p == 0.0:
+            return x
+        kept = ops.greater_equal(parameters.uniform(x), self.p)
+        return ops.where(kept, x * (1.0 / (1.0 - self.p)), 0.0)
+
+
+@dataclass(eq=False)
+class LayerNorm(Module):
+    """(x − mean) / √(variance + eps) within each row, times a scale plus a shift, both learnt.
+    Ba and others, 2016."""
+
+    width: int
+    eps: float = 1e-5
+
+    def takes(self) -> int | None:
+        return self.width
+
+    def declared(self) -> dict[str, Parameter]:
+        return {"scale": Parameter((self.width,), "ones"), "shift": Parameter((self.width,))}
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        apart = x - ops.mean(x, 1, keepdims=True)
+        spread = ops.mean(ops.square(apart), 1, keepdims=True)
+        return apart / ops.sqrt(spread + self.eps) * parameters["scale"] + parameters["shift"]
+
+
+@dataclass(eq=False)
+class RMSNorm(Module):
+    """x / √(mean of x² + eps) within each row, times a scale that is learnt.
+    Zhang and Sennrich, 2019."""
+
+    width: int
+    eps: float = 1e-6
+
+    def takes(self) -> int | None:
+        return self.width
+
+    def declared(self) -> dict[str, Parameter]:
+        return {"scale": Parameter((self.width,), "ones")}
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        size = ops.mean(ops.square(x), 1, keepdims=True)
+        return x / ops.sqrt(size + self.eps) * parameters["scale"]
+
+
+@dataclass(eq=False)
+class BatchNorm(Module):
+    """(x − mean) / √(variance + eps) of each column over the batch, times a scale plus a shift,
+    both learnt. Ioffe and Szegedy, 2015.
+
+    Training also keeps running figures, new = (1 − momentum)·old + momentum·batch's (the variance
+    with n − 1), which stand in for the batch's in a prediction. They lie in W as well, but no
+    gradient moves them.
+    """
+
+    width: int
+    momentum: float = 0.1
+    eps: float = 1e-5
+
+    def takes(self) -> int | None:
+        return self.width
+
+    def declared(self) -> dict[str, Parameter]:
+        shape = (self.width,)
+        return {
+            "scale": Parameter(shape, "ones"),
+            "shift": Parameter(shape),
+            "mean": Parameter(shape, "zeros", trained=False),
+            "variance": Parameter(shape, "ones", trained=False),
+        }
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        mean, variance = parameters["mean"], parameters["variance"]
+        if parameters.training:
+            mean = ops.mean(x, 0)
+            variance = ops.mean(ops.square(x - mean), 0)
+            count = ops.size_of(x, 0, x.dtype)
+            wide = variance * (count / ops.maximum(count - 1.0, 1.0))
+            self._keep(parameters, "mean", mean)
+            self._keep(parameters, "variance", wide)
+        y = (x - mean) / ops.sqrt(variance + self.eps)
+        return y * parameters["scale"] + parameters["shift"]
+
+    def _keep(self, parameters: Scope, name: str, seen: Value) -> None:
+        old = parameters[name]
+        parameters.update(name, (1.0 - self.momentum) * old + self.momentum * seen)

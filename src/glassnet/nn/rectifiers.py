@@ -1,0 +1,134 @@
+"""Activation functions of ReLU's kind: about z for large z, about 0 or little below.
+
+In: pre-activations z. Out: activations a = f(z) of the same shape.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from glassnet import ops
+from glassnet.graph.op import Value
+from glassnet.nn.activations import check_width, filled, softplus
+from glassnet.nn.compose import Layer, as_layer
+from glassnet.nn.module import Module, Parameter
+from glassnet.nn.scope import Scope
+
+
+@dataclass(eq=False)
+class ReLU(Module):
+    """a = max(z, 0); the derivative at 0 is 0."""
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        return ops.relu(x)
+
+
+@dataclass(eq=False)
+class LeakyReLU(Module):
+    """a = z where z > 0, else slope·z."""
+
+    slope: float = 0.01
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        return leaky(x, self.slope)
+
+
+@dataclass(eq=False)
+class PReLU(Module):
+    """a = z where z > 0, else slope·z with a slope that is learnt: one for every neuron if `width`
+    says how many there are, else one for all. He and others, 2015."""
+
+    slope: float = 0.25
+    width: int | None = None
+
+    def __post_init__(self) -> None:
+        check_width(self, self.width)
+
+    def takes(self) -> int | None:
+        return self.width
+
+    def declared(self) -> dict[str, Parameter]:
+        return {"slope": filled(self.width, self.slope)}
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        return leaky(x, parameters["slope"])
+
+
+@dataclass(eq=False)
+class ELU(Module):
+    """a = z where z > 0, else alpha·(eᶻ − 1). Clevert and others, 2015."""
+
+    alpha: float = 1.0
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        return elu(x, self.alpha)
+
+
+@dataclass(eq=False)
+class SELU(Module):
+    """A scaled ELU whose constants keep mean 0 and variance 1 from layer to layer, given weights
+    of "lecun_normal". Klambauer and others, 2017."""
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        return elu(x, 1.6732632423543772) * 1.0507009873554805
+
+
+@dataclass(eq=False)
+class GELU(Module):
+    """a = z·Φ(z), Φ being the normal distribution function. Hendrycks and Gimpel, 2016."""
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        return x * (0.5 * (1.0 + ops.erf(x * math.sqrt(0.5))))
+
+
+@dataclass(eq=False)
+class SiLU(Module):
+    """a = z·σ(z), also called swish."""
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        return x * ops.sigmoid(x)
+
+
+@dataclass(eq=False)
+class Mish(Module):
+    """a = z·tanh(ln(1 + eᶻ)). Misra, 2019."""
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        return x * ops.tanh(softplus(x))
+
+
+@dataclass(eq=False)
+class Blend(Module):
+    """a = z + amount·(f(z) − z), a mixture of a function and none at all, learnt: one amount for
+    every neuron if `width` says how many there are, else one for all. As in RealMLP."""
+
+    f: Layer = field(default_factory=ReLU)
+    amount: float = 1.0
+    width: int | None = None
+
+    def __post_init__(self) -> None:
+        check_width(self, self.width)
+        self.inner = as_layer(self.f, "Blend")
+
+    def takes(self) -> int | None:
+        return self.width
+
+    def declared(self) -> dict[str, Parameter]:
+        own = {f"f.{name}": parameter for name, parameter in self.inner.declared().items()}
+        return {"amount": filled(self.width, self.amount), **own}
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        y = self.inner.build(x, parameters.under("f"))
+        return x + parameters["amount"] * (y - x)
+
+
+def leaky(x: Value, slope: Any) -> Value:
+    return ops.where(ops.greater(x, 0.0), x, x * slope)
+
+
+def elu(x: Value, alpha: float) -> Value:
+    positive = ops.greater(x, 0.0)
+    # the branch not taken must not overflow: its gradient would be 0 · ∞
+    return ops.where(positive, x, alpha * ops.expm1(ops.where(positive, 0.0, x)))
