@@ -18,7 +18,7 @@ from glassnet import ops
 from glassnet.errors import GraphError
 from glassnet.gradient import gradients
 from glassnet.graph.interpret import interpret
-from glassnet.nn.losses import Loss
+from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.nn.scope import Scope
 from glassnet.ops import philox

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.errors import ShapeError, TrainingError
-from glassnet.nn.losses import Loss
+from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.optim.optimizer import Optimizer
 from glassnet.training.step import outputs_of
@@ -45,7 +45,8 @@ class Rows:
 
 
 def checked(model: Module, loss: Loss, x: Any, y: Any, weight: Any = None, of: str = "") -> Rows:
-    """The data for a step; `of` names them in errors ("validation ")."""
+    """The data for a step, with the weights of rows and of their classes in one; `of` names them
+    in errors ("validation ")."""
     inputs = checked_inputs(model, x, of)
     numbers = np.asarray(y)
     if numbers.ndim < 1 or len(numbers) != len(inputs):
@@ -55,7 +56,11 @@ def checked(model: Module, loss: Loss, x: Any, y: Any, weight: Any = None, of: s
         )
     labels = loss.labels(numbers, outputs_of(model, inputs.shape[1]), model.dtype)
     refuse_infinite(labels, f"{of}y", numbers)
-    return Rows(inputs, labels, checked_weights(weight, len(inputs), model.dtype, of))
+    given = checked_weights(weight, len(inputs), model.dtype, of)
+    own = loss.weights(labels, model.dtype)
+    if own is None or given is None:
+        return Rows(inputs, labels, given if own is None else own)
+    return Rows(inputs, labels, own * given)
 
 
 def checked_inputs(model: Module, x: Any, of: str = "") -> np.ndarray:

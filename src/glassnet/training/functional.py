@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from glassnet import pipeline
-from glassnet.nn.losses import Loss
+from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.training.check import checked
 from glassnet.training.programs import gradient_program

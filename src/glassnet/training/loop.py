@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.errors import TrainingError
-from glassnet.nn.losses import Loss, as_loss
+from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module
 from glassnet.ops import philox
 from glassnet.optim.optimizer import Optimizer

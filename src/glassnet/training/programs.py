@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from glassnet.nn.losses import Loss
+from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.optim.optimizer import Optimizer
 from glassnet.pipeline import compile_graph

@@ -19,7 +19,7 @@ from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
 from glassnet.graph.types import Dim, Type
-from glassnet.nn.losses import Loss
+from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module, split
 from glassnet.nn.scope import Circumstances, Scope
 from glassnet.optim.optimizer import Now, Optimizer
@@ -69,13 +69,13 @@ def mean_loss(loss: Loss, prediction: Value, outputs: int, batch: dict[str, Valu
     """The loss; where a prediction holds the numbers of several members, the mean of theirs."""
     width = prediction.shape[1]
     if width == outputs:
-        return loss(prediction, batch["y"], batch.get("weight"))
+        return loss.mean(prediction, batch["y"], batch.get("weight"))
     if not isinstance(width, int) or width % outputs:
         raise ShapeError(f"in training the network gives {width} numbers a row, else {outputs}")
     parts = [prediction[:, i : i + outputs] for i in range(0, width, outputs)]
-    total: Value = loss(parts[0], batch["y"], batch.get("weight"))
+    total: Value = loss.mean(parts[0], batch["y"], batch.get("weight"))
     for part in parts[1:]:
-        total = total + loss(part, batch["y"], batch.get("weight"))
+        total = total + loss.mean(part, batch["y"], batch.get("weight"))
     return total / float(len(parts))
 
 
@@ -103,7 +103,7 @@ def loss_graph(model: Module, loss: Loss, width: int, weighted: bool) -> Graph:
     batch = batch_inputs(builder, model, loss, width, weighted, BATCH)
     held = parameter_inputs(builder, model)
     prediction = model.build(batch["x"], Scope(held))
-    return builder.finish([loss(prediction, batch["y"], batch.get("weight"))])
+    return builder.finish([loss.mean(prediction, batch["y"], batch.get("weight"))])
 
 
 def gradient_graph(model: Module, loss: Loss, width: int, weighted: bool) -> Graph:
@@ -112,7 +112,7 @@ def gradient_graph(model: Module, loss: Loss, width: int, weighted: bool) -> Gra
     batch = batch_inputs(builder, model, loss, width, weighted, BATCH)
     held = parameter_inputs(builder, model)
     prediction = model.build(batch["x"], Scope(held))
-    total: Value = loss(prediction, batch["y"], batch.get("weight"))
+    total: Value = loss.mean(prediction, batch["y"], batch.get("weight"))
     return builder.finish([total, *gradients(total, list(held.values()))])
 
 

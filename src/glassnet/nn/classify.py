@@ -1,0 +1,131 @@
+"""Losses for classes.
+
+In: raw scores, and class numbers or probabilities. Out: losses that stay finite, with their
+gradients, for every finite score.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glassnet import ops
+from glassnet.errors import ShapeError
+from glassnet.graph.op import Value
+from glassnet.graph.types import Type
+from glassnet.nn.activations import softplus
+from glassnet.nn.loss import Loss, alike, between, class_numbers, numbers
+
+
+@dataclass(frozen=True)
+class ClassLoss(Loss):
+    """A loss whose labels are class numbers. `class_weight` has a weight for every class: rows
+    weigh what their class weighs, and the mean is by these weights, as in PyTorch."""
+
+    class_weight: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.class_weight is None:
+            return
+        given = tuple(float(weight) for weight in self.class_weight)
+        if not given or not all(0.0 <= weight < np.inf for weight in given) or not any(given):
+            raise ShapeError(
+                f"{type(self).__name__}(class_weight={given}): weights are finite, 0 or more, and "
+                "not all 0"
+            )
+        object.__setattr__(self, "class_weight", given)
+
+    def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
+        classes = self.classes(outputs)
+        if self.class_weight is not None and len(self.class_weight) != classes:
+            raise ShapeError(
+                f"{type(self).__name__}: class_weight has {len(self.class_weight)} weights, the "
+                f"network tells {classes} classes apart"
+            )
+        return class_numbers(y, classes, type(self).__name__)
+
+    def classes(self, outputs: int) -> int:
+        """How many classes a network with so many outputs tells apart."""
+        return outputs
+
+    def label_type(self, rows: Any, outputs: int, dtype: str) -> Type:
+        return Type("int32", (rows,))
+
+    def weights(self, y: Any, dtype: str) -> Any:
+        if self.class_weight is None:
+            return None
+        table = np.array(self.class_weight, dtype)
+        return ops.take(table, y)
+
+
+@dataclass(frozen=True)
+class CrossEntropy(ClassLoss):
+    """−ln softmax(ŷ)[y], for raw scores ŷ [n, classes] and class numbers y [n] from 0.
+
+    With `label_smoothing` s the label is (1 − s) of its class and s/classes of every class; then
+    `class_weight` weighs rows, not the classes among which the label is spread.
+    """
+
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0.0 <= self.label_smoothing < 1.0:
+            raise ShapeError(
+                f"CrossEntropy(label_smoothing={self.label_smoothing}): use 0 or more, less than 1"
+            )
+
+    def rows(self, prediction: Value, y: Value) -> Value:
+        classes = prediction.shape[1]
+        assert isinstance(classes, int)
+        target = ops.one_hot(y, classes, str(prediction.dtype))
+        if self.label_smoothing:
+            target = target * (1.0 - self.label_smoothing) + self.label_smoothing / classes
+        z = below_top(prediction)
+        return ops.log(ops.sum(ops.exp(z), 1)) - ops.sum(target * z, 1)
+
+
+@dataclass(frozen=True)
+class BCEWithLogits(Loss):
+    """−y ln σ(ŷ) − (1 − y) ln(1 − σ(ŷ)) for every output, each a yes-or-no question: raw scores ŷ
+    and labels y from 0 to 1, both [n, outputs]."""
+
+    def rows(self, prediction: Value, y: Value) -> Value:
+        alike(prediction, y, "BCEWithLogits")
+        return ops.sum(softplus(prediction) - prediction * y, 1)
+
+    def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
+        return between(numbers(y, outputs, dtype), 0.0, 1.0, "BCEWithLogits")
+
+
+@dataclass(frozen=True)
+class Hinge(ClassLoss):
+    """Σ max(0, 1 + ŷⱼ − ŷ[y]) over the classes j other than y: a class's score should be above
+    every other by 1. With one output, max(0, 1 − ŷ) for class 1 and max(0, 1 + ŷ) for class 0."""
+
+    def classes(self, outputs: int) -> int:
+        return 2 if outputs == 1 else outputs
+
+    def rows(self, prediction: Value, y: Value) -> Value:
+        dtype, outputs = str(prediction.dtype), prediction.shape[1]
+        assert isinstance(outputs, int)
+        if outputs == 1:
+            side = 1.0 - 2.0 * ops.cast(y, dtype)
+            return ops.relu(1.0 + side * ops.reshape(prediction, y.shape))
+        z = below_top(prediction, outputs)
+        own = ops.one_hot(y, outputs, dtype)
+        apart = z - ops.sum(own * z, 1, keepdims=True)
+        return ops.sum(ops.relu(1.0 + apart) * (1.0 - own), 1)
+
+
+def below_top(x: Any, terms: int = 1) -> Any:
+    """x minus its row's maximum, as a finite number also where the difference is none.
+
+    The difference of two finite numbers may be −∞. Where it is, the value is a low finite number
+    instead, and the derivative still that of the difference.
+    """
+    z = x - ops.stop_gradient(ops.max(x, 1, keepdims=True))
+    lowest = 0.5 * float(np.finfo(str(x.dtype)).min) / terms
+    return ops.where(ops.less(z, lowest), (x - ops.stop_gradient(x)) + lowest, z)

@@ -1,0 +1,157 @@
+"""What a loss is: a number for every row, and their mean by the rows' weights.
+
+In: predictions, labels, weights. Out: `Loss`; plain functions as losses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from glassnet import ops
+from glassnet.errors import ShapeError
+from glassnet.graph.op import Value
+from glassnet.graph.types import Type
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss says what one row costs (`rows`) and what labels it takes (`labels`, `label_type`).
+
+    Called on predictions and labels, and weights of the rows where they differ, it is the mean.
+    """
+
+    def rows(self, prediction: Value, y: Value) -> Value:
+        """The loss of every row: [n]."""
+        raise NotImplementedError
+
+    def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
+        """Labels as the array that a step reads; ShapeError where they do not fit."""
+        return numbers(y, outputs, dtype)
+
+    def label_type(self, rows: Any, outputs: int, dtype: str) -> Type:
+        """The type of the labels of `rows` rows."""
+        return Type(dtype, (rows, outputs))
+
+    def weights(self, y: Any, dtype: str) -> Any:
+        """What the rows weigh because of their labels, [n]; None where all weigh the same."""
+        return None
+
+    def __call__(self, prediction: Any, y: Any, weight: Any = None) -> Any:
+        own = self.weights(y, str(prediction.dtype))
+        if own is not None:
+            weight = own if weight is None else weight * own
+        return self.mean(prediction, y, weight)
+
+    def mean(self, prediction: Any, y: Any, weight: Any = None) -> Any:
+        """The mean over rows by the weights alone; 0 where they are all 0.
+
+        Each row is divided before the sum, so that large losses do not overflow on the way.
+        """
+        each = self.rows(prediction, y)
+        if weight is None:
+            return ops.sum(each / ops.size_of(each, 0, str(each.dtype)), 0)
+        total = ops.sum(weight, 0)
+        return ops.sum(each * (weight / ops.where(ops.equal(total, 0.0), 1.0, total)), 0)
+
+
+@dataclass(frozen=True)
+class FunctionLoss(Loss):
+    """A loss that is a plain function of predictions and labels, giving one number a row."""
+
+    f: Callable[[Any, Any], Any]
+
+    def rows(self, prediction: Value, y: Value) -> Value:
+        each: Any = self.f(prediction, y)
+        if getattr(each, "shape", None) != prediction.shape[:1]:
+            name = getattr(self.f, "__name__", "f")
+            raise ShapeError(
+                f"the loss {name} gave {each!r}; a loss gives one number a row, and the mean is "
+                "taken for you\n"
+                f"  wrong: ops.mean(ops.square(prediction - y))\n"
+                f"  right: ops.sum(ops.square(prediction - y), 1)"
+            )
+        return each
+
+
+def as_loss(loss: Any) -> Loss:
+    """The loss, or a function as a loss; ShapeError where it is neither."""
+    if isinstance(loss, Loss):
+        return loss
+    if callable(loss) and not isinstance(loss, type):
+        return FunctionLoss(cast(Callable[[Any, Any], Any], loss))
+    name = getattr(loss, "__name__", "HalfMSE")
+    raise ShapeError(
+        f"loss={loss!r} is no loss\n  wrong: loss={name}\n  right: loss=gn.losses.{name}()"
+    )
+
+
+def numbers(y: Any, outputs: int, dtype: str) -> np.ndarray:
+    """Labels that are numbers, [rows, outputs]; a vector is taken as one column."""
+    given = np.asarray(y)
+    if given.dtype.kind not in "fiub":
+        raise ShapeError(f"labels have dtype {given.dtype}; this loss takes numbers")
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(given, dtype)
+    array = array[:, None] if given.ndim == 1 else array
+    if array.ndim != 2 or array.shape[1] != outputs:
+        raise ShapeError(
+            f"labels have shape {given.shape}; the network gives {outputs} numbers a row, so "
+            f"labels are [rows, {outputs}]"
+        )
+    return array
+
+
+def class_numbers(y: Any, classes: int, owner: str) -> np.ndarray:
+    """Labels that are class numbers 0 … classes − 1, [rows]."""
+    array = np.asarray(y)
+    if array.ndim != 1:
+        raise ShapeError(
+            f"{owner} takes one class number a row, [rows]; labels have shape {array.shape}"
+        )
+    if array.dtype.kind not in "iubf":
+        raise ShapeError(
+            f"{owner} takes class numbers; labels are {array.dtype}\n"
+            "  right: classes, y = numpy.unique(labels, return_inverse=True)"
+        )
+    whole = array.dtype.kind in "iub" or bool(np.all(array == np.floor(array)))
+    if not whole or (array.size and not 0 <= array.min() <= array.max() < classes):
+        raise ShapeError(
+            f"{owner} takes class numbers 0 to {classes - 1} of the network's {classes} classes; "
+            f"labels run from {array.min()} to {array.max()}"
+            + ("" if whole else " and are not all whole")
+        )
+    return np.ascontiguousarray(array, np.int32)
+
+
+def between(y: np.ndarray, low: float, high: float, owner: str) -> np.ndarray:
+    """The labels; ShapeError with the place of the first one outside the range."""
+    outside = np.argwhere((y < low) | (y > high))
+    if len(outside):
+        place = tuple(int(i) for i in outside[0])
+        wanted = f"{low:g} or more" if high == np.inf else f"from {low:g} to {high:g}"
+        raise ShapeError(
+            f"{owner} takes labels {wanted}; y has {y[place]:g} in row {place[0]}, "
+            f"column {place[1]}"
+        )
+    return y
+
+
+def alike(prediction: Any, y: Any, owner: str) -> Any:
+    """prediction − y; ShapeError where shapes differ, since [n, 1] − [n] would be [n, n]."""
+    if tuple(prediction.shape) != tuple(y.shape):
+        raise ShapeError(
+            f"{owner}: predictions have shape {list(prediction.shape)}, labels {list(y.shape)}; "
+            "wanted one shape, [rows, outputs]"
+        )
+    return prediction - y
+
+
+def held(x: Any, low: float, high: float) -> Any:
+    """x, kept between two numbers; its derivative stays 1 beyond them."""
+    still = x - ops.stop_gradient(x)
+    below = ops.where(ops.less(x, low), still + low, x)
+    return ops.where(ops.greater(x, high), still + high, below)

@@ -1,0 +1,137 @@
+"""Losses for numbers.
+
+In: predictions and labels, both [n, outputs]. Out: losses that sum over outputs.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glassnet import ops
+from glassnet.errors import ShapeError
+from glassnet.graph.op import Value
+from glassnet.graph.types import Type
+from glassnet.nn.loss import Loss, alike, between, held, numbers
+
+# e⁸⁰ and what it is multiplied with are finite in float32 too
+LARGEST_EXPONENT = 80.0
+
+
+@dataclass(frozen=True)
+class HalfMSE(Loss):
+    """Half the mean squared error: 1/(2n) Σ (ŷ − y)²; its gradient by ŷ is (ŷ − y)/n."""
+
+    def rows(self, prediction: Value, y: Value) -> Value:
+        return ops.sum(ops.square(alike(prediction, y, "HalfMSE")), 1) * 0.5
+
+
+@dataclass(frozen=True)
+class MSE(Loss):
+    """The mean squared error: 1/n Σ (ŷ − y)²."""
+
+    def rows(self, prediction: Value, y: Value) -> Value:
+        return ops.sum(ops.square(alike(prediction, y, "MSE")), 1)
+
+
+@dataclass(frozen=True)
+class MAE(Loss):
+    """The mean absolute error: 1/n Σ |ŷ − y|; what is least is the median."""
+
+    def rows(self, prediction: Value, y: Value) -> Value:
+        return ops.sum(ops.abs(alike(prediction, y, "MAE")), 1)
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """½(ŷ − y)² up to a distance of delta, delta·(|ŷ − y| − delta/2) beyond: as HalfMSE for small
+    errors, as MAE for large ones."""
+
+    delta: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.delta < math.inf:
+            raise ShapeError(f"Huber(delta={self.delta}): delta is a number above 0")
+
+    def rows(self, prediction: Value, y: Value) -> Value:
+        apart = alike(prediction, y, "Huber")
+        far = ops.abs(apart)
+        near = ops.minimum(far, self.delta)  # what is squared does not overflow
+        return ops.sum(near * (0.5 * near) + self.delta * (far - near), 1)
+
+
+@dataclass(frozen=True)
+class Quantile(Loss):
+    """The quantile loss: q·(y − ŷ) where the prediction is too low, (1 − q)·(ŷ − y) where it is
+    too high; what is least is the q-quantile. With several quantiles the network gives one number
+    for each, and labels have one column."""
+
+    q: float | tuple[float, ...] = 0.5
+
+    def __post_init__(self) -> None:
+        if not all(0.0 < q < 1.0 for q in self.levels()):
+            raise ShapeError(f"Quantile({self.q}): quantiles lie between 0 and 1")
+
+    def levels(self) -> tuple[float, ...]:
+        return (self.q,) if isinstance(self.q, (int, float)) else tuple(self.q)
+
+    def rows(self, prediction: Value, y: Value) -> Value:
+        q = self.levels()
+        level = q[0] if len(q) == 1 else np.array(q, str(prediction.dtype))
+        low = y - prediction
+        return ops.sum(ops.maximum(low, 0.0) * level + ops.maximum(-low, 0.0) * (1.0 - level), 1)
+
+    def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
+        return numbers(y, self._columns(outputs), dtype)
+
+    def label_type(self, rows: Any, outputs: int, dtype: str) -> Type:
+        return Type(dtype, (rows, self._columns(outputs)))
+
+    def _columns(self, outputs: int) -> int:
+        count = len(self.levels())
+        if count > 1 and outputs != count:
+            raise ShapeError(f"Quantile has {count} quantiles, the network {outputs} outputs")
+        return outputs if count == 1 else 1
+
+
+@dataclass(frozen=True)
+class PoissonNLL(Loss):
+    """e^ŷ − y·ŷ, for counts y whose mean is e^ŷ (without ln y!, which no prediction changes).
+    Predictions beyond ±80 count as ±80, with the gradient there."""
+
+    def rows(self, prediction: Value, y: Value) -> Value:
+        rate = held(prediction, -LARGEST_EXPONENT, LARGEST_EXPONENT)
+        return ops.sum(ops.exp(rate) - y * rate, 1)
+
+    def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
+        return between(numbers(y, outputs, dtype), 0.0, math.inf, "PoissonNLL")
+
+
+@dataclass(frozen=True)
+class GaussianNLL(Loss):
+    """½(ln σ² + (y − μ)²/σ²), where the network says how sure it is: its first half of the outputs
+    are the means μ, the second half ln σ². Variances beyond e^±80 count as such."""
+
+    def rows(self, prediction: Value, y: Value) -> Value:
+        outputs = y.shape[1]
+        assert isinstance(outputs, int)
+        mean, spread = prediction[:, :outputs], prediction[:, outputs:]
+        spread = held(spread, -LARGEST_EXPONENT, LARGEST_EXPONENT)
+        return ops.sum(spread + ops.square(y - mean) * ops.exp(-spread), 1) * 0.5
+
+    def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
+        return numbers(y, self._columns(outputs), dtype)
+
+    def label_type(self, rows: Any, outputs: int, dtype: str) -> Type:
+        return Type(dtype, (rows, self._columns(outputs)))
+
+    def _columns(self, outputs: int) -> int:
+        if outputs % 2:
+            raise ShapeError(
+                f"GaussianNLL needs a mean and a variance for each label; the network gives "
+                f"{outputs} numbers a row\n  right: Linear(…, 2) for one column of labels"
+            )
+        return outputs // 2
