@@ -85,12 +85,14 @@ def _run(arguments: list[str]) -> int:
     try:
         status = program.main(args=arguments, prog_name="glassnet", standalone_mode=False)
     except typer.Exit as done:
-        return done.exit_code
+        status = done.exit_code
     except Exception as error:
         # The argument parser describes wrong use; its exceptions have moved between releases.
         if not hasattr(error, "format_message"):
             raise
         return _wrong_use(error)
+    if status == INTERRUPTED:
+        return _say("interrupted", INTERRUPTED, False)
     return status if isinstance(status, int) else DONE
 
 

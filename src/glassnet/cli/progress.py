@@ -6,6 +6,7 @@ ten times a second; elsewhere a plain line now and then, never more than one an 
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import threading
@@ -29,6 +30,7 @@ class Progress:
         self.last_line = self.started
         self.run: Any = None
         self.before = 0  # epochs of earlier phases
+        self.lowest = math.inf  # their best validation loss
         self.what = ""
         self.over = threading.Event()
         self.painter = threading.Thread(target=self._paint, name="progress", daemon=True)
@@ -51,12 +53,13 @@ class Progress:
 
     def stage(self, what: str) -> None:
         """Another network begins."""
-        self.run, self.before, self.what = None, 0, what
+        self.run, self.before, self.lowest, self.what = None, 0, math.inf, what
 
     def epoch_end(self, run: Any) -> None:
         """Remember the run; without a terminal, print a line if the last one is long ago."""
         if self.run is not None and self.run is not run:
             self.before += self.run.epoch
+            self.lowest = min([self.lowest, *self.run.history.validation_loss])
         self.run = run
         now = time.monotonic()
         if not self.live and now - self.last_line >= _LINE_SECONDS:
@@ -79,7 +82,7 @@ class Progress:
             f"loss {history.loss[-1]:.4g}",
         ]
         if history.validation_loss:
-            best = min(history.validation_loss)
+            best = min([self.lowest, *history.validation_loss])
             parts.append(f"validation {history.validation_loss[-1]:.4g} (best {best:.4g})")
         parts.append(f"{time.monotonic() - self.started:.1f} s")
         return "  ".join(parts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from glassnet.errors import TableError
 from glassnet.tables.bytes import FileFormat, detect, unpacked
 from glassnet.tables.cells import Cells, named, quoted
 from glassnet.tables.csv_check import CsvCheck, CsvShape
+from glassnet.tables.query import explained
 from glassnet.tables.table import Table
 
 
@@ -125,7 +126,7 @@ def _open_typed(
 def _typed_table(
     label: str, relation: str, connection: duckdb.DuckDBPyConnection, missing: tuple[str, ...]
 ) -> Table:
-    with _explained(label, "cannot be read"):
+    with explained(label, "cannot be read"):
         description = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
         counted = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
     columns = {row[0]: Cells(named(row[0]), row[1]) for row in description}
@@ -145,7 +146,8 @@ def _read_arrow(path: Path) -> Any:
     try:
         return feather.read_table(str(path))
     except (OSError, ValueError) as error:
-        raise TableError(f"{path} is damaged: {_first_line(error)}; write it again") from None
+        reason = str(error).strip().splitlines()[0]
+        raise TableError(f"{path} is damaged: {reason}; write it again") from None
 
 
 def _query(table: Table, sql: str) -> Table:
@@ -153,11 +155,11 @@ def _query(table: Table, sql: str) -> Table:
     connection = table.connection
     # Without an ORDER BY the order of rows would otherwise depend on how threads race.
     connection.execute("SET threads = 1")
-    with _explained(table.label, "cannot be queried"):
+    with explained(table.label, "cannot be queried"):
         parts = ", ".join(_typed_columns(table))
         connection.execute(f"CREATE TEMP VIEW data AS SELECT {parts} FROM {table.relation}")
     label = f"{table.label} (--sql)"
-    with _explained(label, "cannot be computed"):
+    with explained(label, "cannot be computed"):
         connection.execute(f"CREATE TEMP TABLE result AS {sql.strip().rstrip(';')}")
     return _typed_table(label, "result", connection, table.missing)
 
@@ -179,16 +181,3 @@ def _typed_columns(table: Table) -> list[str]:
                 value = f"CAST({cells.number(table.missing)} AS {'BIGINT' if whole else 'DOUBLE'})"
         parts.append(f"{value} AS {named(name)}")
     return parts
-
-
-@contextlib.contextmanager
-def _explained(label: str, failure: str) -> Generator[None]:
-    try:
-        yield
-    except duckdb.Error as error:
-        raise TableError(f"{label} {failure}: {_first_line(error)}") from None
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return text.split("Error: ", 1)[-1].rstrip(". ")

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.tables.cells import Cells
+from glassnet.tables.query import explained
 
 if TYPE_CHECKING:
+    import duckdb
     from numpy.typing import NDArray
 
 
@@ -109,12 +110,9 @@ class Table:
             for place, name in enumerate(names)
         ]
         query = f"SELECT {', '.join(parts)} FROM {self.relation}"
-        try:
+        with explained(self.label, "cannot be read to its end"):
             result: Any = self.connection.execute(query)
             arrays: dict[str, Any] = result.fetchnumpy()
-        except duckdb.Error as error:
-            reason = str(error).strip().splitlines()[0]
-            raise TableError(f"{self.label} cannot be read to its end: {reason}") from None
         if len(arrays["r0"]) != self.rows:
             raise TableError(f"{self.label} changed while it was being read; start again")
         return {name: arrays[f"r{place}"] for place, name in enumerate(names)}

@@ -1,0 +1,34 @@
+"""What DuckDB reports, as the errors of this package.
+
+In: a block of code that runs queries. Out: its result, a `TableError` of one line, or a
+`KeyboardInterrupt`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+
+import duckdb
+
+from glassnet.errors import TableError
+
+
+@contextlib.contextmanager
+def explained(label: str, failure: str) -> Generator[None]:
+    """An error inside becomes "LABEL FAILURE: the first line of what DuckDB says"."""
+    try:
+        yield
+    except (duckdb.Error, RuntimeError) as error:
+        # Ctrl-C in a query arrives as an error of the query.
+        if "interrupted" in str(error).lower():
+            raise KeyboardInterrupt from None
+        if not isinstance(error, duckdb.Error):
+            raise
+        raise TableError(f"{label} {failure}: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    line = text.splitlines()[0] if text else type(error).__name__
+    return line.split("Error: ", 1)[-1].rstrip(". ")

@@ -1,0 +1,211 @@
+"""From a table to a model and back: what is learnt, that the score is honest, and equal bits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glassnet.errors import ModelFileError, TableError
+from glassnet.estimators import model_file
+from glassnet.estimators.examine import examine
+from glassnet.estimators.fit import Fitted, fit_table
+from glassnet.estimators.table_model import TableModel
+from glassnet.tables.read import read_table
+
+ROWS = 2500  # enough for a fifth of them to be held out
+
+
+def write(path: Path, rows: int = ROWS, change: dict[int, str] | None = None) -> Path:
+    """y = 3a − 2b + 10 (c is red) + noise; `change` replaces lines by row number."""
+    random = np.random.default_rng(1)
+    a, b, noise = random.normal(size=(3, rows))
+    red = random.integers(0, 2, rows)
+    y = 3 * a - 2 * b + 10 * red + 0.1 * noise
+    lines = [f"{a[n]:.6f},{b[n]:.6f},{'red' if red[n] else 'blue'},{y[n]:.6f}" for n in range(rows)]
+    for row, line in (change or {}).items():
+        lines[row] = line
+    path.write_text("a,b,c,y\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def fitted(path: Path, target: str = "y", **options: int) -> Fitted:
+    return fit_table(read_table(path), target, **{"epochs": 12, **options})
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Fitted]:
+    path = write(tmp_path_factory.mktemp("fit") / "t.csv")
+    return path, fitted(path)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Fitted]:
+    """Classes from a small table."""
+    path = write(tmp_path_factory.mktemp("small") / "t.csv", rows=300)
+    return path, fitted(path, "c", epochs=40)
+
+
+def test_it_learns(plain: tuple[Path, Fitted]) -> None:
+    score = plain[1].score
+    assert score.rows == ROWS // 5
+    # The noise alone makes 0.1; a constant makes sqrt(9 + 4 + 25), about 6.2.
+    assert score.value < 0.5
+    assert score.constant == pytest.approx(6.2, abs=0.4)
+    assert score.others["r2"] > 0.99
+
+
+def test_the_held_out_rows_change_nothing_but_the_score(
+    plain: tuple[Path, Fitted], tmp_path: Path
+) -> None:
+    path, first = plain
+    held_out = examine(read_table(path), "y").split().held_out
+    change = {int(row): "900,-900,blue,12345" for row in held_out}
+    other = fitted(write(tmp_path / "t.csv", change=change))
+    assert other.model.network.W.tobytes() == first.model.network.W.tobytes()
+    assert other.model.schema == first.model.schema
+    assert other.course.validation_loss == first.course.validation_loss
+    assert other.score.value > 1000
+
+
+def test_equal_fits_give_equal_files(plain: tuple[Path, Fitted], tmp_path: Path) -> None:
+    path, first = plain
+    first.model.save(tmp_path / "first")
+    for name, options in (("again", {}), ("threads", {"threads": 2}), ("seed", {"seed": 1})):
+        fitted(path, **options).model.save(tmp_path / name)
+    content = {name: (tmp_path / name).read_bytes() for name in ("first", "again", "threads")}
+    assert content["first"] == content["again"] == content["threads"]
+    assert (tmp_path / "seed").read_bytes() != content["first"]
+
+
+def test_a_model_file_needs_nothing_else(plain: tuple[Path, Fitted], tmp_path: Path) -> None:
+    path, first = plain
+    first.model.save(tmp_path / "m")
+    loaded = TableModel.load(tmp_path / "m")
+    assert loaded.schema == first.model.schema
+    table = read_table(path)
+    before, after = first.model.predict(table), loaded.predict(table)
+    assert before.values.tobytes() == after.values.tobytes()
+    assert loaded.training["score"]["value"] == first.score.value
+    again, _ = loaded.evaluate(read_table(path, sql="SELECT * FROM data LIMIT 9"))
+    assert again.rows == 9
+
+
+@pytest.mark.parametrize(
+    ("key", "old", "new"),
+    [
+        ("format", "glassnet table model", "something else"),
+        ("format_version", "1", "2"),
+        ("network", '"relu"', '"os.system"'),
+        ("network", '"float32"', '"float99"'),
+        ("network", "128", "-128"),
+        ("network", "128", "129"),
+        ("network", "128", "1000000000"),
+        ("schema", '"number"', '"pickle"'),
+        ("schema", '"scale"', '"scales"'),
+        ("schema", "{", "["),
+        ("numerics_version", "1", "one"),
+    ],
+)
+def test_a_sealed_file_that_makes_no_sense_is_refused(
+    small: tuple[Path, Fitted], tmp_path: Path, key: str, old: str, new: str
+) -> None:
+    path = tmp_path / "m"
+    small[1].model.save(path)
+    tensors, texts = model_file.load(path)
+    del texts["sha256"]
+    assert old in texts[key]
+    model_file.save(path, tensors, {**texts, key: texts[key].replace(old, new)})
+    with pytest.raises(ModelFileError, match=str(path)):
+        TableModel.load(path)
+
+
+def test_weights_that_are_not_finite_are_refused(
+    small: tuple[Path, Fitted], tmp_path: Path
+) -> None:
+    small[1].model.save(tmp_path / "m")
+    tensors, texts = model_file.load(tmp_path / "m")
+    del texts["sha256"]
+    bias = np.full_like(tensors["linear1.bias"], np.nan)
+    model_file.save(tmp_path / "m", {**tensors, "linear1.bias": bias}, texts)
+    with pytest.raises(ModelFileError, match="not finite"):
+        TableModel.load(tmp_path / "m")
+
+
+def test_a_small_table_is_scored_row_by_row(small: tuple[Path, Fitted]) -> None:
+    found = small[1]
+    assert found.score.rows == 300
+    assert found.score.value > 0.97
+    assert found.model.training["score"]["folds"] == 5
+    assert found.model.training["rows"] == {"train": 240, "validation": 60, "held_out": 0}
+
+
+def test_a_time_limit_is_kept(tmp_path: Path) -> None:
+    found = fit_table(read_table(write(tmp_path / "t.csv", rows=300)), "y", seconds=0.02)
+    assert found.course.stopped == "time"
+    assert found.score.rows == 300
+
+
+def test_probabilities_are_those_of_the_classes(small: tuple[Path, Fitted]) -> None:
+    prediction = small[1].model.predict(read_table(small[0]))
+    assert prediction.classes == ("blue", "red")
+    assert prediction.probabilities is not None
+    np.testing.assert_allclose(prediction.probabilities.sum(axis=1), 1, rtol=1e-6)
+    chosen = np.array(prediction.classes)[prediction.probabilities.argmax(axis=1)]
+    assert prediction.values.tolist() == chosen.tolist()
+
+
+def test_unseen_cells_are_counted(plain: tuple[Path, Fitted], tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text('extra,c,b,a\n1,green,1,2\n1,red,,3\n1,"",1,1\n')
+    prediction = plain[1].model.predict(read_table(path))
+    assert prediction.unknown == {"c": 1}
+    assert prediction.missing == {"b": 1, "c": 1}
+    assert np.isfinite(prediction.values).all()
+
+
+def test_rows_without_a_target_are_left_out(tmp_path: Path) -> None:
+    change = dict.fromkeys(range(0, 300, 10), "1,1,red,")
+    found = examine(read_table(write(tmp_path / "t.csv", rows=300, change=change)), "y")
+    assert found.without_target == 30
+    rows = [*found.split().train, *found.split().validation]
+    assert not set(rows) & set(range(0, 300, 10))
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "part"),
+    [
+        ("x,y\n" + "1,a\n2,b\n" * 4, "y", "8 rows with a target are too few"),
+        ("x,y\n" + "".join(f"{n},{n // 2}\n" for n in range(12)), "y", "several of each"),
+        ("x,y\n" + "1,a\n1,b\n" * 20, "y", "no column to predict 'y' from"),
+        ("y\n" + "a\nb\n" * 20, "y", "no column to predict 'y' from"),
+    ],
+)
+def test_a_table_that_cannot_be_learnt_from_is_refused(
+    tmp_path: Path, text: str, target: str, part: str
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(TableError, match=part):
+        examine(read_table(path), target)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "part"),
+    [
+        ({"a": "float"}, "cannot be of kind 'float'"),
+        ({"z": "drop"}, "no column 'z'"),
+        ({"y": "drop"}, "choose number or category"),
+    ],
+)
+def test_kinds_are_checked(small: tuple[Path, Fitted], kinds: dict[str, str], part: str) -> None:
+    with pytest.raises(TableError, match=part):
+        examine(read_table(small[0]), "y", kinds=kinds)
+
+
+def test_the_record_of_the_training_is_json(plain: tuple[Path, Fitted]) -> None:
+    training = plain[1].model.training
+    assert json.loads(json.dumps(training)) == training
+    assert training["rows"] == {"train": 1600, "validation": 400, "held_out": 500}
