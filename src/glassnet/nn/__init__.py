@@ -19,6 +19,7 @@ from glassnet.nn.module import Module, Parameter
 from glassnet.nn.normalise import BatchNorm, Dropout, LayerNorm, RMSNorm
 from glassnet.nn.rectifiers import ELU, GELU, SELU, Blend, LeakyReLU, Mish, PReLU, ReLU, SiLU
 from glassnet.nn.scope import Scope
+from glassnet.nn.start import fit_start
 
 __all__ = [
     "ELU",
@@ -57,4 +58,5 @@ __all__ = [
     "Softplus",
     "Step",
     "Tanh",
+    "fit_start",
 ]

@@ -5,7 +5,7 @@ In: layers. Out: modules whose parameters are those of their parts, named after 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -35,6 +35,9 @@ class Container(Module):
 
     def __getitem__(self, place: int) -> Module:
         return tuple(self.parts.values())[place]
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self.parts.values())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.parts.values()))})"
@@ -107,6 +110,9 @@ class Sequential(Container):
 
     def gives(self, width: int | None) -> int | None:
         return chained(self.parts.values(), width)[1]
+
+    def chain(self) -> Mapping[str, Module]:
+        return self.parts
 
     def build(self, x: Value, parameters: Scope) -> Value:
         for name, part in self.parts.items():

@@ -56,6 +56,27 @@ def lecun_normal(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
     return _normal(shape, seed, stream, math.sqrt(1.0 / shape[0]))
 
 
+def orthogonal(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
+    """A matrix whose rows, or columns where those are fewer, have length 1 and right angles: normal
+    numbers, made so by Gram and Schmidt's method. Saxe and others, 2013."""
+    rows, columns = shape[0], math.prod(shape[1:])
+    drawn = _normal((max(rows, columns), min(rows, columns)), seed, stream, 1.0)
+    for i in range(drawn.shape[1]):
+        own = drawn[:, i]
+        own /= np.sqrt(_sum_of_rows(own * own))
+        rest = drawn[:, i + 1 :]
+        rest -= own[:, None] * _sum_of_rows(own[:, None] * rest)
+    return (drawn if rows >= columns else drawn.T).reshape(shape)
+
+
+def _sum_of_rows(x: np.ndarray) -> np.ndarray:
+    """The sum over the first axis in a fixed order, so that bits do not depend on the machine."""
+    while len(x) > 1:
+        half = len(x) // 2
+        x = np.concatenate([x[:half] + x[half : 2 * half], x[2 * half :]])
+    return x[0]
+
+
 INITIALIZERS: dict[str, Initializer] = {
     f.__name__: f
     for f in (
@@ -67,6 +88,7 @@ INITIALIZERS: dict[str, Initializer] = {
         he_normal,
         lecun_uniform,
         lecun_normal,
+        orthogonal,
     )
 }
 

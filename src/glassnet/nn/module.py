@@ -19,6 +19,7 @@ from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
 from glassnet.nn.initializers import Initializer, initializer
+from glassnet.nn.picture import page
 from glassnet.nn.predict import Predictor
 from glassnet.nn.scope import Scope
 
@@ -75,9 +76,13 @@ class Module(metaclass=Frozen):
         """How many numbers a row has that came in with `width`; None where that is not known."""
         return width
 
+    def chain(self) -> Mapping[str, Module]:
+        """The parts that x goes through one after the other, by name."""
+        return {"": self}
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "W":
-            self.W[...] = _fitting(value, self.W)
+            object.__setattr__(self, name, value)
         elif "constructed" not in vars(self):
             vars(self)[name] = value
         else:
@@ -102,6 +107,10 @@ class Module(metaclass=Frozen):
     def W(self) -> np.ndarray:
         """Every parameter in one vector, layer by layer, row-major; changes show at once."""
         return self._block
+
+    @W.setter
+    def W(self, value: Any) -> None:
+        self._block[...] = _fitting(value, self._block)
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Named parts of W: views, so changing one changes the model."""
@@ -143,6 +152,13 @@ class Module(metaclass=Frozen):
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
         lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
         return "\n".join([repr(self), *lines])
+
+    def _repr_html_(self) -> str:
+        parts: Mapping[str, Module] = getattr(self, "parts", {"": self})
+        named = {
+            name if "." in name else f".{name}": own for name, own in self.parameters().items()
+        }
+        return page(self.summary(), parts, named, self.takes())
 
 
 def split(block: np.ndarray, declared: Mapping[str, Parameter]) -> dict[str, np.ndarray]:

@@ -1,0 +1,118 @@
+"""A drawing of a network for notebooks.
+
+In: named layers and their parameters. Out: SVG inside HTML: a column of circles for every layer
+that weighs its inputs, a line for every weight (blue adds, orange takes away, thicker is more),
+and the names of the layers that follow. Wide layers show their first neurons only.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+SHOWN = 10  # neurons of a column
+GAP, ACROSS, RADIUS, TOP = 26, 130, 8, 40
+COLOURS = ("#d9822b", "#2b6cb0")  # negative, positive
+
+
+@dataclass
+class Column:
+    """Neurons that are drawn one below the other, and the weights that lead to them."""
+
+    names: list[str]
+    width: int
+    weight: np.ndarray | None = None
+
+    @property
+    def shown(self) -> int:
+        return min(self.width, SHOWN)
+
+
+def columns(
+    parts: Mapping[str, Any], parameters: Mapping[str, np.ndarray], width: int | None
+) -> list[Column]:
+    """The columns of layers one after the other, from the inputs on."""
+    found = [Column(["x"], width or 1)]
+    for name, part in parts.items():
+        given = part.gives(width)
+        weight = parameters.get(f"{name}.weight")
+        dense = weight is not None and weight.shape == (width, given)
+        if dense or given != width:
+            found.append(Column([type(part).__name__], given or 1, weight if dense else None))
+        else:
+            found[-1].names.append(type(part).__name__)
+        width = given
+    return found
+
+
+def drawing(parts: Mapping[str, Any], parameters: Mapping[str, np.ndarray], width: Any) -> str:
+    """The network as one SVG element."""
+    found = columns(parts, parameters, width)
+    tallest = max(column.shown for column in found)
+    across = ACROSS * len(found)
+    below = max(len(column.names) for column in found)
+    tall = TOP + GAP * tallest + 16 * below + 16
+    items = [
+        line
+        for place in range(1, len(found))
+        for line in _lines(found[place - 1], found[place], place, tallest)
+    ]
+    for place, column in enumerate(found):
+        items += _circles(column, place, tallest)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{across}" height="{tall}" '
+        f'viewBox="0 0 {across} {tall}" role="img" font-family="sans-serif" font-size="11" '
+        f'text-anchor="middle">{"".join(items)}</svg>'
+    )
+
+
+def page(text: str, parts: Mapping[str, Any], parameters: Mapping[str, Any], width: Any) -> str:
+    """The drawing, and the table of parameters below it."""
+    picture = drawing(parts, parameters, width)
+    return f"<div>{picture}<pre>{html.escape(text)}</pre></div>"
+
+
+def _place(column: Column, place: int, neuron: int, tallest: int) -> tuple[float, float]:
+    top = TOP + GAP * (tallest - column.shown) / 2
+    return ACROSS * (place + 0.5), top + GAP * (neuron + 0.5)
+
+
+def _lines(left: Column, right: Column, place: int, tallest: int) -> list[str]:
+    weight = right.weight
+    if weight is None:
+        return []
+    largest = float(np.abs(weight).max()) or 1.0
+    items: list[str] = []
+    for i in range(left.shown):
+        for j in range(right.shown):
+            x1, y1 = _place(left, place - 1, i, tallest)
+            x2, y2 = _place(right, place, j, tallest)
+            w = float(weight[i, j])
+            items.append(
+                f'<line x1="{x1:.0f}" y1="{y1:.1f}" x2="{x2:.0f}" y2="{y2:.1f}" '
+                f'stroke="{COLOURS[w >= 0]}" stroke-width="{0.3 + 2.7 * abs(w) / largest:.2f}" '
+                f'opacity="0.7"><title>{w:.4g}</title></line>'
+            )
+    return items
+
+
+def _circles(column: Column, place: int, tallest: int) -> list[str]:
+    x, _ = _place(column, place, 0, tallest)
+    items = [
+        f'<circle cx="{x:.0f}" cy="{_place(column, place, i, tallest)[1]:.1f}" r="{RADIUS}" '
+        f'fill="#fff" stroke="#333"/>'
+        for i in range(column.shown)
+    ]
+    head = (
+        f"{column.width}" if column.shown == column.width else f"{column.shown} of {column.width}"
+    )
+    captions: Sequence[tuple[float, str]] = [
+        (TOP / 2, head),
+        *((TOP + GAP * tallest + 16 * (i + 1), name) for i, name in enumerate(column.names)),
+    ]
+    items += [f'<text x="{x:.0f}" y="{y:.0f}">{html.escape(text)}</text>' for y, text in captions]
+    return items

@@ -1,0 +1,53 @@
+"""A start that is fitted to data.
+
+In: a network and some rows. Out: the network, its first weights scaled and shifted so that every
+linear layer gives numbers of mean 0 and variance 1 for these rows.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from glassnet.errors import ShapeError
+from glassnet.nn.compose import Sequential
+from glassnet.nn.linear import Linear
+
+
+def fit_start(model: Sequential, x: Any) -> Sequential:
+    """Scale and shift the linear layers of a `Sequential`, one after the other, for rows x.
+
+    Each neuron's weights are divided by the standard deviation of its z over the rows, and its
+    bias is set so that the mean of z is 0; the last linear layer stays as it is. A neuron that
+    is constant over the rows only gets its bias. Mishkin and Matas, 2015, neuron by neuron.
+    """
+    rows = np.asarray(x)
+    if rows.ndim != 2 or len(rows) < 2:
+        raise ShapeError(f"fit_start: x has shape {rows.shape}; wanted two rows or more")
+    named = list(model.parts.items())
+    linear = [place for place, (_, part) in enumerate(named) if isinstance(part, Linear)]
+    for place in linear[:-1]:
+        z = np.asarray(_upto(model, place + 1)(rows), float)
+        name, layer = named[place]
+        part = {own: model.parameters()[f"{name}.{own}"] for own in layer.declared()}
+        for neuron, column in enumerate(z.T):
+            _fit_neuron(part, neuron, column)
+    return model
+
+
+def _upto(model: Sequential, count: int) -> Sequential:
+    """The first layers, with the model's numbers."""
+    first = Sequential(*list(model)[:count], dtype=model.dtype)
+    first.W = model.W[: first.W.size]
+    return first
+
+
+def _fit_neuron(part: dict[str, np.ndarray], neuron: int, z: np.ndarray) -> None:
+    mean = math.fsum(z) / len(z)
+    spread = math.sqrt(math.fsum((z - mean) ** 2) / len(z))
+    scale = 1.0 / spread if spread > 1e-6 * max(1.0, abs(mean)) else 1.0
+    part["weight"][:, neuron] *= scale
+    if "bias" in part:
+        part["bias"][neuron] = (part["bias"][neuron] - mean) * scale
