@@ -63,19 +63,23 @@ def score_json(score: Score) -> dict[str, Any]:
 
 def warn(model: TableModel, prediction: Prediction) -> None:
     """Say on standard error what had to be filled in."""
-    for count, what in (
-        (prediction.unknown, "held a value that training had not, or too rarely"),
-        (prediction.missing, "were missing and filled in"),
-    ):
-        if count:
-            columns = ", ".join(f"{name} {number:,}" for name, number in count.items())
-            print(f"note: {sum(count.values()):,} cells {what} ({columns})", file=sys.stderr)
+    unknown, missing = prediction.unknown, prediction.missing
+    _note(unknown, "held", "held", "a value that training had not, or too rarely")
+    _note(missing, "was", "were", "missing and filled in")
     if model.numerics != numerics_version:
         print(
             f"note: the model was trained with numerics version {model.numerics}, this program has "
             f"{numerics_version}; the last digits may differ",
             file=sys.stderr,
         )
+
+
+def _note(counts: dict[str, int], verb: str, verbs: str, what: str) -> None:
+    if counts:
+        cells = sum(counts.values())
+        subject = f"1 cell {verb}" if cells == 1 else f"{cells:,} cells {verbs}"
+        columns = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+        print(f"note: {subject} {what} ({columns})", file=sys.stderr)
 
 
 def print_json(value: dict[str, Any]) -> None:
