@@ -90,6 +90,8 @@ USES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "bad query": (("fit", "good.csv", "-t", "y", "--sql", "SELEC"), ("syntax error",)),
     "no such folder": (("fit", "good.csv", "-t", "y", "-o", "no/m"), ("no/m", "create it first")),
     "output a folder": (("fit", "good.csv", "-t", "y", "-o", "."), ("is a folder", "-o")),
+    "output the table": (("fit", "good.csv", "-t", "y", "-o", "./good.csv"), ("is read by", "-o")),
+    "a device": (("fit", "/dev/zero", "-t", "y"), ("pipe or a device", "save")),
     "no place": (("fit", "good.csv", "-t", "y", "-o", "/proc/m"), ("/proc/m", "-o")),
     "model missing": (("predict", "none", "good.csv"), ("none does not exist",)),
     "model is a table": (("predict", "good.csv", "good.csv"), ("not a model file", "fit")),

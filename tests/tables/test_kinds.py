@@ -159,6 +159,7 @@ def test_the_kind_of_a_target_can_be_fixed(tmp_path: Path) -> None:
         (["1.5", "1.5"], "'1.5' in every row"),
         (["", ""], "no value in any row"),
         (["1", "2.5", "inf"], "row 3"),
+        (["1", "2.5", "2e100"], "row 3 of the target 'y' is beyond 1e+100"),
         (["1", "2", "x", "3"], "row 3 holds 'x'"),
         (["ann", "bob", "cid"], "3 different texts in 3 rows"),
     ],

@@ -154,3 +154,11 @@ def test_rows_keep_the_order_of_the_file(tmp_path: Path) -> None:
     path.write_text("x,y\n" + "".join(f"{row},{row % 7}\n" for row in rows))
     found = read_table(path).numbers(["x"])["x"].values
     np.testing.assert_array_equal(found, rows)
+
+
+@pytest.mark.parametrize("name", ["d[1].csv", "s*r.csv", "q'?.csv", "b\\n.csv", "ü %s.csv"])
+def test_a_file_name_is_no_pattern(tmp_path: Path, name: str) -> None:
+    for other in ("d1.csv", "star.csv", "q'x.csv", "bn.csv"):
+        (tmp_path / other).write_text("x,y\nwrong,1\n")
+    (tmp_path / name).write_text("x,y\nright,1\n")
+    assert read_table(tmp_path / name).texts(["x"])["x"].tolist() == ["right"]

@@ -115,7 +115,10 @@ def _say(text: str, status: int, debug: bool) -> int:
 
 
 def _about_output(error: OSError) -> str:
-    return f"standard output cannot be written: {error.strerror or error}; write to a file with -o"
+    reason = error.strerror or error
+    if error.filename is not None:
+        return f"{error.filename}: {reason}; check that it exists and its permissions"
+    return f"standard output cannot be written: {reason}; write to a file with -o"
 
 
 def _forget_output(status: int) -> int:

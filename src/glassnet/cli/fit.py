@@ -40,7 +40,7 @@ def fit(
     seconds = None if time is None else options.duration(time)
     kinds = options.column_kinds(kind or [])
     path = output or default_output(table)
-    check_writable(path)
+    check_writable(path, table)
     opened = read_table(table, sql=sql, missing=missing or (), delimiter=delimiter)
     examined = examine(opened, target, kinds=kinds, seed=seed)
     recipe = choose_recipe(examined, epochs=epochs)

@@ -57,6 +57,10 @@ def detect(path: Path) -> FileFormat:
 def _head(path: Path) -> bytes:
     if path.is_dir():
         raise TableError(f"{path} is a folder, not a table; name a file inside it")
+    if path.exists() and not path.is_file():
+        raise TableError(
+            f"{path} is a pipe or a device, not a file; save the table to a file first"
+        )
     try:
         with path.open("rb") as file:
             return file.read(16)

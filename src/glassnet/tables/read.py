@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -102,11 +103,16 @@ def _csv_relation(path: Path, form: FileFormat, shape: CsvShape) -> str:
         "buffer_size": str(max(longest * 4, 32_000_000)),
     }
     text = ", ".join(f"{name} = {value}" for name, value in options.items())
-    relation = f"read_csv({quoted(str(path))}, {text})"
+    relation = f"read_csv({_file(path)}, {text})"
     if len(shape.names) == 1:
         # With one column DuckDB takes the blank lines at the end for rows.
         relation = f"(FROM {relation} LIMIT {shape.rows})"
     return relation
+
+
+def _file(path: Path) -> str:
+    """SQL for exactly this file: a bare name may hold signs that DuckDB takes for a pattern."""
+    return quoted(re.sub(r"([*?\[])", r"[\1]", str(path.absolute())))
 
 
 def _open_typed(
@@ -116,10 +122,10 @@ def _open_typed(
         connection.register("arrow_table", _read_arrow(path))
         relation = "arrow_table"
     elif form.kind == "parquet":
-        relation = f"read_parquet({quoted(str(path))})"
+        relation = f"read_parquet({_file(path)})"
     else:
         options = f"sample_size = -1, compression = {quoted(form.compression)}"
-        relation = f"read_json({quoted(str(path))}, {options})"
+        relation = f"read_json({_file(path)}, {options})"
     return _typed_table(str(path), relation, connection, missing)
 
 

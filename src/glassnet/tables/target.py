@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MOST_WHOLE_NUMBERS = 20  # more different whole numbers than this are a quantity, not classes
+_LARGEST = 1e100  # squares of such numbers, and sums of the squares, are still finite
 UNKNOWN_CLASS = -1
 
 
@@ -105,6 +106,12 @@ def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSch
 def check_numbers(label: str, name: str, numbers: Numbers) -> None:
     """Every cell is a finite number or missing."""
     check_finite(label, name, numbers)
+    huge = np.flatnonzero(np.abs(numbers.values) > _LARGEST)
+    if len(huge):
+        raise TableError(
+            f"{label}: row {huge[0] + 1} of the target {name!r} is beyond {_LARGEST:g}; "
+            "correct it, or write the target in a larger unit"
+        )
     wrong = np.flatnonzero(numbers.unreadable)
     if len(wrong):
         raise TableError(

@@ -66,9 +66,14 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def check_writable(path: str | Path) -> None:
-    """Fail now rather than after an hour of training: the folder exists and takes a new file."""
+def check_writable(path: str | Path, *sources: str | Path) -> None:
+    """Fail now rather than after an hour of training: the folder takes a new file.
+
+    None of the sources, which are read, may be overwritten.
+    """
     target = Path(os.path.realpath(path))
+    if any(Path(os.path.realpath(source)) == target for source in sources):
+        raise OutputError(f"{path} is read by this command; name another place with -o")
     if target.is_dir():
         raise OutputError(f"{path} is a folder; name a file inside it with -o")
     if not target.parent.is_dir():
