@@ -11,7 +11,7 @@ says, wherever it runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from glassnet.graph.graph import Graph, show_node
@@ -81,6 +81,7 @@ class Fuser:
     def __init__(self, graph: Graph, merge: bool) -> None:
         self.graph, self.nodes, self.merge = graph, graph.nodes, merge
         self.kernels: list[Kernel] = []
+        self.above: list[int] = []  # for a kernel the kernels that run before it, as bits
         self.home: dict[int, int] = {}
         self.access: dict[int, Access] = {}
         self.scalar: dict[int, int] = {}
@@ -141,11 +142,10 @@ class Fuser:
         copied = self.access.get(place)
         if copied is not None:
             self.pinned.add(copied.base)
-        self.kernels.append(
-            Kernel(
-                "loop", shape, stores=[(place, place)], copy=copied, number=self.scalar.get(place)
-            )
-        )
+        number = self.scalar.get(place)
+        self._open(Kernel("loop", shape, stores=[(place, place)], copy=copied, number=number))
+        if copied is not None and copied.base in self.home:
+            self._wait(len(self.kernels) - 1, [self.home[copied.base]])
         self.pinned.add(place)
         self.home[place] = len(self.kernels) - 1
         self.access[place] = Access(place, row_major(shape))
@@ -163,7 +163,7 @@ class Fuser:
         name = {"view": "place", "index": str(node.op.code)}.get(kind, kind)
         root = None if name == "gather" else place
         kernel = Kernel("loop" if name == "gather" else name, node.type.shape, root)
-        self.kernels.append(kernel)
+        self._open(kernel)
         self._place(place, len(self.kernels) - 1)
 
     def _collapses(self, place: int, axes: tuple[int, ...]) -> bool:
@@ -173,6 +173,7 @@ class Fuser:
         return len(wide) <= 1 or (len(axes) == len(layout.shape) and layout.dense)
 
     def _place(self, place: int, number: int) -> None:
+        self._wait(number, [other for other, _ in self._dependencies(place)])
         self.home[place] = number
         self.access[place] = Access(place, row_major(self.nodes[place].type.shape))
         if self.kernels[number].root != place:
@@ -190,24 +191,44 @@ class Fuser:
         return found
 
     def _choose(self, place: int) -> int:
-        """The kernel that an elementwise node joins: the one it reads last, if it can."""
+        """The kernel that an elementwise node joins: one whose result it reads element by element
+        and that none of its other arguments waits for, rather the last and one with a root, whose
+        result then stays in registers; else a loop."""
         shape = self.nodes[place].type.shape
         needs = self._dependencies(place)
-        latest = max((number for number, _ in needs), default=-1)
-        if self.merge and latest >= 0:
-            kernel = self.kernels[latest]
-            direct = all(exact for number, exact in needs if number == latest)
-            open_kind = kernel.kind in ("loop", "reduce", "contract")
-            if direct and open_kind and kernel.shape == shape:
-                return latest
+        exact = {number for number, direct in needs if direct}
         last = len(self.kernels) - 1
-        if self.merge and last > latest and self._is_loop(last, shape):
-            return last
-        self.kernels.append(Kernel("loop", shape))
+        if self.merge:
+            rooted = sorted(exact, key=lambda i: (self.kernels[i].root is None, -i))
+            for number in [*rooted, last]:
+                if number >= 0 and self._may_join(number, shape, needs, number in exact):
+                    return number
+        self._open(Kernel("loop", shape))
         return len(self.kernels) - 1
 
-    def _is_loop(self, number: int, shape: Shape) -> bool:
-        return self.kernels[number].kind == "loop" and self.kernels[number].shape == shape
+    def _may_join(
+        self, number: int, shape: Shape, needs: list[tuple[int, bool]], reads: bool
+    ) -> bool:
+        kernel = self.kernels[number]
+        kinds = ("loop", "reduce", "contract") if reads else ("loop",)
+        if kernel.kind not in kinds or kernel.shape != shape or kernel.stores:
+            return False
+        waits = any(self.above[other] >> number & 1 for other, _ in needs if other != number)
+        return not waits and all(direct for other, direct in needs if other == number)
+
+    def _open(self, kernel: Kernel) -> None:
+        self.kernels.append(kernel)
+        self.above.append(0)
+
+    def _wait(self, number: int, others: Iterable[int]) -> None:
+        """Kernel `number` runs after the others, and so do those that run after it."""
+        mask = 0
+        for other in others:
+            mask |= self.above[other] | 1 << other if other != number else 0
+        self.above[number] |= mask
+        for later, above in enumerate(self.above):
+            if above >> number & 1:
+                self.above[later] |= mask
 
     # -- then: nodes move to their only reader where that saves memory traffic -----------------
 

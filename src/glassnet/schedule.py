@@ -36,25 +36,25 @@ class _Scheduler:
 
     def finish(self, donate: Mapping[str, int]) -> Fused:
         owner = {output: self.graph.inputs[name] for name, output in donate.items()}
+        places = dict(enumerate(self.graph.outputs))
+        for i, target in owner.items():
+            if not self._redirect(places[i], target):
+                self._copy(self._kept(places[i]), target)
         outputs: list[int] = []
-        for i, place in enumerate(self.graph.outputs):
-            target = owner.get(i)
-            if target is None:
-                fresh = place in self.writer and place not in outputs and place not in self.alias
-                outputs.append(place if fresh else self._copy(place, len(self.nodes) + i))
-            elif self._redirect(place, target):
-                outputs.append(target)
-            else:
-                outputs.append(self._copy(self._kept(place), target))
+        for i, place in places.items():
+            fresh = place in self.writer and place not in outputs and place not in self.alias
+            own = place if fresh else len(self.nodes) + i
+            if i not in owner and not fresh:
+                self._copy(place, own)
+            outputs.append(owner.get(i, own))
         order = self._order()
         assert order is not None, "kernels wait for each other"
         return Fused(self.graph, tuple(order), self.access, self.scalar, tuple(outputs), self.alias)
 
-    def _copy(self, place: int, buffer: int) -> int:
+    def _copy(self, place: int, buffer: int) -> None:
         shape = self.nodes[place].type.shape
         source = self.access.get(place)
         self.kernels.append(Kernel("loop", shape, stores=[(place, buffer)], copy=source))
-        return buffer
 
     def _kept(self, place: int) -> int:
         """The node in a buffer of its own, so that replacing an input cannot change it."""

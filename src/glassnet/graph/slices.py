@@ -41,7 +41,8 @@ def axis_bounds(axis: int, item: Any, size: Size) -> tuple[int, Size, int]:
         bounds = cast("slice[Any, Any, Any]", item)
         if bounds.step == 0:
             raise GraphError(f"axis {axis}: a slice cannot step by 0")
-        return bounds.indices(size)
+        start, stop, step = bounds.indices(size)
+        return (start, stop, step) if len(range(start, stop, step)) else (0, 0, 1)
     raise GraphError(
         f"index {item!r} is no integer or slice; use ops.take to gather rows, : for a whole axis"
     )

@@ -46,7 +46,8 @@ def _tables(fused: Fused) -> set[int]:
     nodes = fused.graph.nodes
     found = {node.inputs[0] for node in nodes if node.op.code == "gather"}
     others = {s for n in nodes for s in (n.inputs[1:] if n.op.code == "gather" else n.inputs)}
-    return {p for p in found - others - set(fused.graph.outputs) if nodes[p].op.code is None}
+    plain = found - others - set(fused.graph.outputs)
+    return {p for p in plain if nodes[p].op.kind == "source" and nodes[p].op.code is None}
 
 
 def lower_unrolled(fused: Fused, module: Any, stepped: Sequence[int]) -> Lowered:

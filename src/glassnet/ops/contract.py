@@ -44,8 +44,17 @@ def _vjp_matmul(g: Any, y: Any, a: Any, b: Any, rows: bool = False) -> tuple[Any
     return by_a, matmul_op(_flipped(a), g, rows=not rows)
 
 
+class Product(Op):
+    """`a @ b`: the op itself for matrices that fit as they are, else the composition."""
+
+    def __call__(self, *args: Any, **attrs: Any) -> Any:
+        left, right = (shape_of(arg) for arg in args)
+        plain = len(left) == len(right) >= 2 and left[:-2] == right[:-2]
+        return super().__call__(*args, **attrs) if plain else matmul(*args, **attrs)
+
+
 matmul_op = define(
-    Op(
+    Product(
         "matmul", "contract", "y[i, j] = Σₖ a[i, k] · b[k, j]", 2, _infer_matmul,
         lambda a, b, rows=False: np.matmul(a, b), _vjp_matmul, symbol="@",
         examples=(

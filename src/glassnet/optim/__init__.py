@@ -1,9 +1,46 @@
-"""Optimisers: update rules that become part of the compiled step; written with ops only."""
+"""Optimisers: update rules that become part of the compiled step, and schedules of their learning
+rate; written with ops only."""
 
 from __future__ import annotations
 
-from glassnet.optim.adam import Adam
-from glassnet.optim.optimizer import Optimizer
+from glassnet.optim.adam import Adam, AdamW
+from glassnet.optim.optimizer import Group, Optimizer
+from glassnet.optim.rms import Adagrad, RMSprop
+from glassnet.optim.schedule import (
+    Constant,
+    Cosine,
+    CosLog4,
+    Exponential,
+    FlatCos,
+    InverseScaling,
+    OneCycle,
+    ReduceOnPlateau,
+    Schedule,
+    StepDecay,
+    Warmup,
+)
+from glassnet.optim.search import LBFGS, RandomSearch
 from glassnet.optim.sgd import SGD
 
-__all__ = ["SGD", "Adam", "Optimizer"]
+__all__ = [
+    "LBFGS",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Constant",
+    "CosLog4",
+    "Cosine",
+    "Exponential",
+    "FlatCos",
+    "Group",
+    "InverseScaling",
+    "OneCycle",
+    "Optimizer",
+    "RMSprop",
+    "RandomSearch",
+    "ReduceOnPlateau",
+    "Schedule",
+    "StepDecay",
+    "Warmup",
+]

@@ -1,44 +1,66 @@
-"""Adam: each parameter's steps are scaled by how large its gradients have been."""
+"""Adam and AdamW: each parameter's steps are scaled by how large its gradients have been."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from glassnet import ops
 from glassnet.graph.op import Value
 from glassnet.optim import numbers
 from glassnet.optim.optimizer import Now, Optimizer, check_between
+from glassnet.optim.schedule import Schedule
 
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
     """m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; w ← w − η · m̂ / (√v̂ + ε), where m̂ and v̂ are
-    m and v divided by 1 − β₁ᵗ and 1 − β₂ᵗ in step t. Kingma and Ba, 2014."""
+    m and v divided by 1 − β₁ᵗ and 1 − β₂ᵗ in step t. Kingma and Ba, 2014.
 
-    lr: float = 1e-3
+    With `amsgrad` the largest v so far takes the place of v. Reddi and others, 2018.
+    """
+
+    lr: float | Schedule = 1e-3
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
+    amsgrad: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_between(self, 0.0, 1.0, beta1=self.beta1, beta2=self.beta2)
         check_between(self, 0.0, math.inf, eps=self.eps)
 
-    def slots(self) -> tuple[str, ...]:
-        return ("m", "v")
+    def slots(self) -> Mapping[str, float]:
+        return {"m": 0.0, "v": 0.0, **({"top": 0.0} if self.amsgrad else {})}
 
     def update(
         self, w: Value, g: Value, memory: Mapping[str, Value], now: Now
     ) -> tuple[Value, dict[str, Value]]:
         m = self.beta1 * memory["m"] + (1.0 - self.beta1) * g
         v = self.beta2 * memory["v"] + (1.0 - self.beta2) * ops.square(g)
+        new = {"m": m, "v": v}
+        if self.amsgrad:
+            new["top"] = v = ops.maximum(memory["top"], v)
         size = now.lr / remembered(self.beta1, now.step, w.dtype)
         spread = ops.sqrt(remembered(self.beta2, now.step, w.dtype))
-        return w - size * (m / (ops.sqrt(v) / spread + self.eps)), {"m": m, "v": v}
+        return w - size * (m / (ops.sqrt(v) / spread + self.eps)), new
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with weight decay that does not pass through the scaling: w is first multiplied by
+    1 − η·weight_decay. Loshchilov and Hutter, 2017."""
+
+    weight_decay: float = field(default=0.01, kw_only=True)
+
+    def decayed(
+        self, w: Value, g: Value, memory: Mapping[str, Value], now: Now, decay: float
+    ) -> tuple[Value, dict[str, Value]]:
+        shrunk = w * (1.0 - now.lr * decay) if decay else w
+        return super().decayed(shrunk, g, memory, now, 0.0)
 
 
 def remembered(beta: float, step: Value, dtype: str) -> Any:
@@ -47,5 +69,5 @@ def remembered(beta: float, step: Value, dtype: str) -> Any:
     Written −(eˢ − 1) with s = t · ln β, which keeps its digits where βᵗ is close to 1.
     """
     if beta == 0.0:
-        return 1.0
-    return -ops.expm1(ops.cast(step + 1, dtype) * numbers.log(beta))
+        return ops.cast(step, dtype) * 0.0 + 1.0
+    return -ops.expm1(ops.cast(step + 1, dtype) * float(numbers.log(beta)))

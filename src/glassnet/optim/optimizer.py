@@ -7,35 +7,71 @@ of the one compiled function.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
 from typing import Any
 
+from glassnet import ops
 from glassnet.errors import GlassnetError
 from glassnet.graph.op import Value
+from glassnet.optim.schedule import Schedule, as_schedule
 
 
 @dataclass(frozen=True)
 class Now:
     """The circumstances of an update."""
 
-    lr: Value  # the learning rate of this step
+    lr: Any  # the learning rate of this step
     step: Value  # how many steps came before, int64
 
 
 @dataclass(frozen=True)
-class Optimizer:
-    """A rule with its settings; `lr` is the learning rate."""
+class Group:
+    """Parameters whose names match a pattern ("*.bias", "linear1.*") learn at `lr` times the
+    learning rate, and decay at `decay` times the weight decay; 0 for not at all."""
 
-    lr: float = 0.1
+    pattern: str
+    lr: float = 1.0
+    decay: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.lr) and self.lr > 0):
-            raise GlassnetError(f"{type(self).__name__}(lr={self.lr!r}): lr is a number above 0")
+        check_between(self, 0.0, math.inf, lr=self.lr, decay=self.decay)
 
-    def slots(self) -> tuple[str, ...]:
-        """Names of what is remembered of each parameter: arrays like it, 0 at first."""
-        return ()
+
+@dataclass(frozen=True)
+class Optimizer:
+    """A rule with its settings; `lr` is the learning rate, or a schedule of it.
+
+    The gradient that a rule sees is first scaled down, if the norm of all gradients together is
+    above `clip_norm`; then `weight_decay`·w is added to it. `groups` say for which parameters
+    learning rate and decay differ; the first one that matches counts. With `average` β the model
+    ends with the running mean of its weights, whose memory is about 1/(1 − β) steps; validation
+    and callbacks see that mean, too.
+    """
+
+    lr: float | Schedule = 0.1
+    weight_decay: float = field(default=0.0, kw_only=True)
+    clip_norm: float | None = field(default=None, kw_only=True)
+    groups: tuple[Group, ...] = field(default=(), kw_only=True)
+    average: float = field(default=0.0, kw_only=True)
+    maximize: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        as_schedule(self.lr, type(self).__name__)
+        check_between(self, 0.0, math.inf, weight_decay=self.weight_decay)
+        check_between(self, 0.0, 1.0, average=self.average)
+        if self.clip_norm is not None and not 0.0 < self.clip_norm < math.inf:
+            raise GlassnetError(f"{type(self).__name__}(clip_norm={self.clip_norm}): use above 0")
+        object.__setattr__(self, "groups", tuple(self.groups))
+
+    @property
+    def schedule(self) -> Schedule:
+        return as_schedule(self.lr, type(self).__name__)
+
+    def slots(self) -> Mapping[str, float]:
+        """What is remembered of each parameter: names of arrays like it, and their first value."""
+        return {}
 
     def update(
         self, w: Value, g: Value, memory: Mapping[str, Value], now: Now
@@ -47,6 +83,61 @@ class Optimizer:
         """What decides the compiled step: all but the learning rate, which is an input of it."""
         settings = [(f.name, getattr(self, f.name)) for f in fields(self) if f.name != "lr"]
         return (type(self), *settings)
+
+    def all_slots(self) -> dict[str, float]:
+        """The rule's own slots, and that of the mean weights."""
+        return {**self.slots(), **({"average": 0.0} if self.average else {})}
+
+    def updates(
+        self,
+        w: Mapping[str, Value],
+        g: Mapping[str, Value],
+        memory: Mapping[str, Mapping[str, Value]],
+        now: Now,
+    ) -> tuple[dict[str, Value], dict[str, dict[str, Value]]]:
+        """New parameters and new memory, by parameter, for all parameters together."""
+        self.check_groups(list(w))
+        gradients = self._clipped(g)
+        new: dict[str, Value] = {}
+        kept: dict[str, dict[str, Value]] = {}
+        for name, own in w.items():
+            group = self.group(name)
+            rate = now if group.lr == 1.0 else Now(now.lr * group.lr, now.step)
+            decay = self.weight_decay * group.decay
+            new[name], kept[name] = self.decayed(own, gradients[name], memory[name], rate, decay)
+            if self.average:
+                mean = memory[name]["average"]
+                kept[name]["average"] = self.average * mean + (1.0 - self.average) * new[name]
+        return new, kept
+
+    def decayed(
+        self, w: Value, g: Value, memory: Mapping[str, Value], now: Now, decay: float
+    ) -> tuple[Value, dict[str, Value]]:
+        """The update with weight decay as a part of the gradient."""
+        g = -g if self.maximize else g
+        return self.update(w, g + decay * w if decay else g, memory, now)
+
+    def group(self, name: str) -> Group:
+        """The group of a parameter."""
+        found = (group for group in self.groups if fnmatchcase(name, group.pattern))
+        return next(found, Group("*"))
+
+    def check_groups(self, names: Sequence[str]) -> None:
+        """GlassnetError where a group matches no parameter."""
+        for group in self.groups:
+            if not any(fnmatchcase(name, group.pattern) for name in names):
+                raise GlassnetError(
+                    f"Group({group.pattern!r}) matches no parameter; there are {', '.join(names)}"
+                )
+
+    def _clipped(self, g: Mapping[str, Value]) -> Mapping[str, Value]:
+        if self.clip_norm is None:
+            return g
+        total: Any = 0.0
+        for own in g.values():
+            total = total + ops.sum(ops.square(own))
+        factor = ops.minimum(self.clip_norm / (ops.sqrt(total) + 1e-6), 1.0)
+        return {name: own * factor for name, own in g.items()}
 
 
 def check_between(owner: object, low: float, high: float, **settings: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from glassnet import ops
 from glassnet.errors import GlassnetError
 from glassnet.graph.op import Value
 from glassnet.optim.optimizer import Now, Optimizer, check_between
@@ -12,29 +13,34 @@ from glassnet.optim.optimizer import Now, Optimizer, check_between
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """w ← w − η·g; with momentum μ, v ← μ·v + g and w ← w − η·v; Nesterov's way takes
-    w ← w − η·(g + μ·v)."""
+    """w ← w − η·g; with momentum μ, v ← μ·v + (1 − dampening)·g (just g in the first step) and
+    w ← w − η·v; Nesterov's way takes w ← w − η·(g + μ·v)."""
 
     momentum: float = 0.0
     nesterov: bool = False
+    dampening: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_between(self, 0.0, 1.0, momentum=self.momentum)
-        if self.nesterov and not self.momentum:
+        check_between(self, 0.0, 1.0, momentum=self.momentum, dampening=self.dampening)
+        if self.nesterov and (not self.momentum or self.dampening):
             raise GlassnetError(
-                "SGD(nesterov=True) looks ahead along the momentum, which is 0\n"
+                "SGD(nesterov=True) looks ahead along the momentum, so that must not be 0, and it "
+                "goes with no dampening\n"
                 "  right: SGD(momentum=0.9, nesterov=True)"
             )
 
-    def slots(self) -> tuple[str, ...]:
-        return ("v",) if self.momentum else ()
+    def slots(self) -> Mapping[str, float]:
+        return {"v": 0.0} if self.momentum else {}
 
     def update(
         self, w: Value, g: Value, memory: Mapping[str, Value], now: Now
     ) -> tuple[Value, dict[str, Value]]:
         if not self.momentum:
             return w - now.lr * g, {}
-        v = self.momentum * memory["v"] + g
+        new = g
+        if self.dampening:
+            new = ops.where(ops.equal(now.step, 0), 1.0, 1.0 - self.dampening) * g
+        v = self.momentum * memory["v"] + new
         ahead = g + self.momentum * v if self.nesterov else v
         return w - now.lr * ahead, {"v": v}

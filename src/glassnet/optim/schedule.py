@@ -1,0 +1,219 @@
+"""Schedules: how the learning rate changes in the course of training.
+
+In: numbers of steps, and how many steps the whole run and an epoch have. Out: a learning rate for
+each step. Rates are an input of the compiled step, so that a schedule costs nothing; they are the
+same bits on every machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from glassnet.errors import GlassnetError
+from glassnet.optim import numbers
+
+
+@dataclass(frozen=True)
+class Course:
+    """Where in the course of training some steps are."""
+
+    steps: np.ndarray  # their numbers, from 0
+    total: int  # steps of the whole run, as planned
+    epoch: int  # steps of an epoch
+
+    @property
+    def done(self) -> np.ndarray:
+        """The part of the run before each step, 0 to less than 1."""
+        return self.steps / max(1, self.total)
+
+    @property
+    def epochs(self) -> np.ndarray:
+        """Whole epochs before each step."""
+        return self.steps // max(1, self.epoch)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A learning rate `lr`, times a factor for every step."""
+
+    lr: float = 0.1
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, float | int) and not (0.0 <= value < math.inf):
+                raise GlassnetError(
+                    f"{type(self).__name__}({f.name}={value!r}): use a finite number, 0 or more"
+                )
+        if self.lr <= 0.0:
+            raise GlassnetError(f"{type(self).__name__}(lr={self.lr!r}): lr is above 0")
+
+    def factor(self, course: Course) -> np.ndarray:
+        """What the learning rate is multiplied with in each step."""
+        return np.ones(len(course.steps))
+
+    def after(self, losses: Sequence[float]) -> float:
+        """A further factor, from the losses of the epochs so far (validation, if there is any)."""
+        return 1.0
+
+    def rates(self, course: Course, losses: Sequence[float] = ()) -> np.ndarray:
+        """The learning rate of each step."""
+        return self.lr * self.factor(course) * self.after(losses)
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """Always lr."""
+
+
+@dataclass(frozen=True)
+class StepDecay(Schedule):
+    """Times `gamma` after every `every` epochs."""
+
+    every: int = 10
+    gamma: float = 0.1
+
+    def factor(self, course: Course) -> np.ndarray:
+        return _powers(self.gamma, course.epochs // max(1, self.every))
+
+
+@dataclass(frozen=True)
+class Exponential(Schedule):
+    """Times `gamma` after every epoch."""
+
+    gamma: float = 0.95
+
+    def factor(self, course: Course) -> np.ndarray:
+        return _powers(self.gamma, course.epochs)
+
+
+@dataclass(frozen=True)
+class InverseScaling(Schedule):
+    """lr / t^power in step t = 1, 2, …: scikit-learn's "invscaling", counted in steps."""
+
+    power: float = 0.5
+
+    def factor(self, course: Course) -> np.ndarray:
+        return numbers.exp(-self.power * numbers.log(course.steps + 1.0))
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """From lr down to lr·`end` along half a cosine. Loshchilov and Hutter, 2016."""
+
+    end: float = 0.0
+
+    def factor(self, course: Course) -> np.ndarray:
+        return _between(1.0, self.end, course.done)
+
+
+@dataclass(frozen=True)
+class FlatCos(Schedule):
+    """lr for the first part `flat` of the run, then down to 0 along half a cosine."""
+
+    flat: float = 0.5
+
+    def factor(self, course: Course) -> np.ndarray:
+        rest = max(1e-9, 1.0 - self.flat)
+        return _between(1.0, 0.0, np.maximum(0.0, course.done - self.flat) / rest)
+
+
+@dataclass(frozen=True)
+class CosLog4(Schedule):
+    """Four cosine waves, each about twice as long as the one before, from 0 up to lr and back:
+    ½ − ½ cos(2π log₂(1 + 15t)). The schedule of RealMLP, Holzmüller and others, 2024."""
+
+    def factor(self, course: Course) -> np.ndarray:
+        turns = numbers.log(1.0 + 15.0 * course.done) / numbers.log(2.0)
+        return 0.5 - 0.5 * numbers.cos(2.0 * math.pi * turns)
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Up from lr/`divide` to lr in the first part `up` of the run, then down to almost nothing,
+    lr/(`divide`·`final`), both along half a cosine. Smith, 2018; as PyTorch's OneCycleLR."""
+
+    up: float = 0.3
+    divide: float = 25.0
+    final: float = 1e4
+
+    def factor(self, course: Course) -> np.ndarray:
+        last = max(1.0, course.total - 1.0)
+        top = self.up * course.total - 1.0
+        start = 1.0 / self.divide
+        rising = _between(start, 1.0, np.clip(course.steps / max(top, 1e-9), 0.0, 1.0))
+        way = np.clip((course.steps - top) / max(last - top, 1e-9), 0.0, 1.0)
+        return np.where(course.steps <= top, rising, _between(1.0, start / self.final, way))
+
+
+@dataclass(frozen=True)
+class ReduceOnPlateau(Schedule):
+    """Times `gamma` whenever `patience` epochs in a row were no better than the best one so far
+    (by the part `threshold`), down to a rate of `least`."""
+
+    gamma: float = 0.1
+    patience: int = 10
+    threshold: float = 1e-4
+    least: float = 0.0
+
+    def after(self, losses: Sequence[float]) -> float:
+        best, waited, factor = math.inf, 0, 1.0
+        for loss in losses:
+            if loss < best - self.threshold * abs(best) or (best == math.inf and loss < best):
+                best, waited = loss, 0
+            else:
+                waited += 1
+            if waited > self.patience:
+                factor, waited = factor * self.gamma, 0
+        return max(factor, self.least / self.lr)
+
+
+@dataclass(frozen=True)
+class Warmup(Schedule):
+    """A schedule whose first `steps` steps rise evenly: the first has 1/steps of the rate."""
+
+    inner: float | Schedule = 0.1
+    steps: int = 100
+
+    def __init__(self, lr: float | Schedule = 0.1, steps: int = 100) -> None:
+        inner = as_schedule(lr, "Warmup")
+        for name, value in (("lr", inner.lr), ("inner", inner), ("steps", steps)):
+            object.__setattr__(self, name, value)
+        if steps < 1:
+            raise GlassnetError(f"Warmup(steps={steps}): use 1 or more")
+
+    def rates(self, course: Course, losses: Sequence[float] = ()) -> np.ndarray:
+        inner = as_schedule(self.inner, "Warmup")
+        return inner.rates(course, losses) * np.minimum(1.0, (course.steps + 1.0) / self.steps)
+
+
+def as_schedule(lr: Any, owner: str) -> Schedule:
+    """The schedule, or a number as one; GlassnetError where it is neither."""
+    if isinstance(lr, Schedule):
+        return lr
+    if isinstance(lr, Real) and 0.0 < float(lr) < math.inf:
+        return Constant(float(lr))
+    raise GlassnetError(
+        f"{owner}(lr={lr!r}): lr is a number above 0, or a schedule\n"
+        f"  right: {owner}(lr=0.01)\n"
+        f"  right: {owner}(lr=gn.optim.Cosine(0.01))"
+    )
+
+
+def _between(start: float, end: float, way: np.ndarray) -> np.ndarray:
+    """From start to end along half a cosine, `way` going from 0 to 1."""
+    return end + (start - end) * (0.5 + 0.5 * numbers.cos(math.pi * way))
+
+
+def _powers(base: float, exponents: np.ndarray) -> np.ndarray:
+    """base ** exponents for whole exponents, by multiplication only."""
+    table = [1.0]
+    for _ in range(int(exponents.max(initial=0))):
+        table.append(table[-1] * base)
+    return np.array(table)[exponents]
