@@ -15,6 +15,7 @@ from glassnet.errors import ShapeError, TrainingError
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.optim.optimizer import Optimizer
+from glassnet.optim.search import WholeData
 from glassnet.training.step import outputs_of
 
 LARGEST = 2**31 - 1  # row numbers are int32
@@ -132,7 +133,7 @@ def checked_counts(epochs: Any, batch_size: Any) -> None:
 
 
 def checked_optimizer(optimizer: Any) -> None:
-    if not isinstance(optimizer, Optimizer):
+    if not isinstance(optimizer, Optimizer | WholeData):
         raise TrainingError(_NO_OPTIMIZER.format(optimizer))
 
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from glassnet import pipeline
 from glassnet.nn.loss import Loss
-from glassnet.nn.module import Module
+from glassnet.nn.module import Module, split
 from glassnet.training.check import checked
 from glassnet.training.programs import gradient_program
-from glassnet.training.step import parameter_arrays
+from glassnet.training.step import parameter_arrays, trained
 
 
 def value_and_grad(
@@ -38,7 +38,15 @@ def value_and_grad(
         rows = checked(model, loss, x, y, sample_weight)
         program = gradient_program(model, loss, rows.x.shape[1], rows.weight is not None)
         value, *parts = program.run({**rows.arrays(), **parameter_arrays(model)})
-        flat = [part.ravel() for part in parts]
-        return float(value), np.concatenate([*flat, np.empty(0, model.dtype)])
+        return float(value), in_one(model, parts)
 
     return both
+
+
+def in_one(model: Module, parts: list[np.ndarray]) -> np.ndarray:
+    """Gradients by the trained parameters as one vector like W, 0 for the other ones."""
+    whole = np.zeros_like(model.W)
+    views = trained(model, split(whole, model.declared()))
+    for view, part in zip(views.values(), parts, strict=True):
+        view[...] = part
+    return whole

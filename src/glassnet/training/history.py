@@ -16,7 +16,9 @@ class History:
     """One figure an epoch.
 
     The loss of an epoch is the mean over its rows (weighted where rows have weights) of the loss
-    that each had in its step, before that step's update.
+    that each had in its step, before that step's update. `stopped` says why training ended:
+    "epochs" (all were done), "early", "time", "interrupted", or "converged". `evaluations` counts
+    how often the loss of all rows was computed; an epoch of gradient descent is one.
     """
 
     loss: list[float] = field(default_factory=list[float])
@@ -25,6 +27,7 @@ class History:
     train_seconds: float = 0.0
     best_epoch: int | None = None
     stopped: str = "epochs"
+    evaluations: int = 0
 
 
 @dataclass

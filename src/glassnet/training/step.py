@@ -49,8 +49,7 @@ def step_graph(
     now = Now(builder.input("lr", Type(model.dtype, ())), builder.input("step", Type("int64", ())))
     held = parameter_inputs(builder, model)
     memory = {
-        (slot, name): builder.input(f"{slot}.{name}", value.type)
-        for slot in optimizer.slots()
+        name: {s: builder.input(f"{s}.{name}", value.type) for s in optimizer.all_slots()}
         for name, value in trained(model, held).items()
     }
     taken = {name: ops.take(value, rows) for name, value in batch.items()}
@@ -84,17 +83,17 @@ def updated(
     optimizer: Optimizer,
     loss: Value,
     held: dict[str, Value],
-    memory: dict[tuple[str, str], Value],
+    memory: dict[str, dict[str, Value]],
     now: Now,
 ) -> dict[str, Value]:
     """New parameters and memory by the names of their inputs."""
     own = trained(model, held)
-    new: dict[str, Value] = {}
-    for (name, w), g in zip(own.items(), gradients(loss, list(own.values())), strict=True):
-        kept = {slot: memory[slot, name] for slot in optimizer.slots()}
-        new[f"W.{name}"], changed = optimizer.update(w, g, kept, now)
-        new |= {f"{slot}.{name}": value for slot, value in changed.items()}
-    return new
+    slopes = dict(zip(own, gradients(loss, list(own.values())), strict=True))
+    new, kept = optimizer.updates(own, slopes, memory, now)
+    changed = {f"W.{name}": value for name, value in new.items()}
+    for name, slots in kept.items():
+        changed |= {f"{slot}.{name}": value for slot, value in slots.items()}
+    return changed
 
 
 def loss_graph(model: Module, loss: Loss, width: int, weighted: bool) -> Graph:
@@ -107,13 +106,13 @@ def loss_graph(model: Module, loss: Loss, width: int, weighted: bool) -> Graph:
 
 
 def gradient_graph(model: Module, loss: Loss, width: int, weighted: bool) -> Graph:
-    """The graph of the loss and of its gradient by every parameter."""
+    """The graph of the loss and of its gradient by every parameter that a gradient trains."""
     builder = GraphBuilder()
     batch = batch_inputs(builder, model, loss, width, weighted, BATCH)
     held = parameter_inputs(builder, model)
     prediction = model.build(batch["x"], Scope(held))
     total: Value = loss.mean(prediction, batch["y"], batch.get("weight"))
-    return builder.finish([total, *gradients(total, list(held.values()))])
+    return builder.finish([total, *gradients(total, list(trained(model, held).values()))])
 
 
 def batch_inputs(
@@ -143,12 +142,12 @@ def trained(model: Module, held: dict[str, Any]) -> dict[str, Any]:
 
 
 def memory_arrays(model: Module, optimizer: Optimizer) -> dict[str, np.ndarray]:
-    """The optimiser's memory before the first step: zeros, by the names of the inputs."""
+    """The optimiser's memory before the first step, by the names of the inputs."""
     own = trained(model, model.declared())
     size = sum(parameter.size for parameter in own.values())
     arrays: dict[str, np.ndarray] = {}
-    for slot in optimizer.slots():
-        views = split(np.zeros(size, model.dtype), own)
+    for slot, first in optimizer.all_slots().items():
+        views = split(np.full(size, first, model.dtype), own)
         arrays |= {f"{slot}.{name}": view for name, view in views.items()}
     return arrays
 

@@ -1,0 +1,87 @@
+"""A run of epochs, whatever an epoch is: callbacks, validation, times, ways to end.
+
+In: what an epoch does. Out: a `History`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from glassnet.training.callbacks import call, reason
+from glassnet.training.history import History, Run
+from glassnet.training.interrupt import Interrupt
+
+
+class Stop(Exception):
+    """Raised inside an epoch that should end at once and not be counted."""
+
+
+class Course:
+    """One call of `train`."""
+
+    def __init__(
+        self,
+        run: Run,
+        callbacks: Sequence[Any],
+        evaluate: Callable[[], float] | None,
+        compile_seconds: Callable[[], float],
+    ) -> None:
+        self.run, self.callbacks, self.evaluate = run, callbacks, evaluate
+        self.compile_seconds = compile_seconds
+        self.interrupt = Interrupt()
+
+    @property
+    def going(self) -> bool:
+        """Whether there should be another epoch."""
+        return self.run.epoch < self.run.epochs and self.run.history.stopped == "epochs"
+
+    def follow(self, body: Callable[[], None], end: Callable[[], None]) -> History:
+        """Run `body`, which runs the epochs, then `end`, then what callbacks do at the end."""
+        run = self.run
+        with self.interrupt:
+            try:
+                for callback in self.callbacks:
+                    call(callback, "train_begin", run)
+                with suppress(Stop):
+                    body()
+            except KeyboardInterrupt:
+                run.history.stopped = "interrupted"
+            finally:
+                self.clock()
+                end()
+                for callback in self.callbacks:
+                    call(callback, "train_end", run)
+        return run.history
+
+    def after_steps(self, count: int) -> bool:
+        """Hear of steps done, between two calls of compiled code; True ends the epoch."""
+        run = self.run
+        run.steps_done += count
+        if self.interrupt.seen:
+            run.history.stopped = "interrupted"
+        for callback in self.callbacks:
+            if call(callback, "overdue", run):
+                run.history.stopped = reason(callback)
+        self.clock()
+        return run.history.stopped != "epochs"
+
+    def end_epoch(self, loss: float) -> None:
+        """Count an epoch, validate, and call the callbacks."""
+        run = self.run
+        if run.history.stopped == "interrupted":
+            raise Stop
+        run.epoch += 1
+        run.history.loss.append(loss)
+        if self.evaluate is not None:
+            run.history.validation_loss.append(self.evaluate())
+        self.clock()
+        for callback in self.callbacks:
+            if call(callback, "epoch_end", run):
+                run.history.stopped = reason(callback)
+
+    def clock(self) -> None:
+        history = self.run.history
+        history.compile_seconds = self.compile_seconds()
+        history.train_seconds = max(0.0, self.run.elapsed() - history.compile_seconds)

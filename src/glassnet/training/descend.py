@@ -1,0 +1,165 @@
+"""Gradient descent by mini-batches.
+
+In: a model, checked data, a loss and an optimiser. Out: the model, trained in place.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glassnet.nn.loss import Loss
+from glassnet.nn.module import Module
+from glassnet.ops import philox
+from glassnet.optim import numbers
+from glassnet.optim import schedule as schedules
+from glassnet.optim.optimizer import Optimizer
+from glassnet.training.check import Rows
+from glassnet.training.course import Course
+from glassnet.training.diverge import divergence
+from glassnet.training.history import History, Run
+from glassnet.training.programs import loss_program, step_program
+from glassnet.training.step import memory_arrays, parameter_arrays
+from glassnet.training.steps import Evaluator, Stepper, weighted_mean
+
+SHUFFLE = 1 << 16  # streams of random numbers on the host: first weights take the low ones
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which rows the batches of an epoch have; as they lie where there is no seed."""
+
+    count: int
+    size: int
+    seed: int | None
+
+    @property
+    def steps(self) -> int:
+        return -(-self.count // self.size)
+
+    def parts(self, epoch: int) -> list[np.ndarray]:
+        """Row numbers [steps, batch size] of the whole batches and of the last, smaller one."""
+        if self.seed is None:
+            rows = np.arange(self.count)
+        else:
+            rows = philox.permutation(self.count, self.seed, SHUFFLE, epoch)
+        cut = self.count // self.size * self.size
+        parts = [rows[:cut].reshape(-1, self.size), rows[None, cut:]]
+        return [part for part in parts if part.size]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be learnt from what, on how many threads."""
+
+    model: Module
+    loss: Loss
+    rows: Rows
+    held_out: Rows | None
+    threads: int
+    seed: int
+
+    def evaluator(self) -> Evaluator | None:
+        """The validation loss, where rows were held out for it."""
+        return None if self.held_out is None else self.judge(self.held_out)
+
+    def judge(self, rows: Rows) -> Evaluator:
+        """The loss of rows, as the model is now."""
+        weighted = rows.weight is not None
+        program = loss_program(self.model, self.loss, rows.x.shape[1], weighted)
+        return Evaluator(program, rows, parameter_arrays(self.model), self.threads)
+
+
+class Descent:
+    """Everything that one call of `train` needs for gradient descent."""
+
+    def __init__(self, task: Task, optimizer: Optimizer, order: Order) -> None:
+        self.task, self.optimizer, self.order = task, optimizer, order
+        self.started = time.perf_counter()
+        model, rows = task.model, task.rows
+        weighted = rows.weight is not None
+        width = rows.x.shape[1]
+        program = step_program(model, task.loss, optimizer, width, weighted, task.seed)
+        self.memory = memory_arrays(model, optimizer)
+        arrays = {**rows.arrays(), **parameter_arrays(model), **self.memory}
+        self.stepper = Stepper(program, arrays, task.threads)
+        self.evaluate = task.evaluator()
+        self.build_seconds = time.perf_counter() - self.started
+        self.raw: np.ndarray | None = None  # the weights of the last step while W holds their mean
+
+    def train(self, epochs: int, callbacks: Sequence[Any]) -> History:
+        run = Run(self.task.model, epochs, epochs * self.order.steps, started=self.started)
+        course = Course(run, callbacks, self.evaluate, self._compile_seconds)
+
+        def body() -> None:
+            while course.going:
+                self._epoch(course)
+
+        return course.follow(body, lambda: self._show_mean(run))
+
+    def _compile_seconds(self) -> float:
+        return self.build_seconds + self.stepper.compile_seconds
+
+    def _epoch(self, course: Course) -> None:
+        run, model = course.run, self.task.model
+        before = model.W.copy()
+        self._take_raw()
+        first = run.steps_done
+        losses, weights = self._steps(course, first)
+        if not (np.isfinite(losses).all() and np.isfinite(model.W).all()):
+            self.raw = before  # what W is now must not be taken for a mean of something
+            largest = float(max(self.task.rows.x.max(), -self.task.rows.x.min()))
+            lr = float(self._rates(run, np.array([first]))[0])
+            raise divergence(run, before, losses, first, lr, largest)
+        if run.history.stopped != "interrupted":
+            self._show_mean(run)
+        run.history.evaluations += 1
+        course.end_epoch(weighted_mean(losses, weights))
+
+    def _steps(self, course: Course, first: int) -> tuple[np.ndarray, np.ndarray]:
+        """The losses of the epoch's steps, and what each step weighs."""
+        losses: list[np.ndarray] = []
+        weights: list[np.ndarray] = []
+        for rows in self.order.parts(course.run.epoch):
+            start = first + sum(map(len, losses))
+            rates = self._rates(course.run, np.arange(start, start + len(rows)))
+            found = self.stepper.run(rows, rates, start, course.after_steps)
+            losses.append(found)
+            weights.append(self._weights(rows[: len(found)]))
+            if course.run.history.stopped != "epochs" or not np.isfinite(found).all():
+                break
+        return np.concatenate(losses), np.concatenate(weights)
+
+    def _rates(self, run: Run, steps: np.ndarray) -> np.ndarray:
+        where = schedules.Course(steps, run.steps_total, self.order.steps)
+        seen = run.history.validation_loss or run.history.loss
+        return self.optimizer.schedule.rates(where, seen)
+
+    def _weights(self, rows: np.ndarray) -> np.ndarray:
+        weight = self.task.rows.weight
+        if weight is None:
+            return np.full(len(rows), float(rows.shape[1]))
+        return np.array([math.fsum(own) for own in weight[rows]])
+
+    def _show_mean(self, run: Run) -> None:
+        """Put the running mean of the weights into W, where the optimiser keeps one."""
+        beta = self.optimizer.average
+        if not beta or self.raw is not None or not run.steps_done:
+            return
+        self.raw = self.task.model.W.copy()
+        kept = 1.0 - float(numbers.exp(run.steps_done * numbers.log(beta)))
+        for name, view in parameter_arrays(self.task.model).items():
+            mean = self.memory.get(f"average.{name.removeprefix('W.')}")
+            if mean is not None:
+                view[...] = mean / kept
+
+    def _take_raw(self) -> None:
+        """Put the weights of the last step back into W."""
+        if self.raw is not None:
+            self.task.model.W[...] = self.raw
+            self.raw = None
