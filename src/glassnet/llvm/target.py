@@ -81,11 +81,11 @@ def _initialise() -> None:
     llvm.initialize_native_asmprinter()
 
 
-def _machine(name: str) -> Any:
-    """A target machine; every engine owns its own."""
+def _machine(name: str, triple: str | None = None) -> Any:
+    """A target machine; every engine owns its own. A triple names another system than this."""
     _initialise()
     chosen = instruction_set(name)
-    target = llvm.Target.from_default_triple()
+    target = llvm.Target.from_triple(triple or llvm.get_process_triple())
     return target.create_target_machine(cpu=chosen.cpu, features=chosen.features, opt=2, jit=True)
 
 
@@ -105,13 +105,16 @@ def parse(text: str) -> Any:
     return module
 
 
-def object_code(text: str, name: str) -> bytes:
-    """Compile a module.
+def object_code(text: str, name: str, triple: str | None = None) -> bytes:
+    """Compile a module, for this system or for the one that a triple names.
 
     LLVM's optimisation passes are not run: the text is already what they would make of it, and
     they cost more time than all the rest of compiling.
     """
-    machine = _machine(name)
+    if triple is not None:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+    machine = _machine(name, triple)
     return machine.emit_object(parse(text))
 
 
