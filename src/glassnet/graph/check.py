@@ -33,6 +33,9 @@ def check(graph: Graph) -> Graph:
 
 
 def _check_node(graph: Graph, place: int, node: Node) -> None:
+    if node.op.arity >= 0 and len(node.inputs) != node.op.arity:
+        count = len(node.inputs)
+        raise GraphError(f"%{place}: {node.op.name} takes {node.op.arity} arguments, got {count}")
     for source in node.inputs:
         if not 0 <= source < place:
             raise GraphError(f"%{place}: {node.op.name} reads %{source}, not defined before it")

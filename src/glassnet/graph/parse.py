@@ -16,7 +16,7 @@ from glassnet.errors import GraphError
 from glassnet.graph.check import check
 from glassnet.graph.graph import Graph, Literal, Node, freeze_attrs
 from glassnet.graph.op import OPS
-from glassnet.graph.types import Dim, parse_type
+from glassnet.graph.types import SHORT, Dim, parse_type
 
 CONSTANTS = {"nan": float("nan"), "inf": float("inf")}
 HEAD = re.compile(r"%(\d+) (\S+): (\w+\[[\w,]*\])")
@@ -54,7 +54,7 @@ def _parse_node(place: int, line: str) -> Node:
         assert isinstance(call, ast.Call)
         inputs = tuple(int(ast.unparse(arg)[1:]) for arg in call.args)
         attrs = {str(keyword.arg): _evaluate(keyword.value) for keyword in call.keywords}
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, TypeError) as error:
         raise GraphError(f"cannot read {line!r}: {error}") from error
     return Node(OPS[match[2]], inputs, freeze_attrs(attrs), parse_type(match[4]))
 
@@ -62,12 +62,14 @@ def _parse_node(place: int, line: str) -> Node:
 def _evaluate(tree: ast.expr) -> Any:
     """Python literals, with nan and inf, run-time sizes by name, and arrays as dtype(list)."""
     if isinstance(tree, ast.Name):
-        return CONSTANTS.get(tree.id, Dim(tree.id))
+        return CONSTANTS[tree.id] if tree.id in CONSTANTS else Dim(tree.id)
     if isinstance(tree, (ast.Tuple, ast.List)):
         return tuple(_evaluate(part) for part in tree.elts)
     if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
         return -_evaluate(tree.operand)
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
+        if tree.func.id not in SHORT or len(tree.args) not in (1, 2):
+            raise ValueError(f"{tree.func.id}(…) is no array; an array is float32([1.0, 2.0])")
         array = np.array(_evaluate(tree.args[0]), dtype=tree.func.id)
         return Literal(array if len(tree.args) == 1 else array.reshape(_evaluate(tree.args[1])))
     return ast.literal_eval(tree)
