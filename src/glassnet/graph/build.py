@@ -58,7 +58,8 @@ class GraphBuilder:
 
     def constant(self, item: Any, dtype: str | None = None) -> Value:
         """A number or an array as a node."""
-        array = np.asarray(item) if dtype is None else np.asarray(item).astype(dtype)
+        with np.errstate(over="ignore"):  # rounding to infinity is what the dtype means
+            array = np.asarray(item) if dtype is None else np.asarray(item).astype(dtype)
         if array.dtype.name not in SHORT:
             raise GraphError(f"a constant of dtype {array.dtype.name}; use {', '.join(SHORT)}")
         if array.ndim:
