@@ -8,6 +8,7 @@ Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", 2011.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -73,23 +74,32 @@ def normal(count: int, seed: int, stream: int = 0, step: int = 0) -> np.ndarray:
 def permutation(n: int, seed: int, stream: int = 0, epoch: int = 0) -> np.ndarray:
     """The numbers 0…n−1 in an order keyed by seed, stream and epoch, as int64.
 
-    A Feistel network permutes the numbers of 2h bits; those that land beyond n are permuted again
-    until they do not. Its round functions are tables of 2ʰ random words.
+    A Feistel network permutes the cells of the smallest near-square table of at least n cells;
+    numbers that land beyond n are permuted again until they do not. Its round functions are
+    tables of random words. Black and Rogaway, "Ciphers with arbitrary finite domains", 2002.
     """
-    half = max(1, ((n - 1).bit_length() + 1) // 2)
-    table = bits(FEISTEL_ROUNDS << half, seed, stream, epoch).astype(np.int64) & ((1 << half) - 1)
-    tables = table.reshape(FEISTEL_ROUNDS, -1)
-    order = _feistel(np.arange(n), tables, half)
+    height = max(1, math.isqrt(max(n - 1, 0)) + 1)
+    width = max(1, -(-n // height))
+    words = bits(FEISTEL_ROUNDS * height, seed, stream, epoch).astype(np.int64)
+    tables = words.reshape(FEISTEL_ROUNDS, height)
+    tables[0::2] %= height
+    tables[1::2] %= width
+    order = _feistel(np.arange(n), tables, height, width)
     while (outside := np.flatnonzero(order >= n)).size:
-        order[outside] = _feistel(order[outside], tables, half)
+        order[outside] = _feistel(order[outside], tables, height, width)
     return order
 
 
 FEISTEL_ROUNDS = 8
 
 
-def _feistel(x: np.ndarray, tables: np.ndarray, half: int) -> np.ndarray:
-    left, right = x >> half, x & ((1 << half) - 1)
-    for table in tables:
-        left, right = right, left ^ table[right]
-    return (left << half) | right
+def _feistel(x: np.ndarray, tables: np.ndarray, height: int, width: int) -> np.ndarray:
+    row, column = np.divmod(x, width)
+    for number, table in enumerate(tables):
+        if number % 2:
+            column = column + table[row]
+            column -= width * (column >= width)
+        else:
+            row = row + table[column]
+            row -= height * (row >= height)
+    return row * width + column
