@@ -207,3 +207,9 @@ def test_titanic() -> None:
     goal = infer_target(table, "Survived")
     truth, _ = goal.read(table)
     assert np.bincount(truth).tolist() == [549, 342]
+
+
+def test_what_is_shown_of_a_cell_is_short(tmp_path: Path) -> None:
+    column = infer(tmp_path, ["a\x1b[2J\nb", "x" * 1000, "a\x1b[2J\nb", "x" * 1000])
+    assert column.summary == f"2 values: a [2J b 2, {'x' * 39}… 2"
+    assert column.kind == "category"

@@ -109,7 +109,7 @@ def _say(text: str, status: int, debug: bool) -> int:
     """One line on standard error."""
     if debug:
         sys.excepthook(*sys.exc_info())  # pyright: ignore[reportArgumentType]
-    line = " ".join(text.split())
+    line = "".join(sign if sign.isprintable() else " " for sign in " ".join(text.split()))
     print(f"glassnet: {line}", file=sys.stderr, flush=True)
     return status
 

@@ -14,7 +14,7 @@ from rich.table import Table as Grid
 from glassnet.cli.report import console, print_json, print_score, safe, score_json
 from glassnet.estimators.network import Architecture
 from glassnet.tables.fields import to_plain
-from glassnet.tables.kinds import Column
+from glassnet.tables.kinds import Column, brief
 from glassnet.tables.schema import Schema
 
 if TYPE_CHECKING:
@@ -155,7 +155,8 @@ class FitReport:
             return f"a number, {present.min():.6g} … {present.max():.6g}, mean {present.mean():.6g}"
         counts = np.bincount(truth[truth >= 0], minlength=len(target.classes))
         shown = ", ".join(
-            f"{name} {count}" for name, count in zip(target.classes, counts[:6], strict=False)
+            f"{brief(name)} {count}"
+            for name, count in zip(target.classes, counts[:6], strict=False)
         )
         return f"{len(counts)} classes: {shown}" + (", …" if len(counts) > 6 else "")
 

@@ -94,5 +94,5 @@ def console() -> Console:
 
 
 def safe(text: str) -> str:
-    """Text from a table that must not be taken for markup."""
-    return text.replace("[", r"\[")
+    """Text from a table: no markup, no control signs."""
+    return "".join(sign if sign.isprintable() else " " for sign in text).replace("[", r"\[")

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +30,7 @@ _DRESSED_NUMBER = re.compile(
     r"[+-]?\d+,\d+|[+-]?\d{1,3}(,\d{3})+(\.\d+)?|[$€£]\s?\d.*|.*\d\s?[%$€£]"
 )
 _ID_NAME = re.compile(r"(?i:(^|[_\s.-])(id|uid|uuid|guid|index|rowid|rownames?))$|[a-z](Id|ID)$")
+_LONGEST = 40  # signs of a cell that are shown
 _FEW = 20  # so many different values are still few
 
 
@@ -114,7 +115,7 @@ class _Reading:
         if fixed is None:
             self._refuse_mixture(counts)
             if len(counts) == 1 and not self.numbers.missing.any():
-                return self._made("constant", f"always {next(iter(counts))!r}", None)
+                return self._made("constant", f"always {brief(next(iter(counts)))!r}", None)
             if _is_identifier(len(counts), counts.total()):
                 return self._made("identifier", f"{len(counts)} different values", None)
         return self._made("category", _most_common(counts), self.texts)
@@ -159,7 +160,7 @@ class _Reading:
             assert self.texts is not None
             raise TableError(
                 f"{self.label}: row {wrong + 1} of column {self.name!r} holds "
-                f"{self.texts[wrong]!r}, no date like 2024-12-31 or 31.12.2024; "
+                f"{brief(self.texts[wrong])!r}, no date like 2024-12-31 or 31.12.2024; "
                 "correct it, or give the column another --kind"
             )
         values = self.times.values[~self.times.missing].astype("datetime64[s]")
@@ -170,16 +171,17 @@ class _Reading:
 
     def _boolean(self, counts: Counter[str]) -> Column:
         if not _is_boolean(counts):
+            some = ", ".join(map(brief, sorted(counts)[:4]))
             raise TableError(
-                f"{self.label}: column {self.name!r} holds {', '.join(sorted(counts)[:4])}, "
+                f"{self.label}: column {self.name!r} holds {some}, "
                 "which are not true/false, yes/no, t/f or y/n; give it another --kind"
             )
         return self._made("boolean", _most_common(counts), self.texts)
 
     def _refuse_mixture(self, counts: Counter[str]) -> None:
         """A column that is mostly numbers is either damaged or needs a word from the user."""
-        numbers, texts = self.numbers, self.texts
-        assert texts is not None
+        numbers = self.numbers
+        texts: Any = self.texts
         odd = np.flatnonzero(numbers.unreadable)
         if all(_CODE.fullmatch(texts[row]) for row in odd):
             return  # codes with leading zeros, such as 00501
@@ -188,18 +190,24 @@ class _Reading:
             row = next(row for row in odd if _DRESSED_NUMBER.fullmatch(texts[row]))
             raise TableError(
                 f"{self.label}: column {self.name!r} writes numbers as in row {row + 1}, "
-                f"{texts[row]!r}; write them with a decimal point and nothing else, or pass "
+                f"{brief(texts[row])!r}; write them with a decimal point and nothing else, or pass "
                 f"--kind '{self.name}=category'"
             )
         strange = {texts[row] for row in odd}
         if len(strange) > _FEW and len(odd) * 10 > counts.total():
             return  # codes of letters and digits, some of which have digits only
         if len(odd) * 2 <= counts.total():
-            row, text = int(odd[0]), texts[odd[0]]
+            row, text = int(odd[0]), brief(texts[odd[0]])
             raise TableError(
                 f"{self.label}: column {self.name!r} holds numbers, but row {row + 1} holds "
                 f"{text!r}; correct it, or pass --missing {text!r} or --kind '{self.name}=category'"
             )
+
+
+def brief(text: str) -> str:
+    """A text from a cell, short and on one line."""
+    line = "".join(sign if sign.isprintable() else " " for sign in text[:_LONGEST])
+    return line if len(text) <= _LONGEST else line[:-1] + "…"
 
 
 def check_finite(label: str, name: str, numbers: Numbers) -> None:
@@ -223,5 +231,5 @@ def _is_identifier(different: int, present: int) -> bool:
 
 def _most_common(counts: Counter[str]) -> str:
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    shown = ", ".join(f"{text} {count}" for text, count in ranked[:3])
+    shown = ", ".join(f"{brief(text)} {count}" for text, count in ranked[:3])
     return f"{len(counts)} values: {shown}" + (", …" if len(ranked) > 3 else "")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.errors import TableError
-from glassnet.tables.kinds import check_finite
+from glassnet.tables.kinds import brief, check_finite
 from glassnet.tables.table import Numbers, Table
 
 if TYPE_CHECKING:
@@ -144,14 +144,14 @@ def number_label(value: float) -> str:
 def _refuse_single(table: Table, name: str, values: Sequence[str]) -> None:
     if len(values) == 1:
         raise TableError(
-            f"{table.label}: the target {name!r} is {values[0]!r} in every row; "
+            f"{table.label}: the target {name!r} is {brief(values[0])!r} in every row; "
             "at least two different values are needed to learn from"
         )
 
 
 def _refuse_mixture(table: Table, name: str, numbers: Numbers) -> None:
     row = int(np.flatnonzero(numbers.unreadable)[0])
-    text = table.texts([name])[name][row]
+    text = brief(table.texts([name])[name][row])
     raise TableError(
         f"{table.label}: the target {name!r} holds numbers, but row {row + 1} holds {text!r}; "
         f"correct it, or pass --missing {text!r} or --kind '{name}=category'"
