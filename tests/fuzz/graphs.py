@@ -267,7 +267,7 @@ class Maker:
         count = self.some(1, 3)
         chosen = [self.pool[-1]] + [self.pick(self.pool) for _ in range(count - 1)]
         graph = self.builder.finish(chosen)
-        return Case(Plan(simplify(graph)), self.args, tuple(self.exact[value.index] for value in chosen))
+        return Case(Plan(graph), self.args, tuple(self.exact[value.index] for value in chosen))
 
     def sized(self, shape: Shape) -> tuple[int, ...]:
         return bind(shape, self.dims)
@@ -291,8 +291,11 @@ CHOICES = [op for op in OPS.values() if op.name != "input" for _ in range(WEIGHT
 
 
 @st.composite
-def cases(draw: Any, steps: int = 12, special: bool = False, extras: int = 1) -> Case:
-    """A random graph; `special` puts infinities, NaN, −0 and tiny numbers into its arguments."""
+def cases(
+    draw: Any, steps: int = 12, special: bool = False, extras: int = 1, raw: bool = False
+) -> Case:
+    """A random graph; `special` puts infinities, NaN, −0 and tiny numbers into its
+    arguments, `raw` leaves it as it was built, not simplified."""
     maker = Maker(draw, draw(st.sampled_from(FLOATS)), special)
     maker.inputs()
     for _ in range(maker.some(1, steps)):
@@ -302,7 +305,9 @@ def cases(draw: Any, steps: int = 12, special: bool = False, extras: int = 1) ->
             maker.gradient()
         if maker.some(0, 2) == 0:
             maker.update()
-    return maker.finish()
+    case = maker.finish()
+    plan = case.plan if raw else Plan(simplify(case.graph))
+    return Case(plan, case.args, case.exact)
 
 
 @st.composite
