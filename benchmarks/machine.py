@@ -1,0 +1,76 @@
+"""The process in which a measurement runs, and the machine it runs on.
+
+In: a number of cores. Out: a process that may use no other core, and a description of everything
+that the figures depend on. Nothing heavy is imported here, since libraries count the processors
+when they are loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PINNED = "GLASSNET_BENCHMARK_CORES"
+LIBRARIES = ("glassnet", "numpy", "llvmlite", "scikit-learn", "torch", "jax", "jaxlib")
+
+
+def pin(cores: int) -> None:
+    """Start this process again, on the first `cores` of the processors that it may use.
+
+    Threads are limited in every way that a library listens to; JAX listens to none of them, which
+    is why the affinity of the process is set.
+    """
+    if os.environ.get(PINNED) == str(cores):
+        return
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+    os.environ |= dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", PINNED), str(cores)
+    )
+    if cores == 1:
+        flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+        os.environ["XLA_FLAGS"] = flags
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    module = sys.modules["__main__"].__spec__
+    assert module is not None, "run a benchmark with python -m"
+    os.execv(sys.executable, [sys.executable, "-W", "ignore", "-m", module.name, *sys.argv[1:]])
+
+
+def describe(cores: int) -> dict[str, Any]:
+    """The processor, the libraries, and how many cores the process could use."""
+    return {
+        "processor": _processor(),
+        "instructions": _instructions(),
+        "cores": cores,
+        "cores of the machine": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": {name: found for name in LIBRARIES if (found := _version(name))},
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _instructions() -> str:
+    from glassnet.llvm.target import host
+
+    return host().name
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

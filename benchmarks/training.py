@@ -1,0 +1,125 @@
+"""What does a training step cost, and what does it cost elsewhere?
+
+In: `--task sgd|adam`, `--cores N`, and names of networks. Out: microseconds a step of ours and of
+each peer, in one process, taking turns; `build/benchmarks/training-<task>[-<cores>].json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from . import ours
+from .cases import Case, cases, data
+from .machine import describe, pin
+from .peak import burst, peak
+from .peers import available, missing
+from .report import Result, microseconds, pivot, table, versions
+from .timing import alternate
+
+STEPS, TRAIN = "glassnet", "glassnet train"
+TITLES = {
+    "sgd": "sigmoid layers, squared error, gradient descent",
+    "adam": "ReLU layers, cross-entropy, Adam",
+}
+TOLERANCE = 2e-3  # of the largest change of a weight in the first turn, between float32 libraries
+
+
+def measure(
+    case: Case, wanted: str, cores: int, turns: int, seconds: float
+) -> list[dict[str, Any]]:
+    """One row for each contender."""
+    rows = data(case)
+    run, model = ours.steps(case, rows, cores)
+    work: dict[str, Any] = {STEPS: run}
+    weights: dict[str, Any] = {STEPS: lambda: model.W}
+    work[TRAIN], other = ours.train(case, rows, cores)
+    weights[TRAIN] = lambda: other.W
+    for name, peer in available(wanted).items():
+        work[name], weights[name] = peer(case, rows)
+    away = differences(work, weights)
+    work["peak"], operations = burst()
+    times = alternate(work, turns, seconds)
+    best = max(peak(0.1), operations / times.pop("peak").least)
+    return [
+        {
+            "network": case.title,
+            "contender": name,
+            **found.per(case.steps),
+            "share_of_peak": case.flops * case.steps / found.least / best / cores,
+            "differs": away[name],
+        }
+        for name, found in times.items()
+    ]
+
+
+def differences(work: dict[str, Any], weights: dict[str, Any]) -> dict[str, float]:
+    """Every contender takes its first turn; how far its weights then are from those of the first
+    contender, in parts of the largest change that the turn made."""
+    start = weights[STEPS]().copy()
+    for one in work.values():
+        one()
+    first = weights[STEPS]()
+    change = float(np.abs(first - start).max())
+    return {n: float(np.abs(w() - first).max()) / max(change, 1e-30) for n, w in weights.items()}
+
+
+def page(result: Result) -> str:
+    """Microseconds a step; in brackets the median."""
+    found = {row["contender"]: None for row in result.rows}
+    names = [STEPS, TRAIN, *(name for name in found if name not in (STEPS, TRAIN))]
+    least = pivot(
+        result,
+        "network",
+        names,
+        lambda row: f"{microseconds(row['min_us'])} ({microseconds(row['median_us'])})",
+    )
+    for line in least:
+        own = {r["contender"]: r for r in result.rows if r["network"] == line[0]}
+        others = [r["min_us"] for n, r in own.items() if n not in (STEPS, TRAIN)]
+        ratio = f"{min(others) / own[STEPS]['min_us']:.2f}" if others else "–"
+        line += [ratio, f"{own[STEPS]['share_of_peak']:.0%}"]
+    text = table(["network, batch", *names, "speed-up", "of peak"], least)
+    notes = "".join(f"\n\n{note}" for note in result.notes)
+    return f"{text}\n\n{versions(result)}{notes}"
+
+
+def notes(result: Result) -> list[str]:
+    said = [f"Not installed: {', '.join(missing())}."] if missing() else []
+    far = {
+        f"{row['contender']} on {row['network']} ({row['differs']:.1g})"
+        for row in result.rows
+        if not row["differs"] <= TOLERANCE
+    }
+    return said + (
+        [f"Other weights after the first turn: {', '.join(sorted(far))}."] if far else []
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("networks", nargs="*", help="tiny, small, table, images, large, wide")
+    parser.add_argument("--task", choices=sorted(TITLES), default="sgd")
+    parser.add_argument("--cores", type=int, default=1)
+    parser.add_argument("--turns", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=12.0, help="about so long a network")
+    parser.add_argument("--peers", default="", help="names, with commas; by default all")
+    options = parser.parse_args()
+    pin(options.cores)
+    suffix = f"-{options.cores}" if options.cores > 1 else ""
+    result = Result(f"training-{options.task}{suffix}", describe(options.cores))
+    for case in cases(options.task):
+        if not options.networks or case.name in options.networks:
+            result.rows += measure(
+                case, options.peers, options.cores, options.turns, options.seconds
+            )
+            print(case.title, "measured", flush=True)
+    result.notes = notes(result)
+    result.save()
+    print(f"\n{TITLES[options.task]}; microseconds a step, least (median)\n\n{page(result)}")
+
+
+if __name__ == "__main__":
+    main()
