@@ -133,7 +133,7 @@ class PiecewiseLinear(Module):
         wide = [ops.broadcast(x[:, i : i + 1], (rows, count)) for i, count in enumerate(self.bins)]
         low, size, first, last = (np.array(part, x.dtype) for part in self._bins())
         way = (ops.concatenate(wide, 1) - low) / size
-        way = ops.where(ops.logical_or(ops.greater(way, 0.0), first > 0.0), way, 0.0)
+        way = ops.where(ops.logical_or(ops.greater_equal(way, 0.0), first > 0.0), way, 0.0)
         return ops.where(ops.logical_or(ops.less(way, 1.0), last > 0.0), way, 1.0)
 
     def _bins(self) -> tuple[list[float], list[float], list[float], list[float]]:
