@@ -12,7 +12,7 @@ from glassnet.errors import ModelFileError, TableError
 from glassnet.estimators import model_file
 from glassnet.estimators.examine import examine
 from glassnet.estimators.fit import Fitted, fit_table
-from glassnet.estimators.table_model import TableModel
+from glassnet.estimators.table_model import TableModel, softmax
 from glassnet.tables.read import read_table
 
 ROWS = 2500  # enough for a fifth of them to be held out
@@ -155,6 +155,13 @@ def test_probabilities_are_those_of_the_classes(small: tuple[Path, Fitted]) -> N
     np.testing.assert_allclose(prediction.probabilities.sum(axis=1), 1, rtol=1e-6)
     chosen = np.array(prediction.classes)[prediction.probabilities.argmax(axis=1)]
     assert prediction.values.tolist() == chosen.tolist()
+
+
+def test_softmax_by_hand() -> None:
+    # Scores ln 1, ln 2, ln 5 give 1/8, 2/8, 5/8, wherever zero lies; far apart, all goes to one.
+    scores = np.log(np.array([[1.0, 2.0, 5.0]])) + 700
+    np.testing.assert_allclose(softmax(scores), [[1 / 8, 2 / 8, 5 / 8]], rtol=1e-6)
+    assert softmax(np.array([[-3e38, 3e38]], np.float32)).tolist() == [[0, 1]]
 
 
 def test_unseen_cells_are_counted(plain: tuple[Path, Fitted], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import gzip
 import json
 import math
 import re
+import sys
 from pathlib import Path
 
 import duckdb
@@ -81,6 +82,8 @@ def stored(folder: Path, kind: str) -> Path:
         lines = ["i,f,s,b", "1,0.1,p,true", "2,,q,false", "3,-1e300,,true"]
         path.write_bytes(gzip.compress("\n".join(lines).encode()))
     elif kind == "csv.zst":
+        if sys.version_info < (3, 14):
+            pytest.importorskip("backports.zstd")
         duckdb.sql(_SELECT).write_csv(str(path), compression="zstd")
     elif kind == "parquet":
         duckdb.sql(_SELECT).write_parquet(str(path))

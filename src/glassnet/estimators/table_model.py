@@ -18,6 +18,8 @@ from glassnet.estimators import model_file
 from glassnet.estimators.network import Architecture, restored
 from glassnet.estimators.score import Answers, Score, score
 from glassnet.nn import Sequential
+from glassnet.ops.math_exp import exp_code
+from glassnet.ops.onnumpy import Number, NumpyBuilder
 from glassnet.tables.fields import from_plain, to_plain
 from glassnet.tables.schema import Design, Schema
 from glassnet.tables.table import Table
@@ -130,7 +132,12 @@ def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableMod
 
 
 def softmax(scores: NDArray[Any]) -> NDArray[np.float32]:
-    """Probabilities from raw scores, computed in float64."""
-    shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
-    exponentials = np.exp(shifted)
-    return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+    """Probabilities from raw scores, in float64 with the package's own exp: the same bits on every
+    machine, which NumPy's exp does not promise."""
+    wide = scores.astype(np.float64)
+    shifted = Number(wide - wide.max(axis=1, keepdims=True))
+    powers: NDArray[np.float64] = exp_code(NumpyBuilder(), shifted).array
+    total = np.zeros(len(powers))
+    for column in powers.T:  # one class after the other, so that the order of the sum is fixed
+        total += column
+    return (powers / total[:, None]).astype(np.float32)
