@@ -16,7 +16,7 @@ from glassnet.errors import ShapeError
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type
 from glassnet.nn.activations import softplus
-from glassnet.nn.loss import Loss, alike, between, class_numbers, numbers
+from glassnet.nn.loss import Loss, alike, between, class_numbers, held, numbers, straight
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,11 @@ class BCEWithLogits(Loss):
 
     def rows(self, prediction: Value, y: Value) -> Value:
         alike(prediction, y, "BCEWithLogits")
-        return ops.sum(softplus(prediction) - prediction * y, 1)
+        outputs = prediction.shape[1]
+        assert isinstance(outputs, int)
+        bound = 0.5 * float(np.finfo(str(prediction.dtype)).max) / outputs
+        score = held(prediction, -bound, bound)  # so that the sum is finite
+        return ops.sum(softplus(score) - score * y, 1)
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
         return between(numbers(y, outputs, dtype), 0.0, 1.0, "BCEWithLogits")
@@ -127,5 +131,6 @@ def below_top(x: Any, terms: int = 1) -> Any:
     instead, and the derivative still that of the difference.
     """
     z = x - ops.stop_gradient(ops.max(x, 1, keepdims=True))
-    lowest = 0.5 * float(np.finfo(str(x.dtype)).min) / terms
-    return ops.where(ops.less(z, lowest), (x - ops.stop_gradient(x)) + lowest, z)
+    least = float(np.finfo(str(x.dtype)).min)
+    lowest = 0.5 * least / terms
+    return ops.where(ops.less(z, lowest), straight(x, least) + lowest, z)

@@ -151,7 +151,13 @@ def alike(prediction: Any, y: Any, owner: str) -> Any:
 
 
 def held(x: Any, low: float, high: float) -> Any:
-    """x, kept between two numbers; its derivative stays 1 beyond them."""
-    still = x - ops.stop_gradient(x)
+    """x, kept between two numbers; its derivative stays 1 beyond them, for finite x."""
+    still = straight(x, float(np.finfo(str(x.dtype)).min))
     below = ops.where(ops.less(x, low), still + low, x)
     return ops.where(ops.greater(x, high), still + high, below)
+
+
+def straight(x: Any, least: float) -> Any:
+    """0 with the derivative of x where x is at least the lowest number, without one at −∞."""
+    finite = ops.where(ops.greater_equal(x, least), x, least)
+    return finite - ops.stop_gradient(finite)
