@@ -17,17 +17,19 @@ LR = {"sgd": 0.01, "adam": 0.001}
 @dataclass(frozen=True)
 class Case:
     """`task` is "sgd": sigmoid layers, squared error, gradient descent; or "adam": ReLU layers,
-    cross-entropy, Adam. A turn of a measurement is `steps` steps through `batches` batches."""
+    cross-entropy, Adam. A turn of a measurement is `steps` steps through `batches`
+    batches, `most` at most."""
 
     name: str
     sizes: tuple[int, ...]
     batch: int
     steps: int
     task: str = "sgd"
+    most: int = 64
 
     @property
     def batches(self) -> int:
-        return min(self.steps, 64)
+        return min(self.steps, self.most)
 
     @property
     def title(self) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 import glassnet as gn
-from .cases import LR, Case, Data, Run
 from glassnet.training.programs import step_program
 from glassnet.training.step import memory_arrays, parameter_arrays
+
+from .cases import LR, Case, Data, Run
 
 
 def network(case: Case, data: Data | None = None) -> Any:

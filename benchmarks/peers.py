@@ -212,8 +212,8 @@ def jax_scan(case: Case, data: Data) -> tuple[Run, Weights]:
 # -- scikit-learn and NumPy ------------------------------------------------------------------------
 
 
-def sklearn_mlp(case: Case, data: Data) -> tuple[Run, Weights]:
-    """`partial_fit`, which goes through the rows once and starts nothing anew."""
+def sklearn_model(case: Case, data: Data) -> Any:
+    """An estimator that has the given weights and has taken no step."""
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
     warnings.simplefilter("ignore")
@@ -223,9 +223,8 @@ def sklearn_mlp(case: Case, data: Data) -> tuple[Run, Weights]:
         momentum=0.0, nesterovs_momentum=False, learning_rate_init=LR[case.task],
         activation="logistic" if case.task == "sgd" else "relu", solver=case.task,
     )  # fmt: skip
-    y = data.y[:, 0] if data.y.ndim == 2 and data.y.shape[1] == 1 else data.y
     extra = {} if case.task == "sgd" else {"classes": np.arange(case.sizes[-1])}
-    model.partial_fit(data.x[: case.batch], y[: case.batch], **extra)
+    model.partial_fit(data.x[: case.batch], sklearn_labels(data)[: case.batch], **extra)
     for place, (w, b) in enumerate(data.layers):
         model.coefs_[place][...] = w
         model.intercepts_[place][...] = b
@@ -233,6 +232,16 @@ def sklearn_mlp(case: Case, data: Data) -> tuple[Run, Weights]:
         model._optimizer.t = 0
         for memory in (*model._optimizer.ms, *model._optimizer.vs):
             memory[...] = 0
+    return model
+
+
+def sklearn_labels(data: Data) -> np.ndarray:
+    return data.y[:, 0] if data.y.ndim == 2 and data.y.shape[1] == 1 else data.y
+
+
+def sklearn_mlp(case: Case, data: Data) -> tuple[Run, Weights]:
+    """`partial_fit`, which goes through the rows once and starts nothing anew."""
+    model, y = sklearn_model(case, data), sklearn_labels(data)
 
     def run() -> None:
         for _ in range(case.steps // case.batches):

@@ -1,0 +1,151 @@
+"""Every question, one after the other, and the page that shows the answers.
+
+In: nothing, or `--page FILE`. Out: `build/benchmarks/*.json`, and the page, by default
+`docs/benchmarks.md`. It takes about ten minutes; leave the machine alone meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from .report import Result, load
+
+PAGE = Path("docs") / "benchmarks.md"
+
+# name of the result: module, its arguments, title, what a reader needs to know
+QUESTIONS: dict[str, tuple[str, Sequence[str], str, str]] = {
+    "training-sgd": (
+        "training",
+        ("--task", "sgd"),
+        "A training step: sigmoid layers, squared error, gradient descent",
+        "Microseconds a step on one core, the least of all turns, in brackets the median. "
+        "*glassnet* is the compiled step, many steps a call, as *JAX scan* is; *glassnet train* is "
+        "`gn.train` over epochs of at most 64 batches, with its checks, its history and its safety "
+        "copy of the weights. *Speed-up* is *glassnet* against the best other library; *of peak* "
+        "is its share of the multiply-adds that the core can do.",
+    ),
+    "training-adam": (
+        "training",
+        ("--task", "adam"),
+        "A training step: ReLU layers, cross-entropy, Adam",
+        "As above.",
+    ),
+    "threads": (
+        "threads",
+        (),
+        "Two threads",
+        "Microseconds a step of the first kind, in a process that may use two cores. JAX and NumPy "
+        "take both; their number of threads cannot be changed in a running process.",
+    ),
+    "predicting": (
+        "predicting",
+        (),
+        "Predicting",
+        "Microseconds a call from Python, least and median. A NumPy array goes in and a NumPy array "
+        "comes out. Speed-up and share of the peak are as above.",
+    ),
+    "compiling": (
+        "compiling",
+        (),
+        "The first step",
+        "Milliseconds to load the library, and from then on until the network is described, "
+        "compiled and has taken its first step, in a new process: with empty caches, and again "
+        "with what was kept on disk. Least and median. The tiny network takes 128 steps, since "
+        "code for its exact sizes is made only for many steps.",
+    ),
+    "memory": (
+        "memory",
+        (),
+        "Memory",
+        "The peak while training with Adam, over what the process had after a tiny network was "
+        "trained. *Needed* are the data, the parameters, Adam's two memories, and the activations "
+        "of one batch.",
+    ),
+    "exactness": (
+        "exactness",
+        (),
+        "The price of exact arithmetic",
+        "Microseconds a step of the same kernels: as they are, the order of every sum fixed; with "
+        "sums over the rows of a batch in free order; and with LLVM's fast-math flags besides.",
+    ),
+    "peak": ("peak", (), "What the core can do", "Independent multiply-adds in registers."),
+}
+HEAD = """# Benchmarks
+
+Every table is measured in one process in which all libraries take turns, after a turn that is not
+timed, on float32 and with equal work; before, all have taken a few steps from the same weights and
+reached the same ones. One core means that the process may use no other (`taskset`). The other
+libraries are written as their documentation says is fastest: PyTorch with fused optimisers, eager
+and with `torch.compile`; JAX with `jit` a step, and with `lax.scan` over many steps; scikit-learn's
+`partial_fit`; NumPy as one would write the formulas down.
+
+Measure again with `make bench`, or one question alone with `python -m benchmarks.training`;
+`glassnet bench` gives the first table for a few small networks in less than a minute.
+"""
+
+
+def ask(name: str) -> float:
+    """Run one question in a process of its own; the seconds it took."""
+    module, arguments, _, _ = QUESTIONS[name]
+    package = __spec__.name.rpartition(".")[0] if __spec__ is not None else "benchmarks"
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", f"{package}.{module}", *arguments], check=True)
+    return time.perf_counter() - start
+
+
+def page(results: Sequence[Result]) -> str:
+    """The whole page. The machine is named once, where all results agree on it."""
+    parts = [HEAD]
+    for result in results:
+        module, _, title, text = QUESTIONS[result.name]
+        show: Callable[[Result], str] = import_module(f".{module}", __package__).page
+        parts.append(f"## {title}\n\n{text}\n\n{show(result)}\n")
+        slow = losses(result)
+        if slow:
+            parts.append(f"Slower than the best of the others: {'; '.join(slow)}.\n")
+    return "\n".join(parts)
+
+
+def losses(result: Result) -> list[str]:
+    """Where another library was faster, and by how much."""
+    key = {"training": "network", "predicting": "rows"}.get(result.name.partition("-")[0])
+    if key is None:
+        return []
+    found: list[str] = []
+    for value in dict.fromkeys(row[key] for row in result.rows):
+        own: dict[str, Any] = {
+            row["contender"]: row["min_us"] for row in result.rows if row[key] == value
+        }
+        for name in [n for n in own if n.startswith("glassnet")]:
+            others = {n: t for n, t in own.items() if not n.startswith("glassnet")}
+            best = min(others, key=lambda n: others[n])
+            if others[best] < own[name]:
+                ratio = own[name] / others[best] - 1
+                found.append(f"*{name}* on {value}, by {ratio:.0%} ({best})")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("questions", nargs="*", default=list(QUESTIONS), help=", ".join(QUESTIONS))
+    parser.add_argument("--page", type=Path, default=PAGE, help="the Markdown file to write")
+    parser.add_argument("--only-page", action="store_true", help="measure nothing")
+    options = parser.parse_args()
+    for name in [] if options.only_page else options.questions:
+        print(f"\n{name}", flush=True)
+        print(f"{ask(name):.0f} s", flush=True)
+    results = [found for name in QUESTIONS if (found := load(name)) is not None]
+    options.page.parent.mkdir(parents=True, exist_ok=True)
+    options.page.write_text(page(results), encoding="utf-8")
+    print(f"\n{options.page} is written")
+
+
+if __name__ == "__main__":
+    main()
