@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format clean
+.PHONY: help demo test check bench format clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -55,6 +55,17 @@ check: $(VENV)/.dev ## format, lint, types, import rules, budgets
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/python -m pytest tests/test_layers.py tests/test_budget.py tests/test_typings.py
+
+# Other libraries live apart, so that nothing here can come to depend on them.
+PEERS := build/peers
+$(PEERS)/.package: pyproject.toml
+	@echo "Installing glassnet and what it is compared with into $(PEERS) ..."
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+bench: $(PEERS)/.package ## all benchmarks, beside other libraries; ten minutes
+	$(PEERS)/bin/python -m benchmarks
 
 format: $(VENV)/.dev ## put the source in the shape that check wants
 	$(BIN)/ruff format .

@@ -48,8 +48,8 @@ QUESTIONS: dict[str, tuple[str, Sequence[str], str, str]] = {
         "predicting",
         (),
         "Predicting",
-        "Microseconds a call from Python, least and median. A NumPy array goes in and a NumPy array "
-        "comes out. Speed-up and share of the peak are as above.",
+        "Microseconds a call from Python, least and median. A NumPy array goes in and one comes "
+        "out. Speed-up and share of the peak are as above.",
     ),
     "compiling": (
         "compiling",
@@ -79,15 +79,16 @@ QUESTIONS: dict[str, tuple[str, Sequence[str], str, str]] = {
 }
 HEAD = """# Benchmarks
 
-Every table is measured in one process in which all libraries take turns, after a turn that is not
-timed, on float32 and with equal work; before, all have taken a few steps from the same weights and
-reached the same ones. One core means that the process may use no other (`taskset`). The other
-libraries are written as their documentation says is fastest: PyTorch with fused optimisers, eager
-and with `torch.compile`; JAX with `jit` a step, and with `lax.scan` over many steps; scikit-learn's
-`partial_fit`; NumPy as one would write the formulas down.
+All libraries take turns in one process, after a turn that is not timed, on float32 and with equal
+work: before, all have taken a few steps from the same weights and reached the same ones. Where it
+is about a process as a whole (the first step, memory), each has its own. One core means that the
+process may use no other. The other libraries are written as their documentation says is fastest:
+PyTorch with fused optimisers, eager and with `torch.compile`; JAX with `jit` a step, and with
+`lax.scan` over many steps; scikit-learn's `partial_fit`; NumPy as one would write the formulas
+down.
 
 Measure again with `make bench`, or one question alone with `python -m benchmarks.training`;
-`glassnet bench` gives the first table for a few small networks in less than a minute.
+`glassnet bench` gives the first table for three networks in less than a minute.
 """
 
 

@@ -26,9 +26,12 @@ class Result:
     def save(self, folder: Path = RESULTS) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}.json"
-        content = {"machine": self.machine, "rows": self.rows, "notes": self.notes}
-        path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+        path.write_text(self.json(indent=1), encoding="utf-8")
         return path
+
+    def json(self, indent: int | None = None) -> str:
+        content = {"machine": self.machine, "rows": self.rows, "notes": self.notes}
+        return json.dumps(content, indent=indent, ensure_ascii=False)
 
 
 def load(name: str, folder: Path = RESULTS) -> Result | None:

@@ -7,6 +7,7 @@ each peer, in one process, taking turns; `build/benchmarks/training-<task>[-<cor
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -114,6 +115,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=12.0, help="about so long a network")
     parser.add_argument("--peers", default="", help="names, with commas; by default all")
+    parser.add_argument("--json", action="store_true", help="print JSON and write no file")
     options = parser.parse_args()
     pin(options.cores)
     suffix = f"-{options.cores}" if options.cores > 1 else ""
@@ -123,8 +125,11 @@ def main() -> None:
             result.rows += measure(
                 case, options.peers, options.cores, options.turns, options.seconds
             )
-            print(case.title, "measured", flush=True)
+            print(case.title, "measured", file=sys.stderr, flush=True)
     result.notes = notes(result)
+    if options.json:
+        print(result.json())
+        return
     result.save()
     print(f"\n{TITLES[options.task]}; microseconds a step, least (median)\n\n{page(result)}")
 

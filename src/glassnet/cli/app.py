@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from glassnet.cli.bench import bench
 from glassnet.cli.data import data
 from glassnet.cli.evaluate import evaluate
 from glassnet.cli.fit import fit
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (fit, predict, evaluate, data):
+for command in (fit, predict, evaluate, data, bench):
     app.command()(command)
 
 

@@ -1,0 +1,160 @@
+"""Every benchmark runs, with settings so small that it says nothing, and without other libraries
+than those that the package needs anyway; what they compare does equal work."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import __main__ as all_of_them
+from benchmarks import ours, peers, report, timing
+from benchmarks.cases import Case, cases, data
+from benchmarks.exactness import free_order
+from benchmarks.memory import needed
+from benchmarks.peak import peak
+from glassnet.cli.bench import lines
+from tests.data import ROOT
+
+QUICK = ("--turns", "1", "--seconds", "0")
+RUNS = {
+    "training": ("tiny", *QUICK, "--peers", "NumPy,scikit-learn"),
+    "threads": ("tiny", *QUICK),
+    "predicting": ("--rows", "5000", *QUICK),
+    "compiling": ("small", "--turns", "1"),
+    "memory": ("images",),
+    "exactness": ("tiny", *QUICK),
+    "peak": (),
+}
+
+
+def run(module: str, arguments: tuple[str, ...], folder: Path) -> str:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "GLASSNET_CACHE_DIR": "off"}
+    result = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{module}", *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.mark.parametrize("module", [m for m in RUNS if m != "memory" or sys.platform == "linux"])
+def test_a_benchmark_runs_and_leaves_its_result(module: str, tmp_path: Path) -> None:
+    shown = run(module, RUNS[module], tmp_path)
+    assert "|---|" in shown
+    saved = list((tmp_path / "build" / "benchmarks").iterdir())
+    assert [path.stem.partition("-")[0] for path in saved] == [module]
+    content = json.loads(saved[0].read_text())
+    assert content["rows"]
+    assert content["machine"]["versions"]["numpy"] == np.__version__
+
+
+def test_every_file_that_answers_a_question_is_run() -> None:
+    questions = {module for module, *_ in all_of_them.QUESTIONS.values()}
+    assert questions == set(RUNS)
+    own = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
+    helpers = {"__init__", "__main__", "cases", "machine", "ours", "peers", "report", "timing"}
+    assert own - helpers == questions | {"ulp"}
+
+
+@pytest.mark.parametrize("task", ["sgd", "adam"])
+def test_all_contenders_take_the_same_steps(task: str) -> None:
+    """Three independent programs, the formulas in NumPy among them, reach the same weights."""
+    case = Case("check", (5, 7, 6, 3), 8, 6, task)
+    rows = data(case)
+    start = np.concatenate([part.ravel() for pair in rows.layers for part in pair])
+    reached: dict[str, np.ndarray] = {}
+    for name, peer in peers.available().items():
+        if name != "torch.compile":
+            turn, weights = peer(case, rows)
+            turn()
+            reached[name] = weights()
+    for name, contender in (("steps", ours.steps), ("train", ours.train)):
+        turn, model = contender(case, rows)
+        turn()
+        reached[name] = model.W
+    change = np.abs(reached["NumPy"] - start).mean()
+    for name, weights in reached.items():
+        assert np.abs(weights - reached["NumPy"]).mean() < 0.01 * change, name
+
+
+def test_contenders_that_do_less_work_would_be_seen() -> None:
+    case = Case("check", (5, 7, 3), 8, 6)
+    turn, model = ours.steps(replace(case, steps=5, most=5), data(case))
+    turn()
+    all_steps, whole = ours.steps(case, data(case))
+    all_steps()
+    start = np.concatenate([part.ravel() for pair in data(case).layers for part in pair])
+    change = np.abs(whole.W - start).mean()
+    assert np.abs(whole.W - model.W).mean() > 0.01 * change
+
+
+def test_operations_of_a_step() -> None:
+    """2-3-1 with 4 rows by hand: 2 · 4 · (2·3 + 3·1) forward, as much again for the gradients of
+    the weights, and 2 · 4 · 3·1 for the gradient of the hidden layer."""
+    assert cases("sgd")[0].flops == 72 + 72 + 24
+
+
+def test_bytes_that_training_needs() -> None:
+    """2-3-1, 2 batches of 4 rows: 8 rows of 3 numbers, 3 · 13 for parameters, 4 · 4 activations."""
+    assert needed(Case("x", (2, 3, 1), 4, 2)) == 4 * (24 + 39 + 16)
+
+
+def test_times_in_turn() -> None:
+    seen: list[str] = []
+    found = timing.alternate({"a": lambda: seen.append("a"), "b": lambda: seen.append("b")}, 3)
+    assert seen == ["a", "b"] * 4  # the first turn is not timed
+    assert len(found["a"].seconds) == 3
+    times = timing.Times((4e-6, 1e-6, 3e-6))
+    assert times.per(2) == {"min_us": 0.5, "median_us": 1.5, "turns": 3}
+
+
+def test_free_order_gives_other_code_and_is_undone() -> None:
+    """70 rows are two leaves; in free order they are one chain, and the last bits differ."""
+    case = Case("check", (9, 33, 2), 70, 4)
+    plain, model = ours.steps(case, data(case))
+    with free_order():
+        free, other = ours.steps(case, data(case))
+    again, same = ours.steps(case, data(case))
+    for turn in (plain, free, again):
+        turn()
+    assert not np.array_equal(model.W, other.W)
+    assert np.allclose(model.W, other.W, rtol=1e-4, atol=1e-6)
+    assert np.array_equal(model.W, same.W)
+
+
+def test_the_peak_is_that_of_a_processor() -> None:
+    assert 1e9 < peak(0.02) < 1e13
+
+
+ROWS: list[dict[str, Any]] = [
+    {"network": "n", "contender": name, "min_us": us, "median_us": us, "share_of_peak": 0.5}
+    for name, us in (("glassnet", 2.0), ("glassnet train", 4.0), ("NumPy", 3.0))
+]
+
+
+def test_a_loss_is_said() -> None:
+    found = all_of_them.losses(report.Result("training-sgd", {}, ROWS))
+    assert found == ["*glassnet train* on n, by 33% (NumPy)"]
+
+
+def test_numbers_of_three_digits() -> None:
+    shown = [report.microseconds(x) for x in (0.05123, 8.049, 159.4, 17234.0, None)]
+    assert shown == ["0.0512", "8.05", "159", "17 200", "–"]
+
+
+def test_the_table_of_the_command() -> None:
+    assert lines(ROWS) == [
+        "network, batch       n",
+        "glassnet             2",
+        "glassnet train       4",
+        "NumPy                3",
+        "glassnet, of peak  50%",
+    ]
