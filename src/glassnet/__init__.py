@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from glassnet.testing import check_grads
     from glassnet.tracing import trace
     from glassnet.training import callbacks, train, value_and_grad
+    from glassnet.training.resume import resume
 
 __all__ = [
     "__version__",
@@ -30,6 +31,7 @@ __all__ = [
     "numerics_version",
     "ops",
     "optim",
+    "resume",
     "trace",
     "train",
     "value_and_grad",
@@ -45,6 +47,7 @@ _LAZY = {
     "nn": "glassnet.nn",
     "ops": "glassnet.ops",
     "optim": "glassnet.optim",
+    "resume": "glassnet.training.resume:resume",
     "trace": "glassnet.tracing:trace",
     "train": "glassnet.training:train",
     "value_and_grad": "glassnet.training:value_and_grad",

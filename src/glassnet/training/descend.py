@@ -38,6 +38,10 @@ class Order:
     size: int
     seed: int | None
 
+    @classmethod
+    def of(cls, rows: Rows, batch_size: int, seed: int | None) -> Order:
+        return cls(len(rows), min(batch_size, len(rows)), seed)
+
     @property
     def steps(self) -> int:
         return -(-self.count // self.size)
@@ -92,8 +96,11 @@ class Descent:
         self.build_seconds = time.perf_counter() - self.started
         self.raw: np.ndarray | None = None  # the weights of the last step while W holds their mean
 
-    def train(self, epochs: int, callbacks: Sequence[Any]) -> History:
-        run = Run(self.task.model, epochs, epochs * self.order.steps, started=self.started)
+    def train(
+        self, epochs: int, callbacks: Sequence[Any], history: History | None = None
+    ) -> History:
+        """Train for so many epochs in all, going on after those that `history` has."""
+        run = self.run(epochs, history)
         course = Course(run, callbacks, self.evaluate, self._compile_seconds)
 
         def body() -> None:
@@ -101,6 +108,26 @@ class Descent:
                 self._epoch(course)
 
         return course.follow(body, lambda: self._show_mean(run))
+
+    def run(self, epochs: int, history: History | None = None) -> Run:
+        """A run that stands after the epochs that a history has."""
+        run = Run(self.task.model, epochs, epochs * self.order.steps, started=self.started)
+        if history is not None:
+            run.history = history
+            run.epoch = len(history.loss)
+            run.steps_done = run.epoch * self.order.steps
+        return run
+
+    def repeat(self, run: Run, batches: int) -> None:
+        """The first batches of the epoch at which a run stands, without counting or judging."""
+        self._take_raw()
+        for rows in self.order.parts(run.epoch):
+            part = rows[:batches]
+            if len(part):
+                rates = self.rates(run, np.arange(run.steps_done, run.steps_done + len(part)))
+                self.stepper.run(part, rates, run.steps_done)
+                run.steps_done += len(part)
+                batches -= len(part)
 
     def _compile_seconds(self) -> float:
         return self.build_seconds + self.stepper.compile_seconds
@@ -114,7 +141,7 @@ class Descent:
         if not (np.isfinite(losses).all() and np.isfinite(model.W).all()):
             self.raw = before  # what W is now must not be taken for a mean of something
             largest = float(max(self.task.rows.x.max(), -self.task.rows.x.min()))
-            lr = float(self._rates(run, np.array([first]))[0])
+            lr = float(self.rates(run, np.array([first]))[0])
             raise divergence(run, before, losses, first, lr, largest)
         if run.history.stopped != "interrupted":
             self._show_mean(run)
@@ -127,7 +154,7 @@ class Descent:
         weights: list[np.ndarray] = []
         for rows in self.order.parts(course.run.epoch):
             start = first + sum(map(len, losses))
-            rates = self._rates(course.run, np.arange(start, start + len(rows)))
+            rates = self.rates(course.run, np.arange(start, start + len(rows)))
             found = self.stepper.run(rows, rates, start, course.after_steps)
             losses.append(found)
             weights.append(self._weights(rows[: len(found)]))
@@ -135,7 +162,8 @@ class Descent:
                 break
         return np.concatenate(losses), np.concatenate(weights)
 
-    def _rates(self, run: Run, steps: np.ndarray) -> np.ndarray:
+    def rates(self, run: Run, steps: np.ndarray) -> np.ndarray:
+        """The learning rates of steps in the epoch at which a run stands."""
         where = schedules.Course(steps, run.steps_total, self.order.steps)
         seen = run.history.validation_loss or run.history.loss
         return self.optimizer.schedule.rates(where, seen)

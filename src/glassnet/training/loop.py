@@ -6,6 +6,7 @@ In: a model, data, a loss, an optimiser. Out: the model, trained in place, and a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from glassnet.run.threads import thread_count
 from glassnet.training.check import Rows, checked, checked_counts, checked_optimizer
 from glassnet.training.descend import SHUFFLE, Descent, Order, Task
 from glassnet.training.history import History
+from glassnet.training.record import recorded
 from glassnet.training.whole import lbfgs, random_search
 
 HOLD_OUT = SHUFFLE + 1
@@ -39,6 +41,7 @@ def train(
     validation: tuple[Any, ...] | float | None = None,
     sample_weight: Any = None,
     callbacks: Sequence[Any] = (),
+    record: str | Path | None = None,
     threads: int | None = None,
 ) -> History:
     """Train the model in place by mini-batches, and return the history.
@@ -48,6 +51,7 @@ def train(
     its last batch may be smaller. `validation` is (x, y), (x, y, weights), or the fraction of rows
     to hold out. `threads` is a number of threads, by default what the machine grants; it changes
     the time, never a bit. Ctrl-C stops after some milliseconds, and the model is usable.
+    `record` names a run file: `resume` goes on from it, `open_step` opens any step of it.
 
     Raises ShapeError or TrainingError where the data do not fit, and TrainingError when the loss
     leaves the finite range; the model then has the numbers of the last epoch that was finite.
@@ -55,18 +59,27 @@ def train(
     checked_counts(epochs, batch_size)
     checked_optimizer(optimizer)
     measure = as_loss(loss)
-    rows = checked(model, measure, x, y, sample_weight)
-    rows, held_out = _divided(model, measure, rows, validation, seed)
+    whole = checked(model, measure, x, y, sample_weight)
+    rows, held_out = divided(model, measure, whole, validation, seed)
     task = Task(model, measure, rows, held_out, thread_count(threads), seed)
-    if isinstance(optimizer, RandomSearch):
-        return random_search(task, optimizer, epochs, callbacks)
-    if isinstance(optimizer, LBFGS):
-        return lbfgs(task, optimizer, epochs, callbacks)
-    order = Order(len(rows), min(batch_size, len(rows)), seed if shuffle else None)
-    return Descent(task, optimizer, order).train(epochs, callbacks)
+    if isinstance(optimizer, RandomSearch | LBFGS):
+        return _searched(task, optimizer, epochs, callbacks, record)
+    descent = Descent(task, optimizer, Order.of(rows, batch_size, seed if shuffle else None))
+    settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "seed": seed}
+    return recorded(record, descent, whole, validation, callbacks, settings)
 
 
-def _divided(
+def _searched(
+    task: Task, search: RandomSearch | LBFGS, epochs: int, callbacks: Sequence[Any], record: Any
+) -> History:
+    if record is not None:
+        raise TrainingError(f"record={record!r}: {search!r} has no steps to record")
+    if isinstance(search, RandomSearch):
+        return random_search(task, search, epochs, callbacks)
+    return lbfgs(task, search, epochs, callbacks)
+
+
+def divided(
     model: Module, loss: Loss, rows: Rows, validation: Any, seed: int
 ) -> tuple[Rows, Rows | None]:
     """Rows to train on, and rows to validate on."""

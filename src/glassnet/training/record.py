@@ -1,0 +1,203 @@
+"""Recording a training run while it runs.
+
+In: a descent and its configuration. Out: a run file: history, sparse checkpoints, the result.
+Checkpoints keep to a small part of the time: a second or more apart, and at most 64 of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glassnet.training.callbacks import Callback, EarlyStopping
+from glassnet.training.check import Rows
+from glassnet.training.descend import Descent
+from glassnet.training.history import History, Run
+from glassnet.training.record_data import as_data
+from glassnet.training.record_file import (
+    Checkpoint,
+    RunFile,
+    put_checkpoint,
+    put_result,
+    put_values,
+)
+from glassnet.version import __version__, numerics_version
+
+EVERY = 1.0  # seconds between checkpoints, at least
+SHARE = 100  # times as long as a checkpoint takes is what lies between two, at least
+MOST = 64  # checkpoints; then every other one is dropped
+
+
+def fingerprint(rows: Rows) -> str:
+    """SHA-256 of the data, in the order and dtype in which a step reads them."""
+    digest = hashlib.sha256()
+    for name, array in rows.arrays().items():
+        digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).data.cast("B"))
+    return digest.hexdigest()
+
+
+class Fingerprint:
+    """A fingerprint taken beside the training, since reading all data takes its time."""
+
+    def __init__(self, rows: Mapping[str, Rows]) -> None:
+        self._found: dict[str, str] = {}
+        self._thread = threading.Thread(target=self._take, args=(dict(rows),), daemon=True)
+        self._thread.start()
+
+    def _take(self, rows: Mapping[str, Rows]) -> None:
+        for name, own in rows.items():
+            self._found[name] = fingerprint(own)
+
+    def ready(self) -> bool:
+        return not self._thread.is_alive()
+
+    def wait(self) -> dict[str, str]:
+        self._thread.join()
+        return self._found
+
+
+def recorded(
+    path: str | Path | None,
+    descent: Descent,
+    rows: Rows,
+    validation: Any,
+    callbacks: Sequence[Any],
+    settings: Mapping[str, Any],
+) -> History:
+    """Train, and record if there is a path; `rows` are all rows, those held out included."""
+    if path is None:
+        return descent.train(settings["epochs"], callbacks)
+    task = descent.task
+    stoppers = [as_data(own) for own in callbacks if isinstance(own, EarlyStopping)]
+    values = {
+        "model": as_data(task.model),
+        "loss": as_data(task.loss),
+        "optimizer": as_data(descent.optimizer),
+        "callbacks": stoppers,
+        "validation": validation if isinstance(validation, float | None) else "given",
+        "weighted": rows.weight is not None,
+        "rows": len(rows),
+        "columns": rows.x.shape[1],
+        "glassnet": __version__,
+        "numerics_version": numerics_version,
+        **settings,
+    }
+    with RunFile.create(path) as file:
+        prints = Fingerprint(everything(rows, task.held_out, values))
+        recorder = Recorder(file, descent, prints, callbacks)
+        recorder.begin(values)
+        return descent.train(settings["epochs"], [*callbacks, recorder])
+
+
+def everything(rows: Rows, held_out: Rows | None, values: Mapping[str, Any]) -> dict[str, Rows]:
+    """The data that a run depends on, by name."""
+    given = values["validation"] == "given" and held_out is not None
+    return {"training": rows, **({"validation": held_out} if given and held_out else {})}
+
+
+class Recorder(Callback):
+    """The last of the callbacks of a recorded run."""
+
+    def __init__(
+        self,
+        file: RunFile,
+        descent: Descent,
+        prints: Fingerprint | None,
+        others: Sequence[Any],
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.file, self.descent, self._prints, self._clock = file, descent, prints, clock
+        self.stoppers = [own for own in others if isinstance(own, EarlyStopping)]
+        self._lines: list[tuple[int, float, float | None]] = []
+        self._last = clock()
+        self._pause = EVERY
+
+    def begin(self, values: Mapping[str, Any]) -> None:
+        """The configuration, and the state before the first step."""
+        with self.file.change() as database:
+            put_values(database, values)
+            put_checkpoint(database, self._state(0))
+
+    def epoch_end(self, run: Run) -> None:
+        """Note the epoch; write what was noted, with a checkpoint, now and then and at the end
+        (here, since at the end of training early stopping puts its best weights into W)."""
+        if run.steps_done != run.epoch * self.descent.order.steps:
+            return  # ended by the clock in the middle of an epoch: no state to go on from
+        seen = run.history.validation_loss
+        self._lines.append((run.epoch, run.history.loss[-1], seen[-1] if seen else None))
+        start = self._clock()
+        last = run.epoch == run.epochs or run.history.stopped != "epochs"
+        if last or start - self._last >= self._pause:
+            self._write(run.epoch)
+            self._last = self._clock()
+            self._pause = max(self._pause, SHARE * (self._last - start))
+
+    def train_end(self, run: Run) -> None:
+        stopped = run.history.stopped
+        if stopped == "epochs" and run.epoch < run.epochs:
+            stopped = "diverged"
+        ended = {"stopped": stopped, "seconds": run.elapsed(), "best_epoch": run.history.best_epoch}
+        self._write(None, run, ended)
+
+    def _write(self, epoch: int | None, run: Run | None = None, ended: Any = None) -> None:
+        with self.file.change() as database:
+            database.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?)", self._lines)
+            if epoch is not None:
+                put_checkpoint(database, self._state(epoch))
+                self._thin(database)
+            if self._prints is not None and (run is not None or self._prints.ready()):
+                put_values(database, {"sha256": self._prints.wait()})
+                self._prints = None
+            if run is not None:
+                put_values(database, {"ended": ended})
+                put_result(database, run.model.W)
+        self._lines.clear()
+
+    def _thin(self, database: Any) -> None:
+        epochs = [row[0] for row in database.execute("SELECT epoch FROM checkpoint ORDER BY epoch")]
+        if len(epochs) > MOST:
+            dropped = [(epoch,) for epoch in epochs[1:-1:2]]
+            database.executemany("DELETE FROM checkpoint WHERE epoch = ?", dropped)
+            self._pause *= 2
+
+    def _state(self, epoch: int) -> Checkpoint:
+        descent = self.descent
+        weights = descent.task.model.W if descent.raw is None else descent.raw
+        arrays = {"W": weights, **descent.memory}
+        notes: dict[str, Any] = {}
+        for place, stopper in enumerate(self.stoppers):
+            notes[f"stopper{place}"] = [stopper.best, stopper.best_epoch]
+            if stopper.weights is not None:
+                arrays[f"stopper{place}.weights"] = stopper.weights
+        return Checkpoint(epoch, arrays, notes)
+
+
+def restore(descent: Descent, state: Checkpoint) -> None:
+    """Put the numbers of a checkpoint into the model and the optimiser's memory."""
+    descent.task.model.W[...] = state.arrays["W"]
+    descent.raw = None
+    for name, own in descent.memory.items():
+        own[...] = state.arrays[name]
+
+
+class Restorer(Callback):
+    """Gives early stopping its memory back, after it has forgotten it at the start of a run."""
+
+    def __init__(self, state: Checkpoint, others: Sequence[Any]) -> None:
+        self.state = state
+        self.stoppers = [own for own in others if isinstance(own, EarlyStopping)]
+
+    def train_begin(self, run: Run) -> None:
+        for place, stopper in enumerate(self.stoppers):
+            best = self.state.notes.get(f"stopper{place}")
+            if best is not None:
+                stopper.best, stopper.best_epoch = best
+                stopper.weights = self.state.arrays.get(f"stopper{place}.weights")
+                run.history.best_epoch = stopper.best_epoch or None

@@ -1,0 +1,251 @@
+"""The run file: one SQLite database, readable by anyone while it is written.
+
+In: JSON values, rows of history, checkpoints. Out: the same again. Everything that belongs
+together is written in one transaction, so that a file is whole whenever the writer dies.
+
+    run(key, value)                        configuration, as JSON texts
+    history(epoch, loss, validation_loss)  one row an epoch, counted from 1
+    checkpoint(epoch, arrays, content)     after so many epochs: names, dtypes and shapes as JSON,
+                                           and the bytes one after the other, little-endian
+    result(one, sha256, content)           W as training left it
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from glassnet.errors import ModelFileError, OutputError
+from glassnet.training.record_lock import WriterLock
+
+APPLICATION = 0x676C6173  # "glas"
+FORMAT = 1
+TABLES = """
+CREATE TABLE run(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE history(epoch INTEGER PRIMARY KEY, loss REAL, validation_loss REAL);
+CREATE TABLE checkpoint(
+  epoch INTEGER PRIMARY KEY, arrays TEXT NOT NULL, sha256 TEXT NOT NULL, content BLOB NOT NULL);
+CREATE TABLE result(
+  one INTEGER PRIMARY KEY CHECK (one = 1), sha256 TEXT NOT NULL, content BLOB NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state after so many epochs: "W", the optimiser's memory, what callbacks remember."""
+
+    epoch: int
+    arrays: dict[str, np.ndarray]
+    notes: dict[str, Any]
+
+
+class RunFile:
+    """An open run file."""
+
+    def __init__(self, path: Path, database: sqlite3.Connection, lock: WriterLock | None) -> None:
+        self.path, self._database, self._lock = path, database, lock
+
+    @classmethod
+    def create(cls, path: str | Path) -> RunFile:
+        """A new file in place of what was there, if that was a run file too."""
+        place = Path(path)
+        if place.exists() and place.stat().st_size and not empty(place):
+            cls.read(place).close()  # never replaces anything but a run file
+        file = cls._opened(place)
+        try:
+            with file.change() as database:
+                for (name,) in database.execute(
+                    "SELECT name FROM sqlite_master WHERE type = 'table'"
+                ).fetchall():
+                    database.execute(f'DROP TABLE "{name}"')
+                for statement in TABLES.split(";"):
+                    database.execute(statement)
+                database.execute(f"PRAGMA application_id = {APPLICATION}")
+                database.execute(f"PRAGMA user_version = {FORMAT}")
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    @classmethod
+    def append(cls, path: str | Path) -> RunFile:
+        """An existing file, to write more."""
+        cls.read(path).close()
+        return cls._opened(Path(path))
+
+    @classmethod
+    def _opened(cls, place: Path) -> RunFile:
+        lock = WriterLock(place)
+        try:
+            database = sqlite3.connect(place, isolation_level=None, check_same_thread=False)
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = NORMAL")
+        except sqlite3.Error as error:
+            lock.release()
+            raise _unwritable(place, error) from None
+        return cls(place, database, lock)
+
+    @classmethod
+    def read(cls, path: str | Path) -> RunFile:
+        """An existing file, to read only; ModelFileError where it is none."""
+        place = Path(path)
+        if not place.is_file():
+            raise ModelFileError(f"{place} does not exist; record one with train(…, record=…)")
+        try:
+            address = f"file:{quote(str(place.absolute()))}?mode=ro"
+            database = sqlite3.connect(address, uri=True, check_same_thread=False)
+            seen = database.execute("PRAGMA application_id").fetchone()[0]
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.Error as error:
+            raise ModelFileError(f"{place} is no run file ({error})") from None
+        if seen != APPLICATION:
+            database.close()
+            raise ModelFileError(f"{place} is no run file; name one that training has recorded")
+        if version > FORMAT:
+            database.close()
+            raise ModelFileError(
+                f"{place} has format {version}, this program reads up to {FORMAT}; update glassnet"
+            )
+        return cls(place, database, None)
+
+    def __enter__(self) -> RunFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._database.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    @contextmanager
+    def change(self) -> Generator[sqlite3.Connection]:
+        """One transaction: all of it or nothing; OutputError where the disk refuses."""
+        database = self._database
+        try:
+            database.execute("BEGIN IMMEDIATE")
+            yield database
+            database.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._undo()
+            raise _unwritable(self.path, error) from None
+        except BaseException:
+            self._undo()
+            raise
+
+    def _undo(self) -> None:
+        if self._database.in_transaction:
+            self._database.execute("ROLLBACK")
+
+    def rows(self, query: str, *arguments: Any) -> list[Any]:
+        """What a query finds; ModelFileError where the file is damaged."""
+        try:
+            return self._database.execute(query, arguments).fetchall()
+        except sqlite3.Error as error:
+            raise ModelFileError(f"{self.path} cannot be read: {error}") from None
+
+    def values(self) -> dict[str, Any]:
+        """The configuration."""
+        found = self.rows("SELECT key, value FROM run")
+        return {str(key): json.loads(value) for key, value in found}
+
+    def history(self) -> tuple[list[float], list[float]]:
+        """Losses and validation losses, an epoch each."""
+        rows = self.rows("SELECT loss, validation_loss FROM history ORDER BY epoch")
+        return [row[0] for row in rows], [row[1] for row in rows if row[1] is not None]
+
+    def epochs(self) -> list[int]:
+        """After how many epochs there are checkpoints."""
+        return [row[0] for row in self.rows("SELECT epoch FROM checkpoint ORDER BY epoch")]
+
+    def checkpoint(self, upto: int) -> Checkpoint:
+        """The last checkpoint that is not after so many epochs."""
+        rows = self.rows(
+            "SELECT epoch, arrays, sha256, content FROM checkpoint WHERE epoch <= ? "
+            "ORDER BY epoch DESC LIMIT 1",
+            upto,
+        )
+        if not rows:
+            raise ModelFileError(f"{self.path} was ended before its first checkpoint; train again")
+        epoch, text, digest, content = rows[0]
+        self._check(content, digest, f"the checkpoint after epoch {epoch}")
+        head = json.loads(text)
+        return Checkpoint(epoch, unpacked(head["arrays"], content), head["notes"])
+
+    def result(self) -> np.ndarray | None:
+        """W as training left it, as bytes; None where training has not ended."""
+        rows = self.rows("SELECT sha256, content FROM result")
+        if not rows:
+            return None
+        self._check(rows[0][1], rows[0][0], "the result")
+        return np.frombuffer(rows[0][1], np.uint8)
+
+    def _check(self, content: bytes, digest: str, what: str) -> None:
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise ModelFileError(f"{self.path} is damaged: {what} does not match its SHA-256")
+
+
+def empty(place: Path) -> bool:
+    """Whether this is a database without a table: what a writer leaves that dies at once."""
+    try:
+        database = sqlite3.connect(f"file:{quote(str(place.absolute()))}?mode=ro", uri=True)
+        try:
+            return not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        finally:
+            database.close()
+    except sqlite3.Error:
+        return False
+
+
+def put_values(database: sqlite3.Connection, values: Mapping[str, Any]) -> None:
+    texts = [(key, json.dumps(value)) for key, value in values.items()]
+    database.executemany("INSERT OR REPLACE INTO run VALUES (?, ?)", texts)
+
+
+def put_checkpoint(database: sqlite3.Connection, state: Checkpoint) -> None:
+    content = packed(state.arrays)
+    arrays = [[n, a.dtype.name, list(a.shape)] for n, a in state.arrays.items()]
+    head = json.dumps({"arrays": arrays, "notes": state.notes})
+    row = (state.epoch, head, hashlib.sha256(content).hexdigest(), content)
+    database.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?, ?)", row)
+
+
+def put_result(database: sqlite3.Connection, weights: np.ndarray) -> None:
+    content = packed({"W": weights})
+    row = (hashlib.sha256(content).hexdigest(), content)
+    database.execute("INSERT OR REPLACE INTO result VALUES (1, ?, ?)", row)
+
+
+def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The bytes of arrays one after the other."""
+    return b"".join(a.astype(a.dtype.newbyteorder("<")).tobytes() for a in arrays.values())
+
+
+def unpacked(described: Sequence[Sequence[Any]], content: bytes) -> dict[str, np.ndarray]:
+    arrays: dict[str, np.ndarray] = {}
+    start = 0
+    for name, dtype, shape in described:
+        stored = np.dtype(dtype).newbyteorder("<")
+        count = int(np.prod(shape, dtype=int))
+        part = np.frombuffer(content, stored, count, start)
+        arrays[name] = part.astype(dtype).reshape(shape)
+        start += count * stored.itemsize
+    return arrays
+
+
+def _unwritable(path: Path, error: sqlite3.Error) -> OutputError:
+    return OutputError(
+        f"{path} cannot be written: {error}; what it holds is whole, and once there is room "
+        "`glassnet resume` goes on from there"
+    )

@@ -1,0 +1,172 @@
+"""Going on with a recorded run.
+
+In: a run file and the data of the run. Out: the model and the history that an uninterrupted run
+would have had, to the last bit: orders of rows and random numbers are functions of seed and step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glassnet.errors import TrainingError
+from glassnet.nn.loss import as_loss
+from glassnet.nn.module import Module
+from glassnet.run.threads import thread_count
+from glassnet.training.check import Rows, checked
+from glassnet.training.descend import Descent, Order, Task
+from glassnet.training.history import History
+from glassnet.training.loop import divided
+from glassnet.training.record import (
+    Fingerprint,
+    Recorder,
+    Restorer,
+    everything,
+    restore,
+)
+from glassnet.training.record_data import as_data, from_data
+from glassnet.training.record_file import Checkpoint, RunFile, put_values
+from glassnet.version import numerics_version
+
+
+def resume(
+    record: str | Path,
+    x: Any,
+    y: Any,
+    *,
+    sample_weight: Any = None,
+    validation: Any = None,
+    epochs: int | None = None,
+    callbacks: Sequence[Any] | None = None,
+    model: Module | None = None,
+    loss: Any = None,
+    other_data: bool = False,
+    threads: int | None = None,
+) -> tuple[Module, History]:
+    """Go on with a recorded run from its last checkpoint, recording into the same file.
+
+    x, y, weights and validation data are those of the run: others are refused, unless
+    `other_data` says that they may differ. By default the run ends after as many epochs as it was
+    meant to have, and `callbacks` are the early stopping that was recorded. `model` and `loss`
+    are needed only where they contain code of yours, which a file does not keep.
+    """
+    given = Given(x, y, sample_weight, validation, model, loss)
+    with RunFile.append(record) as file:
+        values = file.values()
+        if epochs is not None:
+            values["epochs"] = epochs
+        descent, rows = rebuilt(values, given, threads)
+        prints = verified(file, values, rows, descent, other_data)
+        state = file.checkpoint(values["epochs"])
+        losses, judged = file.history()
+        history = History(loss=losses[: state.epoch], validation_loss=judged[: state.epoch])
+        if over(values, state.epoch):
+            put_result_into(file, descent.task.model)
+            history.stopped = values["ended"]["stopped"]
+            history.best_epoch = values["ended"]["best_epoch"]
+            return descent.task.model, history
+        kept = values["callbacks"] if callbacks is None else ()
+        others: Sequence[Any] = [*from_data(kept, "callbacks"), *(callbacks or ())]
+        recorder = Recorder(file, descent, prints, others)
+        return descent.task.model, _go_on(recorder, state, values["epochs"], others, history)
+
+
+def _go_on(
+    recorder: Recorder, state: Checkpoint, epochs: int, callbacks: Sequence[Any], history: History
+) -> History:
+    """Forget what came after the checkpoint, and train from there."""
+    restore(recorder.descent, state)
+    with recorder.file.change() as database:
+        put_values(database, {"epochs": epochs, "ended": None})
+        database.execute("DELETE FROM history WHERE epoch > ?", (state.epoch,))
+        database.execute("DELETE FROM result")
+    around = [*callbacks, Restorer(state, callbacks), recorder]
+    return recorder.descent.train(epochs, around, history)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the caller brings to a recorded run."""
+
+    x: Any
+    y: Any
+    sample_weight: Any = None
+    validation: Any = None
+    model: Module | None = None
+    loss: Any = None
+
+
+def over(values: Mapping[str, Any], epoch: int) -> bool:
+    """Whether there is nothing left to do."""
+    ended = values.get("ended") or {"stopped": ""}
+    finished = ended["stopped"] == "epochs" and epoch >= values["epochs"]
+    return finished or ended["stopped"] == "early"
+
+
+def put_result_into(file: RunFile, model: Module) -> None:
+    """The weights as training left them."""
+    content = file.result()
+    if content is not None:
+        model.W[...] = content.view(model.W.dtype.newbyteorder("<"))
+
+
+def rebuilt(values: Mapping[str, Any], given: Given, threads: int | None) -> tuple[Descent, Rows]:
+    """Model, loss and optimiser from a file, with data: ready to train; and all rows."""
+    model = brought(values, given.model, "model")
+    loss = as_loss(brought(values, given.loss, "loss"))
+    if values["numerics_version"] != numerics_version:
+        raise TrainingError(
+            f"the run was recorded with numerics version {values['numerics_version']}, this "
+            f"program has {numerics_version} and would compute other bits; use the glassnet that "
+            f"recorded it, {values['glassnet']}"
+        )
+    kept = values["validation"]
+    if (kept == "given") != (given.validation is not None):
+        raise TrainingError(
+            "the run was recorded with validation data; pass them: validation=(x_val, y_val)"
+            if kept == "given"
+            else "the run was recorded without validation data of its own; pass none"
+        )
+    if values["weighted"] != (given.sample_weight is not None):
+        raise TrainingError(
+            f"the run was recorded {'with' if values['weighted'] else 'without'} sample_weight; "
+            f"pass {'it' if values['weighted'] else 'none'}"
+        )
+    whole = checked(model, loss, given.x, given.y, given.sample_weight)
+    rows, held_out = divided(
+        model, loss, whole, given.validation if kept == "given" else kept, values["seed"]
+    )
+    task = Task(model, loss, rows, held_out, thread_count(threads), values["seed"])
+    order = Order.of(rows, values["batch_size"], values["seed"] if values["shuffle"] else None)
+    return Descent(task, from_data(values["optimizer"], "optimizer"), order), whole
+
+
+def brought(values: Mapping[str, Any], own: Any, what: str) -> Any:
+    """What the file describes, or what the caller brought if the file describes the same."""
+    if own is None:
+        return from_data(values[what], what)
+    own = as_loss(own) if what == "loss" else own
+    if as_data(own) != values[what]:
+        raise TrainingError(f"{what}={own!r} is not the {what} that was recorded: {values[what]}")
+    return own
+
+
+def verified(
+    file: RunFile, values: Mapping[str, Any], rows: Rows, descent: Descent, other: bool = False
+) -> Fingerprint | None:
+    """TrainingError where the data are not those of the run. The fingerprint, where the file has
+    none because the run was ended before it was taken."""
+    prints = Fingerprint(everything(rows, descent.task.held_out, values))
+    known = values.get("sha256")
+    if known is None or other:
+        return prints
+    for name, own in prints.wait().items():
+        if known.get(name) != own:
+            raise TrainingError(
+                f"{file.path} was recorded with other {name} data (SHA-256 {known.get(name)}; "
+                f"these have {own}); pass the same rows in the same order, or other_data=True to "
+                "go on with these"
+            )
+    return None
