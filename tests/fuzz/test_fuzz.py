@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from glassnet.graph.graph import Graph
-from glassnet.graph.interpret import interpret
 from glassnet.run.program import Plan
 from glassnet.simplify import simplify
+from tests.engine.check import reference
 from tests.engine.variants import assert_same_bits, difference
 from tests.fuzz.graphs import Case, cases, programs
 
@@ -32,22 +32,6 @@ def search(share: float) -> settings:
         suppress_health_check=list(HealthCheck),
         print_blob=True,
     )
-
-
-def reference(
-    plan: Plan, args: Mapping[str, np.ndarray], steps: int, wide: bool
-) -> list[np.ndarray]:
-    """What a plan means, step by step."""
-    now = dict(args)
-    history: list[list[np.ndarray]] = []
-    for step in range(steps):
-        here = {n: a[step] if n in plan.stepped else a for n, a in now.items()}
-        history.append(interpret(plan.graph, here, wide))
-        now |= {name: history[-1][output] for name, output in plan.donate.items()}
-    return [
-        np.stack([outputs[i] for outputs in history]) if i in plan.collect else last
-        for i, last in enumerate(history[-1])
-    ]
 
 
 def check_plan(
