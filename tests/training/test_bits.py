@@ -89,7 +89,7 @@ def ways() -> Iterator[tuple[str, Any, int]]:
     yield "without loops", lambda: thresholds(unrolling=0), 1
 
 
-@pytest.mark.parametrize(("way", "context", "threads"), ways())
+@pytest.mark.parametrize(("way", "context", "threads"), list(ways()))
 @pytest.mark.parametrize("name", ["adam32", "rich32", "rich64"])
 def test_no_way_of_computing_moves_a_bit(name: str, way: str, context: Any, threads: int) -> None:
     plain = trained(name)
