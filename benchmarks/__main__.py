@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
-from .report import Result, load
+from .report import Result, load, versions
 
 PAGE = Path("docs") / "benchmarks.md"
+WIDTH = 100
 
 # name of the result: module, its arguments, title, what a reader needs to know
 QUESTIONS: dict[str, tuple[str, Sequence[str], str, str]] = {
@@ -28,7 +30,8 @@ QUESTIONS: dict[str, tuple[str, Sequence[str], str, str]] = {
         "Microseconds a step on one core, the least of all turns, in brackets the median. "
         "*glassnet* is the compiled step, many steps a call, as *JAX scan* is; *glassnet train* is "
         "`gn.train` over epochs of at most 64 batches, with its checks, its history and its safety "
-        "copy of the weights. *Speed-up* is *glassnet* against the best other library; *of peak* "
+        "copy of the weights (of the last network, one epoch of two steps). *Speed-up* is "
+        "*glassnet* against the best other library; *of peak* "
         "is its share of the multiply-adds that the core can do.",
     ),
     "training-adam": (
@@ -57,7 +60,8 @@ QUESTIONS: dict[str, tuple[str, Sequence[str], str, str]] = {
         "The first step",
         "Milliseconds to load the library, and from then on until the network is described, "
         "compiled and has taken its first step, in a new process: with empty caches, and again "
-        "with what was kept on disk. Least and median. The tiny network takes 128 steps, since "
+        "with what was kept on disk. Drawing the first weights is part of it, but JAX and "
+        "scikit-learn are given theirs. Least and median. The tiny network takes 128 steps, since "
         "code for its exact sizes is made only for many steps.",
     ),
     "memory": (
@@ -102,15 +106,19 @@ def ask(name: str) -> float:
 
 
 def page(results: Sequence[Result]) -> str:
-    """The whole page. The machine is named once, where all results agree on it."""
+    """The whole page; what the tables were measured on is said once, at the end."""
     parts = [HEAD]
     for result in results:
         module, _, title, text = QUESTIONS[result.name]
         show: Callable[[Result], str] = import_module(f".{module}", __package__).page
-        parts.append(f"## {title}\n\n{text}\n\n{show(result)}\n")
+        shown = show(result).replace(versions(result), "").replace("\n\n\n", "\n").strip()
+        parts.append(f"## {title}\n\n{fill(text, WIDTH)}\n\n{shown}\n")
         slow = losses(result)
         if slow:
-            parts.append(f"Slower than the best of the others: {'; '.join(slow)}.\n")
+            said = f"Slower than the best of the others: {'; '.join(slow)}."
+            parts.append(fill(said, WIDTH) + "\n")
+    machines = dict.fromkeys(versions(result) for result in results)
+    parts.append("## The machine\n\n" + "\n\n".join(fill(m, WIDTH) for m in machines) + "\n")
     return "\n".join(parts)
 
 

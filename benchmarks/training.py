@@ -27,7 +27,7 @@ TITLES = {
     "adam": "ReLU layers, cross-entropy, Adam",
 }
 CHECKED = 8  # steps; after many more, differences of rounding have grown
-TOLERANCE = 0.01  # of the mean change of a weight in those steps
+TOLERANCE = 0.05  # of the mean change of a weight; scikit-learn's Adam adds ε elsewhere
 SLOW = ("torch.compile",)  # the same function as another peer, so not compiled once more
 
 

@@ -145,6 +145,18 @@ def test_a_loss_is_said() -> None:
     assert found == ["*glassnet train* on n, by 33% (NumPy)"]
 
 
+def test_the_page_names_the_machine_once_and_every_loss() -> None:
+    machine = {
+        "processor": "P", "instructions": "avx2", "system": "S", "cores": 1,
+        "cores of the machine": 2, "python": "3", "versions": {"numpy": "2"},
+    }  # fmt: skip
+    results = [report.Result(f"training-{task}", machine, ROWS) for task in ("sgd", "adam")]
+    shown = all_of_them.page(results)
+    assert shown.count("P (avx2), S, 1 of 2 cores, Python 3, numpy 2") == 1
+    assert shown.count("| n | 2.00 (2.00) | 4.00 (4.00) | 3.00 (3.00) | 1.50 | 50% |") == 2
+    assert shown.count("*glassnet train* on n, by 33%") == 2
+
+
 def test_numbers_of_three_digits() -> None:
     shown = [report.microseconds(x) for x in (0.05123, 8.049, 159.4, 17234.0, None)]
     assert shown == ["0.0512", "8.05", "159", "17 200", "–"]
