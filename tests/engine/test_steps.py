@@ -50,9 +50,9 @@ UPDATES: dict[str, tuple[Callable[..., Any], dict[str, int]]] = {
 
 
 @pytest.mark.parametrize("name", UPDATES)
-@pytest.mark.parametrize("steps", [1, 2, 5])
-def test_updates_in_place(name: str, steps: int) -> None:
+def test_updates_in_place(name: str) -> None:
     f, donate = UPDATES[name]
+    steps = 3  # odd: a swap done twice would show nothing
     args = {"x": numbers("float32", 18, 18), "y": numbers("float32", 18, 18, seed=1)}
     plan = Plan(trace(f, *args.values()), donate)
     results = assert_same_bits(plan, args, steps)
@@ -65,7 +65,7 @@ def test_updates_in_place(name: str, steps: int) -> None:
 def test_three_arrays_in_a_circle() -> None:
     args = {name: numbers("float32", 3, 5, seed=i) for i, name in enumerate("xyz")}
     plan = Plan(trace(lambda x, y, z: (y, z, x), *args.values()), {"x": 0, "y": 1, "z": 2})
-    for steps in (1, 2, 3, 4):
+    for steps in (1, 2):
         results = assert_same_bits(plan, args, steps)
         for i, got in enumerate(results):
             assert np.array_equal(got, args["xyz"[(i + steps) % 3]])
