@@ -1,0 +1,299 @@
+"""What the two MLP estimators share: parameters, checks, fitting, prediction.
+
+In: scikit-learn's parameters and data. Out: scikit-learn's fitted attributes.
+"""
+
+# scikit-learn has no types, and an estimator's attributes are what its users set
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import pairwise
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.optimize import minimize
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from glassnet import nn
+from glassnet.estimators.mlp_descend import Descent, HeldOut, memory_of
+from glassnet.estimators.mlp_graph import Network
+from glassnet.estimators.mlp_solve import Objective, Rows, predicted, views
+
+# one instance of each, since a network is known by its layers
+ACTIVATIONS: dict[str, nn.Module] = {
+    "identity": nn.Identity(),
+    "logistic": nn.Sigmoid(),
+    "tanh": nn.Tanh(),
+    "relu": nn.ReLU(),
+    "sigmoid": nn.Sigmoid(),
+    "leaky_relu": nn.LeakyReLU(),
+    "elu": nn.ELU(),
+    "selu": nn.SELU(),
+    "gelu": nn.GELU(),
+    "silu": nn.SiLU(),
+    "mish": nn.Mish(),
+    "softplus": nn.Softplus(),
+}
+
+
+class BaseMLP(BaseEstimator):
+    """Fitting and predicting; subclasses prepare the labels."""
+
+    hidden_layer_sizes: Any
+    activation: Any
+    solver: str
+    alpha: float
+    max_iter: int
+    tol: float
+    early_stopping: bool
+    warm_start: bool
+    loss_curve_: list[float]
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS)), "array-like", callable, nn.Module],
+        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "scoring": [str, callable, None],
+        "time_limit": [Interval(Real, 0, None, closed="neither"), None],
+        "threads": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    def _store(self, given: Mapping[str, Any]) -> None:
+        """Set the constructor's arguments as attributes."""
+        for name, value in given.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+
+    def _fit(
+        self, X: Any, y: Any, weight: Any, again: bool, validation: tuple[Any, Any, Any]
+    ) -> Any:
+        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes)).tolist()
+        if any(size <= 0 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        if self.early_stopping and again:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        first = not hasattr(self, "coefs_") or not (self.warm_start or again)
+        raw = y
+        X, y = self._validate_input(X, y, again, first)
+        X = X.tocsr() if hasattr(X, "tocsr") else X
+        weight = self._weights(X, raw, weight, again)
+        y = y.reshape(-1, 1) if y.ndim == 1 else y
+        self.n_outputs_ = y.shape[1]
+        self._random_state = check_random_state(self.random_state)
+        if first:
+            self._initialize((X.shape[1], *sizes, self.n_outputs_), X.dtype)
+        target = np.ascontiguousarray(y, X.dtype)
+        rows = Rows(X, target, np.ones(len(y), X.dtype) if weight is None else weight)
+        if self.solver == "lbfgs":
+            self._solve(rows)
+        else:
+            self._descend(rows, again, validation)
+        if not all(np.isfinite(w).all() for w in [*self.coefs_, *self.intercepts_]):
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large "
+                "values and need to be preprocessed."
+            )
+        return self
+
+    def _weights(self, X: Any, y: Any, weight: Any, again: bool) -> Any:
+        return None if weight is None else _check_sample_weight(weight, X, dtype=X.dtype)
+
+    def _initialize(self, units: tuple[int, ...], dtype: Any) -> None:
+        """First weights, uniform by Glorot and Bengio, 2010; an empty record."""
+        self.n_iter_ = self.t_ = 0
+        self.n_layers_ = len(units)
+        self.out_activation_ = self._out()
+        self.coefs_: list[np.ndarray] = []
+        self.intercepts_: list[np.ndarray] = []
+        for fan_in, fan_out in pairwise(units):
+            factor = 2.0 if self.activation == "logistic" else 6.0
+            bound = np.sqrt(factor / (fan_in + fan_out))
+            for shape, parts in (
+                ((fan_in, fan_out), self.coefs_),
+                (fan_out, self.intercepts_),
+            ):
+                drawn = self._random_state.uniform(-bound, bound, shape)
+                parts.append(drawn.astype(dtype, copy=False))
+        self.loss_curve_ = []
+        self._no_improvement_count = 0
+        self.validation_scores_ = [] if self.early_stopping else None
+        self.best_validation_score_ = -np.inf if self.early_stopping else None
+        self.best_loss_ = None if self.early_stopping else np.inf
+
+    def _out(self) -> str:
+        raise NotImplementedError
+
+    def _loss(self) -> Any:
+        """A loss in place of the one that goes with the output's activation."""
+        return None
+
+    def _network(self, dtype: Any, seed: int = 0) -> Network:
+        sizes = (self.coefs_[0].shape[0], *(w.shape[1] for w in self.coefs_))
+        hidden = len(sizes) - 2
+        given = self.activation
+        each = list(given) if isinstance(given, (list, tuple)) else [given] * hidden
+        if len(each) != hidden:
+            raise ValueError(
+                f"activation={given!r} names {len(each)} activations; the network has {hidden} "
+                "hidden layers"
+            )
+        layers = tuple(_activation(own) for own in each)
+        name, dropout = np.dtype(dtype).name, float(self.dropout)
+        return Network(sizes, layers, self.out_activation_, self._loss(), name, dropout, seed)
+
+    def _block(self, dtype: Any) -> np.ndarray:
+        """All parameters in one vector."""
+        parts = [np.ravel(w) for w in [*self.coefs_, *self.intercepts_]]
+        return np.concatenate(parts).astype(dtype, copy=False)
+
+    def _take(self, network: Network, block: np.ndarray) -> None:
+        parts = views(network, block)
+        self.coefs_ = parts[: len(network.sizes) - 1]
+        self.intercepts_ = parts[len(network.sizes) - 1 :]
+
+    def _solve(self, rows: Rows) -> None:
+        """L-BFGS, in float64 whatever the data are."""
+        network = self._network(np.float64)
+        wide = Rows(rows.x, rows.y.astype(float), rows.weight.astype(float))
+        objective = Objective(network, wide, float(self.alpha), self.threads)
+        options = {"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol}
+        found: Any = minimize(
+            objective, self._block(np.float64), method="L-BFGS-B", jac=True, options=options
+        )
+        self.n_iter_ = min(int(found.nit), self.max_iter)
+        if found.status != 0:
+            warnings.warn(
+                f"lbfgs failed to converge after {self.n_iter_} iteration(s) "
+                f"(status={found.status}):\n{found.message}\n\nYou might also want to scale the "
+                "data, or increase max_iter or max_fun.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        self.loss_ = float(found.fun)
+        self._take(network, found.x.astype(rows.y.dtype))
+
+    def _descend(self, rows: Rows, again: bool, validation: tuple[Any, Any, Any]) -> None:
+        seed = int(self._random_state.randint(2**31 - 1)) if self.dropout else 0
+        network = self._network(rows.y.dtype, seed)
+        block = self._block(rows.y.dtype)
+        self._optimizer = memory_of(self, block, again)
+        held_out = self._held_out(validation)
+        if self.early_stopping and held_out is None:
+            rows, held_out = self._divided(rows)
+        if held_out is not None and self.validation_scores_ is None:
+            self.validation_scores_, self.best_validation_score_ = [], -np.inf
+        self._take(network, block)
+        Descent(self, network, block, rows, held_out).run(once=again)
+
+    def _held_out(self, validation: tuple[Any, Any, Any]) -> HeldOut | None:
+        X, y, weight = validation
+        if X is None and y is None:
+            return None
+        if X is None or y is None:
+            raise ValueError("X_val and y_val go together; one of them is missing")
+        X = validate_data(self, X, accept_sparse=["csr"], reset=False)
+        return HeldOut(X, np.asarray(y), weight)
+
+    def _divided(self, rows: Rows) -> tuple[Rows, HeldOut]:
+        """Rows to train on, and a fraction of the rows to validate on."""
+        labels = rows.y.astype(bool) if is_classifier(self) else rows.y
+        stratify = labels if is_classifier(self) and self.n_outputs_ == 1 else None
+        x, x_val, y, y_val, weight, weight_val = train_test_split(
+            rows.x,
+            labels,
+            rows.weight,
+            random_state=self._random_state,
+            test_size=self.validation_fraction,
+            stratify=stratify,
+        )
+        if x_val.shape[0] < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of "
+                "your dataset."
+            )
+        part = Rows(x, np.ascontiguousarray(y, rows.y.dtype), weight)
+        return part, HeldOut(x_val, self._decoded(y_val), weight_val)
+
+    def _decoded(self, y: Any) -> Any:
+        return y
+
+    def _validation_score(self, held_out: HeldOut) -> float:
+        if self.scoring is not None:
+            scorer = check_scoring(self, self.scoring)
+            with warnings.catch_warnings():  # names of columns are gone by now
+                warnings.filterwarnings("ignore", message="X does not have valid feature names")
+                return float(scorer(self, held_out.x, held_out.y))
+        found = self._predict(held_out.x, check=False)
+        if np.issubdtype(found.dtype, np.floating) and not np.isfinite(found).all():
+            return float("nan")
+        return float(self._metric(held_out.y, found, sample_weight=held_out.weight))
+
+    def _forward(self, X: Any, what: str = "output", check: bool = True) -> np.ndarray:
+        if check:
+            check_is_fitted(self)
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        X = X.tocsr() if hasattr(X, "tocsr") else X
+        dtype = np.result_type(self.coefs_[0], *([X.dtype] if X.dtype.kind == "f" else []))
+        parts = [np.ascontiguousarray(w, dtype) for w in [*self.coefs_, *self.intercepts_]]
+        return predicted(self._network(dtype), parts, X, what)
+
+    def _check_solver(self) -> bool:
+        if self.solver == "lbfgs":
+            raise AttributeError(
+                "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic."
+            )
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+@lru_cache(64)
+def _function(f: Any) -> nn.Module:
+    return nn.Function(f)
+
+
+def _activation(given: Any) -> nn.Module:
+    if isinstance(given, str):
+        if given not in ACTIVATIONS:
+            raise ValueError(f"activation={given!r} is unknown; use one of {sorted(ACTIVATIONS)}")
+        return ACTIVATIONS[given]
+    layer = given if isinstance(given, nn.Module) else _function(given)
+    if layer.declared():
+        raise ValueError(f"activation={given!r} has parameters of its own; use gn.nn and gn.train")
+    return layer

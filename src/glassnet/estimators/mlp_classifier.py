@@ -1,0 +1,358 @@
+"""`MLPClassifier`, as scikit-learn has it, compiled.
+
+In: rows and classes. Out: a fitted estimator with scikit-learn's attributes.
+"""
+
+# scikit-learn has no types
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
+# pyright: reportUntypedFunctionDecorator=false, reportUntypedBaseClass=false
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.metrics import accuracy_score
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from glassnet.estimators.mlp_base import BaseMLP
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """A feed-forward network that classifies, trained on the logistic loss.
+
+    Takes scikit-learn's parameters and has its attributes; for the same `random_state` it draws
+    the same first weights and the same orders of rows, and so follows the same path up to
+    rounding.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Neurons of each hidden layer.
+    activation : str, layer, callable or list of these, default="relu"
+        Of the hidden layers; a list has one for each. Names: "identity", "logistic", "tanh",
+        "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus". A callable is
+        written with `glassnet.ops`.
+    solver : {"adam", "sgd", "lbfgs"}, default="adam"
+        How the weights are found.
+    alpha : float, default=0.0001
+        Weight of the penalty: half the sum of squared weights, divided by the rows' weights.
+    batch_size : int or "auto", default="auto"
+        Rows of a step; "auto" is 200, or all rows where there are fewer.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        What becomes of the learning rate of solver "sgd".
+    learning_rate_init : float, default=0.001
+        Learning rate at first.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    max_iter : int, default=200
+        Most epochs ("sgd", "adam") or iterations ("lbfgs").
+    shuffle : bool, default=True
+        Whether every epoch has another order of rows.
+    random_state : int, RandomState instance or None, default=None
+        Decides first weights, orders and held-out rows.
+    tol : float, default=1e-4
+        Improvement that counts as one; for "lbfgs", the largest gradient left.
+    verbose : bool, default=False
+        Whether to print every epoch.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights that there are.
+    momentum : float, default=0.9
+        Momentum of "sgd".
+    nesterovs_momentum : bool, default=True
+        Whether the momentum is Nesterov's.
+    early_stopping : bool, default=False
+        Whether held-out rows decide when to stop, and the best weights are taken.
+    validation_fraction : float, default=0.1
+        Fraction of rows to hold out for it.
+    beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
+        Settings of "adam".
+    n_iter_no_change : int or inf, default=10
+        Epochs without improvement before the training stops.
+    max_fun : int, default=15000
+        Most evaluations of "lbfgs".
+    dropout : float, default=0.0
+        Probability with which a hidden neuron is 0 in a step of "sgd" or "adam".
+    scoring : str, callable or None, default=None
+        Score of the held-out rows in place of the accuracy.
+    time_limit : float or None, default=None
+        Seconds after which no further epoch begins.
+    threads : int or None, default=None
+        Threads that compute; None takes what the machine grants. Never changes a bit.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, multiplied with those of the rows.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        Classes, sorted.
+    coefs_, intercepts_ : list of ndarray
+        Weights (fan_in, fan_out) and biases of every layer.
+    loss_, best_loss_ : float
+        Loss of the last epoch, and the smallest of all (None with early stopping).
+    loss_curve_ : list of float
+        Loss of every epoch.
+    validation_scores_, best_validation_score_ : list of float, float
+        Scores of the held-out rows; None where there are none.
+    n_iter_, t_ : int
+        Epochs of the last fit; rows seen in all.
+    n_layers_, n_outputs_, n_features_in_ : int
+        Sizes.
+    out_activation_ : str
+        Activation of the output layer.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from glassnet import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> MLPClassifier(solver="lbfgs", random_state=0).fit(X, y).predict(X[:2]).tolist()
+    [0, 0]
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseMLP._parameter_constraints,
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+    _metric = staticmethod(accuracy_score)
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float = 0.0,
+        scoring: Any = None,
+        time_limit: float | None = None,
+        threads: int | None = None,
+        class_weight: Any = None,
+    ) -> None:
+        self._store(locals())
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Any:
+        """Train on rows X with classes y.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Float32 is computed in float32, everything else in float64. Sparse rows are made
+            dense a batch at a time.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Classes, or an indicator matrix of several labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+        X_val, y_val, sample_weight_val : array-like, default=None
+            Rows to validate on; with `early_stopping` in place of held-out ones.
+
+        Returns
+        -------
+        self : MLPClassifier
+            The fitted estimator.
+        """
+        return self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
+
+    @available_if(lambda est: est._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Any:
+        """Train for one epoch on these rows; the first call says which classes there are.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,)
+            Their classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+        classes : array-like, default=None
+            All classes that any call will bring.
+
+        Returns
+        -------
+        self : MLPClassifier
+            The estimator, trained further.
+        """
+        if _check_partial_fit_first_call(self, classes):
+            multilabel = type_of_target(y).startswith("multilabel")
+            self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
+        return self._fit(X, y, sample_weight, True, (None, None, None))
+
+    def _validate_input(self, X: Any, y: Any, again: bool, first: bool) -> tuple[Any, Any]:
+        _refuse_mixed(y)
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            dtype=(np.float64, np.float32),
+            order="C",
+            reset=first,
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if not hasattr(self, "classes_") or not (self.warm_start or again):
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+        else:
+            self._check_classes(unique_labels(y))
+        return X, self._label_binarizer.transform(y).astype(bool)
+
+    def _check_classes(self, classes: Any) -> None:
+        if self.warm_start and set(classes) != set(self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {self.classes_}, `y` has {classes}"
+            )
+        if len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
+                f"'y' has {classes}."
+            )
+
+    def _weights(self, X: Any, y: Any, weight: Any, again: bool) -> Any:
+        own = super()._weights(X, y, weight, again)
+        if self.class_weight is None:
+            return own
+        if again and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all rows at once, and partial_fit sees a part; "
+                "give the weights as a dict: compute_class_weight('balanced', classes=..., y=...)"
+            )
+        classes = compute_sample_weight(self.class_weight, y)
+        return _check_sample_weight(classes if own is None else own * classes, X, dtype=X.dtype)
+
+    def _out(self) -> str:
+        return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
+
+    def _decoded(self, y: Any) -> Any:
+        return self._label_binarizer.inverse_transform(y)
+
+    def _predict(self, X: Any, check: bool = True) -> np.ndarray:
+        found = self._forward(X, check=check)
+        return self._label_binarizer.inverse_transform(found.ravel() if self._binary else found)
+
+    @property
+    def _binary(self) -> bool:
+        return self.n_outputs_ == 1
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of every row, or the labels that are more probable than not.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Classes or labels.
+        """
+        return self._predict(X)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the classes, in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            Probabilities.
+        """
+        found = self._forward(X)
+        return np.hstack([1 - found, found]) if self._binary else found
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """The logarithms of `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            Logarithms of probabilities.
+        """
+        found = self.predict_proba(X)
+        return np.log(found, out=found)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Raw scores: what the network gives before the softmax or the sigmoid.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        z : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Scores; for two classes, above 0 for the second.
+        """
+        found = self._forward(X, "raw")
+        return found.ravel() if self._binary else found
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def _refuse_mixed(y: Any) -> None:
+    """A TypeError that says it, where labels are strings and numbers."""
+    labels = np.asarray(y, dtype=object) if isinstance(y, list) else np.asarray(y)
+    if labels.dtype != object or labels.ndim != 1:
+        return
+    kinds = {isinstance(label, str) for label in labels}
+    if len(kinds) == 2:
+        text = next(label for label in labels if isinstance(label, str))
+        other = next(label for label in labels if not isinstance(label, str))
+        raise TypeError(
+            f"y has strings and numbers among its labels, {text!r} and {other!r}; give all of "
+            "them one type: y = [str(label) for label in y]"
+        )

@@ -1,0 +1,179 @@
+"""Epochs of an MLP estimator: order of rows, learning rate, when to stop.
+
+In: an estimator and the rows to train on, perhaps with rows to validate on. Out: the estimator's
+numbers and its record of the training, changed in place.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from glassnet.estimators.mlp_graph import Network
+from glassnet.estimators.mlp_solve import Memory, Rows, Steps
+
+SMALLEST_RATE = 1e-6  # an adaptive rate that is no larger stops the training
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows to validate on: x, what the scorer compares with, and weights."""
+
+    x: Any
+    y: Any
+    weight: Any
+
+
+def batch_size(asked: Any, rows: int) -> int:
+    if isinstance(asked, str):
+        return min(200, rows)
+    if asked > rows:
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+            stacklevel=4,
+        )
+    return int(min(max(asked, 1), rows))
+
+
+def memory_of(est: Any, block: np.ndarray, again: bool) -> Memory:
+    """The optimiser's memory: the one that there is, if training goes on; else a fresh one."""
+    slots = ("m", "v") if est.solver == "adam" else ("m",)
+    known: Memory | None = getattr(est, "_optimizer", None)
+    if again and known is not None and set(known.slots) == set(slots):
+        known.slots = {name: old.astype(block.dtype) for name, old in known.slots.items()}
+        return known
+    return Memory(float(est.learning_rate_init), 0, {name: np.zeros_like(block) for name in slots})
+
+
+class Descent:
+    """One call of `fit` or `partial_fit` with solver "sgd" or "adam"."""
+
+    def __init__(
+        self, est: Any, network: Network, block: np.ndarray, rows: Rows, held_out: HeldOut | None
+    ) -> None:
+        self.est, self.rows, self.held_out, self.block = est, rows, held_out, block
+        self.memory: Memory = est._optimizer
+        self.size = batch_size(est.batch_size, len(rows))
+        if est.solver == "adam":
+            rule, settings = "adam", self._adam_settings()
+        else:
+            rule = "nesterov" if est.nesterovs_momentum else "momentum"
+            settings = {"alpha": est.alpha, "momentum": est.momentum}
+        self.steps = Steps(network, rule, block, self.memory, rows, settings, est.threads)
+        self.best: np.ndarray | None = None
+
+    def _adam_settings(self) -> dict[str, float]:
+        est = self.est
+        return {
+            "alpha": est.alpha,
+            "beta1": est.beta_1,
+            "beta2": est.beta_2,
+            "epsilon": est.epsilon,
+        }
+
+    def run(self, once: bool) -> None:
+        est, start = self.est, time.monotonic()
+        try:
+            est.n_iter_ = 0
+            while est.n_iter_ < est.max_iter:
+                self._epoch()
+                if self._finished() or once:
+                    return
+                if est.time_limit is not None and time.monotonic() - start >= est.time_limit:
+                    return
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) reached and the "
+                "optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+        finally:
+            if self.best is not None:
+                self.block[...] = self.best
+
+    def _epoch(self) -> None:
+        est, count = self.est, len(self.rows)
+        order = np.arange(count)
+        if est.shuffle:
+            est._random_state.shuffle(order)
+            # every epoch's order is a shuffle of the one before, as in scikit-learn
+            order = order if self._order is None else self._order[order]
+            self._order = order
+        whole = count // self.size * self.size
+        losses, sizes = 0.0, 0
+        for rows in (order[:whole].reshape(-1, self.size), order[None, whole:]):
+            if rows.size:
+                rates = self._rates(len(rows))
+                found = self.steps.run(rows, rates, self.memory.t - len(rows))
+                losses += float(found.astype(float).sum()) * rows.shape[1]
+                sizes += len(found) * rows.shape[1]
+        est.n_iter_ += 1
+        est.t_ += count
+        est.loss_ = losses / sizes
+        est.loss_curve_.append(est.loss_)
+        if est.verbose:
+            print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
+
+    _order: np.ndarray | None = None
+
+    def _rates(self, steps: int) -> np.ndarray:
+        """The learning rates of the next steps."""
+        est, memory = self.est, self.memory
+        memory.t += steps
+        if est.solver == "sgd":
+            return np.full(steps, memory.learning_rate)
+        t = np.arange(memory.t - steps + 1, memory.t + 1)
+        rates = est.learning_rate_init * np.sqrt(1 - est.beta_2**t) / (1 - est.beta_1**t)
+        memory.learning_rate = float(rates[-1])
+        return rates
+
+    def _finished(self) -> bool:
+        est, memory = self.est, self.memory
+        self._judge()
+        if est.solver == "sgd" and est.learning_rate == "invscaling":
+            memory.learning_rate = float(est.learning_rate_init) / (est.t_ + 1) ** est.power_t
+        if est._no_improvement_count <= est.n_iter_no_change:
+            return False
+        what = "Validation score" if est.early_stopping else "Training loss"
+        message = (
+            f"{what} did not improve more than tol={est.tol:f} for {est.n_iter_no_change} "
+            "consecutive epochs."
+        )
+        adaptive = est.solver == "sgd" and est.learning_rate == "adaptive"
+        stops = not adaptive or memory.learning_rate <= SMALLEST_RATE
+        if stops:
+            message += " Learning rate too small. Stopping." if adaptive else " Stopping."
+        else:
+            memory.learning_rate /= 5.0
+            message += f" Setting learning rate to {memory.learning_rate:f}"
+            est._no_improvement_count = 0
+        if est.verbose:
+            print(message)
+        return stops
+
+    def _judge(self) -> None:
+        """Count epochs without improvement of the validation score, else of the loss."""
+        est = self.est
+        if self.held_out is not None:
+            score = est._validation_score(self.held_out)
+            est.validation_scores_.append(score)
+            if est.verbose:
+                print(f"Validation score: {score:f}")
+            if est.early_stopping:
+                worse = score < est.best_validation_score_ + est.tol
+                est._no_improvement_count = est._no_improvement_count + 1 if worse else 0
+            if score > est.best_validation_score_:
+                est.best_validation_score_ = score
+                self.best = self.block.copy() if est.early_stopping else None
+        if not est.early_stopping:
+            loss = est.loss_curve_[-1]
+            worse = loss > est.best_loss_ - est.tol
+            est._no_improvement_count = est._no_improvement_count + 1 if worse else 0
+            est.best_loss_ = min(est.best_loss_, loss) if loss == loss else est.best_loss_

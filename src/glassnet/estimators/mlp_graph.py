@@ -1,0 +1,178 @@
+"""The graphs of an MLP estimator: a step of training, value and gradient, prediction.
+
+In: a `Network`, the description of an estimator's network. Out: programs, one for each
+description; learning rate, momentum, penalty and the data are inputs of them, so that a search
+over these compiles nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+from glassnet import ops
+from glassnet.gradient import gradients
+from glassnet.graph.build import GraphBuilder
+from glassnet.graph.op import Value
+from glassnet.graph.types import Dim, Type
+from glassnet.nn import Dropout, Module
+from glassnet.nn.loss import Loss
+from glassnet.nn.scope import Circumstances, Scope
+from glassnet.pipeline import compile_graph
+from glassnet.run.program import Program
+
+STEPPED = ("rows", "lr", "step")
+PROGRAMS = 64  # kept in a process, the ones used last
+
+
+@dataclass(frozen=True)
+class Network:
+    """`activations` has one layer for each hidden layer; `out` is the output's activation and,
+    where `loss` is None, decides the loss with it."""
+
+    sizes: tuple[int, ...]
+    activations: tuple[Module, ...]
+    out: str
+    loss: Loss | None
+    dtype: str
+    dropout: float = 0.0
+    seed: int = 0
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Of the weights of every layer, then of the biases of every layer."""
+        return [*pairwise(self.sizes), *((size,) for size in self.sizes[1:])]
+
+    @property
+    def names(self) -> list[str]:
+        layers = range(1, len(self.sizes))
+        return [f"W{i}" for i in layers] + [f"b{i}" for i in layers]
+
+    def inputs(self, builder: GraphBuilder, prefix: str = "") -> list[Value]:
+        pairs = zip(self.names, self.shapes, strict=True)
+        return [builder.input(prefix + name, Type(self.dtype, s)) for name, s in pairs]
+
+    def hidden(self, x: Value, held: list[Value], around: Circumstances, last: int) -> Value:
+        """Activations of hidden layer number `last` (0 is x)."""
+        scope = Scope({}, around)
+        layers = len(self.sizes) - 1
+        for i in range(last):
+            x = self.activations[i].build(x @ held[i] + held[layers + i], scope)
+            x = Dropout(self.dropout).build(x, scope) if self.dropout else x
+        return x
+
+    def raw(self, x: Value, held: list[Value], around: Circumstances) -> Value:
+        """The output before its activation."""
+        layers = len(self.sizes) - 1
+        return self.hidden(x, held, around, layers - 1) @ held[layers - 1] + held[-1]
+
+    def cost(self, z: Value, y: Value) -> Any:
+        """The loss of every row, from the raw output."""
+        if self.loss is not None:
+            return self.loss.rows(z, y)
+        if self.out == "softmax":
+            return ops.logsumexp(z, 1) - ops.sum(y * z, 1)
+        if self.out == "logistic":
+            positive: Any = ops.where(ops.greater(z, 0.0), z, 0.0)
+            tail: Any = ops.log1p(ops.exp(ops.where(ops.greater(z, 0.0), -z, z)))
+            return ops.sum(positive + tail - y * z, 1)
+        if self.out == "exp":
+            counted: Any = ops.where(ops.greater(y, 0.0), y, 1.0)
+            return ops.sum(y * ops.log(counted) - y - y * z + ops.exp(z), 1)
+        return ops.sum(ops.square(z - y), 1) * 0.5
+
+    def objective(self, cost: Value, weight: Value, alpha: Any, held: list[Value]) -> Any:
+        """The weighted mean of the rows' losses, and α/2 · Σ w² divided by the rows' weights."""
+        total: Any = ops.sum(weight, 0)
+        share: Any = ops.where(
+            ops.greater(total, 0.0), 1.0 / ops.where(ops.greater(total, 0.0), total, 1.0), 0.0
+        )
+        return ops.sum(cost * weight, 0) * share + self.penalty(held) * (alpha * share)
+
+    def penalty(self, held: list[Value]) -> Any:
+        """Half the sum of the squared weights."""
+        parts: list[Any] = [ops.sum(ops.square(w)) for w in held[: len(self.sizes) - 1]]
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return total * 0.5
+
+
+def _data(builder: GraphBuilder, network: Network, rows: str) -> dict[str, Value]:
+    shapes = {
+        "x": (Dim(rows), network.sizes[0]),
+        "y": (Dim(rows), network.sizes[-1]),
+        "weight": (Dim(rows),),
+    }
+    return {name: builder.input(name, Type(network.dtype, s)) for name, s in shapes.items()}
+
+
+@lru_cache(PROGRAMS)
+def step_program(network: Network, rule: str) -> Program:
+    """Steps of training by "adam", "momentum" or "nesterov" over rows by number."""
+    builder = GraphBuilder()
+    data = _data(builder, network, "N")
+    rows = builder.input("rows", Type("int32", (Dim("n"),)))
+    scalar = Type(network.dtype, ())
+    lr, step = builder.input("lr", scalar), builder.input("step", Type("int64", ()))
+    names = ("alpha", "beta1", "beta2", "epsilon") if rule == "adam" else ("alpha", "momentum")
+    setting: dict[str, Any] = {name: builder.input(name, scalar) for name in names}
+    held = network.inputs(builder)
+    slots = ("m", "v") if rule == "adam" else ("m",)
+    memory = {slot: network.inputs(builder, f"{slot}.") for slot in slots}
+    taken: dict[str, Any] = {name: ops.take(value, rows) for name, value in data.items()}
+    z = network.raw(taken["x"], held, Circumstances(True, network.seed, step, rows))
+    loss = network.objective(network.cost(z, taken["y"]), taken["weight"], setting["alpha"], held)
+    new: dict[str, Any] = {}
+    for i, (name, g) in enumerate(zip(network.names, gradients(loss, held), strict=True)):
+        first: Any = memory["m"][i]
+        if rule == "adam":
+            new |= _adam(name, held[i], g, (first, memory["v"][i]), lr, setting)
+        else:
+            velocity: Any = setting["momentum"] * first - lr * g
+            move = setting["momentum"] * velocity - lr * g if rule == "nesterov" else velocity
+            new |= {name: held[i] + move, f"m.{name}": velocity}
+    donate = {name: place for place, name in enumerate(new, 1)}
+    graph = builder.finish([loss, *new.values()])
+    return compile_graph(graph, donate=donate, stepped=STEPPED, collect=(0,))
+
+
+def _adam(
+    name: str, w: Value, g: Any, memory: tuple[Any, Any], lr: Value, setting: dict[str, Any]
+) -> dict[str, Any]:
+    """Kingma and Ba's rule; the learning rate comes with its correction for the first steps."""
+    m = setting["beta1"] * memory[0] + (1.0 - setting["beta1"]) * g
+    v = setting["beta2"] * memory[1] + (1.0 - setting["beta2"]) * ops.square(g)
+    moved: Any = w - lr * m / (ops.sqrt(v) + setting["epsilon"])
+    return {name: moved, f"m.{name}": m, f"v.{name}": v}
+
+
+@lru_cache(PROGRAMS)
+def gradient_program(network: Network) -> Program:
+    """The part that some rows have in loss and gradient: `share` is 1 / the weights of all rows,
+    `decay` what half the sum of squared weights counts (once for all parts)."""
+    builder = GraphBuilder()
+    data = _data(builder, network, "n")
+    share: Any = builder.input("share", Type(network.dtype, ()))
+    decay: Any = builder.input("decay", Type(network.dtype, ()))
+    held = network.inputs(builder)
+    cost = network.cost(network.raw(data["x"], held, Circumstances()), data["y"])
+    loss: Any = ops.sum(cost * data["weight"], 0) * share + network.penalty(held) * decay
+    return compile_graph(builder.finish([loss, *gradients(loss, held)]))
+
+
+@lru_cache(PROGRAMS)
+def predict_program(network: Network, what: str) -> Program:
+    """The outputs of rows: "output", "raw" (before the output's activation), or the number of a
+    hidden layer."""
+    builder = GraphBuilder()
+    x = builder.input("x", Type(network.dtype, (Dim("n"), network.sizes[0])))
+    held = network.inputs(builder)
+    if what.isdigit():
+        return compile_graph(builder.finish([network.hidden(x, held, Circumstances(), int(what))]))
+    z = network.raw(x, held, Circumstances())
+    last = {"softmax": ops.softmax, "logistic": ops.sigmoid, "exp": ops.exp}
+    ends = what == "raw" or network.out not in last
+    return compile_graph(builder.finish([z if ends else last[network.out](z)]))

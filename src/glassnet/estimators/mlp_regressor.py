@@ -1,0 +1,261 @@
+"""`MLPRegressor`, as scikit-learn has it, compiled.
+
+In: rows and numbers. Out: a fitted estimator with scikit-learn's attributes.
+"""
+
+# scikit-learn has no types
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
+# pyright: reportUntypedFunctionDecorator=false, reportUntypedBaseClass=false
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.metrics import r2_score
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import validate_data
+
+from glassnet.estimators.mlp_base import BaseMLP
+from glassnet.nn.loss import Loss, as_loss
+from glassnet.nn.losses import MAE, Huber, Quantile
+
+LOSSES: dict[str, Loss] = {"absolute_error": MAE(), "huber": Huber(), "quantile": Quantile()}
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):
+    """A feed-forward network that predicts numbers.
+
+    Takes scikit-learn's parameters and has its attributes; for the same `random_state` it draws
+    the same first weights and the same orders of rows, and so follows the same path up to
+    rounding. The loss is the sum over outputs of the mean over rows, and the gradient is the
+    gradient of just that; scikit-learn shows the mean over outputs, and trains by the gradient of
+    the sum.
+
+    Parameters
+    ----------
+    loss : str, loss or callable, default="squared_error"
+        "squared_error" (half of it), "poisson" (half the deviance, the output being exp z),
+        "absolute_error", "huber", "quantile" (the median), one of `glassnet.losses`, or a
+        function of predictions and labels giving one number a row, written with `glassnet.ops`.
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Neurons of each hidden layer.
+    activation : str, layer, callable or list of these, default="relu"
+        Of the hidden layers; a list has one for each. Names: "identity", "logistic", "tanh",
+        "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus". A callable is
+        written with `glassnet.ops`.
+    solver : {"adam", "sgd", "lbfgs"}, default="adam"
+        How the weights are found.
+    alpha : float, default=0.0001
+        Weight of the penalty: half the sum of squared weights, divided by the rows' weights.
+    batch_size : int or "auto", default="auto"
+        Rows of a step; "auto" is 200, or all rows where there are fewer.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        What becomes of the learning rate of solver "sgd".
+    learning_rate_init : float, default=0.001
+        Learning rate at first.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    max_iter : int, default=200
+        Most epochs ("sgd", "adam") or iterations ("lbfgs").
+    shuffle : bool, default=True
+        Whether every epoch has another order of rows.
+    random_state : int, RandomState instance or None, default=None
+        Decides first weights, orders and held-out rows.
+    tol : float, default=1e-4
+        Improvement that counts as one; for "lbfgs", the largest gradient left.
+    verbose : bool, default=False
+        Whether to print every epoch.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights that there are.
+    momentum : float, default=0.9
+        Momentum of "sgd".
+    nesterovs_momentum : bool, default=True
+        Whether the momentum is Nesterov's.
+    early_stopping : bool, default=False
+        Whether held-out rows decide when to stop, and the best weights are taken.
+    validation_fraction : float, default=0.1
+        Fraction of rows to hold out for it.
+    beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
+        Settings of "adam".
+    n_iter_no_change : int or inf, default=10
+        Epochs without improvement before the training stops.
+    max_fun : int, default=15000
+        Most evaluations of "lbfgs".
+    dropout : float, default=0.0
+        Probability with which a hidden neuron is 0 in a step of "sgd" or "adam".
+    scoring : str, callable or None, default=None
+        Score of the held-out rows in place of R².
+    time_limit : float or None, default=None
+        Seconds after which no further epoch begins.
+    threads : int or None, default=None
+        Threads that compute; None takes what the machine grants. Never changes a bit.
+
+    Attributes
+    ----------
+    coefs_, intercepts_ : list of ndarray
+        Weights (fan_in, fan_out) and biases of every layer.
+    loss_, best_loss_ : float
+        Loss of the last epoch, and the smallest of all (None with early stopping).
+    loss_curve_ : list of float
+        Loss of every epoch.
+    validation_scores_, best_validation_score_ : list of float, float
+        Scores of the held-out rows; None where there are none.
+    n_iter_, t_ : int
+        Epochs of the last fit; rows seen in all.
+    n_layers_, n_outputs_, n_features_in_ : int
+        Sizes.
+    out_activation_ : str
+        Activation of the output layer.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from glassnet import MLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> MLPRegressor(solver="lbfgs", max_iter=1000, random_state=0).fit(X, y).score(X, y) > 0.5
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseMLP._parameter_constraints,
+        "loss": [StrOptions({"squared_error", "poisson", *LOSSES}), Loss, callable],
+    }
+    _metric = staticmethod(r2_score)
+
+    def __init__(
+        self,
+        loss: Any = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float = 0.0,
+        scoring: Any = None,
+        time_limit: float | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self._store(locals())
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Any:
+        """Train on rows X with numbers y.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Float32 is computed in float32, everything else in float64. Sparse rows are made
+            dense a batch at a time.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers to predict.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+        X_val, y_val, sample_weight_val : array-like, default=None
+            Rows to validate on; with `early_stopping` in place of held-out ones.
+
+        Returns
+        -------
+        self : MLPRegressor
+            The fitted estimator.
+        """
+        return self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
+
+    @available_if(lambda est: est._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Train for one epoch on these rows.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,)
+            Numbers to predict.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : MLPRegressor
+            The estimator, trained further.
+        """
+        return self._fit(X, y, sample_weight, True, (None, None, None))
+
+    def _validate_input(self, X: Any, y: Any, again: bool, first: bool) -> tuple[Any, Any]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            y_numeric=True,
+            dtype=(np.float64, np.float32),
+            order="C",
+            reset=first,
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if isinstance(self.loss, str) and self.loss == "poisson" and (y < 0).any():
+            raise ValueError(f"loss='poisson' takes y >= 0; the smallest y is {np.min(y):g}")
+        return X, y
+
+    def _out(self) -> str:
+        poisson = isinstance(self.loss, str) and self.loss == "poisson"
+        return "exp" if poisson else "identity"
+
+    def _loss(self) -> Loss | None:
+        if isinstance(self.loss, str):
+            return LOSSES.get(self.loss)
+        return as_loss(self.loss)
+
+    def _predict(self, X: Any, check: bool = True) -> np.ndarray:
+        found = self._forward(X, check=check)
+        return found.ravel() if found.shape[1] == 1 else found
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The numbers predicted for every row.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers.
+        """
+        return self._predict(X)
