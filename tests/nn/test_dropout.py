@@ -9,6 +9,7 @@ import glassnet as gn
 from glassnet.errors import GraphError
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.types import Type
+from glassnet.training.descend import Order
 from tests.nn.common import HALF, model
 
 nn = gn.nn
@@ -49,15 +50,17 @@ class TestDropout:
         )
         assert len(set(history.loss)) == 6
 
-    def test_the_mask_belongs_to_the_row_not_to_its_place(self) -> None:
+    def test_the_mask_belongs_to_the_row_not_to_its_place(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         y = np.arange(8.0)
         losses = []
-        for batch_size, shuffle in ((8, False), (8, True)):
+        for order in (np.arange(8), np.arange(8)[::-1]):
+            monkeypatch.setattr(Order, "parts", lambda self, epoch, order=order: [order[None]])
             network = model(nn.Dropout(0.5), nn.Linear(20, 1, bias=False), linear1__weight=1)
             history = gn.train(
-                network, self.x[:8], y, loss=HALF, optimizer=gn.optim.SGD(1e-300), epochs=1,
-                batch_size=batch_size, shuffle=shuffle,
-            )  # fmt: skip
+                network, self.x[:8], y, loss=HALF, optimizer=gn.optim.SGD(1e-300), epochs=1
+            )
             losses.append(history.loss[0])
         assert losses[0] == pytest.approx(losses[1], rel=1e-14)
 

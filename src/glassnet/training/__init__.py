@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from glassnet.training.callbacks import Callback, EarlyStopping, TimeLimit
+from glassnet.training.finder import Rates, find_lr
 from glassnet.training.functional import value_and_grad
 from glassnet.training.history import History, Run
 from glassnet.training.loop import train
 
-__all__ = ["Callback", "EarlyStopping", "History", "Run", "TimeLimit", "train", "value_and_grad"]
+__all__ = [
+    "Callback",
+    "EarlyStopping",
+    "History",
+    "Rates",
+    "Run",
+    "TimeLimit",
+    "find_lr",
+    "train",
+    "value_and_grad",
+]

@@ -126,8 +126,8 @@ def _all_finite(array: np.ndarray) -> bool:
     return all(np.isfinite(flat[i : i + 65536]).all() for i in range(0, flat.size, 65536))
 
 
-def checked_counts(epochs: Any, batch_size: Any) -> None:
-    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+def checked_counts(**counts: Any) -> None:
+    for name, value in counts.items():
         if not isinstance(value, (int, np.integer)) or value < 1:
             raise TrainingError(f"{name}={value!r}; wanted a whole number, 1 or more")
 

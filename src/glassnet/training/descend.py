@@ -32,7 +32,8 @@ SHUFFLE = 1 << 16  # streams of random numbers on the host: first weights take t
 
 @dataclass(frozen=True)
 class Order:
-    """Which rows the batches of an epoch have; as they lie where there is no seed."""
+    """Which rows the batches of an epoch have; as they lie where there is no seed, and where one
+    batch has them all, so that there is nothing to shuffle."""
 
     count: int
     size: int
@@ -48,7 +49,7 @@ class Order:
 
     def parts(self, epoch: int) -> list[np.ndarray]:
         """Row numbers [steps, batch size] of the whole batches and of the last, smaller one."""
-        if self.seed is None:
+        if self.seed is None or self.steps == 1:
             rows = np.arange(self.count)
         else:
             rows = philox.permutation(self.count, self.seed, SHUFFLE, epoch)

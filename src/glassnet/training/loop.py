@@ -56,7 +56,7 @@ def train(
     Raises ShapeError or TrainingError where the data do not fit, and TrainingError when the loss
     leaves the finite range; the model then has the numbers of the last epoch that was finite.
     """
-    checked_counts(epochs, batch_size)
+    checked_counts(epochs=epochs, batch_size=batch_size)
     checked_optimizer(optimizer)
     measure = as_loss(loss)
     whole = checked(model, measure, x, y, sample_weight)
