@@ -13,6 +13,7 @@ from glassnet.version import __version__, numerics_version
 
 if TYPE_CHECKING:
     from glassnet import nn, ops, optim
+    from glassnet.inspect.step import open_step
     from glassnet.nn import losses
     from glassnet.pipeline import compile, grad
     from glassnet.testing import check_grads
@@ -29,6 +30,7 @@ __all__ = [
     "losses",
     "nn",
     "numerics_version",
+    "open_step",
     "ops",
     "optim",
     "resume",
@@ -45,6 +47,7 @@ _LAZY = {
     "grad": "glassnet.pipeline:grad",
     "losses": "glassnet.nn.losses",
     "nn": "glassnet.nn",
+    "open_step": "glassnet.inspect.step:open_step",
     "ops": "glassnet.ops",
     "optim": "glassnet.optim",
     "resume": "glassnet.training.resume:resume",

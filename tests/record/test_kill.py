@@ -17,7 +17,7 @@ from tests.data import ROOT
 
 KILLS = int(os.environ.get("GLASSNET_KILLS", "10"))
 EPOCHS = 3000
-A_RUN = 20  # kills before a run is left to end
+A_RUN = 10  # kills before a run is left to end
 
 
 def start(path: Path, cache: Path) -> subprocess.Popen[str]:
@@ -50,7 +50,7 @@ def test_kills(tmp_path: Path) -> None:
     chance = random.Random(KILLS)
     before = time.perf_counter()
     whole = finished(tmp_path / "whole.glass", tmp_path)
-    seconds = min(1.0, time.perf_counter() - before) / A_RUN
+    seconds = (time.perf_counter() - before) / 4
     with RunFile.read(tmp_path / "whole.glass") as file:
         history = file.history()
     assert len(history[0]) == EPOCHS

@@ -20,6 +20,9 @@ from glassnet.cli.data import data
 from glassnet.cli.evaluate import evaluate
 from glassnet.cli.fit import fit
 from glassnet.cli.predict import predict
+from glassnet.cli.resume import resume
+from glassnet.cli.runs import runs
+from glassnet.cli.step import step
 from glassnet.errors import GlassnetError, TrainingError
 from glassnet.version import __version__
 
@@ -33,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (fit, predict, evaluate, data, bench):
+for command in (fit, predict, evaluate, step, resume, runs, data, bench):
     app.command()(command)
 
 

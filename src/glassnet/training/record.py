@@ -24,6 +24,7 @@ from glassnet.training.record_file import (
     Checkpoint,
     RunFile,
     put_checkpoint,
+    put_data,
     put_result,
     put_values,
 )
@@ -31,6 +32,7 @@ from glassnet.version import __version__, numerics_version
 
 EVERY = 1.0  # seconds between checkpoints, at least
 SHARE = 100  # times as long as a checkpoint takes is what lies between two, at least
+SMALL = 1 << 22  # bytes of data that a file holds as well
 MOST = 64  # checkpoints; then every other one is dropped
 
 
@@ -90,9 +92,9 @@ def recorded(
         **settings,
     }
     with RunFile.create(path) as file:
-        prints = Fingerprint(everything(rows, task.held_out, values))
-        recorder = Recorder(file, descent, prints, callbacks)
-        recorder.begin(values)
+        data = everything(rows, task.held_out, values)
+        recorder = Recorder(file, descent, Fingerprint(data), callbacks)
+        recorder.begin(values, data)
         return descent.train(settings["epochs"], [*callbacks, recorder])
 
 
@@ -119,10 +121,14 @@ class Recorder(Callback):
         self._last = clock()
         self._pause = EVERY
 
-    def begin(self, values: Mapping[str, Any]) -> None:
-        """The configuration, and the state before the first step."""
+    def begin(self, values: Mapping[str, Any], data: Mapping[str, Rows]) -> None:
+        """The configuration, small data, and the state before the first step."""
+        size = sum(a.nbytes for rows in data.values() for a in rows.arrays().values())
         with self.file.change() as database:
             put_values(database, values)
+            for name, rows in data.items():
+                if size <= SMALL:
+                    put_data(database, name, rows.arrays())
             put_checkpoint(database, self._state(0))
 
     def epoch_end(self, run: Run) -> None:

@@ -7,6 +7,7 @@ together is written in one transaction, so that a file is whole whenever the wri
     history(epoch, loss, validation_loss)  one row an epoch, counted from 1
     checkpoint(epoch, arrays, content)     after so many epochs: names, dtypes and shapes as JSON,
                                            and the bytes one after the other, little-endian
+    data(name, arrays, content)            the data, where they are small
     result(one, sha256, content)           W as training left it
 """
 
@@ -34,6 +35,7 @@ CREATE TABLE run(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE history(epoch INTEGER PRIMARY KEY, loss REAL, validation_loss REAL);
 CREATE TABLE checkpoint(
   epoch INTEGER PRIMARY KEY, arrays TEXT NOT NULL, sha256 TEXT NOT NULL, content BLOB NOT NULL);
+CREATE TABLE data(name TEXT PRIMARY KEY, arrays TEXT NOT NULL, content BLOB NOT NULL);
 CREATE TABLE result(
   one INTEGER PRIMARY KEY CHECK (one = 1), sha256 TEXT NOT NULL, content BLOB NOT NULL);
 """
@@ -183,6 +185,11 @@ class RunFile:
         head = json.loads(text)
         return Checkpoint(epoch, unpacked(head["arrays"], content), head["notes"])
 
+    def data(self) -> dict[str, dict[str, np.ndarray]]:
+        """Training and validation data, where the file holds them."""
+        rows = self.rows("SELECT name, arrays, content FROM data")
+        return {name: unpacked(json.loads(arrays), content) for name, arrays, content in rows}
+
     def result(self) -> np.ndarray | None:
         """W as training left it, as bytes; None where training has not ended."""
         rows = self.rows("SELECT sha256, content FROM result")
@@ -215,10 +222,14 @@ def put_values(database: sqlite3.Connection, values: Mapping[str, Any]) -> None:
 
 def put_checkpoint(database: sqlite3.Connection, state: Checkpoint) -> None:
     content = packed(state.arrays)
-    arrays = [[n, a.dtype.name, list(a.shape)] for n, a in state.arrays.items()]
-    head = json.dumps({"arrays": arrays, "notes": state.notes})
+    head = json.dumps({"arrays": described(state.arrays), "notes": state.notes})
     row = (state.epoch, head, hashlib.sha256(content).hexdigest(), content)
     database.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?, ?)", row)
+
+
+def put_data(database: sqlite3.Connection, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+    row = (name, json.dumps(described(arrays)), packed(arrays))
+    database.execute("INSERT INTO data VALUES (?, ?, ?)", row)
 
 
 def put_result(database: sqlite3.Connection, weights: np.ndarray) -> None:
@@ -227,15 +238,19 @@ def put_result(database: sqlite3.Connection, weights: np.ndarray) -> None:
     database.execute("INSERT OR REPLACE INTO result VALUES (1, ?, ?)", row)
 
 
+def described(arrays: Mapping[str, np.ndarray]) -> list[list[Any]]:
+    return [[name, array.dtype.name, list(array.shape)] for name, array in arrays.items()]
+
+
 def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
     """The bytes of arrays one after the other."""
     return b"".join(a.astype(a.dtype.newbyteorder("<")).tobytes() for a in arrays.values())
 
 
-def unpacked(described: Sequence[Sequence[Any]], content: bytes) -> dict[str, np.ndarray]:
+def unpacked(heads: Sequence[Sequence[Any]], content: bytes) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     start = 0
-    for name, dtype, shape in described:
+    for name, dtype, shape in heads:
         stored = np.dtype(dtype).newbyteorder("<")
         count = int(np.prod(shape, dtype=int))
         part = np.frombuffer(content, stored, count, start)

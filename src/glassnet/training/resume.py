@@ -7,7 +7,7 @@ would have had, to the last bit: orders of rows and random numbers are functions
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,8 @@ from glassnet.version import numerics_version
 
 def resume(
     record: str | Path,
-    x: Any,
-    y: Any,
+    x: Any = None,
+    y: Any = None,
     *,
     sample_weight: Any = None,
     validation: Any = None,
@@ -47,17 +47,18 @@ def resume(
 ) -> tuple[Module, History]:
     """Go on with a recorded run from its last checkpoint, recording into the same file.
 
-    x, y, weights and validation data are those of the run: others are refused, unless
-    `other_data` says that they may differ. By default the run ends after as many epochs as it was
-    meant to have, and `callbacks` are the early stopping that was recorded. `model` and `loss`
-    are needed only where they contain code of yours, which a file does not keep.
+    x, y, weights and validation data are those of the run (where they were small, the file holds
+    them): others are refused, unless `other_data` says that they may differ. By default the run
+    ends after as many epochs as it was meant to have, and `callbacks` are the early stopping that
+    was recorded. `model` and `loss` are needed only where they contain code of yours, which a file
+    does not keep.
     """
     given = Given(x, y, sample_weight, validation, model, loss)
     with RunFile.append(record) as file:
         values = file.values()
         if epochs is not None:
             values["epochs"] = epochs
-        descent, rows = rebuilt(values, given, threads)
+        descent, rows = rebuilt(values, given.or_held(file), threads)
         prints = verified(file, values, rows, descent, other_data)
         state = file.checkpoint(values["epochs"])
         losses, judged = file.history()
@@ -96,6 +97,21 @@ class Given:
     validation: Any = None
     model: Module | None = None
     loss: Any = None
+
+    def or_held(self, file: RunFile) -> Given:
+        """This, or the data that the file holds where none were brought."""
+        if self.x is not None and self.y is not None:
+            return self
+        data = file.data()
+        if "training" not in data:
+            raise TrainingError(
+                f"{file.path} does not hold its data, which were too large; pass them: x, y"
+            )
+        kept = data["training"]
+        apart = tuple(data["validation"].values()) if "validation" in data else None
+        return replace(
+            self, x=kept["x"], y=kept["y"], sample_weight=kept.get("weight"), validation=apart
+        )
 
 
 def over(values: Mapping[str, Any], epoch: int) -> bool:

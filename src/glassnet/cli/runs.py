@@ -1,0 +1,56 @@
+"""`glassnet runs`: the run files of a folder.
+
+In: a folder. Out: a line, or a JSON entry, for each run file in it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from glassnet.cli.options import Json
+
+
+def runs(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="By default this one.")] = ".",
+    json: Json = False,
+) -> None:
+    """List the run files in DIR: how far each is, its loss, and what it trains."""
+    from pathlib import Path
+
+    from glassnet.cli.report import print_json
+    from glassnet.errors import ModelFileError, TableError
+
+    if not Path(folder).is_dir():
+        raise TableError(f"{folder} is no folder; name one that holds run files")
+    found: list[dict[str, Any]] = []
+    for path in sorted(Path(folder).iterdir()):
+        try:
+            found.append(_about(str(path)))
+        except ModelFileError:
+            continue  # some other file
+    if json:
+        print_json({"runs": found})
+        return
+    for own in found:
+        loss = "" if own["loss"] is None else f"loss {own['loss']:.6g}"
+        print(f"{own['run']}  {own['done']}/{own['epochs']} epochs  {own['state']}  {loss}")
+    if not found:
+        print(f"no run files in {folder}")
+
+
+def _about(path: str) -> dict[str, Any]:
+    from glassnet.training.record_file import RunFile
+
+    with RunFile.read(path) as file:
+        values = file.values()
+        losses = file.history()[0]
+    ended = values.get("ended")
+    return {
+        "run": path,
+        "epochs": values.get("epochs", 0),
+        "done": len(losses),
+        "state": "unfinished" if ended is None else ended["stopped"],
+        "loss": losses[-1] if losses else None,
+    }

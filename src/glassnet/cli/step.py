@@ -1,0 +1,63 @@
+"""`glassnet step`: one step of a recorded run, opened.
+
+In: a run file, and its data where the file does not hold them. Out: text, HTML, or JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from glassnet.cli.options import Json
+
+RunPath = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run file, recorded by training.", show_default=False)
+]
+DataPath = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="DATA",
+        help="The run's arrays x, y (and weight) in an .npz file, if they were too large for RUN.",
+        show_default=False,
+    ),
+]
+Epoch = Annotated[int, typer.Option(min=1, metavar="E", help="The epoch, from 1.")]
+Batch = Annotated[int | None, typer.Option(min=1, metavar="B", help="The batch, from 1.")]
+Row = Annotated[int | None, typer.Option(min=0, metavar="R", help="The batch that had this row.")]
+Neuron = Annotated[str | None, typer.Option(metavar="UNIT", help="One unit: 'linear1[3]'.")]
+Weight = Annotated[
+    str | None, typer.Option(metavar="WEIGHT", help="One weight: 'linear1.weight[2,3]'.")
+]
+Html = Annotated[bool, typer.Option("--html", help="Write HTML to standard output.")]
+
+
+def step(
+    run: RunPath,
+    data: DataPath = None,
+    epoch: Epoch = 1,
+    batch: Batch = None,
+    row: Row = None,
+    neuron: Neuron = None,
+    weight: Weight = None,
+    html: Html = False,
+    json: Json = False,
+) -> None:
+    """Open a step of RUN: every value, every gradient, every update, as training computed them."""
+    from glassnet.cli.report import print_json
+    from glassnet.cli.resume import arrays
+    from glassnet.inspect import text
+    from glassnet.inspect.step import open_step
+
+    opened = open_step(run, epoch=epoch, batch=batch, row=row, **arrays(data))
+    if json:
+        print_json(text.as_json(opened))
+    elif html:
+        print(text.as_html(opened))
+    elif neuron is None and weight is None:
+        print(text.overview(opened))
+    if neuron is not None:
+        at = 0 if row is None else opened.rows.tolist().index(row)
+        print(text.neuron(opened, neuron, at))
+    if weight is not None:
+        print(text.weight(opened, weight))

@@ -1,0 +1,1 @@
+"""One step of training opened: every number of it, as text, JSON or HTML."""
