@@ -161,3 +161,25 @@ def test_parameters_are_learnt() -> None:
 def test_wrong_widths(wrong: Callable[[], Any]) -> None:
     with pytest.raises(ShapeError):
         wrong()
+
+
+INF, NAN = float("inf"), float("nan")
+SPECIAL = [
+    # z, σ(z), ln(1 + eᶻ)
+    (-INF, 0.0, 0.0),
+    (-3e38, 0.0, 0.0),
+    (-0.0, 0.5, math.log(2)),
+    (0.0, 0.5, math.log(2)),
+    (3e38, 1.0, 3e38),
+    (INF, 1.0, INF),
+    (NAN, NAN, NAN),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_special_values_of_sigmoid_and_softplus(dtype: str) -> None:
+    z = np.array([[row[0] for row in SPECIAL]], dtype)
+    for place, layer in ((1, nn.Sigmoid()), (2, nn.Softplus())):
+        found = nn.Sequential(layer, dtype=dtype)(z)[0]
+        wanted = np.array([row[place] for row in SPECIAL], dtype)
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
