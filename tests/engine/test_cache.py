@@ -1,119 +1,219 @@
-"""Machine code on disk: used when it is sound and private, ignored when anything is odd."""
+"""Machine code on disk: found again, and never trusted when anything about it is odd."""
 
 from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from glassnet import pipeline
-from glassnet.run import cache
+from glassnet import ops
+from glassnet.graph.graph import Graph
+from glassnet.run import cache, compiled
+from glassnet.run.program import Plan
+from glassnet.tracing import trace
+from tests.engine.check import numbers
+from tests.engine.variants import call, difference, loops, runnable, thresholds
 
-CODE = b"not really machine code"
+NAME = cache.key("one", "two")
+CODE = b"object code" * 100
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="owners and modes of POSIX")
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    path = tmp_path / "kept"
-    monkeypatch.setenv(cache.VARIABLE, str(path))
-    return path
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = tmp_path / "kept"
+    monkeypatch.setenv(cache.VARIABLE, str(place))
+    return place
 
 
-def test_what_was_written_is_read(folder) -> None:
-    cache.write("name", CODE)
-    assert cache.read("name") == CODE
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert stat.S_IMODE((folder / "name").stat().st_mode) == 0o600
-    assert [path.name for path in folder.iterdir()] == ["name"]
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_missing_file_is_nothing(folder) -> None:
-    assert cache.read("name") is None
+def test_what_is_written_is_read(folder: Path) -> None:
+    assert cache.read(NAME) is None
+    cache.write(NAME, CODE)
+    assert cache.read(NAME) == CODE
+    assert mode(folder) == 0o700
+    assert [(p.name, mode(p)) for p in folder.iterdir()] == [(NAME, 0o600)]
+    cache.write(NAME, b"newer")
+    assert cache.read(NAME) == b"newer"
 
 
-@pytest.mark.parametrize("place", [0, 31, 32, -1])
-def test_a_flipped_bit_is_noticed(folder, place) -> None:
-    cache.write("name", CODE)
-    data = bytearray((folder / "name").read_bytes())
-    data[place] ^= 1
-    (folder / "name").write_bytes(data)
-    assert cache.read("name") is None
+def test_nothing_odd_is_read(folder: Path) -> None:
+    cache.write(NAME, CODE)
+    file = folder / NAME
+    whole = file.read_bytes()
+    for damaged in (
+        whole[:-1],  # cut
+        whole + b"x",  # grown
+        whole[:50] + bytes([whole[50] ^ 1]) + whole[51:],  # one bit flipped in the code
+        bytes([whole[0] ^ 1]) + whole[1:],  # or in the digest
+        whole[:20],
+        whole[:32],
+        b"",
+    ):
+        file.write_bytes(damaged)
+        assert cache.read(NAME) is None
+    file.write_bytes(whole)
+    assert cache.read(NAME) == CODE
 
 
-@pytest.mark.parametrize("length", [0, 5, 32, 40])
-def test_a_truncated_file_is_noticed(folder, length) -> None:
-    cache.write("name", CODE)
-    data = (folder / "name").read_bytes()
-    (folder / "name").write_bytes(data[:length])
-    assert cache.read("name") is None
+@pytest.mark.parametrize("bits", [0o640, 0o604, 0o660, 0o622])
+def test_files_that_others_may_touch_are_not_read(folder: Path, bits: int) -> None:
+    cache.write(NAME, CODE)
+    (folder / NAME).chmod(bits)
+    assert cache.read(NAME) is None
 
 
-@pytest.mark.parametrize("mode", [0o604, 0o640, 0o620])
-def test_a_file_open_to_others_is_ignored(folder, mode) -> None:
-    cache.write("name", CODE)
-    (folder / "name").chmod(mode)
-    assert cache.read("name") is None
+@pytest.mark.parametrize("bits", [0o755, 0o770, 0o701])
+def test_a_folder_that_others_may_enter_is_not_used(folder: Path, bits: int) -> None:
+    cache.write(NAME, CODE)
+    folder.chmod(bits)
+    assert cache.read(NAME) is None
+    cache.write(NAME, b"newer")
+    folder.chmod(0o700)
+    assert cache.read(NAME) == CODE
 
 
-def test_a_folder_open_to_others_is_neither_read_nor_written(folder) -> None:
-    cache.write("name", CODE)
-    folder.chmod(0o755)
+def test_symbolic_links_are_not_followed(folder: Path, tmp_path: Path) -> None:
+    cache.write(NAME, CODE)
+    file = folder / NAME
+    elsewhere = tmp_path / "elsewhere"
+    file.rename(elsewhere)
+    file.symlink_to(elsewhere)
+    assert cache.read(NAME) is None
+    real = tmp_path / "real"
+    folder.rename(real)
+    folder.symlink_to(real)
+    (real / NAME).unlink()
+    elsewhere.rename(real / NAME)
+    assert cache.read(NAME) is None
+
+
+def test_what_is_no_file_is_not_read(folder: Path) -> None:
     cache.write("other", CODE)
-    assert cache.read("name") is None
-    assert not (folder / "other").exists()
+    (folder / NAME).mkdir(mode=0o700)
+    assert cache.read(NAME) is None
 
 
-def test_symbolic_links_are_not_followed(folder, tmp_path, monkeypatch) -> None:
-    cache.write("name", CODE)
-    os.symlink(folder / "name", folder / "link")
-    assert cache.read("link") is None
-    os.symlink(folder, tmp_path / "door")
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "door"))
-    assert cache.read("name") is None
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_an_unwritable_place_means_no_cache(folder: Path) -> None:
+    folder.parent.chmod(0o500)
+    try:
+        cache.write(NAME, CODE)
+        assert not folder.exists()
+    finally:
+        folder.parent.chmod(0o700)
 
 
-@pytest.mark.skipif(not hasattr(os, "chown") or os.getuid() != 0, reason="only root gives away")
-def test_a_file_of_another_user_is_ignored(folder) -> None:
-    cache.write("name", CODE)
-    os.chown(folder / "name", 12345, 12345)
-    assert cache.read("name") is None
+def test_a_file_in_the_place_of_the_folder_means_no_cache(folder: Path) -> None:
+    folder.write_text("not a folder")
+    cache.write(NAME, CODE)
+    assert cache.read(NAME) is None
+    assert folder.read_text() == "not a folder"
 
 
-def test_a_folder_that_cannot_be_made_is_no_error(tmp_path, monkeypatch) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "file" / "kept"))
-    cache.write("name", CODE)
-    assert cache.read("name") is None
+def test_a_full_disk_leaves_nothing_behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: object, target: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    cache.write("other", CODE)
+    monkeypatch.setattr(os, "replace", full)
+    cache.write(NAME, CODE)
+    assert [p.name for p in folder.iterdir()] == ["other"]
 
 
-@pytest.mark.parametrize("value", ["", "off"])
-def test_it_can_be_switched_off(value, monkeypatch) -> None:
-    monkeypatch.setenv(cache.VARIABLE, value)
+@pytest.mark.parametrize("text", ["", "off"])
+def test_the_cache_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(cache.VARIABLE, text)
     assert cache.directory() is None
+    cache.write(NAME, CODE)
+    assert cache.read(NAME) is None
 
 
-def test_files_used_longest_ago_go_first(folder, monkeypatch) -> None:
+def test_where_it_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv(cache.VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache.directory() == tmp_path / "glassnet"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache.directory() == tmp_path / ".cache" / "glassnet"
+
+
+def test_the_oldest_files_go_when_there_are_too_many(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(4):
+        cache.write(f"file{i}", CODE)
+        os.utime(folder / f"file{i}", (i, i))
+    assert cache.read("file0") == CODE  # reading makes it the newest
     monkeypatch.setattr(cache, "LIMIT", 3 * (len(CODE) + cache.DIGEST))
-    for age, name in enumerate("dcba"):
-        cache.write(name, CODE)
-        os.utime(folder / name, (1000 - age, 1000 - age))
-    cache.write("new", CODE)
-    assert cache.read("a") is None
-    assert cache.read("new") == CODE
+    cache.write("file4", CODE)
+    assert sorted(p.name for p in folder.iterdir()) == ["file0", "file3", "file4"]
 
 
-def test_keys_differ_with_every_part() -> None:
-    assert len({cache.key("a", "b"), cache.key("ab", ""), cache.key("a", "c")}) == 3
+def test_the_key_depends_on_every_part() -> None:
+    assert len({cache.key("a", "b"), cache.key("ab", ""), cache.key("a", "c"), cache.key("a")}) == 4
 
 
-def test_compiled_code_comes_back_and_damaged_code_is_made_again(folder) -> None:
-    x = np.arange(5.0)
-    wanted = pipeline.compile(lambda x: x * 3.0)(x)
-    (kept,) = folder.iterdir()
-    sound = kept.read_bytes()
-    assert pipeline.compile(lambda x: x * 3.0)(x).tobytes() == wanted.tobytes()
-    kept.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
-    assert pipeline.compile(lambda x: x * 3.0)(x).tobytes() == wanted.tobytes()
-    assert kept.read_bytes() == sound
+# -- programs ------------------------------------------------------------------------------------
+
+
+def graph(number: float) -> Graph:
+    return trace(lambda x: ops.tanh(x @ x) * number, numbers("float32", 20, 20))
+
+
+def test_cached_code_gives_the_same_bits_and_is_not_compiled_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, args = Plan(graph(2.0)), {"x": numbers("float32", 20, 20)}
+    with thresholds():
+        (cold,) = call(loops(plan), args)
+        assert len(list(folder.iterdir())) == 1
+        monkeypatch.setattr(compiled, "object_code", no_compiler)
+        (warm,) = call(loops(plan), args)
+    assert not difference(cold, warm)
+
+
+def no_compiler(text: str, name: str) -> bytes:
+    raise AssertionError("compiled again")
+
+
+def test_another_program_or_instruction_set_has_code_of_its_own(folder: Path) -> None:
+    args = {"x": numbers("float32", 20, 20)}
+    with thresholds():
+        for number in (2.0, 3.0, 2.0):
+            call(loops(Plan(graph(number))), args)
+        assert len(list(folder.iterdir())) == 2
+        for target in runnable():
+            call(loops(Plan(graph(2.0)), target), args)
+        assert len(list(folder.iterdir())) == 1 + len(runnable())
+
+
+def test_a_damaged_file_is_replaced(folder: Path) -> None:
+    plan, args = Plan(graph(2.0)), {"x": numbers("float32", 20, 20)}
+    with thresholds():
+        (first,) = call(loops(plan), args)
+        (file,) = folder.iterdir()
+        good = file.read_bytes()
+        file.write_bytes(good[:40] + bytes(len(good) - 40))
+        (second,) = call(loops(plan), args)
+    assert not difference(first, second)
+    assert file.read_bytes() == good
+    assert np.isfinite(first).all()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser can give a file away")
+def test_another_users_files_are_not_read(folder: Path) -> None:
+    cache.write(NAME, CODE)
+    os.chown(folder / NAME, 12345, -1)
+    assert cache.read(NAME) is None
+    os.chown(folder / NAME, os.getuid(), -1)
+    assert cache.read(NAME) == CODE
+    os.chown(folder, 12345, -1)
+    assert cache.read(NAME) is None

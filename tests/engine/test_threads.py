@@ -1,44 +1,244 @@
-"""How many threads: what was asked for, the environment, the machine; refusals."""
+"""Threads share the work and change no bit; programs run at once, after a fork, and in any
+floating-point mode."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
+import platform
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
+from llvmlite import binding as llvm
 
+from glassnet import ops
 from glassnet.errors import GlassnetError
-from glassnet.run import threads
+from glassnet.graph.types import Dim
+from glassnet.run.program import Plan
+from glassnet.run.threads import VARIABLE, granted, run_on, thread_count
+from glassnet.tracing import trace
+from tests.engine.check import numbers
+from tests.engine.networks import arguments, dense
+from tests.engine.variants import call, difference, loops, thresholds
+
+x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="sets a register of x86")
 
 
-def test_what_is_asked_for_comes_first(monkeypatch) -> None:
-    monkeypatch.setenv(threads.VARIABLE, "3")
-    assert threads.thread_count(2) == 2
-    assert threads.thread_count() == 3
+@pytest.mark.parametrize("threads", [2, 3, 4, 7])
+@pytest.mark.parametrize(("widths", "batch"), [((33, 50, 1), 70), ((20, 17, 130), 67)])
+def test_training_on_any_number_of_threads(
+    widths: tuple[int, ...], batch: int, threads: int
+) -> None:
+    plan = dense(widths, Dim("n"), "adam")
+    args = arguments(plan, batch, steps=3)
+    with thresholds(threads=0):
+        program = loops(plan)
+        alone = call(program, args, 3, threads=1)
+        shared = call(program, args, 3, threads=threads)
+    for one, many in zip(alone, shared, strict=True):
+        assert not difference(one, many)
 
 
-def test_the_default_is_what_the_process_may_use(monkeypatch) -> None:
-    monkeypatch.delenv(threads.VARIABLE, raising=False)
-    monkeypatch.setattr(threads, "_quota", lambda: 1 << 20)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 5}, raising=False)
-    assert threads.thread_count() == 3
-    monkeypatch.setattr(threads, "_quota", lambda: 2)
-    assert threads.thread_count() == 2
+def test_small_work_stays_on_one_thread() -> None:
+    x = numbers("float32", 4, 4)
+    program = loops(Plan(trace(lambda x: x @ x, x)))
+    started: list[int] = []
+    before = threading.Thread.start
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda t: (started.append(1), before(t))[1])
+        program.run({"x": x}, threads=4)
+        assert not started
+        with thresholds(threads=0):
+            program.run({"x": x}, threads=4)
+    assert len(started) == 3
 
 
-@pytest.mark.parametrize("text", ["many", "1.5"])
-def test_an_environment_that_is_no_number_is_refused(monkeypatch, text) -> None:
-    monkeypatch.setenv(threads.VARIABLE, text)
-    with pytest.raises(GlassnetError, match=f"GLASSNET_NUM_THREADS is '{text}'"):
-        threads.thread_count()
+def test_one_program_run_by_several_python_threads_at_once() -> None:
+    plan = dense((10, 20, 3), 32, "momentum")
+    args = [arguments(plan, 32, steps=20, seed=seed) for seed in range(6)]
+    program = loops(plan)
+    with thresholds():
+        wanted = [call(program, a, 20) for a in args]
+        found: list[list[np.ndarray]] = [[] for _ in args]
+
+        def work(i: int) -> None:
+            for _ in range(5):
+                found[i] = call(program, args[i], 20)
+
+        workers = [threading.Thread(target=work, args=(i,)) for i in range(len(args))]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    for one, other in zip(wanted, found, strict=True):
+        assert not any(difference(a, b) for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize("asked", [0, -1])
-def test_fewer_than_one_is_refused(asked) -> None:
-    with pytest.raises(GlassnetError, match="use 1 or more"):
-        threads.thread_count(asked)
+def test_a_program_first_run_by_several_threads_at_once_is_built_once() -> None:
+    x = numbers("float32", 30, 30)
+    program = loops(Plan(trace(lambda x: ops.tanh(x @ x), x)))
+    gate = threading.Barrier(4)
+    results: list[np.ndarray] = []
+
+    def work() -> None:
+        gate.wait()
+        results.extend(program.run({"x": x}))
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(results) == 4
+    assert not any(difference(results[0], other) for other in results[1:])
 
 
-def test_every_thread_works_once() -> None:
-    seen: list[int] = []
-    threads.run_on(5, seen.append)
-    assert sorted(seen) == [0, 1, 2, 3, 4]
+def wait_for(child: int, seconds: float) -> int | None:
+    """The exit status of a child; it is killed when it takes too long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_forked_child_computes_the_same(threads: int) -> None:
+    plan = dense((10, 20, 3), 32, "sgd")
+    args = arguments(plan, 32, steps=5)
+    with thresholds(threads=0):
+        program = loops(plan)
+        wanted = call(program, args, 5, threads)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            child = os.fork()
+        if child == 0:
+            code = 2
+            with contextlib.suppress(BaseException):
+                again = call(program, args, 5, threads)  # the parent's code
+                fresh = call(loops(plan), args, 5, threads)  # compiled in the child
+                same = [
+                    not difference(a, b) and not difference(a, c)
+                    for a, b, c in zip(wanted, again, fresh, strict=True)
+                ]
+                code = 0 if all(same) else 1
+            os._exit(code)
+        assert wait_for(child, 60) == 0
+        assert not any(
+            difference(a, b) for a, b in zip(wanted, call(program, args, 5, threads), strict=True)
+        )
+
+
+# -- the floating-point mode ---------------------------------------------------------------------
+
+FLUSH, DENORMALS_ARE_ZERO, TOWARD_ZERO, DEFAULT = 0x8000, 0x0040, 0x6000, 0x1F80
+REGISTER = """
+define i32 @get() {
+  %p = alloca i32
+  call void @llvm.x86.sse.stmxcsr(ptr %p)
+  %v = load i32, ptr %p
+  ret i32 %v
+}
+define void @set(i32 %v) {
+  %p = alloca i32
+  store i32 %v, ptr %p
+  call void @llvm.x86.sse.ldmxcsr(ptr %p)
+  ret void
+}
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)
+"""
+
+
+@pytest.fixture(scope="module")
+def register() -> Iterator[tuple[Callable[[], int], Callable[[int], None]]]:
+    """Reading and writing this thread's control register."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(REGISTER), machine)
+    engine.finalize_object()
+    get = ctypes.CFUNCTYPE(ctypes.c_uint32)(engine.get_function_address("get"))
+    put = ctypes.CFUNCTYPE(None, ctypes.c_uint32)(engine.get_function_address("set"))
+    yield get, put
+    del engine
+
+
+@x86
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("mode", [FLUSH, FLUSH | DENORMALS_ARE_ZERO, TOWARD_ZERO, 0xFFC0])
+def test_another_librarys_mode_changes_no_bit_and_is_put_back(
+    register: tuple[Callable[[], int], Callable[[int], None]], mode: int, threads: int
+) -> None:
+    get, put = register
+    x = (numbers("float32", 17, 17) * 1e-20).astype("float32")
+    args = {"x": x, "y": x[::-1].copy()}  # products of such numbers are denormal
+    plan = Plan(
+        trace(lambda x, y: (x * y, (1e10 * x) @ y, ops.sum(x * y, 0), ops.exp(x)), *args.values())
+    )
+    with thresholds(threads=0):
+        program = loops(plan)
+        wanted = call(program, args, threads=threads)
+        assert any(0 < abs(v) < 1.1754944e-38 for v in wanted[0].ravel().tolist())
+        prepared = program.prepare(args, threads=threads)
+        before = get()
+        put(DEFAULT | mode)
+        try:
+            numpys = args["x"] * args["y"]
+            found = prepared()
+            after = get()
+        finally:
+            put(before)
+    assert after & 0xFFC0 == (DEFAULT | mode) & 0xFFC0
+    assert not any(difference(a, b) for a, b in zip(wanted, found, strict=True))
+    if mode & FLUSH:  # the mode was on: NumPy's product lost its denormals
+        assert difference(numpys, wanted[0])
+
+
+# -- how many threads ----------------------------------------------------------------------------
+
+
+def test_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert thread_count() == granted() >= 1
+    assert granted() <= len(os.sched_getaffinity(0))
+    assert thread_count(3) == 3
+    monkeypatch.setenv(VARIABLE, "5")
+    assert thread_count() == 5
+    assert thread_count(2) == 2
+    monkeypatch.setenv(VARIABLE, " ")
+    assert thread_count() == granted()
+
+
+@pytest.mark.parametrize("text", ["two", "1.5", "0", "-1"])
+def test_a_wrong_number_of_threads_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(VARIABLE, text)
+    with pytest.raises(GlassnetError, match=r"set it to a number of threads|use 1 or more"):
+        thread_count()
+    with pytest.raises(GlassnetError, match="0 threads were asked for; use 1 or more"):
+        thread_count(0)
+
+
+def test_affinity_limits_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    assert thread_count() == 1
+
+
+def test_every_part_runs_once_and_the_first_on_the_caller() -> None:
+    seen: dict[int, int] = {}
+    run_on(4, lambda i: seen.setdefault(i, threading.get_ident()))
+    assert sorted(seen) == [0, 1, 2, 3]
+    assert seen[0] == threading.get_ident()
+    assert len(set(seen.values())) >= 2
