@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -149,6 +150,11 @@ def test_class_weights_in_training_are_weights_of_rows() -> None:
     assert losses[0] == losses[1]
 
 
+def test_lists_of_settings_are_kept_as_tuples() -> None:
+    assert as_loss(L.Quantile([0.1, 0.9])) == L.Quantile((0.1, 0.9))  # type: ignore[arg-type]
+    assert as_loss(L.CrossEntropy([1, 2])) == L.CrossEntropy((1.0, 2.0))  # type: ignore[arg-type]
+
+
 def test_weights_that_are_all_zero_give_zero() -> None:
     scores = np.array([[1.0], [2.0]])
     value, slope = gn.value_and_grad(lambda p: L.MSE()(p, 0.0 * p, np.zeros(2)))(scores)
@@ -200,6 +206,13 @@ def test_a_plain_function_is_a_loss() -> None:
         gn.train(model, x, y, loss=mean, optimizer=gn.optim.SGD(0.1), epochs=1)
 
 
+@dataclass(frozen=True)
+class Listed(Loss):
+    """A loss with a setting that cannot be hashed."""
+
+    factors: list[float]
+
+
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
@@ -215,6 +228,7 @@ def test_a_plain_function_is_a_loss() -> None:
         (lambda: L.GaussianNLL().labels([1.0], 3, "float64"), "a mean and a variance"),
         (lambda: L.HalfMSE().labels(["a"], 1, "float64"), "takes numbers"),
         (lambda: L.HalfMSE()(np.ones((3, 1)), np.ones(3)), "one shape"),
+        (lambda: as_loss(Listed([1.0])), "numbers, strings and tuples"),
         (lambda: as_loss(L.MSE), r"right: loss=gn.losses.MSE\(\)"),
     ],
 )

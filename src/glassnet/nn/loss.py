@@ -80,6 +80,13 @@ class FunctionLoss(Loss):
 def as_loss(loss: Any) -> Loss:
     """The loss, or a function as a loss; ShapeError where it is neither."""
     if isinstance(loss, Loss):
+        try:
+            hash(loss)
+        except TypeError as error:
+            raise ShapeError(
+                f"{loss!r} cannot be told from other losses ({error}); it is a frozen dataclass "
+                "whose settings are numbers, strings and tuples"
+            ) from error
         return loss
     if callable(loss) and not isinstance(loss, type):
         return FunctionLoss(cast(Callable[[Any, Any], Any], loss))

@@ -72,6 +72,8 @@ class Quantile(Loss):
     q: float | tuple[float, ...] = 0.5
 
     def __post_init__(self) -> None:
+        if not isinstance(self.q, int | float):
+            object.__setattr__(self, "q", tuple(self.q))
         if not all(0.0 < q < 1.0 for q in self.levels()):
             raise ShapeError(f"Quantile({self.q}): quantiles lie between 0 and 1")
 
