@@ -16,6 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from glassnet.cli.bench import bench
+from glassnet.cli.check import check
 from glassnet.cli.data import data
 from glassnet.cli.evaluate import evaluate
 from glassnet.cli.fit import fit
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (fit, predict, evaluate, step, resume, runs, data, bench):
+for command in (fit, predict, evaluate, step, resume, runs, check, data, bench):
     app.command()(command)
 
 

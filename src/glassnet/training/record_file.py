@@ -203,6 +203,14 @@ class RunFile:
             raise ModelFileError(f"{self.path} is damaged: {what} does not match its SHA-256")
 
 
+def is_run(place: Path) -> bool:
+    """Whether this looks like a run file, rather than some other file of ours."""
+    if not place.is_file():
+        return False
+    with place.open("rb") as file:
+        return file.read(15) == b"SQLite format 3"
+
+
 def empty(place: Path) -> bool:
     """Whether this is a database without a table: what a writer leaves that dies at once."""
     try:

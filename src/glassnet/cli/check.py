@@ -1,0 +1,61 @@
+"""`glassnet check`: proof on the user's own rows.
+
+In: a model file and a table, or a run file. Out: a table of what was compared; status 1 where
+numbers disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from glassnet.cli.options import Delimiter, Json, Sql
+
+
+def check(
+    subject: Annotated[
+        str, typer.Argument(metavar="MODEL|RUN", help="A model or run file.", show_default=False)
+    ],
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TABLE|DATA]",
+            help="For a model a table, for a run its .npz of x and y, if RUN does not hold them.",
+            show_default=False,
+        ),
+    ] = None,
+    sql: Sql = None,
+    delimiter: Delimiter = None,
+    json: Json = False,
+) -> None:
+    """Check gradients against differences, compiled code against the interpreter, and recorded
+    steps against the same steps done again."""
+    from pathlib import Path
+
+    from glassnet.cli.report import print_json
+    from glassnet.cli.resume import arrays
+    from glassnet.errors import TableError
+    from glassnet.estimators.table_model import TableModel
+    from glassnet.inspect.check import check_model, check_run, table
+    from glassnet.tables.read import read_table
+    from glassnet.training.record_file import is_run
+
+    path = Path(subject)
+    if is_run(path):
+        findings = check_run(path, **arrays(data))
+    else:
+        model = TableModel.load(path)
+        if data is None:
+            raise TableError(f"{subject} is a model; name a table as well, whose rows are tried")
+        opened = read_table(data, sql=sql, delimiter=delimiter)
+        rows = model.schema.encode(model.schema.load(opened)).x
+        findings = check_model(model.network, rows[:4096])
+    if json:
+        told = [{**asdict(own), "worst": min(own.worst, 1e300)} for own in findings]
+        print_json({"checks": told, "ok": all(own.ok for own in findings)})
+    else:
+        print(table(findings))
+    if not all(own.ok for own in findings):
+        raise typer.Exit(1)
