@@ -13,6 +13,7 @@ from glassnet.version import __version__, numerics_version
 
 if TYPE_CHECKING:
     from glassnet import nn, ops, optim
+    from glassnet.estimators.mlp import MLPClassifier, MLPRegressor
     from glassnet.inspect.step import open_step
     from glassnet.nn import losses
     from glassnet.pipeline import compile, grad
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from glassnet.training.resume import resume
 
 __all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
     "__version__",
     "callbacks",
     "check_grads",
@@ -41,6 +44,8 @@ __all__ = [
 
 # Public name -> where it lives: a module, or "module:attribute".
 _LAZY = {
+    "MLPClassifier": "glassnet.estimators.mlp:MLPClassifier",
+    "MLPRegressor": "glassnet.estimators.mlp:MLPRegressor",
     "callbacks": "glassnet.training.callbacks",
     "check_grads": "glassnet.testing:check_grads",
     "compile": "glassnet.pipeline:compile",

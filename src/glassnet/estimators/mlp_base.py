@@ -5,47 +5,29 @@ In: scikit-learn's parameters and data. Out: scikit-learn's fitted attributes.
 
 # scikit-learn has no types, and an estimator's attributes are what its users set
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
+# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false, reportConstantRedefinition=false
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from functools import lru_cache
 from itertools import pairwise
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.optimize import minimize
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from glassnet import nn
+from glassnet.estimators.mlp_convert import sequential, taken_over
 from glassnet.estimators.mlp_descend import Descent, HeldOut, memory_of
 from glassnet.estimators.mlp_graph import Network
-from glassnet.estimators.mlp_solve import Objective, Rows, predicted, views
-
-# one instance of each, since a network is known by its layers
-ACTIVATIONS: dict[str, nn.Module] = {
-    "identity": nn.Identity(),
-    "logistic": nn.Sigmoid(),
-    "tanh": nn.Tanh(),
-    "relu": nn.ReLU(),
-    "sigmoid": nn.Sigmoid(),
-    "leaky_relu": nn.LeakyReLU(),
-    "elu": nn.ELU(),
-    "selu": nn.SELU(),
-    "gelu": nn.GELU(),
-    "silu": nn.SiLU(),
-    "mish": nn.Mish(),
-    "softplus": nn.Softplus(),
-}
+from glassnet.estimators.mlp_lbfgs import Objective, lbfgs
+from glassnet.estimators.mlp_parameters import CONSTRAINTS, activation_layer
+from glassnet.estimators.mlp_solve import Rows, predicted, views
 
 
 class BaseMLP(BaseEstimator):
@@ -56,40 +38,21 @@ class BaseMLP(BaseEstimator):
     solver: str
     alpha: float
     max_iter: int
+    max_fun: int
     tol: float
     early_stopping: bool
     warm_start: bool
-    loss_curve_: list[float]
+    random_state: Any
+    validation_fraction: float
+    dropout: float
+    scoring: Any
+    threads: int | None
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    best_loss_: float | None
+    _metric: Any  # scores the held-out rows: (truth, found, sample_weight=)
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS)), "array-like", callable, nn.Module],
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "scoring": [str, callable, None],
-        "time_limit": [Interval(Real, 0, None, closed="neither"), None],
-        "threads": [Interval(Integral, 1, None, closed="left"), None],
-    }
+    _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
     def _store(self, given: Mapping[str, Any]) -> None:
         """Set the constructor's arguments as attributes."""
@@ -154,6 +117,14 @@ class BaseMLP(BaseEstimator):
         self.best_loss_ = None if self.early_stopping else np.inf
 
     def _out(self) -> str:
+        """The output's activation."""
+        raise NotImplementedError
+
+    def _validate_input(self, X: Any, y: Any, again: bool, first: bool) -> tuple[Any, Any]:
+        """Rows and targets as arrays; `first` is whether the columns are new."""
+        raise NotImplementedError
+
+    def _predict(self, X: Any, check: bool = True) -> np.ndarray:
         raise NotImplementedError
 
     def _loss(self) -> Any:
@@ -170,7 +141,7 @@ class BaseMLP(BaseEstimator):
                 f"activation={given!r} names {len(each)} activations; the network has {hidden} "
                 "hidden layers"
             )
-        layers = tuple(_activation(own) for own in each)
+        layers = tuple(activation_layer(own) for own in each)
         name, dropout = np.dtype(dtype).name, float(self.dropout)
         return Network(sizes, layers, self.out_activation_, self._loss(), name, dropout, seed)
 
@@ -188,22 +159,8 @@ class BaseMLP(BaseEstimator):
         """L-BFGS, in float64 whatever the data are."""
         network = self._network(np.float64)
         wide = Rows(rows.x, rows.y.astype(float), rows.weight.astype(float))
-        objective = Objective(network, wide, float(self.alpha), self.threads)
-        options = {"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol}
-        found: Any = minimize(
-            objective, self._block(np.float64), method="L-BFGS-B", jac=True, options=options
-        )
-        self.n_iter_ = min(int(found.nit), self.max_iter)
-        if found.status != 0:
-            warnings.warn(
-                f"lbfgs failed to converge after {self.n_iter_} iteration(s) "
-                f"(status={found.status}):\n{found.message}\n\nYou might also want to scale the "
-                "data, or increase max_iter or max_fun.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        self.loss_ = float(found.fun)
-        self._take(network, found.x.astype(rows.y.dtype))
+        found = lbfgs(self, Objective(network, wide, float(self.alpha), self.threads), network)
+        self._take(network, found.astype(rows.y.dtype))
 
     def _descend(self, rows: Rows, again: bool, validation: tuple[Any, Any, Any]) -> None:
         seed = int(self._random_state.randint(2**31 - 1)) if self.dropout else 0
@@ -231,7 +188,7 @@ class BaseMLP(BaseEstimator):
         """Rows to train on, and a fraction of the rows to validate on."""
         labels = rows.y.astype(bool) if is_classifier(self) else rows.y
         stratify = labels if is_classifier(self) and self.n_outputs_ == 1 else None
-        x, x_val, y, y_val, weight, weight_val = train_test_split(
+        parts: Any = train_test_split(
             rows.x,
             labels,
             rows.weight,
@@ -239,6 +196,7 @@ class BaseMLP(BaseEstimator):
             test_size=self.validation_fraction,
             stratify=stratify,
         )
+        x, x_val, y, y_val, weight, weight_val = parts
         if x_val.shape[0] < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of "
@@ -252,7 +210,7 @@ class BaseMLP(BaseEstimator):
 
     def _validation_score(self, held_out: HeldOut) -> float:
         if self.scoring is not None:
-            scorer = check_scoring(self, self.scoring)
+            scorer: Any = check_scoring(self, self.scoring)
             with warnings.catch_warnings():  # names of columns are gone by now
                 warnings.filterwarnings("ignore", message="X does not have valid feature names")
                 return float(scorer(self, held_out.x, held_out.y))
@@ -265,10 +223,60 @@ class BaseMLP(BaseEstimator):
         if check:
             check_is_fitted(self)
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        X = X.tocsr() if hasattr(X, "tocsr") else X
-        dtype = np.result_type(self.coefs_[0], *([X.dtype] if X.dtype.kind == "f" else []))
+        rows: Any = X.tocsr() if hasattr(X, "tocsr") else X
+        dtype = np.result_type(self.coefs_[0], *([rows.dtype] if rows.dtype.kind == "f" else []))
         parts = [np.ascontiguousarray(w, dtype) for w in [*self.coefs_, *self.intercepts_]]
-        return predicted(self._network(dtype), parts, X, what)
+        return predicted(self._network(dtype), parts, rows, what)
+
+    def hidden_activations(self, X: Any, layer: int | None = None) -> np.ndarray:
+        """What a hidden layer gives for every row.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+        layer : int, default=None
+            Number of the hidden layer, from 1; None is the last.
+
+        Returns
+        -------
+        a : ndarray of shape (n_samples, n_neurons)
+            Activations.
+        """
+        check_is_fitted(self)
+        last = len(self.coefs_) - 1
+        number = last if layer is None else layer
+        if not 1 <= number <= last:
+            raise ValueError(f"layer={layer!r}; the network has hidden layers 1 to {last}")
+        return self._forward(X, str(number))
+
+    def to_network(self) -> nn.Sequential:
+        """The network as a `glassnet.nn.Sequential` with the same weights.
+
+        Returns
+        -------
+        model : Sequential
+            Gives what the output layer gives before its activation, as `glassnet.losses` take it.
+        """
+        check_is_fitted(self)
+        network = self._network(self.coefs_[0].dtype)
+        return sequential(network, self.coefs_, self.intercepts_)
+
+    @classmethod
+    def from_sklearn(cls, est: Any) -> Any:
+        """A fitted estimator of scikit-learn taken over, weights and all.
+
+        Parameters
+        ----------
+        est : MLPClassifier or MLPRegressor of scikit-learn
+            It is left as it is.
+
+        Returns
+        -------
+        self : MLPClassifier or MLPRegressor
+            Predicts what `est` predicts; `warm_start` and `partial_fit` go on from there.
+        """
+        return taken_over(cls, est)
 
     def _check_solver(self) -> bool:
         if self.solver == "lbfgs":
@@ -281,19 +289,3 @@ class BaseMLP(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-@lru_cache(64)
-def _function(f: Any) -> nn.Module:
-    return nn.Function(f)
-
-
-def _activation(given: Any) -> nn.Module:
-    if isinstance(given, str):
-        if given not in ACTIVATIONS:
-            raise ValueError(f"activation={given!r} is unknown; use one of {sorted(ACTIVATIONS)}")
-        return ACTIVATIONS[given]
-    layer = given if isinstance(given, nn.Module) else _function(given)
-    if layer.declared():
-        raise ValueError(f"activation={given!r} has parameters of its own; use gn.nn and gn.train")
-    return layer

@@ -5,7 +5,7 @@ In: rows and classes. Out: a fitted estimator with scikit-learn's attributes.
 
 # scikit-learn has no types
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
+# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false, reportConstantRedefinition=false
 # pyright: reportUntypedFunctionDecorator=false, reportUntypedBaseClass=false
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from glassnet.estimators.mlp_base import BaseMLP
+from glassnet.estimators.mlp_probabilities import Probabilities, refuse_mixed
 
 
-class MLPClassifier(ClassifierMixin, BaseMLP):
+class MLPClassifier(ClassifierMixin, Probabilities, BaseMLP):
     """A feed-forward network that classifies, trained on the logistic loss.
 
     Takes scikit-learn's parameters and has its attributes; for the same `random_state` it draws
@@ -117,6 +118,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     [0, 0]
     """
 
+    class_weight: Any
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
         "class_weight": [StrOptions({"balanced"}), dict, None],
@@ -216,7 +218,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._fit(X, y, sample_weight, True, (None, None, None))
 
     def _validate_input(self, X: Any, y: Any, again: bool, first: bool) -> tuple[Any, Any]:
-        _refuse_mixed(y)
+        refuse_mixed(y)
         X, y = validate_data(
             self,
             X,
@@ -268,11 +270,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _predict(self, X: Any, check: bool = True) -> np.ndarray:
         found = self._forward(X, check=check)
-        return self._label_binarizer.inverse_transform(found.ravel() if self._binary else found)
-
-    @property
-    def _binary(self) -> bool:
-        return self.n_outputs_ == 1
+        labels: Any = self._label_binarizer.inverse_transform(
+            found.ravel() if self._binary else found
+        )
+        return labels
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of every row, or the labels that are more probable than not.
@@ -289,70 +290,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         return self._predict(X)
 
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities of the classes, in the order of `classes_`.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        p : ndarray of shape (n_samples, n_classes)
-            Probabilities.
-        """
-        found = self._forward(X)
-        return np.hstack([1 - found, found]) if self._binary else found
-
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """The logarithms of `predict_proba`.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        p : ndarray of shape (n_samples, n_classes)
-            Logarithms of probabilities.
-        """
-        found = self.predict_proba(X)
-        return np.log(found, out=found)
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Raw scores: what the network gives before the softmax or the sigmoid.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        z : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Scores; for two classes, above 0 for the second.
-        """
-        found = self._forward(X, "raw")
-        return found.ravel() if self._binary else found
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _refuse_mixed(y: Any) -> None:
-    """A TypeError that says it, where labels are strings and numbers."""
-    labels = np.asarray(y, dtype=object) if isinstance(y, list) else np.asarray(y)
-    if labels.dtype != object or labels.ndim != 1:
-        return
-    kinds = {isinstance(label, str) for label in labels}
-    if len(kinds) == 2:
-        text = next(label for label in labels if isinstance(label, str))
-        other = next(label for label in labels if not isinstance(label, str))
-        raise TypeError(
-            f"y has strings and numbers among its labels, {text!r} and {other!r}; give all of "
-            "them one type: y = [str(label) for label in y]"
-        )

@@ -5,7 +5,7 @@ In: rows and numbers. Out: a fitted estimator with scikit-learn's attributes.
 
 # scikit-learn has no types
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
+# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false, reportConstantRedefinition=false
 # pyright: reportUntypedFunctionDecorator=false, reportUntypedBaseClass=false
 
 from __future__ import annotations
@@ -121,6 +121,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     True
     """
 
+    loss: Any
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions({"squared_error", "poisson", *LOSSES}), Loss, callable],

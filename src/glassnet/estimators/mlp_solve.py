@@ -1,12 +1,12 @@
 """How the rows get to the compiled programs of an MLP estimator.
 
-In: a network, its numbers in one flat vector, and rows, dense or sparse. Out: steps taken, a loss
-with its gradient, predictions. Sparse rows are made dense a batch or a part at a time.
+In: a network, its numbers in one flat vector, and rows, dense or sparse. Out: steps taken,
+predictions. Sparse rows are made dense a batch or a part at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,6 @@ import numpy as np
 
 from glassnet.estimators.mlp_graph import (
     Network,
-    gradient_program,
     predict_program,
     step_program,
 )
@@ -114,41 +113,6 @@ class Steps:
         given["y"][...], given["weight"][...] = self.rows.y[batch], self.rows.weight[batch]
         given["lr"][...], given["step"][...] = lr, step
         return float(call()[0][0])
-
-
-class Objective:
-    """Loss and gradient of all rows at a point, for SciPy's L-BFGS."""
-
-    def __init__(self, network: Network, rows: Rows, alpha: float, threads: int | None) -> None:
-        self.block = np.zeros(sum(int(np.prod(s)) for s in network.shapes), network.dtype)
-        self.network, self.rows, self.threads = network, rows, threads
-        self.program = gradient_program(network)
-        total = float(rows.weight.sum())
-        self.share, self.alpha = 1.0 / total, alpha / total
-        self.kept = list(self._calls()) if not hasattr(rows.x, "toarray") else None
-
-    def _calls(self) -> Iterator[Any]:
-        parts = zip(self.network.names, views(self.network, self.block), strict=True)
-        held = dict(parts)
-        for i in range(0, len(self.rows), PART):
-            part = slice(i, i + PART)
-            given = {
-                "x": np.ascontiguousarray(dense(self.rows.x[part]), self.network.dtype),
-                "y": self.rows.y[part],
-                "weight": self.rows.weight[part],
-                "share": np.array(self.share, self.network.dtype),
-                "decay": np.array(0.0 if i else self.alpha, self.network.dtype),
-            }
-            yield self.program.prepare({**held, **given}, 1, self.threads)
-
-    def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]:
-        self.block[...] = point
-        loss, slope = 0.0, np.zeros_like(self.block)
-        for call in self.kept if self.kept is not None else self._calls():
-            value, *parts = call()
-            loss += float(value)
-            slope += np.concatenate([part.ravel() for part in parts])
-        return loss, slope
 
 
 def predicted(network: Network, parts: list[np.ndarray], x: Any, what: str) -> np.ndarray:

@@ -1,0 +1,84 @@
+"""What a classifier answers besides classes, and labels that it refuses.
+
+In: outputs of the network. Out: probabilities, their logarithms, raw scores.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+class Probabilities:
+    """The part of `MLPClassifier` that gives probabilities and scores."""
+
+    n_outputs_: int
+    _forward: Any
+
+    @property
+    def _binary(self) -> bool:
+        return self.n_outputs_ == 1
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the classes, in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            Probabilities.
+        """
+        found = self._forward(X)
+        return np.hstack([1 - found, found]) if self._binary else found
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """The logarithms of `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            Logarithms of probabilities.
+        """
+        found = self.predict_proba(X)
+        return np.log(found, out=found)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Raw scores: what the network gives before the softmax or the sigmoid.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        z : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Scores; for two classes, above 0 for the second.
+        """
+        found = self._forward(X, "raw")
+        return found.ravel() if self._binary else found
+
+
+def refuse_mixed(y: Any) -> None:
+    """A TypeError that says it, where labels are strings and numbers."""
+    labels = np.asarray(y, dtype=object) if isinstance(y, list) else np.asarray(y)
+    if labels.dtype != object or labels.ndim != 1:
+        return
+    kinds = {isinstance(label, str) for label in labels}
+    if len(kinds) == 2:
+        text = next(label for label in labels if isinstance(label, str))
+        other = next(label for label in labels if not isinstance(label, str))
+        raise TypeError(
+            f"y has strings and numbers among its labels, {text!r} and {other!r}; give all of "
+            "them one type: y = [str(label) for label in y]"
+        )
