@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test kill check bench format clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -49,6 +49,9 @@ demo: $(VENV)/.package ## a real table becomes a network, a score and prediction
 
 test: $(VENV)/.test ## all tests
 	$(BIN)/python -m pytest
+
+kill: $(VENV)/.test ## 200 times: kill a training run, resume it, compare every bit
+	GLASSNET_KILLS=200 $(BIN)/python -m pytest tests/record/test_kill.py
 
 check: $(VENV)/.dev ## format, lint, types, import rules, budgets
 	$(BIN)/ruff format --check .
