@@ -23,6 +23,7 @@ from glassnet.cli.fit import fit
 from glassnet.cli.predict import predict
 from glassnet.cli.resume import resume
 from glassnet.cli.runs import runs
+from glassnet.cli.show import show
 from glassnet.cli.step import step
 from glassnet.errors import GlassnetError, TrainingError
 from glassnet.version import __version__
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (fit, predict, evaluate, step, resume, runs, check, data, bench):
+for command in (fit, predict, evaluate, step, resume, runs, check, show, data, bench):
     app.command()(command)
 
 
