@@ -15,7 +15,7 @@ import glassnet as gn
 from glassnet.errors import ModelFileError, OutputError, ShapeError, TrainingError
 from glassnet.training import record
 from glassnet.training.record_data import as_data, from_data
-from glassnet.training.record_file import RunFile
+from glassnet.training.record_file import Checkpoint, RunFile, put_checkpoint
 from tests.record.common import HALF, data, network, often, sha, train
 
 
@@ -129,6 +129,29 @@ def test_damage_is_noticed(tmp_path: Path) -> None:
     database.close()
     with RunFile.read(path) as file, pytest.raises(ModelFileError, match="SHA-256"):
         file.checkpoint(6)
+
+
+def test_a_full_disk_loses_nothing_that_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "run.glass"
+    train(path, epochs=3)
+    with RunFile.append(path) as file:
+        before = file.checkpoint(3).arrays["W"].tobytes()
+        with file.change() as database:
+            database.execute("PRAGMA max_page_count = 10")  # SQLite then says that the disk is full
+        states = Checkpoint(3, {"W": np.zeros(3)}, {}), Checkpoint(4, {"W": np.zeros(100_000)}, {})
+
+        def write() -> None:
+            with file.change() as database:
+                for state in states:
+                    put_checkpoint(database, state)
+
+        with pytest.raises(OutputError, match="full"):
+            write()
+    with RunFile.read(path) as file:
+        assert file.epochs() == [0, 3]
+        assert file.checkpoint(9).arrays["W"].tobytes() == before
+    model, _ = gn.resume(path, epochs=6)
+    assert sha(model) == sha(train(epochs=6)[0])
 
 
 MODELS = [
