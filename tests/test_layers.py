@@ -23,7 +23,7 @@ LAYERS = (
     ("estimators", "export", "inspect"),
     ("tables", "training"),
     ("testing",),
-    ("pipeline",),
+    ("pipeline", "stages"),
     ("nn", "optim"),
     ("run",),
     ("llvm",),

@@ -1,0 +1,72 @@
+"""Every stage of compiling, as text.
+
+In: a graph, or a plan, and the name of a stage. Out: what that stage makes of it.
+
+    graph        the nodes as they were given
+    grad         with the gradients of output 0, a number, by every input of its dtype
+    simplified   after the rewriting passes
+    kernels      which nodes share one loop nest, and where results go
+    loops        the loop nests, to read
+    llvm         the same as LLVM assembly
+    asm          machine code for this machine
+"""
+
+from __future__ import annotations
+
+from glassnet.errors import GraphError
+from glassnet.gradient import gradients
+from glassnet.graph.build import GraphBuilder
+from glassnet.graph.graph import Graph
+from glassnet.llvm.target import InstructionSet, assembly, host
+from glassnet.lower.listing import Listing
+from glassnet.lower.program import lower_program
+from glassnet.run.compiled import assembly_text
+from glassnet.run.program import Plan
+from glassnet.schedule import schedule
+from glassnet.simplify import simplify
+
+STAGES = ("graph", "grad", "simplified", "kernels", "loops", "llvm", "asm")
+
+
+def stages(graph: Graph | Plan, stop_after: str, target: InstructionSet | None = None) -> str:
+    """The text of one stage; GraphError where there is no such stage.
+
+    Stages after `grad` show the graph as given; show the gradients of `with_gradients(graph)`.
+    """
+    if stop_after not in STAGES:
+        raise GraphError(f"there is no stage {stop_after!r}; stages are {', '.join(STAGES)}")
+    plan = graph if isinstance(graph, Plan) else Plan(graph)
+    if stop_after == "graph":
+        return str(plan.graph)
+    if stop_after == "grad":
+        return str(with_gradients(plan.graph))
+    smaller = simplify(plan.graph)
+    if stop_after == "simplified":
+        return str(smaller)
+    return _lowered(
+        Plan(smaller, plan.donate, plan.stepped, plan.collect), stop_after, target or host()
+    )
+
+
+def _lowered(plan: Plan, stop_after: str, target: InstructionSet) -> str:
+    fused = schedule(plan.graph, plan.donate)
+    if stop_after == "kernels":
+        return str(fused)
+    if stop_after == "loops":
+        listing = Listing()
+        stepped = [plan.graph.inputs[name] for name in plan.stepped]
+        stepped += [fused.outputs[output] for output in plan.collect]
+        lower_program(fused, listing, target.machine, stepped, parallel=False)
+        return str(listing)
+    text, _ = assembly_text(plan, fused, target, parallel=False)
+    return text if stop_after == "llvm" else assembly(text, target.name)
+
+
+def with_gradients(graph: Graph) -> Graph:
+    """The graph, with the gradients of its first output by the inputs of the same dtype as
+    further outputs."""
+    builder = GraphBuilder(graph.nodes)
+    outputs = [builder.value(place) for place in graph.outputs]
+    places = graph.inputs.values()
+    inputs = [value for value in map(builder.value, places) if value.dtype == outputs[0].dtype]
+    return builder.finish([*outputs, *gradients(outputs[0], inputs)])
