@@ -158,19 +158,11 @@ class Fuser:
         for source in node.inputs:
             if source in self.scalar or source in self.spread:
                 self._materialise(source)
-        if kind == "reduce" and not self._collapses(node.inputs[0], node.attr("axes")):
-            self._materialise(node.inputs[0])
         name = {"view": "place", "index": str(node.op.code)}.get(kind, kind)
         root = None if name == "gather" else place
         kernel = Kernel("loop" if name == "gather" else name, node.type.shape, root)
         self._open(kernel)
         self._place(place, len(self.kernels) - 1)
-
-    def _collapses(self, place: int, axes: tuple[int, ...]) -> bool:
-        """Whether the reduced axes of a stored node are one axis with one stride."""
-        layout = self.access[place].layout
-        wide = [axis for axis in axes if layout.shape[axis] != 1]
-        return len(wide) <= 1 or (len(axes) == len(layout.shape) and layout.dense)
 
     def _place(self, place: int, number: int) -> None:
         self._wait(number, [other for other, _ in self._dependencies(place)])
@@ -259,7 +251,7 @@ class Fuser:
             kernel = self.kernels[number]
             if user in kernel.body and kernel.shape == shape and self._is_element(user):
                 targets.add((number, False))
-            elif user in kernel.prologue or self._takes_prologue(kernel, user):
+            elif self._in_prologue(kernel, user) or self._takes_prologue(kernel, user):
                 targets.add((number, True))
             else:
                 return None
@@ -267,6 +259,9 @@ class Fuser:
 
     def _is_element(self, place: int) -> bool:
         return self.nodes[place].op.kind == "elementwise"
+
+    def _in_prologue(self, kernel: Kernel, place: int) -> bool:
+        return place in kernel.prologue and self._is_element(place)
 
     def _takes_prologue(self, kernel: Kernel, user: int) -> bool:
         if kernel.kind != "reduce" or kernel.root != user:

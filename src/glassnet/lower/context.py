@@ -121,8 +121,7 @@ class Context:
         fused = self.fused
         node = fused.graph.nodes[place]
         if place in fused.scalar:
-            source = fused.graph.nodes[fused.scalar[place]]
-            found = source.op.code(self.b, [], source.type.dtype, **source.kwargs)
+            found = self.constant(fused.scalar[place])
         elif place in fused.access:
             found = self.load(fused.access[place], node.type.dtype, point)
         else:
@@ -130,6 +129,11 @@ class Context:
             found = node.op.code(self.b, at, node.type.dtype, **node.kwargs)
         known[place] = found
         return found
+
+    def constant(self, place: int) -> Any:
+        """The value of a source without axes."""
+        node = self.fused.graph.nodes[place]
+        return node.op.code(self.b, [], node.type.dtype, **node.kwargs)
 
     def _lane_index(self, axis: int, point: Point) -> Any:
         at = self.b.index(point.coordinates[axis])

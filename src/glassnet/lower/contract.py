@@ -22,7 +22,7 @@ from glassnet.graph.layout import Layout, Product, row_major
 from glassnet.lower.blocking import Problem, Run, column_runs, problem, row_runs
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
-from glassnet.lower.pack import SPARE, pack_rows, pack_strip, pack_transposed
+from glassnet.lower.pack import SPARE, pack_rows, pack_strided, pack_strip, pack_transposed
 from glassnet.lower.reduce import LEAF, each, trailing_ones
 from glassnet.lower.tile import tile
 
@@ -173,6 +173,10 @@ class _Contraction:
         target = self._panel(run, slot)
         if _is(self.bn, 1):
             name = pack_rows(self.b, self.p.dtype, run.size)
+            self.b.call(name, source, self.bk, self.bn, target, self.k, valid)
+            return
+        if not _is(self.bk, 1):
+            name = pack_strided(self.b, self.p.dtype, run.size)
             self.b.call(name, source, self.bk, self.bn, target, self.k, valid)
             return
         name, width = pack_transposed(self.b, self.p.dtype), run.size * self.lanes

@@ -39,7 +39,7 @@ def copied(ctx: Context, place: int, point: Point) -> Any:
         return ctx.load(copy, node.type.dtype, point)
     number = ctx.kernel.number if ctx.kernel.number is not None else ctx.fused.scalar.get(place)
     if number is not None:
-        return ctx.value(number, point, {})
+        return ctx.constant(number)
     at = [ctx.b.index(c) for c in point.coordinates]
     if point.axis >= 0:
         at[point.axis] = ctx.b.iota(point.lanes) + at[point.axis]
@@ -81,7 +81,7 @@ def merge_axes(shape: Shape, layouts: Sequence[Layout] | None) -> list[list[int]
         if (
             groups
             and layouts is not None
-            and all(_adjacent(layout, groups[-1][-1], axis) for layout in layouts)
+            and all(adjacent(layout, groups[-1][-1], axis) for layout in layouts)
         ):
             groups[-1].append(axis)
         else:
@@ -89,7 +89,7 @@ def merge_axes(shape: Shape, layouts: Sequence[Layout] | None) -> list[list[int]
     return groups
 
 
-def _adjacent(layout: Layout, outer: int, inner: int) -> bool:
+def adjacent(layout: Layout, outer: int, inner: int) -> bool:
     return layout.strides[outer] == layout.strides[inner] * layout.shape[inner]
 
 

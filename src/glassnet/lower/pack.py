@@ -36,6 +36,26 @@ def pack_rows(b: Builder, dtype: str, vectors: int) -> str:
     return b.once(f"pack_rows_{dtype}_{vectors}", ARGUMENTS, write)
 
 
+def pack_strided(b: Builder, dtype: str, vectors: int) -> str:
+    """Name of the function (source, k_step, n_step, target, k, valid): any strides."""
+
+    def write(f: Any) -> None:
+        source, k_step, n_step, target, k, valid = f.args
+        width = vectors * Machine.lanes(dtype)
+
+        def row(i: Index) -> None:
+            start = f.offset(source, i * k_step, dtype)
+
+            def element(n: Index) -> None:
+                f.store(f.load(start, n * n_step, dtype), target, i * width + n)
+
+            f.loop(0, f.minimum(valid, width), 1, (), element)
+
+        f.loop(0, k, 1, (), row)
+
+    return b.once(f"pack_strided_{dtype}_{vectors}", ARGUMENTS, write)
+
+
 def pack_transposed(b: Builder, dtype: str) -> str:
     """Name of the function (source, width, n_step, target, k, valid): one vector of columns that
     are contiguous in k, as part of a panel of `width` columns.
@@ -101,5 +121,5 @@ def pack_strip(b: Builder, dtype: str, rows: int, contiguous: bool) -> str:
 
         f.loop(0, k, 1, (), group)
 
-    kind = "contiguous" if contiguous else "strided"
-    return b.once(f"pack_{kind}_{dtype}_{rows}", ARGUMENTS, write)
+    kind = "contiguous" if contiguous else "scattered"
+    return b.once(f"pack_strip_{kind}_{dtype}_{rows}", ARGUMENTS, write)

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from glassnet.fuse import Access
-from glassnet.graph.layout import ONE, Layout, Product, count, row_major
+from glassnet.graph.layout import Product, count, row_major
 from glassnet.graph.types import Size
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
-from glassnet.lower.loop import nest
+from glassnet.lower.loop import adjacent, nest
 
 LEAF = 64
 LANES = 64
@@ -32,7 +31,8 @@ def lower_reduce(ctx: Context) -> None:
 
 
 class _Argument:
-    """The reduced value at a point: the prologue computed there, or a load."""
+    """The reduced value at a point: the prologue computed there, or a load. Several reduced axes
+    count as one, the last running fastest."""
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
@@ -42,30 +42,44 @@ class _Argument:
         self.dtype, self.shape = source.type.dtype, source.type.shape
         axes: tuple[int, ...] = node.attr("axes")
         self.kept = [axis for axis in range(len(self.shape)) if axis not in axes]
-        wide = [axis for axis in axes if self.shape[axis] != 1]
-        self.flat = len(wide) > 1  # a whole dense array: one axis of all its elements
-        self.axis = axes[-1] if self.flat or not wide else wide[0]
+        self.wide = [axis for axis in axes if self.shape[axis] != 1]
+        self.axis = self.wide[-1] if self.wide else axes[-1]
 
     def length(self) -> Index:
-        if self.flat:
-            return self.ctx.product(count(self.shape))
-        return self.ctx.size(self.shape[self.axis])
+        return self.ctx.product(count([self.shape[axis] for axis in self.wide]))
 
     def at(self, out: tuple[Index, ...], index: Index, point: Point) -> Any:
-        """Element `index` along the reduced axis for output coordinates `out`."""
+        """Element `index` along the reduced axes for output coordinates `out`."""
         coordinates: list[Index] = [0] * len(self.shape)
         for axis, coordinate in zip(self.kept, out, strict=True):
             coordinates[axis] = coordinate
+        if len(self.wide) > 1 and not self._one_stride():
+            return self._gathered(coordinates, index, point)
         coordinates[self.axis] = index
         here = Point(tuple(coordinates), point.axis, point.lanes, point.mask)
         known: dict[int, Any] = {}
         self.ctx.compute(self.ctx.kernel.prologue, here, known)
-        if self.place not in known and self.flat:
-            access = self.ctx.fused.access[self.place]
-            # one axis of stride 1; its size does not enter the address
-            flat = Access(access.base, Layout((0,), (ONE,), access.layout.offset))
-            return self.ctx.load(flat, self.dtype, Point((index,), 0, point.lanes, point.mask))
         return self.ctx.value(self.place, here, known)
+
+    def _one_stride(self) -> bool:
+        """Whether one index runs through all reduced axes of the stored value."""
+        layout = self.ctx.fused.access[self.place].layout
+        pairs = zip(self.wide, self.wide[1:], strict=False)
+        return all(adjacent(layout, outer, inner) for outer, inner in pairs)
+
+    def _gathered(self, coordinates: list[Index], index: Index, point: Point) -> Any:
+        """Lanes index, index + 1, … of the reduced axes, each at its own address."""
+        ctx, b = self.ctx, self.ctx.b
+        access = ctx.fused.access[self.place]
+        place, _ = ctx.address(access.layout, Point(tuple(coordinates)))
+        rest: Any = b.iota(point.lanes) + index if point.lanes > 1 else b.index(index)
+        for axis in reversed(self.wide):
+            size = ctx.size(self.shape[axis])
+            place = (rest % size) * ctx.product(access.layout.strides[axis]) + place
+            rest = rest // size
+        if point.lanes == 1:
+            return b.load(ctx.pointer(access.base), place, self.dtype)
+        return b.gather(ctx.pointer(access.base), place, self.dtype, point.mask)
 
 
 def _rows(ctx: Context) -> None:
