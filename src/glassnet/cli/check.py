@@ -7,11 +7,14 @@ numbers disagree.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from glassnet.cli.options import Delimiter, Json, Sql
+
+if TYPE_CHECKING:
+    from glassnet.inspect.check import Finding
 
 
 def check(
@@ -32,26 +35,10 @@ def check(
 ) -> None:
     """Check gradients against differences, compiled code against the interpreter, and recorded
     steps against the same steps done again."""
-    from pathlib import Path
-
     from glassnet.cli.report import print_json
-    from glassnet.cli.resume import arrays
-    from glassnet.errors import TableError
-    from glassnet.estimators.table_model import TableModel
-    from glassnet.inspect.check import check_model, check_run, table
-    from glassnet.tables.read import read_table
-    from glassnet.training.record_file import is_run
+    from glassnet.inspect.check import table
 
-    path = Path(subject)
-    if is_run(path):
-        findings = check_run(path, **arrays(data))
-    else:
-        model = TableModel.load(path)
-        if data is None:
-            raise TableError(f"{subject} is a model; name a table as well, whose rows are tried")
-        opened = read_table(data, sql=sql, delimiter=delimiter)
-        rows = model.schema.encode(model.schema.load(opened)).x
-        findings = check_model(model.network, rows[:4096])
+    findings = _findings(subject, data, sql, delimiter)
     if json:
         told = [{**asdict(own), "worst": min(own.worst, 1e300)} for own in findings]
         print_json({"checks": told, "ok": all(own.ok for own in findings)})
@@ -59,3 +46,25 @@ def check(
         print(table(findings))
     if not all(own.ok for own in findings):
         raise typer.Exit(1)
+
+
+def _findings(
+    subject: str, data: str | None, sql: str | None, delimiter: str | None
+) -> list[Finding]:
+    from pathlib import Path
+
+    from glassnet.cli.resume import arrays
+    from glassnet.errors import TableError
+    from glassnet.estimators.table_model import TableModel
+    from glassnet.inspect.check import check_model, check_run
+    from glassnet.tables.read import read_table
+    from glassnet.training.record_file import is_run
+
+    if is_run(Path(subject)):
+        return check_run(subject, **arrays(data))
+    model = TableModel.load(subject)
+    if data is None:
+        raise TableError(f"{subject} is a model; name a table as well, whose rows are tried")
+    opened = read_table(data, sql=sql, delimiter=delimiter)
+    rows = model.schema.encode(model.schema.load(opened)).x
+    return check_model(model.network, rows[:4096])
