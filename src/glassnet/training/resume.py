@@ -55,7 +55,8 @@ def resume(
     """
     given = Given(x, y, sample_weight, validation, model, loss)
     with RunFile.append(record) as file:
-        values = file.values() | ({} if epochs is None else {"epochs": epochs})
+        values = file.values()
+        values["epochs"] = values["epochs"] if epochs is None else epochs
         descent, rows = rebuilt(values, given.or_held(file), threads)
         prints = verified(file, values, rows, descent, other_data)
         state = file.checkpoint(values["epochs"])
