@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test kill check bench format clean
+.PHONY: help demo test fuzz kill check bench format clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -52,6 +52,9 @@ test: $(VENV)/.test ## all tests
 
 kill: $(VENV)/.test ## 200 times: kill a training run, resume it, compare every bit
 	GLASSNET_KILLS=200 $(BIN)/python -m pytest tests/record/test_kill.py
+
+fuzz: $(VENV)/.test ## 10 000 random graphs and programs, a few hours
+	GLASSNET_FUZZ=10000 $(BIN)/python -m pytest tests/fuzz
 
 check: $(VENV)/.dev ## format, lint, types, import rules, budgets
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""What all tests share: golden files, and no machine code on the user's disk."""
+"""What all tests share: golden files, no machine code on disk, the same examples every run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.data import ROOT
 
@@ -14,6 +15,11 @@ GOLDEN = ROOT / "tests" / "golden"
 
 # tests compile thousands of programs that nobody needs again; tests of the cache name their own
 os.environ["GLASSNET_CACHE_DIR"] = "off"
+
+# a failure must not depend on chance or on how busy the machine is; `make fuzz` looks further
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None, print_blob=True)
+settings.load_profile("search" if "GLASSNET_FUZZ" in os.environ else "fixed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -46,7 +46,7 @@ def faults(module: str) -> list[str]:
     return wrong
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(programs())
 def test_no_fast_math_and_no_library_function(case: Case) -> None:
     assert not faults(text(case.plan))

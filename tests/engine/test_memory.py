@@ -60,7 +60,7 @@ def clashes(found: list[Block], size: int) -> list[str]:
     return wrong
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(case=programs(), grown=st.integers(0, 3), merge=st.booleans())
 def test_no_two_live_buffers_overlap(case: Case, grown: int, merge: bool) -> None:
     fused = schedule(case.graph, case.plan.donate, merge)

@@ -51,7 +51,7 @@ def faults(f: Fused) -> list[str]:
     return wrong
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(case=programs(), merge=st.booleans())
 def test_every_kernel_finds_its_arguments(case: Case, merge: bool) -> None:
     assert not faults(schedule(case.graph, case.plan.donate, merge))

@@ -76,7 +76,7 @@ def test_a_plans_updates_show_in_kernels() -> None:
         assert f" in #{plan.graph.inputs[name]}\n" in f"{text}\n"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(programs())
 def test_every_program_can_be_listed(case: Case) -> None:
     text = stages(case.plan, "loops")

@@ -1,6 +1,7 @@
 """How random graphs use the ops that are not elementwise.
 
-In: a maker and an op. Out: a value, or None where nothing fits.
+In: a maker and an op. Out: a value, or None where nothing fits. A new op is taken up through the
+examples of its record until it has a recipe here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from glassnet import ops
 from glassnet.graph.op import Op, Value
 from glassnet.graph.types import FLOATS, Dim, Size
-from tests.fuzz.graphs import Maker, grows
+from tests.fuzz.maker import Maker, grows
 
 
 def example(maker: Maker, op: Op) -> Value | None:

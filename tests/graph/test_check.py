@@ -69,7 +69,7 @@ def test_a_planted_fault_is_found(graph: Graph, message: str) -> None:
         check(graph)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases())
 def test_every_random_graph_is_legal(case: Case) -> None:
     assert check(case.graph) is case.graph

@@ -84,7 +84,7 @@ class Chain:
                 self.layout, self.view = flat, self.view.reshape(-1)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_views_of_views_address_the_elements_that_numpy_does(data: Any) -> None:
     chain = Chain(data.draw, data.draw(SHAPES), data.draw(st.booleans()))

@@ -47,7 +47,7 @@ def test_a_text_is_read_and_printed_as_it_was() -> None:
     assert graph.nodes[6].attr("value").array.tolist() == [[True], [False]]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(cases())
 def test_random_graphs_read_back(case: Case) -> None:
     text = show(case.graph)

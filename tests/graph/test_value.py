@@ -60,7 +60,7 @@ def test_the_matrix_operator() -> None:
 INDEX = st.one_of(st.integers(-6, 6), st.slices(5))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=3), st.data())
 def test_slices_are_numpys(shape: list[int], data: Any) -> None:
     array = np.arange(float(np.prod(shape))).reshape(shape)
