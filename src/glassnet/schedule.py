@@ -39,7 +39,7 @@ class _Scheduler:
         places = dict(enumerate(self.graph.outputs))
         for i, target in owner.items():
             if not self._redirect(places[i], target):
-                self._copy(self._kept(places[i]), target)
+                self._copy(places[i], target, self._kept(places[i]))
         outputs: list[int] = []
         for i, place in places.items():
             fresh = place in self.writer and place not in outputs and place not in self.alias
@@ -51,18 +51,19 @@ class _Scheduler:
         assert order is not None, "kernels wait for each other"
         return Fused(self.graph, tuple(order), self.access, self.scalar, tuple(outputs), self.alias)
 
-    def _copy(self, place: int, buffer: int) -> None:
+    def _copy(self, place: int, buffer: int, source: Access | None = None) -> None:
         shape = self.nodes[place].type.shape
-        source = self.access.get(place)
+        source = source or self.access.get(place)
         self.kernels.append(Kernel("loop", shape, stores=[(place, buffer)], copy=source))
 
-    def _kept(self, place: int) -> int:
-        """The node in a buffer of its own, so that replacing an input cannot change it."""
-        if place not in self.writer:
-            self._copy(place, place)
-            self.writer[place] = self.kernels[-1]
-            self.access[place] = Access(place, row_major(self.nodes[place].type.shape))
-        return place
+    def _kept(self, place: int) -> Access | None:
+        """Where the node's value stays whole while inputs are replaced: the buffer of the kernel
+        that computes it, or a copy made before."""
+        if place in self.writer:
+            return None
+        buffer = len(self.nodes) + len(self.graph.outputs) + len(self.kernels)
+        self._copy(place, buffer)
+        return Access(buffer, row_major(self.nodes[place].type.shape))
 
     def _redirect(self, place: int, target: int) -> bool:
         """Let the kernel that computes a node write it over an input, if every other reader of
@@ -92,17 +93,12 @@ class _Scheduler:
     def _order(self) -> list[Kernel] | None:
         """Kernels sorted so that values come before their readers and readers of an input before
         its update; None where that is impossible."""
-        overwrites = {
-            self.alias.get(buffer, buffer): number
-            for number, kernel in enumerate(self.kernels)
-            for _, buffer in kernel.stores
-        }
-        defines = {
-            buffer: number
-            for number, kernel in enumerate(self.kernels)
-            for place, buffer in kernel.stores
-            if place == buffer
-        }
+        inputs = set(self.graph.inputs.values())
+        stores = [
+            (buffer, n) for n, kernel in enumerate(self.kernels) for _, buffer in kernel.stores
+        ]
+        defines = {buffer: number for buffer, number in stores if buffer not in inputs}
+        overwrites = {self.alias.get(buffer, buffer): number for buffer, number in stores}
         after: list[set[int]] = [set() for _ in self.kernels]
         for number, kernel in enumerate(self.kernels):
             for base in self._reads(kernel):

@@ -47,7 +47,8 @@ def faults(f: Fused) -> list[str]:
             if holds.get(f.alias.get(base, base)) != base:
                 wrong.append(f"kernel {number} reads %{base}, which is not there")
         for place, buffer in kernel.stores:
-            holds[f.alias.get(buffer, buffer)] = place
+            own = buffer >= len(f.graph.nodes)  # a copy that stands for no node
+            holds[f.alias.get(buffer, buffer)] = buffer if own else place
     return wrong
 
 
