@@ -36,7 +36,7 @@ class Plan:
         for output in {*self.donate.values(), *self.collect}:
             if not 0 <= output < count:
                 raise GraphError(f"there is no output {output}; the graph has {count} outputs")
-        for name in sorted({*self.donate, *self.stepped} - self.graph.inputs.keys()):
+        for name in sorted(self.stepped - self.graph.inputs.keys()):
             raise GraphError(f"there is no input {name!r}; inputs are {list(self.graph.inputs)}")
         if len(set(self.donate.values())) < len(self.donate):
             raise GraphError("one output cannot update two inputs; return it twice")
