@@ -120,7 +120,7 @@ def test_what_was_unseen_is_said(tmp_path: Path) -> None:
 def test_a_number_is_predicted_in_its_own_unit(tmp_path: Path) -> None:
     table = "x,y\n" + "".join(f"{n / 10},{1000 + n}\n" for n in range(200))
     (tmp_path / "t.csv").write_text(table)
-    result = glassnet("fit", "t.csv", "-t", "y", "--time", "2s", folder=tmp_path)
+    result = glassnet("fit", "t.csv", "-t", "y", "--epochs", "100", folder=tmp_path)
     assert "RMSE" in result.stdout
     predicted = glassnet("predict", "t.safetensors", "t.csv", folder=tmp_path).stdout.split()
     assert predicted[0] == "y"
