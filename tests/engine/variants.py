@@ -39,6 +39,12 @@ def thresholds(threads: int = NEVER, unrolling: int = NEVER) -> Iterator[None]:
         yield
 
 
+def dirty(size: int) -> np.ndarray:
+    """Memory full of ones: read as floats they are NaN. Nobody may look at it before writing."""
+    raw = np.full(size + 64, 0xFF, np.uint8)
+    return raw[(-raw.ctypes.data) % 64 :][:size]
+
+
 def tiled(target: InstructionSet, rows: int, vectors: int, panel_bytes: int) -> InstructionSet:
     """The same instructions with other tiles."""
     machine = Machine(target.name, rows, vectors, panel_bytes)
@@ -71,7 +77,10 @@ def outcomes(
     """Each way's name and results; the first is the plain one."""
     best = host()
     with thresholds():
-        yield "plain", call(loops(plan), arrays, steps)
+        plain = loops(plan)
+        yield "plain", call(plain, arrays, steps)
+        with mock.patch.object(compiled, "_aligned", dirty):
+            yield "dirty memory", call(plain, arrays, steps)
         yield "unfused", call(loops(plan, merge=False), arrays, steps)
         for other in runnable()[1:]:
             yield other.name, call(loops(plan, other), arrays, steps)
