@@ -53,7 +53,7 @@ test: $(VENV)/.test ## all tests
 kill: $(VENV)/.test ## 200 times: kill a training run, resume it, compare every bit
 	GLASSNET_KILLS=200 $(BIN)/python -m pytest tests/record/test_kill.py
 
-fuzz: $(VENV)/.test ## 10 000 random graphs and programs, a few hours
+fuzz: $(VENV)/.test ## 10 000 random graphs and more random programs, about an hour
 	GLASSNET_FUZZ=10000 $(BIN)/python -m pytest tests/fuzz
 
 check: $(VENV)/.dev ## format, lint, types, import rules, budgets

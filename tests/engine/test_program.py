@@ -14,7 +14,7 @@ from glassnet.graph.types import Dim, Type
 from glassnet.llvm import target
 from glassnet.pipeline import compile_graph, program_for
 from glassnet.run.compiled import Compiled
-from glassnet.run.program import Interpreted, Plan, Program
+from glassnet.run.program import Interpreted, Plan
 from glassnet.tracing import trace
 from tests.engine.check import close
 from tests.engine.networks import arguments, dense
@@ -128,7 +128,7 @@ def test_the_interpreter_takes_over_with_one_line(capsys: pytest.CaptureFixture[
     args = arguments(training, 20, steps=4)
     slow = program_for(training)
     assert isinstance(slow, Interpreted)
-    fast: Program = Compiled(training, target.instruction_set("avx2"))
+    fast = loops(training)
     for a, b in zip(slow.run(copies(args), 4), fast.run(copies(args), 4), strict=True):
         close(a, b, scale=20)
     assert isinstance(program_for(training), Interpreted)
