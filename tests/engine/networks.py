@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -85,10 +86,10 @@ def cross_entropy(h: Any, y: Any) -> Any:
 
 def named(f: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
     """f with parameters of the given names."""
-    arguments = ", ".join(names)
-    scope: dict[str, Any] = {"f": f}
-    exec(f"def g({arguments}): return f({arguments})", scope)
-    return scope["g"]
+    kind = inspect.Parameter.POSITIONAL_ONLY
+    parameters = [inspect.Parameter(name, kind) for name in names]
+    f.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return f
 
 
 def spread(count: int, seed: int) -> np.ndarray:
