@@ -28,10 +28,12 @@ def compile_graph(
     donate: Mapping[str, int] | None = None,
     stepped: Collection[str] = (),
     collect: Collection[int] = (),
+    widths: Collection[int] = (),
 ) -> Program:
     """A program that runs the graph for many steps; see `Plan` for the arguments."""
-    smaller = check(simplify(graph))
-    plan = Plan(smaller, dict(donate or {}), frozenset(stepped), frozenset(collect))
+    plan = Plan(
+        graph, dict(donate or {}), frozenset(stepped), frozenset(collect), frozenset(widths)
+    )
     return program_for(plan)
 
 
@@ -42,10 +44,14 @@ def program_for(plan: Plan) -> Program:
         from glassnet.llvm.target import host
         from glassnet.run.compiled import Compiled
 
-        return Compiled(plan, host())
+        return Compiled(plan, host(), simplify=_smaller)
     except (ImportError, OSError, CompileError) as error:
         _notice(str(error))
         return Interpreted(plan)
+
+
+def _smaller(graph: Graph) -> Graph:
+    return check(simplify(graph))
 
 
 @cache

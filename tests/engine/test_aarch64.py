@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ import pytest
 from glassnet import losses, nn, optim
 from glassnet.graph.layout import count
 from glassnet.graph.types import bind
-from glassnet.llvm.target import host, instruction_set, object_code
-from glassnet.run.compiled import Compiled, assembly_text
+from glassnet.llvm.target import instruction_set, object_code
+from glassnet.run.compiled import assembly_text
 from glassnet.run.program import Plan
+from glassnet.schedule import schedule
+from glassnet.simplify import simplify
 from glassnet.training.programs import step_program
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
@@ -55,7 +58,8 @@ int main(int argc, char **argv) {
 
 def emulate(plan: Plan, arrays: dict[str, np.ndarray], steps: int, folder) -> dict[str, bytes]:
     """Run a plan under emulation; the arrays that it updates, as bytes, by input name."""
-    fused = Compiled(plan, host()).build().fused
+    plan = replace(plan, graph=simplify(plan.graph))
+    fused = schedule(plan.graph, plan.donate)
     text, lowered = assembly_text(plan, fused, instruction_set("neon"), parallel=False)
     (folder / "net.o").write_bytes(object_code(text, "neon", TRIPLE))
     (folder / "driver.c").write_text(DRIVER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from glassnet import ops
 from glassnet.graph.graph import Graph
 from glassnet.run import cache, compiled
+from glassnet.run.compiled import Compiled
 from glassnet.run.program import Plan
 from glassnet.tracing import trace
 from tests.engine.check import numbers
@@ -193,6 +195,53 @@ def test_another_program_or_instruction_set_has_code_of_its_own(folder: Path) ->
         for target in runnable():
             call(loops(Plan(graph(2.0)), target), args)
         assert len(list(folder.iterdir())) == 1 + len(runnable())
+
+
+def network(width: int, widths: Iterable[int] = ()) -> tuple[Plan, dict[str, np.ndarray]]:
+    """One layer of some width, and the widths that code may leave open."""
+    args = {"x": numbers("float32", 5, 12), "y": numbers("float32", 12, width, seed=1)}
+    return Plan(trace(lambda x, y: ops.tanh(x @ y), *args.values()), widths=frozenset(widths)), args
+
+
+def test_widths_share_their_code_where_there_is_little_to_do(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: dict[int, np.ndarray] = {}
+    with thresholds():
+        for width in (10, 20, 33):
+            plan, args = network(width, {width})
+            (found[width],) = call(loops(plan), args)
+        assert len(list(folder.iterdir())) == 1
+        for width in found:
+            plan, args = network(width)
+            (alone,) = call(loops(plan), args)
+            assert not difference(found[width], alone)
+        assert len(list(folder.iterdir())) == 4
+        # code for a known width is used where it is there
+        monkeypatch.setattr(Compiled, "_image", None)
+        plan, args = network(20, {20})
+        (again,) = call(loops(plan), args)
+        monkeypatch.undo()
+    assert not difference(found[20], again)
+
+
+def test_known_widths_have_code_of_their_own_where_there_is_much_to_do(folder: Path) -> None:
+    plan, args = network(20, {20})
+    with thresholds():
+        program = loops(plan)
+        enough = compiled.WORTH_RESIZING // program.work({}) + 1
+        program.prepare(args, ahead=enough - 1)
+        program.prepare(args, ahead=enough)
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_changed_source_means_other_code(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, args = network(20)
+    with thresholds():
+        call(loops(plan), args)
+        monkeypatch.setattr(cache, "source", lambda: "changed")
+        call(loops(plan), args)
+    assert len(list(folder.iterdir())) == 2
 
 
 def test_a_damaged_file_is_replaced(folder: Path) -> None:

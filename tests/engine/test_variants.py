@@ -84,4 +84,11 @@ def test_every_way_is_tried() -> None:
     names = [name for name, _ in outcomes(Plan(graph), args)]
     others = [target.name for target in runnable()[1:]]
     first = ["plain", "dirty memory", "unfused"]
-    assert names == [*first, *others, "tiles (3, 2, 256)", "3 threads", "without loops"]
+    assert names == [
+        *first,
+        *others,
+        "open widths",
+        "tiles (3, 2, 256)",
+        "3 threads",
+        "without loops",
+    ]

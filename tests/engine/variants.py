@@ -84,6 +84,9 @@ def outcomes(
         yield "unfused", call(loops(plan, merge=False), arrays, steps)
         for other in runnable()[1:]:
             yield other.name, call(loops(plan, other), arrays, steps)
+        numbers = {size for t in plan.graph.input_types.values() for size in t.shape}
+        sizes = frozenset(size for size in numbers if isinstance(size, int) and size > 1)
+        yield "open widths", call(loops(dataclasses.replace(plan, widths=sizes)), arrays, steps)
         yield f"tiles {tiles}", call(loops(plan, tiled(best, *tiles)), arrays, steps)
     with thresholds(threads=0):
         yield f"{threads} threads", call(loops(plan), arrays, steps, threads)

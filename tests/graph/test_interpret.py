@@ -10,7 +10,7 @@ from glassnet.errors import ShapeError
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph
 from glassnet.graph.interpret import interpret
-from glassnet.graph.specialise import specialise
+from glassnet.graph.resize import resize
 from glassnet.graph.types import Dim, Type
 from glassnet.tracing import trace
 
@@ -68,10 +68,10 @@ def test_run_time_sizes_reach_attributes() -> None:
 
 def test_a_specialised_graph_means_the_same() -> None:
     graph = layer()
-    known = specialise(graph, {"n": 2})
+    known = resize(graph, {Dim("n"): 2})
     assert known.dims == ()
     assert known.output_types == (Type("float32", (2, 1)),)
-    assert specialise(graph, {}) == graph
+    assert resize(graph, {}) == graph
     args = {
         "x": np.ones((2, 2), "float32"),
         "w": np.ones((2, 1), "float32"),

@@ -46,6 +46,11 @@ class Network:
         return [*pairwise(self.sizes), *((size,) for size in self.sizes[1:])]
 
     @property
+    def widths(self) -> frozenset[int]:
+        """Sizes that code may leave open; the number of outputs is faster when known."""
+        return frozenset(self.sizes[:-1]) - {1, self.sizes[-1]}
+
+    @property
     def names(self) -> list[str]:
         layers = range(1, len(self.sizes))
         return [f"W{i}" for i in layers] + [f"b{i}" for i in layers]
@@ -136,7 +141,7 @@ def step_program(network: Network, rule: str) -> Program:
             new |= {name: held[i] + move, f"m.{name}": velocity}
     donate = {name: place for place, name in enumerate(new, 1)}
     graph = builder.finish([loss, *new.values()])
-    return compile_graph(graph, donate=donate, stepped=STEPPED, collect=(0,))
+    return compile_graph(graph, donate=donate, stepped=STEPPED, collect=(0,), widths=network.widths)
 
 
 def _adam(
@@ -160,7 +165,8 @@ def gradient_program(network: Network) -> Program:
     held = network.inputs(builder)
     cost = network.cost(network.raw(data["x"], held, Circumstances()), data["y"])
     loss: Any = ops.sum(cost * data["weight"], 0) * share + network.penalty(held) * decay
-    return compile_graph(builder.finish([loss, *gradients(loss, held)]))
+    graph = builder.finish([loss, *gradients(loss, held)])
+    return compile_graph(graph, widths=network.widths)
 
 
 @lru_cache(PROGRAMS)
@@ -171,8 +177,10 @@ def predict_program(network: Network, what: str) -> Program:
     x = builder.input("x", Type(network.dtype, (Dim("n"), network.sizes[0])))
     held = network.inputs(builder)
     if what.isdigit():
-        return compile_graph(builder.finish([network.hidden(x, held, Circumstances(), int(what))]))
+        found: Any = network.hidden(x, held, Circumstances(), int(what))
+        return compile_graph(builder.finish([found]), widths=network.widths)
     z = network.raw(x, held, Circumstances())
     last = {"softmax": ops.softmax, "logistic": ops.sigmoid, "exp": ops.exp}
     ends = what == "raw" or network.out not in last
-    return compile_graph(builder.finish([z if ends else last[network.out](z)]))
+    found = z if ends else last[network.out](z)
+    return compile_graph(builder.finish([found]), widths=network.widths)

@@ -16,11 +16,15 @@ import hashlib
 import os
 import secrets
 import stat
+from functools import cache
 from pathlib import Path
 from typing import IO
 
+from glassnet.version import __version__, numerics_version
+
 VARIABLE = "GLASSNET_CACHE_DIR"
 DIGEST = hashlib.sha256().digest_size
+DECIDES = ("graph", "ops", "simplify", "lower", "llvm", "run")  # folders that make code
 LIMIT = 256 << 20  # bytes in all; the files used longest ago go first
 
 
@@ -39,6 +43,16 @@ def directory() -> Path | None:
 def key(*parts: str) -> str:
     """The name of the file for what the parts say."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+@cache
+def source() -> str:
+    """What changes with the source of the compiler: sizes and times of its files."""
+    package = Path(__file__).parent.parent
+    files = [*package.glob("*.py"), *(f for part in DECIDES for f in package.glob(f"{part}/*.py"))]
+    found = [(str(file), file.stat()) for file in sorted(files)]
+    seen = [(name, status.st_size, status.st_mtime_ns) for name, status in found]
+    return f"{__version__} {numerics_version} {seen}"
 
 
 def read(name: str) -> bytes | None:

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from weakref import WeakValueDictionary
 
 import numpy as np
 
+from glassnet.errors import GraphError, ShapeError
 from glassnet.fuse import Fused
-from glassnet.graph.graph import Literal
-from glassnet.graph.specialise import specialise
-from glassnet.graph.types import Dim, bind
+from glassnet.graph.check import check
+from glassnet.graph.graph import Graph
+from glassnet.graph.layout import Product, count
+from glassnet.graph.resize import digest, resize, widths
+from glassnet.graph.types import Dim, Size, bind
 from glassnet.llvm.builder import Module
 from glassnet.llvm.target import Code, InstructionSet, load, module_text, object_code, versions
-from glassnet.lower.memory import Temporary, place, temporaries
+from glassnet.lower.memory import place
 from glassnet.lower.program import Lowered, lower_program
-from glassnet.lower.unrolled import fits, lower_unrolled
+from glassnet.lower.unrolled import BUDGET, fits, lower_unrolled
 from glassnet.run import cache
+from glassnet.run.image import Image, Slot, image, parse
 from glassnet.run.program import Call, Plan
 from glassnet.run.threads import run_on, thread_count
 from glassnet.schedule import schedule
@@ -36,17 +41,28 @@ SIGNATURE = ctypes.CFUNCTYPE(
 )
 WORTH_THREADS = 2_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
 WORTH_UNROLLING = 100  # steps: below, compiling a tiny step for its sizes does not pay
+WORTH_RESIZING = 40_000_000_000  # multiply-adds: below, compiling for known widths does not pay
 PAGE = 4096
 
 
 @dataclass(frozen=True)
-class Build:
-    """Machine code for a plan, and what calling it takes."""
+class Kind:
+    """Which code for a graph: with other sizes, for many threads, written out without loops."""
 
+    sizes: tuple[tuple[Size, Size], ...] = ()
+    parallel: bool = False
+    unrolled: bool = False
+
+
+@dataclass(frozen=True)
+class Build:
+    """Loaded machine code, and what calling it takes."""
+
+    image: Image
     code: Code
-    fused: Fused
-    lowered: Lowered
-    temporaries: tuple[Temporary, ...]
+
+
+_builds: WeakValueDictionary[str, Build] = WeakValueDictionary()  # loaded now, by digest
 
 
 def assembly_text(
@@ -54,7 +70,7 @@ def assembly_text(
 ) -> tuple[str, Lowered]:
     """Lower a plan to the text of a module."""
     module = Module()
-    stepped = [plan.graph.inputs[name] for name in plan.stepped]
+    stepped = [fused.graph.inputs[name] for name in plan.stepped]
     stepped += [fused.outputs[output] for output in plan.collect]
     if unrolled:
         lowered = lower_unrolled(fused, module, stepped)
@@ -63,57 +79,103 @@ def assembly_text(
     return module_text(str(module), target.family, parallel), lowered
 
 
-def code_for(text: str, target: str) -> Code:
-    """Loaded code, compiled or from the disk."""
-    name = cache.key(text, target, versions())
-    kept = cache.read(name)
-    if kept is None:
-        kept = object_code(text, target)
-        cache.write(name, kept)
-    return load(kept, target)
-
-
 class Compiled:
-    """A program that runs as machine code, made when first needed: for one thread, for many, and
-    for the sizes of a tiny network that takes many steps."""
+    """A program that runs as machine code, made when first needed: for one thread, for many, for
+    all widths or for known ones, for the sizes of a tiny network that takes many steps.
 
-    def __init__(self, plan: Plan, target: InstructionSet, merge: bool = True) -> None:
+    `simplify` is applied to the plan's graph, or to that graph with other sizes, when code has to
+    be made. With `kept` code is looked for on the disk and left there.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        target: InstructionSet,
+        merge: bool = True,
+        simplify: Callable[[Graph], Graph] = lambda graph: graph,
+        kept: bool = True,
+    ) -> None:
         self.plan, self.target, self.merge = plan, target, merge
-        self.constants = {
-            i: node.attr("value").array
-            for i, node in enumerate(plan.graph.nodes)
-            if isinstance(node.attr("value"), Literal)
-        }
-        self._builds: dict[object, Build | None] = {}
+        self.simplify, self.kept = simplify, kept
+        self._found: dict[Kind, Build | None] = {}
         self._steps: dict[object, int] = {}
         self._lock = threading.Lock()
 
-    def build(self, parallel: bool = False) -> Build:
-        """The code for one thread or for many."""
-        with self._lock:
-            found = self._builds.get(parallel)
+    def build(self, kind: Kind = Kind(), only_kept: bool = False) -> Build | None:
+        """Code of some kind, None where the graph is unfit for it (or, if `only_kept`, where it
+        would have to be made)."""
+        if kind not in self._found:
+            name = self._name(kind)
+            found = _builds.get(name) if name else None
             if found is None:
-                fused = schedule(self.plan.graph, self.plan.donate, self.merge)
-                found = self._builds[parallel] = self._load(fused, parallel)
-            return found
+                kept = cache.read(name) if name else None
+                if kept is None and only_kept:
+                    return None
+                own = parse(kept) if kept else self._made(kind, name)
+                found = Build(own, load(own.code, self.target.name)) if own.code else None
+            if found is not None and name:
+                _builds[name] = found
+            self._found[kind] = found
+        return self._found[kind]
 
-    def _load(self, fused: Fused, parallel: bool, unrolled: bool = False) -> Build:
-        text, lowered = assembly_text(self.plan, fused, self.target, parallel, unrolled)
-        return Build(code_for(text, self.target.name), fused, lowered, temporaries(fused))
+    def _name(self, kind: Kind) -> str | None:
+        """The digest of all that decides the code."""
+        kept = self.kept and cache.directory() is not None
+        graph = digest(self.plan.graph, dict(kind.sizes)) if kept else None
+        if graph is None:
+            return None
+        plan = self.plan
+        steps = sorted(plan.donate.items()), sorted(plan.stepped), sorted(plan.collect)
+        how = steps, self.merge, kind.parallel, kind.unrolled, self.target
+        return cache.key(graph, repr(how), versions(), cache.source())
 
-    def _tiny(self, dims: Mapping[str, int], steps: int) -> Build | None:
-        """Code for just these sizes, if the graph is tiny and the steps so far were many."""
-        key = tuple(sorted((name, dims[name]) for name in self._inner_dims))
+    def _made(self, kind: Kind, name: str | None) -> Image:
+        own = self._image(kind)
+        if name:
+            cache.write(name, bytes(own))
+        return own
+
+    def _image(self, kind: Kind) -> Image:
+        try:
+            graph = self.simplify(check(resize(self.plan.graph, dict(kind.sizes))))
+        except (GraphError, ShapeError):
+            if not kind.sizes:
+                raise
+            return Image(b"")
+        fused = schedule(graph, self.plan.donate, self.merge)
+        if kind.unrolled and not fits(fused):
+            return Image(b"")
+        text, lowered = assembly_text(self.plan, fused, self.target, kind.parallel, kind.unrolled)
+        return image(fused, lowered, object_code(text, self.target.name))
+
+    def _choose(self, dims: Mapping[str, int], steps: int, ahead: int, team: int) -> Build:
+        """The code that pays: tiny steps are written out if they are many, and known widths are
+        compiled for if there is much to do; else all widths share their code."""
+        known = tuple((Dim(name), dims[name]) for name in self._inner_dims)
         with self._lock:
-            self._steps[key] = self._steps.get(key, 0) + steps
-            if not self.merge or self._steps[key] < WORTH_UNROLLING:
-                return None
-            if key not in self._builds:
-                graph = specialise(self.plan.graph, dict(key))
-                fused = schedule(graph, self.plan.donate)
-                tiny = fits(fused)
-                self._builds[key] = self._load(fused, False, unrolled=True) if tiny else None
-            return self._builds[key]
+            self._steps[known] = taken = self._steps.get(known, 0) + steps
+            steps = max(taken, ahead)
+            found: Build | None = None
+            if self.merge and steps >= WORTH_UNROLLING and self._tiny(dims):
+                found = self.build(Kind(known, unrolled=True))
+            own, shared = Kind((), team > 1), Kind(self._widths, team > 1)
+            if found is None and shared != own:
+                found = self.build(own, only_kept=True)
+                if found is None and steps * self.work(dims) < WORTH_RESIZING:
+                    found = self.build(shared)
+            found = found or self.build(own)
+        assert found is not None, "a graph is never unfit for code of its own sizes"
+        return found
+
+    @cached_property
+    def _widths(self) -> tuple[tuple[Size, Size], ...]:
+        return tuple(widths(self.plan.graph, self.plan.widths).items())
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        """The widths by the names that they have in shared code."""
+        pairs = self._widths
+        return {s.name: n for n, s in pairs if isinstance(s, Dim) and isinstance(n, int)}
 
     @cached_property
     def _inner_dims(self) -> tuple[str, ...]:
@@ -123,17 +185,18 @@ class Compiled:
         return tuple(sorted(size.name for size in sizes if isinstance(size, Dim)))
 
     def prepare(
-        self, arrays: Mapping[str, np.ndarray], steps: int = 1, threads: int | None = None
+        self,
+        arrays: Mapping[str, np.ndarray],
+        steps: int = 1,
+        threads: int | None = None,
+        ahead: int = 0,
     ) -> Call:
         """See `Program.prepare`."""
         dims = self.plan.bind(arrays, steps)
         results = self._results(arrays, dims, steps)
-        build = self._tiny(dims, steps)
-        team = 1
-        if build is None:
-            team = thread_count(threads) if self._work(dims) >= WORTH_THREADS else 1
-            build = self.build(team > 1)
-        return _Call(build, self.constants, arrays, results, dims, team, steps)
+        team = thread_count(threads) if self.work(dims) >= WORTH_THREADS else 1
+        build = self._choose(dims, steps, ahead, team)
+        return _Call(build, arrays, results, {**self._numbers, **dims}, team, steps)
 
     def run(
         self, arrays: Mapping[str, np.ndarray], steps: int = 1, threads: int | None = None
@@ -141,15 +204,20 @@ class Compiled:
         """See `Program.run`."""
         return self.prepare(arrays, steps, threads)()
 
-    def _work(self, dims: Mapping[str, int]) -> int:
-        """Multiply-adds of a step, roughly: elements of contractions times their length."""
+    @cached_property
+    def _contractions(self) -> tuple[Product, ...]:
+        """The multiply-adds of every contraction: elements times their length."""
         nodes = self.plan.graph.nodes
-        total = 0
-        for node in nodes:
-            if node.op.kind == "contract":
-                inner = bind(nodes[node.inputs[0]].type.shape, dims)[-1]
-                total += int(np.prod(bind(node.type.shape, dims))) * inner
-        return total
+        found = [node for node in nodes if node.op.kind == "contract"]
+        return tuple(count(n.type.shape) * nodes[n.inputs[0]].type.shape[-1] for n in found)
+
+    def work(self, dims: Mapping[str, int]) -> int:
+        """Multiply-adds of a step, roughly."""
+        return sum(product.at(dims) for product in self._contractions)
+
+    def _tiny(self, dims: Mapping[str, int]) -> bool:
+        """Whether it is worth a look if the graph can be written out."""
+        return self.work(dims) <= BUDGET
 
     def _results(
         self, arrays: Mapping[str, np.ndarray], dims: Mapping[str, int], steps: int
@@ -173,25 +241,24 @@ class _Call:
     def __init__(
         self,
         build: Build,
-        constants: Mapping[int, np.ndarray],
         arrays: Mapping[str, np.ndarray],
         results: list[np.ndarray],
         dims: Mapping[str, int],
         team: int,
         steps: int,
     ) -> None:
-        fused, lowered = build.fused, build.lowered
-        offsets, size = place(build.temporaries, dims)
-        scratch = max((sum(p.at(dims) for p in parts) for parts in lowered.scratch), default=0)
+        own = build.image
+        offsets, size = place(own.temporaries, dims)
+        scratch = max((sum(p.at(dims) for p in parts) for parts in own.scratch), default=0)
         scratch = -(-scratch // PAGE) * PAGE + PAGE
         space = _aligned(size + team * scratch)
         start = space.ctypes.data
-        where = {b: start + offset for b, offset in offsets.items()}
-        where |= {i: a.ctypes.data for i, a in constants.items()}
-        where |= {i: arrays[name].ctypes.data for name, i in fused.graph.inputs.items()}
-        where |= {b: r.ctypes.data for b, r in zip(fused.outputs, results, strict=True)}
-        table = np.array([where[b] for b in lowered.buffers], np.int64)
-        sizes = np.array([dims[name] for name in fused.graph.dims], np.int64)
+        where: dict[Slot, int] = {("temporary", b): start + at for b, at in offsets.items()}
+        where |= {("constant", i): a.ctypes.data for i, a in enumerate(own.constants)}
+        where |= {("input", name): array.ctypes.data for name, array in arrays.items()}
+        where |= {("output", i): result.ctypes.data for i, result in enumerate(results)}
+        table = np.array([where[slot] for slot in own.buffers], np.int64)
+        sizes = np.array([dims[name] for name in own.dims], np.int64)
         barrier = _aligned(128)
         barrier[:] = 0
         self.results = results

@@ -23,13 +23,15 @@ class Plan:
 
     `donate` says which output is written into which input's array (same type), so that the next
     step reads it; `stepped` inputs and `collect`ed outputs have one more axis in front, with one
-    entry a step. Other outputs are those of the last step.
+    entry a step. Other outputs are those of the last step. `widths` are numbers in the graph that
+    code may leave open, so that graphs which differ in them only share it.
     """
 
     graph: Graph
     donate: Mapping[str, int] = field(default_factory=dict[str, int])
     stepped: frozenset[str] = frozenset()
     collect: frozenset[int] = frozenset()
+    widths: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         count = len(self.graph.outputs)
@@ -79,10 +81,15 @@ class Program(Protocol):
     plan: Plan
 
     def prepare(
-        self, arrays: Mapping[str, np.ndarray], steps: int = 1, threads: int | None = None
+        self,
+        arrays: Mapping[str, np.ndarray],
+        steps: int = 1,
+        threads: int | None = None,
+        ahead: int = 0,
     ) -> Call:
         """A call that can be made again and again: it reads the given arrays as they are then,
         and writes to the same result arrays every time. A call is made by one thread at a time.
+        `ahead` is about how many steps all calls will take, which decides the code that pays.
         """
         ...
 
@@ -100,7 +107,11 @@ class Interpreted:
         self.plan = plan
 
     def prepare(
-        self, arrays: Mapping[str, np.ndarray], steps: int = 1, threads: int | None = None
+        self,
+        arrays: Mapping[str, np.ndarray],
+        steps: int = 1,
+        threads: int | None = None,
+        ahead: int = 0,
     ) -> Call:
         results: list[np.ndarray] = []
 

@@ -112,7 +112,8 @@ class Descent:
 
     def run(self, epochs: int, history: History | None = None) -> Run:
         """A run that stands after the epochs that a history has."""
-        run = Run(self.task.model, epochs, epochs * self.order.steps, started=self.started)
+        self.stepper.ahead = epochs * self.order.steps
+        run = Run(self.task.model, epochs, self.stepper.ahead, started=self.started)
         if history is not None:
             run.history = history
             run.epoch = len(history.loss)

@@ -13,7 +13,7 @@ from glassnet.nn.module import Module
 from glassnet.optim.optimizer import Optimizer
 from glassnet.pipeline import compile_graph
 from glassnet.run.program import Program
-from glassnet.training.step import gradient_graph, loss_graph, step_graph
+from glassnet.training.step import gradient_graph, loss_graph, step_graph, widths
 
 STEPPED = ("rows", "lr", "step")
 
@@ -26,7 +26,9 @@ def step_program(
     found: tuple[Program, int | None] | None = model.programs.get(key)
     if found is None or found[1] not in (None, seed):
         step = step_graph(model, loss, optimizer, width, weighted, seed)
-        program = compile_graph(step.graph, donate=step.donate, stepped=STEPPED, collect=(0,))
+        program = compile_graph(
+            step.graph, donate=step.donate, stepped=STEPPED, collect=(0,), widths=step.widths
+        )
         found = model.programs[key] = program, seed if step.random else None
     return found[0]
 
@@ -37,7 +39,9 @@ def loss_program(model: Module, loss: Loss, width: int, weighted: bool) -> Progr
     key = ("loss", loss, width, weighted)
     if key not in model.programs:
         graph = loss_graph(model, loss, width, weighted)
-        model.programs[key] = compile_graph(graph, stepped=stepped, collect=(0,))
+        model.programs[key] = compile_graph(
+            graph, stepped=stepped, collect=(0,), widths=widths(model, width)
+        )
     return model.programs[key]
 
 
@@ -46,5 +50,5 @@ def gradient_program(model: Module, loss: Loss, width: int, weighted: bool) -> P
     key: Any = ("gradient", loss, width, weighted)
     if key not in model.programs:
         graph = gradient_graph(model, loss, width, weighted)
-        model.programs[key] = compile_graph(graph)
+        model.programs[key] = compile_graph(graph, widths=widths(model, width))
     return model.programs[key]

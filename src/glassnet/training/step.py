@@ -35,6 +35,7 @@ class StepGraph:
     graph: Graph
     donate: dict[str, int]
     random: bool  # whether the seed decides anything
+    widths: frozenset[int]  # sizes that code may leave open
 
 
 def step_graph(
@@ -61,7 +62,7 @@ def step_graph(
     new |= {f"W.{name}": value for name, value in around.updates.items()}
     donate = {name: place for place, name in enumerate(new, 1)}
     graph = builder.finish([total, *new.values()])
-    return StepGraph(graph, donate, around.streams > 0)
+    return StepGraph(graph, donate, around.streams > 0, widths(model, width))
 
 
 def mean_loss(loss: Loss, prediction: Value, outputs: int, batch: dict[str, Value]) -> Value:
@@ -154,6 +155,13 @@ def memory_arrays(model: Module, optimizer: Optimizer) -> dict[str, np.ndarray]:
 
 def parameter_arrays(model: Module) -> dict[str, np.ndarray]:
     return {f"W.{name}": view for name, view in model.parameters().items()}
+
+
+def widths(model: Module, width: int) -> frozenset[int]:
+    """Sizes that code may leave open, so that networks that differ in them only share it. The
+    number of outputs is not among them: it is small, and small sizes are faster when known."""
+    sizes = {size for parameter in model.declared().values() for size in parameter.shape}
+    return frozenset((sizes | {width}) - {1, outputs_of(model, width)})
 
 
 def outputs_of(model: Module, width: int) -> int:

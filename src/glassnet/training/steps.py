@@ -40,6 +40,7 @@ class Stepper:
         self.program, self.arrays, self.threads = program, dict(arrays), threads
         self.compile_seconds = 0.0
         self._chunks: dict[tuple[int, int], Chunk] = {}
+        self.ahead = 0  # about how many steps are to come, where that is known
         self._limit = 0  # steps a call; 0 until the first call was timed
 
     def run(
@@ -89,7 +90,7 @@ class Stepper:
         lr = np.zeros(steps, self.program.plan.graph.input_types["lr"].dtype)
         step = np.zeros(steps, np.int64)
         arrays = {**self.arrays, "rows": rows, "lr": lr, "step": step}
-        call = self.program.prepare(arrays, steps, self.threads)
+        call = self.program.prepare(arrays, steps, self.threads, self.ahead)
         self._chunks[steps, size] = chunk = Chunk(rows, lr, step, call)
         self.compile_seconds += time.perf_counter() - start
         return chunk

@@ -1,0 +1,94 @@
+"""A graph with other sizes.
+
+In: a graph and what replaces some of its sizes: numbers for sizes known at run time give faster
+code, sizes known at run time for numbers give code that graphs of many sizes share. Out: the same
+graph otherwise, or its digest. The bits that it computes are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any, cast
+
+from glassnet.graph.graph import Graph, Literal, Node
+from glassnet.graph.op import Op, Reduction, View
+from glassnet.graph.types import Dim, Shape, Size, Type
+
+SIZED = ("shape", "size")  # attributes in which numbers are sizes
+
+Sizes = Mapping[Size, Size]
+
+
+def resize(graph: Graph, sizes: Sizes) -> Graph:
+    """The graph with other sizes; `check` tells whether it is still legal."""
+    if not sizes:
+        return graph
+    nodes = [
+        replace(
+            node,
+            attrs=tuple((name, _attr(name, item, sizes)) for name, item in node.attrs),
+            type=Type(node.type.dtype, _shape(node.type.shape, sizes)),
+        )
+        for node in graph.nodes
+    ]
+    return Graph(tuple(nodes), graph.outputs)
+
+
+def widths(graph: Graph, among: Iterable[int]) -> Sizes:
+    """Sizes known at run time for some numbers, called by the order in which inputs have them, so
+    that graphs that differ in these numbers only become equal."""
+    wanted = set(among)
+    shapes = [type.shape for type in graph.input_types.values()]
+    met = dict.fromkeys(size for shape in shapes for size in shape if size in wanted)
+    return {size: Dim(f"width{i}") for i, size in enumerate(met)}
+
+
+def digest(graph: Graph, sizes: Sizes) -> str | None:
+    """What equal graphs share and others do not, after resizing; None where ops from outside the
+    package decide what the graph means."""
+    digest = hashlib.sha256()
+    for node in graph.nodes:
+        if not _known(node.op):
+            return None
+        digest.update(_described(node, sizes).encode())
+    digest.update(repr(graph.outputs).encode())
+    return digest.hexdigest()
+
+
+@cache
+def _known(op: Op) -> bool:
+    """Whether all that decides an op's code is part of this package."""
+    code: Any = op.code
+    parts: list[Any] = [code]
+    if isinstance(code, Reduction | View):
+        parts = list(vars(code).values())
+    return all(p.__module__.startswith("glassnet.") for p in (op.infer, *parts) if callable(p))
+
+
+def _described(node: Node, sizes: Sizes) -> str:
+    attrs = [(name, _text(_attr(name, item, sizes))) for name, item in node.attrs]
+    shape = [str(size) for size in _shape(node.type.shape, sizes)]
+    return f"{node.op.name}{node.inputs}{attrs}{node.type.dtype}{shape}\n"
+
+
+def _text(item: Any) -> str:
+    if isinstance(item, Literal):
+        array = item.array
+        return f"{array.dtype.str}{array.shape}{hashlib.sha256(array.tobytes()).hexdigest()}"
+    return repr(item)
+
+
+def _shape(shape: Shape, sizes: Sizes) -> Shape:
+    return tuple([sizes.get(size, size) for size in shape])
+
+
+def _attr(name: str, item: Any, sizes: Sizes) -> Any:
+    """An attribute after resizing; a number is a size in some attributes only."""
+    if isinstance(item, tuple):
+        return tuple([_attr(name, part, sizes) for part in cast("tuple[Any, ...]", item)])
+    if isinstance(item, Dim) or (name in SIZED and isinstance(item, int)):
+        return sizes.get(item, item)
+    return item

@@ -1,0 +1,89 @@
+"""Machine code for a graph and what calling it takes, in a form that is kept on disk.
+
+In: fused kernels, what lowering asked for, object code. Out: an `Image`, as bytes and back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glassnet.fuse import Fused
+from glassnet.graph.graph import Literal
+from glassnet.graph.layout import Product
+from glassnet.graph.types import Dim
+from glassnet.lower.memory import Temporary, temporaries
+from glassnet.lower.program import Lowered
+
+Slot = tuple[str, str | int]
+
+
+@dataclass(frozen=True)
+class Image:
+    """`buffers` says for each address that the code expects what lies there: an ("input", name),
+    an ("output", number), a ("constant", number) or a ("temporary", buffer). Without code the
+    graph was found unfit for code of this kind."""
+
+    code: bytes
+    dims: tuple[str, ...] = ()
+    buffers: tuple[Slot, ...] = ()
+    scratch: tuple[tuple[Product, ...], ...] = ()
+    temporaries: tuple[Temporary, ...] = ()
+    constants: tuple[np.ndarray, ...] = ()
+
+    def __bytes__(self) -> bytes:
+        head = {
+            "dims": self.dims,
+            "buffers": self.buffers,
+            "scratch": [[_saved(part) for part in parts] for parts in self.scratch],
+            "temporaries": [[t.buffer, _saved(t.size), t.first, t.last] for t in self.temporaries],
+            "constants": [[a.dtype.str, a.shape, a.tobytes().hex()] for a in self.constants],
+        }
+        return json.dumps(head).encode() + b"\n" + self.code
+
+
+def image(fused: Fused, lowered: Lowered, code: bytes) -> Image:
+    nodes = fused.graph.nodes
+    slots: dict[int, Slot] = {t.buffer: ("temporary", t.buffer) for t in temporaries(fused)}
+    literals = [i for i, node in enumerate(nodes) if isinstance(node.attr("value"), Literal)]
+    slots |= {place: ("constant", i) for i, place in enumerate(literals)}
+    slots |= {place: ("input", name) for name, place in fused.graph.inputs.items()}
+    for i, buffer in reversed(list(enumerate(fused.outputs))):
+        slots[buffer] = ("output", i)
+    return Image(
+        code,
+        fused.graph.dims,
+        tuple(slots[buffer] for buffer in lowered.buffers),
+        lowered.scratch,
+        temporaries(fused),
+        tuple(nodes[place].attr("value").array for place in literals),
+    )
+
+
+def parse(kept: bytes) -> Image:
+    """Read back what `bytes(image)` wrote."""
+    text, _, code = kept.partition(b"\n")
+    head: dict[str, Any] = json.loads(text)
+    return Image(
+        code,
+        tuple(head["dims"]),
+        tuple((kind, which) for kind, which in head["buffers"]),
+        tuple(tuple(_product(part) for part in parts) for parts in head["scratch"]),
+        tuple(Temporary(b, _product(size), *span) for b, size, *span in head["temporaries"]),
+        tuple(
+            np.frombuffer(bytes.fromhex(content), dtype).reshape(shape)
+            for dtype, shape, content in head["constants"]
+        ),
+    )
+
+
+def _saved(size: Product) -> list[Any]:
+    return [size.factor, *(dim.name for dim in size.dims)]
+
+
+def _product(saved: Sequence[Any]) -> Product:
+    return Product(saved[0], tuple(Dim(name) for name in saved[1:]))
