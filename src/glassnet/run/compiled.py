@@ -84,7 +84,7 @@ class Compiled:
     all widths or for known ones, for the sizes of a tiny network that takes many steps.
 
     `simplify` is applied to the plan's graph, or to that graph with other sizes, when code has to
-    be made. With `kept` code is looked for on the disk and left there.
+    be made.
     """
 
     def __init__(
@@ -93,10 +93,8 @@ class Compiled:
         target: InstructionSet,
         merge: bool = True,
         simplify: Callable[[Graph], Graph] = lambda graph: graph,
-        kept: bool = True,
     ) -> None:
-        self.plan, self.target, self.merge = plan, target, merge
-        self.simplify, self.kept = simplify, kept
+        self.plan, self.target, self.merge, self.simplify = plan, target, merge, simplify
         self._found: dict[Kind, Build | None] = {}
         self._steps: dict[object, int] = {}
         self._lock = threading.Lock()
@@ -120,14 +118,19 @@ class Compiled:
 
     def _name(self, kind: Kind) -> str | None:
         """The digest of all that decides the code."""
-        kept = self.kept and cache.directory() is not None
-        graph = digest(self.plan.graph, dict(kind.sizes)) if kept else None
-        if graph is None:
+        if self._digest is None or cache.directory() is None:
             return None
+        numbers = None if kind.sizes == self._widths else (self._numbers, kind.sizes)
+        return cache.key(self._digest, repr((numbers, kind.parallel, kind.unrolled)))
+
+    @cached_property
+    def _digest(self) -> str | None:
+        """What is the same in all kinds of code of programs that differ in their widths only."""
         plan = self.plan
+        graph = digest(plan.graph, dict(self._widths))
         steps = sorted(plan.donate.items()), sorted(plan.stepped), sorted(plan.collect)
-        how = steps, self.merge, kind.parallel, kind.unrolled, self.target
-        return cache.key(graph, repr(how), versions(), cache.source())
+        how = repr((steps, self.merge, self.target))
+        return graph and cache.key(graph, how, versions(), cache.source())
 
     def _made(self, kind: Kind, name: str | None) -> Image:
         own = self._image(kind)

@@ -19,6 +19,7 @@ from glassnet.training.check import Rows
 CALL_SECONDS = 0.05
 TRIAL = 8  # steps of the first call, which is timed
 PART = 4096  # rows of a step of evaluation
+CALLS = 100  # about how often rows are evaluated
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ class Evaluator:
             steps = len(stepped["x"]) // max(1, size)
             if steps:
                 shaped = {n: a.reshape(steps, size, *a.shape[1:]) for n, a in stepped.items()}
-                self.calls.append(program.prepare({**shaped, **parameters}, steps, threads))
+                held = {**shaped, **parameters}
+                self.calls.append(program.prepare(held, steps, threads, steps * CALLS))
         self.weights = weights_of(rows, PART)
         self.compile_seconds = time.perf_counter() - start
 
