@@ -9,28 +9,34 @@ In: scikit-learn's parameters and data. Out: scikit-learn's fitted attributes.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, is_classifier
-from sklearn.metrics import check_scoring
+from joblib import effective_n_jobs
+from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    check_X_y,
+    validate_data,
+)
 
-from glassnet import nn
-from glassnet.estimators.mlp_convert import sequential, taken_over
-from glassnet.estimators.mlp_descend import Descent, HeldOut, memory_of
+from glassnet.estimators.mlp_columns import ColumnEncoder, hinted
+from glassnet.estimators.mlp_descend import Descent, memory_of
 from glassnet.estimators.mlp_graph import Network
 from glassnet.estimators.mlp_lbfgs import Objective, lbfgs
+from glassnet.estimators.mlp_opened import Opened
 from glassnet.estimators.mlp_parameters import CONSTRAINTS, activation_layer
 from glassnet.estimators.mlp_solve import Rows, predicted, views
+from glassnet.estimators.mlp_validate import HeldOut, given_rows
+from glassnet.estimators.mlp_watch import CallbackSupport, Watch
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(Opened, CallbackSupport, TransformerMixin, BaseEstimator):
     """Fitting and predicting; subclasses prepare the labels."""
 
     hidden_layer_sizes: Any
@@ -47,7 +53,11 @@ class BaseMLP(BaseEstimator):
     dropout: float
     scoring: Any
     threads: int | None
+    n_jobs: int | None
+    missing: str | None
+    categorical_features: Any
     validation_scores_: list[float] | None
+    validation_loss_curve_: list[float] | None
     best_validation_score_: float | None
     best_loss_: float | None
     _metric: Any  # scores the held-out rows: (truth, found, sample_weight=)
@@ -70,6 +80,7 @@ class BaseMLP(BaseEstimator):
             raise ValueError("partial_fit does not support early_stopping=True")
         first = not hasattr(self, "coefs_") or not (self.warm_start or again)
         raw = y
+        watch = Watch(None if again else self, X, y, weight)
         X, y = self._validate_input(X, y, again, first)
         X = X.tocsr() if hasattr(X, "tocsr") else X
         weight = self._weights(X, raw, weight, again)
@@ -80,10 +91,13 @@ class BaseMLP(BaseEstimator):
             self._initialize((X.shape[1], *sizes, self.n_outputs_), X.dtype)
         target = np.ascontiguousarray(y, X.dtype)
         rows = Rows(X, target, np.ones(len(y), X.dtype) if weight is None else weight)
+        held_out = given_rows(self, validation, X.dtype)
+        watch.begin()
         if self.solver == "lbfgs":
-            self._solve(rows)
+            self._solve(rows, held_out, watch)
         else:
-            self._descend(rows, again, validation)
+            self._descend(rows, held_out, watch, again, weight is not None)
+        watch.end()
         if not all(np.isfinite(w).all() for w in [*self.coefs_, *self.intercepts_]):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large "
@@ -113,6 +127,7 @@ class BaseMLP(BaseEstimator):
         self.loss_curve_ = []
         self._no_improvement_count = 0
         self.validation_scores_ = [] if self.early_stopping else None
+        self.validation_loss_curve_ = [] if self.early_stopping else None
         self.best_validation_score_ = -np.inf if self.early_stopping else None
         self.best_loss_ = None if self.early_stopping else np.inf
 
@@ -124,7 +139,12 @@ class BaseMLP(BaseEstimator):
         """Rows and targets as arrays; `first` is whether the columns are new."""
         raise NotImplementedError
 
-    def _predict(self, X: Any, check: bool = True) -> np.ndarray:
+    def _validation_target(self, y: Any) -> np.ndarray:
+        """What the loss compares with, [rows, outputs], of labels to validate on."""
+        raise NotImplementedError
+
+    def _answers(self, output: np.ndarray) -> np.ndarray:
+        """Predictions from outputs of the network."""
         raise NotImplementedError
 
     def _loss(self) -> Any:
@@ -155,36 +175,45 @@ class BaseMLP(BaseEstimator):
         self.coefs_ = parts[: len(network.sizes) - 1]
         self.intercepts_ = parts[len(network.sizes) - 1 :]
 
-    def _solve(self, rows: Rows) -> None:
+    def _solve(self, rows: Rows, held_out: HeldOut | None, watch: Watch) -> None:
         """L-BFGS, in float64 whatever the data are."""
         network = self._network(np.float64)
         wide = Rows(rows.x, rows.y.astype(float), rows.weight.astype(float))
-        found = lbfgs(self, Objective(network, wide, float(self.alpha), self.threads), network)
+        self._judged_from_now(held_out)
+        objective = Objective(network, wide, float(self.alpha), self._threads)
+        found = lbfgs(self, objective, held_out, watch)
         self._take(network, found.astype(rows.y.dtype))
 
-    def _descend(self, rows: Rows, again: bool, validation: tuple[Any, Any, Any]) -> None:
+    def _descend(
+        self, rows: Rows, held_out: HeldOut | None, watch: Watch, again: bool, weighted: bool
+    ) -> None:
         seed = int(self._random_state.randint(2**31 - 1)) if self.dropout else 0
         network = self._network(rows.y.dtype, seed)
         block = self._block(rows.y.dtype)
         self._optimizer = memory_of(self, block, again)
-        held_out = self._held_out(validation)
         if self.early_stopping and held_out is None:
-            rows, held_out = self._divided(rows)
+            rows, held_out = self._divided(rows, weighted)
+        self._judged_from_now(held_out)
+        self._take(network, block)
+        Descent(self, network, block, rows, held_out, watch).run(once=again)
+
+    def _judged_from_now(self, held_out: HeldOut | None) -> None:
         if held_out is not None and self.validation_scores_ is None:
             self.validation_scores_, self.best_validation_score_ = [], -np.inf
-        self._take(network, block)
-        Descent(self, network, block, rows, held_out).run(once=again)
+            self.validation_loss_curve_ = []
 
-    def _held_out(self, validation: tuple[Any, Any, Any]) -> HeldOut | None:
-        X, y, weight = validation
-        if X is None and y is None:
-            return None
-        if X is None or y is None:
-            raise ValueError("X_val and y_val go together; one of them is missing")
-        X = validate_data(self, X, accept_sparse=["csr"], reset=False)
-        return HeldOut(X, np.asarray(y), weight)
+    @property
+    def _threads(self) -> int | None:
+        if self.n_jobs is None:
+            return self.threads
+        if self.threads is not None:
+            raise ValueError(
+                f"threads={self.threads} and n_jobs={self.n_jobs} say the same thing; give one"
+            )
+        count: Any = effective_n_jobs(self.n_jobs)
+        return int(count)
 
-    def _divided(self, rows: Rows) -> tuple[Rows, HeldOut]:
+    def _divided(self, rows: Rows, weighted: bool) -> tuple[Rows, HeldOut]:
         """Rows to train on, and a fraction of the rows to validate on."""
         labels = rows.y.astype(bool) if is_classifier(self) else rows.y
         stratify = labels if is_classifier(self) and self.n_outputs_ == 1 else None
@@ -203,80 +232,48 @@ class BaseMLP(BaseEstimator):
                 "your dataset."
             )
         part = Rows(x, np.ascontiguousarray(y, rows.y.dtype), weight)
-        return part, HeldOut(x_val, self._decoded(y_val), weight_val)
+        target = np.ascontiguousarray(y_val, rows.y.dtype)
+        held_out = HeldOut(x_val, self._decoded(y_val), target, weight_val if weighted else None)
+        return part, held_out
 
     def _decoded(self, y: Any) -> Any:
         return y
 
-    def _validation_score(self, held_out: HeldOut) -> float:
-        if self.scoring is not None:
-            scorer: Any = check_scoring(self, self.scoring)
-            with warnings.catch_warnings():  # names of columns are gone by now
-                warnings.filterwarnings("ignore", message="X does not have valid feature names")
-                return float(scorer(self, held_out.x, held_out.y))
-        found = self._predict(held_out.x, check=False)
-        if np.issubdtype(found.dtype, np.floating) and not np.isfinite(found).all():
-            return float("nan")
-        return float(self._metric(held_out.y, found, sample_weight=held_out.weight))
+    def _read(self, X: Any, y: Any, first: bool, **how: Any) -> tuple[Any, Any]:
+        """Rows and targets of training, checked as scikit-learn does and perhaps encoded."""
+        how |= {"multi_output": True, "dtype": (np.float64, np.float32), "order": "C"}
+        if self.missing is None and self.categorical_features is None:
+            self.__dict__.pop("_encoder", None)
+            try:
+                how["accept_sparse"] = ["csr", "csc"]
+                checked: Any = validate_data(self, X, y, reset=first, **how)
+                return checked
+            except ValueError as error:
+                raise hinted(error) from None
+        validate_data(self, X, skip_check_array=True, reset=first)
+        if first:
+            self._encoder = ColumnEncoder.learn(X, self.categorical_features, self.missing)
+        return check_X_y(self._encoder.encode(X), y, estimator=self, **how)
+
+    def _checked(self, X: Any) -> Any:
+        """Rows to predict, as the network reads them."""
+        encoder: ColumnEncoder | None = getattr(self, "_encoder", None)
+        if encoder is not None:
+            validate_data(self, X, skip_check_array=True, reset=False)
+            return encoder.encode(X)
+        try:
+            return validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        except ValueError as error:
+            raise hinted(error) from None
 
     def _forward(self, X: Any, what: str = "output", check: bool = True) -> np.ndarray:
         if check:
             check_is_fitted(self)
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+            X = self._checked(X)
         rows: Any = X.tocsr() if hasattr(X, "tocsr") else X
         dtype = np.result_type(self.coefs_[0], *([rows.dtype] if rows.dtype.kind == "f" else []))
         parts = [np.ascontiguousarray(w, dtype) for w in [*self.coefs_, *self.intercepts_]]
         return predicted(self._network(dtype), parts, rows, what)
-
-    def hidden_activations(self, X: Any, layer: int | None = None) -> np.ndarray:
-        """What a hidden layer gives for every row.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows.
-        layer : int, default=None
-            Number of the hidden layer, from 1; None is the last.
-
-        Returns
-        -------
-        a : ndarray of shape (n_samples, n_neurons)
-            Activations.
-        """
-        check_is_fitted(self)
-        last = len(self.coefs_) - 1
-        number = last if layer is None else layer
-        if not 1 <= number <= last:
-            raise ValueError(f"layer={layer!r}; the network has hidden layers 1 to {last}")
-        return self._forward(X, str(number))
-
-    def to_network(self) -> nn.Sequential:
-        """The network as a `glassnet.nn.Sequential` with the same weights.
-
-        Returns
-        -------
-        model : Sequential
-            Gives what the output layer gives before its activation, as `glassnet.losses` take it.
-        """
-        check_is_fitted(self)
-        network = self._network(self.coefs_[0].dtype)
-        return sequential(network, self.coefs_, self.intercepts_)
-
-    @classmethod
-    def from_sklearn(cls, est: Any) -> Any:
-        """A fitted estimator of scikit-learn taken over, weights and all.
-
-        Parameters
-        ----------
-        est : MLPClassifier or MLPRegressor of scikit-learn
-            It is left as it is.
-
-        Returns
-        -------
-        self : MLPClassifier or MLPRegressor
-            Predicts what `est` predicts; `warm_start` and `partial_fit` go on from there.
-        """
-        return taken_over(cls, est)
 
     def _check_solver(self) -> bool:
         if self.solver == "lbfgs":
@@ -287,5 +284,8 @@ class BaseMLP(BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = self.missing is None and self.categorical_features is None
+        tags.input_tags.allow_nan = self.missing == "indicator"
+        tags.input_tags.categorical = self.categorical_features is not None
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

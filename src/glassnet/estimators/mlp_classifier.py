@@ -16,17 +16,15 @@ import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d, compute_sample_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 
-from glassnet.estimators.mlp_base import BaseMLP
-from glassnet.estimators.mlp_probabilities import Probabilities, refuse_mixed
+from glassnet.estimators.mlp_labels import Labelled
+from glassnet.estimators.mlp_watch import with_callbacks
 
 
-class MLPClassifier(ClassifierMixin, Probabilities, BaseMLP):
+class MLPClassifier(ClassifierMixin, Labelled):
     """A feed-forward network that classifies, trained on the logistic loss.
 
     Takes scikit-learn's parameters and has its attributes; for the same `random_state` it draws
@@ -87,6 +85,15 @@ class MLPClassifier(ClassifierMixin, Probabilities, BaseMLP):
         Seconds after which no further epoch begins.
     threads : int or None, default=None
         Threads that compute; None takes what the machine grants. Never changes a bit.
+    n_jobs : int or None, default=None
+        The same by scikit-learn's convention: -1 is all processors, -2 all but one.
+    missing : {"indicator"} or None, default=None
+        Whether NaN is taken in X: "indicator" puts the column's mean in its place, and gives the
+        network one more column of 0 and 1 for each that has gaps in training.
+    categorical_features : "from_dtype", array-like of bool, int or str, or None, default=None
+        Columns that hold categories, as a mask, by number or by name; "from_dtype" are those of a
+        data frame whose type is categorical or text. Each value of training becomes a column of
+        0 and 1; a value that training had not is 0 in all of them.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with those of the rows.
 
@@ -102,10 +109,14 @@ class MLPClassifier(ClassifierMixin, Probabilities, BaseMLP):
         Loss of every epoch.
     validation_scores_, best_validation_score_ : list of float, float
         Scores of the held-out rows; None where there are none.
+    validation_loss_curve_ : list of float
+        Their loss after every epoch, without the penalty; None where there are none.
     n_iter_, t_ : int
         Epochs of the last fit; rows seen in all.
     n_layers_, n_outputs_, n_features_in_ : int
         Sizes.
+    feature_names_in_, encoded_feature_names_ : ndarray of str
+        Names of the columns, where X had any, and of the network's inputs.
     out_activation_ : str
         Activation of the output layer.
 
@@ -118,9 +129,8 @@ class MLPClassifier(ClassifierMixin, Probabilities, BaseMLP):
     [0, 0]
     """
 
-    class_weight: Any
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BaseMLP._parameter_constraints,
+        **Labelled._parameter_constraints,
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
     _metric = staticmethod(accuracy_score)
@@ -155,10 +165,14 @@ class MLPClassifier(ClassifierMixin, Probabilities, BaseMLP):
         scoring: Any = None,
         time_limit: float | None = None,
         threads: int | None = None,
+        n_jobs: int | None = None,
+        missing: str | None = None,
+        categorical_features: Any = None,
         class_weight: Any = None,
     ) -> None:
         self._store(locals())
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
@@ -174,7 +188,7 @@ class MLPClassifier(ClassifierMixin, Probabilities, BaseMLP):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Float32 is computed in float32, everything else in float64. Sparse rows are made
             dense a batch at a time.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -182,7 +196,8 @@ class MLPClassifier(ClassifierMixin, Probabilities, BaseMLP):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
         X_val, y_val, sample_weight_val : array-like, default=None
-            Rows to validate on; with `early_stopping` in place of held-out ones.
+            Rows to validate on; with `early_stopping` in place of held-out ones, without it they
+            only give `validation_scores_` and `validation_loss_curve_`.
 
         Returns
         -------
@@ -198,7 +213,7 @@ class MLPClassifier(ClassifierMixin, Probabilities, BaseMLP):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,)
             Their classes.
@@ -217,70 +232,12 @@ class MLPClassifier(ClassifierMixin, Probabilities, BaseMLP):
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
         return self._fit(X, y, sample_weight, True, (None, None, None))
 
-    def _validate_input(self, X: Any, y: Any, again: bool, first: bool) -> tuple[Any, Any]:
-        refuse_mixed(y)
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            dtype=(np.float64, np.float32),
-            order="C",
-            reset=first,
-        )
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        if not hasattr(self, "classes_") or not (self.warm_start or again):
-            self._label_binarizer = LabelBinarizer().fit(y)
-            self.classes_ = self._label_binarizer.classes_
-        else:
-            self._check_classes(unique_labels(y))
-        return X, self._label_binarizer.transform(y).astype(bool)
-
-    def _check_classes(self, classes: Any) -> None:
-        if self.warm_start and set(classes) != set(self.classes_):
-            raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the previous "
-                f"call to fit. Previously got {self.classes_}, `y` has {classes}"
-            )
-        if len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
-            raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
-                f"'y' has {classes}."
-            )
-
-    def _weights(self, X: Any, y: Any, weight: Any, again: bool) -> Any:
-        own = super()._weights(X, y, weight, again)
-        if self.class_weight is None:
-            return own
-        if again and self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' needs all rows at once, and partial_fit sees a part; "
-                "give the weights as a dict: compute_class_weight('balanced', classes=..., y=...)"
-            )
-        classes = compute_sample_weight(self.class_weight, y)
-        return _check_sample_weight(classes if own is None else own * classes, X, dtype=X.dtype)
-
-    def _out(self) -> str:
-        return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
-
-    def _decoded(self, y: Any) -> Any:
-        return self._label_binarizer.inverse_transform(y)
-
-    def _predict(self, X: Any, check: bool = True) -> np.ndarray:
-        found = self._forward(X, check=check)
-        labels: Any = self._label_binarizer.inverse_transform(
-            found.ravel() if self._binary else found
-        )
-        return labels
-
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of every row, or the labels that are more probable than not.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Rows.
 
         Returns
@@ -288,7 +245,7 @@ class MLPClassifier(ClassifierMixin, Probabilities, BaseMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Classes or labels.
         """
-        return self._predict(X)
+        return self._answers(self._forward(X))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -54,6 +54,9 @@ def taken_over(kind: type[Any], est: Any) -> Any:
     for name in KEPT:
         if hasattr(est, name):
             setattr(ours, name, copy.deepcopy(getattr(est, name)))
+    scores = getattr(est, "validation_scores_", None)
+    # scikit-learn keeps no such losses
+    ours.validation_loss_curve_ = None if scores is None else [float("nan")] * len(scores)
     known = getattr(est, "_optimizer", None)
     if known is not None:
         memory = {"m": getattr(known, "ms", None) or getattr(known, "velocities", None)}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,17 +15,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from glassnet.estimators.mlp_graph import Network
 from glassnet.estimators.mlp_solve import Memory, Rows, Steps
+from glassnet.estimators.mlp_validate import HeldOut, judged
+from glassnet.estimators.mlp_watch import Watch
 
 SMALLEST_RATE = 1e-6  # an adaptive rate that is no larger stops the training
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Rows to validate on: x, what the scorer compares with, and weights."""
-
-    x: Any
-    y: Any
-    weight: Any
 
 
 def batch_size(asked: Any, rows: int) -> int:
@@ -54,9 +46,16 @@ class Descent:
     """One call of `fit` or `partial_fit` with solver "sgd" or "adam"."""
 
     def __init__(
-        self, est: Any, network: Network, block: np.ndarray, rows: Rows, held_out: HeldOut | None
+        self,
+        est: Any,
+        network: Network,
+        block: np.ndarray,
+        rows: Rows,
+        held_out: HeldOut | None,
+        watch: Watch,
     ) -> None:
         self.est, self.rows, self.held_out, self.block = est, rows, held_out, block
+        self.watch = watch
         self.memory: Memory = est._optimizer
         self.size = batch_size(est.batch_size, len(rows))
         if est.solver == "adam":
@@ -64,7 +63,7 @@ class Descent:
         else:
             rule = "nesterov" if est.nesterovs_momentum else "momentum"
             settings = {"alpha": est.alpha, "momentum": est.momentum}
-        self.steps = Steps(network, rule, block, self.memory, rows, settings, est.threads)
+        self.steps = Steps(network, rule, block, self.memory, rows, settings, est._threads)
         self.best: np.ndarray | None = None
 
     def _adam_settings(self) -> dict[str, float]:
@@ -81,8 +80,10 @@ class Descent:
         try:
             est.n_iter_ = 0
             while est.n_iter_ < est.max_iter:
+                self.watch.epoch_begin()
                 self._epoch()
-                if self._finished() or once:
+                finished = self._finished()
+                if self.watch.epoch_end() or finished or once:
                     return
                 if est.time_limit is not None and time.monotonic() - start >= est.time_limit:
                     return
@@ -90,10 +91,10 @@ class Descent:
                 f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) reached and the "
                 "optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=7,
             )
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=5)
+            warnings.warn("Training interrupted by user.", stacklevel=7)
         finally:
             if self.best is not None:
                 self.block[...] = self.best
@@ -162,8 +163,9 @@ class Descent:
         """Count epochs without improvement of the validation score, else of the loss."""
         est = self.est
         if self.held_out is not None:
-            score = est._validation_score(self.held_out)
+            score, loss = judged(est, self.held_out)
             est.validation_scores_.append(score)
+            est.validation_loss_curve_.append(loss)
             if est.verbose:
                 print(f"Validation score: {score:f}")
             if est.early_stopping:

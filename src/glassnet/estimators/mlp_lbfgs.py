@@ -9,6 +9,7 @@ In: an estimator, its network and rows. Out: the parameters found, in one flat v
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from glassnet.estimators.mlp_graph import Network, gradient_program
 from glassnet.estimators.mlp_solve import PART, Rows, dense, views
+from glassnet.estimators.mlp_validate import HeldOut, judged
+from glassnet.estimators.mlp_watch import Watch
 
 
 class Objective:
@@ -30,6 +33,7 @@ class Objective:
         self.program = gradient_program(network)
         total = float(rows.weight.sum())
         self.share, self.alpha = 1.0 / total, alpha / total
+        self.loss = np.inf  # at the point that was asked for last
         self.kept = list(self._calls()) if not hasattr(rows.x, "toarray") else None
 
     def _calls(self) -> Iterator[Any]:
@@ -53,14 +57,54 @@ class Objective:
             value, *parts = call()
             loss += float(value)
             slope += np.concatenate([part.ravel() for part in parts])
+        self.loss = loss
         return loss, slope
 
 
-def lbfgs(est: Any, objective: Objective, network: Network) -> np.ndarray:
+class Stopped(Exception):
+    """Ends SciPy's iterations."""
+
+
+class Course:
+    """What happens after every iteration; the estimator then has the weights found so far."""
+
+    def __init__(
+        self, est: Any, objective: Objective, held_out: HeldOut | None, watch: Watch
+    ) -> None:
+        self.est, self.objective, self.held_out, self.watch = est, objective, held_out, watch
+        self.start = time.monotonic()
+        self.x: np.ndarray = est._block(objective.network.dtype)
+        est.n_iter_ = 0
+
+    def __call__(self, point: np.ndarray) -> None:
+        est = self.est
+        self.x = point.copy()
+        est._take(self.objective.network, self.x)
+        est.n_iter_ += 1
+        est.loss_ = self.objective.loss
+        est.loss_curve_.append(est.loss_)
+        if self.held_out is not None:
+            score, loss = judged(est, self.held_out)
+            est.validation_scores_.append(score)
+            est.validation_loss_curve_.append(loss)
+            est.best_validation_score_ = max(est.best_validation_score_, score)
+        late = est.time_limit is not None and time.monotonic() - self.start >= est.time_limit
+        if self.watch.epoch_end() or late:
+            raise Stopped
+        if est.n_iter_ < est.max_iter:
+            self.watch.epoch_begin()
+
+
+def lbfgs(est: Any, objective: Objective, held_out: HeldOut | None, watch: Watch) -> np.ndarray:
     """The parameters found from those of the estimator."""
     options = {"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol}
-    start = est._block(network.dtype)
-    found: Any = minimize(objective, start, method="L-BFGS-B", jac=True, options=options)
+    course = Course(est, objective, held_out, watch)
+    watch.epoch_begin()
+    try:
+        given: dict[str, Any] = {"jac": True, "options": options, "callback": course}
+        found: Any = minimize(objective, course.x, method="L-BFGS-B", **given)
+    except Stopped:
+        return course.x
     est.n_iter_ = min(int(found.nit), est.max_iter)
     est.loss_ = float(found.fun)
     if found.status != 0:
@@ -69,7 +113,6 @@ def lbfgs(est: Any, objective: Objective, network: Network) -> np.ndarray:
             f"{found.message}\n\nYou might also want to scale the data, or increase max_iter or "
             "max_fun.",
             ConvergenceWarning,
-            stacklevel=5,
+            stacklevel=7,
         )
-    x: np.ndarray = found.x
-    return x
+    return np.asarray(found.x)

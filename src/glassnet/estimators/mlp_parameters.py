@@ -58,6 +58,9 @@ CONSTRAINTS: dict[str, Any] = {
     "scoring": [str, callable, None],
     "time_limit": [Interval(Real, 0, None, closed="neither"), None],
     "threads": [Interval(Integral, 1, None, closed="left"), None],
+    "n_jobs": [Integral, None],
+    "missing": [StrOptions({"indicator"}), None],
+    "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
 }
 
 

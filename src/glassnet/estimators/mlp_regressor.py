@@ -18,9 +18,9 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
 
 from glassnet.estimators.mlp_base import BaseMLP
+from glassnet.estimators.mlp_watch import with_callbacks
 from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.losses import MAE, Huber, Quantile
 
@@ -94,6 +94,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Seconds after which no further epoch begins.
     threads : int or None, default=None
         Threads that compute; None takes what the machine grants. Never changes a bit.
+    n_jobs : int or None, default=None
+        The same by scikit-learn's convention: -1 is all processors, -2 all but one.
+    missing : {"indicator"} or None, default=None
+        Whether NaN is taken in X: "indicator" puts the column's mean in its place, and gives the
+        network one more column of 0 and 1 for each that has gaps in training.
+    categorical_features : "from_dtype", array-like of bool, int or str, or None, default=None
+        Columns that hold categories, as a mask, by number or by name; "from_dtype" are those of a
+        data frame whose type is categorical or text. Each value of training becomes a column of
+        0 and 1; a value that training had not is 0 in all of them.
 
     Attributes
     ----------
@@ -105,10 +114,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Loss of every epoch.
     validation_scores_, best_validation_score_ : list of float, float
         Scores of the held-out rows; None where there are none.
+    validation_loss_curve_ : list of float
+        Their loss after every epoch, without the penalty; None where there are none.
     n_iter_, t_ : int
         Epochs of the last fit; rows seen in all.
     n_layers_, n_outputs_, n_features_in_ : int
         Sizes.
+    feature_names_in_, encoded_feature_names_ : ndarray of str
+        Names of the columns, where X had any, and of the network's inputs.
     out_activation_ : str
         Activation of the output layer.
 
@@ -159,9 +172,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         scoring: Any = None,
         time_limit: float | None = None,
         threads: int | None = None,
+        n_jobs: int | None = None,
+        missing: str | None = None,
+        categorical_features: Any = None,
     ) -> None:
         self._store(locals())
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
@@ -177,7 +194,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Float32 is computed in float32, everything else in float64. Sparse rows are made
             dense a batch at a time.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -185,7 +202,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
         X_val, y_val, sample_weight_val : array-like, default=None
-            Rows to validate on; with `early_stopping` in place of held-out ones.
+            Rows to validate on; with `early_stopping` in place of held-out ones, without it they
+            only give `validation_scores_` and `validation_loss_curve_`.
 
         Returns
         -------
@@ -201,7 +219,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,)
             Numbers to predict.
@@ -216,17 +234,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self._fit(X, y, sample_weight, True, (None, None, None))
 
     def _validate_input(self, X: Any, y: Any, again: bool, first: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            y_numeric=True,
-            dtype=(np.float64, np.float32),
-            order="C",
-            reset=first,
-        )
+        X, y = self._read(X, y, first, y_numeric=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if isinstance(self.loss, str) and self.loss == "poisson" and (y < 0).any():
@@ -242,16 +250,24 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             return LOSSES.get(self.loss)
         return as_loss(self.loss)
 
-    def _predict(self, X: Any, check: bool = True) -> np.ndarray:
-        found = self._forward(X, check=check)
-        return found.ravel() if found.shape[1] == 1 else found
+    def _answers(self, output: np.ndarray) -> np.ndarray:
+        return output.ravel() if output.shape[1] == 1 else output
+
+    def _validation_target(self, y: Any) -> np.ndarray:
+        target = np.asarray(y, float)
+        target = target.reshape(-1, 1) if target.ndim == 1 else target
+        if target.shape[1:] != (self.n_outputs_,):
+            raise ValueError(
+                f"y_val has {target.shape[1:]} numbers a row, y has ({self.n_outputs_},)"
+            )
+        return target
 
     def predict(self, X: Any) -> np.ndarray:
         """The numbers predicted for every row.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Rows.
 
         Returns
@@ -259,4 +275,4 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Numbers.
         """
-        return self._predict(X)
+        return self._answers(self._forward(X))

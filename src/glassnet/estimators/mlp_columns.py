@@ -1,0 +1,226 @@
+"""From columns as users have them to the numbers that an MLP estimator's network reads.
+
+In: rows, an array or a data frame, some columns of which are categories or have gaps. Out: one
+array: a category becomes a column of 0 and 1 for every value that training saw, a gap the mean of
+its column, and every column that had gaps in training gets one more of 0 and 1 that shows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glassnet.tables.frames import FrameColumn, frame_columns, is_frame, words
+
+MOST = 1000  # values of a category: each becomes a column
+WORDS = ("category", "text")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """How one column is encoded: `values` of a category, or the `mean` that fills gaps."""
+
+    name: str
+    values: tuple[Any, ...] | None
+    mean: float
+    gaps: bool  # whether a column of 0 and 1 shows where there are gaps
+
+    @property
+    def names(self) -> list[str]:
+        own = [self.name] if self.values is None else [f"{self.name}_{v}" for v in self.values]
+        return [*own, *([f"missingindicator_{self.name}"] if self.gaps else [])]
+
+    def encode(self, column: FrameColumn, refuse: bool) -> list[np.ndarray]:
+        """Columns of the network's input; a value that training had not is 0 in all of them."""
+        if self.values is None:
+            missing = np.isnan(column.values)
+            parts = [np.where(missing, self.mean, column.values)]
+        else:
+            place = {value: i for i, value in enumerate((None, *self.values))}
+            codes = np.array([place.get(value, -1) for value in column.values], int)
+            missing = codes == 0
+            parts = [codes == i for i in range(1, len(place))]
+        if refuse and missing.any():
+            raise ValueError(
+                f"Input X contains NaN: column {self.name!r}, row {int(missing.argmax())} (counted "
+                'from 0). missing="indicator" takes gaps'
+            )
+        return [*parts, *([missing] if self.gaps else [])]
+
+
+class ColumnEncoder:
+    """What training saw of the columns; made by `learn`."""
+
+    def __init__(self, columns: Sequence[Encoded], categories: Sequence[bool], gaps: bool) -> None:
+        self.columns, self.categories, self.gaps = tuple(columns), tuple(categories), gaps
+
+    @classmethod
+    def learn(cls, X: Any, categorical_features: Any, missing: str | None) -> ColumnEncoder:
+        """From the rows of training; ValueError where a parameter does not fit them."""
+        columns = listed(X)
+        mask = chosen(columns, categorical_features, is_frame(X))
+        gaps = missing == "indicator"
+        read = [own(column, category) for column, category in zip(columns, mask, strict=True)]
+        return cls([learnt(column, gaps) for column in read], mask, gaps)
+
+    @property
+    def names(self) -> list[str]:
+        return [name for column in self.columns for name in column.names]
+
+    def encode(self, X: Any) -> np.ndarray:
+        """Rows as the network reads them; float32 where all numbers of X are."""
+        columns = listed(X)
+        if len(columns) != len(self.columns):
+            raise ValueError(
+                f"X has {len(columns)} features, but the estimator is expecting "
+                f"{len(self.columns)} features as input"
+            )
+        read = [own(c, category) for c, category in zip(columns, self.categories, strict=True)]
+        numbers = [c.values.dtype for c in read if c.kind == "number"]
+        narrow = bool(numbers) and all(dtype == np.float32 for dtype in numbers)
+        parts = [
+            part
+            for how, column in zip(self.columns, read, strict=True)
+            for part in how.encode(column, refuse=not self.gaps)
+        ]
+        count = len(read[0].values)
+        rows = np.empty((count, len(parts)), np.float32 if narrow else np.float64)
+        for place, part in enumerate(parts):
+            rows[:, place] = part
+        return rows
+
+
+def hinted(error: ValueError) -> ValueError:
+    """scikit-learn's refusal of a cell, with the parameter that would take it."""
+    text = str(error)
+    if "contains NaN" in text and text.startswith("Input X"):
+        head = text.partition("\n")[0]
+        return ValueError(
+            f'{head} missing="indicator" takes them: a gap becomes the column\'s mean'
+        )
+    if "could not convert string to float" in text:
+        return ValueError(
+            f"{text}. Columns of words are named in categorical_features=[...]; "
+            "categorical_features='from_dtype' finds those of a data frame"
+        )
+    return error
+
+
+def listed(X: Any) -> list[FrameColumn]:
+    """The columns of a frame, or those of an array under the names x0, x1, …"""
+    if is_frame(X):
+        return frame_columns(X)
+    if hasattr(X, "toarray"):
+        raise TypeError(
+            "missing= and categorical_features= take dense rows, and X is sparse; pass X.toarray()"
+        )
+    array: Any = np.asarray(X, getattr(X, "dtype", object))
+    if array.ndim != 2 or not array.shape[1]:
+        raise ValueError(
+            f"Expected 2D array with at least one column, got an array of shape {array.shape}. "
+            "Reshape your data: X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row"
+        )
+    return [_of_array(f"x{place}", values) for place, values in enumerate(array.T)]
+
+
+def _of_array(name: str, values: np.ndarray) -> FrameColumn:
+    if values.dtype.kind in "fiub":
+        numbers = values if values.dtype == np.float32 else values.astype(float)
+        return FrameColumn(name, "number", str(values.dtype), numbers)
+    found = words(values.tolist())
+    if not any(isinstance(value, str) for value in found):
+        return FrameColumn(name, "number", "object", np.array(found, float))
+    return FrameColumn(name, "text", str(values.dtype), found)
+
+
+def chosen(columns: Sequence[FrameColumn], asked: Any, framed: bool) -> list[bool]:
+    """Which columns are categories."""
+    if asked is None:
+        return [False] * len(columns)
+    if isinstance(asked, str):
+        if asked != "from_dtype":
+            raise ValueError(
+                f"categorical_features={asked!r}: the only string allowed is 'from_dtype'; names "
+                "of columns stand in a list"
+            )
+        return [framed and column.kind in WORDS for column in columns]
+    given = np.asarray(asked)
+    if given.dtype == bool:
+        if given.shape != (len(columns),):
+            raise ValueError(
+                f"categorical_features set as a boolean mask should have shape ({len(columns)},), "
+                f"one for every column of X, got: {given.shape}"
+            )
+        return given.tolist()
+    places = _named(columns, given) if given.dtype.kind in "OU" else _numbered(columns, given)
+    return [place in places for place in range(len(columns))]
+
+
+def _named(columns: Sequence[FrameColumn], given: np.ndarray) -> set[int]:
+    names = [column.name for column in columns]
+    unknown = [name for name in given.tolist() if name not in names]
+    if unknown:
+        raise ValueError(
+            f"categorical_features has {unknown[0]!r}, which is not a column name of X; "
+            f"its columns are {names}"
+        )
+    return {names.index(name) for name in given.tolist()}
+
+
+def _numbered(columns: Sequence[FrameColumn], given: np.ndarray) -> set[int]:
+    if given.size and given.dtype.kind not in "iu":
+        raise ValueError(
+            "categorical_features must be an array-like of bool, int or str, or 'from_dtype', "
+            f"got: {given.dtype.name}"
+        )
+    last = len(columns) - 1
+    wrong = [place for place in given.tolist() if not 0 <= place <= last]
+    if wrong:
+        raise ValueError(
+            f"categorical_features has {wrong[0]}; as feature indices it must be in the range "
+            f"[0, {last}]"
+        )
+    return set(given.tolist())
+
+
+def own(column: FrameColumn, category: bool) -> FrameColumn:
+    """A column as what it is taken for; ValueError where it cannot be that."""
+    if category and column.kind != "other":
+        values = column.values if column.kind in WORDS else words(column.values.tolist())
+        return FrameColumn(column.name, "category", column.type, values)
+    if column.kind == "number":
+        if np.isinf(column.values).any():
+            raise ValueError(f"Input X contains infinity in column {column.name!r}")
+        return column
+    if column.kind in WORDS:
+        sample = next((value for value in column.values if value is not None), None)
+        raise ValueError(
+            f"could not convert string to float: {sample!r} in column {column.name!r}. Name the "
+            "column in categorical_features=[...], or use categorical_features='from_dtype' with "
+            "a data frame"
+        )
+    raise ValueError(
+        f"column {column.name!r} has type {column.type}, which is neither a number nor a category; "
+        "turn it into numbers or leave it out"
+    )
+
+
+def learnt(column: FrameColumn, gaps: bool) -> Encoded:
+    """What is kept of a column of training."""
+    if column.kind == "number":
+        missing = np.isnan(column.values)
+        known = column.values[~missing].astype(float)
+        mean = float(known.mean()) if len(known) else 0.0
+        return Encoded(column.name, None, mean, gaps and bool(missing.any()))
+    found = {value for value in column.values if value is not None}
+    if len(found) > MOST:
+        raise ValueError(
+            f"categorical feature {column.name!r} has {len(found)} different values, each of which "
+            f"would become a column; at most {MOST} are taken. Leave it out or group its values"
+        )
+    values = tuple(sorted(found, key=lambda value: (isinstance(value, str), value)))
+    missing = any(value is None for value in column.values)
+    return Encoded(column.name, values, 0.0, gaps and missing)

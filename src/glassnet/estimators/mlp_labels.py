@@ -1,0 +1,87 @@
+"""Classes of `MLPClassifier`: from labels to targets of the network and back.
+
+In: labels and weights as users have them. Out: columns of 0 and 1, weights of rows, labels.
+"""
+
+# scikit-learn has no types
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false, reportConstantRedefinition=false
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.validation import _check_sample_weight
+
+from glassnet.estimators.mlp_base import BaseMLP
+from glassnet.estimators.mlp_probabilities import Probabilities, refuse_mixed
+
+
+class Labelled(Probabilities, BaseMLP):
+    """The part of `MLPClassifier` that knows about classes."""
+
+    class_weight: Any
+    _label_binarizer: Any
+
+    def _validate_input(self, X: Any, y: Any, again: bool, first: bool) -> tuple[Any, Any]:
+        refuse_mixed(y)
+        X, y = self._read(X, y, first)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if not hasattr(self, "classes_") or not (self.warm_start or again):
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+        else:
+            self._check_classes(unique_labels(y))
+        return X, self._label_binarizer.transform(y).astype(bool)
+
+    def _check_classes(self, classes: Any) -> None:
+        if self.warm_start and set(classes) != set(self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {self.classes_}, `y` has {classes}"
+            )
+        if len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
+                f"'y' has {classes}."
+            )
+
+    def _weights(self, X: Any, y: Any, weight: Any, again: bool) -> Any:
+        own = super()._weights(X, y, weight, again)
+        if self.class_weight is None:
+            return own
+        if again and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all rows at once, and partial_fit sees a part; "
+                "give the weights as a dict: compute_class_weight('balanced', classes=..., y=...)"
+            )
+        classes = compute_sample_weight(self.class_weight, y)
+        return _check_sample_weight(classes if own is None else own * classes, X, dtype=X.dtype)
+
+    def _out(self) -> str:
+        return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
+
+    def _decoded(self, y: Any) -> Any:
+        return self._label_binarizer.inverse_transform(y)
+
+    def _answers(self, output: np.ndarray) -> np.ndarray:
+        labels: Any = self._label_binarizer.inverse_transform(
+            output.ravel() if self._binary else output
+        )
+        return labels
+
+    def _validation_target(self, y: Any) -> np.ndarray:
+        refuse_mixed(y)
+        found = unique_labels(y)
+        unknown = np.setdiff1d(found, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"y_val has the label {unknown.tolist()[0]!r}, which y has not; its classes are "
+                f"{self.classes_}"
+            )
+        return self._label_binarizer.transform(y)

@@ -1,0 +1,173 @@
+"""A fitted MLP estimator opened: what its hidden layers give, its network, its picture.
+
+In: a fitted estimator. Out: activations, a `Sequential`, names of inputs and of neurons, HTML.
+"""
+
+# scikit-learn has no types
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import numpy as np
+from sklearn.utils import estimator_html_repr
+from sklearn.utils._set_output import _wrap_data_with_container
+from sklearn.utils.validation import check_is_fitted
+
+from glassnet import nn
+from glassnet.estimators.mlp_convert import sequential, taken_over
+from glassnet.nn.picture import drawing
+
+
+class Columns:
+    """What scikit-learn asks for names of columns, here those of one hidden layer."""
+
+    def __init__(self, est: Any, layer: int) -> None:
+        self.est, self.layer = est, layer
+        self._sklearn_output_config = getattr(est, "_sklearn_output_config", {})
+        self._sklearn_auto_wrap_output_keys = {"transform"}
+
+    def get_feature_names_out(self) -> np.ndarray:
+        return self.est.get_feature_names_out(layer=self.layer)
+
+
+class Opened:
+    """The part of the MLP estimators that shows what is inside."""
+
+    coefs_: list[np.ndarray]
+    intercepts_: list[np.ndarray]
+    _forward: Any
+    _network: Any
+    _checked: Any
+
+    def transform(self, X: Any, layer: int = -1) -> Any:
+        """What a hidden layer gives for every row, as features for other estimators.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Rows.
+        layer : int, default=-1
+            Number of the hidden layer: 1 is the first, -1 the last.
+
+        Returns
+        -------
+        a : ndarray or data frame of shape (n_samples, n_neurons)
+            Activations; a data frame after `set_output`.
+        """
+        found = self.hidden_activations(X, layer)
+        return _wrap_data_with_container("transform", found, X, Columns(self, layer))
+
+    def hidden_activations(self, X: Any, layer: int | None = None) -> np.ndarray:
+        """What a hidden layer gives for every row, always as an array.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Rows.
+        layer : int, default=None
+            Number of the hidden layer: 1 is the first, -1 or None the last.
+
+        Returns
+        -------
+        a : ndarray of shape (n_samples, n_neurons)
+            Activations.
+        """
+        check_is_fitted(self)
+        return self._forward(X, str(self._layer(layer)))
+
+    def _layer(self, layer: int | None) -> int:
+        """The number of a hidden layer, from 1."""
+        last = len(self.coefs_) - 1
+        number = last if layer is None else layer + last + 1 if layer < 0 else layer
+        if not 1 <= number <= last:
+            raise ValueError(
+                f"layer={layer!r}; the network has hidden layers 1 to {last}, or from the end "
+                f"-1 to -{last}"
+            )
+        return number
+
+    def get_feature_names_out(self, input_features: Any = None, *, layer: int = -1) -> np.ndarray:
+        """Names of the neurons of a hidden layer: the class and a number from 0.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Not used; it is there because scikit-learn passes it.
+        layer : int, default=-1
+            Number of the hidden layer, as in `transform`.
+
+        Returns
+        -------
+        names : ndarray of str
+            Names.
+        """
+        check_is_fitted(self)
+        width = self.coefs_[self._layer(layer) - 1].shape[1]
+        prefix = type(self).__name__.lower()
+        return np.array([f"{prefix}{i}" for i in range(width)], object)
+
+    @property
+    def encoded_feature_names_(self) -> np.ndarray:
+        """Names of the network's inputs, the rows of `coefs_[0]`: those of the columns, where
+        `missing` and `categorical_features` did not make more of them."""
+        check_is_fitted(self)
+        encoder = getattr(self, "_encoder", None)
+        if encoder is not None:
+            return np.array(encoder.names, object)
+        known: Any = getattr(self, "feature_names_in_", None)
+        numbered = [f"x{i}" for i in range(len(self.coefs_[0]))]
+        return np.array(numbered if known is None else known, object)
+
+    def to_network(self) -> nn.Sequential:
+        """The network as a `glassnet.nn.Sequential` with the same weights.
+
+        Returns
+        -------
+        model : Sequential
+            Gives what the output layer gives before its activation, as `glassnet.losses` take it.
+            Its inputs are `encoded_feature_names_`.
+        """
+        check_is_fitted(self)
+        network = self._network(self.coefs_[0].dtype)
+        return sequential(network, self.coefs_, self.intercepts_)
+
+    @classmethod
+    def from_sklearn(cls, est: Any) -> Any:
+        """A fitted estimator of scikit-learn taken over, weights and all.
+
+        Parameters
+        ----------
+        est : MLPClassifier or MLPRegressor of scikit-learn
+            It is left as it is.
+
+        Returns
+        -------
+        self : MLPClassifier or MLPRegressor
+            Predicts what `est` predicts; `warm_start` and `partial_fit` go on from there.
+        """
+        return taken_over(cls, est)
+
+    def _repr_html_inner(self) -> str:
+        """scikit-learn's panel of parameters and, once there are weights, the network."""
+        panel = estimator_html_repr(self)
+        if not hasattr(self, "coefs_"):
+            return panel
+        model = self.to_network()
+        inputs = self.coefs_[0].shape[0]
+        picture = drawing(model.parts, model.parameters(), inputs)
+        shape = " - ".join(map(str, [inputs, *(w.shape[1] for w in self.coefs_)]))
+        count = sum(w.size for w in [*self.coefs_, *self.intercepts_])
+        text = html.escape(f"{type(self).__name__}: {shape}, {count} parameters")
+        return (
+            f"{panel}<figure style='margin:1em 0'>{picture}<figcaption>{text}</figcaption></figure>"
+        )
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle: Any = super()._repr_mimebundle_(**kwargs)  # type: ignore[misc]
+        if "text/html" in bundle:
+            bundle["text/html"] = self._repr_html_inner()
+        return bundle

@@ -1,0 +1,101 @@
+"""Rows that an MLP estimator is judged on while it trains.
+
+In: an estimator in training and rows that it does not learn from. Out: their score and their loss,
+which is the mean over rows, without the penalty that `loss_` includes.
+"""
+
+# scikit-learn has no types, and an estimator's attributes are what its users set
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import check_scoring
+from sklearn.utils.validation import check_consistent_length
+
+from glassnet import ops
+from glassnet.estimators.mlp_graph import Network
+from glassnet.graph.build import GraphBuilder
+from glassnet.graph.types import Dim, Type
+from glassnet.nn.loss import Loss
+from glassnet.pipeline import compile_graph
+from glassnet.run.program import Program
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows as the network reads them; `y` is what a scorer compares with, `target` what the loss
+    does; `weight` is None where all rows weigh the same."""
+
+    x: Any
+    y: Any
+    target: np.ndarray
+    weight: np.ndarray | None
+
+
+def given_rows(est: Any, validation: tuple[Any, Any, Any], dtype: Any) -> HeldOut | None:
+    """The rows passed as X_val, y_val and sample_weight_val, if there are any."""
+    X, y, weight = validation
+    if X is None and y is None and weight is None:
+        return None
+    if X is None or y is None:
+        missing = "X_val" if X is None else "y_val"
+        raise ValueError(f"X_val and y_val go together; {missing} is missing")
+    check_consistent_length(X, y, weight)
+    x = est._checked(X)
+    target = est._validation_target(y)
+    weight = None if weight is None else np.ascontiguousarray(weight, dtype)
+    return HeldOut(x, np.asarray(y), np.ascontiguousarray(target, dtype), weight)
+
+
+def judged(est: Any, held_out: HeldOut) -> tuple[float, float]:
+    """Score and loss of the rows, as the estimator is now."""
+    z = est._forward(held_out.x, "raw", check=False)
+    count = len(z)
+    weight = np.ones(count, z.dtype) if held_out.weight is None else held_out.weight
+    program = judging_program(z.shape[1], est.out_activation_, est._loss(), z.dtype.name)
+    target = held_out.target.astype(z.dtype, copy=False)
+    given = {"z": np.ascontiguousarray(z), "y": target, "weight": weight.astype(z.dtype)}
+    output, cost = program.run(given)
+    total = float(weight.astype(float).sum())
+    loss = float(cost.astype(float).sum()) / total if total else 0.0
+    return score(est, held_out, output), loss
+
+
+def score(est: Any, held_out: HeldOut, output: np.ndarray) -> float:
+    if est.scoring is not None:
+        scorer: Any = check_scoring(est, est.scoring)
+        weight = {} if held_out.weight is None else {"sample_weight": held_out.weight}
+        return float(scorer(bare(est), held_out.x, held_out.y, **weight))
+    if not np.isfinite(output).all():
+        return float("nan")
+    found = est._answers(output)
+    return float(est._metric(held_out.y, found, sample_weight=held_out.weight))
+
+
+def bare(est: Any) -> Any:
+    """The estimator, for rows that are encoded already and whose columns have no names."""
+    other = copy.copy(est)
+    other.n_features_in_ = est.coefs_[0].shape[0]
+    other.__dict__.pop("feature_names_in_", None)
+    other.__dict__.pop("_encoder", None)
+    other.missing = other.categorical_features = None
+    return other
+
+
+@lru_cache(64)
+def judging_program(outputs: int, out: str, loss: Loss | None, dtype: str) -> Program:
+    """From raw outputs z: the outputs, and what every row costs times its weight."""
+    network = Network((outputs,), (), out, loss, dtype)
+    builder = GraphBuilder()
+    z, y = (builder.input(name, Type(dtype, (Dim("n"), outputs))) for name in ("z", "y"))
+    weight = builder.input("weight", Type(dtype, (Dim("n"),)))
+    last = {"softmax": ops.softmax, "logistic": ops.sigmoid, "exp": ops.exp}
+    output = last[out](z) if out in last else z * 1.0
+    return compile_graph(builder.finish([output, network.cost(z, y) * weight]))

@@ -1,0 +1,181 @@
+"""Callbacks of a fit, by scikit-learn's protocol (its version 1.9 and later).
+
+In: an estimator whose `set_callbacks` was called. Out: the callbacks' hooks, called around the fit
+and around every epoch of it, in a context each. Before 1.9 the same hooks are called by the small
+contexts of this file, without what the later versions do for estimators inside others.
+"""
+
+# scikit-learn has no types
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
+
+from __future__ import annotations
+
+import copy
+import functools
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+HOOKS = ("setup", "on_fit_task_begin", "on_fit_task_end", "teardown")
+
+
+class Context:
+    """A task of a fit: the fit itself, or an epoch of it, whose `parent` is the fit."""
+
+    def __init__(
+        self, callbacks: list[Any], name: str, task: str, number: int, most: int, parent: Any
+    ) -> None:
+        self._callbacks, self.estimator_name, self.task_name = callbacks, name, task
+        self.task_id, self.max_subtasks, self.parent = number, most, parent
+        self._children = 0
+
+    def subcontext(self, task_name: str = "") -> Context:
+        self._children += 1
+        name, number = self.estimator_name, self._children - 1
+        return Context(self._callbacks, name, task_name, number, 0, self)
+
+    def call_on_fit_task_begin(self, *, estimator: Any, **given: Any) -> None:
+        self._call("on_fit_task_begin", estimator, given)
+
+    def call_on_fit_task_end(self, *, estimator: Any, **given: Any) -> bool:
+        return self._call("on_fit_task_end", estimator, given)
+
+    def _call(self, hook: str, est: Any, given: dict[str, Any]) -> bool:
+        """Each hook gets what its signature names; whether any answered True."""
+        known: dict[str, Callable[[], Any]] = {
+            "fitted_estimator": lambda: _as_fitted(est, given.get("reconstruction_attributes")),
+            **{name: lambda name=name: given.get(name) for name in ("X", "y", "metadata")},
+        }
+        stops = False
+        for callback in self._callbacks:
+            method = getattr(callback, hook)
+            asked = inspect.signature(method).parameters
+            stops |= bool(method(est, self, **{n: f() for n, f in known.items() if n in asked}))
+        return stops
+
+
+def _as_fitted(est: Any, attributes: Any) -> Any:
+    if attributes is None:
+        return None
+    other = copy.copy(est)
+    found: Any = attributes() if callable(attributes) else attributes
+    for name, value in found.items():
+        setattr(other, name, value)
+    return other
+
+
+class OwnSupport:
+    """What scikit-learn's mixin does, for versions that have none."""
+
+    def set_callbacks(self, *callbacks: Any) -> Any:
+        """Set callbacks, objects with the hooks `setup`, `on_fit_task_begin`, `on_fit_task_end`
+        and `teardown`; none of them removes all.
+
+        Parameters
+        ----------
+        *callbacks : callback instances
+            What is called around the fit and around every epoch.
+
+        Returns
+        -------
+        self : estimator
+            The estimator.
+        """
+        for own in callbacks:
+            if isinstance(own, type) or not all(callable(getattr(own, h, None)) for h in HOOKS):
+                raise TypeError("callbacks must be instances following the FitCallback protocol.")
+        self.__dict__["_skl_callbacks"] = list(callbacks)
+        return self
+
+    def _init_callback_context(self, max_subtasks: int = 0) -> Context:
+        callbacks: list[Any] = getattr(self, "_skl_callbacks", [])
+        context = Context(callbacks, type(self).__name__, "fit", 0, max_subtasks, None)
+        self._callback_fit_ctx: Any = context
+        for callback in callbacks:
+            callback.setup(self, context)
+        return context
+
+    def __sklearn_clone__(self) -> Any:
+        """A clone keeps the callbacks, the very same ones."""
+        other = importlib.import_module("sklearn.base")._clone_parametrized(self)
+        if hasattr(self, "_skl_callbacks"):
+            other._skl_callbacks = self.__dict__["_skl_callbacks"]
+        return other
+
+
+def own_with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The callbacks' `teardown` is called however the method ends."""
+
+    @functools.wraps(method)
+    def managed(est: Any, *given: Any, **named: Any) -> Any:
+        try:
+            return method(est, *given, **named)
+        finally:
+            context = est.__dict__.pop("_callback_fit_ctx", None)
+            for callback in getattr(est, "_skl_callbacks", []) if context else []:
+                callback.teardown(est, context)
+
+    return managed
+
+
+try:
+    _sklearn: Any = importlib.import_module("sklearn.callback")
+    CallbackSupport: Any = _sklearn.CallbackSupportMixin
+    with_callbacks: Any = _sklearn.with_callbacks
+except ImportError:
+    CallbackSupport, with_callbacks = OwnSupport, own_with_callbacks
+
+
+class Watch:
+    """The callbacks of one fit; without any, or without an estimator, nothing is called."""
+
+    def __init__(self, est: Any, X: Any, y: Any, weight: Any) -> None:
+        self.est = est
+        self.given = {"X": X, "y": y, "metadata": None}
+        if weight is not None:
+            self.given["metadata"] = {"sample_weight": weight}
+        self.active = bool(getattr(est, "_skl_callbacks", [])) or hasattr(
+            est,
+            "_parent_callback_ctx",  # a fit inside that of another estimator
+        )
+        self.context: Any = None
+        self.epoch: Any = None
+
+    def begin(self) -> None:
+        if self.active:
+            self.context = self.est._init_callback_context(max_subtasks=self.est.max_iter)
+            self.context.call_on_fit_task_begin(estimator=self.est, **self.given)
+
+    def epoch_begin(self) -> None:
+        if self.active:
+            self.epoch = self.context.subcontext(task_name="epoch")
+            self.epoch.call_on_fit_task_begin(
+                estimator=self.est, **self.given, reconstruction_attributes=self._state
+            )
+
+    def epoch_end(self) -> bool:
+        """Whether a callback stops the training."""
+        if not self.active:
+            return False
+        epoch, self.epoch = self.epoch, None
+        return epoch.call_on_fit_task_end(
+            estimator=self.est, **self.given, reconstruction_attributes=self._state
+        )
+
+    def end(self) -> None:
+        if self.active:
+            if self.epoch is not None:  # begun, but there was nothing left to do
+                self.epoch.call_on_fit_task_end(estimator=self.est)
+            self.context.call_on_fit_task_end(
+                estimator=self.est, **self.given, reconstruction_attributes=self._state
+            )
+
+    def _state(self) -> dict[str, Any]:
+        """What a copy of the estimator needs, so that later epochs do not change it."""
+        est = self.est
+        lists = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
+        parts = {n: [w.copy() for w in getattr(est, n)] for n in ("coefs_", "intercepts_")}
+        curves = {n: list(c) for n in lists if (c := getattr(est, n, None)) is not None}
+        return parts | curves
