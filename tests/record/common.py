@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record, "SHARE", 0.0)
 
 
-def train(path: Path | None = None, epochs: int = 6, **settings: Any) -> tuple[Any, Any]:
+def train(path: Any = None, epochs: int = 6, **settings: Any) -> tuple[Any, Any]:
     model = network()
     x, y = data()
     settings = {"optimizer": gn.optim.Adam(lr=0.01), "seed": 5, **settings}

@@ -7,12 +7,14 @@ from glassnet.training.finder import Rates, find_lr
 from glassnet.training.functional import value_and_grad
 from glassnet.training.history import History, Run
 from glassnet.training.loop import train
+from glassnet.training.record_source import Recording
 
 __all__ = [
     "Callback",
     "EarlyStopping",
     "History",
     "Rates",
+    "Recording",
     "Run",
     "TimeLimit",
     "find_lr",

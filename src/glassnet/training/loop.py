@@ -22,6 +22,7 @@ from glassnet.training.check import Rows, checked, checked_counts, checked_optim
 from glassnet.training.descend import SHUFFLE, Descent, Order, Task
 from glassnet.training.history import History
 from glassnet.training.record import recorded
+from glassnet.training.record_source import Recording
 from glassnet.training.whole import lbfgs, random_search
 
 HOLD_OUT = SHUFFLE + 1
@@ -41,7 +42,7 @@ def train(
     validation: tuple[Any, ...] | float | None = None,
     sample_weight: Any = None,
     callbacks: Sequence[Any] = (),
-    record: str | Path | None = None,
+    record: str | Path | Recording | None = None,
     threads: int | None = None,
 ) -> History:
     """Train the model in place by mini-batches, and return the history.
@@ -51,7 +52,8 @@ def train(
     its last batch may be smaller. `validation` is (x, y), (x, y, weights), or the fraction of rows
     to hold out. `threads` is a number of threads, by default what the machine grants; it changes
     the time, never a bit. Ctrl-C stops after some milliseconds, and the model is usable.
-    `record` names a run file: `resume` goes on from it, `open_step` opens any step of it.
+    `record` names a run file: `resume` goes on from it, `open_step` opens any step of it. A
+    `Recording` in its place also says where the data came from.
 
     Raises ShapeError or TrainingError where the data do not fit, and TrainingError when the loss
     leaves the finite range; the model then has the numbers of the last epoch that was finite.

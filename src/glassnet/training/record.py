@@ -28,6 +28,7 @@ from glassnet.training.record_file import (
     put_result,
     put_values,
 )
+from glassnet.training.record_source import Recording, as_recording
 from glassnet.version import __version__, numerics_version
 
 EVERY = 1.0  # seconds between checkpoints, at least
@@ -66,7 +67,7 @@ class Fingerprint:
 
 
 def recorded(
-    path: str | Path | None,
+    record: str | Path | Recording | None,
     descent: Descent,
     rows: Rows,
     validation: Any,
@@ -74,7 +75,8 @@ def recorded(
     settings: Mapping[str, Any],
 ) -> History:
     """Train, and record if there is a path; `rows` are all rows, those held out included."""
-    if path is None:
+    recording = as_recording(record)
+    if recording is None:
         return descent.train(settings["epochs"], callbacks)
     task = descent.task
     stoppers = [as_data(own) for own in callbacks if isinstance(own, EarlyStopping)]
@@ -87,11 +89,12 @@ def recorded(
         "weighted": rows.weight is not None,
         "rows": len(rows),
         "columns": rows.x.shape[1],
+        "source": recording.found(),
         "glassnet": __version__,
         "numerics_version": numerics_version,
         **settings,
     }
-    with RunFile.create(path) as file:
+    with RunFile.create(recording.path) as file:
         data = everything(rows, task.held_out, values)
         recorder = Recorder(file, descent, Fingerprint(data), callbacks)
         recorder.begin(values, data)

@@ -1,0 +1,60 @@
+"""Where a run's data came from, so that whoever opens the run finds them again.
+
+In: a path for a run file, and what is known of the data: a table and how it was read. Out: a
+`Recording`, which `train(…, record=…)` takes in place of a path; and from a run file what it says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glassnet.errors import TrainingError
+from glassnet.training.record_file import RunFile
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A run file to be written, and the source of its data.
+
+    `source` is JSON values under names of the caller's choosing; "table", where it has one, is the
+    path of a file and is kept as an absolute one. It tells where the data are, never whether they
+    are still the same: for that there is their fingerprint.
+    """
+
+    path: str | Path
+    source: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.source is not None:
+            try:
+                json.dumps(dict(self.source), allow_nan=False)
+            except (TypeError, ValueError) as error:
+                raise TrainingError(
+                    f"Recording: source={self.source!r} cannot be written as JSON ({error}); "
+                    "give texts, numbers, lists and mappings of them"
+                ) from None
+
+    def found(self) -> dict[str, Any] | None:
+        """The source as a run file keeps it."""
+        if self.source is None:
+            return None
+        kept = dict(self.source)
+        if isinstance(kept.get("table"), str):
+            kept["table"] = str(Path(kept["table"]).absolute())
+        return kept
+
+
+def as_recording(record: str | Path | Recording | None) -> Recording | None:
+    """What `record=` was given, in one form."""
+    return Recording(record) if isinstance(record, str | Path) else record
+
+
+def source_of(run: str | Path) -> dict[str, Any] | None:
+    """What a run file says about where its data came from; None where nobody knew."""
+    with RunFile.read(run) as file:
+        source: dict[str, Any] | None = file.values().get("source")
+    return source
