@@ -14,6 +14,7 @@ from glassnet.version import __version__, numerics_version
 if TYPE_CHECKING:
     from glassnet import nn, ops, optim
     from glassnet.estimators.mlp import MLPClassifier, MLPRegressor
+    from glassnet.estimators.mlp_display import LossCurveDisplay
     from glassnet.inspect.step import open_step
     from glassnet.nn import losses
     from glassnet.pipeline import compile, grad
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from glassnet.training.resume import resume
 
 __all__ = [
+    "LossCurveDisplay",
     "MLPClassifier",
     "MLPRegressor",
     "__version__",
@@ -44,6 +46,7 @@ __all__ = [
 
 # Public name -> where it lives: a module, or "module:attribute".
 _LAZY = {
+    "LossCurveDisplay": "glassnet.estimators.mlp_display:LossCurveDisplay",
     "MLPClassifier": "glassnet.estimators.mlp:MLPClassifier",
     "MLPRegressor": "glassnet.estimators.mlp:MLPRegressor",
     "callbacks": "glassnet.training.callbacks",
