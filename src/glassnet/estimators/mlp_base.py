@@ -201,6 +201,8 @@ class BaseMLP(Opened, CallbackSupport, TransformerMixin, BaseEstimator):
         if held_out is not None and self.validation_scores_ is None:
             self.validation_scores_, self.best_validation_score_ = [], -np.inf
             self.validation_loss_curve_ = []
+        if self.best_loss_ is None and not self.early_stopping:
+            self.best_loss_ = np.inf  # the fit before stopped early, and did not keep it
 
     @property
     def _threads(self) -> int | None:

@@ -162,9 +162,9 @@ class Opened:
         shape = " - ".join(map(str, [inputs, *(w.shape[1] for w in self.coefs_)]))
         count = sum(w.size for w in [*self.coefs_, *self.intercepts_])
         text = html.escape(f"{type(self).__name__}: {shape}, {count} parameters")
-        return (
-            f"{panel}<figure style='margin:1em 0'>{picture}<figcaption>{text}</figcaption></figure>"
-        )
+        figure = f"<figure style='margin:1em 0'>{picture}<figcaption>{text}</figcaption></figure>"
+        head, ends, tail = panel.rpartition("</body>")
+        return f"{head}{figure}{ends}{tail}" if ends else panel + figure
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle: Any = super()._repr_mimebundle_(**kwargs)  # type: ignore[misc]
