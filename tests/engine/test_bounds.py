@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 
 from glassnet.lower.memory import ALIGN, Temporary
-from glassnet.run import compiled
+from glassnet.run import call as prepared
 from glassnet.run.program import Plan
 from glassnet.tracing import trace
 from tests.data import ROOT
@@ -143,8 +143,8 @@ def overwritten(plan: Plan, args: Mapping[str, np.ndarray], steps: int, part: in
 
     with (
         thresholds(),
-        mock.patch.object(compiled, "place", spaced),
-        mock.patch.object(compiled, "_aligned", marked),
+        mock.patch.object(prepared, "place", spaced),
+        mock.patch.object(prepared, "_aligned", marked),
     ):
         call(loops(plan), args, steps)
     return [f"bytes {a} to {b}" for a, b in gaps if (seen[0][a:b] != MARK).any()]

@@ -15,6 +15,7 @@ import numpy as np
 
 from glassnet.llvm.target import SETS, InstructionSet, host
 from glassnet.lower.builder import Machine
+from glassnet.run import call as prepared
 from glassnet.run import compiled
 from glassnet.run.compiled import Compiled
 from glassnet.run.program import Plan, Program
@@ -79,7 +80,7 @@ def outcomes(
     with thresholds():
         plain = loops(plan)
         yield "plain", call(plain, arrays, steps)
-        with mock.patch.object(compiled, "_aligned", dirty):
+        with mock.patch.object(prepared, "_aligned", dirty):
             yield "dirty memory", call(plain, arrays, steps)
         yield "unfused", call(loops(plan, merge=False), arrays, steps)
         for other in runnable()[1:]:

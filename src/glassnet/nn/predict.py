@@ -1,8 +1,8 @@
 """A network computing on arrays.
 
-In: a module and rows. Out: its results, from a program compiled once for any number of rows. Rows
-are taken a part at a time, so that memory does not grow with their number; a result does not
-depend on the rows around it, to the last bit.
+In: a module and rows. Out: its results, from a program compiled once for any number of rows. Many
+rows are cut into parts whose intermediate values stay in the cache, and threads take parts; a
+result does not depend on the rows around it, to the last bit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from glassnet.nn.scope import Scope
 if TYPE_CHECKING:
     from glassnet.nn.module import Module
 
-PART = 4096  # rows at a time
+PART = 1024  # rows at a time
+CALL_WORK = 1 << 31  # multiply-adds of a call: some hundredths of a second, for Ctrl-C
+CALL_BYTES = 1 << 26  # of rows that are converted at a time
 FEW = 64  # calls for up to this many rows are kept ready
 
 Ready = tuple[np.ndarray, Callable[[], list[np.ndarray]]]
@@ -34,7 +36,7 @@ class Predictor:
     def __init__(self, module: Module) -> None:
         self.module = module
         self._graphs: dict[int, Graph] = {}
-        self._programs: dict[int, Any] = {}
+        self._programs: dict[tuple[int, bool], Any] = {}
         self._ready: dict[tuple[int, int], Ready] = {}
         self._lock = threading.Lock()
 
@@ -57,11 +59,33 @@ class Predictor:
 
     def __call__(self, x: Any) -> np.ndarray:
         rows = self._rows(x)
-        parts = [self._part(rows[i : i + PART]) for i in range(0, len(rows), PART)]
-        if not parts:  # a network gives no rows for no rows
-            parts = [self._part(np.zeros((1, rows.shape[1])))[:0]]
-        result = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if len(rows) < PART:
+            # a network gives no rows for no rows
+            result = self._part(rows) if len(rows) else self._part(np.zeros((1, rows.shape[1])))[:0]
+        else:
+            result = self._many(rows)
         return result[0] if np.ndim(x) == 1 else result
+
+    def _many(self, rows: np.ndarray) -> np.ndarray:
+        """Whole parts, as many in a call as the limits allow, then the rest."""
+        width = rows.shape[1]
+        calls = CALL_WORK // max(1, self.module.W.size), CALL_BYTES // (width * 8 + 1)
+        size = max(1, min(calls) // PART) * PART
+        whole = len(rows) // PART * PART
+        with self._lock:
+            program = self._program(width, parts=True)
+        found = [
+            self._parts(program, rows[i : min(i + size, whole)]) for i in range(0, whole, size)
+        ]
+        if whole < len(rows):
+            found.append(self._part(rows[whole:]))
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+    def _parts(self, program: Any, rows: np.ndarray) -> np.ndarray:
+        given = np.ascontiguousarray(rows, self.module.dtype)
+        given = given.reshape(-1, PART, rows.shape[1])
+        result = program.run({"x": given, **self._held()}, len(given))[0]
+        return result.reshape(-1, *result.shape[2:])
 
     def _rows(self, x: Any) -> np.ndarray:
         """x as [rows, width]; a single row may come without the first axis."""
@@ -88,13 +112,21 @@ class Predictor:
             return call()[0].copy()
 
     def _prepare(self, count: int, width: int) -> Ready:
-        from glassnet.pipeline import compile_graph  # the compiler loads when first needed
-
-        if width not in self._programs:
-            self._programs[width] = compile_graph(self.graph(width))
         buffer = np.empty((count, width), self.module.dtype)
-        held = {f"W.{name}": own for name, own in self.module.parameters().items()}
-        ready: Ready = buffer, self._programs[width].prepare({"x": buffer, **held})
-        if count <= FEW or count == PART:
+        program = self._program(width)
+        ready: Ready = buffer, program.prepare({"x": buffer, **self._held()})
+        if count <= FEW:
             self._ready[count, width] = ready
         return ready
+
+    def _held(self) -> dict[str, np.ndarray]:
+        return {f"W.{name}": own for name, own in self.module.parameters().items()}
+
+    def _program(self, width: int, parts: bool = False) -> Any:
+        """The compiled graph; with `parts`, for a part a step."""
+        from glassnet.pipeline import compile_graph  # the compiler loads when first needed
+
+        if (width, parts) not in self._programs:
+            steps: dict[str, Any] = {"stepped": ("x",), "collect": (0,)} if parts else {}
+            self._programs[width, parts] = compile_graph(self.graph(width), **steps)
+        return self._programs[width, parts]

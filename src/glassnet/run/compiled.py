@@ -6,7 +6,6 @@ arrays; intermediate values live in one workspace that is kept between calls.
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,26 +22,19 @@ from glassnet.graph.layout import Product, count
 from glassnet.graph.resize import digest, resize, widths
 from glassnet.graph.types import Dim, Size, bind
 from glassnet.llvm.builder import Module
-from glassnet.llvm.target import Code, InstructionSet, load, module_text, object_code, versions
-from glassnet.lower.memory import place
+from glassnet.llvm.target import InstructionSet, load, module_text, object_code, versions
 from glassnet.lower.program import Lowered, lower_program
 from glassnet.lower.unrolled import BUDGET, fits, lower_unrolled
 from glassnet.run import cache
-from glassnet.run.image import Image, Slot, image, parse
+from glassnet.run.call import Build, Prepared
+from glassnet.run.image import Image, image, parse
 from glassnet.run.program import Call, Plan
-from glassnet.run.threads import run_on, thread_count
+from glassnet.run.threads import thread_count
 from glassnet.schedule import schedule
 
-SIGNATURE = ctypes.CFUNCTYPE(
-    None,
-    *[ctypes.c_void_p] * 2,
-    *[ctypes.c_int64] * 4,
-    *[ctypes.c_void_p] * 2,
-)
 WORTH_THREADS = 2_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
 WORTH_UNROLLING = 100  # steps: below, compiling a tiny step for its sizes does not pay
 WORTH_RESIZING = 40_000_000_000  # multiply-adds: below, compiling for known widths does not pay
-PAGE = 4096
 
 
 @dataclass(frozen=True)
@@ -52,14 +44,6 @@ class Kind:
     sizes: tuple[tuple[Size, Size], ...] = ()
     parallel: bool = False
     unrolled: bool = False
-
-
-@dataclass(frozen=True)
-class Build:
-    """Loaded machine code, and what calling it takes."""
-
-    image: Image
-    code: Code
 
 
 _builds: WeakValueDictionary[str, Build] = WeakValueDictionary()  # loaded now, by digest
@@ -151,7 +135,7 @@ class Compiled:
         text, lowered = assembly_text(self.plan, fused, self.target, kind.parallel, kind.unrolled)
         return image(fused, lowered, object_code(text, self.target.name))
 
-    def _choose(self, dims: Mapping[str, int], steps: int, ahead: int, team: int) -> Build:
+    def _choose(self, dims: Mapping[str, int], steps: int, ahead: int, parallel: bool) -> Build:
         """The code that pays: tiny steps are written out if they are many, and known widths are
         compiled for if there is much to do; else all widths share their code."""
         known = tuple((Dim(name), dims[name]) for name in self._inner_dims)
@@ -161,7 +145,7 @@ class Compiled:
             found: Build | None = None
             if self.merge and steps >= WORTH_UNROLLING and self._tiny(dims):
                 found = self.build(Kind(known, unrolled=True))
-            own, shared = Kind((), team > 1), Kind(self._widths, team > 1)
+            own, shared = Kind((), parallel), Kind(self._widths, parallel)
             if found is None and shared != own:
                 found = self.build(own, only_kept=True)
                 if found is None and steps * self.work(dims) < WORTH_RESIZING:
@@ -197,15 +181,26 @@ class Compiled:
         """See `Program.prepare`."""
         dims = self.plan.bind(arrays, steps)
         results = self._results(arrays, dims, steps)
-        team = thread_count(threads) if self.work(dims) >= WORTH_THREADS else 1
-        build = self._choose(dims, steps, ahead, team)
-        return _Call(build, arrays, results, {**self._numbers, **dims}, team, steps)
+        apart = self._apart and steps > 1
+        work = self.work(dims) * (steps if apart else 1)
+        team = thread_count(threads) if work >= WORTH_THREADS else 1
+        team = min(team, steps) if apart else team
+        build = self._choose(dims, steps, ahead, parallel=team > 1 and not apart)
+        named = {**self._numbers, **dims}
+        return Prepared(build, arrays, results, named, team, steps, apart)
 
     def run(
         self, arrays: Mapping[str, np.ndarray], steps: int = 1, threads: int | None = None
     ) -> list[np.ndarray]:
         """See `Program.run`."""
         return self.prepare(arrays, steps, threads)()
+
+    @cached_property
+    def _apart(self) -> bool:
+        """Whether no step reads or overwrites what another wrote, so that threads may take steps
+        instead of parts of one."""
+        everything = frozenset(range(len(self.plan.graph.outputs)))
+        return not self.plan.donate and self.plan.collect == everything
 
     @cached_property
     def _contractions(self) -> tuple[Product, ...]:
@@ -236,57 +231,3 @@ class Compiled:
                 np.empty((steps, *shape) if i in self.plan.collect else shape, type.dtype)
             )
         return results
-
-
-class _Call:
-    """One call, ready to be made again: addresses of arrays that stay where they are."""
-
-    def __init__(
-        self,
-        build: Build,
-        arrays: Mapping[str, np.ndarray],
-        results: list[np.ndarray],
-        dims: Mapping[str, int],
-        team: int,
-        steps: int,
-    ) -> None:
-        own = build.image
-        offsets, size = place(own.temporaries, dims)
-        scratch = max((sum(p.at(dims) for p in parts) for parts in own.scratch), default=0)
-        scratch = -(-scratch // PAGE) * PAGE + PAGE
-        space = _aligned(size + team * scratch)
-        start = space.ctypes.data
-        where: dict[Slot, int] = {("temporary", b): start + at for b, at in offsets.items()}
-        where |= {("constant", i): a.ctypes.data for i, a in enumerate(own.constants)}
-        where |= {("input", name): array.ctypes.data for name, array in arrays.items()}
-        where |= {("output", i): result.ctypes.data for i, result in enumerate(results)}
-        table = np.array([where[slot] for slot in own.buffers], np.int64)
-        sizes = np.array([dims[name] for name in own.dims], np.int64)
-        barrier = _aligned(128)
-        barrier[:] = 0
-        self.results = results
-        self._kept = (build, arrays, space, table, sizes, barrier)
-        self._function = SIGNATURE(build.code.address)
-        tables = (ctypes.c_void_p(table.ctypes.data), ctypes.c_void_p(sizes.ctypes.data))
-        self._arguments = [
-            (
-                *tables,
-                *map(ctypes.c_int64, (0, steps, thread, team)),
-                ctypes.c_void_p(barrier.ctypes.data),
-                ctypes.c_void_p(start + size + thread * scratch),
-            )
-            for thread in range(team)
-        ]
-
-    def __call__(self) -> list[np.ndarray]:
-        if len(self._arguments) == 1:
-            self._function(*self._arguments[0])
-        else:
-            run_on(len(self._arguments), lambda i: self._function(*self._arguments[i]))
-        return self.results
-
-
-def _aligned(size: int) -> np.ndarray:
-    """Bytes that begin at a multiple of 64."""
-    raw = np.empty(size + 64, np.uint8)
-    return raw[(-raw.ctypes.data) % 64 :][:size]
