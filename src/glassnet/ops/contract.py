@@ -82,7 +82,7 @@ def matmul(a: Any, b: Any, rows: bool = False) -> Any:
 
 def _batched(a: Any, b: Any, rows: bool) -> Any:
     m, k = shape_of(a)[-2:]
-    if len(shape_of(b)) == 2 < len(shape_of(a)) and not rows:
+    if len(shape_of(b)) == 2 < len(shape_of(a)) and not rows and k != 0:
         flat = matmul_op(reshape(a, (-1, k)), b, rows=rows)
         return reshape(flat, (*shape_of(a)[:-1], shape_of(b)[-1]))
     lead = broadcast_shape("matmul", [shape_of(a)[:-2], shape_of(b)[:-2]])

@@ -16,7 +16,7 @@ import numpy as np
 from glassnet.graph.op import Op, Value, define
 from glassnet.graph.types import FLOATS
 from glassnet.ops.elementwise import PAIRS, SINGLES, sqrt, square
-from glassnet.ops.logic import equal, greater, where
+from glassnet.ops.logic import equal, greater_equal, logical_and, where
 from glassnet.ops.math_erf import erf_code
 from glassnet.ops.math_exp import exp_code, expm1_code, sigmoid_code, tanh_code
 from glassnet.ops.math_log import log1p_code, log_code
@@ -67,10 +67,10 @@ erf = _function(
 
 
 def _vjp_pow(g: Any, y: Any, a: Any, b: Any) -> tuple[Any, Any]:
-    # a⁰ is constant, and so is aᵇ as a function of b where a is no positive number
+    # a⁰ is constant, and so is 0ᵇ; aᵇ has no slope by b where a is negative: ln a is NaN there
     by_base = where(equal(b, 0.0), 0.0, b * pow(a, where(equal(b, 0.0), 1.0, b - 1.0)))
-    positive = greater(a, 0.0)
-    by_exponent = where(positive, y * log(where(positive, a, 1.0)), 0.0)
+    still = logical_and(equal(a, 0.0), greater_equal(b, 0.0))
+    by_exponent = where(still, 0.0, y * log(where(still, 1.0, a)))
     return g * by_base, g * by_exponent
 
 
