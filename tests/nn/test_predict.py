@@ -7,6 +7,7 @@ import pytest
 
 from glassnet import nn
 from glassnet.nn import predict
+from glassnet.run import compiled
 
 
 @pytest.fixture
@@ -25,12 +26,12 @@ def test_a_row_does_not_depend_on_the_rows_around_it(model: nn.Sequential, extra
 
 
 def test_calls_are_short(model: nn.Sequential, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limits that cut the rows into several calls change nothing."""
+    """Limits that cut the rows into several calls and pieces change nothing."""
     x = np.random.default_rng(0).normal(size=(5 * predict.PART + 3, 5)).astype("float32")
     whole = model(x)
-    for limit in ("CALL_WORK", "CALL_BYTES"):
+    for module, limit in ((predict, "CALL_BYTES"), (compiled, "CALL_WORK")):
         with monkeypatch.context() as patched:
-            patched.setattr(predict, limit, 1)
+            patched.setattr(module, limit, 1)
             assert np.array_equal(model(x), whole)
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from glassnet.nn.module import Module
 
 PART = 1024  # rows at a time
-CALL_WORK = 1 << 31  # multiply-adds of a call: some hundredths of a second, for Ctrl-C
 CALL_BYTES = 1 << 26  # of rows that are converted at a time
 FEW = 64  # calls for up to this many rows are kept ready
 
@@ -67,10 +66,9 @@ class Predictor:
         return result[0] if np.ndim(x) == 1 else result
 
     def _many(self, rows: np.ndarray) -> np.ndarray:
-        """Whole parts, as many in a call as the limits allow, then the rest."""
+        """Whole parts, then the rest."""
         width = rows.shape[1]
-        calls = CALL_WORK // max(1, self.module.W.size), CALL_BYTES // (width * 8 + 1)
-        size = max(1, min(calls) // PART) * PART
+        size = max(1, CALL_BYTES // (width * 8 + 1) // PART) * PART
         whole = len(rows) // PART * PART
         with self._lock:
             program = self._program(width, parts=True)

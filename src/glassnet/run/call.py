@@ -1,7 +1,8 @@
 """A call of machine code, ready to be made again.
 
 In: loaded code, arrays, sizes. Out: a callable that runs the code on one thread or on several:
-threads share every step, or, where steps have nothing to do with each other, take some each.
+threads share every step, or, where steps have nothing to do with each other, take some each. Many
+steps are run in pieces, between which Python hears Ctrl-C.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,9 +38,19 @@ class Build:
     code: Code
 
 
+@dataclass(frozen=True)
+class Team:
+    """How many threads, whether they take steps `apart`, and the steps: `cuts` of them in pieces
+    that are run one after the other."""
+
+    threads: int
+    apart: bool
+    cuts: tuple[int, ...]
+
+
 class Prepared:
     """The addresses of arrays that stay where they are, and of one workspace, or of one for each
-    thread where threads take steps `apart`."""
+    thread where threads take steps apart."""
 
     def __init__(
         self,
@@ -45,9 +58,7 @@ class Prepared:
         arrays: Mapping[str, np.ndarray],
         results: list[np.ndarray],
         dims: Mapping[str, int],
-        team: int,
-        steps: int,
-        apart: bool,
+        team: Team,
     ) -> None:
         own, self.results = build.image, results
         where: dict[Slot, int] = {
@@ -58,27 +69,33 @@ class Prepared:
         sizes = np.array([dims[name] for name in own.dims], np.int64)
         self._function = SIGNATURE(build.code.address)
         self._kept: list[Any] = [build, arrays, sizes]
-        if apart:
-            cuts = [steps * thread // team for thread in range(team + 1)]
-            shares = [(cuts[i], cuts[i + 1], (0,)) for i in range(team)]
-        else:
-            shares = [(0, steps, range(team))]
-        self._arguments = [
-            arguments
-            for first, last, threads in shares
-            for arguments in self._team(own, where, dims, sizes, (first, last), threads)
+        alone = [range(1)] * team.threads if team.apart else [range(team.threads)]
+        self._places = [
+            place
+            for threads in alone
+            for place in self._workspace(own, where, dims, sizes, threads)
         ]
+        self._pieces = [self._steps(team, a, b) for a, b in pairwise(team.cuts)]
 
-    def _team(
+    def _steps(self, team: Team, first: int, last: int) -> list[tuple[ctypes.c_int64, ...]]:
+        """First step, last step, thread and number of threads, for each thread."""
+        count, size = team.threads, last - first
+        if team.apart:
+            cuts = [first + size * thread // count for thread in range(count + 1)]
+            found = [(a, b, 0, 1) for a, b in pairwise(cuts)]
+        else:
+            found = [(first, last, thread, count) for thread in range(count)]
+        return [tuple(map(ctypes.c_int64, numbers)) for numbers in found]
+
+    def _workspace(
         self,
         own: Image,
         where: Mapping[Slot, int],
         dims: Mapping[str, int],
         sizes: np.ndarray,
-        steps: tuple[int, int],
-        threads: range | tuple[int, ...],
-    ) -> list[tuple[Any, ...]]:
-        """The arguments of every thread of a team that shares a workspace and steps."""
+        threads: range,
+    ) -> list[tuple[tuple[ctypes.c_void_p, ...], tuple[ctypes.c_void_p, ...]]]:
+        """The addresses before and after the numbers of `_steps`, for threads that share memory."""
         offsets, size = place(own.temporaries, dims)
         scratch = max((sum(p.at(dims) for p in parts) for parts in own.scratch), default=0)
         scratch = -(-scratch // PAGE) * PAGE + PAGE
@@ -89,22 +106,23 @@ class Prepared:
         barrier = _aligned(128)
         barrier[:] = 0
         self._kept += [space, table, barrier]
-        return [
-            (
-                *(ctypes.c_void_p(array.ctypes.data) for array in (table, sizes)),
-                *map(ctypes.c_int64, (*steps, thread, len(threads))),
-                ctypes.c_void_p(barrier.ctypes.data),
-                ctypes.c_void_p(start + size + thread * scratch),
-            )
-            for thread in threads
-        ]
+        before = ctypes.c_void_p(table.ctypes.data), ctypes.c_void_p(sizes.ctypes.data)
+        meeting = ctypes.c_void_p(barrier.ctypes.data)
+        own_parts = [ctypes.c_void_p(start + size + thread * scratch) for thread in threads]
+        return [(before, (meeting, part)) for part in own_parts]
 
     def __call__(self) -> list[np.ndarray]:
-        if len(self._arguments) == 1:
-            self._function(*self._arguments[0])
-        else:
-            run_on(len(self._arguments), lambda i: self._function(*self._arguments[i]))
+        for piece in self._pieces:
+            if len(piece) == 1:
+                before, after = self._places[0]
+                self._function(*before, *piece[0], *after)
+            else:
+                run_on(len(piece), partial(self._one, piece))
         return self.results
+
+    def _one(self, piece: list[tuple[ctypes.c_int64, ...]], thread: int) -> None:
+        before, after = self._places[thread]
+        self._function(*before, *piece[thread], *after)
 
 
 def _aligned(size: int) -> np.ndarray:

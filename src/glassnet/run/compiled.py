@@ -26,13 +26,14 @@ from glassnet.llvm.target import InstructionSet, load, module_text, object_code,
 from glassnet.lower.program import Lowered, lower_program
 from glassnet.lower.unrolled import BUDGET, fits, lower_unrolled
 from glassnet.run import cache
-from glassnet.run.call import Build, Prepared
+from glassnet.run.call import Build, Prepared, Team
 from glassnet.run.image import Image, image, parse
 from glassnet.run.program import Call, Plan
 from glassnet.run.threads import thread_count
 from glassnet.schedule import schedule
 
 WORTH_THREADS = 2_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
+CALL_WORK = 1 << 31  # multiply-adds that a thread does before Python looks for Ctrl-C
 WORTH_UNROLLING = 100  # steps: below, compiling a tiny step for its sizes does not pay
 WORTH_RESIZING = 40_000_000_000  # multiply-adds: below, compiling for known widths does not pay
 
@@ -181,13 +182,18 @@ class Compiled:
         """See `Program.prepare`."""
         dims = self.plan.bind(arrays, steps)
         results = self._results(arrays, dims, steps)
+        team = self._team(self.work(dims), steps, threads)
+        build = self._choose(dims, steps, ahead, team.threads > 1 and not team.apart)
+        return Prepared(build, arrays, results, {**self._numbers, **dims}, team)
+
+    def _team(self, work: int, steps: int, threads: int | None) -> Team:
+        """Who does so much work a step."""
         apart = self._apart and steps > 1
-        work = self.work(dims) * (steps if apart else 1)
-        team = thread_count(threads) if work >= WORTH_THREADS else 1
-        team = min(team, steps) if apart else team
-        build = self._choose(dims, steps, ahead, parallel=team > 1 and not apart)
-        named = {**self._numbers, **dims}
-        return Prepared(build, arrays, results, named, team, steps, apart)
+        enough = work * (steps if apart else 1) >= WORTH_THREADS
+        team = thread_count(threads) if enough else 1
+        pieces = min(steps, 1 + steps * work // (CALL_WORK * team))
+        cuts = tuple(steps * piece // pieces for piece in range(pieces + 1))
+        return Team(min(team, steps) if apart else team, apart, cuts)
 
     def run(
         self, arrays: Mapping[str, np.ndarray], steps: int = 1, threads: int | None = None
