@@ -251,7 +251,7 @@ class BaseMLP(Opened, CallbackSupport, TransformerMixin, BaseEstimator):
                 checked: Any = validate_data(self, X, y, reset=first, **how)
                 return checked
             except ValueError as error:
-                raise hinted(error) from None
+                raise hinted(error, X) from None
         validate_data(self, X, skip_check_array=True, reset=first)
         if first:
             self._encoder = ColumnEncoder.learn(X, self.categorical_features, self.missing)
@@ -266,7 +266,7 @@ class BaseMLP(Opened, CallbackSupport, TransformerMixin, BaseEstimator):
         try:
             return validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         except ValueError as error:
-            raise hinted(error) from None
+            raise hinted(error, X) from None
 
     def _forward(self, X: Any, what: str = "output", check: bool = True) -> np.ndarray:
         if check:

@@ -93,20 +93,32 @@ class ColumnEncoder:
         return rows
 
 
-def hinted(error: ValueError) -> ValueError:
-    """scikit-learn's refusal of a cell, with the parameter that would take it."""
+def hinted(error: ValueError, X: Any) -> ValueError:
+    """scikit-learn's refusal of a cell, with the column and the parameter that would take it."""
     text = str(error)
     if "contains NaN" in text and text.startswith("Input X"):
         head = text.partition("\n")[0]
         return ValueError(
             f'{head} missing="indicator" takes them: a gap becomes the column\'s mean'
         )
-    if "could not convert string to float" in text:
-        return ValueError(
-            f"{text}. Columns of words are named in categorical_features=[...]; "
-            "categorical_features='from_dtype' finds those of a data frame"
-        )
-    return error
+    if "could not convert" not in text and "Cannot cast" not in text:
+        return error
+    columns = frame_columns(X) if is_frame(X) else []
+    of_words = next((column for column in columns if column.kind in WORDS), None)
+    return ValueError(f"{text}. {NAME_IT}") if of_words is None else refused(of_words)
+
+
+NAME_IT = (
+    "Columns of words are named in categorical_features=[...]; "
+    "categorical_features='from_dtype' finds those of a data frame"
+)
+
+
+def refused(column: FrameColumn) -> ValueError:
+    """For a column of words that nobody named."""
+    sample = next((value for value in column.values if value is not None), None)
+    text = f"could not convert string to float: {sample!r} in column {column.name!r}"
+    return ValueError(f"{text}. {NAME_IT}")
 
 
 def listed(X: Any) -> list[FrameColumn]:
@@ -196,12 +208,7 @@ def own(column: FrameColumn, category: bool) -> FrameColumn:
             raise ValueError(f"Input X contains infinity in column {column.name!r}")
         return column
     if column.kind in WORDS:
-        sample = next((value for value in column.values if value is not None), None)
-        raise ValueError(
-            f"could not convert string to float: {sample!r} in column {column.name!r}. Name the "
-            "column in categorical_features=[...], or use categorical_features='from_dtype' with "
-            "a data frame"
-        )
+        raise refused(column)
     raise ValueError(
         f"column {column.name!r} has type {column.type}, which is neither a number nor a category; "
         "turn it into numbers or leave it out"

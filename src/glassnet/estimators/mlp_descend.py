@@ -18,6 +18,7 @@ from glassnet.estimators.mlp_solve import Memory, Rows, Steps
 from glassnet.estimators.mlp_validate import HeldOut, judged
 from glassnet.estimators.mlp_watch import Watch
 
+RATES = 1024  # learning rates worked out at a time
 SMALLEST_RATE = 1e-6  # an adaptive rate that is no larger stops the training
 
 
@@ -63,7 +64,10 @@ class Descent:
         else:
             rule = "nesterov" if est.nesterovs_momentum else "momentum"
             settings = {"alpha": est.alpha, "momentum": est.momentum}
-        self.steps = Steps(network, rule, block, self.memory, rows, settings, est._threads)
+        epochs = 1 if once else est.max_iter
+        self.steps = Steps(
+            network, rule, block, self.memory, rows, settings, self.size, est._threads, epochs
+        )
         self.best: np.ndarray | None = None
 
     def _adam_settings(self) -> dict[str, float]:
@@ -100,40 +104,38 @@ class Descent:
                 self.block[...] = self.best
 
     def _epoch(self) -> None:
-        est, count = self.est, len(self.rows)
-        order = np.arange(count)
+        est, count, steps = self.est, len(self.rows), self.steps
         if est.shuffle:
-            est._random_state.shuffle(order)
+            places = np.arange(count)
+            est._random_state.shuffle(places)
             # every epoch's order is a shuffle of the one before, as in scikit-learn
-            order = order if self._order is None else self._order[order]
-            self._order = order
-        whole = count // self.size * self.size
-        losses, sizes = 0.0, 0
-        for rows in (order[:whole].reshape(-1, self.size), order[None, whole:]):
-            if rows.size:
-                rates = self._rates(len(rows))
-                found = self.steps.run(rows, rates, self.memory.t - len(rows))
-                losses += float(found.astype(float).sum()) * rows.shape[1]
-                sizes += len(found) * rows.shape[1]
+            steps.order[...] = steps.order[places]
+        first = self.memory.t
+        losses = steps.epoch(self._rates(steps.count), first)
         est.n_iter_ += 1
         est.t_ += count
-        est.loss_ = losses / sizes
+        est.loss_ = losses / count
         est.loss_curve_.append(est.loss_)
         if est.verbose:
             print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
 
-    _order: np.ndarray | None = None
+    _known: tuple[int, np.ndarray] = 0, np.empty(0)
 
     def _rates(self, steps: int) -> np.ndarray:
         """The learning rates of the next steps."""
         est, memory = self.est, self.memory
+        start = memory.t
         memory.t += steps
         if est.solver == "sgd":
             return np.full(steps, memory.learning_rate)
-        t = np.arange(memory.t - steps + 1, memory.t + 1)
-        rates = est.learning_rate_init * np.sqrt(1 - est.beta_2**t) / (1 - est.beta_1**t)
-        memory.learning_rate = float(rates[-1])
-        return rates
+        if start + steps > self._known[0] + len(self._known[1]):
+            t = np.arange(start + 1, start + 1 + max(steps, RATES))
+            rates = est.learning_rate_init * np.sqrt(1 - est.beta_2**t) / (1 - est.beta_1**t)
+            self._known = start, rates
+        at, rates = self._known
+        found = rates[start - at : start - at + steps]
+        memory.learning_rate = float(found[-1])
+        return found
 
     def _finished(self) -> bool:
         est, memory = self.est, self.memory

@@ -17,7 +17,9 @@ from glassnet.estimators.mlp_graph import (
     predict_program,
     step_program,
 )
-from glassnet.training.steps import Stepper
+from glassnet.run.program import Program
+
+Arrays = Mapping[str, np.ndarray]
 
 PART = 4096  # rows at a time where there are no batches
 
@@ -58,8 +60,58 @@ def dense(x: Any) -> np.ndarray:
     return x.toarray() if hasattr(x, "toarray") else x
 
 
+class Dense:
+    """Steps over batches [steps, size] of row numbers, which may change between runs."""
+
+    def __init__(
+        self, program: Program, held: Arrays, batches: np.ndarray, threads: int | None, ahead: int
+    ) -> None:
+        steps = len(batches)
+        self.lr = np.zeros(steps, held["x"].dtype)
+        self.step = np.zeros(steps, np.int64)
+        arrays = {**held, "rows": batches, "lr": self.lr, "step": self.step}
+        self.call = program.prepare(arrays, steps, threads, ahead)
+
+    def run(self, lr: np.ndarray, first: int) -> np.ndarray:
+        """All steps, the first of them being number `first`; their losses."""
+        self.lr[...] = lr
+        self.step[...] = np.arange(first, first + len(lr))
+        return self.call()[0]
+
+
+class Sparse:
+    """As `Dense`; the rows of a batch are made dense when its turn comes."""
+
+    def __init__(
+        self, program: Program, held: Arrays, batches: np.ndarray, threads: int | None, rows: Rows
+    ) -> None:
+        size, dtype = batches.shape[1], rows.y.dtype
+        self.batches, self.rows = batches, rows
+        self.given = {
+            "x": np.empty((size, rows.x.shape[1]), dtype),
+            "y": np.empty((size, rows.y.shape[1]), dtype),
+            "weight": np.empty(size, dtype),
+            "rows": np.arange(size, dtype=np.int32)[None],
+            "lr": np.empty(1, dtype),
+            "step": np.empty(1, np.int64),
+        }
+        self.call = program.prepare({**held, **self.given}, 1, threads)
+
+    def run(self, lr: np.ndarray, first: int) -> np.ndarray:
+        pairs = zip(self.batches, lr, strict=True)
+        return np.array([self._step(own, rate, i) for i, (own, rate) in enumerate(pairs, first)])
+
+    def _step(self, batch: np.ndarray, lr: float, step: int) -> float:
+        given, rows = self.given, self.rows
+        given["x"][...] = rows.x[batch].toarray()
+        given["y"][...], given["weight"][...] = rows.y[batch], rows.weight[batch]
+        given["lr"][...], given["step"][...] = lr, step
+        return float(self.call()[0][0])
+
+
 class Steps:
-    """Steps of training over batches of rows."""
+    """Epochs of steps over batches of `size` rows, and one of those that are left over; `order`
+    says in which order an epoch takes the rows, and may be changed between epochs."""
 
     def __init__(
         self,
@@ -69,50 +121,39 @@ class Steps:
         memory: Memory,
         rows: Rows,
         settings: Mapping[str, float],
+        size: int,
         threads: int | None,
+        epochs: int,
     ) -> None:
-        self.network, self.rows, self.threads = network, rows, threads
-        self.program = step_program(network, rule)
-        named: dict[str, np.ndarray] = {
+        held: dict[str, np.ndarray] = {
             name: np.array(value, network.dtype) for name, value in settings.items()
         }
         for prefix, flat in (("", block), *((f"{s}.", a) for s, a in memory.slots.items())):
             parts = zip(network.names, views(network, flat), strict=True)
-            named |= {f"{prefix}{name}": part for name, part in parts}
-        self.held = named
-        self.sparse = hasattr(rows.x, "toarray")
-        if not self.sparse:
-            arrays = {"x": rows.x, "y": rows.y, "weight": rows.weight}
-            self.stepper = Stepper(self.program, {**named, **arrays}, threads)
-        self.buffers: dict[int, tuple[dict[str, np.ndarray], Any]] = {}
+            held |= {f"{prefix}{name}": part for name, part in parts}
+        self.order = np.arange(len(rows), dtype=np.int32)
+        whole = len(rows) // size * size
+        cuts = [self.order[:whole].reshape(-1, size), self.order[None, whole:]]
+        self.batches = [batches for batches in cuts if batches.size]
+        self.count = sum(map(len, self.batches))
+        program = step_program(network, rule)
+        if hasattr(rows.x, "toarray"):
+            self.parts = [Sparse(program, held, own, threads, rows) for own in self.batches]
+        else:
+            held |= {"x": rows.x, "y": rows.y, "weight": rows.weight}
+            ahead = epochs * self.count
+            self.parts = [Dense(program, held, own, threads, ahead) for own in self.batches]
 
-    def run(self, batches: np.ndarray, lr: np.ndarray, first: int) -> np.ndarray:
-        """A step for every row of `batches` [steps, size]; their losses."""
-        if not self.sparse:
-            return self.stepper.run(batches, lr, first)
-        pairs = enumerate(zip(batches, lr, strict=True), first)
-        return np.array([self._step(batch, rate, i) for i, (batch, rate) in pairs])
-
-    def _step(self, batch: np.ndarray, lr: float, step: int) -> float:
-        size = len(batch)
-        if size not in self.buffers:
-            width, outputs = self.network.sizes[0], self.network.sizes[-1]
-            dtype = self.network.dtype
-            given = {
-                "x": np.empty((size, width), dtype),
-                "y": np.empty((size, outputs), dtype),
-                "weight": np.empty(size, dtype),
-                "rows": np.arange(size, dtype=np.int32)[None],
-                "lr": np.empty(1, dtype),
-                "step": np.empty(1, np.int64),
-            }
-            call = self.program.prepare({**self.held, **given}, 1, self.threads)
-            self.buffers[size] = given, call
-        given, call = self.buffers[size]
-        given["x"][...] = self.rows.x[batch].toarray()
-        given["y"][...], given["weight"][...] = self.rows.y[batch], self.rows.weight[batch]
-        given["lr"][...], given["step"][...] = lr, step
-        return float(call()[0][0])
+    def epoch(self, lr: np.ndarray, first: int) -> float:
+        """A step for every batch, the first of them being number `first`; the sum over the rows
+        of the loss of their batch."""
+        total, done = 0.0, 0
+        for part, batches in zip(self.parts, self.batches, strict=True):
+            steps, size = batches.shape
+            losses = part.run(lr[done : done + steps], first + done)
+            total += float(losses.astype(float, copy=False).sum()) * size
+            done += steps
+        return total
 
 
 def predicted(network: Network, parts: list[np.ndarray], x: Any, what: str) -> np.ndarray:
