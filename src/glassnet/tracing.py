@@ -19,6 +19,7 @@ from glassnet.graph.check import check
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type, type_of
+from glassnet.graph.userline import user_line
 
 
 def trace(f: Callable[..., Any], *examples: Any) -> Graph:
@@ -36,10 +37,12 @@ def trace_outputs(f: Callable[..., Any], types: Sequence[Type]) -> tuple[Graph, 
     builder = GraphBuilder()
     names = parameter_names(f, len(types))
     inputs = [builder.input(name, type) for name, type in zip(names, types, strict=True)]
-    result = f(*inputs)
-    single = not isinstance(result, (tuple, list))
-    parts: list[Any] = [result] if single else list(cast("tuple[Any, ...]", result))
-    return check(builder.finish([_as_value(builder, part) for part in parts])), single
+    with user_line():
+        result = f(*inputs)
+        single = not isinstance(result, (tuple, list))
+        parts: list[Any] = [result] if single else list(cast("tuple[Any, ...]", result))
+        outputs = [_as_value(builder, part) for part in parts]
+    return check(builder.finish(outputs)), single
 
 
 def as_type(example: Any) -> Type:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from glassnet import ops
-from glassnet.errors import ShapeError
+from glassnet.errors import GlassnetError, ShapeError
 from glassnet.graph.op import Value
+from glassnet.graph.userline import in_layer
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
 
@@ -116,7 +117,7 @@ class Sequential(Container):
 
     def build(self, x: Value, parameters: Scope) -> Value:
         for name, part in self.parts.items():
-            x = part.build(x, parameters.under(name))
+            x = _applied(name, part, x, parameters)
         return x
 
 
@@ -140,7 +141,7 @@ class Residual(Container):
     def build(self, x: Value, parameters: Scope) -> Value:
         y = x
         for name, part in self.parts.items():
-            y = part.build(y, parameters.under(name))
+            y = _applied(name, part, y, parameters)
         return x + y
 
 
@@ -173,8 +174,17 @@ class Parallel(Container):
         return total
 
     def build(self, x: Value, parameters: Scope) -> Value:
-        results = [part.build(x, parameters.under(name)) for name, part in self.parts.items()]
+        results = [_applied(name, part, x, parameters) for name, part in self.parts.items()]
         return ops.concatenate(results, 1)
+
+
+def _applied(name: str, part: Module, x: Value, parameters: Scope) -> Value:
+    """What a part makes of x; an error says which part it was, and for what."""
+    try:
+        return part.build(x, parameters.under(name))
+    except GlassnetError as error:
+        in_layer(error, f"{name}, {part!r}, for x: {x.type}")
+        raise
 
 
 def as_layer(layer: Any, where: str) -> Module:

@@ -18,6 +18,7 @@ from glassnet.errors import GlassnetError, ShapeError
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
+from glassnet.graph.userline import point_out
 from glassnet.nn.initializers import Initializer, initializer
 from glassnet.nn.picture import page
 from glassnet.nn.predict import Predictor
@@ -44,7 +45,11 @@ class Frozen(type):
     """The type of modules: when a module is constructed, its structure becomes fixed."""
 
     def __call__(cls: type[Element], *args: Any, **kwargs: Any) -> Element:
-        made: Element = cast(Any, type).__call__(cls, *args, **kwargs)
+        try:
+            made: Element = cast(Any, type).__call__(cls, *args, **kwargs)
+        except GlassnetError as error:
+            point_out(error)
+            raise
         vars(made)["constructed"] = True
         return made
 

@@ -17,6 +17,7 @@ from glassnet.errors import ShapeError
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph
 from glassnet.graph.types import Dim, Type
+from glassnet.graph.userline import user_line
 from glassnet.nn.scope import Scope
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Predictor:
         self._ready: dict[tuple[int, int], Ready] = {}
         self._lock = threading.Lock()
 
+    @user_line()
     def graph(self, width: int | None = None) -> Graph:
         """The forward graph for rows of `width` numbers, where the module takes any."""
         module = self.module

@@ -19,6 +19,7 @@ from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
 from glassnet.graph.types import Dim, Type
+from glassnet.graph.userline import user_line
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module, split
 from glassnet.nn.scope import Circumstances, Scope
@@ -38,6 +39,7 @@ class StepGraph:
     widths: frozenset[int]  # sizes that code may leave open
 
 
+@user_line()
 def step_graph(
     model: Module, loss: Loss, optimizer: Optimizer, width: int, weighted: bool, seed: int
 ) -> StepGraph:
@@ -97,6 +99,7 @@ def updated(
     return changed
 
 
+@user_line()
 def loss_graph(model: Module, loss: Loss, width: int, weighted: bool) -> Graph:
     """The graph of the loss of some rows, as the model predicts them after training."""
     builder = GraphBuilder()
@@ -106,6 +109,7 @@ def loss_graph(model: Module, loss: Loss, width: int, weighted: bool) -> Graph:
     return builder.finish([loss.mean(prediction, batch["y"], batch.get("weight"))])
 
 
+@user_line()
 def gradient_graph(model: Module, loss: Loss, width: int, weighted: bool) -> Graph:
     """The graph of the loss and of its gradient by every parameter that a gradient trains."""
     builder = GraphBuilder()

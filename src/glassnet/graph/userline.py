@@ -1,0 +1,96 @@
+"""The user's line in an error: where outside of this package its cause stands.
+
+In: an error on its way up. Out: the same error, its message with file, line and source text.
+Frames are looked at only when there is an error.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sysconfig
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from types import FrameType
+
+from glassnet.errors import GlassnetError
+
+PACKAGE = __name__.partition(".")[0]
+
+
+@contextmanager
+def user_line() -> Generator[None]:
+    """Errors raised inside tell the user's line."""
+    try:
+        yield
+    except GlassnetError as error:
+        point_out(error)
+        raise
+
+
+def point_out(error: GlassnetError) -> None:
+    """Let an error tell the user's line: once, however many places point it out."""
+    if not getattr(error, "pointed_out", False):
+        found = _found(error)
+        if found is not None and error.args:
+            error.args = (f"{error.args[0]}\n  at {found}", *error.args[1:])
+        error.__dict__["pointed_out"] = True
+
+
+def in_layer(error: GlassnetError, layer: str) -> None:
+    """Let an error tell the innermost layer that it comes from."""
+    if not hasattr(error, "layer") and error.args:
+        error.args = (f"{error.args[0]}\n  in {layer}", *error.args[1:])
+        error.__dict__["layer"] = layer
+
+
+def _found(error: GlassnetError) -> str | None:
+    """The user's frame nearest to where the error was raised: below the place that caught it, as
+    functions of the user are called from here, else above. The command line has none."""
+    trace = error.__traceback__
+    if trace is None:
+        return None
+    above: FrameType | None = trace.tb_frame.f_back
+    frames: list[tuple[FrameType, int]] = []
+    while trace is not None:
+        frames.append((trace.tb_frame, trace.tb_lineno))
+        trace = trace.tb_next
+    for frame, line in reversed(frames):
+        if _is_users(frame):
+            return _shown(frame, line)
+    while above is not None and not _module(above).startswith(f"{PACKAGE}.cli"):
+        if _is_users(above):
+            return _shown(above, above.f_lineno)
+        above = above.f_back
+    return None
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def _is_users(frame: FrameType) -> bool:
+    """Neither of this package, nor of an installed one, nor of Python itself, nor written by it
+    (as the constructors of dataclasses are)."""
+    name, code = _module(frame), frame.f_code
+    if name == PACKAGE or name.startswith(f"{PACKAGE}.") or code.co_filename.startswith("<frozen"):
+        return False
+    if code.co_filename.startswith("<") and code.co_name == "__init__":
+        return False
+    return not any(Path(code.co_filename).is_relative_to(folder) for folder in _installed())
+
+
+@cache
+def _installed() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    return tuple(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+
+
+def _shown(frame: FrameType, line: int) -> str:
+    path = frame.f_code.co_filename
+    text = linecache.getline(path, line, frame.f_globals).strip()
+    if Path(path).is_relative_to(Path.cwd()):
+        path = os.path.relpath(path)
+    return f"{path}:{line}" + (f": {text}" if text else "")
