@@ -28,11 +28,21 @@ class _Scheduler:
     def __init__(self, fuser: Fuser) -> None:
         self.graph, self.nodes = fuser.graph, fuser.nodes
         self.access, self.scalar = fuser.access, fuser.scalar
+        self.inputs = set(self.graph.inputs.values())
         self.kernels = [kernel for kernel in fuser.kernels if kernel.nodes or kernel.stores]
         for kernel in self.kernels:
             kernel.stores += [(p, p) for p in kernel.nodes if fuser.stored(p)]
         self.writer = {b: k for k in self.kernels for p, b in k.stores if p == b}
         self.alias: dict[int, int] = {}
+        self.numbers = {id(kernel): number for number, kernel in enumerate(self.kernels)}
+        self.defines: dict[int, int] = {}  # buffer -> the kernel that writes it
+        self.overwrites: dict[int, int] = {}  # input -> the kernel that updates it
+        self.readers: dict[int, list[int]] = {}  # buffer -> kernels that read it
+        self.after: list[set[int]] = [set() for _ in self.kernels]
+        for number, kernel in enumerate(self.kernels):
+            self._stores(number, kernel)
+        for number, kernel in enumerate(self.kernels):
+            self._waits(number, kernel)
 
     def finish(self, donate: Mapping[str, int]) -> Fused:
         owner = {output: self.graph.inputs[name] for name, output in donate.items()}
@@ -47,14 +57,19 @@ class _Scheduler:
             if i not in owner and not fresh:
                 self._copy(place, own)
             outputs.append(owner.get(i, own))
-        order = self._order()
+        order = _sorted(self.kernels, self.after)
         assert order is not None, "kernels wait for each other"
         return Fused(self.graph, tuple(order), self.access, self.scalar, tuple(outputs), self.alias)
 
     def _copy(self, place: int, buffer: int, source: Access | None = None) -> None:
         shape = self.nodes[place].type.shape
         source = source or self.access.get(place)
-        self.kernels.append(Kernel("loop", shape, stores=[(place, buffer)], copy=source))
+        kernel = Kernel("loop", shape, stores=[(place, buffer)], copy=source)
+        number = len(self.kernels)
+        self.kernels.append(kernel)
+        self.after.append(set())
+        self._stores(number, kernel)
+        self._waits(number, kernel)
 
     def _kept(self, place: int) -> Access | None:
         """Where the node's value stays whole while inputs are replaced: the buffer of the kernel
@@ -73,11 +88,13 @@ class _Scheduler:
             return False
         if place not in writer.body or not self._reads_in_place(writer, target):
             return False
+        number = self.numbers[id(writer)]
+        earlier = {reader for reader in self.readers.get(target, ()) if reader != number}
+        if self._leads(number, earlier):
+            return False
         self.alias[place] = target
-        if self._order() is not None:
-            return True
-        del self.alias[place]
-        return False
+        self._update(number, target)
+        return True
 
     def _reads_in_place(self, kernel: Kernel, target: int) -> bool:
         """Whether a kernel reads a buffer only at the element that it computes."""
@@ -90,23 +107,41 @@ class _Scheduler:
                         return False
         return True
 
-    def _order(self) -> list[Kernel] | None:
-        """Kernels sorted so that values come before their readers and readers of an input before
-        its update; None where that is impossible."""
-        inputs = set(self.graph.inputs.values())
-        stores = [
-            (buffer, n) for n, kernel in enumerate(self.kernels) for _, buffer in kernel.stores
-        ]
-        defines = {buffer: number for buffer, number in stores if buffer not in inputs}
-        overwrites = {self.alias.get(buffer, buffer): number for buffer, number in stores}
-        after: list[set[int]] = [set() for _ in self.kernels]
-        for number, kernel in enumerate(self.kernels):
-            for base in self._reads(kernel):
-                if base in defines and defines[base] != number:
-                    after[defines[base]].add(number)
-                elif base not in defines and overwrites.get(base, number) != number:
-                    after[number].add(overwrites[base])
-        return _sorted(self.kernels, after)
+    def _stores(self, number: int, kernel: Kernel) -> None:
+        """Note what a kernel writes."""
+        for _, buffer in kernel.stores:
+            if buffer in self.inputs:
+                self._update(number, buffer)
+            else:
+                self.defines[buffer] = number
+
+    def _update(self, number: int, target: int) -> None:
+        """Readers of an input run before the kernel that updates it."""
+        self.overwrites[target] = number
+        for reader in self.readers.get(target, ()):
+            if reader != number:
+                self.after[reader].add(number)
+
+    def _waits(self, number: int, kernel: Kernel) -> None:
+        """A kernel runs after those whose results it reads, and before updates of inputs."""
+        for base in self._reads(kernel):
+            self.readers.setdefault(base, []).append(number)
+            if base in self.defines:
+                if self.defines[base] != number:
+                    self.after[self.defines[base]].add(number)
+            elif self.overwrites.get(base, number) != number:
+                self.after[number].add(self.overwrites[base])
+
+    def _leads(self, number: int, wanted: set[int]) -> bool:
+        """Whether one of the wanted kernels has to run after kernel `number`."""
+        seen, ahead = {number}, [number]
+        while ahead:
+            followers = self.after[ahead.pop()] - seen
+            if followers & wanted:
+                return True
+            seen |= followers
+            ahead.extend(followers)
+        return False
 
     def _reads(self, kernel: Kernel) -> set[int]:
         local = set(kernel.nodes)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from glassnet import ops
 from glassnet.fuse import Fused, Kernel
 from glassnet.graph.types import Type
-from glassnet.schedule import schedule
+from glassnet.schedule import _Scheduler, schedule  # pyright: ignore[reportPrivateUsage]
 from glassnet.simplify import simplify
 from glassnet.tracing import trace
 from tests.engine.test_steps import UPDATES
@@ -125,3 +125,20 @@ def test_inputs_are_written_only_when_donated() -> None:
     found = fused(lambda x, y: (x + y, x - y), {"y": 1})
     written = {found.alias.get(b, b) for kernel in found.kernels for _, b in kernel.stores}
     assert written & {0, 1} == {1}
+
+
+def test_each_kernel_is_looked_at_once_however_many_inputs_are_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[Kernel] = []
+    reads_of = _Scheduler._reads  # pyright: ignore[reportPrivateUsage]
+
+    def counted(self: _Scheduler, kernel: Kernel) -> set[int]:
+        seen.append(kernel)
+        return reads_of(self, kernel)
+
+    monkeypatch.setattr(_Scheduler, "_reads", counted)
+    count = 60
+    graph = trace(lambda *xs: tuple(x @ x + 1.0 for x in xs), *[X] * count)
+    found = schedule(graph, {name: i for i, name in enumerate(graph.inputs)})
+    assert len(seen) == len(found.kernels) == 2 * count
