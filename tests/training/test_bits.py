@@ -48,9 +48,9 @@ CLIP = optim.RMSprop(0.01, clip_norm=1.0)
 HALF, CROSS = gn.losses.HalfMSE(), gn.losses.CrossEntropy(label_smoothing=0.1)
 CASES: dict[str, tuple[Any, str, Any, Any, Any, str]] = {
     "sgd32": (dense, "float32", HALF, NUMBERS, optim.SGD(0.05, momentum=0.9), "0cd979d7d61ae7dd"),
-    "adam32": (dense, "float32", CROSS, CLASSES, optim.Adam(0.01), "1039afd3b14310e3"),
-    "adam64": (dense, "float64", HALF, NUMBERS, optim.Adam(optim.Cosine(0.01)), "c149b55a007dfe7c"),
-    "rich32": (rich, "float32", CROSS, CLASSES, optim.AdamW(ONCE), "995935cbcf64f276"),
+    "adam32": (dense, "float32", CROSS, CLASSES, optim.Adam(0.01), "9618a62dceb747b2"),
+    "adam64": (dense, "float64", HALF, NUMBERS, optim.Adam(optim.Cosine(0.01)), "8be633e1eb454def"),
+    "rich32": (rich, "float32", CROSS, CLASSES, optim.AdamW(ONCE), "b1d9fa348b5b2401"),
     "plain32": (rich, "float32", HALF, NUMBERS, optim.SGD(0.01), "8058e830d177b5e7"),
     "mean32": (dense, "float32", HALF, NUMBERS, MEAN, "eededf29706ae983"),
     "rich64": (rich, "float64", HALF, NUMBERS, CLIP, "a85f3805f0ed6220"),
@@ -73,7 +73,7 @@ def digest(w: np.ndarray) -> str:
 
 @pytest.mark.parametrize("name", CASES)
 def test_hashes_of_trained_weights(name: str) -> None:
-    assert gn.numerics_version == 1
+    assert gn.numerics_version == 2
     assert digest(trained(name)) == CASES[name][-1]
 
 

@@ -44,9 +44,11 @@ class Adam(Optimizer):
         new = {"m": m, "v": v}
         if self.amsgrad:
             new["top"] = v = ops.maximum(memory["top"], v)
-        size = now.lr / remembered(self.beta1, now.step, w.dtype)
+        # the root of 1 − β₂ᵗ goes to where there is one number for all parameters: a division less
+        # for each of them
         spread = ops.sqrt(remembered(self.beta2, now.step, w.dtype))
-        return w - size * (m / (ops.sqrt(v) / spread + self.eps)), new
+        size = now.lr * spread / remembered(self.beta1, now.step, w.dtype)
+        return w - size * (m / (ops.sqrt(v) + self.eps * spread)), new
 
 
 @dataclass(frozen=True)
