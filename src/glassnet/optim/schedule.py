@@ -64,6 +64,8 @@ class Schedule:
 
     def rates(self, course: Course, losses: Sequence[float] = ()) -> np.ndarray:
         """The learning rate of each step."""
+        if type(self).factor is Schedule.factor and type(self).after is Schedule.after:
+            return np.full(len(course.steps), self.lr)
         return self.lr * self.factor(course) * self.after(losses)
 
 

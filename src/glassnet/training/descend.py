@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from glassnet.training.check import Rows
 from glassnet.training.course import Course
 from glassnet.training.diverge import divergence
 from glassnet.training.history import History, Run
+from glassnet.training.kept import Kept, finite
 from glassnet.training.programs import loss_program, step_program
 from glassnet.training.step import memory_arrays, parameter_arrays
 from glassnet.training.steps import Evaluator, Stepper, weighted_mean
@@ -50,9 +52,14 @@ class Order:
     def parts(self, epoch: int) -> list[np.ndarray]:
         """Row numbers [steps, batch size] of the whole batches and of the last, smaller one."""
         if self.seed is None or self.steps == 1:
-            rows = np.arange(self.count)
-        else:
-            rows = philox.permutation(self.count, self.seed, SHUFFLE, epoch)
+            return self._as_they_lie
+        return self._cut(philox.permutation(self.count, self.seed, SHUFFLE, epoch))
+
+    @cached_property
+    def _as_they_lie(self) -> list[np.ndarray]:
+        return self._cut(np.arange(self.count))
+
+    def _cut(self, rows: np.ndarray) -> list[np.ndarray]:
         cut = self.count // self.size * self.size
         parts = [rows[:cut].reshape(-1, self.size), rows[None, cut:]]
         return [part for part in parts if part.size]
@@ -96,6 +103,8 @@ class Descent:
         self.evaluate = task.evaluator()
         self.build_seconds = time.perf_counter() - self.started
         self.raw: np.ndarray | None = None  # the weights of the last step while W holds their mean
+        self.kept = Kept(model.W)
+        self._schedule = optimizer.schedule
 
     def train(
         self, epochs: int, callbacks: Sequence[Any], history: History | None = None
@@ -136,15 +145,16 @@ class Descent:
 
     def _epoch(self, course: Course) -> None:
         run, model = course.run, self.task.model
-        before = model.W.copy()
+        self.kept.take()
         self._take_raw()
         first = run.steps_done
         losses, weights = self._steps(course, first)
-        if not (np.isfinite(losses).all() and np.isfinite(model.W).all()):
-            self.raw = before  # what W is now must not be taken for a mean of something
+        if not (finite(losses) and finite(model.W)):
+            self.kept.restore()
+            self.raw = model.W  # what W is now must not be taken for a mean of something
             largest = float(max(self.task.rows.x.max(), -self.task.rows.x.min()))
             lr = float(self.rates(run, np.array([first]))[0])
-            raise divergence(run, before, losses, first, lr, largest)
+            raise divergence(run, losses, first, lr, largest)
         if run.history.stopped != "interrupted":
             self._show_mean(run)
         run.history.evaluations += 1
@@ -160,15 +170,17 @@ class Descent:
             found = self.stepper.run(rows, rates, start, course.after_steps)
             losses.append(found)
             weights.append(self._weights(rows[: len(found)]))
-            if course.run.history.stopped != "epochs" or not np.isfinite(found).all():
+            if course.run.history.stopped != "epochs" or not finite(found):
                 break
+        if len(losses) == 1:
+            return losses[0], weights[0]
         return np.concatenate(losses), np.concatenate(weights)
 
     def rates(self, run: Run, steps: np.ndarray) -> np.ndarray:
         """The learning rates of steps in the epoch at which a run stands."""
         where = schedules.Course(steps, run.steps_total, self.order.steps)
         seen = run.history.validation_loss or run.history.loss
-        return self.optimizer.schedule.rates(where, seen)
+        return self._schedule.rates(where, seen)
 
     def _weights(self, rows: np.ndarray) -> np.ndarray:
         weight = self.task.rows.weight

@@ -1,7 +1,7 @@
 """When the numbers leave the finite range.
 
-In: the losses of an epoch and the weights before it. Out: the weights put back, and an error that
-says in which step it happened and what to try.
+In: the losses of an epoch after which the weights were put back. Out: an error that says in which
+step it happened and what to try.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from glassnet.training.history import Run
 
 
 def divergence(
-    run: Run, before: np.ndarray, losses: np.ndarray, first: int, lr: float, largest: float
+    run: Run, losses: np.ndarray, first: int, lr: float, largest: float
 ) -> TrainingError:
-    """The error; the model gets back the numbers from before the epoch."""
-    run.model.W[...] = before
+    """The error; the model has been given back the numbers from before the epoch."""
     bad = np.flatnonzero(~np.isfinite(losses))
     if bad.size:
         what = f"the loss became {losses[bad[0]]:g}"

@@ -15,6 +15,7 @@ import numpy as np
 
 from glassnet.run.program import Call, Program
 from glassnet.training.check import Rows
+from glassnet.training.kept import finite
 
 CALL_SECONDS = 0.05
 TRIAL = 8  # steps of the first call, which is timed
@@ -53,13 +54,17 @@ class Stepper:
     ) -> np.ndarray:
         """Steps over rows [steps, batch size], the first of them being number `first`; their
         losses. `after(count)` hears of steps done, and ends the run by returning True."""
+        if len(rows) <= self._limit:
+            found = self._run(rows, lr, first)
+            after(len(rows))
+            return found
         losses: list[np.ndarray] = []
         done = 0
         for size in self._sizes(len(rows)):
             stop = done + size
             losses.append(self._run(rows[done:stop], lr[done:stop], first + done))
             done = stop
-            if not np.isfinite(losses[-1]).all() or after(size):
+            if not finite(losses[-1]) or after(size):
                 break
         return np.concatenate(losses)
 
@@ -77,7 +82,7 @@ class Stepper:
         chunk = self._chunks.get(rows.shape) or self._prepare(*rows.shape)
         chunk.rows[...] = rows
         chunk.lr[...] = lr
-        chunk.step[...] = np.arange(first, first + len(rows))
+        chunk.step[...] = first if len(rows) == 1 else np.arange(first, first + len(rows))
         start = time.perf_counter()
         losses = chunk.call()[0].copy()
         if not self._limit:
@@ -135,6 +140,12 @@ def weights_of(rows: Rows, size: int) -> np.ndarray:
 
 def weighted_mean(losses: np.ndarray, weights: np.ndarray) -> float:
     """Σ wᵢ Lᵢ / Σ wᵢ, the sums without rounding errors; NaN where a loss is not finite."""
+    if len(losses) == 1:
+        loss, weight = float(losses[0]), float(weights[0])
+        part = loss * weight
+        if not math.isfinite(part):
+            return math.nan if math.isnan(part) else math.inf
+        return part / weight if weight else 0.0
     parts = losses.astype(float) * weights
     if not np.isfinite(parts).all():
         return math.nan if np.isnan(parts).any() else math.inf

@@ -1,0 +1,78 @@
+"""The weights before an epoch, to go back to where the numbers leave the finite range.
+
+In: weights. Out: the same weights again. Those of a large network lie in a temporary file without
+a name, so that memory holds them once.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import weakref
+from typing import IO
+
+import numpy as np
+
+LARGE = 4 << 20  # bytes: below, a copy in memory is nothing to speak of
+BLOCK = 1 << 16  # numbers looked at in one go
+
+
+class Kept:
+    """A copy of an array that keeps its place and size."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self.file: IO[bytes] | None = None
+        self.copy: np.ndarray | None = None
+        if array.nbytes >= LARGE:
+            try:
+                self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  (kept open)
+                weakref.finalize(self, self.file.close)
+            except OSError:  # nowhere to put it
+                self.file = None
+
+    def take(self) -> None:
+        """Keep what the array holds now."""
+        if self.file is not None:
+            try:
+                self._write(self.file)
+                return
+            except OSError:  # no room
+                self._close()
+        if self.copy is None:
+            self.copy = np.empty_like(self.array)
+        self.copy[...] = self.array
+
+    def _write(self, file: IO[bytes]) -> None:
+        file.seek(0)
+        rest = memoryview(self.array.view(np.uint8).data)
+        while len(rest):
+            rest = rest[file.write(rest) :]
+
+    def restore(self) -> None:
+        """Put back what was kept."""
+        if self.file is None:
+            self.array[...] = self.copy
+            return
+        self.file.seek(0)
+        rest = memoryview(self.array.view(np.uint8).data)
+        while len(rest):
+            count = self.file.readinto(rest)  # pyright: ignore
+            if not count:
+                raise OSError("the copy of the weights was cut short")
+            rest = rest[count:]
+
+    def _close(self) -> None:
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+
+
+def finite(array: np.ndarray) -> bool:
+    """Whether all numbers of a vector are finite, in memory that does not grow with it."""
+    if array.size == 1:
+        return math.isfinite(array.item())
+    if array.size <= BLOCK:
+        return bool(np.isfinite(array).all())
+    parts = (array[i : i + BLOCK] for i in range(0, array.size, BLOCK))
+    return all(bool(np.isfinite(part).all()) for part in parts)
