@@ -8,6 +8,7 @@ import ctypes
 import os
 import platform
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -20,6 +21,7 @@ from llvmlite import binding as llvm
 from glassnet import ops
 from glassnet.errors import GlassnetError
 from glassnet.graph.types import Dim
+from glassnet.run import threads as threads_module
 from glassnet.run.program import Plan
 from glassnet.run.threads import VARIABLE, granted, run_on, thread_count
 from glassnet.tracing import trace
@@ -211,6 +213,8 @@ def test_another_librarys_mode_changes_no_bit_and_is_put_back(
 
 def test_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delitem(sys.modules, "threadpoolctl", raising=False)
     assert thread_count() == granted() >= 1
     assert granted() <= len(os.sched_getaffinity(0))
     assert thread_count(3) == 3
@@ -228,6 +232,45 @@ def test_a_wrong_number_of_threads_is_refused(monkeypatch: pytest.MonkeyPatch, t
         thread_count()
     with pytest.raises(GlassnetError, match="0 threads were asked for; use 1 or more"):
         thread_count(0)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("1", 1), ("3,2", 3), ("9", 4), ("", 4), ("0", 4), ("all", 4)]
+)
+def test_the_limit_of_openmp_is_obeyed(
+    monkeypatch: pytest.MonkeyPatch, text: str, wanted: int
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delitem(sys.modules, "threadpoolctl", raising=False)
+    monkeypatch.setattr(threads_module, "granted", lambda: 4)
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    assert thread_count() == wanted
+    assert thread_count(7) == 7  # who asks for a number gets it
+    monkeypatch.setenv(VARIABLE, "6")
+    assert thread_count() == 6
+
+
+def test_limits_of_threadpoolctl_are_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(threads_module, "granted", lambda: 4)
+    threads_module._pools.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    if not threadpoolctl.threadpool_info():
+        pytest.skip("no pools to limit")
+    with threadpoolctl.threadpool_limits(4):
+        assert thread_count() > 0
+        with threadpoolctl.threadpool_limits(1):
+            assert thread_count() == 1
+            assert thread_count(3) == 3
+        assert thread_count() == min(p["num_threads"] for p in threadpoolctl.threadpool_info())
+
+
+def test_workers_of_joblib_share_the_processors() -> None:
+    joblib = pytest.importorskip("joblib")
+    with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
+        found = joblib.Parallel()(joblib.delayed(thread_count)() for _ in range(2))
+    assert found == [1, 1]
 
 
 def test_affinity_limits_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,28 +1,33 @@
 """How many threads, and running one function on all of them.
 
 In: a number asked for, or nothing. Out: a number that this process may use. The default is what
-the process may run on (affinity, and the quota of its control group), unless the environment
-variable GLASSNET_NUM_THREADS says otherwise.
+the environment variable GLASSNET_NUM_THREADS says; else what the process may run on (affinity, and
+the quota of its control group), but no more than OMP_NUM_THREADS and the limits that threadpoolctl
+has set, so that workers of joblib and `threadpool_limits` are obeyed.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from glassnet.errors import GlassnetError
 
 VARIABLE = "GLASSNET_NUM_THREADS"
+SHARED = "OMP_NUM_THREADS"  # what joblib sets for its workers; "2,1" is for nested regions
 
 
 def thread_count(asked: int | None = None) -> int:
-    """The number asked for, else the environment's, else what the machine grants."""
+    """The number asked for, else the environment's, else what the machine and others grant."""
     if asked is None:
         text = os.environ.get(VARIABLE, "").strip()
         if not text:
-            return granted()
+            return max(1, min(granted(), *_limits()))
         try:
             asked = int(text)
         except ValueError:
@@ -39,6 +44,21 @@ def granted() -> int:
     except AttributeError:  # not on every system
         allowed = os.cpu_count() or 1
     return max(1, min(allowed, _quota()))
+
+
+def _limits() -> list[int]:
+    """What others say about all threads of this process."""
+    first = os.environ.get(SHARED, "").partition(",")[0].strip()
+    found = [int(first)] if first.isdigit() and int(first) > 0 else []
+    if "threadpoolctl" in sys.modules:
+        found += [int(pool["num_threads"] or 1) for pool in _pools().info()]
+    return [*found, 1 << 20]
+
+
+@cache
+def _pools() -> Any:
+    """The pools of threads that threadpoolctl sets limits for; looking for them takes a while."""
+    return sys.modules["threadpoolctl"].ThreadpoolController()
 
 
 def _quota() -> int:
