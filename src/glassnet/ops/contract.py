@@ -12,6 +12,7 @@ import numpy as np
 
 from glassnet.errors import ShapeError
 from glassnet.graph.build import broadcast_shape
+from glassnet.graph.layout import count
 from glassnet.graph.op import Op, define
 from glassnet.graph.types import FLOATS, Type
 from glassnet.ops.rules import shape_of, want_dtype
@@ -45,9 +46,12 @@ def _vjp_matmul(g: Any, y: Any, a: Any, b: Any, rows: bool = False) -> tuple[Any
 
 
 class Product(Op):
-    """`a @ b`: the op itself for matrices that fit as they are, else the composition."""
+    """`a @ b`: the op itself for matrices that fit as they are, else the composition. That no rows
+    are contracted is written in one way, so that equal products are equal nodes."""
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
+        if not attrs.get("rows", True):
+            attrs = {name: item for name, item in attrs.items() if name != "rows"}
         left, right = (shape_of(arg) for arg in args)
         plain = len(left) == len(right) >= 2 and left[:-2] == right[:-2]
         return super().__call__(*args, **attrs) if plain else matmul(*args, **attrs)
@@ -80,9 +84,15 @@ def matmul(a: Any, b: Any, rows: bool = False) -> Any:
     return squeeze(y, -1) if ranks[1] == 1 else y
 
 
+def _one_size(a: Any) -> bool:
+    """Whether all axes but the last can be one: their product is a size that can be written."""
+    total = count(shape_of(a)[:-1])
+    return not total.dims or (len(total.dims) == 1 and total.factor == 1)
+
+
 def _batched(a: Any, b: Any, rows: bool) -> Any:
     m, k = shape_of(a)[-2:]
-    if len(shape_of(b)) == 2 < len(shape_of(a)) and not rows and k != 0:
+    if len(shape_of(b)) == 2 < len(shape_of(a)) and not rows and k != 0 and _one_size(a):
         flat = matmul_op(reshape(a, (-1, k)), b, rows=rows)
         return reshape(flat, (*shape_of(a)[:-1], shape_of(b)[-1]))
     lead = broadcast_shape("matmul", [shape_of(a)[:-2], shape_of(b)[:-2]])
