@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from glassnet.estimators.mlp_graph import Network
-from glassnet.estimators.mlp_solve import Memory, Rows, Steps
+from glassnet.estimators.mlp_solve import Memory, Optimizer, Rows, Steps
 from glassnet.estimators.mlp_validate import HeldOut, judged
 from glassnet.estimators.mlp_watch import Watch
 
@@ -56,19 +56,21 @@ class Descent:
         watch: Watch,
     ) -> None:
         self.est, self.rows, self.held_out, self.block = est, rows, held_out, block
-        self.watch = watch
+        self.network, self.watch = network, watch
         self.memory: Memory = est._optimizer
         self.size = batch_size(est.batch_size, len(rows))
+        self.best: np.ndarray | None = None
+
+    def _steps(self, epochs: int) -> Steps:
+        """What takes the steps of so many epochs."""
+        est = self.est
         if est.solver == "adam":
             rule, settings = "adam", self._adam_settings()
         else:
             rule = "nesterov" if est.nesterovs_momentum else "momentum"
             settings = {"alpha": est.alpha, "momentum": est.momentum}
-        epochs = 1 if once else est.max_iter
-        self.steps = Steps(
-            network, rule, block, self.memory, rows, settings, self.size, est._threads, epochs
-        )
-        self.best: np.ndarray | None = None
+        optimizer = Optimizer(rule, settings, self.block, self.memory)
+        return Steps(self.network, optimizer, self.rows, self.size, est._threads, epochs)
 
     def _adam_settings(self) -> dict[str, float]:
         est = self.est
@@ -82,6 +84,7 @@ class Descent:
     def run(self, once: bool) -> None:
         est, start = self.est, time.monotonic()
         try:
+            self.steps = self._steps(1 if once else est.max_iter)
             est.n_iter_ = 0
             while est.n_iter_ < est.max_iter:
                 self.watch.epoch_begin()

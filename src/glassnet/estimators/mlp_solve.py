@@ -56,12 +56,32 @@ def views(network: Network, block: np.ndarray) -> list[np.ndarray]:
     return parts
 
 
+@dataclass(frozen=True)
+class Optimizer:
+    """A rule of `step_program`, its settings, the parameters that it changes, and its memory."""
+
+    rule: str
+    settings: Mapping[str, float]
+    block: np.ndarray
+    memory: Memory
+
+    def arrays(self, network: Network) -> dict[str, np.ndarray]:
+        """The arrays of a step's inputs, the data apart."""
+        given = self.settings.items()
+        held = {name: np.array(value, network.dtype) for name, value in given}
+        flat = {"": self.block, **{f"{name}.": own for name, own in self.memory.slots.items()}}
+        for prefix, own in flat.items():
+            parts = zip(network.names, views(network, own), strict=True)
+            held |= {f"{prefix}{name}": part for name, part in parts}
+        return held
+
+
 def dense(x: Any) -> np.ndarray:
     return x.toarray() if hasattr(x, "toarray") else x
 
 
 class Dense:
-    """Steps over batches [steps, size] of row numbers, which may change between runs."""
+    """All steps over batches [steps, size] of row numbers, which may change between runs."""
 
     def __init__(
         self, program: Program, held: Arrays, batches: np.ndarray, threads: int | None, ahead: int
@@ -116,27 +136,19 @@ class Steps:
     def __init__(
         self,
         network: Network,
-        rule: str,
-        block: np.ndarray,
-        memory: Memory,
+        optimizer: Optimizer,
         rows: Rows,
-        settings: Mapping[str, float],
         size: int,
         threads: int | None,
         epochs: int,
     ) -> None:
-        held: dict[str, np.ndarray] = {
-            name: np.array(value, network.dtype) for name, value in settings.items()
-        }
-        for prefix, flat in (("", block), *((f"{s}.", a) for s, a in memory.slots.items())):
-            parts = zip(network.names, views(network, flat), strict=True)
-            held |= {f"{prefix}{name}": part for name, part in parts}
+        held = optimizer.arrays(network)
         self.order = np.arange(len(rows), dtype=np.int32)
         whole = len(rows) // size * size
         cuts = [self.order[:whole].reshape(-1, size), self.order[None, whole:]]
         self.batches = [batches for batches in cuts if batches.size]
         self.count = sum(map(len, self.batches))
-        program = step_program(network, rule)
+        program = step_program(network, optimizer.rule)
         if hasattr(rows.x, "toarray"):
             self.parts = [Sparse(program, held, own, threads, rows) for own in self.batches]
         else:
