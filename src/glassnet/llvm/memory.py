@@ -56,6 +56,13 @@ class Memory(Numbers):
         self.declared[name] = f"declare void @{name}({kind}, ptr, i32, <{lanes} x i1>)"
         self.lines.append(f"call void @{name}({value}, {address}, i32 {size}, {mask})")
 
+    def prefetch(self, pointer: Reg, index: Index, dtype: str) -> None:
+        """Bring the cache line of an element near; any address will do."""
+        kind = "i8" if dtype == "bool" else ELEMENT[dtype]
+        address = self.emit(f"getelementptr {kind}, {pointer}, {self.index(index)}", "ptr")
+        self.declared["llvm.prefetch.p0"] = "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"
+        self.lines.append(f"call void @llvm.prefetch.p0({address}, i32 0, i32 2, i32 1)")
+
     def gather(self, pointer: Reg, indices: Reg, dtype: str, mask: Reg | None = None) -> Reg:
         """Elements at the given numbers, one a lane; lanes outside the mask are 0."""
         lanes, stored = indices.lanes, "int8" if dtype == "bool" else dtype

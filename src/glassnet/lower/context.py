@@ -15,6 +15,8 @@ from glassnet.graph.layout import Layout, Product
 from glassnet.graph.types import Size
 from glassnet.lower.builder import Builder, Index, Machine
 
+AHEAD = 8  # rows
+
 
 @dataclass(frozen=True)
 class Point:
@@ -39,6 +41,7 @@ class Context:
     thread: Any = 0
     threads: Any = 1
     scratch_bytes: list[Product] = field(default_factory=list[Product])
+    rows: dict[int, tuple[Any, Any]] = field(default_factory=dict[int, tuple[Any, Any]])
 
     # -- sizes ---------------------------------------------------------------------------------
 
@@ -144,34 +147,45 @@ class Context:
         for place in places:
             node = self.fused.graph.nodes[place]
             if node.op.kind == "index":
-                known[place] = self._gathered(place, point, known)
+                known[place] = self._gathered(place, point)
                 continue
             inputs = [self.value(source, point, known) for source in node.inputs]
             known[place] = node.op.code(self.b, *inputs, **node.kwargs)
 
-    def _gathered(self, place: int, point: Point, known: dict[int, Any]) -> Any:
-        """Row index[i] of the first argument; an index out of range means the nearest row."""
+    def choose_rows(self, at: tuple[Index, ...]) -> None:
+        """Work out, for all vectors of a row of the result, where its gathered rows lie."""
+        ahead = self.b.minimum(at[0] + AHEAD, self.b.index(self.size(self.kernel.shape[0])) - 1)
+        for place in self.kernel.body:
+            if self.fused.graph.nodes[place].op.kind == "index":
+                rows = self._row(place, Point(at[:1])), self._row(place, Point((ahead,)))
+                self.rows[place] = rows
+
+    def _row(self, place: int, point: Point) -> Any:
+        """The index at a point; one out of range means the nearest row."""
         source, rows = self.fused.graph.nodes[place].inputs
-        access = self.fused.access[source]
-        vector = point.axis == 0
-        at = (
-            Point(point.coordinates[:1], 0, point.lanes, point.mask)
-            if vector
-            else Point(point.coordinates[:1])
-        )
-        row = self.b.convert(self.value(rows, at, {}), "int64")
-        last = self.b.index(self.size(access.layout.shape[0])) - 1
-        row = self.b.select(row < 0, 0, self.b.select(row > last, last, row))
-        row = self.b.splat(row, point.lanes) if vector and row.lanes != point.lanes else row
-        dtype = self.fused.graph.nodes[source].type.dtype
-        if not vector:
-            return self.load(
-                access, dtype, replace(point, coordinates=(row, *point.coordinates[1:]))
-            )
-        rest = replace(point, coordinates=(0, *point.coordinates[1:]), axis=-1)
-        start, _ = self.address(access.layout, rest)
-        indices = row * self.product(access.layout.strides[0]) + start
-        return self.b.gather(self.pointer(access.base), indices, dtype, point.mask)
+        row = self.b.convert(self.value(rows, point, {}), "int64")
+        last = self.b.index(self.size(self.fused.access[source].layout.shape[0])) - 1
+        return self.b.select(row < 0, 0, self.b.select(row > last, last, row))
+
+    def _gathered(self, place: int, point: Point) -> Any:
+        """Row index[i] of the first argument."""
+        source, _ = self.fused.graph.nodes[place].inputs
+        access, dtype = self.fused.access[source], self.fused.graph.nodes[source].type.dtype
+        rest = point.coordinates[1:]
+        if point.axis == 0:
+            row = self._row(place, Point(point.coordinates[:1], 0, point.lanes, point.mask))
+            row = self.b.splat(row, point.lanes) if row.lanes != point.lanes else row
+            start, _ = self.address(access.layout, replace(point, coordinates=(0, *rest), axis=-1))
+            indices = row * self.product(access.layout.strides[0]) + start
+            return self.b.gather(self.pointer(access.base), indices, dtype, point.mask)
+        if place not in self.rows:
+            row = self._row(place, Point(point.coordinates[:1]))
+            return self.load(access, dtype, replace(point, coordinates=(row, *rest)))
+        # rows lie anywhere in memory, which takes long to answer: ask early for those that follow
+        row, ahead = self.rows[place]
+        later, _ = self.address(access.layout, replace(point, coordinates=(ahead, *rest)))
+        self.b.prefetch(self.pointer(access.base), later, dtype)
+        return self.load(access, dtype, replace(point, coordinates=(row, *rest)))
 
     def finish(self, point: Point, known: dict[int, Any], layout: Layout) -> None:
         """Compute the body at a point and store what is kept of it."""

@@ -176,6 +176,9 @@ class Writer:
     def store(self, value: Item, pointer: Item, index: Index, mask: Item | None = None) -> None:
         self.line(f"{pointer}[{index}] = {value}{where(mask)}")
 
+    def prefetch(self, pointer: Item, index: Index, dtype: str) -> None:
+        self.line(f"bring near {pointer}[{index}]")
+
     def gather(self, pointer: Item, indices: Item, dtype: str, mask: Item | None = None) -> Item:
         return self.named(f"{pointer}[{indices}]{where(mask)}", dtype, indices.lanes)
 

@@ -28,7 +28,9 @@ def lower_loop(ctx: Context) -> None:
             known[place] = copied(ctx, place, point)
         ctx.finish(point, known, layout)
 
-    nest(ctx, kernel.shape, layouts_read(ctx), body, vector_dtype(ctx))
+    gathers = any(ctx.fused.graph.nodes[place].op.kind == "index" for place in kernel.body)
+    before = ctx.choose_rows if gathers else None
+    nest(ctx, kernel.shape, layouts_read(ctx), body, vector_dtype(ctx), before)
 
 
 def copied(ctx: Context, place: int, point: Point) -> Any:
@@ -99,8 +101,10 @@ def nest(
     layouts: Sequence[Layout] | None,
     body: Callable[[Point], None],
     dtype: str,
+    before: Callable[[tuple[Index, ...]], None] | None = None,
 ) -> None:
-    """Loops over a shape; `body` is written once for whole vectors and once for the rest."""
+    """Loops over a shape; `body` is written once for whole vectors and once for the rest, and
+    `before` what is the same for all vectors along the last axis."""
     groups = merge_axes(shape, layouts)
     sizes = [count([shape[axis] for axis in group]) for group in groups]
     if not groups:
@@ -115,6 +119,8 @@ def nest(
         if depth + 1 < len(groups):
             ctx.b.loop(low, high, 1, (), lambda i: level(depth + 1, _with(at, axis, i)))
         else:
+            if before is not None and depth:
+                before(at)
             vectors(ctx, low, high, axis, at, body, dtype)
 
     level(0, (0,) * len(shape))
