@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test fuzz kill check bench format clean
+.PHONY: help demo test oracles fuzz kill check bench format clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -49,6 +49,25 @@ demo: $(VENV)/.package ## a real table becomes a network, a score and prediction
 
 test: $(VENV)/.test ## all tests
 	$(BIN)/python -m pytest
+
+# An environment of its own with the wheel, as users get it. The label +cpu keeps PyTorch's gigabytes
+# of CUDA away: a build for processors is taken, or none.
+ORACLES := build/oracles
+TORCH := torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
+ORACLE_PIP := $(ORACLES)/bin/python -m pip install --quiet --disable-pip-version-check
+
+oracles: ## our numbers against PyTorch's, scikit-learn's tests on our classes; from the wheel
+	@test -x $(ORACLES)/bin/python || $(PYTHON) -m venv $(ORACLES)
+	@rm -rf build/dist
+	$(ORACLES)/bin/python -m pip wheel --quiet --no-deps --wheel-dir build/dist .
+	$(ORACLE_PIP) "$$(ls build/dist/*.whl)[test,oracles]"
+	$(ORACLE_PIP) --no-deps --force-reinstall build/dist/*.whl
+	@$(ORACLE_PIP) $(TORCH) 2>/dev/null || \
+		$(ORACLE_PIP) --retries 1 --index-url $(TORCH_INDEX) $(TORCH) 2>/dev/null || \
+		echo "PyTorch for processors could not be installed: the comparisons with it are skipped"
+	@$(ORACLES)/bin/python -c 'import glassnet; assert "site-packages" in glassnet.__file__'
+	GLASSNET_STREAMS=12 $(ORACLES)/bin/python -m pytest -rs tests/oracles tests/estimators/sklearn_suite
 
 kill: $(VENV)/.test ## 200 times: kill a training run, resume it, compare every bit
 	GLASSNET_KILLS=200 $(BIN)/python -m pytest tests/record/test_kill.py
