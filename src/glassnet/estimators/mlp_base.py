@@ -31,6 +31,7 @@ from glassnet.estimators.mlp_graph import Network
 from glassnet.estimators.mlp_lbfgs import Objective, lbfgs
 from glassnet.estimators.mlp_opened import Opened
 from glassnet.estimators.mlp_parameters import CONSTRAINTS, activation_layer
+from glassnet.estimators.mlp_ready import Ready
 from glassnet.estimators.mlp_solve import Rows, predicted, views
 from glassnet.estimators.mlp_validate import HeldOut, given_rows
 from glassnet.estimators.mlp_watch import CallbackSupport, Watch
@@ -78,6 +79,7 @@ class BaseMLP(Opened, CallbackSupport, TransformerMixin, BaseEstimator):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
         if self.early_stopping and again:
             raise ValueError("partial_fit does not support early_stopping=True")
+        self._ready: Ready = self.__dict__.get("_ready") or Ready()
         first = not hasattr(self, "coefs_") or not (self.warm_start or again)
         raw = y
         watch = Watch(None if again else self, X, y, weight)
@@ -269,6 +271,10 @@ class BaseMLP(Opened, CallbackSupport, TransformerMixin, BaseEstimator):
             raise hinted(error, X) from None
 
     def _forward(self, X: Any, what: str = "output", check: bool = True) -> np.ndarray:
+        ready: Ready | None = self.__dict__.get("_ready")
+        found = None if ready is None else ready.outputs(self, X, what, check)
+        if found is not None:
+            return found
         if check:
             check_is_fitted(self)
             X = self._checked(X)

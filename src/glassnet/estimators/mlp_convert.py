@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from glassnet import nn
 from glassnet.estimators.mlp_graph import Network
+from glassnet.estimators.mlp_ready import Ready
 from glassnet.estimators.mlp_solve import Memory
 
 KEPT = (
@@ -51,6 +52,7 @@ def taken_over(kind: type[Any], est: Any) -> Any:
         )
     check_is_fitted(est)
     ours = kind(**est.get_params(deep=False))
+    ours._ready = Ready()
     for name in KEPT:
         if hasattr(est, name):
             setattr(ours, name, copy.deepcopy(getattr(est, name)))

@@ -70,9 +70,12 @@ class Labelled(Probabilities, BaseMLP):
         return self._label_binarizer.inverse_transform(y)
 
     def _answers(self, output: np.ndarray) -> np.ndarray:
-        labels: Any = self._label_binarizer.inverse_transform(
-            output.ravel() if self._binary else output
-        )
+        known = self._label_binarizer
+        if known.y_type_ == "multiclass" and not known.sparse_input_:
+            return known.classes_.take(output.argmax(axis=1), mode="clip")
+        if known.y_type_ == "binary" and len(known.classes_) == 2 and not known.sparse_input_:
+            return known.classes_[(output.ravel() > 0.5).astype(int)]
+        labels: Any = known.inverse_transform(output.ravel() if self._binary else output)
         return labels
 
     def _validation_target(self, y: Any) -> np.ndarray:

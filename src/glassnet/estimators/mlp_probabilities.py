@@ -34,7 +34,7 @@ class Probabilities:
             Probabilities.
         """
         found = self._forward(X)
-        return np.hstack([1 - found, found]) if self._binary else found
+        return np.concatenate([1 - found, found], 1) if self._binary else found
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """The logarithms of `predict_proba`.
