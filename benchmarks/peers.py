@@ -13,15 +13,19 @@ from typing import Any
 
 import numpy as np
 
+from . import nnengine_peer
 from .cases import LR, Case, Data, Run
 
 Weights = Callable[[], np.ndarray]
 Peer = Callable[[Case, Data], tuple[Run, Weights]]
 
 
-def available(wanted: str = "") -> dict[str, Peer]:
-    """Peers by name, those whose library is installed and, where given, of a list of names."""
+def available(wanted: str = "", task: str = "sgd") -> dict[str, Peer]:
+    """Peers by name, those whose library is installed and can do a task, and, where given, of a
+    list of names."""
     found = {name: peer for name, (library, peer) in PEERS.items() if find_spec(library)}
+    if task not in nnengine_peer.TASKS:
+        found.pop(ENGINE, None)
     return {n: p for n, p in found.items() if n in wanted.split(",")} if wanted else found
 
 
@@ -302,11 +306,13 @@ def numpy_loop(case: Case, data: Data) -> tuple[Run, Weights]:
     return run, lambda: flat(layers)
 
 
+ENGINE = "nn-engine-core"
 PEERS: dict[str, tuple[str, Peer]] = {
     "PyTorch": ("torch", torch_eager),
     "torch.compile": ("torch", torch_compiled),
     "JAX jit": ("jax", jax_jit),
     "JAX scan": ("jax", jax_scan),
     "scikit-learn": ("sklearn", sklearn_mlp),
+    ENGINE: ("nnengine", nnengine_peer.compiled),
     "NumPy": ("numpy", numpy_loop),
 }

@@ -40,7 +40,7 @@ def measure(
         STEPS: ours.steps(case, rows, cores)[0],
         TRAIN: ours.train(case, rows, cores)[0],
     }
-    for name, peer in available(wanted).items():
+    for name, peer in available(wanted, case.task).items():
         work[name] = peer(case, rows)[0]
     away = differences(replace(case, steps=min(case.steps, CHECKED)), wanted)
     work["peak"], operations = burst()
@@ -69,7 +69,7 @@ def differences(case: Case, wanted: str) -> dict[str, float]:
     again, trained = ours.train(case, rows)
     again()
     found = {TRAIN: trained.W}
-    for name, peer in available(wanted).items():
+    for name, peer in available(wanted, case.task).items():
         if name not in SLOW:
             run, weights = peer(case, rows)
             run()
