@@ -24,6 +24,7 @@ from glassnet.llvm.target import host
 from glassnet.pipeline import compile
 
 PAGE = Path(__file__).parent.parent / "docs" / "math.md"
+KEPT = "\n## Special values"  # written by hand, from there on
 CHUNK = 1 << 20
 POINTS = 3000
 
@@ -140,7 +141,8 @@ def shown(error: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--every", type=int, default=1021, metavar="N")
-    PAGE.write_text(page(parser.parse_args().every), encoding="utf-8")
+    _, mark, rest = PAGE.read_text(encoding="utf-8").partition(KEPT)
+    PAGE.write_text(page(parser.parse_args().every) + mark + rest, encoding="utf-8")
 
 
 if __name__ == "__main__":
