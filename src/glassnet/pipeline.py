@@ -40,14 +40,20 @@ def compile_graph(
 def program_for(plan: Plan) -> Program:
     """Machine code where this machine allows it; otherwise the interpreter, with one notice."""
     try:
-        # imported here so that a missing or broken LLVM costs speed, not the package
-        from glassnet.llvm.target import host
-        from glassnet.run.compiled import Compiled
-
-        return Compiled(plan, host(), simplify=_smaller)
+        return load_compiler()(plan)
     except (ImportError, OSError, CompileError) as error:
         _notice(str(error))
         return Interpreted(plan)
+
+
+def load_compiler() -> Callable[[Plan], Program]:
+    """What makes machine code. Loading it takes some hundredths of a second, which the first
+    program waits for unless it was loaded before."""
+    # imported here so that a missing or broken LLVM costs speed, not the package
+    from glassnet.llvm.target import host
+    from glassnet.run.compiled import Compiled
+
+    return lambda plan: Compiled(plan, host(), simplify=_smaller)
 
 
 def _smaller(graph: Graph) -> Graph:
