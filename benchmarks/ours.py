@@ -15,6 +15,8 @@ from glassnet.training.step import memory_arrays, parameter_arrays
 
 from .cases import LR, Case, Data, Run
 
+LONG = 1 << 40  # steps
+
 
 def network(case: Case, data: Data | None = None) -> Any:
     """The model, with the first weights of the data."""
@@ -50,7 +52,8 @@ def train(case: Case, data: Data, threads: int = 1) -> tuple[Run, Any]:
 
 
 def steps(case: Case, data: Data, threads: int = 1) -> tuple[Run, Any]:
-    """The same steps in one call of the compiled program."""
+    """The same steps in one call of the compiled program, as part of a training so long that
+    compiling for known widths pays: the peers' compilers always do that."""
     model = network(case, data)
     loss, optimizer = rules(case)
     program = step_program(model, loss, optimizer, case.sizes[0], False, 0)
@@ -65,7 +68,7 @@ def steps(case: Case, data: Data, threads: int = 1) -> tuple[Run, Any]:
         **parameter_arrays(model),
         **memory_arrays(model, optimizer),
     }
-    return program.prepare(arrays, case.steps, threads), model
+    return program.prepare(arrays, case.steps, threads, ahead=LONG), model
 
 
 def weights(model: Any) -> np.ndarray:
