@@ -33,3 +33,7 @@ class TrainingError(GlassnetError, ValueError):
 
 class CompileError(GlassnetError, RuntimeError):
     """Machine code cannot be made or run here; the NumPy interpreter can take over."""
+
+
+class RecordingWarning(UserWarning):
+    """Training goes on, but its run file cannot be written at present."""

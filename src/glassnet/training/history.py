@@ -18,7 +18,8 @@ class History:
     The loss of an epoch is the mean over its rows (weighted where rows have weights) of the loss
     that each had in its step, before that step's update. `stopped` says why training ended:
     "epochs" (all were done), "early", "time", "interrupted", or "converged". `evaluations` counts
-    how often the loss of all rows was computed; an epoch of gradient descent is one.
+    how often the loss of all rows was computed; an epoch of gradient descent is one. `unrecorded`
+    says why the end of the run is not in its run file, where it should be and is not.
     """
 
     loss: list[float] = field(default_factory=list[float])
@@ -28,6 +29,7 @@ class History:
     best_epoch: int | None = None
     stopped: str = "epochs"
     evaluations: int = 0
+    unrecorded: str | None = None
 
 
 @dataclass

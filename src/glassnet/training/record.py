@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from glassnet.errors import OutputError, RecordingWarning
 from glassnet.training.callbacks import Callback, EarlyStopping
 from glassnet.training.check import Rows
 from glassnet.training.descend import Descent
@@ -26,6 +28,7 @@ from glassnet.training.record_file import (
     put_checkpoint,
     put_data,
     put_result,
+    put_tables,
     put_values,
 )
 from glassnet.training.record_source import Recording, as_recording
@@ -35,6 +38,12 @@ EVERY = 1.0  # seconds between checkpoints, at least
 SHARE = 100  # times as long as a checkpoint takes is what lies between two, at least
 SMALL = 1 << 22  # bytes of data that a file holds as well
 MOST = 64  # checkpoints; then every other one is dropped
+
+GOES_ON = "training goes on, and what is missing is written once there is room"
+UNRECORDED = (
+    "the model in memory is trained; what the file held before is whole, and once there is room "
+    "`glassnet resume {}` trains the rest once more to the same bits"
+)
 
 
 def fingerprint(rows: Rows) -> str:
@@ -123,11 +132,13 @@ class Recorder(Callback):
         self._lines: list[tuple[int, float, float | None]] = []
         self._last = clock()
         self._pause = EVERY
+        self._refused = False
 
     def begin(self, values: Mapping[str, Any], data: Mapping[str, Rows]) -> None:
         """The configuration, small data, and the state before the first step."""
         size = sum(a.nbytes for rows in data.values() for a in rows.arrays().values())
         with self.file.change() as database:
+            put_tables(database)
             put_values(database, values)
             for name, rows in data.items():
                 if size <= SMALL:
@@ -144,7 +155,7 @@ class Recorder(Callback):
         start = self._clock()
         last = run.epoch == run.epochs or run.history.stopped != "epochs"
         if last or start - self._last >= self._pause:
-            self._write(run.epoch)
+            self._try(run, run.epoch)
             self._last = self._clock()
             self._pause = max(self._pause, SHARE * (self._last - start))
 
@@ -153,7 +164,22 @@ class Recorder(Callback):
         if stopped == "epochs" and run.epoch < run.epochs:
             stopped = "diverged"
         ended = {"stopped": stopped, "seconds": run.elapsed(), "best_epoch": run.history.best_epoch}
-        self._write(None, run, ended)
+        self._try(run, None, ended)
+
+    def _try(self, run: Run, epoch: int | None, ended: Any = None) -> None:
+        """Write. Where the disk refuses, the run is worth more than its record: training goes on,
+        and what could not be written is tried again with what comes next."""
+        try:
+            self._write(epoch, run if ended else None, ended)
+            self._refused = False
+        except OutputError as error:
+            reason = f"{self.file.path} cannot be written: {error.__cause__}; "
+            if ended:
+                run.history.unrecorded = reason + UNRECORDED.format(self.file.path)
+                warnings.warn(run.history.unrecorded, RecordingWarning, stacklevel=2)
+            elif not self._refused:
+                warnings.warn(reason + GOES_ON, RecordingWarning, stacklevel=2)
+            self._refused = True
 
     def _write(self, epoch: int | None, run: Run | None = None, ended: Any = None) -> None:
         with self.file.change() as database:

@@ -17,7 +17,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from glassnet.training.record_lock import WriterLock
 
 APPLICATION = 0x676C6173  # "glas"
 FORMAT = 1
+ROOM = "make room, or record to another folder; what the file held before is whole"
 TABLES = """
 CREATE TABLE run(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE history(epoch INTEGER PRIMARY KEY, loss REAL, validation_loss REAL);
@@ -58,30 +59,17 @@ class RunFile:
 
     @classmethod
     def create(cls, path: str | Path) -> RunFile:
-        """A new file in place of what was there, if that was a run file too."""
+        """A file for a new run. What was there, if that was a run file too, is replaced by
+        `put_tables`, in the transaction that writes the beginning of the new one."""
         place = Path(path)
         if place.exists() and place.stat().st_size and not empty(place):
-            cls.read(place).close()  # never replaces anything but a run file
-        file = cls._opened(place)
-        try:
-            with file.change() as database:
-                for (name,) in database.execute(
-                    "SELECT name FROM sqlite_master WHERE type = 'table'"
-                ).fetchall():
-                    database.execute(f'DROP TABLE "{name}"')
-                for statement in TABLES.split(";"):
-                    database.execute(statement)
-                database.execute(f"PRAGMA application_id = {APPLICATION}")
-                database.execute(f"PRAGMA user_version = {FORMAT}")
-        except BaseException:
-            file.close()
-            raise
-        return file
+            cls.read(place, "rw").close()  # never replaces anything but a run file
+        return cls._opened(place)
 
     @classmethod
     def append(cls, path: str | Path) -> RunFile:
         """An existing file, to write more."""
-        cls.read(path).close()
+        cls.read(path, "rw").close()
         return cls._opened(Path(path))
 
     @classmethod
@@ -93,22 +81,23 @@ class RunFile:
             database.execute("PRAGMA synchronous = NORMAL")
         except sqlite3.Error as error:
             lock.release()
-            raise _unwritable(place, error) from None
+            raise OutputError(f"{place} cannot be written: {error}; {ROOM}") from error
         return cls(place, database, lock)
 
     @classmethod
-    def read(cls, path: str | Path) -> RunFile:
-        """An existing file, to read only; ModelFileError where it is none."""
+    def read(cls, path: str | Path, mode: str = "ro") -> RunFile:
+        """An existing file, to read only; ModelFileError where it is none. Who is about to write
+        asks for "rw": that also undoes what a writer left that died while it made the file."""
         place = Path(path)
         if not place.is_file():
             raise ModelFileError(f"{place} does not exist; record one with train(…, record=…)")
         try:
-            address = f"file:{quote(str(place.absolute()))}?mode=ro"
+            address = f"file:{quote(str(place.absolute()))}?mode={mode}"
             database = sqlite3.connect(address, uri=True, check_same_thread=False)
             seen = database.execute("PRAGMA application_id").fetchone()[0]
             version = database.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.Error as error:
-            raise ModelFileError(f"{place} is no run file ({error})") from None
+            raise _unreadable(place, error) from None
         if seen != APPLICATION:
             database.close()
             raise ModelFileError(f"{place} is no run file; name one that training has recorded")
@@ -126,10 +115,12 @@ class RunFile:
         self.close()
 
     def close(self) -> None:
-        self._database.close()
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        try:
+            self._database.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
 
     @contextmanager
     def change(self) -> Generator[sqlite3.Connection]:
@@ -141,14 +132,16 @@ class RunFile:
             database.execute("COMMIT")
         except sqlite3.Error as error:
             self._undo()
-            raise _unwritable(self.path, error) from None
+            raise OutputError(f"{self.path} cannot be written: {error}; {ROOM}") from error
         except BaseException:
             self._undo()
             raise
 
     def _undo(self) -> None:
-        if self._database.in_transaction:
-            self._database.execute("ROLLBACK")
+        # a disk that refused to write may refuse this too; the next to open the file does it then
+        with suppress(sqlite3.Error):
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
 
     def rows(self, query: str, *arguments: Any) -> list[Any]:
         """What a query finds; ModelFileError where the file is damaged."""
@@ -214,13 +207,24 @@ def is_run(place: Path) -> bool:
 def empty(place: Path) -> bool:
     """Whether this is a database without a table: what a writer leaves that dies at once."""
     try:
-        database = sqlite3.connect(f"file:{quote(str(place.absolute()))}?mode=ro", uri=True)
+        database = sqlite3.connect(f"file:{quote(str(place.absolute()))}?mode=rw", uri=True)
         try:
             return not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         finally:
             database.close()
     except sqlite3.Error:
         return False
+
+
+def put_tables(database: sqlite3.Connection) -> None:
+    """The tables of a new run in place of all that there were."""
+    found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    for (name,) in found:
+        database.execute(f'DROP TABLE "{name}"')
+    for statement in TABLES.split(";"):
+        database.execute(statement)
+    database.execute(f"PRAGMA application_id = {APPLICATION}")
+    database.execute(f"PRAGMA user_version = {FORMAT}")
 
 
 def put_values(database: sqlite3.Connection, values: Mapping[str, Any]) -> None:
@@ -267,8 +271,8 @@ def unpacked(heads: Sequence[Sequence[Any]], content: bytes) -> dict[str, np.nda
     return arrays
 
 
-def _unwritable(path: Path, error: sqlite3.Error) -> OutputError:
-    return OutputError(
-        f"{path} cannot be written: {error}; what it holds is whole, and once there is room "
-        "`glassnet resume` goes on from there"
-    )
+def _unreadable(place: Path, error: sqlite3.Error) -> ModelFileError:
+    """What a file is that SQLite does not open: another one, or one that the disk does not give."""
+    if error.sqlite_errorname in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+        return ModelFileError(f"{place} is no run file ({error})")
+    return ModelFileError(f"{place} cannot be read: {error}; check the disk, then try again")
