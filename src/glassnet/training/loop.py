@@ -53,8 +53,7 @@ def train(
     to hold out. `threads` is a number of threads, by default what the machine grants; it changes
     the time, never a bit. Ctrl-C stops after some milliseconds, and the model is usable.
     `record` names a run file: `resume` goes on from it, `open_step` opens any step of it. A
-    `Recording` in its place also says where the data came from. Where the disk refuses, training
-    goes on with a `RecordingWarning`, and writes what is missing once there is room.
+    `Recording` also says where the data came from. A full disk gives a `RecordingWarning`, no end.
     Raises ShapeError or TrainingError where the data do not fit, and TrainingError when the loss
     leaves the finite range; the model then has the numbers of the last epoch that was finite.
     """
