@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 PINNED = "GLASSNET_BENCHMARK_CORES"
+LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 LIBRARIES = ("glassnet", "numpy", "llvmlite", "scikit-learn", "torch", "jax", "jaxlib")
 
 
@@ -28,9 +29,7 @@ def pin(cores: int) -> None:
         return
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
-    os.environ |= dict.fromkeys(
-        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", PINNED), str(cores)
-    )
+    os.environ |= dict.fromkeys((*LIMITS, PINNED), str(cores))
     if cores == 1:
         flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
         os.environ["XLA_FLAGS"] = flags
