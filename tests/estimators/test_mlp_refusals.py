@@ -1,0 +1,167 @@
+"""What the MLP estimators refuse, and in which words; sparse rows, threads, limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.preprocessing import scale
+
+import glassnet as gn
+from glassnet import MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, LABELS = load_iris(return_X_y=True)
+X = scale(X)
+NUMBERS = X[:, 0] * X[:, 1] + np.sin(X[:, 2])
+QUICK: dict[str, Any] = {"random_state": 0, "max_iter": 15, "learning_rate_init": 0.02}
+
+
+# -- sparse rows ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_sparse_rows_are_made_dense_a_part_at_a_time(
+    solver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    x = sparse.random(9000, 30, 0.1, format="csr", random_state=rng)
+    y = np.asarray(x.sum(1)).ravel() > 1.5
+    seen: list[tuple[int, ...]] = []
+    for kind in (sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix, sparse.csc_array):
+        known = kind.toarray
+
+        def toarray(self: Any, *args: Any, known: Any = known, **named: Any) -> Any:
+            seen.append(self.shape)
+            return known(self, *args, **named)
+
+        monkeypatch.setattr(kind, "toarray", toarray)
+    est = MLPClassifier((4,), solver=solver, early_stopping=True, random_state=0, max_iter=2)
+    for rows in (x, sparse.csc_array(x)):
+        est.fit(rows, y)
+        est.predict_proba(rows)
+        est.transform(rows)
+    rows_at_a_time = [count for count, width in seen if width == x.shape[1]]  # others are labels
+    assert rows_at_a_time
+    assert max(rows_at_a_time) <= 4096
+
+
+# -- errors ---------------------------------------------------------------------------------------
+
+ALLOWED = [
+    ("hidden_layer_sizes", 0, "must be an array-like or an int in the range [1, inf). Got 0"),
+    ("activation", "sinus", "must be a str among {"),
+    ("solver", "newton", "must be a str among {"),
+    ("alpha", -1.0, "must be a float in the range [0.0, inf). Got -1.0 instead"),
+    ("batch_size", 0, "in the range [1, inf). Got 0 instead"),
+    ("learning_rate", "fast", "must be a str among {"),
+    ("learning_rate_init", 0.0, "must be a float in the range (0.0, inf). Got 0.0 instead"),
+    ("power_t", -0.5, "[0.0, inf). Got -0.5 instead"),
+    ("max_iter", 0, "must be an int in the range [1, inf). Got 0 instead"),
+    ("shuffle", "yes", "Got 'yes' instead"),
+    ("random_state", "x", "Got 'x' instead"),
+    ("tol", -1.0, "[0.0, inf). Got -1.0 instead"),
+    ("momentum", 2.0, "must be a float in the range [0.0, 1.0]. Got 2.0 instead"),
+    ("validation_fraction", 1.0, "must be a float in the range [0.0, 1.0). Got 1.0 instead"),
+    ("beta_1", 1.0, "[0.0, 1.0). Got 1.0 instead"),
+    ("beta_2", 1.0, "[0.0, 1.0). Got 1.0 instead"),
+    ("epsilon", 0.0, "(0.0, inf). Got 0.0 instead"),
+    ("n_iter_no_change", 0, "Got 0 instead"),
+    ("max_fun", 0, "must be an int in the range [1, inf). Got 0 instead"),
+    ("dropout", 1.0, "must be a float in the range [0.0, 1.0). Got 1.0 instead"),
+    ("scoring", 3, "must be an instance of 'str', a callable or None. Got 3 instead"),
+    ("time_limit", 0.0, "must be a float in the range (0.0, inf) or None. Got 0.0 instead"),
+    ("threads", 0, "must be an int in the range [1, inf) or None. Got 0 instead"),
+    ("n_jobs", 1.5, "Got 1.5 instead"),
+    ("missing", "mean", "must be a str among {'indicator'} or None. Got 'mean' instead"),
+    ("categorical_features", "all", "a str among {'from_dtype'} or None. Got 'all' instead"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "words"), ALLOWED)
+def test_an_error_names_the_parameter_the_value_and_what_is_allowed(
+    name: str, value: Any, words: str
+) -> None:
+    for kind, y in ((MLPClassifier, LABELS), (MLPRegressor, NUMBERS)):
+        with pytest.raises(
+            ValueError, match=f"The '{name}' parameter of {kind.__name__} must be"
+        ) as e:
+            kind(**{name: value}).fit(X, y)
+        assert words in str(e.value)
+        assert type(e.value).__name__ == "InvalidParameterError"
+
+
+def test_every_parameter_has_its_error_tested() -> None:
+    tested = {name for name, _, _ in ALLOWED}
+    free = {"verbose", "warm_start", "early_stopping", "nesterovs_momentum"}  # as `shuffle`
+    assert set(MLPClassifier().get_params()) - free - {"class_weight"} == tested
+    assert set(MLPRegressor().get_params()) - free - {"loss"} == tested
+    with pytest.raises(ValueError, match="The 'class_weight' parameter of MLPClassifier must be"):
+        MLPClassifier(class_weight="even").fit(X, LABELS)
+    with pytest.raises(ValueError, match=r"'loss' parameter of MLPRegressor must be .*Got 'l2'"):
+        MLPRegressor(loss="l2").fit(X, NUMBERS)
+
+
+MIXED: list[list[Any]] = [[1, "a"], ["b", 2.5], [None, "c"], ["d", np.nan]]
+
+
+@pytest.mark.parametrize("labels", MIXED)
+def test_labels_of_two_kinds(labels: list[Any]) -> None:
+    for y in (labels, np.array(labels, object)):
+        with pytest.raises(TypeError, match="y has strings and numbers among its labels") as e:
+            MLPClassifier().fit([[0.0], [1.0]], y)
+        assert all(repr(label) in str(e.value) for label in labels)
+    with pytest.raises(TypeError, match="strings and numbers"):
+        MLPClassifier().partial_fit([[0.0], [1.0]], labels, classes=[0, 1])
+
+
+def test_errors_about_data() -> None:
+    est = MLPClassifier(**QUICK).fit(X, LABELS)
+    with pytest.raises(ValueError, match="X has 3 features, but MLPClassifier is expecting 4"):
+        est.predict(X[:, :3])
+    with pytest.raises(ValueError, match=r'contains NaN.*missing="indicator" takes them'):
+        est.predict(np.full((1, 4), np.nan))
+    with pytest.raises(
+        ValueError, match=r"could not convert string to float.*categorical_features"
+    ):
+        est.fit([["a", 1.0], ["b", 2.0]], [0, 1])
+    with pytest.raises(ValueError, match="y_val has the label 7, which y has not"):
+        est.fit(X, LABELS, X_val=X[:1], y_val=[7])
+    with pytest.raises(ValueError, match="go together; y_val is missing"):
+        est.fit(X, LABELS, X_val=X)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        est.fit(X, LABELS, X_val=X, y_val=LABELS[:9])
+    with pytest.raises(ValueError, match="threads=1 and n_jobs=2 say the same thing"):
+        MLPClassifier(threads=1, n_jobs=2).fit(X, LABELS)
+    with pytest.raises(ValueError, match=r"y_val has \(2,\) numbers a row, y has \(1,\)"):
+        MLPRegressor(**QUICK).fit(X, NUMBERS, X_val=X, y_val=X[:, :2])
+
+
+# -- the rest -------------------------------------------------------------------------------------
+
+
+def test_n_jobs_counts_threads_and_changes_no_bit() -> None:
+    x, y = load_diabetes(return_X_y=True)
+    fits = [
+        MLPRegressor(hidden_layer_sizes=64, n_jobs=n, random_state=0, max_iter=3).fit(x, y)
+        for n in (1, 2, -1)
+    ]
+    assert fits[1]._threads == 2
+    assert all(np.array_equal(fits[0].coefs_[0], own.coefs_[0]) for own in fits)
+
+
+def test_a_time_limit_ends_lbfgs_too() -> None:
+    est = MLPRegressor(solver="lbfgs", time_limit=1e-9, random_state=0).fit(X, NUMBERS)
+    assert est.n_iter_ == len(est.loss_curve_) == 1
+
+
+def test_a_quantile_of_ones_choice() -> None:
+    """A network that sees a constant answers with the quantile: of 1 … 9, the 0.8-quantile is 8."""
+    y = np.tile(np.arange(1.0, 10.0), 30)
+    given = {"random_state": 0, "max_iter": 600, "learning_rate_init": 0.02, "alpha": 0.0}
+    est = MLPRegressor(gn.losses.Quantile(0.8), tol=0.0, n_iter_no_change=np.inf, **given)
+    assert est.fit(np.ones((len(y), 1)), y).predict([[1.0]])[0] == pytest.approx(8.0, abs=0.25)
