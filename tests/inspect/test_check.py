@@ -49,6 +49,35 @@ def test_one_bit_of_the_record(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert told["checks"][2]["detail"] == "W"
 
 
+def test_a_run_with_one_checkpoint_is_not_called_sound(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.glass"
+    train(path, epochs=3)
+    with RunFile.append(path) as file, file.change() as database:
+        database.execute("DELETE FROM checkpoint WHERE epoch > 0")
+    *_, steps = check_run(path)
+    assert (steps.ok, steps.checked, steps.compared) == (False, False, 0)
+    assert status("check", str(path)) == 1
+    told = capsys.readouterr().out
+    assert "not checked: steps against the record" in told
+    assert "glassnet resume" in told
+    assert "WRONG" not in told
+
+
+def test_a_difference_that_is_no_number_is_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.glass"
+    train(path, epochs=3)
+    with RunFile.append(path) as file, file.change() as database:
+        state = file.checkpoint(3)
+        weights = np.full_like(state.arrays["W"], np.nan)
+        put_checkpoint(database, Checkpoint(3, {**state.arrays, "W": weights}, state.notes))
+    assert status("check", str(path), "--json") == 1
+    assert json.loads(capsys.readouterr().out)["checks"][2]["worst"] == "nan"
+
+
 def test_a_wrong_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     x, _ = data(10)
     model = gn.nn.Sequential(gn.nn.Linear(3, 2), gn.nn.Tanh(), dtype="float64")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import glassnet as gn
-from glassnet.errors import TrainingError
-from glassnet.inspect import text
+from glassnet.errors import GlassnetError, TrainingError
+from glassnet.inspect import text, values
 from glassnet.training.record_file import RunFile
 from tests.record.common import HALF, data, often, train
 
@@ -140,17 +140,18 @@ def test_the_texts_hold_the_numbers(tmp_path: Path) -> None:
     own = step.parameters["linear1.weight"]
     assert f"{own.before[2, 3]!s} − 0.1·{own.slope[2, 3]!s}" in told
     assert told.endswith(f"w after  = {own.after[2, 3]!s}")
-    again = json.loads(json.dumps(text.as_json(step)))
+    again = json.loads(json.dumps(values.as_json(step)))
     assert (
         np.array(again["parameters"]["linear1.weight"]["after"], "f4").tolist()
         == own.after.tolist()
     )
     assert "&lt;" not in text.as_html(step)
     for wrong in ("linear9[0]", "linear1[9]", "linear1"):
-        with pytest.raises(TrainingError):
+        with pytest.raises(GlassnetError):
             text.neuron(step, wrong)
-    for wrong in ("linear1.weight[9,9]", "linear1.weight", "other[1]"):
-        with pytest.raises(TrainingError):
+    wrong_names = ("linear1.weight[9,9]", "linear1.weight", "other[1]", "linear1.weight[1 2]")
+    for wrong in (*wrong_names, "linear1.weight[2,]", "linear1.weight[,2]", "linear1.weight[1]"):
+        with pytest.raises(GlassnetError, match=r"is no weight|has shape \(3, 5\)"):
             text.weight(step, wrong)
 
 
@@ -162,3 +163,34 @@ def test_dead_and_saturated_units_are_told(tmp_path: Path) -> None:
     gn.train(model, x, y, loss=HALF, optimizer=gn.optim.SGD(0.1), epochs=1, record=path)
     line = next(line for line in text.overview(gn.open_step(path)).split("\n") if "relu1" in line)
     assert line.endswith("1 dead")
+
+
+def test_still_units_by_their_derivative_even_in_a_batch_of_one(tmp_path: Path) -> None:
+    """tanh′(z) = 1 − tanh²z is 1.8e-4 at z = 5 and 9.9e-3 at z = 3; at z = 20 it is 0 in float32,
+    where tanh is 1, so the unit is not dead."""
+    model = gn.nn.Sequential(gn.nn.Linear(1, 4), gn.nn.Tanh(), gn.nn.Linear(4, 1), seed=1)
+    own = model.parameters()
+    own["linear1.weight"][...] = 0.0
+    own["linear1.bias"][...] = [0.5, 3.0, 5.0, 20.0]
+    path = tmp_path / "run.glass"
+    x, y = np.ones((1, 1)), np.zeros((1, 1))
+    gn.train(model, x, y, loss=HALF, optimizer=gn.optim.SGD(0.1), epochs=1, record=path)
+    step = gn.open_step(path)
+    line = next(line for line in text.overview(step).split("\n") if "tanh1" in line)
+    assert line.endswith("  2 saturated")
+    wanted = 1 - np.tanh([[0.5, 3.0, 5.0, 20.0]]) ** 2
+    np.testing.assert_allclose(step.layer("tanh1").derivative, wanted, rtol=1e-3, atol=1e-7)
+    assert step.layer("linear1").derivative is None
+
+
+def test_a_network_of_one_layer(tmp_path: Path) -> None:
+    path = tmp_path / "run.glass"
+    x, y = np.array([[1.0, 2.0]]), np.array([[3.0]])
+    model = gn.nn.Linear(2, 1)
+    model.W[...] = [0.5, 0.25, 1.0]
+    gn.train(model, x, y, loss=HALF, optimizer=gn.optim.SGD(0.5), epochs=1, record=path)
+    step = gn.open_step(path)
+    assert "1.0·0.5 + 2.0·0.25 + 1.0\n  = 2.0" in text.neuron(step, "linear[0]")
+    told = text.weight(step, "weight[1,0]")
+    assert "row 0: -1.0·2.0 = -2.0" in told
+    assert told.endswith("w after  = 1.25")

@@ -1,7 +1,7 @@
 """`glassnet check`: proof on the user's own rows.
 
 In: a model file and a table, or a run file. Out: a table of what was compared; status 1 where
-numbers disagree.
+numbers disagree or a comparison could not be made.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def check(
         str | None,
         typer.Argument(
             metavar="[TABLE|DATA]",
-            help="For a model a table, for a run its .npz of x and y, if RUN does not hold them.",
+            help="For a model a table; for a run its table if it moved, or .npz of x and y.",
             show_default=False,
         ),
     ] = None,
@@ -37,11 +37,12 @@ def check(
     steps against the same steps done again."""
     from glassnet.cli.report import print_json
     from glassnet.inspect.check import table
+    from glassnet.inspect.values import plain
 
     findings = _findings(subject, data, sql, delimiter)
     if json:
-        told = [{**asdict(own), "worst": min(own.worst, 1e300)} for own in findings]
-        print_json({"checks": told, "ok": all(own.ok for own in findings)})
+        told = [{**asdict(own), "verdict": own.verdict} for own in findings]
+        print_json(plain({"checks": told, "ok": all(own.ok for own in findings)}))
     else:
         print(table(findings))
     if not all(own.ok for own in findings):
@@ -53,7 +54,7 @@ def _findings(
 ) -> list[Finding]:
     from pathlib import Path
 
-    from glassnet.cli.resume import arrays
+    from glassnet.cli.resume import run_arrays
     from glassnet.errors import TableError
     from glassnet.estimators.table_model import TableModel
     from glassnet.inspect.check import check_model, check_run
@@ -61,7 +62,7 @@ def _findings(
     from glassnet.training.record_file import is_run
 
     if is_run(Path(subject)):
-        return check_run(subject, **arrays(data))
+        return check_run(subject, **run_arrays(subject, data))
     model = TableModel.load(subject)
     if data is None:
         raise TableError(f"{subject} is a model; name a table as well, whose rows are tried")

@@ -18,7 +18,7 @@ DataPath = Annotated[
     str | None,
     typer.Argument(
         metavar="DATA",
-        help="The run's arrays x, y (and weight) in an .npz file, if they were too large for RUN.",
+        help="The table of RUN if it moved, or an .npz of x, y (and weight) if RUN has none.",
         show_default=False,
     ),
 ]
@@ -45,19 +45,20 @@ def step(
 ) -> None:
     """Open a step of RUN: every value, every gradient, every update, as training computed them."""
     from glassnet.cli.report import print_json
-    from glassnet.cli.resume import arrays
-    from glassnet.inspect import text
+    from glassnet.cli.resume import run_arrays
+    from glassnet.inspect import text, values
     from glassnet.inspect.step import open_step
 
-    opened = open_step(run, epoch=epoch, batch=batch, row=row, **arrays(data))
+    if html and json:
+        raise typer.BadParameter("--html and --json are two forms of the same; ask for one")
+    opened = open_step(run, epoch=epoch, batch=batch, row=row, **run_arrays(run, data))
+    at = 0 if row is None else opened.rows.tolist().index(row)
     if json:
-        print_json(text.as_json(opened))
-    elif html:
-        print(text.as_html(opened))
-    elif neuron is None and weight is None:
-        print(text.overview(opened))
-    if neuron is not None:
-        at = 0 if row is None else opened.rows.tolist().index(row)
-        print(text.neuron(opened, neuron, at))
-    if weight is not None:
-        print(text.weight(opened, weight))
+        print_json(values.as_json(opened, neuron, weight, at))
+        return
+    told = [] if neuron is None else [text.neuron(opened, neuron, at)]
+    told += [] if weight is None else [text.weight(opened, weight)]
+    if html:
+        print(text.page(opened, *told))
+    else:
+        print("\n\n".join(told or [text.overview(opened)]))

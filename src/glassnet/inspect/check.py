@@ -22,11 +22,15 @@ from glassnet.training.record_file import Checkpoint, RunFile
 from glassnet.training.resume import Given, put_result_into, rebuilt, verified
 
 FEW = 16  # rows on which gradients are compared with differences
+ALONE = (
+    "steps against the record were not checked: between one checkpoint and the next lie the steps "
+    "to do again, and the run was ended before its second; go on with it by `glassnet resume`"
+)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One comparison; `detail` is its table."""
+    """One comparison; `detail` is its table. One that could not be made is not ok either."""
 
     what: str
     compared: int
@@ -34,6 +38,13 @@ class Finding:
     allowed: float
     ok: bool
     detail: str = ""
+    checked: bool = True
+
+    @property
+    def verdict(self) -> str:
+        if not self.checked:
+            return "not checked"
+        return "ok" if self.ok else "WRONG"
 
 
 def check_model(model: Module, x: np.ndarray) -> list[Finding]:
@@ -64,6 +75,10 @@ def check_run(path: str | Path, x: Any = None, y: Any = None, **extra: Any) -> l
     ]
     if len(states) == 2:
         findings.append(_replayed(descent, states[0], states[1], values["epochs"], losses, judged))
+    else:
+        findings.append(
+            Finding("not checked: steps against the record", 0, 0.0, 0.0, False, ALONE, False)
+        )
     return findings
 
 
@@ -106,6 +121,6 @@ def table(findings: list[Finding]) -> str:
     lines = [f"{'':<48}{'numbers':>9}  {'worst':>8}  {'allowed':>8}"]
     for own in findings:
         figures = f"{own.compared:>9,}  {own.worst:>8.1e}  {own.allowed:>8.0e}"
-        lines.append(f"{own.what:<48}{figures}  {'ok' if own.ok else 'WRONG'}")
+        lines.append(f"{own.what:<48}{figures}  {own.verdict}")
     lines += [f"\n{own.detail}" for own in findings if not own.ok and own.detail]
     return "\n".join(lines)

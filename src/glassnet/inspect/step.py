@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.errors import TrainingError
+from glassnet.errors import GlassnetError, TrainingError
 from glassnet.inspect.watch import open_graph
 from glassnet.nn.module import Module
 from glassnet.pipeline import compile_graph
@@ -34,6 +34,7 @@ class Layer:
     given: np.ndarray
     result: np.ndarray
     slope: np.ndarray
+    derivative: np.ndarray | None = None  # of an activation: ∂a/∂z, number by number
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,13 @@ class OpenStep:
         for own in self.layers:
             if own.name == name:
                 return own
-        raise TrainingError(
+        raise GlassnetError(
             f"there is no layer {name!r}; there are {', '.join(own.name for own in self.layers)}"
         )
+
+    def of(self, layer: Layer, own: str) -> Weights:
+        """A parameter of a layer. Where the network is one layer, its names stand alone."""
+        return self.parameters.get(f"{layer.name}.{own}") or self.parameters[own]
 
 
 def open_step(
@@ -173,6 +178,13 @@ def _layers(
     layers: tuple[tuple[str, Module, str], ...], named: dict[str, np.ndarray]
 ) -> tuple[Layer, ...]:
     return tuple(
-        Layer(name, module, named[given], named[f"a.{name}"], named[f"da.{name}"])
+        Layer(
+            name,
+            module,
+            named[given],
+            named[f"a.{name}"],
+            named[f"da.{name}"],
+            named.get(f"f.{name}"),
+        )
         for name, module, given in layers
     )

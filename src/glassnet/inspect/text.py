@@ -1,22 +1,21 @@
 """An opened step as text: summaries first, then a neuron or a weight with its formulas.
 
-In: an `OpenStep`. Out: text for a terminal, HTML that holds the same text, JSON values.
+In: an `OpenStep`. Out: text for a terminal, HTML that holds the same text.
 """
 
 from __future__ import annotations
 
 import html
-import re
 from typing import Any
 
 import numpy as np
 
-from glassnet.errors import TrainingError
+from glassnet.inspect.names import place_of, unit_of
 from glassnet.inspect.step import Layer, OpenStep, Weights
 from glassnet.nn.linear import Linear
-from glassnet.training.record_data import as_data
 
 FEW = 8  # numbers of a row, rows of a table, that are shown in full
+FLAT = 1e-3  # ∂a/∂z below which hardly any of a gradient passes
 
 
 def overview(step: OpenStep) -> str:
@@ -50,29 +49,22 @@ def overview(step: OpenStep) -> str:
 
 def neuron(step: OpenStep, text: str, at: int = 0) -> str:
     """One unit, "linear1[3]", for row number `at` of the batch: the sum with its numbers put in."""
-    match = re.fullmatch(r"(.+)\[(\d+)\]", text.strip())
-    if match is None:
-        raise TrainingError(f"{text!r} is no neuron; write a layer and a number: linear1[3]")
-    layer, unit = step.layer(match[1]), int(match[2])
-    if unit >= layer.result.shape[1]:
-        raise TrainingError(f"{layer.name} has units 0 to {layer.result.shape[1] - 1}")
-    if not 0 <= at < len(step.rows):
-        raise TrainingError(f"the batch has rows 0 to {len(step.rows) - 1}")
+    layer, unit = unit_of(step, text, at)
     lines = [f"{layer.name}[{unit}] for row {step.rows[at]} of the data"]
     value, slope = layer.result[at, unit], layer.slope[at, unit]
     if not isinstance(layer.module, Linear):
         given = layer.given[at]
         if given.shape == layer.result[at].shape:
             lines.append(f"z  = {_number(given[unit])}")
-        return "\n".join(
-            [*lines, f"a  = {layer.module!r} = {_number(value)}", f"∂L/∂a = {_number(slope)}"]
-        )
-    weight = step.parameters[f"{layer.name}.weight"]
-    x, w = layer.given[at], weight.before[:, unit]
+        lines += [f"a  = {layer.module!r} = {_number(value)}", f"∂L/∂a = {_number(slope)}"]
+        if layer.derivative is not None:
+            lines.append(f"∂a/∂z = {_number(layer.derivative[at, unit])}")
+        return "\n".join(lines)
+    x, w = layer.given[at], step.of(layer, "weight").before[:, unit]
     terms = [f"{_number(a)}·{_number(b)}" for a, b in zip(x, w, strict=True)]
     lines.append("z = Σ xᵢ·wᵢ + b")
     if layer.module.bias:
-        terms.append(_number(step.parameters[f"{layer.name}.bias"].before[unit]))
+        terms.append(_number(step.of(layer, "bias").before[unit]))
     lines += [f"  = {' + '.join(terms)}", f"  = {_number(value)}", f"∂L/∂z = {_number(slope)}"]
     for i in range(len(x)):
         lines.append(
@@ -85,19 +77,11 @@ def neuron(step: OpenStep, text: str, at: int = 0) -> str:
 def weight(step: OpenStep, text: str) -> str:
     """One number of a parameter, "linear1.weight[2,3]": where its gradient comes from, and what
     becomes of it."""
-    match = re.fullmatch(r"(.+)\[([\d\s,]+)\]", text.strip())
-    if match is None or match[1] not in step.parameters:
-        raise TrainingError(
-            f"{text!r} is no weight; there are {', '.join(step.parameters)}, with places: "
-            "linear1.weight[2,3]"
-        )
-    own, place = step.parameters[match[1]], tuple(int(i) for i in match[2].split(","))
-    shape = own.before.shape
-    if len(place) != len(shape) or any(i >= n for i, n in zip(place, shape, strict=True)):
-        raise TrainingError(f"{match[1]} has shape {shape}; {match[2]} is outside")
+    name, place = place_of({n: own.before.shape for n, own in step.parameters.items()}, text)
+    own = step.parameters[name]
     lines = [f"{text}", f"w before = {_number(own.before[place])}"]
     if own.slope is not None:
-        lines += _contributions(step, match[1], place)
+        lines += _contributions(step, name, place)
         lines.append(f"∂L/∂w    = {_number(own.slope[place])}")
     if type(step.optimizer).__name__ == "SGD" and not step.memory and own.slope is not None:
         lines.append(
@@ -106,7 +90,7 @@ def weight(step: OpenStep, text: str) -> str:
         )
     for name, (old, new) in step.memory.items():
         slot, _, parameter = name.partition(".")
-        if parameter == match[1]:
+        if parameter == name:
             lines.append(f"{slot}: {_number(old[place])} → {_number(new[place])}")
     return "\n".join([*lines, f"w after  = {_number(own.after[place])}"])
 
@@ -114,7 +98,7 @@ def weight(step: OpenStep, text: str) -> str:
 def _contributions(step: OpenStep, parameter: str, place: tuple[int, ...]) -> list[str]:
     """∂L/∂w as the sum over rows of x·∂L/∂z, where the layer is a `Linear`."""
     name, _, kind = parameter.rpartition(".")
-    layer = next((own for own in step.layers if own.name == name), None)
+    layer = next((own for own in step.layers if own.name == name or not name), None)
     if layer is None or not isinstance(layer.module, Linear):
         return []
     slope = layer.slope[:, place[-1]]
@@ -128,35 +112,18 @@ def _contributions(step: OpenStep, parameter: str, place: tuple[int, ...]) -> li
     ]
 
 
-def as_json(step: OpenStep) -> dict[str, Any]:
-    """Every number, as lists."""
-    layers = [
-        {"name": own.name, "given": own.given.tolist(), "result": own.result.tolist(),
-         "slope": own.slope.tolist()}
-        for own in step.layers
-    ]  # fmt: skip
-    parameters = {
-        name: {
-            "before": own.before.tolist(),
-            "slope": None if own.slope is None else own.slope.tolist(),
-            "after": own.after.tolist(),
-        }
-        for name, own in step.parameters.items()
-    }
-    memory = {n: {"before": a.tolist(), "after": b.tolist()} for n, (a, b) in step.memory.items()}
-    return {
-        "epoch": step.epoch, "batch": step.batch, "step": step.step, "lr": float(step.lr),
-        "L": step.L,
-        "loss": as_data(step.loss), "optimizer": as_data(step.optimizer),
-        "rows": step.rows.tolist(), "x": step.x.tolist(), "y": step.y.tolist(),
-        "prediction": step.prediction.tolist(), "layers": layers, "parameters": parameters,
-        "memory": memory,
-    }  # fmt: skip
+def as_html(step: OpenStep, *more: str) -> str:
+    """The overview for a notebook, and under it more texts, such as those of neurons."""
+    told = (overview(step), *more)
+    return "\n".join(f'<pre style="line-height:1.3">{html.escape(own)}</pre>' for own in told)
 
 
-def as_html(step: OpenStep) -> str:
-    """The overview for a notebook."""
-    return f'<pre style="line-height:1.3">{html.escape(overview(step))}</pre>'
+def page(step: OpenStep, *more: str) -> str:
+    """The same as a whole HTML page."""
+    title = f"epoch {step.epoch}, batch {step.batch}"
+    head = f'<meta charset="utf-8"><title>{title}</title>'
+    body = as_html(step, *more)
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>'
 
 
 def _parameter(name: str, own: Weights) -> str:
@@ -169,14 +136,14 @@ def _parameter(name: str, own: Weights) -> str:
 
 
 def _still(layer: Layer) -> str:
-    """How many units move no weight: no row's gradient passes, though it comes in behind them."""
-    if isinstance(layer.module, Linear) or layer.given.shape != layer.result.shape:
+    """How many units of an activation move no weight before them, in any row of the batch: dead
+    where a and ∂a/∂z are 0, saturated where ∂a/∂z is otherwise below FLAT in size."""
+    if layer.derivative is None:
         return ""
-    same = np.ptp(layer.result, axis=0) == 0
-    dead = int(np.sum(same & ~layer.result.any(axis=0)))
-    flat = int(np.sum(same)) - dead
-    told = [f"{dead} dead" if dead else "", f"{flat} saturated" if flat else ""]
-    return ", ".join(part for part in told if part)
+    flat = (np.abs(layer.derivative) < FLAT).all(axis=0)
+    dead = flat & ~layer.derivative.any(axis=0) & ~layer.result.any(axis=0)
+    counts = {"dead": int(dead.sum()), "saturated": int((flat & ~dead).sum())}
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
 
 def _norm(array: np.ndarray) -> str:

@@ -13,12 +13,30 @@ from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
+from glassnet.nn.activations import ParametricSigmoid, Sigmoid, Softplus, Tanh
 from glassnet.nn.compose import Container, Parallel, Residual, Sequential
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module, Parameter
+from glassnet.nn.rectifiers import (
+    ELU,
+    GELU,
+    SELU,
+    Blend,
+    LeakyReLU,
+    Mish,
+    PReLU,
+    ReLU,
+    SiLU,
+)
 from glassnet.nn.scope import Scope
 from glassnet.optim.optimizer import Optimizer
 from glassnet.training.step import StepGraph, step_graph, trained
+
+# Functions of one number each: the gradient of the sum of what they give is the derivative.
+ONE_BY_ONE = (
+    ParametricSigmoid, Sigmoid, Softplus, Tanh,
+    ELU, GELU, SELU, LeakyReLU, Mish, PReLU, ReLU, SiLU,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,7 +97,7 @@ def _under(name: str, own: str) -> str:
 @dataclass(frozen=True)
 class OpenGraph:
     """The step graph, and what its outputs are called beyond those of training: "a.<layer>",
-    "da.<layer>", "dW.<parameter>", "x", "y"."""
+    "da.<layer>", "dW.<parameter>", "f.<activation>" for ∂a/∂z, "x", "y"."""
 
     step: StepGraph
     graph: Graph
@@ -100,11 +118,28 @@ def open_graph(
     by = [*seen.values(), *held.values()]
     slopes = gradients(builder.value(step.graph.outputs[0]), by)
     names = [f"a.{n}" for n in seen] + [f"da.{n}" for n in seen] + [f"dW.{n}" for n in held]
+    bent = [own for own in watched.seen if _one_by_one(own.layer)]
+    names += [f"f.{own.name}" for own in bent]
     rows = builder.value(step.graph.inputs["rows"])
     data = {n: builder.value(step.graph.inputs[n]) for n in ("x", "y")}
     taken = [ops.take(value, rows) for value in data.values()]
     outputs = [builder.value(place) for place in step.graph.outputs]
-    graph = builder.finish([*outputs, *seen.values(), *slopes, *taken])
+    graph = builder.finish(
+        [*outputs, *seen.values(), *slopes, *_derivatives(builder, bent), *taken]
+    )
     sources = {own.result.index: f"a.{own.name}" for own in reversed(watched.seen)}
     layers = tuple((o.name, o.layer, sources.get(o.given.index, "x")) for o in watched.seen)
     return OpenGraph(step, graph, (*names, *data), layers)
+
+
+def _derivatives(builder: GraphBuilder, bent: list[Seen]) -> list[Value]:
+    """∂a/∂z of each activation."""
+    found: list[Value] = []
+    for own in bent:
+        given, result = builder.value(own.given.index), builder.value(own.result.index)
+        found += gradients(ops.sum(result), [given])
+    return found
+
+
+def _one_by_one(layer: Module) -> bool:
+    return isinstance(layer.inner if isinstance(layer, Blend) else layer, ONE_BY_ONE)

@@ -1,0 +1,100 @@
+"""`glassnet step` in each of its forms."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import glassnet as gn
+from glassnet.cli import main
+from glassnet.inspect.values import plain
+from tests.record.common import train
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert isinstance(left.value.code, int)
+    return left.value.code
+
+
+class Tags(HTMLParser):
+    """Opened and closed tags, and the text under `body`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        assert not data.strip() or self.open
+        self.text += data
+
+
+def test_json_with_a_neuron_and_a_weight(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.glass"
+    train(path, epochs=1, optimizer=gn.optim.SGD(0.1), batch_size=16)
+    named = ("--neuron", "linear1[3]", "--weight", "linear1.weight[2,3]")
+    assert run("step", str(path), "--row", "7", "--json", *named) == 0
+    told = json.loads(capsys.readouterr().out)
+    step = gn.open_step(path, row=7)
+    at = step.rows.tolist().index(7)
+    assert told["neuron"]["row"] == 7
+    sum_of_parts = np.dot(told["neuron"]["given"], told["neuron"]["weight"])
+    assert told["neuron"]["result"] == pytest.approx(sum_of_parts + told["neuron"]["bias"], 1e-5)
+    assert told["neuron"]["slope"] == step.layer("linear1").slope[at, 3]
+    weight = told["weight"]
+    assert weight["name"] == "linear1.weight[2,3]"
+    assert weight["after"] == np.float32(weight["before"]) - np.float32(0.1) * np.float32(
+        weight["slope"]
+    )
+    own = told["parameters"]["linear1.weight"]
+    assert own["update"][2][3] == weight["update"]
+    assert weight["update"] == np.float32(weight["after"]) - np.float32(weight["before"])
+
+
+def test_html_with_a_weight(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "run.glass"
+    train(path, epochs=1)
+    named = ("--neuron", "linear1[3]", "--weight", "linear1.weight[2,3]")
+    assert run("step", str(path), "--html", *named) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("<!doctype html>")
+    assert told.rstrip().endswith("</html>")
+    tags = Tags()
+    tags.feed(told)
+    assert tags.open == []
+    assert all(sign in tags.text for sign in ("‖∂L/∂W‖", "linear1[3] for row", "w after"))
+    assert run("step", str(path), "--html", "--json") == 2
+
+
+@pytest.mark.parametrize("place", ["[2,]", "[1 2]", "[2]", "[9,9]", ""])
+def test_a_wrong_weight_is_told(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(tmp_path / "run.glass", epochs=1)
+    assert run("step", str(tmp_path / "run.glass"), "--weight", f"linear1.weight{place}") == 2
+    told = capsys.readouterr().err
+    assert "internal error" not in told
+    assert f"linear1.weight{place}" in told
+
+
+def test_what_json_has_no_numbers_for() -> None:
+    array = np.array([[1.5, np.nan], [np.inf, -np.inf]])
+    assert plain({"a": array, "b": (np.float32(2), None)}) == {
+        "a": [[1.5, "nan"], ["inf", "-inf"]],
+        "b": [2.0, None],
+    }
