@@ -17,6 +17,7 @@ from glassnet.gradient import gradients
 from glassnet.graph.check import check
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
+from glassnet.graph.types import Size
 from glassnet.run.program import Interpreted, Plan, Program
 from glassnet.simplify import simplify
 from glassnet.tracing import as_type, trace_outputs
@@ -28,7 +29,7 @@ def compile_graph(
     donate: Mapping[str, int] | None = None,
     stepped: Collection[str] = (),
     collect: Collection[int] = (),
-    widths: Collection[int] = (),
+    widths: Collection[Size] = (),
 ) -> Program:
     """A program that runs the graph for many steps; see `Plan` for the arguments."""
     plan = Plan(

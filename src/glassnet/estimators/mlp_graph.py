@@ -7,17 +7,20 @@ over these compiles nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 from glassnet import ops
+from glassnet.errors import GlassnetError
 from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.op import Value
-from glassnet.graph.types import Dim, Type
+from glassnet.graph.types import Dim, Size, Type
 from glassnet.nn import Dropout, Module
+from glassnet.nn.compose import Function
 from glassnet.nn.loss import Loss
 from glassnet.nn.scope import Circumstances, Scope
 from glassnet.pipeline import compile_graph
@@ -46,9 +49,22 @@ class Network:
         return [*pairwise(self.sizes), *((size,) for size in self.sizes[1:])]
 
     @property
-    def widths(self) -> frozenset[int]:
-        """Sizes that code may leave open; the number of outputs is faster when known."""
-        return frozenset(self.sizes[:-1]) - {1, self.sizes[-1]}
+    def widths(self) -> frozenset[Size]:
+        """Sizes that code may be made for, and may leave open."""
+        return frozenset(size for size in self.sizes[:-1] if size != 1) - {self.sizes[-1]}
+
+    @property
+    def plain(self) -> bool:
+        """Whether no layer is the user's own, which may look at numbers."""
+        kinds = [type(layer) for layer in self.activations]
+        return all(k.__module__.startswith("glassnet.") and k is not Function for k in kinds)
+
+    def opened(self) -> Network:
+        """The network with columns and neurons known at run time, so that one graph serves all
+        widths; single ones, and the outputs, stay numbers, as small sizes are faster when known."""
+        layers = enumerate(self.sizes[:-1])
+        sizes: list[Any] = [size if size == 1 else Dim(f"width{i}") for i, size in layers]
+        return replace(self, sizes=(*sizes, self.sizes[-1]))
 
     @property
     def names(self) -> list[str]:
@@ -114,7 +130,25 @@ def _data(builder: GraphBuilder, network: Network, rows: str) -> dict[str, Value
     return {name: builder.input(name, Type(network.dtype, s)) for name, s in shapes.items()}
 
 
-@lru_cache(PROGRAMS)
+def _for_all_widths(make: Callable[..., Program]) -> Callable[..., Program]:
+    """Make a program once for all widths; for each network where its layers ask for numbers."""
+    kept = lru_cache(PROGRAMS)(make)
+
+    @lru_cache(PROGRAMS)
+    def opened(network: Network, *how: str) -> Program | None:
+        try:
+            return kept(network, *how)
+        except (GlassnetError, TypeError, AssertionError):
+            return None  # what is wrong with the network itself is raised for its numbers
+
+    def program(network: Network, *how: str) -> Program:
+        found = opened(network.opened(), *how) if network.plain else None
+        return found or kept(network, *how)
+
+    return program
+
+
+@_for_all_widths
 def step_program(network: Network, rule: str) -> Program:
     """Steps of training by "adam", "momentum" or "nesterov" over rows by number."""
     builder = GraphBuilder()
@@ -154,7 +188,7 @@ def _adam(
     return {name: moved, f"m.{name}": m, f"v.{name}": v}
 
 
-@lru_cache(PROGRAMS)
+@_for_all_widths
 def gradient_program(network: Network) -> Program:
     """The part that some rows have in loss and gradient: `share` is 1 / the weights of all rows,
     `decay` what half the sum of squared weights counts (once for all parts)."""
@@ -169,7 +203,7 @@ def gradient_program(network: Network) -> Program:
     return compile_graph(graph, widths=network.widths)
 
 
-@lru_cache(PROGRAMS)
+@_for_all_widths
 def predict_program(network: Network, what: str) -> Program:
     """The outputs of rows: "output", "raw" (before the output's activation), or the number of a
     hidden layer."""

@@ -35,7 +35,7 @@ from glassnet.schedule import schedule
 WORTH_THREADS = 2_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
 CALL_WORK = 1 << 31  # multiply-adds that a thread does before Python looks for Ctrl-C
 WORTH_UNROLLING = 100  # steps: below, compiling a tiny step for its sizes does not pay
-WORTH_RESIZING = 40_000_000_000  # multiply-adds: below, compiling for known widths does not pay
+WORTH_RESIZING = 16_000_000_000  # multiply-adds: below, compiling for known widths does not pay
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Compiled:
             found: Build | None = None
             if self.merge and steps >= WORTH_UNROLLING and self._tiny(dims):
                 found = self.build(Kind(known, unrolled=True))
-            own, shared = Kind((), parallel), Kind(self._widths, parallel)
+            own, shared = Kind(self._own(dims), parallel), Kind(self._widths, parallel)
             if found is None and shared != own:
                 found = self.build(own, only_kept=True)
                 if found is None and steps * self.work(dims) < WORTH_RESIZING:
@@ -157,7 +157,13 @@ class Compiled:
 
     @cached_property
     def _widths(self) -> tuple[tuple[Size, Size], ...]:
-        return tuple(widths(self.plan.graph, self.plan.widths).items())
+        numbers = [size for size in self.plan.widths if isinstance(size, int)]
+        return tuple(widths(self.plan.graph, numbers).items())
+
+    def _own(self, dims: Mapping[str, int]) -> tuple[tuple[Size, Size], ...]:
+        """Numbers for the widths that the graph leaves open."""
+        names = sorted(size.name for size in self.plan.widths if isinstance(size, Dim))
+        return tuple((Dim(name), dims[name]) for name in names)
 
     @cached_property
     def _numbers(self) -> dict[str, int]:

@@ -15,6 +15,7 @@ import numpy as np
 from glassnet.errors import GraphError, ShapeError
 from glassnet.graph.graph import Graph
 from glassnet.graph.interpret import bind_shapes, evaluate
+from glassnet.graph.types import Size
 
 
 @dataclass(frozen=True)
@@ -23,15 +24,15 @@ class Plan:
 
     `donate` says which output is written into which input's array (same type), so that the next
     step reads it; `stepped` inputs and `collect`ed outputs have one more axis in front, with one
-    entry a step. Other outputs are those of the last step. `widths` are numbers in the graph that
-    code may leave open, so that graphs which differ in them only share it.
+    entry a step. Other outputs are those of the last step. `widths` are sizes that
+    code may leave open, and may be made for: numbers in the graph, or sizes known at run time.
     """
 
     graph: Graph
     donate: Mapping[str, int] = field(default_factory=dict[str, int])
     stepped: frozenset[str] = frozenset()
     collect: frozenset[int] = frozenset()
-    widths: frozenset[int] = frozenset()
+    widths: frozenset[Size] = frozenset()
 
     def __post_init__(self) -> None:
         count = len(self.graph.outputs)
