@@ -66,6 +66,19 @@ def test_json_with_a_neuron_and_a_weight(
     assert weight["update"] == np.float32(weight["after"]) - np.float32(weight["before"])
 
 
+def test_the_memory_of_a_weight(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Adam's m after its first step is (1 − 0.9)·∂L/∂w."""
+    path = tmp_path / "run.glass"
+    train(path, epochs=1, optimizer=gn.optim.Adam(0.1))
+    assert run("step", str(path), "--json", "--weight", "linear1.weight[2,3]") == 0
+    own = json.loads(capsys.readouterr().out)["weight"]
+    assert own["memory"]["m"]["before"] == 0.0
+    assert own["memory"]["m"]["after"] == pytest.approx(0.1 * own["slope"], 1e-6)
+    assert run("step", str(path), "--weight", "linear1.weight[2,3]") == 0
+    after = np.float32(own["memory"]["m"]["after"])
+    assert f"m: 0.0 → {after!s}" in capsys.readouterr().out
+
+
 def test_html_with_a_weight(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "run.glass"
     train(path, epochs=1)

@@ -88,8 +88,8 @@ def weight(step: OpenStep, text: str) -> str:
             f"w ← w − η·∂L/∂w = {_number(own.before[place])} − {_number(step.lr)}·"
             f"{_number(own.slope[place])}"
         )
-    for name, (old, new) in step.memory.items():
-        slot, _, parameter = name.partition(".")
+    for held, (old, new) in step.memory.items():
+        slot, _, parameter = held.partition(".")
         if parameter == name:
             lines.append(f"{slot}: {_number(old[place])} → {_number(new[place])}")
     return "\n".join([*lines, f"w after  = {_number(own.after[place])}"])
