@@ -5,6 +5,7 @@ In: a table and the name of its target. Out: a model file; the report on standar
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from glassnet.cli import options
 if TYPE_CHECKING:
     from glassnet.estimators.examine import Examined
     from glassnet.estimators.recipe import Recipe
+    from glassnet.training.record_source import Recording
 
 INTERRUPTED = 130
 
@@ -29,13 +31,16 @@ def fit(
     missing: options.Missing = None,
     sql: options.Sql = None,
     delimiter: options.Delimiter = None,
+    record: options.Record = None,
     json: options.Json = False,
 ) -> int:
     """Train a network to predict one column of TABLE, and score it on rows held out for that."""
     from glassnet.estimators.examine import examine
     from glassnet.estimators.fit import choose_recipe
+    from glassnet.estimators.fit_record import check_recordable
     from glassnet.tables.read import read_table
     from glassnet.tables.write import check_writable
+    from glassnet.training.record_source import Recording
 
     seconds = None if time is None else options.duration(time)
     kinds = options.column_kinds(kind or [])
@@ -44,7 +49,12 @@ def fit(
     opened = read_table(table, sql=sql, missing=missing or (), delimiter=delimiter)
     examined = examine(opened, target, kinds=kinds, seed=seed)
     recipe = choose_recipe(examined, epochs=epochs)
-    return _train_and_report(examined, recipe, path, json, seconds, threads)
+    recording = None
+    if record is not None:
+        check_writable(record, table, path)
+        check_recordable(record, len(recipe.learning_rates))
+        recording = Recording(record, {"table": table, "sql": sql, "delimiter": delimiter})
+    return _train_and_report(examined, recipe, path, json, seconds, threads, recording)
 
 
 def _train_and_report(
@@ -54,15 +64,20 @@ def _train_and_report(
     json: bool,
     seconds: float | None,
     threads: int | None,
+    record: Recording | None,
 ) -> int:
+    import warnings
+
     from glassnet.cli.fit_report import FitReport
     from glassnet.cli.progress import Progress
+    from glassnet.errors import RecordingWarning
     from glassnet.estimators.fit import fit as train
 
     report = FitReport(examined, recipe)
     if not json:
         report.before()
-    with Progress(recipe.epochs) as progress:
+    with Progress(recipe.epochs) as progress, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecordingWarning)  # said once, below
         fitted = train(
             examined,
             recipe,
@@ -70,12 +85,15 @@ def _train_and_report(
             threads=threads,
             callbacks=[progress],
             stage=progress.stage,
+            record=record,
         )
     size = fitted.model.save(path)
     if json:
         report.as_json(fitted, path, size)
     else:
         report.after(fitted, path, size)
+    if fitted.course.unrecorded:
+        print(f"glassnet: {fitted.course.unrecorded}", file=sys.stderr)
     return INTERRUPTED if fitted.course.stopped == "interrupted" else 0
 
 

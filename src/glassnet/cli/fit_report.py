@@ -76,6 +76,8 @@ class FitReport:
             rows = f"{fitted.score.rows:,} rows, each predicted by a network trained without it"
         print_score(fitted.score, rows, 0, self.console)
         self.console.print(f"\nmodel     {safe(path)} ({_bytes(size)})")
+        if course.runs:
+            self.console.print(f"recorded  {safe(', '.join(course.runs))}")
 
     def as_json(self, fitted: Fitted, path: str, size: int) -> None:
         """All of it as one JSON object."""
@@ -102,6 +104,8 @@ class FitReport:
                 "score": {**score_json(fitted.score), "folds": self.folds},
                 "model": path,
                 "bytes": size,
+                "runs": course.runs,
+                "unrecorded": course.unrecorded or None,
             }
         )
 

@@ -13,6 +13,7 @@ import typer
 _TABLE = "CSV of any delimiter (.gz, .zst), Parquet, Arrow/Feather or JSON lines."
 _MODEL = "A model file that `glassnet fit` has written."
 _OUTPUT = "The model file; by default the table's name with .safetensors, here."
+_RECORD = "Record the training of the model in this run file, and its later phases beside it."
 _KIND = "Fix what a column is: number, category, boolean, date or drop. Repeatable."
 
 TablePath = Annotated[str, typer.Argument(metavar="TABLE", help=_TABLE, show_default=False)]
@@ -21,6 +22,7 @@ Target = Annotated[
     str, typer.Option("--target", "-t", metavar="COLUMN", help="The column to predict.")
 ]
 ModelOutput = Annotated[str | None, typer.Option("--output", "-o", metavar="MODEL", help=_OUTPUT)]
+Record = Annotated[str | None, typer.Option(metavar="RUN", help=_RECORD)]
 CsvOutput = Annotated[
     str | None,
     typer.Option("--output", "-o", metavar="CSV", help="By default standard output."),

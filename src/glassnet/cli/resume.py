@@ -17,7 +17,9 @@ def resume(
     data: Annotated[
         str | None,
         typer.Argument(
-            metavar="DATA", help="Arrays x, y (and weight) in an .npz file.", show_default=False
+            metavar="DATA",
+            help="Its table, or an .npz file of its arrays x, y (and weight).",
+            show_default=False,
         ),
     ] = None,
     epochs: Epochs = None,
@@ -30,13 +32,23 @@ def resume(
     from glassnet.cli.report import print_json
     from glassnet.training.resume import resume as go_on
 
-    model, history = go_on(run, epochs=epochs, threads=threads, **arrays(data))
+    model, history = go_on(run, epochs=epochs, threads=threads, **run_arrays(run, data))
     digest = hashlib.sha256(model.W.tobytes()).hexdigest()
     if json:
         found = {"epochs": len(history.loss), "loss": history.loss[-1], "stopped": history.stopped}
         print_json({"run": run, **found, "sha256": digest})
     else:
         print(f"{len(history.loss)} epochs, loss {history.loss[-1]:.6g}, W has SHA-256 {digest}")
+
+
+def run_arrays(run: str, data: str | None) -> dict[str, Any]:
+    """What a run was trained on, where its file does not hold it: the arrays in an .npz file, or
+    the rows of the table that `glassnet fit --record` recorded, wherever that is now."""
+    from glassnet.estimators.fit_record import rows_of
+
+    if data is not None and data.endswith(".npz"):
+        return arrays(data)
+    return rows_of(run, data) or arrays(data)
 
 
 def arrays(path: str | None) -> dict[str, Any]:

@@ -35,7 +35,9 @@ def runs(
         return
     for own in found:
         loss = "" if own["loss"] is None else f"loss {own['loss']:.6g}"
-        print(f"{own['run']}  {own['done']}/{own['epochs']} epochs  {own['state']}  {loss}")
+        what = f"  {own['target']} of {own['table']}" if own["table"] and own["target"] else ""
+        done = f"{own['done']}/{own['epochs']} epochs"
+        print(f"{own['run']}  {done}  {own['state']}  {loss}{what}")
     if not found:
         print(f"no run files in {folder}")
 
@@ -46,6 +48,7 @@ def _about(path: str) -> dict[str, Any]:
     with RunFile.read(path) as file:
         values = file.values()
         losses = file.history()[0]
+    source: dict[str, Any] = values.get("source") or {}
     ended = values.get("ended")
     return {
         "run": path,
@@ -53,4 +56,6 @@ def _about(path: str) -> dict[str, Any]:
         "done": len(losses),
         "state": "unfinished" if ended is None else ended["stopped"],
         "loss": losses[-1] if losses else None,
+        "table": source.get("table"),
+        "target": source.get("target"),
     }

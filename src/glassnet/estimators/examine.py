@@ -40,7 +40,7 @@ class Examined:
     @property
     def folded(self) -> bool:
         """Whether every row is held out in turn, rather than a fifth of them once."""
-        return len(self.rows) < SMALL_TABLE
+        return is_folded(self.rows)
 
     @property
     def without_target(self) -> int:
@@ -48,7 +48,7 @@ class Examined:
 
     def split(self) -> Split:
         """The division of rows that the final network is trained with."""
-        return (all_rows if self.folded else split_rows)(self.rows, self.seed, self._classes())
+        return final_split(self.rows, self.seed, self._classes())
 
     def folds(self) -> list[Split]:
         """The divisions that the score is taken from, where `split` holds out nothing."""
@@ -100,11 +100,22 @@ def prepare(examined: Examined, split: Split) -> Prepared:
         schema.encode(cells, split.train),
         schema.encode(cells, split.validation),
         schema.encode(cells, split.held_out) if len(split.held_out) else None,
-        (_goal(target, truth[split.train]), _goal(target, truth[split.validation])),
+        (goal(target, truth[split.train]), goal(target, truth[split.validation])),
     )
 
 
-def _goal(target: TargetSchema, truth: NDArray[Any]) -> NDArray[Any]:
+def is_folded(rows: NDArray[np.int64]) -> bool:
+    """Whether so few rows are scored in folds."""
+    return len(rows) < SMALL_TABLE
+
+
+def final_split(rows: NDArray[np.int64], seed: int, classes: NDArray[Any] | None) -> Split:
+    """The division of the rows with a target that the final network is trained with."""
+    return (all_rows if is_folded(rows) else split_rows)(rows, seed, classes)
+
+
+def goal(target: TargetSchema, truth: NDArray[Any]) -> NDArray[Any]:
+    """What the network should answer."""
     if target.classes:
         return truth.astype(np.int32)
     return target.standardise(truth).astype(np.float32)[:, None]

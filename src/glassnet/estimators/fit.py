@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.estimators.examine import Examined, Prepared, examine, prepare
+from glassnet.estimators.fit_record import described
 from glassnet.estimators.network import Architecture, build
 from glassnet.estimators.phases import Course, train_in_phases
 from glassnet.estimators.recipe import Recipe, default_recipe
@@ -25,6 +26,7 @@ from glassnet.nn.losses import CrossEntropy, HalfMSE
 from glassnet.tables.fields import to_plain
 from glassnet.tables.split import Split
 from glassnet.tables.table import Table
+from glassnet.training.record_source import Recording
 from glassnet.version import __version__
 
 if TYPE_CHECKING:
@@ -66,8 +68,10 @@ def fit(
     threads: int | None = None,
     callbacks: Sequence[Any] = (),
     stage: Stage = lambda text: None,
+    record: Recording | None = None,
 ) -> Fitted:
-    """Train by the recipe, and score."""
+    """Train by the recipe, and score. The record is of the training of the network in the model,
+    a run file for each of its phases."""
     settings = _Settings(recipe, examined.seed, threads, callbacks)
     folds, split = examined.folds(), examined.split()
     left = seconds
@@ -81,7 +85,7 @@ def fit(
         left = None if left is None else left - course.seconds
         answers += answered
     stage("all rows" if folds else "")
-    model, course, answered = _train(examined, split, settings, left)
+    model, course, answered = _train(examined, split, settings, left, record)
     found = score(_joined(answers + answered), examined.target.classes)
     model.training.update(_record(examined, split, recipe, course, found))
     return Fitted(model, found, course)
@@ -105,7 +109,11 @@ def fit_table(
 
 
 def _train(
-    examined: Examined, split: Split, settings: _Settings, seconds: float | None
+    examined: Examined,
+    split: Split,
+    settings: _Settings,
+    seconds: float | None,
+    record: Recording | None = None,
 ) -> tuple[TableModel, Course, list[Answers]]:
     """One network, and its answers for the rows that the split holds out."""
     prepared = prepare(examined, split)
@@ -120,6 +128,7 @@ def _train(
         seconds=seconds,
         threads=settings.threads,
         callbacks=settings.callbacks,
+        record=None if record is None else described(record, examined, prepared),
     )
     model = TableModel(prepared.schema, architecture, network, {})
     if prepared.held_out is None:

@@ -7,18 +7,22 @@ the history of all phases as one.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glassnet.errors import TrainingError
+from glassnet.errors import OutputError, TrainingError
+from glassnet.estimators.fit_record import of_phase
 from glassnet.estimators.recipe import Recipe
 from glassnet.nn import Sequential
 from glassnet.optim import Adam
 from glassnet.training import train
 from glassnet.training.callbacks import EarlyStopping, TimeLimit
+from glassnet.training.history import History
+from glassnet.training.record_source import Recording
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +44,8 @@ class Course:
     stopped: str = "epochs"
     compile_seconds: float = 0.0
     train_seconds: float = 0.0
+    runs: list[str] = field(default_factory=list[str])  # run files, one a phase
+    unrecorded: str = ""  # why the end of some phase is in no run file
 
     @property
     def seconds(self) -> float:
@@ -57,8 +63,13 @@ def train_in_phases(
     seconds: float | None = None,
     threads: int | None = None,
     callbacks: Sequence[Any] = (),
+    record: Recording | None = None,
 ) -> Course:
-    """Train until no phase makes progress, the epochs are used up, or the time is over."""
+    """Train until no phase makes progress, the epochs are used up, or the time is over.
+
+    A phase is a run of its own, so each has its own run file. Where none can be written, training
+    goes on without it.
+    """
     course = Course()
     best = network.W.copy()
     for phase, learning_rate in enumerate(recipe.learning_rates):
@@ -67,7 +78,8 @@ def train_in_phases(
         if phase and (epochs <= 0 or (left is not None and left <= 0)):
             course.stopped = "epochs" if epochs <= 0 else "time"
             break
-        history = train(
+        descend = partial(
+            train,
             network,
             *training,
             loss=loss,
@@ -79,12 +91,28 @@ def train_in_phases(
             callbacks=[*_stops(recipe, phase, left), *callbacks],
             threads=threads,
         )
+        history = descend() if record is None else _recorded(descend, record, phase, course)
         _add(course, history, network, best)
         network.W[:] = best
         if course.stopped in ("time", "interrupted"):
             break
     _check(course)
     return course
+
+
+def _recorded(
+    descend: Callable[..., History], record: Recording, phase: int, course: Course
+) -> History:
+    """Train with a record; without one where its file cannot even be begun."""
+    try:
+        recording = of_phase(record, phase)
+        history = descend(record=recording)
+    except OutputError as error:
+        course.unrecorded = str(error)
+        return descend()
+    course.runs.append(str(recording.path))
+    course.unrecorded = history.unrecorded or course.unrecorded
+    return history
 
 
 def _stops(recipe: Recipe, phase: int, left: float | None) -> list[Any]:
