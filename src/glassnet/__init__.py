@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from glassnet.testing import check_grads
     from glassnet.tracing import trace
     from glassnet.training import callbacks, train, value_and_grad
+    from glassnet.training.manual import Step
     from glassnet.training.resume import resume
 
 __all__ = [
     "LossCurveDisplay",
     "MLPClassifier",
     "MLPRegressor",
+    "Step",
     "__version__",
     "callbacks",
     "check_grads",
@@ -49,6 +51,7 @@ _LAZY = {
     "LossCurveDisplay": "glassnet.estimators.mlp_display:LossCurveDisplay",
     "MLPClassifier": "glassnet.estimators.mlp:MLPClassifier",
     "MLPRegressor": "glassnet.estimators.mlp:MLPRegressor",
+    "Step": "glassnet.training.manual:Step",
     "callbacks": "glassnet.training.callbacks",
     "check_grads": "glassnet.testing:check_grads",
     "compile": "glassnet.pipeline:compile",

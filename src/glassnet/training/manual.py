@@ -1,0 +1,250 @@
+"""One compiled step at a time, for those who write the training loop themselves.
+
+In: a model, a loss, an optimiser; then batches, one a call. Out: the loss of each batch; the model
+and the optimiser's memory are updated in place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glassnet.errors import ShapeError, TrainingError
+from glassnet.nn.loss import Loss, as_loss
+from glassnet.nn.module import Module
+from glassnet.optim.optimizer import Optimizer
+from glassnet.optim.schedule import Constant, Course
+from glassnet.run.program import Call
+from glassnet.run.threads import thread_count
+from glassnet.training.check import Rows, checked, checked_counts, checked_optimizer
+from glassnet.training.kept import finite
+from glassnet.training.programs import step_program
+from glassnet.training.step import memory_arrays, parameter_arrays
+
+AHEAD = 1000  # about how many steps a loop takes, where it is not told
+
+
+class Step:
+    """One step of training a call: forward, backward and update in one compiled function.
+
+    `step(x, y)` takes one batch, updates `model.W` in place and returns the loss of the batch
+    before the update; `step(x, y, weight)` weighs its rows. For the batches of `gn.train` the
+    weights are those of `gn.train`, bit by bit. A batch size seen before is neither compiled nor
+    prepared again; each keeps room for one batch.
+
+    `count` is how many steps were done. Schedules follow it: those that go by the length of the
+    run (Cosine, OneCycle) need `steps=`, and no more steps are then taken; those that go by epochs
+    (StepDecay, Exponential) need `steps_per_epoch=`. ReduceOnPlateau follows losses of epochs,
+    which a step does not see, and is refused; so is `average`, since W is that of the last step.
+
+    Random numbers (dropout) are keyed by `seed`, the number of the step and the number of the row
+    within the batch. `gn.train` takes the number of the row within all rows, so that with dropout
+    the bits are its bits only where each batch is all rows in their order.
+
+    A step that fails, because the data do not fit or because a number left the finite range,
+    changes nothing: weights, memory and count are those before it. For that, weights and memory
+    are held twice.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        *,
+        loss: Loss | Callable[[Any, Any], Any],
+        optimizer: Optimizer,
+        seed: int = 0,
+        threads: int | None = None,
+        steps: int | None = None,
+        steps_per_epoch: int | None = None,
+    ) -> None:
+        _check_optimizer(optimizer)
+        planned = {"steps": steps, "steps_per_epoch": steps_per_epoch}
+        checked_counts(**{name: n for name, n in planned.items() if n is not None})
+        self.model, self.loss, self.optimizer = model, as_loss(loss), optimizer
+        self.seed, self.threads = seed, thread_count(threads)
+        self.steps, self.steps_per_epoch = steps, steps_per_epoch
+        self.count = 0
+        self._schedule = optimizer.schedule
+        self._rate(0)  # an error about the schedule comes before the first batch
+        self._memory, self._slots = _in_one(memory_arrays(model, optimizer), model.dtype)
+        self._before = model.W.copy(), self._memory.copy()
+        self._batches: dict[Any, _Batch] = {}
+
+    def __repr__(self) -> str:
+        return f"Step({self.model!r}, loss={self.loss!r}, optimizer={self.optimizer!r})"
+
+    def __call__(self, x: Any, y: Any, weight: Any = None) -> float:
+        """The loss of a batch, before the update that this call makes."""
+        rows = checked(self.model, self.loss, x, y, weight)
+        if self.count == self.steps:
+            raise TrainingError(
+                f"all of the steps={self.steps} that were planned are done; where the loop takes "
+                "more, say so: gn.Step(..., steps=...)"
+            )
+        key = rows.x.shape, rows.weight is None
+        batch = self._batches.get(key)
+        if batch is None:
+            batch = self._batches[key] = self._prepared(rows)
+        rate = self._rate(self.count)
+        self._before[0][...], self._before[1][...] = self.model.W, self._memory
+        try:
+            loss = batch.run(rows, rate, self.count)
+            if not (math.isfinite(loss) and _finite(self.model.W)):
+                raise self._divergence(loss, rate, rows.x)
+        except BaseException:
+            self.model.W[...], self._memory[...] = self._before
+            raise
+        self.count += 1
+        return loss
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a step changes: `count`, `W`, and the optimiser's memory by parameter;
+        `numpy.savez(path, **step.state())` writes it to a file."""
+        memory = {name: array.copy() for name, array in self._slots.items()}
+        return {"count": self.count, "W": self.model.W.copy(), **memory}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Put back what `state` gave, or what `numpy.load` reads of it; what follows has the bits
+        of a loop that was never interrupted."""
+        own = {"W": self.model.W, **self._slots}
+        given = {name: np.asarray(state[name]) for name in state}
+        if given.keys() != {"count", *own}:
+            raise TrainingError(
+                f"the state has {', '.join(map(str, given)) or 'nothing'}; a step with this model "
+                f"and {type(self.optimizer).__name__} has count, {', '.join(own)}"
+            )
+        count = given["count"]
+        if count.shape or count.dtype.kind not in "iu" or count < 0:
+            raise TrainingError(f"count={state['count']!r}; wanted a whole number, 0 or more")
+        for name, array in own.items():
+            found = given[name]
+            if (found.shape, found.dtype) != (array.shape, array.dtype):
+                raise ShapeError(
+                    f"{name} in the state is {found.dtype} {found.shape}; that of this step is "
+                    f"{array.dtype} {array.shape}: restore the state of a step like this one"
+                )
+        for name, array in own.items():
+            array[...] = given[name]
+        self.count = int(count)
+
+    def _rate(self, count: int) -> float:
+        if type(self._schedule) is Constant:
+            return self._schedule.lr
+        course = _Planned(np.array([count]), self.steps or 0, self.steps_per_epoch or 0)
+        return float(self._schedule.rates(course, _NoLosses())[0])
+
+    def _prepared(self, rows: Rows) -> _Batch:
+        model = self.model
+        weighted = rows.weight is not None
+        width = rows.x.shape[1]
+        program = step_program(model, self.loss, self.optimizer, width, weighted, self.seed)
+        own = {name: np.empty_like(array) for name, array in rows.arrays().items()}
+        lr = np.zeros(1, program.plan.graph.input_types["lr"].dtype)
+        number = np.zeros(1, np.int64)
+        places = np.arange(len(rows), dtype=np.int32)[None]
+        arrays = {**own, "rows": places, "lr": lr, "step": number}
+        arrays |= {**parameter_arrays(model), **self._slots}
+        call = program.prepare(arrays, 1, self.threads, self.steps or AHEAD)
+        return _Batch(own, lr, number, call)
+
+    def _divergence(self, loss: float, rate: float, x: np.ndarray) -> TrainingError:
+        what = "a parameter left the finite range"
+        if not math.isfinite(loss):
+            what = f"the loss became {loss:g}"
+        largest = float(max(x.max(), -x.min()))
+        return TrainingError(
+            f"{what} in step {self.count + 1}; the model and the optimiser's memory were put back "
+            f"to where they were before it\n  try a smaller learning rate: lr={rate / 10:.2g}"
+            + (f"\n  or scale x, whose largest number is {largest:.3g}" if largest > 100 else "")
+        )
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A call prepared for batches of one size, and the arrays that it reads."""
+
+    own: dict[str, np.ndarray]
+    lr: np.ndarray
+    number: np.ndarray
+    call: Call
+
+    def run(self, rows: Rows, rate: float, count: int) -> float:
+        for name, array in rows.arrays().items():
+            self.own[name][...] = array
+        self.lr[0], self.number[0] = rate, count
+        return float(self.call()[0][0])
+
+
+class _Planned(Course):
+    """A course that says so where a schedule asks for what the step was not told."""
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name == "total" and not found:
+            raise TrainingError(
+                "this schedule of the learning rate goes by the length of the whole run; say how "
+                "many steps the loop takes\n  right: gn.Step(..., steps=1000)"
+            )
+        if name == "epoch" and not found:
+            raise TrainingError(
+                "this schedule of the learning rate goes by epochs; say how many steps one has\n"
+                "  right: gn.Step(..., steps_per_epoch=100)"
+            )
+        return found
+
+
+class _NoLosses(Sequence[float]):
+    """The losses of the epochs so far, which a step does not know."""
+
+    def __len__(self) -> int:
+        raise TrainingError(
+            "this schedule of the learning rate follows the losses of epochs, which a step does "
+            "not see\n  right: gn.train\n  right: another gn.Step with the smaller lr, and "
+            "restore(step.state()) on it; nothing is compiled again"
+        )
+
+    def __getitem__(self, index: Any) -> Any:
+        return len(self)
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(range(len(self)))
+
+
+def _check_optimizer(optimizer: Any) -> None:
+    checked_optimizer(optimizer)
+    if not isinstance(optimizer, Optimizer):
+        raise TrainingError(
+            f"optimizer={optimizer!r} looks at all rows at once and takes no steps by batches\n"
+            "  right: gn.train(..., optimizer=...) with it\n"
+            "  right: gn.Step(..., optimizer=gn.optim.Adam(lr=1e-3))"
+        )
+    if optimizer.average:
+        raise TrainingError(
+            f"average={optimizer.average}: a step leaves the weights of that step in model.W, not "
+            "their mean\n  right: gn.train\n"
+            f"  right: mean += {1 - optimizer.average:.3g} * (model.W - mean) after every step"
+        )
+
+
+def _in_one(
+    arrays: Mapping[str, np.ndarray], dtype: str
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """One vector with the numbers of all arrays, and views of it in their place."""
+    block = np.concatenate([*(a.ravel() for a in arrays.values()), np.empty(0, dtype)])
+    views: dict[str, np.ndarray] = {}
+    start = 0
+    for name, array in arrays.items():
+        views[name] = block[start : start + array.size].reshape(array.shape)
+        start += array.size
+    return block, views
+
+
+def _finite(array: np.ndarray) -> bool:
+    """Whether all numbers are finite; a finite sum says so at once."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(array.sum())
+    return math.isfinite(total) or finite(array)
