@@ -162,5 +162,5 @@ NOT_THERE = {
     "constant": "a number; samples with numbers have it",
     "literal": "an array; tests/graph",
     "extent": "a size known at run time; PyTorch has no such number; tests/engine/test_shapes.py",
-    "philox": "Random123's known answers; tests/oracles/test_random123.py",
+    "philox": "Random123's known answers; tests/ops/test_philox.py",
 }
