@@ -167,7 +167,10 @@ def test_nothing_else_is_written_over(table: Path, capsys: Capture) -> None:
         assert run("fit", table, "-t", "target", "--record", place) == 2
     assert "run.phase2.glass is there and no run file" in capsys.readouterr().err
     assert other.read_text() == "notes"
-    assert run("fit", table, "-t", "target", "--record", "m.glass", "-o", "m.glass") == 2
+    capsys.readouterr()
+    both = table.with_name("m.glass")
+    assert run("fit", table, "-t", "target", "--record", both, "-o", both) == 2
+    assert "the model file and a run file" in capsys.readouterr().err
 
 
 def test_a_full_disk_costs_the_record_only(

@@ -51,8 +51,8 @@ def fit(
     recipe = choose_recipe(examined, epochs=epochs)
     recording = None
     if record is not None:
-        check_writable(record, table, path)
-        check_recordable(record, len(recipe.learning_rates))
+        check_writable(record, table, option="--record")
+        check_recordable(record, len(recipe.learning_rates), model=path)
         recording = Recording(record, {"table": table, "sql": sql, "delimiter": delimiter})
     return _train_and_report(examined, recipe, path, json, seconds, threads, recording)
 

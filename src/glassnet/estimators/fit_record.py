@@ -28,9 +28,13 @@ def phase_path(path: str | Path, phase: int) -> Path:
     return place if phase == 0 else place.with_name(f"{place.stem}.phase{phase + 1}{place.suffix}")
 
 
-def check_recordable(path: str | Path, phases: int) -> None:
-    """Fail before training where a file that is no run file would be in the way."""
+def check_recordable(path: str | Path, phases: int, model: str | Path) -> None:
+    """Fail before training where the model, or a file that is no run file, would be in the way."""
     for place in (phase_path(path, phase) for phase in range(phases)):
+        if place.resolve() == Path(model).resolve():
+            raise OutputError(
+                f"{place} would be the model file and a run file; name another place with --record"
+            )
         if place.is_dir() or (place.exists() and place.stat().st_size and not is_run(place)):
             raise OutputError(f"{place} is there and no run file; name another place with --record")
 

@@ -79,18 +79,11 @@ def train_in_phases(
             course.stopped = "epochs" if epochs <= 0 else "time"
             break
         descend = partial(
-            train,
-            network,
-            *training,
-            loss=loss,
-            optimizer=Adam(lr=learning_rate),
-            epochs=epochs,
-            batch_size=min(recipe.batch_size, len(training[0])),
-            seed=seed + phase * _SEED_STEP,
-            validation=validation,
-            callbacks=[*_stops(recipe, phase, left), *callbacks],
+            train, network, *training, loss=loss, optimizer=Adam(lr=learning_rate), epochs=epochs,
+            batch_size=min(recipe.batch_size, len(training[0])), seed=seed + phase * _SEED_STEP,
+            validation=validation, callbacks=[*_stops(recipe, phase, left), *callbacks],
             threads=threads,
-        )
+        )  # fmt: skip
         history = descend() if record is None else _recorded(descend, record, phase, course)
         _add(course, history, network, best)
         network.W[:] = best

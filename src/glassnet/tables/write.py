@@ -66,16 +66,16 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def check_writable(path: str | Path, *sources: str | Path) -> None:
+def check_writable(path: str | Path, *sources: str | Path, option: str = "-o") -> None:
     """Fail now rather than after an hour of training: the folder takes a new file.
 
-    None of the sources, which are read, may be overwritten.
+    None of the sources, which are read, may be overwritten. `option` is what names another place.
     """
     target = Path(os.path.realpath(path))
     if any(Path(os.path.realpath(source)) == target for source in sources):
-        raise OutputError(f"{path} is read by this command; name another place with -o")
+        raise OutputError(f"{path} is read by this command; name another place with {option}")
     if target.is_dir():
-        raise OutputError(f"{path} is a folder; name a file inside it with -o")
+        raise OutputError(f"{path} is a folder; name a file inside it with {option}")
     if not target.parent.is_dir():
         raise OutputError(
             f"{path} cannot be written: {target.parent} is no folder; create it first"
@@ -88,5 +88,5 @@ def check_writable(path: str | Path, *sources: str | Path) -> None:
         part.unlink()
     except OSError as error:
         raise OutputError(
-            f"{path} cannot be written: {error.strerror}; name another place with -o"
+            f"{path} cannot be written: {error.strerror}; name another place with {option}"
         ) from None
