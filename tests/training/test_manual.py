@@ -183,19 +183,12 @@ def test_an_interrupted_step_changes_nothing() -> None:
     step(X, Y)
     before = step.state()
     with (
-        mock.patch("glassnet.training.manual._finite", side_effect=KeyboardInterrupt),
+        mock.patch("glassnet.training.manual.finite", side_effect=KeyboardInterrupt),
         pytest.raises(KeyboardInterrupt),
     ):
         step(X, Y)
     for name, value in step.state().items():
         np.testing.assert_array_equal(value, before[name])
-
-
-def test_large_weights_are_no_divergence_though_their_sum_is_infinite() -> None:
-    model = gn.nn.Linear(2, 1)  # float32
-    model.W[...] = [3e38, 3e38, 0.0]
-    made(model)(np.zeros((1, 2)), np.zeros((1, 1)))
-    np.testing.assert_array_equal(model.W, np.array([3e38, 3e38, 0.0], "float32"))
 
 
 @pytest.mark.parametrize(
