@@ -22,24 +22,28 @@ DataPath = Annotated[
         show_default=False,
     ),
 ]
-Epoch = Annotated[int, typer.Option(min=1, metavar="E", help="The epoch, from 1.")]
+_EPOCH = "The epoch, from 1; by default 1, with --ledger all of them."
+Epoch = Annotated[int | None, typer.Option(min=1, metavar="E", help=_EPOCH)]
 Batch = Annotated[int | None, typer.Option(min=1, metavar="B", help="The batch, from 1.")]
 Row = Annotated[int | None, typer.Option(min=0, metavar="R", help="The batch that had this row.")]
 Neuron = Annotated[str | None, typer.Option(metavar="UNIT", help="One unit: 'linear1[3]'.")]
 Weight = Annotated[
     str | None, typer.Option(metavar="WEIGHT", help="One weight: 'linear1.weight[2,3]'.")
 ]
+_LEDGER = "The life of one weight, update by update, over the run or --epoch E."
+Ledger = Annotated[str | None, typer.Option(metavar="WEIGHT", help=_LEDGER)]
 Html = Annotated[bool, typer.Option("--html", help="Write HTML to standard output.")]
 
 
 def step(
     run: RunPath,
     data: DataPath = None,
-    epoch: Epoch = 1,
+    epoch: Epoch = None,
     batch: Batch = None,
     row: Row = None,
     neuron: Neuron = None,
     weight: Weight = None,
+    ledger: Ledger = None,
     html: Html = False,
     json: Json = False,
 ) -> None:
@@ -51,7 +55,12 @@ def step(
 
     if html and json:
         raise typer.BadParameter("--html and --json are two forms of the same; ask for one")
-    opened = open_step(run, epoch=epoch, batch=batch, row=row, **run_arrays(run, data))
+    if ledger is not None:
+        if html or any(own is not None for own in (batch, row, neuron, weight)):
+            raise typer.BadParameter("--ledger goes with --epoch and --json only")
+        _print_ledger(run, ledger, epoch, data, json)
+        return
+    opened = open_step(run, epoch=epoch or 1, batch=batch, row=row, **run_arrays(run, data))
     at = 0 if row is None else opened.rows.tolist().index(row)
     if json:
         print_json(values.as_json(opened, neuron, weight, at))
@@ -62,3 +71,17 @@ def step(
         print(text.page(opened, *told))
     else:
         print("\n\n".join(told or [text.overview(opened)]))
+
+
+def _print_ledger(run: str, weight: str, epoch: int | None, data: str | None, json: bool) -> None:
+    from glassnet.cli.report import print_json
+    from glassnet.cli.resume import run_arrays
+    from glassnet.inspect.ledger import as_json, as_text, open_ledger
+
+    found = open_ledger(run, weight, epoch=epoch, **run_arrays(run, data))
+    if json:
+        print_json(as_json(found))
+    else:
+        print(as_text(found))
+    if found.same is False:
+        raise typer.Exit(1)

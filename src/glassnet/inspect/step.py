@@ -17,9 +17,9 @@ from glassnet.inspect.watch import open_graph
 from glassnet.nn.module import Module
 from glassnet.pipeline import compile_graph
 from glassnet.training.descend import Descent
-from glassnet.training.history import History
+from glassnet.training.history import History, Run
 from glassnet.training.record import restore
-from glassnet.training.record_file import RunFile
+from glassnet.training.record_file import Checkpoint, RunFile
 from glassnet.training.resume import Given, rebuilt, verified
 from glassnet.training.step import parameter_arrays
 
@@ -113,14 +113,28 @@ def open_step(
         losses, judged = file.history()
     if epoch - 1 > len(losses):
         raise TrainingError(f"epoch {epoch} was not recorded yet; there are {len(losses)}")
-    restore(descent, state)
-    run = descent.run(values["epochs"])
-    for done in range(state.epoch, epoch):
-        history = History(loss=losses[:done], validation_loss=judged[:done])
-        run = descent.run(values["epochs"], history)
-        descent.repeat(run, descent.order.steps if done + 1 < epoch else place)
+    history = History(loss=losses, validation_loss=judged)
+    run = replay(descent, state, epoch, place, values["epochs"], history)
     rate = descent.rates(run, np.array([run.steps_done]))
     return _opened(descent, epoch, place, run.steps_done, rate)
+
+
+def replay(
+    descent: Descent, state: Checkpoint, epoch: int, batches: int, epochs: int, history: History
+) -> Run:
+    """Training as it stood after so many batches of an epoch (from 1): a checkpoint from before
+    it, and the steps since then once more."""
+    restore(descent, state)
+    run = descent.run(epochs)
+    for done in range(state.epoch, epoch):
+        run = descent.run(epochs, until(history, done))
+        descent.repeat(run, descent.order.steps if done + 1 < epoch else batches)
+    return run
+
+
+def until(history: History, epochs: int) -> History:
+    """What was known after so many epochs."""
+    return History(loss=history.loss[:epochs], validation_loss=history.validation_loss[:epochs])
 
 
 def _place(descent: Descent, epochs: int, epoch: int, batch: int | None, row: int | None) -> int:
