@@ -1,14 +1,8 @@
 """Every stage of compiling, as text.
 
 In: a graph, or a plan, and the name of a stage. Out: what that stage makes of it.
-
-    graph        the nodes as they were given
-    grad         with the gradients of output 0, a number, by every input of its dtype
-    simplified   after the rewriting passes
-    kernels      which nodes share one loop nest, and where results go
-    loops        the loop nests, to read
-    llvm         the same as LLVM assembly
-    asm          machine code for this machine
+`STAGES` names them and says what each shows; `grad` are the gradients of output 0, a number, by
+every input of its dtype.
 """
 
 from __future__ import annotations
@@ -17,6 +11,7 @@ from glassnet.errors import GraphError
 from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph
+from glassnet.graph.stage_names import STAGES, unknown
 from glassnet.llvm.target import InstructionSet, assembly, host
 from glassnet.lower.listing import Listing
 from glassnet.lower.program import lower_program
@@ -25,7 +20,7 @@ from glassnet.run.program import Plan
 from glassnet.schedule import schedule
 from glassnet.simplify import simplify
 
-STAGES = ("graph", "grad", "simplified", "kernels", "loops", "llvm", "asm")
+__all__ = ["STAGES", "stages", "with_gradients"]
 
 
 def stages(graph: Graph | Plan, stop_after: str, target: InstructionSet | None = None) -> str:
@@ -34,7 +29,7 @@ def stages(graph: Graph | Plan, stop_after: str, target: InstructionSet | None =
     Stages after `grad` show the graph as given; show the gradients of `with_gradients(graph)`.
     """
     if stop_after not in STAGES:
-        raise GraphError(f"there is no stage {stop_after!r}; stages are {', '.join(STAGES)}")
+        raise GraphError(unknown(stop_after))
     plan = graph if isinstance(graph, Plan) else Plan(graph)
     if stop_after == "graph":
         return str(plan.graph)

@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 
 from glassnet.cli import main
+from glassnet.stages import STAGES
 from tests.record.common import data, train
 
 # what only that stage can hold: a forward pass has no learning rate, machine code has instructions
 SIGNS = {
     "graph": "tanh(",
     "grad": "lr: f32[]",
+    "simplified": "lr: f32[]",
     "kernels": "contract",
+    "loops": "for ",
     "llvm": "define ",
     "asm": "fmadd",
 }
@@ -32,7 +35,7 @@ def test_stages_of_a_run(stage: str, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert status("show", str(tmp_path / "run.glass"), "--stage", stage) == 0
     told = capsys.readouterr().out
     assert SIGNS[stage] in told
-    assert ("lr: f32[]" in told) == (stage == "grad")
+    assert ("lr: f32[]" in told) == (stage in ("grad", "simplified"))
 
 
 def test_a_model_and_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,4 +49,11 @@ def test_a_model_and_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "%0 x: f32[n,2]" in capsys.readouterr().out
     assert status("show", str(model), "--stage", "kernels") == 0
     assert status("show", str(model), "--stage", "loop") == 2
-    assert "graph, grad, kernels, llvm, asm" in capsys.readouterr().err
+    assert ", ".join(STAGES) in capsys.readouterr().err
+
+
+def test_every_stage_is_offered(capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(SIGNS) == set(STAGES)
+    assert status("show", "--help") == 0
+    told = capsys.readouterr().out
+    assert all(f"{stage}:" in told for stage in STAGES)

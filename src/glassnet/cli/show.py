@@ -9,7 +9,12 @@ from typing import Annotated
 
 import typer
 
-_STAGE = "graph, grad (with gradients, for a run the whole step), kernels, llvm or asm."
+from glassnet.graph.stage_names import STAGES
+
+_STAGE = (
+    "; ".join(f"{name}: {shows}" for name, shows in STAGES.items())
+    + ". After graph they are of the loss with its gradients, for a run of the whole step."
+)
 
 
 def show(
@@ -18,7 +23,8 @@ def show(
     ],
     stage: Annotated[str, typer.Option("--stage", metavar="STAGE", help=_STAGE)] = "graph",
 ) -> None:
-    """Print a network as a graph, with its gradients, as kernels, or as machine code."""
+    """Print a network as a graph, with its gradients, as kernels, as loops, or as machine
+    code."""
     from pathlib import Path
 
     from glassnet.estimators.table_model import TableModel
