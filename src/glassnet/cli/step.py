@@ -47,7 +47,9 @@ def step(
     html: Html = False,
     json: Json = False,
 ) -> None:
-    """Open a step of RUN: every value, every gradient, every update, as training computed them."""
+    """Open a step of RUN: every value, every gradient, every update, as training computed them.
+
+    With --json numbers that are not finite are the texts "nan", "inf" and "-inf"."""
     from glassnet.cli.report import print_json
     from glassnet.cli.resume import run_arrays
     from glassnet.inspect import text, values
