@@ -106,7 +106,9 @@ def test_a_wrong_loss_is_caught() -> None:
 
 
 def test_differences_of_a_polynomial() -> None:
-    assert difference(lambda h: (2 + h) ** 3) == pytest.approx(12, abs=1e-9)
+    slope, rounding = difference(lambda h: (2 + h) ** 3)
+    assert slope == pytest.approx(12, abs=1e-9)
+    assert 0 < rounding < 1e-9
 
 
 def test_compare_passes_compiled_code() -> None:
@@ -138,3 +140,10 @@ def test_the_table() -> None:
         "y     1  2  5.0e-01  <- wrong",
         "worst 5.0e-01, allowed 1e-01",
     ]
+
+
+def test_a_kink_close_by_does_not_count() -> None:
+    """|h − 3e-6| falls at 0 with slope −1, and rises from 3e-6 on."""
+    slope, rounding = difference(lambda h: abs(h - 3e-6))
+    assert slope == pytest.approx(-1, abs=1e-9)
+    assert rounding < 1e-9

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -27,7 +28,7 @@ from glassnet.tracing import parameter_names, trace
 
 Function = Callable[..., Any]
 
-STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
+STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 SMALL = 16  # arguments of up to this many elements are also checked one by one
 
 
@@ -197,10 +198,11 @@ def _compared(
 
             with np.errstate(invalid="ignore"):
                 computed = float(np.sum(gradient * direction))
-                measured = difference(along)
-            error = abs(computed - measured) / max(1.0, abs(computed), abs(measured))
+                measured, rounding = difference(along)
+            apart = abs(computed - measured) - rounding
+            error = apart / max(1.0, abs(computed), abs(measured))
             name = f"{names[i]}{mark} {what}"
-            yield Line(name, computed, measured, error if error == error else math.inf)
+            yield Line(name, computed, measured, max(0.0, error) if error == error else math.inf)
 
 
 def _directions(array: np.ndarray, place: int) -> Iterator[tuple[str, np.ndarray]]:
@@ -213,14 +215,16 @@ def _directions(array: np.ndarray, place: int) -> Iterator[tuple[str, np.ndarray
             yield f"[{', '.join(map(str, index))}]", unit
 
 
-def difference(f: Callable[[float], float]) -> float:
+def difference(f: Callable[[float], float]) -> tuple[float, float]:
     """f'(0) by central differences, extrapolated; of several step sizes the one whose result the
-    next smaller one confirms best, since a large step may cross a kink, a small one rounds."""
+    next smaller one confirms best, since a large step may cross a kink, a small one rounds. And by
+    how much rounding of f alone may change it."""
     plain = [(f(h) - f(-h)) / (2.0 * h) for h in STEPS]
     halves = [(f(h / 2) - f(-h / 2)) / h for h in STEPS]
     better = [(4.0 * half - whole) / 3.0 for whole, half in zip(plain, halves, strict=True)]
     gaps = [abs(a - b) for a, b in itertools.pairwise(better)]
-    return better[1 + gaps.index(min(gaps))]
+    best = 1 + gaps.index(min(gaps))
+    return better[best], 4.0 * sys.float_info.epsilon * abs(f(0.0)) / STEPS[best]
 
 
 def _line_of(place: int, found: np.ndarray, wanted: np.ndarray) -> Line:
