@@ -32,7 +32,7 @@ from glassnet.run.program import Call, Plan
 from glassnet.run.threads import thread_count
 from glassnet.schedule import schedule
 
-WORTH_THREADS = 2_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
+WORTH_THREADS = 4_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
 CALL_WORK = 1 << 31  # multiply-adds that a thread does before Python looks for Ctrl-C
 WORTH_UNROLLING = 100  # steps: below, compiling a tiny step for its sizes does not pay
 WORTH_RESIZING = 16_000_000_000  # multiply-adds: below, compiling for known widths does not pay
