@@ -19,7 +19,7 @@ from glassnet.training.descend import Descent
 from glassnet.training.history import History
 from glassnet.training.record import restore
 from glassnet.training.record_file import Checkpoint, RunFile
-from glassnet.training.resume import Given, put_result_into, rebuilt, verified
+from glassnet.training.resume import Given, put_result_into, reopened
 
 FEW = 16  # rows on which gradients are compared with differences
 ALONE = (
@@ -59,9 +59,7 @@ def check_run(path: str | Path, x: Any = None, y: Any = None, **extra: Any) -> l
     """The derivatives of the loss by every parameter, the compiled loss, and the steps between
     the last two checkpoints, done again."""
     with RunFile.read(path) as file:
-        values = file.values()
-        descent, whole = rebuilt(values, Given(x, y, **extra).or_held(file), None)
-        verified(file, values, whole, descent)
+        values, descent = reopened(file, Given(x, y, **extra))
         epochs = file.epochs()
         states = [file.checkpoint(epoch) for epoch in epochs[-2:]]
         put_result_into(file, descent.task.model)

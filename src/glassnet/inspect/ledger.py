@@ -26,7 +26,7 @@ from glassnet.run.program import Program
 from glassnet.training.descend import Descent
 from glassnet.training.history import History
 from glassnet.training.record_file import RunFile
-from glassnet.training.resume import Given, rebuilt, verified
+from glassnet.training.resume import Given, reopened
 from glassnet.training.step import StepGraph, parameter_arrays, step_graph
 
 MOST = 1000  # updates without `epoch`
@@ -88,9 +88,7 @@ def open_ledger(
     run's first `MOST` steps. The data are given as for `open_step`."""
     given = Given(x, y, sample_weight, validation, model, loss)
     with RunFile.read(record) as file:
-        values = file.values()
-        descent, whole = rebuilt(values, given.or_held(file), None)
-        verified(file, values, whole, descent)
+        values, descent = reopened(file, given)
         losses, judged = file.history()
         declared = descent.task.model.declared()
         name, place = place_of({own: p.shape for own, p in declared.items()}, weight)

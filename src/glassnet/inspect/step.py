@@ -20,7 +20,7 @@ from glassnet.training.descend import Descent
 from glassnet.training.history import History, Run
 from glassnet.training.record import restore
 from glassnet.training.record_file import Checkpoint, RunFile
-from glassnet.training.resume import Given, rebuilt, verified
+from glassnet.training.resume import Given, reopened
 from glassnet.training.step import parameter_arrays
 
 
@@ -105,9 +105,7 @@ def open_step(
     """
     given = Given(x, y, sample_weight, validation, model, loss)
     with RunFile.read(record) as file:
-        values = file.values()
-        descent, whole = rebuilt(values, given.or_held(file), None)
-        verified(file, values, whole, descent)
+        values, descent = reopened(file, given)
         place = _place(descent, values["epochs"], epoch, batch, row)
         state = file.checkpoint(epoch - 1)
         losses, judged = file.history()

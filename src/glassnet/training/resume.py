@@ -168,6 +168,14 @@ def brought(values: Mapping[str, Any], own: Any, what: str) -> Any:
     return own
 
 
+def reopened(file: RunFile, given: Given) -> tuple[dict[str, Any], Descent]:
+    """What a file says of its run, and the run itself with the data that it was recorded with."""
+    values = file.values()
+    descent, rows = rebuilt(values, given.or_held(file), None)
+    verified(file, values, rows, descent)
+    return values, descent
+
+
 def verified(
     file: RunFile, values: Mapping[str, Any], rows: Rows, descent: Descent, other: bool = False
 ) -> Fingerprint | None:
