@@ -166,8 +166,10 @@ class Module(metaclass=Frozen):
         return page(self.summary(), parts, named, self.takes())
 
 
-def split(block: np.ndarray, declared: Mapping[str, Parameter]) -> dict[str, np.ndarray]:
-    """A flat vector as named views."""
+def split(
+    block: np.ndarray, declared: Mapping[str, Parameter] | Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """A flat vector as named views, of the sizes and shapes of parameters or arrays."""
     views: dict[str, np.ndarray] = {}
     start = 0
     for name, parameter in declared.items():

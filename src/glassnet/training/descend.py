@@ -152,9 +152,8 @@ class Descent:
         if not (finite(losses) and finite(model.W)):
             self.kept.restore()
             self.raw = model.W  # what W is now must not be taken for a mean of something
-            largest = float(max(self.task.rows.x.max(), -self.task.rows.x.min()))
             lr = float(self.rates(run, np.array([first]))[0])
-            raise divergence(run, losses, first, lr, largest)
+            raise divergence(run, losses, first, lr, self.task.rows.x)
         if run.history.stopped != "interrupted":
             self._show_mean(run)
         run.history.evaluations += 1

@@ -12,9 +12,15 @@ from glassnet.errors import TrainingError
 from glassnet.training.history import Run
 
 
-def divergence(
-    run: Run, losses: np.ndarray, first: int, lr: float, largest: float
-) -> TrainingError:
+def advice(lr: float, x: np.ndarray) -> str:
+    """What to try: a smaller learning rate, smaller numbers in x where they are large."""
+    largest = float(max(x.max(), -x.min()))
+    return f"  try a smaller learning rate: lr={lr / 10:.2g}" + (
+        f"\n  or scale x, whose largest number is {largest:.3g}" if largest > 100 else ""
+    )
+
+
+def divergence(run: Run, losses: np.ndarray, first: int, lr: float, x: np.ndarray) -> TrainingError:
     """The error; the model has been given back the numbers from before the epoch."""
     bad = np.flatnonzero(~np.isfinite(losses))
     if bad.size:
@@ -25,7 +31,5 @@ def divergence(
     back = f"the end of epoch {run.epoch}" if run.epoch else "the start"
     return TrainingError(
         f"{what} in epoch {run.epoch + 1}, step {step + 1} (step {first + step + 1} of the run); "
-        f"the model was put back to {back}\n"
-        f"  try a smaller learning rate: lr={lr / 10:.2g}"
-        + (f"\n  or scale x, whose largest number is {largest:.3g}" if largest > 100 else "")
+        f"the model was put back to {back}\n{advice(lr, x)}"
     )

@@ -15,12 +15,13 @@ import numpy as np
 
 from glassnet.errors import ShapeError, TrainingError
 from glassnet.nn.loss import Loss, as_loss
-from glassnet.nn.module import Module
+from glassnet.nn.module import Module, split
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.schedule import Constant, Course
 from glassnet.run.program import Call
 from glassnet.run.threads import thread_count
 from glassnet.training.check import Rows, checked, checked_counts, checked_optimizer
+from glassnet.training.diverge import advice
 from glassnet.training.kept import finite
 from glassnet.training.programs import step_program
 from glassnet.training.step import memory_arrays, parameter_arrays
@@ -155,11 +156,9 @@ class Step:
         what = "a parameter left the finite range"
         if not math.isfinite(loss):
             what = f"the loss became {loss:g}"
-        largest = float(max(x.max(), -x.min()))
         return TrainingError(
             f"{what} in step {self.count + 1}; the model and the optimiser's memory were put back "
-            f"to where they were before it\n  try a smaller learning rate: lr={rate / 10:.2g}"
-            + (f"\n  or scale x, whose largest number is {largest:.3g}" if largest > 100 else "")
+            f"to where they were before it\n{advice(rate, x)}"
         )
 
 
@@ -235,9 +234,4 @@ def _in_one(
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """One vector with the numbers of all arrays, and views of it in their place."""
     block = np.concatenate([*(a.ravel() for a in arrays.values()), np.empty(0, dtype)])
-    views: dict[str, np.ndarray] = {}
-    start = 0
-    for name, array in arrays.items():
-        views[name] = block[start : start + array.size].reshape(array.shape)
-        start += array.size
-    return block, views
+    return block, split(block, arrays)
