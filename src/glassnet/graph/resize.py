@@ -49,13 +49,13 @@ def widths(graph: Graph, among: Iterable[int]) -> Sizes:
 def digest(graph: Graph, sizes: Sizes) -> str | None:
     """What equal graphs share and others do not, after resizing; None where ops from outside the
     package decide what the graph means."""
-    digest = hashlib.sha256()
+    total = hashlib.sha256()
     for node in graph.nodes:
         if not _known(node.op):
             return None
-        digest.update(_described(node, sizes).encode())
-    digest.update(repr(graph.outputs).encode())
-    return digest.hexdigest()
+        total.update(_described(node, sizes).encode())
+    total.update(repr(graph.outputs).encode())
+    return total.hexdigest()
 
 
 @cache

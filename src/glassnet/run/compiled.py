@@ -81,18 +81,22 @@ class Compiled:
     ) -> None:
         self.plan, self.target, self.merge, self.simplify = plan, target, merge, simplify
         self._found: dict[Kind, Build | None] = {}
+        self._missed: set[Kind] = set()  # not on the disk when asked for
         self._steps: dict[object, int] = {}
         self._lock = threading.Lock()
 
     def build(self, kind: Kind = Kind(), only_kept: bool = False) -> Build | None:
         """Code of some kind, None where the graph is unfit for it (or, if `only_kept`, where it
         would have to be made)."""
+        if only_kept and kind in self._missed:
+            return None
         if kind not in self._found:
             name = self._name(kind)
             found = _builds.get(name) if name else None
             if found is None:
                 kept = cache.read(name) if name else None
                 if kept is None and only_kept:
+                    self._missed.add(kind)
                     return None
                 own = parse(kept) if kept else self._made(kind, name)
                 found = Build(own, load(own.code, self.target.name)) if own.code else None
