@@ -17,7 +17,7 @@ import sklearn
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
-from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.inspection import permutation_importance
@@ -25,17 +25,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, cross_val_score
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler, scale
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import glassnet as gn
 from glassnet import MLPClassifier, MLPRegressor
+from tests.estimators.common import LABELS, NUMBERS, QUICK, X
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-X, LABELS = load_iris(return_X_y=True)
-X = scale(X)
-NUMBERS = X[:, 0] * X[:, 1] + np.sin(X[:, 2])
-QUICK: dict[str, Any] = {"random_state": 0, "max_iter": 15, "learning_rate_init": 0.02}
 
 
 def line(z: Any) -> Any:

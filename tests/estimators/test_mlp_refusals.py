@@ -7,18 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import sparse
-from sklearn.datasets import load_diabetes, load_iris
-from sklearn.preprocessing import scale
+from sklearn.datasets import load_diabetes
 
 import glassnet as gn
 from glassnet import MLPClassifier, MLPRegressor
+from tests.estimators.common import LABELS, NUMBERS, QUICK, X
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-X, LABELS = load_iris(return_X_y=True)
-X = scale(X)
-NUMBERS = X[:, 0] * X[:, 1] + np.sin(X[:, 2])
-QUICK: dict[str, Any] = {"random_state": 0, "max_iter": 15, "learning_rate_init": 0.02}
 
 
 # -- sparse rows ----------------------------------------------------------------------------------

@@ -10,21 +10,16 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.base import clone
-from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler, scale
+from sklearn.preprocessing import StandardScaler
 
 import glassnet as gn
 from glassnet import MLPClassifier, MLPRegressor
+from tests.estimators.common import LABELS, NUMBERS, QUICK, X
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-X, LABELS = load_iris(return_X_y=True)
-X = scale(X)
-NUMBERS = X[:, 0] * X[:, 1] + np.sin(X[:, 2])
-QUICK: dict[str, Any] = {"random_state": 0, "max_iter": 15, "learning_rate_init": 0.02}
 
 
 # -- validation -----------------------------------------------------------------------------------
