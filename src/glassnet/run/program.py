@@ -6,7 +6,7 @@ what a program is, and runs one by NumPy, where machine code is not allowed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -52,6 +52,8 @@ class Plan:
 
     def bind(self, arrays: Mapping[str, np.ndarray], steps: int) -> dict[str, int]:
         """The run-time sizes of a call; raises ShapeError, GraphError where an array is wrong."""
+        if steps < 1:
+            raise GraphError(f"{steps} steps were asked for; use 1 or more")
         for name, type in self.graph.input_types.items():
             array = arrays.get(name)
             if array is None:
@@ -73,7 +75,10 @@ class Plan:
         return bind_shapes(self.graph.input_types, shapes)
 
 
-Call = Callable[[], list[np.ndarray]]
+class Call(Protocol):
+    """A call that can be made again and again, of all its steps or of some."""
+
+    def __call__(self, first: int = 0, last: int | None = None) -> list[np.ndarray]: ...
 
 
 class Program(Protocol):
@@ -89,7 +94,8 @@ class Program(Protocol):
         ahead: int = 0,
     ) -> Call:
         """A call that can be made again and again: it reads the given arrays as they are then,
-        and writes to the same result arrays every time. A call is made by one thread at a time.
+        and writes to the same result arrays every time, at the places of the steps it is made
+        for. A call is made by one thread at a time.
         `ahead` is about how many steps all calls will take, which decides the code that pays.
         """
         ...
@@ -116,12 +122,17 @@ class Interpreted:
     ) -> Call:
         results: list[np.ndarray] = []
 
-        def call() -> list[np.ndarray]:
-            fresh = self.run(arrays, steps, threads)
-            if not results:
-                results.extend(fresh)
-            for result, new in zip(results, fresh, strict=True):
-                result[...] = new
+        def call(first: int = 0, last: int | None = None) -> list[np.ndarray]:
+            part = slice(first, steps if last is None else last)
+            given = {n: a[part] if n in self.plan.stepped else a for n, a in arrays.items()}
+            fresh = self.run(given, part.stop - part.start, threads)
+            for i, new in enumerate(fresh):
+                collected = i in self.plan.collect
+                if i == len(results):
+                    shape = (steps, *new.shape[1:]) if collected else new.shape
+                    owner = next((n for n, o in self.plan.donate.items() if o == i), None)
+                    results.append(arrays[owner] if owner else np.empty(shape, new.dtype))
+                results[i][part if collected else ...] = new
             return results
 
         return call
