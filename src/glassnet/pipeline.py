@@ -53,8 +53,13 @@ def load_compiler() -> Callable[[Plan], Program]:
     # imported here so that a missing or broken LLVM costs speed, not the package
     from glassnet.llvm.target import host
     from glassnet.run.compiled import Compiled
+    from glassnet.run.executable import check_executable
 
-    return lambda plan: Compiled(plan, host(), simplify=_smaller)
+    def made(plan: Plan) -> Program:
+        check_executable()
+        return Compiled(plan, host(), simplify=_smaller)
+
+    return made
 
 
 def _smaller(graph: Graph) -> Graph:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -162,6 +164,35 @@ def test_any_failure_of_llvm_counts_as_missing(monkeypatch: pytest.MonkeyPatch) 
 
         monkeypatch.setattr(target, "host", refuse)
         assert isinstance(compile_graph(plan().graph), Interpreted)
+
+
+DENY_WRITE_EXECUTE = """
+import ctypes, sys
+if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):  # PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN
+    sys.exit(77)
+import numpy as np
+import glassnet as gn
+from glassnet import ops
+model = gn.nn.Sequential(gn.nn.Linear(1, 1), dtype="float64")
+model.W = 1.0
+gn.train(model, np.ones((4, 1)), np.ones(4), loss=gn.losses.HalfMSE(),
+         optimizer=gn.optim.SGD(0.25), epochs=1, batch_size=4)
+print(gn.compile(lambda x: ops.sum(x * x))(np.arange(4.0)), model.W.tolist())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux to deny executable memory")
+def test_without_executable_memory_the_interpreter_takes_over() -> None:
+    run = [sys.executable, "-c", DENY_WRITE_EXECUTE]
+    told = subprocess.run(run, capture_output=True, text=True, check=False)
+    if told.returncode == 77:
+        pytest.skip("this kernel cannot deny it")
+    # the sum of squares of 0 to 3; one step from w = b = 1 with both slopes 1
+    assert (told.returncode, told.stdout) == (0, "14.0 [0.75, 0.75]\n"), told.stderr
+    assert told.stderr == (
+        "glassnet: no machine code (this system allows no executable memory); "
+        "NumPy runs instead, slower\n"
+    )
 
 
 def test_machine_code_is_the_default() -> None:
