@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 
 from glassnet.llvm.target import Code
 from glassnet.lower.memory import place
-from glassnet.run.image import Image, Slot
+from glassnet.run.image import Image
 from glassnet.run.threads import run_on
 
 SIGNATURE = ctypes.CFUNCTYPE(
@@ -28,24 +28,59 @@ SIGNATURE = ctypes.CFUNCTYPE(
     *[ctypes.c_void_p] * 2,
 )
 PAGE = 4096
+PLACES = 256  # sizes whose places are remembered
 
 
 @dataclass(frozen=True)
 class Build:
-    """Loaded machine code, and what calling it takes."""
+    """Loaded machine code, and what calling it takes; `places` remembers where buffers lie in a
+    workspace for some sizes."""
 
     image: Image
     code: Code
+    places: dict[tuple[int, ...], tuple[dict[int, int], int, int]] = field(
+        default_factory=dict[tuple[int, ...], tuple[dict[int, int], int, int]], compare=False
+    )
+
+    def layout(self, dims: Mapping[str, int]) -> tuple[dict[int, int], int, int]:
+        """Offsets of the buffers, bytes of them all, bytes that each thread needs besides."""
+        own = self.image
+        sizes = tuple(dims[name] for name in own.dims)
+        found = self.places.get(sizes)
+        if found is None:
+            scratch = max((sum(p.at(dims) for p in parts) for parts in own.scratch), default=0)
+            if len(self.places) >= PLACES:
+                self.places.clear()
+            found = (*place(own.temporaries, dims), -(-scratch // PAGE) * PAGE + PAGE)
+            self.places[sizes] = found
+        return found
 
 
 @dataclass(frozen=True)
 class Team:
-    """How many threads, whether they take steps `apart`, and the steps: `cuts` of them in pieces
-    that are run one after the other."""
+    """How many threads, whether they take steps `apart`, how many steps there are, and how many
+    of them are run before Python hears Ctrl-C."""
 
     threads: int
     apart: bool
-    cuts: tuple[int, ...]
+    steps: int
+    most: int
+
+    def cuts(self, first: int, last: int) -> list[int]:
+        """Where to stop between two steps: pieces of nearly the same length."""
+        pieces = max(1, -(-(last - first) // self.most))
+        return [first + (last - first) * piece // pieces for piece in range(pieces + 1)]
+
+    def numbers(self, first: int, last: int) -> list[tuple[int, int, int, int]]:
+        """First step, last step, thread and number of threads, for each thread."""
+        count, size = self.threads, last - first
+        if self.apart:
+            cuts = [first + size * thread // count for thread in range(count + 1)]
+            return [(a, b, 0, 1) for a, b in pairwise(cuts)]
+        return [(first, last, thread, count) for thread in range(count)]
+
+
+Piece = list[tuple[ctypes.c_int64, ...]]
 
 
 class Prepared:
@@ -60,49 +95,38 @@ class Prepared:
         dims: Mapping[str, int],
         team: Team,
     ) -> None:
-        own, self.results = build.image, results
-        where: dict[Slot, int] = {
-            ("constant", i): a.ctypes.data for i, a in enumerate(own.constants)
-        }
-        where |= {("input", name): array.ctypes.data for name, array in arrays.items()}
-        where |= {("output", i): result.ctypes.data for i, result in enumerate(results)}
-        sizes = np.array([dims[name] for name in own.dims], np.int64)
+        self.results, self._team = results, team
+        sizes = np.array([dims[name] for name in build.image.dims], np.int64)
         self._function = SIGNATURE(build.code.address)
         self._kept: list[Any] = [build, arrays, sizes]
         alone = [range(1)] * team.threads if team.apart else [range(team.threads)]
         self._places = [
             place
             for threads in alone
-            for place in self._workspace(own, where, dims, sizes, threads)
+            for place in self._workspace(build, arrays, dims, sizes, threads)
         ]
-        self._pieces = [self._steps(team, a, b) for a, b in pairwise(team.cuts)]
-
-    def _steps(self, team: Team, first: int, last: int) -> list[tuple[ctypes.c_int64, ...]]:
-        """First step, last step, thread and number of threads, for each thread."""
-        count, size = team.threads, last - first
-        if team.apart:
-            cuts = [first + size * thread // count for thread in range(count + 1)]
-            found = [(a, b, 0, 1) for a, b in pairwise(cuts)]
-        else:
-            found = [(first, last, thread, count) for thread in range(count)]
-        return [tuple(map(ctypes.c_int64, numbers)) for numbers in found]
+        self._known: dict[tuple[int, int | None], list[Piece]] = {}
 
     def _workspace(
         self,
-        own: Image,
-        where: Mapping[Slot, int],
+        build: Build,
+        arrays: Mapping[str, np.ndarray],
         dims: Mapping[str, int],
         sizes: np.ndarray,
         threads: range,
     ) -> list[tuple[tuple[ctypes.c_void_p, ...], tuple[ctypes.c_void_p, ...]]]:
-        """The addresses before and after the numbers of `_steps`, for threads that share memory."""
-        offsets, size = place(own.temporaries, dims)
-        scratch = max((sum(p.at(dims) for p in parts) for parts in own.scratch), default=0)
-        scratch = -(-scratch // PAGE) * PAGE + PAGE
+        """The addresses before and after the numbers of steps, for threads that share memory."""
+        own = build.image
+        offsets, size, scratch = build.layout(dims)
         space = _aligned(size + len(threads) * scratch)
         start = space.ctypes.data
-        found = {**where, **{("temporary", b): start + at for b, at in offsets.items()}}
-        table = np.array([found[slot] for slot in own.buffers], np.int64)
+        given: dict[str, Any] = {"input": arrays, "output": self.results}
+        given["constant"] = own.constants
+        addresses = [
+            start + offsets[int(which)] if kind == "temporary" else given[kind][which].ctypes.data
+            for kind, which in own.buffers
+        ]
+        table = np.array(addresses, np.int64)
         barrier = _aligned(128)
         barrier[:] = 0
         self._kept += [space, table, barrier]
@@ -111,14 +135,22 @@ class Prepared:
         own_parts = [ctypes.c_void_p(start + size + thread * scratch) for thread in threads]
         return [(before, (meeting, part)) for part in own_parts]
 
-    def __call__(self) -> list[np.ndarray]:
-        for piece in self._pieces:
+    def __call__(self, first: int = 0, last: int | None = None) -> list[np.ndarray]:
+        for piece in self._known.get((first, last)) or self._cut(first, last):
             if len(piece) == 1:
                 before, after = self._places[0]
                 self._function(*before, *piece[0], *after)
             else:
                 run_on(len(piece), partial(self._one, piece))
         return self.results
+
+    def _cut(self, first: int, last: int | None) -> list[Piece]:
+        team = self._team
+        found: list[Piece] = []
+        for a, b in pairwise(team.cuts(first, team.steps if last is None else last)):
+            found.append([tuple(map(ctypes.c_int64, own)) for own in team.numbers(a, b)])
+        self._known[first, last] = found
+        return found
 
     def _one(self, piece: list[tuple[ctypes.c_int64, ...]], thread: int) -> None:
         before, after = self._places[thread]

@@ -201,9 +201,8 @@ class Compiled:
         apart = self._apart and steps > 1
         enough = work * (steps if apart else 1) >= WORTH_THREADS
         team = thread_count(threads) if enough else 1
-        pieces = min(steps, 1 + steps * work // (CALL_WORK * team))
-        cuts = tuple(steps * piece // pieces for piece in range(pieces + 1))
-        return Team(min(team, steps) if apart else team, apart, cuts)
+        most = max(1, CALL_WORK * team // max(1, work))
+        return Team(min(team, steps) if apart else team, apart, steps, most)
 
     def run(
         self, arrays: Mapping[str, np.ndarray], steps: int = 1, threads: int | None = None
