@@ -1,41 +1,97 @@
 """`glassnet show`: a network on its way to machine code.
 
-In: a model file or a run file, and a stage. Out: the text of that stage.
+In: a model file, a run file or a network in a Python file, and a stage. Out: the text of that
+stage.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glassnet.errors import CompileError, GlassnetError
 from glassnet.graph.stage_names import STAGES
+
+if TYPE_CHECKING:
+    from glassnet.nn.loss import Loss
+    from glassnet.nn.module import Module
 
 _STAGE = (
     "; ".join(f"{name}: {shows}" for name, shows in STAGES.items())
     + ". After graph they are of the loss with its gradients, for a run of the whole step."
 )
+_SUBJECT = (
+    "A model or run file; or a Python file, which is run, and the name of a network in it, such as "
+    "net.py:model. The loss of a network is half the squared error, with --classes cross-entropy."
+)
 
 
 def show(
     subject: Annotated[
-        str, typer.Argument(metavar="MODEL|RUN", help="A model or run file.", show_default=False)
+        str, typer.Argument(metavar="MODEL|RUN|FILE.py:NAME", help=_SUBJECT, show_default=False)
     ],
     stage: Annotated[str, typer.Option("--stage", metavar="STAGE", help=_STAGE)] = "graph",
+    classes: Annotated[
+        bool, typer.Option("--classes", help="For a network in a Python file: labels are classes.")
+    ] = False,
 ) -> None:
     """Print a network as a graph, with its gradients, as kernels, as loops, or as machine
     code."""
-    from pathlib import Path
-
-    from glassnet.estimators.table_model import TableModel
-    from glassnet.inspect.stages import check_stage, show_model, show_run
-    from glassnet.nn.losses import CrossEntropy, HalfMSE
+    try:
+        from glassnet.inspect.stages import check_stage, show_model, show_run
+    except ImportError as error:
+        raise CompileError(
+            f"the stages cannot be shown, since llvmlite does not load here ({error})"
+        ) from None
     from glassnet.training.record_file import is_run
 
     check_stage(stage)
-    if is_run(Path(subject)):
+    file, _, name = subject.rpartition(":") if ".py:" in subject else (subject, "", "")
+    python = file.endswith(".py")
+    if classes and not python:
+        raise GlassnetError("--classes is for a network in a Python file; other files say it")
+    if not python and is_run(Path(subject)):
         print(show_run(subject, stage))
         return
-    model = TableModel.load(subject)
-    loss = CrossEntropy() if model.schema.target.classes else HalfMSE()
-    print(show_model(model.network, loss, stage))
+    model, loss = _in_python(file, name, classes) if python else _in_model_file(subject)
+    print(show_model(model, loss, stage))
+
+
+def _in_model_file(path: str) -> tuple[Module, Loss]:
+    from glassnet.estimators.table_model import TableModel
+
+    model = TableModel.load(path)
+    return model.network, _loss(bool(model.schema.target.classes))
+
+
+def _in_python(path: str, name: str, classes: bool) -> tuple[Module, Loss]:
+    """A network by name, or the one that there is, of a Python file, which is run for it."""
+    import runpy
+    import sys
+
+    from glassnet.nn.module import Module
+
+    if not Path(path).is_file():
+        raise GlassnetError(f"there is no file {path}")
+    sys.path.insert(0, str(Path(path).resolve().parent))  # as `python FILE` does
+    try:
+        names = runpy.run_path(path)
+    except (Exception, SystemExit) as error:
+        raise GlassnetError(f"{path} ended with {type(error).__name__}: {error}") from error
+    finally:
+        del sys.path[0]
+    networks = {key: found for key, found in names.items() if isinstance(found, Module)}
+    chosen = name or (next(iter(networks)) if len(networks) == 1 else "")
+    if chosen not in networks:
+        known = f"its networks are {', '.join(networks)}" if networks else "it holds no network"
+        asked = f"{path} has no network {name!r}" if name else f"name one network of {path}"
+        raise GlassnetError(f"{asked}; {known}")
+    return networks[chosen], _loss(classes)
+
+
+def _loss(classes: bool) -> Loss:
+    from glassnet.nn.losses import CrossEntropy, HalfMSE
+
+    return CrossEntropy() if classes else HalfMSE()
