@@ -15,8 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
-from sklearn.model_selection import train_test_split
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -32,12 +31,13 @@ from glassnet.estimators.mlp_lbfgs import Objective, lbfgs
 from glassnet.estimators.mlp_opened import Opened
 from glassnet.estimators.mlp_parameters import CONSTRAINTS, activation_layer
 from glassnet.estimators.mlp_ready import Ready
+from glassnet.estimators.mlp_record import Recorded, check_record, recording
 from glassnet.estimators.mlp_solve import Rows, predicted, views
-from glassnet.estimators.mlp_validate import HeldOut, given_rows
+from glassnet.estimators.mlp_validate import HeldOut, divided, given_rows
 from glassnet.estimators.mlp_watch import CallbackSupport, Watch
 
 
-class BaseMLP(Opened, CallbackSupport, TransformerMixin, BaseEstimator):
+class BaseMLP(Opened, Recorded, CallbackSupport, TransformerMixin, BaseEstimator):
     """Fitting and predicting; subclasses prepare the labels."""
 
     hidden_layer_sizes: Any
@@ -79,6 +79,7 @@ class BaseMLP(Opened, CallbackSupport, TransformerMixin, BaseEstimator):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
         if self.early_stopping and again:
             raise ValueError("partial_fit does not support early_stopping=True")
+        check_record(self, again)
         self._ready: Ready = self.__dict__.get("_ready") or Ready()
         first = not hasattr(self, "coefs_") or not (self.warm_start or again)
         raw = y
@@ -189,15 +190,16 @@ class BaseMLP(Opened, CallbackSupport, TransformerMixin, BaseEstimator):
     def _descend(
         self, rows: Rows, held_out: HeldOut | None, watch: Watch, again: bool, weighted: bool
     ) -> None:
-        seed = int(self._random_state.randint(2**31 - 1)) if self.dropout else 0
-        network = self._network(rows.y.dtype, seed)
-        block = self._block(rows.y.dtype)
-        self._optimizer = memory_of(self, block, again)
-        if self.early_stopping and held_out is None:
-            rows, held_out = self._divided(rows, weighted)
-        self._judged_from_now(held_out)
-        self._take(network, block)
-        Descent(self, network, block, rows, held_out, watch).run(once=again)
+        with recording(self) as record:
+            seed = int(self._random_state.randint(2**31 - 1)) if self.dropout else 0
+            network = self._network(rows.y.dtype, seed)
+            block = self._block(rows.y.dtype)
+            self._optimizer = memory_of(self, block, again)
+            if self.early_stopping and held_out is None:
+                rows, held_out = divided(self, rows, weighted)
+            self._judged_from_now(held_out)
+            self._take(network, block)
+            Descent(self, network, block, rows, held_out, watch, record).run(once=again)
 
     def _judged_from_now(self, held_out: HeldOut | None) -> None:
         if held_out is not None and self.validation_scores_ is None:
@@ -216,29 +218,6 @@ class BaseMLP(Opened, CallbackSupport, TransformerMixin, BaseEstimator):
             )
         count: Any = effective_n_jobs(self.n_jobs)
         return int(count)
-
-    def _divided(self, rows: Rows, weighted: bool) -> tuple[Rows, HeldOut]:
-        """Rows to train on, and a fraction of the rows to validate on."""
-        labels = rows.y.astype(bool) if is_classifier(self) else rows.y
-        stratify = labels if is_classifier(self) and self.n_outputs_ == 1 else None
-        parts: Any = train_test_split(
-            rows.x,
-            labels,
-            rows.weight,
-            random_state=self._random_state,
-            test_size=self.validation_fraction,
-            stratify=stratify,
-        )
-        x, x_val, y, y_val, weight, weight_val = parts
-        if x_val.shape[0] < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of "
-                "your dataset."
-            )
-        part = Rows(x, np.ascontiguousarray(y, rows.y.dtype), weight)
-        target = np.ascontiguousarray(y_val, rows.y.dtype)
-        held_out = HeldOut(x_val, self._decoded(y_val), target, weight_val if weighted else None)
-        return part, held_out
 
     def _decoded(self, y: Any) -> Any:
         return y

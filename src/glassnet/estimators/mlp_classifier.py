@@ -94,6 +94,9 @@ class MLPClassifier(ClassifierMixin, Labelled):
         Columns that hold categories, as a mask, by number or by name; "from_dtype" are those of a
         data frame whose type is categorical or text. Each value of training becomes a column of
         0 and 1; a value that training had not is 0 in all of them.
+    record : str, path or None, default=None
+        Run file that `fit` writes with solver "sgd" or "adam" (a run file that is there is
+        replaced): `glassnet.open_step` opens every step of it, `resume` goes on with it.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with those of the rows.
 
@@ -168,6 +171,7 @@ class MLPClassifier(ClassifierMixin, Labelled):
         n_jobs: int | None = None,
         missing: str | None = None,
         categorical_features: Any = None,
+        record: Any = None,
         class_weight: Any = None,
     ) -> None:
         self._store(locals())

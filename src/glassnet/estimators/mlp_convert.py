@@ -11,6 +11,7 @@ estimator with the same attributes.
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from glassnet import nn
 from glassnet.estimators.mlp_graph import Network
 from glassnet.estimators.mlp_ready import Ready
-from glassnet.estimators.mlp_solve import Memory
+from glassnet.estimators.mlp_solve import Memory, views
 
 KEPT = (
     "classes_", "_label_binarizer", "n_features_in_", "feature_names_in_", "n_iter_", "t_",
@@ -42,6 +43,27 @@ def sequential(
     pairs = zip(coefs, intercepts, strict=True)
     model.W[...] = np.concatenate([part.ravel() for pair in pairs for part in pair])
     return model
+
+
+def in_layers(network: Network, flat: np.ndarray) -> np.ndarray:
+    """A flat vector, weights first, in the order of `Sequential.W`: layer by layer."""
+    parts = views(network, flat)
+    layers = len(network.sizes) - 1
+    pairs = zip(parts[:layers], parts[layers:], strict=True)
+    return np.concatenate([part.ravel() for pair in pairs for part in pair])
+
+
+def weights_first(network: Network, layered: np.ndarray) -> np.ndarray:
+    """And back."""
+    weights: list[np.ndarray] = []
+    biases: list[np.ndarray] = []
+    start = 0
+    for fan_in, fan_out in pairwise(network.sizes):
+        weights.append(layered[start : start + fan_in * fan_out])
+        start += fan_in * fan_out
+        biases.append(layered[start : start + fan_out])
+        start += fan_out
+    return np.concatenate([*weights, *biases])
 
 
 def taken_over(kind: type[Any], est: Any) -> Any:

@@ -14,9 +14,11 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from glassnet.estimators.mlp_graph import Network
+from glassnet.estimators.mlp_recorder import Unrecorded
 from glassnet.estimators.mlp_solve import Memory, Optimizer, Rows, Steps
 from glassnet.estimators.mlp_validate import HeldOut, judged
 from glassnet.estimators.mlp_watch import Watch
+from glassnet.training.estimator_step import adam_rates
 
 RATES = 1024  # learning rates worked out at a time
 SMALLEST_RATE = 1e-6  # an adaptive rate that is no larger stops the training
@@ -54,9 +56,10 @@ class Descent:
         rows: Rows,
         held_out: HeldOut | None,
         watch: Watch,
+        record: Unrecorded,
     ) -> None:
         self.est, self.rows, self.held_out, self.block = est, rows, held_out, block
-        self.network, self.watch = network, watch
+        self.network, self.watch, self.record = network, watch, record
         self.memory: Memory = est._optimizer
         self.size = batch_size(est.batch_size, len(rows))
         self.best: np.ndarray | None = None
@@ -82,29 +85,41 @@ class Descent:
         }
 
     def run(self, once: bool) -> None:
-        est, start = self.est, time.monotonic()
+        stopped = "epochs"
         try:
-            self.steps = self._steps(1 if once else est.max_iter)
-            est.n_iter_ = 0
-            while est.n_iter_ < est.max_iter:
-                self.watch.epoch_begin()
-                self._epoch()
-                finished = self._finished()
-                if self.watch.epoch_end() or finished or once:
-                    return
-                if est.time_limit is not None and time.monotonic() - start >= est.time_limit:
-                    return
-            warnings.warn(
-                f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) reached and the "
-                "optimization hasn't converged yet.",
-                ConvergenceWarning,
-                stacklevel=7,
-            )
+            self.steps = self._steps(1 if once else self.est.max_iter)
+            self.est.n_iter_ = 0
+            if not self.record.begin(self):
+                return
+            stopped = self._epochs(once)
         except KeyboardInterrupt:
+            stopped = "interrupted"
             warnings.warn("Training interrupted by user.", stacklevel=7)
         finally:
             if self.best is not None:
                 self.block[...] = self.best
+        self.record.end(self, stopped)
+
+    def _epochs(self, once: bool) -> str:
+        """Epochs until the training stops, and why it did."""
+        est, start = self.est, time.monotonic()
+        while est.n_iter_ < est.max_iter:
+            self.watch.epoch_begin()
+            self._epoch()
+            finished = self._finished()
+            stops = self.watch.epoch_end() or finished or once
+            late = est.time_limit is not None and time.monotonic() - start >= est.time_limit
+            stopped = "early" if stops else "time" if late else "epochs"
+            self.record.epoch(self, stopped)
+            if stopped != "epochs":
+                return stopped
+        warnings.warn(
+            f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) reached and the "
+            "optimization hasn't converged yet.",
+            ConvergenceWarning,
+            stacklevel=8,
+        )
+        return "epochs"
 
     def _epoch(self) -> None:
         est, count, steps = self.est, len(self.rows), self.steps
@@ -133,7 +148,7 @@ class Descent:
             return np.full(steps, memory.learning_rate)
         if start + steps > self._known[0] + len(self._known[1]):
             t = np.arange(start + 1, start + 1 + max(steps, RATES))
-            rates = est.learning_rate_init * np.sqrt(1 - est.beta_2**t) / (1 - est.beta_1**t)
+            rates = adam_rates(est.learning_rate_init, est.beta_1, est.beta_2, t)
             self._known = start, rates
         at, rates = self._known
         found = rates[start - at : start - at + steps]

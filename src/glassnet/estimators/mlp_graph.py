@@ -25,6 +25,13 @@ from glassnet.nn.loss import Loss
 from glassnet.nn.scope import Circumstances, Scope
 from glassnet.pipeline import compile_graph
 from glassnet.run.program import Program
+from glassnet.training.estimator_step import (
+    adam_step,
+    cost_of,
+    momentum_step,
+    penalty_of,
+    share_of,
+)
 
 STEPPED = ("rows", "lr", "step")
 PROGRAMS = 64  # kept in a process, the ones used last
@@ -91,34 +98,16 @@ class Network:
 
     def cost(self, z: Value, y: Value) -> Any:
         """The loss of every row, from the raw output."""
-        if self.loss is not None:
-            return self.loss.rows(z, y)
-        if self.out == "softmax":
-            return ops.logsumexp(z, 1) - ops.sum(y * z, 1)
-        if self.out == "logistic":
-            positive: Any = ops.where(ops.greater(z, 0.0), z, 0.0)
-            tail: Any = ops.log1p(ops.exp(ops.where(ops.greater(z, 0.0), -z, z)))
-            return ops.sum(positive + tail - y * z, 1)
-        if self.out == "exp":
-            counted: Any = ops.where(ops.greater(y, 0.0), y, 1.0)
-            return ops.sum(y * ops.log(counted) - y - y * z + ops.exp(z), 1)
-        return ops.sum(ops.square(z - y), 1) * 0.5
+        return cost_of(self.out, self.loss, z, y)
 
     def objective(self, cost: Value, weight: Value, alpha: Any, held: list[Value]) -> Any:
         """The weighted mean of the rows' losses, and α/2 · Σ w² divided by the rows' weights."""
-        total: Any = ops.sum(weight, 0)
-        share: Any = ops.where(
-            ops.greater(total, 0.0), 1.0 / ops.where(ops.greater(total, 0.0), total, 1.0), 0.0
-        )
+        share = share_of(weight)
         return ops.sum(cost * weight, 0) * share + self.penalty(held) * (alpha * share)
 
     def penalty(self, held: list[Value]) -> Any:
         """Half the sum of the squared weights."""
-        parts: list[Any] = [ops.sum(ops.square(w)) for w in held[: len(self.sizes) - 1]]
-        total = parts[0]
-        for part in parts[1:]:
-            total = total + part
-        return total * 0.5
+        return penalty_of(held[: len(self.sizes) - 1])
 
 
 def _data(builder: GraphBuilder, network: Network, rows: str) -> dict[str, Value]:
@@ -166,26 +155,23 @@ def step_program(network: Network, rule: str) -> Program:
     loss = network.objective(network.cost(z, taken["y"]), taken["weight"], setting["alpha"], held)
     new: dict[str, Any] = {}
     for i, (name, g) in enumerate(zip(network.names, gradients(loss, held), strict=True)):
-        first: Any = memory["m"][i]
-        if rule == "adam":
-            new |= _adam(name, held[i], g, (first, memory["v"][i]), lr, setting)
-        else:
-            velocity: Any = setting["momentum"] * first - lr * g
-            move = setting["momentum"] * velocity - lr * g if rule == "nesterov" else velocity
-            new |= {name: held[i] + move, f"m.{name}": velocity}
+        own = [memory[slot][i] for slot in slots]
+        changed = _changed(rule, held[i], g, own, lr, setting)
+        new |= dict(zip((name, *(f"{slot}.{name}" for slot in slots)), changed, strict=True))
     donate = {name: place for place, name in enumerate(new, 1)}
     graph = builder.finish([loss, *new.values()])
     return compile_graph(graph, donate=donate, stepped=STEPPED, collect=(0,), widths=network.widths)
 
 
-def _adam(
-    name: str, w: Value, g: Any, memory: tuple[Any, Any], lr: Value, setting: dict[str, Any]
-) -> dict[str, Any]:
-    """Kingma and Ba's rule; the learning rate comes with its correction for the first steps."""
-    m = setting["beta1"] * memory[0] + (1.0 - setting["beta1"]) * g
-    v = setting["beta2"] * memory[1] + (1.0 - setting["beta2"]) * ops.square(g)
-    moved: Any = w - lr * m / (ops.sqrt(v) + setting["epsilon"])
-    return {name: moved, f"m.{name}": m, f"v.{name}": v}
+def _changed(
+    rule: str, w: Value, g: Any, memory: list[Any], lr: Value, setting: dict[str, Any]
+) -> tuple[Any, ...]:
+    """The new weights, and the new memory."""
+    if rule != "adam":
+        return momentum_step(w, g, memory[0], lr, setting["momentum"], rule == "nesterov")
+    kept = setting["beta1"], setting["beta2"]
+    new = 1.0 - kept[0], 1.0 - kept[1]
+    return adam_step(w, g, (memory[0], memory[1]), lr, kept, new, setting["epsilon"])
 
 
 @_for_all_widths

@@ -5,6 +5,7 @@ In: a parameter's value. Out: scikit-learn's constraints; the layer that an acti
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any
@@ -61,6 +62,7 @@ CONSTRAINTS: dict[str, Any] = {
     "n_jobs": [Integral, None],
     "missing": [StrOptions({"indicator"}), None],
     "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+    "record": [str, os.PathLike, None],
 }
 
 

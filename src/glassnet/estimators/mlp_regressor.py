@@ -103,6 +103,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Columns that hold categories, as a mask, by number or by name; "from_dtype" are those of a
         data frame whose type is categorical or text. Each value of training becomes a column of
         0 and 1; a value that training had not is 0 in all of them.
+    record : str, path or None, default=None
+        Run file that `fit` writes with solver "sgd" or "adam" (a run file that is there is
+        replaced): `glassnet.open_step` opens every step of it, `resume` goes on with it.
 
     Attributes
     ----------
@@ -175,6 +178,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         n_jobs: int | None = None,
         missing: str | None = None,
         categorical_features: Any = None,
+        record: Any = None,
     ) -> None:
         self._store(locals())
 

@@ -26,11 +26,13 @@ PART = 4096  # rows at a time where there are no batches
 
 @dataclass(frozen=True)
 class Rows:
-    """x [n, columns], an array or a sparse matrix; y [n, outputs]; weight [n]."""
+    """x [n, columns], an array or a sparse matrix; y [n, outputs]; weight [n]. `picked` says which
+    of the rows given these are, where some were held out."""
 
     x: Any
     y: np.ndarray
     weight: np.ndarray
+    picked: np.ndarray | None = None
 
     def __len__(self) -> int:
         return int(self.x.shape[0])

@@ -16,11 +16,14 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_consistent_length
 
 from glassnet import ops
 from glassnet.estimators.mlp_graph import Network
+from glassnet.estimators.mlp_solve import Rows
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.types import Dim, Type
 from glassnet.nn.loss import Loss
@@ -52,6 +55,30 @@ def given_rows(est: Any, validation: tuple[Any, Any, Any], dtype: Any) -> HeldOu
     target = est._validation_target(y)
     weight = None if weight is None else np.ascontiguousarray(weight, dtype)
     return HeldOut(x, np.asarray(y), np.ascontiguousarray(target, dtype), weight)
+
+
+def divided(est: Any, rows: Rows, weighted: bool) -> tuple[Rows, HeldOut]:
+    """Rows to train on, and a fraction of the rows to validate on."""
+    labels = rows.y.astype(bool) if is_classifier(est) else rows.y
+    stratify = labels if is_classifier(est) and est.n_outputs_ == 1 else None
+    parts: Any = train_test_split(
+        rows.x,
+        labels,
+        rows.weight,
+        np.arange(len(rows)),
+        random_state=est._random_state,
+        test_size=est.validation_fraction,
+        stratify=stratify,
+    )
+    x, x_val, y, y_val, weight, weight_val, picked, _ = parts
+    if x_val.shape[0] < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' or the size of "
+            "your dataset."
+        )
+    part = Rows(x, np.ascontiguousarray(y, rows.y.dtype), weight, picked)
+    target = np.ascontiguousarray(y_val, rows.y.dtype)
+    return part, HeldOut(x_val, est._decoded(y_val), target, weight_val if weighted else None)
 
 
 def judged(est: Any, held_out: HeldOut) -> tuple[float, float]:

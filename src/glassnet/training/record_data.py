@@ -16,7 +16,7 @@ import numpy as np
 from glassnet import nn, optim
 from glassnet.errors import TrainingError
 from glassnet.nn import losses
-from glassnet.training import callbacks
+from glassnet.training import callbacks, estimator_step
 
 # A closed list: a file can name nothing else.
 CLASSES: dict[str, type] = {
@@ -26,6 +26,10 @@ CLASSES: dict[str, type] = {
         (losses, losses.__all__),
         (optim, optim.__all__),
         (callbacks, ("EarlyStopping",)),
+        (
+            estimator_step,
+            ("PenalisedLoss", "ScikitSGD", "ScikitAdam", "EpochRates", "AdamRates"),
+        ),
     )
     for name in names
     if isinstance(item := getattr(home, name), type)

@@ -24,6 +24,7 @@ from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module, split
 from glassnet.nn.scope import Circumstances, Scope
 from glassnet.optim.optimizer import Now, Optimizer
+from glassnet.training.estimator_step import PenalisedLoss
 
 ALL, BATCH = Dim("N"), Dim("n")
 
@@ -60,6 +61,8 @@ def step_graph(
     prediction = model.build(taken["x"], Scope(held, around))
     outputs = outputs_of(model, width)
     total = mean_loss(loss, prediction, outputs, taken)
+    if isinstance(loss, PenalisedLoss):
+        total = loss.objective(total, trained(model, held), taken.get("weight"))
     new = updated(model, optimizer, total, held, memory, now)
     new |= {f"W.{name}": value for name, value in around.updates.items()}
     donate = {name: place for place, name in enumerate(new, 1)}
