@@ -17,6 +17,7 @@ from glassnet.nn.module import Module
 from glassnet.run.threads import thread_count
 from glassnet.training.check import Rows, checked
 from glassnet.training.descend import Descent, Order, Task
+from glassnet.training.estimator_run import GO_ON, fit_reopened
 from glassnet.training.history import History
 from glassnet.training.loop import divided
 from glassnet.training.record import (
@@ -55,6 +56,7 @@ def resume(
     """
     given = Given(x, y, sample_weight, validation, model, loss)
     with RunFile.append(record) as file:
+        _refuse_fit(file)
         values = file.values()
         values["epochs"] = values["epochs"] if epochs is None else epochs
         descent, rows = rebuilt(values, given.or_held(file), threads)
@@ -131,12 +133,7 @@ def rebuilt(values: Mapping[str, Any], given: Given, threads: int | None) -> tup
     """Model, loss and optimiser from a file, with data: ready to train; and all rows."""
     model = brought(values, given.model, "model")
     loss = as_loss(brought(values, given.loss, "loss"))
-    if values["numerics_version"] != numerics_version:
-        raise TrainingError(
-            f"the run was recorded with numerics version {values['numerics_version']}, this "
-            f"program has {numerics_version} and would compute other bits; use the glassnet that "
-            f"recorded it, {values['glassnet']}"
-        )
+    check_numerics(values)
     kept = values["validation"]
     if (kept == "given") != (given.validation is not None):
         raise TrainingError(
@@ -158,6 +155,23 @@ def rebuilt(values: Mapping[str, Any], given: Given, threads: int | None) -> tup
     return Descent(task, from_data(values["optimizer"], "optimizer"), order), whole
 
 
+def check_numerics(values: Mapping[str, Any]) -> None:
+    """TrainingError where this program would compute other bits."""
+    if values["numerics_version"] != numerics_version:
+        raise TrainingError(
+            f"the run was recorded with numerics version {values['numerics_version']}, this "
+            f"program has {numerics_version} and would compute other bits; use the glassnet that "
+            f"recorded it, {values['glassnet']}"
+        )
+
+
+def _refuse_fit(file: RunFile) -> None:
+    """TrainingError where the run is that of an estimator, which goes on with it itself."""
+    kind = file.values().get("estimator")
+    if kind is not None:
+        raise TrainingError(GO_ON.format(str(file.path), kind))
+
+
 def brought(values: Mapping[str, Any], own: Any, what: str) -> Any:
     """What the file describes, or what the caller brought if the file describes the same."""
     if own is None:
@@ -171,7 +185,12 @@ def brought(values: Mapping[str, Any], own: Any, what: str) -> Any:
 def reopened(file: RunFile, given: Given) -> tuple[dict[str, Any], Descent]:
     """What a file says of its run, and the run itself with the data that it was recorded with."""
     values = file.values()
-    descent, rows = rebuilt(values, given.or_held(file), None)
+    if "estimator" in values:
+        model = brought(values, given.model, "model")
+        check_numerics(values)
+        descent, rows = fit_reopened(file.path, values, file.data(), given.x, model, given.loss)
+    else:
+        descent, rows = rebuilt(values, given.or_held(file), None)
     verified(file, values, rows, descent)
     return values, descent
 
