@@ -64,6 +64,26 @@ def test_nothing_odd_is_read(folder: Path) -> None:
     assert cache.read(NAME) == CODE
 
 
+def test_code_under_the_name_of_another_program_is_not_read(folder: Path) -> None:
+    other = cache.key("another")
+    cache.write(NAME, CODE)
+    (folder / NAME).rename(folder / other)
+    assert cache.read(other) is None
+    (folder / other).rename(folder / NAME)
+    assert cache.read(NAME) == CODE
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_modes_do_not_depend_on_the_umask(folder: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        cache.write(NAME, CODE)
+    finally:
+        os.umask(before)
+    assert (mode(folder), mode(folder / NAME)) == (0o700, 0o600)
+    assert cache.read(NAME) == CODE
+
+
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o660, 0o622])
 def test_files_that_others_may_touch_are_not_read(folder: Path, bits: int) -> None:
     cache.write(NAME, CODE)

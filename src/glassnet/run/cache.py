@@ -70,7 +70,7 @@ def read(name: str) -> bytes | None:
     except OSError:
         return None
     digest, code = data[:DIGEST], data[DIGEST:]
-    return code if code and hashlib.sha256(code).digest() == digest else None
+    return code if code and _digest(name, code) == digest else None
 
 
 def write(name: str, code: bytes) -> None:
@@ -85,13 +85,18 @@ def write(name: str, code: bytes) -> None:
         temporary = folder / f".{name}.{secrets.token_hex(8)}"
         try:
             with _open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as file:
-                file.write(hashlib.sha256(code).digest() + code)
+                file.write(_digest(name, code) + code)
             os.replace(temporary, folder / name)
         finally:
             temporary.unlink(missing_ok=True)
         _shrink(folder)
     except OSError:
         return
+
+
+def _digest(name: str, code: bytes) -> bytes:
+    """Of the code and its name: what was meant for another program is as odd as what is damaged."""
+    return hashlib.sha256(name.encode() + b"\0" + code).digest()
 
 
 def _open(path: Path, flags: int) -> IO[bytes]:
