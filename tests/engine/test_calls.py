@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,11 @@ from tests.engine.variants import loops
 def summing() -> Plan:
     """w grows by x at every step, and 2 w is written down, as is the sum of both."""
     one = Type("float32", (3,))
-    graph = trace(lambda x, w: (w + x, (w + x) * 2.0, ops.sum(w + x)), one, one)
+
+    def step(x: Any, w: Any) -> Any:
+        return w + x, (w + x) * 2.0, ops.sum(w + x)
+
+    graph = trace(step, one, one)
     return Plan(graph, {"w": 0}, frozenset({"x"}), frozenset({1, 2}))
 
 
@@ -40,8 +45,8 @@ def test_some_steps_of_a_call(make: Callable[[Plan], Program]) -> None:
 
 def test_steps_apart_on_more_threads_than_steps_are_left() -> None:
     one = Type("float32", (3,))
-    plan = Plan(trace(ops.square, one), {}, frozenset({"x"}), frozenset({0}))
+    plan = Plan(trace(ops.square, one), {}, frozenset({"x0"}), frozenset({0}))
     x = np.arange(15, dtype=np.float32).reshape(5, 3)
-    call = loops(plan).prepare({"x": x}, 5, threads=4)
+    call = loops(plan).prepare({"x0": x}, 5, threads=4)
     assert call(4)[0][4].tolist() == [144, 169, 196]
     np.testing.assert_array_equal(call()[0], x * x)
