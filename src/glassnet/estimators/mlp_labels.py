@@ -21,6 +21,26 @@ from glassnet.estimators.mlp_base import BaseMLP
 from glassnet.estimators.mlp_probabilities import Probabilities, refuse_mixed
 
 
+def binarized(y: Any) -> tuple[LabelBinarizer, np.ndarray]:
+    """What `LabelBinarizer().fit(y)` is, and whether each row is of each class.
+
+    scikit-learn looks at the labels a dozen times, which takes longer than a small network's
+    training; a column of integers or words is sorted once instead.
+    """
+    known = LabelBinarizer()
+    if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuU":
+        classes, codes = np.unique(y, return_inverse=True)
+        # what it warns of, and a single class, it may see to itself
+        if 2 <= len(classes) <= len(y) / 2:
+            # as it does, words are kept no longer than the longest
+            known.classes_ = np.asarray(list(classes))
+            known.y_type_ = "binary" if len(classes) == 2 else "multiclass"
+            known.sparse_input_ = False
+            columns = codes[:, None]
+            return known, columns == (1 if len(classes) == 2 else np.arange(len(classes)))
+    return known.fit(y), known.transform(y).astype(bool)
+
+
 class Labelled(Probabilities, BaseMLP):
     """The part of `MLPClassifier` that knows about classes."""
 
@@ -33,10 +53,10 @@ class Labelled(Probabilities, BaseMLP):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not hasattr(self, "classes_") or not (self.warm_start or again):
-            self._label_binarizer = LabelBinarizer().fit(y)
+            self._label_binarizer, target = binarized(y)
             self.classes_ = self._label_binarizer.classes_
-        else:
-            self._check_classes(unique_labels(y))
+            return X, target
+        self._check_classes(unique_labels(y))
         return X, self._label_binarizer.transform(y).astype(bool)
 
     def _check_classes(self, classes: Any) -> None:
