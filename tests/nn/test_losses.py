@@ -39,6 +39,9 @@ CASES: list[tuple[Loss, Any, Any, list[float]]] = [
     # σ(ln 3) = ¾, σ(−ln 3) = ¼
     (L.BCEWithLogits(), [[LN3, 0], [-LN3, LN3]], [[1, 0.5], [1, 0]],
      [math.log(4 / 3) + LN2, 2 * math.log(4)]),
+    # a yes weighs 3: 3·ln(4/3) and ½·3·ln 2 + ½·ln 2; in the second output 1: ln 4
+    (L.BCEWithLogits(3.0), [[LN3], [0.0]], [[1], [0.5]], [3 * math.log(4 / 3), 2 * LN2]),
+    (L.BCEWithLogits((3.0, 1.0)), [[LN3, -LN3]], [[1, 1]], [3 * math.log(4 / 3) + math.log(4)]),
     (L.Hinge(), [[0.5], [-3.0], [0.25]], [1, 1, 0], [0.5, 4.0, 1.25]),
     (L.Hinge(), [[1, 0.5, 3], [5, 0, 1]], [0, 0], [0.5 + 3, 0.0]),
 ]  # fmt: skip
@@ -72,29 +75,64 @@ def test_derivatives(loss: Loss, prediction: Any, y: Any, each: list[float]) -> 
                    scores.astype("float32")).ok  # fmt: skip
 
 
-HUGE = [-3e38, -1e30, -89.0, -1.0, 0.0, 1.0, 89.0, 1e30, 3e38]
-SCORES = [
+HUGE = [-1e30, -1e20, -1e10, -89.0, -1.0, -1e-40, -0.0, 1e-300, 1.0, 89.0, 1e10, 1e20, 1e30]
+SCORES: list[tuple[Loss, int, Callable[[int], np.ndarray]]] = [
     (L.CrossEntropy(), 3, lambda n: np.arange(n) % 3),
     (L.CrossEntropy(label_smoothing=0.1), 3, lambda n: np.arange(n) % 3),
+    (L.CrossEntropy(class_weight=(1e-3, 1.0, 1e3)), 3, lambda n: np.arange(n) % 3),
     (L.BCEWithLogits(), 3, lambda n: np.linspace(0, 1, 3 * n).reshape(n, 3)),
+    (L.BCEWithLogits(1e3), 2, lambda n: np.linspace(0, 1, 2 * n).reshape(n, 2)),
     (L.Hinge(), 3, lambda n: np.arange(n) % 3),
     (L.Hinge(), 1, lambda n: np.arange(n) % 2),
     (L.PoissonNLL(), 3, lambda n: np.ones((n, 3)) * 1000),
 ]
 
 
+def scores(dtype: str, outputs: int) -> np.ndarray:
+    """Every combination of small and large numbers, up to the largest there are."""
+    top = float(np.finfo(dtype).max)
+    edge = 3e38 if dtype == "float32" else 1e308
+    line = [-top, -edge, -3e38, *HUGE, 3e38, edge, top]
+    with np.errstate(under="ignore"):
+        return np.stack(np.meshgrid(*[line] * outputs), -1).reshape(-1, outputs).astype(dtype)
+
+
 @pytest.mark.parametrize(("loss", "outputs", "labels"), SCORES, ids=[str(c[0]) for c in SCORES])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("weighed", [False, True], ids=["", "sample_weight"])
 def test_every_finite_score_has_a_finite_loss_and_gradient(
-    loss: Loss, outputs: int, labels: Callable[[int], np.ndarray], dtype: str
+    loss: Loss, outputs: int, labels: Callable[[int], np.ndarray], dtype: str, weighed: bool
 ) -> None:
-    grid = np.stack(np.meshgrid(*[HUGE] * outputs), axis=-1).reshape(-1, outputs).astype(dtype)
+    grid = scores(dtype, outputs)
     y = loss.labels(labels(len(grid)), outputs, dtype)
-    value, slope = gn.value_and_grad(lambda p: loss(p, p.builder.constant(y)))(grid)
+    weight = np.linspace(0.0, 7.0, len(grid)).astype(dtype) if weighed else None
+    value, slope = gn.value_and_grad(lambda p: loss(p, p.builder.constant(y), weight))(grid)
     assert np.isfinite(value)
     assert np.isfinite(slope).all()
     single = gn.compile(lambda p, y: loss(p, y))
-    assert all(np.isfinite(single(grid[i : i + 1], y[i : i + 1])) for i in range(0, len(grid), 7))
+    assert all(np.isfinite(single(grid[i : i + 1], y[i : i + 1])) for i in range(0, len(grid), 37))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_finite_logarithm_of_a_variance_has_a_finite_loss(dtype: str) -> None:
+    spreads = scores(dtype, 1)
+    mean = np.linspace(-70.0, 70.0, len(spreads), dtype=dtype)[:, None]  # 70² < 6000
+    both, y = np.concatenate([mean, spreads], 1), np.zeros((len(mean), 1), dtype)
+    value, slope = gn.value_and_grad(lambda p: L.GaussianNLL()(p, y))(both)
+    assert np.isfinite(value)
+    assert np.isfinite(slope).all()
+
+
+@pytest.mark.parametrize("loss", [L.MAE(), L.Huber(), L.Quantile(0.9)], ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_finite_error_has_a_finite_loss_by_distance(loss: Loss, dtype: str) -> None:
+    predictions = scores(dtype, 1)
+    y = np.zeros_like(predictions)
+    single = gn.value_and_grad(lambda p, y: loss(p, y))
+    for i in range(len(predictions)):
+        value, slope = single(predictions[i : i + 1], y[i : i + 1])
+        assert np.isfinite(value)
+        assert np.abs(slope).max() <= 1.0
 
 
 def test_the_gradient_of_a_hopeless_score() -> None:
@@ -224,6 +262,10 @@ class Listed(Loss):
         (lambda: L.CrossEntropy(class_weight=(1.0, -1.0)), "0 or more"),
         (lambda: L.CrossEntropy(class_weight=(1.0, 2.0)).labels([0], 3, ""), "3 classes"),
         (lambda: L.BCEWithLogits().labels([[0.0], [1.5]], 1, "float64"), "1.5 in row 1, column 0"),
+        (lambda: L.BCEWithLogits(0.0), "above 0"),
+        (lambda: L.BCEWithLogits(()), "above 0"),
+        (lambda: L.BCEWithLogits((1.0, math.nan)), "above 0"),
+        (lambda: L.BCEWithLogits((1.0, 2.0)).labels([1.0], 1, "float64"), "pos_weight has 2"),
         (lambda: L.PoissonNLL().labels([2.0, -1.0], 1, "float64"), "-1 in row 1"),
         (lambda: L.GaussianNLL().labels([1.0], 3, "float64"), "a mean and a variance"),
         (lambda: L.HalfMSE().labels(["a"], 1, "float64"), "takes numbers"),

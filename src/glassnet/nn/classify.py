@@ -16,7 +16,16 @@ from glassnet.errors import ShapeError
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type
 from glassnet.nn.activations import softplus
-from glassnet.nn.loss import Loss, alike, between, class_numbers, held, numbers, straight
+from glassnet.nn.loss import (
+    Loss,
+    alike,
+    between,
+    class_numbers,
+    held,
+    most,
+    numbers,
+    straight,
+)
 
 
 @dataclass(frozen=True)
@@ -89,19 +98,53 @@ class CrossEntropy(ClassLoss):
 
 @dataclass(frozen=True)
 class BCEWithLogits(Loss):
-    """−y ln σ(ŷ) − (1 − y) ln(1 − σ(ŷ)) for every output, each a yes-or-no question: raw scores ŷ
-    and labels y from 0 to 1, both [n, outputs]."""
+    """−p y ln σ(ŷ) − (1 − y) ln(1 − σ(ŷ)) for every output, each a yes-or-no question: raw scores ŷ
+    and labels y from 0 to 1, both [n, outputs].
+
+    `pos_weight` p is what a yes weighs beside a no: 1, or a number for all outputs or for each,
+    such as no's / yes's where a yes is rare. It multiplies the loss and is divided by nothing, as
+    in PyTorch.
+    """
+
+    pos_weight: float | tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.pos_weight is None:
+            return
+        if not isinstance(self.pos_weight, int | float):
+            object.__setattr__(self, "pos_weight", tuple(float(p) for p in self.pos_weight))
+        if not self._each() or not all(0.0 < p < np.inf for p in self._each()):
+            raise ShapeError(
+                f"BCEWithLogits(pos_weight={self.pos_weight}): use a number above 0, or one for "
+                "each output"
+            )
 
     def rows(self, prediction: Value, y: Value) -> Value:
         alike(prediction, y, "BCEWithLogits")
-        outputs = prediction.shape[1]
+        outputs, dtype = prediction.shape[1], str(prediction.dtype)
         assert isinstance(outputs, int)
-        bound = 0.5 * float(np.finfo(str(prediction.dtype)).max) / outputs
+        self._check(outputs)
+        bound = most(dtype, outputs) / max((1.0, *self._each()))
         score = held(prediction, -bound, bound)  # so that the sum is finite
-        return ops.sum(softplus(score) - score * y, 1)
+        if self.pos_weight is None:
+            return ops.sum(softplus(score) - score * y, 1)
+        weight = np.array(self.pos_weight, dtype)
+        return ops.sum((1.0 - y) * softplus(score) + weight * y * softplus(-score), 1)
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
+        self._check(outputs)
         return between(numbers(y, outputs, dtype), 0.0, 1.0, "BCEWithLogits")
+
+    def _each(self) -> tuple[float, ...]:
+        given = self.pos_weight
+        return given if isinstance(given, tuple) else () if given is None else (float(given),)
+
+    def _check(self, outputs: int) -> None:
+        if isinstance(self.pos_weight, tuple) and len(self.pos_weight) != outputs:
+            raise ShapeError(
+                f"BCEWithLogits: pos_weight has {len(self.pos_weight)} numbers, the network gives "
+                f"{outputs} a row"
+            )
 
 
 @dataclass(frozen=True)
@@ -117,7 +160,8 @@ class Hinge(ClassLoss):
         assert isinstance(outputs, int)
         if outputs == 1:
             side = 1.0 - 2.0 * ops.cast(y, dtype)
-            return ops.relu(1.0 + side * ops.reshape(prediction, y.shape))
+            score = held(prediction, -most(dtype), most(dtype))
+            return ops.relu(1.0 + side * ops.reshape(score, y.shape))
         z = below_top(prediction, outputs)
         own = ops.one_hot(y, outputs, dtype)
         apart = z - ops.sum(own * z, 1, keepdims=True)
@@ -127,10 +171,9 @@ class Hinge(ClassLoss):
 def below_top(x: Any, terms: int = 1) -> Any:
     """x minus its row's maximum, as a finite number also where the difference is none.
 
-    The difference of two finite numbers may be −∞. Where it is, the value is a low finite number
-    instead, and the derivative still that of the difference.
+    The difference of two finite numbers may be −∞. Where it is that low, the value is the lowest
+    of which `terms` have a finite sum, and the derivative still that of the difference.
     """
     z = x - ops.stop_gradient(ops.max(x, 1, keepdims=True))
-    least = float(np.finfo(str(x.dtype)).min)
-    lowest = 0.5 * least / terms
+    least, lowest = float(np.finfo(str(x.dtype)).min), -most(str(x.dtype), terms)
     return ops.where(ops.less(z, lowest), straight(x, least) + lowest, z)

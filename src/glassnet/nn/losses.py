@@ -2,15 +2,10 @@
 
 In: predictions ŷ [n, outputs], labels y, and weights of the rows [n] where they differ. Out: one
 number. Every loss is a sum over outputs and the mean over rows, weighted by the rows' weights:
-L = Σ wᵢ Lᵢ / Σ wᵢ. To get the numbers of others, with C outputs:
-
-    HalfMSE       scikit-learn's MLPRegressor shows this / C; PyTorch's MSELoss is this · 2 / C
-    MSE, MAE      PyTorch's and scikit-learn's are this / C, as are Huber and the quantile loss
-    CrossEntropy  the same, with class weights and smoothing too
-    BCEWithLogits PyTorch's is this / C; scikit-learn's log_loss of two classes is the same
-    PoissonNLL    PyTorch's is this / C; scikit-learn's deviance is 2 · (this − that of ŷ = ln y)
-    GaussianNLL   PyTorch's is this / C, with ln σ² where it takes σ²
-    Hinge         PyTorch's MultiMarginLoss is this / C
+L = Σ wᵢ Lᵢ / Σ wᵢ. Others divide by the number of outputs C as well: PyTorch's and scikit-learn's
+MSE, MAE, Huber, quantile and Poisson losses, PyTorch's BCEWithLogits, GaussianNLL and multi-margin
+loss are this / C, their squared errors HalfMSE · 2 / C; cross-entropy is the same. The whole table,
+and what large and special numbers give, is in docs/losses.md.
 """
 
 from __future__ import annotations

@@ -15,10 +15,10 @@ from glassnet import ops
 from glassnet.errors import ShapeError
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type
-from glassnet.nn.loss import Loss, alike, between, held, numbers
+from glassnet.nn.loss import Loss, alike, between, held, most, numbers
 
-# e⁸⁰ and what it is multiplied with are finite in float32 too
-LARGEST_EXPONENT = 80.0
+# The largest exponents of e: their powers, times squares up to 6000, are finite numbers.
+EXPONENT = {"float32": 80.0, "float64": 700.0}
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,16 @@ class Quantile(Loss):
 @dataclass(frozen=True)
 class PoissonNLL(Loss):
     """e^ŷ − y·ŷ, for counts y whose mean is e^ŷ (without ln y!, which no prediction changes).
-    Predictions beyond ±80 count as ±80, with the gradient there."""
+    Predictions above 80 (700 in float64) count as that, with the gradient there."""
 
     def rows(self, prediction: Value, y: Value) -> Value:
-        rate = held(prediction, -LARGEST_EXPONENT, LARGEST_EXPONENT)
-        return ops.sum(ops.exp(rate) - y * rate, 1)
+        outputs, dtype = prediction.shape[1], str(prediction.dtype)
+        assert isinstance(outputs, int)
+        alike(prediction, y, "PoissonNLL")
+        top = EXPONENT[dtype]
+        bound = most(dtype, outputs) / ops.maximum(y, 1.0)  # so that y·ŷ is finite
+        rate = held(prediction, -bound, ops.minimum(bound, top))
+        return ops.sum(ops.exp(held(prediction, -most(dtype), top)) - y * rate, 1)
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
         return between(numbers(y, outputs, dtype), 0.0, math.inf, "PoissonNLL")
@@ -115,14 +120,18 @@ class PoissonNLL(Loss):
 @dataclass(frozen=True)
 class GaussianNLL(Loss):
     """½(ln σ² + (y − μ)²/σ²), where the network says how sure it is: its first half of the outputs
-    are the means μ, the second half ln σ². Variances beyond e^±80 count as such."""
+    are the means μ, the second half ln σ². (y − μ)² is divided by no less than
+    e^−80 (e^−700 in float64), with the gradient there."""
 
     def rows(self, prediction: Value, y: Value) -> Value:
         outputs = y.shape[1]
         assert isinstance(outputs, int)
         mean, spread = prediction[:, :outputs], prediction[:, outputs:]
-        spread = held(spread, -LARGEST_EXPONENT, LARGEST_EXPONENT)
-        return ops.sum(spread + ops.square(y - mean) * ops.exp(-spread), 1) * 0.5
+        dtype = str(prediction.dtype)
+        bound = most(dtype, outputs)
+        spread = held(spread, -bound, bound)
+        inverse = ops.exp(held(-spread, -bound, EXPONENT[dtype]))
+        return ops.sum(spread + ops.square(y - mean) * inverse, 1) * 0.5
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
         return numbers(y, self._columns(outputs), dtype)
