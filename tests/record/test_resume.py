@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import glassnet as gn
-from glassnet.errors import ModelFileError, TrainingError
+from glassnet.errors import GlassnetError, ModelFileError, TrainingError
 from glassnet.ops import philox
 from glassnet.training.record_file import RunFile
 from tests.record.common import HALF, data, network, often, sha, train
@@ -112,6 +112,30 @@ def test_a_finished_run_can_be_made_longer(tmp_path: Path) -> None:
     model, rest = gn.resume(path, *data(), epochs=9)
     assert sha(model) == sha(whole)
     assert rest.loss == history.loss
+
+
+def test_fewer_epochs_than_are_done_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.glass"
+    _, history = train(path, epochs=6)
+    for stop in (4, 5):
+        with pytest.raises(GlassnetError, match=f"epochs={stop} is less than the 6 epochs"):
+            gn.resume(path, *data(), epochs=stop)
+    assert gn.resume(path, *data(), epochs=6)[1].loss == history.loss
+    with RunFile.read(path) as file:
+        assert file.history()[0] == history.loss
+
+
+def test_an_epoch_whose_validation_loss_is_no_number_keeps_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "run.glass"
+    train(path, epochs=3, validation=0.3)
+    with RunFile.append(path) as file:
+        before = file.history()[1]
+        with file.change() as database:
+            line = (2, 0.5, float("nan"))
+            database.execute("INSERT OR REPLACE INTO history VALUES (?, ?, ?)", line)
+        after = file.history()[1]
+    assert (after[0], after[2]) == (before[0], before[2])
+    assert np.isnan(after[1])
 
 
 def test_other_data_are_refused_unless_told(tmp_path: Path) -> None:

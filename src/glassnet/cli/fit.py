@@ -53,7 +53,10 @@ def fit(
     if record is not None:
         check_writable(record, table, option="--record")
         check_recordable(record, len(recipe.learning_rates), model=path)
-        recording = Recording(record, {"table": table, "sql": sql, "delimiter": delimiter})
+        asked = {"sql": sql, "delimiter": delimiter, "missing": missing or [], "kinds": kinds}
+        recording = Recording(
+            record, {"table": table, "model": str(Path(path).absolute()), **asked}
+        )
     return _train_and_report(examined, recipe, path, json, seconds, threads, recording)
 
 

@@ -9,6 +9,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.console import Console
 from rich.table import Table as Grid
 
 from glassnet.cli.report import console, print_json, print_score, safe, score_json
@@ -65,19 +66,7 @@ class FitReport:
 
     def after(self, fitted: Fitted, path: str, size: int) -> None:
         """How training went, how good the model is, and where it was written."""
-        course = fitted.course
-        self.console.print(
-            f"training  {len(course.loss)} epochs, the best was {course.best_epoch} "
-            f"({_REASONS.get(course.stopped, course.stopped)}); compiled in "
-            f"{course.compile_seconds:.2f} s, trained in {course.train_seconds:.2f} s\n"
-        )
-        rows = f"the {fitted.score.rows:,} held-out rows"
-        if self.folds:
-            rows = f"{fitted.score.rows:,} rows, each predicted by a network trained without it"
-        print_score(fitted.score, rows, 0, self.console)
-        self.console.print(f"\nmodel     {safe(path)} ({_bytes(size)})")
-        if course.runs:
-            self.console.print(f"recorded  {safe(', '.join(course.runs))}")
+        print_fitted(fitted, bool(self.folds), path, size, self.console)
 
     def as_json(self, fitted: Fitted, path: str, size: int) -> None:
         """All of it as one JSON object."""
@@ -172,6 +161,23 @@ class FitReport:
             f"{sizes}, {network.activation}, {network.parameters:,} parameters; "
             f"{loss}, Adam {self.recipe.learning_rates[0]:g}, batches of {self.recipe.batch_size}"
         )
+
+
+def print_fitted(fitted: Fitted, folded: bool, path: str, size: int, to: Console) -> None:
+    """How training went, how good the model is, and where it was written."""
+    course = fitted.course
+    to.print(
+        f"training  {len(course.loss)} epochs, the best was {course.best_epoch} "
+        f"({_REASONS.get(course.stopped, course.stopped)}); compiled in "
+        f"{course.compile_seconds:.2f} s, trained in {course.train_seconds:.2f} s\n"
+    )
+    rows = f"the {fitted.score.rows:,} held-out rows"
+    if folded:
+        rows = f"{fitted.score.rows:,} rows, each predicted by a network trained without it"
+    print_score(fitted.score, rows, 0, to)
+    to.print(f"\nmodel     {safe(path)} ({_bytes(size)})")
+    if course.runs:
+        to.print(f"recorded  {safe(', '.join(course.runs))}")
 
 
 def _column_json(column: Column) -> dict[str, Any]:

@@ -1,15 +1,24 @@
 """`glassnet resume`: go on with a recorded run.
 
-In: a run file, and its data where the file does not hold them. Out: the same file, further on.
+In: a run file, and its data where the file does not hold them. Out: the same file, further on; for
+a run of `glassnet fit` its model file as well.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glassnet.cli.options import Epochs, Json, Threads
+from glassnet.cli.options import Epochs, Json, Threads, Time, duration
+
+if TYPE_CHECKING:
+    from glassnet.estimators.fit import Fitted
+    from glassnet.estimators.fit_resume import Recorded
+
+INTERRUPTED = 130
+_OUTPUT = "The model file of a fit; by default where `glassnet fit` was to write it."
 
 
 def resume(
@@ -22,23 +31,107 @@ def resume(
             show_default=False,
         ),
     ] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="MODEL", help=_OUTPUT)
+    ] = None,
+    time: Time = None,
     epochs: Epochs = None,
     threads: Threads = None,
     json: Json = False,
-) -> None:
-    """Go on with RUN to the very bits of an uninterrupted run."""
-    import hashlib
+) -> int:
+    """Go on with RUN to the very bits of an uninterrupted run. A run of `glassnet fit` is finished
+    in all its phases, and its model file is written; a limit of time is not kept, --time sets a new
+    one."""
+    from glassnet.estimators.fit_resume import recorded_fit
 
+    recorded = recorded_fit(run)
+    if recorded is not None and not (data or "").endswith(".npz"):
+        seconds = None if time is None else duration(time)
+        path = output or recorded.model
+        return _fit(recorded, data, path, seconds, epochs, threads, json)
+    for option, given in (("-o", output), ("--time", time)):
+        if given is not None:
+            raise typer.BadParameter(
+                f"{option} is for runs of `glassnet fit`; {run} was recorded by gn.train"
+            )
+    return _run(run, data, epochs, threads, json)
+
+
+def _run(run: str, data: str | None, epochs: int | None, threads: int | None, json: bool) -> int:
+    """The run of one call of `gn.train`."""
     from glassnet.cli.report import print_json
     from glassnet.training.resume import resume as go_on
 
     model, history = go_on(run, epochs=epochs, threads=threads, **run_arrays(run, data))
-    digest = hashlib.sha256(model.W.tobytes()).hexdigest()
+    told = {"run": run, "epochs": len(history.loss), "loss": history.loss[-1]}
     if json:
-        found = {"epochs": len(history.loss), "loss": history.loss[-1], "stopped": history.stopped}
-        print_json({"run": run, **found, "sha256": digest})
+        print_json({**told, "stopped": history.stopped, "sha256": digest(model)})
     else:
-        print(f"{len(history.loss)} epochs, loss {history.loss[-1]:.6g}, W has SHA-256 {digest}")
+        print(
+            f"{len(history.loss)} epochs, loss {history.loss[-1]:.6g}, "
+            f"W has SHA-256 {digest(model)}"
+        )
+    return INTERRUPTED if history.stopped == "interrupted" else 0
+
+
+def _fit(
+    recorded: Recorded,
+    table: str | None,
+    path: str,
+    seconds: float | None,
+    epochs: int | None,
+    threads: int | None,
+    json: bool,
+) -> int:
+    """What is left of a fit, and its model file."""
+    from glassnet.cli.fit_report import print_fitted
+    from glassnet.cli.progress import Progress
+    from glassnet.cli.report import console, print_json
+    from glassnet.estimators.fit_record import check_recordable
+    from glassnet.estimators.fit_resume import resume_fit
+    from glassnet.tables.write import check_writable
+
+    run = str(recorded.run)
+    check_writable(path, run, *([] if table is None else [table]))
+    check_recordable(run, len(recorded.recipe.learning_rates), model=path)
+    with Progress(epochs or recorded.recipe.epochs) as progress:
+        fitted = resume_fit(
+            recorded, table, epochs=epochs, seconds=seconds, threads=threads,
+            callbacks=[progress], stage=progress.stage,
+        )  # fmt: skip
+    size = fitted.model.save(path)
+    folds = recorded.source["folds"]
+    if json:
+        print_json({"run": run, **_told(fitted, folds), "model": path, "bytes": size})
+    else:
+        print_fitted(fitted, bool(folds), path, size, console())
+    if fitted.course.unrecorded:
+        print(f"glassnet: {fitted.course.unrecorded}", file=sys.stderr)
+    return INTERRUPTED if fitted.course.stopped == "interrupted" else 0
+
+
+def _told(fitted: Fitted, folds: int) -> dict[str, Any]:
+    """A fit as JSON values."""
+    from glassnet.cli.report import score_json
+
+    course = fitted.course
+    return {
+        "epochs": len(course.loss),
+        "loss": course.loss[-1],
+        "stopped": course.stopped,
+        "sha256": digest(fitted.model.network),
+        "best_epoch": course.best_epoch,
+        "score": {**score_json(fitted.score), "folds": folds},
+        "runs": course.runs,
+        "unrecorded": course.unrecorded or None,
+    }
+
+
+def digest(model: Any) -> str:
+    """SHA-256 of all weights."""
+    import hashlib
+
+    return hashlib.sha256(model.W.tobytes()).hexdigest()
 
 
 def run_arrays(run: str, data: str | None) -> dict[str, Any]:

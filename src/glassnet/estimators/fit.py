@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.estimators.examine import Examined, Prepared, examine, prepare
-from glassnet.estimators.fit_record import described
+from glassnet.estimators.fit_record import announced, counts, described
 from glassnet.estimators.network import Architecture, build
 from glassnet.estimators.phases import Course, train_in_phases
 from glassnet.estimators.recipe import Recipe, default_recipe
@@ -45,7 +45,7 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class _Settings:
+class Settings:
     """What every training run of a fit shares."""
 
     recipe: Recipe
@@ -72,23 +72,38 @@ def fit(
 ) -> Fitted:
     """Train by the recipe, and score. The record is of the training of the network in the model,
     a run file for each of its phases."""
-    settings = _Settings(recipe, examined.seed, threads, callbacks)
+    if record is not None:
+        record = announced(record, examined, recipe)
+    settings = Settings(recipe, examined.seed, threads, callbacks)
     folds, split = examined.folds(), examined.split()
-    left = seconds
+    found, left = fold_score(examined, settings, seconds, stage)
+    stage("all rows" if folds else "")
+    model, course, answered = _train(examined, split, settings, left, record, found)
+    found = found or score(_joined(answered), examined.target.classes)
+    about = {
+        "table": Path(examined.table.label).name, "seed": examined.seed, "rows": counts(split),
+        "folds": len(folds),
+    }  # fmt: skip
+    model.training.update(trained_by(about, recipe, course, found))
+    return Fitted(model, found, course)
+
+
+def fold_score(
+    examined: Examined, settings: Settings, seconds: float | None, stage: Stage
+) -> tuple[Score | None, float | None]:
+    """The score of a small table, by a network a fold, and the seconds that are left. No score
+    where the last network holds out rows for that."""
+    folds, left = examined.folds(), seconds
     answers: list[Answers] = []
     for number, fold in enumerate(folds):
         stage(f"fold {number + 1} of {len(folds)}")
         share = None if left is None else max(left, 0.0) / (len(folds) + 1 - number)
-        model, course, answered = _train(examined, fold, settings, share)
+        _, course, answered = _train(examined, fold, settings, share)
         if course.stopped == "interrupted":
             raise KeyboardInterrupt
         left = None if left is None else left - course.seconds
         answers += answered
-    stage("all rows" if folds else "")
-    model, course, answered = _train(examined, split, settings, left, record)
-    found = score(_joined(answers + answered), examined.target.classes)
-    model.training.update(_record(examined, split, recipe, course, found))
-    return Fitted(model, found, course)
+    return score(_joined(answers), examined.target.classes) if folds else None, left
 
 
 def fit_table(
@@ -111,12 +126,15 @@ def fit_table(
 def _train(
     examined: Examined,
     split: Split,
-    settings: _Settings,
+    settings: Settings,
     seconds: float | None,
     record: Recording | None = None,
+    found: Score | None = None,
 ) -> tuple[TableModel, Course, list[Answers]]:
     """One network, and its answers for the rows that the split holds out."""
     prepared = prepare(examined, split)
+    if record is not None:
+        record = described(record, examined, prepared, found)
     network, architecture = _network(prepared, settings)
     course = train_in_phases(
         network,
@@ -128,7 +146,7 @@ def _train(
         seconds=seconds,
         threads=settings.threads,
         callbacks=settings.callbacks,
-        record=None if record is None else described(record, examined, prepared),
+        record=record,
     )
     model = TableModel(prepared.schema, architecture, network, {})
     if prepared.held_out is None:
@@ -137,7 +155,7 @@ def _train(
     return model, course, [model.compared(truth, model.answers(prepared.held_out))]
 
 
-def _network(prepared: Prepared, settings: _Settings) -> tuple[Any, Architecture]:
+def _network(prepared: Prepared, settings: Settings) -> tuple[Any, Architecture]:
     target = prepared.schema.target
     hidden = settings.recipe.hidden
     architecture = Architecture(prepared.train.x.shape[1], hidden, target.outputs)
@@ -155,24 +173,20 @@ def _joined(answers: Sequence[Answers]) -> Answers:
     )
 
 
-def _record(
-    examined: Examined, split: Split, recipe: Recipe, course: Course, found: Score
+def trained_by(
+    about: Mapping[str, Any], recipe: Recipe, course: Course, found: Score
 ) -> dict[str, Any]:
     """What the model file says about its training: no times, so equal fits give equal files."""
     return {
         "glassnet": __version__,
-        "table": Path(examined.table.label).name,
-        "seed": examined.seed,
-        "rows": {
-            "train": len(split.train),
-            "validation": len(split.validation),
-            "held_out": len(split.held_out),
-        },
+        "table": about["table"],
+        "seed": about["seed"],
+        "rows": about["rows"],
         "recipe": to_plain(recipe),
         "epochs": len(course.loss),
         "best_epoch": course.best_epoch,
         "score": {
-            "folds": len(examined.folds()),
+            "folds": about["folds"],
             "metric": found.metric,
             "value": _finite(found.value),
             "standard_error": _finite(found.error),

@@ -1,11 +1,15 @@
 """The record of a fit: a run file for each phase of its last training, and the way back.
 
-In: where to record, and how the table was read. Out: a `Recording` for each phase; and from such a
-run file the arrays that it was trained on, read and encoded anew from the table.
+In: where to record, and how the table was read. Out: a `Recording` for each phase, which says what
+`fit_resume` needs to finish the fit; and from such a run file the arrays that it was trained on,
+read and encoded anew from the table.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +17,20 @@ import numpy as np
 
 from glassnet.errors import ModelFileError, OutputError, TableError
 from glassnet.estimators.examine import Examined, Prepared, final_split, goal
+from glassnet.estimators.recipe import Recipe
+from glassnet.estimators.score import Score
+from glassnet.tables.fields import to_plain
 from glassnet.tables.read import read_table
 from glassnet.tables.schema import Schema
+from glassnet.tables.split import Split
 from glassnet.tables.table import Table
 from glassnet.training.check import Rows
 from glassnet.training.record import fingerprint
-from glassnet.training.record_file import RunFile, is_run
+from glassnet.training.record_file import RunFile, empty, is_run, put_tables, put_values
 from glassnet.training.record_source import Recording, source_of
+from glassnet.version import __version__, numerics_version
+
+IDENTITY = ("target", "seed", "schema", "name", "phase")  # what phases of one fit agree in
 
 
 def phase_path(path: str | Path, phase: int) -> Path:
@@ -39,15 +50,52 @@ def check_recordable(path: str | Path, phases: int, model: str | Path) -> None:
             raise OutputError(f"{place} is there and no run file; name another place with --record")
 
 
-def described(recording: Recording, examined: Examined, prepared: Prepared) -> Recording:
-    """The recording, with all that leads from its table to the arrays of the training."""
+def announced(recording: Recording, examined: Examined, recipe: Recipe) -> Recording:
+    """The recording with all that the fit was asked for, and its run file with that alone: the
+    score comes first, and a fit that is ended there can be begun again from its file. What an
+    earlier fit recorded here goes."""
     source = {
         **(recording.source or {}),
         "target": examined.target.name,
         "seed": examined.seed,
+        "recipe": to_plain(recipe),
+        "name": Path(examined.table.label).name,
+        "folds": len(examined.folds()),
+    }
+    told = Recording(recording.path, {**source, "phase": 1})
+    values = {"source": told.found(), "epochs": recipe.epochs, "glassnet": __version__}
+    with suppress(OutputError):  # said by the phases, which try again
+        _forget_later(recording.path)
+        with RunFile.create(recording.path) as file, file.change() as database:
+            put_tables(database)
+            put_values(database, {**values, "numerics_version": numerics_version})
+    return Recording(recording.path, source)
+
+
+def described(
+    recording: Recording, examined: Examined, prepared: Prepared, score: Score | None
+) -> Recording:
+    """The recording, with all that leads from its table to the arrays of the training, and from
+    its weights to the model file. `score` is known where it was taken in folds."""
+    split, held_out = prepared.split, prepared.held_out
+    apart = None if held_out is None else Rows(held_out.x, examined.truth[split.held_out])
+    source = {
+        **(recording.source or {}),
         "schema": prepared.schema.to_plain(),
+        "rows": counts(split),
+        "score": None if score is None else json.dumps(to_plain(score)),
+        "held_out": None if apart is None else fingerprint(apart),
     }
     return Recording(recording.path, source)
+
+
+def counts(split: Split) -> dict[str, int]:
+    """How many rows are for what."""
+    return {
+        "train": len(split.train),
+        "validation": len(split.validation),
+        "held_out": len(split.held_out),
+    }
 
 
 def of_phase(recording: Recording, phase: int) -> Recording:
@@ -56,6 +104,18 @@ def of_phase(recording: Recording, phase: int) -> Recording:
         _forget_later(recording.path)
     source = {**(recording.source or {}), "phase": phase + 1}
     return Recording(phase_path(recording.path, phase), source)
+
+
+def has_phase(recording: Recording, phase: int) -> bool:
+    """Whether a phase of this very fit was begun and recorded."""
+    place = phase_path(recording.path, phase)
+    if not is_run(place) or empty(place):
+        return False
+    with RunFile.read(place) as file:
+        values = file.values()
+    wanted = {**(recording.source or {}), "phase": phase + 1}
+    found: dict[str, Any] = values.get("source") or {}
+    return "model" in values and all(found.get(key) == wanted.get(key) for key in IDENTITY)
 
 
 def _forget_later(path: str | Path) -> None:
@@ -79,24 +139,57 @@ def rows_of(run: str | Path, moved: str | None = None) -> dict[str, Any]:
     source: dict[str, Any] = values.get("source") or {}
     if (held and moved is None) or "schema" not in source:
         return {}
-    try:
-        schema = Schema.from_plain(source["schema"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelFileError(f"{run} cannot be used: {error}; train the model again") from None
-    table = _opened(run, source, schema, moved)
-    pairs = _pairs(table, schema, source["seed"])
+    found = pairs_of(run, values, moved)
+    x, y = found["training"]
+    return {"x": x, "y": y, "validation": found["validation"]}
+
+
+def pairs_of(
+    run: str | Path, values: dict[str, Any], moved: str | None = None
+) -> dict[str, tuple[Any, Any]]:
+    """Inputs and goals of the training and the validation rows, inputs and truth of those held out,
+    from the table of a fit; TableError where they are not those of its run."""
+    source: dict[str, Any] = values["source"]
+    schema = schema_of(run, source)
+    table = opened(run, source, schema.missing, moved)
+    truth, missing = schema.target.read(table)
+    rows = np.flatnonzero(~missing)
+    split = final_split(rows, source["seed"], truth[rows] if schema.target.classes else None)
+    cells = schema.load(table)
     known: dict[str, str] = values.get("sha256") or {}
-    for name, (x, y) in pairs.items():
-        if not len(x) or (name in known and fingerprint(Rows(x, y)) != known[name]):
+    if source.get("held_out"):
+        known = {**known, "held-out": source["held_out"]}
+    pairs: dict[str, tuple[Any, Any]] = {}
+    for name, part in (
+        ("training", split.train),
+        ("validation", split.validation),
+        ("held-out", split.held_out),
+    ):
+        given = truth[part] if name == "held-out" else goal(schema.target, truth[part])
+        if not len(part) and name == "held-out":
+            continue
+        x = schema.encode(cells, part).x
+        if not len(x) or (name in known and fingerprint(Rows(x, given)) != known[name]):
             raise TableError(
                 f"{table.label} is not what it was when {run} was recorded: its {name} rows have "
                 "another SHA-256; bring back the table of then, or fit again with --record"
             )
-    (x, y), validation = pairs["training"], pairs["validation"]
-    return {"x": x, "y": y, "validation": validation}
+        pairs[name] = x, given
+    return pairs
 
 
-def _opened(run: str | Path, source: dict[str, Any], schema: Schema, moved: str | None) -> Table:
+def schema_of(run: str | Path, source: dict[str, Any]) -> Schema:
+    """How the table of a run becomes arrays."""
+    try:
+        return Schema.from_plain(source["schema"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelFileError(f"{run} cannot be used: {error}; train the model again") from None
+
+
+def opened(
+    run: str | Path, source: dict[str, Any], missing: Sequence[str], moved: str | None
+) -> Table:
+    """The table of a run, or what it has been moved to."""
     path = moved or source.get("table")
     if path is None:
         raise TableError(f"{run} does not say which table it is of; name it: {run} TABLE")
@@ -108,18 +201,6 @@ def _opened(run: str | Path, source: dict[str, Any], schema: Schema, moved: str 
     return read_table(
         path,
         sql=source.get("sql"),
-        missing=schema.missing,
+        missing=missing,
         delimiter=source.get("delimiter"),
     )
-
-
-def _pairs(table: Table, schema: Schema, seed: int) -> dict[str, tuple[Any, Any]]:
-    """Inputs and goals by the names that a run file has for them."""
-    truth, missing = schema.target.read(table)
-    rows = np.flatnonzero(~missing)
-    split = final_split(rows, seed, truth[rows] if schema.target.classes else None)
-    cells = schema.load(table)
-    return {
-        name: (schema.encode(cells, part).x, goal(schema.target, truth[part]))
-        for name, part in (("training", split.train), ("validation", split.validation))
-    }

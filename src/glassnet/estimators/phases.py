@@ -10,12 +10,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glassnet.errors import OutputError, TrainingError
-from glassnet.estimators.fit_record import of_phase
+from glassnet.estimators.fit_record import has_phase, of_phase, phase_path
 from glassnet.estimators.recipe import Recipe
 from glassnet.nn import Sequential
 from glassnet.optim import Adam
@@ -23,6 +24,7 @@ from glassnet.training import train
 from glassnet.training.callbacks import EarlyStopping, TimeLimit
 from glassnet.training.history import History
 from glassnet.training.record_source import Recording
+from glassnet.training.resume import resume
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,48 +66,64 @@ def train_in_phases(
     threads: int | None = None,
     callbacks: Sequence[Any] = (),
     record: Recording | None = None,
+    go_on: bool = False,
 ) -> Course:
     """Train until no phase makes progress, the epochs are used up, or the time is over.
 
     A phase is a run of its own, so each has its own run file. Where none can be written, training
-    goes on without it.
+    goes on without it. To `go_on` is to do only what those files lack, to the same end.
     """
-    course = Course()
-    best = network.W.copy()
+    course, best = Course(), network.W.copy()
     for phase, learning_rate in enumerate(recipe.learning_rates):
         left = None if seconds is None else seconds - course.seconds
         epochs = recipe.epochs - len(course.loss)
         if phase and (epochs <= 0 or (left is not None and left <= 0)):
             course.stopped = "epochs" if epochs <= 0 else "time"
             break
+        shared: dict[str, Any] = {
+            "epochs": epochs, "validation": validation, "threads": threads,
+            "callbacks": [*_stops(recipe, phase, left), *callbacks],
+        }  # fmt: skip
         descend = partial(
-            train, network, *training, loss=loss, optimizer=Adam(lr=learning_rate), epochs=epochs,
-            batch_size=min(recipe.batch_size, len(training[0])), seed=seed + phase * _SEED_STEP,
-            validation=validation, callbacks=[*_stops(recipe, phase, left), *callbacks],
-            threads=threads,
+            train, network, *training, loss=loss, optimizer=Adam(lr=learning_rate),
+            batch_size=min(recipe.batch_size, len(training[0])),
+            seed=seed + phase * _SEED_STEP, **shared,
         )  # fmt: skip
-        history = descend() if record is None else _recorded(descend, record, phase, course)
-        _add(course, history, network, best)
-        network.W[:] = best
+        again = partial(_again, network, *training, **shared) if go_on else None
+        _add(course, _recorded(descend, record, phase, course, again), network, best)
         if course.stopped in ("time", "interrupted"):
             break
-    _check(course)
-    return course
+    return _checked(course)
 
 
 def _recorded(
-    descend: Callable[..., History], record: Recording, phase: int, course: Course
+    descend: Callable[..., History],
+    record: Recording | None,
+    phase: int,
+    course: Course,
+    again: Callable[..., History] | None,
 ) -> History:
-    """Train with a record; without one where its file cannot even be begun."""
-    try:
-        recording = of_phase(record, phase)
-        history = descend(record=recording)
-    except OutputError as error:
-        course.unrecorded = str(error)
+    """Train with a record, or go on `again` with the one that there is; without one where its file
+    cannot even be begun."""
+    if record is None:
         return descend()
-    course.runs.append(str(recording.path))
+    if again is not None and has_phase(record, phase):
+        place = phase_path(record.path, phase)
+        history = again(place)
+    else:
+        try:
+            recording = of_phase(record, phase)
+            place, history = recording.path, descend(record=recording)
+        except OutputError as error:
+            course.unrecorded = str(error)
+            return descend()
+    course.runs.append(str(place))
     course.unrecorded = history.unrecorded or course.unrecorded
     return history
+
+
+def _again(network: Sequential, x: Any, y: Any, place: Path, **shared: Any) -> History:
+    return resume(place, x, y, model=network, **shared)[1]
 
 
 def _stops(recipe: Recipe, phase: int, left: float | None) -> list[Any]:
@@ -114,9 +132,9 @@ def _stops(recipe: Recipe, phase: int, left: float | None) -> list[Any]:
     return stops if left is None else [*stops, TimeLimit(max(left, _SHORTEST))]
 
 
-def _check(course: Course) -> None:
+def _checked(course: Course) -> Course:
     if math.isfinite(course.best_loss):
-        return
+        return course
     if course.stopped == "interrupted":
         raise KeyboardInterrupt
     raise TrainingError(
@@ -126,7 +144,8 @@ def _check(course: Course) -> None:
 
 
 def _add(course: Course, history: Any, network: Sequential, best: NDArray[Any]) -> None:
-    """Append a phase; where it found a better epoch, `best` takes the network's weights."""
+    """Append a phase; where it found a better epoch, `best` takes the network's weights. The
+    network has the best ones then."""
     before = len(course.loss)
     course.loss += history.loss
     course.validation_loss += history.validation_loss
@@ -138,3 +157,4 @@ def _add(course: Course, history: Any, network: Sequential, best: NDArray[Any]) 
         course.best_loss = lowest
         course.best_epoch = before + history.validation_loss.index(lowest) + 1
         best[:] = network.W
+    network.W[:] = best

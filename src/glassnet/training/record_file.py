@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -156,9 +157,12 @@ class RunFile:
         return {str(key): json.loads(value) for key, value in found}
 
     def history(self) -> tuple[list[float], list[float]]:
-        """Losses and validation losses, an epoch each."""
+        """Losses and validation losses, an epoch each. SQLite has no NaN: it keeps nothing, which
+        is no validation only where no epoch had one."""
         rows = self.rows("SELECT loss, validation_loss FROM history ORDER BY epoch")
-        return [row[0] for row in rows], [row[1] for row in rows if row[1] is not None]
+        judged = any(row[1] is not None for row in rows)
+        seen = [math.nan if row[1] is None else row[1] for row in rows] if judged else []
+        return [row[0] for row in rows], seen
 
     def epochs(self) -> list[int]:
         """After how many epochs there are checkpoints."""

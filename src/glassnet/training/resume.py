@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from glassnet.errors import TrainingError
+from glassnet.errors import GlassnetError, TrainingError
 from glassnet.nn.loss import as_loss
 from glassnet.nn.module import Module
 from glassnet.run.threads import thread_count
@@ -30,6 +30,11 @@ from glassnet.training.record import (
 from glassnet.training.record_data import as_data, from_data
 from glassnet.training.record_file import Checkpoint, RunFile, put_values
 from glassnet.version import numerics_version
+
+TOO_FEW = (
+    "epochs={} is less than the {} epochs that {} has done, and what is trained stays trained; ask "
+    "for as many or more, or train again"
+)
 
 
 def resume(
@@ -50,15 +55,15 @@ def resume(
 
     x, y, weights and validation data are those of the run (where they were small, the file holds
     them): others are refused, unless `other_data` says that they may differ. By default the run
-    ends after as many epochs as it was meant to have, and `callbacks` are the early stopping that
+    ends after as many epochs as it was meant to have (`epochs` says another number, no smaller than
+    what is done), and `callbacks` are the early stopping that
     was recorded. `model` and `loss` are needed only where they contain code of yours, which a file
     does not keep.
     """
     given = Given(x, y, sample_weight, validation, model, loss)
     with RunFile.append(record) as file:
         _refuse_fit(file)
-        values = file.values()
-        values["epochs"] = values["epochs"] if epochs is None else epochs
+        values = _with_epochs(file, epochs)
         descent, rows = rebuilt(values, given.or_held(file), threads)
         prints = verified(file, values, rows, descent, other_data)
         state = file.checkpoint(values["epochs"])
@@ -73,6 +78,15 @@ def resume(
         others: Sequence[Any] = [*from_data(kept, "callbacks"), *(callbacks or ())]
         recorder = Recorder(file, descent, prints, others)
         return descent.task.model, _go_on(recorder, state, values["epochs"], others, history)
+
+
+def _with_epochs(file: RunFile, epochs: int | None) -> dict[str, Any]:
+    """What a file says of its run, with another end where one is asked for."""
+    values = begun(file)
+    done = len(file.history()[0])
+    if epochs is not None and epochs < done:
+        raise GlassnetError(TOO_FEW.format(epochs, done, file.path))
+    return values if epochs is None else {**values, "epochs": epochs}
 
 
 def _go_on(
@@ -113,6 +127,17 @@ class Given:
         return replace(
             self, x=kept["x"], y=kept["y"], sample_weight=kept.get("weight"), validation=apart
         )
+
+
+def begun(file: RunFile) -> dict[str, Any]:
+    """What a file says of its run; TrainingError where the run did not come to its first step."""
+    values = file.values()
+    if "model" not in values:
+        raise TrainingError(
+            f"{file.path} was ended before its first step, while the score was taken; "
+            f"`glassnet resume {file.path}` begins the fit again"
+        )
+    return values
 
 
 def over(values: Mapping[str, Any], epoch: int) -> bool:
@@ -184,7 +209,7 @@ def brought(values: Mapping[str, Any], own: Any, what: str) -> Any:
 
 def reopened(file: RunFile, given: Given) -> tuple[dict[str, Any], Descent]:
     """What a file says of its run, and the run itself with the data that it was recorded with."""
-    values = file.values()
+    values = begun(file)
     if "estimator" in values:
         model = brought(values, given.model, "model")
         check_numerics(values)

@@ -1,0 +1,189 @@
+"""Going on with a fit from its run files, to the very model of a fit that was never ended.
+
+In: the run file of any phase; its table, where the file does not hold what is needed. Out: what
+`fit` gives: the model with its score, and the course of all phases.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from glassnet.errors import GlassnetError
+from glassnet.estimators.examine import Examined, examine
+from glassnet.estimators.fit import Fitted, Settings, Stage, fit, fold_score, trained_by
+from glassnet.estimators.fit_record import opened, pairs_of, phase_path, schema_of
+from glassnet.estimators.network import Architecture, build
+from glassnet.estimators.phases import train_in_phases
+from glassnet.estimators.recipe import Recipe
+from glassnet.estimators.score import Score, score
+from glassnet.estimators.table_model import TableModel
+from glassnet.nn.losses import CrossEntropy, HalfMSE
+from glassnet.tables.fields import from_plain, to_plain
+from glassnet.tables.schema import Design, Schema
+from glassnet.training.record_file import RunFile, put_values
+from glassnet.training.record_source import Recording
+from glassnet.training.resume import TOO_FEW
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A fit as its run files have it."""
+
+    run: Path  # of its first phase
+    values: dict[str, Any]
+    recipe: Recipe
+    done: int  # epochs, over all phases
+
+    @property
+    def source(self) -> dict[str, Any]:
+        return self.values["source"]
+
+    @property
+    def model(self) -> str:
+        """Where its model file goes, by what was said when it began."""
+        return self.source["model"]
+
+    @property
+    def begun(self) -> bool:
+        """Whether the network of the model was trained at all, rather than those of the score."""
+        return "model" in self.values
+
+
+def recorded_fit(run: str | Path) -> Recorded | None:
+    """The fit that a run file belongs to; None where it is of a training without a table."""
+    values = _values(run)
+    source: dict[str, Any] = values.get("source") or {}
+    phase = source.get("phase", 1)
+    first = Path(run)
+    if phase > 1:
+        first = first.with_name(first.stem.removesuffix(f".phase{phase}") + first.suffix)
+        values = _values(first)
+    source = values.get("source") or {}
+    if not {"recipe", "model"} <= set(source):
+        return None
+    recipe = from_plain(Recipe, source["recipe"])
+    done = sum(
+        _epochs(place)
+        for place in (phase_path(first, phase) for phase in range(len(recipe.learning_rates)))
+        if place.is_file()
+    )
+    return Recorded(first, values, recipe, done)
+
+
+def _values(run: str | Path) -> dict[str, Any]:
+    with RunFile.read(run) as file:
+        return file.values()
+
+
+def _epochs(run: Path) -> int:
+    with RunFile.read(run) as file:
+        return len(file.history()[0])
+
+
+def resume_fit(
+    recorded: Recorded,
+    moved: str | None = None,
+    *,
+    epochs: int | None = None,
+    seconds: float | None = None,
+    threads: int | None = None,
+    callbacks: Sequence[Any] = (),
+    stage: Stage = lambda text: None,
+) -> Fitted:
+    """Do what is left of a fit. `epochs` is another limit for all phases together, and for the
+    folds of the score, which are trained again; the time that the fit was given is not kept,
+    `seconds` are new ones."""
+    recorded = _with_epochs(recorded, epochs)
+    source, recipe = recorded.source, recorded.recipe
+    shared: dict[str, Any] = {"threads": threads, "callbacks": callbacks}
+    if not recorded.begun:
+        record = Recording(recorded.run, source)
+        return fit(
+            _examined(recorded, moved),
+            recipe,
+            seconds=seconds,
+            stage=stage,
+            record=record,
+            **shared,
+        )
+    schema = schema_of(recorded.run, source)
+    pairs = _pairs(recorded, moved)
+    if source["folds"] and source["score"] is None:
+        settings = Settings(recipe, source["seed"], threads, callbacks)
+        found, seconds = fold_score(_examined(recorded, moved), settings, seconds, stage)
+        recorded = _noted(recorded, score=json.dumps(to_plain(found)))
+        source = recorded.source
+    stage("all rows" if source["folds"] else "")
+    return _finished(recorded, schema, pairs, seconds, shared)
+
+
+def _finished(
+    recorded: Recorded,
+    schema: Schema,
+    pairs: dict[str, tuple[Any, Any]],
+    seconds: float | None,
+    shared: dict[str, Any],
+) -> Fitted:
+    """The network of the model, trained to its end, and what the model file says of it."""
+    source, recipe = recorded.source, recorded.recipe
+    (x, y), validation = pairs["training"], pairs["validation"]
+    architecture = Architecture(x.shape[1], recipe.hidden, schema.target.outputs)
+    network = build(architecture, source["seed"])
+    loss = CrossEntropy() if schema.target.classes else HalfMSE()
+    course = train_in_phases(
+        network, loss, recipe, (x, y), validation, seed=source["seed"], seconds=seconds,
+        record=Recording(recorded.run, source), go_on=True, **shared,
+    )  # fmt: skip
+    model = TableModel(schema, architecture, network, {})
+    found = _score(source, model, pairs)
+    about = {**source, "table": source["name"]}
+    model.training.update(trained_by(about, recipe, course, found))
+    return Fitted(model, found, course)
+
+
+def _examined(recorded: Recorded, moved: str | None) -> Examined:
+    source = recorded.source
+    table = opened(recorded.run, source, source["missing"], moved)
+    return examine(table, source["target"], kinds=source["kinds"], seed=source["seed"])
+
+
+def _with_epochs(recorded: Recorded, epochs: int | None) -> Recorded:
+    """The fit with another limit, which its first run file remembers. The score of other folds is
+    not the score of this fit."""
+    if epochs is None or epochs == recorded.recipe.epochs:
+        return recorded
+    if epochs < recorded.done:
+        raise GlassnetError(TOO_FEW.format(epochs, recorded.done, recorded.run))
+    recipe = recorded.recipe.with_epochs(epochs)
+    return replace(_noted(recorded, recipe=to_plain(recipe), score=None), recipe=recipe)
+
+
+def _noted(recorded: Recorded, **changed: Any) -> Recorded:
+    """The fit with something else in what its first run file says of it."""
+    source = {**recorded.source, **changed}
+    with RunFile.append(recorded.run) as file, file.change() as database:
+        put_values(database, {"source": source})
+    return replace(recorded, values={**recorded.values, "source": source})
+
+
+def _pairs(recorded: Recorded, moved: str | None) -> dict[str, tuple[Any, Any]]:
+    """All rows of the fit: from its run file where that has all of them, else from the table."""
+    scored = recorded.source["score"] is not None
+    with RunFile.read(recorded.run) as file:
+        held = file.data()
+    if moved is None and scored and {"training", "validation"} <= set(held):
+        return {name: (own["x"], own["y"]) for name, own in held.items()}
+    return pairs_of(recorded.run, recorded.values, moved)
+
+
+def _score(source: dict[str, Any], model: TableModel, pairs: dict[str, tuple[Any, Any]]) -> Score:
+    """The one that was taken in folds before, or that on the rows held out."""
+    if source["score"] is not None:
+        return Score(**json.loads(source["score"]))
+    x, truth = pairs["held-out"]
+    answers = model.answers(Design(x, {}, {}))
+    return score(model.compared(truth, answers), model.schema.target.classes)
