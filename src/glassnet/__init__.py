@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from glassnet.inspect.step import open_step
     from glassnet.nn import losses
     from glassnet.pipeline import compile, grad
+    from glassnet.tables.stream import stream
     from glassnet.testing import check_grads
     from glassnet.tracing import trace
     from glassnet.training import callbacks, train, value_and_grad
@@ -41,6 +42,7 @@ __all__ = [
     "ops",
     "optim",
     "resume",
+    "stream",
     "trace",
     "train",
     "value_and_grad",
@@ -62,6 +64,7 @@ _LAZY = {
     "ops": "glassnet.ops",
     "optim": "glassnet.optim",
     "resume": "glassnet.training.resume:resume",
+    "stream": "glassnet.tables.stream:stream",
     "trace": "glassnet.tracing:trace",
     "train": "glassnet.training:train",
     "value_and_grad": "glassnet.training:value_and_grad",

@@ -34,7 +34,7 @@ def read_table(
     """Open and check a table. In `sql` the table is called `data`."""
     path = Path(path)
     form = detect(path)
-    connection = _connect()
+    connection = connect()
     if form.kind == "csv":
         table = _open_csv(path, form, connection, tuple(missing), delimiter)
     else:
@@ -50,7 +50,7 @@ def read_table(
     return table
 
 
-def _connect() -> duckdb.DuckDBPyConnection:
+def connect() -> duckdb.DuckDBPyConnection:
     # No extension may be fetched, and times without an offset are taken as they stand.
     connection = duckdb.connect(
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
@@ -103,14 +103,14 @@ def _csv_relation(path: Path, form: FileFormat, shape: CsvShape) -> str:
         "buffer_size": str(max(longest * 4, 32_000_000)),
     }
     text = ", ".join(f"{name} = {value}" for name, value in options.items())
-    relation = f"read_csv({_file(path)}, {text})"
+    relation = f"read_csv({exactly(path)}, {text})"
     if len(shape.names) == 1:
         # With one column DuckDB takes the blank lines at the end for rows.
         relation = f"(FROM {relation} LIMIT {shape.rows})"
     return relation
 
 
-def _file(path: Path) -> str:
+def exactly(path: Path) -> str:
     """SQL for exactly this file: a bare name may hold signs that DuckDB takes for a pattern."""
     return quoted(re.sub(r"([*?\[])", r"[\1]", str(path.absolute())))
 
@@ -122,10 +122,10 @@ def _open_typed(
         connection.register("arrow_table", _read_arrow(path))
         relation = "arrow_table"
     elif form.kind == "parquet":
-        relation = f"read_parquet({_file(path)})"
+        relation = f"read_parquet({exactly(path)})"
     else:
         options = f"sample_size = -1, compression = {quoted(form.compression)}"
-        relation = f"read_json({_file(path)}, {options})"
+        relation = f"read_json({exactly(path)}, {options})"
     return _typed_table(str(path), relation, connection, missing)
 
 

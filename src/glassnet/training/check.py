@@ -6,7 +6,8 @@ that says what was wrong, where, and what to do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,18 +17,23 @@ from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.search import WholeData
+from glassnet.training.scratch import Mapped, Scratch
+from glassnet.training.source import Source, alone, written
 from glassnet.training.step import outputs_of
 
 LARGEST = 2**31 - 1  # row numbers are int32
+PART = 1 << 16  # rows that are copied at once
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Data in the dtypes of a step: x [n, width], y, and weights [n] or None."""
+    """Data in the dtypes of a step: x [n, width], y, and weights [n] or None; in memory, or
+    `mapped` from a file."""
 
     x: np.ndarray
     y: np.ndarray
     weight: np.ndarray | None = None
+    mapped: Mapped | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -44,10 +50,47 @@ class Rows:
             None if self.weight is None else np.ascontiguousarray(self.weight[places]),
         )
 
+    def masked(self, mask: np.ndarray) -> Rows:
+        """The rows where a mask is true; of rows on disk they are on disk too."""
+        if self.mapped is None:
+            return self.part(mask)
+        with Scratch(self.mapped.folder, int(np.count_nonzero(mask))) as scratch:
+            for first in range(0, len(self), PART):
+                part = slice(first, first + PART)
+                scratch.append({name: a[part][mask[part]] for name, a in self.arrays().items()})
+            arrays, mapped = scratch.mapped()
+        return Rows(**arrays, mapped=replace(mapped, names=self.mapped.names))
 
-def checked(model: Module, loss: Loss, x: Any, y: Any, weight: Any = None, of: str = "") -> Rows:
+
+def checked(
+    model: Module, loss: Loss, x: Any, y: Any = None, weight: Any = None, of: str = ""
+) -> Rows:
     """The data for a step, with the weights of rows and of their classes in one; `of` names them
-    in errors ("validation ")."""
+    in errors ("validation "). x may be a source of rows that has labels and weights as well."""
+    if not isinstance(x, Source):
+        return _checked(model, loss, x, y, weight, of)
+    alone(x, y, weight, of)
+    if x.rows > LARGEST:
+        raise ShapeError(f"{x.label} has {x.rows} rows; wanted 1 to {LARGEST}")
+    check = partial(_checked_part, model, loss, of)
+    arrays, mapped = written(x, model.dtype, check)
+    rows = Rows(**arrays, mapped=mapped)
+    if rows.weight is not None and not rows.weight.any():
+        raise TrainingError(f"{x.label}: the weights of the rows are all 0; one is more, at least")
+    return rows
+
+
+def _checked_part(
+    model: Module, loss: Loss, of: str, x: Any, y: Any, weight: Any
+) -> dict[str, np.ndarray]:
+    """As `checked`, for a part of the rows, whose weights may be all 0."""
+    if weight is None or np.any(weight):
+        return _checked(model, loss, x, y, weight, of).arrays()
+    plain = _checked(model, loss, x, y, None, of)
+    return {**plain.arrays(), "weight": np.zeros(len(plain), model.dtype)}
+
+
+def _checked(model: Module, loss: Loss, x: Any, y: Any, weight: Any, of: str) -> Rows:
     inputs = checked_inputs(model, x, of)
     numbers = np.asarray(y)
     if numbers.ndim < 1 or len(numbers) != len(inputs):
@@ -124,6 +167,19 @@ def _all_finite(array: np.ndarray) -> bool:
     """In parts, so that no mask of the whole array is made."""
     flat = array.reshape(-1)
     return all(np.isfinite(flat[i : i + 65536]).all() for i in range(0, flat.size, 65536))
+
+
+def refuse_other_columns(rows: Rows, apart: Rows) -> None:
+    """TrainingError where validation data have the columns of x by other names, or in another
+    order; known of rows from files only."""
+    names = [own.mapped.names if own.mapped else () for own in (rows, apart)]
+    if all(names) and names[0] != names[1]:
+        pairs = zip(*names, strict=True)
+        place, (own, other) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
+        raise TrainingError(
+            f"column {place} of x is {own!r} in the training data and {other!r} in the validation "
+            "data; give both streams the same features=[…]"
+        )
 
 
 def checked_counts(**counts: Any) -> None:

@@ -18,11 +18,18 @@ from glassnet.ops import philox
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.search import LBFGS, RandomSearch
 from glassnet.run.threads import thread_count
-from glassnet.training.check import Rows, checked, checked_counts, checked_optimizer
+from glassnet.training.check import (
+    Rows,
+    checked,
+    checked_counts,
+    checked_optimizer,
+    refuse_other_columns,
+)
 from glassnet.training.descend import SHUFFLE, Descent, Order, Task
 from glassnet.training.history import History
 from glassnet.training.record import recorded
 from glassnet.training.record_source import Recording
+from glassnet.training.source import Source
 from glassnet.training.whole import lbfgs, random_search
 
 HOLD_OUT = SHUFFLE + 1
@@ -31,7 +38,7 @@ HOLD_OUT = SHUFFLE + 1
 def train(
     model: Module,
     x: Any,
-    y: Any,
+    y: Any = None,
     *,
     loss: Loss | Callable[[Any, Any], Any],
     optimizer: Optimizer | RandomSearch | LBFGS,
@@ -47,11 +54,13 @@ def train(
 ) -> History:
     """Train the model in place by mini-batches, and return the history.
 
-    x is [rows, columns], y what the loss takes; both are read in the model's dtype. An epoch
+    x is [rows, columns], y what the loss takes; both are read in the model's dtype. In place of x
+    and y `gn.stream("big.parquet", target="y")` may stand, which need not fit into memory. An epoch
     visits every row once, in an order keyed by `seed` and the epoch (as given without `shuffle`);
-    its last batch may be smaller. `validation` is (x, y), (x, y, weights), or the fraction of rows
-    to hold out. `threads` is a number of threads, by default what the machine grants; it changes
-    the time, never a bit. Ctrl-C stops after some milliseconds, and the model is usable.
+    its last batch may be smaller. `validation` is (x, y), (x, y, weights), another stream, or the
+    fraction of rows to hold out. `threads` is a number of threads, by default what the machine
+    grants; it changes the time, never a bit. Ctrl-C stops after some milliseconds, and the model is
+    usable.
     `record` names a run file: `resume` goes on from it, `open_step` opens any step of it. A
     `Recording` also says where the data came from. A full disk gives a `RecordingWarning`, no end.
     Raises ShapeError or TrainingError where the data do not fit, and TrainingError when the loss
@@ -93,8 +102,13 @@ def divided(
                 f"validation={validation} of {len(rows)} rows are {count} to hold out, which "
                 f"leaves {len(rows) - count}; choose a fraction that leaves some of both"
             )
-        order = philox.permutation(len(rows), seed, HOLD_OUT)
-        return rows.part(np.sort(order[count:])), rows.part(np.sort(order[:count]))
+        held = np.zeros(len(rows), bool)
+        held[philox.permutation(len(rows), seed, HOLD_OUT)[:count]] = True
+        return rows.masked(~held), rows.masked(held)
+    if isinstance(validation, Source):
+        apart = checked(model, loss, validation, of="validation ")
+        refuse_other_columns(rows, apart)
+        return rows, apart
     given: tuple[Any, ...] = tuple(validation)
     if len(given) not in (2, 3):
         raise TrainingError("validation is (x_val, y_val), (x_val, y_val, weights) or a fraction")

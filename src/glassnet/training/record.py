@@ -89,7 +89,7 @@ def recorded(
         return descent.train(settings["epochs"], callbacks)
     task = descent.task
     stoppers = [as_data(own) for own in callbacks if isinstance(own, EarlyStopping)]
-    values = {
+    values: dict[str, Any] = {
         "model": as_data(task.model),
         "loss": as_data(task.loss),
         "optimizer": as_data(descent.optimizer),
@@ -98,13 +98,14 @@ def recorded(
         "weighted": rows.weight is not None,
         "rows": len(rows),
         "columns": rows.x.shape[1],
-        "source": recording.found(),
         "glassnet": __version__,
         "numerics_version": numerics_version,
         **settings,
     }
     with RunFile.create(recording.path) as file:
         data = everything(rows, task.held_out, values)
+        streams = {name: own.mapped.described for name, own in data.items() if own.mapped}
+        values["source"] = recording.found(streams)
         recorder = Recorder(file, descent, Fingerprint(data), callbacks)
         recorder.begin(values, data)
         return descent.train(settings["epochs"], [*callbacks, recorder])

@@ -38,11 +38,14 @@ class Recording:
                     "give texts, numbers, lists and mappings of them"
                 ) from None
 
-    def found(self) -> dict[str, Any] | None:
-        """The source as a run file keeps it."""
-        if self.source is None:
+    def found(self, streams: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+        """The source as a run file keeps it; with what the streams that the data came from say,
+        by the name of the data ("training", "validation")."""
+        if self.source is None and not streams:
             return None
-        kept = dict(self.source)
+        kept = dict(self.source or {})
+        if streams:
+            kept["streams"] = dict(streams)
         if isinstance(kept.get("table"), str):
             kept["table"] = str(Path(kept["table"]).absolute())
         return kept

@@ -1,0 +1,220 @@
+"""Rows for training that need not fit into memory: Parquet and Arrow files, read in parts.
+
+In: files, and which columns are inputs, labels and weights. Out: `Stream`, which training takes in
+place of x and y: checked numbers, in the order of the files and of their rows.
+"""
+
+from __future__ import annotations
+
+import difflib
+import glob
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glassnet.errors import TableError
+from glassnet.tables.stream_files import Cut, RowFile, connection, opened
+
+SUFFIXES = (".parquet", ".pq", ".arrow", ".feather", ".ipc")  # of the files of a folder
+PART = 1 << 24  # bytes of inputs in a part
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Rows in files; made by `stream`, given to `gn.train` in place of x and y."""
+
+    label: str  # how messages call it
+    names: tuple[str, ...]  # the columns of x
+    targets: tuple[str, ...]
+    weight: str | None
+    scratch: str | None  # the folder that training writes the numbers to
+    vector: bool = field(repr=False)  # whether y is a vector: one target, by its name alone
+    files: tuple[RowFile, ...] = field(repr=False)
+
+    @property
+    def rows(self) -> int:
+        return sum(own.rows for own in self.files)
+
+    def described(self) -> dict[str, Any]:
+        """JSON values from which `stream(**values)` makes an equal one, wherever it is called."""
+        return {
+            "path": [str(own.path.absolute()) for own in self.files],
+            "target": self.targets[0] if self.vector else list(self.targets),
+            "features": list(self.names),
+            "weight": self.weight,
+            "scratch": self.scratch,
+        }
+
+    def parts(self, dtype: str) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+        """Rows from the first to the last: x in a dtype, y as the file has it, weights. TableError
+        with file, row and column where a cell is empty or no finite number in that dtype."""
+        names = (*self.names, *self.targets, *([] if self.weight is None else [self.weight]))
+        size = max(1, PART // (len(self.names) * np.dtype(dtype).itemsize))
+        for own in self.files:
+            first = 0
+            for cuts in own.cuts(names, size):
+                place = _Place(own.path, first, dtype)
+                found = [place.checked(name, cut) for name, cut in zip(names, cuts, strict=True)]
+                yield self._divided(found, dtype)
+                first += len(found[0])
+
+    def _divided(
+        self, found: list[np.ndarray], dtype: str
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        width, last = len(self.names), len(self.names) + len(self.targets)
+        x = np.empty((len(found[0]), width), dtype)
+        for number, column in enumerate(found[:width]):
+            x[:, number] = column
+        y = found[width] if self.vector else np.column_stack(found[width:last])
+        return x, y, None if self.weight is None else found[last]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a part begins."""
+
+    path: Path
+    first: int
+    dtype: str
+
+    def checked(self, name: str, cut: Cut) -> np.ndarray:
+        """The numbers of a column."""
+        values = cut.values
+        if cut.missing is not None:
+            row = int(np.argmax(cut.missing))
+            raise self._refused(name, row, "is empty; drop such rows, or fill them", "IS NULL")
+        if values.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                fits = np.isfinite(values.astype(self.dtype, copy=False))
+            if not fits.all():
+                row = int(np.argmin(fits))
+                found = values[row]
+                if np.isfinite(found):
+                    raise TableError(
+                        f"{self._where(name, row)} is {found:g}, too large for {self.dtype}; scale "
+                        "the column before training, or make the model with dtype='float64'"
+                    )
+                raise self._refused(name, row, f"is {found:g}; drop such rows", f"= '{found:g}'")
+        return values
+
+    def _where(self, name: str, row: int) -> str:
+        return f"{self.path}, row {self.first + row} (counted from 0), column {name!r}"
+
+    def _refused(self, name: str, row: int, what: str, such: str) -> TableError:
+        return TableError(
+            f"{self._where(name, row)} {what} before training: "
+            f'SELECT count(*) FROM … WHERE "{name}" {such} counts them'
+        )
+
+
+def stream(
+    path: str | Path | Sequence[str | Path],
+    target: str | Sequence[str],
+    *,
+    features: Sequence[str] | None = None,
+    weight: str | None = None,
+    scratch: str | Path | None = None,
+) -> Stream:
+    """Training data in Parquet or Arrow (Feather) files, which may be larger than memory:
+    `gn.train(model, gn.stream("big.parquet", target="y"), loss=…, …)`.
+
+    `path` is a file, a folder, a pattern ("year=*/*.parquet") or a list of files. The rows come
+    in their order in the files, the files of a folder or a pattern sorted by name, those of a list
+    as they stand. `target` names the column of y, or several; `features` those of x in their order
+    (by default all that are neither target nor weight), `weight` that of the weights of the rows.
+    All hold numbers, and class labels are 0 … C−1; an empty cell, a NaN or a text is an error.
+
+    Training writes the numbers once, in the dtype of the model, to a file without a name in the
+    folder `scratch` (by default $TMPDIR or /var/tmp), which is gone when training ends. The
+    weights are to the bit those that the same rows give as arrays.
+    """
+    label, paths = _files(path)
+    link = connection()
+    files = tuple(opened(own, link) for own in paths)
+    targets = (target,) if isinstance(target, str) else tuple(target)
+    names = _features(files[0], features, (*targets, *(() if weight is None else (weight,))))
+    used = (*names, *targets, *(() if weight is None else (weight,)))
+    if len(set(used)) < len(used):
+        twice = next(name for name in used if used.count(name) > 1)
+        raise TableError(f"{label}: column {twice!r} is asked for twice; name each column once")
+    for own in files:
+        _check(own, used, files[0] if features is None else None)
+    if not sum(own.rows for own in files):
+        raise TableError(f"{label} has no rows; training needs at least one")
+    folder = None if scratch is None else str(Path(scratch).absolute())
+    return Stream(label, names, targets, weight, folder, isinstance(target, str), files)
+
+
+def from_described(values: Mapping[str, Any]) -> Stream:
+    """The stream that `Stream.described` told of; TableError where its files are not there."""
+    return stream(**dict(values))
+
+
+def _files(path: str | Path | Sequence[str | Path]) -> tuple[str, list[Path]]:
+    """How messages call them, and the files in order."""
+    if not isinstance(path, str | Path):
+        found = [Path(own) for own in path]
+        if not found:
+            raise TableError("stream: the list of files is empty; name one at least")
+        more = f" and {len(found) - 1} more" if found[1:] else ""
+        return f"{found[0]}{more}", found
+    place = Path(path)
+    if place.is_dir():
+        inside = [own for own in place.iterdir() if own.suffix.lower() in SUFFIXES]
+        found = sorted((own for own in inside if not own.name.startswith(".")), key=str)
+        if not found:
+            raise TableError(f"{place} has no files that end in {', '.join(SUFFIXES)}")
+        return str(place), found
+    if place.exists() or not glob.has_magic(str(path)):
+        return str(place), [place]
+    found = sorted((Path(own) for own in glob.glob(str(path), recursive=True)), key=str)
+    if not found:
+        raise TableError(f"no file is named like {str(path)!r}; check the pattern and the folder")
+    return str(path), found
+
+
+def _features(
+    own: RowFile, features: Sequence[str] | None, others: Sequence[str]
+) -> tuple[str, ...]:
+    if isinstance(features, str):
+        raise TableError(f"features={features!r} is one text\n  right: features=[{features!r}]")
+    names = (
+        tuple(features)
+        if features is not None
+        else tuple(name for name in own.columns if name not in others)
+    )
+    if not names:
+        raise TableError(f"{own.path} has no column left for x besides {', '.join(others)}")
+    return names
+
+
+def _check(own: RowFile, used: Sequence[str], first: RowFile | None) -> None:
+    """TableError unless a file has the columns, as numbers, and no others than the first one."""
+    for name in used:
+        column = own.columns.get(name)
+        if column is None:
+            raise TableError(_no_column(own, name))
+        if not column.read:
+            raise TableError(
+                f"{own.path}: column {name!r} holds values of type {column.type}, and training "
+                "reads numbers; leave it out with features=[…], or encode it "
+                "(class labels are whole numbers from 0; `glassnet fit` encodes columns of a table)"
+            )
+    more = [name for name in own.columns if first is not None and name not in first.columns]
+    if first is not None and more:
+        raise TableError(
+            f"{own.path} has a column {more[0]!r} that {first.path} has not; "
+            "say which columns x has: features=[…]"
+        )
+
+
+def _no_column(own: RowFile, name: str) -> str:
+    lowered = {known.lower(): known for known in own.columns}
+    close = difflib.get_close_matches(name.lower(), lowered, n=1)
+    if close:
+        return f"{own.path} has no column {name!r}; did you mean {lowered[close[0]]!r}?"
+    shown = ", ".join(list(own.columns)[:12]) + (", …" if len(own.columns) > 12 else "")
+    return f"{own.path} has no column {name!r}; its columns are {shown}"

@@ -1,0 +1,235 @@
+"""One Parquet or Arrow file, read a part after the other in the order of its rows.
+
+In: a path, names of columns. Out: what columns there are, how many rows, and the columns as arrays
+of numbers, so many rows at a time. Memory holds one row group (or record batch) at most.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+import numpy as np
+
+from glassnet.errors import TableError
+from glassnet.tables.bytes import detect
+from glassnet.tables.cells import Cells, named
+from glassnet.tables.query import explained
+from glassnet.tables.read import connect, exactly
+
+
+@dataclass(frozen=True)
+class Column:
+    """`type` is what the file calls it; `read` says whether and how it becomes numbers."""
+
+    type: str
+    read: str  # "number", "wide" (more digits than a float64 may have), "truth", or "" for neither
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Some rows of a column, and where it has no value (None where it always has one)."""
+
+    values: np.ndarray
+    missing: np.ndarray | None
+
+
+class RowFile(Protocol):
+    """A file of rows."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def columns(self) -> dict[str, Column]: ...
+    @property
+    def rows(self) -> int: ...
+
+    def cuts(self, names: Sequence[str], size: int) -> Iterator[list[Cut]]:
+        """The columns of the next `size` rows or fewer, until the end."""
+        ...
+
+
+def opened(path: Path, connection: duckdb.DuckDBPyConnection) -> RowFile:
+    """The file, by its first bytes."""
+    kind = detect(path).kind
+    if kind == "parquet":
+        return _parquet(path, connection)
+    if kind == "arrow":
+        return _arrow(path)
+    raise TableError(
+        f"{path} is no Parquet and no Arrow file; write the table as one first: "
+        "duckdb.sql(\"COPY (FROM 'table.csv') TO 'table.parquet'\")"
+    )
+
+
+def connection() -> duckdb.DuckDBPyConnection:
+    """One thread, since each holds a row group; blocks of files are left to the system's cache."""
+    found = connect()
+    found.execute("SET threads = 1")
+    with contextlib.suppress(duckdb.Error):
+        found.execute("SET enable_external_file_cache = false")
+    return found
+
+
+@dataclass(frozen=True)
+class ParquetRows:
+    """A Parquet file, by DuckDB."""
+
+    path: Path
+    columns: dict[str, Column]
+    groups: tuple[int, ...]
+    connection: duckdb.DuckDBPyConnection = field(repr=False)
+
+    @property
+    def rows(self) -> int:
+        return sum(self.groups)
+
+    def cuts(self, names: Sequence[str], size: int) -> Iterator[list[Cut]]:
+        parts = ", ".join(f"{self._number(name)} AS r{i}" for i, name in enumerate(names))
+        source = f"read_parquet({exactly(self.path)}, file_row_number = true{PLAIN})"
+        for first, last in spans(self.groups, size):
+            where = f"file_row_number >= {first} AND file_row_number < {last}"
+            with explained(str(self.path), "cannot be read to its end"):
+                answer: Any = self.connection.execute(f"SELECT {parts} FROM {source} WHERE {where}")
+                found: dict[str, Any] = answer.fetchnumpy()
+            if len(found["r0"]) != last - first:
+                raise TableError(f"{self.path} changed while it was being read; start again")
+            yield [_cut(found[f"r{i}"]) for i in range(len(names))]
+
+    def _number(self, name: str) -> str:
+        own = self.columns[name]
+        if own.read == "wide":  # by its digits: the nearest float64, rounded once
+            return f"CAST(CAST({named(name)} AS VARCHAR) AS DOUBLE)"
+        return f"CAST({named(name)} AS TINYINT)" if own.read == "truth" else named(name)
+
+
+PLAIN = ", hive_partitioning = false"  # a folder called year=2024 adds no column
+
+
+def _parquet(path: Path, connection: duckdb.DuckDBPyConnection) -> ParquetRows:
+    name = exactly(path)
+    with explained(str(path), "cannot be read"):
+        described = connection.execute(
+            f"DESCRIBE SELECT * FROM read_parquet({name}{PLAIN})"
+        ).fetchall()
+        groups = connection.execute(
+            "SELECT any_value(row_group_num_rows) FROM parquet_metadata("
+            f"{name}) GROUP BY row_group_id ORDER BY row_group_id"
+        ).fetchall()
+    columns = {row[0]: Column(row[1], _reading(row[1])) for row in described}
+    return ParquetRows(path, columns, tuple(int(row[0] or 0) for row in groups), connection)
+
+
+def _reading(type: str) -> str:
+    family = Cells("", type).family
+    if type == "BOOLEAN":
+        return "truth"
+    return family if family in {"number", "wide"} else ""
+
+
+def _cut(column: Any) -> Cut:
+    missing: Any = np.ma.getmaskarray(column) if np.ma.isMaskedArray(column) else np.False_
+    return Cut(np.ma.getdata(column), missing if missing.any() else None)
+
+
+def spans(groups: Iterable[int], size: int) -> Iterator[tuple[int, int]]:
+    """First and last row of parts of about `size` rows: small row groups together, a large one in
+    equal parts, since a part that ends inside a group has the group read twice."""
+    first = last = 0
+    for rows in groups:
+        if last > first and last - first + rows > size:
+            yield first, last
+            first = last
+        parts = max(1, -(-rows // size))
+        for part in range(1, parts):
+            yield first, last + rows * part // parts
+            first = last + rows * part // parts
+        last += rows
+    if last > first:
+        yield first, last
+
+
+@dataclass(frozen=True)
+class ArrowRows:
+    """An Arrow file (Feather, version 2), by pyarrow; an uncompressed one is mapped."""
+
+    path: Path
+    columns: dict[str, Column]
+    rows: int
+
+    def cuts(self, names: Sequence[str], size: int) -> Iterator[list[Cut]]:
+        arrow, ipc = _pyarrow(self.path)
+        places = [list(self.columns).index(name) for name in names]
+        kept = sorted(set(places))
+        options = ipc.IpcReadOptions(included_fields=kept, use_threads=False)
+        seen = 0
+        with _read_by(self.path), arrow.memory_map(str(self.path)) as source:
+            reader = ipc.open_file(source, options=options)
+            for number in range(reader.num_record_batches):
+                batch = reader.get_batch(number)
+                seen += batch.num_rows
+                for first in range(0, batch.num_rows, size):
+                    part = batch.slice(first, size)
+                    yield [self._cut(arrow, part.column(kept.index(p)), n)
+                           for p, n in zip(places, names, strict=True)]  # fmt: skip
+        if seen != self.rows:
+            raise TableError(f"{self.path} changed while it was being read; start again")
+
+    def _cut(self, arrow: Any, column: Any, name: str) -> Cut:
+        missing = None
+        if column.null_count:
+            missing = np.asarray(column.is_null().to_numpy(zero_copy_only=False))
+        if self.columns[name].read == "wide":  # by its digits, as above
+            column = column.cast(arrow.string()).cast(arrow.float64())
+        return Cut(np.asarray(column.to_numpy(zero_copy_only=False)), missing)
+
+
+def _arrow(path: Path) -> ArrowRows:
+    arrow, ipc = _pyarrow(path)
+    with _read_by(path), arrow.memory_map(str(path)) as source:
+        schema = ipc.open_file(source).schema
+        # One column is enough to count rows; to read the others may mean to unpack them.
+        options = ipc.IpcReadOptions(included_fields=[0], use_threads=False)
+        reader = ipc.open_file(source, options=options) if len(schema) else None
+        count = reader.num_record_batches if reader is not None else 0
+        rows = sum(reader.get_batch(number).num_rows for number in range(count))  # pyright: ignore
+    columns = {
+        str(own.name): Column(str(own.type), _arrow_reading(arrow, own.type)) for own in schema
+    }
+    if len(columns) < len(schema):
+        raise TableError(f"{path} has two columns of one name; rename one of them")
+    return ArrowRows(path, columns, rows)
+
+
+def _arrow_reading(arrow: Any, type: Any) -> str:
+    kinds = arrow.types
+    if kinds.is_integer(type) or kinds.is_floating(type):
+        return "number"
+    if kinds.is_decimal(type):
+        return "wide"
+    return "truth" if kinds.is_boolean(type) else ""
+
+
+def _pyarrow(path: Path) -> tuple[Any, Any]:
+    try:
+        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.ipc")
+    except ImportError:
+        raise TableError(
+            f"{path} is an Arrow file; reading it needs `pip install pyarrow`"
+        ) from None
+
+
+@contextlib.contextmanager
+def _read_by(path: Path) -> Generator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        if isinstance(error, TableError):
+            raise
+        reason = str(error).strip().splitlines()[0]
+        raise TableError(f"{path} is damaged: {reason}; write it again") from None

@@ -1,0 +1,157 @@
+"""Arrays in a file without a name, for rows that do not fit into memory.
+
+In: parts of arrays, one after the other. Out: the whole arrays, mapped: the system reads from the
+file what a step asks for, and drops it when memory is short. The file goes with the last array,
+or with the process, however that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from glassnet.errors import OutputError
+
+PAGE = mmap.PAGESIZE
+WATCHED = 128  # calls for which rows are asked for early, after one that waited for the disk
+MOST = 1 << 26  # bytes of rows asked for at once
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """The arrays of some rows that lie on disk, and what is known of where they came from."""
+
+    folder: str | None
+    files: tuple[tuple[mmap.mmap, int], ...]  # and the bytes of a row
+    names: tuple[str, ...] = ()  # of the columns of x
+    described: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def soon(self, rows: np.ndarray) -> None:
+        """Ask the system to read rows that will be needed, and go on meanwhile."""
+        for file, size in self.files:
+            starts = np.unique(rows.ravel()[: MOST // size]).astype(np.int64) * size
+            pages = starts // PAGE
+            ends = -(-(starts + size) // PAGE)
+            for first, last in zip(pages.tolist(), ends.tolist(), strict=True):
+                length = min((last - first) * PAGE, len(file) - first * PAGE)
+                file.madvise(WILL_NEED, first * PAGE, length)
+
+
+WILL_NEED: int = getattr(mmap, "MADV_WILLNEED", 3)
+
+
+class Ahead:
+    """Asks for rows early while the process is found to wait for its disk. To ask costs about
+    as much as a small network takes to train on a row, so it is not done where nothing waits."""
+
+    def __init__(self, mapped: Mapped | None) -> None:
+        self._mapped = mapped if hasattr(mmap.mmap, "madvise") else None
+        self._waits = _waits()
+        self._left = 0
+
+    def __call__(self, rows: Callable[[], np.ndarray]) -> None:
+        """Before a call of the step: `rows` gives those of the call after it."""
+        if self._mapped is None:
+            return
+        waits = _waits()
+        self._left = WATCHED if waits > self._waits else max(0, self._left - 1)
+        self._waits = waits
+        if self._left:
+            self._mapped.soon(rows())
+
+
+if sys.platform == "win32":
+
+    def _waits() -> int:
+        return 0
+else:
+    import resource
+
+    def _waits() -> int:
+        """How often this process has waited for a page to be read from disk."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_majflt
+
+
+class Scratch:
+    """Arrays by name, written from the first row to the last."""
+
+    def __init__(self, folder: str | None, rows: int) -> None:
+        self.folder, self.rows = folder, rows
+        self._files: dict[str, tuple[IO[bytes], np.dtype[Any], tuple[int, ...]]] = {}
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Scratch:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def append(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """The next rows of every array."""
+        with _explained(self.folder):
+            if not self._files:
+                self._create(arrays)
+            for name, array in arrays.items():
+                self._files[name][0].write(np.ascontiguousarray(array).data.cast("B"))
+
+    def _create(self, arrays: Mapping[str, np.ndarray]) -> None:
+        folder = place(self.folder)
+        needed = self.rows * sum(array[:1].nbytes for array in arrays.values())
+        free = shutil.disk_usage(folder).free
+        if needed > free:
+            raise OutputError(
+                f"the rows take {_size(needed)} on disk while training runs, and {folder} has "
+                f"{_size(free)} free; name a folder with more room: scratch=…"
+            )
+        for name, array in arrays.items():
+            new = tempfile.TemporaryFile(dir=folder, prefix="glassnet-")  # noqa: SIM115
+            self._files[name] = self._stack.enter_context(new), array.dtype, array.shape[1:]
+
+    def mapped(self) -> tuple[dict[str, np.ndarray], Mapped]:
+        """The arrays, for reading."""
+        arrays: dict[str, np.ndarray] = {}
+        files: list[tuple[mmap.mmap, int]] = []
+        with _explained(self.folder):
+            for name, (file, dtype, shape) in self._files.items():
+                file.flush()
+                view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                arrays[name] = np.frombuffer(view, dtype).reshape(-1, *shape)
+                files.append((view, arrays[name][:1].nbytes))
+        return arrays, Mapped(self.folder, tuple(files))
+
+
+def place(folder: str | None) -> str:
+    """The folder for such files. /tmp often lies in memory, which is what there is too little of,
+    so /var/tmp comes first where nobody chose."""
+    chosen = folder or os.environ.get("TMPDIR")
+    if chosen:
+        return chosen
+    kept = Path("/var/tmp")
+    return str(kept) if kept.is_dir() and os.access(kept, os.W_OK) else tempfile.gettempdir()
+
+
+@contextlib.contextmanager
+def _explained(folder: str | None) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(
+            f"the rows cannot be written to {place(folder)} ({error.strerror or error}); name a "
+            "folder with room for them: scratch=…"
+        ) from None
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"

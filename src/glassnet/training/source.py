@@ -1,0 +1,102 @@
+"""Rows that come in parts, from files that need not fit into memory.
+
+In: a source of rows, such as `glassnet.tables.stream` makes from Parquet files. Out: arrays that a
+step reads, on disk; or an error that says which row of the source does not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from glassnet.errors import GlassnetError, ShapeError, TrainingError
+from glassnet.training.scratch import Mapped, Scratch
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@runtime_checkable
+class Source(Protocol):
+    """x, y and weights in parts, checked to be finite numbers."""
+
+    @property
+    def label(self) -> str:
+        """How messages call it."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of x."""
+        ...
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def scratch(self) -> str | None:
+        """The folder for the file of the arrays, None for one to be chosen."""
+        ...
+
+    def parts(self, dtype: str) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+        """x in a dtype, y, and weights or None: the next rows, until the end."""
+        ...
+
+    def described(self) -> dict[str, Any]:
+        """JSON values that tell where the rows are."""
+        ...
+
+
+def written(
+    source: Source, dtype: str, check: Callable[[Any, Any, Any], Arrays]
+) -> tuple[Arrays, Mapped]:
+    """The arrays that `check` makes of x, y and weights, part by part."""
+    done = 0
+    with Scratch(source.scratch, source.rows) as scratch:
+        for x, y, weight in source.parts(dtype):
+            try:
+                arrays = check(x, y, weight)
+            except GlassnetError as error:
+                raise _placed(error, source, done, (x, y, weight), check) from None
+            scratch.append(arrays)
+            done += len(x)
+        if done != source.rows:
+            raise TrainingError(f"{source.label} gave {done} rows and said {source.rows}")
+        found, mapped = scratch.mapped()
+    return found, replace(mapped, names=source.names, described=source.described())
+
+
+def _placed(
+    error: GlassnetError,
+    source: Source,
+    done: int,
+    part: tuple[Any, Any, Any],
+    check: Callable[[Any, Any, Any], Arrays],
+) -> GlassnetError:
+    """The error of the first row that has one, which halving the part finds."""
+
+    def fault(first: int, last: int) -> GlassnetError | None:
+        try:
+            check(*(own if own is None else own[first:last] for own in part))
+        except GlassnetError as found:
+            return found
+        return None
+
+    low, high = 0, len(part[0])  # no fault in the first `low` rows, one in the first `high`
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fault(0, middle) else (middle, high)
+    found = fault(low, high) or error
+    return type(error)(f"{source.label}, from row {done + low} on (counted from 0): {found}")
+
+
+def alone(source: Source, y: Any, weight: Any, of: str) -> None:
+    """ShapeError where labels or weights come beside a source, which has its own."""
+    for name, given in ((f"{of}y", y), (f"{of}sample_weight", weight)):
+        if given is not None:
+            raise ShapeError(
+                f"{name} was given beside {source.label}, whose columns have it; "
+                "name them there: gn.stream(path, target=…, weight=…)"
+            )
