@@ -4,19 +4,15 @@ floating-point mode."""
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import platform
 import signal
 import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from llvmlite import binding as llvm
 
 from glassnet import ops
 from glassnet.errors import GlassnetError
@@ -28,8 +24,6 @@ from glassnet.tracing import trace
 from tests.engine.check import numbers
 from tests.engine.networks import arguments, dense
 from tests.engine.variants import call, difference, loops, thresholds
-
-x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="sets a register of x86")
 
 
 @pytest.mark.parametrize("threads", [2, 3, 4, 7])
@@ -140,72 +134,6 @@ def test_a_forked_child_computes_the_same(threads: int) -> None:
         assert not any(
             difference(a, b) for a, b in zip(wanted, call(program, args, 5, threads), strict=True)
         )
-
-
-# -- the floating-point mode ---------------------------------------------------------------------
-
-FLUSH, DENORMALS_ARE_ZERO, TOWARD_ZERO, DEFAULT = 0x8000, 0x0040, 0x6000, 0x1F80
-REGISTER = """
-define i32 @get() {
-  %p = alloca i32
-  call void @llvm.x86.sse.stmxcsr(ptr %p)
-  %v = load i32, ptr %p
-  ret i32 %v
-}
-define void @set(i32 %v) {
-  %p = alloca i32
-  store i32 %v, ptr %p
-  call void @llvm.x86.sse.ldmxcsr(ptr %p)
-  ret void
-}
-declare void @llvm.x86.sse.stmxcsr(ptr)
-declare void @llvm.x86.sse.ldmxcsr(ptr)
-"""
-
-
-@pytest.fixture(scope="module")
-def register() -> Iterator[tuple[Callable[[], int], Callable[[int], None]]]:
-    """Reading and writing this thread's control register."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(REGISTER), machine)
-    engine.finalize_object()
-    get = ctypes.CFUNCTYPE(ctypes.c_uint32)(engine.get_function_address("get"))
-    put = ctypes.CFUNCTYPE(None, ctypes.c_uint32)(engine.get_function_address("set"))
-    yield get, put
-    del engine
-
-
-@x86
-@pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("mode", [FLUSH, FLUSH | DENORMALS_ARE_ZERO, TOWARD_ZERO, 0xFFC0])
-def test_another_librarys_mode_changes_no_bit_and_is_put_back(
-    register: tuple[Callable[[], int], Callable[[int], None]], mode: int, threads: int
-) -> None:
-    get, put = register
-    x = (numbers("float32", 17, 17) * 1e-20).astype("float32")
-    args = {"x": x, "y": x[::-1].copy()}  # products of such numbers are denormal
-    plan = Plan(
-        trace(lambda x, y: (x * y, (1e10 * x) @ y, ops.sum(x * y, 0), ops.exp(x)), *args.values())
-    )
-    with thresholds(threads=0):
-        program = loops(plan)
-        wanted = call(program, args, threads=threads)
-        assert any(0 < abs(v) < 1.1754944e-38 for v in wanted[0].ravel().tolist())
-        prepared = program.prepare(args, threads=threads)
-        before = get()
-        put(DEFAULT | mode)
-        try:
-            numpys = args["x"] * args["y"]
-            found = prepared()
-            after = get()
-        finally:
-            put(before)
-    assert after & 0xFFC0 == (DEFAULT | mode) & 0xFFC0
-    assert not any(difference(a, b) for a, b in zip(wanted, found, strict=True))
-    if mode & FLUSH:  # the mode was on: NumPy's product lost its denormals
-        assert difference(numpys, wanted[0])
 
 
 # -- how many threads ----------------------------------------------------------------------------
