@@ -14,7 +14,9 @@ import glassnet as gn
 from glassnet.cli import main
 from glassnet.errors import GlassnetError
 from glassnet.inspect import ledger
-from glassnet.inspect.ledger import as_json, as_text, open_ledger
+from glassnet.inspect.ledger import open_ledger
+from glassnet.inspect.life import as_json, blocks
+from glassnet.inspect.text import told
 from glassnet.training.record_file import Checkpoint, RunFile, put_checkpoint
 from tests.record.common import often, train
 
@@ -96,7 +98,7 @@ def test_the_limit_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(ledger, "MOST", 7)
     own = open_ledger(path, WEIGHT)
     assert (len(own.entries), own.updates) == (7, 15)
-    assert "the first 7 of 15 updates" in as_text(own)
+    assert "the first 7 of 15 updates" in told(blocks(own))
     assert "the first 7 of 15 updates" in as_json(own)["note"]
     assert as_json(open_ledger(path, WEIGHT, epoch=3))["note"] is None
 
@@ -113,7 +115,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert (len(own["entries"]), own["end"], own["same"]) == (5, float(end), True)
     assert status("step", str(path), "--ledger", WEIGHT, "--epoch", "1") == 0
     assert "compared with nothing" in capsys.readouterr().out
-    for wrong in (["--weight", WEIGHT], ["--html"], ["--row", "1"], ["--epoch", "3"]):
+    for wrong in (["--weight", WEIGHT], ["--html", "--json"], ["--row", "1"], ["--epoch", "3"]):
         assert status("step", str(path), "--ledger", WEIGHT, *wrong) == 2
     assert status("step", str(path), "--ledger", "linear1.weight[2,]") == 2
     with pytest.raises(GlassnetError, match="epochs 1 to 2 are recorded"):

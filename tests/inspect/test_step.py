@@ -20,6 +20,10 @@ def flat(step: Any, name: str) -> np.ndarray:
     return np.concatenate([getattr(own, name).ravel() for own in step.parameters.values()])
 
 
+def factor(x: Any) -> str:
+    return f"({x!s})" if x < 0 else str(x)
+
+
 def recorded(path: Path, epoch: int) -> np.ndarray:
     with RunFile.read(path) as file:
         state = file.checkpoint(epoch)
@@ -113,11 +117,11 @@ def test_the_batch_of_a_row(tmp_path: Path) -> None:
     train(path, epochs=2, batch_size=16)
     step = gn.open_step(path, epoch=2, row=23)
     assert 23 in step.rows
-    with pytest.raises(TrainingError, match="rows 0 to 69"):
+    with pytest.raises(GlassnetError, match="rows 0 to 69"):
         gn.open_step(path, row=70)
-    with pytest.raises(TrainingError, match="batches 1 to 5"):
+    with pytest.raises(GlassnetError, match="batches 1 to 5"):
         gn.open_step(path, batch=6)
-    with pytest.raises(TrainingError, match="epochs 1 to 2"):
+    with pytest.raises(GlassnetError, match="epochs 1 to 2"):
         gn.open_step(path, epoch=3)
     x, y = data()
     with pytest.raises(TrainingError, match="other training data"):
@@ -134,11 +138,12 @@ def test_the_texts_hold_the_numbers(tmp_path: Path) -> None:
     unit = text.neuron(step, "linear1[3]", at=2)
     w, b = (step.parameters[f"linear1.{n}"].before for n in ("weight", "bias"))
     x = step.x[2]
-    assert f"{x[0]!s}·{w[0, 3]!s} + {x[1]!s}·{w[1, 3]!s} + {x[2]!s}·{w[2, 3]!s} + {b[3]!s}" in unit
+    terms = " + ".join(f"{factor(x[i])}·{factor(w[i, 3])}" for i in range(3))
+    assert f"{terms} + {b[3]!s}" in unit
     assert f"= {step.layer('linear1').result[2, 3]!s}" in unit
     told = text.weight(step, "linear1.weight[2,3]")
     own = step.parameters["linear1.weight"]
-    assert f"{own.before[2, 3]!s} − 0.1·{own.slope[2, 3]!s}" in told
+    assert f"w ← w − η·∂L/∂w = {own.before[2, 3]!s} − 0.1·{factor(own.slope[2, 3])}" in told
     assert told.endswith(f"w after  = {own.after[2, 3]!s}")
     again = json.loads(json.dumps(values.as_json(step)))
     assert (
@@ -192,5 +197,5 @@ def test_a_network_of_one_layer(tmp_path: Path) -> None:
     step = gn.open_step(path)
     assert "1.0·0.5 + 2.0·0.25 + 1.0\n  = 2.0" in text.neuron(step, "linear[0]")
     told = text.weight(step, "weight[1,0]")
-    assert "row 0: -1.0·2.0 = -2.0" in told
+    assert "row 0  (-1.0)·2.0 = -2.0" in told
     assert told.endswith("w after  = 1.25")

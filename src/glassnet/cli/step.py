@@ -5,11 +5,14 @@ In: a run file, and its data where the file does not hold them. Out: text, HTML,
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from glassnet.cli.options import Json
+
+if TYPE_CHECKING:
+    from glassnet.inspect.opened import OpenStep
 
 RunPath = Annotated[
     str, typer.Argument(metavar="RUN", help="A run file, recorded by training.", show_default=False)
@@ -23,9 +26,9 @@ DataPath = Annotated[
     ),
 ]
 _EPOCH = "The epoch, from 1; by default 1, with --ledger all of them."
-Epoch = Annotated[int | None, typer.Option(min=1, metavar="E", help=_EPOCH)]
-Batch = Annotated[int | None, typer.Option(min=1, metavar="B", help="The batch, from 1.")]
-Row = Annotated[int | None, typer.Option(min=0, metavar="R", help="The batch that had this row.")]
+Epoch = Annotated[int | None, typer.Option(metavar="E", help=_EPOCH)]
+Batch = Annotated[int | None, typer.Option(metavar="B", help="The batch, from 1.")]
+Row = Annotated[int | None, typer.Option(metavar="R", help="The batch that had this row.")]
 Neuron = Annotated[str | None, typer.Option(metavar="UNIT", help="One unit: 'linear1[3]'.")]
 Weight = Annotated[
     str | None, typer.Option(metavar="WEIGHT", help="One weight: 'linear1.weight[2,3]'.")
@@ -44,7 +47,7 @@ def step(
     neuron: Neuron = None,
     weight: Weight = None,
     ledger: Ledger = None,
-    html: Html = False,
+    as_html: Html = False,
     json: Json = False,
 ) -> None:
     """Open a step of RUN: every value, every gradient, every update, as training computed them.
@@ -52,38 +55,55 @@ def step(
     With --json numbers that are not finite are the texts "nan", "inf" and "-inf"."""
     from glassnet.cli.report import print_json
     from glassnet.cli.resume import run_arrays
-    from glassnet.inspect import text, values
+    from glassnet.inspect import values
     from glassnet.inspect.step import open_step
 
-    if html and json:
+    if as_html and json:
         raise typer.BadParameter("--html and --json are two forms of the same; ask for one")
     if ledger is not None:
-        if html or any(own is not None for own in (batch, row, neuron, weight)):
-            raise typer.BadParameter("--ledger goes with --epoch and --json only")
-        _print_ledger(run, ledger, epoch, data, json)
+        if any(own is not None for own in (batch, row, neuron, weight)):
+            raise typer.BadParameter("--ledger goes with --epoch, --html and --json only")
+        _print_ledger(run, ledger, epoch, data, as_html, json)
         return
-    opened = open_step(run, epoch=epoch or 1, batch=batch, row=row, **run_arrays(run, data))
+    epoch = 1 if epoch is None else epoch
+    opened = open_step(run, epoch=epoch, batch=batch, row=row, **run_arrays(run, data))
     at = 0 if row is None else opened.rows.tolist().index(row)
     if json:
         print_json(values.as_json(opened, neuron, weight, at))
-        return
-    told = [] if neuron is None else [text.neuron(opened, neuron, at)]
-    told += [] if weight is None else [text.weight(opened, weight)]
-    if html:
-        print(text.page(opened, *told))
     else:
-        print("\n\n".join(told or [text.overview(opened)]))
+        _print_step(opened, neuron, weight, at, as_html)
 
 
-def _print_ledger(run: str, weight: str, epoch: int | None, data: str | None, json: bool) -> None:
+def _print_step(
+    opened: OpenStep, neuron: str | None, weight: str | None, at: int, as_html: bool
+) -> None:
+    from glassnet.inspect import close, html, text
+    from glassnet.inspect.overview import overview
+
+    told = [] if neuron is None else close.neuron(opened, neuron, at)
+    told += [] if weight is None else close.weight(opened, weight)
+    if as_html:
+        title = f"epoch {opened.epoch}, batch {opened.batch}"
+        print(html.page([*told, *overview(opened)], title))
+    else:
+        print(text.told(told or overview(opened)))
+
+
+def _print_ledger(
+    run: str, weight: str, epoch: int | None, data: str | None, as_html: bool, json: bool
+) -> None:
     from glassnet.cli.report import print_json
     from glassnet.cli.resume import run_arrays
-    from glassnet.inspect.ledger import as_json, as_text, open_ledger
+    from glassnet.inspect import html, text
+    from glassnet.inspect.ledger import open_ledger
+    from glassnet.inspect.life import as_json, blocks
 
     found = open_ledger(run, weight, epoch=epoch, **run_arrays(run, data))
     if json:
         print_json(as_json(found))
+    elif as_html:
+        print(html.page(blocks(found), f"the life of {found.name}"))
     else:
-        print(as_text(found))
+        print(text.told(blocks(found)))
     if found.same is False:
         raise typer.Exit(1)

@@ -1,14 +1,15 @@
 """The life of one weight: where it started, and every update up to the recorded weight.
 
 In: a run file, the data of the run, a weight by name. Out: `Ledger`: the steps of the run done
-again from a checkpoint, and for each the gradient, the update and the new value, held against the
-checkpoints that the file has; as text and as JSON values.
+again from a checkpoint, and for each the gradient, what the rows added to it, the update and the
+new value, held against what the file has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,59 +18,20 @@ import numpy as np
 from glassnet.errors import GlassnetError
 from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
+from glassnet.inspect.life import Entry, Ledger
 from glassnet.inspect.names import place_of
+from glassnet.inspect.pulls import Pulls, shares, weight_program, weight_pulls
 from glassnet.inspect.step import replay, until
-from glassnet.inspect.values import plain
 from glassnet.nn.module import Module, split
 from glassnet.pipeline import compile_graph
 from glassnet.run.program import Program
-from glassnet.training.descend import Descent
+from glassnet.training.descend import Descent, remembered
 from glassnet.training.history import History
 from glassnet.training.record_file import RunFile
 from glassnet.training.resume import Given, reopened
 from glassnet.training.step import StepGraph, parameter_arrays, step_graph
 
 MOST = 1000  # updates without `epoch`
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One update; numbers in the dtype of the model."""
-
-    epoch: int  # from 1
-    batch: int  # from 1
-    lr: Any
-    slope: Any  # ∂L/∂w; None where no gradient trains it
-    before: Any
-    after: Any
-
-    @property
-    def update(self) -> Any:
-        """after − before, in float64: for a float32 weight no digit of it is lost."""
-        return np.float64(self.after) - np.float64(self.before)
-
-
-@dataclass(frozen=True)
-class Ledger:
-    """A weight from update to update."""
-
-    name: str
-    first_epoch: int
-    start: Any
-    entries: tuple[Entry, ...]
-    updates: int  # in all recorded epochs that were asked for; more than entries where it is cut
-    recorded: tuple[tuple[int, Any, Any], ...]  # epoch, weight in its checkpoint, weight done again
-
-    @property
-    def end(self) -> Any:
-        return self.entries[-1].after if self.entries else self.start
-
-    @property
-    def same(self) -> bool | None:
-        """Whether every checkpoint on the way holds the very bits; None where there is none."""
-        if not self.recorded:
-            return None
-        return all(held.tobytes() == again.tobytes() for _, held, again in self.recorded)
 
 
 def open_ledger(
@@ -95,6 +57,7 @@ def open_ledger(
         done, last = _range(epoch, len(losses))
         state = file.checkpoint(done)
         held = {own: file.checkpoint(own) for own in file.epochs() if done < own <= last}
+        result = file.result()
     history = History(loss=losses, validation_loss=judged)
     run = replay(descent, state, done + 1, 0, values["epochs"], history)
     start = parameter_arrays(descent.task.model)[f"W.{name}"][place].copy()
@@ -102,14 +65,20 @@ def open_ledger(
     limit = min(updates, MOST) if epoch is None else updates
     steps = _Steps(descent, values["epochs"], history, name, place)
     entries = tuple(steps.entries(done, run.steps_done, limit))
-    again = {own.epoch: own.after for own in entries if own.batch == descent.order.steps}
+    ends = {own.epoch: own for own in entries if own.batch == descent.order.steps}
     recorded = [
-        (own, split(kept.arrays["W"], declared)[name][place], again[own])
+        (own, split(kept.arrays["W"], declared)[name][place], ends[own].after)
         for own, kept in held.items()
-        if own in again
+        if own in ends
     ]
-    told = f"{name}[{','.join(map(str, place))}]"
-    return Ledger(told, done + 1, start, entries, updates, tuple(recorded))
+    left = None
+    if result is not None:
+        block = result.view(descent.task.model.W.dtype.newbyteorder("<"))
+        left = _left(values, split(block, declared)[name][place], ends, len(losses))
+    return Ledger(
+        f"{name}[{','.join(map(str, place))}]", done + 1, start, entries, updates,
+        tuple(recorded), left, descent.optimizer.average, steps.coupled,
+    )  # fmt: skip
 
 
 def _range(epoch: int | None, recorded: int) -> tuple[int, int]:
@@ -121,63 +90,17 @@ def _range(epoch: int | None, recorded: int) -> tuple[int, int]:
     return epoch - 1, epoch
 
 
-def as_text(ledger: Ledger) -> str:
-    """A line for each update, and what the file holds to compare with."""
-    lines = [
-        f"{ledger.name}: {_extent(ledger)}",
-        f"start, before epoch {ledger.first_epoch}: {ledger.start!s}",
-        "",
-    ]
-    lines.append(f"{'epoch':>6}{'batch':>7}  {'η':<12} {'∂L/∂w':<18} {'update':<26} w after")
-    lines += [
-        f"{own.epoch:>6}{own.batch:>7}  {own.lr!s:<12} {_slope(own):<18} {own.update!s:<26} "
-        f"{own.after!s}"
-        for own in ledger.entries
-    ]
-    lines += ["", f"end: {ledger.end!s}"]
-    for epoch, held, again in ledger.recorded:
-        same = "the same bits" if held.tobytes() == again.tobytes() else f"OTHER than {again!s}"
-        lines.append(f"the file's checkpoint after epoch {epoch}: {held!s}, {same}")
-    if not ledger.recorded:
-        lines.append("note: compared with nothing, since no checkpoint follows these updates")
-    if len(ledger.entries) < ledger.updates:
-        lines.append(f"note: {_cut(ledger)}")
-    return "\n".join(lines)
-
-
-def as_json(ledger: Ledger) -> dict[str, Any]:
-    """The same as JSON values; "note" says where updates are left out."""
-    entries = [
-        {"epoch": own.epoch, "batch": own.batch, "lr": own.lr, "slope": own.slope,
-         "update": own.update, "after": own.after}
-        for own in ledger.entries
-    ]  # fmt: skip
-    recorded = [{"epoch": e, "recorded": held, "again": own} for e, held, own in ledger.recorded]
-    cut = len(ledger.entries) < ledger.updates
-    return plain(
-        {"name": ledger.name, "first_epoch": ledger.first_epoch, "start": ledger.start,
-         "entries": entries, "end": ledger.end, "updates": ledger.updates,
-         "recorded": recorded, "same": ledger.same, "note": _cut(ledger) if cut else None}
-    )  # fmt: skip
-
-
-def _extent(ledger: Ledger) -> str:
-    if not ledger.entries:
-        return "no updates, since no epoch is recorded yet"
-    last = ledger.entries[-1].epoch
-    which = f"epoch {last}" if last == ledger.first_epoch else f"epochs 1 to {last}"
-    return f"{len(ledger.entries):,} updates, {which}"
-
-
-def _cut(ledger: Ledger) -> str:
-    return (
-        f"these are the first {len(ledger.entries):,} of {ledger.updates:,} updates; "
-        "name an epoch (--epoch E) for all of that epoch"
-    )
-
-
-def _slope(own: Entry) -> str:
-    return "none" if own.slope is None else str(own.slope)
+def _left(
+    values: dict[str, Any], held: Any, ends: dict[int, Entry], last: int
+) -> tuple[int, Any, Any] | None:
+    """The epoch whose weights the run left in the model, the weight there, and the one of that
+    epoch. None where that epoch is not in the ledger, or training was broken off within one."""
+    ended: dict[str, Any] = values.get("ended") or {}
+    epoch = ended.get("best_epoch") or last
+    whole = ended.get("best_epoch") or ended.get("stopped") == "epochs"
+    if not whole or epoch not in ends:
+        return None
+    return epoch, held, ends[epoch].shown
 
 
 @dataclass(frozen=True)
@@ -194,6 +117,7 @@ class _Steps:
         """So many updates, going on from where the descent stands."""
         descent, model = self.descent, self.descent.task.model
         program, step = self._program()
+        by_row = self._by_row
         held = {**parameter_arrays(model), **descent.memory}
         held = {name: array.copy() for name, array in held.items()}
         for count, (epoch, batch, rows, rate) in enumerate(self._batches(done, first)):
@@ -203,11 +127,37 @@ class _Steps:
             lr = rate.astype(model.dtype)
             now = {"rows": rows.astype(np.int32), "lr": np.asarray(lr)}
             now["step"] = np.asarray(first + count, np.int64)
-            found = program.run({**descent.task.rows.arrays(), **held, **now})
+            given = {**descent.task.rows.arrays(), **held, **now}
+            parts = None if by_row is None else weight_pulls(by_row, given, shares(given))
+            found = program.run(given)
             held |= {name: found[output] for name, output in step.donate.items()}
             slopes = found[1 + len(step.donate) :]
             slope = slopes[0][self.place] if slopes else None
-            yield Entry(epoch, batch, lr, slope, before, held[f"W.{self.name}"][self.place])
+            after = held[f"W.{self.name}"][self.place]
+            mean = self._mean(held, first + count + 1)
+            yield Entry(epoch, batch, lr, slope, before, after, mean, rows, parts)
+
+    def _mean(self, held: dict[str, np.ndarray], steps: int) -> Any:
+        """The running mean of the weight after so many steps, as training puts it into W."""
+        mean = held.get(f"average.{self.name}")
+        if mean is None:
+            return None
+        return mean[self.place] / remembered(self.descent.optimizer.average, steps)
+
+    @cached_property
+    def coupled(self) -> str:
+        """The layer in which rows of a batch influence each other, asked of the first batch."""
+        task = self.descent.task
+        if self._by_row is None:
+            return ""
+        now = {"rows": self.descent.order.parts(0)[0][0].astype(np.int32)}
+        now["step"] = np.asarray(0, np.int64)
+        return Pulls(task, {**task.rows.arrays(), **parameter_arrays(task.model), **now}).coupled
+
+    @cached_property
+    def _by_row(self) -> Program | None:
+        trained = self.descent.task.model.declared()[self.name].trained
+        return weight_program(self.descent.task, self.name, self.place) if trained else None
 
     def _batches(self, done: int, first: int) -> Iterator[tuple[int, int, np.ndarray, Any]]:
         order, seen = self.descent.order, self.history

@@ -6,18 +6,29 @@ and a place in it; an error that says what there is.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from glassnet.errors import GlassnetError
-from glassnet.inspect.step import Layer, OpenStep
+
+if TYPE_CHECKING:
+    from glassnet.inspect.opened import Layer, OpenStep
+
+LISTED = 12  # names that are listed in full
 
 
 def unit_of(step: OpenStep, text: str, at: int = 0) -> tuple[Layer, int]:
     """The layer and the unit; `at` is a row of the batch, which must be there."""
     match = re.fullmatch(r"(.+)\[\s*(\d+)\s*\]", text.strip())
     if match is None:
-        raise GlassnetError(f"{text!r} is no neuron; write a layer and a number: linear1[3]")
+        names = [own.name for own in step.layers]
+        known = text.strip() if text.strip() in names else None
+        raise GlassnetError(
+            f"{text!r} is no neuron; write a layer and a number, counted from 0: "
+            f"{known or names[0]}[0]" + ("" if known else f" ({_listed(text, names)})")
+        )
     layer, unit = step.layer(match[1]), int(match[2])
     if unit >= layer.result.shape[1]:
         raise GlassnetError(f"{layer.name} has units 0 to {layer.result.shape[1] - 1}, not {unit}")
@@ -30,10 +41,12 @@ def place_of(shapes: Mapping[str, Sequence[int]], text: str) -> tuple[str, tuple
     """The parameter and the place of one weight, by the shapes of all parameters."""
     match = re.fullmatch(r"(.+)\[\s*(\d+(?:\s*,\s*\d+)*)\s*\]", text.strip())
     if match is None or match[1] not in shapes:
-        names = ", ".join(shapes)
-        some = next((f"{n}[{','.join('0' * len(s))}]" for n, s in shapes.items() if len(s)), "w[0]")
+        own = text.strip().partition("[")[0]
+        like = next(iter(difflib.get_close_matches(own, shapes, 1)), next(iter(shapes)))
+        some = f"{like}[{','.join('0' * len(shapes[like]))}]"
         raise GlassnetError(
-            f"{text!r} is no weight; write a parameter ({names}) and whole numbers: {some}"
+            f"{text!r} is no weight; write a parameter and whole numbers: {some} "
+            f"({_listed(own, list(shapes))})"
         )
     name, place = match[1], tuple(int(i) for i in match[2].split(","))
     shape = tuple(shapes[name])
@@ -42,3 +55,16 @@ def place_of(shapes: Mapping[str, Sequence[int]], text: str) -> tuple[str, tuple
     if any(i >= n for i, n in zip(place, shape, strict=True)):
         raise GlassnetError(f"{text!r} is outside; {name} has shape {shape}, counted from 0")
     return name, place
+
+
+def near(name: str, what: str, names: Sequence[str]) -> str:
+    """That there is no such name, and which there are."""
+    return f"there is no {what} {name!r}; {_listed(name, names)}"
+
+
+def _listed(name: str, names: Sequence[str]) -> str:
+    """All names where they are few; else those that are like the one that was written."""
+    if len(names) <= LISTED:
+        return f"there are {', '.join(names)}"
+    like = difflib.get_close_matches(name, names, 3, cutoff=0.3) or list(names[:3])
+    return f"near it: {', '.join(like)}, of {len(names)}"

@@ -6,13 +6,15 @@ step, the bits that training used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from glassnet.errors import GlassnetError, TrainingError
+from glassnet.errors import GlassnetError
+from glassnet.inspect.columns import input_names, output_names
+from glassnet.inspect.opened import Layer, OpenStep, Weights
+from glassnet.inspect.pulls import Pulls
 from glassnet.inspect.watch import open_graph
 from glassnet.nn.module import Module
 from glassnet.pipeline import compile_graph
@@ -22,65 +24,6 @@ from glassnet.training.record import restore
 from glassnet.training.record_file import Checkpoint, RunFile
 from glassnet.training.resume import Given, reopened
 from glassnet.training.step import parameter_arrays
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A layer in this step: what it gave to every row, and ∂L by that. For a `Linear` that is z
-    and ∂L/∂z, for an activation a and ∂L/∂a."""
-
-    name: str
-    module: Module
-    given: np.ndarray
-    result: np.ndarray
-    slope: np.ndarray
-    derivative: np.ndarray | None = None  # of an activation: ∂a/∂z, number by number
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A parameter in this step."""
-
-    before: np.ndarray
-    slope: np.ndarray | None  # ∂L/∂W; None where no gradient trains it
-    after: np.ndarray
-
-    @property
-    def update(self) -> np.ndarray:
-        """after − before."""
-        return self.after - self.before
-
-
-@dataclass(frozen=True)
-class OpenStep:
-    """Every number of one step."""
-
-    epoch: int  # from 1
-    batch: int  # from 1
-    step: int  # from 1, counted over the run
-    lr: Any  # in the dtype of the model
-    optimizer: Any
-    loss: Any
-    rows: np.ndarray  # row numbers of the batch in the data
-    x: np.ndarray
-    y: np.ndarray
-    layers: tuple[Layer, ...]
-    prediction: np.ndarray
-    L: float
-    parameters: dict[str, Weights]
-    memory: dict[str, tuple[np.ndarray, np.ndarray]]  # the optimiser's, before and after
-
-    def layer(self, name: str) -> Layer:
-        for own in self.layers:
-            if own.name == name:
-                return own
-        raise GlassnetError(
-            f"there is no layer {name!r}; there are {', '.join(own.name for own in self.layers)}"
-        )
-
-    def of(self, layer: Layer, own: str) -> Weights:
-        """A parameter of a layer. Where the network is one layer, its names stand alone."""
-        return self.parameters.get(f"{layer.name}.{own}") or self.parameters[own]
 
 
 def open_step(
@@ -106,15 +49,14 @@ def open_step(
     given = Given(x, y, sample_weight, validation, model, loss)
     with RunFile.read(record) as file:
         values, descent = reopened(file, given)
-        place = _place(descent, values["epochs"], epoch, batch, row)
-        state = file.checkpoint(epoch - 1)
         losses, judged = file.history()
-    if epoch - 1 > len(losses):
-        raise TrainingError(f"epoch {epoch} was not recorded yet; there are {len(losses)}")
+        last = min(len(losses) + 1, values["epochs"])  # one that was broken off opens as well
+        place = _place(descent, last, epoch, batch, row)
+        state = file.checkpoint(epoch - 1)
     history = History(loss=losses, validation_loss=judged)
     run = replay(descent, state, epoch, place, values["epochs"], history)
     rate = descent.rates(run, np.array([run.steps_done]))
-    return _opened(descent, epoch, place, run.steps_done, rate)
+    return _opened(descent, values, epoch, place, run.steps_done, rate)
 
 
 def replay(
@@ -135,26 +77,30 @@ def until(history: History, epochs: int) -> History:
     return History(loss=history.loss[:epochs], validation_loss=history.validation_loss[:epochs])
 
 
-def _place(descent: Descent, epochs: int, epoch: int, batch: int | None, row: int | None) -> int:
-    """The batch, from 0."""
+def _place(descent: Descent, last: int, epoch: int, batch: int | None, row: int | None) -> int:
+    """The batch, from 0, in one of the epochs from 1 to `last`."""
     steps = descent.order.steps
-    if not 1 <= epoch <= epochs:
-        raise TrainingError(f"epoch={epoch}: the run has epochs 1 to {epochs}")
+    if row is not None and batch is not None:
+        raise GlassnetError(f"batch={batch} and row={row} both name a batch; name one of them")
+    if not 1 <= epoch <= last:
+        raise GlassnetError(f"epoch={epoch}: epochs 1 to {last} of the run can be opened")
     if row is not None:
         batches = [rows for part in descent.order.parts(epoch - 1) for rows in part]
         for place, rows in enumerate(batches):
             if row in rows:
                 return place
-        raise TrainingError(
+        raise GlassnetError(
             f"row={row}: the training data have rows 0 to {descent.order.count - 1}"
         )
     batch = 1 if batch is None else batch
     if not 1 <= batch <= steps:
-        raise TrainingError(f"batch={batch}: an epoch has batches 1 to {steps}")
+        raise GlassnetError(f"batch={batch}: an epoch has batches 1 to {steps}")
     return batch - 1
 
 
-def _opened(descent: Descent, epoch: int, place: int, step: int, rate: np.ndarray) -> OpenStep:
+def _opened(
+    descent: Descent, values: dict[str, Any], epoch: int, place: int, step: int, rate: np.ndarray
+) -> OpenStep:
     task, model = descent.task, descent.task.model
     weighted, width = task.rows.weight is not None, task.rows.x.shape[1]
     opened = open_graph(model, task.loss, descent.optimizer, width, weighted, task.seed)
@@ -183,6 +129,9 @@ def _opened(descent: Descent, epoch: int, place: int, step: int, rate: np.ndarra
             for name in model.declared()
         },
         memory={name: (before[name], after[name]) for name in descent.memory},
+        inputs=input_names(values, width),
+        outputs=output_names(values, layers[-1].result.shape[1]),
+        pulls=Pulls(task, arrays),
     )  # fmt: skip
 
 
@@ -197,6 +146,7 @@ def _layers(
             named[f"a.{name}"],
             named[f"da.{name}"],
             named.get(f"f.{name}"),
+            given.removeprefix("a."),
         )
         for name, module, given in layers
     )

@@ -7,13 +7,22 @@ reader of JSON takes: what JSON has no numbers for are the texts "nan", "inf" an
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from glassnet.inspect.names import place_of, unit_of
-from glassnet.inspect.step import OpenStep
-from glassnet.nn.linear import Linear
+from glassnet.inspect.figures import (
+    NeuronFigures,
+    WeightFigures,
+    coupling,
+    layer_figures,
+    neuron_figures,
+    parameter_figures,
+    pushed,
+    weight_figures,
+)
+from glassnet.inspect.opened import OpenStep
 from glassnet.training.record_data import as_data
 
 
@@ -36,8 +45,8 @@ def as_json(
     """Every number of the step; with a neuron (for row number `at` of the batch) or a weight those
     of it as well."""
     layers = [
-        {"name": own.name, "given": own.given, "result": own.result, "slope": own.slope,
-         "derivative": own.derivative}
+        {"name": own.name, "source": own.source, "given": own.given, "result": own.result,
+         "slope": own.slope, "derivative": own.derivative}
         for own in step.layers
     ]  # fmt: skip
     parameters = {
@@ -48,42 +57,44 @@ def as_json(
     told = {
         "epoch": step.epoch, "batch": step.batch, "step": step.step, "lr": float(step.lr),
         "L": step.L, "loss": as_data(step.loss), "optimizer": as_data(step.optimizer),
-        "rows": step.rows, "x": step.x, "y": step.y, "prediction": step.prediction,
+        "rows": step.rows, "inputs": step.inputs, "outputs": step.outputs,
+        "x": step.x, "y": step.y, "prediction": step.prediction,
         "layers": layers, "parameters": parameters, "memory": memory,
+        "summary": _summary(step),
     }  # fmt: skip
     if neuron is not None:
-        told["neuron"] = _neuron(step, neuron, at)
+        told["neuron"] = _neuron(neuron_figures(step, neuron, at))
     if weight is not None:
-        told["weight"] = _weight(step, weight)
+        told["weight"] = _weight(weight_figures(step, weight), step)
     return plain(told)
 
 
-def _neuron(step: OpenStep, text: str, at: int) -> dict[str, Any]:
-    layer, unit = unit_of(step, text, at)
+def _summary(step: OpenStep) -> dict[str, Any]:
+    """The figures that text and HTML begin with."""
+    return {
+        "layers": [asdict(layer_figures(own)) for own in step.layers],
+        "parameters": [asdict(parameter_figures(step, name)) for name in step.parameters],
+        "pushed": asdict(pushed(step)),
+    }
+
+
+def _neuron(own: NeuronFigures) -> dict[str, Any]:
     told: dict[str, Any] = {
-        "name": f"{layer.name}[{unit}]", "row": step.rows[at], "given": layer.given[at],
-        "result": layer.result[at, unit], "slope": layer.slope[at, unit],
+        "name": f"{own.layer.name}[{own.unit}]", "row": own.row, "names": own.names,
+        "given": own.given, "result": own.result, "slope": own.slope,
     }  # fmt: skip
-    if layer.derivative is not None:
-        told["derivative"] = layer.derivative[at, unit]
-    if isinstance(layer.module, Linear):
-        own = {"weight": step.of(layer, "weight").before[:, unit]}
-        if layer.module.bias:
-            own["bias"] = step.of(layer, "bias").before[unit]
-        told |= {**own, "weight_slope_of_row": layer.slope[at, unit] * layer.given[at]}
+    if own.derivative is not None:
+        told["derivative"] = own.derivative
+    if own.weight is not None:
+        told |= {"weight": own.weight, "weight_slope_of_row": own.row_slope}
+        told |= {} if own.bias is None else {"bias": own.bias}
     return told
 
 
-def _weight(step: OpenStep, text: str) -> dict[str, Any]:
-    name, place = place_of({n: own.before.shape for n, own in step.parameters.items()}, text)
-    own = step.parameters[name]
-    memory = {
-        slot.partition(".")[0]: {"before": old[place], "after": new[place]}
-        for slot, (old, new) in step.memory.items()
-        if slot.partition(".")[2] == name
-    }
+def _weight(own: WeightFigures, step: OpenStep) -> dict[str, Any]:
+    memory = {slot: {"before": old, "after": new} for slot, (old, new) in own.memory.items()}
     return {
-        "name": f"{name}[{','.join(map(str, place))}]", "before": own.before[place],
-        "slope": None if own.slope is None else own.slope[place], "update": own.update[place],
-        "after": own.after[place], "memory": memory,
+        "name": own.name, "before": own.before, "slope": own.slope, "update": own.update,
+        "after": own.after, "memory": memory, "rows": step.rows, "slope_of_rows": own.rows,
+        "note": coupling(own.coupled),
     }  # fmt: skip

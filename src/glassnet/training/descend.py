@@ -193,7 +193,7 @@ class Descent:
         if not beta or self.raw is not None or not run.steps_done:
             return
         self.raw = self.task.model.W.copy()
-        kept = 1.0 - float(numbers.exp(run.steps_done * numbers.log(beta)))
+        kept = remembered(beta, run.steps_done)
         for name, view in parameter_arrays(self.task.model).items():
             mean = self.memory.get(f"average.{name.removeprefix('W.')}")
             if mean is not None:
@@ -204,3 +204,8 @@ class Descent:
         if self.raw is not None:
             self.task.model.W[...] = self.raw
             self.raw = None
+
+
+def remembered(beta: float, steps: int) -> float:
+    """1 − βᵗ: what all weights so far weigh in their running mean, which began at 0."""
+    return 1.0 - float(numbers.exp(steps * numbers.log(beta)))

@@ -1,0 +1,40 @@
+"""What the numbers of a row are called.
+
+In: what a run file says of its run. Out: names of the inputs and outputs of the network: those of
+the table's columns where the run is of a table, else x[0], x[1], and so on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from glassnet.tables.schema import Schema
+
+
+def input_names(values: Mapping[str, Any], width: int) -> tuple[str, ...]:
+    """A name for every column of x: "age", "city=Rome"."""
+    schema = _schema(values)
+    names = () if schema is None else tuple(schema.inputs)
+    return names if len(names) == width else tuple(f"x[{i}]" for i in range(width))
+
+
+def output_names(values: Mapping[str, Any], width: int) -> tuple[str, ...]:
+    """A name for every number of ŷ: "species=Adelie", or the target column."""
+    schema = _schema(values)
+    if schema is not None:
+        target = schema.target
+        names = tuple(f"{target.name}={own}" for own in target.classes) or (target.name,)
+        if len(names) == width:
+            return names
+    return tuple(f"ŷ[{i}]" for i in range(width))
+
+
+def _schema(values: Mapping[str, Any]) -> Schema | None:
+    """How the table was read; None where there is none, or where another version described it."""
+    source: dict[str, Any] = values.get("source") or {}
+    plain = source.get("schema")
+    try:
+        return None if plain is None else Schema.from_plain(plain)
+    except (ValueError, KeyError, TypeError):
+        return None

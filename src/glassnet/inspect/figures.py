@@ -1,0 +1,211 @@
+"""The figures of an opened step that are not numbers of the step itself: norms, counts, shares.
+
+In: an `OpenStep`. Out: figures of layers, parameters, rows, one neuron, one weight; text, HTML and
+JSON show these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.inspect.names import place_of, unit_of
+from glassnet.nn.linear import Linear
+
+if TYPE_CHECKING:
+    from glassnet.inspect.opened import Layer, OpenStep
+
+FLAT = 1e-3  # ∂a/∂z below which hardly any of a gradient passes
+EACH = 1 << 28  # numbers of gradients that are computed to say which rows pushed most
+TOLD = 8  # rows that are said to have pushed most
+
+
+@dataclass(frozen=True)
+class LayerFigures:
+    """Sizes of a layer's result and of ∂L by it; of an activation also how many of its units move
+    no weight before them, in any row of the batch: dead where a and ∂a/∂z are 0, saturated where
+    ∂a/∂z is otherwise below FLAT in size."""
+
+    name: str
+    kind: str
+    result: float
+    slope: float
+    dead: int
+    saturated: int
+
+
+@dataclass(frozen=True)
+class ParameterFigures:
+    """Sizes of a parameter, its gradient and its update, and the largest number of the gradient."""
+
+    name: str
+    shape: tuple[int, ...]
+    before: float
+    slope: float | None
+    update: float
+    largest: Any
+    at: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """The rows that pushed most, by the size of what they add to ∂L/∂W; for networks where that
+    would take too long, by ∂L/∂ŷ."""
+
+    by: str
+    rows: tuple[int, ...]
+    sizes: tuple[float, ...]
+    note: str
+
+
+@dataclass(frozen=True)
+class NeuronFigures:
+    """One unit for one row: what went in, by which weights, and what came out."""
+
+    layer: Layer
+    unit: int
+    at: int
+    row: int
+    names: tuple[str, ...]  # of the numbers that went in
+    given: np.ndarray
+    weight: np.ndarray | None  # of a `Linear`
+    bias: Any
+    result: Any
+    slope: Any
+    derivative: Any
+
+    @property
+    def row_slope(self) -> np.ndarray:
+        """∂L/∂w of this row, for every weight of a `Linear`."""
+        return self.slope * self.given
+
+
+@dataclass(frozen=True)
+class WeightFigures:
+    """One number of a parameter."""
+
+    parameter: str
+    place: tuple[int, ...]
+    before: Any
+    slope: Any  # None where no gradient trains it
+    after: Any
+    update: Any
+    memory: dict[str, tuple[Any, Any]]
+    rows: np.ndarray | None  # what each row of the batch adds to the gradient
+    given: np.ndarray | None  # of a `Linear`: x of each row, and
+    back: np.ndarray | None  # ∂L/∂z of each row, whose product that is
+    coupled: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.parameter}[{','.join(map(str, self.place))}]"
+
+
+def layer_figures(layer: Layer) -> LayerFigures:
+    dead = saturated = 0
+    if layer.derivative is not None:
+        flat = (np.abs(layer.derivative) < FLAT).all(axis=0)
+        zero = flat & ~layer.derivative.any(axis=0) & ~layer.result.any(axis=0)
+        dead, saturated = int(zero.sum()), int((flat & ~zero).sum())
+    kind = repr(layer.module)
+    return LayerFigures(layer.name, kind, size(layer.result), size(layer.slope), dead, saturated)
+
+
+def parameter_figures(step: OpenStep, name: str) -> ParameterFigures:
+    own = step.parameters[name]
+    slope, largest, at = None, None, ()
+    if own.slope is not None and own.slope.size:
+        slope = size(own.slope)
+        place = np.unravel_index(int(np.abs(own.slope).argmax()), own.slope.shape)
+        at = tuple(int(i) for i in place)
+        largest = own.slope[at]
+    shape = tuple(own.before.shape)
+    return ParameterFigures(name, shape, size(own.before), slope, size(own.update), largest, at)
+
+
+def pushed(step: OpenStep) -> Pushed:
+    """All rows of the batch, those that pushed most first."""
+    by, coupled = "∂L/∂W", ""
+    count = sum(own.before.size for own in step.parameters.values())
+    if len(step.rows) * count <= EACH:
+        coupled = step.pulls.coupled
+        sizes = np.array([_together(step.pulls.of_row(i)) for i in range(len(step.rows))])
+    else:
+        by = "∂L/∂ŷ"
+        sizes = np.sqrt(np.sum(np.square(step.layers[-1].slope.astype(float)), axis=1))
+    most = np.argsort(-sizes, kind="stable")
+    rows = tuple(int(row) for row in step.rows[most])
+    return Pushed(by, rows, tuple(sizes[most].tolist()), coupling(coupled))
+
+
+def coupling(layer: str) -> str:
+    """What must be said of rows' shares where rows influence each other."""
+    return layer and (
+        f"rows influence each other in {layer}: what a row adds is the gradient of its own term of "
+        "L, in which the other rows of the batch stand as well"
+    )
+
+
+def neuron_figures(step: OpenStep, text: str, at: int = 0) -> NeuronFigures:
+    """One unit, "linear1[3]", for row number `at` of the batch."""
+    layer, unit = unit_of(step, text, at)
+    weight = bias = None
+    if isinstance(layer.module, Linear):
+        weight = step.of(layer, "weight").before[:, unit]
+        bias = step.of(layer, "bias").before[unit] if layer.module.bias else None
+    given = layer.given[at]
+    return NeuronFigures(
+        layer, unit, at, int(step.rows[at]), sources(step, layer), given, weight, bias,
+        layer.result[at, unit], layer.slope[at, unit],
+        None if layer.derivative is None else layer.derivative[at, unit],
+    )  # fmt: skip
+
+
+def sources(step: OpenStep, layer: Layer) -> tuple[str, ...]:
+    """Names of the numbers that went into a layer."""
+    if layer.source == "x":
+        return step.inputs
+    return tuple(f"{layer.source}[{i}]" for i in range(layer.given.shape[-1]))
+
+
+def weight_figures(step: OpenStep, text: str) -> WeightFigures:
+    """One number of a parameter, "linear1.weight[2,3]"."""
+    name, place = place_of({n: own.before.shape for n, own in step.parameters.items()}, text)
+    own = step.parameters[name]
+    memory = {
+        slot.partition(".")[0]: (old[place], new[place])
+        for slot, (old, new) in step.memory.items()
+        if slot.partition(".")[2] == name
+    }
+    rows = given = back = None
+    if own.slope is not None:
+        rows = step.pulls.of_weight(name, place)
+        given, back = _factors(step, name, place)
+    return WeightFigures(
+        name, place, own.before[place], None if own.slope is None else own.slope[place],
+        own.after[place], own.update[place], memory, rows, given, back,
+        step.pulls.coupled if rows is not None else "",
+    )  # fmt: skip
+
+
+def _factors(
+    step: OpenStep, parameter: str, place: tuple[int, ...]
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """x and ∂L/∂z of every row, whose product is the row's part of ∂L/∂w, in a `Linear`."""
+    name, _, kind = parameter.rpartition(".")
+    layer = next((own for own in step.layers if own.name == name or not name), None)
+    if layer is None or not isinstance(layer.module, Linear) or step.pulls.coupled:
+        return None, None
+    slope = layer.slope[:, place[-1]]
+    return (layer.given[:, place[0]] if kind == "weight" else np.ones_like(slope)), slope
+
+
+def _together(parts: dict[str, np.ndarray]) -> float:
+    return float(np.sqrt(sum(np.sum(np.square(own.astype(float))) for own in parts.values())))
+
+
+def size(array: np.ndarray) -> float:
+    """The length of an array as a vector."""
+    return float(np.linalg.norm(array.astype(float)))

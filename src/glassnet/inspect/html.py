@@ -1,0 +1,137 @@
+"""An opened step as HTML, for notebooks and browsers.
+
+In: blocks. Out: HTML that needs nothing from elsewhere: no scripts, no network. Its colours are
+those of the page around it, and washes over them, so that it reads in light and in dark.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from glassnet.inspect.blocks import Block, Group, Lines, Matrix, Table
+from glassnet.inspect.heat import picture
+
+ROWS, COLUMNS = 8, 12  # numbers of an array that are written; larger ones are a picture as well
+OPEN = 4000  # numbers of a step whose arrays are shown at once; of a larger one on a click
+SHADES = 8  # of a colour
+NEGATIVE, POSITIVE = "222,126,28", "66,139,221"  # orange takes away, blue adds, as in the drawing
+
+STYLE = (
+    ".gn{font:13px/1.45 system-ui,sans-serif;color:inherit;overflow-x:auto}"
+    ".gn table{border-collapse:collapse;margin:.3em 1.2em .8em 0;font-size:12px}"
+    ".gn td,.gn th{padding:1px 7px;text-align:left;border:0;background:none;color:inherit;"
+    "font-variant-numeric:tabular-nums;white-space:nowrap}"
+    ".gn thead th{font-weight:600;border-bottom:1px solid rgba(128,128,128,.5)}"
+    ".gn caption{text-align:left;font-weight:600;padding:2px 0;color:inherit;"
+    "white-space:nowrap}"
+    ".gn .m td{text-align:right;font-family:ui-monospace,monospace;font-size:11px}"
+    ".gn .m th{font-weight:400;opacity:.75;text-align:right;font-size:11px}"
+    ".gn pre{font:12px/1.5 ui-monospace,monospace;margin:.2em 0 .8em;padding:0;color:inherit;"
+    "background:none;white-space:pre-wrap;overflow-wrap:anywhere}"
+    ".gn h4{margin:.8em 0 .2em;font-size:13px;color:inherit}"
+    ".gn summary{cursor:pointer;font-weight:600;padding:.25em 0;"
+    "border-top:1px solid rgba(128,128,128,.35)}"
+    ".gn .all{display:flex;flex-wrap:wrap;align-items:flex-start}"
+    ".gn .note{opacity:.8;margin:0 0 .8em}"
+    ".gn img{image-rendering:pixelated;display:block;margin-top:3px;"
+    "outline:1px solid rgba(128,128,128,.35)}"
+)
+
+
+def fragment(blocks: Iterable[Block]) -> str:
+    """Blocks as one element."""
+    shades = "".join(
+        f".gn .{letter}{i}{{background:rgba({colour},{0.75 * i / SHADES:.2f})}}"
+        for letter, colour in (("n", NEGATIVE), ("p", POSITIVE))
+        for i in range(1, SHADES + 1)
+    )
+    body = "\n".join(_block(own) for own in blocks)
+    return f'<div class="gn"><style>{STYLE}{shades}</style>\n{body}\n</div>'
+
+
+def page(blocks: Iterable[Block], title: str) -> str:
+    """The same as a whole page, light or dark as the reader's system is."""
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{html.escape(title)}</title>"
+        "<style>:root{color-scheme:light dark}body{margin:1.2em}</style>"
+    )
+    body = fragment(blocks)
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>'
+
+
+def _block(block: Block) -> str:
+    if isinstance(block, Lines):
+        title = f"<h4>{html.escape(block.title)}</h4>" if block.title else ""
+        return f"{title}<pre>{html.escape(chr(10).join(block.lines))}</pre>"
+    if isinstance(block, Table):
+        return _table(block)
+    if isinstance(block, Matrix):
+        return _matrix(block)
+    return _group(block)
+
+
+def _table(block: Table) -> str:
+    heads = "".join(f"<th>{html.escape(own)}</th>" for own in block.heads)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(own)}</td>" for own in row) + "</tr>\n"
+        for row in block.rows
+    )
+    caption = f"<caption>{html.escape(block.title)}</caption>" if block.title else ""
+    note = f'<p class="note">{html.escape(block.note)}</p>' if block.note else ""
+    return f"<table>{caption}<thead><tr>{heads}</tr></thead>\n<tbody>{rows}</tbody></table>{note}"
+
+
+def _group(block: Group) -> str:
+    shown = " open" if block.whole <= OPEN else ""
+    inside = "\n".join(map(_matrix, block.matrices))
+    title = html.escape(block.title)
+    return f'<details{shown}><summary>{title}</summary>\n<div class="all">{inside}</div></details>'
+
+
+def _matrix(block: Matrix) -> str:
+    """Its numbers, coloured by sign and size; of a large array the first, and a picture of all."""
+    whole = block.table
+    table = whole[:ROWS, :COLUMNS]
+    names = _names(block.rows, len(whole))[:ROWS]
+    heads = _names(block.columns, whole.shape[1])[:COLUMNS]
+    largest = _largest(whole)
+    lines = [
+        f"<tr><th>{html.escape(name)}</th>"
+        + "".join(_cell(x, largest) for x in row.tolist())
+        + "</tr>\n"
+        for name, row in zip(names, table, strict=True)
+    ]
+    above = "".join(f"<th>{html.escape(own)}</th>" for own in heads)
+    cut = table.shape != whole.shape
+    size = "×".join(map(str, block.array.shape))
+    told = f"{html.escape(block.title)} {size}" + (
+        f", the first {table.shape[0]}×{table.shape[1]}" if cut else ""
+    )
+    grid = (
+        f'<table class="m"><caption>{told}</caption>\n<tr><th></th>{above}</tr>\n'
+        f"{''.join(lines)}</table>"
+    )
+    wide = cut and min(whole.shape) >= ROWS
+    shown = picture(whole, POSITIVE, NEGATIVE) if wide else ""
+    return f"<div>{grid}{shown}</div>"
+
+
+def _names(given: Sequence[Any], count: int) -> list[str]:
+    return [str(own) for own in given] if len(given) == count else [str(i) for i in range(count)]
+
+
+def _cell(x: float, largest: float) -> str:
+    told = f"{x:.4g}"
+    shade = round(SHADES * abs(x) / largest) if largest and np.isfinite(x) else 0
+    kind = f' class="{"p" if x > 0 else "n"}{shade}"' if shade else ""
+    return f"<td{kind}>{told}</td>"
+
+
+def _largest(table: np.ndarray) -> float:
+    sizes = np.abs(table.astype(float))
+    return float(sizes[np.isfinite(sizes)].max(initial=0.0))

@@ -1,0 +1,173 @@
+"""What a ledger is, and what is shown of it.
+
+In: the updates of one weight. Out: `Ledger`; blocks for people and values for programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glassnet.inspect.blocks import Block, Lines, Table, exact
+from glassnet.inspect.figures import coupling
+from glassnet.inspect.html import fragment
+from glassnet.inspect.values import plain
+
+PUSHED = 3  # rows of an update that are shown
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One update; numbers in the dtype of the model."""
+
+    epoch: int  # from 1
+    batch: int  # from 1
+    lr: Any
+    slope: Any  # ∂L/∂w; None where no gradient trains it
+    before: Any
+    after: Any
+    mean: Any  # the running mean of the weight, where the optimiser keeps one
+    rows: np.ndarray  # row numbers of the batch in the data
+    parts: np.ndarray | None  # what each of them added to ∂L/∂w
+
+    @property
+    def update(self) -> Any:
+        """after − before, in float64: for a float32 weight no digit of it is lost."""
+        return np.float64(self.after) - np.float64(self.before)
+
+    @property
+    def shown(self) -> Any:
+        """What the model has after this update, where it ends an epoch: the mean where there is
+        one, since training shows that one to callbacks, validation and in the end."""
+        return self.after if self.mean is None else self.mean
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A weight from update to update."""
+
+    name: str
+    first_epoch: int
+    start: Any
+    entries: tuple[Entry, ...]
+    updates: int  # in all recorded epochs that were asked for; more than entries where it is cut
+    recorded: tuple[tuple[int, Any, Any], ...]  # epoch, weight in its checkpoint, weight done again
+    left: tuple[int, Any, Any] | None  # epoch, weight of the model in the file, weight done again
+    average: float  # β of the running mean of the weights; 0 where there is none
+    coupled: str  # the layer in which rows of a batch influence each other
+
+    @property
+    def end(self) -> Any:
+        """What the model has after the last of these updates."""
+        return self.entries[-1].shown if self.entries else self.start
+
+    @property
+    def same(self) -> bool | None:
+        """Whether all that the file has of these updates is the very bits; None where it has
+        nothing of them."""
+        held = [*self.recorded, *([] if self.left is None else [self.left])]
+        if not held:
+            return None
+        return all(_alike(kept, again) for _, kept, again in held)
+
+    def _repr_html_(self) -> str:
+        return fragment(blocks(self))
+
+
+def blocks(ledger: Ledger) -> list[Block]:
+    """A line for each update, and what the file holds to compare with."""
+    start = f"start, before epoch {ledger.first_epoch}: {exact(ledger.start)}"
+    heads = ["epoch", "batch", "η", "∂L/∂w", "rows that pushed most", "update", "w after"]
+    heads += ["mean after"] if ledger.average else []
+    updates = Table("", heads, [_line(own, ledger.average) for own in ledger.entries])
+    notes = [*_means(ledger), *_held(ledger)]
+    if ledger.coupled:
+        notes.append(f"note: {coupling(ledger.coupled)}")
+    if len(ledger.entries) < ledger.updates:
+        notes.append(f"note: {_cut(ledger)}")
+    return [Lines(f"{ledger.name}: {_extent(ledger)}", [start]), updates, Lines("", notes)]
+
+
+def _line(own: Entry, average: float) -> Sequence[str]:
+    slope = "none" if own.slope is None else exact(own.slope)
+    pushed = ""
+    if own.parts is not None:
+        most = np.argsort(-np.abs(own.parts), kind="stable")[:PUSHED]
+        pushed = ", ".join(f"{own.rows[i]}: {own.parts[i]:.3g}" for i in most)
+    line = (str(own.epoch), str(own.batch), exact(own.lr), slope, pushed, exact(own.update))
+    mean = [exact(own.mean) if own.mean is not None else "none"] if average else []
+    return (*line, exact(own.after), *mean)
+
+
+def _means(ledger: Ledger) -> list[str]:
+    """How the weight ends, and of what the end is a mean."""
+    if not ledger.average or not ledger.entries or ledger.entries[-1].mean is None:
+        return [f"end: {exact(ledger.end)}"]
+    return [
+        f"end of the steps: {exact(ledger.entries[-1].after)}",
+        f"end: {exact(ledger.end)}, the running mean that the model has: "
+        f"mean ← {ledger.average}·mean + {1 - ledger.average:.6g}·(w after), from 0, "
+        f"divided by 1 − {ledger.average}^t after t steps of the run",
+    ]
+
+
+def _held(ledger: Ledger) -> list[str]:
+    lines = [
+        f"the file's checkpoint after epoch {epoch}: {exact(held)}, {_verdict(held, again)}"
+        for epoch, held, again in ledger.recorded
+    ]
+    if ledger.left is not None:
+        epoch, held, again = ledger.left
+        lines.append(
+            f"the model that the run left, of epoch {epoch}: {exact(held)}, {_verdict(held, again)}"
+        )
+    return lines or ["note: compared with nothing, since no checkpoint follows these updates"]
+
+
+def _verdict(held: Any, again: Any) -> str:
+    return "the same bits" if _alike(held, again) else f"OTHER than {exact(again)}"
+
+
+def _alike(held: Any, again: Any) -> bool:
+    return held.tobytes() == again.tobytes()
+
+
+def _extent(ledger: Ledger) -> str:
+    if not ledger.entries:
+        return "no updates, since no epoch is recorded yet"
+    last = ledger.entries[-1].epoch
+    which = f"epoch {last}" if last == ledger.first_epoch else f"epochs 1 to {last}"
+    return f"{len(ledger.entries):,} updates, {which}"
+
+
+def _cut(ledger: Ledger) -> str:
+    return (
+        f"these are the first {len(ledger.entries):,} of {ledger.updates:,} updates; "
+        "name an epoch (--epoch E) for all of that epoch"
+    )
+
+
+def as_json(ledger: Ledger) -> dict[str, Any]:
+    """The same as JSON values, with what every row added; "note" says where updates are left out,
+    "rows_note" what must be said of the rows' parts."""
+    entries = [
+        {"epoch": own.epoch, "batch": own.batch, "lr": own.lr, "slope": own.slope,
+         "update": own.update, "after": own.after, "mean": own.mean,
+         "rows": own.rows, "slope_of_rows": own.parts}
+        for own in ledger.entries
+    ]  # fmt: skip
+    recorded = [{"epoch": e, "recorded": held, "again": own} for e, held, own in ledger.recorded]
+    left = None
+    if ledger.left is not None:
+        epoch, held, again = ledger.left
+        left = {"epoch": epoch, "recorded": held, "again": again}
+    cut = len(ledger.entries) < ledger.updates
+    return plain(
+        {"name": ledger.name, "first_epoch": ledger.first_epoch, "start": ledger.start,
+         "entries": entries, "end": ledger.end, "average": ledger.average,
+         "updates": ledger.updates, "recorded": recorded, "model": left, "same": ledger.same,
+         "rows_note": coupling(ledger.coupled), "note": _cut(ledger) if cut else None}
+    )  # fmt: skip

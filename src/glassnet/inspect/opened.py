@@ -1,0 +1,82 @@
+"""What an opened step is.
+
+In: the arrays of one step. Out: `OpenStep`: them by name; in notebooks it shows itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from glassnet.errors import GlassnetError
+from glassnet.inspect.html import fragment
+from glassnet.inspect.names import near
+from glassnet.inspect.overview import overview
+from glassnet.inspect.pulls import Pulls
+from glassnet.nn.module import Module
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer in this step: what it gave to every row, and ∂L by that. For a `Linear` that is z
+    and ∂L/∂z, for an activation a and ∂L/∂a."""
+
+    name: str
+    module: Module
+    given: np.ndarray
+    result: np.ndarray
+    slope: np.ndarray
+    derivative: np.ndarray | None = None  # of an activation: ∂a/∂z, number by number
+    source: str = "x"  # the layer whose result was given to it, or "x"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A parameter in this step."""
+
+    before: np.ndarray
+    slope: np.ndarray | None  # ∂L/∂W; None where no gradient trains it
+    after: np.ndarray
+
+    @property
+    def update(self) -> np.ndarray:
+        """after − before."""
+        return self.after - self.before
+
+
+@dataclass(frozen=True)
+class OpenStep:
+    """Every number of one step."""
+
+    epoch: int  # from 1
+    batch: int  # from 1
+    step: int  # from 1, counted over the run
+    lr: Any  # in the dtype of the model
+    optimizer: Any
+    loss: Any
+    rows: np.ndarray  # row numbers of the batch in the data
+    x: np.ndarray
+    y: np.ndarray
+    layers: tuple[Layer, ...]
+    prediction: np.ndarray
+    L: float
+    parameters: dict[str, Weights]
+    memory: dict[str, tuple[np.ndarray, np.ndarray]]  # the optimiser's, before and after
+    inputs: tuple[str, ...]  # a name for every column of x
+    outputs: tuple[str, ...]  # a name for every number of ŷ
+    pulls: Pulls = field(repr=False, compare=False)
+
+    def layer(self, name: str) -> Layer:
+        for own in self.layers:
+            if own.name == name:
+                return own
+        raise GlassnetError(near(name, "layer", [own.name for own in self.layers]))
+
+    def of(self, layer: Layer, own: str) -> Weights:
+        """A parameter of a layer. Where the network is one layer, its names stand alone."""
+        return self.parameters.get(f"{layer.name}.{own}") or self.parameters[own]
+
+    def _repr_html_(self) -> str:
+        return fragment(overview(self))

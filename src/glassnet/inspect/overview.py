@@ -1,0 +1,160 @@
+"""An opened step at a glance, then number by number.
+
+In: an `OpenStep`. Out: blocks: its five lines, a line for each layer, parameter and row that
+pushed most, and every array of it, layer by layer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from glassnet.inspect.blocks import Block, Group, Lines, Matrix, Table, brief, exact, shape, some
+from glassnet.inspect.figures import (
+    TOLD,
+    LayerFigures,
+    layer_figures,
+    parameter_figures,
+    pushed,
+    size,
+    sources,
+)
+
+if TYPE_CHECKING:
+    from glassnet.inspect.opened import Layer, OpenStep, Weights
+
+
+def overview(step: OpenStep) -> list[Block]:
+    """Summaries first, then the arrays."""
+    arrays = groups(step)
+    count = sum(own.array.size for group in arrays for own in group.matrices)
+    parts = [replace(group, whole=count) for group in arrays]
+    return [five_lines(step), layers(step), parameters(step), rows(step), *parts]
+
+
+def five_lines(step: OpenStep) -> Lines:
+    """A batch, forward propagation, the loss, backward propagation, gradient descent."""
+    loss, rule = type(step.loss).__name__, type(step.optimizer).__name__
+    slopes = [own.slope for own in step.parameters.values() if own.slope is not None]
+    updates = [own.update for own in step.parameters.values()]
+    title = (
+        f"epoch {step.epoch}, batch {step.batch} (step {step.step} of the run), "
+        f"{len(step.rows)} rows: {some(step.rows)}"
+    )
+    count = sum(own.size for own in slopes)
+    lines = [
+        f"x   {shape(step.x)}  {_first(step.x)}",
+        f"y   {shape(step.y)}  {_first(step.y)}",
+        f"ŷ   {shape(step.prediction)}  {_first(step.prediction)}",
+        f"L   {exact(step.L)}  ({loss} of ŷ and y)",
+        f"∂L/∂W   {count:,} numbers, ‖∂L/∂W‖ = {_size(slopes)}",
+        f"W ← by {rule} with η = {exact(step.lr)}: ‖update‖ = {_size(updates)}",
+    ]
+    return Lines(title, lines)
+
+
+def layers(step: OpenStep) -> Table:
+    heads = ("layer", "‖result‖", "‖∂L/∂result‖", "what", "units that stay put")
+    found = [layer_figures(own) for own in step.layers]
+    rows = [
+        (own.name, f"{own.result:.6g}", f"{own.slope:.6g}", own.kind, _still(own)) for own in found
+    ]
+    return Table("", heads, rows)
+
+
+def parameters(step: OpenStep) -> Table:
+    heads = ("parameter", "‖W‖", "‖∂L/∂W‖", "‖update‖", "largest ∂L/∂W")
+    rows: list[tuple[str, ...]] = []
+    for own in (parameter_figures(step, name) for name in step.parameters):
+        slope, largest = "none", ""
+        if own.slope is not None:
+            slope = f"{own.slope:.6g}"
+            largest = f"{own.largest:.4g} at [{', '.join(map(str, own.at))}]"
+        rows.append((own.name, f"{own.before:.6g}", slope, f"{own.update:.6g}", largest))
+    return Table("", heads, rows)
+
+
+def rows(step: OpenStep) -> Table:
+    """The rows that pushed most, with their labels and predictions."""
+    found = pushed(step)
+    at = {int(row): place for place, row in enumerate(step.rows)}
+    lines = [
+        (f"row {row}", f"{much:.3g}", brief(step.y[at[row]]), brief(step.prediction[at[row]]))
+        for row, much in list(zip(found.rows, found.sizes, strict=True))[:TOLD]
+    ]
+    title = f"rows that pushed most, by ‖{found.by} of the row‖"
+    if found.by != "∂L/∂W":
+        title = f"rows that pushed most, by ‖{found.by}‖"
+    return Table(title, ("row", f"‖{found.by}‖", "y", "ŷ"), lines, found.note)
+
+
+def groups(step: OpenStep) -> list[Group]:
+    """The batch, and every layer with its parameters."""
+    labels = [own.replace("ŷ", "y") for own in step.outputs] if step.y.ndim > 1 else ["y"]
+    y = step.y.reshape(len(step.rows), -1)
+    batch = [
+        Matrix("x", step.x, step.rows.tolist(), step.inputs),
+        Matrix("y", y, step.rows.tolist(), labels),
+    ]
+    found = [Group("the batch", batch)]
+    shown: set[str] = set()
+    before = "x"
+    for layer in step.layers:
+        own = {n: w for n, w in step.parameters.items() if _belongs(n, layer, shown)}
+        shown |= set(own)
+        found.append(_layer_group(step, layer, own, before))
+        before = layer.name
+    rest = {name: own for name, own in step.parameters.items() if name not in shown}
+    matrices = [own for name, weights in rest.items() for own in _weights(name, weights, ())]
+    return [*found, Group("other parameters", matrices)] if matrices else found
+
+
+def _layer_group(step: OpenStep, layer: Layer, own: dict[str, Weights], before: str) -> Group:
+    """z and ∂L/∂z of a layer with weights, a, ∂a/∂z and ∂L/∂a of an activation, what came in where
+    that does not stand right above, and W, ∂L/∂W and the update."""
+    letter = "z" if own and layer.derivative is None else "a"
+    units = step.outputs if layer is step.layers[-1] else ()
+    matrices: list[Matrix] = []
+    if layer.source != before:
+        matrices.append(Matrix(f"what came in, of {layer.source}", layer.given, step.rows.tolist()))
+    matrices.append(Matrix(letter, layer.result, step.rows.tolist(), units))
+    if layer.derivative is not None:
+        matrices.append(Matrix("∂a/∂z", layer.derivative, step.rows.tolist(), units))
+    matrices.append(Matrix(f"∂L/∂{letter}", layer.slope, step.rows.tolist(), units))
+    for name, weights in own.items():
+        fits = layer.source == "x" and len(weights.before) == layer.given.shape[-1]
+        matrices += _weights(name, weights, sources(step, layer) if fits else ())
+    return Group(f"{layer.name}: {layer.module!r} of {layer.source}", matrices)
+
+
+def _weights(name: str, own: Weights, names: tuple[str, ...]) -> list[Matrix]:
+    if not own.before.size:
+        return []
+    labels = names if own.before.ndim > 1 else ()
+    found = [Matrix(name, own.before, labels)]
+    if own.slope is not None:
+        found.append(Matrix(f"∂L/∂{name}", own.slope, labels))
+    return [*found, Matrix(f"update of {name}", own.update, labels)]
+
+
+def _belongs(parameter: str, layer: Layer, shown: set[str]) -> bool:
+    """Whether a parameter is the layer's own: of a network that is one layer, any."""
+    if parameter in shown:
+        return False
+    return parameter.startswith(f"{layer.name}.") or "." not in parameter
+
+
+def _still(own: LayerFigures) -> str:
+    counts = {"dead": own.dead, "saturated": own.saturated}
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+
+def _first(array: np.ndarray) -> str:
+    return f"first row {some(array[0])}" if array.ndim > 1 else some(array)
+
+
+def _size(arrays: list[np.ndarray]) -> str:
+    flat = [own.ravel() for own in arrays]
+    return f"{size(np.concatenate([*flat, np.empty(0)])):.6g}"

@@ -1,0 +1,156 @@
+"""What each row of a batch adds to ∂L/∂W.
+
+In: a model, a loss, and the arrays of a step. Out: `Pulls`: L is a sum over rows, so ∂L/∂W is the
+sum of the gradients of the rows' own terms, whatever the layers are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from glassnet import ops
+from glassnet.gradient import gradients
+from glassnet.graph.build import GraphBuilder
+from glassnet.graph.op import Value
+from glassnet.graph.types import Type
+from glassnet.inspect.watch import Watched
+from glassnet.nn.scope import Circumstances, Scope
+from glassnet.pipeline import compile_graph
+from glassnet.run.program import Program
+from glassnet.training.descend import Task
+from glassnet.training.step import (
+    ALL,
+    BATCH,
+    batch_inputs,
+    outputs_of,
+    parameter_inputs,
+    trained,
+)
+
+APART = 1000  # roundings: a layer's numbers for a row alone may differ by so much, by NumPy only
+
+
+class Pulls:
+    """What each row of one batch adds to ∂L/∂W.
+
+    Where rows influence each other (the mean and variance of a `BatchNorm` are of the batch), a
+    row's term of L has the other rows in it; `coupled` then names the first such layer. The sum
+    over rows is ∂L/∂W in any case.
+    """
+
+    def __init__(self, task: Task, arrays: Mapping[str, np.ndarray]) -> None:
+        self._task, self._arrays = task, arrays
+        self.rows = arrays["rows"]
+
+    def of_weight(self, name: str, place: tuple[int, ...]) -> np.ndarray:
+        """For one weight a number for every row of the batch."""
+        program = weight_program(self._task, name, place)
+        return weight_pulls(program, self._arrays, shares(self._arrays))
+
+    def of_row(self, at: int) -> dict[str, np.ndarray]:
+        """What row number `at` of the batch adds, by parameter."""
+        share = shares(self._arrays)
+        if self.coupled:
+            share = np.where(np.arange(len(share)) == at, share, 0).astype(share.dtype)
+            found = self._run(self.rows, share)
+        else:
+            found = self._run(self.rows[at : at + 1], share[at : at + 1])
+        return {n[3:]: own for n, own in found.items() if n.startswith("dW.")}
+
+    @cached_property
+    def coupled(self) -> str:
+        """The first layer that gives a row other numbers when it is alone; "" where none does."""
+        share = shares(self._arrays)
+        if len(share) == 1:
+            return ""
+        together, alone = self._run(self.rows, share), self._run(self.rows[:1], share[:1])
+        for name, own in alone.items():
+            if not name.startswith("a."):
+                continue
+            seen = together[name][:1]
+            room = APART * np.finfo(own.dtype).eps * max(1.0, float(np.abs(seen).max(initial=0)))
+            if not np.allclose(own, seen, rtol=0.0, atol=room, equal_nan=True):
+                return name[2:]
+        return ""
+
+    @cached_property
+    def _program(self) -> tuple[Program, tuple[str, ...]]:
+        own = _weighed(self._task)
+        found = {f"a.{layer.name}": layer.result for layer in own.watched.seen}
+        held = trained(self._task.model, own.held)
+        slopes = gradients(own.total, list(held.values()))
+        found |= {f"dW.{name}": slope for name, slope in zip(held, slopes, strict=True)}
+        return compile_graph(own.builder.finish(list(found.values()))), tuple(found)
+
+    def _run(self, rows: np.ndarray, share: np.ndarray) -> dict[str, np.ndarray]:
+        program, names = self._program
+        given = needed(program, {**self._arrays, "rows": rows, "share": share})
+        return dict(zip(names, program.run(given), strict=True))
+
+
+def weight_program(task: Task, name: str, place: tuple[int, ...]) -> Program:
+    """What every row of a batch adds to the gradient of one weight. The gradient is linear in the
+    rows' shares of L, so its own gradient by them is what is wanted."""
+    own = _weighed(task)
+    slope = gradients(own.total, [own.held[name]])[0]
+    one = ops.sum(slope[tuple(slice(i, i + 1) for i in place)])
+    return compile_graph(own.builder.finish(gradients(one, [own.share])))
+
+
+def weight_pulls(
+    program: Program, arrays: Mapping[str, np.ndarray], share: np.ndarray
+) -> np.ndarray:
+    """A number for every row of the batch."""
+    return program.run(needed(program, {**arrays, "share": share}))[0] * share
+
+
+def shares(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """What each row's term is multiplied by in the mean over the rows of a batch."""
+    rows, dtype = arrays["rows"], arrays["x"].dtype
+    if "weight" not in arrays:
+        return np.full(len(rows), 1.0 / len(rows), dtype)
+    weight = arrays["weight"][rows]
+    total = weight.sum(dtype=float)
+    return (weight / (total or 1.0)).astype(dtype)
+
+
+def needed(program: Program, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Of arrays those that a program reads."""
+    return {name: arrays[name] for name in program.plan.graph.inputs}
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    """The loss of a training step with the rows' shares of it as an input."""
+
+    builder: GraphBuilder
+    total: Value
+    share: Value
+    held: dict[str, Value]
+    watched: Watched
+
+
+def _weighed(task: Task) -> _Weighed:
+    """The same layers as in the step, in the same order, so the same random numbers."""
+    model, width = task.model, task.rows.x.shape[1]
+    builder = GraphBuilder()
+    weighted = task.rows.weight is not None
+    batch = batch_inputs(builder, model, task.loss, width, weighted, ALL)
+    rows = builder.input("rows", Type("int32", (BATCH,)))
+    share = builder.input("share", Type(model.dtype, (BATCH,)))
+    step = builder.input("step", Type("int64", ()))
+    held = parameter_inputs(builder, model)
+    x, y = (ops.take(batch[name], rows) for name in ("x", "y"))
+    watched = Watched(model)
+    prediction = watched.build(x, Scope(held, Circumstances(True, task.seed, step, rows)))
+    size, outputs = prediction.shape[1], outputs_of(model, width)
+    assert isinstance(size, int)
+    members = [prediction[:, i : i + outputs] for i in range(0, size, outputs)]
+    total = ops.sum(task.loss.rows(members[0], y) * share, 0)
+    for member in members[1:]:
+        total = total + ops.sum(task.loss.rows(member, y) * share, 0)
+    return _Weighed(builder, total / float(len(members)), share, held, watched)

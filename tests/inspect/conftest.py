@@ -1,0 +1,12 @@
+"""Runs here have checkpoints at their start and end only, however slow the machine is."""
+
+from __future__ import annotations
+
+import pytest
+
+from glassnet.training import record
+
+
+@pytest.fixture(autouse=True)
+def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "EVERY", 1e9)
