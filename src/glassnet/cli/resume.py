@@ -136,12 +136,14 @@ def digest(model: Any) -> str:
 
 def run_arrays(run: str, data: str | None) -> dict[str, Any]:
     """What a run was trained on, where its file does not hold it: the arrays in an .npz file, or
-    the rows of the table that `glassnet fit --record` recorded, wherever that is now."""
+    the rows of the table that `glassnet fit --record` recorded, or of the files that a recorded
+    `gn.train` streamed, wherever they are now."""
     from glassnet.estimators.fit_record import rows_of
+    from glassnet.inspect.streams import streams_of
 
     if data is not None and data.endswith(".npz"):
         return arrays(data)
-    return rows_of(run, data) or arrays(data)
+    return rows_of(run, data) or streams_of(run, data) or arrays(data)
 
 
 def arrays(path: str | None) -> dict[str, Any]:

@@ -49,6 +49,11 @@ def _about(path: str) -> dict[str, Any]:
         values = file.values()
         losses = file.history()[0]
     source: dict[str, Any] = values.get("source") or {}
+    streams: dict[str, dict[str, Any]] = source.get("streams") or {}
+    if "training" in streams:
+        files, target = streams["training"]["path"], streams["training"]["target"]
+        own = [target] if isinstance(target, str) else target
+        source = {"table": ", ".join(files), "target": ", ".join(own)} | source
     ended = values.get("ended")
     return {
         "run": path,

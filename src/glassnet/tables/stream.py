@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import glob
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,11 +146,6 @@ def stream(
         raise TableError(f"{label} has no rows; training needs at least one")
     folder = None if scratch is None else str(Path(scratch).absolute())
     return Stream(label, names, targets, weight, folder, isinstance(target, str), files)
-
-
-def from_described(values: Mapping[str, Any]) -> Stream:
-    """The stream that `Stream.described` told of; TableError where its files are not there."""
-    return stream(**dict(values))
 
 
 def _files(path: str | Path | Sequence[str | Path]) -> tuple[str, list[Path]]:

@@ -105,6 +105,8 @@ def divided(
         held = np.zeros(len(rows), bool)
         held[philox.permutation(len(rows), seed, HOLD_OUT)[:count]] = True
         return rows.masked(~held), rows.masked(held)
+    if isinstance(validation, Rows):
+        return rows, validation
     if isinstance(validation, Source):
         apart = checked(model, loss, validation, of="validation ")
         refuse_other_columns(rows, apart)

@@ -29,6 +29,7 @@ from glassnet.training.record import (
 )
 from glassnet.training.record_data import as_data, from_data
 from glassnet.training.record_file import Checkpoint, RunFile, put_values
+from glassnet.training.source import Source
 from glassnet.version import numerics_version
 
 TOO_FEW = (
@@ -115,18 +116,28 @@ class Given:
 
     def or_held(self, file: RunFile) -> Given:
         """This, or the data that the file holds where none were brought."""
-        if self.x is not None and self.y is not None:
+        if isinstance(self.x, Source) or (self.x is not None and self.y is not None):
             return self
-        data = file.data()
+        data = {name: Rows(a["x"], a["y"], a.get("weight")) for name, a in file.data().items()}
         if "training" not in data:
             raise TrainingError(
-                f"{file.path} does not hold its data, which were too large; pass them: x, y"
+                f"{file.path} does not hold its data, which were too large; pass them: "
+                f"{_asked(file.values())}"
             )
-        kept = data["training"]
-        apart = tuple(data["validation"].values()) if "validation" in data else None
-        return replace(
-            self, x=kept["x"], y=kept["y"], sample_weight=kept.get("weight"), validation=apart
-        )
+        return replace(self, x=data["training"], y=None, validation=data.get("validation"))
+
+
+def _asked(values: Mapping[str, Any]) -> str:
+    """What a caller has to pass."""
+    source: dict[str, Any] = values.get("source") or {}
+    streams: dict[str, dict[str, Any]] = source.get("streams") or {}
+    if "training" not in streams:
+        return "x, y"
+    told = streams["training"]
+    files = told["path"][0] if len(told["path"]) == 1 else told["path"]
+    weight = f", weight={told['weight']!r}" if told["weight"] else ""
+    apart = ", validation=gn.stream(…)" if "validation" in streams else ""
+    return f"gn.stream({files!r}, target={told['target']!r}{weight}){apart}"
 
 
 def begun(file: RunFile) -> dict[str, Any]:
@@ -166,12 +177,14 @@ def rebuilt(values: Mapping[str, Any], given: Given, threads: int | None) -> tup
             if kept == "given"
             else "the run was recorded without validation data of its own; pass none"
         )
-    if values["weighted"] != (given.sample_weight is not None):
+    whole = given.x  # rows that the file holds have the weights of their classes already
+    if not isinstance(whole, Rows):
+        whole = checked(model, loss, given.x, given.y, given.sample_weight)
+    if values["weighted"] != (whole.weight is not None):
         raise TrainingError(
             f"the run was recorded {'with' if values['weighted'] else 'without'} sample_weight; "
             f"pass {'it' if values['weighted'] else 'none'}"
         )
-    whole = checked(model, loss, given.x, given.y, given.sample_weight)
     rows, held_out = divided(
         model, loss, whole, given.validation if kept == "given" else kept, values["seed"]
     )
