@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
 
 import glassnet as gn
+from glassnet.nn.picture import COLOURS, RADIUS
 
 nn = gn.nn
 SVG = "{http://www.w3.org/2000/svg}"
@@ -24,7 +26,7 @@ def test_small_networks_show_every_neuron_and_weight() -> None:
     assert len(svg.findall(f"{SVG}circle")) == 2 + 3 + 1
     lines = svg.findall(f"{SVG}line")
     assert len(lines) == 2 * 3 + 3 * 1
-    negative = [line for line in lines if line.get("stroke") == "#d9822b"]
+    negative = [line for line in lines if line.get("stroke") == COLOURS[0]]
     assert [line[0].text for line in negative] == ["-2"]
     assert negative[0].get("stroke-width") == "3.00"
     captions = [text.text for text in svg.findall(f"{SVG}text")]
@@ -46,3 +48,35 @@ def test_every_module_has_a_picture() -> None:
         svg, text = drawn(model)
         assert svg.tag == f"{SVG}svg"
         assert text == model.summary()
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance by WCAG 2.1."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a: str, b: str) -> float:
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_it_reads_on_light_and_on_dark_pages() -> None:
+    """WCAG asks for 3 to 1 between lines and the page; the dark one is that of JupyterLab."""
+    assert round(contrast("#ffffff", "#000000"), 9) == 21
+    for page in ("#ffffff", "#111111"):
+        assert all(contrast(colour, page) >= 3 for colour in COLOURS)
+    svg, _ = drawn(nn.Sequential(nn.Linear(2, 3), nn.Sigmoid()))
+    own = {element.get(kind) for element in svg.iter() for kind in ("fill", "stroke")}
+    assert own <= {None, "none", "currentColor", *COLOURS}
+    assert svg.get("fill") == "currentColor"
+
+
+def test_lines_end_at_the_circles() -> None:
+    svg, _ = drawn(nn.Sequential(nn.Linear(3, 2)))
+    circles = [(float(c.get("cx", "")), float(c.get("cy", ""))) for c in svg.iter(f"{SVG}circle")]
+    for line in svg.iter(f"{SVG}line"):
+        for end in ("1", "2"):
+            place = float(line.get(f"x{end}", "")), float(line.get(f"y{end}", ""))
+            assert abs(min(math.dist(place, circle) for circle in circles) - RADIUS) < 0.2

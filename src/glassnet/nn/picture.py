@@ -2,12 +2,14 @@
 
 In: named layers and their parameters. Out: SVG inside HTML: a column of circles for every layer
 that weighs its inputs, a line for every weight (blue adds, orange takes away, thicker is more),
-and the names of the layers that follow. Wide layers show their first neurons only.
+and the names of the layers that follow. Wide layers show their first neurons only. Circles and
+names have the colour of the text around them, so the drawing reads on light and on dark pages.
 """
 
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +18,7 @@ import numpy as np
 
 SHOWN = 10  # neurons of a column
 GAP, ACROSS, RADIUS, TOP = 26, 130, 8, 40
-COLOURS = ("#d9822b", "#2b6cb0")  # negative, positive
+COLOURS = ("#d27316", "#3d86d2")  # negative, positive: 3 to 1 and more against white and black
 
 
 @dataclass
@@ -66,7 +68,7 @@ def drawing(parts: Mapping[str, Any], parameters: Mapping[str, np.ndarray], widt
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{across}" height="{tall}" '
         f'viewBox="0 0 {across} {tall}" role="img" font-family="sans-serif" font-size="11" '
-        f'text-anchor="middle">{"".join(items)}</svg>'
+        f'text-anchor="middle" fill="currentColor">{"".join(items)}</svg>'
     )
 
 
@@ -81,6 +83,13 @@ def _place(column: Column, place: int, neuron: int, tallest: int) -> tuple[float
     return ACROSS * (place + 0.5), top + GAP * (neuron + 0.5)
 
 
+def _between(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float, float, float]:
+    """From the edge of one circle to that of another, since circles are not filled."""
+    apart = math.dist(a, b)
+    across, down = (RADIUS * (b[i] - a[i]) / apart for i in (0, 1))
+    return a[0] + across, a[1] + down, b[0] - across, b[1] - down
+
+
 def _lines(left: Column, right: Column, place: int, tallest: int) -> list[str]:
     weight = right.weight
     if weight is None:
@@ -89,13 +98,14 @@ def _lines(left: Column, right: Column, place: int, tallest: int) -> list[str]:
     items: list[str] = []
     for i in range(left.shown):
         for j in range(right.shown):
-            x1, y1 = _place(left, place - 1, i, tallest)
-            x2, y2 = _place(right, place, j, tallest)
+            x1, y1, x2, y2 = _between(
+                _place(left, place - 1, i, tallest), _place(right, place, j, tallest)
+            )
             w = float(weight[i, j])
             items.append(
-                f'<line x1="{x1:.0f}" y1="{y1:.1f}" x2="{x2:.0f}" y2="{y2:.1f}" '
-                f'stroke="{COLOURS[w >= 0]}" stroke-width="{0.3 + 2.7 * abs(w) / largest:.2f}" '
-                f'opacity="0.7"><title>{w:.4g}</title></line>'
+                f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
+                f'stroke="{COLOURS[w >= 0]}" stroke-width="{0.3 + 2.7 * abs(w) / largest:.2f}">'
+                f"<title>{w:.4g}</title></line>"
             )
     return items
 
@@ -104,7 +114,7 @@ def _circles(column: Column, place: int, tallest: int) -> list[str]:
     x, _ = _place(column, place, 0, tallest)
     items = [
         f'<circle cx="{x:.0f}" cy="{_place(column, place, i, tallest)[1]:.1f}" r="{RADIUS}" '
-        f'fill="#fff" stroke="#333"/>'
+        f'fill="none" stroke="currentColor"/>'
         for i in range(column.shown)
     ]
     head = (
