@@ -1,5 +1,5 @@
-"""Threads share the work and change no bit; programs run at once, after a fork, and in any
-floating-point mode."""
+"""Threads share the work and change no bit; programs run at once and after a fork; how many
+threads there are."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -199,6 +200,35 @@ def test_workers_of_joblib_share_the_processors() -> None:
     with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
         found = joblib.Parallel()(joblib.delayed(thread_count)() for _ in range(2))
     assert found == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        ({"cpu.max": "200000 100000"}, 2),
+        ({"cpu.max": "150000 100000"}, 2),  # rounded: half of a processor is worth a thread
+        ({"cpu.max": "10000 100000"}, 1),
+        ({"cpu.max": "max 100000"}, 64),
+        ({"cpu.max": "odd"}, 64),
+        ({"cpu/cpu.cfs_quota_us": "300000", "cpu/cpu.cfs_period_us": "100000"}, 3),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 64),
+        ({}, 64),
+    ],
+)
+def test_the_quota_of_the_control_group_limits_the_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, files: dict[str, str], wanted: int
+) -> None:
+    """Files of version 2 and of version 1, on a machine of 64 processors."""
+    (tmp_path / "cpu").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text + "\n")
+    place = Path("/sys/fs/cgroup")
+    monkeypatch.setattr(threads_module, "Path", lambda p: tmp_path / Path(p).relative_to(place))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    for name in (VARIABLE, "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delitem(sys.modules, "threadpoolctl", raising=False)
+    assert thread_count() == granted() == wanted
 
 
 def test_affinity_limits_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
