@@ -34,6 +34,7 @@ from glassnet.schedule import schedule
 
 WORTH_THREADS = 4_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
 CALL_WORK = 1 << 31  # multiply-adds that a thread does before Python looks for Ctrl-C
+ELEMENT_WORK = 16  # multiply-adds that take as long as a number computed and stored
 WORTH_UNROLLING = 100  # steps: below, compiling a tiny step for its sizes does not pay
 WORTH_RESIZING = 16_000_000_000  # multiply-adds: below, compiling for known widths does not pay
 
@@ -192,16 +193,18 @@ class Compiled:
         """See `Program.prepare`."""
         dims = self.plan.bind(arrays, steps)
         results = self._results(arrays, dims, steps)
-        team = self._team(self.work(dims), steps, threads)
+        team = self._team(dims, steps, threads)
         build = self._choose(dims, steps, ahead, team.threads > 1 and not team.apart)
         return Prepared(build, arrays, results, {**self._numbers, **dims}, team)
 
-    def _team(self, work: int, steps: int, threads: int | None) -> Team:
-        """Who does so much work a step."""
+    def _team(self, dims: Mapping[str, int], steps: int, threads: int | None) -> Team:
+        """Who does the work of so many steps, and how many of them at a time."""
+        work = self.work(dims)
         apart = self._apart and steps > 1
         enough = work * (steps if apart else 1) >= WORTH_THREADS
         team = thread_count(threads) if enough else 1
-        most = max(1, CALL_WORK * team // max(1, work))
+        whole = work + ELEMENT_WORK * sum(product.at(dims) for product in self._elements)
+        most = max(1, CALL_WORK * team // max(1, whole))
         return Team(min(team, steps) if apart else team, apart, steps, most)
 
     def run(
@@ -223,6 +226,17 @@ class Compiled:
         nodes = self.plan.graph.nodes
         found = [node for node in nodes if node.op.kind == "contract"]
         return tuple(count(n.type.shape) * nodes[n.inputs[0]].type.shape[-1] for n in found)
+
+    @cached_property
+    def _elements(self) -> tuple[Product, ...]:
+        """The numbers that are read or written one by one, those of like sizes together."""
+        nodes, found = self.plan.graph.nodes, dict[tuple[Dim, ...], int]()
+        for node in nodes:
+            if node.op.kind in ("elementwise", "reduce", "index"):
+                read = nodes[node.inputs[0]] if node.op.kind == "reduce" else node
+                size = count(read.type.shape)
+                found[size.dims] = found.get(size.dims, 0) + size.factor
+        return tuple(Product(factor, dims) for dims, factor in found.items())
 
     def work(self, dims: Mapping[str, int]) -> int:
         """Multiply-adds of a step, roughly."""
