@@ -14,7 +14,7 @@ from glassnet.cli import main
 from glassnet.graph.op import OPS
 from glassnet.inspect.check import check_model, check_run
 from glassnet.training.record_file import Checkpoint, RunFile, put_checkpoint
-from tests.record.common import data, train
+from tests.record.common import data, seldom, train
 
 
 def status(*arguments: str) -> int:
@@ -24,12 +24,24 @@ def status(*arguments: str) -> int:
     return left.value.code
 
 
+@pytest.fixture(autouse=True)
+def few_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    seldom(monkeypatch)
+
+
 def test_a_sound_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "run.glass"
     train(path, epochs=3)
     findings = check_run(path)
-    assert [own.ok for own in findings] == [True] * 3
-    assert findings[2].compared == 3 * (3 * 5 + 5 + 5 * 2 + 2)  # W, m and v of Adam
+    assert all(own.ok for own in findings)
+    sizes = {"linear1.weight": 15, "linear1.bias": 5, "linear2.weight": 10, "linear2.bias": 2}
+    gradients = {own.what: own.compared for own in findings if "differences" in own.what}
+    for name, size in (sizes | {"x": 48, "y": 32}).items():  # 16 rows
+        assert gradients[f"dL/d{name} against differences"] == size
+    assert len(gradients) == 6
+    compiled = next(own for own in findings if own.what.startswith("gradients, compiled"))
+    assert compiled.compared == 32 + 48 + 32
+    assert findings[-1].compared == 3 * 32  # W, m and v of Adam
     assert status("check", str(path)) == 0
     assert "steps of epochs 1 to 3 against the record" in capsys.readouterr().out
 
@@ -42,11 +54,13 @@ def test_one_bit_of_the_record(tmp_path: Path, capsys: pytest.CaptureFixture[str
         weights = state.arrays["W"].copy()
         weights[4] = np.nextafter(weights[4], np.float32(9))
         put_checkpoint(database, Checkpoint(3, {**state.arrays, "W": weights}, state.notes))
-    assert [own.ok for own in check_run(path)] == [True, True, False]
+    *others, steps = check_run(path)
+    assert all(own.ok for own in others)
+    assert not steps.ok
     assert status("check", str(path), "--json") == 1
     told = json.loads(capsys.readouterr().out)
     assert not told["ok"]
-    assert told["checks"][2]["detail"] == "W"
+    assert told["checks"][-1]["detail"] == "W"
 
 
 def test_a_run_with_one_checkpoint_is_not_called_sound(
@@ -85,18 +99,63 @@ def test_a_wrong_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = replace(OPS["tanh"], vjp=lambda g, y, x: (g * (1.0 - y),))
     monkeypatch.setitem(OPS, "tanh", wrong)
     monkeypatch.setattr("glassnet.nn.activations.ops.tanh", wrong)
-    gradients, compiled = check_model(model, x)
-    assert (gradients.ok, compiled.ok) == (False, True)
-    assert "wrong" in gradients.detail
+    found = {own.what: own for own in check_model(model, x)}
+    assert not found["d output/dlinear1.weight against differences"].ok
+    assert "wrong" in found["d output/dlinear1.weight against differences"].detail
+    assert found["gradients, compiled against interpreter"].ok  # both do the same wrong thing
+    assert found["compiled against interpreter"].ok
 
 
-def test_a_model_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def fitted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    """A model and its table: two classes, a class of which the model knows nothing, a gap."""
     x, y = data(60)
+    names = ["high" if c > 0 else "low" for c in y[:, 0]]
+    lines = [f"{a},{b},{c}" for (a, b), c in zip(x[:, :2], names, strict=True)]
     table, model = tmp_path / "t.csv", tmp_path / "m.safetensors"
-    lines = [f"{a},{b},{c}" for (a, b), c in zip(x[:, :2], y[:, 0], strict=True)]
     table.write_text("\n".join(["a,b,c", *lines]) + "\n")
     assert status("fit", str(table), "-t", "c", "--epochs", "2", "-o", str(model)) == 0
+    table.write_text("\n".join(["a,b,c", "1,2,other", "3,4,", *lines]) + "\n")
     capsys.readouterr()
-    assert status("check", str(model)) == 2
-    assert status("check", str(model), str(table)) == 0
-    assert capsys.readouterr().out.count(" ok") == 2
+    return str(model), str(table)
+
+
+def test_a_model_file(fitted: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    model, table = fitted
+    assert status("check", model) == 2
+    assert "name a table as well" in capsys.readouterr().err
+    assert status("check", model, table) == 0
+    told = capsys.readouterr().out
+    for name in ("linear1", "linear2", "linear3"):
+        assert f"dL/d{name}.weight against differences" in told
+        assert f"dL/d{name}.bias against differences" in told
+    assert told.count(" ok") == 7 + 2
+
+
+def test_a_table_without_the_target(
+    fitted: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, table = fitted
+    lines = Path(table).read_text().splitlines()
+    Path(table).write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n")
+    assert status("check", model, table) == 0
+    assert "d output/dlinear3.bias against differences" in capsys.readouterr().out
+
+
+def test_a_planted_error(
+    fitted: tuple[str, str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A slope of relu that is 1.01 everywhere is found, and where it matters."""
+    wrong = replace(OPS["relu"], vjp=lambda g, y, x: (g * 1.01,))
+    monkeypatch.setitem(OPS, "relu", wrong)
+    monkeypatch.setattr("glassnet.nn.activations.ops.relu", wrong)
+    assert status("check", *fitted, "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    verdicts = {own["what"]: own["verdict"] for own in told["checks"]}
+    assert not told["ok"]
+    assert verdicts["dL/dlinear1.weight against differences"] == "WRONG"
+    assert verdicts["dL/dlinear3.weight against differences"] == "ok"  # behind the last relu
+    assert status("check", *fitted) == 1
+    assert "<- wrong" in capsys.readouterr().out

@@ -6,23 +6,31 @@ far apart the numbers were, and whether that is allowed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from glassnet import ops
+from glassnet.gradient import gradients
+from glassnet.graph.interpret import interpret
+from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
-from glassnet.testing import Report, check_grads, compare
+from glassnet.pipeline import compile_graph
+from glassnet.testing import Disagreement, Report, as_function, check_grads, compare
+from glassnet.tracing import trace
 from glassnet.training.descend import Descent
-from glassnet.training.estimator_step import PenalisedLoss
 from glassnet.training.history import History
 from glassnet.training.record import restore
 from glassnet.training.record_file import Checkpoint, RunFile
-from glassnet.training.resume import Given, put_result_into, reopened
+from glassnet.training.resume import Given, put_result_into, reopened_any
+from glassnet.training.whole import Search
 
 FEW = 16  # rows on which gradients are compared with differences
+SOME = 4096  # rows on which compiled code is compared with the interpreter
+EXACT = 1e-12  # how far apart two computations in float64 may be
 ALONE = (
     "steps against the record were not checked: between one checkpoint and the next lie the steps "
     "to do again, and the run was ended before its second; go on with it by `glassnet resume`"
@@ -48,49 +56,107 @@ class Finding:
         return "ok" if self.ok else "WRONG"
 
 
-def check_model(model: Module, x: np.ndarray) -> list[Finding]:
-    """The network's derivatives and its compiled code, on these rows."""
-    return [
-        found("gradients against differences", lambda: check_grads(model, x[:FEW], order=1)),
-        found("compiled against interpreter", lambda: compare(model, x)),
-    ]
+def check_model(
+    model: Module, x: np.ndarray, y: Any = None, loss: Loss | None = None
+) -> list[Finding]:
+    """The derivatives of the loss by every parameter and its compiled code, on these rows; without
+    labels, of what the network gives."""
+    if loss is None:
+        return _checked(model, model, [x[:FEW]], [x[:SOME]])
+    return _checked(loss, model, [x[:FEW], y[:FEW]], [x[:SOME], y[:SOME]])
 
 
 def check_run(path: str | Path, x: Any = None, y: Any = None, **extra: Any) -> list[Finding]:
     """The derivatives of the loss by every parameter, the compiled loss, and the steps between
     the last two checkpoints, done again."""
     with RunFile.read(path) as file:
-        values, descent = reopened(file, Given(x, y, **extra))
+        values, descent = reopened_any(file, Given(x, y, **extra))
         epochs = file.epochs()
         states = [file.checkpoint(epoch) for epoch in epochs[-2:]]
+        if isinstance(descent, Search) and descent.again:
+            states[:1] = [file.checkpoint(0)]
         put_result_into(file, descent.task.model)
         losses, judged = file.history()
     model, loss, rows = descent.task.model, descent.task.loss, descent.task.rows
-    few, some = rows.part(slice(FEW)), rows.part(slice(4096))
-    data = [tuple(part.arrays().values()) for part in (few, some)]
-    if isinstance(loss, PenalisedLoss) and loss.out == "exp":
-        # y·ln y, a part of this loss, has no derivative where a count is 0
-        data[0] = (few.x, few.y + 1, *data[0][2:])
-    findings = [
-        found("gradients against differences", lambda: check_grads(loss, model, *data[0], order=1)),
-        found("compiled against interpreter", lambda: compare(loss, model, *data[1])),
+    few, some = (list(rows.part(slice(n)).arrays().values()) for n in (FEW, SOME))
+    findings = _checked(loss, model, few, some)
+    if len(states) == 1:
+        what = "not checked: steps against the record"
+        return [*findings, Finding(what, 0, 0.0, 0.0, False, ALONE, False)]
+    history = History(losses[: states[0].epoch], judged[: states[0].epoch])
+    if isinstance(descent, Search):
+        return [*findings, _searched(descent, states[0], states[1], history, losses)]
+    return [*findings, _replayed(descent, states[0], states[1], values["epochs"], losses, judged)]
+
+
+def _checked(
+    f: Loss | Module, model: Module, few: Sequence[Any], some: Sequence[Any]
+) -> list[Finding]:
+    """Of a loss, or of the model alone: each gradient, then the compiled code of both."""
+    given = [] if f is model else [model]
+    return [
+        *_gradients(f, [*given, *few]),
+        _compiled_gradients(f, [*given, *few]),
+        found("compiled against interpreter", lambda: compare(f, *given, *some)),
     ]
-    if len(states) == 2:
-        findings.append(_replayed(descent, states[0], states[1], values["epochs"], losses, judged))
-    else:
-        findings.append(
-            Finding("not checked: steps against the record", 0, 0.0, 0.0, False, ALONE, False)
-        )
+
+
+def _gradients(f: Loss | Module, args: Sequence[Any]) -> list[Finding]:
+    """By every parameter and by x, in float64: along random directions, in which every number of
+    the gradient takes part; where there are few, each of them as well."""
+    _, arrays, names = as_function(f, args)
+    sizes = {name: array.size for name, array in zip(names, arrays, strict=True)}
+    try:
+        report = check_grads(f, *args, order=1)
+    except Disagreement as complaint:
+        report = complaint.report
+    findings: list[Finding] = []
+    for name, size in sizes.items():
+        lines = tuple(own for own in report.lines if own.what.startswith(f"{name}' "))
+        if lines:
+            part = Report(report.heads, lines, report.tolerance)
+            what = f"{'dL' if isinstance(f, Loss) else 'd output'}/d{name} against differences"
+            findings.append(Finding(what, size, part.worst, part.tolerance, part.ok, str(part)))
     return findings
+
+
+def _compiled_gradients(f: Loss | Module, args: Sequence[Any]) -> Finding:
+    """All gradients as compiled code computes them in float64, beside the interpreter. Errors are
+    relative where a gradient has numbers larger than 1."""
+    function, arrays, names = as_function(f, args)
+    places = [i for i, array in enumerate(arrays) if array.dtype.kind == "f" and array.size]
+
+    def derivatives(*values: Any) -> Any:
+        result = function(*values)
+        total = result if isinstance(f, Loss) else ops.sum(result * result)
+        return tuple(gradients(total, [values[i] for i in places]))
+
+    graph = trace(derivatives, *arrays)
+    named = dict(zip(graph.inputs, arrays, strict=True))
+    pairs = zip(compile_graph(graph).run(named), interpret(graph, named), strict=True)
+    errors = {names[i]: _apart(*pair) for i, pair in zip(places, pairs, strict=True)}
+    wrong = [f"{name}: {error:.1e}" for name, error in errors.items() if not error <= EXACT]
+    count = sum(arrays[i].size for i in places)
+    what = "gradients, compiled against interpreter"
+    return Finding(what, count, max(errors.values()), EXACT, not wrong, "\n".join(wrong))
+
+
+def _apart(found: np.ndarray, wanted: np.ndarray) -> float:
+    """The largest distance; two that are both no number, or equal infinities, are equal."""
+    same = (found == wanted) | (np.isnan(found) & np.isnan(wanted))
+    with np.errstate(invalid="ignore"):
+        apart = np.where(same, 0.0, np.abs(found - wanted))
+    finite = np.abs(wanted[np.isfinite(wanted)])
+    return float(np.nan_to_num(apart, nan=np.inf).max()) / max(1.0, finite.max(initial=0.0))
 
 
 def found(what: str, check: Callable[[], Report]) -> Finding:
     """What a comparison found; where it complains, its complaint is the detail."""
     try:
         report = check()
-    except AssertionError as complaint:
-        return Finding(what, 0, float("inf"), 0.0, False, str(complaint))
-    return Finding(what, len(report.lines), report.worst, report.tolerance, True, str(report))
+    except Disagreement as complaint:
+        report = complaint.report
+    return Finding(what, len(report.lines), report.worst, report.tolerance, report.ok, str(report))
 
 
 def _replayed(
@@ -107,14 +173,31 @@ def _replayed(
         run = descent.run(epochs, History(loss=losses[:epoch], validation_loss=judged[:epoch]))
         descent.repeat(run, descent.order.steps)
     again = {"W": descent.task.model.W, **descent.memory}
-    apart = {name: _distance(own, last.arrays[name]) for name, own in again.items()}
-    count = sum(own.size for own in again.values())
-    wrong = [name for name, own in again.items() if own.tobytes() != last.arrays[name].tobytes()]
     what = f"steps of epochs {first.epoch + 1} to {last.epoch} against the record"
+    return _same(what, again, last.arrays)
+
+
+def _searched(
+    search: Search, first: Checkpoint, last: Checkpoint, history: History, losses: list[float]
+) -> Finding:
+    """The trials or iterations between two checkpoints once more: no bit may differ."""
+    restore(search, first)
+    done = search.train(last.epoch, (), history)
+    again = {"W": search.task.model.W, "loss": np.array(done.loss)}
+    what = f"epochs {first.epoch + 1} to {last.epoch} against the record"
+    return _same(what, again, {**last.arrays, "loss": np.array(losses[: last.epoch])})
+
+
+def _same(what: str, again: dict[str, np.ndarray], kept: dict[str, np.ndarray]) -> Finding:
+    apart = {name: _distance(own, kept[name]) for name, own in again.items()}
+    wrong = [name for name, own in again.items() if own.tobytes() != kept[name].tobytes()]
+    count = sum(own.size for own in again.values())
     return Finding(what, count, max(apart.values()), 0.0, not wrong, ", ".join(wrong))
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> float:
+    if a.shape != b.shape:
+        return float("inf")
     return float(np.abs(a.astype(float) - b.astype(float)).max(initial=0.0))
 
 

@@ -45,7 +45,9 @@ def weight(step: OpenStep, text: str) -> list[Block]:
     if own.slope is None:
         lines.append("no gradient trains it")
     else:
-        lines.append(f"∂L/∂w    = {exact(own.slope)}, the sum over rows of what each adds")
+        lines.append(f"∂L/∂w    = {exact(own.slope)}, the sum of what the rows of the batch add")
+    if own.rest:
+        lines.append(f"           and of {own.rest:.6g} that is no row's, as of a penalty")
     blocks.append(Lines(own.name, lines))
     if own.rows is not None:
         blocks.append(_by_row(step, own, own.rows))

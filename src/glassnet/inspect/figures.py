@@ -6,6 +6,7 @@ JSON show these.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 FLAT = 1e-3  # ∂a/∂z below which hardly any of a gradient passes
 EACH = 1 << 28  # numbers of gradients that are computed to say which rows pushed most
+ROUNDING = 100  # roundings by which rows may add up to another sum
 TOLD = 8  # rows that are said to have pushed most
 
 
@@ -97,6 +99,16 @@ class WeightFigures:
     given: np.ndarray | None  # of a `Linear`: x of each row, and
     back: np.ndarray | None  # ∂L/∂z of each row, whose product that is
     coupled: str
+
+    @property
+    def rest(self) -> float:
+        """What of ∂L/∂w no row adds, such as a penalty's; 0 where only rounding is left."""
+        if self.rows is None:
+            return 0.0
+        parts = self.rows.astype(float)
+        rest = float(self.slope) - math.fsum(parts)
+        room = ROUNDING * np.finfo(self.rows.dtype).eps * (np.abs(parts).sum() + abs(self.slope))
+        return rest if abs(rest) > room else 0.0
 
     @property
     def name(self) -> str:

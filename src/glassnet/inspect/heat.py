@@ -17,11 +17,11 @@ DEEP = 15  # shades of a colour
 ZOOM = 3  # pixels of a dot
 
 
-def picture(table: np.ndarray, positive: str, negative: str) -> str:
-    """An image element; colours are "red,green,blue"."""
+def picture(table: np.ndarray, positive: tuple[int, ...], negative: tuple[int, ...]) -> str:
+    """An image element; colours are red, green and blue, 0 to 255."""
     dots = shades(table)
     colours = [negative] * DEEP + [positive] * (DEEP + 1)
-    palette = b"".join(bytes(map(int, own.split(","))) for own in colours)
+    palette = b"".join(bytes(own) for own in colours)
     alpha = bytes(round(255 * abs(i - DEEP) / DEEP) for i in range(2 * DEEP + 1))
     data = base64.b64encode(png(dots, palette, alpha)).decode()
     tall, wide = dots.shape

@@ -14,11 +14,12 @@ import numpy as np
 
 from glassnet.inspect.blocks import Block, Group, Lines, Matrix, Table
 from glassnet.inspect.heat import picture
+from glassnet.nn.picture import COLOURS
 
 ROWS, COLUMNS = 8, 12  # numbers of an array that are written; larger ones are a picture as well
 OPEN = 4000  # numbers of a step whose arrays are shown at once; of a larger one on a click
 SHADES = 8  # of a colour
-NEGATIVE, POSITIVE = "222,126,28", "66,139,221"  # orange takes away, blue adds, as in the drawing
+NEGATIVE, POSITIVE = (tuple(bytes.fromhex(own[1:])) for own in COLOURS)
 
 STYLE = (
     ".gn{font:13px/1.45 system-ui,sans-serif;color:inherit;overflow-x:auto}"
@@ -45,7 +46,7 @@ STYLE = (
 def fragment(blocks: Iterable[Block]) -> str:
     """Blocks as one element."""
     shades = "".join(
-        f".gn .{letter}{i}{{background:rgba({colour},{0.75 * i / SHADES:.2f})}}"
+        f".gn .{letter}{i}{{background:rgba({','.join(map(str, colour))},{0.75 * i / SHADES:.2f})}}"
         for letter, colour in (("n", NEGATIVE), ("p", POSITIVE))
         for i in range(1, SHADES + 1)
     )
@@ -97,7 +98,7 @@ def _matrix(block: Matrix) -> str:
     """Its numbers, coloured by sign and size; of a large array the first, and a picture of all."""
     whole = block.table
     table = whole[:ROWS, :COLUMNS]
-    names = _names(block.rows, len(whole))[:ROWS]
+    names = _names(block.rows, len(whole))[:ROWS] if block.array.ndim > 1 else [""]
     heads = _names(block.columns, whole.shape[1])[:COLUMNS]
     largest = _largest(whole)
     lines = [

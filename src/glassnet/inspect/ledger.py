@@ -150,7 +150,7 @@ class _Steps:
         task = self.descent.task
         if self._by_row is None:
             return ""
-        now = {"rows": self.descent.order.parts(0)[0][0].astype(np.int32)}
+        now = {"rows": next(iter(self.descent.order.parts(0)))[0].astype(np.int32)}
         now["step"] = np.asarray(0, np.int64)
         return Pulls(task, {**task.rows.arrays(), **parameter_arrays(task.model), **now}).coupled
 

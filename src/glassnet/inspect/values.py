@@ -95,6 +95,7 @@ def _weight(own: WeightFigures, step: OpenStep) -> dict[str, Any]:
     memory = {slot: {"before": old, "after": new} for slot, (old, new) in own.memory.items()}
     return {
         "name": own.name, "before": own.before, "slope": own.slope, "update": own.update,
-        "after": own.after, "memory": memory, "rows": step.rows, "slope_of_rows": own.rows,
+        "after": own.after, "memory": memory, "rows": step.rows,
+        "slope_of_rows": own.rows, "slope_of_no_row": own.rest,
         "note": coupling(own.coupled),
     }  # fmt: skip
