@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from glassnet import nn, ops, optim
     from glassnet.estimators.mlp import MLPClassifier, MLPRegressor
     from glassnet.estimators.mlp_display import LossCurveDisplay
+    from glassnet.inspect.ledger import open_ledger
     from glassnet.inspect.step import open_step
     from glassnet.nn import losses
     from glassnet.pipeline import compile, grad
@@ -38,6 +39,7 @@ __all__ = [
     "losses",
     "nn",
     "numerics_version",
+    "open_ledger",
     "open_step",
     "ops",
     "optim",
@@ -60,6 +62,7 @@ _LAZY = {
     "grad": "glassnet.pipeline:grad",
     "losses": "glassnet.nn.losses",
     "nn": "glassnet.nn",
+    "open_ledger": "glassnet.inspect.ledger:open_ledger",
     "open_step": "glassnet.inspect.step:open_step",
     "ops": "glassnet.ops",
     "optim": "glassnet.optim",
