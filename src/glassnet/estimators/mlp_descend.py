@@ -21,6 +21,7 @@ from glassnet.estimators.mlp_watch import Watch
 from glassnet.training.estimator_step import adam_rates
 
 RATES = 1024  # learning rates worked out at a time
+AHEAD = 1 << 15  # rows of the epochs that are taken at a time
 SMALLEST_RATE = 1e-6  # an adaptive rate that is no larger stops the training
 
 
@@ -73,7 +74,8 @@ class Descent:
             rule = "nesterov" if est.nesterovs_momentum else "momentum"
             settings = {"alpha": est.alpha, "momentum": est.momentum}
         optimizer = Optimizer(rule, settings, self.block, self.memory)
-        return Steps(self.network, optimizer, self.rows, self.size, est._threads, epochs)
+        self.most = self._most(epochs)
+        return Steps(self.network, optimizer, self.rows, self.size, est._threads, epochs, self.most)
 
     def _adam_settings(self) -> dict[str, float]:
         est = self.est
@@ -105,8 +107,7 @@ class Descent:
         est, start = self.est, time.monotonic()
         while est.n_iter_ < est.max_iter:
             self.watch.epoch_begin()
-            self._epoch()
-            finished = self._finished()
+            finished = self._block(self._ahead())
             stops = self.watch.epoch_end() or finished or once
             late = est.time_limit is not None and time.monotonic() - start >= est.time_limit
             stopped = "early" if stops else "time" if late else "epochs"
@@ -121,15 +122,44 @@ class Descent:
         )
         return "epochs"
 
-    def _epoch(self) -> None:
-        est, count, steps = self.est, len(self.rows), self.steps
-        if est.shuffle:
-            places = np.arange(count)
-            est._random_state.shuffle(places)
+    def _most(self, epochs: int) -> int:
+        """How many epochs may be taken at a time: one, if something happens after each."""
+        est = self.est
+        watched = self.held_out is not None or self.watch.active or est.time_limit is not None
+        watched = watched or type(self.record) is not Unrecorded
+        if watched or (est.solver == "sgd" and est.learning_rate == "invscaling"):
+            return 1
+        return max(1, min(epochs, AHEAD // len(self.rows)))
+
+    def _ahead(self) -> int:
+        """How many epochs come next: only the last of them can be one that ends the training."""
+        est = self.est
+        patience = est.n_iter_no_change + 1 - est._no_improvement_count
+        return int(max(1, min(self.most, est.max_iter - est.n_iter_, patience)))
+
+    def _block(self, count: int) -> bool:
+        """Take so many epochs; whether the training ends."""
+        est, memory, steps = self.est, self.memory, self.steps
+        first = memory.t
+        shuffle = est._random_state.shuffle if est.shuffle else None
+        try:
             # every epoch's order is a shuffle of the one before, as in scikit-learn
-            steps.order[...] = steps.order[places]
-        first = self.memory.t
-        losses = steps.epoch(self._rates(steps.count), first)
+            losses = steps.run(count, self._rates(count * steps.count), first, shuffle)
+        except KeyboardInterrupt:
+            memory.t = first + min(steps.done + 1, count) * steps.count
+            for loss in steps.losses():
+                self._record(loss)
+                self._judge()
+            raise
+        finished = False
+        for loss in losses:
+            self._record(loss)
+            finished = self._finished()
+        return finished
+
+    def _record(self, losses: float) -> None:
+        """Write an epoch down, from the sum of the rows' losses."""
+        est, count = self.est, len(self.rows)
         est.n_iter_ += 1
         est.t_ += count
         est.loss_ = losses / count

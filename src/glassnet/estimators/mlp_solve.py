@@ -6,8 +6,9 @@ predictions. Sparse rows are made dense a batch or a part at a time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from glassnet.estimators.mlp_graph import (
 from glassnet.run.program import Program
 
 Arrays = Mapping[str, np.ndarray]
+Shuffle = Callable[[np.ndarray], None]
 
 PART = 4096  # rows at a time where there are no batches
 
@@ -52,7 +54,7 @@ def views(network: Network, block: np.ndarray) -> list[np.ndarray]:
     parts: list[np.ndarray] = []
     start = 0
     for shape in network.shapes:
-        size = int(np.prod(shape))
+        size = prod(shape)
         parts.append(block[start : start + size].reshape(shape))
         start += size
     return parts
@@ -82,32 +84,44 @@ def dense(x: Any) -> np.ndarray:
     return x.toarray() if hasattr(x, "toarray") else x
 
 
+class Batches:
+    """Row numbers [epochs, steps, size] of the steps over batches of one size, and each step's
+    learning rate and number; all of them may change between runs."""
+
+    def __init__(self, epochs: int, steps: int, size: int, dtype: np.dtype[Any]) -> None:
+        self.rows = np.zeros((epochs, steps, size), np.int32)
+        self.lr = np.zeros((epochs, steps), dtype)
+        self.step = np.zeros((epochs, steps), np.int64)
+
+
 class Dense:
-    """All steps over batches [steps, size] of row numbers, which may change between runs."""
+    """Steps over rows that lie in an array."""
 
     def __init__(
-        self, program: Program, held: Arrays, batches: np.ndarray, threads: int | None, ahead: int
+        self, program: Program, held: Arrays, batches: Batches, threads: int | None, ahead: int
     ) -> None:
-        steps = len(batches)
-        self.lr = np.zeros(steps, held["x"].dtype)
-        self.step = np.zeros(steps, np.int64)
-        arrays = {**held, "rows": batches, "lr": self.lr, "step": self.step}
-        self.call = program.prepare(arrays, steps, threads, ahead)
+        epochs, self.steps, size = batches.rows.shape
+        steps = epochs * self.steps
+        given = {
+            "rows": batches.rows.reshape(steps, size),
+            "lr": batches.lr.reshape(steps),
+            "step": batches.step.reshape(steps),
+        }
+        self.call = program.prepare({**held, **given}, steps, threads, ahead)
+        self.losses = np.empty(0)
 
-    def run(self, lr: np.ndarray, first: int) -> np.ndarray:
-        """All steps, the first of them being number `first`; their losses."""
-        self.lr[...] = lr
-        self.step[...] = np.arange(first, first + len(lr))
-        return self.call()[0]
+    def run(self, epoch: int) -> None:
+        """All steps of an epoch; leaves their losses."""
+        self.losses = self.call(epoch * self.steps, (epoch + 1) * self.steps)[0]
 
 
 class Sparse:
     """As `Dense`; the rows of a batch are made dense when its turn comes."""
 
     def __init__(
-        self, program: Program, held: Arrays, batches: np.ndarray, threads: int | None, rows: Rows
+        self, program: Program, held: Arrays, batches: Batches, threads: int | None, rows: Rows
     ) -> None:
-        size, dtype = batches.shape[1], rows.y.dtype
+        size, dtype = batches.rows.shape[2], rows.y.dtype
         self.batches, self.rows = batches, rows
         self.given = {
             "x": np.empty((size, rows.x.shape[1]), dtype),
@@ -118,22 +132,22 @@ class Sparse:
             "step": np.empty(1, np.int64),
         }
         self.call = program.prepare({**held, **self.given}, 1, threads)
+        self.losses = np.zeros(batches.lr.shape, dtype)
 
-    def run(self, lr: np.ndarray, first: int) -> np.ndarray:
-        pairs = zip(self.batches, lr, strict=True)
-        return np.array([self._step(own, rate, i) for i, (own, rate) in enumerate(pairs, first)])
-
-    def _step(self, batch: np.ndarray, lr: float, step: int) -> float:
-        given, rows = self.given, self.rows
-        given["x"][...] = rows.x[batch].toarray()
-        given["y"][...], given["weight"][...] = rows.y[batch], rows.weight[batch]
-        given["lr"][...], given["step"][...] = lr, step
-        return float(self.call()[0][0])
+    def run(self, epoch: int) -> None:
+        """All steps of an epoch; leaves their losses."""
+        given, rows, batches = self.given, self.rows, self.batches
+        for i, batch in enumerate(batches.rows[epoch]):
+            given["x"][...] = rows.x[batch].toarray()
+            given["y"][...], given["weight"][...] = rows.y[batch], rows.weight[batch]
+            given["lr"][...], given["step"][...] = batches.lr[epoch, i], batches.step[epoch, i]
+            self.losses[epoch, i] = self.call()[0][0]
 
 
 class Steps:
-    """Epochs of steps over batches of `size` rows, and one of those that are left over; `order`
-    says in which order an epoch takes the rows, and may be changed between epochs."""
+    """Epochs of steps over batches of `size` rows, and one of those that are left over: up to
+    `most` epochs at a time of about `epochs` in all. `order` says in which order an epoch takes
+    the rows, `done` how many epochs the last run finished."""
 
     def __init__(
         self,
@@ -143,31 +157,59 @@ class Steps:
         size: int,
         threads: int | None,
         epochs: int,
+        most: int = 1,
     ) -> None:
-        held = optimizer.arrays(network)
-        self.order = np.arange(len(rows), dtype=np.int32)
-        whole = len(rows) // size * size
-        cuts = [self.order[:whole].reshape(-1, size), self.order[None, whole:]]
-        self.batches = [batches for batches in cuts if batches.size]
-        self.count = sum(map(len, self.batches))
+        held, count = optimizer.arrays(network), len(rows)
+        self.order, self.done = np.arange(count), 0
+        self.count = -(-count // size)
+        whole = count // size * size
+        cuts = [slice(0, whole), slice(whole, count)]
+        self.batches = [
+            (cut, Batches(most, own // min(own, size), min(own, size), rows.y.dtype))
+            for cut in cuts
+            if (own := cut.stop - cut.start)
+        ]
         program = step_program(network, optimizer.rule)
         if hasattr(rows.x, "toarray"):
-            self.parts = [Sparse(program, held, own, threads, rows) for own in self.batches]
+            self.parts = [Sparse(program, held, own, threads, rows) for _, own in self.batches]
         else:
             held |= {"x": rows.x, "y": rows.y, "weight": rows.weight}
             ahead = epochs * self.count
-            self.parts = [Dense(program, held, own, threads, ahead) for own in self.batches]
+            self.parts = [Dense(program, held, own, threads, ahead) for _, own in self.batches]
 
-    def epoch(self, lr: np.ndarray, first: int) -> float:
-        """A step for every batch, the first of them being number `first`; the sum over the rows
-        of the loss of their batch."""
-        total, done = 0.0, 0
-        for part, batches in zip(self.parts, self.batches, strict=True):
-            steps, size = batches.shape
-            losses = part.run(lr[done : done + steps], first + done)
-            total += float(losses.astype(float, copy=False).sum()) * size
-            done += steps
-        return total
+    def run(self, epochs: int, lr: np.ndarray, first: int, shuffle: Shuffle | None) -> list[float]:
+        """A step for every batch, the first of them being number `first`; see `losses`."""
+        self.done = 0
+        self._set(epochs, lr, first)
+        for epoch in range(epochs):
+            if shuffle is not None:
+                shuffle(self.order)
+            for cut, own in self.batches:
+                own.rows[epoch].reshape(-1)[...] = self.order[cut]
+        for epoch in range(epochs):
+            for part in self.parts:
+                part.run(epoch)
+            self.done = epoch + 1
+        return self.losses()
+
+    def _set(self, epochs: int, lr: np.ndarray, first: int) -> None:
+        """Learning rates and numbers of the steps."""
+        rates = lr.reshape(epochs, -1)
+        numbers = np.arange(first, first + lr.size).reshape(epochs, -1)
+        start = 0
+        for _, own in self.batches:
+            steps = slice(start, start + own.lr.shape[1])
+            own.lr[:epochs], own.step[:epochs] = rates[:, steps], numbers[:, steps]
+            start = steps.stop
+
+    def losses(self) -> list[float]:
+        """For each epoch done, the sum over the rows of the loss of their batch."""
+        total = np.zeros(self.done)
+        for part, (_, own) in zip(self.parts, self.batches, strict=True):
+            steps, size = own.rows.shape[1:]
+            losses = part.losses.reshape(-1, steps)[: self.done].astype(float, copy=False)
+            total += losses.sum(axis=1) * size
+        return total.tolist()
 
 
 def predicted(network: Network, parts: list[np.ndarray], x: Any, what: str) -> np.ndarray:
