@@ -28,6 +28,11 @@ from glassnet.version import numerics_version
 # what may differ when a fit goes on, since it decides no bit of an epoch
 FREE = ("max_iter", "time_limit", "threads", "n_jobs", "verbose", "record", "warm_start")
 
+NO_RECORD = (
+    "resume goes on with the run file that record= names, and record=None; give the one that fit "
+    "wrote: record='run.glass'"
+)
+
 
 @contextmanager
 def recording(est: Any) -> Generator[Unrecorded]:
@@ -114,9 +119,8 @@ class Recorded:
     ) -> Any:
         """Go on with the fit that `record` holds, from its last checkpoint.
 
-        The estimator then has the very bits of a fit that was not interrupted. Parameters and data
-        are those of that fit; `max_iter` may be more, and `time_limit`, `threads`, `n_jobs` and
-        `verbose` may differ.
+        It ends at the very bits of a fit that was not interrupted. Parameters and data are those of
+        that fit; `max_iter` may be more; `time_limit`, `threads`, `n_jobs`, `verbose` may differ.
 
         Parameters
         ----------
@@ -125,7 +129,7 @@ class Recorded:
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their classes or numbers.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
+            Their weights, where the fit had any.
         X_val, y_val, sample_weight_val : array-like, default=None
             Rows to validate on, where the fit had any.
 
@@ -135,10 +139,7 @@ class Recorded:
             The fitted estimator.
         """
         if self.record is None:
-            raise ValueError(
-                "resume goes on with the run file that record= names, and record=None; give the "
-                "one that fit wrote: record='run.glass'"
-            )
+            raise ValueError(NO_RECORD)
         self.__dict__["_resuming"] = True
         given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
         try:
