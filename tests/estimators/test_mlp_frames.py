@@ -43,11 +43,11 @@ ENCODED = [
     [4.0, 0, 0, 0, 1, 1, 0, 1],
     [7.0, 0, 0, 1, 0, 1, 0, 1],
 ]
-KINDS = ("pandas", "polars", "pyarrow")
+KINDS = ("pandas", "polars", "pyarrow", "batch")  # the last is Arrow's, too
 
 
 def frame(kind: str, columns: dict[str, list[Any]] = COLUMNS) -> Any:
-    package = pytest.importorskip(kind)
+    package = pytest.importorskip("pyarrow" if kind == "batch" else kind)
     if kind == "pandas":
         made = package.DataFrame(columns)
         return made.astype({"kind": "category"}) if "kind" in columns else made
@@ -58,7 +58,7 @@ def frame(kind: str, columns: dict[str, list[Any]] = COLUMNS) -> Any:
     arrays = {name: package.array(values) for name, values in columns.items()}
     if "kind" in arrays:
         arrays["kind"] = arrays["kind"].dictionary_encode()
-    return package.table(arrays)
+    return package.record_batch(arrays) if kind == "batch" else package.table(arrays)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -178,7 +178,7 @@ def test_errors_say_which_column_and_what_to_do(kind: str) -> None:
 def test_columns_that_are_neither_numbers_nor_categories() -> None:
     given = MLPRegressor(missing="indicator", categorical_features="from_dtype")
     days = [datetime.date(2024, 1, day) for day in (1, 2, 3)]
-    for kind in KINDS:
+    for kind in KINDS[:3]:
         package = pytest.importorskip(kind)
         made: Any = {"day": days}
         if kind == "pandas":
@@ -192,8 +192,24 @@ def test_columns_that_are_neither_numbers_nor_categories() -> None:
         given.fit([[1.0, 2.0], [2.0, np.inf]], [1.0, 2.0])
     with pytest.raises(ValueError, match="'x0' has 1001 different values"):
         MLPRegressor(categorical_features=[0]).fit(np.arange(1001.0)[:, None], np.arange(1001.0))
+
+
+def test_what_holds_no_rows_is_refused() -> None:
+    lazy = pytest.importorskip("polars").LazyFrame({"a": [1.0, 2.0]})
     with pytest.raises(TableError, match=r"pass frame.collect\(\)"):
-        frame_columns(pytest.importorskip("polars").LazyFrame({"a": [1]}))
+        frame_columns(lazy)
+    est = MLPRegressor(max_iter=1)
+    with pytest.raises(TableError, match=r"pass frame.collect\(\)"):
+        est.fit(lazy, [1.0, 2.0])
+    with pytest.raises(TypeError, match=r"mapping of columns; .*pandas.DataFrame\(X\)"):
+        est.fit({"a": [1.0, 2.0]}, [1.0, 2.0])
+    relation = pytest.importorskip("duckdb").sql("select 1.0 as a")
+    with pytest.raises(TableError, match="as a frame of pandas, polars or Arrow"):
+        est.fit(relation, [1.0])
+    series = pytest.importorskip("polars").Series([1.0, 2.0])
+    for kind in (None, [0]):
+        with pytest.raises(ValueError, match="Expected 2D array"):
+            est.set_params(categorical_features=kind).fit(series, [1.0, 2.0])
 
 
 def test_penguins_as_they_come() -> None:

@@ -24,7 +24,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from glassnet.estimators.mlp_columns import ColumnEncoder, hinted
+from glassnet.estimators.mlp_columns import ColumnEncoder, framed, hinted
 from glassnet.estimators.mlp_descend import Descent, memory_of
 from glassnet.estimators.mlp_graph import Network
 from glassnet.estimators.mlp_lbfgs import Objective, lbfgs
@@ -225,6 +225,7 @@ class BaseMLP(Opened, Recorded, CallbackSupport, TransformerMixin, BaseEstimator
     def _read(self, X: Any, y: Any, first: bool, **how: Any) -> tuple[Any, Any]:
         """Rows and targets of training, checked as scikit-learn does and perhaps encoded."""
         how |= {"multi_output": True, "dtype": (np.float64, np.float32), "order": "C"}
+        X = framed(X)
         if self.missing is None and self.categorical_features is None:
             self.__dict__.pop("_encoder", None)
             try:
@@ -241,6 +242,7 @@ class BaseMLP(Opened, Recorded, CallbackSupport, TransformerMixin, BaseEstimator
     def _checked(self, X: Any) -> Any:
         """Rows to predict, as the network reads them."""
         encoder: ColumnEncoder | None = getattr(self, "_encoder", None)
+        X = framed(X)
         if encoder is not None:
             validate_data(self, X, skip_check_array=True, reset=False)
             return encoder.encode(X)

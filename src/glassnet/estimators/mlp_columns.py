@@ -7,13 +7,13 @@ its column, and every column that had gaps in training gets one more of 0 and 1 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from glassnet.tables.frames import FrameColumn, frame_columns, is_frame, words
+from glassnet.tables.frames import FrameColumn, eager, frame_columns, is_frame, words
 
 MOST = 1000  # values of a category: each becomes a column
 WORDS = ("category", "text")
@@ -93,6 +93,18 @@ class ColumnEncoder:
         return rows
 
 
+def framed(X: Any) -> Any:
+    """Rows as users have them; a batch of Arrow as a table, which has names of columns."""
+    given: Any = X
+    if type(given) is np.ndarray:
+        return given
+    if isinstance(given, Mapping):
+        raise TypeError(
+            "X is a mapping of columns; pass a data frame or an array: pandas.DataFrame(X)"
+        )
+    return eager(given)
+
+
 def hinted(error: ValueError, X: Any) -> ValueError:
     """scikit-learn's refusal of a cell, with the column and the parameter that would take it."""
     text = str(error)
@@ -129,7 +141,8 @@ def listed(X: Any) -> list[FrameColumn]:
         raise TypeError(
             "missing= and categorical_features= take dense rows, and X is sparse; pass X.toarray()"
         )
-    array: Any = np.asarray(X, getattr(X, "dtype", object))
+    known: Any = getattr(X, "dtype", None)
+    array: Any = np.asarray(X, known if isinstance(known, np.dtype) else object)  # pyright: ignore
     if array.ndim != 2 or not array.shape[1]:
         raise ValueError(
             f"Expected 2D array with at least one column, got an array of shape {array.shape}. "

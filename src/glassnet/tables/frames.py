@@ -31,16 +31,31 @@ class FrameColumn:
 
 
 def is_frame(given: Any) -> bool:
-    """Whether this is a data frame, eager or lazy."""
+    """Whether this is a data frame, eager or lazy, or a batch of Arrow."""
     known = nw.dependencies
-    return bool(known.is_into_dataframe(given) or known.is_polars_lazyframe(given))
+    lazy = known.is_polars_lazyframe(given)
+    return bool(known.is_into_dataframe(given) or lazy or _is_batch(given))
+
+
+def eager(given: Any) -> Any:
+    """The same; a batch of Arrow as a table; TableError for a frame whose rows are not there."""
+    if _is_batch(given):
+        return nw.dependencies.get_pyarrow().Table.from_batches([given])
+    if isinstance(nw.from_native(given, pass_through=True), nw.LazyFrame):
+        polars = nw.dependencies.is_polars_lazyframe(given)
+        way = "frame.collect()" if polars else "it as a frame of pandas, polars or Arrow"
+        raise TableError(f"the frame is lazy, its rows are not there yet; pass {way}")
+    return given
+
+
+def _is_batch(given: Any) -> bool:
+    arrow: Any = nw.dependencies.get_pyarrow()
+    return arrow is not None and isinstance(given, arrow.RecordBatch)
 
 
 def frame_columns(given: Any) -> list[FrameColumn]:
     """The columns of a frame, in order."""
-    if nw.dependencies.is_polars_lazyframe(given):
-        raise TableError("the frame is lazy, its rows are not there yet; pass frame.collect()")
-    frame: Any = nw.from_native(given, eager_only=True)
+    frame: Any = nw.from_native(eager(given), eager_only=True)
     return [_column(str(name), frame[name]) for name in frame.columns]
 
 
