@@ -17,8 +17,8 @@ from glassnet.inspect import ledger
 from glassnet.inspect.ledger import open_ledger
 from glassnet.inspect.life import as_json, blocks
 from glassnet.inspect.text import told
-from glassnet.training.record_file import Checkpoint, RunFile, put_checkpoint
-from tests.record.common import often, train
+from glassnet.training.record_file import Checkpoint, RunFile, put_checkpoint, put_result
+from tests.record.common import HALF, data, often, train
 
 WEIGHT, PLACE = "linear1.weight[2,3]", (2, 3)
 OPTIMIZERS = (gn.optim.SGD(0.1), gn.optim.Adam(0.01), gn.optim.SGD(0.1, momentum=0.9))
@@ -120,3 +120,100 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert status("step", str(path), "--ledger", "linear1.weight[2,]") == 2
     with pytest.raises(GlassnetError, match="epochs 1 to 2 are recorded"):
         open_ledger(path, WEIGHT, epoch=3)
+
+
+def test_what_each_row_added(tmp_path: Path) -> None:
+    """The rows' parts are those of the opened step, and add up to ∂L/∂w."""
+    path = tmp_path / "run.glass"
+    train(path, epochs=2, batch_size=16)
+    own = gn.open_ledger(path, WEIGHT)
+    for entry in own.entries:
+        step = gn.open_step(path, epoch=entry.epoch, batch=entry.batch)
+        assert entry.rows.tolist() == step.rows.tolist()
+        assert entry.parts is not None
+        assert entry.parts.tobytes() == step.pulls.of_weight("linear1.weight", PLACE).tobytes()
+        assert entry.parts.sum(dtype=float) == pytest.approx(entry.slope, rel=1e-4, abs=1e-6)
+    line = next(line for line in told(blocks(own)).split("\n") if line.startswith("1      1 "))
+    first = own.entries[0]
+    assert first.parts is not None
+    most = int(np.argmax(np.abs(first.parts)))
+    assert f"  {first.rows[most]}: {first.parts[most]:.3g}, " in line
+    entries = as_json(own)["entries"]
+    assert entries[0]["rows"] == first.rows.tolist()
+    assert np.float32(entries[0]["slope_of_rows"]).tobytes() == first.parts.tobytes()
+
+
+@pytest.mark.parametrize("stop", [False, True], ids=["to the end", "early"])
+def test_the_mean_of_the_weights(stop: bool, tmp_path: Path) -> None:
+    """mean ← 0.9·mean + 0.1·w from 0, over 1 − 0.9ᵗ: in fractions from the updates alone, and the
+    model that training left has the ledger's end."""
+    path = tmp_path / "run.glass"
+    optimizer = gn.optim.SGD(0.1, average=0.9)
+    scores = iter([3.0, 2.0, 5.0, 6.0, 7.0])  # the best is epoch 2
+    stopping = [gn.callbacks.EarlyStopping(2, score=lambda model: next(scores))] if stop else []
+    settings: Any = {"optimizer": optimizer, "batch_size": 16, "callbacks": stopping}
+    model, history = train(path, epochs=4, **settings)
+    own = open_ledger(path, WEIGHT)
+    mean = Fraction(0)
+    for steps, entry in enumerate(own.entries, 1):
+        mean = Fraction(9, 10) * mean + Fraction(1, 10) * Fraction(float(entry.after))
+        wanted = float(mean / (1 - Fraction(9, 10) ** steps))
+        assert float(entry.mean) == pytest.approx(wanted, rel=1e-5)
+        assert entry.mean != entry.after or steps == 1
+    end = model.parameters()["linear1.weight"][PLACE]
+    best = 2 if stop else 4
+    assert history.best_epoch == (2 if stop else None)
+    of_epoch = own.entries[5 * best - 1]
+    assert of_epoch.mean.tobytes() == end.tobytes()
+    assert own.left is not None
+    assert own.left[0] == best
+    assert own.same
+    text = told(blocks(own))
+    assert f"the model that the run left, of epoch {best}: {end!s}, the same bits" in text
+    assert f"end: {own.end!s}, the running mean that the model has" in text
+    assert f"end of the steps: {own.entries[-1].after!s}" in text
+    assert as_json(own)["entries"][3]["mean"] == float(own.entries[3].mean)
+    if not stop:
+        assert own.end.tobytes() == end.tobytes()
+
+
+def test_another_model_in_the_file_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "run.glass"
+    train(path, epochs=2, optimizer=gn.optim.SGD(0.1, average=0.9))
+    assert open_ledger(path, WEIGHT).same
+    with RunFile.append(path) as file, file.change() as database:
+        put_result(database, file.checkpoint(2).arrays["W"])  # the weights, not their mean
+    own = open_ledger(path, WEIGHT)
+    assert not own.same
+    assert "OTHER" in told(blocks(own))
+
+
+def test_a_weight_that_no_gradient_trains(tmp_path: Path) -> None:
+    """BatchNorm's running mean: 0.9·old + 0.1·batch's, with no gradient and no rows' parts."""
+    x, y = data(16)
+    model = gn.nn.Sequential(gn.nn.BatchNorm(3), gn.nn.Linear(3, 2), seed=1, dtype="float64")
+    path = tmp_path / "run.glass"
+    sgd = gn.optim.SGD(0.1, average=0.5)
+    gn.train(model, x, y, loss=HALF, optimizer=sgd, epochs=2, batch_size=16, record=path)
+    own = open_ledger(path, "batchnorm1.mean[1]")
+    seen = x[:, 1].mean()
+    np.testing.assert_allclose(
+        [e.after for e in own.entries], [0.1 * seen, 0.19 * seen], rtol=1e-12
+    )
+    assert [(e.slope, e.parts, e.mean) for e in own.entries] == [(None, None, None)] * 2
+    assert own.same
+    assert own.end == model.parameters()["batchnorm1.mean"][1]
+    assert open_ledger(path, "linear1.bias[0]").coupled == "batchnorm1"
+    assert "rows influence each other" in told(blocks(open_ledger(path, "linear1.bias[0]")))
+
+
+def test_html_and_notebooks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "run.glass"
+    train(path, epochs=2, batch_size=16)
+    assert status("step", str(path), "--ledger", WEIGHT, "--html") == 0
+    page = capsys.readouterr().out
+    assert page.startswith("<!doctype html>")
+    own = gn.open_ledger(path, WEIGHT)
+    for shown in (page, own._repr_html_()):
+        assert all(f"<td>{e.after!s}</td>" in shown for e in own.entries)
+        assert "the same bits" in shown
