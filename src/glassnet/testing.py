@@ -72,8 +72,16 @@ class Report:
     def check(self, complaint: str) -> Report:
         """This report, if all is well; else AssertionError."""
         if not self.ok:
-            raise AssertionError(f"{complaint}\n{self}")
+            raise Disagreement(f"{complaint}\n{self}", self)
         return self
+
+
+class Disagreement(AssertionError):
+    """Numbers that should be equal are not; `report` has all of them."""
+
+    def __init__(self, text: str, report: Report) -> None:
+        super().__init__(text)
+        self.report = report
 
 
 def check_grads(f: Any, *args: Any, order: int = 2, tolerance: float = 1e-6) -> Report:

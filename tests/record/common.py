@@ -37,6 +37,11 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record, "SHARE", 0.0)
 
 
+def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No checkpoint but the first and the last, however long it takes."""
+    monkeypatch.setattr(record, "EVERY", float("inf"))
+
+
 def train(path: Any = None, epochs: int = 6, **settings: Any) -> tuple[Any, Any]:
     model = network()
     x, y = data()

@@ -16,7 +16,7 @@ from glassnet.errors import ModelFileError, OutputError, ShapeError, TrainingErr
 from glassnet.training import record
 from glassnet.training.record_data import as_data, from_data
 from glassnet.training.record_file import Checkpoint, RunFile, put_checkpoint
-from tests.record.common import HALF, data, network, often, sha, train
+from tests.record.common import data, often, sha, train
 
 
 def test_recording_changes_no_bit(tmp_path: Path) -> None:
@@ -191,12 +191,3 @@ def test_code_is_named_and_never_run() -> None:
         from_data({"class": "system", "command": "true"})
     with pytest.raises(ShapeError):
         from_data({"class": "Linear", "fan_in": -1, "fan_out": 2})
-
-
-def test_a_search_has_no_steps_to_record(tmp_path: Path) -> None:
-    x, y = data()
-    with pytest.raises(TrainingError, match="no steps to record"):
-        gn.train(
-            network(), x, y, loss=HALF, optimizer=gn.optim.RandomSearch(), epochs=2,
-            record=tmp_path / "run.glass",
-        )  # fmt: skip

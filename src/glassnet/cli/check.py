@@ -7,14 +7,16 @@ numbers disagree or a comparison could not be made.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from glassnet.cli.options import Delimiter, Json, Sql
 
 if TYPE_CHECKING:
+    from glassnet.estimators.table_model import TableModel
     from glassnet.inspect.check import Finding
+    from glassnet.tables.table import Table
 
 
 def check(
@@ -67,5 +69,25 @@ def _findings(
     if data is None:
         raise TableError(f"{subject} is a model; name a table as well, whose rows are tried")
     opened = read_table(data, sql=sql, delimiter=delimiter)
-    rows = model.schema.encode(model.schema.load(opened)).x
-    return check_model(model.network, rows[:4096])
+    return check_model(model.network, *_labelled(model, opened))
+
+
+def _labelled(model: TableModel, table: Table) -> tuple[Any, ...]:
+    """Rows as the network takes them, with goals and their loss where the table has the target."""
+    from glassnet.errors import TableError
+    from glassnet.estimators.examine import goal
+    from glassnet.nn.losses import CrossEntropy, HalfMSE
+
+    target, cells = model.schema.target, model.schema.load(table)
+    if target.name not in table.names:
+        return (model.schema.encode(cells).x,)
+    truth, missing = target.read(table.with_missing(model.schema.missing))
+    known = ~missing & (truth >= 0) if target.classes else ~missing
+    rows = known.nonzero()[0][:4096]
+    if not len(rows):
+        raise TableError(
+            f"{table.label}: the target {target.name!r} has no value in any row that the model "
+            "knows; a check of its loss needs some"
+        )
+    loss = CrossEntropy() if target.classes else HalfMSE()
+    return model.schema.encode(cells, rows).x, goal(target, truth[rows]), loss

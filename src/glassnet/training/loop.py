@@ -30,7 +30,7 @@ from glassnet.training.history import History
 from glassnet.training.record import recorded
 from glassnet.training.record_source import Recording
 from glassnet.training.source import Source
-from glassnet.training.whole import lbfgs, random_search
+from glassnet.training.whole import Search
 
 HOLD_OUT = SHUFFLE + 1
 
@@ -72,21 +72,19 @@ def train(
     whole = checked(model, measure, x, y, sample_weight)
     rows, held_out = divided(model, measure, whole, validation, seed)
     task = Task(model, measure, rows, held_out, thread_count(threads), seed)
-    if isinstance(optimizer, RandomSearch | LBFGS):
-        return _searched(task, optimizer, epochs, callbacks, record)
-    descent = Descent(task, optimizer, Order.of(rows, batch_size, seed if shuffle else None))
+    order = Order.of(rows, batch_size, seed if shuffle else None)
+    descent = training(task, optimizer, order)
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "seed": seed}
     return recorded(record, descent, whole, validation, callbacks, settings)
 
 
-def _searched(
-    task: Task, search: RandomSearch | LBFGS, epochs: int, callbacks: Sequence[Any], record: Any
-) -> History:
-    if record is not None:
-        raise TrainingError(f"record={record!r}: {search!r} has no steps to record")
-    if isinstance(search, RandomSearch):
-        return random_search(task, search, epochs, callbacks)
-    return lbfgs(task, search, epochs, callbacks)
+def training(
+    task: Task, optimizer: Optimizer | RandomSearch | LBFGS, order: Order
+) -> Descent | Search:
+    """By batches, or with all rows at once."""
+    if isinstance(optimizer, RandomSearch | LBFGS):
+        return Search(task, optimizer)
+    return Descent(task, optimizer, order)
 
 
 def divided(

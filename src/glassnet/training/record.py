@@ -32,6 +32,7 @@ from glassnet.training.record_file import (
     put_values,
 )
 from glassnet.training.record_source import Recording, as_recording
+from glassnet.training.whole import Search
 from glassnet.version import __version__, numerics_version
 
 EVERY = 1.0  # seconds between checkpoints, at least
@@ -77,7 +78,7 @@ class Fingerprint:
 
 def recorded(
     record: str | Path | Recording | None,
-    descent: Descent,
+    descent: Descent | Search,
     rows: Rows,
     validation: Any,
     callbacks: Sequence[Any],
@@ -123,7 +124,7 @@ class Recorder(Callback):
     def __init__(
         self,
         file: RunFile,
-        descent: Descent,
+        descent: Descent | Search,
         prints: Fingerprint | None,
         others: Sequence[Any],
         clock: Callable[[], float] = time.perf_counter,
@@ -215,7 +216,7 @@ class Recorder(Callback):
         return Checkpoint(epoch, arrays, notes)
 
 
-def restore(descent: Descent, state: Checkpoint) -> None:
+def restore(descent: Descent | Search, state: Checkpoint) -> None:
     """Put the numbers of a checkpoint into the model and the optimiser's memory."""
     descent.task.model.W[...] = state.arrays["W"]
     descent.raw = None

@@ -15,11 +15,12 @@ from glassnet.errors import GlassnetError, TrainingError
 from glassnet.nn.loss import as_loss
 from glassnet.nn.module import Module
 from glassnet.run.threads import thread_count
+from glassnet.training.again import go_again
 from glassnet.training.check import Rows, checked
 from glassnet.training.descend import Descent, Order, Task
 from glassnet.training.estimator_run import GO_ON, fit_reopened
 from glassnet.training.history import History
-from glassnet.training.loop import divided
+from glassnet.training.loop import divided, training
 from glassnet.training.record import (
     Fingerprint,
     Recorder,
@@ -30,6 +31,7 @@ from glassnet.training.record import (
 from glassnet.training.record_data import as_data, from_data
 from glassnet.training.record_file import Checkpoint, RunFile, put_values
 from glassnet.training.source import Source
+from glassnet.training.whole import NO_STEPS, Search
 from glassnet.version import numerics_version
 
 TOO_FEW = (
@@ -59,22 +61,21 @@ def resume(
     ends after as many epochs as it was meant to have (`epochs` says another number, no smaller than
     what is done), and `callbacks` are the early stopping that
     was recorded. `model` and `loss` are needed only where they contain code of yours, which a file
-    does not keep.
+    does not keep. L-BFGS has no state to go on from, since SciPy keeps it to itself: it does all
+    epochs again, and refuses where they are not the recorded ones.
     """
     given = Given(x, y, sample_weight, validation, model, loss)
     with RunFile.append(record) as file:
-        _refuse_fit(file)
         values = _with_epochs(file, epochs)
         descent, rows = rebuilt(values, given.or_held(file), threads)
         prints = verified(file, values, rows, descent, other_data)
         state = file.checkpoint(values["epochs"])
         losses, judged = file.history()
-        history = History(loss=losses[: state.epoch], validation_loss=judged[: state.epoch])
         if over(values, state.epoch):
             put_result_into(file, descent.task.model)
-            history.stopped = values["ended"]["stopped"]
-            history.best_epoch = values["ended"]["best_epoch"]
-            return descent.task.model, history
+            ended = {key: values["ended"][key] for key in ("stopped", "best_epoch")}
+            return descent.task.model, History(losses, judged, evaluations=len(losses), **ended)
+        history = History(losses[: state.epoch], judged[: state.epoch], evaluations=state.epoch)
         kept = values["callbacks"] if callbacks is None else ()
         others: Sequence[Any] = [*from_data(kept, "callbacks"), *(callbacks or ())]
         recorder = Recorder(file, descent, prints, others)
@@ -83,6 +84,7 @@ def resume(
 
 def _with_epochs(file: RunFile, epochs: int | None) -> dict[str, Any]:
     """What a file says of its run, with another end where one is asked for."""
+    _refuse_fit(file)
     values = begun(file)
     done = len(file.history()[0])
     if epochs is not None and epochs < done:
@@ -94,13 +96,16 @@ def _go_on(
     recorder: Recorder, state: Checkpoint, epochs: int, callbacks: Sequence[Any], history: History
 ) -> History:
     """Forget what came after the checkpoint, and train from there."""
-    restore(recorder.descent, state)
+    descent = recorder.descent
+    if isinstance(descent, Search) and descent.again:
+        return go_again(recorder, epochs, callbacks)
+    restore(descent, state)
     with recorder.file.change() as database:
         put_values(database, {"epochs": epochs, "ended": None})
         database.execute("DELETE FROM history WHERE epoch > ?", (state.epoch,))
         database.execute("DELETE FROM result")
     around = [*callbacks, Restorer(state, callbacks), recorder]
-    return recorder.descent.train(epochs, around, history)
+    return descent.train(epochs, around, history)
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ def over(values: Mapping[str, Any], epoch: int) -> bool:
     """Whether there is nothing left to do."""
     ended = values.get("ended") or {"stopped": ""}
     finished = ended["stopped"] == "epochs" and epoch >= values["epochs"]
-    return finished or ended["stopped"] == "early"
+    return finished or ended["stopped"] in ("early", "converged")
 
 
 def put_result_into(file: RunFile, model: Module) -> None:
@@ -165,7 +170,9 @@ def put_result_into(file: RunFile, model: Module) -> None:
         model.W[...] = content.view(model.W.dtype.newbyteorder("<"))
 
 
-def rebuilt(values: Mapping[str, Any], given: Given, threads: int | None) -> tuple[Descent, Rows]:
+def rebuilt(
+    values: Mapping[str, Any], given: Given, threads: int | None
+) -> tuple[Descent | Search, Rows]:
     """Model, loss and optimiser from a file, with data: ready to train; and all rows."""
     model = brought(values, given.model, "model")
     loss = as_loss(brought(values, given.loss, "loss"))
@@ -190,7 +197,7 @@ def rebuilt(values: Mapping[str, Any], given: Given, threads: int | None) -> tup
     )
     task = Task(model, loss, rows, held_out, thread_count(threads), values["seed"])
     order = Order.of(rows, values["batch_size"], values["seed"] if values["shuffle"] else None)
-    return Descent(task, from_data(values["optimizer"], "optimizer"), order), whole
+    return training(task, from_data(values["optimizer"], "optimizer"), order), whole
 
 
 def check_numerics(values: Mapping[str, Any]) -> None:
@@ -221,7 +228,16 @@ def brought(values: Mapping[str, Any], own: Any, what: str) -> Any:
 
 
 def reopened(file: RunFile, given: Given) -> tuple[dict[str, Any], Descent]:
-    """What a file says of its run, and the run itself with the data that it was recorded with."""
+    """What a file says of its run, and the run itself with the data that it was recorded with;
+    TrainingError where it has no steps."""
+    values, descent = reopened_any(file, given)
+    if isinstance(descent, Search):
+        raise TrainingError(NO_STEPS.format(file.path, descent.optimizer))
+    return values, descent
+
+
+def reopened_any(file: RunFile, given: Given) -> tuple[dict[str, Any], Descent | Search]:
+    """As `reopened`, whatever the training is."""
     values = begun(file)
     if "estimator" in values:
         model = brought(values, given.model, "model")
@@ -234,7 +250,11 @@ def reopened(file: RunFile, given: Given) -> tuple[dict[str, Any], Descent]:
 
 
 def verified(
-    file: RunFile, values: Mapping[str, Any], rows: Rows, descent: Descent, other: bool = False
+    file: RunFile,
+    values: Mapping[str, Any],
+    rows: Rows,
+    descent: Descent | Search,
+    other: bool = False,
 ) -> Fingerprint | None:
     """TrainingError where the data are not those of the run. The fingerprint, where the file has
     none because the run was ended before it was taken."""

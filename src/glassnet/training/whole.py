@@ -1,6 +1,6 @@
 """Random search, and L-BFGS by SciPy: training that looks at all rows at once.
 
-In: a task and settings. Out: the model, trained in place.
+In: a task and settings. Out: the model, trained in place; `Search` has what a run file asks of it.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,26 +18,70 @@ from glassnet.nn.module import split
 from glassnet.ops import philox
 from glassnet.optim.search import LBFGS, RandomSearch
 from glassnet.training.course import Course, Stop
-from glassnet.training.descend import SHUFFLE, Task
+from glassnet.training.descend import SHUFFLE, Order, Task
 from glassnet.training.functional import in_one
 from glassnet.training.history import History, Run
 from glassnet.training.programs import gradient_program
 from glassnet.training.step import parameter_arrays, trained
 
 TRIALS = SHUFFLE + 2  # the stream of random numbers that trials are drawn from
+NO_STEPS = (
+    "{} was trained by {!r}, which takes no steps to open: it looks at all rows at once; `glassnet "
+    "check` does its epochs again, and gn.value_and_grad(loss)(model, x, y) gives the loss and the "
+    "gradient of all rows"
+)
+
+
+@dataclass
+class Search:
+    """Training by one of the two, as a `Descent` is training by batches: an epoch is its only
+    step, and the model's weights are all that there is to remember."""
+
+    task: Task
+    optimizer: RandomSearch | LBFGS
+    memory: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
+    raw: np.ndarray | None = None
+
+    @property
+    def order(self) -> Order:
+        """All rows, as they lie, in one batch."""
+        return Order(len(self.task.rows), len(self.task.rows), None)
+
+    @property
+    def again(self) -> bool:
+        """Whether going on means to do all epochs again: SciPy keeps to itself what it remembers
+        of earlier iterations."""
+        return isinstance(self.optimizer, LBFGS)
+
+    def train(
+        self, epochs: int, callbacks: Sequence[Any], history: History | None = None
+    ) -> History:
+        """Train for so many epochs in all, going on after those that `history` has (not with
+        L-BFGS)."""
+        if isinstance(self.optimizer, RandomSearch):
+            return random_search(self.task, self.optimizer, epochs, callbacks, history)
+        return lbfgs(self.task, self.optimizer, epochs, callbacks)
 
 
 def random_search(
-    task: Task, search: RandomSearch, epochs: int, callbacks: Sequence[Any]
+    task: Task,
+    search: RandomSearch,
+    epochs: int,
+    callbacks: Sequence[Any],
+    history: History | None = None,
 ) -> History:
-    """One trial an epoch; the history has the least loss so far."""
+    """One trial an epoch; the history has the least loss so far. Trials are functions of seed and
+    number, so the best weights and their loss are all that it takes to go on."""
     started = time.perf_counter()
     model = task.model
     judge, evaluate = task.judge(task.rows), task.evaluator()
     built = time.perf_counter() - started
     run = Run(model, epochs, epochs, started=started)
+    if history is not None:
+        run.history = history
+        run.epoch = run.steps_done = len(history.loss)
     course = Course(run, callbacks, evaluate, lambda: built)
-    best, least = model.W.copy(), math.inf
+    best, least = model.W.copy(), run.history.loss[-1] if run.epoch else math.inf
 
     def body() -> None:
         nonlocal least

@@ -1,0 +1,66 @@
+"""Going on with a run whose epochs have to be done again: no checkpoint holds all of their state.
+
+In: the recorder of a run. Out: its history, further on; the file stays as it is until the recorded
+epochs are done once more, to the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from glassnet.errors import TrainingError
+from glassnet.training.callbacks import Callback
+from glassnet.training.history import History, Run
+from glassnet.training.record import Recorder, restore
+from glassnet.training.record_file import Checkpoint, put_values
+
+OTHER = (
+    "{} cannot be gone on with here: epoch {}, done again, has loss {!r} and weights that are not "
+    "those recorded (loss {!r}); the iterations of L-BFGS are SciPy's, whose bits are promised for "
+    "one machine and one version of SciPy only: resume there, or record anew"
+)
+
+
+def go_again(recorder: Recorder, epochs: int, callbacks: Sequence[Any]) -> History:
+    """Train from the start, and record what is new; TrainingError where bits differ."""
+    file, descent = recorder.file, recorder.descent
+    restore(descent, file.checkpoint(0))
+    same = Same(recorder, file.history()[0], file.checkpoint(file.epochs()[-1]), epochs)
+    return descent.train(epochs, [*callbacks, same])
+
+
+class Same(Callback):
+    """The recorder, which keeps still while epochs are done again that must be those recorded."""
+
+    def __init__(
+        self, recorder: Recorder, losses: list[float], state: Checkpoint, epochs: int
+    ) -> None:
+        self.recorder, self.losses, self.state, self.epochs = recorder, losses, state, epochs
+        self.still = True
+
+    def epoch_end(self, run: Run) -> None:
+        epoch, now = run.epoch, run.history.loss[-1]
+        if epoch > len(self.losses):
+            self.recorder.epoch_end(run)
+            return
+        then = self.losses[epoch - 1]
+        weights = run.model.W if epoch == self.state.epoch else self.state.arrays["W"]
+        if now != then or weights.tobytes() != self.state.arrays["W"].tobytes():
+            raise TrainingError(OTHER.format(self.recorder.file.path, epoch, now, then))
+        self._open(epoch)
+
+    def train_begin(self, run: Run) -> None:
+        self._open(0)
+
+    def _open(self, done: int) -> None:
+        """Once all recorded epochs are done, the file is written again."""
+        if done == len(self.losses):
+            self.still = False
+            with self.recorder.file.change() as database:
+                put_values(database, {"epochs": self.epochs, "ended": None})
+                database.execute("DELETE FROM result")
+
+    def train_end(self, run: Run) -> None:
+        if not self.still:
+            self.recorder.train_end(run)
