@@ -101,11 +101,11 @@ is about a process as a whole (the first step, memory), each has its own. One co
 process may use no other. The other libraries are written as their documentation says is fastest:
 PyTorch with fused optimisers, eager and with `torch.compile`; JAX with `jit` a step, and with
 `lax.scan` over many steps; scikit-learn's `partial_fit`; nn-engine-core's loop in C++, for the task
-that its layers can do, whose first call takes one step too many; NumPy as one would write the
-formulas down.
+that its layers can do; NumPy as one would write the formulas down.
 
 Measure again with `make bench`, or one question alone with `python -m benchmarks.training`;
-`glassnet bench` gives the first table for three networks in less than a minute.
+`glassnet bench` gives the first table for three networks in less than a minute, and the second with
+`--task adam`.
 """
 
 

@@ -34,6 +34,12 @@ def missing() -> list[str]:
     return [name for name, (library, _) in PEERS.items() if not find_spec(library)]
 
 
+def unfit(task: str) -> list[str]:
+    """What to say of peers that are installed and cannot do a task."""
+    out = ENGINE not in missing() and task not in nnengine_peer.TASKS
+    return [f"{ENGINE} has no sigmoid, so it is measured with ReLU and Adam only."] if out else []
+
+
 def flat(layers: Any) -> np.ndarray:
     """Weights and biases in one vector, layer by layer."""
     return np.concatenate([np.asarray(part).ravel() for pair in layers for part in pair])

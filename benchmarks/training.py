@@ -17,7 +17,7 @@ from . import ours
 from .cases import Case, cases, data
 from .machine import describe, pin
 from .peak import burst, peak
-from .peers import available, missing
+from .peers import available, missing, unfit
 from .report import Result, microseconds, pivot, table, versions
 from .timing import alternate
 
@@ -99,6 +99,7 @@ def page(result: Result) -> str:
 
 def notes(result: Result) -> list[str]:
     said = [f"Not installed: {', '.join(missing())}."] if missing() else []
+    said += unfit(result.name.split("-")[1])
     far = {
         f"{row['contender']} on {row['network']} ({row['differs']:.1g})"
         for row in result.rows
@@ -128,6 +129,7 @@ def main() -> None:
             print(case.title, "measured", file=sys.stderr, flush=True)
     result.notes = notes(result)
     if options.json:
+        result.notes.insert(0, f"A step of {TITLES[options.task]}.")
         print(result.json())
         return
     result.save()

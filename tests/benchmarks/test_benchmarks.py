@@ -20,7 +20,7 @@ from benchmarks.cases import Case, cases, data
 from benchmarks.exactness import free_order
 from benchmarks.memory import needed
 from benchmarks.peak import peak
-from glassnet.cli.bench import lines
+from glassnet.cli.bench import digits, lines
 from tests.data import ROOT
 
 QUICK = ("--turns", "1", "--seconds", "0")
@@ -166,9 +166,32 @@ def test_numbers_of_three_digits() -> None:
 
 def test_the_table_of_the_command() -> None:
     assert lines(ROWS) == [
-        "network, batch       n",
-        "glassnet             2",
-        "glassnet train       4",
-        "NumPy                3",
-        "glassnet, of peak  50%",
+        "network, batch           n",
+        "glassnet              2.00",
+        "glassnet train        4.00",
+        "NumPy                 3.00",
+        "glassnet, speed-up  1.50 x",
+        "glassnet, of peak      50%",
     ]
+    alone = [row for row in ROWS if row["contender"] == "glassnet"]
+    assert lines(alone) == [
+        "network, batch        n",
+        "glassnet           2.00",
+        "glassnet, of peak   50%",
+    ]
+    assert [digits(x) for x in (0.05123, 8.049, 159.4, 17234.0)] == [
+        "0.0512", "8.05", "159", "17 200",
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_measured_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "find_spec", lambda name: None if name == "jax" else name)
+    assert peers.missing() == ["JAX jit", "JAX scan"]
+    assert list(peers.available("JAX jit,NumPy,nn-engine-core", "adam")) == [
+        "nn-engine-core", "NumPy",
+    ]  # fmt: skip
+    assert list(peers.available("JAX jit,NumPy,nn-engine-core", "sgd")) == ["NumPy"]
+    assert peers.unfit("adam") == []
+    assert "nn-engine-core has no sigmoid" in peers.unfit("sgd")[0]
+    monkeypatch.setattr(peers, "find_spec", lambda name: None)
+    assert peers.unfit("sgd") == []  # not installed, which is said already
