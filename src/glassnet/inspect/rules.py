@@ -31,14 +31,15 @@ def update_lines(step: OpenStep, own: WeightFigures) -> list[str]:
     decay = optimizer.weight_decay * group.decay
     if isinstance(optimizer, AdamW) and decay:
         lines.append(f"w·(1 − η·{decay}) takes the place of w = {before}: decay beside the rule")
-        before = f"{before}·(1 − {rate}·{decay})"
+        before = f"{factor(own.before)}·(1 − {rate}·{decay})"
     elif decay:
-        lines.append(f"g = {g} + {decay}·{before}: with the weight decay")
+        lines.append(f"g = {g} + {decay}·{factor(own.before)}: with the weight decay")
         g = "g"
     memory = {slot: (factor(a), factor(b)) for slot, (a, b) in own.memory.items()}
-    lines += _rule(step, optimizer, (before, rate, "∂L/∂w" if g == slope else "g", g), memory)
+    told = {slot: f"{slot}: {exact(a)} → {exact(b)}" for slot, (a, b) in own.memory.items()}
+    lines += _rule(step, optimizer, (before, rate, "∂L/∂w" if g == slope else "g", g), memory, told)
     if optimizer.average:
-        lines.append(f"mean of the weights: {' → '.join(memory['average'])}, over 1 − βᵗ")
+        lines.append(f"mean of the weights, {told['average']}, over 1 − {optimizer.average}^t")
     return lines
 
 
@@ -50,9 +51,9 @@ def _seen(step: OpenStep, own: WeightFigures, slope: str) -> tuple[list[str], st
     if optimizer.clip_norm is not None:
         slopes = [p.slope for p in step.parameters.values() if p.slope is not None]
         total = float(np.sqrt(sum(float(np.square(s.astype(float)).sum()) for s in slopes)))
-        factor = min(optimizer.clip_norm / (total + 1e-6), 1.0)
+        scale = min(optimizer.clip_norm / (total + 1e-6), 1.0)
         lines.append(
-            f"g = ∂L/∂w·min({optimizer.clip_norm}/(‖∂L/∂W‖ + 1e-6), 1) ≈ {slope}·{factor:.6g}"
+            f"g = ∂L/∂w·min({optimizer.clip_norm}/(‖∂L/∂W‖ + 1e-6), 1) ≈ {slope}·{scale:.9g}"
         )
         g = "g"
     if optimizer.maximize:
@@ -66,13 +67,10 @@ def _rule(
     optimizer: Optimizer,
     numbers: tuple[str, str, str, str],
     memory: dict[str, tuple[str, str]],
+    told: dict[str, str],
 ) -> list[str]:
+    """The rule itself; `numbers` are w, η, and what the gradient is called and is."""
     w, rate, name, g = numbers
-    told = {
-        slot: f"{slot}: {old.strip('()')} → {new.strip('()')}"
-        for slot, (old, new) in memory.items()
-    }
-    told.pop("average", None)
     if type(optimizer) is SGD and not optimizer.momentum:
         return [f"w ← w − η·{name} = {w} − {rate}·{g}"]
     if type(optimizer) is SGD and not optimizer.nesterov and not optimizer.dampening:
@@ -82,7 +80,10 @@ def _rule(
     if type(optimizer) in (Adam, AdamW) and isinstance(optimizer, Adam):
         return _adam(step, optimizer, numbers, memory, told)
     rule = " ".join((type(optimizer).__doc__ or type(optimizer).__name__).split())
-    return [f"{type(optimizer).__name__}, with g = {name}: {rule}", *told.values()]
+    return [
+        f"{type(optimizer).__name__} of {name}: {rule}",
+        *(line for slot, line in told.items() if slot != "average"),
+    ]
 
 
 def _adam(
