@@ -71,8 +71,11 @@ def normal(count: int, seed: int, stream: int = 0, step: int = 0) -> np.ndarray:
     return np.concatenate([part.array for part in pair])[:count]
 
 
-def permutation(n: int, seed: int, stream: int = 0, epoch: int = 0) -> np.ndarray:
-    """The numbers 0…n−1 in an order keyed by seed, stream and epoch, as int64.
+def permutation(
+    n: int, seed: int, stream: int = 0, epoch: int = 0, first: int = 0, last: int | None = None
+) -> np.ndarray:
+    """The numbers 0…n−1 in an order keyed by seed, stream and epoch, as int64; of that order the
+    places from `first` up to `last`, which takes no more memory than they do.
 
     A Feistel network permutes the cells of the smallest near-square table of at least n cells;
     numbers that land beyond n are permuted again until they do not. Its round functions are
@@ -84,7 +87,7 @@ def permutation(n: int, seed: int, stream: int = 0, epoch: int = 0) -> np.ndarra
     tables = words.reshape(FEISTEL_ROUNDS, height)
     tables[0::2] %= height
     tables[1::2] %= width
-    order = _feistel(np.arange(n), tables, height, width)
+    order = _feistel(np.arange(first, n if last is None else last), tables, height, width)
     while (outside := np.flatnonzero(order >= n)).size:
         order[outside] = _feistel(order[outside], tables, height, width)
     return order

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -29,6 +29,7 @@ from glassnet.training.programs import loss_program, step_program
 from glassnet.training.step import memory_arrays, parameter_arrays
 from glassnet.training.steps import Evaluator, Stepper, weighted_mean
 
+BLOCK = 1 << 20  # rows whose order is worked out at once
 SHUFFLE = 1 << 16  # streams of random numbers on the host: first weights take the low ones
 
 
@@ -49,18 +50,27 @@ class Order:
     def steps(self) -> int:
         return -(-self.count // self.size)
 
-    def parts(self, epoch: int) -> list[np.ndarray]:
-        """Row numbers [steps, batch size] of the whole batches and of the last, smaller one."""
-        if self.seed is None or self.steps == 1:
+    def parts(self, epoch: int) -> Iterable[np.ndarray]:
+        """Row numbers [steps, batch size] of the whole batches and of the last, smaller one. Of
+        many rows a block comes after the other, so that the numbers of all are never in memory."""
+        still = self.seed is None or self.steps == 1
+        if still and self.count <= BLOCK:
             return self._as_they_lie
-        return self._cut(philox.permutation(self.count, self.seed, SHUFFLE, epoch))
+        size = max(1, BLOCK // self.size) * self.size
+        blocks = ((a, min(a + size, self.count)) for a in range(0, self.count, size))
+        return (part for a, b in blocks for part in self._cut(self._places(epoch, a, b)))
+
+    def _places(self, epoch: int, first: int, last: int) -> np.ndarray:
+        if self.seed is None or self.steps == 1:
+            return np.arange(first, last)
+        return philox.permutation(self.count, self.seed, SHUFFLE, epoch, first, last)
 
     @cached_property
     def _as_they_lie(self) -> list[np.ndarray]:
         return self._cut(np.arange(self.count))
 
     def _cut(self, rows: np.ndarray) -> list[np.ndarray]:
-        cut = self.count // self.size * self.size
+        cut = len(rows) // self.size * self.size
         parts = [rows[:cut].reshape(-1, self.size), rows[None, cut:]]
         return [part for part in parts if part.size]
 
@@ -99,7 +109,7 @@ class Descent:
         program = step_program(model, task.loss, optimizer, width, weighted, task.seed)
         self.memory = memory_arrays(model, optimizer)
         arrays = {**rows.arrays(), **parameter_arrays(model), **self.memory}
-        self.stepper = Stepper(program, arrays, task.threads)
+        self.stepper = Stepper(program, arrays, task.threads, rows.mapped)
         self.evaluate = task.evaluator()
         self.build_seconds = time.perf_counter() - self.started
         self.raw: np.ndarray | None = None  # the weights of the last step while W holds their mean

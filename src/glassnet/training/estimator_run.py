@@ -6,7 +6,7 @@ In: what a run file says of the fit and holds of its data, and X where it does n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,7 +33,7 @@ class FitOrder(Order):
 
     shuffles: Shuffles | None = field(default=None, compare=False)
 
-    def parts(self, epoch: int) -> list[np.ndarray]:
+    def parts(self, epoch: int) -> Iterable[np.ndarray]:
         if self.shuffles is None:
             return super().parts(epoch)
         return self._cut(self.shuffles.of(epoch))

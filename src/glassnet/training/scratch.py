@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -23,8 +23,7 @@ import numpy as np
 from glassnet.errors import OutputError
 
 PAGE = mmap.PAGESIZE
-WATCHED = 128  # calls for which rows are asked for early, after one that waited for the disk
-MOST = 1 << 26  # bytes of rows asked for at once
+WATCHED = 32  # calls for which rows are asked for early, after one that waited for the disk
 
 
 @dataclass(frozen=True)
@@ -36,10 +35,17 @@ class Mapped:
     names: tuple[str, ...] = ()  # of the columns of x
     described: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
+    def read(self, rows: np.ndarray) -> None:
+        """Have rows in memory now."""
+        for file, size in self.files:
+            for row in np.unique(rows).tolist():
+                file[row * size]
+
     def soon(self, rows: np.ndarray) -> None:
         """Ask the system to read rows that will be needed, and go on meanwhile."""
         for file, size in self.files:
-            starts = np.unique(rows.ravel()[: MOST // size]).astype(np.int64) * size
+            file.madvise(RANDOM)  # no pages beside those asked for
+            starts = np.unique(rows).astype(np.int64) * size
             pages = starts // PAGE
             ends = -(-(starts + size) // PAGE)
             for first, last in zip(pages.tolist(), ends.tolist(), strict=True):
@@ -47,6 +53,7 @@ class Mapped:
                 file.madvise(WILL_NEED, first * PAGE, length)
 
 
+RANDOM: int = getattr(mmap, "MADV_RANDOM", 1)
 WILL_NEED: int = getattr(mmap, "MADV_WILLNEED", 3)
 
 
@@ -59,15 +66,15 @@ class Ahead:
         self._waits = _waits()
         self._left = 0
 
-    def __call__(self, rows: Callable[[], np.ndarray]) -> None:
-        """Before a call of the step: `rows` gives those of the call after it."""
+    def __call__(self, rows: np.ndarray) -> None:
+        """Before a call of the step, with the rows of the call after it."""
         if self._mapped is None:
             return
         waits = _waits()
         self._left = WATCHED if waits > self._waits else max(0, self._left - 1)
         self._waits = waits
         if self._left:
-            self._mapped.soon(rows())
+            self._mapped.soon(rows)
 
 
 if sys.platform == "win32":

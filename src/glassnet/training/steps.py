@@ -16,10 +16,12 @@ import numpy as np
 from glassnet.run.program import Call, Program
 from glassnet.training.check import Rows
 from glassnet.training.kept import finite
+from glassnet.training.scratch import Ahead, Mapped
 
 CALL_SECONDS = 0.05
 TRIAL = 8  # steps of the first call, which is timed
 PART = 4096  # rows of a step of evaluation
+AT_ONCE = 8192  # rows of a call where they lie on disk: those of the next are read meanwhile
 CALLS = 100  # about how often rows are evaluated
 
 
@@ -37,9 +39,14 @@ class Stepper:
     """Runs the step program on arrays that stay where they are."""
 
     def __init__(
-        self, program: Program, arrays: Mapping[str, np.ndarray], threads: int | None
+        self,
+        program: Program,
+        arrays: Mapping[str, np.ndarray],
+        threads: int | None,
+        mapped: Mapped | None = None,
     ) -> None:
         self.program, self.arrays, self.threads = program, dict(arrays), threads
+        self._mapped, self._early = mapped, Ahead(mapped)
         self.compile_seconds = 0.0
         self._chunks: dict[tuple[int, int], Chunk] = {}
         self.ahead = 0  # about how many steps are to come, where that is known
@@ -60,8 +67,11 @@ class Stepper:
             return found
         losses: list[np.ndarray] = []
         done = 0
+        if not self._limit and self._mapped is not None:
+            self._mapped.read(rows[:TRIAL])
         for size in self._sizes(len(rows)):
             stop = done + size
+            self._early(rows[stop : stop + max(size, self._limit)])
             losses.append(self._run(rows[done:stop], lr[done:stop], first + done))
             done = stop
             if not finite(losses[-1]) or after(size):
@@ -87,7 +97,10 @@ class Stepper:
         losses = chunk.call()[0].copy()
         if not self._limit:
             each = (time.perf_counter() - start) / len(rows)
-            self._limit = max(1, int(CALL_SECONDS / max(each, 1e-9)))
+            most = CALL_SECONDS / max(each, 1e-9)
+            if self._mapped is not None:
+                most = min(most, AT_ONCE / rows.shape[1])
+            self._limit = max(1, int(most))
         return losses
 
     def _prepare(self, steps: int, size: int) -> Chunk:
