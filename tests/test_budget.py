@@ -16,14 +16,16 @@ from tests.data import ROOT
 
 FILE_LINES = 300
 FUNCTION_LINES = 40
-ENGINE_LINES = 4000
+# 4000 were planned. Gathering while multiplying saves 7 % of a step of 784-128-10, one kernel for
+# softmax, loss and gradient saves 8 % of one of 10-64-64-3: worth 250 lines.
+ENGINE_LINES = 4350
 
 # From the graph to running machine code. The op records are left out: they are the open part, one
 # record an op, and a new op should cost nothing elsewhere. Documentation is left out too: lines of
 # code are counted, so that nobody saves on docstrings.
 ENGINE = (
     "graph", "tracing", "gradient", "simplify",
-    "fuse", "schedule", "lower", "llvm", "run", "pipeline",
+    "fuse", "fuse_gathers", "fuse_rows", "schedule", "lower", "llvm", "run", "pipeline",
 )  # fmt: skip
 
 # path of a file, or path:function -> its own budget. The reason stands in a comment.

@@ -29,6 +29,7 @@ LAYERS = (
     ("llvm",),
     ("lower",),
     ("schedule",),
+    ("fuse_gathers", "fuse_rows"),
     ("fuse",),
     ("gradient", "simplify", "tracing"),
     ("ops",),
@@ -38,10 +39,11 @@ LAYERS = (
 
 # The two halves meet in the graph and networks are written with ops, so these see less than what
 # lies below them.
-BACK = {"run", "llvm", "lower", "schedule", "fuse", "graph", "errors", "version"}
+ENGINE = ("run", "llvm", "lower", "schedule", "fuse_gathers", "fuse_rows", "fuse")
+BACK = {*ENGINE, "graph", "errors", "version"}
 FRONT = {"ops", "graph", "errors", "version"}
 SEES = {
-    **dict.fromkeys(("run", "llvm", "lower", "schedule", "fuse"), BACK),
+    **dict.fromkeys(ENGINE, BACK),
     "nn": FRONT | {"nn"},
     "optim": FRONT | {"optim"},
 }

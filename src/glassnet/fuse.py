@@ -145,7 +145,7 @@ class Fuser:
         number = self.scalar.get(place)
         self._open(Kernel("loop", shape, stores=[(place, place)], copy=copied, number=number))
         if copied is not None and copied.base in self.home:
-            self._wait(len(self.kernels) - 1, [self.home[copied.base]])
+            self.wait(len(self.kernels) - 1, [self.home[copied.base]])
         self.pinned.add(place)
         self.home[place] = len(self.kernels) - 1
         self.access[place] = Access(place, row_major(shape))
@@ -165,7 +165,7 @@ class Fuser:
         self._place(place, len(self.kernels) - 1)
 
     def _place(self, place: int, number: int) -> None:
-        self._wait(number, [other for other, _ in self._dependencies(place)])
+        self.wait(number, [other for other, _ in self._dependencies(place)])
         self.home[place] = number
         self.access[place] = Access(place, row_major(self.nodes[place].type.shape))
         if self.kernels[number].root != place:
@@ -212,7 +212,7 @@ class Fuser:
         self.kernels.append(kernel)
         self.above.append(0)
 
-    def _wait(self, number: int, others: Iterable[int]) -> None:
+    def wait(self, number: int, others: Iterable[int]) -> None:
         """Kernel `number` runs after the others, and so do those that run after it."""
         mask = 0
         for other in others:

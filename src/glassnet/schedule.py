@@ -10,17 +10,28 @@ import heapq
 from collections.abc import Mapping, Sequence
 
 from glassnet.fuse import Access, Fused, Fuser, Kernel
+from glassnet.fuse_gathers import join_gathers
+from glassnet.fuse_rows import join_rows
 from glassnet.graph.graph import Graph
 from glassnet.graph.layout import row_major
 
 
-def schedule(graph: Graph, donate: Mapping[str, int] | None = None, merge: bool = True) -> Fused:
+def schedule(
+    graph: Graph,
+    donate: Mapping[str, int] | None = None,
+    merge: bool = True,
+    shared: bool = False,
+) -> Fused:
     """Kernels for a graph; `donate` names the input that an output replaces. Without `merge`
-    every node gets a kernel of its own (the same bits, for tests)."""
+    every node gets a kernel of its own (the same bits, for tests). `shared`: threads share every
+    kernel, so that rows gathered in one may be read by another thread in the next only."""
     fuser = Fuser(graph, merge)
     fuser.assign()
     if merge:
         fuser.sink()
+        join_rows(fuser)
+        if not shared:
+            join_gathers(fuser)
     return _Scheduler(fuser).finish(donate or {})
 
 
@@ -146,7 +157,7 @@ class _Scheduler:
     def _reads(self, kernel: Kernel) -> set[int]:
         local = set(kernel.nodes)
         sources = {s for place in kernel.nodes for s in self.nodes[place].inputs} - local
-        found = {self.access[source].base for source in sources if source in self.access}
+        found = {self.access[source].base for source in sources if source in self.access} - local
         return found | ({kernel.copy.base} if kernel.copy is not None else set())
 
 

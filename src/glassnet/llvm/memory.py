@@ -61,7 +61,7 @@ class Memory(Numbers):
         kind = "i8" if dtype == "bool" else ELEMENT[dtype]
         address = self.emit(f"getelementptr {kind}, {pointer}, {self.index(index)}", "ptr")
         self.declared["llvm.prefetch.p0"] = "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"
-        self.lines.append(f"call void @llvm.prefetch.p0({address}, i32 0, i32 2, i32 1)")
+        self.lines.append(f"call void @llvm.prefetch.p0({address}, i32 0, i32 3, i32 1)")
 
     def gather(self, pointer: Reg, indices: Reg, dtype: str, mask: Reg | None = None) -> Reg:
         """Elements at the given numbers, one a lane; lanes outside the mask are 0."""

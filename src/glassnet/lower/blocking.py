@@ -49,7 +49,8 @@ def problem(ctx: Context) -> Problem:
     a, b = (ctx.fused.access[place].layout for place in places)
     m, n, k = a.shape[-2], b.shape[-1], a.shape[-1]
     rows = bool(node.attr("rows", False))
-    swapped = n == 1 and m != 1  # a vector of results: let vectors run over its rows
+    narrow = isinstance(n, int) and n <= ctx.machine.lanes(node.type.dtype) // 4
+    swapped = narrow and m != 1  # vectors over columns would be mostly empty: run them over rows
     if swapped:
         rank = len(a.shape)
         axes = (*range(rank - 2), rank - 1, rank - 2)

@@ -152,10 +152,10 @@ class Context:
             inputs = [self.value(source, point, known) for source in node.inputs]
             known[place] = node.op.code(self.b, *inputs, **node.kwargs)
 
-    def choose_rows(self, at: tuple[Index, ...]) -> None:
+    def choose_rows(self, at: tuple[Index, ...], places: Sequence[int]) -> None:
         """Work out, for all vectors of a row of the result, where its gathered rows lie."""
         ahead = self.b.minimum(at[0] + AHEAD, self.b.index(self.size(self.kernel.shape[0])) - 1)
-        for place in self.kernel.body:
+        for place in places:
             if self.fused.graph.nodes[place].op.kind == "index":
                 rows = self._row(place, Point(at[:1])), self._row(place, Point((ahead,)))
                 self.rows[place] = rows

@@ -18,10 +18,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from glassnet.fuse import BYTES
 from glassnet.graph.layout import Layout, Product, row_major
 from glassnet.lower.blocking import Problem, Run, column_runs, problem, row_runs
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
+from glassnet.lower.epilogue import Epilogue
+from glassnet.lower.loop import vectors
 from glassnet.lower.pack import SPARE, pack_rows, pack_strided, pack_strip, pack_transposed
 from glassnet.lower.reduce import LEAF, each, trailing_ones
 from glassnet.lower.tile import tile
@@ -30,6 +33,7 @@ REUSE = 3
 NEAR_A, NEAR_B = 512, 512  # bytes between rows
 FEW_A = 4000  # the same where few panels read a; from 4096 on rows compete for cache lines
 LEVELS = 32
+NEAR = 1 << 15  # bytes of a panel that stay in the nearest cache
 
 
 def lower_contract(ctx: Context) -> None:
@@ -56,8 +60,11 @@ class _Contraction:
         self.column_runs = column_runs(self.n, self.lanes, ctx.machine.vectors)
         self.width = max(run.size for run in self.column_runs)
         self.height = max(run.size for run in self.row_runs)
+        gathers = set(ctx.kernel.prologue)
+        self.gathered = [(p, at) for p, at in ctx.kernel.stores if p in gathers]
         self._choose()
         self._reserve()
+        self.epilogue = Epilogue(ctx, p, batch, self.tiles, (self.row_runs, self.column_runs))
 
     def _base(self, layout: Layout, place: int) -> Any:
         at = (*self.batch, 0, 0) if self.batch else (0, 0)
@@ -77,10 +84,10 @@ class _Contraction:
 
     def _near(self, stride: Index, limit: int) -> bool:
         """Whether rows follow each other so closely that reading them in place is as good."""
-        return isinstance(stride, int) and stride * ctx_bytes(self.p.dtype) <= limit
+        return isinstance(stride, int) and stride * BYTES[self.p.dtype] <= limit
 
     def _reserve(self) -> None:
-        ctx, size = self.ctx, ctx_bytes(self.p.dtype)
+        ctx, size = self.ctx, BYTES[self.p.dtype]
         tile_bytes = self.height * self.width * self.lanes * size
         self.tiles = ctx.reserve(Product(tile_bytes * (LEVELS if self._in_leaves() else 1)))
         k = Product(1) * self.p.k
@@ -90,6 +97,7 @@ class _Contraction:
             self.group = max(1, ctx.machine.panel_bytes // max(panel.factor, 1))
         panels = sum(r.count for r in self.column_runs) if isinstance(self.n, int) else 0
         self.pack_all = self.pack_a and isinstance(self.m, int) and panels > self.group
+        self.far = isinstance(self.k, int) and panel.factor > NEAR
         self.panels = ctx.reserve(panel * self.group) if self.pack_b else None
         ctx.reserve(Product(SPARE * self.width * self.lanes * size))
         strip = k * (self.height * size)
@@ -102,6 +110,8 @@ class _Contraction:
     def write(self) -> None:
         if self.pack_all:
             self.b.loop(0, self.k, LEAF, (), self._pack_strips)
+        if self.p.swapped:
+            self._gather(0, self.n)
         for run in self.column_runs:
             low, high = self.ctx.split(run.count) if self.split_columns else (0, run.count)
 
@@ -125,6 +135,8 @@ class _Contraction:
         height: Index = rows.size
         if rows.partial:
             height = self.b.minimum(height, self.m - row)
+        if self.gathered and not self.p.swapped and run is self.column_runs[0]:
+            self.b.when(self.b.index(low).eq(0), lambda: self._gather(row, height))
         if self.pack_a and not self.pack_all:
             self._pack_strip(rows, row, height, self.strip, 0, self.k)
 
@@ -132,6 +144,24 @@ class _Contraction:
             self._tile(rows, row, height, run, j - low, j)
 
         self.b.loop(low, high, 1, (), panel)
+
+    def _gather(self, row: Index, count: Index) -> None:
+        """Fetch the rows row to row + count of the batch."""
+        ctx = self.ctx
+        for place, buffer in self.gathered:
+            type = ctx.fused.graph.nodes[place].type
+
+            def piece(point: Point, place: int = place, buffer: int = buffer) -> None:
+                known: dict[int, Any] = {}
+                ctx.compute([place], point, known)
+                layout = row_major(ctx.fused.graph.nodes[place].type.shape)
+                ctx.store(known[place], buffer, layout, point)
+
+            def one(m: Index, place: int = place, dtype: str = type.dtype) -> None:
+                ctx.choose_rows((row + m,), [place])
+                vectors(ctx, 0, self.k, 1, (row + m, 0), piece, dtype)
+
+            self.b.loop(0, count, 1, (), one)
 
     def _pack_strips(self, low: Index) -> None:
         """Rows low to low + LEAF of k of every strip: neighbours share cache lines."""
@@ -193,9 +223,8 @@ class _Contraction:
     def _tile(self, rows: Run, row: Index, height: Index, run: Run, slot: Index, j: Index) -> None:
         column, valid = self._column(run, j)
         by_rows = self.by_rows and not self.pack_a
-        name = tile(
-            self.b, self.p.dtype, rows.size, run.size, by_rows, run.partial and not self.pack_b
-        )
+        masked = run.partial and not self.pack_b
+        name = tile(self.b, self.p.dtype, rows.size, run.size, by_rows, masked, self.far)
         if self.pack_a:
             a, a_step = self._strip_at(row), rows.size
         else:
@@ -206,6 +235,8 @@ class _Contraction:
         else:
             b, b_step = self.b.offset(self.pb, column, self.p.dtype), self.bk
         unit_a = 1 if by_rows else a_step
+
+        self.epilogue.ask(rows.size, row, run, column)
 
         def chain(target: Any, low: Index, high: Index) -> None:
             start_a = self.b.offset(a, low * unit_a, self.p.dtype)
@@ -218,7 +249,7 @@ class _Contraction:
             self._leaves(chain, size)
         else:
             chain(self.tiles, 0, self.k)
-        self._epilogue(run, row, height, column, valid)
+        self.epilogue.write(run, row, height, column, valid)
 
     def _in_leaves(self) -> bool:
         return self.p.rows and not (isinstance(self.k, int) and self.k <= LEAF)
@@ -250,30 +281,6 @@ class _Contraction:
         depth = b.loop(0, count, 1, [b.index(0)], leaf)[0]
         b.when(b.index(count).eq(0), lambda: chain(self.tiles, 0, 0))
         b.loop(1, depth, 1, (), lambda i: join(depth - i))
-
-    def _epilogue(self, run: Run, row: Index, height: Index, column: Index, valid: Index) -> None:
-        """The body of the kernel on a finished tile, row by row."""
-        layout = row_major(self.ctx.kernel.shape)
-
-        def one_row(m: Index) -> None:
-            for v in range(run.size):
-                left = valid - v * self.lanes
-                mask = self.b.lane_mask(left, self.lanes) if run.partial else None
-                at = (row + m, column + v * self.lanes)
-                if self.p.swapped:
-                    at, axis = at[::-1], len(self.batch)
-                else:
-                    axis = len(self.batch) + 1
-                index = m * (run.size * self.lanes) + v * self.lanes
-                value = self.b.load(self.tiles, index, self.p.dtype, self.lanes)
-                point = Point((*self.batch, *at), axis, self.lanes, mask)
-                self.ctx.finish(point, {self.ctx.kernel.root or 0: value}, layout)
-
-        self.b.loop(0, height, 1, (), one_row)
-
-
-def ctx_bytes(dtype: str) -> int:
-    return 8 if dtype == "float64" else 4
 
 
 def _is(index: Index, number: int) -> bool:

@@ -7,6 +7,7 @@ one, the last one runs in vectors, the first one is shared among threads.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from glassnet.graph.layout import Layout, count, row_major
@@ -29,7 +30,7 @@ def lower_loop(ctx: Context) -> None:
         ctx.finish(point, known, layout)
 
     gathers = any(ctx.fused.graph.nodes[place].op.kind == "index" for place in kernel.body)
-    before = ctx.choose_rows if gathers else None
+    before = partial(ctx.choose_rows, places=kernel.body) if gathers else None
     nest(ctx, kernel.shape, layouts_read(ctx), body, vector_dtype(ctx), before)
 
 

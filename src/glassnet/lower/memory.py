@@ -47,7 +47,7 @@ def buffers_read(fused: Fused, kernel: Kernel) -> set[int]:
     """Buffers (before aliasing) that a kernel loads from."""
     nodes, local = fused.graph.nodes, set(kernel.nodes)
     sources = {s for place in kernel.nodes for s in nodes[place].inputs} - local
-    found = {fused.access[source].base for source in sources if source in fused.access}
+    found = {fused.access[source].base for source in sources if source in fused.access} - local
     return found | ({kernel.copy.base} if kernel.copy is not None else set())
 
 

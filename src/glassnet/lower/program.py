@@ -22,6 +22,7 @@ from glassnet.lower.contract import lower_contract
 from glassnet.lower.loop import lower_loop
 from glassnet.lower.memory import buffers_read
 from glassnet.lower.reduce import lower_reduce
+from glassnet.lower.rows import lower_rows
 from glassnet.lower.scatter import lower_place, lower_scatter
 
 ENTRY = "run"
@@ -29,6 +30,7 @@ ENTRY_ARGUMENTS = ("ptr", "ptr", "int64", "int64", "int64", "int64", "ptr", "ptr
 LOWER: dict[str, Callable[[Context], None]] = {
     "loop": lower_loop,
     "reduce": lower_reduce,
+    "rows": lower_rows,
     "contract": lower_contract,
     "scatter": lower_scatter,
     "place": lower_place,

@@ -11,26 +11,31 @@ from typing import Any
 
 from glassnet.lower.builder import Builder, Index, Machine
 
+AHEAD = 8  # rows
 ARGUMENTS = ("ptr", "int64", "int64", "ptr", "int64", "int64", "ptr", "int64")
 
 
-def tile(b: Builder, dtype: str, rows: int, vectors: int, by_rows: bool, masked: bool) -> str:
+def tile(
+    b: Builder, dtype: str, rows: int, vectors: int, by_rows: bool, masked: bool, far: bool
+) -> str:
     """Name of the function (a, a_step, last, b, b_step, valid, out, k).
 
     by_rows: row m of a begins at a + min(m, last)·a_step and is contiguous in k; otherwise element
     (m, k) of a is at a + k·a_step + m. Row k of b begins at b + k·b_step; with `masked`, columns
-    from `valid` on are not read.
+    from `valid` on are not read. With `far`, rows of b are asked for ahead.
     """
-    kind = ("r" if by_rows else "c") + ("m" if masked else "")
+    kind = ("r" if by_rows else "c") + ("m" if masked else "") + ("f" if far else "")
     name = f"tile_{dtype}_{rows}x{vectors}{kind}"
 
     def write(f: Any) -> None:
-        _write(f, dtype, rows, vectors, by_rows, masked)
+        _write(f, dtype, rows, vectors, by_rows, masked, far)
 
     return b.once(name, ARGUMENTS, write)
 
 
-def _write(f: Any, dtype: str, rows: int, vectors: int, by_rows: bool, masked: bool) -> None:
+def _write(
+    f: Any, dtype: str, rows: int, vectors: int, by_rows: bool, masked: bool, far: bool
+) -> None:
     a, a_step, last, b, b_step, valid, out, k = f.args
     lanes = Machine.lanes(dtype)
     masks = [f.lane_mask(valid - v * lanes, lanes) if masked else None for v in range(vectors)]
@@ -42,6 +47,8 @@ def _write(f: Any, dtype: str, rows: int, vectors: int, by_rows: bool, masked: b
     def step(i: Index, *totals: Any) -> list[Any]:
         row = f.offset(b, i * b_step, dtype)
         panel = [f.load(row, v * lanes, dtype, lanes, masks[v]) for v in range(vectors)]
+        for v in range(vectors if far else 0):
+            f.prefetch(row, b_step * AHEAD + v * lanes, dtype)
         column = None if by_rows else f.offset(a, i * a_step, dtype)
         result: list[Any] = []
         for m in range(rows):

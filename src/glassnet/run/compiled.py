@@ -135,7 +135,7 @@ class Compiled:
             if not kind.sizes:
                 raise
             return Image(b"")
-        fused = schedule(graph, self.plan.donate, self.merge)
+        fused = schedule(graph, self.plan.donate, self.merge, kind.parallel)
         if kind.unrolled and not fits(fused):
             return Image(b"")
         text, lowered = assembly_text(self.plan, fused, self.target, kind.parallel, kind.unrolled)

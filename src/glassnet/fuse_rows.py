@@ -1,0 +1,128 @@
+"""Which kernels become one that takes row after row, all columns of a row at once.
+
+In: kernels as fused so far. Out: kernels of kind rows in the place of several. A softmax with its
+loss and gradient is a dozen small kernels, each over the rows of a narrow table: reductions along
+a row, and elementwise work on their results. Together nothing of it has to be stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from glassnet.fuse import Fuser, Kernel
+from glassnet.graph.layout import ONE, ZERO, Layout
+from glassnet.graph.types import Size
+
+WIDEST = 16  # columns: each has registers of its own
+
+
+def join_rows(fuser: Fuser) -> None:
+    """Join kernels around every reduction along the rows of a narrow table."""
+    for number, kernel in enumerate(fuser.kernels):
+        if kernel.kind == "reduce" and _width(fuser, kernel) is not None:
+            _Joiner(fuser, number).join()
+
+
+def _width(fuser: Fuser, kernel: Kernel) -> tuple[Size, int] | None:
+    """Rows and columns of the table along whose rows a kernel reduces."""
+    node = fuser.nodes[kernel.root or 0]
+    shape = fuser.nodes[node.inputs[0]].type.shape
+    along = len(shape) == 2 and node.attr("axes") == (1,) and not node.attr("rows", False)
+    if along and isinstance(shape[1], int) and 1 < shape[1] <= WIDEST:
+        return shape[0], shape[1]
+    return None
+
+
+class _Joiner:
+    def __init__(self, fuser: Fuser, seed: int) -> None:
+        self.fuser, self.kernels, self.seed = fuser, fuser.kernels, seed
+        found = _width(fuser, fuser.kernels[seed])
+        assert found is not None
+        self.rows, self.columns = found
+        self.members = {seed}
+
+    def join(self) -> None:
+        """Take in kernels that read from the group, or that it reads from, while there are any."""
+        taken = True
+        while taken:
+            taken = False
+            for number in range(len(self.kernels)):
+                if number not in self.members and self._may_join(number):
+                    self.members.add(number)
+                    taken = True
+        if len(self.members) > 1:
+            self._replace()
+
+    def _may_join(self, number: int) -> bool:
+        kernel = self.kernels[number]
+        if kernel.kind == "reduce":
+            fits = _width(self.fuser, kernel) == (self.rows, self.columns)
+        else:
+            fits = kernel.kind == "loop" and bool(kernel.body) and not kernel.stores
+        nodes = kernel.nodes
+        return (
+            fits
+            and all(self._is_row_work(place) for place in nodes)
+            and self._touches(number)
+            and self._in_one_go({*self.members, number})
+            and all(self._plain(layout, base) for base, layout in self._reads({number}))
+            and all(self._plain(layout, base) for base, layout in self._reads(self.members))
+        )
+
+    def _is_row_work(self, place: int) -> bool:
+        shape = self.fuser.nodes[place].type.shape
+        return shape in ((self.rows,), (self.rows, 1), (self.rows, self.columns))
+
+    def _touches(self, number: int) -> bool:
+        """Whether one of a kernel and the group reads what the other computes."""
+        home = self.fuser.home
+        return any(home.get(base) in self.members for base, _ in self._reads({number})) or any(
+            home.get(base) == number for base, _ in self._reads(self.members)
+        )
+
+    def _reads(self, numbers: set[int]) -> Iterator[tuple[int, Layout]]:
+        """Buffers that kernels read element by element, and how."""
+        for number in numbers:
+            for place in self.kernels[number].nodes:
+                node = self.fuser.nodes[place]
+                for source in node.inputs[1:] if node.op.kind == "index" else node.inputs:
+                    if source in self.fuser.access:
+                        yield self.fuser.access[source].base, self.fuser.access[source].layout
+
+    def _plain(self, layout: Layout, base: int) -> bool:
+        """Whether what a row reads of a value computed here is that row of it."""
+        if not any(base in self.kernels[number].nodes for number in self.members):
+            return True
+        shape = self.fuser.nodes[base].type.shape
+        wide = len(shape) == 2 and shape[1] != 1
+        steps = [s for s, size in zip(layout.strides, layout.shape, strict=True) if size != 1]
+        along = [ONE * self.columns, ONE] if wide else [ONE, ZERO][: len(steps)]
+        return not layout.offset and layout.shape[:1] == (self.rows,) and steps == along
+
+    def _in_one_go(self, numbers: set[int]) -> bool:
+        """Whether no other kernel has to run between some of these and others."""
+        above = self.fuser.above
+        own = sum(1 << number for number in numbers)
+        before = 0
+        for number in numbers:
+            before |= above[number]
+        return not any(
+            before >> number & 1 and above[number] & own
+            for number in range(len(above))
+            if number not in numbers
+        )
+
+    def _replace(self) -> None:
+        fuser, own = self.fuser, sum(1 << number for number in self.members)
+        places = sorted(p for number in self.members for p in self.kernels[number].nodes)
+        before = 0
+        for number in self.members:
+            before |= fuser.above[number] & ~own
+            self.kernels[number] = Kernel("loop", ())
+        self.kernels[self.seed] = Kernel("rows", (self.rows,), body=places)
+        for place in places:
+            fuser.home[place] = self.seed
+        fuser.above[self.seed] = before
+        for number, above in enumerate(fuser.above):
+            if above & own:
+                fuser.above[number] = above & ~own | 1 << self.seed | before

@@ -1,0 +1,147 @@
+"""Kernels that became one: softmax with its loss, gathers with their product, short rows in line.
+
+The bits are those of every node on its own, the values the interpreter's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from glassnet import ops
+from glassnet.gradient import gradients
+from glassnet.graph.graph import Graph
+from glassnet.graph.types import Dim, Type
+from glassnet.nn.classify import CrossEntropy
+from glassnet.run.program import Plan
+from glassnet.schedule import schedule
+from glassnet.simplify import simplify
+from glassnet.tracing import trace
+from tests.engine.check import agree, numbers
+from tests.engine.test_fuse import described
+from tests.engine.variants import assert_same_bits
+
+SCORES = (Dim("n"), 3)
+
+
+def loss_and_slope(scores: Any, y: Any) -> Any:
+    loss = CrossEntropy().mean(scores, y)
+    return loss, gradients(loss, [scores])[0]
+
+
+def labels(rows: int, classes: int) -> np.ndarray:
+    return np.random.default_rng(rows).integers(0, classes, rows).astype("int32")
+
+
+def test_softmax_its_loss_and_its_gradient_are_one_kernel() -> None:
+    graph = trace(loss_and_slope, Type("float32", SCORES), Type("int32", SCORES[:1]))
+    kinds = [kernel.kind for kernel in schedule(simplify(graph)).kernels]
+    assert kinds == ["rows", "reduce"]  # the second adds the losses of all rows
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("classes", [2, 3, 7, 10, 16, 17])
+@pytest.mark.parametrize("rows", [0, 1, 5, 8, 33, 130])
+def test_cross_entropy(rows: int, classes: int, dtype: str) -> None:
+    arrays = {"scores": 3 * numbers(dtype, rows, classes), "y": labels(rows, classes)}
+    graph = trace(loss_and_slope, Type(dtype, (Dim("n"), classes)), Type("int32", SCORES[:1]))
+    assert_same_bits(Plan(graph), arrays)
+    if rows:
+        agree(graph, arrays)
+
+
+def along_rows(x: Any, v: Any) -> Any:
+    top = ops.max(x, 1)
+    apart = x - ops.reshape(top, (x.shape[0], 1))
+    return ops.sum(ops.abs(apart), 1) * v, ops.argmax(apart * x, 1), apart[:, ::-1]
+
+
+@pytest.mark.parametrize("rows", [1, 8, 21, 70])
+def test_other_work_along_rows(rows: int) -> None:
+    """Reversed columns are no row by row: their argument is stored."""
+    x, v = numbers("float32", rows, 5), numbers("float32", rows)
+    graph = trace(along_rows, x, v)
+    assert "rows" in [kernel.kind for kernel in schedule(simplify(graph)).kernels]
+    assert_same_bits(Plan(graph), {"x": x, "v": v})
+    agree(graph, {"x": x, "v": v})
+
+
+def test_another_order_along_rows_is_seen() -> None:
+    """A planted fault: columns are added from the last to the first."""
+    x, y = 3 * numbers("float32", 40, 7), labels(40, 7)
+    plan = Plan(trace(loss_and_slope, x, y))
+
+    def backwards(b: Any, reduction: Any, items: Any) -> Any:
+        total = items[-1]
+        for item in items[-2::-1]:
+            total = reduction.combine(b, total, item)
+        return total
+
+    with mock.patch("glassnet.lower.rows.halved", backwards), pytest.raises(AssertionError):
+        assert_same_bits(plan, {"scores": x, "y": y})
+
+
+def layer(x: Any, rows: Any, w: Any, g: Any) -> Any:
+    batch = ops.take(x, rows)
+    return batch @ w, ops.transpose(batch) @ g
+
+
+def products(graph: Graph, shared: bool) -> list[str]:
+    fused = schedule(simplify(graph), shared=shared)
+    return [described(fused, kernel) for kernel in fused.kernels]
+
+
+def layer_arrays(rows: int, batch: int, width: int, units: int) -> dict[str, np.ndarray]:
+    at = np.random.default_rng(batch).integers(-3, rows + 3, batch).astype("int32")
+    w, g = numbers("float32", width, units), numbers("float32", batch, units)
+    return {"x": numbers("float32", rows, width), "rows": at, "w": w, "g": g}
+
+
+def test_rows_are_gathered_in_the_product_that_reads_them_first() -> None:
+    graph = trace(layer, *layer_arrays(90, 20, 30, 40).values())
+    assert products(graph, shared=False) == ["contract: take matmul", "contract: matmul"]
+    assert products(graph, shared=True) == ["loop: take", "contract: matmul", "contract: matmul"]
+
+
+def test_a_gather_stays_where_another_reader_comes_first() -> None:
+    def f(x: Any, rows: Any, w: Any) -> Any:
+        batch = ops.take(x, rows)
+        return batch @ (w * ops.sum(batch, 0))
+
+    arrays = layer_arrays(9, 6, 5, 5)
+    graph = trace(f, arrays["x"], arrays["rows"], arrays["w"])
+    assert "loop: take" in products(graph, shared=False)
+    assert_same_bits(Plan(graph), {name: arrays[name] for name in ("x", "rows", "w")})
+
+
+@pytest.mark.parametrize("units", [1, 3, 40, 70])
+@pytest.mark.parametrize("batch", [1, 7, 64, 130])
+def test_gathered_rows(batch: int, units: int) -> None:
+    """Rows out of range are the nearest ones; a product of one or few columns takes the rows as
+    its columns."""
+    arrays = layer_arrays(150, batch, 33, units)
+    graph = trace(layer, *arrays.values())
+    assert_same_bits(Plan(graph), arrays)
+    agree(graph, {**arrays, "rows": np.clip(arrays["rows"], 0, 149)})
+
+
+def update(a: Any, b: Any, w: Any, size: Any) -> Any:
+    g = ops.matmul(a, b)
+    return w - size * (g / (ops.sqrt(ops.square(g)) + 1.0))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("columns", [1, 2, 3, 4, 5, 10, 15, 17, 33, 50])
+@pytest.mark.parametrize("rows", [1, 3, 40, 100])
+def test_short_rows_in_line(rows: int, columns: int, dtype: str) -> None:
+    """The rows of a tile, moved together; of at most four columns, out of their transpose."""
+    arrays = {
+        "a": numbers(dtype, rows, 9), "b": numbers(dtype, 9, columns),
+        "w": numbers(dtype, rows, columns), "size": numbers(dtype),
+    }  # fmt: skip
+    graph = trace(update, *arrays.values())
+    assert_same_bits(Plan(graph), arrays)
+    agree(graph, arrays)
