@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -46,6 +48,16 @@ def test_numbers_on_the_host_depend_on_all_of_their_names() -> None:
         philox.bits(8, 1 + 2**32, 2, 3),
     ):  # fmt: skip
         assert not np.array_equal(base, other)
+
+
+@pytest.mark.parametrize("draw", [philox.bits, philox.uniform, philox.normal])
+@pytest.mark.parametrize("count", [0, 1, 6, 7, 8, 41])
+def test_the_parts_in_which_numbers_are_drawn_do_not_matter(
+    draw: Any, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = draw(count, 5, 2, 1)
+    monkeypatch.setattr(philox, "PART", 3)
+    np.testing.assert_array_equal(draw(count, 5, 2, 1), whole)
 
 
 def test_uniform_and_normal_numbers_have_their_distribution() -> None:

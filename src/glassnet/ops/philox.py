@@ -26,6 +26,7 @@ ROUNDS = 10
 # arrays drawn on the host set the top bit of the stream, so that they never meet the counters of
 # random numbers drawn inside a graph
 HOST = 1 << 31
+PART = 8192
 
 
 def philox(counter: Any, key: Any) -> tuple[Any, Any, Any, Any]:
@@ -47,28 +48,42 @@ def words(seed: int) -> tuple[int, int]:
 
 def bits(count: int, seed: int, stream: int = 0, step: int = 0) -> np.ndarray:
     """`count` random 32-bit words as uint64."""
-    block = np.arange((count + 3) // 4, dtype=np.uint64)
-    zero = np.zeros_like(block)
-    counter = (block & MASK, block >> 32, zero + step, zero + (stream | HOST))
+    drawn = np.empty(((count + 3) // 4, 4), np.uint64)
     key = [np.uint64(word) for word in words(seed)]
-    return np.stack(philox(counter, key), axis=-1).reshape(-1)[:count]
+    for part in _parts(len(drawn)):
+        block = np.arange(part.start, part.stop, dtype=np.uint64)
+        zero = np.zeros_like(block)
+        counter = (block & MASK, block >> 32, zero + step, zero + (stream | HOST))
+        for column, word in enumerate(philox(counter, key)):
+            drawn[part, column] = word
+    return drawn.reshape(-1)[:count]
 
 
 def uniform(count: int, seed: int, stream: int = 0, step: int = 0) -> np.ndarray:
     """`count` float64 numbers from [0, 1), each a multiple of 2⁻⁵³."""
     high, low = bits(2 * count, seed, stream, step).reshape(2, count)
-    return ((high >> 5) * 67108864.0 + (low >> 6)) * 2.0**-53
+    drawn = np.empty(count)
+    for part in _parts(count):
+        drawn[part] = ((high[part] >> 5) * 67108864.0 + (low[part] >> 6)) * 2.0**-53
+    return drawn
 
 
 def normal(count: int, seed: int, stream: int = 0, step: int = 0) -> np.ndarray:
     """`count` float64 numbers of mean 0 and variance 1 (Box and Muller's method)."""
     half = (count + 1) // 2
-    first, second = uniform(2 * half, seed, stream, step).reshape(2, half)
+    drawn = uniform(2 * half, seed, stream, step).reshape(2, half)
     b = NumpyBuilder()
-    radius = b.sqrt(-2.0 * log_code(b, Number(1.0 - first)))
-    angle = Number(second * (2.0 * np.pi))
-    pair = (radius * cos_code(b, angle), radius * sin_code(b, angle))
-    return np.concatenate([part.array for part in pair])[:count]
+    for part in _parts(half):
+        radius = b.sqrt(-2.0 * log_code(b, Number(1.0 - drawn[0, part])))
+        angle = Number(drawn[1, part] * (2.0 * np.pi))
+        drawn[0, part] = (radius * cos_code(b, angle)).array
+        drawn[1, part] = (radius * sin_code(b, angle)).array
+    return drawn.reshape(-1)[:count]
+
+
+def _parts(count: int) -> list[slice]:
+    """Places in order, so many at a time that what is computed from them stays in the cache."""
+    return [slice(i, min(i + PART, count)) for i in range(0, count, PART)]
 
 
 def permutation(
