@@ -111,3 +111,62 @@ def test_what_json_has_no_numbers_for() -> None:
         "a": [[1.5, "nan"], ["inf", "-inf"]],
         "b": [2.0, None],
     }
+
+
+WRONG = [
+    (("--epoch", "0"), "epoch=0: epochs 1 to 2"),
+    (("--epoch", "3"), "epoch=3: epochs 1 to 2"),
+    (("--batch", "0"), "batches 1 to 5"),
+    (("--batch", "6"), "batches 1 to 5"),
+    (("--row", "-1"), "rows 0 to 69"),
+    (("--row", "70"), "rows 0 to 69"),
+    (("--row", "3", "--batch", "2"), "both name a batch"),
+    (("--neuron", "linear1[5]"), "units 0 to 4"),
+    (("--neuron", "linaer1[0]"), "there are linear1, tanh1, dropout1, linear2"),
+    (("--neuron", "linear2"), "linear2[0]"),
+    (("--neuron", "4"), "there are linear1"),
+    (("--weight", "linear1.wieght[0,0]"), "linear1.weight[0,0]"),
+    (("--weight", "linear1.weight[3,0]"), "shape (3, 5)"),
+    (("--ledger", "linear2.bais[0]"), "linear2.bias[0]"),
+    (("--ledger", "linear2.bias[0]", "--epoch", "3"), "epochs 1 to 2"),
+    (("--ledger", "linear2.bias[0]", "--neuron", "linear1[0]"), "--epoch, --html and --json"),
+]
+
+
+def test_what_is_not_there_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line that names what there is, and exit status 2."""
+    path = tmp_path / "run.glass"
+    train(path, epochs=2, batch_size=16)
+    for options, part in WRONG:
+        assert run("step", str(path), *options) == 2
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert told.err.count("\n") == 1
+        assert part in told.err
+
+
+def test_of_many_names_the_near_ones_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layers = [part for _ in range(8) for part in (gn.nn.Linear(3, 3), gn.nn.Tanh())]
+    model, x = gn.nn.Sequential(*layers, seed=1), np.ones((4, 3))
+    path, loss = tmp_path / "run.glass", gn.losses.HalfMSE()
+    gn.train(model, x, x, loss=loss, optimizer=gn.optim.SGD(0.1), epochs=1, record=path)
+    assert run("step", str(path), "--neuron", "linaer7[0]") == 2
+    assert "near it: linear7, " in capsys.readouterr().err
+    assert run("step", str(path), "--weight", "linear7.wieght[0,0]") == 2
+    told = capsys.readouterr().err
+    assert "near it: linear7.weight, " in told
+    assert "of 16" in told
+
+
+def test_an_epoch_that_was_broken_off_opens(tmp_path: Path) -> None:
+    """A run that was meant to have more epochs: the one after the last recorded one can be done
+    again from there; those after it cannot."""
+    path = tmp_path / "run.glass"
+    stop = gn.callbacks.EarlyStopping(1, score=lambda model: 1.0)
+    train(path, epochs=9, batch_size=16, callbacks=[stop])
+    assert gn.open_step(path, epoch=2, batch=5).step == 10
+    assert gn.open_step(path, epoch=3).step == 11
+    with pytest.raises(gn.errors.GlassnetError, match="epochs 1 to 3"):
+        gn.open_step(path, epoch=4)
