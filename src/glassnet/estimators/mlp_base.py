@@ -18,7 +18,6 @@ from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import (
-    _check_sample_weight,
     check_is_fitted,
     check_X_y,
     validate_data,
@@ -29,11 +28,11 @@ from glassnet.estimators.mlp_descend import Descent, memory_of
 from glassnet.estimators.mlp_graph import Network
 from glassnet.estimators.mlp_lbfgs import Objective, lbfgs
 from glassnet.estimators.mlp_opened import Opened
-from glassnet.estimators.mlp_parameters import CONSTRAINTS, activation_layer
+from glassnet.estimators.mlp_parameters import CONSTRAINTS, activation_layer, layer_sizes
 from glassnet.estimators.mlp_ready import Ready
 from glassnet.estimators.mlp_record import Recorded, check_record, recording
 from glassnet.estimators.mlp_solve import Rows, predicted, views
-from glassnet.estimators.mlp_validate import HeldOut, divided, given_rows
+from glassnet.estimators.mlp_validate import HeldOut, divided, given_rows, row_weights
 from glassnet.estimators.mlp_watch import CallbackSupport, Watch
 
 
@@ -74,14 +73,17 @@ class BaseMLP(Opened, Recorded, CallbackSupport, TransformerMixin, BaseEstimator
     def _fit(
         self, X: Any, y: Any, weight: Any, again: bool, validation: tuple[Any, Any, Any]
     ) -> Any:
-        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes)).tolist()
-        if any(size <= 0 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        sizes = layer_sizes(self.hidden_layer_sizes)
         if self.early_stopping and again:
             raise ValueError("partial_fit does not support early_stopping=True")
         check_record(self, again)
         self._ready: Ready = self.__dict__.get("_ready") or Ready()
         first = not hasattr(self, "coefs_") or not (self.warm_start or again)
+        if not first and sizes != (known := [w.shape[1] for w in self.coefs_[:-1]]):
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r}, but the network that is to be "
+                f"trained further has {known}; set them so, or fit a new one without warm_start"
+            )
         raw = y
         watch = Watch(None if again else self, X, y, weight)
         X, y = self._validate_input(X, y, again, first)
@@ -109,7 +111,7 @@ class BaseMLP(Opened, Recorded, CallbackSupport, TransformerMixin, BaseEstimator
         return self
 
     def _weights(self, X: Any, y: Any, weight: Any, again: bool) -> Any:
-        return None if weight is None else _check_sample_weight(weight, X, dtype=X.dtype)
+        return None if weight is None else row_weights(weight, X, X.dtype)
 
     def _initialize(self, units: tuple[int, ...], dtype: Any) -> None:
         """First weights, uniform by Glorot and Bengio, 2010; an empty record."""
@@ -161,8 +163,8 @@ class BaseMLP(Opened, Recorded, CallbackSupport, TransformerMixin, BaseEstimator
         each = list(given) if isinstance(given, (list, tuple)) else [given] * hidden
         if len(each) != hidden:
             raise ValueError(
-                f"activation={given!r} names {len(each)} activations; the network has {hidden} "
-                "hidden layers"
+                f"activation={given!r} has {len(each)} entries and hidden_layer_sizes {hidden}; "
+                "a list has one activation for each hidden layer"
             )
         layers = tuple(activation_layer(own) for own in each)
         name, dropout = np.dtype(dtype).name, float(self.dropout)
@@ -216,6 +218,8 @@ class BaseMLP(Opened, Recorded, CallbackSupport, TransformerMixin, BaseEstimator
             raise ValueError(
                 f"threads={self.threads} and n_jobs={self.n_jobs} say the same thing; give one"
             )
+        if self.n_jobs == 0:
+            raise ValueError("n_jobs=0 is no number of threads; use 1 or more, or -1 for all")
         count: Any = effective_n_jobs(self.n_jobs)
         return int(count)
 

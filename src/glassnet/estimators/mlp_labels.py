@@ -15,10 +15,11 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d, compute_sample_weight
 from sklearn.utils.multiclass import unique_labels
-from sklearn.utils.validation import _check_sample_weight
 
 from glassnet.estimators.mlp_base import BaseMLP
+from glassnet.estimators.mlp_parameters import check_class_weight
 from glassnet.estimators.mlp_probabilities import Probabilities, refuse_mixed
+from glassnet.estimators.mlp_validate import row_weights
 
 
 def binarized(y: Any) -> tuple[LabelBinarizer, np.ndarray]:
@@ -80,8 +81,9 @@ class Labelled(Probabilities, BaseMLP):
                 "class_weight='balanced' needs all rows at once, and partial_fit sees a part; "
                 "give the weights as a dict: compute_class_weight('balanced', classes=..., y=...)"
             )
+        check_class_weight(self.class_weight)
         classes = compute_sample_weight(self.class_weight, y)
-        return _check_sample_weight(classes if own is None else own * classes, X, dtype=X.dtype)
+        return row_weights(classes if own is None else own * classes, X, X.dtype)
 
     def _out(self) -> str:
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
@@ -99,7 +101,14 @@ class Labelled(Probabilities, BaseMLP):
         return labels
 
     def _validation_target(self, y: Any) -> np.ndarray:
-        refuse_mixed(y)
+        refuse_mixed(y, "y_val")
+        shape: tuple[int, ...] = y.shape if hasattr(y, "shape") else np.shape(y)
+        wide = self._label_binarizer.y_type_.startswith("multilabel")
+        columns = shape[1] if len(shape) == 2 else 1
+        if columns != (self.n_outputs_ if wide else 1):
+            wanted = f"[rows, {self.n_outputs_}]" if wide else "one label a row"
+            raise ValueError(f"y_val has shape {shape}; wanted {wanted}, as y")
+        y = y if wide else column_or_1d(y)
         found = unique_labels(y)
         unknown = np.setdiff1d(found, self.classes_)
         if len(unknown):

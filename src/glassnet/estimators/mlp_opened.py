@@ -10,6 +10,7 @@ In: a fitted estimator. Out: activations, a `Sequential`, names of inputs and of
 from __future__ import annotations
 
 import html
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,9 @@ class Opened:
     def _layer(self, layer: int | None) -> int:
         """The number of a hidden layer, from 1."""
         last = len(self.coefs_) - 1
-        number = last if layer is None else layer + last + 1 if layer < 0 else layer
+        whole = isinstance(layer, Integral)
+        number = last if layer is None else int(layer) if whole else 0
+        number += last + 1 if number < 0 else 0
         if not 1 <= number <= last:
             raise ValueError(
                 f"layer={layer!r}; the network has hidden layers 1 to {last}, or from the end "

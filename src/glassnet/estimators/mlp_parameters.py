@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -76,7 +76,39 @@ def activation_layer(given: Any) -> nn.Module:
         if given not in ACTIVATIONS:
             raise ValueError(f"activation={given!r} is unknown; use one of {sorted(ACTIVATIONS)}")
         return ACTIVATIONS[given]
+    if not (isinstance(given, nn.Module) or callable(given)) or isinstance(given, np.ufunc):
+        raise ValueError(
+            f"activation={given!r} is no activation; use one of {sorted(ACTIVATIONS)}, a layer of "
+            "glassnet.nn, or a function written with glassnet.ops, such as ops.tanh"
+        )
     layer = given if isinstance(given, nn.Module) else _function(given)
     if layer.declared():
         raise ValueError(f"activation={given!r} has parameters of its own; use gn.nn and gn.train")
     return layer
+
+
+def layer_sizes(given: Any) -> list[int]:
+    """Neurons of each hidden layer, from `hidden_layer_sizes`."""
+    listed: list[Any] = [given] if isinstance(given, Integral) else list(given)
+    for size in listed:
+        if isinstance(size, bool | np.bool_) or not isinstance(size, Integral):
+            raise ValueError(
+                f"hidden_layer_sizes={given!r} has {size!r}; it takes whole numbers of 1 or more, "
+                "one for each hidden layer"
+            )
+    sizes = [int(size) for size in listed]
+    if any(size <= 0 for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    return sizes
+
+
+def check_class_weight(given: Any) -> None:
+    """ValueError where a class weighs no number of 0 or more."""
+    if not isinstance(given, dict):
+        return
+    for name, weight in cast("dict[Any, Any]", given).items():
+        if not isinstance(weight, Real) or not 0 <= float(weight) < np.inf:
+            raise ValueError(
+                f"class_weight={given!r} gives class {name!r} the weight {weight!r}; weights are "
+                "numbers of 0 or more"
+            )

@@ -241,9 +241,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         X, y = self._read(X, y, first, y_numeric=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        if isinstance(self.loss, str) and self.loss == "poisson" and (y < 0).any():
-            raise ValueError(f"loss='poisson' takes y >= 0; the smallest y is {np.min(y):g}")
+        self._refuse_negative(y, "y")
         return X, y
+
+    def _refuse_negative(self, y: np.ndarray, name: str) -> None:
+        if isinstance(self.loss, str) and self.loss == "poisson" and (y < 0).any():
+            least = f"the smallest {name} is {np.min(y):g}"
+            raise ValueError(f"loss='poisson' takes {name} >= 0; {least}")
 
     def _out(self) -> str:
         poisson = isinstance(self.loss, str) and self.loss == "poisson"
@@ -258,11 +262,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return output.ravel() if output.shape[1] == 1 else output
 
     def _validation_target(self, y: Any) -> np.ndarray:
-        target = np.asarray(y, float)
+        try:
+            target = np.asarray(y, float)
+        except ValueError as error:
+            raise ValueError(f"y_val: {error}; wanted numbers") from None
+        if not np.isfinite(target).all():
+            row = int(np.argwhere(~np.isfinite(target))[0][0])
+            raise ValueError(f"y_val is not finite in row {row} (counted from 0)")
+        self._refuse_negative(target, "y_val")
         target = target.reshape(-1, 1) if target.ndim == 1 else target
         if target.shape[1:] != (self.n_outputs_,):
             raise ValueError(
-                f"y_val has {target.shape[1:]} numbers a row, y has ({self.n_outputs_},)"
+                f"y_val has shape {np.shape(y)}; wanted {self.n_outputs_} numbers a row, as y"
             )
         return target
 

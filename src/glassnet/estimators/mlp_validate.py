@@ -19,7 +19,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
-from sklearn.utils.validation import check_consistent_length
+from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from glassnet import ops
 from glassnet.estimators.mlp_graph import Network
@@ -50,15 +50,36 @@ def given_rows(est: Any, validation: tuple[Any, Any, Any], dtype: Any) -> HeldOu
     if X is None or y is None:
         missing = "X_val" if X is None else "y_val"
         raise ValueError(f"X_val and y_val go together; {missing} is missing")
-    check_consistent_length(X, y, weight)
-    x = est._checked(X)
+    try:
+        x = est._checked(X)
+    except ValueError as error:
+        raise ValueError(f"X_val: {error}") from None
+    if _num_samples(y) != x.shape[0]:
+        raise ValueError(
+            f"X_val has {x.shape[0]} rows and y_val has {_num_samples(y)}; wanted one each"
+        )
     target = est._validation_target(y)
-    weight = None if weight is None else np.ascontiguousarray(weight, dtype)
+    weight = None if weight is None else row_weights(weight, x, dtype, "sample_weight_val")
     return HeldOut(x, np.asarray(y), np.ascontiguousarray(target, dtype), weight)
+
+
+def row_weights(weight: Any, X: Any, dtype: Any, name: str = "sample_weight") -> np.ndarray:
+    """Weights of rows as scikit-learn takes them, none of them negative."""
+    how: dict[str, Any] = {"dtype": dtype, "ensure_non_negative": True}
+    try:
+        return _check_sample_weight(weight, X, **how)
+    except ValueError as error:
+        text = str(error).replace("sample_weight", name)
+        raise ValueError(text if name in text else f"{name}: {text}") from None
 
 
 def divided(est: Any, rows: Rows, weighted: bool) -> tuple[Rows, HeldOut]:
     """Rows to train on, and a fraction of the rows to validate on."""
+    if not est.validation_fraction:
+        raise ValueError(
+            f"validation_fraction={est.validation_fraction!r} holds out no rows, and "
+            "early_stopping=True needs some; use a fraction above 0, or pass X_val and y_val"
+        )
     labels = rows.y.astype(bool) if is_classifier(est) else rows.y
     stratify = labels if is_classifier(est) and est.n_outputs_ == 1 else None
     parts: Any = train_test_split(
