@@ -31,6 +31,7 @@ RUNS = {
     "compiling": ("small", "--turns", "1"),
     "estimators": ("diabetes", "search", "row", "--turns", "1", "--epochs", "2", "--widths", "2"),
     "memory": ("images",),
+    "recording": ("--rows", "500", "--epochs", "1", *QUICK),
     "exactness": ("tiny", *QUICK),
     "peak": (),
 }
