@@ -31,6 +31,7 @@ from glassnet.training.whole import Search
 FEW = 16  # rows on which gradients are compared with differences
 SOME = 4096  # rows on which compiled code is compared with the interpreter
 EXACT = 1e-12  # how far apart two computations in float64 may be
+COMPILED = ("loss, compiled against interpreter", "output, compiled against interpreter")
 ALONE = (
     "steps against the record were not checked: between one checkpoint and the next lie the steps "
     "to do again, and the run was ended before its second; go on with it by `glassnet resume`"
@@ -97,7 +98,7 @@ def _checked(
     return [
         *_gradients(f, [*given, *few]),
         _compiled_gradients(f, [*given, *few]),
-        found("compiled against interpreter", lambda: compare(f, *given, *some)),
+        found(COMPILED[f is model], lambda: compare(f, *given, *some)),
     ]
 
 
