@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import glob
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ from glassnet.errors import TableError
 from glassnet.tables.stream_files import Cut, RowFile, connection, opened
 
 SUFFIXES = (".parquet", ".pq", ".arrow", ".feather", ".ipc")  # of the files of a folder
-PART = 1 << 24  # bytes of inputs in a part
+PART = 1 << 23  # bytes of inputs in a part
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Stream:
     """Rows in files; made by `stream`, given to `gn.train` in place of x and y."""
 
@@ -31,8 +31,14 @@ class Stream:
     targets: tuple[str, ...]
     weight: str | None
     scratch: str | None  # the folder that training writes the numbers to
-    vector: bool = field(repr=False)  # whether y is a vector: one target, by its name alone
-    files: tuple[RowFile, ...] = field(repr=False)
+    vector: bool  # whether y is a vector: one target, by its name alone
+    files: tuple[RowFile, ...]
+
+    def __repr__(self) -> str:
+        weight = "" if self.weight is None else f", weight {self.weight!r}"
+        columns = "1 column" if len(self.names) == 1 else f"{len(self.names)} columns"
+        target = ", ".join(map(repr, self.targets))
+        return f"<{self.label}: {self.rows:,} rows of {columns}, target {target}{weight}>"
 
     @property
     def rows(self) -> int:
@@ -56,16 +62,18 @@ class Stream:
         for own in self.files:
             first = 0
             for cuts in own.cuts(names, size):
-                place = _Place(own.path, first, dtype)
-                found = [place.checked(name, cut) for name, cut in zip(names, cuts, strict=True)]
-                yield self._divided(found, dtype)
-                first += len(found[0])
+                count = len(cuts[0].values)
+                yield self._divided(_Place(own.path, first, dtype), names, cuts)
+                first += count
 
     def _divided(
-        self, found: list[np.ndarray], dtype: str
+        self, place: _Place, names: Sequence[str], cuts: list[Cut]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """x, y and weights; the list of cuts is empty then, so that memory has each number once."""
+        found = [place.checked(name, cut) for name, cut in zip(names, cuts, strict=True)]
+        cuts.clear()
         width, last = len(self.names), len(self.names) + len(self.targets)
-        x = np.empty((len(found[0]), width), dtype)
+        x = np.empty((len(found[0]), width), place.dtype)
         for number, column in enumerate(found[:width]):
             x[:, number] = column
         y = found[width] if self.vector else np.column_stack(found[width:last])

@@ -94,12 +94,16 @@ class ParquetRows:
         source = f"read_parquet({exactly(self.path)}, file_row_number = true{PLAIN})"
         for first, last in spans(self.groups, size):
             where = f"file_row_number >= {first} AND file_row_number < {last}"
-            with explained(str(self.path), "cannot be read to its end"):
-                answer: Any = self.connection.execute(f"SELECT {parts} FROM {source} WHERE {where}")
-                found: dict[str, Any] = answer.fetchnumpy()
-            if len(found["r0"]) != last - first:
+            cuts = self._answer(f"SELECT {parts} FROM {source} WHERE {where}")
+            if len(cuts[0].values) != last - first:
                 raise TableError(f"{self.path} changed while it was being read; start again")
-            yield [_cut(found[f"r{i}"]) for i in range(len(names))]
+            yield cuts
+
+    def _answer(self, query: str) -> list[Cut]:
+        with explained(str(self.path), "cannot be read to its end"):
+            answer: Any = self.connection.execute(query)
+            found: dict[str, Any] = answer.fetchnumpy()
+        return [_cut(column) for column in found.values()]
 
     def _number(self, name: str) -> str:
         own = self.columns[name]

@@ -42,7 +42,7 @@ class Rates:
 def find_lr(
     model: Module,
     x: Any,
-    y: Any,
+    y: Any = None,
     *,
     loss: Loss | Callable[[Any, Any], Any],
     optimizer: Optimizer,

@@ -62,6 +62,7 @@ def written(
                 raise _placed(error, source, done, (x, y, weight), check) from None
             scratch.append(arrays)
             done += len(x)
+            del x, y, weight, arrays  # the next part takes their place
         if done != source.rows:
             raise TrainingError(f"{source.label} gave {done} rows and said {source.rows}")
         found, mapped = scratch.mapped()
