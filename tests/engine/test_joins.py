@@ -15,6 +15,7 @@ from glassnet import ops
 from glassnet.gradient import gradients
 from glassnet.graph.graph import Graph
 from glassnet.graph.types import Dim, Type
+from glassnet.lower.packed import packed
 from glassnet.nn.classify import CrossEntropy
 from glassnet.run.program import Plan
 from glassnet.schedule import schedule
@@ -144,4 +145,27 @@ def test_short_rows_in_line(rows: int, columns: int, dtype: str) -> None:
     }  # fmt: skip
     graph = trace(update, *arrays.values())
     assert_same_bits(Plan(graph), arrays)
+    agree(graph, arrays)
+
+
+def adam(w: Any, m: Any, v: Any, x: Any, g: Any, size: Any) -> Any:
+    slope = ops.transpose(x) @ g
+    m = 0.9 * m + 0.1 * slope
+    v = 0.99 * v + 0.01 * ops.square(slope)
+    return w - size * (m / (ops.sqrt(v) + 1e-8)), m, v, ops.sum(m)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("columns", [1, 2, 3, 5, 8, 9, 16, 17])
+def test_updates_of_a_few_weights(columns: int, dtype: str) -> None:
+    """Written out, they are vectors of 3 to 16 numbers."""
+    shapes = (1, columns), (1, columns), (1, columns), (4, 1), (4, columns), ()
+    arrays = {n: numbers(dtype, *s) for n, s in zip("wmvxg", shapes, strict=False)}
+    arrays |= {"v": np.square(arrays["v"]), "size": np.array(0.1, dtype)}
+    arrays = {name: arrays[name] for name in ("w", "m", "v", "x", "g", "size")}
+    graph = trace(adam, *arrays.values())
+    fused = schedule(simplify(graph))
+    assert bool(packed(fused)) == (3 <= columns <= 16)
+    plan = Plan(graph, {"w": 0, "m": 1, "v": 2}, collect=frozenset({3}))
+    assert_same_bits(plan, arrays, 4)
     agree(graph, arrays)

@@ -153,6 +153,9 @@ class Writer:
     def extract(self, a: Item, lane: int) -> Item:
         return Item(self, f"{a}[{lane}]", a.dtype) if a.lanes > 1 else a
 
+    def insert(self, a: Item, value: Item, lane: int) -> Item:
+        return self.function_of("insert", a, value, lane)
+
     def shuffle(self, a: Item, b: Item, lanes: Sequence[int]) -> Item:
         both = str(a) if a is b else f"{a}, {b}"
         first, last = lanes[0], lanes[-1]

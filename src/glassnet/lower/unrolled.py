@@ -16,6 +16,7 @@ from glassnet.fuse import Fused
 from glassnet.graph.graph import Node
 from glassnet.graph.layout import count
 from glassnet.graph.types import Dim
+from glassnet.lower.packed import is_repeated, is_stored, packed
 from glassnet.lower.program import ENTRY, ENTRY_ARGUMENTS, Lowered, advanced, load_dims
 from glassnet.lower.reduce import LANES, LEAF
 
@@ -70,21 +71,61 @@ def lower_unrolled(fused: Fused, module: Any, stepped: Sequence[int]) -> Lowered
 
 
 class _Step:
-    """One step: for every node the registers of its elements, in row-major order."""
+    """One step: for every node the registers of its elements, in row-major order, or one vector."""
 
     def __init__(self, b: Any, fused: Fused, pointers: dict[int, Any]) -> None:
         self.b, self.fused, self.pointers = b, fused, pointers
         self.nodes = fused.graph.nodes
         self.values: dict[int, list[Any]] = {}
+        self.packed, self.vectors = packed(fused), dict[int, list[Any]]()
 
     def write(self) -> None:
         tables = _tables(self.fused)
         for place, node in enumerate(self.nodes):
-            if place not in tables:
+            if place in self.packed:
+                parts = zip(*(self._vectors(source) for source in node.inputs), strict=True)
+                self.vectors[place] = [node.op.code(self.b, *p, **node.kwargs) for p in parts]
+                if not self.packed.issuperset(self.fused.graph.uses[place]):
+                    self.values[place] = self._numbers(place)
+            elif place not in tables:
                 self.values[place] = self._node(place, node)
         for place, buffer in zip(self.fused.graph.outputs, self.fused.outputs, strict=True):
+            if place in self.packed:
+                for (start, _), part in zip(self._parts(place), self.vectors[place], strict=True):
+                    self.b.store(part, self.pointers[buffer], start)
+                continue
             for i, value in enumerate(self.values[place]):
                 self.b.store(value, self.pointers[buffer], i)
+
+    def _parts(self, place: int) -> list[tuple[int, int]]:
+        """Where the vectors of a node start, and their lanes: powers of two, so that no mask keeps
+        the next step from reading what this one has just written."""
+        size = count(self.nodes[place].type.shape).factor
+        sizes = [1 << i for i in reversed(range(size.bit_length())) if size >> i & 1]
+        return [(sum(sizes[:i]), lanes) for i, lanes in enumerate(sizes)]
+
+    def _numbers(self, place: int) -> list[Any]:
+        return [self.b.extract(part, i) for part in self.vectors[place] for i in range(part.lanes)]
+
+    def _vectors(self, place: int) -> list[Any]:
+        """A node as vectors: loaded, a number repeated, or put together from numbers."""
+        if place not in self.vectors:
+            stored, once = is_stored(self.fused, place), is_repeated(self.fused, place)
+            dtype, pointer = self.nodes[place].type.dtype, self.pointers.get(place)
+            self.vectors[place] = [
+                self.b.load(pointer, start, dtype, lanes)
+                if stored
+                else self._joined(self.values[place][start : start + (1 if once else lanes)], lanes)
+                for start, lanes in self._parts(place)
+            ]
+        return self.vectors[place]
+
+    def _joined(self, numbers: Sequence[Any], lanes: int) -> Any:
+        """The first number repeated, with the others put over it."""
+        found = self.b.splat(numbers[0], lanes) if lanes > 1 else numbers[0]
+        for i, number in enumerate(numbers[1:], 1):
+            found = self.b.insert(found, number, i)
+        return found
 
     def _node(self, place: int, node: Node) -> list[Any]:
         if node.op.kind == "source":

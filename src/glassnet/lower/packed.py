@@ -1,0 +1,78 @@
+"""Which nodes of a tiny graph, otherwise written out number by number, are worth a vector.
+
+In: a fused graph of known sizes. Out: nodes to be computed as one vector each: elementwise work on
+what lies in memory as a vector, such as the update of a weight matrix with its state, where it is
+long enough to pay for putting numbers into vectors.
+"""
+
+from __future__ import annotations
+
+from glassnet.fuse import Fused
+from glassnet.graph.layout import count
+
+FEWEST, MOST = 3, 16  # elements
+WORTH = 4  # nodes for each one that has to be put together from numbers
+
+
+def packed(fused: Fused) -> frozenset[int]:
+    """The nodes that are vectors, without those that are loaded or repeat a number."""
+    nodes = fused.graph.nodes
+    able = {place for place in range(len(nodes)) if _able(fused, place)}
+    near = {p for p in able if any(is_stored(fused, s) for s in nodes[p].inputs)}
+    grown = True
+    while grown:
+        more = {
+            p
+            for p in able - near
+            if near.intersection(nodes[p].inputs)
+            or (fused.graph.uses[p] and near.issuperset(fused.graph.uses[p]))
+        }
+        near |= more
+        grown = bool(more)
+    return frozenset(p for group in _groups(fused, near) if _pays(fused, group) for p in group)
+
+
+def is_stored(fused: Fused, place: int) -> bool:
+    """Whether a node is an argument of the program that has as many elements as a vector."""
+    node = fused.graph.nodes[place]
+    return node.op.kind == "source" and node.op.code is None and _fits(fused, place)
+
+
+def is_repeated(fused: Fused, place: int) -> bool:
+    """Whether a node is one number, repeated."""
+    nodes = fused.graph.nodes
+    while nodes[place].op.kind == "view" and len(nodes[place].inputs) == 1:
+        place = nodes[place].inputs[0]
+    return count(nodes[place].type.shape).factor == 1
+
+
+def _fits(fused: Fused, place: int) -> bool:
+    type = fused.graph.nodes[place].type
+    size = count(type.shape)
+    return not size.dims and FEWEST <= size.factor <= MOST and type.dtype in ("float32", "float64")
+
+
+def _able(fused: Fused, place: int) -> bool:
+    node = fused.graph.nodes[place]
+    dtypes = {fused.graph.nodes[s].type.dtype for s in node.inputs}
+    return node.op.kind == "elementwise" and _fits(fused, place) and dtypes == {node.type.dtype}
+
+
+def _groups(fused: Fused, places: set[int]) -> list[set[int]]:
+    """Nodes that feed each other."""
+    groups: list[set[int]] = []
+    for place in sorted(places):
+        own = {place, *(s for s in fused.graph.nodes[place].inputs if s in places)}
+        for group in [group for group in groups if group & own]:
+            groups.remove(group)
+            own |= group
+        groups.append(own)
+    return groups
+
+
+def _pays(fused: Fused, group: set[int]) -> bool:
+    nodes = fused.graph.nodes
+    read = {s for p in group for s in nodes[p].inputs} - group
+    put = {s for s in read if not (is_stored(fused, s) or is_repeated(fused, s))}
+    taken = {p for p in group if any(user not in group for user in fused.graph.uses[p])}
+    return len(group) >= WORTH * (len(put) + len(taken))
