@@ -32,13 +32,25 @@ QUESTIONS: dict[str, tuple[str, Sequence[str], str, str]] = {
         "`gn.train` over epochs of at most 64 batches, with its checks, its history and its safety "
         "copy of the weights (of the last network, one epoch of two steps). *Speed-up* is "
         "*glassnet* against the best other library; *of peak* "
-        "is its share of the multiply-adds that the core can do.",
+        "is its share of the multiply-adds that the core can do. *Aim* says what both were to be; "
+        "where the time goes instead is told below.",
     ),
     "training-adam": (
         "training",
         ("--task", "adam"),
         "A training step: ReLU layers, cross-entropy, Adam",
         "As above.",
+    ),
+    "kernels": (
+        "kernels",
+        (),
+        "Where the time of a step goes",
+        "For every piece of the compiled step what a step takes longer in which it runs twice in a "
+        "row; what takes less than 2% is shown together. *Of peak* is the share of the "
+        "multiply-adds that the core can do, of products of matrices. A product loses where tiles "
+        "begin and end, most if the chains are short (10 columns, 32 rows), and where results go "
+        "through elementwise work: a sigmoid costs about 19 cycles for 16 numbers, Adam's update a "
+        "root and a division each.",
     ),
     "threads": (
         "threads",

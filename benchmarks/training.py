@@ -26,6 +26,15 @@ TITLES = {
     "sgd": "sigmoid layers, squared error, gradient descent",
     "adam": "ReLU layers, cross-entropy, Adam",
 }
+# what was aimed at: times as fast as the best peer, and the share of the peak
+AIMS: dict[str, tuple[float, float | None]] = {
+    "tiny": (8.0, None),
+    "small": (2.0, 0.55),
+    "table": (1.35, 0.75),
+    "images": (1.5, 0.78),
+    "large": (1.15, 0.72),
+    "wide": (1.05, 0.75),
+}
 CHECKED = 8  # steps; after many more, differences of rounding have grown
 TOLERANCE = 0.05  # of the mean change of a weight; scikit-learn's Adam adds ε elsewhere
 SLOW = ("torch.compile",)  # the same function as another peer, so not compiled once more
@@ -87,14 +96,20 @@ def page(result: Result) -> str:
         names,
         lambda row: f"{microseconds(row['min_us'])} ({microseconds(row['median_us'])})",
     )
+    aims = {case.title: aim(case.name) for case in cases(result.name.split("-")[1])}
     for line in least:
         own = {r["contender"]: r for r in result.rows if r["network"] == line[0]}
         others = [r["min_us"] for n, r in own.items() if n not in (STEPS, TRAIN)]
         ratio = f"{min(others) / own[STEPS]['min_us']:.2f}" if others else "–"
-        line += [ratio, f"{own[STEPS]['share_of_peak']:.0%}"]
-    text = table(["network, batch", *names, "speed-up", "of peak"], least)
+        line += [ratio, f"{own[STEPS]['share_of_peak']:.0%}", aims.get(line[0], "–")]
+    text = table(["network, batch", *names, "speed-up", "of peak", "aim"], least)
     notes = "".join(f"\n\n{note}" for note in result.notes)
     return f"{text}\n\n{versions(result)}{notes}"
+
+
+def aim(name: str) -> str:
+    ratio, share = AIMS[name]
+    return f"{ratio:g}" + ("" if share is None else f", {share:.0%}")
 
 
 def notes(result: Result) -> list[str]:

@@ -26,6 +26,7 @@ from tests.data import ROOT
 QUICK = ("--turns", "1", "--seconds", "0")
 RUNS = {
     "training": ("tiny", *QUICK, "--peers", "NumPy,scikit-learn"),
+    "kernels": ("small", *QUICK),
     "threads": ("tiny", *QUICK),
     "predicting": ("--rows", "5000", *QUICK),
     "compiling": ("small", "--turns", "1"),

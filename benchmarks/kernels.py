@@ -1,0 +1,133 @@
+"""Where does the time of a training step go?
+
+In: names of networks. Out: for every kernel of the compiled step its microseconds, its share of
+the step and, for products of matrices, its share of what the core can do;
+`build/benchmarks/kernels.json`.
+
+A kernel's time is what a step takes longer in which the kernel runs twice in a row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+from glassnet.fuse import Fused, Kernel
+from glassnet.graph.layout import count
+from glassnet.graph.types import show_shape
+from glassnet.run import cache, compiled
+
+from . import ours
+from .cases import Case, Run, cases, data
+from .machine import describe, pin
+from .peak import peak
+from .report import Result, microseconds, table, versions
+from .timing import alternate
+
+NETWORKS = ("small", "table", "images", "large")
+LEAST = 0.02  # of a step; kernels that take less are shown together
+MOST_NAMES = 6
+
+
+def steps(case: Case, twice: int | None = None) -> tuple[Run, Fused]:
+    """The steps of a case, in which a kernel runs twice, and what they consist of."""
+    found: list[Fused] = []
+    whole = compiled.schedule
+
+    def part(*args: Any) -> Fused:
+        fused = whole(*args)
+        found.append(fused)
+        order = [k for i, k in enumerate(fused.kernels) for _ in range(2 if i == twice else 1)]
+        return replace(fused, kernels=tuple(order))
+
+    nowhere = mock.patch.object(cache, "directory", return_value=None)
+    with nowhere, mock.patch.object(compiled, "schedule", part):
+        run = ours.steps(case, data(case))[0]
+    return run, found[-1]
+
+
+def measure(case: Case, turns: int, seconds: float) -> list[dict[str, Any]]:
+    plain, fused = steps(case)
+    work = {"": plain, **{str(i): steps(case, i)[0] for i in range(len(fused.kernels))}}
+    times = {name: t.least / case.steps for name, t in alternate(work, turns, seconds).items()}
+    step, best = times[""], peak(0.1)
+    rows: list[dict[str, Any]] = []
+    for number, kernel in enumerate(fused.kernels):
+        taken = max(times[str(number)] - step, 0.0)
+        work_done = operations(fused, kernel, case.batch)
+        rows.append(
+            {
+                "network": case.title,
+                "task": case.task,
+                "kernel": described(fused, kernel),
+                "us": taken * 1e6,
+                "share": taken / step,
+                "share_of_peak": work_done / taken / best if work_done and taken else None,
+            }
+        )
+    return rows
+
+
+def operations(fused: Fused, kernel: Kernel, batch: int) -> int:
+    """Floating-point operations of a product of matrices, else 0."""
+    if kernel.kind != "contract" or kernel.root is None:
+        return 0
+    nodes = fused.graph.nodes
+    root = nodes[kernel.root]
+    size = count(root.type.shape) * nodes[root.inputs[0]].type.shape[-1]
+    return 2 * size.at(dict.fromkeys(fused.graph.dims, batch))
+
+
+def described(fused: Fused, kernel: Kernel) -> str:
+    """Its kind, the shape of its result and its operations."""
+    names = [fused.graph.nodes[place].op.name for place in kernel.nodes]
+    shown = [*names[: MOST_NAMES - 1], "…"] if len(names) > MOST_NAMES else names
+    return f"{kernel.kind} {show_shape(kernel.shape)}: {' '.join(shown)}"
+
+
+def page(result: Result) -> str:
+    lines: list[list[str]] = []
+    for network, task in dict.fromkeys((row["network"], row["task"]) for row in result.rows):
+        own = [r for r in result.rows if (r["network"], r["task"]) == (network, task)]
+        small = [row for row in own if row["share"] < LEAST]
+        for row in sorted(own, key=lambda row: -row["share"]):
+            if row["share"] >= LEAST:
+                lines.append([network, task, *cells(row)])
+        total = {key: sum(row[key] for row in small) for key in ("us", "share")}
+        rest = {"kernel": "the others", **total, "share_of_peak": None}
+        lines.append([network, task, *cells(rest)])
+    head = ["network, batch", "task", "kernel", "µs", "of the step", "of peak"]
+    return f"{table(head, lines, left=3)}\n\n{versions(result)}"
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    most = row["share_of_peak"]
+    return [
+        f"`{row['kernel']}`" if ":" in row["kernel"] else row["kernel"],
+        microseconds(row["us"]),
+        f"{row['share']:.0%}",
+        "–" if most is None else f"{most:.0%}",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("networks", nargs="*", default=[], help="tiny, small, table, images, ...")
+    parser.add_argument("--turns", type=int, default=25)
+    parser.add_argument("--seconds", type=float, default=8.0, help="about so long a network")
+    options = parser.parse_args()
+    pin(1)
+    result = Result("kernels", describe(1))
+    for case in [*cases("sgd"), *cases("adam")]:
+        if case.name in (options.networks or NETWORKS):
+            result.rows += measure(case, options.turns, options.seconds)
+            print(case.title, "measured", file=sys.stderr, flush=True)
+    result.save()
+    print(page(result))
+
+
+if __name__ == "__main__":
+    main()
