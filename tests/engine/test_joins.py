@@ -169,3 +169,14 @@ def test_updates_of_a_few_weights(columns: int, dtype: str) -> None:
     plan = Plan(graph, {"w": 0, "m": 1, "v": 2}, collect=frozenset({3}))
     assert_same_bits(plan, arrays, 4)
     agree(graph, arrays)
+
+
+def test_a_padded_number_is_not_repeated() -> None:
+    """Found by fuzzing."""
+
+    def f(x: Any) -> Any:
+        ones = ops.pad(ops.broadcast(np.float32(1.0), (1, 2)), (0, 0), (1, 0))
+        return 0.5 * x - 0.25 * ones + 0.5 * x
+
+    x = numbers("float32", 2, 2)
+    assert_same_bits(Plan(trace(f, x)), {"x": x})

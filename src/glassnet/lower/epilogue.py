@@ -15,7 +15,6 @@ from glassnet.graph.layout import ZERO, Product, row_major
 from glassnet.lower.blocking import Problem, Run
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
-from glassnet.lower.loop import vectors
 
 FAR = 1 << 17  # bytes of a result from which on the nearest cache does not hold its old values
 
@@ -118,13 +117,16 @@ class Epilogue:
                 else:
                     b.store(part, self.room, m * n + v)
 
-        def piece(point: Point) -> None:
-            self._finish(point, self._load(self.room, point.coordinates[-1]))
+        first, count = (column, b.minimum(valid, space)) if self.p.swapped else (row, height)
+        end = count * n
+
+        def piece(i: Index) -> None:
+            at = (*self.batch, first, i)
+            point = Point(at, len(at) - 1, self.lanes, b.lane_mask(end - i, self.lanes))
+            self._finish(point, self._load(self.room, i))
 
         b.loop(0, height, 1, (), move)
-        first, count = (column, b.minimum(valid, space)) if self.p.swapped else (row, height)
-        at = (*self.batch, first, 0)
-        vectors(self.ctx, 0, count * n, len(at) - 1, at, piece, self.p.dtype)
+        b.loop(0, end, self.lanes, (), piece)
 
     def _load(self, space: Any, place: Index) -> Any:
         return self.b.load(space, place, self.p.dtype, self.lanes)

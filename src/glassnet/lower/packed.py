@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from glassnet.fuse import Fused
 from glassnet.graph.layout import count
+from glassnet.graph.op import View
 
 FEWEST, MOST = 3, 16  # elements
 WORTH = 4  # nodes for each one that has to be put together from numbers
@@ -41,7 +42,7 @@ def is_stored(fused: Fused, place: int) -> bool:
 def is_repeated(fused: Fused, place: int) -> bool:
     """Whether a node is one number, repeated."""
     nodes = fused.graph.nodes
-    while nodes[place].op.kind == "view" and len(nodes[place].inputs) == 1:
+    while isinstance(nodes[place].op.code, View) and nodes[place].op.code.read is not None:
         place = nodes[place].inputs[0]
     return count(nodes[place].type.shape).factor == 1
 

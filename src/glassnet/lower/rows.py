@@ -10,14 +10,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from glassnet.graph.layout import row_major
+from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
-from glassnet.lower.loop import vector_dtype, vectors
+from glassnet.lower.loop import vector_dtype
 
 
 def lower_rows(ctx: Context) -> None:
-    dtype = vector_dtype(ctx)
-    low, high = ctx.split(ctx.size(ctx.kernel.shape[0]), ctx.machine.lanes(dtype))
-    vectors(ctx, low, high, 0, (0,), lambda point: _Rows(ctx, point).write(), dtype)
+    lanes = ctx.machine.lanes(vector_dtype(ctx))
+    low, high = ctx.split(ctx.size(ctx.kernel.shape[0]), lanes)
+
+    def some(row: Index) -> None:  # under a mask even if it is full: there is much code to compile
+        point = Point((row,), 0, lanes, ctx.b.lane_mask(high - row, lanes))
+        _Rows(ctx, point).write()
+
+    ctx.b.loop(low, high, lanes, (), some)
 
 
 class _Rows:
