@@ -174,9 +174,9 @@ def test_updates_of_a_few_weights(columns: int, dtype: str) -> None:
 def test_a_padded_number_is_not_repeated() -> None:
     """Found by fuzzing."""
 
-    def f(x: Any) -> Any:
-        ones = ops.pad(ops.broadcast(np.float32(1.0), (1, 2)), (0, 0), (1, 0))
+    def f(x: Any, one: Any) -> Any:
+        ones = ops.pad(ops.broadcast(one, (1, 2)), (0, 0), (1, 0))
         return 0.5 * x - 0.25 * ones + 0.5 * x
 
-    x = numbers("float32", 2, 2)
-    assert_same_bits(Plan(trace(f, x)), {"x": x})
+    x, one = numbers("float32", 2, 2), np.array(1.0, "float32")
+    assert_same_bits(Plan(trace(f, x, one)), {"x": x, "one": one})
