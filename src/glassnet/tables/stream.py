@@ -137,7 +137,8 @@ def stream(
 
     Training writes the numbers once, in the dtype of the model, to a file without a name in the
     folder `scratch` (by default $TMPDIR or /var/tmp), which is gone when training ends. The
-    weights are to the bit those that the same rows give as arrays.
+    weights are to the bit those that the same rows give as arrays. Memory holds one row group of a
+    file while it is read; L-BFGS, which looks at all rows at once, holds every layer for all.
     """
     label, paths = _files(path)
     link = connection()
