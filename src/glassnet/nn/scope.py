@@ -17,10 +17,11 @@ from glassnet.graph.op import Value
 
 @dataclass
 class Circumstances:
-    """One building of a network: shared by the scopes of all its layers."""
+    """One building of a network: shared by the scopes of all its layers. The seed may be
+    given as its two words."""
 
     training: bool = False
-    seed: int = 0
+    seed: int | tuple[Value, Value] = 0
     step: Value | None = None
     rows: Value | None = None
     updates: dict[str, Value] = field(default_factory=dict[str, Value])

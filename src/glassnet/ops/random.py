@@ -1,7 +1,8 @@
 """Random numbers inside a graph: a function of (seed, stream, step, row, unit), with no state.
 
-In: a value whose shape is wanted, and those numbers. Out: a record for Philox words, and uniform,
-normal and bernoulli numbers as compositions.
+In: a value whose shape is wanted, and those numbers. A seed is a number, or its two words as values
+(i64[]), so that code can serve all seeds. Out: a record for Philox words, and uniform, normal and
+bernoulli numbers as compositions.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.errors import ShapeError
-from glassnet.graph.op import Op, define
+from glassnet.graph.op import Op, Value, define
 from glassnet.graph.types import Type
 from glassnet.ops import functions as f
 from glassnet.ops.elementwise import sqrt
@@ -23,6 +24,8 @@ from glassnet.ops.source import iota_like
 from glassnet.ops.view import reshape
 
 __all__ = ["bernoulli", "normal", "uniform"]
+
+Seed = int | tuple[Value, Value]
 
 _same = elementwise_rule("philox", ("int64",))
 
@@ -53,7 +56,7 @@ philox_op = define(
 )  # fmt: skip
 
 
-def _draw(like: Any, seed: int, stream: int, step: Any, rows: Any, bits: int, word: int) -> Any:
+def _draw(like: Any, seed: Seed, stream: int, step: Any, rows: Any, bits: int, word: int) -> Any:
     """One word for each element of `like`; the counter is (unit, row, step, stream)."""
     shape = shape_of(like)
     if not shape:
@@ -65,10 +68,11 @@ def _draw(like: Any, seed: int, stream: int, step: Any, rows: Any, bits: int, wo
     for axis, size in enumerate(shape[1:], 1):
         unit = unit * size + iota_like(like, axis, "int64")
     moment = step if isinstance(step, int) else cast(step, "int64")
-    return philox_op(unit, row, moment, stream, *words(seed), word=word, bits=bits)
+    key = seed if isinstance(seed, tuple) else words(seed)
+    return philox_op(unit, row, moment, stream, *key, word=word, bits=bits)
 
 
-def _unit(like: Any, seed: int, stream: int, step: Any, rows: Any, word: int) -> Any:
+def _unit(like: Any, seed: Seed, stream: int, step: Any, rows: Any, word: int) -> Any:
     """Numbers from [0, 1) with all the bits that the dtype of `like` can hold."""
     dtype = dtype_of(like)
     if dtype == "float32":
@@ -78,7 +82,7 @@ def _unit(like: Any, seed: int, stream: int, step: Any, rows: Any, word: int) ->
     return (high * 2.0**26 + low) * 2.0**-53
 
 
-def uniform(like: Any, seed: int, stream: int = 0, step: Any = 0, rows: Any = None) -> Any:
+def uniform(like: Any, seed: Seed, stream: int = 0, step: Any = 0, rows: Any = None) -> Any:
     """Numbers from [0, 1) in the shape and dtype of `like`.
 
     `step` may be a value; `rows` may name the row numbers, for a batch that is part of a whole.
@@ -86,14 +90,14 @@ def uniform(like: Any, seed: int, stream: int = 0, step: Any = 0, rows: Any = No
     return _unit(like, seed, stream, step, rows, 0)
 
 
-def normal(like: Any, seed: int, stream: int = 0, step: Any = 0, rows: Any = None) -> Any:
+def normal(like: Any, seed: Seed, stream: int = 0, step: Any = 0, rows: Any = None) -> Any:
     """Numbers of mean 0 and variance 1 in the shape and dtype of `like` (Box and Muller)."""
     radius = sqrt(-2.0 * f.log(1.0 - _unit(like, seed, stream, step, rows, 0)))
     return radius * f.cos((2.0 * math.pi) * _unit(like, seed, stream, step, rows, 2))
 
 
 def bernoulli(
-    like: Any, p: Any, seed: int, stream: int = 0, step: Any = 0, rows: Any = None
+    like: Any, p: Any, seed: Seed, stream: int = 0, step: Any = 0, rows: Any = None
 ) -> Any:
     """True with probability p, in the shape of `like` (bool)."""
     return less(uniform(like, seed, stream, step, rows), p)

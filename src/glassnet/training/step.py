@@ -32,7 +32,8 @@ ALL, BATCH = Dim("N"), Dim("n")
 @dataclass(frozen=True)
 class StepGraph:
     """Inputs: x, y, weight (where rows have weights) for all rows; rows, lr, step for one step;
-    W.<name> for parameters, <slot>.<name> for the optimiser's memory. Output 0 is the loss."""
+    W.<name> for parameters, <slot>.<name> for the optimiser's memory; key0 and key1
+    for the words of the seed where it is left open. Output 0 is the loss."""
 
     graph: Graph
     donate: dict[str, int]
@@ -42,22 +43,24 @@ class StepGraph:
 
 @user_line()
 def step_graph(
-    model: Module, loss: Loss, optimizer: Optimizer, width: int, weighted: bool, seed: int
+    model: Module, loss: Loss, optimizer: Optimizer, width: int, weighted: bool, seed: int | None
 ) -> StepGraph:
-    """The graph of one step of training."""
+    """The graph of one step of training, for one seed, or with None for all."""
     if not trained(model, model.declared()):
         raise ShapeError(f"{model!r} has no parameters to train")
     builder = GraphBuilder()
     batch = batch_inputs(builder, model, loss, width, weighted, ALL)
     rows = builder.input("rows", Type("int32", (BATCH,)))
     now = Now(builder.input("lr", Type(model.dtype, ())), builder.input("step", Type("int64", ())))
+    words = Type("int64", ())
+    key = (builder.input("key0", words), builder.input("key1", words)) if seed is None else seed
     held = parameter_inputs(builder, model)
     memory = {
         name: {s: builder.input(f"{s}.{name}", value.type) for s in optimizer.all_slots()}
         for name, value in trained(model, held).items()
     }
     taken = {name: ops.take(value, rows) for name, value in batch.items()}
-    around = Circumstances(True, seed, now.step, rows)
+    around = Circumstances(True, key, now.step, rows)
     prediction = model.build(taken["x"], Scope(held, around))
     outputs = outputs_of(model, width)
     total = mean_loss(loss, prediction, outputs, taken)
