@@ -203,6 +203,7 @@ def test_what_holds_no_rows_is_refused() -> None:
         est.fit(lazy, [1.0, 2.0])
     with pytest.raises(TypeError, match=r"mapping of columns; .*pandas.DataFrame\(X\)"):
         est.fit({"a": [1.0, 2.0]}, [1.0, 2.0])
+    est.fit(sparse.dok_array(np.eye(3)), [1.0, 2.0, 3.0])  # a mapping, too, and rows all the same
     relation = pytest.importorskip("duckdb").sql("select 1.0 as a")
     with pytest.raises(TableError, match="as a frame of pandas, polars or Arrow"):
         est.fit(relation, [1.0])
