@@ -70,6 +70,12 @@ def checked(
     if not isinstance(x, Source):
         return _checked(model, loss, x, y, weight, of)
     alone(x, y, weight, of)
+    if model.takes() not in (None, len(x.names)):
+        shown = ", ".join(x.names[:12]) + (", …" if len(x.names) > 12 else "")
+        raise ShapeError(
+            f"{of}x has {len(x.names)} columns in {x.label} ({shown}); the network takes "
+            f"{model.takes()}: choose them, features=[…]"
+        )
     if x.rows > LARGEST:
         raise ShapeError(f"{x.label} has {x.rows} rows; wanted 1 to {LARGEST}")
     check = partial(_checked_part, model, loss, of)

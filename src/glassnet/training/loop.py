@@ -46,7 +46,7 @@ def train(
     batch_size: int = 32,
     shuffle: bool = True,
     seed: int = 0,
-    validation: tuple[Any, ...] | float | None = None,
+    validation: tuple[Any, ...] | Source | float | None = None,
     sample_weight: Any = None,
     callbacks: Sequence[Any] = (),
     record: str | Path | Recording | None = None,
@@ -59,10 +59,9 @@ def train(
     visits every row once, in an order keyed by `seed` and the epoch (as given without `shuffle`);
     its last batch may be smaller. `validation` is (x, y), (x, y, weights), another stream, or the
     fraction of rows to hold out. `threads` is a number of threads, by default what the machine
-    grants; it changes the time, never a bit. Ctrl-C stops after some milliseconds, and the model is
-    usable.
-    `record` names a run file: `resume` goes on from it, `open_step` opens any step of it. A
-    `Recording` also says where the data came from. A full disk gives a `RecordingWarning`, no end.
+    grants; it changes the time, never a bit. Ctrl-C stops after some milliseconds, and the model
+    is usable. `record` names a run file: `resume` goes on from it, `open_step` opens any step of
+    it. A `Recording` also says where the data came from. A full disk gives a `RecordingWarning`.
     Raises ShapeError or TrainingError where the data do not fit, and TrainingError when the loss
     leaves the finite range; the model then has the numbers of the last epoch that was finite.
     """
@@ -72,8 +71,7 @@ def train(
     whole = checked(model, measure, x, y, sample_weight)
     rows, held_out = divided(model, measure, whole, validation, seed)
     task = Task(model, measure, rows, held_out, thread_count(threads), seed)
-    order = Order.of(rows, batch_size, seed if shuffle else None)
-    descent = training(task, optimizer, order)
+    descent = training(task, optimizer, Order.of(rows, batch_size, seed if shuffle else None))
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "seed": seed}
     return recorded(record, descent, whole, validation, callbacks, settings)
 
