@@ -150,7 +150,7 @@ def test_the_texts_hold_the_numbers(tmp_path: Path) -> None:
         np.array(again["parameters"]["linear1.weight"]["after"], "f4").tolist()
         == own.after.tolist()
     )
-    assert "&lt;" not in text.as_html(step)
+    assert "&lt;" not in step._repr_html_()
     for wrong in ("linear9[0]", "linear1[9]", "linear1"):
         with pytest.raises(GlassnetError):
             text.neuron(step, wrong)

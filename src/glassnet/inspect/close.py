@@ -30,7 +30,7 @@ TERMS = 16  # terms of a sum that are written out; of a longer one the largest
 def neuron(step: OpenStep, text: str, at: int = 0) -> list[Block]:
     """One unit, "linear1[3]", for row number `at` of the batch."""
     own = neuron_figures(step, text, at)
-    title = f"{own.layer.name}[{own.unit}] for row {own.row} of the data"
+    title = f"{own.layer.name}[{own.unit}] for row {own.row} of the training data"
     if own.weight is None:
         return [Lines(title, _activation(step, own))]
     return [Lines(title, _sum(step, own)), _inputs(own, own.weight)]

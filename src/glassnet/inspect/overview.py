@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from glassnet.inspect.blocks import Block, Group, Lines, Matrix, Table, brief, exact, shape, some
+from glassnet.inspect.blocks import (
+    FEW,
+    Block,
+    Group,
+    Lines,
+    Matrix,
+    Table,
+    brief,
+    exact,
+    shape,
+    some,
+)
 from glassnet.inspect.figures import (
     TOLD,
     LayerFigures,
@@ -45,7 +56,7 @@ def five_lines(step: OpenStep) -> Lines:
     )
     count = sum(own.size for own in slopes)
     lines = [
-        f"x   {shape(step.x)}  {_first(step.x)}",
+        f"x   {shape(step.x)}  {_first(step.x)}{_named(step)}",
         f"y   {shape(step.y)}  {_first(step.y)}",
         f"ŷ   {shape(step.prediction)}  {_first(step.prediction)}",
         f"L   {exact(step.L)}  ({loss} of ŷ and y)",
@@ -149,6 +160,14 @@ def _belongs(parameter: str, layer: Layer, shown: set[str]) -> bool:
 def _still(own: LayerFigures) -> str:
     counts = {"dead": own.dead, "saturated": own.saturated}
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+
+def _named(step: OpenStep) -> str:
+    """The names of the inputs, where they are those of a table."""
+    if step.inputs[0] == "x[0]":
+        return ""
+    more = ", …" if len(step.inputs) > FEW else ""
+    return f"  ({', '.join(step.inputs[:FEW])}{more})"
 
 
 def _first(array: np.ndarray) -> str:

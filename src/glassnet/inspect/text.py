@@ -5,12 +5,10 @@ In: blocks, or an `OpenStep`. Out: text: summaries first, then a neuron or a wei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from glassnet.inspect import close, html
+from glassnet.inspect import close
 from glassnet.inspect import overview as at_a_glance
 from glassnet.inspect.blocks import Block, Group, Lines, Matrix, Table
 
@@ -36,11 +34,6 @@ def weight(step: OpenStep, text: str) -> str:
     """One number of a parameter, "linear1.weight[2,3]": where its gradient comes from, and what
     becomes of it."""
     return told(close.weight(step, text))
-
-
-def as_html(step: OpenStep, *more: Sequence[Block]) -> str:
-    """The step for a notebook, and under it more blocks, such as those of neurons."""
-    return html.fragment([*at_a_glance.overview(step), *(own for part in more for own in part)])
 
 
 def told(blocks: Iterable[Block]) -> str:
@@ -79,8 +72,7 @@ def _group(block: Group) -> str:
 def _matrix(block: Matrix) -> str:
     table = block.table
     names = [str(own) for own in block.rows] or [str(i) for i in range(len(table))]
-    with np.printoptions(precision=6):
-        cells = [[f"{x:.6g}" for x in row[:WIDE]] for row in table]
+    cells = [[f"{x:.6g}" for x in row[:WIDE]] for row in table]
     more = " …" if table.shape[1] > WIDE else ""
     width = max((len(cell) for row in cells for cell in row), default=0)
     left = max(map(len, names), default=0)
