@@ -33,7 +33,7 @@ def test_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "linear1[0] for row 7" in capsys.readouterr().out
     assert run("step", str(path), "--weight", "linear2.bias[1]") == 0
     assert "w after" in capsys.readouterr().out
-    assert run("step", str(path), "--epoch", "9") == 1
+    assert run("step", str(path), "--epoch", "9") == 2
     assert "epochs 1 to 2" in capsys.readouterr().err
     assert run("step", str(tmp_path / "none")) == 2
 
