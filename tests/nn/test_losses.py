@@ -255,7 +255,7 @@ class Listed(Loss):
     ("wrong", "text"),
     [
         (lambda: L.Huber(0.0), "above 0"),
-        (lambda: L.Quantile(1.0), "between 0 and 1"),
+        (lambda: L.Quantile(1.0), "above 0 and less than 1"),
         (lambda: L.Quantile((0.1, 0.9)).labels([1.0], 3, "float64"), "2 quantiles"),
         (lambda: L.CrossEntropy(label_smoothing=1.0), "less than 1"),
         (lambda: L.CrossEntropy(class_weight=()), "not all 0"),

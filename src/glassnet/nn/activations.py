@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from glassnet import ops
-from glassnet.errors import GlassnetError, ShapeError
+from glassnet.errors import GlassnetError
 from glassnet.graph.op import Value
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
+from glassnet.nn.settings import check_numbers, check_sizes
 
 
 @dataclass(eq=False)
@@ -87,6 +88,7 @@ class ParametricSigmoid(Module):
 
     def __post_init__(self) -> None:
         check_width(self, self.width)
+        check_numbers(self, "ParametricSigmoid(1.0, 0.0)", slope=self.slope, shift=self.shift)
 
     def takes(self) -> int | None:
         return self.width
@@ -114,5 +116,6 @@ def filled(width: int | None, value: float) -> Parameter:
 
 
 def check_width(owner: Module, width: int | None) -> None:
-    if width is not None and width < 1:
-        raise ShapeError(f"{type(owner).__name__}(width={width}): use 1 or more, or None")
+    if width is not None:
+        name = type(owner).__name__
+        check_sizes(owner, f"{name}(width=3) behind Linear(…, 3), or {name}()", width=width)

@@ -6,8 +6,10 @@ gradients, for every finite score.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from numbers import Real
+from typing import Any, cast
 
 import numpy as np
 
@@ -24,8 +26,10 @@ from glassnet.nn.loss import (
     held,
     most,
     numbers,
+    rows_of,
     straight,
 )
+from glassnet.nn.settings import check_numbers
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,13 @@ class ClassLoss(Loss):
     def __post_init__(self) -> None:
         if self.class_weight is None:
             return
-        given = tuple(float(weight) for weight in self.class_weight)
+        given = listed(self.class_weight)
         if not given or not all(0.0 <= weight < np.inf for weight in given) or not any(given):
+            name = type(self).__name__
             raise ShapeError(
-                f"{type(self).__name__}(class_weight={given}): weights are finite, 0 or more, and "
-                "not all 0"
+                f"{name}(class_weight={self.class_weight!r}): one weight for every class, finite, "
+                "0 or more, and not all 0\n"
+                f"  right: {name}(class_weight=(1.0, 5.0)), or {{0: 1.0, 1: 5.0}}"
             )
         object.__setattr__(self, "class_weight", given)
 
@@ -81,12 +87,11 @@ class CrossEntropy(ClassLoss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0.0 <= self.label_smoothing < 1.0:
-            raise ShapeError(
-                f"CrossEntropy(label_smoothing={self.label_smoothing}): use 0 or more, less than 1"
-            )
+        right = "CrossEntropy(label_smoothing=0.1)"
+        check_numbers(self, right, 0.0, 1.0, label_smoothing=self.label_smoothing)
 
     def rows(self, prediction: Value, y: Value) -> Value:
+        rows_of(prediction, y, None, "CrossEntropy")
         classes = prediction.shape[1]
         assert isinstance(classes, int)
         target = ops.one_hot(y, classes, str(prediction.dtype))
@@ -111,13 +116,14 @@ class BCEWithLogits(Loss):
     def __post_init__(self) -> None:
         if self.pos_weight is None:
             return
-        if not isinstance(self.pos_weight, int | float):
-            object.__setattr__(self, "pos_weight", tuple(float(p) for p in self.pos_weight))
-        if not self._each() or not all(0.0 < p < np.inf for p in self._each()):
+        given = self.pos_weight
+        each = (float(given),) if isinstance(given, Real) else listed(given)
+        if not each or not all(0.0 < p < np.inf for p in each):
             raise ShapeError(
-                f"BCEWithLogits(pos_weight={self.pos_weight}): use a number above 0, or one for "
-                "each output"
+                f"BCEWithLogits(pos_weight={given!r}): use a number above 0, or one for each output"
+                "\n  right: BCEWithLogits(pos_weight=9.0) where one label in ten is a yes"
             )
+        object.__setattr__(self, "pos_weight", each[0] if isinstance(given, Real) else each)
 
     def rows(self, prediction: Value, y: Value) -> Value:
         alike(prediction, y, "BCEWithLogits")
@@ -156,6 +162,7 @@ class Hinge(ClassLoss):
         return 2 if outputs == 1 else outputs
 
     def rows(self, prediction: Value, y: Value) -> Value:
+        rows_of(prediction, y, None, "Hinge")
         dtype, outputs = str(prediction.dtype), prediction.shape[1]
         assert isinstance(outputs, int)
         if outputs == 1:
@@ -166,6 +173,20 @@ class Hinge(ClassLoss):
         own = ops.one_hot(y, outputs, dtype)
         apart = z - ops.sum(own * z, 1, keepdims=True)
         return ops.sum(ops.relu(1.0 + apart) * (1.0 - own), 1)
+
+
+def listed(weights: Any) -> tuple[float, ...]:
+    """Weights in a sequence, or in a dict by class number, as a tuple; empty where they are
+    neither."""
+    if isinstance(weights, Mapping):
+        given: dict[Any, Any] = dict(cast(Mapping[Any, Any], weights))
+        weights = (
+            [given[i] for i in range(len(given))] if set(given) == set(range(len(given))) else ()
+        )
+    try:
+        return () if isinstance(weights, str) else tuple(float(weight) for weight in weights)
+    except (TypeError, ValueError):
+        return ()
 
 
 def below_top(x: Any, terms: int = 1) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, cast
 
 from glassnet import ops
@@ -51,12 +52,27 @@ class Function(Module):
         self.f = f
 
     def build(self, x: Value, parameters: Scope) -> Value:
-        result: Any = self.f(x)
+        result: Any = self._called(x)
         if not isinstance(result, Value) or result.ndim < 1 or result.shape[0] != x.shape[0]:
             raise ShapeError(
-                f"{self!r} gave {result!r} for {x.type}; a layer gives one row for every row"
+                f"{self!r} gave {result!r} for {x.type}; a layer gives one row for every row\n"
+                "  wrong: lambda x: ops.sum(x)\n"
+                "  right: lambda x: ops.sum(x, 1, keepdims=True)"
             )
         return result
+
+    def _called(self, x: Value) -> Any:
+        try:
+            return self.f(x)
+        except TypeError as error:
+            if "ufunc" not in str(error):
+                raise
+            raise GlassnetError(
+                f"{self!r} calls a function of NumPy; a layer is written with ops, so that it can "
+                "be differentiated and compiled\n"
+                "  wrong: lambda x: numpy.sin(x)\n"
+                "  right: lambda x: glassnet.ops.sin(x)"
+            ) from error
 
     def gives(self, width: int | None) -> int | None:
         return None
@@ -72,13 +88,19 @@ class Columns(Module):
     chosen: tuple[int, ...]
 
     def __init__(self, *chosen: int) -> None:
-        if not chosen or min(chosen) < 0:
-            raise ShapeError(f"Columns{chosen}: name the columns by numbers from 0")
+        if not chosen or not all(isinstance(c, Integral) and int(c) >= 0 for c in chosen):
+            raise ShapeError(
+                f"Columns({', '.join(map(repr, chosen))}): name the columns by numbers from 0\n"
+                "  right: Columns(0, 3) for the first and the fourth"
+            )
         self.chosen = chosen
 
     def gives(self, width: int | None) -> int | None:
         if width is not None and max(self.chosen) >= width:
-            raise ShapeError(f"{self!r}: column {max(self.chosen)} of rows of {width} numbers")
+            raise ShapeError(
+                f"{self!r}: column {max(self.chosen)} of rows of {width} numbers; their columns "
+                f"are 0 to {width - 1}"
+            )
         return len(self.chosen)
 
     def build(self, x: Value, parameters: Scope) -> Value:
@@ -102,8 +124,12 @@ class Sequential(Container):
     def __init__(self, *layers: Layer, seed: int = 0, dtype: str = "float32") -> None:
         if dtype not in ("float32", "float64"):
             raise ShapeError(f'Sequential(dtype={dtype!r}): use "float32" or "float64"')
+        if not isinstance(seed, Integral):
+            raise ShapeError(
+                f"Sequential(seed={seed!r}): a seed is a whole number\n  right: seed=0"
+            )
         self.seed, self.dtype = int(seed), dtype
-        self.parts = named([as_layer(layer, "Sequential") for layer in layers])
+        self.parts = named([as_layer(layer, "Sequential(Linear(2, 3), {})") for layer in layers])
         self.first, _ = chained(self.parts.values())
 
     def takes(self) -> int | None:
@@ -125,7 +151,7 @@ class Residual(Container):
     """x + f(x), f being layers one after the other, which give as many numbers as they take."""
 
     def __init__(self, *layers: Layer) -> None:
-        self.parts = named([as_layer(layer, "Residual") for layer in layers])
+        self.parts = named([as_layer(layer, "Residual(Linear(3, 3), {})") for layer in layers])
         first, last = chained(self.parts.values())
         if first is not None and last is not None and first != last:
             raise ShapeError(
@@ -150,8 +176,11 @@ class Parallel(Container):
 
     def __init__(self, *branches: Layer) -> None:
         if not branches:
-            raise ShapeError("Parallel() has no branch; give it at least one layer")
-        self.parts = named([as_layer(branch, "Parallel") for branch in branches])
+            raise ShapeError(
+                "Parallel() has no branch; give it at least one layer\n"
+                "  right: Parallel(Linear(2, 3), Columns(0, 1))"
+            )
+        self.parts = named([as_layer(branch, "Parallel(Linear(2, 3), {})") for branch in branches])
         taken = {part.takes() for part in self.parts.values()} - {None}
         if len(taken) > 1:
             raise ShapeError(
@@ -188,13 +217,34 @@ def _applied(name: str, part: Module, x: Value, parameters: Scope) -> Value:
 
 
 def as_layer(layer: Any, where: str) -> Module:
-    """The layer, or a function as a layer; ShapeError where it is neither."""
+    """The layer, or a function as a layer; ShapeError where it is neither. `where` is the code in
+    which it stands, {} being its place."""
     if isinstance(layer, Module):
         return layer
     if callable(layer) and not isinstance(layer, type):
         return Function(cast(Callable[[Value], Value], layer))
-    written = getattr(layer, "__name__", "ReLU")
-    raise ShapeError(_NO_MODULE.format(where, layer, written, written))
+    owner = where.partition("(")[0]
+    if isinstance(layer, list | tuple):
+        kind = "list" if isinstance(layer, list) else "tuple"
+        raise ShapeError(
+            f"{owner} takes layers one by one, not in a {kind}\n"
+            f"  wrong: {owner}(layers)\n  right: {owner}(*layers)"
+        )
+    name = getattr(layer, "__name__", layer)
+    kinds = {kind.__name__.lower(): kind.__name__ for kind in _below(Module)}
+    meant = f"{kinds.get(str(name).lower(), 'ReLU')}()"
+    wrong = name if isinstance(layer, type) else repr(layer)
+    kind = "is a class; the layer is what it makes" if isinstance(layer, type) else "is no layer"
+    raise ShapeError(
+        f"{owner} takes layers, and {wrong} {kind}\n"
+        f"  wrong: {where.format(wrong)}\n  right: {where.format(meant)}"
+    )
+
+
+def _below(kind: type) -> Iterator[type]:
+    for own in kind.__subclasses__():
+        yield own
+        yield from _below(own)
 
 
 def named(layers: list[Module]) -> dict[str, Module]:
@@ -227,11 +277,6 @@ def chained(layers: Iterable[Module], width: int | None = None) -> tuple[int | N
     return first, width
 
 
-_NO_MODULE = (
-    "{} takes layers, and {!r} is none\n"
-    "  wrong: Sequential(Linear(2, 3), {})\n"
-    "  right: Sequential(Linear(2, 3), {}())"
-)
 _NO_CHAIN = (
     "layer {}, {!r}, takes {} numbers a row, but {}; neighbours must agree\n"
     "  wrong: Sequential(Linear(2, 3), Linear(4, 1))\n"

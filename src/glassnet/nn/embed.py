@@ -16,10 +16,13 @@ import numpy as np
 from glassnet import ops
 from glassnet.errors import ShapeError
 from glassnet.graph.op import Value
-from glassnet.nn.initializers import Initializer
+from glassnet.nn.initializers import Initializer, initializer
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
+from glassnet.nn.settings import check_numbers, check_sizes
 from glassnet.ops import philox
+
+_EDGES = "\n  right: PiecewiseLinear([[0, 1, 3], [10, 20]]) for two features, of 2 bins and 1"
 
 
 @dataclass(eq=False)
@@ -37,8 +40,11 @@ class Embedding(Module):
     def __post_init__(self) -> None:
         given = self.categories
         self.sizes = (given,) if isinstance(given, int) else tuple(given)
-        if not self.sizes or min(self.sizes) < 1 or self.width < 1:
-            raise ShapeError(f"{self!r}: categories and width are 1 or more")
+        right = "Embedding(7, 3) for a column of 7 categories, Embedding((7, 4), 3) for two"
+        check_sizes(self, right, width=self.width)
+        for size in self.sizes or (given,):
+            check_sizes(self, right, categories=size)
+        initializer(self.initializer)
 
     def takes(self) -> int | None:
         return len(self.sizes)
@@ -71,6 +77,11 @@ class Periodic(Module):
     frequencies: int = 16
     sigma: float = 1.0
 
+    def __post_init__(self) -> None:
+        sizes = {"features": self.features, "frequencies": self.frequencies}
+        check_sizes(self, "Periodic(4, frequencies=16)", **sizes)
+        check_numbers(self, "Periodic(4, sigma=1.0)", 0.0, sigma=self.sigma)
+
     def takes(self) -> int | None:
         return self.features
 
@@ -101,22 +112,32 @@ class PiecewiseLinear(Module):
     """
 
     def __init__(self, edges: Sequence[Sequence[float]]) -> None:
-        self.edges = tuple(tuple(float(edge) for edge in own) for own in edges)
+        given: list[Any] = list(edges)
+        if not given or not all(isinstance(own, Sequence | np.ndarray) for own in given):
+            raise ShapeError(f"PiecewiseLinear({edges!r}): wanted edges of every feature{_EDGES}")
+        self.edges = tuple(tuple(float(edge) for edge in own) for own in given)
         for place, own in enumerate(self.edges):
-            if len(own) < 2 or any(b <= a for a, b in itertools.pairwise(own)):
+            rising = all(a < b for a, b in itertools.pairwise(own))
+            if len(own) < 2 or not rising or not np.isfinite(own).all():
                 raise ShapeError(
                     f"PiecewiseLinear: the edges of feature {place} are {own}; wanted two or more, "
-                    "ascending"
+                    f"finite and ascending{_EDGES}"
                 )
         self.bins = tuple(len(own) - 1 for own in self.edges)
 
     @classmethod
     def of(cls, x: Any, bins: int = 8) -> PiecewiseLinear:
         """Bins that hold about as many rows of x each; equal quantiles share a bin."""
-        table = np.asarray(x, float)
-        if table.ndim != 2 or not len(table) or not np.isfinite(table).all():
+        table = np.asarray(x)
+        if table.ndim != 2 or not len(table) or table.dtype.kind not in "fiub":
             raise ShapeError(
-                f"PiecewiseLinear.of: x is {table.shape}; wanted finite [rows, columns]"
+                f"PiecewiseLinear.of: x has shape {table.shape} and dtype {table.dtype}; wanted "
+                "numbers [rows, columns]\n  right: PiecewiseLinear.of(x_train, bins=8)"
+            )
+        if not np.isfinite(table).all() or bins < 1:
+            raise ShapeError(
+                f"PiecewiseLinear.of(x, bins={bins}): x is finite, and bins 1 or more\n"
+                "  right: PiecewiseLinear.of(x_train[numpy.isfinite(x_train).all(1)], bins=8)"
             )
         ranks = np.arange(bins + 1) * (len(table) - 1) // bins
         edges = [np.unique(np.sort(column)[ranks]).tolist() for column in table.T]

@@ -20,6 +20,7 @@ from glassnet.graph.op import Value
 from glassnet.nn.initializers import Initializer, initializer
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
+from glassnet.nn.settings import check_sizes
 from glassnet.ops import philox
 
 
@@ -28,6 +29,9 @@ class Repeat(Module):
     """The same numbers for every member."""
 
     members: int
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "Repeat(8)", members=self.members)
 
     def gives(self, width: int | None) -> int | None:
         return None if width is None else width * self.members
@@ -47,8 +51,8 @@ class BatchEnsemble(Module):
     initializer: str | Initializer = "glorot_uniform"
 
     def __post_init__(self) -> None:
-        if min(self.fan_in, self.fan_out, self.members) < 1:
-            raise ShapeError(f"{self!r}: sizes are 1 or more")
+        sizes = {"fan_in": self.fan_in, "fan_out": self.fan_out, "members": self.members}
+        check_sizes(self, "Repeat(8), BatchEnsemble(4, 3, 8)", **sizes)
         initializer(self.initializer)
 
     def takes(self) -> int | None:
@@ -83,9 +87,15 @@ class Average(Module):
     members: int
     probabilities: bool = False
 
+    def __post_init__(self) -> None:
+        check_sizes(self, "Average(8) behind BatchEnsemble(4, 3, 8)", members=self.members)
+
     def gives(self, width: int | None) -> int | None:
         if width is not None and width % self.members:
-            raise ShapeError(f"{self!r}: {width} numbers a row are not the same for every member")
+            raise ShapeError(
+                f"{self!r}: {width} numbers a row are not the same for every member\n"
+                "  right: Repeat(8), BatchEnsemble(4, 3, 8), Average(8): one number of members"
+            )
         return None if width is None else width // self.members
 
     def build(self, x: Value, parameters: Scope) -> Value:

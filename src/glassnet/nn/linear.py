@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from glassnet.errors import ShapeError
 from glassnet.graph.op import Value
 from glassnet.nn.activations import Sigmoid
 from glassnet.nn.compose import Layer, as_layer
 from glassnet.nn.initializers import Initializer, initializer
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
+from glassnet.nn.settings import check_sizes
 
 
 @dataclass(eq=False)
@@ -31,8 +31,7 @@ class Linear(Module):
     initializer: str | Initializer = "glorot_uniform"
 
     def __post_init__(self) -> None:
-        if self.fan_in < 1 or self.fan_out < 1:
-            raise ShapeError(f"Linear({self.fan_in}, {self.fan_out}): sizes are 1 or more")
+        check_sizes(self, "Linear(4, 3)", fan_in=self.fan_in, fan_out=self.fan_out)
         initializer(self.initializer)
 
     def takes(self) -> int | None:
@@ -63,8 +62,9 @@ class Neuron(Module):
     initializer: str | Initializer = "glorot_uniform"
 
     def __post_init__(self) -> None:
+        check_sizes(self, "Neuron(4)", fan_in=self.fan_in)
         self.linear = Linear(self.fan_in, 1, True, self.initializer)
-        self.squash = as_layer(self.activation, "Neuron")
+        self.squash = as_layer(self.activation, "Neuron(2, {})")
 
     def takes(self) -> int | None:
         return self.fan_in

@@ -26,7 +26,10 @@ class Loss:
 
     def rows(self, prediction: Value, y: Value) -> Value:
         """The loss of every row: [n]."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say what a row costs\n"
+            "  right: def rows(self, prediction, y): return ops.sum(ops.abs(prediction - y), 1)"
+        )
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
         """Labels as the array that a step reads; ShapeError where they do not fit."""
@@ -116,8 +119,10 @@ def class_numbers(y: Any, classes: int, owner: str) -> np.ndarray:
     """Labels that are class numbers 0 … classes − 1, [rows]."""
     array = np.asarray(y)
     if array.ndim != 1:
+        advice = "\n  right: y.argmax(1), if they are 0 and 1 for each class"
         raise ShapeError(
             f"{owner} takes one class number a row, [rows]; labels have shape {array.shape}"
+            + advice * (array.ndim == 2)
         )
     if array.dtype.kind not in "iubf":
         raise ShapeError(
@@ -155,6 +160,19 @@ def alike(prediction: Any, y: Any, owner: str) -> Any:
             "wanted one shape, [rows, outputs]"
         )
     return prediction - y
+
+
+def rows_of(prediction: Any, y: Any, columns: int | None, owner: str) -> None:
+    """ShapeError unless there are as many labels as rows of predictions: with so many columns
+    each, or one class number if None."""
+    rows = prediction.shape[0] if len(prediction.shape) == 2 else None
+    wanted = (rows,) if columns is None else (rows, columns)
+    if rows is None or tuple(y.shape) != wanted:
+        each = "[rows]" if columns is None else f"[rows, {columns}]"
+        raise ShapeError(
+            f"{owner}: predictions have shape {list(prediction.shape)}, labels {list(y.shape)}; "
+            f"wanted [rows, outputs] and {each}"
+        )
 
 
 def most(dtype: str, terms: int = 1) -> float:

@@ -71,7 +71,10 @@ class Module(metaclass=Frozen):
 
     def build(self, x: Value, parameters: Scope) -> Value:
         """The result for a batch x [rows, width], as nodes."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say how its result comes about\n"
+            "  right: def build(self, x, parameters): return x * parameters['scale']"
+        )
 
     def takes(self) -> int | None:
         """How many numbers a row must have; None where any number will do."""
@@ -192,5 +195,8 @@ def first_values(name: str, parameter: Parameter, seed: int, stream: int) -> np.
 def _fitting(value: Any, block: np.ndarray) -> np.ndarray:
     array = np.asarray(value)
     if array.shape not in (block.shape, ()):
-        raise ShapeError(f"W has {block.size} parameters; the new values have shape {array.shape}")
+        raise ShapeError(
+            f"W has {block.size} parameters; the new values have shape {array.shape}\n"
+            f"  right: one number for all of them, or {block.size} numbers in a vector"
+        )
     return array

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from glassnet import ops
-from glassnet.errors import ShapeError
 from glassnet.graph.op import Value
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
+from glassnet.nn.settings import check_numbers, check_sizes
 
 
 @dataclass(eq=False)
@@ -22,8 +22,7 @@ class Dropout(Module):
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.p < 1.0:
-            raise ShapeError(f"Dropout({self.p}): p is a probability, at least 0 and less than 1")
+        check_numbers(self, "Dropout(0.5), which drops half of the numbers", 0.0, 1.0, p=self.p)
 
     def build(self, x: Value, parameters: Scope) -> Value:
         if not parameters.training or self.p == 0.0:
@@ -39,6 +38,10 @@ class LayerNorm(Module):
 
     width: int
     eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "LayerNorm(3) behind Linear(…, 3)", width=self.width)
+        check_numbers(self, "LayerNorm(3, eps=1e-5)", 0.0, eps=self.eps)
 
     def takes(self) -> int | None:
         return self.width
@@ -59,6 +62,10 @@ class RMSNorm(Module):
 
     width: int
     eps: float = 1e-6
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "RMSNorm(3) behind Linear(…, 3)", width=self.width)
+        check_numbers(self, "RMSNorm(3, eps=1e-6)", 0.0, eps=self.eps)
 
     def takes(self) -> int | None:
         return self.width
@@ -84,6 +91,11 @@ class BatchNorm(Module):
     width: int
     momentum: float = 0.1
     eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "BatchNorm(3) behind Linear(…, 3)", width=self.width)
+        check_numbers(self, "BatchNorm(3, momentum=0.1)", 0.0, 1.0, "[]", momentum=self.momentum)
+        check_numbers(self, "BatchNorm(3, eps=1e-5)", 0.0, eps=self.eps)
 
     def takes(self) -> int | None:
         return self.width

@@ -30,6 +30,18 @@ FEW = 64  # calls for up to this many rows are kept ready
 Ready = tuple[np.ndarray, Callable[[], list[np.ndarray]]]
 
 
+def _advice(rows: np.ndarray, width: int | None) -> str:
+    """What to do about rows of the wrong shape, where that can be told."""
+    if rows.ndim > 2:
+        return "\n  right: model(x.reshape(len(x), -1)), each row in one line"
+    if rows.ndim < 2 or width is None:
+        return ""
+    return (
+        f"\n  right: a network whose first layer takes {rows.shape[1]}, or the {width} columns it "
+        "was made for"
+    )
+
+
 class Predictor:
     """The compiled forward pass of a module."""
 
@@ -96,7 +108,7 @@ class Predictor:
             wanted = "[rows, columns]" if width is None else f"[rows, {width}]"
             raise ShapeError(
                 f"the network takes rows of {width or 'any number of'} numbers, {wanted}; got an "
-                f"array of shape {np.shape(x)}"
+                f"array of shape {np.shape(x)}{_advice(rows, width)}"
             )
         if rows.dtype.kind not in "fiub":
             raise ShapeError(

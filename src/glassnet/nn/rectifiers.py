@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from glassnet import ops
+from glassnet.errors import ShapeError
 from glassnet.graph.op import Value
 from glassnet.nn.activations import check_width, filled, softplus
 from glassnet.nn.compose import Layer, as_layer
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
+from glassnet.nn.settings import check_numbers
 
 
 @dataclass(eq=False)
@@ -31,6 +33,9 @@ class LeakyReLU(Module):
 
     slope: float = 0.01
 
+    def __post_init__(self) -> None:
+        check_numbers(self, "LeakyReLU(0.01)", slope=self.slope)
+
     def build(self, x: Value, parameters: Scope) -> Value:
         return leaky(x, self.slope)
 
@@ -45,6 +50,7 @@ class PReLU(Module):
 
     def __post_init__(self) -> None:
         check_width(self, self.width)
+        check_numbers(self, "PReLU(0.25)", slope=self.slope)
 
     def takes(self) -> int | None:
         return self.width
@@ -61,6 +67,9 @@ class ELU(Module):
     """a = z where z > 0, else alpha·(eᶻ − 1). Clevert and others, 2015."""
 
     alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "ELU(1.0)", alpha=self.alpha)
 
     def build(self, x: Value, parameters: Scope) -> Value:
         return elu(x, self.alpha)
@@ -110,7 +119,8 @@ class Blend(Module):
 
     def __post_init__(self) -> None:
         check_width(self, self.width)
-        self.inner = as_layer(self.f, "Blend")
+        check_numbers(self, "Blend(ReLU(), 1.0)", amount=self.amount)
+        self.inner = as_layer(self.f, "Blend({})")
 
     def takes(self) -> int | None:
         return self.width
@@ -121,6 +131,11 @@ class Blend(Module):
 
     def build(self, x: Value, parameters: Scope) -> Value:
         y = self.inner.build(x, parameters.under("f"))
+        if y.shape != x.shape:
+            raise ShapeError(
+                f"{self!r}: f gives {y.type} for {x.type}; z + amount·(f(z) − z) needs as many\n"
+                "  right: Sequential(Linear(3, 2), Blend(ReLU()))"
+            )
         return x + parameters["amount"] * (y - x)
 
 

@@ -6,6 +6,7 @@ In: predictions and labels, both [n, outputs]. Out: losses that sum over outputs
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,8 @@ from glassnet import ops
 from glassnet.errors import ShapeError
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type
-from glassnet.nn.loss import Loss, alike, between, held, most, numbers
+from glassnet.nn.loss import Loss, alike, between, held, most, numbers, rows_of
+from glassnet.nn.settings import check_numbers
 
 # The largest exponents of e: their powers, times squares up to 6000, are finite numbers.
 EXPONENT = {"float32": 80.0, "float64": 700.0}
@@ -53,8 +55,7 @@ class Huber(Loss):
     delta: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.delta < math.inf:
-            raise ShapeError(f"Huber(delta={self.delta}): delta is a number above 0")
+        check_numbers(self, "Huber(1.0)", 0.0, math.inf, "()", delta=self.delta)
 
     def rows(self, prediction: Value, y: Value) -> Value:
         apart = alike(prediction, y, "Huber")
@@ -72,16 +73,19 @@ class Quantile(Loss):
     q: float | tuple[float, ...] = 0.5
 
     def __post_init__(self) -> None:
-        if not isinstance(self.q, int | float):
-            object.__setattr__(self, "q", tuple(self.q))
-        if not all(0.0 < q < 1.0 for q in self.levels()):
-            raise ShapeError(f"Quantile({self.q}): quantiles lie between 0 and 1")
+        if isinstance(self.q, Sequence | np.ndarray) and not isinstance(self.q, str):
+            object.__setattr__(self, "q", tuple(float(q) for q in self.q))
+        levels = self.levels() or ((),)
+        for q in levels:
+            check_numbers(self, "Quantile(0.9) or Quantile((0.1, 0.9))", 0.0, 1.0, "()", q=q)
 
     def levels(self) -> tuple[float, ...]:
-        return (self.q,) if isinstance(self.q, (int, float)) else tuple(self.q)
+        return self.q if isinstance(self.q, tuple) else (self.q,)
 
     def rows(self, prediction: Value, y: Value) -> Value:
         q = self.levels()
+        outputs = prediction.shape[1] if len(prediction.shape) == 2 else 1
+        rows_of(prediction, y, self._columns(outputs), "Quantile")
         level = q[0] if len(q) == 1 else np.array(q, str(prediction.dtype))
         low = y - prediction
         return ops.sum(ops.maximum(low, 0.0) * level + ops.maximum(-low, 0.0) * (1.0 - level), 1)
@@ -92,10 +96,13 @@ class Quantile(Loss):
     def label_type(self, rows: Any, outputs: int, dtype: str) -> Type:
         return Type(dtype, (rows, self._columns(outputs)))
 
-    def _columns(self, outputs: int) -> int:
+    def _columns(self, outputs: Any) -> int:
         count = len(self.levels())
         if count > 1 and outputs != count:
-            raise ShapeError(f"Quantile has {count} quantiles, the network {outputs} outputs")
+            raise ShapeError(
+                f"Quantile has {count} quantiles, the network {outputs} outputs\n"
+                f"  right: Linear(…, {count}) as the last layer"
+            )
         return outputs if count == 1 else 1
 
 
@@ -124,8 +131,8 @@ class GaussianNLL(Loss):
     e^−80 (e^−700 in float64), with the gradient there."""
 
     def rows(self, prediction: Value, y: Value) -> Value:
-        outputs = y.shape[1]
-        assert isinstance(outputs, int)
+        outputs = self._columns(prediction.shape[1] if len(prediction.shape) == 2 else 1)
+        rows_of(prediction, y, outputs, "GaussianNLL")
         mean, spread = prediction[:, :outputs], prediction[:, outputs:]
         dtype = str(prediction.dtype)
         bound = most(dtype, outputs)
@@ -139,7 +146,7 @@ class GaussianNLL(Loss):
     def label_type(self, rows: Any, outputs: int, dtype: str) -> Type:
         return Type(dtype, (rows, self._columns(outputs)))
 
-    def _columns(self, outputs: int) -> int:
+    def _columns(self, outputs: Any) -> int:
         if outputs % 2:
             raise ShapeError(
                 f"GaussianNLL needs a mean and a variance for each label; the network gives "

@@ -23,9 +23,22 @@ def fit_start(model: Sequential, x: Any) -> Sequential:
     bias is set so that the mean of z is 0; the last linear layer stays as it is. A neuron that
     is constant over the rows only gets its bias. Mishkin and Matas, 2015, neuron by neuron.
     """
+    if not isinstance(model, Sequential):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ShapeError(
+            f"fit_start takes a Sequential, and {model!r} is none\n"
+            "  right: fit_start(Sequential(Linear(3, 8), ReLU(), Linear(8, 1)), x)"
+        )
     rows = np.asarray(x)
     if rows.ndim != 2 or len(rows) < 2:
-        raise ShapeError(f"fit_start: x has shape {rows.shape}; wanted two rows or more")
+        raise ShapeError(
+            f"fit_start: x has shape {rows.shape}; wanted two rows or more\n"
+            "  right: fit_start(model, x_train)"
+        )
+    if not np.isfinite(rows).all():
+        raise ShapeError(
+            "fit_start: x has NaN or infinite numbers, which have no mean\n"
+            "  right: fit_start(model, x_train[numpy.isfinite(x_train).all(1)])"
+        )
     named = list(model.parts.items())
     linear = [place for place, (_, part) in enumerate(named) if isinstance(part, Linear)]
     for place in linear[:-1]:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
+from numbers import Real
 from typing import Any
 
 from glassnet import ops
@@ -37,6 +38,11 @@ class Group:
 
     def __post_init__(self) -> None:
         check_between(self, 0.0, math.inf, lr=self.lr, decay=self.decay)
+        if not isinstance(self.pattern, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise GlassnetError(
+                f"Group({self.pattern!r}): the pattern is a name, with * for any part of it\n"
+                '  right: Group("*.bias", decay=0.0)'
+            )
 
 
 @dataclass(frozen=True)
@@ -61,9 +67,22 @@ class Optimizer:
         as_schedule(self.lr, type(self).__name__)
         check_between(self, 0.0, math.inf, weight_decay=self.weight_decay)
         check_between(self, 0.0, 1.0, average=self.average)
-        if self.clip_norm is not None and not 0.0 < self.clip_norm < math.inf:
-            raise GlassnetError(f"{type(self).__name__}(clip_norm={self.clip_norm}): use above 0")
-        object.__setattr__(self, "groups", tuple(self.groups))
+        clip: Any = self.clip_norm
+        if clip is not None and not (isinstance(clip, Real) and 0.0 < float(clip) < math.inf):
+            raise GlassnetError(
+                f"{type(self).__name__}(clip_norm={clip!r}): use above 0, or None not to clip"
+            )
+        object.__setattr__(self, "groups", self._groups(self.groups))
+
+    def _groups(self, given: Any) -> tuple[Group, ...]:
+        groups: list[Any] = [given] if isinstance(given, Group) else list(given)
+        if not all(isinstance(own, Group) for own in groups):
+            name = type(self).__name__
+            raise GlassnetError(
+                f"{name}(groups={given!r}): groups are a list of Group\n"
+                f'  right: {name}(groups=[gn.optim.Group("*.bias", lr=2.0, decay=0.0)])'
+            )
+        return tuple(groups)
 
     @property
     def schedule(self) -> Schedule:
@@ -77,7 +96,10 @@ class Optimizer:
         self, w: Value, g: Value, memory: Mapping[str, Value], now: Now
     ) -> tuple[Value, dict[str, Value]]:
         """The new parameter and the new memory."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say what a step does\n"
+            "  right: def update(self, w, g, memory, now): return w - now.lr * g, {}"
+        )
 
     def rule(self) -> tuple[Any, ...]:
         """What decides the compiled step: all but the learning rate, which is an input of it."""
@@ -143,7 +165,7 @@ class Optimizer:
 def check_between(owner: object, low: float, high: float, **settings: float) -> None:
     """GlassnetError unless each setting is at least `low` and below `high`."""
     for name, value in settings.items():
-        if not low <= value < high:
+        if not isinstance(value, Real) or not low <= value < high:  # pyright: ignore[reportUnnecessaryIsInstance]
             end = "" if high == math.inf else f", less than {high:g}"
             raise GlassnetError(
                 f"{type(owner).__name__}({name}={value!r}): use {low:g} or more{end}"

@@ -47,12 +47,17 @@ class Schedule:
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
-            if isinstance(value, float | int) and not (0.0 <= value < math.inf):
+            number = isinstance(value, Real)
+            if (f.name == "lr" and not number) or (number and not 0.0 <= float(value) < math.inf):
                 raise GlassnetError(
                     f"{type(self).__name__}({f.name}={value!r}): use a finite number, 0 or more"
                 )
-        if self.lr <= 0.0:
-            raise GlassnetError(f"{type(self).__name__}(lr={self.lr!r}): lr is above 0")
+        self._check("above 0", 0.0, math.inf, lr=self.lr)
+
+    def _check(self, wanted: str, above: float, most: float, **settings: float) -> None:
+        for name, value in settings.items():
+            if not above < value <= most:
+                raise GlassnetError(f"{type(self).__name__}({name}={value!r}): use {wanted}")
 
     def factor(self, course: Course) -> np.ndarray:
         """What the learning rate is multiplied with in each step."""
@@ -81,8 +86,12 @@ class StepDecay(Schedule):
     every: int = 10
     gamma: float = 0.1
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("a whole number of epochs, 1 or more", 0.0, self.every // 1, every=self.every)
+
     def factor(self, course: Course) -> np.ndarray:
-        return _powers(self.gamma, course.epochs // max(1, self.every))
+        return _powers(self.gamma, course.epochs // self.every)
 
 
 @dataclass(frozen=True)
@@ -121,6 +130,10 @@ class FlatCos(Schedule):
 
     flat: float = 0.5
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("a part of the run, 0 to 1", -1.0, 1.0, flat=self.flat)
+
     def factor(self, course: Course) -> np.ndarray:
         rest = max(1e-9, 1.0 - self.flat)
         return _between(1.0, 0.0, np.maximum(0.0, course.done - self.flat) / rest)
@@ -144,6 +157,11 @@ class OneCycle(Schedule):
     up: float = 0.3
     divide: float = 25.0
     final: float = 1e4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("a part of the run, 0 to 1", -1.0, 1.0, up=self.up)
+        self._check("above 0", 0.0, math.inf, divide=self.divide, final=self.final)
 
     def factor(self, course: Course) -> np.ndarray:
         last = max(1.0, course.total - 1.0)
