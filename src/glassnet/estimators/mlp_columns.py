@@ -98,7 +98,7 @@ def framed(X: Any) -> Any:
     given: Any = X
     if type(given) is np.ndarray:
         return given
-    if isinstance(given, Mapping) and not hasattr(given, "toarray"):  # a sparse DOK is one
+    if not hasattr(given, "toarray") and isinstance(given, Mapping):  # a sparse DOK is one, too
         raise TypeError(
             "X is a mapping of columns; pass a data frame or an array: pandas.DataFrame(X)"
         )
