@@ -180,3 +180,15 @@ def test_a_padded_number_is_not_repeated() -> None:
 
     x, one = numbers("float32", 2, 2), np.array(1.0, "float32")
     assert_same_bits(Plan(trace(f, x, one)), {"x": x, "one": one})
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 100), (70, 16), (3, 0)])
+def test_products_of_length_one(shape: tuple[int, int]) -> None:
+    """−0 is added to +0, as the first of longer chains."""
+    rows, columns = shape
+    a, b = numbers("float32", rows, 1), numbers("float32", 1, columns)
+    a[:1] = -0.0
+    graph = trace(lambda a, b: (a @ b, ops.transpose(b) @ ops.transpose(a) + 1.0), a, b)
+    (product, _) = assert_same_bits(Plan(graph), {"a": a, "b": b})
+    assert not np.signbit(product[:1]).any()
+    agree(graph, {"a": a, "b": b})

@@ -25,12 +25,13 @@ from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
 from glassnet.lower.epilogue import Epilogue
 from glassnet.lower.loop import vectors
+from glassnet.lower.outer import lower_outer
 from glassnet.lower.pack import SPARE, pack_rows, pack_strided, pack_strip, pack_transposed
 from glassnet.lower.reduce import LEAF, each, trailing_ones
 from glassnet.lower.tile import tile
 
 REUSE = 3
-NEAR_A, NEAR_B = 512, 512  # bytes between rows
+NEAR_A, NEAR_B = 512, 1024  # bytes between rows
 FEW_A = 4000  # the same where few panels read a; from 4096 on rows compete for cache lines
 LEVELS = 32
 NEAR = 1 << 15  # bytes of a panel that stay in the nearest cache
@@ -41,6 +42,9 @@ def lower_contract(ctx: Context) -> None:
     if 0 in (p.m, p.n):
         return
     batch = ctx.kernel.shape[:-2]
+    if p.k == 1 and not ctx.kernel.prologue:
+        lower_outer(ctx, p.dtype)
+        return
     if not batch:
         _Contraction(ctx, p, ()).write()
         return
