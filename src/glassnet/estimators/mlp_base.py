@@ -70,6 +70,15 @@ class BaseMLP(Opened, Recorded, CallbackSupport, TransformerMixin, BaseEstimator
             if name not in ("self", "__class__"):
                 setattr(self, name, value)
 
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        """As scikit-learn finds them in the signature, which it would read at every call."""
+        if "_names" not in cls.__dict__:
+            cls._names = tuple(super()._get_param_names())
+        return list(cls._names)
+
+    _names: ClassVar[tuple[str, ...]]
+
     def _fit(
         self, X: Any, y: Any, weight: Any, again: bool, validation: tuple[Any, Any, Any]
     ) -> Any:

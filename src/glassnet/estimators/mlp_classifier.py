@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 
-from glassnet.estimators.mlp_labels import Labelled
+from glassnet.estimators.mlp_labels import Labelled, same_labels
 from glassnet.estimators.mlp_watch import with_callbacks
 
 
@@ -250,6 +250,28 @@ class MLPClassifier(ClassifierMixin, Labelled):
             Classes or labels.
         """
         return self._answers(self._forward(X))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The share of rows whose predicted class, or set of labels, is the true one.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            Accuracy of `predict(X)`.
+        """
+        found = self.predict(X)
+        if sample_weight is None and same_labels(y, found):
+            return float((y == found).mean())
+        return float(accuracy_score(y, found, sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -22,6 +22,18 @@ from glassnet.estimators.mlp_probabilities import Probabilities, refuse_mixed
 from glassnet.estimators.mlp_validate import row_weights
 
 
+def is_column(y: Any) -> bool:
+    """Whether labels are integers or words in an array, of which nothing needs to be checked."""
+    return type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuU"
+
+
+def same_labels(y: Any, found: np.ndarray) -> bool:
+    """Whether labels can be compared one by one, without scikit-learn's checks, which take longer
+    than the prediction of some hundred rows."""
+    alike = is_column(y) and is_column(found) and y.dtype.kind == found.dtype.kind
+    return alike and 0 < len(y) == len(found)
+
+
 def binarized(y: Any) -> tuple[LabelBinarizer, np.ndarray]:
     """What `LabelBinarizer().fit(y)` is, and whether each row is of each class.
 
@@ -29,7 +41,7 @@ def binarized(y: Any) -> tuple[LabelBinarizer, np.ndarray]:
     training; a column of integers or words is sorted once instead.
     """
     known = LabelBinarizer()
-    if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuU":
+    if is_column(y):
         classes, codes = np.unique(y, return_inverse=True)
         # what it warns of, and a single class, it may see to itself
         if 2 <= len(classes) <= len(y) / 2:

@@ -187,10 +187,14 @@ class Steps:
             for cut, own in self.batches:
                 own.rows[epoch].reshape(-1)[...] = self.order[cut]
         for epoch in range(epochs):
-            for part in self.parts:
-                part.run(epoch)
+            self.epoch(epoch)
             self.done = epoch + 1
         return self.losses()
+
+    def epoch(self, epoch: int) -> None:
+        """The steps of one epoch."""
+        for part in self.parts:
+            part.run(epoch)
 
     def _set(self, epochs: int, lr: np.ndarray, first: int) -> None:
         """Learning rates and numbers of the steps."""
