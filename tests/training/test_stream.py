@@ -303,6 +303,18 @@ def test_too_little_room_is_told_before_the_rows_are_written(
         train(absent)
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
+def test_a_disk_that_fills_up_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = gn.stream(written(tmp_path), target="y", features=["a", "b", "c"], scratch=tmp_path)
+
+    def full(dir: str, prefix: str, buffering: int = -1) -> Any:
+        return open("/dev/full", "w+b", buffering=buffering)
+
+    monkeypatch.setattr(scratch.tempfile, "TemporaryFile", full)
+    with pytest.raises(OutputError, match=r"cannot be written to .*No space left.*scratch="):
+        train(given)
+
+
 def test_the_folder_is_the_chosen_one_then_tmpdir_then_one_on_disk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -109,7 +109,9 @@ class Scratch:
             if not self._files:
                 self._create(arrays)
             for name, array in arrays.items():
-                self._files[name][0].write(np.ascontiguousarray(array).data.cast("B"))
+                rest = np.ascontiguousarray(array).data.cast("B")
+                while rest:
+                    rest = rest[self._files[name][0].write(rest) :]
 
     def _create(self, arrays: Mapping[str, np.ndarray]) -> None:
         folder = place(self.folder)
@@ -121,7 +123,8 @@ class Scratch:
                 f"{_size(free)} free; name a folder with more room: scratch=…"
             )
         for name, array in arrays.items():
-            new = tempfile.TemporaryFile(dir=folder, prefix="glassnet-")  # noqa: SIM115
+            # Without a buffer, so that a full disk is found by `append`, and nothing later fails.
+            new = tempfile.TemporaryFile(dir=folder, prefix="glassnet-", buffering=0)  # noqa: SIM115
             self._files[name] = self._stack.enter_context(new), array.dtype, array.shape[1:]
 
     def mapped(self) -> tuple[dict[str, np.ndarray], Mapped]:
@@ -130,7 +133,6 @@ class Scratch:
         files: list[tuple[mmap.mmap, int]] = []
         with _explained(self.folder):
             for name, (file, dtype, shape) in self._files.items():
-                file.flush()
                 view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
                 arrays[name] = np.frombuffer(view, dtype).reshape(-1, *shape)
                 files.append((view, arrays[name][:1].nbytes))
