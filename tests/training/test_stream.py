@@ -207,6 +207,9 @@ def test_a_recorded_stream_is_found_again(tmp_path: Path, monkeypatch: pytest.Mo
     assert model.W.tobytes() == train(given, validation=apart, epochs=5)[0]
     opened = gn.open_step(run, given, validation=apart, epoch=2, batch=1)
     assert (opened.x == x[opened.rows].astype(DTYPE)).all()
+    again = gn.open_step(run, epoch=2, batch=1)
+    assert again.L == opened.L
+    assert (again.rows == opened.rows).all()
     monkeypatch.chdir(tmp_path)
     assert "epochs" in glassnet("resume", run, "--epochs", "6")
     assert "epoch 2, batch 3" in glassnet("step", run, "--epoch", "2", "--batch", "3")

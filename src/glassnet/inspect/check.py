@@ -16,6 +16,7 @@ import numpy as np
 from glassnet import ops
 from glassnet.gradient import gradients
 from glassnet.graph.interpret import interpret
+from glassnet.inspect.streams import or_streamed
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.pipeline import compile_graph
@@ -71,7 +72,7 @@ def check_run(path: str | Path, x: Any = None, y: Any = None, **extra: Any) -> l
     """The derivatives of the loss by every parameter, the compiled loss, and the steps between
     the last two checkpoints, done again."""
     with RunFile.read(path) as file:
-        values, descent = reopened_any(file, Given(x, y, **extra))
+        values, descent = reopened_any(file, or_streamed(path, Given(x, y, **extra)))
         epochs = file.epochs()
         states = [file.checkpoint(epoch) for epoch in epochs[-2:]]
         if isinstance(descent, Search) and descent.again:

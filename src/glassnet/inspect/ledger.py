@@ -22,6 +22,7 @@ from glassnet.inspect.life import Entry, Ledger
 from glassnet.inspect.names import place_of
 from glassnet.inspect.pulls import Pulls, shares, weight_program, weight_pulls
 from glassnet.inspect.step import replay, until
+from glassnet.inspect.streams import or_streamed
 from glassnet.nn.module import Module, split
 from glassnet.pipeline import compile_graph
 from glassnet.run.program import Program
@@ -48,7 +49,7 @@ def open_ledger(
 ) -> Ledger:
     """Every update of one weight, "linear1.weight[2,3]", in epoch `epoch` (from 1), else in the
     run's first `MOST` steps. The data are given as for `open_step`."""
-    given = Given(x, y, sample_weight, validation, model, loss)
+    given = or_streamed(record, Given(x, y, sample_weight, validation, model, loss))
     with RunFile.read(record) as file:
         values, descent = reopened(file, given)
         losses, judged = file.history()

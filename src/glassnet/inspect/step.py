@@ -15,6 +15,7 @@ from glassnet.errors import GlassnetError
 from glassnet.inspect.columns import input_names, output_names
 from glassnet.inspect.opened import Layer, OpenStep, Weights
 from glassnet.inspect.pulls import Pulls
+from glassnet.inspect.streams import or_streamed
 from glassnet.inspect.watch import open_graph
 from glassnet.nn.module import Module
 from glassnet.pipeline import compile_graph
@@ -43,10 +44,10 @@ def open_step(
     of that epoch in which row `row` (from 0) of the training data was.
 
     x, y, weights and validation data are those of the run, or those that the file holds where they
-    were small. The steps since the checkpoint before
-    it are run once more, then the step itself with everything inside it as a result.
+    were small, or that its streams find again. The steps since the checkpoint before it are run
+    once more, then the step itself with everything inside it as a result.
     """
-    given = Given(x, y, sample_weight, validation, model, loss)
+    given = or_streamed(record, Given(x, y, sample_weight, validation, model, loss))
     with RunFile.read(record) as file:
         values, descent = reopened(file, given)
         losses, judged = file.history()

@@ -5,11 +5,21 @@ In: a run file. Out: what `resume` and `open_step` take as its data.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from glassnet.tables.stream import stream
 from glassnet.training.record_file import RunFile
+from glassnet.training.resume import Given
+
+
+def or_streamed(run: str | Path, given: Given) -> Given:
+    """What the caller brought, or the streams of the run where no rows were brought."""
+    if given.x is not None:
+        return given
+    found = streams_of(run)
+    return replace(given, **found) if given.validation is None else given
 
 
 def streams_of(run: str | Path, moved: str | None = None) -> dict[str, Any]:
