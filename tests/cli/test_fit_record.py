@@ -20,6 +20,7 @@ from glassnet.estimators.table_model import TableModel
 from glassnet.tables import split
 from glassnet.training import record
 from glassnet.training.record_file import RunFile
+from glassnet.training.record_lock import WriterLock
 from glassnet.training.record_source import source_of
 
 Capture = pytest.CaptureFixture[str]
@@ -171,6 +172,20 @@ def test_nothing_else_is_written_over(table: Path, capsys: Capture) -> None:
     both = table.with_name("m.glass")
     assert run("fit", table, "-t", "target", "--record", both, "-o", both) == 2
     assert "the model file and a run file" in capsys.readouterr().err
+
+
+def test_a_fit_that_is_being_recorded_is_left_alone(table: Path, capsys: Capture) -> None:
+    path = fit(table, "--epochs", "2")
+    later = phase_path(path, 1)
+    later.write_bytes(path.read_bytes())
+    before = path.read_bytes()
+    lock = WriterLock(later)
+    for command in (("fit", table, "-t", "target", "--record", path), ("resume", path)):
+        capsys.readouterr()
+        assert run(*command) == 2
+        assert "another training run" in capsys.readouterr().err
+    lock.release()
+    assert (path.read_bytes(), later.read_bytes()) == (before, before)
 
 
 def test_a_full_disk_costs_the_record_only(

@@ -27,6 +27,7 @@ from glassnet.tables.table import Table
 from glassnet.training.check import Rows
 from glassnet.training.record import fingerprint
 from glassnet.training.record_file import RunFile, empty, is_run, put_tables, put_values
+from glassnet.training.record_lock import WriterLock
 from glassnet.training.record_source import Recording, source_of
 from glassnet.version import __version__, numerics_version
 
@@ -40,7 +41,8 @@ def phase_path(path: str | Path, phase: int) -> Path:
 
 
 def check_recordable(path: str | Path, phases: int, model: str | Path) -> None:
-    """Fail before training where the model, or a file that is no run file, would be in the way."""
+    """Fail before training where the model, or a file that is no run file, would be in the way, or
+    another fit is being recorded there."""
     for place in (phase_path(path, phase) for phase in range(phases)):
         if place.resolve() == Path(model).resolve():
             raise OutputError(
@@ -48,6 +50,8 @@ def check_recordable(path: str | Path, phases: int, model: str | Path) -> None:
             )
         if place.is_dir() or (place.exists() and place.stat().st_size and not is_run(place)):
             raise OutputError(f"{place} is there and no run file; name another place with --record")
+        if place.exists():
+            WriterLock(place).release()
 
 
 def announced(recording: Recording, examined: Examined, recipe: Recipe) -> Recording:
@@ -64,11 +68,11 @@ def announced(recording: Recording, examined: Examined, recipe: Recipe) -> Recor
     }
     told = Recording(recording.path, {**source, "phase": 1})
     values = {"source": told.found(), "epochs": recipe.epochs, "glassnet": __version__}
-    with suppress(OutputError):  # said by the phases, which try again
+    failing = suppress(OutputError)  # said by the phases, which try again
+    with failing, RunFile.create(recording.path) as file, file.change() as database:
+        put_tables(database)
+        put_values(database, {**values, "numerics_version": numerics_version})
         _forget_later(recording.path)
-        with RunFile.create(recording.path) as file, file.change() as database:
-            put_tables(database)
-            put_values(database, {**values, "numerics_version": numerics_version})
     return Recording(recording.path, source)
 
 
@@ -99,9 +103,7 @@ def counts(split: Split) -> dict[str, int]:
 
 
 def of_phase(recording: Recording, phase: int) -> Recording:
-    """The recording of one phase; what an earlier fit recorded for later ones goes."""
-    if phase == 0:
-        _forget_later(recording.path)
+    """The recording of one phase."""
     source = {**(recording.source or {}), "phase": phase + 1}
     return Recording(phase_path(recording.path, phase), source)
 
