@@ -74,3 +74,12 @@ def test_names_that_do_not_fit_are_not_used() -> None:
     for source in (None, {"schema": {"version": 99}}, {"schema": 3}, {"table": "t.csv"}):
         assert input_names({"source": source}, 2) == ("x[0]", "x[1]")
         assert output_names({"source": source}, 1) == ("ŷ[0]",)
+
+
+def test_columns_of_streamed_files() -> None:
+    stream = {"path": ["a.parquet"], "target": "price", "features": ["area", "rooms"]}
+    values = {"source": {"streams": {"training": stream}}}
+    assert input_names(values, 2) == ("area", "rooms")
+    assert input_names(values, 3) == ("x[0]", "x[1]", "x[2]")
+    assert output_names(values, 1) == ("price",)
+    assert output_names(values, 2) == ("ŷ[0]", "ŷ[1]")

@@ -14,27 +14,41 @@ from glassnet.tables.schema import Schema
 
 def input_names(values: Mapping[str, Any], width: int) -> tuple[str, ...]:
     """A name for every column of x: "age", "city=Rome"."""
-    schema = _schema(values)
-    names = () if schema is None else tuple(schema.inputs)
+    schema, stream = _schema(values), _stream(values)
+    names: tuple[str, ...] = ()
+    if schema is not None:
+        names = tuple(schema.inputs)
+    elif stream is not None:
+        names = tuple(map(str, stream.get("features") or ()))
     return names if len(names) == width else tuple(f"x[{i}]" for i in range(width))
 
 
 def output_names(values: Mapping[str, Any], width: int) -> tuple[str, ...]:
     """A name for every number of ŷ: "species=Adelie", or the target column."""
-    schema = _schema(values)
+    schema, stream = _schema(values), _stream(values)
+    names: tuple[str, ...] = ()
     if schema is not None:
         target = schema.target
         names = tuple(f"{target.name}={own}" for own in target.classes) or (target.name,)
-        if len(names) == width:
-            return names
-    return tuple(f"ŷ[{i}]" for i in range(width))
+    elif stream is not None:
+        names = (str(stream.get("target")),)
+    return names if len(names) == width else tuple(f"ŷ[{i}]" for i in range(width))
+
+
+def _source(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return values.get("source") or {}
 
 
 def _schema(values: Mapping[str, Any]) -> Schema | None:
     """How the table was read; None where there is none, or where another version described it."""
-    source: dict[str, Any] = values.get("source") or {}
-    plain = source.get("schema")
+    plain = _source(values).get("schema")
     try:
         return None if plain is None else Schema.from_plain(plain)
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _stream(values: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Which columns of files were read, where rows were streamed from files."""
+    streams: Mapping[str, Any] = _source(values).get("streams") or {}
+    return streams.get("training")
