@@ -104,6 +104,17 @@ def test_a_permutation_holds_every_number_once(n: int) -> None:
     assert sorted(order.tolist()) == list(range(n))
 
 
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 5, 16, 17, 120, 1000, 4095])
+def test_several_epochs_at_once_have_the_orders_of_each(n: int) -> None:
+    several = philox.permutations(n, 1 << 40, 3, range(4, 11))
+    assert several.shape == (7, n)
+    for epoch, order in enumerate(several, 4):
+        assert order.tolist() == philox.permutation(n, 1 << 40, 3, epoch).tolist()
+        assert sorted(order.tolist()) == list(range(n))
+    part = philox.permutations(n, 1 << 40, 3, range(4, 11), n // 3, n // 2)
+    assert part.tolist() == several[:, n // 3 : n // 2].tolist()
+
+
 def test_permutations_depend_on_all_of_their_names() -> None:
     orders = [
         philox.permutation(100, *names).tolist()

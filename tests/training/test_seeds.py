@@ -1,4 +1,5 @@
-"""Networks that draw random numbers share their compiled code over all seeds."""
+"""Networks that draw random numbers share their compiled code over all seeds; orders of rows are
+those of the seed and the epoch alone."""
 
 from __future__ import annotations
 
@@ -8,8 +9,10 @@ import numpy as np
 import pytest
 
 import glassnet as gn
+from glassnet.ops.philox import permutation
 from glassnet.pipeline import compile_graph
 from glassnet.run import cache
+from glassnet.training.descend import SHUFFLE, TOGETHER, Order
 from glassnet.training.programs import Seeded, step_program
 from glassnet.training.step import step_graph
 
@@ -80,6 +83,16 @@ def test_a_seed_within_the_graph_draws_the_same(seed: int) -> None:
     for name in state:
         np.testing.assert_array_equal(one[name], other[name])
     assert any((one[name] != state[name]).any() for name in state)
+
+
+@pytest.mark.parametrize("count", [3, 100, TOGETHER, TOGETHER + 1])
+def test_an_epochs_order_does_not_depend_on_the_epochs_asked_for_before(count: int) -> None:
+    """Orders are worked out for several epochs at once, as they come or as a run is resumed."""
+    epochs = [*range(40), 7, 0, 33, 500, 501, 3, 2]
+    order = Order(count, 2, 5)
+    for epoch in epochs:
+        found = np.concatenate([part.ravel() for part in order.parts(epoch)])
+        assert found.tolist() == permutation(count, 5, SHUFFLE, epoch).tolist(), epoch
 
 
 def test_without_random_numbers_there_is_no_key() -> None:

@@ -49,14 +49,18 @@ def words(seed: int) -> tuple[int, int]:
 def bits(count: int, seed: int, stream: int = 0, step: int = 0) -> np.ndarray:
     """`count` random 32-bit words as uint64."""
     drawn = np.empty(((count + 3) // 4, 4), np.uint64)
-    key = [np.uint64(word) for word in words(seed)]
     for part in _parts(len(drawn)):
         block = np.arange(part.start, part.stop, dtype=np.uint64)
-        zero = np.zeros_like(block)
-        counter = (block & MASK, block >> 32, zero + step, zero + (stream | HOST))
-        for column, word in enumerate(philox(counter, key)):
+        for column, word in enumerate(_words(block, seed, stream, step)):
             drawn[part, column] = word
     return drawn.reshape(-1)[:count]
+
+
+def _words(block: np.ndarray, seed: int, stream: int, step: Any) -> Any:
+    """The words of some blocks of four, of one step or each of its own."""
+    zero = np.zeros_like(block)
+    counter = (block & MASK, block >> 32, zero + step, zero + (stream | HOST))
+    return philox(counter, [np.uint64(word) for word in words(seed)])
 
 
 def uniform(count: int, seed: int, stream: int = 0, step: int = 0) -> np.ndarray:
@@ -96,28 +100,45 @@ def permutation(
     numbers that land beyond n are permuted again until they do not. Its round functions are
     tables of random words. Black and Rogaway, "Ciphers with arbitrary finite domains", 2002.
     """
+    return permutations(n, seed, stream, range(epoch, epoch + 1), first, last)[0]
+
+
+def permutations(
+    n: int, seed: int, stream: int, epochs: range, first: int = 0, last: int | None = None
+) -> np.ndarray:
+    """The `permutation` of each of some epochs, a row each, worked out together: of few numbers
+    most of the time is that of calls of NumPy."""
     height = max(1, math.isqrt(max(n - 1, 0)) + 1)
     width = max(1, -(-n // height))
-    words = bits(FEISTEL_ROUNDS * height, seed, stream, epoch).astype(np.int64)
-    tables = words.reshape(FEISTEL_ROUNDS, height)
-    tables[0::2] %= height
-    tables[1::2] %= width
-    order = _feistel(np.arange(first, n if last is None else last), tables, height, width)
-    while (outside := np.flatnonzero(order >= n)).size:
-        order[outside] = _feistel(order[outside], tables, height, width)
-    return order
+    block = np.arange(FEISTEL_ROUNDS * height // 4, dtype=np.uint64)
+    each = np.array(epochs, np.uint64).repeat(len(block))
+    drawn = _words(np.tile(block, len(epochs)), seed, stream, each)
+    tables = np.stack(drawn, axis=-1).astype(np.int64).reshape(-1, FEISTEL_ROUNDS, height)
+    tables[:, 0::2] %= height
+    tables[:, 1::2] %= width
+    rounds = tables.swapaxes(0, 1).reshape(FEISTEL_ROUNDS, -1)
+    # where the epoch's part of a round's table begins
+    begin = height * np.arange(len(epochs))[:, None] if len(epochs) > 1 else None
+    places = np.arange(first, n if last is None else last)
+    order = _feistel(places, begin, rounds, height, width)
+    while (outside := np.nonzero(order >= n))[0].size:
+        own = None if begin is None else height * outside[0]
+        order[outside] = _feistel(order[outside], own, rounds, height, width)
+    return order.reshape(len(epochs), -1)
 
 
 FEISTEL_ROUNDS = 8
 
 
-def _feistel(x: np.ndarray, tables: np.ndarray, height: int, width: int) -> np.ndarray:
+def _feistel(
+    x: np.ndarray, begin: np.ndarray | None, rounds: np.ndarray, height: int, width: int
+) -> np.ndarray:
     row, column = np.divmod(x, width)
-    for number, table in enumerate(tables):
+    for number, table in enumerate(rounds):
         if number % 2:
-            column = column + table[row]
+            column = column + table[row if begin is None else row + begin]
             column -= width * (column >= width)
         else:
-            row = row + table[column]
+            row = row + table[column if begin is None else column + begin]
             row -= height * (row >= height)
     return row * width + column

@@ -30,6 +30,7 @@ from glassnet.training.step import memory_arrays, parameter_arrays
 from glassnet.training.steps import Evaluator, Stepper, weighted_mean
 
 BLOCK = 1 << 20  # rows whose order is worked out at once
+TOGETHER = 2000  # rows: of fewer the orders of several epochs are worked out at once
 SHUFFLE = 1 << 16  # streams of random numbers on the host: first weights take the low ones
 
 
@@ -63,7 +64,23 @@ class Order:
     def _places(self, epoch: int, first: int, last: int) -> np.ndarray:
         if self.seed is None or self.steps == 1:
             return np.arange(first, last)
+        if self.count <= TOGETHER:
+            return self._of_epochs(epoch)[epoch]
         return philox.permutation(self.count, self.seed, SHUFFLE, epoch, first, last)
+
+    def _of_epochs(self, epoch: int) -> dict[int, np.ndarray]:
+        """The orders of the present epoch and of some later ones: as many as are over, 16 at most,
+        so that no more than half are worked out in vain."""
+        if epoch not in self._worked_out:
+            among = range(epoch, epoch + max(1, min(epoch, 16)))
+            orders = philox.permutations(self.count, self.seed or 0, SHUFFLE, among)
+            self._worked_out.clear()
+            self._worked_out.update(zip(among, orders, strict=True))
+        return self._worked_out
+
+    @cached_property
+    def _worked_out(self) -> dict[int, np.ndarray]:
+        return {}
 
     @cached_property
     def _as_they_lie(self) -> list[np.ndarray]:
