@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ import pytest
 
 import glassnet as gn
 from glassnet.errors import TrainingError
+from glassnet.graph.types import Type
 from glassnet.training import Callback, EarlyStopping, TimeLimit
+from glassnet.training.steps import Stepper
 from tests.training.common import HALF, SGD, data, network
 
 
@@ -122,6 +125,24 @@ def test_ctrl_c_leaves_a_usable_model() -> None:
     assert (before != model.W).any()
     assert np.isfinite(model(x[:5])).all()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize(("weights", "wanted"), [(1000, 8), (3_000_000, 1)])
+def test_the_first_call_is_short(weights: int, wanted: int) -> None:
+    """Until it is over nobody knows how long a step takes, and Ctrl-C has to wait."""
+    seen: list[int] = []
+
+    class Fake:
+        plan = SimpleNamespace(graph=SimpleNamespace(input_types={"lr": Type("float32", ())}))
+
+        def prepare(self, arrays: Any, steps: int, *rest: Any) -> Any:
+            seen.append(steps)
+            return lambda: [np.zeros(steps)]
+
+    arrays = {"x": np.zeros((9, 1)), "W.linear1.weight": np.zeros(weights)}
+    stepper = Stepper(Fake(), arrays, 1)  # type: ignore[arg-type]
+    losses = stepper.run(np.zeros((20, 4), np.int32), np.zeros(20), 0)
+    assert (seen[0], len(losses)) == (wanted, 20)
 
 
 def test_ctrl_c_in_a_callback() -> None:

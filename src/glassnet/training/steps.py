@@ -20,6 +20,7 @@ from glassnet.training.scratch import Ahead, Mapped
 
 CALL_SECONDS = 0.05
 TRIAL = 8  # steps of the first call, which is timed
+LONG = 10_000_000  # weights times rows of a step that takes a millisecond or more: tried alone
 PART = 4096  # rows of a step of evaluation
 AT_ONCE = 8192  # rows of a call where they lie on disk: those of the next are read meanwhile
 CALLS = 100  # about how often rows are evaluated
@@ -51,6 +52,7 @@ class Stepper:
         self._chunks: dict[tuple[int, int], Chunk] = {}
         self.ahead = 0  # about how many steps are to come, where that is known
         self._limit = 0  # steps a call; 0 until the first call was timed
+        self._weights = sum(a.size for name, a in arrays.items() if name.startswith("W."))
 
     def run(
         self,
@@ -69,7 +71,7 @@ class Stepper:
         done = 0
         if not self._limit and self._mapped is not None:
             self._mapped.read(rows[:TRIAL])
-        for size in self._sizes(len(rows)):
+        for size in self._sizes(*rows.shape):
             stop = done + size
             self._early(rows[stop : stop + max(size, self._limit)])
             losses.append(self._run(rows[done:stop], lr[done:stop], first + done))
@@ -78,10 +80,11 @@ class Stepper:
                 break
         return np.concatenate(losses)
 
-    def _sizes(self, steps: int) -> Iterator[int]:
+    def _sizes(self, steps: int, batch: int) -> Iterator[int]:
         """Numbers of steps of the calls: equal but for one, so that few calls are prepared."""
         if not self._limit:
-            trial = min(TRIAL, steps)
+            long = self._weights * (batch + TRIAL) >= LONG  # the update of a weight counts too
+            trial = 1 if long else min(TRIAL, steps)
             yield trial
             steps -= trial
         calls = math.ceil(steps / max(1, self._limit))
