@@ -111,6 +111,7 @@ def test_a_learning_rate_is_found_on_a_stream(tmp_path: Path) -> None:
 
 def test_the_order_of_many_rows_is_that_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Worked out in blocks it is the order that the whole permutation gives."""
+    monkeypatch.setattr(descend, "TOGETHER", 50)  # below that, orders of epochs are kept
     for count, size in ((103, 10), (100, 10), (64, 7), (9, 30)):
         order = Order(count, min(size, count), 5)
         for epoch in (0, 3):
@@ -144,6 +145,7 @@ def test_blocks_and_rows_asked_for_early_change_no_bit(
 
     waits: Iterator[int] = iter(range(10**9))
     monkeypatch.setattr(descend, "BLOCK", 50)
+    monkeypatch.setattr(descend, "TOGETHER", 0)
     monkeypatch.setattr(steps, "AT_ONCE", 16)
     monkeypatch.setattr(scratch, "_waits", lambda: next(waits))
     monkeypatch.setattr(scratch.Mapped, "soon", told)

@@ -65,7 +65,7 @@ class Order:
         if self.seed is None or self.steps == 1:
             return np.arange(first, last)
         if self.count <= TOGETHER:
-            return self._of_epochs(epoch)[epoch]
+            return self._of_epochs(epoch)[epoch][first:last]
         return philox.permutation(self.count, self.seed, SHUFFLE, epoch, first, last)
 
     def _of_epochs(self, epoch: int) -> dict[int, np.ndarray]:
