@@ -204,3 +204,22 @@ def test_json_has_the_figures_of_the_summary(tmp_path: Path) -> None:
     norms = [np.linalg.norm(own.result.astype(float)) for own in step.layers]
     np.testing.assert_allclose([own["result"] for own in told["layers"]], norms, rtol=1e-12)
     assert sorted(told["pushed"]["rows"]) == sorted(step.rows.tolist())
+
+
+def test_layers_of_any_shape_are_shown(tmp_path: Path) -> None:
+    def folded(z: Any) -> Any:
+        return gn.ops.reshape(z, (z.shape[0], 2, 2))
+
+    def flat(z: Any) -> Any:
+        return gn.ops.reshape(z, (z.shape[0], 4))
+
+    x, y = data(4)
+    model = gn.nn.Sequential(gn.nn.Linear(3, 4), folded, flat, gn.nn.Linear(4, 2), seed=1)
+    path, loss = tmp_path / "run.glass", gn.losses.HalfMSE()
+    gn.train(model, x, y, loss=loss, optimizer=gn.optim.SGD(0.1), epochs=1, record=path)
+    step = gn.open_step(path, model=model)
+    assert step.layer("function1").result.shape == (4, 2, 2)
+    for told in (text.overview(step), step._repr_html_()):
+        assert "function1: folded of linear1" in told
+        assert "function2: flat of function1" in told
+    assert "4×2×2" in step._repr_html_()

@@ -71,7 +71,8 @@ def _group(block: Group) -> str:
 
 def _matrix(block: Matrix) -> str:
     table = block.table
-    names = [str(own) for own in block.rows] or [str(i) for i in range(len(table))]
+    fits = len(block.rows) == len(table)
+    names = [str(own) for own in (block.rows if fits else range(len(table)))]
     cells = [[f"{x:.6g}" for x in row[:WIDE]] for row in table]
     more = " …" if table.shape[1] > WIDE else ""
     width = max((len(cell) for row in cells for cell in row), default=0)
