@@ -184,4 +184,5 @@ def test_the_command_line_has_no_line_of_the_user(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
     )
     assert done.returncode == 2
-    assert done.stderr == "glassnet: Linear(0, 1): sizes are 1 or more\n"
+    said = "glassnet: Linear(fan_in=0): fan_in is a whole number, 1 or more"
+    assert done.stderr == f"{said} right: Linear(4, 3)\n"

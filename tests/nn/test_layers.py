@@ -222,7 +222,7 @@ def test_derivatives_by_an_embedding() -> None:
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        (lambda: nn.Linear(0, 3), "sizes are 1 or more"),
+        (lambda: nn.Linear(0, 3), "fan_in is a whole number, 1 or more"),
         (lambda: nn.Linear(2, 3, initializer="glorot"), "glorot_uniform"),
         (lambda: nn.Residual(nn.Linear(4, 8)), "right: Residual"),
         (lambda: nn.Parallel(), "no branch"),
