@@ -98,7 +98,7 @@ sign = unary(
 square = unary("square", "x²", np.square, lambda g, y, x: (g * (2.0 * x),), lambda b, x: x * x)
 # the gradient reads y, which a network keeps anyway, and is 0 at the kink
 relu = unary(
-    "relu", "max(x, 0)", lambda x: np.maximum(x, 0),
+    "relu", "x; 0 where x < 0", lambda x: np.where(x < 0, np.zeros_like(x), x),
     lambda g, y, x: (where(greater(y, 0.0), g, 0.0),),
     lambda b, x: b.select(x < 0.0, 0.0, x), smooth=False,
 )  # fmt: skip
