@@ -58,6 +58,9 @@ def test_the_path_of_scikit_learn(name: str, settings: dict[str, Any]) -> None:
         np.testing.assert_allclose(ours.validation_scores_, other.validation_scores_)
 
 
+@pytest.mark.skipif(
+    "loss" not in theirs.MLPRegressor().get_params(), reason="scikit-learn has it from 1.7 on"
+)
 def test_poisson_follows_scikit_learn() -> None:
     y = np.round(np.exp(X[:, 0]))
     given = {"loss": "poisson", "random_state": 0, "max_iter": 20}
@@ -167,7 +170,7 @@ def test_a_loss_and_activations_of_ones_own() -> None:
     one = MLPRegressor(loss=half_square, activation=["tanh", line], **given).fit(X, NUMBERS)
     two = MLPRegressor(activation=["tanh", "identity"], **given).fit(X, NUMBERS)
     np.testing.assert_allclose(one.predict(X), two.predict(X), rtol=1e-12)
-    with pytest.raises(ValueError, match="names 1 activations; the network has 2"):
+    with pytest.raises(ValueError, match="has 1 entries and hidden_layer_sizes 2"):
         MLPRegressor(activation=["tanh"], **given).fit(X, NUMBERS)
 
 

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.model_selection import cross_val_score
+from sklearn.utils.validation import _get_feature_names
 
 from glassnet import MLPClassifier, MLPRegressor
 from glassnet.errors import TableError
 from glassnet.estimators.mlp_columns import ColumnEncoder
-from glassnet.tables.frames import frame_columns, is_frame
+from glassnet.tables.frames import eager, frame_columns, is_frame
 from tests.data import data_file
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -61,6 +62,12 @@ def frame(kind: str, columns: dict[str, list[Any]] = COLUMNS) -> Any:
     return package.record_batch(arrays) if kind == "batch" else package.table(arrays)
 
 
+def known(x: Any) -> bool:
+    """Whether scikit-learn sees the names of the columns; before 1.9 it asks by a protocol that
+    newer versions of polars have given up."""
+    return _get_feature_names(eager(x)) is not None
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_frame_is_encoded_alike(kind: str) -> None:
     given = frame(kind)
@@ -89,7 +96,8 @@ def test_an_estimator_of_frames(kind: str) -> None:
     y = np.array([0, 1, 0, 1] * 10)
     est = MLPClassifier(missing="indicator", categorical_features="from_dtype", **QUICK)
     est.fit(x, y, X_val=x, y_val=y)
-    assert list(est.feature_names_in_) == list(COLUMNS)
+    if known(x):
+        assert list(est.feature_names_in_) == list(COLUMNS)
     assert est.n_features_in_ == 4
     assert list(est.encoded_feature_names_) == NAMES
     assert est.coefs_[0].shape == (8, 5)
@@ -101,9 +109,11 @@ def test_an_estimator_of_frames(kind: str) -> None:
     for other in (copy.deepcopy(est), pickle.loads(pickle.dumps(est))):
         assert np.array_equal(other.predict_proba(x), est.predict_proba(x))
     est.partial_fit(x, y)
-    with pytest.raises(ValueError, match="feature names should match"):
-        est.predict(frame(kind, dict(reversed(columns.items()))))
-    assert np.array_equal(est.predict(frame("polars", columns)), est.predict(x))
+    if known(x):
+        with pytest.raises(ValueError, match="feature names should match"):
+            est.predict(frame(kind, dict(reversed(columns.items()))))
+    if known(frame("polars", columns)):
+        assert np.array_equal(est.predict(frame("polars", columns)), est.predict(x))
 
 
 def test_arrays_have_gaps_and_categories_too() -> None:
@@ -153,7 +163,8 @@ def test_without_the_parameters_a_frame_is_what_it_is_for_scikit_learn() -> None
     for kind in KINDS:
         x = frame(kind, {"a": [0.5, 1.0, 2.0] * 5, "b": [1, 2, 3] * 5})
         est = MLPRegressor(**QUICK).fit(x, np.arange(15.0))
-        assert list(est.feature_names_in_) == ["a", "b"]
+        if known(x):
+            assert list(est.feature_names_in_) == ["a", "b"]
         array = np.column_stack([[0.5, 1.0, 2.0] * 5, [1, 2, 3] * 5])
         assert np.array_equal(est.predict(x), MLPRegressor(**QUICK).fit(
             array, np.arange(15.0)).predict(array))  # fmt: skip

@@ -85,7 +85,7 @@ ARGUMENTS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "weights of 2 columns": (
         validated(sample_weight_val=np.ones((150, 2))),
         ValueError,
-        "sample_weight_val: Sample weights must be 1D array or scalar, got 2D",
+        "sample_weight_val: Sample weights must be 1D array or scalar",
     ),
     "three weights": (
         validated(sample_weight_val=ONES[:3]),

@@ -16,6 +16,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import sklearn
+from sklearn.utils.fixes import parse_version
 
 from tests.data import ROOT
 
@@ -46,7 +48,9 @@ def failed(outcomes: dict[str, str]) -> set[str]:
 def test_their_own_tests_pass(tmp_path: Path) -> None:
     found = run_suite(tmp_path)
     assert failed(found) == {PRIVATE}
-    assert len(found) >= 59
+    assert len(found) >= (
+        59 if parse_version(sklearn.__version__) >= parse_version("1.9") else 55
+    )  # they grew
     # two tests need pandas, and are skipped where it is not installed
     assert list(found.values()).count("skipped") <= 2
 
