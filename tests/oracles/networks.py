@@ -47,6 +47,8 @@ def rows_of(x: Any, shape: Any) -> Any:
 
 
 def norm(kind: Any, x: Any, shape: Any, eps: float, **parts: Any) -> Any:
+    if eps < 0:
+        raise Left("an eps below 0, which ours refuse")
     width = math.prod(shape)
     given = {
         name: x.builder.constant([float(name == "scale")] * width, "float64")
