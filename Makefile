@@ -70,7 +70,7 @@ oracles: ## our numbers against PyTorch's, scikit-learn's tests on our classes; 
 	GLASSNET_STREAMS=12 $(ORACLES)/bin/python -m pytest -rs tests/oracles tests/estimators/sklearn_suite
 
 kill: $(VENV)/.test ## 200 times: kill a training run, resume it, compare every bit
-	GLASSNET_KILLS=200 GLASSNET_FAULTS=1 $(BIN)/python -m pytest tests/record/test_kill.py tests/record/test_faults.py
+	GLASSNET_KILLS=200 GLASSNET_FAULTS=1 $(BIN)/python -m pytest tests/record/test_kill.py tests/record/test_faults.py tests/cli/test_resume_fit.py
 
 fuzz: $(VENV)/.test ## 10 000 random graphs and 8 000 more with special values and steps; hours
 	GLASSNET_FUZZ=10000 $(BIN)/python -m pytest tests/fuzz
