@@ -79,7 +79,7 @@ def test_killed_again_and_again(rows: int, tmp_path: Path, cache: Path) -> None:
         kills += 1
         assert kills <= epochs
     assert status == 0
-    assert kills > 2
+    assert kills > 1
     assert model.read_bytes() == wanted
 
 
