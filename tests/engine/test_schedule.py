@@ -32,7 +32,7 @@ def reads(f: Fused, kernel: Kernel) -> set[int]:
     bases = {f.access[s].base for s in sources if s in f.access}
     if kernel.copy is not None:
         bases.add(kernel.copy.base)
-    return bases
+    return bases - set(kernel.nodes)  # a kernel over rows reads views of what it computes
 
 
 def faults(f: Fused) -> list[str]:
