@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +49,9 @@ def open_ledger(
 ) -> Ledger:
     """Every update of one weight, "linear1.weight[2,3]", in epoch `epoch` (from 1), else in the
     run's first `MOST` steps. The data are given as for `open_step`."""
-    given = or_streamed(record, Given(x, y, sample_weight, validation, model, loss))
     with RunFile.read(record) as file:
-        values, descent = reopened(file, given)
-        losses, judged = file.history()
+        given = or_streamed(record, Given(x, y, sample_weight, validation, model, loss))
+        (values, descent), (losses, judged) = reopened(file, given), file.history()
         declared = descent.task.model.declared()
         name, place = place_of({own: p.shape for own, p in declared.items()}, weight)
         done, last = _range(epoch, len(losses))
@@ -63,23 +62,24 @@ def open_ledger(
     run = replay(descent, state, done + 1, 0, values["epochs"], history)
     start = parameter_arrays(descent.task.model)[f"W.{name}"][place].copy()
     updates = (last - done) * descent.order.steps
-    limit = min(updates, MOST) if epoch is None else updates
     steps = _Steps(descent, values["epochs"], history, name, place)
-    entries = tuple(steps.entries(done, run.steps_done, limit))
+    most = min(updates, MOST) if epoch is None else updates
+    entries = tuple(steps.entries(done, run.steps_done, most))
     ends = {own.epoch: own for own in entries if own.batch == descent.order.steps}
-    recorded = [
-        (own, split(kept.arrays["W"], declared)[name][place], ends[own].after)
-        for own, kept in held.items()
-        if own in ends
-    ]
-    left = None
-    if result is not None:
-        block = result.view(descent.task.model.W.dtype.newbyteorder("<"))
-        left = _left(values, split(block, declared)[name][place], ends, len(losses))
+    number = partial(_number, declared=declared, name=name, place=place)
+    both = sorted(held.keys() & ends.keys())
+    recorded = [(own, number(held[own].arrays["W"]), ends[own].after) for own in both]
+    stored = descent.task.model.W.dtype.newbyteorder("<")
+    left = None if result is None else _left(values, number(result.view(stored)), ends, len(losses))
     return Ledger(
         f"{name}[{','.join(map(str, place))}]", done + 1, start, entries, updates,
         tuple(recorded), left, descent.optimizer.average, steps.coupled,
     )  # fmt: skip
+
+
+def _number(block: np.ndarray, declared: Any, name: str, place: tuple[int, ...]) -> Any:
+    """One weight out of all of them."""
+    return split(block, declared)[name][place]
 
 
 def _range(epoch: int | None, recorded: int) -> tuple[int, int]:
