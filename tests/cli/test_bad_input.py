@@ -139,9 +139,11 @@ def test_no_target_to_evaluate(model: Path, tmp_path: Path) -> None:
 
 def full_disk(result: Result, *parts: str) -> None:
     assert result.returncode == 2
-    assert result.stderr.count("\n") == 1
+    # a fit that takes long, on a busy machine, says before how far it is
+    *progress, said = result.stderr.splitlines()
+    assert all(" epoch " in line for line in progress)
     for part in ("cannot be written", *parts):
-        assert part in result.stderr
+        assert part in said
 
 
 def test_a_disk_that_fills_while_the_model_is_written(tmp_path: Path) -> None:
