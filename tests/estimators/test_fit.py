@@ -106,7 +106,7 @@ def test_a_model_file_needs_nothing_else(plain: tuple[Path, Fitted], tmp_path: P
         ("schema", '"number"', '"pickle"'),
         ("schema", '"scale"', '"scales"'),
         ("schema", "{", "["),
-        ("numerics_version", "2", "two"),
+        ("numerics_version", "3", "two"),
     ],
 )
 def test_a_sealed_file_that_makes_no_sense_is_refused(
