@@ -11,10 +11,10 @@ says, wherever it runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from glassnet.graph.graph import Graph, show_node
+from glassnet.graph.graph import Graph, Node, show_node
 from glassnet.graph.layout import Layout, row_major
 from glassnet.graph.op import View
 from glassnet.graph.types import Shape, show_shape
@@ -73,6 +73,14 @@ class Fused:
         for node, buffer in kernel.stores:
             lines.append(f"  store %{node} in #{self.alias.get(buffer, buffer)}")
         return "\n".join(lines)
+
+
+def buffers_read(nodes: Sequence[Node], access: Mapping[int, Access], kernel: Kernel) -> set[int]:
+    """Buffers that a kernel loads from and does not compute itself."""
+    local = set(kernel.nodes)
+    sources = {s for place in kernel.nodes for s in nodes[place].inputs} - local
+    found = {access[source].base for source in sources if source in access} - local
+    return found | ({kernel.copy.base} if kernel.copy is not None else set())
 
 
 class Fuser:

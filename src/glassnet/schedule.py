@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping, Sequence
 
-from glassnet.fuse import Access, Fused, Fuser, Kernel
+from glassnet.fuse import Access, Fused, Fuser, Kernel, buffers_read
 from glassnet.fuse_gathers import join_gathers
 from glassnet.fuse_rows import join_rows
 from glassnet.graph.graph import Graph
@@ -135,7 +135,7 @@ class _Scheduler:
 
     def _waits(self, number: int, kernel: Kernel) -> None:
         """A kernel runs after those whose results it reads, and before updates of inputs."""
-        for base in self._reads(kernel):
+        for base in buffers_read(self.nodes, self.access, kernel):
             self.readers.setdefault(base, []).append(number)
             if base in self.defines:
                 if self.defines[base] != number:
@@ -153,12 +153,6 @@ class _Scheduler:
             seen |= followers
             ahead.extend(followers)
         return False
-
-    def _reads(self, kernel: Kernel) -> set[int]:
-        local = set(kernel.nodes)
-        sources = {s for place in kernel.nodes for s in self.nodes[place].inputs} - local
-        found = {self.access[source].base for source in sources if source in self.access} - local
-        return found | ({kernel.copy.base} if kernel.copy is not None else set())
 
 
 def _sorted(kernels: Sequence[Kernel], after: Sequence[set[int]]) -> list[Kernel] | None:

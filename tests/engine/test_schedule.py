@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glassnet import ops
-from glassnet.fuse import Fused, Kernel
+from glassnet.fuse import Fused, Kernel, buffers_read
 from glassnet.graph.types import Type
-from glassnet.schedule import _Scheduler, schedule  # pyright: ignore[reportPrivateUsage]
+from glassnet.schedule import schedule
 from glassnet.simplify import simplify
 from glassnet.tracing import trace
 from tests.engine.test_steps import UPDATES
@@ -131,13 +131,12 @@ def test_each_kernel_is_looked_at_once_however_many_inputs_are_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[Kernel] = []
-    reads_of = _Scheduler._reads  # pyright: ignore[reportPrivateUsage]
 
-    def counted(self: _Scheduler, kernel: Kernel) -> set[int]:
+    def counted(nodes: Any, access: Any, kernel: Kernel) -> set[int]:
         seen.append(kernel)
-        return reads_of(self, kernel)
+        return buffers_read(nodes, access, kernel)
 
-    monkeypatch.setattr(_Scheduler, "_reads", counted)
+    monkeypatch.setattr("glassnet.schedule.buffers_read", counted)
     count = 60
     graph = trace(lambda *xs: tuple(x @ x + 1.0 for x in xs), *[X] * count)
     found = schedule(graph, {name: i for i, name in enumerate(graph.inputs)})

@@ -64,8 +64,8 @@ class _Contraction:
         self.column_runs = column_runs(self.n, self.lanes, ctx.machine.vectors)
         self.width = max(run.size for run in self.column_runs)
         self.height = max(run.size for run in self.row_runs)
-        gathers = set(ctx.kernel.prologue)
-        self.gathered = [(p, at) for p, at in ctx.kernel.stores if p in gathers]
+        stores = dict(ctx.kernel.stores)
+        self.gathered = next(((place, stores[place]) for place in ctx.kernel.prologue), None)
         self._choose()
         self._reserve()
         self.epilogue = Epilogue(ctx, p, batch, self.tiles, (self.row_runs, self.column_runs))
@@ -150,22 +150,23 @@ class _Contraction:
         self.b.loop(low, high, 1, (), panel)
 
     def _gather(self, row: Index, count: Index) -> None:
-        """Fetch the rows row to row + count of the batch."""
-        ctx = self.ctx
-        for place, buffer in self.gathered:
-            type = ctx.fused.graph.nodes[place].type
+        """Fetch the rows row to row + count of the batch, where it is gathered here."""
+        if self.gathered is None:
+            return
+        ctx, (place, buffer) = self.ctx, self.gathered
+        type = ctx.fused.graph.nodes[place].type
+        layout = row_major(type.shape)
 
-            def piece(point: Point, place: int = place, buffer: int = buffer) -> None:
-                known: dict[int, Any] = {}
-                ctx.compute([place], point, known)
-                layout = row_major(ctx.fused.graph.nodes[place].type.shape)
-                ctx.store(known[place], buffer, layout, point)
+        def piece(point: Point) -> None:
+            known: dict[int, Any] = {}
+            ctx.compute([place], point, known)
+            ctx.store(known[place], buffer, layout, point)
 
-            def one(m: Index, place: int = place, dtype: str = type.dtype) -> None:
-                ctx.choose_rows((row + m,), [place])
-                vectors(ctx, 0, self.k, 1, (row + m, 0), piece, dtype)
+        def one(m: Index) -> None:
+            ctx.choose_rows((row + m,), [place])
+            vectors(ctx, 0, self.k, 1, (row + m, 0), piece, type.dtype)
 
-            self.b.loop(0, count, 1, (), one)
+        self.b.loop(0, count, 1, (), one)
 
     def _pack_strips(self, low: Index) -> None:
         """Rows low to low + LEAF of k of every strip: neighbours share cache lines."""

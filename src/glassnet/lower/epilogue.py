@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from glassnet.fuse import BYTES, Access
-from glassnet.graph.layout import ZERO, Product, row_major
+from glassnet.graph.layout import ZERO, Product, count, row_major
 from glassnet.lower.blocking import Problem, Run
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
@@ -60,10 +60,8 @@ class Epilogue:
 
     def _far(self) -> list[tuple[Access, str]]:
         """Arguments of the body that are worth asking for ahead."""
-        size = self.p.m, self.p.n
-        if self.p.swapped or not (isinstance(size[0], int) and isinstance(size[1], int)):
-            return []
-        if size[0] * size[1] * BYTES[self.p.dtype] < FAR:
+        size = count((self.p.m, self.p.n)) * BYTES[self.p.dtype]
+        if self.p.swapped or size.dims or size.factor < FAR:
             return []
         fused = self.ctx.fused
         found = {fused.access[s]: s for s in sorted(self._read()) if s in fused.access}
@@ -117,8 +115,8 @@ class Epilogue:
                 else:
                     b.store(part, self.room, m * n + v)
 
-        first, count = (column, b.minimum(valid, space)) if self.p.swapped else (row, height)
-        end = count * n
+        first, rows = (column, b.minimum(valid, space)) if self.p.swapped else (row, height)
+        end = rows * n
 
         def piece(i: Index) -> None:
             at = (*self.batch, first, i)

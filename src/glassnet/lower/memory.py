@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from glassnet.fuse import BYTES, Fused, Kernel
+from glassnet.fuse import BYTES, Fused, buffers_read
 from glassnet.graph.layout import Product, count
 
 ALIGN = 64
@@ -38,17 +38,9 @@ def temporaries(fused: Fused) -> tuple[Temporary, ...]:
                 first[buffer] = last[buffer] = number
                 sizes[buffer] = count(node.type.shape) * BYTES[node.type.dtype]
     for number, kernel in enumerate(fused.kernels):
-        for base in buffers_read(fused, kernel) & first.keys():
+        for base in buffers_read(fused.graph.nodes, fused.access, kernel) & first.keys():
             last[base] = max(last[base], number)
     return tuple(Temporary(b, sizes[b], first[b], last[b]) for b in first)
-
-
-def buffers_read(fused: Fused, kernel: Kernel) -> set[int]:
-    """Buffers (before aliasing) that a kernel loads from."""
-    nodes, local = fused.graph.nodes, set(kernel.nodes)
-    sources = {s for place in kernel.nodes for s in nodes[place].inputs} - local
-    found = {fused.access[source].base for source in sources if source in fused.access} - local
-    return found | ({kernel.copy.base} if kernel.copy is not None else set())
 
 
 def place(buffers: tuple[Temporary, ...], dims: Mapping[str, int]) -> tuple[dict[int, int], int]:

@@ -14,13 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from glassnet.fuse import BYTES, Fused, Kernel
+from glassnet.fuse import BYTES, Fused, Kernel, buffers_read
 from glassnet.graph.layout import Product, count
 from glassnet.lower.builder import Machine
 from glassnet.lower.context import Context
 from glassnet.lower.contract import lower_contract
 from glassnet.lower.loop import lower_loop
-from glassnet.lower.memory import buffers_read
 from glassnet.lower.reduce import lower_reduce
 from glassnet.lower.rows import lower_rows
 from glassnet.lower.scatter import lower_place, lower_scatter
@@ -48,7 +47,8 @@ class Lowered:
 
 def buffers_used(fused: Fused, kernel: Kernel) -> list[int]:
     """Buffers that a kernel touches, after aliasing, in a fixed order."""
-    touched = buffers_read(fused, kernel) | {buffer for _, buffer in kernel.stores}
+    read = buffers_read(fused.graph.nodes, fused.access, kernel)
+    touched = read | {buffer for _, buffer in kernel.stores}
     found = dict.fromkeys(fused.alias.get(buffer, buffer) for buffer in sorted(touched))
     return list(found)
 

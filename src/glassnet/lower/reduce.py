@@ -268,3 +268,14 @@ def fold(ctx: Context, totals: list[Any], argument: _Argument) -> Any:
             low = combine(b, low, other)
         value = low
     return value
+
+
+def halved(b: Any, reduction: Any, items: Sequence[Any]) -> Any:
+    """At most 64 lanes joined by a halving tree; lanes that hold no element change nothing."""
+    half = 1 << max(len(items) - 1, 0).bit_length() >> 1
+    if half == 0:
+        return items[0]
+    low, high = list(items[:half]), items[half:]
+    for i, item in enumerate(high):
+        low[i] = reduction.combine(b, low[i], item)
+    return halved(b, reduction, low)

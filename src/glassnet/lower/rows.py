@@ -6,13 +6,13 @@ their rows, in the order of 64 lanes and a halving tree. Out: one loop.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from glassnet.graph.layout import row_major
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
 from glassnet.lower.loop import vector_dtype
+from glassnet.lower.reduce import halved
 
 
 def lower_rows(ctx: Context) -> None:
@@ -89,14 +89,3 @@ class _Rows:
     def _joined(self, reduction: Any, first: Any, item: Any) -> Any:
         wide = item if item.lanes == first.lanes else self.ctx.b.splat(item, first.lanes)
         return reduction.combine(self.ctx.b, first, wide)
-
-
-def halved(b: Any, reduction: Any, items: Sequence[Any]) -> Any:
-    """At most 64 lanes joined by a halving tree; lanes that hold no element change nothing."""
-    half = 1 << max(len(items) - 1, 0).bit_length() >> 1
-    if half == 0:
-        return items[0]
-    low, high = list(items[:half]), items[half:]
-    for i, item in enumerate(high):
-        low[i] = reduction.combine(b, low[i], item)
-    return halved(b, reduction, low)

@@ -18,7 +18,7 @@ from glassnet.graph.layout import count
 from glassnet.graph.types import Dim
 from glassnet.lower.packed import is_repeated, is_stored, packed
 from glassnet.lower.program import ENTRY, ENTRY_ARGUMENTS, Lowered, advanced, load_dims
-from glassnet.lower.reduce import LANES, LEAF
+from glassnet.lower.reduce import LANES, LEAF, halved
 
 BUDGET = 3000  # registers; compiling a longer piece costs more than it saves
 
@@ -178,17 +178,8 @@ class _Step:
         if node.attr("rows", False):
             leaves = [items[i : i + LEAF] for i in range(0, len(items), LEAF)] or [[]]
             return self._tree(reduction.combine, [self._chain(node, x, start) for x in leaves])
-        lanes = [self._chain(node, items[j::LANES], start) for j in range(LANES)]
-        used = min(len(items), LANES)
-        while len(lanes) > 1:
-            half = len(lanes) // 2
-            pairs = zip(lanes[:half], lanes[half:], strict=True)
-            lanes = [
-                reduction.combine(self.b, x, y) if half + i < used else x
-                for i, (x, y) in enumerate(pairs)
-            ]
-            used = min(used, half)
-        return lanes[0]
+        lanes = [self._chain(node, items[j::LANES], start) for j in range(min(len(items), LANES))]
+        return halved(self.b, reduction, lanes or [start])
 
     def _chain(self, node: Node, items: Sequence[Any], start: Any) -> Any:
         for item in items:
