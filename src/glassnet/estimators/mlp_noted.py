@@ -9,7 +9,6 @@ In: a parameter, rows. Out: JSON values, a SHA-256.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from glassnet.estimators.mlp_solve import PART, Rows, dense
 from glassnet.training.check import Rows as Read
-from glassnet.training.record import fingerprint
+from glassnet.training.record import fingerprint, fingerprint_of
 from glassnet.training.record_data import as_data
 
 
@@ -34,10 +33,11 @@ def digest(rows: Rows) -> str:
     """As `fingerprint` of the same rows made dense, a part at a time."""
     if not hasattr(rows.x, "toarray"):
         return fingerprint(Read(rows.x, rows.y, rows.weight))
-    found = hashlib.sha256(f"x {rows.y.dtype.name} {rows.x.shape}\n".encode())
-    for i in range(0, len(rows), PART):
-        found.update(np.ascontiguousarray(dense(rows.x[i : i + PART]), rows.y.dtype).tobytes())
-    for name, array in (("y", rows.y), ("weight", rows.weight)):
-        found.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()
+    parts = (dense(rows.x[i : i + PART]) for i in range(0, len(rows), PART))
+    rest = (("y", rows.y), ("weight", rows.weight))
+    return fingerprint_of(
+        [
+            ("x", rows.y.dtype, rows.x.shape, parts),
+            *((name, array.dtype, array.shape, [array]) for name, array in rest),
+        ]
+    )

@@ -38,6 +38,7 @@ from glassnet.training.record_file import (
     RunFile,
     put_checkpoint,
     put_data,
+    put_more,
     put_tables,
     put_values,
 )
@@ -202,9 +203,7 @@ class FitRecord(Unrecorded):
                 descent.best = None
             return False
         with self.file.change() as database:
-            put_values(database, {"sha256": sha, "epochs": int(est.max_iter), "ended": None})
-            database.execute("DELETE FROM history WHERE epoch > ?", (state.epoch,))
-            database.execute("DELETE FROM result")
+            put_more(database, state.epoch, {"sha256": sha, "epochs": int(est.max_iter)})
         return True
 
     def _restore(self, state: Checkpoint, known: Mapping[str, Any]) -> None:
@@ -229,20 +228,15 @@ class FitRecord(Unrecorded):
     def _restore_curves(self, known: Mapping[str, Any], done: int) -> None:
         est = self.est
         self.lists = {name: list(known[name][:done]) for name in LISTS if name in known}
-        query = "SELECT loss, validation_loss FROM history WHERE epoch <= ? ORDER BY epoch"
-        found = [
-            # SQLite has no NaN, and keeps nothing in place of it
-            [math.nan if own is None else own for own in row]
-            for row in self.file.rows(query, done)
-        ]
+        losses, judged = (own[:done] for own in self.file.history())
         before = known["before"]
-        est.loss_curve_ = [*before["loss_curve_"], *(row[0] for row in found)]
+        est.loss_curve_ = [*before["loss_curve_"], *losses]
         if done:
             est.loss_, est.n_iter_ = est.loss_curve_[-1], done
         if self.descent.held_out is not None:
             est.validation_loss_curve_ = [
                 *before["validation_loss_curve_"],
-                *(row[1] for row in found),
+                *(judged or [math.nan] * done),
             ]
             est.validation_scores_ = [*before["validation_scores_"], *self.lists["scores"]]
 

@@ -13,7 +13,7 @@ from glassnet.errors import TrainingError
 from glassnet.training.callbacks import Callback
 from glassnet.training.history import History, Run
 from glassnet.training.record import Recorder, restore
-from glassnet.training.record_file import Checkpoint, put_values
+from glassnet.training.record_file import Checkpoint, put_more
 
 OTHER = (
     "{} cannot be gone on with here: epoch {}, done again, has loss {!r} and weights that are not "
@@ -58,8 +58,7 @@ class Same(Callback):
         if done == len(self.losses):
             self.still = False
             with self.recorder.file.change() as database:
-                put_values(database, {"epochs": self.epochs, "ended": None})
-                database.execute("DELETE FROM result")
+                put_more(database, done, {"epochs": self.epochs})
 
     def train_end(self, run: Run) -> None:
         if not self.still:

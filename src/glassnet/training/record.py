@@ -10,7 +10,7 @@ import hashlib
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +49,18 @@ UNRECORDED = (
 
 def fingerprint(rows: Rows) -> str:
     """SHA-256 of the data, in the order and dtype in which a step reads them."""
+    return fingerprint_of((n, a.dtype, a.shape, [a]) for n, a in rows.arrays().items())
+
+
+def fingerprint_of(
+    arrays: Iterable[tuple[str, np.dtype[Any], tuple[int, ...], Iterable[np.ndarray]]],
+) -> str:
+    """SHA-256 of arrays that come in parts: name, dtype, whole shape, and the parts."""
     digest = hashlib.sha256()
-    for name, array in rows.arrays().items():
-        digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).data.cast("B"))
+    for name, dtype, shape, parts in arrays:
+        digest.update(f"{name} {dtype.name} {shape}\n".encode())
+        for part in parts:
+            digest.update(np.ascontiguousarray(part, dtype).data.cast("B"))
     return digest.hexdigest()
 
 

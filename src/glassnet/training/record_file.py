@@ -160,9 +160,9 @@ class RunFile:
         """Losses and validation losses, an epoch each. SQLite has no NaN: it keeps nothing, which
         is no validation only where no epoch had one."""
         rows = self.rows("SELECT loss, validation_loss FROM history ORDER BY epoch")
+        found = [[math.nan if own is None else own for own in row] for row in rows]
         judged = any(row[1] is not None for row in rows)
-        seen = [math.nan if row[1] is None else row[1] for row in rows] if judged else []
-        return [row[0] for row in rows], seen
+        return [row[0] for row in found], [row[1] for row in found] if judged else []
 
     def epochs(self) -> list[int]:
         """After how many epochs there are checkpoints."""
@@ -234,6 +234,13 @@ def put_tables(database: sqlite3.Connection) -> None:
 def put_values(database: sqlite3.Connection, values: Mapping[str, Any]) -> None:
     texts = [(key, json.dumps(value)) for key, value in values.items()]
     database.executemany("INSERT OR REPLACE INTO run VALUES (?, ?)", texts)
+
+
+def put_more(database: sqlite3.Connection, epoch: int, values: Mapping[str, Any]) -> None:
+    """The run goes on after an epoch: with other values, without what came later and the end."""
+    put_values(database, {**values, "ended": None})
+    database.execute("DELETE FROM history WHERE epoch > ?", (epoch,))
+    database.execute("DELETE FROM result")
 
 
 def put_checkpoint(database: sqlite3.Connection, state: Checkpoint) -> None:

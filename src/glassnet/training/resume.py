@@ -29,7 +29,7 @@ from glassnet.training.record import (
     restore,
 )
 from glassnet.training.record_data import as_data, from_data
-from glassnet.training.record_file import Checkpoint, RunFile, put_values
+from glassnet.training.record_file import Checkpoint, RunFile, put_more
 from glassnet.training.source import Source
 from glassnet.training.whole import NO_STEPS, Search
 from glassnet.version import numerics_version
@@ -101,9 +101,7 @@ def _go_on(
         return go_again(recorder, epochs, callbacks)
     restore(descent, state)
     with recorder.file.change() as database:
-        put_values(database, {"epochs": epochs, "ended": None})
-        database.execute("DELETE FROM history WHERE epoch > ?", (state.epoch,))
-        database.execute("DELETE FROM result")
+        put_more(database, state.epoch, {"epochs": epochs})
     around = [*callbacks, Restorer(state, callbacks), recorder]
     return descent.train(epochs, around, history)
 
