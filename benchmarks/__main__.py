@@ -49,8 +49,7 @@ QUESTIONS: dict[str, tuple[str, Sequence[str], str, str]] = {
         "row; what takes less than 2% is shown together. *Of peak* is the share of the "
         "multiply-adds that the core can do, of products of matrices. A product loses where tiles "
         "begin and end, most if the chains are short (10 columns, 32 rows), and where results go "
-        "through elementwise work: a sigmoid costs about 19 cycles for 16 numbers, Adam's update a "
-        "root and a division each.",
+        "through elementwise work: sigmoids, and the root and the division of Adam's update.",
     ),
     "threads": (
         "threads",
@@ -67,7 +66,7 @@ QUESTIONS: dict[str, tuple[str, Sequence[str], str, str]] = {
         "Microseconds a call from Python, least and median. A NumPy array goes in and one comes "
         "out. Speed-up and share of the peak are as above. Aimed at: 5 µs for a row, and for a "
         "million rows 1.2 times what their multiply-adds take, which is 83% of the peak and was "
-        "missed: a third of the time is that of 128 sigmoids a row, which the share leaves out.",
+        "missed: the share leaves 128 sigmoids a row out.",
     ),
     "compiling": (
         "compiling",
