@@ -16,8 +16,8 @@ from tests.data import ROOT
 
 FILE_LINES = 300
 FUNCTION_LINES = 40
-# 4000 were planned. Gathering while multiplying, one kernel for softmax, loss and gradient, and vectors
-# where code is written out took 450 more, and each made some step clearly faster.
+# 4000 were planned. Gathering while multiplying, one kernel for softmax, loss and gradient, and
+# vectors where code is written out took 450 more; each made some step clearly faster.
 ENGINE_LINES = 4500
 
 # From the graph to running machine code. The op records are left out: they are the open part, one
