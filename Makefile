@@ -89,7 +89,7 @@ $(PEERS)/.package: pyproject.toml
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
-bench: $(PEERS)/.package ## all benchmarks, beside other libraries; ten minutes
+bench: $(PEERS)/.package ## all benchmarks, beside other libraries; twenty minutes
 	$(PEERS)/bin/python -m benchmarks
 
 format: $(VENV)/.dev ## put the source in the shape that check wants

@@ -1,7 +1,7 @@
 """Every question, one after the other, and the page that shows the answers.
 
 In: nothing, or `--page FILE`. Out: `build/benchmarks/*.json`, and the page, by default
-`docs/benchmarks.md`. It takes about ten minutes; leave the machine alone meanwhile.
+`docs/benchmarks.md`. It takes about twenty minutes; leave the machine alone meanwhile.
 """
 
 from __future__ import annotations
