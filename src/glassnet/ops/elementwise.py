@@ -95,7 +95,8 @@ sign = unary(
     lambda b, x: b.select(x > 0, b.const(1, x.dtype), b.select(x < 0, -1, x)), NUMBERS,
     smooth=False,
 )  # fmt: skip
-square = unary("square", "x²", np.square, lambda g, y, x: (g * (2.0 * x),), lambda b, x: x * x)
+# 2 g first: half the square of a number that is nearly too large has that number for its slope
+square = unary("square", "x²", np.square, lambda g, y, x: (2.0 * g * x,), lambda b, x: x * x)
 # the gradient reads y, which a network keeps anyway, and is 0 at the kink
 relu = unary(
     "relu", "x; 0 where x < 0", lambda x: np.where(x < 0, np.zeros_like(x), x),
