@@ -34,7 +34,7 @@ DRIVER = r"""
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-void start(void *, void *, int64_t, int64_t, int64_t, int64_t, void *, void *);
+void start_run(void *, void *, int64_t, int64_t, int64_t, int64_t, void *, void *);
 static int64_t number(FILE *f) { int64_t n; if (fread(&n, 8, 1, f) != 1) exit(2); return n; }
 static void *block(size_t size) { return aligned_alloc(64, (size + 127) / 64 * 64); }
 int main(int argc, char **argv) {
@@ -49,7 +49,7 @@ int main(int argc, char **argv) {
   }
   int64_t *barrier = block(128);
   barrier[0] = barrier[8] = 0;
-  start(table, known, 0, steps, 0, 1, barrier, block(scratch));
+  start_run(table, known, 0, steps, 0, 1, barrier, block(scratch));
   for (int64_t i = 0; i < buffers; i++) fwrite(table[i], 1, sizes[i], out);
   return fclose(out);
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
@@ -13,6 +14,7 @@ import pytest
 from glassnet import ops
 from glassnet.graph.types import Dim, Type
 from glassnet.run import call as prepared
+from glassnet.run.call import Team
 from glassnet.run.compiled import CALL_WORK
 from glassnet.run.program import Plan
 from glassnet.tracing import trace
@@ -82,10 +84,11 @@ def test_few_small_steps_are_one_call() -> None:
     assert recorded(elements(), {"x": np.ones(10, "f4")}, 1000) == [(0, 1000)]
 
 
-def test_ctrl_c_is_heard_after_a_piece() -> None:
-    """The signal comes while the second piece runs; the third is not begun."""
-    x = np.full(1_000_000, 0.5, "f4")
-    calls: list[int] = []
+@contextmanager
+def pressed(*numbers: int) -> Iterator[list[tuple[int, ...]]]:
+    """Ctrl-C comes while the calls of these numbers run. The last four numbers of every call: first
+    and last step, thread and threads, or step, kernel, part and parts."""
+    calls: list[tuple[int, ...]] = []
     whole = prepared.SIGNATURE
 
     def interrupted(address: int) -> Callable[..., None]:
@@ -93,33 +96,89 @@ def test_ctrl_c_is_heard_after_a_piece() -> None:
 
         def call(*args: Any) -> None:
             function(*args)
-            calls.append(args[2].value)
-            if len(calls) == 2:
+            calls.append(tuple(number.value for number in args[2:6]))
+            if len(calls) in numbers:
                 signal.raise_signal(signal.SIGINT)
 
         return call
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with (
-            mock.patch.object(prepared, "SIGNATURE", interrupted),
-            mock.patch("glassnet.run.compiled.CALL_WORK", 1),
-            pytest.raises(KeyboardInterrupt),
-        ):
-            loops(elements()).run({"x": x}, 50)
+        with mock.patch.object(prepared, "SIGNATURE", interrupted):
+            yield calls
     finally:
         signal.signal(signal.SIGINT, before)
-    assert calls == [0, 1]
+
+
+@contextmanager
+def limit(work: int) -> Iterator[None]:
+    with mock.patch("glassnet.run.compiled.CALL_WORK", work):
+        yield
+
+
+def test_ctrl_c_is_heard_after_a_piece() -> None:
+    """The signal comes while the second piece runs; the third is not begun."""
+    x = np.full(1_000_000, 0.5, "f4")
+    with limit(50_000_000), pressed(2) as calls, pytest.raises(KeyboardInterrupt):
+        loops(elements()).run({"x": x}, 50)
+    assert calls == [(0, 1, 0, 1), (1, 2, 0, 1)]
+    assert np.allclose(x, after(2), rtol=1e-6)  # two whole steps
+
+
+def after(steps: int) -> np.float32:
+    """What `elements` makes of ½."""
     value = np.float32(0.5)
-    for _ in range(2):
+    for _ in range(steps):
         value = np.float32(np.tanh(value) + np.sin(value))
-    assert np.allclose(x, value, rtol=1e-6)  # two whole steps
+    return value
 
 
-@pytest.mark.xfail(strict=True, reason="one step is one call of machine code, however long it is")
-def test_one_long_step_is_made_of_pieces_too() -> None:
-    size = 4096
-    x = np.ones((size, size), "f4")
+def square(size: int) -> tuple[Plan, dict[str, np.ndarray]]:
     plan = Plan(trace(lambda x: (x @ x,), Type("float32", (size, size))))
-    assert size**3 > 16 * CALL_WORK
-    assert len(recorded(plan, {"x": x}, 1)) > 1
+    return plan, {"x": np.ones((size, size), "f4")}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_long_step_is_made_of_parts(threads: int) -> None:
+    size = 1024
+    plan, arrays = square(size)
+    with limit(size**3 // 16), thresholds(threads=0), pressed() as calls:
+        result = loops(plan).run(arrays, 1, threads)[0]
+    assert (result == size).all()
+    assert sorted(calls) == [(0, 0, part, 16) for part in range(16)]
+
+
+def test_ctrl_c_is_heard_within_a_step() -> None:
+    plan, arrays = square(512)
+    with limit(512**3 // 8), pressed(3) as calls, pytest.raises(KeyboardInterrupt):
+        loops(plan).run(arrays)
+    assert len(calls) == 3
+
+
+def test_a_step_that_overwrites_its_arguments_is_finished_first() -> None:
+    """x is what three whole steps make of it, though Ctrl-C came in the third's second part."""
+    x = np.full(1_000_000, 0.5, "f4")
+    with limit(12_000_000), pressed(10) as calls, pytest.raises(KeyboardInterrupt):
+        loops(elements()).run({"x": x}, 50)
+    assert len({number[3] for number in calls}) == 1
+    assert len(calls) == 3 * calls[0][3]
+    assert np.allclose(x, after(3), rtol=1e-6)
+
+
+def test_a_second_ctrl_c_is_obeyed_at_once() -> None:
+    x = np.full(1_000_000, 0.5, "f4")
+    with limit(12_000_000), pressed(2, 3) as calls, pytest.raises(KeyboardInterrupt):
+        loops(elements()).run({"x": x}, 50)
+    assert len(calls) == 3
+
+
+def test_no_part_of_a_kernel_is_left_out() -> None:
+    """A planted fault: the last part is never done."""
+    plan, arrays = square(384)
+    parts = Team.parts
+
+    def planted(self: Team, step: int, work: list[int]) -> list[Any]:
+        return list(parts(self, step, work))[:-1]
+
+    with limit(384**3 // 8), mock.patch.object(Team, "parts", planted):
+        assert not (loops(plan).run(arrays)[0] == 384).all()

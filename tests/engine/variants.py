@@ -91,7 +91,7 @@ def outcomes(
         yield f"tiles {tiles}", call(loops(plan, tiled(best, *tiles)), arrays, steps)
     with thresholds(threads=0):
         yield f"{threads} threads", call(loops(plan), arrays, steps, threads)
-        with mock.patch.object(compiled, "CALL_WORK", 1):
+        with mock.patch.object(compiled, "CALL_WORK", 200):
             yield "pieces", call(loops(plan), arrays, steps, threads)
     with thresholds(unrolling=0):
         yield "without loops", call(loops(plan), arrays, steps)

@@ -1,8 +1,8 @@
 """Code around the kernels that is the same in every program.
 
-In: the instruction set's family. Out: LLVM assembly: the barrier at which threads meet, and the
-entry that sets rounding to nearest and switches flush-to-zero off, whatever the caller's thread
-had set, and puts its setting back.
+In: the instruction set's family. Out: LLVM assembly: the barrier at which threads meet, and a way
+into each entry that sets rounding to nearest and switches flush-to-zero off, whatever the caller's
+thread had set, and puts its setting back.
 """
 
 from __future__ import annotations
@@ -41,32 +41,44 @@ declare i32 @sched_yield()
 """
 
 X86 = """
-define void @start(ptr %a, ptr %b, i64 %c, i64 %d, i64 %e, i64 %f, ptr %g, ptr %h) {
+define void @start_ENTRY(ptr %a, ptr %b, i64 %c, i64 %d, i64 %e, i64 %f, ptr %g, ptr %h) {
 entry:
   %saved = alloca i32, align 4
   %plain = alloca i32, align 4
   call void @llvm.x86.sse.stmxcsr(ptr %saved)
   store i32 8064, ptr %plain, align 4
   call void @llvm.x86.sse.ldmxcsr(ptr %plain)
-  call void @run(ptr %a, ptr %b, i64 %c, i64 %d, i64 %e, i64 %f, ptr %g, ptr %h)
+  call void @ENTRY(ptr %a, ptr %b, i64 %c, i64 %d, i64 %e, i64 %f, ptr %g, ptr %h)
   call void @llvm.x86.sse.ldmxcsr(ptr %saved)
   ret void
 }
+"""
+X86_DECLARED = """
 declare void @llvm.x86.sse.stmxcsr(ptr)
 declare void @llvm.x86.sse.ldmxcsr(ptr)
 """
 
 ARM = """
-define void @start(ptr %a, ptr %b, i64 %c, i64 %d, i64 %e, i64 %f, ptr %g, ptr %h) {
+define void @start_ENTRY(ptr %a, ptr %b, i64 %c, i64 %d, i64 %e, i64 %f, ptr %g, ptr %h) {
 entry:
   %saved = call i64 @llvm.aarch64.get.fpcr()
   call void @llvm.aarch64.set.fpcr(i64 0)
-  call void @run(ptr %a, ptr %b, i64 %c, i64 %d, i64 %e, i64 %f, ptr %g, ptr %h)
+  call void @ENTRY(ptr %a, ptr %b, i64 %c, i64 %d, i64 %e, i64 %f, ptr %g, ptr %h)
   call void @llvm.aarch64.set.fpcr(i64 %saved)
   ret void
 }
+"""
+ARM_DECLARED = """
 declare i64 @llvm.aarch64.get.fpcr()
 declare void @llvm.aarch64.set.fpcr(i64)
 """
 
 START = {"x86": X86, "arm": ARM}
+DECLARED = {"x86": X86_DECLARED, "arm": ARM_DECLARED}
+ENTRIES = "run", "part"
+
+
+def runtime(family: str, parallel: bool) -> str:
+    """`start_run`, which calls `run`, and for many threads `start_part` and the barrier too."""
+    starts = [START[family].replace("ENTRY", name) for name in ENTRIES[: 1 + parallel]]
+    return "\n".join([*starts, DECLARED[family], BARRIER if parallel else ""])

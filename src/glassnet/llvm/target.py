@@ -14,7 +14,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from glassnet.errors import CompileError
-from glassnet.llvm.runtime import BARRIER, START
+from glassnet.llvm.runtime import ENTRIES, runtime
 from glassnet.lower.builder import Machine
 
 
@@ -69,10 +69,11 @@ def instruction_set(name: str) -> InstructionSet:
 
 @dataclass(frozen=True)
 class Code:
-    """Loaded machine code and the address of its entry."""
+    """Loaded machine code and the addresses of its entries; 0 where it has no second one."""
 
     engine: Any
-    address: int
+    run: int
+    part: int
 
 
 @cache
@@ -90,9 +91,8 @@ def _machine(name: str, triple: str | None = None) -> Any:
 
 
 def module_text(body: str, family: str, parallel: bool) -> str:
-    """A whole module: kernels, entry, barrier where threads meet."""
-    parts = [body, START[family], BARRIER if parallel else "", ATTRIBUTES]
-    return "\n".join(parts)
+    """A whole module: kernels, entries, barrier where threads meet."""
+    return "\n".join([body, runtime(family, parallel), ATTRIBUTES])
 
 
 def parse(text: str) -> Any:
@@ -124,7 +124,7 @@ def load(code: bytes, name: str) -> Code:
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    return Code(engine, engine.get_function_address("start"))
+    return Code(engine, *(engine.get_function_address(f"start_{name}") for name in ENTRIES))
 
 
 def versions() -> str:

@@ -5,13 +5,19 @@ scratch memory. The entry function is
 
     run(buffers, dims, first step, last step, thread, threads, barrier, scratch)
 
-where all threads run the same code, each on its part of every kernel, and meet after each.
+where all threads run the same code, each on its part of every kernel, and meet after each. Code for
+many threads has a second entry, for steps that take long:
+
+    part(buffers, dims, step, kernel, part, parts, barrier, scratch)
+
+does one part of one kernel and comes back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from glassnet.fuse import BYTES, Fused, Kernel, buffers_read
@@ -24,7 +30,7 @@ from glassnet.lower.reduce import lower_reduce
 from glassnet.lower.rows import lower_rows
 from glassnet.lower.scatter import lower_place, lower_scatter
 
-ENTRY = "run"
+RUN, PART = "run", "part"
 ENTRY_ARGUMENTS = ("ptr", "ptr", "int64", "int64", "int64", "int64", "ptr", "ptr")
 LOWER: dict[str, Callable[[Context], None]] = {
     "loop": lower_loop,
@@ -58,29 +64,62 @@ def lower_program(
 ) -> Lowered:
     """Write all functions; `stepped` buffers advance by one element of their type a step."""
     buffers = sorted({b for kernel in fused.kernels for b in buffers_used(fused, kernel)})
-    entry = module.function(ENTRY, ENTRY_ARGUMENTS)
-    table, dims, first, last, thread, threads, barrier, scratch = entry.args
+    entry = module.function(RUN, ENTRY_ARGUMENTS)
     names: list[str] = []
     scratches: list[tuple[Product, ...]] = []
     for number, kernel in enumerate(fused.kernels):
         name, parts = _kernel(fused, kernel, number, module, machine, parallel)
         names.append(name)
         scratches.append(parts)
-    load_dims(entry, dims, fused)
-    bases = {b: entry.load(table, i, "ptr") for i, b in enumerate(buffers)}
-
-    def step(index: Any) -> None:
-        now = {b: advanced(entry, fused, b, bases[b], index) for b in stepped if b in bases}
-        here = bases | now
-        for kernel, name in zip(fused.kernels, names, strict=True):
-            pointers = [here[b] for b in buffers_used(fused, kernel)]
-            entry.call(name, *pointers, dims, scratch, thread, threads)
-            if parallel:
-                entry.call("barrier", barrier, threads)
-
-    entry.loop(first, last, 1, (), step)
-    entry.finish()
+    calls = _Calls(fused, buffers, stepped, names)
+    calls.write_steps(entry, parallel)
+    if parallel:
+        calls.write_part(module.function(PART, ENTRY_ARGUMENTS))
     return Lowered(tuple(buffers), tuple(scratches))
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """What calls the kernels, by their `names`."""
+
+    fused: Fused
+    buffers: Sequence[int]
+    stepped: Sequence[int]
+    names: Sequence[str]
+
+    def write_steps(self, entry: Any, parallel: bool) -> None:
+        table, dims, first, last, thread, threads, barrier, scratch = entry.args
+        bases = self._bases(entry, table, dims)
+
+        def step(index: Any) -> None:
+            for name, pointers in self._kernels(entry, bases, index):
+                entry.call(name, *pointers, dims, scratch, thread, threads)
+                if parallel:
+                    entry.call("barrier", barrier, threads)
+
+        entry.loop(first, last, 1, (), step)
+        entry.finish()
+
+    def write_part(self, entry: Any) -> None:
+        table, dims, step, kernel, part, parts, _, scratch = entry.args
+        found = self._kernels(entry, self._bases(entry, table, dims), step)
+        for number, (name, pointers) in enumerate(found):
+            values = *pointers, dims, scratch, part, parts
+            entry.when(kernel.eq(number), partial(entry.call, name, *values))
+        entry.finish()
+
+    def _bases(self, entry: Any, table: Any, dims: Any) -> dict[int, Any]:
+        load_dims(entry, dims, self.fused)
+        return {b: entry.load(table, i, "ptr") for i, b in enumerate(self.buffers)}
+
+    def _kernels(
+        self, entry: Any, bases: dict[int, Any], index: Any
+    ) -> list[tuple[str, list[Any]]]:
+        """Name and addresses of every kernel, for a step."""
+        stepped = [b for b in self.stepped if b in bases]
+        here = bases | {b: advanced(entry, self.fused, b, bases[b], index) for b in stepped}
+        used = [buffers_used(self.fused, kernel) for kernel in self.fused.kernels]
+        return [(n, [here[b] for b in own]) for n, own in zip(self.names, used, strict=True)]
 
 
 def load_dims(function: Any, table: Any, fused: Fused) -> None:

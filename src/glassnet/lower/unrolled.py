@@ -17,7 +17,7 @@ from glassnet.graph.graph import Node
 from glassnet.graph.layout import count
 from glassnet.graph.types import Dim
 from glassnet.lower.packed import is_repeated, is_stored, packed
-from glassnet.lower.program import ENTRY, ENTRY_ARGUMENTS, Lowered, advanced, load_dims
+from glassnet.lower.program import ENTRY_ARGUMENTS, RUN, Lowered, advanced, load_dims
 from glassnet.lower.reduce import LANES, LEAF, halved
 
 BUDGET = 3000  # registers; compiling a longer piece costs more than it saves
@@ -56,7 +56,7 @@ def lower_unrolled(fused: Fused, module: Any, stepped: Sequence[int]) -> Lowered
     graph = fused.graph
     sources = [p for p, n in enumerate(graph.nodes) if n.op.kind == "source" and n.op.code is None]
     buffers = sorted({*sources, *fused.outputs})
-    entry = module.function(ENTRY, ENTRY_ARGUMENTS)
+    entry = module.function(RUN, ENTRY_ARGUMENTS)
     table, dims, first, last = entry.args[:4]
     load_dims(entry, dims, fused)
     bases = {b: entry.load(table, i, "ptr") for i, b in enumerate(buffers)}

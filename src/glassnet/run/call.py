@@ -2,13 +2,15 @@
 
 In: loaded code, arrays, sizes. Out: a callable that runs the code on one thread or on several:
 threads share every step, or, where steps have nothing to do with each other, take some each. Many
-steps are run in pieces, between which Python hears Ctrl-C.
+steps are run in pieces, between which Python hears Ctrl-C; a step that takes long is run kernel by
+kernel, each in parts.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -19,6 +21,7 @@ import numpy as np
 from glassnet.llvm.target import Code
 from glassnet.lower.memory import place
 from glassnet.run.image import Image
+from glassnet.run.interrupt import Interrupt
 from glassnet.run.threads import run_on
 
 SIGNATURE = ctypes.CFUNCTYPE(
@@ -59,12 +62,20 @@ class Build:
 @dataclass(frozen=True)
 class Team:
     """How many threads, whether they take steps `apart`, how many steps there are, and how many
-    of them are run before Python hears Ctrl-C."""
+    of them are run before Python hears Ctrl-C. With a `limit` a step takes too long for that: it
+    is run in parts of so much work. `overwrites`: a step left halfway would spoil its arguments."""
 
     threads: int
     apart: bool
     steps: int
     most: int
+    limit: int = 0
+    overwrites: bool = False
+
+    @property
+    def shares(self) -> bool:
+        """Whether kernels are done in parts, by threads or one after the other."""
+        return self.limit > 0 or (self.threads > 1 and not self.apart)
 
     def cuts(self, first: int, last: int) -> list[int]:
         """Where to stop between two steps: pieces of nearly the same length."""
@@ -78,6 +89,13 @@ class Team:
             cuts = [first + size * thread // count for thread in range(count + 1)]
             return [(a, b, 0, 1) for a, b in pairwise(cuts)]
         return [(first, last, thread, count) for thread in range(count)]
+
+    def parts(self, step: int, work: Sequence[int]) -> Iterator[list[tuple[int, int, int, int]]]:
+        """Step, kernel, part and number of parts, for each thread, one piece after the other."""
+        for kernel, amount in enumerate(work):
+            parts = max(1, -(-amount // self.limit)) * self.threads
+            for part in range(0, parts, self.threads):
+                yield [(step, kernel, part + thread, parts) for thread in range(self.threads)]
 
 
 Piece = list[tuple[ctypes.c_int64, ...]]
@@ -97,7 +115,8 @@ class Prepared:
     ) -> None:
         self.results, self._team = results, team
         sizes = np.array([dims[name] for name in build.image.dims], np.int64)
-        self._function = SIGNATURE(build.code.address)
+        self._function = SIGNATURE(build.code.part if team.limit else build.code.run)
+        self._work = [sum(p.at(dims) for p in products) for products in build.image.work]
         self._kept: list[Any] = [build, arrays, sizes]
         alone = [range(1)] * team.threads if team.apart else [range(team.threads)]
         self._places = [
@@ -136,13 +155,29 @@ class Prepared:
         return [(before, (meeting, part)) for part in own_parts]
 
     def __call__(self, first: int = 0, last: int | None = None) -> list[np.ndarray]:
+        if self._team.limit:
+            for step in range(first, self._team.steps if last is None else last):
+                self._long_step(step)
+            return self.results
         for piece in self._known.get((first, last)) or self._cut(first, last):
-            if len(piece) == 1:
-                before, after = self._places[0]
-                self._function(*before, *piece[0], *after)
-            else:
-                run_on(len(piece), partial(self._one, piece))
+            self._run(piece)
         return self.results
+
+    def _long_step(self, step: int) -> None:
+        """Ctrl-C is obeyed after any part, or after the last one where the step overwrites its
+        arguments; a second Ctrl-C is obeyed at once."""
+        with Interrupt() if self._team.overwrites else nullcontext() as interrupt:
+            for piece in self._team.parts(step, self._work):
+                self._run([tuple(map(ctypes.c_int64, own)) for own in piece])
+        if interrupt and interrupt.seen:
+            raise KeyboardInterrupt
+
+    def _run(self, piece: Piece) -> None:
+        if len(piece) == 1:
+            before, after = self._places[0]
+            self._function(*before, *piece[0], *after)
+        else:
+            run_on(len(piece), partial(self._one, piece))
 
     def _cut(self, first: int, last: int | None) -> list[Piece]:
         team = self._team
@@ -152,7 +187,7 @@ class Prepared:
         self._known[first, last] = found
         return found
 
-    def _one(self, piece: list[tuple[ctypes.c_int64, ...]], thread: int) -> None:
+    def _one(self, piece: Piece, thread: int) -> None:
         before, after = self._places[thread]
         self._function(*before, *piece[thread], *after)
 

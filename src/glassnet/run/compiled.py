@@ -18,7 +18,7 @@ from glassnet.errors import GraphError, ShapeError
 from glassnet.fuse import Fused
 from glassnet.graph.check import check
 from glassnet.graph.graph import Graph
-from glassnet.graph.layout import Product, count
+from glassnet.graph.layout import Product
 from glassnet.graph.resize import digest, resize, widths
 from glassnet.graph.types import Dim, Size, bind
 from glassnet.llvm.builder import Module
@@ -30,11 +30,11 @@ from glassnet.run.call import Build, Prepared, Team
 from glassnet.run.image import Image, image, parse
 from glassnet.run.program import Call, Plan
 from glassnet.run.threads import thread_count
+from glassnet.run.work import all_work, multiply_adds
 from glassnet.schedule import schedule
 
 WORTH_THREADS = 4_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
 CALL_WORK = 1 << 31  # multiply-adds that a thread does before Python looks for Ctrl-C
-ELEMENT_WORK = 16  # multiply-adds that take as long as a number computed and stored
 WORTH_UNROLLING = 100  # steps: below, compiling a tiny step for its sizes does not pay
 WORTH_RESIZING = 16_000_000_000  # multiply-adds: below, compiling for known widths does not pay
 
@@ -194,18 +194,19 @@ class Compiled:
         dims = self.plan.bind(arrays, steps)
         results = self._results(arrays, dims, steps)
         team = self._team(dims, steps, threads)
-        build = self._choose(dims, steps, ahead, team.threads > 1 and not team.apart)
+        build = self._choose(dims, steps, ahead, team.shares)
         return Prepared(build, arrays, results, {**self._numbers, **dims}, team)
 
     def _team(self, dims: Mapping[str, int], steps: int, threads: int | None) -> Team:
         """Who does the work of so many steps, and how many of them at a time."""
-        work = self.work(dims)
-        apart = self._apart and steps > 1
+        work, whole = self.work(dims), sum(product.at(dims) for product in self._all_work)
+        apart = self._apart and steps > 1 and whole <= CALL_WORK
         enough = work * (steps if apart else 1) >= WORTH_THREADS
         team = thread_count(threads) if enough else 1
-        whole = work + ELEMENT_WORK * sum(product.at(dims) for product in self._elements)
-        most = max(1, CALL_WORK * team // max(1, whole))
-        return Team(min(team, steps) if apart else team, apart, steps, most)
+        most = CALL_WORK * team // max(1, whole)
+        limit = 0 if most else CALL_WORK * team
+        count = min(team, steps) if apart else team
+        return Team(count, apart, steps, max(1, most), limit, bool(self.plan.donate))
 
     def run(
         self, arrays: Mapping[str, np.ndarray], steps: int = 1, threads: int | None = None
@@ -221,26 +222,18 @@ class Compiled:
         return not self.plan.donate and self.plan.collect == everything
 
     @cached_property
-    def _contractions(self) -> tuple[Product, ...]:
-        """The multiply-adds of every contraction: elements times their length."""
+    def _multiply_adds(self) -> tuple[Product, ...]:
         nodes = self.plan.graph.nodes
-        found = [node for node in nodes if node.op.kind == "contract"]
-        return tuple(count(n.type.shape) * nodes[n.inputs[0]].type.shape[-1] for n in found)
+        return multiply_adds(nodes, range(len(nodes)))
 
     @cached_property
-    def _elements(self) -> tuple[Product, ...]:
-        """The numbers that are read or written one by one, those of like sizes together."""
-        nodes, found = self.plan.graph.nodes, dict[tuple[Dim, ...], int]()
-        for node in nodes:
-            if node.op.kind in ("elementwise", "reduce", "index"):
-                read = nodes[node.inputs[0]] if node.op.kind == "reduce" else node
-                size = count(read.type.shape)
-                found[size.dims] = found.get(size.dims, 0) + size.factor
-        return tuple(Product(factor, dims) for dims, factor in found.items())
+    def _all_work(self) -> tuple[Product, ...]:
+        nodes = self.plan.graph.nodes
+        return all_work(nodes, range(len(nodes)))
 
     def work(self, dims: Mapping[str, int]) -> int:
         """Multiply-adds of a step, roughly."""
-        return sum(product.at(dims) for product in self._contractions)
+        return sum(product.at(dims) for product in self._multiply_adds)
 
     def _tiny(self, dims: Mapping[str, int]) -> bool:
         """Whether it is worth a look if the graph can be written out."""

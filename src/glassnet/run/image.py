@@ -18,6 +18,7 @@ from glassnet.graph.layout import Product
 from glassnet.graph.types import Dim
 from glassnet.lower.memory import Temporary, temporaries
 from glassnet.lower.program import Lowered
+from glassnet.run.work import kernel_work
 
 Slot = tuple[str, str | int]
 
@@ -25,13 +26,14 @@ Slot = tuple[str, str | int]
 @dataclass(frozen=True)
 class Image:
     """`buffers` says for each address that the code expects what lies there: an ("input", name),
-    an ("output", number), a ("constant", number) or a ("temporary", buffer). Without code the
-    graph was found unfit for code of this kind."""
+    an ("output", number), a ("constant", number) or a ("temporary", buffer). `work` is that of
+    every kernel. Without code the graph was found unfit for code of this kind."""
 
     code: bytes
     dims: tuple[str, ...] = ()
     buffers: tuple[Slot, ...] = ()
     scratch: tuple[tuple[Product, ...], ...] = ()
+    work: tuple[tuple[Product, ...], ...] = ()
     temporaries: tuple[Temporary, ...] = ()
     constants: tuple[np.ndarray, ...] = ()
 
@@ -40,6 +42,7 @@ class Image:
             "dims": self.dims,
             "buffers": self.buffers,
             "scratch": [[_saved(part) for part in parts] for parts in self.scratch],
+            "work": [[_saved(part) for part in parts] for parts in self.work],
             "temporaries": [[t.buffer, _saved(t.size), t.first, t.last] for t in self.temporaries],
             "constants": [[a.dtype.str, a.shape, a.tobytes().hex()] for a in self.constants],
         }
@@ -59,6 +62,7 @@ def image(fused: Fused, lowered: Lowered, code: bytes) -> Image:
         fused.graph.dims,
         tuple(slots[buffer] for buffer in lowered.buffers),
         lowered.scratch,
+        kernel_work(fused),
         temporaries(fused),
         tuple(nodes[place].attr("value").array for place in literals),
     )
@@ -72,7 +76,8 @@ def parse(kept: bytes) -> Image:
         code,
         tuple(head["dims"]),
         tuple((kind, which) for kind, which in head["buffers"]),
-        tuple(tuple(_product(part) for part in parts) for parts in head["scratch"]),
+        _products(head["scratch"]),
+        _products(head["work"]),
         tuple(Temporary(b, _product(size), *span) for b, size, *span in head["temporaries"]),
         tuple(
             np.frombuffer(bytes.fromhex(content), dtype).reshape(shape)
@@ -83,6 +88,10 @@ def parse(kept: bytes) -> Image:
 
 def _saved(size: Product) -> list[Any]:
     return [size.factor, *(dim.name for dim in size.dims)]
+
+
+def _products(saved: Sequence[Any]) -> tuple[tuple[Product, ...], ...]:
+    return tuple(tuple(_product(part) for part in parts) for parts in saved)
 
 
 def _product(saved: Sequence[Any]) -> Product:

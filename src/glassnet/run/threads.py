@@ -82,6 +82,8 @@ def run_on(count: int, work: Callable[[int], None]) -> None:
     others = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(1, count)]
     for other in others:
         other.start()
-    work(0)
-    for other in others:
-        other.join()
+    try:
+        work(0)
+    finally:  # after Ctrl-C too: the memory that they write to must outlive them
+        for other in others:
+            other.join()

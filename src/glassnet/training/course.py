@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from glassnet.run.interrupt import Interrupt
 from glassnet.training.callbacks import call, reason
 from glassnet.training.history import History, Run
-from glassnet.training.interrupt import Interrupt
 
 
 class Stop(Exception):

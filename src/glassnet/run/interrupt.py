@@ -1,7 +1,7 @@
-"""Ctrl-C during training.
+"""Ctrl-C while arrays are being overwritten.
 
-In: nothing. Out: a context in which the first Ctrl-C is noted, to be obeyed between two calls of
-compiled code, and the second one is raised as ever.
+In: nothing. Out: a context in which the first Ctrl-C is noted, to be obeyed where the arrays are
+whole again, and the second one is raised as ever.
 """
 
 from __future__ import annotations
