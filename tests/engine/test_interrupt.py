@@ -142,17 +142,19 @@ def square(size: int) -> tuple[Plan, dict[str, np.ndarray]]:
 def test_one_long_step_is_made_of_parts(threads: int) -> None:
     size = 1024
     plan, arrays = square(size)
-    with limit(size**3 // 16), thresholds(threads=0), pressed() as calls:
+    with limit(size**3 // 8), thresholds(threads=0), pressed() as calls:
         result = loops(plan).run(arrays, 1, threads)[0]
     assert (result == size).all()
-    assert sorted(calls) == [(0, 0, part, 16) for part in range(16)]
+    parts = len(calls)
+    assert 8 <= parts <= 12
+    assert sorted(calls) == [(0, 0, part, parts) for part in range(parts)]
 
 
 def test_ctrl_c_is_heard_within_a_step() -> None:
     plan, arrays = square(512)
     with limit(512**3 // 8), pressed(3) as calls, pytest.raises(KeyboardInterrupt):
         loops(plan).run(arrays)
-    assert len(calls) == 3
+    assert len(calls) == 3 < calls[0][3]
 
 
 def test_a_step_that_overwrites_its_arguments_is_finished_first() -> None:

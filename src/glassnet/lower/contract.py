@@ -84,7 +84,8 @@ class _Contraction:
         in_place = _is(self.am, 1) and isinstance(self.m, int)
         near = self._near(self.ak, NEAR_A if panels > REUSE else FEW_A)
         self.pack_a = not self.by_rows and not (in_place and near)
-        self.split_columns = isinstance(self.n, int) and (tiles < 8 or panels >= 16)
+        few = isinstance(self.n, int) and (tiles < 8 or panels >= 16)
+        self.split_columns = tiles == 1 or few
 
     def _near(self, stride: Index, limit: int) -> bool:
         """Whether rows follow each other so closely that reading them in place is as good."""

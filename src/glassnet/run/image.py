@@ -18,7 +18,7 @@ from glassnet.graph.layout import Product
 from glassnet.graph.types import Dim
 from glassnet.lower.memory import Temporary, temporaries
 from glassnet.lower.program import Lowered
-from glassnet.run.work import kernel_work
+from glassnet.run.work import Work, kernel_work
 
 Slot = tuple[str, str | int]
 
@@ -33,7 +33,7 @@ class Image:
     dims: tuple[str, ...] = ()
     buffers: tuple[Slot, ...] = ()
     scratch: tuple[tuple[Product, ...], ...] = ()
-    work: tuple[tuple[Product, ...], ...] = ()
+    work: tuple[Work, ...] = ()
     temporaries: tuple[Temporary, ...] = ()
     constants: tuple[np.ndarray, ...] = ()
 
@@ -42,7 +42,7 @@ class Image:
             "dims": self.dims,
             "buffers": self.buffers,
             "scratch": [[_saved(part) for part in parts] for parts in self.scratch],
-            "work": [[_saved(part) for part in parts] for parts in self.work],
+            "work": [[[*map(_saved, w.adds)], [*map(_saved, w.numbers)]] for w in self.work],
             "temporaries": [[t.buffer, _saved(t.size), t.first, t.last] for t in self.temporaries],
             "constants": [[a.dtype.str, a.shape, a.tobytes().hex()] for a in self.constants],
         }
@@ -76,8 +76,8 @@ def parse(kept: bytes) -> Image:
         code,
         tuple(head["dims"]),
         tuple((kind, which) for kind, which in head["buffers"]),
-        _products(head["scratch"]),
-        _products(head["work"]),
+        tuple(map(_products, head["scratch"])),
+        tuple(Work(*map(_products, pair)) for pair in head["work"]),
         tuple(Temporary(b, _product(size), *span) for b, size, *span in head["temporaries"]),
         tuple(
             np.frombuffer(bytes.fromhex(content), dtype).reshape(shape)
@@ -90,8 +90,8 @@ def _saved(size: Product) -> list[Any]:
     return [size.factor, *(dim.name for dim in size.dims)]
 
 
-def _products(saved: Sequence[Any]) -> tuple[tuple[Product, ...], ...]:
-    return tuple(tuple(_product(part) for part in parts) for parts in saved)
+def _products(saved: Sequence[Any]) -> tuple[Product, ...]:
+    return tuple(_product(part) for part in saved)
 
 
 def _product(saved: Sequence[Any]) -> Product:

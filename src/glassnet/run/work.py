@@ -1,42 +1,57 @@
 """How much there is to do, in multiply-adds.
 
-In: nodes. Out: products of sizes; their values at run-time sizes add up to the work.
+In: nodes. Out: the work as sizes; run-time sizes make a number of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from glassnet.fuse import Fused
 from glassnet.graph.graph import Node
 from glassnet.graph.layout import Product, count
 from glassnet.graph.types import Dim
 
-ELEMENT = 16  # multiply-adds that take as long as a number computed and stored
+NEAR, FAR = 16, 64  # multiply-adds that take as long as a number read or written
+CACHED = 1 << 22  # so many numbers stay near
 
 
-def multiply_adds(nodes: Sequence[Node], places: Iterable[int]) -> tuple[Product, ...]:
-    """Of the contractions: elements times the length of their sums."""
-    found = [nodes[place] for place in places if nodes[place].op.kind == "contract"]
-    return _added(count(n.type.shape) * nodes[n.inputs[0]].type.shape[-1] for n in found)
+@dataclass(frozen=True)
+class Work:
+    """Multiply-adds, and the numbers that are read or written."""
+
+    adds: tuple[Product, ...]
+    numbers: tuple[Product, ...]
+
+    def at(self, dims: Mapping[str, int]) -> int:
+        numbers = sum(product.at(dims) for product in self.numbers)
+        return self.adds_at(dims) + numbers * (NEAR if numbers <= CACHED else FAR)
+
+    def adds_at(self, dims: Mapping[str, int]) -> int:
+        return sum(product.at(dims) for product in self.adds)
 
 
-def all_work(nodes: Sequence[Node], places: Sequence[int]) -> tuple[Product, ...]:
-    """Contractions, and the numbers that are read or written one by one."""
-    found = list(multiply_adds(nodes, places))
+def work(nodes: Sequence[Node], places: Iterable[int]) -> Work:
+    """Of some nodes."""
+    adds: list[Product] = []
+    numbers: list[Product] = []
     for node in (nodes[place] for place in places):
-        if node.op.kind in ("elementwise", "reduce", "index"):
-            read = nodes[node.inputs[0]] if node.op.kind == "reduce" else node
-            found.append(count(read.type.shape) * ELEMENT)
-    return _added(found)
+        given = [count(nodes[source].type.shape) for source in node.inputs]
+        if node.op.kind == "contract":
+            adds.append(count(node.type.shape) * nodes[node.inputs[0]].type.shape[-1])
+            numbers += given
+        elif node.op.kind in ("elementwise", "index"):
+            numbers.append(count(node.type.shape))
+        elif node.op.kind == "reduce":
+            numbers += given
+    return Work(_added(adds), _added(numbers))
 
 
-def kernel_work(fused: Fused) -> tuple[tuple[Product, ...], ...]:
-    """For every kernel; one without nodes copies its shape."""
+def kernel_work(fused: Fused) -> tuple[Work, ...]:
+    """Of every kernel; one without nodes copies its shape."""
     nodes, kernels = fused.graph.nodes, fused.kernels
-    return tuple(
-        all_work(nodes, k.nodes) if k.nodes else (count(k.shape) * ELEMENT,) for k in kernels
-    )
+    return tuple(work(nodes, k.nodes) if k.nodes else Work((), (count(k.shape),)) for k in kernels)
 
 
 def _added(products: Iterable[Product]) -> tuple[Product, ...]:
