@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -125,6 +126,26 @@ def test_ctrl_c_leaves_a_usable_model() -> None:
     assert (before != model.W).any()
     assert np.isfinite(model(x[:5])).all()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_leaves_the_numbers_of_the_last_whole_epoch() -> None:
+    """It comes in the middle of a step of the third epoch, when some weights are already new."""
+    x, y = data()
+    model, whole = network(), network()
+    run, calls = Stepper.run, list[int]()
+
+    def stopped(self: Stepper, *args: Any) -> np.ndarray:
+        calls.append(1)
+        if len(calls) == 3:
+            model.W[::2] = 7.0
+            raise KeyboardInterrupt
+        return run(self, *args)
+
+    with mock.patch.object(Stepper, "run", stopped):
+        history = gn.train(model, x, y, loss=HALF, optimizer=SGD, epochs=5)
+    gn.train(whole, x, y, loss=HALF, optimizer=SGD, epochs=2)
+    assert (history.stopped, len(history.loss)) == ("interrupted", 2)
+    np.testing.assert_array_equal(model.W, whole.W)
 
 
 @pytest.mark.parametrize(("weights", "wanted"), [(1000, 8), (3_000_000, 1)])

@@ -175,16 +175,24 @@ class Descent:
         self.kept.take()
         self._take_raw()
         first = run.steps_done
-        losses, weights = self._steps(course, first)
+        try:
+            losses, weights = self._steps(course, first)
+        except KeyboardInterrupt:  # the second one: it may have come in the middle of a step
+            self._put_back()
+            raise
         if not (finite(losses) and finite(model.W)):
-            self.kept.restore()
-            self.raw = model.W  # what W is now must not be taken for a mean of something
+            self._put_back()
             lr = float(self.rates(run, np.array([first]))[0])
             raise divergence(run, losses, first, lr, self.task.rows.x)
         if run.history.stopped != "interrupted":
             self._show_mean(run)
         run.history.evaluations += 1
         course.end_epoch(weighted_mean(losses, weights))
+
+    def _put_back(self) -> None:
+        """Give W the numbers from before the epoch."""
+        self.kept.restore()
+        self.raw = self.task.model.W  # must not be taken for a mean of something
 
     def _steps(self, course: Course, first: int) -> tuple[np.ndarray, np.ndarray]:
         """The losses of the epoch's steps, and what each step weighs."""

@@ -59,9 +59,11 @@ def train(
     visits every row once, in an order keyed by `seed` and the epoch (as given without `shuffle`);
     its last batch may be smaller. `validation` is (x, y), (x, y, weights), another stream, or the
     fraction of rows to hold out. `threads` is a number of threads, by default what the machine
-    grants; it changes the time, never a bit. Ctrl-C stops after some milliseconds, and the model
-    is usable. `record` names a run file: `resume` goes on from it, `open_step` opens any step of
-    it. A `Recording` also says where the data came from. A full disk gives a `RecordingWarning`.
+    grants; it changes the time, never a bit. Ctrl-C ends the training after the step that runs (in
+    some milliseconds, unless a step takes longer); a second one does not wait for it, and the model
+    has the numbers of the last whole epoch. `record` names a run file: `resume` goes on from it,
+    `open_step` opens any step of it. A `Recording` also says where the data came from. A full disk
+    gives a `RecordingWarning`.
     Raises ShapeError or TrainingError where the data do not fit, and TrainingError when the loss
     leaves the finite range; the model then has the numbers of the last epoch that was finite.
     """
