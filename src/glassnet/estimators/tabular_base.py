@@ -40,7 +40,7 @@ from glassnet.tables.frames import (
     is_frame,
     mapping_columns,
 )
-from glassnet.tables.memory import table_of
+from glassnet.tables.memory import row_count, table_of
 from glassnet.tables.split import FEWEST_ROWS
 from glassnet.tables.table import Table
 
@@ -74,10 +74,12 @@ class BaseTabular(BaseEstimator):
     def _train(self, X: Any, target: FrameColumn, kind: str) -> Examined:
         """Train on the rows that have a target, which is of that kind; what was found in them."""
         columns = self._columns(X, first=True)
-        check_consistent_length(columns[0].values, target.values)
-        if len(target.values) < FEWEST_ROWS:
+        rows = row_count(columns)
+        if rows:
+            check_consistent_length(range(rows), target.values)
+        if 0 < rows < FEWEST_ROWS:
             raise TableError(
-                f"X has n_samples = {len(target.values)}, and {FEWEST_ROWS} are the fewest that a "
+                f"X has n_samples = {rows}, and {FEWEST_ROWS} are the fewest that a "
                 "network can be trained, stopped and scored with; add rows"
             )
         taken = {column.name for column in columns}
@@ -208,9 +210,7 @@ class BaseTabular(BaseEstimator):
     def from_model(cls, model: TableModel, label: str = "the model") -> Any:
         """The estimator of a `TableModel`, which `label` names in messages."""
         self = cls._of_model(model, label)
-        self.set_params(
-            random_state=model.training["seed"], missing_values=model.schema.missing
-        )
+        self.set_params(random_state=model.training["seed"], missing_values=model.schema.missing)
         self.model_, self.score_ = model, model.recorded_score()
         self.n_features_in_ = len(model.schema.names)
         self.feature_names_in_ = np.array(model.schema.names, object)

@@ -70,7 +70,7 @@ def _is_batch(given: Any) -> bool:
 def frame_columns(given: Any) -> list[FrameColumn]:
     """The columns of a frame, in order."""
     frame: Any = nw.from_native(eager(given), eager_only=True)
-    return [_column(str(name), frame[name]) for name in frame.columns]
+    return [_column(str(series.name), series) for series in frame.iter_columns()]
 
 
 def array_columns(array: np.ndarray) -> list[FrameColumn]:
@@ -84,8 +84,9 @@ def mapping_columns(given: Mapping[Any, Any]) -> list[FrameColumn]:
     counts = {len(column.values): column.name for column in columns if column.kind != "other"}
     if len(counts) > 1:
         (rows, name), (others, other), *_ = counts.items()
-        raise TableError(f"column {name!r} has {rows} rows and {other!r} has {others}; wanted one "
-                         "value a row in each")  # fmt: skip
+        raise TableError(
+            f"column {name!r} has {rows} rows and {other!r} has {others}; all need the same"
+        )
     return columns
 
 
@@ -96,7 +97,7 @@ def single_column(name: str, given: Any) -> FrameColumn:
     known: Any = getattr(given, "dtype", None)
     array: Any = np.asarray(given, known if isinstance(known, np.dtype) else object)  # pyright: ignore
     if array.ndim != 1:
-        raise TableError(f"column {name!r} has shape {array.shape}; wanted one value a row")
+        raise TableError(f"column {name!r} has shape {array.shape}; wanted a list of single values")
     return _of_array(name, array)
 
 

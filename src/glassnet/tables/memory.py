@@ -31,9 +31,6 @@ def table_of(columns: Sequence[FrameColumn], label: str, missing: Sequence[str] 
     TableError where there are no rows, a name occurs twice, or a column holds something else than
     numbers, texts, truth values and dates.
     """
-    rows = max((len(column.values) for column in columns), default=0)
-    if not rows:
-        raise TableError(f"{label} has no rows; a table needs at least one")
     held: dict[str, NDArray[Any]] = {}
     cells: dict[str, Cells] = {}
     reading: list[str] = []
@@ -44,10 +41,18 @@ def table_of(columns: Sequence[FrameColumn], label: str, missing: Sequence[str] 
         held[name], sql, kind = _in_sql(label, column, name)
         cells[column.name] = Cells(name, kind)
         reading.append(f"{sql} AS {name}")
+    rows = row_count(columns)
+    if not rows:
+        raise TableError(f"{label} has no rows; a table needs at least one")
     connection = _database(os.getpid()).cursor()
     connection.register("held", held)
     relation = f"(SELECT {', '.join(reading)} FROM held)"
     return Table(label, cells, rows, relation, connection, tuple(missing))
+
+
+def row_count(columns: Sequence[FrameColumn]) -> int:
+    """How many rows the columns have, as far as they can be read."""
+    return max((len(column.values) for column in columns), default=0)
 
 
 @functools.lru_cache(1)
