@@ -7,12 +7,13 @@ names; how many threads.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any, cast
 
+import joblib
 import numpy as np
-from joblib import effective_n_jobs
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from glassnet import nn
@@ -108,8 +109,8 @@ def thread_count(n_jobs: int) -> int:
     """Threads by scikit-learn's convention: -1 is all processors."""
     if n_jobs == 0:
         raise ValueError("n_jobs=0 is no number of threads; use 1 or more, or -1 for all")
-    count: Any = effective_n_jobs(n_jobs)
-    return int(count)
+    counted = cast("Callable[[int], int]", joblib.effective_n_jobs)
+    return int(counted(n_jobs))
 
 
 def check_class_weight(given: Any) -> None:

@@ -10,7 +10,6 @@ In: messy rows and a target. Out: fitted estimators that answer in the target's 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,25 +110,6 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
     classes_: np.ndarray
     _order: np.ndarray
-
-    def __init__(
-        self,
-        *,
-        time_limit: float | None = None,
-        max_epochs: int | None = None,
-        kinds: Mapping[str, str] | None = None,
-        missing_values: Sequence[str] = (),
-        random_state: Any = 0,
-        n_jobs: int | None = None,
-        verbose: bool = False,
-    ) -> None:
-        self.time_limit = time_limit
-        self.max_epochs = max_epochs
-        self.kinds = kinds
-        self.missing_values = missing_values
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any) -> TabularClassifier:
@@ -260,25 +240,6 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     >>> TabularRegressor().fit(X, y).score(X, y) > 0.99
     True
     """
-
-    def __init__(
-        self,
-        *,
-        time_limit: float | None = None,
-        max_epochs: int | None = None,
-        kinds: Mapping[str, str] | None = None,
-        missing_values: Sequence[str] = (),
-        random_state: Any = 0,
-        n_jobs: int | None = None,
-        verbose: bool = False,
-    ) -> None:
-        self.time_limit = time_limit
-        self.max_epochs = max_epochs
-        self.kinds = kinds
-        self.missing_values = missing_values
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any) -> TabularRegressor:

@@ -6,7 +6,7 @@ trained as `glassnet fit` does, and tables that it predicts.
 
 # scikit-learn has no types, and an estimator's attributes are what its users set
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
+# pyright: reportUnknownArgumentType=false, reportConstantRedefinition=false
 
 from __future__ import annotations
 
@@ -48,13 +48,6 @@ from glassnet.tables.table import Table
 class BaseTabular(BaseEstimator):
     """Fitting, predicting and the model file; subclasses prepare the target."""
 
-    time_limit: float | None
-    max_epochs: int | None
-    kinds: Mapping[str, str] | None
-    missing_values: Sequence[str]
-    random_state: Any
-    n_jobs: int | None
-    verbose: Any
     model_: TableModel
     score_: Score
     columns_: dict[str, str]
@@ -71,34 +64,31 @@ class BaseTabular(BaseEstimator):
         "verbose": ["verbose"],
     }
 
+    def __init__(
+        self,
+        *,
+        time_limit: float | None = None,
+        max_epochs: int | None = None,
+        kinds: Mapping[str, str] | None = None,
+        missing_values: Sequence[str] = (),
+        random_state: Any = 0,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.time_limit = time_limit
+        self.max_epochs = max_epochs
+        self.kinds = kinds
+        self.missing_values = missing_values
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
     def _train(self, X: Any, target: FrameColumn, kind: str) -> Examined:
         """Train on the rows that have a target, which is of that kind; what was found in them."""
-        columns = self._columns(X, first=True)
-        rows = row_count(columns)
-        if rows:
-            check_consistent_length(range(rows), target.values)
-        if 0 < rows < FEWEST_ROWS:
-            raise TableError(
-                f"X has n_samples = {rows}, and {FEWEST_ROWS} are the fewest that a "
-                "network can be trained, stopped and scored with; add rows"
-            )
-        taken = {column.name for column in columns}
-        name = target.name
-        while name in taken:
-            name += "_"
-        kinds = {c.name: "category" for c in columns if c.kind == "category"}
-        kinds = {**kinds, **(self.kinds or {}), name: kind}
         threads = None if self.n_jobs is None else thread_count(self.n_jobs)
         told = Told(bool(self.verbose))
         with in_python():
-            table = table_of([*columns, replace(target, name=name)], "X", self._missing())
-            examined = examine(table, name, kinds=kinds, seed=self._seed())
-            if examined.without_target:
-                warnings.warn(
-                    f"y: {examined.without_target} of {table.rows} rows have no value and are left "
-                    "out; fill them in, or drop those rows, if that is not what you want",
-                    stacklevel=4,
-                )
+            examined = self._examined(X, target, kind)
             told.columns(examined)
             fitted = fit(
                 examined,
@@ -113,6 +103,26 @@ class BaseTabular(BaseEstimator):
         told.score(fitted.score)
         self.model_, self.score_ = fitted.model, fitted.score
         self.columns_ = {column.name: column.kind for column in examined.columns}
+        return examined
+
+    def _examined(self, X: Any, target: FrameColumn, kind: str) -> Examined:
+        """Rows and target as one table that has been understood."""
+        columns = self._columns(X, first=True)
+        check_rows(columns, target)
+        taken = {column.name for column in columns}
+        name = target.name
+        while name in taken:
+            name += "_"
+        kinds = {c.name: "category" for c in columns if c.kind == "category"}
+        kinds = {**kinds, **(self.kinds or {}), name: kind}
+        table = table_of([*columns, replace(target, name=name)], "X", self._missing())
+        examined = examine(table, name, kinds=kinds, seed=self._seed())
+        if examined.without_target:
+            warnings.warn(
+                f"y: {examined.without_target} of {table.rows} rows have no value and are left "
+                "out; fill them in, or drop those rows, if that is not what you want",
+                stacklevel=5,
+            )
         return examined
 
     def _predicted(self, X: Any) -> Prediction:
@@ -160,11 +170,14 @@ class BaseTabular(BaseEstimator):
         X = X if hasattr(X, "toarray") or known is not None else np.asarray(X, object)
         how: dict[str, Any] = {"dtype": None, "ensure_all_finite": False}
         if from_file:
-            return array_columns(check_array(X, estimator=self, **how))
-        return array_columns(validate_data(self, X, reset=first, **how))
+            checked: Any = check_array(X, estimator=self, **how)
+        else:
+            checked = validate_data(self, X, reset=first, **how)
+        return array_columns(checked)
 
     def _missing(self) -> tuple[str, ...]:
-        wrong = [text for text in self.missing_values if not isinstance(text, str)]
+        given: Sequence[Any] = self.missing_values
+        wrong = [text for text in given if not isinstance(text, str)]
         if wrong:
             raise ValueError(
                 f"missing_values={self.missing_values!r} has {wrong[0]!r}; it is a list of texts, "
@@ -226,6 +239,20 @@ class BaseTabular(BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+def check_rows(columns: Sequence[FrameColumn], target: FrameColumn) -> None:
+    """As many rows as there are targets, and enough of them."""
+    if not columns:
+        raise TableError("X has no columns; pass at least one")
+    rows = row_count(columns)
+    if rows:
+        check_consistent_length(range(rows), target.values)
+    if 0 < rows < FEWEST_ROWS:
+        raise TableError(
+            f"X has n_samples = {rows}, and {FEWEST_ROWS} are the fewest that a "
+            "network can be trained, stopped and scored with; add rows"
+        )
 
 
 def is_mapping(X: Any) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,6 +84,6 @@ def _in_sql(label: str, column: FrameColumn, name: str) -> tuple[NDArray[Any], s
 
 def _text(value: Any) -> str:
     """A cell as a file would have it: a whole number without a decimal point."""
-    if isinstance(value, (int, float, np.number)) and not isinstance(value, bool):
+    if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
         return number_label(float(value))
     return str(value)

@@ -1,8 +1,8 @@
 """scikit-learn's checks of estimators on ours, in a process of their own.
 
 In: as arguments, which estimators, and in how many threads at once each check runs;
-SCIPY_ARRAY_API=1 in the environment switches on the checks with other arrays. Out: on standard output, as JSON, for each
-estimator how many checks passed, and what failed or was skipped.
+SCIPY_ARRAY_API=1 in the environment switches on the checks with other arrays. Out: on standard
+output, as JSON, for each estimator how many checks passed, and what failed or was skipped.
 """
 
 from __future__ import annotations
