@@ -56,10 +56,11 @@ def row_count(columns: Sequence[FrameColumn]) -> int:
     return max((len(column.values) for column in columns), default=0)
 
 
-@functools.lru_cache(1)
+@functools.cache
 def _database(process: int) -> duckdb.DuckDBPyConnection:
     """An empty database, of which every table takes a connection of its own: to begin a database
-    takes longer than to predict some thousand rows. A forked process cannot use its parent's."""
+    takes longer than to predict some thousand rows. A forked process can neither use its
+    parent's nor let go of it, whose threads it lacks: it keeps that, and begins another."""
     return connect()
 
 
