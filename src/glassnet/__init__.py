@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from glassnet import nn, ops, optim
     from glassnet.estimators.mlp import MLPClassifier, MLPRegressor
     from glassnet.estimators.mlp_display import LossCurveDisplay
+    from glassnet.estimators.tabular import TabularClassifier, TabularRegressor
     from glassnet.inspect.ledger import open_ledger
     from glassnet.inspect.step import open_step
     from glassnet.nn import losses
@@ -31,6 +32,8 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "Step",
+    "TabularClassifier",
+    "TabularRegressor",
     "__version__",
     "callbacks",
     "check_grads",
@@ -56,6 +59,8 @@ _LAZY = {
     "MLPClassifier": "glassnet.estimators.mlp:MLPClassifier",
     "MLPRegressor": "glassnet.estimators.mlp:MLPRegressor",
     "Step": "glassnet.training.manual:Step",
+    "TabularClassifier": "glassnet.estimators.tabular:TabularClassifier",
+    "TabularRegressor": "glassnet.estimators.tabular:TabularRegressor",
     "callbacks": "glassnet.training.callbacks",
     "check_grads": "glassnet.testing:check_grads",
     "compile": "glassnet.pipeline:compile",

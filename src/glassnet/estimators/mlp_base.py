@@ -14,7 +14,6 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
-from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import (
@@ -28,7 +27,12 @@ from glassnet.estimators.mlp_descend import Descent, memory_of
 from glassnet.estimators.mlp_graph import Network
 from glassnet.estimators.mlp_lbfgs import Objective, lbfgs
 from glassnet.estimators.mlp_opened import Opened
-from glassnet.estimators.mlp_parameters import CONSTRAINTS, activation_layer, layer_sizes
+from glassnet.estimators.mlp_parameters import (
+    CONSTRAINTS,
+    activation_layer,
+    layer_sizes,
+    thread_count,
+)
 from glassnet.estimators.mlp_ready import Ready
 from glassnet.estimators.mlp_record import Recorded, check_record, recording
 from glassnet.estimators.mlp_solve import Rows, predicted, views
@@ -227,10 +231,7 @@ class BaseMLP(Opened, Recorded, CallbackSupport, TransformerMixin, BaseEstimator
             raise ValueError(
                 f"threads={self.threads} and n_jobs={self.n_jobs} say the same thing; give one"
             )
-        if self.n_jobs == 0:
-            raise ValueError("n_jobs=0 is no number of threads; use 1 or more, or -1 for all")
-        count: Any = effective_n_jobs(self.n_jobs)
-        return int(count)
+        return thread_count(self.n_jobs)
 
     def _decoded(self, y: Any) -> Any:
         return y

@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.tables.frames import FrameColumn, eager, frame_columns, is_frame, words
+from glassnet.tables.frames import (
+    FrameColumn,
+    array_columns,
+    eager,
+    frame_columns,
+    is_frame,
+    words,
+)
 
 MOST = 1000  # values of a category: each becomes a column
 WORDS = ("category", "text")
@@ -148,17 +155,7 @@ def listed(X: Any) -> list[FrameColumn]:
             f"Expected 2D array with at least one column, got an array of shape {array.shape}. "
             "Reshape your data: X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row"
         )
-    return [_of_array(f"x{place}", values) for place, values in enumerate(array.T)]
-
-
-def _of_array(name: str, values: np.ndarray) -> FrameColumn:
-    if values.dtype.kind in "fiub":
-        numbers = values if values.dtype == np.float32 else values.astype(float)
-        return FrameColumn(name, "number", str(values.dtype), numbers)
-    found = words(values.tolist())
-    if not any(isinstance(value, str) for value in found):
-        return FrameColumn(name, "number", "object", np.array(found, float))
-    return FrameColumn(name, "text", str(values.dtype), found)
+    return array_columns(array)
 
 
 def chosen(columns: Sequence[FrameColumn], asked: Any, framed: bool) -> list[bool]:
@@ -213,7 +210,7 @@ def _numbered(columns: Sequence[FrameColumn], given: np.ndarray) -> set[int]:
 
 def own(column: FrameColumn, category: bool) -> FrameColumn:
     """A column as what it is taken for; ValueError where it cannot be that."""
-    if category and column.kind != "other":
+    if category and column.kind not in ("other", "date"):
         values = column.values if column.kind in WORDS else words(column.values.tolist())
         return FrameColumn(column.name, "category", column.type, values)
     if column.kind == "number":

@@ -1,15 +1,18 @@
 """What the parameters of the MLP estimators may be.
 
-In: a parameter's value. Out: scikit-learn's constraints; the layer that an activation names.
+In: a parameter's value. Out: scikit-learn's constraints; the layer that an activation
+names; how many threads.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any, cast
 
+import joblib
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
@@ -100,6 +103,14 @@ def layer_sizes(given: Any) -> list[int]:
     if any(size <= 0 for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
     return sizes
+
+
+def thread_count(n_jobs: int) -> int:
+    """Threads by scikit-learn's convention: -1 is all processors."""
+    if n_jobs == 0:
+        raise ValueError("n_jobs=0 is no number of threads; use 1 or more, or -1 for all")
+    counted = cast("Callable[[int], int]", joblib.effective_n_jobs)
+    return int(counted(n_jobs))
 
 
 def check_class_weight(given: Any) -> None:

@@ -7,6 +7,7 @@ their score.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,17 @@ class TableModel:
         return Prediction(
             target.name, names, target.classes, probabilities, design.missing, design.unknown
         )
+
+    def recorded_score(self) -> Score:
+        """The score that its fit took, as far as the model file keeps it: without `others`."""
+        target, kept, rows = self.schema.target, self.training["score"], self.training["rows"]
+        constant = target.classes[target.common] if target.classes else f"{target.mean:.6g}"
+        value, error, guess = (
+            math.nan if kept[name] is None else float(kept[name])
+            for name in ("value", "standard_error", "constant")
+        )
+        count = sum(rows.values()) if kept["folds"] else rows["held_out"]
+        return Score(kept["metric"], value, error, guess, constant, count, {})
 
     def save(self, path: str | Path) -> int:
         """Write the model file, whole or not at all; the number of bytes."""

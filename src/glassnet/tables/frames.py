@@ -1,7 +1,8 @@
-"""Columns of data frames: pandas, polars, Arrow and whatever else narwhals knows.
+"""Columns of data frames (pandas, polars, Arrow and whatever else narwhals knows) and of arrays.
 
-In: a frame. Out: named columns as NumPy arrays, numbers with NaN where a cell is missing, words
-with None. Nothing of these packages is imported unless the frame is one of theirs.
+In: a frame, an array or a mapping. Out: named columns as NumPy arrays, numbers with NaN where a
+cell is missing, words with None, dates with NaT. Nothing of these packages is imported unless the
+frame is one of theirs.
 """
 
 # narwhals' types of columns are generic in the frame that they come from
@@ -10,6 +11,8 @@ with None. Nothing of these packages is imported unless the frame is one of thei
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +24,19 @@ from glassnet.errors import TableError
 
 @dataclass(frozen=True)
 class FrameColumn:
-    """A column: `kind` is "number" (NaN is missing), "category" or "text" (None is missing), or
-    "other" (neither; `values` is empty). `type` is what the frame calls it."""
+    """A column: `kind` is "number" (NaN is missing), "category" or "text" (None is missing), "date"
+    (datetime64[us] on the clock of UTC; NaT is missing), or "other" (none of these; `values` is
+    empty). `type` is what the frame or the array calls it."""
 
     name: str
     kind: str
     type: str
     values: np.ndarray
+
+    @property
+    def truth(self) -> bool:
+        """Whether its numbers are 1 for true and 0 for false."""
+        return self.type.lower() == "boolean"
 
 
 def is_frame(given: Any) -> bool:
@@ -35,6 +44,11 @@ def is_frame(given: Any) -> bool:
     known = nw.dependencies
     lazy = known.is_polars_lazyframe(given)
     return bool(known.is_into_dataframe(given) or lazy or _is_batch(given))
+
+
+def is_series(given: Any) -> bool:
+    """Whether this is a column of a data frame."""
+    return bool(nw.dependencies.is_into_series(given))
 
 
 def eager(given: Any) -> Any:
@@ -56,7 +70,35 @@ def _is_batch(given: Any) -> bool:
 def frame_columns(given: Any) -> list[FrameColumn]:
     """The columns of a frame, in order."""
     frame: Any = nw.from_native(eager(given), eager_only=True)
-    return [_column(str(name), frame[name]) for name in frame.columns]
+    return [_column(str(series.name), series) for series in frame.iter_columns()]
+
+
+def array_columns(array: np.ndarray) -> list[FrameColumn]:
+    """The columns of an array (rows, columns), under the names x0, x1, …"""
+    return [_of_array(f"x{place}", values) for place, values in enumerate(array.T)]
+
+
+def mapping_columns(given: Mapping[Any, Any]) -> list[FrameColumn]:
+    """The columns of a mapping from names to lists, arrays or series of one length each."""
+    columns = [single_column(str(name), values) for name, values in given.items()]
+    counts = {len(column.values): column.name for column in columns if column.kind != "other"}
+    if len(counts) > 1:
+        (rows, name), (others, other), *_ = counts.items()
+        raise TableError(
+            f"column {name!r} has {rows} rows and {other!r} has {others}; all need the same"
+        )
+    return columns
+
+
+def single_column(name: str, given: Any) -> FrameColumn:
+    """One column: a series of a frame, an array or a list."""
+    if is_series(given):
+        return _column(name, nw.from_native(given, series_only=True))
+    known: Any = getattr(given, "dtype", None)
+    array: Any = np.asarray(given, known if isinstance(known, np.dtype) else object)  # pyright: ignore
+    if array.ndim != 1:
+        raise TableError(f"column {name!r} has shape {array.shape}; wanted a list of single values")
+    return _of_array(name, array)
 
 
 def _column(name: str, series: Any) -> FrameColumn:
@@ -71,6 +113,8 @@ def _column(name: str, series: Any) -> FrameColumn:
         return FrameColumn(name, "text", str(dtype), words(series.to_list()))
     if dtype == nw.Object:
         return _mixed(name, words(series.to_list()))
+    if dtype == nw.Date or dtype == nw.Datetime:
+        return FrameColumn(name, "date", str(dtype), _dates(words(series.to_list())))
     return FrameColumn(name, "other", str(dtype), np.empty(0, object))
 
 
@@ -79,15 +123,41 @@ def _numbers(series: Any) -> np.ndarray:
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
+def _of_array(name: str, values: np.ndarray) -> FrameColumn:
+    if values.dtype.kind in "fiub":
+        kind = "boolean" if values.dtype.kind == "b" else str(values.dtype)
+        numbers = values if values.dtype == np.float32 else values.astype(float)
+        return FrameColumn(name, "number", kind, numbers)
+    if values.dtype.kind == "M":
+        return FrameColumn(name, "date", str(values.dtype), values.astype("M8[us]"))
+    return _mixed(name, words(values.tolist()))
+
+
 def _mixed(name: str, values: np.ndarray) -> FrameColumn:
-    """A column of Python objects: numbers if all are, else words."""
+    """A column of Python objects: numbers or dates if all are, else words."""
+    present = [value for value in values if value is not None]
+    if present and all(isinstance(value, datetime.date) for value in present):
+        return FrameColumn(name, "date", "object", _dates(values))
     try:
         numbers = np.array([np.nan if v is None else v for v in values], dtype=object)
         if not any(isinstance(v, str) for v in numbers):
-            return FrameColumn(name, "number", "object", numbers.astype(float))
+            truth = bool(present) and all(isinstance(v, (bool, np.bool_)) for v in present)
+            kind = "boolean" if truth else "object"
+            return FrameColumn(name, "number", kind, numbers.astype(float))
     except (TypeError, ValueError):
         return FrameColumn(name, "other", "object", np.empty(0, object))
     return FrameColumn(name, "text", "object", values)
+
+
+def _dates(values: np.ndarray) -> np.ndarray:
+    """Python's dates and times; a time with an offset as the clock of UTC shows it."""
+    moved = [
+        value.astimezone(datetime.UTC).replace(tzinfo=None)
+        if isinstance(value, datetime.datetime) and value.tzinfo is not None
+        else value
+        for value in values
+    ]
+    return np.array(moved, "M8[us]")
 
 
 def words(values: Any) -> np.ndarray:

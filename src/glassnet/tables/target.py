@@ -145,7 +145,7 @@ def _refuse_single(table: Table, name: str, values: Sequence[str]) -> None:
     if len(values) == 1:
         raise TableError(
             f"{table.label}: the target {name!r} is {brief(values[0])!r} in every row; "
-            "at least two different values are needed to learn from"
+            "at least two different classes or numbers are needed to learn from"
         )
 
 

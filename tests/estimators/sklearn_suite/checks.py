@@ -1,8 +1,8 @@
 """scikit-learn's checks of estimators on ours, in a process of their own.
 
-In: as an argument, in how many threads at once each check runs; SCIPY_ARRAY_API=1 in the
-environment switches on the checks with other arrays. Out: on standard output, as JSON, for each
-estimator how many checks passed, and what failed or was skipped.
+In: as arguments, which estimators, and in how many threads at once each check runs;
+SCIPY_ARRAY_API=1 in the environment switches on the checks with other arrays. Out: on standard
+output, as JSON, for each estimator how many checks passed, and what failed or was skipped.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ from typing import Any
 
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from glassnet import MLPClassifier, MLPRegressor
+from glassnet import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
+
+CHECKED = {
+    "mlp": (MLPClassifier(max_iter=100), MLPRegressor(max_iter=100)),
+    "tabular": (TabularClassifier(max_epochs=20), TabularRegressor(max_epochs=20)),
+}
 
 
 def outcome(check: Any, estimator: Any) -> str:
@@ -46,20 +51,20 @@ def at_once(check: Any, estimator: Any, threads: int) -> list[str]:
     return results
 
 
-def main(threads: int) -> dict[str, Any]:
+def main(which: str, threads: int) -> dict[str, Any]:
     report: dict[str, Any] = {}
-    for kind in (MLPClassifier, MLPRegressor):
+    for checked in CHECKED[which]:
         passed, other = 0, []
-        for estimator, check in estimator_checks_generator(kind(max_iter=100)):
+        for estimator, check in estimator_checks_generator(checked):
             name = getattr(check, "func", check).__name__
             texts = set(at_once(check, estimator, threads)) - {""}
             found = [f"{name}: {text}" for text in sorted(texts)]
             passed += not found
             other += found
-        report[kind.__name__] = {"passed": passed, "other": other}
+        report[type(checked).__name__] = {"passed": passed, "other": other}
     return report
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    print(json.dumps(main(int(sys.argv[1]))))
+    print(json.dumps(main(sys.argv[1], int(sys.argv[2]))))

@@ -1,0 +1,288 @@
+"""`TabularClassifier` and `TabularRegressor`: what `glassnet fit` does, behind scikit-learn's face.
+
+In: messy rows and a target. Out: fitted estimators that answer in the target's own terms.
+"""
+
+# scikit-learn has no types
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
+# pyright: reportUntypedFunctionDecorator=false, reportUntypedBaseClass=false
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from glassnet.errors import ModelFileError
+from glassnet.estimators.mlp_probabilities import refuse_mixed
+from glassnet.estimators.table_model import TableModel
+from glassnet.estimators.tabular_base import BaseTabular
+from glassnet.tables.frames import FrameColumn, is_series, single_column
+
+
+def named_target(y: Any) -> FrameColumn:
+    """The target as a column, under its own name if it has one."""
+    flat: Any = column_or_1d(listless(y), warn=True)
+    name: Any = getattr(y, "name", None)
+    return single_column(
+        name if isinstance(name, str) and name else "y", y if is_series(y) else flat
+    )
+
+
+def listless(y: Any) -> Any:
+    """A list as an array of its objects: NumPy would make the text "nan" of a gap among words."""
+    return np.asarray(y, object) if isinstance(y, (list, tuple)) else y
+
+
+def labelled(y: Any) -> tuple[np.ndarray, FrameColumn]:
+    """Labels as the user has them, checked as scikit-learn does, and the same as a column."""
+    target = named_target(y)
+    labels = np.asarray(listless(y)).ravel()
+    missing = [value is None or value != value for value in target.values]
+    present = labels[~np.array(missing, bool)]
+    refuse_mixed(present)
+    if len(present):
+        check_classification_targets(own_type(present))
+    return labels, target
+
+
+def own_type(labels: np.ndarray) -> np.ndarray:
+    """Python's numbers and truth values as an array of theirs; words stay objects."""
+    listed = labels.tolist() if labels.dtype == object else []
+    return labels if any(isinstance(one, str) for one in listed) else np.array(listed or labels)
+
+
+class TabularClassifier(ClassifierMixin, BaseTabular):
+    """A network that classifies the rows of a table as it comes.
+
+    `fit` does what `glassnet fit` does: it finds out what each column is (number, category, truth
+    value, date; identifiers and constants are left out), fills gaps, chooses a network, trains it
+    in phases until held-out rows get no better, and takes an honest score from rows that the
+    scored network has not seen. The same rows, names and seed give the same model, bit by bit.
+
+    Parameters
+    ----------
+    time_limit : float or None, default=None
+        Seconds to train at most.
+    max_epochs : int or None, default=None
+        Epochs to train at most; None leaves it to the recipe.
+    kinds : dict or None, default=None
+        What columns are, by name: "number", "category", "boolean", "date" or "drop". The columns
+        of an array are called "x0", "x1", …; a column of a categorical type is a category.
+    missing_values : list of str, default=()
+        Texts that mean missing, such as "NA", besides None, NaN and the empty text.
+    random_state : int, RandomState instance or None, default=0
+        Decides first weights, orders and held-out rows.
+    n_jobs : int or None, default=None
+        Threads, -1 for all processors; None takes what the machine grants. Never changes a bit.
+    verbose : bool, default=False
+        Whether to print what each column is taken for, and how the training goes.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        Classes, sorted.
+    model_ : TableModel
+        The model: schema, network and what its training was like.
+    score_ : Score
+        The honest score: `value` is the accuracy, `error` its standard error, `constant` the
+        accuracy of always guessing `constant_answer`. Fewer than 2000 rows are scored in folds.
+    columns_ : dict
+        What each column was taken for.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of str
+        Their names, where X had any.
+
+    Examples
+    --------
+    >>> from glassnet import TabularClassifier
+    >>> X = {"size": [1.5, 2.0, None, 8.0, 9.5] * 8, "colour": ["red", "red", "blue", "blue", None] * 8}
+    >>> y = ["small", "small", "small", "large", "large"] * 8
+    >>> est = TabularClassifier(max_epochs=100).fit(X, y)
+    >>> est.predict({"colour": ["red", "blue"], "size": [1.0, 9.0]}).tolist()
+    ['small', 'large']
+    """  # noqa: E501
+
+    classes_: np.ndarray
+    _order: np.ndarray
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any) -> TabularClassifier:
+        """Train on rows X with classes y.
+
+        Parameters
+        ----------
+        X : data frame, dict of columns or array-like of shape (n_samples, n_features)
+            Numbers, texts, truth values, dates and gaps. TableError (a ValueError) says which
+            column cannot be read.
+        y : array-like of shape (n_samples,)
+            Classes. Rows without one (None, NaN) are left out, with a warning.
+
+        Returns
+        -------
+        self : TabularClassifier
+            The fitted estimator.
+        """
+        labels, target = labelled(y)
+        codes = self._train(X, target, "category").truth
+        count = len(self.model_.schema.target.classes)
+        first = [int(np.argmax(codes == code)) for code in range(count)]
+        self._take_classes(own_type(labels[first]))
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of every row.
+
+        Parameters
+        ----------
+        X : data frame, dict of columns or array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Classes.
+        """
+        found = self.predict_proba(X)
+        return self.classes_[found.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the classes, in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : data frame, dict of columns or array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes), float32
+            Probabilities.
+        """
+        found = self._predicted(X).probabilities
+        assert found is not None
+        return found[:, self._order]
+
+    def _take_classes(self, labels: np.ndarray) -> None:
+        """The user's label for each class of the model, which may have another order."""
+        self._order = np.argsort(labels, kind="stable")
+        self.classes_ = labels[self._order]
+
+    @classmethod
+    def _of_model(cls, model: TableModel, label: str) -> TabularClassifier:
+        target = model.schema.target
+        if not target.classes:
+            raise ModelFileError(
+                f"{label} predicts the number {target.name!r}; use TabularRegressor"
+            )
+        self = cls()
+        numbers = np.array(target.classes, float) if target.numeric else None
+        whole = numbers is not None and bool((numbers == np.floor(numbers)).all())
+        if numbers is None:
+            self._take_classes(np.array(target.classes, object))
+        else:
+            self._take_classes(numbers.astype(np.int64) if whole else numbers)
+        return self
+
+
+class TabularRegressor(RegressorMixin, BaseTabular):
+    """A network that predicts a number for the rows of a table as it comes.
+
+    `fit` does what `glassnet fit` does: it finds out what each column is (number, category, truth
+    value, date; identifiers and constants are left out), fills gaps, chooses a network, trains it
+    in phases until held-out rows get no better, and takes an honest score from rows that the
+    scored network has not seen. The same rows, names and seed give the same model, bit by bit.
+
+    Parameters
+    ----------
+    time_limit : float or None, default=None
+        Seconds to train at most.
+    max_epochs : int or None, default=None
+        Epochs to train at most; None leaves it to the recipe.
+    kinds : dict or None, default=None
+        What columns are, by name: "number", "category", "boolean", "date" or "drop". The columns
+        of an array are called "x0", "x1", …; a column of a categorical type is a category.
+    missing_values : list of str, default=()
+        Texts that mean missing, such as "NA", besides None, NaN and the empty text.
+    random_state : int, RandomState instance or None, default=0
+        Decides first weights, orders and held-out rows.
+    n_jobs : int or None, default=None
+        Threads, -1 for all processors; None takes what the machine grants. Never changes a bit.
+    verbose : bool, default=False
+        Whether to print what each column is taken for, and how the training goes.
+
+    Attributes
+    ----------
+    model_ : TableModel
+        The model: schema, network and what its training was like.
+    score_ : Score
+        The honest score: `value` is the root mean squared error, `error` its standard error,
+        `constant` that of always guessing `constant_answer`; `others` has "r2" and "mae". Fewer
+        than 2000 rows are scored in folds.
+    columns_ : dict
+        What each column was taken for.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of str
+        Their names, where X had any.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from glassnet import TabularRegressor
+    >>> X = {"side": np.arange(1.0, 9.0).tolist() * 8, "kind": ["square", "circle"] * 32}
+    >>> y = [side**2 * (1.0 if kind == "square" else 3.14) for side, kind in zip(*X.values())]
+    >>> TabularRegressor().fit(X, y).score(X, y) > 0.99
+    True
+    """
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any) -> TabularRegressor:
+        """Train on rows X with numbers y.
+
+        Parameters
+        ----------
+        X : data frame, dict of columns or array-like of shape (n_samples, n_features)
+            Numbers, texts, truth values, dates and gaps. TableError (a ValueError) says which
+            column cannot be read.
+        y : array-like of shape (n_samples,)
+            Numbers. Rows without one (None, NaN) are left out, with a warning.
+
+        Returns
+        -------
+        self : TabularRegressor
+            The fitted estimator.
+        """
+        target = named_target(y)
+        if target.kind == "number":
+            assert_all_finite(target.values, allow_nan=True, input_name="y")
+        self._train(X, target, "number")
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The number of every row.
+
+        Parameters
+        ----------
+        X : data frame, dict of columns or array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,), float64
+            Numbers.
+        """
+        return self._predicted(X).values
+
+    @classmethod
+    def _of_model(cls, model: TableModel, label: str) -> TabularRegressor:
+        target = model.schema.target
+        if target.classes:
+            raise ModelFileError(f"{label} predicts classes of {target.name!r}; use "
+                                 "TabularClassifier")  # fmt: skip
+        return cls()

@@ -1,0 +1,272 @@
+"""What the two estimators of tables share: the way from rows to a `Table` and to its model.
+
+In: frames, mappings of columns or arrays, as scikit-learn's users have them. Out: a `TableModel`,
+trained as `glassnet fit` does, and tables that it predicts.
+"""
+
+# scikit-learn has no types, and an estimator's attributes are what its users set
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportConstantRedefinition=false
+
+from __future__ import annotations
+
+import contextlib
+import re
+import warnings
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from glassnet.errors import TableError
+from glassnet.estimators.examine import Examined, examine
+from glassnet.estimators.fit import choose_recipe, fit
+from glassnet.estimators.mlp_parameters import thread_count
+from glassnet.estimators.score import Score
+from glassnet.estimators.table_model import Prediction, TableModel
+from glassnet.estimators.tabular_report import Told
+from glassnet.tables.frames import (
+    FrameColumn,
+    array_columns,
+    eager,
+    frame_columns,
+    is_frame,
+    mapping_columns,
+)
+from glassnet.tables.memory import row_count, table_of
+from glassnet.tables.split import FEWEST_ROWS
+from glassnet.tables.table import Table
+
+
+class BaseTabular(BaseEstimator):
+    """Fitting, predicting and the model file; subclasses prepare the target."""
+
+    model_: TableModel
+    score_: Score
+    columns_: dict[str, str]
+    n_features_in_: int
+    feature_names_in_: Any
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "time_limit": [Interval(Real, 0, None, closed="neither"), None],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
+        "kinds": [Mapping, None],
+        "missing_values": [list, tuple],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        time_limit: float | None = None,
+        max_epochs: int | None = None,
+        kinds: Mapping[str, str] | None = None,
+        missing_values: Sequence[str] = (),
+        random_state: Any = 0,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.time_limit = time_limit
+        self.max_epochs = max_epochs
+        self.kinds = kinds
+        self.missing_values = missing_values
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _train(self, X: Any, target: FrameColumn, kind: str) -> Examined:
+        """Train on the rows that have a target, which is of that kind; what was found in them."""
+        threads = None if self.n_jobs is None else thread_count(self.n_jobs)
+        told = Told(bool(self.verbose))
+        with in_python():
+            examined = self._examined(X, target, kind)
+            told.columns(examined)
+            fitted = fit(
+                examined,
+                choose_recipe(examined, epochs=self.max_epochs),
+                seconds=self.time_limit,
+                threads=threads,
+                callbacks=[told],
+                stage=told.stage,
+            )
+        if fitted.course.stopped == "interrupted":
+            warnings.warn("Training interrupted by user.", stacklevel=4)
+        told.score(fitted.score)
+        self.model_, self.score_ = fitted.model, fitted.score
+        self.columns_ = {column.name: column.kind for column in examined.columns}
+        return examined
+
+    def _examined(self, X: Any, target: FrameColumn, kind: str) -> Examined:
+        """Rows and target as one table that has been understood."""
+        columns = self._columns(X, first=True)
+        check_rows(columns, target)
+        taken = {column.name for column in columns}
+        name = target.name
+        while name in taken:
+            name += "_"
+        kinds = {c.name: "category" for c in columns if c.kind == "category"}
+        kinds = {**kinds, **(self.kinds or {}), name: kind}
+        table = table_of([*columns, replace(target, name=name)], "X", self._missing())
+        examined = examine(table, name, kinds=kinds, seed=self._seed())
+        if examined.without_target:
+            warnings.warn(
+                f"y: {examined.without_target} of {table.rows} rows have no value and are left "
+                "out; fill them in, or drop those rows, if that is not what you want",
+                stacklevel=5,
+            )
+        return examined
+
+    def _predicted(self, X: Any) -> Prediction:
+        """The model's answers for every row."""
+        check_is_fitted(self)
+        with in_python():
+            return self.model_.predict(self._table(X))
+
+    def _table(self, X: Any) -> Table:
+        """Rows to predict. Columns go by name in a mapping, and for a model from a file; in a frame
+        they are the columns of training, as scikit-learn has it; in an array they have places."""
+        columns = self._columns(X, first=False)
+        if is_mapping(X):
+            return table_of(columns, "X")
+        if hasattr(self, "columns_"):
+            names: Sequence[str] = list(self.columns_)
+        else:
+            names = self.model_.schema.names
+            if is_frame(X) or {column.name for column in columns} >= set(names):
+                return table_of(columns, "X")
+        if len(columns) != len(names):
+            raise TableError(
+                f"X has {len(columns)} columns without names, and the model uses "
+                f"{', '.join(names[:12])}{', …' if len(names) > 12 else ''}; pass these "
+                f"{len(names)} in that order, or a frame or a mapping with their names"
+            )
+        placed = [replace(c, name=name) for c, name in zip(columns, names, strict=True)]
+        return table_of(placed, "X")
+
+    def _columns(self, X: Any, first: bool) -> list[FrameColumn]:
+        """The columns of X, checked as scikit-learn does; `first` is whether they are new."""
+        from_file = not first and not hasattr(self, "columns_")
+        if is_mapping(X):
+            columns = mapping_columns(X)
+            if first:
+                self.n_features_in_ = len(columns)
+                self.feature_names_in_ = np.array([column.name for column in columns], object)
+            return columns
+        if is_frame(X):
+            X = eager(X)
+            if not from_file:
+                validate_data(self, X, skip_check_array=True, reset=first)
+            return frame_columns(X)
+        known: Any = getattr(X, "dtype", None)
+        X = X if hasattr(X, "toarray") or known is not None else np.asarray(X, object)
+        how: dict[str, Any] = {"dtype": None, "ensure_all_finite": False}
+        if from_file:
+            checked: Any = check_array(X, estimator=self, **how)
+        else:
+            checked = validate_data(self, X, reset=first, **how)
+        return array_columns(checked)
+
+    def _missing(self) -> tuple[str, ...]:
+        given: Sequence[Any] = self.missing_values
+        wrong = [text for text in given if not isinstance(text, str)]
+        if wrong:
+            raise ValueError(
+                f"missing_values={self.missing_values!r} has {wrong[0]!r}; it is a list of texts, "
+                "such as ['NA', '-999']; None and NaN count as missing anyway"
+            )
+        return tuple(self.missing_values)
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def save(self, path: str | Path) -> None:
+        """Write the model file, the same that `glassnet fit -o` writes; never pickle.
+
+        Parameters
+        ----------
+        path : str or path
+            Where to; a file that is there is replaced. OutputError where that cannot be done.
+        """
+        check_is_fitted(self)
+        self.model_.save(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Any:
+        """The estimator of a model file, written by `save` or by `glassnet fit`.
+
+        Parameters
+        ----------
+        path : str or path
+            The model file. ModelFileError where it is none, is damaged, or its target is of the
+            other kind.
+
+        Returns
+        -------
+        self : TabularClassifier or TabularRegressor
+            It predicts as the model does. It knows the columns that the network uses, by name, and
+            ignores others.
+        """
+        return cls.from_model(TableModel.load(path), str(path))
+
+    @classmethod
+    def from_model(cls, model: TableModel, label: str = "the model") -> Any:
+        """The estimator of a `TableModel`, which `label` names in messages."""
+        self = cls._of_model(model, label)
+        self.set_params(random_state=model.training["seed"], missing_values=model.schema.missing)
+        self.model_, self.score_ = model, model.recorded_score()
+        self.n_features_in_ = len(model.schema.names)
+        self.feature_names_in_ = np.array(model.schema.names, object)
+        return self
+
+    @classmethod
+    def _of_model(cls, model: TableModel, label: str) -> Any:
+        raise NotImplementedError
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
+
+
+def check_rows(columns: Sequence[FrameColumn], target: FrameColumn) -> None:
+    """As many rows as there are targets, and enough of them."""
+    if not columns:
+        raise TableError("X has no columns; pass at least one")
+    rows = row_count(columns)
+    if rows:
+        check_consistent_length(range(rows), target.values)
+    if 0 < rows < FEWEST_ROWS:
+        raise TableError(
+            f"X has n_samples = {rows}, and {FEWEST_ROWS} are the fewest that a "
+            "network can be trained, stopped and scored with; add rows"
+        )
+
+
+def is_mapping(X: Any) -> bool:
+    """Whether X maps names to columns; a sparse matrix can be a mapping, too."""
+    return isinstance(X, Mapping) and not hasattr(X, "toarray")
+
+
+@contextlib.contextmanager
+def in_python() -> Generator[None]:
+    """Errors of tables name the estimators' parameters, not the options of the command line."""
+    try:
+        yield
+    except TableError as error:
+        text = re.sub(r"--kind '(.+?)=(\w+)'", r"kinds={'\1': '\2'}", str(error))
+        text = re.sub(r"--missing ('.*?'|\".*?\")", r"missing_values=[\1]", text)
+        text = text.replace("--missing", "missing_values").replace("--kind", "kinds")
+        raise TableError(text) from None

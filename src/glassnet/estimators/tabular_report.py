@@ -1,0 +1,52 @@
+"""What an estimator of tables says while it trains, if it is asked to.
+
+In: the stages of a fit, as its callback. Out: lines on standard output.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from glassnet.estimators.examine import Examined
+from glassnet.estimators.score import Score
+
+
+class Told:
+    """A callback of `train` that prints a line for every column and for every phase."""
+
+    def __init__(self, aloud: bool) -> None:
+        self.aloud, self.what = aloud, ""
+
+    def say(self, text: str) -> None:
+        if self.aloud:
+            print(text)
+
+    def columns(self, examined: Examined) -> None:
+        """What each column is taken for."""
+        width = max(len(column.name) for column in examined.columns)
+        for column in examined.columns:
+            kind = column.kind if column.used else f"{column.kind}, left out"
+            gaps = f", {column.missing} missing" if column.missing else ""
+            self.say(f"{column.name:<{width}}  {kind}: {column.summary}{gaps}")
+
+    def stage(self, what: str) -> None:
+        """Another network begins."""
+        self.what = f"{what}: " if what else ""
+
+    def epoch_end(self, run: Any) -> None:
+        """A line a phase is enough."""
+
+    def train_end(self, run: Any) -> None:
+        """A phase is over."""
+        history = run.history
+        self.say(
+            f"{self.what}{len(history.loss)} epochs, loss {history.loss[-1]:.4g}, "
+            f"smallest validation loss {min(history.validation_loss):.4g}"
+        )
+
+    def score(self, score: Score) -> None:
+        """The outcome."""
+        self.say(
+            f"{score.metric} {score.value:.6g} ± {score.error:.2g} on {score.rows} rows that the "
+            f"scored network has not seen; always {score.constant_answer}: {score.constant:.6g}"
+        )
