@@ -22,6 +22,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from glassnet.estimators.mlp_checks import is_table, is_training
 from glassnet.estimators.mlp_columns import ColumnEncoder, framed, hinted
 from glassnet.estimators.mlp_descend import Descent, memory_of
 from glassnet.estimators.mlp_graph import Network
@@ -243,7 +244,7 @@ class BaseMLP(Opened, Recorded, CallbackSupport, TransformerMixin, BaseEstimator
         if self.missing is None and self.categorical_features is None:
             self.__dict__.pop("_encoder", None)
             try:
-                how["accept_sparse"] = ["csr", "csc"]
+                how |= {"accept_sparse": ["csr", "csc"], "skip_check_array": is_training(X, y)}
                 checked: Any = validate_data(self, X, y, reset=first, **how)
                 return checked
             except ValueError as error:
@@ -261,7 +262,8 @@ class BaseMLP(Opened, Recorded, CallbackSupport, TransformerMixin, BaseEstimator
             validate_data(self, X, skip_check_array=True, reset=False)
             return encoder.encode(X)
         try:
-            return validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+            how: dict[str, Any] = {"skip_check_array": is_table(X), "reset": False}
+            return validate_data(self, X, accept_sparse=["csr", "csc"], **how)
         except ValueError as error:
             raise hinted(error, X) from None
 

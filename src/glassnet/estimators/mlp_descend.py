@@ -21,7 +21,8 @@ from glassnet.estimators.mlp_watch import Watch
 from glassnet.training.estimator_step import adam_rates
 
 RATES = 1024  # learning rates worked out at a time
-AHEAD = 1 << 15  # rows of the epochs that are taken at a time
+AHEAD = 32  # epochs that are taken at a time: more cost more to prepare than they save
+AHEAD_ROWS = 1 << 15  # and their rows
 SMALLEST_RATE = 1e-6  # an adaptive rate that is no larger stops the training
 
 
@@ -129,7 +130,7 @@ class Descent:
         watched = watched or type(self.record) is not Unrecorded
         if watched or (est.solver == "sgd" and est.learning_rate == "invscaling"):
             return 1
-        return max(1, min(epochs, AHEAD // len(self.rows)))
+        return max(1, min(epochs, AHEAD, AHEAD_ROWS // len(self.rows)))
 
     def _ahead(self) -> int:
         """How many epochs come next: only the last of them can be one that ends the training."""

@@ -17,14 +17,10 @@ from sklearn.utils import column_or_1d, compute_sample_weight
 from sklearn.utils.multiclass import unique_labels
 
 from glassnet.estimators.mlp_base import BaseMLP
+from glassnet.estimators.mlp_checks import is_column
 from glassnet.estimators.mlp_parameters import check_class_weight
 from glassnet.estimators.mlp_probabilities import Probabilities, refuse_mixed
 from glassnet.estimators.mlp_validate import row_weights
-
-
-def is_column(y: Any) -> bool:
-    """Whether labels are integers or words in an array, of which nothing needs to be checked."""
-    return type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuU"
 
 
 def same_labels(y: Any, found: np.ndarray) -> bool:

@@ -161,6 +161,7 @@ class Steps:
     ) -> None:
         held, count = optimizer.arrays(network), len(rows)
         self.order, self.done = np.arange(count), 0
+        self.orders = np.empty((most, count), np.int32)
         self.count = -(-count // size)
         whole = count // size * size
         cuts = [slice(0, whole), slice(whole, count)]
@@ -181,11 +182,12 @@ class Steps:
         """A step for every batch, the first of them being number `first`; see `losses`."""
         self.done = 0
         self._set(epochs, lr, first)
-        for epoch in range(epochs):
+        for order in self.orders[:epochs]:
             if shuffle is not None:
                 shuffle(self.order)
-            for cut, own in self.batches:
-                own.rows[epoch].reshape(-1)[...] = self.order[cut]
+            order[:] = self.order
+        for cut, own in self.batches:
+            own.rows[:epochs].reshape(epochs, -1)[...] = self.orders[:epochs, cut]
         for epoch in range(epochs):
             self.epoch(epoch)
             self.done = epoch + 1
