@@ -153,7 +153,7 @@ def test_one_long_step_is_made_of_parts(threads: int) -> None:
 def test_ctrl_c_is_heard_within_a_step() -> None:
     plan, arrays = square(512)
     with limit(512**3 // 8), pressed(3) as calls, pytest.raises(KeyboardInterrupt):
-        loops(plan).run(arrays)
+        loops(plan).run(arrays, 1, 1)
     assert len(calls) == 3 < calls[0][3]
 
 

@@ -13,6 +13,8 @@ from glassnet.graph.types import Size
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context
 
+OPEN = 2  # vectors of a panel where columns are not counted yet: little is computed in vain
+
 
 @dataclass(frozen=True)
 class Run:
@@ -68,6 +70,7 @@ def row_runs(m: Index, full: int) -> list[Run]:
 def column_runs(n: Index, lanes: int, most: int) -> list[Run]:
     """Panels of at most `most` vectors; sizes in vectors, starts in columns."""
     if not isinstance(n, int):
+        most = min(most, OPEN)
         width = lanes * most
         return [Run(0, most, (n + (width - 1)) // width, partial=True)]
     runs = [Run(r.start * lanes, r.size, r.count) for r in even_runs(-(-n // lanes), most)]

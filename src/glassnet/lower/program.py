@@ -40,6 +40,7 @@ LOWER: dict[str, Callable[[Context], None]] = {
     "scatter": lower_scatter,
     "place": lower_place,
 }
+Addresses = Callable[[Any], dict[int, Any]]
 
 
 @dataclass(frozen=True)
@@ -63,63 +64,48 @@ def lower_program(
     fused: Fused, module: Any, machine: Machine, stepped: Sequence[int], parallel: bool
 ) -> Lowered:
     """Write all functions; `stepped` buffers advance by one element of their type a step."""
-    buffers = sorted({b for kernel in fused.kernels for b in buffers_used(fused, kernel)})
+    used = [buffers_used(fused, kernel) for kernel in fused.kernels]
+    buffers = sorted({buffer for own in used for buffer in own})
     entry = module.function(RUN, ENTRY_ARGUMENTS)
-    names: list[str] = []
-    scratches: list[tuple[Product, ...]] = []
-    for number, kernel in enumerate(fused.kernels):
-        name, parts = _kernel(fused, kernel, number, module, machine, parallel)
-        names.append(name)
-        scratches.append(parts)
-    calls = _Calls(fused, buffers, stepped, names)
-    calls.write_steps(entry, parallel)
+    kernels = enumerate(fused.kernels)
+    made = [_kernel(fused, kernel, i, module, machine, parallel) for i, kernel in kernels]
+    calls = [(name, own) for (name, _), own in zip(made, used, strict=True)]
+    at = addresses(entry, fused, buffers, stepped)
+    _, dims, first, last, thread, threads, barrier, scratch = entry.args
+
+    def step(index: Any) -> None:
+        here = at(index)
+        for name, own in calls:
+            entry.call(name, *[here[b] for b in own], dims, scratch, thread, threads)
+            if parallel:
+                entry.call("barrier", barrier, threads)
+
+    entry.loop(first, last, 1, (), step)
+    entry.finish()
     if parallel:
-        calls.write_part(module.function(PART, ENTRY_ARGUMENTS))
-    return Lowered(tuple(buffers), tuple(scratches))
+        one = module.function(PART, ENTRY_ARGUMENTS)
+        _write_part(one, addresses(one, fused, buffers, stepped), calls)
+    return Lowered(tuple(buffers), tuple(scratch for _, scratch in made))
 
 
-@dataclass(frozen=True)
-class _Calls:
-    """What calls the kernels, by their `names`."""
+def _write_part(entry: Any, at: Addresses, calls: Sequence[tuple[str, Sequence[int]]]) -> None:
+    _, dims, step, kernel, part, parts, _, scratch = entry.args
+    here = at(step)
+    for number, (name, own) in enumerate(calls):
+        values = *(here[b] for b in own), dims, scratch, part, parts
+        entry.when(kernel.eq(number), partial(entry.call, name, *values))
+    entry.finish()
 
-    fused: Fused
-    buffers: Sequence[int]
-    stepped: Sequence[int]
-    names: Sequence[str]
 
-    def write_steps(self, entry: Any, parallel: bool) -> None:
-        table, dims, first, last, thread, threads, barrier, scratch = entry.args
-        bases = self._bases(entry, table, dims)
-
-        def step(index: Any) -> None:
-            for name, pointers in self._kernels(entry, bases, index):
-                entry.call(name, *pointers, dims, scratch, thread, threads)
-                if parallel:
-                    entry.call("barrier", barrier, threads)
-
-        entry.loop(first, last, 1, (), step)
-        entry.finish()
-
-    def write_part(self, entry: Any) -> None:
-        table, dims, step, kernel, part, parts, _, scratch = entry.args
-        found = self._kernels(entry, self._bases(entry, table, dims), step)
-        for number, (name, pointers) in enumerate(found):
-            values = *pointers, dims, scratch, part, parts
-            entry.when(kernel.eq(number), partial(entry.call, name, *values))
-        entry.finish()
-
-    def _bases(self, entry: Any, table: Any, dims: Any) -> dict[int, Any]:
-        load_dims(entry, dims, self.fused)
-        return {b: entry.load(table, i, "ptr") for i, b in enumerate(self.buffers)}
-
-    def _kernels(
-        self, entry: Any, bases: dict[int, Any], index: Any
-    ) -> list[tuple[str, list[Any]]]:
-        """Name and addresses of every kernel, for a step."""
-        stepped = [b for b in self.stepped if b in bases]
-        here = bases | {b: advanced(entry, self.fused, b, bases[b], index) for b in stepped}
-        used = [buffers_used(self.fused, kernel) for kernel in self.fused.kernels]
-        return [(n, [here[b] for b in own]) for n, own in zip(self.names, used, strict=True)]
+def addresses(
+    entry: Any, fused: Fused, buffers: Sequence[int], stepped: Sequence[int]
+) -> Addresses:
+    """Load the sizes, and where buffers lie; what tells the addresses at a step."""
+    table, dims = entry.args[:2]
+    load_dims(entry, dims, fused)
+    bases = {b: entry.load(table, i, "ptr") for i, b in enumerate(buffers)}
+    moving = [b for b in stepped if b in bases]
+    return lambda step: bases | {b: _advanced(entry, fused, b, bases[b], step) for b in moving}
 
 
 def load_dims(function: Any, table: Any, fused: Fused) -> None:
@@ -127,7 +113,7 @@ def load_dims(function: Any, table: Any, fused: Fused) -> None:
         function.dims[name] = function.load(table, i, "int64")
 
 
-def advanced(entry: Any, fused: Fused, buffer: int, base: Any, index: Any) -> Any:
+def _advanced(entry: Any, fused: Fused, buffer: int, base: Any, index: Any) -> Any:
     """The address of a stepped buffer's entry for a step."""
     nodes = fused.graph.nodes
     place = buffer if buffer < len(nodes) else fused.graph.outputs[buffer - len(nodes)]

@@ -17,7 +17,7 @@ from glassnet.graph.graph import Node
 from glassnet.graph.layout import count
 from glassnet.graph.types import Dim
 from glassnet.lower.packed import is_repeated, is_stored, packed
-from glassnet.lower.program import ENTRY_ARGUMENTS, RUN, Lowered, advanced, load_dims
+from glassnet.lower.program import ENTRY_ARGUMENTS, RUN, Lowered, addresses
 from glassnet.lower.reduce import LANES, LEAF, halved
 
 BUDGET = 3000  # registers; compiling a longer piece costs more than it saves
@@ -57,15 +57,9 @@ def lower_unrolled(fused: Fused, module: Any, stepped: Sequence[int]) -> Lowered
     sources = [p for p, n in enumerate(graph.nodes) if n.op.kind == "source" and n.op.code is None]
     buffers = sorted({*sources, *fused.outputs})
     entry = module.function(RUN, ENTRY_ARGUMENTS)
-    table, dims, first, last = entry.args[:4]
-    load_dims(entry, dims, fused)
-    bases = {b: entry.load(table, i, "ptr") for i, b in enumerate(buffers)}
-
-    def step(index: Any) -> None:
-        moved = {b: advanced(entry, fused, b, bases[b], index) for b in stepped if b in bases}
-        _Step(entry, fused, bases | moved).write()
-
-    entry.loop(first, last, 1, (), step)
+    at = addresses(entry, fused, buffers, stepped)
+    first, last = entry.args[2:4]
+    entry.loop(first, last, 1, (), lambda step: _Step(entry, fused, at(step)).write())
     entry.finish()
     return Lowered(tuple(buffers), ())
 

@@ -59,13 +59,12 @@ def train(
     visits every row once, in an order keyed by `seed` and the epoch (as given without `shuffle`);
     its last batch may be smaller. `validation` is (x, y), (x, y, weights), another stream, or the
     fraction of rows to hold out. `threads` is a number of threads, by default what the machine
-    grants; it changes the time, never a bit. Ctrl-C ends the training after the step that runs (in
-    some milliseconds, unless a step takes longer); a second one does not wait for it, and the model
-    has the numbers of the last whole epoch. `record` names a run file: `resume` goes on from it,
-    `open_step` opens any step of it. A `Recording` also says where the data came from. A full disk
-    gives a `RecordingWarning`.
-    Raises ShapeError or TrainingError where the data do not fit, and TrainingError when the loss
-    leaves the finite range; the model then has the numbers of the last epoch that was finite.
+    grants; it changes the time, never a bit. Ctrl-C ends the training after the step that runs; a
+    second one does not wait for it, and the model has the numbers of the last whole epoch. `record`
+    names a run file: `resume` goes on from it, `open_step` opens any step of it; a `Recording` also
+    says where the data came from, and a full disk gives a `RecordingWarning`. Raises ShapeError or
+    TrainingError where the data do not fit, and TrainingError when the loss is no longer finite;
+    the model then has the numbers of the last epoch in which it was.
     """
     checked_counts(epochs=epochs, batch_size=batch_size)
     checked_optimizer(optimizer)
