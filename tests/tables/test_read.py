@@ -165,3 +165,14 @@ def test_a_file_name_is_no_pattern(tmp_path: Path, name: str) -> None:
         (tmp_path / other).write_text("x,y\nwrong,1\n")
     (tmp_path / name).write_text("x,y\nright,1\n")
     assert read_table(tmp_path / name).texts(["x"])["x"].tolist() == ["right"]
+
+
+def test_json_with_numbers_and_texts_in_one_column_reads_as_csv_does(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"x": 1.5}\n{"x": "a \\"b\\""}\n{"x": null}\n{"x": 2}\n{}\n')
+    table = read_table(path)
+    assert table.texts(["x"])["x"].tolist() == ["1.5", 'a "b"', None, "2", None]
+    numbers = table.numbers(["x"])["x"]
+    assert numbers.missing.tolist() == [False, False, True, False, True]
+    assert numbers.unreadable.tolist() == [False, True, False, False, False]
+    assert numbers.values[[0, 3]].tolist() == [1.5, 2.0]
