@@ -74,6 +74,22 @@ def test_predict_writes_one_line_a_row(iris: Path) -> None:
     assert (iris / "out.csv").read_text() == result.stdout
 
 
+@pytest.mark.parametrize("unit", ["e-50", "e9", "e50"])
+def test_predicted_numbers_tell_all_that_the_network_does(tmp_path: Path, unit: str) -> None:
+    # 17 digits of a column of numbers that float32 rounds to one or two values, to 0 or to inf
+    near = [f"1.70000000{place:02d}{unit}" for place in range(40)] * 2
+    rows = "".join(f"{place % 40},{text}\n" for place, text in enumerate(near))
+    (tmp_path / "t.csv").write_text("x,y\n" + rows)
+    fitted = glassnet("fit", "t.csv", "-t", "y", "--epochs", "30", folder=tmp_path)
+    assert fitted.returncode == 0, fitted.stderr
+    lines = glassnet("predict", "t.safetensors", "t.csv", folder=tmp_path).stdout.split()[1:]
+    exact = glassnet("predict", "t.safetensors", "t.csv", "--json", folder=tmp_path).stdout
+    wanted = np.array(json.loads(exact)["predictions"])
+    spread = np.std([float(text) for text in near])
+    assert np.abs(np.array(lines, float) - wanted).max() < 1e-7 * spread
+    assert max(map(len, lines)) <= 22
+
+
 def test_the_order_of_columns_and_further_ones_do_not_matter(iris: Path) -> None:
     lines = cells(iris / "iris.csv")
     with (iris / "turned.csv").open("w", newline="") as file:

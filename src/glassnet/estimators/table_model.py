@@ -42,6 +42,7 @@ class Prediction:
     probabilities: NDArray[np.float32] | None
     missing: dict[str, int]  # cells that were missing, by column
     unknown: dict[str, int]  # cells with a value that training had not, or too rarely
+    decimals: int = 0  # of a number: more would be invented
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class TableModel:
         outputs = np.asarray(self.network(design.x))
         if not target.classes:
             values = target.restore(outputs[:, 0])
-            return Prediction(target.name, values, (), None, design.missing, design.unknown)
+            filled = design.missing, design.unknown
+            return Prediction(target.name, values, (), None, *filled, target.decimals)
         probabilities = softmax(outputs)
         names = np.array(target.classes, object)[probabilities.argmax(axis=1)]
         return Prediction(
