@@ -177,6 +177,37 @@ def test_output_into_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     assert result.stderr == ""
 
 
+@pytest.mark.parametrize("command", ["--help", "predict iris.safetensors iris.csv"])
+def test_a_reader_who_has_had_enough_is_no_failure(iris: Path, command: str) -> None:
+    assert piped_to_nobody(command, iris).returncode == 0
+
+
+def test_a_fit_without_a_reader_still_writes_its_model(iris: Path) -> None:
+    command = "fit iris.csv -t target --epochs 2 -o unread.safetensors"
+    result = piped_to_nobody(command, iris)
+    assert result.returncode == 0, result.stderr
+    assert (iris / "unread.safetensors").exists()
+
+
+def piped_to_nobody(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    line = f"{sys.executable} -m glassnet {command} | true"
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, cwd=folder
+    )
+
+
+def test_a_long_line_of_the_table_leaves_the_other_columns_whole(tmp_path: Path) -> None:
+    classes = [f"a class with the long name {place}" for place in range(6)]
+    rows = "".join(f"{place % 7},{classes[place % 6]}\n" for place in range(60))
+    (tmp_path / "t.csv").write_text("size,y\n" + rows)
+    result = glassnet("fit", "t.csv", "-t", "y", "--epochs", "1", folder=tmp_path)
+    _, _, header, size, target, *_ = result.stdout.splitlines()
+    assert header.split() == ["column", "kind", "missing", "inputs", "values"]
+    assert size.split() == ["size", "number", "1", "0", "…", "6,", "median", "3"]
+    assert target.split()[:4] == ["y", "target", "6", "classes:"]
+    assert target.endswith("…")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_fit_keeps_the_best_so_far(tmp_path: Path, number: int) -> None:
     random = np.random.default_rng(0)

@@ -92,6 +92,11 @@ def _run(arguments: list[str]) -> int:
         status = program.main(args=arguments, prog_name="glassnet", standalone_mode=False)
     except typer.Exit as done:
         status = done.exit_code
+    except SystemExit as left:
+        # The argument parser leaves with 1 where its reader, or that of a command, has had enough.
+        if isinstance(left.__context__, BrokenPipeError):
+            raise left.__context__ from None
+        raise
     except Exception as error:
         # The argument parser describes wrong use; its exceptions have moved between releases.
         if not hasattr(error, "format_message"):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -93,7 +94,7 @@ class RunFile:
         if not place.is_file():
             raise ModelFileError(f"{place} does not exist; record one with train(…, record=…)")
         try:
-            address = f"file:{quote(str(place.absolute()))}?mode={mode}"
+            address = f"file:{quote(str(place.absolute()))}?mode={mode}{_alone(place, mode)}"
             database = sqlite3.connect(address, uri=True, check_same_thread=False)
             seen = database.execute("PRAGMA application_id").fetchone()[0]
             version = database.execute("PRAGMA user_version").fetchone()[0]
@@ -198,6 +199,14 @@ class RunFile:
     def _check(self, content: bytes, digest: str, what: str) -> None:
         if hashlib.sha256(content).hexdigest() != digest:
             raise ModelFileError(f"{self.path} is damaged: {what} does not match its SHA-256")
+
+
+def _alone(place: Path, mode: str) -> str:
+    """To read a file SQLite makes two others beside it. Where it may not, nobody writes either, and
+    without a log the file is all that there is."""
+    log = place.with_name(place.name + "-wal")
+    still = mode == "ro" and not os.access(place.absolute().parent, os.W_OK) and not log.exists()
+    return "&immutable=1" if still else ""
 
 
 def is_run(place: Path) -> bool:
