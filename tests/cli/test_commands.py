@@ -109,6 +109,17 @@ def test_evaluate_prints_the_score(iris: Path) -> None:
     assert score["constant"] == pytest.approx(1 / 3)
 
 
+def test_evaluate_tells_the_rows_that_it_could_not_score_as_others(iris: Path) -> None:
+    lines = (iris / "iris.csv").read_text().splitlines()
+    lines[1] = lines[1].replace("setosa", "")
+    lines[2] = lines[2].replace("setosa", "tulip")
+    (iris / "odd.csv").write_text("\n".join(lines) + "\n")
+    result = glassnet("evaluate", "iris.safetensors", "odd.csv", folder=iris)
+    assert "on 149 rows of odd.csv" in result.stdout
+    assert "left out  1 rows without a target" in result.stdout
+    assert "1 cell held a value that training had not, or too rarely (target 1)" in result.stderr
+
+
 def test_fit_can_print_json(iris: Path) -> None:
     arguments = ("fit", "iris.csv", "-t", "target", "--json", "-o", "j", "--epochs", "2")
     result = glassnet(*arguments, folder=iris)
@@ -166,6 +177,9 @@ def test_help_and_version(tmp_path: Path) -> None:
     for command in ("fit", "predict", "evaluate", "data"):
         assert command in text
         assert "--help" in glassnet(command, "--help", folder=tmp_path).stdout
+    # what a docstring holds in several lines flows
+    wide = glassnet("--help", folder=tmp_path, columns="300").stdout
+    assert "kernels, as loops, or as machine code." in wide
 
 
 def test_output_into_a_closed_pipe_is_no_error(tmp_path: Path) -> None:

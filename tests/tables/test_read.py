@@ -138,6 +138,7 @@ def test_a_bad_query_is_one_sentence(tmp_path: Path, sql: str, part: str) -> Non
     with pytest.raises(TableError, match=part) as raised:
         read_table(stored(tmp_path, "csv.gz"), sql=sql)
     assert "\n" not in str(raised.value)
+    assert "; " in str(raised.value)  # and the way out
 
 
 @pytest.mark.parametrize("kind", ["parquet", "jsonl", "feather"])
@@ -149,6 +150,7 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, kind: str) -> None:
         read_table(path)
     assert str(path) in str(raised.value)
     assert "\n" not in str(raised.value)
+    assert str(raised.value).endswith("write it again")
 
 
 def test_rows_keep_the_order_of_the_file(tmp_path: Path) -> None:

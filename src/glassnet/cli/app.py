@@ -6,10 +6,11 @@ In: the arguments of the process. Out: an exit status: 0 done, 1 failure, 2 wron
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -30,6 +31,13 @@ from glassnet.version import __version__
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
+
+def _flowing(command: Callable[..., object]) -> str:
+    """A docstring without its line ends, which help would keep; paragraphs stay."""
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
 app = typer.Typer(
     name="glassnet",
     help="Feed-forward neural networks: fit a table, predict, and see how good it is.",
@@ -39,7 +47,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (fit, predict, evaluate, step, resume, runs, check, show, data, bench):
-    app.command()(command)
+    app.command(help=_flowing(command))(command)
 
 
 def _show_version(wanted: bool) -> None:

@@ -7,7 +7,7 @@ their score.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from glassnet.ops.onnumpy import Number, NumpyBuilder
 from glassnet.tables.fields import from_plain, to_plain
 from glassnet.tables.schema import Design, Schema
 from glassnet.tables.table import Table
+from glassnet.tables.target import UNKNOWN_CLASS
 from glassnet.version import numerics_version
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ class TableModel:
                 "a score needs the true answers"
             )
         prediction = self.answers(self.schema.encode(self.schema.load(table), rows))
+        strange = int((truth[rows] == UNKNOWN_CLASS).sum()) if prediction.classes else 0
+        if strange:
+            unknown = {**prediction.unknown, prediction.target: strange}
+            prediction = replace(prediction, unknown=unknown)
         return score(self.compared(truth[rows], prediction), prediction.classes), prediction
 
     def compared(self, truth: NDArray[Any], prediction: Prediction) -> Answers:

@@ -171,7 +171,7 @@ def _query(table: Table, sql: str) -> Table:
         parts = ", ".join(_typed_columns(table))
         connection.execute(f"CREATE TEMP VIEW data AS SELECT {parts} FROM {table.relation}")
     label = f"{table.label} (--sql)"
-    with explained(label, "cannot be computed"):
+    with explained(label, "cannot be computed", "correct the query"):
         connection.execute(f"CREATE TEMP TABLE result AS {sql.strip().rstrip(';')}")
     return _typed_table(label, "result", connection, table.missing)
 
