@@ -59,11 +59,10 @@ def train(
     and y `gn.stream("big.parquet", target="y")` may stand, larger than memory. An epoch visits
     every row once, in an order keyed by `seed` and the epoch (as given without `shuffle`); its last
     batch may be smaller. `validation` is (x, y), (x, y, weights), another stream, or the fraction
-    of rows to hold out. `threads`, by default what the machine grants, change the time, never a
-    bit. Ctrl-C ends the training after the step that runs; a second one at once, with the numbers
-    of the last whole epoch. `record` names a run file: `resume` goes on from it, `open_step` opens
-    its steps. A `Recording` also says where the data came from. A full disk gives a
-    `RecordingWarning`.
+    of rows to hold out. `threads`, by default all granted, change the time, never a bit. Ctrl-C
+    ends the training after the step that runs; a second one at once, with the numbers of the last
+    whole epoch. `record` names a run file: `resume` goes on from it, `open_step` opens it. A
+    `Recording` says where the data came from. A full disk gives a `RecordingWarning`.
     Raises ShapeError or TrainingError where the data do not fit, and TrainingError when the loss
     leaves the finite range; the model then has the numbers of the last epoch that was finite.
     """
