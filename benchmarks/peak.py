@@ -35,7 +35,7 @@ def text(count: int, lanes: int) -> str:
     ]
     lines = [
         f"declare {kind} @llvm.fma.v{lanes}f32({kind}, {kind}, {kind})",
-        "define void @start(i64 %rounds, ptr %target) #0 {",
+        "define void @start_run(i64 %rounds, ptr %target) #0 {",
         "entry:",
         f"  %x = load {kind}, ptr %target, align 4",
         f"  %q = getelementptr {kind}, ptr %target, i64 1",
@@ -63,7 +63,7 @@ def burst() -> tuple[Callable[[], object], float]:
     name = host().name
     count, lanes = ACCUMULATORS[name]
     code = load(object_code(text(count, lanes), name), name)
-    kernel = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)(code.address)
+    kernel = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)(code.run)
     room = ctypes.create_string_buffer(4 * lanes * count + 64)
     target = (ctypes.addressof(room) + 63) & ~63
 

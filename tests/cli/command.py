@@ -15,7 +15,11 @@ Result = subprocess.CompletedProcess[str]
 
 
 def glassnet(
-    *arguments: str | Path, folder: Path, file_size: int | None = None, **options: object
+    *arguments: str | Path,
+    folder: Path,
+    file_size: int | None = None,
+    columns: str = "100",
+    **options: object,
 ) -> Result:
     """Run `glassnet` in a folder; no file that it writes may grow beyond `file_size` bytes."""
 
@@ -27,7 +31,7 @@ def glassnet(
         [sys.executable, "-m", "glassnet", *map(str, arguments)],
         cwd=folder,
         preexec_fn=limit,
-        env={**os.environ, "GLASSNET_CACHE_DIR": "off", "COLUMNS": "100"},
+        env={**os.environ, "GLASSNET_CACHE_DIR": "off", "COLUMNS": columns},
         text=True,
         timeout=120,
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},  # type: ignore[call-overload]

@@ -93,6 +93,17 @@ def test_evaluate_prints_the_score(iris: Path) -> None:
     assert score["constant"] == pytest.approx(1 / 3)
 
 
+def test_evaluate_tells_the_rows_that_it_could_not_score_as_others(iris: Path) -> None:
+    lines = (iris / "iris.csv").read_text().splitlines()
+    lines[1] = lines[1].replace("setosa", "")
+    lines[2] = lines[2].replace("setosa", "tulip")
+    (iris / "odd.csv").write_text("\n".join(lines) + "\n")
+    result = glassnet("evaluate", "iris.safetensors", "odd.csv", folder=iris)
+    assert "on 149 rows of odd.csv" in result.stdout
+    assert "left out  1 rows without a target" in result.stdout
+    assert "1 cell held a value that training had not, or too rarely (target 1)" in result.stderr
+
+
 def test_fit_can_print_json(iris: Path) -> None:
     arguments = ("fit", "iris.csv", "-t", "target", "--json", "-o", "j", "--epochs", "2")
     result = glassnet(*arguments, folder=iris)
@@ -150,6 +161,9 @@ def test_help_and_version(tmp_path: Path) -> None:
     for command in ("fit", "predict", "evaluate", "data"):
         assert command in text
         assert "--help" in glassnet(command, "--help", folder=tmp_path).stdout
+    # what a docstring holds in several lines flows
+    wide = glassnet("--help", folder=tmp_path, columns="300").stdout
+    assert "kernels, as loops, or as machine code." in wide
 
 
 def test_output_into_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
@@ -159,6 +173,25 @@ def test_output_into_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     )
     assert result.returncode == 0
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize("command", ["--help", "predict iris.safetensors iris.csv"])
+def test_a_reader_who_has_had_enough_is_no_failure(iris: Path, command: str) -> None:
+    assert piped_to_nobody(command, iris).returncode == 0
+
+
+def test_a_fit_without_a_reader_still_writes_its_model(iris: Path) -> None:
+    command = "fit iris.csv -t target --epochs 2 -o unread.safetensors"
+    result = piped_to_nobody(command, iris)
+    assert result.returncode == 0, result.stderr
+    assert (iris / "unread.safetensors").exists()
+
+
+def piped_to_nobody(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    line = f"{sys.executable} -m glassnet {command} | true"
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, cwd=folder
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

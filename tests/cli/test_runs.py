@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +66,21 @@ def test_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (told["done"], told["epochs"], told["state"]) == (2, 2, "epochs")
     assert told["loss"] == history.loss[-1]
     assert run("runs", str(tmp_path / "none")) == 2
+
+
+def test_runs_says_which_it_cannot_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(tmp_path / "a.glass", epochs=2)
+    content = (tmp_path / "a.glass").read_bytes()
+    (tmp_path / "half.glass").write_bytes(content[: len(content) // 2])
+    later = tmp_path / "later.glass"
+    later.write_bytes(content)
+    with sqlite3.connect(later) as database:
+        database.execute("PRAGMA user_version = 9")
+    database.close()
+    assert run("runs", str(tmp_path)) == 0
+    told = capsys.readouterr()
+    assert told.out.count("\n") == 1
+    damaged, newer = told.err.splitlines()
+    assert "half.glass is damaged" in damaged
+    assert "restore it from a copy" in damaged
+    assert "later.glass has format 9" in newer

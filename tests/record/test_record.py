@@ -97,6 +97,19 @@ def test_a_reader_reads_while_a_run_is_written(
     assert seen == [0, 1, 2, 3, 4, 5]  # the recorder comes after the other callbacks
 
 
+def test_a_run_in_a_folder_that_is_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = train(tmp_path / "run.glass")
+    monkeypatch.setattr("os.access", lambda *_: False)  # modes do not bind the superuser
+    with RunFile.read(tmp_path / "run.glass") as file:
+        found = file.result()
+        assert found is not None
+        assert found.tobytes() == model.W.tobytes()
+        # SQLite makes files beside one that it might have to share; here it could not
+        assert [place.name for place in tmp_path.iterdir()] == ["run.glass"]
+
+
 def test_other_files_are_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("my notes, which are longer than nothing\n" * 100)

@@ -160,6 +160,7 @@ def test_the_kind_of_a_target_can_be_fixed(tmp_path: Path) -> None:
         (["", ""], "no value in any row"),
         (["1", "2.5", "inf"], "row 3"),
         (["1", "2.5", "2e100"], "row 3 of the target 'y' is beyond 1e+100"),
+        (["1e-300", "2e-300", "-1.5e-300"], "'y' lie within 3.5e-300 of each other, less than"),
         (["1", "2", "x", "3"], "row 3 holds 'x'"),
         (["ann", "bob", "cid"], "3 different texts in 3 rows"),
     ],

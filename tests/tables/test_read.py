@@ -138,6 +138,7 @@ def test_a_bad_query_is_one_sentence(tmp_path: Path, sql: str, part: str) -> Non
     with pytest.raises(TableError, match=part) as raised:
         read_table(stored(tmp_path, "csv.gz"), sql=sql)
     assert "\n" not in str(raised.value)
+    assert "; " in str(raised.value)  # and the way out
 
 
 @pytest.mark.parametrize("kind", ["parquet", "jsonl", "feather"])
@@ -149,6 +150,7 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, kind: str) -> None:
         read_table(path)
     assert str(path) in str(raised.value)
     assert "\n" not in str(raised.value)
+    assert str(raised.value).endswith("write it again")
 
 
 def test_rows_keep_the_order_of_the_file(tmp_path: Path) -> None:
@@ -165,3 +167,14 @@ def test_a_file_name_is_no_pattern(tmp_path: Path, name: str) -> None:
         (tmp_path / other).write_text("x,y\nwrong,1\n")
     (tmp_path / name).write_text("x,y\nright,1\n")
     assert read_table(tmp_path / name).texts(["x"])["x"].tolist() == ["right"]
+
+
+def test_json_with_numbers_and_texts_in_one_column_reads_as_csv_does(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"x": 1.5}\n{"x": "a \\"b\\""}\n{"x": null}\n{"x": 2}\n{}\n')
+    table = read_table(path)
+    assert table.texts(["x"])["x"].tolist() == ["1.5", 'a "b"', None, "2", None]
+    numbers = table.numbers(["x"])["x"]
+    assert numbers.missing.tolist() == [False, False, True, False, True]
+    assert numbers.unreadable.tolist() == [False, True, False, False, False]
+    assert numbers.values[[0, 3]].tolist() == [1.5, 2.0]

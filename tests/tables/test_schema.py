@@ -122,6 +122,12 @@ def test_a_missing_column_is_refused_with_the_nearest(tmp_path: Path) -> None:
         encode(schema, tmp_path, "sizes\n1\n")
 
 
+def test_a_column_renamed_to_capitals_is_the_nearest(tmp_path: Path) -> None:
+    schema = fit(tmp_path, "a,y\n1,0\n2,1\n3,0\n")
+    with pytest.raises(TableError, match=r"lacks the column 'a'.*rename it to 'A'"):
+        encode(schema, tmp_path, "A\n1\n")
+
+
 @pytest.mark.parametrize(
     ("cell", "part"), [("abc", "row 2 of column 'x' holds no number"), ("1e999", "row 2")]
 )

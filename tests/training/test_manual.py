@@ -204,6 +204,7 @@ def test_an_interrupted_step_changes_nothing() -> None:
         ({"optimizer": "adam"}, TrainingError, "is no optimiser"),
         ({"loss": "mse"}, ShapeError, "is no loss"),
         ({"steps": 0}, TrainingError, "steps=0; wanted a whole number"),
+        ({"seed": "a"}, TrainingError, "seed='a'; wanted a whole number"),
         ({"steps_per_epoch": 1.5}, TrainingError, "steps_per_epoch=1.5"),
         ({"threads": 0}, GlassnetError, "0 threads"),
     ],

@@ -31,6 +31,8 @@ LABELS = np.array([0, 1, 0, 1, 1, 0])
         ({"batch_size": 0}, TrainingError, "batch_size=0"),
         ({"batch_size": 2.5}, TrainingError, "batch_size=2.5"),
         ({"epochs": 0}, TrainingError, "epochs=0"),
+        ({"seed": 1.5}, TrainingError, "seed=1.5; wanted a whole number"),
+        ({"seed": None}, TrainingError, "seed=None"),
         ({"optimizer": "adam"}, TrainingError, r"gn.optim.Adam\(lr=1e-3\)"),
         ({"loss": gn.losses.HalfMSE}, ShapeError, r"right: loss=gn.losses.HalfMSE\(\)"),
         ({"loss": "mse"}, ShapeError, "is no loss"),

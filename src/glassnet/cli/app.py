@@ -6,10 +6,11 @@ In: the arguments of the process. Out: an exit status: 0 done, 1 failure, 2 wron
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -30,6 +31,13 @@ from glassnet.version import __version__
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
+
+def _flowing(command: Callable[..., object]) -> str:
+    """A docstring without its line ends, which help would keep; paragraphs stay."""
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
 app = typer.Typer(
     name="glassnet",
     help="Feed-forward neural networks: fit a table, predict, and see how good it is.",
@@ -39,7 +47,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (fit, predict, evaluate, step, resume, runs, check, show, data, bench):
-    app.command()(command)
+    app.command(help=_flowing(command))(command)
 
 
 def _show_version(wanted: bool) -> None:
@@ -92,6 +100,11 @@ def _run(arguments: list[str]) -> int:
         status = program.main(args=arguments, prog_name="glassnet", standalone_mode=False)
     except typer.Exit as done:
         status = done.exit_code
+    except SystemExit as left:
+        # The argument parser leaves with 1 where its reader, or that of a command, has had enough.
+        if isinstance(left.__context__, BrokenPipeError):
+            raise left.__context__ from None
+        raise
     except Exception as error:
         # The argument parser describes wrong use; its exceptions have moved between releases.
         if not hasattr(error, "format_message"):

@@ -28,4 +28,4 @@ def evaluate(
         extra = {"missing": prediction.missing, "unknown": prediction.unknown}
         print_json({"model": model, "table": table, "score": score_json(score), **extra})
     else:
-        print_score(score, f"{opened.rows:,} rows of {opened.label}", opened.rows - score.rows)
+        print_score(score, f"{score.rows:,} rows of {opened.label}", opened.rows - score.rows)

@@ -6,11 +6,13 @@ In: a prepared table, a recipe, and what came out. Out: text or JSON on standard
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table as Grid
+from rich.text import Text
 
 from glassnet.cli.report import console, print_json, print_score, safe, score_json
 from glassnet.estimators.network import Architecture
@@ -114,17 +116,19 @@ class FitReport:
         for name in ("column", "kind", "missing", "inputs", "values"):
             right = name in ("missing", "inputs")
             justify = "right" if right else "left"
-            grid.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+            # Only a column that may wrap is made narrow where the window is; its cells do not wrap.
+            grid.add_column(name, justify=justify, no_wrap=name not in ("column", "values"))
         columns = self.examined.columns
         wide = len(columns) > _MOST_LINES
         grouped = itertools.groupby(
             enumerate(columns), key=lambda item: item[1].kind if wide else item[0]
         )
         for _, group in grouped:
-            grid.add_row(*self._line([column for _, column in group]))
+            grid.add_row(*_whole_lines(self._line([column for _, column in group])))
         target, lost = self.examined.target, self.examined.without_target
         name, values = f"[bold]{safe(target.name)}[/]", safe(self._target())
-        grid.add_row(name, "[bold]target[/]", f"{lost:,}" if lost else "", "", values)
+        line = name, "[bold]target[/]", f"{lost:,}" if lost else "", "", values
+        grid.add_row(*_whole_lines(line))
         return grid
 
     def _line(self, run: list[Column]) -> tuple[str, ...]:
@@ -178,6 +182,14 @@ def print_fitted(fitted: Fitted, folded: bool, path: str, size: int, to: Console
     to.print(f"\nmodel     {safe(path)} ({_bytes(size)})")
     if course.runs:
         to.print(f"recorded  {safe(', '.join(course.runs))}")
+
+
+def _whole_lines(cells: Iterable[str]) -> list[Text]:
+    """Cells that are cut off where there is no room, rather than wrapped."""
+    texts = [Text.from_markup(cell, overflow="ellipsis") for cell in cells]
+    for text in texts:
+        text.no_wrap = True
+    return texts
 
 
 def _column_json(column: Column) -> dict[str, Any]:

@@ -58,12 +58,9 @@ def write_csv(prediction: Prediction, file: IO[bytes]) -> None:
 
 
 def _rows(prediction: Prediction) -> Iterator[list[Any]]:
-    import numpy as np
-
     if prediction.probabilities is None:
-        # A network computes in float32, so more digits than these would be invented.
-        for value in prediction.values.astype(np.float32):
-            yield [str(value)]
+        for value in prediction.values:
+            yield [repr(round(float(value), prediction.decimals))]
         return
     for name, row in zip(prediction.values, prediction.probabilities, strict=True):
         yield [name, *map(str, row)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -87,10 +88,18 @@ def print_json(value: dict[str, Any]) -> None:
     print(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
+class _Patient(Console):
+    """Says nothing more once its reader has had enough, and lets the command do its work."""
+
+    def on_broken_pipe(self) -> None:
+        with suppress(SystemExit):  # the pipe is closed by then
+            super().on_broken_pipe()
+
+
 def console() -> Console:
     """Standard output; colours and the window's width on a terminal only."""
     width = None if sys.stdout.isatty() else _PLAIN_WIDTH
-    return Console(highlight=False, width=width, soft_wrap=not sys.stdout.isatty())
+    return _Patient(highlight=False, width=width, soft_wrap=not sys.stdout.isatty())
 
 
 def safe(text: str) -> str:

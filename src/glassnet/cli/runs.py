@@ -5,6 +5,8 @@ In: a folder. Out: a line, or a JSON entry, for each run file in it.
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,8 +19,6 @@ def runs(
     json: Json = False,
 ) -> None:
     """List the run files in DIR: how far each is, its loss, and what it trains."""
-    from pathlib import Path
-
     from glassnet.cli.report import print_json
     from glassnet.errors import ModelFileError, TableError
 
@@ -28,8 +28,9 @@ def runs(
     for path in sorted(Path(folder).iterdir()):
         try:
             found.append(_about(str(path)))
-        except ModelFileError:
-            continue  # some other file
+        except ModelFileError as error:
+            if _marked(path):  # else it is some other file
+                print(f"note: {error}", file=sys.stderr)
     if json:
         print_json({"runs": found})
         return
@@ -40,6 +41,17 @@ def runs(
         print(f"{own['run']}  {done}  {own['state']}  {loss}{what}")
     if not found:
         print(f"no run files in {folder}")
+
+
+def _marked(path: Path) -> bool:
+    """Whether it begins as a run file does, damaged or of a later format as it may be."""
+    from glassnet.training.record_file import APPLICATION
+
+    try:
+        with path.open("rb") as file:
+            return file.read(72)[68:] == APPLICATION.to_bytes(4, "big")
+    except OSError:
+        return False
 
 
 def _about(path: str) -> dict[str, Any]:

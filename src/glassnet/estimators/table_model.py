@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from glassnet.ops.onnumpy import Number, NumpyBuilder
 from glassnet.tables.fields import from_plain, to_plain
 from glassnet.tables.schema import Design, Schema
 from glassnet.tables.table import Table
+from glassnet.tables.target import UNKNOWN_CLASS
 from glassnet.version import numerics_version
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Prediction:
     probabilities: NDArray[np.float32] | None
     missing: dict[str, int]  # cells that were missing, by column
     unknown: dict[str, int]  # cells with a value that training had not, or too rarely
+    decimals: int = 0  # of a number: more would be invented
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,10 @@ class TableModel:
                 "a score needs the true answers"
             )
         prediction = self.answers(self.schema.encode(self.schema.load(table), rows))
+        strange = int((truth[rows] == UNKNOWN_CLASS).sum()) if prediction.classes else 0
+        if strange:
+            unknown = {**prediction.unknown, prediction.target: strange}
+            prediction = replace(prediction, unknown=unknown)
         return score(self.compared(truth[rows], prediction), prediction.classes), prediction
 
     def compared(self, truth: NDArray[Any], prediction: Prediction) -> Answers:
@@ -84,7 +90,8 @@ class TableModel:
         outputs = np.asarray(self.network(design.x))
         if not target.classes:
             values = target.restore(outputs[:, 0])
-            return Prediction(target.name, values, (), None, design.missing, design.unknown)
+            filled = design.missing, design.unknown
+            return Prediction(target.name, values, (), None, *filled, target.decimals)
         probabilities = softmax(outputs)
         names = np.array(target.classes, object)[probabilities.argmax(axis=1)]
         return Prediction(

@@ -13,10 +13,12 @@ import duckdb
 
 from glassnet.errors import TableError
 
+AGAIN = "correct the file, or write it again"
+
 
 @contextlib.contextmanager
-def explained(label: str, failure: str) -> Generator[None]:
-    """An error inside becomes "LABEL FAILURE: the first line of what DuckDB says"."""
+def explained(label: str, failure: str, advice: str = AGAIN) -> Generator[None]:
+    """An error inside becomes "LABEL FAILURE: the first line of what DuckDB says; ADVICE"."""
     try:
         yield
     except (duckdb.Error, RuntimeError) as error:
@@ -25,7 +27,7 @@ def explained(label: str, failure: str) -> Generator[None]:
             raise KeyboardInterrupt from None
         if not isinstance(error, duckdb.Error):
             raise
-        raise TableError(f"{label} {failure}: {_first_line(error)}") from None
+        raise TableError(f"{label} {failure}: {_first_line(error)}; {advice}") from None
 
 
 def _first_line(error: Exception) -> str:

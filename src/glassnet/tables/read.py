@@ -135,11 +135,17 @@ def _typed_table(
     with explained(label, "cannot be read"):
         description = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
         counted = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
-    columns = {row[0]: Cells(named(row[0]), row[1]) for row in description}
+    columns = {row[0]: _cells(row[0], row[1]) for row in description}
     rows = int(counted[0]) if counted else 0
     if not columns or not rows:
         raise TableError(f"{label} has no rows; a table needs at least one")
     return Table(label, columns, rows, relation, connection, missing)
+
+
+def _cells(name: str, type: str) -> Cells:
+    if type == "JSON":  # numbers and texts in one column: as text, without JSON's quotes
+        return Cells(f"({named(name)} ->> '$')", "VARCHAR")
+    return Cells(named(name), type)
 
 
 def _read_arrow(path: Path) -> Any:
@@ -165,7 +171,7 @@ def _query(table: Table, sql: str) -> Table:
         parts = ", ".join(_typed_columns(table))
         connection.execute(f"CREATE TEMP VIEW data AS SELECT {parts} FROM {table.relation}")
     label = f"{table.label} (--sql)"
-    with explained(label, "cannot be computed"):
+    with explained(label, "cannot be computed", "correct the query"):
         connection.execute(f"CREATE TEMP TABLE result AS {sql.strip().rstrip(';')}")
     return _typed_table(label, "result", connection, table.missing)
 

@@ -5,7 +5,6 @@ In: columns and training rows, or JSON. Out: a frozen object that turns a table 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -143,8 +142,8 @@ class Schema:
         absent = [name for name in self.names if name not in table.columns]
         if not absent:
             return
-        close = difflib.get_close_matches(absent[0], table.names, n=1)
-        hint = f"did you rename it to {close[0]!r}?" if close else "add it, or train without it"
+        close = table.nearest(absent[0])
+        hint = f"did you rename it to {close!r}?" if close else "add it, or train without it"
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise TableError(
             f"{table.label} lacks the column {absent[0]!r}{more} that the model was trained with; "

@@ -53,14 +53,17 @@ class Table:
         """Fail, with the nearest name there is, unless the column exists."""
         if name in self.columns:
             return
-        lowered = {known.lower(): known for known in self.names}
-        close = difflib.get_close_matches(name.lower(), lowered, n=1)
-        if close:
-            raise TableError(
-                f"{self.label} has no column {name!r}; did you mean {lowered[close[0]]!r}?"
-            )
+        close = self.nearest(name)
+        if close is not None:
+            raise TableError(f"{self.label} has no column {name!r}; did you mean {close!r}?")
         shown = ", ".join(self.names[:12]) + (", …" if len(self.names) > 12 else "")
         raise TableError(f"{self.label} has no column {name!r}; its columns are {shown}")
+
+    def nearest(self, name: str) -> str | None:
+        """The column whose name is most like this one, if any is."""
+        lowered = {known.lower(): known for known in self.names}
+        close = difflib.get_close_matches(name.lower(), lowered, n=1)
+        return lowered[close[0]] if close else None
 
     def with_missing(self, tokens: Sequence[str]) -> Table:
         """The same table, with other texts that count as missing."""

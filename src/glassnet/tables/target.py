@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MOST_WHOLE_NUMBERS = 20  # more different whole numbers than this are a quantity, not classes
 _LARGEST = 1e100  # squares of such numbers, and sums of the squares, are still finite
+_NARROWEST = 1e-100  # squares of such distances are still above zero
 UNKNOWN_CLASS = -1
 
 
@@ -51,6 +52,12 @@ class TargetSchema:
         labels, missing = _labels(table, self.name, numeric=self.numeric)
         codes = {label: code for code, label in enumerate(self.classes)}
         return np.array([codes.get(label, UNKNOWN_CLASS) for label in labels], np.int32), missing
+
+    @property
+    def decimals(self) -> int:
+        """So many decimal places (perhaps fewer than 0) hold what a network, which computes in
+        float32, can tell apart."""
+        return math.ceil(24 * math.log10(2) - math.log10(self.scale))
 
     def standardise(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values as the network sees them."""
@@ -85,6 +92,7 @@ def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSch
         few = len(values) <= _MOST_WHOLE_NUMBERS and bool((values == np.floor(values)).all())
         if fixed == "number" or not few:
             _refuse_single(table, name, [f"{value:.12g}" for value in values])
+            _refuse_narrow(table, name, float(values[-1] - values[0]))
             return TargetSchema(name)
     elif fixed is None and int(unreadable.sum()) * 2 <= int((~numbers.missing).sum()):
         _refuse_mixture(table, name, numbers)
@@ -146,6 +154,14 @@ def _refuse_single(table: Table, name: str, values: Sequence[str]) -> None:
         raise TableError(
             f"{table.label}: the target {name!r} is {brief(values[0])!r} in every row; "
             "at least two different classes or numbers are needed to learn from"
+        )
+
+
+def _refuse_narrow(table: Table, name: str, span: float) -> None:
+    if span < _NARROWEST:
+        raise TableError(
+            f"{table.label}: the values of the target {name!r} lie within {span:.3g} of each "
+            f"other, less than {_NARROWEST:g}; write the target in a smaller unit"
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -192,6 +193,11 @@ def checked_counts(**counts: Any) -> None:
     for name, value in counts.items():
         if not isinstance(value, (int, np.integer)) or value < 1:
             raise TrainingError(f"{name}={value!r}; wanted a whole number, 1 or more")
+
+
+def checked_seed(seed: Any) -> None:
+    if not isinstance(seed, Integral):
+        raise TrainingError(f"seed={seed!r}; wanted a whole number, such as 0")
 
 
 def checked_optimizer(optimizer: Any) -> None:

@@ -19,7 +19,7 @@ from glassnet.nn.module import Module
 from glassnet.optim import numbers
 from glassnet.optim.optimizer import Optimizer
 from glassnet.run.threads import thread_count
-from glassnet.training.check import checked, checked_counts
+from glassnet.training.check import checked, checked_counts, checked_seed
 from glassnet.training.descend import Descent, Order, Task
 
 WORSE = 4.0  # a loss that many times the least one ends the search
@@ -57,6 +57,7 @@ def find_lr(
     """Try learning rates from `low` to `high`, each a little larger than the one before, for one
     step each, until the loss grows. Smith, 2015."""
     checked_counts(steps=steps, batch_size=batch_size)
+    checked_seed(seed)
     if not 0.0 < low < high < math.inf:
         raise TrainingError(f"find_lr(low={low}, high={high}): wanted 0 < low < high")
     measure = as_loss(loss)

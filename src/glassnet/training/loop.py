@@ -23,6 +23,7 @@ from glassnet.training.check import (
     checked,
     checked_counts,
     checked_optimizer,
+    checked_seed,
     refuse_other_columns,
 )
 from glassnet.training.descend import SHUFFLE, Descent, Order, Task
@@ -55,18 +56,18 @@ def train(
     """Train the model in place by mini-batches, and return the history.
 
     x is [rows, columns], y what the loss takes; both are read in the model's dtype. In place of x
-    and y `gn.stream("big.parquet", target="y")` may stand, which need not fit into memory. An epoch
-    visits every row once, in an order keyed by `seed` and the epoch (as given without `shuffle`);
-    its last batch may be smaller. `validation` is (x, y), (x, y, weights), another stream, or the
-    fraction of rows to hold out. `threads` is a number of threads, by default what the machine
-    grants; it changes the time, never a bit. Ctrl-C ends the training after the step that runs; a
-    second one does not wait for it, and the model has the numbers of the last whole epoch. `record`
-    names a run file: `resume` goes on from it, `open_step` opens any step of it; a `Recording` also
-    says where the data came from, and a full disk gives a `RecordingWarning`. Raises ShapeError or
-    TrainingError where the data do not fit, and TrainingError when the loss is no longer finite;
-    the model then has the numbers of the last epoch in which it was.
+    and y `gn.stream("big.parquet", target="y")` may stand, larger than memory. An epoch visits
+    every row once, in an order keyed by `seed` and the epoch (as given without `shuffle`); its last
+    batch may be smaller. `validation` is (x, y), (x, y, weights), another stream, or the fraction
+    of rows to hold out. `threads`, by default all granted, change the time, never a bit. Ctrl-C
+    ends the training after the step that runs; a second one at once, with the numbers of the last
+    whole epoch. `record` names a run file: `resume` goes on from it, `open_step` opens it. A
+    `Recording` says where the data came from. A full disk gives a `RecordingWarning`.
+    Raises ShapeError or TrainingError where the data do not fit, and TrainingError when the loss
+    leaves the finite range; the model then has the numbers of the last epoch that was finite.
     """
     checked_counts(epochs=epochs, batch_size=batch_size)
+    checked_seed(seed)
     checked_optimizer(optimizer)
     measure = as_loss(loss)
     whole = checked(model, measure, x, y, sample_weight)

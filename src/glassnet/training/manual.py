@@ -20,7 +20,7 @@ from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.schedule import Constant, Course
 from glassnet.run.program import Call
 from glassnet.run.threads import thread_count
-from glassnet.training.check import Rows, checked, checked_counts, checked_optimizer
+from glassnet.training.check import Rows, checked, checked_counts, checked_optimizer, checked_seed
 from glassnet.training.diverge import advice
 from glassnet.training.kept import finite
 from glassnet.training.programs import step_program
@@ -65,6 +65,7 @@ class Step:
         _check_optimizer(optimizer)
         planned = {"steps": steps, "steps_per_epoch": steps_per_epoch}
         checked_counts(**{name: n for name, n in planned.items() if n is not None})
+        checked_seed(seed)
         self.model, self.loss, self.optimizer = model, as_loss(loss), optimizer
         self.seed, self.threads = seed, thread_count(threads)
         self.steps, self.steps_per_epoch = steps, steps_per_epoch

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -32,6 +33,7 @@ from glassnet.training.record_lock import WriterLock
 APPLICATION = 0x676C6173  # "glas"
 FORMAT = 1
 ROOM = "make room, or record to another folder; what the file held before is whole"
+COPY = "restore it from a copy, or train again"
 TABLES = """
 CREATE TABLE run(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE history(epoch INTEGER PRIMARY KEY, loss REAL, validation_loss REAL);
@@ -93,7 +95,7 @@ class RunFile:
         if not place.is_file():
             raise ModelFileError(f"{place} does not exist; record one with train(…, record=…)")
         try:
-            address = f"file:{quote(str(place.absolute()))}?mode={mode}"
+            address = f"file:{quote(str(place.absolute()))}?mode={mode}{_alone(place, mode)}"
             database = sqlite3.connect(address, uri=True, check_same_thread=False)
             seen = database.execute("PRAGMA application_id").fetchone()[0]
             version = database.execute("PRAGMA user_version").fetchone()[0]
@@ -149,7 +151,7 @@ class RunFile:
         try:
             return self._database.execute(query, arguments).fetchall()
         except sqlite3.Error as error:
-            raise ModelFileError(f"{self.path} cannot be read: {error}") from None
+            raise _unreadable(self.path, error) from None
 
     def values(self) -> dict[str, Any]:
         """The configuration."""
@@ -197,7 +199,14 @@ class RunFile:
 
     def _check(self, content: bytes, digest: str, what: str) -> None:
         if hashlib.sha256(content).hexdigest() != digest:
-            raise ModelFileError(f"{self.path} is damaged: {what} does not match its SHA-256")
+            fault = f"{what} does not match its SHA-256"
+            raise ModelFileError(f"{self.path} is damaged: {fault}; {COPY}")
+
+
+def _alone(place: Path, mode: str) -> str:
+    """To read, SQLite makes files beside it. Where it may not, nobody writes: the file is all."""
+    still = mode == "ro" and not os.access(place.absolute().parent, os.W_OK)
+    return "&immutable=1" if still and not place.with_name(place.name + "-wal").exists() else ""
 
 
 def is_run(place: Path) -> bool:
@@ -284,6 +293,8 @@ def unpacked(heads: Sequence[Sequence[Any]], content: bytes) -> dict[str, np.nda
 
 def _unreadable(place: Path, error: sqlite3.Error) -> ModelFileError:
     """What a file is that SQLite does not open: another one, or one that the disk does not give."""
-    if error.sqlite_errorname in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
-        return ModelFileError(f"{place} is no run file ({error})")
+    if error.sqlite_errorname == "SQLITE_NOTADB":
+        return ModelFileError(f"{place} is no run file; name one that training has recorded")
+    if error.sqlite_errorname == "SQLITE_CORRUPT":
+        return ModelFileError(f"{place} is damaged: {error}; {COPY}")
     return ModelFileError(f"{place} cannot be read: {error}; check the disk, then try again")
