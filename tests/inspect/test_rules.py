@@ -65,7 +65,7 @@ def value(formula: str, number: Any, names: dict[str, Any]) -> Any:
 
     formula = re.sub(rf"\(1 − ({NUMBER})\)|(?<![\w.])({NUMBER})", typed, formula)
     formula = re.sub(r"√(number\([^)]*\))", r"√(\1)", formula)
-    formula = re.sub(r"(number\([^)]*\)|\(-number\([^)]*\)\))²", r"square(\1)", formula)
+    formula = re.sub(r"(\bg|number\([^)]*\)|\(-number\([^)]*\)\))²", r"square(\1)", formula)
     for sign, python in SIGNS:
         formula = formula.replace(sign, python)
     known = {"number": number, "sqrt": np.sqrt, "square": lambda x: x * x, "max": np.maximum}
@@ -182,7 +182,7 @@ def test_rules_that_are_not_written_out_say_what_they_are(tmp_path: Path) -> Non
     path, optimizer = tmp_path / "run.glass", Damped(0.1, momentum=0.5, weight_decay=0.5)
     x, y = data()
     gn.train(network(), x, y, loss=HALF, optimizer=optimizer, epochs=1, record=path)
-    step = gn.open_step(path, batch=2)
+    step = gn.open_step(path, batch=2, optimizer=optimizer)
     told = text.weight(step, WEIGHT)
     assert "Damped of g: w ← w − ½·η·g." in told
     assert "with the weight decay" in told

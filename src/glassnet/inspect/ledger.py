@@ -46,11 +46,12 @@ def open_ledger(
     validation: Any = None,
     model: Module | None = None,
     loss: Any = None,
+    optimizer: Any = None,
 ) -> Ledger:
     """Every update of one weight, "linear1.weight[2,3]", in epoch `epoch` (from 1), else in the
     run's first `MOST` steps. The data are given as for `open_step`."""
     with RunFile.read(record) as file:
-        given = or_streamed(record, Given(x, y, sample_weight, validation, model, loss))
+        given = or_streamed(record, Given(x, y, sample_weight, validation, model, loss, optimizer))
         (values, descent), (losses, judged) = reopened(file, given), file.history()
         declared = descent.task.model.declared()
         name, place = place_of({own: p.shape for own, p in declared.items()}, weight)

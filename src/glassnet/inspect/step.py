@@ -39,15 +39,17 @@ def open_step(
     validation: Any = None,
     model: Module | None = None,
     loss: Any = None,
+    optimizer: Any = None,
 ) -> OpenStep:
     """Open a step of a recorded run: batch `batch` (from 1) of epoch `epoch` (from 1), or the batch
     of that epoch in which row `row` (from 0) of the training data was.
 
     x, y, weights and validation data are those of the run, or those that the file holds where they
-    were small, or that its streams find again. The steps since the checkpoint before it are run
+    were small, or that its streams find again; a model, a loss or an optimiser is needed only where
+    it contains code of yours. The steps since the checkpoint before it are run
     once more, then the step itself with everything inside it as a result.
     """
-    given = or_streamed(record, Given(x, y, sample_weight, validation, model, loss))
+    given = or_streamed(record, Given(x, y, sample_weight, validation, model, loss, optimizer))
     with RunFile.read(record) as file:
         values, descent = reopened(file, given)
         losses, judged = file.history()
