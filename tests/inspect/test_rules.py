@@ -60,6 +60,7 @@ def opened(path: Path, optimizer: Any, dtype: str = "float32", batch: int = 3) -
 
 def value(formula: str, number: Any, names: dict[str, Any]) -> Any:
     """A formula as it is written, in numbers of one type; 1 − a setting is a setting."""
+
     def typed(own: re.Match[str]) -> str:
         return f"number({own[2] or repr(1 - float(own[1]))})"
 

@@ -16,7 +16,7 @@ from glassnet.inspect.columns import input_names, output_names
 from glassnet.inspect.opened import Layer, OpenStep, Weights
 from glassnet.inspect.pulls import Pulls
 from glassnet.inspect.streams import or_streamed
-from glassnet.inspect.watch import open_graph
+from glassnet.inspect.watch import Placed, open_graph
 from glassnet.nn.module import Module
 from glassnet.pipeline import compile_graph
 from glassnet.training.descend import Descent
@@ -138,18 +138,13 @@ def _opened(
     )  # fmt: skip
 
 
-def _layers(
-    layers: tuple[tuple[str, Module, str], ...], named: dict[str, np.ndarray]
-) -> tuple[Layer, ...]:
+def _layers(layers: tuple[Placed, ...], named: dict[str, np.ndarray]) -> tuple[Layer, ...]:
     return tuple(
         Layer(
-            name,
-            module,
-            named[given],
-            named[f"a.{name}"],
-            named[f"da.{name}"],
-            named.get(f"f.{name}"),
-            given.removeprefix("a."),
+            own.name, own.layer,
+            named["x" if own.source == "x" else f"a.{own.source}"],
+            named[f"a.{own.name}"], named[f"da.{own.name}"], named.get(f"f.{own.name}"),
+            own.source, own.under, own.joined,
         )
-        for name, module, given in layers
-    )
+        for own in layers
+    )  # fmt: skip

@@ -60,10 +60,9 @@ def resume(
     x, y, weights and validation data are those of the run (where they were small, the file holds
     them): others are refused, unless `other_data` says that they may differ. By default the run
     ends after as many epochs as it was meant to have (`epochs` says another number, no smaller than
-    what is done), and `callbacks` are the early stopping that
-    was recorded. `model`, `loss` and `optimizer` are needed only where they contain code of yours,
-    which a file does not keep. L-BFGS has no state to go on from, since SciPy keeps it to itself: it does all
-    epochs again, and refuses where they are not the recorded ones.
+    what is done), and `callbacks` are the early stopping that was recorded. `model`, `loss` and
+    `optimizer` are needed only where they contain code of yours, which a file does not keep.
+    L-BFGS, whose state SciPy keeps to itself, does all epochs again, and refuses other ones.
     """
     given = Given(x, y, sample_weight, validation, model, loss, optimizer)
     with RunFile.append(record) as file:
