@@ -188,7 +188,7 @@ def test_an_optimiser_is_brought_by_the_caller(tmp_path: Path) -> None:
     whole, broken = network(), network()
     gn.train(whole, x, y, **settings)
     gn.train(broken, x, y, record=path, callbacks=[Pull(2)], **settings)
-    with pytest.raises(TrainingError, match=r"optimizer contains Signs, .* optimizer="):
+    with pytest.raises(TrainingError, match=r"optimizer contains Signs, .* optimizer=…, in Python"):
         gn.resume(path)
     with pytest.raises(TrainingError, match="not the optimizer"):
         gn.resume(path, optimizer=gn.optim.SGD(0.01))

@@ -5,6 +5,7 @@ In: an `OpenStep` and a name. Out: blocks: forward, backward and, for a weight, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ def weight(step: OpenStep, text: str) -> list[Block]:
     blocks: list[Block] = []
     lines = [f"w before = {exact(own.before)}"]
     if own.slope is None:
-        lines.append("no gradient trains it")
+        lines.append("no gradient trains it; where it moves, its layer moves it")
     else:
         lines.append(f"∂L/∂w    = {exact(own.slope)}, the sum of what the rows of the batch add")
     if own.rest:
@@ -110,8 +111,8 @@ def _given(step: OpenStep, name: str) -> np.ndarray:
 def _formula(step: OpenStep, own: NeuronFigures) -> list[str]:
     """What the layer says of itself, "a = max(z, 0)", and what has been learnt of it so far."""
     function = function_of(own.layer.module)
-    first, _, _ = " ".join((type(function).__doc__ or "").split()).partition(". ")
-    lines = [f"where {first.rstrip('.')}"] if first.startswith("a") and "=" in first else []
+    first = re.split(r"\.?$|[.:] ", " ".join((type(function).__doc__ or "").split()))[0]
+    lines = [f"where {first}"] if first.startswith("a") and "=" in first else []
     learnt = [
         f"{name.rpartition('.')[2]} = {exact(value[min(own.unit, value.size - 1)])}"
         for name, whole in own.layer.parameters.items()
