@@ -68,6 +68,8 @@ def test_gradient() -> None:
     assert seen["L"] == 0.125
     assert seen["dW"].tolist() == [-0.5, 0.0]
     assert seen["report"].ok
+    told = {line.what: line for line in seen["report"].lines}
+    assert told["linear1.weight' [0, 0]"].first == pytest.approx(-0.5, rel=1e-14)
 
 
 def test_gradient_descent() -> None:

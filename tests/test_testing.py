@@ -26,6 +26,16 @@ def test_a_right_derivative_passes() -> None:
     assert report.worst < 1e-9
 
 
+def test_the_numbers_are_those_of_the_function() -> None:
+    """Σ x²·w has the derivative 2·x·w by x: what one would work out by hand is what is shown."""
+    x = np.array([1.5, -2.0])
+    report = check_grads(lambda x: ops.sum(ops.square(x) * np.array([3.0, 5.0])), x)
+    seen = {line.what: line for line in report.lines}
+    assert seen["x' [0]"].first == pytest.approx(9.0, rel=1e-14)
+    assert seen["x' [1]"].first == pytest.approx(-20.0, rel=1e-14)
+    assert seen["x' [1]"].second == pytest.approx(-20.0, rel=1e-9)
+
+
 def wrong_by(factor: float) -> Any:
     """x², whose derivative comes out as 2x times a factor."""
     return lambda x: (

@@ -89,8 +89,9 @@ def check_grads(f: Any, *args: Any, order: int = 2, tolerance: float = 1e-6) -> 
 
     f is a function of arrays written with ops, a module (with x), or a loss (with a model, x and
     y); derivatives are by every float argument, and by every parameter of a module. Each is
-    checked along fixed random directions; small arrays also element by element. Errors are
-    relative where numbers are larger than 1. Raises AssertionError with the table where a
+    checked along fixed random directions; small arrays also element by element. Of several results
+    a fixed random mixture is differentiated, so of the second derivatives too. Errors are relative
+    where numbers are larger than 1. Raises AssertionError with the table where a
     derivative is wrong.
     """
     function, arrays, names = as_function(f, args)
@@ -100,7 +101,8 @@ def check_grads(f: Any, *args: Any, order: int = 2, tolerance: float = 1e-6) -> 
     lines: list[Line] = []
     for level in range(1, order + 1):
         scalar = _projected(function, level)
-        lines += _compared(scalar, arrays, names, places, "'" * level)
+        own = _own_factor(function, arrays, level)
+        lines += _compared(scalar, arrays, names, places, "'" * level, own)
         function = _derived(scalar, places)
     report = Report(("derivative by", "computed", "differences"), tuple(lines), tolerance)
     return report.check("derivatives do not agree with differences")
@@ -184,6 +186,14 @@ def _projected(f: Function, level: int) -> Function:
     return scalar
 
 
+def _own_factor(f: Function, arrays: Sequence[np.ndarray], level: int) -> float:
+    """What `_projected` multiplies a function by that gives one number. Its derivatives are told
+    without that factor, so that they are those of f; computed they are with it, since a rule that
+    forgets the gradient of its result is right where that is 1."""
+    types = trace(f, *arrays).output_types
+    return float(_fixed((), 1000 * level)) if [own.shape for own in types] == [()] else 1.0
+
+
 def _derived(scalar: Function, places: Sequence[int]) -> Function:
     return lambda *args: tuple(gradients(scalar(*args), [args[i] for i in places]))
 
@@ -194,6 +204,7 @@ def _compared(
     names: Sequence[str],
     places: Sequence[int],
     mark: str,
+    factor: float,
 ) -> Iterator[Line]:
     value, derivative = compile(scalar), compile(_derived(scalar, places))
     found = derivative(*arrays)
@@ -210,7 +221,8 @@ def _compared(
             apart = abs(computed - measured) - rounding
             error = apart / max(1.0, abs(computed), abs(measured))
             name = f"{names[i]}{mark} {what}"
-            yield Line(name, computed, measured, max(0.0, error) if error == error else math.inf)
+            error = max(0.0, error) if error == error else math.inf
+            yield Line(name, computed / factor, measured / factor, error)
 
 
 def _directions(array: np.ndarray, place: int) -> Iterator[tuple[str, np.ndarray]]:

@@ -60,6 +60,32 @@ def test_each_update_by_hand(tmp_path: Path) -> None:
         before = entry.after
 
 
+def test_each_update_with_memory_by_hand(tmp_path: Path) -> None:
+    """From the lines of the ledger alone: v ← 0.9·v + g, w ← w − η·(g + 0.9·v)."""
+    path = tmp_path / "run.glass"
+    nesterov = gn.optim.SGD(0.1, momentum=0.9, nesterov=True)
+    train(path, epochs=2, optimizer=nesterov, batch_size=16)
+    own, mu, v = open_ledger(path, WEIGHT), np.float32(0.9), np.float32(0.0)
+    for entry, said in zip(own.entries, as_json(own)["entries"], strict=True):
+        v = mu * v + entry.slope
+        assert entry.memory["v"].tobytes() == v.tobytes()
+        assert entry.after == entry.before - entry.lr * (entry.slope + mu * v)
+        assert said["memory"] == {"v": float(v)}
+        assert f"  {v!s}  " in told(blocks(own))
+    assert "  v after  " in told(blocks(own))
+
+
+def test_memory_agrees_with_the_opened_steps(tmp_path: Path) -> None:
+    path = tmp_path / "run.glass"
+    rms = gn.optim.RMSprop(0.01, centered=True, momentum=0.5, average=0.9)
+    train(path, epochs=2, optimizer=rms, batch_size=16)
+    for entry in open_ledger(path, WEIGHT, epoch=2).entries:
+        step = gn.open_step(path, epoch=2, batch=entry.batch)
+        assert list(entry.memory) == ["v", "mean", "b"]
+        for slot, own in entry.memory.items():
+            assert step.memory[f"{slot}.linear1.weight"][1][PLACE].tobytes() == own.tobytes()
+
+
 def test_it_agrees_with_the_opened_steps(tmp_path: Path) -> None:
     path = tmp_path / "run.glass"
     train(path, epochs=3, batch_size=16)

@@ -95,6 +95,12 @@ def test_trajectory(optimizer: Any, wanted: Steps) -> None:
     np.testing.assert_allclose(trajectory(optimizer), steps, rtol=1e-10, atol=1e-11)
 
 
+@pytest.mark.parametrize("optimizer", [c[0] for c in CASES], ids=str)
+def test_every_rule_works_in_float32(optimizer: Any) -> None:
+    wanted = trajectory(optimizer, 20)
+    np.testing.assert_allclose(trajectory(optimizer, 20, "float32"), wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_float32_follows_float64() -> None:
     """The bias correction keeps its digits: 1 − 0.999ᵗ is 0.001 at first."""
     steps = [w for _, w in zip(range(STEPS), adam(0.1), strict=False)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 import glassnet as gn
 from glassnet.errors import GlassnetError, ModelFileError, TrainingError
+from glassnet.inspect.ledger import open_ledger
 from glassnet.ops import philox
 from glassnet.training.record_file import RunFile
 from tests.record.common import HALF, data, network, often, sha, train
@@ -169,6 +171,33 @@ def test_code_is_brought_by_the_caller(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="not the model"):
         gn.resume(path, x, y, model=network())
     model, _ = gn.resume(path, x, y, model=net())
+    assert sha(model) == sha(whole)
+
+
+@dataclass(frozen=True)
+class Signs(gn.optim.Optimizer):
+    """w ← w − η·sign(g)."""
+
+    def update(self, w: Any, g: Any, memory: Any, now: Any) -> Any:
+        return w - now.lr * gn.ops.sign(g), {}
+
+
+def test_an_optimiser_is_brought_by_the_caller(tmp_path: Path) -> None:
+    path, (x, y) = tmp_path / "run.glass", data()
+    settings: Any = {"loss": HALF, "optimizer": Signs(0.01), "epochs": 4}
+    whole, broken = network(), network()
+    gn.train(whole, x, y, **settings)
+    gn.train(broken, x, y, record=path, callbacks=[Pull(2)], **settings)
+    with pytest.raises(TrainingError, match=r"optimizer contains Signs, .* optimizer=…, in Python"):
+        gn.resume(path)
+    with pytest.raises(TrainingError, match="not the optimizer"):
+        gn.resume(path, optimizer=gn.optim.SGD(0.01))
+    own = gn.open_step(path, epoch=2, optimizer=Signs(0.01)).parameters["linear1.weight"]
+    assert own.slope is not None
+    assert np.array_equal(own.after, own.before - np.float32(0.01) * np.sign(own.slope))
+    entry = open_ledger(path, "linear1.bias[0]", epoch=2, optimizer=Signs(0.01)).entries[0]
+    assert abs(entry.update) == pytest.approx(0.01, rel=1e-4)
+    model, _ = gn.resume(path, optimizer=Signs(0.01))
     assert sha(model) == sha(whole)
 
 

@@ -5,12 +5,13 @@ In: an `OpenStep` and a name. Out: blocks: forward, backward and, for a weight, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glassnet.inspect.blocks import FEW, Block, Lines, Table, exact, factor
+from glassnet.inspect.blocks import FEW, Block, Lines, Table, exact, factor, some
 from glassnet.inspect.figures import (
     NeuronFigures,
     WeightFigures,
@@ -19,7 +20,9 @@ from glassnet.inspect.figures import (
     weight_figures,
 )
 from glassnet.inspect.rules import update_lines
-from glassnet.nn.linear import Linear
+from glassnet.inspect.watch import function_of
+from glassnet.nn.compose import Residual
+from glassnet.nn.linear import Linear, Neuron
 
 if TYPE_CHECKING:
     from glassnet.inspect.opened import Layer, OpenStep
@@ -28,12 +31,13 @@ TERMS = 16  # terms of a sum that are written out; of a longer one the largest
 
 
 def neuron(step: OpenStep, text: str, at: int = 0) -> list[Block]:
-    """One unit, "linear1[3]", for row number `at` of the batch."""
+    """One unit, "linear1[3]", for row number `at` of the batch; of a `Neuron` its sum as well."""
     own = neuron_figures(step, text, at)
     title = f"{own.layer.name}[{own.unit}] for row {own.row} of the training data"
-    if own.weight is None:
-        return [Lines(title, _activation(step, own))]
-    return [Lines(title, _sum(step, own)), _inputs(own, own.weight)]
+    if own.weight is not None:
+        return [Lines(title, _sum(step, own)), _inputs(own, own.weight)]
+    inner = neuron(step, f"{own.layer.source}[0]", at) if type(own.layer.module) is Neuron else []
+    return [*inner, Lines(title, _made(step, own))]
 
 
 def weight(step: OpenStep, text: str) -> list[Block]:
@@ -43,7 +47,7 @@ def weight(step: OpenStep, text: str) -> list[Block]:
     blocks: list[Block] = []
     lines = [f"w before = {exact(own.before)}"]
     if own.slope is None:
-        lines.append("no gradient trains it")
+        lines.append("no gradient trains it; where it moves, its layer moves it")
     else:
         lines.append(f"∂L/∂w    = {exact(own.slope)}, the sum of what the rows of the batch add")
     if own.rest:
@@ -66,50 +70,105 @@ def _sum(step: OpenStep, own: NeuronFigures) -> list[str]:
         terms.append(factor(own.bias))
     formula = "z = Σ xᵢ·wᵢ + b" if own.bias is not None else "z = Σ xᵢ·wᵢ"
     lines = [formula, f"  = {' + '.join(terms)}", f"  = {exact(own.result)}"]
-    return [*lines, *_backward(step, own, "z")]
+    return [*lines, *_backward(step, own)]
 
 
-def _activation(step: OpenStep, own: NeuronFigures) -> list[str]:
+def _made(step: OpenStep, own: NeuronFigures) -> list[str]:
+    """What a layer other than a weighted sum makes of what is given to it."""
+    letter = own.layer.letter
+    if own.layer.joined:
+        return [*_joined(step, own), *_backward(step, own)]
     lines: list[str] = []
     if own.given.shape == own.layer.result[own.at].shape:
         lines.append(f"z  = {exact(own.given[own.unit])}")
-    formula = _formula(own.layer)
-    lines.append(f"a  = {own.layer.module!r} = {exact(own.result)}")
-    lines += [formula] if formula else []
+    lines.append(f"{letter}  = {function_of(own.layer.module)!r} = {exact(own.result)}")
+    lines += _formula(step, own)
     if own.derivative is not None:
         lines.append(f"∂a/∂z = {exact(own.derivative)}")
-    return [*lines, *_backward(step, own, "a")]
+    return [*lines, *_backward(step, own)]
 
 
-def _formula(layer: Layer) -> str:
-    """What the layer says of itself: "a = max(z, 0)"."""
-    first, _, _ = " ".join((type(layer.module).__doc__ or "").split()).partition(". ")
-    return f"where {first.rstrip('.')}" if first.startswith("a") and "=" in first else ""
+def _joined(step: OpenStep, own: NeuronFigures) -> list[str]:
+    """The unit of a layer that adds results of others, or has them side by side."""
+    layer, unit = own.layer, own.unit
+    if isinstance(layer.module, Residual):
+        names = [f"{name}[{unit}]" for name in layer.joined]
+        terms = [_given(step, name)[own.at, unit] for name in layer.joined]
+        return [f"a  = x + f(x) = {' + '.join(names)}",
+                f"   = {' + '.join(map(factor, terms))} = {exact(own.result)}"]  # fmt: skip
+    for name in layer.joined:
+        width = _given(step, name).shape[1]
+        if unit < width:
+            return [f"a  = {name}[{unit}] = {exact(own.result)}"]
+        unit -= width
+    return [f"a  = {exact(own.result)}"]
 
 
-def _backward(step: OpenStep, own: NeuronFigures, letter: str) -> list[str]:
-    """∂L by the unit, from ∂L by what comes after it, where that is one plain layer."""
-    said = f"∂L/∂{letter}"
-    takers = [layer for layer in step.layers if layer.source == own.layer.name]
-    lines: list[str] = []
-    if len(takers) == 1 and own.layer is not step.layers[-1]:
-        after = takers[0]
+def _given(step: OpenStep, name: str) -> np.ndarray:
+    return step.x if name == "x" else step.layer(name).result
+
+
+def _formula(step: OpenStep, own: NeuronFigures) -> list[str]:
+    """What the layer says of itself, "a = max(z, 0)", and what has been learnt of it so far."""
+    function = function_of(own.layer.module)
+    first = re.split(r"\.?$|[.:] ", " ".join((type(function).__doc__ or "").split()))[0]
+    lines = [f"where {first}"] if first.startswith("a") and "=" in first else []
+    learnt = [
+        f"{name.rpartition('.')[2]} = {exact(value[min(own.unit, value.size - 1)])}"
+        for name, whole in own.layer.parameters.items()
+        if (name.startswith("activation.") or function is own.layer.module)
+        and step.parameters[whole].slope is not None
+        and (value := step.parameters[whole].before).shape in ((1,), own.layer.result[0].shape)
+    ]
+    return [*lines, *([f"  with {', '.join(learnt)}, as learnt so far"] if learnt else [])]
+
+
+def _backward(step: OpenStep, own: NeuronFigures) -> list[str]:
+    """∂L by the unit, from ∂L by the layers that take it, where how is known of all of them."""
+    said = f"∂L/∂{own.layer.letter}"
+    if own.layer is step.layers[-1]:
+        y = some(np.atleast_1d(step.y[own.at]))
+        return [f"{said} = {exact(own.slope)}, from {type(step.loss).__name__} of ŷ and y = {y}"]
+    ways = _ways(step, own)
+    if not ways or not all(ways):
+        return [f"{said} = {exact(own.slope)}"]
+    first, *others = [way[0] for way in ways if way]
+    lines = [f"{said} = {first}", *(f"     + {own}" for own in others)]
+    terms = " + ".join(way[1] for way in ways if way)
+    same = [] if terms == factor(own.slope) else [f"  = {terms}"]
+    return [*lines, *same, f"  = {exact(own.slope)}"]
+
+
+def _ways(step: OpenStep, own: NeuronFigures) -> list[tuple[str, str] | None]:
+    """The ways from the unit to L, one for every layer that takes it: where its part of ∂L comes
+    from, and that with the numbers put in; None for a layer of which it is not known."""
+    name, unit, ways = own.layer.name, own.unit, list[tuple[str, str] | None]()
+    for after in step.layers:
+        place = 0
+        for part in after.joined:
+            at = unit if isinstance(after.module, Residual) else place + unit
+            if part == name:
+                ways.append((f"∂L/∂a of {after.name}[{at}]", factor(after.slope[own.at, at])))
+            place += _given(step, part).shape[1]
+        if after.joined or after.source != name:
+            continue
         if after.derivative is not None:
-            factors = after.slope[own.at, own.unit], after.derivative[own.at, own.unit]
-            lines.append(f"{said} = ∂L/∂a·∂a/∂z of {after.name}[{own.unit}]")
-            lines.append(f"  = {product(*factors)}")
+            factors = after.slope[own.at, unit], after.derivative[own.at, unit]
+            ways.append((f"∂L/∂a·∂a/∂z of {after.name}[{unit}]", product(*factors)))
         elif isinstance(after.module, Linear):
-            lines += _from_linear(step, own, after, said)
-    return [*lines, f"  = {exact(own.slope)}"] if lines else [f"{said} = {exact(own.slope)}"]
+            ways.append(_from_linear(step, own, after))
+        else:
+            ways.append(None)
+    return ways
 
 
-def _from_linear(step: OpenStep, own: NeuronFigures, after: Layer, said: str) -> list[str]:
+def _from_linear(step: OpenStep, own: NeuronFigures, after: Layer) -> tuple[str, str]:
     slopes, weights = after.slope[own.at], step.of(after, "weight").before[own.unit]
     order = largest(slopes * weights, TERMS)
     terms = [product(slopes[k], weights[k]) for k in order]
     if len(order) < len(slopes):
         terms.append(f"… ({len(slopes) - len(order):,} smaller terms)")
-    return [f"{said} = Σₖ ∂L/∂zₖ·wₖ over the units of {after.name}", f"  = {' + '.join(terms)}"]
+    return f"Σₖ ∂L/∂zₖ·wₖ over the units of {after.name}", " + ".join(terms)
 
 
 def _inputs(own: NeuronFigures, weights: np.ndarray) -> Table:

@@ -206,12 +206,13 @@ def _factors(
     step: OpenStep, parameter: str, place: tuple[int, ...]
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """x and ∂L/∂z of every row, whose product is the row's part of ∂L/∂w, in a `Linear`."""
-    name, _, kind = parameter.rpartition(".")
-    layer = next((own for own in step.layers if own.name == name or not name), None)
-    if layer is None or not isinstance(layer.module, Linear) or step.pulls.coupled:
+    sums = (own for own in step.layers if isinstance(own.module, Linear))
+    layer = next((own for own in sums if parameter in own.parameters.values()), None)
+    if layer is None or step.pulls.coupled:
         return None, None
     slope = layer.slope[:, place[-1]]
-    return (layer.given[:, place[0]] if kind == "weight" else np.ones_like(slope)), slope
+    weighs = parameter == layer.parameters["weight"]
+    return (layer.given[:, place[0]] if weighs else np.ones_like(slope)), slope
 
 
 def _together(parts: dict[str, np.ndarray]) -> float:

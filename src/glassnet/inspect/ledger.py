@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +46,12 @@ def open_ledger(
     validation: Any = None,
     model: Module | None = None,
     loss: Any = None,
+    optimizer: Any = None,
 ) -> Ledger:
     """Every update of one weight, "linear1.weight[2,3]", in epoch `epoch` (from 1), else in the
     run's first `MOST` steps. The data are given as for `open_step`."""
     with RunFile.read(record) as file:
-        given = or_streamed(record, Given(x, y, sample_weight, validation, model, loss))
+        given = or_streamed(record, Given(x, y, sample_weight, validation, model, loss, optimizer))
         (values, descent), (losses, judged) = reopened(file, given), file.history()
         declared = descent.task.model.declared()
         name, place = place_of({own: p.shape for own, p in declared.items()}, weight)
@@ -66,20 +67,13 @@ def open_ledger(
     most = min(updates, MOST) if epoch is None else updates
     entries = tuple(steps.entries(done, run.steps_done, most))
     ends = {own.epoch: own for own in entries if own.batch == descent.order.steps}
-    number = partial(_number, declared=declared, name=name, place=place)
     both = sorted(held.keys() & ends.keys())
-    recorded = [(own, number(held[own].arrays["W"]), ends[own].after) for own in both]
-    stored = descent.task.model.W.dtype.newbyteorder("<")
-    left = None if result is None else _left(values, number(result.view(stored)), ends, len(losses))
+    recorded = [(own, steps.number(held[own].arrays["W"]), ends[own].after) for own in both]
+    left = None if result is None else _left(values, steps.stored(result), ends, len(losses))
     return Ledger(
         f"{name}[{','.join(map(str, place))}]", done + 1, start, entries, updates,
         tuple(recorded), left, descent.optimizer.average, steps.coupled,
     )  # fmt: skip
-
-
-def _number(block: np.ndarray, declared: Any, name: str, place: tuple[int, ...]) -> Any:
-    """One weight out of all of them."""
-    return split(block, declared)[name][place]
 
 
 def _range(epoch: int | None, recorded: int) -> tuple[int, int]:
@@ -114,6 +108,14 @@ class _Steps:
     name: str
     place: tuple[int, ...]
 
+    def stored(self, result: np.ndarray) -> Any:
+        """The weight out of a file's bytes of the model."""
+        return self.number(result.view(self.descent.task.model.W.dtype.newbyteorder("<")))
+
+    def number(self, block: np.ndarray) -> Any:
+        """The weight out of all of them."""
+        return split(block, self.descent.task.model.declared())[self.name][self.place]
+
     def entries(self, done: int, first: int, limit: int) -> Iterator[Entry]:
         """So many updates, going on from where the descent stands."""
         descent, model = self.descent, self.descent.task.model
@@ -136,7 +138,14 @@ class _Steps:
             slope = slopes[0][self.place] if slopes else None
             after = held[f"W.{self.name}"][self.place]
             mean = self._mean(held, first + count + 1)
-            yield Entry(epoch, batch, lr, slope, before, after, mean, rows, parts)
+            memory = {slot: held[f"{slot}.{self.name}"][self.place] for slot in self._slots}
+            yield Entry(epoch, batch, lr, slope, before, after, mean, memory, rows, parts)
+
+    @cached_property
+    def _slots(self) -> list[str]:
+        """What the rule remembers of the weight, without the running mean of it."""
+        slots, memory = self.descent.optimizer.slots(), self.descent.memory
+        return [slot for slot in slots if f"{slot}.{self.name}" in memory]
 
     def _mean(self, held: dict[str, np.ndarray], steps: int) -> Any:
         """The running mean of the weight after so many steps, as training puts it into W."""

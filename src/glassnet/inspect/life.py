@@ -30,6 +30,7 @@ class Entry:
     before: Any
     after: Any
     mean: Any  # the running mean of the weight, where the optimiser keeps one
+    memory: dict[str, Any]  # what the rule remembers of the weight after this update, by slot
     rows: np.ndarray  # row numbers of the batch in the data
     parts: np.ndarray | None  # what each of them added to ∂L/∂w
 
@@ -80,7 +81,9 @@ class Ledger:
 def blocks(ledger: Ledger) -> list[Block]:
     """A line for each update, and what the file holds to compare with."""
     start = f"start, before epoch {ledger.first_epoch}: {exact(ledger.start)}"
-    heads = ["epoch", "batch", "η", "∂L/∂w", "rows that pushed most", "update", "w after"]
+    slots = ledger.entries[0].memory if ledger.entries else ()
+    heads = ["epoch", "batch", "η", "∂L/∂w", "rows that pushed most"]
+    heads += [*(f"{slot} after" for slot in slots), "update", "w after"]
     heads += ["mean after"] if ledger.average else []
     updates = Table("", heads, [_line(own, ledger.average) for own in ledger.entries])
     notes = [*_means(ledger), *_held(ledger)]
@@ -97,7 +100,8 @@ def _line(own: Entry, average: float) -> Sequence[str]:
     if own.parts is not None:
         most = np.argsort(-np.abs(own.parts), kind="stable")[:PUSHED]
         pushed = ", ".join(f"{own.rows[i]}: {own.parts[i]:.3g}" for i in most)
-    line = (str(own.epoch), str(own.batch), exact(own.lr), slope, pushed, exact(own.update))
+    line = (str(own.epoch), str(own.batch), exact(own.lr), slope, pushed)
+    line = (*line, *map(exact, own.memory.values()), exact(own.update))
     mean = [exact(own.mean) if own.mean is not None else "none"] if average else []
     return (*line, exact(own.after), *mean)
 
@@ -156,7 +160,7 @@ def as_json(ledger: Ledger) -> dict[str, Any]:
     entries = [
         {"epoch": own.epoch, "batch": own.batch, "lr": own.lr, "slope": own.slope,
          "update": own.update, "after": own.after, "mean": own.mean,
-         "rows": own.rows, "slope_of_rows": own.parts}
+         "memory": own.memory, "rows": own.rows, "slope_of_rows": own.parts}
         for own in ledger.entries
     ]  # fmt: skip
     recorded = [{"epoch": e, "recorded": held, "again": own} for e, held, own in ledger.recorded]

@@ -12,16 +12,19 @@ import numpy as np
 
 from glassnet.errors import GlassnetError
 from glassnet.inspect.html import fragment
-from glassnet.inspect.names import near
+from glassnet.inspect.names import join, near
 from glassnet.inspect.overview import overview
 from glassnet.inspect.pulls import Pulls
+from glassnet.nn.ensemble import BatchEnsemble
+from glassnet.nn.linear import Linear
 from glassnet.nn.module import Module
 
 
 @dataclass(frozen=True)
 class Layer:
     """A layer in this step: what it gave to every row, and ∂L by that. For a `Linear` that is z
-    and ∂L/∂z, for an activation a and ∂L/∂a."""
+    and ∂L/∂z, for an activation a and ∂L/∂a. A `Neuron` is two: "neuron1.linear", which gives z,
+    and "neuron1", which makes a of it."""
 
     name: str
     module: Module
@@ -30,6 +33,18 @@ class Layer:
     slope: np.ndarray
     derivative: np.ndarray | None = None  # of an activation: ∂a/∂z, number by number
     source: str = "x"  # the layer whose result was given to it, or "x"
+    under: str = ""  # what names of its parameters begin with; nothing where it is the network
+    joined: tuple[str, ...] = ()  # of a `Residual` or `Parallel`: the layers whose results it joins
+
+    @property
+    def letter(self) -> str:
+        """z for what a weighted sum gives, a for all else."""
+        return "z" if isinstance(self.module, Linear | BatchEnsemble) else "a"
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Names of its parameters in the network, by their own."""
+        return {own: join(self.under, own) for own in self.module.declared()}
 
 
 @dataclass(frozen=True)
@@ -75,8 +90,8 @@ class OpenStep:
         raise GlassnetError(near(name, "layer", [own.name for own in self.layers]))
 
     def of(self, layer: Layer, own: str) -> Weights:
-        """A parameter of a layer. Where the network is one layer, its names stand alone."""
-        return self.parameters.get(f"{layer.name}.{own}") or self.parameters[own]
+        """A parameter of a layer by its own name, "weight"."""
+        return self.parameters[layer.parameters[own]]
 
     def _repr_html_(self) -> str:
         return fragment(overview(self))

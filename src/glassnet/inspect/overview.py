@@ -113,7 +113,8 @@ def groups(step: OpenStep) -> list[Group]:
     shown: set[str] = set()
     before = "x"
     for layer in step.layers:
-        own = {n: w for n, w in step.parameters.items() if _belongs(n, layer, shown)}
+        names = [name for name in layer.parameters.values() if name not in shown]
+        own = {name: step.parameters[name] for name in names}
         shown |= set(own)
         found.append(_layer_group(step, layer, own, before))
         before = layer.name
@@ -125,7 +126,7 @@ def groups(step: OpenStep) -> list[Group]:
 def _layer_group(step: OpenStep, layer: Layer, own: dict[str, Weights], before: str) -> Group:
     """z and ∂L/∂z of a layer with weights, a, ∂a/∂z and ∂L/∂a of an activation, what came in where
     that does not stand right above, and W, ∂L/∂W and the update."""
-    letter = "z" if own and layer.derivative is None else "a"
+    letter = layer.letter
     units = step.outputs if layer is step.layers[-1] else ()
     matrices: list[Matrix] = []
     if layer.source != before:
@@ -148,13 +149,6 @@ def _weights(name: str, own: Weights, names: tuple[str, ...]) -> list[Matrix]:
     if own.slope is not None:
         found.append(Matrix(f"∂L/∂{name}", own.slope, labels))
     return [*found, Matrix(f"update of {name}", own.update, labels)]
-
-
-def _belongs(parameter: str, layer: Layer, shown: set[str]) -> bool:
-    """Whether a parameter is the layer's own: of a network that is one layer, any."""
-    if parameter in shown:
-        return False
-    return parameter.startswith(f"{layer.name}.") or "." not in parameter
 
 
 def _still(own: LayerFigures) -> str:

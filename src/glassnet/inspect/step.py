@@ -16,7 +16,7 @@ from glassnet.inspect.columns import input_names, output_names
 from glassnet.inspect.opened import Layer, OpenStep, Weights
 from glassnet.inspect.pulls import Pulls
 from glassnet.inspect.streams import or_streamed
-from glassnet.inspect.watch import open_graph
+from glassnet.inspect.watch import Placed, open_graph
 from glassnet.nn.module import Module
 from glassnet.pipeline import compile_graph
 from glassnet.training.descend import Descent
@@ -39,15 +39,17 @@ def open_step(
     validation: Any = None,
     model: Module | None = None,
     loss: Any = None,
+    optimizer: Any = None,
 ) -> OpenStep:
     """Open a step of a recorded run: batch `batch` (from 1) of epoch `epoch` (from 1), or the batch
     of that epoch in which row `row` (from 0) of the training data was.
 
     x, y, weights and validation data are those of the run, or those that the file holds where they
-    were small, or that its streams find again. The steps since the checkpoint before it are run
+    were small, or that its streams find again; a model, a loss or an optimiser is needed only where
+    it contains code of yours. The steps since the checkpoint before it are run
     once more, then the step itself with everything inside it as a result.
     """
-    given = or_streamed(record, Given(x, y, sample_weight, validation, model, loss))
+    given = or_streamed(record, Given(x, y, sample_weight, validation, model, loss, optimizer))
     with RunFile.read(record) as file:
         values, descent = reopened(file, given)
         losses, judged = file.history()
@@ -136,18 +138,13 @@ def _opened(
     )  # fmt: skip
 
 
-def _layers(
-    layers: tuple[tuple[str, Module, str], ...], named: dict[str, np.ndarray]
-) -> tuple[Layer, ...]:
+def _layers(layers: tuple[Placed, ...], named: dict[str, np.ndarray]) -> tuple[Layer, ...]:
     return tuple(
         Layer(
-            name,
-            module,
-            named[given],
-            named[f"a.{name}"],
-            named[f"da.{name}"],
-            named.get(f"f.{name}"),
-            given.removeprefix("a."),
+            own.name, own.layer,
+            named["x" if own.source == "x" else f"a.{own.source}"],
+            named[f"a.{own.name}"], named[f"da.{own.name}"], named.get(f"f.{own.name}"),
+            own.source, own.under, own.joined,
         )
-        for name, module, given in layers
-    )
+        for own in layers
+    )  # fmt: skip

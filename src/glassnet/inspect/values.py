@@ -46,7 +46,7 @@ def as_json(
     of it as well."""
     layers = [
         {"name": own.name, "source": own.source, "given": own.given, "result": own.result,
-         "slope": own.slope, "derivative": own.derivative}
+         "slope": own.slope, "derivative": own.derivative, "joined": own.joined}
         for own in step.layers
     ]  # fmt: skip
     parameters = {

@@ -13,8 +13,10 @@ from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
-from glassnet.nn.activations import ParametricSigmoid, Sigmoid, Softplus, Tanh
+from glassnet.inspect.names import join
+from glassnet.nn.activations import Identity, ParametricSigmoid, Sigmoid, Softplus, Tanh
 from glassnet.nn.compose import Container, Parallel, Residual, Sequential
+from glassnet.nn.linear import Neuron
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.rectifiers import (
@@ -34,19 +36,22 @@ from glassnet.training.step import StepGraph, step_graph, trained
 
 # Functions of one number each: the gradient of the sum of what they give is the derivative.
 ONE_BY_ONE = (
-    ParametricSigmoid, Sigmoid, Softplus, Tanh,
+    Identity, ParametricSigmoid, Sigmoid, Softplus, Tanh,
     ELU, GELU, SELU, LeakyReLU, Mish, PReLU, ReLU, SiLU,
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A layer as it was built: its name, itself, and what went in and came out."""
+    """A layer as it was built: its name, itself, what went in and came out, where its parameters
+    are named, and of a `Residual` or `Parallel` the values that it joins."""
 
     name: str
     layer: Module
     given: Value
     result: Value
+    under: str
+    joined: tuple[Value, ...] = ()
 
 
 class Watched(Module):
@@ -72,26 +77,27 @@ class Watched(Module):
 
     def _built(self, name: str, layer: Module, x: Value, scope: Scope) -> Value:
         """What the layer builds, part by part where its parts are known: the same nodes."""
-        if type(layer) in (Sequential, Residual):
+        called, joined = name or type(layer).__name__.lower(), ()
+        if type(layer) is Neuron:
+            z = layer.linear.build(x, scope)
+            self.seen.append(Seen(f"{called}.linear", layer.linear, x, z, name))
+            x, y = z, layer.squash.build(z, scope.under("activation"))
+        elif type(layer) in (Sequential, Residual):
             assert isinstance(layer, Container)
             y = x
             for own, part in layer.parts.items():
-                y = self._built(_under(name, own), part, y, scope.under(own))
-            y = x + y if isinstance(layer, Residual) else y
+                y = self._built(join(name, own), part, y, scope.under(own))
             if isinstance(layer, Sequential):
                 return y
+            joined, y = (x, y), x + y
         elif type(layer) is Parallel:
             parts = layer.parts.items()
-            found = [self._built(_under(name, n), p, x, scope.under(n)) for n, p in parts]
-            y = ops.concatenate(found, 1)
+            found = [self._built(join(name, n), p, x, scope.under(n)) for n, p in parts]
+            joined, y = tuple(found), ops.concatenate(found, 1)
         else:
             y = layer.build(x, scope)
-        self.seen.append(Seen(name or type(layer).__name__.lower(), layer, x, y))
+        self.seen.append(Seen(called, layer, x, y, name, joined))
         return y
-
-
-def _under(name: str, own: str) -> str:
-    return f"{name}.{own}" if name else own
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,19 @@ class OpenGraph:
     step: StepGraph
     graph: Graph
     names: tuple[str, ...]
-    layers: tuple[tuple[str, Module, str], ...]  # name, layer, what is given to it
+    layers: tuple[Placed, ...]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A layer of a network: its name, itself, the layer whose result is given to it, where its
+    parameters are named, and the layers whose results it joins; "x" stands for the data."""
+
+    name: str
+    layer: Module
+    source: str
+    under: str
+    joined: tuple[str, ...]
 
 
 def open_graph(
@@ -127,9 +145,19 @@ def open_graph(
     graph = builder.finish(
         [*outputs, *seen.values(), *slopes, *_derivatives(builder, bent), *taken]
     )
-    sources = {own.result.index: f"a.{own.name}" for own in reversed(watched.seen)}
-    layers = tuple((o.name, o.layer, sources.get(o.given.index, "x")) for o in watched.seen)
-    return OpenGraph(step, graph, (*names, *data), layers)
+    return OpenGraph(step, graph, (*names, *data), _placed(watched.seen))
+
+
+def _placed(seen: list[Seen]) -> tuple[Placed, ...]:
+    """Which layer gave what; of several with the same value the last one before."""
+    givers: dict[int, str] = {}
+    found: list[Placed] = []
+    for own in seen:
+        source = givers.get(own.given.index, "x")
+        joined = tuple(givers.get(value.index, "x") for value in own.joined)
+        found.append(Placed(own.name, own.layer, source, own.under, joined))
+        givers[own.result.index] = own.name
+    return tuple(found)
 
 
 def _derivatives(builder: GraphBuilder, bent: list[Seen]) -> list[Value]:
@@ -142,4 +170,11 @@ def _derivatives(builder: GraphBuilder, bent: list[Seen]) -> list[Value]:
 
 
 def _one_by_one(layer: Module) -> bool:
-    return isinstance(layer.inner if isinstance(layer, Blend) else layer, ONE_BY_ONE)
+    function = function_of(layer)
+    return isinstance(function.inner if isinstance(function, Blend) else function, ONE_BY_ONE)
+
+
+def function_of(layer: Module) -> Module:
+    """What a layer does to what is given to it: of a neuron, whose sum is seen apart, what comes
+    after the sum."""
+    return layer.squash if type(layer) is Neuron else layer

@@ -40,7 +40,7 @@ class SGD(Optimizer):
             return w - now.lr * g, {}
         new = g
         if self.dampening:
-            new = ops.where(ops.equal(now.step, 0), 1.0, 1.0 - self.dampening) * g
+            new = ops.where(ops.equal(now.step, 0), g, (1.0 - self.dampening) * g)
         v = self.momentum * memory["v"] + new
         ahead = g + self.momentum * v if self.nesterov else v
         return w - now.lr * ahead, {"v": v}

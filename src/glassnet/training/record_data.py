@@ -81,7 +81,7 @@ def from_data(data: Any, what: str = "model") -> Any:
     if "code" in settings:
         raise TrainingError(
             f"the {what} contains {settings['code']}, which is code of yours and was not recorded; "
-            f"pass it again: {what}=…"
+            f"pass it again: {what}=…, in Python"
         )
     kind = CLASSES.get(settings.pop("class", ""))
     if kind is None:

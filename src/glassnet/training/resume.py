@@ -51,6 +51,7 @@ def resume(
     callbacks: Sequence[Any] | None = None,
     model: Module | None = None,
     loss: Any = None,
+    optimizer: Any = None,
     other_data: bool = False,
     threads: int | None = None,
 ) -> tuple[Module, History]:
@@ -59,12 +60,11 @@ def resume(
     x, y, weights and validation data are those of the run (where they were small, the file holds
     them): others are refused, unless `other_data` says that they may differ. By default the run
     ends after as many epochs as it was meant to have (`epochs` says another number, no smaller than
-    what is done), and `callbacks` are the early stopping that
-    was recorded. `model` and `loss` are needed only where they contain code of yours, which a file
-    does not keep. L-BFGS has no state to go on from, since SciPy keeps it to itself: it does all
-    epochs again, and refuses where they are not the recorded ones.
+    what is done), and `callbacks` are the early stopping that was recorded. `model`, `loss` and
+    `optimizer` are needed only where they contain code of yours, which a file does not keep.
+    L-BFGS, whose state SciPy keeps to itself, does all epochs again, and refuses other ones.
     """
-    given = Given(x, y, sample_weight, validation, model, loss)
+    given = Given(x, y, sample_weight, validation, model, loss, optimizer)
     with RunFile.append(record) as file:
         values = _with_epochs(file, epochs)
         descent, rows = rebuilt(values, given.or_held(file), threads)
@@ -116,6 +116,7 @@ class Given:
     validation: Any = None
     model: Module | None = None
     loss: Any = None
+    optimizer: Any = None
 
     def or_held(self, file: RunFile) -> Given:
         """This, or the data that the file holds where none were brought."""
@@ -174,6 +175,7 @@ def rebuilt(
     """Model, loss and optimiser from a file, with data: ready to train; and all rows."""
     model = brought(values, given.model, "model")
     loss = as_loss(brought(values, given.loss, "loss"))
+    optimizer = brought(values, given.optimizer, "optimizer")
     check_numerics(values)
     kept = values["validation"]
     if (kept == "given") != (given.validation is not None):
@@ -195,7 +197,7 @@ def rebuilt(
     )
     task = Task(model, loss, rows, held_out, thread_count(threads), values["seed"])
     order = Order.of(rows, values["batch_size"], values["seed"] if values["shuffle"] else None)
-    return training(task, from_data(values["optimizer"], "optimizer"), order), whole
+    return training(task, optimizer, order), whole
 
 
 def check_numerics(values: Mapping[str, Any]) -> None:
