@@ -21,6 +21,8 @@ LABELS = np.array([0, 1, 0, 1, 1, 0])
         ({"x": X[0]}, ShapeError, r"x has shape \(3,\); the network takes \[rows, 3\]"),
         ({"x": X[:, :2]}, ShapeError, r"x has shape \(6, 2\)"),
         ({"x": X.astype(str)}, ShapeError, "numbers"),
+        ({"x": np.ma.masked_less(X, X.max())}, TrainingError, "x has 17 masked entries.*filled"),
+        ({"y": np.ma.array(Y, mask=True)}, TrainingError, "y has 12 masked entries"),
         ({"x": X[:0], "y": Y[:0]}, ShapeError, "0 rows"),
         ({"y": Y[:5]}, ShapeError, "x has 6 rows and y has 5"),
         ({"y": 3.0}, ShapeError, "y has none"),

@@ -26,7 +26,7 @@ def check(
     data: Annotated[
         str | None,
         typer.Argument(
-            metavar="[TABLE|DATA]",
+            metavar="TABLE|DATA",
             help="For a model a table; for a run its table if it moved, or .npz of x and y.",
             show_default=False,
         ),

@@ -99,6 +99,7 @@ def _checked_part(
 
 def _checked(model: Module, loss: Loss, x: Any, y: Any, weight: Any, of: str) -> Rows:
     inputs = checked_inputs(model, x, of)
+    refuse_masked(y, f"{of}y")
     numbers = np.asarray(y)
     if numbers.ndim < 1 or len(numbers) != len(inputs):
         raise ShapeError(
@@ -116,6 +117,7 @@ def _checked(model: Module, loss: Loss, x: Any, y: Any, weight: Any, of: str) ->
 
 def checked_inputs(model: Module, x: Any, of: str = "") -> np.ndarray:
     """x as the model reads it."""
+    refuse_masked(x, f"{of}x")
     rows = np.asarray(x)
     width = model.takes()
     wanted = f"[rows, {'columns' if width is None else width}]"
@@ -138,6 +140,7 @@ def checked_inputs(model: Module, x: Any, of: str = "") -> np.ndarray:
 def checked_weights(weight: Any, rows: int, dtype: str, of: str = "") -> np.ndarray | None:
     if weight is None:
         return None
+    refuse_masked(weight, f"{of}sample_weight")
     array = np.ascontiguousarray(weight, dtype)
     if array.shape != (rows,):
         raise ShapeError(
@@ -150,6 +153,16 @@ def checked_weights(weight: Any, rows: int, dtype: str, of: str = "") -> np.ndar
             f"{array.sum():g}; weights are 0 or more, and not all 0"
         )
     return array
+
+
+def refuse_masked(given: Any, name: str) -> None:
+    """TrainingError where NumPy hides some entries behind a mask."""
+    if np.ma.is_masked(given):
+        count = int(np.ma.getmaskarray(given).sum())
+        raise TrainingError(
+            f"{name} has {count} masked entries, and training would see what "
+            "the mask hides; fill them, x.filled(…), or drop such rows"
+        )
 
 
 def refuse_infinite(array: np.ndarray, name: str, given: np.ndarray) -> None:
