@@ -75,8 +75,10 @@ def test_the_memory_of_a_weight(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert own["memory"]["m"]["before"] == 0.0
     assert own["memory"]["m"]["after"] == pytest.approx(0.1 * own["slope"], 1e-6)
     assert run("step", str(path), "--weight", "linear1.weight[2,3]") == 0
-    after = np.float32(own["memory"]["m"]["after"])
-    assert f"m: 0.0 → {after!s}" in capsys.readouterr().out
+    slope, after = np.float32(own["slope"]), np.float32(own["memory"]["m"]["after"])
+    told = capsys.readouterr().out
+    assert f"m ← 0.9·m + (1 − 0.9)·∂L/∂w = 0.9·0.0 + (1 − 0.9)·({slope!s})" in told
+    assert f") = {after!s}\n" in told
 
 
 def test_html_with_a_weight(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
