@@ -221,6 +221,20 @@ def test_an_interrupted_fit_keeps_the_best_so_far(tmp_path: Path, number: int) -
         assert glassnet("evaluate", "t.safetensors", "t.csv", folder=tmp_path).returncode == 0
 
 
+def test_an_interrupt_while_modules_load_is_told_in_one_line() -> None:
+    code = (
+        "import sys\n"
+        "class Pressed:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'typer': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Pressed())\n"
+        "from glassnet.cli import main\n"
+        "main(['runs'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "glassnet: interrupted\n")
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("60s", 60), ("90", 90), ("1.5m", 90), ("2h", 7200), ("250ms", 0.25)]
 )

@@ -5,6 +5,18 @@ In: arguments. Out: files, text, an exit status.
 
 from __future__ import annotations
 
-from glassnet.cli.app import main
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 __all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave the process."""
+    try:
+        from glassnet.cli import app
+    except KeyboardInterrupt:  # loading takes a tenth of a second, time enough to think again
+        print("glassnet: interrupted", file=sys.stderr)
+        sys.exit(130)
+    app.main(arguments)
