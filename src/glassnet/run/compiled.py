@@ -18,6 +18,7 @@ from glassnet.errors import GraphError, ShapeError
 from glassnet.fuse import Fused
 from glassnet.graph.check import check
 from glassnet.graph.graph import Graph
+from glassnet.graph.layout import Product
 from glassnet.graph.resize import digest, resize, widths
 from glassnet.graph.types import Dim, Size, bind
 from glassnet.llvm.builder import Module
@@ -29,11 +30,11 @@ from glassnet.run.call import Build, Prepared, Team
 from glassnet.run.image import Image, image, parse
 from glassnet.run.program import Call, Plan
 from glassnet.run.threads import thread_count
-from glassnet.run.work import Work, work
+from glassnet.run.work import computed, multiply_adds, total
 from glassnet.schedule import schedule
 
 WORTH_THREADS = 4_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
-CALL_WORK = 1 << 30  # multiply-adds that a thread does before Python looks for Ctrl-C
+CALL_WORK = 1 << 31  # multiply-adds that a thread does before Python looks for Ctrl-C
 WORTH_UNROLLING = 100  # steps: below, compiling a tiny step for its sizes does not pay
 WORTH_RESIZING = 16_000_000_000  # multiply-adds: below, compiling for known widths does not pay
 
@@ -198,12 +199,13 @@ class Compiled:
 
     def _team(self, dims: Mapping[str, int], steps: int, threads: int | None) -> Team:
         """Who does the work of so many steps, and how many of them at a time."""
-        adds, whole = self.work(dims), self._work.at(dims)
-        apart = self._apart and steps > 1 and whole <= CALL_WORK
+        adds, whole = self.work(dims), total(self._computed, dims)
+        piece = max(1, CALL_WORK // (2 if self._wide else 1))
+        apart = self._apart and steps > 1 and whole <= piece
         enough = adds * (steps if apart else 1) >= WORTH_THREADS
         team = thread_count(threads) if enough else 1
-        most = CALL_WORK * team // max(1, whole)
-        limit = 0 if most else CALL_WORK * team
+        most = piece * team // max(1, whole)
+        limit = 0 if most else piece * team
         count = min(team, steps) if apart else team
         return Team(count, apart, steps, max(1, most), limit, bool(self.plan.donate))
 
@@ -221,13 +223,23 @@ class Compiled:
         return not self.plan.donate and self.plan.collect == everything
 
     @cached_property
-    def _work(self) -> Work:
+    def _multiply_adds(self) -> tuple[Product, ...]:
         nodes = self.plan.graph.nodes
-        return work(nodes, range(len(nodes)))
+        return multiply_adds(nodes, range(len(nodes)))
+
+    @cached_property
+    def _computed(self) -> tuple[Product, ...]:
+        nodes = self.plan.graph.nodes
+        return computed(nodes, range(len(nodes)))
+
+    @cached_property
+    def _wide(self) -> bool:
+        """Whether numbers take twice the time."""
+        return any(node.type.dtype == "float64" for node in self.plan.graph.nodes)
 
     def work(self, dims: Mapping[str, int]) -> int:
         """Multiply-adds of a step, roughly."""
-        return self._work.adds_at(dims)
+        return total(self._multiply_adds, dims)
 
     def _tiny(self, dims: Mapping[str, int]) -> bool:
         """Whether it is worth a look if the graph can be written out."""

@@ -42,7 +42,7 @@ class Image:
             "dims": self.dims,
             "buffers": self.buffers,
             "scratch": [[_saved(part) for part in parts] for parts in self.scratch],
-            "work": [[[*map(_saved, w.adds)], [*map(_saved, w.numbers)]] for w in self.work],
+            "work": [[[*map(_saved, w.computed)], [*map(_saved, w.moved)]] for w in self.work],
             "temporaries": [[t.buffer, _saved(t.size), t.first, t.last] for t in self.temporaries],
             "constants": [[a.dtype.str, a.shape, a.tobytes().hex()] for a in self.constants],
         }

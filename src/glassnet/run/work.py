@@ -1,6 +1,6 @@
 """How much there is to do, in multiply-adds.
 
-In: nodes. Out: the work as sizes; run-time sizes make a number of it.
+In: nodes, or fused kernels. Out: the work as sizes; run-time sizes make a number of it.
 """
 
 from __future__ import annotations
@@ -8,50 +8,63 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from glassnet.fuse import Fused
+from glassnet.fuse import Fused, Kernel
 from glassnet.graph.graph import Node
 from glassnet.graph.layout import Product, count
 from glassnet.graph.types import Dim
 
-NEAR, FAR = 16, 64  # multiply-adds that take as long as a number read or written
-CACHED = 1 << 22  # so many numbers stay near
+COMPUTED, MOVED = 16, 64  # multiply-adds that take as long as a number computed, or in memory
+CACHED = 1 << 22  # so many numbers stay in caches, and cost nothing besides
 
 
 @dataclass(frozen=True)
 class Work:
-    """Multiply-adds, and the numbers that are read or written."""
+    """What a kernel computes, in multiply-adds, and the numbers that it reads and writes."""
 
-    adds: tuple[Product, ...]
-    numbers: tuple[Product, ...]
+    computed: tuple[Product, ...]
+    moved: tuple[Product, ...]
 
     def at(self, dims: Mapping[str, int]) -> int:
-        numbers = sum(product.at(dims) for product in self.numbers)
-        return self.adds_at(dims) + numbers * (NEAR if numbers <= CACHED else FAR)
-
-    def adds_at(self, dims: Mapping[str, int]) -> int:
-        return sum(product.at(dims) for product in self.adds)
+        moved = total(self.moved, dims)
+        return total(self.computed, dims) + (moved * MOVED if moved > CACHED else 0)
 
 
-def work(nodes: Sequence[Node], places: Iterable[int]) -> Work:
-    """Of some nodes."""
-    adds: list[Product] = []
-    numbers: list[Product] = []
+def total(products: Iterable[Product], dims: Mapping[str, int]) -> int:
+    return sum(product.at(dims) for product in products)
+
+
+def multiply_adds(nodes: Sequence[Node], places: Iterable[int]) -> tuple[Product, ...]:
+    """Of the contractions: elements times the length of their sums."""
+    found = [nodes[place] for place in places if nodes[place].op.kind == "contract"]
+    return _added(count(n.type.shape) * nodes[n.inputs[0]].type.shape[-1] for n in found)
+
+
+def computed(nodes: Sequence[Node], places: Sequence[int]) -> tuple[Product, ...]:
+    """Of the contractions, and of the numbers that are computed or added one by one."""
+    found = list(multiply_adds(nodes, places))
     for node in (nodes[place] for place in places):
-        given = [count(nodes[source].type.shape) for source in node.inputs]
-        if node.op.kind == "contract":
-            adds.append(count(node.type.shape) * nodes[node.inputs[0]].type.shape[-1])
-            numbers += given
-        elif node.op.kind in ("elementwise", "index"):
-            numbers.append(count(node.type.shape))
-        elif node.op.kind == "reduce":
-            numbers += given
-    return Work(_added(adds), _added(numbers))
+        if node.op.kind in ("elementwise", "reduce", "index"):
+            read = nodes[node.inputs[0]] if node.op.kind == "reduce" else node
+            found.append(count(read.type.shape) * COMPUTED)
+    return _added(found)
 
 
 def kernel_work(fused: Fused) -> tuple[Work, ...]:
-    """Of every kernel; one without nodes copies its shape."""
-    nodes, kernels = fused.graph.nodes, fused.kernels
-    return tuple(work(nodes, k.nodes) if k.nodes else Work((), (count(k.shape),)) for k in kernels)
+    """Of every kernel."""
+    nodes = fused.graph.nodes
+    return tuple(Work(computed(nodes, k.nodes), _moved(fused, k)) for k in fused.kernels)
+
+
+def _moved(fused: Fused, kernel: Kernel) -> tuple[Product, ...]:
+    """Arguments, but of a table to gather from as many numbers as are gathered; and results."""
+    nodes, places = fused.graph.nodes, set[int]()
+    for place in kernel.nodes:
+        if nodes[place].op.kind == "index":
+            places.add(place)
+        else:
+            places |= {fused.access[s].base for s in nodes[place].inputs if s in fused.access}
+    places |= {place for place, _ in kernel.stores}
+    return _added(count(nodes[place].type.shape) for place in places if place < len(nodes))
 
 
 def _added(products: Iterable[Product]) -> tuple[Product, ...]:
