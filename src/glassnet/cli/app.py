@@ -40,11 +40,12 @@ def _flowing(command: Callable[..., object]) -> str:
 
 app = typer.Typer(
     name="glassnet",
+    rich_markup_mode=None,  # loading what draws boxes takes longer than all the rest
     help="Feed-forward neural networks: fit a table, predict, and see how good it is.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 for command in (fit, predict, evaluate, step, resume, runs, check, show, data, bench):
     app.command(help=_flowing(command))(command)
