@@ -11,6 +11,8 @@ from typing import NoReturn
 
 __all__ = ["main"]
 
+INTERRUPTED = 130  # the exit status
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process."""
@@ -18,5 +20,5 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         from glassnet.cli import app
     except KeyboardInterrupt:  # loading takes a tenth of a second, time enough to think again
         print("glassnet: interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     app.main(arguments)

@@ -6,16 +6,16 @@ In: the arguments of the process. Out: an exit status: 0 done, 1 failure, 2 wron
 
 from __future__ import annotations
 
-import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
 
+from glassnet.cli import INTERRUPTED
 from glassnet.cli.bench import bench
 from glassnet.cli.check import check
 from glassnet.cli.data import data
@@ -29,13 +29,7 @@ from glassnet.cli.step import step
 from glassnet.errors import GlassnetError, TrainingError
 from glassnet.version import __version__
 
-DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
-
-
-def _flowing(command: Callable[..., object]) -> str:
-    """A docstring without its line ends, which help would keep; paragraphs stay."""
-    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+DONE, FAILED, WRONG_USE = 0, 1, 2
 
 
 app = typer.Typer(
@@ -48,7 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 for command in (fit, predict, evaluate, step, resume, runs, check, show, data, bench):
-    app.command(help=_flowing(command))(command)
+    app.command()(command)
 
 
 def _show_version(wanted: bool) -> None:

@@ -9,14 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glassnet.cli import options
+from glassnet.cli import INTERRUPTED, options
 
 if TYPE_CHECKING:
     from glassnet.estimators.examine import Examined
     from glassnet.estimators.recipe import Recipe
     from glassnet.training.record_source import Recording
-
-INTERRUPTED = 130
 
 
 def fit(

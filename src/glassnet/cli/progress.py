@@ -11,7 +11,6 @@ import shutil
 import sys
 import threading
 import time
-from types import TracebackType
 from typing import Any, TextIO
 
 _REPAINT_SECONDS = 0.1
@@ -40,12 +39,7 @@ class Progress:
             self.painter.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.over.set()
         if self.live:
             self.painter.join()

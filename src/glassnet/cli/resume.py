@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from glassnet.cli import INTERRUPTED
 from glassnet.cli.options import Epochs, Json, Threads, Time, duration
 
 if TYPE_CHECKING:
     from glassnet.estimators.fit import Fitted
     from glassnet.estimators.fit_resume import Recorded
 
-INTERRUPTED = 130
 _OUTPUT = "The model file of a fit; by default where `glassnet fit` was to write it."
 
 

@@ -7,6 +7,8 @@ thread had set, and puts its setting back.
 
 from __future__ import annotations
 
+from glassnet.lower.program import PART, RUN
+
 BARRIER = """
 define internal void @barrier(ptr %state, i64 %threads) noinline {
 entry:
@@ -75,7 +77,7 @@ declare void @llvm.aarch64.set.fpcr(i64)
 
 START = {"x86": X86, "arm": ARM}
 DECLARED = {"x86": X86_DECLARED, "arm": ARM_DECLARED}
-ENTRIES = "run", "part"
+ENTRIES = RUN, PART
 
 
 def runtime(family: str, parallel: bool) -> str:

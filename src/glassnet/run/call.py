@@ -116,7 +116,7 @@ class Prepared:
         self.results, self._team = results, team
         sizes = np.array([dims[name] for name in build.image.dims], np.int64)
         self._function = SIGNATURE(build.code.part if team.limit else build.code.run)
-        self._work = [own.at(dims) for own in build.image.work]
+        self._work = [own.at(dims) for own in build.image.work] if team.limit else []
         self._kept: list[Any] = [build, arrays, sizes]
         alone = [range(1)] * team.threads if team.apart else [range(team.threads)]
         self._places = [
