@@ -71,6 +71,11 @@ class Numbers:
     def rint(self, a: Reg) -> Reg:
         return self._overloaded("rint", (a,))
 
+    def trailing_zeros(self, a: Reg) -> Reg:
+        """How many of the lowest bits of a 64-bit integer are zeros."""
+        self.declared["llvm.cttz.i64"] = "declare i64 @llvm.cttz.i64(i64, i1)"
+        return self.emit(f"call i64 @llvm.cttz.i64({a}, i1 false)", "int64")
+
     def abs(self, a: Reg) -> Reg:
         if a.dtype in ("float32", "float64"):
             return self._overloaded("fabs", (a,))

@@ -165,7 +165,7 @@ class _Contraction:
 
         def one(m: Index) -> None:
             ctx.choose_rows((row + m,), [place])
-            vectors(ctx, 0, self.k, 1, (row + m, 0), piece, type.dtype)
+            vectors(ctx, 0, self.k, 1, (row + m, 0), piece, self.lanes)
 
         self.b.loop(0, count, 1, (), one)
 

@@ -114,6 +114,9 @@ class Writer:
     def rint(self, a: Item) -> Item:
         return self.function_of("rint", a)
 
+    def trailing_zeros(self, a: Item) -> Item:
+        return self.function_of("trailing_zeros", a)
+
     def abs(self, a: Item) -> Item:
         return self.function_of("abs", a)
 

@@ -103,10 +103,15 @@ def nest(
     body: Callable[[Point], None],
     dtype: str,
     before: Callable[[tuple[Index, ...]], None] | None = None,
+    most: int = 1,
 ) -> None:
     """Loops over a shape; `body` is written once for whole vectors and once for the rest, and
-    `before` what is the same for all vectors along the last axis."""
+    `before` what is the same for all vectors along the last axis. Up to `most` vectors are one
+    point, where the last axis has so many."""
     groups = merge_axes(shape, layouts)
+    lanes = ctx.machine.lanes(dtype)
+    last = shape[groups[-1][-1]] if groups else 1
+    lanes *= max(1, min(most, -(-last // lanes))) if isinstance(last, int) else 1
     sizes = [count([shape[axis] for axis in group]) for group in groups]
     if not groups:
         ctx.alone(lambda: body(Point((0,) * len(shape))))
@@ -114,7 +119,7 @@ def nest(
 
     def level(depth: int, at: tuple[Index, ...]) -> None:
         size = ctx.product(sizes[depth])
-        grain = GRAIN * ctx.machine.lanes(dtype) if len(groups) == 1 else 1
+        grain = GRAIN * lanes if len(groups) == 1 else 1
         low, high = ctx.split(size, grain) if depth == 0 else (0, size)
         axis = groups[depth][-1]
         if depth + 1 < len(groups):
@@ -122,7 +127,7 @@ def nest(
         else:
             if before is not None and depth:
                 before(at)
-            vectors(ctx, low, high, axis, at, body, dtype)
+            vectors(ctx, low, high, axis, at, body, lanes)
 
     level(0, (0,) * len(shape))
 
@@ -134,10 +139,10 @@ def vectors(
     axis: int,
     at: tuple[Index, ...],
     body: Callable[[Point], None],
-    dtype: str,
+    lanes: int,
 ) -> None:
     """range(low, high) in whole vectors, then the rest under a mask."""
-    b, lanes = ctx.b, ctx.machine.lanes(dtype)
+    b = ctx.b
     rest = (high - low) % lanes
     whole = high - rest
 

@@ -19,6 +19,7 @@ from glassnet.lower.loop import adjacent, nest
 
 LEAF = 64
 LANES = 64
+ABREAST = 4  # vectors of columns: an addition takes longer than it takes to begin the next one
 LEVELS = 48  # of the stack of partial results: enough for 2^54 rows
 
 
@@ -86,7 +87,7 @@ def _rows(ctx: Context) -> None:
     """Over axis 0: vectors over the last axis of the result."""
     argument = _Argument(ctx)
     layout = row_major(ctx.kernel.shape)
-    stack = ctx.reserve(Product(64 * LEVELS))
+    stack = ctx.reserve(Product(64 * LEVELS * ABREAST))
 
     def body(point: Point) -> None:
         axis = argument.kept[point.axis] if point.axis >= 0 else -1
@@ -104,7 +105,7 @@ def _rows(ctx: Context) -> None:
         known = {ctx.kernel.root or 0: total}
         ctx.finish(point, known, layout)
 
-    nest(ctx, ctx.kernel.shape, None, body, argument.dtype)
+    nest(ctx, ctx.kernel.shape, None, body, argument.dtype, most=ABREAST)
 
 
 def _wide(ctx: Context, element: Any, point: Point) -> Any:
@@ -177,13 +178,7 @@ def _joined(
 
 def trailing_ones(ctx: Context, number: Index) -> Index:
     """How many of the lowest bits are ones."""
-    b = ctx.b
-    ones: Index = b.index(0)
-    for shift in (32, 16, 8, 4, 2, 1):
-        low = (1 << shift) - 1
-        full = ((b.index(number) >> ones) & low).eq(low)
-        ones = ones + b.select(full, shift, b.index(0))
-    return ones
+    return ctx.b.trailing_zeros(~ctx.b.index(number))
 
 
 def _lanes(ctx: Context) -> None:
