@@ -49,12 +49,17 @@ def test_infinities_nan_minus_zero_and_tiny_numbers(run: Pass, case: Case) -> No
     assert not changed(run, case.graph, case.args)
 
 
+def computed(graph: Graph) -> int:
+    """Nodes that are neither sources nor views."""
+    return sum(node.op.kind not in ("source", "view") for node in graph.nodes)
+
+
 @settings(max_examples=80)
 @given(cases(raw=True))
 def test_simplifying_twice_changes_nothing_more(case: Case) -> None:
     once = simplify(case.graph)
     assert simplify(once) == once
-    assert len(once.nodes) <= len(case.graph.nodes)
+    assert computed(once) <= computed(case.graph)
 
 
 def rewriting(rule: Callable[[Node, list[Node]], int | None]) -> Pass:

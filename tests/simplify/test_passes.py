@@ -169,3 +169,26 @@ def test_a_random_draw_is_shared_with_itself_only() -> None:
     first, same, seed, stream = simplify(graph).outputs
     assert first == same
     assert len({first, seed, stream}) == 3
+
+
+def test_an_operation_on_repeated_numbers_is_done_once() -> None:
+    def f(x: Any, n: Any) -> Any:
+        shares = ops.broadcast(ops.reshape(1.0 / n, (1, 1)), (2, 3))
+        return x * ops.exp(shares * 2.0)
+
+    graph = simplify(trace(f, X, Type("float32", ())))
+    wide = [node.op.name for node in graph.nodes if node.type.shape == (2, 3)]
+    assert wide == ["input", "broadcast", "mul"]
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(1, (4, 1)), (0, (1, 4))])
+def test_a_sum_over_one_element_is_added_to_nothing(axis: int, shape: tuple[int, ...]) -> None:
+    graph = trace(lambda x: ops.sum(x, axis), Type("float32", shape))
+    shown = ", ".join(map(str, shape))
+    assert [line.split(" :")[0] for line in body(simplify(graph))] == [
+        "%1 = constant(dtype='float32', value=0.0)",
+        f"%2 = broadcast(%1, shape=({shown}))",
+        "%3 = add(%2, %0)",
+        "%4 = reshape(%3, shape=(4,))",
+        "return %4",
+    ]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from glassnet.graph.graph import Graph
 from glassnet.simplify.algebra import algebra
+from glassnet.simplify.narrow import narrow
 from glassnet.simplify.prune import prune
 from glassnet.simplify.share import share
 
-PASSES = (algebra, share, prune)
+PASSES = (algebra, narrow, share, prune)
 
 
 def simplify(graph: Graph) -> Graph:

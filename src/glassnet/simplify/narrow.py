@@ -1,0 +1,48 @@
+"""Less to do for the same bits: an operation on repeated numbers is done once and its result
+repeated; a sum over axes of one element is 0 plus that element, which can join other work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from glassnet.graph.build import GraphBuilder
+from glassnet.graph.graph import Graph, Node
+from glassnet.graph.op import Value, operator
+
+
+def narrow(graph: Graph) -> Graph:
+    builder = GraphBuilder()
+    same: list[int] = []
+    for node in graph.nodes:
+        node = replace(node, inputs=tuple(same[source] for source in node.inputs))
+        found = _single(builder, node) if node.op.kind == "reduce" else _once(builder, node)
+        same.append((builder.append(node) if found is None else found).index)
+    return Graph(tuple(builder.nodes), tuple(same[place] for place in graph.outputs))
+
+
+def _once(builder: GraphBuilder, node: Node) -> Value | None:
+    """The operation on single numbers, where all arguments repeat one."""
+    if node.op.kind != "elementwise" or node.type.rank == 0:
+        return None
+    numbers = [_repeated(builder, place) for place in node.inputs]
+    if any(number.shape for number in numbers):
+        return None
+    return builder.broadcast(builder.apply(node.op, numbers, node.kwargs), node.type.shape)
+
+
+def _repeated(builder: GraphBuilder, place: int) -> Value:
+    """What all views that take nothing away show."""
+    while builder.nodes[place].op.name in ("broadcast", "reshape", "transpose"):
+        (place,) = builder.nodes[place].inputs
+    return builder.value(place)
+
+
+def _single(builder: GraphBuilder, node: Node) -> Value | None:
+    """0 + x for a sum over axes of one element: the 0 turns −0 into 0, as in a sum."""
+    if node.op.name != "sum":
+        return None
+    only = builder.value(node.inputs[0])
+    axes: tuple[int, ...] = node.attr("axes")
+    if any(only.shape[axis] != 1 for axis in axes):
+        return None
+    return operator("reshape")(0 + only, shape=node.type.shape)
