@@ -163,19 +163,13 @@ def decay(b: Any, size: Any, f: Format, rate: float, lift: int) -> tuple[Any, An
 
 
 def sigmoid_code(b: Any, x: Any) -> Any:
-    """q = e/(1 + e) with e = exp(−|x|) for negative x, 1 − q for others.
-
-    q = w/(1 + u); what rounding 1 + u loses is taken off the quotient.
-    """
+    """q = e/(1 + e) = w/(1 + u) with e = exp(−|x|) for negative x, 1 − q for others."""
     f = format_of(x)
     size = b.abs(x)
     size = b.select(size > -f.low, -f.low, size)
-    w, u = decay(b, size, f, 1.0, f.bits + 1)
-    one = 2.0 ** (f.bits + 1)
-    total = one + u
-    inverse = 1.0 / total
-    lost = u - (total - one)
-    q = w * b.fma(-inverse, inverse * lost, inverse)
+    lift = f.bits + 1
+    w, u = decay(b, size, f, 1.0, lift)
+    q = w / (2.0**lift + u)
     return b.select(x < 0.0, q, 1.0 - q)
 
 
