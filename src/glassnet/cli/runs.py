@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from glassnet.cli.options import Json
+from glassnet.words import counted
 
 
 def runs(
@@ -39,7 +40,7 @@ def runs(
     for own in found:
         loss = "" if own["loss"] is None else f"loss {own['loss']:.6g}"
         what = f"  {own['target']} of {own['table']}" if own["table"] and own["target"] else ""
-        done = f"{own['done']}/{own['epochs']} epochs"
+        done = f"{own['done']}/{counted(own['epochs'], 'epoch')}"
         print(f"{own['run']}  {done}  {own['state']}  {loss}{what}")
     if not found:
         print(f"no run files in {folder}")

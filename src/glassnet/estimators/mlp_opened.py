@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from glassnet import nn
 from glassnet.estimators.mlp_convert import sequential, taken_over
 from glassnet.nn.picture import drawing
+from glassnet.words import counted
 
 
 class Columns:
@@ -164,7 +165,7 @@ class Opened:
         picture = drawing(model.parts, model.parameters(), inputs)
         shape = " - ".join(map(str, [inputs, *(w.shape[1] for w in self.coefs_)]))
         count = sum(w.size for w in [*self.coefs_, *self.intercepts_])
-        text = html.escape(f"{type(self).__name__}: {shape}, {count} parameters")
+        text = html.escape(f"{type(self).__name__}: {shape}, {counted(count, 'parameter')}")
         figure = f"<figure style='margin:1em 0'>{picture}<figcaption>{text}</figcaption></figure>"
         head, ends, tail = panel.rpartition("</body>")
         return f"{head}{figure}{ends}{tail}" if ends else panel + figure

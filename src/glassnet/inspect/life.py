@@ -15,6 +15,7 @@ from glassnet.inspect.blocks import Block, Lines, Table, exact
 from glassnet.inspect.figures import coupling
 from glassnet.inspect.html import fragment
 from glassnet.inspect.values import plain
+from glassnet.words import counted
 
 PUSHED = 3  # rows of an update that are shown
 
@@ -144,12 +145,12 @@ def _extent(ledger: Ledger) -> str:
         return "no updates, since no epoch is recorded yet"
     last = ledger.entries[-1].epoch
     which = f"epoch {last}" if last == ledger.first_epoch else f"epochs 1 to {last}"
-    return f"{len(ledger.entries):,} updates, {which}"
+    return f"{counted(len(ledger.entries), 'update')}, {which}"
 
 
 def _cut(ledger: Ledger) -> str:
     return (
-        f"these are the first {len(ledger.entries):,} of {ledger.updates:,} updates; "
+        f"these are the first {len(ledger.entries):,} of {counted(ledger.updates, 'update')}; "
         "name an epoch (--epoch E) for all of that epoch"
     )
 
