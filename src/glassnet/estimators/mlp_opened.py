@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from glassnet import nn
 from glassnet.estimators.mlp_convert import sequential, taken_over
-from glassnet.nn.picture import drawing
+from glassnet.nn.picture import drawing, scrolled
 from glassnet.words import counted
 
 
@@ -166,7 +166,8 @@ class Opened:
         shape = " - ".join(map(str, [inputs, *(w.shape[1] for w in self.coefs_)]))
         count = sum(w.size for w in [*self.coefs_, *self.intercepts_])
         text = html.escape(f"{type(self).__name__}: {shape}, {counted(count, 'parameter')}")
-        figure = f"<figure style='margin:1em 0'>{picture}<figcaption>{text}</figcaption></figure>"
+        caption = f"<figcaption style='font:13px system-ui,sans-serif'>{text}</figcaption>"
+        figure = f"<figure style='margin:1em 0'>{scrolled(picture)}{caption}</figure>"
         head, ends, tail = panel.rpartition("</body>")
         return f"{head}{figure}{ends}{tail}" if ends else panel + figure
 
