@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from glassnet.cli.report import console, print_json, print_score, safe, score_json
+from glassnet.cli.report import REASONS, console, print_json, print_score, safe, score_json
 from glassnet.estimators.network import Architecture
 from glassnet.tables.fields import to_plain
 from glassnet.tables.kinds import Column, brief
@@ -27,12 +27,6 @@ if TYPE_CHECKING:
     from glassnet.estimators.recipe import Recipe
 
 _MOST_LINES = 40
-_REASONS = {
-    "epochs": "all epochs done",
-    "early": "no more progress",
-    "time": "time is up",
-    "interrupted": "interrupted",
-}
 
 
 class FitReport:
@@ -174,7 +168,7 @@ def print_fitted(fitted: Fitted, folded: bool, path: str, size: int, to: Console
     course = fitted.course
     to.print(
         f"training  {counted(len(course.loss), 'epoch')}, the best was {course.best_epoch} "
-        f"({_REASONS.get(course.stopped, course.stopped)}); compiled in "
+        f"({REASONS.get(course.stopped, course.stopped)}); compiled in "
         f"{course.compile_seconds:.2f} s, trained in {course.train_seconds:.2f} s\n"
     )
     rows = f"the {fitted.score.rows:,} held-out rows"

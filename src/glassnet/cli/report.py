@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from glassnet.estimators.table_model import Prediction, TableModel
 
 _PLAIN_WIDTH = 110
+REASONS = {"epochs": "all epochs done", "early": "no more progress", "time": "time is up"}
 LONG = 1e9  # from here on a number is written with an exponent
 DECIMALS = 9  # of more, most would be noughts
 

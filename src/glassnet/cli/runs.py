@@ -20,7 +20,7 @@ def runs(
     json: Json = False,
 ) -> None:
     """List the run files in DIR: how far each is, its loss, and what it trains."""
-    from glassnet.cli.report import print_json
+    from glassnet.cli.report import REASONS, print_json
     from glassnet.errors import ModelFileError, TableError
     from glassnet.training.record_disk import is_run
 
@@ -41,7 +41,8 @@ def runs(
         loss = "" if own["loss"] is None else f"loss {own['loss']:.6g}"
         what = f"  {own['target']} of {own['table']}" if own["table"] and own["target"] else ""
         done = f"{own['done']}/{counted(own['epochs'], 'epoch')}"
-        print(f"{own['run']}  {done}  {own['state']}  {loss}{what}")
+        state = REASONS.get(own["state"], own["state"])
+        print(f"{own['run']}  {done}  {state}  {loss}{what}")
     if not found:
         print(f"no run files in {folder}")
 

@@ -14,6 +14,7 @@ import numpy as np
 from glassnet.inspect.blocks import Block, Lines, Table, exact
 from glassnet.inspect.figures import coupling
 from glassnet.inspect.html import fragment
+from glassnet.inspect.text import told
 from glassnet.inspect.values import plain
 from glassnet.words import counted
 
@@ -74,6 +75,13 @@ class Ledger:
         if not held:
             return None
         return all(_alike(kept, again) for _, kept, again in held)
+
+    def __repr__(self) -> str:
+        """One line; all of it by `print` and in notebooks."""
+        return f"<{self.name}: {_extent(self)}>"
+
+    def __str__(self) -> str:
+        return told(blocks(self))
 
     def _repr_html_(self) -> str:
         return fragment(blocks(self))
