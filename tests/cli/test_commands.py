@@ -100,7 +100,7 @@ def test_evaluate_tells_the_rows_that_it_could_not_score_as_others(iris: Path) -
     (iris / "odd.csv").write_text("\n".join(lines) + "\n")
     result = glassnet("evaluate", "iris.safetensors", "odd.csv", folder=iris)
     assert "on 149 rows of odd.csv" in result.stdout
-    assert "left out  1 rows without a target" in result.stdout
+    assert "left out  1 row without a target" in result.stdout
     assert "1 cell held a value that training had not, or too rarely (target 1)" in result.stderr
 
 

@@ -119,7 +119,7 @@ ARGUMENTS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         "y_val is not finite in row 50 (counted from 0)",
     ),
     "words for numbers": (predicted(["a"] * 150), ValueError, "y_val: could not convert string"),
-    "two numbers": (predicted(TWO), ValueError, "y_val has shape (150, 2); wanted 1 numbers a row"),
+    "two numbers": (predicted(TWO), ValueError, "y_val has shape (150, 2); wanted 1 number a row"),
     "negative counts": (
         predicted(LABELS - 1, "poisson"),
         ValueError,

@@ -247,7 +247,7 @@ def test_code_is_passed_again(tmp_path: Path) -> None:
 def test_the_command_line_knows_fits(tmp_path: Path) -> None:
     est = MLPClassifier(**QUICK, record=tmp_path / "run.glass").fit(X, LABELS)
     listed = glassnet("runs", folder=tmp_path).stdout
-    assert listed == f"run.glass  15/15 epochs  epochs  loss {est.loss_:.6g}\n"
+    assert listed == f"run.glass  15/15 epochs  all epochs done  loss {est.loss_:.6g}\n"
     place = ["--epoch", "15", "--weight", "linear1.weight[2,3]"]
     opened = glassnet("step", "run.glass", *place, folder=tmp_path).stdout
     assert f"w after  = {est.coefs_[0][2, 3]}" in opened

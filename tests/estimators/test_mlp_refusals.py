@@ -137,7 +137,7 @@ def test_errors_about_data() -> None:
         est.fit(X, LABELS, X_val=X, y_val=LABELS[:9])
     with pytest.raises(ValueError, match="threads=1 and n_jobs=2 say the same thing"):
         MLPClassifier(threads=1, n_jobs=2).fit(X, LABELS)
-    with pytest.raises(ValueError, match=r"y_val has shape \(\d+, 2\); wanted 1 numbers"):
+    with pytest.raises(ValueError, match=r"y_val has shape \(\d+, 2\); wanted 1 number"):
         MLPRegressor(**QUICK).fit(X, NUMBERS, X_val=X, y_val=X[:, :2])
 
 

@@ -92,7 +92,7 @@ def test_other_indices_are_refused(key: Any) -> None:
 
 
 def test_too_many_indices() -> None:
-    with pytest.raises(GraphError, match="2 indices for a value of 1 axes"):
+    with pytest.raises(GraphError, match="2 indices for a value of 1 axis"):
         value(3)[0, 0]
 
 

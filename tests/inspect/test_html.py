@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import glassnet as gn
-from glassnet.inspect import close, heat, html, text
+from glassnet.inspect import close, heat, html, life, text
 from glassnet.inspect.blocks import Group, Lines, Matrix, Table
 from glassnet.inspect.overview import overview
 from glassnet.inspect.values import as_json
@@ -74,6 +74,15 @@ def test_it_says_what_the_text_says(make: Any, tmp_path: Path) -> None:
     assert set(text.told(summary).split()) - reader.words == set()
     for blocks in (close.neuron(step, "linear1[3]", 2), close.weight(step, "linear1.weight[2,3]")):
         assert set(text.told(blocks).split()) - Reader(html.fragment(blocks)).words == set()
+
+
+def test_at_a_prompt_it_is_one_line_and_printed_all_of_it(tmp_path: Path) -> None:
+    step = small(tmp_path / "run.glass")
+    shown = f"<step 1 of the run: epoch 1, batch 1, 4 rows, L = {step.L:.6g}>"
+    assert (repr(step), str(step)) == (shown, text.overview(step))
+    ledger = gn.open_ledger(tmp_path / "run.glass", "linear1.weight[2,3]")
+    assert repr(ledger) == "<linear1.weight[2,3]: 18 updates, epoch 1>"
+    assert str(ledger) == text.told(life.blocks(ledger))
 
 
 def test_every_array_of_a_small_step_is_there(tmp_path: Path) -> None:
@@ -223,3 +232,11 @@ def test_layers_of_any_shape_are_shown(tmp_path: Path) -> None:
         assert "function1: folded of linear1" in told
         assert "function2: flat of function1" in told
     assert "4×2×2" in step._repr_html_()
+
+
+def test_every_line_is_a_block_of_its_own_and_a_wide_table_scrolls_by_itself() -> None:
+    told = html.fragment([Lines("", ("z = Σ x·w", "  = 1.5")), Table("", ("w",), [("0.25",)])])
+    assert "<pre><span>z = Σ x·w</span><span>  = 1.5</span></pre>" in told
+    rule = re.search(r"\.gn table\{(.*?)\}", told)
+    assert rule is not None
+    assert {"display:block", "overflow-x:auto", "max-width:100%"} <= set(rule[1].split(";"))

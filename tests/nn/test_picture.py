@@ -14,7 +14,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def drawn(model: gn.nn.Module) -> tuple[ET.Element, str]:
     root = ET.fromstring(model._repr_html_())
-    return root[0], root[1].text or ""
+    return root[0][0], root[1].text or ""
 
 
 def test_small_networks_show_every_neuron_and_weight() -> None:
@@ -31,6 +31,15 @@ def test_small_networks_show_every_neuron_and_weight() -> None:
     assert negative[0].get("stroke-width") == "3.00"
     captions = [text.text for text in svg.findall(f"{SVG}text")]
     assert captions == ["2", "x", "3", "Linear", "Sigmoid", "1", "Linear"]
+
+
+def test_a_narrow_window_makes_it_smaller_and_then_scrolls() -> None:
+    root = ET.fromstring(nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))._repr_html_())
+    svg = root[0][0]
+    assert root[0].get("style") == "overflow-x:auto"
+    assert svg.get("width") == "390"  # three columns of 130
+    assert svg.get("style") == "max-width:100%;height:auto;min-width:234px"
+    assert "pre-wrap" in (root[1].get("style") or "")
 
 
 def test_wide_networks_show_the_first_neurons() -> None:

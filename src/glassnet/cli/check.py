@@ -61,7 +61,7 @@ def _findings(
     from glassnet.estimators.table_model import TableModel
     from glassnet.inspect.check import check_model, check_run
     from glassnet.tables.read import read_table
-    from glassnet.training.record_file import is_run
+    from glassnet.training.record_disk import is_run
 
     if is_run(Path(subject)):
         return check_run(subject, **run_arrays(subject, data))

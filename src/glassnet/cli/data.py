@@ -36,7 +36,7 @@ def data(
     from glassnet.tables.write import check_writable, replacing
 
     if output is not None:
-        check_writable(output)
+        check_writable(output, example="table.csv")
     content = table_csv(name).encode()
     if output is None:
         sys.stdout.buffer.write(content)

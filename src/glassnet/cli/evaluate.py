@@ -6,6 +6,7 @@ In: a model file and a table. Out: the score, beside that of a constant predicti
 from __future__ import annotations
 
 from glassnet.cli.options import Delimiter, Json, ModelPath, Sql, TablePath
+from glassnet.words import counted
 
 
 def evaluate(
@@ -28,4 +29,6 @@ def evaluate(
         extra = {"missing": prediction.missing, "unknown": prediction.unknown}
         print_json({"model": model, "table": table, "score": score_json(score), **extra})
     else:
-        print_score(score, f"{score.rows:,} rows of {opened.label}", opened.rows - score.rows)
+        print_score(
+            score, f"{counted(score.rows, 'row')} of {opened.label}", opened.rows - score.rows
+        )

@@ -49,7 +49,7 @@ def fit(
     recipe = choose_recipe(examined, epochs=epochs)
     recording = None
     if record is not None:
-        check_writable(record, table, option="--record")
+        check_writable(record, table, option="--record", example="run.glass")
         check_recordable(record, len(recipe.learning_rates), model=path)
         asked = {"sql": sql, "delimiter": delimiter, "missing": missing or [], "kinds": kinds}
         recording = Recording(

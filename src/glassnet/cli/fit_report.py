@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from glassnet.cli.report import console, print_json, print_score, safe, score_json
+from glassnet.cli.report import REASONS, console, print_json, print_score, safe, score_json
 from glassnet.estimators.network import Architecture
 from glassnet.tables.fields import to_plain
 from glassnet.tables.kinds import Column, brief
 from glassnet.tables.schema import Schema
+from glassnet.words import counted
 
 if TYPE_CHECKING:
     from glassnet.estimators.examine import Examined
@@ -26,12 +27,6 @@ if TYPE_CHECKING:
     from glassnet.estimators.recipe import Recipe
 
 _MOST_LINES = 40
-_REASONS = {
-    "epochs": "all epochs done",
-    "early": "no more progress",
-    "time": "time is up",
-    "interrupted": "interrupted",
-}
 
 
 class FitReport:
@@ -53,11 +48,12 @@ class FitReport:
         """The table as it was understood, and what will be trained."""
         table, examined, split = self.table, self.examined, self.split
         show = self.console.print
-        show(f"[bold]{safe(table.label)}[/]: {table.rows:,} rows, {len(table.names):,} columns\n")
+        size = f"{counted(table.rows, 'row')}, {counted(len(table.names), 'column')}"
+        show(f"[bold]{safe(table.label)}[/]: {size}\n")
         show(self._grid())
         show()
         if examined.without_target:
-            show(f"left out  {examined.without_target:,} rows without a target")
+            show(f"left out  {counted(examined.without_target, 'row')} without a target")
         rows = f"{len(split.train):,} to train on, {len(split.validation):,} to decide when to stop"
         if self.folds:
             rows += f"; first, all {len(examined.rows):,} are scored in {self.folds} folds"
@@ -142,7 +138,7 @@ class FitReport:
             first.kind if first.used else f"[yellow]{first.kind}[/]",
             f"{missing:,}" if missing else "",
             f"{inputs:,}" if first.used else "[yellow]left out[/]",
-            f"{len(run)} columns" if several else safe(first.summary),
+            f"{counted(len(run), 'column')}" if several else safe(first.summary),
         )
 
     def _target(self) -> str:
@@ -155,14 +151,14 @@ class FitReport:
             f"{brief(name)} {count}"
             for name, count in zip(target.classes, counts[:6], strict=False)
         )
-        return f"{len(counts)} classes: {shown}" + (", …" if len(counts) > 6 else "")
+        return f"{counted(len(counts), 'class')}: {shown}" + (", …" if len(counts) > 6 else "")
 
     def _network(self) -> str:
         network = self.architecture
         sizes = " → ".join(str(size) for size in network.sizes)
         loss = "cross-entropy" if self.examined.target.classes else "half squared error"
         return (
-            f"{sizes}, {network.activation}, {network.parameters:,} parameters; "
+            f"{sizes}, {network.activation}, {counted(network.parameters, 'parameter')}; "
             f"{loss}, Adam {self.recipe.learning_rates[0]:g}, batches of {self.recipe.batch_size}"
         )
 
@@ -171,13 +167,15 @@ def print_fitted(fitted: Fitted, folded: bool, path: str, size: int, to: Console
     """How training went, how good the model is, and where it was written."""
     course = fitted.course
     to.print(
-        f"training  {len(course.loss)} epochs, the best was {course.best_epoch} "
-        f"({_REASONS.get(course.stopped, course.stopped)}); compiled in "
+        f"training  {counted(len(course.loss), 'epoch')}, the best was {course.best_epoch} "
+        f"({REASONS.get(course.stopped, course.stopped)}); compiled in "
         f"{course.compile_seconds:.2f} s, trained in {course.train_seconds:.2f} s\n"
     )
     rows = f"the {fitted.score.rows:,} held-out rows"
     if folded:
-        rows = f"{fitted.score.rows:,} rows, each predicted by a network trained without it"
+        rows = (
+            f"{counted(fitted.score.rows, 'row')}, each predicted by a network trained without it"
+        )
     print_score(fitted.score, rows, 0, to)
     to.print(f"\nmodel     {safe(path)} ({_bytes(size)})")
     if course.runs:

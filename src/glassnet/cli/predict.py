@@ -32,7 +32,7 @@ def predict(
     from glassnet.tables.write import check_writable, replacing
 
     if output is not None:
-        check_writable(output, model, table)
+        check_writable(output, model, table, example="predictions.csv")
     loaded = TableModel.load(model)
     opened = read_table(table, sql=sql, delimiter=delimiter)
     prediction = loaded.predict(opened)

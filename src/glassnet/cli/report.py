@@ -9,18 +9,23 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from glassnet.version import numerics_version
+from glassnet.words import counted
 
 if TYPE_CHECKING:
     from glassnet.estimators.score import Score
     from glassnet.estimators.table_model import Prediction, TableModel
 
 _PLAIN_WIDTH = 110
+REASONS = {"epochs": "all epochs done", "early": "no more progress", "time": "time is up"}
+LONG = 1e9  # from here on a number is written with an exponent
+DECIMALS = 9  # of more, most would be noughts
 
 
 def print_score(score: Score, rows: str, without: int, to: Console | None = None) -> None:
@@ -31,22 +36,34 @@ def print_score(score: Score, rows: str, without: int, to: Console | None = None
         show(f"constant  {score.constant:.4f} (always {safe(repr(score.constant_answer))})")
         show(f"log loss  {score.others['log_loss']:.4f}")
     else:
-        digits = decimals(score.error)
-        value, error, constant, mean_error = (
-            f"{number:,.{digits}f}"
-            for number in (score.value, score.error, score.constant, score.others["mae"])
-        )
+        numbers = score.value, score.error, score.constant, score.others["mae"]
+        value, error, constant, mean_error = alike(numbers, score.error)
         show(f"[bold]RMSE      {value} ± {error}[/] on {safe(rows)}")
         show(f"constant  {constant} (always {score.constant_answer})")
         show(f"mean |e|  {mean_error}")
-        show(f"R²        {score.others['r2']:.4f}")
+        r2 = score.others["r2"]
+        show(f"R²        {f'{r2:.4f}' if abs(r2) < LONG else f'{r2:.4g}'}")
     if without:
-        show(f"left out  {without:,} rows without a target")
+        show(f"left out  {counted(without, 'row')} without a target")
 
 
-def decimals(error: float) -> int:
-    """So many that the standard error shows two digits that mean something."""
-    return max(0, 1 - math.floor(math.log10(error))) if error > 0 else 4
+def alike(numbers: Sequence[float], error: float) -> list[str]:
+    """Numbers of one unit to the same decimal, so that their standard error shows two digits that
+    mean something; very large and very small ones with an exponent each."""
+    decimals = max(0, 1 - _exponent(error)) if error > 0 else 4
+    largest = max(map(abs, numbers))
+    if decimals <= DECIMALS and largest < LONG and (error > 0 or largest > 1e-3 or not largest):
+        return [f"{number:,.{decimals}f}" for number in numbers]
+    last = _exponent(error) - 1 if error > 0 else _exponent(largest) - 5
+    digits = [_exponent(number) - last if number else 0 for number in numbers]
+    return [
+        f"{number:.{min(max(own, 0), 8)}e}" if number else "0"
+        for number, own in zip(numbers, digits, strict=True)
+    ]
+
+
+def _exponent(number: float) -> int:
+    return math.floor(math.log10(abs(number)))
 
 
 def score_json(score: Score) -> dict[str, Any]:
@@ -78,7 +95,7 @@ def warn(model: TableModel, prediction: Prediction) -> None:
 def _note(counts: dict[str, int], verb: str, verbs: str, what: str) -> None:
     if counts:
         cells = sum(counts.values())
-        subject = f"1 cell {verb}" if cells == 1 else f"{cells:,} cells {verbs}"
+        subject = f"{counted(cells, 'cell')} {verb if cells == 1 else verbs}"
         columns = ", ".join(f"{name} {count:,}" for name, count in counts.items())
         print(f"note: {subject} {what} ({columns})", file=sys.stderr)
 

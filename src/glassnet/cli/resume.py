@@ -13,6 +13,7 @@ import typer
 
 from glassnet.cli import INTERRUPTED
 from glassnet.cli.options import Epochs, Json, Threads, Time, duration
+from glassnet.words import counted
 
 if TYPE_CHECKING:
     from glassnet.estimators.fit import Fitted
@@ -68,7 +69,7 @@ def _run(run: str, data: str | None, epochs: int | None, threads: int | None, js
         print_json({**told, "stopped": history.stopped, "sha256": digest(model)})
     else:
         print(
-            f"{len(history.loss)} epochs, loss {history.loss[-1]:.6g}, "
+            f"{counted(len(history.loss), 'epoch')}, loss {history.loss[-1]:.6g}, "
             f"W has SHA-256 {digest(model)}"
         )
     return INTERRUPTED if history.stopped == "interrupted" else 0

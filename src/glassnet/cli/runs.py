@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from glassnet.cli.options import Json
+from glassnet.words import counted
 
 
 def runs(
@@ -19,39 +20,31 @@ def runs(
     json: Json = False,
 ) -> None:
     """List the run files in DIR: how far each is, its loss, and what it trains."""
-    from glassnet.cli.report import print_json
+    from glassnet.cli.report import REASONS, print_json
     from glassnet.errors import ModelFileError, TableError
+    from glassnet.training.record_disk import is_run
 
     if not Path(folder).is_dir():
         raise TableError(f"{folder} is no folder; name one that holds run files")
     found: list[dict[str, Any]] = []
     for path in sorted(Path(folder).iterdir()):
+        if not is_run(path):
+            continue
         try:
             found.append(_about(str(path)))
         except ModelFileError as error:
-            if _marked(path):  # else it is some other file
-                print(f"note: {error}", file=sys.stderr)
+            print(f"note: {error}", file=sys.stderr)
     if json:
         print_json({"runs": found})
         return
     for own in found:
         loss = "" if own["loss"] is None else f"loss {own['loss']:.6g}"
         what = f"  {own['target']} of {own['table']}" if own["table"] and own["target"] else ""
-        done = f"{own['done']}/{own['epochs']} epochs"
-        print(f"{own['run']}  {done}  {own['state']}  {loss}{what}")
+        done = f"{own['done']}/{counted(own['epochs'], 'epoch')}"
+        state = REASONS.get(own["state"], own["state"])
+        print(f"{own['run']}  {done}  {state}  {loss}{what}")
     if not found:
         print(f"no run files in {folder}")
-
-
-def _marked(path: Path) -> bool:
-    """Whether it begins as a run file does, damaged or of a later format as it may be."""
-    from glassnet.training.record_file import APPLICATION
-
-    try:
-        with path.open("rb") as file:
-            return file.read(72)[68:] == APPLICATION.to_bytes(4, "big")
-    except OSError:
-        return False
 
 
 def _about(path: str) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def show(
         raise CompileError(
             f"the stages cannot be shown, since llvmlite does not load here ({error})"
         ) from None
-    from glassnet.training.record_file import is_run
+    from glassnet.training.record_disk import is_run
 
     check_stage(stage)
     file, _, name = subject.rpartition(":") if ".py:" in subject else (subject, "", "")

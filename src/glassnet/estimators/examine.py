@@ -18,6 +18,7 @@ from glassnet.tables.schema import Design, Schema
 from glassnet.tables.split import FEWEST_ROWS, Split, all_rows, fold_rows, split_rows
 from glassnet.tables.table import Table
 from glassnet.tables.target import TargetSchema, infer_target
+from glassnet.words import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -139,8 +140,10 @@ def _check_rows(examined: Examined) -> None:
         splits = [examined.split(), *examined.folds()]
         if all(len(split.train) and len(split.validation) for split in splits):
             return
+    rows = counted(len(examined.rows), "row")
+    are = "is" if len(examined.rows) == 1 else "are"
     raise TableError(
-        f"{examined.table.label}: {len(examined.rows)} rows with a target are too few, since a "
-        "fifth is held out for the score and a fifth of the rest decides when to stop; at least "
-        f"{FEWEST_ROWS} rows are needed, and for classes several of each"
+        f"{examined.table.label}: {rows} with a target {are} too few, "
+        "since a fifth is held out for the score and a fifth of the rest decides when to stop; at "
+        f"least {FEWEST_ROWS} rows are needed, and for classes several of each"
     )

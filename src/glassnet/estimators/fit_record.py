@@ -26,7 +26,8 @@ from glassnet.tables.split import Split
 from glassnet.tables.table import Table
 from glassnet.training.check import Rows
 from glassnet.training.record import fingerprint
-from glassnet.training.record_file import RunFile, empty, is_run, put_tables, put_values
+from glassnet.training.record_disk import empty, is_run
+from glassnet.training.record_file import RunFile, put_tables, put_values
 from glassnet.training.record_lock import WriterLock
 from glassnet.training.record_source import Recording, source_of
 from glassnet.version import __version__, numerics_version
@@ -48,7 +49,8 @@ def check_recordable(path: str | Path, phases: int, model: str | Path) -> None:
             raise OutputError(
                 f"{place} would be the model file and a run file; name another place with --record"
             )
-        if place.is_dir() or (place.exists() and place.stat().st_size and not is_run(place)):
+        begun = place.is_file() and (not place.stat().st_size or is_run(place) or empty(place))
+        if place.exists() and not begun:
             raise OutputError(f"{place} is there and no run file; name another place with --record")
         if place.exists():
             WriterLock(place).release()

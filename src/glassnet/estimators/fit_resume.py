@@ -27,6 +27,7 @@ from glassnet.tables.schema import Design, Schema
 from glassnet.training.record_file import RunFile, put_values
 from glassnet.training.record_source import Recording
 from glassnet.training.resume import TOO_FEW
+from glassnet.words import counted
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def _with_epochs(recorded: Recorded, epochs: int | None) -> Recorded:
     if epochs is None or epochs == recorded.recipe.epochs:
         return recorded
     if epochs < recorded.done:
-        raise GlassnetError(TOO_FEW.format(epochs, recorded.done, recorded.run))
+        raise GlassnetError(TOO_FEW.format(epochs, counted(recorded.done, "epoch"), recorded.run))
     recipe = recorded.recipe.with_epochs(epochs)
     return replace(_noted(recorded, recipe=to_plain(recipe), score=None), recipe=recipe)
 

@@ -21,6 +21,7 @@ from glassnet.tables.frames import (
     is_frame,
     words,
 )
+from glassnet.words import counted
 
 MOST = 1000  # values of a category: each becomes a column
 WORDS = ("category", "text")
@@ -235,8 +236,9 @@ def learnt(column: FrameColumn, gaps: bool) -> Encoded:
     found = {value for value in column.values if value is not None}
     if len(found) > MOST:
         raise ValueError(
-            f"categorical feature {column.name!r} has {len(found)} different values, each of which "
-            f"would become a column; at most {MOST} are taken. Leave it out or group its values"
+            f"categorical feature {column.name!r} has {counted(len(found), 'different value')}, "
+            "each of which would become a column; at most "
+            f"{MOST} are taken. Leave it out or group its values"
         )
     values = tuple(sorted(found, key=lambda value: (isinstance(value, str), value)))
     missing = any(value is None for value in column.values)

@@ -20,7 +20,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from glassnet import nn
 from glassnet.estimators.mlp_convert import sequential, taken_over
-from glassnet.nn.picture import drawing
+from glassnet.nn.picture import drawing, scrolled
+from glassnet.words import counted
 
 
 class Columns:
@@ -164,8 +165,9 @@ class Opened:
         picture = drawing(model.parts, model.parameters(), inputs)
         shape = " - ".join(map(str, [inputs, *(w.shape[1] for w in self.coefs_)]))
         count = sum(w.size for w in [*self.coefs_, *self.intercepts_])
-        text = html.escape(f"{type(self).__name__}: {shape}, {count} parameters")
-        figure = f"<figure style='margin:1em 0'>{picture}<figcaption>{text}</figcaption></figure>"
+        text = html.escape(f"{type(self).__name__}: {shape}, {counted(count, 'parameter')}")
+        caption = f"<figcaption style='font:13px system-ui,sans-serif'>{text}</figcaption>"
+        figure = f"<figure style='margin:1em 0'>{scrolled(picture)}{caption}</figure>"
         head, ends, tail = panel.rpartition("</body>")
         return f"{head}{figure}{ends}{tail}" if ends else panel + figure
 

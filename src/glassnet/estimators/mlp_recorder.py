@@ -44,6 +44,7 @@ from glassnet.training.record_file import (
 )
 from glassnet.training.resume import over
 from glassnet.version import __version__, numerics_version
+from glassnet.words import counted
 
 LISTS = ("scores", "rates")  # one figure an epoch, that the history has no place for
 NOTED = ("t_", "_no_improvement_count", "best_loss_", "best_validation_score_")
@@ -190,8 +191,8 @@ class FitRecord(Unrecorded):
         done = len(self.file.history()[0])
         if est.max_iter < done:
             raise ValueError(
-                f"max_iter={est.max_iter} is less than the {done} epochs that {path} has; what is "
-                "trained stays trained: ask for as many or more, or fit anew"
+                f"max_iter={est.max_iter} is less than the {counted(done, 'epoch')} that {path} "
+                "has; what is trained stays trained: ask for as many or more, or fit anew"
             )
         state = self.file.checkpoint(est.max_iter)
         self._restore(state, known)

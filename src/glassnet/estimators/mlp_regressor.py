@@ -23,6 +23,7 @@ from glassnet.estimators.mlp_base import BaseMLP
 from glassnet.estimators.mlp_watch import with_callbacks
 from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.losses import MAE, Huber, Quantile
+from glassnet.words import counted
 
 LOSSES: dict[str, Loss] = {"absolute_error": MAE(), "huber": Huber(), "quantile": Quantile()}
 
@@ -273,7 +274,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         target = target.reshape(-1, 1) if target.ndim == 1 else target
         if target.shape[1:] != (self.n_outputs_,):
             raise ValueError(
-                f"y_val has shape {np.shape(y)}; wanted {self.n_outputs_} numbers a row, as y"
+                f"y_val has shape {np.shape(y)}; wanted {counted(self.n_outputs_, 'number')} a "
+                "row, as y"
             )
         return target
 

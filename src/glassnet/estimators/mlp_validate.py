@@ -29,6 +29,7 @@ from glassnet.graph.types import Dim, Type
 from glassnet.nn.loss import Loss
 from glassnet.pipeline import compile_graph
 from glassnet.run.program import Program
+from glassnet.words import counted
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def given_rows(est: Any, validation: tuple[Any, Any, Any], dtype: Any) -> HeldOu
         raise ValueError(f"X_val: {error}") from None
     if _num_samples(y) != x.shape[0]:
         raise ValueError(
-            f"X_val has {x.shape[0]} rows and y_val has {_num_samples(y)}; wanted one each"
+            f"X_val has {counted(x.shape[0], 'row')} and y_val has {_num_samples(y)}; wanted one "
+            "each"
         )
     target = est._validation_target(y)
     weight = None if weight is None else row_weights(weight, x, dtype, "sample_weight_val")

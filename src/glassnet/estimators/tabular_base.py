@@ -43,6 +43,7 @@ from glassnet.tables.frames import (
 from glassnet.tables.memory import row_count, table_of
 from glassnet.tables.split import FEWEST_ROWS
 from glassnet.tables.table import Table
+from glassnet.words import counted
 
 
 class BaseTabular(BaseEstimator):
@@ -118,9 +119,10 @@ class BaseTabular(BaseEstimator):
         table = table_of([*columns, replace(target, name=name)], "X", self._missing())
         examined = examine(table, name, kinds=kinds, seed=self._seed())
         if examined.without_target:
+            have, are = ("has", "is") if examined.without_target == 1 else ("have", "are")
             warnings.warn(
-                f"y: {examined.without_target} of {table.rows} rows have no value and are left "
-                "out; fill them in, or drop those rows, if that is not what you want",
+                f"y: {examined.without_target} of {table.rows:,} rows {have} no value and {are} "
+                "left out; fill them in, or drop those rows, if that is not what you want",
                 stacklevel=5,
             )
         return examined
@@ -145,7 +147,7 @@ class BaseTabular(BaseEstimator):
                 return table_of(columns, "X")
         if len(columns) != len(names):
             raise TableError(
-                f"X has {len(columns)} columns without names, and the model uses "
+                f"X has {counted(len(columns), 'column')} without names, and the model uses "
                 f"{', '.join(names[:12])}{', …' if len(names) > 12 else ''}; pass these "
                 f"{len(names)} in that order, or a frame or a mapping with their names"
             )

@@ -9,6 +9,7 @@ from typing import Any
 
 from glassnet.estimators.examine import Examined
 from glassnet.estimators.score import Score
+from glassnet.words import counted
 
 
 class Told:
@@ -40,13 +41,14 @@ class Told:
         """A phase is over."""
         history = run.history
         self.say(
-            f"{self.what}{len(history.loss)} epochs, loss {history.loss[-1]:.4g}, "
+            f"{self.what}{counted(len(history.loss), 'epoch')}, loss {history.loss[-1]:.4g}, "
             f"smallest validation loss {min(history.validation_loss):.4g}"
         )
 
     def score(self, score: Score) -> None:
         """The outcome."""
         self.say(
-            f"{score.metric} {score.value:.6g} ± {score.error:.2g} on {score.rows} rows that the "
-            f"scored network has not seen; always {score.constant_answer}: {score.constant:.6g}"
+            f"{score.metric} {score.value:.6g} ± {score.error:.2g} on {counted(score.rows, 'row')} "
+            "that the scored network has not seen; always "
+            f"{score.constant_answer}: {score.constant:.6g}"
         )

@@ -17,6 +17,7 @@ from glassnet.errors import GraphError, ShapeError
 from glassnet.graph.graph import Graph, Literal, Node, freeze_attrs
 from glassnet.graph.op import OPS, Op, Value, operator
 from glassnet.graph.types import FLOATS, SHORT, Shape, Size, Type, show_shape
+from glassnet.words import counted
 
 
 class GraphBuilder:
@@ -45,7 +46,7 @@ class GraphBuilder:
         """Add one node, after lifting and broadcasting its arguments."""
         values = self._lift(op, args)
         if op.arity >= 0 and len(values) != op.arity:
-            raise ShapeError(f"{op.name} takes {op.arity} arguments, got {len(values)}")
+            raise ShapeError(f"{op.name} takes {counted(op.arity, 'argument')}, got {len(values)}")
         if op.kind == "elementwise":
             shape = broadcast_shape(op.name, [value.shape for value in values])
             values = [self.broadcast(value, shape) for value in values]

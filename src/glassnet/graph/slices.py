@@ -11,13 +11,16 @@ from typing import Any, cast
 
 from glassnet.errors import GraphError
 from glassnet.graph.types import Dim, Shape, Size
+from glassnet.words import counted
 
 
 def slice_bounds(key: Any, shape: Shape) -> tuple[dict[str, tuple[Any, ...]], set[int]]:
     """The attributes of the slice op for `value[key]`, and the axes that an integer drops."""
     keys: tuple[Any, ...] = cast("tuple[Any, ...]", key) if isinstance(key, tuple) else (key,)
     if len(keys) > len(shape):
-        raise GraphError(f"{len(keys)} indices for a value of {len(shape)} axes")
+        raise GraphError(
+            f"{len(keys)} indices for a value of {counted(len(shape), 'axis', 'axes')}"
+        )
     pairs = zip(keys, shape, strict=False)
     bounds = [axis_bounds(axis, item, size) for axis, (item, size) in enumerate(pairs)]
     bounds += [(0, size, 1) for size in shape[len(keys) :]]

@@ -23,6 +23,7 @@ from glassnet.inspect.rules import update_lines
 from glassnet.inspect.watch import function_of
 from glassnet.nn.compose import Residual
 from glassnet.nn.linear import Linear, Neuron
+from glassnet.words import counted
 
 if TYPE_CHECKING:
     from glassnet.inspect.opened import Layer, OpenStep
@@ -65,7 +66,7 @@ def _sum(step: OpenStep, own: NeuronFigures) -> list[str]:
     order = largest(own.given * own.weight, TERMS)
     terms = [product(*pairs[i]) for i in order]
     if len(order) < len(pairs):
-        terms.append(f"… ({len(pairs) - len(order):,} smaller terms)")
+        terms.append(f"… ({counted(len(pairs) - len(order), 'smaller term')})")
     if own.bias is not None:
         terms.append(factor(own.bias))
     formula = "z = Σ xᵢ·wᵢ + b" if own.bias is not None else "z = Σ xᵢ·wᵢ"
@@ -167,7 +168,7 @@ def _from_linear(step: OpenStep, own: NeuronFigures, after: Layer) -> tuple[str,
     order = largest(slopes * weights, TERMS)
     terms = [product(slopes[k], weights[k]) for k in order]
     if len(order) < len(slopes):
-        terms.append(f"… ({len(slopes) - len(order):,} smaller terms)")
+        terms.append(f"… ({counted(len(slopes) - len(order), 'smaller term')})")
     return f"Σₖ ∂L/∂zₖ·wₖ over the units of {after.name}", " + ".join(terms)
 
 

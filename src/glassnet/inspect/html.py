@@ -23,7 +23,9 @@ NEGATIVE, POSITIVE = (tuple(bytes.fromhex(own[1:])) for own in COLOURS)
 
 STYLE = (
     ".gn{font:13px/1.45 system-ui,sans-serif;color:inherit;overflow-x:auto}"
-    ".gn table{border-collapse:collapse;margin:.3em 1.2em .8em 0;font-size:12px}"
+    # a table that is wider than the window scrolls by itself; its text stays where it is
+    ".gn table{display:block;max-width:100%;overflow-x:auto;border-collapse:collapse;"
+    "margin:.3em 1.2em .8em 0;font-size:12px}"
     ".gn td,.gn th{padding:1px 7px;text-align:left;border:0;background:none;color:inherit;"
     "font-variant-numeric:tabular-nums;white-space:nowrap}"
     ".gn thead th{font-weight:600;border-bottom:1px solid rgba(128,128,128,.5)}"
@@ -33,10 +35,12 @@ STYLE = (
     ".gn .m th{font-weight:400;opacity:.75;text-align:right;font-size:11px}"
     ".gn pre{font:12px/1.5 ui-monospace,monospace;margin:.2em 0 .8em;padding:0;color:inherit;"
     "background:none;white-space:pre-wrap;overflow-wrap:anywhere}"
+    ".gn pre span{display:block;padding-left:4ch;text-indent:-4ch}"  # what is wrapped hangs
     ".gn h4{margin:.8em 0 .2em;font-size:13px;color:inherit}"
     ".gn summary{cursor:pointer;font-weight:600;padding:.25em 0;"
     "border-top:1px solid rgba(128,128,128,.35)}"
     ".gn .all{display:flex;flex-wrap:wrap;align-items:flex-start}"
+    ".gn .all>div{min-width:0;max-width:100%}"
     ".gn .note{opacity:.8;margin:0 0 .8em}"
     ".gn img{image-rendering:pixelated;display:block;margin-top:3px;"
     "outline:1px solid rgba(128,128,128,.35)}"
@@ -68,7 +72,8 @@ def page(blocks: Iterable[Block], title: str) -> str:
 def _block(block: Block) -> str:
     if isinstance(block, Lines):
         title = f"<h4>{html.escape(block.title)}</h4>" if block.title else ""
-        return f"{title}<pre>{html.escape(chr(10).join(block.lines))}</pre>"
+        lines = "".join(f"<span>{html.escape(own)}</span>" for own in block.lines)
+        return f"{title}<pre>{lines}</pre>"
     if isinstance(block, Table):
         return _table(block)
     if isinstance(block, Matrix):

@@ -14,7 +14,9 @@ import numpy as np
 from glassnet.inspect.blocks import Block, Lines, Table, exact
 from glassnet.inspect.figures import coupling
 from glassnet.inspect.html import fragment
+from glassnet.inspect.text import told
 from glassnet.inspect.values import plain
+from glassnet.words import counted
 
 PUSHED = 3  # rows of an update that are shown
 
@@ -73,6 +75,13 @@ class Ledger:
         if not held:
             return None
         return all(_alike(kept, again) for _, kept, again in held)
+
+    def __repr__(self) -> str:
+        """One line; all of it by `print` and in notebooks."""
+        return f"<{self.name}: {_extent(self)}>"
+
+    def __str__(self) -> str:
+        return told(blocks(self))
 
     def _repr_html_(self) -> str:
         return fragment(blocks(self))
@@ -144,12 +153,12 @@ def _extent(ledger: Ledger) -> str:
         return "no updates, since no epoch is recorded yet"
     last = ledger.entries[-1].epoch
     which = f"epoch {last}" if last == ledger.first_epoch else f"epochs 1 to {last}"
-    return f"{len(ledger.entries):,} updates, {which}"
+    return f"{counted(len(ledger.entries), 'update')}, {which}"
 
 
 def _cut(ledger: Ledger) -> str:
     return (
-        f"these are the first {len(ledger.entries):,} of {ledger.updates:,} updates; "
+        f"these are the first {len(ledger.entries):,} of {counted(ledger.updates, 'update')}; "
         "name an epoch (--epoch E) for all of that epoch"
     )
 

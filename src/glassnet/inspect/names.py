@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from glassnet.errors import GlassnetError
+from glassnet.words import counted
 
 if TYPE_CHECKING:
     from glassnet.inspect.opened import Layer, OpenStep
@@ -51,7 +52,9 @@ def place_of(shapes: Mapping[str, Sequence[int]], text: str) -> tuple[str, tuple
     name, place = match[1], tuple(int(i) for i in match[2].split(","))
     shape = tuple(shapes[name])
     if len(place) != len(shape):
-        raise GlassnetError(f"{text!r} has {len(place)} numbers; {name} has shape {shape}")
+        raise GlassnetError(
+            f"{text!r} has {counted(len(place), 'number')}; {name} has shape {shape}"
+        )
     if any(i >= n for i, n in zip(place, shape, strict=True)):
         raise GlassnetError(f"{text!r} is outside; {name} has shape {shape}, counted from 0")
     return name, place

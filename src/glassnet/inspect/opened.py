@@ -1,6 +1,6 @@
 """What an opened step is.
 
-In: the arrays of one step. Out: `OpenStep`: them by name; in notebooks it shows itself.
+In: the arrays of one step. Out: `OpenStep`: them by name; printed and in notebooks it shows itself.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from glassnet.inspect.html import fragment
 from glassnet.inspect.names import join, near
 from glassnet.inspect.overview import overview
 from glassnet.inspect.pulls import Pulls
+from glassnet.inspect.text import told
 from glassnet.nn.ensemble import BatchEnsemble
 from glassnet.nn.linear import Linear
 from glassnet.nn.module import Module
+from glassnet.words import counted
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class OpenStep:
     memory: dict[str, tuple[np.ndarray, np.ndarray]]  # the optimiser's, before and after
     inputs: tuple[str, ...]  # a name for every column of x
     outputs: tuple[str, ...]  # a name for every number of ŷ
-    pulls: Pulls = field(repr=False, compare=False)
+    pulls: Pulls = field(compare=False)
 
     def layer(self, name: str) -> Layer:
         for own in self.layers:
@@ -92,6 +94,14 @@ class OpenStep:
     def of(self, layer: Layer, own: str) -> Weights:
         """A parameter of a layer by its own name, "weight"."""
         return self.parameters[layer.parameters[own]]
+
+    def __repr__(self) -> str:
+        """One line; all of it by `print` and in notebooks."""
+        place = f"step {self.step} of the run: epoch {self.epoch}, batch {self.batch}"
+        return f"<{place}, {counted(len(self.rows), 'row')}, L = {self.L:.6g}>"
+
+    def __str__(self) -> str:
+        return told(overview(self))
 
     def _repr_html_(self) -> str:
         return fragment(overview(self))

@@ -32,6 +32,7 @@ from glassnet.inspect.figures import (
     size,
     sources,
 )
+from glassnet.words import counted
 
 if TYPE_CHECKING:
     from glassnet.inspect.opened import Layer, OpenStep, Weights
@@ -52,7 +53,7 @@ def five_lines(step: OpenStep) -> Lines:
     updates = [own.update for own in step.parameters.values()]
     title = (
         f"epoch {step.epoch}, batch {step.batch} (step {step.step} of the run), "
-        f"{len(step.rows)} rows: {some(step.rows)}"
+        f"{counted(len(step.rows), 'row')}: {some(step.rows)}"
     )
     count = sum(own.size for own in slopes)
     lines = [
@@ -60,7 +61,7 @@ def five_lines(step: OpenStep) -> Lines:
         f"y   {shape(step.y)}  {_first(step.y)}",
         f"ŷ   {shape(step.prediction)}  {_first(step.prediction)}",
         f"L   {exact(step.L)}  ({loss} of ŷ and y)",
-        f"∂L/∂W   {count:,} numbers, ‖∂L/∂W‖ = {_size(slopes)}",
+        f"∂L/∂W   {counted(count, 'number')}, ‖∂L/∂W‖ = {_size(slopes)}",
         f"W ← by {rule} with η = {exact(step.lr)}: ‖update‖ = {_size(updates)}",
     ]
     return Lines(title, lines)

@@ -30,6 +30,7 @@ from glassnet.nn.loss import (
     straight,
 )
 from glassnet.nn.settings import check_numbers
+from glassnet.words import counted
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,9 @@ class ClassLoss(Loss):
         classes = self.classes(outputs)
         if self.class_weight is not None and len(self.class_weight) != classes:
             raise ShapeError(
-                f"{type(self).__name__}: class_weight has {len(self.class_weight)} weights, the "
-                f"network tells {classes} classes apart"
+                f"{type(self).__name__}: class_weight has "
+                f"{counted(len(self.class_weight), 'weight')}, the network tells "
+                f"{counted(classes, 'class')} apart"
             )
         return class_numbers(y, classes, type(self).__name__)
 
@@ -148,8 +150,8 @@ class BCEWithLogits(Loss):
     def _check(self, outputs: int) -> None:
         if isinstance(self.pos_weight, tuple) and len(self.pos_weight) != outputs:
             raise ShapeError(
-                f"BCEWithLogits: pos_weight has {len(self.pos_weight)} numbers, the network gives "
-                f"{outputs} a row"
+                f"BCEWithLogits: pos_weight has {counted(len(self.pos_weight), 'number')}, the "
+                f"network gives {outputs} a row"
             )
 
 

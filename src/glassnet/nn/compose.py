@@ -16,6 +16,7 @@ from glassnet.graph.op import Value
 from glassnet.graph.userline import in_layer
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
+from glassnet.words import counted
 
 Layer = Module | Callable[[Value], Value]
 
@@ -98,8 +99,8 @@ class Columns(Module):
     def gives(self, width: int | None) -> int | None:
         if width is not None and max(self.chosen) >= width:
             raise ShapeError(
-                f"{self!r}: column {max(self.chosen)} of rows of {width} numbers; their columns "
-                f"are 0 to {width - 1}"
+                f"{self!r}: column {max(self.chosen)} of rows of {counted(width, 'number')}; their "
+                f"columns are 0 to {width - 1}"
             )
         return len(self.chosen)
 
@@ -155,7 +156,8 @@ class Residual(Container):
         first, last = chained(self.parts.values())
         if first is not None and last is not None and first != last:
             raise ShapeError(
-                f"{self!r} takes {first} numbers a row and gives {last}; x + f(x) needs as many\n"
+                f"{self!r} takes {counted(first, 'number')} a row and gives {last}; x + f(x) needs "
+                "as many\n"
                 "  wrong: Residual(Linear(4, 8), ReLU())\n"
                 "  right: Residual(Linear(4, 8), ReLU(), Linear(8, 4))"
             )
@@ -263,11 +265,13 @@ def chained(layers: Iterable[Module], width: int | None = None) -> tuple[int | N
     ShapeError where a layer gives another number than the next one takes."""
     first = width
     seeking = width is None  # so far, all layers give as many numbers as they take
-    giver = f"x has {width} numbers a row"
+    giver = "" if width is None else f"x has {counted(width, 'number')} a row"
     for place, layer in enumerate(layers, 1):
         taken = layer.takes()
         if taken is not None and width is not None and taken != width:
-            raise ShapeError(_NO_CHAIN.format(place, layer, taken, giver, taken, width))
+            raise ShapeError(
+                _NO_CHAIN.format(place, layer, counted(taken, "number"), giver, taken, width)
+            )
         first = taken if seeking else first
         seeking = seeking and taken is None and type(layer).gives is Module.gives
         entering = taken if width is None else width
@@ -278,7 +282,7 @@ def chained(layers: Iterable[Module], width: int | None = None) -> tuple[int | N
 
 
 _NO_CHAIN = (
-    "layer {}, {!r}, takes {} numbers a row, but {}; neighbours must agree\n"
+    "layer {}, {!r}, takes {} a row, but {}; neighbours must agree\n"
     "  wrong: Sequential(Linear(2, 3), Linear(4, 1))\n"
     "  right: Sequential(Linear(2, 3), Linear(3, 1)), so here {} and {} should be one number"
 )

@@ -21,6 +21,7 @@ from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
 from glassnet.nn.settings import check_numbers, check_sizes
 from glassnet.ops import philox
+from glassnet.words import counted
 
 _EDGES = "\n  right: PiecewiseLinear([[0, 1, 3], [10, 20]]) for two features, of 2 bins and 1"
 
@@ -166,4 +167,5 @@ class PiecewiseLinear(Module):
         return low, size, first, last
 
     def __repr__(self) -> str:
-        return f"PiecewiseLinear({len(self.edges)} features, {sum(self.bins)} bins)"
+        features, bins = counted(len(self.edges), "feature"), counted(sum(self.bins), "bin")
+        return f"PiecewiseLinear({features}, {bins})"

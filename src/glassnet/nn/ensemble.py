@@ -22,6 +22,7 @@ from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
 from glassnet.nn.settings import check_sizes
 from glassnet.ops import philox
+from glassnet.words import counted
 
 
 @dataclass(eq=False)
@@ -93,7 +94,7 @@ class Average(Module):
     def gives(self, width: int | None) -> int | None:
         if width is not None and width % self.members:
             raise ShapeError(
-                f"{self!r}: {width} numbers a row are not the same for every member\n"
+                f"{self!r}: {counted(width, 'number')} a row are not the same for every member\n"
                 "  right: Repeat(8), BatchEnsemble(4, 3, 8), Average(8): one number of members"
             )
         return None if width is None else width // self.members

@@ -15,6 +15,7 @@ from glassnet import ops
 from glassnet.errors import ShapeError
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type
+from glassnet.words import counted
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,8 @@ def numbers(y: Any, outputs: int, dtype: str) -> np.ndarray:
     array = array[:, None] if given.ndim == 1 else array
     if array.ndim != 2 or array.shape[1] != outputs:
         raise ShapeError(
-            f"labels have shape {given.shape}; the network gives {outputs} numbers a row, so "
-            f"labels are [rows, {outputs}]"
+            f"labels have shape {given.shape}; the network gives {counted(outputs, 'number')} a "
+            f"row, so labels are [rows, {outputs}]"
         )
     return array
 
@@ -132,8 +133,8 @@ def class_numbers(y: Any, classes: int, owner: str) -> np.ndarray:
     whole = array.dtype.kind in "iub" or bool(np.all(array == np.floor(array)))
     if not whole or (array.size and not 0 <= array.min() <= array.max() < classes):
         raise ShapeError(
-            f"{owner} takes class numbers 0 to {classes - 1} of the network's {classes} classes; "
-            f"labels run from {array.min()} to {array.max()}"
+            f"{owner} takes class numbers 0 to {classes - 1} of the network's "
+            f"{counted(classes, 'class')}; labels run from {array.min()} to {array.max()}"
             + ("" if whole else " and are not all whole")
         )
     return np.ascontiguousarray(array, np.int32)

@@ -23,6 +23,7 @@ from glassnet.nn.initializers import Initializer, initializer
 from glassnet.nn.picture import page
 from glassnet.nn.predict import Predictor
 from glassnet.nn.scope import Scope
+from glassnet.words import counted
 
 Element = TypeVar("Element")
 
@@ -196,7 +197,7 @@ def _fitting(value: Any, block: np.ndarray) -> np.ndarray:
     array = np.asarray(value)
     if array.shape not in (block.shape, ()):
         raise ShapeError(
-            f"W has {block.size} parameters; the new values have shape {array.shape}\n"
-            f"  right: one number for all of them, or {block.size} numbers in a vector"
+            f"W has {counted(block.size, 'parameter')}; the new values have shape {array.shape}\n"
+            f"  right: one number for all of them, or {counted(block.size, 'number')} in a vector"
         )
     return array

@@ -18,6 +18,7 @@ import numpy as np
 
 SHOWN = 10  # neurons of a column
 GAP, ACROSS, RADIUS, TOP = 26, 130, 8, 40
+LEAST = 0.6  # of its size in a narrow window; smaller, the names could not be read
 COLOURS = ("#d27316", "#3d86d2")  # negative, positive: 3 to 1 and more against white and black
 
 
@@ -68,14 +69,21 @@ def drawing(parts: Mapping[str, Any], parameters: Mapping[str, np.ndarray], widt
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{across}" height="{tall}" '
         f'viewBox="0 0 {across} {tall}" role="img" font-family="sans-serif" font-size="11" '
-        f'text-anchor="middle" fill="currentColor">{"".join(items)}</svg>'
+        f'text-anchor="middle" fill="currentColor" style="max-width:100%;height:auto;'
+        f'min-width:{LEAST * across:.0f}px">{"".join(items)}</svg>'
     )
 
 
 def page(text: str, parts: Mapping[str, Any], parameters: Mapping[str, Any], width: Any) -> str:
     """The drawing, and the table of parameters below it."""
     picture = drawing(parts, parameters, width)
-    return f"<div>{picture}<pre>{html.escape(text)}</pre></div>"
+    style = "white-space:pre-wrap;overflow-wrap:anywhere"
+    return f'<div>{scrolled(picture)}<pre style="{style}">{html.escape(text)}</pre></div>'
+
+
+def scrolled(picture: str) -> str:
+    """What fits into a window of any width: a picture that is too wide scrolls, not the page."""
+    return f'<div style="overflow-x:auto">{picture}</div>'
 
 
 def _place(column: Column, place: int, neuron: int, tallest: int) -> tuple[float, float]:

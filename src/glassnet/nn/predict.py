@@ -19,6 +19,7 @@ from glassnet.graph.graph import Graph
 from glassnet.graph.types import Dim, Type
 from glassnet.graph.userline import user_line
 from glassnet.nn.scope import Scope
+from glassnet.words import counted
 
 if TYPE_CHECKING:
     from glassnet.nn.module import Module
@@ -37,8 +38,8 @@ def _advice(rows: np.ndarray, width: int | None) -> str:
     if rows.ndim < 2 or width is None:
         return ""
     return (
-        f"\n  right: a network whose first layer takes {rows.shape[1]}, or the {width} columns it "
-        "was made for"
+        f"\n  right: a network whose first layer takes {rows.shape[1]}, or the "
+        f"{counted(width, 'column')} it was made for"
     )
 
 
@@ -106,8 +107,9 @@ class Predictor:
         width = self.module.takes()
         if rows.ndim != 2 or width not in (None, rows.shape[1]):
             wanted = "[rows, columns]" if width is None else f"[rows, {width}]"
+            numbers = "any number of numbers" if width is None else counted(width, "number")
             raise ShapeError(
-                f"the network takes rows of {width or 'any number of'} numbers, {wanted}; got an "
+                f"the network takes rows of {numbers}, {wanted}; got an "
                 f"array of shape {np.shape(x)}{_advice(rows, width)}"
             )
         if rows.dtype.kind not in "fiub":

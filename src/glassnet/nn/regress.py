@@ -18,6 +18,7 @@ from glassnet.graph.op import Value
 from glassnet.graph.types import Type
 from glassnet.nn.loss import Loss, alike, between, held, most, numbers, rows_of
 from glassnet.nn.settings import check_numbers
+from glassnet.words import counted
 
 # The largest exponents of e: their powers, times squares up to 6000, are finite numbers.
 EXPONENT = {"float32": 80.0, "float64": 700.0}
@@ -100,7 +101,8 @@ class Quantile(Loss):
         count = len(self.levels())
         if count > 1 and outputs != count:
             raise ShapeError(
-                f"Quantile has {count} quantiles, the network {outputs} outputs\n"
+                f"Quantile has {counted(count, 'quantile')}, the network "
+                f"{counted(outputs, 'output')}\n"
                 f"  right: Linear(…, {count}) as the last layer"
             )
         return outputs if count == 1 else 1
@@ -150,6 +152,7 @@ class GaussianNLL(Loss):
         if outputs % 2:
             raise ShapeError(
                 f"GaussianNLL needs a mean and a variance for each label; the network gives "
-                f"{outputs} numbers a row\n  right: Linear(…, 2) for one column of labels"
+                f"{counted(outputs, 'number')} a row\n  right: Linear(…, 2) for one column of "
+                "labels"
             )
         return outputs // 2

@@ -16,6 +16,7 @@ from glassnet.errors import GraphError, ShapeError
 from glassnet.graph.graph import Graph
 from glassnet.graph.interpret import bind_shapes, evaluate
 from glassnet.graph.types import Size
+from glassnet.words import counted
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Plan:
         count = len(self.graph.outputs)
         for output in {*self.donate.values(), *self.collect}:
             if not 0 <= output < count:
-                raise GraphError(f"there is no output {output}; the graph has {count} outputs")
+                has = counted(count, "output")
+                raise GraphError(f"there is no output {output}; the graph has {has}")
         for name in sorted(self.stepped - self.graph.inputs.keys()):
             raise GraphError(f"there is no input {name!r}; inputs are {list(self.graph.inputs)}")
         if len(set(self.donate.values())) < len(self.donate):
@@ -69,7 +71,7 @@ class Plan:
                 raise ShapeError(f"input {name!r} is updated in place but read-only")
             if name in self.stepped and (array.ndim == 0 or array.shape[0] < steps):
                 raise ShapeError(
-                    f"input {name!r} has shape {array.shape}, fewer than {steps} steps"
+                    f"input {name!r} has shape {array.shape}, fewer than {counted(steps, 'step')}"
                 )
         shapes = {n: a.shape[1:] if n in self.stepped else a.shape for n, a in arrays.items()}
         return bind_shapes(self.graph.input_types, shapes)

@@ -19,6 +19,7 @@ import numpy as np
 from glassnet.errors import TableError
 from glassnet.tables.csv_block import Block, cut, line_end_of
 from glassnet.tables.csv_sniff import sniff_delimiter
+from glassnet.words import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -232,7 +233,7 @@ class CsvCheck:
             advice = "name every column" if width > count else "remove the names without values"
             raise TableError(
                 f"{self.label}: every row has {width} fields but the header (line 1) names "
-                f"{count} columns; {advice} in the header, or set --delimiter"
+                f"{counted(count, 'column')}; {advice} in the header, or set --delimiter"
             )
         where = (
             f"beyond the last column {self.names[-1]!r}"

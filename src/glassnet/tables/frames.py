@@ -20,6 +20,7 @@ import narwhals as nw
 import numpy as np
 
 from glassnet.errors import TableError
+from glassnet.words import counted
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def mapping_columns(given: Mapping[Any, Any]) -> list[FrameColumn]:
     if len(counts) > 1:
         (rows, name), (others, other), *_ = counts.items()
         raise TableError(
-            f"column {name!r} has {rows} rows and {other!r} has {others}; all need the same"
+            f"column {name!r} has {counted(rows, 'row')} and {other!r} has {others}; all need the "
+            "same"
         )
     return columns
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.tables.table import Numbers, Table
+from glassnet.words import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,8 +102,8 @@ class _Reading:
         if self.numbers.missing.all():
             raise TableError(
                 f"{self.label}: column {self.name!r} has no value in any of its "
-                f"{len(self.numbers.missing)} rows; "
-                f"remove it, or leave it out with --kind '{self.name}=drop'"
+                f"{counted(len(self.numbers.missing), 'row')}; remove it, or leave it out with "
+                f"--kind '{self.name}=drop'"
             )
         if fixed == "number" or (fixed is None and self.texts is None):
             return self._number(fixed)
@@ -117,7 +118,7 @@ class _Reading:
             if len(counts) == 1 and not self.numbers.missing.any():
                 return self._made("constant", f"always {brief(next(iter(counts)))!r}", None)
             if _is_identifier(len(counts), counts.total()):
-                return self._made("identifier", f"{len(counts)} different values", None)
+                return self._made("identifier", f"{counted(len(counts), 'different value')}", None)
         return self._made("category", _most_common(counts), self.texts)
 
     def _made(self, kind: str, summary: str, cells: Numbers | Texts | None) -> Column:
@@ -232,4 +233,4 @@ def _is_identifier(different: int, present: int) -> bool:
 def _most_common(counts: Counter[str]) -> str:
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     shown = ", ".join(f"{brief(text)} {count}" for text, count in ranked[:3])
-    return f"{len(counts)} values: {shown}" + (", …" if len(ranked) > 3 else "")
+    return f"{counted(len(counts), 'value')}: {shown}" + (", …" if len(ranked) > 3 else "")

@@ -17,6 +17,7 @@ import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.tables.stream_files import Cut, RowFile, connection, opened
+from glassnet.words import counted
 
 SUFFIXES = (".parquet", ".pq", ".arrow", ".feather", ".ipc")  # of the files of a folder
 PART = 1 << 23  # bytes of inputs in a part
@@ -36,9 +37,9 @@ class Stream:
 
     def __repr__(self) -> str:
         weight = "" if self.weight is None else f", weight {self.weight!r}"
-        columns = "1 column" if len(self.names) == 1 else f"{len(self.names)} columns"
+        columns = counted(len(self.names), "column")
         target = ", ".join(map(repr, self.targets))
-        return f"<{self.label}: {self.rows:,} rows of {columns}, target {target}{weight}>"
+        return f"<{self.label}: {counted(self.rows, 'row')} of {columns}, target {target}{weight}>"
 
     @property
     def rows(self) -> int:

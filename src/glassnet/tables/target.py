@@ -16,6 +16,7 @@ import numpy as np
 from glassnet.errors import TableError
 from glassnet.tables.kinds import brief, check_finite
 from glassnet.tables.table import Numbers, Table
+from glassnet.words import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -105,8 +106,8 @@ def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSch
     present = int((~missing).sum())
     if len(classes) * 2 > present and len(classes) > 2:
         raise TableError(
-            f"{table.label}: the target {name!r} has {len(classes)} different texts in {present} "
-            "rows, too many to be classes; choose another target"
+            f"{table.label}: the target {name!r} has {counted(len(classes), 'different text')} in "
+            f"{present} rows, too many to be classes; choose another target"
         )
     return TargetSchema(name, tuple(classes), numeric)
 

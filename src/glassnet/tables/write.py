@@ -66,16 +66,20 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def check_writable(path: str | Path, *sources: str | Path, option: str = "-o") -> None:
+def check_writable(
+    path: str | Path, *sources: str | Path, option: str = "-o", example: str = "model.safetensors"
+) -> None:
     """Fail now rather than after an hour of training: the folder takes a new file.
 
-    None of the sources, which are read, may be overwritten. `option` is what names another place.
+    None of the sources, which are read, may be overwritten. `option` is what names another place,
+    `example` a file name that fits there.
     """
     target = Path(os.path.realpath(path))
     if any(Path(os.path.realpath(source)) == target for source in sources):
         raise OutputError(f"{path} is read by this command; name another place with {option}")
     if target.is_dir():
-        raise OutputError(f"{path} is a folder; name a file inside it with {option}")
+        inside = os.path.join(path, example)
+        raise OutputError(f"{path} is a folder; name a file inside it with {option}, like {inside}")
     if not target.parent.is_dir():
         raise OutputError(
             f"{path} cannot be written: {target.parent} is no folder; create it first"

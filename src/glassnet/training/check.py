@@ -21,6 +21,7 @@ from glassnet.optim.search import WholeData
 from glassnet.training.scratch import Mapped, Scratch
 from glassnet.training.source import Source, alone, written
 from glassnet.training.step import outputs_of
+from glassnet.words import counted
 
 LARGEST = 2**31 - 1  # row numbers are int32
 PART = 1 << 16  # rows that are copied at once
@@ -74,11 +75,11 @@ def checked(
     if model.takes() not in (None, len(x.names)):
         shown = ", ".join(x.names[:12]) + (", …" if len(x.names) > 12 else "")
         raise ShapeError(
-            f"{of}x has {len(x.names)} columns in {x.label} ({shown}); the network takes "
-            f"{model.takes()}: choose them, features=[…]"
+            f"{of}x has {counted(len(x.names), 'column')} in {x.label} ({shown}); the network "
+            f"takes {model.takes()}: choose them, features=[…]"
         )
     if x.rows > LARGEST:
-        raise ShapeError(f"{x.label} has {x.rows} rows; wanted 1 to {LARGEST}")
+        raise ShapeError(f"{x.label} has {counted(x.rows, 'row')}; wanted 1 to {LARGEST}")
     check = partial(_checked_part, model, loss, of)
     arrays, mapped = written(x, model.dtype, check)
     rows = Rows(**arrays, mapped=mapped)
@@ -103,7 +104,7 @@ def _checked(model: Module, loss: Loss, x: Any, y: Any, weight: Any, of: str) ->
     numbers = np.asarray(y)
     if numbers.ndim < 1 or len(numbers) != len(inputs):
         raise ShapeError(
-            f"{of}x has {len(inputs)} rows and {of}y has "
+            f"{of}x has {counted(len(inputs), 'row')} and {of}y has "
             f"{len(numbers) if numbers.ndim else 'none'}; every row needs its label"
         )
     labels = loss.labels(numbers, outputs_of(model, inputs.shape[1]), model.dtype)
@@ -130,7 +131,7 @@ def checked_inputs(model: Module, x: Any, of: str = "") -> np.ndarray:
             "columns of a table)"
         )
     if not 0 < len(rows) <= LARGEST:
-        raise ShapeError(f"{of}x has {len(rows)} rows; wanted 1 to {LARGEST}")
+        raise ShapeError(f"{of}x has {counted(len(rows), 'row')}; wanted 1 to {LARGEST}")
     with np.errstate(over="ignore"):
         inputs = np.ascontiguousarray(rows, model.dtype)
     refuse_infinite(inputs, f"{of}x", rows)

@@ -20,6 +20,7 @@ from glassnet.training.check import Rows, checked_inputs
 from glassnet.training.descend import Descent, Order, Task
 from glassnet.training.estimator_step import AdamRates, EpochRates, PenalisedLoss, Shuffles
 from glassnet.training.record_data import as_data, from_data
+from glassnet.words import counted
 
 GO_ON = (
     "{0} was recorded by {1}; go on with it by {1}(record={0!r}, …).resume(X, y), with the "
@@ -76,8 +77,8 @@ def _inputs(
         given = np.ascontiguousarray(given[picked["rows"]])
     if len(given) != values["rows"]:
         raise TrainingError(
-            f"{path} was recorded with {values['rows_given']} rows, x has {len(given)}; pass the "
-            "rows of the fit in the same order"
+            f"{path} was recorded with {counted(values['rows_given'], 'row')}, x has {len(given)}; "
+            "pass the rows of the fit in the same order"
         )
     return given
 

@@ -32,6 +32,7 @@ from glassnet.training.record import recorded
 from glassnet.training.record_source import Recording
 from glassnet.training.source import Source
 from glassnet.training.whole import Search
+from glassnet.words import counted
 
 HOLD_OUT = SHUFFLE + 1
 
@@ -97,8 +98,8 @@ def divided(
         count = round(validation * len(rows))
         if not 0 < count < len(rows):
             raise TrainingError(
-                f"validation={validation} of {len(rows)} rows are {count} to hold out, which "
-                f"leaves {len(rows) - count}; choose a fraction that leaves some of both"
+                f"validation={validation} of {counted(len(rows), 'row')} are {count} to hold out, "
+                f"which leaves {len(rows) - count}; choose a fraction that leaves some of both"
             )
         held = np.zeros(len(rows), bool)
         held[philox.permutation(len(rows), seed, HOLD_OUT)[:count]] = True

@@ -22,6 +22,7 @@ from glassnet.training.check import Rows
 from glassnet.training.descend import Descent
 from glassnet.training.history import History, Run
 from glassnet.training.record_data import as_data
+from glassnet.training.record_disk import unwritable
 from glassnet.training.record_file import (
     Checkpoint,
     RunFile,
@@ -183,7 +184,7 @@ class Recorder(Callback):
             self._write(epoch, run if ended else None, ended)
             self._refused = False
         except OutputError as error:
-            reason = f"{self.file.path} cannot be written: {error.__cause__}; "
+            reason = f"{unwritable(self.file.path, error.__cause__ or error)}; "
             if ended:
                 run.history.unrecorded = reason + UNRECORDED.format(self.file.path)
                 warnings.warn(run.history.unrecorded, RecordingWarning, stacklevel=2)

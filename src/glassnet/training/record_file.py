@@ -16,24 +16,31 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
 from glassnet.errors import ModelFileError, OutputError
+from glassnet.training.record_disk import (
+    APPLICATION,
+    COPY,
+    ROOM,
+    address,
+    check_file,
+    empty,
+    missing,
+    tidy,
+    unreadable,
+    unwritable,
+)
 from glassnet.training.record_lock import WriterLock
 
-APPLICATION = 0x676C6173  # "glas"
 FORMAT = 1
-ROOM = "make room, or record to another folder; what the file held before is whole"
-COPY = "restore it from a copy, or train again"
 TABLES = """
 CREATE TABLE run(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE history(epoch INTEGER PRIMARY KEY, loss REAL, validation_loss REAL);
@@ -65,6 +72,7 @@ class RunFile:
         """A file for a new run. What was there, if that was a run file too, is replaced by
         `put_tables`, in the transaction that writes the beginning of the new one."""
         place = Path(path)
+        check_file(place)
         if place.exists() and place.stat().st_size and not empty(place):
             cls.read(place, "rw").close()  # never replaces anything but a run file
         return cls._opened(place)
@@ -84,7 +92,7 @@ class RunFile:
             database.execute("PRAGMA synchronous = NORMAL")
         except sqlite3.Error as error:
             lock.release()
-            raise OutputError(f"{place} cannot be written: {error}; {ROOM}") from error
+            raise OutputError(f"{unwritable(place, error)}; {ROOM}") from error
         return cls(place, database, lock)
 
     @classmethod
@@ -93,23 +101,28 @@ class RunFile:
         asks for "rw": that also undoes what a writer left that died while it made the file."""
         place = Path(path)
         if not place.is_file():
-            raise ModelFileError(f"{place} does not exist; record one with train(…, record=…)")
+            raise missing(place)
         try:
-            address = f"file:{quote(str(place.absolute()))}?mode={mode}{_alone(place, mode)}"
-            database = sqlite3.connect(address, uri=True, check_same_thread=False)
-            seen = database.execute("PRAGMA application_id").fetchone()[0]
-            version = database.execute("PRAGMA user_version").fetchone()[0]
+            database = sqlite3.connect(address(place, mode), uri=True, check_same_thread=False)
         except sqlite3.Error as error:
-            raise _unreadable(place, error) from None
-        if seen != APPLICATION:
-            database.close()
-            raise ModelFileError(f"{place} is no run file; name one that training has recorded")
+            raise unreadable(place, error) from None
+        file = cls(place, database, None)
+        try:
+            file._check_kind()
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def _check_kind(self) -> None:
+        if self.rows("PRAGMA application_id")[0][0] != APPLICATION:
+            raise ModelFileError(f"{self.path} is no run file; name one that training has recorded")
+        version = self.rows("PRAGMA user_version")[0][0]
         if version > FORMAT:
-            database.close()
             raise ModelFileError(
-                f"{place} has format {version}, this program reads up to {FORMAT}; update glassnet"
+                f"{self.path} has format {version}, this program reads up to {FORMAT}; "
+                "update glassnet"
             )
-        return cls(place, database, None)
 
     def __enter__(self) -> RunFile:
         return self
@@ -124,6 +137,7 @@ class RunFile:
             if self._lock is not None:
                 self._lock.release()
                 self._lock = None
+            tidy(self.path)
 
     @contextmanager
     def change(self) -> Generator[sqlite3.Connection]:
@@ -135,7 +149,7 @@ class RunFile:
             database.execute("COMMIT")
         except sqlite3.Error as error:
             self._undo()
-            raise OutputError(f"{self.path} cannot be written: {error}; {ROOM}") from error
+            raise OutputError(f"{unwritable(self.path, error)}; {ROOM}") from error
         except BaseException:
             self._undo()
             raise
@@ -151,7 +165,7 @@ class RunFile:
         try:
             return self._database.execute(query, arguments).fetchall()
         except sqlite3.Error as error:
-            raise _unreadable(self.path, error) from None
+            raise unreadable(self.path, error) from None
 
     def values(self) -> dict[str, Any]:
         """The configuration."""
@@ -201,32 +215,6 @@ class RunFile:
         if hashlib.sha256(content).hexdigest() != digest:
             fault = f"{what} does not match its SHA-256"
             raise ModelFileError(f"{self.path} is damaged: {fault}; {COPY}")
-
-
-def _alone(place: Path, mode: str) -> str:
-    """To read, SQLite makes files beside it. Where it may not, nobody writes: the file is all."""
-    still = mode == "ro" and not os.access(place.absolute().parent, os.W_OK)
-    return "&immutable=1" if still and not place.with_name(place.name + "-wal").exists() else ""
-
-
-def is_run(place: Path) -> bool:
-    """Whether this looks like a run file, rather than some other file of ours."""
-    if not place.is_file():
-        return False
-    with place.open("rb") as file:
-        return file.read(15) == b"SQLite format 3"
-
-
-def empty(place: Path) -> bool:
-    """Whether this is a database without a table: what a writer leaves that dies at once."""
-    try:
-        database = sqlite3.connect(f"file:{quote(str(place.absolute()))}?mode=rw", uri=True)
-        try:
-            return not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        finally:
-            database.close()
-    except sqlite3.Error:
-        return False
 
 
 def put_tables(database: sqlite3.Connection) -> None:
@@ -289,12 +277,3 @@ def unpacked(heads: Sequence[Sequence[Any]], content: bytes) -> dict[str, np.nda
         arrays[name] = part.astype(dtype).reshape(shape)
         start += count * stored.itemsize
     return arrays
-
-
-def _unreadable(place: Path, error: sqlite3.Error) -> ModelFileError:
-    """What a file is that SQLite does not open: another one, or one that the disk does not give."""
-    if error.sqlite_errorname == "SQLITE_NOTADB":
-        return ModelFileError(f"{place} is no run file; name one that training has recorded")
-    if error.sqlite_errorname == "SQLITE_CORRUPT":
-        return ModelFileError(f"{place} is damaged: {error}; {COPY}")
-    return ModelFileError(f"{place} cannot be read: {error}; check the disk, then try again")

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from glassnet.errors import OutputError
+from glassnet.training.record_disk import lock_of
 
 try:
     import fcntl
@@ -23,7 +24,7 @@ class WriterLock:
     """Held from construction to `release`."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.with_name(path.name + "-lock")
+        self.path = lock_of(path)
         while True:
             self._file = self._opened(path)
             self._lock(path)

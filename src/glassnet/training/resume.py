@@ -33,9 +33,10 @@ from glassnet.training.record_file import Checkpoint, RunFile, put_more
 from glassnet.training.source import Source
 from glassnet.training.whole import NO_STEPS, Search
 from glassnet.version import numerics_version
+from glassnet.words import counted
 
 TOO_FEW = (
-    "epochs={} is less than the {} epochs that {} has done, and what is trained stays trained; ask "
+    "epochs={} is less than the {} that {} has done, and what is trained stays trained; ask "
     "for as many or more, or train again"
 )
 
@@ -88,7 +89,7 @@ def _with_epochs(file: RunFile, epochs: int | None) -> dict[str, Any]:
     values = begun(file)
     done = len(file.history()[0])
     if epochs is not None and epochs < done:
-        raise GlassnetError(TOO_FEW.format(epochs, done, file.path))
+        raise GlassnetError(TOO_FEW.format(epochs, counted(done, "epoch"), file.path))
     return values if epochs is None else {**values, "epochs": epochs}
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from glassnet.errors import GlassnetError, ShapeError, TrainingError
 from glassnet.training.scratch import Mapped, Scratch
+from glassnet.words import counted
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -64,7 +65,9 @@ def written(
             done += len(x)
             del x, y, weight, arrays  # the next part takes their place
         if done != source.rows:
-            raise TrainingError(f"{source.label} gave {done} rows and said {source.rows}")
+            raise TrainingError(
+                f"{source.label} gave {counted(done, 'row')} and said {source.rows}"
+            )
         found, mapped = scratch.mapped()
     return found, replace(mapped, names=source.names, described=source.described())
 

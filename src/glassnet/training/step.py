@@ -25,6 +25,7 @@ from glassnet.nn.module import Module, split
 from glassnet.nn.scope import Circumstances, Scope
 from glassnet.optim.optimizer import Now, Optimizer
 from glassnet.training.estimator_step import PenalisedLoss
+from glassnet.words import counted
 
 ALL, BATCH = Dim("N"), Dim("n")
 
@@ -79,7 +80,8 @@ def mean_loss(loss: Loss, prediction: Value, outputs: int, batch: dict[str, Valu
     if width == outputs:
         return loss.mean(prediction, batch["y"], batch.get("weight"))
     if not isinstance(width, int) or width % outputs:
-        raise ShapeError(f"in training the network gives {width} numbers a row, else {outputs}")
+        given = counted(width, "number") if isinstance(width, int) else f"{width} numbers"
+        raise ShapeError(f"in training the network gives {given} a row, else {outputs}")
     parts = [prediction[:, i : i + outputs] for i in range(0, width, outputs)]
     total: Value = loss.mean(parts[0], batch["y"], batch.get("weight"))
     for part in parts[1:]:
