@@ -26,7 +26,7 @@ from glassnet.estimators.mlp_checks import is_table, is_training
 from glassnet.estimators.mlp_columns import ColumnEncoder, framed, hinted
 from glassnet.estimators.mlp_descend import Descent, memory_of
 from glassnet.estimators.mlp_graph import Network
-from glassnet.estimators.mlp_lbfgs import Objective, lbfgs
+from glassnet.estimators.mlp_lbfgs import LossGradient, Objective, lbfgs
 from glassnet.estimators.mlp_opened import Opened
 from glassnet.estimators.mlp_parameters import (
     CONSTRAINTS,
@@ -41,7 +41,7 @@ from glassnet.estimators.mlp_validate import HeldOut, divided, given_rows, row_w
 from glassnet.estimators.mlp_watch import CallbackSupport, Watch
 
 
-class BaseMLP(Opened, Recorded, CallbackSupport, TransformerMixin, BaseEstimator):
+class BaseMLP(Opened, Recorded, LossGradient, CallbackSupport, TransformerMixin, BaseEstimator):
     """Fitting and predicting; subclasses prepare the labels."""
 
     hidden_layer_sizes: Any

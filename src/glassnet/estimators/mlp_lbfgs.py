@@ -1,6 +1,7 @@
 """SciPy's L-BFGS on the compiled value and gradient of an MLP estimator.
 
-In: an estimator, its network and rows. Out: the parameters found, in one flat vector.
+In: an estimator, its network and rows. Out: the parameters found, in one flat vector; loss and
+gradient at a point.
 """
 
 # SciPy has no types
@@ -22,6 +23,8 @@ from glassnet.estimators.mlp_graph import Network, gradient_program
 from glassnet.estimators.mlp_solve import PART, Rows, dense, views
 from glassnet.estimators.mlp_validate import HeldOut, judged
 from glassnet.estimators.mlp_watch import Watch
+
+SCRATCH = ("activations", "deltas", "coef_grads", "intercept_grads")  # scikit-learn's buffers
 
 
 class Objective:
@@ -59,6 +62,49 @@ class Objective:
             slope += np.concatenate([part.ravel() for part in parts])
         self.loss = loss
         return loss, slope
+
+
+class LossGradient:
+    """The part of the MLP estimators that says what L-BFGS asks of them."""
+
+    alpha: float
+    _network: Any
+    _threads: Any
+
+    def _loss_grad_lbfgs(
+        self, packed_coef_inter: np.ndarray, X: Any, y: Any, *given: Any
+    ) -> tuple[float, np.ndarray]:
+        """Loss, with its penalty, and gradient at a point: what `solver="lbfgs"` descends on.
+
+        Private with scikit-learn too; it is here so that code that checks gradients through it,
+        as scikit-learn's own tests do, goes on working. The estimator is left as it is, while
+        scikit-learn's takes the point as its weights.
+
+        Parameters
+        ----------
+        packed_coef_inter : ndarray of shape (n_parameters,)
+            The point: `coefs_`, then `intercepts_`, each of them flat.
+        X : ndarray or sparse matrix of shape (n_samples, n_inputs)
+            Rows as the network reads them.
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers, or classes as columns of 0 and 1.
+        *given : ndarray of shape (n_samples,) or None, and four lists
+            `sample_weight` (not in scikit-learn 1.6), and `activations`, `deltas`, `coef_grads`
+            and `intercept_grads`, which are neither read nor filled.
+
+        Returns
+        -------
+        loss : float
+            Computed in float64, whatever X is.
+        grad : ndarray of float64 of shape (n_parameters,)
+            In the order of the point.
+        """
+        y = np.asarray(y, float).reshape(X.shape[0], -1)
+        weight = given[0] if len(given) != len(SCRATCH) else None
+        weight = np.ones(len(y)) if weight is None else np.asarray(weight, float)
+        rows = Rows(X, np.ascontiguousarray(y), weight)
+        network = self._network(np.float64)
+        return Objective(network, rows, float(self.alpha), self._threads)(packed_coef_inter)
 
 
 class Stopped(Exception):
