@@ -26,7 +26,7 @@ from glassnet.estimators.mlp_checks import is_table, is_training
 from glassnet.estimators.mlp_columns import ColumnEncoder, framed, hinted
 from glassnet.estimators.mlp_descend import Descent, memory_of
 from glassnet.estimators.mlp_graph import Network
-from glassnet.estimators.mlp_lbfgs import LossGradient, Objective, lbfgs
+from glassnet.estimators.mlp_lbfgs import Course, LossGradient, Objective, lbfgs
 from glassnet.estimators.mlp_opened import Opened
 from glassnet.estimators.mlp_parameters import (
     CONSTRAINTS,
@@ -197,10 +197,12 @@ class BaseMLP(Opened, Recorded, LossGradient, CallbackSupport, TransformerMixin,
     def _solve(self, rows: Rows, held_out: HeldOut | None, watch: Watch) -> None:
         """L-BFGS, in float64 whatever the data are."""
         network = self._network(np.float64)
-        wide = Rows(rows.x, rows.y.astype(float), rows.weight.astype(float))
+        x = rows.x if hasattr(rows.x, "toarray") else rows.x.astype(float, copy=False)
+        wide = Rows(x, rows.y.astype(float), rows.weight.astype(float))
         self._judged_from_now(held_out)
         objective = Objective(network, wide, float(self.alpha), self._threads)
-        found = lbfgs(self, objective, held_out, watch)
+        with recording(self) as record:
+            found = lbfgs(Course(self, objective, held_out, watch, record))
         self._take(network, found.astype(rows.y.dtype))
 
     def _descend(

@@ -95,8 +95,8 @@ class MLPClassifier(ClassifierMixin, Labelled):
         data frame whose type is categorical or text. Each value of training becomes a column of
         0 and 1; a value that training had not is 0 in all of them.
     record : str, path or None, default=None
-        Run file that `fit` writes with solver "sgd" or "adam" (a run file that is there is
-        replaced): `glassnet.open_step` opens every step of it, `resume` goes on with it.
+        Run file that `fit` writes (a run file that is there is replaced): `resume` goes on with
+        it, and `glassnet.open_step` opens every step of solver "sgd" or "adam".
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with those of the rows.
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from glassnet.estimators.mlp_graph import Network, gradient_program
-from glassnet.estimators.mlp_solve import PART, Rows, dense, views
+from glassnet.estimators.mlp_recorder import Unrecorded
+from glassnet.estimators.mlp_solve import PART, Memory, Rows, dense, views
 from glassnet.estimators.mlp_validate import HeldOut, judged
 from glassnet.estimators.mlp_watch import Watch
 
@@ -112,20 +114,31 @@ class Stopped(Exception):
 
 
 class Course:
-    """What happens after every iteration; the estimator then has the weights found so far."""
+    """What happens after every iteration; the estimator then has the weights found so far, which
+    are `block`. To a record it is a descent by one batch, with nothing to remember."""
+
+    steps = SimpleNamespace(count=1)
+    best = None
 
     def __init__(
-        self, est: Any, objective: Objective, held_out: HeldOut | None, watch: Watch
+        self,
+        est: Any,
+        objective: Objective,
+        held_out: HeldOut | None,
+        watch: Watch,
+        record: Unrecorded,
     ) -> None:
         self.est, self.objective, self.held_out, self.watch = est, objective, held_out, watch
+        self.record, self.rows, self.network = record, objective.rows, objective.network
+        self.size, self.memory = len(self.rows), Memory(float(est.learning_rate_init))
         self.start = time.monotonic()
-        self.x: np.ndarray = est._block(objective.network.dtype)
+        self.block: np.ndarray = est._block(self.network.dtype)
         est.n_iter_ = 0
 
     def __call__(self, point: np.ndarray) -> None:
         est = self.est
-        self.x = point.copy()
-        est._take(self.objective.network, self.x)
+        self.block = point.copy()
+        est._take(self.network, self.block)
         est.n_iter_ += 1
         est.loss_ = self.objective.loss
         est.loss_curve_.append(est.loss_)
@@ -135,24 +148,32 @@ class Course:
             est.validation_loss_curve_.append(loss)
             est.best_validation_score_ = max(est.best_validation_score_, score)
         late = est.time_limit is not None and time.monotonic() - self.start >= est.time_limit
-        if self.watch.epoch_end() or late:
-            raise Stopped
+        stopped = "early" if self.watch.epoch_end() else "time" if late else "epochs"
+        self.record.epoch(self, stopped)
+        if stopped != "epochs":
+            raise Stopped(stopped)
         if est.n_iter_ < est.max_iter:
             self.watch.epoch_begin()
 
 
-def lbfgs(est: Any, objective: Objective, held_out: HeldOut | None, watch: Watch) -> np.ndarray:
+def lbfgs(course: Course) -> np.ndarray:
     """The parameters found from those of the estimator."""
+    est, record = course.est, course.record
+    if not record.begin(course):
+        return course.block
     options = {"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol}
-    course = Course(est, objective, held_out, watch)
-    watch.epoch_begin()
+    course.watch.epoch_begin()
     try:
         given: dict[str, Any] = {"jac": True, "options": options, "callback": course}
-        found: Any = minimize(objective, course.x, method="L-BFGS-B", **given)
-    except Stopped:
-        return course.x
+        found: Any = minimize(course.objective, course.block, method="L-BFGS-B", **given)
+    except Stopped as stop:
+        record.end(course, str(stop))
+        return course.block
     est.n_iter_ = min(int(found.nit), est.max_iter)
     est.loss_ = float(found.fun)
+    course.block = np.asarray(found.x)
+    last = "epochs" if est.n_iter_ == est.max_iter else "early"
+    record.end(course, "converged" if found.status == 0 else last)
     if found.status != 0:
         warnings.warn(
             f"lbfgs failed to converge after {est.n_iter_} iteration(s) (status={found.status}):\n"
@@ -161,4 +182,4 @@ def lbfgs(est: Any, objective: Objective, held_out: HeldOut | None, watch: Watch
             ConvergenceWarning,
             stacklevel=7,
         )
-    return np.asarray(found.x)
+    return course.block
