@@ -249,7 +249,7 @@ class BaseMLP(Opened, Recorded, LossGradient, CallbackSupport, TransformerMixin,
                 how |= {"accept_sparse": ["csr", "csc"], "skip_check_array": is_training(X, y)}
                 checked: Any = validate_data(self, X, y, reset=first, **how)
                 return checked
-            except ValueError as error:
+            except (TypeError, ValueError) as error:
                 raise hinted(error, X) from None
         validate_data(self, X, skip_check_array=True, reset=first)
         if first:
@@ -265,8 +265,9 @@ class BaseMLP(Opened, Recorded, LossGradient, CallbackSupport, TransformerMixin,
             return encoder.encode(X)
         try:
             how: dict[str, Any] = {"skip_check_array": is_table(X), "reset": False}
-            return validate_data(self, X, accept_sparse=["csr", "csc"], **how)
-        except ValueError as error:
+            found: Any = validate_data(self, X, accept_sparse=["csr", "csc"], **how)
+            return found.astype(float) if found.dtype.kind == "O" else found
+        except (TypeError, ValueError) as error:
             raise hinted(error, X) from None
 
     def _forward(self, X: Any, what: str = "output", check: bool = True) -> np.ndarray:
