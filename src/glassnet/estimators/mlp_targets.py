@@ -48,7 +48,7 @@ def refuse_no_numbers(y: Any, name: str = "y") -> None:
             f"{name} has type {array.dtype}, and a regressor predicts numbers; turn it into some, "
             "such as days: (y - y.min()) / numpy.timedelta64(1, 'D')"
         )
-    if array.dtype.kind not in "OU":
+    if array.dtype.kind not in "OU" or not array.ndim:
         return
     cells: list[Any] = array.ravel().tolist()
     for place, (cell, known) in enumerate(zip(cells, words(cells), strict=True)):
