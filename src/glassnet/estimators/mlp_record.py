@@ -119,8 +119,7 @@ class Recorded:
 
         It ends at the very bits of a fit that was not interrupted. Parameters and data are those of
         that fit; `max_iter` may be more; `time_limit`, `threads`, `n_jobs`, `verbose` may differ.
-        With solver "lbfgs" the iterations are done again from the first, since SciPy keeps its
-        memory to itself; TrainingError where one differs from the file, as it may elsewhere.
+        Iterations of "lbfgs" are done again; TrainingError where one is not as in the file.
 
         Parameters
         ----------
