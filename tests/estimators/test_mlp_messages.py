@@ -118,7 +118,7 @@ ARGUMENTS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ValueError,
         "y_val is not finite in row 50 (counted from 0)",
     ),
-    "words for numbers": (predicted(["a"] * 150), ValueError, "y_val: could not convert string"),
+    "words for numbers": (predicted(["a"] * 150), ValueError, "y_val has 'a' in row 0 (counted"),
     "two numbers": (predicted(TWO), ValueError, "y_val has shape (150, 2); wanted 1 number a row"),
     "negative counts": (
         predicted(LABELS - 1, "poisson"),

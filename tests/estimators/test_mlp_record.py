@@ -142,6 +142,17 @@ def test_a_fit_that_was_cut_off_goes_on_to_the_same_bits(
     assert told(again)[0] == told(plain)[0]
 
 
+def test_a_fit_with_held_out_rows_that_was_cut_off_before_its_first_epoch(tmp_path: Path) -> None:
+    est, x, y = FITS["early"]
+    plain = clone(est).fit(x, y)
+    first = recorded(est, tmp_path / "run.glass").set_callbacks(Ends(1, RuntimeError("cut")))
+    with pytest.raises(RuntimeError, match=r"cut"):
+        first.fit(x, y)
+    ours = recorded(est, tmp_path / "run.glass").resume(x, y)
+    assert bits(ours) == bits(plain)
+    assert told(ours) == told(plain)
+
+
 def test_an_interrupt_and_more_epochs(tmp_path: Path, often: None) -> None:
     path = tmp_path / "run.glass"
     longer = MLPClassifier(**{**QUICK, "max_iter": 9}).fit(X, LABELS)

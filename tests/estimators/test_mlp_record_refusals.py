@@ -18,17 +18,17 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 WORDS = np.array(["setosa", "versicolor", "virginica"])[LABELS]
 SHORT = {**QUICK, "max_iter": 3}
 REFUSED: dict[str, tuple[dict[str, Any], Any, type[Exception], str]] = {
-    "lbfgs": (
+    "another solver": (
         {"solver": "lbfgs"},
-        lambda est: est.fit(X, LABELS),
+        lambda est: est.resume(X, LABELS),
         ValueError,
-        "record=.*: solver='lbfgs' has no steps to record; use solver='adam' or 'sgd'",
+        r"run.glass was recorded with solver='adam', and this estimator has solver='lbfgs'",
     ),
     "partial_fit": (
         {},
         lambda est: est.partial_fit(X, LABELS, classes=[0, 1, 2]),
         ValueError,
-        "record=.*: partial_fit may see other rows at every call",
+        "record=.*: partial_fit may see other rows at every call.*warm_start=True",
     ),
     "another parameter": (
         {"alpha": 0.5},

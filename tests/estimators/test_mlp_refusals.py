@@ -107,6 +107,8 @@ MIXED: list[tuple[list[Any], str]] = [
     (["b", 2.5], "y has strings and numbers among its labels, 'b' and 2.5;"),
     ([None, "c"], "y has None among its labels, in row 0"),
     (["d", np.nan], "y has nan among its labels, in row 1"),
+    ([None, None], "y has None among its labels, in row 0"),
+    ([3, None], "y has None among its labels, in row 1"),
 ]
 
 
@@ -117,6 +119,95 @@ def test_labels_of_two_kinds(labels: list[Any], message: str) -> None:
             MLPClassifier().fit([[0.0], [1.0]], y)
     with pytest.raises(TypeError, match=message):
         MLPClassifier().partial_fit([[0.0], [1.0]], labels, classes=[0, 1])
+    with pytest.raises(TypeError, match=message):
+        MLPClassifier(max_iter=1).fit([[0.0], [1.0]], [0, 1]).score([[0.0], [1.0]], labels)
+
+
+def test_labels_that_scikit_learn_tells_of() -> None:
+    pd = pytest.importorskip("pandas")
+    for y in ([0.0, np.nan], pd.Series([1, None], dtype="Int64")):
+        with pytest.raises(ValueError, match="Input y contains NaN"):
+            MLPClassifier().fit([[0.0], [1.0]], y)
+    with pytest.raises(TypeError, match="y has nan among its labels, in row 1"):
+        MLPClassifier().fit([[0.0], [1.0]], pd.Series(["a", None]))
+    with pytest.raises(TypeError, match="y has <NA> among its labels, in row 1"):
+        MLPClassifier().fit([[0.0], [1.0]], pd.Series([1, pd.NA], dtype=object))
+
+
+DAYS = np.array(["2024-02-29", "2024-03-01"], "datetime64[D]")
+NO_NUMBERS: list[tuple[Any, str]] = [
+    ([None, 1.0], "y has None in row 0 .counted from 0.; drop the rows without a number"),
+    ([[1.0, 2.0], [3.0, None]], "y has None in row 1"),
+    (np.array([1, np.nan], object), "y has nan in row 1"),
+    (["1.5", "b"], "y has 'b' in row 1 .counted from 0., and a regressor predicts numbers"),
+    (np.array([1, DAYS[1].item()], object), r"y has datetime.date\(2024, 3, 1\) in row 1"),
+    (DAYS, r"y has type datetime64\[D\], and a regressor predicts numbers; .* such as days"),
+    (DAYS - DAYS[0], r"y has type timedelta64\[D\]"),
+]
+
+
+@pytest.mark.parametrize(("numbers", "message"), NO_NUMBERS)
+def test_what_is_no_number_to_predict(numbers: Any, message: str) -> None:
+    rows = [[0.0], [1.0]]
+    with pytest.raises(ValueError, match=message):
+        MLPRegressor().fit(rows, numbers)
+    with pytest.raises(ValueError, match=message.replace("y has", "y_val has")):
+        MLPRegressor(max_iter=1).fit(rows, [0.0, 1.0], X_val=rows, y_val=numbers)
+    words = MLPRegressor(max_iter=1, random_state=0).fit(rows, ["0.5", "1"])  # as scikit-learn
+    assert words.coefs_[0].tobytes() == (
+        MLPRegressor(max_iter=1, random_state=0).fit(rows, [0.5, 1.0]).coefs_[0].tobytes()
+    )
+
+
+def dated(kind: str) -> Any:
+    """Two rows with a date or a span of time among their columns."""
+    if kind == "array":
+        return np.stack([DAYS, DAYS], 1)
+    if kind == "spans":
+        return np.stack([DAYS, DAYS], 1) - DAYS[0]
+    if kind == "objects":
+        return np.array([[0.0, day.item()] for day in DAYS], object)
+    if kind == "list":
+        return [[0.0, day.item()] for day in DAYS]
+    columns = {"x0": [0.0, 1.0], "x1": [day.item() for day in DAYS]}
+    if kind == "polars":
+        return pytest.importorskip("polars").DataFrame(columns)
+    pd = pytest.importorskip("pandas")
+    times = pd.Series(DAYS.astype("M8[s]"))
+    series = {
+        "pandas": times,
+        "zone": times.dt.tz_localize("UTC"),
+        "differences": times - times[0],
+        "periods": times.dt.to_period("M"),
+    }[kind]
+    return pd.DataFrame({**columns, "x1": series})
+
+
+DATED = {
+    "array": (ValueError, r"column 'x0' has type datetime64\[D\].*days since a first date"),
+    "spans": (ValueError, r"column 'x0' has type timedelta64\[D\].*neither a number"),
+    "objects": (TypeError, "float.. argument must be .*column 'x1' has type object.*days since"),
+    "list": (TypeError, "float.. argument must be .*column 'x1' has type object.*days since"),
+    "polars": (ValueError, "column 'x1' has type Date.*TabularClassifier and .* take dates"),
+    "pandas": (ValueError, "column 'x1' has type Datetime.*days since a first date"),
+    "zone": (ValueError, "column 'x1' has type Datetime.*days since a first date"),
+    "differences": (ValueError, "column 'x1' has type Duration.*turn it into numbers or leave"),
+    "periods": (TypeError, "float.. argument must be .*column 'x1' has type .*turn it into"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names")
+@pytest.mark.parametrize("kind", DATED)
+def test_dates_are_no_numbers(kind: str) -> None:
+    rows, (error, message) = dated(kind), DATED[kind]
+    for est in (MLPClassifier(), MLPRegressor()):
+        with pytest.raises(error, match=message):
+            est.fit(rows, [0, 1])
+    fitted = MLPClassifier(max_iter=1).fit(np.eye(2), [0, 1])
+    with pytest.raises(error, match="X_val: .*" + message):
+        fitted.fit(np.eye(2), [0, 1], X_val=rows, y_val=[0, 1])
+    with pytest.raises(error, match=message):
+        fitted.predict(rows)
 
 
 def test_errors_about_data() -> None:

@@ -54,6 +54,14 @@ def test_other_types_of_error() -> None:
         TabularClassifier().fit(sparse.csr_array(A), AB)
     with pytest.raises(TableError, match="row 1 of the target 'y' holds no number"):
         TabularRegressor().fit(A, AB)
+    days = np.arange(60).astype("M8[D]")
+    with pytest.raises(TableError, match=r"y has type datetime64\[D\], and a regressor predicts n"):
+        TabularRegressor().fit(A, days)
+    for kind in (TabularClassifier, TabularRegressor):
+        with pytest.raises(
+            TableError, match=r"y has type timedelta64\[D\], which is no number, te"
+        ):
+            kind().fit(A, days - days[0])
     with pytest.warns(DataConversionWarning, match="column-vector y was passed"):
         TabularRegressor(max_epochs=1).fit(A, A[:, :1])
     twice = pytest.importorskip("pandas").DataFrame(A, columns=["a", "a"])

@@ -26,7 +26,7 @@ from glassnet.estimators.mlp_checks import is_table, is_training
 from glassnet.estimators.mlp_columns import ColumnEncoder, framed, hinted
 from glassnet.estimators.mlp_descend import Descent, memory_of
 from glassnet.estimators.mlp_graph import Network
-from glassnet.estimators.mlp_lbfgs import Objective, lbfgs
+from glassnet.estimators.mlp_lbfgs import Course, LossGradient, Objective, lbfgs
 from glassnet.estimators.mlp_opened import Opened
 from glassnet.estimators.mlp_parameters import (
     CONSTRAINTS,
@@ -41,7 +41,7 @@ from glassnet.estimators.mlp_validate import HeldOut, divided, given_rows, row_w
 from glassnet.estimators.mlp_watch import CallbackSupport, Watch
 
 
-class BaseMLP(Opened, Recorded, CallbackSupport, TransformerMixin, BaseEstimator):
+class BaseMLP(Opened, Recorded, LossGradient, CallbackSupport, TransformerMixin, BaseEstimator):
     """Fitting and predicting; subclasses prepare the labels."""
 
     hidden_layer_sizes: Any
@@ -197,10 +197,12 @@ class BaseMLP(Opened, Recorded, CallbackSupport, TransformerMixin, BaseEstimator
     def _solve(self, rows: Rows, held_out: HeldOut | None, watch: Watch) -> None:
         """L-BFGS, in float64 whatever the data are."""
         network = self._network(np.float64)
-        wide = Rows(rows.x, rows.y.astype(float), rows.weight.astype(float))
+        x = rows.x if hasattr(rows.x, "toarray") else rows.x.astype(float, copy=False)
+        wide = Rows(x, rows.y.astype(float), rows.weight.astype(float))
         self._judged_from_now(held_out)
         objective = Objective(network, wide, float(self.alpha), self._threads)
-        found = lbfgs(self, objective, held_out, watch)
+        with recording(self) as record:
+            found = lbfgs(Course(self, objective, held_out, watch, record))
         self._take(network, found.astype(rows.y.dtype))
 
     def _descend(
@@ -247,7 +249,7 @@ class BaseMLP(Opened, Recorded, CallbackSupport, TransformerMixin, BaseEstimator
                 how |= {"accept_sparse": ["csr", "csc"], "skip_check_array": is_training(X, y)}
                 checked: Any = validate_data(self, X, y, reset=first, **how)
                 return checked
-            except ValueError as error:
+            except (TypeError, ValueError) as error:
                 raise hinted(error, X) from None
         validate_data(self, X, skip_check_array=True, reset=first)
         if first:
@@ -263,8 +265,9 @@ class BaseMLP(Opened, Recorded, CallbackSupport, TransformerMixin, BaseEstimator
             return encoder.encode(X)
         try:
             how: dict[str, Any] = {"skip_check_array": is_table(X), "reset": False}
-            return validate_data(self, X, accept_sparse=["csr", "csc"], **how)
-        except ValueError as error:
+            found: Any = validate_data(self, X, accept_sparse=["csr", "csc"], **how)
+            return found.astype(float) if found.dtype.kind == "O" else found
+        except (TypeError, ValueError) as error:
             raise hinted(error, X) from None
 
     def _forward(self, X: Any, what: str = "output", check: bool = True) -> np.ndarray:

@@ -21,6 +21,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 
 from glassnet.estimators.mlp_labels import Labelled, same_labels
+from glassnet.estimators.mlp_targets import refuse_mixed
 from glassnet.estimators.mlp_watch import with_callbacks
 
 
@@ -95,8 +96,8 @@ class MLPClassifier(ClassifierMixin, Labelled):
         data frame whose type is categorical or text. Each value of training becomes a column of
         0 and 1; a value that training had not is 0 in all of them.
     record : str, path or None, default=None
-        Run file that `fit` writes with solver "sgd" or "adam" (a run file that is there is
-        replaced): `glassnet.open_step` opens every step of it, `resume` goes on with it.
+        Run file that `fit` writes (a run file that is there is replaced): `resume` goes on with
+        it, and `glassnet.open_step` opens every step of solver "sgd" or "adam".
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with those of the rows.
 
@@ -231,6 +232,7 @@ class MLPClassifier(ClassifierMixin, Labelled):
         self : MLPClassifier
             The estimator, trained further.
         """
+        refuse_mixed(y)
         if _check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
@@ -271,6 +273,7 @@ class MLPClassifier(ClassifierMixin, Labelled):
         found = self.predict(X)
         if sample_weight is None and same_labels(y, found):
             return float((y == found).mean())
+        refuse_mixed(y)
         return float(accuracy_score(y, found, sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Any:

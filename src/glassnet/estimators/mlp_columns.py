@@ -25,6 +25,7 @@ from glassnet.words import counted
 
 MOST = 1000  # values of a category: each becomes a column
 WORDS = ("category", "text")
+KNOWN = ("number", *WORDS)
 
 
 @dataclass(frozen=True)
@@ -105,17 +106,34 @@ def framed(X: Any) -> Any:
     """Rows as users have them; a batch of Arrow as a table, which has names of columns."""
     given: Any = X
     if type(given) is np.ndarray:
+        if given.dtype.kind in "mM":
+            raise unread(listed(given)[0])
         return given
     if not hasattr(given, "toarray") and isinstance(given, Mapping):  # a sparse DOK is one, too
         raise TypeError(
             "X is a mapping of columns; pass a data frame or an array: pandas.DataFrame(X)"
         )
-    return eager(given)
+    given = eager(given)
+    if any(_of_time(own) for own in getattr(given, "dtypes", ())):
+        raise unread(next(own for own in listed(given) if own.kind not in KNOWN))
+    return given
 
 
-def hinted(error: ValueError, X: Any) -> ValueError:
+def _of_time(dtype: Any) -> bool:
+    """Whether a type of pandas, polars or NumPy is of dates or of spans of time: as numbers, those
+    of NumPy would count from 1970 in units that depend on where they come from."""
+    test: Any = getattr(dtype, "is_temporal", None)
+    return getattr(dtype, "kind", "") in ("m", "M") or (test is not None and bool(test()))
+
+
+def hinted(error: Exception, X: Any) -> Exception:
     """scikit-learn's refusal of a cell, with the column and the parameter that would take it."""
     text = str(error)
+    if isinstance(error, TypeError):
+        if not text.startswith("float() argument"):
+            return error
+        other = next((column for column in listed(X) if column.kind not in KNOWN), None)
+        return error if other is None else TypeError(f"{text}: {unread(other)}")
     if "contains NaN" in text and text.startswith("Input X"):
         head = text.partition("\n")[0]
         return ValueError(
@@ -126,6 +144,20 @@ def hinted(error: ValueError, X: Any) -> ValueError:
     columns = frame_columns(X) if is_frame(X) else []
     of_words = next((column for column in columns if column.kind in WORDS), None)
     return ValueError(f"{text}. {NAME_IT}") if of_words is None else refused(of_words)
+
+
+def unread(column: FrameColumn) -> ValueError:
+    """For a column that is no numbers and no words."""
+    way = "turn it into numbers or leave it out"
+    if column.kind == "date":
+        way = (
+            "turn it into numbers, such as days since a first date, or leave it out; "
+            "TabularClassifier and TabularRegressor take dates as they are"
+        )
+    return ValueError(
+        f"column {column.name!r} has type {column.type}, which is neither a number nor a category; "
+        f"{way}"
+    )
 
 
 NAME_IT = (
@@ -220,10 +252,7 @@ def own(column: FrameColumn, category: bool) -> FrameColumn:
         return column
     if column.kind in WORDS:
         raise refused(column)
-    raise ValueError(
-        f"column {column.name!r} has type {column.type}, which is neither a number nor a category; "
-        "turn it into numbers or leave it out"
-    )
+    raise unread(column)
 
 
 def learnt(column: FrameColumn, gaps: bool) -> Encoded:

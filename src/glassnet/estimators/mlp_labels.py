@@ -19,7 +19,8 @@ from sklearn.utils.multiclass import unique_labels
 from glassnet.estimators.mlp_base import BaseMLP
 from glassnet.estimators.mlp_checks import is_column
 from glassnet.estimators.mlp_parameters import check_class_weight
-from glassnet.estimators.mlp_probabilities import Probabilities, refuse_mixed
+from glassnet.estimators.mlp_probabilities import Probabilities
+from glassnet.estimators.mlp_targets import refuse_mixed
 from glassnet.estimators.mlp_validate import row_weights
 
 

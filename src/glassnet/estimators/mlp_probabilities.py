@@ -1,4 +1,4 @@
-"""What a classifier answers besides classes, and labels that it refuses.
+"""What a classifier answers besides classes.
 
 In: outputs of the network. Out: probabilities, their logarithms, raw scores.
 """
@@ -67,23 +67,3 @@ class Probabilities:
         """
         found = self._forward(X, "raw")
         return found.ravel() if self._binary else found
-
-
-def refuse_mixed(y: Any, name: str = "y") -> None:
-    """A TypeError that says it, where labels are strings and numbers, or one is missing."""
-    labels = np.asarray(y, dtype=object) if isinstance(y, list) else np.asarray(y)
-    if labels.dtype != object or labels.ndim != 1:
-        return
-    kinds = {isinstance(label, str) for label in labels}
-    if len(kinds) == 2:
-        text = next(label for label in labels if isinstance(label, str))
-        other = next(label for label in labels if not isinstance(label, str))
-        if other is None or other != other:
-            raise TypeError(
-                f"{name} has {other!r} among its labels, in row {labels.tolist().index(other)} "
-                "(counted from 0); drop the rows without a label, or give them one of their own"
-            )
-        raise TypeError(
-            f"{name} has strings and numbers among its labels, {text!r} and {other!r}; give all of "
-            "them one type: y = [str(label) for label in y]"
-        )

@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from glassnet.estimators.mlp_noted import noted
 from glassnet.estimators.mlp_recorder import FitRecord, Unrecorded
+from glassnet.estimators.mlp_searched import SearchRecord
 from glassnet.training.estimator_step import random_state, state_as_data
 from glassnet.training.record_file import RunFile
 from glassnet.version import numerics_version
@@ -58,7 +59,8 @@ def recording(est: Any) -> Generator[Unrecorded]:
             _check_same(est, known)
             begun = known["random_state"]
         est._random_state = random_state(begun)
-        yield FitRecord(est, file, known, state_as_data(begun))
+        kind = SearchRecord if est.solver == "lbfgs" else FitRecord
+        yield kind(est, file, known, state_as_data(begun))
     if known is None and state_as_data(theirs.get_state(legacy=False)) == state_as_data(begun):
         theirs.set_state(est._random_state.get_state(legacy=False))
 
@@ -70,12 +72,8 @@ def check_record(est: Any, again: bool) -> None:
     if again:
         raise ValueError(
             f"record={est.record!r}: partial_fit may see other rows at every call, and a run file "
-            "is of one set of rows; record a fit, or leave record=None"
-        )
-    if est.solver == "lbfgs":
-        raise ValueError(
-            f"record={est.record!r}: solver='lbfgs' has no steps to record; use solver='adam' or "
-            "'sgd', or leave record=None"
+            "is of one set of rows; record a fit (with warm_start=True it goes on from the weights "
+            "that there are, each fit in a file of its own), or leave record=None"
         )
 
 
@@ -121,6 +119,7 @@ class Recorded:
 
         It ends at the very bits of a fit that was not interrupted. Parameters and data are those of
         that fit; `max_iter` may be more; `time_limit`, `threads`, `n_jobs`, `verbose` may differ.
+        Iterations of "lbfgs" are done again; TrainingError where one is not as in the file.
 
         Parameters
         ----------

@@ -112,16 +112,10 @@ class FitRecord(Unrecorded):
     def _values(self) -> dict[str, Any]:
         """What every run file says of its run."""
         est, descent, network = self.est, self.descent, self.network
-        rate = float(est.learning_rate_init)
-        if est.solver == "adam":
-            settings = [float(own) for own in (est.beta_1, est.beta_2, est.epsilon)]
-            rule: Any = ScikitAdam(rate, *settings)
-        else:
-            rule = ScikitSGD(rate, float(est.momentum), bool(est.nesterovs_momentum))
         return {
             "model": as_data(self.model),
             "loss": as_data(PenalisedLoss(network.out, network.loss, float(est.alpha))),
-            "optimizer": as_data(rule),
+            "optimizer": as_data(self._rule()),
             "callbacks": [],
             "validation": None,
             "weighted": True,
@@ -135,6 +129,13 @@ class FitRecord(Unrecorded):
             "shuffle": bool(est.shuffle),
             "seed": network.seed,
         }
+
+    def _rule(self) -> Any:
+        est = self.est
+        rate = float(est.learning_rate_init)
+        if est.solver == "adam":
+            return ScikitAdam(rate, *(float(own) for own in (est.beta_1, est.beta_2, est.epsilon)))
+        return ScikitSGD(rate, float(est.momentum), bool(est.nesterovs_momentum))
 
     def _fit_values(self) -> dict[str, Any]:
         """What the file of a fit says besides."""
@@ -196,16 +197,22 @@ class FitRecord(Unrecorded):
             )
         state = self.file.checkpoint(est.max_iter)
         self._restore(state, known)
-        if over({**known, "epochs": est.max_iter}, state.epoch):
+        if state.epoch and over({**known, "epochs": est.max_iter}, state.epoch):
             content = self.file.result()
             if content is not None:
                 layered = content.view(descent.block.dtype.newbyteorder("<"))
                 descent.block[...] = weights_first(self.network, layered)
                 descent.best = None
             return False
-        with self.file.change() as database:
-            put_more(database, state.epoch, {"sha256": sha, "epochs": int(est.max_iter)})
+        self._continue(state, known, {"sha256": sha, "epochs": int(est.max_iter)})
         return True
+
+    def _continue(
+        self, state: Checkpoint, known: Mapping[str, Any], values: Mapping[str, Any]
+    ) -> None:
+        """Forget what came after the last checkpoint."""
+        with self.file.change() as database:
+            put_more(database, state.epoch, values)
 
     def _restore(self, state: Checkpoint, known: Mapping[str, Any]) -> None:
         est, descent, done = self.est, self.descent, state.epoch
@@ -220,7 +227,7 @@ class FitRecord(Unrecorded):
         for name in NOTED:
             setattr(est, name, state.notes[name])
         self._restore_curves(known, done)
-        if est.shuffle and done:
+        if known["shuffle"] and done:
             shuffles = Shuffles(known["order_state"], len(descent.rows))
             descent.steps.order[...] = shuffles.of(done - 1)
             est._random_state = shuffles.random
@@ -232,14 +239,15 @@ class FitRecord(Unrecorded):
         losses, judged = (own[:done] for own in self.file.history())
         before = known["before"]
         est.loss_curve_ = [*before["loss_curve_"], *losses]
+        est.n_iter_ = done
         if done:
-            est.loss_, est.n_iter_ = est.loss_curve_[-1], done
+            est.loss_ = est.loss_curve_[-1]
         if self.descent.held_out is not None:
             est.validation_loss_curve_ = [
                 *before["validation_loss_curve_"],
                 *(judged or [math.nan] * done),
             ]
-            est.validation_scores_ = [*before["validation_scores_"], *self.lists["scores"]]
+            est.validation_scores_ = [*before["validation_scores_"], *self.lists.get("scores", [])]
 
     def epoch(self, descent: Any, stopped: str) -> None:
         est, run = self.est, self.run

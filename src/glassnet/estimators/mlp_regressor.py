@@ -20,6 +20,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from glassnet.estimators.mlp_base import BaseMLP
+from glassnet.estimators.mlp_targets import refuse_no_numbers
 from glassnet.estimators.mlp_watch import with_callbacks
 from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.losses import MAE, Huber, Quantile
@@ -105,8 +106,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         data frame whose type is categorical or text. Each value of training becomes a column of
         0 and 1; a value that training had not is 0 in all of them.
     record : str, path or None, default=None
-        Run file that `fit` writes with solver "sgd" or "adam" (a run file that is there is
-        replaced): `glassnet.open_step` opens every step of it, `resume` goes on with it.
+        Run file that `fit` writes (a run file that is there is replaced): `resume` goes on with
+        it, and `glassnet.open_step` opens every step of solver "sgd" or "adam".
 
     Attributes
     ----------
@@ -239,6 +240,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self._fit(X, y, sample_weight, True, (None, None, None))
 
     def _validate_input(self, X: Any, y: Any, again: bool, first: bool) -> tuple[Any, Any]:
+        refuse_no_numbers(y)
         X, y = self._read(X, y, first, y_numeric=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -263,10 +265,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return output.ravel() if output.shape[1] == 1 else output
 
     def _validation_target(self, y: Any) -> np.ndarray:
-        try:
-            target = np.asarray(y, float)
-        except ValueError as error:
-            raise ValueError(f"y_val: {error}; wanted numbers") from None
+        refuse_no_numbers(y, "y_val")
+        target = np.asarray(y, float)
         if not np.isfinite(target).all():
             row = int(np.argwhere(~np.isfinite(target))[0][0])
             raise ValueError(f"y_val is not finite in row {row} (counted from 0)")

@@ -53,8 +53,9 @@ def given_rows(est: Any, validation: tuple[Any, Any, Any], dtype: Any) -> HeldOu
         raise ValueError(f"X_val and y_val go together; {missing} is missing")
     try:
         x = est._checked(X)
-    except ValueError as error:
-        raise ValueError(f"X_val: {error}") from None
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"X_val: {error}") from None
     if _num_samples(y) != x.shape[0]:
         raise ValueError(
             f"X_val has {counted(x.shape[0], 'row')} and y_val has {_num_samples(y)}; wanted one "

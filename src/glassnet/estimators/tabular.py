@@ -17,8 +17,8 @@ from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from glassnet.errors import ModelFileError
-from glassnet.estimators.mlp_probabilities import refuse_mixed
+from glassnet.errors import ModelFileError, TableError
+from glassnet.estimators.mlp_targets import refuse_mixed
 from glassnet.estimators.table_model import TableModel
 from glassnet.estimators.tabular_base import BaseTabular
 from glassnet.tables.frames import FrameColumn, is_series, single_column
@@ -259,6 +259,11 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             The fitted estimator.
         """
         target = named_target(y)
+        if target.kind == "date":
+            raise TableError(
+                f"y has type {target.type}, and a regressor predicts numbers; turn it into some, "
+                "such as days since a first date"
+            )
         if target.kind == "number":
             assert_all_finite(target.values, allow_nan=True, input_name="y")
         self._train(X, target, "number")

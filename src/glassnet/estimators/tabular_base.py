@@ -248,6 +248,11 @@ def check_rows(columns: Sequence[FrameColumn], target: FrameColumn) -> None:
     if not columns:
         raise TableError("X has no columns; pass at least one")
     rows = row_count(columns)
+    if target.kind == "other":
+        raise TableError(
+            f"y has type {target.type}, which is no number, text, truth value or date; turn it "
+            "into one of these"
+        )
     if rows:
         check_consistent_length(range(rows), target.values)
     if 0 < rows < FEWEST_ROWS:

@@ -23,6 +23,7 @@ from glassnet.pipeline import compile_graph
 from glassnet.testing import Disagreement, Report, as_function, check_grads, compare
 from glassnet.tracing import trace
 from glassnet.training.descend import Descent
+from glassnet.training.estimator_run import AGAIN
 from glassnet.training.estimator_step import PenalisedLoss
 from glassnet.training.history import History
 from glassnet.training.record import restore
@@ -88,6 +89,10 @@ def check_run(path: str | Path, x: Any = None, y: Any = None, **extra: Any) -> l
     if len(states) == 1:
         what = "not checked: steps against the record"
         return [*findings, Finding(what, 0, 0.0, 0.0, False, ALONE, False)]
+    if isinstance(descent, Search) and "estimator" in values:
+        detail = AGAIN.format(str(path), values["estimator"])
+        what = "not checked: iterations against the record"
+        return [*findings, Finding(what, 0, 0.0, 0.0, False, detail, False)]
     history = History(losses[: states[0].epoch], judged[: states[0].epoch])
     if isinstance(descent, Search):
         return [*findings, _searched(descent, states[0], states[1], history, losses)]

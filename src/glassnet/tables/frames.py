@@ -132,6 +132,8 @@ def _of_array(name: str, values: np.ndarray) -> FrameColumn:
         return FrameColumn(name, "number", kind, numbers)
     if values.dtype.kind == "M":
         return FrameColumn(name, "date", str(values.dtype), values.astype("M8[us]"))
+    if values.dtype.kind == "m":
+        return FrameColumn(name, "other", str(values.dtype), np.empty(0, object))
     return _mixed(name, words(values.tolist()))
 
 

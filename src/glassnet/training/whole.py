@@ -26,9 +26,9 @@ from glassnet.training.step import parameter_arrays, trained
 
 TRIALS = SHUFFLE + 2  # the stream of random numbers that trials are drawn from
 NO_STEPS = (
-    "{} was trained by {!r}, which takes no steps to open: it looks at all rows at once; `glassnet "
-    "check` does its epochs again, and gn.value_and_grad(loss)(model, x, y) gives the loss and the "
-    "gradient of all rows"
+    "{} was trained by {!r}, which takes no steps to open: it looks at all rows at once; {} does "
+    "its epochs again, and gn.value_and_grad(loss)(model, x, y) gives the loss and the gradient of "
+    "all rows"
 )
 
 
