@@ -53,7 +53,7 @@ def _lowered(plan: Plan, stop_after: str, target: InstructionSet) -> str:
         stepped += [fused.outputs[output] for output in plan.collect]
         lower_program(fused, listing, target.machine, stepped, parallel=False)
         return str(listing)
-    text, _ = assembly_text(plan, fused, target, parallel=False)
+    text, _ = assembly_text(plan, fused, target)
     return text if stop_after == "llvm" else assembly(text, target.name)
 
 

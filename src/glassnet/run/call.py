@@ -24,11 +24,11 @@ from glassnet.run.image import Image
 from glassnet.run.interrupt import Interrupt
 from glassnet.run.threads import run_on
 
-SIGNATURE = ctypes.CFUNCTYPE(
-    None,
-    *[ctypes.c_void_p] * 2,
-    *[ctypes.c_int64] * 4,
-    *[ctypes.c_void_p] * 2,
+SIGNATURE, PART_SIGNATURE = (
+    ctypes.CFUNCTYPE(
+        None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * numbers, *[ctypes.c_void_p] * 2
+    )
+    for numbers in (4, 6)
 )
 PAGE = 4096
 PLACES = 256  # sizes whose places are remembered
@@ -51,7 +51,9 @@ class Build:
         sizes = tuple(dims[name] for name in own.dims)
         found = self.places.get(sizes)
         if found is None:
-            scratch = max((sum(p.at(dims) for p in parts) for parts in own.scratch), default=0)
+            stacks = [stack.at(dims) if stack else 0 for stack in own.stacks]
+            parts = zip(own.scratch, stacks, strict=True)
+            scratch = max((sum(p.at(dims) for p in own) + stack for own, stack in parts), default=0)
             if len(self.places) >= PLACES:
                 self.places.clear()
             found = (*place(own.temporaries, dims), -(-scratch // PAGE) * PAGE + PAGE)
@@ -90,12 +92,20 @@ class Team:
             return [(a, b, 0, 1) for a, b in pairwise(cuts)]
         return [(first, last, thread, count) for thread in range(count)]
 
-    def parts(self, step: int, work: Sequence[int]) -> Iterator[list[tuple[int, int, int, int]]]:
-        """Step, kernel, part and number of parts, for each thread, one piece after the other."""
-        for kernel, amount in enumerate(work):
-            parts = max(1, -(-amount // self.limit)) * self.threads
-            for part in range(0, parts, self.threads):
-                yield [(step, kernel, part + thread, parts) for thread in range(self.threads)]
+    def parts(
+        self, step: int, work: Sequence[tuple[int, int]]
+    ) -> Iterator[list[tuple[int, int, int, int, int, int]]]:
+        """Step, kernel, share, number of shares, part and number of parts, for each thread, one
+        piece after the other. `work` is how much of it each kernel has, and in how many blocks:
+        what is in blocks is cut there first, since a share less wide reads as much."""
+        for kernel, (amount, blocks) in enumerate(work):
+            pieces = max(1, -(-amount // self.limit))
+            parts = min(pieces, blocks)
+            shares = -(-pieces // parts) * self.threads
+            for first in range(0, shares, self.threads):
+                own = range(first, first + self.threads)
+                for part in range(parts):
+                    yield [(step, kernel, share, shares, part, parts) for share in own]
 
 
 Piece = list[tuple[ctypes.c_int64, ...]]
@@ -115,8 +125,13 @@ class Prepared:
     ) -> None:
         self.results, self._team = results, team
         sizes = np.array([dims[name] for name in build.image.dims], np.int64)
-        self._function = SIGNATURE(build.code.part if team.limit else build.code.run)
-        self._work = [own.at(dims) for own in build.image.work] if team.limit else []
+        self._work: list[tuple[int, int]] = []
+        if team.limit:
+            self._function = PART_SIGNATURE(build.code.part)
+            kernels = zip(build.image.work, build.image.stacks, strict=True)
+            self._work = [(own.at(dims), s.blocks(dims) if s else 1) for own, s in kernels]
+        else:
+            self._function = SIGNATURE(build.code.run)
         self._kept: list[Any] = [build, arrays, sizes]
         alone = [range(1)] * team.threads if team.apart else [range(team.threads)]
         self._places = [
