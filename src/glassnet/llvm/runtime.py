@@ -7,10 +7,7 @@ thread had set, and puts its setting back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from glassnet.llvm.registers import ELEMENT
-from glassnet.lower.program import ENTRY_ARGUMENTS, PART, PART_ARGUMENTS, RUN
+from glassnet.lower.program import PART, RUN
 
 BARRIER = """
 define internal void @barrier(ptr %state, i64 %threads) noinline {
@@ -46,14 +43,14 @@ declare i32 @sched_yield()
 """
 
 X86 = """
-define void @start_ENTRY(ARGUMENTS) {
+define void @start_ENTRY(ptr %a, ptr %b, i64 %c, i64 %d, i64 %e, i64 %f, ptr %g, ptr %h) {
 entry:
   %saved = alloca i32, align 4
   %plain = alloca i32, align 4
   call void @llvm.x86.sse.stmxcsr(ptr %saved)
   store i32 8064, ptr %plain, align 4
   call void @llvm.x86.sse.ldmxcsr(ptr %plain)
-  call void @ENTRY(ARGUMENTS)
+  call void @ENTRY(ptr %a, ptr %b, i64 %c, i64 %d, i64 %e, i64 %f, ptr %g, ptr %h)
   call void @llvm.x86.sse.ldmxcsr(ptr %saved)
   ret void
 }
@@ -64,11 +61,11 @@ declare void @llvm.x86.sse.ldmxcsr(ptr)
 """
 
 ARM = """
-define void @start_ENTRY(ARGUMENTS) {
+define void @start_ENTRY(ptr %a, ptr %b, i64 %c, i64 %d, i64 %e, i64 %f, ptr %g, ptr %h) {
 entry:
   %saved = call i64 @llvm.aarch64.get.fpcr()
   call void @llvm.aarch64.set.fpcr(i64 0)
-  call void @ENTRY(ARGUMENTS)
+  call void @ENTRY(ptr %a, ptr %b, i64 %c, i64 %d, i64 %e, i64 %f, ptr %g, ptr %h)
   call void @llvm.aarch64.set.fpcr(i64 %saved)
   ret void
 }
@@ -80,18 +77,10 @@ declare void @llvm.aarch64.set.fpcr(i64)
 
 START = {"x86": X86, "arm": ARM}
 DECLARED = {"x86": X86_DECLARED, "arm": ARM_DECLARED}
-ENTRIES = {RUN: ENTRY_ARGUMENTS, PART: PART_ARGUMENTS}
+ENTRIES = RUN, PART
 
 
 def runtime(family: str, parallel: bool) -> str:
     """`start_run`, which calls `run`, and for many threads `start_part` and the barrier too."""
-    starts = [
-        START[family].replace("ENTRY", name).replace("ARGUMENTS", _arguments(dtypes))
-        for name, dtypes in ENTRIES.items()
-        if parallel or name == RUN
-    ]
+    starts = [START[family].replace("ENTRY", name) for name in ENTRIES[: 1 + parallel]]
     return "\n".join([*starts, DECLARED[family], BARRIER if parallel else ""])
-
-
-def _arguments(dtypes: Sequence[str]) -> str:
-    return ", ".join(f"{ELEMENT[dtype]} %a{i}" for i, dtype in enumerate(dtypes))

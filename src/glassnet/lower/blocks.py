@@ -1,10 +1,10 @@
 """Sums over the rows of a batch, tile by tile: leaves, and blocks of many leaves, added as a tree.
 
 In: a contraction over rows, and the code for one tile of one leaf. Out: loops. Few rows are taken
-leaf by leaf, one tile of the result after the other. Of many rows every tile would read
-them all from far memory again: code for those works in blocks of `BLOCK` rows, which stay near
-while all tiles take them. A block is an aligned part of the tree of leaves. What the tiles have of
-it joins a binary counter: level l of a stack holds the sum of 2ˡ blocks, for every tile.
+leaf by leaf, one tile of the result after the other. Of many rows every tile would read them all
+from far memory again: code for those works in blocks of `BLOCK` rows, which stay near while all
+tiles take them. A block is an aligned part of the tree of leaves. What the tiles have of it joins a
+binary counter: level l of a stack holds the sum of 2ˡ blocks, for every tile.
 """
 
 from __future__ import annotations
@@ -22,24 +22,18 @@ from glassnet.lower.context import Context
 from glassnet.lower.memory import Stack
 from glassnet.lower.reduce import LEAF, LEVELS, trailing_ones
 
+Chain = Callable[[Any, Index, Index], None]
 BLOCK = 1024  # rows: a power of two of leaves
 
 
-def depth(ctx: Context, p: Problem) -> Size:
+def at_once(ctx: Context, p: Problem) -> Size:
     """How much of k is taken at a time: all of it, or a block of what may be many rows."""
-    many = ctx.tall and p.rows and (isinstance(p.k, Dim) or p.k > BLOCK)
+    many = ctx.part is not None and p.rows and (isinstance(p.k, Dim) or p.k > BLOCK)
     plain = len(ctx.kernel.shape) == 2 and not ctx.kernel.prologue
     return BLOCK if many and plain else p.k
 
 
-def leaves(
-    ctx: Context,
-    p: Problem,
-    tiles: Any,
-    size: int,
-    k: Index,
-    chain: Callable[[Any, Index, Index], None],
-) -> None:
+def leaves(ctx: Context, p: Problem, tiles: Any, size: int, k: Index, chain: Chain) -> None:
     """Leaves of 64 joined on a stack of tiles, as in `reduce.tree`; the sum ends up first."""
     b = ctx.b
 
@@ -71,24 +65,23 @@ class Blocks:
 
     def __init__(self, ctx: Context, p: Problem, runs: tuple[list[Run], list[Run]]) -> None:
         self.ctx, self.p, self.b = ctx, p, ctx.b
-        rows, columns = (_end(own) for own in runs)
-        self.k, self.columns = ctx.size(p.k), columns * p.lanes
+        rows, columns = (sum(run.count * run.size for run in own) for own in runs)
+        self.k, self.columns = self.b.index(ctx.size(p.k)), columns * p.lanes
         self.level = rows * self.columns
-        self.count = (self.b.select(self.b.index(self.k) > 0, self.k, 1) + (BLOCK - 1)) // BLOCK
-        self.number = self.ones = self.b.index(0)
+        self.count = self.b.select(self.k > 0, (self.k + (BLOCK - 1)) // BLOCK, 1)
         margins = max(run.size for run in runs[0]), max(run.size for run in runs[1]) * p.lanes
         sizes = [(p.m, p.n), (p.m, margins[1]), (margins[0], p.n), margins]
         level = tuple(count(size) * BYTES[p.dtype] for size in sizes)
-        self.stack = ctx.reserve_stack(Stack(Product(1) * p.k, BLOCK, level))
+        self.stack = ctx.reserve_stack(Stack(BLOCK, Product(1) * p.k, level))
 
     def loop(self, body: Callable[[Index, Index], None]) -> None:
         """For every block of this part: its first row, and how many there are."""
-        low, high = replace(self.ctx, thread=self.ctx.part, threads=self.ctx.parts).split(
-            self.count
-        )
+        ctx = self.ctx
+        part, parts = (self.b.load(ctx.part, place, "int64") for place in (0, 1))
+        low, high = replace(ctx, thread=part, threads=parts).split(self.count)
 
         def block(number: Index) -> None:
-            self.number, self.ones = number, trailing_ones(self.ctx, number)
+            self.number, self.ones = number, trailing_ones(ctx, number)
             start = number * BLOCK
             body(start, self.b.minimum(self.k - start, BLOCK))
 
@@ -119,12 +112,7 @@ class Blocks:
         def one(level: Index) -> None:
             b.when(((self.number >> level) & 1).eq(1), lambda: move(level, add=True))
 
-        last = self.number.eq(self.b.index(self.count) - 1)
+        last = self.number.eq(self.count - 1)
         b.loop(0, b.select(last, LEVELS, self.ones), 1, (), one)
         b.when(self.number < self.count - 1, lambda: move(self.ones, add=False))
         b.when(last, done)
-
-
-def _end(runs: list[Run]) -> Index:
-    """How many rows or vectors the tiles take, those outside the result included."""
-    return sum((run.count * run.size for run in runs), start=0)

@@ -31,7 +31,8 @@ class Point:
 
 @dataclass
 class Context:
-    """What lowering a kernel needs to know."""
+    """What lowering a kernel needs to know. In code for many rows, `part` is where it stands which
+    part of a sum in blocks is to be done, and of how many."""
 
     fused: Fused
     kernel: Kernel
@@ -41,9 +42,7 @@ class Context:
     scratch: Any
     thread: Any = 0
     threads: Any = 1
-    part: Any = 0
-    parts: Any = 1
-    tall: bool = False
+    part: Any = None
     scratch_bytes: list[Product] = field(default_factory=list[Product])
     stack: Stack | None = None
     rows: dict[int, tuple[Any, Any]] = field(default_factory=dict[int, tuple[Any, Any]])

@@ -20,7 +20,7 @@ from typing import Any
 from glassnet.fuse import BYTES
 from glassnet.graph.layout import Layout, Product, row_major
 from glassnet.lower.blocking import Problem, Run, column_runs, problem, row_runs
-from glassnet.lower.blocks import Blocks, depth, leaves
+from glassnet.lower.blocks import Blocks, at_once, leaves
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
 from glassnet.lower.epilogue import Epilogue
@@ -66,12 +66,12 @@ class _Contraction:
         self.height = max(run.size for run in self.row_runs)
         stores = dict(ctx.kernel.stores)
         self.gathered = next(((place, stores[place]) for place in ctx.kernel.prologue), None)
-        self.depth = depth(ctx, p)
+        self.at_once = at_once(ctx, p)
         self._choose()
         self._reserve()
         runs = self.row_runs, self.column_runs
         self.epilogue = Epilogue(ctx, p, batch, self.tiles, runs)
-        self.blocks = Blocks(ctx, p, runs) if self.depth != p.k else None
+        self.blocks = Blocks(ctx, p, runs) if self.at_once != p.k else None
 
     def _base(self, layout: Layout, place: int) -> Any:
         at = (*self.batch, 0, 0) if self.batch else (0, 0)
@@ -98,14 +98,14 @@ class _Contraction:
         ctx, size = self.ctx, BYTES[self.p.dtype]
         tile_bytes = self.height * self.width * self.lanes * size
         self.tiles = ctx.reserve(Product(tile_bytes * (LEVELS if self._in_leaves() else 1)))
-        k = Product(1) * self.depth
+        k = Product(1) * self.at_once
         panel = k * (self.width * self.lanes * size)
         self.group = 4
-        if isinstance(self.depth, int):
+        if isinstance(self.at_once, int):
             self.group = max(1, ctx.machine.panel_bytes // max(panel.factor, 1))
         panels = sum(r.count for r in self.column_runs) if isinstance(self.n, int) else 0
         self.pack_all = self.pack_a and isinstance(self.m, int) and panels > self.group
-        self.far = isinstance(self.depth, int) and panel.factor > NEAR
+        self.far = isinstance(self.at_once, int) and panel.factor > NEAR
         self.panels = ctx.reserve(panel * self.group) if self.pack_b else None
         ctx.reserve(Product(SPARE * self.width * self.lanes * size))
         strip = k * (self.height * size)

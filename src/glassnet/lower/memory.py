@@ -30,8 +30,8 @@ class Stack:
     """What a sum over `rows` in blocks takes behind a thread's scratch memory: `level` are the
     bytes of one level of its stack of partial results. How many levels, the number of rows says."""
 
-    rows: Product
     block: int
+    rows: Product
     level: tuple[Product, ...]
 
     def blocks(self, dims: Mapping[str, int]) -> int:

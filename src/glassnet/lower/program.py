@@ -8,11 +8,10 @@ scratch memory. The entry function is
 where all threads run the same code, each on its part of every kernel, and meet after each. Code for
 many threads has a second entry, for steps that take long:
 
-    part(buffers, dims, step, kernel, thread, threads, part, parts, barrier, scratch)
+    part(buffers, dims, step, kernel, share, shares, barrier, scratch)
 
-does a part of what one of so many threads does of one kernel, and comes back. Only sums over many
-rows in blocks have such parts, made in order with the same scratch memory; other kernels are done
-whole.
+does one share of one kernel and comes back. Behind the sizes `dims` tells which part of a sum in
+blocks is to be done, and of how many parts: all threads do part after part.
 """
 
 from __future__ import annotations
@@ -34,8 +33,7 @@ from glassnet.lower.rows import lower_rows
 from glassnet.lower.scatter import lower_place, lower_scatter
 
 RUN, PART = "run", "part"
-ENTRY_ARGUMENTS = ("ptr", "ptr", *["int64"] * 4, "ptr", "ptr")
-PART_ARGUMENTS = ("ptr", "ptr", *["int64"] * 6, "ptr", "ptr")
+ENTRY_ARGUMENTS = ("ptr", "ptr", "int64", "int64", "int64", "int64", "ptr", "ptr")
 LOWER: dict[str, Callable[[Context], None]] = {
     "loop": lower_loop,
     "reduce": lower_reduce,
@@ -66,12 +64,7 @@ def buffers_used(fused: Fused, kernel: Kernel) -> list[int]:
 
 
 def lower_program(
-    fused: Fused,
-    module: Any,
-    machine: Machine,
-    stepped: Sequence[int],
-    parallel: bool,
-    tall: bool = False,
+    fused: Fused, module: Any, machine: Machine, stepped: Sequence[int], parallel: bool, tall: bool
 ) -> Lowered:
     """Write all functions; `stepped` buffers advance by one element of their type a step. `tall`:
     for many rows."""
@@ -83,19 +76,17 @@ def lower_program(
     at = addresses(entry, fused, buffers, stepped)
     _, dims, first, last, thread, threads, barrier, scratch = entry.args
 
-    whole = (0, 1) if parallel else ()
-
     def step(index: Any) -> None:
         here = at(index)
         for name, own in calls:
-            entry.call(name, *[here[b] for b in own], dims, scratch, thread, threads, *whole)
+            entry.call(name, *[here[b] for b in own], dims, scratch, thread, threads)
             if parallel:
                 entry.call("barrier", barrier, threads)
 
     entry.loop(first, last, 1, (), step)
     entry.finish()
     if parallel:
-        one = module.function(PART, PART_ARGUMENTS)
+        one = module.function(PART, ENTRY_ARGUMENTS)
         _write_part(one, addresses(one, fused, buffers, stepped), calls)
     contexts = [ctx for _, ctx in made]
     scratch = tuple(tuple(ctx.scratch_bytes) for ctx in contexts)
@@ -103,10 +94,10 @@ def lower_program(
 
 
 def _write_part(entry: Any, at: Addresses, calls: Sequence[tuple[str, Sequence[int]]]) -> None:
-    _, dims, step, kernel, *split, _, scratch = entry.args
+    _, dims, step, kernel, share, shares, _, scratch = entry.args
     here = at(step)
     for number, (name, own) in enumerate(calls):
-        values = *(here[b] for b in own), dims, scratch, *split
+        values = *(here[b] for b in own), dims, scratch, share, shares
         entry.when(kernel.eq(number), partial(entry.call, name, *values))
     entry.finish()
 
@@ -145,10 +136,9 @@ def _kernel(
     """Write a kernel as a function, or find one that has the same code."""
     kernel = fused.kernels[number]
     used = buffers_used(fused, kernel)
-    dtypes = ["ptr"] * (len(used) + 2) + ["int64"] * (4 if parallel else 2)
+    dtypes = ["ptr"] * len(used) + ["ptr", "ptr", "int64", "int64"]
     function = module.function(f"kernel{number}", dtypes, "internal")
-    split = function.args[len(used) + 2 :]
-    *pointers, dims, scratch = function.args[: len(used) + 2]
+    *pointers, dims, scratch, thread, threads = function.args
     load_dims(function, dims, fused)
     ctx = Context(
         fused,
@@ -157,8 +147,8 @@ def _kernel(
         machine,
         dict(zip(used, pointers, strict=True)),
         scratch,
-        *(split if parallel else (0, 1, 0, 1)),
-        tall=tall,
+        *((thread, threads) if parallel else (0, 1)),
+        function.offset(dims, len(fused.graph.dims), "int64") if tall else None,
     )
     LOWER[kernel.kind](ctx)
     return function.finish_shared(), ctx

@@ -24,11 +24,11 @@ from glassnet.run.image import Image
 from glassnet.run.interrupt import Interrupt
 from glassnet.run.threads import run_on
 
-SIGNATURE, PART_SIGNATURE = (
-    ctypes.CFUNCTYPE(
-        None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * numbers, *[ctypes.c_void_p] * 2
-    )
-    for numbers in (4, 6)
+SIGNATURE = ctypes.CFUNCTYPE(
+    None,
+    *[ctypes.c_void_p] * 2,
+    *[ctypes.c_int64] * 4,
+    *[ctypes.c_void_p] * 2,
 )
 PAGE = 4096
 PLACES = 256  # sizes whose places are remembered
@@ -51,9 +51,9 @@ class Build:
         sizes = tuple(dims[name] for name in own.dims)
         found = self.places.get(sizes)
         if found is None:
-            stacks = [stack.at(dims) if stack else 0 for stack in own.stacks]
-            parts = zip(own.scratch, stacks, strict=True)
-            scratch = max((sum(p.at(dims) for p in own) + stack for own, stack in parts), default=0)
+            pairs = zip(own.scratch, own.stacks, strict=True)
+            kernels = [(*parts, stack) if stack else parts for parts, stack in pairs]
+            scratch = max((sum(part.at(dims) for part in parts) for parts in kernels), default=0)
             if len(self.places) >= PLACES:
                 self.places.clear()
             found = (*place(own.temporaries, dims), -(-scratch // PAGE) * PAGE + PAGE)
@@ -94,10 +94,10 @@ class Team:
 
     def parts(
         self, step: int, work: Sequence[tuple[int, int]]
-    ) -> Iterator[list[tuple[int, int, int, int, int, int]]]:
-        """Step, kernel, share, number of shares, part and number of parts, for each thread, one
-        piece after the other. `work` is how much of it each kernel has, and in how many blocks:
-        what is in blocks is cut there first, since a share less wide reads as much."""
+    ) -> Iterator[tuple[tuple[int, int], list[tuple[int, int, int, int]]]]:
+        """One piece after the other: part and number of parts; for each thread step, kernel, share
+        and number of shares. `work` is how much of it each kernel has, and in how many blocks:
+        there it is cut first, since all shares read the same rows."""
         for kernel, (amount, blocks) in enumerate(work):
             pieces = max(1, -(-amount // self.limit))
             parts = min(pieces, blocks)
@@ -105,7 +105,7 @@ class Team:
             for first in range(0, shares, self.threads):
                 own = range(first, first + self.threads)
                 for part in range(parts):
-                    yield [(step, kernel, share, shares, part, parts) for share in own]
+                    yield (part, parts), [(step, kernel, share, shares) for share in own]
 
 
 Piece = list[tuple[ctypes.c_int64, ...]]
@@ -124,14 +124,11 @@ class Prepared:
         team: Team,
     ) -> None:
         self.results, self._team = results, team
-        sizes = np.array([dims[name] for name in build.image.dims], np.int64)
-        self._work: list[tuple[int, int]] = []
-        if team.limit:
-            self._function = PART_SIGNATURE(build.code.part)
-            kernels = zip(build.image.work, build.image.stacks, strict=True)
-            self._work = [(own.at(dims), s.blocks(dims) if s else 1) for own, s in kernels]
-        else:
-            self._function = SIGNATURE(build.code.run)
+        sizes = np.array([*(dims[name] for name in build.image.dims), 0, 1], np.int64)
+        self._part = sizes[-2:]
+        self._function = SIGNATURE(build.code.part if team.limit else build.code.run)
+        kernels = zip(build.image.work, build.image.stacks, strict=True) if team.limit else ()
+        self._work = [(own.at(dims), stack.blocks(dims) if stack else 1) for own, stack in kernels]
         self._kept: list[Any] = [build, arrays, sizes]
         alone = [range(1)] * team.threads if team.apart else [range(team.threads)]
         self._places = [
@@ -182,7 +179,8 @@ class Prepared:
         """Ctrl-C is obeyed after any part, or after the last one where the step overwrites its
         arguments; a second Ctrl-C is obeyed at once."""
         with Interrupt() if self._team.overwrites else nullcontext() as interrupt:
-            for piece in self._team.parts(step, self._work):
+            for part, piece in self._team.parts(step, self._work):
+                self._part[:] = part
                 self._run([tuple(map(ctypes.c_int64, own)) for own in piece])
         if interrupt and interrupt.seen:
             raise KeyboardInterrupt

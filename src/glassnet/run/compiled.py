@@ -36,7 +36,7 @@ from glassnet.schedule import schedule
 WORTH_THREADS = 4_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
 CALL_WORK = 1 << 31  # multiply-adds that a thread does before Python looks for Ctrl-C
 WORTH_UNROLLING = 100  # steps: below, compiling a tiny step for its sizes does not pay
-WORTH_BLOCKS = 8192  # rows: below, keeping the sums of all tiles costs more than it saves
+WORTH_BLOCKS = 2048  # rows: below, caches hold what all tiles read
 WORTH_RESIZING = 16_000_000_000  # multiply-adds: below, compiling for known widths does not pay
 
 

@@ -43,9 +43,7 @@ class Image:
             "dims": self.dims,
             "buffers": self.buffers,
             "scratch": [[_saved(part) for part in parts] for parts in self.scratch],
-            "stacks": [
-                s and [_saved(s.rows), s.block, [*map(_saved, s.level)]] for s in self.stacks
-            ],
+            "stacks": [s and [s.block, *map(_saved, (s.rows, *s.level))] for s in self.stacks],
             "work": [[[*map(_saved, w.computed)], [*map(_saved, w.moved)]] for w in self.work],
             "temporaries": [[t.buffer, _saved(t.size), t.first, t.last] for t in self.temporaries],
             "constants": [[a.dtype.str, a.shape, a.tobytes().hex()] for a in self.constants],
@@ -82,7 +80,7 @@ def parse(kept: bytes) -> Image:
         tuple(head["dims"]),
         tuple((kind, which) for kind, which in head["buffers"]),
         tuple(map(_products, head["scratch"])),
-        tuple(s and Stack(_product(s[0]), s[1], _products(s[2])) for s in head["stacks"]),
+        tuple(s and Stack(s[0], _product(s[1]), _products(s[2:])) for s in head["stacks"]),
         tuple(Work(*map(_products, pair)) for pair in head["work"]),
         tuple(Temporary(b, _product(size), *span) for b, size, *span in head["temporaries"]),
         tuple(
