@@ -18,8 +18,8 @@ FILE_LINES = 300
 FUNCTION_LINES = 40
 # 4000 were planned. Gathering while multiplying, one kernel for softmax, loss and gradient, and
 # vectors where code is written out took 450 more; each made some step clearly faster. Steps that
-# come back to Python before they are done took 100: without them Ctrl-C waits for seconds. Blocks of
-# rows took 120: the weight gradients of large batches are computed up to four times as fast.
+# come back to Python before they are done took 100: without them Ctrl-C waits for seconds. Blocks
+# of rows took 120: the weight gradients of large batches are computed up to four times as fast.
 ENGINE_LINES = 4700
 
 # From the graph to running machine code. The op records are left out: they are the open part, one

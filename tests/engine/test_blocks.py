@@ -18,6 +18,7 @@ from glassnet.llvm.target import InstructionSet
 from glassnet.lower import blocks
 from glassnet.lower.memory import Stack
 from glassnet.ops.contract import matmul_op
+from glassnet.ops.reduce import sum_op
 from glassnet.run import call as prepared
 from glassnet.run.call import Team
 from glassnet.run.compiled import CALL_WORK, WORTH_BLOCKS, Compiled
@@ -230,6 +231,23 @@ def test_a_sum_left_halfway_is_begun_again() -> None:
         assert calls == [(0, 0, 0, 1)] * 3
         signal.signal(signal.SIGINT, signal.default_int_handler)
         assert not difference(wanted, again()[0])
+
+
+def test_a_share_of_a_bias_may_be_one_vector() -> None:
+    """Of 40 columns in three shares the first is 16: its sums are right, the others not begun."""
+    x = numbers("float32", 500, 40)
+
+    def f(x: Any) -> Any:
+        return sum_op(x, axes=(0,), rows=True), matmul_op(x.T, x, rows=True)
+
+    plan = Plan(trace(f, Type("float32", (Dim("n"), 40))))
+    first = (0, 1), [(0, 0, 0, 3)]
+    with in_blocks(work=1), mock.patch.object(Team, "parts", return_value=[first]):
+        again = loops(plan).prepare({"x": x}, 1, 1)
+        again()[0][:] = 7.0
+        (got, _) = again()
+    assert not difference(oracle.sum_rows(x)[:16], got[:16])
+    assert (got[16:] == 7.0).all()
 
 
 def test_parts_of_a_sum_over_a_million_rows() -> None:

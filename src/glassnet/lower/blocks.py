@@ -69,6 +69,7 @@ class Blocks:
         self.k, self.columns = self.b.index(ctx.size(p.k)), columns * p.lanes
         self.level = rows * self.columns
         self.count = self.b.select(self.k > 0, (self.k + (BLOCK - 1)) // BLOCK, 1)
+        self.number = self.ones = self.b.index(0)
         margins = max(run.size for run in runs[0]), max(run.size for run in runs[1]) * p.lanes
         sizes = [(p.m, p.n), (p.m, margins[1]), (margins[0], p.n), margins]
         level = tuple(count(size) * BYTES[p.dtype] for size in sizes)

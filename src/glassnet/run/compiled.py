@@ -152,7 +152,7 @@ class Compiled:
             self._steps[known] = taken = self._steps.get(known, 0) + steps
             steps = max(taken, ahead)
             found: Build | None = None
-            if self.merge and steps >= WORTH_UNROLLING and self._tiny(dims):
+            if self.merge and steps >= WORTH_UNROLLING and self.work(dims) <= BUDGET:
                 found = self.build(Kind(known, unrolled=True))
             tall = max(bind(self._summed, dims), default=0) >= WORTH_BLOCKS
             own, shared = (Kind(sizes, parallel, tall) for sizes in (self._own(dims), self._widths))
@@ -251,10 +251,6 @@ class Compiled:
     def work(self, dims: Mapping[str, int]) -> int:
         """Multiply-adds of a step, roughly."""
         return total(self._multiply_adds, dims)
-
-    def _tiny(self, dims: Mapping[str, int]) -> bool:
-        """Whether it is worth a look if the graph can be written out."""
-        return self.work(dims) <= BUDGET
 
     def _results(
         self, arrays: Mapping[str, np.ndarray], dims: Mapping[str, int], steps: int
