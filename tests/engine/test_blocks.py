@@ -21,7 +21,8 @@ from glassnet.ops.contract import matmul_op
 from glassnet.ops.reduce import sum_op
 from glassnet.run import call as prepared
 from glassnet.run.call import Team
-from glassnet.run.compiled import CALL_WORK, WORTH_BLOCKS, Compiled
+from glassnet.run.compiled import CALL_WORK, WORTH_BLOCKS, Compiled, Kind
+from glassnet.run.image import parse
 from glassnet.run.program import Plan
 from glassnet.tracing import trace
 from tests.engine import oracle
@@ -267,3 +268,10 @@ def test_parts_of_a_sum_over_a_million_rows() -> None:
     cuts = [976 * part // len(found) for part in range(len(found) + 1)]
     most = max(1024 * (b - a) for a, b in pairwise(cuts))
     assert most * 2 * width * 64 + most * width * width <= 1.1 * CALL_WORK
+
+
+def test_a_stack_is_kept_on_the_disk() -> None:
+    program = loops(product(Dim("m"), 20))
+    own = program._image(Kind(tall=True))  # pyright: ignore[reportPrivateUsage]
+    assert [stack.block for stack in own.stacks if stack] == [blocks.BLOCK]
+    assert parse(bytes(own)) == own
