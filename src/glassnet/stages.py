@@ -51,9 +51,9 @@ def _lowered(plan: Plan, stop_after: str, target: InstructionSet) -> str:
         listing = Listing()
         stepped = [plan.graph.inputs[name] for name in plan.stepped]
         stepped += [fused.outputs[output] for output in plan.collect]
-        lower_program(fused, listing, target.machine, stepped, parallel=False)
+        lower_program(fused, listing, target.machine, stepped, parallel=False, tall=False)
         return str(listing)
-    text, _ = assembly_text(plan, fused, target, parallel=False)
+    text, _ = assembly_text(plan, fused, target)
     return text if stop_after == "llvm" else assembly(text, target.name)
 
 

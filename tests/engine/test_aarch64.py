@@ -60,7 +60,7 @@ def emulate(plan: Plan, arrays: dict[str, np.ndarray], steps: int, folder) -> di
     """Run a plan under emulation; the arrays that it updates, as bytes, by input name."""
     plan = replace(plan, graph=simplify(plan.graph))
     fused = schedule(plan.graph, plan.donate)
-    text, lowered = assembly_text(plan, fused, instruction_set("neon"), parallel=False)
+    text, lowered = assembly_text(plan, fused, instruction_set("neon"))
     (folder / "net.o").write_bytes(object_code(text, "neon", TRIPLE))
     (folder / "driver.c").write_text(DRIVER)
     call = [COMPILER, "-O1", "-static", "-o", "run", "driver.c", "net.o"]

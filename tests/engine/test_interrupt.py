@@ -86,9 +86,10 @@ def test_few_small_steps_are_one_call() -> None:
 
 @contextmanager
 def pressed(*numbers: int) -> Iterator[list[tuple[int, ...]]]:
-    """Ctrl-C comes while the calls of these numbers run. The last four numbers of every call: first
-    and last step, thread and threads, or step, kernel, part and parts."""
+    """Ctrl-C comes while the calls of these numbers run. The numbers of every call: first
+    and last step, thread and threads, or step, kernel, share and shares."""
     calls: list[tuple[int, ...]] = []
+
     whole = prepared.SIGNATURE
 
     def interrupted(address: int) -> Callable[..., None]:
@@ -147,7 +148,7 @@ def test_one_long_step_is_made_of_parts(threads: int) -> None:
     assert (result == size).all()
     parts = len(calls)
     assert 8 <= parts <= 12
-    assert sorted(calls) == [(0, 0, part, parts) for part in range(parts)]
+    assert sorted(calls) == [(0, 0, share, parts) for share in range(parts)]
 
 
 def test_ctrl_c_is_heard_within_a_step() -> None:
@@ -179,7 +180,7 @@ def test_no_part_of_a_kernel_is_left_out() -> None:
     plan, arrays = square(384)
     parts = Team.parts
 
-    def planted(self: Team, step: int, work: list[int]) -> list[Any]:
+    def planted(self: Team, step: int, work: list[tuple[int, int]]) -> list[Any]:
         return list(parts(self, step, work))[:-1]
 
     with limit(384**3 // 8), mock.patch.object(Team, "parts", planted):

@@ -16,7 +16,7 @@ from glassnet.graph.types import Dim, Type
 from glassnet.llvm.builder import Module
 from glassnet.llvm.registers import literal
 from glassnet.llvm.target import assembly, host, instruction_set, parse
-from glassnet.run.compiled import assembly_text
+from glassnet.run.compiled import Kind, assembly_text
 from glassnet.run.program import Plan
 from glassnet.schedule import schedule
 from glassnet.tracing import trace
@@ -31,7 +31,7 @@ FAST = re.compile(r"\b(fast|nnan|ninf|nsz|arcp|contract|afn|reassoc)\b")
 
 def text(plan: Plan, parallel: bool = False, merge: bool = True, unrolled: bool = False) -> str:
     fused = schedule(plan.graph, plan.donate, merge)
-    return assembly_text(plan, fused, host(), parallel, unrolled)[0]
+    return assembly_text(plan, fused, host(), Kind(parallel=parallel, unrolled=unrolled))[0]
 
 
 def faults(module: str) -> list[str]:
@@ -87,7 +87,7 @@ def test_planted_faults_are_caught(line: str) -> None:
 
 def machine_code(graph: Graph, target: str) -> list[list[str]]:
     """Lines of assembly, as words."""
-    code, _ = assembly_text(Plan(graph), schedule(graph), instruction_set(target), False)
+    code, _ = assembly_text(Plan(graph), schedule(graph), instruction_set(target))
     return [line.split() for line in assembly(code, target).splitlines() if line.strip()]
 
 

@@ -84,5 +84,5 @@ def test_every_way_is_tried() -> None:
     names = [name for name, _ in outcomes(Plan(graph), args)]
     others = [target.name for target in runnable()[1:]]
     first = ["plain", "dirty memory", "unfused"]
-    last = ["tiles (3, 2, 256)", "3 threads", "pieces", "without loops"]
+    last = ["tiles (3, 2, 256)", "3 threads", "pieces", "blocks", "without loops"]
     assert names == [*first, *others, "open widths", *last]

@@ -14,10 +14,12 @@ from unittest import mock
 import numpy as np
 
 from glassnet.llvm.target import SETS, InstructionSet, host
+from glassnet.lower import blocks
 from glassnet.lower.builder import Machine
+from glassnet.lower.reduce import LEAF
 from glassnet.run import call as prepared
 from glassnet.run import compiled
-from glassnet.run.compiled import Compiled
+from glassnet.run.compiled import CALL_WORK, Compiled
 from glassnet.run.program import Plan, Program
 
 NEVER = 1 << 60
@@ -31,11 +33,23 @@ def runnable() -> list[InstructionSet]:
 
 
 @contextmanager
-def thresholds(threads: int = NEVER, unrolling: int = NEVER) -> Iterator[None]:
-    """Other limits from which threads, and code without loops, are worth it."""
+def thresholds(threads: int = NEVER, unrolling: int = NEVER, blocks: int = NEVER) -> Iterator[None]:
+    """Other limits from which threads, code without loops, and blocks of rows are worth it."""
     with (
         mock.patch.object(compiled, "WORTH_THREADS", threads),
         mock.patch.object(compiled, "WORTH_UNROLLING", unrolling),
+        mock.patch.object(compiled, "WORTH_BLOCKS", blocks),
+    ):
+        yield
+
+
+@contextmanager
+def in_blocks(rows: int = LEAF, threads: int = NEVER, work: int = CALL_WORK) -> Iterator[None]:
+    """Sums over rows in blocks of so many, in calls of so much work."""
+    with (
+        thresholds(threads, blocks=0),
+        mock.patch.object(blocks, "BLOCK", rows),
+        mock.patch.object(compiled, "CALL_WORK", work),
     ):
         yield
 
@@ -93,6 +107,8 @@ def outcomes(
         yield f"{threads} threads", call(loops(plan), arrays, steps, threads)
         with mock.patch.object(compiled, "CALL_WORK", 200):
             yield "pieces", call(loops(plan), arrays, steps, threads)
+    with in_blocks(threads=0, work=200):
+        yield "blocks", call(loops(plan), arrays, steps, threads)
     with thresholds(unrolling=0):
         yield "without loops", call(loops(plan), arrays, steps)
 

@@ -14,6 +14,7 @@ from glassnet.fuse import Access, Fused, Kernel
 from glassnet.graph.layout import Layout, Product
 from glassnet.graph.types import Size
 from glassnet.lower.builder import Builder, Index, Machine
+from glassnet.lower.memory import Stack
 
 AHEAD = 8  # rows
 
@@ -30,7 +31,8 @@ class Point:
 
 @dataclass
 class Context:
-    """What lowering a kernel needs to know."""
+    """What lowering a kernel needs to know. In code for many rows, `part` is where it stands which
+    part of a sum in blocks is to be done, and of how many."""
 
     fused: Fused
     kernel: Kernel
@@ -40,7 +42,9 @@ class Context:
     scratch: Any
     thread: Any = 0
     threads: Any = 1
+    part: Any = None
     scratch_bytes: list[Product] = field(default_factory=list[Product])
+    stack: Stack | None = None
     rows: dict[int, tuple[Any, Any]] = field(default_factory=dict[int, tuple[Any, Any]])
 
     # -- sizes ---------------------------------------------------------------------------------
@@ -73,10 +77,19 @@ class Context:
 
     def reserve(self, size: Product) -> Any:
         """The address of `size` more bytes of this thread's scratch memory."""
+        start = self._free()
+        self.scratch_bytes.append(Product(-(-size.factor // 64) * 64, size.dims))
+        return start
+
+    def reserve_stack(self, stack: Stack) -> Any:
+        """The address of a stack behind all that is reserved."""
+        self.stack = stack
+        return self._free()
+
+    def _free(self) -> Any:
         start: Index = 0
         for earlier in self.scratch_bytes:
             start = start + self.product(earlier)
-        self.scratch_bytes.append(Product(-(-size.factor // 64) * 64, size.dims))
         return self.b.offset(self.scratch, start, "bool")
 
     # -- memory --------------------------------------------------------------------------------

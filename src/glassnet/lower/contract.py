@@ -14,20 +14,20 @@ vectors run over its rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from glassnet.fuse import BYTES
 from glassnet.graph.layout import Layout, Product, row_major
 from glassnet.lower.blocking import Problem, Run, column_runs, problem, row_runs
+from glassnet.lower.blocks import Blocks, at_once, leaves
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
 from glassnet.lower.epilogue import Epilogue
 from glassnet.lower.loop import vectors
 from glassnet.lower.outer import lower_outer
 from glassnet.lower.pack import SPARE, pack_rows, pack_strided, pack_strip, pack_transposed
-from glassnet.lower.reduce import LEAF, each, trailing_ones
+from glassnet.lower.reduce import LEAF, each
 from glassnet.lower.tile import tile
 
 REUSE = 3
@@ -66,9 +66,12 @@ class _Contraction:
         self.height = max(run.size for run in self.row_runs)
         stores = dict(ctx.kernel.stores)
         self.gathered = next(((place, stores[place]) for place in ctx.kernel.prologue), None)
+        self.at_once = at_once(ctx, p)
         self._choose()
         self._reserve()
-        self.epilogue = Epilogue(ctx, p, batch, self.tiles, (self.row_runs, self.column_runs))
+        runs = self.row_runs, self.column_runs
+        self.epilogue = Epilogue(ctx, p, batch, self.tiles, runs)
+        self.blocks = Blocks(ctx, p, runs) if self.at_once != p.k else None
 
     def _base(self, layout: Layout, place: int) -> Any:
         at = (*self.batch, 0, 0) if self.batch else (0, 0)
@@ -95,14 +98,14 @@ class _Contraction:
         ctx, size = self.ctx, BYTES[self.p.dtype]
         tile_bytes = self.height * self.width * self.lanes * size
         self.tiles = ctx.reserve(Product(tile_bytes * (LEVELS if self._in_leaves() else 1)))
-        k = Product(1) * self.p.k
+        k = Product(1) * self.at_once
         panel = k * (self.width * self.lanes * size)
         self.group = 4
-        if isinstance(self.p.k, int):
+        if isinstance(self.at_once, int):
             self.group = max(1, ctx.machine.panel_bytes // max(panel.factor, 1))
         panels = sum(r.count for r in self.column_runs) if isinstance(self.n, int) else 0
         self.pack_all = self.pack_a and isinstance(self.m, int) and panels > self.group
-        self.far = isinstance(self.k, int) and panel.factor > NEAR
+        self.far = isinstance(self.at_once, int) and panel.factor > NEAR
         self.panels = ctx.reserve(panel * self.group) if self.pack_b else None
         ctx.reserve(Product(SPARE * self.width * self.lanes * size))
         strip = k * (self.height * size)
@@ -113,6 +116,20 @@ class _Contraction:
     # -- loops ---------------------------------------------------------------------------------
 
     def write(self) -> None:
+        if not self.blocks:
+            self._write()
+            return
+        a, b = self.pa, self.pb
+
+        def block(low: Index, length: Index) -> None:
+            self.pa = self.b.offset(a, low * self.ak, self.p.dtype)
+            self.pb = self.b.offset(b, low * self.bk, self.p.dtype)
+            self.k = length
+            self._write()
+
+        self.blocks.loop(block)
+
+    def _write(self) -> None:
         if self.pack_all:
             self.b.loop(0, self.k, LEAF, (), self._pack_strips)
         if self.p.swapped:
@@ -252,41 +269,20 @@ class _Contraction:
 
         size = rows.size * run.size * self.lanes
         if self._in_leaves():
-            self._leaves(chain, size)
+            leaves(self.ctx, self.p, self.tiles, size, self.k, chain)
         else:
             chain(self.tiles, 0, self.k)
-        self.epilogue.write(run, row, height, column, valid)
+
+        def done() -> None:
+            self.epilogue.write(run, row, height, column, valid)
+
+        if self.blocks:
+            self.blocks.join(self.tiles, rows, row, run, column, done)
+        else:
+            done()
 
     def _in_leaves(self) -> bool:
         return self.p.rows and not (isinstance(self.k, int) and self.k <= LEAF)
-
-    def _leaves(self, chain: Callable[[Any, Index, Index], None], size: int) -> None:
-        """Leaves of 64 joined on a stack of tiles, as in `reduce.tree`; the sum ends up first."""
-        b = self.b
-
-        def slot(level: Index) -> Any:
-            return b.offset(self.tiles, level * size, self.p.dtype)
-
-        def join(level: Index) -> None:
-            def add(i: Index) -> None:
-                below = b.load(slot(level - 1), i, self.p.dtype, self.lanes)
-                b.store(
-                    below + b.load(slot(level), i, self.p.dtype, self.lanes), slot(level - 1), i
-                )
-
-            b.loop(0, size, self.lanes, (), add)
-
-        def leaf(number: Index, depth: Index) -> list[Any]:
-            low = number * LEAF
-            chain(slot(depth), low, b.minimum(low + LEAF, self.k))
-            some = trailing_ones(self.ctx, number)
-            b.loop(0, some, 1, (), lambda i: join(depth - i))
-            return [depth - some + 1]
-
-        count = (b.index(self.k) + (LEAF - 1)) // LEAF
-        depth = b.loop(0, count, 1, [b.index(0)], leaf)[0]
-        b.when(b.index(count).eq(0), lambda: chain(self.tiles, 0, 0))
-        b.loop(1, depth, 1, (), lambda i: join(depth - i))
 
 
 def _is(index: Index, number: int) -> bool:

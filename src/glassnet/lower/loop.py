@@ -31,7 +31,7 @@ def lower_loop(ctx: Context) -> None:
 
     gathers = any(ctx.fused.graph.nodes[place].op.kind == "index" for place in kernel.body)
     before = partial(ctx.choose_rows, places=kernel.body) if gathers else None
-    nest(ctx, kernel.shape, layouts_read(ctx), body, vector_dtype(ctx), before)
+    nest(ctx, kernel.shape, layouts_read(ctx), body, vector_dtype(ctx), before=before)
 
 
 def copied(ctx: Context, place: int, point: Point) -> Any:
@@ -102,12 +102,13 @@ def nest(
     layouts: Sequence[Layout] | None,
     body: Callable[[Point], None],
     dtype: str,
+    grain: int = GRAIN,
     before: Callable[[tuple[Index, ...]], None] | None = None,
     most: int = 1,
 ) -> None:
     """Loops over a shape; `body` is written once for whole vectors and once for the rest, and
-    `before` what is the same for all vectors along the last axis. Up to `most` vectors are one
-    point, where the last axis has so many."""
+    `before` what is the same for all vectors along the last axis. A thread gets a multiple of
+    `grain` vectors. Up to `most` vectors are one point, where the last axis has so many."""
     groups = merge_axes(shape, layouts)
     lanes = ctx.machine.lanes(dtype)
     last = shape[groups[-1][-1]] if groups else 1
@@ -119,8 +120,8 @@ def nest(
 
     def level(depth: int, at: tuple[Index, ...]) -> None:
         size = ctx.product(sizes[depth])
-        grain = GRAIN * lanes if len(groups) == 1 else 1
-        low, high = ctx.split(size, grain) if depth == 0 else (0, size)
+        least = grain * ctx.machine.lanes(dtype) if len(groups) == 1 else 1
+        low, high = ctx.split(size, least) if depth == 0 else (0, size)
         axis = groups[depth][-1]
         if depth + 1 < len(groups):
             ctx.b.loop(low, high, 1, (), lambda i: level(depth + 1, _with(at, axis, i)))

@@ -25,6 +25,23 @@ class Temporary:
     last: int
 
 
+@dataclass(frozen=True)
+class Stack:
+    """What a sum over `rows` in blocks takes behind a thread's scratch memory: `level` are the
+    bytes of one level of its stack of partial results. How many levels, the number of rows says."""
+
+    block: int
+    rows: Product
+    level: tuple[Product, ...]
+
+    def blocks(self, dims: Mapping[str, int]) -> int:
+        return max(1, -(-self.rows.at(dims) // self.block))
+
+    def at(self, dims: Mapping[str, int]) -> int:
+        """Bytes of all levels."""
+        return (self.blocks(dims) - 1).bit_length() * sum(part.at(dims) for part in self.level)
+
+
 def temporaries(fused: Fused) -> tuple[Temporary, ...]:
     """Buffers that are neither inputs, constants nor outputs, with their lifetimes."""
     first: dict[int, int] = {}

@@ -8,9 +8,10 @@ scratch memory. The entry function is
 where all threads run the same code, each on its part of every kernel, and meet after each. Code for
 many threads has a second entry, for steps that take long:
 
-    part(buffers, dims, step, kernel, part, parts, barrier, scratch)
+    part(buffers, dims, step, kernel, share, shares, barrier, scratch)
 
-does one part of one kernel and comes back.
+does one share of one kernel and comes back. Behind the sizes `dims` tells which part of a sum in
+blocks is to be done, and of how many parts: all threads do part after part.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from glassnet.lower.builder import Machine
 from glassnet.lower.context import Context
 from glassnet.lower.contract import lower_contract
 from glassnet.lower.loop import lower_loop
+from glassnet.lower.memory import Stack
 from glassnet.lower.reduce import lower_reduce
 from glassnet.lower.rows import lower_rows
 from glassnet.lower.scatter import lower_place, lower_scatter
@@ -46,10 +48,11 @@ Addresses = Callable[[Any], dict[int, Any]]
 @dataclass(frozen=True)
 class Lowered:
     """What the entry function expects: buffers by number, in order, and for each kernel the parts
-    of a thread's scratch memory, in bytes."""
+    of a thread's scratch memory, in bytes, and the stack of a sum in blocks."""
 
     buffers: tuple[int, ...]
     scratch: tuple[tuple[Product, ...], ...]
+    stacks: tuple[Stack | None, ...]
 
 
 def buffers_used(fused: Fused, kernel: Kernel) -> list[int]:
@@ -61,14 +64,14 @@ def buffers_used(fused: Fused, kernel: Kernel) -> list[int]:
 
 
 def lower_program(
-    fused: Fused, module: Any, machine: Machine, stepped: Sequence[int], parallel: bool
+    fused: Fused, module: Any, machine: Machine, stepped: Sequence[int], parallel: bool, tall: bool
 ) -> Lowered:
-    """Write all functions; `stepped` buffers advance by one element of their type a step."""
+    """Write all functions; `stepped` buffers advance by one element of their type a step. `tall`:
+    for many rows."""
     used = [buffers_used(fused, kernel) for kernel in fused.kernels]
     buffers = sorted({buffer for own in used for buffer in own})
     entry = module.function(RUN, ENTRY_ARGUMENTS)
-    kernels = enumerate(fused.kernels)
-    made = [_kernel(fused, kernel, i, module, machine, parallel) for i, kernel in kernels]
+    made = [_kernel(fused, i, module, machine, parallel, tall) for i in range(len(used))]
     calls = [(name, own) for (name, _), own in zip(made, used, strict=True)]
     at = addresses(entry, fused, buffers, stepped)
     _, dims, first, last, thread, threads, barrier, scratch = entry.args
@@ -85,14 +88,16 @@ def lower_program(
     if parallel:
         one = module.function(PART, ENTRY_ARGUMENTS)
         _write_part(one, addresses(one, fused, buffers, stepped), calls)
-    return Lowered(tuple(buffers), tuple(scratch for _, scratch in made))
+    contexts = [ctx for _, ctx in made]
+    scratch = tuple(tuple(ctx.scratch_bytes) for ctx in contexts)
+    return Lowered(tuple(buffers), scratch, tuple(ctx.stack for ctx in contexts))
 
 
 def _write_part(entry: Any, at: Addresses, calls: Sequence[tuple[str, Sequence[int]]]) -> None:
-    _, dims, step, kernel, part, parts, _, scratch = entry.args
+    _, dims, step, kernel, share, shares, _, scratch = entry.args
     here = at(step)
     for number, (name, own) in enumerate(calls):
-        values = *(here[b] for b in own), dims, scratch, part, parts
+        values = *(here[b] for b in own), dims, scratch, share, shares
         entry.when(kernel.eq(number), partial(entry.call, name, *values))
     entry.finish()
 
@@ -126,9 +131,10 @@ def _advanced(entry: Any, fused: Fused, buffer: int, base: Any, index: Any) -> A
 
 
 def _kernel(
-    fused: Fused, kernel: Kernel, number: int, module: Any, machine: Machine, parallel: bool
-) -> tuple[str, tuple[Product, ...]]:
+    fused: Fused, number: int, module: Any, machine: Machine, parallel: bool, tall: bool
+) -> tuple[str, Context]:
     """Write a kernel as a function, or find one that has the same code."""
+    kernel = fused.kernels[number]
     used = buffers_used(fused, kernel)
     dtypes = ["ptr"] * len(used) + ["ptr", "ptr", "int64", "int64"]
     function = module.function(f"kernel{number}", dtypes, "internal")
@@ -141,8 +147,8 @@ def _kernel(
         machine,
         dict(zip(used, pointers, strict=True)),
         scratch,
-        thread if parallel else 0,
-        threads if parallel else 1,
+        *((thread, threads) if parallel else (0, 1)),
+        function.offset(dims, len(fused.graph.dims), "int64") if tall else None,
     )
     LOWER[kernel.kind](ctx)
-    return function.finish_shared(), tuple(ctx.scratch_bytes)
+    return function.finish_shared(), ctx

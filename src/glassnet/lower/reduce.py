@@ -15,7 +15,7 @@ from glassnet.graph.layout import Product, count, row_major
 from glassnet.graph.types import Size
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
-from glassnet.lower.loop import adjacent, nest
+from glassnet.lower.loop import GRAIN, adjacent, nest
 
 LEAF = 64
 LANES = 64
@@ -105,7 +105,9 @@ def _rows(ctx: Context) -> None:
         known = {ctx.kernel.root or 0: total}
         ctx.finish(point, known, layout)
 
-    nest(ctx, ctx.kernel.shape, None, body, argument.dtype, most=ABREAST)
+    # of many rows even one vector of columns is much: parts of a long step may be as narrow
+    grain, most = (GRAIN, ABREAST) if ctx.part is None else (1, 1)
+    nest(ctx, ctx.kernel.shape, None, body, argument.dtype, grain, most=most)
 
 
 def _wide(ctx: Context, element: Any, point: Point) -> Any:

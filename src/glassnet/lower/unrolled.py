@@ -61,7 +61,7 @@ def lower_unrolled(fused: Fused, module: Any, stepped: Sequence[int]) -> Lowered
     first, last = entry.args[2:4]
     entry.loop(first, last, 1, (), lambda step: _Step(entry, fused, at(step)).write())
     entry.finish()
-    return Lowered(tuple(buffers), ())
+    return Lowered(tuple(buffers), (), ())
 
 
 class _Step:

@@ -51,7 +51,9 @@ class Build:
         sizes = tuple(dims[name] for name in own.dims)
         found = self.places.get(sizes)
         if found is None:
-            scratch = max((sum(p.at(dims) for p in parts) for parts in own.scratch), default=0)
+            pairs = zip(own.scratch, own.stacks, strict=True)
+            kernels = [(*parts, stack) if stack else parts for parts, stack in pairs]
+            scratch = max((sum(part.at(dims) for part in parts) for parts in kernels), default=0)
             if len(self.places) >= PLACES:
                 self.places.clear()
             found = (*place(own.temporaries, dims), -(-scratch // PAGE) * PAGE + PAGE)
@@ -90,12 +92,20 @@ class Team:
             return [(a, b, 0, 1) for a, b in pairwise(cuts)]
         return [(first, last, thread, count) for thread in range(count)]
 
-    def parts(self, step: int, work: Sequence[int]) -> Iterator[list[tuple[int, int, int, int]]]:
-        """Step, kernel, part and number of parts, for each thread, one piece after the other."""
-        for kernel, amount in enumerate(work):
-            parts = max(1, -(-amount // self.limit)) * self.threads
-            for part in range(0, parts, self.threads):
-                yield [(step, kernel, part + thread, parts) for thread in range(self.threads)]
+    def parts(
+        self, step: int, work: Sequence[tuple[int, int]]
+    ) -> Iterator[tuple[tuple[int, int], list[tuple[int, int, int, int]]]]:
+        """One piece after the other: part and number of parts; for each thread step, kernel, share
+        and number of shares. `work` is how much of it each kernel has, and in how many blocks:
+        there it is cut first, since all shares read the same rows."""
+        for kernel, (amount, blocks) in enumerate(work):
+            pieces = max(1, -(-amount // self.limit))
+            parts = min(pieces, blocks)
+            shares = -(-pieces // parts) * self.threads
+            for first in range(0, shares, self.threads):
+                own = range(first, first + self.threads)
+                for part in range(parts):
+                    yield (part, parts), [(step, kernel, share, shares) for share in own]
 
 
 Piece = list[tuple[ctypes.c_int64, ...]]
@@ -114,9 +124,11 @@ class Prepared:
         team: Team,
     ) -> None:
         self.results, self._team = results, team
-        sizes = np.array([dims[name] for name in build.image.dims], np.int64)
+        sizes = np.array([*(dims[name] for name in build.image.dims), 0, 1], np.int64)
+        self._part = sizes[-2:]
         self._function = SIGNATURE(build.code.part if team.limit else build.code.run)
-        self._work = [own.at(dims) for own in build.image.work] if team.limit else []
+        kernels = zip(build.image.work, build.image.stacks, strict=True) if team.limit else ()
+        self._work = [(own.at(dims), stack.blocks(dims) if stack else 1) for own, stack in kernels]
         self._kept: list[Any] = [build, arrays, sizes]
         alone = [range(1)] * team.threads if team.apart else [range(team.threads)]
         self._places = [
@@ -167,7 +179,8 @@ class Prepared:
         """Ctrl-C is obeyed after any part, or after the last one where the step overwrites its
         arguments; a second Ctrl-C is obeyed at once."""
         with Interrupt() if self._team.overwrites else nullcontext() as interrupt:
-            for piece in self._team.parts(step, self._work):
+            for part, piece in self._team.parts(step, self._work):
+                self._part[:] = part
                 self._run([tuple(map(ctypes.c_int64, own)) for own in piece])
         if interrupt and interrupt.seen:
             raise KeyboardInterrupt

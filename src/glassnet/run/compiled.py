@@ -36,15 +36,18 @@ from glassnet.schedule import schedule
 WORTH_THREADS = 4_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
 CALL_WORK = 1 << 31  # multiply-adds that a thread does before Python looks for Ctrl-C
 WORTH_UNROLLING = 100  # steps: below, compiling a tiny step for its sizes does not pay
+WORTH_BLOCKS = 2048  # rows: below, caches hold what all tiles read
 WORTH_RESIZING = 16_000_000_000  # multiply-adds: below, compiling for known widths does not pay
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Which code for a graph: with other sizes, for many threads, written out without loops."""
+    """Which code for a graph: with other sizes, for many threads, for sums over many rows, written
+    out without loops."""
 
     sizes: tuple[tuple[Size, Size], ...] = ()
     parallel: bool = False
+    tall: bool = False
     unrolled: bool = False
 
 
@@ -52,17 +55,17 @@ _builds: WeakValueDictionary[str, Build] = WeakValueDictionary()  # loaded now, 
 
 
 def assembly_text(
-    plan: Plan, fused: Fused, target: InstructionSet, parallel: bool, unrolled: bool = False
+    plan: Plan, fused: Fused, target: InstructionSet, kind: Kind = Kind()
 ) -> tuple[str, Lowered]:
-    """Lower a plan to the text of a module."""
+    """Lower a plan to the text of a module of some kind; its sizes are those of the plan."""
     module = Module()
     stepped = [fused.graph.inputs[name] for name in plan.stepped]
     stepped += [fused.outputs[output] for output in plan.collect]
-    if unrolled:
+    if kind.unrolled:
         lowered = lower_unrolled(fused, module, stepped)
     else:
-        lowered = lower_program(fused, module, target.machine, stepped, parallel)
-    return module_text(str(module), target.family, parallel), lowered
+        lowered = lower_program(fused, module, target.machine, stepped, kind.parallel, kind.tall)
+    return module_text(str(module), target.family, kind.parallel), lowered
 
 
 class Compiled:
@@ -111,7 +114,7 @@ class Compiled:
         if self._digest is None or cache.directory() is None:
             return None
         numbers = None if kind.sizes == self._widths else (self._numbers, kind.sizes)
-        return cache.key(self._digest, repr((numbers, kind.parallel, kind.unrolled)))
+        return cache.key(self._digest, repr((numbers, kind.parallel, kind.tall, kind.unrolled)))
 
     @cached_property
     def _digest(self) -> str | None:
@@ -138,7 +141,7 @@ class Compiled:
         fused = schedule(graph, self.plan.donate, self.merge, kind.parallel)
         if kind.unrolled and not fits(fused):
             return Image(b"")
-        text, lowered = assembly_text(self.plan, fused, self.target, kind.parallel, kind.unrolled)
+        text, lowered = assembly_text(self.plan, fused, self.target, kind)
         return image(fused, lowered, object_code(text, self.target.name))
 
     def _choose(self, dims: Mapping[str, int], steps: int, ahead: int, parallel: bool) -> Build:
@@ -149,9 +152,10 @@ class Compiled:
             self._steps[known] = taken = self._steps.get(known, 0) + steps
             steps = max(taken, ahead)
             found: Build | None = None
-            if self.merge and steps >= WORTH_UNROLLING and self._tiny(dims):
+            if self.merge and steps >= WORTH_UNROLLING and self.work(dims) <= BUDGET:
                 found = self.build(Kind(known, unrolled=True))
-            own, shared = Kind(self._own(dims), parallel), Kind(self._widths, parallel)
+            tall = max(bind(self._summed, dims), default=0) >= WORTH_BLOCKS
+            own, shared = (Kind(sizes, parallel, tall) for sizes in (self._own(dims), self._widths))
             if found is None and shared != own:
                 found = self.build(own, only_kept=True)
                 if found is None and steps * self.work(dims) < WORTH_RESIZING:
@@ -182,6 +186,13 @@ class Compiled:
         computed = [n for n in self.plan.graph.nodes if n.op.kind != "source"]
         sizes = {size for node in computed for size in node.type.shape}
         return tuple(sorted(size.name for size in sizes if isinstance(size, Dim)))
+
+    @cached_property
+    def _summed(self) -> tuple[Size, ...]:
+        """The rows that contractions sum over."""
+        nodes = self.plan.graph.nodes
+        found = [n for n in nodes if n.op.kind == "contract" and n.attr("rows", False)]
+        return tuple({nodes[n.inputs[0]].type.shape[-1] for n in found})
 
     def prepare(
         self,
@@ -240,10 +251,6 @@ class Compiled:
     def work(self, dims: Mapping[str, int]) -> int:
         """Multiply-adds of a step, roughly."""
         return total(self._multiply_adds, dims)
-
-    def _tiny(self, dims: Mapping[str, int]) -> bool:
-        """Whether it is worth a look if the graph can be written out."""
-        return self.work(dims) <= BUDGET
 
     def _results(
         self, arrays: Mapping[str, np.ndarray], dims: Mapping[str, int], steps: int

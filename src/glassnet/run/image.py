@@ -16,7 +16,7 @@ from glassnet.fuse import Fused
 from glassnet.graph.graph import Literal
 from glassnet.graph.layout import Product
 from glassnet.graph.types import Dim
-from glassnet.lower.memory import Temporary, temporaries
+from glassnet.lower.memory import Stack, Temporary, temporaries
 from glassnet.lower.program import Lowered
 from glassnet.run.work import Work, kernel_work
 
@@ -33,6 +33,7 @@ class Image:
     dims: tuple[str, ...] = ()
     buffers: tuple[Slot, ...] = ()
     scratch: tuple[tuple[Product, ...], ...] = ()
+    stacks: tuple[Stack | None, ...] = ()
     work: tuple[Work, ...] = ()
     temporaries: tuple[Temporary, ...] = ()
     constants: tuple[np.ndarray, ...] = ()
@@ -42,6 +43,7 @@ class Image:
             "dims": self.dims,
             "buffers": self.buffers,
             "scratch": [[_saved(part) for part in parts] for parts in self.scratch],
+            "stacks": [s and [s.block, *map(_saved, (s.rows, *s.level))] for s in self.stacks],
             "work": [[[*map(_saved, w.computed)], [*map(_saved, w.moved)]] for w in self.work],
             "temporaries": [[t.buffer, _saved(t.size), t.first, t.last] for t in self.temporaries],
             "constants": [[a.dtype.str, a.shape, a.tobytes().hex()] for a in self.constants],
@@ -62,6 +64,7 @@ def image(fused: Fused, lowered: Lowered, code: bytes) -> Image:
         fused.graph.dims,
         tuple(slots[buffer] for buffer in lowered.buffers),
         lowered.scratch,
+        lowered.stacks,
         kernel_work(fused),
         temporaries(fused),
         tuple(nodes[place].attr("value").array for place in literals),
@@ -77,6 +80,7 @@ def parse(kept: bytes) -> Image:
         tuple(head["dims"]),
         tuple((kind, which) for kind, which in head["buffers"]),
         tuple(map(_products, head["scratch"])),
+        tuple(s and Stack(s[0], _product(s[1]), _products(s[2:])) for s in head["stacks"]),
         tuple(Work(*map(_products, pair)) for pair in head["work"]),
         tuple(Temporary(b, _product(size), *span) for b, size, *span in head["temporaries"]),
         tuple(
