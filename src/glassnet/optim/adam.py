@@ -10,7 +10,7 @@ from typing import Any
 from glassnet import ops
 from glassnet.graph.op import Value
 from glassnet.optim import numbers
-from glassnet.optim.optimizer import Now, Optimizer, check_between
+from glassnet.optim.optimizer import Now, Optimizer, check_between, settled
 from glassnet.optim.schedule import Schedule
 
 
@@ -41,7 +41,7 @@ class Adam(Optimizer):
     ) -> tuple[Value, dict[str, Value]]:
         m = self.beta1 * memory["m"] + (1.0 - self.beta1) * g
         v = self.beta2 * memory["v"] + (1.0 - self.beta2) * ops.square(g)
-        new = {"m": m, "v": v}
+        new = {"m": settled(m), "v": v}
         if self.amsgrad:
             new["top"] = v = ops.maximum(memory["top"], v)
         # the root of 1 − β₂ᵗ goes to where there is one number for all parameters: a division less

@@ -13,6 +13,8 @@ from fnmatch import fnmatchcase
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 from glassnet import ops
 from glassnet.errors import GlassnetError
 from glassnet.graph.op import Value
@@ -25,6 +27,13 @@ class Now:
 
     lr: Any  # the learning rate of this step
     step: Value  # how many steps came before, int64
+
+
+def settled(memory: Any) -> Any:
+    """0 in place of denormal numbers: in them ends, and stays, a momentum of inputs that are 0 for
+    some hundred steps, and processors take ten times as long to multiply them."""
+    small = ops.less(ops.abs(memory), float(np.finfo(memory.dtype).tiny))
+    return ops.where(small, 0.0, memory)
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ class Optimizer:
     above `clip_norm`; then `weight_decay`·w is added to it. `groups` say for which parameters
     learning rate and decay differ; the first one that matches counts. With `average` β the model
     ends with the running mean of its weights, whose memory is about 1/(1 − β) steps; validation
-    and callbacks see that mean, too.
+    and callbacks see that mean, too. Momentum that would be a denormal number is kept as 0.
     """
 
     lr: float | Schedule = 0.1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from glassnet import ops
 from glassnet.graph.op import Value
-from glassnet.optim.optimizer import Now, Optimizer, check_between
+from glassnet.optim.optimizer import Now, Optimizer, check_between, settled
 from glassnet.optim.schedule import Schedule
 
 
@@ -44,7 +44,7 @@ class RMSprop(Optimizer):
         way = g / (ops.sqrt(v) + self.eps)
         if self.momentum:
             new["b"] = way = self.momentum * memory["b"] + way
-        return w - now.lr * way, new
+        return w - now.lr * way, {slot: settled(part) for slot, part in new.items()}
 
 
 @dataclass(frozen=True)

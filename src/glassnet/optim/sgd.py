@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from glassnet import ops
 from glassnet.errors import GlassnetError
 from glassnet.graph.op import Value
-from glassnet.optim.optimizer import Now, Optimizer, check_between
+from glassnet.optim.optimizer import Now, Optimizer, check_between, settled
 
 
 @dataclass(frozen=True)
@@ -43,4 +43,4 @@ class SGD(Optimizer):
             new = ops.where(ops.equal(now.step, 0), g, (1.0 - self.dampening) * g)
         v = self.momentum * memory["v"] + new
         ahead = g + self.momentum * v if self.nesterov else v
-        return w - now.lr * ahead, {"v": v}
+        return w - now.lr * ahead, {"v": settled(v)}

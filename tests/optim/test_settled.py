@@ -1,0 +1,54 @@
+"""Inputs that are 0 from some step on: what is remembered of them becomes 0, not denormal."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+
+import glassnet as gn
+from glassnet.training.estimator_step import penalty_of
+from tests.engine.check import numbers
+
+RULES = [
+    gn.optim.SGD(lr=0.01, momentum=0.9),
+    gn.optim.Adam(lr=0.01),
+    gn.optim.RMSprop(lr=0.01, alpha=0.9, momentum=0.9),
+]
+TINY = np.finfo(np.float32).tiny
+
+
+def memory_after(optimizer: Any, steps: int) -> np.ndarray:
+    """The momentum and its like of two inputs, the second of which is 0 for so many steps."""
+    model = gn.nn.Sequential(gn.nn.Linear(2, 1))
+    x, y = numbers("float32", 4, 2), numbers("float32", 4, 1)
+    step = gn.Step(model, loss=gn.losses.HalfMSE(), optimizer=optimizer)
+    step(x, y)
+    x[:, 1] = 0.0
+    for _ in range(steps):
+        step(x, y)
+    state = step.state()
+    return np.array([part for name, part in state.items() if name.endswith("linear1.weight")])
+
+
+@pytest.mark.parametrize("optimizer", RULES, ids=lambda rule: type(rule).__name__)
+def test_momentum_ends_at_zero(optimizer: Any) -> None:
+    """0.9¹²⁰⁰ is 10⁻⁵⁵; but 0.9 of the smallest denormal number is rounded to itself."""
+    kept = memory_after(optimizer, 1200)
+    assert kept.size
+    assert not np.any((np.abs(kept) > 0) & (np.abs(kept) < TINY))
+
+
+def test_without_settling_denormal_numbers_stay() -> None:
+    with mock.patch("glassnet.optim.sgd.settled", lambda memory: memory):
+        kept = memory_after(gn.optim.SGD(lr=0.01, momentum=0.89), 1200)
+    assert np.any((np.abs(kept) > 0) & (np.abs(kept) < TINY))
+
+
+def test_weights_whose_squares_are_no_normal_numbers_have_no_penalty() -> None:
+    w = np.array([[3.0, 2.0**-64], [-(2.0**-63), 0.0]], np.float32)
+    value, slope = gn.value_and_grad(lambda w: penalty_of([w]))(w)
+    assert value == np.float32(4.5)
+    np.testing.assert_array_equal(slope, [[3.0, 0.0], [-(2.0**-63), 0.0]])
