@@ -165,13 +165,29 @@ class Context:
             inputs = [self.value(source, point, known) for source in node.inputs]
             known[place] = node.op.code(self.b, *inputs, **node.kwargs)
 
-    def choose_rows(self, at: tuple[Index, ...], places: Sequence[int]) -> None:
+    def table(self, place: int) -> Any:
+        """The address of what a node gathers rows from."""
+        source, _ = self.fused.graph.nodes[place].inputs
+        access = self.fused.access[source]
+        start, _ = self.address(access.layout, Point((0,) * len(access.layout.shape)))
+        dtype = self.fused.graph.nodes[source].type.dtype
+        return self.b.offset(self.pointer(access.base), start, dtype)
+
+    def row_start(self, place: int, at: Index) -> Any:
+        """Where in that table the row lies that a node gathers for row `at` of its result."""
+        source, _ = self.fused.graph.nodes[place].inputs
+        stride = self.product(self.fused.access[source].layout.strides[0])
+        return self._row(place, Point((at,))) * stride
+
+    def choose_rows(self, at: tuple[Index, ...], places: Sequence[int], ahead: bool = True) -> None:
         """Work out, for all vectors of a row of the result, where its gathered rows lie."""
-        ahead = self.b.minimum(at[0] + AHEAD, self.b.index(self.size(self.kernel.shape[0])) - 1)
+        last = self.b.index(self.size(self.kernel.shape[0])) - 1
         for place in places:
             if self.fused.graph.nodes[place].op.kind == "index":
-                rows = self._row(place, Point(at[:1])), self._row(place, Point((ahead,)))
-                self.rows[place] = rows
+                row, later = self._row(place, Point(at[:1])), None
+                if ahead:
+                    later = self._row(place, Point((self.b.minimum(at[0] + AHEAD, last),)))
+                self.rows[place] = row, later
 
     def _row(self, place: int, point: Point) -> Any:
         """The index at a point; one out of range means the nearest row."""
@@ -196,8 +212,9 @@ class Context:
             return self.load(access, dtype, replace(point, coordinates=(row, *rest)))
         # rows lie anywhere in memory, which takes long to answer: ask early for those that follow
         row, ahead = self.rows[place]
-        later, _ = self.address(access.layout, replace(point, coordinates=(ahead, *rest)))
-        self.b.prefetch(self.pointer(access.base), later, dtype)
+        if ahead is not None:
+            later, _ = self.address(access.layout, replace(point, coordinates=(ahead, *rest)))
+            self.b.prefetch(self.pointer(access.base), later, dtype)
         return self.load(access, dtype, replace(point, coordinates=(row, *rest)))
 
     def finish(self, point: Point, known: dict[int, Any], layout: Layout) -> None:

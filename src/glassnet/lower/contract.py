@@ -15,16 +15,17 @@ vectors run over its rows.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from glassnet.fuse import BYTES
-from glassnet.graph.layout import Layout, Product, row_major
+from glassnet.graph.layout import Layout, Product
 from glassnet.lower.blocking import Problem, Run, column_runs, problem, row_runs
 from glassnet.lower.blocks import Blocks, at_once, leaves
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
 from glassnet.lower.epilogue import Epilogue
-from glassnet.lower.loop import vectors
+from glassnet.lower.gather import Gather
 from glassnet.lower.outer import lower_outer
 from glassnet.lower.pack import SPARE, pack_rows, pack_strided, pack_strip, pack_transposed
 from glassnet.lower.reduce import LEAF, each
@@ -64,11 +65,11 @@ class _Contraction:
         self.column_runs = column_runs(self.n, self.lanes, ctx.machine.vectors)
         self.width = max(run.size for run in self.column_runs)
         self.height = max(run.size for run in self.row_runs)
-        stores = dict(ctx.kernel.stores)
-        self.gathered = next(((place, stores[place]) for place in ctx.kernel.prologue), None)
         self.at_once = at_once(ctx, p)
         self._choose()
         self._reserve()
+        known = isinstance(self.n, int)
+        self.gather = Gather(ctx, p, self.row_runs, known) if ctx.kernel.prologue else None
         runs = self.row_runs, self.column_runs
         self.epilogue = Epilogue(ctx, p, batch, self.tiles, runs)
         self.blocks = Blocks(ctx, p, runs) if self.at_once != p.k else None
@@ -132,8 +133,8 @@ class _Contraction:
     def _write(self) -> None:
         if self.pack_all:
             self.b.loop(0, self.k, LEAF, (), self._pack_strips)
-        if self.p.swapped:
-            self._gather(0, self.n)
+        if self.gather and self.p.swapped:
+            self.gather.fetch(0, self.n, self.n, self.k)
         for run in self.column_runs:
             low, high = self.ctx.split(run.count) if self.split_columns else (0, run.count)
 
@@ -157,8 +158,9 @@ class _Contraction:
         height: Index = rows.size
         if rows.partial:
             height = self.b.minimum(height, self.m - row)
-        if self.gathered and not self.p.swapped and run is self.column_runs[0]:
-            self.b.when(self.b.index(low).eq(0), lambda: self._gather(row, height))
+        if self.gather and not self.p.swapped and run is self.column_runs[0]:
+            fetch = partial(self.gather.fetch, row, height, self.m, self.k)
+            self.b.when(self.b.index(low).eq(0), fetch)
         if self.pack_a and not self.pack_all:
             self._pack_strip(rows, row, height, self.strip, 0, self.k)
 
@@ -166,25 +168,6 @@ class _Contraction:
             self._tile(rows, row, height, run, j - low, j)
 
         self.b.loop(low, high, 1, (), panel)
-
-    def _gather(self, row: Index, count: Index) -> None:
-        """Fetch the rows row to row + count of the batch, where it is gathered here."""
-        if self.gathered is None:
-            return
-        ctx, (place, buffer) = self.ctx, self.gathered
-        type = ctx.fused.graph.nodes[place].type
-        layout = row_major(type.shape)
-
-        def piece(point: Point) -> None:
-            known: dict[int, Any] = {}
-            ctx.compute([place], point, known)
-            ctx.store(known[place], buffer, layout, point)
-
-        def one(m: Index) -> None:
-            ctx.choose_rows((row + m,), [place])
-            vectors(ctx, 0, self.k, 1, (row + m, 0), piece, self.lanes)
-
-        self.b.loop(0, count, 1, (), one)
 
     def _pack_strips(self, low: Index) -> None:
         """Rows low to low + LEAF of k of every strip: neighbours share cache lines."""
@@ -247,7 +230,9 @@ class _Contraction:
         column, valid = self._column(run, j)
         by_rows = self.by_rows and not self.pack_a
         masked = run.partial and not self.pack_b
-        name = tile(self.b, self.p.dtype, rows.size, run.size, by_rows, masked, self.far)
+        aside = self.gather.aside() if self.gather and run is self.column_runs[0] else ()
+        how = by_rows, masked, self.far, bool(aside)
+        name = tile(self.b, self.p.dtype, rows.size, run.size, *how)
         if self.pack_a:
             a, a_step = self._strip_at(row), rows.size
         else:
@@ -265,7 +250,8 @@ class _Contraction:
             start_a = self.b.offset(a, low * unit_a, self.p.dtype)
             start_b = self.b.offset(b, low * b_step, self.p.dtype)
             last = self.b.index(height) - 1
-            self.b.call(name, start_a, a_step, last, start_b, b_step, valid, target, high - low)
+            own = start_a, a_step, last, start_b, b_step, valid, target, high - low
+            self.b.call(name, *own, *aside)
 
         size = rows.size * run.size * self.lanes
         if self._in_leaves():
@@ -273,9 +259,7 @@ class _Contraction:
         else:
             chain(self.tiles, 0, self.k)
 
-        def done() -> None:
-            self.epilogue.write(run, row, height, column, valid)
-
+        done = partial(self.epilogue.write, run, row, height, column, valid)
         if self.blocks:
             self.blocks.join(self.tiles, rows, row, run, column, done)
         else:

@@ -13,30 +13,41 @@ from glassnet.lower.builder import Builder, Index, Machine
 
 AHEAD = 8  # rows
 ARGUMENTS = ("ptr", "int64", "int64", "ptr", "int64", "int64", "ptr", "int64")
+ASIDE = ("ptr", "ptr")
 
 
 def tile(
-    b: Builder, dtype: str, rows: int, vectors: int, by_rows: bool, masked: bool, far: bool
+    b: Builder,
+    dtype: str,
+    rows: int,
+    vectors: int,
+    by_rows: bool,
+    masked: bool,
+    far: bool,
+    aside: bool = False,
 ) -> str:
     """Name of the function (a, a_step, last, b, b_step, valid, out, k).
 
     by_rows: row m of a begins at a + min(m, last)·a_step and is contiguous in k; otherwise element
     (m, k) of a is at a + k·a_step + m. Row k of b begins at b + k·b_step; with `masked`, columns
-    from `valid` on are not read. With `far`, rows of b are asked for ahead.
+    from `valid` on are not read. With `far`, rows of b are asked for ahead; with `aside`, k numbers
+    each of `rows` rows of a table, (…, table, starts): a few in every step of the chain, since more
+    at a time than the cache has places to wait for would hold up the multiply-adds.
     """
     kind = ("r" if by_rows else "c") + ("m" if masked else "") + ("f" if far else "")
+    kind += "a" if aside else ""
     name = f"tile_{dtype}_{rows}x{vectors}{kind}"
 
     def write(f: Any) -> None:
         _write(f, dtype, rows, vectors, by_rows, masked, far)
 
-    return b.once(name, ARGUMENTS, write)
+    return b.once(name, ARGUMENTS + (ASIDE if aside else ()), write)
 
 
 def _write(
     f: Any, dtype: str, rows: int, vectors: int, by_rows: bool, masked: bool, far: bool
 ) -> None:
-    a, a_step, last, b, b_step, valid, out, k = f.args
+    a, a_step, last, b, b_step, valid, out, k, *aside = f.args
     lanes = Machine.lanes(dtype)
     masks = [f.lane_mask(valid - v * lanes, lanes) if masked else None for v in range(vectors)]
     starts = [
@@ -49,6 +60,11 @@ def _write(
         panel = [f.load(row, v * lanes, dtype, lanes, masks[v]) for v in range(vectors)]
         for v in range(vectors if far else 0):
             f.prefetch(row, b_step * AHEAD + v * lanes, dtype)
+        if aside:
+            table, asked = aside
+            which = i & (rows - 1)
+            start = f.load(asked, which, "int64")
+            f.prefetch(table, start + (i - which), dtype)
         column = None if by_rows else f.offset(a, i * a_step, dtype)
         result: list[Any] = []
         for m in range(rows):
