@@ -19,8 +19,8 @@ FUNCTION_LINES = 40
 # 4000 were planned. Gathering while multiplying, one kernel for softmax, loss and gradient, and
 # vectors where code is written out took 450 more; each made some step clearly faster. Steps that
 # come back to Python before they are done took 100: without them Ctrl-C waits for seconds. A pass
-# that does once what was done for every row took 30. Blocks of rows took 120: the weight gradients
-# of large batches are computed up to four times as fast. Asking for rows while others are multiplied
+# that does once what was done for every row took 30. Blocks of rows took 120: weight gradients of
+# large batches are computed up to four times as fast. Asking for rows while others are multiplied
 # took 40: a step with shuffled images is 8 % shorter.
 ENGINE_LINES = 4800
 
