@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import glassnet as gn
-from glassnet.training.estimator_step import penalty_of
+from glassnet.training.estimator_step import settled_weight
 from tests.engine.check import numbers
 
 RULES = [
@@ -47,8 +47,9 @@ def test_without_settling_denormal_numbers_stay() -> None:
     assert np.any((np.abs(kept) > 0) & (np.abs(kept) < TINY))
 
 
-def test_weights_whose_squares_are_no_normal_numbers_have_no_penalty() -> None:
-    w = np.array([[3.0, 2.0**-64], [-(2.0**-63), 0.0]], np.float32)
-    value, slope = gn.value_and_grad(lambda w: penalty_of([w]))(w)
-    assert value == np.float32(4.5)
-    np.testing.assert_array_equal(slope, [[3.0, 0.0], [-(2.0**-63), 0.0]])
+def test_weights_whose_squares_are_no_normal_numbers_become_0() -> None:
+    w = np.array([3.0, 2.0**-64, -(2.0**-63), np.nan, -np.inf, -0.0], np.float32)
+    found = gn.compile(settled_weight)(w)
+    np.testing.assert_array_equal(found, [3.0, 0.0, -(2.0**-63), np.nan, -np.inf, 0.0])
+    tiny = np.array([2.0**-512, 2.0**-511])
+    np.testing.assert_array_equal(gn.compile(settled_weight)(tiny), [0.0, 2.0**-511])

@@ -29,11 +29,12 @@ class Now:
     step: Value  # how many steps came before, int64
 
 
-def settled(memory: Any) -> Any:
-    """0 in place of denormal numbers: in them ends, and stays, a momentum of inputs that are 0 for
-    some hundred steps, and processors take ten times as long to multiply them."""
-    small = ops.less(ops.abs(memory), float(np.finfo(memory.dtype).tiny))
-    return ops.where(small, 0.0, memory)
+def settled(x: Any, least: float | None = None) -> Any:
+    """0 in place of numbers smaller than `least`, by default of denormal ones: in them ends, and
+    stays, a momentum of inputs that are 0 for some hundred steps, and processors take ten times as
+    long to multiply them."""
+    least = float(np.finfo(x.dtype).tiny) if least is None else least
+    return ops.where(ops.less(ops.abs(x), least), 0.0, x)
 
 
 @dataclass(frozen=True)

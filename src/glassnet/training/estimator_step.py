@@ -46,19 +46,18 @@ def share_of(weight: Value) -> Any:
 
 def penalty_of(weights: Sequence[Value]) -> Any:
     """Half the sum of the squared weights: of each column, then of all; along a column whole
-    rows are added at once, which takes a tenth of the time. Weights whose squares are no normal
-    numbers count as 0: those of inputs that are always 0 would shrink for ever, and processors
-    take ten times as long for denormal numbers."""
-    parts: list[Any] = [ops.sum(ops.sum(ops.square(_counted(w)), 0)) for w in weights]
+    rows are added at once, which takes a tenth of the time."""
+    parts: list[Any] = [ops.sum(ops.sum(ops.square(w), 0)) for w in weights]
     total = parts[0]
     for part in parts[1:]:
         total = total + part
     return total * 0.5
 
 
-def _counted(w: Value) -> Any:
-    least = float(np.finfo(w.dtype).tiny) ** 0.5
-    return ops.where(ops.less(ops.abs(w), least), 0.0, w)
+def settled_weight(w: Any) -> Any:
+    """0 where the square, which the penalty adds, would be no normal number: weights of inputs that
+    are always 0 shrink under a penalty, and processors take ten times as long for denormal ones."""
+    return settled(w, float(np.finfo(w.dtype).tiny) ** 0.5)
 
 
 def momentum_step(
@@ -67,7 +66,7 @@ def momentum_step(
     """The new weights and the new velocity."""
     velocity: Any = momentum * m - lr * g
     ahead = momentum * velocity - lr * g if nesterov else velocity
-    return w + ahead, settled(velocity)
+    return settled_weight(w + ahead), settled(velocity)
 
 
 def adam_step(
@@ -79,7 +78,7 @@ def adam_step(
     m = kept[0] * memory[0] + new[0] * g
     v = kept[1] * memory[1] + new[1] * ops.square(g)
     moved: Any = w - lr * m / (ops.sqrt(v) + epsilon)
-    return moved, settled(m), v
+    return settled_weight(moved), settled(m), v
 
 
 def adam_rates(lr: float, beta_1: float, beta_2: float, t: np.ndarray) -> np.ndarray:
