@@ -73,6 +73,7 @@ class _Contraction:
         runs = self.row_runs, self.column_runs
         self.epilogue = Epilogue(ctx, p, batch, self.tiles, runs)
         self.blocks = Blocks(ctx, p, runs) if self.at_once != p.k else None
+        self.share: Index = self.height
 
     def _base(self, layout: Layout, place: int) -> Any:
         at = (*self.batch, 0, 0) if self.batch else (0, 0)
@@ -131,6 +132,9 @@ class _Contraction:
         self.blocks.loop(block)
 
     def _write(self) -> None:
+        if self.epilogue.far and self._in_leaves():
+            count = (self.b.index(self.k) + (LEAF - 1)) // LEAF
+            self.share = (count + (self.height - 1)) // self.b.select(count < 1, 1, count)
         if self.pack_all:
             self.b.loop(0, self.k, LEAF, (), self._pack_strips)
         if self.gather and self.p.swapped:
@@ -244,12 +248,11 @@ class _Contraction:
             b, b_step = self.b.offset(self.pb, column, self.p.dtype), self.bk
         unit_a = 1 if by_rows else a_step
 
-        self.epilogue.ask(rows.size, row, run, column)
-
         def chain(target: Any, low: Index, high: Index) -> None:
             start_a = self.b.offset(a, low * unit_a, self.p.dtype)
             start_b = self.b.offset(b, low * b_step, self.p.dtype)
             last = self.b.index(height) - 1
+            self._ask(rows, row, run, column, low)
             own = start_a, a_step, last, start_b, b_step, valid, target, high - low
             self.b.call(name, *own, *aside)
 
@@ -264,6 +267,17 @@ class _Contraction:
             self.blocks.join(self.tiles, rows, row, run, column, done)
         else:
             done()
+
+    def _ask(self, rows: Run, row: Index, run: Run, column: Index, low: Index) -> None:
+        """Bring what the epilogue reads near while the tile is worked on: some rows with every
+        leaf, since asking for more than the cache has places to wait for holds up the rest."""
+        if self.blocks or not self.epilogue.far:
+            return
+        first, last = 0, rows.size
+        if self._in_leaves():
+            first = self.b.minimum(low // LEAF * self.share, rows.size)
+            last = self.b.minimum(first + self.share, rows.size)
+        self.epilogue.ask(first, last, row, run, column)
 
     def _in_leaves(self) -> bool:
         return self.p.rows and not (isinstance(self.k, int) and self.k <= LEAF)

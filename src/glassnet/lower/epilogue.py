@@ -68,8 +68,8 @@ class Epilogue:
         nodes = fused.graph.nodes
         return [(a, nodes[s].type.dtype) for a, s in found.items() if a.layout == self.layout]
 
-    def ask(self, rows: int, row: Index, run: Run, column: Index) -> None:
-        """Bring what the body will read near, while the tile is worked on."""
+    def ask(self, first: Index, last: Index, row: Index, run: Run, column: Index) -> None:
+        """Bring what the body will read near, for some rows of a tile."""
 
         def one_row(m: Index) -> None:
             for access, dtype in self.far:
@@ -78,8 +78,7 @@ class Epilogue:
                     start, _ = self.ctx.address(access.layout, Point(at))
                     self.b.prefetch(self.ctx.pointer(access.base), start, dtype)
 
-        if self.far:
-            self.b.loop(0, rows, 1, (), one_row)
+        self.b.loop(first, last, 1, (), one_row)
 
     def write(self, run: Run, row: Index, height: Index, column: Index, valid: Index) -> None:
         if self.in_line:
