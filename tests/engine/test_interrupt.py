@@ -86,10 +86,9 @@ def test_few_small_steps_are_one_call() -> None:
 
 @contextmanager
 def pressed(*numbers: int) -> Iterator[list[tuple[int, ...]]]:
-    """Ctrl-C comes while the calls of these numbers run. The numbers of every call: first
-    and last step, thread and threads, or step, kernel, share and shares."""
+    """Ctrl-C comes while the calls of these numbers run. The numbers of every call: first and last
+    step, thread and threads, or step, kernel, share and shares."""
     calls: list[tuple[int, ...]] = []
-
     whole = prepared.SIGNATURE
 
     def interrupted(address: int) -> Callable[..., None]:

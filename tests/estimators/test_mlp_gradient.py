@@ -58,6 +58,7 @@ def test_calls_with_and_without_weights_and_sparse_rows() -> None:
     est.fit(X, NUMBERS)
     point = np.concatenate([w.ravel() for w in [*est.coefs_, *est.intercepts_]])
     without = est._loss_grad_lbfgs(point, X, NUMBERS, [], [], [], [])  # as scikit-learn 1.6 calls
+    assert est._loss_grad_lbfgs(point, X, NUMBERS)[0] == without[0]
     for rows in (X, csr_array(X)):
         for weight in (None, np.ones(len(X))):
             loss, slope = est._loss_grad_lbfgs(point, rows, NUMBERS, weight, [], [], [], [])

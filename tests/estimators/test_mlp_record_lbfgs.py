@@ -119,7 +119,7 @@ def test_there_are_no_steps_to_open_and_the_check_says_what_it_leaves_out(tmp_pa
     assert (last.verdict, last.ok) == ("not checked", False)
     assert "MLPClassifier(record=" in last.detail
     listed = glassnet("runs", folder=tmp_path).stdout
-    assert listed == f"run.glass  12/12 epochs  epochs  loss {est.loss_:.6g}\n"
+    assert listed == f"run.glass  12/12 epochs  all epochs done  loss {est.loss_:.6g}\n"
     refused(
         glassnet("resume", "run.glass", folder=tmp_path),
         "was recorded by MLPClassifier; go on with it by MLPClassifier(record='run.glass', …)",

@@ -44,6 +44,18 @@ def test_rmse() -> None:
     assert found.others == {"r2": pytest.approx(1 - 11 / 14), "mae": pytest.approx(5 / 3)}
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("power", [-332, -300, 300, 332])
+def test_rmse_in_any_unit(power: int) -> None:
+    """From 1e-100 to 1e100, which targets may have; a power of two changes no digit."""
+    truth, given = np.array([1.0, 2.0, 6.0]), np.array([2.0, 1.0, 9.5])
+    known = score(Answers(truth, given, np.full(3, 4.0)), ())
+    unit = 2.0**power
+    found = score(Answers(truth * unit, given * unit, np.full(3, 4.0) * unit), ())
+    assert (found.value, found.error) == (known.value * unit, known.error * unit)
+    assert found.others == {"r2": known.others["r2"], "mae": known.others["mae"] * unit}
+
+
 def test_the_standard_error_is_that_of_repeated_samples() -> None:
     random = np.random.default_rng(0)
     sizes = [500] * 2000

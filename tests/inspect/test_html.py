@@ -236,7 +236,7 @@ def test_layers_of_any_shape_are_shown(tmp_path: Path) -> None:
 
 def test_every_line_is_a_block_of_its_own_and_a_wide_table_scrolls_by_itself() -> None:
     told = html.fragment([Lines("", ("z = Σ x·w", "  = 1.5")), Table("", ("w",), [("0.25",)])])
-    assert "<pre><span>z = Σ x·w</span><span>  = 1.5</span></pre>" in told
+    assert "<pre><span>z = Σ x·w\n</span><span>  = 1.5\n</span></pre>" in told
     rule = re.search(r"\.gn table\{(.*?)\}", told)
     assert rule is not None
     assert {"display:block", "overflow-x:auto", "max-width:100%"} <= set(rule[1].split(";"))

@@ -92,7 +92,7 @@ class LossGradient:
             Numbers, or classes as columns of 0 and 1.
         *given : ndarray of shape (n_samples,) or None, and four lists
             `sample_weight` (not in scikit-learn 1.6), and `activations`, `deltas`, `coef_grads`
-            and `intercept_grads`, which are neither read nor filled.
+            and `intercept_grads`, which are neither read nor filled, and may be left out.
 
         Returns
         -------
@@ -102,7 +102,7 @@ class LossGradient:
             In the order of the point.
         """
         y = np.asarray(y, float).reshape(X.shape[0], -1)
-        weight = given[0] if len(given) != len(SCRATCH) else None
+        weight = given[0] if given and len(given) != len(SCRATCH) else None
         weight = np.ones(len(y)) if weight is None else np.asarray(weight, float)
         rows = Rows(X, np.ascontiguousarray(y), weight)
         network = self._network(np.float64)

@@ -104,7 +104,7 @@ def load(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 def _tensors(header: dict[str, Any], data: bytes) -> dict[str, NDArray[Any]]:
     """Views of the data, which must lie end to end in the order of the header."""
     if len(header) > _MOST_TENSORS:
-        raise ValueError(f"{counted(len(header), 'tensor')}")
+        raise ValueError(counted(len(header), "tensor"))
     tensors: dict[str, NDArray[Any]] = {}
     end = 0
     for name, entry in header.items():

@@ -65,10 +65,15 @@ def _accuracy(answers: Answers, classes: tuple[str, ...]) -> Score:
 
 
 def _rmse(answers: Answers) -> Score:
-    """With a standard error by the delta method: sd(e²) / (2 · RMSE · √n)."""
+    """With a standard error by the delta method: sd(e²) / (2 · RMSE · √n).
+
+    Errors are counted in a unit, since e⁴ is beyond a number where e is 1e80 or 1e-80; it is a
+    power of two, which rounds nothing.
+    """
     truth, rows = answers.truth, len(answers.truth)
     errors = answers.given - truth
-    squares = errors**2
+    unit = 2.0 ** (math.frexp(np.abs(errors).max())[1] - 1)
+    squares = (errors / unit) ** 2
     mse = math.fsum(squares) / rows
     rmse = math.sqrt(mse)
     variance = math.fsum((squares - mse) ** 2) / max(rows - 1, 1)
@@ -76,13 +81,13 @@ def _rmse(answers: Answers) -> Score:
     spread = math.fsum((truth - mean) ** 2) / rows
     return Score(
         "rmse",
-        rmse,
-        math.sqrt(variance / rows) / (2 * rmse) if rmse else 0.0,
+        rmse * unit,
+        math.sqrt(variance / rows) / (2 * rmse) * unit if rmse else 0.0,
         math.sqrt(math.fsum((truth - answers.constant) ** 2) / rows),
         f"{answers.constant[0]:.6g}",
         rows,
         {
-            "r2": 1 - mse / spread if spread else 0.0,
+            "r2": 1 - mse * unit**2 / spread if spread else 0.0,
             "mae": math.fsum(np.abs(errors)) / rows,
         },
     )

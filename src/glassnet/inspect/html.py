@@ -72,7 +72,8 @@ def page(blocks: Iterable[Block], title: str) -> str:
 def _block(block: Block) -> str:
     if isinstance(block, Lines):
         title = f"<h4>{html.escape(block.title)}</h4>" if block.title else ""
-        lines = "".join(f"<span>{html.escape(own)}</span>" for own in block.lines)
+        # lines end for those who drop the style, as notebooks do that are not trusted
+        lines = "".join(f"<span>{html.escape(own)}\n</span>" for own in block.lines)
         return f"{title}<pre>{lines}</pre>"
     if isinstance(block, Table):
         return _table(block)

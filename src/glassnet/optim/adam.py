@@ -17,7 +17,8 @@ from glassnet.optim.schedule import Schedule
 @dataclass(frozen=True)
 class Adam(Optimizer):
     """m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; w ← w − η · m̂ / (√v̂ + ε), where m̂ and v̂ are
-    m and v divided by 1 − β₁ᵗ and 1 − β₂ᵗ in step t. Kingma and Ba, 2014.
+    m and v divided by 1 − β₁ᵗ and 1 − β₂ᵗ in step t. An m that would be a denormal number is kept
+    as 0. Kingma and Ba, 2014.
 
     With `amsgrad` the largest v so far takes the place of v. Reddi and others, 2018.
     """

@@ -32,7 +32,7 @@ class Now:
 def settled(x: Any, least: float | None = None) -> Any:
     """0 in place of numbers smaller than `least`, by default of denormal ones: in them ends, and
     stays, a momentum of inputs that are 0 for some hundred steps, and processors take ten times as
-    long to multiply them."""
+    long to multiply them. For new memory, in rules of one's own too."""
     least = float(np.finfo(x.dtype).tiny) if least is None else least
     return ops.where(ops.less(ops.abs(x), least), 0.0, x)
 
@@ -63,7 +63,7 @@ class Optimizer:
     above `clip_norm`; then `weight_decay`·w is added to it. `groups` say for which parameters
     learning rate and decay differ; the first one that matches counts. With `average` β the model
     ends with the running mean of its weights, whose memory is about 1/(1 − β) steps; validation
-    and callbacks see that mean, too. Momentum that would be a denormal number is kept as 0.
+    and callbacks see that mean, too.
     """
 
     lr: float | Schedule = 0.1

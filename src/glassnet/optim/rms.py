@@ -15,8 +15,8 @@ from glassnet.optim.schedule import Schedule
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
     """v ← α·v + (1 − α)·g²; w ← w − η·g/(√v + ε). With `centered` the variance of g takes the
-    place of its mean square; with momentum μ, b ← μ·b + g/(√v + ε) and w ← w − η·b.
-    Tieleman and Hinton, 2012."""
+    place of its mean square; with momentum μ, b ← μ·b + g/(√v + ε) and w ← w − η·b. What of all
+    these would be a denormal number is kept as 0. Tieleman and Hinton, 2012."""
 
     lr: float | Schedule = 1e-2
     alpha: float = 0.99

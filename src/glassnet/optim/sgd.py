@@ -14,7 +14,8 @@ from glassnet.optim.optimizer import Now, Optimizer, check_between, settled
 @dataclass(frozen=True)
 class SGD(Optimizer):
     """w ← w − η·g; with momentum μ, v ← μ·v + (1 − dampening)·g (just g in the first step) and
-    w ← w − η·v; Nesterov's way takes w ← w − η·(g + μ·v)."""
+    w ← w − η·v; Nesterov's way takes w ← w − η·(g + μ·v). A v that would be a denormal number is
+    kept as 0."""
 
     momentum: float = 0.0
     nesterov: bool = False

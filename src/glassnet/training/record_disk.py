@@ -27,6 +27,8 @@ def is_run(place: Path) -> bool:
     that is being written, or was when its writer died, the mark may still be in the log.
 
     Not for a file that this process may be writing: to close it would drop SQLite's locks on it."""
+    if not place.is_file():  # to open a pipe would wait for a writer
+        return False
     try:
         with place.open("rb") as file:
             head = file.read(MARKED_AT + 4)
@@ -100,6 +102,11 @@ def unreadable(place: Path, error: sqlite3.Error) -> ModelFileError:
         return ModelFileError(f"{place} is no run file; name one that training has recorded")
     if error.sqlite_errorname == "SQLITE_CORRUPT":
         return ModelFileError(f"{place} is damaged: {error}; {COPY}")
+    if error.sqlite_errorname == "SQLITE_CANTOPEN" and _size(log_of(place)):
+        return ModelFileError(
+            f"{place} cannot be read where it is, since a part of it is in {log_of(place).name}, "
+            "which SQLite reads only in a folder that it may write; copy both files to one"
+        )
     return ModelFileError(f"{place} cannot be read: {error}; check the disk, then try again")
 
 
