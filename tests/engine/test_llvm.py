@@ -25,7 +25,7 @@ from tests.engine.variants import runnable
 from tests.fuzz.graphs import Case, programs
 
 # exactly rounded operations, and moves of data
-ALLOWED = {"fma", "sqrt", "floor", "rint", "fabs", "masked", "prefetch"}
+ALLOWED = {"fma", "sqrt", "floor", "rint", "fabs", "masked", "prefetch", "cttz"}
 FAST = re.compile(r"\b(fast|nnan|ninf|nsz|arcp|contract|afn|reassoc)\b")
 
 

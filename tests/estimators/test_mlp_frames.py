@@ -201,7 +201,7 @@ def test_columns_that_are_neither_numbers_nor_categories() -> None:
         given.fit(sparse.eye_array(3, format="csr"), [1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match="contains infinity in column 'x1'"):
         given.fit([[1.0, 2.0], [2.0, np.inf]], [1.0, 2.0])
-    with pytest.raises(ValueError, match="'x0' has 1001 different values"):
+    with pytest.raises(ValueError, match="'x0' has 1,001 different values"):
         MLPRegressor(categorical_features=[0]).fit(np.arange(1001.0)[:, None], np.arange(1001.0))
 
 

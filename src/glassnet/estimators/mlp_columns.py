@@ -267,7 +267,7 @@ def learnt(column: FrameColumn, gaps: bool) -> Encoded:
         raise ValueError(
             f"categorical feature {column.name!r} has {counted(len(found), 'different value')}, "
             "each of which would become a column; at most "
-            f"{MOST} are taken. Leave it out or group its values"
+            f"{MOST:,} are taken. Leave it out or group its values"
         )
     values = tuple(sorted(found, key=lambda value: (isinstance(value, str), value)))
     missing = any(value is None for value in column.values)
