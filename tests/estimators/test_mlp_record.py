@@ -123,18 +123,26 @@ def test_the_last_step_opened_ends_at_the_weights_of_the_fit(name: str, tmp_path
         assert step.parameters["linear1.weight"].after.tobytes() == ours.coefs_[0].tobytes()
 
 
+def cut_off(name: str, epoch: int, path: Path) -> tuple[Any, Any]:
+    """A fit that went on after it was cut off in an epoch, and one that was left alone: the same
+    bits."""
+    est, x, y = FITS[name]
+    plain = clone(est).fit(x, y)
+    first = recorded(est, path).set_callbacks(Ends(epoch, RuntimeError("cut")))
+    with pytest.raises(RuntimeError, match=r"cut"):
+        first.fit(x, y)
+    ours = recorded(est, path).resume(x, y)
+    assert bits(ours) == bits(plain)
+    assert told(ours) == told(plain)
+    return ours, plain
+
+
 @pytest.mark.parametrize("name", FITS)
 def test_a_fit_that_was_cut_off_goes_on_to_the_same_bits(
     name: str, tmp_path: Path, often: None
 ) -> None:
     est, x, y = FITS[name]
-    plain = clone(est).fit(x, y)
-    first = recorded(est, tmp_path / "run.glass").set_callbacks(Ends(4, RuntimeError("cut")))
-    with pytest.raises(RuntimeError, match=r"cut"):
-        first.fit(x, y)
-    ours = recorded(est, tmp_path / "run.glass").resume(x, y)
-    assert bits(ours) == bits(plain)
-    assert told(ours) == told(plain)
+    ours, plain = cut_off(name, 4, tmp_path / "run.glass")
     assert np.array_equal(ours.predict(x), plain.predict(x))
     assert all(own.ok for own in check_run(ours.record))
     again = recorded(est, tmp_path / "run.glass").resume(x, y)  # nothing is left to do
@@ -143,14 +151,7 @@ def test_a_fit_that_was_cut_off_goes_on_to_the_same_bits(
 
 
 def test_a_fit_with_held_out_rows_that_was_cut_off_before_its_first_epoch(tmp_path: Path) -> None:
-    est, x, y = FITS["early"]
-    plain = clone(est).fit(x, y)
-    first = recorded(est, tmp_path / "run.glass").set_callbacks(Ends(1, RuntimeError("cut")))
-    with pytest.raises(RuntimeError, match=r"cut"):
-        first.fit(x, y)
-    ours = recorded(est, tmp_path / "run.glass").resume(x, y)
-    assert bits(ours) == bits(plain)
-    assert told(ours) == told(plain)
+    cut_off("early", 1, tmp_path / "run.glass")
 
 
 def test_an_interrupt_and_more_epochs(tmp_path: Path, often: None) -> None:
