@@ -15,19 +15,19 @@ import pytest
 from glassnet.graph.layout import Product
 from glassnet.graph.types import Dim, Type
 from glassnet.llvm.target import InstructionSet
-from glassnet.lower import blocks
+from glassnet.lower import counter
 from glassnet.lower.memory import Stack
 from glassnet.ops.contract import matmul_op
-from glassnet.ops.reduce import sum_op
 from glassnet.run import call as prepared
 from glassnet.run.call import Team
-from glassnet.run.compiled import CALL_WORK, WORTH_BLOCKS, Compiled, Kind
+from glassnet.run.compiled import CALL_WORK, WORTH_BLOCKS, Kind
 from glassnet.run.image import parse
 from glassnet.run.program import Plan
 from glassnet.tracing import trace
 from tests.engine import oracle
 from tests.engine.networks import arguments, dense
 from tests.engine.test_interrupt import pressed
+from tests.engine.test_long import tall
 from tests.engine.test_orders import numbers
 from tests.engine.variants import call, difference, dirty, in_blocks, loops, runnable, thresholds
 
@@ -107,12 +107,6 @@ def test_as_it_is_used(more: int, known: bool) -> None:
     assert tall(program) == (more >= 0)
 
 
-def tall(program: Compiled) -> bool:
-    """Whether code in blocks was made."""
-    (build,) = program._found.values()  # pyright: ignore[reportPrivateUsage]
-    return build is not None and any(build.image.stacks)
-
-
 SPECIAL = (np.inf, -np.inf, np.nan, -0.0)
 
 
@@ -158,7 +152,7 @@ def test_a_planted_block_that_is_no_part_of_the_tree() -> None:
 def test_a_planted_level_that_is_not_added() -> None:
     args, wanted = given(5, 64 * 6, 19)  # at the end levels 0 and 2 are in use
     for levels, wrong in ((2, True), (3, False)):
-        with in_blocks(), mock.patch.object(blocks, "LEVELS", levels):
+        with in_blocks(), mock.patch.object(counter, "LEVELS", levels):
             assert bool(difference(wanted, call(loops(product(5, 19)), args)[0])) == wrong
 
 
@@ -234,23 +228,6 @@ def test_a_sum_left_halfway_is_begun_again() -> None:
         assert not difference(wanted, again()[0])
 
 
-def test_a_share_of_a_bias_may_be_one_vector() -> None:
-    """Of 40 columns in three shares the first is 16: its sums are right, the others not begun."""
-    x = numbers("float32", 500, 40)
-
-    def f(x: Any) -> Any:
-        return sum_op(x, axes=(0,), rows=True), matmul_op(x.T, x, rows=True)
-
-    plan = Plan(trace(f, Type("float32", (Dim("n"), 40))))
-    first = (0, 1), [(0, 0, 0, 3)]
-    with in_blocks(work=1), mock.patch.object(Team, "parts", return_value=[first]):
-        again = loops(plan).prepare({"x": x}, 1, 1)
-        again()[0][:] = 7.0
-        (got, _) = again()
-    assert not difference(oracle.sum_rows(x)[:16], got[:16])
-    assert (got[16:] == 7.0).all()
-
-
 def test_parts_of_a_sum_over_a_million_rows() -> None:
     """No part has more than 2³¹ multiply-adds or, at 64 each, numbers to read."""
     plan, rows, width = product(64, 64), 1_000_000, 64
@@ -273,5 +250,5 @@ def test_parts_of_a_sum_over_a_million_rows() -> None:
 def test_a_stack_is_kept_on_the_disk() -> None:
     program = loops(product(Dim("m"), 20))
     own = program._image(Kind(tall=True))  # pyright: ignore[reportPrivateUsage]
-    assert [stack.block for stack in own.stacks if stack] == [blocks.BLOCK]
+    assert [stack.block for stack in own.stacks if stack] == [counter.BLOCK]
     assert parse(bytes(own)) == own

@@ -14,9 +14,9 @@ from unittest import mock
 import numpy as np
 
 from glassnet.llvm.target import SETS, InstructionSet, host
-from glassnet.lower import blocks
+from glassnet.lower import counter
 from glassnet.lower.builder import Machine
-from glassnet.lower.reduce import LEAF
+from glassnet.lower.counter import LEAF
 from glassnet.run import call as prepared
 from glassnet.run import compiled
 from glassnet.run.compiled import CALL_WORK, Compiled
@@ -48,7 +48,7 @@ def in_blocks(rows: int = LEAF, threads: int = NEVER, work: int = CALL_WORK) -> 
     """Sums over rows in blocks of so many, in calls of so much work."""
     with (
         thresholds(threads, blocks=0),
-        mock.patch.object(blocks, "BLOCK", rows),
+        mock.patch.object(counter, "BLOCK", rows),
         mock.patch.object(compiled, "CALL_WORK", work),
     ):
         yield

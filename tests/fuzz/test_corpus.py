@@ -114,4 +114,4 @@ def test_what_once_went_wrong(name: str, steps: int) -> None:
         else numbers(type.dtype, *map(int, type.shape))  # type: ignore[arg-type]
         for name, type in plan.graph.input_types.items()
     }
-    check_plan(plan, args, steps, False, {})
+    check_plan(plan, args, steps, {})

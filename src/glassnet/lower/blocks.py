@@ -3,34 +3,31 @@
 In: a contraction over rows, and the code for one tile of one leaf. Out: loops. Few rows are taken
 leaf by leaf, one tile of the result after the other. Of many rows every tile would read them all
 from far memory again: code for those works in blocks of `BLOCK` rows, which stay near while all
-tiles take them. A block is an aligned part of the tree of leaves. What the tiles have of it joins a
-binary counter: level l of a stack holds the sum of 2ˡ blocks, for every tile.
+tiles take them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from glassnet.fuse import BYTES
 from glassnet.graph.layout import Product, count
 from glassnet.graph.types import Dim, Size
+from glassnet.lower import counter
 from glassnet.lower.blocking import Problem, Run
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context
-from glassnet.lower.memory import Stack
-from glassnet.lower.reduce import LEAF, LEVELS, trailing_ones
+from glassnet.lower.counter import LEAF, Counter, trailing_ones
 
 Chain = Callable[[Any, Index, Index], None]
-BLOCK = 1024  # rows: a power of two of leaves
 
 
 def at_once(ctx: Context, p: Problem) -> Size:
     """How much of k is taken at a time: all of it, or a block of what may be many rows."""
-    many = ctx.part is not None and p.rows and (isinstance(p.k, Dim) or p.k > BLOCK)
+    many = ctx.part is not None and p.rows and (isinstance(p.k, Dim) or p.k > counter.BLOCK)
     plain = len(ctx.kernel.shape) == 2 and not ctx.kernel.prologue
-    return BLOCK if many and plain else p.k
+    return counter.BLOCK if many and plain else p.k
 
 
 def leaves(ctx: Context, p: Problem, tiles: Any, size: int, k: Index, chain: Chain) -> None:
@@ -64,39 +61,22 @@ class Blocks:
     """The blocks of one contraction, and the sums that its tiles have so far."""
 
     def __init__(self, ctx: Context, p: Problem, runs: tuple[list[Run], list[Run]]) -> None:
-        self.ctx, self.p, self.b = ctx, p, ctx.b
+        self.p, self.b = p, ctx.b
         rows, columns = (sum(run.count * run.size for run in own) for own in runs)
-        self.k, self.columns = self.b.index(ctx.size(p.k)), columns * p.lanes
+        self.columns = columns * p.lanes
         self.level = rows * self.columns
-        self.count = self.b.select(self.k > 0, (self.k + (BLOCK - 1)) // BLOCK, 1)
-        self.number = self.ones = self.b.index(0)
         margins = max(run.size for run in runs[0]), max(run.size for run in runs[1]) * p.lanes
         sizes = [(p.m, p.n), (p.m, margins[1]), (margins[0], p.n), margins]
         level = tuple(count(size) * BYTES[p.dtype] for size in sizes)
-        self.stack = ctx.reserve_stack(Stack(BLOCK, Product(1) * p.k, level))
-
-    def loop(self, body: Callable[[Index, Index], None]) -> None:
-        """For every block of this part: its first row, and how many there are."""
-        ctx = self.ctx
-        part, parts = (self.b.load(ctx.part, place, "int64") for place in (0, 1))
-        low, high = replace(ctx, thread=part, threads=parts).split(self.count)
-
-        def block(number: Index) -> None:
-            self.number, self.ones = number, trailing_ones(ctx, number)
-            start = number * BLOCK
-            body(start, self.b.minimum(self.k - start, BLOCK))
-
-        self.b.loop(low, high, 1, (), block)
+        self.counter = Counter(ctx, Product(1) * p.k, level)
 
     def join(
         self, tile: Any, rows: Run, row: Index, run: Run, column: Index, done: Callable[[], None]
     ) -> None:
-        """Add what a tile has of this block to what it has of those before; `done` after the last.
-
-        As after leaf i of a tree, there is one join for every trailing one bit of the block's
-        number; after the last block one for every one bit, since those are the levels in use."""
+        """Add what a tile has of this block to what it has of those before; `done` at the end."""
         b, size = self.b, rows.size * run.size * self.p.lanes
-        own = b.offset(self.stack, row * self.columns + column * rows.size, self.p.dtype)
+        at = row * self.columns + column * rows.size
+        own = b.offset(self.counter.stack, at, self.p.dtype)
 
         def move(level: Index, add: bool) -> None:
             slot = b.offset(own, level * self.level, self.p.dtype)
@@ -110,10 +90,4 @@ class Blocks:
 
             b.loop(0, size, self.p.lanes, (), piece)
 
-        def one(level: Index) -> None:
-            b.when(((self.number >> level) & 1).eq(1), lambda: move(level, add=True))
-
-        last = self.number.eq(self.count - 1)
-        b.loop(0, b.select(last, LEVELS, self.ones), 1, (), one)
-        b.when(self.number < self.count - 1, lambda: move(self.ones, add=False))
-        b.when(last, done)
+        self.counter.join(move, done)

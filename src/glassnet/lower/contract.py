@@ -24,11 +24,12 @@ from glassnet.lower.blocking import Problem, Run, column_runs, problem, row_runs
 from glassnet.lower.blocks import Blocks, at_once, leaves
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
+from glassnet.lower.counter import LEAF
 from glassnet.lower.epilogue import Epilogue
 from glassnet.lower.gather import Gather
+from glassnet.lower.lanes import each
 from glassnet.lower.outer import lower_outer
 from glassnet.lower.pack import SPARE, pack_rows, pack_strided, pack_strip, pack_transposed
-from glassnet.lower.reduce import LEAF, each
 from glassnet.lower.tile import tile
 
 REUSE = 3
@@ -129,7 +130,7 @@ class _Contraction:
             self.k = length
             self._write()
 
-        self.blocks.loop(block)
+        self.blocks.counter.loop(block)
 
     def _write(self) -> None:
         if self.epilogue.far and self._in_leaves():

@@ -11,8 +11,8 @@ from typing import Any
 from glassnet.graph.layout import row_major
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
+from glassnet.lower.lanes import halved
 from glassnet.lower.loop import vector_dtype
-from glassnet.lower.reduce import halved
 
 
 def lower_rows(ctx: Context) -> None:

@@ -6,12 +6,13 @@ In: kernels of kind scatter and place. Out: loops on the first thread, as parts 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 from glassnet.fuse import Access
-from glassnet.graph.layout import row_major
+from glassnet.graph.layout import Layout, row_major
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
+from glassnet.lower.counter import in_turn
 from glassnet.lower.loop import nest
 
 
@@ -19,35 +20,31 @@ def lower_place(ctx: Context) -> None:
     """Every argument is copied to its part of the result; the rest is 0."""
     place = ctx.kernel.root or 0
     node = ctx.fused.graph.nodes[place]
-    whole = row_major(node.type.shape)
+    dtype, whole = node.type.dtype, row_major(node.type.shape)
     shapes = [ctx.fused.graph.nodes[source].type.shape for source in node.inputs]
-    parts = node.op.code.write(whole, shapes, **node.kwargs)
-    here = replace(ctx, threads=1)
+    targets = node.op.code.write(whole, shapes, **node.kwargs)
 
-    def write() -> None:
-        _fill(here, place)
-        for source, part in zip(node.inputs, parts, strict=True):
-            access = ctx.fused.access[source]
+    def write(here: Context, access: Access, target: Layout) -> None:
+        def copy(point: Point) -> None:
+            here.store(here.load(access, dtype, point), place, target, point)
 
-            def copy(point: Point, access: Access = access, part: Any = part) -> None:
-                here.store(here.load(access, node.type.dtype, point), place, part, point)
+        nest(here, target.shape, [access.layout, target], copy, dtype)
 
-            nest(here, part.shape, [access.layout, part], copy, node.type.dtype)
-
-    ctx.alone(write)
+    accesses = [ctx.fused.access[source] for source in node.inputs]
+    pairs = zip(accesses, targets, strict=True)
+    rows = (*node.type.shape, 1)[0]
+    copies = [(rows, partial(write, access=access, target=target)) for access, target in pairs]
+    ctx.alone(lambda: in_turn(ctx, [(rows, partial(_fill, place=place)), *copies]))
 
 
 def _fill(ctx: Context, place: int) -> None:
-    node = ctx.fused.graph.nodes[place]
-    layout = row_major(node.type.shape)
-    zero = ctx.b.const(0, node.type.dtype)
-    nest(
-        ctx,
-        node.type.shape,
-        [layout],
-        lambda point: ctx.store(zero, place, layout, point),
-        node.type.dtype,
-    )
+    type = ctx.fused.graph.nodes[place].type
+    layout, zero = row_major(type.shape), ctx.b.const(0, type.dtype)
+
+    def store(point: Point) -> None:
+        ctx.store(zero, place, layout, point)
+
+    nest(ctx, type.shape, [layout], store, type.dtype)
 
 
 def lower_scatter(ctx: Context) -> None:
@@ -56,27 +53,30 @@ def lower_scatter(ctx: Context) -> None:
     node = ctx.fused.graph.nodes[place]
     rows, source = node.inputs
     access, layout = ctx.fused.access[source], row_major(node.type.shape)
-    count = ctx.size(access.layout.shape[0])
-    here = replace(ctx, threads=1)
+    count = access.layout.shape[0]
 
     def row(i: Index) -> None:
-        target = ctx.b.convert(here.value(rows, Point((i,)), {}), "int64")
+        target = ctx.b.convert(ctx.value(rows, Point((i,)), {}), "int64")
 
         def add(point: Point) -> None:
             rest = point.coordinates[1:]
-            old = here.load(Access(place, layout), node.type.dtype, _at(point, target, rest))
-            new = here.load(access, node.type.dtype, _at(point, i, rest))
-            here.store(old + new, place, layout, _at(point, target, rest))
+            old = ctx.load(Access(place, layout), node.type.dtype, _at(point, target, rest))
+            new = ctx.load(access, node.type.dtype, _at(point, i, rest))
+            ctx.store(old + new, place, layout, _at(point, target, rest))
 
         inside = (target >= 0) & (target < ctx.size(layout.shape[0]))
         one_row = (1, *layout.shape[1:])
-        ctx.b.when(inside, lambda: nest(here, one_row, None, add, node.type.dtype))
+        ctx.b.when(
+            inside, lambda: nest(replace(ctx, threads=1), one_row, None, add, node.type.dtype)
+        )
 
-    def write() -> None:
-        _fill(here, place)
-        ctx.b.loop(0, count, 1, (), row)
+    def add_rows(here: Context) -> None:
+        low, high = here.split(ctx.size(count))
+        ctx.b.loop(low, high, 1, (), row)
 
-    ctx.alone(write)
+    ctx.alone(
+        lambda: in_turn(ctx, [(layout.shape[0], partial(_fill, place=place)), (count, add_rows)])
+    )
 
 
 def _at(point: Point, row: Index, rest: tuple[Index, ...]) -> Point:

@@ -16,9 +16,10 @@ from glassnet.fuse import Fused
 from glassnet.graph.graph import Node
 from glassnet.graph.layout import count
 from glassnet.graph.types import Dim
+from glassnet.lower.counter import LEAF
+from glassnet.lower.lanes import LANES, halved
 from glassnet.lower.packed import is_repeated, is_stored, packed
 from glassnet.lower.program import ENTRY_ARGUMENTS, RUN, Lowered, addresses
-from glassnet.lower.reduce import LANES, LEAF, halved
 
 BUDGET = 3000  # registers; compiling a longer piece costs more than it saves
 

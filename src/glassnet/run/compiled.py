@@ -30,7 +30,7 @@ from glassnet.run.call import Build, Prepared, Team
 from glassnet.run.image import Image, image, parse
 from glassnet.run.program import Call, Plan
 from glassnet.run.threads import thread_count
-from glassnet.run.work import computed, multiply_adds, total
+from glassnet.run.work import computed, multiply_adds, taken_alone, total
 from glassnet.schedule import schedule
 
 WORTH_THREADS = 4_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
@@ -144,9 +144,10 @@ class Compiled:
         text, lowered = assembly_text(self.plan, fused, self.target, kind)
         return image(fused, lowered, object_code(text, self.target.name))
 
-    def _choose(self, dims: Mapping[str, int], steps: int, ahead: int, parallel: bool) -> Build:
+    def _choose(self, dims: Mapping[str, int], steps: int, ahead: int, team: Team) -> Build:
         """The code that pays: tiny steps are written out if they are many, and known widths are
         compiled for if there is much to do; else all widths share their code."""
+        parallel, long = team.shares, team.limit > 0
         known = tuple((Dim(name), dims[name]) for name in self._inner_dims)
         with self._lock:
             self._steps[known] = taken = self._steps.get(known, 0) + steps
@@ -154,7 +155,7 @@ class Compiled:
             found: Build | None = None
             if self.merge and steps >= WORTH_UNROLLING and self.work(dims) <= BUDGET:
                 found = self.build(Kind(known, unrolled=True))
-            tall = max(bind(self._summed, dims), default=0) >= WORTH_BLOCKS
+            tall = max(bind(self._long if long else self._summed, dims), default=0) >= WORTH_BLOCKS
             own, shared = (Kind(sizes, parallel, tall) for sizes in (self._own(dims), self._widths))
             if found is None and shared != own:
                 found = self.build(own, only_kept=True)
@@ -194,6 +195,11 @@ class Compiled:
         found = [n for n in nodes if n.op.kind == "contract" and n.attr("rows", False)]
         return tuple({nodes[n.inputs[0]].type.shape[-1] for n in found})
 
+    @cached_property
+    def _long(self) -> tuple[Size, ...]:
+        """The same, and what long steps do in parts besides."""
+        return self._summed + tuple(taken_alone(self.plan.graph.nodes))
+
     def prepare(
         self,
         arrays: Mapping[str, np.ndarray],
@@ -205,7 +211,7 @@ class Compiled:
         dims = self.plan.bind(arrays, steps)
         results = self._results(arrays, dims, steps)
         team = self._team(dims, steps, threads)
-        build = self._choose(dims, steps, ahead, team.shares)
+        build = self._choose(dims, steps, ahead, team)
         return Prepared(build, arrays, results, {**self._numbers, **dims}, team)
 
     def _team(self, dims: Mapping[str, int], steps: int, threads: int | None) -> Team:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from glassnet.fuse import Fused, Kernel
 from glassnet.graph.graph import Node
 from glassnet.graph.layout import Product, count
-from glassnet.graph.types import Dim
+from glassnet.graph.types import Dim, Size
 
 COMPUTED, MOVED = 16, 64  # multiply-adds that take as long as a number computed, or in memory
 CACHED = 1 << 22  # so many numbers stay in caches, and cost nothing besides
@@ -40,13 +40,25 @@ def multiply_adds(nodes: Sequence[Node], places: Iterable[int]) -> tuple[Product
 
 
 def computed(nodes: Sequence[Node], places: Sequence[int]) -> tuple[Product, ...]:
-    """Of the contractions, and of the numbers that are computed or added one by one."""
+    """Of the contractions, and of what is done number by number."""
     found = list(multiply_adds(nodes, places))
-    for node in (nodes[place] for place in places):
-        if node.op.kind in ("elementwise", "reduce", "index"):
-            read = nodes[node.inputs[0]] if node.op.kind == "reduce" else node
-            found.append(count(read.type.shape) * COMPUTED)
-    return _added(found)
+    one_by_one = (_read(nodes, nodes[place]) for place in places)
+    return _added([*found, *(count(node.type.shape) * COMPUTED for node in one_by_one if node)])
+
+
+def _read(nodes: Sequence[Node], node: Node) -> Node | None:
+    """Whose elements are computed, added or copied one by one."""
+    kind, code = node.op.kind, node.op.code
+    if kind == "reduce" or code == "scatter":
+        return nodes[node.inputs[-1]]
+    copied = kind == "view" and code.write is not None
+    return node if copied or kind in ("elementwise", "index") else None
+
+
+def taken_alone(nodes: Sequence[Node]) -> set[Size]:
+    """The rows that one thread adds or copies alone, or for few columns."""
+    alone = (n for n in nodes if n.op.code != "gather" and n.op.kind != "elementwise")
+    return {size for n in alone if (read := _read(nodes, n)) for size in read.type.shape[:1]}
 
 
 def kernel_work(fused: Fused) -> tuple[Work, ...]:
@@ -59,7 +71,7 @@ def _moved(fused: Fused, kernel: Kernel) -> tuple[Product, ...]:
     """Arguments, but of a table to gather from as many numbers as are gathered; and results."""
     nodes, places = fused.graph.nodes, set[int]()
     for place in kernel.nodes:
-        if nodes[place].op.kind == "index":
+        if nodes[place].op.code == "gather":
             places.add(place)
         else:
             places |= {fused.access[s].base for s in nodes[place].inputs if s in fused.access}
