@@ -208,11 +208,29 @@ def test_parts_are_blocks_first() -> None:
     found = list(team.parts(7, work))
     assert all([one[2] % 2 for one in piece] == [0, 1] for _, piece in found)  # each its own thread
     kernels = [[(*own[0][1:], *part) for part, own in found if own[0][1] == i] for i in range(4)]
-    assert kernels[0] == [(0, 0, 6, 0, 1), (0, 2, 6, 0, 1), (0, 4, 6, 0, 1)]
-    assert kernels[1] == [(1, 0, 2, part, 3) for part in range(3)]
-    assert kernels[2] == [(2, share, 4, part, 2) for share in (0, 2) for part in range(2)]
-    assert kernels[3] == [(3, 0, 2, 0, 1)]
+    assert kernels[0] == [(0, 0, 6, 0, 1, 0), (0, 2, 6, 0, 1, 1), (0, 4, 6, 0, 1, 2)]
+    assert kernels[1] == [(1, 0, 2, part, 3, 0) for part in range(3)]
+    assert kernels[2] == [(2, 2 * i, 4, part, 2, i) for i in (0, 1) for part in range(2)]
+    assert kernels[3] == [(3, 0, 2, 0, 1, 0)]
     assert {piece[0][0] for _, piece in found} == {7}
+
+
+def test_rows_are_packed_once_for_all_shares() -> None:
+    """A planted first share that takes itself for a later one reads rows that nobody packed."""
+    plan, (args, wanted) = product(200, 800), given(200, 100, 800)
+    parts, rounds = Team.parts, list[int]()
+
+    def planted(self: Team, step: int, work: list[tuple[int, int]]) -> list[Any]:
+        found = list(parts(self, step, work))
+        rounds.extend(told[2] for told, _ in found)
+        return [((*told[:2], 1), own) for told, own in found]
+
+    with thresholds(threads=0), mock.patch("glassnet.run.compiled.CALL_WORK", 5_000_000):
+        for threads in (1, 2):
+            assert not difference(wanted, call(loops(plan), args, threads=threads)[0])
+        with mock.patch.object(Team, "parts", planted):
+            assert difference(wanted, call(loops(plan), args)[0])
+    assert rounds == [0, 1, 2, 3]
 
 
 def test_a_sum_left_halfway_is_begun_again() -> None:

@@ -120,7 +120,7 @@ def test_a_planted_part_that_is_left_out(make: Any, wanted: Any) -> None:
 
     def planted(self: Team, step: int, work: list[tuple[int, int]]) -> list[Any]:
         found = list(parts(self, step, work))
-        counts.extend(count for (_, count), _ in found)
+        counts.extend(count for (_, count, _), _ in found)
         return [(part, own) for part, own in found if part[0] < part[1] - 1]
 
     with in_blocks(work=50_000), mock.patch.object(Team, "parts", planted):

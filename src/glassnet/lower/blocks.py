@@ -25,7 +25,7 @@ Chain = Callable[[Any, Index, Index], None]
 
 def at_once(ctx: Context, p: Problem) -> Size:
     """How much of k is taken at a time: all of it, or a block of what may be many rows."""
-    many = ctx.part is not None and p.rows and (isinstance(p.k, Dim) or p.k > counter.BLOCK)
+    many = ctx.tall and p.rows and (isinstance(p.k, Dim) or p.k > counter.BLOCK)
     plain = len(ctx.kernel.shape) == 2 and not ctx.kernel.prologue
     return counter.BLOCK if many and plain else p.k
 

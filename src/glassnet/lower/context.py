@@ -31,8 +31,8 @@ class Point:
 
 @dataclass
 class Context:
-    """What lowering a kernel needs to know. In code for many rows, `part` is where it stands which
-    part of a sum in blocks is to be done, and of how many."""
+    """What lowering a kernel needs to know. `part` is where it stands which part of a sum in blocks
+    is to be done, of how many, and in which round of shares; `tall`: the code is for many rows."""
 
     fused: Fused
     kernel: Kernel
@@ -43,6 +43,7 @@ class Context:
     thread: Any = 0
     threads: Any = 1
     part: Any = None
+    tall: bool = False
     scratch_bytes: list[Product] = field(default_factory=list[Product])
     stack: Stack | None = None
     rows: dict[int, tuple[Any, Any]] = field(default_factory=dict[int, tuple[Any, Any]])

@@ -137,7 +137,7 @@ class _Contraction:
             count = (self.b.index(self.k) + (LEAF - 1)) // LEAF
             self.share = (count + (self.height - 1)) // self.b.select(count < 1, 1, count)
         if self.pack_all:
-            self.b.loop(0, self.k, LEAF, (), self._pack_strips)
+            self._pack_all()
         if self.gather and self.p.swapped:
             self.gather.fetch(0, self.n, self.n, self.k)
         for run in self.column_runs:
@@ -173,6 +173,17 @@ class _Contraction:
             self._tile(rows, row, height, run, j - low, j)
 
         self.b.loop(low, high, 1, (), panel)
+
+    def _pack_all(self) -> None:
+        """A thread that takes several shares of the columns packs the rows for the first one."""
+
+        def pack() -> None:
+            self.b.loop(0, self.k, LEAF, (), self._pack_strips)
+
+        if self.blocks or not self.split_columns or isinstance(self.ctx.threads, int):
+            pack()
+        else:
+            self.b.when(self.b.load(self.ctx.part, 2, "int64").eq(0), pack)
 
     def _pack_strips(self, low: Index) -> None:
         """Rows low to low + LEAF of k of every strip: neighbours share cache lines."""

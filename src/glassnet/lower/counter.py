@@ -29,14 +29,14 @@ def trailing_ones(ctx: Context, number: Index) -> Index:
 
 
 def told(ctx: Context) -> tuple[Any, Any]:
-    """In code for many rows: which part is to be done, and of how many."""
+    """Which part is to be done, and of how many."""
     return ctx.b.load(ctx.part, 0, "int64"), ctx.b.load(ctx.part, 1, "int64")
 
 
 def in_turn(ctx: Context, stages: Sequence[tuple[Size, Callable[[Context], None]]]) -> None:
     """Stages of so many rows each that one thread does one after the other: in code for many rows
     block by block, of which a part takes some. Most rows has the last stage."""
-    if ctx.part is None:
+    if not ctx.tall:
         for _, stage in stages:
             stage(replace(ctx, threads=1))
         return

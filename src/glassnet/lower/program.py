@@ -11,7 +11,8 @@ many threads has a second entry, for steps that take long:
     part(buffers, dims, step, kernel, share, shares, barrier, scratch)
 
 does one share of one kernel and comes back. Behind the sizes `dims` tells which part of a sum in
-blocks is to be done, and of how many parts: all threads do part after part.
+blocks is to be done, of how many parts (all threads do part after part), and how many shares of
+this kernel the thread has done before.
 """
 
 from __future__ import annotations
@@ -148,7 +149,8 @@ def _kernel(
         dict(zip(used, pointers, strict=True)),
         scratch,
         *((thread, threads) if parallel else (0, 1)),
-        function.offset(dims, len(fused.graph.dims), "int64") if tall else None,
+        function.offset(dims, len(fused.graph.dims), "int64"),
+        tall,
     )
     LOWER[kernel.kind](ctx)
     return function.finish_shared(), ctx

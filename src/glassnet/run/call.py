@@ -94,10 +94,10 @@ class Team:
 
     def parts(
         self, step: int, work: Sequence[tuple[int, int]]
-    ) -> Iterator[tuple[tuple[int, int], list[tuple[int, int, int, int]]]]:
-        """One piece after the other: part and number of parts; for each thread step, kernel, share
-        and number of shares. `work` is how much of it each kernel has, and in how many blocks:
-        there it is cut first, since all shares read the same rows."""
+    ) -> Iterator[tuple[tuple[int, int, int], list[tuple[int, int, int, int]]]]:
+        """One piece after the other: part, number of parts, and round of shares; for each thread
+        step, kernel, share and number of shares. `work` is how much of it each kernel has, and in
+        how many blocks: there it is cut first, since all shares read the same rows."""
         for kernel, (amount, blocks) in enumerate(work):
             pieces = max(1, -(-amount // self.limit))
             parts = min(pieces, blocks)
@@ -105,7 +105,8 @@ class Team:
             for first in range(0, shares, self.threads):
                 own = range(first, first + self.threads)
                 for part in range(parts):
-                    yield (part, parts), [(step, kernel, share, shares) for share in own]
+                    told = part, parts, first // self.threads
+                    yield told, [(step, kernel, share, shares) for share in own]
 
 
 Piece = list[tuple[ctypes.c_int64, ...]]
@@ -124,8 +125,8 @@ class Prepared:
         team: Team,
     ) -> None:
         self.results, self._team = results, team
-        sizes = np.array([*(dims[name] for name in build.image.dims), 0, 1], np.int64)
-        self._part = sizes[-2:]
+        sizes = np.array([*(dims[name] for name in build.image.dims), 0, 1, 0], np.int64)
+        self._part = sizes[-3:]
         self._function = SIGNATURE(build.code.part if team.limit else build.code.run)
         kernels = zip(build.image.work, build.image.stacks, strict=True) if team.limit else ()
         self._work = [(own.at(dims), stack.blocks(dims) if stack else 1) for own, stack in kernels]
