@@ -9,12 +9,18 @@ from __future__ import annotations
 
 from glassnet.fuse import Fuser, Kernel
 from glassnet.graph.layout import ONE
+from glassnet.graph.types import Size
+
+FEW, WIDE = 4, 768  # columns of a product
+MANY = 64  # rows
 
 
-def join_gathers(fuser: Fuser) -> None:
+def join_gathers(fuser: Fuser, shared: bool) -> None:
+    """`shared`: threads share a product by its rows, and gather their own, if there are many; of
+    very wide products they share the columns, and would all have to gather all rows."""
     for number, kernel in enumerate(fuser.kernels):
         if _is_gather(fuser, kernel):
-            _join(fuser, number, kernel.body[0])
+            _join(fuser, number, kernel.body[0], shared)
 
 
 def _is_gather(fuser: Fuser, kernel: Kernel) -> bool:
@@ -32,7 +38,7 @@ def _is_gather(fuser: Fuser, kernel: Kernel) -> bool:
     )
 
 
-def _join(fuser: Fuser, number: int, place: int) -> None:
+def _join(fuser: Fuser, number: int, place: int, shared: bool) -> None:
     """Give the gather to the first contraction that reads its rows, if no other reader has to run
     before."""
     users = fuser.readers.get(place, [])
@@ -41,7 +47,7 @@ def _join(fuser: Fuser, number: int, place: int) -> None:
         target = fuser.home[user]
         others = [other for other in readers if other != target]
         early = any(fuser.above[target] >> other & 1 for other in others)
-        if not early and _multiplies(fuser, fuser.kernels[target], place):
+        if not early and _multiplies(fuser, fuser.kernels[target], place, shared):
             fuser.kernels[target].prologue.append(place)
             fuser.kernels[number].body.clear()
             fuser.home[place] = target
@@ -52,10 +58,17 @@ def _join(fuser: Fuser, number: int, place: int) -> None:
             return
 
 
-def _multiplies(fuser: Fuser, kernel: Kernel, place: int) -> bool:
+def _multiplies(fuser: Fuser, kernel: Kernel, place: int, shared: bool) -> bool:
     """Whether a kernel multiplies the rows, as they are, with a matrix."""
     if kernel.kind != "contract" or kernel.root is None or kernel.prologue:
         return False
     node = fuser.nodes[kernel.root]
     left, right = node.inputs
-    return left == place and not node.attr("rows", False) and fuser.access[right].base != place
+    if left != place or node.attr("rows", False) or fuser.access[right].base == place:
+        return False
+    return not shared or _by_rows(*node.type.shape)
+
+
+def _by_rows(rows: Size, columns: Size) -> bool:
+    many = not isinstance(rows, int) or rows >= MANY
+    return many and (not isinstance(columns, int) or FEW < columns <= WIDE)

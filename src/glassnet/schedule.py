@@ -24,14 +24,13 @@ def schedule(
 ) -> Fused:
     """Kernels for a graph; `donate` names the input that an output replaces. Without `merge`
     every node gets a kernel of its own (the same bits, for tests). `shared`: threads share every
-    kernel, so that rows gathered in one may be read by another thread in the next only."""
+    kernel."""
     fuser = Fuser(graph, merge)
     fuser.assign()
     if merge:
         fuser.sink()
         join_rows(fuser)
-        if not shared:
-            join_gathers(fuser)
+        join_gathers(fuser, shared)
     return _Scheduler(fuser).finish(donate or {})
 
 

@@ -108,6 +108,16 @@ def test_rows_are_gathered_in_the_product_that_reads_them_first() -> None:
     assert products(graph, shared=True) == ["loop: take", "contract: matmul", "contract: matmul"]
 
 
+@pytest.mark.parametrize(
+    ("batch", "units", "joined"),
+    [(63, 40, False), (64, 40, True), (64, 4, False), (64, 768, True), (64, 769, False)],
+)
+def test_threads_gather_the_rows_that_they_multiply(batch: int, units: int, joined: bool) -> None:
+    """Where they share a product by its rows."""
+    graph = trace(layer, *layer_arrays(90, batch, 30, units).values())
+    assert (products(graph, shared=True)[0] == "contract: take matmul") == joined
+
+
 def test_a_gather_stays_where_another_reader_comes_first() -> None:
     def f(x: Any, rows: Any, w: Any) -> Any:
         batch = ops.take(x, rows)
@@ -126,7 +136,8 @@ def test_gathered_rows(batch: int, units: int) -> None:
     its columns."""
     arrays = layer_arrays(150, batch, 33, units)
     graph = trace(layer, *arrays.values())
-    assert_same_bits(Plan(graph), arrays)
+    for threads in (2, 3):
+        assert_same_bits(Plan(graph), arrays, threads=threads)
     agree(graph, {**arrays, "rows": np.clip(arrays["rows"], 0, 149)})
 
 

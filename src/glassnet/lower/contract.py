@@ -29,7 +29,7 @@ from glassnet.lower.epilogue import Epilogue
 from glassnet.lower.gather import Gather
 from glassnet.lower.lanes import each
 from glassnet.lower.outer import lower_outer
-from glassnet.lower.pack import SPARE, pack_rows, pack_strided, pack_strip, pack_transposed
+from glassnet.lower.pack import SPARE, pack_panel, pack_strip
 from glassnet.lower.tile import tile
 
 REUSE = 3
@@ -91,7 +91,12 @@ class _Contraction:
         near = self._near(self.ak, NEAR_A if panels > REUSE else FEW_A)
         self.pack_a = not self.by_rows and not (in_place and near)
         few = isinstance(self.n, int) and (tiles < 8 or panels >= 16)
-        self.split_columns = tiles == 1 or few
+        self.split_columns = (tiles == 1 or few) and not (self.ctx.kernel.prologue and self._shared)
+
+    @property
+    def _shared(self) -> bool:
+        """Whether threads share this product."""
+        return not isinstance(self.ctx.threads, int)
 
     def _near(self, stride: Index, limit: int) -> bool:
         """Whether rows follow each other so closely that reading them in place is as good."""
@@ -180,7 +185,7 @@ class _Contraction:
         def pack() -> None:
             self.b.loop(0, self.k, LEAF, (), self._pack_strips)
 
-        if self.blocks or not self.split_columns or isinstance(self.ctx.threads, int):
+        if self.blocks or not (self.split_columns and self._shared):
             pack()
         else:
             self.b.when(self.b.load(self.ctx.part, 2, "int64").eq(0), pack)
@@ -222,23 +227,8 @@ class _Contraction:
     def _pack_panel(self, run: Run, slot: Index, j: Index) -> None:
         column, valid = self._column(run, j)
         source = self.b.offset(self.pb, column * self.bn, self.p.dtype)
-        target = self._panel(run, slot)
-        if _is(self.bn, 1):
-            name = pack_rows(self.b, self.p.dtype, run.size)
-            self.b.call(name, source, self.bk, self.bn, target, self.k, valid)
-            return
-        if not _is(self.bk, 1):
-            name = pack_strided(self.b, self.p.dtype, run.size)
-            self.b.call(name, source, self.bk, self.bn, target, self.k, valid)
-            return
-        name, width = pack_transposed(self.b, self.p.dtype), run.size * self.lanes
-
-        def vector(v: Index) -> None:
-            start = self.b.offset(source, v * self.bn, self.p.dtype)
-            slot_start = self.b.offset(target, v, self.p.dtype)
-            self.b.call(name, start, width, self.bn, slot_start, self.k, valid - v)
-
-        self.b.loop(0, self.b.minimum(valid, width), self.lanes, (), vector)
+        steps, target = (self.bk, self.bn), self._panel(run, slot)
+        pack_panel(self.b, self.p.dtype, run.size, source, steps, target, self.k, valid)
 
     # -- one tile ------------------------------------------------------------------------------
 

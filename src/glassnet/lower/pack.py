@@ -17,6 +17,32 @@ ARGUMENTS = ("ptr", "int64", "int64", "ptr", "int64", "int64")
 SPARE = 16
 
 
+def pack_panel(
+    b: Any,
+    dtype: str,
+    vectors: int,
+    source: Any,
+    steps: tuple[Index, Index],
+    target: Any,
+    k: Index,
+    valid: Index,
+) -> None:
+    """A panel of b; `steps` lie between its rows and between its columns."""
+    k_step, n_step = steps
+    if (isinstance(n_step, int) and n_step == 1) or not (isinstance(k_step, int) and k_step == 1):
+        pack = pack_rows if isinstance(n_step, int) and n_step == 1 else pack_strided
+        b.call(pack(b, dtype, vectors), source, k_step, n_step, target, k, valid)
+        return
+    lanes = Machine.lanes(dtype)
+    name, width = pack_transposed(b, dtype), vectors * lanes
+
+    def vector(v: Index) -> None:
+        start, own = b.offset(source, v * n_step, dtype), b.offset(target, v, dtype)
+        b.call(name, start, width, n_step, own, k, valid - v)
+
+    b.loop(0, b.minimum(valid, width), lanes, (), vector)
+
+
 def pack_rows(b: Builder, dtype: str, vectors: int) -> str:
     """Name of the function (source, k_step, _, target, k, valid): rows contiguous."""
 
