@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from glassnet.estimators.mlp_cells import refuse_cells
 from glassnet.tables.frames import (
     FrameColumn,
     array_columns,
@@ -105,17 +106,21 @@ class ColumnEncoder:
 def framed(X: Any) -> Any:
     """Rows as users have them; a batch of Arrow as a table, which has names of columns."""
     given: Any = X
-    if type(given) is np.ndarray:
-        if given.dtype.kind in "mM":
+    if isinstance(given, (np.ndarray, list, tuple)):
+        if type(given) is np.ndarray and given.dtype.kind in "mM":
             raise unread(listed(given)[0])
+        refuse_cells(given)
         return given
     if not hasattr(given, "toarray") and isinstance(given, Mapping):  # a sparse DOK is one, too
         raise TypeError(
             "X is a mapping of columns; pass a data frame or an array: pandas.DataFrame(X)"
         )
     given = eager(given)
-    if any(_of_time(own) for own in getattr(given, "dtypes", ())):
+    types: list[Any] = list(getattr(given, "dtypes", ()))
+    if any(_of_time(own) for own in types):
         raise unread(next(own for own in listed(given) if own.kind not in KNOWN))
+    if any(str(own).lower() == "object" for own in set(types)):
+        refuse_cells(given)
     return given
 
 

@@ -12,7 +12,7 @@ frame is one of theirs.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +77,34 @@ def frame_columns(given: Any) -> list[FrameColumn]:
 def array_columns(array: np.ndarray) -> list[FrameColumn]:
     """The columns of an array (rows, columns), under the names x0, x1, …"""
     return [_of_array(f"x{place}", values) for place, values in enumerate(array.T)]
+
+
+def objects(given: Any) -> np.ndarray | None:
+    """An array or a list as one of Python objects, where these are among its cells; None where they
+    are not, and for rows of several lengths."""
+    try:
+        array = np.asarray(given)
+    except ValueError:
+        return None
+    if array.dtype.kind in "fiubc" or not array.size or not array.ndim:
+        return None
+    if isinstance(given, (list, tuple)):  # of words and numbers NumPy makes words
+        array = np.asarray(given, object)
+    return array if array.dtype.kind == "O" else None
+
+
+def object_columns(given: Any) -> Iterator[tuple[str, list[Any]]]:
+    """The columns of a frame, or of rows in an array or a list, that are Python objects, as they
+    are: names and cells."""
+    if is_frame(given):
+        for series in nw.from_native(eager(given), eager_only=True).iter_columns():
+            if series.dtype == nw.Object:
+                yield str(series.name), series.to_list()
+        return
+    array = objects(given)
+    if array is not None:
+        for place, values in enumerate(array.reshape(len(array), -1).T):
+            yield f"x{place}", values.tolist()
 
 
 def mapping_columns(given: Mapping[Any, Any]) -> list[FrameColumn]:
