@@ -10,19 +10,39 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from glassnet.tables.frames import object_columns, objects
+import numpy as np
+
+from glassnet.tables.frames import FrameColumn, object_columns, objects
 
 EXACT = (int, Fraction)  # Python's numbers without an end
+TIMES = (np.datetime64, np.timedelta64)  # which NumPy takes for counts of their units
 
 
 def refuse_cells(X: Any) -> None:
-    """A ValueError for a number beyond float64 among Python objects."""
+    """A ValueError for a date, a span of time or a number beyond float64 among Python objects."""
     for name, cells in object_columns(X):
         for row, cell in enumerate(cells):
+            if type(cell) in TIMES:
+                kind = "date" if type(cell) is np.datetime64 else "other"
+                raise unread(FrameColumn(name, kind, f"object with {cell.dtype}", np.empty(0)))
             if beyond(cell):
                 where = f"column {name!r}, row {row}"
                 way = "scale this column, take its logarithm, or leave it out"
                 raise too_large("X", cell, where, way)
+
+
+def unread(column: FrameColumn) -> ValueError:
+    """For a column that is no numbers and no words."""
+    way = "turn it into numbers or leave it out"
+    if column.kind == "date":
+        way = (
+            "turn it into numbers, such as days since a first date, or leave it out; "
+            "TabularClassifier and TabularRegressor take dates as they are"
+        )
+    return ValueError(
+        f"column {column.name!r} has type {column.type}, which is neither a number nor a category; "
+        f"{way}"
+    )
 
 
 def refuse_beyond(numbers: Any, name: str, way: str) -> None:

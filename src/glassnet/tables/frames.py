@@ -168,16 +168,20 @@ def _of_array(name: str, values: np.ndarray) -> FrameColumn:
 def _mixed(name: str, values: np.ndarray) -> FrameColumn:
     """A column of Python objects: numbers or dates if all are, else words."""
     present = [value for value in values if value is not None]
-    if present and all(isinstance(value, datetime.date) for value in present):
+    if present and all(isinstance(value, (datetime.date, np.datetime64)) for value in present):
         return FrameColumn(name, "date", "object", _dates(values))
     try:
         numbers = np.array([np.nan if v is None else v for v in values], dtype=object)
         if not any(isinstance(v, str) for v in numbers):
+            if any(isinstance(v, (np.datetime64, np.timedelta64)) for v in present):
+                return FrameColumn(name, "other", "object", np.empty(0, object))
             truth = bool(present) and all(isinstance(v, (bool, np.bool_)) for v in present)
             kind = "boolean" if truth else "object"
             return FrameColumn(name, "number", kind, numbers.astype(float))
     except (TypeError, ValueError):
         return FrameColumn(name, "other", "object", np.empty(0, object))
+    except OverflowError:
+        return FrameColumn(name, "other", "object beyond float64", np.empty(0, object))
     return FrameColumn(name, "text", "object", values)
 
 
