@@ -18,7 +18,7 @@ from glassnet.inspect.check import check_run
 from glassnet.training.record_file import RunFile, put_values
 from tests.cli.command import glassnet, refused
 from tests.estimators.common import LABELS, NUMBERS, X
-from tests.estimators.test_mlp_record import Ends, bits, recorded
+from tests.estimators.test_mlp_record import Ends, bits, recorded, told
 from tests.estimators.test_mlp_record import often as often
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -33,12 +33,6 @@ FITS: dict[str, tuple[Any, Any, Any]] = {  # estimator without a record, X, y
     "at the start": (MLPRegressor(**{**BY, "tol": 1e9}), X, NUMBERS),
     "few evaluations": (MLPClassifier(**BY, max_fun=7), X, LABELS),
 }
-
-
-def told(est: Any) -> Any:
-    names = ("n_iter_", "t_", "loss_", "loss_curve_", "best_loss_", "validation_scores_",
-             "validation_loss_curve_", "best_validation_score_")  # fmt: skip
-    return [getattr(est, name) for name in names]
 
 
 @pytest.mark.parametrize("name", FITS)
