@@ -86,7 +86,9 @@ def told(est: Any) -> Any:
         "n_iter_", "t_", "loss_", "loss_curve_", "best_loss_", "validation_scores_",
         "validation_loss_curve_", "best_validation_score_", "_no_improvement_count",
     )  # fmt: skip
-    memory = est._optimizer
+    memory = getattr(est, "_optimizer", None)
+    if memory is None:  # of L-BFGS, SciPy keeps it to itself
+        return [getattr(est, name) for name in names], None
     slots = {name: flat.tobytes() for name, flat in memory.slots.items()}
     return [getattr(est, name) for name in names], memory.learning_rate, memory.t, slots
 

@@ -18,7 +18,7 @@ from glassnet.inspect.check import check_run
 from glassnet.training.record_file import RunFile, put_values
 from tests.cli.command import glassnet, refused
 from tests.estimators.common import LABELS, NUMBERS, X
-from tests.estimators.test_mlp_record import Ends, bits, recorded
+from tests.estimators.test_mlp_record import Ends, bits, recorded, told
 from tests.estimators.test_mlp_record import often as often
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -33,12 +33,6 @@ FITS: dict[str, tuple[Any, Any, Any]] = {  # estimator without a record, X, y
     "at the start": (MLPRegressor(**{**BY, "tol": 1e9}), X, NUMBERS),
     "few evaluations": (MLPClassifier(**BY, max_fun=7), X, LABELS),
 }
-
-
-def told(est: Any) -> Any:
-    names = ("n_iter_", "t_", "loss_", "loss_curve_", "best_loss_", "validation_scores_",
-             "validation_loss_curve_", "best_validation_score_")  # fmt: skip
-    return [getattr(est, name) for name in names]
 
 
 @pytest.mark.parametrize("name", FITS)
@@ -109,15 +103,71 @@ def test_iterations_that_are_not_those_recorded_are_refused(tmp_path: Path) -> N
     assert est.record.read_bytes() == before
 
 
-def test_there_are_no_steps_to_open_and_the_check_says_what_it_leaves_out(tmp_path: Path) -> None:
-    est = MLPClassifier(**BY, record=tmp_path / "run.glass").fit(X.astype("float32"), LABELS)
-    with pytest.raises(TrainingError, match=r"no steps to open.*MLPClassifier.record=….\.resume"):
-        gn.open_step(est.record)
+MANY = np.random.default_rng(0).normal(size=(4500, 4))  # more than are computed at a time
+TWO = {"hidden_layer_sizes": (9, 5), "activation": ["tanh", "relu"], "dropout": 0.2}
+CHECKED: dict[str, tuple[Any, Any, Any]] = {
+    **FITS,
+    "in two parts": (MLPClassifier(**BY, **TWO, alpha=9.0), MANY, MANY[:, 0] * MANY[:, 1] > 0),
+    "classes of a row": (MLPClassifier(**BY), X, np.stack([LABELS == 0, LABELS > 1], 1)),
+    "counts": (MLPRegressor("poisson", **BY), X, LABELS),
+    "converged later": (MLPRegressor(**{**BY, "tol": 0.3, "max_iter": 500}), X, NUMBERS),
+}
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_the_check_does_all_iterations_again(name: str, tmp_path: Path) -> None:
+    est, x, y = CHECKED[name]
+    est = recorded(est, tmp_path / "run.glass").fit(x, y)
+    *others, last = check_run(est.record)
+    assert len(others) > 5
+    assert all(own.ok for own in [*others, last])
+    assert last.compared == est.n_iter_ + sum(w.size for w in [*est.coefs_, *est.intercepts_])
+    start = name in ("converged", "at the start")
+    done = "weights before epoch 1" if start else f"epochs 1 to {est.n_iter_}"
+    assert last.what == f"{done} against the record"
+    if name == "converged later":
+        assert 1 < est.n_iter_ < 500
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ("UPDATE history SET loss = loss * (1 + 1e-15) WHERE epoch = 2", "loss"),
+        ("DELETE FROM history WHERE epoch = 3", "loss"),
+        ("DELETE FROM checkpoint WHERE epoch > 0", None),
+        ("UPDATE run SET value = json_set(value, '$.alpha', 0.01) WHERE key = 'loss'", "W, loss"),
+    ],
+)
+def test_and_finds_what_is_not_as_recorded(change: str, wrong: str | None, tmp_path: Path) -> None:
+    est = MLPClassifier(**{**BY, "max_iter": 4}, record=tmp_path / "run.glass")
+    est.fit(X, LABELS, WEIGHTS)
+    with RunFile.append(est.record) as file, file.change() as database:
+        if wrong is None:  # the result takes the place of the last checkpoint
+            database.execute("UPDATE history SET loss = loss + 1 WHERE epoch = 4")
+        database.execute(change)
     *others, last = check_run(est.record)
     assert all(own.ok for own in others)
-    assert len(others) > 5
+    assert (last.checked, last.ok) == (True, False)
+    assert last.detail.startswith(f"{wrong or 'loss'}; the iterations of L-BFGS are SciPy's")
+
+
+def test_a_fit_that_was_ended_before_there_is_anything_to_compare(tmp_path: Path) -> None:
+    est = MLPClassifier(**BY, record=tmp_path / "run.glass")
+    with pytest.raises(RuntimeError, match=r"cut"):
+        est.set_callbacks(Ends(2, RuntimeError("cut"))).fit(X, LABELS)
+    *_, last = check_run(est.record)
     assert (last.verdict, last.ok) == ("not checked", False)
-    assert "MLPClassifier(record=" in last.detail
+    assert "go on with it by MLPClassifier(record=…).resume(X, y)" in last.detail
+
+
+def test_there_are_no_steps_to_open(tmp_path: Path) -> None:
+    est = MLPClassifier(**BY, record=tmp_path / "run.glass").fit(X.astype("float32"), LABELS)
+    with pytest.raises(TrainingError, match=r"no steps to open.*`glassnet check` does its epochs"):
+        gn.open_step(est.record)
+    assert (
+        "epochs 1 to 12 against the record"
+        in glassnet("check", "run.glass", folder=tmp_path).stdout
+    )
     listed = glassnet("runs", folder=tmp_path).stdout
     assert listed == f"run.glass  12/12 epochs  all epochs done  loss {est.loss_:.6g}\n"
     refused(

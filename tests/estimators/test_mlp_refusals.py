@@ -169,6 +169,10 @@ def dated(kind: str) -> Any:
         return np.array([[0.0, day.item()] for day in DAYS], object)
     if kind == "list":
         return [[0.0, day.item()] for day in DAYS]
+    if kind in ("cells", "cells in a list", "gap", "cells of spans"):
+        cells = [np.datetime64("NaT")] * 2 if kind == "gap" else list(DAYS)
+        rows = [[0.0, day - DAYS[0] if kind == "cells of spans" else day] for day in cells]
+        return rows if kind == "cells in a list" else np.array(rows, object)
     columns = {"x0": [0.0, 1.0], "x1": [day.item() for day in DAYS]}
     if kind == "polars":
         return pytest.importorskip("polars").DataFrame(columns)
@@ -179,6 +183,7 @@ def dated(kind: str) -> Any:
         "zone": times.dt.tz_localize("UTC"),
         "differences": times - times[0],
         "periods": times.dt.to_period("M"),
+        "cells in pandas": pd.Series(list(DAYS), dtype=object),
     }[kind]
     return pd.DataFrame({**columns, "x1": series})
 
@@ -188,6 +193,14 @@ DATED = {
     "spans": (ValueError, r"column 'x0' has type timedelta64\[D\].*neither a number"),
     "objects": (TypeError, "float.. argument must be .*column 'x1' has type object.*days since"),
     "list": (TypeError, "float.. argument must be .*column 'x1' has type object.*days since"),
+    "cells": (ValueError, r"column 'x1' has type object with datetime64\[D\].*days since"),
+    "cells in a list": (ValueError, r"'x1' has type object with datetime64\[D\].*days since"),
+    "cells in pandas": (ValueError, r"'x1' has type object with datetime64\[D\].*days since"),
+    "cells of spans": (
+        ValueError,
+        r"'x1' has type object with timedelta64\[D\].* numbers or leave",
+    ),
+    "gap": (ValueError, r"column 'x1' has type object with datetime64.*days since"),
     "polars": (ValueError, "column 'x1' has type Date.*TabularClassifier and .* take dates"),
     "pandas": (ValueError, "column 'x1' has type Datetime.*days since a first date"),
     "zone": (ValueError, "column 'x1' has type Datetime.*days since a first date"),
@@ -203,6 +216,8 @@ def test_dates_are_no_numbers(kind: str) -> None:
     for est in (MLPClassifier(), MLPRegressor()):
         with pytest.raises(error, match=message):
             est.fit(rows, [0, 1])
+        with pytest.raises(ValueError, match=message.rpartition("column ")[2]):
+            est.set_params(missing="indicator").fit(rows, [0, 1])
     fitted = MLPClassifier(max_iter=1).fit(np.eye(2), [0, 1])
     with pytest.raises(error, match="X_val: .*" + message):
         fitted.fit(np.eye(2), [0, 1], X_val=rows, y_val=[0, 1])
@@ -211,6 +226,8 @@ def test_dates_are_no_numbers(kind: str) -> None:
 
 
 def test_errors_about_data() -> None:
+    with pytest.raises(ValueError, match=r"Expected (a 2-dim|2D array)"):
+        MLPClassifier().fit(pytest.importorskip("pandas").Series([0.0, 1.0]), [0, 1])
     est = MLPClassifier(**QUICK).fit(X, LABELS)
     with pytest.raises(ValueError, match="X has 3 features, but MLPClassifier is expecting 4"):
         est.predict(X[:, :3])

@@ -132,7 +132,8 @@ def test_check_does_the_epochs_again(name: str, tmp_path: Path) -> None:
     assert (epochs.ok, epochs.what) == (True, "epochs 1 to 6 against the record")
     planted(path, "weights")
     *_, epochs = check_run(path)
-    assert (epochs.ok, epochs.detail) == (False, "W")
+    assert (epochs.ok, epochs.detail.partition(";")[0]) == (False, "W")
+    assert ("one version of SciPy only" in epochs.detail) == (name == "lbfgs")
     assert 0 < epochs.worst < 1e-6
 
 

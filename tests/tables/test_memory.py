@@ -60,10 +60,13 @@ def test_dates() -> None:
         time=[datetime.datetime(1970, 1, 1, 1, 0, 5, tzinfo=east), None],
         array=np.array(["1969-12-31", "NaT"], "M8[ns]"),
         text=["1970-01-03", ""],
+        cells=[np.datetime64("1970-01-04"), np.datetime64("NaT")],
+        units=[np.datetime64(7, "ns"), None],
     )
     found = given.seconds(given.names)
     assert {name: times.values[0] for name, times in found.items()} == {
         "day": 86400, "time": 5, "array": -86400, "text": 172800,
+        "cells": 3 * 86400, "units": 0,
     }  # fmt: skip
     assert all(times.missing.tolist() == [False, True] for times in found.values())
 
@@ -82,6 +85,12 @@ def test_what_cannot_be_a_table() -> None:
         table_of([*columns, *columns], "X")
     with pytest.raises(TableError, match="column 'a' has type object, which is no number, text"):
         table(a=[{}, {}])
+    day = np.datetime64("2024-02-29")
+    for cells in ([day, 1.0], [day - day, day - day]):  # no counts of days
+        with pytest.raises(TableError, match="column 'a' has type object, which is no number"):
+            table(a=cells)
+    with pytest.raises(TableError, match="column 'a' has type object beyond float64, which is no"):
+        table(a=[1, 10**400])
 
 
 def _sum() -> float:

@@ -20,6 +20,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 
+from glassnet.estimators.mlp_cells import refuse_long
 from glassnet.estimators.mlp_labels import Labelled, same_labels
 from glassnet.estimators.mlp_targets import refuse_mixed
 from glassnet.estimators.mlp_watch import with_callbacks
@@ -233,6 +234,7 @@ class MLPClassifier(ClassifierMixin, Labelled):
             The estimator, trained further.
         """
         refuse_mixed(y)
+        refuse_long(classes, "classes")
         if _check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from glassnet.estimators.mlp_cells import refuse_cells, unread
 from glassnet.tables.frames import (
     FrameColumn,
     array_columns,
@@ -105,17 +106,21 @@ class ColumnEncoder:
 def framed(X: Any) -> Any:
     """Rows as users have them; a batch of Arrow as a table, which has names of columns."""
     given: Any = X
-    if type(given) is np.ndarray:
-        if given.dtype.kind in "mM":
+    if isinstance(X, (np.ndarray, list, tuple)):
+        if type(given) is np.ndarray and given.dtype.kind in "mM":
             raise unread(listed(given)[0])
+        refuse_cells(given)
         return given
     if not hasattr(given, "toarray") and isinstance(given, Mapping):  # a sparse DOK is one, too
         raise TypeError(
             "X is a mapping of columns; pass a data frame or an array: pandas.DataFrame(X)"
         )
     given = eager(given)
-    if any(_of_time(own) for own in getattr(given, "dtypes", ())):
+    types: list[Any] = list(given.dtypes) if is_frame(given) and hasattr(given, "dtypes") else []
+    if any(_of_time(own) for own in types):
         raise unread(next(own for own in listed(given) if own.kind not in KNOWN))
+    if any(str(own).lower() == "object" for own in set(types)):
+        refuse_cells(given)
     return given
 
 
@@ -144,20 +149,6 @@ def hinted(error: Exception, X: Any) -> Exception:
     columns = frame_columns(X) if is_frame(X) else []
     of_words = next((column for column in columns if column.kind in WORDS), None)
     return ValueError(f"{text}. {NAME_IT}") if of_words is None else refused(of_words)
-
-
-def unread(column: FrameColumn) -> ValueError:
-    """For a column that is no numbers and no words."""
-    way = "turn it into numbers or leave it out"
-    if column.kind == "date":
-        way = (
-            "turn it into numbers, such as days since a first date, or leave it out; "
-            "TabularClassifier and TabularRegressor take dates as they are"
-        )
-    return ValueError(
-        f"column {column.name!r} has type {column.type}, which is neither a number nor a category; "
-        f"{way}"
-    )
 
 
 NAME_IT = (

@@ -29,6 +29,7 @@ from glassnet.training.estimator_step import (
     adam_step,
     cost_of,
     momentum_step,
+    part_of,
     penalty_of,
     share_of,
 )
@@ -103,11 +104,11 @@ class Network:
     def objective(self, cost: Value, weight: Value, alpha: Any, held: list[Value]) -> Any:
         """The weighted mean of the rows' losses, and α/2 · Σ w² divided by the rows' weights."""
         share = share_of(weight)
-        return ops.sum(cost * weight, 0) * share + self.penalty(held) * (alpha * share)
+        return ops.sum(cost * weight, 0) * share + penalty_of(self.weights(held)) * (alpha * share)
 
-    def penalty(self, held: list[Value]) -> Any:
-        """Half the sum of the squared weights."""
-        return penalty_of(held[: len(self.sizes) - 1])
+    def weights(self, held: list[Value]) -> list[Value]:
+        """Those of the parameters that are no biases."""
+        return held[: len(self.sizes) - 1]
 
 
 def _data(builder: GraphBuilder, network: Network, rows: str) -> dict[str, Value]:
@@ -176,15 +177,14 @@ def _changed(
 
 @_for_all_widths
 def gradient_program(network: Network) -> Program:
-    """The part that some rows have in loss and gradient: `share` is 1 / the weights of all rows,
-    `decay` what half the sum of squared weights counts (once for all parts)."""
+    """The part that some rows have in loss and gradient; see `part_of`."""
     builder = GraphBuilder()
     data = _data(builder, network, "n")
     share: Any = builder.input("share", Type(network.dtype, ()))
     decay: Any = builder.input("decay", Type(network.dtype, ()))
     held = network.inputs(builder)
     cost = network.cost(network.raw(data["x"], held, Circumstances()), data["y"])
-    loss: Any = ops.sum(cost * data["weight"], 0) * share + network.penalty(held) * decay
+    loss = part_of(cost, data["weight"], share, network.weights(held), decay)
     graph = builder.finish([loss, *gradients(loss, held)])
     return compile_graph(graph, widths=network.widths)
 

@@ -22,9 +22,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from glassnet.estimators.mlp_graph import Network, gradient_program
 from glassnet.estimators.mlp_recorder import Unrecorded
-from glassnet.estimators.mlp_solve import PART, Memory, Rows, dense, views
+from glassnet.estimators.mlp_solve import Memory, Rows, dense, views
 from glassnet.estimators.mlp_validate import HeldOut, judged
 from glassnet.estimators.mlp_watch import Watch
+from glassnet.training.estimator_search import added, shares
 
 SCRATCH = ("activations", "deltas", "coef_grads", "intercept_grads")  # scikit-learn's buffers
 
@@ -36,34 +37,23 @@ class Objective:
         self.block = np.zeros(sum(int(np.prod(s)) for s in network.shapes), network.dtype)
         self.network, self.rows, self.threads = network, rows, threads
         self.program = gradient_program(network)
-        total = float(rows.weight.sum())
-        self.share, self.alpha = 1.0 / total, alpha / total
+        self.alpha = alpha
         self.loss = np.inf  # at the point that was asked for last
         self.kept = list(self._calls()) if not hasattr(rows.x, "toarray") else None
 
     def _calls(self) -> Iterator[Any]:
         parts = zip(self.network.names, views(self.network, self.block), strict=True)
         held = dict(parts)
-        for i in range(0, len(self.rows), PART):
-            part = slice(i, i + PART)
-            given = {
-                "x": np.ascontiguousarray(dense(self.rows.x[part]), self.network.dtype),
-                "y": self.rows.y[part],
-                "weight": self.rows.weight[part],
-                "share": np.array(self.share, self.network.dtype),
-                "decay": np.array(0.0 if i else self.alpha, self.network.dtype),
-            }
-            yield self.program.prepare({**held, **given}, 1, self.threads)
+        for part, given in shares(self.rows.weight, self.alpha):
+            x = np.ascontiguousarray(dense(self.rows.x[part]), self.network.dtype)
+            arrays = {**held, **given, "x": x, "y": self.rows.y[part]}
+            yield self.program.prepare(arrays, 1, self.threads)
 
     def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         self.block[...] = point
-        loss, slope = 0.0, np.zeros_like(self.block)
-        for call in self.kept if self.kept is not None else self._calls():
-            value, *parts = call()
-            loss += float(value)
-            slope += np.concatenate([part.ravel() for part in parts])
-        self.loss = loss
-        return loss, slope
+        slope = np.zeros_like(self.block)
+        self.loss = added(self.kept if self.kept is not None else self._calls(), slope)
+        return self.loss, slope
 
 
 class LossGradient:

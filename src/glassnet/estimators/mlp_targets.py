@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from glassnet.estimators.mlp_cells import refuse_beyond, refuse_long
 from glassnet.tables.frames import words
 
 
 def refuse_mixed(y: Any, name: str = "y") -> None:
     """A TypeError that says it, where labels are strings and numbers, or one is missing (of NaN
-    among numbers, and of what pandas' own types of numbers miss, scikit-learn tells)."""
+    among numbers, and of what pandas' own types of numbers miss, scikit-learn tells); a ValueError
+    where one is a number longer than NumPy's."""
+    refuse_long(y, name)
     listed = isinstance(y, (list, tuple))
     labels: Any = np.asarray(y, dtype=object) if listed else np.asarray(y)
     if labels.dtype.kind != "O" or labels.ndim != 1:
@@ -48,6 +51,7 @@ def refuse_no_numbers(y: Any, name: str = "y") -> None:
             f"{name} has type {array.dtype}, and a regressor predicts numbers; turn it into some, "
             "such as days: (y - y.min()) / numpy.timedelta64(1, 'D')"
         )
+    refuse_beyond(y, name, "scale the numbers, or predict their logarithms")
     if array.dtype.kind not in "OU" or not array.ndim:
         return
     cells: list[Any] = array.ravel().tolist()

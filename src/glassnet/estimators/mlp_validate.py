@@ -22,6 +22,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from glassnet import ops
+from glassnet.estimators.mlp_cells import refuse_beyond
 from glassnet.estimators.mlp_graph import Network
 from glassnet.estimators.mlp_solve import Rows
 from glassnet.graph.build import GraphBuilder
@@ -69,6 +70,7 @@ def given_rows(est: Any, validation: tuple[Any, Any, Any], dtype: Any) -> HeldOu
 def row_weights(weight: Any, X: Any, dtype: Any, name: str = "sample_weight") -> np.ndarray:
     """Weights of rows as scikit-learn takes them, none of them negative."""
     how: dict[str, Any] = {"dtype": dtype, "ensure_non_negative": True}
+    refuse_beyond(weight, name, "scale the weights")
     try:
         return _check_sample_weight(weight, X, **how)
     except ValueError as error:

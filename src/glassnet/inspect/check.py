@@ -7,7 +7,7 @@ far apart the numbers were, and whether that is allowed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from glassnet.nn.module import Module
 from glassnet.pipeline import compile_graph
 from glassnet.testing import Disagreement, Report, as_function, check_grads, compare
 from glassnet.tracing import trace
+from glassnet.training.again import PROMISED
 from glassnet.training.descend import Descent
-from glassnet.training.estimator_run import AGAIN
 from glassnet.training.estimator_step import PenalisedLoss
 from glassnet.training.history import History
 from glassnet.training.record import restore
@@ -37,7 +37,7 @@ EXACT = 1e-12  # how far apart two computations in float64 may be
 COMPILED = ("loss, compiled against interpreter", "output, compiled against interpreter")
 ALONE = (
     "steps against the record were not checked: between one checkpoint and the next lie the steps "
-    "to do again, and the run was ended before its second; go on with it by `glassnet resume`"
+    "to do again, and the run was ended before its second; go on with it by {}"
 )
 
 
@@ -75,12 +75,9 @@ def check_run(path: str | Path, x: Any = None, y: Any = None, **extra: Any) -> l
     the last two checkpoints, done again."""
     with RunFile.read(path) as file:
         values, descent = reopened_any(file, or_streamed(path, Given(x, y, **extra)))
-        epochs = file.epochs()
-        states = [file.checkpoint(epoch) for epoch in epochs[-2:]]
-        if isinstance(descent, Search) and descent.again:
-            states[:1] = [file.checkpoint(0)]
         put_result_into(file, descent.task.model)
         losses, judged = file.history()
+        states = _ends(file, values, descent, len(losses))
     model, loss, rows = descent.task.model, descent.task.loss, descent.task.rows
     few, some = (list(rows.part(slice(n)).arrays().values()) for n in (FEW, SOME))
     if isinstance(loss, PenalisedLoss) and loss.out == "exp":
@@ -88,15 +85,28 @@ def check_run(path: str | Path, x: Any = None, y: Any = None, **extra: Any) -> l
     findings = _checked(loss, model, few, some)
     if len(states) == 1:
         what = "not checked: steps against the record"
-        return [*findings, Finding(what, 0, 0.0, 0.0, False, ALONE, False)]
-    if isinstance(descent, Search) and "estimator" in values:
-        detail = AGAIN.format(str(path), values["estimator"])
-        what = "not checked: iterations against the record"
-        return [*findings, Finding(what, 0, 0.0, 0.0, False, detail, False)]
+        kind = values.get("estimator")
+        alone = ALONE.format(f"{kind}(record=…).resume(X, y)" if kind else "`glassnet resume`")
+        return [*findings, Finding(what, 0, 0.0, 0.0, False, alone, False)]
     history = History(losses[: states[0].epoch], judged[: states[0].epoch])
     if isinstance(descent, Search):
         return [*findings, _searched(descent, states[0], states[1], history, losses)]
     return [*findings, _replayed(descent, states[0], states[1], values["epochs"], losses, judged)]
+
+
+def _ends(
+    file: RunFile, values: dict[str, Any], descent: Descent | Search, epochs: int
+) -> list[Checkpoint]:
+    """The states that the epochs to do again lie between, or the one that there is: the last two
+    checkpoints; of L-BFGS, all of whose iterations are done again, the first and the last one, or
+    the result, where that is of a later epoch (unless a callback has put other weights there)."""
+    states = [file.checkpoint(epoch) for epoch in file.epochs()[-2:]]
+    if not (isinstance(descent, Search) and descent.again):
+        return states
+    ended = file.result() is not None and not values["ended"]["best_epoch"]
+    if ended and (states[-1].epoch < epochs or not epochs):
+        states.append(Checkpoint(epochs, {"W": descent.task.model.W.copy()}, {}))
+    return [file.checkpoint(0), *states[1:][-1:]]
 
 
 def _checked(
@@ -192,10 +202,15 @@ def _searched(
 ) -> Finding:
     """The trials or iterations between two checkpoints once more: no bit may differ."""
     restore(search, first)
-    done = search.train(last.epoch, (), history)
-    again = {"W": search.task.model.W, "loss": np.array(done.loss)}
-    what = f"epochs {first.epoch + 1} to {last.epoch} against the record"
-    return _same(what, again, {**last.arrays, "loss": np.array(losses[: last.epoch])})
+    if last.epoch:
+        history = search.train(last.epoch, (), history)
+    again = {"W": search.task.model.W, "loss": np.array(history.loss)}
+    what = f"epochs {first.epoch + 1} to {last.epoch}" if last.epoch else "weights before epoch 1"
+    kept = {**last.arrays, "loss": np.array(losses[: last.epoch])}
+    found = _same(f"{what} against the record", again, kept)
+    if found.ok or not search.again:
+        return found
+    return replace(found, detail=f"{found.detail}; {PROMISED}")
 
 
 def _same(what: str, again: dict[str, np.ndarray], kept: dict[str, np.ndarray]) -> Finding:

@@ -12,7 +12,7 @@ frame is one of theirs.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,34 @@ def array_columns(array: np.ndarray) -> list[FrameColumn]:
     return [_of_array(f"x{place}", values) for place, values in enumerate(array.T)]
 
 
+def objects(given: Any) -> np.ndarray | None:
+    """An array or a list as one of Python objects, where these are among its cells; None where they
+    are not, and for rows of several lengths."""
+    try:
+        array = np.asarray(given)
+    except ValueError:
+        return None
+    if array.dtype.kind in "fiubc" or not array.size or not array.ndim:
+        return None
+    if isinstance(given, (list, tuple)):  # of words and numbers NumPy makes words
+        array = np.asarray(given, object)
+    return array if array.dtype.kind == "O" else None
+
+
+def object_columns(given: Any) -> Iterator[tuple[str, list[Any]]]:
+    """The columns of a frame, or of rows in an array or a list, that are Python objects, as they
+    are: names and cells."""
+    if is_frame(given):
+        for series in nw.from_native(eager(given), eager_only=True).iter_columns():
+            if series.dtype == nw.Object:
+                yield str(series.name), series.to_list()
+        return
+    array = objects(given)
+    if array is not None:
+        for place, values in enumerate(array.reshape(len(array), -1).T):
+            yield f"x{place}", values.tolist()
+
+
 def mapping_columns(given: Mapping[Any, Any]) -> list[FrameColumn]:
     """The columns of a mapping from names to lists, arrays or series of one length each."""
     columns = [single_column(str(name), values) for name, values in given.items()]
@@ -140,16 +168,20 @@ def _of_array(name: str, values: np.ndarray) -> FrameColumn:
 def _mixed(name: str, values: np.ndarray) -> FrameColumn:
     """A column of Python objects: numbers or dates if all are, else words."""
     present = [value for value in values if value is not None]
-    if present and all(isinstance(value, datetime.date) for value in present):
+    if present and all(isinstance(value, (datetime.date, np.datetime64)) for value in present):
         return FrameColumn(name, "date", "object", _dates(values))
     try:
         numbers = np.array([np.nan if v is None else v for v in values], dtype=object)
         if not any(isinstance(v, str) for v in numbers):
+            if any(isinstance(v, (np.datetime64, np.timedelta64)) for v in present):
+                return FrameColumn(name, "other", "object", np.empty(0, object))
             truth = bool(present) and all(isinstance(v, (bool, np.bool_)) for v in present)
             kind = "boolean" if truth else "object"
             return FrameColumn(name, "number", kind, numbers.astype(float))
     except (TypeError, ValueError):
         return FrameColumn(name, "other", "object", np.empty(0, object))
+    except OverflowError:
+        return FrameColumn(name, "other", "object beyond float64", np.empty(0, object))
     return FrameColumn(name, "text", "object", values)
 
 

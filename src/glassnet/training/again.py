@@ -15,10 +15,13 @@ from glassnet.training.history import History, Run
 from glassnet.training.record import Recorder, restore
 from glassnet.training.record_file import Checkpoint, put_more
 
+PROMISED = (
+    "the iterations of L-BFGS are SciPy's, whose bits are promised for one machine and one version "
+    "of SciPy only"
+)
 OTHER = (
     "{} cannot be gone on with here: epoch {}, done again, has loss {!r} and weights that are not "
-    "those recorded (loss {!r}); the iterations of L-BFGS are SciPy's, whose bits are promised for "
-    "one machine and one version of SciPy only: resume there, or record anew"
+    f"those recorded (loss {{!r}}); {PROMISED}: resume there, or record anew"
 )
 
 

@@ -19,6 +19,7 @@ from glassnet.optim.search import LBFGS
 from glassnet.run.threads import thread_count
 from glassnet.training.check import Rows, checked_inputs
 from glassnet.training.descend import Descent, Order, Task
+from glassnet.training.estimator_search import FitSearch
 from glassnet.training.estimator_step import AdamRates, EpochRates, PenalisedLoss, Shuffles
 from glassnet.training.record_data import as_data, from_data
 from glassnet.training.whole import Search
@@ -27,11 +28,6 @@ from glassnet.words import counted
 GO_ON = (
     "{0} was recorded by {1}; go on with it by {1}(record={0!r}, …).resume(X, y), with the "
     "parameters and the data of then"
-)
-
-AGAIN = (
-    "iterations against the record were not checked: {1} computes them, not gn.train; "
-    "{1}(record={0!r}, …).resume(X, y) does them again and compares every loss"
 )
 
 
@@ -59,7 +55,7 @@ def fit_reopened(
     task = Task(model, _loss(values, loss), rows, None, thread_count(None), values["seed"])
     optimizer = from_data(values["optimizer"], "optimizer")
     if isinstance(optimizer, LBFGS):
-        return Search(task, optimizer), rows
+        return FitSearch(task, optimizer), rows
     shuffles = Shuffles(values["order_state"], len(rows)) if values["shuffle"] else None
     order = FitOrder(len(rows), values["batch_size"], None, shuffles)
     if "rates" in values:

@@ -54,6 +54,12 @@ def penalty_of(weights: Sequence[Value]) -> Any:
     return total * 0.5
 
 
+def part_of(cost: Value, weight: Value, share: Any, weights: Sequence[Value], decay: Any) -> Any:
+    """What some rows add to a loss whose mean is over more rows: `share` is 1 / the weights of all
+    rows, `decay` what half the sum of squared weights counts in this part."""
+    return ops.sum(cost * weight, 0) * share + penalty_of(weights) * decay
+
+
 def settled_weight(w: Any) -> Any:
     """0 where the square, which the penalty adds, would be no normal number: weights of inputs that
     are always 0 shrink under a penalty, and processors take ten times as long for denormal ones."""

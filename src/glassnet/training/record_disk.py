@@ -103,6 +103,11 @@ def unreadable(place: Path, error: sqlite3.Error) -> ModelFileError:
     if error.sqlite_errorname == "SQLITE_CORRUPT":
         return ModelFileError(f"{place} is damaged: {error}; {COPY}")
     if error.sqlite_errorname == "SQLITE_CANTOPEN" and _size(log_of(place)):
+        if not os.access(log_of(place), os.R_OK):
+            return ModelFileError(
+                f"{place} cannot be read without {log_of(place).name}, which has a part of it and "
+                "which you may not read; have its owner allow it: chmod a+r"
+            )
         return ModelFileError(
             f"{place} cannot be read where it is, since a part of it is in {log_of(place).name}, "
             "which SQLite reads only in a folder that it may write; copy both files to one"

@@ -233,9 +233,7 @@ def reopened(file: RunFile, given: Given) -> tuple[dict[str, Any], Descent]:
     TrainingError where it has no steps."""
     values, descent = reopened_any(file, given)
     if isinstance(descent, Search):
-        kind = values.get("estimator")
-        again = f"{kind}(record=…).resume(X, y)" if kind else "`glassnet check`"
-        raise TrainingError(NO_STEPS.format(file.path, descent.optimizer, again))
+        raise TrainingError(NO_STEPS.format(file.path, descent.optimizer))
     return values, descent
 
 

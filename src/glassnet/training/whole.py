@@ -24,11 +24,13 @@ from glassnet.training.history import History, Run
 from glassnet.training.programs import gradient_program
 from glassnet.training.step import parameter_arrays, trained
 
+Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
+
 TRIALS = SHUFFLE + 2  # the stream of random numbers that trials are drawn from
 NO_STEPS = (
-    "{} was trained by {!r}, which takes no steps to open: it looks at all rows at once; {} does "
-    "its epochs again, and gn.value_and_grad(loss)(model, x, y) gives the loss and the gradient of "
-    "all rows"
+    "{} was trained by {!r}, which takes no steps to open: it looks at all rows at once; "
+    "`glassnet check` does its epochs again, and gn.value_and_grad(loss)(model, x, y) gives the "
+    "loss and the gradient of all rows"
 )
 
 
@@ -60,7 +62,17 @@ class Search:
         L-BFGS)."""
         if isinstance(self.optimizer, RandomSearch):
             return random_search(self.task, self.optimizer, epochs, callbacks, history)
-        return lbfgs(self.task, self.optimizer, epochs, callbacks)
+        return lbfgs(self, self.optimizer, epochs, callbacks)
+
+    @property
+    def places(self) -> Any:
+        """Where in W the numbers lie in the order in which SciPy has them."""
+        return ...
+
+    def objective(self, run: Run) -> Objective:
+        """The loss and its gradient at the W that the model has by then."""
+        assert isinstance(self.optimizer, LBFGS)
+        return _objective(self.task, self.optimizer, run)
 
 
 def random_search(
@@ -113,22 +125,26 @@ def _draw(task: Task, search: RandomSearch, best: np.ndarray, trial: int) -> Non
         view[...] = whole[name]
 
 
-def lbfgs(task: Task, search: LBFGS, epochs: int, callbacks: Sequence[Any]) -> History:
+def lbfgs(search: Search, by: LBFGS, epochs: int, callbacks: Sequence[Any]) -> History:
     """One iteration an epoch; it ends early when it has converged."""
     # slow to import, and needed here only
     from scipy.optimize import minimize  # pyright: ignore[reportUnknownVariableType]
 
     started = time.perf_counter()
+    task, places, W = search.task, search.places, search.task.model.W
     run = Run(task.model, epochs, epochs, started=started)
-    objective = _objective(task, search, run)
-    evaluate = task.evaluator()
+    objective, evaluate = search.objective(run), task.evaluator()
     built = time.perf_counter() - started
     course = Course(run, callbacks, evaluate, lambda: built)
-    last = task.model.W.astype(float)
+    last = W[places].astype(float)
+
+    def at(w: np.ndarray) -> tuple[float, np.ndarray]:
+        W[places] = w
+        return objective(w)
 
     def each(intermediate_result: Any) -> None:
         last[...] = intermediate_result.x
-        task.model.W[...] = last
+        W[places] = last
         course.after_steps(1)
         course.end_epoch(float(intermediate_result.fun))
         if not course.going:
@@ -138,23 +154,20 @@ def lbfgs(task: Task, search: LBFGS, epochs: int, callbacks: Sequence[Any]) -> H
         options = {
             "maxiter": epochs,
             "maxfun": 100 * epochs,
-            "maxcor": search.memory,
-            "gtol": search.tolerance,
+            "maxcor": by.memory,
+            "gtol": by.tolerance,
             "ftol": 0.0,
         }
-        start = last.copy()
-        minimize(objective, start, jac=True, method="L-BFGS-B", callback=each, options=options)
+        minimize(at, last.copy(), jac=True, method="L-BFGS-B", callback=each, options=options)
         run.history.stopped = "converged"
 
     def end() -> None:
-        task.model.W[...] = last
+        W[places] = last
 
     return course.follow(body, end)
 
 
-def _objective(
-    task: Task, search: LBFGS, run: Run
-) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+def _objective(task: Task, search: LBFGS, run: Run) -> Objective:
     """The loss of all rows and its gradient, as a function of W in float64."""
     model, rows = task.model, task.rows
     weighted = rows.weight is not None
@@ -163,7 +176,6 @@ def _objective(
     call = program.prepare(arrays, 1, task.threads)
 
     def objective(w: np.ndarray) -> tuple[float, np.ndarray]:
-        model.W[...] = w
         value, *parts = call()
         run.history.evaluations += 1
         slope = in_one(model, parts).astype(float)
