@@ -20,6 +20,9 @@ from glassnet.graph.op import Op
 from glassnet.graph.types import Dim, Type
 
 
+PLAIN = (str, int, float, bool, Dim)
+
+
 class Literal:
     """An array as an attribute: read-only, equal by dtype, shape and bytes."""
 
@@ -113,7 +116,7 @@ class Graph:
 
 def freeze_attrs(attrs: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Attributes in the form that nodes keep: sorted by name, lists as tuples."""
-    return tuple((name, _frozen(attrs[name])) for name in sorted(attrs))
+    return tuple([(name, _frozen(attrs[name])) for name in sorted(attrs)]) if attrs else ()
 
 
 def _digits(item: Any) -> Any:
@@ -123,6 +126,8 @@ def _digits(item: Any) -> Any:
 
 
 def _frozen(item: Any) -> Any:
+    if type(item) in PLAIN:  # most, and each test below takes longer
+        return item
     if isinstance(item, np.ndarray):
         return Literal(cast("np.ndarray[Any, Any]", item))
     if isinstance(item, np.generic):
