@@ -71,6 +71,10 @@ class Node:
     def __hash__(self) -> int:
         return hash(self.key)
 
+    def reading(self, inputs: tuple[int, ...]) -> Node:
+        """The same operation on other nodes."""
+        return self if inputs == self.inputs else Node(self.op, inputs, self.attrs, self.type)
+
     def attr(self, name: str, default: Any = None) -> Any:
         return self.kwargs.get(name, default)
 
