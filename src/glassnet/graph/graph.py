@@ -19,7 +19,6 @@ import numpy as np
 from glassnet.graph.op import Op
 from glassnet.graph.types import Dim, Type
 
-
 PLAIN = (str, int, float, bool, Dim)
 
 
@@ -91,11 +90,11 @@ class Graph:
         """Name and place of every input, in order."""
         return {n.attr("name"): i for i, n in enumerate(self.nodes) if n.op.name == "input"}
 
-    @property
+    @cached_property
     def input_types(self) -> dict[str, Type]:
         return {name: self.nodes[i].type for name, i in self.inputs.items()}
 
-    @property
+    @cached_property
     def output_types(self) -> tuple[Type, ...]:
         return tuple(self.nodes[i].type for i in self.outputs)
 

@@ -132,9 +132,7 @@ class Prepared:
         self._kept: list[Any] = [build, arrays, sizes]
         alone = [range(1)] * team.threads if team.apart else [range(team.threads)]
         self._arguments = [
-            own
-            for threads in alone
-            for own in self._workspace(build, arrays, dims, sizes, threads)
+            own for threads in alone for own in self._workspace(build, arrays, dims, sizes, threads)
         ]
         self._alone = team.threads == 1 and not team.limit
 
