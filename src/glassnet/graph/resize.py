@@ -69,8 +69,12 @@ def _known(op: Op) -> bool:
 
 
 def _described(node: Node, sizes: Sizes) -> str:
-    attrs = [(name, _text(_attr(name, item, sizes))) for name, item in node.attrs]
-    shape = [str(size) for size in _shape(node.type.shape, sizes)]
+    attrs, shape = node.attrs, node.type.shape
+    if sizes:
+        attrs = [(name, _attr(name, item, sizes)) for name, item in attrs]
+        shape = _shape(shape, sizes)
+    attrs = [(name, _text(item)) for name, item in attrs]
+    shape = [str(size) for size in shape]
     return f"{node.op.name}{node.inputs}{attrs}{node.type.dtype}{shape}\n"
 
 
