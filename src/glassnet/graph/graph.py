@@ -19,8 +19,6 @@ import numpy as np
 from glassnet.graph.op import Op
 from glassnet.graph.types import Dim, Type
 
-PLAIN = (str, int, float, bool, Dim)
-
 
 class Literal:
     """An array as an attribute: read-only, equal by dtype, shape and bytes."""
@@ -129,8 +127,6 @@ def _digits(item: Any) -> Any:
 
 
 def _frozen(item: Any) -> Any:
-    if type(item) in PLAIN:  # most, and each test below takes longer
-        return item
     if isinstance(item, np.ndarray):
         return Literal(cast("np.ndarray[Any, Any]", item))
     if isinstance(item, np.generic):

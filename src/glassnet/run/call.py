@@ -134,7 +134,6 @@ class Prepared:
         self._arguments = [
             own for threads in alone for own in self._workspace(build, arrays, dims, sizes, threads)
         ]
-        self._alone = team.threads == 1 and not team.limit
 
     def _workspace(
         self,
@@ -159,24 +158,20 @@ class Prepared:
         barrier = _aligned(128)
         barrier[:] = 0
         self._kept += [space, table, barrier]
-        before = ctypes.c_void_p(table.ctypes.data), ctypes.c_void_p(sizes.ctypes.data)
-        meeting = ctypes.c_void_p(barrier.ctypes.data)
-        own_parts = [ctypes.c_void_p(start + size + thread * scratch) for thread in threads]
-        return [
-            (*before, *(ctypes.c_int64(number) for number in (0, 0, 0, 1)), meeting, part)
-            for part in own_parts
-        ]
+        *before, meeting = [ctypes.c_void_p(a.ctypes.data) for a in (table, sizes, barrier)]
+        parts = [ctypes.c_void_p(start + size + thread * scratch) for thread in threads]
+        return [(*before, *map(ctypes.c_int64, (0, 0, 0, 1)), meeting, part) for part in parts]
 
     def __call__(self, first: int = 0, last: int | None = None) -> list[np.ndarray]:
         team = self._team
         last = team.steps if last is None else last
-        if self._alone and last - first <= team.most:  # most calls: nothing is shared or cut
+        if team.limit:
+            for step in range(first, last):
+                self._long_step(step)
+        elif team.threads == 1 and last - first <= team.most:  # most calls
             arguments = self._arguments[0]
             arguments[2].value, arguments[3].value = first, last
             self._function(*arguments)
-        elif team.limit:
-            for step in range(first, last):
-                self._long_step(step)
         else:
             for a, b in pairwise(team.cuts(first, last)):
                 self._run(team.numbers(a, b))

@@ -174,8 +174,7 @@ class Compiled:
     @cached_property
     def _open(self) -> tuple[Dim, ...]:
         """The widths that the graph leaves open."""
-        names = sorted(size.name for size in self.plan.widths if isinstance(size, Dim))
-        return tuple(map(Dim, names))
+        return tuple(map(Dim, sorted(s.name for s in self.plan.widths if isinstance(s, Dim))))
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
