@@ -12,11 +12,13 @@ import sklearn
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import glassnet as gn
 from glassnet import MLPClassifier, MLPRegressor
+from glassnet.estimators.mlp_solve import Steps
 from tests.estimators.common import LABELS, NUMBERS, QUICK, X
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -132,6 +134,31 @@ def test_the_callbacks_of_scikit_learn() -> None:
     scores = [row["accuracy"] for row in monitor.get_logs().data if row["task_name"] == "epoch"]
     assert len(scores) == QUICK["max_iter"]
     assert scores[-1] == pipe.score(X, LABELS)
+
+
+def test_a_search_without_callbacks_hears_of_no_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its fits take many epochs at a time, as fits alone do."""
+    taken: list[int] = []
+    run = Steps.run
+
+    def noted(steps: Steps, epochs: int, *given: Any) -> list[float]:
+        taken.append(epochs)
+        return run(steps, epochs, *given)
+
+    monkeypatch.setattr(Steps, "run", noted)
+    epochs = 10
+    settings = {"max_iter": epochs, "n_iter_no_change": epochs, "random_state": 0}
+    search = GridSearchCV(MLPClassifier(**settings), {"alpha": [1e-4]}, cv=2).fit(X, LABELS)
+    assert taken == [epochs] * 3
+    alone = MLPClassifier(**settings).fit(X, LABELS)
+    assert np.array_equal(search.best_estimator_.coefs_[0], alone.coefs_[0])
+    taken.clear()
+    noting = Noting()
+    GridSearchCV(
+        MLPClassifier(**settings).set_callbacks(noting), {"alpha": [1e-4]}, cv=2, refit=False
+    ).fit(X, LABELS)
+    assert taken == [1] * 2 * epochs
+    assert noting.heard.count(("end", "epoch", epochs - 1)) == 2
 
 
 def test_the_hooks_without_scikit_learn_s_own() -> None:

@@ -126,7 +126,7 @@ class Descent:
     def _most(self, epochs: int) -> int:
         """How many epochs may be taken at a time: one, if something happens after each."""
         est = self.est
-        watched = self.held_out is not None or self.watch.active or est.time_limit is not None
+        watched = self.held_out is not None or self.watch.heard or est.time_limit is not None
         watched = watched or type(self.record) is not Unrecorded
         if watched or (est.solver == "sgd" and est.learning_rate == "invscaling"):
             return 1

@@ -136,10 +136,9 @@ class Watch:
         self.given = {"X": X, "y": y, "metadata": None}
         if weight is not None:
             self.given["metadata"] = {"sample_weight": weight}
-        self.active = bool(getattr(est, "_skl_callbacks", [])) or hasattr(
-            est,
-            "_parent_callback_ctx",  # a fit inside that of another estimator
-        )
+        self.heard = bool(getattr(est, "_skl_callbacks", []))  # somebody waits for the epochs
+        # a fit inside that of another estimator has its place in the tasks of that one
+        self.active = self.heard or hasattr(est, "_parent_callback_ctx")
         self.context: Any = None
         self.epoch: Any = None
 
@@ -149,7 +148,7 @@ class Watch:
             self.context.call_on_fit_task_begin(estimator=self.est, **self.given)
 
     def epoch_begin(self) -> None:
-        if self.active:
+        if self.heard:
             self.epoch = self.context.subcontext(task_name="epoch")
             self.epoch.call_on_fit_task_begin(
                 estimator=self.est, **self.given, reconstruction_attributes=self._state
@@ -157,7 +156,7 @@ class Watch:
 
     def epoch_end(self) -> bool:
         """Whether a callback stops the training."""
-        if not self.active:
+        if not self.heard:
             return False
         epoch, self.epoch = self.epoch, None
         return epoch.call_on_fit_task_end(

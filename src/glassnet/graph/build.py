@@ -7,7 +7,6 @@ later stage has to know the broadcasting rule.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,7 +26,7 @@ class GraphBuilder:
         self.nodes = list(nodes)
 
     def input(self, name: str, type: Type) -> Value:
-        if not re.fullmatch(r"[^\s:,()]+", name):
+        if not name or any(letter.isspace() or letter in ":,()" for letter in name):
             raise GraphError(f"an input cannot be called {name!r}; use a word without spaces")
         if any(node.op.name != "input" for node in self.nodes):
             raise GraphError(f"input {name!r} comes after other nodes; inputs are declared first")
@@ -48,8 +47,10 @@ class GraphBuilder:
         if op.arity >= 0 and len(values) != op.arity:
             raise ShapeError(f"{op.name} takes {counted(op.arity, 'argument')}, got {len(values)}")
         if op.kind == "elementwise":
-            shape = broadcast_shape(op.name, [value.shape for value in values])
-            values = [self.broadcast(value, shape) for value in values]
+            shapes = [value.type.shape for value in values]
+            if shapes.count(shapes[0]) < len(shapes):
+                shape = broadcast_shape(op.name, shapes)
+                values = [self.broadcast(value, shape) for value in values]
         result = op.infer(*(value.type for value in values), **attrs)
         places = tuple(value.index for value in values)
         return self.append(Node(op, places, freeze_attrs(attrs), result))
@@ -61,11 +62,12 @@ class GraphBuilder:
         """A number or an array as a node."""
         with np.errstate(over="ignore"):  # rounding to infinity is what the dtype means
             array = np.asarray(item) if dtype is None else np.asarray(item).astype(dtype)
-        if array.dtype.name not in SHORT:
-            raise GraphError(f"a constant of dtype {array.dtype.name}; use {', '.join(SHORT)}")
+        name = dtype or array.dtype.name
+        if name not in SHORT:
+            raise GraphError(f"a constant of dtype {name}; use {', '.join(SHORT)}")
         if array.ndim:
             return self.apply(OPS["literal"], (), {"value": Literal(array)})
-        return self.apply(OPS["constant"], (), {"value": array.item(), "dtype": array.dtype.name})
+        return self.apply(OPS["constant"], (), {"value": array.item(), "dtype": name})
 
     def finish(self, outputs: Sequence[Value]) -> Graph:
         for value in outputs:
@@ -74,6 +76,8 @@ class GraphBuilder:
         return Graph(tuple(self.nodes), tuple(value.index for value in outputs))
 
     def _lift(self, op: Op, args: Sequence[Any]) -> list[Value]:
+        if all(isinstance(arg, Value) and arg.builder is self for arg in args):
+            return list(args)
         dtypes = [arg.dtype for arg in args if isinstance(arg, Value) and arg.dtype != "bool"]
         return [self._lift_one(op, arg, dtypes) for arg in args]
 

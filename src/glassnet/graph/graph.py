@@ -68,6 +68,10 @@ class Node:
     def __hash__(self) -> int:
         return hash(self.key)
 
+    def reading(self, inputs: tuple[int, ...]) -> Node:
+        """The same operation on other nodes."""
+        return self if inputs == self.inputs else Node(self.op, inputs, self.attrs, self.type)
+
     def attr(self, name: str, default: Any = None) -> Any:
         return self.kwargs.get(name, default)
 
@@ -84,11 +88,11 @@ class Graph:
         """Name and place of every input, in order."""
         return {n.attr("name"): i for i, n in enumerate(self.nodes) if n.op.name == "input"}
 
-    @property
+    @cached_property
     def input_types(self) -> dict[str, Type]:
         return {name: self.nodes[i].type for name, i in self.inputs.items()}
 
-    @property
+    @cached_property
     def output_types(self) -> tuple[Type, ...]:
         return tuple(self.nodes[i].type for i in self.outputs)
 
@@ -113,7 +117,7 @@ class Graph:
 
 def freeze_attrs(attrs: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Attributes in the form that nodes keep: sorted by name, lists as tuples."""
-    return tuple((name, _frozen(attrs[name])) for name in sorted(attrs))
+    return tuple([(name, _frozen(attrs[name])) for name in sorted(attrs)]) if attrs else ()
 
 
 def _digits(item: Any) -> Any:

@@ -92,6 +92,7 @@ class Op:
 
 
 OPS: dict[str, Op] = {}
+SYMBOLS: dict[str, Op] = {}  # those that are written with a symbol of Python
 
 
 def define(op: Op) -> Op:
@@ -101,15 +102,16 @@ def define(op: Op) -> Op:
     if op.kind not in KINDS:
         raise ValueError(f"op {op.name} has kind {op.kind}; kinds are {', '.join(KINDS)}")
     OPS[op.name] = op
+    if op.symbol:
+        SYMBOLS[op.symbol] = op
     return op
 
 
 def operator(symbol: str) -> Op:
     """The op written with a symbol of Python."""
-    for op in OPS.values():
-        if op.symbol == symbol:
-            return op
-    raise GraphError(f"no op is written {symbol!r}; import glassnet.ops first")
+    if symbol not in SYMBOLS:
+        raise GraphError(f"no op is written {symbol!r}; import glassnet.ops first")
+    return SYMBOLS[symbol]
 
 
 class Builder(Protocol):

@@ -69,7 +69,7 @@ def _known(op: Op) -> bool:
 
 
 def _described(node: Node, sizes: Sizes) -> str:
-    attrs = [(name, _text(_attr(name, item, sizes))) for name, item in node.attrs]
+    attrs = [(n, _text(_attr(n, item, sizes) if sizes else item)) for n, item in node.attrs]
     shape = [str(size) for size in _shape(node.type.shape, sizes)]
     return f"{node.op.name}{node.inputs}{attrs}{node.type.dtype}{shape}\n"
 
@@ -82,7 +82,7 @@ def _text(item: Any) -> str:
 
 
 def _shape(shape: Shape, sizes: Sizes) -> Shape:
-    return tuple([sizes.get(size, size) for size in shape])
+    return tuple([sizes.get(size, size) for size in shape]) if sizes else shape
 
 
 def _attr(name: str, item: Any, sizes: Sizes) -> Any:

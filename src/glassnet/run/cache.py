@@ -49,9 +49,11 @@ def key(*parts: str) -> str:
 def source() -> str:
     """What changes with the source of the compiler: sizes and times of its files."""
     package = Path(__file__).parent.parent
-    files = [*package.glob("*.py"), *(f for part in DECIDES for f in package.glob(f"{part}/*.py"))]
-    found = [(str(file), file.stat()) for file in sorted(files)]
-    seen = [(name, status.st_size, status.st_mtime_ns) for name, status in found]
+    seen: list[tuple[str, int, int]] = []
+    for folder in (package, *(package / part for part in DECIDES)):
+        with os.scandir(folder) as entries:  # half the time of globs
+            files = [(e.path, e.stat()) for e in entries if e.name.endswith(".py")]
+        seen += sorted((path, status.st_size, status.st_mtime_ns) for path, status in files)
     return f"{__version__} {numerics_version} {seen}"
 
 

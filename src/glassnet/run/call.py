@@ -12,7 +12,6 @@ import ctypes
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -109,12 +108,12 @@ class Team:
                     yield told, [(step, kernel, share, shares) for share in own]
 
 
-Piece = list[tuple[ctypes.c_int64, ...]]
+Arguments = tuple[ctypes.c_void_p | ctypes.c_int64, ...]
 
 
 class Prepared:
     """The addresses of arrays that stay where they are, and of one workspace, or of one for each
-    thread where threads take steps apart."""
+    thread where threads take steps apart. The numbers of steps are set before each call."""
 
     def __init__(
         self,
@@ -132,12 +131,9 @@ class Prepared:
         self._work = [(own.at(dims), stack.blocks(dims) if stack else 1) for own, stack in kernels]
         self._kept: list[Any] = [build, arrays, sizes]
         alone = [range(1)] * team.threads if team.apart else [range(team.threads)]
-        self._places = [
-            place
-            for threads in alone
-            for place in self._workspace(build, arrays, dims, sizes, threads)
+        self._arguments = [
+            own for threads in alone for own in self._workspace(build, arrays, dims, sizes, threads)
         ]
-        self._known: dict[tuple[int, int | None], list[Piece]] = {}
 
     def _workspace(
         self,
@@ -146,8 +142,8 @@ class Prepared:
         dims: Mapping[str, int],
         sizes: np.ndarray,
         threads: range,
-    ) -> list[tuple[tuple[ctypes.c_void_p, ...], tuple[ctypes.c_void_p, ...]]]:
-        """The addresses before and after the numbers of steps, for threads that share memory."""
+    ) -> list[Arguments]:
+        """The arguments of the code, for threads that share memory."""
         own = build.image
         offsets, size, scratch = build.layout(dims)
         space = _aligned(size + len(threads) * scratch)
@@ -162,18 +158,23 @@ class Prepared:
         barrier = _aligned(128)
         barrier[:] = 0
         self._kept += [space, table, barrier]
-        before = ctypes.c_void_p(table.ctypes.data), ctypes.c_void_p(sizes.ctypes.data)
-        meeting = ctypes.c_void_p(barrier.ctypes.data)
-        own_parts = [ctypes.c_void_p(start + size + thread * scratch) for thread in threads]
-        return [(before, (meeting, part)) for part in own_parts]
+        *before, meeting = [ctypes.c_void_p(a.ctypes.data) for a in (table, sizes, barrier)]
+        parts = [ctypes.c_void_p(start + size + thread * scratch) for thread in threads]
+        return [(*before, *map(ctypes.c_int64, (0, 0, 0, 1)), meeting, part) for part in parts]
 
     def __call__(self, first: int = 0, last: int | None = None) -> list[np.ndarray]:
-        if self._team.limit:
-            for step in range(first, self._team.steps if last is None else last):
+        team = self._team
+        last = team.steps if last is None else last
+        if team.limit:
+            for step in range(first, last):
                 self._long_step(step)
-            return self.results
-        for piece in self._known.get((first, last)) or self._cut(first, last):
-            self._run(piece)
+        elif team.threads == 1 and last - first <= team.most:  # most calls
+            arguments = self._arguments[0]
+            arguments[2].value, arguments[3].value = first, last
+            self._function(*arguments)
+        else:
+            for a, b in pairwise(team.cuts(first, last)):
+                self._run(team.numbers(a, b))
         return self.results
 
     def _long_step(self, step: int) -> None:
@@ -182,28 +183,18 @@ class Prepared:
         with Interrupt() if self._team.overwrites else nullcontext() as interrupt:
             for part, piece in self._team.parts(step, self._work):
                 self._part[:] = part
-                self._run([tuple(map(ctypes.c_int64, own)) for own in piece])
+                self._run(piece)
         if interrupt and interrupt.seen:
             raise KeyboardInterrupt
 
-    def _run(self, piece: Piece) -> None:
-        if len(piece) == 1:
-            before, after = self._places[0]
-            self._function(*before, *piece[0], *after)
-        else:
-            run_on(len(piece), partial(self._one, piece))
+    def _run(self, piece: list[tuple[int, int, int, int]]) -> None:
+        for arguments, numbers in zip(self._arguments, piece, strict=True):
+            for argument, number in zip(arguments[2:6], numbers, strict=True):
+                argument.value = number
+        run_on(len(piece), self._one)
 
-    def _cut(self, first: int, last: int | None) -> list[Piece]:
-        team = self._team
-        found: list[Piece] = []
-        for a, b in pairwise(team.cuts(first, team.steps if last is None else last)):
-            found.append([tuple(map(ctypes.c_int64, own)) for own in team.numbers(a, b)])
-        self._known[first, last] = found
-        return found
-
-    def _one(self, piece: Piece, thread: int) -> None:
-        before, after = self._places[thread]
-        self._function(*before, *piece[thread], *after)
+    def _one(self, thread: int) -> None:
+        self._function(*self._arguments[thread])
 
 
 def _aligned(size: int) -> np.ndarray:

@@ -148,18 +148,19 @@ class Compiled:
         """The code that pays: tiny steps are written out if they are many, and known widths are
         compiled for if there is much to do; else all widths share their code."""
         parallel, long = team.shares, team.limit > 0
-        known = tuple((Dim(name), dims[name]) for name in self._inner_dims)
+        known, work = tuple([(size, dims[size.name]) for size in self._inner_dims]), self.work(dims)
         with self._lock:
             self._steps[known] = taken = self._steps.get(known, 0) + steps
             steps = max(taken, ahead)
             found: Build | None = None
-            if self.merge and steps >= WORTH_UNROLLING and self.work(dims) <= BUDGET:
+            if self.merge and steps >= WORTH_UNROLLING and work <= BUDGET:
                 found = self.build(Kind(known, unrolled=True))
             tall = max(bind(self._long if long else self._summed, dims), default=0) >= WORTH_BLOCKS
-            own, shared = (Kind(sizes, parallel, tall) for sizes in (self._own(dims), self._widths))
+            own = Kind(tuple([(size, dims[size.name]) for size in self._open]), parallel, tall)
+            shared = Kind(self._widths, parallel, tall)
             if found is None and shared != own:
                 found = self.build(own, only_kept=True)
-                if found is None and steps * self.work(dims) < WORTH_RESIZING:
+                if found is None and steps * work < WORTH_RESIZING:
                     found = self.build(shared)
             found = found or self.build(own)
         assert found is not None, "a graph is never unfit for code of its own sizes"
@@ -170,10 +171,10 @@ class Compiled:
         numbers = [size for size in self.plan.widths if isinstance(size, int)]
         return tuple(widths(self.plan.graph, numbers).items())
 
-    def _own(self, dims: Mapping[str, int]) -> tuple[tuple[Size, Size], ...]:
-        """Numbers for the widths that the graph leaves open."""
-        names = sorted(size.name for size in self.plan.widths if isinstance(size, Dim))
-        return tuple((Dim(name), dims[name]) for name in names)
+    @cached_property
+    def _open(self) -> tuple[Dim, ...]:
+        """The widths that the graph leaves open."""
+        return tuple(map(Dim, sorted(s.name for s in self.plan.widths if isinstance(s, Dim))))
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
@@ -182,11 +183,11 @@ class Compiled:
         return {s.name: n for n, s in pairs if isinstance(s, Dim) and isinstance(n, int)}
 
     @cached_property
-    def _inner_dims(self) -> tuple[str, ...]:
+    def _inner_dims(self) -> tuple[Dim, ...]:
         """Run-time sizes of computed values, and not just of tables to gather rows from."""
         computed = [n for n in self.plan.graph.nodes if n.op.kind != "source"]
         sizes = {size for node in computed for size in node.type.shape}
-        return tuple(sorted(size.name for size in sizes if isinstance(size, Dim)))
+        return tuple(map(Dim, sorted(size.name for size in sizes if isinstance(size, Dim))))
 
     @cached_property
     def _summed(self) -> tuple[Size, ...]:

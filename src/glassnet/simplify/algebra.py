@@ -17,7 +17,7 @@ def algebra(graph: Graph) -> Graph:
     nodes: list[Node] = []
     same: list[int] = []
     for place, node in enumerate(graph.nodes):
-        node = _flatten(replace(node, inputs=tuple(same[i] for i in node.inputs)), nodes)
+        node = _flatten(node.reading(tuple([same[i] for i in node.inputs])), nodes)
         nodes.append(node)
         same.append(_equal_to(node, place, nodes))
     return Graph(tuple(nodes), tuple(same[place] for place in graph.outputs))
@@ -54,4 +54,4 @@ def _flatten(node: Node, nodes: list[Node]) -> Node:
     if node.op.name == "transpose":
         axes = tuple(inner.attr("axes")[axis] for axis in node.attr("axes"))
         return replace(node, inputs=inner.inputs, attrs=freeze_attrs({"axes": axes}))
-    return replace(node, inputs=inner.inputs)
+    return node.reading(inner.inputs)

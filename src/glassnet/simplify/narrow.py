@@ -3,8 +3,6 @@ repeated; a sum over axes of one element is 0 plus that element, which can join 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph, Node
 from glassnet.graph.op import Value, operator
@@ -14,7 +12,7 @@ def narrow(graph: Graph) -> Graph:
     builder = GraphBuilder()
     same: list[int] = []
     for node in graph.nodes:
-        node = replace(node, inputs=tuple(same[source] for source in node.inputs))
+        node = node.reading(tuple([same[source] for source in node.inputs]))
         found = _single(builder, node) if node.op.kind == "reduce" else _once(builder, node)
         same.append((builder.append(node) if found is None else found).index)
     return Graph(tuple(builder.nodes), tuple(same[place] for place in graph.outputs))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from glassnet.graph.graph import Graph
 
 
@@ -14,5 +12,5 @@ def prune(graph: Graph) -> Graph:
             alive.update(graph.nodes[place].inputs)
     place_of = {old: new for new, old in enumerate(sorted(alive))}
     nodes = [graph.nodes[old] for old in sorted(alive)]
-    moved = [replace(n, inputs=tuple(place_of[i] for i in n.inputs)) for n in nodes]
+    moved = [n.reading(tuple([place_of[i] for i in n.inputs])) for n in nodes]
     return Graph(tuple(moved), tuple(place_of[i] for i in graph.outputs))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from glassnet.graph.graph import Graph, Node
 
 
@@ -13,7 +11,7 @@ def share(graph: Graph) -> Graph:
     same: list[int] = []
     nodes: list[Node] = []
     for place, node in enumerate(graph.nodes):
-        node = replace(node, inputs=tuple(same[source] for source in node.inputs))
+        node = node.reading(tuple([same[source] for source in node.inputs]))
         nodes.append(node)
         same.append(first.setdefault(node, place))
     return Graph(tuple(nodes), tuple(same[place] for place in graph.outputs))
