@@ -41,6 +41,19 @@ QUESTIONS: dict[str, tuple[str, Sequence[str], str, str]] = {
         "A training step: ReLU layers, cross-entropy, Adam",
         "As above.",
     ),
+    "training-sgd-2": (
+        "training",
+        ("--task", "sgd", "--cores", "2"),
+        "The same on two cores: sigmoid layers, squared error, gradient descent",
+        "Every library may use both cores, and there is a tenth of a second of rest before every "
+        "turn, since threads of OpenBLAS and OpenMP run on in a busy loop after their work.",
+    ),
+    "training-adam-2": (
+        "training",
+        ("--task", "adam", "--cores", "2"),
+        "The same on two cores: ReLU layers, cross-entropy, Adam",
+        "As above.",
+    ),
     "kernels": (
         "kernels",
         (),

@@ -15,7 +15,7 @@ from . import ours, peers
 from .cases import Case, cases, data
 from .machine import describe, pin
 from .report import Result, microseconds, table, versions
-from .timing import alternate
+from .timing import PAUSE, alternate
 
 
 def measure(case: Case, cores: int, turns: int, seconds: float) -> list[dict[str, Any]]:
@@ -30,7 +30,7 @@ def measure(case: Case, cores: int, turns: int, seconds: float) -> list[dict[str
         work["JAX scan", cores] = peers.jax_scan(case, rows)[0]
     work["NumPy", cores] = peers.numpy_loop(case, rows)[0]
     named = {f"{name} {count}": run for (name, count), run in work.items()}
-    times = alternate(named, turns, seconds)
+    times = alternate(named, turns, seconds, PAUSE)
     return [
         {
             "network": case.title,

@@ -2,6 +2,8 @@
 
 In: named functions that do equal work. Out: for each the seconds of every turn. All take a turn,
 one after the other, again and again, so that whatever else the machine does meets all of them.
+Threads of BLAS and OpenMP wait for more work in a busy loop before they sleep: where a contender
+may use several cores, a pause before every turn keeps those of the one before out of it.
 """
 
 from __future__ import annotations
@@ -38,7 +40,12 @@ class Times:
         }
 
 
-def alternate(work: Mapping[str, Work], turns: int, seconds: float = 60.0) -> dict[str, Times]:
+PAUSE = 0.1  # seconds; OpenBLAS waits for up to a thirtieth of one
+
+
+def alternate(
+    work: Mapping[str, Work], turns: int, seconds: float = 60.0, pause: float = 0.0
+) -> dict[str, Times]:
     """Time each function `turns` times in alternation, after a turn that is not timed; fewer
     times, though at least twice, where that takes longer than `seconds`."""
     found: dict[str, list[float]] = {name: [] for name in work}
@@ -50,6 +57,7 @@ def alternate(work: Mapping[str, Work], turns: int, seconds: float = 60.0) -> di
     try:
         for turn in range(turns):
             for name, one in work.items():
+                time.sleep(pause)
                 start = time.perf_counter()
                 one()
                 found[name].append(time.perf_counter() - start)

@@ -19,7 +19,7 @@ from .machine import describe, pin
 from .peak import burst, peak
 from .peers import available, missing, unfit
 from .report import Result, microseconds, pivot, table, versions
-from .timing import alternate
+from .timing import PAUSE, alternate
 
 STEPS, TRAIN = "glassnet", "glassnet train"
 TITLES = {
@@ -53,7 +53,7 @@ def measure(
         work[name] = peer(case, rows)[0]
     away = differences(replace(case, steps=min(case.steps, CHECKED)), wanted)
     work["peak"], operations = burst()
-    times = alternate(work, turns, seconds)
+    times = alternate(work, turns, seconds, PAUSE if cores > 1 else 0.0)
     best = max(peak(0.1), operations / times.pop("peak").least)
     return [
         {
@@ -96,7 +96,8 @@ def page(result: Result) -> str:
         names,
         lambda row: f"{microseconds(row['min_us'])} ({microseconds(row['median_us'])})",
     )
-    aims = {case.title: aim(case.name) for case in cases(result.name.split("-")[1])}
+    task, *cores = result.name.split("-")[1:]
+    aims = {} if cores else {case.title: aim(case.name) for case in cases(task)}
     for line in least:
         own = {r["contender"]: r for r in result.rows if r["network"] == line[0]}
         others = [r["min_us"] for n, r in own.items() if n not in (STEPS, TRAIN)]
