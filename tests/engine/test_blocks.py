@@ -228,7 +228,10 @@ def test_rows_are_packed_once_for_all_shares() -> None:
     with thresholds(threads=0), mock.patch("glassnet.run.compiled.CALL_WORK", 5_000_000):
         for threads in (1, 2):
             assert not difference(wanted, call(loops(plan), args, threads=threads)[0])
-        with mock.patch.object(Team, "parts", planted):
+        with (
+            mock.patch.object(Team, "parts", planted),
+            mock.patch.object(prepared, "_aligned", dirty),
+        ):
             assert difference(wanted, call(loops(plan), args)[0])
     assert rounds == [0, 1, 2, 3]
 

@@ -31,8 +31,8 @@ class Point:
 
 @dataclass
 class Context:
-    """What lowering a kernel needs to know. `part` is where it stands which part of a sum in blocks
-    is to be done, of how many, and in which round of shares; `tall`: the code is for many rows."""
+    """What lowering a kernel needs to know. `sizes` is where run-time sizes stand, and behind them
+    what a call is told; `tall`: the code is for many rows."""
 
     fused: Fused
     kernel: Kernel
@@ -42,7 +42,7 @@ class Context:
     scratch: Any
     thread: Any = 0
     threads: Any = 1
-    part: Any = None
+    sizes: Any = None
     tall: bool = False
     scratch_bytes: list[Product] = field(default_factory=list[Product])
     stack: Stack | None = None
@@ -58,6 +58,12 @@ class Context:
         for dim in product.dims:
             number = self.b.dims[dim.name] * number
         return number
+
+    def told(self) -> tuple[Any, Any, Any]:
+        """Which part of a sum in blocks is to be done, of how many, in which round of shares."""
+        first = len(self.fused.graph.dims)
+        part, parts, round = (self.b.load(self.sizes, first + i, "int64") for i in range(3))
+        return part, parts, round
 
     def split(self, count: Index, grain: int = 1) -> tuple[Index, Index]:
         """This thread's part of range(count), cut at multiples of the grain."""

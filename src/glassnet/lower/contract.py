@@ -188,7 +188,8 @@ class _Contraction:
         if self.blocks or not (self.split_columns and self._shared):
             pack()
         else:
-            self.b.when(self.b.load(self.ctx.part, 2, "int64").eq(0), pack)
+            _, _, round = self.ctx.told()
+            self.b.when(round.eq(0), pack)
 
     def _pack_strips(self, low: Index) -> None:
         """Rows low to low + LEAF of k of every strip: neighbours share cache lines."""

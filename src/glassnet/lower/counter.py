@@ -28,11 +28,6 @@ def trailing_ones(ctx: Context, number: Index) -> Index:
     return ctx.b.trailing_zeros(~ctx.b.index(number))
 
 
-def told(ctx: Context) -> tuple[Any, Any]:
-    """Which part is to be done, and of how many."""
-    return ctx.b.load(ctx.part, 0, "int64"), ctx.b.load(ctx.part, 1, "int64")
-
-
 def in_turn(ctx: Context, stages: Sequence[tuple[Size, Callable[[Context], None]]]) -> None:
     """Stages of so many rows each that one thread does one after the other: in code for many rows
     block by block, of which a part takes some. Most rows has the last stage."""
@@ -42,7 +37,7 @@ def in_turn(ctx: Context, stages: Sequence[tuple[Size, Callable[[Context], None]
         return
     b = ctx.b
     counts: list[Any] = [(b.index(ctx.size(rows)) + BLOCK) // BLOCK for rows, _ in stages]
-    part, parts = told(ctx)
+    part, parts, _ = ctx.told()
     ctx.reserve_stack(Stack(BLOCK, Product(1) * stages[-1][0], ()))
     low: Any
     high: Any
@@ -69,7 +64,7 @@ class Counter:
 
     def loop(self, body: Callable[[Index, Index], None]) -> None:
         """For every block of this part: its first row, and how many there are."""
-        part, parts = told(self.ctx)
+        part, parts, _ = self.ctx.told()
         low, high = replace(self.ctx, thread=part, threads=parts).split(self.count)
 
         def block(number: Index) -> None:

@@ -91,7 +91,7 @@ class _Lanes:
         kept = ctx.reserve(Product(LANES * BYTES[dtype]))
         ctx.reserve_stack(Stack(counter.BLOCK, self.argument.count, ()))
         places = range(0, LANES, width)
-        part, parts = counter.told(ctx)
+        part, parts, _ = ctx.told()
 
         def keep(totals: Sequence[Any]) -> None:
             for place, total in zip(places, totals, strict=True):

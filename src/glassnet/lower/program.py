@@ -149,7 +149,7 @@ def _kernel(
         dict(zip(used, pointers, strict=True)),
         scratch,
         *((thread, threads) if parallel else (0, 1)),
-        function.offset(dims, len(fused.graph.dims), "int64"),
+        dims,
         tall,
     )
     LOWER[kernel.kind](ctx)
