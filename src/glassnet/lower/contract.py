@@ -90,6 +90,8 @@ class _Contraction:
         in_place = _is(self.am, 1) and isinstance(self.m, int)
         near = self._near(self.ak, NEAR_A if panels > REUSE else FEW_A)
         self.pack_a = not self.by_rows and not (in_place and near)
+        far = self.pack_a or not self._near(self.ak, NEAR_A)
+        self.apart = far and not self.by_rows and isinstance(self.m, int)
         few = isinstance(self.n, int) and (tiles < 8 or panels >= 16)
         self.split_columns = (tiles == 1 or few) and not (self.ctx.kernel.prologue and self._shared)
 
@@ -238,7 +240,7 @@ class _Contraction:
         by_rows = self.by_rows and not self.pack_a
         masked = run.partial and not self.pack_b
         aside = self.gather.aside() if self.gather and run is self.column_runs[0] else ()
-        how = by_rows, masked, self.far, bool(aside)
+        how = by_rows, masked, self.far, self.apart, bool(aside)
         name = tile(self.b, self.p.dtype, rows.size, run.size, *how)
         if self.pack_a:
             a, a_step = self._strip_at(row), rows.size

@@ -11,7 +11,7 @@ from typing import Any
 
 from glassnet.lower.builder import Builder, Index, Machine
 
-AHEAD = 8  # rows
+AHEAD, APART = 8, 12  # rows
 ARGUMENTS = ("ptr", "int64", "int64", "ptr", "int64", "int64", "ptr", "int64")
 ASIDE = ("ptr", "ptr")
 
@@ -24,28 +24,37 @@ def tile(
     by_rows: bool,
     masked: bool,
     far: bool,
+    apart: bool,
     aside: bool = False,
 ) -> str:
     """Name of the function (a, a_step, last, b, b_step, valid, out, k).
 
     by_rows: row m of a begins at a + min(m, last)·a_step and is contiguous in k; otherwise element
     (m, k) of a is at a + k·a_step + m. Row k of b begins at b + k·b_step; with `masked`, columns
-    from `valid` on are not read. With `far`, rows of b are asked for ahead; with `aside`, k numbers
+    from `valid` on are not read. With `far`, rows of b are asked for ahead, with `apart` those of
+    a, which no cache guesses where they lie far from each other; with `aside`, k numbers
     each of `rows` rows of a table, (…, table, starts): a few in every step of the chain, since more
     at a time than the cache has places to wait for would hold up the multiply-adds.
     """
     kind = ("r" if by_rows else "c") + ("m" if masked else "") + ("f" if far else "")
-    kind += "a" if aside else ""
+    kind += ("p" if apart else "") + ("a" if aside else "")
     name = f"tile_{dtype}_{rows}x{vectors}{kind}"
 
     def write(f: Any) -> None:
-        _write(f, dtype, rows, vectors, by_rows, masked, far)
+        _write(f, dtype, rows, vectors, by_rows, masked, far, apart)
 
     return b.once(name, ARGUMENTS + (ASIDE if aside else ()), write)
 
 
 def _write(
-    f: Any, dtype: str, rows: int, vectors: int, by_rows: bool, masked: bool, far: bool
+    f: Any,
+    dtype: str,
+    rows: int,
+    vectors: int,
+    by_rows: bool,
+    masked: bool,
+    far: bool,
+    apart: bool,
 ) -> None:
     a, a_step, last, b, b_step, valid, out, k, *aside = f.args
     lanes = Machine.lanes(dtype)
@@ -66,6 +75,8 @@ def _write(
             start = f.load(asked, which, "int64")
             f.prefetch(table, start + (i - which), dtype)
         column = None if by_rows else f.offset(a, i * a_step, dtype)
+        if apart:
+            f.prefetch(column, a_step * APART, dtype)
         result: list[Any] = []
         for m in range(rows):
             one = f.load(starts[m], i, dtype) if by_rows else f.load(column, m, dtype)
