@@ -30,7 +30,7 @@ from glassnet.lower.gather import Gather
 from glassnet.lower.lanes import each
 from glassnet.lower.outer import lower_outer
 from glassnet.lower.pack import SPARE, pack_panel, pack_strip
-from glassnet.lower.tile import tile
+from glassnet.lower.tile import How, tile
 
 REUSE = 3
 NEAR_A, NEAR_B = 512, 1024  # bytes between rows
@@ -240,8 +240,8 @@ class _Contraction:
         by_rows = self.by_rows and not self.pack_a
         masked = run.partial and not self.pack_b
         aside = self.gather.aside() if self.gather and run is self.column_runs[0] else ()
-        how = by_rows, masked, self.far, self.apart, bool(aside)
-        name = tile(self.b, self.p.dtype, rows.size, run.size, *how)
+        how = How(by_rows, masked, self.far, self.apart, bool(aside))
+        name = tile(self.b, self.p.dtype, rows.size, run.size, how)
         if self.pack_a:
             a, a_step = self._strip_at(row), rows.size
         else:

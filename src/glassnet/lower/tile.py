@@ -7,7 +7,7 @@ contractions of a module.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from glassnet.lower.builder import Builder, Index, Machine
 
@@ -16,70 +16,64 @@ ARGUMENTS = ("ptr", "int64", "int64", "ptr", "int64", "int64", "ptr", "int64")
 ASIDE = ("ptr", "ptr")
 
 
-def tile(
-    b: Builder,
-    dtype: str,
-    rows: int,
-    vectors: int,
-    by_rows: bool,
-    masked: bool,
-    far: bool,
-    apart: bool,
-    aside: bool = False,
-) -> str:
-    """Name of the function (a, a_step, last, b, b_step, valid, out, k).
+class How(NamedTuple):
+    """How a tile reads its arguments.
 
     by_rows: row m of a begins at a + min(m, last)·a_step and is contiguous in k; otherwise element
-    (m, k) of a is at a + k·a_step + m. Row k of b begins at b + k·b_step; with `masked`, columns
-    from `valid` on are not read. With `far`, rows of b are asked for ahead, with `apart` those of
-    a, which no cache guesses where they lie far from each other; with `aside`, k numbers
-    each of `rows` rows of a table, (…, table, starts): a few in every step of the chain, since more
-    at a time than the cache has places to wait for would hold up the multiply-adds.
+    (m, k) of a is at a + k·a_step + m. With `masked`, columns of b from `valid` on are not read.
+    With `far`, rows of b are asked for ahead, with `apart` those of a, which no cache guesses where
+    they lie far from each other; with `aside`, k numbers each of `rows` rows of a table, (…, table,
+    starts): a few in every step of the chain, since more at a time than the cache has places to
+    wait for would hold up the multiply-adds.
     """
-    kind = ("r" if by_rows else "c") + ("m" if masked else "") + ("f" if far else "")
-    kind += ("p" if apart else "") + ("a" if aside else "")
-    name = f"tile_{dtype}_{rows}x{vectors}{kind}"
+
+    by_rows: bool
+    masked: bool
+    far: bool
+    apart: bool
+    aside: bool
+
+    def __str__(self) -> str:
+        letters = zip("rmfpa", self, strict=True)
+        return "".join(letter for letter, given in letters if given)
+
+
+def tile(b: Builder, dtype: str, rows: int, vectors: int, how: How) -> str:
+    """Name of the function (a, a_step, last, b, b_step, valid, out, k); row k of b begins at
+    b + k·b_step."""
 
     def write(f: Any) -> None:
-        _write(f, dtype, rows, vectors, by_rows, masked, far, apart)
+        _write(f, dtype, rows, vectors, how)
 
-    return b.once(name, ARGUMENTS + (ASIDE if aside else ()), write)
+    name = f"tile_{dtype}_{rows}x{vectors}{how}"
+    return b.once(name, ARGUMENTS + (ASIDE if how.aside else ()), write)
 
 
-def _write(
-    f: Any,
-    dtype: str,
-    rows: int,
-    vectors: int,
-    by_rows: bool,
-    masked: bool,
-    far: bool,
-    apart: bool,
-) -> None:
+def _write(f: Any, dtype: str, rows: int, vectors: int, how: How) -> None:
     a, a_step, last, b, b_step, valid, out, k, *aside = f.args
     lanes = Machine.lanes(dtype)
-    masks = [f.lane_mask(valid - v * lanes, lanes) if masked else None for v in range(vectors)]
+    masks = [f.lane_mask(valid - v * lanes, lanes) if how.masked else None for v in range(vectors)]
     starts = [
-        f.offset(a, f.minimum(m, last) * a_step, dtype) for m in range(rows if by_rows else 0)
+        f.offset(a, f.minimum(m, last) * a_step, dtype) for m in range(rows if how.by_rows else 0)
     ]
     zero = f.splat(f.const(0.0, dtype), lanes)
 
     def step(i: Index, *totals: Any) -> list[Any]:
         row = f.offset(b, i * b_step, dtype)
         panel = [f.load(row, v * lanes, dtype, lanes, masks[v]) for v in range(vectors)]
-        for v in range(vectors if far else 0):
+        for v in range(vectors if how.far else 0):
             f.prefetch(row, b_step * AHEAD + v * lanes, dtype)
-        if aside:
+        if how.aside:
             table, asked = aside
             which = i & (rows - 1)
             start = f.load(asked, which, "int64")
             f.prefetch(table, start + (i - which), dtype)
-        column = None if by_rows else f.offset(a, i * a_step, dtype)
-        if apart:
+        column = None if how.by_rows else f.offset(a, i * a_step, dtype)
+        if how.apart:
             f.prefetch(column, a_step * APART, dtype)
         result: list[Any] = []
         for m in range(rows):
-            one = f.load(starts[m], i, dtype) if by_rows else f.load(column, m, dtype)
+            one = f.load(starts[m], i, dtype) if how.by_rows else f.load(column, m, dtype)
             wide = f.splat(one, lanes)
             for v in range(vectors):
                 result.append(f.fma(wide, panel[v], totals[m * vectors + v]))
