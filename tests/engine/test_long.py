@@ -1,4 +1,5 @@
-"""What one thread does alone, of many rows, is done in parts: sums, rows added to rows, copies."""
+"""What one thread does alone, of many rows, is done in parts: sums, products of two columns, rows
+added to rows, copies."""
 
 from __future__ import annotations
 
@@ -46,6 +47,10 @@ def joined(x: Any, at: Any) -> Any:
     return ops.concatenate([x, x[:, :1], x], axis=1)
 
 
+def chained(x: Any, at: Any) -> Any:
+    return x.T @ x
+
+
 def rows_added(x: np.ndarray, at: np.ndarray) -> np.ndarray:
     total = np.zeros((5, x.shape[1]), x.dtype)
     for row, place in zip(x, at, strict=True):
@@ -59,6 +64,7 @@ CASES: list[tuple[Callable[[Any, Any], Any], Callable[[np.ndarray, np.ndarray], 
     (squares, lambda x, at: oracle.sum_rows(x * x)),
     (whole, lambda x, at: oracle.sum_lanes(x.reshape(-1))),
     (added, rows_added),
+    (chained, lambda x, at: oracle.matmul(x.T, x, rows=False)),
     (joined, lambda x, at: np.concatenate([x, x[:, :1], x], axis=1)),
 ]
 NAMES = [make.__name__ for make, _ in CASES]

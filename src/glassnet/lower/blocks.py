@@ -3,7 +3,7 @@
 In: a contraction over rows, and the code for one tile of one leaf. Out: loops. Few rows are taken
 leaf by leaf, one tile of the result after the other. Of many rows every tile would read them all
 from far memory again: code for those works in blocks of `BLOCK` rows, which stay near while all
-tiles take them.
+tiles take them. A long sum that is a single chain goes on in the next block.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from glassnet.lower.context import Context
 from glassnet.lower.counter import LEAF, Counter, trailing_ones
 
 Chain = Callable[[Any, Index, Index], None]
+MANY = 1 << 20  # numbers in a single chain
 
 
 def at_once(ctx: Context, p: Problem) -> Size:
     """How much of k is taken at a time: all of it, or a block of what may be many rows."""
-    many = ctx.tall and p.rows and (isinstance(p.k, Dim) or p.k > counter.BLOCK)
+    many = isinstance(p.k, Dim) or p.k > (counter.BLOCK if p.rows else MANY)
+    small = p.rows or (isinstance(p.m, int) and isinstance(p.n, int))
     plain = len(ctx.kernel.shape) == 2 and not ctx.kernel.prologue
-    return counter.BLOCK if many and plain else p.k
+    return counter.BLOCK if ctx.tall and many and small and plain else p.k
 
 
 def leaves(ctx: Context, p: Problem, tiles: Any, size: int, k: Index, chain: Chain) -> None:
@@ -55,6 +57,48 @@ def leaves(ctx: Context, p: Problem, tiles: Any, size: int, k: Index, chain: Cha
     depth = b.loop(0, count, 1, [b.index(0)], leaf)[0]
     b.when(b.index(count).eq(0), lambda: chain(tiles, 0, 0))
     b.loop(1, depth, 1, (), lambda i: join(depth - i))
+
+
+class Chains:
+    """The blocks of one contraction whose sums are single chains, and what tiles have so far."""
+
+    def __init__(self, ctx: Context, p: Problem, runs: tuple[list[Run], list[Run]]) -> None:
+        self.p, self.b = p, ctx.b
+        rows, columns = (sum(run.count * run.size for run in own) for own in runs)
+        self.columns = columns * p.lanes
+        self.kept = ctx.reserve(Product(BYTES[p.dtype]) * rows * self.columns)
+        self.counter = Counter(ctx, Product(1) * p.k, ())
+
+    def begin(self, tile: Any, rows: Run, row: Index, run: Run, column: Index) -> None:
+        """What a tile has of the blocks before, or +0."""
+        b, dtype, lanes, count = self.b, self.p.dtype, self.p.lanes, self.counter
+        own = self._own(rows, row, column)
+        some = b.minimum(count.number, 1)
+
+        def zero(i: Index) -> None:
+            b.store(b.splat(b.const(0.0, dtype), lanes), tile, i)
+
+        size = rows.size * run.size * lanes
+        b.loop(0, (1 - some) * size, lanes, (), zero)
+        b.loop(0, some * size, lanes, (), lambda i: b.store(b.load(own, i, dtype, lanes), tile, i))
+
+    def join(
+        self, tile: Any, rows: Run, row: Index, run: Run, column: Index, done: Callable[[], None]
+    ) -> None:
+        """Keep what a tile has; `done` at the end."""
+        b, dtype, lanes, count = self.b, self.p.dtype, self.p.lanes, self.counter
+        own = self._own(rows, row, column)
+
+        def keep() -> None:
+            size = rows.size * run.size * lanes
+            b.loop(0, size, lanes, (), lambda i: b.store(b.load(tile, i, dtype, lanes), own, i))
+
+        b.when(count.number < count.count - 1, keep)
+        b.when(count.number.eq(count.count - 1), done)
+
+    def _own(self, rows: Run, row: Index, column: Index) -> Any:
+        at = row * self.columns + column * rows.size
+        return self.b.offset(self.kept, at, self.p.dtype)
 
 
 class Blocks:

@@ -21,7 +21,7 @@ from typing import Any
 from glassnet.fuse import BYTES
 from glassnet.graph.layout import Layout, Product
 from glassnet.lower.blocking import Problem, Run, column_runs, problem, row_runs
-from glassnet.lower.blocks import Blocks, at_once, leaves
+from glassnet.lower.blocks import Blocks, Chains, at_once, leaves
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
 from glassnet.lower.counter import LEAF
@@ -73,7 +73,7 @@ class _Contraction:
         self.gather = Gather(ctx, p, self.row_runs, known) if ctx.kernel.prologue else None
         runs = self.row_runs, self.column_runs
         self.epilogue = Epilogue(ctx, p, batch, self.tiles, runs)
-        self.blocks = Blocks(ctx, p, runs) if self.at_once != p.k else None
+        self.blocks = (Blocks if p.rows else Chains)(ctx, p, runs) if self.at_once != p.k else None
         self.share: Index = self.height
 
     def _base(self, layout: Layout, place: int) -> Any:
@@ -240,7 +240,8 @@ class _Contraction:
         by_rows = self.by_rows and not self.pack_a
         masked = run.partial and not self.pack_b
         aside = self.gather.aside() if self.gather and run is self.column_runs[0] else ()
-        how = How(by_rows, masked, self.far, self.apart, bool(aside))
+        goes_on = isinstance(self.blocks, Chains)
+        how = How(by_rows, masked, self.far, self.apart, bool(aside), goes_on)
         name = tile(self.b, self.p.dtype, rows.size, run.size, how)
         if self.pack_a:
             a, a_step = self._strip_at(row), rows.size
@@ -265,6 +266,8 @@ class _Contraction:
         if self._in_leaves():
             leaves(self.ctx, self.p, self.tiles, size, self.k, chain)
         else:
+            if isinstance(self.blocks, Chains):
+                self.blocks.begin(self.tiles, rows, row, run, column)
             chain(self.tiles, 0, self.k)
 
         done = partial(self.epilogue.write, run, row, height, column, valid)

@@ -1,8 +1,8 @@
 """The inner kernel of a contraction: one tile of the result in registers.
 
 In: addresses of a tile's rows of a and columns of b. Out: the tile in memory, each element one
-chain of fused multiply-adds in ascending k from +0. A helper function each size, shared by all
-contractions of a module.
+chain of fused multiply-adds in ascending k, from +0 or going on. A helper function each size,
+shared by all contractions of a module.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class How(NamedTuple):
     With `far`, rows of b are asked for ahead, with `apart` those of a, which no cache guesses where
     they lie far from each other; with `aside`, k numbers each of `rows` rows of a table, (…, table,
     starts): a few in every step of the chain, since more at a time than the cache has places to
-    wait for would hold up the multiply-adds.
+    wait for would hold up the multiply-adds. With `goes_on`, chains begin with what is in memory.
     """
 
     by_rows: bool
@@ -32,9 +32,10 @@ class How(NamedTuple):
     far: bool
     apart: bool
     aside: bool
+    goes_on: bool = False
 
     def __str__(self) -> str:
-        letters = zip("rmfpa", self, strict=True)
+        letters = zip("rmfpag", self, strict=True)
         return "".join(letter for letter, given in letters if given)
 
 
@@ -56,7 +57,9 @@ def _write(f: Any, dtype: str, rows: int, vectors: int, how: How) -> None:
     starts = [
         f.offset(a, f.minimum(m, last) * a_step, dtype) for m in range(rows if how.by_rows else 0)
     ]
-    zero = f.splat(f.const(0.0, dtype), lanes)
+    first = [f.splat(f.const(0.0, dtype), lanes)] * (rows * vectors)
+    if how.goes_on:
+        first = [f.load(out, number * lanes, dtype, lanes) for number in range(rows * vectors)]
 
     def step(i: Index, *totals: Any) -> list[Any]:
         row = f.offset(b, i * b_step, dtype)
@@ -79,6 +82,6 @@ def _write(f: Any, dtype: str, rows: int, vectors: int, how: How) -> None:
                 result.append(f.fma(wide, panel[v], totals[m * vectors + v]))
         return result
 
-    totals = f.loop(0, k, 1, [zero] * (rows * vectors), step)
+    totals = f.loop(0, k, 1, first, step)
     for number, total in enumerate(totals):
         f.store(total, out, number * lanes)

@@ -12,6 +12,7 @@ from glassnet.fuse import Fused, Kernel
 from glassnet.graph.graph import Node
 from glassnet.graph.layout import Product, count
 from glassnet.graph.types import Dim, Size
+from glassnet.lower.blocks import MANY
 
 COMPUTED, MOVED = 16, 64  # multiply-adds that take as long as a number computed, or in memory
 CACHED = 1 << 22  # so many numbers stay in caches, and cost nothing besides
@@ -42,8 +43,17 @@ def multiply_adds(nodes: Sequence[Node], places: Iterable[int]) -> tuple[Product
 def computed(nodes: Sequence[Node], places: Sequence[int]) -> tuple[Product, ...]:
     """Of the contractions, and of what is done number by number."""
     found = list(multiply_adds(nodes, places))
-    one_by_one = (_read(nodes, nodes[place]) for place in places)
-    return _added([*found, *(count(node.type.shape) * COMPUTED for node in one_by_one if node)])
+    for node in (nodes[place] for place in places):
+        read = _read(nodes, node)
+        own = [nodes[s] for s in node.inputs] if _is_chain(nodes, node) else [read]
+        found += [count(each.type.shape) * COMPUTED for each in own if each]
+    return _added(found)
+
+
+def _is_chain(nodes: Sequence[Node], node: Node) -> bool:
+    """Whether reading may take longer than multiplying: a long sum for few elements."""
+    chain = node.op.kind == "contract" and not node.attr("rows", False)
+    return chain and isinstance(nodes[node.inputs[0]].type.shape[-1], Dim)
 
 
 def _read(nodes: Sequence[Node], node: Node) -> Node | None:
@@ -56,9 +66,12 @@ def _read(nodes: Sequence[Node], node: Node) -> Node | None:
 
 
 def taken_alone(nodes: Sequence[Node]) -> set[Size]:
-    """The rows that one thread adds or copies alone, or for few columns."""
+    """The rows that one thread adds or copies alone, or for few columns, and the lengths of sums
+    that are single chains."""
     alone = (n for n in nodes if n.op.code != "gather" and n.op.kind != "elementwise")
-    return {size for n in alone if (read := _read(nodes, n)) for size in read.type.shape[:1]}
+    found = {size for n in alone if (read := _read(nodes, n)) for size in read.type.shape[:1]}
+    chains = {nodes[n.inputs[0]].type.shape[-1] for n in nodes if n.op.kind == "contract"}
+    return found | {size for size in chains if isinstance(size, Dim) or size > MANY}
 
 
 def kernel_work(fused: Fused) -> tuple[Work, ...]:
