@@ -69,21 +69,13 @@ def test_epochs_together_are_epochs_one_by_one(name: str) -> None:
     assert states[0].randint(1 << 30) == states[1].randint(1 << 30)
 
 
-def test_epochs_are_really_taken_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-    run = Steps.run
-
-    def counted(steps: Steps, epochs: int, *given: Any) -> list[float]:
-        asked.append(epochs)
-        return run(steps, epochs, *given)
-
-    monkeypatch.setattr(Steps, "run", counted)
+def test_epochs_are_really_taken_together(taken: list[int]) -> None:
     fitted(0, n_iter_no_change=10, tol=0.0)
-    assert sum(asked) == 35
-    assert asked[0] == 11  # the eleventh epoch is the first that could be the last
-    asked.clear()
+    assert sum(taken) == 35
+    assert taken[0] == 11  # the eleventh epoch is the first that could be the last
+    taken.clear()
     fitted(0, time_limit=1e9)
-    assert asked == [1] * 35
+    assert taken == [1] * 35
 
 
 def test_no_order_is_drawn_that_is_not_used() -> None:

@@ -18,7 +18,6 @@ from sklearn.preprocessing import StandardScaler
 
 import glassnet as gn
 from glassnet import MLPClassifier, MLPRegressor
-from glassnet.estimators.mlp_solve import Steps
 from tests.estimators.common import LABELS, NUMBERS, QUICK, X
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -136,16 +135,8 @@ def test_the_callbacks_of_scikit_learn() -> None:
     assert scores[-1] == pipe.score(X, LABELS)
 
 
-def test_a_search_without_callbacks_hears_of_no_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_without_callbacks_hears_of_no_epoch(taken: list[int]) -> None:
     """Its fits take many epochs at a time, as fits alone do."""
-    taken: list[int] = []
-    run = Steps.run
-
-    def noted(steps: Steps, epochs: int, *given: Any) -> list[float]:
-        taken.append(epochs)
-        return run(steps, epochs, *given)
-
-    monkeypatch.setattr(Steps, "run", noted)
     epochs = 10
     settings = {"max_iter": epochs, "n_iter_no_change": epochs, "random_state": 0}
     search = GridSearchCV(MLPClassifier(**settings), {"alpha": [1e-4]}, cv=2).fit(X, LABELS)
