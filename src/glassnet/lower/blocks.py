@@ -59,79 +59,84 @@ def leaves(ctx: Context, p: Problem, tiles: Any, size: int, k: Index, chain: Cha
     b.loop(1, depth, 1, (), lambda i: join(depth - i))
 
 
-class Chains:
-    """The blocks of one contraction whose sums are single chains, and what tiles have so far."""
+class _Kept:
+    """What the tiles of one contraction have of sums that are taken block by block."""
+
+    counter: Counter
+    kept: Any
 
     def __init__(self, ctx: Context, p: Problem, runs: tuple[list[Run], list[Run]]) -> None:
         self.p, self.b = p, ctx.b
         rows, columns = (sum(run.count * run.size for run in own) for own in runs)
         self.columns = columns * p.lanes
-        self.kept = ctx.reserve(Product(BYTES[p.dtype]) * rows * self.columns)
+        self.size = rows * self.columns
+
+    def own(self, rows: Run, row: Index, column: Index) -> Any:
+        """The address of what a tile has."""
+        at = row * self.columns + column * rows.size
+        return self.b.offset(self.kept, at, self.p.dtype)
+
+    def each(self, rows: Run, run: Run, body: Callable[[Index], None]) -> None:
+        """For every vector of a tile."""
+        self.b.loop(0, rows.size * run.size * self.p.lanes, self.p.lanes, (), body)
+
+    def copy(self, rows: Run, run: Run, source: Any, target: Any) -> None:
+        b, dtype, lanes = self.b, self.p.dtype, self.p.lanes
+        self.each(rows, run, lambda i: b.store(b.load(source, i, dtype, lanes), target, i))
+
+
+class Chains(_Kept):
+    """Sums that are single chains: a tile goes on in the next block."""
+
+    def __init__(self, ctx: Context, p: Problem, runs: tuple[list[Run], list[Run]]) -> None:
+        super().__init__(ctx, p, runs)
+        self.kept = ctx.reserve(Product(BYTES[p.dtype]) * self.size)
         self.counter = Counter(ctx, Product(1) * p.k, ())
 
     def begin(self, tile: Any, rows: Run, row: Index, run: Run, column: Index) -> None:
         """What a tile has of the blocks before, or +0."""
-        b, dtype, lanes, count = self.b, self.p.dtype, self.p.lanes, self.counter
-        own = self._own(rows, row, column)
-        some = b.minimum(count.number, 1)
-
-        def zero(i: Index) -> None:
-            b.store(b.splat(b.const(0.0, dtype), lanes), tile, i)
-
-        size = rows.size * run.size * lanes
-        b.loop(0, (1 - some) * size, lanes, (), zero)
-        b.loop(0, some * size, lanes, (), lambda i: b.store(b.load(own, i, dtype, lanes), tile, i))
+        own, b = self.own(rows, row, column), self.b
+        zero = b.splat(b.const(0.0, self.p.dtype), self.p.lanes)
+        first = self.counter.number.eq(0)
+        b.when(first, lambda: self.each(rows, run, lambda i: b.store(zero, tile, i)))
+        b.when(self.counter.number > 0, lambda: self.copy(rows, run, own, tile))
 
     def join(
         self, tile: Any, rows: Run, row: Index, run: Run, column: Index, done: Callable[[], None]
     ) -> None:
         """Keep what a tile has; `done` at the end."""
-        b, dtype, lanes, count = self.b, self.p.dtype, self.p.lanes, self.counter
-        own = self._own(rows, row, column)
-
-        def keep() -> None:
-            size = rows.size * run.size * lanes
-            b.loop(0, size, lanes, (), lambda i: b.store(b.load(tile, i, dtype, lanes), own, i))
-
-        b.when(count.number < count.count - 1, keep)
-        b.when(count.number.eq(count.count - 1), done)
-
-    def _own(self, rows: Run, row: Index, column: Index) -> Any:
-        at = row * self.columns + column * rows.size
-        return self.b.offset(self.kept, at, self.p.dtype)
+        own, last = self.own(rows, row, column), self.counter.count - 1
+        self.b.when(self.counter.number < last, lambda: self.copy(rows, run, tile, own))
+        self.b.when(self.counter.number.eq(last), done)
 
 
-class Blocks:
-    """The blocks of one contraction, and the sums that its tiles have so far."""
+class Blocks(_Kept):
+    """Sums that are trees of leaves: a tile has the sum of a block, which joins those before."""
 
     def __init__(self, ctx: Context, p: Problem, runs: tuple[list[Run], list[Run]]) -> None:
-        self.p, self.b = p, ctx.b
-        rows, columns = (sum(run.count * run.size for run in own) for own in runs)
-        self.columns = columns * p.lanes
-        self.level = rows * self.columns
+        super().__init__(ctx, p, runs)
         margins = max(run.size for run in runs[0]), max(run.size for run in runs[1]) * p.lanes
         sizes = [(p.m, p.n), (p.m, margins[1]), (margins[0], p.n), margins]
         level = tuple(count(size) * BYTES[p.dtype] for size in sizes)
         self.counter = Counter(ctx, Product(1) * p.k, level)
+        self.kept = self.counter.stack
 
     def join(
         self, tile: Any, rows: Run, row: Index, run: Run, column: Index, done: Callable[[], None]
     ) -> None:
         """Add what a tile has of this block to what it has of those before; `done` at the end."""
-        b, size = self.b, rows.size * run.size * self.p.lanes
-        at = row * self.columns + column * rows.size
-        own = b.offset(self.counter.stack, at, self.p.dtype)
+        b, dtype, lanes, own = self.b, self.p.dtype, self.p.lanes, self.own(rows, row, column)
 
         def move(level: Index, add: bool) -> None:
-            slot = b.offset(own, level * self.level, self.p.dtype)
+            slot = b.offset(own, level * self.size, dtype)
+            if not add:
+                self.copy(rows, run, tile, slot)
+                return
 
             def piece(i: Index) -> None:
-                above = b.load(tile, i, self.p.dtype, self.p.lanes)
-                if add:
-                    b.store(b.load(slot, i, self.p.dtype, self.p.lanes) + above, tile, i)
-                else:
-                    b.store(above, slot, i)
+                above = b.load(tile, i, dtype, lanes)
+                b.store(b.load(slot, i, dtype, lanes) + above, tile, i)
 
-            b.loop(0, size, self.p.lanes, (), piece)
+            self.each(rows, run, piece)
 
         self.counter.join(move, done)

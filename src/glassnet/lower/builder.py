@@ -16,6 +16,11 @@ from glassnet.graph.scalar import ScalarBuilder
 Index = Any
 
 
+def equals(index: Index, number: int) -> bool:
+    """Whether an index is known to be a number when the code is written."""
+    return isinstance(index, int) and index == number
+
+
 @dataclass(frozen=True)
 class Machine:
     """Tile sizes and caches: they change the time, never a bit.

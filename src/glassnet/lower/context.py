@@ -13,10 +13,11 @@ from typing import Any
 from glassnet.fuse import Access, Fused, Kernel
 from glassnet.graph.layout import Layout, Product
 from glassnet.graph.types import Size
-from glassnet.lower.builder import Builder, Index, Machine
+from glassnet.lower.builder import Builder, Index, Machine, equals
 from glassnet.lower.memory import Stack
 
 AHEAD = 8  # rows
+PART, PARTS, ROUND = range(3)  # what a call is told, in this order
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,9 @@ class Context:
             number = self.b.dims[dim.name] * number
         return number
 
-    def told(self) -> tuple[Any, Any, Any]:
-        """Which part of a sum in blocks is to be done, of how many, in which round of shares."""
-        first = len(self.fused.graph.dims)
-        part, parts, round = (self.b.load(self.sizes, first + i, "int64") for i in range(3))
-        return part, parts, round
+    def told(self, what: int) -> Any:
+        """Which part of a sum in blocks is to be done, of how many, or in which round of shares."""
+        return self.b.load(self.sizes, len(self.fused.graph.dims) + what, "int64")
 
     def split(self, count: Index, grain: int = 1) -> tuple[Index, Index]:
         """This thread's part of range(count), cut at multiples of the grain."""
@@ -119,9 +118,9 @@ class Context:
     def load(self, access: Access, dtype: str, point: Point) -> Any:
         start, step = self.address(access.layout, point)
         pointer = self.pointer(access.base)
-        if point.lanes == 1 or (isinstance(step, int) and step == 0):
+        if point.lanes == 1 or equals(step, 0):
             return self.b.load(pointer, start, dtype)
-        if isinstance(step, int) and step == 1:
+        if equals(step, 1):
             return self.b.load(pointer, start, dtype, point.lanes, point.mask)
         return self.b.gather(pointer, self.b.iota(point.lanes) * step + start, dtype, point.mask)
 
@@ -129,7 +128,7 @@ class Context:
         start, step = self.address(layout, point)
         if value.lanes != point.lanes:
             value = self.b.splat(value, point.lanes)
-        if point.lanes == 1 or (isinstance(step, int) and step == 1):
+        if point.lanes == 1 or equals(step, 1):
             self.b.store(value, self.pointer(buffer), start, point.mask)
         else:
             indices = self.b.iota(point.lanes) * step + start

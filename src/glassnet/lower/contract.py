@@ -22,8 +22,8 @@ from glassnet.fuse import BYTES
 from glassnet.graph.layout import Layout, Product
 from glassnet.lower.blocking import Problem, Run, column_runs, problem, row_runs
 from glassnet.lower.blocks import Blocks, Chains, at_once, leaves
-from glassnet.lower.builder import Index
-from glassnet.lower.context import Context, Point
+from glassnet.lower.builder import Index, equals
+from glassnet.lower.context import ROUND, Context, Point
 from glassnet.lower.counter import LEAF
 from glassnet.lower.epilogue import Epilogue
 from glassnet.lower.gather import Gather
@@ -85,9 +85,9 @@ class _Contraction:
     def _choose(self) -> None:
         tiles = sum(r.count if isinstance(r.count, int) else 8 for r in self.row_runs)
         panels = sum(r.count if isinstance(r.count, int) else 4 for r in self.column_runs)
-        self.pack_b = not _is(self.bn, 1) or (tiles >= REUSE and not self._near(self.bk, NEAR_B))
-        self.by_rows = _is(self.ak, 1)
-        in_place = _is(self.am, 1) and isinstance(self.m, int)
+        self.pack_b = not equals(self.bn, 1) or (tiles >= REUSE and not self._near(self.bk, NEAR_B))
+        self.by_rows = equals(self.ak, 1)
+        in_place = equals(self.am, 1) and isinstance(self.m, int)
         near = self._near(self.ak, NEAR_A if panels > REUSE else FEW_A)
         self.pack_a = not self.by_rows and not (in_place and near)
         far = self.pack_a or not self._near(self.ak, NEAR_A)
@@ -190,8 +190,7 @@ class _Contraction:
         if self.blocks or not (self.split_columns and self._shared):
             pack()
         else:
-            _, _, round = self.ctx.told()
-            self.b.when(round.eq(0), pack)
+            self.b.when(self.ctx.told(ROUND).eq(0), pack)
 
     def _pack_strips(self, low: Index) -> None:
         """Rows low to low + LEAF of k of every strip: neighbours share cache lines."""
@@ -213,7 +212,7 @@ class _Contraction:
     def _pack_strip(
         self, rows: Run, row: Index, height: Index, strip: Any, low: Index, length: Index
     ) -> None:
-        pack = pack_strip(self.b, self.p.dtype, rows.size, _is(self.am, 1))
+        pack = pack_strip(self.b, self.p.dtype, rows.size, equals(self.am, 1))
         source = self.b.offset(self.pa, row * self.am + low * self.ak, self.p.dtype)
         target = self.b.offset(strip, low * rows.size, self.p.dtype)
         self.b.call(pack, source, self.am, self.ak, target, length, height)
@@ -289,7 +288,3 @@ class _Contraction:
 
     def _in_leaves(self) -> bool:
         return self.p.rows and not (isinstance(self.k, int) and self.k <= LEAF)
-
-
-def _is(index: Index, number: int) -> bool:
-    return isinstance(index, int) and index == number

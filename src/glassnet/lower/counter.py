@@ -14,13 +14,12 @@ from typing import Any
 from glassnet.graph.layout import Product
 from glassnet.graph.types import Size
 from glassnet.lower.builder import Index
-from glassnet.lower.context import Context
+from glassnet.lower.context import PART, PARTS, Context
 from glassnet.lower.memory import Stack
 
 LEAF = 64
 LEVELS = 48  # of a stack of partial results: enough for 2^54 rows
 BLOCK = 1024  # rows: a power of two of leaves
-Combine = Callable[[Any, Any, Any], Any]
 
 
 def trailing_ones(ctx: Context, number: Index) -> Index:
@@ -30,14 +29,14 @@ def trailing_ones(ctx: Context, number: Index) -> Index:
 
 def in_turn(ctx: Context, stages: Sequence[tuple[Size, Callable[[Context], None]]]) -> None:
     """Stages of so many rows each that one thread does one after the other: in code for many rows
-    block by block, of which a part takes some. Most rows has the last stage."""
+    block by block, at least one, of which a part takes some. Most rows has the last stage."""
     if not ctx.tall:
         for _, stage in stages:
             stage(replace(ctx, threads=1))
         return
     b = ctx.b
     counts: list[Any] = [(b.index(ctx.size(rows)) + BLOCK) // BLOCK for rows, _ in stages]
-    part, parts, _ = ctx.told()
+    part, parts = ctx.told(PART), ctx.told(PARTS)
     ctx.reserve_stack(Stack(BLOCK, Product(1) * stages[-1][0], ()))
     low: Any
     high: Any
@@ -64,7 +63,7 @@ class Counter:
 
     def loop(self, body: Callable[[Index, Index], None]) -> None:
         """For every block of this part: its first row, and how many there are."""
-        part, parts, _ = self.ctx.told()
+        part, parts = self.ctx.told(PART), self.ctx.told(PARTS)
         low, high = replace(self.ctx, thread=part, threads=parts).split(self.count)
 
         def block(number: Index) -> None:

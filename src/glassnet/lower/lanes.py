@@ -16,7 +16,7 @@ from glassnet.graph.types import Size
 from glassnet.lower import counter
 from glassnet.lower.argument import Argument
 from glassnet.lower.builder import Index
-from glassnet.lower.context import Context, Point
+from glassnet.lower.context import PART, PARTS, Context, Point
 from glassnet.lower.memory import Stack
 
 LANES = 64
@@ -91,7 +91,7 @@ class _Lanes:
         kept = ctx.reserve(Product(LANES * BYTES[dtype]))
         ctx.reserve_stack(Stack(counter.BLOCK, self.argument.count, ()))
         places = range(0, LANES, width)
-        part, parts, _ = ctx.told()
+        part, parts = ctx.told(PART), ctx.told(PARTS)
 
         def keep(totals: Sequence[Any]) -> None:
             for place, total in zip(places, totals, strict=True):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from glassnet.lower.builder import Builder, Index, Machine
+from glassnet.lower.builder import Builder, Index, Machine, equals
 
 ARGUMENTS = ("ptr", "int64", "int64", "ptr", "int64", "int64")
 SPARE = 16
@@ -29,8 +29,8 @@ def pack_panel(
 ) -> None:
     """A panel of b; `steps` lie between its rows and between its columns."""
     k_step, n_step = steps
-    if (isinstance(n_step, int) and n_step == 1) or not (isinstance(k_step, int) and k_step == 1):
-        pack = pack_rows if isinstance(n_step, int) and n_step == 1 else pack_strided
+    if equals(n_step, 1) or not equals(k_step, 1):
+        pack = pack_rows if equals(n_step, 1) else pack_strided
         b.call(pack(b, dtype, vectors), source, k_step, n_step, target, k, valid)
         return
     lanes = Machine.lanes(dtype)
