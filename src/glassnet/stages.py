@@ -13,6 +13,7 @@ from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph
 from glassnet.graph.stage_names import STAGES, unknown
 from glassnet.llvm.target import InstructionSet, assembly, host
+from glassnet.lower.builder import PLAIN
 from glassnet.lower.listing import Listing
 from glassnet.lower.program import lower_program
 from glassnet.run.compiled import assembly_text
@@ -51,7 +52,7 @@ def _lowered(plan: Plan, stop_after: str, target: InstructionSet) -> str:
         listing = Listing()
         stepped = [plan.graph.inputs[name] for name in plan.stepped]
         stepped += [fused.outputs[output] for output in plan.collect]
-        lower_program(fused, listing, target.machine, stepped, parallel=False, tall=False)
+        lower_program(fused, listing, target.machine, stepped, PLAIN)
         return str(listing)
     text, _ = assembly_text(plan, fused, target)
     return text if stop_after == "llvm" else assembly(text, target.name)

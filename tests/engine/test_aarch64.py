@@ -17,11 +17,13 @@ from glassnet import losses, nn, optim
 from glassnet.graph.layout import count
 from glassnet.graph.types import bind
 from glassnet.llvm.target import instruction_set, object_code
-from glassnet.run.compiled import assembly_text
+from glassnet.lower.builder import PLAIN, Use
+from glassnet.run.compiled import Kind, assembly_text
 from glassnet.run.program import Plan
 from glassnet.schedule import schedule
 from glassnet.simplify import simplify
 from glassnet.training.programs import step_program
+from tests.engine.variants import thresholds
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 TRIPLE = "aarch64-unknown-linux-gnu"
@@ -56,11 +58,13 @@ int main(int argc, char **argv) {
 """
 
 
-def emulate(plan: Plan, arrays: dict[str, np.ndarray], steps: int, folder) -> dict[str, bytes]:
+def emulate(
+    plan: Plan, arrays: dict[str, np.ndarray], steps: int, folder, use: Use = PLAIN
+) -> dict[str, bytes]:
     """Run a plan under emulation; the arrays that it updates, as bytes, by input name."""
     plan = replace(plan, graph=simplify(plan.graph))
     fused = schedule(plan.graph, plan.donate)
-    text, lowered = assembly_text(plan, fused, instruction_set("neon"))
+    text, lowered = assembly_text(plan, fused, instruction_set("neon"), Kind((), use))
     (folder / "net.o").write_bytes(object_code(text, "neon", TRIPLE))
     (folder / "driver.c").write_text(DRIVER)
     call = [COMPILER, "-O1", "-static", "-o", "run", "driver.c", "net.o"]
@@ -150,6 +154,22 @@ def test_softmax_and_labels_are_the_same_bits(tmp_path) -> None:
     arrays = training_arrays(program.plan, model, 200, 37, 20, y)
     emulated = emulate(program.plan, arrays, 20, tmp_path)
     program.run(arrays, 20, threads=1)
+    assert all(data == arrays[name].tobytes() for name, data in emulated.items())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_without_products_with_zero_they_are_the_same_bits(name, tmp_path) -> None:
+    make, batch = CASES[name]
+    model, width = make(), _width(make())
+    outputs = model(np.zeros((1, width))).shape[1]
+    program = step_program(model, losses.HalfMSE(), optim.Adam(lr=0.01), width, False, 0)
+    random = np.random.default_rng(1)
+    y = random.standard_normal((200, outputs)).astype(model.dtype)
+    arrays = training_arrays(program.plan, model, 200, batch, 20, y)
+    arrays["x"] *= random.random(arrays["x"].shape) < 0.15
+    emulated = emulate(program.plan, arrays, 20, tmp_path, Use(sparse=True))
+    with thresholds():
+        program.run(arrays, 20, threads=1)
     assert all(data == arrays[name].tobytes() for name, data in emulated.items())
 
 

@@ -16,6 +16,7 @@ from glassnet.graph.layout import Product
 from glassnet.graph.types import Dim, Type
 from glassnet.llvm.target import InstructionSet
 from glassnet.lower import counter
+from glassnet.lower.builder import Use
 from glassnet.lower.memory import Stack
 from glassnet.ops.contract import matmul_op
 from glassnet.run import call as prepared
@@ -270,6 +271,6 @@ def test_parts_of_a_sum_over_a_million_rows() -> None:
 
 def test_a_stack_is_kept_on_the_disk() -> None:
     program = loops(product(Dim("m"), 20))
-    own = program._image(Kind(tall=True))  # pyright: ignore[reportPrivateUsage]
+    own = program._image(Kind((), Use(tall=True)))  # pyright: ignore[reportPrivateUsage]
     assert [stack.block for stack in own.stacks if stack] == [counter.BLOCK]
     assert parse(bytes(own)) == own

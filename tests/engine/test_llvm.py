@@ -16,6 +16,7 @@ from glassnet.graph.types import Dim, Type
 from glassnet.llvm.builder import Module
 from glassnet.llvm.registers import literal
 from glassnet.llvm.target import assembly, host, instruction_set, parse
+from glassnet.lower.builder import Use
 from glassnet.run.compiled import Kind, assembly_text
 from glassnet.run.program import Plan
 from glassnet.schedule import schedule
@@ -31,7 +32,7 @@ FAST = re.compile(r"\b(fast|nnan|ninf|nsz|arcp|contract|afn|reassoc)\b")
 
 def text(plan: Plan, parallel: bool = False, merge: bool = True, unrolled: bool = False) -> str:
     fused = schedule(plan.graph, plan.donate, merge)
-    return assembly_text(plan, fused, host(), Kind(parallel=parallel, unrolled=unrolled))[0]
+    return assembly_text(plan, fused, host(), Kind((), Use(parallel), unrolled))[0]
 
 
 def faults(module: str) -> list[str]:

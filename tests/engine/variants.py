@@ -19,8 +19,10 @@ from glassnet.lower.builder import Machine
 from glassnet.lower.counter import LEAF
 from glassnet.run import call as prepared
 from glassnet.run import compiled
+from glassnet.run import zeros as run_zeros
 from glassnet.run.compiled import CALL_WORK, Compiled
 from glassnet.run.program import Plan, Program
+from glassnet.run.zeros import multiplied_tables
 
 NEVER = 1 << 60
 
@@ -33,9 +35,14 @@ def runnable() -> list[InstructionSet]:
 
 
 @contextmanager
-def thresholds(threads: int = NEVER, unrolling: int = NEVER, blocks: int = NEVER) -> Iterator[None]:
-    """Other limits from which threads, code without loops, and blocks of rows are worth it."""
+def thresholds(
+    threads: int = NEVER, unrolling: int = NEVER, blocks: int = NEVER, zeros: bool = False
+) -> Iterator[None]:
+    """Other limits from which threads, code without loops, and blocks of rows are worth it; with
+    `zeros`, every table counts as full of them."""
     with (
+        mock.patch.object(compiled, "WORTH_LISTS", 0 if zeros else NEVER),
+        mock.patch.object(run_zeros, "WORTH", 2.0),
         mock.patch.object(compiled, "WORTH_THREADS", threads),
         mock.patch.object(compiled, "WORTH_UNROLLING", unrolling),
         mock.patch.object(compiled, "WORTH_BLOCKS", blocks),
@@ -44,10 +51,12 @@ def thresholds(threads: int = NEVER, unrolling: int = NEVER, blocks: int = NEVER
 
 
 @contextmanager
-def in_blocks(rows: int = LEAF, threads: int = NEVER, work: int = CALL_WORK) -> Iterator[None]:
+def in_blocks(
+    rows: int = LEAF, threads: int = NEVER, work: int = CALL_WORK, zeros: bool = False
+) -> Iterator[None]:
     """Sums over rows in blocks of so many, in calls of so much work."""
     with (
-        thresholds(threads, blocks=0),
+        thresholds(threads, blocks=0, zeros=zeros),
         mock.patch.object(counter, "BLOCK", rows),
         mock.patch.object(compiled, "CALL_WORK", work),
     ):
@@ -99,9 +108,7 @@ def outcomes(
         yield "unfused", call(loops(plan, merge=False), arrays, steps)
         for other in runnable()[1:]:
             yield other.name, call(loops(plan, other), arrays, steps)
-        numbers = {size for t in plan.graph.input_types.values() for size in t.shape}
-        sizes = frozenset(size for size in numbers if isinstance(size, int) and size > 1)
-        yield "open widths", call(loops(dataclasses.replace(plan, widths=sizes)), arrays, steps)
+        yield "open widths", call(loops(open_widths(plan)), arrays, steps)
         yield f"tiles {tiles}", call(loops(plan, tiled(best, *tiles)), arrays, steps)
     with thresholds(threads=0):
         yield f"{threads} threads", call(loops(plan), arrays, steps, threads)
@@ -109,8 +116,31 @@ def outcomes(
             yield "pieces", call(loops(plan), arrays, steps, threads)
     with in_blocks(threads=0, work=200):
         yield "blocks", call(loops(plan), arrays, steps, threads)
+    if multiplied_tables(plan.graph):
+        yield from short_sums(plan, arrays, steps, tiles, threads)
     with thresholds(unrolling=0):
         yield "without loops", call(loops(plan), arrays, steps)
+
+
+def short_sums(
+    plan: Plan, arrays: Mapping[str, np.ndarray], steps: int, tiles: tuple[int, int, int], team: int
+) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """Ways that leave out products with 0."""
+    with thresholds(zeros=True), mock.patch.object(prepared, "_aligned", dirty):
+        for target in (*runnable(), tiled(host(), *tiles)):
+            yield f"{target.machine} zeros", call(loops(plan, target), arrays, steps)
+        yield "open widths, zeros", call(loops(open_widths(plan)), arrays, steps)
+    with thresholds(threads=0, zeros=True):
+        yield f"{team} threads, zeros", call(loops(plan), arrays, steps, team)
+    with in_blocks(threads=0, work=200, zeros=True):
+        yield "blocks, zeros", call(loops(plan), arrays, steps, team)
+
+
+def open_widths(plan: Plan) -> Plan:
+    """The same for code that leaves all widths open."""
+    numbers = {size for t in plan.graph.input_types.values() for size in t.shape}
+    sizes = frozenset(size for size in numbers if isinstance(size, int) and size > 1)
+    return dataclasses.replace(plan, widths=sizes)
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> str:

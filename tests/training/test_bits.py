@@ -87,6 +87,8 @@ def ways() -> Iterator[tuple[str, Any, int]]:
     yield "2 threads", lambda: thresholds(threads=0), 2
     yield "3 threads", lambda: thresholds(threads=0), 3
     yield "without loops", lambda: thresholds(unrolling=0), 1
+    yield "without products with 0", lambda: thresholds(zeros=True), 1
+    yield "2 threads without them", lambda: thresholds(threads=0, zeros=True), 2
 
 
 @pytest.mark.parametrize(("way", "context", "threads"), list(ways()))

@@ -121,6 +121,22 @@ class Numbers:
             return Reg(self, f"<{items}>", "bool", lanes)
         return self.iota(lanes) < count
 
+    def ones(self, a: Reg) -> Reg:
+        """How many lanes are true."""
+        if a.lanes == 1:
+            return self.convert(a, "int64")
+        bits = f"i{a.lanes}"
+        packed = self.emit(f"bitcast {a} to {bits}", "int64")
+        wide = self.emit(f"zext {bits} {packed.name} to i64", "int64")
+        self.declared["llvm.ctpop.i64"] = "declare i64 @llvm.ctpop.i64(i64)"
+        return self.emit(f"call i64 @llvm.ctpop.i64({wide})", "int64")
+
+    def compress(self, a: Reg, mask: Reg) -> Reg:
+        """The lanes that the mask names, in front."""
+        name = f"llvm.experimental.vector.compress.v{a.lanes}{SUFFIX[a.dtype]}"
+        rest = Reg(self, "poison", a.dtype, a.lanes)
+        return self.intrinsic(name, [a, mask, rest], a.dtype, a.lanes)
+
     def extract(self, a: Reg, lane: int) -> Reg:
         return self.emit(f"extractelement {a}, i64 {lane}", a.dtype) if a.lanes > 1 else a
 

@@ -29,7 +29,7 @@ def at_once(ctx: Context, p: Problem) -> Size:
     many = isinstance(p.k, Dim) or p.k > (counter.BLOCK if p.rows else MANY)
     small = p.rows or (isinstance(p.m, int) and isinstance(p.n, int))
     plain = len(ctx.kernel.shape) == 2 and not ctx.kernel.prologue
-    return counter.BLOCK if ctx.tall and many and small and plain else p.k
+    return counter.BLOCK if ctx.use.tall and many and small and plain else p.k
 
 
 def leaves(ctx: Context, p: Problem, tiles: Any, size: int, k: Index, chain: Chain) -> None:

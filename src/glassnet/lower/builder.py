@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from glassnet.graph.scalar import ScalarBuilder
 
@@ -40,6 +40,17 @@ class Machine:
         return 8 if dtype in ("float64", "int64") else 16
 
 
+class Use(NamedTuple):
+    """What code is for: many threads, sums over many rows, tables full of zeros."""
+
+    parallel: bool = False
+    tall: bool = False
+    sparse: bool = False
+
+
+PLAIN = Use()
+
+
 class Builder(ScalarBuilder, Protocol):
     """One function being written."""
 
@@ -50,6 +61,8 @@ class Builder(ScalarBuilder, Protocol):
     def splat(self, value: Any, lanes: int) -> Any: ...
     def iota(self, lanes: int) -> Any: ...
     def lane_mask(self, count: Index, lanes: int) -> Any: ...
+    def ones(self, a: Any) -> Any: ...
+    def compress(self, a: Any, mask: Any) -> Any: ...
     def extract(self, a: Any, lane: int) -> Any: ...
     def insert(self, a: Any, value: Any, lane: int) -> Any: ...
     def shuffle(self, a: Any, b: Any, lanes: Sequence[int]) -> Any: ...

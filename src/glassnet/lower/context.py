@@ -13,7 +13,7 @@ from typing import Any
 from glassnet.fuse import Access, Fused, Kernel
 from glassnet.graph.layout import Layout, Product
 from glassnet.graph.types import Size
-from glassnet.lower.builder import Builder, Index, Machine, equals
+from glassnet.lower.builder import PLAIN, Builder, Index, Machine, Use, equals
 from glassnet.lower.memory import Stack
 
 AHEAD = 8  # rows
@@ -33,7 +33,7 @@ class Point:
 @dataclass
 class Context:
     """What lowering a kernel needs to know. `sizes` is where run-time sizes stand, and behind them
-    what a call is told; `tall`: the code is for many rows."""
+    what a call is told."""
 
     fused: Fused
     kernel: Kernel
@@ -44,7 +44,7 @@ class Context:
     thread: Any = 0
     threads: Any = 1
     sizes: Any = None
-    tall: bool = False
+    use: Use = PLAIN
     scratch_bytes: list[Product] = field(default_factory=list[Product])
     stack: Stack | None = None
     rows: dict[int, tuple[Any, Any]] = field(default_factory=dict[int, tuple[Any, Any]])

@@ -3,17 +3,13 @@
 In: a kernel of kind contract, out[m, n] = Σ_k a[m, k] b[k, n]. Out: loops. Every element of the
 result is one chain of fused multiply-adds in ascending k (with `rows`: one a leaf of 64, leaves
 added as an aligned binary tree). Vectors run over n, never over k. A finished tile lies in
-scratch memory, where the kernel's elementwise body reads it: the epilogue.
-
-The cost model. Panels of b are packed when its rows are not contiguous, or when at least
-`REUSE` tiles read them and the rows lie far apart (`NEAR_B`). Rows of a that are contiguous in k
-are read in place; others are packed tile by tile, unless they lie close together (`NEAR_A`, or
-`FEW_A` where few panels read them). A result of one column is computed transposed, so that
-vectors run over its rows.
+scratch memory, where the kernel's elementwise body reads it: the epilogue. A result of one column
+is computed transposed, so that vectors run over its rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,6 +19,7 @@ from glassnet.graph.layout import Layout, Product
 from glassnet.lower.blocking import Problem, Run, column_runs, problem, row_runs
 from glassnet.lower.blocks import Blocks, Chains, at_once, leaves
 from glassnet.lower.builder import Index, equals
+from glassnet.lower.choice import choose
 from glassnet.lower.context import ROUND, Context, Point
 from glassnet.lower.counter import LEAF
 from glassnet.lower.epilogue import Epilogue
@@ -31,10 +28,8 @@ from glassnet.lower.lanes import each
 from glassnet.lower.outer import lower_outer
 from glassnet.lower.pack import SPARE, pack_panel, pack_strip
 from glassnet.lower.tile import How, tile
+from glassnet.lower.zeros import Zeros, has_zeros
 
-REUSE = 3
-NEAR_A, NEAR_B = 512, 1024  # bytes between rows
-FEW_A = 4000  # the same where few panels read a; from 4096 on rows compete for cache lines
 LEVELS = 32
 NEAR = 1 << 15  # bytes of a panel that stay in the nearest cache
 
@@ -67,8 +62,13 @@ class _Contraction:
         self.width = max(run.size for run in self.column_runs)
         self.height = max(run.size for run in self.row_runs)
         self.at_once = at_once(ctx, p)
-        self._choose()
+        chosen = choose(ctx, p, self.row_runs, self.column_runs)
+        self.pack_a, self.pack_b, self.by_rows, self.apart, self.split_columns = chosen
         self._reserve()
+        self.zeros = None
+        if has_zeros(ctx, p) and (p.rows or self.at_once == p.k):
+            leaf = LEAF if self._in_leaves() else self.at_once
+            self.zeros = Zeros(ctx, p, self.at_once, leaf, self.group, self.row_runs)
         known = isinstance(self.n, int)
         self.gather = Gather(ctx, p, self.row_runs, known) if ctx.kernel.prologue else None
         runs = self.row_runs, self.column_runs
@@ -82,27 +82,10 @@ class _Contraction:
         pointer = self.ctx.pointer(self.ctx.fused.access[place].base)
         return self.b.offset(pointer, start, self.p.dtype)
 
-    def _choose(self) -> None:
-        tiles = sum(r.count if isinstance(r.count, int) else 8 for r in self.row_runs)
-        panels = sum(r.count if isinstance(r.count, int) else 4 for r in self.column_runs)
-        self.pack_b = not equals(self.bn, 1) or (tiles >= REUSE and not self._near(self.bk, NEAR_B))
-        self.by_rows = equals(self.ak, 1)
-        in_place = equals(self.am, 1) and isinstance(self.m, int)
-        near = self._near(self.ak, NEAR_A if panels > REUSE else FEW_A)
-        self.pack_a = not self.by_rows and not (in_place and near)
-        far = self.pack_a or not self._near(self.ak, NEAR_A)
-        self.apart = far and not self.by_rows and isinstance(self.m, int)
-        few = isinstance(self.n, int) and (tiles < 8 or panels >= 16)
-        self.split_columns = (tiles == 1 or few) and not (self.ctx.kernel.prologue and self._shared)
-
     @property
     def _shared(self) -> bool:
         """Whether threads share this product."""
         return not isinstance(self.ctx.threads, int)
-
-    def _near(self, stride: Index, limit: int) -> bool:
-        """Whether rows follow each other so closely that reading them in place is as good."""
-        return isinstance(stride, int) and stride * BYTES[self.p.dtype] <= limit
 
     def _reserve(self) -> None:
         ctx, size = self.ctx, BYTES[self.p.dtype]
@@ -144,7 +127,10 @@ class _Contraction:
             count = (self.b.index(self.k) + (LEAF - 1)) // LEAF
             self.share = (count + (self.height - 1)) // self.b.select(count < 1, 1, count)
         if self.pack_all:
-            self._pack_all()
+            self._once(partial(self.b.loop, 0, self.k, LEAF, (), self._pack_strips))
+        if self.zeros and not self.by_rows:
+            split = None if self.split_columns else self.ctx.split
+            self._once(partial(self.zeros.survey, self.pa, self.ak, self.m, self.k, split))
         if self.gather and self.p.swapped:
             self.gather.fetch(0, self.n, self.n, self.k)
         for run in self.column_runs:
@@ -157,6 +143,8 @@ class _Contraction:
 
     def _group(self, run: Run, low: Index, high: Index) -> None:
         """Panels low to high of a run, against every tile of rows."""
+        if self.zeros:
+            self.b.loop(low, high, 1, (), partial(self._look, self.zeros, run, low))
         if self.pack_b:
             self.b.loop(low, high, 1, (), lambda j: self._pack_panel(run, j - low, j))
         for rows in self.row_runs:
@@ -175,22 +163,25 @@ class _Contraction:
             self.b.when(self.b.index(low).eq(0), fetch)
         if self.pack_a and not self.pack_all:
             self._pack_strip(rows, row, height, self.strip, 0, self.k)
+        if self.zeros:
+            self.zeros.note(*self._rows_of(rows, row), rows, i, height, self.k)
 
         def panel(j: Index) -> None:
             self._tile(rows, row, height, run, j - low, j)
 
         self.b.loop(low, high, 1, (), panel)
 
-    def _pack_all(self) -> None:
-        """A thread that takes several shares of the columns packs the rows for the first one."""
+    def _look(self, zeros: Zeros, run: Run, low: Index, j: Index) -> None:
+        column, valid = self._column(run, j)
+        start = self.b.offset(self.pb, column, self.p.dtype)
+        zeros.look(start, self.bk, run, j - low, valid, self.k)
 
-        def pack() -> None:
-            self.b.loop(0, self.k, LEAF, (), self._pack_strips)
-
+    def _once(self, body: Callable[[], Any]) -> None:
+        """A thread that takes several shares of the columns does it for the first one."""
         if self.blocks or not (self.split_columns and self._shared):
-            pack()
+            body()
         else:
-            self.b.when(self.ctx.told(ROUND).eq(0), pack)
+            self.b.when(self.ctx.told(ROUND).eq(0), body)
 
     def _pack_strips(self, low: Index) -> None:
         """Rows low to low + LEAF of k of every strip: neighbours share cache lines."""
@@ -232,26 +223,26 @@ class _Contraction:
         steps, target = (self.bk, self.bn), self._panel(run, slot)
         pack_panel(self.b, self.p.dtype, run.size, source, steps, target, self.k, valid)
 
+    def _rows_of(self, rows: Run, row: Index) -> tuple[Any, Index]:
+        """Where a tile's part of a begins, and the step from one of its rows or columns on."""
+        if self.pack_a:
+            return self._strip_at(row), rows.size
+        a = self.b.offset(self.pa, row * self.am, self.p.dtype)
+        return a, self.am if self.by_rows else self.ak
+
     # -- one tile ------------------------------------------------------------------------------
 
     def _tile(self, rows: Run, row: Index, height: Index, run: Run, slot: Index, j: Index) -> None:
         column, valid = self._column(run, j)
-        by_rows = self.by_rows and not self.pack_a
-        masked = run.partial and not self.pack_b
         aside = self.gather.aside() if self.gather and run is self.column_runs[0] else ()
-        goes_on = isinstance(self.blocks, Chains)
-        how = How(by_rows, masked, self.far, self.apart, bool(aside), goes_on)
+        how = self._how(run, bool(aside))
         name = tile(self.b, self.p.dtype, rows.size, run.size, how)
-        if self.pack_a:
-            a, a_step = self._strip_at(row), rows.size
-        else:
-            a = self.b.offset(self.pa, row * self.am, self.p.dtype)
-            a_step = self.am if by_rows else self.ak
+        a, a_step = self._rows_of(rows, row)
         if self.pack_b:
             b, b_step = self._panel(run, slot), run.size * self.lanes
         else:
             b, b_step = self.b.offset(self.pb, column, self.p.dtype), self.bk
-        unit_a = 1 if by_rows else a_step
+        unit_a = 1 if how.by_rows else a_step
 
         def chain(target: Any, low: Index, high: Index) -> None:
             start_a = self.b.offset(a, low * unit_a, self.p.dtype)
@@ -259,7 +250,8 @@ class _Contraction:
             last = self.b.index(height) - 1
             self._ask(rows, row, run, column, low)
             own = start_a, a_step, last, start_b, b_step, valid, target, high - low
-            self.b.call(name, *own, *aside)
+            listed = self.zeros.listed(low, slot) if self.zeros else ()
+            self.b.call(name, *own, *aside, *listed)
 
         size = rows.size * run.size * self.lanes
         if self._in_leaves():
@@ -274,6 +266,11 @@ class _Contraction:
             self.blocks.join(self.tiles, rows, row, run, column, done)
         else:
             done()
+
+    def _how(self, run: Run, aside: bool) -> How:
+        by_rows, masked = self.by_rows and not self.pack_a, run.partial and not self.pack_b
+        goes_on, listed = isinstance(self.blocks, Chains), self.zeros is not None
+        return How(by_rows, masked, self.far, self.apart, aside, goes_on, listed)
 
     def _ask(self, rows: Run, row: Index, run: Run, column: Index, low: Index) -> None:
         """Bring what the epilogue reads near while the tile is worked on: some rows with every

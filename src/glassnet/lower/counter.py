@@ -30,7 +30,7 @@ def trailing_ones(ctx: Context, number: Index) -> Index:
 def in_turn(ctx: Context, stages: Sequence[tuple[Size, Callable[[Context], None]]]) -> None:
     """Stages of so many rows each that one thread does one after the other: in code for many rows
     block by block, at least one, of which a part takes some. Most rows has the last stage."""
-    if not ctx.tall:
+    if not ctx.use.tall:
         for _, stage in stages:
             stage(replace(ctx, threads=1))
         return

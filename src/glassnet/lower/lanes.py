@@ -34,7 +34,7 @@ def lower_lanes(ctx: Context) -> None:
             known = {ctx.kernel.root or 0: fold(ctx, totals, argument)}
             ctx.finish(point, known, layout)
 
-        if ctx.tall and all(size == 1 for size in ctx.kernel.shape):
+        if ctx.use.tall and all(size == 1 for size in ctx.kernel.shape):
             sums.in_parts(done)
         else:
             done(sums.rest(sums.rounds(0, sums.count, sums.start())))

@@ -153,6 +153,12 @@ class Writer:
             return None
         return self.value(f"lane < {within(count, 1)}", "bool", lanes, level=0)
 
+    def ones(self, a: Item) -> Item:
+        return self.value(f"ones({a})", "int64")
+
+    def compress(self, a: Item, mask: Item) -> Item:
+        return self.named(f"{a} where {mask}", a.dtype, a.lanes)
+
     def extract(self, a: Item, lane: int) -> Item:
         return Item(self, f"{a}[{lane}]", a.dtype) if a.lanes > 1 else a
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from glassnet.fuse import BYTES, Fused, Kernel, buffers_read
 from glassnet.graph.layout import Product, count
-from glassnet.lower.builder import Machine
+from glassnet.lower.builder import Machine, Use
 from glassnet.lower.context import Context
 from glassnet.lower.contract import lower_contract
 from glassnet.lower.loop import lower_loop
@@ -65,14 +65,13 @@ def buffers_used(fused: Fused, kernel: Kernel) -> list[int]:
 
 
 def lower_program(
-    fused: Fused, module: Any, machine: Machine, stepped: Sequence[int], parallel: bool, tall: bool
+    fused: Fused, module: Any, machine: Machine, stepped: Sequence[int], use: Use
 ) -> Lowered:
-    """Write all functions; `stepped` buffers advance by one element of their type a step. `tall`:
-    for many rows."""
+    """Write all functions; `stepped` buffers advance by one element of their type a step."""
     used = [buffers_used(fused, kernel) for kernel in fused.kernels]
     buffers = sorted({buffer for own in used for buffer in own})
     entry = module.function(RUN, ENTRY_ARGUMENTS)
-    made = [_kernel(fused, i, module, machine, parallel, tall) for i in range(len(used))]
+    made = [_kernel(fused, i, module, machine, use) for i in range(len(used))]
     calls = [(name, own) for (name, _), own in zip(made, used, strict=True)]
     at = addresses(entry, fused, buffers, stepped)
     _, dims, first, last, thread, threads, barrier, scratch = entry.args
@@ -81,12 +80,12 @@ def lower_program(
         here = at(index)
         for name, own in calls:
             entry.call(name, *[here[b] for b in own], dims, scratch, thread, threads)
-            if parallel:
+            if use.parallel:
                 entry.call("barrier", barrier, threads)
 
     entry.loop(first, last, 1, (), step)
     entry.finish()
-    if parallel:
+    if use.parallel:
         one = module.function(PART, ENTRY_ARGUMENTS)
         _write_part(one, addresses(one, fused, buffers, stepped), calls)
     contexts = [ctx for _, ctx in made]
@@ -132,7 +131,7 @@ def _advanced(entry: Any, fused: Fused, buffer: int, base: Any, index: Any) -> A
 
 
 def _kernel(
-    fused: Fused, number: int, module: Any, machine: Machine, parallel: bool, tall: bool
+    fused: Fused, number: int, module: Any, machine: Machine, use: Use
 ) -> tuple[str, Context]:
     """Write a kernel as a function, or find one that has the same code."""
     kernel = fused.kernels[number]
@@ -148,9 +147,9 @@ def _kernel(
         machine,
         dict(zip(used, pointers, strict=True)),
         scratch,
-        *((thread, threads) if parallel else (0, 1)),
+        *((thread, threads) if use.parallel else (0, 1)),
         dims,
-        tall,
+        use,
     )
     LOWER[kernel.kind](ctx)
     return function.finish_shared(), ctx

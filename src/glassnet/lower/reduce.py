@@ -38,7 +38,7 @@ class _Rows:
         self.layout = row_major(ctx.kernel.shape)
         self.stack = ctx.reserve(Product(64 * LEVELS * ABREAST))
         rows, self.counter = self.argument.count, None
-        if ctx.tall and (rows.dims or rows.factor > counter.BLOCK):
+        if ctx.use.tall and (rows.dims or rows.factor > counter.BLOCK):
             behind = 64 * ABREAST  # the last vector of a result is stored whole
             level = count(ctx.kernel.shape) * BYTES[self.argument.dtype], Product(behind)
             self.own = ctx.reserve(Product(behind))

@@ -7,13 +7,17 @@ shared by all contractions of a module.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from glassnet.lower.builder import Builder, Index, Machine
 
 AHEAD, APART = 8, 12  # rows
+BITS = {"float32": "int32", "float64": "int64"}
+NEGATIVE = {"float32": -(1 << 31), "float64": -(1 << 63)}  # the bits of −0, the least integer
 ARGUMENTS = ("ptr", "int64", "int64", "ptr", "int64", "int64", "ptr", "int64")
 ASIDE = ("ptr", "ptr")
+LIST = ("ptr", "int64")
 
 
 class How(NamedTuple):
@@ -25,6 +29,7 @@ class How(NamedTuple):
     they lie far from each other; with `aside`, k numbers each of `rows` rows of a table, (…, table,
     starts): a few in every step of the chain, since more at a time than the cache has places to
     wait for would hold up the multiply-adds. With `goes_on`, chains begin with what is in memory.
+    With `listed`, (…, places, count): a chain takes these k alone, or all if the count is negative.
     """
 
     by_rows: bool
@@ -33,9 +38,10 @@ class How(NamedTuple):
     apart: bool
     aside: bool
     goes_on: bool = False
+    listed: bool = False
 
     def __str__(self) -> str:
-        letters = zip("rmfpag", self, strict=True)
+        letters = zip("rmfpagz", self, strict=True)
         return "".join(letter for letter, given in letters if given)
 
 
@@ -47,11 +53,13 @@ def tile(b: Builder, dtype: str, rows: int, vectors: int, how: How) -> str:
         _write(f, dtype, rows, vectors, how)
 
     name = f"tile_{dtype}_{rows}x{vectors}{how}"
-    return b.once(name, ARGUMENTS + (ASIDE if how.aside else ()), write)
+    more = (ASIDE if how.aside else ()) + (LIST if how.listed else ())
+    return b.once(name, ARGUMENTS + more, write)
 
 
 def _write(f: Any, dtype: str, rows: int, vectors: int, how: How) -> None:
-    a, a_step, last, b, b_step, valid, out, k, *aside = f.args
+    a, a_step, last, b, b_step, valid, out, k, *more = f.args
+    places, count = more[-2:] if how.listed else (None, k)
     lanes = Machine.lanes(dtype)
     masks = [f.lane_mask(valid - v * lanes, lanes) if how.masked else None for v in range(vectors)]
     starts = [
@@ -61,20 +69,18 @@ def _write(f: Any, dtype: str, rows: int, vectors: int, how: How) -> None:
     if how.goes_on:
         first = [f.load(out, number * lanes, dtype, lanes) for number in range(rows * vectors)]
 
-    def step(i: Index, *totals: Any) -> list[Any]:
-        row = f.offset(b, i * b_step, dtype)
+    def step(turn: Index, *carried: Any) -> list[Any]:
+        i, at, *totals = carried if how.listed else (turn, turn * b_step, *carried)
+        row = f.offset(b, at, dtype)
         panel = [f.load(row, v * lanes, dtype, lanes, masks[v]) for v in range(vectors)]
         for v in range(vectors if how.far else 0):
             f.prefetch(row, b_step * AHEAD + v * lanes, dtype)
         if how.aside:
-            table, asked = aside
-            which = i & (rows - 1)
-            start = f.load(asked, which, "int64")
-            f.prefetch(table, start + (i - which), dtype)
+            _ask(f, dtype, rows, more[:2], turn, 2 if how.listed else 1)
         column = None if how.by_rows else f.offset(a, i * a_step, dtype)
         if how.apart:
             f.prefetch(column, a_step * APART, dtype)
-        result: list[Any] = []
+        result = _place(f, places, turn + 1, b_step) if how.listed else []
         for m in range(rows):
             one = f.load(starts[m], i, dtype) if how.by_rows else f.load(column, m, dtype)
             wide = f.splat(one, lanes)
@@ -82,6 +88,46 @@ def _write(f: Any, dtype: str, rows: int, vectors: int, how: How) -> None:
                 result.append(f.fma(wide, panel[v], totals[m * vectors + v]))
         return result
 
-    totals = f.loop(0, k, 1, first, step)
+    begin = _place(f, places, 0, b_step) if how.listed else []
+    totals = f.loop(0, count, 1, begin + first, step)[len(begin) :]
     for number, total in enumerate(totals):
         f.store(total, out, number * lanes)
+    if how.listed:
+        again = _ends_in_negative_zero(f, totals) | (count < 0)
+        whole = tile(f, dtype, rows, vectors, how._replace(listed=False))
+        f.when(again, lambda: f.call(whole, a, a_step, last, b, b_step, valid, out, k, *more[:-2]))
+
+
+def _place(f: Any, places: Any, turn: Index, b_step: Index) -> list[Any]:
+    """Where in k, and where in b: found a turn before, so that nothing waits for it."""
+    at = f.convert(f.load(places, turn, "int32"), "int64")
+    return [at, at * b_step]
+
+
+def _ask(f: Any, dtype: str, rows: int, aside: Sequence[Any], turn: Index, numbers: int) -> None:
+    """For a number of one row of the table, so many `numbers` after the last one's, row by row."""
+    table, asked = aside
+    which = turn & (rows - 1)
+    start = f.load(asked, which, "int64")
+    f.prefetch(table, start + (turn - which) * numbers, dtype)
+
+
+def _ends_in_negative_zero(f: Any, totals: Sequence[Any]) -> Any:
+    """Whether one of the chains does."""
+    dtype = totals[0].dtype
+    found = [f.bitcast(total, BITS[dtype]).eq(NEGATIVE[dtype]) for total in totals]
+    return f.ones(joined(found, lambda x, y: x | y)).ne(0)
+
+
+def joined(parts: Sequence[Any], join: Callable[[Any, Any], Any]) -> Any:
+    """Joined pair by pair, so that chains stay short."""
+    now = list(parts)
+    while len(now) > 1:
+        pairs = zip(now[::2], now[1::2], strict=False)
+        now = [join(x, y) for x, y in pairs] + now[len(now) // 2 * 2 :]
+    return now[0]
+
+
+def larger(f: Any, x: Any, y: Any) -> Any:
+    """Number by number."""
+    return f.select(x > y, x, y)

@@ -23,6 +23,7 @@ from glassnet.graph.resize import digest, resize, widths
 from glassnet.graph.types import Dim, Size, bind
 from glassnet.llvm.builder import Module
 from glassnet.llvm.target import InstructionSet, load, module_text, object_code, versions
+from glassnet.lower.builder import PLAIN, Use
 from glassnet.lower.program import Lowered, lower_program
 from glassnet.lower.unrolled import BUDGET, fits, lower_unrolled
 from glassnet.run import cache
@@ -31,23 +32,23 @@ from glassnet.run.image import Image, image, parse
 from glassnet.run.program import Call, Plan
 from glassnet.run.threads import thread_count
 from glassnet.run.work import computed, multiply_adds, taken_alone, total
+from glassnet.run.zeros import full_of_zeros, multiplied_tables
 from glassnet.schedule import schedule
 
 WORTH_THREADS = 4_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
 CALL_WORK = 1 << 31  # multiply-adds that a thread does before Python looks for Ctrl-C
 WORTH_UNROLLING = 100  # steps: below, compiling a tiny step for its sizes does not pay
 WORTH_BLOCKS = 2048  # rows: below, caches hold what all tiles read
+WORTH_LISTS = 1_000_000_000  # multiply-adds: below, looking for zeros does not pay
 WORTH_RESIZING = 16_000_000_000  # multiply-adds: below, compiling for known widths does not pay
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Which code for a graph: with other sizes, for many threads, for sums over many rows, written
-    out without loops."""
+    """Which code for a graph: with other sizes, what for, written out without loops."""
 
     sizes: tuple[tuple[Size, Size], ...] = ()
-    parallel: bool = False
-    tall: bool = False
+    use: Use = PLAIN
     unrolled: bool = False
 
 
@@ -64,8 +65,8 @@ def assembly_text(
     if kind.unrolled:
         lowered = lower_unrolled(fused, module, stepped)
     else:
-        lowered = lower_program(fused, module, target.machine, stepped, kind.parallel, kind.tall)
-    return module_text(str(module), target.family, kind.parallel), lowered
+        lowered = lower_program(fused, module, target.machine, stepped, kind.use)
+    return module_text(str(module), target.family, kind.use.parallel), lowered
 
 
 class Compiled:
@@ -114,7 +115,7 @@ class Compiled:
         if self._digest is None or cache.directory() is None:
             return None
         numbers = None if kind.sizes == self._widths else (self._numbers, kind.sizes)
-        return cache.key(self._digest, repr((numbers, kind.parallel, kind.tall, kind.unrolled)))
+        return cache.key(self._digest, repr((numbers, kind.use, kind.unrolled)))
 
     @cached_property
     def _digest(self) -> str | None:
@@ -138,16 +139,18 @@ class Compiled:
             if not kind.sizes:
                 raise
             return Image(b"")
-        fused = schedule(graph, self.plan.donate, self.merge, kind.parallel)
+        fused = schedule(graph, self.plan.donate, self.merge, kind.use.parallel)
         if kind.unrolled and not fits(fused):
             return Image(b"")
         text, lowered = assembly_text(self.plan, fused, self.target, kind)
         return image(fused, lowered, object_code(text, self.target.name))
 
-    def _choose(self, dims: Mapping[str, int], steps: int, ahead: int, team: Team) -> Build:
+    def _choose(
+        self, dims: Mapping[str, int], steps: int, ahead: int, team: Team, sparse: bool
+    ) -> Build:
         """The code that pays: tiny steps are written out if they are many, and known widths are
         compiled for if there is much to do; else all widths share their code."""
-        parallel, long = team.shares, team.limit > 0
+        long = team.limit > 0
         known, work = tuple([(size, dims[size.name]) for size in self._inner_dims]), self.work(dims)
         with self._lock:
             self._steps[known] = taken = self._steps.get(known, 0) + steps
@@ -156,8 +159,9 @@ class Compiled:
             if self.merge and steps >= WORTH_UNROLLING and work <= BUDGET:
                 found = self.build(Kind(known, unrolled=True))
             tall = max(bind(self._long if long else self._summed, dims), default=0) >= WORTH_BLOCKS
-            own = Kind(tuple([(size, dims[size.name]) for size in self._open]), parallel, tall)
-            shared = Kind(self._widths, parallel, tall)
+            use = Use(team.shares, tall, sparse)
+            own = Kind(tuple([(size, dims[size.name]) for size in self._open]), use)
+            shared = Kind(self._widths, use)
             if found is None and shared != own:
                 found = self.build(own, only_kept=True)
                 if found is None and steps * work < WORTH_RESIZING:
@@ -197,6 +201,10 @@ class Compiled:
         return tuple({nodes[n.inputs[0]].type.shape[-1] for n in found})
 
     @cached_property
+    def _tables(self) -> tuple[str, ...]:
+        return multiplied_tables(self.plan.graph)
+
+    @cached_property
     def _long(self) -> tuple[Size, ...]:
         """The same, and what long steps do in parts besides."""
         return self._summed + tuple(taken_alone(self.plan.graph.nodes))
@@ -212,7 +220,9 @@ class Compiled:
         dims = self.plan.bind(arrays, steps)
         results = self._results(arrays, dims, steps)
         team = self._team(dims, steps, threads)
-        build = self._choose(dims, steps, ahead, team)
+        much = max(steps, ahead) * self.work(dims) >= WORTH_LISTS
+        sparse = much and full_of_zeros(self._tables, arrays)
+        build = self._choose(dims, steps, ahead, team, sparse)
         return Prepared(build, arrays, results, {**self._numbers, **dims}, team)
 
     def _team(self, dims: Mapping[str, int], steps: int, threads: int | None) -> Team:
