@@ -72,7 +72,7 @@ oracles: ## our numbers against PyTorch's, scikit-learn's tests on our classes; 
 kill: $(VENV)/.test ## 200 times: kill a training run, resume it, compare every bit
 	GLASSNET_KILLS=200 GLASSNET_FAULTS=1 $(BIN)/python -m pytest tests/record/test_kill.py tests/record/test_faults.py tests/cli/test_resume_fit.py
 
-fuzz: $(VENV)/.test ## 10 000 random graphs and 8 000 more with special values and steps; hours
+fuzz: $(VENV)/.test ## 10 000 random graphs and 9 000 more: special values, steps, zeros; hours
 	GLASSNET_FUZZ=10000 $(BIN)/python -m pytest tests/fuzz
 
 check: $(VENV)/.dev ## format, lint, types, import rules, budgets

@@ -45,7 +45,7 @@ def products(n: int, k: int, h: int, dtype: str = "float32") -> Plan:
     return Plan(trace(both, table, rows, Type(dtype, (k, h)), Type(dtype, (n, h))))
 
 
-def given(
+def arguments(
     n: int, k: int, h: int, dtype: str = "float32", full: float = 0.2, seed: int = 0
 ) -> dict[str, np.ndarray]:
     """A table of which a part is full, with zeros of both signs, whole columns and whole rows of
@@ -77,10 +77,12 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_every_way_has_the_bits_of_the_whole_sums(shape: tuple[int, int, int], dtype: str) -> None:
-    plan, args = products(*shape, dtype), given(*shape, dtype)
+@pytest.mark.parametrize(
+    ("dtype", "shape"),
+    [("float32", shape) for shape in SHAPES] + [("float64", shape) for shape in SHAPES[:4]],
+)
+def test_every_way_has_the_bits_of_the_whole_sums(dtype: str, shape: tuple[int, int, int]) -> None:
+    plan, args = products(*shape, dtype), arguments(*shape, dtype)
     results = assert_same_bits(plan, args)
     for one, other in zip(wanted(**args), results, strict=True):
         assert not difference(one, other)
@@ -88,7 +90,7 @@ def test_every_way_has_the_bits_of_the_whole_sums(shape: tuple[int, int, int], d
 
 @pytest.mark.parametrize("full", [0.0, 0.02, 0.5, 1.0])
 def test_any_part_of_zeros(full: float) -> None:
-    plan, args = products(100, 50, 40), given(100, 50, 40, full=full)
+    plan, args = products(100, 50, 40), arguments(100, 50, 40, full=full)
     for one, other in zip(wanted(**args), assert_same_bits(plan, args), strict=True):
         assert not difference(one, other)
 
@@ -99,7 +101,7 @@ def test_special_numbers(seed: int, dtype: str) -> None:
     """Infinite, not a number, zeros of both signs, and products that underflow, on all sides."""
     random = np.random.default_rng(seed)
     shape = tuple(int(s) for s in random.integers(1, 80, 3))
-    plan, args = products(*shape, dtype), given(*shape, dtype, seed=seed)
+    plan, args = products(*shape, dtype), arguments(*shape, dtype, seed=seed)
     for name in ("table", "w", "g"):
         array = args[name]
         array[random.random(array.shape) < 0.3] *= TINY[dtype]
@@ -144,7 +146,7 @@ def test_a_planted_sum_that_is_not() -> None:
 @pytest.mark.parametrize("odd", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("column", [0, 15, 16, 47])
 def test_zero_times_what_is_not_finite_is_not_a_number(odd: float, column: int) -> None:
-    plan, args = products(30, 20, 48), given(30, 20, 48)
+    plan, args = products(30, 20, 48), arguments(30, 20, 48)
     args["table"][:, 3] = 0.0
     args["w"][3, column] = odd
     args["g"][:, column] = odd
@@ -158,7 +160,7 @@ def test_zero_times_what_is_not_finite_is_not_a_number(odd: float, column: int) 
 
 
 def test_the_largest_numbers_are_finite() -> None:
-    plan, args = products(8, 2, 16), given(8, 2, 16)
+    plan, args = products(8, 2, 16), arguments(8, 2, 16)
     args["table"][:] = (1.0, 0.0)
     args["w"][:] = np.finfo(np.float32).max
     with thresholds(zeros=True), mock.patch.object(tile, "NEGATIVE", {"float32": 1}):
@@ -178,7 +180,7 @@ def sparse(plan: Plan, args: dict[str, np.ndarray], **how: Any) -> bool:
 
 def test_only_long_work_on_tables_full_of_zeros() -> None:
     plan = products(200, 40, 48)
-    full, empty = given(200, 40, 48, full=9.0), given(200, 40, 48, full=0.05)
+    full, empty = arguments(200, 40, 48, full=9.0), arguments(200, 40, 48, full=0.05)
     full["table"][:] = 1.0
     steps = 1 + compiled.WORTH_LISTS // (2 * 200 * 40 * 48)
     assert sparse(plan, empty, ahead=steps)

@@ -35,7 +35,7 @@ from glassnet.run.work import computed, multiply_adds, taken_alone, total
 from glassnet.run.zeros import full_of_zeros, multiplied_tables
 from glassnet.schedule import schedule
 
-WORTH_THREADS = 4_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
+WORTH_THREADS = 5_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
 CALL_WORK = 1 << 31  # multiply-adds that a thread does before Python looks for Ctrl-C
 WORTH_UNROLLING = 100  # steps: below, compiling a tiny step for its sizes does not pay
 WORTH_BLOCKS = 2048  # rows: below, caches hold what all tiles read
