@@ -119,19 +119,25 @@ class Sparse:
     """As `Dense`; the rows of a batch are made dense when its turn comes."""
 
     def __init__(
-        self, program: Program, held: Arrays, batches: Batches, threads: int | None, rows: Rows
+        self,
+        program: Program,
+        held: Arrays,
+        batches: Batches,
+        threads: int | None,
+        ahead: int,
+        rows: Rows,
     ) -> None:
         size, dtype = batches.rows.shape[2], rows.y.dtype
         self.batches, self.rows = batches, rows
         self.given = {
-            "x": np.empty((size, rows.x.shape[1]), dtype),
+            "x": np.array(dense(rows.x[:size]), dtype, order="C"),  # like those that follow
             "y": np.empty((size, rows.y.shape[1]), dtype),
             "weight": np.empty(size, dtype),
             "rows": np.arange(size, dtype=np.int32)[None],
             "lr": np.empty(1, dtype),
             "step": np.empty(1, np.int64),
         }
-        self.call = program.prepare({**held, **self.given}, 1, threads)
+        self.call = program.prepare({**held, **self.given}, 1, threads, ahead)
         self.losses = np.zeros(batches.lr.shape, dtype)
 
     def run(self, epoch: int) -> None:
@@ -170,12 +176,12 @@ class Steps:
             for cut in cuts
             if (own := cut.stop - cut.start)
         ]
-        program = step_program(network, optimizer.rule)
+        program, ahead = step_program(network, optimizer.rule), epochs * self.count
         if hasattr(rows.x, "toarray"):
-            self.parts = [Sparse(program, held, own, threads, rows) for _, own in self.batches]
+            parts = [(program, held, own, threads, ahead) for _, own in self.batches]
+            self.parts = [Sparse(*part, rows) for part in parts]
         else:
             held |= {"x": rows.x, "y": rows.y, "weight": rows.weight}
-            ahead = epochs * self.count
             self.parts = [Dense(program, held, own, threads, ahead) for _, own in self.batches]
 
     def run(self, epochs: int, lr: np.ndarray, first: int, shuffle: Shuffle | None) -> list[float]:
