@@ -68,7 +68,8 @@ class _Contraction:
         self.zeros = None
         if has_zeros(ctx, p) and (p.rows or self.at_once == p.k):
             leaf = LEAF if self._in_leaves() else self.at_once
-            self.zeros = Zeros(ctx, p, self.at_once, leaf, self.group, self.row_runs)
+            by_rows = self.by_rows
+            self.zeros = Zeros(ctx, p, self.at_once, leaf, self.group, self.row_runs, by_rows)
         known = isinstance(self.n, int)
         self.gather = Gather(ctx, p, self.row_runs, known) if ctx.kernel.prologue else None
         runs = self.row_runs, self.column_runs
@@ -129,8 +130,7 @@ class _Contraction:
         if self.pack_all:
             self._once(partial(self.b.loop, 0, self.k, LEAF, (), self._pack_strips))
         if self.zeros and not self.by_rows:
-            split = None if self.split_columns else self.ctx.split
-            self._once(partial(self.zeros.survey, self.pa, self.ak, self.m, self.k, split))
+            self._once(partial(self.zeros.survey, self.pa, self.ak, self.m, self.k, self._own))
         if self.gather and self.p.swapped:
             self.gather.fetch(0, self.n, self.n, self.k)
         for run in self.column_runs:
@@ -148,10 +148,14 @@ class _Contraction:
         if self.pack_b:
             self.b.loop(low, high, 1, (), lambda j: self._pack_panel(run, j - low, j))
         for rows in self.row_runs:
-            first, last = (0, rows.count) if self.split_columns else self.ctx.split(rows.count)
+            first, last = self._own(rows)
             self.b.loop(
                 first, last, 1, (), lambda i, rows=rows: self._row_tile(rows, i, run, low, high)
             )
+
+    def _own(self, rows: Run) -> tuple[Index, Index]:
+        """The tiles of a run that this thread takes: all of them where columns are shared."""
+        return (0, rows.count) if self.split_columns else self.ctx.split(rows.count)
 
     def _row_tile(self, rows: Run, i: Index, run: Run, low: Index, high: Index) -> None:
         row = rows.start + i * rows.size
@@ -187,7 +191,7 @@ class _Contraction:
         """Rows low to low + LEAF of k of every strip: neighbours share cache lines."""
         length = self.b.minimum(self.k - low, LEAF)
         for rows in self.row_runs:
-            first, last = (0, rows.count) if self.split_columns else self.ctx.split(rows.count)
+            first, last = self._own(rows)
 
             def one(i: Index, rows: Run = rows) -> None:
                 row = rows.start + i * rows.size

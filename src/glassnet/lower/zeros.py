@@ -22,7 +22,7 @@ from glassnet.lower.builder import Builder, Index, Machine, equals
 from glassnet.lower.context import Context
 from glassnet.lower.tile import APART, BITS, joined, larger
 
-Split = Callable[[Index], tuple[Index, Index]]
+Own = Callable[[Run], tuple[Index, Index]]
 LANES = 16  # marks that are looked at together
 APART_BYTES = 64  # between the marks of tiles: an odd number of cache lines, if k is a power of 2
 BEHIND = LANES + 8  # places that are written or asked for beyond a list
@@ -42,11 +42,18 @@ class Zeros:
     """Where the rows of tiles are not 0: marks, and lists made of them for a tile at a time."""
 
     def __init__(
-        self, ctx: Context, p: Problem, k: Size, leaf: Size, group: int, rows: Sequence[Run]
+        self,
+        ctx: Context,
+        p: Problem,
+        k: Size,
+        leaf: Size,
+        group: int,
+        rows: Sequence[Run],
+        by_rows: bool,
     ) -> None:
         """`leaf` is the length of a chain; panels of b come in groups, tiles in runs of rows."""
         self.b, self.dtype, self.leaf, self.rows = ctx.b, p.dtype, ctx.size(leaf), rows
-        self.by_rows = equals(ctx.product(p.a.strides[-1]), 1)
+        self.by_rows = by_rows
         self.places = ctx.reserve(Product(4) * k)
         ctx.reserve(Product(4 * BEHIND))
         self.counts = ctx.reserve(Product(8) * k)
@@ -60,14 +67,12 @@ class Zeros:
         name, out = _finite(self.b, self.dtype, run.size), self.b.offset(self.finite, slot, "int64")
         self.b.call(name, b, step, valid, k, out)
 
-    def survey(self, a: Any, step: Index, m: Index, k: Index, split: Split | None) -> None:
-        """Mark where columns of a are not 0: those of all tiles, or of this thread's."""
+    def survey(self, a: Any, step: Index, m: Index, k: Index, own: Own) -> None:
+        """Mark where columns of a are not 0: those of a thread's own tiles."""
         for run in self.rows:
-            first, last = split(run.count) if split else (0, run.count)
             mark = _mark_columns(self.b, self.dtype, run.size, run.partial)
             start = self.b.offset(a, run.start, self.dtype)
-            own = first, last, m - run.start, k, self._marks(run, k)
-            self.b.call(mark, start, step, *own)
+            self.b.call(mark, start, step, *own(run), m - run.start, k, self._marks(run, k))
 
     def note(self, a: Any, step: Index, run: Run, i: Index, height: Index, k: Index) -> None:
         """List where the rows of tile i of a run are not 0."""
