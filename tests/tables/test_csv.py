@@ -140,7 +140,7 @@ def test_blocks_of_any_size_find_the_same(
         (b"a,b\n1,2\r\n3,4\n", ["line 2", "line end"]),
         (b"PK\x03\x04rest", ["Excel"]),
         (b"\x1f\x8b\x08\x00damaged", ["damaged", "gzip"]),
-        (gzip.compress(b"a,b\n1,2\n" * 99)[:-20], ["damaged"]),
+        (gzip.compress(b"a,b\n1,2\n" * 99, mtime=0)[:-20], ["damaged"]),
     ],
     ids=lambda value: repr(value)[:24],
 )
