@@ -47,8 +47,12 @@ demo: $(VENV)/.package ## a real table becomes a network, a score and prediction
 	$(call run,head -n 4 predictions.csv)
 	@echo; echo "The files are in $(DEMO)."
 
+# On all processors that this process may use. Ways that differ in nothing but time are drawn for
+# each test; `make nightly` takes all of them.
+PARALLEL := -n auto --dist worksteal
+
 test: $(VENV)/.test ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 # An environment of its own with the wheel, as users get it. The label +cpu keeps PyTorch's gigabytes
 # of CUDA away: a build for processors is taken, or none.

@@ -1,20 +1,25 @@
-"""What all tests share: golden files, no machine code on disk, the same examples every run."""
+"""What all tests share: golden files, machine code on disk, the same examples every run."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from glassnet.run import cache
 from tests.data import ROOT
 
 GOLDEN = ROOT / "tests" / "golden"
 
-# tests compile thousands of programs that nobody needs again; tests of the cache name their own
-os.environ["GLASSNET_CACHE_DIR"] = "off"
+# The processes of a session share a folder for machine code: most tests train the same few
+# networks. Tests of the compiler, and of which code is chosen, are marked `cold`: they find none.
+SESSION = "GLASSNET_TESTS_CODE"
+COLD = ("engine", "fuzz", "graph", "ops", "oracles", "simplify")
 
 # a failure must not depend on chance or on how busy the machine is; `make fuzz` looks further
 settings.register_profile("fixed", derandomize=True, deadline=None)
@@ -26,6 +31,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="accept the present output as right"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # the processes of pytest-xdist inherit the variable
+        os.environ[SESSION] = folder = tempfile.mkdtemp(prefix="glassnet-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    os.environ[cache.VARIABLE] = "off"  # while tests are collected
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(ROOT / "tests").parts[0] in COLD:
+            item.add_marker(pytest.mark.cold)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Before all fixtures of the test, and for the processes that it starts."""
+    cold = item.get_closest_marker("cold") is not None
+    os.environ[cache.VARIABLE] = "off" if cold else os.environ[SESSION]
+    return (yield)
 
 
 @pytest.fixture

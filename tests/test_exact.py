@@ -22,6 +22,8 @@ from tests.engine.check import reference
 from tests.engine.networks import arguments, dense
 from tests.engine.variants import call, difference, loops, runnable, thresholds, tiled
 
+pytestmark = pytest.mark.cold
+
 STEPS = 100
 NETWORKS = [((33, 50, 1), 200, False), ((20, 17, 130), 67, True), ((2, 3, 1), 5, False)]
 RULES = ("sgd", "momentum", "adam")

@@ -63,6 +63,8 @@ PROCESS = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from tests.test_repeats import fitted
+
+pytestmark = pytest.mark.cold
 w, losses = fitted()
 print(w.hex(), losses)
 """

@@ -31,7 +31,7 @@ def glassnet(
         [sys.executable, "-m", "glassnet", *map(str, arguments)],
         cwd=folder,
         preexec_fn=limit,
-        env={**os.environ, "GLASSNET_CACHE_DIR": "off", "COLUMNS": columns},
+        env={**os.environ, "COLUMNS": columns},
         text=True,
         timeout=120,
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},  # type: ignore[call-overload]

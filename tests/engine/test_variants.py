@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from unittest import mock
 
 import numpy as np
@@ -12,7 +13,7 @@ from glassnet.graph.graph import Graph
 from glassnet.run.program import Plan
 from glassnet.tracing import trace
 from tests.engine.check import agree, close, numbers, reference
-from tests.engine.variants import assert_same_bits, difference, outcomes, runnable
+from tests.engine.variants import FEW, Way, assert_same_bits, difference, few, outcomes, runnable
 from tests.fuzz.test_fuzz import check_plan
 
 
@@ -46,7 +47,7 @@ def test_other_leaves_are_seen() -> None:
         mock.patch("glassnet.lower.reduce.LEAF", 32),
         pytest.raises(AssertionError, match="without loops"),
     ):
-        assert_same_bits(Plan(graph), args)
+        assert_same_bits(Plan(graph), args, every=True)
 
 
 def test_a_wrong_function_is_seen() -> None:
@@ -81,8 +82,27 @@ def test_the_reference_steps_by_hand() -> None:
 
 def test_every_way_is_tried() -> None:
     graph, args = summed(10)
-    names = [name for name, _ in outcomes(Plan(graph), args)]
+    names = [name for name, _ in outcomes(Plan(graph), args, every=True)]
     others = [target.name for target in runnable()[1:]]
     first = ["plain", "dirty memory", "unfused"]
     last = ["tiles (3, 2, 256)", "3 threads", "pieces", "blocks", "without loops"]
     assert names == [*first, *others, "open widths", *last]
+
+
+def test_some_ways_are_drawn_the_same_each_time() -> None:
+    """Plans differ in theirs, so that every way is taken for many of them."""
+    found: list[Way] = [(f"way {i}", list) for i in range(12)]
+    drawn = [few(found, f"plan {i}") for i in range(100)]
+    assert drawn == [few(found, f"plan {i}") for i in range(100)]
+    assert {len(set(own)) for own in drawn} == {FEW}
+    counts = Counter(name for own in drawn for name, _ in own)
+    assert len(counts) == len(found)
+    assert min(counts.values()) >= 10  # 25 on average
+
+
+def test_the_ways_that_a_test_is_about_are_always_taken() -> None:
+    graph, args = summed(10)
+    names = [n for n, _ in outcomes(Plan(graph), args, every=False, always=("threads", "loops"))]
+    assert names[:2] == ["plain", "dirty memory"]
+    assert {"3 threads", "without loops"} <= set(names)
+    assert len(names) <= 2 + 2 + FEW

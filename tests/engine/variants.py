@@ -7,8 +7,12 @@ fusion, with other tiles, on more threads, written out without loops.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from hashlib import sha256
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -25,6 +29,10 @@ from glassnet.run.program import Plan, Program
 from glassnet.run.zeros import multiplied_tables
 
 NEVER = 1 << 60
+FEW = 3  # ways that a plan is run in besides the plain one; `make nightly` takes all
+EVERY = os.environ.get("GLASSNET_WAYS") == "all"
+
+Way = tuple[str, Callable[[], list[np.ndarray]]]
 
 
 def runnable() -> list[InstructionSet]:
@@ -75,6 +83,9 @@ def tiled(target: InstructionSet, rows: int, vectors: int, panel_bytes: int) -> 
     return dataclasses.replace(target, machine=machine)
 
 
+DIRTY = mock.patch.object(prepared, "_aligned", dirty)
+
+
 def copies(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: array.copy() for name, array in arrays.items()}
 
@@ -97,43 +108,86 @@ def outcomes(
     steps: int = 1,
     tiles: tuple[int, int, int] = (3, 2, 256),
     threads: int = 3,
+    every: bool = EVERY,
+    always: tuple[str, ...] = (),
 ) -> Iterator[tuple[str, list[np.ndarray]]]:
-    """Each way's name and results; the first is the plain one."""
-    best = host()
-    with thresholds():
-        plain = loops(plan)
-        yield "plain", call(plain, arrays, steps)
-        with mock.patch.object(prepared, "_aligned", dirty):
-            yield "dirty memory", call(plain, arrays, steps)
-        yield "unfused", call(loops(plan, merge=False), arrays, steps)
-        for other in runnable()[1:]:
-            yield other.name, call(loops(plan, other), arrays, steps)
-        yield "open widths", call(loops(open_widths(plan)), arrays, steps)
-        yield f"tiles {tiles}", call(loops(plan, tiled(best, *tiles)), arrays, steps)
-    with thresholds(threads=0):
-        yield f"{threads} threads", call(loops(plan), arrays, steps, threads)
-        with mock.patch.object(compiled, "CALL_WORK", 200):
-            yield "pieces", call(loops(plan), arrays, steps, threads)
-    with in_blocks(threads=0, work=200):
-        yield "blocks", call(loops(plan), arrays, steps, threads)
-    if multiplied_tables(plan.graph):
-        yield from short_sums(plan, arrays, steps, tiles, threads)
-    with thresholds(unrolling=0):
-        yield "without loops", call(loops(plan), arrays, steps)
+    """Each way's name and results. The first two are the plain one; of the others there are a few,
+    drawn by what is run and by which test: all of them if `every`, and those whose name holds a
+    word of `always`."""
+    first, second, *others = ways(plan, arrays, steps, tiles, threads)
+    shapes = [(name, array.shape) for name, array in arrays.items()]
+    drawn = others if every else few(others, f"{plan.graph} {shapes} {steps}")
+    wanted = [way for way in others if any(word in way[0] for word in always)]
+    for name, results in (first, second, *drawn, *(way for way in wanted if way not in drawn)):
+        yield name, results()
+
+
+def few(found: list[Way], of: str) -> list[Way]:
+    """Some ways, drawn by the test that runs and by a text: the same each time."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
+    return sorted(found, key=lambda way: sha256(f"{test} {of} {way[0]}".encode()).digest())[:FEW]
+
+
+def ways(
+    plan: Plan, arrays: Mapping[str, np.ndarray], steps: int, tiles: tuple[int, int, int], team: int
+) -> list[Way]:
+    """Each way's name and what computes its results; the first is the plain one."""
+    run = partial(results, arrays, steps)
+    plain, other = loops(plan), loops(plan, tiled(host(), *tiles))
+    small = mock.patch.object(compiled, "CALL_WORK", 200)
+    zeros = short_sums(plan, arrays, steps, tiles, team) if multiplied_tables(plan.graph) else []
+    return [
+        ("plain", run(plain, thresholds())),
+        ("dirty memory", run(plain, thresholds(), DIRTY)),
+        ("unfused", run(loops(plan, merge=False), thresholds())),
+        *((own.name, run(loops(plan, own), thresholds())) for own in runnable()[1:]),
+        ("open widths", run(loops(open_widths(plan)), thresholds())),
+        (f"tiles {tiles}", run(other, thresholds())),
+        (f"{team} threads", run(loops(plan), thresholds(threads=0), threads=team)),
+        ("pieces", run(loops(plan), thresholds(threads=0), small, threads=team)),
+        ("blocks", run(loops(plan), in_blocks(threads=0, work=200), threads=team)),
+        *zeros,
+        ("without loops", run(loops(plan), thresholds(unrolling=0))),
+    ]
+
+
+def results(
+    arrays: Mapping[str, np.ndarray],
+    steps: int,
+    program: Program,
+    *around: AbstractContextManager[Any],
+    threads: int = 1,
+) -> Callable[[], list[np.ndarray]]:
+    """What computes the results of a program, in some surroundings; once."""
+
+    def computed() -> list[np.ndarray]:
+        with ExitStack() as stack:
+            for each in around:
+                stack.enter_context(each)
+            return call(program, arrays, steps, threads)
+
+    return computed
 
 
 def short_sums(
     plan: Plan, arrays: Mapping[str, np.ndarray], steps: int, tiles: tuple[int, int, int], team: int
-) -> Iterator[tuple[str, list[np.ndarray]]]:
+) -> list[Way]:
     """Ways that leave out products with 0."""
-    with thresholds(zeros=True), mock.patch.object(prepared, "_aligned", dirty):
-        for target in (*runnable(), tiled(host(), *tiles)):
-            yield f"{target.machine} zeros", call(loops(plan, target), arrays, steps)
-        yield "open widths, zeros", call(loops(open_widths(plan)), arrays, steps)
-    with thresholds(threads=0, zeros=True):
-        yield f"{team} threads, zeros", call(loops(plan), arrays, steps, team)
-    with in_blocks(threads=0, work=200, zeros=True):
-        yield "blocks, zeros", call(loops(plan), arrays, steps, team)
+    run = partial(results, arrays, steps)
+    targets = (*runnable(), tiled(host(), *tiles))
+    blocks = in_blocks(threads=0, work=200, zeros=True)
+    return [
+        *(
+            (f"{t.machine} zeros", run(loops(plan, t), thresholds(zeros=True), DIRTY))
+            for t in targets
+        ),
+        ("open widths, zeros", run(loops(open_widths(plan)), thresholds(zeros=True), DIRTY)),
+        (
+            f"{team} threads, zeros",
+            run(loops(plan), thresholds(threads=0, zeros=True), threads=team),
+        ),
+        ("blocks, zeros", run(loops(plan), blocks, threads=team)),
+    ]
 
 
 def open_widths(plan: Plan) -> Plan:
@@ -165,7 +219,7 @@ def bits(a: np.ndarray) -> np.ndarray:
 def assert_same_bits(
     plan: Plan, arrays: Mapping[str, np.ndarray], steps: int = 1, **ways: object
 ) -> list[np.ndarray]:
-    """Run every way; the results of the plain one."""
+    """Run in several ways; the results of the plain one. See `outcomes`."""
     plain: list[np.ndarray] = []
     for name, results in outcomes(plan, arrays, steps, **ways):  # type: ignore[arg-type]
         plain = plain or results

@@ -22,6 +22,8 @@ from glassnet.optim.schedule import Course
 from glassnet.training.step import memory_arrays, parameter_arrays
 from tests.engine.variants import runnable, thresholds
 
+pytestmark = pytest.mark.cold
+
 nn, optim = gn.nn, gn.optim
 ROWS = 150  # three leaves of 64 rows, and batches of 70, 70 and 10
 X = philox.normal(ROWS * 5, 1).reshape(ROWS, 5)
