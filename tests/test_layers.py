@@ -19,8 +19,8 @@ from tests.data import ROOT
 # Top first: a module imports only from its own folder and from rows below its own.
 LAYERS = (
     ("__main__",),
-    ("cli", "playground"),
-    ("estimators", "export", "inspect"),
+    ("cli",),
+    ("estimators", "inspect", "play"),
     ("tables", "training"),
     ("testing",),
     ("pipeline", "stages"),
@@ -61,7 +61,6 @@ ONLY_IN = {
 # Imports inside a function, and why. Everything else is imported at the top of a file.
 LAZY = {
     "cli": ("*",),  # a command loads what it needs when it runs, so that --help is quick
-    "playground": ("*",),
     "nn": ("pipeline",),  # a model called on arrays compiles itself: the one way up
     "pipeline": ("llvm", "run"),  # a missing LLVM costs speed, not the package
 }
@@ -245,7 +244,7 @@ PLANTED = [
     ("tables/read.py", "from sklearn.base import clone", "only estimators and cli.data may"),
     ("cli/fit.py", "import sklearn", "only estimators and cli.data may"),
     ("training/loop.py", "import duckdb", "only tables may"),
-    ("export/csv.py", "import narwhals as nw", "only tables may"),
+    ("play/csv.py", "import narwhals as nw", "only tables may"),
     ("graph/types.py", "from glassnet.graph import types", "is a cycle"),
     ("graph/a.py", "import glassnet.graph.a", "glassnet.graph.a -> glassnet.graph.a is a cycle"),
     ("misc.py", "", "has no place in LAYERS"),

@@ -14,17 +14,21 @@ from glassnet.graph.op import Value
 from glassnet.graph.types import FLOATS
 
 
-def gradients(y: Value, xs: Sequence[Value]) -> list[Value]:
-    """dy/dx for every x: one walk backwards over the gradient rules of the ops.
+def gradients(y: Value, xs: Sequence[Value], adjoint: Value | None = None) -> list[Value]:
+    """dy/dx for every x: one walk backwards over the gradient rules of the ops. With an `adjoint`,
+    dL/dy in the shape of y, the result is dL/dx.
 
-    Raises ShapeError where y is no scalar, GraphError where an op on the way has no gradient.
+    Raises ShapeError where y is not a scalar and has no adjoint, GraphError where an op on the way
+    has no gradient.
     """
     builder = y.builder
     assert isinstance(builder, GraphBuilder)
-    if y.shape != () or y.dtype not in FLOATS:
+    shape = () if adjoint is None else adjoint.shape
+    if y.shape != shape or y.dtype not in FLOATS:
         raise ShapeError(f"the gradient of {y.type} is asked; wanted a scalar f32[] or f64[]")
     needed = _depends_on(builder, [x.index for x in xs], y.index)
-    adjoints: dict[int, Value] = {y.index: builder.constant(1.0, y.dtype)}
+    first = builder.constant(1.0, y.dtype) if adjoint is None else adjoint
+    adjoints: dict[int, Value] = {y.index: first}
     for place in range(y.index, -1, -1):
         if place in adjoints and place in needed:
             _pull_back(builder, place, adjoints, needed)

@@ -27,7 +27,7 @@ from glassnet.llvm.builder import Function, Module
 from glassnet.llvm.registers import Index, Reg
 from glassnet.llvm.target import parse
 from glassnet.lower.builder import PLAIN, Machine
-from glassnet.lower.program import RUN, Lowered, lower_program
+from glassnet.lower.program import RUN, Lowered, lower_kernels, lower_program
 from glassnet.lower.unrolled import lower_unrolled
 
 Mode = Literal["relaxed", "exact"]
@@ -72,6 +72,17 @@ def wasm_module(
     else:
         lowered = lower_program(fused, module, MACHINE, stepped, PLAIN)
     return WasmModule(link(_object(str(module), mode), [RUN]), lowered, mode)
+
+
+def wasm_library(units: Sequence[Fused], mode: Mode = "exact") -> tuple[bytes, tuple[Lowered, ...]]:
+    """One module of many small graphs: unit number i is the export `k<i>`, with the arguments
+    (table of buffers, sizes, scratch memory), all addresses of 4 bytes."""
+    module = _Module(mode)
+    names = [f"k{i}" for i in range(len(units))]
+    lowered = [
+        lower_kernels(own, module, MACHINE, name) for own, name in zip(units, names, strict=True)
+    ]
+    return link(_object(str(module), mode), names), tuple(lowered)
 
 
 def _object(body: str, mode: Mode) -> bytes:

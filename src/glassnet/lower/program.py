@@ -24,7 +24,7 @@ from typing import Any
 
 from glassnet.fuse import BYTES, Fused, Kernel, buffers_read
 from glassnet.graph.layout import Product, count
-from glassnet.lower.builder import Machine, Use
+from glassnet.lower.builder import PLAIN, Machine, Use
 from glassnet.lower.context import Context
 from glassnet.lower.contract import lower_contract
 from glassnet.lower.loop import lower_loop
@@ -88,7 +88,24 @@ def lower_program(
     if use.parallel:
         one = module.function(PART, ENTRY_ARGUMENTS)
         _write_part(one, addresses(one, fused, buffers, stepped), calls)
-    contexts = [ctx for _, ctx in made]
+    return _lowered(buffers, [ctx for _, ctx in made])
+
+
+def lower_kernels(fused: Fused, module: Any, machine: Machine, name: str) -> Lowered:
+    """Write all kernels, and name(buffers, dims, scratch), which runs them once on one thread."""
+    used = [buffers_used(fused, kernel) for kernel in fused.kernels]
+    buffers = sorted({buffer for own in used for buffer in own})
+    entry = module.function(name, ("ptr", "ptr", "ptr"))
+    made = [_kernel(fused, i, module, machine, PLAIN, f"{name}.") for i in range(len(used))]
+    here = addresses(entry, fused, buffers, ())(0)
+    _, dims, scratch = entry.args
+    for (kernel, _), own in zip(made, used, strict=True):
+        entry.call(kernel, *[here[b] for b in own], dims, scratch, 0, 1)
+    entry.finish()
+    return _lowered(buffers, [ctx for _, ctx in made])
+
+
+def _lowered(buffers: Sequence[int], contexts: Sequence[Context]) -> Lowered:
     scratch = tuple(tuple(ctx.scratch_bytes) for ctx in contexts)
     return Lowered(tuple(buffers), scratch, tuple(ctx.stack for ctx in contexts))
 
@@ -131,13 +148,13 @@ def _advanced(entry: Any, fused: Fused, buffer: int, base: Any, index: Any) -> A
 
 
 def _kernel(
-    fused: Fused, number: int, module: Any, machine: Machine, use: Use
+    fused: Fused, number: int, module: Any, machine: Machine, use: Use, prefix: str = "kernel"
 ) -> tuple[str, Context]:
     """Write a kernel as a function, or find one that has the same code."""
     kernel = fused.kernels[number]
     used = buffers_used(fused, kernel)
     dtypes = ["ptr"] * len(used) + ["ptr", "ptr", "int64", "int64"]
-    function = module.function(f"kernel{number}", dtypes, "internal")
+    function = module.function(f"{prefix}{number}", dtypes, "internal")
     *pointers, dims, scratch, thread, threads = function.args
     load_dims(function, dims, fused)
     ctx = Context(

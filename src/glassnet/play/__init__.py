@@ -1,0 +1,1 @@
+"""A page that trains: kernels, graphs and a runner in one HTML file."""

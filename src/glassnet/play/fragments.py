@@ -1,0 +1,200 @@
+"""The graphs of a page: layers, losses and update rules, each with its backward half.
+
+In: the definitions of `nn` and `optim`. Out: fragments that a page joins to a training step: what
+one of them gives is what the next one takes. A step that `gn.train` compiles whole consists of the
+same operations, so it has the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from glassnet import nn, ops, optim
+from glassnet.gradient import gradients
+from glassnet.graph.build import GraphBuilder
+from glassnet.graph.check import check
+from glassnet.graph.graph import Graph, show
+from glassnet.graph.op import Value
+from glassnet.graph.resize import resize
+from glassnet.graph.types import Dim, Size, Type
+from glassnet.llvm.wasm import Mode
+from glassnet.nn import losses
+from glassnet.nn.loss import Loss
+from glassnet.nn.module import Module
+from glassnet.nn.scope import Circumstances, Scope
+from glassnet.optim.optimizer import Now, Optimizer
+from glassnet.play.kernels import Compiled, Library, described, open_numbers, value
+from glassnet.simplify import simplify
+
+ROWS, INNER, OUTER = Dim("n"), Dim("i"), Dim("o")
+CLASSES = 10  # outputs that a network of the page has at most
+
+ACTIVATIONS: dict[str, Module] = {
+    "Identity": nn.Identity(),
+    "Sigmoid": nn.Sigmoid(),
+    "Tanh": nn.Tanh(),
+    "ReLU": nn.ReLU(),
+    "LeakyReLU": nn.LeakyReLU(),
+    "PReLU": nn.PReLU(),
+    "ELU": nn.ELU(),
+    "SELU": nn.SELU(),
+    "GELU": nn.GELU(),
+    "SiLU": nn.SiLU(),
+    "Mish": nn.Mish(),
+    "Softplus": nn.Softplus(),
+    "ParametricSigmoid": nn.ParametricSigmoid(),
+}
+LOSSES: dict[str, Loss] = {
+    "HalfMSE": losses.HalfMSE(),
+    "MSE": losses.MSE(),
+    "MAE": losses.MAE(),
+    "Huber": losses.Huber(),
+    "PoissonNLL": losses.PoissonNLL(),
+    "BCEWithLogits": losses.BCEWithLogits(),
+    "CrossEntropy": losses.CrossEntropy(),
+    "Hinge": losses.Hinge(),
+}
+OPTIMIZERS: dict[str, Optimizer] = {
+    "SGD": optim.SGD(),
+    "SGD with momentum": optim.SGD(momentum=0.9),
+    "SGD with Nesterov momentum": optim.SGD(momentum=0.9, nesterov=True),
+    "RMSprop": optim.RMSprop(),
+    "Adagrad": optim.Adagrad(),
+    "Adam": optim.Adam(),
+    "AdamW": optim.AdamW(),
+}
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A graph whose numbers are inputs, the values of those, and the names of its outputs."""
+
+    graph: Graph
+    numbers: Mapping[str, Any]
+    outputs: tuple[str, ...]
+
+    def described(self, library: Library) -> dict[str, Any]:
+        """As JSON, with the calls that compute it."""
+        return {
+            "text": show(self.graph),
+            "numbers": {name: value(number) for name, number in self.numbers.items()},
+            "outputs": dict(zip(self.outputs, self.graph.outputs, strict=True)),
+            "calls": described(library.calls(self.graph)),
+        }
+
+
+def fragment(
+    inputs: Mapping[str, Type], build: Callable[[Values], Values], sizes: Mapping[Size, Size]
+) -> Fragment:
+    """Trace what `build` makes of the inputs; `sizes` are numbers to be left open."""
+    builder = GraphBuilder()
+    given: Values = {name: builder.input(name, type) for name, type in inputs.items()}
+    made = build(given)
+    opened, numbers = open_numbers(simplify(builder.finish(list(made.values()))))
+    return Fragment(check(resize(opened, sizes)), numbers, tuple(made))
+
+
+def linear(dtype: str) -> Fragment:
+    """z = h·W + b, and from ∂L/∂z those of W, b and h."""
+
+    def build(v: Values) -> Values:
+        z = v["h"] @ v["weight"] + v["bias"]
+        names = ["weight", "bias", "h"]
+        slopes = gradients(z, [v[name] for name in names], v["dz"])
+        return {"z": z, **_named(names, slopes)}
+
+    matrix, rows = Type(dtype, (INNER, OUTER)), Type(dtype, (ROWS, OUTER))
+    inputs = {"h": Type(dtype, (ROWS, INNER)), "weight": matrix, "bias": Type(dtype, (OUTER,))}
+    return fragment({**inputs, "dz": rows}, build, {})
+
+
+def take(dtype: str, rank: int) -> Fragment:
+    """Rows of a table by number."""
+    shape: tuple[Size, ...] = (Dim("N"), INNER)[:rank]
+    inputs = {"table": Type(dtype, shape), "rows": Type("int32", (ROWS,))}
+    return fragment(inputs, lambda v: {"taken": ops.take(v["table"], v["rows"])}, {})
+
+
+def activation(own: Module, dtype: str) -> Fragment:
+    """a = f(z), and from ∂L/∂a those of z and of the parameters, one of each for every neuron."""
+    names = list(own.declared())
+
+    def build(v: Values) -> Values:
+        held = {name: v[name] for name in names}
+        a = own.build(v["z"], Scope(held, Circumstances(training=True)))
+        slopes = gradients(a, [v[name] for name in ("z", *names)], v["da"])
+        return {"a": a, **_named(["z", *names], slopes)}
+
+    rows, each = Type(dtype, (ROWS, OUTER)), Type(dtype, (OUTER,))
+    return fragment({"z": rows, **dict.fromkeys(names, each), "da": rows}, build, {})
+
+
+def loss(own: Loss, outputs: int, dtype: str) -> Fragment:
+    """L, the loss of every row, and ∂L/∂ŷ. The number of outputs stays open where it decides
+    nothing but sizes."""
+
+    def build(v: Values) -> Values:
+        total = own.mean(v["prediction"], v["y"])
+        (slope,) = gradients(total, [v["prediction"]])
+        return {"loss": total, "rows": own.rows(v["prediction"], v["y"]), "dprediction": slope}
+
+    prediction = Type(dtype, (ROWS, outputs))
+    labels = own.label_type(ROWS, outputs, dtype)
+    sizes: dict[Size, Size] = {} if outputs == 1 else {outputs: OUTER}
+    return fragment({"prediction": prediction, "y": labels}, build, sizes)
+
+
+def update(own: Optimizer, rank: int, dtype: str) -> Fragment:
+    """The new parameter and the new memory of the optimiser, from the gradient."""
+    slots = list(own.all_slots())
+
+    def build(v: Values) -> Values:
+        now = Now(v["lr"], v["step"])
+        memory = {"w": {slot: v[slot] for slot in slots}}
+        new, kept = own.updates({"w": v["w"]}, {"w": v["g"]}, memory, now)
+        return {"w": new["w"], **kept["w"]}
+
+    shape: tuple[Size, ...] = (INNER, OUTER) if rank == 2 else (OUTER,)
+    inputs = dict.fromkeys(("w", "g", *slots), Type(dtype, shape))
+    return fragment({**inputs, "lr": Type(dtype, ()), "step": Type("int64", ())}, build, {})
+
+
+def _named(names: list[str], slopes: list[Value]) -> Values:
+    return {f"d{name}": slope for name, slope in zip(names, slopes, strict=True)}
+
+
+def fragments(dtype: str) -> dict[str, Fragment]:
+    """All that a page may join, by name."""
+    found = {"linear": linear(dtype), "take": take(dtype, 2), "take.classes": take("int32", 1)}
+    found |= {f"activation.{n}": activation(own, dtype) for n, own in ACTIVATIONS.items()}
+    for name, own in LOSSES.items():
+        first = 2 if name == "CrossEntropy" else 1
+        for outputs in range(first, CLASSES + 1):
+            found[f"loss.{name}.{outputs}"] = loss(own, outputs, dtype)
+    for name, rule in OPTIMIZERS.items():
+        found |= {f"update.{name}.{rank}": update(rule, rank, dtype) for rank in (1, 2)}
+    return found
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a page contains: fragments and the scratch memory of kernels, ready for JSON, and the
+    module in both modes."""
+
+    fragments: dict[str, Any]
+    scratch: list[Any]
+    modules: dict[Mode, bytes]
+
+
+def build(dtype: str, modes: tuple[Mode, ...] = ("relaxed", "exact")) -> Built:
+    """Compile all fragments of a dtype; some seconds for each mode."""
+    library = Library()
+    described = {name: own.described(library) for name, own in fragments(dtype).items()}
+    made: dict[Mode, Compiled] = {mode: library.compile(mode) for mode in modes}
+    scratch = next(iter(made.values())).scratch
+    codes: dict[Mode, bytes] = {mode: own.code for mode, own in made.items()}
+    return Built(described, scratch, codes)

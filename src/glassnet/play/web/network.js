@@ -1,0 +1,182 @@
+// A network that trains: parameters, steps over batches, predictions.
+//
+// In: an engine and a description of a network. Out: `Network`; its weights after any number of
+// steps are those of `gn.train`.
+
+import { Program } from "./engine.js";
+
+/**
+ * @typedef {import("./engine.js").Tensor} Tensor
+ * @typedef {import("./engine.js").Engine} Engine
+ * @typedef {{activation: string, width: number, parameters?: Record<string, number>}} LayerSpec
+ * @typedef {{inputs: number, layers: LayerSpec[], loss: string, optimizer: string, lr: number,
+ *   dtype: "f32"|"f64", slots: Record<string, number>}} NetworkSpec
+ * @typedef {{name: string, value: Tensor, memory: Record<string, Tensor>}} Parameter
+ * @typedef {{program: Program, rows: Tensor, loss: Tensor, updates: [Tensor, Tensor][],
+ *   values: Record<string, Tensor>}} Step
+ */
+
+export class Network {
+  /** @param {Engine} engine @param {NetworkSpec} spec */
+  constructor(engine, spec) {
+    this.engine = engine;
+    this.spec = spec;
+    this.outputs = spec.layers[spec.layers.length - 1].width;
+    /** @type {Parameter[]} */ this.parameters = [];
+    this.layers = spec.layers.map((layer, number) => this.makeLayer(layer, number));
+    this.lr = engine.filled(spec.dtype, [], [spec.lr]);
+    this.step = engine.filled("i64", [], [0]);
+    /** @type {Map<number, Step>} */ this.steps = new Map();
+    /** @type {{x: Tensor, y: Tensor}|null} */ this.data = null;
+    this.rows = 0;
+  }
+
+  /** @param {LayerSpec} layer @param {number} number */
+  makeLayer(layer, number) {
+    const before = number ? this.spec.layers[number - 1].width : this.spec.inputs;
+    const own = {
+      weight: this.parameter(`linear${number + 1}.weight`, [before, layer.width], 0),
+      bias: this.parameter(`linear${number + 1}.bias`, [layer.width], 0),
+    };
+    /** @type {Record<string, Parameter>} */ const learnt = {};
+    for (const [name, first] of Object.entries(layer.parameters ?? {}))
+      learnt[name] = this.parameter(`${layer.activation}.${name}`, [layer.width], first);
+    return { ...layer, before, ...own, learnt };
+  }
+
+  /** @param {string} name @param {number[]} shape @param {number} first @returns {Parameter} */
+  parameter(name, shape, first) {
+    const { engine, spec } = this;
+    const fill = (/** @type {number} */ number) => {
+      const made = engine.tensor(spec.dtype, shape);
+      /** @type {Float32Array} */ (engine.view(made)).fill(number);
+      return made;
+    };
+    /** @type {Record<string, Tensor>} */ const memory = {};
+    for (const [slot, value] of Object.entries(spec.slots)) memory[slot] = fill(value);
+    const made = { name, value: fill(first), memory };
+    this.parameters.push(made);
+    return made;
+  }
+
+  /** Every parameter in one array, in the order of `model.W`. */
+  weights() {
+    const kind = this.spec.dtype === "f32" ? Float32Array : Float64Array;
+    const parts = this.parameters.map((p) => /** @type {Float32Array} */ (this.engine.view(p.value)));
+    const whole = new kind(parts.reduce((sum, part) => sum + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+      whole.set(part, at);
+      at += part.length;
+    }
+    return whole;
+  }
+
+  /** @param {ArrayLike<number>} values */
+  setWeights(values) {
+    let at = 0;
+    for (const { value } of this.parameters) {
+      const view = /** @type {Float32Array} */ (this.engine.view(value));
+      view.set(Array.prototype.slice.call(values, at, at + view.length));
+      at += view.length;
+    }
+  }
+
+  /** The table to train on. @param {ArrayLike<number>} x @param {ArrayLike<number>} y @param {number} rows */
+  setData(x, y, rows) {
+    const { engine, spec } = this;
+    const classes = spec.loss === "CrossEntropy" || spec.loss === "Hinge";
+    this.data = {
+      x: engine.filled(spec.dtype, [rows, spec.inputs], x),
+      y: classes ? engine.filled("i32", [rows], y) : engine.filled(spec.dtype, [rows, this.outputs], y),
+    };
+    this.rows = rows;
+    this.steps.clear();
+  }
+
+  /** The five lines for batches of so many rows. @param {number} rows @returns {Step} */
+  stepFor(rows) {
+    const found = this.steps.get(rows);
+    if (found) return found;
+    const made = this.makeStep(rows);
+    this.steps.set(rows, made);
+    return made;
+  }
+
+  /** @param {number} n @returns {Step} */
+  makeStep(n) {
+    const { engine, spec, data } = this;
+    if (!data) throw new Error("there is no data to train on");
+    const program = new Program(engine);
+    const rows = engine.tensor("i32", [n]);
+    const x = program.open("take", { table: data.x, rows }, { n, i: spec.inputs, N: this.rows }).output("taken");
+    const label = data.y.dtype === "i32" ? "take.classes" : "take";
+    const y = program.open(label, { table: data.y, rows }, { n, i: this.outputs, N: this.rows }).output("taken");
+    const forward = this.forward(program, x, n);
+    const cost = program.open(`loss.${spec.loss}.${this.outputs}`, { prediction: forward.prediction, y }, { n, o: this.outputs });
+    const loss = cost.output("loss");
+    /** @type {[Parameter, Tensor][]} */ const slopes = [];
+    let slope = cost.output("dprediction");
+    for (let number = this.layers.length - 1; number >= 0; number--) {
+      const layer = this.layers[number];
+      const { linear, activation } = forward.opened[number];
+      activation.give({ da: slope });
+      for (const [name, own] of Object.entries(layer.learnt)) slopes.push([own, activation.output(`d${name}`)]);
+      linear.give({ dz: activation.output("dz") });
+      slopes.push([layer.bias, linear.output("dbias")], [layer.weight, linear.output("dweight")]);
+      if (number) slope = linear.output("dh");
+    }
+    const updates = this.update(program, slopes);
+    return { program, rows, loss, updates, values: { x, y, prediction: forward.prediction } };
+  }
+
+  /** @param {Program} program @param {Tensor} x @param {number} n */
+  forward(program, x, n) {
+    let h = x;
+    const opened = this.layers.map((layer) => {
+      const sizes = { n, i: layer.before, o: layer.width };
+      const linear = program.open("linear", { h, weight: layer.weight.value, bias: layer.bias.value }, sizes);
+      const learnt = Object.fromEntries(Object.entries(layer.learnt).map(([name, own]) => [name, own.value]));
+      const activation = program.open(`activation.${layer.activation}`, { z: linear.output("z"), ...learnt }, sizes);
+      h = activation.output("a");
+      return { linear, activation };
+    });
+    return { prediction: h, opened };
+  }
+
+  /**
+   * New values are computed beside the old ones and copied over them when all are known.
+   * @param {Program} program @param {[Parameter, Tensor][]} slopes @returns {[Tensor, Tensor][]}
+   */
+  update(program, slopes) {
+    /** @type {[Tensor, Tensor][]} */ const copies = [];
+    for (const [own, g] of slopes) {
+      const shape = own.value.shape;
+      const sizes = shape.length === 2 ? { i: shape[0], o: shape[1] } : { o: shape[0] };
+      const inputs = { w: own.value, g, ...own.memory };
+      const rule = program.open(`update.${this.spec.optimizer}.${shape.length}`, inputs, sizes);
+      for (const name of ["lr", "step"]) {
+        if (name in rule.fragment.inputs) rule.give({ [name]: name === "lr" ? this.lr : this.step });
+      }
+      copies.push([rule.output("w"), own.value]);
+      for (const [slot, memory] of Object.entries(own.memory)) copies.push([rule.output(slot), memory]);
+    }
+    return copies;
+  }
+
+  /** One step on the rows of these numbers; the loss before it. @param {ArrayLike<number>} rows */
+  train(rows) {
+    const step = this.stepFor(rows.length);
+    const { engine } = this;
+    /** @type {Int32Array} */ (engine.view(step.rows)).set(rows);
+    step.program.run();
+    const bytes = new Uint8Array(engine.memory.buffer);
+    for (const [from, to] of step.updates) {
+      const size = to.shape.reduce((a, b) => a * b, 1) * (to.dtype === "f64" ? 8 : 4);
+      bytes.copyWithin(to.address, from.address, from.address + size);
+    }
+    const count = /** @type {BigInt64Array} */ (engine.view(this.step));
+    count[0] += 1n;
+    return /** @type {Float32Array} */ (engine.view(step.loss))[0];
+  }
+}
