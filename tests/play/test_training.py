@@ -3,27 +3,21 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 import glassnet as gn
-from glassnet import play
 from glassnet.llvm.wasm import Mode
 from glassnet.ops import philox
 from glassnet.play.fragments import ACTIVATIONS, LOSSES, OPTIMIZERS, Built, build
 from glassnet.training.descend import SHUFFLE
-from tests.data import ROOT
-from tests.wasm.node import NODE, flags, needs_node
+from tests.play.node import run
+from tests.wasm.node import needs_node
 
-WEB = Path(play.__file__).parent / "web"
-SCRIPT = ROOT / "tests" / "play" / "train.mjs"
 ROWS, COLUMNS, EPOCHS = 23, 3, 50  # 200 steps of 7 rows
 SHORT = {"float32": "f32", "float64": "f64"}
 
@@ -103,21 +97,8 @@ def job(case: Case, dtype: str) -> tuple[dict[str, Any], np.ndarray]:
     return told, model.W
 
 
-@pytest.fixture(scope="module")
-def built() -> Built:
-    return build("float32")
-
-
 def trained(folder: Path, made: Built, mode: Mode, jobs: Sequence[Any]) -> list[dict[str, Any]]:
-    assert NODE is not None
-    library = {"fragments": made.fragments, "scratch": made.scratch}
-    (folder / "library.json").write_text(json.dumps(library))
-    (folder / f"{mode}.wasm").write_bytes(made.modules[mode])
-    (folder / "jobs.json").write_text(json.dumps(jobs))
-    command = [NODE, *flags(), SCRIPT, WEB, folder, mode]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads((folder / "results.json").read_text())
+    return run("train.mjs", folder, made, mode, jobs)
 
 
 def assert_same(

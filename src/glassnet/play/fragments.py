@@ -24,6 +24,7 @@ from glassnet.nn import losses
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.nn.scope import Circumstances, Scope
+from glassnet.ops.random import philox_op
 from glassnet.optim.optimizer import Now, Optimizer
 from glassnet.play.kernels import Compiled, Library, described, open_numbers, value
 from glassnet.simplify import simplify
@@ -65,6 +66,8 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "Adam": optim.Adam(),
     "AdamW": optim.AdamW(),
 }
+
+INITIALIZERS = ("glorot_uniform", "he_uniform", "lecun_uniform")
 
 Values = dict[str, Any]
 
@@ -163,6 +166,46 @@ def update(own: Optimizer, rank: int, dtype: str) -> Fragment:
     return fragment({**inputs, "lr": Type(dtype, ()), "step": Type("int64", ())}, build, {})
 
 
+def random_words(bits: int) -> Fragment:
+    """The top bits of the four words of Philox for every counter; see `ops.philox`."""
+    whole, one = Type("int64", (ROWS,)), Type("int64", ())
+    scalars = ("step", "stream", "key0", "key1")
+
+    def build(v: Values) -> Values:
+        zero = 0 * v["counter"]
+        given = v["counter"], zero, *(zero + v[name] for name in scalars)
+        return {f"word{w}": philox_op(*given, word=w, bits=bits) for w in range(4)}
+
+    return fragment({"counter": whole, **dict.fromkeys(scalars, one)}, build, {})
+
+
+def uniform() -> Fragment:
+    """Numbers from [0, 1) with 53 bits, of which 27 and 26 are given."""
+
+    def build(v: Values) -> Values:
+        high, low = (ops.cast(v[name], "float64") for name in ("high", "low"))
+        return {"drawn": (high * 2.0**26 + low) * 2.0**-53}
+
+    return fragment(dict.fromkeys(("high", "low"), Type("int64", (ROWS,))), build, {})
+
+
+def first_weights(name: str, dtype: str) -> Fragment:
+    """Weights drawn between −bound and bound; see `nn.initializers`."""
+    fans: dict[str, Callable[[Values], Any]] = {
+        "glorot_uniform": lambda v: 6.0 / (v["fan_in"] + v["fan_out"]),
+        "he_uniform": lambda v: 6.0 / v["fan_in"],
+        "lecun_uniform": lambda v: 3.0 / v["fan_in"],
+    }
+
+    def build(v: Values) -> Values:
+        values = (2.0 * v["drawn"] - 1.0) * ops.sqrt(fans[name](v))
+        return {"values": ops.cast(values, dtype)}
+
+    number = Type("float64", ())
+    inputs = {"drawn": Type("float64", (ROWS,)), "fan_in": number, "fan_out": number}
+    return fragment(inputs, build, {})
+
+
 def _named(names: list[str], slopes: list[Value]) -> Values:
     return {f"d{name}": slope for name, slope in zip(names, slopes, strict=True)}
 
@@ -171,6 +214,9 @@ def fragments(dtype: str) -> dict[str, Fragment]:
     """All that a page may join, by name."""
     found = {"linear": linear(dtype), "take": take(dtype, 2), "take.classes": take("int32", 1)}
     found |= {f"activation.{n}": activation(own, dtype) for n, own in ACTIVATIONS.items()}
+    found |= {f"random.{bits}": random_words(bits) for bits in (26, 27, 32)}
+    found["random.uniform"] = uniform()
+    found |= {f"first.{name}": first_weights(name, dtype) for name in INITIALIZERS}
     for name, own in LOSSES.items():
         first = 2 if name == "CrossEntropy" else 1
         for outputs in range(first, CLASSES + 1):

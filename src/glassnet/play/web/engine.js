@@ -86,6 +86,27 @@ export class Engine {
     return start;
   }
 
+  /** How far memory is used; `release` frees all that came later. */
+  mark() {
+    const { end, scratch, scratchSize } = this;
+    return { end, scratch, scratchSize, constants: new Map(this.constants) };
+  }
+
+  /** @param {ReturnType<Engine["mark"]>} mark */
+  release(mark) {
+    Object.assign(this, { ...mark, constants: new Map(mark.constants) });
+  }
+
+  /** What a function needs of memory is free again when it returns. @template T @param {() => T} body @returns {T} */
+  temporarily(body) {
+    const mark = this.mark();
+    try {
+      return body();
+    } finally {
+      this.release(mark);
+    }
+  }
+
   /** @param {string} dtype @param {number[]} shape @returns {Tensor} */
   tensor(dtype, shape) {
     const size = shape.reduce((a, b) => a * b, 1);

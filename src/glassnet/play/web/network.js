@@ -29,6 +29,8 @@ export class Network {
     /** @type {Map<number, Step>} */ this.steps = new Map();
     /** @type {{x: Tensor, y: Tensor}|null} */ this.data = null;
     this.rows = 0;
+    this.mark = engine.mark();
+    this.setOptimizer(spec.optimizer, spec.slots);
   }
 
   /** @param {LayerSpec} layer @param {number} number */
@@ -47,14 +49,9 @@ export class Network {
   /** @param {string} name @param {number[]} shape @param {number} first @returns {Parameter} */
   parameter(name, shape, first) {
     const { engine, spec } = this;
-    const fill = (/** @type {number} */ number) => {
-      const made = engine.tensor(spec.dtype, shape);
-      /** @type {Float32Array} */ (engine.view(made)).fill(number);
-      return made;
-    };
-    /** @type {Record<string, Tensor>} */ const memory = {};
-    for (const [slot, value] of Object.entries(spec.slots)) memory[slot] = fill(value);
-    const made = { name, value: fill(first), memory };
+    const value = engine.tensor(spec.dtype, shape);
+    /** @type {Float32Array} */ (engine.view(value)).fill(first);
+    const made = { name, value, memory: {} };
     this.parameters.push(made);
     return made;
   }
@@ -82,16 +79,69 @@ export class Network {
     }
   }
 
+  /** Whether every weight is a finite number. */
+  isFinite() {
+    return this.parameters.every(({ value }) => {
+      const view = /** @type {Float32Array} */ (this.engine.view(value));
+      for (let i = 0; i < view.length; i++) if (!Number.isFinite(view[i])) return false;
+      return true;
+    });
+  }
+
+  /** How many steps the optimiser counts. */
+  count() {
+    return Number(/** @type {BigInt64Array} */ (this.engine.view(this.step))[0]);
+  }
+
+  /** @param {number} lr */
+  setRate(lr) {
+    this.spec.lr = lr;
+    /** @type {Float32Array} */ (this.engine.view(this.lr))[0] = lr;
+  }
+
+  /** Another update rule, which has nothing to remember yet. @param {string} name @param {Record<string, number>} slots */
+  setOptimizer(name, slots) {
+    const { engine, spec } = this;
+    Object.assign(spec, { optimizer: name, slots });
+    engine.release(this.mark); // steps and memory of the rule before
+    for (const own of this.parameters) {
+      own.memory = {};
+      for (const [slot, first] of Object.entries(slots)) {
+        own.memory[slot] = engine.tensor(spec.dtype, own.value.shape);
+        /** @type {Float32Array} */ (engine.view(own.memory[slot])).fill(first);
+      }
+    }
+    /** @type {BigInt64Array} */ (engine.view(this.step))[0] = 0n;
+    this.steps.clear();
+  }
+
+  /** Everything that a step changes but its number. */
+  state() {
+    const copy = (/** @type {Tensor} */ t) => /** @type {Float32Array} */ (this.engine.view(t)).slice();
+    const memory = this.parameters.flatMap((own) => Object.values(own.memory).map(copy));
+    return { weights: this.weights(), memory };
+  }
+
+  /** @param {{weights: ArrayLike<number>, memory: ArrayLike<number>[]}} state @param {number} count */
+  restore(state, count) {
+    this.setWeights(state.weights);
+    const places = this.parameters.flatMap((own) => Object.values(own.memory));
+    places.forEach((place, i) => /** @type {Float32Array} */ (this.engine.view(place)).set(state.memory[i]));
+    /** @type {BigInt64Array} */ (this.engine.view(this.step))[0] = BigInt(count);
+  }
+
   /** The table to train on. @param {ArrayLike<number>} x @param {ArrayLike<number>} y @param {number} rows */
   setData(x, y, rows) {
     const { engine, spec } = this;
+    engine.release(this.mark);
     const classes = spec.loss === "CrossEntropy" || spec.loss === "Hinge";
     this.data = {
       x: engine.filled(spec.dtype, [rows, spec.inputs], x),
       y: classes ? engine.filled("i32", [rows], y) : engine.filled(spec.dtype, [rows, this.outputs], y),
     };
     this.rows = rows;
-    this.steps.clear();
+    this.mark = engine.mark();
+    this.setOptimizer(spec.optimizer, spec.slots);
   }
 
   /** The five lines for batches of so many rows. @param {number} rows @returns {Step} */

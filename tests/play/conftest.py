@@ -1,0 +1,12 @@
+"""What the tests of the page share: its kernels, compiled once."""
+
+from __future__ import annotations
+
+import pytest
+
+from glassnet.play.fragments import Built, build
+
+
+@pytest.fixture(scope="session")
+def built() -> Built:
+    return build("float32")
