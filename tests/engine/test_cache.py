@@ -18,7 +18,7 @@ from glassnet.tracing import trace
 from tests.engine.check import numbers
 from tests.engine.variants import call, difference, loops, runnable, thresholds
 
-NAME = cache.key("one", "two")
+NAME, OTHER = cache.key("one", "two"), cache.key("other")
 CODE = b"object code" * 100
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="owners and modes of POSIX")
@@ -53,9 +53,10 @@ def test_nothing_odd_is_read(folder: Path) -> None:
         whole[:-1],  # cut
         whole + b"x",  # grown
         whole[:50] + bytes([whole[50] ^ 1]) + whole[51:],  # one bit flipped in the code
-        bytes([whole[0] ^ 1]) + whole[1:],  # or in the digest
+        whole[:20] + bytes([whole[20] ^ 1]) + whole[21:],  # or in the digest
+        bytes([whole[0] ^ 1]) + whole[1:],  # or in what says that it is ours
         whole[:20],
-        whole[:32],
+        whole[:48],
         b"",
     ):
         file.write_bytes(damaged)
@@ -117,7 +118,7 @@ def test_symbolic_links_are_not_followed(folder: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_no_file_is_not_read(folder: Path) -> None:
-    cache.write("other", CODE)
+    cache.write(OTHER, CODE)
     (folder / NAME).mkdir(mode=0o700)
     assert cache.read(NAME) is None
 
@@ -143,10 +144,10 @@ def test_a_full_disk_leaves_nothing_behind(folder: Path, monkeypatch: pytest.Mon
     def full(source: object, target: object) -> None:
         raise OSError(28, "No space left on device")
 
-    cache.write("other", CODE)
+    cache.write(OTHER, CODE)
     monkeypatch.setattr(os, "replace", full)
     cache.write(NAME, CODE)
-    assert [p.name for p in folder.iterdir()] == ["other"]
+    assert [p.name for p in folder.iterdir()] == [OTHER]
 
 
 @pytest.mark.parametrize("text", ["", "off"])
@@ -169,13 +170,14 @@ def test_where_it_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_the_oldest_files_go_when_there_are_too_many(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for i in range(4):
-        cache.write(f"file{i}", CODE)
-        os.utime(folder / f"file{i}", (i, i))
-    assert cache.read("file0") == CODE  # reading makes it the newest
-    monkeypatch.setattr(cache, "LIMIT", 3 * (len(CODE) + cache.DIGEST))
-    cache.write("file4", CODE)
-    assert sorted(p.name for p in folder.iterdir()) == ["file0", "file3", "file4"]
+    names = [cache.key(str(i)) for i in range(5)]
+    for i, name in enumerate(names[:4]):
+        cache.write(name, CODE)
+        os.utime(folder / name, (i, i))
+    assert cache.read(names[0]) == CODE  # reading makes it the newest
+    monkeypatch.setattr(cache, "LIMIT", 3 * (len(CODE) + cache.DIGEST + len(cache.MAGIC)))
+    cache.write(names[4], CODE)
+    assert {p.name for p in folder.iterdir()} == {names[0], names[3], names[4]}
 
 
 def test_the_key_depends_on_every_part() -> None:

@@ -2,8 +2,12 @@
 
 In: the text of a module and an instruction set. Out: object code, from the user's cache directory
 if it is there. The key is a digest of everything that decides the code. A file is used only if it
-and its directory belong to this user and nobody else may read or write them, no symbolic link is
-followed, and its own digest is right; anything odd means compiling in memory, as without a cache.
+and its directory belong to this user and nobody else may read or write them, it is a plain file,
+and its own digest is right; anything odd means compiling in memory, as without a cache.
+
+The directory may hold other files. Only entries count towards the limit, and only entries are ever
+replaced or removed: plain files of this user whose name is a digest and whose content begins with
+`MAGIC`, and what a writer left that was killed. Nothing else is opened for more than that.
 
 The directory is $GLASSNET_CACHE_DIR ("off" for none), else glassnet in $XDG_CACHE_HOME or
 ~/.cache.
@@ -14,8 +18,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 import stat
+import sys
+import time
 from functools import cache
 from pathlib import Path
 from typing import IO
@@ -25,7 +32,11 @@ from glassnet.version import __version__, numerics_version
 VARIABLE = "GLASSNET_CACHE_DIR"
 DIGEST = hashlib.sha256().digest_size
 DECIDES = ("graph", "ops", "simplify", "lower", "llvm", "run")  # folders that make code
-LIMIT = 256 << 20  # bytes in all; the files used longest ago go first
+LIMIT = 256 << 20  # bytes in all; the entries used longest ago go first
+MAGIC = b"glassnet code 1\n"
+LEFT_OVER = 3600.0  # seconds after which a file that a writer has not finished has no writer
+ENTRY = re.compile(r"[0-9a-f]{64}")
+UNFINISHED = re.compile(r"\.[0-9a-f]{64}\.[0-9a-f]{16}")
 
 
 def directory() -> Path | None:
@@ -63,16 +74,16 @@ def read(name: str) -> bytes | None:
     if folder is None or not _private(folder):
         return None
     try:
-        with _open(folder / name, os.O_RDONLY) as file:
-            status = os.fstat(file.fileno())
-            if not (stat.S_ISREG(status.st_mode) and _mine(status)):
-                return None
-            data = file.read()
-        os.utime(folder / name, follow_symlinks=False)
+        with _plain(folder / name) as file:
+            data = file.read(min(os.fstat(file.fileno()).st_size, LIMIT + 1))
+            if os.utime in os.supports_fd:
+                os.utime(file.fileno())
     except OSError:
         return None
-    digest, code = data[:DIGEST], data[DIGEST:]
-    return code if code and _digest(name, code) == digest else None
+    start = len(MAGIC) + DIGEST
+    digest, code = data[len(MAGIC) : start], data[start:]
+    right = data.startswith(MAGIC) and code and _digest(name, code) == digest
+    return code if right else None
 
 
 def write(name: str, code: bytes) -> None:
@@ -82,13 +93,15 @@ def write(name: str, code: bytes) -> None:
         return
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not _private(folder):
+        place = folder / name
+        if not _private(folder) or (os.path.lexists(place) and not _begins(place, MAGIC)):
             return
         temporary = folder / f".{name}.{secrets.token_hex(8)}"
         try:
-            with _open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as file:
-                file.write(_digest(name, code) + code)
-            os.replace(temporary, folder / name)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+            with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
+                file.write(MAGIC + _digest(name, code) + code)
+            os.replace(temporary, place)
         finally:
             temporary.unlink(missing_ok=True)
         _shrink(folder)
@@ -101,17 +114,43 @@ def _digest(name: str, code: bytes) -> bytes:
     return hashlib.sha256(name.encode() + b"\0" + code).digest()
 
 
-def _open(path: Path, flags: int) -> IO[bytes]:
-    nofollow = getattr(os, "O_NOFOLLOW", 0)
-    return os.fdopen(os.open(path, flags | nofollow, 0o600), "wb" if flags & os.O_WRONLY else "rb")
+def _plain(path: Path) -> IO[bytes]:
+    """A plain file of this user alone, open; OSError for all else, without waiting for it."""
+    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    file = os.fdopen(os.open(path, os.O_RDONLY | flags), "rb")
+    status = os.fstat(file.fileno())
+    if stat.S_ISREG(status.st_mode) and _mine(status):
+        return file
+    file.close()
+    raise OSError(f"{path} is no plain file of this user alone")
+
+
+def _begins(path: Path, magic: bytes) -> bool:
+    try:
+        with _plain(path) as file:
+            return file.read(len(magic)) == magic
+    except OSError:
+        return False
 
 
 def _private(folder: Path) -> bool:
     try:
         status = os.lstat(folder)
-        return stat.S_ISDIR(status.st_mode) and _mine(status)
     except OSError:
         return False
+    if stat.S_ISDIR(status.st_mode) and _mine(status):
+        return True
+    _notice(folder)
+    return False
+
+
+@cache
+def _notice(folder: Path) -> None:
+    print(
+        f"glassnet: machine code is not kept in {str(folder)!r}, which must be a folder of yours "
+        f"that nobody else may open: chmod 700, or name another with {VARIABLE}",
+        file=sys.stderr,
+    )
 
 
 def _mine(status: os.stat_result) -> bool:
@@ -121,11 +160,24 @@ def _mine(status: os.stat_result) -> bool:
 
 
 def _shrink(folder: Path) -> None:
-    files = [(entry.stat(), entry.path) for entry in os.scandir(folder) if entry.is_file()]
-    total = sum(status.st_size for status, _ in files)
-    for status, path in sorted(files, key=lambda item: item[0].st_mtime):
+    """Remove what killed writers left, and the oldest entries where there are too many."""
+    files: list[tuple[os.stat_result, Path]] = []
+    for item in os.scandir(folder):
+        path = Path(item.path)
+        if ENTRY.fullmatch(item.name) and item.is_file(follow_symlinks=False):
+            files.append((item.stat(follow_symlinks=False), path))
+        elif UNFINISHED.fullmatch(item.name) and item.is_file(follow_symlinks=False):
+            status = item.stat(follow_symlinks=False)
+            short = min(status.st_size, len(MAGIC))
+            if status.st_mtime < time.time() - LEFT_OVER and _begins(path, MAGIC[:short]):
+                path.unlink(missing_ok=True)
+    if sum(status.st_size for status, _ in files) <= LIMIT:
+        return
+    own = [(status, path) for status, path in files if _begins(path, MAGIC)]
+    total = sum(status.st_size for status, _ in own)
+    for status, path in sorted(own, key=lambda item: item[0].st_mtime):
         if total <= LIMIT:
             return
         with contextlib.suppress(OSError):
-            os.unlink(path)
+            path.unlink()
         total -= status.st_size

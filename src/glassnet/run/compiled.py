@@ -100,10 +100,11 @@ class Compiled:
             found = _builds.get(name) if name else None
             if found is None:
                 kept = cache.read(name) if name else None
-                if kept is None and only_kept:
+                own = parse(kept) if kept else None
+                if own is None and only_kept:
                     self._missed.add(kind)
                     return None
-                own = parse(kept) if kept else self._made(kind, name)
+                own = own or self._made(kind, name)
                 found = Build(own, load(own.code, self.target.name)) if own.code else None
             if found is not None and name:
                 _builds[name] = found

@@ -71,10 +71,16 @@ def image(fused: Fused, lowered: Lowered, code: bytes) -> Image:
     )
 
 
-def parse(kept: bytes) -> Image:
-    """Read back what `bytes(image)` wrote."""
+def parse(kept: bytes) -> Image | None:
+    """Read back what `bytes(image)` wrote; None where it wrote something else."""
     text, _, code = kept.partition(b"\n")
-    head: dict[str, Any] = json.loads(text)
+    try:
+        return _parsed(json.loads(text), code)
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+        return None
+
+
+def _parsed(head: dict[str, Any], code: bytes) -> Image:
     return Image(
         code,
         tuple(head["dims"]),
