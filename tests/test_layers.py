@@ -34,14 +34,16 @@ LAYERS = (
     ("gradient", "simplify", "tracing"),
     ("ops",),
     ("graph",),
+    ("rounding",),
     ("errors", "version", "words"),
 )
 
 # The two halves meet in the graph and networks are written with ops, so these see less than what
 # lies below them.
 ENGINE = ("run", "llvm", "lower", "schedule", "fuse_gathers", "fuse_rows", "fuse")
-BACK = {*ENGINE, "graph", "errors", "version", "words"}
-FRONT = {"ops", "graph", "errors", "version", "words"}
+LEAST = {"rounding", "errors", "version", "words"}
+BACK = {*ENGINE, "graph", *LEAST}
+FRONT = {"ops", "graph", *LEAST}
 SEES = {
     **dict.fromkeys(ENGINE, BACK),
     "nn": FRONT | {"nn"},

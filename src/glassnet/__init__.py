@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from glassnet import rounding
 from glassnet.version import __version__, numerics_version
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"glassnet has no name {name!r}; it has {', '.join(__all__)}")
     module, _, attribute = _LAZY[name].partition(":")
-    found = import_module(module)
+    with rounding.rounding_to_nearest():
+        found = import_module(module)
     if attribute:
         found = getattr(found, attribute)
     globals()[name] = found
@@ -92,3 +94,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return list(__all__)
+
+
+if not rounding.is_nearest():
+    rounding.load_all(__name__, __path__)

@@ -18,11 +18,13 @@ from glassnet.graph.check import check
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
 from glassnet.graph.types import Size
+from glassnet.rounding import to_nearest
 from glassnet.run.program import Interpreted, Plan, Program
 from glassnet.simplify import simplify
 from glassnet.tracing import as_type, trace_outputs
 
 
+@to_nearest
 def compile_graph(
     graph: Graph,
     *,
@@ -82,6 +84,7 @@ class compile:  # a function in use: named like the verb users type
         self.f = f
         self._programs: dict[tuple[Any, ...], tuple[Program, bool]] = {}
 
+    @to_nearest
     def __call__(self, *args: Any) -> Any:
         if any(isinstance(arg, Value) for arg in args):
             return self.f(*args)

@@ -24,6 +24,7 @@ from glassnet.nn.module import Module
 from glassnet.nn.scope import Scope
 from glassnet.ops import philox
 from glassnet.pipeline import compile, compile_graph
+from glassnet.rounding import to_nearest
 from glassnet.tracing import parameter_names, trace
 
 Function = Callable[..., Any]
@@ -84,6 +85,7 @@ class Disagreement(AssertionError):
         self.report = report
 
 
+@to_nearest
 def check_grads(f: Any, *args: Any, order: int = 2, tolerance: float = 1e-6) -> Report:
     """Compare derivatives up to an order with central differences, in float64.
 
@@ -108,6 +110,7 @@ def check_grads(f: Any, *args: Any, order: int = 2, tolerance: float = 1e-6) -> 
     return report.check("derivatives do not agree with differences")
 
 
+@to_nearest
 def compare(f: Any, *args: Any, tolerance: float | None = None) -> Report:
     """Compare compiled results with the NumPy interpreter computing in float64.
 

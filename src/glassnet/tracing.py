@@ -20,8 +20,10 @@ from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type, type_of
 from glassnet.graph.userline import user_line
+from glassnet.rounding import to_nearest
 
 
+@to_nearest
 def trace(f: Callable[..., Any], *examples: Any) -> Graph:
     """The graph of `f` for arguments like the examples.
 
@@ -32,6 +34,7 @@ def trace(f: Callable[..., Any], *examples: Any) -> Graph:
     return trace_outputs(f, [as_type(example) for example in examples])[0]
 
 
+@to_nearest
 def trace_outputs(f: Callable[..., Any], types: Sequence[Type]) -> tuple[Graph, bool]:
     """The graph, and whether `f` returned one value rather than a tuple."""
     builder = GraphBuilder()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.errors import TableError
+from glassnet.rounding import to_nearest
 from glassnet.tables.kinds import FIXED_KINDS, Column, infer_columns
 from glassnet.tables.schema import Design, Schema
 from glassnet.tables.split import FEWEST_ROWS, Split, all_rows, fold_rows, split_rows
@@ -71,6 +72,7 @@ class Prepared:
     goals: tuple[NDArray[Any], NDArray[Any]]  # what the network should answer: train, validation
 
 
+@to_nearest
 def examine(
     table: Table, target: str, *, kinds: Mapping[str, str] | None = None, seed: int = 0
 ) -> Examined:
@@ -89,6 +91,7 @@ def examine(
     return examined
 
 
+@to_nearest
 def prepare(examined: Examined, split: Split) -> Prepared:
     """Learn the encoding from the training rows, and encode all rows with it."""
     truth = examined.truth

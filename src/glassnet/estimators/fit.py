@@ -23,6 +23,7 @@ from glassnet.estimators.recipe import Recipe, default_recipe
 from glassnet.estimators.score import Answers, Score, score
 from glassnet.estimators.table_model import TableModel
 from glassnet.nn.losses import CrossEntropy, HalfMSE
+from glassnet.rounding import to_nearest
 from glassnet.tables.fields import to_plain
 from glassnet.tables.split import Split
 from glassnet.tables.table import Table
@@ -60,6 +61,7 @@ def choose_recipe(examined: Examined, *, epochs: int | None = None) -> Recipe:
     return recipe if epochs is None else recipe.with_epochs(epochs)
 
 
+@to_nearest
 def fit(
     examined: Examined,
     recipe: Recipe,
@@ -106,6 +108,7 @@ def fold_score(
     return score(_joined(answers), examined.target.classes) if folds else None, left
 
 
+@to_nearest
 def fit_table(
     table: Table,
     target: str,

@@ -22,6 +22,7 @@ from glassnet.estimators.recipe import Recipe
 from glassnet.estimators.score import Score, score
 from glassnet.estimators.table_model import TableModel
 from glassnet.nn.losses import CrossEntropy, HalfMSE
+from glassnet.rounding import to_nearest
 from glassnet.tables.fields import from_plain, to_plain
 from glassnet.tables.schema import Design, Schema
 from glassnet.training.record_file import RunFile, put_values
@@ -85,6 +86,7 @@ def _epochs(run: Path) -> int:
         return len(file.history()[0])
 
 
+@to_nearest
 def resume_fit(
     recorded: Recorded,
     moved: str | None = None,

@@ -39,6 +39,7 @@ from glassnet.estimators.mlp_record import Recorded, check_record, recording
 from glassnet.estimators.mlp_solve import Rows, predicted, views
 from glassnet.estimators.mlp_validate import HeldOut, divided, given_rows, row_weights
 from glassnet.estimators.mlp_watch import CallbackSupport, Watch
+from glassnet.rounding import to_nearest
 
 
 class BaseMLP(Opened, Recorded, LossGradient, CallbackSupport, TransformerMixin, BaseEstimator):
@@ -84,6 +85,7 @@ class BaseMLP(Opened, Recorded, LossGradient, CallbackSupport, TransformerMixin,
 
     _names: ClassVar[tuple[str, ...]]
 
+    @to_nearest
     def _fit(
         self, X: Any, y: Any, weight: Any, again: bool, validation: tuple[Any, Any, Any]
     ) -> Any:
@@ -270,6 +272,7 @@ class BaseMLP(Opened, Recorded, LossGradient, CallbackSupport, TransformerMixin,
         except (TypeError, ValueError) as error:
             raise hinted(error, X) from None
 
+    @to_nearest
     def _forward(self, X: Any, what: str = "output", check: bool = True) -> np.ndarray:
         ready: Ready | None = self.__dict__.get("_ready")
         found = None if ready is None else ready.outputs(self, X, what, check)

@@ -24,6 +24,8 @@ from glassnet.estimators.mlp_cells import refuse_long
 from glassnet.estimators.mlp_labels import Labelled, same_labels
 from glassnet.estimators.mlp_targets import refuse_mixed
 from glassnet.estimators.mlp_watch import with_callbacks
+from glassnet.rounding import to_nearest
+from glassnet.training.exclusive import InTraining
 
 
 class MLPClassifier(ClassifierMixin, Labelled):
@@ -210,7 +212,8 @@ class MLPClassifier(ClassifierMixin, Labelled):
         self : MLPClassifier
             The fitted estimator.
         """
-        return self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
+        with InTraining(self):
+            return self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
 
     @available_if(lambda est: est._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
@@ -238,8 +241,10 @@ class MLPClassifier(ClassifierMixin, Labelled):
         if _check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
-        return self._fit(X, y, sample_weight, True, (None, None, None))
+        with InTraining(self):
+            return self._fit(X, y, sample_weight, True, (None, None, None))
 
+    @to_nearest
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of every row, or the labels that are more probable than not.
 
@@ -255,6 +260,7 @@ class MLPClassifier(ClassifierMixin, Labelled):
         """
         return self._answers(self._forward(X))
 
+    @to_nearest
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The share of rows whose predicted class, or set of labels, is the true one.
 

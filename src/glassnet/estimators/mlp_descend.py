@@ -97,7 +97,7 @@ class Descent:
             stopped = self._epochs(once)
         except KeyboardInterrupt:
             stopped = "interrupted"
-            warnings.warn("Training interrupted by user.", stacklevel=7)
+            warnings.warn("Training interrupted by user.", stacklevel=8)
         finally:
             if self.best is not None:
                 self.block[...] = self.best
@@ -119,7 +119,7 @@ class Descent:
             f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) reached and the "
             "optimization hasn't converged yet.",
             ConvergenceWarning,
-            stacklevel=8,
+            stacklevel=9,
         )
         return "epochs"
 

@@ -170,6 +170,6 @@ def lbfgs(course: Course) -> np.ndarray:
             f"{found.message}\n\nYou might also want to scale the data, or increase max_iter or "
             "max_fun.",
             ConvergenceWarning,
-            stacklevel=7,
+            stacklevel=8,
         )
     return course.block

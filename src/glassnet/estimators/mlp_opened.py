@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from glassnet import nn
 from glassnet.estimators.mlp_convert import sequential, taken_over
 from glassnet.nn.picture import drawing, scrolled
+from glassnet.rounding import to_nearest
 from glassnet.words import counted
 
 
@@ -45,6 +46,7 @@ class Opened:
     _network: Any
     _checked: Any
 
+    @to_nearest
     def transform(self, X: Any, layer: int = -1) -> Any:
         """What a hidden layer gives for every row, as features for other estimators.
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from glassnet.rounding import to_nearest
+
 
 class Probabilities:
     """The part of `MLPClassifier` that gives probabilities and scores."""
@@ -20,6 +22,7 @@ class Probabilities:
     def _binary(self) -> bool:
         return self.n_outputs_ == 1
 
+    @to_nearest
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes, in the order of `classes_`.
 
@@ -36,6 +39,7 @@ class Probabilities:
         found = self._forward(X)
         return np.concatenate([1 - found, found], 1) if self._binary else found
 
+    @to_nearest
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """The logarithms of `predict_proba`.
 

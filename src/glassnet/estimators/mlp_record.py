@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from glassnet.estimators.mlp_noted import noted
 from glassnet.estimators.mlp_recorder import FitRecord, Unrecorded
 from glassnet.estimators.mlp_searched import SearchRecord
+from glassnet.rounding import to_nearest
 from glassnet.training.estimator_step import random_state, state_as_data
 from glassnet.training.record_file import RunFile
 from glassnet.version import numerics_version
@@ -146,6 +147,7 @@ class Recorded:
         finally:
             del self.__dict__["_resuming"]
 
+    @to_nearest
     def network_inputs(self, X: Any) -> np.ndarray:
         """Rows as the network reads them, with columns `encoded_feature_names_`.
 

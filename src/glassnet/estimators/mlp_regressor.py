@@ -24,6 +24,8 @@ from glassnet.estimators.mlp_targets import refuse_no_numbers
 from glassnet.estimators.mlp_watch import with_callbacks
 from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.losses import MAE, Huber, Quantile
+from glassnet.rounding import to_nearest
+from glassnet.training.exclusive import InTraining
 from glassnet.words import counted
 
 LOSSES: dict[str, Loss] = {"absolute_error": MAE(), "huber": Huber(), "quantile": Quantile()}
@@ -216,7 +218,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self : MLPRegressor
             The fitted estimator.
         """
-        return self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
+        with InTraining(self):
+            return self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
 
     @available_if(lambda est: est._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
@@ -237,7 +240,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self : MLPRegressor
             The estimator, trained further.
         """
-        return self._fit(X, y, sample_weight, True, (None, None, None))
+        with InTraining(self):
+            return self._fit(X, y, sample_weight, True, (None, None, None))
 
     def _validate_input(self, X: Any, y: Any, again: bool, first: bool) -> tuple[Any, Any]:
         refuse_no_numbers(y)
@@ -279,6 +283,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             )
         return target
 
+    @to_nearest
     def predict(self, X: Any) -> np.ndarray:
         """The numbers predicted for every row.
 

@@ -21,6 +21,7 @@ from glassnet.estimators.score import Answers, Score, score
 from glassnet.nn import Sequential
 from glassnet.ops.math_exp import exp_code
 from glassnet.ops.onnumpy import Number, NumpyBuilder
+from glassnet.rounding import to_nearest
 from glassnet.tables.fields import from_plain, to_plain
 from glassnet.tables.schema import Design, Schema
 from glassnet.tables.table import Table
@@ -57,10 +58,12 @@ class TableModel:
     training: dict[str, Any]
     numerics: int = numerics_version  # the arithmetic it was trained with
 
+    @to_nearest
     def predict(self, table: Table) -> Prediction:
         """Answers for every row of the table."""
         return self.answers(self.schema.encode(self.schema.load(table)))
 
+    @to_nearest
     def evaluate(self, table: Table) -> tuple[Score, Prediction]:
         """The score on the rows that have a target."""
         truth, missing = self.schema.target.read(table.with_missing(self.schema.missing))
@@ -84,6 +87,7 @@ class TableModel:
             return Answers(truth, prediction.values, np.full(len(truth), target.mean))
         return Answers(truth, prediction.probabilities, np.full(len(truth), target.common))
 
+    @to_nearest
     def answers(self, design: Design) -> Prediction:
         """Answers for rows that are encoded already."""
         target = self.schema.target
@@ -109,6 +113,7 @@ class TableModel:
         count = sum(rows.values()) if kept["folds"] else rows["held_out"]
         return Score(kept["metric"], value, error, guess, constant, count, {})
 
+    @to_nearest
     def save(self, path: str | Path) -> int:
         """Write the model file, whole or not at all; the number of bytes."""
         texts = {
@@ -122,6 +127,7 @@ class TableModel:
         return model_file.save(path, self.network.parameters(), texts)
 
     @staticmethod
+    @to_nearest
     def load(path: str | Path) -> TableModel:
         """Read a model file; anything wrong with it is a `ModelFileError`."""
         named, texts = model_file.load(path)

@@ -21,6 +21,7 @@ from glassnet.errors import ModelFileError, TableError
 from glassnet.estimators.mlp_targets import refuse_mixed
 from glassnet.estimators.table_model import TableModel
 from glassnet.estimators.tabular_base import BaseTabular
+from glassnet.rounding import to_nearest
 from glassnet.tables.frames import FrameColumn, is_series, single_column
 
 
@@ -112,6 +113,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     _order: np.ndarray
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @to_nearest
     def fit(self, X: Any, y: Any) -> TabularClassifier:
         """Train on rows X with classes y.
 
@@ -135,6 +137,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         self._take_classes(own_type(labels[first]))
         return self
 
+    @to_nearest
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of every row.
 
@@ -151,6 +154,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         found = self.predict_proba(X)
         return self.classes_[found.argmax(axis=1)]
 
+    @to_nearest
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes, in the order of `classes_`.
 
@@ -242,6 +246,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     """
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @to_nearest
     def fit(self, X: Any, y: Any) -> TabularRegressor:
         """Train on rows X with numbers y.
 
@@ -269,6 +274,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         self._train(X, target, "number")
         return self
 
+    @to_nearest
     def predict(self, X: Any) -> np.ndarray:
         """The number of every row.
 

@@ -32,6 +32,7 @@ from glassnet.estimators.mlp_parameters import thread_count
 from glassnet.estimators.score import Score
 from glassnet.estimators.table_model import Prediction, TableModel
 from glassnet.estimators.tabular_report import Told
+from glassnet.rounding import to_nearest
 from glassnet.tables.frames import (
     FrameColumn,
     array_columns,
@@ -43,6 +44,7 @@ from glassnet.tables.frames import (
 from glassnet.tables.memory import row_count, table_of
 from glassnet.tables.split import FEWEST_ROWS
 from glassnet.tables.table import Table
+from glassnet.training.exclusive import InTraining
 from glassnet.words import counted
 
 
@@ -88,7 +90,7 @@ class BaseTabular(BaseEstimator):
         """Train on the rows that have a target, which is of that kind; what was found in them."""
         threads = None if self.n_jobs is None else thread_count(self.n_jobs)
         told = Told(bool(self.verbose))
-        with in_python():
+        with in_python(), InTraining(self):
             examined = self._examined(X, target, kind)
             told.columns(examined)
             fitted = fit(
@@ -100,7 +102,7 @@ class BaseTabular(BaseEstimator):
                 stage=told.stage,
             )
         if fitted.course.stopped == "interrupted":
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            warnings.warn("Training interrupted by user.", stacklevel=5)
         told.score(fitted.score)
         self.model_, self.score_ = fitted.model, fitted.score
         self.columns_ = {column.name: column.kind for column in examined.columns}
@@ -123,7 +125,7 @@ class BaseTabular(BaseEstimator):
             warnings.warn(
                 f"y: {examined.without_target} of {table.rows:,} rows {have} no value and {are} "
                 "left out; fill them in, or drop those rows, if that is not what you want",
-                stacklevel=5,
+                stacklevel=6,
             )
         return examined
 
@@ -192,6 +194,7 @@ class BaseTabular(BaseEstimator):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
+    @to_nearest
     def save(self, path: str | Path) -> None:
         """Write the model file, the same that `glassnet fit -o` writes; never pickle.
 
@@ -222,6 +225,7 @@ class BaseTabular(BaseEstimator):
         return cls.from_model(TableModel.load(path), str(path))
 
     @classmethod
+    @to_nearest
     def from_model(cls, model: TableModel, label: str = "the model") -> Any:
         """The estimator of a `TableModel`, which `label` names in messages."""
         self = cls._of_model(model, label)

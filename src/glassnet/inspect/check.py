@@ -20,6 +20,7 @@ from glassnet.inspect.streams import or_streamed
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.pipeline import compile_graph
+from glassnet.rounding import to_nearest
 from glassnet.testing import Disagreement, Report, as_function, check_grads, compare
 from glassnet.tracing import trace
 from glassnet.training.again import PROMISED
@@ -60,6 +61,7 @@ class Finding:
         return "ok" if self.ok else "WRONG"
 
 
+@to_nearest
 def check_model(
     model: Module, x: np.ndarray, y: Any = None, loss: Loss | None = None
 ) -> list[Finding]:
@@ -70,6 +72,7 @@ def check_model(
     return _checked(loss, model, [x[:FEW], y[:FEW]], [x[:SOME], y[:SOME]])
 
 
+@to_nearest
 def check_run(path: str | Path, x: Any = None, y: Any = None, **extra: Any) -> list[Finding]:
     """The derivatives of the loss by every parameter, the compiled loss, and the steps between
     the last two checkpoints, done again."""

@@ -25,6 +25,7 @@ from glassnet.inspect.step import replay, until
 from glassnet.inspect.streams import or_streamed
 from glassnet.nn.module import Module, split
 from glassnet.pipeline import compile_graph
+from glassnet.rounding import to_nearest
 from glassnet.run.program import Program
 from glassnet.training.descend import Descent, remembered
 from glassnet.training.history import History
@@ -35,6 +36,7 @@ from glassnet.training.step import StepGraph, parameter_arrays, step_graph
 MOST = 1000  # updates without `epoch`
 
 
+@to_nearest
 def open_ledger(
     record: str | Path,
     weight: str,

@@ -12,6 +12,7 @@ from glassnet.errors import GlassnetError
 from glassnet.graph.stage_names import STAGES, unknown
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
+from glassnet.rounding import to_nearest
 from glassnet.run.program import Plan
 from glassnet.stages import stages
 from glassnet.training.programs import STEPPED
@@ -20,6 +21,7 @@ from glassnet.training.record_file import RunFile
 from glassnet.training.step import gradient_graph, step_graph
 
 
+@to_nearest
 def show_model(model: Module, loss: Loss, stage: str) -> str:
     """A stage of a model: its prediction as a graph, else the loss with its gradients."""
     check_stage(stage)
@@ -32,6 +34,7 @@ def show_model(model: Module, loss: Loss, stage: str) -> str:
     return str(graph) if stage == "grad" else stages(graph, stage)
 
 
+@to_nearest
 def show_run(path: str | Path, stage: str) -> str:
     """A stage of the training step that a run takes."""
     check_stage(stage)

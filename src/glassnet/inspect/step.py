@@ -19,6 +19,7 @@ from glassnet.inspect.streams import or_streamed
 from glassnet.inspect.watch import Placed, open_graph
 from glassnet.nn.module import Module
 from glassnet.pipeline import compile_graph
+from glassnet.rounding import to_nearest
 from glassnet.training.descend import Descent
 from glassnet.training.history import History, Run
 from glassnet.training.record import restore
@@ -27,6 +28,7 @@ from glassnet.training.resume import Given, reopened
 from glassnet.training.step import parameter_arrays
 
 
+@to_nearest
 def open_step(
     record: str | Path,
     x: Any = None,

@@ -7,6 +7,7 @@ arrays it computes with the parameters it holds.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,9 +24,12 @@ from glassnet.nn.initializers import Initializer, initializer
 from glassnet.nn.picture import page
 from glassnet.nn.predict import Predictor
 from glassnet.nn.scope import Scope
+from glassnet.rounding import to_nearest
 from glassnet.words import counted
 
 Element = TypeVar("Element")
+
+_making_block = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,14 @@ class Module(metaclass=Frozen):
         raise GlassnetError(f"{type(self).__name__}.{name} cannot be deleted; build a new module")
 
     @cached_property
+    @to_nearest
     def _block(self) -> np.ndarray:
+        with _making_block:  # or two threads would each make one, and one of them be lost
+            if "_block" not in vars(self):
+                vars(self)["_block"] = self._first_block()
+            return vars(self)["_block"]
+
+    def _first_block(self) -> np.ndarray:
         parts = [
             first_values(name, parameter, self.seed, stream).ravel()
             for stream, (name, parameter) in enumerate(self.declared().items())

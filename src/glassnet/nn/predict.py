@@ -19,6 +19,7 @@ from glassnet.graph.graph import Graph
 from glassnet.graph.types import Dim, Type
 from glassnet.graph.userline import user_line
 from glassnet.nn.scope import Scope
+from glassnet.rounding import to_nearest
 from glassnet.words import counted
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Predictor:
         self._ready: dict[tuple[int, int], Ready] = {}
         self._lock = threading.Lock()
 
+    @to_nearest
     @user_line()
     def graph(self, width: int | None = None) -> Graph:
         """The forward graph for rows of `width` numbers, where the module takes any."""
@@ -71,6 +73,7 @@ class Predictor:
             self._graphs[width] = builder.finish([module.build(x, Scope(held))])
         return self._graphs[width]
 
+    @to_nearest
     def __call__(self, x: Any) -> np.ndarray:
         rows = self._rows(x)
         if len(rows) < PART:

@@ -17,6 +17,7 @@ import duckdb
 import numpy as np
 
 from glassnet.errors import TableError
+from glassnet.rounding import to_nearest
 from glassnet.tables.bytes import FileFormat, detect, unpacked
 from glassnet.tables.cells import Cells, named, quoted
 from glassnet.tables.csv_check import CsvCheck, CsvShape
@@ -24,6 +25,7 @@ from glassnet.tables.query import explained
 from glassnet.tables.table import Table
 
 
+@to_nearest
 def read_table(
     path: str | Path,
     *,
@@ -50,6 +52,7 @@ def read_table(
     return table
 
 
+@to_nearest
 def connect() -> duckdb.DuckDBPyConnection:
     # No extension may be fetched, and times without an offset are taken as they stand.
     connection = duckdb.connect(

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.errors import TableError
+from glassnet.rounding import to_nearest
 from glassnet.tables.stream_files import Cut, RowFile, connection, opened
 from glassnet.words import counted
 
@@ -119,6 +120,7 @@ class _Place:
         )
 
 
+@to_nearest
 def stream(
     path: str | Path | Sequence[str | Path],
     target: str | Sequence[str],

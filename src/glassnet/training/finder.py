@@ -18,9 +18,11 @@ from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module
 from glassnet.optim import numbers
 from glassnet.optim.optimizer import Optimizer
+from glassnet.rounding import to_nearest
 from glassnet.run.threads import thread_count
 from glassnet.training.check import checked, checked_counts, checked_seed
 from glassnet.training.descend import Descent, Order, Task
+from glassnet.training.exclusive import InTraining
 
 WORSE = 4.0  # a loss that many times the least one ends the search
 MEMORY = 0.9  # of the running mean that smooths the losses
@@ -39,6 +41,7 @@ class Rates:
         return f"lr={self.suggestion:.2g}"
 
 
+@to_nearest
 def find_lr(
     model: Module,
     x: Any,
@@ -63,12 +66,13 @@ def find_lr(
     measure = as_loss(loss)
     rows = checked(model, measure, x, y, sample_weight)
     task = Task(model, measure, rows, None, thread_count(threads), seed)
-    descent = Descent(task, replace(optimizer, average=0.0), Order.of(rows, batch_size, seed))
-    kept = model.W.copy()
-    try:
-        losses = _losses(descent, _rates(low, high, steps))
-    finally:
-        model.W[...] = kept
+    with InTraining(model):
+        descent = Descent(task, replace(optimizer, average=0.0), Order.of(rows, batch_size, seed))
+        kept = model.W.copy()
+        try:
+            losses = _losses(descent, _rates(low, high, steps))
+        finally:
+            model.W[...] = kept
     return _suggested(_rates(low, high, steps)[: len(losses)], losses)
 
 

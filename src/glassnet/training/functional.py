@@ -13,6 +13,7 @@ import numpy as np
 from glassnet import pipeline
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module, split
+from glassnet.rounding import to_nearest
 from glassnet.training.check import checked
 from glassnet.training.programs import gradient_program
 from glassnet.training.step import parameter_arrays, trained
@@ -34,6 +35,7 @@ def value_and_grad(
         return pipeline.value_and_grad(f, argnums)
     loss = f
 
+    @to_nearest
     def both(model: Module, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, np.ndarray]:
         rows = checked(model, loss, x, y, sample_weight)
         program = gradient_program(model, loss, rows.x.shape[1], rows.weight is not None)

@@ -17,6 +17,7 @@ from glassnet.nn.module import Module
 from glassnet.ops import philox
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.search import LBFGS, RandomSearch
+from glassnet.rounding import to_nearest
 from glassnet.run.threads import thread_count
 from glassnet.training.check import (
     Rows,
@@ -27,6 +28,7 @@ from glassnet.training.check import (
     refuse_other_columns,
 )
 from glassnet.training.descend import SHUFFLE, Descent, Order, Task
+from glassnet.training.exclusive import InTraining
 from glassnet.training.history import History
 from glassnet.training.record import recorded
 from glassnet.training.record_source import Recording
@@ -37,6 +39,7 @@ from glassnet.words import counted
 HOLD_OUT = SHUFFLE + 1
 
 
+@to_nearest
 def train(
     model: Module,
     x: Any,
@@ -56,16 +59,15 @@ def train(
 ) -> History:
     """Train the model in place by mini-batches, and return the history.
 
-    x is [rows, columns], y what the loss takes; both are read in the model's dtype. In place of x
-    and y `gn.stream("big.parquet", target="y")` may stand, larger than memory. An epoch visits
-    every row once, in an order keyed by `seed` and the epoch (as given without `shuffle`); its last
-    batch may be smaller. `validation` is (x, y), (x, y, weights), another stream, or the fraction
-    of rows to hold out. `threads`, by default all granted, change the time, never a bit. Ctrl-C
-    ends the training after the step that runs; a second one at once, with the numbers of the last
-    whole epoch. `record` names a run file: `resume` goes on from it, `open_step` opens it. A
-    `Recording` says where the data came from. A full disk gives a `RecordingWarning`.
-    Raises ShapeError or TrainingError where the data do not fit, and TrainingError when the loss
-    leaves the finite range; the model then has the numbers of the last epoch that was finite.
+    x is [rows, columns], y what the loss takes, both in the model's dtype. In their place
+    `gn.stream("big.parquet", target="y")` may stand, larger than memory. An epoch visits every row
+    once, in an order keyed by `seed` and the epoch (as given without `shuffle`); its last batch may
+    be smaller. `validation` is (x, y), (x, y, weights), another stream, or the fraction of rows to
+    hold out. `threads`, by default all granted, change the time, never a bit. Ctrl-C ends the
+    training after the step that runs; a second one at once, with the last whole epoch's numbers.
+    `record` names a run file: `resume` goes on from it, `open_step` opens it. A `Recording` says
+    where the data came from. A full disk gives a `RecordingWarning`. TrainingError where another
+    call trains the model, or the loss is not finite: W is then that of the last epoch.
     """
     checked_counts(epochs=epochs, batch_size=batch_size)
     checked_seed(seed)
@@ -74,9 +76,10 @@ def train(
     whole = checked(model, measure, x, y, sample_weight)
     rows, held_out = divided(model, measure, whole, validation, seed)
     task = Task(model, measure, rows, held_out, thread_count(threads), seed)
-    descent = training(task, optimizer, Order.of(rows, batch_size, seed if shuffle else None))
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "seed": seed}
-    return recorded(record, descent, whole, validation, callbacks, settings)
+    with InTraining(model):
+        descent = training(task, optimizer, Order.of(rows, batch_size, seed if shuffle else None))
+        return recorded(record, descent, whole, validation, callbacks, settings)
 
 
 def training(

@@ -18,10 +18,12 @@ from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module, split
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.schedule import Constant, Course
+from glassnet.rounding import to_nearest
 from glassnet.run.program import Call
 from glassnet.run.threads import thread_count
 from glassnet.training.check import Rows, checked, checked_counts, checked_optimizer, checked_seed
 from glassnet.training.diverge import advice
+from glassnet.training.exclusive import InTraining
 from glassnet.training.kept import finite
 from glassnet.training.programs import step_program
 from glassnet.training.step import memory_arrays, parameter_arrays
@@ -51,6 +53,7 @@ class Step:
     are held twice.
     """
 
+    @to_nearest
     def __init__(
         self,
         model: Module,
@@ -79,6 +82,7 @@ class Step:
     def __repr__(self) -> str:
         return f"Step({self.model!r}, loss={self.loss!r}, optimizer={self.optimizer!r})"
 
+    @to_nearest
     def __call__(self, x: Any, y: Any, weight: Any = None) -> float:
         """The loss of a batch, before the update that this call makes."""
         rows = checked(self.model, self.loss, x, y, weight)
@@ -92,6 +96,11 @@ class Step:
         if batch is None:
             batch = self._batches[key] = self._prepared(rows)
         rate = self._rate(self.count)
+        with InTraining(self.model):
+            return self._stepped(batch, rows, rate)
+
+    def _stepped(self, batch: _Batch, rows: Rows, rate: float) -> float:
+        """The step, or nothing at all."""
         self._before[0][...], self._before[1][...] = self.model.W, self._memory
         try:
             loss = batch.run(rows, rate, self.count)
@@ -129,9 +138,10 @@ class Step:
                     f"{name} in the state is {found.dtype} {found.shape}; that of this step is "
                     f"{array.dtype} {array.shape}: restore the state of a step like this one"
                 )
-        for name, array in own.items():
-            array[...] = given[name]
-        self.count = int(count)
+        with InTraining(self.model):
+            for name, array in own.items():
+                array[...] = given[name]
+            self.count = int(count)
 
     def _rate(self, count: int) -> float:
         if type(self._schedule) is Constant:

@@ -14,11 +14,13 @@ from typing import Any
 from glassnet.errors import GlassnetError, TrainingError
 from glassnet.nn.loss import as_loss
 from glassnet.nn.module import Module
+from glassnet.rounding import to_nearest
 from glassnet.run.threads import thread_count
 from glassnet.training.again import go_again
 from glassnet.training.check import Rows, checked
 from glassnet.training.descend import Descent, Order, Task
 from glassnet.training.estimator_run import GO_ON, fit_reopened
+from glassnet.training.exclusive import InTraining
 from glassnet.training.history import History
 from glassnet.training.loop import divided, training
 from glassnet.training.record import (
@@ -41,6 +43,7 @@ TOO_FEW = (
 )
 
 
+@to_nearest
 def resume(
     record: str | Path,
     x: Any = None,
@@ -98,13 +101,14 @@ def _go_on(
 ) -> History:
     """Forget what came after the checkpoint, and train from there."""
     descent = recorder.descent
-    if isinstance(descent, Search) and descent.again:
-        return go_again(recorder, epochs, callbacks)
-    restore(descent, state)
-    with recorder.file.change() as database:
-        put_more(database, state.epoch, {"epochs": epochs})
-    around = [*callbacks, Restorer(state, callbacks), recorder]
-    return descent.train(epochs, around, history)
+    with InTraining(descent.task.model):
+        if isinstance(descent, Search) and descent.again:
+            return go_again(recorder, epochs, callbacks)
+        restore(descent, state)
+        with recorder.file.change() as database:
+            put_more(database, state.epoch, {"epochs": epochs})
+        around = [*callbacks, Restorer(state, callbacks), recorder]
+        return descent.train(epochs, around, history)
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,8 @@ def put_result_into(file: RunFile, model: Module) -> None:
     """The weights as training left them."""
     content = file.result()
     if content is not None:
-        model.W[...] = content.view(model.W.dtype.newbyteorder("<"))
+        with InTraining(model):
+            model.W[...] = content.view(model.W.dtype.newbyteorder("<"))
 
 
 def rebuilt(
