@@ -5,7 +5,7 @@ In: a model, data, a loss, an optimiser. Out: the model, trained in place, and a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.search import LBFGS, RandomSearch
 from glassnet.rounding import to_nearest
 from glassnet.run.threads import thread_count
+from glassnet.training.callbacks import Restorer, as_callbacks
 from glassnet.training.check import (
     Rows,
     checked,
@@ -33,6 +34,14 @@ from glassnet.training.history import History
 from glassnet.training.record import recorded
 from glassnet.training.record_source import Recording
 from glassnet.training.source import Source
+from glassnet.training.state import (
+    OTHER,
+    TrainingState,
+    check_model,
+    check_shape,
+    earlier,
+    state_of,
+)
 from glassnet.training.whole import Search
 from glassnet.words import counted
 
@@ -53,11 +62,18 @@ def train(
     seed: int = 0,
     validation: tuple[Any, ...] | Source | float | None = None,
     sample_weight: Any = None,
-    callbacks: Sequence[Any] = (),
+    callbacks: Any = (),
     record: str | Path | Recording | None = None,
+    after: History | None = None,
     threads: int | None = None,
 ) -> History:
     """Train the model in place by mini-batches, and return the history.
+
+    A call begins at the weights that the model has; everything else starts anew: the optimiser's
+    memory, the schedule, and by the same `seed` the same order of rows and the same dropout as in
+    the call before. To go on instead: `history = gn.train(…, epochs=3)`, then
+    `gn.train(…, epochs=2, after=history)` has the bits and the history of one call of 5 epochs;
+    "Going on" below says more.
 
     x is [rows, columns], y what the loss takes, both in the model's dtype. In their place
     `gn.stream("big.parquet", target="y")` may stand, larger than memory. An epoch visits every row
@@ -68,10 +84,17 @@ def train(
     `record` names a run file: `resume` goes on from it, `open_step` opens it. A `Recording` says
     where the data came from. A full disk gives a `RecordingWarning`. TrainingError where another
     call trains the model, or the loss is not finite: W is then that of the last epoch.
+
+    Going on: model, data and settings are those of then; learning rate, epochs and callbacks may
+    be others. Early stopping keeps its memory. A training that a callback, a limit of time or
+    Ctrl-C has stopped goes on from its last step. A schedule that goes by the length of the run
+    takes the epochs done and those asked for as the whole: for one plan over several calls ask
+    for all epochs that are left, and let a callback end each call. `gn.resume` does so from a file.
     """
     checked_counts(epochs=epochs, batch_size=batch_size)
     checked_seed(seed)
     checked_optimizer(optimizer)
+    callbacks = as_callbacks(callbacks)
     measure = as_loss(loss)
     whole = checked(model, measure, x, y, sample_weight)
     rows, held_out = divided(model, measure, whole, validation, seed)
@@ -79,7 +102,31 @@ def train(
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "seed": seed}
     with InTraining(model):
         descent = training(task, optimizer, Order.of(rows, batch_size, seed if shuffle else None))
-        return recorded(record, descent, whole, validation, callbacks, settings)
+        history = None
+        if after is not None:
+            history, state = goes_on(descent, after, record)
+            settings["epochs"] += len(history.loss)
+            callbacks = [*callbacks, Restorer(state.notes, state.arrays, callbacks)]
+        return recorded(record, descent, whole, validation, callbacks, settings, history)
+
+
+def goes_on(
+    descent: Descent | Search, after: History, record: Any
+) -> tuple[History, TrainingState]:
+    """Put the descent where a training has ended: its whole epochs, and its state."""
+    state = state_of(after)
+    check_model(state, descent.task.model, descent.optimizer)
+    check_shape(state, descent.shape)
+    if bool(after.loss) and bool(after.validation_loss) != (descent.task.held_out is not None):
+        had = "validation data" if after.validation_loss else "no validation data"
+        raise TrainingError(OTHER.format(f"it had {had}"))
+    if record is not None and len(state.losses):
+        raise TrainingError(
+            f"record={str(record)!r} with after=…: that training was ended within an epoch, and a "
+            "run file begins between epochs; go on for one epoch without record= first"
+        )
+    descent.go_on(state)
+    return earlier(after, state), state
 
 
 def training(

@@ -24,8 +24,10 @@ from glassnet.run.threads import thread_count
 from glassnet.training.check import Rows, checked, checked_counts, checked_optimizer, checked_seed
 from glassnet.training.diverge import advice
 from glassnet.training.exclusive import InTraining
+from glassnet.training.history import History
 from glassnet.training.kept import finite
 from glassnet.training.programs import step_program
+from glassnet.training.state import check_model, check_shape, state_of
 from glassnet.training.step import memory_arrays, parameter_arrays
 
 AHEAD = 1000  # about how many steps a loop takes, where it is not told
@@ -48,6 +50,9 @@ class Step:
     within the batch. `gn.train` takes the number of the row within all rows, so that with dropout
     the bits are its bits only where each batch is all rows in their order.
 
+    `after` is what `gn.train` returned for this model: the steps then go on with the optimiser's
+    memory and the count of that training, and from the weights of its last step.
+
     A step that fails, because the data do not fit or because a number left the finite range,
     changes nothing: weights, memory and count are those before it. For that, weights and memory
     are held twice.
@@ -64,6 +69,7 @@ class Step:
         threads: int | None = None,
         steps: int | None = None,
         steps_per_epoch: int | None = None,
+        after: History | None = None,
     ) -> None:
         _check_optimizer(optimizer)
         planned = {"steps": steps, "steps_per_epoch": steps_per_epoch}
@@ -78,6 +84,19 @@ class Step:
         self._memory, self._slots = _in_one(memory_arrays(model, optimizer), model.dtype)
         self._before = model.W.copy(), self._memory.copy()
         self._batches: dict[Any, _Batch] = {}
+        if after is not None:
+            self._go_on(after)
+
+    def _go_on(self, after: History) -> None:
+        """Stand where `gn.train` has ended."""
+        state = state_of(after)
+        check_model(state, self.model, self.optimizer)
+        check_shape(state, {"seed": self.seed})
+        if state.weights is not None:
+            self.model.W[...] = state.weights
+        for name, own in self._slots.items():
+            own[...] = state.memory[name]
+        self.count = state.steps
 
     def __repr__(self) -> str:
         return f"Step({self.model!r}, loss={self.loss!r}, optimizer={self.optimizer!r})"
