@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +21,7 @@ from glassnet.optim import numbers
 from glassnet.optim import schedule as schedules
 from glassnet.optim.optimizer import Optimizer
 from glassnet.training.callbacks import memories
-from glassnet.training.check import Rows
+from glassnet.training.check import Rows, check_batches
 from glassnet.training.course import Course
 from glassnet.training.diverge import divergence
 from glassnet.training.history import History, Run
@@ -105,6 +105,7 @@ class Task:
     held_out: Rows | None
     threads: int
     seed: int
+    frozen: frozenset[str] = frozenset()  # parameters that the optimiser leaves as they are
 
     def evaluator(self) -> Evaluator | None:
         """The validation loss, where rows were held out for it."""
@@ -121,7 +122,10 @@ class Descent:
     """Everything that one call of `train` needs for gradient descent."""
 
     def __init__(self, task: Task, optimizer: Optimizer, order: Order) -> None:
-        self.task, self.optimizer, self.order = task, optimizer, order
+        self.task = task = replace(task, frozen=optimizer.frozen(task.model.declared()))
+        self.optimizer, self.order = optimizer, order
+        if order.steps > 1:  # one row alone is all that there is
+            check_batches(task.model, order.size, task.frozen)
         self.started = time.perf_counter()
         model, rows = task.model, task.rows
         weighted = rows.weight is not None
