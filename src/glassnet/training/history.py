@@ -21,8 +21,15 @@ class History:
     that each had in its step, before that step's update. `stopped` says why training ended:
     "epochs" (all were done), "early", "time", "interrupted", or "converged". `evaluations` counts
     how often the loss of all rows was computed; an epoch of gradient descent is one. `unrecorded`
-    says why the end of the run is not in its run file, where it should be and is not. `state` is
-    where the training stands, for `train(…, after=history)`.
+    says why the end of the run is not in its run file, where it should be and is not.
+
+    `state` is where the training stands, so that `gn.train(…, after=history)` goes on. Model, data
+    and settings are then those of the training before; learning rate, epochs and callbacks may be
+    others. The history returned has the epochs of both. Early stopping keeps its memory; where it
+    has stopped the training, its patience begins anew. A training that a callback, a limit of time
+    or Ctrl-C has ended goes on from its last step. A schedule that goes by the length of the run
+    takes the epochs done and those asked for as the whole: for one plan over several calls ask for
+    all epochs that are left, and let a callback end each call.
     """
 
     loss: list[float] = field(default_factory=list[float])

@@ -36,7 +36,6 @@ from glassnet.training.record_source import Recording
 from glassnet.training.source import Source
 from glassnet.training.state import (
     OTHER,
-    TrainingState,
     check_model,
     check_shape,
     earlier,
@@ -50,30 +49,20 @@ HOLD_OUT = SHUFFLE + 1
 
 @to_nearest
 def train(
-    model: Module,
-    x: Any,
-    y: Any = None,
-    *,
+    model: Module, x: Any, y: Any = None, *,
     loss: Loss | Callable[[Any, Any], Any],
     optimizer: Optimizer | RandomSearch | LBFGS,
-    epochs: int,
-    batch_size: int = 32,
-    shuffle: bool = True,
-    seed: int = 0,
-    validation: tuple[Any, ...] | Source | float | None = None,
-    sample_weight: Any = None,
-    callbacks: Any = (),
-    record: str | Path | Recording | None = None,
-    after: History | None = None,
-    threads: int | None = None,
-) -> History:
+    epochs: int, batch_size: int = 32, shuffle: bool = True, seed: int = 0,
+    validation: tuple[Any, ...] | Source | float | None = None, sample_weight: Any = None,
+    callbacks: Any = (), record: str | Path | Recording | None = None,
+    after: History | None = None, threads: int | None = None,
+) -> History:  # fmt: skip
     """Train the model in place by mini-batches, and return the history.
 
     A call begins at the weights that the model has; everything else starts anew: the optimiser's
     memory, the schedule, and by the same `seed` the same order of rows and the same dropout as in
     the call before. To go on instead: `history = gn.train(…, epochs=3)`, then
-    `gn.train(…, epochs=2, after=history)` has the bits and the history of one call of 5 epochs;
-    "Going on" below says more.
+    `gn.train(…, epochs=2, after=history)` has the bits of one call of 5 epochs (see `History`).
 
     x is [rows, columns], y what the loss takes, both in the model's dtype. In their place
     `gn.stream("big.parquet", target="y")` may stand, larger than memory. An epoch visits every row
@@ -84,36 +73,33 @@ def train(
     `record` names a run file: `resume` goes on from it, `open_step` opens it. A `Recording` says
     where the data came from. A full disk gives a `RecordingWarning`. TrainingError where another
     call trains the model, or the loss is not finite: W is then that of the last epoch.
-
-    Going on: model, data and settings are those of then; learning rate, epochs and callbacks may
-    be others. Early stopping keeps its memory. A training that a callback, a limit of time or
-    Ctrl-C has stopped goes on from its last step. A schedule that goes by the length of the run
-    takes the epochs done and those asked for as the whole: for one plan over several calls ask
-    for all epochs that are left, and let a callback end each call. `gn.resume` does so from a file.
     """
-    checked_counts(epochs=epochs, batch_size=batch_size)
-    checked_seed(seed)
-    checked_optimizer(optimizer)
-    callbacks = as_callbacks(callbacks)
-    measure = as_loss(loss)
+    check_settings(epochs, batch_size, seed, optimizer)
+    stops, measure = as_callbacks(callbacks), as_loss(loss)
     whole = checked(model, measure, x, y, sample_weight)
     rows, held_out = divided(model, measure, whole, validation, seed)
     task = Task(model, measure, rows, held_out, thread_count(threads), seed)
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "seed": seed}
     with InTraining(model):
         descent = training(task, optimizer, Order.of(rows, batch_size, seed if shuffle else None))
-        history = None
-        if after is not None:
-            history, state = goes_on(descent, after, record)
-            settings["epochs"] += len(history.loss)
-            callbacks = [*callbacks, Restorer(state.notes, state.arrays, callbacks)]
-        return recorded(record, descent, whole, validation, callbacks, settings, history)
+        history = goes_on(descent, after, record, stops)
+        return recorded(record, descent, whole, validation, stops, settings, history)
+
+
+def check_settings(epochs: int, batch_size: int, seed: int, optimizer: Any) -> None:
+    """TrainingError where one of them cannot be used."""
+    checked_counts(epochs=epochs, batch_size=batch_size)
+    checked_seed(seed)
+    checked_optimizer(optimizer)
 
 
 def goes_on(
-    descent: Descent | Search, after: History, record: Any
-) -> tuple[History, TrainingState]:
-    """Put the descent where a training has ended: its whole epochs, and its state."""
+    descent: Descent | Search, after: History | None, record: Any, callbacks: list[Any]
+) -> History | None:
+    """Put the descent where another training has ended; the whole epochs of that one. Early
+    stopping gets its memory back by one more callback."""
+    if after is None:
+        return None
     state = state_of(after)
     check_model(state, descent.task.model, descent.optimizer)
     check_shape(state, descent.shape)
@@ -126,7 +112,8 @@ def goes_on(
             "run file begins between epochs; go on for one epoch without record= first"
         )
     descent.go_on(state)
-    return earlier(after, state), state
+    callbacks.append(Restorer(state.notes, state.arrays, callbacks))
+    return earlier(after, state)
 
 
 def training(

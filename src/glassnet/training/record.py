@@ -96,8 +96,10 @@ def recorded(
     history: History | None = None,
 ) -> History:
     """Train, and record if there is a path; `rows` are all rows, those held out included. Of a
-    training that goes on, `history` has the epochs that are done; the settings count them too."""
+    training that goes on, `history` has the epochs that are done; all of them are recorded."""
     recording = as_recording(record)
+    if history is not None:
+        settings = {**settings, "epochs": settings["epochs"] + len(history.loss)}
     if recording is None:
         return descent.train(settings["epochs"], callbacks, history)
     task = descent.task
