@@ -16,7 +16,7 @@ from rich.text import Text
 
 from glassnet.cli.report import REASONS, console, print_json, print_score, safe, score_json
 from glassnet.estimators.network import Architecture
-from glassnet.tables.fields import to_plain
+from glassnet.serialize import to_plain
 from glassnet.tables.kinds import Column, brief
 from glassnet.tables.schema import Schema
 from glassnet.words import counted
