@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test oracles fuzz kill check bench format clean
+.PHONY: help demo test oracles fuzz kill nightly check bench format clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -47,9 +47,10 @@ demo: $(VENV)/.package ## a real table becomes a network, a score and prediction
 	$(call run,head -n 4 predictions.csv)
 	@echo; echo "The files are in $(DEMO)."
 
-# On all processors that this process may use. Ways that differ in nothing but time are drawn for
-# each test; `make nightly` takes all of them.
+# On all processors that this process may use. Of the ways in which the same bits are computed, some
+# are drawn for each test; `make nightly` takes all of them.
 PARALLEL := -n auto --dist worksteal
+ALL_WAYS := GLASSNET_WAYS=all
 
 test: $(VENV)/.test ## all tests
 	$(BIN)/python -m pytest $(PARALLEL)
@@ -61,23 +62,37 @@ TORCH := torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 ORACLE_PIP := $(ORACLES)/bin/python -m pip install --quiet --disable-pip-version-check
 
-oracles: ## our numbers against PyTorch's, scikit-learn's tests on our classes; from the wheel
-	@test -x $(ORACLES)/bin/python || $(PYTHON) -m venv $(ORACLES)
+$(ORACLES)/.package: pyproject.toml
+	@echo "Installing PyTorch and what else the oracles need into $(ORACLES) ..."
+	@$(PYTHON) -m venv $(ORACLES)
+	@$(ORACLE_PIP) '.[test,oracles]'
+	@if $(ORACLE_PIP) $(TORCH) 2>/dev/null || \
+		$(ORACLE_PIP) --retries 1 --index-url $(TORCH_INDEX) $(TORCH) 2>/dev/null; then touch $@; else \
+		echo "PyTorch for processors could not be installed: the comparisons with it are skipped"; fi
+
+# What `make test` leaves out: comparisons with PyTorch, and other streams of random numbers.
+WITH_TORCH := $(shell grep -l '^torch = ' tests/oracles/*.py)
+WITH_STREAMS := tests/estimators/sklearn_suite/test_suite.py::test_with_other_random_numbers
+
+oracles: $(ORACLES)/.package ## our numbers against PyTorch's, scikit-learn's tests on our classes; from the wheel
 	@rm -rf build/dist
 	$(ORACLES)/bin/python -m pip wheel --quiet --no-deps --wheel-dir build/dist .
-	$(ORACLE_PIP) "$$(ls build/dist/*.whl)[test,oracles]"
 	$(ORACLE_PIP) --no-deps --force-reinstall build/dist/*.whl
-	@$(ORACLE_PIP) $(TORCH) 2>/dev/null || \
-		$(ORACLE_PIP) --retries 1 --index-url $(TORCH_INDEX) $(TORCH) 2>/dev/null || \
-		echo "PyTorch for processors could not be installed: the comparisons with it are skipped"
 	@$(ORACLES)/bin/python -c 'import glassnet; assert "site-packages" in glassnet.__file__'
-	GLASSNET_STREAMS=12 $(ORACLES)/bin/python -m pytest -rs tests/oracles tests/estimators/sklearn_suite
+	GLASSNET_STREAMS=4 $(ORACLES)/bin/python -m pytest $(PARALLEL) -rs $(WITH_TORCH) $(WITH_STREAMS)
 
 kill: $(VENV)/.test ## 200 times: kill a training run, resume it, compare every bit
 	GLASSNET_KILLS=200 GLASSNET_FAULTS=1 $(BIN)/python -m pytest tests/record/test_kill.py tests/record/test_faults.py tests/cli/test_resume_fit.py
 
 fuzz: $(VENV)/.test ## 10 000 random graphs and 9 000 more: special values, steps, zeros; hours
-	GLASSNET_FUZZ=10000 $(BIN)/python -m pytest tests/fuzz
+	$(ALL_WAYS) GLASSNET_FUZZ=10000 $(BIN)/python -m pytest $(PARALLEL) tests/fuzz
+
+nightly: $(VENV)/.test ## all that takes hours: all ways, 24 streams, kills, fuzzing, all bits; see docs/nightly.md
+	$(ALL_WAYS) $(BIN)/python -m pytest $(PARALLEL)
+	GLASSNET_STREAMS=24 $(BIN)/python -m pytest $(PARALLEL) $(WITH_STREAMS)
+	$(MAKE) kill
+	$(MAKE) fuzz
+	$(BIN)/python benchmarks/ulp.py --every 1
 
 check: $(VENV)/.dev ## format, lint, types, import rules, budgets
 	$(BIN)/ruff format --check .

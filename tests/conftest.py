@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from glassnet.run import cache
+from glassnet.run.threads import granted
 from tests.data import ROOT
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -40,6 +42,12 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ[cache.VARIABLE] = "off"  # while tests are collected
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means: the processors that this process may use."""
+    return granted()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.relative_to(ROOT / "tests").parts[0] in COLD:
@@ -52,6 +60,18 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     cold = item.get_closest_marker("cold") is not None
     os.environ[cache.VARIABLE] = "off" if cold else os.environ[SESSION]
     return (yield)
+
+
+@pytest.fixture(autouse=True)
+def same_signal_handlers() -> Iterator[None]:
+    """What a test leaves behind would turn a signal to the whole run into a failure of another."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    after = [signal.getsignal(number) for number in numbers]
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+    assert after == before, "the test changed signal handlers, and did not put them back"
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+HANG = 1800  # seconds: ends what would never end, and not what is slow on a busy machine
 
 
 def data_folder() -> Path:

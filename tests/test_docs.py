@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.data import ROOT
+from tests.data import HANG, ROOT
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -42,7 +42,7 @@ def run(text: str, folder: Path) -> list[tuple[str | None, str]]:
     (folder / "document.py").write_text(program, encoding="utf-8")
     result = subprocess.run(
         [sys.executable, "-W", "error", "document.py"],
-        cwd=folder, capture_output=True, text=True, timeout=120,
+        cwd=folder, capture_output=True, text=True, timeout=HANG,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     return list(zip((s for _, s in pairs), result.stdout.split(mark + "\n"), strict=True))

@@ -16,7 +16,7 @@ import pytest
 
 import glassnet as gn
 from glassnet.run import cache, compiled
-from tests.data import ROOT
+from tests.data import HANG, ROOT
 from tests.engine.variants import thresholds
 
 X = np.sin(np.arange(150 * 7) * 0.37).reshape(150, 7).astype("float32")
@@ -113,8 +113,8 @@ def test_two_python_threads_that_train_at_once(threads: int) -> None:
 
 
 def alone(connection: int, threads: int) -> None:
-    """What a forked child does: train, and write its weights; never for longer than a minute."""
-    signal.alarm(60)
+    """What a forked child does: train, and write its weights; and never without end."""
+    signal.alarm(HANG)
     with os.fdopen(connection, "wb") as pipe:
         pipe.write(fitted(threads=threads)[0])
 

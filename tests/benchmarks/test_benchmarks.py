@@ -21,7 +21,7 @@ from benchmarks.exactness import free_order
 from benchmarks.memory import needed
 from benchmarks.peak import peak
 from glassnet.cli.bench import digits, lines
-from tests.data import ROOT
+from tests.data import HANG, ROOT
 
 QUICK = ("--turns", "1", "--seconds", "0")
 RUNS = {
@@ -42,7 +42,7 @@ def run(module: str, arguments: tuple[str, ...], folder: Path) -> str:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "GLASSNET_CACHE_DIR": "off"}
     result = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{module}", *arguments],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=120,
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=HANG,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     return result.stdout

@@ -1,15 +1,22 @@
-"""Runs the command line as a user does: in a process of its own.
+"""Runs the command line as a user does, in a process of its own, or here, which is quicker.
 
 In: arguments. Out: exit status, standard output and standard error.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import resource
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from glassnet.cli import main
+from tests.data import HANG
 
 Result = subprocess.CompletedProcess[str]
 
@@ -33,9 +40,23 @@ def glassnet(
         preexec_fn=limit,
         env={**os.environ, "COLUMNS": columns},
         text=True,
-        timeout=120,
+        timeout=HANG,
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},  # type: ignore[call-overload]
     )
+
+
+def here(*arguments: str | Path, folder: Path) -> Result:
+    """Run `glassnet` in a folder, in this process, which saves half a second of loading."""
+    out, error = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(error),
+        pytest.raises(SystemExit) as left,
+    ):
+        main(list(map(str, arguments)))
+    assert isinstance(left.value.code, int)
+    return Result(arguments, left.value.code, out.getvalue(), error.getvalue())
 
 
 def refused(result: Result, *parts: str, status: int = 2) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Result, glassnet, refused
+from tests.cli.command import Result, glassnet, here, refused
 
 GOOD = "x,c,y\n" + "".join(f"{n * 7 % 13}.5,{'ab'[n % 2]},{'pq'[n % 3 == 0]}\n" for n in range(40))
 
@@ -64,7 +64,7 @@ TABLES: dict[str, tuple[bytes, tuple[str, ...]]] = {
 def test_a_bad_table(tmp_path: Path, name: str) -> None:
     content, parts = TABLES[name]
     (tmp_path / "bad.csv").write_bytes(content)
-    refused(glassnet("fit", "bad.csv", "--target", "y", folder=tmp_path), "bad.csv", *parts)
+    refused(here("fit", "bad.csv", "--target", "y", folder=tmp_path), "bad.csv", *parts)
     assert os.listdir(tmp_path) == ["bad.csv"]
 
 
@@ -103,7 +103,7 @@ USES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def test_wrong_use(tmp_path: Path, name: str) -> None:
     arguments, parts = USES[name]
     (tmp_path / "good.csv").write_text(GOOD)
-    refused(glassnet(*arguments, folder=tmp_path), *parts)
+    refused(here(*arguments, folder=tmp_path), *parts)
     assert os.listdir(tmp_path) == ["good.csv"]
 
 
@@ -116,7 +116,7 @@ def test_a_column_missing_at_prediction(model: Path, tmp_path: Path) -> None:
 
 def test_a_cell_that_does_not_fit_the_model(model: Path, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("c,x\na,1\nb,many\n")
-    refused(glassnet("predict", model, "t.csv", folder=tmp_path), "row 2 of column 'x'")
+    refused(here("predict", model, "t.csv", folder=tmp_path), "row 2 of column 'x'")
 
 
 @pytest.mark.parametrize("command", ["predict", "evaluate"])
@@ -129,12 +129,12 @@ def test_a_damaged_model_file(model: Path, tmp_path: Path, command: str, damage:
         content[-1000] ^= 1
     (tmp_path / "m").write_bytes(content)
     (tmp_path / "t.csv").write_text(GOOD)
-    refused(glassnet(command, "m", "t.csv", folder=tmp_path), "m is damaged", "SHA-256")
+    refused(here(command, "m", "t.csv", folder=tmp_path), "m is damaged", "SHA-256")
 
 
 def test_no_target_to_evaluate(model: Path, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(GOOD.replace("y", "z", 1))
-    refused(glassnet("evaluate", model, "t.csv", folder=tmp_path), "no column 'y'")
+    refused(here("evaluate", model, "t.csv", folder=tmp_path), "no column 'y'")
 
 
 def full_disk(result: Result, *parts: str) -> None:
@@ -171,7 +171,7 @@ def test_a_full_device(model: Path, tmp_path: Path) -> None:
 
 
 def test_a_traceback_is_shown_if_asked(tmp_path: Path) -> None:
-    result = glassnet("fit", "none.csv", "-t", "y", "--debug", folder=tmp_path)
+    result = here("fit", "none.csv", "-t", "y", "--debug", folder=tmp_path)
     assert result.returncode == 2
     assert "Traceback" in result.stderr
     assert result.stderr.endswith("check the path and the spelling\n")

@@ -17,11 +17,13 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
+from glassnet.cli import main
 from glassnet.cli.data import SETS, table_csv
 from glassnet.cli.options import duration
 from glassnet.cli.progress import Progress
 from glassnet.version import __version__
 from tests.cli.command import glassnet
+from tests.data import HANG
 
 
 @pytest.fixture(scope="module")
@@ -208,9 +210,9 @@ def test_an_interrupted_fit_keeps_the_best_so_far(tmp_path: Path, number: int) -
     for line in process.stdout:
         if line.startswith("network"):
             break
-    time.sleep(0.7)
+    time.sleep(0.7)  # most likely into the training
     process.send_signal(number)
-    out, error = process.communicate(timeout=30)
+    out, error = process.communicate(timeout=HANG)
     if process.returncode == 0:
         pytest.skip("the fit was over before the signal")
     assert process.returncode == 130
@@ -219,6 +221,14 @@ def test_an_interrupted_fit_keeps_the_best_so_far(tmp_path: Path, number: int) -
     if "training" in out:
         assert "(interrupted)" in out
         assert glassnet("evaluate", "t.safetensors", "t.csv", folder=tmp_path).returncode == 0
+
+
+def test_a_command_leaves_the_signal_handlers_as_they_were() -> None:
+    """A program may call `main`, and be ended later."""
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        main(["runs", "--help"])
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_an_interrupt_while_modules_load_is_told_in_one_line() -> None:
@@ -261,14 +271,17 @@ def run_of(epoch: int, losses: list[float]) -> Any:
 def test_a_terminal_gets_one_line_repainted_now_and_then() -> None:
     stream = Terminal(live=True)
     run = run_of(5, [3.0, 2.0, 2.5])
+    start = time.monotonic()
     with Progress(10, stream) as progress:
         for _ in range(1000):
             progress.epoch_end(run)
-        time.sleep(0.55)
+        while stream.getvalue().count("epoch 5/10") < 3:
+            time.sleep(0.05)
+    passed = time.monotonic() - start
     text = stream.getvalue()
     assert "\n" not in text
     assert text.endswith("\r\x1b[K")
-    assert 2 <= text.count("epoch 5/10") <= 6
+    assert 3 <= text.count("epoch 5/10") <= passed / 0.1  # ten times a second at most
     assert "loss 2.5  validation 2.5 (best 2)" in text
 
 

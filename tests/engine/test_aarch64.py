@@ -23,6 +23,7 @@ from glassnet.run.program import Plan
 from glassnet.schedule import schedule
 from glassnet.simplify import simplify
 from glassnet.training.programs import step_program
+from tests.data import HANG
 from tests.engine.variants import thresholds
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
@@ -79,7 +80,7 @@ def emulate(
     )
     body = b"".join(struct.pack("<q", len(data)) + data for data in contents)
     (folder / "in").write_bytes(head + body)
-    subprocess.run([EMULATOR, "./run", "in", "out"], cwd=folder, check=True, timeout=300)
+    subprocess.run([EMULATOR, "./run", "in", "out"], cwd=folder, check=True, timeout=HANG)
     result = (folder / "out").read_bytes()
     found: dict[str, bytes] = {}
     for buffer, data in zip(lowered.buffers, contents, strict=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import signal
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -246,7 +245,6 @@ def test_a_sum_left_halfway_is_begun_again() -> None:
             with pytest.raises(KeyboardInterrupt):
                 again()
         assert calls == [(0, 0, 0, 1)] * 3
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         assert not difference(wanted, again()[0])
 
 

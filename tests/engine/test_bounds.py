@@ -19,7 +19,7 @@ from glassnet.lower.memory import ALIGN, Temporary
 from glassnet.run import call as prepared
 from glassnet.run.program import Plan
 from glassnet.tracing import trace
-from tests.data import ROOT
+from tests.data import HANG, ROOT
 from tests.engine.check import numbers
 from tests.engine.networks import arguments, dense
 from tests.engine.test_shapes import CASES
@@ -84,7 +84,7 @@ def result(at_end: bool) -> Callable[..., np.ndarray]:
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=HANG
     )
 
 

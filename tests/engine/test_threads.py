@@ -22,6 +22,7 @@ from glassnet.run import threads as threads_module
 from glassnet.run.program import Plan
 from glassnet.run.threads import VARIABLE, granted, run_on, thread_count
 from glassnet.tracing import trace
+from tests.data import HANG
 from tests.engine.check import numbers
 from tests.engine.networks import arguments, dense
 from tests.engine.variants import call, difference, loops, thresholds
@@ -96,9 +97,9 @@ def test_a_program_first_run_by_several_threads_at_once_is_built_once() -> None:
     assert not any(difference(results[0], other) for other in results[1:])
 
 
-def wait_for(child: int, seconds: float) -> int | None:
+def wait_for(child: int) -> int | None:
     """The exit status of a child; it is killed when it takes too long."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + HANG
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
@@ -131,7 +132,7 @@ def test_a_forked_child_computes_the_same(threads: int) -> None:
                 ]
                 code = 0 if all(same) else 1
             os._exit(code)
-        assert wait_for(child, 60) == 0
+        assert wait_for(child) == 0
         assert not any(
             difference(a, b) for a, b in zip(wanted, call(program, args, 5, threads), strict=True)
         )

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from glassnet.training.record_file import RunFile
-from tests.data import ROOT
+from tests.data import HANG, ROOT
 
 KILLS = int(os.environ.get("GLASSNET_KILLS", "10"))
 EPOCHS = 3000
@@ -28,7 +28,7 @@ def start(path: Path, cache: Path) -> subprocess.Popen[str]:
 
 def finished(path: Path, cache: Path) -> str:
     child = start(path, cache)
-    output, _ = child.communicate(timeout=120)
+    output, _ = child.communicate(timeout=HANG)
     assert child.returncode == 0
     return output.split()[-1]
 

@@ -14,6 +14,7 @@ from glassnet.errors import TableError
 from glassnet.tables.frames import array_columns, mapping_columns
 from glassnet.tables.memory import table_of
 from glassnet.tables.table import Table
+from tests.data import HANG
 
 NAN = float("nan")
 
@@ -102,4 +103,4 @@ def _sum() -> float:
 def test_a_forked_process_has_a_database_of_its_own() -> None:
     assert _sum() == 3.0  # the parent's is there before
     with multiprocessing.get_context("fork").Pool(1) as pool:
-        assert pool.apply_async(_sum).get(timeout=60) == 3.0
+        assert pool.apply_async(_sum).get(timeout=HANG) == 3.0

@@ -143,7 +143,10 @@ def test_a_bad_query_is_one_sentence(tmp_path: Path, sql: str, part: str) -> Non
 
 @pytest.mark.parametrize("kind", ["parquet", "jsonl", "feather"])
 def test_a_damaged_file_is_one_sentence(tmp_path: Path, kind: str) -> None:
-    path = stored(tmp_path, kind)
+    """Also where its name is what a query says that Ctrl-C ended."""
+    folder = tmp_path / "interrupted"
+    folder.mkdir()
+    path = stored(folder, kind)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * 2 // 3])
     with pytest.raises(TableError) as raised:

@@ -101,12 +101,12 @@ def test_early_stopping_without_anything_to_watch() -> None:
 def test_a_time_limit_ends_an_epoch_in_its_middle() -> None:
     x, y = data(200_000)
     model = network()
-    start = time.perf_counter()
+    start = time.process_time()
     history = gn.train(
         model, x, y, loss=HALF, optimizer=gn.optim.SGD(lr=1e-4), epochs=10_000, batch_size=1,
         validation=(x[:10], y[:10]), callbacks=[TimeLimit(0.3)],
     )  # fmt: skip
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 10  # all epochs take an hour
     assert history.stopped == "time"
     assert len(history.loss) == len(history.validation_loss) >= 1
     assert np.isfinite(model.W).all()
@@ -116,12 +116,24 @@ def test_ctrl_c_leaves_a_usable_model() -> None:
     x, y = data(50_000)
     model = network()
     before = model.W.copy()
-    timer = threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+    begun = threading.Event()
+
+    class Begun(Callback):
+        def epoch_end(self, run: Any) -> None:
+            begun.set()
+
+    def press() -> None:
+        begun.wait()
+        time.sleep(0.1)  # most likely into machine code
+        os.kill(os.getpid(), signal.SIGINT)
+
+    presser = threading.Thread(target=press)
+    presser.start()
     history = gn.train(
-        model, x, y, loss=HALF, optimizer=gn.optim.SGD(lr=1e-4), epochs=100_000, batch_size=1
-    )
-    timer.join()
+        model, x, y, loss=HALF, optimizer=gn.optim.SGD(lr=1e-4), epochs=1_000_000, batch_size=1,
+        callbacks=[Begun()],
+    )  # fmt: skip
+    presser.join()
     assert history.stopped == "interrupted"
     assert (before != model.W).any()
     assert np.isfinite(model(x[:5])).all()

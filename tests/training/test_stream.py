@@ -20,6 +20,7 @@ from glassnet.tables import stream as streams
 from glassnet.training import check, descend, find_lr, scratch, steps
 from glassnet.training.descend import Order
 from glassnet.training.record_file import RunFile
+from tests.data import HANG
 
 ROWS = 230
 CROSS = gn.losses.CrossEntropy()
@@ -219,7 +220,7 @@ def test_a_recorded_stream_is_found_again(tmp_path: Path, monkeypatch: pytest.Mo
 
 def glassnet(*words: str) -> str:
     command = [sys.executable, "-m", "glassnet", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
     return done.stdout + done.stderr
 
 

@@ -18,6 +18,7 @@ import pytest
 import glassnet as gn
 from glassnet.errors import OutputError
 from glassnet.training import Callback, scratch
+from tests.data import HANG
 from tests.training.test_stream import CROSS, ROWS, train, written
 
 
@@ -50,7 +51,7 @@ given = gn.stream({str(tmp_path / "rows")!r}, "y", features={keep!r}, scratch={s
 gn.train(gn.nn.Sequential(gn.nn.Linear(3, 3)), given, loss=gn.losses.CrossEntropy(),
          optimizer=gn.optim.SGD(0.1), epochs=3, callbacks=[Kill()])
 """
-    done = subprocess.run([sys.executable, "-c", child], timeout=300, check=False)
+    done = subprocess.run([sys.executable, "-c", child], timeout=HANG, check=False)
     assert done.returncode == -signal.SIGKILL
     assert os.listdir(room) == []
 
@@ -127,7 +128,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
             file.write_table(table)
     for way in ("stream", "arrays"):
         child = [sys.executable, str(Path(__file__).with_name("stream_child.py")), str(path), way]
-        done = subprocess.run(child, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(child, capture_output=True, text=True, timeout=HANG, check=False)
         assert done.returncode == 0, done.stderr
         found[way] = json.loads(done.stdout)
     size = copies * part.nbytes

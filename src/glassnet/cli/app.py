@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
-    signal.signal(signal.SIGTERM, _terminate)
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         status = _run(given)
         sys.stdout.flush()
@@ -86,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except Exception as error:
         text = f"internal error, {type(error).__name__}: {error}; please report it with --debug"
         status = _say(text, FAILED, debug)
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
     sys.exit(status)
 
 

@@ -23,7 +23,7 @@ def explained(label: str, failure: str, advice: str = AGAIN) -> Generator[None]:
         yield
     except (duckdb.Error, RuntimeError) as error:
         # Ctrl-C in a query arrives as an error of the query.
-        if "interrupted" in str(error).lower():
+        if isinstance(error, duckdb.InterruptException) or str(error) == "Query interrupted":
             raise KeyboardInterrupt from None
         if not isinstance(error, duckdb.Error):
             raise
