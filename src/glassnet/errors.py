@@ -37,3 +37,7 @@ class CompileError(GlassnetError, RuntimeError):
 
 class RecordingWarning(UserWarning):
     """Training goes on, but its run file cannot be written at present."""
+
+
+class TableWarning(UserWarning):
+    """Something about a table was decided that a person should know."""

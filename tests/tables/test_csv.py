@@ -134,7 +134,6 @@ def test_blocks_of_any_size_find_the_same(
         (b"a,b\n1,2\n3,\x00\n", ["line 3 (row 2, column 2 'b')", "NUL"]),
         (b"a,b\n1,caf\xe9\n", ["line 2 (row 1, column 2 'b')", "0xe9", "iconv"]),
         ("a,b\n1,2\n".encode("utf-16"), ["UTF-16"]),
-        (b"a,b,a\n1,2,3\n", ["columns 1 and 3", "both named 'a'"]),
         (b"a,b\n1,2\n\n3,4\n", ["line 3 (row 2) is blank"]),
         (b"\na,b\n1,2\n", ["begins with a blank line"]),
         (b"a,b\n1,2\r\n3,4\n", ["line 2", "line end"]),

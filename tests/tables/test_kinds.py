@@ -35,6 +35,9 @@ MANY = [str(number) for number in range(2, 42)]
         (["a", "a", "a"], "x", "constant"),
         (["a", "", "a"], "x", "category"),  # present or missing says something
         (["5", "", "5"], "x", "number"),
+        (["", "", ""], "x", "empty"),
+        (["1", "2", "inf", "4"], "x", "number"),
+        (["1", "2", "1e999", "4"], "x", "number"),
         (["yes", "No", "YES"], "x", "boolean"),
         (["true", "false", "true"], "x", "boolean"),
         (["t", "f", ""], "x", "boolean"),
@@ -64,16 +67,13 @@ MANY = [str(number) for number in range(2, 42)]
 def test_the_kind_of_a_column(tmp_path: Path, cells: list[str], name: str, kind: str) -> None:
     column = infer(tmp_path, cells, name)
     assert column.kind == kind
-    assert column.used == (kind not in ("constant", "identifier"))
+    assert column.used == (kind not in ("constant", "identifier", "empty"))
     assert column.missing == cells.count("")
 
 
 @pytest.mark.parametrize(
     ("cells", "parts"),
     [
-        (["", "", ""], ["'x' has no value in any of its 3 rows", "--kind 'x=drop'"]),
-        (["1", "2", "inf", "4"], ["row 3", "'x'", "infinite"]),
-        (["1", "2", "1e999", "4"], ["row 3", "'x'", "infinite"]),
         (["1", "2", "?", "4"], ["row 3", "'?'", "--missing '?'", "--kind 'x=category'"]),
         (["1", "x", "2.5"], ["row 2", "'x'", "holds numbers"]),
         (["1", "2", "nan", "4"], ["row 3", "'nan'"]),

@@ -130,7 +130,6 @@ def test_sql_sees_numbers_as_numbers(tmp_path: Path) -> None:
         ("SELECT nope FROM data", "nope"),
         ("SELEC", "syntax error"),
         ("SELECT * FROM data WHERE i > 9", "no rows"),
-        ("SELECT [i] AS l FROM data", "'l' holds values of type"),
         ("DROP TABLE data", "requires a SELECT"),
     ],
 )

@@ -5,25 +5,30 @@ In: a model file and a table. Out: the score, beside that of a constant predicti
 
 from __future__ import annotations
 
-from glassnet.cli.options import Delimiter, Json, ModelPath, Sql, TablePath
+from glassnet.cli import options
 from glassnet.words import counted
 
 
 def evaluate(
-    model: ModelPath,
-    table: TablePath,
-    sql: Sql = None,
-    delimiter: Delimiter = None,
-    json: Json = False,
+    model: options.ModelPath,
+    table: options.TablePath,
+    sql: options.Sql = None,
+    delimiter: options.Delimiter = None,
+    max_columns: options.MaxColumns = None,
+    max_size: options.MaxSize = None,
+    json: options.Json = False,
 ) -> None:
     """Score MODEL on TABLE, beside the score of a constant prediction."""
+    from glassnet.cli.progress import Waiting
     from glassnet.cli.report import print_json, print_score, score_json, warn
     from glassnet.estimators.table_model import TableModel
     from glassnet.tables.read import read_table
 
     loaded = TableModel.load(model)
-    opened = read_table(table, sql=sql, delimiter=delimiter)
-    score, prediction = loaded.evaluate(opened)
+    bounds = options.limits(max_columns, max_size)
+    with Waiting(f"reading {table}"):
+        opened = read_table(table, sql=sql, delimiter=delimiter, limits=bounds)
+        score, prediction = loaded.evaluate(opened)
     warn(loaded, prediction)
     if json:
         extra = {"missing": prediction.missing, "unknown": prediction.unknown}

@@ -29,6 +29,8 @@ def fit(
     missing: options.Missing = None,
     sql: options.Sql = None,
     delimiter: options.Delimiter = None,
+    max_columns: options.MaxColumns = None,
+    max_size: options.MaxSize = None,
     record: options.Record = None,
     json: options.Json = False,
 ) -> int:
@@ -44,7 +46,8 @@ def fit(
     kinds = options.column_kinds(kind or [])
     path = output or default_output(table)
     check_writable(path, table)
-    opened = read_table(table, sql=sql, missing=missing or (), delimiter=delimiter)
+    bounds = options.limits(max_columns, max_size)
+    opened = read_table(table, sql=sql, missing=missing or (), delimiter=delimiter, limits=bounds)
     examined = examine(opened, target, kinds=kinds, seed=seed)
     recipe = choose_recipe(examined, epochs=epochs)
     recording = None

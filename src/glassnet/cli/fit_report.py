@@ -5,28 +5,22 @@ In: a prepared table, a recipe, and what came out. Out: text or JSON on standard
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.console import Console
-from rich.table import Table as Grid
-from rich.text import Text
 
 from glassnet.cli.report import REASONS, console, print_json, print_score, safe, score_json
+from glassnet.cli.table_report import column_json, notes_json, print_columns, print_notes
 from glassnet.estimators.network import Architecture
-from glassnet.serialize import to_plain
-from glassnet.tables.kinds import Column, brief
+from glassnet.tables.fields import to_plain
 from glassnet.tables.schema import Schema
+from glassnet.tables.target import target_summary
 from glassnet.words import counted
 
 if TYPE_CHECKING:
     from glassnet.estimators.examine import Examined
     from glassnet.estimators.fit import Fitted
     from glassnet.estimators.recipe import Recipe
-
-_MOST_LINES = 40
 
 
 class FitReport:
@@ -50,7 +44,10 @@ class FitReport:
         show = self.console.print
         size = f"{counted(table.rows, 'row')}, {counted(len(table.names), 'column')}"
         show(f"[bold]{safe(table.label)}[/]: {size}\n")
-        show(self._grid())
+        widths = {encoder.name: len(encoder.inputs) for encoder in self.schema.columns}
+        goal = target_summary(examined.target, examined.truth)
+        described = examined.target.name, goal, examined.without_target
+        print_columns(examined.columns, self.console, inputs=widths, target=described)
         show()
         if examined.without_target:
             show(f"left out  {counted(examined.without_target, 'row')} without a target")
@@ -61,6 +58,7 @@ class FitReport:
             rows += f", {len(split.held_out):,} held out for the score"
         show(f"rows      {rows}")
         show(f"network   {self._network()}")
+        print_notes(examined.notes, self.console)
 
     def after(self, fitted: Fitted, path: str, size: int) -> None:
         """How training went, how good the model is, and where it was written."""
@@ -75,8 +73,9 @@ class FitReport:
         print_json(
             {
                 "table": self.table.label,
-                "columns": [_column_json(column) for column in self.examined.columns],
+                "columns": [column_json(column) for column in self.examined.columns],
                 "target": target,
+                "notes": notes_json(self.examined.notes),
                 "rows": self._rows(),
                 "network": network,
                 "recipe": to_plain(self.recipe),
@@ -106,53 +105,6 @@ class FitReport:
             "held_out": len(split.held_out),
         }
 
-    def _grid(self) -> Grid:
-        """One line a column, or one for a run of columns of the same kind in a wide table."""
-        grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-        for name in ("column", "kind", "missing", "inputs", "values"):
-            right = name in ("missing", "inputs")
-            justify = "right" if right else "left"
-            # Only a column that may wrap is made narrow where the window is; its cells do not wrap.
-            grid.add_column(name, justify=justify, no_wrap=name not in ("column", "values"))
-        columns = self.examined.columns
-        wide = len(columns) > _MOST_LINES
-        grouped = itertools.groupby(
-            enumerate(columns), key=lambda item: item[1].kind if wide else item[0]
-        )
-        for _, group in grouped:
-            grid.add_row(*_whole_lines(self._line([column for _, column in group])))
-        target, lost = self.examined.target, self.examined.without_target
-        name, values = f"[bold]{safe(target.name)}[/]", safe(self._target())
-        line = name, "[bold]target[/]", f"{lost:,}" if lost else "", "", values
-        grid.add_row(*_whole_lines(line))
-        return grid
-
-    def _line(self, run: list[Column]) -> tuple[str, ...]:
-        """The cells of a line about one column, or about a run of columns."""
-        widths = {encoder.name: len(encoder.inputs) for encoder in self.schema.columns}
-        first, missing = run[0], sum(column.missing for column in run)
-        inputs = sum(widths.get(column.name, 0) for column in run)
-        several = len(run) > 1
-        return (
-            safe(f"{first.name} … {run[-1].name}" if several else first.name),
-            first.kind if first.used else f"[yellow]{first.kind}[/]",
-            f"{missing:,}" if missing else "",
-            f"{inputs:,}" if first.used else "[yellow]left out[/]",
-            f"{counted(len(run), 'column')}" if several else safe(first.summary),
-        )
-
-    def _target(self) -> str:
-        target, truth = self.examined.target, self.examined.truth
-        if not target.classes:
-            present = truth[~np.isnan(truth)]
-            return f"a number, {present.min():.6g} … {present.max():.6g}, mean {present.mean():.6g}"
-        counts = np.bincount(truth[truth >= 0], minlength=len(target.classes))
-        shown = ", ".join(
-            f"{brief(name)} {count}"
-            for name, count in zip(target.classes, counts[:6], strict=False)
-        )
-        return f"{counted(len(counts), 'class')}: {shown}" + (", …" if len(counts) > 6 else "")
-
     def _network(self) -> str:
         network = self.architecture
         sizes = " → ".join(str(size) for size in network.sizes)
@@ -180,24 +132,6 @@ def print_fitted(fitted: Fitted, folded: bool, path: str, size: int, to: Console
     to.print(f"\nmodel     {safe(path)} ({_bytes(size)})")
     if course.runs:
         to.print(f"recorded  {safe(', '.join(course.runs))}")
-
-
-def _whole_lines(cells: Iterable[str]) -> list[Text]:
-    """Cells that are cut off where there is no room, rather than wrapped."""
-    texts = [Text.from_markup(cell, overflow="ellipsis") for cell in cells]
-    for text in texts:
-        text.no_wrap = True
-    return texts
-
-
-def _column_json(column: Column) -> dict[str, Any]:
-    return {
-        "name": column.name,
-        "kind": column.kind,
-        "missing": column.missing,
-        "used": column.used,
-        "summary": column.summary,
-    }
 
 
 def _bytes(size: int) -> str:

@@ -6,9 +6,13 @@ In: texts from the command line. Out: values, or an error that says what was exp
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from glassnet.tables.limits import Limits
 
 _TABLE = "CSV of any delimiter (.gz, .zst), Parquet, Arrow/Feather or JSON lines."
 _MODEL = "A model file that `glassnet fit` has written."
@@ -53,6 +57,18 @@ Delimiter = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output.")]
 
+MaxColumns = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Accept a table with so many columns (else 20,000)."),
+]
+MaxSize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Accept a packed table of this size unpacked, such as 20GB (else 100 times its file).",
+    ),
+]
+
 _SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -62,6 +78,17 @@ def duration(text: str) -> float:
     if match is None or float(match[1]) <= 0:
         raise typer.BadParameter(f"--time {text!r} is no duration; write for example 60s or 5m")
     return float(match[1]) * _SECONDS[match[2]]
+
+
+def limits(max_columns: int | None, max_size: str | None) -> Limits:
+    """The bounds of a table's size, with those that were asked for."""
+    from glassnet.tables.limits import DEFAULT_LIMITS, parse_size
+
+    try:
+        size = DEFAULT_LIMITS.size if max_size is None else parse_size(max_size)
+    except ValueError as error:
+        raise typer.BadParameter(f"--max-size {error}") from None
+    return replace(DEFAULT_LIMITS, columns=max_columns or DEFAULT_LIMITS.columns, size=size)
 
 
 def column_kinds(texts: list[str]) -> dict[str, str]:

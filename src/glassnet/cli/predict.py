@@ -11,21 +11,24 @@ import sys
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
-from glassnet.cli.options import CsvOutput, Delimiter, Json, ModelPath, Sql, TablePath
+from glassnet.cli import options
 
 if TYPE_CHECKING:
     from glassnet.estimators.table_model import Prediction
 
 
 def predict(
-    model: ModelPath,
-    table: TablePath,
-    output: CsvOutput = None,
-    sql: Sql = None,
-    delimiter: Delimiter = None,
-    json: Json = False,
+    model: options.ModelPath,
+    table: options.TablePath,
+    output: options.CsvOutput = None,
+    sql: options.Sql = None,
+    delimiter: options.Delimiter = None,
+    max_columns: options.MaxColumns = None,
+    max_size: options.MaxSize = None,
+    json: options.Json = False,
 ) -> None:
     """Write one line a row: the predicted target, then for classes the probability of each."""
+    from glassnet.cli.progress import Waiting
     from glassnet.cli.report import print_json, warn
     from glassnet.estimators.table_model import TableModel
     from glassnet.tables.read import read_table
@@ -34,8 +37,10 @@ def predict(
     if output is not None:
         check_writable(output, model, table, example="predictions.csv")
     loaded = TableModel.load(model)
-    opened = read_table(table, sql=sql, delimiter=delimiter)
-    prediction = loaded.predict(opened)
+    bounds = options.limits(max_columns, max_size)
+    with Waiting(f"predicting {table}"):
+        opened = read_table(table, sql=sql, delimiter=delimiter, limits=bounds)
+        prediction = loaded.predict(opened)
     warn(loaded, prediction)
     if output is not None:
         with replacing(output) as file:

@@ -1,7 +1,8 @@
 """The progress line: how far a training run is, at no cost to the run.
 
-In: the run, as a callback of `train`. Out: on a terminal one line, repainted by a thread at most
-ten times a second; elsewhere a plain line now and then, never more than one an epoch.
+In: the run, as a callback of `train`; or the name of other work. Out: on a terminal one line,
+repainted by a thread at most ten times a second; elsewhere a plain line now and then, never more
+than one an epoch.
 """
 
 from __future__ import annotations
@@ -14,8 +15,48 @@ import time
 from typing import Any, TextIO
 
 _REPAINT_SECONDS = 0.1
+_WAIT_SECONDS = 0.5
 _LINE_SECONDS = 5.0
 _BAR = 20
+
+
+class Waiting:
+    """A context manager that shows on a terminal what is being done and for how long, once that
+    has taken a while, and clears its line at the end."""
+
+    def __init__(self, what: str, stream: TextIO | None = None) -> None:
+        self.what = what
+        self.stream = stream or sys.stderr
+        self.over = threading.Event()
+        self.painter = threading.Thread(target=self._paint, name="waiting", daemon=True)
+
+    def __enter__(self) -> Waiting:
+        if self.stream.isatty():
+            self.painter.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        if self.painter.is_alive():
+            self.painter.join()
+
+    def _paint(self) -> None:
+        started = time.monotonic()
+        shown = False
+        while not self.over.wait(_WAIT_SECONDS):
+            width = shutil.get_terminal_size().columns - 1
+            shown = self._write(f"\r{self.what}  {time.monotonic() - started:.1f} s"[:width])
+        if shown:
+            self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> bool:
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except (OSError, ValueError, UnicodeError):
+            self.over.set()  # a progress line is never worth a failure
+            return False
+        return True
 
 
 class Progress:

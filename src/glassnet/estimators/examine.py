@@ -15,10 +15,11 @@ import numpy as np
 from glassnet.errors import TableError
 from glassnet.rounding import to_nearest
 from glassnet.tables.kinds import FIXED_KINDS, Column, infer_columns
+from glassnet.tables.notes import Note
 from glassnet.tables.schema import Design, Schema
 from glassnet.tables.split import FEWEST_ROWS, Split, all_rows, fold_rows, split_rows
 from glassnet.tables.table import Table
-from glassnet.tables.target import TargetSchema, infer_target
+from glassnet.tables.target import TargetSchema, infer_target, target_summary
 from glassnet.words import counted
 
 if TYPE_CHECKING:
@@ -26,6 +27,29 @@ if TYPE_CHECKING:
 
 # With fewer rows than this, a fifth of them says too little: the score is cross-validated.
 SMALL_TABLE = 2_000
+
+
+@dataclass(frozen=True)
+class Understood:
+    """What the columns of a table are, and its target if there is one."""
+
+    table: Table
+    columns: list[Column]
+    target: TargetSchema | None
+    truth: NDArray[Any]  # class codes or numbers, for every row; empty without a target
+    without_target: NDArray[np.bool_]
+
+    @property
+    def notes(self) -> list[Note]:
+        """What was decided about the table and its columns."""
+        return [*self.table.notes, *(note for own in self.columns for note in own.notes)]
+
+    def described_target(self) -> tuple[str, str, int] | None:
+        """Its name, what it is, and how many rows have none."""
+        if self.target is None:
+            return None
+        summary = target_summary(self.target, self.truth)
+        return self.target.name, summary, int(self.without_target.sum())
 
 
 @dataclass(frozen=True)
@@ -38,6 +62,7 @@ class Examined:
     truth: NDArray[Any]  # class codes or numbers, for every row
     rows: NDArray[np.int64]  # those that have a target
     seed: int
+    notes: tuple[Note, ...] = ()  # what was decided about the table and its columns
 
     @property
     def folded(self) -> bool:
@@ -73,20 +98,35 @@ class Prepared:
 
 
 @to_nearest
+def understand(
+    table: Table, target: str | None = None, kinds: Mapping[str, str] | None = None
+) -> Understood:
+    """Decide what the columns and the target are."""
+    fixed = _checked_kinds(table, target, kinds or {})
+    goal, truth, missing = None, np.zeros(0), np.zeros(0, np.bool_)
+    if target is not None:
+        goal = infer_target(table, target, fixed.get(target))
+        truth, missing = goal.read(table)
+    columns = infer_columns(table, [name for name in table.names if name != target], fixed)
+    return Understood(table, columns, goal, truth, missing)
+
+
+@to_nearest
 def examine(
     table: Table, target: str, *, kinds: Mapping[str, str] | None = None, seed: int = 0
 ) -> Examined:
     """Decide what the columns and the target are, and which rows can be used."""
-    fixed = _checked_kinds(table, target, kinds or {})
-    goal = infer_target(table, target, fixed.get(target))
-    columns = infer_columns(table, [name for name in table.names if name != target], fixed)
-    if not any(column.used for column in columns):
+    found = understand(table, target, kinds)
+    if not any(column.used for column in found.columns):
         raise TableError(
-            f"{table.label} has no column to predict {target!r} from: all are constant, "
-            "identifiers or dropped; add columns, or set what they are with --kind"
+            f"{table.label} has no column to predict {target!r} from: all are empty, "
+            "constant, identifiers or dropped; add columns, or set what they are with --kind"
         )
-    truth, missing = goal.read(table)
-    examined = Examined(table, columns, goal, truth, np.flatnonzero(~missing), seed)
+    assert found.target is not None
+    rows = np.flatnonzero(~found.without_target)
+    examined = Examined(
+        table, found.columns, found.target, found.truth, rows, seed, tuple(found.notes)
+    )
     _check_rows(examined)
     return examined
 
@@ -125,8 +165,9 @@ def goal(target: TargetSchema, truth: NDArray[Any]) -> NDArray[Any]:
     return target.standardise(truth).astype(np.float32)[:, None]
 
 
-def _checked_kinds(table: Table, target: str, kinds: Mapping[str, str]) -> Mapping[str, str]:
-    table.require(target)
+def _checked_kinds(table: Table, target: str | None, kinds: Mapping[str, str]) -> Mapping[str, str]:
+    if target is not None:
+        table.require(target)
     for name, kind in kinds.items():
         table.require(name)
         allowed = ("number", "category") if name == target else FIXED_KINDS

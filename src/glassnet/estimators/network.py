@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glassnet.nn import Linear, Module, ReLU, Sequential, Sigmoid, Tanh
-from glassnet.serialize import Count, Length
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,11 +25,11 @@ _MOST_PARAMETERS = 1 << 30
 class Architecture:
     """Everything about a network but its weights."""
 
-    inputs: Count
-    hidden: Annotated[tuple[Count, ...], Length(0, 1000)]
-    outputs: Count
-    activation: Literal["relu", "tanh", "sigmoid"] = "relu"
-    dtype: Literal["float32", "float64"] = "float32"
+    inputs: int
+    hidden: tuple[int, ...]
+    outputs: int
+    activation: str = "relu"
+    dtype: str = "float32"
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -43,10 +42,10 @@ class Architecture:
 
     def check(self) -> None:
         """`ValueError` unless the values make a network."""
-        if self.parameters > _MOST_PARAMETERS:
-            raise ValueError(
-                f"it has {self.parameters:,} parameters; allowed are {_MOST_PARAMETERS:,}"
-            )
+        if min(self.sizes) < 1 or self.parameters > _MOST_PARAMETERS:
+            raise ValueError(f"the layer sizes {self.sizes} cannot be")
+        if self.activation not in ACTIVATIONS or self.dtype not in ("float32", "float64"):
+            raise ValueError(f"unknown activation {self.activation!r} or dtype {self.dtype!r}")
 
 
 def build(architecture: Architecture, seed: int = 0) -> Sequential:
@@ -61,6 +60,7 @@ def build(architecture: Architecture, seed: int = 0) -> Sequential:
 
 def restored(architecture: Architecture, tensors: dict[str, NDArray[Any]]) -> Sequential:
     """The network that a description and named tensors make, checked against each other."""
+    architecture.check()
     if sum(tensor.size for tensor in tensors.values()) != architecture.parameters:
         raise ValueError("the tensors do not fit the layers")
     network = build(architecture)

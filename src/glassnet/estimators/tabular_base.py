@@ -25,7 +25,7 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from glassnet.errors import TableError
+from glassnet.errors import TableError, TableWarning
 from glassnet.estimators.examine import Examined, examine
 from glassnet.estimators.fit import choose_recipe, fit
 from glassnet.estimators.mlp_parameters import thread_count
@@ -93,6 +93,9 @@ class BaseTabular(BaseEstimator):
         with in_python(), InTraining(self):
             examined = self._examined(X, target, kind)
             told.columns(examined)
+            for note in examined.notes:
+                if note.doubt:
+                    warnings.warn(f"X: {in_python_words(str(note))}", TableWarning, stacklevel=5)
             fitted = fit(
                 examined,
                 choose_recipe(examined, epochs=self.max_epochs),
@@ -277,7 +280,11 @@ def in_python() -> Generator[None]:
     try:
         yield
     except TableError as error:
-        text = re.sub(r"--kind '(.+?)=(\w+)'", r"kinds={'\1': '\2'}", str(error))
-        text = re.sub(r"--missing ('.*?'|\".*?\")", r"missing_values=[\1]", text)
-        text = text.replace("--missing", "missing_values").replace("--kind", "kinds")
-        raise TableError(text) from None
+        raise TableError(in_python_words(str(error))) from None
+
+
+def in_python_words(text: str) -> str:
+    """A message with the estimators' parameters in place of the command line's options."""
+    text = re.sub(r"--kind '(.+?)=(\w+)'", r"kinds={'\1': '\2'}", text)
+    text = re.sub(r"--missing ('.*?'|\".*?\")", r"missing_values=[\1]", text)
+    return text.replace("--missing", "missing_values").replace("--kind", "kinds")

@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from glassnet.errors import TableError
+from glassnet.tables.limits import SMALL, Limits
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_BLOCK = 1 << 22
+_MOST_TIMES = 1 << 15  # no packing is smaller than its content by more
 _JSON_SUFFIXES = {".jsonl", ".ndjson", ".json"}
 
 
@@ -70,6 +73,17 @@ def _head(path: Path) -> bytes:
         raise TableError(
             f"{path} cannot be read: {error.strerror}; check its permissions"
         ) from None
+
+
+def check_unpacked(path: Path, compression: str, limits: Limits) -> None:
+    """Fail before anything is parsed if the file unpacks to more than the limit."""
+    packed, size = path.stat().st_size, 0
+    if compression == "none" or packed * _MOST_TIMES < SMALL:
+        return
+    with unpacked(path, compression) as stream:
+        while block := stream.read(_BLOCK):
+            size += len(block)
+            limits.check_size(str(path), size, packed)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ _NUMBERS = {
     "DOUBLE",
 }
 _WIDE_NUMBERS = ("DECIMAL", "HUGEINT", "UHUGEINT", "BIGNUM")
-_UNREADABLE = ("STRUCT", "MAP", "UNION", "BLOB", "BIT", "INTERVAL", "GEOMETRY", "VARIANT")
+_NESTED = ("STRUCT", "MAP", "UNION", "GEOMETRY", "VARIANT")
 # Dates begin with the year, or are written with full stops: day and month are then never in doubt.
 _ISO_DATE = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}([ T]\d{1,2}:\d{2}.*)?$"
 _DOTTED_DATE = "%d.%m.%Y"
@@ -48,15 +48,20 @@ class Cells:
 
     @property
     def family(self) -> str:
-        """ "text", "number", "wide", "time", "other" or "unreadable"."""
+        """ "text", "number", "wide" (more digits than a float64 has), "time", "clock" (a time of
+        day), "span" (a length of time), "nested" (no single values) or "other"."""
         if self.type in _NUMBERS:
             return "number"
         if self.type.startswith(_WIDE_NUMBERS):
             return "wide"
         if self.type == "DATE" or self.type.startswith("TIMESTAMP"):
             return "time"
-        if self.type.startswith(_UNREADABLE) or self.type.endswith("]"):
-            return "unreadable"
+        if self.type.startswith("TIME"):
+            return "clock"
+        if self.type == "INTERVAL":
+            return "span"
+        if self.type.startswith(_NESTED) or self.type.endswith("]"):
+            return "nested"
         return "text" if self.type == "VARCHAR" else "other"
 
     def text(self, missing: Sequence[str]) -> str:
@@ -84,8 +89,13 @@ class Cells:
                 return f"CASE WHEN isnan({self.column}) THEN NULL ELSE {value} END"
             return value
         text = self.text(missing)
-        if self.family in {"number", "wide"}:
-            value = self.column if self.family == "number" else f"CAST({self.column} AS VARCHAR)"
+        value = {
+            "number": self.column,
+            "wide": f"CAST({self.column} AS VARCHAR)",
+            "clock": f"epoch(CAST({self.column} AS TIME))",
+            "span": f"epoch({self.column})",
+        }.get(self.family)
+        if value is not None:
             return f"CASE WHEN {text} IS NULL THEN NULL ELSE CAST({value} AS DOUBLE) END"
         if self.family != "text":
             return f"CASE WHEN {text} IS NULL THEN NULL ELSE CAST('nan' AS DOUBLE) END"

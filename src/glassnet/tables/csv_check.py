@@ -17,8 +17,11 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from glassnet.errors import TableError
+from glassnet.tables.column_names import unique_names
 from glassnet.tables.csv_block import Block, cut, line_end_of
 from glassnet.tables.csv_sniff import sniff_delimiter
+from glassnet.tables.limits import DEFAULT_LIMITS, Limits
+from glassnet.tables.notes import Note
 from glassnet.words import counted
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ class CsvShape:
     odd_numbers: (
         bool  # some cell may hold `1_000` or `007`, which a lenient reader takes for a number
     )
+    notes: tuple[Note, ...] = ()
 
 
 class CsvCheck:
@@ -48,8 +52,15 @@ class CsvCheck:
     Row 0 is the header.
     """
 
-    def __init__(self, label: str, delimiter: str | None = None) -> None:
+    def __init__(
+        self,
+        label: str,
+        delimiter: str | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
         self.label = label
+        self.limits = limits
+        self.notes: tuple[Note, ...] = ()
         self.delimiter = delimiter
         self.line_end = ""
         self.names: tuple[str, ...] = ()
@@ -76,6 +87,7 @@ class CsvCheck:
             self.line_end or "\n",
             self.longest,
             self.odd_numbers,
+            self.notes,
         )
 
     def _blocks(self, stream: IO[bytes]) -> Iterator[bytes]:
@@ -100,6 +112,11 @@ class CsvCheck:
             yield rest
 
     def _check(self, data: NDArray[np.uint8]) -> None:
+        if len(data) > LONGEST_RECORD and not (data == ord('"')).any():
+            raise TableError(  # no quote holds line ends, so there are none
+                f"{self.label}: line {self.line} is longer than {LONGEST_RECORD >> 20} MB; "
+                "shorten the line"
+            )
         if not self.names:
             self.delimiter = self.delimiter or sniff_delimiter(data)
             self.line_end = line_end_of(data)
@@ -200,19 +217,13 @@ class CsvCheck:
             fields = [field for row in rows for field in row]
         except csv.Error:
             fields = text.split(self.delimiter)
-        return tuple(field.strip() or f"column {place}" for place, field in enumerate(fields, 1))
+        return tuple(field.strip() for field in fields)
 
     def _check_names(self) -> None:
         if not self.names:
             raise self._blank_line(1, 0)
-        seen: dict[str, int] = {}
-        for place, name in enumerate(self.names, 1):
-            if name in seen:
-                raise TableError(
-                    f"{self.label}: columns {seen[name]} and {place} of the header are both named "
-                    f"{name!r}; give every column a name of its own"
-                )
-            seen[name] = place
+        self.limits.check_columns(self.label, len(self.names))
+        self.names, self.notes = unique_names(self.names)
 
     def _check_widths(
         self, block: Block, starts: NDArray[np.int64], ends: NDArray[np.int64]

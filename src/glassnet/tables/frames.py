@@ -12,6 +12,7 @@ frame is one of theirs.
 from __future__ import annotations
 
 import datetime
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,8 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
-from glassnet.errors import TableError
+from glassnet.errors import TableError, TableWarning
+from glassnet.tables.column_names import unique_names
 from glassnet.words import counted
 
 
@@ -33,6 +35,9 @@ class FrameColumn:
     kind: str
     type: str
     values: np.ndarray
+    whole: np.ndarray | None = (
+        None  # whole numbers beyond 2^53, of which `values` have fewer digits
+    )
 
     @property
     def truth(self) -> bool:
@@ -53,9 +58,11 @@ def is_series(given: Any) -> bool:
 
 
 def eager(given: Any) -> Any:
-    """The same; a batch of Arrow as a table; TableError for a frame whose rows are not there."""
+    """The same, each column under a name of its own; a batch of Arrow as a table; TableError for a
+    frame whose rows are not there."""
     if _is_batch(given):
-        return nw.dependencies.get_pyarrow().Table.from_batches([given])
+        given = nw.dependencies.get_pyarrow().Table.from_batches([given])
+    given = _named_once(given)
     if isinstance(nw.from_native(given, pass_through=True), nw.LazyFrame):
         polars = nw.dependencies.is_polars_lazyframe(given)
         way = "frame.collect()" if polars else "it as a frame of pandas, polars or Arrow"
@@ -72,6 +79,22 @@ def frame_columns(given: Any) -> list[FrameColumn]:
     """The columns of a frame, in order."""
     frame: Any = nw.from_native(eager(given), eager_only=True)
     return [_column(str(series.name), series) for series in frame.iter_columns()]
+
+
+def _named_once(given: Any) -> Any:
+    """The same frame of pandas or Arrow, with another name, which is said, for every column that
+    has the name of an earlier one."""
+    known = nw.dependencies
+    arrow = known.is_pyarrow_table(given)
+    if not arrow and not known.is_pandas_dataframe(given):
+        return given
+    names = [str(name) for name in (given.column_names if arrow else given.columns)]
+    if len(set(names)) == len(names):
+        return given
+    unique, notes = unique_names(names)
+    for note in notes:
+        warnings.warn(f"the frame: {note}", TableWarning, stacklevel=4)
+    return given.rename_columns(list(unique)) if arrow else given.set_axis(list(unique), axis=1)
 
 
 def array_columns(array: np.ndarray) -> list[FrameColumn]:
@@ -135,8 +158,14 @@ def _column(name: str, series: Any) -> FrameColumn:
     dtype = series.dtype
     if dtype.is_numeric() or dtype == nw.Boolean:
         wanted = nw.Float32 if dtype == nw.Float32 else nw.Float64
-        cast = series if dtype == wanted else series.cast(wanted)
-        return FrameColumn(name, "number", str(dtype), _numbers(cast))
+        try:
+            numbers = _numbers(series if dtype == wanted else series.cast(wanted))
+        except ValueError:  # Arrow refuses to round
+            numbers = np.array([np.nan if v is None else float(v) for v in series.to_list()])
+        long = (dtype.is_integer() or dtype.is_decimal()) and _long(numbers)
+        return FrameColumn(
+            name, "number", str(dtype), numbers, words(series.to_list()) if long else None
+        )
     if dtype in (nw.Categorical, nw.Enum):
         return FrameColumn(name, "category", str(dtype), words(series.to_list()))
     if dtype == nw.String:
@@ -148,6 +177,11 @@ def _column(name: str, series: Any) -> FrameColumn:
     return FrameColumn(name, "other", str(dtype), np.empty(0, object))
 
 
+def _long(numbers: np.ndarray) -> bool:
+    """Whether some are so large that a float64 may not have all their digits."""
+    return bool(len(numbers)) and bool((np.abs(numbers) >= 2**53).any())
+
+
 def _numbers(series: Any) -> np.ndarray:
     array = np.asarray(series.to_numpy())
     return array if array.dtype.kind == "f" else array.astype(float)
@@ -157,7 +191,8 @@ def _of_array(name: str, values: np.ndarray) -> FrameColumn:
     if values.dtype.kind in "fiub":
         kind = "boolean" if values.dtype.kind == "b" else str(values.dtype)
         numbers = values if values.dtype == np.float32 else values.astype(float)
-        return FrameColumn(name, "number", kind, numbers)
+        long = values.dtype.kind in "iu" and _long(numbers)
+        return FrameColumn(name, "number", kind, numbers, words(values.tolist()) if long else None)
     if values.dtype.kind == "M":
         return FrameColumn(name, "date", str(values.dtype), values.astype("M8[us]"))
     if values.dtype.kind == "m":
@@ -177,7 +212,8 @@ def _mixed(name: str, values: np.ndarray) -> FrameColumn:
                 return FrameColumn(name, "other", "object", np.empty(0, object))
             truth = bool(present) and all(isinstance(v, (bool, np.bool_)) for v in present)
             kind = "boolean" if truth else "object"
-            return FrameColumn(name, "number", kind, numbers.astype(float))
+            floats = numbers.astype(float)
+            return FrameColumn(name, "number", kind, floats, values if _long(floats) else None)
     except (TypeError, ValueError):
         return FrameColumn(name, "other", "object", np.empty(0, object))
     except OverflowError:

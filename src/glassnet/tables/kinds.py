@@ -1,4 +1,5 @@
-"""Decides what each column is: number, category, boolean, date, constant or identifier.
+"""Decides what each column is: number, category, boolean, date; or constant, identifier, empty or
+nested, which are left out.
 
 In: a table, and the kinds that the user fixed. Out: the columns, each with its kind and its cells.
 """
@@ -8,12 +9,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glassnet.errors import TableError
+from glassnet.tables.cells import named
+from glassnet.tables.notes import Note
 from glassnet.tables.table import Numbers, Table
 from glassnet.words import counted
 
@@ -31,6 +34,8 @@ _DRESSED_NUMBER = re.compile(
     r"[+-]?\d+,\d+|[+-]?\d{1,3}(,\d{3})+(\.\d+)?|[$€£]\s?\d.*|.*\d\s?[%$€£]"
 )
 _ID_NAME = re.compile(r"(?i:(^|[_\s.-])(id|uid|uuid|guid|index|rowid|rownames?))$|[a-z](Id|ID)$")
+# Types whose numbers a float64 holds to the last digit.
+_SHORT = {"TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER", "FLOAT", "DOUBLE"}
 _LONGEST = 40  # signs of a cell that are shown
 _FEW = 20  # so many different values are still few
 
@@ -44,6 +49,7 @@ class Column:
     missing: int
     summary: str
     cells: Numbers | Texts | None
+    notes: tuple[Note, ...] = ()
 
     @property
     def used(self) -> bool:
@@ -52,8 +58,16 @@ class Column:
 
 def infer_columns(table: Table, names: Sequence[str], fixed: Mapping[str, str]) -> list[Column]:
     """Read the named columns once and decide what they are."""
-    kept = [name for name in names if fixed.get(name) != "drop"]
+    kept = [
+        name
+        for name in names
+        if fixed.get(name) != "drop" and table.columns[name].family != "nested"
+    ]
     numbers = table.numbers(kept)
+    rounded = {name: exactness(table, name, numbers[name]) for name in kept}
+    for name in kept:
+        if len(rounded[name]) == 2 and fixed.get(name) != "number":  # ids, rather than amounts
+            numbers[name] = Numbers(np.full(table.rows, np.nan), numbers[name].missing)
     textual = [name for name in kept if _needs_text(numbers[name], fixed.get(name))]
     texts = table.texts(textual)
     timely = [name for name in textual if fixed.get(name, "date") == "date" and _dated(texts[name])]
@@ -62,8 +76,12 @@ def infer_columns(table: Table, names: Sequence[str], fixed: Mapping[str, str]) 
     def column(name: str, kind: str | None) -> Column:
         if kind == "drop":
             return Column(name, "drop", 0, "left out as asked", None)
+        if name not in numbers:
+            return _nested(name, table.columns[name].type, kind)
         reading = _Reading(table.label, name, numbers[name], texts.get(name), times.get(name))
-        return reading.column(kind)
+        found = reading.column(kind)
+        exact = rounded[name]
+        return replace(found, notes=(*found.notes, _about(name, exact))) if exact else found
 
     columns = [column(name, fixed.get(name)) for name in names]
     if any(found.used for found in columns):
@@ -75,6 +93,40 @@ def infer_columns(table: Table, names: Sequence[str], fixed: Mapping[str, str]) 
         else found
         for found in columns
     ]
+
+
+def exactness(table: Table, name: str, numbers: Numbers) -> tuple[str, ...]:
+    """What `Table.rounded` says, for a column that may lose digits."""
+    cells = table.columns[name]
+    wide = cells.family == "wide" or (cells.family != "other" and cells.type not in _SHORT)
+    present = numbers.values[np.isfinite(numbers.values)]
+    large = len(present) and np.abs(present).max() >= 2**53
+    return table.rounded(name) if wide and (large or cells.family == "wide") else ()
+
+
+def _about(name: str, exact: tuple[str, ...]) -> Note:
+    if len(exact) == 1:
+        number = float(exact[0])
+        text = f"has numbers of more digits than are kept: {exact[0]} is read as {number:.17g}"
+        return Note(
+            "rounded", text, name, f"to keep every digit pass --kind '{name}=category'", True
+        )
+    text = f"is read as text: {exact[0]} and {exact[1]} would be the same number"
+    return Note("long numbers", text, name, f"to round them pass --kind '{name}=number'", True)
+
+
+def _nested(name: str, type: str, fixed: str | None) -> Column:
+    """A column of lists, maps or the like."""
+    if fixed is not None:
+        raise TableError(
+            f"column {name!r} holds values of type {type}, not single values, so it cannot be of "
+            f"kind {fixed!r}; take a part of it with --sql, such as {named(name)}[1]"
+        )
+    text = f"is left out: it holds {brief(type)}, not single values"
+    note = Note(
+        "nested", text, name, f"take a part of it with --sql, such as {named(name)}[1]", True
+    )
+    return Column(name, "nested", 0, brief(type), None, (note,))
 
 
 def _needs_text(numbers: Numbers, kind: str | None) -> bool:
@@ -100,11 +152,7 @@ class _Reading:
 
     def column(self, fixed: str | None) -> Column:
         if self.numbers.missing.all():
-            raise TableError(
-                f"{self.label}: column {self.name!r} has no value in any of its "
-                f"{counted(len(self.numbers.missing), 'row')}; remove it, or leave it out with "
-                f"--kind '{self.name}=drop'"
-            )
+            return self._made("empty", "no value in any row", None)
         if fixed == "number" or (fixed is None and self.texts is None):
             return self._number(fixed)
         assert self.texts is not None
@@ -126,7 +174,6 @@ class _Reading:
 
     def _number(self, fixed: str | None) -> Column:
         numbers = self.numbers
-        check_finite(self.label, self.name, numbers)
         wrong = np.flatnonzero(numbers.unreadable)
         if len(wrong):
             raise TableError(
@@ -141,7 +188,14 @@ class _Reading:
             if self._counts_rows(values):
                 return self._made("identifier", f"{low:.12g} … {high:.12g}, all different", None)
         summary = f"{low:.6g} … {high:.6g}, median {np.median(values):.6g}"
-        return self._made("number", summary, numbers)
+        column = self._made("number", summary, numbers)
+        infinite = np.flatnonzero(np.isinf(numbers.values))
+        if not len(infinite):
+            return column
+        where = f"infinite in {counted(len(infinite), 'row')}, the first is row {infinite[0] + 1}"
+        text = f"is {where}; that counts as beyond all other numbers"
+        note = Note("infinite", text, self.name, "to take them as missing pass --missing inf")
+        return replace(column, notes=(note,))
 
     def _counts_rows(self, values: NDArray[np.float64]) -> bool:
         """Whole numbers that only count the rows, or name them."""

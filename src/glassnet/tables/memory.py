@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,6 +69,8 @@ def _in_sql(label: str, column: FrameColumn, name: str) -> tuple[NDArray[Any], s
     values = column.values
     if column.truth:
         return values, f"CASE WHEN isnan({name}) THEN NULL ELSE {name} <> 0 END", "BOOLEAN"
+    if column.whole is not None:
+        return _texts(column.whole), f"CAST({name} AS VARCHAR)", "VARCHAR"
     if column.kind == "number":
         return values, name, "FLOAT" if values.dtype == np.float32 else "DOUBLE"
     if column.kind == "date":
@@ -78,13 +80,20 @@ def _in_sql(label: str, column: FrameColumn, name: str) -> tuple[NDArray[Any], s
             f"{label}: column {column.name!r} has type {column.type}, which is no number, text, "
             "truth value or date; turn it into one of these, or leave it out"
         )
+    # without a text the type would be NULL
+    return _texts(values), f"CAST({name} AS VARCHAR)", "VARCHAR"
+
+
+def _texts(values: NDArray[Any]) -> NDArray[Any]:
     texts = np.empty(len(values), object)
     texts[:] = [None if value is None else _text(value) for value in values]
-    return texts, f"CAST({name} AS VARCHAR)", "VARCHAR"  # without a text the type would be NULL
+    return texts
 
 
 def _text(value: Any) -> str:
     """A cell as a file would have it: a whole number without a decimal point."""
+    if isinstance(value, Integral) and not isinstance(value, (bool, np.bool_)):
+        return str(int(value))
     if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
         return number_label(float(value))
     return str(value)

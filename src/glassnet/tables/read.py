@@ -7,22 +7,21 @@ fetched from a network.
 from __future__ import annotations
 
 import contextlib
-import importlib
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.rounding import to_nearest
-from glassnet.tables.bytes import FileFormat, detect, unpacked
+from glassnet.tables.bytes import FileFormat, check_unpacked, detect, unpacked
 from glassnet.tables.cells import Cells, named, quoted
 from glassnet.tables.csv_check import CsvCheck, CsvShape
+from glassnet.tables.limits import DEFAULT_LIMITS, Limits
 from glassnet.tables.query import explained
 from glassnet.tables.table import Table
+from glassnet.tables.typed import exactly, open_typed, typed_table
 
 
 @to_nearest
@@ -32,24 +31,17 @@ def read_table(
     sql: str | None = None,
     missing: Sequence[str] = (),
     delimiter: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Table:
     """Open and check a table. In `sql` the table is called `data`."""
     path = Path(path)
     form = detect(path)
     connection = connect()
     if form.kind == "csv":
-        table = _open_csv(path, form, connection, tuple(missing), delimiter)
+        table = _open_csv(path, form, connection, tuple(missing), delimiter, limits)
     else:
-        table = _open_typed(path, form, connection, tuple(missing))
-    if sql is not None:
-        table = _query(table, sql)
-    for name, cells in table.columns.items():
-        if cells.family == "unreadable":
-            raise TableError(
-                f"{table.label}: column {name!r} holds values of type {cells.type}, not single "
-                f"values; leave it out with --sql 'SELECT * EXCLUDE ({named(name)}) FROM data'"
-            )
-    return table
+        table = open_typed(path, form, connection, tuple(missing), limits)
+    return table if sql is None else _query(table, sql)
 
 
 @to_nearest
@@ -75,17 +67,19 @@ def _open_csv(
     connection: duckdb.DuckDBPyConnection,
     missing: tuple[str, ...],
     delimiter: str | None,
+    limits: Limits,
 ) -> Table:
     if delimiter is not None and (len(delimiter) != 1 or not delimiter.isascii()):
         raise TableError(f"--delimiter must be one character, not {delimiter!r}")
+    check_unpacked(path, form.compression, limits)
     with unpacked(path, form.compression) as stream:
-        shape = CsvCheck(str(path), delimiter).run(stream)
+        shape = CsvCheck(str(path), delimiter, limits).run(stream)
     relation = _csv_relation(path, form, shape)
     columns = {
         name: Cells(f"c{place}", "VARCHAR", shape.odd_numbers)
         for place, name in enumerate(shape.names)
     }
-    return Table(str(path), columns, shape.rows, relation, connection, missing)
+    return Table(str(path), columns, shape.rows, relation, connection, missing, shape.notes)
 
 
 def _csv_relation(path: Path, form: FileFormat, shape: CsvShape) -> str:
@@ -113,58 +107,6 @@ def _csv_relation(path: Path, form: FileFormat, shape: CsvShape) -> str:
     return relation
 
 
-def exactly(path: Path) -> str:
-    """SQL for exactly this file: a bare name may hold signs that DuckDB takes for a pattern."""
-    return quoted(re.sub(r"([*?\[])", r"[\1]", str(path.absolute())))
-
-
-def _open_typed(
-    path: Path, form: FileFormat, connection: duckdb.DuckDBPyConnection, missing: tuple[str, ...]
-) -> Table:
-    if form.kind == "arrow":
-        connection.register("arrow_table", _read_arrow(path))
-        relation = "arrow_table"
-    elif form.kind == "parquet":
-        relation = f"read_parquet({exactly(path)})"
-    else:
-        options = f"sample_size = -1, compression = {quoted(form.compression)}"
-        relation = f"read_json({exactly(path)}, {options})"
-    return _typed_table(str(path), relation, connection, missing)
-
-
-def _typed_table(
-    label: str, relation: str, connection: duckdb.DuckDBPyConnection, missing: tuple[str, ...]
-) -> Table:
-    with explained(label, "cannot be read"):
-        description = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-        counted = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
-    columns = {row[0]: _cells(row[0], row[1]) for row in description}
-    rows = int(counted[0]) if counted else 0
-    if not columns or not rows:
-        raise TableError(f"{label} has no rows; a table needs at least one")
-    return Table(label, columns, rows, relation, connection, missing)
-
-
-def _cells(name: str, type: str) -> Cells:
-    if type == "JSON":  # numbers and texts in one column: as text, without JSON's quotes
-        return Cells(f"({named(name)} ->> '$')", "VARCHAR")
-    return Cells(named(name), type)
-
-
-def _read_arrow(path: Path) -> Any:
-    try:
-        feather = importlib.import_module("pyarrow.feather")
-    except ImportError:
-        raise TableError(
-            f"{path} is an Arrow file; reading it needs `pip install pyarrow`"
-        ) from None
-    try:
-        return feather.read_table(str(path))
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise TableError(f"{path} is damaged: {reason}; write it again") from None
-
-
 def _query(table: Table, sql: str) -> Table:
     """The result of a query over the table, which sees numbers as numbers."""
     connection = table.connection
@@ -176,7 +118,7 @@ def _query(table: Table, sql: str) -> Table:
     label = f"{table.label} (--sql)"
     with explained(label, "cannot be computed", "correct the query"):
         connection.execute(f"CREATE TEMP TABLE result AS {sql.strip().rstrip(';')}")
-    return _typed_table(label, "result", connection, table.missing)
+    return typed_table(label, "result", connection, table.missing)
 
 
 def _typed_columns(table: Table) -> list[str]:

@@ -19,8 +19,10 @@ import numpy as np
 from glassnet.errors import TableError
 from glassnet.tables.bytes import detect
 from glassnet.tables.cells import Cells, named
+from glassnet.tables.column_names import unique_names
 from glassnet.tables.query import explained
-from glassnet.tables.read import connect, exactly
+from glassnet.tables.read import connect
+from glassnet.tables.typed import exactly, parquet_names
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class ParquetRows:
 
     path: Path
     columns: dict[str, Column]
+    queried: dict[str, str]  # the name of a column in queries, where no two differ only in case
     groups: tuple[int, ...]
     connection: duckdb.DuckDBPyConnection = field(repr=False)
 
@@ -106,10 +109,10 @@ class ParquetRows:
         return [_cut(column) for column in found.values()]
 
     def _number(self, name: str) -> str:
-        own = self.columns[name]
+        own, column = self.columns[name], named(self.queried[name])
         if own.read == "wide":  # by its digits: the nearest float64, rounded once
-            return f"CAST(CAST({named(name)} AS VARCHAR) AS DOUBLE)"
-        return f"CAST({named(name)} AS TINYINT)" if own.read == "truth" else named(name)
+            return f"CAST(CAST({column} AS VARCHAR) AS DOUBLE)"
+        return f"CAST({column} AS TINYINT)" if own.read == "truth" else column
 
 
 PLAIN = ", hive_partitioning = false"  # a folder called year=2024 adds no column
@@ -125,8 +128,14 @@ def _parquet(path: Path, connection: duckdb.DuckDBPyConnection) -> ParquetRows:
             "SELECT any_value(row_group_num_rows) FROM parquet_metadata("
             f"{name}) GROUP BY row_group_id ORDER BY row_group_id"
         ).fetchall()
-    columns = {row[0]: Column(row[1], _reading(row[1])) for row in described}
-    return ParquetRows(path, columns, tuple(int(row[0] or 0) for row in groups), connection)
+    names, _ = unique_names([own.strip() for own in parquet_names(path, connection)])
+    columns = {
+        own: Column(row[1], _reading(row[1])) for own, row in zip(names, described, strict=True)
+    }
+    queried = {own: row[0] for own, row in zip(names, described, strict=True)}
+    return ParquetRows(
+        path, columns, queried, tuple(int(row[0] or 0) for row in groups), connection
+    )
 
 
 def _reading(type: str) -> str:
@@ -202,11 +211,11 @@ def _arrow(path: Path) -> ArrowRows:
         reader = ipc.open_file(source, options=options) if len(schema) else None
         count = reader.num_record_batches if reader is not None else 0
         rows = sum(reader.get_batch(number).num_rows for number in range(count))  # pyright: ignore
+    names, _ = unique_names([str(own.name).strip() for own in schema])
     columns = {
-        str(own.name): Column(str(own.type), _arrow_reading(arrow, own.type)) for own in schema
+        name: Column(str(own.type), _arrow_reading(arrow, own.type))
+        for name, own in zip(names, schema, strict=True)
     }
-    if len(columns) < len(schema):
-        raise TableError(f"{path} has two columns of one name; rename one of them")
     return ArrowRows(path, columns, rows)
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.tables.cells import Cells
+from glassnet.tables.notes import Note
 from glassnet.tables.query import explained
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Table:
     relation: str  # SQL after FROM
     connection: duckdb.DuckDBPyConnection = field(repr=False)
     missing: tuple[str, ...] = ()  # texts that count as missing, besides the empty cell
+    notes: tuple[Note, ...] = ()  # what was decided when it was opened
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,9 +69,7 @@ class Table:
 
     def with_missing(self, tokens: Sequence[str]) -> Table:
         """The same table, with other texts that count as missing."""
-        return Table(
-            self.label, self.columns, self.rows, self.relation, self.connection, tuple(tokens)
-        )
+        return replace(self, missing=tuple(tokens))
 
     def numbers(self, names: Sequence[str]) -> dict[str, Numbers]:
         """Columns as numbers."""
@@ -83,6 +83,27 @@ class Table:
     def _is_plain(self, name: str) -> bool:
         cells = self.columns[name]
         return cells.family == "text" and not cells.odd_numbers and not self.missing
+
+    def rounded(self, name: str) -> tuple[str, ...]:
+        """Two cells that differ and would be the same float64, or else one whole number that a
+        float64 cannot hold, or nothing."""
+        cells = self.columns[name]
+        text = cells.text(self.missing)
+        large = "abs(d) >= 9007199254740992"
+        if cells.family == "text":
+            large += r" AND regexp_full_match(e, '-?[1-9]\d*')"
+        if cells.family == "wide":
+            large = "true"
+        source = f"(SELECT {text} AS e, {cells.number(self.missing)} AS d FROM {self.relation})"
+        same = f"SELECT min(e), max(e) FROM {source} WHERE {large} GROUP BY d"
+        whole = "CAST(TRY_CAST(d AS DECIMAL(38, 0)) AS VARCHAR)"
+        off = f"SELECT min(e) FROM {source} WHERE {large} AND e NOT LIKE '%.%' AND e <> {whole}"
+        with explained(self.label, "cannot be read to its end"):
+            pair = self.connection.execute(f"{same} HAVING min(e) <> max(e) LIMIT 1").fetchone()
+            if pair is not None:
+                return str(pair[0]), str(pair[1])
+            one = self.connection.execute(off).fetchone()
+        return () if one is None or one[0] is None else (str(one[0]),)
 
     def seconds(self, names: Sequence[str]) -> dict[str, Numbers]:
         """Columns as seconds since 1970."""

@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glassnet.errors import TableError
-from glassnet.serialize import Name, Within
-from glassnet.tables.kinds import brief, check_finite
+from glassnet.tables.kinds import brief, check_finite, exactness
 from glassnet.tables.table import Numbers, Table
 from glassnet.words import counted
 
@@ -32,19 +31,12 @@ UNKNOWN_CLASS = -1
 class TargetSchema:
     """What a target value means. `classes` is empty for a number."""
 
-    name: Name
-    classes: tuple[Name, ...] = ()
+    name: str
+    classes: tuple[str, ...] = ()
     numeric: bool = False  # the classes are written as numbers
     mean: float = 0.0
-    scale: Annotated[float, Within(0.0, above=True)] = 1.0
+    scale: float = 1.0
     common: int = 0  # the class that most training rows have
-
-    def check(self) -> None:
-        """`ValueError` where the fields do not fit each other."""
-        if len(self.classes) == 1 or len(set(self.classes)) < len(self.classes):
-            raise ValueError("its classes are none, or two or more that differ")
-        if not 0 <= self.common < max(1, len(self.classes)):
-            raise ValueError(f"common is {self.common}, and there are {len(self.classes)} classes")
 
     @property
     def outputs(self) -> int:
@@ -89,7 +81,14 @@ class TargetSchema:
 def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSchema:
     """Decide whether the target is classes or a number, or take the `fixed` kind."""
     table.require(name)
+    if table.columns[name].family == "nested":
+        raise TableError(
+            f"{table.label}: the target {name!r} holds values of type {table.columns[name].type}, "
+            "not single values; choose another target, or take a part of it with --sql"
+        )
     numbers = table.numbers([name])[name]
+    if fixed != "number" and len(exactness(table, name, numbers)) == 2:
+        numbers = Numbers(np.full(table.rows, np.nan), numbers.missing)  # classes, by their text
     if numbers.missing.all():
         raise TableError(
             f"{table.label}: the target {name!r} has no value in any row; nothing can be learnt"
@@ -118,6 +117,17 @@ def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSch
             f"{present} rows, too many to be classes; choose another target"
         )
     return TargetSchema(name, tuple(classes), numeric)
+
+
+def target_summary(target: TargetSchema, truth: NDArray[Any]) -> str:
+    """The commonest classes with their counts, or the range of a number."""
+    if not target.classes:
+        present = truth[~np.isnan(truth)]
+        return f"a number, {present.min():.6g} … {present.max():.6g}, mean {present.mean():.6g}"
+    counts = np.bincount(truth[truth >= 0], minlength=len(target.classes))
+    ranked: list[int] = np.argsort(-counts, kind="stable").tolist()
+    shown = ", ".join(f"{brief(target.classes[code])} {counts[code]}" for code in ranked[:6])
+    return f"{counted(len(counts), 'class')}: {shown}" + (", …" if len(counts) > 6 else "")
 
 
 def check_numbers(label: str, name: str, numbers: Numbers) -> None:

@@ -1,0 +1,64 @@
+"""`glassnet look`: how a table is understood, without training anything.
+
+In: a table, and perhaps its target. Out: its columns with their kinds, and every decision that was
+made in reading it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from glassnet.cli import options
+
+_TARGET = "The column to predict, if it is to be looked at as one."
+
+
+def look(
+    table: options.TablePath,
+    target: Annotated[
+        str | None, typer.Option("--target", "-t", metavar="COLUMN", help=_TARGET)
+    ] = None,
+    kind: options.Kinds = None,
+    missing: options.Missing = None,
+    sql: options.Sql = None,
+    delimiter: options.Delimiter = None,
+    max_columns: options.MaxColumns = None,
+    max_size: options.MaxSize = None,
+    json: options.Json = False,
+) -> None:
+    """Show how TABLE is understood: what each column is, and what was decided in reading it."""
+    from glassnet.cli.progress import Waiting
+    from glassnet.cli.report import console, print_json, safe
+    from glassnet.cli.table_report import column_json, notes_json, print_columns, print_notes
+    from glassnet.estimators.examine import understand
+    from glassnet.tables.read import read_table
+    from glassnet.words import counted
+
+    bounds = options.limits(max_columns, max_size)
+    kinds = options.column_kinds(kind or [])
+    with Waiting(f"reading {table}"):
+        opened = read_table(
+            table, sql=sql, missing=missing or (), delimiter=delimiter, limits=bounds
+        )
+        found = understand(opened, target, kinds)
+    goal = found.described_target()
+    if json:
+        print_json(
+            {
+                "table": opened.label,
+                "rows": opened.rows,
+                "columns": [column_json(column) for column in found.columns],
+                "target": goal and dict(zip(("name", "summary", "missing"), goal, strict=True)),
+                "notes": notes_json(found.notes),
+            }
+        )
+        return
+    to = console()
+    size = f"{counted(opened.rows, 'row')}, {counted(len(opened.names), 'column')}"
+    to.print(f"[bold]{safe(opened.label)}[/]: {size}\n", soft_wrap=True)
+    print_columns(found.columns, to, target=goal)
+    if found.notes:
+        to.print()
+    print_notes(found.notes, to)

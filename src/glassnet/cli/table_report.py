@@ -1,0 +1,131 @@
+"""How a table was understood, for people and as JSON: a line a column, then what was decided.
+
+In: columns with their kinds, and the notes of reading. Out: lines that fit the width of the window;
+long names are cut in the middle, long lists of values at their end, notes between words.
+"""
+
+from __future__ import annotations
+
+import itertools
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console
+
+from glassnet.cli.report import safe
+from glassnet.tables.fields import to_plain
+from glassnet.tables.kinds import Column
+from glassnet.tables.notes import Note
+from glassnet.words import counted
+
+_MOST_LINES = 40  # of columns of the same kind, in a wide table
+_GAP = "  "
+
+
+@dataclass(frozen=True)
+class Line:
+    """The cells of a line about a column; `style` is rich's word for how they look."""
+
+    cells: tuple[str, ...]
+    style: str = ""
+
+
+def print_columns(
+    columns: Sequence[Column],
+    to: Console,
+    *,
+    inputs: Mapping[str, int] | None = None,
+    target: tuple[str, str, int] | None = None,
+) -> None:
+    """A line a column, or one for a run of columns of the same kind in a wide table. `inputs` says
+    how many inputs of the network a column has; `target` is its name, summary and gaps."""
+    wide = len(columns) > _MOST_LINES
+    grouped = itertools.groupby(
+        enumerate(columns), key=lambda item: item[1].kind if wide else item[0]
+    )
+    lines = [_line([column for _, column in group], inputs) for _, group in grouped]
+    if target is not None:
+        name, summary, lost = target
+        gaps = f"{lost:,}" if lost else ""
+        lines.append(Line((name, "target", gaps, "", summary), "bold"))
+    header = Line(("column", "kind", "missing", "inputs", "values"), "dim")
+    _print_lines([header, *lines], to, with_inputs=inputs is not None)
+
+
+def _line(run: list[Column], inputs: Mapping[str, int] | None) -> Line:
+    first, missing = run[0], sum(column.missing for column in run)
+    width = sum((inputs or {}).get(column.name, 0) for column in run)
+    several = len(run) > 1
+    cells = (
+        f"{first.name} … {run[-1].name}" if several else first.name,
+        first.kind,
+        f"{missing:,}" if missing else "",
+        f"{width:,}" if first.used else "left out",
+        counted(len(run), "column") if several else first.summary,
+    )
+    return Line(cells, "" if first.used else "yellow")
+
+
+def _print_lines(lines: list[Line], to: Console, *, with_inputs: bool) -> None:
+    shown = [0, 1, 2, 3, 4] if with_inputs else [0, 1, 2, 4]
+    table = [[_flat(line.cells[place]) for place in shown] for line in lines]
+    widths = [max(cell_len(row[place]) for row in table) for place in range(len(shown))]
+    last = len(shown) - 1
+    rest = sum(widths[1:last]) + len(_GAP) * last
+    widths[0] = min(widths[0], max(to.width * 2 // 5, 12))
+    widths[last] = max(to.width - widths[0] - rest, 8)
+    for line, row in zip(lines, table, strict=True):
+        cells = [_middle(row[0], widths[0]).ljust(widths[0])]
+        for place in range(1, last):
+            padded = str.rjust if shown[place] in (2, 3) else str.ljust
+            cells.append(padded(row[place], widths[place]))
+        cells.append(_end(row[last], widths[last]))
+        text = safe(_GAP.join(cells).rstrip())
+        to.print(f"[{line.style}]{text}[/]" if line.style else text, soft_wrap=True)
+
+
+def print_notes(notes: Sequence[Note], to: Console) -> None:
+    """What was decided, a sentence each, under one another."""
+    for note in notes:
+        head = "doubt     " if note.doubt else "note      "
+        text = textwrap.fill(
+            str(note), max(to.width, 40), initial_indent=head, subsequent_indent=" " * len(head),
+            break_on_hyphens=False,
+        )  # fmt: skip
+        for line in text.splitlines():
+            to.print(safe(line), soft_wrap=True)
+
+
+def column_json(column: Column) -> dict[str, Any]:
+    """A column as JSON values."""
+    return {
+        "name": column.name,
+        "kind": column.kind,
+        "missing": column.missing,
+        "used": column.used,
+        "summary": column.summary,
+    }
+
+
+def notes_json(notes: Sequence[Note]) -> list[dict[str, Any]]:
+    """Notes as JSON values."""
+    return [to_plain(note) for note in notes]
+
+
+def _flat(text: str) -> str:
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
+def _middle(text: str, width: int) -> str:
+    """A name that is too long, without its middle: `the_first…_last`."""
+    if cell_len(text) <= width:
+        return text
+    head = (width - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
+
+
+def _end(text: str, width: int) -> str:
+    return text if cell_len(text) <= width else text[: width - 1] + "…"

@@ -1,0 +1,48 @@
+"""One rule for the names of columns, whatever file or frame they come from.
+
+In: names as they stand. Out: names that occur once each, and a note for every name that was
+changed. Names that differ only in case are different names and stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from glassnet.tables.notes import Note
+
+
+def unique_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[Note, ...]]:
+    """The first column keeps a name that several have; the next is called "name (2)"."""
+    taken = set(names)
+    seen: set[str] = set()
+    unique: list[str] = []
+    notes: list[Note] = []
+    for place, name in enumerate(names, 1):
+        own = name if name.strip() else f"column {place}"
+        number = 2
+        while own in seen or (own != name and own in taken):
+            own = f"{name or f'column {place}'} ({number})"
+            number += 1
+        if own != name and name in seen:
+            text = f"is the name of several columns; column {place} is called {own!r} here"
+            notes.append(
+                Note("duplicate name", text, name, "give each column a name of its own", True)
+            )
+        seen.add(own)
+        unique.append(own)
+    return tuple(unique), tuple(notes)
+
+
+def names_without_case(names: Sequence[str]) -> dict[str, str]:
+    """A name for every column that no other has in another case, as SQL needs it: `x` and `X`
+    become `x` and `X (2)`."""
+    taken = {name.lower() for name in names}
+    seen: set[str] = set()
+    found: dict[str, str] = {}
+    for name in names:
+        own, number = name, 2
+        while own.lower() in seen or (own != name and own.lower() in taken):
+            own, number = f"{name} ({number})", number + 1
+        seen.add(own.lower())
+        found[name] = own
+    return found

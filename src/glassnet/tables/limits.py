@@ -1,0 +1,63 @@
+"""How large a table may be: bounds against files that unpack to far more than they seem to hold.
+
+In: what a file says of itself, or what has been read of it so far. Out: nothing, or a `TableError`
+that names the bound and the option that raises it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from glassnet.errors import TableError
+from glassnet.words import counted
+
+SMALL = 1 << 28  # bytes that are never too many
+_MOST_TIMES = 100  # a table rarely packs to a hundredth of its size
+_MOST_COLUMNS = 20_000
+_UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The bounds; `size` is in bytes, and None means `SMALL` bytes or a hundred times the file,
+    whichever is more."""
+
+    columns: int = _MOST_COLUMNS
+    size: int | None = None
+
+    def check_columns(self, label: str, count: int) -> None:
+        """Fail for a table with too many columns."""
+        if count > self.columns:
+            raise TableError(
+                f"{label} has {counted(count, 'column')}, more than {self.columns:,}; if that is "
+                f"right, pass --max-columns {count}, or choose columns with --sql"
+            )
+
+    def check_size(self, label: str, size: int, packed: int, what: str = "unpacks to") -> None:
+        """Fail for a table of more bytes than the limit. `packed` is the size of its file."""
+        most = max(SMALL, packed * _MOST_TIMES) if self.size is None else self.size
+        if size > most:
+            raise TableError(
+                f"{label} has {_bytes(packed)} but {what} more than {_bytes(most)}, as files do "
+                "that are made to fill a memory; if it is what you expect, raise the limit with "
+                f"--max-size {max(2 * most // 10**9, 1)}GB"
+            )
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def parse_size(text: str) -> int:
+    """Bytes from 800MB, 20GB, 1.5 TB or a plain number; ValueError for anything else."""
+    match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*([kmgt]?)i?b?\s*", text.lower())
+    if match is None or float(match[1]) <= 0:
+        raise ValueError(f"{text!r} is not a size; write for example 800MB or 20GB")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def _bytes(size: int) -> str:
+    for unit, one in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= one:
+            return f"{size / one:.3g} {unit}"
+    return counted(size, "byte")

@@ -1,0 +1,200 @@
+"""Opens files whose columns have types: Parquet, Arrow/Feather and JSON lines.
+
+In: a path and its format. Out: a `Table` whose columns have the names that the file gives them.
+Fields of a struct become columns of their own, called `address.city`. Of JSON the scalars are read
+as text, so that numbers and dates go by the same rules as those of a CSV file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import duckdb
+
+from glassnet.errors import TableError
+from glassnet.tables.bytes import FileFormat, check_unpacked, unpacked
+from glassnet.tables.cells import Cells, named, quoted
+from glassnet.tables.column_names import unique_names
+from glassnet.tables.limits import Limits
+from glassnet.tables.query import explained
+from glassnet.tables.table import Table
+
+_LONGEST_LINE = 1 << 22
+_DEEPEST = 4  # structs inside structs that are taken apart
+_AS_TEXT = ("DOUBLE", "DATE", "TIMESTAMP", "TIME", "UUID")
+
+
+def exactly(path: Path) -> str:
+    """SQL for exactly this file: a bare name may hold signs that DuckDB takes for a pattern."""
+    return quoted(re.sub(r"([*?\[])", r"[\1]", str(path.absolute())))
+
+
+def open_typed(
+    path: Path,
+    form: FileFormat,
+    connection: duckdb.DuckDBPyConnection,
+    missing: tuple[str, ...],
+    limits: Limits,
+) -> Table:
+    """The table of a file that is no CSV."""
+    label = str(path)
+    if form.kind == "arrow":
+        arrow = _read_arrow(path)
+        names = [str(name) for name in arrow.column_names]
+        limits.check_columns(label, len(names))
+        places = [f"c{place}" for place in range(len(names))]
+        connection.register("arrow_table", _readable(arrow.rename_columns(places)))
+        relation = "arrow_table"
+    elif form.kind == "parquet":
+        relation = f"read_parquet({exactly(path)}, hive_partitioning = false)"
+        names = parquet_names(path, connection)
+        limits.check_columns(label, len(names))
+    else:
+        check_unpacked(path, form.compression, limits)
+        relation, names = _json(path, form, connection, limits)
+    table = typed_table(label, relation, connection, missing, names)
+    limits.check_columns(label, len(table.columns))
+    size = table.rows * len(table.columns) * 8
+    limits.check_size(label, size, path.stat().st_size, "has rows and columns that take")
+    return table
+
+
+def typed_table(
+    label: str,
+    relation: str,
+    connection: duckdb.DuckDBPyConnection,
+    missing: tuple[str, ...],
+    names: Sequence[str] | None = None,
+) -> Table:
+    """The table of a relation. `names` are those of its columns where it cannot have them itself,
+    as in SQL no two names differ only in case."""
+    with explained(label, "cannot be read"):
+        described = connection.sql(f"SELECT * FROM {relation}")
+        own, types = described.columns, described.types
+        counted = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
+    if names is None or len(names) != len(own):
+        names = own
+    parts = [
+        part
+        for place, name in enumerate(names)
+        for part in _parts(name.strip(), named(own[place]), types[place])
+    ]
+    unique, notes = unique_names([name for name, _ in parts])
+    columns = {name: cells for name, (_, cells) in zip(unique, parts, strict=True)}
+    rows = int(counted[0]) if counted else 0
+    if not columns or not rows:
+        raise TableError(f"{label} has no rows; a table needs at least one")
+    return Table(label, columns, rows, relation, connection, missing, notes)
+
+
+def _parts(name: str, sql: str, type: Any, depth: int = 0) -> Iterator[tuple[str, Cells]]:
+    """The column, or the fields of a struct."""
+    if type.id == "struct" and depth < _DEEPEST:
+        for field, inner in type.children:
+            inside = f"struct_extract({sql}, {quoted(field)})"
+            yield from _parts(f"{name}.{field}", inside, inner, depth + 1)
+    elif str(type) == "JSON":  # numbers and texts in one column: as text, without JSON's quotes
+        yield name, Cells(f"({sql} ->> '$')", "VARCHAR")
+    else:
+        yield name, Cells(sql, str(type))
+
+
+def parquet_names(path: Path, connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The names of the columns as the file has them: the children of the first element, each
+    followed by its own children."""
+    with explained(str(path), "cannot be read"):
+        query = f"SELECT name, coalesce(num_children, 0) FROM parquet_schema({exactly(path)})"
+        elements = connection.execute(query).fetchall()
+    names: list[str] = []
+    left = 0  # elements that are still inside a column
+    for name, children in elements[1:]:
+        if left:
+            left += children - 1
+        else:
+            names.append(name)
+            left = children
+    return names
+
+
+def _json(
+    path: Path, form: FileFormat, connection: duckdb.DuckDBPyConnection, limits: Limits
+) -> tuple[str, list[str]]:
+    """SQL that reads the file, and the names of its columns."""
+    options = f"map_inference_threshold = -1, compression = {quoted(form.compression)}"
+    limits.check_columns(str(path), _keys_of_first(path, form))
+    found = f"read_json({exactly(path)}, sample_size = -1, {options})"
+    with explained(str(path), "cannot be read"):
+        described = connection.execute(f"DESCRIBE SELECT * FROM {found}").fetchall()
+        limits.check_columns(str(path), len(described))
+        names = _json_names(path, form, connection, [row[0] for row in described])
+    if names != [row[0] for row in described]:
+        return found, names
+    types = {
+        row[0]: "VARCHAR" if str(row[1]).startswith(_AS_TEXT) and row[1][-1] != "]" else row[1]
+        for row in described
+    }
+    columns = ", ".join(f"{quoted(name)}: {quoted(type)}" for name, type in types.items())
+    return f"read_json({exactly(path)}, columns = {{{columns}}}, {options})", names
+
+
+def _keys_of_first(path: Path, form: FileFormat) -> int:
+    """How many keys the first line has, as far as that can be said without reading on: an object
+    of very many takes long to bind."""
+    with unpacked(path, form.compression) as stream:
+        line = stream.readline(_LONGEST_LINE)
+    try:
+        found: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return 0
+    return len(cast("dict[str, Any]", found)) if isinstance(found, dict) else 0
+
+
+def _json_names(
+    path: Path, form: FileFormat, connection: duckdb.DuckDBPyConnection, names: list[str]
+) -> list[str]:
+    """The names as the file has them, where DuckDB had to rename one (`X` beside `x` to `X_1`)."""
+    lowered = {name.lower() for name in names}
+    ends = [re.fullmatch(r"(.+)_\d+", name) for name in names]
+    if not any(end and end[1].lower() in lowered for end in ends):
+        return names
+    objects = f"read_json_objects({exactly(path)}, compression = {quoted(form.compression)})"
+    found = connection.execute(f"SELECT DISTINCT unnest(json_keys(json)) FROM {objects}").fetchall()
+    keys = {str(row[0]) for row in found}
+    return [
+        end[1] if end and name not in keys and end[1] in keys else name
+        for name, end in zip(names, ends, strict=True)
+    ]
+
+
+def _read_arrow(path: Path) -> Any:
+    try:
+        feather = importlib.import_module("pyarrow.feather")
+    except ImportError:
+        raise TableError(
+            f"{path} is an Arrow file; reading it needs `pip install pyarrow`"
+        ) from None
+    try:
+        return feather.read_table(str(path), memory_map=True)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise TableError(f"{path} is damaged: {reason}; write it again") from None
+
+
+def _readable(arrow: Any) -> Any:
+    """The same table, its columns of types that DuckDB does not take in another type that holds
+    every value."""
+    pyarrow = importlib.import_module("pyarrow")
+    for place, field in enumerate(arrow.schema):
+        wanted = None
+        if pyarrow.types.is_float16(field.type):
+            wanted = pyarrow.float32()
+        elif pyarrow.types.is_decimal256(field.type):
+            wanted = pyarrow.string()
+        if wanted is not None:
+            arrow = arrow.set_column(place, field.name, arrow.column(place).cast(wanted))
+    return arrow
