@@ -9,25 +9,21 @@ from glassnet.cli import options
 from glassnet.words import counted
 
 
+@options.reads_table
 def evaluate(
     model: options.ModelPath,
     table: options.TablePath,
-    sql: options.Sql = None,
-    delimiter: options.Delimiter = None,
-    max_columns: options.MaxColumns = None,
-    max_size: options.MaxSize = None,
+    reading: options.Reading = options.AS_IT_IS,
     json: options.Json = False,
 ) -> None:
     """Score MODEL on TABLE, beside the score of a constant prediction."""
     from glassnet.cli.progress import Waiting
     from glassnet.cli.report import print_json, print_score, score_json, warn
     from glassnet.estimators.table_model import TableModel
-    from glassnet.tables.read import read_table
 
     loaded = TableModel.load(model)
-    bounds = options.limits(max_columns, max_size)
     with Waiting(f"reading {table}"):
-        opened = read_table(table, sql=sql, delimiter=delimiter, limits=bounds)
+        opened = reading.open(table)
         score, prediction = loaded.evaluate(opened)
     warn(loaded, prediction)
     if json:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from glassnet.training.record_source import Recording
 
 
+@options.reads_table
 def fit(
     table: options.TablePath,
     target: options.Target,
@@ -26,11 +27,7 @@ def fit(
     seed: options.Seed = 0,
     threads: options.Threads = None,
     kind: options.Kinds = None,
-    missing: options.Missing = None,
-    sql: options.Sql = None,
-    delimiter: options.Delimiter = None,
-    max_columns: options.MaxColumns = None,
-    max_size: options.MaxSize = None,
+    reading: options.Reading = options.AS_IT_IS,
     record: options.Record = None,
     json: options.Json = False,
 ) -> int:
@@ -38,7 +35,6 @@ def fit(
     from glassnet.estimators.examine import examine
     from glassnet.estimators.fit import choose_recipe
     from glassnet.estimators.fit_record import check_recordable
-    from glassnet.tables.read import read_table
     from glassnet.tables.write import check_writable
     from glassnet.training.record_source import Recording
 
@@ -46,15 +42,14 @@ def fit(
     kinds = options.column_kinds(kind or [])
     path = output or default_output(table)
     check_writable(path, table)
-    bounds = options.limits(max_columns, max_size)
-    opened = read_table(table, sql=sql, missing=missing or (), delimiter=delimiter, limits=bounds)
+    opened = reading.open(table)
     examined = examine(opened, target, kinds=kinds, seed=seed)
     recipe = choose_recipe(examined, epochs=epochs)
     recording = None
     if record is not None:
         check_writable(record, table, option="--record", example="run.glass")
         check_recordable(record, len(recipe.learning_rates), model=path)
-        asked = {"sql": sql, "delimiter": delimiter, "missing": missing or [], "kinds": kinds}
+        asked = {**reading.recorded(), "kinds": kinds}
         recording = Recording(
             record, {"table": table, "model": str(Path(path).absolute()), **asked}
         )

@@ -15,17 +15,14 @@ from glassnet.cli import options
 _TARGET = "The column to predict, if it is to be looked at as one."
 
 
+@options.reads_table
 def look(
     table: options.TablePath,
     target: Annotated[
         str | None, typer.Option("--target", "-t", metavar="COLUMN", help=_TARGET)
     ] = None,
     kind: options.Kinds = None,
-    missing: options.Missing = None,
-    sql: options.Sql = None,
-    delimiter: options.Delimiter = None,
-    max_columns: options.MaxColumns = None,
-    max_size: options.MaxSize = None,
+    reading: options.Reading = options.AS_IT_IS,
     json: options.Json = False,
 ) -> None:
     """Show how TABLE is understood: what each column is, and what was decided in reading it."""
@@ -33,15 +30,11 @@ def look(
     from glassnet.cli.report import console, print_json, safe
     from glassnet.cli.table_report import column_json, notes_json, print_columns, print_notes
     from glassnet.estimators.examine import understand
-    from glassnet.tables.read import read_table
     from glassnet.words import counted
 
-    bounds = options.limits(max_columns, max_size)
     kinds = options.column_kinds(kind or [])
     with Waiting(f"reading {table}"):
-        opened = read_table(
-            table, sql=sql, missing=missing or (), delimiter=delimiter, limits=bounds
-        )
+        opened = reading.open(table)
         found = understand(opened, target, kinds)
     goal = found.described_target()
     if json:

@@ -5,14 +5,19 @@ In: texts from the command line. Out: values, or an error that says what was exp
 
 from __future__ import annotations
 
+import functools
 import re
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from inspect import Parameter, Signature, signature
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
 if TYPE_CHECKING:
-    from glassnet.tables.limits import Limits
+    from glassnet.tables.table import Table
+
+T = TypeVar("T")
 
 _TABLE = "CSV of any delimiter (.gz, .zst), Parquet, Arrow/Feather or JSON lines."
 _MODEL = "A model file that `glassnet fit` has written."
@@ -80,17 +85,6 @@ def duration(text: str) -> float:
     return float(match[1]) * _SECONDS[match[2]]
 
 
-def limits(max_columns: int | None, max_size: str | None) -> Limits:
-    """The bounds of a table's size, with those that were asked for."""
-    from glassnet.tables.limits import DEFAULT_LIMITS, parse_size
-
-    try:
-        size = DEFAULT_LIMITS.size if max_size is None else parse_size(max_size)
-    except ValueError as error:
-        raise typer.BadParameter(f"--max-size {error}") from None
-    return replace(DEFAULT_LIMITS, columns=max_columns or DEFAULT_LIMITS.columns, size=size)
-
-
 def column_kinds(texts: list[str]) -> dict[str, str]:
     """COLUMN=KIND texts as a mapping."""
     found: dict[str, str] = {}
@@ -102,3 +96,61 @@ def column_kinds(texts: list[str]) -> dict[str, str]:
             )
         found[name] = kind
     return found
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a command was told about how to read its table."""
+
+    sql: Sql = None
+    missing: Missing = None
+    delimiter: Delimiter = None
+    max_columns: MaxColumns = None
+    max_size: MaxSize = None
+
+    def recorded(self) -> dict[str, Any]:
+        """What a run file keeps of it."""
+        return {"sql": self.sql, "delimiter": self.delimiter, "missing": self.missing or []}
+
+    def open(self, table: str) -> Table:
+        """The table, read as asked."""
+        from glassnet.tables.limits import DEFAULT_LIMITS, parse_size
+        from glassnet.tables.read import read_table
+
+        try:
+            size = DEFAULT_LIMITS.size if self.max_size is None else parse_size(self.max_size)
+        except ValueError as error:
+            raise typer.BadParameter(f"--max-size {error}") from None
+        columns = self.max_columns or DEFAULT_LIMITS.columns
+        return read_table(
+            table,
+            sql=self.sql,
+            missing=self.missing or (),
+            delimiter=self.delimiter,
+            limits=replace(DEFAULT_LIMITS, columns=columns, size=size),
+        )
+
+
+AS_IT_IS = Reading()
+
+
+def reads_table(command: Callable[..., T]) -> Callable[..., T]:
+    """A command whose parameter `reading` becomes the options above, one by one."""
+    hints = get_type_hints(command, include_extras=True)
+    options = get_type_hints(Reading, include_extras=True)
+    parameters: list[Parameter] = []
+    for name, own in signature(command).parameters.items():
+        if name == "reading":
+            for option, hint in options.items():
+                parameters.append(Parameter(option, own.kind, default=None, annotation=hint))
+        else:
+            parameters.append(own.replace(annotation=hints[name]))
+
+    @functools.wraps(command)
+    def run(**given: Any) -> T:
+        reading = Reading(**{option: given.pop(option, None) for option in options})
+        return command(**given, reading=reading)
+
+    run.__signature__ = Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
+    run.__annotations__ = {own.name: own.annotation for own in parameters}
+    return run

@@ -17,29 +17,25 @@ if TYPE_CHECKING:
     from glassnet.estimators.table_model import Prediction
 
 
+@options.reads_table
 def predict(
     model: options.ModelPath,
     table: options.TablePath,
     output: options.CsvOutput = None,
-    sql: options.Sql = None,
-    delimiter: options.Delimiter = None,
-    max_columns: options.MaxColumns = None,
-    max_size: options.MaxSize = None,
+    reading: options.Reading = options.AS_IT_IS,
     json: options.Json = False,
 ) -> None:
     """Write one line a row: the predicted target, then for classes the probability of each."""
     from glassnet.cli.progress import Waiting
     from glassnet.cli.report import print_json, warn
     from glassnet.estimators.table_model import TableModel
-    from glassnet.tables.read import read_table
     from glassnet.tables.write import check_writable, replacing
 
     if output is not None:
         check_writable(output, model, table, example="predictions.csv")
     loaded = TableModel.load(model)
-    bounds = options.limits(max_columns, max_size)
     with Waiting(f"predicting {table}"):
-        opened = read_table(table, sql=sql, delimiter=delimiter, limits=bounds)
+        opened = reading.open(table)
         prediction = loaded.predict(opened)
     warn(loaded, prediction)
     if output is not None:
