@@ -34,14 +34,14 @@ LAYERS = (
     ("gradient", "simplify", "tracing"),
     ("ops",),
     ("graph",),
-    ("rounding",),
+    ("files", "rounding", "serialize"),
     ("errors", "version", "words"),
 )
 
 # The two halves meet in the graph and networks are written with ops, so these see less than what
 # lies below them.
 ENGINE = ("run", "llvm", "lower", "schedule", "fuse_gathers", "fuse_rows", "fuse")
-LEAST = {"rounding", "errors", "version", "words"}
+LEAST = {"files", "rounding", "serialize", "errors", "version", "words"}
 BACK = {*ENGINE, "graph", *LEAST}
 FRONT = {"ops", "graph", *LEAST}
 SEES = {

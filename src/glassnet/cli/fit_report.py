@@ -12,7 +12,7 @@ from rich.console import Console
 from glassnet.cli.report import REASONS, console, print_json, print_score, safe, score_json
 from glassnet.cli.table_report import column_json, notes_json, print_columns, print_notes
 from glassnet.estimators.network import Architecture
-from glassnet.tables.fields import to_plain
+from glassnet.serialize import to_plain
 from glassnet.tables.schema import Schema
 from glassnet.tables.target import target_summary
 from glassnet.words import counted

@@ -154,11 +154,12 @@ def arrays(path: str | None) -> dict[str, Any]:
     import numpy as np
 
     from glassnet.errors import TableError
+    from glassnet.files import open_plain
 
     if path is None:
         return {}
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open_plain(path) as content, np.load(content, allow_pickle=False) as file:
             found = {name: file[name] for name in file.files}
         named = {"x": found["x"], "y": found["y"], "sample_weight": found.get("weight")}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:

@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from glassnet.cli.report import safe
-from glassnet.tables.fields import to_plain
+from glassnet.serialize import to_plain
 from glassnet.tables.kinds import Column
 from glassnet.tables.notes import Note
 from glassnet.words import counted

@@ -24,7 +24,7 @@ from glassnet.estimators.score import Answers, Score, score
 from glassnet.estimators.table_model import TableModel
 from glassnet.nn.losses import CrossEntropy, HalfMSE
 from glassnet.rounding import to_nearest
-from glassnet.tables.fields import to_plain
+from glassnet.serialize import to_plain
 from glassnet.tables.split import Split
 from glassnet.tables.table import Table
 from glassnet.training.record_source import Recording

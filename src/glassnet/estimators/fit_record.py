@@ -19,7 +19,7 @@ from glassnet.errors import ModelFileError, OutputError, TableError
 from glassnet.estimators.examine import Examined, Prepared, final_split, goal
 from glassnet.estimators.recipe import Recipe
 from glassnet.estimators.score import Score
-from glassnet.tables.fields import to_plain
+from glassnet.serialize import to_plain
 from glassnet.tables.read import read_table
 from glassnet.tables.schema import Schema
 from glassnet.tables.split import Split

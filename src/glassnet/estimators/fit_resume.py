@@ -23,7 +23,7 @@ from glassnet.estimators.score import Score, score
 from glassnet.estimators.table_model import TableModel
 from glassnet.nn.losses import CrossEntropy, HalfMSE
 from glassnet.rounding import to_nearest
-from glassnet.tables.fields import from_plain, to_plain
+from glassnet.serialize import from_plain, to_plain
 from glassnet.tables.schema import Design, Schema
 from glassnet.training.record_file import RunFile, put_values
 from glassnet.training.record_source import Recording

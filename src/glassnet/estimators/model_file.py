@@ -10,13 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
 from glassnet.errors import ModelFileError
+from glassnet.files import open_plain
+from glassnet.serialize import Length, Within, from_plain, parse, read, shown
 from glassnet.tables.write import replacing
 from glassnet.words import counted
 
@@ -27,8 +31,20 @@ _DTYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _LONGEST_HEADER = 1 << 24
 _MOST_TENSORS = 4096
+_AT_ONCE = 1 << 26  # bytes of a file that is read before its header is looked at
+NO_MODEL = "{} is not a model file; name a file that `glassnet fit` has written"
 _KEY = b'"sha256":"'
 _BLANK = b"0" * 64
+Size = Annotated[int, Within(0, 1 << 40)]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor as the header describes it."""
+
+    dtype: Literal["F32", "F64"]
+    shape: Annotated[tuple[Size, ...], Length(0, 8)]
+    data_offsets: tuple[Size, Size]
 
 
 def pack(tensors: Mapping[str, NDArray[Any]], texts: Mapping[str, str]) -> bytes:
@@ -58,9 +74,7 @@ def unpack(content: bytes, label: str) -> tuple[dict[str, NDArray[Any]], dict[st
     """The tensors and texts of a model file whose digest is right."""
     length = int.from_bytes(content[:8], "little")
     if len(content) < 10 or content[8:9] != b"{":
-        raise ModelFileError(
-            f"{label} is not a model file; name a file that `glassnet fit` has written"
-        )
+        raise ModelFileError(NO_MODEL.format(label))
     if length > _LONGEST_HEADER or 8 + length > len(content):
         raise _damaged(label, "its header is cut off")
     text = content[8 : 8 + length]
@@ -74,12 +88,11 @@ def unpack(content: bytes, label: str) -> tuple[dict[str, NDArray[Any]], dict[st
     if hashlib.sha256(blanked).hexdigest().encode() != content[place : place + 64]:
         raise _damaged(label, "its contents do not match its SHA-256")
     try:
-        header = json.loads(text)
-        texts = header.pop("__metadata__")
-        tensors = _tensors(header, content[8 + length :])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        header = read(dict[str, Any], parse(text), "its header")
+        texts = read(dict[str, str], header.pop("__metadata__", None), "its metadata")
+        return _tensors(_entries(header), content[8 + length :]), texts
+    except ValueError as error:
         raise _damaged(label, f"its header cannot be used ({error})") from None
-    return tensors, {str(key): str(value) for key, value in texts.items()}
 
 
 def save(path: str | Path, tensors: Mapping[str, NDArray[Any]], texts: Mapping[str, str]) -> int:
@@ -93,7 +106,12 @@ def save(path: str | Path, tensors: Mapping[str, NDArray[Any]], texts: Mapping[s
 def load(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Read and check a model file."""
     try:
-        content = Path(path).read_bytes()
+        with open_plain(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > _AT_ONCE:
+                _check_length(file, size, str(path))
+                file.seek(0)
+            content = file.read(size)
     except FileNotFoundError:
         raise ModelFileError(f"{path} does not exist; check the path and the spelling") from None
     except OSError as error:
@@ -101,23 +119,38 @@ def load(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     return unpack(content, str(path))
 
 
-def _tensors(header: dict[str, Any], data: bytes) -> dict[str, NDArray[Any]]:
+def _check_length(file: IO[bytes], size: int, label: str) -> None:
+    """Whether a large file is as long as its header says, before all of it is read."""
+    length = int.from_bytes(file.read(8), "little")
+    text = file.read(min(length, _LONGEST_HEADER)) if length else b""
+    if not text.startswith(b"{"):
+        raise ModelFileError(NO_MODEL.format(label))
+    try:
+        header = read(dict[str, Any], parse(text), "its header")
+        header.pop("__metadata__", None)
+        stops = [entry.data_offsets[1] for entry in _entries(header).values()]
+        if 8 + length + max(stops, default=0) != size:
+            raise ValueError(f"it says another length than {size:,} bytes")
+    except ValueError as error:
+        raise _damaged(label, f"its header cannot be used ({error})") from None
+
+
+def _entries(header: dict[str, Any]) -> dict[str, Tensor]:
+    return {name: from_plain(Tensor, own, f"tensor {shown(name)}") for name, own in header.items()}
+
+
+def _tensors(entries: dict[str, Tensor], data: bytes) -> dict[str, NDArray[Any]]:
     """Views of the data, which must lie end to end in the order of the header."""
-    if len(header) > _MOST_TENSORS:
-        raise ValueError(counted(len(header), "tensor"))
+    if len(entries) > _MOST_TENSORS:
+        raise ValueError(counted(len(entries), "tensor"))
     tensors: dict[str, NDArray[Any]] = {}
     end = 0
-    for name, entry in header.items():
-        dtype = _DTYPES[entry["dtype"]]
-        shape = tuple(int(size) for size in entry["shape"])
-        start, stop = (int(offset) for offset in entry["data_offsets"])
-        if (
-            min(shape, default=0) < 0
-            or start != end
-            or stop - start != math.prod(shape) * dtype.itemsize
-        ):
-            raise ValueError(f"tensor {name} does not fit")
-        tensors[name] = np.frombuffer(data[start:stop], dtype).reshape(shape)
+    for name, entry in entries.items():
+        dtype = _DTYPES[entry.dtype]
+        start, stop = entry.data_offsets
+        if start != end or stop - start != math.prod(entry.shape) * dtype.itemsize:
+            raise ValueError(f"tensor {shown(name)} does not fit")
+        tensors[name] = np.frombuffer(data[start:stop], dtype).reshape(entry.shape)
         end = stop
     if end != len(data):
         raise ValueError("bytes that belong to no tensor")

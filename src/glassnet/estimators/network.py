@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
 from glassnet.nn import Linear, Module, ReLU, Sequential, Sigmoid, Tanh
+from glassnet.serialize import Count, Length
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,11 +26,11 @@ _MOST_PARAMETERS = 1 << 30
 class Architecture:
     """Everything about a network but its weights."""
 
-    inputs: int
-    hidden: tuple[int, ...]
-    outputs: int
-    activation: str = "relu"
-    dtype: str = "float32"
+    inputs: Count
+    hidden: Annotated[tuple[Count, ...], Length(0, 1000)]
+    outputs: Count
+    activation: Literal["relu", "tanh", "sigmoid"] = "relu"
+    dtype: Literal["float32", "float64"] = "float32"
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -42,10 +43,10 @@ class Architecture:
 
     def check(self) -> None:
         """`ValueError` unless the values make a network."""
-        if min(self.sizes) < 1 or self.parameters > _MOST_PARAMETERS:
-            raise ValueError(f"the layer sizes {self.sizes} cannot be")
-        if self.activation not in ACTIVATIONS or self.dtype not in ("float32", "float64"):
-            raise ValueError(f"unknown activation {self.activation!r} or dtype {self.dtype!r}")
+        if self.parameters > _MOST_PARAMETERS:
+            raise ValueError(
+                f"it has {self.parameters:,} parameters; allowed are {_MOST_PARAMETERS:,}"
+            )
 
 
 def build(architecture: Architecture, seed: int = 0) -> Sequential:
@@ -60,7 +61,6 @@ def build(architecture: Architecture, seed: int = 0) -> Sequential:
 
 def restored(architecture: Architecture, tensors: dict[str, NDArray[Any]]) -> Sequential:
     """The network that a description and named tensors make, checked against each other."""
-    architecture.check()
     if sum(tensor.size for tensor in tensors.values()) != architecture.parameters:
         raise ValueError("the tensors do not fit the layers")
     network = build(architecture)

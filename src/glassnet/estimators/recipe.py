@@ -6,20 +6,24 @@ In: the number of training rows. Out: a `Recipe`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated
+
+from glassnet.serialize import Count, Length, Within
 
 _SMALL_TABLE = 4_000
+Rate = Annotated[float, Within(0.0, above=True)]
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What a fit needs to know besides the data."""
 
-    hidden: tuple[int, ...]
-    learning_rates: tuple[float, ...]  # one a phase
-    batch_size: int
-    epochs: int  # at most, over all phases
-    patience: int  # epochs without a better validation loss that end the first phase
-    rest: int  # the same for the later phases
+    hidden: Annotated[tuple[Count, ...], Length(0, 1000)]
+    learning_rates: Annotated[tuple[Rate, ...], Length(1, 1000)]  # one a phase
+    batch_size: Count
+    epochs: Count  # at most, over all phases
+    patience: Count  # epochs without a better validation loss that end the first phase
+    rest: Count  # the same for the later phases
 
     def with_epochs(self, epochs: int) -> Recipe:
         """The same recipe with another limit."""

@@ -10,19 +10,20 @@ import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 import numpy as np
 
 from glassnet.errors import ModelFileError, TableError
 from glassnet.estimators import model_file
 from glassnet.estimators.network import Architecture, restored
+from glassnet.estimators.recipe import Recipe
 from glassnet.estimators.score import Answers, Score, score
 from glassnet.nn import Sequential
 from glassnet.ops.math_exp import exp_code
 from glassnet.ops.onnumpy import Number, NumpyBuilder
 from glassnet.rounding import to_nearest
-from glassnet.tables.fields import from_plain, to_plain
+from glassnet.serialize import Count, Total, Within, from_plain, parse, read, to_plain
 from glassnet.tables.schema import Design, Schema
 from glassnet.tables.table import Table
 from glassnet.tables.target import UNKNOWN_CLASS
@@ -33,6 +34,50 @@ if TYPE_CHECKING:
 
 FORMAT = "glassnet table model"
 FORMAT_VERSION = "1"
+Version = Annotated[int, Within(1, 1 << 20)]
+
+
+class Stored(TypedDict):
+    """The texts of a model file."""
+
+    network: str
+    schema: str
+    training: str
+    numerics_version: str
+
+
+@dataclass(frozen=True)
+class Divided:
+    """How many rows were for what."""
+
+    train: Count
+    validation: Total
+    held_out: Total
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The score of a fit."""
+
+    folds: Total
+    metric: Literal["accuracy", "rmse"]
+    value: float | None
+    standard_error: float | None
+    constant: float | None
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a model file says of its training."""
+
+    glassnet: str
+    table: str
+    seed: int
+    rows: Divided
+    recipe: Recipe
+    epochs: Count
+    best_epoch: Total
+    score: Scored
 
 
 @dataclass(frozen=True)
@@ -142,18 +187,23 @@ class TableModel:
             )
         try:
             return _assemble(named, texts)
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             raise ModelFileError(f"{path} cannot be used: {error}; train the model again") from None
 
 
 def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableModel:
-    architecture = from_plain(Architecture, json.loads(texts["network"]))
-    schema = Schema.from_plain(json.loads(texts["schema"]))
+    stored = read(Stored, texts, "its metadata")
+    architecture = from_plain(Architecture, parse(stored["network"]), "network")
+    schema = Schema.from_plain(parse(stored["schema"]))
     if len(schema.inputs) != architecture.inputs or schema.target.outputs != architecture.outputs:
         raise ValueError("the network does not fit the columns")
     network = restored(architecture, named)
-    training: Any = json.loads(texts["training"])
-    return TableModel(schema, architecture, network, training, int(texts["numerics_version"]))
+    training: Any = parse(stored["training"])
+    found = from_plain(Training, training, "training")
+    if (found.score.metric == "accuracy") != bool(schema.target.classes):
+        raise ValueError(f"training.score.metric is {found.score.metric!r}, of the other kind")
+    numerics = read(Version, parse(stored["numerics_version"]), "numerics_version")
+    return TableModel(schema, architecture, network, training, numerics)
 
 
 def softmax(scores: NDArray[Any]) -> NDArray[np.float32]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from glassnet.errors import TableError
+from glassnet.serialize import Name, Within
 from glassnet.tables.kinds import BOOLEAN_WORDS
 from glassnet.tables.table import Numbers
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 CLIP = 3.0  # no scaled number leaves (-CLIP, CLIP)
 MOST_LEVELS = 100
+Scale = Annotated[float, Within(0.0, above=True)]
 RARE = 3  # a value in fewer training rows than this has the "unknown" input
 _DAY = 86400.0
 
@@ -42,9 +44,9 @@ class Encoded:
 class NumberEncoder:
     """Robust scale, smooth clip; missing cells at the median, with a flag of their own."""
 
-    name: str
+    name: Name
     centre: float
-    scale: float
+    scale: Scale
     flag: bool  # some training rows were missing
     kind: str = "number"
 
@@ -72,12 +74,19 @@ class CategoryEncoder:
     trained; an unknown cell then gets the average of the training rows (the share of every value).
     """
 
-    name: str
-    levels: tuple[str, ...]
+    name: Name
+    levels: tuple[Name, ...]
     flag: bool
     rare: bool
-    average: tuple[float, ...]
+    average: tuple[Annotated[float, Within(0.0, 1.0)], ...]
     kind: str = "category"
+
+    def check(self) -> None:
+        """`ValueError` where the fields do not fit each other."""
+        if len(set(self.levels)) < len(self.levels):
+            raise ValueError("a level is there twice")
+        if len(self.average) != len(self.levels) + self.flag:
+            raise ValueError("there are not as many averages as levels")
 
     @staticmethod
     def fit(name: str, texts: Texts, rows: NDArray[np.int64]) -> CategoryEncoder:
@@ -116,7 +125,7 @@ class CategoryEncoder:
 class BooleanEncoder:
     """True is 1, false -1, missing and unknown 0; missing has a flag where training had some."""
 
-    name: str
+    name: Name
     flag: bool
     kind: str = "boolean"
 
@@ -146,14 +155,19 @@ class BooleanEncoder:
 class DateEncoder:
     """Days as a scaled number; month and weekday as categories, time of day, where they vary."""
 
-    name: str
+    name: Name
     centre: float
-    scale: float
+    scale: Scale
     flag: bool
-    months: tuple[int, ...]
-    weekdays: tuple[int, ...]
+    months: tuple[Annotated[int, Within(1, 12)], ...]
+    weekdays: tuple[Annotated[int, Within(1, 7)], ...]
     clock: bool
     kind: str = "date"
+
+    def check(self) -> None:
+        """`ValueError` where a month or a day of the week is there twice."""
+        if len({*self.months}) < len(self.months) or len({*self.weekdays}) < len(self.weekdays):
+            raise ValueError("a month or a day of the week is there twice")
 
     @staticmethod
     def fit(name: str, times: Numbers, rows: NDArray[np.int64]) -> DateEncoder:

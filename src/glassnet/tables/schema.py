@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
 from glassnet.errors import TableError
+from glassnet.serialize import Length, Name, from_plain, refuse, to_plain
 from glassnet.tables.encode import (
     ENCODERS,
     BooleanEncoder,
@@ -22,7 +23,6 @@ from glassnet.tables.encode import (
     NumberEncoder,
     check_readable,
 )
-from glassnet.tables.fields import as_list, as_object, from_plain, to_plain
 from glassnet.tables.kinds import Column
 from glassnet.tables.table import Numbers, Table
 from glassnet.tables.target import TargetSchema
@@ -33,6 +33,16 @@ if TYPE_CHECKING:
     Cells = Numbers | NDArray[np.object_]
 
 VERSION = 1
+
+
+@dataclass(frozen=True)
+class SchemaData:
+    """A schema as JSON values; its columns are of kinds that `ENCODERS` has."""
+
+    version: Literal[1]
+    target: TargetSchema
+    columns: Annotated[tuple[dict[str, Any], ...], Length(1)]
+    missing: tuple[Name, ...]
 
 
 @dataclass(frozen=True)
@@ -123,16 +133,12 @@ class Schema:
     @staticmethod
     def from_plain(plain: Any) -> Schema:
         """The schema that JSON values describe; `ValueError` says what is wrong with them."""
-        found = as_object(plain, {"version", "target", "columns", "missing"}, "the schema")
-        if found["version"] != VERSION:
-            raise ValueError(
-                f"the schema has version {found['version']}, this program knows {VERSION}"
-            )
-        columns = tuple(_encoder(column) for column in as_list(found["columns"], "columns"))
-        missing = as_list(found["missing"], "missing")
-        if not columns or not all(isinstance(token, str) for token in missing):
-            raise ValueError("the schema has no columns, or a missing text that is no text")
-        return Schema(columns, from_plain(TargetSchema, found["target"]), tuple(missing))
+        found = from_plain(SchemaData, plain, "the schema")
+        columns = tuple(_encoder(own, f"column {i}") for i, own in enumerate(found.columns, 1))
+        names = [*(own.name for own in columns), found.target.name]
+        if len(set(names)) < len(names):
+            raise ValueError("the schema names a column twice")
+        return Schema(columns, found.target, found.missing)
 
     def _of(self, kind: type[Encoder]) -> list[str]:
         return [encoder.name for encoder in self.columns if isinstance(encoder, kind)]
@@ -150,14 +156,11 @@ class Schema:
         )
 
 
-def _encoder(plain: Any) -> Encoder:
-    kind = plain["kind"]
-    if kind not in ENCODERS:
-        raise ValueError(f"a column has the unknown kind {kind!r}")
-    encoder = from_plain(ENCODERS[kind], plain)
-    if isinstance(encoder, (NumberEncoder, DateEncoder)) and encoder.scale <= 0:
-        raise ValueError(f"column {encoder.name!r} has the scale {encoder.scale}")
-    return encoder
+def _encoder(plain: dict[str, Any], where: str) -> Encoder:
+    kind = plain.get("kind")
+    if not isinstance(kind, str) or kind not in ENCODERS:
+        refuse(f"{where}.kind", kind, " or ".join(ENCODERS))
+    return from_plain(ENCODERS[kind], plain, where)
 
 
 def _taken(cells: Cells, rows: NDArray[np.int64] | None) -> Cells:

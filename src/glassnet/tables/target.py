@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from glassnet.errors import TableError
+from glassnet.serialize import Name, Within
 from glassnet.tables.kinds import brief, check_finite, exactness
 from glassnet.tables.table import Numbers, Table
 from glassnet.words import counted
@@ -31,12 +32,19 @@ UNKNOWN_CLASS = -1
 class TargetSchema:
     """What a target value means. `classes` is empty for a number."""
 
-    name: str
-    classes: tuple[str, ...] = ()
+    name: Name
+    classes: tuple[Name, ...] = ()
     numeric: bool = False  # the classes are written as numbers
     mean: float = 0.0
-    scale: float = 1.0
+    scale: Annotated[float, Within(0.0, above=True)] = 1.0
     common: int = 0  # the class that most training rows have
+
+    def check(self) -> None:
+        """`ValueError` where the fields do not fit each other."""
+        if len(self.classes) == 1 or len(set(self.classes)) < len(self.classes):
+            raise ValueError("its classes are none, or two or more that differ")
+        if not 0 <= self.common < max(1, len(self.classes)):
+            raise ValueError(f"common is {self.common}, and there are {len(self.classes)} classes")
 
     @property
     def outputs(self) -> int:

@@ -1,0 +1,41 @@
+"""Files that a user names, opened only where they are plain files.
+
+In: a path. Out: the file, or an OSError that says what is there instead: to open a pipe waits for a
+writer, and a device may have no end.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import IO
+
+KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def open_plain(path: str | Path) -> IO[bytes]:
+    """A plain file to read, or what a symbolic link to one leads to."""
+    _check(os.stat(path))  # first, since to open a device may do something
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    file = os.fdopen(os.open(path, flags), "rb")
+    try:
+        _check(os.fstat(file.fileno()))  # it may have been replaced in between
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _check(status: os.stat_result) -> None:
+    if stat.S_ISREG(status.st_mode):
+        return
+    kind = next((name for holds, name in KINDS if holds(status.st_mode)), "no file")
+    raise OSError(errno.EINVAL, f"it is {kind}; name a plain file")

@@ -1,0 +1,326 @@
+"""Values from files of anyone: JSON within limits, and annotations that say what is allowed.
+
+In: texts, or JSON values, and an annotation: str, bool, int, float, Literal, a list, a tuple, a
+dict, a TypedDict, a frozen dataclass, `| None`; `Annotated` with `Within` or `Length` narrows it.
+Out: values of that type; or a ValueError that names the field, what was seen and what is allowed.
+A dataclass whose fields depend on each other says so in `check(self)`. Also dataclasses to JSON.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import types
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NoReturn,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
+
+T = TypeVar("T")
+
+LONGEST = 1 << 26  # characters of a JSON text
+DEEPEST = 64  # lists and objects within each other
+LARGEST = (1 << 63) - 1  # of a whole number whose annotation says nothing
+LATER = {"later": True}  # metadata of a field that older files lack: its default is taken
+
+
+@dataclasses.dataclass(frozen=True)
+class Within:
+    """A number from `low` to `high`; without `low` itself where it is `above`."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+
+    def holds(self, value: Any) -> bool:
+        return self.low <= value <= self.high and not (self.above and value == self.low)
+
+    def __str__(self) -> str:
+        parts = [f"{'above' if self.above else 'at least'} {self.low:,}"] * (self.low > -math.inf)
+        parts += [f"at most {self.high:,}"] * (self.high < math.inf)
+        return " and ".join(parts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Length:
+    """So many characters or entries."""
+
+    least: int = 0
+    most: int = 1 << 20
+
+    def holds(self, value: Any) -> bool:
+        return self.least <= len(value) <= self.most
+
+    def __str__(self) -> str:
+        return f"of {self.least:,} to {self.most:,} characters or entries"
+
+
+class Unbounded:
+    """In `AnyFloat`: infinities and NaN as well, as Python writes them in JSON."""
+
+
+AnyFloat = Annotated[float, Unbounded]
+Count = Annotated[int, Within(1, 1 << 40)]
+Total = Annotated[int, Within(0, 1 << 53)]
+Name = Annotated[str, Length(0, 1 << 16)]
+
+
+# -- texts ---------------------------------------------------------------------------------------
+
+
+def parse(text: str | bytes) -> Any:
+    """The values of a JSON text; ValueError where it is none, says a name twice in an object, or is
+    longer or deeper than what is written here can be."""
+    if len(text) > LONGEST:
+        raise ValueError(f"a JSON text has {len(text):,} characters, and {LONGEST:,} are the most")
+    try:
+        value = json.loads(text, object_pairs_hook=_object)
+    except RecursionError:
+        raise ValueError(f"a JSON text is deeper than {DEEPEST} lists within lists") from None
+    level, depth = [value], 0
+    while level:
+        level = [own for part in level for own in _inside(part)]
+        depth += 1
+        if depth > DEEPEST:
+            raise ValueError(f"a JSON text is deeper than {DEEPEST} lists within lists")
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+        raise ValueError(f"an object names {shown(twice)} twice")
+    return found
+
+
+def _inside(value: Any) -> Sequence[Any]:
+    if isinstance(value, dict):
+        return list(cast("dict[str, Any]", value).values())
+    return cast("list[Any]", value) if isinstance(value, list) else ()
+
+
+def shown(value: Any) -> str:
+    """What was seen, short and without control characters."""
+    if isinstance(value, (dict, list)):
+        many = len(cast("list[Any]", value))
+        return f"{'an object' if isinstance(value, dict) else 'a list'} of {many:,}"
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return "a number of more than 18 digits"
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+# -- values --------------------------------------------------------------------------------------
+
+
+def read(kind: Any, plain: Any, where: str) -> Any:
+    """The value of an annotation that JSON values describe; `where` names it in an error."""
+    return _read(kind, plain, where)
+
+
+def from_plain(kind: type[T], plain: Any, where: str = "") -> T:
+    """The dataclass that a JSON object describes."""
+    found: T = _read(kind, plain, where or kind.__name__)
+    return found
+
+
+def to_plain(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass as JSON values."""
+    items = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return {
+        name: list(cast("tuple[Any, ...]", item)) if isinstance(item, tuple) else item
+        for name, item in items.items()
+    }
+
+
+def refuse(where: str, plain: Any, allowed: str) -> NoReturn:
+    """Name the field, what was seen, and what is allowed."""
+    raise ValueError(f"{where} is {shown(plain)}; allowed is {allowed}")
+
+
+def _read(kind: Any, plain: Any, where: str) -> Any:
+    origin = get_origin(kind)
+    if kind is Any:
+        return plain
+    if origin is Annotated:
+        return _narrowed(kind, plain, where)
+    if origin in (Union, types.UnionType):
+        return _one_of(kind, plain, where)
+    if origin is Literal:
+        allowed = get_args(kind)
+        if not any(plain == own and type(plain) is type(own) for own in allowed):
+            refuse(where, plain, described(kind))
+        return plain
+    if dataclasses.is_dataclass(kind):
+        return _fields(kind, plain, where)
+    if is_typeddict(kind):
+        return _entries(kind, plain, where)
+    if origin in (tuple, list, dict):
+        return _MANY[origin](kind, plain, where)
+    if not _SINGLE[kind](plain):
+        refuse(where, plain, described(kind))
+    return float(plain) if kind is float else plain
+
+
+def _is_float(value: Any) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and abs(value) <= 1.7976931348623157e308
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not any("\ud800" <= sign <= "\udfff" for sign in value)
+
+
+_SINGLE: dict[Any, Callable[[Any], bool]] = {
+    str: _is_text,
+    bool: lambda value: isinstance(value, bool),
+    int: lambda v: isinstance(v, int) and not isinstance(v, bool) and abs(v) <= LARGEST,
+    float: _is_float,
+    type(None): lambda value: value is None,
+}
+
+
+def _narrowed(kind: Any, plain: Any, where: str) -> Any:
+    base, *narrower = get_args(kind)
+    if Unbounded in narrower and isinstance(plain, float):
+        return plain
+    value = _read(base, plain, where)
+    if not all(own.holds(value) for own in narrower if own is not Unbounded):
+        refuse(where, plain, described(kind))
+    return value
+
+
+def _one_of(kind: Any, plain: Any, where: str) -> Any:
+    options = get_args(kind)
+    if plain is None and type(None) in options:
+        return None
+    rest = [own for own in options if own is not type(None)]
+    for own in rest[:-1]:
+        try:
+            return _read(own, plain, where)
+        except ValueError:
+            continue
+    if len(rest) == 1:  # its error says where it is inside
+        return _read(rest[0], plain, where)
+    try:
+        return _read(rest[-1], plain, where)
+    except ValueError:
+        refuse(where, plain, described(kind))
+
+
+def _list(kind: Any, plain: Any, where: str) -> Any:
+    if not isinstance(plain, list):
+        refuse(where, plain, described(kind))
+    items, inner = cast("list[Any]", plain), get_args(kind)
+    make: Any = get_origin(kind)
+    if make is list or inner[-1] is ...:
+        found = [_read(inner[0], own, f"{where}[{i}]") for i, own in enumerate(items)]
+        return found if make is list else tuple(found)
+    if len(items) != len(inner):
+        refuse(where, plain, described(kind))
+    both = zip(inner, items, strict=True)
+    return tuple(_read(each, own, f"{where}[{i}]") for i, (each, own) in enumerate(both))
+
+
+def _dict(kind: Any, plain: Any, where: str) -> Any:
+    if not isinstance(plain, dict):
+        refuse(where, plain, described(kind))
+    key, value = get_args(kind)
+    items = cast("dict[str, Any]", plain).items()
+    return {
+        _read(key, name, f"a name in {where}"): _read(value, own, f"{where}.{shown(name)[1:-1]}")
+        for name, own in items
+    }
+
+
+_MANY: dict[Any, Callable[[Any, Any, str], Any]] = {tuple: _list, list: _list, dict: _dict}
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
+
+
+def _fields(kind: Any, plain: Any, where: str) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
+    needed = {name for name, field in fields.items() if not field.metadata.get("later")}
+    found = _keys(plain, needed, set(fields), where)
+    hints = _hints(kind)
+    value = kind(
+        **{name: _read(hints[name], own, f"{where}.{name}") for name, own in found.items()}
+    )
+    check = getattr(value, "check", None)
+    if check is not None:
+        try:
+            check()
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+    return value
+
+
+def _entries(kind: Any, plain: Any, where: str) -> Any:
+    """A TypedDict; of names that it does not have nothing is asked, since nothing reads them."""
+    hints = _hints(kind)
+    if not isinstance(plain, dict):
+        refuse(where, plain, "an object")
+    found = cast("dict[str, Any]", plain)
+    missing = sorted(kind.__required_keys__ - set(found))
+    if missing:
+        raise ValueError(f"{where} does not say {missing[0]}")
+    return {
+        name: _read(hints[name], own, f"{where}.{name}") if name in hints else own
+        for name, own in found.items()
+    }
+
+
+def _keys(plain: Any, needed: set[str], known: set[str], where: str) -> dict[str, Any]:
+    """The JSON object with these names and no other."""
+    if not isinstance(plain, dict):
+        refuse(where, plain, f"an object with {', '.join(sorted(needed))}")
+    found = cast("dict[str, Any]", plain)
+    missing, unknown = sorted(needed - set(found)), sorted(set(found) - known)
+    if missing:
+        raise ValueError(f"{where} does not say {missing[0]}")
+    if unknown:
+        names = ", ".join(sorted(known))
+        raise ValueError(f"{where} has the unknown name {shown(unknown[0])}; known are {names}")
+    return found
+
+
+def described(kind: Any) -> str:
+    """What an annotation allows, in words."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        narrower = [str(own) for own in inner[1:] if own is not Unbounded]
+        return " ".join([described(inner[0]), *narrower])
+    if origin in (Union, types.UnionType):
+        return " or ".join(described(own) for own in inner)
+    if origin is Literal:
+        return " or ".join(map(repr, inner))
+    if origin is tuple and inner[-1] is not ...:
+        return f"a list of {len(inner)}: {', '.join(described(own) for own in inner)}"
+    if origin in (tuple, list):
+        return f"a list, each entry {described(inner[0])}"
+    if origin is dict or is_typeddict(kind) or dataclasses.is_dataclass(kind):
+        return "an object"
+    return _WORDS[kind]
+
+
+_WORDS: dict[Any, str] = {
+    str: "a text", bool: "true or false", int: "a whole number", float: "a finite number",
+    type(None): "null", Any: "anything",
+}  # fmt: skip
