@@ -7,4 +7,4 @@ of a trained weight; it is written into every file, so that a file says which ar
 from __future__ import annotations
 
 __version__ = "0.1.0"
-numerics_version = 4
+numerics_version = 5

@@ -240,3 +240,42 @@ def test_no_more_steps_than_planned() -> None:
     with pytest.raises(TrainingError, match="steps=2 that were planned are done"):
         step(X, Y)
     assert step.count == 2
+
+
+def test_the_learning_rate_can_be_set() -> None:
+    own, known = network(), network()
+    step = made(own, optim.SGD(0.1, momentum=0.9))
+    first, second = made(known, optim.SGD(0.1, momentum=0.9)), None
+    step(X, Y)
+    first(X, Y)
+    step.lr = 0.03
+    assert step.lr == 0.03
+    assert step.optimizer == optim.SGD(0.03, momentum=0.9)
+    second = made(known, optim.SGD(0.03, momentum=0.9))
+    second.restore(first.state())
+    assert step(X, Y) == second(X, Y)
+    step.optimizer = optim.SGD(optim.InverseScaling(0.1), momentum=0.9)
+    assert step.lr == pytest.approx(0.1 / np.sqrt(3))
+    assert own.W.tobytes() == known.W.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "text"),
+    [
+        ("lr", -1.0, GlassnetError, "lr is a number above 0"),
+        ("lr", optim.Cosine(), TrainingError, "steps=1000"),
+        ("optimizer", optim.Adam(), TrainingError, r"compiled for SGD(.|\n)*step.lr = 0.01"),
+        ("optimizer", optim.SGD(momentum=0.9), TrainingError, "only another learning rate"),
+        ("optimizer", "adam", TrainingError, "is no optimiser"),
+        ("loss", gn.losses.MSE(), TrainingError, r"step.loss = … would change nothing"),
+        ("model", network(), TrainingError, "step.model"),
+        ("seed", 3, TrainingError, "step.seed"),
+        ("threads", 1, TrainingError, "step.threads"),
+        ("learning_rate", 1.0, TrainingError, "lr, optimizer, count, steps, steps_per_epoch can"),
+    ],
+)
+def test_what_cannot_be_set(name: str, value: Any, error: type[Exception], text: str) -> None:
+    step = made(network())
+    with pytest.raises(error, match=text):
+        setattr(step, name, value)
+    assert (step.lr, step.optimizer) == (0.1, SGD)

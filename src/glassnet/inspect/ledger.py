@@ -57,7 +57,7 @@ def open_ledger(
         (values, descent), (losses, judged) = reopened(file, given), file.history()
         declared = descent.task.model.declared()
         name, place = place_of({own: p.shape for own, p in declared.items()}, weight)
-        done, last = _range(epoch, len(losses))
+        done, last = _range(epoch, file.epochs()[0], len(losses))
         state = file.checkpoint(done)
         held = {own: file.checkpoint(own) for own in file.epochs() if done < own <= last}
         result = file.result()
@@ -78,10 +78,11 @@ def open_ledger(
     )  # fmt: skip
 
 
-def _range(epoch: int | None, recorded: int) -> tuple[int, int]:
-    """Epochs done before the ledger and after it."""
+def _range(epoch: int | None, first: int, recorded: int) -> tuple[int, int]:
+    """Epochs done before the ledger and after it; a run that went on with another one begins after
+    the `first` ones."""
     if epoch is None:
-        return 0, recorded
+        return first, recorded
     if not 1 <= epoch <= recorded:
         raise GlassnetError(f"epoch={epoch}: epochs 1 to {recorded} are recorded")
     return epoch - 1, epoch

@@ -146,7 +146,8 @@ def _weighed(task: Task) -> _Weighed:
     held = parameter_inputs(builder, model)
     x, y = (ops.take(batch[name], rows) for name in ("x", "y"))
     watched = Watched(model)
-    prediction = watched.build(x, Scope(held, Circumstances(True, task.seed, step, rows)))
+    around = Circumstances(True, task.seed, step, rows, task.frozen)
+    prediction = watched.build(x, Scope(held, around))
     size, outputs = prediction.shape[1], outputs_of(model, width)
     assert isinstance(size, int)
     members = [prediction[:, i : i + outputs] for i in range(0, size, outputs)]

@@ -83,9 +83,14 @@ class BatchNorm(Module):
     """(x − mean) / √(variance + eps) of each column over the batch, times a scale plus a shift,
     both learnt. Ioffe and Szegedy, 2015.
 
-    Training also keeps running figures, new = (1 − momentum)·old + momentum·batch's (the variance
-    with n − 1), which stand in for the batch's in a prediction. They lie in W as well, but no
-    gradient moves them.
+    Training also keeps a running mean and variance, new = (1 − momentum)·old + momentum·batch's
+    (the variance with n − 1), which stand in for the batch's in a prediction. They lie in W as
+    well, but no gradient moves them. One row has no variance: in a batch of one row the running
+    ones are used and stay as they are, and `batch_size=1` is refused.
+
+    To freeze it, say when fine-tuning, give its parameters a learning rate of 0,
+    `gn.optim.Group("batchnorm1.*", lr=0)`: then it computes in training what it does in a
+    prediction, and keeps its running mean and variance.
     """
 
     width: int
@@ -111,16 +116,23 @@ class BatchNorm(Module):
 
     def build(self, x: Value, parameters: Scope) -> Value:
         mean, variance = parameters["mean"], parameters["variance"]
-        if parameters.training:
-            mean = ops.mean(x, 0)
-            variance = ops.mean(ops.square(x - mean), 0)
-            count = ops.size_of(x, 0, x.dtype)
-            wide = variance * (count / ops.maximum(count - 1.0, 1.0))
-            self._keep(parameters, "mean", mean)
-            self._keep(parameters, "variance", wide)
+        still = parameters.frozen("mean") and parameters.frozen("variance")
+        if parameters.training and not still:
+            mean, variance = self._of_batch(x, parameters)
         y = (x - mean) / ops.sqrt(variance + self.eps)
         return y * parameters["scale"] + parameters["shift"]
 
-    def _keep(self, parameters: Scope, name: str, seen: Value) -> None:
-        old = parameters[name]
-        parameters.update(name, (1.0 - self.momentum) * old + self.momentum * seen)
+    def _of_batch(self, x: Value, parameters: Scope) -> tuple[Value, Value]:
+        """Mean and variance of a batch, the running ones where it has one row."""
+        count = ops.size_of(x, 0, x.dtype)
+        alone = ops.less_equal(count, 1.0)
+        mean: Value = ops.mean(x, 0)
+        variance: Value = ops.mean(ops.square(x - mean), 0)
+        wide = variance * (count / ops.maximum(count - 1.0, 1.0))
+        found: list[Value] = []
+        for name, seen, kept in (("mean", mean, mean), ("variance", variance, wide)):
+            old = parameters[name]
+            new = (1.0 - self.momentum) * old + self.momentum * kept
+            parameters.update(name, ops.where(alone, old, new))
+            found.append(ops.where(alone, old, seen))
+        return found[0], found[1]

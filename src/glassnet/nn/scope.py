@@ -24,6 +24,7 @@ class Circumstances:
     seed: int | tuple[Value, Value] = 0
     step: Value | None = None
     rows: Value | None = None
+    frozen: frozenset[str] = frozenset()  # parameters that stay as they are
     updates: dict[str, Value] = field(default_factory=dict[str, Value])
     streams: int = 0
 
@@ -55,6 +56,10 @@ class Scope(Mapping[str, Value]):
         """Whether a training step is built, rather than a prediction."""
         return self._circumstances.training
 
+    def frozen(self, name: str) -> bool:
+        """Whether a parameter stays as it is: its group has a learning rate of 0."""
+        return self._prefix + name in self._circumstances.frozen
+
     def under(self, name: str) -> Scope:
         """The scope of a part."""
         return Scope(self._values, self._circumstances, f"{self._prefix}{name}.")
@@ -70,5 +75,7 @@ class Scope(Mapping[str, Value]):
         return ops.uniform(like, now.seed, now.streams, step, now.rows)
 
     def update(self, name: str, value: Value) -> None:
-        """The new value, after this step, of a parameter that no gradient trains."""
-        self._circumstances.updates[self._prefix + name] = value
+        """The new value, after this step, of a parameter that no gradient trains; nothing happens
+        where it is frozen."""
+        if not self.frozen(name):
+            self._circumstances.updates[self._prefix + name] = value

@@ -7,7 +7,7 @@ of the one compiled function.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from numbers import Real
@@ -40,7 +40,9 @@ def settled(x: Any, least: float | None = None) -> Any:
 @dataclass(frozen=True)
 class Group:
     """Parameters whose names match a pattern ("*.bias", "linear1.*") learn at `lr` times the
-    learning rate, and decay at `decay` times the weight decay; 0 for not at all."""
+    learning rate, and decay at `decay` times the weight decay; 0 for not at all. With `lr` 0 a
+    parameter is frozen, one that no gradient trains as well (the running mean and variance of a
+    `BatchNorm`, which then computes as in a prediction)."""
 
     pattern: str
     lr: float = 1.0
@@ -128,7 +130,6 @@ class Optimizer:
         now: Now,
     ) -> tuple[dict[str, Value], dict[str, dict[str, Value]]]:
         """New parameters and new memory, by parameter, for all parameters together."""
-        self.check_groups(list(w))
         gradients = self._clipped(g)
         new: dict[str, Value] = {}
         kept: dict[str, dict[str, Value]] = {}
@@ -154,12 +155,26 @@ class Optimizer:
         found = (group for group in self.groups if fnmatchcase(name, group.pattern))
         return next(found, Group("*"))
 
-    def check_groups(self, names: Sequence[str]) -> None:
-        """GlassnetError where a group matches no parameter."""
+    def frozen(self, names: Iterable[str]) -> frozenset[str]:
+        """The parameters whose group has a learning rate of 0."""
+        return frozenset(name for name in names if self.group(name).lr == 0.0)
+
+    def check_groups(self, trained: Sequence[str], others: Sequence[str] = ()) -> None:
+        """GlassnetError where a group matches no parameter, or only `others`, which no gradient
+        trains, with a learning rate that changes nothing of them."""
         for group in self.groups:
-            if not any(fnmatchcase(name, group.pattern) for name in names):
+            if any(fnmatchcase(name, group.pattern) for name in trained):
+                continue
+            found = [name for name in others if fnmatchcase(name, group.pattern)]
+            if not found:
                 raise GlassnetError(
-                    f"Group({group.pattern!r}) matches no parameter; there are {', '.join(names)}"
+                    f"Group({group.pattern!r}) matches no parameter; there are "
+                    f"{', '.join([*trained, *others])}"
+                )
+            if group.lr != 0.0:
+                raise GlassnetError(
+                    f"Group({group.pattern!r}) matches {', '.join(found)} only, which no gradient "
+                    "trains; lr=0 keeps them as they are, other settings change nothing"
                 )
 
     def _clipped(self, g: Mapping[str, Value]) -> Mapping[str, Value]:

@@ -1,20 +1,69 @@
 """What may happen between epochs.
 
-In: a `Run`. Out: callbacks: objects with `epoch_end(run)`, which stops the training by returning
-True, and `train_end(run)`. Two more methods are optional: `train_begin(run)`, and
-`overdue(run)`, asked every few milliseconds, which stops the training inside an epoch.
+In: a `Run`. Out: callbacks: functions of the run, called after every epoch, and objects with
+`epoch_end(run)`; both stop the training by returning True. An object may also have
+`train_begin(run)`, `train_end(run)`, and `overdue(run)`, asked every few milliseconds, which stops
+the training inside an epoch.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 
 from glassnet.errors import TrainingError
 from glassnet.training.history import Run
+
+METHODS = ("epoch_end", "train_begin", "train_end", "overdue")
+EXPECTED = (
+    "callbacks: {}; a callback is a function of the run, called after every epoch, or an object "
+    "with one of the methods epoch_end(run), train_begin(run), train_end(run), overdue(run)\n"
+    "  right: callbacks=[gn.callbacks.EarlyStopping(patience=5)]\n"
+    "  right: callbacks=[lambda run: print(run.epoch, run.history.loss[-1])]"
+)
+
+
+def as_callbacks(given: Any) -> list[Any]:
+    """Callbacks in one form; TrainingError where one of them could not be called."""
+    if given is None:
+        return []
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        given = [given]  # one alone
+    return [_as_callback(own) for own in cast("Iterable[Any]", given)]
+
+
+def _as_callback(own: Any) -> Any:
+    if isinstance(own, type):
+        raise TrainingError(
+            EXPECTED.format(f"{own.__name__} is a class; make one, {own.__name__}()")
+        )
+    wrong = [name for name in dir(own) if name.startswith("on_") and callable(getattr(own, name))]
+    known = [name for name in METHODS if _has(own, name)]
+    if wrong:
+        right = [name[3:] for name in wrong if name[3:] in METHODS]
+        hint = f"; here it is called {right[0]}" if right else ""
+        raise TrainingError(
+            EXPECTED.format(f"{type(own).__name__}.{wrong[0]} would never be called{hint}")
+        )
+    if known:
+        return own
+    if callable(own):
+        return FunctionCallback(own)
+    seen = (
+        f"{own!r} has none of them"
+        if not isinstance(own, Callback)
+        else (f"{type(own).__name__} overrides no method of Callback")
+    )
+    raise TrainingError(EXPECTED.format(seen))
+
+
+def _has(own: Any, name: str) -> bool:
+    """Whether an object has a method of its own, rather than that of `Callback`."""
+    method = getattr(own.__class__, name, None)
+    return callable(getattr(own, name, None)) and method is not getattr(Callback, name, own)
 
 
 def call(callback: Any, method: str, run: Run) -> Any:
@@ -41,6 +90,16 @@ class Callback:
     def train_end(self, run: Run) -> None: ...
 
 
+class FunctionCallback(Callback):
+    """A plain function of the run, called after every epoch; True stops the training."""
+
+    def __init__(self, f: Callable[[Run], Any]) -> None:
+        self.f = f
+
+    def epoch_end(self, run: Run) -> bool:
+        return self.f(run) is True
+
+
 class EarlyStopping(Callback):
     """Stop when `patience` epochs in a row were not better, and take the best weights.
 
@@ -62,10 +121,11 @@ class EarlyStopping(Callback):
         self.patience, self.min_delta, self.score = patience, min_delta, score
         self.best = math.inf
         self.best_epoch = 0
+        self.since = 0  # the epoch after which patience is counted, where that is not the best one
         self.weights: np.ndarray | None = None
 
     def train_begin(self, run: Run) -> None:
-        self.best, self.best_epoch, self.weights = math.inf, 0, None
+        self.best, self.best_epoch, self.since, self.weights = math.inf, 0, 0, None
 
     def epoch_end(self, run: Run) -> bool:
         if self.score is not None:
@@ -82,11 +142,57 @@ class EarlyStopping(Callback):
             self.best, self.best_epoch = now, run.epoch
             self.weights = run.model.W.copy()
             run.history.best_epoch = run.epoch
-        return run.epoch - self.best_epoch >= self.patience
+        return self._waited(run.epoch) >= self.patience
+
+    def _waited(self, epoch: int) -> int:
+        return epoch - max(self.best_epoch, self.since)
+
+    def memory(self) -> tuple[list[float], np.ndarray | None]:
+        """What it remembers: numbers, and the best weights."""
+        return [self.best, self.best_epoch, self.since], self.weights
+
+    def remember(self, notes: Sequence[float], weights: np.ndarray | None, run: Run) -> None:
+        """Take back what `memory` gave. Where patience was at its end, as it is of a training that
+        this has stopped, it is counted anew from here."""
+        self.best, self.best_epoch = notes[0], int(notes[1])
+        self.since = int(notes[2]) if len(notes) > 2 else 0
+        self.weights = weights
+        if self._waited(run.epoch) >= self.patience:
+            self.since = run.epoch
+        run.history.best_epoch = self.best_epoch or None
 
     def train_end(self, run: Run) -> None:
         if self.weights is not None:
             run.model.W[...] = self.weights
+
+
+def memories(callbacks: Sequence[Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What early stopping remembers: JSON values and arrays by name."""
+    notes: dict[str, Any] = {}
+    arrays: dict[str, np.ndarray] = {}
+    stoppers = [own for own in callbacks if isinstance(own, EarlyStopping)]
+    for place, stopper in enumerate(stoppers):
+        notes[f"stopper{place}"], weights = stopper.memory()
+        if weights is not None:
+            arrays[f"stopper{place}.weights"] = weights
+    return notes, arrays
+
+
+class Restorer(Callback):
+    """Restores the state of early stopping, which forgets it at the start of a training; it stands
+    behind the callbacks that it restores."""
+
+    def __init__(
+        self, notes: Mapping[str, Any], arrays: Mapping[str, np.ndarray], callbacks: Sequence[Any]
+    ) -> None:
+        self.notes, self.arrays = notes, arrays
+        self.stoppers = [own for own in callbacks if isinstance(own, EarlyStopping)]
+
+    def train_begin(self, run: Run) -> None:
+        for place, stopper in enumerate(self.stoppers):
+            name = f"stopper{place}"
+            if name in self.notes:
+                stopper.remember(self.notes[name], self.arrays.get(f"{name}.weights"), run)
 
 
 class TimeLimit(Callback):

@@ -6,6 +6,7 @@ that says what was wrong, where, and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
@@ -16,6 +17,7 @@ import numpy as np
 from glassnet.errors import ShapeError, TrainingError
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
+from glassnet.nn.normalise import BatchNorm
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.search import WholeData
 from glassnet.training.scratch import Mapped, Scratch
@@ -201,6 +203,29 @@ def refuse_other_columns(rows: Rows, apart: Rows) -> None:
             f"column {place} of x is {own!r} in the training data and {other!r} in the validation "
             "data; give both streams the same features=[…]"
         )
+
+
+def check_batches(model: Module, size: int, frozen: frozenset[str] = frozenset()) -> None:
+    """TrainingError where every batch has one row, and a `BatchNorm` needs the variance of it."""
+    if size > 1:
+        return
+    for name, own in _batch_norms("", model):
+        if not {f"{name}mean", f"{name}variance"} <= frozen:
+            raise TrainingError(
+                f"{own!r} normalises by the mean and variance of a batch, and a batch of one row "
+                "has no variance\n  right: batch_size=16, or any number above 1\n"
+                "  right: gn.nn.LayerNorm, which normalises within each row\n"
+                f'  right: groups=[gn.optim.Group("{name}*", lr=0)], which freezes it'
+            )
+
+
+def _batch_norms(name: str, module: Module) -> Iterator[tuple[str, BatchNorm]]:
+    """Each with what its parameters' names begin with."""
+    if isinstance(module, BatchNorm):
+        yield name, module
+    parts: Mapping[str, Module] = getattr(module, "parts", {})
+    for own, part in parts.items():
+        yield from _batch_norms(f"{name}{own}.", part)
 
 
 def checked_counts(**counts: Any) -> None:

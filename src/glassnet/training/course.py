@@ -72,10 +72,10 @@ class Course:
         run = self.run
         if run.history.stopped == "interrupted":
             raise Stop
+        judged = [] if self.evaluate is None else [self.evaluate()]
         run.epoch += 1
         run.history.loss.append(loss)
-        if self.evaluate is not None:
-            run.history.validation_loss.append(self.evaluate())
+        run.history.validation_loss += judged
         self.clock()
         for callback in self.callbacks:
             if call(callback, "epoch_end", run):

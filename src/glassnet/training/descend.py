@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,17 +20,20 @@ from glassnet.ops import philox
 from glassnet.optim import numbers
 from glassnet.optim import schedule as schedules
 from glassnet.optim.optimizer import Optimizer
-from glassnet.training.check import Rows
+from glassnet.training.callbacks import memories
+from glassnet.training.check import Rows, check_batches
 from glassnet.training.course import Course
 from glassnet.training.diverge import divergence
 from glassnet.training.history import History, Run
 from glassnet.training.kept import Kept, finite
 from glassnet.training.programs import loss_program, step_program
+from glassnet.training.state import TrainingState, digest
 from glassnet.training.step import memory_arrays, parameter_arrays
 from glassnet.training.steps import Evaluator, Stepper, weighted_mean
 
 BLOCK = 1 << 20  # rows whose order is worked out at once
 TOGETHER = 2000  # rows: of fewer the orders of several epochs are worked out at once
+NO_PART = np.empty(0), np.empty(0)
 SHUFFLE = 1 << 16  # streams of random numbers on the host: first weights take the low ones
 
 
@@ -102,6 +105,7 @@ class Task:
     held_out: Rows | None
     threads: int
     seed: int
+    frozen: frozenset[str] = frozenset()  # parameters that the optimiser leaves as they are
 
     def evaluator(self) -> Evaluator | None:
         """The validation loss, where rows were held out for it."""
@@ -118,7 +122,10 @@ class Descent:
     """Everything that one call of `train` needs for gradient descent."""
 
     def __init__(self, task: Task, optimizer: Optimizer, order: Order) -> None:
-        self.task, self.optimizer, self.order = task, optimizer, order
+        self.task = task = replace(task, frozen=optimizer.frozen(task.model.declared()))
+        self.optimizer, self.order = optimizer, order
+        if order.steps > 1:  # one row alone is all that there is
+            check_batches(task.model, order.size, task.frozen)
         self.started = time.perf_counter()
         model, rows = task.model, task.rows
         weighted = rows.weight is not None
@@ -130,6 +137,9 @@ class Descent:
         self.evaluate = task.evaluator()
         self.build_seconds = time.perf_counter() - self.started
         self.raw: np.ndarray | None = None  # the weights of the last step while W holds their mean
+        self.part = NO_PART  # losses and shares of the steps of an epoch that is not whole
+        self.last: np.ndarray | None = None  # the weights of the last step, after a training
+        self.broken = False  # whether the optimiser's memory does not fit the weights
         self.kept = Kept(model.W)
         self._schedule = optimizer.schedule
 
@@ -144,7 +154,44 @@ class Descent:
             while course.going:
                 self._epoch(course)
 
-        return course.follow(body, lambda: self._show_mean(run))
+        def end() -> None:
+            self._show_mean(run)
+            weights = self.task.model.W if self.raw is None else self.raw
+            self.last = weights.copy() if callbacks or self.raw is not None else None
+
+        course.follow(body, end)
+        run.history.state = self.state(run, callbacks)
+        return run.history
+
+    def state(self, run: Run, callbacks: Sequence[Any]) -> TrainingState | None:
+        """Where the training stands; None where it was broken off in the middle of a step."""
+        if self.broken:
+            return None
+        epochs = min(run.steps_done // self.order.steps, len(run.history.loss))
+        part = self.part if run.steps_done > epochs * self.order.steps else NO_PART
+        W = self.task.model.W
+        names = tuple(self.task.model.declared())
+        return TrainingState(
+            self.optimizer, names, self.shape, run.steps_done, epochs, self.last, digest(W),
+            self.memory, *part, *memories(callbacks),
+        )  # fmt: skip
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """What decides which rows a step has, and its random numbers."""
+        rows, shuffle = self.task.rows, self.order.seed is not None
+        return {
+            "rows": len(rows), "columns": rows.x.shape[1], "batch_size": self.order.size,
+            "shuffle": shuffle, "seed": self.task.seed,
+        }  # fmt: skip
+
+    def go_on(self, state: TrainingState) -> None:
+        """Stand where another training has ended."""
+        if state.weights is not None:
+            self.task.model.W[...] = state.weights
+        for name, own in self.memory.items():
+            own[...] = state.memory[name]
+        self.part = state.losses, state.shares
 
     def run(self, epochs: int, history: History | None = None) -> Run:
         """A run that stands after the epochs that a history has."""
@@ -153,7 +200,7 @@ class Descent:
         if history is not None:
             run.history = history
             run.epoch = len(history.loss)
-            run.steps_done = run.epoch * self.order.steps
+            run.steps_done = run.epoch * self.order.steps + len(self.part[0])
         return run
 
     def repeat(self, run: Run, batches: int) -> None:
@@ -176,7 +223,7 @@ class Descent:
         self._take_raw()
         first = run.steps_done
         try:
-            losses, weights = self._steps(course, first)
+            losses, weights = self.part = self._steps(course, first)
         except KeyboardInterrupt:  # the second one: it may have come in the middle of a step
             self._put_back()
             raise
@@ -188,17 +235,26 @@ class Descent:
             self._show_mean(run)
         run.history.evaluations += 1
         course.end_epoch(weighted_mean(losses, weights))
+        if len(losses) == self.order.steps:
+            self.part = NO_PART
 
     def _put_back(self) -> None:
         """Give W the numbers from before the epoch."""
+        self.broken = True
         self.kept.restore()
         self.raw = self.task.model.W  # must not be taken for a mean of something
 
     def _steps(self, course: Course, first: int) -> tuple[np.ndarray, np.ndarray]:
-        """The losses of the epoch's steps, and what each step weighs."""
-        losses: list[np.ndarray] = []
-        weights: list[np.ndarray] = []
-        for rows in self.order.parts(course.run.epoch):
+        """The losses of the epoch's steps, and what each step weighs; those that an earlier
+        training has done come first, and are not done again."""
+        before = len(self.part[0])
+        losses, weights = ([own] if before else [] for own in self.part)
+        skipped, first = before, first - before
+        for part in self.order.parts(course.run.epoch):
+            rows = part[skipped:]
+            skipped -= min(skipped, len(part))
+            if not len(rows):
+                continue
             start = first + sum(map(len, losses))
             rates = self.rates(course.run, np.arange(start, start + len(rows)))
             found = self.stepper.run(rows, rates, start, course.after_steps)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from glassnet.errors import TrainingError
 from glassnet.nn.module import Module
+from glassnet.training.state import TrainingState
 
 
 @dataclass
@@ -20,6 +22,14 @@ class History:
     "epochs" (all were done), "early", "time", "interrupted", or "converged". `evaluations` counts
     how often the loss of all rows was computed; an epoch of gradient descent is one. `unrecorded`
     says why the end of the run is not in its run file, where it should be and is not.
+
+    `state` is where the training stands, so that `gn.train(…, after=history)` goes on. Model, data
+    and settings are then those of the training before; learning rate, epochs and callbacks may be
+    others. The history returned has the epochs of both. Early stopping keeps its memory; where it
+    has stopped the training, its patience begins anew. A training that a callback, a limit of time
+    or Ctrl-C has ended goes on from its last step. A schedule that goes by the length of the run
+    takes the epochs done and those asked for as the whole: for one plan over several calls ask for
+    all epochs that are left, and let a callback end each call.
     """
 
     loss: list[float] = field(default_factory=list[float])
@@ -30,9 +40,10 @@ class History:
     stopped: str = "epochs"
     evaluations: int = 0
     unrecorded: str | None = None
+    state: TrainingState | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass
+@dataclass(repr=False)
 class Run:
     """A run in progress; another thread may read it at any time."""
 
@@ -43,6 +54,19 @@ class Run:
     epoch: int = 0  # finished ones
     steps_done: int = 0
     started: float = field(default_factory=time.perf_counter)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in self.__dataclass_fields__:
+            raise TrainingError(
+                f"run.{name} = … would change nothing; a callback stops the training by returning "
+                "True, and changes weights in run.model.W"
+            )
+        object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        losses = {"loss": self.history.loss, "validation loss": self.history.validation_loss}
+        told = "".join(f", {name} {own[-1]:.6g}" for name, own in losses.items() if own)
+        return f"<epoch {self.epoch} of {self.epochs}{told}>"
 
     def elapsed(self) -> float:
         """Seconds since the run began."""

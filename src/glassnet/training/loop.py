@@ -5,7 +5,7 @@ In: a model, data, a loss, an optimiser. Out: the model, trained in place, and a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.search import LBFGS, RandomSearch
 from glassnet.rounding import to_nearest
 from glassnet.run.threads import thread_count
+from glassnet.training.callbacks import Restorer, as_callbacks
 from glassnet.training.check import (
     Rows,
     checked,
@@ -33,6 +34,13 @@ from glassnet.training.history import History
 from glassnet.training.record import recorded
 from glassnet.training.record_source import Recording
 from glassnet.training.source import Source
+from glassnet.training.state import (
+    OTHER,
+    check_model,
+    check_shape,
+    earlier,
+    state_of,
+)
 from glassnet.training.whole import Search
 from glassnet.words import counted
 
@@ -41,23 +49,20 @@ HOLD_OUT = SHUFFLE + 1
 
 @to_nearest
 def train(
-    model: Module,
-    x: Any,
-    y: Any = None,
-    *,
+    model: Module, x: Any, y: Any = None, *,
     loss: Loss | Callable[[Any, Any], Any],
     optimizer: Optimizer | RandomSearch | LBFGS,
-    epochs: int,
-    batch_size: int = 32,
-    shuffle: bool = True,
-    seed: int = 0,
-    validation: tuple[Any, ...] | Source | float | None = None,
-    sample_weight: Any = None,
-    callbacks: Sequence[Any] = (),
-    record: str | Path | Recording | None = None,
-    threads: int | None = None,
-) -> History:
+    epochs: int, batch_size: int = 32, shuffle: bool = True, seed: int = 0,
+    validation: tuple[Any, ...] | Source | float | None = None, sample_weight: Any = None,
+    callbacks: Any = (), record: str | Path | Recording | None = None,
+    after: History | None = None, threads: int | None = None,
+) -> History:  # fmt: skip
     """Train the model in place by mini-batches, and return the history.
+
+    A call begins at the weights that the model has; everything else starts anew: the optimiser's
+    memory, the schedule, and by the same `seed` the same order of rows and the same dropout as in
+    the call before. To go on instead: `history = gn.train(…, epochs=3)`, then
+    `gn.train(…, epochs=2, after=history)` has the bits of one call of 5 epochs (see `History`).
 
     x is [rows, columns], y what the loss takes, both in the model's dtype. In their place
     `gn.stream("big.parquet", target="y")` may stand, larger than memory. An epoch visits every row
@@ -69,17 +74,46 @@ def train(
     where the data came from. A full disk gives a `RecordingWarning`. TrainingError where another
     call trains the model, or the loss is not finite: W is then that of the last epoch.
     """
-    checked_counts(epochs=epochs, batch_size=batch_size)
-    checked_seed(seed)
-    checked_optimizer(optimizer)
-    measure = as_loss(loss)
+    check_settings(epochs, batch_size, seed, optimizer)
+    stops, measure = as_callbacks(callbacks), as_loss(loss)
     whole = checked(model, measure, x, y, sample_weight)
     rows, held_out = divided(model, measure, whole, validation, seed)
     task = Task(model, measure, rows, held_out, thread_count(threads), seed)
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "seed": seed}
     with InTraining(model):
         descent = training(task, optimizer, Order.of(rows, batch_size, seed if shuffle else None))
-        return recorded(record, descent, whole, validation, callbacks, settings)
+        history = goes_on(descent, after, record, stops)
+        return recorded(record, descent, whole, validation, stops, settings, history)
+
+
+def check_settings(epochs: int, batch_size: int, seed: int, optimizer: Any) -> None:
+    """TrainingError where one of them cannot be used."""
+    checked_counts(epochs=epochs, batch_size=batch_size)
+    checked_seed(seed)
+    checked_optimizer(optimizer)
+
+
+def goes_on(
+    descent: Descent | Search, after: History | None, record: Any, callbacks: list[Any]
+) -> History | None:
+    """Put the descent where another training has ended; the whole epochs of that one. Early
+    stopping gets its memory back by one more callback."""
+    if after is None:
+        return None
+    state = state_of(after)
+    check_model(state, descent.task.model, descent.optimizer)
+    check_shape(state, descent.shape)
+    if bool(after.loss) and bool(after.validation_loss) != (descent.task.held_out is not None):
+        had = "validation data" if after.validation_loss else "no validation data"
+        raise TrainingError(OTHER.format(f"it had {had}"))
+    if record is not None and len(state.losses):
+        raise TrainingError(
+            f"record={str(record)!r} with after=…: that training was ended within an epoch, and a "
+            "run file begins between epochs; go on for one epoch without record= first"
+        )
+    descent.go_on(state)
+    callbacks.append(Restorer(state.notes, state.arrays, callbacks))
+    return earlier(after, state)
 
 
 def training(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,17 +17,27 @@ from glassnet.errors import ShapeError, TrainingError
 from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module, split
 from glassnet.optim.optimizer import Optimizer
-from glassnet.optim.schedule import Constant, Course
+from glassnet.optim.schedule import Course, Schedule
 from glassnet.rounding import to_nearest
 from glassnet.run.program import Call
 from glassnet.run.threads import thread_count
-from glassnet.training.check import Rows, checked, checked_counts, checked_optimizer, checked_seed
+from glassnet.training.check import (
+    Rows,
+    check_batches,
+    checked,
+    checked_counts,
+    checked_optimizer,
+    checked_seed,
+)
 from glassnet.training.diverge import advice
 from glassnet.training.exclusive import InTraining
+from glassnet.training.history import History
 from glassnet.training.kept import finite
 from glassnet.training.programs import step_program
+from glassnet.training.state import check_model, check_shape, state_of
 from glassnet.training.step import memory_arrays, parameter_arrays
 
+FREE = ("lr", "optimizer", "count", "steps", "steps_per_epoch")  # attributes that can be set
 AHEAD = 1000  # about how many steps a loop takes, where it is not told
 
 
@@ -39,6 +49,8 @@ class Step:
     weights are those of `gn.train`, bit by bit. A batch size seen before is neither compiled nor
     prepared again; each keeps room for one batch.
 
+    `lr` and `optimizer` may be set to another learning rate between two steps.
+
     `count` is how many steps were done. Schedules follow it: those that go by the length of the
     run (Cosine, OneCycle) need `steps=`, and no more steps are then taken; those that go by epochs
     (StepDecay, Exponential) need `steps_per_epoch=`. ReduceOnPlateau follows losses of epochs,
@@ -47,6 +59,9 @@ class Step:
     Random numbers (dropout) are keyed by `seed`, the number of the step and the number of the row
     within the batch. `gn.train` takes the number of the row within all rows, so that with dropout
     the bits are its bits only where each batch is all rows in their order.
+
+    `after` is what `gn.train` returned for this model: the steps then go on with the optimiser's
+    memory and the count of that training, and from the weights of its last step.
 
     A step that fails, because the data do not fit or because a number left the finite range,
     changes nothing: weights, memory and count are those before it. For that, weights and memory
@@ -64,20 +79,74 @@ class Step:
         threads: int | None = None,
         steps: int | None = None,
         steps_per_epoch: int | None = None,
+        after: History | None = None,
     ) -> None:
         _check_optimizer(optimizer)
         planned = {"steps": steps, "steps_per_epoch": steps_per_epoch}
         checked_counts(**{name: n for name, n in planned.items() if n is not None})
         checked_seed(seed)
-        self.model, self.loss, self.optimizer = model, as_loss(loss), optimizer
+        self.model, self.loss, self._optimizer = model, as_loss(loss), optimizer
         self.seed, self.threads = seed, thread_count(threads)
         self.steps, self.steps_per_epoch = steps, steps_per_epoch
         self.count = 0
-        self._schedule = optimizer.schedule
         self._rate(0)  # an error about the schedule comes before the first batch
         self._memory, self._slots = _in_one(memory_arrays(model, optimizer), model.dtype)
         self._before = model.W.copy(), self._memory.copy()
         self._batches: dict[Any, _Batch] = {}
+        self._made = True
+        if after is not None:
+            self._go_on(after)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in FREE or name.startswith("_") or "_made" not in vars(self):
+            object.__setattr__(self, name, value)
+        else:
+            raise TrainingError(
+                f"step.{name} = … would change nothing: a step is compiled for its model, loss and "
+                f"seed; {', '.join(FREE)} can be set\n  right: gn.Step(model, loss=…, optimizer=…)"
+            )
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The rule. One that differs in its learning rate only can take its place."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, value: Optimizer) -> None:
+        checked_optimizer(value)
+        if not isinstance(value, Optimizer) or value.rule() != self._optimizer.rule():  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TrainingError(
+                f"step.optimizer = {value!r}: the step is compiled for {self._optimizer!r}, and "
+                "only another learning rate can take the place of that one\n"
+                "  right: step.lr = 0.01\n  right: another gn.Step; where the rule has the same "
+                "memory, restore(step.state()) on it goes on with that"
+            )
+        before, self._optimizer = self._optimizer, value
+        try:
+            self._rate(self.count)
+        except TrainingError:
+            self._optimizer = before
+            raise
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step; to be set to a number or a schedule."""
+        return self._rate(self.count)
+
+    @lr.setter
+    def lr(self, value: float | Schedule) -> None:
+        self.optimizer = replace(self._optimizer, lr=value)
+
+    def _go_on(self, after: History) -> None:
+        """Stand where `gn.train` has ended."""
+        state = state_of(after)
+        check_model(state, self.model, self.optimizer)
+        check_shape(state, {"seed": self.seed})
+        if state.weights is not None:
+            self.model.W[...] = state.weights
+        for name, own in self._slots.items():
+            own[...] = state.memory[name]
+        self.count = state.steps
 
     def __repr__(self) -> str:
         return f"Step({self.model!r}, loss={self.loss!r}, optimizer={self.optimizer!r})"
@@ -94,6 +163,8 @@ class Step:
         key = rows.x.shape, rows.weight is None
         batch = self._batches.get(key)
         if batch is None:
+            if not self.count:
+                check_batches(self.model, len(rows), self._optimizer.frozen(self.model.declared()))
             batch = self._batches[key] = self._prepared(rows)
         rate = self._rate(self.count)
         with InTraining(self.model):
@@ -144,10 +215,11 @@ class Step:
             self.count = int(count)
 
     def _rate(self, count: int) -> float:
-        if type(self._schedule) is Constant:
-            return self._schedule.lr
+        lr = self._optimizer.lr
+        if not isinstance(lr, Schedule):
+            return float(lr)
         course = _Planned(np.array([count]), self.steps or 0, self.steps_per_epoch or 0)
-        return float(self._schedule.rates(course, _NoLosses())[0])
+        return float(lr.rates(course, _NoLosses())[0])
 
     def _prepared(self, rows: Rows) -> _Batch:
         model = self.model

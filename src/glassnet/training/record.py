@@ -7,6 +7,7 @@ Checkpoints keep to a small part of the time: a second or more apart, and at mos
 from __future__ import annotations
 
 import hashlib
+import itertools
 import threading
 import time
 import warnings
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.errors import OutputError, RecordingWarning
-from glassnet.training.callbacks import Callback, EarlyStopping
+from glassnet.training.callbacks import Callback, EarlyStopping, memories
 from glassnet.training.check import Rows
 from glassnet.training.descend import Descent
 from glassnet.training.history import History, Run
@@ -92,11 +93,15 @@ def recorded(
     validation: Any,
     callbacks: Sequence[Any],
     settings: Mapping[str, Any],
+    history: History | None = None,
 ) -> History:
-    """Train, and record if there is a path; `rows` are all rows, those held out included."""
+    """Train, and record if there is a path; `rows` are all rows, those held out included. Of a
+    training that goes on, `history` has the epochs that are done; all of them are recorded."""
     recording = as_recording(record)
+    if history is not None:
+        settings = {**settings, "epochs": settings["epochs"] + len(history.loss)}
     if recording is None:
-        return descent.train(settings["epochs"], callbacks)
+        return descent.train(settings["epochs"], callbacks, history)
     task = descent.task
     stoppers = [as_data(own) for own in callbacks if isinstance(own, EarlyStopping)]
     values: dict[str, Any] = {
@@ -117,8 +122,8 @@ def recorded(
         streams = {name: own.mapped.described for name, own in data.items() if own.mapped}
         values["source"] = recording.found(streams)
         recorder = Recorder(file, descent, Fingerprint(data), callbacks)
-        recorder.begin(values, data)
-        return descent.train(settings["epochs"], [*callbacks, recorder])
+        recorder.begin(values, data, history or History())
+        return descent.train(settings["epochs"], [*callbacks, recorder], history)
 
 
 def everything(rows: Rows, held_out: Rows | None, values: Mapping[str, Any]) -> dict[str, Rows]:
@@ -145,8 +150,9 @@ class Recorder(Callback):
         self._pause = EVERY
         self._refused = False
 
-    def begin(self, values: Mapping[str, Any], data: Mapping[str, Rows]) -> None:
-        """The configuration, small data, and the state before the first step."""
+    def begin(self, values: Mapping[str, Any], data: Mapping[str, Rows], history: History) -> None:
+        """The configuration, small data, and the state before the first step; of a training that
+        goes on, the losses of the epochs before."""
         size = sum(a.nbytes for rows in data.values() for a in rows.arrays().values())
         with self.file.change() as database:
             put_tables(database)
@@ -154,7 +160,10 @@ class Recorder(Callback):
             for name, rows in data.items():
                 if size <= SMALL:
                     put_data(database, name, rows.arrays())
-            put_checkpoint(database, self._state(0))
+            judged = history.validation_loss or [None] * len(history.loss)
+            lines = zip(itertools.count(1), history.loss, judged, strict=False)
+            database.executemany("INSERT INTO history VALUES (?, ?, ?)", lines)
+            put_checkpoint(database, self._state(len(history.loss)))
 
     def epoch_end(self, run: Run) -> None:
         """Note the epoch; write what was noted, with a checkpoint, now and then and at the end
@@ -217,12 +226,8 @@ class Recorder(Callback):
         descent = self.descent
         weights = descent.task.model.W if descent.raw is None else descent.raw
         arrays = {"W": weights, **descent.memory}
-        notes: dict[str, Any] = {}
-        for place, stopper in enumerate(self.stoppers):
-            notes[f"stopper{place}"] = [stopper.best, stopper.best_epoch]
-            if stopper.weights is not None:
-                arrays[f"stopper{place}.weights"] = stopper.weights
-        return Checkpoint(epoch, arrays, notes)
+        notes, remembered = memories(self.stoppers)
+        return Checkpoint(epoch, {**arrays, **remembered}, notes)
 
 
 def restore(descent: Descent | Search, state: Checkpoint) -> None:
@@ -231,19 +236,3 @@ def restore(descent: Descent | Search, state: Checkpoint) -> None:
     descent.raw = None
     for name, own in descent.memory.items():
         own[...] = state.arrays[name]
-
-
-class Restorer(Callback):
-    """Gives early stopping its memory back, after it has forgotten it at the start of a run."""
-
-    def __init__(self, state: Checkpoint, others: Sequence[Any]) -> None:
-        self.state = state
-        self.stoppers = [own for own in others if isinstance(own, EarlyStopping)]
-
-    def train_begin(self, run: Run) -> None:
-        for place, stopper in enumerate(self.stoppers):
-            best = self.state.notes.get(f"stopper{place}")
-            if best is not None:
-                stopper.best, stopper.best_epoch = best
-                stopper.weights = self.state.arrays.get(f"stopper{place}.weights")
-                run.history.best_epoch = stopper.best_epoch or None

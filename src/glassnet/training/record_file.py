@@ -192,6 +192,12 @@ class RunFile:
             upto,
         )
         if not rows:
+            known = self.epochs()
+            if known:
+                raise ModelFileError(
+                    f"{self.path} was recorded from the end of epoch {known[0]} on (after=…); what "
+                    "came before is in the run file of that training, if it was recorded"
+                )
             raise ModelFileError(f"{self.path} was ended before its first checkpoint; train again")
         epoch, text, digest, content = rows[0]
         self._check(content, digest, f"the checkpoint after epoch {epoch}")

@@ -17,6 +17,7 @@ from glassnet.nn.module import Module
 from glassnet.rounding import to_nearest
 from glassnet.run.threads import thread_count
 from glassnet.training.again import go_again
+from glassnet.training.callbacks import Restorer, as_callbacks
 from glassnet.training.check import Rows, checked
 from glassnet.training.descend import Descent, Order, Task
 from glassnet.training.estimator_run import GO_ON, fit_reopened
@@ -26,7 +27,6 @@ from glassnet.training.loop import divided, training
 from glassnet.training.record import (
     Fingerprint,
     Recorder,
-    Restorer,
     everything,
     restore,
 )
@@ -52,7 +52,7 @@ def resume(
     sample_weight: Any = None,
     validation: Any = None,
     epochs: int | None = None,
-    callbacks: Sequence[Any] | None = None,
+    callbacks: Any = None,
     model: Module | None = None,
     loss: Any = None,
     optimizer: Any = None,
@@ -81,7 +81,7 @@ def resume(
             return descent.task.model, History(losses, judged, evaluations=len(losses), **ended)
         history = History(losses[: state.epoch], judged[: state.epoch], evaluations=state.epoch)
         kept = values["callbacks"] if callbacks is None else ()
-        others: Sequence[Any] = [*from_data(kept, "callbacks"), *(callbacks or ())]
+        others = [*from_data(kept, "callbacks"), *as_callbacks(callbacks)]
         recorder = Recorder(file, descent, prints, others)
         return descent.task.model, _go_on(recorder, state, values["epochs"], others, history)
 
@@ -107,7 +107,7 @@ def _go_on(
         restore(descent, state)
         with recorder.file.change() as database:
             put_more(database, state.epoch, {"epochs": epochs})
-        around = [*callbacks, Restorer(state, callbacks), recorder]
+        around = [*callbacks, Restorer(state.notes, state.arrays, callbacks), recorder]
         return descent.train(epochs, around, history)
 
 

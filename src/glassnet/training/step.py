@@ -47,8 +47,11 @@ def step_graph(
     model: Module, loss: Loss, optimizer: Optimizer, width: int, weighted: bool, seed: int | None
 ) -> StepGraph:
     """The graph of one step of training, for one seed, or with None for all."""
-    if not trained(model, model.declared()):
+    declared = model.declared()
+    own = trained(model, declared)
+    if not own:
         raise ShapeError(f"{model!r} has no parameters to train")
+    optimizer.check_groups(list(own), [name for name in declared if name not in own])
     builder = GraphBuilder()
     batch = batch_inputs(builder, model, loss, width, weighted, ALL)
     rows = builder.input("rows", Type("int32", (BATCH,)))
@@ -61,7 +64,7 @@ def step_graph(
         for name, value in trained(model, held).items()
     }
     taken = {name: ops.take(value, rows) for name, value in batch.items()}
-    around = Circumstances(True, key, now.step, rows)
+    around = Circumstances(True, key, now.step, rows, optimizer.frozen(declared))
     prediction = model.build(taken["x"], Scope(held, around))
     outputs = outputs_of(model, width)
     total = mean_loss(loss, prediction, outputs, taken)

@@ -17,11 +17,13 @@ from glassnet.errors import TrainingError
 from glassnet.nn.module import split
 from glassnet.ops import philox
 from glassnet.optim.search import LBFGS, RandomSearch
+from glassnet.training.callbacks import memories
 from glassnet.training.course import Course, Stop
 from glassnet.training.descend import SHUFFLE, Order, Task
 from glassnet.training.functional import in_one
 from glassnet.training.history import History, Run
 from glassnet.training.programs import gradient_program
+from glassnet.training.state import TrainingState, digest
 from glassnet.training.step import parameter_arrays, trained
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
@@ -60,9 +62,35 @@ class Search:
     ) -> History:
         """Train for so many epochs in all, going on after those that `history` has (not with
         L-BFGS)."""
-        if isinstance(self.optimizer, RandomSearch):
-            return random_search(self.task, self.optimizer, epochs, callbacks, history)
-        return lbfgs(self, self.optimizer, epochs, callbacks)
+        if not isinstance(self.optimizer, RandomSearch):
+            found = lbfgs(self, self.optimizer, epochs, callbacks)
+            found.state = self.state(self.task.model.W, len(found.loss), ())
+            return found
+        return random_search(self, self.optimizer, epochs, callbacks, history)
+
+    def state(self, best: np.ndarray, trials: int, callbacks: Sequence[Any]) -> TrainingState:
+        """Where a random search stands."""
+        model, none = self.task.model, np.empty(0)
+        return TrainingState(
+            self.optimizer, tuple(model.declared()), self.shape, trials, trials, best,
+            digest(model.W), {}, none, none, *memories(callbacks),
+        )  # fmt: skip
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """What decides the trials."""
+        rows = self.task.rows
+        return {"rows": len(rows), "columns": rows.x.shape[1], "seed": self.task.seed}
+
+    def go_on(self, state: TrainingState) -> None:
+        """Stand where another search has ended."""
+        if isinstance(self.optimizer, LBFGS):
+            raise TrainingError(
+                "after=…: L-BFGS keeps what it remembers to itself (it is SciPy's); train without "
+                "after=, which begins at the weights that the model has"
+            )
+        if state.weights is not None:
+            self.task.model.W[...] = state.weights
 
     @property
     def places(self) -> Any:
@@ -76,8 +104,8 @@ class Search:
 
 
 def random_search(
-    task: Task,
-    search: RandomSearch,
+    search: Search,
+    by: RandomSearch,
     epochs: int,
     callbacks: Sequence[Any],
     history: History | None = None,
@@ -85,7 +113,7 @@ def random_search(
     """One trial an epoch; the history has the least loss so far. Trials are functions of seed and
     number, so the best weights and their loss are all that it takes to go on."""
     started = time.perf_counter()
-    model = task.model
+    task, model = search.task, search.task.model
     judge, evaluate = task.judge(task.rows), task.evaluator()
     built = time.perf_counter() - started
     run = Run(model, epochs, epochs, started=started)
@@ -99,7 +127,7 @@ def random_search(
         nonlocal least
         while course.going:
             if run.epoch:
-                _draw(task, search, best, run.epoch)
+                _draw(task, by, best, run.epoch)
             loss = judge()
             run.history.evaluations += 1
             if loss < least:
@@ -112,7 +140,9 @@ def random_search(
     def end() -> None:
         model.W[...] = best
 
-    return course.follow(body, end)
+    found = course.follow(body, end)
+    found.state = search.state(best, run.epoch, callbacks)
+    return found
 
 
 def _draw(task: Task, search: RandomSearch, best: np.ndarray, trial: int) -> None:

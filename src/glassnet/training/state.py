@@ -1,0 +1,110 @@
+"""Where a training stands, so that a later one goes on from there.
+
+In: a training that has ended. Out: `TrainingState`, which `History` carries: the optimiser's
+memory, how many steps are done, and what decided the order of rows and the random numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.errors import TrainingError
+from glassnet.words import counted
+
+if TYPE_CHECKING:
+    from glassnet.training.history import History
+
+NOTHING = (
+    "after={}: wanted the History that gn.train or gn.resume returned\n"
+    "  right: history = gn.train(…); history = gn.train(…, after=history)"
+)
+BROKEN = (
+    "after=…: that training was ended in the middle of a step ({}), so that the optimiser's memory "
+    "does not fit the weights; train without after=, which begins it anew"
+)
+OTHER = (
+    "after=…: {}; pass what that training had, or train without after=, which begins the "
+    "optimiser's memory, the order of rows and the random numbers anew"
+)
+MOVED = (
+    "after=…: model.W is not what that training left: another one has trained the model since, or "
+    "its numbers were changed\n"
+    "  right: after= the history of the last training of this model\n"
+    "  right: a callback that changes run.model.W at the end of an epoch"
+)
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """What the next step depends on, besides the data and what the model holds."""
+
+    optimizer: Any
+    names: tuple[str, ...]  # of the parameters
+    shape: Mapping[str, Any]  # rows, columns, batch_size, shuffle, seed
+    steps: int  # done
+    epochs: int  # done, and whole
+    weights: np.ndarray | None  # of the last step, where the model was left with other ones
+    left: str  # SHA-256 of the weights that the model was left with
+    memory: Mapping[str, np.ndarray]
+    losses: np.ndarray  # of the steps of an epoch that is not whole
+    shares: np.ndarray  # what each of those weighs
+    notes: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of early stopping
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
+
+
+def digest(weights: np.ndarray) -> str:
+    """SHA-256 of an array."""
+    return hashlib.sha256(np.ascontiguousarray(weights).data.cast("B")).hexdigest()
+
+
+def state_of(after: Any) -> TrainingState:
+    """The state that a history carries; TrainingError where it has none."""
+    if not hasattr(after, "stopped") or not hasattr(after, "state"):
+        raise TrainingError(NOTHING.format(type(after).__name__))
+    history: History = after
+    if history.state is None:
+        raise TrainingError(BROKEN.format(f"stopped={history.stopped!r}"))
+    return history.state
+
+
+def check_model(state: TrainingState, model: Any, optimizer: Any) -> None:
+    """TrainingError where the state is that of another network, or of another optimiser."""
+    if tuple(model.declared()) != state.names or digest(model.W) != state.left:
+        raise TrainingError(MOVED)
+    other = optimizer.__class__ is not state.optimizer.__class__
+    if other or _slots(optimizer) != _slots(state.optimizer):
+        raise TrainingError(
+            OTHER.format(f"it had optimizer={state.optimizer!r}, and this call has {optimizer!r}")
+        )
+
+
+def check_shape(state: TrainingState, shape: Mapping[str, Any]) -> None:
+    """TrainingError where data or settings are others, so that orders and batches would be."""
+    for name, mine in shape.items():
+        theirs = state.shape[name]
+        if mine == theirs:
+            continue
+        if name in ("rows", "columns"):
+            thing = name[:-1]
+            raise TrainingError(
+                OTHER.format(f"it had {counted(theirs, thing)}, and these data have {mine}")
+            )
+        raise TrainingError(OTHER.format(f"it had {name}={theirs!r}, and this call has {mine!r}"))
+
+
+def earlier(after: History, state: TrainingState) -> History:
+    """The whole epochs of a history, as the beginning of a longer one."""
+    kind = type(after)
+    whole = slice(state.epochs)
+    losses, judged = after.loss[whole], after.validation_loss[whole]
+    return kind(losses, judged, best_epoch=after.best_epoch, evaluations=len(losses))
+
+
+def _slots(optimizer: Any) -> Any:
+    own = getattr(optimizer, "all_slots", None)
+    return own() if own is not None else optimizer
