@@ -68,10 +68,12 @@ class Length:
 
 
 class Unbounded:
-    """In `AnyFloat`: infinities and NaN as well, as Python writes them in JSON."""
+    """In `AnyFloat`: infinities and NaN as well, as Python writes them in JSON; in `AnyInt`: whole
+    numbers of any length."""
 
 
 AnyFloat = Annotated[float, Unbounded]
+AnyInt = Annotated[int, Unbounded]
 Count = Annotated[int, Within(1, 1 << 40)]
 Total = Annotated[int, Within(0, 1 << 53)]
 Name = Annotated[str, Length(0, 1 << 16)]
@@ -196,7 +198,7 @@ _SINGLE: dict[Any, Callable[[Any], bool]] = {
 
 def _narrowed(kind: Any, plain: Any, where: str) -> Any:
     base, *narrower = get_args(kind)
-    if Unbounded in narrower and isinstance(plain, float):
+    if Unbounded in narrower and isinstance(plain, base) and not isinstance(plain, bool):
         return plain
     value = _read(base, plain, where)
     if not all(own.holds(value) for own in narrower if own is not Unbounded):

@@ -49,9 +49,10 @@ def runs(
 
 def _about(path: str) -> dict[str, Any]:
     from glassnet.training.record_file import RunFile
+    from glassnet.training.record_settings import settings_of
 
     with RunFile.read(path) as file:
-        values = file.values()
+        values = settings_of(file)
         losses = file.history()[0]
     source: dict[str, Any] = values.get("source") or {}
     streams: dict[str, dict[str, Any]] = source.get("streams") or {}

@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from glassnet.errors import ModelFileError, OutputError, TableError
 from glassnet.estimators.examine import Examined, Prepared, final_split, goal
 from glassnet.estimators.recipe import Recipe
 from glassnet.estimators.score import Score
-from glassnet.serialize import to_plain
+from glassnet.serialize import Length, Name, Total, Within, read, to_plain
 from glassnet.tables.read import read_table
 from glassnet.tables.schema import Schema
 from glassnet.tables.split import Split
@@ -29,8 +29,45 @@ from glassnet.training.record import fingerprint
 from glassnet.training.record_disk import empty, is_run
 from glassnet.training.record_file import RunFile, put_tables, put_values
 from glassnet.training.record_lock import WriterLock
+from glassnet.training.record_settings import settings_of
 from glassnet.training.record_source import Recording, source_of
 from glassnet.version import __version__, numerics_version
+
+
+class Plan(TypedDict):
+    """What a fit was asked for."""
+
+    model: str
+    target: Name
+    seed: Total
+    recipe: dict[str, Any]
+    name: str
+    folds: Total
+    phase: Annotated[int, Within(1, 1000)]
+
+
+class Reading(TypedDict, total=False):
+    """How its table was read."""
+
+    table: str | None
+    sql: str | None
+    delimiter: str | None
+    missing: list[Name]
+    kinds: dict[str, str]
+
+
+class FitSource(Plan, Reading):
+    """What the run files of a fit say of it."""
+
+
+class Described(FitSource):
+    """What they say once the network of the model is trained."""
+
+    schema: dict[str, Any]
+    rows: dict[str, Total]
+    score: str | None
+    held_out: Annotated[str, Length(64, 64)] | None
+
 
 IDENTITY = ("target", "seed", "schema", "name", "phase")  # what phases of one fit agree in
 
@@ -116,7 +153,7 @@ def has_phase(recording: Recording, phase: int) -> bool:
     if not is_run(place) or empty(place):
         return False
     with RunFile.read(place) as file:
-        values = file.values()
+        values = settings_of(file)
     wanted = {**(recording.source or {}), "phase": phase + 1}
     found: dict[str, Any] = values.get("source") or {}
     return "model" in values and all(found.get(key) == wanted.get(key) for key in IDENTITY)
@@ -138,7 +175,7 @@ def rows_of(run: str | Path, moved: str | None = None) -> dict[str, Any]:
     Empty where the run file holds its data, or is not of a fit.
     """
     with RunFile.read(run) as file:
-        values = file.values()
+        values = settings_of(file)
         held = bool(file.rows("SELECT name FROM data LIMIT 1"))
     source: dict[str, Any] = values.get("source") or {}
     if (held and moved is None) or "schema" not in source:
@@ -182,11 +219,25 @@ def pairs_of(
     return pairs
 
 
+def source_of_fit(run: str | Path, values: dict[str, Any]) -> dict[str, Any] | None:
+    """What a run file says of its fit, checked; None where it is of a training without a table."""
+    source: dict[str, Any] = values.get("source") or {}
+    if not {"recipe", "model"} <= set(source):
+        return None
+    try:
+        found: dict[str, Any] = read(
+            Described if "model" in values else FitSource, source, "run.source"
+        )
+    except ValueError as error:
+        raise ModelFileError(f"{run} is damaged: {error}; train the model again") from None
+    return found
+
+
 def schema_of(run: str | Path, source: dict[str, Any]) -> Schema:
     """How the table of a run becomes arrays."""
     try:
-        return Schema.from_plain(source["schema"])
-    except (ValueError, KeyError, TypeError) as error:
+        return Schema.from_plain(source.get("schema"))
+    except ValueError as error:
         raise ModelFileError(f"{run} cannot be used: {error}; train the model again") from None
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from glassnet.errors import GlassnetError
+from glassnet.errors import GlassnetError, ModelFileError
 from glassnet.estimators.examine import Examined, examine
 from glassnet.estimators.fit import Fitted, Settings, Stage, fit, fold_score, trained_by
-from glassnet.estimators.fit_record import opened, pairs_of, phase_path, schema_of
+from glassnet.estimators.fit_record import opened, pairs_of, phase_path, schema_of, source_of_fit
 from glassnet.estimators.network import Architecture, build
 from glassnet.estimators.phases import train_in_phases
 from glassnet.estimators.recipe import Recipe
@@ -23,9 +23,12 @@ from glassnet.estimators.score import Score, score
 from glassnet.estimators.table_model import TableModel
 from glassnet.nn.losses import CrossEntropy, HalfMSE
 from glassnet.rounding import to_nearest
-from glassnet.serialize import from_plain, to_plain
+from glassnet.serialize import from_plain, parse, to_plain
 from glassnet.tables.schema import Design, Schema
+from glassnet.training.record_data import as_data
+from glassnet.training.record_disk import COPY
 from glassnet.training.record_file import RunFile, put_values
+from glassnet.training.record_settings import settings_of
 from glassnet.training.record_source import Recording
 from glassnet.training.resume import TOO_FEW
 from glassnet.words import counted
@@ -58,16 +61,20 @@ class Recorded:
 def recorded_fit(run: str | Path) -> Recorded | None:
     """The fit that a run file belongs to; None where it is of a training without a table."""
     values = _values(run)
-    source: dict[str, Any] = values.get("source") or {}
-    phase = source.get("phase", 1)
-    first = Path(run)
+    source = source_of_fit(run, values)
+    if source is None:
+        return None
+    phase, first = source.get("phase", 1), Path(run)
     if phase > 1:
         first = first.with_name(first.stem.removesuffix(f".phase{phase}") + first.suffix)
         values = _values(first)
-    source = values.get("source") or {}
-    if not {"recipe", "model"} <= set(source):
+        source = source_of_fit(first, values)
+    if source is None:
         return None
-    recipe = from_plain(Recipe, source["recipe"])
+    try:
+        recipe = from_plain(Recipe, source["recipe"], "run.source.recipe")
+    except ValueError as error:
+        raise ModelFileError(f"{run} is damaged: {error}; train the model again") from None
     done = sum(
         _epochs(place)
         for place in (phase_path(first, phase) for phase in range(len(recipe.learning_rates)))
@@ -78,7 +85,7 @@ def recorded_fit(run: str | Path) -> Recorded | None:
 
 def _values(run: str | Path) -> dict[str, Any]:
     with RunFile.read(run) as file:
-        return file.values()
+        return settings_of(file)
 
 
 def _epochs(run: Path) -> int:
@@ -136,6 +143,11 @@ def _finished(
     (x, y), validation = pairs["training"], pairs["validation"]
     architecture = Architecture(x.shape[1], recipe.hidden, schema.target.outputs)
     network = build(architecture, source["seed"])
+    if as_data(network) != recorded.values["model"]:
+        raise ModelFileError(
+            f"{recorded.run} is damaged: its recipe and its table make another network than its "
+            f"model; {COPY}"
+        )
     loss = CrossEntropy() if schema.target.classes else HalfMSE()
     course = train_in_phases(
         network, loss, recipe, (x, y), validation, seed=source["seed"], seconds=seconds,
@@ -150,8 +162,8 @@ def _finished(
 
 def _examined(recorded: Recorded, moved: str | None) -> Examined:
     source = recorded.source
-    table = opened(recorded.run, source, source["missing"], moved)
-    return examine(table, source["target"], kinds=source["kinds"], seed=source["seed"])
+    table = opened(recorded.run, source, source.get("missing", []), moved)
+    return examine(table, source["target"], kinds=source.get("kinds"), seed=source["seed"])
 
 
 def _with_epochs(recorded: Recorded, epochs: int | None) -> Recorded:
@@ -186,7 +198,7 @@ def _pairs(recorded: Recorded, moved: str | None) -> dict[str, tuple[Any, Any]]:
 def _score(source: dict[str, Any], model: TableModel, pairs: dict[str, tuple[Any, Any]]) -> Score:
     """The one that was taken in folds before, or that on the rows held out."""
     if source["score"] is not None:
-        return Score(**json.loads(source["score"]))
+        return from_plain(Score, parse(source["score"]), "run.source.score")
     x, truth = pairs["held-out"]
     answers = model.answers(Design(x, {}, {}))
     return score(model.compared(truth, answers), model.schema.target.classes)

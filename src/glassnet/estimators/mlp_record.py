@@ -25,6 +25,7 @@ from glassnet.estimators.mlp_searched import SearchRecord
 from glassnet.rounding import to_nearest
 from glassnet.training.estimator_step import random_state, state_as_data
 from glassnet.training.record_file import RunFile
+from glassnet.training.record_settings import settings_of
 from glassnet.version import numerics_version
 
 # what may differ when a fit goes on, since it decides no bit of an epoch
@@ -56,7 +57,7 @@ def recording(est: Any) -> Generator[Unrecorded]:
         file = RunFile.create(est.record)
     with file:
         if est.__dict__.get("_resuming"):
-            known = file.values()
+            known = settings_of(file)
             _check_same(est, known)
             begun = known["random_state"]
         est._random_state = random_state(begun)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from glassnet.serialize import AnyFloat, Total
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,13 +34,13 @@ class Answers:
 class Score:
     """A figure, its standard error, and the same figure of the constant predictor."""
 
-    metric: str  # "accuracy" or "rmse"
-    value: float
-    error: float
-    constant: float
+    metric: Literal["accuracy", "rmse"]
+    value: AnyFloat
+    error: AnyFloat
+    constant: AnyFloat
     constant_answer: str
-    rows: int
-    others: dict[str, float]  # further figures by name
+    rows: Total
+    others: dict[str, AnyFloat]  # further figures by name
 
 
 def score(answers: Answers, classes: tuple[str, ...]) -> Score:

@@ -18,6 +18,7 @@ from glassnet.stages import stages
 from glassnet.training.programs import STEPPED
 from glassnet.training.record_data import from_data
 from glassnet.training.record_file import RunFile
+from glassnet.training.resume import begun
 from glassnet.training.step import gradient_graph, step_graph
 
 
@@ -39,7 +40,7 @@ def show_run(path: str | Path, stage: str) -> str:
     """A stage of the training step that a run takes."""
     check_stage(stage)
     with RunFile.read(path) as file:
-        values = file.values()
+        values = begun(file)
     model, loss = from_data(values["model"]), from_data(values["loss"], "loss")
     optimizer = from_data(values["optimizer"], "optimizer")
     width, weighted = values["columns"], values["weighted"]

@@ -11,6 +11,7 @@ from typing import Any
 
 from glassnet.tables.stream import stream
 from glassnet.training.record_file import RunFile
+from glassnet.training.record_settings import settings_of
 from glassnet.training.resume import Given
 
 
@@ -26,7 +27,7 @@ def streams_of(run: str | Path, moved: str | None = None) -> dict[str, Any]:
     """x, and validation where it was a stream too; the files of x may have `moved`. Empty where
     the run file holds its data, or no stream was recorded."""
     with RunFile.read(run) as file:
-        source: dict[str, Any] = file.values().get("source") or {}
+        source: dict[str, Any] = settings_of(file).get("source") or {}
         held = bool(file.rows("SELECT name FROM data LIMIT 1"))
     told: dict[str, Any] = source.get("streams") or {}
     if "training" not in told or (held and moved is None):

@@ -14,8 +14,14 @@ from typing import Any, cast
 import numpy as np
 
 from glassnet import nn, optim
-from glassnet.errors import TrainingError
+from glassnet.errors import GlassnetError, TrainingError
 from glassnet.nn import losses
+from glassnet.nn.loss import Loss
+from glassnet.nn.module import Module
+from glassnet.optim.optimizer import Group, Optimizer
+from glassnet.optim.schedule import Schedule
+from glassnet.optim.search import WholeData
+from glassnet.serialize import read, shown
 from glassnet.training import callbacks, estimator_step
 
 # A closed list: a file can name nothing else.
@@ -36,6 +42,25 @@ CLASSES: dict[str, type] = {
 }
 NAMES = {item: name for name, item in CLASSES.items()}
 LAYERED = ("Sequential", "Residual", "Parallel")
+
+# Which of them may stand where, and inside of which.
+PLACES: dict[str, tuple[type, ...]] = {
+    "model": (Module,),
+    "loss": (Loss,),
+    "optimizer": (Optimizer, WholeData),
+    "callbacks": (callbacks.EarlyStopping,),
+}
+INSIDE: tuple[tuple[type, tuple[type, ...]], ...] = (
+    (Module, (Module,)),
+    (Loss, (Loss,)),
+    (Optimizer, (Schedule, Group)),
+    (Schedule, (Schedule,)),
+    (object, ()),
+)
+PLAIN: dict[str, Any] = {
+    "int": int, "bool": bool, "float": float, "str": str,
+    "int | None": int, "float | None": float, "str | None": str,
+}  # fmt: skip
 
 
 def as_data(item: Any) -> Any:
@@ -72,21 +97,66 @@ def _written(item: Any) -> str:
 
 
 def from_data(data: Any, what: str = "model") -> Any:
-    """The object; TrainingError where it was code, or is none of ours."""
+    """The object; TrainingError where it was code, is none of ours, or none that belongs here."""
     if isinstance(data, list):
         return tuple(from_data(part, what) for part in cast("list[Any]", data))
     if not isinstance(data, dict):
-        return data
-    settings = {str(k): from_data(v, what) for k, v in cast("dict[Any, Any]", data).items()}
-    if "code" in settings:
+        raise TrainingError(f"the {what} that the run file describes is {shown(data)}, no object")
+    return _object(cast("dict[str, Any]", data), what, PLACES[what])
+
+
+def _object(data: dict[str, Any], what: str, allowed: tuple[type, ...]) -> Any:
+    """The object that JSON values describe, of one of the families that are `allowed`."""
+    if "code" in data:
         raise TrainingError(
-            f"the {what} contains {settings['code']}, which is code of yours and was not recorded; "
-            f"pass it again: {what}=…, in Python"
+            f"the {what} contains {_short(data['code'])}, which is code of yours and was not "
+            f"recorded; pass it again: {what}=…, in Python"
         )
-    kind = CLASSES.get(settings.pop("class", ""))
+    name = data.get("class")
+    kind = CLASSES.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise TrainingError(f"the {what} names a class that this version does not have")
-    make = cast(Callable[..., Any], kind)
-    if "layers" in settings:
-        return make(*settings.pop("layers"), **settings)
-    return make(*settings["chosen"]) if "chosen" in settings else make(**settings)
+        raise TrainingError(
+            f"the {what} names the class {shown(name)}, which this version does not have"
+        )
+    if not issubclass(kind, allowed):
+        families = " or ".join(own.__name__ for own in allowed) or "no object"
+        raise TrainingError(
+            f"the {what} that the run file describes has a {name} where {families} belongs"
+        )
+    inner = next(own for family, own in INSIDE if issubclass(kind, family))
+    settings = {k: _setting(v, what, inner) for k, v in data.items() if k != "class"}
+    return _made(kind, settings, what)
+
+
+def _setting(data: Any, what: str, allowed: tuple[type, ...]) -> Any:
+    if isinstance(data, list):
+        return tuple(_setting(part, what, allowed) for part in cast("list[Any]", data))
+    if isinstance(data, dict):
+        return _object(cast("dict[str, Any]", data), what, allowed)
+    return data
+
+
+def _made(kind: type, settings: dict[str, Any], what: str) -> Any:
+    """An object of one of our classes, whose constructor checks its settings; of plain ones the
+    type is looked at first, since to Python true is a 1."""
+    make, name = cast(Callable[..., Any], kind), kind.__name__
+    try:
+        for f in fields(kind) if is_dataclass(kind) else ():
+            own = settings.get(f.name)
+            if isinstance(own, (bool, int, float, str)) and str(f.type) in PLAIN:
+                read(PLAIN[str(f.type)], own, f.name)
+        if name in LAYERED:
+            return make(*settings.pop("layers"), **settings)
+        return make(*settings["chosen"]) if name == "Columns" else make(**settings)
+    except GlassnetError as error:
+        raise TrainingError(f"the {what} cannot be made: {error}") from None
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        raise TrainingError(
+            f"the {what} that the run file describes has a {name} that cannot be made: "
+            f"{_short(error)}"
+        ) from None
+
+
+def _short(text: Any) -> str:
+    line = str(text)[:200]
+    return "".join(sign if sign.isprintable() else " " for sign in line)

@@ -7,11 +7,14 @@ would have had, to the last bit: orders of rows and random numbers are functions
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from glassnet.errors import GlassnetError, TrainingError
+import numpy as np
+
+from glassnet.errors import GlassnetError, ModelFileError, TrainingError
 from glassnet.nn.loss import as_loss
 from glassnet.nn.module import Module
 from glassnet.rounding import to_nearest
@@ -31,7 +34,9 @@ from glassnet.training.record import (
     restore,
 )
 from glassnet.training.record_data import as_data, from_data
+from glassnet.training.record_disk import COPY
 from glassnet.training.record_file import Checkpoint, RunFile, put_more
+from glassnet.training.record_settings import settings_of
 from glassnet.training.source import Source
 from glassnet.training.whole import NO_STEPS, Search
 from glassnet.version import numerics_version
@@ -131,7 +136,7 @@ class Given:
         if "training" not in data:
             raise TrainingError(
                 f"{file.path} does not hold its data, which were too large; pass them: "
-                f"{_asked(file.values())}"
+                f"{_asked(settings_of(file))}"
             )
         return replace(self, x=data["training"], y=None, validation=data.get("validation"))
 
@@ -151,13 +156,28 @@ def _asked(values: Mapping[str, Any]) -> str:
 
 def begun(file: RunFile) -> dict[str, Any]:
     """What a file says of its run; TrainingError where the run did not come to its first step."""
-    values = file.values()
+    values = settings_of(file)
     if "model" not in values:
         raise TrainingError(
             f"{file.path} was ended before its first step, while the score was taken; "
             f"`glassnet resume {file.path}` begins the fit again"
         )
+    _check_size(file, values["model"])
     return values
+
+
+def _check_size(file: RunFile, described: Any) -> None:
+    """ModelFileError where the model is larger than the weights in the file, before there is any
+    memory for it."""
+    with suppress(TrainingError):  # code of the user's, or told where the model is needed
+        model: Module = from_data(described)
+        wanted = sum(parameter.size for parameter in model.declared().values())
+        held = file.rows("SELECT max(length(content)) FROM checkpoint")[0][0] or 0
+        if wanted * np.dtype(model.dtype).itemsize > held:
+            raise ModelFileError(
+                f"{file.path} is damaged: its model has {counted(wanted, 'parameter')}, more than "
+                f"any of its checkpoints holds; {COPY}"
+            )
 
 
 def over(values: Mapping[str, Any], epoch: int) -> bool:
@@ -218,7 +238,7 @@ def check_numerics(values: Mapping[str, Any]) -> None:
 
 def _refuse_fit(file: RunFile) -> None:
     """TrainingError where the run is that of an estimator, which goes on with it itself."""
-    kind = file.values().get("estimator")
+    kind = settings_of(file).get("estimator")
     if kind is not None:
         raise TrainingError(GO_ON.format(str(file.path), kind))
 

@@ -1,0 +1,134 @@
+"""What a run file says of its run, checked by what each setting may be.
+
+In: an open run file. Out: its settings; a ModelFileError that names the file, the setting, what was
+seen and what is allowed. Settings that this version does not know are left as they are, since
+nothing reads them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypedDict, cast
+
+from glassnet.errors import ModelFileError
+from glassnet.serialize import AnyFloat, AnyInt, Count, Length, Total, Within, read
+from glassnet.training.record_disk import COPY
+from glassnet.training.record_file import RunFile
+
+Version = Annotated[int, Within(1, 1 << 20)]
+Rate = Annotated[float, Within(0.0)]
+
+
+class Ended(TypedDict):
+    """How the run ended."""
+
+    stopped: str
+    seconds: AnyFloat
+    best_epoch: Total | None
+
+
+class Twister(TypedDict):
+    """The numbers of a Mersenne twister."""
+
+    key: Annotated[list[Annotated[int, Within(0, (1 << 32) - 1)]], Length(624, 624)]
+    pos: Annotated[int, Within(0, 624)]
+
+
+class RandomState(TypedDict):
+    """The state of a NumPy `RandomState`."""
+
+    bit_generator: Literal["MT19937"]
+    state: Twister
+    has_gauss: Literal[0, 1]
+    gauss: float
+
+
+class Streamed(TypedDict):
+    """Files that rows were streamed from."""
+
+    path: Annotated[list[str], Length(1)]
+    target: str | list[str]
+    features: list[str] | None
+    weight: str | None
+    scratch: str | None
+
+
+class Streams(TypedDict, total=False):
+    training: Streamed
+    validation: Streamed
+
+
+class Always(TypedDict, total=False):
+    """What may be there of any run."""
+
+    source: dict[str, Any] | None
+    ended: Ended | None
+    sha256: dict[str, Annotated[str, Length(64, 64)]]
+
+
+class Early(Always, total=False):
+    """What may be there of a run that was ended before its first step."""
+
+    epochs: Total
+    glassnet: str
+    numerics_version: Version
+
+
+class Begun(Always, total=True):
+    """What is there of every run that has come to its first step."""
+
+    model: dict[str, Any]
+    loss: dict[str, Any]
+    optimizer: dict[str, Any]
+    callbacks: list[dict[str, Any]]
+    validation: Literal["given"] | Annotated[float, Within(0.0, 1.0)] | None
+    weighted: bool
+    rows: Count
+    columns: Count
+    epochs: Total
+    batch_size: Count
+    shuffle: bool
+    seed: AnyInt
+    glassnet: str
+    numerics_version: Version
+
+
+class Before(TypedDict):
+    """The curves of fits before this one, of an estimator with warm_start."""
+
+    loss_curve_: list[AnyFloat]
+    validation_scores_: list[AnyFloat]
+    validation_loss_curve_: list[AnyFloat]
+
+
+class Fitted(Begun):
+    """What is there besides where an estimator was fitted."""
+
+    estimator: Literal["MLPClassifier", "MLPRegressor"]
+    parameters: dict[str, Any]
+    rows_given: Count
+    classes: Any
+    validated: str | None
+    random_state: RandomState
+    order_state: RandomState
+    before: Before
+
+
+class Lists(TypedDict, total=False):
+    """One figure an epoch."""
+
+    scores: list[AnyFloat]
+    rates: list[Rate]
+
+
+def settings_of(file: RunFile) -> dict[str, Any]:
+    """The settings of a run file."""
+    found = file.values()
+    kind = Fitted if "estimator" in found else Begun if "model" in found else Early
+    try:
+        found = cast("dict[str, Any]", read(Lists, read(kind, found, "run"), "run"))
+        source: dict[str, Any] = found.get("source") or {}
+        if isinstance(source.get("streams"), dict):
+            read(Streams, source["streams"], "run.source.streams")
+    except ValueError as error:
+        raise ModelFileError(f"{file.path} is damaged: {error}; {COPY}") from None
+    return found
