@@ -19,6 +19,10 @@ class TableError(GlassnetError, ValueError):
     """A table cannot be read, or does not hold what was asked of it."""
 
 
+class UntrustedError(TableError):
+    """A file asks for more than it is given unless its reader allows it, such as other files."""
+
+
 class ModelFileError(GlassnetError, ValueError):
     """A model file is missing, damaged, or of another version."""
 

@@ -152,6 +152,10 @@ def test_a_changed_table_is_refused(
         assert "is not what it was when" in capsys.readouterr().err
     table.write_text("\n".join([lines[0].replace("mean area", "area"), *lines[1:]]) + "\n")
     assert run("step", path) == 2
+    said = capsys.readouterr().err  # a file may name any other, so its cells are not quoted
+    assert "to see why, name it yourself" in said
+    assert "area" not in said
+    assert run("step", path, table) == 2
     assert "lacks the column 'mean area'" in capsys.readouterr().err
 
 

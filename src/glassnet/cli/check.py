@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glassnet.cli.options import Delimiter, Json, Sql
+from glassnet.cli.options import Delimiter, Json, Sql, Trust
 
 if TYPE_CHECKING:
     from glassnet.estimators.table_model import TableModel
@@ -33,6 +33,7 @@ def check(
     ] = None,
     sql: Sql = None,
     delimiter: Delimiter = None,
+    trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Check gradients against differences, compiled code against the interpreter, and recorded
@@ -41,7 +42,7 @@ def check(
     from glassnet.inspect.check import table
     from glassnet.inspect.values import plain
 
-    findings = _findings(subject, data, sql, delimiter)
+    findings = _findings(subject, data, sql, delimiter, trust)
     if json:
         told = [{**asdict(own), "verdict": own.verdict} for own in findings]
         print_json(plain({"checks": told, "ok": all(own.ok for own in findings)}))
@@ -52,7 +53,7 @@ def check(
 
 
 def _findings(
-    subject: str, data: str | None, sql: str | None, delimiter: str | None
+    subject: str, data: str | None, sql: str | None, delimiter: str | None, trust: bool
 ) -> list[Finding]:
     from pathlib import Path
 
@@ -64,7 +65,7 @@ def _findings(
     from glassnet.training.record_disk import is_run
 
     if is_run(Path(subject)):
-        return check_run(subject, **run_arrays(subject, data))
+        return check_run(subject, **run_arrays(subject, data, trust))
     model = TableModel.load(subject)
     if data is None:
         raise TableError(f"{subject} is a model; name a table as well, whose rows are tried")

@@ -13,6 +13,7 @@ from glassnet.cli import INTERRUPTED, options
 
 if TYPE_CHECKING:
     from glassnet.estimators.examine import Examined
+    from glassnet.estimators.fit import Fitted
     from glassnet.estimators.recipe import Recipe
     from glassnet.training.record_source import Recording
 
@@ -36,6 +37,7 @@ def fit(
     from glassnet.estimators.fit import choose_recipe
     from glassnet.estimators.fit_record import check_recordable
     from glassnet.tables.write import check_writable
+    from glassnet.training.record_paths import digest_of
     from glassnet.training.record_source import Recording
 
     seconds = None if time is None else options.duration(time)
@@ -49,10 +51,9 @@ def fit(
     if record is not None:
         check_writable(record, table, option="--record", example="run.glass")
         check_recordable(record, len(recipe.learning_rates), model=path)
-        asked = {**reading.recorded(), "kinds": kinds}
-        recording = Recording(
-            record, {"table": table, "model": str(Path(path).absolute()), **asked}
-        )
+        asked = {**reading.recorded(), "kinds": kinds, "model": str(Path(path).absolute())}
+        asked["model_sha256"] = digest_of(path)
+        recording = Recording(record, {"table": table, **asked})
     return _train_and_report(examined, recipe, path, json, seconds, threads, recording)
 
 
@@ -86,7 +87,7 @@ def _train_and_report(
             stage=progress.stage,
             record=record,
         )
-    size = fitted.model.save(path)
+    size = _saved(fitted, path, record)
     if json:
         report.as_json(fitted, path, size)
     else:
@@ -94,6 +95,16 @@ def _train_and_report(
     if fitted.course.unrecorded:
         print(f"glassnet: {fitted.course.unrecorded}", file=sys.stderr)
     return INTERRUPTED if fitted.course.stopped == "interrupted" else 0
+
+
+def _saved(fitted: Fitted, path: str, record: Recording | None) -> int:
+    """Write the model file, of which the run file keeps the digest; its bytes."""
+    from glassnet.estimators.fit_resume import note_model
+
+    size = fitted.model.save(path)
+    if record is not None:
+        note_model(record.path, path)
+    return size
 
 
 def default_output(table: str) -> str:

@@ -60,6 +60,10 @@ Sql = Annotated[
 Delimiter = Annotated[
     str | None, typer.Option(metavar="CHAR", help="What separates CSV columns, if not obvious.")
 ]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Let RUN read and write the files it names, wherever they lie."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output.")]
 
 MaxColumns = Annotated[

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glassnet.cli import INTERRUPTED
-from glassnet.cli.options import Epochs, Json, Threads, Time, duration
+from glassnet.cli.options import Epochs, Json, Threads, Time, Trust, duration
 from glassnet.words import counted
 
 if TYPE_CHECKING:
     from glassnet.estimators.fit import Fitted
     from glassnet.estimators.fit_resume import Recorded
 
-_OUTPUT = "The model file of a fit; by default where `glassnet fit` was to write it."
+_OUTPUT = "The model file of a fit; by default where `glassnet fit` wrote it, if beside RUN."
 
 
 def resume(
@@ -38,32 +38,35 @@ def resume(
     time: Time = None,
     epochs: Epochs = None,
     threads: Threads = None,
+    trust: Trust = False,
     json: Json = False,
 ) -> int:
     """Go on with RUN to the very bits of an uninterrupted run. A run of `glassnet fit` is finished
     in all its phases, and its model file is written; a limit of time is not kept, --time sets a new
     one."""
-    from glassnet.estimators.fit_resume import recorded_fit
+    from glassnet.estimators.fit_resume import model_path, recorded_fit
 
-    recorded = recorded_fit(run)
+    recorded = recorded_fit(run, trust)
     if recorded is not None and not (data or "").endswith(".npz"):
         seconds = None if time is None else duration(time)
-        path = output or recorded.model
+        path = output or model_path(recorded, data)
         return _fit(recorded, data, path, seconds, epochs, threads, json)
     for option, given in (("-o", output), ("--time", time)):
         if given is not None:
             raise typer.BadParameter(
                 f"{option} is for runs of `glassnet fit`; {run} was recorded by gn.train"
             )
-    return _run(run, data, epochs, threads, json)
+    return _run(run, run_arrays(run, data, trust), epochs, threads, json)
 
 
-def _run(run: str, data: str | None, epochs: int | None, threads: int | None, json: bool) -> int:
+def _run(
+    run: str, rows: dict[str, Any], epochs: int | None, threads: int | None, json: bool
+) -> int:
     """The run of one call of `gn.train`."""
     from glassnet.cli.report import print_json
     from glassnet.training.resume import resume as go_on
 
-    model, history = go_on(run, epochs=epochs, threads=threads, **run_arrays(run, data))
+    model, history = go_on(run, epochs=epochs, threads=threads, **rows)
     told = {"run": run, "epochs": len(history.loss), "loss": history.loss[-1]}
     if json:
         print_json({**told, "stopped": history.stopped, "sha256": digest(model)})
@@ -89,7 +92,7 @@ def _fit(
     from glassnet.cli.progress import Progress
     from glassnet.cli.report import console, print_json
     from glassnet.estimators.fit_record import check_recordable
-    from glassnet.estimators.fit_resume import resume_fit
+    from glassnet.estimators.fit_resume import note_model, resume_fit
     from glassnet.tables.write import check_writable
 
     run = str(recorded.run)
@@ -101,6 +104,7 @@ def _fit(
             callbacks=[progress], stage=progress.stage,
         )  # fmt: skip
     size = fitted.model.save(path)
+    note_model(run, path)
     folds = recorded.source["folds"]
     if json:
         print_json({"run": run, **_told(fitted, folds), "model": path, "bytes": size})
@@ -135,16 +139,17 @@ def digest(model: Any) -> str:
     return hashlib.sha256(model.W.tobytes()).hexdigest()
 
 
-def run_arrays(run: str, data: str | None) -> dict[str, Any]:
+def run_arrays(run: str, data: str | None, trust: bool = False) -> dict[str, Any]:
     """What a run was trained on, where its file does not hold it: the arrays in an .npz file, or
     the rows of the table that `glassnet fit --record` recorded, or of the files that a recorded
-    `gn.train` streamed, wherever they are now."""
+    `gn.train` streamed, wherever they are now: by what the run file says only beside it, unless
+    the user trusts the file."""
     from glassnet.estimators.fit_record import rows_of
     from glassnet.inspect.streams import streams_of
 
     if data is not None and data.endswith(".npz"):
         return arrays(data)
-    return rows_of(run, data) or streams_of(run, data) or arrays(data)
+    return rows_of(run, data, trust) or streams_of(run, data, trust) or arrays(data)
 
 
 def arrays(path: str | None) -> dict[str, Any]:

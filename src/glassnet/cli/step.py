@@ -5,11 +5,11 @@ In: a run file, and its data where the file does not hold them. Out: text, HTML,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glassnet.cli.options import Json
+from glassnet.cli.options import Json, Trust
 
 if TYPE_CHECKING:
     from glassnet.inspect.opened import OpenStep
@@ -48,6 +48,7 @@ def step(
     weight: Weight = None,
     ledger: Ledger = None,
     as_html: Html = False,
+    trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Open a step of RUN: every value, every gradient, every update, as training computed them.
@@ -63,10 +64,10 @@ def step(
     if ledger is not None:
         if any(own is not None for own in (batch, row, neuron, weight)):
             raise typer.BadParameter("--ledger goes with --epoch, --html and --json only")
-        _print_ledger(run, ledger, epoch, data, as_html, json)
+        _print_ledger(run, ledger, epoch, run_arrays(run, data, trust), as_html, json)
         return
     epoch = 1 if epoch is None else epoch
-    opened = open_step(run, epoch=epoch, batch=batch, row=row, **run_arrays(run, data))
+    opened = open_step(run, epoch=epoch, batch=batch, row=row, **run_arrays(run, data, trust))
     at = 0 if row is None else opened.rows.tolist().index(row)
     if json:
         print_json(values.as_json(opened, neuron, weight, at))
@@ -90,15 +91,14 @@ def _print_step(
 
 
 def _print_ledger(
-    run: str, weight: str, epoch: int | None, data: str | None, as_html: bool, json: bool
+    run: str, weight: str, epoch: int | None, rows: dict[str, Any], as_html: bool, json: bool
 ) -> None:
     from glassnet.cli.report import print_json
-    from glassnet.cli.resume import run_arrays
     from glassnet.inspect import html, text
     from glassnet.inspect.ledger import open_ledger
     from glassnet.inspect.life import as_json, blocks
 
-    found = open_ledger(run, weight, epoch=epoch, **run_arrays(run, data))
+    found = open_ledger(run, weight, epoch=epoch, **rows)
     if json:
         print_json(as_json(found))
     elif as_html:

@@ -8,18 +8,20 @@ read and encoded anew from the table.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from contextlib import suppress
+import os
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 import numpy as np
 
-from glassnet.errors import ModelFileError, OutputError, TableError
+from glassnet.errors import ModelFileError, OutputError, TableError, UntrustedError
 from glassnet.estimators.examine import Examined, Prepared, final_split, goal
 from glassnet.estimators.recipe import Recipe
 from glassnet.estimators.score import Score
 from glassnet.serialize import Length, Name, Total, Within, read, to_plain
+from glassnet.tables.query_apart import read_apart
 from glassnet.tables.read import read_table
 from glassnet.tables.schema import Schema
 from glassnet.tables.split import Split
@@ -29,6 +31,7 @@ from glassnet.training.record import fingerprint
 from glassnet.training.record_disk import empty, is_run
 from glassnet.training.record_file import RunFile, put_tables, put_values
 from glassnet.training.record_lock import WriterLock
+from glassnet.training.record_paths import as_path, check_beside
 from glassnet.training.record_settings import settings_of
 from glassnet.training.record_source import Recording, source_of
 from glassnet.version import __version__, numerics_version
@@ -56,7 +59,13 @@ class Reading(TypedDict, total=False):
     kinds: dict[str, str]
 
 
-class FitSource(Plan, Reading):
+class Written(TypedDict, total=False):
+    """What lies where its model goes, as the fit saw it last."""
+
+    model_sha256: Annotated[str, Length(64, 64)] | None
+
+
+class FitSource(Plan, Reading, Written):
     """What the run files of a fit say of it."""
 
 
@@ -169,8 +178,9 @@ def _forget_later(path: str | Path) -> None:
         phase += 1
 
 
-def rows_of(run: str | Path, moved: str | None = None) -> dict[str, Any]:
-    """x, y and validation of a fit's run, from its table, or from where that has `moved` to.
+def rows_of(run: str | Path, moved: str | None = None, trust: bool = False) -> dict[str, Any]:
+    """x, y and validation of a fit's run, from its table, or from where that has `moved` to; a
+    table that lies elsewhere than the run only if the user trusts the file.
 
     Empty where the run file holds its data, or is not of a fit.
     """
@@ -180,23 +190,24 @@ def rows_of(run: str | Path, moved: str | None = None) -> dict[str, Any]:
     source: dict[str, Any] = values.get("source") or {}
     if (held and moved is None) or "schema" not in source:
         return {}
-    found = pairs_of(run, values, moved)
+    found = pairs_of(run, values, moved, trust)
     x, y = found["training"]
     return {"x": x, "y": y, "validation": found["validation"]}
 
 
 def pairs_of(
-    run: str | Path, values: dict[str, Any], moved: str | None = None
+    run: str | Path, values: dict[str, Any], moved: str | None = None, trust: bool = False
 ) -> dict[str, tuple[Any, Any]]:
     """Inputs and goals of the training and the validation rows, inputs and truth of those held out,
     from the table of a fit; TableError where they are not those of its run."""
     source: dict[str, Any] = values["source"]
     schema = schema_of(run, source)
-    table = opened(run, source, schema.missing, moved)
-    truth, missing = schema.target.read(table)
-    rows = np.flatnonzero(~missing)
-    split = final_split(rows, source["seed"], truth[rows] if schema.target.classes else None)
-    cells = schema.load(table)
+    table = opened(run, source, schema.missing, moved, trust)
+    with unechoed(run, source, moved, trust):
+        truth, missing = schema.target.read(table)
+        rows = np.flatnonzero(~missing)
+        split = final_split(rows, source["seed"], truth[rows] if schema.target.classes else None)
+        cells = schema.load(table)
     known: dict[str, str] = values.get("sha256") or {}
     if source.get("held_out"):
         known = {**known, "held-out": source["held_out"]}
@@ -242,20 +253,48 @@ def schema_of(run: str | Path, source: dict[str, Any]) -> Schema:
 
 
 def opened(
-    run: str | Path, source: dict[str, Any], missing: Sequence[str], moved: str | None
+    run: str | Path,
+    source: dict[str, Any],
+    missing: Sequence[str],
+    moved: str | None,
+    trust: bool = False,
 ) -> Table:
-    """The table of a run, or what it has been moved to."""
-    path = moved or source.get("table")
-    if path is None:
-        raise TableError(f"{run} does not say which table it is of; name it: {run} TABLE")
-    if not Path(path).is_file():
+    """The table of a run, or what it has been moved to. The run file is somebody's word: its table
+    is read where it lies beside the run, its query is kept apart, unless the user trusts it."""
+    path = table_of(run, source, moved)
+    if moved is None and not trust:
+        check_beside(run, [path], f"name it if it is to be read: {run} TABLE")
+    if not os.path.isfile(path):
         raise TableError(
             f"{path}, the table that {run} was trained on, is not there; "
             f"if it was moved, name it after the run: {run} TABLE"
         )
-    return read_table(
-        path,
-        sql=source.get("sql"),
-        missing=missing,
-        delimiter=source.get("delimiter"),
-    )
+    sql, delimiter = source.get("sql"), source.get("delimiter")
+    with unechoed(run, source, moved, trust):
+        if sql is None or trust:
+            return read_table(path, sql=sql, missing=missing, delimiter=delimiter)
+        return read_apart(path, sql=str(sql), missing=missing, delimiter=delimiter)
+
+
+def table_of(run: str | Path, source: dict[str, Any], moved: str | None) -> str:
+    """The path of the table of a run."""
+    if moved is None and source.get("table") is None:
+        raise TableError(f"{run} does not say which table it is of; name it: {run} TABLE")
+    return moved or as_path(run, source["table"])
+
+
+@contextmanager
+def unechoed(
+    run: str | Path, source: dict[str, Any], moved: str | None, trust: bool
+) -> Generator[None]:
+    """An error inside quotes no cell of a file that the run file names and the user did not."""
+    try:
+        yield
+    except TableError as error:
+        if moved is not None or trust or isinstance(error, UntrustedError):
+            raise
+        path = table_of(run, source, None)
+        raise TableError(
+            f"{path}, which {run} names as its table, is not one that it was recorded with; "
+            f"to see why, name it yourself: {run} {path}"
+        ) from None

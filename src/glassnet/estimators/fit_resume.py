@@ -7,15 +7,24 @@ In: the run file of any phase; its table, where the file does not hold what is n
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from glassnet.errors import GlassnetError, ModelFileError
+from glassnet.errors import GlassnetError, ModelFileError, OutputError, UntrustedError
 from glassnet.estimators.examine import Examined, examine
 from glassnet.estimators.fit import Fitted, Settings, Stage, fit, fold_score, trained_by
-from glassnet.estimators.fit_record import opened, pairs_of, phase_path, schema_of, source_of_fit
+from glassnet.estimators.fit_record import (
+    opened,
+    pairs_of,
+    phase_path,
+    schema_of,
+    source_of_fit,
+    unechoed,
+)
 from glassnet.estimators.network import Architecture, build
 from glassnet.estimators.phases import train_in_phases
 from glassnet.estimators.recipe import Recipe
@@ -28,6 +37,7 @@ from glassnet.tables.schema import Design, Schema
 from glassnet.training.record_data import as_data
 from glassnet.training.record_disk import COPY
 from glassnet.training.record_file import RunFile, put_values
+from glassnet.training.record_paths import as_path, digest_of, is_beside, takes_model
 from glassnet.training.record_settings import settings_of
 from glassnet.training.record_source import Recording
 from glassnet.training.resume import TOO_FEW
@@ -42,6 +52,7 @@ class Recorded:
     values: dict[str, Any]
     recipe: Recipe
     done: int  # epochs, over all phases
+    trust: bool = False  # whether it may name files that do not lie beside it
 
     @property
     def source(self) -> dict[str, Any]:
@@ -50,7 +61,7 @@ class Recorded:
     @property
     def model(self) -> str:
         """Where its model file goes, by what was said when it began."""
-        return self.source["model"]
+        return as_path(self.run, self.source["model"])
 
     @property
     def begun(self) -> bool:
@@ -58,8 +69,9 @@ class Recorded:
         return "model" in self.values
 
 
-def recorded_fit(run: str | Path) -> Recorded | None:
-    """The fit that a run file belongs to; None where it is of a training without a table."""
+def recorded_fit(run: str | Path, trust: bool = False) -> Recorded | None:
+    """The fit that a run file belongs to; None where it is of a training without a table. With
+    `trust` it may read and write files that do not lie beside it."""
     values = _values(run)
     source = source_of_fit(run, values)
     if source is None:
@@ -80,7 +92,42 @@ def recorded_fit(run: str | Path) -> Recorded | None:
         for place in (phase_path(first, phase) for phase in range(len(recipe.learning_rates)))
         if place.is_file()
     )
-    return Recorded(first, values, recipe, done)
+    return Recorded(first, values, recipe, done, trust)
+
+
+def model_path(recorded: Recorded, moved: str | None) -> str:
+    """Where the model goes by what the run file says: its own word, so it is followed beside the
+    run only, and never over a file that is not the model of this run. UntrustedError with all that
+    the run file asks for, a table as well."""
+    run, path = recorded.run, recorded.model
+    reads = (
+        [] if moved is not None or not _needs_table(recorded) else [recorded.source.get("table")]
+    )
+    far = [as_path(run, own) for own in reads if own is not None]
+    far = [own for own in far if not is_beside(run, own)]
+    written = [] if takes_model(run, path) else [path]
+    if (far or written) and not recorded.trust:
+        asks = [f"read {own}" for own in far] + [f"write {own}" for own in written]
+        says = " TABLE" * bool(far) + " -o MODEL" * bool(written)
+        raise UntrustedError(
+            f"{run} asks to {' and to '.join(asks)}, not beside it; name what you want yourself: "
+            f"glassnet resume {run}{says}, or allow it with --trust"
+        )
+    if os.path.lexists(path) and digest_of(path) != (recorded.source.get("model_sha256") or ""):
+        raise OutputError(
+            f"{path} is there and is not the model that {run} wrote; name another place with -o, "
+            "or the same one to replace it"
+        )
+    return path
+
+
+def note_model(run: str | Path, path: str) -> None:
+    """Remember in a run file which file its model is, so that it is replaced by no other one's;
+    where that fails, the model has to be named with -o another time."""
+    with suppress(GlassnetError), RunFile.append(run) as file, file.change() as database:
+        source: dict[str, Any] = file.values().get("source") or {}
+        if os.path.realpath(source.get("model") or "") == os.path.realpath(path):
+            put_values(database, {"source": {**source, "model_sha256": digest_of(path)}})
 
 
 def _values(run: str | Path) -> dict[str, Any]:
@@ -161,9 +208,10 @@ def _finished(
 
 
 def _examined(recorded: Recorded, moved: str | None) -> Examined:
-    source = recorded.source
-    table = opened(recorded.run, source, source.get("missing", []), moved)
-    return examine(table, source["target"], kinds=source.get("kinds"), seed=source["seed"])
+    source, trust = recorded.source, recorded.trust
+    table = opened(recorded.run, source, source.get("missing", []), moved, trust)
+    with unechoed(recorded.run, source, moved, trust):
+        return examine(table, source["target"], kinds=source.get("kinds"), seed=source["seed"])
 
 
 def _with_epochs(recorded: Recorded, epochs: int | None) -> Recorded:
@@ -187,12 +235,19 @@ def _noted(recorded: Recorded, **changed: Any) -> Recorded:
 
 def _pairs(recorded: Recorded, moved: str | None) -> dict[str, tuple[Any, Any]]:
     """All rows of the fit: from its run file where that has all of them, else from the table."""
-    scored = recorded.source["score"] is not None
+    if moved is not None or _needs_table(recorded):
+        return pairs_of(recorded.run, recorded.values, moved, recorded.trust)
     with RunFile.read(recorded.run) as file:
-        held = file.data()
-    if moved is None and scored and {"training", "validation"} <= set(held):
-        return {name: (own["x"], own["y"]) for name, own in held.items()}
-    return pairs_of(recorded.run, recorded.values, moved)
+        return {name: (own["x"], own["y"]) for name, own in file.data().items()}
+
+
+def _needs_table(recorded: Recorded) -> bool:
+    """Whether the run file has not all that is left to train."""
+    if not recorded.begun or recorded.source["score"] is None:
+        return True
+    with RunFile.read(recorded.run) as file:
+        held = {str(row[0]) for row in file.rows("SELECT name FROM data")}
+    return not {"training", "validation"} <= held
 
 
 def _score(source: dict[str, Any], model: TableModel, pairs: dict[str, tuple[Any, Any]]) -> Score:

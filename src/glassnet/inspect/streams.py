@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from glassnet.tables.stream import stream
+from glassnet.tables.stream import Stream, stream
 from glassnet.training.record_file import RunFile
+from glassnet.training.record_paths import as_path, check_beside, is_beside
 from glassnet.training.record_settings import settings_of
 from glassnet.training.resume import Given
 
@@ -23,15 +24,30 @@ def or_streamed(run: str | Path, given: Given) -> Given:
     return replace(given, **found) if given.validation is None else given
 
 
-def streams_of(run: str | Path, moved: str | None = None) -> dict[str, Any]:
+def streams_of(run: str | Path, moved: str | None = None, trust: bool = False) -> dict[str, Any]:
     """x, and validation where it was a stream too; the files of x may have `moved`. Empty where
-    the run file holds its data, or no stream was recorded."""
+    the run file holds its data, or no stream was recorded. Files that do not lie beside the run are
+    read only if the user trusts it."""
     with RunFile.read(run) as file:
         source: dict[str, Any] = settings_of(file).get("source") or {}
         held = bool(file.rows("SELECT name FROM data LIMIT 1"))
     told: dict[str, Any] = source.get("streams") or {}
     if "training" not in told or (held and moved is None):
         return {}
-    first = told["training"] if moved is None else {**told["training"], "path": moved}
-    found = {"x": stream(**first)}
-    return found | ({"validation": stream(**told["validation"])} if "validation" in told else {})
+    found = {"x": _stream(run, told["training"], moved, trust)}
+    apart = told.get("validation")
+    return found if apart is None else found | {"validation": _stream(run, apart, None, trust)}
+
+
+def _stream(run: str | Path, told: dict[str, Any], moved: str | None, trust: bool) -> Stream:
+    """A stream as the run file describes it, or of the files that it has moved to."""
+    own: dict[str, Any] = {name: told[name] for name in ("target", "features", "weight")}
+    path: Any = told["path"]
+    files = [as_path(run, own) for own in ([path] if isinstance(path, str) else path)]
+    scratch = told["scratch"]
+    if not trust and moved is None:
+        advice = f"name them yourself: {run} FILES, or in Python x=gn.stream(FILES, target=…)"
+        check_beside(run, files, advice)
+    if scratch is not None and not (trust or is_beside(run, as_path(run, scratch))):
+        scratch = None  # the numbers are the same wherever they wait
+    return stream(files if moved is None else moved, scratch=scratch, **own)

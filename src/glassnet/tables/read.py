@@ -13,13 +13,14 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from glassnet.errors import TableError
+from glassnet.errors import TableError, UntrustedError
 from glassnet.rounding import to_nearest
 from glassnet.tables.bytes import FileFormat, check_unpacked, detect, unpacked
 from glassnet.tables.cells import Cells, named, quoted
 from glassnet.tables.csv_check import CsvCheck, CsvShape
 from glassnet.tables.limits import DEFAULT_LIMITS, Limits
 from glassnet.tables.query import explained
+from glassnet.tables.sandbox import TRUST, checked, lock
 from glassnet.tables.table import Table
 from glassnet.tables.typed import exactly, open_typed, typed_table
 
@@ -32,23 +33,26 @@ def read_table(
     missing: Sequence[str] = (),
     delimiter: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    files: bool = True,
+    database: str = ":memory:",
 ) -> Table:
-    """Open and check a table. In `sql` the table is called `data`."""
+    """Open and check a table. In `sql` the table is called `data`; it is one SELECT, which may read
+    other files that it names, unless `files` says no. Its result is kept in the `database`."""
     path = Path(path)
     form = detect(path)
-    connection = connect()
+    connection = connect(database)
     if form.kind == "csv":
         table = _open_csv(path, form, connection, tuple(missing), delimiter, limits)
     else:
         table = open_typed(path, form, connection, tuple(missing), limits)
-    return table if sql is None else _query(table, sql)
+    return table if sql is None else _query(table, sql, path, files)
 
 
 @to_nearest
-def connect() -> duckdb.DuckDBPyConnection:
+def connect(database: str = ":memory:") -> duckdb.DuckDBPyConnection:
     # No extension may be fetched, and times without an offset are taken as they stand.
     connection = duckdb.connect(
-        config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+        database, config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     )
     connection.execute("SET preserve_insertion_order = true")
     connection.execute("SET enable_progress_bar = false")
@@ -107,17 +111,23 @@ def _csv_relation(path: Path, form: FileFormat, shape: CsvShape) -> str:
     return relation
 
 
-def _query(table: Table, sql: str) -> Table:
+def _query(table: Table, sql: str, path: Path, files: bool) -> Table:
     """The result of a query over the table, which sees numbers as numbers."""
     connection = table.connection
+    label = f"{table.label} (--sql)"
+    query = checked(sql, label, connection)
+    if query.files and not files:
+        raise UntrustedError(
+            f"{label} reads other files as well: {', '.join(query.files)}; {TRUST}"
+        )
     # Without an ORDER BY the order of rows would otherwise depend on how threads race.
     connection.execute("SET threads = 1")
     with explained(table.label, "cannot be queried"):
         parts = ", ".join(_typed_columns(table))
         connection.execute(f"CREATE TEMP VIEW data AS SELECT {parts} FROM {table.relation}")
-    label = f"{table.label} (--sql)"
     with explained(label, "cannot be computed", "correct the query"):
-        connection.execute(f"CREATE TEMP TABLE result AS {sql.strip().rstrip(';')}")
+        lock(connection, query, (quoted(str(path.absolute())), exactly(path)))
+        connection.execute(f"CREATE TABLE result AS {query.text}")
     return typed_table(label, "result", connection, table.missing)
 
 

@@ -1,0 +1,129 @@
+"""Runs a query that a file recorded: in a process of its own, whose time and memory are bounded.
+
+In: a table, and SQL that somebody else may have written. Out: the `Table` of its result, or a
+`TableError`. What DuckDB allots for one long text is counted by none of its own limits, and it is
+not interrupted within one operation; the operating system sees to both.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from glassnet.errors import GlassnetError, TableError, UntrustedError
+from glassnet.tables.cells import quoted
+from glassnet.tables.query import explained
+from glassnet.tables.read import connect, read_table
+from glassnet.tables.sandbox import TRUST
+from glassnet.tables.table import Table
+from glassnet.tables.typed import typed_table
+
+SECONDS = 1.0  # of processor time, and one more for every so many bytes of the table
+BYTES_A_SECOND = 2_000_000
+MEMORY = 420_000_000  # bytes, and so many more for every byte of the table
+SHARE = 30
+CELLS = 5_000_000
+_NO_MEMORY = re.compile("allocat|out of memory", re.IGNORECASE)
+WAIT = 30.0  # times the seconds of processor time is what the query may take by the clock
+
+
+def read_apart(
+    path: str | Path, *, sql: str, missing: Sequence[str] = (), delimiter: str | None = None
+) -> Table:
+    """As `read_table`, for SQL that was not typed by the user."""
+    size = os.path.getsize(path)
+    seconds = math.ceil(SECONDS + size / BYTES_A_SECOND)
+    asked: dict[str, Any] = {"path": str(path), "sql": sql, "missing": list(missing)}
+    asked |= {"delimiter": delimiter, "seconds": seconds, "memory": MEMORY + SHARE * size}
+    asked |= {"cells": CELLS + SHARE * size}
+    with tempfile.TemporaryDirectory(prefix="glassnet-query-") as folder:
+        place = Path(folder) / "result.duckdb"
+        _run({**asked, "database": str(place)}, seconds)
+        return _loaded(f"{path} (--sql)", place, tuple(missing))
+
+
+def _loaded(label: str, place: Path, missing: tuple[str, ...]) -> Table:
+    connection = connect()
+    connection.execute("SET threads = 1")
+    with explained(label, "cannot be computed", TRUST):
+        connection.execute(f"ATTACH {quoted(str(place))} AS apart (READ_ONLY)")
+        connection.execute("CREATE TEMP TABLE result AS FROM apart.result")
+        connection.execute("DETACH apart")
+    return typed_table(label, "result", connection, missing)
+
+
+def _run(asked: dict[str, Any], seconds: int) -> None:
+    """The other process, from its start to its end."""
+    root = Path(__file__).resolve().parents[2]
+    known = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
+    around = {**os.environ, "PYTHONPATH": os.pathsep.join(known), "PYTHONSAFEPATH": "1"}
+    command = [sys.executable, "-m", "glassnet.tables.query_apart"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=around) as child:
+        try:
+            out, _ = child.communicate(json.dumps(asked).encode(), timeout=WAIT * seconds)
+        except subprocess.TimeoutExpired:
+            out = b""
+        finally:
+            child.kill()
+    try:
+        told: dict[str, Any] = json.loads(out)
+    except ValueError:  # it was ended
+        told = {"error": "", "bounds": True}
+    if told.get("bounds"):
+        raise UntrustedError(
+            f"{asked['path']} (--sql) cannot be computed: the query needs more than {seconds} s "
+            f"or {asked['memory'] // 1_000_000:,} MB; {TRUST}"
+        )
+    if "error" in told:
+        raise (UntrustedError if told.get("untrusted") else TableError)(str(told["error"]))
+
+
+def _answer(asked: dict[str, Any]) -> dict[str, Any]:
+    """What this process says when it is the other one."""
+    _limit(asked["seconds"], asked["memory"])
+    try:
+        table = read_table(
+            asked["path"], sql=asked["sql"], missing=asked["missing"],
+            delimiter=asked["delimiter"], files=False, database=asked["database"],
+        )  # fmt: skip
+        if table.rows * len(table.names) > asked["cells"]:
+            raise UntrustedError(
+                f"{table.label} has {table.rows:,} rows of {len(table.names):,} columns, more than "
+                f"is taken from a recorded query; {TRUST}"
+            )
+        table.connection.close()
+    except (GlassnetError, MemoryError, RecursionError) as error:
+        full = isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)) is not None
+        untrusted = isinstance(error, UntrustedError)
+        return {"error": str(error), "bounds": full, "untrusted": untrusted}
+    return {}
+
+
+def _limit(seconds: float, memory: int) -> None:
+    """Bounds of this process, as far as the system has such."""
+    with suppress(ImportError, AttributeError, OSError):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # threads need memory too
+    with suppress(ImportError, OSError, ValueError):
+        resource: Any = import_module("resource")  # not on every system
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        cpu = math.ceil(used.ru_utime + used.ru_stime + seconds)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (memory, memory))
+        # What is written to, not what is mapped: DuckDB maps a gigabyte and uses little of it.
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+
+
+if __name__ == "__main__":
+    print(json.dumps(_answer(json.load(sys.stdin))))
