@@ -20,7 +20,7 @@ from tests.data import ROOT
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("estimators", "inspect", "play"),
+    ("estimators", "inspect", "page"),
     ("tables", "training"),
     ("testing",),
     ("pipeline", "stages"),
@@ -246,7 +246,7 @@ PLANTED = [
     ("tables/read.py", "from sklearn.base import clone", "only estimators and cli.data may"),
     ("cli/fit.py", "import sklearn", "only estimators and cli.data may"),
     ("training/loop.py", "import duckdb", "only tables may"),
-    ("play/csv.py", "import narwhals as nw", "only tables may"),
+    ("page/csv.py", "import narwhals as nw", "only tables may"),
     ("graph/types.py", "from glassnet.graph import types", "is a cycle"),
     ("graph/a.py", "import glassnet.graph.a", "glassnet.graph.a -> glassnet.graph.a is a cycle"),
     ("misc.py", "", "has no place in LAYERS"),

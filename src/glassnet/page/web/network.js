@@ -11,9 +11,13 @@ import { Program } from "./engine.js";
  * @typedef {{activation: string, width: number, parameters?: Record<string, number>}} LayerSpec
  * @typedef {{inputs: number, layers: LayerSpec[], loss: string, optimizer: string, lr: number,
  *   dtype: "f32"|"f64", slots: Record<string, number>}} NetworkSpec
+ * @typedef {{linear: import("./engine.js").Opened, activation: import("./engine.js").Opened}} OpenedLayer
  * @typedef {{name: string, value: Tensor, memory: Record<string, Tensor>}} Parameter
- * @typedef {{program: Program, rows: Tensor, loss: Tensor, updates: [Tensor, Tensor][],
- *   values: Record<string, Tensor>}} Step
+ * @typedef {{z: Tensor, a: Tensor, da: Tensor, dz: Tensor, dweight: Tensor, dbias: Tensor,
+ *   learnt: Record<string, Tensor>}} LayerValues what a step computes in a layer
+ * @typedef {{x: Tensor, y: Tensor, prediction: Tensor, loss: Tensor, costs: Tensor,
+ *   dprediction: Tensor, layers: LayerValues[]}} StepValues
+ * @typedef {{program: Program, rows: Tensor, updates: [Tensor, Tensor][], values: StepValues}} Step
  */
 
 export class Network {
@@ -27,6 +31,7 @@ export class Network {
     this.lr = engine.filled(spec.dtype, [], [spec.lr]);
     this.step = engine.filled("i64", [], [0]);
     /** @type {Map<number, Step>} */ this.steps = new Map();
+    /** @type {Map<object, any>} */ this.made = new Map(); // programs for tables that are shown
     /** @type {{x: Tensor, y: Tensor}|null} */ this.data = null;
     this.rows = 0;
     this.mark = engine.mark();
@@ -113,6 +118,7 @@ export class Network {
     }
     /** @type {BigInt64Array} */ (engine.view(this.step))[0] = 0n;
     this.steps.clear();
+    this.made.clear();
   }
 
   /** Everything that a step changes but its number. */
@@ -134,11 +140,7 @@ export class Network {
   setData(x, y, rows) {
     const { engine, spec } = this;
     engine.release(this.mark);
-    const classes = spec.loss === "CrossEntropy" || spec.loss === "Hinge";
-    this.data = {
-      x: engine.filled(spec.dtype, [rows, spec.inputs], x),
-      y: classes ? engine.filled("i32", [rows], y) : engine.filled(spec.dtype, [rows, this.outputs], y),
-    };
+    this.data = { x: engine.filled(spec.dtype, [rows, spec.inputs], x), y: this.labels(y, rows) };
     this.rows = rows;
     this.mark = engine.mark();
     this.setOptimizer(spec.optimizer, spec.slots);
@@ -165,19 +167,38 @@ export class Network {
     const forward = this.forward(program, x, n);
     const cost = program.open(`loss.${spec.loss}.${this.outputs}`, { prediction: forward.prediction, y }, { n, o: this.outputs });
     const loss = cost.output("loss");
-    /** @type {[Parameter, Tensor][]} */ const slopes = [];
-    let slope = cost.output("dprediction");
-    for (let number = this.layers.length - 1; number >= 0; number--) {
-      const layer = this.layers[number];
-      const { linear, activation } = forward.opened[number];
+    const costs = cost.output("rows");
+    const dprediction = cost.output("dprediction");
+    const layers = this.backward(forward.opened, dprediction);
+    const updates = this.update(program, this.slopes(layers));
+    const values = { x, y, prediction: forward.prediction, loss, costs, dprediction, layers };
+    return { program, rows, updates, values };
+  }
+
+  /** From the last layer to the first. @param {OpenedLayer[]} opened @param {Tensor} slope ∂L/∂ŷ */
+  backward(opened, slope) {
+    /** @type {LayerValues[]} */ const found = [];
+    for (let number = opened.length - 1; number >= 0; number--) {
+      const { linear, activation } = opened[number];
       activation.give({ da: slope });
-      for (const [name, own] of Object.entries(layer.learnt)) slopes.push([own, activation.output(`d${name}`)]);
-      linear.give({ dz: activation.output("dz") });
-      slopes.push([layer.bias, linear.output("dbias")], [layer.weight, linear.output("dweight")]);
+      const names = Object.keys(this.layers[number].learnt);
+      const learnt = Object.fromEntries(names.map((name) => [name, activation.output(`d${name}`)]));
+      const dz = activation.output("dz");
+      linear.give({ dz });
+      const [dbias, dweight] = [linear.output("dbias"), linear.output("dweight")];
+      found[number] = { z: linear.output("z"), a: activation.output("a"), da: slope, dz, dweight, dbias, learnt };
       if (number) slope = linear.output("dh");
     }
-    const updates = this.update(program, slopes);
-    return { program, rows, loss, updates, values: { x, y, prediction: forward.prediction } };
+    return found;
+  }
+
+  /** Every parameter with its gradient, in the order of `parameters`. @param {LayerValues[]} layers @returns {[Parameter, Tensor][]} */
+  slopes(layers) {
+    return this.layers.flatMap((layer, number) => {
+      const { dweight, dbias, learnt } = layers[number];
+      const own = Object.entries(layer.learnt).map(([name, p]) => /** @type {[Parameter, Tensor]} */ ([p, learnt[name]]));
+      return /** @type {[Parameter, Tensor][]} */ ([[layer.weight, dweight], [layer.bias, dbias], ...own]);
+    });
   }
 
   /** @param {Program} program @param {Tensor} x @param {number} n */
@@ -185,9 +206,9 @@ export class Network {
     let h = x;
     const opened = this.layers.map((layer) => {
       const sizes = { n, i: layer.before, o: layer.width };
-      const linear = program.open("linear", { h, weight: layer.weight.value, bias: layer.bias.value }, sizes);
+      const linear = program.open(this.named("linear"), { h, weight: layer.weight.value, bias: layer.bias.value }, sizes);
       const learnt = Object.fromEntries(Object.entries(layer.learnt).map(([name, own]) => [name, own.value]));
-      const activation = program.open(`activation.${layer.activation}`, { z: linear.output("z"), ...learnt }, sizes);
+      const activation = program.open(this.named(`activation.${layer.activation}`), { z: linear.output("z"), ...learnt }, sizes);
       h = activation.output("a");
       return { linear, activation };
     });
@@ -214,12 +235,18 @@ export class Network {
     return copies;
   }
 
+  /** Everything that a step on these rows computes, which changes nothing yet. @param {ArrayLike<number>} rows */
+  look(rows) {
+    const step = this.stepFor(rows.length);
+    /** @type {Int32Array} */ (this.engine.view(step.rows)).set(rows);
+    step.program.run();
+    return step;
+  }
+
   /** One step on the rows of these numbers; the loss before it. @param {ArrayLike<number>} rows */
   train(rows) {
-    const step = this.stepFor(rows.length);
+    const step = this.look(rows);
     const { engine } = this;
-    /** @type {Int32Array} */ (engine.view(step.rows)).set(rows);
-    step.program.run();
     const bytes = new Uint8Array(engine.memory.buffer);
     for (const [from, to] of step.updates) {
       const size = to.shape.reduce((a, b) => a * b, 1) * (to.dtype === "f64" ? 8 : 4);
@@ -227,6 +254,61 @@ export class Network {
     }
     const count = /** @type {BigInt64Array} */ (engine.view(this.step));
     count[0] += 1n;
-    return /** @type {Float32Array} */ (engine.view(step.loss))[0];
+    return this.number(step.values.loss);
+  }
+
+  /** @param {Tensor} tensor a single number */
+  number(tensor) {
+    return /** @type {Float32Array} */ (this.engine.view(tensor))[0];
+  }
+
+  /**
+   * The activations of every layer for some rows, layer by layer.
+   * @param {ArrayLike<number>} x @param {number} n
+   */
+  activations(x, n) {
+    const { engine, spec } = this;
+    const made = this.once(x, () => {
+      const program = new Program(engine);
+      const { opened } = this.forward(program, engine.filled(spec.dtype, [n, spec.inputs], x), n);
+      return { program, results: opened.map(({ activation }) => activation.output("a")) };
+    });
+    made.program.run();
+    return made.results.map((/** @type {Tensor} */ a) => /** @type {Float32Array} */ (engine.view(a)).slice());
+  }
+
+  /**
+   * A program for some rows, made when it is first asked for.
+   * @template T @param {object} key @param {() => T} make @returns {T}
+   */
+  once(key, make) {
+    if (!this.made.has(key)) this.made.set(key, make());
+    return this.made.get(key);
+  }
+
+  /** A fragment in the dtype of the network. @param {string} name */
+  named(name) {
+    return this.spec.dtype === "f64" && `f64.${name}` in this.engine.library.fragments ? `f64.${name}` : name;
+  }
+
+  /** The loss of some rows. @param {ArrayLike<number>} x @param {ArrayLike<number>} y @param {number} n */
+  lossOf(x, y, n) {
+    const { engine, spec } = this;
+    const made = this.once(y, () => {
+      const program = new Program(engine);
+      const forward = this.forward(program, engine.filled(spec.dtype, [n, spec.inputs], x), n);
+      const inputs = { prediction: forward.prediction, y: this.labels(y, n) };
+      const opened = program.open(this.named(`loss.${spec.loss}.${this.outputs}`), inputs, { n, o: this.outputs });
+      return { program, loss: opened.output("loss") };
+    });
+    made.program.run();
+    return this.number(made.loss);
+  }
+
+  /** @param {ArrayLike<number>} y @param {number} n */
+  labels(y, n) {
+    const { loss, dtype } = this.spec;
+    const classes = loss === "CrossEntropy" || loss === "Hinge";
+    return classes ? this.engine.filled("i32", [n], y) : this.engine.filled(dtype, [n, this.outputs], y);
   }
 }

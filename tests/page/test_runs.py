@@ -11,9 +11,9 @@ import pytest
 
 import glassnet as gn
 from glassnet.ops import philox
-from glassnet.play.fragments import INITIALIZERS, OPTIMIZERS, Built
+from glassnet.page.fragments import INITIALIZERS, OPTIMIZERS, Built
 from glassnet.training.descend import SHUFFLE
-from tests.play.node import run
+from tests.page.node import run
 from tests.wasm.node import needs_node
 
 pytestmark = needs_node

@@ -8,7 +8,7 @@ same operations, so it has the same bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from glassnet import nn, ops, optim
@@ -26,8 +26,9 @@ from glassnet.nn.module import Module
 from glassnet.nn.scope import Circumstances, Scope
 from glassnet.ops.random import philox_op
 from glassnet.optim.optimizer import Now, Optimizer
-from glassnet.play.kernels import Compiled, Library, described, open_numbers, value
+from glassnet.page.kernels import Compiled, Library, described, open_numbers, value
 from glassnet.simplify import simplify
+from glassnet.simplify.prune import prune
 
 ROWS, INNER, OUTER = Dim("n"), Dim("i"), Dim("o")
 CLASSES = 10  # outputs that a network of the page has at most
@@ -79,6 +80,14 @@ class Fragment:
     graph: Graph
     numbers: Mapping[str, Any]
     outputs: tuple[str, ...]
+
+    def only(self, output: str) -> Fragment:
+        """The part that one output needs."""
+        place = self.graph.outputs[self.outputs.index(output)]
+        graph = prune(replace(self.graph, outputs=(place,)))
+        names = graph.inputs
+        numbers = {name: number for name, number in self.numbers.items() if name in names}
+        return Fragment(graph, numbers, (output,))
 
     def described(self, library: Library) -> dict[str, Any]:
         """As JSON, with the calls that compute it."""
@@ -226,6 +235,16 @@ def fragments(dtype: str) -> dict[str, Fragment]:
     return found
 
 
+def forward_fragments(dtype: str) -> dict[str, Fragment]:
+    """What it takes to compute a loss, without gradients and updates."""
+    wanted = {"linear": "z", "activation": "a", "loss": "loss"}
+    return {
+        name: own.only(wanted[name.partition(".")[0]])
+        for name, own in fragments(dtype).items()
+        if name.partition(".")[0] in wanted
+    }
+
+
 @dataclass(frozen=True)
 class Built:
     """What a page contains: fragments and the scratch memory of kernels, ready for JSON, and the
@@ -237,9 +256,13 @@ class Built:
 
 
 def build(dtype: str, modes: tuple[Mode, ...] = ("relaxed", "exact")) -> Built:
-    """Compile all fragments of a dtype; some seconds for each mode."""
+    """Compile all fragments of a dtype, and beside float32 what predicts and judges in float64;
+    some seconds for each mode."""
     library = Library()
     described = {name: own.described(library) for name, own in fragments(dtype).items()}
+    if dtype == "float32":
+        forward = forward_fragments("float64")
+        described |= {f"f64.{name}": own.described(library) for name, own in forward.items()}
     made: dict[Mode, Compiled] = {mode: library.compile(mode) for mode in modes}
     scratch = next(iter(made.values())).scratch
     codes: dict[Mode, bytes] = {mode: own.code for mode, own in made.items()}

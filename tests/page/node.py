@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from glassnet import play
+from glassnet import page
 from glassnet.llvm.wasm import Mode
-from glassnet.play.fragments import Built
+from glassnet.page.fragments import Built
 from tests.wasm.node import NODE, flags
 
-WEB = Path(play.__file__).parent / "web"
+WEB = Path(page.__file__).parent / "web"
 
 
 def run(script: str, folder: Path, made: Built, mode: Mode, jobs: Sequence[Any]) -> list[Any]:

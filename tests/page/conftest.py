@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from glassnet.play.fragments import Built, build
+from glassnet.page.fragments import Built, build
 
 
 @pytest.fixture(scope="session")

@@ -143,6 +143,25 @@ export class Engine {
     return found;
   }
 
+  /**
+   * Whether multiply-adds are rounded once. `h·W` for a row [1, a] and a column [c, b] is the chain
+   * c, then a · b + c: for the numbers of the probe 0 unless it is fused.
+   * @param {number[]} probe a, b and c
+   */
+  isFused([a, b, c]) {
+    return this.temporarily(() => {
+      const program = new Program(this);
+      const inputs = {
+        h: this.filled("f32", [1, 2], [1, a]),
+        weight: this.filled("f32", [2, 1], [c, b]),
+        bias: this.filled("f32", [1], [0]),
+      };
+      const z = program.open("linear", inputs, { n: 1, i: 2, o: 1 }).output("z");
+      program.run();
+      return /** @type {Float32Array} */ (this.view(z))[0] === 2 ** -24;
+    });
+  }
+
   /** Make room for what a kernel needs besides its buffers. @param {number} kernel @param {bigint[]} sizes */
   room(kernel, sizes) {
     const parts = this.library.scratch[kernel];

@@ -13,9 +13,9 @@ import numpy as np
 import glassnet as gn
 from glassnet.llvm.wasm import Mode
 from glassnet.ops import philox
-from glassnet.play.fragments import ACTIVATIONS, LOSSES, OPTIMIZERS, Built, build
+from glassnet.page.fragments import ACTIVATIONS, LOSSES, OPTIMIZERS, Built, build
 from glassnet.training.descend import SHUFFLE
-from tests.play.node import run
+from tests.page.node import run
 from tests.wasm.node import needs_node
 
 ROWS, COLUMNS, EPOCHS = 23, 3, 50  # 200 steps of 7 rows

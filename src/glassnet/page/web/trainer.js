@@ -19,11 +19,13 @@ import { firstWeights, order } from "./random.js";
  */
 
 const EVERY = 256; // steps from one checkpoint to the next
+const PLACES = 200; // of the path that is remembered
 
 export class Trainer {
   /** @param {Engine} engine @param {RunSpec} spec @param {Table} table */
   constructor(engine, spec, table) {
     this.engine = engine;
+    this.first = { ...spec };
     this.spec = { ...spec };
     this.table = table;
     this.network = new Network(engine, { ...this.spec, slots: spec.slots[spec.optimizer] });
@@ -32,10 +34,13 @@ export class Trainer {
     /** @type {Entry[]} */ this.entries = [];
     /** @type {Map<number, Checkpoint>} */ this.checkpoints = new Map();
     /** @type {number[]} */ this.losses = [];
+    /** @type {Map<number, Float32Array|Float64Array>} */ this.path = new Map(); // weights of some steps
+    this.stride = 1; // from one step of the path to the next
     this.step = 0; // steps done
     this.epoch = 0;
     this.batch = 0; // batches of this epoch that are done
     this.keep();
+    this.mark();
   }
 
   /** First weights, drawn as Python draws them. */
@@ -71,6 +76,7 @@ export class Trainer {
     }
     this.take(this.entries.filter((entry) => entry.step === this.step));
     if (this.step % EVERY === 0 && !this.checkpoints.has(this.step)) this.keep();
+    if (this.step % this.stride === 0) this.mark();
     return loss;
   }
 
@@ -97,6 +103,9 @@ export class Trainer {
   change(change) {
     this.forget();
     const entry = { step: this.step, ...change };
+    const last = this.entries[this.entries.length - 1];
+    const again = last && last.step === this.step && !last.settings && !change.settings;
+    if (again) this.entries.pop(); // a slider that is dragged is one change
     this.entries.push(entry);
     this.take([entry]);
     this.keep();
@@ -107,6 +116,7 @@ export class Trainer {
     this.losses.length = this.step;
     this.entries = this.entries.filter((entry) => entry.step <= this.step);
     for (const step of this.checkpoints.keys()) if (step > this.step) this.checkpoints.delete(step);
+    for (const step of this.path.keys()) if (step > this.step) this.path.delete(step);
   }
 
   /** @param {Entry[]} entries */
@@ -120,6 +130,14 @@ export class Trainer {
       if (settings.optimizer !== undefined) this.network.setOptimizer(settings.optimizer, this.spec.slots[settings.optimizer]);
       if (settings.lr !== undefined) this.network.setRate(settings.lr);
     }
+  }
+
+  /** Remember where the run is: some hundred places of it, however long it is. */
+  mark() {
+    this.path.set(this.step, this.network.weights());
+    if (this.path.size <= PLACES) return;
+    this.stride *= 2;
+    for (const step of this.path.keys()) if (step % this.stride) this.path.delete(step);
   }
 
   keep() {

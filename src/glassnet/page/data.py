@@ -1,0 +1,123 @@
+"""The built-in tables of a page: small problems on a plane, the same numbers on every machine.
+
+In: a name. Out: `Table`. Sines and cosines are the package's own, random numbers come from a
+counter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glassnet.errors import GlassnetError
+from glassnet.ops import philox
+from glassnet.ops.math_trig import cos_code, sin_code
+from glassnet.ops.onnumpy import Number, NumpyBuilder
+
+ROWS = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """x [rows, columns] float32; y [rows] float32, the numbers of classes where `classes` has
+    their names; the names of the columns and of the target."""
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray
+    columns: tuple[str, ...] = ("x₁", "x₂")
+    target: str = "y"
+    classes: tuple[str, ...] = ()
+
+    @property
+    def held_out(self) -> np.ndarray:
+        """Which rows are not trained on: three of ten, spread over the table."""
+        return np.arange(len(self.x)) * 7 % 10 < 3
+
+
+def xor() -> Table:
+    """Class 1 where the signs of both inputs differ."""
+    x = 2.0 * _uniform(0).T - 1.0
+    x += 0.08 * np.sign(x)
+    return _classes("XOR", 1.6 * x, x[:, 0] * x[:, 1] < 0)
+
+
+def circles() -> Table:
+    """A disc within a ring."""
+    outside = np.arange(ROWS) % 2 == 1
+    near, turn = _uniform(1)
+    radius = np.where(outside, 1.1 + 0.55 * near, 0.75 * np.sqrt(near))
+    return _classes("circles", _polar(radius, 2.0 * math.pi * turn), outside)
+
+
+def moons() -> Table:
+    """Two half circles that reach into each other."""
+    second = np.arange(ROWS) % 2 == 1
+    turn, _ = _uniform(2)
+    arc = _polar(np.ones(ROWS), math.pi * turn)
+    x = np.where(second[:, None], [1.0, 0.35] - arc, arc) - [0.5, 0.18]
+    return _classes("moons", 1.05 * x + 0.11 * _normal(2), second)
+
+
+def spirals() -> Table:
+    """Two arms that wind around each other."""
+    second = np.arange(ROWS) % 2 == 1
+    along = np.sqrt((np.arange(ROWS) // 2 + 0.5) / (ROWS / 2))
+    x = _polar(1.7 * along, 1.5 * math.pi * along * 1.4 + math.pi * second)
+    return _classes("spirals", x + 0.05 * _normal(3), second)
+
+
+def gaussians() -> Table:
+    """Three heaps of points."""
+    heap = np.arange(ROWS) % 3
+    centre = _polar(np.full(ROWS, 1.0), 2.0 * math.pi * heap / 3.0 + 0.5)
+    x = (centre + 0.38 * _normal(4)).astype(np.float32)
+    return Table("gaussians", x, heap.astype(np.float32), classes=("0", "1", "2"))
+
+
+def sine() -> Table:
+    """A wave with noise: a number to predict from one input."""
+    place, _ = _uniform(5)
+    x = 3.4 * place - 1.7
+    y = _sin(2.4 * x) + 0.12 * _normal(5)[:, 0]
+    return Table("sine", x[:, None].astype(np.float32), y.astype(np.float32), ("x",))
+
+
+TABLES: dict[str, Callable[[], Table]] = {
+    f.__name__: f for f in (xor, circles, moons, spirals, gaussians, sine)
+}
+
+
+def table(name: str) -> Table:
+    """A built-in table by name; GlassnetError where there is none of that name."""
+    if name.lower() not in TABLES:
+        raise GlassnetError(f"there is no built-in table {name!r}; choose {', '.join(TABLES)}")
+    return TABLES[name.lower()]()
+
+
+def _classes(name: str, x: np.ndarray, second: np.ndarray) -> Table:
+    return Table(name, x.astype(np.float32), second.astype(np.float32), classes=("0", "1"))
+
+
+def _uniform(stream: int) -> np.ndarray:
+    return philox.uniform(2 * ROWS, 2026, stream).reshape(2, ROWS)
+
+
+def _normal(stream: int) -> np.ndarray:
+    return philox.normal(2 * ROWS, 2027, stream).reshape(ROWS, 2)
+
+
+def _polar(radius: Any, angle: np.ndarray) -> np.ndarray:
+    return np.stack([radius * _cos(angle), radius * _sin(angle)], axis=1)
+
+
+def _sin(angle: np.ndarray) -> np.ndarray:
+    return sin_code(NumpyBuilder(), Number(angle)).array
+
+
+def _cos(angle: np.ndarray) -> np.ndarray:
+    return cos_code(NumpyBuilder(), Number(angle)).array

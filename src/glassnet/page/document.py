@@ -1,0 +1,126 @@
+"""The page: everything that it needs in one HTML file, which makes no request.
+
+In: tables, and the kernels of `fragments`. Out: the text of the file. Its modules are joined to two
+scripts, one for the page and one for the thread that computes; a content security policy allows
+nothing but these, by their digests.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from glassnet.page.data import TABLES, Table
+from glassnet.page.fragments import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, Built, build
+from glassnet.version import __version__
+
+WEB = Path(__file__).parent / "web"
+WORKER = ("engine.js", "network.js", "random.js", "trainer.js", "probe.js", "worker.js")
+APP = (
+    "format.js",
+    "picture.js",
+    "network_view.js",
+    "lines_view.js",
+    "panels.js",
+    "take_home.js",
+    "app.js",
+)
+IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
+NAMES = re.compile(r"^(?:async )?(?:const|let|class|function)\s+\{?\s*(\w+)", re.MULTILINE)
+
+
+def page(tables: Sequence[Table] | None = None, start: str = "moons") -> str:
+    """The text of a page with these tables, by default the built-in ones, that opens one of them."""
+    given = [make() for make in TABLES.values()] if tables is None else list(tables)
+    content = {"start": start, "tables": [_table(own) for own in given], "menu": menu()}
+    return _filled(content, build("float32"))
+
+
+def menu() -> dict[str, Any]:
+    """What a network of the page can be made of, with the first lines of their descriptions."""
+    return {
+        "version": __version__,
+        "activations": [
+            {"name": name, "about": _about(own), "parameters": _first_values(own)}
+            for name, own in ACTIVATIONS.items()
+        ],
+        "losses": [
+            {"name": name, "about": _about(own), "classes": name in ("CrossEntropy", "Hinge")}
+            for name, own in LOSSES.items()
+        ],
+        "optimizers": [
+            {"name": name, "about": _about(own), "lr": own.lr, "slots": own.all_slots(),
+             "python": repr(own)}
+            for name, own in OPTIMIZERS.items()
+        ],
+        "initializers": list(INITIALIZERS),
+    }  # fmt: skip
+
+
+def _about(own: object) -> str:
+    first = (type(own).__doc__ or "").strip().split("\n\n")[0]
+    return " ".join(first.split())
+
+
+def _first_values(own: Any) -> dict[str, float]:
+    return {
+        name: float(parameter.initializer((1,), 0, 0)[0])
+        for name, parameter in own.declared().items()
+    }
+
+
+def _table(own: Table) -> dict[str, Any]:
+    return {
+        "name": own.name, "columns": own.columns, "target": own.target, "classes": own.classes,
+        "rows": len(own.x), "x": _base64(own.x.tobytes()), "y": _base64(own.y.tobytes()),
+    }  # fmt: skip
+
+
+def _filled(content: dict[str, Any], built: Built) -> str:
+    kernels = {"fragments": built.fragments, "scratch": built.scratch}
+    style = (WEB / "style.css").read_text(encoding="utf-8")
+    app, worker = joined(APP), joined([*WORKER]) + "\nserve(self);\n"
+    policy = (
+        f"default-src 'none'; script-src '{_digest(app)}' 'wasm-unsafe-eval'; "
+        f"style-src '{_digest(style)}'; worker-src blob:; base-uri 'none'; form-action 'none'"
+    )
+    parts = {
+        "policy": html.escape(policy, quote=True).replace("&#x27;", "'"),
+        "style": style,
+        "app": app,
+        "worker": _packed(worker.encode()),
+        "content": _packed(json.dumps(content, separators=(",", ":")).encode()),
+        "library": _packed(json.dumps(kernels, separators=(",", ":")).encode()),
+        **{mode: _packed(code) for mode, code in built.modules.items()},
+    }
+    text = (WEB / "page.html").read_text(encoding="utf-8")
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], text)
+
+
+def joined(names: Sequence[str]) -> str:
+    """Modules as one script. Each name stands at the top of one module only."""
+    texts = [(WEB / name).read_text(encoding="utf-8") for name in names]
+    bodies = [re.sub(r"^export ", "", IMPORT.sub("", text), flags=re.MULTILINE) for text in texts]
+    defined = [name for body in bodies for name in NAMES.findall(body)]
+    twice = sorted({name for name in defined if defined.count(name) > 1})
+    assert not twice, f"defined in two modules of the page: {', '.join(twice)}"
+    return "'use strict';\n" + "\n".join(bodies)
+
+
+def _packed(data: bytes) -> str:
+    return _base64(gzip.compress(data, 9, mtime=0))
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + _base64(hashlib.sha256(text.encode()).digest())

@@ -1,0 +1,161 @@
+// The network as a drawing: a small field for every neuron, a line for every weight.
+
+import { drawn, element, shown } from "./format.js";
+import { paintField, scaleOf } from "./picture.js";
+
+/**
+ * @typedef {{from: number, to: number, layer: number}} Edge layer is the number of the weight's layer
+ * @typedef {{layer: number, neuron: number, edge: number|null}} Chosen a neuron of a layer, and one
+ *   of its inputs where a weight is chosen
+ */
+
+export class NetworkView {
+  /** @param {HTMLElement} place @param {(chosen: Chosen) => void} choose */
+  constructor(place, choose) {
+    this.place = place;
+    this.choose = choose;
+    /** @type {{node: any, canvas: HTMLCanvasElement, layer: number, neuron: number}[]} */ this.nodes = [];
+    /** @type {{line: any, layer: number, from: number, to: number}[]} */ this.edges = [];
+  }
+
+  /**
+   * Draw the structure anew.
+   * @param {string[]} inputs @param {{activation: string, width: number}[]} layers
+   */
+  build(inputs, layers) {
+    this.layers = layers;
+    const columns = [inputs.length, ...layers.map((layer) => layer.width)];
+    this.columns = columns;
+    this.nodes = [];
+    this.edges = [];
+    this.svg = drawn("svg", { "aria-hidden": "true" });
+    this.place.replaceChildren(this.svg);
+    const most = Math.max(...columns);
+    this.size = Math.max(20, Math.min(58, Math.floor(360 / most) - 8));
+    for (let layer = 0; layer < layers.length; layer++) this.buildEdges(layer, columns);
+    this.mark = drawn("g");
+    this.svg.append(this.mark);
+    columns.forEach((count, column) => {
+      for (let neuron = 0; neuron < count; neuron++) this.buildNode(column, neuron, inputs, count);
+    });
+  }
+
+  /** @param {number} layer @param {number[]} columns */
+  buildEdges(layer, columns) {
+    for (let to = 0; to < columns[layer + 1]; to++) {
+      for (let from = 0; from < columns[layer]; from++) {
+        const line = drawn("path", { class: "edge" });
+        const hit = drawn("path", { class: "hit", onclick: () => this.choose({ layer, neuron: to, edge: from }) });
+        this.svg.append(line, hit);
+        this.edges.push({ line, layer, from, to });
+        /** @type {any} */ (this.edges[this.edges.length - 1]).hit = hit;
+      }
+    }
+  }
+
+  /** @param {number} column @param {number} neuron @param {string[]} inputs @param {number} count */
+  buildNode(column, neuron, inputs, count) {
+    const { size } = this;
+    const canvas = element("canvas", { width: 48, height: 48, "aria-hidden": "true" });
+    const name = nodeName(column, neuron, inputs, this.layers.length, count);
+    const node = element("button", { class: "node", "aria-pressed": "false" }, canvas);
+    node.style.width = node.style.height = `${size}px`;
+    node.addEventListener("click", () => column && this.choose({ layer: column - 1, neuron, edge: null }));
+    if (!column) node.disabled = true;
+    const label = element("span", { class: "name", "aria-hidden": "true" }, name);
+    this.place.append(node, label);
+    node.label = label;
+    node.name = name;
+    this.nodes.push({ node, canvas, layer: column - 1, neuron });
+  }
+
+  /** Where a node lies, in pixels. @param {number} column @param {number} neuron */
+  at(column, neuron) {
+    const { width, height } = this.place.getBoundingClientRect();
+    const count = this.columns[column];
+    const gap = Math.min(98, (height - 30) / count);
+    const margin = this.size / 2 + 4;
+    const x = margin + ((width - 2 * margin) * column) / (this.columns.length - 1);
+    return [x, height / 2 - 8 + (neuron - (count - 1) / 2) * gap];
+  }
+
+  /** Put everything in its place; after the page has another size, too. */
+  arrange() {
+    for (const { node, layer, neuron } of this.nodes) {
+      const [x, y] = this.at(layer + 1, neuron);
+      Object.assign(node.style, { left: `${x}px`, top: `${y}px` });
+      Object.assign(node.label.style, { left: `${x}px`, top: `${y + this.size / 2 + 1}px` });
+      node.label.hidden = this.size < 30;
+    }
+    for (const edge of this.edges) {
+      const [x1, y1] = this.at(edge.layer, edge.from);
+      const [x2, y2] = this.at(edge.layer + 1, edge.to);
+      const [a, b] = [x1 + this.size / 2, x2 - this.size / 2];
+      const d = `M${a} ${y1}C${(a + b) / 2} ${y1} ${(a + b) / 2} ${y2} ${b} ${y2}`;
+      edge.line.setAttribute("d", d);
+      /** @type {any} */ (edge).hit.setAttribute("d", d);
+    }
+  }
+
+  /**
+   * Show weights, the fields of neurons, and what is chosen.
+   * @param {(layer: number, from: number, to: number) => number} weight
+   * @param {{side: number, inputs: (input: number, i: number) => number, fields: Float32Array[]}} plane
+   * @param {Chosen|null} chosen
+   */
+  show(weight, plane, chosen) {
+    for (const { line, layer, from, to } of this.edges) {
+      const w = weight(layer, from, to);
+      const on = chosen && chosen.layer === layer && chosen.neuron === to && chosen.edge === from;
+      const ownNeuron = chosen && chosen.layer === layer && chosen.neuron === to;
+      line.setAttribute("stroke", on ? "var(--mark)" : w > 0 ? "#2b6cb8" : "#d9772b");
+      line.setAttribute("stroke-width", String(Math.max(0.4, Math.min(9, Math.abs(w) * 1.8)) + (on ? 1.5 : 0)));
+      line.setAttribute("stroke-opacity", String(on || ownNeuron ? 0.95 : 0.2 + 0.5 * Math.min(1, Math.abs(w) / 2)));
+    }
+    this.showNodes(plane, chosen);
+    this.showMark(weight, chosen);
+  }
+
+  /** @param {any} plane @param {Chosen|null} chosen */
+  showNodes({ side, inputs, fields }, chosen) {
+    for (const { node, canvas, layer, neuron } of this.nodes) {
+      if (layer < 0) paintField(canvas, side, (i) => inputs(neuron, i), { middle: 0, reach: 1.9 });
+      else if (fields[layer]) {
+        const { activation, width } = this.layers[layer];
+        const own = fields[layer];
+        const values = Float32Array.from({ length: side * side }, (_, i) => own[i * width + neuron]);
+        paintField(canvas, side, (i) => values[i], scaleOf(values, activation));
+      }
+      const on = Boolean(chosen && chosen.layer === layer && chosen.neuron === neuron);
+      node.setAttribute("aria-pressed", String(on));
+      node.setAttribute("aria-label", layer < 0 ? `input ${node.name}` : `neuron ${node.name}, ${this.layers[layer].activation}`);
+    }
+  }
+
+  /** @param {(layer: number, from: number, to: number) => number} weight @param {Chosen|null} chosen */
+  showMark(weight, chosen) {
+    this.mark.replaceChildren();
+    if (!chosen || chosen.edge === null) return;
+    const [x1, y1] = this.at(chosen.layer, chosen.edge);
+    const [x2, y2] = this.at(chosen.layer + 1, chosen.neuron);
+    const [x, y] = [(x1 + x2) / 2, (y1 + y2) / 2];
+    const text = `w = ${shown(weight(chosen.layer, chosen.edge, chosen.neuron))}`;
+    const width = 16 + 7.6 * text.length;
+    this.mark.append(
+      drawn("rect", { x: x - width / 2, y: y - 26, width, height: 21, rx: 6, fill: "#6b2fa3" }),
+      drawn("text", { class: "tag", x, y: y - 11, "text-anchor": "middle" }, text),
+    );
+  }
+}
+
+const SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉";
+
+/** @param {number} number */
+export const subscript = (number) => [...String(number)].map((digit) => SUBSCRIPTS[Number(digit)]).join("");
+
+/** @param {number} column @param {number} neuron @param {string[]} inputs @param {number} layers @param {number} count */
+export function nodeName(column, neuron, inputs, layers, count) {
+  if (!column) return inputs[neuron];
+  if (column === layers) return count === 1 ? "ŷ" : `ŷ${subscript(neuron + 1)}`;
+  return `${"hgfedc"[column - 1] ?? "h"}${subscript(neuron + 1)}`;
+}

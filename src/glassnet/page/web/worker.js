@@ -1,0 +1,254 @@
+// The part of a page that computes, in a thread of its own.
+//
+// In: messages {id, verb, …}. Out: an answer {id, result} or {id, error} to each, and while a run
+// plays {snapshot} some thirty times a second.
+
+import { Engine, Program } from "./engine.js";
+import { LossAt, compareGradients, landscape, searchAtRandom } from "./probe.js";
+import { Trainer } from "./trainer.js";
+
+/**
+ * @typedef {import("./trainer.js").RunSpec} RunSpec
+ * @typedef {import("./trainer.js").Table} Table
+ * @typedef {import("./engine.js").Tensor} Tensor
+ */
+
+const SLICE = 14; // milliseconds of training before messages are heard
+const FRAME = 33; // milliseconds between snapshots
+// in float32 a · b + c is 2⁻²⁴ for these numbers if it is rounded once, else 0
+const PROBE = [1 + 2 ** -12, 1 + 2 ** -12, -(1 + 2 ** -11)];
+
+/** Everything that a page asks of its thread. */
+export class Runner {
+  /** @param {(message: any) => void} post @param {(body: () => void) => void} later */
+  constructor(post, later) {
+    this.post = post;
+    this.later = later;
+    this.playing = false;
+    /** @type {[number, number][]} */ this.testLosses = [];
+    /** @type {Float32Array|null} */ this.plane = null;
+  }
+
+  /**
+   * Compile the module that this browser runs exactly: the fast one where its multiply-adds are
+   * fused, else the one that rounds once by arithmetic.
+   * @param {{modules: {relaxed: BufferSource, exact: BufferSource}, library: any, mode?: string}} given
+   */
+  async load({ modules, library, mode }) {
+    this.library = library;
+    if (mode !== "exact") {
+      try {
+        this.module = await WebAssembly.compile(modules.relaxed);
+        this.mode = "relaxed";
+        if (this.isFused()) return { mode: this.mode };
+      } catch (error) {
+        if (!(error instanceof WebAssembly.CompileError)) throw error;
+      }
+    }
+    this.module = await WebAssembly.compile(modules.exact);
+    this.mode = "exact";
+    if (!this.isFused()) throw new Error("this browser does not round as IEEE 754 says; nothing here would be right");
+    return { mode: this.mode };
+  }
+
+  /** Whether the multiply-adds of the module are rounded once. */
+  isFused() {
+    const engine = new Engine(/** @type {WebAssembly.Module} */ (this.module), this.library);
+    return engine.isFused(PROBE);
+  }
+
+  /** @param {{spec: RunSpec, table: Table, test?: Table, plane?: Float32Array}} given */
+  open({ spec, table, test, plane }) {
+    const engine = new Engine(/** @type {WebAssembly.Module} */ (this.module), this.library);
+    this.trainer = new Trainer(engine, spec, table);
+    this.test = test && test.rows ? test : null;
+    this.plane = plane ?? null;
+    this.testLosses = [];
+    this.stopped = "";
+    return this.snapshot();
+  }
+
+  /** @returns {Trainer} */
+  run() {
+    if (!this.trainer) throw new Error("no run is open");
+    return this.trainer;
+  }
+
+  /** @param {{steps: number}} given */
+  train({ steps }) {
+    this.step(steps);
+    return this.snapshot();
+  }
+
+  /** @param {number} steps */
+  step(steps) {
+    const trainer = this.run();
+    const done = trainer.train(steps);
+    if (!done) {
+      this.stopped = `the numbers left the finite range in step ${trainer.step}`;
+      this.playing = false;
+    }
+    return done;
+  }
+
+  play() {
+    if (!this.playing) {
+      this.playing = true;
+      this.later(() => this.slice(0));
+    }
+    return true;
+  }
+
+  pause() {
+    this.playing = false;
+    return this.snapshot();
+  }
+
+  /** A slice of a run that plays. @param {number} shown when the last snapshot was sent */
+  slice(shown) {
+    if (!this.playing) return;
+    const start = performance.now();
+    while (performance.now() - start < SLICE && this.playing) this.step(1);
+    const now = performance.now();
+    if (now - shown >= FRAME || !this.playing) {
+      this.post({ snapshot: this.snapshot() });
+      shown = now;
+    }
+    this.later(() => this.slice(shown));
+  }
+
+  /** @param {{step: number}} given */
+  seek({ step }) {
+    this.stopped = "";
+    this.run().seek(step);
+    return this.snapshot();
+  }
+
+  /** @param {any} given */
+  change({ settings, weights }) {
+    this.stopped = "";
+    this.run().change({ settings, weights });
+    this.testLosses = this.testLosses.filter(([step]) => step <= this.run().step);
+    return this.snapshot();
+  }
+
+  /** What a page shows of the present step. */
+  snapshot() {
+    const trainer = this.run();
+    const { network, table, step, epoch, losses } = trainer;
+    const loss = network.lossOf(table.x, table.y, table.rows);
+    const testLoss = this.test ? network.lossOf(this.test.x, this.test.y, this.test.rows) : null;
+    const last = this.testLosses[this.testLosses.length - 1];
+    if (testLoss !== null && (!last || last[0] < step)) this.testLosses.push([step, testLoss]);
+    return {
+      step, epoch, loss, testLoss, losses: thinned(losses.slice(0, step), 400),
+      testLosses: this.testLosses, reached: losses.length, stopped: this.stopped,
+      weights: network.weights(), settings: { ...trainer.spec },
+      fields: this.plane ? network.activations(this.plane, this.plane.length / trainer.spec.inputs) : [],
+      predictions: network.activations(table.x, table.rows).at(-1), rows: [...trainer.rows()],
+    };
+  }
+
+  /** Everything about the next step, for one of its rows: the numbers of the five lines. */
+  look() {
+    const trainer = this.run();
+    const { network, engine } = trainer;
+    const rows = [...trainer.rows()];
+    const { values, updates } = network.look(rows);
+    const read = (/** @type {Tensor} */ t) => [...(/** @type {any} */ (engine.view(t)))];
+    const slopes = network.slopes(values.layers);
+    const after = new Map(updates.map(([from, to]) => [to.address, from]));
+    return {
+      step: trainer.step, rows, loss: network.number(values.loss), x: read(values.x), y: read(values.y),
+      prediction: read(values.prediction), costs: read(values.costs), dprediction: read(values.dprediction),
+      layers: values.layers.map(({ z, a, da, dz }) => ({ z: read(z), a: read(a), da: read(da), dz: read(dz) })),
+      parameters: slopes.map(([own, slope]) => ({
+        name: own.name, shape: own.value.shape, value: read(own.value), gradient: read(slope),
+        next: read(/** @type {Tensor} */ (after.get(own.value.address))),
+      })),
+    };
+  }
+
+  /** Every gradient beside its central difference, the farthest apart first. */
+  proof() {
+    return compareGradients(this.run());
+  }
+
+  /** @param {{first: number[], second: number[], side: number, reach: number}} given */
+  landscape({ first, second, side, reach }) {
+    const trainer = this.run();
+    const path = [...trainer.path].filter(([step]) => step <= trainer.step).map(([step, weights]) => ({ step, weights }));
+    return { losses: landscape(trainer, first, second, side, reach), centre: trainer.network.weights(), path };
+  }
+
+  /**
+   * Random search and gradient descent from the first weights, with as many forward passes each.
+   * @param {{passes: number}} given
+   */
+  race({ passes }) {
+    const trainer = this.run();
+    const found = { loss: Infinity, weights: null, tries: 0 };
+    searchAtRandom(trainer, passes, 2, Math.random, found);
+    return found;
+  }
+
+  /** The loss of the whole table at other weights. @param {{weights: ArrayLike<number>}} given */
+  lossAt({ weights }) {
+    const trainer = this.run();
+    return trainer.engine.temporarily(() => new LossAt(trainer, trainer.table, "f32").at(weights));
+  }
+
+  /**
+   * An activation and its derivative along a line.
+   * @param {{name: string, z: number[], parameters: Record<string, number>}} given
+   */
+  activation({ name, z, parameters }) {
+    const { engine } = this.run();
+    return engine.temporarily(() => {
+      const sizes = { n: z.length, o: 1 };
+      const program = new Program(engine);
+      const given = Object.fromEntries(Object.entries(parameters).map(([own, value]) => [own, engine.filled("f32", [1], [value])]));
+      const ones = engine.filled("f32", [z.length, 1], z.map(() => 1));
+      const opened = program.open(`activation.${name}`, { z: engine.filled("f32", [z.length, 1], z), da: ones, ...given }, sizes);
+      const [a, slope] = [opened.output("a"), opened.output("dz")];
+      program.run();
+      return { a: [...(/** @type {Float32Array} */ (engine.view(a)))], slope: [...(/** @type {Float32Array} */ (engine.view(slope)))] };
+    });
+  }
+
+  weights() {
+    return this.run().network.weights();
+  }
+
+  history() {
+    const { first, entries, step } = this.run();
+    return { first, entries, step };
+  }
+}
+
+/** At most so many points of a curve, the last one among them. @param {number[]} curve @param {number} most */
+function thinned(curve, most) {
+  const every = Math.max(1, Math.ceil(curve.length / most));
+  /** @type {[number, number][]} */ const found = [];
+  for (let i = (curve.length - 1) % every; i < curve.length; i += every) found.push([i, curve[i]]);
+  return found;
+}
+
+/** Answer the messages of a page. @param {any} scope the global scope of a worker */
+export function serve(scope) {
+  const channel = new MessageChannel();
+  /** @type {(() => void)[]} */ const waiting = [];
+  channel.port1.onmessage = () => waiting.shift()?.();
+  const later = (/** @type {() => void} */ body) => {
+    waiting.push(body);
+    channel.port2.postMessage(0);
+  };
+  const runner = /** @type {any} */ (new Runner((message) => scope.postMessage(message), later));
+  scope.onmessage = async (/** @type {MessageEvent} */ { data: { id, verb, ...rest } }) => {
+    try {
+      scope.postMessage({ id, result: await runner[verb](rest) });
+    } catch (error) {
+      scope.postMessage({ id, error: String(error instanceof Error ? error.message : error) });
+    }
+  };
+}
