@@ -20,7 +20,8 @@ from tests.data import ROOT
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("estimators", "inspect", "page"),
+    ("page",),
+    ("estimators", "inspect"),
     ("tables", "training"),
     ("testing",),
     ("pipeline", "stages"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from glassnet.inspect.ledger import open_ledger
     from glassnet.inspect.step import open_step
     from glassnet.nn import losses
+    from glassnet.page.play import play
     from glassnet.pipeline import compile, grad
     from glassnet.tables.stream import stream
     from glassnet.testing import check_grads
@@ -47,6 +48,7 @@ __all__ = [
     "open_step",
     "ops",
     "optim",
+    "play",
     "resume",
     "stream",
     "trace",
@@ -72,6 +74,7 @@ _LAZY = {
     "open_step": "glassnet.inspect.step:open_step",
     "ops": "glassnet.ops",
     "optim": "glassnet.optim",
+    "play": "glassnet.page.play:play",
     "resume": "glassnet.training.resume:resume",
     "stream": "glassnet.tables.stream:stream",
     "trace": "glassnet.tracing:trace",

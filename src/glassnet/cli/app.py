@@ -22,6 +22,7 @@ from glassnet.cli.data import data
 from glassnet.cli.evaluate import evaluate
 from glassnet.cli.fit import fit
 from glassnet.cli.look import look
+from glassnet.cli.play import play
 from glassnet.cli.predict import predict
 from glassnet.cli.resume import resume
 from glassnet.cli.runs import runs
@@ -42,7 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
-for command in (look, fit, predict, evaluate, step, resume, runs, check, show, data, bench):
+for command in (look, fit, predict, evaluate, step, resume, runs, check, show, data, play, bench):
     app.command()(command)
 
 

@@ -50,7 +50,8 @@ def circles() -> Table:
     """A disc within a ring."""
     outside = np.arange(ROWS) % 2 == 1
     near, turn = _uniform(1)
-    radius = np.where(outside, 1.1 + 0.55 * near, 0.75 * np.sqrt(near))
+    inner: np.ndarray = 0.75 * np.sqrt(near)
+    radius = np.where(outside, 1.1 + 0.55 * near, inner)
     return _classes("circles", _polar(radius, 2.0 * math.pi * turn), outside)
 
 

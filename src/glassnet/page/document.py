@@ -37,7 +37,7 @@ NAMES = re.compile(r"^(?:async )?(?:const|let|class|function)\s+\{?\s*(\w+)", re
 
 
 def page(tables: Sequence[Table] | None = None, start: str = "moons") -> str:
-    """The text of a page with these tables, by default the built-in ones, that opens one of them."""
+    """The text of a page with these tables, by default the built-in ones; it opens one of them."""
     given = [make() for make in TABLES.values()] if tables is None else list(tables)
     content = {"start": start, "tables": [_table(own) for own in given], "menu": menu()}
     return _filled(content, build("float32"))

@@ -16,7 +16,7 @@ import { CLASS_COLOURS, curves, paintClasses, paintField, paintPlane, paintPoint
  */
 
 const SIDE = 36; // points of the plane in each direction
-const REACH = 1.9; // the plane goes from −1.9 to 1.9
+const REACH = 1.9; // the plane goes from −1.9 to 1.9, farther where points lie farther
 const HELD_OUT = 0.3;
 const MOST_LAYERS = 6;
 const MOST_NEURONS = 8;
@@ -69,6 +69,8 @@ class Page {
     /** @type {any} */ this.numbers = null;
     /** @type {import("./network_view.js").Chosen} */ this.chosen = { layer: 0, neuron: 0, edge: 0 };
     this.row = 0;
+    this.axes = [0, 1]; // the inputs that the plane shows
+    /** @type {PageTable|undefined} */ this.axesOf = undefined; // and of which table
     this.panel = "lines";
     this.playing = false;
     this.holding = false;
@@ -139,9 +141,32 @@ class Page {
     this.view.build(table.columns, choice.layers);
     this.view.arrange();
     this.buildLayers();
-    const plane = table.columns.length <= 2 ? grid(table.columns.length) : undefined;
+    if (this.axesOf !== table) Object.assign(this, { axesOf: table, axes: firstAxes(table) });
+    const plane = this.plane();
     await this.show(await /** @type {Thread} */ (this.worker).ask("open", { spec, table: training, test, plane }));
     this.writeAddress();
+  }
+
+  /** Points of the plane, row by row from the top; inputs that it does not show are 0, their middle. */
+  plane() {
+    const inputs = this.table.columns.length;
+    const made = new Float32Array(inputs * SIDE * SIDE);
+    for (let i = 0; i < SIDE * SIDE; i++) this.axes.forEach((input, axis) => (made[i * inputs + input] = this.coordinate(i, inputs === 1 ? 0 : axis)));
+    return made;
+  }
+
+  /** How far the plane goes from its middle. */
+  get extent() {
+    const { table, axes } = this;
+    let far = REACH;
+    for (let row = 0; row < table.rows; row++) for (const input of axes) far = Math.max(far, 1.05 * Math.abs(table.x[row * table.columns.length + input]));
+    if (table.columns.length === 1) for (const y of table.y) far = Math.max(far, 1.05 * Math.abs(y));
+    return far;
+  }
+
+  /** @param {number} i a point of the plane @param {number} axis */
+  coordinate(i, axis) {
+    return this.extent * (axis ? 1 - (2 * Math.floor(i / SIDE)) / (SIDE - 1) : (2 * (i % SIDE)) / (SIDE - 1) - 1);
   }
 
   /** Ask the thread, and show what it answers. @param {string} verb @param {Record<string, any>} [rest] */
@@ -238,7 +263,10 @@ class Page {
     const { snapshot, table, choice } = this;
     const weight = (/** @type {number} */ layer, /** @type {number} */ from, /** @type {number} */ to) =>
       snapshot.weights[this.offset(layer) + from * choice.layers[layer].width + to];
-    const inputs = (/** @type {number} */ input, /** @type {number} */ i) => coordinate(i, table.columns.length === 1 ? 0 : input);
+    const inputs = (/** @type {number} */ input, /** @type {number} */ i) => {
+      const axis = table.columns.length === 1 ? 0 : this.axes.indexOf(input);
+      return axis < 0 ? 0 : this.coordinate(i, axis);
+    };
     this.view.show(weight, { side: SIDE, inputs, fields: snapshot.fields }, this.chosen);
     this.paintData();
     this.paintSurface();
@@ -267,14 +295,14 @@ class Page {
 
   /** @param {Set<number>} marked */
   points(marked) {
-    const { table } = this;
+    const { table, extent: far } = this;
     const inputs = table.columns.length;
     return Array.from({ length: table.rows }, (_, row) => {
-      const first = table.x[row * inputs];
-      const second = inputs === 1 ? table.y[row] : table.x[row * inputs + 1];
+      const first = table.x[row * inputs + this.axes[0]];
+      const second = inputs === 1 ? table.y[row] : table.x[row * inputs + this.axes[1]];
       const kind = table.classes.length ? table.y[row] : 0;
       const own = table.classes.length ? CLASS_COLOURS[kind % CLASS_COLOURS.length] : CLASS_COLOURS[1];
-      return { x: (first / REACH + 1) / 2, y: (second / REACH + 1) / 2, colour: own, kind, hollow: /** @type {Set<number>} */ (this.held).has(row), marked: marked.has(row) };
+      return { x: (first / far + 1) / 2, y: (second / far + 1) / 2, colour: own, kind, hollow: /** @type {Set<number>} */ (this.held).has(row), marked: marked.has(row) };
     });
   }
 
@@ -299,7 +327,7 @@ class Page {
     paintPoints(canvas, this.points(new Set()), 6);
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     context.beginPath();
-    for (let i = 0; i < SIDE; i++) context.lineTo((i / (SIDE - 1)) * canvas.width, (1 - (field[i] / REACH + 1) / 2) * canvas.height);
+    for (let i = 0; i < SIDE; i++) context.lineTo((i / (SIDE - 1)) * canvas.width, (1 - (field[i] / this.extent + 1) / 2) * canvas.height);
     context.strokeStyle = "#7a3fb0";
     context.lineWidth = 4;
     context.stroke();
@@ -495,11 +523,27 @@ class Page {
     for (const button of byId("tables").children) button.setAttribute("aria-pressed", String(button.textContent === table.name));
     this.buildSettings();
     const classes = table.classes.map((name, i) => element("span", {}, dot(CLASS_COLOURS[i]), name));
+    byId("draw").replaceChildren(...(table.columns.length > 2 ? this.axisFields() : []));
     byId("classes").replaceChildren(...(classes.length ? classes : [`${table.target}, a number`]), "hollow: held out");
     const columns = choice.layers.map((layer, number) => this.layerColumn(layer, number, menu));
     const more = element("button", { onclick: () => this.addLayer(), disabled: choice.layers.length > MOST_LAYERS, title: "Add a layer before the output" }, "+ layer");
     byId("layers").replaceChildren(element("div", {}, "inputs", more), ...columns);
     byId("network-title").textContent = `Network ${[table.columns.length, ...choice.layers.map((own) => own.width)].join(" → ")}: each neuron's output over the plane; lines are weights`;
+  }
+
+  /** Which inputs the plane shows, across and up. */
+  axisFields() {
+    return ["across", "up"].map((label, axis) => {
+      const field = element("select", { "aria-label": `Input ${label}` }, ...this.table.columns.map((name, i) => element("option", { value: i, ...(i === this.axes[axis] ? { selected: true } : {}) }, name)));
+      field.addEventListener("change", () => {
+        const other = this.axes[1 - axis];
+        const own = Number(field.value);
+        if (own === other) this.axes[1 - axis] = this.axes[axis];
+        this.axes[axis] = own;
+        void this.open();
+      });
+      return element("label", {}, `${label} `, field);
+    });
   }
 
   /** @param {{activation: string, width: number}} layer @param {number} number @param {any} menu */
@@ -581,14 +625,14 @@ function checked(found, menu, first) {
   return { ...first, layers: layers.map(({ activation, width }) => ({ activation, width })), loss, optimizer, lr, batch, seed, initializer };
 }
 
-/** Points of the plane, row by row from the top. @param {number} inputs */
-function grid(inputs) {
-  if (inputs === 1) return Float32Array.from({ length: SIDE * SIDE }, (_, i) => coordinate(i, 0));
-  return Float32Array.from({ length: 2 * SIDE * SIDE }, (_, i) => coordinate(i >> 1, i & 1));
+/** The two inputs with the most different values. @param {PageTable} table */
+function firstAxes(table) {
+  const inputs = table.columns.length;
+  if (inputs < 2) return [0, 0];
+  const counts = table.columns.map((_, i) => new Set(Array.from({ length: table.rows }, (_row, row) => table.x[row * inputs + i])).size);
+  const order = counts.map((_, i) => i).sort((a, b) => counts[b] - counts[a] || a - b);
+  return order.slice(0, 2).sort((a, b) => a - b);
 }
-
-/** @param {number} i a point of the plane @param {number} axis */
-const coordinate = (i, axis) => REACH * (axis ? 1 - (2 * Math.floor(i / SIDE)) / (SIDE - 1) : (2 * (i % SIDE)) / (SIDE - 1) - 1);
 
 /** The rows that are held out: every row whose number has a remainder of 0 to 2 by 10. @param {number} rows */
 function heldOut(rows) {

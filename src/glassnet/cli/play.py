@@ -1,0 +1,50 @@
+"""`glassnet play`: a page on which a network trains, as one HTML file.
+
+In: nothing, or a table and the name of its target. Out: the page, opened in the browser.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+_TABLE = (
+    "A table, as for `glassnet fit`; or one of the built-in ones to begin with: xor, circles, "
+    "moons, spirals, gaussians, sine. By default moons."
+)
+
+
+def play(
+    table: Annotated[
+        str | None, typer.Argument(metavar="[TABLE]", help=_TABLE, show_default=False)
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", "-t", metavar="COLUMN", help="The column of TABLE to predict."),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,…", help="The columns to predict from; by default all."),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="PAGE", help="By default a temporary file."),
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the page in the browser.")
+    ] = True,
+) -> None:
+    """Write a page on which a network trains: one HTML file that needs no network."""
+    import webbrowser
+
+    from glassnet.page.play import written
+
+    names = [name.strip() for name in (columns or "").split(",") if name.strip()]
+    path, notes = written(table, target, names, output)
+    for note in notes:
+        print(f"glassnet: {note}", file=sys.stderr)
+    print(path)
+    if show and not webbrowser.open(path.resolve().as_uri()):
+        print("glassnet: no browser was found; open the file in one", file=sys.stderr)

@@ -1,0 +1,123 @@
+"""`gn.play`: the page as a file, opened in a browser.
+
+In: nothing, or a table and its target. Out: the path of the page.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import webbrowser
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from glassnet.errors import TableError
+from glassnet.page.data import TABLES, Table
+from glassnet.page.data import table as built_in
+from glassnet.page.document import page
+from glassnet.page.user_table import Understood, renamed, understood
+from glassnet.tables.frames import frame_columns, is_frame, mapping_columns
+from glassnet.tables.memory import table_of
+from glassnet.tables.read import read_table
+from glassnet.tables.write import check_writable, replacing
+
+
+def play(
+    table: Any = None,
+    *,
+    target: str | None = None,
+    columns: Sequence[str] = (),
+    output: str | Path | None = None,
+    show: bool = True,
+) -> Path:
+    """Write a page on which a network trains, and open it in the browser.
+
+    Parameters
+    ----------
+    table : str, Path, data frame, mapping or None
+        None for the built-in tables; the name of one of them to begin with; the path of a table
+        that `glassnet fit` reads; a data frame or a mapping from column names to values.
+    target : str
+        The column to predict; needed with a table of one's own.
+    columns : sequence of str
+        The columns to predict from; by default all.
+    output : path
+        Where the page is written; by default a file of a new folder for temporary files.
+    show : bool
+        Whether a browser is opened.
+
+    Returns
+    -------
+    Path
+        The page: one HTML file that works without a network.
+
+    Raises
+    ------
+    TableError
+        If the table cannot be read or learnt from, or `target` is missing.
+    """
+    path, _ = written(table, target, columns, output)
+    if show:
+        webbrowser.open(path.resolve().as_uri())
+    return path
+
+
+def written(
+    given: Any, target: str | None, columns: Sequence[str], output: str | Path | None
+) -> tuple[Path, tuple[str, ...]]:
+    """Write the page; where it is, and what was decided about the table."""
+    if output is not None:
+        sources = [given] if isinstance(given, str | Path) and Path(given).exists() else []
+        check_writable(output, *sources, example="page.html")
+    tables, start, notes = _tables(given, target, columns)
+    text = page(tables, start)
+    path = Path(tempfile.mkdtemp(prefix="glassnet-")) / "page.html" if output is None else output
+    with replacing(path) as file:
+        file.write(text.encode())
+    return Path(path), notes
+
+
+def _tables(
+    given: Any, target: str | None, columns: Sequence[str]
+) -> tuple[list[Table], str, tuple[str, ...]]:
+    own = [make() for make in TABLES.values()]
+    if given is None:
+        if target is not None:
+            raise TableError(f"target={target!r} is a column of a table; name the table, too")
+        return own, "moons", ()
+    if isinstance(given, str) and given.lower() in TABLES and target is None:
+        return own, built_in(given).name, ()
+    if target is None:
+        raise TableError(
+            f"which column of {_name(given)} is to be predicted? name it as the target"
+        )
+    seen = _understood(given, target, columns)
+    return [seen.table, *own], seen.table.name, seen.notes
+
+
+def _name(given: Any) -> str:
+    return Path(given).name if isinstance(given, str | Path) else "the table"
+
+
+def _understood(given: Any, target: str, columns: Sequence[str]) -> Understood:
+    if isinstance(given, str | Path):
+        opened = read_table(str(given))
+        name = Path(given).name.split(".")[0]
+    else:
+        opened, name = _in_memory(given), "your table"
+    seen = understood(opened, target, columns)
+    return Understood(renamed(seen.table, name), seen.notes)
+
+
+def _in_memory(given: Any) -> Any:
+    if is_frame(given):
+        return table_of(frame_columns(given), "the table")
+    if isinstance(given, Mapping):
+        named = cast("Mapping[Any, Any]", given)
+        return table_of(mapping_columns(named), "the table")
+    kind = "an array" if isinstance(given, np.ndarray) else f"a {type(given).__name__}"
+    raise TableError(
+        f"the table is {kind}; wanted a path, a data frame, or a mapping from names to columns"
+    )

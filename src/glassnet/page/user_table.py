@@ -1,0 +1,96 @@
+"""A person's own table on the page: columns as `glassnet fit` understands and scales them.
+
+In: a table and the name of its target. Out: a `Table` of the page, and sentences on what was
+decided. The page draws every input, so it takes a limited number of them, those that say most
+about the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from glassnet.errors import TableError
+from glassnet.estimators.examine import Examined, examine
+from glassnet.page.data import Table
+from glassnet.page.fragments import CLASSES
+from glassnet.tables.schema import Schema
+from glassnet.tables.table import Table as ReadTable
+from glassnet.words import counted
+
+MOST_INPUTS = 8
+MOST_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A table for the page, and what was decided about it."""
+
+    table: Table
+    notes: tuple[str, ...]
+
+
+def understood(
+    opened: ReadTable, target: str, columns: Sequence[str] = (), inputs: int = MOST_INPUTS
+) -> Understood:
+    """The page's table: inputs scaled as for a fit, classes as their numbers, a number as distances
+    from its mean in standard deviations.
+
+    `columns` names those to use, by default all. Raises TableError where the table cannot be
+    learnt from, or has more classes than the page has outputs.
+    """
+    seen = _examined(opened, target, columns)
+    notes: list[str] = []
+    rows = seen.rows
+    if len(rows) > MOST_ROWS:
+        rows = rows[np.linspace(0, len(rows) - 1, MOST_ROWS).astype(np.int64)]
+        notes.append(f"{MOST_ROWS} of {counted(len(seen.rows), 'row')} are shown, spread evenly")
+    goal = seen.target.fitted(seen.truth[rows])
+    schema = Schema.fit(seen.columns, goal, rows, opened.missing)
+    cells = {column.name: column.cells for column in seen.columns if column.cells is not None}
+    x, truth = schema.encode(cells, rows).x, seen.truth[rows]
+    y = truth if goal.classes else goal.standardise(truth)
+    names = schema.inputs
+    chosen = _telling(x, y, len(goal.classes), inputs)
+    if len(chosen) < len(names):
+        kept = ", ".join(names[i] for i in chosen)
+        notes.append(
+            f"{len(chosen)} of {counted(len(names), 'input')} are used, those that say most about "
+            f"{target}: {kept}; name others with --columns"
+        )
+    x = np.ascontiguousarray(x[:, chosen], np.float32)
+    used = tuple(names[i] for i in chosen)
+    made = Table(opened.label, x, y.astype(np.float32), used, target, goal.classes)
+    return Understood(made, tuple(notes))
+
+
+def _examined(opened: ReadTable, target: str, columns: Sequence[str]) -> Examined:
+    for name in columns:
+        opened.require(name)
+    kinds = {name: "drop" for name in opened.names if columns and name not in {*columns, target}}
+    seen = examine(opened, target, kinds=kinds)
+    classes = len(seen.target.classes)
+    if classes > CLASSES:
+        raise TableError(
+            f"the target {target!r} has {counted(classes, 'class')}; the page has at most "
+            f"{counted(CLASSES, 'output')}; choose another target"
+        )
+    return seen
+
+
+def _telling(x: np.ndarray, y: np.ndarray, classes: int, most: int) -> list[int]:
+    """The inputs with the largest share of variance that the target explains, in their order."""
+    goals = np.eye(classes)[y.astype(int)] if classes else y[:, None]
+    centred = x.astype(np.float64) - x.mean(0, dtype=np.float64)
+    goals = goals - goals.mean(0)
+    spread = np.sqrt((centred**2).sum(0))[:, None] * np.sqrt((goals**2).sum(0))
+    both = np.abs(centred.T @ goals)
+    shares = np.divide(both, spread, out=np.zeros_like(both), where=spread > 0).max(1)
+    return sorted(np.argsort(-shares, kind="stable")[:most].tolist())
+
+
+def renamed(own: Table, name: str) -> Table:
+    """The same table under another name."""
+    return replace(own, name=name)
