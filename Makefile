@@ -84,8 +84,9 @@ oracles: $(ORACLES)/.package ## our numbers against PyTorch's, scikit-learn's te
 kill: $(VENV)/.test ## 200 times: kill a training run, resume it, compare every bit
 	GLASSNET_KILLS=200 GLASSNET_FAULTS=1 $(BIN)/python -m pytest tests/record/test_kill.py tests/record/test_faults.py tests/cli/test_resume_fit.py
 
-fuzz: $(VENV)/.test ## 10 000 random graphs and 9 000 more: special values, steps, zeros; hours
+fuzz: $(VENV)/.test ## 10 000 random graphs and 9 000 more: special values, steps, zeros; 60 000 odd files; hours
 	$(ALL_WAYS) GLASSNET_FUZZ=10000 $(BIN)/python -m pytest $(PARALLEL) tests/fuzz
+	GLASSNET_FUZZ_FILES=20000 $(BIN)/python -m pytest $(PARALLEL) tests/security/test_fuzz_files.py
 
 nightly: $(VENV)/.test ## all that takes hours: all ways, 24 streams, kills, fuzzing, all bits; see docs/nightly.md
 	$(ALL_WAYS) $(BIN)/python -m pytest $(PARALLEL)

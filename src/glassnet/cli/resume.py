@@ -155,6 +155,7 @@ def run_arrays(run: str, data: str | None, trust: bool = False) -> dict[str, Any
 def arrays(path: str | None) -> dict[str, Any]:
     """x, y and weights from an .npz file."""
     import zipfile
+    import zlib
 
     import numpy as np
 
@@ -167,7 +168,10 @@ def arrays(path: str | None) -> dict[str, Any]:
         with open_plain(path) as content, np.load(content, allow_pickle=False) as file:
             found = {name: file[name] for name in file.files}
         named = {"x": found["x"], "y": found["y"], "sample_weight": found.get("weight")}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (
+        OSError, ValueError, LookupError, AttributeError, EOFError, RuntimeError, zlib.error,
+        zipfile.BadZipFile,
+    ) as error:  # fmt: skip
         raise TableError(
             f"{path} has no arrays x and y ({error}); write them with numpy.savez(path, x=x, y=y)"
         ) from None
