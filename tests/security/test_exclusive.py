@@ -169,6 +169,15 @@ def test_it_is_free_after_any_end(error: type[BaseException]) -> None:
     train(model)
 
 
+def test_a_step_that_ctrl_c_left_behind_can_be_taken_again() -> None:
+    model = network()
+    step = gn.Step(model, **HOW)
+    step._alone.__enter__()  # as when Ctrl-C comes before the first line inside
+    step(X, Y)
+    assert not _register.alive()
+    train(model)
+
+
 def test_a_context_that_is_dropped_without_an_end_holds_nothing() -> None:
     model = network()
     InTraining(model).__enter__()  # as when Ctrl-C comes before the first line inside

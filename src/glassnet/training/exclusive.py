@@ -18,26 +18,41 @@ from glassnet.errors import TrainingError
 
 class InTraining:
     """`with InTraining(model):` around what changes its weights; TrainingError where that is being
-    done already. Models whose weights share memory count as one."""
+    done already. Models whose weights share memory count as one. It may be kept and used again."""
+
+    __slots__ = ("__weakref__", "block", "me", "owner")
 
     def __init__(self, owner: Any) -> None:
         self.owner = owner
         self.block: Any = getattr(owner, "W", None)  # an estimator makes its weights itself
-        self.thread = threading.get_ident()
+        self.me: ref[Any] = ref(self)
 
     def __enter__(self) -> InTraining:
         with _register.lock:
-            for other in _register.alive():
-                if self._meets(other):
-                    raise TrainingError(_refusal(self, other))
+            here = threading.get_ident()
+            if _register.held:
+                self._check(here)
             # The register does not keep it alive: a context that Ctrl-C ended before its first
             # line, or in a process that was forked meanwhile, ends with its frame.
-            _register.held.append(ref(self))
+            _register.held.append((self.me, here))
         return self
 
     def __exit__(self, *_: object) -> None:
+        held = _register.held
         with _register.lock:
-            _register.held[:] = [own for own in _register.held if own() not in (None, self)]
+            if held and held[-1][0] is self.me:  # as nearly always
+                held.pop()
+            else:
+                held[:] = [own for own in held if own[0] is not self.me]
+
+    def _check(self, here: int) -> None:
+        """TrainingError where the same is being trained. What has ended is forgotten; so is what
+        this very context left in this thread, when Ctrl-C came before its first line."""
+        for other, thread in _register.alive():
+            if other is self and thread == here:
+                _register.held.remove((self.me, here))
+            elif self._meets(other):
+                raise TrainingError(_refusal(self.owner, thread == here))
 
     def _meets(self, other: InTraining) -> bool:
         if self.owner is other.owner:
@@ -47,20 +62,23 @@ class InTraining:
 
 
 class _Register:
-    """What is being trained in this process."""
+    """What is being trained in this process, and by which threads."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.held: list[ref[InTraining]] = []
+        self.held: list[tuple[ref[Any], int]] = []
 
-    def alive(self) -> list[InTraining]:
-        return [own for own in (one() for one in self.held) if own is not None]
+    def alive(self) -> list[tuple[InTraining, int]]:
+        pairs = [(own(), thread) for own, thread in self.held]
+        found = [(own, thread) for own, thread in pairs if own is not None]
+        self.held[:] = [(own.me, thread) for own, thread in found]
+        return found
 
     def forked(self) -> None:
         """In a new process only the thread that made it goes on."""
         self.lock = threading.Lock()
         here = threading.get_ident()
-        self.held = [ref(own) for own in self.alive() if own.thread == here]
+        self.held[:] = [own for own in self.held if own[1] == here]
 
 
 _register = _Register()
@@ -68,9 +86,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_register.forked)
 
 
-def _refusal(own: InTraining, other: InTraining) -> str:
-    name = type(own.owner).__name__
-    if own.thread == other.thread:
+def _refusal(owner: Any, here: bool) -> str:
+    name = type(owner).__name__
+    if here:
         return (
             f"this {name} is being trained by the call that this one comes from, perhaps out of a "
             "callback; train it after that call, or train a copy: copy.deepcopy(model)"

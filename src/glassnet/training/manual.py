@@ -89,6 +89,7 @@ class Step:
         self.seed, self.threads = seed, thread_count(threads)
         self.steps, self.steps_per_epoch = steps, steps_per_epoch
         self.count = 0
+        self._alone = InTraining(model)
         self._rate(0)  # an error about the schedule comes before the first batch
         self._memory, self._slots = _in_one(memory_arrays(model, optimizer), model.dtype)
         self._before = model.W.copy(), self._memory.copy()
@@ -167,7 +168,7 @@ class Step:
                 check_batches(self.model, len(rows), self._optimizer.frozen(self.model.declared()))
             batch = self._batches[key] = self._prepared(rows)
         rate = self._rate(self.count)
-        with InTraining(self.model):
+        with self._alone:
             return self._stepped(batch, rows, rate)
 
     def _stepped(self, batch: _Batch, rows: Rows, rate: float) -> float:

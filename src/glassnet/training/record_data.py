@@ -98,7 +98,7 @@ def _written(item: Any) -> str:
 
 def from_data(data: Any, what: str = "model") -> Any:
     """The object; TrainingError where it was code, is none of ours, or none that belongs here."""
-    if isinstance(data, list):
+    if isinstance(data, (list, tuple)):
         return tuple(from_data(part, what) for part in cast("list[Any]", data))
     if not isinstance(data, dict):
         raise TrainingError(f"the {what} that the run file describes is {shown(data)}, no object")
@@ -148,8 +148,8 @@ def _made(kind: type, settings: dict[str, Any], what: str) -> Any:
         if name in LAYERED:
             return make(*settings.pop("layers"), **settings)
         return make(*settings["chosen"]) if name == "Columns" else make(**settings)
-    except GlassnetError as error:
-        raise TrainingError(f"the {what} cannot be made: {error}") from None
+    except GlassnetError:
+        raise
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         raise TrainingError(
             f"the {what} that the run file describes has a {name} that cannot be made: "

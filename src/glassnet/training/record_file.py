@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.errors import ModelFileError, OutputError
+from glassnet.serialize import parse
 from glassnet.training.record_disk import (
     APPLICATION,
     COPY,
@@ -170,7 +171,10 @@ class RunFile:
     def values(self) -> dict[str, Any]:
         """The configuration."""
         found = self.rows("SELECT key, value FROM run")
-        return {str(key): json.loads(value) for key, value in found}
+        try:
+            return {str(key): parse(value) for key, value in found}
+        except (ValueError, TypeError) as error:
+            raise ModelFileError(f"{self.path} is damaged: {error}; {COPY}") from None
 
     def history(self) -> tuple[list[float], list[float]]:
         """Losses and validation losses, an epoch each. SQLite has no NaN: it keeps nothing, which

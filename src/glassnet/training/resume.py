@@ -19,6 +19,7 @@ from glassnet.nn.loss import as_loss
 from glassnet.nn.module import Module
 from glassnet.rounding import to_nearest
 from glassnet.run.threads import thread_count
+from glassnet.serialize import parse
 from glassnet.training.again import go_again
 from glassnet.training.callbacks import Restorer, as_callbacks
 from glassnet.training.check import Rows, checked
@@ -167,16 +168,22 @@ def begun(file: RunFile) -> dict[str, Any]:
 
 
 def _check_size(file: RunFile, described: Any) -> None:
-    """ModelFileError where the model is larger than the weights in the file, before there is any
-    memory for it."""
+    """ModelFileError where the weights in the file are of another model, before there is any memory
+    for this one."""
     with suppress(TrainingError):  # code of the user's, or told where the model is needed
         model: Module = from_data(described)
         wanted = sum(parameter.size for parameter in model.declared().values())
-        held = file.rows("SELECT max(length(content)) FROM checkpoint")[0][0] or 0
-        if wanted * np.dtype(model.dtype).itemsize > held:
+        size = wanted * np.dtype(model.dtype).itemsize
+        first = file.rows("SELECT arrays, length(content) FROM checkpoint ORDER BY epoch LIMIT 1")
+        try:
+            heads: Any = parse(first[0][0])["arrays"] if first else [["W", model.dtype, [wanted]]]
+            fits = ["W", model.dtype, [wanted]] in heads and (not first or first[0][1] >= size)
+        except (ValueError, LookupError, TypeError):
+            fits = False
+        if not fits:
             raise ModelFileError(
-                f"{file.path} is damaged: its model has {counted(wanted, 'parameter')}, more than "
-                f"any of its checkpoints holds; {COPY}"
+                f"{file.path} is damaged: its model has {counted(wanted, 'parameter')} of "
+                f"{model.dtype}, and its first checkpoint is of another one; {COPY}"
             )
 
 
