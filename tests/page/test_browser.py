@@ -22,10 +22,7 @@ from glassnet.tables.read import read_table
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 LONG = 60_000  # milliseconds: the machine may be busy
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
