@@ -36,7 +36,7 @@ LAYERS = (
     ("ops",),
     ("graph",),
     ("files", "rounding", "serialize"),
-    ("errors", "version", "words"),
+    ("errors", "version", "visible", "words"),
 )
 
 # The two halves meet in the graph and networks are written with ops, so these see less than what

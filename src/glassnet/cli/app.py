@@ -28,8 +28,10 @@ from glassnet.cli.resume import resume
 from glassnet.cli.runs import runs
 from glassnet.cli.show import show
 from glassnet.cli.step import step
+from glassnet.cli.terminal import guarded
 from glassnet.errors import GlassnetError, TrainingError
 from glassnet.version import __version__
+from glassnet.visible import visible
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
 
@@ -68,6 +70,11 @@ def options(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process."""
+    with guarded():
+        _main(arguments)
+
+
+def _main(arguments: Sequence[str] | None) -> NoReturn:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
@@ -127,8 +134,7 @@ def _say(text: str, status: int, debug: bool) -> int:
     """One line on standard error."""
     if debug:
         sys.excepthook(*sys.exc_info())  # pyright: ignore[reportArgumentType]
-    line = "".join(sign if sign.isprintable() else " " for sign in " ".join(text.split()))
-    print(f"glassnet: {line}", file=sys.stderr, flush=True)
+    print(f"glassnet: {visible(' '.join(text.split()))}", file=sys.stderr, flush=True)
     return status
 
 

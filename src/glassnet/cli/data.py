@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glassnet.cli.options import CsvOutput
+from glassnet.cli.options import CsvOutput, CsvSafe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +29,7 @@ SETS = {
 def data(
     name: Annotated[str, typer.Argument(metavar="NAME", help=", ".join(SETS), show_default=False)],
     output: CsvOutput = None,
+    csv_safe: CsvSafe = False,
 ) -> None:
     """Write a real data set as CSV, its last column being the target."""
     if name not in SETS:
@@ -37,7 +38,7 @@ def data(
 
     if output is not None:
         check_writable(output, example="table.csv")
-    content = table_csv(name).encode()
+    content = table_csv(name, csv_safe).encode()
     if output is None:
         sys.stdout.buffer.write(content)
         return
@@ -45,9 +46,11 @@ def data(
         file.write(content)
 
 
-def table_csv(name: str) -> str:
+def table_csv(name: str, csv_safe: bool = False) -> str:
     """The data set as CSV text; classes by their names."""
     from sklearn import datasets
+
+    from glassnet.tables.csv_safe import as_text
 
     loader: Any = getattr(datasets, "load_" + name.replace("-", "_"))
     bunch = loader(scaled=False) if name == "diabetes" else loader()
@@ -59,8 +62,8 @@ def table_csv(name: str) -> str:
         columns.append([str(bunch.target_names[code]) for code in bunch.target])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*names, "target"])
-    writer.writerows(zip(*columns, strict=True))
+    for row in ([*names, "target"], *zip(*columns, strict=True)):
+        writer.writerow([as_text(cell) for cell in row] if csv_safe else row)
     return text.getvalue()
 
 

@@ -36,6 +36,13 @@ CsvOutput = Annotated[
     str | None,
     typer.Option("--output", "-o", metavar="CSV", help="By default standard output."),
 ]
+CsvSafe = Annotated[
+    bool,
+    typer.Option(
+        "--csv-safe",
+        help="Write ' before texts that a spreadsheet would compute, such as =1+1 or @now.",
+    ),
+]
 Time = Annotated[
     str | None, typer.Option(metavar="DURATION", help="Train at most so long: 60s, 5m, 1h.")
 ]

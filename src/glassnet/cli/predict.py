@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from glassnet.cli import options
@@ -23,6 +23,7 @@ def predict(
     table: options.TablePath,
     output: options.CsvOutput = None,
     reading: options.Reading = options.AS_IT_IS,
+    csv_safe: options.CsvSafe = False,
     json: options.Json = False,
 ) -> None:
     """Write one line a row: the predicted target, then for classes the probability of each."""
@@ -38,22 +39,53 @@ def predict(
         opened = reading.open(table)
         prediction = loaded.predict(opened)
     warn(loaded, prediction)
+    if not csv_safe and (output is not None or not json):
+        note_formulas([prediction.target, *prediction.values])
     if output is not None:
         with replacing(output) as file:
-            write_csv(prediction, file)
+            write_csv(prediction, file, csv_safe)
     elif not json:
-        write_csv(prediction, sys.stdout.buffer)
+        to_standard_output(lambda file: write_csv(prediction, file, csv_safe))
     if json:
         print_json(_summary(prediction, output))
 
 
-def write_csv(prediction: Prediction, file: IO[bytes]) -> None:
-    """The predictions as UTF-8 CSV."""
+def note_formulas(cells: Iterable[Any]) -> None:
+    """Say on standard error that a spreadsheet would compute some of these cells."""
+    from glassnet.tables.csv_safe import formulas
+
+    count = formulas(cells)
+    if count:
+        begins = "cell begins" if count == 1 else "cells begin"
+        print(
+            f"note: {count:,} {begins} like a formula (=, +, -, @), which a spreadsheet computes; "
+            "--csv-safe writes such cells as texts",
+            file=sys.stderr,
+        )
+
+
+def to_standard_output(write: Callable[[IO[bytes]], None]) -> None:
+    """Bytes as they are to a file or a pipe; what would steer a terminal is shown there."""
+    if not sys.stdout.isatty():
+        write(sys.stdout.buffer)
+        return
+    held = io.BytesIO()
+    write(held)
+    print(held.getvalue().decode(), end="")
+
+
+def write_csv(prediction: Prediction, file: IO[bytes], csv_safe: bool = False) -> None:
+    """The predictions as UTF-8 CSV; on demand without cells that a spreadsheet would compute."""
+    from glassnet.tables.csv_safe import as_text
+
     text = io.TextIOWrapper(file, "utf-8", newline="", write_through=False)
     writer = csv.writer(text, lineterminator="\n")
     header = [prediction.target, *(f"probability_{name}" for name in prediction.classes)]
-    writer.writerow(header)
-    writer.writerows(_rows(prediction))
+    for row in (header, *_rows(prediction)) if csv_safe else ():
+        writer.writerow([as_text(cell) for cell in row])
+    if not csv_safe:
+        writer.writerow(header)
+        writer.writerows(_rows(prediction))
     text.flush()
     text.detach()
 

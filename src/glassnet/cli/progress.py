@@ -14,6 +14,9 @@ import threading
 import time
 from typing import Any, TextIO
 
+from glassnet.cli.terminal import unguarded
+from glassnet.visible import visible
+
 _REPAINT_SECONDS = 0.1
 _WAIT_SECONDS = 0.5
 _LINE_SECONDS = 5.0
@@ -25,8 +28,8 @@ class Waiting:
     has taken a while, and clears its line at the end."""
 
     def __init__(self, what: str, stream: TextIO | None = None) -> None:
-        self.what = what
-        self.stream = stream or sys.stderr
+        self.what = visible(what)
+        self.stream = unguarded(stream or sys.stderr)
         self.over = threading.Event()
         self.painter = threading.Thread(target=self._paint, name="waiting", daemon=True)
 
@@ -64,7 +67,7 @@ class Progress:
 
     def __init__(self, epochs: int, stream: TextIO | None = None) -> None:
         self.epochs = epochs
-        self.stream = stream or sys.stderr
+        self.stream = unguarded(stream or sys.stderr)
         self.live = self.stream.isatty()
         self.started = time.monotonic()
         self.last_line = self.started

@@ -9,13 +9,18 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderHook
+from rich.markup import escape
+from rich.segment import Segment
 
+from glassnet.cli.terminal import unguarded
 from glassnet.version import numerics_version
+from glassnet.visible import visible, visible_json, visible_lines
 from glassnet.words import counted
 
 if TYPE_CHECKING:
@@ -96,13 +101,13 @@ def _note(counts: dict[str, int], verb: str, verbs: str, what: str) -> None:
     if counts:
         cells = sum(counts.values())
         subject = f"{counted(cells, 'cell')} {verb if cells == 1 else verbs}"
-        columns = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+        columns = ", ".join(f"{visible(name)} {count:,}" for name, count in counts.items())
         print(f"note: {subject} {what} ({columns})", file=sys.stderr)
 
 
 def print_json(value: dict[str, Any]) -> None:
     """One JSON object on one line of standard output."""
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    print(visible_json(json.dumps(value, ensure_ascii=False, allow_nan=False)))
 
 
 class _Patient(Console):
@@ -115,10 +120,33 @@ class _Patient(Console):
 
 def console() -> Console:
     """Standard output; colours and the window's width on a terminal only."""
-    width = None if sys.stdout.isatty() else _PLAIN_WIDTH
-    return _Patient(highlight=False, width=width, soft_wrap=not sys.stdout.isatty())
+    terminal = sys.stdout.isatty()
+    found = _Patient(
+        file=unguarded(sys.stdout), highlight=False, emoji=False, soft_wrap=not terminal,
+        width=None if terminal else _PLAIN_WIDTH,
+    )  # fmt: skip
+    found.push_render_hook(_Guard())
+    return found
+
+
+class _Guard(RenderHook):
+    """Everything that a console shows is harmless, whoever forgot to say `safe`."""
+
+    def process_renderables(self, renderables: list[Any]) -> list[Any]:
+        return [_Shown(own) for own in renderables]
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Something to be shown, its texts as they are harmless; rich's own escapes are no texts."""
+
+    inside: Any
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for part in console.render(self.inside, options):
+            yield part if part.control else Segment(visible_lines(part.text), part.style)
 
 
 def safe(text: str) -> str:
-    """Text from a table: no markup, no control signs."""
-    return "".join(sign if sign.isprintable() else " " for sign in text).replace("[", r"\[")
+    """Text from a file for `Console.print`: nothing in it is markup or steers the terminal."""
+    return escape(visible(text))

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from glassnet.cli.options import Json
+from glassnet.visible import visible
 from glassnet.words import counted
 
 
@@ -33,7 +34,7 @@ def runs(
         try:
             found.append(_about(str(path)))
         except ModelFileError as error:
-            print(f"note: {error}", file=sys.stderr)
+            print(visible(f"note: {error}"), file=sys.stderr)
     if json:
         print_json({"runs": found})
         return
@@ -42,7 +43,7 @@ def runs(
         what = f"  {own['target']} of {own['table']}" if own["table"] and own["target"] else ""
         done = f"{own['done']}/{counted(own['epochs'], 'epoch')}"
         state = REASONS.get(own["state"], own["state"])
-        print(f"{own['run']}  {done}  {state}  {loss}{what}")
+        print(visible(f"{own['run']}  {done}  {state}  {loss}{what}"))
     if not found:
         print(f"no run files in {folder}")
 

@@ -19,6 +19,7 @@ from glassnet.cli.report import safe
 from glassnet.serialize import to_plain
 from glassnet.tables.kinds import Column
 from glassnet.tables.notes import Note
+from glassnet.visible import visible
 from glassnet.words import counted
 
 _MOST_LINES = 40  # of columns of the same kind, in a wide table
@@ -71,7 +72,7 @@ def _line(run: list[Column], inputs: Mapping[str, int] | None) -> Line:
 
 def _print_lines(lines: list[Line], to: Console, *, with_inputs: bool) -> None:
     shown = [0, 1, 2, 3, 4] if with_inputs else [0, 1, 2, 4]
-    table = [[_flat(line.cells[place]) for place in shown] for line in lines]
+    table = [[visible(line.cells[place]) for place in shown] for line in lines]
     widths = [max(cell_len(row[place]) for row in table) for place in range(len(shown))]
     last = len(shown) - 1
     rest = sum(widths[1:last]) + len(_GAP) * last
@@ -113,10 +114,6 @@ def column_json(column: Column) -> dict[str, Any]:
 def notes_json(notes: Sequence[Note]) -> list[dict[str, Any]]:
     """Notes as JSON values."""
     return [to_plain(note) for note in notes]
-
-
-def _flat(text: str) -> str:
-    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def _middle(text: str, width: int) -> str:

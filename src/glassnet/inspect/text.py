@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from glassnet.inspect import close
 from glassnet.inspect import overview as at_a_glance
 from glassnet.inspect.blocks import Block, Group, Lines, Matrix, Table
+from glassnet.visible import visible
 
 if TYPE_CHECKING:
     from glassnet.inspect.opened import OpenStep
@@ -43,7 +44,8 @@ def told(blocks: Iterable[Block]) -> str:
 
 def _block(block: Block) -> str:
     if isinstance(block, Lines):
-        return "\n".join([*([block.title] if block.title else []), *block.lines])
+        lines = [*([block.title] if block.title else []), *block.lines]
+        return "\n".join(map(visible, lines))
     if isinstance(block, Table):
         return _table(block)
     if isinstance(block, Matrix):
@@ -52,7 +54,7 @@ def _block(block: Block) -> str:
 
 
 def _table(block: Table) -> str:
-    lines = [list(block.heads), *map(list, block.rows)]
+    lines = [[visible(cell) for cell in line] for line in (block.heads, *block.rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(block.heads))]
     told = [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -72,7 +74,7 @@ def _group(block: Group) -> str:
 def _matrix(block: Matrix) -> str:
     table = block.table
     fits = len(block.rows) == len(table)
-    names = [str(own) for own in (block.rows if fits else range(len(table)))]
+    names = [visible(str(own)) for own in (block.rows if fits else range(len(table)))]
     cells = [[f"{x:.6g}" for x in row[:WIDE]] for row in table]
     more = " …" if table.shape[1] > WIDE else ""
     width = max((len(cell) for row in cells for cell in row), default=0)
@@ -81,6 +83,6 @@ def _matrix(block: Matrix) -> str:
         f"  {name:>{left}}  " + " ".join(cell.rjust(width) for cell in row) + more
         for name, row in zip(names, cells, strict=True)
     ]
-    heads = [str(own) for own in block.columns]
+    heads = [visible(str(own)) for own in block.columns]
     above = block.title + (f"  ({', '.join(heads)})" if heads and len(heads) > 1 else "")
     return "\n".join([above, *lines])
