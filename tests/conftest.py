@@ -21,7 +21,7 @@ GOLDEN = ROOT / "tests" / "golden"
 # The processes of a session share a folder for machine code: most tests train the same few
 # networks. Tests of the compiler, and of which code is chosen, are marked `cold`: they find none.
 SESSION = "GLASSNET_TESTS_CODE"
-COLD = ("engine", "fuzz", "graph", "ops", "oracles", "simplify")
+COLD = ("engine", "fuzz", "graph", "ops", "oracles", "page", "simplify", "wasm")
 
 # a failure must not depend on chance or on how busy the machine is; `make fuzz` looks further
 settings.register_profile("fixed", derandomize=True, deadline=None)

@@ -19,6 +19,8 @@ from glassnet.run import cache, compiled
 from tests.data import HANG, ROOT
 from tests.engine.variants import thresholds
 
+pytestmark = pytest.mark.cold
+
 X = np.sin(np.arange(150 * 7) * 0.37).reshape(150, 7).astype("float32")
 Y = (np.arange(150) % 3).astype("int32")
 
@@ -63,8 +65,6 @@ PROCESS = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from tests.test_repeats import fitted
-
-pytestmark = pytest.mark.cold
 w, losses = fitted()
 print(w.hex(), losses)
 """

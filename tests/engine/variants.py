@@ -21,8 +21,8 @@ from glassnet.llvm.target import SETS, InstructionSet, host
 from glassnet.lower import counter
 from glassnet.lower.builder import Machine
 from glassnet.lower.counter import LEAF
+from glassnet.run import cache, compiled
 from glassnet.run import call as prepared
-from glassnet.run import compiled
 from glassnet.run import zeros as run_zeros
 from glassnet.run.compiled import CALL_WORK, Compiled
 from glassnet.run.program import Plan, Program
@@ -62,8 +62,10 @@ def thresholds(
 def in_blocks(
     rows: int = LEAF, threads: int = NEVER, work: int = CALL_WORK, zeros: bool = False
 ) -> Iterator[None]:
-    """Sums over rows in blocks of so many, in calls of so much work."""
+    """Sums over rows in blocks of so many, in calls of so much work. No code is read or kept: what
+    is on disk does not say how long its blocks are."""
     with (
+        mock.patch.dict(os.environ, {cache.VARIABLE: "off"}),
         thresholds(threads, blocks=0, zeros=zeros),
         mock.patch.object(counter, "BLOCK", rows),
         mock.patch.object(compiled, "CALL_WORK", work),
