@@ -15,7 +15,7 @@ from glassnet.version import __version__, numerics_version
 if TYPE_CHECKING:
     from glassnet import nn, ops, optim
     from glassnet.estimators.mlp import MLPClassifier, MLPRegressor
-    from glassnet.estimators.mlp_display import LossCurveDisplay
+    from glassnet.estimators.mlp.display import LossCurveDisplay
     from glassnet.estimators.tabular import TabularClassifier, TabularRegressor
     from glassnet.inspect.ledger import open_ledger
     from glassnet.inspect.step import open_step
@@ -58,7 +58,7 @@ __all__ = [
 
 # Public name -> where it lives: a module, or "module:attribute".
 _LAZY = {
-    "LossCurveDisplay": "glassnet.estimators.mlp_display:LossCurveDisplay",
+    "LossCurveDisplay": "glassnet.estimators.mlp.display:LossCurveDisplay",
     "MLPClassifier": "glassnet.estimators.mlp:MLPClassifier",
     "MLPRegressor": "glassnet.estimators.mlp:MLPRegressor",
     "Step": "glassnet.training.manual:Step",

@@ -1,6 +1,9 @@
-"""Typed exceptions: every error a user can cause derives from `GlassnetError`."""
+"""Typed exceptions: every error a user can cause derives from `GlassnetError`; and warnings."""
 
 from __future__ import annotations
+
+import sys
+import warnings
 
 
 class GlassnetError(Exception):
@@ -45,3 +48,15 @@ class RecordingWarning(UserWarning):
 
 class TableWarning(UserWarning):
     """Something about a table was decided that a person should know."""
+
+
+def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
+    """A warning at the line of the user's that led here, past ours and scikit-learn's."""
+    level, frame = 2, sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    while frame.f_back is not None and _is_ours(str(frame.f_globals.get("__name__"))):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] in ("glassnet", "sklearn")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from glassnet.estimators.mlp_solve import Steps
+from glassnet.training.descend import Descent
 
 OLD = pytest.mark.filterwarnings(
     r"ignore:scipy.optimize. The `disp` and `iprint` options:DeprecationWarning"
@@ -24,11 +24,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many epochs fits take at a time, one number a call."""
     found: list[int] = []
-    run = Steps.run
+    several, one = Descent.some_epochs, Descent.one_epoch
 
-    def noted(steps: Steps, epochs: int, *given: Any) -> list[float]:
+    def noted(descent: Descent, course: Any, epochs: int) -> None:
         found.append(epochs)
-        return run(steps, epochs, *given)
+        several(descent, course, epochs)
 
-    monkeypatch.setattr(Steps, "run", noted)
+    def single(descent: Descent, course: Any) -> None:
+        found.append(1)
+        one(descent, course)
+
+    monkeypatch.setattr(Descent, "some_epochs", noted)
+    monkeypatch.setattr(Descent, "one_epoch", single)
     return found

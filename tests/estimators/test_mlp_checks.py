@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from sklearn.utils import check_array, check_X_y
 
 from glassnet import MLPClassifier, MLPRegressor
-from glassnet.estimators.mlp_checks import is_table, is_training
+from glassnet.estimators.mlp.value_checks import is_table, is_training
 
 DRAWN = np.random.RandomState(0)
 X = DRAWN.normal(size=(8, 3))

@@ -16,7 +16,7 @@ from sklearn.utils.validation import _get_feature_names
 
 from glassnet import MLPClassifier, MLPRegressor
 from glassnet.errors import TableError
-from glassnet.estimators.mlp_columns import ColumnEncoder
+from glassnet.estimators.mlp.columns import ColumnEncoder
 from glassnet.tables.frames import eager, frame_columns, is_frame
 from tests.data import data_file
 

@@ -13,7 +13,7 @@ import pytest
 import sklearn.neural_network as theirs
 
 from glassnet import MLPClassifier, MLPRegressor
-from glassnet.estimators.mlp_ready import FEW, KEPT
+from glassnet.estimators.mlp.call_cache import FEW, KEPT
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 

@@ -19,8 +19,8 @@ from sklearn.neural_network import MLPClassifier as Theirs
 from sklearn.preprocessing import LabelBinarizer
 
 from glassnet import MLPClassifier
-from glassnet.estimators.mlp_labels import binarized
-from glassnet.estimators.mlp_solve import Steps
+from glassnet.estimators.mlp.labels import binarized
+from glassnet.training.steps import EpochCalls
 
 DRAWN = np.random.RandomState(0)
 X = DRAWN.normal(size=(90, 5))
@@ -91,15 +91,15 @@ def test_no_order_is_drawn_that_is_not_used() -> None:
 @pytest.mark.filterwarnings("ignore:Training interrupted")
 def test_epochs_done_before_ctrl_c_are_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fitted(0, max_iter=4, n_iter_no_change=np.inf)
-    real, calls = Steps.epoch, [0]
+    real, calls = EpochCalls.run, [0]
 
-    def interrupted(steps: Steps, epoch: int) -> None:
+    def interrupted(steps: EpochCalls, epoch: int) -> None:
         calls[0] += 1
         if calls[0] == 5:
             raise KeyboardInterrupt
         real(steps, epoch)
 
-    monkeypatch.setattr(Steps, "epoch", interrupted)
+    monkeypatch.setattr(EpochCalls, "run", interrupted)
     cut = fitted(0, max_iter=30, n_iter_no_change=np.inf)
     same(cut, whole)
 

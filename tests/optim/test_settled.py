@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import glassnet as gn
-from glassnet.training.estimator_step import settled_weight
+from glassnet.optim.scikit import settled_weight
 from tests.engine.check import numbers
 
 # with the name of the momentum

@@ -108,7 +108,7 @@ def test_a_hundred_steps_are_near_the_float64_interpreter(name: str) -> None:
     gn.train(
         model, X, y, loss=loss, optimizer=optimizer, epochs=100, batch_size=ROWS, shuffle=False
     )
-    (program,) = (p[0] for key, p in model.programs.items() if key[0] == "step")
+    (program,) = (p[0] for (key, _), p in model.programs.items() if key[0] == "step")
     plan = program.plan
     found = model.W.copy()
     model.W = first

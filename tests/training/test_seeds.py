@@ -53,7 +53,7 @@ def test_one_model_has_one_program_for_all_seeds() -> None:
     for seed in (*SEEDS, *SEEDS):
         model.W = start
         assert trained(model, seed) == first[seed]
-    assert len([key for key in model.programs if key[0] == "step"]) == 1
+    assert len([key for key, _ in model.programs if key[0] == "step"]) == 1
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -18,7 +18,7 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from glassnet.errors import ModelFileError, TableError
-from glassnet.estimators.mlp_targets import refuse_mixed
+from glassnet.estimators.mlp.value_checks import refuse_mixed
 from glassnet.estimators.table_model import TableModel
 from glassnet.estimators.tabular_base import BaseTabular
 from glassnet.rounding import to_nearest

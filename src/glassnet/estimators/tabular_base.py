@@ -28,7 +28,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from glassnet.errors import TableError, TableWarning
 from glassnet.estimators.examine import Examined, examine
 from glassnet.estimators.fit import choose_recipe, fit
-from glassnet.estimators.mlp_parameters import thread_count
+from glassnet.estimators.mlp.parameters import thread_count
 from glassnet.estimators.score import Score
 from glassnet.estimators.table_model import Prediction, TableModel
 from glassnet.estimators.tabular_report import Told

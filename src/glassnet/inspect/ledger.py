@@ -131,9 +131,7 @@ class _Steps:
                 return
             before = held[f"W.{self.name}"][self.place]
             lr = rate.astype(model.dtype)
-            now = {"rows": rows.astype(np.int32), "lr": np.asarray(lr)}
-            now["step"] = np.asarray(first + count, np.int64)
-            given = {**descent.task.rows.arrays(), **held, **now}
+            given = {**descent.step_arrays(rows, first + count), **held, "lr": np.asarray(lr)}
             parts = None if by_row is None else weight_pulls(by_row, given, shares(given))
             found = program.run(given)
             held |= {name: found[output] for name, output in step.donate.items()}
@@ -163,9 +161,8 @@ class _Steps:
         task = self.descent.task
         if self._by_row is None:
             return ""
-        now = {"rows": next(iter(self.descent.order.parts(0)))[0].astype(np.int32)}
-        now["step"] = np.asarray(0, np.int64)
-        return Pulls(task, {**task.rows.arrays(), **parameter_arrays(task.model), **now}).coupled
+        rows = next(iter(self.descent.order.parts(0)))[0]
+        return Pulls(task, self.descent.step_arrays(rows, 0)).coupled
 
     @cached_property
     def _by_row(self) -> Program | None:

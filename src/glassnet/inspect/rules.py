@@ -18,8 +18,8 @@ from glassnet.inspect.figures import WeightFigures
 from glassnet.optim.adam import Adam, AdamW
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.rms import Adagrad, RMSprop
+from glassnet.optim.scikit import ScikitAdam, ScikitSGD
 from glassnet.optim.sgd import SGD
-from glassnet.training.estimator_step import ScikitAdam, ScikitSGD
 
 if TYPE_CHECKING:
     from glassnet.inspect.opened import OpenStep

@@ -113,10 +113,7 @@ def _opened(
     held = {**parameter_arrays(model), **descent.memory}
     before = {name: array.copy() for name, array in held.items()}
     lr = rate.astype(model.dtype)[0]
-    arrays = {
-        **task.rows.arrays(), **before, "rows": rows.astype(np.int32), "lr": np.asarray(lr),
-        "step": np.asarray(step, np.int64),
-    }  # fmt: skip
+    arrays = {**descent.step_arrays(rows, step), **before, "lr": np.asarray(lr)}
     found = compile_graph(opened.graph).run(arrays)
     count = len(opened.step.graph.outputs)
     after = {name: found[output] for name, output in opened.step.donate.items()}

@@ -5,9 +5,9 @@ In: predictions, labels, weights. Out: `Loss`; plain functions as losses.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class Loss:
 
     Called on predictions and labels, and weights of the rows where they differ, it is the mean.
     """
+
+    in_parts: ClassVar[bool] = False  # whether `part` gives the mean over all rows part by part
 
     def rows(self, prediction: Value, y: Value) -> Value:
         """The loss of every row: [n]."""
@@ -43,6 +45,37 @@ class Loss:
     def weights(self, y: Any, dtype: str) -> Any:
         """What the rows weigh because of their labels, [n]; None where all weigh the same."""
         return None
+
+    def hyperparameters(self) -> Mapping[str, float]:
+        """Settings that are inputs of the compiled step, so that other numbers compile nothing."""
+        return {}
+
+    def rule(self) -> Hashable:
+        """What decides the compiled step: all settings that are no inputs of it."""
+        return self
+
+    def penalty(
+        self, parameters: Mapping[str, Value], weight: Any, settings: Mapping[str, Value]
+    ) -> Any:
+        """What training adds to the mean because of the parameters that it trains; None for
+        nothing. `weight` is that of the rows, `settings` are the `hyperparameters` as inputs."""
+        return None
+
+    def part(
+        self,
+        prediction: Value,
+        batch: Mapping[str, Value],
+        parameters: Mapping[str, Value],
+        share: Any,
+        decay: Any,
+    ) -> Any:
+        """What some rows add to the mean over more rows: `share` is 1 / the weights of all rows,
+        `decay` what the penalty counts in this part."""
+        raise NotImplementedError(f"{type(self).__name__} is not computed in parts")
+
+    def smooth_labels(self, y: np.ndarray) -> np.ndarray:
+        """Labels near these at which the loss has a derivative by them, too."""
+        return y
 
     def __call__(self, prediction: Any, y: Any, weight: Any = None) -> Any:
         own = self.weights(y, str(prediction.dtype))

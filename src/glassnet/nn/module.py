@@ -132,6 +132,16 @@ class Module(metaclass=Frozen):
     def W(self, value: Any) -> None:
         self._block[...] = _fitting(value, self._block)
 
+    def adopt(self, block: np.ndarray) -> None:
+        """Let a vector be W from now on, the very one; first values are then never drawn."""
+        size = sum(parameter.size for parameter in self.declared().values())
+        if block.shape != (size,) or block.dtype != self.dtype:
+            raise ShapeError(
+                f"W is a vector of {counted(size, 'number')} of {self.dtype}; got {block.dtype} "
+                f"of shape {block.shape}"
+            )
+        vars(self)["_block"] = block
+
     def parameters(self) -> dict[str, np.ndarray]:
         """Named parts of W: views, so changing one changes the model."""
         return split(self._block, self.declared())

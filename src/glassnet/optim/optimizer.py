@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from numbers import Real
 from typing import Any
@@ -27,6 +27,7 @@ class Now:
 
     lr: Any  # the learning rate of this step
     step: Value  # how many steps came before, int64
+    settings: Mapping[str, Value] = field(default_factory=dict[str, Value])  # `hyperparameters`
 
 
 def settled(x: Any, least: float | None = None) -> Any:
@@ -113,10 +114,16 @@ class Optimizer:
             "  right: def update(self, w, g, memory, now): return w - now.lr * g, {}"
         )
 
+    def hyperparameters(self) -> Mapping[str, float]:
+        """Settings that are inputs of the compiled step, as the learning rate is, so that other
+        numbers compile nothing; `now.settings` has them."""
+        return {}
+
     def rule(self) -> tuple[Any, ...]:
-        """What decides the compiled step: all but the learning rate, which is an input of it."""
-        settings = [(f.name, getattr(self, f.name)) for f in fields(self) if f.name != "lr"]
-        return (type(self), *settings)
+        """What decides the compiled step: all settings that are no inputs of it."""
+        inputs = {"lr", *self.hyperparameters()}
+        names = [f.name for f in fields(self) if f.name not in inputs]
+        return (type(self), *((name, getattr(self, name)) for name in names))
 
     def all_slots(self) -> dict[str, float]:
         """The rule's own slots, and that of the mean weights."""
@@ -135,7 +142,7 @@ class Optimizer:
         kept: dict[str, dict[str, Value]] = {}
         for name, own in w.items():
             group = self.group(name)
-            rate = now if group.lr == 1.0 else Now(now.lr * group.lr, now.step)
+            rate = now if group.lr == 1.0 else replace(now, lr=now.lr * group.lr)
             decay = self.weight_decay * group.decay
             new[name], kept[name] = self.decayed(own, gradients[name], memory[name], rate, decay)
             if self.average:

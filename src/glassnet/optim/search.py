@@ -51,3 +51,8 @@ class LBFGS(WholeData):
     def __post_init__(self) -> None:
         check_between(self, 1, math.inf, memory=self.memory)
         check_between(self, 0.0, math.inf, tolerance=self.tolerance, weight_decay=self.weight_decay)
+
+    def options(self, iterations: int) -> dict[str, float]:
+        """By SciPy's names."""
+        own = {"maxcor": self.memory, "gtol": self.tolerance, "ftol": 0.0}
+        return {"maxiter": iterations, "maxfun": 100 * iterations, **own}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from glassnet.errors import TrainingError
-from glassnet.training.callbacks import Callback
+from glassnet.training.callbacks import Callback, Restorer
 from glassnet.training.history import History, Run
 from glassnet.training.record import Recorder, restore
 from glassnet.training.record_file import Checkpoint, put_more
@@ -28,9 +28,10 @@ OTHER = (
 def go_again(recorder: Recorder, epochs: int, callbacks: Sequence[Any]) -> History:
     """Train from the start, and record what is new; TrainingError where bits differ."""
     file, descent = recorder.file, recorder.descent
-    restore(descent, file.checkpoint(0))
+    start = file.checkpoint(0)
+    restore(descent, start)
     same = Same(recorder, file.history()[0], file.checkpoint(file.epochs()[-1]), epochs)
-    return descent.train(epochs, [*callbacks, same])
+    return descent.train(epochs, [*callbacks, Restorer(start.notes, start.arrays, callbacks), same])
 
 
 class Same(Callback):

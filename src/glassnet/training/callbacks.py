@@ -2,8 +2,9 @@
 
 In: a `Run`. Out: callbacks: functions of the run, called after every epoch, and objects with
 `epoch_end(run)`; both stop the training by returning True. An object may also have
-`train_begin(run)`, `train_end(run)`, and `overdue(run)`, asked every few milliseconds, which stops
-the training inside an epoch.
+`train_begin(run)`, `train_end(run)`, `epoch_begin(run)`, and `overdue(run)`, asked every few
+milliseconds, which stops the training inside an epoch. One with `ahead(run)` says how many epochs
+may be done before `epoch_end` has to hear of them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from glassnet.errors import TrainingError
 from glassnet.training.history import Run
 
-METHODS = ("epoch_end", "train_begin", "train_end", "overdue")
+METHODS = ("epoch_end", "epoch_begin", "train_begin", "train_end", "overdue")
 EXPECTED = (
     "callbacks: {}; a callback is a function of the run, called after every epoch, or an object "
     "with one of the methods epoch_end(run), train_begin(run), train_end(run), overdue(run)\n"
@@ -100,7 +101,25 @@ class FunctionCallback(Callback):
         return self.f(run) is True
 
 
-class EarlyStopping(Callback):
+class Resumable(Callback):
+    """A callback of which something is kept, in a run file and in a history, so that a training
+    can be gone on with."""
+
+    def state(self, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """JSON values and arrays; `name` is for what would have none of its own."""
+        return {}, {}
+
+    def restore(
+        self, name: str, notes: Mapping[str, Any], arrays: Mapping[str, np.ndarray], run: Run
+    ) -> None:
+        """Take them back, after `train_begin`."""
+
+    def series(self) -> dict[str, list[float]]:
+        """Lists of one figure an epoch."""
+        return {}
+
+
+class EarlyStopping(Resumable):
     """Stop when `patience` epochs in a row were not better, and take the best weights.
 
     Watched is the validation loss, or `score(model)`, lower being better; better means lower by
@@ -147,16 +166,21 @@ class EarlyStopping(Callback):
     def _waited(self, epoch: int) -> int:
         return epoch - max(self.best_epoch, self.since)
 
-    def memory(self) -> tuple[list[float], np.ndarray | None]:
-        """What it remembers: numbers, and the best weights."""
-        return [self.best, self.best_epoch, self.since], self.weights
+    def state(self, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        arrays = {} if self.weights is None else {f"{name}.weights": self.weights}
+        return {name: [self.best, self.best_epoch, self.since]}, arrays
 
-    def remember(self, notes: Sequence[float], weights: np.ndarray | None, run: Run) -> None:
-        """Take back what `memory` gave. Where patience was at its end, as it is of a training that
-        this has stopped, it is counted anew from here."""
-        self.best, self.best_epoch = notes[0], int(notes[1])
-        self.since = int(notes[2]) if len(notes) > 2 else 0
-        self.weights = weights
+    def restore(
+        self, name: str, notes: Mapping[str, Any], arrays: Mapping[str, np.ndarray], run: Run
+    ) -> None:
+        """Where patience was at its end, as it is of a training that this has stopped, it is
+        counted anew from here."""
+        if name not in notes:
+            return
+        known = notes[name]
+        self.best, self.best_epoch = known[0], int(known[1])
+        self.since = int(known[2]) if len(known) > 2 else 0
+        self.weights = arrays.get(f"{name}.weights")
         if self._waited(run.epoch) >= self.patience:
             self.since = run.epoch
         run.history.best_epoch = self.best_epoch or None
@@ -166,33 +190,35 @@ class EarlyStopping(Callback):
             run.model.W[...] = self.weights
 
 
+def resumable(callbacks: Sequence[Any]) -> dict[str, Resumable]:
+    """The callbacks of which something is kept, by a name for it."""
+    found = [own for own in callbacks if isinstance(own, Resumable)]
+    return {f"stopper{place}": own for place, own in enumerate(found)}
+
+
 def memories(callbacks: Sequence[Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What early stopping remembers: JSON values and arrays by name."""
+    """What callbacks remember: JSON values and arrays by name."""
     notes: dict[str, Any] = {}
     arrays: dict[str, np.ndarray] = {}
-    stoppers = [own for own in callbacks if isinstance(own, EarlyStopping)]
-    for place, stopper in enumerate(stoppers):
-        notes[f"stopper{place}"], weights = stopper.memory()
-        if weights is not None:
-            arrays[f"stopper{place}.weights"] = weights
+    for name, own in resumable(callbacks).items():
+        known, held = own.state(name)
+        notes |= known
+        arrays |= held
     return notes, arrays
 
 
 class Restorer(Callback):
-    """Restores the state of early stopping, which forgets it at the start of a training; it stands
+    """Restores the state of callbacks, which forget it at the start of a training; it stands
     behind the callbacks that it restores."""
 
     def __init__(
         self, notes: Mapping[str, Any], arrays: Mapping[str, np.ndarray], callbacks: Sequence[Any]
     ) -> None:
-        self.notes, self.arrays = notes, arrays
-        self.stoppers = [own for own in callbacks if isinstance(own, EarlyStopping)]
+        self.notes, self.arrays, self.others = notes, arrays, resumable(callbacks)
 
     def train_begin(self, run: Run) -> None:
-        for place, stopper in enumerate(self.stoppers):
-            name = f"stopper{place}"
-            if name in self.notes:
-                stopper.remember(self.notes[name], self.arrays.get(f"{name}.weights"), run)
+        for name, own in self.others.items():
+            own.restore(name, self.notes, self.arrays, run)
 
 
 class TimeLimit(Callback):

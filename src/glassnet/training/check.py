@@ -21,7 +21,7 @@ from glassnet.nn.normalise import BatchNorm
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.search import WholeData
 from glassnet.training.scratch import Mapped, Scratch
-from glassnet.training.source import Source, alone, written
+from glassnet.training.source import Arrays, Source, alone, written
 from glassnet.training.step import outputs_of
 from glassnet.words import counted
 
@@ -32,24 +32,48 @@ PART = 1 << 16  # rows that are copied at once
 @dataclass(frozen=True)
 class Rows:
     """Data in the dtypes of a step: x [n, width], y, and weights [n] or None; in memory, or
-    `mapped` from a file."""
+    `mapped` from a file. x may be a sparse matrix: its rows are made dense a batch at a time, and
+    are then known to the step by their place in the batch, as those are that are `gathered`."""
 
-    x: np.ndarray
+    x: Any
     y: np.ndarray
     weight: np.ndarray | None = None
     mapped: Mapped | None = None
+    gathered: bool = False
+
+    @classmethod
+    def of(cls, arrays: Arrays, mapped: Mapped | None = None) -> Rows:
+        """The rows with arrays by the names of the step's inputs."""
+        return cls(arrays["x"], arrays["y"], arrays.get("weight"), mapped)
 
     def __len__(self) -> int:
-        return len(self.x)
+        return int(self.x.shape[0])
+
+    @property
+    def sparse(self) -> bool:
+        return hasattr(self.x, "toarray")
+
+    @property
+    def in_batches(self) -> bool:
+        """Whether a step gets the rows of its batch, and not all rows with numbers of some."""
+        return self.gathered or self.sparse
 
     def arrays(self) -> dict[str, np.ndarray]:
         """By the names of the step's inputs."""
         named = {"x": self.x, "y": self.y}
         return named if self.weight is None else named | {"weight": self.weight}
 
+    def batch(self, places: np.ndarray) -> dict[str, np.ndarray]:
+        """What a step over the rows at some places reads: all arrays and `rows`, or those of the
+        batch only."""
+        if not self.in_batches:
+            return {**self.arrays(), "rows": places.astype(np.int32)}
+        own = {name: dense(array[places]) for name, array in self.arrays().items()}
+        return {**own, "rows": np.arange(len(places), dtype=np.int32)}
+
     def part(self, places: Any) -> Rows:
         return Rows(
-            np.ascontiguousarray(self.x[places]),
+            self.x[places] if self.sparse else np.ascontiguousarray(self.x[places]),
             np.ascontiguousarray(self.y[places]),
             None if self.weight is None else np.ascontiguousarray(self.weight[places]),
         )
@@ -63,7 +87,12 @@ class Rows:
                 part = slice(first, first + PART)
                 scratch.append({name: a[part][mask[part]] for name, a in self.arrays().items()})
             arrays, mapped = scratch.mapped()
-        return Rows(**arrays, mapped=replace(mapped, names=self.mapped.names))
+        return Rows.of(arrays, replace(mapped, names=self.mapped.names))
+
+
+def dense(x: Any) -> np.ndarray:
+    """A part of the rows as an array, whether they are sparse or not."""
+    return x.toarray() if hasattr(x, "toarray") else x
 
 
 def checked(
@@ -84,7 +113,7 @@ def checked(
         raise ShapeError(f"{x.label} has {counted(x.rows, 'row')}; wanted 1 to {LARGEST}")
     check = partial(_checked_part, model, loss, of)
     arrays, mapped = written(x, model.dtype, check)
-    rows = Rows(**arrays, mapped=mapped)
+    rows = Rows.of(arrays, mapped)
     if rows.weight is not None and not rows.weight.any():
         raise TrainingError(f"{x.label}: the weights of the rows are all 0; one is more, at least")
     return rows

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from glassnet.errors import TrainingError
 from glassnet.run.interrupt import Interrupt
 from glassnet.training.callbacks import call, reason
 from glassnet.training.history import History, Run
@@ -31,11 +32,22 @@ class Course:
         self.run, self.callbacks, self.evaluate = run, callbacks, evaluate
         self.compile_seconds = compile_seconds
         self.interrupt = Interrupt()
+        self._asked = [own for own in callbacks if hasattr(own, "overdue")]
 
     @property
     def going(self) -> bool:
         """Whether there should be another epoch."""
         return self.run.epoch < self.run.epochs and self.run.history.stopped == "epochs"
+
+    def begin_epoch(self) -> None:
+        for callback in self.callbacks:
+            call(callback, "epoch_begin", self.run)
+
+    def ahead(self) -> int:
+        """How many epochs may be done before anybody looks: one, unless all callbacks say more."""
+        if self.evaluate is not None:
+            return 1
+        return min((int(call(own, "ahead", self.run) or 1) for own in self.callbacks), default=1)
 
     def follow(self, body: Callable[[], None], end: Callable[[], None]) -> History:
         """Run `body`, which runs the epochs, then `end`, then what callbacks do at the end."""
@@ -48,6 +60,11 @@ class Course:
                     body()
             except KeyboardInterrupt:
                 run.history.stopped = "interrupted"
+            except TrainingError:
+                raise
+            except BaseException:
+                run.failed = True
+                raise
             finally:
                 self.clock()
                 end()
@@ -55,28 +72,34 @@ class Course:
                     call(callback, "train_end", run)
         return run.history
 
-    def after_steps(self, count: int) -> bool:
+    def after_steps(self, count: int, clock: bool = True) -> bool:
         """Hear of steps done, between two calls of compiled code; True ends the epoch."""
         run = self.run
         run.steps_done += count
         if self.interrupt.seen:
             run.history.stopped = "interrupted"
-        for callback in self.callbacks:
-            if call(callback, "overdue", run):
+        for callback in self._asked:
+            if callback.overdue(run):
                 run.history.stopped = reason(callback)
-        self.clock()
+        if clock:
+            self.clock()
         return run.history.stopped != "epochs"
 
     def end_epoch(self, loss: float) -> None:
         """Count an epoch, validate, and call the callbacks."""
-        run = self.run
-        if run.history.stopped == "interrupted":
+        if self.run.history.stopped == "interrupted":
             raise Stop
+        self.count_epoch(loss, clock=True)
+
+    def count_epoch(self, loss: float, clock: bool = False) -> None:
+        """As `end_epoch`, for one that was done when training was interrupted, too."""
+        run = self.run
         judged = [] if self.evaluate is None else [self.evaluate()]
         run.epoch += 1
         run.history.loss.append(loss)
         run.history.validation_loss += judged
-        self.clock()
+        if clock:
+            self.clock()
         for callback in self.callbacks:
             if call(callback, "epoch_end", run):
                 run.history.stopped = reason(callback)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -22,18 +22,21 @@ from glassnet.optim import schedule as schedules
 from glassnet.optim.optimizer import Optimizer
 from glassnet.training.callbacks import memories
 from glassnet.training.check import Rows, check_batches
-from glassnet.training.course import Course
+from glassnet.training.course import Course, Stop
 from glassnet.training.diverge import divergence
 from glassnet.training.history import History, Run
 from glassnet.training.kept import Kept, finite
 from glassnet.training.programs import loss_program, step_program
 from glassnet.training.state import TrainingState, digest
-from glassnet.training.step import memory_arrays, parameter_arrays
-from glassnet.training.steps import Evaluator, Stepper, weighted_mean
+from glassnet.training.step import memory_arrays, parameter_arrays, setting_arrays
+from glassnet.training.steps import EpochCalls, Evaluator, Stepper, weighted_mean
 
 BLOCK = 1 << 20  # rows whose order is worked out at once
 TOGETHER = 2000  # rows: of fewer the orders of several epochs are worked out at once
 NO_PART = np.empty(0), np.empty(0)
+TOGETHER_EPOCHS = 32  # that are taken at a time: more cost more to prepare than they save
+TOGETHER_ROWS = 1 << 15  # and their rows
+TOGETHER_WORK = 1 << 28  # weights times rows of one of them: Ctrl-C is heard after each
 SHUFFLE = 1 << 16  # streams of random numbers on the host: first weights take the low ones
 
 
@@ -81,6 +84,13 @@ class Order:
             self._worked_out.update(zip(among, orders, strict=True))
         return self._worked_out
 
+    def orders(self, epoch: int, count: int) -> np.ndarray:
+        """The orders of so many epochs: [epochs, rows]."""
+        found = np.empty((count, self.count), np.int32)
+        for own in range(count):
+            found[own] = np.concatenate([part.ravel() for part in self.parts(epoch + own)])
+        return found
+
     @cached_property
     def _worked_out(self) -> dict[int, np.ndarray]:
         return {}
@@ -103,7 +113,7 @@ class Task:
     loss: Loss
     rows: Rows
     held_out: Rows | None
-    threads: int
+    threads: int | None  # None for as many as are granted
     seed: int
     frozen: frozenset[str] = frozenset()  # parameters that the optimiser leaves as they are
 
@@ -118,10 +128,38 @@ class Task:
         return Evaluator(program, rows, parameter_arrays(self.model), self.threads)
 
 
+@dataclass(frozen=True)
+class Conventions:
+    """How a run differs from one of `train`, where it follows another library.
+
+    `schedule` takes the place of the optimiser's, `memory` that of its first memory, `evaluate`
+    that of the loss of held-out rows. The first step has number `first`. Weights that leave the
+    finite range are an error, and are put back, where `guarded`. Where `by_rows`, the loss of an
+    epoch is the mean of its steps by their rows, whatever these weigh.
+    """
+
+    schedule: schedules.Schedule | None = None
+    memory: Mapping[str, np.ndarray] | None = None
+    evaluate: Callable[[], float] | None = None
+    first: int = 0
+    guarded: bool = True
+    by_rows: bool = False
+
+
+USUAL = Conventions()
+
+
 class Descent:
     """Everything that one call of `train` needs for gradient descent."""
 
-    def __init__(self, task: Task, optimizer: Optimizer, order: Order) -> None:
+    def __init__(
+        self,
+        task: Task,
+        optimizer: Optimizer,
+        order: Order,
+        conventions: Conventions = USUAL,
+    ) -> None:
+        self.conventions = conventions
         self.task = task = replace(task, frozen=optimizer.frozen(task.model.declared()))
         self.optimizer, self.order = optimizer, order
         if order.steps > 1:  # one row alone is all that there is
@@ -131,36 +169,53 @@ class Descent:
         weighted = rows.weight is not None
         width = rows.x.shape[1]
         program = step_program(model, task.loss, optimizer, width, weighted, task.seed)
-        self.memory = memory_arrays(model, optimizer)
-        arrays = {**rows.arrays(), **parameter_arrays(model), **self.memory}
-        self.stepper = Stepper(program, arrays, task.threads, rows.mapped)
-        self.evaluate = task.evaluator()
+        own = conventions.memory
+        self.memory = dict(memory_arrays(model, optimizer) if own is None else own)
+        self.settings = setting_arrays(task.loss, optimizer, model.dtype)
+        arrays = {**parameter_arrays(model), **self.memory, **self.settings}
+        apart = rows.in_batches
+        arrays |= {} if apart else rows.arrays()
+        gathered = rows if apart else None
+        self.stepper = Stepper(program, arrays, task.threads, rows.mapped, gathered)
+        self.stepper.guarded = conventions.guarded
+        self.evaluate = conventions.evaluate or task.evaluator()
         self.build_seconds = time.perf_counter() - self.started
         self.raw: np.ndarray | None = None  # the weights of the last step while W holds their mean
         self.part = NO_PART  # losses and shares of the steps of an epoch that is not whole
         self.last: np.ndarray | None = None  # the weights of the last step, after a training
         self.broken = False  # whether the optimiser's memory does not fit the weights
-        self.kept = Kept(model.W)
-        self._schedule = optimizer.schedule
+        self.kept = Kept(model.W) if conventions.guarded else None
+        self._schedule = conventions.schedule or optimizer.schedule
+        self._calls: EpochCalls | None = None  # for several epochs at a time
+        self._most = 1
 
     def train(
         self, epochs: int, callbacks: Sequence[Any], history: History | None = None
     ) -> History:
         """Train for so many epochs in all, going on after those that `history` has."""
         run = self.run(epochs, history)
+        self._most = self._together(epochs - run.epoch)
         course = Course(run, callbacks, self.evaluate, self._compile_seconds)
 
         def body() -> None:
             while course.going:
-                self._epoch(course)
+                course.begin_epoch()
+                count = min(self._most, run.epochs - run.epoch)
+                count = min(count, course.ahead()) if count > 1 else 1
+                if count > 1:
+                    self.some_epochs(course, count)
+                else:
+                    self.one_epoch(course)
 
         def end() -> None:
             self._show_mean(run)
             weights = self.task.model.W if self.raw is None else self.raw
-            self.last = weights.copy() if callbacks or self.raw is not None else None
+            looked = (callbacks and self.conventions.guarded) or self.raw is not None
+            self.last = weights.copy() if looked else None
 
         course.follow(body, end)
-        run.history.state = self.state(run, callbacks)
+        if self.conventions.guarded:
+            run.history.state = self.state(run, callbacks)
         return run.history
 
     def state(self, run: Run, callbacks: Sequence[Any]) -> TrainingState | None:
@@ -209,17 +264,24 @@ class Descent:
         for rows in self.order.parts(run.epoch):
             part = rows[:batches]
             if len(part):
-                rates = self.rates(run, np.arange(run.steps_done, run.steps_done + len(part)))
-                self.stepper.run(part, rates, run.steps_done)
+                first = self.conventions.first + run.steps_done
+                rates = self.rates(run, np.arange(first, first + len(part)))
+                self.stepper.run(part, rates, first)
                 run.steps_done += len(part)
                 batches -= len(part)
 
     def _compile_seconds(self) -> float:
         return self.build_seconds + self.stepper.compile_seconds
 
-    def _epoch(self, course: Course) -> None:
+    def step_arrays(self, rows: np.ndarray, step: int) -> dict[str, np.ndarray]:
+        """The inputs of step number `step` over some rows, as the model is now, without lr."""
+        held = {**parameter_arrays(self.task.model), **self.memory, **self.settings}
+        return {**held, **self.task.rows.batch(rows), "step": np.asarray(step, np.int64)}
+
+    def one_epoch(self, course: Course) -> None:
         run, model = course.run, self.task.model
-        self.kept.take()
+        if self.kept is not None:
+            self.kept.take()
         self._take_raw()
         first = run.steps_done
         try:
@@ -227,29 +289,78 @@ class Descent:
         except KeyboardInterrupt:  # the second one: it may have come in the middle of a step
             self._put_back()
             raise
-        if not (finite(losses) and finite(model.W)):
+        if self.kept is not None and not (finite(losses) and finite(model.W)):
             self._put_back()
             lr = float(self.rates(run, np.array([first]))[0])
             raise divergence(run, losses, first, lr, self.task.rows.x)
         if run.history.stopped != "interrupted":
             self._show_mean(run)
         run.history.evaluations += 1
-        course.end_epoch(weighted_mean(losses, weights))
+        course.end_epoch(self._mean(losses, weights))
         if len(losses) == self.order.steps:
             self.part = NO_PART
 
+    def _mean(self, losses: np.ndarray, weights: np.ndarray) -> float:
+        """The loss of an epoch, from those of its steps."""
+        if not self.conventions.by_rows:
+            return weighted_mean(losses, weights)
+        count, size = self.order.count, self.order.size
+        whole = count // size
+        parts = [(losses[None, :whole], size), (losses[None, whole:], count - whole * size)]
+        return self._means(parts, 1)[0]
+
+    def _means(self, losses: Sequence[tuple[np.ndarray, int]], epochs: int) -> list[float]:
+        """The mean loss of each epoch by rows; losses are [epochs, steps], with rows a step."""
+        total = np.zeros(epochs)
+        for own, size in losses:
+            total += own.astype(float, copy=False).sum(axis=1) * size
+        return (total / self.order.count).tolist()
+
+    def _together(self, epochs: int) -> int:
+        """How many epochs may be taken at a time, where nobody looks at each: what is done
+        around an epoch of small data takes as long as the epoch."""
+        rows = self.task.rows
+        free = self.conventions.by_rows and not self.conventions.guarded and not rows.in_batches
+        if not free or self.stepper.weights * len(rows) > TOGETHER_WORK:
+            return 1
+        return max(1, min(epochs, TOGETHER_EPOCHS, TOGETHER_ROWS // len(rows)))
+
+    def some_epochs(self, course: Course, count: int) -> None:
+        """Take some epochs, of which only the last one may be the end."""
+        run, order = course.run, self.order
+        if self._calls is None:
+            self._calls = self.stepper.epoch_calls(order.count, order.size, self._most)
+        calls, first = self._calls, self.conventions.first + run.steps_done
+        rates = self.rates(run, np.arange(first, first + count * order.steps))
+        calls.set(order.orders(run.epoch, count), rates, first)
+        done = 0
+        try:
+            while done < count:
+                calls.run(done)
+                done += 1
+                if course.after_steps(order.steps, clock=False):
+                    break
+        finally:
+            run.history.evaluations += done
+            course.clock()
+            for loss in self._means(calls.losses(done), done) if done else ():
+                course.count_epoch(loss)
+        if run.history.stopped == "interrupted":
+            raise Stop
+
     def _put_back(self) -> None:
-        """Give W the numbers from before the epoch."""
+        """Give W the numbers from before the epoch, where they were kept."""
         self.broken = True
-        self.kept.restore()
-        self.raw = self.task.model.W  # must not be taken for a mean of something
+        if self.kept is not None:
+            self.kept.restore()
+            self.raw = self.task.model.W  # must not be taken for a mean of something
 
     def _steps(self, course: Course, first: int) -> tuple[np.ndarray, np.ndarray]:
         """The losses of the epoch's steps, and what each step weighs; those that an earlier
         training has done come first, and are not done again."""
         before = len(self.part[0])
         losses, weights = ([own] if before else [] for own in self.part)
-        skipped, first = before, first - before
+        skipped, first = before, first - before + self.conventions.first
         for part in self.order.parts(course.run.epoch):
             rows = part[skipped:]
             skipped -= min(skipped, len(part))
@@ -260,7 +371,8 @@ class Descent:
             found = self.stepper.run(rows, rates, start, course.after_steps)
             losses.append(found)
             weights.append(self._weights(rows[: len(found)]))
-            if course.run.history.stopped != "epochs" or not finite(found):
+            ended = self.conventions.guarded and not finite(found)
+            if ended or course.run.history.stopped != "epochs":
                 break
         if len(losses) == 1:
             return losses[0], weights[0]
@@ -274,7 +386,7 @@ class Descent:
 
     def _weights(self, rows: np.ndarray) -> np.ndarray:
         weight = self.task.rows.weight
-        if weight is None:
+        if weight is None or self.conventions.by_rows:
             return np.full(len(rows), float(rows.shape[1]))
         return np.array([math.fsum(own) for own in weight[rows]])
 

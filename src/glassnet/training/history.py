@@ -53,6 +53,7 @@ class Run:
     history: History = field(default_factory=History)
     epoch: int = 0  # finished ones
     steps_done: int = 0
+    failed: bool = False  # ended by an error that has nothing to do with training
     started: float = field(default_factory=time.perf_counter)
 
     def __setattr__(self, name: str, value: object) -> None:

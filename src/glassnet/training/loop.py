@@ -28,7 +28,7 @@ from glassnet.training.check import (
     checked_seed,
     refuse_other_columns,
 )
-from glassnet.training.descend import SHUFFLE, Descent, Order, Task
+from glassnet.training.descend import SHUFFLE, USUAL, Conventions, Descent, Order, Task
 from glassnet.training.exclusive import InTraining
 from glassnet.training.history import History
 from glassnet.training.record import recorded
@@ -117,12 +117,15 @@ def goes_on(
 
 
 def training(
-    task: Task, optimizer: Optimizer | RandomSearch | LBFGS, order: Order
+    task: Task,
+    optimizer: Optimizer | RandomSearch | LBFGS,
+    order: Order,
+    conventions: Conventions = USUAL,
 ) -> Descent | Search:
     """By batches, or with all rows at once."""
     if isinstance(optimizer, RandomSearch | LBFGS):
-        return Search(task, optimizer)
-    return Descent(task, optimizer, order)
+        return Search(task, optimizer, conventions.evaluate)
+    return Descent(task, optimizer, order, conventions)
 
 
 def divided(

@@ -35,7 +35,7 @@ from glassnet.training.history import History
 from glassnet.training.kept import finite
 from glassnet.training.programs import step_program
 from glassnet.training.state import check_model, check_shape, state_of
-from glassnet.training.step import memory_arrays, parameter_arrays
+from glassnet.training.step import memory_arrays, parameter_arrays, setting_arrays
 
 FREE = ("lr", "optimizer", "count", "steps", "steps_per_epoch")  # attributes that can be set
 AHEAD = 1000  # about how many steps a loop takes, where it is not told
@@ -233,6 +233,7 @@ class Step:
         places = np.arange(len(rows), dtype=np.int32)[None]
         arrays = {**own, "rows": places, "lr": lr, "step": number}
         arrays |= {**parameter_arrays(model), **self._slots}
+        arrays |= setting_arrays(self.loss, self.optimizer, model.dtype)
         call = program.prepare(arrays, 1, self.threads, self.steps or AHEAD)
         return _Batch(own, lr, number, call)
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from glassnet.errors import OutputError, RecordingWarning
-from glassnet.training.callbacks import Callback, EarlyStopping, memories
-from glassnet.training.check import Rows
+from glassnet.training.callbacks import Callback, EarlyStopping, memories, resumable
+from glassnet.training.check import PART, Rows, dense
 from glassnet.training.descend import Descent
 from glassnet.training.history import History, Run
 from glassnet.training.record_data import as_data
@@ -50,8 +50,18 @@ UNRECORDED = (
 
 
 def fingerprint(rows: Rows) -> str:
-    """SHA-256 of the data, in the order and dtype in which a step reads them."""
-    return fingerprint_of((n, a.dtype, a.shape, [a]) for n, a in rows.arrays().items())
+    """SHA-256 of the data, in the order and dtype in which a step reads them; of sparse rows that
+    of the same rows made dense."""
+    return fingerprint_of((n, *_in_parts(a, rows.y.dtype)) for n, a in rows.arrays().items())
+
+
+def _in_parts(
+    array: Any, dtype: np.dtype[Any]
+) -> tuple[np.dtype[Any], tuple[int, ...], Iterable[np.ndarray]]:
+    if not hasattr(array, "toarray"):
+        return array.dtype, array.shape, [array]
+    starts = range(0, array.shape[0], PART)
+    return dtype, array.shape, (dense(array[first : first + PART]) for first in starts)
 
 
 def fingerprint_of(
@@ -103,13 +113,29 @@ def recorded(
     if recording is None:
         return descent.train(settings["epochs"], callbacks, history)
     task = descent.task
-    stoppers = [as_data(own) for own in callbacks if isinstance(own, EarlyStopping)]
-    values: dict[str, Any] = {
+    given = validation if isinstance(validation, float | None) else "given"
+    values = described_run(descent, rows, callbacks, {"validation": given, **settings})
+    with RunFile.create(recording.path) as file:
+        data = everything(rows, task.held_out, values)
+        streams = {name: own.mapped.described for name, own in data.items() if own.mapped}
+        values["source"] = recording.found(streams)
+        recorder = Recorder(file, descent, Fingerprint(data), callbacks)
+        held = {name: own.arrays() for name, own in data.items()}
+        size = sum(array.nbytes for arrays in held.values() for array in arrays.values())
+        recorder.begin(values, held if size <= SMALL else {}, history)
+        return descent.train(settings["epochs"], [*callbacks, recorder], history)
+
+
+def described_run(
+    descent: Descent | Search, rows: Rows, callbacks: Sequence[Any], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a run file says of its run; `settings` are those of the loop."""
+    task = descent.task
+    return {
         "model": as_data(task.model),
         "loss": as_data(task.loss),
         "optimizer": as_data(descent.optimizer),
-        "callbacks": stoppers,
-        "validation": validation if isinstance(validation, float | None) else "given",
+        "callbacks": [as_data(own) for own in callbacks if isinstance(own, EarlyStopping)],
         "weighted": rows.weight is not None,
         "rows": len(rows),
         "columns": rows.x.shape[1],
@@ -117,13 +143,6 @@ def recorded(
         "numerics_version": numerics_version,
         **settings,
     }
-    with RunFile.create(recording.path) as file:
-        data = everything(rows, task.held_out, values)
-        streams = {name: own.mapped.described for name, own in data.items() if own.mapped}
-        values["source"] = recording.found(streams)
-        recorder = Recorder(file, descent, Fingerprint(data), callbacks)
-        recorder.begin(values, data, history or History())
-        return descent.train(settings["epochs"], [*callbacks, recorder], history)
 
 
 def everything(rows: Rows, held_out: Rows | None, values: Mapping[str, Any]) -> dict[str, Rows]:
@@ -144,26 +163,30 @@ class Recorder(Callback):
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.file, self.descent, self._prints, self._clock = file, descent, prints, clock
-        self.stoppers = [own for own in others if isinstance(own, EarlyStopping)]
+        self.others = list(resumable(others).values())
         self._lines: list[tuple[int, float, float | None]] = []
         self._last = clock()
         self._pause = EVERY
         self._refused = False
 
-    def begin(self, values: Mapping[str, Any], data: Mapping[str, Rows], history: History) -> None:
-        """The configuration, small data, and the state before the first step; of a training that
-        goes on, the losses of the epochs before."""
-        size = sum(a.nbytes for rows in data.values() for a in rows.arrays().values())
+    def begin(
+        self,
+        values: Mapping[str, Any],
+        data: Mapping[str, Mapping[str, np.ndarray]],
+        history: History | None = None,
+    ) -> None:
+        """The configuration, the data that the file is to hold, and the state before the first
+        step; of a training that goes on, the losses of the epochs before."""
+        before = history or History()
+        judged = before.validation_loss or [None] * len(before.loss)
+        lines = zip(itertools.count(1), before.loss, judged, strict=False)
         with self.file.change() as database:
             put_tables(database)
             put_values(database, values)
-            for name, rows in data.items():
-                if size <= SMALL:
-                    put_data(database, name, rows.arrays())
-            judged = history.validation_loss or [None] * len(history.loss)
-            lines = zip(itertools.count(1), history.loss, judged, strict=False)
+            for name, arrays in data.items():
+                put_data(database, name, arrays)
             database.executemany("INSERT INTO history VALUES (?, ?, ?)", lines)
-            put_checkpoint(database, self._state(len(history.loss)))
+            put_checkpoint(database, self._state(len(before.loss)))
 
     def epoch_end(self, run: Run) -> None:
         """Note the epoch; write what was noted, with a checkpoint, now and then and at the end
@@ -180,6 +203,8 @@ class Recorder(Callback):
             self._pause = max(self._pause, SHARE * (self._last - start))
 
     def train_end(self, run: Run) -> None:
+        if run.failed:  # as if the process had been killed: the file can be gone on with
+            return
         stopped = run.history.stopped
         if stopped == "epochs" and run.epoch < run.epochs:
             stopped = "diverged"
@@ -204,6 +229,8 @@ class Recorder(Callback):
     def _write(self, epoch: int | None, run: Run | None = None, ended: Any = None) -> None:
         with self.file.change() as database:
             database.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?)", self._lines)
+            for own in self.others:  # longer lists than the history has do no harm
+                put_values(database, own.series())
             if epoch is not None:
                 put_checkpoint(database, self._state(epoch))
                 self._thin(database)
@@ -226,7 +253,7 @@ class Recorder(Callback):
         descent = self.descent
         weights = descent.task.model.W if descent.raw is None else descent.raw
         arrays = {"W": weights, **descent.memory}
-        notes, remembered = memories(self.stoppers)
+        notes, remembered = memories(self.others)
         return Checkpoint(epoch, {**arrays, **remembered}, notes)
 
 

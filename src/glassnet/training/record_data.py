@@ -15,14 +15,15 @@ import numpy as np
 
 from glassnet import nn, optim
 from glassnet.errors import GlassnetError, TrainingError
-from glassnet.nn import losses
+from glassnet.nn import losses, penalised
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
+from glassnet.optim import scikit
 from glassnet.optim.optimizer import Group, Optimizer
 from glassnet.optim.schedule import Schedule
 from glassnet.optim.search import WholeData
 from glassnet.serialize import read, shown
-from glassnet.training import callbacks, estimator_step
+from glassnet.training import callbacks
 
 # A closed list: a file can name nothing else.
 CLASSES: dict[str, type] = {
@@ -32,10 +33,8 @@ CLASSES: dict[str, type] = {
         (losses, losses.__all__),
         (optim, optim.__all__),
         (callbacks, ("EarlyStopping",)),
-        (
-            estimator_step,
-            ("PenalisedLoss", "ScikitSGD", "ScikitAdam", "EpochRates", "AdamRates"),
-        ),
+        (penalised, ("PenalisedLoss",)),
+        (scikit, ("ScikitSGD", "ScikitAdam", "ScikitLBFGS")),
     )
     for name in names
     if isinstance(item := getattr(home, name), type)
@@ -96,17 +95,32 @@ def _written(item: Any) -> str:
     return str(getattr(inner, "__name__", type(inner).__name__))
 
 
-def from_data(data: Any, what: str = "model") -> Any:
-    """The object; TrainingError where it was code, is none of ours, or none that belongs here."""
+def from_data(data: Any, what: str = "model", own: Any = None) -> Any:
+    """The object, in which `own` stands where it is described; TrainingError where the object was
+    code, is none of ours, or none that belongs here."""
     if isinstance(data, (list, tuple)):
         return tuple(from_data(part, what) for part in cast("list[Any]", data))
     if not isinstance(data, dict):
         raise TrainingError(f"the {what} that the run file describes is {shown(data)}, no object")
-    return _object(cast("dict[str, Any]", data), what, PLACES[what])
+    return _object(cast("dict[str, Any]", data), what, PLACES[what], own)
 
 
-def _object(data: dict[str, Any], what: str, allowed: tuple[type, ...]) -> Any:
+def contains(data: Any, part: Any) -> bool:
+    """Whether some object is a part of what JSON values describe."""
+    if data == part:
+        return True
+    inner: list[Any] = []
+    if isinstance(data, dict):
+        inner = list(cast("dict[str, Any]", data).values())
+    elif isinstance(data, list):
+        inner = cast("list[Any]", data)
+    return any(contains(own, part) for own in inner)
+
+
+def _object(data: dict[str, Any], what: str, allowed: tuple[type, ...], own: Any = None) -> Any:
     """The object that JSON values describe, of one of the families that are `allowed`."""
+    if own is not None and as_data(own) == data:
+        return own
     if "code" in data:
         raise TrainingError(
             f"the {what} contains {_short(data['code'])}, which is code of yours and was not "
@@ -124,15 +138,15 @@ def _object(data: dict[str, Any], what: str, allowed: tuple[type, ...]) -> Any:
             f"the {what} that the run file describes has a {name} where {families} belongs"
         )
     inner = next(own for family, own in INSIDE if issubclass(kind, family))
-    settings = {k: _setting(v, what, inner) for k, v in data.items() if k != "class"}
+    settings = {k: _setting(v, what, inner, own) for k, v in data.items() if k != "class"}
     return _made(kind, settings, what)
 
 
-def _setting(data: Any, what: str, allowed: tuple[type, ...]) -> Any:
+def _setting(data: Any, what: str, allowed: tuple[type, ...], own: Any) -> Any:
     if isinstance(data, list):
-        return tuple(_setting(part, what, allowed) for part in cast("list[Any]", data))
+        return tuple(_setting(part, what, allowed, own) for part in cast("list[Any]", data))
     if isinstance(data, dict):
-        return _object(cast("dict[str, Any]", data), what, allowed)
+        return _object(cast("dict[str, Any]", data), what, allowed, own)
     return data
 
 

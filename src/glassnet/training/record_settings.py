@@ -114,10 +114,11 @@ class Fitted(Begun):
 
 
 class Lists(TypedDict, total=False):
-    """One figure an epoch."""
+    """One figure an epoch; whether steps had the rows of their batch instead of all rows."""
 
     scores: list[AnyFloat]
     rates: list[Rate]
+    gathered: bool
 
 
 def settings_of(file: RunFile) -> dict[str, Any]:

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from glassnet.errors import GlassnetError, ModelFileError, TrainingError
-from glassnet.nn.loss import as_loss
+from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module
+from glassnet.optim.scikit import EpochRates
 from glassnet.rounding import to_nearest
 from glassnet.run.threads import thread_count
 from glassnet.serialize import parse
 from glassnet.training.again import go_again
 from glassnet.training.callbacks import Restorer, as_callbacks
-from glassnet.training.check import Rows, checked
-from glassnet.training.descend import Descent, Order, Task
-from glassnet.training.estimator_run import GO_ON, fit_reopened
+from glassnet.training.check import Rows, checked, checked_inputs
+from glassnet.training.descend import Conventions, Descent, Order, Task
 from glassnet.training.exclusive import InTraining
 from glassnet.training.history import History
 from glassnet.training.loop import divided, training
@@ -34,15 +34,20 @@ from glassnet.training.record import (
     everything,
     restore,
 )
-from glassnet.training.record_data import as_data, from_data
+from glassnet.training.record_data import as_data, contains, from_data
 from glassnet.training.record_disk import COPY
 from glassnet.training.record_file import Checkpoint, RunFile, put_more
 from glassnet.training.record_settings import settings_of
+from glassnet.training.shuffles import ShuffledOrder
 from glassnet.training.source import Source
 from glassnet.training.whole import NO_STEPS, Search
 from glassnet.version import numerics_version
 from glassnet.words import counted
 
+GO_ON = (
+    "{0} was recorded by {1}; go on with it by {1}(record={0!r}, …).resume(X, y), with the "
+    "parameters and the data of then"
+)
 TOO_FEW = (
     "epochs={} is less than the {} that {} has done, and what is trained stays trained; ask "
     "for as many or more, or train again"
@@ -77,7 +82,7 @@ def resume(
     given = Given(x, y, sample_weight, validation, model, loss, optimizer)
     with RunFile.append(record) as file:
         values = _with_epochs(file, epochs)
-        descent, rows = rebuilt(values, given.or_held(file), threads)
+        descent, rows = rebuilt(file, values, given, threads)
         prints = verified(file, values, rows, descent, other_data)
         state = file.checkpoint(values["epochs"])
         losses, judged = file.history()
@@ -89,7 +94,7 @@ def resume(
         kept = values["callbacks"] if callbacks is None else ()
         others = [*from_data(kept, "callbacks"), *as_callbacks(callbacks)]
         recorder = Recorder(file, descent, prints, others)
-        return descent.task.model, _go_on(recorder, state, values["epochs"], others, history)
+        return descent.task.model, go_on(recorder, state, values["epochs"], others, history)
 
 
 def _with_epochs(file: RunFile, epochs: int | None) -> dict[str, Any]:
@@ -102,17 +107,22 @@ def _with_epochs(file: RunFile, epochs: int | None) -> dict[str, Any]:
     return values if epochs is None else {**values, "epochs": epochs}
 
 
-def _go_on(
-    recorder: Recorder, state: Checkpoint, epochs: int, callbacks: Sequence[Any], history: History
+def go_on(
+    recorder: Recorder,
+    state: Checkpoint,
+    epochs: int,
+    callbacks: Sequence[Any],
+    history: History,
+    values: Mapping[str, Any] | None = None,
 ) -> History:
-    """Forget what came after the checkpoint, and train from there."""
+    """Forget what came after the checkpoint, and train from there; `values` are said anew."""
     descent = recorder.descent
     with InTraining(descent.task.model):
         if isinstance(descent, Search) and descent.again:
             return go_again(recorder, epochs, callbacks)
         restore(descent, state)
         with recorder.file.change() as database:
-            put_more(database, state.epoch, {"epochs": epochs})
+            put_more(database, state.epoch, {"epochs": epochs, **(values or {})})
         around = [*callbacks, Restorer(state.notes, state.arrays, callbacks), recorder]
         return descent.train(epochs, around, history)
 
@@ -129,17 +139,46 @@ class Given:
     loss: Any = None
     optimizer: Any = None
 
-    def or_held(self, file: RunFile) -> Given:
-        """This, or the data that the file holds where none were brought."""
-        if isinstance(self.x, Source) or (self.x is not None and self.y is not None):
-            return self
-        data = {name: Rows(a["x"], a["y"], a.get("weight")) for name, a in file.data().items()}
-        if "training" not in data:
-            raise TrainingError(
-                f"{file.path} does not hold its data, which were too large; pass them: "
-                f"{_asked(settings_of(file))}"
-            )
-        return replace(self, x=data["training"], y=None, validation=data.get("validation"))
+    @property
+    def complete(self) -> bool:
+        """Whether there are rows with labels."""
+        return isinstance(self.x, Source) or (self.x is not None and self.y is not None)
+
+
+def _data(
+    file: RunFile, values: Mapping[str, Any], given: Given, model: Module, loss: Loss
+) -> tuple[Rows, Any]:
+    """All rows, and what they were validated on: those that the caller brought, completed by what
+    the file holds (whose weights have the weights of classes in them already)."""
+    if given.complete:
+        return checked(model, loss, given.x, given.y, given.sample_weight), given.validation
+    data = file.data()
+    held = data.get("training")
+    if held is None:
+        raise TrainingError(
+            f"{file.path} does not hold its data, which were too large; pass them: {_asked(values)}"
+        )
+    if given.x is None and "x" not in held:
+        raise TrainingError(
+            f"{file.path} does not hold the rows that it was trained on, which were too large; "
+            "pass X as the network reads it (est.network_inputs(X)); labels are in the file"
+        )
+    x: Any = held["x"] if given.x is None else given.x
+    x = x.toarray() if hasattr(x, "toarray") else x
+    x = checked_inputs(model, x)
+    picked = data.get("picked")
+    if picked is not None and len(x) == values["rows_given"]:
+        x = np.ascontiguousarray(x[picked["rows"]])
+    if len(x) != values["rows"]:
+        before = values.get("rows_given", values["rows"])
+        raise TrainingError(
+            f"{file.path} was recorded with {counted(before, 'row')}, x has {len(x)}; "
+            "pass the rows of the fit in the same order"
+        )
+    y = held["y"].astype(model.dtype) if held["y"].dtype == bool else held["y"]
+    rows = Rows(x, y, held.get("weight"), gathered=bool(values.get("gathered")))
+    apart = data.get("validation")
+    return rows, None if apart is None else Rows(apart["x"], apart["y"], apart.get("weight"))
 
 
 def _asked(values: Mapping[str, Any]) -> str:
@@ -203,34 +242,46 @@ def put_result_into(file: RunFile, model: Module) -> None:
 
 
 def rebuilt(
-    values: Mapping[str, Any], given: Given, threads: int | None
+    file: RunFile, values: Mapping[str, Any], given: Given, threads: int | None
 ) -> tuple[Descent | Search, Rows]:
     """Model, loss and optimiser from a file, with data: ready to train; and all rows."""
     model = brought(values, given.model, "model")
     loss = as_loss(brought(values, given.loss, "loss"))
     optimizer = brought(values, given.optimizer, "optimizer")
     check_numerics(values)
+    whole, validation = _data(file, values, given, model, loss)
     kept = values["validation"]
-    if (kept == "given") != (given.validation is not None):
+    if (kept == "given") != (validation is not None):
         raise TrainingError(
             "the run was recorded with validation data; pass them: validation=(x_val, y_val)"
             if kept == "given"
             else "the run was recorded without validation data of its own; pass none"
         )
-    whole = given.x  # rows that the file holds have the weights of their classes already
-    if not isinstance(whole, Rows):
-        whole = checked(model, loss, given.x, given.y, given.sample_weight)
     if values["weighted"] != (whole.weight is not None):
         raise TrainingError(
             f"the run was recorded {'with' if values['weighted'] else 'without'} sample_weight; "
             f"pass {'it' if values['weighted'] else 'none'}"
         )
     rows, held_out = divided(
-        model, loss, whole, given.validation if kept == "given" else kept, values["seed"]
+        model, loss, whole, validation if kept == "given" else kept, values["seed"]
     )
     task = Task(model, loss, rows, held_out, thread_count(threads), values["seed"])
-    order = Order.of(rows, values["batch_size"], values["seed"] if values["shuffle"] else None)
-    return training(task, optimizer, order), whole
+    order = _order(values, rows)
+    return training(task, optimizer, order, _conventions(values, optimizer)), whole
+
+
+def _order(values: Mapping[str, Any], rows: Rows) -> Order:
+    if values["shuffle"] and "order_state" in values:
+        size = min(values["batch_size"], len(rows))
+        return ShuffledOrder(len(rows), size, None, state=values["order_state"])
+    return Order.of(rows, values["batch_size"], values["seed"] if values["shuffle"] else None)
+
+
+def _conventions(values: Mapping[str, Any], optimizer: Any) -> Conventions:
+    """Those that decide what a step computes; a loop of another library goes on by itself."""
+    rates = values.get("rates")
+    schedule = None if rates is None else EpochRates(optimizer.lr, tuple(rates))
+    return Conventions(schedule, guarded="estimator" not in values)
 
 
 def check_numerics(values: Mapping[str, Any]) -> None:
@@ -255,9 +306,9 @@ def brought(values: Mapping[str, Any], own: Any, what: str) -> Any:
     if own is None:
         return from_data(values[what], what)
     own = as_loss(own) if what == "loss" else own
-    if as_data(own) != values[what]:
+    if not contains(values[what], as_data(own)):
         raise TrainingError(f"{what}={own!r} is not the {what} that was recorded: {values[what]}")
-    return own
+    return from_data(values[what], what, own)
 
 
 def reopened(file: RunFile, given: Given) -> tuple[dict[str, Any], Descent]:
@@ -272,12 +323,7 @@ def reopened(file: RunFile, given: Given) -> tuple[dict[str, Any], Descent]:
 def reopened_any(file: RunFile, given: Given) -> tuple[dict[str, Any], Descent | Search]:
     """As `reopened`, whatever the training is."""
     values = begun(file)
-    if "estimator" in values:
-        model = brought(values, given.model, "model")
-        check_numerics(values)
-        descent, rows = fit_reopened(file.path, values, file.data(), given.x, model, given.loss)
-    else:
-        descent, rows = rebuilt(values, given.or_held(file), None)
+    descent, rows = rebuilt(file, values, given, None)
     verified(file, values, rows, descent)
     return values, descent
 

@@ -63,7 +63,7 @@ class Ahead:
 
     def __init__(self, mapped: Mapped | None) -> None:
         self._mapped = mapped if hasattr(mmap.mmap, "madvise") else None
-        self._waits = _waits()
+        self._waits = 0 if self._mapped is None else _waits()
         self._left = 0
 
     def __call__(self, rows: np.ndarray) -> None:

@@ -18,13 +18,12 @@ from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
-from glassnet.graph.types import Dim, Type
+from glassnet.graph.types import Dim, Size, Type
 from glassnet.graph.userline import user_line
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module, split
 from glassnet.nn.scope import Circumstances, Scope
 from glassnet.optim.optimizer import Now, Optimizer
-from glassnet.training.estimator_step import PenalisedLoss
 from glassnet.words import counted
 
 ALL, BATCH = Dim("N"), Dim("n")
@@ -33,13 +32,14 @@ ALL, BATCH = Dim("N"), Dim("n")
 @dataclass(frozen=True)
 class StepGraph:
     """Inputs: x, y, weight (where rows have weights) for all rows; rows, lr, step for one step;
-    W.<name> for parameters, <slot>.<name> for the optimiser's memory; key0 and key1
-    for the words of the seed where it is left open. Output 0 is the loss."""
+    the `hyperparameters` of loss and optimiser by name; W.<name> for parameters, <slot>.<name> for
+    the optimiser's memory; key0 and key1 for the words of the seed where it is left open. Output 0
+    is the loss, with its penalty."""
 
     graph: Graph
     donate: dict[str, int]
     random: bool  # whether the seed decides anything
-    widths: frozenset[int]  # sizes that code may leave open
+    widths: frozenset[Size]  # sizes that code may leave open
 
 
 @user_line()
@@ -55,7 +55,10 @@ def step_graph(
     builder = GraphBuilder()
     batch = batch_inputs(builder, model, loss, width, weighted, ALL)
     rows = builder.input("rows", Type("int32", (BATCH,)))
-    now = Now(builder.input("lr", Type(model.dtype, ())), builder.input("step", Type("int64", ())))
+    scalar = Type(model.dtype, ())
+    lr, step = builder.input("lr", scalar), builder.input("step", Type("int64", ()))
+    settings = {name: builder.input(name, scalar) for name in hyperparameters(loss, optimizer)}
+    now = Now(lr, step, settings)
     words = Type("int64", ())
     key = (builder.input("key0", words), builder.input("key1", words)) if seed is None else seed
     held = parameter_inputs(builder, model)
@@ -68,13 +71,18 @@ def step_graph(
     prediction = model.build(taken["x"], Scope(held, around))
     outputs = outputs_of(model, width)
     total = mean_loss(loss, prediction, outputs, taken)
-    if isinstance(loss, PenalisedLoss):
-        total = loss.objective(total, trained(model, held), taken.get("weight"))
+    penalty = loss.penalty(trained(model, held), taken.get("weight"), settings)
+    total = total if penalty is None else total + penalty
     new = updated(model, optimizer, total, held, memory, now)
     new |= {f"W.{name}": value for name, value in around.updates.items()}
     donate = {name: place for place, name in enumerate(new, 1)}
     graph = builder.finish([total, *new.values()])
     return StepGraph(graph, donate, around.streams > 0, widths(model, width))
+
+
+def hyperparameters(loss: Loss, optimizer: Optimizer) -> dict[str, float]:
+    """Settings that are inputs of the step."""
+    return {**loss.hyperparameters(), **optimizer.hyperparameters()}
 
 
 def mean_loss(loss: Loss, prediction: Value, outputs: int, batch: dict[str, Value]) -> Value:
@@ -131,6 +139,24 @@ def gradient_graph(model: Module, loss: Loss, width: int, weighted: bool) -> Gra
     return builder.finish([total, *gradients(total, list(trained(model, held).values()))])
 
 
+@user_line()
+def part_graph(model: Module, loss: Loss, width: int) -> Graph:
+    """The graph of what some rows with weights add to the loss with its penalty, and to its
+    gradient in the order of `weights_first`."""
+    builder = GraphBuilder()
+    batch = batch_inputs(builder, model, loss, width, True, BATCH)
+    share, decay = (builder.input(name, Type(model.dtype, ())) for name in ("share", "decay"))
+    held = parameter_inputs(builder, model)
+    prediction = model.build(batch["x"], Scope(held))
+    total = loss.part(prediction, batch, trained(model, held), share, decay)
+    return builder.finish([total, *gradients(total, [held[n] for n in weights_first(model)])])
+
+
+def weights_first(model: Module) -> list[str]:
+    """The parameters: the weights of all layers, then their biases."""
+    return sorted(model.declared(), key=lambda name: not name.endswith("weight"))
+
+
 def batch_inputs(
     builder: GraphBuilder, model: Module, loss: Loss, width: int, weighted: bool, rows: Dim
 ) -> dict[str, Value]:
@@ -172,10 +198,16 @@ def parameter_arrays(model: Module) -> dict[str, np.ndarray]:
     return {f"W.{name}": view for name, view in model.parameters().items()}
 
 
-def widths(model: Module, width: int) -> frozenset[int]:
+def setting_arrays(loss: Loss, optimizer: Optimizer, dtype: str) -> dict[str, np.ndarray]:
+    """The hyperparameters by the names of the inputs."""
+    given = hyperparameters(loss, optimizer).items()
+    return {name: np.array(value, dtype) for name, value in given}
+
+
+def widths(model: Module, width: int) -> frozenset[Size]:
     """Sizes that code may leave open, so that networks that differ in them only share it. The
     number of outputs is not among them: it is small, and small sizes are faster when known."""
-    sizes = {size for parameter in model.declared().values() for size in parameter.shape}
+    sizes: set[Size] = {size for parameter in model.declared().values() for size in parameter.shape}
     return frozenset((sizes | {width}) - {1, outputs_of(model, width)})
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from glassnet.run.program import Call, Program
-from glassnet.training.check import Rows
+from glassnet.training.check import Rows, dense
 from glassnet.training.kept import finite
 from glassnet.training.scratch import Ahead, Mapped
 
@@ -35,6 +35,33 @@ class Chunk:
     step: np.ndarray
     call: Call
 
+    def set(self, rows: np.ndarray, lr: np.ndarray, first: int) -> None:
+        self.rows[...] = rows
+        self.lr[...] = lr
+        self.step[...] = first if len(rows) == 1 else np.arange(first, first + len(rows))
+
+    def run(self, rows: np.ndarray, lr: np.ndarray, first: int) -> np.ndarray:
+        self.set(rows, lr, first)
+        return self.call()[0].copy()
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A call ready for one step whose rows are put together when its turn comes."""
+
+    source: Rows
+    given: dict[str, np.ndarray]  # the arrays that it reads
+    call: Call
+
+    def run(self, rows: np.ndarray, lr: np.ndarray, first: int) -> np.ndarray:
+        losses = np.zeros(len(rows), self.given["lr"].dtype)
+        for place, batch in enumerate(rows):
+            for name, array in self.source.arrays().items():
+                self.given[name][...] = dense(array[batch])
+            self.given["lr"][...], self.given["step"][...] = lr[place], first + place
+            losses[place] = self.call()[0][0]
+        return losses
+
 
 class Stepper:
     """Runs the step program on arrays that stay where they are."""
@@ -45,14 +72,18 @@ class Stepper:
         arrays: Mapping[str, np.ndarray],
         threads: int | None,
         mapped: Mapped | None = None,
+        gathered: Rows | None = None,
     ) -> None:
         self.program, self.arrays, self.threads = program, dict(arrays), threads
         self._mapped, self._early = mapped, Ahead(mapped)
+        self._gathered = gathered  # rows that are no arrays, or not to be read as such
+        self.guarded = True  # whether a loss that is not finite ends a run
         self.compile_seconds = 0.0
-        self._chunks: dict[tuple[int, int], Chunk] = {}
+        self._chunks: dict[tuple[int, int], Chunk | Gathered] = {}
+        self._epochs: EpochCalls | None = None
         self.ahead = 0  # about how many steps are to come, where that is known
         self._limit = 0  # steps a call; 0 until the first call was timed
-        self._weights = sum(a.size for name, a in arrays.items() if name.startswith("W."))
+        self.weights = sum(a.size for name, a in arrays.items() if name.startswith("W."))
 
     def run(
         self,
@@ -76,14 +107,14 @@ class Stepper:
             self._early(rows[stop : stop + max(size, self._limit)])
             losses.append(self._run(rows[done:stop], lr[done:stop], first + done))
             done = stop
-            if not finite(losses[-1]) or after(size):
+            if after(size) or (self.guarded and not finite(losses[-1])):
                 break
         return np.concatenate(losses)
 
     def _sizes(self, steps: int, batch: int) -> Iterator[int]:
         """Numbers of steps of the calls: equal but for one, so that few calls are prepared."""
         if not self._limit:
-            long = self._weights * (batch + TRIAL) >= LONG  # the update of a weight counts too
+            long = self.weights * (batch + TRIAL) >= LONG  # the update of a weight counts too
             trial = 1 if long else min(TRIAL, steps)
             yield trial
             steps -= trial
@@ -93,11 +124,8 @@ class Stepper:
 
     def _run(self, rows: np.ndarray, lr: np.ndarray, first: int) -> np.ndarray:
         chunk = self._chunks.get(rows.shape) or self._prepare(*rows.shape)
-        chunk.rows[...] = rows
-        chunk.lr[...] = lr
-        chunk.step[...] = first if len(rows) == 1 else np.arange(first, first + len(rows))
         start = time.perf_counter()
-        losses = chunk.call()[0].copy()
+        losses = chunk.run(rows, lr, first)
         if not self._limit:
             each = (time.perf_counter() - start) / len(rows)
             most = CALL_SECONDS / max(each, 1e-9)
@@ -106,16 +134,91 @@ class Stepper:
             self._limit = max(1, int(most))
         return losses
 
-    def _prepare(self, steps: int, size: int) -> Chunk:
+    def _prepare(self, steps: int, size: int) -> Chunk | Gathered:
         start = time.perf_counter()
+        chunk: Chunk | Gathered
+        if self._gathered is None:
+            chunk = self._chunk(steps, size)
+        else:
+            chunk = self._gathering(self._gathered, size)
+        self._chunks[steps, size] = chunk
+        self.compile_seconds += time.perf_counter() - start
+        return chunk
+
+    def _chunk(self, steps: int, size: int) -> Chunk:
         rows = np.zeros((steps, size), np.int32)
         lr = np.zeros(steps, self.program.plan.graph.input_types["lr"].dtype)
         step = np.zeros(steps, np.int64)
         arrays = {**self.arrays, "rows": rows, "lr": lr, "step": step}
         call = self.program.prepare(arrays, steps, self.threads, self.ahead)
-        self._chunks[steps, size] = chunk = Chunk(rows, lr, step, call)
+        return Chunk(rows, lr, step, call)
+
+    def _gathering(self, source: Rows, size: int) -> Gathered:
+        """The first rows stand for those that follow where code is chosen."""
+        given = source.part(slice(size)).arrays()
+        given = {name: np.array(dense(array), order="C") for name, array in given.items()}
+        given["rows"] = np.arange(size, dtype=np.int32)[None]
+        given["lr"] = np.empty(1, self.program.plan.graph.input_types["lr"].dtype)
+        given["step"] = np.empty(1, np.int64)
+        call = self.program.prepare({**self.arrays, **given}, 1, self.threads, self.ahead)
+        return Gathered(source, given, call)
+
+    def epoch_calls(self, rows: int, size: int, most: int) -> EpochCalls:
+        """Calls for up to `most` epochs of so many rows in batches of `size`."""
+        start = time.perf_counter()
+        whole = rows // size * size
+        cuts = [(0, whole, size), (whole, rows, rows - whole)]
+        parts = [
+            EpochPart(slice(a, b), own, steps, self._chunk(most * steps, own))
+            for a, b, own in cuts
+            if own and (steps := (b - a) // own)
+        ]
         self.compile_seconds += time.perf_counter() - start
-        return chunk
+        return EpochCalls(parts)
+
+
+@dataclass
+class EpochPart:
+    """The rows of an epoch whose batches have one size, and a call for the steps of some epochs
+    over them."""
+
+    cut: slice
+    size: int
+    steps: int  # of an epoch
+    chunk: Chunk
+    losses: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+
+@dataclass(frozen=True)
+class EpochCalls:
+    """Calls for some epochs of small data, prepared once, with little to do around each."""
+
+    parts: list[EpochPart]
+
+    def set(self, orders: np.ndarray, lr: np.ndarray, first: int) -> None:
+        """Rows [epochs, rows] of the epochs that come next, the learning rates of their steps, and
+        the number of the first."""
+        count = len(orders)
+        rates = lr.reshape(count, -1)
+        numbers = np.arange(first, first + rates.size).reshape(rates.shape)
+        start = 0
+        for part in self.parts:
+            chunk, filled = part.chunk, count * part.steps
+            steps = slice(start, start + part.steps)
+            chunk.rows[:filled].reshape(count, -1)[...] = orders[:, part.cut]
+            chunk.lr[:filled].reshape(count, -1)[...] = rates[:, steps]
+            chunk.step[:filled].reshape(count, -1)[...] = numbers[:, steps]
+            start = steps.stop
+
+    def run(self, epoch: int) -> None:
+        """All steps of one of the epochs."""
+        for part in self.parts:
+            steps = part.steps
+            part.losses = part.chunk.call(epoch * steps, (epoch + 1) * steps)[0]
+
+    def losses(self, epochs: int) -> list[tuple[np.ndarray, int]]:
+        """Of the first epochs: losses [epochs, steps] and rows of a batch, for each part."""
+        return [(p.losses[: epochs * p.steps].reshape(epochs, -1), p.size) for p in self.parts]
 
 
 class Evaluator:

@@ -9,25 +9,28 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from glassnet.errors import TrainingError
 from glassnet.nn.module import split
 from glassnet.ops import philox
+from glassnet.optim.scikit import ScikitLBFGS
 from glassnet.optim.search import LBFGS, RandomSearch
 from glassnet.training.callbacks import memories
+from glassnet.training.check import dense
 from glassnet.training.course import Course, Stop
 from glassnet.training.descend import SHUFFLE, Order, Task
 from glassnet.training.functional import in_one
 from glassnet.training.history import History, Run
-from glassnet.training.programs import gradient_program
+from glassnet.training.programs import gradient_program, part_program
 from glassnet.training.state import TrainingState, digest
-from glassnet.training.step import parameter_arrays, trained
+from glassnet.training.step import parameter_arrays, trained, weights_first
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
+PART = 4096  # rows of a part
 TRIALS = SHUFFLE + 2  # the stream of random numbers that trials are drawn from
 NO_STEPS = (
     "{} was trained by {!r}, which takes no steps to open: it looks at all rows at once; "
@@ -43,8 +46,10 @@ class Search:
 
     task: Task
     optimizer: RandomSearch | LBFGS
+    evaluate: Callable[[], float] | None = None  # in place of the loss of held-out rows
     memory: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
     raw: np.ndarray | None = None
+    outcome: Any = None  # what SciPy says of an L-BFGS that it has ended
 
     @property
     def order(self) -> Order:
@@ -94,12 +99,19 @@ class Search:
 
     @property
     def places(self) -> Any:
-        """Where in W the numbers lie in the order in which SciPy has them."""
-        return ...
+        """Where in W the numbers lie in the order in which SciPy has them, which its sums depend
+        on: of a loss in parts first those of all weights, then those of all biases."""
+        model = self.task.model
+        if not self.task.loss.in_parts:
+            return ...
+        places = split(np.arange(model.W.size), model.declared())
+        return np.concatenate([places[name].ravel() for name in weights_first(model)])
 
     def objective(self, run: Run) -> Objective:
         """The loss and its gradient at the W that the model has by then."""
         assert isinstance(self.optimizer, LBFGS)
+        if self.task.loss.in_parts:
+            return in_parts(self.task, run)
         return _objective(self.task, self.optimizer, run)
 
 
@@ -163,10 +175,11 @@ def lbfgs(search: Search, by: LBFGS, epochs: int, callbacks: Sequence[Any]) -> H
     started = time.perf_counter()
     task, places, W = search.task, search.places, search.task.model.W
     run = Run(task.model, epochs, epochs, started=started)
-    objective, evaluate = search.objective(run), task.evaluator()
+    objective, evaluate = search.objective(run), search.evaluate or task.evaluator()
     built = time.perf_counter() - started
     course = Course(run, callbacks, evaluate, lambda: built)
     last = W[places].astype(float)
+    whole = isinstance(by, ScikitLBFGS)  # SciPy itself says how its last iteration ended
 
     def at(w: np.ndarray) -> tuple[float, np.ndarray]:
         W[places] = w
@@ -177,24 +190,57 @@ def lbfgs(search: Search, by: LBFGS, epochs: int, callbacks: Sequence[Any]) -> H
         W[places] = last
         course.after_steps(1)
         course.end_epoch(float(intermediate_result.fun))
-        if not course.going:
+        if run.history.stopped != "epochs" or (run.epoch == epochs and not whole):
             raise Stop
+        if run.epoch < epochs:
+            course.begin_epoch()
 
     def body() -> None:
-        options = {
-            "maxiter": epochs,
-            "maxfun": 100 * epochs,
-            "maxcor": by.memory,
-            "gtol": by.tolerance,
-            "ftol": 0.0,
-        }
-        minimize(at, last.copy(), jac=True, method="L-BFGS-B", callback=each, options=options)
-        run.history.stopped = "converged"
+        course.begin_epoch()
+        how: dict[str, Any] = {"method": "L-BFGS-B", "options": by.options(epochs)}
+        ended: Any = cast(Any, minimize)(at, last.copy(), jac=True, callback=each, **how)
+        search.outcome = ended
+        last[...] = ended.x
+        unfinished = "epochs" if run.epoch >= epochs else "early"
+        run.history.stopped = unfinished if whole and ended.status else "converged"
 
     def end() -> None:
         W[places] = last
 
     return course.follow(body, end)
+
+
+def in_parts(task: Task, run: Run) -> Objective:
+    """The loss of all rows with its penalty, and the gradient in the order of `weights_first`: a
+    part of the rows at a time."""
+    model, rows, loss = task.model, task.rows, task.loss
+    assert rows.weight is not None
+    width, total = rows.x.shape[1], float(rows.weight.sum())
+    found, held = part_program(model, loss, width), parameter_arrays(model)
+    alpha = loss.hyperparameters()["alpha"]
+
+    def prepared(first: int) -> Callable[[], list[np.ndarray]]:
+        part = rows.part(slice(first, first + PART))
+        counts = {"share": 1.0 / total, "decay": 0.0 if first else alpha / total}
+        scalars = {name: np.array(own, model.dtype) for name, own in counts.items()}
+        arrays = {**held, **scalars, **part.arrays()}
+        arrays["x"] = np.ascontiguousarray(dense(part.x), model.dtype)
+        return found.prepare(arrays, 1, task.threads)
+
+    starts = range(0, len(rows), PART)
+    # sparse rows are made dense part by part whenever they are asked for
+    kept = None if rows.sparse else [prepared(first) for first in starts]
+
+    def objective(w: np.ndarray) -> tuple[float, np.ndarray]:
+        run.history.evaluations += 1
+        value, slope = 0.0, np.zeros_like(w)
+        for call in kept if kept is not None else map(prepared, starts):
+            own, *parts = call()
+            value += float(own)
+            slope += np.concatenate([part.ravel() for part in parts])
+        return value, slope
+
+    return objective
 
 
 def _objective(task: Task, search: LBFGS, run: Run) -> Objective:

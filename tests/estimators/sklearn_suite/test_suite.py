@@ -110,8 +110,8 @@ def test_the_plugin_swaps() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == [
-        "glassnet.estimators.mlp_classifier",
-        "glassnet.estimators.mlp_regressor",
+        "glassnet.estimators.mlp.classifier",
+        "glassnet.estimators.mlp.regressor",
     ]
 
 

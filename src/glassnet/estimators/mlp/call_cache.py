@@ -1,4 +1,4 @@
-"""Few rows predicted without a detour: calls that are kept ready for the next time.
+"""Cached calls for low-latency prediction.
 
 In: a fitted MLP estimator and an array of finite numbers. Out: outputs of its network; None for
 all other rows and estimators, which go the long way, on which scikit-learn checks them.
@@ -7,12 +7,14 @@ all other rows and estimators, which go the long way, on which scikit-learn chec
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from glassnet.estimators.mlp_graph import predict_program
+from glassnet.estimators.mlp.attributes import Attributes
+from glassnet.estimators.mlp.network import architecture, forward_program, named
 from glassnet.run.program import Call
 
 FEW = 64  # rows
@@ -20,7 +22,7 @@ KEPT = 16  # calls
 
 
 @dataclass(frozen=True)
-class Known:
+class CachedCall:
     """A call, and what it was made for: it is of use as long as these are the same objects."""
 
     parts: tuple[np.ndarray, ...]
@@ -29,26 +31,26 @@ class Known:
     x: np.ndarray
     call: Call
 
-    def fits(self, own: dict[str, Any], parts: list[np.ndarray]) -> bool:
+    def fits(self, own: Mapping[str, Any], parts: list[np.ndarray]) -> bool:
         same = self.activation is own["activation"] and self.out == own["out_activation_"]
         if not same or len(parts) != len(self.parts):
             return False
         return all(a is b for a, b in zip(parts, self.parts, strict=True))
 
 
-class Ready:
+class CallCache:
     """The calls of one estimator; a copy or a pickle of it begins with none."""
 
     def __init__(self) -> None:
-        self._calls: dict[tuple[str, int], Known] = {}
+        self._calls: dict[tuple[str, int], CachedCall] = {}
         self._lock = threading.Lock()
 
     def __reduce__(self) -> Any:
-        return Ready, ()
+        return CallCache, ()
 
-    def outputs(self, est: Any, X: Any, what: str, check: bool) -> np.ndarray | None:
+    def outputs(self, est: Attributes, X: Any, what: str, check: bool) -> np.ndarray | None:
         """As `predicted`, if nothing speaks against it."""
-        own: dict[str, Any] = est.__dict__
+        own = vars(est)
         if type(X) is not np.ndarray or X.ndim != 2 or not 0 < len(X) <= FEW:
             return None
         if "coefs_" not in own or "intercepts_" not in own or "_encoder" in own:
@@ -67,17 +69,19 @@ class Ready:
             known.x[...] = X
             return known.call()[0].copy()
 
-    def _prepare(self, est: Any, parts: list[np.ndarray], X: np.ndarray, what: str) -> Known | None:
+    def _prepare(
+        self, est: Attributes, parts: list[np.ndarray], X: np.ndarray, what: str
+    ) -> CachedCall | None:
         if isinstance(est.activation, list):  # what it names may change
             return None
         if not all(part.dtype == X.dtype and part.flags.c_contiguous for part in parts):
             return None
-        network = est._network(X.dtype)
         x = np.empty(X.shape, X.dtype)
-        held = dict(zip(network.names, parts, strict=True))
-        call = predict_program(network, what).prepare({"x": x, **held})
+        held = named(est.coefs_, est.intercepts_)
+        found = forward_program(architecture(est, X.dtype), est.out_activation_, what)
+        call = found.prepare({"x": x, **held})
         if len(self._calls) >= KEPT:
             self._calls.clear()
-        known = Known(tuple(parts), est.activation, est.out_activation_, x, call)
+        known = CachedCall(tuple(parts), est.activation, est.out_activation_, x, call)
         self._calls[what, len(X)] = known
         return known

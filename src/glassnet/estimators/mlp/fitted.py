@@ -19,7 +19,8 @@ from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.validation import check_is_fitted
 
 from glassnet import nn
-from glassnet.estimators.mlp_convert import sequential, taken_over
+from glassnet.estimators.mlp.attributes import Attributes
+from glassnet.estimators.mlp.network import from_sklearn, network_of
 from glassnet.nn.picture import drawing, scrolled
 from glassnet.rounding import to_nearest
 from glassnet.words import counted
@@ -37,14 +38,8 @@ class Columns:
         return self.est.get_feature_names_out(layer=self.layer)
 
 
-class Opened:
+class Fitted(Attributes):
     """The part of the MLP estimators that shows what is inside."""
-
-    coefs_: list[np.ndarray]
-    intercepts_: list[np.ndarray]
-    _forward: Any
-    _network: Any
-    _checked: Any
 
     @to_nearest
     def transform(self, X: Any, layer: int = -1) -> Any:
@@ -138,8 +133,7 @@ class Opened:
             Its inputs are `encoded_feature_names_`.
         """
         check_is_fitted(self)
-        network = self._network(self.coefs_[0].dtype)
-        return sequential(network, self.coefs_, self.intercepts_)
+        return network_of(self, self.coefs_[0].dtype)
 
     @classmethod
     def from_sklearn(cls, est: Any) -> Any:
@@ -155,7 +149,7 @@ class Opened:
         self : MLPClassifier or MLPRegressor
             Predicts what `est` predicts; `warm_start` and `partial_fit` go on from there.
         """
-        return taken_over(cls, est)
+        return from_sklearn(cls, est)
 
     def _repr_html_inner(self) -> str:
         """scikit-learn's panel of parameters and, once there are weights, the network."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.estimators.mlp_cells import refuse_cells, unread
+from glassnet.estimators.mlp.value_checks import refuse_cells, unread
 from glassnet.tables.frames import (
     FrameColumn,
     array_columns,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from glassnet.estimators.mlp_classifier import MLPClassifier
-from glassnet.estimators.mlp_regressor import MLPRegressor
+from glassnet.estimators.mlp.classifier import MLPClassifier
+from glassnet.estimators.mlp.regressor import MLPRegressor
 from glassnet.pipeline import load_compiler
 
 with suppress(ImportError, OSError):  # without it, NumPy computes and a notice says so

@@ -16,19 +16,26 @@ import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d, compute_sample_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call,
+    type_of_target,
+    unique_labels,
+)
 
-from glassnet.estimators.mlp_cells import refuse_long
-from glassnet.estimators.mlp_labels import Labelled, same_labels
-from glassnet.estimators.mlp_targets import refuse_mixed
-from glassnet.estimators.mlp_watch import with_callbacks
+from glassnet.estimators.mlp.base import BaseMLP
+from glassnet.estimators.mlp.callbacks import with_callbacks
+from glassnet.estimators.mlp.labels import binarized, known_columns, same_labels
+from glassnet.estimators.mlp.parameters import check_class_weight
+from glassnet.estimators.mlp.validation import row_weights
+from glassnet.estimators.mlp.value_checks import refuse_long, refuse_mixed
 from glassnet.rounding import to_nearest
 from glassnet.training.exclusive import InTraining
 
 
-class MLPClassifier(ClassifierMixin, Labelled):
+class MLPClassifier(ClassifierMixin, BaseMLP):
     """A feed-forward network that classifies, trained on the logistic loss.
 
     Takes scikit-learn's parameters and has its attributes; for the same `random_state` it draws
@@ -136,8 +143,10 @@ class MLPClassifier(ClassifierMixin, Labelled):
     [0, 0]
     """
 
+    class_weight: Any
+    _label_binarizer: Any
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **Labelled._parameter_constraints,
+        **BaseMLP._parameter_constraints,
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
     _metric = staticmethod(accuracy_score)
@@ -283,6 +292,135 @@ class MLPClassifier(ClassifierMixin, Labelled):
             return float((y == found).mean())
         refuse_mixed(y)
         return float(accuracy_score(y, found, sample_weight=sample_weight))
+
+    @property
+    def _binary(self) -> bool:
+        return self.n_outputs_ == 1
+
+    @to_nearest
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the classes, in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            Probabilities.
+        """
+        found = self._forward(X)
+        return np.concatenate([1 - found, found], 1) if self._binary else found
+
+    @to_nearest
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """The logarithms of `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            Logarithms of probabilities.
+        """
+        found = self.predict_proba(X)
+        return np.log(found, out=found)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Raw scores: what the network gives before the softmax or the sigmoid.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        z : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Scores; for two classes, above 0 for the second.
+        """
+        found = self._forward(X, "raw")
+        return found.ravel() if self._binary else found
+
+    def _validate_input(self, X: Any, y: Any, again: bool, first: bool) -> tuple[Any, Any]:
+        refuse_mixed(y)
+        X, y = self._read(X, y, first)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if not hasattr(self, "classes_") or not (self.warm_start or again):
+            self._label_binarizer, target = binarized(y)
+            self.classes_ = self._label_binarizer.classes_
+            return X, target
+        known = None
+        if not self.warm_start:  # which refuses fewer classes than there were
+            known = known_columns(y, self._label_binarizer, self.classes_)
+        if known is not None:
+            return X, known
+        self._check_classes(unique_labels(y))
+        return X, self._label_binarizer.transform(y).astype(bool)
+
+    def _check_classes(self, classes: Any) -> None:
+        if self.warm_start and set(classes) != set(self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {self.classes_}, `y` has {classes}"
+            )
+        if len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
+                f"'y' has {classes}."
+            )
+
+    def _weights(self, X: Any, y: Any, weight: Any, again: bool) -> Any:
+        own = super()._weights(X, y, weight, again)
+        if self.class_weight is None:
+            return own
+        if again and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all rows at once, and partial_fit sees a part; "
+                "give the weights as a dict: compute_class_weight('balanced', classes=..., y=...)"
+            )
+        check_class_weight(self.class_weight)
+        classes = compute_sample_weight(self.class_weight, y)
+        return row_weights(classes if own is None else own * classes, X, X.dtype)
+
+    def _out(self) -> str:
+        return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
+
+    def _decoded(self, y: Any) -> Any:
+        return self._label_binarizer.inverse_transform(y)
+
+    def _answers(self, output: np.ndarray) -> np.ndarray:
+        known = self._label_binarizer
+        if known.y_type_ == "multiclass" and not known.sparse_input_:
+            return known.classes_.take(output.argmax(axis=1), mode="clip")
+        if known.y_type_ == "binary" and len(known.classes_) == 2 and not known.sparse_input_:
+            return known.classes_[(output.ravel() > 0.5).astype(int)]
+        labels: Any = known.inverse_transform(output.ravel() if self._binary else output)
+        return labels
+
+    def _validation_target(self, y: Any) -> np.ndarray:
+        refuse_mixed(y, "y_val")
+        shape: tuple[int, ...] = y.shape if hasattr(y, "shape") else np.shape(y)
+        wide = self._label_binarizer.y_type_.startswith("multilabel")
+        columns = shape[1] if len(shape) == 2 else 1
+        if columns != (self.n_outputs_ if wide else 1):
+            wanted = f"[rows, {self.n_outputs_}]" if wide else "one label a row"
+            raise ValueError(f"y_val has shape {shape}; wanted {wanted}, as y")
+        y = y if wide else column_or_1d(y)
+        found = unique_labels(y)
+        unknown = np.setdiff1d(found, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"y_val has the label {unknown.tolist()[0]!r}, which y has not; its classes are "
+                f"{self.classes_}"
+            )
+        return self._label_binarizer.transform(y)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,4 +1,4 @@
-"""Rows that an MLP estimator is judged on while it trains.
+"""Rows that an MLP estimator is judged on while it trains: given ones, or a fraction held out.
 
 In: an estimator in training and rows that it does not learn from. Out: their score and their loss,
 which is the mean over rows, without the penalty that `loss_` includes.
@@ -11,8 +11,8 @@ which is the mean over rows, without the penalty that `loss_` includes.
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,15 +21,16 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
-from glassnet import ops
-from glassnet.estimators.mlp_cells import refuse_beyond
-from glassnet.estimators.mlp_graph import Network
-from glassnet.estimators.mlp_solve import Rows
+from glassnet.estimators.mlp.attributes import Attributes
+from glassnet.estimators.mlp.network import LAST
+from glassnet.estimators.mlp.value_checks import refuse_beyond
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.types import Dim, Type
-from glassnet.nn.loss import Loss
+from glassnet.nn.penalised import PenalisedLoss
 from glassnet.pipeline import compile_graph
 from glassnet.run.program import Program
+from glassnet.training.check import Rows
+from glassnet.training.programs import shared
 from glassnet.words import counted
 
 
@@ -44,7 +45,7 @@ class HeldOut:
     weight: np.ndarray | None
 
 
-def given_rows(est: Any, validation: tuple[Any, Any, Any], dtype: Any) -> HeldOut | None:
+def given_rows(est: Attributes, validation: tuple[Any, Any, Any], dtype: Any) -> HeldOut | None:
     """The rows passed as X_val, y_val and sample_weight_val, if there are any."""
     X, y, weight = validation
     if X is None and y is None and weight is None:
@@ -78,8 +79,10 @@ def row_weights(weight: Any, X: Any, dtype: Any, name: str = "sample_weight") ->
         raise ValueError(text if name in text else f"{name}: {text}") from None
 
 
-def divided(est: Any, rows: Rows, weighted: bool) -> tuple[Rows, HeldOut]:
-    """Rows to train on, and a fraction of the rows to validate on."""
+def validation_split(
+    est: Attributes, rows: Rows, weighted: bool
+) -> tuple[Rows, HeldOut, np.ndarray]:
+    """Rows to train on, a fraction of the rows to validate on, and which rows the first are."""
     if not est.validation_fraction:
         raise ValueError(
             f"validation_fraction={est.validation_fraction!r} holds out no rows, and "
@@ -102,26 +105,33 @@ def divided(est: Any, rows: Rows, weighted: bool) -> tuple[Rows, HeldOut]:
             "The validation set is too small. Increase 'validation_fraction' or the size of "
             "your dataset."
         )
-    part = Rows(x, np.ascontiguousarray(y, rows.y.dtype), weight, picked)
+    part = Rows(x, np.ascontiguousarray(y, rows.y.dtype), weight)
     target = np.ascontiguousarray(y_val, rows.y.dtype)
-    return part, HeldOut(x_val, est._decoded(y_val), target, weight_val if weighted else None)
+    held_out = HeldOut(x_val, est._decoded(y_val), target, weight_val if weighted else None)
+    return part, held_out, picked
 
 
-def judged(est: Any, held_out: HeldOut) -> tuple[float, float]:
-    """Score and loss of the rows, as the estimator is now."""
-    z = est._forward(held_out.x, "raw", check=False)
-    count = len(z)
-    weight = np.ones(count, z.dtype) if held_out.weight is None else held_out.weight
-    program = judging_program(z.shape[1], est.out_activation_, est._loss(), z.dtype.name)
-    target = held_out.target.astype(z.dtype, copy=False)
-    given = {"z": np.ascontiguousarray(z), "y": target, "weight": weight.astype(z.dtype)}
-    output, cost = program.run(given)
-    total = float(weight.astype(float).sum())
-    loss = float(cost.astype(float).sum()) / total if total else 0.0
-    return score(est, held_out, output), loss
+class Judge:
+    """Score and loss of the rows, as the estimator is at the time: called, it gives the loss."""
+
+    def __init__(self, est: Attributes, held_out: HeldOut, loss: PenalisedLoss) -> None:
+        self.est, self.held_out, self.loss = est, held_out, loss
+        self.score = math.nan
+
+    def __call__(self) -> float:
+        z = self.est._forward(self.held_out.x, "raw", check=False)
+        held_out, weight = self.held_out, self.held_out.weight
+        weight = np.ones(len(z), z.dtype) if weight is None else weight
+        target = held_out.target.astype(z.dtype, copy=False)
+        given = {"z": np.ascontiguousarray(z), "y": target, "weight": weight.astype(z.dtype)}
+        program = judging_program(z.shape[1], self.loss, z.dtype.name)
+        output, cost = program.run(given)
+        self.score = _score(self.est, held_out, output)
+        total = float(weight.astype(float).sum())
+        return float(cost.astype(float).sum()) / total if total else 0.0
 
 
-def score(est: Any, held_out: HeldOut, output: np.ndarray) -> float:
+def _score(est: Attributes, held_out: HeldOut, output: np.ndarray) -> float:
     if est.scoring is not None:
         scorer: Any = check_scoring(est, est.scoring)
         weight = {} if held_out.weight is None else {"sample_weight": held_out.weight}
@@ -132,9 +142,9 @@ def score(est: Any, held_out: HeldOut, output: np.ndarray) -> float:
     return float(est._metric(held_out.y, found, sample_weight=held_out.weight))
 
 
-def bare(est: Any) -> Any:
+def bare(est: Attributes) -> Any:
     """The estimator, for rows that are encoded already and whose columns have no names."""
-    other = copy.copy(est)
+    other: Any = copy.copy(est)
     other.n_features_in_ = est.coefs_[0].shape[0]
     other.__dict__.pop("feature_names_in_", None)
     other.__dict__.pop("_encoder", None)
@@ -142,13 +152,16 @@ def bare(est: Any) -> Any:
     return other
 
 
-@lru_cache(64)
-def judging_program(outputs: int, out: str, loss: Loss | None, dtype: str) -> Program:
+def judging_program(outputs: int, loss: PenalisedLoss, dtype: str) -> Program:
     """From raw outputs z: the outputs, and what every row costs times its weight."""
-    network = Network((outputs,), (), out, loss, dtype)
-    builder = GraphBuilder()
-    z, y = (builder.input(name, Type(dtype, (Dim("n"), outputs))) for name in ("z", "y"))
-    weight = builder.input("weight", Type(dtype, (Dim("n"),)))
-    last = {"softmax": ops.softmax, "logistic": ops.sigmoid, "exp": ops.exp}
-    output = last[out](z) if out in last else z * 1.0
-    return compile_graph(builder.finish([output, network.cost(z, y) * weight]))
+
+    def make() -> Program:
+        builder = GraphBuilder()
+        z, y = (builder.input(name, Type(dtype, (Dim("n"), outputs))) for name in ("z", "y"))
+        weight = builder.input("weight", Type(dtype, (Dim("n"),)))
+        last = LAST.get(loss.out)
+        output = z * 1.0 if last is None else last(z)
+        return compile_graph(builder.finish([output, loss.rows(z, y) * weight]))
+
+    found: Program = shared(("judge", outputs, loss.rule(), dtype), make)
+    return found

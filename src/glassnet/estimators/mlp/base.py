@@ -22,52 +22,26 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from glassnet.estimators.mlp_checks import is_table, is_training
-from glassnet.estimators.mlp_columns import ColumnEncoder, framed, hinted
-from glassnet.estimators.mlp_descend import Descent, memory_of
-from glassnet.estimators.mlp_graph import Network
-from glassnet.estimators.mlp_lbfgs import Course, LossGradient, Objective, lbfgs
-from glassnet.estimators.mlp_opened import Opened
-from glassnet.estimators.mlp_parameters import (
-    CONSTRAINTS,
-    activation_layer,
-    layer_sizes,
-    thread_count,
-)
-from glassnet.estimators.mlp_ready import Ready
-from glassnet.estimators.mlp_record import Recorded, check_record, recording
-from glassnet.estimators.mlp_solve import Rows, predicted, views
-from glassnet.estimators.mlp_validate import HeldOut, divided, given_rows, row_weights
-from glassnet.estimators.mlp_watch import CallbackSupport, Watch
+from glassnet.estimators.mlp.call_cache import CallCache
+from glassnet.estimators.mlp.callbacks import CallbackSupport, Watch
+from glassnet.estimators.mlp.columns import ColumnEncoder, framed, hinted
+from glassnet.estimators.mlp.fit import Data, fit_by_lbfgs, fit_by_steps, loss_and_gradient
+from glassnet.estimators.mlp.fitted import Fitted
+from glassnet.estimators.mlp.network import predicted
+from glassnet.estimators.mlp.parameters import CONSTRAINTS, layer_sizes, thread_count
+from glassnet.estimators.mlp.record import NO_RECORD, check_record
+from glassnet.estimators.mlp.validation import given_rows, row_weights
+from glassnet.estimators.mlp.value_checks import is_table, is_training
 from glassnet.rounding import to_nearest
+from glassnet.training.check import Rows
+
+SCRATCH = ("activations", "deltas", "coef_grads", "intercept_grads")  # scikit-learn's buffers
 
 
-class BaseMLP(Opened, Recorded, LossGradient, CallbackSupport, TransformerMixin, BaseEstimator):
+class BaseMLP(Fitted, CallbackSupport, TransformerMixin, BaseEstimator):
     """Fitting and predicting; subclasses prepare the labels."""
 
-    hidden_layer_sizes: Any
-    activation: Any
-    solver: str
-    alpha: float
-    max_iter: int
-    max_fun: int
-    tol: float
-    early_stopping: bool
-    warm_start: bool
-    random_state: Any
-    validation_fraction: float
-    dropout: float
-    scoring: Any
-    threads: int | None
-    n_jobs: int | None
-    missing: str | None
-    categorical_features: Any
-    validation_scores_: list[float] | None
-    validation_loss_curve_: list[float] | None
-    best_validation_score_: float | None
-    best_loss_: float | None
-    _metric: Any  # scores the held-out rows: (truth, found, sample_weight=)
-
+    fit: Any
     _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
     def _store(self, given: Mapping[str, Any]) -> None:
@@ -93,7 +67,7 @@ class BaseMLP(Opened, Recorded, LossGradient, CallbackSupport, TransformerMixin,
         if self.early_stopping and again:
             raise ValueError("partial_fit does not support early_stopping=True")
         check_record(self, again)
-        self._ready: Ready = self.__dict__.get("_ready") or Ready()
+        self._calls: CallCache = self.__dict__.get("_calls") or CallCache()
         first = not hasattr(self, "coefs_") or not (self.warm_start or again)
         if not first and sizes != (known := [w.shape[1] for w in self.coefs_[:-1]]):
             raise ValueError(
@@ -112,12 +86,12 @@ class BaseMLP(Opened, Recorded, LossGradient, CallbackSupport, TransformerMixin,
             self._initialize((X.shape[1], *sizes, self.n_outputs_), X.dtype)
         target = np.ascontiguousarray(y, X.dtype)
         rows = Rows(X, target, np.ones(len(y), X.dtype) if weight is None else weight)
-        held_out = given_rows(self, validation, X.dtype)
+        data = Data(rows, given_rows(self, validation, X.dtype), weight is not None)
         watch.begin()
         if self.solver == "lbfgs":
-            self._solve(rows, held_out, watch)
+            fit_by_lbfgs(self, data, watch)
         else:
-            self._descend(rows, held_out, watch, again, weight is not None)
+            fit_by_steps(self, data, watch, again)
         watch.end()
         if not all(np.isfinite(w).all() for w in [*self.coefs_, *self.intercepts_]):
             raise ValueError(
@@ -152,81 +126,43 @@ class BaseMLP(Opened, Recorded, LossGradient, CallbackSupport, TransformerMixin,
         self.best_validation_score_ = -np.inf if self.early_stopping else None
         self.best_loss_ = None if self.early_stopping else np.inf
 
-    def _out(self) -> str:
-        """The output's activation."""
-        raise NotImplementedError
-
     def _validate_input(self, X: Any, y: Any, again: bool, first: bool) -> tuple[Any, Any]:
         """Rows and targets as arrays; `first` is whether the columns are new."""
         raise NotImplementedError
 
-    def _validation_target(self, y: Any) -> np.ndarray:
-        """What the loss compares with, [rows, outputs], of labels to validate on."""
-        raise NotImplementedError
+    def _loss_grad_lbfgs(
+        self, packed_coef_inter: np.ndarray, X: Any, y: Any, *given: Any
+    ) -> tuple[float, np.ndarray]:
+        """Loss, with its penalty, and gradient at a point: what `solver="lbfgs"` descends on.
 
-    def _answers(self, output: np.ndarray) -> np.ndarray:
-        """Predictions from outputs of the network."""
-        raise NotImplementedError
+        Private with scikit-learn too; it is here so that code that checks gradients through it,
+        as scikit-learn's own tests do, goes on working. The estimator is left as it is, while
+        scikit-learn's takes the point as its weights.
 
-    def _loss(self) -> Any:
-        """A loss in place of the one that goes with the output's activation."""
-        return None
+        Parameters
+        ----------
+        packed_coef_inter : ndarray of shape (n_parameters,)
+            The point: `coefs_`, then `intercepts_`, each of them flat.
+        X : ndarray or sparse matrix of shape (n_samples, n_inputs)
+            Rows as the network reads them.
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers, or classes as columns of 0 and 1.
+        *given : ndarray of shape (n_samples,) or None, and four lists
+            `sample_weight` (not in scikit-learn 1.6), and `activations`, `deltas`, `coef_grads`
+            and `intercept_grads`, which are neither read nor filled, and may be left out.
 
-    def _network(self, dtype: Any, seed: int = 0) -> Network:
-        sizes = (self.coefs_[0].shape[0], *(w.shape[1] for w in self.coefs_))
-        hidden = len(sizes) - 2
-        given = self.activation
-        each = list(given) if isinstance(given, (list, tuple)) else [given] * hidden
-        if len(each) != hidden:
-            raise ValueError(
-                f"activation={given!r} has {len(each)} entries and hidden_layer_sizes {hidden}; "
-                "a list has one activation for each hidden layer"
-            )
-        layers = tuple(activation_layer(own) for own in each)
-        name, dropout = np.dtype(dtype).name, float(self.dropout)
-        return Network(sizes, layers, self.out_activation_, self._loss(), name, dropout, seed)
-
-    def _block(self, dtype: Any) -> np.ndarray:
-        """All parameters in one vector."""
-        parts = [np.ravel(w) for w in [*self.coefs_, *self.intercepts_]]
-        return np.concatenate(parts).astype(dtype, copy=False)
-
-    def _take(self, network: Network, block: np.ndarray) -> None:
-        parts = views(network, block)
-        self.coefs_ = parts[: len(network.sizes) - 1]
-        self.intercepts_ = parts[len(network.sizes) - 1 :]
-
-    def _solve(self, rows: Rows, held_out: HeldOut | None, watch: Watch) -> None:
-        """L-BFGS, in float64 whatever the data are."""
-        network = self._network(np.float64)
-        x = rows.x if hasattr(rows.x, "toarray") else rows.x.astype(float, copy=False)
-        wide = Rows(x, rows.y.astype(float), rows.weight.astype(float))
-        self._judged_from_now(held_out)
-        objective = Objective(network, wide, float(self.alpha), self._threads)
-        with recording(self) as record:
-            found = lbfgs(Course(self, objective, held_out, watch, record))
-        self._take(network, found.astype(rows.y.dtype))
-
-    def _descend(
-        self, rows: Rows, held_out: HeldOut | None, watch: Watch, again: bool, weighted: bool
-    ) -> None:
-        with recording(self) as record:
-            seed = int(self._random_state.randint(2**31 - 1)) if self.dropout else 0
-            network = self._network(rows.y.dtype, seed)
-            block = self._block(rows.y.dtype)
-            self._optimizer = memory_of(self, block, again)
-            if self.early_stopping and held_out is None:
-                rows, held_out = divided(self, rows, weighted)
-            self._judged_from_now(held_out)
-            self._take(network, block)
-            Descent(self, network, block, rows, held_out, watch, record).run(once=again)
-
-    def _judged_from_now(self, held_out: HeldOut | None) -> None:
-        if held_out is not None and self.validation_scores_ is None:
-            self.validation_scores_, self.best_validation_score_ = [], -np.inf
-            self.validation_loss_curve_ = []
-        if self.best_loss_ is None and not self.early_stopping:
-            self.best_loss_ = np.inf  # the fit before stopped early, and did not keep it
+        Returns
+        -------
+        loss : float
+            Computed in float64, whatever X is.
+        grad : ndarray of float64 of shape (n_parameters,)
+            In the order of the point.
+        """
+        y = np.asarray(y, float).reshape(X.shape[0], -1)
+        weight = given[0] if given and len(given) != len(SCRATCH) else None
+        weight = np.ones(len(y)) if weight is None else np.asarray(weight, float)
+        rows = Rows(X, np.ascontiguousarray(y), weight)
+        return loss_and_gradient(self, packed_coef_inter, rows)
 
     @property
     def _threads(self) -> int | None:
@@ -237,9 +173,6 @@ class BaseMLP(Opened, Recorded, LossGradient, CallbackSupport, TransformerMixin,
                 f"threads={self.threads} and n_jobs={self.n_jobs} say the same thing; give one"
             )
         return thread_count(self.n_jobs)
-
-    def _decoded(self, y: Any) -> Any:
-        return y
 
     def _read(self, X: Any, y: Any, first: bool, **how: Any) -> tuple[Any, Any]:
         """Rows and targets of training, checked as scikit-learn does and perhaps encoded."""
@@ -274,17 +207,15 @@ class BaseMLP(Opened, Recorded, LossGradient, CallbackSupport, TransformerMixin,
 
     @to_nearest
     def _forward(self, X: Any, what: str = "output", check: bool = True) -> np.ndarray:
-        ready: Ready | None = self.__dict__.get("_ready")
-        found = None if ready is None else ready.outputs(self, X, what, check)
+        calls: CallCache | None = self.__dict__.get("_calls")
+        found = None if calls is None else calls.outputs(self, X, what, check)
         if found is not None:
             return found
         if check:
             check_is_fitted(self)
             X = self._checked(X)
         rows: Any = X.tocsr() if hasattr(X, "tocsr") else X
-        dtype = np.result_type(self.coefs_[0], *([rows.dtype] if rows.dtype.kind == "f" else []))
-        parts = [np.ascontiguousarray(w, dtype) for w in [*self.coefs_, *self.intercepts_]]
-        return predicted(self._network(dtype), parts, rows, what)
+        return predicted(self, rows, what)
 
     def _check_solver(self) -> bool:
         if self.solver == "lbfgs":
@@ -292,6 +223,65 @@ class BaseMLP(Opened, Recorded, LossGradient, CallbackSupport, TransformerMixin,
                 "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic."
             )
         return True
+
+    def resume(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Any:
+        """Go on with the fit that `record` holds, from its last checkpoint.
+
+        It ends at the very bits of a fit that was not interrupted. Parameters and data are those of
+        that fit; `max_iter` may be more; `time_limit`, `threads`, `n_jobs`, `verbose` may differ.
+        Iterations of "lbfgs" are done again; TrainingError where one is not as in the file.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            The rows of the fit, in the same order.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their classes or numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights, where the fit had any.
+        X_val, y_val, sample_weight_val : array-like, default=None
+            Rows to validate on, where the fit had any.
+
+        Returns
+        -------
+        self : estimator
+            The fitted estimator.
+        """
+        if self.record is None:
+            raise ValueError(NO_RECORD)
+        self.__dict__["_resuming"] = True
+        given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+        try:
+            return self.fit(X, y, sample_weight, **given)
+        finally:
+            del self.__dict__["_resuming"]
+
+    @to_nearest
+    def network_inputs(self, X: Any) -> np.ndarray:
+        """Rows as the network reads them, with columns `encoded_feature_names_`.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Rows as `predict` takes them.
+
+        Returns
+        -------
+        x : ndarray or sparse matrix of shape (n_samples, n_inputs)
+            What `to_network()` takes, and `glassnet.open_step` where a run file holds no rows.
+        """
+        check_is_fitted(self)
+        found: np.ndarray = self._checked(X)
+        return found
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

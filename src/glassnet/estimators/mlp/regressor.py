@@ -19,9 +19,9 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from glassnet.estimators.mlp_base import BaseMLP
-from glassnet.estimators.mlp_targets import refuse_no_numbers
-from glassnet.estimators.mlp_watch import with_callbacks
+from glassnet.estimators.mlp.base import BaseMLP
+from glassnet.estimators.mlp.callbacks import with_callbacks
+from glassnet.estimators.mlp.value_checks import refuse_no_numbers
 from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.losses import MAE, Huber, Quantile
 from glassnet.rounding import to_nearest

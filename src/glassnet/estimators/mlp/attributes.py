@@ -1,0 +1,125 @@
+"""What an MLP estimator has: parameters as users set them, and attributes that a fit leaves.
+
+In: nothing. Out: `Attributes`, the base of the estimators, by which the other files of this folder
+know them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glassnet.nn.loss import Loss
+from glassnet.nn.module import Module, split
+
+
+@dataclass
+class OptimizerState:
+    """What a solver remembers between calls of `partial_fit`: the learning rate, how many steps
+    were done, and its memory, flat vectors in the layout of the network's W."""
+
+    learning_rate: float
+    t: int
+    slots: dict[str, np.ndarray]
+
+    def arrays(self, model: Module) -> dict[str, np.ndarray]:
+        """Views by the names that a step has for them."""
+        return {
+            f"{slot}.{name}": view
+            for slot, flat in self.slots.items()
+            for name, view in split(flat, model.declared()).items()
+        }
+
+
+class Attributes:
+    """Parameters and fitted attributes; those whose names begin with _ are for this folder."""
+
+    hidden_layer_sizes: Any
+    activation: Any
+    solver: str
+    alpha: float
+    batch_size: Any
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: Any
+    tol: float
+    verbose: bool
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    dropout: float
+    scoring: Any
+    time_limit: float | None
+    threads: int | None
+    n_jobs: int | None
+    missing: str | None
+    categorical_features: Any
+    record: str | os.PathLike[str] | None
+
+    coefs_: list[np.ndarray]
+    intercepts_: list[np.ndarray]
+    loss_: float
+    best_loss_: float | None
+    loss_curve_: list[float]
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    validation_loss_curve_: list[float] | None
+    n_iter_: int
+    t_: int
+    n_layers_: int
+    n_outputs_: int
+    n_features_in_: int
+    out_activation_: str
+    get_params: Callable[..., dict[str, Any]]
+
+    _optimizer: OptimizerState
+    _random_state: np.random.RandomState
+    _no_improvement_count: int
+    _metric: Any  # scores the held-out rows: (truth, found, sample_weight=)
+
+    @property
+    def _threads(self) -> int | None:
+        """How many threads may compute."""
+        raise NotImplementedError
+
+    def _loss(self) -> Loss | None:
+        """A loss in place of the one that goes with the output's activation."""
+        return None
+
+    def _out(self) -> str:
+        """The output's activation."""
+        raise NotImplementedError
+
+    def _checked(self, X: Any) -> Any:
+        """Rows to predict, as the network reads them."""
+        raise NotImplementedError
+
+    def _forward(self, X: Any, what: str = "output", check: bool = True) -> np.ndarray:
+        """What the network gives for rows; see `network.forward_program`."""
+        raise NotImplementedError
+
+    def _answers(self, output: np.ndarray) -> np.ndarray:
+        """Predictions from outputs of the network."""
+        raise NotImplementedError
+
+    def _decoded(self, y: Any) -> Any:
+        """Labels from targets of the network."""
+        return y
+
+    def _validation_target(self, y: Any) -> np.ndarray:
+        """What the loss compares with, [rows, outputs], of labels to validate on."""
+        raise NotImplementedError

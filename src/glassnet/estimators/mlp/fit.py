@@ -1,0 +1,196 @@
+"""A fit of an MLP estimator, by the trainer of `gn.train`.
+
+In: an estimator with first weights, and checked rows. Out: the estimator, trained. Parameters
+become a network, a loss, an optimiser, an order of rows and rules for stopping; what the trainer
+does with them is in `training/`.
+"""
+
+# attributes of an estimator that begin with _ are for this folder
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from glassnet.errors import warn_user
+from glassnet.estimators.mlp.attributes import Attributes, OptimizerState
+from glassnet.estimators.mlp.callbacks import Watch
+from glassnet.estimators.mlp.network import loss_of, network_of, show
+from glassnet.estimators.mlp.progress import CurrentRate, EpochProgress, Progress
+from glassnet.estimators.mlp.record import FitFile, run_of
+from glassnet.estimators.mlp.validation import HeldOut, Judge, validation_split
+from glassnet.nn.module import Module
+from glassnet.optim.optimizer import Optimizer
+from glassnet.optim.scikit import ScikitAdam, ScikitLBFGS, ScikitSGD
+from glassnet.training.check import Rows
+from glassnet.training.descend import Conventions, Descent, Order, Task
+from glassnet.training.history import History, Run
+from glassnet.training.shuffles import ShuffledOrder
+from glassnet.training.whole import Search
+
+SLOTS = {"adam": ("m", "v"), "sgd": ("m",)}
+INTERRUPTED = "Training interrupted by user."
+MOST = (
+    "Stochastic Optimizer: Maximum iterations ({}) reached and the optimization hasn't converged "
+    "yet."
+)
+SMALLER = "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows to train on, and rows to validate on, where there are any. `weighted` says whether the
+    user gave weights; `picked` are the rows that are left where some were held out."""
+
+    rows: Rows
+    held_out: HeldOut | None
+    weighted: bool
+    picked: np.ndarray | None = None
+
+
+def fit_by_steps(est: Attributes, data: Data, watch: Watch, once: bool) -> None:
+    """Solvers "sgd" and "adam": all epochs, or `once` for one that goes on where the last ended."""
+    with run_of(est) as file:
+        seed = int(est._random_state.randint(2**31 - 1)) if est.dropout else 0
+        model = network_of(est, data.rows.y.dtype)
+        est._optimizer = _memory(est, model, once)
+        if est.early_stopping and data.held_out is None:
+            rows, held_out, picked = validation_split(est, data.rows, data.weighted)
+            data = Data(rows, held_out, data.weighted, picked)
+        _begin_curves(est, data.held_out)
+        show(est, model)
+        descent, progress = _descent(est, model, data, watch, seed, file)
+        epochs = 1 if once else est.max_iter
+        history = _run(descent, epochs, progress, file, data)
+        if history is not None and history.stopped == "epochs" and not once:
+            warn_user(MOST.format(est.max_iter), ConvergenceWarning)
+
+
+def _descent(
+    est: Attributes, model: Module, data: Data, watch: Watch, seed: int, file: FitFile | None
+) -> tuple[Descent, EpochProgress]:
+    """The trainer, and what it reports to."""
+    rows, size = data.rows, _batch_size(est.batch_size, len(data.rows))
+    order = Order(len(rows), size, None)
+    if est.shuffle:
+        order = _shuffled(est, len(rows), size, file)
+    rule = _rule(est)
+    schedule = rule.schedule
+    if est.solver == "sgd":
+        schedule = CurrentRate(schedule.lr, est._optimizer)
+    task = Task(model, loss_of(est), rows, None, est._threads, seed)
+    judge = None if data.held_out is None else Judge(est, data.held_out, loss_of(est))
+    memory, first = est._optimizer.arrays(model), est._optimizer.t
+    conventions = Conventions(schedule, memory, judge, first, guarded=False, by_rows=True)
+    progress = EpochProgress(est, judge, watch, len(rows), order.steps, schedule)
+    return Descent(task, rule, order, conventions), progress
+
+
+def _shuffled(est: Attributes, count: int, size: int, file: FitFile | None) -> Order:
+    """Every epoch's order is a shuffle of the one before, as in scikit-learn; those of a recorded
+    fit can be drawn again."""
+    if file is None:
+        return ShuffledOrder(count, size, None, est._random_state)
+    state = file.order_state(est)
+    order = ShuffledOrder(count, size, None, None if file.known else est._random_state, state)
+    if file.known:
+        est._random_state = order.after(file.start())
+    return order
+
+
+def _rule(est: Attributes) -> Optimizer:
+    rate = float(est.learning_rate_init)
+    if est.solver == "adam":
+        return ScikitAdam(rate, float(est.beta_1), float(est.beta_2), float(est.epsilon))
+    return ScikitSGD(rate, float(est.momentum), bool(est.nesterovs_momentum))
+
+
+def _memory(est: Attributes, model: Module, again: bool) -> OptimizerState:
+    """The optimiser's memory: the one that there is, if training goes on; else a fresh one."""
+    slots, dtype = SLOTS[est.solver], model.W.dtype
+    known: OptimizerState | None = getattr(est, "_optimizer", None)
+    if again and known is not None and set(known.slots) == set(slots):
+        known.slots = {name: old.astype(dtype) for name, old in known.slots.items()}
+        return known
+    fresh = {name: np.zeros_like(model.W) for name in slots}
+    return OptimizerState(float(est.learning_rate_init), 0, fresh)
+
+
+def _batch_size(asked: Any, rows: int) -> int:
+    if isinstance(asked, str):
+        return min(200, rows)
+    if asked > rows:
+        warn_user(SMALLER)
+    return int(min(max(asked, 1), rows))
+
+
+def fit_by_lbfgs(est: Attributes, data: Data, watch: Watch) -> None:
+    """Solver "lbfgs", in float64 whatever the data are."""
+    dtype, data = data.rows.y.dtype, replace(data, rows=wide(data.rows))
+    _begin_curves(est, data.held_out)
+    with run_of(est) as file:
+        model = network_of(est, np.float64)
+        show(est, model)
+        rule = ScikitLBFGS(tolerance=float(est.tol), evaluations=int(est.max_fun))
+        judge = None if data.held_out is None else Judge(est, data.held_out, loss_of(est))
+        search = Search(_full_batch(est, model, data.rows), rule, judge)
+        history = _run(search, est.max_iter, Progress(est, judge, watch), file, data)
+    if dtype != model.dtype:
+        show(est, network_of(est, dtype))
+    found = search.outcome
+    if history is None or found is None:
+        return
+    est.n_iter_, est.loss_ = min(int(found.nit), est.max_iter), float(found.fun)
+    if found.status:
+        warn_user(
+            f"lbfgs failed to converge after {est.n_iter_} iteration(s) (status={found.status}):\n"
+            f"{found.message}\n\nYou might also want to scale the data, or increase max_iter or "
+            "max_fun.",
+            ConvergenceWarning,
+        )
+
+
+def wide(rows: Rows) -> Rows:
+    """In float64."""
+    x = rows.x if rows.sparse else rows.x.astype(float, copy=False)
+    assert rows.weight is not None
+    return Rows(x, rows.y.astype(float, copy=False), rows.weight.astype(float, copy=False))
+
+
+def _full_batch(est: Attributes, model: Module, rows: Rows) -> Task:
+    return Task(model, loss_of(est), rows, None, est._threads, 0)
+
+
+def loss_and_gradient(est: Attributes, point: np.ndarray, rows: Rows) -> tuple[float, np.ndarray]:
+    """What solver "lbfgs" descends on, at a point: `coefs_`, then `intercepts_`. The estimator is
+    left as it is."""
+    model = network_of(est, np.float64)
+    search = Search(_full_batch(est, model, wide(rows)), ScikitLBFGS())
+    model.W[search.places] = point
+    objective = search.objective(Run(model, 1, 1))
+    return objective(np.asarray(point, float))
+
+
+def _begin_curves(est: Attributes, held_out: HeldOut | None) -> None:
+    if held_out is not None and est.validation_scores_ is None:
+        est.validation_scores_, est.best_validation_score_ = [], -np.inf
+        est.validation_loss_curve_ = []
+    if est.best_loss_ is None and not est.early_stopping:
+        est.best_loss_ = np.inf  # the fit before stopped early, and did not keep it
+
+
+def _run(
+    run: Descent | Search, epochs: int, progress: Progress, file: FitFile | None, data: Data
+) -> History | None:
+    """Train, and record where there is a file; None where that holds all of it already."""
+    if file is None:
+        history = run.train(epochs, [progress])
+    else:
+        history = file.train(run, epochs, progress, data.held_out, data.picked)
+    if history is not None and history.stopped == "interrupted":
+        warn_user(INTERRUPTED)
+    return history

@@ -1,0 +1,58 @@
+"""Labels of `MLPClassifier` read quickly.
+
+In: labels as users have them. Out: columns of 0 and 1; whether labels can be compared as they are.
+"""
+
+# scikit-learn has no types
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false, reportConstantRedefinition=false
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.preprocessing import LabelBinarizer
+
+from glassnet.estimators.mlp.value_checks import is_column
+
+
+def same_labels(y: Any, found: np.ndarray) -> bool:
+    """Whether labels can be compared one by one, without scikit-learn's checks, which take longer
+    than the prediction of some hundred rows."""
+    alike = is_column(y) and is_column(found) and y.dtype.kind == found.dtype.kind
+    return alike and 0 < len(y) == len(found)
+
+
+def binarized(y: Any) -> tuple[LabelBinarizer, np.ndarray]:
+    """What `LabelBinarizer().fit(y)` is, and whether each row is of each class.
+
+    scikit-learn looks at the labels a dozen times, which takes longer than a small network's
+    training; a column of integers or words is sorted once instead.
+    """
+    known = LabelBinarizer()
+    if is_column(y):
+        classes, codes = np.unique(y, return_inverse=True)
+        # what it warns of, and a single class, it may see to itself
+        if 2 <= len(classes) <= len(y) / 2:
+            # as it does, words are kept no longer than the longest
+            known.classes_ = np.asarray(list(classes))
+            known.y_type_ = "binary" if len(classes) == 2 else "multiclass"
+            known.sparse_input_ = False
+            columns = codes[:, None]
+            return known, columns == (1 if len(classes) == 2 else np.arange(len(classes)))
+    return known.fit(y), known.transform(y).astype(bool)
+
+
+def known_columns(y: Any, known: LabelBinarizer, classes: np.ndarray) -> np.ndarray | None:
+    """Whether each row is of each of some classes, as `known.transform(y)` has it; None where y is
+    not a plain column of them, which scikit-learn looks at more closely."""
+    sorted_kinds = is_column(y) and is_column(classes) and y.dtype.kind == classes.dtype.kind
+    if not sorted_kinds or known.y_type_ == "multilabel-indicator" or known.sparse_input_:
+        return None
+    places = np.searchsorted(classes, y)
+    places[places == len(classes)] = 0
+    if len(classes) < 2 or not (classes[places] == y).all():
+        return None
+    columns = places[:, None]
+    return columns == (1 if len(classes) == 2 else np.arange(len(classes)))

@@ -1,0 +1,250 @@
+"""Recording a fit of an MLP estimator while it runs, and going on with it.
+
+In: an estimator with `record=` and its run. Out: a run file as `train` writes it, with what only
+this estimator knows besides: its parameters, its classes, the state of the RandomState that orders
+of rows are drawn from, what its curves were before.
+"""
+
+# attributes of an estimator that begin with _ are for this folder
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from glassnet.estimators.mlp.attributes import Attributes
+from glassnet.estimators.mlp.progress import CURVES, Progress
+from glassnet.estimators.mlp.validation import HeldOut
+from glassnet.training import record as recorder_settings
+from glassnet.training.callbacks import Restorer
+from glassnet.training.check import Rows, dense
+from glassnet.training.descend import Descent
+from glassnet.training.history import History, Run
+from glassnet.training.record import (
+    Fingerprint,
+    Recorder,
+    described_run,
+    fingerprint,
+    restore,
+)
+from glassnet.training.record_data import as_data
+from glassnet.training.record_file import RunFile
+from glassnet.training.record_settings import settings_of
+from glassnet.training.resume import go_on, over, put_result_into
+from glassnet.training.shuffles import ShuffledOrder, random_state, state_as_data
+from glassnet.training.whole import Search
+from glassnet.version import numerics_version
+from glassnet.words import counted
+
+# what may differ when a fit goes on, since it decides no bit of an epoch
+FREE = ("max_iter", "time_limit", "threads", "n_jobs", "verbose", "record", "warm_start")
+
+NO_RECORD = (
+    "resume goes on with the run file that record= names, and record=None; give the one that fit "
+    "wrote: record='run.glass'"
+)
+
+
+def to_json(value: Any) -> Any:
+    """A parameter as JSON values; code by its name."""
+    if isinstance(value, np.ndarray):
+        return to_json(value.tolist())
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[Any, Any]", value).items()
+        return [[to_json(key), to_json(own)] for key, own in pairs]
+    return as_data(value)
+
+
+@contextmanager
+def run_of(est: Attributes) -> Generator[FitFile | None]:
+    """The run file of a fit, open meanwhile; None where nobody records it.
+
+    A recorded fit draws from a RandomState of its own, so that the orders in the file are those of
+    the fit even where a callback draws from the same RandomState; the user's then stands where it
+    would without a record.
+    """
+    if est.record is None:
+        yield None
+        return
+    theirs = est._random_state
+    begun: Mapping[str, Any] = theirs.get_state(legacy=False)
+    known = None
+    goes_on = "_resuming" in vars(est)
+    path = Path(est.record)
+    with RunFile.append(path) if goes_on else RunFile.create(path) as file:
+        if goes_on:
+            known = settings_of(file)
+            _check_same(est, known)
+            begun = known["random_state"]
+        est._random_state = random_state(begun)
+        yield FitFile(est, file, known, state_as_data(begun))
+    if known is None and state_as_data(theirs.get_state(legacy=False)) == state_as_data(begun):
+        theirs.set_state(est._random_state.get_state(legacy=False))
+
+
+def check_record(est: Attributes, again: bool) -> None:
+    """ValueError where there is nothing that could be recorded."""
+    if est.record is not None and again:
+        raise ValueError(
+            f"record={est.record!r}: partial_fit may see other rows at every call, and a run file "
+            "is of one set of rows; record a fit (with warm_start=True it goes on from the weights "
+            "that there are, each fit in a file of its own), or leave record=None"
+        )
+
+
+def _check_same(est: Attributes, values: Mapping[str, Any]) -> None:
+    """ValueError where the file is of another fit."""
+    path, kind = est.record, type(est).__name__
+    if values.get("estimator") != kind:
+        by = values.get("estimator") or "glassnet.train or `glassnet fit`"
+        raise ValueError(f"{path} was recorded by {by}, not by {kind}; {kind} cannot go on with it")
+    if values["numerics_version"] != numerics_version:
+        raise ValueError(
+            f"{path} was recorded with numerics version {values['numerics_version']}, this program "
+            f"has {numerics_version} and would compute other bits; use the glassnet that recorded "
+            f"it, {values['glassnet']}"
+        )
+    for name, value in est.get_params(deep=False).items():
+        known = values["parameters"].get(name)
+        if name not in FREE and to_json(value) != known:
+            raise ValueError(
+                f"{path} was recorded with {name}={known!r}, and this estimator has "
+                f"{name}={value!r}; a fit goes on with the parameters that it began with "
+                f"({', '.join(FREE[:-2])} may differ)"
+            )
+
+
+class FitFile:
+    """The open run file of one fit; `known` is what it says of a fit that goes on."""
+
+    def __init__(
+        self,
+        est: Attributes,
+        file: RunFile,
+        known: dict[str, Any] | None,
+        random_state: dict[str, Any],
+    ) -> None:
+        self.est, self.file, self.known = est, file, known
+        self._random_state = random_state  # before anything was drawn
+        self._order_state: Mapping[str, Any] = {}
+
+    def order_state(self, est: Attributes) -> Mapping[str, Any]:
+        """The state before the first order of rows was drawn."""
+        if self.known is not None:
+            return self.known["order_state"]
+        return est._random_state.get_state(legacy=False)
+
+    def start(self) -> int:
+        """After how many epochs a fit goes on."""
+        return self.file.checkpoint(self.est.max_iter).epoch
+
+    def train(
+        self,
+        run: Descent | Search,
+        epochs: int,
+        progress: Progress,
+        held_out: HeldOut | None,
+        picked: np.ndarray | None,
+    ) -> History | None:
+        """Train and record; None where the file holds all of it already."""
+        rows = run.task.rows
+        if self.known is not None:
+            return self._go_on(self.known, run, epochs, progress, held_out, picked)
+        recorder = Recorder(self.file, run, Fingerprint({"training": rows}), [progress])
+        values = described_run(run, rows, (), self._settings(run, epochs))
+        recorder.begin({**values, **self._values(held_out, picked, rows)}, _data(rows, picked))
+        return run.train(epochs, [progress, recorder])
+
+    def _settings(self, run: Descent | Search, epochs: int) -> dict[str, Any]:
+        return {
+            "validation": None,
+            "source": None,
+            "epochs": int(epochs),
+            "batch_size": run.order.size,
+            "shuffle": isinstance(run.order, ShuffledOrder),
+            "seed": run.task.seed,
+        }
+
+    def _values(
+        self, held_out: HeldOut | None, picked: np.ndarray | None, rows: Rows
+    ) -> dict[str, Any]:
+        """What the file of a fit says besides."""
+        est = self.est
+        apart = 0 if picked is None or held_out is None else len(held_out.target)
+        state = state_as_data(est._random_state.get_state(legacy=False))
+        return {
+            "estimator": type(est).__name__,
+            "parameters": {n: to_json(own) for n, own in est.get_params(deep=False).items()},
+            "rows_given": len(rows) + apart,
+            "gathered": rows.in_batches,
+            "classes": self._classes(),
+            "validated": _validated(held_out, picked),
+            "random_state": self._random_state,
+            "order_state": state,
+            "before": {name: list(getattr(est, name, None) or []) for name in CURVES},
+        }
+
+    def _classes(self) -> Any:
+        return to_json(getattr(self.est, "classes_", None))
+
+    def _go_on(
+        self,
+        known: dict[str, Any],
+        run: Descent | Search,
+        epochs: int,
+        progress: Progress,
+        held_out: HeldOut | None,
+        picked: np.ndarray | None,
+    ) -> History | None:
+        """Put the last checkpoint into the estimator and its run, forget what came after it."""
+        path, file = self.est.record, self.file
+        sha = {"training": fingerprint(run.task.rows)}
+        same = known.get("sha256", sha) == sha and known["validated"] == _validated(
+            held_out, picked
+        )
+        if not same or known["classes"] != self._classes():
+            raise ValueError(
+                f"{path} was recorded with other rows, labels, weights or validation rows than "
+                "these; pass the same in the same order"
+            )
+        losses, judged = file.history()
+        if epochs < len(losses):
+            raise ValueError(
+                f"max_iter={epochs} is less than the {counted(len(losses), 'epoch')} that {path} "
+                "has; what is trained stays trained: ask for as many or more, or fit anew"
+            )
+        progress.known = known
+        state = file.checkpoint(epochs)
+        history = History(losses[: state.epoch], judged[: state.epoch], evaluations=state.epoch)
+        if state.epoch and over({**known, "epochs": epochs}, state.epoch):
+            restore(run, state)
+            done = Run(run.task.model, epochs, epochs, history, state.epoch)
+            Restorer(state.notes, state.arrays, [progress]).train_begin(done)
+            put_result_into(file, run.task.model)
+            return None
+        recorder = Recorder(file, run, None, [progress])
+        return go_on(recorder, state, epochs, [progress], history, {"sha256": sha})
+
+
+def _data(rows: Rows, picked: np.ndarray | None) -> dict[str, dict[str, np.ndarray]]:
+    """What the file holds of the data: labels and weights always, rows where they are small."""
+    binary = bool(((rows.y == 0) | (rows.y == 1)).all())
+    assert rows.weight is not None
+    data = {"y": rows.y.astype(bool) if binary else rows.y, "weight": rows.weight}
+    if rows.x.shape[0] * rows.x.shape[1] * rows.y.itemsize <= recorder_settings.SMALL:
+        data = {"x": np.ascontiguousarray(dense(rows.x), rows.y.dtype), **data}
+    return {"training": data} | ({} if picked is None else {"picked": {"rows": picked}})
+
+
+def _validated(held_out: HeldOut | None, picked: np.ndarray | None) -> str | None:
+    """The SHA-256 of rows that were given to validate on."""
+    if held_out is None or picked is not None:
+        return None
+    weight = held_out.weight
+    given = np.ones(len(held_out.target)) if weight is None else weight
+    return fingerprint(Rows(held_out.x, held_out.target, given))

@@ -1,0 +1,178 @@
+"""What stands in rows, labels and weights as users have them.
+
+In: arrays, lists, data frames. Out: whether scikit-learn's checks would find nothing to refuse and
+nothing to change (it looks a dozen times and asks every library of data frames first, which takes
+as long as some epochs of a small network); or an error that names the argument and the place, says
+what stands there, and what to do, where NumPy would make other numbers of it, or only say what it
+cannot do.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from glassnet.tables.frames import FrameColumn, object_columns, objects, words
+
+EXACT = (int, Fraction)  # Python's numbers without an end
+TIMES = (np.datetime64, np.timedelta64)  # which NumPy takes for counts of their units
+FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
+
+
+def is_column(y: Any) -> bool:
+    """Whether labels are integers or words in an array, of which nothing needs to be checked."""
+    return type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuU"
+
+
+def is_table(X: Any) -> bool:
+    """Whether rows are an array of finite float32 or float64."""
+    if type(X) is not np.ndarray or X.ndim != 2 or X.size == 0:
+        return False
+    return X.dtype in FLOATS and _is_finite(X)
+
+
+def is_training(X: Any, y: Any) -> bool:
+    """Whether rows, in row-major order, and their labels or numbers are such arrays."""
+    if type(y) is not np.ndarray or y.ndim not in (1, 2) or y.size == 0:
+        return False
+    known = y.dtype.kind in "biuU" or (y.dtype.kind == "f" and _is_finite(y))
+    return known and is_table(X) and X.flags.c_contiguous and len(X) == len(y)
+
+
+def _is_finite(numbers: np.ndarray) -> bool:
+    """A sum that is finite has finite parts, and needs no second array."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(numbers.sum()))
+
+
+def refuse_mixed(y: Any, name: str = "y") -> None:
+    """A TypeError that says it, where labels are strings and numbers, or one is missing (of NaN
+    among numbers, and of what pandas' own types of numbers miss, scikit-learn tells); a ValueError
+    where one is a number longer than NumPy's."""
+    refuse_long(y, name)
+    listed = isinstance(y, (list, tuple))
+    labels: Any = np.asarray(y, dtype=object) if listed else np.asarray(y)
+    if labels.dtype.kind != "O" or labels.ndim != 1:
+        return
+    kinds = {isinstance(label, str) for label in labels}
+    theirs = str(getattr(y, "dtype", "object")) != "object"
+    for row, (label, known) in enumerate(zip(labels, words(labels), strict=True)):
+        if known is None and (True in kinds or not (theirs or isinstance(label, float))):
+            raise TypeError(
+                f"{name} has {label!r} among its labels, in row {row} (counted from 0); drop the "
+                "rows without a label, or give them one of their own"
+            )
+    if len(kinds) == 2:
+        text = next(label for label in labels if isinstance(label, str))
+        other = next(label for label in labels if not isinstance(label, str))
+        raise TypeError(
+            f"{name} has strings and numbers among its labels, {text!r} and {other!r}; give all of "
+            "them one type: y = [str(label) for label in y]"
+        )
+
+
+def refuse_no_numbers(y: Any, name: str = "y") -> None:
+    """A ValueError that says it, where something to predict is no number, or one is missing."""
+    try:
+        array = np.asarray(y)
+    except ValueError:  # rows of several lengths, of which scikit-learn tells
+        return
+    if array.dtype.kind in "mM":
+        raise ValueError(
+            f"{name} has type {array.dtype}, and a regressor predicts numbers; turn it into some, "
+            "such as days: (y - y.min()) / numpy.timedelta64(1, 'D')"
+        )
+    refuse_beyond(y, name, "scale the numbers, or predict their logarithms")
+    if array.dtype.kind not in "OU" or not array.ndim:
+        return
+    cells: list[Any] = array.ravel().tolist()
+    for place, (cell, known) in enumerate(zip(cells, words(cells), strict=True)):
+        row = f"{cell!r} in row {place * len(array) // len(cells)} (counted from 0)"
+        if known is None:
+            raise ValueError(f"{name} has {row}; drop the rows without a number, or fill them in")
+        try:
+            float(cell)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{name} has {row}, and a regressor predicts numbers; a classifier takes words"
+            ) from None
+
+
+def refuse_cells(X: Any) -> None:
+    """A ValueError for a date, a span of time or a number beyond float64 among Python objects."""
+    for name, cells in object_columns(X):
+        for row, cell in enumerate(cells):
+            if type(cell) in TIMES:
+                kind = "date" if type(cell) is np.datetime64 else "other"
+                raise unread(FrameColumn(name, kind, f"object with {cell.dtype}", np.empty(0)))
+            if beyond(cell):
+                where = f"column {name!r}, row {row}"
+                way = "scale this column, take its logarithm, or leave it out"
+                raise too_large("X", cell, where, way)
+
+
+def unread(column: FrameColumn) -> ValueError:
+    """For a column that is no numbers and no words."""
+    way = "turn it into numbers or leave it out"
+    if column.kind == "date":
+        way = (
+            "turn it into numbers, such as days since a first date, or leave it out; "
+            "TabularClassifier and TabularRegressor take dates as they are"
+        )
+    return ValueError(
+        f"column {column.name!r} has type {column.type}, which is neither a number nor a category; "
+        f"{way}"
+    )
+
+
+def refuse_beyond(numbers: Any, name: str, way: str) -> None:
+    """A ValueError for a number beyond float64 in y or in weights, which are Python's own."""
+    for row, cell in _objects(numbers):
+        if beyond(cell):
+            raise too_large(name, cell, f"row {row}", way)
+
+
+def refuse_long(labels: Any, name: str = "y") -> None:
+    """A ValueError for a class that is a whole number of more than 64 bits."""
+    for row, label in _objects(labels):
+        if isinstance(label, int) and not -(2**63) <= label < 2**64:
+            raise ValueError(
+                f"{name} has {_size(label)} among its labels, in row {row} (counted from 0), and "
+                "whole numbers of NumPy have 64 bits; number the classes: "
+                "numpy.unique(numpy.array(y, dtype=object), return_inverse=True)[1]"
+            )
+
+
+def beyond(cell: Any) -> bool:
+    """Whether one of Python's numbers is larger than float64 takes."""
+    if not isinstance(cell, EXACT):
+        return False
+    try:
+        float(cell)
+    except OverflowError:
+        return True
+    return False
+
+
+def too_large(name: str, cell: Any, where: str, way: str) -> ValueError:
+    return ValueError(
+        f"{name} has {_size(cell)} in {where} (counted from 0), and float64 ends at 1.8e+308; {way}"
+    )
+
+
+def _objects(given: Any) -> list[tuple[int, Any]]:
+    """Each cell with its row, where they are Python objects."""
+    array = objects(given)
+    if array is None:
+        return []
+    cells: list[Any] = array.ravel().tolist()
+    return [(place * len(array) // len(cells), cell) for place, cell in enumerate(cells)]
+
+
+def _size(cell: int | Fraction) -> str:
+    """Python itself refuses to print a number of more than 4300 digits."""
+    digits = math.log10(abs(cell.numerator)) - math.log10(cell.denominator)
+    return f"a number of about {'-' if cell < 0 else ''}1e+{digits:.0f}"

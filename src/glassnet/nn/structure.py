@@ -1,0 +1,79 @@
+"""Networks that compute the same from other numbers.
+
+In: a network. Out: the same network with its widths left open, and what decides its graph, by which
+networks share their programs.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Hashable
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any
+
+from glassnet.graph.types import Dim
+from glassnet.nn.compose import Function, Sequential
+from glassnet.nn.linear import Linear
+from glassnet.nn.module import Module
+
+PLAIN = (bool, int, float, str)  # settings that say all by their value
+
+
+def structure(model: Module) -> Hashable | None:
+    """What decides the graph of a model, whatever its numbers are: equal for models that can share
+    programs. None where that is not known; such a model has programs of its own."""
+    if type(model) is not Sequential:
+        return None
+    parts = [_key(layer) for layer in model]
+    return None if None in parts else (model.dtype, *parts)
+
+
+def with_open_widths(model: Module) -> Module | None:
+    """The network with columns and neurons that are known at run time, so that one graph serves
+    all widths; single ones, and the outputs, stay numbers, as small sizes are faster when known.
+    None where a layer could do something else with numbers than with such sizes."""
+    if type(model) is not Sequential:
+        return None
+    layers: list[Module] = list(model)
+    places = [place for place, layer in enumerate(layers) if type(layer) is Linear]
+    others = [layer for layer in layers if type(layer) is not Linear]
+    if not places or not all(_settings(type(layer)) is not None for layer in others):
+        return None
+    linear: list[Any] = [layers[place] for place in places]
+    sizes: list[Any] = [
+        layer.fan_in if layer.fan_in == 1 else Dim(f"width{i}") for i, layer in enumerate(linear)
+    ]
+    sizes.append(linear[-1].fan_out)
+    for i, place in enumerate(places):
+        layers[place] = _resized(linear[i], sizes[i], sizes[i + 1])
+    return Sequential(*layers, dtype=model.dtype)
+
+
+def _resized(layer: Module, fan_in: Any, fan_out: Any) -> Module:
+    other = copy.copy(layer)
+    vars(other).pop("_block", None)
+    vars(other).update(fan_in=fan_in, fan_out=fan_out)
+    return other
+
+
+def _key(layer: Module) -> Hashable | None:
+    """What decides what a layer builds; a layer of somebody else is known by itself."""
+    if type(layer) is Linear:
+        return Linear, layer.fan_in, layer.fan_out, layer.bias
+    names = _settings(type(layer))
+    if names is None:
+        return None if layer.declared() else layer
+    values = tuple([getattr(layer, name) for name in names])
+    return (type(layer), *values) if all(type(value) in PLAIN for value in values) else layer
+
+
+@cache
+def _settings(kind: type[Module]) -> tuple[str, ...] | None:
+    """The settings of a class of layers of ours without parameters, which take rows of any width
+    and give as many numbers; None for others."""
+    ours = kind.__module__.startswith("glassnet.nn.") and kind is not Function
+    keeps = kind.gives is Module.gives and kind.takes is Module.takes
+    if not (ours and keeps and kind.declared is Module.declared and is_dataclass(kind)):
+        return None
+    return tuple([own.name for own in fields(kind)])

@@ -1,0 +1,129 @@
+"""Update rules as scikit-learn's networks have them; see `SGD` and `Adam` for the usual ones.
+
+In: settings by scikit-learn's names, which are inputs of the compiled step, so that a search over
+them compiles nothing. Out: rules and learning rates for `train`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from glassnet import ops
+from glassnet.graph.op import Value
+from glassnet.optim.optimizer import Now, Optimizer, settled
+from glassnet.optim.schedule import Course, Schedule
+from glassnet.optim.search import LBFGS
+
+RATES = 1024  # learning rates worked out at a time
+
+
+def settled_weight(w: Any) -> Any:
+    """0 where the square, which the penalty adds, would be no normal number: weights of inputs that
+    are always 0 shrink under a penalty, and processors take ten times as long for denormal ones."""
+    return settled(w, float(np.finfo(w.dtype).tiny) ** 0.5)
+
+
+@dataclass(frozen=True)
+class ScikitSGD(Optimizer):
+    """Descent with momentum as scikit-learn has it: the velocity holds the learning rate."""
+
+    momentum: float = 0.9
+    nesterov: bool = True
+
+    def slots(self) -> Mapping[str, float]:
+        return {"m": 0.0}
+
+    def hyperparameters(self) -> Mapping[str, float]:
+        return {"momentum": self.momentum}
+
+    def update(
+        self, w: Value, g: Value, memory: Mapping[str, Value], now: Now
+    ) -> tuple[Value, dict[str, Value]]:
+        momentum: Any = now.settings["momentum"]
+        velocity: Any = momentum * memory["m"] - now.lr * g
+        ahead = momentum * velocity - now.lr * g if self.nesterov else velocity
+        return settled_weight(w + ahead), {"m": settled(velocity)}
+
+
+@dataclass(frozen=True)
+class ScikitAdam(Optimizer):
+    """Adam as scikit-learn has it: the correction for the first steps lies in the learning rate.
+    Kingma and Ba, 2014."""
+
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+    @property
+    def schedule(self) -> Schedule:
+        return AdamRates(float(super().schedule.lr), self.beta_1, self.beta_2)
+
+    def slots(self) -> Mapping[str, float]:
+        return {"m": 0.0, "v": 0.0}
+
+    def hyperparameters(self) -> Mapping[str, float]:
+        return {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+
+    def update(
+        self, w: Value, g: Value, memory: Mapping[str, Value], now: Now
+    ) -> tuple[Value, dict[str, Value]]:
+        beta_1, beta_2, epsilon = (now.settings[n] for n in ("beta_1", "beta_2", "epsilon"))
+        m: Any = beta_1 * memory["m"] + (1.0 - beta_1) * g
+        v: Any = beta_2 * memory["v"] + (1.0 - beta_2) * ops.square(g)
+        moved: Any = w - now.lr * m / (ops.sqrt(v) + epsilon)
+        return settled_weight(moved), {"m": settled(m), "v": v}
+
+
+@dataclass(frozen=True)
+class ScikitLBFGS(LBFGS):
+    """L-BFGS as scikit-learn calls it: it ends after so many evaluations too, and where the loss
+    hardly changes any more."""
+
+    evaluations: int = 15000
+
+    def options(self, iterations: int) -> dict[str, float]:
+        own = {"maxcor": self.memory, "gtol": self.tolerance}
+        return {"maxiter": iterations, "maxfun": self.evaluations, **own}
+
+
+@dataclass(frozen=True)
+class AdamRates(Schedule):
+    """The learning rates of `ScikitAdam`: lr·√(1 − β₂ᵗ)/(1 − β₁ᵗ) in step t = 1, 2, …"""
+
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+
+    def rates(self, course: Course, losses: Sequence[float] = ()) -> np.ndarray:
+        steps = course.steps
+        if not len(steps) or steps[-1] - steps[0] != len(steps) - 1:
+            return self._at(steps + 1)
+        first, known = self._known
+        start = int(steps[0]) - first
+        if not 0 <= start <= len(known) - len(steps):
+            first, start = int(steps[0]), 0
+            known = self._at(np.arange(first + 1, first + 1 + max(len(steps), RATES)))
+            self._known[:] = first, known
+        return known[start : start + len(steps)]
+
+    def _at(self, t: np.ndarray) -> np.ndarray:
+        return self.lr * np.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
+
+    @cached_property
+    def _known(self) -> list[Any]:
+        """The number of a step, and the rates of this and later ones."""
+        return [0, np.empty(0)]
+
+
+@dataclass(frozen=True)
+class EpochRates(Schedule):
+    """The learning rate that every epoch had, as it was recorded."""
+
+    each: tuple[float, ...] = ()
+
+    def rates(self, course: Course, losses: Sequence[float] = ()) -> np.ndarray:
+        return np.array(self.each)[course.epochs]
