@@ -199,8 +199,7 @@ def lbfgs(search: Search, by: LBFGS, epochs: int, callbacks: Sequence[Any]) -> H
         course.begin_epoch()
         how: dict[str, Any] = {"method": "L-BFGS-B", "options": by.options(epochs)}
         ended: Any = cast(Any, minimize)(at, last.copy(), jac=True, callback=each, **how)
-        search.outcome = ended
-        last[...] = ended.x
+        search.outcome, last[...] = ended, ended.x
         unfinished = "epochs" if run.epoch >= epochs else "early"
         run.history.stopped = unfinished if whole and ended.status else "converged"
 
