@@ -258,6 +258,26 @@ def test_what_goes_wrong_is_said(visit: Visit, button: str, told: str) -> None:
     visit.wait(f"document.querySelector('#panel').textContent.includes('{told}')")
 
 
+@pytest.mark.parametrize("number", range(11))
+def test_a_station_of_the_lecture(visit: Visit, number: int) -> None:
+    """It sets up what it speaks of, refuses a wrong answer and explains the right one."""
+    station = json.loads((document.WEB / "lecture.en.json").read_text())["stations"][number]
+    visit.open_panel("lecture")
+    for _ in range(number):
+        visit.tab.click("#panel >> text=next station")
+    assert station["title"] in visit.text("#panel h3")
+    wrong = (station["answer"] + 1) % len(station["options"])
+    for choice, told in ((wrong, "Not yet"), (station["answer"], station["why"][:20])):
+        visit.tab.check(f"#answer-{choice}")
+        visit.tab.click("#panel form button")
+        assert told in visit.text("#panel [role=status]")
+    visit.tab.click("#panel >> text=set it up")
+    setup = station["setup"]
+    visit.wait(f"glassnet.state.step === {setup['train']}")
+    visit.wait(f"document.querySelector('#tab-{setup['panel']}').ariaSelected === 'true'")
+    assert visit.js("glassnet.state.table") == setup["table"]
+
+
 def test_a_divergence_stops_at_its_step(visit: Visit) -> None:
     visit.open_panel("wrong")
     visit.tab.click("#panel >> text=η too large")

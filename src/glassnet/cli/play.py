@@ -32,6 +32,9 @@ def play(
         str | None,
         typer.Option("--output", "-o", metavar="PAGE", help="By default a temporary file."),
     ] = None,
+    lecture: Annotated[
+        bool, typer.Option("--lecture", help="Begin with the lecture: eleven stations.")
+    ] = False,
     show: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in the browser.")
     ] = True,
@@ -42,7 +45,7 @@ def play(
     from glassnet.page.play import written
 
     names = [name.strip() for name in (columns or "").split(",") if name.strip()]
-    path, notes = written(table, target, names, output)
+    path, notes = written(table, target, names, output, lecture)
     for note in notes:
         print(f"glassnet: {note}", file=sys.stderr)
     print(path)

@@ -28,6 +28,7 @@ APP = (
     "picture.js",
     "network_view.js",
     "lines_view.js",
+    "lecture_view.js",
     "panels.js",
     "take_home.js",
     "app.js",
@@ -36,10 +37,17 @@ IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 NAMES = re.compile(r"^(?:async )?(?:const|let|class|function)\s+\{?\s*(\w+)", re.MULTILINE)
 
 
-def page(tables: Sequence[Table] | None = None, start: str = "moons") -> str:
-    """The text of a page with these tables, by default the built-in ones; it opens one of them."""
+def page(tables: Sequence[Table] | None = None, start: str = "moons", lecture: bool = False) -> str:
+    """The text of a page with these tables, by default the built-in ones; it opens one of them,
+    and with `lecture` the first station of the lecture."""
     given = [make() for make in TABLES.values()] if tables is None else list(tables)
-    content = {"start": start, "tables": [_table(own) for own in given], "menu": menu()}
+    content = {
+        "start": start,
+        "tables": [_table(own) for own in given],
+        "menu": menu(),
+        "panel": "lecture" if lecture else "lines",
+        "lecture": json.loads((WEB / "lecture.en.json").read_text(encoding="utf-8")),
+    }
     return _filled(content, build("float32"))
 
 

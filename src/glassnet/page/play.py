@@ -30,6 +30,7 @@ def play(
     target: str | None = None,
     columns: Sequence[str] = (),
     output: str | Path | None = None,
+    lecture: bool = False,
     show: bool = True,
 ) -> Path:
     """Write a page on which a network trains, and open it in the browser.
@@ -45,6 +46,8 @@ def play(
         The columns to predict from; by default all.
     output : path
         Where the page is written; by default a file of a new folder for temporary files.
+    lecture : bool
+        Whether the page begins with the first station of the lecture.
     show : bool
         Whether a browser is opened.
 
@@ -58,21 +61,25 @@ def play(
     TableError
         If the table cannot be read or learnt from, or `target` is missing.
     """
-    path, _ = written(table, target, columns, output)
+    path, _ = written(table, target, columns, output, lecture)
     if show:
         webbrowser.open(path.resolve().as_uri())
     return path
 
 
 def written(
-    given: Any, target: str | None, columns: Sequence[str], output: str | Path | None
+    given: Any,
+    target: str | None,
+    columns: Sequence[str],
+    output: str | Path | None,
+    lecture: bool = False,
 ) -> tuple[Path, tuple[str, ...]]:
     """Write the page; where it is, and what was decided about the table."""
     if output is not None:
         sources = [given] if isinstance(given, str | Path) and Path(given).exists() else []
         check_writable(output, *sources, example="page.html")
     tables, start, notes = _tables(given, target, columns)
-    text = page(tables, start)
+    text = page(tables, start, lecture)
     path = Path(tempfile.mkdtemp(prefix="glassnet-")) / "page.html" if output is None else output
     with replacing(path) as file:
         file.write(text.encode())

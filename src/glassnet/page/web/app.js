@@ -79,6 +79,7 @@ class Page {
     /** @type {string|undefined} */ this.turn = undefined;
     /** @type {number|undefined} */ this.reach = undefined;
     /** @type {any} */ this.wrong = undefined;
+    this.station = 0; // of the lecture
     this.view = new NetworkView(byId("network"), (chosen) => this.choose(chosen));
   }
 
@@ -86,6 +87,8 @@ class Page {
     const text = new TextDecoder();
     const content = JSON.parse(text.decode(await unpacked("content")));
     this.menu = content.menu;
+    this.lecture = content.lecture;
+    this.panel = content.panel;
     /** @type {PageTable[]} */
     this.tables = content.tables.map((/** @type {any} */ own) => ({ ...own, x: floats(own.x), y: floats(own.y) }));
     /** @type {Choice} */
@@ -407,6 +410,19 @@ class Page {
   zoomLandscape(by) {
     this.reach = (this.reach ?? 2) * by;
     return this.showPanel();
+  }
+
+  /** What a station of the lecture shows. @param {any} setup */
+  async setUp({ table, layers, optimizer, lr, train, panel }) {
+    await this.restart((choice) => {
+      const first = this.first(table);
+      const last = first.layers[first.layers.length - 1];
+      const hidden = layers.map(([activation, width]) => ({ activation, width }));
+      Object.assign(choice, first, { layers: [...hidden, last], optimizer: optimizer ?? first.optimizer, lr: lr ?? first.lr });
+    });
+    if (train) await this.ask("train", { steps: train });
+    await this.choosePanel(panel);
+    byId("panels").scrollIntoView({ block: "nearest" });
   }
 
   /** A network that fails, trained. @param {any} own */

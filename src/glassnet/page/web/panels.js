@@ -3,6 +3,7 @@
 // In: the page. Out: a list of panels; a panel has a title and builds its content when it is shown.
 
 import { drawn, element, shown } from "./format.js";
+import { lecturePanel } from "./lecture_view.js";
 import { fiveLines } from "./lines_view.js";
 import { nodeName, subscript } from "./network_view.js";
 import { paintField } from "./picture.js";
@@ -293,4 +294,4 @@ const takePanel = {
 };
 
 /** @type {Panel[]} */
-export const PANELS = [linesPanel, handPanel, activationPanel, landscapePanel, racePanel, wrongPanel, proofPanel, takePanel];
+export const PANELS = [linesPanel, handPanel, activationPanel, landscapePanel, racePanel, wrongPanel, proofPanel, takePanel, lecturePanel];
