@@ -25,12 +25,14 @@ WEB = Path(__file__).parent / "web"
 WORKER = ("engine.js", "network.js", "random.js", "trainer.js", "probe.js", "worker.js")
 APP = (
     "format.js",
+    "choice.js",
+    "thread.js",
     "picture.js",
     "network_view.js",
     "lines_view.js",
     "lecture_view.js",
-    "panels.js",
     "take_home.js",
+    "panels.js",
     "app.js",
 )
 IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)

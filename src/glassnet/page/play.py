@@ -51,15 +51,8 @@ def play(
     show : bool
         Whether a browser is opened.
 
-    Returns
-    -------
-    Path
-        The page: one HTML file that works without a network.
-
-    Raises
-    ------
-    TableError
-        If the table cannot be read or learnt from, or `target` is missing.
+    Returns the path of the page: one HTML file that works without a network. Raises TableError if
+    the table cannot be read or learnt from, or `target` is missing.
     """
     path, _ = written(table, target, columns, output, lecture)
     if show:

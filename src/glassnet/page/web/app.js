@@ -2,69 +2,31 @@
 //
 // In: the content of the file. Out: `window.glassnet`, and a page that shows the state of its run.
 
+import { MOST_LAYERS, checked, firstAxes, heldOut, parts } from "./choice.js";
 import { byId, counted, element, shown } from "./format.js";
 import { PANELS } from "./panels.js";
 import { pythonScript } from "./take_home.js";
+import { Thread, floats, unpacked } from "./thread.js";
 import { NetworkView } from "./network_view.js";
 import { CLASS_COLOURS, curves, paintClasses, paintField, paintPlane, paintPoints, scaleOf } from "./picture.js";
 
 /**
- * @typedef {{name: string, columns: string[], target: string, classes: string[], rows: number,
- *   x: Float32Array, y: Float32Array}} PageTable
- * @typedef {{table: string, layers: {activation: string, width: number}[], loss: string,
- *   optimizer: string, lr: number, batch: number, seed: number, initializer: string}} Choice
+ * @typedef {import("./choice.js").PageTable} PageTable
+ * @typedef {import("./choice.js").Choice} Choice
  */
 
 const SIDE = 36; // points of the plane in each direction
 const REACH = 1.9; // the plane goes from −1.9 to 1.9, farther where points lie farther
-const HELD_OUT = 0.3;
-const MOST_LAYERS = 6;
 const MOST_NEURONS = 8;
-
-/** The thread that computes. */
-class Thread {
-  /** @param {string} code @param {(snapshot: any) => void} heard */
-  constructor(code, heard) {
-    const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
-    this.worker = new Worker(url);
-    this.next = 0;
-    /** @type {Map<number, [(value: any) => void, (error: Error) => void]>} */ this.waiting = new Map();
-    this.worker.onmessage = ({ data }) => {
-      if (data.snapshot) return heard(data.snapshot);
-      const [resolve, reject] = /** @type {any} */ (this.waiting.get(data.id));
-      this.waiting.delete(data.id);
-      if (data.error) reject(new Error(data.error));
-      else resolve(data.result);
-    };
-    this.worker.onerror = (event) => {
-      for (const [, reject] of this.waiting.values()) reject(new Error(event.message || "the thread that computes has failed"));
-      this.waiting.clear();
-    };
-  }
-
-  /** @param {string} verb @param {Record<string, any>} [rest] @returns {Promise<any>} */
-  ask(verb, rest = {}) {
-    const id = this.next++;
-    return new Promise((resolve, reject) => {
-      this.waiting.set(id, [resolve, reject]);
-      this.worker.postMessage({ id, verb, ...rest });
-    });
-  }
-}
-
-/** What the file carries under an id. @param {string} id */
-async function unpacked(id) {
-  const binary = atob(byId(`bytes-${id}`).textContent.trim());
-  const bytes = Uint8Array.from(binary, (letter) => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Response(stream).arrayBuffer();
-}
-
-/** @param {string} text */
-const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
 
 class Page {
   constructor() {
+    /** @type {Choice} */ this.choice = /** @type {any} */ (null); // set when the page starts
+    /** @type {PageTable[]} */ this.tables = [];
+    /** @type {any} */ this.menu = null;
+    /** @type {any} */ this.lecture = null;
+    /** @type {Thread} */ this.thread = /** @type {any} */ (null);
+    /** @type {any} */ this.spec = null;
     /** @type {any} */ this.snapshot = null;
     /** @type {any} */ this.numbers = null;
     /** @type {import("./network_view.js").Chosen} */ this.chosen = { layer: 0, neuron: 0, edge: 0 };
@@ -89,16 +51,14 @@ class Page {
     this.menu = content.menu;
     this.lecture = content.lecture;
     this.panel = content.panel;
-    /** @type {PageTable[]} */
     this.tables = content.tables.map((/** @type {any} */ own) => ({ ...own, x: floats(own.x), y: floats(own.y) }));
-    /** @type {Choice} */
     this.choice = this.first(content.start);
     this.buildControls();
     const code = text.decode(await unpacked("worker"));
-    this.worker = new Thread(code, (snapshot) => this.take(snapshot));
+    this.thread = new Thread(code, (snapshot) => this.take(snapshot));
     const library = JSON.parse(text.decode(await unpacked("library")));
     const modules = { relaxed: await unpacked("relaxed"), exact: await unpacked("exact") };
-    const { mode } = await this.worker.ask("load", { modules, library, mode: new URLSearchParams(location.search).get("fma") });
+    const { mode } = await this.thread.ask("load", { modules, library, mode: new URLSearchParams(location.search).get("fma") });
     this.mode = mode;
     this.readAddress();
     await this.open();
@@ -116,7 +76,7 @@ class Page {
 
   /** @param {string} name @returns {PageTable} */
   tableNamed(name) {
-    const found = /** @type {PageTable[]} */ (this.tables).find((own) => own.name.toLowerCase() === name.toLowerCase());
+    const found = this.tables.find((own) => own.name.toLowerCase() === name.toLowerCase());
     if (!found) throw new Error(`there is no table ${name}`);
     return found;
   }
@@ -146,7 +106,7 @@ class Page {
     this.buildLayers();
     if (this.axesOf !== table) Object.assign(this, { axesOf: table, axes: firstAxes(table) });
     const plane = this.plane();
-    await this.show(await /** @type {Thread} */ (this.worker).ask("open", { spec, table: training, test, plane }));
+    await this.show(await this.thread.ask("open", { spec, table: training, test, plane }));
     this.writeAddress();
   }
 
@@ -174,20 +134,23 @@ class Page {
 
   /** Ask the thread, and show what it answers. @param {string} verb @param {Record<string, any>} [rest] */
   async ask(verb, rest) {
-    await this.show(await /** @type {Thread} */ (this.worker).ask(verb, rest));
+    await this.show(await this.thread.ask(verb, rest));
     return this.snapshot;
   }
 
   /** A snapshot while the run plays. @param {any} snapshot */
   take(snapshot) {
     if (snapshot.stopped) this.playing = false;
-    void this.show(snapshot);
+    requestAnimationFrame(async () => {
+      await this.show(snapshot);
+      setTimeout(() => this.thread.ask("seen"));
+    });
   }
 
   async togglePlay() {
     this.playing = !this.playing;
     this.showTransport();
-    if (this.playing) await /** @type {Thread} */ (this.worker).ask("play");
+    if (this.playing) await this.thread.ask("play");
     else await this.ask("pause");
   }
 
@@ -226,7 +189,7 @@ class Page {
     this.showTransport();
     this.showPictures();
     if (this.playing) return;
-    const [numbers, seal] = [await /** @type {Thread} */ (this.worker).ask("look"), await this.seal()];
+    const [numbers, seal] = [await this.thread.ask("look"), await this.seal()];
     if (this.snapshot !== snapshot) return;
     this.numbers = numbers;
     if (!numbers.rows.includes(this.row)) this.row = numbers.rows[0];
@@ -373,7 +336,7 @@ class Page {
 
   /** Random search and as many steps of gradient descent. @param {number} passes */
   async runRace(passes) {
-    const found = await /** @type {Thread} */ (this.worker).ask("race", { passes });
+    const found = await this.thread.ask("race", { passes });
     const race = /** @type {any} */ (this.race);
     race.tries += passes;
     race.best = Math.min(race.best, found.loss);
@@ -417,7 +380,7 @@ class Page {
     await this.restart((choice) => {
       const first = this.first(table);
       const last = first.layers[first.layers.length - 1];
-      const hidden = layers.map(([activation, width]) => ({ activation, width }));
+      const hidden = layers.map((/** @type {[string, number]} */ [activation, width]) => ({ activation, width }));
       Object.assign(choice, first, { layers: [...hidden, last], optimizer: optimizer ?? first.optimizer, lr: lr ?? first.lr });
     });
     if (train) await this.ask("train", { steps: train });
@@ -450,7 +413,7 @@ class Page {
   buildControls() {
     const { menu } = this;
     byId("version").textContent = `glassnet ${menu.version}.`;
-    for (const { name } of /** @type {PageTable[]} */ (this.tables)) {
+    for (const { name } of this.tables) {
       const choose = () => this.restart((choice) => Object.assign(choice, this.first(name), { seed: choice.seed }));
       byId("tables").append(element("button", { onclick: choose, "aria-pressed": "false" }, name));
     }
@@ -615,7 +578,7 @@ class Page {
 
   /** A Python program that ends with the present weights, bit by bit. */
   async script() {
-    const { first, entries, step } = await /** @type {Thread} */ (this.worker).ask("history");
+    const { first, entries, step } = await this.thread.ask("history");
     return pythonScript(first, entries, step);
   }
 }
@@ -627,42 +590,6 @@ function dot(colour) {
   return made;
 }
 
-/** A choice from a link, with nothing in it that the page does not offer. @param {any} found @param {any} menu @param {Choice} first @returns {Choice} */
-function checked(found, menu, first) {
-  const among = (/** @type {any[]} */ items, /** @type {any} */ name) => items.some((own) => (own.name ?? own) === name);
-  const layers = found.layers;
-  const right =
-    Array.isArray(layers) && layers.length >= 1 && layers.length <= MOST_LAYERS + 1 &&
-    layers.every((own) => among(menu.activations, own.activation) && Number.isInteger(own.width) && own.width >= 1 && own.width <= 10) &&
-    among(menu.losses, found.loss) && among(menu.optimizers, found.optimizer) && among(menu.initializers, found.initializer) &&
-    Number.isFinite(found.lr) && found.lr >= 0 && Number.isInteger(found.batch) && found.batch >= 1 && Number.isSafeInteger(found.seed) && found.seed >= 0;
-  if (!right) throw new Error("a setting is not on the menu");
-  const { loss, optimizer, lr, batch, seed, initializer } = found;
-  return { ...first, layers: layers.map(({ activation, width }) => ({ activation, width })), loss, optimizer, lr, batch, seed, initializer };
-}
-
-/** The two inputs with the most different values. @param {PageTable} table */
-function firstAxes(table) {
-  const inputs = table.columns.length;
-  if (inputs < 2) return [0, 0];
-  const counts = table.columns.map((_, i) => new Set(Array.from({ length: table.rows }, (_row, row) => table.x[row * inputs + i])).size);
-  const order = counts.map((_, i) => i).sort((a, b) => counts[b] - counts[a] || a - b);
-  return order.slice(0, 2).sort((a, b) => a - b);
-}
-
-/** The rows that are held out: every row whose number has a remainder of 0 to 2 by 10. @param {number} rows */
-function heldOut(rows) {
-  return new Set(Array.from({ length: rows }, (_, i) => i).filter((i) => (i * 7) % 10 < 10 * HELD_OUT));
-}
-
-/** @param {PageTable} table @param {(row: number) => boolean} wanted */
-function parts(table, wanted) {
-  const numbers = Array.from({ length: table.rows }, (_, i) => i).filter(wanted);
-  const inputs = table.columns.length;
-  const x = Float32Array.from(numbers.flatMap((row) => [...table.x.subarray(row * inputs, (row + 1) * inputs)]));
-  return { x, y: Float32Array.from(numbers, (row) => table.y[row]), rows: numbers.length, numbers };
-}
-
 const thePage = new Page();
 /** @type {any} */ (window).glassnet = {
   ready: thePage.start(),
@@ -672,7 +599,7 @@ const thePage = new Page();
   train: (/** @type {number} */ steps) => thePage.ask("train", { steps }).then((own) => own.step),
   seek: (/** @type {number} */ step) => thePage.seek(step).then((own) => own.step),
   script: () => thePage.script(),
-  weights: () => /** @type {Thread} */ (thePage.worker).ask("weights"),
+  weights: () => thePage.thread.ask("weights"),
   open: (/** @type {any} */ choice) => thePage.restart((own) => Object.assign(own, choice)),
   change: (/** @type {any} */ settings) => thePage.change(settings),
 };

@@ -223,6 +223,7 @@ export class Network {
     /** @type {[Tensor, Tensor][]} */ const copies = [];
     for (const [own, g] of slopes) {
       const shape = own.value.shape;
+      /** @type {Record<string, number>} */
       const sizes = shape.length === 2 ? { i: shape[0], o: shape[1] } : { o: shape[0] };
       const inputs = { w: own.value, g, ...own.memory };
       const rule = program.open(`update.${this.spec.optimizer}.${shape.length}`, inputs, sizes);

@@ -14,6 +14,11 @@ export class NetworkView {
   constructor(place, choose) {
     this.place = place;
     this.choose = choose;
+    /** @type {number[]} */ this.columns = [];
+    /** @type {{activation: string, width: number}[]} */ this.layers = [];
+    this.size = 58; // of a neuron, in pixels
+    /** @type {any} */ this.svg = null;
+    /** @type {any} */ this.mark = null;
     /** @type {{node: any, canvas: HTMLCanvasElement, layer: number, neuron: number}[]} */ this.nodes = [];
     /** @type {{line: any, layer: number, from: number, to: number}[]} */ this.edges = [];
   }

@@ -87,7 +87,7 @@ const activationPanel = {
       z: numbers.layers[chosen.layer].z[i * own.width + chosen.neuron],
       a: numbers.layers[chosen.layer].a[i * own.width + chosen.neuron],
     }));
-    const curve = await page.worker.ask("activation", { name: own.activation, z, parameters: learnt });
+    const curve = await page.thread.ask("activation", { name: own.activation, z, parameters: learnt });
     const about = `${entry.about} The dots are the rows of the present batch at the chosen neuron: where the dashed derivative is near 0, hardly any gradient passes.`;
     place.replaceChildren(element("p", {}, about), activationCurve(z, curve, points, own.activation));
   },
@@ -145,7 +145,7 @@ const landscapePanel = {
     const side = 41;
     const { first, second, label } = page.directions();
     const reach = page.reach ?? 2;
-    const { losses, centre, path } = await page.worker.ask("landscape", { first, second, side, reach });
+    const { losses, centre, path } = await page.thread.ask("landscape", { first, second, side, reach });
     const canvas = element("canvas", { width: 480, height: 480, class: "card square", role: "img", "aria-label": `The loss over ${label}` });
     const finite = [...losses].filter(Number.isFinite);
     const [low, high] = [Math.min(...finite), Math.max(...finite)];
@@ -192,7 +192,7 @@ const proofPanel = {
   name: "proof",
   title: "Proof",
   async show(page, place) {
-    const rows = await page.worker.ask("proof");
+    const rows = await page.thread.ask("proof");
     const error = (/** @type {any} */ r) => Math.abs(r.gradient - r.difference);
     const largest = Math.max(1e-12, ...rows.map((/** @type {any} */ r) => Math.abs(r.difference)));
     rows.sort((/** @type {any} */ a, /** @type {any} */ b) => error(b) - error(a));
@@ -245,7 +245,7 @@ const wrongPanel = {
 
 /** The sizes of ∂L/∂z, layer by layer. @param {any} page */
 function bars({ numbers, spec }) {
-  const sizes = numbers.layers.map(({ dz }) => Math.sqrt(dz.reduce((/** @type {number} */ s, /** @type {number} */ v) => s + v * v, 0)));
+  const sizes = numbers.layers.map((/** @type {{dz: number[]}} */ { dz }) => Math.sqrt(dz.reduce((/** @type {number} */ s, /** @type {number} */ v) => s + v * v, 0)));
   const most = Math.max(1e-30, ...sizes.filter(Number.isFinite));
   const rows = sizes.map((/** @type {number} */ size, /** @type {number} */ i) => {
     const meter = element("meter", { min: 0, max: 1, value: Number.isFinite(size) ? size / most : 0, "aria-label": `‖∂L/∂z‖ of layer ${i + 1}` });
@@ -261,7 +261,7 @@ function diagnosis({ numbers, snapshot, spec }) {
   const norm = (/** @type {number[]} */ v) => Math.sqrt(v.reduce((s, x) => s + x * x, 0));
   const [first, last] = [norm(numbers.layers[0].dz), norm(numbers.layers.at(-1).dz)];
   if (first < 1e-3 * last) found.push(`The gradient of the first layer is ${shown(last / Math.max(first, 1e-30))} times smaller than that of the last: it vanishes.`);
-  numbers.layers.forEach(({ a }, /** @type {number} */ i) => {
+  numbers.layers.forEach((/** @type {{a: number[]}} */ { a }, /** @type {number} */ i) => {
     const { activation, width } = spec.layers[i];
     if (activation !== "ReLU") return;
     const dead = Array.from({ length: width }, (_, k) => k).filter((k) => numbers.rows.every((/** @type {number} */ _r, /** @type {number} */ r) => a[r * width + k] === 0));

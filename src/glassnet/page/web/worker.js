@@ -25,6 +25,7 @@ export class Runner {
     this.post = post;
     this.later = later;
     this.playing = false;
+    this.unseen = false; // whether the page has yet to draw a snapshot
     /** @type {[number, number][]} */ this.testLosses = [];
     /** @type {Float32Array|null} */ this.plane = null;
   }
@@ -94,6 +95,7 @@ export class Runner {
   play() {
     if (!this.playing) {
       this.playing = true;
+      this.unseen = false;
       this.later(() => this.slice(0));
     }
     return true;
@@ -104,13 +106,20 @@ export class Runner {
     return this.snapshot();
   }
 
+  /** The page has drawn the last snapshot; a slow one is not sent more than it can draw. */
+  seen() {
+    this.unseen = false;
+    return true;
+  }
+
   /** A slice of a run that plays. @param {number} shown when the last snapshot was sent */
   slice(shown) {
     if (!this.playing) return;
     const start = performance.now();
     while (performance.now() - start < SLICE && this.playing) this.step(1);
     const now = performance.now();
-    if (now - shown >= FRAME || !this.playing) {
+    if ((now - shown >= FRAME && !this.unseen) || !this.playing) {
+      this.unseen = true;
       this.post({ snapshot: this.snapshot() });
       shown = now;
     }
