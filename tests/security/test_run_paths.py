@@ -134,7 +134,8 @@ def test_ones_own_run_is_resumed(canary: Canary, trust: bool) -> None:
     model = canary.here / "m.safetensors"
     run = begun(folder / "run.glass", own, model)
     asked = tried("resume", run, canary=canary)
-    asked.harmless(f"read {own} and to write {model}", "resume", "TABLE -o MODEL", "--trust")
+    asked.harmless(f"read {own}, outside its folder, and to write {model}, outside its folder")
+    asked.harmless(f"glassnet resume {run} TABLE -o MODEL", "--trust")
     recorded = recorded_fit(run, trust)
     assert recorded is not None
     if trust:

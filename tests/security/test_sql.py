@@ -152,6 +152,21 @@ def test_apart_gives_the_same_table(sql: str, own: Path, canary: Canary) -> None
     assert rows == here.connection.execute(query).fetchall()
 
 
+@pytest.mark.parametrize("kind", ["parquet", "feather", "jsonl"])
+def test_apart_reads_every_format(kind: str, canary: Canary) -> None:
+    made = duckdb.sql("SELECT i, 'x' || i AS s FROM range(50) AS t(i)")
+    place = canary.here / f"odd [1]*.{kind}"
+    if kind == "parquet":
+        made.write_parquet(str(place))
+    elif kind == "feather":
+        feather = pytest.importorskip("pyarrow.feather")
+        feather.write_feather(made.to_arrow_table(), str(place))
+    else:
+        place.write_text("".join(f'{{"i": {i}, "s": "x{i}"}}\n' for i in range(50)))
+    found = read_apart(place, sql="SELECT s FROM data WHERE i > 47 ORDER BY i DESC")
+    assert found.texts(["s"])["s"].tolist() == ["x49", "x48"]
+
+
 BOMBS = (
     "SELECT repeat('x', 3000000000) AS x FROM data",
     "SELECT string_agg(repeat('x', 1000000)) AS x FROM data, range(1000)",

@@ -37,7 +37,7 @@ from glassnet.tables.schema import Design, Schema
 from glassnet.training.record_data import as_data
 from glassnet.training.record_disk import COPY
 from glassnet.training.record_file import RunFile, put_values
-from glassnet.training.record_paths import as_path, digest_of, is_beside, takes_model
+from glassnet.training.record_paths import MODEL, as_path, digest_of, is_beside, takes_model
 from glassnet.training.record_settings import settings_of
 from glassnet.training.record_source import Recording
 from glassnet.training.resume import TOO_FEW
@@ -107,10 +107,14 @@ def model_path(recorded: Recorded, moved: str | None) -> str:
     far = [own for own in far if not is_beside(run, own)]
     written = [] if takes_model(run, path) else [path]
     if (far or written) and not recorded.trust:
-        asks = [f"read {own}" for own in far] + [f"write {own}" for own in written]
+        why = "outside its folder"
+        asks = [f"read {own}, {why}" for own in far]
+        if written and is_beside(run, path):
+            why = f"and no {MODEL} file right beside it"
+        asks += [f"write {own}, {why}" for own in written]
         says = " TABLE" * bool(far) + " -o MODEL" * bool(written)
         raise UntrustedError(
-            f"{run} asks to {' and to '.join(asks)}, not beside it; name what you want yourself: "
+            f"{run} asks to {', and to '.join(asks)}; name what you want yourself: "
             f"glassnet resume {run}{says}, or allow it with --trust"
         )
     if os.path.lexists(path) and digest_of(path) != (recorded.source.get("model_sha256") or ""):

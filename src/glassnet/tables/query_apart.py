@@ -67,6 +67,7 @@ def _run(asked: dict[str, Any], seconds: int) -> None:
     root = Path(__file__).resolve().parents[2]
     known = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
     around = {**os.environ, "PYTHONPATH": os.pathsep.join(known), "PYTHONSAFEPATH": "1"}
+    around["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # the others set a gigabyte aside
     command = [sys.executable, "-m", "glassnet.tables.query_apart"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=around) as child:

@@ -35,7 +35,8 @@ def check_beside(run: str | Path, paths: Iterable[str], advice: str) -> None:
     far = [path for path in paths if not is_beside(run, path)]
     if far:
         raise UntrustedError(
-            f"{run} asks for {', '.join(far)}, not beside it; {advice}, or allow it with --trust"
+            f"{run} asks to read {', '.join(far)}, outside its folder; {advice}, or allow it with "
+            "--trust"
         )
 
 
