@@ -16,8 +16,8 @@ import sklearn.neural_network
 from sklearn.neural_network import _multilayer_perceptron as theirs
 from sklearn.utils import check_random_state
 
-from glassnet.estimators import mlp_base as ours
 from glassnet.estimators.mlp import MLPClassifier, MLPRegressor
+from glassnet.estimators.mlp import base as ours
 
 STREAM = int(os.environ.get("MLP_SUITE_STREAM", "0"))
 UNSEEDED = itertools.count(500)
