@@ -6,6 +6,8 @@ in numbers and times NaN means that the cell is there but cannot be read that wa
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,6 +33,15 @@ _DOTTED_DATE = "%d.%m.%Y"
 def quoted(text: str) -> str:
     """A SQL string."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def numeric(tokens: Sequence[str]) -> list[float]:
+    """Those of the texts that are finite numbers: they mean missing however they are written."""
+    found: list[float] = []
+    for token in tokens:
+        with contextlib.suppress(ValueError):
+            found.append(float(token))
+    return [value for value in found if math.isfinite(value)]
 
 
 def named(name: str) -> str:
@@ -79,7 +90,11 @@ class Cells:
         if not missing:
             return text
         tokens = ", ".join(quoted(token) for token in missing)
-        return f"CASE WHEN {text} IN ({tokens}) THEN NULL ELSE {text} END"
+        gap = f"{text} IN ({tokens})"
+        values = numeric(missing)
+        if values:
+            gap += f" OR TRY_CAST({text} AS DOUBLE) IN ({', '.join(map(repr, values))})"
+        return f"CASE WHEN {gap} THEN NULL ELSE {text} END"
 
     def number(self, missing: Sequence[str]) -> str:
         """The cell as the nearest float64."""

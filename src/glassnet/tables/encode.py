@@ -15,7 +15,8 @@ import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.serialize import Name, Within
-from glassnet.tables.kinds import BOOLEAN_WORDS
+from glassnet.tables.decide import BOOLEAN_WORDS
+from glassnet.tables.kinds import respelt
 from glassnet.tables.table import Numbers
 
 if TYPE_CHECKING:
@@ -111,7 +112,10 @@ class CategoryEncoder:
         unknown = len(self.levels) + self.flag
         lost = len(self.levels) if self.flag else unknown
         found: dict[Any, int] = {None: lost, **places}
-        codes = np.array([found.get(text, unknown) for text in cells.tolist()], np.int64)
+        texts: list[Any] = cells.tolist()
+        for text in set(texts) - found.keys():
+            found[text] = places.get(respelt(text, self.levels), unknown)
+        codes = np.array([found[text] for text in texts], np.int64)
         vectors = np.eye(unknown + 1)
         if not self.rare:
             vectors = vectors[:, :unknown]

@@ -1,7 +1,8 @@
 """Decides what each column is: number, category, boolean, date; or constant, identifier, empty or
 nested, which are left out.
 
-In: a table, and the kinds that the user fixed. Out: the columns, each with its kind and its cells.
+In: a table whose forms are decided, and the kinds that the user fixed. Out: the columns, each with
+its kind and its cells.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.tables.cells import named
+from glassnet.tables.decide import BOOLEAN_WORDS, base_kind
 from glassnet.tables.notes import Note
-from glassnet.tables.table import Numbers, Table
+from glassnet.tables.table import PLAIN, Numbers, Table
 from glassnet.words import counted
 
 if TYPE_CHECKING:
@@ -26,14 +28,8 @@ if TYPE_CHECKING:
     Texts = NDArray[np.object_]
 
 FIXED_KINDS = ("number", "category", "boolean", "date", "drop")
-# The first word of each pair is the false one.
-BOOLEAN_WORDS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"))
-_CODE = re.compile(r"[+-]?0\d+")
-_DATE = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([ T].*)?|\d{1,2}\.\d{1,2}\.\d{4}")
-_DRESSED_NUMBER = re.compile(
-    r"[+-]?\d+,\d+|[+-]?\d{1,3}(,\d{3})+(\.\d+)?|[$€£]\s?\d.*|.*\d\s?[%$€£]"
-)
-_ID_NAME = re.compile(r"(?i:(^|[_\s.-])(id|uid|uuid|guid|index|rowid|rownames?))$|[a-z](Id|ID)$")
+_ID_NAME = re.compile(r"(?i:(^|[_\s.-])(id|uid|uuid|guid|rowid|rownames?)|^index|^no\.?|^nr\.?)$|[a-z](Id|ID)$")
+_COUNTER_NAME = re.compile(r"(?i)(unnamed(:? ?\d+)?|column 1|row|#|rank|idx|)")
 # Types whose numbers a float64 holds to the last digit.
 _SHORT = {"TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER", "FLOAT", "DOUBLE"}
 _LONGEST = 40  # signs of a cell that are shown
@@ -63,24 +59,25 @@ def infer_columns(table: Table, names: Sequence[str], fixed: Mapping[str, str]) 
         for name in names
         if fixed.get(name) != "drop" and table.columns[name].family != "nested"
     ]
-    numbers = table.numbers(kept)
-    rounded = {name: exactness(table, name, numbers[name]) for name in kept}
-    for name in kept:
-        if len(rounded[name]) == 2 and fixed.get(name) != "number":  # ids, rather than amounts
-            numbers[name] = Numbers(np.full(table.rows, np.nan), numbers[name].missing)
-    textual = [name for name in kept if _needs_text(numbers[name], fixed.get(name))]
-    texts = table.texts(textual)
-    timely = [name for name in textual if fixed.get(name, "date") == "date" and _dated(texts[name])]
+    timely = [name for name in kept if _is_time(table, name, fixed)]
     times = table.seconds(timely)
+    numbers = table.numbers([name for name in kept if name not in times])
+    rounded = {name: exactness(table, name, numbers[name]) for name in numbers}
+    for name, exact in rounded.items():
+        if len(exact) == 2 and base_kind(fixed.get(name)) != "number":  # ids, rather than amounts
+            numbers[name] = Numbers(np.full(table.rows, np.nan), numbers[name].missing)
+    textual = [name for name in numbers if _needs_text(table, name, numbers[name], fixed)]
+    texts = table.texts([*textual, *timely])
 
     def column(name: str, kind: str | None) -> Column:
         if kind == "drop":
             return Column(name, "drop", 0, "left out as asked", None)
-        if name not in numbers:
+        if name not in numbers and name not in times:
             return _nested(name, table.columns[name].type, kind)
-        reading = _Reading(table.label, name, numbers[name], texts.get(name), times.get(name))
+        cells = times[name] if name in times else numbers[name]
+        reading = _Reading(table.label, name, cells, texts.get(name), name in times)
         found = reading.column(kind)
-        exact = rounded[name]
+        exact = rounded.get(name, ())
         return replace(found, notes=(*found.notes, _about(name, exact))) if exact else found
 
     columns = [column(name, fixed.get(name)) for name in names]
@@ -93,6 +90,20 @@ def infer_columns(table: Table, names: Sequence[str], fixed: Mapping[str, str]) 
         else found
         for found in columns
     ]
+
+
+def _is_time(table: Table, name: str, fixed: Mapping[str, str]) -> bool:
+    kind = base_kind(fixed.get(name))
+    formed = table.forms.get(name, PLAIN).kind == "date" or table.columns[name].family == "time"
+    return kind == "date" or (kind is None and formed)
+
+
+def _needs_text(table: Table, name: str, numbers: Numbers, fixed: Mapping[str, str]) -> bool:
+    kind = base_kind(fixed.get(name))
+    if kind is None:
+        formed = table.forms.get(name, PLAIN).kind in ("number", "clock")
+        return bool(numbers.unreadable.any()) and not formed
+    return kind != "number"
 
 
 def exactness(table: Table, name: str, numbers: Numbers) -> tuple[str, ...]:
@@ -108,9 +119,8 @@ def _about(name: str, exact: tuple[str, ...]) -> Note:
     if len(exact) == 1:
         number = float(exact[0])
         text = f"has numbers of more digits than are kept: {exact[0]} is read as {number:.17g}"
-        return Note(
-            "rounded", text, name, f"to keep every digit pass --kind '{name}=category'", True
-        )
+        way = f"to keep every digit pass --kind '{name}=category'"
+        return Note("rounded", text, name, way, True)
     text = f"is read as text: {exact[0]} and {exact[1]} would be the same number"
     return Note("long numbers", text, name, f"to round them pass --kind '{name}=number'", True)
 
@@ -123,21 +133,9 @@ def _nested(name: str, type: str, fixed: str | None) -> Column:
             f"kind {fixed!r}; take a part of it with --sql, such as {named(name)}[1]"
         )
     text = f"is left out: it holds {brief(type)}, not single values"
-    note = Note(
-        "nested", text, name, f"take a part of it with --sql, such as {named(name)}[1]", True
-    )
+    way = f"take a part of it with --sql, such as {named(name)}[1]"
+    note = Note("nested", text, name, way, True)
     return Column(name, "nested", 0, brief(type), None, (note,))
-
-
-def _needs_text(numbers: Numbers, kind: str | None) -> bool:
-    if kind is None:
-        return bool(numbers.unreadable.any())
-    return kind != "number"
-
-
-def _dated(texts: Texts) -> bool:
-    first = next((text for text in texts if text is not None), None)
-    return first is not None and _DATE.fullmatch(first) is not None
 
 
 @dataclass(frozen=True)
@@ -146,83 +144,132 @@ class _Reading:
 
     label: str
     name: str
-    numbers: Numbers
+    numbers: Numbers  # or seconds since 1970, where it is a time
     texts: Texts | None
-    times: Numbers | None
+    timely: bool
 
     def column(self, fixed: str | None) -> Column:
+        kind = base_kind(fixed)
         if self.numbers.missing.all():
             return self._made("empty", "no value in any row", None)
-        if fixed == "number" or (fixed is None and self.texts is None):
-            return self._number(fixed)
+        if self.timely:
+            return self._date(asked=kind is not None)
+        if kind == "number" or (kind is None and self.texts is None):
+            return self._number(kind)
         assert self.texts is not None
-        counts = Counter(text for text in self.texts if text is not None)
-        if fixed == "date" or (fixed is None and self.times is not None and self._all_times()):
-            return self._date()
-        if fixed == "boolean" or (fixed is None and _is_boolean(counts)):
+        counts = Counter(text for text in self.texts.tolist() if text is not None)
+        if kind == "boolean" or (kind is None and _is_boolean(counts)):
             return self._boolean(counts)
-        if fixed is None:
-            self._refuse_mixture(counts)
+        if kind is None:
             if len(counts) == 1 and not self.numbers.missing.any():
                 return self._made("constant", f"always {brief(next(iter(counts)))!r}", None)
             if _is_identifier(len(counts), counts.total()):
                 return self._made("identifier", f"{counted(len(counts), 'different value')}", None)
-        return self._made("category", _most_common(counts), self.texts)
+        if fixed == "category:exact":
+            return self._made("category", _most_common(counts), self.texts)
+        return self._category(counts)
 
     def _made(self, kind: str, summary: str, cells: Numbers | Texts | None) -> Column:
         return Column(self.name, kind, int(self.numbers.missing.sum()), summary, cells)
 
+    def _category(self, counts: Counter[str]) -> Column:
+        one_of = spellings(counts)
+        if not one_of:
+            return self._made("category", _most_common(counts), self.texts)
+        assert self.texts is not None
+        texts = np.empty(len(self.texts), object)
+        texts[:] = [one_of.get(text, text) for text in self.texts.tolist()]
+        joined: Counter[str] = Counter()
+        for text, count in counts.items():
+            joined[one_of.get(text, text)] += count
+        column = self._made("category", _most_common(joined), texts)
+        return replace(column, notes=(spelling_note(self.name, one_of),))
+
     def _number(self, fixed: str | None) -> Column:
-        numbers = self.numbers
+        numbers, notes = self.numbers, ()
         wrong = np.flatnonzero(numbers.unreadable)
-        if len(wrong):
+        if len(wrong) and fixed is not None:
             raise TableError(
                 f"{self.label}: row {wrong[0] + 1} of column {self.name!r} holds no number; "
                 "correct it, or name the text that means missing with --missing"
             )
+        if len(wrong):
+            numbers = Numbers(numbers.values, numbers.missing | numbers.unreadable)
+            rows = counted(len(wrong), "row")
+            text = f"holds no number in {rows}, the first is row {wrong[0] + 1}; that is a gap"
+            way = f"correct it, or pass --kind '{self.name}=category'"
+            notes = (Note("not a number", text, self.name, way, True),)
         values = numbers.values[~numbers.missing]
         low, high = values.min(), values.max()
         if fixed is None and not numbers.missing.any():
             if low == high:
                 return self._made("constant", f"always {low:.12g}", None)
-            if self._counts_rows(values):
+            if self._names_rows(values):
                 return self._made("identifier", f"{low:.12g} … {high:.12g}, all different", None)
         summary = f"{low:.6g} … {high:.6g}, median {np.median(values):.6g}"
-        column = self._made("number", summary, numbers)
-        infinite = np.flatnonzero(np.isinf(numbers.values))
+        column = Column(self.name, "number", int(numbers.missing.sum()), summary, numbers)
+        return replace(column, notes=(*notes, *self._infinite(), *self._sentinel(values)))
+
+    def _infinite(self) -> tuple[Note, ...]:
+        infinite = np.flatnonzero(np.isinf(self.numbers.values))
         if not len(infinite):
-            return column
+            return ()
         where = f"infinite in {counted(len(infinite), 'row')}, the first is row {infinite[0] + 1}"
         text = f"is {where}; that counts as beyond all other numbers"
-        note = Note("infinite", text, self.name, "to take them as missing pass --missing inf")
-        return replace(column, notes=(note,))
+        way = "to take them as missing pass --missing inf"
+        return (Note("infinite", text, self.name, way),)
 
-    def _counts_rows(self, values: NDArray[np.float64]) -> bool:
-        """Whole numbers that only count the rows, or name them."""
-        steps = np.diff(values) if abs(values[0]) < len(values) else values
-        if len(values) > _FEW and (steps == 1).all():
-            return True
-        if not _ID_NAME.search(self.name) or not (values == np.floor(values)).all():
+    def _sentinel(self, values: NDArray[np.float64]) -> tuple[Note, ...]:
+        """A number far from all others that occurs again and again may mean missing."""
+        finite = values[np.isfinite(values)]
+        for odd in (finite.min(), finite.max()) if len(finite) else ():
+            rest = finite[finite != odd]
+            count = len(finite) - len(rest)
+            if len(rest) < 3 or count < 2:
+                continue
+            far = min(abs(odd - rest.min()), abs(odd - rest.max()))
+            digits = f"{abs(odd):g}"
+            coded = len(digits) > 1 and set(digits) <= {"9"} or (odd < 0 <= rest.min() and digits != "1")
+            if far > (rest.max() - rest.min()) * (0.5 if coded else 3) and coded:
+                value = f"{odd:g}"
+                text = f"is {value} in {counted(count, 'row')}, far from all others; it may mean missing"
+                way = f"if it does pass --missing '{self.name}={value}'"
+                return (Note("sentinel", text, self.name, way, True),)
+        return ()
+
+    def _names_rows(self, values: NDArray[np.float64]) -> bool:
+        """Whole numbers that only name the rows, in no order that could help; numbers that go up
+        or down with the rows stay, unless the column is called what counts rows."""
+        if not (values == np.floor(values)).all() or len(np.unique(values)) < len(values):
             return False
-        return len(np.unique(values)) == len(values)
+        steps = np.diff(values)
+        called = _ID_NAME.search(self.name) is not None
+        if len(values) > 1 and (steps == 1).all():
+            return called or _COUNTER_NAME.fullmatch(self.name) is not None
+        return called and not ((steps > 0).all() or (steps < 0).all())
 
-    def _all_times(self) -> bool:
-        return self.times is not None and not self.times.unreadable.any()
-
-    def _date(self) -> Column:
-        if self.times is None or self.times.unreadable.any():
-            wrong = 0 if self.times is None else int(np.flatnonzero(self.times.unreadable)[0])
-            assert self.texts is not None
+    def _date(self, *, asked: bool) -> Column:
+        times, notes = self.numbers, ()
+        wrong = np.flatnonzero(times.unreadable)
+        assert self.texts is not None
+        if len(wrong) and (asked or len(wrong) * 2 > int((~times.missing).sum())):
             raise TableError(
-                f"{self.label}: row {wrong + 1} of column {self.name!r} holds "
-                f"{brief(self.texts[wrong])!r}, no date like 2024-12-31 or 31.12.2024; "
+                f"{self.label}: row {wrong[0] + 1} of column {self.name!r} holds "
+                f"{brief(str(self.texts[wrong[0]]))!r}, no date like 2024-12-31 or 31.12.2024; "
                 "correct it, or give the column another --kind"
             )
-        values = self.times.values[~self.times.missing].astype("datetime64[s]")
+        if len(wrong):
+            shown = brief(str(self.texts[wrong[0]]))
+            times = Numbers(times.values, times.missing | times.unreadable)
+            text = f"holds {shown!r} in row {wrong[0] + 1}, which is no date; such cells are gaps"
+            way = f"correct it, or pass --kind '{self.name}=category'"
+            notes = (Note("not a date", text, self.name, way, True),)
+        values = times.values[~times.missing].astype("datetime64[s]")
         low, high = values.min(), values.max()
-        if low == high and not self.times.missing.any():
+        if low == high and not times.missing.any():
             return self._made("constant", f"always {low}", None)
-        return self._made("date", f"{low.astype('M8[D]')} … {high.astype('M8[D]')}", self.times)
+        summary = f"{low.astype('M8[D]')} … {high.astype('M8[D]')}"
+        return Column(self.name, "date", int(times.missing.sum()), summary, times, notes)
 
     def _boolean(self, counts: Counter[str]) -> Column:
         if not _is_boolean(counts):
@@ -233,30 +280,38 @@ class _Reading:
             )
         return self._made("boolean", _most_common(counts), self.texts)
 
-    def _refuse_mixture(self, counts: Counter[str]) -> None:
-        """A column that is mostly numbers is either damaged or needs a word from the user."""
-        numbers = self.numbers
-        texts: Any = self.texts
-        odd = np.flatnonzero(numbers.unreadable)
-        if all(_CODE.fullmatch(texts[row]) for row in odd):
-            return  # codes with leading zeros, such as 00501
-        dressed = sum(count for text, count in counts.items() if _DRESSED_NUMBER.fullmatch(text))
-        if len(counts) > _FEW and dressed * 2 > counts.total():
-            row = next(row for row in odd if _DRESSED_NUMBER.fullmatch(texts[row]))
-            raise TableError(
-                f"{self.label}: column {self.name!r} writes numbers as in row {row + 1}, "
-                f"{brief(texts[row])!r}; write them with a decimal point and nothing else, or pass "
-                f"--kind '{self.name}=category'"
-            )
-        strange = {texts[row] for row in odd}
-        if len(strange) > _FEW and len(odd) * 10 > counts.total():
-            return  # codes of letters and digits, some of which have digits only
-        if len(odd) * 2 <= counts.total():
-            row, text = int(odd[0]), brief(texts[odd[0]])
-            raise TableError(
-                f"{self.label}: column {self.name!r} holds numbers, but row {row + 1} holds "
-                f"{text!r}; correct it, or pass --missing {text!r} or --kind '{self.name}=category'"
-            )
+
+def spelling_key(text: str) -> str:
+    """The same for texts that differ only in case and blanks."""
+    return " ".join(text.casefold().split())
+
+
+def spellings(counts: Mapping[str, int]) -> dict[str, str]:
+    """The commonest spelling for every text that is spelt in several ways."""
+    groups: dict[str, list[str]] = {}
+    for text in counts:
+        groups.setdefault(spelling_key(text), []).append(text)
+    found: dict[str, str] = {}
+    for group in groups.values():
+        if len(group) > 1:
+            best = min(group, key=lambda text: (-counts[text], text))
+            found |= {text: best for text in group if text != best}
+    return found
+
+
+def respelt(text: str, known: Sequence[str]) -> str:
+    """The one known text that this is another spelling of, or the text itself."""
+    key = spelling_key(text)
+    same = [own for own in known if spelling_key(own) == key]
+    return same[0] if len(same) == 1 else text
+
+
+def spelling_note(name: str, one_of: Mapping[str, str]) -> Note:
+    """What was joined."""
+    shown = ", ".join(f"{brief(text)!r} with {brief(one_of[text])!r}" for text in sorted(one_of)[:3])
+    more = ", …" if len(one_of) > 3 else ""
+    text = f"spells values in several ways; {shown}{more} are joined"
+    return Note("spelling", text, name, f"to keep them apart pass --kind '{name}=category:exact'")
 
 
 def brief(text: str) -> str:
@@ -275,7 +330,7 @@ def check_finite(label: str, name: str, numbers: Numbers) -> None:
         )
 
 
-def _is_boolean(counts: Counter[str]) -> bool:
+def _is_boolean(counts: Mapping[Any, int]) -> bool:
     words = {word.lower() for word in counts}
     return len(words) == 2 and any(words == set(pair) for pair in BOOLEAN_WORDS)
 

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     Cells = Numbers | NDArray[np.object_]
 
-VERSION = 1
+VERSION = 2
+_FIRST_VERSION = 1  # without forms: every column is plain
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Schema:
     columns: tuple[Encoder, ...]
     target: TargetSchema
     missing: tuple[str, ...] = ()  # texts that count as missing
+    forms: tuple[Form, ...] = ()  # of the columns, and of the target, that are not plain
 
     @staticmethod
     def fit(
@@ -68,6 +70,7 @@ class Schema:
         target: TargetSchema,
         rows: NDArray[np.int64],
         missing: Sequence[str] = (),
+        forms: Mapping[str, Form] | None = None,
     ) -> Schema:
         """Learn every column from the given rows alone."""
         encoders: list[Encoder] = []
@@ -75,7 +78,9 @@ class Schema:
             if column.cells is None:
                 continue
             encoders.append(ENCODERS[column.kind].fit(column.name, column.cells, rows))  # pyright: ignore[reportArgumentType]
-        return Schema(tuple(encoders), target, tuple(missing))
+        used = {target.name, *(encoder.name for encoder in encoders)}
+        kept = tuple(form for name, form in (forms or {}).items() if name in used)
+        return Schema(tuple(encoders), target, tuple(missing), kept)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,10 +92,23 @@ class Schema:
         """A name for every column of x."""
         return [name for encoder in self.columns for name in encoder.inputs]
 
+    def opened(self, table: Table) -> Table:
+        """The table read as the model's own was: the same gaps, the same signs in numbers. A column
+        that is written in another way is read in that way."""
+        forms = {form.column: form for form in self.forms if form.column in table.columns}
+        table = table.with_missing((*table.missing, *self.missing)).with_forms(forms)
+        numbers, dates = self._of(NumberEncoder), self._of(DateEncoder)
+        if not self.target.classes and self.target.name in table.columns:
+            numbers = [*numbers, self.target.name]
+        present = [name for name in numbers if name in table.columns]
+        table = read_otherwise(table, present, "number", table.numbers(present))
+        present = [name for name in dates if name in table.columns]
+        return read_otherwise(table, present, "date", table.seconds(present))
+
     def load(self, table: Table) -> dict[str, Cells]:
         """The cells of the columns that the model needs, read as it was trained with."""
-        table = table.with_missing(self.missing)
         self._require(table)
+        table = self.opened(table)
         numbers = table.numbers(self._of(NumberEncoder))
         times = table.seconds(self._of(DateEncoder))
         texts = table.texts([*self._of(CategoryEncoder), *self._of(BooleanEncoder)])
@@ -128,6 +146,7 @@ class Schema:
             "target": to_plain(self.target),
             "columns": [to_plain(encoder) for encoder in self.columns],
             "missing": list(self.missing),
+            "forms": [to_plain(form) for form in self.forms],
         }
 
     @staticmethod

@@ -6,20 +6,24 @@ In: a DuckDB relation. Out: columns as NumPy arrays, with missing and unreadable
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glassnet.errors import TableError
-from glassnet.tables.cells import Cells
+from glassnet.tables.cells import Cells, numeric
+from glassnet.tables.forms import Form, date_sql, number_sql
 from glassnet.tables.notes import Note
 from glassnet.tables.query import explained
 
 if TYPE_CHECKING:
     import duckdb
     from numpy.typing import NDArray
+
+
+PLAIN = Form("")
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,9 @@ class Table:
     connection: duckdb.DuckDBPyConnection = field(repr=False)
     missing: tuple[str, ...] = ()  # texts that count as missing, besides the empty cell
     notes: tuple[Note, ...] = ()  # what was decided when it was opened
+    forms: Mapping[str, Form] = field(default_factory=dict)  # of columns that are not plain
+    decimal: str = ""  # the sign before decimals, where the user has named it
+    held: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,32 +76,55 @@ class Table:
 
     def with_missing(self, tokens: Sequence[str]) -> Table:
         """The same table, with other texts that count as missing."""
-        return replace(self, missing=tuple(tokens))
+        return replace(self, missing=tuple(tokens), held={})
+
+    def with_forms(self, forms: Mapping[str, Form]) -> Table:
+        """The same table, with these columns read in another way."""
+        held = {key: found for key, found in self.held.items() if key[0] not in forms}
+        return replace(self, forms={**self.forms, **forms}, held=held)
+
+    def tokens(self, name: str) -> tuple[str, ...]:
+        """The texts that count as missing in a column."""
+        own = self.forms.get(name)
+        return self.missing if own is None else (*self.missing, *own.missing)
 
     def numbers(self, names: Sequence[str]) -> dict[str, Numbers]:
         """Columns as numbers."""
-        plain = [name for name in names if self._is_plain(name)]
-        found = self._floats(plain, lambda cells, _: cells.plain_number())
+        asked = [name for name in names if (name, "number") not in self.held]
+        plain = [name for name in asked if self._is_plain(name)]
+        found = self._floats(plain, lambda name: self.columns[name].plain_number())
         # Only a column with gaps has to be asked again which of them are missing cells.
-        again = [name for name in names if name not in found or found[name].missing.any()]
-        found |= self._floats(again, Cells.number)
-        return {name: found[name] for name in names}
+        again = [name for name in asked if name not in found or found[name].missing.any()]
+        found |= self._floats(again, self._number)
+        self.held.update({(name, "number"): numbers for name, numbers in found.items()})
+        return {name: self.held[name, "number"] for name in names}
 
     def _is_plain(self, name: str) -> bool:
         cells = self.columns[name]
-        return cells.family == "text" and not cells.odd_numbers and not self.missing
+        written = cells.family != "text" or cells.odd_numbers or self.tokens(name)
+        return not written and self.forms.get(name, PLAIN).kind == "plain"
+
+    def _number(self, name: str) -> str:
+        cells, form, tokens = self.columns[name], self.forms.get(name, PLAIN), self.tokens(name)
+        if form.kind not in ("number", "clock") or cells.family != "text":
+            return cells.number(tokens)
+        text = cells.text(tokens)
+        value = f"coalesce({number_sql(form, text)}, CAST('nan' AS DOUBLE))"
+        gaps = ", ".join(map(repr, numeric(tokens)))
+        gap = f" OR {value} IN ({gaps})" if gaps else ""
+        return f"CASE WHEN {text} IS NULL{gap} THEN NULL ELSE {value} END"
 
     def rounded(self, name: str) -> tuple[str, ...]:
         """Two cells that differ and would be the same float64, or else one whole number that a
         float64 cannot hold, or nothing."""
         cells = self.columns[name]
-        text = cells.text(self.missing)
+        text = cells.text(self.tokens(name))
         large = "abs(d) >= 9007199254740992"
         if cells.family == "text":
             large += r" AND regexp_full_match(e, '-?[1-9]\d*')"
         if cells.family == "wide":
             large = "true"
-        source = f"(SELECT {text} AS e, {cells.number(self.missing)} AS d FROM {self.relation})"
+        source = f"(SELECT {text} AS e, {self._number(name)} AS d FROM {self.relation})"
         same = f"SELECT min(e), max(e) FROM {source} WHERE {large} GROUP BY d"
         whole = "CAST(TRY_CAST(d AS DECIMAL(38, 0)) AS VARCHAR)"
         off = f"SELECT min(e) FROM {source} WHERE {large} AND e NOT LIKE '%.%' AND e <> {whole}"
@@ -107,14 +137,27 @@ class Table:
 
     def seconds(self, names: Sequence[str]) -> dict[str, Numbers]:
         """Columns as seconds since 1970."""
-        return self._floats(names, Cells.seconds)
+        return self._floats(names, self._second)
+
+    def _second(self, name: str) -> str:
+        cells, form, tokens = self.columns[name], self.forms.get(name, PLAIN), self.tokens(name)
+        if form.kind != "date" or cells.family == "time":
+            return cells.seconds(tokens)
+        if form.formats == ("epoch",):
+            return f"({cells.number(tokens)}) * {form.factors[0]!r}"
+        text = cells.text(tokens)
+        second = f"coalesce(epoch({date_sql(form, text)}), CAST('nan' AS DOUBLE))"
+        return f"CASE WHEN {text} IS NULL THEN NULL ELSE {second} END"
 
     def texts(self, names: Sequence[str]) -> dict[str, NDArray[np.object_]]:
         """Columns as text, None where a cell is missing."""
-        return {name: _with_none(column) for name, column in self._fetch(names, Cells.text).items()}
+        asked = [name for name in names if (name, "text") not in self.held]
+        fetched = self._fetch(asked, lambda name: self.columns[name].text(self.tokens(name)))
+        self.held.update({(name, "text"): _with_none(column) for name, column in fetched.items()})
+        return {name: self.held[name, "text"] for name in names}
 
     def _floats(
-        self, names: Sequence[str], reading: Callable[[Cells, Sequence[str]], str]
+        self, names: Sequence[str], reading: Callable[[str], str]
     ) -> dict[str, Numbers]:
         found: dict[str, Numbers] = {}
         for name, column in self._fetch(names, reading).items():
@@ -124,13 +167,13 @@ class Table:
         return found
 
     def _fetch(
-        self, names: Sequence[str], reading: Callable[[Cells, Sequence[str]], str]
+        self, names: Sequence[str], reading: Callable[[str], str]
     ) -> dict[str, NDArray[Any]]:
         """One pass over the file for all columns asked for."""
         if not names:
             return {}
         parts = [
-            f"{reading(self.columns[name], self.missing)} AS r{place}"
+            f"{reading(name)} AS r{place}"
             for place, name in enumerate(names)
         ]
         query = f"SELECT {', '.join(parts)} FROM {self.relation}"

@@ -1,0 +1,256 @@
+"""Decides how every column of a table is written, before what it means is asked.
+
+In: a table, and the kinds that the user fixed. Out: the table with a `Form` for each column that is
+not plain, and what is to be said about it. What is a gap is decided by one rule, for inputs and
+target, however many gaps there are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.tables.forms import Form
+from glassnet.tables.notes import Note
+from glassnet.tables.recognise import (
+    GAPS,
+    SURE_GAPS,
+    Found,
+    Hints,
+    find_clock,
+    find_date,
+    find_number,
+    gap_words,
+)
+from glassnet.tables.table import Numbers, Table
+from glassnet.words import counted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# The first word of each pair is the false one.
+BOOLEAN_WORDS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"))
+_CODE = re.compile(r"[+-]?0\d+")
+_TIME_NAME = re.compile(r"(?i)(time|date|epoch|stamp|created|updated|(^|_)ts$|_at$)")
+_MOST_STRANGE = 5  # so many different words among numbers are gaps, not a sign of codes
+_LONG_AGO, _FAR = 946_684_800, 2_208_988_800  # 2000 and 2040 in seconds since 1970
+
+
+@dataclass(frozen=True)
+class Written:
+    """A table whose columns have their forms, and the notes about them."""
+
+    table: Table
+    notes: Mapping[str, tuple[Note, ...]]
+
+
+@dataclass(frozen=True)
+class _Decision:
+    form: Form
+    notes: tuple[Note, ...] = ()
+
+
+def decide_forms(
+    table: Table, names: Sequence[str], fixed: Mapping[str, str], target: str | None = None
+) -> Written:
+    """Find the form of every column whose cells are not all plain numbers. The target, which is a
+    number or classes, is no date."""
+    kept = [name for name in names if _is_read(table, name, fixed)]
+    numbers = table.numbers(kept)
+    textual = [name for name in kept if _is_textual(table, name, numbers[name], fixed)]
+    texts = table.texts(textual)
+    counts = {name: _counts(texts[name]) for name in textual}
+    hints = Hints(table.decimal)
+
+    def decided(name: str, hints: Hints) -> _Decision:
+        return _decide(name, counts[name], fixed.get(name), hints, dates=name != target)
+
+    found = {name: decided(name, hints) for name in textual}
+    hints = _learnt(found, hints)
+    for name in textual:  # what one column leaves open another may have decided
+        if any(note.rule in ("thousands", "date order") for note in found[name].notes):
+            found[name] = decided(name, hints)
+    for name in kept:
+        if name not in found:
+            kind = "number" if name == target else fixed.get(name)
+            found[name] = _of_numbers(table, name, numbers[name], kind, hints)
+    forms = {name: own.form for name, own in found.items() if own.form != Form(name)}
+    return Written(table.with_forms(forms), {name: own.notes for name, own in found.items()})
+
+
+def base_kind(kind: str | None) -> str | None:
+    """The kind without what stands after its colon: `date` of `date:%d.%m.%y`."""
+    return None if kind is None else kind.partition(":")[0]
+
+
+def _is_read(table: Table, name: str, fixed: Mapping[str, str]) -> bool:
+    return fixed.get(name) != "drop" and table.columns[name].family != "nested"
+
+
+def _is_textual(table: Table, name: str, numbers: Numbers, fixed: Mapping[str, str]) -> bool:
+    if table.columns[name].family not in ("text", "other"):
+        return False
+    kind = fixed.get(name)
+    asked = kind is not None and (":" in kind or kind == "date")
+    return bool(numbers.unreadable.any()) or asked
+
+
+def _counts(texts: NDArray[Any]) -> Counter[str]:
+    counts: Counter[Any] = Counter(texts.tolist())
+    counts.pop(None, None)
+    return counts
+
+
+def _decide(
+    name: str, counts: Counter[str], fixed: str | None, hints: Hints, *, dates: bool
+) -> _Decision:
+    kind, _, detail = (fixed or "").partition(":")
+    if kind == "category":
+        return _words(name, counts) if not detail else _Decision(Form(name))
+    if kind == "date" and detail:
+        gaps = gap_words(counts, GAPS)
+        return _Decision(Form(name, "date", formats=(detail,), missing=gaps))
+    if kind == "number" and detail:
+        hints = replace(hints, decimal=detail)
+    gaps = gap_words(counts, GAPS)
+    rest = Counter({text: count for text, count in counts.items() if text not in gaps})
+    if not rest:
+        return _Decision(Form(name, missing=gaps), _gap_notes(name, gaps, counts))
+    if kind == "boolean" or (not kind and _is_boolean(rest)):
+        return _Decision(Form(name, missing=gaps), _gap_notes(name, gaps, counts))
+    for wanted, found in _readings(name, rest, hints):
+        if (kind and kind != wanted) or (wanted == "date" and not dates):
+            continue
+        if found is not None and (kind or _accepted(found, rest, wanted)):
+            return _accept(name, found, gaps, counts, take_all=bool(kind))
+    return _words(name, counts)
+
+
+def _readings(name: str, rest: Counter[str], hints: Hints) -> list[tuple[str, Found | None]]:
+    return [
+        ("date", find_date(name, rest, hints)),
+        ("number", find_clock(name, rest)),
+        ("number", find_number(name, rest, hints)),
+    ]
+
+
+def _is_boolean(counts: Mapping[str, int]) -> bool:
+    words = {word.lower() for word in counts}
+    return any(words == set(pair) for pair in BOOLEAN_WORDS)
+
+
+def _accepted(found: Found, rest: Counter[str], kind: str) -> bool:
+    """Whether enough cells are written in a form to call the others gaps."""
+    strange = sum(rest[text] for text in found.strange)
+    if any(_CODE.fullmatch(text) for text in found.strange):
+        return False  # codes with leading zeros, such as 00501
+    if strange * 10 <= rest.total():
+        return True
+    few = len(found.strange) <= _MOST_STRANGE
+    return kind == "number" and few and strange * 2 <= rest.total()
+
+
+def _accept(
+    name: str, found: Found, gaps: tuple[str, ...], counts: Counter[str], *, take_all: bool
+) -> _Decision:
+    strange = () if take_all else found.strange
+    form = replace(found.form, missing=(*gaps, *strange))
+    plain = replace(Form(name), missing=form.missing)
+    if form == replace(plain, kind="number"):
+        form = plain
+    notes = [*found.notes, *_gap_notes(name, gaps, counts)]
+    if strange:
+        what = "dates" if form.kind == "date" else "numbers"
+        cells = sum(counts[text] for text in strange)
+        shown = ", ".join(repr(text[:40]) for text in strange[:3])
+        more = ", …" if len(strange) > 3 else ""
+        are = "is" if cells == 1 else "are"
+        text = f"holds {what}, but {shown}{more} in {counted(cells, 'row')} {are} none and count as gaps"
+        way = f"correct them, or pass --kind '{name}=category'"
+        notes.append(Note("not a number", text, name, way, True))
+    return _Decision(form, tuple(notes))
+
+
+def _gap_notes(name: str, gaps: Sequence[str], counts: Mapping[str, int]) -> tuple[Note, ...]:
+    if not gaps:
+        return ()
+    cells = sum(counts[text] for text in gaps)
+    shown = ", ".join(map(repr, gaps))
+    text = f"has {shown} in {counted(cells, 'row')}, which is taken for missing"
+    way = f"to keep it as a value pass --kind '{name}=category:exact'"
+    return (Note("gap word", text, name, way),)
+
+
+def _words(name: str, counts: Counter[str]) -> _Decision:
+    """A column of words, among which only some words are surely gaps."""
+    gaps = gap_words(counts, SURE_GAPS)
+    return _Decision(Form(name, missing=gaps), _gap_notes(name, gaps, counts))
+
+
+def _learnt(found: Mapping[str, _Decision], hints: Hints) -> Hints:
+    """What some columns decide for those that leave it open."""
+    sure = [
+        own.form
+        for own in found.values()
+        if not any(note.rule in ("thousands", "date order") for note in own.notes)
+    ]
+    commas = any(form.kind == "number" and form.decimal == "," for form in sure)
+    orders = {
+        form.formats[0].startswith("%d")
+        for form in sure
+        if form.kind == "date" and re.match(r"%[dm][-/.]%[dm]", form.formats[0])
+    }
+    decimal = hints.decimal or ("," if commas else "")
+    return Hints(decimal, orders.pop() if len(orders) == 1 else None)
+
+
+def _of_numbers(
+    table: Table, name: str, numbers: Numbers, fixed: str | None, hints: Hints
+) -> _Decision:
+    """A column of plain numbers that mean dates, or whose points stand between thousands."""
+    plain = _Decision(Form(name))
+    present = numbers.values[~numbers.missing & np.isfinite(numbers.values)]
+    if hints.decimal == "," and table.columns[name].family == "text":
+        return _of_points(table, name, plain)
+    if fixed not in (None, "date") or len(present) < 2 or table.columns[name].family == "time":
+        return plain
+    whole = bool((present == np.floor(present)).all()) and present.min() < present.max()
+    if whole and _are_days(present):
+        note = Note("compact date", f"has dates such as {present[0]:.0f}, the year first", name,
+                    f"to read them as numbers pass --kind '{name}=number'")  # fmt: skip
+        return _Decision(Form(name, "date", formats=("%Y%m%d",)), (note,))
+    for factor in (1.0, 1e-3):
+        seconds = present * factor
+        timed = bool((seconds >= _LONG_AGO).all() and (seconds <= _FAR).all())
+        if whole and timed and (fixed == "date" or _TIME_NAME.search(name)):
+            unit = "seconds" if factor == 1 else "milliseconds"
+            note = Note("epoch", f"counts {unit} since 1970 and is read as a date", name,
+                        f"to read it as a number pass --kind '{name}=number'")  # fmt: skip
+            return _Decision(Form(name, "date", formats=("epoch",), factors=(factor,)), (note,))
+    return plain
+
+
+def _are_days(values: NDArray[np.float64]) -> bool:
+    """Whether whole numbers are dates such as 20241231."""
+    if values.min() < 19_000_101 or values.max() > 21_001_231:
+        return False
+    month, day = values // 100 % 100, values % 100
+    return bool(((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all())
+
+
+def _of_points(table: Table, name: str, plain: _Decision) -> _Decision:
+    """1.413 in a table with decimal commas is 1413, if every point stands before three digits."""
+    texts = table.texts([name])[name]
+    pointed = [text for text in texts.tolist() if text is not None and "." in text]
+    if not pointed or not all(re.fullmatch(r"[-+]?[1-9]\d{0,2}(\.\d{3})+", own) for own in pointed):
+        return plain
+    value = pointed[0].replace(".", "")
+    text = f"has numbers such as {pointed[0]}, read as {value}, since other columns write decimal commas"
+    way = f"if its points stand before decimals pass --kind '{name}=number:.'"
+    form = Form(name, "number", decimal=",", thousands=".")
+    return _Decision(form, (Note("thousands", text, name, way),))

@@ -1,0 +1,168 @@
+"""How the cells of a column are written, and SQL that reads them.
+
+In: a `Form`, which is found once and kept in the model file. Out: SQL for a number or a time. Cells
+that are not written that way are NaN. The regular expressions mean the same to Python and to
+DuckDB, so that a form is found by the one and applied by the other.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from glassnet.tables.cells import quoted
+
+# Signs that look like another: spaces of all widths, minus signs, apostrophes.
+LOOKALIKES = str.maketrans("\u00a0\u202f\u2009\u2007\u2212\u2013\u2019\u00b4`", "    --'''")
+CURRENCIES = (
+    "us$", "$", "€", "£", "¥", "₹", "₽", "₩", "usd", "eur", "gbp", "chf", "jpy", "inr", "rs.",
+    "rs", "cad", "aud", "sek", "nok", "dkk", "pln", "czk", "cny", "rmb", "kr", "~", "≈", "#",
+)  # fmt: skip
+BELOW = ("<=", "<", "≤", "below", "under", "less than", "up to", "at most", "unter", "bis")
+ABOVE = (">=", ">", "≥", "above", "over", "more than", "at least", "über", "ab")
+TAILS = r"\+|and over|and above|and older|or more|or over|plus|or less|and under|and below"
+_BETWEEN = r"-|to|bis|\.\."
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a column is written. `kind` is "plain" (numbers with a decimal point, dates that begin
+    with the year), "number", "clock" (hours, minutes and perhaps seconds) or "date"."""
+
+    column: str
+    kind: str = "plain"
+    decimal: str = "."
+    thousands: str = ""
+    units: tuple[str, ...] = ()  # in lower case, before or after the digits
+    factors: tuple[float, ...] = ()  # what a number of that unit is multiplied by
+    ranges: bool = False
+    formats: tuple[str, ...] = ()  # of dates, as strptime has them, in the order they are tried
+    missing: tuple[str, ...] = ()  # words that are gaps in this column
+
+
+def number_pattern(form: Form) -> str:
+    """Nine groups: bound, sign, unit, sign, digits, unit, further digits, unit, tail."""
+    point, mark = re.escape(form.decimal), re.escape(form.thousands)
+    grouped = rf"[1-9]\d{{0,2}}(?:{mark}\d{{2,3}})*{mark}\d{{3}}|" if form.thousands else ""
+    digits = rf"(?:(?:{grouped}0|[1-9]\d*)(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
+    unit = "|".join(re.escape(own) for own in sorted(form.units, key=len, reverse=True))
+    unit = f"(?i:{unit})" if unit else ""
+    bounds = "|".join(re.escape(own) for own in (*BELOW, *ABOVE)) if form.ranges else ""
+    more = rf"(?:(?:{_BETWEEN})\s*(?:{unit}|)\s*({digits})\s*)?" if form.ranges else "()"
+    plus = r"\+?\s*" if form.ranges else ""
+    tail = rf"(?i:{TAILS}|\)|)" if form.ranges else r"\)?"
+    return (
+        rf"^(?i:({bounds}|))\s*([-+(]?)\s*({unit}|)\s*([-+]?)\s*({digits})\s*{plus}({unit}|)\s*{more}"
+        rf"({unit}|)\s*({tail})$"
+    )
+
+
+_GROUPS = ("bound", "sign", "before", "minus", "low", "unit", "high", "after", "tail")
+
+
+def number_sql(form: Form, text: str) -> str:
+    """The number in a cell; NULL where there is none."""
+    if form.kind == "clock":
+        return _clock_sql(text)
+    names = ", ".join(map(quoted, _GROUPS))
+    found = f"regexp_extract({plain_sql(text)}, {quoted(number_pattern(form))}, [{names}])"
+
+    def value(group: str) -> str:
+        cell = f"f['{group}']"
+        if form.thousands:
+            cell = f"replace({cell}, {quoted(form.thousands)}, '')"
+        if form.decimal != ".":
+            cell = f"replace({cell}, {quoted(form.decimal)}, '.')"
+        return f"TRY_CAST(nullif({cell}, '') AS DOUBLE)"
+
+    result = value("low")
+    if form.ranges:
+        result = f"coalesce(({result} + {value('high')}) / 2, {result})"
+    result += " * (CASE WHEN (f['sign'] IN ('-', '(')) <> (f['minus'] = '-') THEN -1 ELSE 1 END)"
+    if any(factor != 1 for factor in form.factors):
+        unit = "lower(coalesce(nullif(f['unit'], ''), nullif(f['after'], ''), f['before']))"
+        cases = " ".join(
+            f"WHEN {quoted(own)} THEN {factor!r}"
+            for own, factor in zip(form.units, form.factors, strict=True)
+        )
+        result += f" * (CASE {unit} {cases} ELSE 1 END)"
+    return f"list_transform([{found}], lambda f: {result})[1]"
+
+
+def plain_sql(text: str) -> str:
+    """The text with common signs in place of those that look like them."""
+    signs = "".join(map(chr, LOOKALIKES))
+    usual = "".join(map(str, (chr(own) for own in LOOKALIKES.values())))
+    return f"trim(translate({text}, {quoted(signs)}, {quoted(usual)}))"
+
+
+CLOCK = r"^(\d{1,3}):(\d{2})(?::(\d{2}(?:\.\d+)?))?\s*(?i:([ap])\.?m\.?|)$"
+
+
+def _clock_sql(text: str) -> str:
+    found = f"regexp_extract({text}, {quoted(CLOCK)}, ['h', 'm', 's', 'half'])"
+    hour = (
+        "(TRY_CAST(nullif(f['h'], '') AS DOUBLE) % (CASE WHEN f['half'] = '' THEN 1000 ELSE 12 END)"
+        " + (CASE WHEN lower(f['half']) = 'p' THEN 12 ELSE 0 END))"
+    )
+    seconds = "coalesce(TRY_CAST(nullif(f['s'], '') AS DOUBLE), 0)"
+    result = f"{hour} * 3600 + TRY_CAST(f['m'] AS DOUBLE) * 60 + {seconds}"
+    return f"list_transform([{found}], lambda f: {result})[1]"
+
+
+# Months by the beginning of their names in English, German, French, Spanish and Italian.
+_MONTHS = {
+    "Jan": "jan|ene|gen", "Feb": "feb|fév|fev", "Mar": "mar|mär|mae|mrz", "Apr": "apr|avr|abr",
+    "Jun": "juin|jun|giu", "Jul": "juil|jul|lug", "May": "may|mai|mag", "Aug": "aug|aoû|aou|ago",
+    "Sep": "sep|set", "Oct": "oct|okt|ott", "Nov": "nov", "Dec": "dec|dez|déc|dic",
+}  # fmt: skip
+_LETTER = "[a-zäöüéèûôç]"
+_TIDY = (
+    (r"^(?i:mon|tue|wed|thu|fri|sat|sun|mo|di|mi|do|fr|sa|so)[a-z]*\.?,?\s+", ""),
+    (r"(\d)(?i:st|nd|rd|th)([^a-z]|$)", r"\1\2"),
+    (r"\s+(?i:of|de|at|um|à)\s+", " "),
+    (r"(\d)[Tt](\d)", r"\1 \2"),
+    (r"(:\d{2})(?:[.,](\d{1,6})\d*)", r"\1.\2"),
+    (r"(:\d{2}(?:\.\d+)?)\s*(?:[Zz]|[+-]\d{2}:?\d{2}|[+-]\d{2}|UTC|GMT|[A-Z]{3,4}T)$", r"\1"),
+    (r"(:\d{2})\s*(?i:([ap])\.?\s*m\.?)$", r"\1 \2M"),
+    (r",", " "),
+    *((rf"^(\d{{4}})[-/ ]?[qQ]{n}$", rf"\1-{3 * n - 2:02}") for n in range(1, 5)),
+    *((rf"^[qQ]{n}[-/ ]?(\d{{4}})$", rf"\1-{3 * n - 2:02}") for n in range(1, 5)),
+    (r"^(\d{4})-?[wW](\d{2})$", r"\1-W\2-1"),
+    (r"\s+", " "),
+)
+_WORDS = (
+    (r"(\d)([A-Za-z])", r"\1 \2"),
+    (r"([a-z])(\d)", r"\1 \2"),
+    *((rf"(?i)(^|[^a-z])(?:{own}){_LETTER}*\.?", rf"\1{name}") for name, own in _MONTHS.items()),
+    (r"[-/. ]+([A-Z][a-z][a-z])[-/. ]+", r" \1 "),
+    (r"^([A-Z][a-z][a-z])[-/. ]+", r"\1 "),
+    (r"[-/. ]+([A-Z][a-z][a-z])$", r" \1"),
+    (r"\s+", " "),
+)
+
+
+def has_word(text: str) -> bool:
+    """Whether a tidied date names its month."""
+    return re.search(r"[A-Za-zäéû]{3}", text) is not None
+
+
+def tidy(text: str) -> str:
+    """A date without what does not matter: weekday, zone, commas."""
+    for pattern, by in _TIDY:
+        text = re.sub(pattern, by, text)
+    if has_word(text) and "-W" not in text:
+        for pattern, by in _WORDS:
+            text = re.sub(pattern, by, text)
+    return text.strip()
+
+
+def date_sql(form: Form, text: str) -> str:
+    """The time in a cell as a TIMESTAMP; NULL where there is none."""
+    steps = list(_TIDY)
+    if any("%b" in own for own in form.formats):
+        steps += _WORDS
+    for pattern, by in steps:
+        text = f"regexp_replace({text}, {quoted(pattern)}, {quoted(by)}, 'g')"
+    formats = ", ".join(map(quoted, form.formats))
+    return f"try_strptime(trim({text}), [{formats}])"

@@ -1,0 +1,357 @@
+"""Finds how the cells of a text column are written: as numbers, dates or times of day, if any.
+
+In: the different texts of a column and how often each occurs. Out: a `Form` with what is to be said
+about it, or None. Whatever can be decided is decided from all texts together, never from one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from glassnet.tables.forms import (
+    ABOVE,
+    BELOW,
+    CLOCK,
+    CURRENCIES,
+    LOOKALIKES,
+    TAILS,
+    Form,
+    number_pattern,
+    tidy,
+)
+from glassnet.tables.notes import Note
+
+_MOST = 5_000  # different texts that a form is found from; it is then tried on all
+# Words that mean a gap among numbers and dates, and those that mean one among words as well.
+GAPS = frozenset(
+    "na n/a n.a. n.a #n/a #na nan null none nil (null) <na> \\n - -- --- ? . .. * missing unknown undefined "
+    "tbd nd n.d. k.a. n/d #value! #div/0! #ref! #num!".split()
+) | {"not available", "not applicable", "no data", "not known", "no value"}  # fmt: skip
+SURE_GAPS = frozenset("na n/a n.a. #n/a #na nan null (null) <na> \\n - -- --- ? #value! #ref!".split())
+_CODE = re.compile(r"[A-Z]{2}")
+# Units of one kind, by what a number of them is worth.
+_UNITS: tuple[Mapping[str, float], ...] = (
+    {"k": 1e3, "m": 1e6, "b": 1e9, "bn": 1e9, "mn": 1e6, "mio": 1e6, "mio.": 1e6, "t": 1e12,
+     "thousand": 1e3, "million": 1e6, "billion": 1e9, "mrd": 1e9, "mrd.": 1e9, "tsd": 1e3},
+    {"mg": 1e-3, "g": 1, "kg": 1e3, "t": 1e6},
+    {"mm": 1e-3, "cm": 1e-2, "m": 1, "km": 1e3},
+    {"ms": 1e-3, "s": 1, "sec": 1, "min": 60, "mins": 60, "h": 3600, "hr": 3600, "hrs": 3600,
+     "d": 86400},
+    {"b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12},
+    {"w": 1, "kw": 1e3, "mw": 1e6},
+    {"ml": 1e-3, "cl": 1e-2, "l": 1},
+    {"oz": 1, "lb": 16, "lbs": 16},
+    {"st": 1, "nd": 1, "rd": 1, "th": 1},
+)  # fmt: skip
+_BLOB = re.compile(
+    r"(?P<before>\D*?)(?P<minus>[-+]?)(?P<digits>\d[\d.,' _]*|[.,]\d+)(?P<power>[eE][+-]?\d+)?"
+    r"(?P<after>\D*?)(?:(?:-|to|bis|\.\.)\s*\D{0,4}\d[\d.,]*(?P<last>\D*))?"
+)
+_CODED = re.compile(r"\d+[A-Za-z]\d+")
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What the rest of the table, or the user, says about numbers and dates."""
+
+    decimal: str = ""  # the sign before decimals, where it is known
+    day_first: bool | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A form, what is to be said of it, and the texts that do not fit it."""
+
+    form: Form
+    notes: tuple[Note, ...]
+    strange: tuple[str, ...]
+
+
+def gap_words(counts: Mapping[str, int], words: frozenset[str]) -> tuple[str, ...]:
+    """The texts that mean a gap. NA is none among two-letter codes such as those of countries."""
+    found = [text for text in counts if text.lower() in words]
+    others = [text for text in counts if text.lower() not in words]
+    codes = sum(_CODE.fullmatch(text) is not None for text in others)
+    if others and codes * 2 >= len(others):
+        found = [text for text in found if text != "NA"]
+    return tuple(sorted(found))
+
+
+def find_number(name: str, counts: Mapping[str, int], hints: Hints) -> Found | None:
+    """Numbers with signs for thousands, decimal commas, units, currencies or bounds."""
+    texts = _sample(counts)
+    blobs = {text: _BLOB.fullmatch(text.translate(LOOKALIKES).strip()) for text in texts}
+    dressed = {text: blob for text, blob in blobs.items() if blob is not None}
+    if sum(counts[text] for text in dressed) * 2 < sum(counts[text] for text in texts):
+        return None
+    decimal, thousands, notes = _signs(name, [blob["digits"] for blob in dressed.values()], hints)
+    form = Form(name, "number", decimal, thousands)
+    units, factors = _unit(dressed, counts)
+    ranges = _ranged(texts)
+    form = replace(form, units=units, factors=factors, ranges=ranges)
+    fits = re.compile(number_pattern(form))
+    strange = tuple(t for t in texts if not fits.match(t.translate(LOOKALIKES).strip()))
+    codes = [text for text in texts if _CODED.fullmatch(text)]
+    if any(text in strange or not re.search("[eE]", text) for text in codes):
+        return None  # 1E5 beside 1A5 is a code
+    return Found(form, (*notes, *_told(name, form, texts, fits, doubted=bool(notes))), strange)
+
+
+def _sample(counts: Mapping[str, int]) -> list[str]:
+    return sorted(counts, key=lambda text: (-counts[text], text))[:_MOST]
+
+
+def _signs(
+    name: str, digits: Sequence[str], hints: Hints
+) -> tuple[str, str, tuple[Note, ...]]:
+    """The sign before decimals, the sign between thousands, and the doubt if there is one."""
+    groups = {sign: sum(_groups(own, sign) for own in digits) for sign in ",.' _"}
+    points = {sign: sum(_decimal(own, sign) for own in digits) for sign in ",."}
+    unclear = {sign: [own for own in digits if _unclear(own, sign)] for sign in ",."}
+    decimal = hints.decimal
+    if not decimal:
+        comma = points[","] > groups[","] or (groups["."] > points["."] and not groups[","])
+        decimal = "," if comma else "."
+    other = "." if decimal == "," else ","
+    marks = [sign for sign in (other, "'", " ", "_") if groups[sign] or unclear.get(sign)]
+    thousands = marks[0] if marks else ""
+    clear = points[decimal] or groups[other] or hints.decimal
+    if clear or not unclear[other]:
+        return decimal, thousands, ()
+    one = unclear[other][0]
+    value, else_value = one.replace(other, ""), one.replace(other, ".")
+    short = [own for own in digits if own.isdigit() and int(own) >= 1000]
+    note = Note(
+        "thousands", f"has numbers such as {one}, which are read as {value}; they could be "
+        f"{else_value}", name, f"pass --decimal '{other}' if they are", bool(short) or other == ".",
+    )  # fmt: skip
+    return decimal, thousands, (note,)
+
+
+def _groups(digits: str, sign: str) -> bool:
+    """Whether this sign surely stands between thousands here."""
+    own = digits.strip()
+    grouped = re.fullmatch(rf"\d{{1,3}}(?:{re.escape(sign)}\d{{2,3}})*{re.escape(sign)}\d{{3}}(.*)", own)
+    if grouped is None:
+        return False
+    return sign not in ",." or own.count(sign) > 1 or bool(grouped[1])
+
+
+def _decimal(digits: str, sign: str) -> bool:
+    """Whether this sign surely stands before decimals here."""
+    own = digits.strip()
+    if own.count(sign) != 1:
+        return False
+    whole, part = own.split(sign)
+    return len(part) != 3 or whole in ("", "0") or len(whole) > 3 or any(s in whole for s in ",.' ")
+
+
+def _unclear(digits: str, sign: str) -> bool:
+    return re.fullmatch(rf"[1-9]\d{{0,2}}{re.escape(sign)}\d{{3}}", digits.strip()) is not None
+
+
+def _unit(
+    dressed: Mapping[str, re.Match[str]], counts: Mapping[str, int]
+) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Units and currencies, and what a number of each is multiplied by."""
+    after: Counter[str] = Counter()
+    before: set[str] = set()
+    for text, blob in dressed.items():
+        word = _bare(blob["last"] or blob["after"], ("+", ")", *_TAIL_WORDS))
+        if word:
+            after[word] += counts[text]
+        word = _bare(blob["before"], (*ABOVE, *BELOW, "(", "-", "+"))
+        if word in CURRENCIES:
+            before.add(word)
+    money = [word for word in after if word in CURRENCIES]
+    rest = Counter({word: count for word, count in after.items() if word not in CURRENCIES})
+    units: dict[str, float] = dict.fromkeys([*sorted(before), *money], 1.0)
+    stems = {word.rstrip("s.") for word in rest}
+    scale = _UNITS[0]
+    kind = next((own for own in _UNITS if rest and set(rest) <= set(own)), None)
+    if rest and set(rest) <= set(scale) and (units or len(rest) > 1 or set(rest) & {"k", "bn"}):
+        kind = scale
+    if len(stems) == 1:
+        factor = scale[min(rest)] if kind is scale else 1.0
+        units |= dict.fromkeys(sorted(rest), factor)
+    elif kind is not None:
+        common = 1.0 if kind is scale else kind[rest.most_common(1)[0][0]]
+        units |= {word: kind[word] / common for word in sorted(rest)}
+    elif rest:
+        word, count = rest.most_common(1)[0]
+        if count >= 0.9 * rest.total():
+            units[word] = 1.0
+    return tuple(units), tuple(units.values())
+
+
+_TAIL_WORDS = tuple(own for own in TAILS.replace("\\", "").split("|") if own[0].isalpha())
+
+
+def _bare(text: str, signs: Iterable[str]) -> str:
+    """A unit in lower case, without bounds and brackets."""
+    word = text.strip().lower()
+    for sign in sorted(signs, key=len, reverse=True):
+        word = word.removeprefix(sign).removesuffix(sign).strip()
+    return word
+
+
+_RANGE = re.compile(r"\D*(\d+(?:[.,]\d+)?)[^\d.,]*?(?:-|to|bis|\.\.)[^\d]*?(\d+(?:[.,]\d+)?)\D*")
+_BOUND = re.compile(
+    rf"(?i:{'|'.join(re.escape(own) for own in (*BELOW, *ABOVE))})\s*\d.*|\d[\d.,]*\s*\+.*"
+    r"|.*\d.*\b(?:and|or) (?:over|above|more|under|below|less|older).*"
+)
+
+
+def _ranged(texts: Sequence[str]) -> bool:
+    """Whether some texts are bounds or ranges, and all ranges go up."""
+    found = False
+    for text in texts:
+        own = text.translate(LOOKALIKES)
+        pair = _RANGE.fullmatch(own)
+        if pair is not None:
+            low, high = (float(part.replace(",", ".")) for part in pair.groups())
+            if low >= high:
+                return False
+            found = True
+        elif _BOUND.fullmatch(own):
+            found = True
+    return found
+
+
+def _told(
+    name: str, form: Form, texts: Sequence[str], fits: re.Pattern[str], *, doubted: bool
+) -> tuple[Note, ...]:
+    """What was understood, by an example that shows it."""
+    notes: list[Note] = []
+    plain = re.compile(r"[-+]?\d+(\.\d+)?")
+    odd = [text for text in texts if not plain.fullmatch(text) and fits.match(text.translate(LOOKALIKES).strip())]
+    way = f"to leave them as text pass --kind '{name}=category'"
+    if form.units:
+        units = ", ".join(form.units)
+        scaled = any(factor != 1 for factor in form.factors)
+        how = ", each with what it is worth" if scaled else ""
+        one = next((t for t in odd if any(u in t.lower() for u in form.units)), odd[0] if odd else "")
+        notes.append(Note("unit", f"has numbers with a unit ({units}){how}, such as {one!r}", name, way))
+    elif odd and not form.ranges and not doubted:
+        signs = [f"{form.decimal!r} before decimals"]
+        if form.thousands:
+            signs.append(f"{form.thousands!r} between thousands")
+        text = f"has numbers written like {odd[0]!r}: {' and '.join(signs)}"
+        notes.append(Note("number signs", text, name, way))
+    if form.ranges:
+        one = next((t for t in odd if _RANGE.fullmatch(t) or _BOUND.fullmatch(t)), "")
+        text = f"has bounds or ranges such as {one!r}, read as the bound or the middle of the range"
+        notes.append(Note("ranges", text, name, way))
+    return tuple(notes)
+
+
+# --- dates -------------------------------------------------------------------------------------
+
+_TIMES = {
+    r"": "",
+    r" \d{1,2}:\d{2}": " %H:%M",
+    r" \d{1,2}:\d{2}:\d{2}": " %H:%M:%S",
+    r" \d{1,2}:\d{2}:\d{2}\.\d+": " %H:%M:%S.%f",
+    r" \d{1,2}:\d{2} [AaPp]M": " %I:%M %p",
+    r" \d{1,2}:\d{2}:\d{2} [AaPp]M": " %I:%M:%S %p",
+    r" \d{4}": " %H%M",
+    r" \d{6}": " %H%M%S",
+}  # fmt: skip
+_SHAPES = {
+    r"\d{4}([-/. ])\d{1,2}\1\d{1,2}": "%Y{0}%m{0}%d",
+    r"\d{1,2} [A-Z][a-z]{2} \d{4}": "%d %b %Y",
+    r"\d{1,2} [A-Z][a-z]{2} \d{2}": "%d %b %y",
+    r"[A-Z][a-z]{2} \d{1,2} \d{4}": "%b %d %Y",
+    r"[A-Z][a-z]{2} \d{1,2} \d{2}": "%b %d %y",
+    r"\d{4} [A-Z][a-z]{2} \d{1,2}": "%Y %b %d",
+    r"[A-Z][a-z]{2} \d{4}": "%b %Y",
+    r"[A-Z][a-z]{2} \d{2}": "%b %y",
+    r"\d{4} [A-Z][a-z]{2}": "%Y %b",
+    r"\d{4}([-/])\d{1,2}": "%Y{0}%m",
+    r"\d{1,2}([-/.])\d{4}": "%m{0}%Y",
+    r"\d{4}-W\d{2}-\d": "%G-W%V-%u",
+    r"(?:19|20)\d{6}": "%Y%m%d",
+}  # fmt: skip
+_NUMERIC = re.compile(r"(\d{1,2})([-/. ])(\d{1,2})\2(\d{4}|\d{2})")
+_PARTS = re.compile(r"(.+?)((?: \d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: [AaPp]M)?)|(?<=\d{8}) \d{4}(?:\d{2})?|)")
+
+
+def find_date(name: str, counts: Mapping[str, int], hints: Hints) -> Found | None:
+    """Dates and times in any common form; the order of day and month is decided from all cells."""
+    texts = _sample(counts)
+    formats: dict[str, None] = {}
+    pairs: list[tuple[int, int]] = []
+    open_forms: dict[tuple[str, str, str], None] = {}
+    strange: list[str] = []
+    for text in texts:
+        parts = _PARTS.fullmatch(tidy(text))
+        time = None if parts is None else _time(parts[2])
+        if parts is None or time is None:
+            strange.append(text)
+            continue
+        numeric = _NUMERIC.fullmatch(parts[1])
+        shape = _shape(parts[1])
+        if shape is not None:
+            formats[shape + time] = None
+        elif numeric is not None:
+            pairs.append((int(numeric[1]), int(numeric[3])))
+            year = "%y" if len(numeric[4]) == 2 else "%Y"
+            open_forms[numeric[2], year, time] = None
+        else:
+            strange.append(text)
+    if not formats and not open_forms:
+        return None
+    day_first, notes = _order(name, pairs, open_forms, hints)
+    for sign, year, time in open_forms:
+        first, second = ("%d", "%m") if day_first else ("%m", "%d")
+        formats[f"{first}{sign}{second}{sign}{year}{time}"] = None
+    ordered = sorted(formats, key=lambda own: ("%Y" in own, own))  # two digits of a year first
+    return Found(Form(name, "date", formats=tuple(ordered)), notes, tuple(strange))
+
+
+def _time(text: str) -> str | None:
+    return next((own for shape, own in _TIMES.items() if re.fullmatch(shape, text)), None)
+
+
+def _shape(text: str) -> str | None:
+    for shape, form in _SHAPES.items():
+        match = re.fullmatch(shape, text)
+        if match is not None:
+            return form.format(*match.groups())
+    return None
+
+
+def _order(
+    name: str, pairs: Sequence[tuple[int, int]], forms: Iterable[tuple[str, str, str]], hints: Hints
+) -> tuple[bool, tuple[Note, ...]]:
+    """Whether the day comes before the month."""
+    day_first = sum(first > 12 for first, _ in pairs)
+    month_first = sum(second > 12 for _, second in pairs)
+    if not pairs or bool(day_first) != bool(month_first):
+        return bool(day_first), ()
+    if day_first:  # some of each: the larger part decides, the others do not fit
+        return day_first >= month_first, ()
+    if hints.day_first is not None:
+        return hints.day_first, ()
+    dots = all(sign != "/" for sign, _, _ in forms)
+    first, second = next((pair for pair in pairs if pair[0] != pair[1]), (0, 0))
+    if dots or not first:
+        return dots, ()
+    read = "the month first"
+    other = "%d/%m/%Y"
+    text = f"has dates whose order no cell decides; they are read with {read}"
+    return False, (Note("date order", text, name, f"else pass --kind '{name}=date:{other}'", True),)
+
+
+def find_clock(name: str, counts: Mapping[str, int]) -> Found | None:
+    """Times of day, or lengths of time, in hours, minutes and perhaps seconds."""
+    clock = re.compile(CLOCK)
+    texts = _sample(counts)
+    strange = tuple(text for text in texts if not clock.match(text))
+    if len(strange) == len(texts):
+        return None
+    note = Note("clock", f"has times such as {next(t for t in texts if t not in strange)!r}, read as seconds", name, f"to leave them as text pass --kind '{name}=category'")
+    return Found(Form(name, "clock"), (note,), strange)
