@@ -45,8 +45,6 @@ TABLES: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "one class": (GOOD.replace(",q", ",p").encode(), ("'y' is 'p' in every row", "different")),
     "no target at all": (b"x,y\n1,\n2,\n", ("'y' has no value",)),
     "too few rows": (b"x,y\n1,p\n2,q\n3,p\n", ("3 rows", "at least 10 rows")),
-    "mixed column": (rows("oops"), ("column 'x'", "row 4 holds 'oops'", "--kind 'x=category'")),
-    "NA is text": (rows("NA"), ("column 'x'", "row 4 holds 'NA'", "--missing 'NA'")),
     "a workbook": (b"PK\x03\x04" + bytes(50), ("Excel", "CSV")),
     "a damaged gzip": (b"\x1f\x8b\x08\x00" + bytes(50), ("gzip", "fetch it again")),
     "a damaged Parquet": (b"PAR1" + bytes(50) + b"PAR1", ("bad.csv cannot be read",)),

@@ -137,9 +137,10 @@ def test_classes_of_every_type(labels: Any, classes: list[Any]) -> None:
 def test_columns_of_an_array_have_places() -> None:
     rows = np.array(list(zip(*COLUMNS.values(), strict=True)), object)
     est = TabularClassifier(max_epochs=EPOCHS, kinds={"x1": "drop"}).fit(rows, Y)
-    assert list(est.columns_.values()) == ["identifier", "drop", *list(KINDS.values())[2:]]
+    assert list(est.columns_.values()) == ["number", "drop", *list(KINDS.values())[2:]]
     assert not hasattr(est, "feature_names_in_")
-    named = TabularClassifier(max_epochs=EPOCHS, kinds={"size": "drop"}).fit(COLUMNS, Y)
+    kinds = {"size": "drop", "number": "number"}  # its name would leave it out
+    named = TabularClassifier(max_epochs=EPOCHS, kinds=kinds).fit(COLUMNS, Y)
     assert np.array_equal(est.predict_proba(rows), named.predict_proba(COLUMNS))
     assert np.array_equal(est.predict_proba(rows.tolist()), est.predict_proba(rows))
 

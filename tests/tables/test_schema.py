@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from glassnet.errors import TableError
+from glassnet.estimators.examine import understand
 from glassnet.tables.encode import CategoryEncoder, DateEncoder, NumberEncoder
-from glassnet.tables.kinds import infer_columns
 from glassnet.tables.read import read_table
 from glassnet.tables.schema import Schema
-from glassnet.tables.target import TargetSchema, infer_target
+from glassnet.tables.target import TargetSchema
 
 
 def write(folder: Path, text: str, name: str = "t.csv") -> Path:
@@ -25,12 +25,12 @@ def write(folder: Path, text: str, name: str = "t.csv") -> Path:
 
 def fit(folder: Path, text: str, rows: list[int] | None = None, **fixed: str) -> Schema:
     """The schema of a table whose target is y, learnt from some of its rows."""
-    table = read_table(write(folder, text))
-    columns = infer_columns(table, [name for name in table.names if name != "y"], fixed)
+    found = understand(read_table(write(folder, text)), "y", fixed)
+    table, columns, goal = found.table, found.columns, found.target
+    assert goal is not None
     chosen = np.array(rows if rows is not None else range(table.rows))
-    goal = infer_target(table, "y")
     truth, _ = goal.read(table)
-    return Schema.fit(columns, goal.fitted(truth[chosen]), chosen)
+    return Schema.fit(columns, goal.fitted(truth[chosen]), chosen, (), table.forms)
 
 
 def encode(schema: Schema, folder: Path, text: str) -> list[list[float]]:
@@ -146,7 +146,7 @@ def test_extreme_numbers_stay_finite(tmp_path: Path) -> None:
     assert np.isfinite(encode(tiny, tmp_path, "x\n1e308\n")).all()
 
 
-TEXT = "x,c,b,d,y\n1.5,a,yes,2024-01-01,p\n,b,no,2024-02-02,q\n3,a,,2024-03-03,p\n4,a,no,,q\n"
+TEXT = "x,c,b,d,y\n1.5,a,yes,1/31/2024,p\n,b,no,2/2/2024,q\n3,a,,3/3/2024,p\n4,a,no,,q\n"
 
 
 def test_a_schema_survives_json(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_schema_survives_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        (("version",), 2),
+        (("version",), 3),
         (("columns",), []),
         (("columns", 0, "kind"), "os.system"),
         (("columns", 0, "scale"), 0.0),
@@ -171,6 +171,11 @@ def test_a_schema_survives_json(tmp_path: Path) -> None:
         (("columns", 1, "levels"), ["a", 1]),
         (("target", "classes"), "pq"),
         (("missing",), [1]),
+        (("forms",), [{"column": "d"}]),
+        (("forms", 0, "kind"), "guess"),
+        (("forms", 0, "formats"), []),
+        (("forms", 0, "decimal"), "x"),
+        (("forms", 0, "factors"), ["1"]),
     ],
 )
 def test_a_schema_that_makes_no_sense_is_refused(

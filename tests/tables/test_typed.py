@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from glassnet.errors import TableError, TableWarning
+from glassnet.estimators.examine import understand
 from glassnet.tables.frames import frame_columns
-from glassnet.tables.kinds import Column, infer_columns
+from glassnet.tables.kinds import Column
 from glassnet.tables.memory import table_of
 from glassnet.tables.read import read_table
 from glassnet.tables.table import Table
@@ -40,7 +41,7 @@ def opened(folder: Path, table: Any, kind: str) -> Table:
 
 
 def understood(table: Table, **fixed: str) -> dict[str, Column]:
-    return {own.name: own for own in infer_columns(table, table.names, fixed)}
+    return {own.name: own for own in understand(table, None, fixed).columns}
 
 
 def rules(column: Column) -> list[str]:

@@ -82,7 +82,7 @@ def _labelled(model: TableModel, table: Table) -> tuple[Any, ...]:
     target, cells = model.schema.target, model.schema.load(table)
     if target.name not in table.names:
         return (model.schema.encode(cells).x,)
-    truth, missing = target.read(table.with_missing(model.schema.missing))
+    truth, missing = target.read(model.schema.opened(table))
     known = ~missing & (truth >= 0) if target.classes else ~missing
     rows = known.nonzero()[0][:4096]
     if not len(rows):

@@ -23,7 +23,13 @@ _TABLE = "CSV of any delimiter (.gz, .zst), Parquet, Arrow/Feather or JSON lines
 _MODEL = "A model file that `glassnet fit` has written."
 _OUTPUT = "The model file; by default the table's name with .safetensors, here."
 _RECORD = "Record the training of the model in this run file, and its later phases beside it."
-_KIND = "Fix what a column is: number, category, boolean, date or drop. Repeatable."
+_KIND = (
+    "Fix what a column is: number, category, boolean, date or drop; also date:%d.%m.%y (a format), "
+    "number:, (decimal commas), category:exact (texts as they stand). Repeatable."
+)
+_MISSING = (
+    "A text or number that means missing, such as NA or -999, in all columns or in one. Repeatable."
+)
 
 TablePath = Annotated[str, typer.Argument(metavar="TABLE", help=_TABLE, show_default=False)]
 ModelPath = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL, show_default=False)]
@@ -58,7 +64,7 @@ Threads = Annotated[
 Kinds = Annotated[list[str] | None, typer.Option(metavar="COLUMN=KIND", help=_KIND)]
 Missing = Annotated[
     list[str] | None,
-    typer.Option(metavar="TEXT", help="A text that means missing, such as NA. Repeatable."),
+    typer.Option(metavar="[COLUMN=]TEXT", help=_MISSING),
 ]
 Sql = Annotated[
     str | None,
@@ -96,11 +102,19 @@ def duration(text: str) -> float:
     return float(match[1]) * _SECONDS[match[2]]
 
 
+def _kind_of(text: str) -> tuple[str, str, str]:
+    """COLUMN, =, KIND; a format after the kind may hold an equals sign itself."""
+    for place, sign in enumerate(text):
+        if sign == "=" and re.match(r"(number|category|boolean|date):", text[place + 1 :]):
+            return text[:place], "=", text[place + 1 :]
+    return text.rpartition("=")
+
+
 def column_kinds(texts: list[str]) -> dict[str, str]:
     """COLUMN=KIND texts as a mapping."""
     found: dict[str, str] = {}
     for text in texts:
-        name, equals, kind = text.rpartition("=")
+        name, equals, kind = _kind_of(text)
         if not equals or not name:
             raise typer.BadParameter(
                 f"--kind {text!r} is not of the form COLUMN=KIND; write for example zip=category"

@@ -14,12 +14,13 @@ import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.rounding import to_nearest
+from glassnet.tables.decide import base_kind, decide_forms
 from glassnet.tables.kinds import FIXED_KINDS, Column, infer_columns
 from glassnet.tables.notes import Note
 from glassnet.tables.schema import Design, Schema
 from glassnet.tables.split import FEWEST_ROWS, Split, all_rows, fold_rows, split_rows
 from glassnet.tables.table import Table
-from glassnet.tables.target import TargetSchema, infer_target, target_summary
+from glassnet.tables.target import TargetSchema, infer_target, target_notes, target_summary
 from glassnet.words import counted
 
 if TYPE_CHECKING:
@@ -38,11 +39,7 @@ class Understood:
     target: TargetSchema | None
     truth: NDArray[Any]  # class codes or numbers, for every row; empty without a target
     without_target: NDArray[np.bool_]
-
-    @property
-    def notes(self) -> list[Note]:
-        """What was decided about the table and its columns."""
-        return [*self.table.notes, *(note for own in self.columns for note in own.notes)]
+    notes: list[Note]  # what was decided about the table and its columns
 
     def described_target(self) -> tuple[str, str, int] | None:
         """Its name, what it is, and how many rows have none."""
@@ -103,12 +100,26 @@ def understand(
 ) -> Understood:
     """Decide what the columns and the target are."""
     fixed = _checked_kinds(table, target, kinds or {})
+    written = decide_forms(table, table.names, fixed, target)
+    table, notes = written.table, [*table.notes, *_unused(table)]
     goal, truth, missing = None, np.zeros(0), np.zeros(0, np.bool_)
     if target is not None:
         goal = infer_target(table, target, fixed.get(target))
         truth, missing = goal.read(table)
+        notes += written.notes.get(target, ())
+        notes += target_notes(table, goal, truth, fixed.get(target))
     columns = infer_columns(table, [name for name in table.names if name != target], fixed)
-    return Understood(table, columns, goal, truth, missing)
+    for column in columns:
+        notes += [*written.notes.get(column.name, ()), *column.notes]
+    return Understood(table, columns, goal, truth, missing, notes)
+
+
+def _unused(table: Table) -> list[Note]:
+    """A note for each text that was said to mean missing and occurs nowhere."""
+    return [
+        Note("unused token", f"--missing {token!r} occurs in no cell", advice="check its spelling")
+        for token in table.unused_tokens()
+    ]
 
 
 @to_nearest
@@ -125,7 +136,7 @@ def examine(
     assert found.target is not None
     rows = np.flatnonzero(~found.without_target)
     examined = Examined(
-        table, found.columns, found.target, found.truth, rows, seed, tuple(found.notes)
+        found.table, found.columns, found.target, found.truth, rows, seed, tuple(found.notes)
     )
     _check_rows(examined)
     return examined
@@ -136,7 +147,9 @@ def prepare(examined: Examined, split: Split) -> Prepared:
     """Learn the encoding from the training rows, and encode all rows with it."""
     truth = examined.truth
     target = examined.target.fitted(truth[split.train])
-    schema = Schema.fit(examined.columns, target, split.train, examined.table.missing)
+    schema = Schema.fit(
+        examined.columns, target, split.train, examined.table.missing, examined.table.forms
+    )
     cells = {column.name: column.cells for column in examined.columns if column.cells is not None}
     return Prepared(
         schema,
@@ -171,7 +184,7 @@ def _checked_kinds(table: Table, target: str | None, kinds: Mapping[str, str]) -
     for name, kind in kinds.items():
         table.require(name)
         allowed = ("number", "category") if name == target else FIXED_KINDS
-        if kind not in allowed:
+        if base_kind(kind) not in allowed:
             raise TableError(
                 f"column {name!r} cannot be of kind {kind!r}; choose {', '.join(allowed[:-1])} "
                 f"or {allowed[-1]}"

@@ -204,7 +204,7 @@ def pairs_of(
     schema = schema_of(run, source)
     table = opened(run, source, schema.missing, moved, trust)
     with unechoed(run, source, moved, trust):
-        truth, missing = schema.target.read(table)
+        truth, missing = schema.target.read(schema.opened(table))
         rows = np.flatnonzero(~missing)
         split = final_split(rows, source["seed"], truth[rows] if schema.target.classes else None)
         cells = schema.load(table)

@@ -111,7 +111,7 @@ class TableModel:
     @to_nearest
     def evaluate(self, table: Table) -> tuple[Score, Prediction]:
         """The score on the rows that have a target."""
-        truth, missing = self.schema.target.read(table.with_missing(self.schema.missing))
+        truth, missing = self.schema.target.read(self.schema.opened(table))
         rows = np.flatnonzero(~missing)
         if not len(rows):
             raise TableError(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glassnet.tables.forms import Form
+from glassnet.tables.forms import LOOKALIKES, Form
 from glassnet.tables.notes import Note
 from glassnet.tables.recognise import (
     GAPS,
@@ -161,7 +161,8 @@ def _accept(
     strange = () if take_all else found.strange
     form = replace(found.form, missing=(*gaps, *strange))
     plain = replace(Form(name), missing=form.missing)
-    if form == replace(plain, kind="number"):
+    usual = all(text.translate(LOOKALIKES) == text for text in counts)
+    if form == replace(plain, kind="number") and usual:
         form = plain
     notes = [*found.notes, *_gap_notes(name, gaps, counts)]
     if strange:
@@ -169,8 +170,7 @@ def _accept(
         cells = sum(counts[text] for text in strange)
         shown = ", ".join(repr(text[:40]) for text in strange[:3])
         more = ", …" if len(strange) > 3 else ""
-        are = "is" if cells == 1 else "are"
-        text = f"holds {what}, but {shown}{more} in {counted(cells, 'row')} {are} none and count as gaps"
+        text = f"holds {what}, but {shown}{more} in {counted(cells, 'row')} is none; that is a gap"
         way = f"correct them, or pass --kind '{name}=category'"
         notes.append(Note("not a number", text, name, way, True))
     return _Decision(form, tuple(notes))
@@ -250,7 +250,35 @@ def _of_points(table: Table, name: str, plain: _Decision) -> _Decision:
     if not pointed or not all(re.fullmatch(r"[-+]?[1-9]\d{0,2}(\.\d{3})+", own) for own in pointed):
         return plain
     value = pointed[0].replace(".", "")
-    text = f"has numbers such as {pointed[0]}, read as {value}, since other columns write decimal commas"
+    text = f"has numbers such as {pointed[0]}, read as {value}, since others have decimal commas"
     way = f"if its points stand before decimals pass --kind '{name}=number:.'"
     form = Form(name, "number", decimal=",", thousands=".")
     return _Decision(form, (Note("thousands", text, name, way),))
+
+
+def read_otherwise(
+    table: Table, names: Sequence[str], kind: str, cells: Mapping[str, Numbers]
+) -> Table:
+    """The table with another form for each column that holds cells which cannot be read in the form
+    of the model's own table, if such a form reads all of them. A word that means a gap is one."""
+    odd = [name for name in names if cells[name].unreadable.any()]
+    odd = [name for name in odd if table.columns[name].family == "text"]
+    forms: dict[str, Form] = {}
+    for name, texts in table.texts(odd).items():
+        own = table.forms.get(name, Form(name))
+        counts = _counts(texts)
+        gaps = gap_words(counts, GAPS)
+        strange = {texts[row] for row in np.flatnonzero(cells[name].unreadable)} - {*gaps}
+        missing = (*own.missing, *gaps)
+        if not strange:
+            forms[name] = replace(own, missing=missing)
+            continue
+        rest = {text: count for text, count in counts.items() if text not in gaps}
+        day_first = own.formats[0].startswith("%d") if own.formats else None
+        options = {"date": [find_date(name, rest, Hints(day_first=day_first))]}
+        options["number"] = [find_number(name, rest, Hints()), find_clock(name, rest)]
+        for found in options[kind]:
+            if found is not None and not found.strange:
+                forms[name] = replace(found.form, missing=missing)
+                break
+    return table.with_forms(forms)

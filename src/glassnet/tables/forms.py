@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
+from glassnet.serialize import Length, Name
 from glassnet.tables.cells import quoted
 
 # Signs that look like another: spaces of all widths, minus signs, apostrophes.
@@ -24,20 +26,42 @@ TAILS = r"\+|and over|and above|and older|or more|or over|plus|or less|and under
 _BETWEEN = r"-|to|bis|\.\."
 
 
+_USUAL_TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f")
+USUAL_DATES = {f"%Y{s}%m{s}%d{time}" for s in "-/" for time in _USUAL_TIMES} | {"%d.%m.%Y"}
+
+
 @dataclass(frozen=True)
 class Form:
     """How a column is written. `kind` is "plain" (numbers with a decimal point, dates that begin
     with the year), "number", "clock" (hours, minutes and perhaps seconds) or "date"."""
 
-    column: str
-    kind: str = "plain"
-    decimal: str = "."
-    thousands: str = ""
-    units: tuple[str, ...] = ()  # in lower case, before or after the digits
+    column: Name
+    kind: Literal["plain", "number", "clock", "date"] = "plain"
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ",", ".", "'", " ", "_"] = ""
+    units: Annotated[
+        tuple[Name, ...], Length(0, 100)
+    ] = ()  # in lower case, before or after the digits
     factors: tuple[float, ...] = ()  # what a number of that unit is multiplied by
     ranges: bool = False
-    formats: tuple[str, ...] = ()  # of dates, as strptime has them, in the order they are tried
-    missing: tuple[str, ...] = ()  # words that are gaps in this column
+    formats: Annotated[
+        tuple[Name, ...], Length(0, 100)
+    ] = ()  # of dates, as strptime has them, in the order they are tried
+    missing: tuple[Name, ...] = ()  # words that are gaps in this column
+
+    def check(self) -> None:
+        """`ValueError` where the fields do not fit each other."""
+        if len(self.units) != len(self.factors) and self.kind != "date":
+            raise ValueError(f"{len(self.units)} units have {len(self.factors)} factors")
+        if self.decimal == self.thousands:
+            raise ValueError("one sign stands before decimals and between thousands")
+        if self.kind == "date" and not self.formats:
+            raise ValueError("a date has no format")
+
+    @property
+    def usual(self) -> bool:
+        """Whether plain reading reads the same, so that nothing has to be kept of it."""
+        return not self.missing and self.kind == "date" and set(self.formats) <= USUAL_DATES
 
 
 def number_pattern(form: Form) -> str:

@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     Texts = NDArray[np.object_]
 
 FIXED_KINDS = ("number", "category", "boolean", "date", "drop")
-_ID_NAME = re.compile(r"(?i:(^|[_\s.-])(id|uid|uuid|guid|rowid|rownames?)|^index|^no\.?|^nr\.?)$|[a-z](Id|ID)$")
-_COUNTER_NAME = re.compile(r"(?i)(unnamed(:? ?\d+)?|column 1|row|#|rank|idx|)")
+_ID_NAME = re.compile(
+    r"(?i:(^|[_\s.-])(id|uid|uuid|guid|rowid|rownames?)|^index|^no\.?|^nr\.?)$|[a-z](Id|ID)$"
+)
+_COUNTERS = r"(row|line|record)? ?(number|num|nummer)?|unnamed(:? ?\d+)?|column 1|#|idx|seq"
+_COUNTER_NAME = re.compile(rf"(?i){_COUNTERS}")
 # Types whose numbers a float64 holds to the last digit.
 _SHORT = {"TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER", "FLOAT", "DOUBLE"}
 _LONGEST = 40  # signs of a cell that are shown
@@ -161,10 +164,11 @@ class _Reading:
         if kind == "boolean" or (kind is None and _is_boolean(counts)):
             return self._boolean(counts)
         if kind is None:
+            different = len({spelling_key(text) for text in counts})
             if len(counts) == 1 and not self.numbers.missing.any():
                 return self._made("constant", f"always {brief(next(iter(counts)))!r}", None)
-            if _is_identifier(len(counts), counts.total()):
-                return self._made("identifier", f"{counted(len(counts), 'different value')}", None)
+            if _is_identifier(different, counts.total()):
+                return self._made("identifier", f"{counted(different, 'different value')}", None)
         if fixed == "category:exact":
             return self._made("category", _most_common(counts), self.texts)
         return self._category(counts)
@@ -229,12 +233,12 @@ class _Reading:
                 continue
             far = min(abs(odd - rest.min()), abs(odd - rest.max()))
             digits = f"{abs(odd):g}"
-            coded = len(digits) > 1 and set(digits) <= {"9"} or (odd < 0 <= rest.min() and digits != "1")
-            if far > (rest.max() - rest.min()) * (0.5 if coded else 3) and coded:
-                value = f"{odd:g}"
-                text = f"is {value} in {counted(count, 'row')}, far from all others; it may mean missing"
-                way = f"if it does pass --missing '{self.name}={value}'"
-                return (Note("sentinel", text, self.name, way, True),)
+            nines = len(digits) > 1 and set(digits) <= {"9"}
+            coded = nines or (odd < 0 <= rest.min() and digits != "1")
+            if coded and far > (rest.max() - rest.min()) / 2:
+                where = f"is {odd:g} in {counted(count, 'row')}, far from all others"
+                way = f"if it does pass --missing '{self.name}={odd:g}'"
+                return (Note("sentinel", f"{where}; it may mean missing", self.name, way, True),)
         return ()
 
     def _names_rows(self, values: NDArray[np.float64]) -> bool:
@@ -308,7 +312,9 @@ def respelt(text: str, known: Sequence[str]) -> str:
 
 def spelling_note(name: str, one_of: Mapping[str, str]) -> Note:
     """What was joined."""
-    shown = ", ".join(f"{brief(text)!r} with {brief(one_of[text])!r}" for text in sorted(one_of)[:3])
+    shown = ", ".join(
+        f"{brief(text)!r} with {brief(one_of[text])!r}" for text in sorted(one_of)[:3]
+    )
     more = ", …" if len(one_of) > 3 else ""
     text = f"spells values in several ways; {shown}{more} are joined"
     return Note("spelling", text, name, f"to keep them apart pass --kind '{name}=category:exact'")

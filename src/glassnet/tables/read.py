@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -17,8 +18,10 @@ from glassnet.errors import TableError, UntrustedError
 from glassnet.rounding import to_nearest
 from glassnet.tables.bytes import FileFormat, check_unpacked, detect, unpacked
 from glassnet.tables.cells import Cells, named, quoted
+from glassnet.tables.column_names import names_without_case
 from glassnet.tables.csv_check import CsvCheck, CsvShape
 from glassnet.tables.limits import DEFAULT_LIMITS, Limits
+from glassnet.tables.notes import Note
 from glassnet.tables.query import explained
 from glassnet.tables.sandbox import TRUST, checked, lock
 from glassnet.tables.table import Table
@@ -128,7 +131,13 @@ def _query(table: Table, sql: str, path: Path, files: bool) -> Table:
     with explained(label, "cannot be computed", "correct the query"):
         lock(connection, query, (quoted(str(path.absolute())), exactly(path)))
         connection.execute(f"CREATE TABLE result AS {query.text}")
-    return typed_table(label, "result", connection, table.missing)
+    found = typed_table(label, "result", connection, table.missing)
+    renamed = [
+        Note("case in SQL", f"is called {new!r} in --sql, where case counts for nothing", old)
+        for old, new in names_without_case(table.names).items()
+        if old != new
+    ]
+    return replace(found, notes=(*table.notes, *renamed, *found.notes))
 
 
 def _typed_columns(table: Table) -> list[str]:
@@ -136,6 +145,7 @@ def _typed_columns(table: Table) -> list[str]:
     texts = [name for name, cells in table.columns.items() if cells.family == "text"]
     numbers = table.numbers(texts)
     parts: list[str] = []
+    own = names_without_case(table.names)
     for name, cells in table.columns.items():
         value = cells.column
         if name in numbers:
@@ -146,5 +156,5 @@ def _typed_columns(table: Table) -> list[str]:
                 present = column.values[~column.missing]
                 whole = (present == np.round(present)).all() and (np.abs(present) < 2**53).all()
                 value = f"CAST({cells.number(table.missing)} AS {'BIGINT' if whole else 'DOUBLE'})"
-        parts.append(f"{value} AS {named(name)}")
+        parts.append(f"{value} AS {named(own[name])}")
     return parts

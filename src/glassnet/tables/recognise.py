@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from glassnet.tables.forms import (
     ABOVE,
@@ -26,11 +27,11 @@ from glassnet.tables.notes import Note
 
 _MOST = 5_000  # different texts that a form is found from; it is then tried on all
 # Words that mean a gap among numbers and dates, and those that mean one among words as well.
-GAPS = frozenset(
-    "na n/a n.a. n.a #n/a #na nan null none nil (null) <na> \\n - -- --- ? . .. * missing unknown undefined "
-    "tbd nd n.d. k.a. n/d #value! #div/0! #ref! #num!".split()
-) | {"not available", "not applicable", "no data", "not known", "no value"}  # fmt: skip
-SURE_GAPS = frozenset("na n/a n.a. #n/a #na nan null (null) <na> \\n - -- --- ? #value! #ref!".split())
+_SURE = "na n/a n.a. #n/a #na nan null (null) <na> \\n - -- --- ? #value! #ref!"
+_ALSO = "n.a none nil . .. * missing unknown undefined tbd nd n.d. k.a. n/d #div/0! #num!"
+_PHRASES = ("not available", "not applicable", "no data", "not known", "no value")
+SURE_GAPS = frozenset(_SURE.split())
+GAPS = SURE_GAPS | frozenset(_ALSO.split()) | frozenset(_PHRASES)
 _CODE = re.compile(r"[A-Z]{2}")
 # Units of one kind, by what a number of them is worth.
 _UNITS: tuple[Mapping[str, float], ...] = (
@@ -104,20 +105,26 @@ def _sample(counts: Mapping[str, int]) -> list[str]:
     return sorted(counts, key=lambda text: (-counts[text], text))[:_MOST]
 
 
-def _signs(
-    name: str, digits: Sequence[str], hints: Hints
-) -> tuple[str, str, tuple[Note, ...]]:
+Point = Literal[".", ","]
+Mark = Literal["", ",", ".", "'", " ", "_"]
+_MARKS: tuple[Mark, ...] = ("'", " ", "_")
+
+
+def _signs(name: str, digits: Sequence[str], hints: Hints) -> tuple[Point, Mark, tuple[Note, ...]]:
     """The sign before decimals, the sign between thousands, and the doubt if there is one."""
     groups = {sign: sum(_groups(own, sign) for own in digits) for sign in ",.' _"}
     points = {sign: sum(_decimal(own, sign) for own in digits) for sign in ",."}
     unclear = {sign: [own for own in digits if _unclear(own, sign)] for sign in ",."}
-    decimal = hints.decimal
-    if not decimal:
+    decimal: Point = "," if hints.decimal == "," else "."
+    if not hints.decimal:
         comma = points[","] > groups[","] or (groups["."] > points["."] and not groups[","])
         decimal = "," if comma else "."
-    other = "." if decimal == "," else ","
-    marks = [sign for sign in (other, "'", " ", "_") if groups[sign] or unclear.get(sign)]
-    thousands = marks[0] if marks else ""
+    other: Point = "." if decimal == "," else ","
+    candidates: tuple[Mark, ...] = (",", *_MARKS) if other == "," else (".", *_MARKS)
+    thousands: Mark = ""
+    for sign in candidates:
+        if not thousands and (groups[sign] or unclear.get(sign)):
+            thousands = sign
     clear = points[decimal] or groups[other] or hints.decimal
     if clear or not unclear[other]:
         return decimal, thousands, ()
@@ -134,7 +141,9 @@ def _signs(
 def _groups(digits: str, sign: str) -> bool:
     """Whether this sign surely stands between thousands here."""
     own = digits.strip()
-    grouped = re.fullmatch(rf"\d{{1,3}}(?:{re.escape(sign)}\d{{2,3}})*{re.escape(sign)}\d{{3}}(.*)", own)
+    grouped = re.fullmatch(
+        rf"\d{{1,3}}(?:{re.escape(sign)}\d{{2,3}})*{re.escape(sign)}\d{{3}}(.*)", own
+    )
     if grouped is None:
         return False
     return sign not in ",." or own.count(sign) > 1 or bool(grouped[1])
@@ -227,14 +236,22 @@ def _told(
     """What was understood, by an example that shows it."""
     notes: list[Note] = []
     plain = re.compile(r"[-+]?\d+(\.\d+)?")
-    odd = [text for text in texts if not plain.fullmatch(text) and fits.match(text.translate(LOOKALIKES).strip())]
+    odd = [
+        text
+        for text in texts
+        if not plain.fullmatch(text) and fits.match(text.translate(LOOKALIKES).strip())
+    ]
     way = f"to leave them as text pass --kind '{name}=category'"
     if form.units:
         units = ", ".join(form.units)
         scaled = any(factor != 1 for factor in form.factors)
         how = ", each with what it is worth" if scaled else ""
-        one = next((t for t in odd if any(u in t.lower() for u in form.units)), odd[0] if odd else "")
-        notes.append(Note("unit", f"has numbers with a unit ({units}){how}, such as {one!r}", name, way))
+        one = next(
+            (t for t in odd if any(u in t.lower() for u in form.units)), odd[0] if odd else ""
+        )
+        notes.append(
+            Note("unit", f"has numbers with a unit ({units}){how}, such as {one!r}", name, way)
+        )
     elif odd and not form.ranges and not doubted:
         signs = [f"{form.decimal!r} before decimals"]
         if form.thousands:
@@ -276,7 +293,9 @@ _SHAPES = {
     r"(?:19|20)\d{6}": "%Y%m%d",
 }  # fmt: skip
 _NUMERIC = re.compile(r"(\d{1,2})([-/. ])(\d{1,2})\2(\d{4}|\d{2})")
-_PARTS = re.compile(r"(.+?)((?: \d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: [AaPp]M)?)|(?<=\d{8}) \d{4}(?:\d{2})?|)")
+_PARTS = re.compile(
+    r"(.+?)((?: \d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: [AaPp]M)?)|(?<=\d{8}) \d{4}(?:\d{2})?|)"
+)
 
 
 def find_date(name: str, counts: Mapping[str, int], hints: Hints) -> Found | None:
@@ -337,13 +356,11 @@ def _order(
     if hints.day_first is not None:
         return hints.day_first, ()
     dots = all(sign != "/" for sign, _, _ in forms)
-    first, second = next((pair for pair in pairs if pair[0] != pair[1]), (0, 0))
-    if dots or not first:
+    if dots or all(first == second for first, second in pairs):
         return dots, ()
-    read = "the month first"
-    other = "%d/%m/%Y"
-    text = f"has dates whose order no cell decides; they are read with {read}"
-    return False, (Note("date order", text, name, f"else pass --kind '{name}=date:{other}'", True),)
+    text = "has dates whose order no cell decides; they are read with the month first"
+    way = f"if the day comes first pass --kind '{name}=date:%d/%m/%Y'"
+    return False, (Note("date order", text, name, way, True),)
 
 
 def find_clock(name: str, counts: Mapping[str, int]) -> Found | None:
@@ -353,5 +370,10 @@ def find_clock(name: str, counts: Mapping[str, int]) -> Found | None:
     strange = tuple(text for text in texts if not clock.match(text))
     if len(strange) == len(texts):
         return None
-    note = Note("clock", f"has times such as {next(t for t in texts if t not in strange)!r}, read as seconds", name, f"to leave them as text pass --kind '{name}=category'")
+    note = Note(
+        "clock",
+        f"has times such as {next(t for t in texts if t not in strange)!r}, read as seconds",
+        name,
+        f"to leave them as text pass --kind '{name}=category'",
+    )
     return Found(Form(name, "clock"), (note,), strange)

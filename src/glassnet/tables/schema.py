@@ -6,13 +6,14 @@ In: columns and training rows, or JSON. Out: a frozen object that turns a table 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
 from glassnet.errors import TableError
-from glassnet.serialize import Length, Name, from_plain, refuse, to_plain
+from glassnet.serialize import LATER, Length, Name, from_plain, refuse, to_plain
+from glassnet.tables.decide import read_otherwise
 from glassnet.tables.encode import (
     ENCODERS,
     BooleanEncoder,
@@ -23,6 +24,7 @@ from glassnet.tables.encode import (
     NumberEncoder,
     check_readable,
 )
+from glassnet.tables.forms import Form
 from glassnet.tables.kinds import Column
 from glassnet.tables.table import Numbers, Table
 from glassnet.tables.target import TargetSchema
@@ -32,18 +34,18 @@ if TYPE_CHECKING:
 
     Cells = Numbers | NDArray[np.object_]
 
-VERSION = 2
-_FIRST_VERSION = 1  # without forms: every column is plain
+PLAIN_VERSION, VERSION = 1, 2  # the first is of tables whose columns are all plain
 
 
 @dataclass(frozen=True)
 class SchemaData:
     """A schema as JSON values; its columns are of kinds that `ENCODERS` has."""
 
-    version: Literal[1]
+    version: Literal[1, 2]
     target: TargetSchema
     columns: Annotated[tuple[dict[str, Any], ...], Length(1)]
     missing: tuple[Name, ...]
+    forms: tuple[Form, ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ class Schema:
                 continue
             encoders.append(ENCODERS[column.kind].fit(column.name, column.cells, rows))  # pyright: ignore[reportArgumentType]
         used = {target.name, *(encoder.name for encoder in encoders)}
-        kept = tuple(form for name, form in (forms or {}).items() if name in used)
+        found = (forms or {}).items()
+        kept = tuple(form for name, form in found if name in used and not form.usual)
         return Schema(tuple(encoders), target, tuple(missing), kept)
 
     @property
@@ -141,13 +144,15 @@ class Schema:
 
     def to_plain(self) -> dict[str, Any]:
         """The schema as JSON values."""
-        return {
-            "version": VERSION,
+        plain: dict[str, Any] = {
+            "version": VERSION if self.forms else PLAIN_VERSION,
             "target": to_plain(self.target),
             "columns": [to_plain(encoder) for encoder in self.columns],
             "missing": list(self.missing),
-            "forms": [to_plain(form) for form in self.forms],
         }
+        if self.forms:
+            plain["forms"] = [to_plain(form) for form in self.forms]
+        return plain
 
     @staticmethod
     def from_plain(plain: Any) -> Schema:
@@ -157,7 +162,7 @@ class Schema:
         names = [*(own.name for own in columns), found.target.name]
         if len(set(names)) < len(names):
             raise ValueError("the schema names a column twice")
-        return Schema(columns, found.target, found.missing)
+        return Schema(columns, found.target, found.missing, found.forms)
 
     def _of(self, kind: type[Encoder]) -> list[str]:
         return [encoder.name for encoder in self.columns if isinstance(encoder, kind)]

@@ -50,9 +50,13 @@ class Table:
     connection: duckdb.DuckDBPyConnection = field(repr=False)
     missing: tuple[str, ...] = ()  # texts that count as missing, besides the empty cell
     notes: tuple[Note, ...] = ()  # what was decided when it was opened
-    forms: Mapping[str, Form] = field(default_factory=dict)  # of columns that are not plain
+    forms: Mapping[str, Form] = field(
+        default_factory=dict[str, Form]
+    )  # of columns that are not plain
     decimal: str = ""  # the sign before decimals, where the user has named it
-    held: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
+    held: dict[tuple[str, str], Any] = field(
+        default_factory=dict[tuple[str, str], Any], repr=False, compare=False
+    )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -85,8 +89,35 @@ class Table:
 
     def tokens(self, name: str) -> tuple[str, ...]:
         """The texts that count as missing in a column."""
-        own = self.forms.get(name)
-        return self.missing if own is None else (*self.missing, *own.missing)
+        form = self.forms.get(name)
+        given: list[str] = []
+        for token in self.missing:
+            column, text = self._of_column(token)
+            if column is None or column == name:
+                given.append(text)
+        return (*given, *(() if form is None else form.missing))
+
+    def _of_column(self, token: str) -> tuple[str | None, str]:
+        """The column that COLUMN=TEXT names, or None, and the text."""
+        for place, sign in enumerate(token):
+            if sign == "=" and token[:place] in self.columns:
+                return token[:place], token[place + 1 :]
+        return None, token
+
+    def unused_tokens(self) -> list[str]:
+        """The texts that were said to mean missing and occur nowhere."""
+        if not self.missing:
+            return []
+        parts: list[str] = []
+        for token in self.missing:
+            column, text = self._of_column(token)
+            names = [name for name in self.columns if column in (None, name)]
+            gone = " OR ".join(f"({_is_gone(self.columns[name], text)})" for name in names)
+            parts.append(f"coalesce(bool_or({gone}), false)")
+        with explained(self.label, "cannot be read to its end"):
+            query = f"SELECT {', '.join(parts)} FROM {self.relation}"
+            found = self.connection.execute(query).fetchone() or ()
+        return [token for token, here in zip(self.missing, found, strict=True) if not here]
 
     def numbers(self, names: Sequence[str]) -> dict[str, Numbers]:
         """Columns as numbers."""
@@ -156,9 +187,7 @@ class Table:
         self.held.update({(name, "text"): _with_none(column) for name, column in fetched.items()})
         return {name: self.held[name, "text"] for name in names}
 
-    def _floats(
-        self, names: Sequence[str], reading: Callable[[str], str]
-    ) -> dict[str, Numbers]:
+    def _floats(self, names: Sequence[str], reading: Callable[[str], str]) -> dict[str, Numbers]:
         found: dict[str, Numbers] = {}
         for name, column in self._fetch(names, reading).items():
             missing = np.ma.getmaskarray(column)
@@ -172,10 +201,7 @@ class Table:
         """One pass over the file for all columns asked for."""
         if not names:
             return {}
-        parts = [
-            f"{reading(name)} AS r{place}"
-            for place, name in enumerate(names)
-        ]
+        parts = [f"{reading(name)} AS r{place}" for place, name in enumerate(names)]
         query = f"SELECT {', '.join(parts)} FROM {self.relation}"
         with explained(self.label, "cannot be read to its end"):
             result: Any = self.connection.execute(query)
@@ -183,6 +209,13 @@ class Table:
         if len(arrays["r0"]) != self.rows:
             raise TableError(f"{self.label} changed while it was being read; start again")
         return {name: arrays[f"r{place}"] for place, name in enumerate(names)}
+
+
+def _is_gone(cells: Cells, token: str) -> str:
+    """SQL that says whether a cell holds something that the token makes a gap."""
+    if cells.family == "nested":
+        return "false"
+    return f"{cells.text(())} IS NOT NULL AND {cells.text((token,))} IS NULL"
 
 
 def _with_none(column: NDArray[Any]) -> NDArray[np.object_]:

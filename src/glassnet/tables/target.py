@@ -7,6 +7,7 @@ and decodes them.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,13 +16,16 @@ import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.serialize import Name, Within
-from glassnet.tables.kinds import brief, check_finite, exactness
+from glassnet.tables.decide import base_kind
+from glassnet.tables.kinds import brief, check_finite, exactness, respelt, spelling_note, spellings
+from glassnet.tables.notes import Note
 from glassnet.tables.table import Numbers, Table
 from glassnet.words import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_FEW_NUMBERS = 50  # so many different whole numbers could be classes
 _MOST_WHOLE_NUMBERS = 20  # more different whole numbers than this are a quantity, not classes
 _LARGEST = 1e100  # squares of such numbers, and sums of the squares, are still finite
 _NARROWEST = 1e-100  # squares of such distances are still above zero
@@ -60,6 +64,10 @@ class TargetSchema:
             return numbers.values, numbers.missing
         labels, missing = _labels(table, self.name, numeric=self.numeric)
         codes = {label: code for code, label in enumerate(self.classes)}
+        if not self.numeric:
+            for label in set(labels) - codes.keys():
+                if label is not None:
+                    codes[label] = codes.get(respelt(label, self.classes), UNKNOWN_CLASS)
         return np.array([codes.get(label, UNKNOWN_CLASS) for label in labels], np.int32), missing
 
     @property
@@ -94,6 +102,7 @@ def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSch
             f"{table.label}: the target {name!r} holds values of type {table.columns[name].type}, "
             "not single values; choose another target, or take a part of it with --sql"
         )
+    exact, fixed = fixed == "category:exact", base_kind(fixed)
     numbers = table.numbers([name])[name]
     if fixed != "number" and len(exactness(table, name, numbers)) == 2:
         numbers = Numbers(np.full(table.rows, np.nan), numbers.missing)  # classes, by their text
@@ -110,13 +119,11 @@ def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSch
             _refuse_single(table, name, [f"{value:.12g}" for value in values])
             _refuse_narrow(table, name, float(values[-1] - values[0]))
             return TargetSchema(name)
-    elif fixed is None and int(unreadable.sum()) * 2 <= int((~numbers.missing).sum()):
-        _refuse_mixture(table, name, numbers)
     numeric = not unreadable.any()
     labels, missing = _labels(table, name, numeric=numeric)
-    classes = sorted(
-        {label for label in labels if label is not None}, key=float if numeric else str
-    )
+    counts = Counter(label for label in labels if label is not None)
+    other = {} if numeric or exact else spellings(counts)
+    classes = sorted(counts.keys() - other.keys(), key=float if numeric else str)
     _refuse_single(table, name, classes)
     present = int((~missing).sum())
     if len(classes) * 2 > present and len(classes) > 2:
@@ -125,6 +132,45 @@ def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSch
             f"{present} rows, too many to be classes; choose another target"
         )
     return TargetSchema(name, tuple(classes), numeric)
+
+
+def target_notes(
+    table: Table, target: TargetSchema, truth: NDArray[Any], fixed: str | None
+) -> list[Note]:
+    """What was decided about a target, and how it could be read otherwise."""
+    name, notes = target.name, list[Note]()
+    if not target.classes:
+        whole = truth[~np.isnan(truth)]
+        few = len(np.unique(whole)) <= _FEW_NUMBERS and bool((whole == np.floor(whole)).all())
+        if few and fixed is None:
+            way = f"to tell classes apart instead pass --kind '{name}=category'"
+            text = f"is read as a number, of which {len(np.unique(whole))} whole values occur"
+            notes.append(Note("number or class", text, name, way))
+        return notes
+    counts = np.bincount(truth[truth >= 0], minlength=len(target.classes))
+    if target.numeric and len(target.classes) > 2 and fixed is None:
+        way = f"to predict a number instead pass --kind '{name}=number'"
+        text = f"is read as {len(target.classes)} classes, which are whole numbers"
+        notes.append(Note("number or class", text, name, way))
+    if not target.numeric:
+        texts = Counter(text for text in table.texts([name])[name].tolist() if text is not None)
+        other = {
+            text: respelt(text, target.classes) for text in texts if text not in target.classes
+        }
+        if other:
+            notes.append(spelling_note(name, other))
+    single: list[int] = np.flatnonzero(counts == 1).tolist()
+    if single:
+        shown = ", ".join(repr(brief(target.classes[code])) for code in single[:3])
+        more = ", …" if len(single) > 3 else ""
+        verb = "occurs" if len(single) == 1 else "occur"
+        text = (
+            f"has {counted(len(single), 'class')} that {verb} in one row only ({shown}{more}), "
+            "too few to learn and to score"
+        )
+        way = "join rare classes, or leave their rows out with --sql"
+        notes.append(Note("rare class", text, name, way, True))
+    return notes
 
 
 def target_summary(target: TargetSchema, truth: NDArray[Any]) -> str:
@@ -190,12 +236,3 @@ def _refuse_narrow(table: Table, name: str, span: float) -> None:
             f"{table.label}: the values of the target {name!r} lie within {span:.3g} of each "
             f"other, less than {_NARROWEST:g}; write the target in a smaller unit"
         )
-
-
-def _refuse_mixture(table: Table, name: str, numbers: Numbers) -> None:
-    row = int(np.flatnonzero(numbers.unreadable)[0])
-    text = brief(table.texts([name])[name][row])
-    raise TableError(
-        f"{table.label}: the target {name!r} holds numbers, but row {row + 1} holds {text!r}; "
-        f"correct it, or pass --missing {text!r} or --kind '{name}=category'"
-    )
