@@ -260,6 +260,7 @@ def test_mutated_run_files(name: str, tmp_path: Path) -> None:
         ("model", {"class": "Linear", "fan_in": 2**40, "fan_out": 2**40}, "is of another one"),
         ("loss", {"class": "CrossEntropy", "more": 1}, "CrossEntropy that cannot be made"),
         ("callbacks", [{"class": "Linear"}], "a Linear where EarlyStopping"),
+        ("loss", {"class": "PenalisedLoss", "out": "x", "inner": 1, "alpha": 0.0}, "inner is 1"),
         ("sha256", {"training": "x"}, "sha256.training is 'x'"),
         ("ended", {"stopped": "epochs"}, "ended does not say"),
         ("validation", 7, "validation is 7"),

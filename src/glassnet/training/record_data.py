@@ -59,6 +59,7 @@ INSIDE: tuple[tuple[type, tuple[type, ...]], ...] = (
 PLAIN: dict[str, Any] = {
     "int": int, "bool": bool, "float": float, "str": str,
     "int | None": int, "float | None": float, "str | None": str,
+    "Loss | None": type(None), "Layer": type(None),  # what is no object is none of them
 }  # fmt: skip
 
 
