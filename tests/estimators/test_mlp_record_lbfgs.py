@@ -133,7 +133,6 @@ def test_the_check_does_all_iterations_again(name: str, tmp_path: Path) -> None:
     ("change", "wrong"),
     [
         ("UPDATE history SET loss = loss * (1 + 1e-15) WHERE epoch = 2", "loss"),
-        ("DELETE FROM history WHERE epoch = 3", "loss"),
         ("DELETE FROM checkpoint WHERE epoch > 0", None),
         ("UPDATE run SET value = json_set(value, '$.alpha', 0.01) WHERE key = 'loss'", "W, loss"),
     ],

@@ -36,7 +36,7 @@ def fit(
     from glassnet.estimators.examine import examine
     from glassnet.estimators.fit import choose_recipe
     from glassnet.estimators.fit_record import check_recordable
-    from glassnet.tables.write import check_writable
+    from glassnet.tables.write import Use, check_writable
     from glassnet.training.record_paths import digest_of
     from glassnet.training.record_source import Recording
 
@@ -50,7 +50,8 @@ def fit(
     recording = None
     if record is not None:
         check_writable(record, table, option="--record", example="run.glass")
-        check_recordable(record, len(recipe.learning_rates), model=path)
+        reads = [Use(table, "the table")]
+        check_recordable(record, len(recipe.learning_rates), path, reads)
         asked = {**reading.recorded(), "kinds": kinds, "model": str(Path(path).absolute())}
         asked["model_sha256"] = digest_of(path)
         recording = Recording(record, {"table": table, **asked})
@@ -92,8 +93,8 @@ def _train_and_report(
         report.as_json(fitted, path, size)
     else:
         report.after(fitted, path, size)
-    if fitted.course.unrecorded:
-        print(f"glassnet: {fitted.course.unrecorded}", file=sys.stderr)
+    for note in filter(None, (fitted.course.moved, fitted.course.unrecorded)):
+        print(f"glassnet: {note}", file=sys.stderr)
     return INTERRUPTED if fitted.course.stopped == "interrupted" else 0
 
 

@@ -92,6 +92,7 @@ class FitReport:
                 "bytes": size,
                 "runs": course.runs,
                 "unrecorded": course.unrecorded or None,
+                "moved": course.moved or None,
             }
         )
 

@@ -93,25 +93,26 @@ def _fit(
     from glassnet.cli.report import console, print_json
     from glassnet.estimators.fit_record import check_recordable
     from glassnet.estimators.fit_resume import note_model, resume_fit
-    from glassnet.tables.write import check_writable
+    from glassnet.tables.write import Use, check_writable
 
     run = str(recorded.run)
     check_writable(path, run, *([] if table is None else [table]))
-    check_recordable(run, len(recorded.recipe.learning_rates), model=path)
+    reads = [Use(own, "the table") for own in (table, recorded.source.get("table")) if own]
+    check_recordable(run, len(recorded.recipe.learning_rates), path, reads)
     with Progress(epochs or recorded.recipe.epochs) as progress:
         fitted = resume_fit(
             recorded, table, epochs=epochs, seconds=seconds, threads=threads,
             callbacks=[progress], stage=progress.stage,
         )  # fmt: skip
     size = fitted.model.save(path)
-    note_model(run, path)
+    note_model(next(iter(fitted.course.runs), run), path)
     folds = recorded.source["folds"]
     if json:
         print_json({"run": run, **_told(fitted, folds), "model": path, "bytes": size})
     else:
         print_fitted(fitted, bool(folds), path, size, console())
-    if fitted.course.unrecorded:
-        print(f"glassnet: {fitted.course.unrecorded}", file=sys.stderr)
+    for note in filter(None, (fitted.course.moved, fitted.course.unrecorded)):
+        print(f"glassnet: {note}", file=sys.stderr)
     return INTERRUPTED if fitted.course.stopped == "interrupted" else 0
 
 
@@ -129,6 +130,7 @@ def _told(fitted: Fitted, folds: int) -> dict[str, Any]:
         "score": {**score_json(fitted.score), "folds": folds},
         "runs": course.runs,
         "unrecorded": course.unrecorded or None,
+        "moved": course.moved or None,
     }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -28,15 +28,17 @@ def runs(
     if not Path(folder).is_dir():
         raise TableError(f"{folder} is no folder; name one that holds run files")
     found: list[dict[str, Any]] = []
+    problems: list[dict[str, str]] = []  # a file that cannot be read hides no other
     for path in sorted(Path(folder).iterdir()):
         if not is_run(path):
             continue
         try:
             found.append(_about(str(path)))
         except ModelFileError as error:
+            problems.append({"run": str(path), "problem": str(error)})
             print(visible(f"note: {error}"), file=sys.stderr)
     if json:
-        print_json({"runs": found})
+        print_json({"runs": found, "unread": problems})
         return
     for own in found:
         loss = "" if own["loss"] is None else f"loss {own['loss']:.6g}"
@@ -54,20 +56,33 @@ def _about(path: str) -> dict[str, Any]:
 
     with RunFile.read(path) as file:
         values = settings_of(file)
-        losses = file.history()[0]
+        done, loss = file.last()
     source: dict[str, Any] = values.get("source") or {}
-    streams: dict[str, dict[str, Any]] = source.get("streams") or {}
-    if "training" in streams:
-        files, target = streams["training"]["path"], streams["training"]["target"]
-        own = [target] if isinstance(target, str) else target
-        source = {"table": ", ".join(files), "target": ", ".join(own)} | source
+    table, target = source.get("table"), source.get("target")
+    if table is None:
+        table, target = _streamed(source.get("streams"), target)
     ended = values.get("ended")
     return {
         "run": path,
         "epochs": values.get("epochs", 0),
-        "done": len(losses),
+        "done": done,
         "state": "unfinished" if ended is None else ended["stopped"],
-        "loss": losses[-1] if losses else None,
-        "table": source.get("table"),
-        "target": source.get("target"),
+        "loss": loss if done else None,
+        "table": table if isinstance(table, str) else None,
+        "target": target if isinstance(target, str) else None,
     }
+
+
+def _streamed(streams: Any, target: Any) -> tuple[Any, Any]:
+    """The files that a run read its rows from, and what it predicts."""
+    if not isinstance(streams, dict):
+        return None, target
+    told = cast("dict[str, Any]", streams).get("training")
+    if not isinstance(told, dict):
+        return None, target
+    own = cast("dict[str, Any]", told)
+    return _listed(own.get("path")), target or _listed(own.get("target"))
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(map(str, cast("list[Any]", names))) if isinstance(names, list) else str(names)

@@ -9,14 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glassnet.estimators.examine import Examined, Prepared, examine, prepare
-from glassnet.estimators.fit_record import announced, counts, described
+from glassnet.estimators.fit_record import (
+    announced,
+    check_fit_room,
+    counts,
+    described,
+    fit_lock,
+)
 from glassnet.estimators.network import Architecture, build
 from glassnet.estimators.phases import Course, train_in_phases
 from glassnet.estimators.recipe import Recipe, default_recipe
@@ -73,9 +80,26 @@ def fit(
     record: Recording | None = None,
 ) -> Fitted:
     """Train by the recipe, and score. The record is of the training of the network in the model,
-    a run file for each of its phases."""
-    if record is not None:
-        record = announced(record, examined, recipe)
+    a run file for each of its phases; nobody else writes them as long as this takes."""
+    with ExitStack() as held:
+        if record is not None:
+            if record.lock is None:
+                lock = held.enter_context(fit_lock(record.path, len(recipe.learning_rates)))
+                record = replace(record, lock=lock)
+            check_fit_room(record.path, examined, recipe)
+            record = announced(record, examined, recipe)
+        return _fit(examined, recipe, seconds, threads, callbacks, stage, record)
+
+
+def _fit(
+    examined: Examined,
+    recipe: Recipe,
+    seconds: float | None,
+    threads: int | None,
+    callbacks: Sequence[Any],
+    stage: Stage,
+    record: Recording | None,
+) -> Fitted:
     settings = Settings(recipe, examined.seed, threads, callbacks)
     folds, split = examined.folds(), examined.split()
     found, left = fold_score(examined, settings, seconds, stage)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from glassnet.errors import ModelFileError, OutputError, TableError, UntrustedError
 from glassnet.estimators.examine import Examined, Prepared, final_split, goal
+from glassnet.estimators.network import Architecture
 from glassnet.estimators.recipe import Recipe
 from glassnet.estimators.score import Score
 from glassnet.serialize import Length, Name, Total, Within, read, to_plain
@@ -26,12 +27,14 @@ from glassnet.tables.read import read_table
 from glassnet.tables.schema import Schema
 from glassnet.tables.split import Split
 from glassnet.tables.table import Table
+from glassnet.tables.write import Use, check_apart
 from glassnet.training.check import Rows
-from glassnet.training.record import fingerprint
-from glassnet.training.record_disk import empty, is_run
-from glassnet.training.record_file import RunFile, put_tables, put_values
+from glassnet.training.record import SMALL, fingerprint
+from glassnet.training.record_disk import check_file, check_room, is_run, sides
+from glassnet.training.record_file import RunFile, put_values
 from glassnet.training.record_lock import WriterLock
 from glassnet.training.record_paths import as_path, check_beside
+from glassnet.training.record_schema import empty, remove
 from glassnet.training.record_settings import settings_of
 from glassnet.training.record_source import Recording, source_of
 from glassnet.version import __version__, numerics_version
@@ -78,6 +81,7 @@ class Described(FitSource):
     held_out: Annotated[str, Length(64, 64)] | None
 
 
+RECORD = "--record or -o"
 IDENTITY = ("target", "seed", "schema", "name", "phase")  # what phases of one fit agree in
 
 
@@ -87,25 +91,59 @@ def phase_path(path: str | Path, phase: int) -> Path:
     return place if phase == 0 else place.with_name(f"{place.stem}.phase{phase + 1}{place.suffix}")
 
 
-def check_recordable(path: str | Path, phases: int, model: str | Path) -> None:
-    """Fail before training where the model, or a file that is no run file, would be in the way, or
-    another fit is being recorded there."""
-    for place in (phase_path(path, phase) for phase in range(phases)):
-        if place.resolve() == Path(model).resolve():
-            raise OutputError(
-                f"{place} would be the model file and a run file; name another place with --record"
-            )
-        begun = place.is_file() and (not place.stat().st_size or is_run(place) or empty(place))
-        if place.exists() and not begun:
-            raise OutputError(f"{place} is there and no run file; name another place with --record")
-        if place.exists():
-            WriterLock(place).release()
+def fit_lock(path: str | Path, phases: int) -> WriterLock:
+    """One lock on the run files of all phases, for as long as a fit takes."""
+    return WriterLock(*(phase_path(path, phase) for phase in range(phases)))
+
+
+def fit_writes(path: str | Path, phases: int) -> list[Use]:
+    """Every file that recording a fit may write."""
+    found: list[Use] = []
+    for phase in range(phases):
+        place = phase_path(path, phase)
+        found.append(Use(place, "a run file"))
+        found += [Use(own, f"a file of SQLite's beside {place.name}") for own in sides(place)]
+    return found
+
+
+def check_recordable(
+    path: str | Path, phases: int, model: str | Path, reads: Sequence[Use] = ()
+) -> None:
+    """Fail before training where one file would be two things, or a file that is no run file is in
+    the way, or another fit is being recorded there."""
+    check_apart([Use(model, "the model file"), *fit_writes(path, phases)], reads, RECORD)
+    with fit_lock(path, phases):
+        for place in (phase_path(path, phase) for phase in range(phases)):
+            _check_replaceable(place)
+
+
+def _check_replaceable(place: Path) -> None:
+    """OutputError where there is something that a run cannot take the place of."""
+    check_file(place)
+    if not place.is_file() or not place.stat().st_size or empty(place):
+        return
+    try:
+        RunFile.read(place, "rw").close()
+    except ModelFileError as error:
+        why = f"cannot be replaced ({error})" if is_run(place) else "is there and no run file"
+        raise OutputError(f"{place} {why}; name another place with --record") from None
+
+
+def check_fit_room(path: str | Path, examined: Examined, recipe: Recipe) -> None:
+    """OutputError where the disk has no room for the beginning and the end of a run: data where
+    they are small, weights with Adam's memory before the first step and after the last, the
+    result."""
+    split, target = examined.split(), examined.target
+    inputs = len(Schema.fit(examined.columns, target, split.train, examined.table.missing).inputs)
+    weights = 4 * Architecture(inputs, recipe.hidden, target.outputs).parameters
+    data = 4 * (inputs + target.outputs) * (len(split.train) + len(split.validation))
+    check_room(Path(path), 7 * weights + (data if data <= SMALL else 0))
 
 
 def announced(recording: Recording, examined: Examined, recipe: Recipe) -> Recording:
     """The recording with all that the fit was asked for, and its run file with that alone: the
     score comes first, and a fit that is ended there can be begun again from its file. What an
-    earlier fit recorded here goes."""
+    earlier fit recorded here goes. OutputError where it cannot be written."""
     source = {
         **(recording.source or {}),
         "target": examined.target.name,
@@ -116,12 +154,11 @@ def announced(recording: Recording, examined: Examined, recipe: Recipe) -> Recor
     }
     told = Recording(recording.path, {**source, "phase": 1})
     values = {"source": told.found(), "epochs": recipe.epochs, "glassnet": __version__}
-    failing = suppress(OutputError)  # said by the phases, which try again
-    with failing, RunFile.create(recording.path) as file, file.change() as database:
-        put_tables(database)
-        put_values(database, {**values, "numerics_version": numerics_version})
-        _forget_later(recording.path)
-    return Recording(recording.path, source)
+    with RunFile.create(recording.path, recording.lock) as file:
+        with file.begin() as database:
+            put_values(database, {**values, "numerics_version": numerics_version})
+        _forget_later(recording)
+    return Recording(recording.path, source, recording.lock)
 
 
 def described(
@@ -138,7 +175,7 @@ def described(
         "score": None if score is None else json.dumps(to_plain(score)),
         "held_out": None if apart is None else fingerprint(apart),
     }
-    return Recording(recording.path, source)
+    return Recording(recording.path, source, recording.lock)
 
 
 def counts(split: Split) -> dict[str, int]:
@@ -153,7 +190,7 @@ def counts(split: Split) -> dict[str, int]:
 def of_phase(recording: Recording, phase: int) -> Recording:
     """The recording of one phase."""
     source = {**(recording.source or {}), "phase": phase + 1}
-    return Recording(phase_path(recording.path, phase), source)
+    return Recording(phase_path(recording.path, phase), source, recording.lock)
 
 
 def has_phase(recording: Recording, phase: int) -> bool:
@@ -168,13 +205,18 @@ def has_phase(recording: Recording, phase: int) -> bool:
     return "model" in values and all(found.get(key) == wanted.get(key) for key in IDENTITY)
 
 
-def _forget_later(path: str | Path) -> None:
+def _forget_later(recording: Recording) -> None:
     """Remove phases that another fit recorded here, lest they pass for phases of this one."""
-    phase = 1
-    while (place := phase_path(path, phase)).is_file() and is_run(place):
-        if (source_of(place) or {}).get("phase") != phase + 1:
+    phase, lock = 1, recording.lock
+    while (place := phase_path(recording.path, phase)).is_file() and is_run(place):
+        try:
+            source = source_of(place) or {}
+        except ModelFileError:
             return
-        place.unlink()
+        if source.get("phase") != phase + 1:
+            return
+        with nullcontext() if lock is not None and lock.covers(place) else WriterLock(place):
+            remove(place)
         phase += 1
 
 
@@ -186,7 +228,7 @@ def rows_of(run: str | Path, moved: str | None = None, trust: bool = False) -> d
     """
     with RunFile.read(run) as file:
         values = settings_of(file)
-        held = bool(file.rows("SELECT name FROM data LIMIT 1"))
+        held = file.holds_data()
     source: dict[str, Any] = values.get("source") or {}
     if (held and moved is None) or "schema" not in source:
         return {}

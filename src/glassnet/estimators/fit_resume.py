@@ -18,6 +18,7 @@ from glassnet.errors import GlassnetError, ModelFileError, OutputError, Untruste
 from glassnet.estimators.examine import Examined, examine
 from glassnet.estimators.fit import Fitted, Settings, Stage, fit, fold_score, trained_by
 from glassnet.estimators.fit_record import (
+    fit_lock,
     opened,
     pairs_of,
     phase_path,
@@ -37,6 +38,7 @@ from glassnet.tables.schema import Design, Schema
 from glassnet.training.record_data import as_data
 from glassnet.training.record_disk import COPY
 from glassnet.training.record_file import RunFile, put_values
+from glassnet.training.record_lock import WriterLock
 from glassnet.training.record_paths import MODEL, as_path, digest_of, is_beside, takes_model
 from glassnet.training.record_settings import settings_of
 from glassnet.training.record_source import Recording
@@ -52,6 +54,7 @@ class Recorded:
     values: dict[str, Any]
     recipe: Recipe
     done: int  # epochs, over all phases
+    lock: WriterLock | None = None  # on all of them, where the fit goes on
     trust: bool = False  # whether it may name files that do not lie beside it
 
     @property
@@ -157,12 +160,29 @@ def resume_fit(
 ) -> Fitted:
     """Do what is left of a fit. `epochs` is another limit for all phases together, and for the
     folds of the score, which are trained again; the time that the fit was given is not kept,
-    `seconds` are new ones."""
-    recorded = _with_epochs(recorded, epochs)
+    `seconds` are new ones. Nobody else writes the run files as long as this takes."""
+    with fit_lock(recorded.run, len(recorded.recipe.learning_rates)) as lock:
+        # another fit may have ended since it was read
+        now = recorded_fit(recorded.run, recorded.trust)
+        if now is None:
+            raise GlassnetError(f"{recorded.run} was replaced by another run just now; see it anew")
+        return _resumed(
+            _with_epochs(replace(now, lock=lock), epochs), moved, seconds, threads, callbacks, stage
+        )
+
+
+def _resumed(
+    recorded: Recorded,
+    moved: str | None,
+    seconds: float | None,
+    threads: int | None,
+    callbacks: Sequence[Any],
+    stage: Stage,
+) -> Fitted:
     source, recipe = recorded.source, recorded.recipe
     shared: dict[str, Any] = {"threads": threads, "callbacks": callbacks}
     if not recorded.begun:
-        record = Recording(recorded.run, source)
+        record = Recording(recorded.run, source, recorded.lock)
         return fit(
             _examined(recorded, moved),
             recipe,
@@ -202,7 +222,7 @@ def _finished(
     loss = CrossEntropy() if schema.target.classes else HalfMSE()
     course = train_in_phases(
         network, loss, recipe, (x, y), validation, seed=source["seed"], seconds=seconds,
-        record=Recording(recorded.run, source), go_on=True, **shared,
+        record=Recording(recorded.run, source, recorded.lock), go_on=True, **shared,
     )  # fmt: skip
     model = TableModel(schema, architecture, network, {})
     found = _score(source, model, pairs)
@@ -232,7 +252,7 @@ def _with_epochs(recorded: Recorded, epochs: int | None) -> Recorded:
 def _noted(recorded: Recorded, **changed: Any) -> Recorded:
     """The fit with something else in what its first run file says of it."""
     source = {**recorded.source, **changed}
-    with RunFile.append(recorded.run) as file, file.change() as database:
+    with RunFile.append(recorded.run, recorded.lock) as file, file.change() as database:
         put_values(database, {"source": source})
     return replace(recorded, values={**recorded.values, "source": source})
 

@@ -7,8 +7,9 @@ the history of all phases as one.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,7 @@ class Course:
     train_seconds: float = 0.0
     runs: list[str] = field(default_factory=list[str])  # run files, one a phase
     unrecorded: str = ""  # why the end of some phase is in no run file
+    moved: str = ""  # what became of run files that were renamed or removed meanwhile
 
     @property
     def seconds(self) -> float:
@@ -90,7 +92,10 @@ def train_in_phases(
             seed=seed + phase * _SEED_STEP, **shared,
         )  # fmt: skip
         again = partial(_again, network, *training, **shared) if go_on else None
-        _add(course, _recorded(descend, record, phase, course, again), network, best)
+        history = _recorded(descend, record, phase, course, again)
+        if phase == 0 and record is not None:
+            record = _followed(record, history, len(recipe.learning_rates))
+        _add(course, history, network, best)
         if course.stopped in ("time", "interrupted"):
             break
     return _checked(course)
@@ -109,7 +114,7 @@ def _recorded(
         return descend()
     if again is not None and has_phase(record, phase):
         place = phase_path(record.path, phase)
-        history = again(place)
+        history = again(Recording(place, lock=record.lock))
     else:
         try:
             recording = of_phase(record, phase)
@@ -117,13 +122,25 @@ def _recorded(
         except OutputError as error:
             course.unrecorded = str(error)
             return descend()
-    course.runs.append(str(place))
+    course.runs.append(history.recorded or str(place))
     course.unrecorded = history.unrecorded or course.unrecorded
+    course.moved = "; ".join(filter(None, (course.moved, history.moved)))
     return history
 
 
-def _again(network: Sequential, x: Any, y: Any, place: Path, **shared: Any) -> History:
-    return resume(place, x, y, model=network, **shared)[1]
+def _followed(record: Recording, history: History, phases: int) -> Recording:
+    """The recording, whose later phases are beside the first one, wherever that is by now; but
+    nothing is written over there."""
+    place = history.recorded
+    if place is None or Path(place) == Path(record.path):
+        return record
+    if any(os.path.lexists(phase_path(place, phase)) for phase in range(1, phases)):
+        return record
+    return replace(record, path=place)
+
+
+def _again(network: Sequential, x: Any, y: Any, record: Recording, **shared: Any) -> History:
+    return resume(record, x, y, model=network, **shared)[1]
 
 
 def _stops(recipe: Recipe, phase: int, left: float | None) -> list[Any]:

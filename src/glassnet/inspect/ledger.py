@@ -60,7 +60,7 @@ def open_ledger(
         done, last = _range(epoch, file.epochs()[0], len(losses))
         state = file.checkpoint(done)
         held = {own: file.checkpoint(own) for own in file.epochs() if done < own <= last}
-        result = file.result()
+        result = file.result(descent.task.model.W)
     history = History(loss=losses, validation_loss=judged)
     run = replay(descent, state, done + 1, 0, values["epochs"], history)
     start = parameter_arrays(descent.task.model)[f"W.{name}"][place].copy()

@@ -1,4 +1,4 @@
-"""Writes files whole or not at all.
+"""Writes files whole or not at all, and never one in the place of another that is needed.
 
 In: a path and bytes. Out: the file, or an `OutputError` and whatever was there before.
 """
@@ -9,11 +9,16 @@ import contextlib
 import os
 import secrets
 import stat
-from collections.abc import Generator
+import unicodedata
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from glassnet.errors import OutputError
+from glassnet.version import RUN_MARK, RUN_MARK_AT
+
+_OF_A_DATABASE = ("-wal", "-shm", "-journal", "-lock")  # files that belong to another one
 
 
 @contextlib.contextmanager
@@ -66,16 +71,77 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+@dataclass(frozen=True)
+class Use:
+    """A file that a command reads or writes, and what it is to the user."""
+
+    path: str | Path
+    what: str
+
+    def names(self) -> set[object]:
+        """What the file is known by: where its path leads, and the file itself, where there is one;
+        so that links of both kinds, and other spellings of a name, are the same."""
+        target = Path(os.path.realpath(self.path))
+        known: set[object] = {_spelt(target)}
+        with contextlib.suppress(OSError):
+            found = os.stat(target)
+            if stat.S_ISREG(found.st_mode) and found.st_ino:
+                known.add((found.st_dev, found.st_ino))
+        return known
+
+
+def check_apart(writes: Sequence[Use], reads: Iterable[Use], option: str) -> None:
+    """OutputError where two of the files that a command may write are one, or one of them is read
+    as well."""
+    known: dict[object, tuple[Use, bool]] = {}
+    for own, written in (*((use, False) for use in reads), *((use, True) for use in writes)):
+        for name in own.names():
+            other, both = known.setdefault(name, (own, written))
+            if other is own or not written:
+                continue
+            if both:
+                raise OutputError(
+                    f"{own.path} would be {other.what} and {own.what}; name another place with "
+                    f"{option}"
+                )
+            raise OutputError(
+                f"{own.path} is read by this command ({other.what}), and would be {own.what}; name "
+                f"another place with {option}"
+            )
+
+
+def _spelt(target: Path) -> str:
+    """A path in the one spelling that its folder knows it by."""
+    text = str(target)
+    if not _ignores_case(target.parent):
+        return text
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+def _ignores_case(folder: Path) -> bool:
+    """Whether small and capital letters are the same in the names of a folder, as on most disks of
+    Windows and macOS."""
+    for own in (folder, *folder.parents):
+        other = own.with_name(own.name.swapcase()) if own.name else own
+        if other != own:
+            try:
+                return os.path.samefile(own, other)
+            except OSError:
+                return False
+    return os.name == "nt"
+
+
 def check_writable(
     path: str | Path, *sources: str | Path, option: str = "-o", example: str = "model.safetensors"
 ) -> None:
     """Fail now rather than after an hour of training: the folder takes a new file.
 
-    None of the sources, which are read, may be overwritten. `option` is what names another place,
-    `example` a file name that fits there.
+    None of the sources, which are read, may be overwritten, nor a run file, nor what belongs to a
+    database. `option` is what names another place, `example` a file name that fits there.
     """
     target = Path(os.path.realpath(path))
-    if any(Path(os.path.realpath(source)) == target for source in sources):
+    names = Use(path, "").names()
+    if any(names & Use(source, "").names() for source in sources):
         raise OutputError(f"{path} is read by this command; name another place with {option}")
     if target.is_dir():
         inside = os.path.join(path, example)
@@ -86,6 +152,8 @@ def check_writable(
         )
     if target.exists() and not target.is_file():
         return
+    if option != "--record":
+        _check_no_run(path, target, option)
     part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}.part")
     try:
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
@@ -94,3 +162,31 @@ def check_writable(
         raise OutputError(
             f"{path} cannot be written: {error.strerror}; name another place with {option}"
         ) from None
+
+
+def _check_no_run(path: str | Path, target: Path, option: str) -> None:
+    """OutputError where the file is a recorded run, or a part of one or of another database."""
+    if _head(target)[RUN_MARK_AT:] == RUN_MARK:
+        raise OutputError(
+            f"{path} is a run file, which has a recorded training; name another place with "
+            f"{option}, or delete it first"
+        )
+    for ending in _OF_A_DATABASE:
+        base = target.name.removesuffix(ending)
+        if base in ("", target.name):
+            continue
+        if _head(target.with_name(base)).startswith(b"SQLite format 3"):
+            raise OutputError(
+                f"{path} would be taken for a part of {base}, which is a database; name another "
+                f"place with {option}"
+            )
+
+
+def _head(target: Path) -> bytes:
+    try:
+        if not target.is_file():
+            return b""
+        with target.open("rb") as file:
+            return file.read(RUN_MARK_AT + len(RUN_MARK))
+    except OSError:
+        return b""

@@ -21,7 +21,9 @@ class History:
     that each had in its step, before that step's update. `stopped` says why training ended:
     "epochs" (all were done), "early", "time", "interrupted", or "converged". `evaluations` counts
     how often the loss of all rows was computed; an epoch of gradient descent is one. `unrecorded`
-    says why the end of the run is not in its run file, where it should be and is not.
+    says why the end of the run is not in its run file, where it should be and is not; `recorded` is
+    the path of that file at the end, and `moved` says what became of it where it was renamed or
+    removed meanwhile.
 
     `state` is where the training stands, so that `gn.train(…, after=history)` goes on. Model, data
     and settings are then those of the training before; learning rate, epochs and callbacks may be
@@ -40,6 +42,8 @@ class History:
     stopped: str = "epochs"
     evaluations: int = 0
     unrecorded: str | None = None
+    recorded: str | None = None
+    moved: str | None = None
     state: TrainingState | None = field(default=None, repr=False, compare=False)
 
 

@@ -13,24 +13,23 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from glassnet.errors import OutputError, RecordingWarning
+from glassnet.errors import ModelFileError, OutputError, RecordingWarning
 from glassnet.training.callbacks import Callback, EarlyStopping, memories, resumable
 from glassnet.training.check import PART, Rows, dense
 from glassnet.training.descend import Descent
 from glassnet.training.history import History, Run
 from glassnet.training.record_data import as_data
-from glassnet.training.record_disk import unwritable
+from glassnet.training.record_disk import COPY, Gone, until, unwritable
 from glassnet.training.record_file import (
     Checkpoint,
     RunFile,
     put_checkpoint,
     put_data,
     put_result,
-    put_tables,
     put_values,
 )
 from glassnet.training.record_source import Recording, as_recording
@@ -42,11 +41,13 @@ SHARE = 100  # times as long as a checkpoint takes is what lies between two, at 
 SMALL = 1 << 22  # bytes of data that a file holds as well
 MOST = 64  # checkpoints; then every other one is dropped
 
-GOES_ON = "training goes on, and what is missing is written once there is room"
+GOES_ON = "training goes on, and what is missing is written once {until}"
+WITHOUT = "training goes on without its record"
 UNRECORDED = (
-    "the model in memory is trained; what the file held before is whole, and once there is room "
-    "`glassnet resume {}` trains the rest once more to the same bits"
+    "the model in memory is trained; what the file held before is whole, and once {until} "
+    "{again} trains the rest once more to the same bits"
 )
+TRAINED = "the model in memory is trained"
 
 
 def fingerprint(rows: Rows) -> str:
@@ -115,7 +116,7 @@ def recorded(
     task = descent.task
     given = validation if isinstance(validation, float | None) else "given"
     values = described_run(descent, rows, callbacks, {"validation": given, **settings})
-    with RunFile.create(recording.path) as file:
+    with RunFile.create(recording.path, recording.lock) as file:
         data = everything(rows, task.held_out, values)
         streams = {name: own.mapped.described for name, own in data.items() if own.mapped}
         values["source"] = recording.found(streams)
@@ -152,7 +153,9 @@ def everything(rows: Rows, held_out: Rows | None, values: Mapping[str, Any]) -> 
 
 
 class Recorder(Callback):
-    """The last of the callbacks of a recorded run."""
+    """The last of the callbacks of a recorded run. `again` says how to go on with the run."""
+
+    again = "`glassnet resume {}`"
 
     def __init__(
         self,
@@ -165,7 +168,7 @@ class Recorder(Callback):
         self.file, self.descent, self._prints, self._clock = file, descent, prints, clock
         self.others = list(resumable(others).values())
         self._lines: list[tuple[int, float, float | None]] = []
-        self._last = clock()
+        self._last = self._looked = clock()
         self._pause = EVERY
         self._refused = False
 
@@ -180,8 +183,7 @@ class Recorder(Callback):
         before = history or History()
         judged = before.validation_loss or [None] * len(before.loss)
         lines = zip(itertools.count(1), before.loss, judged, strict=False)
-        with self.file.change() as database:
-            put_tables(database)
+        with self.file.begin() as database:
             put_values(database, values)
             for name, arrays in data.items():
                 put_data(database, name, arrays)
@@ -198,9 +200,12 @@ class Recorder(Callback):
         start = self._clock()
         last = run.epoch == run.epochs or run.history.stopped != "epochs"
         if last or start - self._last >= self._pause:
-            self._try(run, run.epoch)
-            self._last = self._clock()
+            self._try(run, lambda: self._write(run.epoch))
+            self._last = self._looked = self._clock()
             self._pause = max(self._pause, SHARE * (self._last - start))
+        elif start - self._looked >= EVERY:
+            self._try(run, self.file.follow)
+            self._looked = start
 
     def train_end(self, run: Run) -> None:
         if run.failed:  # as if the process had been killed: the file can be gone on with
@@ -209,22 +214,36 @@ class Recorder(Callback):
         if stopped == "epochs" and run.epoch < run.epochs:
             stopped = "diverged"
         ended = {"stopped": stopped, "seconds": run.elapsed(), "best_epoch": run.history.best_epoch}
-        self._try(run, None, ended)
+        self._try(run, lambda: self._write(None, run, ended), True)
+        run.history.recorded = str(self.file.path)
 
-    def _try(self, run: Run, epoch: int | None, ended: Any = None) -> None:
+    def _try(self, run: Run, write: Callable[[], None], last: bool = False) -> None:
         """Write. Where the disk refuses, the run is worth more than its record: training goes on,
         and what could not be written is tried again with what comes next."""
         try:
-            self._write(epoch, run if ended else None, ended)
+            write()
             self._refused = False
         except OutputError as error:
-            reason = f"{unwritable(self.file.path, error.__cause__ or error)}; "
-            if ended:
-                run.history.unrecorded = reason + UNRECORDED.format(self.file.path)
-                warnings.warn(run.history.unrecorded, RecordingWarning, stacklevel=2)
-            elif not self._refused:
-                warnings.warn(reason + GOES_ON, RecordingWarning, stacklevel=2)
+            told = self._about(error, last)
+            if last:
+                run.history.unrecorded = told
+            if last or not self._refused:
+                warnings.warn(told, RecordingWarning, stacklevel=2)
             self._refused = True
+        while self.file.notes:
+            note = self.file.notes.pop(0)
+            run.history.moved = f"{run.history.moved}; {note}" if run.history.moved else note
+            warnings.warn(note, RecordingWarning, stacklevel=2)
+
+    def _about(self, error: OutputError, last: bool) -> str:
+        """Why there is no record, what that means, and what to do."""
+        path, cause = self.file.path, error.__cause__
+        if isinstance(error, Gone):
+            return f"{error}; {TRAINED if last else WITHOUT}"
+        reason = str(error) if cause is None else unwritable(path, cause)
+        told = UNRECORDED if last else GOES_ON
+        again = self.again.format(path)
+        return f"{reason}; {told.format(until=until(cause or error), again=again)}"
 
     def _write(self, epoch: int | None, run: Run | None = None, ended: Any = None) -> None:
         with self.file.change() as database:
@@ -258,8 +277,38 @@ class Recorder(Callback):
 
 
 def restore(descent: Descent | Search, state: Checkpoint) -> None:
-    """Put the numbers of a checkpoint into the model and the optimiser's memory."""
-    descent.task.model.W[...] = state.arrays["W"]
-    descent.raw = None
-    for name, own in descent.memory.items():
+    """Put the numbers of a checkpoint into the model and the optimiser's memory; ModelFileError
+    where they are those of another model."""
+    places = {"W": descent.task.model.W, **descent.memory}
+    for name, own in places.items():
+        _check_fits(state, name, own)
+    for name, own in places.items():
         own[...] = state.arrays[name]
+    descent.raw = None
+
+
+def _check_fits(state: Checkpoint, name: str, own: np.ndarray) -> None:
+    found = state.arrays.get(name)
+    if found is None or found.shape != own.shape or found.dtype != own.dtype:
+        told = "none" if found is None else f"{found.dtype}{list(found.shape)}"
+        raise ModelFileError(
+            f"the run file is damaged: its checkpoint after epoch {state.epoch} has {told} for "
+            f"{name}, and the recorded model {own.dtype}{list(own.shape)}; {COPY}"
+        )
+
+
+def check_stoppers(descent: Descent | Search, state: Checkpoint, callbacks: Sequence[Any]) -> None:
+    """ModelFileError where what early stopping remembers is not numbers, or weights of another
+    model."""
+    for name, own in resumable(callbacks).items():
+        if not isinstance(own, EarlyStopping):
+            continue
+        noted = state.notes.get(name, [0.0, 0])
+        numbers = cast("list[Any]", noted) if isinstance(noted, list) else []
+        if not 2 <= len(numbers) <= 3 or not all(isinstance(n, (int, float)) for n in numbers):
+            raise ModelFileError(
+                f"the run file is damaged: early stopping remembers {str(numbers)[:60]}, which is "
+                f"no figure and its epoch; {COPY}"
+            )
+        if f"{name}.weights" in state.arrays:
+            _check_fits(state, f"{name}.weights", descent.task.model.W)

@@ -15,115 +15,113 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+import os
 import sqlite3
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+import warnings
+from collections.abc import Generator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from glassnet.errors import ModelFileError, OutputError
-from glassnet.serialize import parse
+from glassnet.errors import ModelFileError, OutputError, RecordingWarning
 from glassnet.training.record_disk import (
-    APPLICATION,
-    COPY,
-    ROOM,
-    address,
+    Gone,
+    check_alone,
     check_file,
-    empty,
+    check_sides,
     missing,
-    tidy,
-    unreadable,
     unwritable,
+    way_out,
 )
 from glassnet.training.record_lock import WriterLock
+from glassnet.training.record_moved import Spot, free_name
+from glassnet.training.record_read import Checkpoint, RunReader
+from glassnet.training.record_schema import (
+    WAIT,
+    check_schema,
+    connect,
+    is_blank,
+    make_tables,
+    remove,
+    tidy,
+)
+from glassnet.training.record_values import described, packed
 
-FORMAT = 1
-TABLES = """
-CREATE TABLE run(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE history(epoch INTEGER PRIMARY KEY, loss REAL, validation_loss REAL);
-CREATE TABLE checkpoint(
-  epoch INTEGER PRIMARY KEY, arrays TEXT NOT NULL, sha256 TEXT NOT NULL, content BLOB NOT NULL);
-CREATE TABLE data(name TEXT PRIMARY KEY, arrays TEXT NOT NULL, content BLOB NOT NULL);
-CREATE TABLE result(
-  one INTEGER PRIMARY KEY CHECK (one = 1), sha256 TEXT NOT NULL, content BLOB NOT NULL);
-"""
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """The state after so many epochs: "W", the optimiser's memory, what callbacks remember."""
-
-    epoch: int
-    arrays: dict[str, np.ndarray]
-    notes: dict[str, Any]
+__all__ = ["Checkpoint", "RunFile"]
 
 
-class RunFile:
-    """An open run file."""
+class RunFile(RunReader):
+    """An open run file. `path` is where it is, which may change while it is written: a file that is
+    renamed is followed, one that is removed is written again; `notes` tells of it."""
 
-    def __init__(self, path: Path, database: sqlite3.Connection, lock: WriterLock | None) -> None:
-        self.path, self._database, self._lock = path, database, lock
+    def __init__(self, path: Path, mode: str) -> None:
+        self.notes: list[str] = []
+        self._lock: WriterLock | None = None
+        self._owns = False  # whether the lock is released with the file
+        self._made = mode == "rwc" and not path.exists()
+        self._schema: int | None = None  # by what SQLite counts changes of the schema
+        self._spot: Spot | None = None
+        self._loose = False  # it was renamed, to where is not known
+        self._lost: Gone | None = None
+        self._other: Path | None = None  # where another program writes it now
+        super().__init__(path, mode)
 
     @classmethod
-    def create(cls, path: str | Path) -> RunFile:
+    def create(cls, path: str | Path, lock: WriterLock | None = None) -> RunFile:
         """A file for a new run. What was there, if that was a run file too, is replaced by
-        `put_tables`, in the transaction that writes the beginning of the new one."""
-        place = Path(path)
-        check_file(place)
-        if place.exists() and place.stat().st_size and not empty(place):
-            cls.read(place, "rw").close()  # never replaces anything but a run file
-        return cls._opened(place)
+        `begin`, in the transaction that writes the beginning of the new one. The `lock` of a
+        caller is used where it covers the file, and not released."""
+        return cls._locked(Path(path), "rwc", lock)
 
     @classmethod
-    def append(cls, path: str | Path) -> RunFile:
+    def append(cls, path: str | Path, lock: WriterLock | None = None) -> RunFile:
         """An existing file, to write more."""
-        cls.read(path, "rw").close()
-        return cls._opened(Path(path))
-
-    @classmethod
-    def _opened(cls, place: Path) -> RunFile:
-        lock = WriterLock(place)
-        try:
-            database = sqlite3.connect(place, isolation_level=None, check_same_thread=False)
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = NORMAL")
-        except sqlite3.Error as error:
-            lock.release()
-            raise OutputError(f"{unwritable(place, error)}; {ROOM}") from error
-        return cls(place, database, lock)
+        return cls._locked(Path(path), "rw", lock)
 
     @classmethod
     def read(cls, path: str | Path, mode: str = "ro") -> RunFile:
         """An existing file, to read only; ModelFileError where it is none. Who is about to write
         asks for "rw": that also undoes what a writer left that died while it made the file."""
-        place = Path(path)
-        if not place.is_file():
+        return cls(Path(path), mode)
+
+    @classmethod
+    def _locked(cls, place: Path, mode: str, lock: WriterLock | None) -> RunFile:
+        if mode == "rw" and not place.is_file():
             raise missing(place)
+        check_file(place)
+        check_alone(place)
+        owns = lock is None or not lock.covers(place)
+        held = WriterLock(place) if owns or lock is None else lock
         try:
-            database = sqlite3.connect(address(place, mode), uri=True, check_same_thread=False)
-        except sqlite3.Error as error:
-            raise unreadable(place, error) from None
-        file = cls(place, database, None)
+            file = cls(place, mode)
+        except BaseException:
+            if owns:
+                held.release()
+            raise
+        file._lock, file._owns = held, owns
         try:
-            file._check_kind()
+            file._write_on(place)
         except BaseException:
             file.close()
             raise
         return file
 
-    def _check_kind(self) -> None:
-        if self.rows("PRAGMA application_id")[0][0] != APPLICATION:
-            raise ModelFileError(f"{self.path} is no run file; name one that training has recorded")
-        version = self.rows("PRAGMA user_version")[0][0]
-        if version > FORMAT:
-            raise ModelFileError(
-                f"{self.path} has format {version}, this program reads up to {FORMAT}; "
-                "update glassnet"
-            )
+    def _write_on(self, place: Path) -> None:
+        """What a file is set to that is to be written."""
+        try:
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._see(place)
+        except (sqlite3.Error, OSError) as error:
+            raise _refused(self.path, error) from error
+
+    def _see(self, place: Path) -> None:
+        """Remember the file as it is, so that it is known again."""
+        self._spot = Spot.of(place)
+        self._schema = self._database.execute("PRAGMA schema_version").fetchone()[0]
 
     def __enter__(self) -> RunFile:
         return self
@@ -133,27 +131,100 @@ class RunFile:
 
     def close(self) -> None:
         try:
-            self._database.close()
+            self._leave()
         finally:
-            if self._lock is not None:
+            if self._lock is not None and self._owns:
                 self._lock.release()
-                self._lock = None
-            tidy(self.path)
+            self._lock = self._spot = None
+            tidy(self._other or self.path)
+        for note in self.notes:
+            warnings.warn(note, RecordingWarning, stacklevel=2)
+
+    def _leave(self) -> None:
+        nothing = False
+        with suppress(OutputError, sqlite3.Error):
+            self.follow()
+            if self._loose:
+                self._settle()
+            nothing = self._made and is_blank(self._database)
+        self._database.close()
+        if nothing:  # it was made in vain
+            with suppress(OSError):
+                remove(self.path)
+        if self._spot is not None and (self._loose or self._lost is not None):
+            self._spot.clear()  # of a file that was renamed SQLite leaves the log
+
+    @contextmanager
+    def begin(self) -> Generator[sqlite3.Connection]:
+        """One transaction that puts the tables of a new run, and what the caller puts into them,
+        in place of all that there is."""
+        if self._tables:
+            with self._instead() as database:
+                yield database
+        else:
+            with self.change() as database:
+                make_tables(database)
+                yield database
+        self._tables = check_schema(self.path, self._database)
+        with suppress(sqlite3.Error):  # a file that is renamed has the beginning in it by then
+            self._database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        self._mark()
+
+    @contextmanager
+    def _instead(self) -> Generator[sqlite3.Connection]:
+        """A database in memory that takes the place of what the file holds, page by page: of an old
+        file nothing is read, as it would be to drop its tables."""
+        try:
+            with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
+                size = self._database.execute("PRAGMA page_size").fetchone()[0]
+                fresh.execute(f"PRAGMA page_size = {int(size)}")
+                make_tables(fresh)
+                yield fresh
+                self.follow()
+                _copy(fresh, self._database, self.path)
+        except sqlite3.Error as error:
+            raise _refused(self.path, error) from error
 
     @contextmanager
     def change(self) -> Generator[sqlite3.Connection]:
         """One transaction: all of it or nothing; OutputError where the disk refuses."""
+        self.follow()
         database = self._database
+        self._work.begin()
         try:
             database.execute("BEGIN IMMEDIATE")
+            self._check_same()
             yield database
             database.execute("COMMIT")
         except sqlite3.Error as error:
             self._undo()
-            raise OutputError(f"{unwritable(self.path, error)}; {ROOM}") from error
+            self._work.refused(self.path, error)
+            raise _refused(self.path, error) from error
         except BaseException:
             self._undo()
             raise
+        if self._loose:
+            self._settle()
+        self._mark()
+
+    def _check_same(self) -> None:
+        """Whether the tables are those that were looked at: nothing of another program is run."""
+        found = self._database.execute("PRAGMA schema_version").fetchone()[0]
+        if self._tables and found != self._schema:
+            check_schema(self.path, self._database)
+            self._schema = found
+
+    def _mark(self) -> None:
+        """Remember the file as this process left it."""
+        with suppress(OSError, sqlite3.Error):
+            if self._spot is None:
+                return
+            if self._spot.there():
+                self._see(self._spot.path)
+                return
+            found = self._spot.now()[1]
+            if found is not None:
+                self._spot = replace(self._spot, found=found)
 
     def _undo(self) -> None:
         # a disk that refused to write may refuse this too; the next to open the file does it then
@@ -161,81 +232,123 @@ class RunFile:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
 
-    def rows(self, query: str, *arguments: Any) -> list[Any]:
-        """What a query finds; ModelFileError where the file is damaged."""
+    def follow(self) -> None:
+        """Go where the file has been moved meanwhile, or write it again where it was removed; Gone
+        where neither can be done."""
+        if self._lost is not None:
+            raise self._lost
+        if self._spot is None or self._spot.there():
+            return
+        place, found = self._spot.now()
+        if found is None or found.st_nlink == 0:
+            self._write_again(self._spot)
+        elif not self._spot.untouched(place, found):
+            self._lost = Gone(
+                f"{self.path} was renamed while it was recorded, and another program has written "
+                "to it since; its recording ended there"
+            )
+            self._other = place
+            raise self._lost
+        elif place is not None:
+            self._go_to(place, self._spot)
+        elif not self._loose:
+            self._loose = True
+            self.notes.append(
+                f"{self.path} was moved while it was recorded, to where is not known; the "
+                "recording goes on in it"
+            )
+
+    def _go_to(self, place: Path, spot: Spot) -> None:
+        assert self._lock is not None
+        told = f"{self.path} was renamed to {place} while it was recorded"
         try:
-            return self._database.execute(query, arguments).fetchall()
+            self._lock.take(place)
+            check_sides(place)
+        except (OutputError, ModelFileError) as error:
+            self._lost = Gone(f"{told}, where it is not recorded on: {error}")
+            raise self._lost from None
+        if not self._settle():
+            return  # someone reads the log of the old name; the next time
+        self._database.close()
+        spot.clear()
+        try:
+            self._database = connect(place, "rw", self._work)
+            self._loose = False
+            self._write_on(place)
+        except (sqlite3.Error, ModelFileError, OutputError) as error:
+            self._lost = Gone(f"{told}, and cannot be written there: {error}")
+            raise self._lost from None
+        self.notes.append(f"{told}; the recording goes on there")
+        self.path = self.path.with_name(place.name) if place.parent == spot.path.parent else place
+
+    def _write_again(self, spot: Spot) -> None:
+        """The file was removed: what was recorded is copied from what this process has open."""
+        assert self._lock is not None
+        place: Path | None = spot.path
+        if not spot.path.parent.is_dir():
+            raise Gone(f"{self.path} was removed while it was recorded, with its folder")
+        if os.path.lexists(spot.path):
+            place = free_name(spot.path)
+        if place is None:
+            raise Gone(f"{self.path} was replaced by another file while it was recorded")
+        self._lock.take(place)
+        spot.clear()
+        old, self._database = self._database, self._copied(place)
+        old.close()
+        self._write_on(place)
+        what = "removed" if place == spot.path else "replaced by another file"
+        new = self.path.with_name(place.name)
+        self.notes.append(f"{self.path} was {what} while it was recorded; it was written to {new}")
+        self.path = new
+
+    def _copied(self, place: Path) -> sqlite3.Connection:
+        """A new file with all that there is, open; none where the disk refuses."""
+        made = None
+        try:
+            os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+            made = connect(place, "rw", self._work)
+            _copy(self._database, made, place)
+        except BaseException as error:
+            if made is not None:
+                made.close()
+            with suppress(OSError):
+                place.unlink()
+            if isinstance(error, (OSError, sqlite3.Error, ModelFileError)):
+                raise _refused(place, error) from error
+            raise
+        return made
+
+    def _settle(self) -> bool:
+        """Put all that is in the log into the file, wherever that is; False where a reader of the
+        log is in the way."""
+        try:
+            self._database.execute("PRAGMA busy_timeout = 200")
+            busy = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            self._database.execute(f"PRAGMA busy_timeout = {int(WAIT * 1000)}")
         except sqlite3.Error as error:
-            raise unreadable(self.path, error) from None
-
-    def values(self) -> dict[str, Any]:
-        """The configuration."""
-        found = self.rows("SELECT key, value FROM run")
-        try:
-            return {str(key): parse(value) for key, value in found}
-        except (ValueError, TypeError) as error:
-            raise ModelFileError(f"{self.path} is damaged: {error}; {COPY}") from None
-
-    def history(self) -> tuple[list[float], list[float]]:
-        """Losses and validation losses, an epoch each. SQLite has no NaN: it keeps nothing, which
-        is no validation only where no epoch had one."""
-        rows = self.rows("SELECT loss, validation_loss FROM history ORDER BY epoch")
-        found = [[math.nan if own is None else own for own in row] for row in rows]
-        judged = any(row[1] is not None for row in rows)
-        return [row[0] for row in found], [row[1] for row in found] if judged else []
-
-    def epochs(self) -> list[int]:
-        """After how many epochs there are checkpoints."""
-        return [row[0] for row in self.rows("SELECT epoch FROM checkpoint ORDER BY epoch")]
-
-    def checkpoint(self, upto: int) -> Checkpoint:
-        """The last checkpoint that is not after so many epochs."""
-        rows = self.rows(
-            "SELECT epoch, arrays, sha256, content FROM checkpoint WHERE epoch <= ? "
-            "ORDER BY epoch DESC LIMIT 1",
-            upto,
-        )
-        if not rows:
-            known = self.epochs()
-            if known:
-                raise ModelFileError(
-                    f"{self.path} was recorded from the end of epoch {known[0]} on (after=…); what "
-                    "came before is in the run file of that training, if it was recorded"
-                )
-            raise ModelFileError(f"{self.path} was ended before its first checkpoint; train again")
-        epoch, text, digest, content = rows[0]
-        self._check(content, digest, f"the checkpoint after epoch {epoch}")
-        head = json.loads(text)
-        return Checkpoint(epoch, unpacked(head["arrays"], content), head["notes"])
-
-    def data(self) -> dict[str, dict[str, np.ndarray]]:
-        """Training and validation data, where the file holds them."""
-        rows = self.rows("SELECT name, arrays, content FROM data")
-        return {name: unpacked(json.loads(arrays), content) for name, arrays, content in rows}
-
-    def result(self) -> np.ndarray | None:
-        """W as training left it, as bytes; None where training has not ended."""
-        rows = self.rows("SELECT sha256, content FROM result")
-        if not rows:
-            return None
-        self._check(rows[0][1], rows[0][0], "the result")
-        return np.frombuffer(rows[0][1], np.uint8)
-
-    def _check(self, content: bytes, digest: str, what: str) -> None:
-        if hashlib.sha256(content).hexdigest() != digest:
-            fault = f"{what} does not match its SHA-256"
-            raise ModelFileError(f"{self.path} is damaged: {fault}; {COPY}")
+            raise _refused(self.path, error) from error
+        self._mark()
+        return not busy
 
 
-def put_tables(database: sqlite3.Connection) -> None:
-    """The tables of a new run in place of all that there were."""
-    found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    for (name,) in found:
-        database.execute(f'DROP TABLE "{name}"')
-    for statement in TABLES.split(";"):
-        database.execute(statement)
-    database.execute(f"PRAGMA application_id = {APPLICATION}")
-    database.execute(f"PRAGMA user_version = {FORMAT}")
+def _refused(place: Path, error: Exception) -> OutputError:
+    return OutputError(f"{unwritable(place, error)}; {way_out(place, error)}")
+
+
+def _copy(source: sqlite3.Connection, target: sqlite3.Connection, place: Path) -> None:
+    """All of a database in place of another, in one transaction."""
+
+    def heard(status: int, _left: int, _all: int) -> None:
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise OutputError(
+                f"{place} cannot be written: another program holds it; close that, or record to "
+                "another file"
+            )
+
+    try:
+        source.backup(target, progress=heard)
+    except sqlite3.Error as error:
+        raise _refused(place, error) from error
 
 
 def put_values(database: sqlite3.Connection, values: Mapping[str, Any]) -> None:
@@ -247,7 +360,7 @@ def put_more(database: sqlite3.Connection, epoch: int, values: Mapping[str, Any]
     """The run goes on after an epoch: with other values, without what came later and the end."""
     put_values(database, {**values, "ended": None})
     database.execute("DELETE FROM history WHERE epoch > ?", (epoch,))
-    database.execute("DELETE FROM result")
+    database.execute("DELETE FROM result WHERE one = 1")  # never more; and no walk of all pages
 
 
 def put_checkpoint(database: sqlite3.Connection, state: Checkpoint) -> None:
@@ -266,24 +379,3 @@ def put_result(database: sqlite3.Connection, weights: np.ndarray) -> None:
     content = packed({"W": weights})
     row = (hashlib.sha256(content).hexdigest(), content)
     database.execute("INSERT OR REPLACE INTO result VALUES (1, ?, ?)", row)
-
-
-def described(arrays: Mapping[str, np.ndarray]) -> list[list[Any]]:
-    return [[name, array.dtype.name, list(array.shape)] for name, array in arrays.items()]
-
-
-def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """The bytes of arrays one after the other."""
-    return b"".join(a.astype(a.dtype.newbyteorder("<")).tobytes() for a in arrays.values())
-
-
-def unpacked(heads: Sequence[Sequence[Any]], content: bytes) -> dict[str, np.ndarray]:
-    arrays: dict[str, np.ndarray] = {}
-    start = 0
-    for name, dtype, shape in heads:
-        stored = np.dtype(dtype).newbyteorder("<")
-        count = int(np.prod(shape, dtype=int))
-        part = np.frombuffer(content, stored, count, start)
-        arrays[name] = part.astype(dtype).reshape(shape)
-        start += count * stored.itemsize
-    return arrays

@@ -1,73 +1,153 @@
 """One writer a file.
 
-In: the path of a run file. Out: a lock that ends with the process, however it ends, held on a
-small file beside it (a lock on the database itself would be lost when it is read and closed).
+In: the paths of run files. Out: a lock on all of them or none, which ends with the process, however
+it ends. It is held on a small file beside each (a lock on the database itself would be lost when it
+is read and closed), which says who holds it.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
 from glassnet.errors import OutputError
-from glassnet.training.record_disk import lock_of
+from glassnet.training.record_disk import foreign, lock_of
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
 
+CONTENT = re.compile(rb"glassnet (\d{1,10})\n|")  # of a lock; of older versions nothing
+_FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
 
 class WriterLock:
     """Held from construction to `release`."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = lock_of(path)
-        while True:
-            self._file = self._opened(path)
-            self._lock(path)
-            if self._same(path):
-                return
-            os.close(self._file)
-
-    def _opened(self, path: Path) -> int:
+    def __init__(self, *paths: str | Path) -> None:
+        self._held: dict[Path, int] = {}
         try:
-            return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise _unwritable(path, error) from None
-
-    def _same(self, path: Path) -> bool:
-        """Whether the file that we locked is the one that others find: whoever had the lock before
-        may have removed it after we opened it."""
-        try:
-            return os.path.samestat(os.fstat(self._file), os.stat(self.path))
-        except FileNotFoundError:
-            return False
-        except OSError as error:
+            for path in paths:
+                self.take(path)
+        except BaseException:
             self.release()
-            raise _unwritable(path, error) from None
+            raise
 
-    def _lock(self, path: Path) -> None:
-        if fcntl is None:
-            return
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._file)
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+    def covers(self, path: str | Path) -> bool:
+        """Whether this is a lock on that run file, among others."""
+        return lock_of(Path(path)) in self._held
+
+    def take(self, path: str | Path) -> None:
+        """One file more; OutputError where someone else writes it."""
+        place = lock_of(Path(path))
+        with suppress(OSError):
+            for own in self._held.values():
+                if _same(own, place):  # its folder was renamed, and it with it
+                    self._held[place] = os.dup(own)
+                    return
+        if place in self._held:  # someone removed it
+            os.close(self._held.pop(place))
+        while True:
+            handle = _opened(path, place)
+            _lock(handle, path)
+            try:
+                if _same(handle, place):
+                    break
+            except OSError as error:
+                os.close(handle)
                 raise _unwritable(path, error) from None
-            raise OutputError(
-                f"{path} is being written by another training run; wait until it ends, or record "
-                "to another file"
-            ) from None
+            os.close(handle)  # whoever had the lock before removed it after we opened it
+        self._held[place] = handle
+        with suppress(OSError):  # on a full disk nobody learns who it is
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"glassnet {os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        with suppress(OSError):
-            os.unlink(self.path)
-        os.close(self._file)
+        while self._held:
+            place, handle = self._held.popitem()
+            with suppress(OSError):
+                if _same(handle, place):
+                    os.unlink(place)
+            os.close(handle)
+
+    def __enter__(self) -> WriterLock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
 
-def _unwritable(path: Path, error: OSError) -> OutputError:
+def _opened(path: str | Path, place: Path) -> int:
+    """The file of a lock, made where there is none; never one that is something else."""
+    try:
+        found = os.lstat(place) if os.path.lexists(place) else None
+        fault = "" if found is None else foreign(found, _main(path))
+        if not fault:
+            handle = os.open(place, _FLAGS | os.O_CREAT, 0o644)
+            fault = _fault(handle, path)
+            if not fault:
+                return handle
+            os.close(handle)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise _unwritable(path, error) from None
+        fault = "is a symbolic link, not a file"
+    raise OutputError(
+        f"{path} cannot be locked for writing, since {place.name} beside it {fault}; move that "
+        "away, or record to another file"
+    )
+
+
+def _fault(handle: int, path: str | Path) -> str:
+    found = os.fstat(handle)
+    if not found.st_nlink:
+        return ""  # removed just now by its holder; it is opened again
+    known = CONTENT.fullmatch(os.pread(handle, 64, 0)) and found.st_size <= 64
+    return foreign(found, _main(path)) or ("" if known else "is no lock of glassnet")
+
+
+def _main(path: str | Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+def _same(handle: int, place: Path) -> bool:
+    """Whether the file that is open is the one that others find."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.lstat(place))
+    except FileNotFoundError:
+        return False
+
+
+def _lock(handle: int, path: str | Path) -> None:
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = _holder(handle)
+        os.close(handle)
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise _unwritable(path, error) from None
+        raise OutputError(
+            f"{path} is being written by another training run{holder}; wait until it ends, or "
+            "record to another file"
+        ) from None
+
+
+def _holder(handle: int) -> str:
+    found = CONTENT.fullmatch(os.pread(handle, 64, 0))
+    if found is None or found[1] is None:
+        return ""
+    number = int(found[1])
+    return " of this process" if number == os.getpid() else f" (process {number})"
+
+
+def _unwritable(path: str | Path, error: OSError) -> OutputError:
     return OutputError(f"{path} cannot be written: {error.strerror}; record to another folder")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from glassnet.errors import TrainingError
 from glassnet.training.record_file import RunFile
+from glassnet.training.record_lock import WriterLock
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,13 @@ class Recording:
 
     `source` is JSON values under names of the caller's choosing; "table", where it has one, is the
     path of a file and is kept as an absolute one. It tells where the data are, never whether they
-    are still the same: for that there is their fingerprint.
+    are still the same: for that there is their fingerprint. A caller that writes several run files
+    holds one `lock` on all of them.
     """
 
     path: str | Path
     source: Mapping[str, Any] | None = None
+    lock: WriterLock | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.source is not None:

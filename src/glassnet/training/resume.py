@@ -31,6 +31,7 @@ from glassnet.training.loop import divided, training
 from glassnet.training.record import (
     Fingerprint,
     Recorder,
+    check_stoppers,
     everything,
     restore,
 )
@@ -38,6 +39,7 @@ from glassnet.training.record_data import as_data, contains, from_data
 from glassnet.training.record_disk import COPY
 from glassnet.training.record_file import Checkpoint, RunFile, put_more
 from glassnet.training.record_settings import settings_of
+from glassnet.training.record_source import Recording
 from glassnet.training.shuffles import ShuffledOrder
 from glassnet.training.source import Source
 from glassnet.training.whole import NO_STEPS, Search
@@ -56,7 +58,7 @@ TOO_FEW = (
 
 @to_nearest
 def resume(
-    record: str | Path,
+    record: str | Path | Recording,
     x: Any = None,
     y: Any = None,
     *,
@@ -80,7 +82,8 @@ def resume(
     L-BFGS, whose state SciPy keeps to itself, does all epochs again, and refuses other ones.
     """
     given = Given(x, y, sample_weight, validation, model, loss, optimizer)
-    with RunFile.append(record) as file:
+    recording = record if isinstance(record, Recording) else Recording(record)
+    with RunFile.append(recording.path, recording.lock) as file:
         values = _with_epochs(file, epochs)
         descent, rows = rebuilt(file, values, given, threads)
         prints = verified(file, values, rows, descent, other_data)
@@ -121,6 +124,7 @@ def go_on(
         if isinstance(descent, Search) and descent.again:
             return go_again(recorder, epochs, callbacks)
         restore(descent, state)
+        check_stoppers(descent, state, callbacks)
         with recorder.file.change() as database:
             put_more(database, state.epoch, {"epochs": epochs, **(values or {})})
         around = [*callbacks, Restorer(state.notes, state.arrays, callbacks), recorder]
@@ -235,7 +239,7 @@ def over(values: Mapping[str, Any], epoch: int) -> bool:
 
 def put_result_into(file: RunFile, model: Module) -> None:
     """The weights as training left them."""
-    content = file.result()
+    content = file.result(model.W)
     if content is not None:
         with InTraining(model):
             model.W[...] = content.view(model.W.dtype.newbyteorder("<"))

@@ -1,0 +1,117 @@
+"""What a run file says, checked: a file of anyone's may say anything.
+
+In: cells as SQLite gives them. Out: values of the types and in the ranges that recording writes, or
+a ValueError that says what is wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from glassnet.serialize import parse
+
+CONTAINERS = 1_000_000  # lists and objects in a JSON text
+VALUES = 8_000_000
+NAME = 200  # characters of the name of an array
+RANK = 8
+LATEST = 1 << 53  # an epoch
+INTEGERS = tuple(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))
+DTYPES = frozenset(("bool", *INTEGERS, "float16", "float32", "float64"))
+
+
+def parsed(text: Any) -> Any:
+    """A JSON text. What it would take in memory is counted first."""
+    if not isinstance(text, str):
+        raise ValueError(f"a JSON text is {type(text).__name__}")
+    if text.count("[") + text.count("{") > CONTAINERS or text.count(",") > VALUES:
+        raise ValueError(
+            f"a JSON text of {len(text):,} characters has more values than any of ours"
+        )
+    return parse(text)
+
+
+def count_of(value: Any, what: str, least: int = 0) -> int:
+    """A whole number, as of epochs."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LATEST:
+        raise ValueError(f"{what} is {str(value)[:40]!r}")
+    return value
+
+
+def figure(value: Any, what: str) -> float:
+    """A number; SQLite has no NaN and keeps nothing for it."""
+    if value is None:
+        return math.nan
+    if not isinstance(value, (int, float)):
+        raise ValueError(f"{what} is {type(value).__name__}, not a number")
+    return float(value)
+
+
+def epoch_of(value: Any) -> int:
+    """A number of epochs."""
+    return count_of(value, "an epoch")
+
+
+def name_of(value: Any) -> str:
+    """The name of an array or a setting."""
+    if not isinstance(value, str) or not 0 < len(value) <= NAME:
+        raise ValueError(f"a name is {str(value)[:40]!r}")
+    return value
+
+
+def content_of(content: Any, digest: Any = None) -> bytes:
+    """Bytes, of that SHA-256 where there is one."""
+    if not isinstance(content, bytes):
+        raise ValueError(f"it is {type(content).__name__}, not bytes")
+    if digest is not None and hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError("it does not match its SHA-256")
+    return content
+
+
+def described(arrays: Mapping[str, np.ndarray]) -> list[list[Any]]:
+    """Name, dtype and shape of arrays."""
+    return [[name, array.dtype.name, list(array.shape)] for name, array in arrays.items()]
+
+
+def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The bytes of arrays one after the other."""
+    return b"".join(a.astype(a.dtype.newbyteorder("<")).tobytes() for a in arrays.values())
+
+
+def sized(heads: Any) -> tuple[list[tuple[str, np.dtype[Any], tuple[int, ...]]], int]:
+    """What `described` says, and how many bytes that are."""
+    if not isinstance(heads, list):
+        raise ValueError("it does not say which arrays it has")
+    found: dict[str, tuple[str, np.dtype[Any], tuple[int, ...]]] = {}
+    size = 0
+    for head in cast("list[Any]", heads):
+        if not isinstance(head, list) or len(cast("list[Any]", head)) != 3:
+            raise ValueError(f"an array is said to be {str(cast(Any, head))[:40]!r}")
+        name, dtype, shape = cast("list[Any]", head)
+        known = isinstance(dtype, str) and dtype in DTYPES and isinstance(shape, list)
+        if not known or name_of(name) in found:
+            raise ValueError(f"array {str(name)[:40]!r} is said to be {str(dtype)[:40]!r}")
+        sizes = tuple(count_of(own, f"a size of {name}") for own in cast("list[Any]", shape))
+        if len(sizes) > RANK:
+            raise ValueError(f"array {name!r} has {len(sizes)} dimensions")
+        found[name] = name, np.dtype(dtype), sizes
+        size += math.prod(sizes) * np.dtype(dtype).itemsize
+    return list(found.values()), size
+
+
+def unpacked(heads: Sequence[Any], content: bytes) -> dict[str, np.ndarray]:
+    """The arrays."""
+    arrays: dict[str, np.ndarray] = {}
+    found, size = sized(heads)
+    if size != len(content):
+        raise ValueError(f"its arrays are of {size:,} bytes, and it has {len(content):,}")
+    start = 0
+    for name, dtype, shape in found:
+        part = np.frombuffer(content, dtype.newbyteorder("<"), math.prod(shape), start)
+        arrays[name] = part.astype(dtype).reshape(shape)
+        start += part.nbytes
+    return arrays

@@ -1,0 +1,79 @@
+"""A program that writes a run file and waits in the midst of it until it is told to go on.
+
+In: what it does (fit, train, estimator), the path of the run file, the table for a fit; a line on
+standard input. Out: "ready", then one JSON object about its end.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from typing import Any
+
+import glassnet as gn
+from glassnet.errors import GlassnetError
+from glassnet.training.record import Recorder
+from tests.record.common import HALF, data, network, sha
+
+
+class Wait(gn.callbacks.Callback):
+    """Waits after the first epoch, once."""
+
+    waited = False
+
+    def epoch_end(self, run: Any) -> None:
+        if not self.waited:
+            self.waited = True
+            print("ready", flush=True)
+            sys.stdin.readline()
+
+
+def fit(record: str, table: str) -> dict[str, Any]:
+    from glassnet.estimators.examine import examine
+    from glassnet.estimators.fit import choose_recipe
+    from glassnet.estimators.fit import fit as fitted
+    from glassnet.tables.read import read_table
+    from glassnet.training.record_source import Recording
+
+    examined = examine(read_table(table), "y")
+    recipe = choose_recipe(examined, epochs=2)
+    recording = Recording(record, {"table": table, "model": "m", "kinds": {}, "missing": []})
+    found = fitted(examined, recipe, callbacks=[Wait()], record=recording, threads=1)
+    return {"runs": found.course.runs, "sha256": sha(found.model.network)}
+
+
+def train(record: str, *_: str) -> dict[str, Any]:
+    model = network()
+    gn.train(
+        model, *data(), loss=HALF, optimizer=gn.optim.Adam(0.01), epochs=4, seed=5,
+        record=record, callbacks=[Wait()],
+    )  # fmt: skip
+    return {"runs": [record], "sha256": sha(model)}
+
+
+def estimator(record: str, *_: str) -> dict[str, Any]:
+    x, y = data()
+    model = gn.MLPRegressor(hidden_layer_sizes=(3,), max_iter=4, record=record, random_state=0)
+    own, wait = Recorder.epoch_end, Wait()
+
+    def waiting(self: Recorder, run: Any) -> None:
+        own(self, run)
+        wait.epoch_end(run)
+
+    Recorder.epoch_end = waiting  # type: ignore[method-assign]
+    model.fit(x, y[:, 0])
+    return {"runs": [record], "epochs": model.n_iter_}
+
+
+def main(what: str, record: str, *rest: str) -> None:
+    warnings.simplefilter("ignore")
+    try:
+        told = {"fit": fit, "train": train, "estimator": estimator}[what](record, *rest)
+    except GlassnetError as error:
+        told = {"error": str(error)}
+    print(json.dumps(told), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
