@@ -104,7 +104,7 @@ def _saved(fitted: Fitted, path: str, record: Recording | None) -> int:
 
     size = fitted.model.save(path)
     if record is not None:
-        note_model(record.path, path)
+        note_model(next(iter(fitted.course.runs), record.path), path)
     return size
 
 

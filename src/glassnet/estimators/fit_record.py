@@ -228,7 +228,7 @@ def rows_of(run: str | Path, moved: str | None = None, trust: bool = False) -> d
     """
     with RunFile.read(run) as file:
         values = settings_of(file)
-        held = file.holds_data()
+        held = bool(file.data_names())
     source: dict[str, Any] = values.get("source") or {}
     if (held and moved is None) or "schema" not in source:
         return {}

@@ -95,7 +95,7 @@ def recorded_fit(run: str | Path, trust: bool = False) -> Recorded | None:
         for place in (phase_path(first, phase) for phase in range(len(recipe.learning_rates)))
         if place.is_file()
     )
-    return Recorded(first, values, recipe, done, trust)
+    return Recorded(first, values, recipe, done, trust=trust)
 
 
 def model_path(recorded: Recorded, moved: str | None) -> str:
@@ -270,8 +270,7 @@ def _needs_table(recorded: Recorded) -> bool:
     if not recorded.begun or recorded.source["score"] is None:
         return True
     with RunFile.read(recorded.run) as file:
-        held = {str(row[0]) for row in file.rows("SELECT name FROM data")}
-    return not {"training", "validation"} <= held
+        return not {"training", "validation"} <= file.data_names()
 
 
 def _score(source: dict[str, Any], model: TableModel, pairs: dict[str, tuple[Any, Any]]) -> Score:

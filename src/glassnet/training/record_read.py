@@ -183,7 +183,7 @@ class RunReader:
 
     def data(self) -> dict[str, dict[str, np.ndarray]]:
         """Training and validation data, where the file holds them."""
-        if not self.holds_data():
+        if not self.data_names():
             return {}
 
         def arrays(name: Any, text: Any, content: Any) -> tuple[str, dict[str, np.ndarray]]:
@@ -191,9 +191,11 @@ class RunReader:
 
         return dict(self._found("data", arrays, "SELECT name, arrays, content FROM data LIMIT 20"))
 
-    def holds_data(self) -> bool:
-        """Whether there are data; the first files had no place for them."""
-        return OF_DATA in self._tables and bool(self.rows("SELECT 1 FROM data LIMIT 1"))
+    def data_names(self) -> set[str]:
+        """Which data there are; the first files had no place for them."""
+        if OF_DATA not in self._tables:
+            return set()
+        return set(self._found("data", name_of, "SELECT name FROM data LIMIT 20"))
 
     def result(self, like: np.ndarray | None = None) -> np.ndarray | None:
         """W as training left it, as bytes; None where training has not ended. `like` is what it
