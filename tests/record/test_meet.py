@@ -80,7 +80,8 @@ def test_others_meet_a_fit(table: Path, tmp_path: Path) -> None:
             result = glassnet(*fit, "--record", record, folder=tmp_path)
             refused(result, "is being written by another training run", holder, "wait until")
         assert not (tmp_path / "t.safetensors").exists()
-        refused(glassnet("resume", path, folder=tmp_path), "another training run", holder)
+        resumed = glassnet("resume", path, table, "-o", "m", folder=tmp_path)
+        refused(resumed, "another training run", holder)
         for what in ("train", "estimator"):
             assert holder in ended(what, path)["error"]
         assert holder in ended("train", tmp_path / "run.phase3.glass")["error"]
