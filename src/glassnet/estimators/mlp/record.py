@@ -156,6 +156,7 @@ class FitFile:
         if self.known is not None:
             return self._go_on(self.known, run, epochs, progress, held_out, picked)
         recorder = Recorder(self.file, run, Fingerprint({"training": rows}), [progress])
+        recorder.again = f"{type(self.est).__name__}(record=…).resume(X, y)"
         values = described_run(run, rows, (), self._settings(run, epochs))
         recorder.begin({**values, **self._values(held_out, picked, rows)}, _data(rows, picked))
         return run.train(epochs, [progress, recorder])
@@ -228,6 +229,7 @@ class FitFile:
             put_result_into(file, run.task.model)
             return None
         recorder = Recorder(file, run, None, [progress])
+        recorder.again = f"{type(self.est).__name__}(record=…).resume(X, y)"
         return go_on(recorder, state, epochs, [progress], history, {"sha256": sha})
 
 
