@@ -50,8 +50,7 @@ def fit(
     recording = None
     if record is not None:
         check_writable(record, table, option="--record", example="run.glass")
-        reads = [Use(table, "the table")]
-        check_recordable(record, len(recipe.learning_rates), path, reads)
+        check_recordable(record, len(recipe.learning_rates), path, [Use(table, "the table")])
         asked = {**reading.recorded(), "kinds": kinds, "model": str(Path(path).absolute())}
         asked["model_sha256"] = digest_of(path)
         recording = Recording(record, {"table": table, **asked})

@@ -79,8 +79,7 @@ def train_in_phases(
     for phase, learning_rate in enumerate(recipe.learning_rates):
         left = None if seconds is None else seconds - course.seconds
         epochs = recipe.epochs - len(course.loss)
-        if phase and (epochs <= 0 or (left is not None and left <= 0)):
-            course.stopped = "epochs" if epochs <= 0 else "time"
+        if phase and _used_up(course, epochs, left):
             break
         shared: dict[str, Any] = {
             "epochs": epochs, "validation": validation, "threads": threads,
@@ -92,13 +91,19 @@ def train_in_phases(
             seed=seed + phase * _SEED_STEP, **shared,
         )  # fmt: skip
         again = partial(_again, network, *training, **shared) if go_on else None
-        history = _recorded(descend, record, phase, course, again)
-        if phase == 0 and record is not None:
-            record = _followed(record, history, len(recipe.learning_rates))
+        history, record = _recorded(descend, record, phase, course, again)
         _add(course, history, network, best)
         if course.stopped in ("time", "interrupted"):
             break
     return _checked(course)
+
+
+def _used_up(course: Course, epochs: int, left: float | None) -> bool:
+    """Whether there are no epochs or seconds left for another phase."""
+    if epochs > 0 and (left is None or left > 0):
+        return False
+    course.stopped = "epochs" if epochs <= 0 else "time"
+    return True
 
 
 def _recorded(
@@ -107,11 +112,11 @@ def _recorded(
     phase: int,
     course: Course,
     again: Callable[..., History] | None,
-) -> History:
+) -> tuple[History, Recording | None]:
     """Train with a record, or go on `again` with the one that there is; without one where its file
-    cannot even be begun."""
+    cannot even be begun. And where later phases are recorded."""
     if record is None:
-        return descend()
+        return descend(), None
     if again is not None and has_phase(record, phase):
         place = phase_path(record.path, phase)
         history = again(Recording(place, lock=record.lock))
@@ -121,20 +126,20 @@ def _recorded(
             place, history = recording.path, descend(record=recording)
         except OutputError as error:
             course.unrecorded = str(error)
-            return descend()
+            return descend(), record
     course.runs.append(history.recorded or str(place))
     course.unrecorded = history.unrecorded or course.unrecorded
     course.moved = "; ".join(filter(None, (course.moved, history.moved)))
-    return history
+    return history, record if phase else _followed(record, history)
 
 
-def _followed(record: Recording, history: History, phases: int) -> Recording:
+def _followed(record: Recording, history: History) -> Recording:
     """The recording, whose later phases are beside the first one, wherever that is by now; but
     nothing is written over there."""
     place = history.recorded
     if place is None or Path(place) == Path(record.path):
         return record
-    if any(os.path.lexists(phase_path(place, phase)) for phase in range(1, phases)):
+    if os.path.lexists(phase_path(place, 1)) or os.path.lexists(phase_path(place, 2)):
         return record
     return replace(record, path=place)
 
