@@ -82,8 +82,7 @@ def resume(
     L-BFGS, whose state SciPy keeps to itself, does all epochs again, and refuses other ones.
     """
     given = Given(x, y, sample_weight, validation, model, loss, optimizer)
-    recording = record if isinstance(record, Recording) else Recording(record)
-    with RunFile.append(recording.path, recording.lock) as file:
+    with _appended(record) as file:
         values = _with_epochs(file, epochs)
         descent, rows = rebuilt(file, values, given, threads)
         prints = verified(file, values, rows, descent, other_data)
@@ -98,6 +97,11 @@ def resume(
         others = [*from_data(kept, "callbacks"), *as_callbacks(callbacks)]
         recorder = Recorder(file, descent, prints, others)
         return descent.task.model, go_on(recorder, state, values["epochs"], others, history)
+
+
+def _appended(record: str | Path | Recording) -> RunFile:
+    recording = record if isinstance(record, Recording) else Recording(record)
+    return RunFile.append(recording.path, recording.lock)
 
 
 def _with_epochs(file: RunFile, epochs: int | None) -> dict[str, Any]:
