@@ -27,6 +27,7 @@ from glassnet.tables.read import connect, read_table
 from glassnet.tables.sandbox import TRUST
 from glassnet.tables.table import Table
 from glassnet.tables.typed import typed_table
+from glassnet.words import counted
 
 SECONDS = 1.0  # of processor time, and one more for every so many bytes of the table
 BYTES_A_SECOND = 2_000_000
@@ -100,7 +101,8 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
         )  # fmt: skip
         if table.rows * len(table.names) > asked["cells"]:
             raise UntrustedError(
-                f"{table.label} has {table.rows:,} rows of {len(table.names):,} columns, more than "
+                f"{table.label} has {counted(table.rows, 'row')} of "
+                f"{counted(len(table.names), 'column')}, more than "
                 f"is taken from a recorded query; {TRUST}"
             )
         table.connection.close()
