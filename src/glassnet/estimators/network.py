@@ -13,6 +13,7 @@ import numpy as np
 
 from glassnet.nn import Linear, Module, ReLU, Sequential, Sigmoid, Tanh
 from glassnet.serialize import Count, Length
+from glassnet.words import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +46,7 @@ class Architecture:
         """`ValueError` unless the values make a network."""
         if self.parameters > _MOST_PARAMETERS:
             raise ValueError(
-                f"it has {self.parameters:,} parameters; allowed are {_MOST_PARAMETERS:,}"
+                f"it has {counted(self.parameters, 'parameter')}; allowed are {_MOST_PARAMETERS:,}"
             )
 
 

@@ -48,7 +48,8 @@ class TargetSchema:
         if len(self.classes) == 1 or len(set(self.classes)) < len(self.classes):
             raise ValueError("its classes are none, or two or more that differ")
         if not 0 <= self.common < max(1, len(self.classes)):
-            raise ValueError(f"common is {self.common}, and there are {len(self.classes)} classes")
+            classes = counted(len(self.classes), "class")
+            raise ValueError(f"common is class number {self.common} of {classes}")
 
     @property
     def outputs(self) -> int:
