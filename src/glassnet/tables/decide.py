@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 BOOLEAN_WORDS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"))
 _CODE = re.compile(r"[+-]?0\d+")
 _TIME_NAME = re.compile(r"(?i)(time|date|epoch|stamp|created|updated|(^|_)ts$|_at$)")
+_CLASSES = 20  # so many different bounds or ranges of a target are classes
 _MOST_STRANGE = 5  # so many different words among numbers are gaps, not a sign of codes
 _LONG_AGO, _FAR = 946_684_800, 2_208_988_800  # 2000 and 2040 in seconds since 1970
 
@@ -126,7 +127,11 @@ def _decide(
     for wanted, found in _readings(name, rest, hints):
         if (kind and kind != wanted) or (wanted == "date" and not dates):
             continue
-        if found is not None and (kind or _accepted(found, rest, wanted)):
+        if found is None or (
+            found.form.ranges and not dates and not kind and len(rest) <= _CLASSES
+        ):
+            continue  # a target of a few ranges has them for classes
+        if kind or _accepted(found, rest, wanted):
             return _accept(name, found, gaps, counts, take_all=bool(kind))
     return _words(name, counts)
 

@@ -227,7 +227,20 @@ def _ranged(texts: Sequence[str]) -> bool:
             found = True
         elif _BOUND.fullmatch(own):
             found = True
-    return found
+    return found and not _both_sides(texts)
+
+
+def _both_sides(texts: Sequence[str]) -> bool:
+    """Whether two bounds on one number, such as <=50 and >50, would become the same."""
+    seen: dict[str, str] = {}
+    for text in texts:
+        number = "".join(re.findall(r"[\d.,]+", text))
+        own = text.translate(LOOKALIKES).strip().lower()
+        side = "below" if own.startswith(BELOW) else "above"
+        bound = number and (own.startswith((*BELOW, *ABOVE)) or "+" in own)
+        if bound and seen.setdefault(number, side) != side:
+            return True
+    return False
 
 
 def _told(
