@@ -18,7 +18,7 @@ from glassnet.errors import TrainingError
 from glassnet.estimators.fit_resume import recorded_fit, resume_fit
 from glassnet.estimators.table_model import TableModel
 from glassnet.tables.read import read_table
-from glassnet.version import numerics_version
+from glassnet.version import computes_alike, numerics_version
 from tests.data import ROOT
 
 OLD = ROOT / "tests" / "files" / "old"
@@ -36,14 +36,28 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def renewed(path: Path) -> Path:
-    """A run file that says that it was recorded with the arithmetic of today."""
+def changed(path: Path, key: str, value: str) -> Path:
+    """A run file that says something else."""
     database = sqlite3.connect(path)
     with database:
-        own = (str(numerics_version),)
-        database.execute("UPDATE run SET value = ? WHERE key = 'numerics_version'", own)
+        database.execute("UPDATE run SET value = ? WHERE key = ?", (value, key))
     database.close()
     return path
+
+
+@pytest.mark.parametrize(
+    ("version", "layers", "alike"),
+    [
+        (numerics_version, "Sequential(BatchNorm(3))", True),
+        (4, "Sequential(Linear(2, 3), Tanh())", True),
+        (4, "Sequential(Linear(2, 3), BatchNorm(3))", False),
+        (3, "Sequential(Linear(2, 3))", False),
+        (numerics_version + 1, "Sequential(Linear(2, 3))", False),
+    ],
+)
+def test_which_networks_compute_the_same_bits(version: int, layers: str, alike: bool) -> None:
+    """Version 5 changed BatchNorm alone, version 4 the sigmoid."""
+    assert computes_alike(version, layers) is alike
 
 
 @pytest.mark.parametrize("name", ["classes", "numbers"])
@@ -61,10 +75,12 @@ def test_a_model_file_gives_the_answers_of_then(name: str, folder: Path) -> None
 
 
 def test_a_run_of_other_arithmetic_is_not_gone_on_with(folder: Path) -> None:
-    if numerics_version != 4:
-        with pytest.raises(TrainingError, match="numerics version 4"):
-            gn.resume(folder / "train.glass")
-    path = renewed(folder / "train.glass")
+    with pytest.raises(TrainingError, match="numerics version 3"):
+        gn.resume(changed(folder / "train.glass", "numerics_version", "3"))
+
+
+def test_a_run_of_arithmetic_that_is_still_the_same_opens(folder: Path) -> None:
+    path = folder / "train.glass"
     model, history = gn.resume(path)
     assert sha(model.W) == EXPECTED["train"]["W"]  # of a run that has ended, as they lie there
     assert history.loss == EXPECTED["train"]["loss"]
@@ -77,7 +93,7 @@ def test_a_run_of_other_arithmetic_is_not_gone_on_with(folder: Path) -> None:
 
 def test_a_run_of_an_estimator_opens(folder: Path) -> None:
     x = np.random.default_rng(1).normal(size=(24, 3)).astype("float32")
-    path = renewed(folder / "estimator.glass")
+    path = folder / "estimator.glass"
     est = gn.MLPClassifier(hidden_layer_sizes=(4,), max_iter=5, random_state=2, record=path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -90,7 +106,7 @@ def test_a_run_of_an_estimator_opens(folder: Path) -> None:
 
 
 def test_a_recorded_fit_goes_on(folder: Path) -> None:
-    recorded = recorded_fit(renewed(folder / "fit.glass"))
+    recorded = recorded_fit(folder / "fit.glass")
     assert recorded is not None
     fitted = resume_fit(recorded)
     assert sha(fitted.model.network.W) == EXPECTED["classes"]["W"]

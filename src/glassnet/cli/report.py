@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.segment import Segment
 
 from glassnet.cli.terminal import unguarded
-from glassnet.version import numerics_version
+from glassnet.version import computes_alike, numerics_version
 from glassnet.visible import visible, visible_json, visible_lines
 from glassnet.words import counted
 
@@ -89,7 +89,7 @@ def warn(model: TableModel, prediction: Prediction) -> None:
     unknown, missing = prediction.unknown, prediction.missing
     _note(unknown, "held", "held", "a value that training had not, or too rarely")
     _note(missing, "was", "were", "missing and filled in")
-    if model.numerics != numerics_version:
+    if not computes_alike(model.numerics, repr(model.network)):
         print(
             f"note: the model was trained with numerics version {model.numerics}, this program has "
             f"{numerics_version}; the last digits may differ",

@@ -43,7 +43,7 @@ from glassnet.training.record_source import Recording
 from glassnet.training.shuffles import ShuffledOrder
 from glassnet.training.source import Source
 from glassnet.training.whole import NO_STEPS, Search
-from glassnet.version import numerics_version
+from glassnet.version import computes_alike, numerics_version
 from glassnet.words import counted
 
 GO_ON = (
@@ -294,7 +294,7 @@ def _conventions(values: Mapping[str, Any], optimizer: Any) -> Conventions:
 
 def check_numerics(values: Mapping[str, Any]) -> None:
     """TrainingError where this program would compute other bits."""
-    if values["numerics_version"] != numerics_version:
+    if not computes_alike(values["numerics_version"], repr(values["model"])):
         raise TrainingError(
             f"the run was recorded with numerics version {values['numerics_version']}, this "
             f"program has {numerics_version} and would compute other bits; use the glassnet that "

@@ -38,7 +38,7 @@ from glassnet.training.record_settings import settings_of
 from glassnet.training.resume import go_on, over, put_result_into
 from glassnet.training.shuffles import ShuffledOrder, random_state, state_as_data
 from glassnet.training.whole import Search
-from glassnet.version import numerics_version
+from glassnet.version import computes_alike, numerics_version
 from glassnet.words import counted
 
 # what may differ when a fit goes on, since it decides no bit of an epoch
@@ -103,7 +103,7 @@ def _check_same(est: Attributes, values: Mapping[str, Any]) -> None:
     if values.get("estimator") != kind:
         by = values.get("estimator") or "glassnet.train or `glassnet fit`"
         raise ValueError(f"{path} was recorded by {by}, not by {kind}; {kind} cannot go on with it")
-    if values["numerics_version"] != numerics_version:
+    if not computes_alike(values["numerics_version"], repr(values["model"])):
         raise ValueError(
             f"{path} was recorded with numerics version {values['numerics_version']}, this program "
             f"has {numerics_version} and would compute other bits; use the glassnet that recorded "
