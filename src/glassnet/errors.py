@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import Any
 
 
 class GlassnetError(Exception):
@@ -36,6 +37,29 @@ class OutputError(GlassnetError, OSError):
 
 class TrainingError(GlassnetError, ValueError):
     """Training cannot start, or was stopped because the numbers left the finite range."""
+
+
+class DivergenceError(TrainingError):
+    """Numbers of a training left the finite range; the model was put back to the last epoch, or
+    step, in which all were finite.
+
+    `step` is the step of the run in which it happened, from 1, `row` the row of the data, from 0;
+    `operation`, `layer` and `row` are None where they are not known. `history` is that of the
+    epochs before; `gn.train(…, after=error.history)` goes on with another learning rate. A
+    `gn.Step` has none.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        step: int = 0,
+        operation: str | None = None,
+        layer: str | None = None,
+        row: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.step, self.operation, self.layer, self.row = step, operation, layer, row
+        self.history: Any = None
 
 
 class CompileError(GlassnetError, RuntimeError):

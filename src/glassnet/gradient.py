@@ -14,9 +14,15 @@ from glassnet.graph.op import Value
 from glassnet.graph.types import FLOATS
 
 
-def gradients(y: Value, xs: Sequence[Value], adjoint: Value | None = None) -> list[Value]:
+def gradients(
+    y: Value,
+    xs: Sequence[Value],
+    adjoint: Value | None = None,
+    sources: list[int] | None = None,
+) -> list[Value]:
     """dy/dx for every x: one walk backwards over the gradient rules of the ops. With an `adjoint`,
-    dL/dy in the shape of y, the result is dL/dx.
+    dL/dy in the shape of y, the result is dL/dx. `sources` gets for every node so far, by its
+    place, the place of the node whose gradient it belongs to, −1 where it belongs to none.
 
     Raises ShapeError where y is not a scalar and has no adjoint, GraphError where an op on the way
     has no gradient.
@@ -29,9 +35,12 @@ def gradients(y: Value, xs: Sequence[Value], adjoint: Value | None = None) -> li
     needed = _depends_on(builder, [x.index for x in xs], y.index)
     first = builder.constant(1.0, y.dtype) if adjoint is None else adjoint
     adjoints: dict[int, Value] = {y.index: first}
+    owners = [] if sources is None else sources
+    owners += [-1] * (len(builder.nodes) - len(owners))
     for place in range(y.index, -1, -1):
         if place in adjoints and place in needed:
             _pull_back(builder, place, adjoints, needed)
+            owners += [place] * (len(builder.nodes) - len(owners))
     return [adjoints[x.index] if x.index in adjoints else _zeros(builder, x) for x in xs]
 
 

@@ -79,7 +79,7 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     train(path)
     with RunFile.append(path), pytest.raises(OutputError, match="another training run"):
         train(path)
-    train(path)  # and after the first has gone it is not
+    train(path, overwrite=True)  # and after the first has gone it is not
 
 
 def test_a_reader_reads_while_a_run_is_written(

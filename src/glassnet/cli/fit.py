@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import typer
 
 from glassnet.cli import INTERRUPTED, options
 
@@ -30,15 +32,13 @@ def fit(
     kind: options.Kinds = None,
     reading: options.Reading = options.AS_IT_IS,
     record: options.Record = None,
+    overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> int:
     """Train a network to predict one column of TABLE, and score it on rows held out for that."""
     from glassnet.estimators.examine import examine
     from glassnet.estimators.fit import choose_recipe
-    from glassnet.estimators.fit_record import check_recordable
-    from glassnet.tables.write import Use, check_writable
-    from glassnet.training.record_paths import digest_of
-    from glassnet.training.record_source import Recording
+    from glassnet.tables.write import check_writable
 
     seconds = None if time is None else options.duration(time)
     kinds = options.column_kinds(kind or [])
@@ -47,14 +47,28 @@ def fit(
     opened = reading.open(table)
     examined = examine(opened, target, kinds=kinds, seed=seed)
     recipe = choose_recipe(examined, epochs=epochs)
-    recording = None
-    if record is not None:
-        check_writable(record, table, option="--record", example="run.glass")
-        check_recordable(record, len(recipe.learning_rates), path, [Use(table, "the table")])
-        asked = {**reading.recorded(), "kinds": kinds, "model": str(Path(path).absolute())}
-        asked["model_sha256"] = digest_of(path)
-        recording = Recording(record, {"table": table, **asked})
+    asked = {**reading.recorded(), "kinds": kinds}
+    recording = _recording(record, overwrite, table, path, len(recipe.learning_rates), asked)
     return _train_and_report(examined, recipe, path, json, seconds, threads, recording)
+
+
+def _recording(
+    record: str | None, overwrite: bool, table: str, model: str, phases: int, asked: dict[str, Any]
+) -> Recording | None:
+    """Where the training is recorded, and how its table was read."""
+    from glassnet.estimators.fit_record import check_recordable
+    from glassnet.tables.write import Use, check_writable
+    from glassnet.training.record_paths import digest_of
+    from glassnet.training.record_source import Recording
+
+    if record is None:
+        if overwrite:
+            raise typer.BadParameter("--overwrite replaces a run file; name it with --record")
+        return None
+    check_writable(record, table, option="--record", example="run.glass")
+    check_recordable(record, phases, model, [Use(table, "the table")], overwrite)
+    place = {"model": str(Path(model).absolute()), "model_sha256": digest_of(model)}
+    return Recording(record, {"table": table, **asked, **place}, overwrite=overwrite)
 
 
 def _train_and_report(

@@ -38,6 +38,9 @@ Target = Annotated[
 ]
 ModelOutput = Annotated[str | None, typer.Option("--output", "-o", metavar="MODEL", help=_OUTPUT)]
 Record = Annotated[str | None, typer.Option(metavar="RUN", help=_RECORD)]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a run that the file of --record holds.")
+]
 CsvOutput = Annotated[
     str | None,
     typer.Option("--output", "-o", metavar="CSV", help="By default standard output."),

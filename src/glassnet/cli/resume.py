@@ -18,6 +18,7 @@ from glassnet.words import counted
 if TYPE_CHECKING:
     from glassnet.estimators.fit import Fitted
     from glassnet.estimators.fit_resume import Recorded
+    from glassnet.training.history import History
 
 _OUTPUT = "The model file of a fit; by default where `glassnet fit` wrote it, if beside RUN."
 
@@ -66,6 +67,7 @@ def _run(
     from glassnet.cli.report import print_json
     from glassnet.training.resume import resume as go_on
 
+    before = len(_losses(run))
     model, history = go_on(run, epochs=epochs, threads=threads, **rows)
     told = {"run": run, "epochs": len(history.loss), "loss": history.loss[-1]}
     if json:
@@ -75,7 +77,25 @@ def _run(
             f"{counted(len(history.loss), 'epoch')}, loss {history.loss[-1]:.6g}, "
             f"W has SHA-256 {digest(model)}"
         )
+        if len(history.loss) == before:
+            print(_nothing_left(run, history))
     return INTERRUPTED if history.stopped == "interrupted" else 0
+
+
+def _losses(run: str) -> list[float]:
+    from glassnet.training.record_file import RunFile
+
+    with RunFile.read(run) as file:
+        return file.history()[0]
+
+
+def _nothing_left(run: str, history: History) -> str:
+    """Why a run was left as it is, and how it could go on."""
+    from glassnet.cli.report import REASONS
+
+    why = REASONS.get(history.stopped, history.stopped)
+    more = f"; glassnet resume {run} --epochs {2 * len(history.loss)} goes on"
+    return f"nothing was left to do ({why}){'' if history.stopped == 'converged' else more}"
 
 
 def _fit(
@@ -98,7 +118,7 @@ def _fit(
     run = str(recorded.run)
     check_writable(path, run, *([] if table is None else [table]))
     reads = [Use(own, "the table") for own in (table, recorded.source.get("table")) if own]
-    check_recordable(run, len(recorded.recipe.learning_rates), path, reads)
+    check_recordable(run, len(recorded.recipe.learning_rates), path, reads, overwrite=True)
     with Progress(epochs or recorded.recipe.epochs) as progress:
         fitted = resume_fit(
             recorded, table, epochs=epochs, seconds=seconds, threads=threads,

@@ -31,7 +31,7 @@ from glassnet.tables.write import Use, check_apart
 from glassnet.training.check import Rows
 from glassnet.training.record import SMALL, fingerprint
 from glassnet.training.record_disk import check_file, check_room, is_run, sides
-from glassnet.training.record_file import RunFile, put_values
+from glassnet.training.record_file import RunFile, extent, put_values
 from glassnet.training.record_lock import WriterLock
 from glassnet.training.record_paths import as_path, check_beside
 from glassnet.training.record_schema import empty, remove
@@ -107,26 +107,37 @@ def fit_writes(path: str | Path, phases: int) -> list[Use]:
 
 
 def check_recordable(
-    path: str | Path, phases: int, model: str | Path, reads: Sequence[Use] = ()
+    path: str | Path,
+    phases: int,
+    model: str | Path,
+    reads: Sequence[Use] = (),
+    overwrite: bool = False,
 ) -> None:
     """Fail before training where one file would be two things, or a file that is no run file is in
-    the way, or another fit is being recorded there."""
+    the way, or another fit is being recorded there, or a run is there and not to `overwrite`."""
     check_apart([Use(model, "the model file"), *fit_writes(path, phases)], reads, RECORD)
     with fit_lock(path, phases):
         for place in (phase_path(path, phase) for phase in range(phases)):
-            _check_replaceable(place)
+            _check_replaceable(place, overwrite)
 
 
-def _check_replaceable(place: Path) -> None:
+def _check_replaceable(place: Path, overwrite: bool) -> None:
     """OutputError where there is something that a run cannot take the place of."""
     check_file(place)
     if not place.is_file() or not place.stat().st_size or empty(place):
         return
     try:
-        RunFile.read(place, "rw").close()
+        with RunFile.read(place, "rw") as file:
+            kept = None if overwrite else extent(file)
     except ModelFileError as error:
         why = f"cannot be replaced ({error})" if is_run(place) else "is there and no run file"
         raise OutputError(f"{place} {why}; name another place with --record") from None
+    if kept is not None:
+        finish = f", or finish it: glassnet resume {place}" if kept[1] else ""
+        raise OutputError(
+            f"{place} holds a run already ({kept[0]}); name another place with --record, replace "
+            f"it with --overwrite{finish}"
+        )
 
 
 def check_fit_room(path: str | Path, examined: Examined, recipe: Recipe) -> None:
@@ -154,11 +165,11 @@ def announced(recording: Recording, examined: Examined, recipe: Recipe) -> Recor
     }
     told = Recording(recording.path, {**source, "phase": 1})
     values = {"source": told.found(), "epochs": recipe.epochs, "glassnet": __version__}
-    with RunFile.create(recording.path, recording.lock) as file:
+    with RunFile.create(recording.path, recording.lock, recording.overwrite) as file:
         with file.begin() as database:
             put_values(database, {**values, "numerics_version": numerics_version})
         _forget_later(recording)
-    return Recording(recording.path, source, recording.lock)
+    return Recording(recording.path, source, recording.lock, overwrite=True)
 
 
 def described(
@@ -175,7 +186,7 @@ def described(
         "score": None if score is None else json.dumps(to_plain(score)),
         "held_out": None if apart is None else fingerprint(apart),
     }
-    return Recording(recording.path, source, recording.lock)
+    return Recording(recording.path, source, recording.lock, recording.overwrite)
 
 
 def counts(split: Split) -> dict[str, int]:
@@ -190,7 +201,7 @@ def counts(split: Split) -> dict[str, int]:
 def of_phase(recording: Recording, phase: int) -> Recording:
     """The recording of one phase."""
     source = {**(recording.source or {}), "phase": phase + 1}
-    return Recording(phase_path(recording.path, phase), source, recording.lock)
+    return Recording(phase_path(recording.path, phase), source, recording.lock, overwrite=True)
 
 
 def has_phase(recording: Recording, phase: int) -> bool:

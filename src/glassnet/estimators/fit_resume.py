@@ -45,6 +45,12 @@ from glassnet.training.record_source import Recording
 from glassnet.training.resume import TOO_FEW
 from glassnet.words import counted
 
+OVER = (
+    "{} ended after {} because the validation loss no longer fell, in its last phase too, so that "
+    "epochs={} would change nothing; resume it without that, or fit again with another seed or "
+    "other columns"
+)
+
 
 @dataclass(frozen=True)
 class Recorded:
@@ -56,6 +62,7 @@ class Recorded:
     done: int  # epochs, over all phases
     lock: WriterLock | None = None  # on all of them, where the fit goes on
     trust: bool = False  # whether it may name files that do not lie beside it
+    over: bool = False  # whether the last phase has ended of itself
 
     @property
     def source(self) -> dict[str, Any]:
@@ -90,12 +97,12 @@ def recorded_fit(run: str | Path, trust: bool = False) -> Recorded | None:
         recipe = from_plain(Recipe, source["recipe"], "run.source.recipe")
     except ValueError as error:
         raise ModelFileError(f"{run} is damaged: {error}; train the model again") from None
-    done = sum(
-        _epochs(place)
-        for place in (phase_path(first, phase) for phase in range(len(recipe.learning_rates)))
-        if place.is_file()
-    )
-    return Recorded(first, values, recipe, done, trust=trust)
+    places = [phase_path(first, phase) for phase in range(len(recipe.learning_rates))]
+    done = sum(_epochs(place) for place in places if place.is_file())
+    last: dict[str, Any] = _values(places[-1]) if places[-1].is_file() else {}
+    ended: dict[str, Any] = last.get("ended") or {}
+    over = ended.get("stopped") == "early"
+    return Recorded(first, values, recipe, done, trust=trust, over=over)
 
 
 def model_path(recorded: Recorded, moved: str | None) -> str:
@@ -182,7 +189,7 @@ def _resumed(
     source, recipe = recorded.source, recorded.recipe
     shared: dict[str, Any] = {"threads": threads, "callbacks": callbacks}
     if not recorded.begun:
-        record = Recording(recorded.run, source, recorded.lock)
+        record = Recording(recorded.run, source, recorded.lock, overwrite=True)
         return fit(
             _examined(recorded, moved),
             recipe,
@@ -245,6 +252,8 @@ def _with_epochs(recorded: Recorded, epochs: int | None) -> Recorded:
         return recorded
     if epochs < recorded.done:
         raise GlassnetError(TOO_FEW.format(epochs, counted(recorded.done, "epoch"), recorded.run))
+    if recorded.over:
+        raise GlassnetError(OVER.format(recorded.run, counted(recorded.done, "epoch"), epochs))
     recipe = recorded.recipe.with_epochs(epochs)
     return replace(_noted(recorded, recipe=to_plain(recipe), score=None), recipe=recipe)
 

@@ -25,7 +25,7 @@ from glassnet.training import train
 from glassnet.training.callbacks import EarlyStopping, TimeLimit
 from glassnet.training.history import History
 from glassnet.training.record_source import Recording
-from glassnet.training.resume import resume
+from glassnet.training.resume import Given, resume_run
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -144,8 +144,12 @@ def _followed(record: Recording, history: History) -> Recording:
     return replace(record, path=place)
 
 
-def _again(network: Sequential, x: Any, y: Any, record: Recording, **shared: Any) -> History:
-    return resume(record, x, y, model=network, **shared)[1]
+def _again(
+    network: Sequential, x: Any, y: Any, record: Recording, *,
+    epochs: int, validation: Pair, callbacks: Sequence[Any], threads: int | None,
+) -> History:  # fmt: skip
+    given = Given(x, y, None, validation, network)
+    return resume_run(record, given, epochs, callbacks, False, threads, further=False)[1]
 
 
 def _stops(recipe: Recipe, phase: int, left: float | None) -> list[Any]:

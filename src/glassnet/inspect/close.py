@@ -16,6 +16,7 @@ from glassnet.inspect.figures import (
     NeuronFigures,
     WeightFigures,
     coupling,
+    largest_first,
     neuron_figures,
     weight_figures,
 )
@@ -188,7 +189,7 @@ def _inputs(own: NeuronFigures, weights: np.ndarray) -> Table:
 
 def _by_row(step: OpenStep, own: WeightFigures, parts: np.ndarray) -> Table:
     """What the rows add to ∂L/∂w, the most first."""
-    most = np.argsort(-np.abs(parts), kind="stable")[:FEW]
+    most = largest_first(parts)[:FEW]
     rows: list[Sequence[str]] = []
     for i in most:
         part = exact(parts[i])
@@ -209,5 +210,4 @@ def largest(terms: np.ndarray, count: int) -> list[int]:
     """All terms in their order, or of many those that are largest in size."""
     if len(terms) <= count:
         return list(range(len(terms)))
-    sizes: Any = np.abs(terms)
-    return [int(i) for i in np.argsort(-sizes, kind="stable")[:count]]
+    return [int(i) for i in largest_first(terms)[:count]]

@@ -147,9 +147,15 @@ def pushed(step: OpenStep) -> Pushed:
     else:
         by = "∂L/∂ŷ"
         sizes = np.sqrt(np.sum(np.square(step.layers[-1].slope.astype(float)), axis=1))
-    most = np.argsort(-sizes, kind="stable")
+    most = largest_first(sizes)
     rows = tuple(int(row) for row in step.rows[most])
     return Pushed(by, rows, tuple(sizes[most].tolist()), coupling(coupled))
+
+
+def largest_first(numbers: np.ndarray) -> np.ndarray:
+    """Places by size, the largest first; NaN, which has none, before all others."""
+    sizes = np.abs(numbers.astype(float))
+    return np.lexsort((-np.nan_to_num(sizes, nan=0.0, posinf=np.inf), ~np.isnan(sizes)))
 
 
 def coupling(layer: str) -> str:

@@ -57,7 +57,7 @@ def open_ledger(
         (values, descent), (losses, judged) = reopened(file, given), file.history()
         declared = descent.task.model.declared()
         name, place = place_of({own: p.shape for own, p in declared.items()}, weight)
-        done, last = _range(epoch, file.epochs()[0], len(losses))
+        done, last = _range(values, epoch, file.epochs()[0], len(losses))
         state = file.checkpoint(done)
         held = {own: file.checkpoint(own) for own in file.epochs() if done < own <= last}
         result = file.result(descent.task.model.W)
@@ -65,7 +65,7 @@ def open_ledger(
     run = replay(descent, state, done + 1, 0, values["epochs"], history)
     start = parameter_arrays(descent.task.model)[f"W.{name}"][place].copy()
     updates = (last - done) * descent.order.steps
-    steps = _Steps(descent, values["epochs"], history, name, place)
+    steps = _Steps(descent, values["epochs"], history, name, place, last)
     most = min(updates, MOST) if epoch is None else updates
     entries = tuple(steps.entries(done, run.steps_done, most))
     ends = {own.epoch: own for own in entries if own.batch == descent.order.steps}
@@ -78,13 +78,17 @@ def open_ledger(
     )  # fmt: skip
 
 
-def _range(epoch: int | None, first: int, recorded: int) -> tuple[int, int]:
-    """Epochs done before the ledger and after it; a run that went on with another one begins after
-    the `first` ones."""
+def _range(values: dict[str, Any], epoch: int | None, first: int, recorded: int) -> tuple[int, int]:
+    """Epochs done before the ledger and after it: of a run that went on with another one after the
+    `first` ones, and as `open_step` up to the epoch in which it was broken off, or diverged."""
+    begun = min(recorded + 1, values["epochs"])
+    ended: dict[str, Any] = values.get("ended") or {}
+    diverged = ended.get("stopped") == "diverged"
     if epoch is None:
-        return first, recorded
-    if not 1 <= epoch <= recorded:
-        raise GlassnetError(f"epoch={epoch}: epochs 1 to {recorded} are recorded")
+        return first, begun if diverged else recorded
+    if not first < epoch <= begun:
+        can = "are recorded" if begun == recorded else "can be opened"
+        raise GlassnetError(f"epoch={epoch}: epochs {first + 1} to {begun} {can}")
     return epoch - 1, epoch
 
 
@@ -110,6 +114,7 @@ class _Steps:
     history: History
     name: str
     place: tuple[int, ...]
+    last: int  # the epoch that they end with
 
     def stored(self, result: np.ndarray) -> Any:
         """The weight out of a file's bytes of the model."""
@@ -171,7 +176,7 @@ class _Steps:
 
     def _batches(self, done: int, first: int) -> Iterator[tuple[int, int, np.ndarray, Any]]:
         order, seen = self.descent.order, self.history
-        for epoch in range(done, len(seen.loss)):
+        for epoch in range(done, self.last):
             run = self.descent.run(self.epochs, until(seen, epoch))
             start = first + (epoch - done) * order.steps
             rates = self.descent.rates(run, np.arange(start, start + order.steps))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.inspect.blocks import Block, Lines, Table, exact
-from glassnet.inspect.figures import coupling
+from glassnet.inspect.figures import coupling, largest_first
 from glassnet.inspect.html import fragment
 from glassnet.inspect.text import told
 from glassnet.inspect.values import plain
@@ -107,7 +107,7 @@ def _line(own: Entry, average: float) -> Sequence[str]:
     slope = "none" if own.slope is None else exact(own.slope)
     pushed = ""
     if own.parts is not None:
-        most = np.argsort(-np.abs(own.parts), kind="stable")[:PUSHED]
+        most = largest_first(own.parts)[:PUSHED]
         pushed = ", ".join(f"{own.rows[i]}: {own.parts[i]:.3g}" for i in most)
     line = (str(own.epoch), str(own.batch), exact(own.lr), slope, pushed)
     line = (*line, *map(exact, own.memory.values()), exact(own.update))

@@ -60,11 +60,6 @@ def place_of(shapes: Mapping[str, Sequence[int]], text: str) -> tuple[str, tuple
     return name, place
 
 
-def join(under: str, own: str) -> str:
-    """The name of a part of what is called `under`, of the whole network if that is empty."""
-    return f"{under}.{own}" if under else own
-
-
 def near(name: str, what: str, names: Sequence[str]) -> str:
     """That there is no such name, and which there are."""
     return f"there is no {what} {name!r}; {_listed(name, names)}"

@@ -12,13 +12,14 @@ import numpy as np
 
 from glassnet.errors import GlassnetError
 from glassnet.inspect.html import fragment
-from glassnet.inspect.names import join, near
+from glassnet.inspect.names import near
 from glassnet.inspect.overview import overview
 from glassnet.inspect.pulls import Pulls
 from glassnet.inspect.text import told
 from glassnet.nn.ensemble import BatchEnsemble
 from glassnet.nn.linear import Linear
 from glassnet.nn.module import Module
+from glassnet.training.probe import join
 from glassnet.words import counted
 
 

@@ -17,11 +17,11 @@ from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type
-from glassnet.inspect.watch import Watched
 from glassnet.nn.scope import Circumstances, Scope
 from glassnet.pipeline import compile_graph
 from glassnet.run.program import Program
 from glassnet.training.descend import Task
+from glassnet.training.probe import ProbedModule
 from glassnet.training.step import (
     ALL,
     BATCH,
@@ -131,7 +131,7 @@ class _Weighed:
     total: Value
     share: Value
     held: dict[str, Value]
-    watched: Watched
+    watched: ProbedModule
 
 
 def _weighed(task: Task) -> _Weighed:
@@ -145,7 +145,7 @@ def _weighed(task: Task) -> _Weighed:
     step = builder.input("step", Type("int64", ()))
     held = parameter_inputs(builder, model)
     x, y = (ops.take(batch[name], rows) for name in ("x", "y"))
-    watched = Watched(model)
+    watched = ProbedModule(model)
     around = Circumstances(True, task.seed, step, rows, task.frozen)
     prediction = watched.build(x, Scope(held, around))
     size, outputs = prediction.shape[1], outputs_of(model, width)

@@ -13,12 +13,10 @@ from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
-from glassnet.inspect.names import join
 from glassnet.nn.activations import Identity, ParametricSigmoid, Sigmoid, Softplus, Tanh
-from glassnet.nn.compose import Container, Parallel, Residual, Sequential
 from glassnet.nn.linear import Neuron
 from glassnet.nn.loss import Loss
-from glassnet.nn.module import Module, Parameter
+from glassnet.nn.module import Module
 from glassnet.nn.rectifiers import (
     ELU,
     GELU,
@@ -30,8 +28,8 @@ from glassnet.nn.rectifiers import (
     ReLU,
     SiLU,
 )
-from glassnet.nn.scope import Scope
 from glassnet.optim.optimizer import Optimizer
+from glassnet.training.probe import LayerTrace, ProbedModule
 from glassnet.training.step import StepGraph, step_graph, trained
 
 # Functions of one number each: the gradient of the sum of what they give is the derivative.
@@ -39,65 +37,6 @@ ONE_BY_ONE = (
     Identity, ParametricSigmoid, Sigmoid, Softplus, Tanh,
     ELU, GELU, SELU, LeakyReLU, Mish, PReLU, ReLU, SiLU,
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A layer as it was built: its name, itself, what went in and came out, where its parameters
-    are named, and of a `Residual` or `Parallel` the values that it joins."""
-
-    name: str
-    layer: Module
-    given: Value
-    result: Value
-    under: str
-    joined: tuple[Value, ...] = ()
-
-
-class Watched(Module):
-    """A model that notes what its layers give in a training step."""
-
-    def __init__(self, model: Module) -> None:
-        self.model = model
-        self.seed, self.dtype = model.seed, model.dtype
-        self.seen: list[Seen] = []
-
-    def declared(self) -> dict[str, Parameter]:
-        return self.model.declared()
-
-    def takes(self) -> int | None:
-        return self.model.takes()
-
-    def gives(self, width: int | None) -> int | None:
-        return self.model.gives(width)
-
-    def build(self, x: Value, parameters: Scope) -> Value:
-        self.seen.clear()
-        return self._built("", self.model, x, parameters)
-
-    def _built(self, name: str, layer: Module, x: Value, scope: Scope) -> Value:
-        """What the layer builds, part by part where its parts are known: the same nodes."""
-        called, joined = name or type(layer).__name__.lower(), ()
-        if type(layer) is Neuron:
-            z = layer.linear.build(x, scope)
-            self.seen.append(Seen(f"{called}.linear", layer.linear, x, z, name))
-            x, y = z, layer.squash.build(z, scope.under("activation"))
-        elif type(layer) in (Sequential, Residual):
-            assert isinstance(layer, Container)
-            y = x
-            for own, part in layer.parts.items():
-                y = self._built(join(name, own), part, y, scope.under(own))
-            if isinstance(layer, Sequential):
-                return y
-            joined, y = (x, y), x + y
-        elif type(layer) is Parallel:
-            parts = layer.parts.items()
-            found = [self._built(join(name, n), p, x, scope.under(n)) for n, p in parts]
-            joined, y = tuple(found), ops.concatenate(found, 1)
-        else:
-            y = layer.build(x, scope)
-        self.seen.append(Seen(called, layer, x, y, name, joined))
-        return y
 
 
 @dataclass(frozen=True)
@@ -128,15 +67,15 @@ def open_graph(
 ) -> OpenGraph:
     """Training's own graph with more outputs; by the rules of the arithmetic an output more
     changes no bit of the others."""
-    watched = Watched(model)
-    step = step_graph(watched, loss, optimizer, width, weighted, seed)
+    probed = ProbedModule(model)
+    step = step_graph(probed, loss, optimizer, width, weighted, seed)
     builder = GraphBuilder(step.graph.nodes)
-    seen = {own.name: builder.value(own.result.index) for own in watched.seen}
+    seen = {own.name: builder.value(own.result.index) for own in probed.seen}
     held = {n: builder.value(step.graph.inputs[f"W.{n}"]) for n in trained(model, model.declared())}
     by = [*seen.values(), *held.values()]
     slopes = gradients(builder.value(step.graph.outputs[0]), by)
     names = [f"a.{n}" for n in seen] + [f"da.{n}" for n in seen] + [f"dW.{n}" for n in held]
-    bent = [own for own in watched.seen if _one_by_one(own.layer)]
+    bent = [own for own in probed.seen if _one_by_one(own.layer)]
     names += [f"f.{own.name}" for own in bent]
     rows = builder.value(step.graph.inputs["rows"])
     data = {n: builder.value(step.graph.inputs[n]) for n in ("x", "y")}
@@ -145,10 +84,10 @@ def open_graph(
     graph = builder.finish(
         [*outputs, *seen.values(), *slopes, *_derivatives(builder, bent), *taken]
     )
-    return OpenGraph(step, graph, (*names, *data), _placed(watched.seen))
+    return OpenGraph(step, graph, (*names, *data), _placed(probed.seen))
 
 
-def _placed(seen: list[Seen]) -> tuple[Placed, ...]:
+def _placed(seen: list[LayerTrace]) -> tuple[Placed, ...]:
     """Which layer gave what; of several with the same value the last one before."""
     givers: dict[int, str] = {}
     found: list[Placed] = []
@@ -160,7 +99,7 @@ def _placed(seen: list[Seen]) -> tuple[Placed, ...]:
     return tuple(found)
 
 
-def _derivatives(builder: GraphBuilder, bent: list[Seen]) -> list[Value]:
+def _derivatives(builder: GraphBuilder, bent: list[LayerTrace]) -> list[Value]:
     """∂a/∂z of each activation."""
     found: list[Value] = []
     for own in bent:

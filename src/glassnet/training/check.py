@@ -33,18 +33,22 @@ PART = 1 << 16  # rows that are copied at once
 class Rows:
     """Data in the dtypes of a step: x [n, width], y, and weights [n] or None; in memory, or
     `mapped` from a file. x may be a sparse matrix: its rows are made dense a batch at a time, and
-    are then known to the step by their place in the batch, as those are that are `gathered`."""
+    are then known to the step by their place in the batch, as those are that are `gathered`.
+    `numbers` are the user's row numbers, where these are a part of the rows that the user gave, and
+    `names` the user's column names, where there are any."""
 
     x: Any
     y: np.ndarray
     weight: np.ndarray | None = None
     mapped: Mapped | None = None
     gathered: bool = False
+    numbers: np.ndarray | None = None
+    names: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, arrays: Arrays, mapped: Mapped | None = None) -> Rows:
+    def of(cls, arrays: Arrays, mapped: Mapped | None = None, **more: Any) -> Rows:
         """The rows with arrays by the names of the step's inputs."""
-        return cls(arrays["x"], arrays["y"], arrays.get("weight"), mapped)
+        return cls(arrays["x"], arrays["y"], arrays.get("weight"), mapped, **more)
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -57,6 +61,10 @@ class Rows:
     def in_batches(self) -> bool:
         """Whether a step gets the rows of its batch, and not all rows with numbers of some."""
         return self.gathered or self.sparse
+
+    def numbered(self, places: Any) -> np.ndarray:
+        """The user's numbers of rows."""
+        return places if self.numbers is None else self.numbers[places]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """By the names of the step's inputs."""
@@ -76,6 +84,8 @@ class Rows:
             self.x[places] if self.sparse else np.ascontiguousarray(self.x[places]),
             np.ascontiguousarray(self.y[places]),
             None if self.weight is None else np.ascontiguousarray(self.weight[places]),
+            numbers=self.numbered(np.arange(len(self))[places]),
+            names=self.names,
         )
 
     def masked(self, mask: np.ndarray) -> Rows:
@@ -87,7 +97,9 @@ class Rows:
                 part = slice(first, first + PART)
                 scratch.append({name: a[part][mask[part]] for name, a in self.arrays().items()})
             arrays, mapped = scratch.mapped()
-        return Rows.of(arrays, replace(mapped, names=self.mapped.names))
+        mapped = replace(mapped, names=self.mapped.names)
+        numbers = self.numbered(np.flatnonzero(mask))
+        return Rows.of(arrays, mapped, numbers=numbers, names=self.names)
 
 
 def dense(x: Any) -> np.ndarray:
@@ -113,7 +125,7 @@ def checked(
         raise ShapeError(f"{x.label} has {counted(x.rows, 'row')}; wanted 1 to {LARGEST}")
     check = partial(_checked_part, model, loss, of)
     arrays, mapped = written(x, model.dtype, check)
-    rows = Rows.of(arrays, mapped)
+    rows = Rows.of(arrays, mapped, names=tuple(x.names))
     if rows.weight is not None and not rows.weight.any():
         raise TrainingError(f"{x.label}: the weights of the rows are all 0; one is more, at least")
     return rows

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from glassnet.errors import DivergenceError
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.ops import philox
@@ -23,9 +24,10 @@ from glassnet.optim.optimizer import Optimizer
 from glassnet.training.callbacks import memories
 from glassnet.training.check import Rows, check_batches
 from glassnet.training.course import Course, Stop
-from glassnet.training.diverge import divergence
+from glassnet.training.diverge import advice, divergence
+from glassnet.training.failing import failing_step
 from glassnet.training.history import History, Run
-from glassnet.training.kept import Kept, finite
+from glassnet.training.kept import LARGE, Kept, finite
 from glassnet.training.programs import loss_program, step_program
 from glassnet.training.state import TrainingState, digest
 from glassnet.training.step import memory_arrays, parameter_arrays, setting_arrays
@@ -33,6 +35,7 @@ from glassnet.training.steps import EpochCalls, Evaluator, Stepper, weighted_mea
 
 BLOCK = 1 << 20  # rows whose order is worked out at once
 TOGETHER = 2000  # rows: of fewer the orders of several epochs are worked out at once
+FEW = 64  # steps of an epoch: keeping large memory would be felt
 NO_PART = np.empty(0), np.empty(0)
 TOGETHER_EPOCHS = 32  # that are taken at a time: more cost more to prepare than they save
 TOGETHER_ROWS = 1 << 15  # and their rows
@@ -185,6 +188,7 @@ class Descent:
         self.last: np.ndarray | None = None  # the weights of the last step, after a training
         self.broken = False  # whether the optimiser's memory does not fit the weights
         self.kept = Kept(model.W) if conventions.guarded else None
+        self.kept_memory = self._memory_kept() if conventions.guarded else None
         self._schedule = conventions.schedule or optimizer.schedule
         self._calls: EpochCalls | None = None  # for several epochs at a time
         self._most = 1
@@ -213,10 +217,23 @@ class Descent:
             looked = (callbacks and self.conventions.guarded) or self.raw is not None
             self.last = weights.copy() if looked else None
 
-        course.follow(body, end)
+        try:
+            course.follow(body, end)
+        except DivergenceError as error:
+            run.history.state = self.state(run, callbacks)
+            error.history = run.history
+            raise
         if self.conventions.guarded:
             run.history.state = self.state(run, callbacks)
         return run.history
+
+    def _memory_kept(self) -> list[Kept] | None:
+        """What keeps the optimiser's memory from before an epoch; None where that would take its
+        time: there is much of it, and an epoch has few steps."""
+        blocks = {id(own.base): own.base for own in self.memory.values() if own.base is not None}
+        if sum(own.nbytes for own in blocks.values()) >= LARGE and self.order.steps < FEW:
+            return None
+        return [Kept(own) for own in blocks.values()]
 
     def state(self, run: Run, callbacks: Sequence[Any]) -> TrainingState | None:
         """Where the training stands; None where it was broken off in the middle of a step."""
@@ -282,6 +299,9 @@ class Descent:
         run, model = course.run, self.task.model
         if self.kept is not None:
             self.kept.take()
+            for own in self.kept_memory or ():
+                own.take()
+        begun, part = self.raw, self.part
         self._take_raw()
         first = run.steps_done
         try:
@@ -290,9 +310,8 @@ class Descent:
             self._put_back()
             raise
         if self.kept is not None and not (finite(losses) and finite(model.W)):
-            self._put_back()
-            lr = float(self.rates(run, np.array([first]))[0])
-            raise divergence(run, losses, first, lr, self.task.rows.x)
+            self.part = part
+            raise self._diverged(run, first, losses, begun)
         if run.history.stopped != "interrupted":
             self._show_mean(run)
         run.history.evaluations += 1
@@ -348,12 +367,56 @@ class Descent:
         if run.history.stopped == "interrupted":
             raise Stop
 
-    def _put_back(self) -> None:
-        """Give W the numbers from before the epoch, where they were kept."""
+    def _diverged(
+        self, run: Run, first: int, losses: np.ndarray, begun: np.ndarray | None
+    ) -> DivergenceError:
+        """The error; everything is put back to the end of the epoch before."""
+        step, bad = first + int(np.argmin(np.isfinite(losses))) - len(self.part[0]), None
+        if finite(losses):
+            step, bad = first + len(losses) - len(self.part[0]) - 1, None
+        fault = None
+        if self.kept_memory is not None:
+            self._put_back(begun)
+            self._take_raw()
+            step, loss, fault = failing_step(self, run, first)
+            bad = None if math.isfinite(loss) else loss
+            self._put_back(begun)
+            self.broken = False
+        else:
+            bad = None if finite(losses) else float(losses[~np.isfinite(losses)][0])
+            self._put_back(begun)
+        run.history.stopped, run.steps_done = "diverged", first
+        what = "a parameter left the finite range" if bad is None else f"the loss became {bad:g}"
+        back = f"the end of epoch {run.epoch}" if run.epoch else "the start"
+        return divergence(
+            f"{what} in epoch {run.epoch + 1}, step {step % self.order.steps + 1} "
+            f"(step {step + 1} of the run)",
+            f"the model was put back to {back}",
+            step + 1, fault,
+            advice(float(self.rates(run, np.array([step]))[0]), self.task.rows.x, fault, step),
+        )  # fmt: skip
+
+    def held(self) -> dict[str, np.ndarray]:
+        """Copies of the weights and of the optimiser's memory."""
+        own = {**parameter_arrays(self.task.model), **self.memory}
+        return {name: array.copy() for name, array in own.items()}
+
+    def hold(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Put back what `held` gave."""
+        for name, own in {**parameter_arrays(self.task.model), **self.memory}.items():
+            own[...] = arrays[name]
+
+    def _put_back(self, raw: np.ndarray | None = None) -> None:
+        """Give W, and the memory where it was kept, the numbers from before the epoch, where they
+        were kept."""
         self.broken = True
-        if self.kept is not None:
-            self.kept.restore()
-            self.raw = self.task.model.W  # must not be taken for a mean of something
+        if self.kept is None:
+            return
+        self.kept.restore()
+        for own in self.kept_memory or ():
+            own.restore()
+        # where no mean is shown, W must not be taken for one of something
+        self.raw = self.task.model.W if raw is None else raw
 
     def _steps(self, course: Course, first: int) -> tuple[np.ndarray, np.ndarray]:
         """The losses of the epoch's steps, and what each step weighs; those that an earlier

@@ -1,35 +1,206 @@
-"""When the numbers leave the finite range.
+"""When the numbers leave the finite range: in which step, at which operation, and what to do.
 
-In: the losses of an epoch after which the weights were put back. Out: an error that says in which
-step it happened and what to try.
+In: a step with the numbers from before it. Out: the first operation of it whose result is not
+finite though what it was given is, with its layer and row; and an error that says so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
-from glassnet.errors import TrainingError
-from glassnet.training.history import Run
+from glassnet.errors import DivergenceError
+from glassnet.graph.graph import Graph, Node
+from glassnet.graph.interpret import bind_shapes, evaluate
+from glassnet.graph.types import FLOATS
+from glassnet.nn.loss import Loss
+from glassnet.nn.module import Module
+from glassnet.optim.optimizer import Optimizer
+from glassnet.training.probe import ProbedModule
+from glassnet.training.step import BATCH, StepGraph, step_graph
+
+MOST = 1 << 30  # bytes of all values of a step that are looked at
+FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
+
+# operations with a domain, and what keeps an argument within it
+DOMAINS = {
+    "log": "keep what goes into log above 0: ops.log(ops.maximum(z, 1e-6))",
+    "log1p": "keep what goes into log1p above −1: ops.log1p(ops.maximum(z, -0.999))",
+    "sqrt": "keep what goes into sqrt above 0: ops.sqrt(ops.maximum(z, 0.0) + 1e-6)",
+    "div": "keep the divisor away from 0: a / (b + 1e-6), or ops.where",
+    "pow": "keep the base of a power above 0: ops.maximum(z, 1e-6) ** p",
+    "exp": "keep what goes into exp below 80: ops.exp(ops.minimum(z, 80.0))",
+}
 
 
-def advice(lr: float, x: np.ndarray) -> str:
-    """What to try: a smaller learning rate, smaller numbers in x where they are large."""
-    largest = float(max(x.max(), -x.min()))
-    return f"  try a smaller learning rate: lr={lr / 10:.2g}" + (
-        f"\n  or scale x, whose largest number is {largest:.3g}" if largest > 100 else ""
-    )
+@dataclass(frozen=True)
+class Fault:
+    """The first operation that is not finite; `row` counts in the data of the step."""
+
+    part: str  # forward, backward or update
+    operation: str  # its name
+    told: str  # it with its numbers
+    layer: str | None
+    row: int | None
+
+    def __str__(self) -> str:
+        where = "" if self.layer is None else f" in {self.layer}"
+        where += "" if self.row is None else f", row {self.row}"
+        if self.part == BACKWARD:
+            return f"first not finite, in backward propagation: {self.told}{where}"
+        return f"first not finite: {self.told}{where}"
 
 
-def divergence(run: Run, losses: np.ndarray, first: int, lr: float, x: np.ndarray) -> TrainingError:
-    """The error; the model has been given back the numbers from before the epoch."""
-    bad = np.flatnonzero(~np.isfinite(losses))
-    if bad.size:
-        what = f"the loss became {losses[bad[0]]:g}"
-        step = int(bad[0])
-    else:
-        what, step = "a parameter left the finite range", len(losses) - 1
-    back = f"the end of epoch {run.epoch}" if run.epoch else "the start"
-    return TrainingError(
-        f"{what} in epoch {run.epoch + 1}, step {step + 1} (step {first + step + 1} of the run); "
-        f"the model was put back to {back}\n{advice(lr, x)}"
-    )
+@dataclass(frozen=True)
+class Failing:
+    """A step and everything that it depends on."""
+
+    model: Module
+    loss: Loss
+    optimizer: Optimizer
+    seed: int
+    arrays: Mapping[str, np.ndarray]  # x, y, weight, rows, lr, step, parameters and memory
+
+    def fault(self, numbers: np.ndarray | None = None) -> Fault | None:
+        """None where it is not found: the step is large, or finite as NumPy computes it. `numbers`
+        are the user's numbers of the rows of the batch."""
+        weighted = "weight" in self.arrays
+        width = self.arrays["x"].shape[1]
+        probed = ProbedModule(self.model)
+        step = step_graph(probed, self.loss, self.optimizer, width, weighted, self.seed)
+        if _bytes(step.graph, self.arrays) > MOST:
+            return None
+        shapes = {name: array.shape for name, array in self.arrays.items()}
+        dims = bind_shapes(step.graph.input_types, {n: shapes[n] for n in step.graph.inputs})
+        values = evaluate(step.graph, self.arrays, dims)
+        place = _origin(step, values)
+        if place is None:
+            return None
+        rows = self.arrays["rows"] if numbers is None else numbers
+        return _Reading(step, probed, values, rows).of(place)
+
+
+def divergence(
+    what: str, put_back: str, step: int, fault: Fault | None, advice: str
+) -> DivergenceError:
+    """The error: `what` happened in which step, and to where the model was put back."""
+    told = [f"{what}; {put_back}"]
+    told += [] if fault is None else [f"  {fault}"]
+    own = (None, None, None) if fault is None else (fault.operation, fault.layer, fault.row)
+    return DivergenceError("\n".join([*told, advice]), step, *own)
+
+
+def advice(lr: float, x: np.ndarray, fault: Fault | None, updates: int) -> str:
+    """What to try. A smaller learning rate is no help where no update came before, unless it is
+    the update that is not finite."""
+    lines: list[str] = []
+    if fault is not None and fault.operation in DOMAINS and fault.part != UPDATE:
+        lines.append(DOMAINS[fault.operation])
+    if updates or fault is None or fault.part == UPDATE:
+        lines.append(f"try a smaller learning rate: lr={lr / 10:.2g}")
+    largest = float(max(x.max(), -x.min())) if x.size else 0.0
+    if largest > 100:
+        lines.append(f"scale x, whose largest number is {largest:.3g}")
+    if not lines:
+        lines.append("the learning rate is not the reason, since no update came before: look at "
+                     "this operation, and at the weights that the model starts with")  # fmt: skip
+    return "\n".join(f"  {'or ' if i else ''}{line}" for i, line in enumerate(lines))
+
+
+def _bytes(graph: Graph, arrays: Mapping[str, np.ndarray]) -> int:
+    """About how much all values of a step take."""
+    rows = len(arrays["rows"])
+    total = 0
+    for node in graph.nodes:
+        sizes = [size if isinstance(size, int) else rows for size in node.type.shape]
+        total += 8 * int(np.prod(sizes, dtype=float)) if node.op.name != "input" else 0
+    return total
+
+
+def _origin(step: StepGraph, values: list[np.ndarray]) -> int | None:
+    """The first node that is not finite, though what it was given is, on the way to the loss; where
+    the loss is finite, to a new weight, or to what the optimiser remembers."""
+    graph = step.graph
+    floats = [node.type.dtype in FLOATS for node in graph.nodes]
+    bad = [f and not np.isfinite(v).all() for f, v in zip(floats, values, strict=True)]
+    for output in graph.outputs:
+        if bad[output]:
+            found = _ancestors(graph.nodes, bad, output)
+            return min(i for i in found if not any(bad[k] for k in graph.nodes[i].inputs))
+    return None
+
+
+def _ancestors(nodes: tuple[Node, ...], bad: list[bool], output: int) -> set[int]:
+    """Nodes that are not finite and lead to one."""
+    found, rest = {output}, [output]
+    while rest:
+        for place in nodes[rest.pop()].inputs:
+            if bad[place] and place not in found:
+                found.add(place)
+                rest.append(place)
+    return found
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What can be said of a node."""
+
+    step: StepGraph
+    probed: ProbedModule
+    values: list[np.ndarray]
+    rows: np.ndarray
+
+    def of(self, place: int) -> Fault:
+        nodes = self.step.graph.nodes
+        source = self.step.sources[place] if place < len(self.step.sources) else place
+        index = self._index(place)
+        row = self._row(place, index)
+        if place >= len(self.step.sources):
+            names = [n for n, output in self.step.donate.items() if not self._finite(output)]
+            layer = f"the update of {names[0].removeprefix('W.')}" if names else None
+            return Fault(UPDATE, nodes[place].op.name, self._told(place, index), layer, row)
+        if source < 0:
+            told = self._told(place, index)
+            return Fault(FORWARD, nodes[place].op.name, told, self._layer(place), row)
+        told = f"the derivative of {self._told(source, index)}"
+        if nodes[source].op.kind != "elementwise":
+            told = f"the derivative of {nodes[source].op.name}"
+        return Fault(BACKWARD, nodes[source].op.name, told, self._layer(source), row)
+
+    def _index(self, place: int) -> tuple[int, ...]:
+        """Where the value has its first number that is not finite."""
+        value = np.asarray(self.values[place])
+        return tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0]) if value.ndim else ()
+
+    def _row(self, place: int, index: tuple[int, ...]) -> int | None:
+        shape = self.step.graph.nodes[place].type.shape
+        return int(self.rows[index[0]]) if shape and shape[0] == BATCH else None
+
+    def _told(self, place: int, index: tuple[int, ...]) -> str:
+        """ "log(-0.31) = nan", where numbers are made of numbers; else the name."""
+        node, value = self.step.graph.nodes[place], self.values[place]
+        given = [self.values[source] for source in node.inputs]
+        if node.op.kind != "elementwise" or np.shape(value) != tuple(np.shape(given[0])):
+            return node.op.name
+        if len(index) != np.ndim(value):
+            return node.op.name
+        return f"{node.op.name}({', '.join(_short(own[index]) for own in given)}) = " + _short(
+            value[index]
+        )
+
+    def _layer(self, place: int) -> str | None:
+        """The layer that a node belongs to: the first that was built when the node was there."""
+        for trace in self.probed.seen:
+            if place <= trace.result.index:
+                return trace.name
+        return "the loss"
+
+    def _finite(self, output: int) -> bool:
+        return bool(np.isfinite(self.values[self.step.graph.outputs[output]]).all())
+
+
+def _short(number: Any) -> str:
+    return f"{float(number):.4g}"

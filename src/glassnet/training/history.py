@@ -19,11 +19,11 @@ class History:
 
     The loss of an epoch is the mean over its rows (weighted where rows have weights) of the loss
     that each had in its step, before that step's update. `stopped` says why training ended:
-    "epochs" (all were done), "early", "time", "interrupted", or "converged". `evaluations` counts
-    how often the loss of all rows was computed; an epoch of gradient descent is one. `unrecorded`
-    says why the end of the run is not in its run file, where it should be and is not; `recorded` is
-    the path of that file at the end, and `moved` says what became of it where it was renamed or
-    removed meanwhile.
+    "epochs" (all were done), "early", "time", "interrupted", "converged" or "diverged".
+    `evaluations` counts how often the loss of all rows was computed; an epoch of gradient descent
+    is one. `unrecorded` says why the end of the run is not in its run file, where it should be and
+    is not; `recorded` is the path of that file at the end, and `moved` says what became of it where
+    it was renamed or removed meanwhile.
 
     `state` is where the training stands, so that `gn.train(…, after=history)` goes on. Model, data
     and settings are then those of the training before; learning rate, epochs and callbacks may be

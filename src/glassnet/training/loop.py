@@ -32,7 +32,7 @@ from glassnet.training.descend import SHUFFLE, USUAL, Conventions, Descent, Orde
 from glassnet.training.exclusive import InTraining
 from glassnet.training.history import History
 from glassnet.training.record import recorded
-from glassnet.training.record_source import Recording
+from glassnet.training.record_source import Recording, as_recording
 from glassnet.training.source import Source
 from glassnet.training.state import (
     OTHER,
@@ -55,7 +55,7 @@ def train(
     epochs: int, batch_size: int = 32, shuffle: bool = True, seed: int = 0,
     validation: tuple[Any, ...] | Source | float | None = None, sample_weight: Any = None,
     callbacks: Any = (), record: str | Path | Recording | None = None,
-    after: History | None = None, threads: int | None = None,
+    overwrite: bool = False, after: History | None = None, threads: int | None = None,
 ) -> History:  # fmt: skip
     """Train the model in place by mini-batches, and return the history.
 
@@ -70,20 +70,22 @@ def train(
     be smaller. `validation` is (x, y), (x, y, weights), another stream, or the fraction of rows to
     hold out. `threads`, by default all granted, change the time, never a bit. Ctrl-C ends the
     training after the step that runs; a second one at once, with the last whole epoch's numbers.
-    `record` names a run file: `resume` goes on from it, `open_step` opens it. A `Recording` says
-    where the data came from. A full disk gives a `RecordingWarning`. TrainingError where another
-    call trains the model, or the loss is not finite: W is then that of the last epoch.
+    `record` names a run file: `resume` goes on from it, `open_step` opens it; one that holds a run
+    is replaced only with `overwrite`. A `Recording` says where the data came from. A full disk
+    gives a `RecordingWarning`. TrainingError where another call trains the model, or the loss is
+    not finite: W is then that of the last epoch.
     """
     check_settings(epochs, batch_size, seed, optimizer)
-    stops, measure = as_callbacks(callbacks), as_loss(loss)
+    recording, stops = as_recording(record, overwrite), as_callbacks(callbacks)
+    measure = as_loss(loss)
     whole = checked(model, measure, x, y, sample_weight)
     rows, held_out = divided(model, measure, whole, validation, seed)
     task = Task(model, measure, rows, held_out, thread_count(threads), seed)
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "seed": seed}
     with InTraining(model):
         descent = training(task, optimizer, Order.of(rows, batch_size, seed if shuffle else None))
-        history = goes_on(descent, after, record, stops)
-        return recorded(record, descent, whole, validation, stops, settings, history)
+        history = goes_on(descent, after, recording, stops)
+        return recorded(recording, descent, whole, validation, stops, settings, history)
 
 
 def check_settings(epochs: int, batch_size: int, seed: int, optimizer: Any) -> None:
@@ -94,7 +96,7 @@ def check_settings(epochs: int, batch_size: int, seed: int, optimizer: Any) -> N
 
 
 def goes_on(
-    descent: Descent | Search, after: History | None, record: Any, callbacks: list[Any]
+    descent: Descent | Search, after: History | None, record: Recording | None, callbacks: list[Any]
 ) -> History | None:
     """Put the descent where another training has ended; the whole epochs of that one. Early
     stopping gets its memory back by one more callback."""
@@ -108,8 +110,8 @@ def goes_on(
         raise TrainingError(OTHER.format(f"it had {had}"))
     if record is not None and len(state.losses):
         raise TrainingError(
-            f"record={str(record)!r} with after=…: that training was ended within an epoch, and a "
-            "run file begins between epochs; go on for one epoch without record= first"
+            f"record={str(record.path)!r} with after=…: that training was ended within an epoch, "
+            "and a run file begins between epochs; go on for one epoch without record= first"
         )
     descent.go_on(state)
     callbacks.append(Restorer(state.notes, state.arrays, callbacks))

@@ -29,7 +29,7 @@ from glassnet.training.check import (
     checked_optimizer,
     checked_seed,
 )
-from glassnet.training.diverge import advice
+from glassnet.training.diverge import Failing, advice, divergence
 from glassnet.training.exclusive import InTraining
 from glassnet.training.history import History
 from glassnet.training.kept import finite
@@ -177,7 +177,7 @@ class Step:
         try:
             loss = batch.run(rows, rate, self.count)
             if not (math.isfinite(loss) and finite(self.model.W)):
-                raise self._divergence(loss, rate, rows.x)
+                raise self._divergence(loss, rate, rows)
         except BaseException:
             self.model.W[...], self._memory[...] = self._before
             raise
@@ -237,14 +237,21 @@ class Step:
         call = program.prepare(arrays, 1, self.threads, self.steps or AHEAD)
         return _Batch(own, lr, number, call)
 
-    def _divergence(self, loss: float, rate: float, x: np.ndarray) -> TrainingError:
+    def _divergence(self, loss: float, rate: float, rows: Rows) -> TrainingError:
+        """The error; what the step did not change yet is in `_before`."""
+        self.model.W[...], self._memory[...] = self._before
         what = "a parameter left the finite range"
         if not math.isfinite(loss):
             what = f"the loss became {loss:g}"
-        return TrainingError(
-            f"{what} in step {self.count + 1}; the model and the optimiser's memory were put back "
-            f"to where they were before it\n{advice(rate, x)}"
-        )
+        now = {"lr": np.asarray(rate, self.model.dtype), "step": np.asarray(self.count, np.int64)}
+        held = {**parameter_arrays(self.model), **self._slots, **now}
+        arrays = {**rows.arrays(), **held, "rows": np.arange(len(rows), dtype=np.int32)}
+        fault = Failing(self.model, self.loss, self.optimizer, self.seed, arrays).fault()
+        return divergence(
+            f"{what} in step {self.count + 1}",
+            "the model and the optimiser's memory were put back to where they were before it",
+            self.count + 1, fault, advice(rate, rows.x, fault, self.count),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -32,7 +31,7 @@ from glassnet.training.record_file import (
     put_result,
     put_values,
 )
-from glassnet.training.record_source import Recording, as_recording
+from glassnet.training.record_source import Recording
 from glassnet.training.whole import Search
 from glassnet.version import __version__, numerics_version
 
@@ -98,7 +97,7 @@ class Fingerprint:
 
 
 def recorded(
-    record: str | Path | Recording | None,
+    recording: Recording | None,
     descent: Descent | Search,
     rows: Rows,
     validation: Any,
@@ -108,7 +107,6 @@ def recorded(
 ) -> History:
     """Train, and record if there is a path; `rows` are all rows, those held out included. Of a
     training that goes on, `history` has the epochs that are done; all of them are recorded."""
-    recording = as_recording(record)
     if history is not None:
         settings = {**settings, "epochs": settings["epochs"] + len(history.loss)}
     if recording is None:
@@ -116,7 +114,7 @@ def recorded(
     task = descent.task
     given = validation if isinstance(validation, float | None) else "given"
     values = described_run(descent, rows, callbacks, {"validation": given, **settings})
-    with RunFile.create(recording.path, recording.lock) as file:
+    with RunFile.create(recording.path, recording.lock, recording.overwrite) as file:
         data = everything(rows, task.held_out, values)
         streams = {name: own.mapped.described for name, own in data.items() if own.mapped}
         values["source"] = recording.found(streams)

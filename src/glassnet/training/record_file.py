@@ -49,8 +49,32 @@ from glassnet.training.record_schema import (
     tidy,
 )
 from glassnet.training.record_values import described, packed
+from glassnet.words import counted
 
-__all__ = ["Checkpoint", "RunFile"]
+__all__ = ["Checkpoint", "RunFile", "extent"]
+
+EXISTS = (
+    "{} holds a run already ({}), which stays as it is\n"
+    "  right: another name for the new run\n"
+    "  right: {}, which replaces what the file holds{}"
+)
+GO_ON = "\n  right: `glassnet resume {}`, or gn.resume in Python, which finishes that run"
+GO_ON_FIT = "\n  right: {1}(record='{0}', …).resume(X, y), which finishes that fit"
+
+
+def extent(file: RunReader) -> tuple[str, str] | None:
+    """How much of its run a file holds, and the way to the rest if there is any; None where it
+    holds none."""
+    values = file.values()
+    if not values:
+        return None
+    done = len(file.history()[0])
+    ended: dict[str, Any] = values.get("ended") or {}
+    if ended.get("stopped") in ("epochs", "early", "converged", "diverged"):
+        return f"{counted(done, 'epoch')}, finished", ""
+    far = f"{done} of {counted(values.get('epochs', 0), 'epoch')}, unfinished"
+    kind = values.get("estimator")
+    return far, (GO_ON_FIT if kind else GO_ON).format(file.path, kind)
 
 
 class RunFile(RunReader):
@@ -70,11 +94,26 @@ class RunFile(RunReader):
         super().__init__(path, mode)
 
     @classmethod
-    def create(cls, path: str | Path, lock: WriterLock | None = None) -> RunFile:
-        """A file for a new run. What was there, if that was a run file too, is replaced by
-        `begin`, in the transaction that writes the beginning of the new one. The `lock` of a
-        caller is used where it covers the file, and not released."""
-        return cls._locked(Path(path), "rwc", lock)
+    def create(
+        cls,
+        path: str | Path,
+        lock: WriterLock | None = None,
+        overwrite: bool = False,
+        way: str = "overwrite=True",
+    ) -> RunFile:
+        """A file for a new run; OutputError where it holds another one, with the `way` out. To
+        `overwrite` that, if it is a run file, is left to `begin`, in the transaction that writes
+        the beginning of the new one. The `lock` of a caller is used where it covers the file, and
+        not released."""
+        file = cls._locked(Path(path), "rwc", lock)
+        try:
+            blank = is_blank(file._database)
+            if not (overwrite or blank) and (kept := extent(file)):
+                raise OutputError(EXISTS.format(path, kept[0], way, kept[1]))
+        except BaseException:
+            file.close()
+            raise
+        return file
 
     @classmethod
     def append(cls, path: str | Path, lock: WriterLock | None = None) -> RunFile:

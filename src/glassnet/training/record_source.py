@@ -7,8 +7,9 @@ In: a path for a run file, and what is known of the data: a table and how it was
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,15 @@ class Recording:
 
     `source` is JSON values under names of the caller's choosing; "table", where it has one, is the
     path of a file and is kept as an absolute one. It tells where the data are, never whether they
-    are still the same: for that there is their fingerprint. A caller that writes several run files
-    holds one `lock` on all of them.
+    are still the same: for that there is their fingerprint. A run that the file holds already is
+    replaced only to `overwrite` it. A caller that writes several run files holds one `lock` on all
+    of them.
     """
 
     path: str | Path
     source: Mapping[str, Any] | None = None
     lock: WriterLock | None = field(default=None, compare=False, repr=False)
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         if self.source is not None:
@@ -54,9 +57,21 @@ class Recording:
         return kept
 
 
-def as_recording(record: str | Path | Recording | None) -> Recording | None:
+def as_recording(
+    record: str | Path | Recording | None, overwrite: bool = False
+) -> Recording | None:
     """What `record=` was given, in one form."""
-    return Recording(record) if isinstance(record, str | Path) else record
+    if record is None:
+        if overwrite:
+            raise TrainingError("overwrite=True without record=: there is no run file to replace")
+        return None
+    if isinstance(record, Recording):
+        return replace(record, overwrite=record.overwrite or overwrite)
+    if not isinstance(record, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TrainingError(
+            f"record={record!r}: wanted the path of a run file, record='run.glass', or a Recording"
+        )
+    return Recording(Path(record), overwrite=overwrite)
 
 
 def source_of(run: str | Path) -> dict[str, Any] | None:

@@ -77,24 +77,36 @@ def resume(
     x, y, weights and validation data are those of the run (where they were small, the file holds
     them): others are refused, unless `other_data` says that they may differ. By default the run
     ends after as many epochs as it was meant to have (`epochs` says another number, no smaller than
-    what is done), and `callbacks` are the early stopping that was recorded. `model`, `loss` and
+    what is done), and `callbacks` are the early stopping that was recorded. A run that it has
+    stopped is over; with `epochs` or `callbacks` it goes on all the same: from its last epoch,
+    with the best weights so far in memory and a new patience. `model`, `loss` and
     `optimizer` are needed only where they contain code of yours, which a file does not keep.
     L-BFGS, whose state SciPy keeps to itself, does all epochs again, and refuses other ones.
     """
     given = Given(x, y, sample_weight, validation, model, loss, optimizer)
+    stops = None if callbacks is None else as_callbacks(callbacks)
+    further = epochs is not None or stops is not None
+    return resume_run(record, given, epochs, stops, other_data, threads, further)
+
+
+def resume_run(
+    record: str | Path | Recording, given: Given, epochs: int | None,
+    callbacks: Sequence[Any] | None, other_data: bool, threads: int | None, further: bool,
+) -> tuple[Module, History]:  # fmt: skip
+    """As `resume`. `further`: early stopping that has ended the run is no end of it."""
     with _appended(record) as file:
         values = _with_epochs(file, epochs)
         descent, rows = rebuilt(file, values, given, threads)
         prints = verified(file, values, rows, descent, other_data)
         state = file.checkpoint(values["epochs"])
         losses, judged = file.history()
-        if over(values, state.epoch):
+        if over(values, state.epoch) and not (further and _unfinished(values, len(losses))):
             put_result_into(file, descent.task.model)
             ended = {key: values["ended"][key] for key in ("stopped", "best_epoch")}
             return descent.task.model, History(losses, judged, evaluations=len(losses), **ended)
         history = History(losses[: state.epoch], judged[: state.epoch], evaluations=state.epoch)
         kept = values["callbacks"] if callbacks is None else ()
-        others = [*from_data(kept, "callbacks"), *as_callbacks(callbacks)]
+        others = [*from_data(kept, "callbacks"), *(callbacks or ())]
         recorder = Recorder(file, descent, prints, others)
         return descent.task.model, go_on(recorder, state, values["epochs"], others, history)
 
@@ -102,6 +114,12 @@ def resume(
 def _appended(record: str | Path | Recording) -> RunFile:
     recording = record if isinstance(record, Recording) else Recording(record)
     return RunFile.append(recording.path, recording.lock)
+
+
+def _unfinished(values: Mapping[str, Any], epoch: int) -> bool:
+    """Whether a run that is over can go on to the number of epochs that it is to have now; one
+    that has converged stays as it is."""
+    return epoch < values["epochs"] and values["ended"]["stopped"] == "early"
 
 
 def _with_epochs(file: RunFile, epochs: int | None) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class StepGraph:
     donate: dict[str, int]
     random: bool  # whether the seed decides anything
     widths: frozenset[Size]  # sizes that code may leave open
+    sources: tuple[int, ...] = ()  # of every node up to the gradients: whose gradient it is, or −1
 
 
 @user_line()
@@ -73,11 +74,13 @@ def step_graph(
     total = mean_loss(loss, prediction, outputs, taken)
     penalty = loss.penalty(trained(model, held), taken.get("weight"), settings)
     total = total if penalty is None else total + penalty
-    new = updated(model, optimizer, total, held, memory, now)
+    sources: list[int] = []
+    new = updated(model, optimizer, total, held, memory, now, sources)
     new |= {f"W.{name}": value for name, value in around.updates.items()}
     donate = {name: place for place, name in enumerate(new, 1)}
     graph = builder.finish([total, *new.values()])
-    return StepGraph(graph, donate, around.streams > 0, widths(model, width))
+    random = around.streams > 0
+    return StepGraph(graph, donate, random, widths(model, width), tuple(sources))
 
 
 def hyperparameters(loss: Loss, optimizer: Optimizer) -> dict[str, float]:
@@ -107,10 +110,11 @@ def updated(
     held: dict[str, Value],
     memory: dict[str, dict[str, Value]],
     now: Now,
+    sources: list[int],
 ) -> dict[str, Value]:
     """New parameters and memory by the names of their inputs."""
     own = trained(model, held)
-    slopes = dict(zip(own, gradients(loss, list(own.values())), strict=True))
+    slopes = dict(zip(own, gradients(loss, list(own.values()), sources=sources), strict=True))
     new, kept = optimizer.updates(own, slopes, memory, now)
     changed = {f"W.{name}": value for name, value in new.items()}
     for name, slots in kept.items():

@@ -76,7 +76,8 @@ def run_of(est: Attributes) -> Generator[FitFile | None]:
     known = None
     goes_on = "_resuming" in vars(est)
     path = Path(est.record)
-    with RunFile.append(path) if goes_on else RunFile.create(path) as file:
+    way = f"os.remove({str(path)!r})"
+    with RunFile.append(path) if goes_on else RunFile.create(path, way=way) as file:
         if goes_on:
             known = settings_of(file)
             _check_same(est, known)

@@ -1,0 +1,79 @@
+"""A model that notes what each of its layers builds.
+
+In: a model. Out: the same nodes, and by the names of its layers which values they took and gave.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glassnet import ops
+from glassnet.graph.op import Value
+from glassnet.nn.compose import Container, Parallel, Residual, Sequential
+from glassnet.nn.linear import Neuron
+from glassnet.nn.module import Module, Parameter
+from glassnet.nn.scope import Scope
+
+
+@dataclass(frozen=True)
+class LayerTrace:
+    """A layer as it was built: its name, itself, what went in and came out, where its parameters
+    are named, and of a `Residual` or `Parallel` the values that it joins."""
+
+    name: str
+    layer: Module
+    given: Value
+    result: Value
+    under: str
+    joined: tuple[Value, ...] = ()
+
+
+class ProbedModule(Module):
+    """A model that notes what its layers give in a training step."""
+
+    def __init__(self, model: Module) -> None:
+        self.model = model
+        self.seed, self.dtype = model.seed, model.dtype
+        self.seen: list[LayerTrace] = []
+
+    def declared(self) -> dict[str, Parameter]:
+        return self.model.declared()
+
+    def takes(self) -> int | None:
+        return self.model.takes()
+
+    def gives(self, width: int | None) -> int | None:
+        return self.model.gives(width)
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        self.seen.clear()
+        return self._built("", self.model, x, parameters)
+
+    def _built(self, name: str, layer: Module, x: Value, scope: Scope) -> Value:
+        """What the layer builds, part by part where its parts are known: the same nodes."""
+        called, joined = name or type(layer).__name__.lower(), ()
+        if type(layer) is Neuron:
+            z = layer.linear.build(x, scope)
+            self.seen.append(LayerTrace(f"{called}.linear", layer.linear, x, z, name))
+            x, y = z, layer.squash.build(z, scope.under("activation"))
+        elif type(layer) in (Sequential, Residual):
+            assert isinstance(layer, Container)
+            y = x
+            for own, part in layer.parts.items():
+                y = self._built(join(name, own), part, y, scope.under(own))
+            if isinstance(layer, Sequential):
+                return y
+            joined, y = (x, y), x + y
+        elif type(layer) is Parallel:
+            parts = layer.parts.items()
+            found = [self._built(join(name, n), p, x, scope.under(n)) for n, p in parts]
+            joined, y = tuple(found), ops.concatenate(found, 1)
+        else:
+            y = layer.build(x, scope)
+        self.seen.append(LayerTrace(called, layer, x, y, name, joined))
+        return y
+
+
+def join(under: str, own: str) -> str:
+    """The name of a part of what is called `under`, of the whole network if that is empty."""
+    return f"{under}.{own}" if under else own
