@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -100,23 +100,21 @@ class AdamRates(Schedule):
 
     def rates(self, course: Course, losses: Sequence[float] = ()) -> np.ndarray:
         steps = course.steps
-        if not len(steps) or steps[-1] - steps[0] != len(steps) - 1:
-            return self._at(steps + 1)
-        first, known = self._known
-        start = int(steps[0]) - first
-        if not 0 <= start <= len(known) - len(steps):
-            first, start = int(steps[0]), 0
-            known = self._at(np.arange(first + 1, first + 1 + max(len(steps), RATES)))
-            self._known[:] = first, known
-        return known[start : start + len(steps)]
+        block, start = divmod(int(steps[0]), RATES)
+        end = start + len(steps)
+        if end <= RATES and int(steps[-1]) == block * RATES + end - 1:  # one after the other
+            return _block_of_rates(self.lr, self.beta_1, self.beta_2, block)[start:end]
+        return _adam_rates(self.lr, self.beta_1, self.beta_2, steps + 1)
 
-    def _at(self, t: np.ndarray) -> np.ndarray:
-        return self.lr * np.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
 
-    @cached_property
-    def _known(self) -> list[Any]:
-        """The number of a step, and the rates of this and later ones."""
-        return [0, np.empty(0)]
+def _adam_rates(lr: float, beta_1: float, beta_2: float, t: np.ndarray) -> np.ndarray:
+    return lr * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
+
+
+@lru_cache(32)
+def _block_of_rates(lr: float, beta_1: float, beta_2: float, block: int) -> np.ndarray:
+    """Those of `RATES` steps; fits that differ in other settings share them."""
+    return _adam_rates(lr, beta_1, beta_2, np.arange(block * RATES + 1, (block + 1) * RATES + 1))
 
 
 @dataclass(frozen=True)

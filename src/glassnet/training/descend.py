@@ -162,7 +162,7 @@ class Descent:
         order: Order,
         conventions: Conventions = USUAL,
     ) -> None:
-        self.conventions = conventions
+        self.conventions, self.first = conventions, conventions.first
         self.task = task = replace(task, frozen=optimizer.frozen(task.model.declared()))
         self.optimizer, self.order = optimizer, order
         if order.steps > 1:  # one row alone is all that there is
@@ -189,9 +189,15 @@ class Descent:
         self.broken = False  # whether the optimiser's memory does not fit the weights
         self.kept = Kept(model.W) if conventions.guarded else None
         self.kept_memory = self._memory_kept() if conventions.guarded else None
-        self._schedule = conventions.schedule or optimizer.schedule
+        self.schedule = conventions.schedule or optimizer.schedule
         self._calls: EpochCalls | None = None  # for several epochs at a time
         self._most = 1
+
+    def own_rows(self) -> dict[str, np.ndarray]:
+        """The arrays that the steps read their rows from, from now on copies of those given."""
+        arrays = {name: array.copy() for name, array in self.task.rows.arrays().items()}
+        self.stepper.read_from(arrays)
+        return arrays
 
     def train(
         self, epochs: int, callbacks: Sequence[Any], history: History | None = None
@@ -281,7 +287,7 @@ class Descent:
         for rows in self.order.parts(run.epoch):
             part = rows[:batches]
             if len(part):
-                first = self.conventions.first + run.steps_done
+                first = self.first + run.steps_done
                 rates = self.rates(run, np.arange(first, first + len(part)))
                 self.stepper.run(part, rates, first)
                 run.steps_done += len(part)
@@ -349,7 +355,7 @@ class Descent:
         run, order = course.run, self.order
         if self._calls is None:
             self._calls = self.stepper.epoch_calls(order.count, order.size, self._most)
-        calls, first = self._calls, self.conventions.first + run.steps_done
+        calls, first = self._calls, self.first + run.steps_done
         rates = self.rates(run, np.arange(first, first + count * order.steps))
         calls.set(order.orders(run.epoch, count), rates, first)
         done = 0
@@ -423,7 +429,7 @@ class Descent:
         training has done come first, and are not done again."""
         before = len(self.part[0])
         losses, weights = ([own] if before else [] for own in self.part)
-        skipped, first = before, first - before + self.conventions.first
+        skipped, first = before, first - before + self.first
         for part in self.order.parts(course.run.epoch):
             rows = part[skipped:]
             skipped -= min(skipped, len(part))
@@ -445,7 +451,7 @@ class Descent:
         """The learning rates of steps in the epoch at which a run stands."""
         where = schedules.Course(steps, run.steps_total, self.order.steps)
         seen = run.history.validation_loss or run.history.loss
-        return self._schedule.rates(where, seen)
+        return self.schedule.rates(where, seen)
 
     def _weights(self, rows: np.ndarray) -> np.ndarray:
         weight = self.task.rows.weight

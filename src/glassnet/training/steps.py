@@ -85,6 +85,11 @@ class Stepper:
         self._limit = 0  # steps a call; 0 until the first call was timed
         self.weights = sum(a.size for name, a in arrays.items() if name.startswith("W."))
 
+    def read_from(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take other arrays in the place of some; calls are prepared anew."""
+        self.arrays |= arrays
+        self._chunks.clear()
+
     def run(
         self,
         rows: np.ndarray,

@@ -87,6 +87,7 @@ class Attributes:
     get_params: Callable[..., dict[str, Any]]
 
     _optimizer: OptimizerState
+    _online: Any  # the trainer of the last `partial_fit`, see `fit.Online`
     _random_state: np.random.RandomState
     _no_improvement_count: int
     _metric: Any  # scores the held-out rows: (truth, found, sample_weight=)

@@ -11,7 +11,7 @@ does with them is in `training/`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -33,6 +33,7 @@ from glassnet.training.shuffles import ShuffledOrder
 from glassnet.training.whole import Search
 
 SLOTS = {"adam": ("m", "v"), "sgd": ("m",)}
+ONLINE = 1 << 20  # bytes of rows for which a trainer is kept
 INTERRUPTED = "Training interrupted by user."
 MOST = (
     "Stochastic Optimizer: Maximum iterations ({}) reached and the optimization hasn't converged "
@@ -54,6 +55,8 @@ class Data:
 
 def fit_by_steps(est: Attributes, data: Data, watch: Watch, once: bool) -> None:
     """Solvers "sgd" and "adam": all epochs, or `once` for one that goes on where the last ended."""
+    if once and Online.goes_on(est, data, watch):
+        return
     with run_of(est) as file:
         seed = int(est._random_state.randint(2**31 - 1)) if est.dropout else 0
         model = network_of(est, data.rows.y.dtype)
@@ -66,8 +69,63 @@ def fit_by_steps(est: Attributes, data: Data, watch: Watch, once: bool) -> None:
         descent, progress = _descent(est, model, data, watch, seed, file)
         epochs = 1 if once else est.max_iter
         history = _run(descent, epochs, progress, file, data)
+        est._online = Online(est, descent, data) if once else None
         if history is not None and history.stopped == "epochs" and not once:
             warn_user(MOST.format(est.max_iter), ConvergenceWarning)
+
+
+class Online:
+    """The trainer of the last `partial_fit`, for the next one with as many rows: nothing is then
+    prepared again. A copy or a pickle of it does not go on."""
+
+    def __init__(self, est: Attributes | None = None, *made: Any) -> None:
+        self._known: tuple[Any, ...] = ()
+        self._made_for: list[Any] = []
+        if est is None:
+            return
+        self._descent, data = cast("tuple[Descent, Data]", made)
+        rows = data.rows
+        if not rows.sparse and not est.dropout and rows.x.nbytes <= ONLINE:
+            # what users pass stays theirs
+            self._rows = self._descent.own_rows()
+            self._known, self._made_for = _settings(est, rows), _objects(est)
+
+    def __reduce__(self) -> Any:
+        return Online, ()
+
+    @classmethod
+    def goes_on(cls, est: Attributes, data: Data, watch: Watch) -> bool:
+        """Train on other rows, if that is all that has changed since."""
+        own = vars(est).get("_online")
+        return isinstance(own, cls) and bool(own._known) and own._train(est, data, watch)
+
+    def _train(self, est: Attributes, data: Data, watch: Watch) -> bool:
+        pairs = zip(self._made_for, _objects(est), strict=False)
+        if self._known != _settings(est, data.rows) or not all(a is b for a, b in pairs):
+            return False
+        for name, array in data.rows.arrays().items():
+            self._rows[name][...] = array
+        descent, count = self._descent, len(data.rows)
+        _batch_size(est.batch_size, count)  # what it warns of, it warns of at every call
+        order = descent.order
+        if est.shuffle:
+            order = ShuffledOrder(count, order.size, None, est._random_state)
+        descent.order, descent.first = order, est._optimizer.t
+        progress = EpochProgress(est, None, watch, count, order.steps, descent.schedule)
+        if descent.train(1, [progress]).stopped == "interrupted":
+            warn_user(INTERRUPTED)
+        return True
+
+
+def _settings(est: Attributes, rows: Rows) -> tuple[Any, ...]:
+    """What a trainer was made for: as long as this is equal, it can be used again."""
+    asked = rows.x.shape, rows.y.shape, rows.y.dtype, est.batch_size, est.shuffle, est._threads
+    return (*asked, len(est.coefs_), est.dropout, _rule(est), loss_of(est), est.learning_rate)
+
+
+def _objects(est: Attributes) -> list[Any]:
+    """And as long as these are the very same."""
+    return [*est.coefs_, *est.intercepts_, est.activation, est._optimizer]
 
 
 def _descent(

@@ -1,0 +1,98 @@
+"""`partial_fit` again and again keeps its trainer: the same numbers as one that is made anew each
+time, after every change that a user can make."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glassnet import MLPClassifier, MLPRegressor
+from tests.estimators.common import LABELS, NUMBERS, X
+
+CLASSES = [0, 1, 2]
+
+
+def change_weights(est: Any) -> None:
+    est.coefs_[0] = est.coefs_[0] * 0.5
+
+
+def change_in_place(est: Any) -> None:
+    est.intercepts_[0][...] = 0.25
+
+
+def change_state(est: Any) -> None:
+    est._optimizer = copy.deepcopy(est._optimizer)
+    est._optimizer.learning_rate = 0.5
+
+
+CHANGES: dict[str, Callable[[Any], Any]] = {
+    "nothing": lambda est: None,
+    "weights": change_weights,
+    "weights in place": change_in_place,
+    "alpha": lambda est: est.set_params(alpha=0.7),
+    "beta": lambda est: est.set_params(beta_1=0.5),
+    "momentum": lambda est: est.set_params(momentum=0.2),
+    "activation": lambda est: est.set_params(activation="tanh"),
+    "order": lambda est: est.set_params(shuffle=False),
+    "batches": lambda est: est.set_params(batch_size=2),
+    "memory": change_state,
+    "a fit": lambda est: est.set_params(max_iter=2).fit(X, LABELS),
+    "a seed": lambda est: est.set_params(random_state=9),
+    "dropout": lambda est: est.set_params(dropout=0.3),
+}
+
+
+def anew(est: Any) -> Any:
+    """The same estimator without what it keeps."""
+    return pickle.loads(pickle.dumps(est))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_kept_trainer_gives_the_numbers_of_a_new_one(name: str, solver: str) -> None:
+    kept = MLPClassifier((6,), solver=solver, random_state=0, learning_rate="adaptive")
+    for first in range(0, 12, 3):
+        kept.partial_fit(X[first : first + 3], LABELS[first : first + 3], classes=CLASSES)
+    fresh = anew(kept)
+    for first in range(12, 24, 3):
+        for est in (kept, fresh):
+            if first == 18:
+                CHANGES[name](est)
+            est.partial_fit(X[first : first + 3], LABELS[first : first + 3])
+        fresh = anew(fresh)
+        for a, b in zip(
+            kept.coefs_ + kept.intercepts_, fresh.coefs_ + fresh.intercepts_, strict=True
+        ):
+            assert a.tobytes() == b.tobytes()
+        assert kept.loss_curve_ == fresh.loss_curve_
+        assert (kept.t_, kept.n_iter_, kept._optimizer.t) == (
+            fresh.t_, fresh.n_iter_, fresh._optimizer.t
+        )  # fmt: skip
+        assert kept._optimizer.learning_rate == fresh._optimizer.learning_rate
+
+
+def test_rows_of_the_user_are_left_as_they_are() -> None:
+    est = MLPRegressor(hidden_layer_sizes=(4,), random_state=0)
+    first, second = X[:2].copy(), X[2:4].copy()
+    for rows, y in ((first, NUMBERS[:2]), (second, NUMBERS[2:4]), (first, NUMBERS[:2])):
+        est.partial_fit(rows, y)
+    np.testing.assert_array_equal(first, X[:2])
+    np.testing.assert_array_equal(second, X[2:4])
+
+
+def test_a_deep_copy_goes_its_own_way() -> None:
+    est = MLPRegressor(hidden_layer_sizes=(4,), random_state=0)
+    for _ in range(2):
+        est.partial_fit(X[:2], NUMBERS[:2])
+    other = copy.deepcopy(est)
+    before = [w.copy() for w in est.coefs_]
+    other.partial_fit(X[:2], NUMBERS[:2])
+    for known, now, moved in zip(before, est.coefs_, other.coefs_, strict=True):
+        np.testing.assert_array_equal(known, now)
+        assert not np.array_equal(now, moved)
