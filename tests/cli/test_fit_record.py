@@ -94,6 +94,7 @@ def test_the_rows_are_found_in_the_table(
     table: Path, target: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.setattr(record, "SMALL", 0)
+    monkeypatch.setattr(record, "EVERY", 1e9)  # checkpoints at both ends, however long it takes
     path = fit(table, "--epochs", "2", target=target)
     with pytest.raises(gn.errors.TrainingError, match="does not hold its data"):
         gn.open_step(path)
@@ -107,7 +108,7 @@ def test_the_rows_are_found_in_the_table(
     assert steps["what"] == "steps of epochs 1 to 2 against the record"
     assert run("resume", path, "--epochs", "3") == 0
     again = result(path)
-    fit(table, "--epochs", "3", target=target)
+    fit(table, "--epochs", "3", "--overwrite", target=target)
     assert result(path) == again
 
 

@@ -151,7 +151,7 @@ def target_notes(
     counts = np.bincount(truth[truth >= 0], minlength=len(target.classes))
     if target.numeric and len(target.classes) > 2 and fixed is None:
         way = f"to predict a number instead pass --kind '{name}=number'"
-        text = f"is read as {len(target.classes)} classes, which are whole numbers"
+        text = f"is read as {counted(len(target.classes), 'class')}, which are whole numbers"
         notes.append(Note("number or class", text, name, way))
     if not target.numeric:
         texts = Counter(text for text in table.texts([name])[name].tolist() if text is not None)

@@ -37,6 +37,7 @@ from glassnet.training.record_values import (
     sized,
     unpacked,
 )
+from glassnet.words import counted
 
 MANY = 100_000  # rows of any table but this one
 HISTORY = "the history"
@@ -89,7 +90,7 @@ class RunReader:
             for row in self._database.execute(query, arguments):
                 found.append(make(*row))
                 if len(found) > MANY and what != HISTORY:
-                    raise ValueError(f"it has more than {MANY:,} rows")
+                    raise ValueError(f"it has more than {counted(MANY, 'row')}")
         except sqlite3.Error as error:
             raise self._work.refused(self.path, error) or unreadable(self.path, error) from None
         except ValueError as error:
