@@ -199,3 +199,23 @@ def test_a_network_of_one_layer(tmp_path: Path) -> None:
     told = text.weight(step, "weight[1,0]")
     assert "row 0  (-1.0)·2.0 = -2.0" in told
     assert told.endswith("w after  = 1.25")
+
+
+def test_which_units_are_inactive_and_over_which_rows(tmp_path: Path) -> None:
+    """Unit 1 is off in both rows; unit 0 in the first only, which one batch of it cannot tell."""
+    model = gn.nn.Sequential(gn.nn.Linear(1, 3), gn.nn.ReLU(), gn.nn.Linear(3, 1), dtype="float64")
+    model.parameters()["linear1.weight"][...] = [[1.0, 0.0, -1.0]]
+    model.parameters()["linear1.bias"][...] = [0.0, -1.0, 0.0]
+    x = np.array([[-1.0], [2.0]])
+    settings: dict[str, Any] = {"loss": gn.losses.HalfMSE(), "shuffle": False, "epochs": 1}
+    for size, told in (
+        (2, "inactive in all 2 rows of this batch: relu1[1] dead, 1 of 3"),
+        (1, "inactive in the one row of this batch: relu1[0, 1] dead, 2 of 3"),
+    ):
+        path = tmp_path / f"{size}.glass"
+        gn.train(
+            model, x, x, optimizer=gn.optim.SGD(1e-12), batch_size=size, record=path, **settings
+        )
+        step = gn.open_step(path)
+        assert told in str(step)
+        assert told in step._repr_html_()

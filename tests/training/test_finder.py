@@ -9,6 +9,7 @@ import pytest
 
 import glassnet as gn
 from glassnet.errors import TrainingError
+from glassnet.ops import philox
 from glassnet.training import find_lr
 from tests.training.common import HALF, data, network
 
@@ -78,3 +79,32 @@ def test_a_loss_out_of_range() -> None:
     model.W = 3e38
     with pytest.raises(TrainingError, match="first step is no finite number"):
         search(model=model)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_where_the_loss_never_falls_none_is_suggested(seed: int) -> None:
+    """Labels are noise, and rates are too small to learn anything: the least loss is chance."""
+    x = data(400)[0]
+    y = philox.normal(800, 7 + seed).reshape(400, 2)
+    settings: dict[str, Any] = {"loss": HALF, "optimizer": gn.optim.SGD(), "seed": seed}
+    found = find_lr(network(), x, y, low=1e-6, high=1e-4, batch_size=8, **settings)
+    assert found.suggestion is None
+    assert "no learning rate found: between 1e-06 and 0.0001" in str(found)
+
+
+def test_where_it_only_grows_none_is_suggested() -> None:
+    """At its minimum a network can only get worse."""
+    x = data(400)[0]
+    model = gn.nn.Sequential(gn.nn.Linear(3, 2), dtype="float64")
+    y = model(x) + philox.normal(800, 3).reshape(400, 2)
+    gn.train(model, x, y, loss=HALF, optimizer=gn.optim.LBFGS(), epochs=50)
+    found = find_lr(model, x, y, loss=HALF, optimizer=gn.optim.SGD(), low=1e-3, batch_size=8)
+    assert found.suggestion is None
+
+
+def test_a_rate_is_found_at_different_scales() -> None:
+    for scale in (0.01, 1.0, 100.0):
+        x, y = data(400)
+        found = find_lr(network(), x, y * scale, loss=HALF, optimizer=gn.optim.Adam())
+        assert found.suggestion is not None
+        assert str(found) == f"lr={found.suggestion:.2g}"

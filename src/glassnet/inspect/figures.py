@@ -27,8 +27,9 @@ TOLD = 8  # rows that are said to have pushed most
 @dataclass(frozen=True)
 class LayerFigures:
     """Sizes of a layer's result and of ∂L by it; of an activation also how many of its units move
-    no weight before them, in any row of the batch: dead where a and ∂a/∂z are 0, saturated where
-    ∂a/∂z is otherwise below FLAT in size."""
+    no weight before them, in any row of this batch, and which: off (`dead`) where a and ∂a/∂z are
+    0, saturated where ∂a/∂z is otherwise below FLAT in size. Other rows may move them: what is off
+    in a batch of few rows need not be dead."""
 
     name: str
     kind: str
@@ -36,6 +37,10 @@ class LayerFigures:
     slope: float
     dead: int
     saturated: int
+    off_units: tuple[int, ...] = ()
+    saturated_units: tuple[int, ...] = ()
+    units: int = 0
+    rows: int = 0  # that this is over
 
 
 @dataclass(frozen=True)
@@ -116,13 +121,17 @@ class WeightFigures:
 
 
 def layer_figures(layer: Layer) -> LayerFigures:
-    dead = saturated = 0
+    off: tuple[int, ...] = ()
+    saturated: tuple[int, ...] = ()
     if layer.derivative is not None:
         flat = (np.abs(layer.derivative) < FLAT).all(axis=0)
         zero = flat & ~layer.derivative.any(axis=0) & ~layer.result.any(axis=0)
-        dead, saturated = int(zero.sum()), int((flat & ~zero).sum())
-    kind = repr(layer.module)
-    return LayerFigures(layer.name, kind, size(layer.result), size(layer.slope), dead, saturated)
+        off, saturated = (tuple(np.flatnonzero(own).tolist()) for own in (zero, flat & ~zero))
+    rows, units = len(layer.result), int(layer.result.shape[-1])
+    return LayerFigures(
+        layer.name, repr(layer.module), size(layer.result), size(layer.slope),
+        len(off), len(saturated), off, saturated, units, rows,
+    )  # fmt: skip
 
 
 def parameter_figures(step: OpenStep, name: str) -> ParameterFigures:

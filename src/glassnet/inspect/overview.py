@@ -68,12 +68,12 @@ def five_lines(step: OpenStep) -> Lines:
 
 
 def layers(step: OpenStep) -> Table:
-    heads = ("layer", "‖result‖", "‖∂L/∂result‖", "what", "units that stay put")
+    heads = ("layer", "‖result‖", "‖∂L/∂result‖", "what", "inactive units")
     found = [layer_figures(own) for own in step.layers]
     rows = [
         (own.name, f"{own.result:.6g}", f"{own.slope:.6g}", own.kind, _still(own)) for own in found
     ]
-    return Table("", heads, rows)
+    return Table("", heads, rows, _which(found, len(step.rows)))
 
 
 def parameters(step: OpenStep) -> Table:
@@ -155,6 +155,19 @@ def _weights(name: str, own: Weights, names: tuple[str, ...]) -> list[Matrix]:
 def _still(own: LayerFigures) -> str:
     counts = {"dead": own.dead, "saturated": own.saturated}
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+
+def _which(found: list[LayerFigures], rows: int) -> str:
+    """Which units those are, and over what; other rows may move them."""
+    told = [
+        f"{own.name}[{', '.join(map(str, units[:FEW]))}{', …' * (len(units) > FEW)}] {name}, "
+        f"{len(units)} of {own.units}"
+        for own in found
+        for name, units in (("dead", own.off_units), ("saturated", own.saturated_units))
+        if units
+    ]
+    over = "the one row" if rows == 1 else f"all {rows:,} rows"
+    return f"inactive in {over} of this batch: {'; '.join(told)}" if told else ""
 
 
 def _named(step: OpenStep) -> str:
