@@ -49,7 +49,9 @@ def table(tmp_path: Path) -> Path:
 def fit(table: Path, *options: str | Path, target: str = "target") -> Path:
     path = table.parent / "run.glass"
     model = table.parent / "model.safetensors"
-    assert run("fit", table, "-t", target, "--record", path, "-o", model, *options) == 0
+    assert (
+        run("fit", table, "-t", target, "--record", path, "--overwrite", "-o", model, *options) == 0
+    )
     return path
 
 
