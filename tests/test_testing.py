@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import glassnet as gn
 from glassnet import ops
 from glassnet.errors import GraphError
 from glassnet.nn.losses import Loss
+from glassnet.pipeline import compile_graph
 from glassnet.testing import Line, Report, check_grads, compare, difference
 
 X = np.array([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]])
@@ -157,3 +159,64 @@ def test_a_kink_close_by_does_not_count() -> None:
     slope, rounding = difference(lambda h: abs(h - 3e-6))
     assert slope == pytest.approx(-1, abs=1e-9)
     assert rounding < 1e-9
+
+
+XOR = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+
+
+def test_a_kink_is_reported_as_a_kink() -> None:
+    """relu has slope 0 to the left of 0 and 1 to the right; 0, which is computed, lies between."""
+    report = check_grads(ops.relu, np.array([0.0, 1.0, -1.0]), order=1)
+    line = next(own for own in report.lines if own.what.endswith("' [0]"))
+    assert (line.error, line.kink.startswith("kink: ")) == (0.0, True)
+    assert report.kinks >= 1
+    assert "kink: " in str(report)
+    assert not any(own.kink for own in report.lines if own.what[-4:] in (" [1]", " [2]"))
+    assert check_grads(ops.relu, np.array([0.0, 1.0, -1.0]), order=2).ok
+    assert check_grads(ops.abs, np.array([0.0, 2.0]), order=1).ok
+
+
+def test_xor_with_biases_of_0() -> None:
+    model = gn.nn.Sequential(gn.nn.Linear(2, 4), gn.nn.ReLU(), gn.nn.Linear(4, 1))
+    model.parameters()["linear1.bias"][...] = 0.0
+    report = check_grads(gn.losses.HalfMSE(), model, XOR, [1.0, 0.0, 0.0, 1.0], order=1)
+    assert report.kinks > 0
+
+
+def test_a_planted_error_at_a_kink_is_caught() -> None:
+    def outside(x: Any) -> Any:
+        return ops.relu(x) + 2.0 * (x - ops.stop_gradient(x))  # slope 2 to 3, the value's 0 to 1
+
+    with pytest.raises(AssertionError, match="<- wrong"):
+        check_grads(outside, np.array([0.0, 0.0]), order=1)
+
+    def inside(x: Any) -> Any:
+        return ops.relu(x) + 0.3 * (x - ops.stop_gradient(x))  # between both at 0; beside it not
+
+    with pytest.raises(AssertionError, match="<- wrong"):
+        check_grads(inside, np.array([0.0]), order=1)
+
+    with pytest.raises(AssertionError, match="<- wrong"):
+        check_grads(
+            Wrong(), gn.nn.Sequential(gn.nn.Linear(2, 3), gn.nn.ReLU()), XOR, XOR @ np.ones((2, 3))
+        )
+
+
+def test_what_float32_cancels_is_no_disagreement() -> None:
+    """L of a network that fits almost exactly: ŷ − y has few digits that are not rounding."""
+    x = np.linspace(-1, 1, 64, dtype="float32")[:, None]
+    model = gn.nn.Sequential(gn.nn.Linear(1, 1))
+    model.W = [3.0, 5.0]
+    y = (model(x).astype(float) + 1e-5 * np.sign(np.sin(1000 * x))).astype("float32")
+    assert compare(gn.losses.MSE(), model, x, y).ok
+    real = compile_graph
+
+    class Wrong:
+        def __init__(self, graph: Any) -> None:
+            self.program = real(graph)
+
+        def run(self, arrays: Any) -> Any:
+            return [1.001 * own for own in self.program.run(arrays)]
+
+    with mock.patch("glassnet.testing.compile_graph", Wrong), pytest.raises(AssertionError):
+        compare(gn.losses.MSE(), model, x, y + 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ import numpy as np
 from glassnet import ops
 from glassnet.errors import GraphError
 from glassnet.gradient import gradients
+from glassnet.graph.graph import Graph
 from glassnet.graph.interpret import interpret
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
@@ -30,17 +31,23 @@ from glassnet.tracing import parameter_names, trace
 Function = Callable[..., Any]
 
 STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
+TRIALS = 3  # times that arguments are changed by a rounding, to see what becomes of it
+ROUNDINGS = 16.0  # of one size that a result may be off by
+KINKED = 1e-7  # errors above which a kink is looked for
+BESIDE = 1e-3  # how far from a kink a derivative is compared
 SMALL = 16  # arguments of up to this many elements are also checked one by one
 
 
 @dataclass(frozen=True)
 class Line:
-    """One comparison: what was compared, two numbers, and their distance."""
+    """One comparison: what was compared, two numbers, and their distance. At a `kink`, where the
+    slopes to the left and to the right differ, it is the distance a little beside it."""
 
     what: str
     first: float
     second: float
     error: float
+    kink: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,13 +64,18 @@ class Report:
         return max((line.error for line in self.lines), default=0.0)
 
     @property
+    def kinks(self) -> int:
+        """How many comparisons were made beside a kink."""
+        return sum(bool(line.kink) for line in self.lines)
+
+    @property
     def ok(self) -> bool:
         return self.worst <= self.tolerance
 
     def __str__(self) -> str:
         rows = [(*self.heads, "error", "")]
         for line in self.lines:
-            mark = "" if line.error <= self.tolerance else "<- wrong"
+            mark = line.kink if line.error <= self.tolerance else "<- wrong"
             numbers = (f"{line.first:.9g}", f"{line.second:.9g}", f"{line.error:.1e}")
             rows.append((line.what, *numbers, mark))
         widths = [max(len(row[i]) for row in rows) for i in range(5)]
@@ -93,8 +105,10 @@ def check_grads(f: Any, *args: Any, order: int = 2, tolerance: float = 1e-6) -> 
     y); derivatives are by every float argument, and by every parameter of a module. Each is
     checked along fixed random directions; small arrays also element by element. Of several results
     a fixed random mixture is differentiated, so of the second derivatives too. Errors are relative
-    where numbers are larger than 1. Raises AssertionError with the table where a
-    derivative is wrong.
+    where numbers are larger than 1. Where a function has a kink just here, such as ReLU at 0, its
+    slopes to both sides differ and no difference is its derivative: the table says so, the
+    derivative must lie between them, and beside the kink it is compared as elsewhere. Raises
+    AssertionError with the table where a derivative is wrong.
     """
     function, arrays, names = as_function(f, args)
     places = [i for i, a in enumerate(arrays) if a.dtype.kind == "f" and a.size]
@@ -114,8 +128,10 @@ def check_grads(f: Any, *args: Any, order: int = 2, tolerance: float = 1e-6) -> 
 def compare(f: Any, *args: Any, tolerance: float | None = None) -> Report:
     """Compare compiled results with the NumPy interpreter computing in float64.
 
-    An error is a distance divided by the largest number of the result. By default 1e-5 is allowed
-    for float32 and 1e-12 for float64. Raises AssertionError with the table where they differ.
+    An error is a distance divided by the largest number of the result, without what the rounding
+    of the arguments alone makes of it, as where nearly equal numbers are subtracted. By default
+    1e-5 is allowed for float32 and 1e-12 for float64. Raises AssertionError with the table where
+    they differ.
     """
     function, arrays, _ = as_function(f, args, wide=False)
     graph = trace(function, *arrays)
@@ -123,10 +139,40 @@ def compare(f: Any, *args: Any, tolerance: float | None = None) -> Report:
     found = compile_graph(graph).run(named)
     wanted = interpret(graph, named, wide=True)
     single = any(output.dtype == np.float32 for output in found)
-    lines = [_line_of(i, *pair) for i, pair in enumerate(zip(found, wanted, strict=True))]
+    rooms = _rooms(graph, named, found, wanted)
+    pairs = zip(found, wanted, rooms, strict=True)
+    lines = [_line_of(i, *own) for i, own in enumerate(pairs)]
     allowed = tolerance if tolerance is not None else 1e-5 if single else 1e-12
     report = Report(("result", "compiled", "interpreted"), tuple(lines), allowed)
     return report.check("compiled code and the interpreter do not agree")
+
+
+def _rooms(
+    graph: Graph,
+    arrays: Mapping[str, np.ndarray],
+    found: Sequence[np.ndarray],
+    wanted: Sequence[np.ndarray],
+) -> list[float]:
+    """How far each result moves when its arguments are changed by a rounding each, some times over:
+    what its conditioning makes of the roundings that compiled code cannot avoid."""
+    eps = max(
+        (float(np.finfo(own.dtype).eps) for own in found if own.dtype.kind == "f"), default=0.0
+    )
+    rooms = [0.0] * len(wanted)
+    for trial in range(TRIALS):
+        moved = {
+            name: own * (1.0 + eps * np.sign(_fixed(own.shape, 200_000 + 100 * trial + place)))
+            if own.dtype.kind == "f"
+            else own
+            for place, (name, own) in enumerate(arrays.items())
+        }
+        wide = {n: own.astype(float) if own.dtype.kind == "f" else own for n, own in moved.items()}
+        for place, result in enumerate(interpret(graph, wide, wide=True)):
+            if result.size and result.dtype.kind == "f":
+                with np.errstate(invalid="ignore"):
+                    apart = np.abs(result - wanted[place])
+                rooms[place] = max(rooms[place], ROUNDINGS * float(np.nan_to_num(apart).max()))
+    return rooms
 
 
 def as_function(
@@ -221,11 +267,43 @@ def _compared(
             with np.errstate(invalid="ignore"):
                 computed = float(np.sum(gradient * direction))
                 measured, rounding = difference(along)
-            apart = abs(computed - measured) - rounding
-            error = apart / max(1.0, abs(computed), abs(measured))
+            error = _error(computed, measured, rounding)
+            kink = ""
+            if error > KINKED and (sides := one_sided(along)):
+                kink = f"kink: {sides[0] / factor:.4g} to the left, {sides[1] / factor:.4g} right"
+                between = min(sides) - KINKED <= computed <= max(sides) + KINKED
+                error = _beside(value, derivative, arrays, (i, places.index(i)), direction)
+                error = error if between or not np.isfinite(sides).all() else math.inf
             name = f"{names[i]}{mark} {what}"
-            error = max(0.0, error) if error == error else math.inf
-            yield Line(name, computed / factor, measured / factor, error)
+            yield Line(name, computed / factor, measured / factor, error, kink)
+
+
+def _error(computed: float, measured: float, rounding: float) -> float:
+    """Relative where numbers are larger than 1; infinite where one is NaN."""
+    error = (abs(computed - measured) - rounding) / max(1.0, abs(computed), abs(measured))
+    return max(0.0, error) if error == error else math.inf
+
+
+def _beside(
+    value: Function,
+    derivative: Function,
+    arrays: Sequence[np.ndarray],
+    place: tuple[int, int],
+    direction: np.ndarray,
+) -> float:
+    """The error of a derivative a little beside the point, where there is no kink."""
+    moved = [
+        own + BESIDE * _fixed(own.shape, 300_000 + n) if own.dtype.kind == "f" else own
+        for n, own in enumerate(arrays)
+    ]
+
+    def along(h: float) -> float:
+        parts = [*moved[: place[0]], moved[place[0]] + h * direction, *moved[place[0] + 1 :]]
+        return float(np.sum(value(*parts)))
+
+    with np.errstate(invalid="ignore"):
+        computed = float(np.sum(derivative(*moved)[place[1]] * direction))
+        return _error(computed, *difference(along))
 
 
 def _directions(array: np.ndarray, place: int) -> Iterator[tuple[str, np.ndarray]]:
@@ -250,7 +328,27 @@ def difference(f: Callable[[float], float]) -> tuple[float, float]:
     return better[best], 4.0 * sys.float_info.epsilon * abs(f(0.0)) / STEPS[best]
 
 
-def _line_of(place: int, found: np.ndarray, wanted: np.ndarray) -> Line:
+def one_sided(f: Callable[[float], float]) -> tuple[float, float] | None:
+    """The slopes of f to the left and to the right of 0, where they differ: at a kink. A jump, as
+    of the derivative of a kink, has infinite ones. None where f is smooth, or no number."""
+
+    def slope(h: float) -> float:
+        return (-3.0 * f(0.0) + 4.0 * f(h) - f(2.0 * h)) / (2.0 * h)
+
+    found: list[float] = []
+    for sign in (-1.0, 1.0):
+        wide, near = slope(sign * 1e-4), slope(sign * 1e-5)
+        if not (math.isfinite(wide) and math.isfinite(near)):
+            return None
+        jumps = abs(near) > 5.0 * abs(wide) and abs(near) > 1.0
+        found.append(math.copysign(math.inf, near) if jumps else near)
+    left, right = found
+    if math.isinf(left) or math.isinf(right):
+        return left, right
+    return (left, right) if abs(right - left) > 1e-4 * max(1.0, abs(left), abs(right)) else None
+
+
+def _line_of(place: int, found: np.ndarray, wanted: np.ndarray, room: float) -> Line:
     """The element where two results are farthest apart."""
     a, b = np.atleast_1d(found).astype(float).ravel(), np.atleast_1d(wanted).astype(float).ravel()
     if not a.size:
@@ -259,6 +357,7 @@ def _line_of(place: int, found: np.ndarray, wanted: np.ndarray) -> Line:
     with np.errstate(invalid="ignore"):
         apart = np.where(same, 0.0, np.abs(a - b))
     apart[np.isnan(apart)] = math.inf
+    apart = np.maximum(0.0, apart - room)
     i = int(apart.argmax())
     scale = max((float(x) for x in np.abs(b[np.isfinite(b)])), default=1.0) or 1.0
     name = f"{place}[{', '.join(str(int(k)) for k in np.unravel_index(i, np.shape(found)))}]"

@@ -30,6 +30,7 @@ from glassnet.training.record import restore
 from glassnet.training.record_file import Checkpoint, RunFile
 from glassnet.training.resume import Given, put_result_into, reopened_any
 from glassnet.training.whole import Search
+from glassnet.words import counted
 
 FEW = 16  # rows on which gradients are compared with differences
 SOME = 4096  # rows on which compiled code is compared with the interpreter
@@ -52,12 +53,15 @@ class Finding:
     ok: bool
     detail: str = ""
     checked: bool = True
+    kinks: int = 0  # comparisons that were made beside a kink, such as that of ReLU at 0
 
     @property
     def verdict(self) -> str:
         if not self.checked:
             return "not checked"
-        return "ok" if self.ok else "WRONG"
+        if not self.ok:
+            return "WRONG"
+        return f"ok, {counted(self.kinks, 'kink')}" if self.kinks else "ok"
 
 
 @to_nearest
@@ -137,7 +141,11 @@ def _gradients(f: Loss | Module, args: Sequence[Any]) -> list[Finding]:
         if lines:
             part = Report(report.heads, lines, report.tolerance)
             what = f"{'dL' if isinstance(f, Loss) else 'd output'}/d{name} against differences"
-            findings.append(Finding(what, size, part.worst, part.tolerance, part.ok, str(part)))
+            findings.append(
+                Finding(
+                    what, size, part.worst, part.tolerance, part.ok, str(part), kinks=part.kinks
+                )
+            )
     return findings
 
 
