@@ -185,13 +185,15 @@ def test_xor_with_biases_of_0() -> None:
 
 def test_a_planted_error_at_a_kink_is_caught() -> None:
     def outside(x: Any) -> Any:
-        return ops.relu(x) + 2.0 * (x - ops.stop_gradient(x))  # slope 2 to 3, the value's 0 to 1
+        return ops.relu(x) + 2.0 * (x - ops.stop_gradient(x))  # 2 more than the slope of the value
 
     with pytest.raises(AssertionError, match="<- wrong"):
         check_grads(outside, np.array([0.0, 0.0]), order=1)
 
     def inside(x: Any) -> Any:
-        return ops.relu(x) + 0.3 * (x - ops.stop_gradient(x))  # between both at 0; beside it not
+        return ops.relu(x) + 0.3 * (
+            x - ops.stop_gradient(x)
+        )  # between both slopes at 0; beside it not
 
     with pytest.raises(AssertionError, match="<- wrong"):
         check_grads(inside, np.array([0.0]), order=1)
