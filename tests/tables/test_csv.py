@@ -93,10 +93,9 @@ def test_what_is_not_refused_is_what_every_reader_finds(tmp_path: Path, content:
     path = tmp_path / "t.csv"
     path.write_bytes(content)
     try:
-        read_table(path)
+        delimiter = csv_check.CsvCheck("t").run(io.BytesIO(content)).delimiter
     except TableError:
         return
-    delimiter = csv_check.CsvCheck("t").run(io.BytesIO(content)).delimiter
     text = io.StringIO(content.decode(), newline="")
     header, *rows = [row for row in csv.reader(text, delimiter=delimiter) if row]
     assert len(read_table(path).names) == len(header)
@@ -132,12 +131,6 @@ def test_blocks_of_any_size_find_the_same(
         (b'a,b\n1,5" pipe\n', ["line 2 (row 1, column 2 'b')", "quote inside a field"]),
         (b'a,b\n"x"y,2\n', ["line 2 (row 1, column 1 'a')", "not at the end of a field"]),
         (b"a,b\n1,2\n3,\x00\n", ["line 3 (row 2, column 2 'b')", "NUL"]),
-        (b"a,b\n1,caf\xe9\n", ["line 2 (row 1, column 2 'b')", "0xe9", "iconv"]),
-        ("a,b\n1,2\n".encode("utf-16"), ["UTF-16"]),
-        (b"a,b\n1,2\n\n3,4\n", ["line 3 (row 2) is blank"]),
-        (b"\na,b\n1,2\n", ["begins with a blank line"]),
-        (b"a,b\n1,2\r\n3,4\n", ["line 2", "line end"]),
-        (b"PK\x03\x04rest", ["Excel"]),
         (b"\x1f\x8b\x08\x00damaged", ["damaged", "gzip"]),
         (gzip.compress(b"a,b\n1,2\n" * 99, mtime=0)[:-20], ["damaged"]),
     ],

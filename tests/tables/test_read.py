@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
 import json
+import lzma
 import math
 import re
 import sys
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -180,3 +185,51 @@ def test_json_with_numbers_and_texts_in_one_column_reads_as_csv_does(tmp_path: P
     assert numbers.missing.tolist() == [False, False, True, False, True]
     assert numbers.unreadable.tolist() == [False, True, False, False, False]
     assert numbers.values[[0, 3]].tolist() == [1.5, 2.0]
+
+
+PACKINGS: dict[str, Callable[[bytes], bytes]] = {
+    "t.csv.bz2": bz2.compress,
+    "t.csv.xz": lzma.compress,
+    "t.zip": lambda content: zipped({"folder/t.csv": content}),
+    "t": lambda content: zipped({"t.csv": content, "__MACOSX/._t.csv": b"x"}),
+}
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("name", PACKINGS)
+def test_a_packed_table_is_unpacked(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(PACKINGS[name](b"x,y\n1,p\n2,q\n"))
+    table = read_table(tmp_path / name)
+    assert table.label == str(tmp_path / name)
+    assert table.numbers(["x"])["x"].values.tolist() == [1, 2]
+    found = read_table(tmp_path / name, sql="SELECT y FROM data WHERE x > 1")
+    assert found.texts(["y"])["y"].tolist() == ["q"]
+
+
+@pytest.mark.parametrize(
+    ("members", "part"),
+    [
+        ({"a.csv": b"x\n1\n", "b.csv": b"x\n1\n"}, "holds 2 files (a.csv, b.csv)"),
+        ({"xl/workbook.xml": b"", "xl/worksheets/sheet1.xml": b""}, "workbook of sheets"),
+        ({}, "holds 0 files"),
+    ],
+)
+def test_an_archive_without_one_table(tmp_path: Path, members: dict[str, bytes], part: str) -> None:
+    (tmp_path / "t.zip").write_bytes(zipped(members))
+    with pytest.raises(TableError, match=re.escape(part)):
+        read_table(tmp_path / "t.zip")
+
+
+def test_standard_input_is_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    for content in (b"x,y\n1,p\n2,q\n", gzip.compress(b"x,y\n1,p\n2,q\n")):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+        table = read_table("-")
+        assert table.label == "-"
+        assert table.texts(["y"])["y"].tolist() == ["p", "q"]

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_TABLE = "CSV of any delimiter (.gz, .zst), Parquet, Arrow/Feather or JSON lines."
+_TABLE = (
+    "CSV of any delimiter (.gz, .zst, .bz2, .xz, .zip), Parquet, Arrow/Feather or JSON lines; "
+    "- is standard input."
+)
 _MODEL = "A model file that `glassnet fit` has written."
 _OUTPUT = "The model file; by default the table's name with .safetensors, here."
 _RECORD = "Record the training of the model in this run file, and its later phases beside it."
@@ -82,6 +85,18 @@ Trust = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output.")]
 
+Decimal = Annotated[
+    str | None, typer.Option(metavar="CHAR", help="What stands before decimals: , or a point.")
+]
+Encoding = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Of a CSV file, such as cp1252, if not found.")
+]
+Header = Annotated[
+    str | None, typer.Option(metavar="first|none", help="Whether the first line has the names.")
+]
+Skip = Annotated[
+    int | None, typer.Option(min=0, metavar="N", help="Lines above the table to leave out.")
+]
 MaxColumns = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Accept a table with so many columns (else 20,000)."),
@@ -133,6 +148,10 @@ class Reading:
     sql: Sql = None
     missing: Missing = None
     delimiter: Delimiter = None
+    decimal: Decimal = None
+    encoding: Encoding = None
+    header: Header = None
+    skip: Skip = None
     max_columns: MaxColumns = None
     max_size: MaxSize = None
 
@@ -149,12 +168,22 @@ class Reading:
             size = DEFAULT_LIMITS.size if self.max_size is None else parse_size(self.max_size)
         except ValueError as error:
             raise typer.BadParameter(f"--max-size {error}") from None
+        for option, value, allowed in (
+            ("--decimal", self.decimal, (",", ".")),
+            ("--header", self.header, ("first", "none")),
+        ):
+            if value is not None and value not in allowed:
+                raise typer.BadParameter(f"{option} is {' or '.join(allowed)}, not {value!r}")
         columns = self.max_columns or DEFAULT_LIMITS.columns
         return read_table(
             table,
             sql=self.sql,
             missing=self.missing or (),
             delimiter=self.delimiter,
+            decimal=self.decimal,
+            encoding=self.encoding,
+            header=self.header,
+            skip=self.skip or 0,
             limits=replace(DEFAULT_LIMITS, columns=columns, size=size),
         )
 

@@ -6,8 +6,11 @@ unpacked bytes.
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import importlib
+import lzma
+import zipfile
 import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -28,7 +31,7 @@ _JSON_SUFFIXES = {".jsonl", ".ndjson", ".json"}
 class FileFormat:
     """How a table file is stored."""
 
-    kind: str
+    kind: str  # "packed" is what DuckDB cannot unpack: "bz2", "xz" and "zip"
     compression: str  # "none", "gzip" or "zstd", as DuckDB names them
 
 
@@ -39,10 +42,12 @@ def detect(path: Path) -> FileFormat:
         return FileFormat("parquet", "none")
     if head.startswith(b"ARROW1"):
         return FileFormat("arrow", "none")
-    if head.startswith(b"PK\x03\x04"):
-        raise TableError(
-            f"{path} is a zip archive or an Excel workbook; save the sheet as CSV first"
-        )
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return FileFormat("packed", "zip")
+    if head.startswith(b"BZh"):
+        return FileFormat("packed", "bz2")
+    if head.startswith(b"\xfd7zXZ\x00"):
+        return FileFormat("packed", "xz")
     if head.startswith(b"SQLite format 3"):
         raise TableError(f"{path} is an SQLite database; export the table as CSV or Parquet first")
     compression = "none"
@@ -106,13 +111,32 @@ def _open(path: Path, compression: str) -> IO[bytes]:
         return cast("IO[bytes]", gzip.open(path, "rb"))
     if compression == "zstd":
         return cast("IO[bytes]", _zstd().ZstdFile(path, "rb"))
+    if compression == "bz2":
+        return cast("IO[bytes]", bz2.open(path, "rb"))
+    if compression == "xz":
+        return cast("IO[bytes]", lzma.open(path, "rb"))
+    if compression == "zip":
+        archive = zipfile.ZipFile(path)
+        return archive.open(_member(path, archive))
     return path.open("rb")
+
+
+def _member(path: Path, archive: zipfile.ZipFile) -> str:
+    """The one table in an archive."""
+    names = [own for own in archive.namelist() if not own.endswith("/")]
+    if "xl/workbook.xml" in names or "content.xml" in names:
+        raise TableError(f"{path} is a workbook of sheets; save the sheet as CSV first")
+    names = [own for own in names if not own.startswith(("__MACOSX/", "."))]
+    if len(names) != 1:
+        shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+        raise TableError(f"{path} holds {len(names)} files ({shown}); unpack it and name one")
+    return names[0]
 
 
 def _damage(compression: str) -> tuple[type[Exception], ...]:
     if compression == "zstd":
         return EOFError, _zstd().ZstdError
-    return EOFError, zlib.error, gzip.BadGzipFile
+    return EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile
 
 
 def _zstd() -> Any:

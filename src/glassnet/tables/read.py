@@ -7,6 +7,12 @@ fetched from a network.
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
+import shutil
+import sys
+import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +29,7 @@ from glassnet.tables.csv_check import CsvCheck, CsvShape
 from glassnet.tables.limits import DEFAULT_LIMITS, Limits
 from glassnet.tables.notes import Note
 from glassnet.tables.query import explained
+from glassnet.tables.repair import Dialect, looks_like_data, mended
 from glassnet.tables.sandbox import TRUST, checked, lock
 from glassnet.tables.table import Table
 from glassnet.tables.typed import exactly, open_typed, typed_table
@@ -35,20 +42,62 @@ def read_table(
     sql: str | None = None,
     missing: Sequence[str] = (),
     delimiter: str | None = None,
+    encoding: str | None = None,
+    header: str | None = None,
+    skip: int = 0,
+    decimal: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
     files: bool = True,
     database: str = ":memory:",
 ) -> Table:
     """Open and check a table. In `sql` the table is called `data`; it is one SELECT, which may read
     other files that it names, unless `files` says no. Its result is kept in the `database`."""
-    path = Path(path)
-    form = detect(path)
+    dialect = Dialect(delimiter, encoding, header, skip)
+    label = str(path)
+    path, aside = _on_disk(Path(path), limits)
     connection = connect(database)
-    if form.kind == "csv":
-        table = _open_csv(path, form, connection, tuple(missing), delimiter, limits)
-    else:
-        table = open_typed(path, form, connection, tuple(missing), limits)
+    try:
+        form = detect(path)
+        if form.kind == "csv":
+            table, path = _open_csv(path, form, connection, dialect, limits)
+        else:
+            table = open_typed(path, form, connection, (), limits)
+    except TableError as error:  # what lies aside has the name that the user knows
+        raise type(error)(str(error).replace(str(path), label)) from None
+    table = replace(
+        table, label=label, missing=tuple(missing), decimal=decimal or "",
+        aside=(aside, table.aside),
+    )  # fmt: skip
     return table if sql is None else _query(table, sql, path, files)
+
+
+class Aside:
+    """A private folder for what is written aside; it goes with the last table that is read from
+    it, or with the process."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="glassnet-"))
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+
+
+def _on_disk(path: Path, limits: Limits) -> tuple[Path, Aside | None]:
+    """A file that DuckDB reads, and the folder that it lies in where it had to be written aside:
+    standard input, and what DuckDB cannot unpack."""
+    piped = str(path) == "-"
+    form = None if piped else detect(path)
+    if form is not None and form.kind != "packed":
+        return path, None
+    if form is not None:
+        check_unpacked(path, form.compression, limits)
+    aside = Aside()
+    copy = aside.folder / ("standard input" if piped else path.stem)
+    with copy.open("wb") as file:
+        if form is None:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        else:
+            with unpacked(path, form.compression) as stream:
+                shutil.copyfileobj(stream, file)
+    return copy, aside
 
 
 @to_nearest
@@ -72,21 +121,95 @@ def _open_csv(
     path: Path,
     form: FileFormat,
     connection: duckdb.DuckDBPyConnection,
-    missing: tuple[str, ...],
-    delimiter: str | None,
+    asked: Dialect,
     limits: Limits,
-) -> Table:
-    if delimiter is not None and (len(delimiter) != 1 or not delimiter.isascii()):
-        raise TableError(f"--delimiter must be one character, not {delimiter!r}")
+) -> tuple[Table, Path]:
+    """The table, and the file that it is read from: the given one, or one that was mended."""
+    if asked.delimiter is not None and (len(asked.delimiter) != 1 or not asked.delimiter.isascii()):
+        raise TableError(f"--delimiter must be one character, not {asked.delimiter!r}")
     check_unpacked(path, form.compression, limits)
+    refused: TableError | None = None
+    notes: tuple[Note, ...] = ()
+    if not asked.asks:
+        try:
+            with unpacked(path, form.compression) as stream:
+                shape = CsvCheck(str(path), asked.delimiter, limits).run(stream)
+            row = _names_are_data(path, form, shape) if asked.header is None else False
+            odd = shape.names[0].lower().startswith(("sep=", "#")) and asked.header is None
+            if not row and not odd:
+                doubt = (_NUMBERS_AS_NAMES,) if row is None else ()
+                return _csv_table(path, form, shape, connection, doubt), path
+            if row:
+                asked, notes = replace(asked, header="none"), (_NO_NAMES,)
+        except TableError as error:
+            refused = error
+    return _open_mended(path, form, connection, asked, limits, refused, notes)
+
+
+def _open_mended(
+    path: Path,
+    form: FileFormat,
+    connection: duckdb.DuckDBPyConnection,
+    asked: Dialect,
+    limits: Limits,
+    refused: TableError | None,
+    notes: tuple[Note, ...],
+) -> tuple[Table, Path]:
+    """The table of a file that is written anew; where that does not help, what was `refused`."""
     with unpacked(path, form.compression) as stream:
-        shape = CsvCheck(str(path), delimiter, limits).run(stream)
-    relation = _csv_relation(path, form, shape)
+        found = mended(stream.read(), str(path), asked)
+    if refused is not None and not found.notes and found.delimiter == ",":
+        raise refused
+    aside = Aside()
+    place = aside.folder / "mended.csv"
+    place.write_text(found.text, encoding="utf-8", newline="")
+    try:
+        with place.open("rb") as stream:
+            shape = CsvCheck(str(path), found.delimiter, limits).run(stream)
+    except TableError:
+        if refused is None:
+            raise
+        raise refused from None
+    plain = FileFormat("csv", "none")
+    table = _csv_table(place, plain, shape, connection, (*found.notes, *notes))
+    return replace(table, aside=aside), place
+
+
+_NO_NAMES = Note(
+    "no header", "the first line has numbers, as the others have, so no line names the columns",
+    advice="if it has the names pass --header first",
+)  # fmt: skip
+_NUMBERS_AS_NAMES = Note(
+    "header of numbers", "the first line has only numbers and is taken for names",
+    advice="if it is a row pass --header none", doubt=True,
+)  # fmt: skip
+
+
+def _names_are_data(path: Path, form: FileFormat, shape: CsvShape) -> bool | None:
+    """Whether the line of names looks like a row; None where that is open."""
+    if not any(sign.isdigit() for name in shape.names for sign in name[:1] + name[1:2]):
+        return False
+    with unpacked(path, form.compression) as stream:
+        head = stream.read(1 << 16).decode("utf-8", "replace")
+    rows = csv.reader(io.StringIO(head, newline=""), delimiter=shape.delimiter)
+    lines = [row for row, _ in zip(rows, range(2), strict=False)]
+    names = tuple(name.strip() for name in lines[0])
+    return looks_like_data(names, lines[1] if len(lines) > 1 else [])
+
+
+def _csv_table(
+    path: Path,
+    form: FileFormat,
+    shape: CsvShape,
+    connection: duckdb.DuckDBPyConnection,
+    notes: tuple[Note, ...],
+) -> Table:
     columns = {
         name: Cells(f"c{place}", "VARCHAR", shape.odd_numbers)
         for place, name in enumerate(shape.names)
     }
-    return Table(str(path), columns, shape.rows, relation, connection, missing, shape.notes)
+    relation = _csv_relation(path, form, shape)
+    return Table(str(path), columns, shape.rows, relation, connection, (), (*shape.notes, *notes))
 
 
 def _csv_relation(path: Path, form: FileFormat, shape: CsvShape) -> str:

@@ -53,6 +53,7 @@ class Table:
     forms: Mapping[str, Form] = field(
         default_factory=dict[str, Form]
     )  # of columns that are not plain
+    aside: Any = field(default=None, repr=False, compare=False)  # a folder that goes with it
     decimal: str = ""  # the sign before decimals, where the user has named it
     held: dict[tuple[str, str], Any] = field(
         default_factory=dict[tuple[str, str], Any], repr=False, compare=False

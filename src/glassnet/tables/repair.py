@@ -1,0 +1,216 @@
+"""Text that no strict reader takes, made into text that every reader takes alike.
+
+In: the bytes of a file, and what the user said of it. Out: CSV text in which every line is a
+record of one width below a line of names, and a note for everything that was done to it. Cells
+are never moved: what leaving out lines, or a sign at their ends, does not mend stays as it is.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from glassnet.errors import TableError
+from glassnet.tables.notes import Note
+from glassnet.words import counted
+
+_DELIMITERS = ",;\t|"
+_LOOKED_AT = 500  # lines from which the delimiter and the width are found
+_MOST_TITLES = 20
+_PAGE = re.compile(r"\s*(<!doctype html|<html|<head|<body|<table|<\?xml)", re.IGNORECASE)
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What the user said of a CSV file; None leaves it to the file."""
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    header: str | None = None  # "first" line, or "none"
+    skip: int = 0  # lines before the table
+
+    @property
+    def asks(self) -> bool:
+        """Whether the text is to be read otherwise than a strict reader would."""
+        return self.encoding is not None or self.header == "none" or self.skip > 0
+
+
+@dataclass(frozen=True)
+class Mended:
+    """The text, its delimiter, and what was done."""
+
+    text: str
+    delimiter: str | None
+    notes: tuple[Note, ...]
+
+
+def decoded(content: bytes, label: str, encoding: str | None = None) -> tuple[str, Note | None]:
+    """The text of a file in its encoding, which is found where it is not said."""
+    if encoding is not None:
+        try:
+            return content.decode(encoding).removeprefix("\ufeff"), None
+        except LookupError:
+            raise TableError(
+                f"--encoding {encoding!r} is unknown; write for example utf-8, cp1252, utf-16"
+            ) from None
+        except UnicodeDecodeError as error:
+            raise TableError(
+                f"{label} is not {encoding}: byte {error.start + 1} has no meaning in it; "
+                "leave --encoding out to have it found"
+            ) from None
+    for name in _candidates(content):
+        try:
+            text = content.decode(name)
+        except UnicodeDecodeError:
+            continue
+        plain = name in ("utf-8", "utf-8-sig")
+        what = f"the text is read as {_NAMES.get(name, name.upper())}"
+        note = Note("encoding", what, advice="if letters look wrong pass --encoding NAME")
+        return text.removeprefix("\ufeff"), None if plain else note
+    raise TableError(f"{label} is no text in any common encoding; pass --encoding NAME")
+
+
+_NAMES = {"cp1252": "Windows (cp1252)", "mac_roman": "Mac Roman", "latin-1": "Latin-1"}
+
+
+def _candidates(content: bytes) -> list[str]:
+    marked = [name for mark, name in _MARKS if content.startswith(mark)]
+    head = content[:4096]
+    wide: list[str] = []
+    if not marked and head.count(0) * 4 > len(head):
+        wide = ["utf-16-le" if head[1::2].count(0) > head[::2].count(0) else "utf-16-be"]
+    # In Mac Roman the accented letters lie where Windows has few letters; its dashes and quotes,
+    # which stand beside letters as well, do not count.
+    few = rb"[\x80-\x84\x86-\x90\x98-\x9f]"
+    inside = len(re.findall(rb"[a-z]" + few + rb"|" + few + rb"[a-z]", content))
+    accents = len(re.findall(rb"[A-Za-z][\xe0-\xff][a-z]|[a-z][\xe0-\xff]", content))
+    narrow = ["mac_roman", "cp1252"] if inside > accents else ["cp1252", "mac_roman"]
+    return [*marked, *wide, "utf-8", *narrow, "latin-1"]
+
+
+def mended(content: bytes, label: str, asked: Dialect) -> Mended:
+    """The text without what is no table."""
+    text, note = decoded(content, label, asked.encoding)
+    notes = [] if note is None else [note]
+    if _PAGE.match(text):
+        raise TableError(f"{label} is a saved web page, not a table; save the table as CSV first")
+    ends = {"\r\n": text.count("\r\n")}
+    ends["\r"], ends["\n"] = text.count("\r") - ends["\r\n"], text.count("\n") - ends["\r\n"]
+    if sum(count > 0 for count in ends.values()) > 1:
+        notes.append(Note("line ends", "the lines end in several ways, which are taken for one"))
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = lines[asked.skip :]
+    delimiter = asked.delimiter
+    said = re.fullmatch(r'"?sep=(.)"?', lines[0].strip()) if lines else None
+    if said is not None:
+        lines, delimiter = lines[1:], delimiter or said[1]
+    lines = _without(lines, notes)
+    delimiter, width = _shape(lines, delimiter)
+    lines = _below_titles(lines, delimiter, width, notes)
+    lines = _without_last(lines, delimiter, notes)
+    if asked.header == "none" and lines:
+        width = _width(lines[0], delimiter)
+        lines = [delimiter.join(f"column {place + 1}" for place in range(width)), *lines]
+    return Mended("\n".join(lines) + "\n", delimiter, tuple(notes))
+
+
+def _without(lines: list[str], notes: list[Note]) -> list[str]:
+    """The lines without comments and blank ones; a comment in front of the rows that names as many
+    columns as they have is their header."""
+    kept: list[str] = []
+    comments: list[str] = []
+    blank, inside = 0, False
+    for line in lines:
+        outside = not inside
+        inside ^= line.count('"') % 2 == 1
+        if outside and line.startswith("#"):
+            comments.append(line)
+        elif outside and not line.strip(" "):
+            blank += 1
+        else:
+            kept.append(line)
+    if comments and kept:
+        delimiter, width = _shape(kept, None)
+        head = comments[-1].lstrip("# ")
+        titled = width > 1 and _width(head, delimiter) == width
+        above = lines.index(comments[-1]) < lines.index(kept[0])
+        if titled and above and not _wordy(kept[0], delimiter):
+            kept, comments = [head, *kept], comments[:-1]
+    while lines and not lines[-1].strip(" "):  # at the end they are usual
+        lines, blank = lines[:-1], blank - 1
+    if comments:
+        what = f"{counted(len(comments), 'comment line')} (#) left out"
+        notes.append(Note("comment lines", what))
+    if blank > 0:
+        notes.append(Note("blank lines", f"{counted(blank, 'blank line')} left out"))
+    return kept
+
+
+def _wordy(line: str, delimiter: str) -> bool:
+    """Whether a line has words only, as a header has."""
+    number = re.compile(r'"?[-+]?[\d.,]+"?')
+    return not any(number.fullmatch(cell.strip()) for cell in line.split(delimiter))
+
+
+def _width(line: str, delimiter: str) -> int:
+    return re.sub(r'"[^"]*"', "", line).count(delimiter) + 1
+
+
+def _shape(lines: list[str], delimiter: str | None) -> tuple[str, int]:
+    """The delimiter that cuts most lines into one number of fields, and that number."""
+    best, found = (0, 0), (delimiter or ",", 1)
+    for sign in delimiter or _DELIMITERS:
+        widths = Counter(_width(line, sign) for line in lines[:_LOOKED_AT])
+        for width, count in widths.items():
+            if width > 1 and (count, width) > best:
+                best, found = (count, width), (sign, width)
+    return found
+
+
+def _below_titles(lines: list[str], delimiter: str, width: int, notes: list[Note]) -> list[str]:
+    """The lines from the first on that has as many fields as nearly all others."""
+    first = next((n for n, line in enumerate(lines) if _width(line, delimiter) == width), 0)
+    narrow = all(_width(line, delimiter) < width for line in lines[:first])
+    if not 0 < first <= _MOST_TITLES or not narrow or width < 2:
+        return lines
+    if first == 1 and _width(lines[0], delimiter) == width - 1 and width > 2:
+        return lines  # a header whose rows end with a delimiter
+    shown = lines[0].strip()[:40]
+    what = f"{counted(first, 'line')} above the table left out, such as {shown!r}"
+    notes.append(Note("title lines", what, advice="if they are rows pass --delimiter"))
+    return lines[first:]
+
+
+def _without_last(lines: list[str], delimiter: str, notes: list[Note]) -> list[str]:
+    """The lines without a delimiter that ends all of them but the header."""
+    if len(lines) < 2 or _width(lines[0], delimiter) + 1 != _width(lines[1], delimiter):
+        return lines
+    if not all(line.endswith(delimiter) for line in lines[1:]):
+        return lines
+    notes.append(Note("trailing delimiters", f"{delimiter!r} at the end of every row left out"))
+    return [lines[0], *(line[: -len(delimiter)] for line in lines[1:])]
+
+
+def looks_like_data(names: tuple[str, ...], first: list[str]) -> bool | None:
+    """Whether the line of names is rather a row: True where it surely is, None where it may be."""
+    numbers = [re.fullmatch(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?", name) is not None for name in names]
+    alike = all(
+        re.fullmatch(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?|", cell.strip()) is not None
+        for cell, number in zip(first, numbers, strict=False)
+        if number
+    )
+    if not any(numbers) or not alike or len(first) != len(names):
+        return False
+    points = [name for name, number in zip(names, numbers, strict=True) if number and "." in name]
+    if len(points) * 2 >= len(names) or (points and all(numbers)):
+        return True
+    return None if all(numbers) else False
