@@ -71,6 +71,9 @@ def read_table(
     return table if sql is None else _query(table, sql, path, files)
 
 
+_LONGEST_LINE = 1 << 20  # a longer one in a file that is refused is not looked at again
+
+
 class Aside:
     """A private folder for what is written aside; it goes with the last table that is read from
     it, or with the process."""
@@ -157,7 +160,12 @@ def _open_mended(
 ) -> tuple[Table, Path]:
     """The table of a file that is written anew; where that does not help, what was `refused`."""
     with unpacked(path, form.compression) as stream:
-        found = mended(stream.read(), str(path), asked)
+        content = stream.read()
+    lines = content.replace(b"\r", b"\n").split(b"\n")
+    if refused is not None and max(map(len, lines)) > _LONGEST_LINE:
+        raise refused
+    del lines
+    found = mended(content, str(path), asked)
     if refused is not None and not found.notes and found.delimiter == ",":
         raise refused
     aside = Aside()
