@@ -145,7 +145,8 @@ class _Steps:
             after = held[f"W.{self.name}"][self.place]
             mean = self._mean(held, first + count + 1)
             memory = {slot: held[f"{slot}.{self.name}"][self.place] for slot in self._slots}
-            yield Entry(epoch, batch, lr, slope, before, after, mean, memory, rows, parts)
+            numbers = descent.task.rows.numbered(rows)
+            yield Entry(epoch, batch, lr, slope, before, after, mean, memory, numbers, parts)
 
     @cached_property
     def _slots(self) -> list[str]:

@@ -44,7 +44,8 @@ def open_step(
     optimizer: Any = None,
 ) -> OpenStep:
     """Open a step of a recorded run: batch `batch` (from 1) of epoch `epoch` (from 1), or the batch
-    of that epoch in which row `row` (from 0) of the training data was.
+    of that epoch in which row `row` was, counted from 0 in the data that were given, those held out
+    for validation included.
 
     x, y, weights and validation data are those of the run, or those that the file holds where they
     were small, or that its streams find again; a model, a loss or an optimiser is needed only where
@@ -92,15 +93,23 @@ def _place(descent: Descent, last: int, epoch: int, batch: int | None, row: int 
     if row is not None:
         batches = [rows for part in descent.order.parts(epoch - 1) for rows in part]
         for place, rows in enumerate(batches):
-            if row in rows:
+            if row in descent.task.rows.numbered(rows):
                 return place
-        raise GlassnetError(
-            f"row={row}: the training data have rows 0 to {descent.order.count - 1}"
-        )
+        raise GlassnetError(_no_row(descent, row))
     batch = 1 if batch is None else batch
     if not 1 <= batch <= steps:
         raise GlassnetError(f"batch={batch}: an epoch has batches 1 to {steps}")
     return batch - 1
+
+
+def _no_row(descent: Descent, row: int) -> str:
+    numbers, count = descent.task.rows.numbers, descent.order.count
+    if numbers is None:
+        return f"row={row}: the training data have rows 0 to {count - 1}"
+    return (
+        f"row={row} is not among the {count:,} rows that were trained on, such as "
+        f"{numbers[0]}; others were held out"
+    )
 
 
 def _opened(
@@ -121,7 +130,7 @@ def _opened(
     layers = _layers(opened.layers, named)
     return OpenStep(
         epoch=epoch, batch=place + 1, step=step + 1, lr=lr, optimizer=descent.optimizer,
-        loss=task.loss, rows=rows, x=named["x"], y=named["y"], layers=layers,
+        loss=task.loss, rows=task.rows.numbered(rows), x=named["x"], y=named["y"], layers=layers,
         prediction=layers[-1].result, L=float(found[0]),
         parameters={
             name: Weights(

@@ -202,7 +202,9 @@ def _data(
             "pass the rows of the fit in the same order"
         )
     y = held["y"].astype(model.dtype) if held["y"].dtype == bool else held["y"]
-    rows = Rows(x, y, held.get("weight"), gathered=bool(values.get("gathered")))
+    numbers = None if picked is None else picked["rows"]
+    weight, gathered = held.get("weight"), bool(values.get("gathered"))
+    rows = Rows(x, y, weight, gathered=gathered, numbers=numbers)
     apart = data.get("validation")
     return rows, None if apart is None else Rows(apart["x"], apart["y"], apart.get("weight"))
 
