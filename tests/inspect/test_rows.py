@@ -51,3 +51,29 @@ def test_rows_of_an_estimator_with_early_stopping(tmp_path: Path) -> None:
     np.testing.assert_allclose(step.x, X[step.rows], rtol=1e-6)
     np.testing.assert_allclose(step.y[:, 0], Y[step.rows, 0], rtol=1e-6)
     assert max(step.rows) >= 20
+
+
+def test_columns_of_a_frame_keep_their_names(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    path = tmp_path / "run.glass"
+    frame = pandas.DataFrame({"width": X[:, 0], "height": X[:, 0] ** 2})
+    settings: dict[str, Any] = {"loss": gn.losses.HalfMSE(), "optimizer": gn.optim.SGD(0.01)}
+    model = gn.nn.Sequential(gn.nn.Linear(2, 1))
+    gn.train(model, frame, Y, epochs=1, validation=0.5, record=path, **settings)
+    assert gn.open_step(path).inputs == ("width", "height")
+    assert gn.open_step(model, frame, Y, **settings).inputs == ("width", "height")
+
+
+def test_a_step_without_a_run() -> None:
+    """The numbers of the step that gn.Step takes; the model stays as it is."""
+    model = gn.nn.Sequential(gn.nn.Linear(1, 3), gn.nn.Tanh(), gn.nn.Linear(3, 1))
+    settings: dict[str, Any] = {"loss": gn.losses.HalfMSE(), "optimizer": gn.optim.Adam(0.1)}
+    before = model.W.copy()
+    step = gn.open_step(model, X, Y, **settings)
+    np.testing.assert_array_equal(model.W, before)
+    loss = gn.Step(model, **settings)(X, Y)
+    assert loss == step.L
+    for name, own in model.parameters().items():
+        np.testing.assert_array_equal(step.parameters[name].after, own)
+    with pytest.raises(GlassnetError, match=r"right: gn.open_step\(model, x, y"):
+        gn.open_step(model, X, Y)

@@ -97,3 +97,15 @@ def test_a_run_has_no_attribute_that_nobody_reads() -> None:
     model = network()
     gn.train(model, X, Y, loss=HALF, optimizer=SGD, epochs=1, callbacks=[clear])
     np.testing.assert_array_equal(model.W, weights)
+
+
+def test_a_history_is_told_in_a_few_lines_and_drawn() -> None:
+    history = gn.train(network(), X, Y, loss=HALF, optimizer=SGD, epochs=200, validation=(X, Y))
+    lines = repr(history).splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("<200 epochs, ")
+    assert f"{history.loss[0]:.6g} … {history.loss[-1]:.6g}" in lines[1]
+    picture = history._repr_html_()
+    assert picture.startswith("<svg ")
+    assert picture.count("<polyline") == 2
+    assert "http" not in picture.replace("http://www.w3.org/2000/svg", "")

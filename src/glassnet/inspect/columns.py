@@ -1,7 +1,7 @@
 """What the numbers of a row are called.
 
 In: what a run file says of its run. Out: names of the inputs and outputs of the network: those of
-the table's columns where the run is of a table, else x[0], x[1], and so on.
+the table's or data frame's columns where the run is of one, else x[0], x[1], and so on.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ def input_names(values: Mapping[str, Any], width: int) -> tuple[str, ...]:
         names = tuple(schema.inputs)
     elif stream is not None:
         names = tuple(map(str, stream.get("features") or ()))
+    if len(names) != width:
+        names = tuple(map(str, values.get("names") or ()))
     return names if len(names) == width else tuple(f"x[{i}]" for i in range(width))
 
 

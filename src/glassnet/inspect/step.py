@@ -11,26 +11,31 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.errors import GlassnetError
+from glassnet.errors import GlassnetError, TrainingError
 from glassnet.inspect.columns import input_names, output_names
 from glassnet.inspect.opened import Layer, OpenStep, Weights
 from glassnet.inspect.pulls import Pulls
 from glassnet.inspect.streams import or_streamed
 from glassnet.inspect.watch import Placed, open_graph
+from glassnet.nn.loss import as_loss
 from glassnet.nn.module import Module
+from glassnet.optim.optimizer import Optimizer
 from glassnet.pipeline import compile_graph
 from glassnet.rounding import to_nearest
-from glassnet.training.descend import Descent
+from glassnet.run.threads import thread_count
+from glassnet.training.check import checked, checked_optimizer
+from glassnet.training.descend import Descent, Order, Task
 from glassnet.training.history import History, Run
 from glassnet.training.record import restore
 from glassnet.training.record_file import Checkpoint, RunFile
 from glassnet.training.resume import Given, reopened
 from glassnet.training.step import parameter_arrays
+from glassnet.training.whole import NO_STEPS
 
 
 @to_nearest
 def open_step(
-    record: str | Path,
+    record: str | Path | Module,
     x: Any = None,
     y: Any = None,
     *,
@@ -51,7 +56,12 @@ def open_step(
     were small, or that its streams find again; a model, a loss or an optimiser is needed only where
     it contains code of yours. The steps since the checkpoint before it are run
     once more, then the step itself with everything inside it as a result.
+
+    In place of a run a model may stand: `open_step(model, x, y, loss=…, optimizer=…)` opens the
+    step that `train` would take first, with these rows as its batch. The model stays as it is.
     """
+    if isinstance(record, Module):
+        return _step_of_model(record, x, y, sample_weight, loss, optimizer)
     given = or_streamed(record, Given(x, y, sample_weight, validation, model, loss, optimizer))
     with RunFile.read(record) as file:
         values, descent = reopened(file, given)
@@ -63,6 +73,27 @@ def open_step(
     run = replay(descent, state, epoch, place, values["epochs"], history)
     rate = descent.rates(run, np.array([run.steps_done]))
     return _opened(descent, values, epoch, place, run.steps_done, rate)
+
+
+def _step_of_model(
+    model: Module, x: Any, y: Any, sample_weight: Any, loss: Any, optimizer: Any
+) -> OpenStep:
+    """The first step that training on these rows would take, in one batch."""
+    if x is None or loss is None or optimizer is None:
+        raise TrainingError(
+            "a step of a model needs rows, a loss and an optimiser\n"
+            "  right: gn.open_step(model, x, y, loss=gn.losses.HalfMSE(), "
+            "optimizer=gn.optim.SGD(0.1))"
+        )
+    checked_optimizer(optimizer)
+    if not isinstance(optimizer, Optimizer):
+        raise TrainingError(NO_STEPS.format("the model", optimizer))
+    measure = as_loss(loss)
+    rows = checked(model, measure, x, y, sample_weight)
+    task = Task(model, measure, rows, None, thread_count(None), 0)
+    descent = Descent(task, optimizer, Order(len(rows), len(rows), None))
+    rate = descent.rates(descent.run(1), np.array([0]))
+    return _opened(descent, {"names": list(rows.names)}, 1, 0, 0, rate)
 
 
 def replay(

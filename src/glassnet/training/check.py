@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -153,16 +153,24 @@ def _checked(model: Module, loss: Loss, x: Any, y: Any, weight: Any, of: str) ->
     labels = loss.labels(numbers, outputs_of(model, inputs.shape[1]), model.dtype)
     refuse_infinite(labels, f"{of}y", numbers)
     given = checked_weights(weight, len(inputs), model.dtype, of)
-    own = loss.weights(labels, model.dtype)
+    own, names = loss.weights(labels, model.dtype), column_names(x)
     if own is None or given is None:
-        return Rows(inputs, labels, given if own is None else own)
-    return Rows(inputs, labels, own * given)
+        return Rows(inputs, labels, given if own is None else own, names=names)
+    return Rows(inputs, labels, own * given, names=names)
+
+
+def column_names(x: Any) -> tuple[str, ...]:
+    """What the columns of a data frame are called; empty for what has no names."""
+    columns: Any = getattr(x, "columns", None)
+    if columns is None or callable(columns):
+        return ()
+    return tuple(map(str, columns))
 
 
 def checked_inputs(model: Module, x: Any, of: str = "") -> np.ndarray:
     """x as the model reads it."""
     refuse_masked(x, f"{of}x")
-    rows = np.asarray(x)
+    rows = np.asarray(x.toarray() if hasattr(x, "toarray") else _no_batches(x, f"{of}x"))
     width = model.takes()
     wanted = f"[rows, {'columns' if width is None else width}]"
     if rows.ndim != 2 or width not in (None, rows.shape[1]):
@@ -179,6 +187,29 @@ def checked_inputs(model: Module, x: Any, of: str = "") -> np.ndarray:
         inputs = np.ascontiguousarray(rows, model.dtype)
     refuse_infinite(inputs, f"{of}x", rows)
     return inputs
+
+
+def _no_batches(x: Any, name: str) -> Any:
+    """x; TrainingError where it is a mapping of columns, or gives batches one after the other."""
+    if isinstance(x, Mapping):
+        raise TrainingError(
+            f"{name} is a {type(cast('Any', x)).__name__}; a network takes rows [rows, columns]\n"
+            "  right: numpy.column_stack([x[name] for name in names])\n"
+            "  right: a data frame of the columns; gn.TabularClassifier encodes texts too"
+        )
+    if hasattr(x, "__iter__") and not hasattr(x, "__len__") and not hasattr(x, "__array__"):
+        raise TrainingError(_BATCHES.format(name, f"a {type(x).__name__}"))
+    if hasattr(x, "dataset") and hasattr(x, "__iter__"):
+        raise TrainingError(_BATCHES.format(name, f"a {type(x).__name__}"))
+    return x
+
+
+_BATCHES = (
+    "{} is {}, which gives batches one after the other; gn.train takes all rows\n"
+    '  right: gn.train(model, gn.stream("rows.parquet", target="y"), …) for rows that do not fit '
+    "into memory\n"
+    "  right: step = gn.Step(model, loss=…, optimizer=…), then step(x, y) for every batch"
+)
 
 
 def checked_weights(weight: Any, rows: int, dtype: str, of: str = "") -> np.ndarray | None:

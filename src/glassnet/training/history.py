@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 
 from glassnet.errors import TrainingError
 from glassnet.nn.module import Module
+from glassnet.training.curves import curves
 from glassnet.training.state import TrainingState
+from glassnet.words import counted
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """One figure an epoch.
 
@@ -44,7 +46,23 @@ class History:
     unrecorded: str | None = None
     recorded: str | None = None
     moved: str | None = None
-    state: TrainingState | None = field(default=None, repr=False, compare=False)
+    state: TrainingState | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        """A few lines, however many epochs there are."""
+        epochs = counted(len(self.loss), "epoch")
+        lines = [f"<{epochs}, {self.train_seconds:.3g} s; stopped: {self.stopped}"]
+        for name, own in (("loss", self.loss), ("validation loss", self.validation_loss)):
+            if own:
+                least = min(own, key=lambda loss: (loss != loss, loss))
+                place = own.index(least) + 1
+                lines.append(
+                    f"{name}: {own[0]:.6g} … {own[-1]:.6g}, least {least:.6g} in epoch {place}"
+                )
+        return "\n ".join(lines) + ">"
+
+    def _repr_html_(self) -> str:
+        return curves({"loss": self.loss, "validation loss": self.validation_loss})
 
 
 @dataclass(repr=False)

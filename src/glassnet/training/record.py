@@ -138,6 +138,7 @@ def described_run(
         "weighted": rows.weight is not None,
         "rows": len(rows),
         "columns": rows.x.shape[1],
+        **({"names": list(rows.names)} if rows.names else {}),
         "glassnet": __version__,
         "numerics_version": numerics_version,
         **settings,

@@ -114,11 +114,13 @@ class Fitted(Begun):
 
 
 class Lists(TypedDict, total=False):
-    """One figure an epoch; whether steps had the rows of their batch instead of all rows."""
+    """One figure an epoch; whether steps had the rows of their batch instead of all rows; what the
+    columns of x were called."""
 
     scores: list[AnyFloat]
     rates: list[Rate]
     gathered: bool
+    names: list[str]
 
 
 def settings_of(file: RunFile) -> dict[str, Any]:
