@@ -179,7 +179,7 @@ def lbfgs(search: Search, by: LBFGS, epochs: int, callbacks: Sequence[Any]) -> H
     built = time.perf_counter() - started
     course = Course(run, callbacks, evaluate, lambda: built)
     last = W[places].astype(float)
-    whole = isinstance(by, ScikitLBFGS)  # SciPy itself says how its last iteration ended
+    to_the_end = isinstance(by, ScikitLBFGS)  # SciPy itself says how its last iteration ended
 
     def at(w: np.ndarray) -> tuple[float, np.ndarray]:
         W[places] = w
@@ -190,7 +190,7 @@ def lbfgs(search: Search, by: LBFGS, epochs: int, callbacks: Sequence[Any]) -> H
         W[places] = last
         course.after_steps(1)
         course.end_epoch(float(intermediate_result.fun))
-        if run.history.stopped != "epochs" or (run.epoch == epochs and not whole):
+        if run.history.stopped != "epochs" or (run.epoch == epochs and not to_the_end):
             raise Stop
         if run.epoch < epochs:
             course.begin_epoch()
@@ -201,7 +201,7 @@ def lbfgs(search: Search, by: LBFGS, epochs: int, callbacks: Sequence[Any]) -> H
         ended: Any = cast(Any, minimize)(at, last.copy(), jac=True, callback=each, **how)
         search.outcome, last[...] = ended, ended.x
         unfinished = "epochs" if run.epoch >= epochs else "early"
-        run.history.stopped = unfinished if whole and ended.status else "converged"
+        run.history.stopped = unfinished if to_the_end and ended.status else "converged"
 
     def end() -> None:
         W[places] = last

@@ -5,7 +5,7 @@ In: scikit-learn's parameters and data. Out: scikit-learn's fitted attributes.
 
 # scikit-learn has no types, and an estimator's attributes are what its users set
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false, reportConstantRedefinition=false
+# pyright: reportUnknownArgumentType=false, reportConstantRedefinition=false
 
 from __future__ import annotations
 

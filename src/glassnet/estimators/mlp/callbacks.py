@@ -5,10 +5,6 @@ and around every epoch of it, in a context each. Before 1.9 the same hooks are c
 contexts of this file, without what the later versions do for estimators inside others.
 """
 
-# scikit-learn has no types
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
-
 from __future__ import annotations
 
 import copy

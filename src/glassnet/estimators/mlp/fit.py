@@ -5,13 +5,10 @@ become a network, a loss, an optimiser, an order of rows and rules for stopping;
 does with them is in `training/`.
 """
 
-# attributes of an estimator that begin with _ are for this folder
-# pyright: reportPrivateUsage=false
-
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -69,7 +66,7 @@ def fit_by_steps(est: Attributes, data: Data, watch: Watch, once: bool) -> None:
         descent, progress = _descent(est, model, data, watch, seed, file)
         epochs = 1 if once else est.max_iter
         history = _run(descent, epochs, progress, file, data)
-        est._online = Online(est, descent, data) if once else None
+        est._online = Online.of(est, descent, data.rows) if once else None
         if history is not None and history.stopped == "epochs" and not once:
             warn_user(MOST.format(est.max_iter), ConvergenceWarning)
 
@@ -78,26 +75,26 @@ class Online:
     """The trainer of the last `partial_fit`, for the next one with as many rows: nothing is then
     prepared again. A copy or a pickle of it does not go on."""
 
-    def __init__(self, est: Attributes | None = None, *made: Any) -> None:
-        self._known: tuple[Any, ...] = ()
-        self._made_for: list[Any] = []
-        if est is None:
-            return
-        self._descent, data = cast("tuple[Descent, Data]", made)
-        rows = data.rows
-        if not rows.sparse and not est.dropout and rows.x.nbytes <= ONLINE:
-            # what users pass stays theirs
-            self._rows = self._descent.own_rows()
-            self._known, self._made_for = _settings(est, rows), _objects(est)
+    def __init__(self, est: Attributes, descent: Descent, rows: Rows) -> None:
+        self._descent = descent
+        self._rows = descent.own_rows()  # what users pass stays theirs
+        self._known, self._made_for = _settings(est, rows), _objects(est)
 
     def __reduce__(self) -> Any:
-        return Online, ()
+        return _nothing, ()
+
+    @classmethod
+    def of(cls, est: Attributes, descent: Descent, rows: Rows) -> Online | None:
+        """A trainer that can be used again; None where its rows are many or sparse, or where every
+        call draws another seed."""
+        again = not rows.sparse and not est.dropout and rows.x.nbytes <= ONLINE
+        return cls(est, descent, rows) if again else None
 
     @classmethod
     def goes_on(cls, est: Attributes, data: Data, watch: Watch) -> bool:
         """Train on other rows, if that is all that has changed since."""
         own = vars(est).get("_online")
-        return isinstance(own, cls) and bool(own._known) and own._train(est, data, watch)
+        return isinstance(own, cls) and own._train(est, data, watch)
 
     def _train(self, est: Attributes, data: Data, watch: Watch) -> bool:
         pairs = zip(self._made_for, _objects(est), strict=False)
@@ -115,6 +112,10 @@ class Online:
         if descent.train(1, [progress]).stopped == "interrupted":
             warn_user(INTERRUPTED)
         return True
+
+
+def _nothing() -> None:
+    """What a copy of a trainer is."""
 
 
 def _settings(est: Attributes, rows: Rows) -> tuple[Any, ...]:

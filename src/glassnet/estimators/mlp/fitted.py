@@ -5,10 +5,11 @@ In: a fitted estimator. Out: activations, a `Sequential`, names of inputs and of
 
 # scikit-learn has no types
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
+# pyright: reportUnknownArgumentType=false
 
 from __future__ import annotations
 
+import copy
 import html
 from numbers import Integral
 from typing import Any
@@ -19,14 +20,21 @@ from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.validation import check_is_fitted
 
 from glassnet import nn
-from glassnet.estimators.mlp.attributes import Attributes
-from glassnet.estimators.mlp.network import from_sklearn, network_of
+from glassnet.estimators.mlp.attributes import Attributes, OptimizerState
+from glassnet.estimators.mlp.network import layer_by_layer, network_of
 from glassnet.nn.picture import drawing, scrolled
 from glassnet.rounding import to_nearest
 from glassnet.words import counted
 
+TAKEN_OVER = (
+    "classes_", "_label_binarizer", "n_features_in_", "feature_names_in_", "n_iter_", "t_",
+    "n_layers_", "n_outputs_", "out_activation_", "loss_", "best_loss_", "loss_curve_",
+    "validation_scores_", "best_validation_score_", "_no_improvement_count", "coefs_",
+    "intercepts_",
+)  # fmt: skip
 
-class Columns:
+
+class HiddenColumns:
     """What scikit-learn asks for names of columns, here those of one hidden layer."""
 
     def __init__(self, est: Any, layer: int) -> None:
@@ -58,7 +66,7 @@ class Fitted(Attributes):
             Activations; a data frame after `set_output`.
         """
         found = self.hidden_activations(X, layer)
-        return _wrap_data_with_container("transform", found, X, Columns(self, layer))
+        return _wrap_data_with_container("transform", found, X, HiddenColumns(self, layer))
 
     def hidden_activations(self, X: Any, layer: int | None = None) -> np.ndarray:
         """What a hidden layer gives for every row, always as an array.
@@ -149,7 +157,7 @@ class Fitted(Attributes):
         self : MLPClassifier or MLPRegressor
             Predicts what `est` predicts; `warm_start` and `partial_fit` go on from there.
         """
-        return from_sklearn(cls, est)
+        return taken_from(cls, est)
 
     def _repr_html_inner(self) -> str:
         """scikit-learn's panel of parameters and, once there are weights, the network."""
@@ -172,3 +180,30 @@ class Fitted(Attributes):
         if "text/html" in bundle:
             bundle["text/html"] = self._repr_html_inner()
         return bundle
+
+
+def taken_from(kind: type[Any], est: Any) -> Any:
+    """An estimator with the attributes of a fitted one of scikit-learn."""
+    if type(est).__name__ != kind.__name__:
+        raise TypeError(
+            f"{kind.__name__}.from_sklearn takes scikit-learn's {kind.__name__}; got "
+            f"{type(est).__name__}"
+        )
+    check_is_fitted(est)
+    ours = kind(**est.get_params(deep=False))
+    for name in TAKEN_OVER:
+        if hasattr(est, name):
+            setattr(ours, name, copy.deepcopy(getattr(est, name)))
+    scores = getattr(est, "validation_scores_", None)
+    # scikit-learn keeps no such losses
+    ours.validation_loss_curve_ = None if scores is None else [float("nan")] * len(scores)
+    known = getattr(est, "_optimizer", None)
+    if known is not None:
+        memory = {"m": getattr(known, "ms", None) or getattr(known, "velocities", None)}
+        if hasattr(known, "vs"):
+            memory["v"] = known.vs
+        count = len(est.coefs_)  # scikit-learn has all weights first, then all biases
+        slots = {n: layer_by_layer(a[:count], a[count:]) for n, a in memory.items() if a}
+        # scikit-learn counts the steps of Adam only
+        ours._optimizer = OptimizerState(float(known.learning_rate), getattr(known, "t", 0), slots)
+    return ours

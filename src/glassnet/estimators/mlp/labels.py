@@ -5,7 +5,7 @@ In: labels as users have them. Out: columns of 0 and 1; whether labels can be co
 
 # scikit-learn has no types
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false, reportConstantRedefinition=false
+# pyright: reportUnknownArgumentType=false, reportConstantRedefinition=false
 
 from __future__ import annotations
 

@@ -1,24 +1,17 @@
 """The network of an MLP estimator: a `Sequential`, whose W holds `coefs_` and `intercepts_`.
 
-In: an estimator's parameters and weights. Out: its network, its loss, programs that predict; and
-from scikit-learn's estimators ours with the same attributes.
+In: an estimator's parameters and weights. Out: its network, its loss, programs that predict.
 """
-
-# scikit-learn has no types, and attributes that begin with _ are for this folder
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from glassnet import nn, ops
-from glassnet.estimators.mlp.attributes import Attributes, OptimizerState
+from glassnet.estimators.mlp.attributes import Attributes
 from glassnet.estimators.mlp.parameters import activation_layer
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.op import Value
@@ -34,12 +27,6 @@ from glassnet.training.step import parameter_inputs, widths
 
 PART = 4096  # rows that are predicted at a time
 LAST = {"softmax": ops.softmax, "logistic": ops.sigmoid, "exp": ops.exp}
-TAKEN_OVER = (
-    "classes_", "_label_binarizer", "n_features_in_", "feature_names_in_", "n_iter_", "t_",
-    "n_layers_", "n_outputs_", "out_activation_", "loss_", "best_loss_", "loss_curve_",
-    "validation_scores_", "best_validation_score_", "_no_improvement_count", "coefs_",
-    "intercepts_",
-)  # fmt: skip
 
 
 def architecture(est: Attributes, dtype: Any) -> nn.Sequential:
@@ -63,8 +50,9 @@ def network_of(est: Attributes, dtype: Any) -> nn.Sequential:
 
 def hidden_layers(activation: Any, count: int) -> list[nn.Module]:
     """The activation of each hidden layer."""
-    listed = isinstance(activation, (list, tuple))
-    each: Sequence[Any] = activation if listed else [activation] * count
+    each: list[Any] = [activation] * count
+    if isinstance(activation, (list, tuple)):
+        each = list(cast("list[Any]", activation))
     if len(each) != count:
         raise ValueError(
             f"activation={activation!r} has {len(each)} entries and hidden_layer_sizes {count}; "
@@ -134,30 +122,3 @@ def predicted(est: Attributes, x: Any, what: str) -> np.ndarray:
         piece = np.ascontiguousarray(dense(x[first : first + PART]), dtype)
         parts.append(found.run({"x": piece, **held})[0])
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def from_sklearn(kind: type[Any], est: Any) -> Any:
-    """An estimator with the attributes of a fitted one of scikit-learn."""
-    if type(est).__name__ != kind.__name__:
-        raise TypeError(
-            f"{kind.__name__}.from_sklearn takes scikit-learn's {kind.__name__}; got "
-            f"{type(est).__name__}"
-        )
-    check_is_fitted(est)
-    ours = kind(**est.get_params(deep=False))
-    for name in TAKEN_OVER:
-        if hasattr(est, name):
-            setattr(ours, name, copy.deepcopy(getattr(est, name)))
-    scores = getattr(est, "validation_scores_", None)
-    # scikit-learn keeps no such losses
-    ours.validation_loss_curve_ = None if scores is None else [float("nan")] * len(scores)
-    known = getattr(est, "_optimizer", None)
-    if known is not None:
-        memory = {"m": getattr(known, "ms", None) or getattr(known, "velocities", None)}
-        if hasattr(known, "vs"):
-            memory["v"] = known.vs
-        count = len(est.coefs_)  # scikit-learn has all weights first, then all biases
-        slots = {n: layer_by_layer(a[:count], a[count:]) for n, a in memory.items() if a}
-        # scikit-learn counts the steps of Adam only
-        ours._optimizer = OptimizerState(float(known.learning_rate), getattr(known, "t", 0), slots)
-    return ours

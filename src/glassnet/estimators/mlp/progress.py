@@ -4,9 +4,6 @@ In: an estimator in training and its run. Out: the estimator's record of the tra
 scikit-learn's rules; the run ends when they say so.
 """
 
-# attributes of an estimator that begin with _ are for this folder
-# pyright: reportPrivateUsage=false
-
 from __future__ import annotations
 
 import math

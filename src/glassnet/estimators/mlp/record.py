@@ -5,9 +5,6 @@ this estimator knows besides: its parameters, its classes, the state of the Rand
 of rows are drawn from, what its curves were before.
 """
 
-# attributes of an estimator that begin with _ are for this folder
-# pyright: reportPrivateUsage=false
-
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping

@@ -6,7 +6,7 @@ which is the mean over rows, without the penalty that `loss_` includes.
 
 # scikit-learn has no types, and an estimator's attributes are what its users set
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
+# pyright: reportUnknownArgumentType=false
 
 from __future__ import annotations
 
