@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from glassnet.run import cache
 from glassnet.run.threads import granted
+from glassnet.training import programs
 from tests.data import ROOT
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -59,6 +60,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Before all fixtures of the test, and for the processes that it starts."""
     cold = item.get_closest_marker("cold") is not None
     os.environ[cache.VARIABLE] = "off" if cold else os.environ[SESSION]
+    if cold:
+        programs.forget()
     return (yield)
 
 

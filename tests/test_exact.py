@@ -27,6 +27,7 @@ from tests.engine.variants import (
     difference,
     few,
     loops,
+    on,
     results,
     runnable,
     thresholds,
@@ -182,7 +183,7 @@ def fitted(dtype: str = "float32", threads: int = 1) -> np.ndarray:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_gn_train_gives_the_same_bits(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gn_train_gives_the_same_bits(dtype: str) -> None:
     wanted = fitted(dtype)
     assert not difference(wanted, fitted(dtype))
     with thresholds(threads=0):
@@ -190,8 +191,8 @@ def test_gn_train_gives_the_same_bits(dtype: str, monkeypatch: pytest.MonkeyPatc
     with thresholds(unrolling=0):
         assert not difference(wanted, fitted(dtype))
     for target in runnable():
-        monkeypatch.setattr("glassnet.llvm.target.host", lambda target=target: target)
-        assert not difference(wanted, fitted(dtype))
+        with on(target):
+            assert not difference(wanted, fitted(dtype))
 
 
 def test_a_moved_bit_is_seen() -> None:

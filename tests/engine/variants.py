@@ -27,6 +27,7 @@ from glassnet.run import zeros as run_zeros
 from glassnet.run.compiled import CALL_WORK, Compiled
 from glassnet.run.program import Plan, Program
 from glassnet.run.zeros import multiplied_tables
+from glassnet.training import programs
 
 NEVER = 1 << 60
 FEW = 3  # ways that a plan is run in besides the plain one; `make nightly` takes all
@@ -43,6 +44,23 @@ def runnable() -> list[InstructionSet]:
 
 
 @contextmanager
+def anew() -> Iterator[None]:
+    """No model finds a program that another one has made."""
+    programs.forget()
+    try:
+        yield
+    finally:
+        programs.forget()
+
+
+@contextmanager
+def on(target: InstructionSet) -> Iterator[None]:
+    """Code for another instruction set."""
+    with mock.patch("glassnet.llvm.target.host", return_value=target), anew():
+        yield
+
+
+@contextmanager
 def thresholds(
     threads: int = NEVER, unrolling: int = NEVER, blocks: int = NEVER, zeros: bool = False
 ) -> Iterator[None]:
@@ -54,6 +72,7 @@ def thresholds(
         mock.patch.object(compiled, "WORTH_THREADS", threads),
         mock.patch.object(compiled, "WORTH_UNROLLING", unrolling),
         mock.patch.object(compiled, "WORTH_BLOCKS", blocks),
+        anew(),
     ):
         yield
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from glassnet.graph.interpret import interpret
 from glassnet.ops import philox
 from glassnet.optim.schedule import Course
 from glassnet.training.step import memory_arrays, parameter_arrays
-from tests.engine.variants import runnable, thresholds
+from tests.engine.variants import on, runnable, thresholds
 
 pytestmark = pytest.mark.cold
 
@@ -83,7 +82,7 @@ def ways() -> Iterator[tuple[str, Any, int]]:
     for target in runnable()[1:]:
         yield (
             target.name,
-            lambda t=target: mock.patch("glassnet.llvm.target.host", return_value=t),
+            lambda t=target: on(t),
             1,
         )
     yield "2 threads", lambda: thresholds(threads=0), 2

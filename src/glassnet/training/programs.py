@@ -61,6 +61,10 @@ class _Shared:
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.RLock()
 
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
         with self._lock:
             if key not in self._kept:
@@ -72,6 +76,12 @@ class _Shared:
 
 
 _shared = _Shared()
+
+
+def forget() -> None:
+    """Make programs anew for models that come from now on, as after a change of how they are
+    made."""
+    _shared.clear()
 
 
 def shared(key: Hashable, make: Callable[[], Any]) -> Any:
