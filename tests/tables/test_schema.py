@@ -190,6 +190,41 @@ def test_a_schema_that_makes_no_sense_is_refused(
         Schema.from_plain(plain)
 
 
+ROWS = "1234.5,2024-01-31,Grün,0\n2.25,2024-02-01,rot,1\n-3,2023-12-24,Grün,0\n,,rot,1\n"
+PLAIN = "x,d,c,y\n" + ROWS * 2
+# encoding, header, rows
+SAME: dict[str, tuple[str, str, str]] = {
+    "decimal commas": (
+        "utf-8", "x;d;c\n",
+        "1.234,5;31.01.2024;GRÜN\n2,25;01.02.2024;rot\n-3;24.12.2023;grün\n;;Rot\n",
+    ),
+    "another order": (
+        "utf-8", "c,d,x\n",
+        'Grün,1/31/2024,"1,234.50 kg"\nrot,2/1/2024,2.25kg\nGrün,12/24/2023,−3 kg\nrot,,NA\n',
+    ),
+    "names of months": (
+        "cp1252", "x\td\tc\n",
+        "1234.5\t31 Jan 2024\tGrün\n2.25\tFeb 1, 2024\trot\n-3\t24-Dec-23\tGrün\nn/a\t-\trot\n",
+    ),
+    "a comment": (
+        "utf-16", "# as of today\nx;d;c\n",
+        "1234,5;20240131;Grün\n2,25;20240201;rot\n-3;20231224;Grün\n;;rot\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_the_same_rows_are_the_same_however_they_are_written(tmp_path: Path, name: str) -> None:
+    schema = Schema.from_plain(json.loads(json.dumps(fit(tmp_path, PLAIN).to_plain())))
+    encoding, header, rows = SAME[name]
+    (tmp_path / "p.csv").write_bytes((header + rows * 2).encode(encoding))
+    table = read_table(tmp_path / "p.csv")
+    found = schema.encode(schema.load(table))
+    assert found.missing == {"x": 2, "d": 2}
+    assert found.unknown == {}
+    assert found.x.tolist() == encode(schema, tmp_path, PLAIN)
+
+
 def test_number_targets_are_standardised_and_restored() -> None:
     # Of 2, 4, 9 the mean is 5 and the variance (9 + 1 + 16) / 3.
     target = TargetSchema("y").fitted(np.array([2.0, 4.0, 9.0]))

@@ -157,7 +157,14 @@ class Reading:
 
     def recorded(self) -> dict[str, Any]:
         """What a run file keeps of it."""
-        return {"sql": self.sql, "delimiter": self.delimiter, "missing": self.missing or []}
+        found = {"sql": self.sql, "delimiter": self.delimiter, "missing": self.missing or []}
+        others = {
+            "decimal": self.decimal,
+            "encoding": self.encoding,
+            "header": self.header,
+            "skip": self.skip,
+        }
+        return {**found, **{name: value for name, value in others.items() if value is not None}}
 
     def open(self, table: str) -> Table:
         """The table, read as asked."""

@@ -12,7 +12,7 @@ import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import numpy as np
 
@@ -58,6 +58,10 @@ class Reading(TypedDict, total=False):
     table: str | None
     sql: str | None
     delimiter: str | None
+    decimal: Literal[",", "."] | None
+    encoding: str | None
+    header: Literal["first", "none"] | None
+    skip: Annotated[int, Within(0, 1 << 40)]
     missing: list[Name]
     kinds: dict[str, str]
 
@@ -82,6 +86,7 @@ class Described(FitSource):
 
 
 RECORD = "--record or -o"
+HOW = ("delimiter", "decimal", "encoding", "header", "skip")  # how a table was read
 IDENTITY = ("target", "seed", "schema", "name", "phase")  # what phases of one fit agree in
 
 
@@ -322,11 +327,11 @@ def opened(
             f"{path}, the table that {run} was trained on, is not there; "
             f"if it was moved, name it after the run: {run} TABLE"
         )
-    sql, delimiter = source.get("sql"), source.get("delimiter")
+    sql, how = source.get("sql"), {key: source[key] for key in HOW if source.get(key) is not None}
     with unechoed(run, source, moved, trust):
         if sql is None or trust:
-            return read_table(path, sql=sql, missing=missing, delimiter=delimiter)
-        return read_apart(path, sql=str(sql), missing=missing, delimiter=delimiter)
+            return read_table(path, sql=sql, missing=missing, **how)
+        return read_apart(path, sql=str(sql), missing=missing, how=how)
 
 
 def table_of(run: str | Path, source: dict[str, Any], moved: str | None) -> str:

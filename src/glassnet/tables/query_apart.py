@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -39,13 +39,13 @@ WAIT = 30.0  # times the seconds of processor time is what the query may take by
 
 
 def read_apart(
-    path: str | Path, *, sql: str, missing: Sequence[str] = (), delimiter: str | None = None
+    path: str | Path, *, sql: str, missing: Sequence[str] = (), how: Mapping[str, Any] | None = None
 ) -> Table:
-    """As `read_table`, for SQL that was not typed by the user."""
+    """As `read_table`, for SQL that was not typed by the user; `how` are its other options."""
     size = os.path.getsize(path)
     seconds = math.ceil(SECONDS + size / BYTES_A_SECOND)
     asked: dict[str, Any] = {"path": str(path), "sql": sql, "missing": list(missing)}
-    asked |= {"delimiter": delimiter, "seconds": seconds, "memory": MEMORY + SHARE * size}
+    asked |= {"how": dict(how or {}), "seconds": seconds, "memory": MEMORY + SHARE * size}
     asked |= {"cells": CELLS + SHARE * size}
     with tempfile.TemporaryDirectory(prefix="glassnet-query-") as folder:
         place = Path(folder) / "result.duckdb"
@@ -97,7 +97,7 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
     try:
         table = read_table(
             asked["path"], sql=asked["sql"], missing=asked["missing"],
-            delimiter=asked["delimiter"], files=False, database=asked["database"],
+            **asked["how"], files=False, database=asked["database"],
         )  # fmt: skip
         if table.rows * len(table.names) > asked["cells"]:
             raise UntrustedError(

@@ -1,0 +1,122 @@
+"""The rules of reading, in the order in which they are tried: what is taken for what.
+
+In: nothing. Out: a record a rule, and the page docs/reading.md that is made from them. The name of
+a rule is that of the note which `glassnet look` and `glassnet fit` print where it was used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: the note that it leaves, what is found, what is made of it, how to overrule it."""
+
+    name: str
+    found: str
+    made: str
+    otherwise: str
+
+
+TEXT = (
+    Rule("encoding", "bytes that are no UTF-8: UTF-16, UTF-32, Windows, Mac Roman, Latin-1",
+         "the text in that encoding", "`--encoding NAME`"),
+    Rule("line ends", "line ends of several kinds", "one kind", ""),
+    Rule("blank lines", "blank lines", "left out", ""),
+    Rule("comment lines", "lines that begin with `#`",
+         "left out; the last one above the rows is the header where it fits", ""),
+    Rule("title lines", "lines above the table with fewer fields than all others", "left out",
+         "`--skip N`, `--delimiter CHAR`"),
+    Rule("trailing delimiters", "a delimiter at the end of every row, but not of the header",
+         "left out", ""),
+    Rule("no header", "a first line with numbers such as 5.1 in the columns of numbers",
+         "a row; the columns are called `column 1`, `column 2`, …", "`--header first`"),
+    Rule("header of numbers", "a first line of whole numbers only", "names, with a doubt",
+         "`--header none`"),
+    Rule("duplicate name", "a name that several columns have",
+         "the second is called `name (2)`; names that differ in case stay as they are", ""),
+    Rule("case in SQL", "names that differ in case only, in a query",
+         "`name (2)` in the query", ""),
+)  # fmt: skip
+
+GAPS = (
+    Rule("unused token", "a text given with `--missing` that occurs nowhere", "said", ""),
+    Rule("gap word", "NA, n/a, null, nan, -, ? and the like; among numbers and dates also none, "
+         "unknown, missing", "a gap, in inputs and target; NA stays a value among two-letter codes",
+         "`--kind COLUMN=category:exact`"),
+    Rule("sentinel", "a number such as -999 or 9999, often and far from all others",
+         "a number, with a doubt", "`--missing COLUMN=-999`, which goes by value"),
+    Rule("not a number", "few words among numbers", "gaps, with a doubt",
+         "`--kind COLUMN=category`"),
+    Rule("not a date", "few words among dates", "gaps, with a doubt", "`--kind COLUMN=category`"),
+)  # fmt: skip
+
+DATES = (
+    Rule("date order", "dates such as 1/2/2024 in which no cell, and no other column, says whether "
+         "the day comes first", "the month first, with a doubt; the day first with . or -",
+         "`--kind COLUMN=date:%d/%m/%Y`"),
+    Rule("compact date", "whole numbers such as 20241231, all of them dates", "dates",
+         "`--kind COLUMN=number`"),
+    Rule("epoch", "seconds or milliseconds since 1970 under a name such as created_at", "dates",
+         "`--kind COLUMN=number`"),
+    Rule("clock", "times such as 14:30 or 2:30 PM", "seconds", "`--kind COLUMN=category`"),
+)  # fmt: skip
+
+NUMBERS = (
+    Rule("number signs", "decimal commas, signs between thousands, real minus signs, brackets",
+         "numbers; which sign stands before decimals is decided from all cells",
+         "`--kind COLUMN=number:,`, `--decimal ,`"),
+    Rule("thousands", "numbers such as 1,193 that could have a decimal comma",
+         "thousands; with a doubt where others speak against it", "`--decimal ,`"),
+    Rule("unit", "one unit, currency or %, or several units of one kind (g, kg; K, M)",
+         "numbers of the commonest unit; K, M, B multiply", "`--kind COLUMN=category`"),
+    Rule("ranges", "below 21, >20, 10+ years, 2-10",
+         "the bound, or the middle; a target of a few ranges has classes",
+         "`--kind COLUMN=category`"),
+    Rule("infinite", "infinite numbers in an input", "beyond all other numbers", "`--missing inf`"),
+    Rule("rounded", "whole numbers beyond 2^53 that differ after rounding, too",
+         "the nearest number, with a doubt", "`--kind COLUMN=category`"),
+    Rule("long numbers", "whole numbers, or decimals, that rounding would make equal", "text",
+         "`--kind COLUMN=number`"),
+)  # fmt: skip
+
+KINDS = (
+    Rule("spelling", "values that differ in case and blanks only", "one value",
+         "`--kind COLUMN=category:exact`"),
+    Rule("nested", "lists, maps", "left out; fields of a struct are columns of their own",
+         "`--sql` for a part"),
+    Rule("number or class", "a target of whole numbers: up to 20 different ones are classes",
+         "said how else it could be read", "`--kind COLUMN=number` or `=category`"),
+    Rule("rare class", "classes of one row", "kept, with a doubt", "`--sql`"),
+)  # fmt: skip
+
+PARTS = (
+    ("Text", TEXT), ("Gaps", GAPS), ("Dates and times", DATES), ("Numbers", NUMBERS),
+    ("Kinds", KINDS),
+)  # fmt: skip
+RULES = {rule.name: rule for _, rules in PARTS for rule in rules}
+
+_HEAD = """# How a table is read
+
+This page is made from `glassnet.tables.rules`. `glassnet look TABLE` shows what was decided about
+a table, without training; every note there has the name of a rule below. The rules are tried from
+the top to the bottom, each column by all of its cells. What was decided is kept in the model
+file: `predict` and `evaluate` read a table in the same way, and a column that is written
+otherwise there (decimal commas, another form of dates, other spellings, another encoding) in the
+way that fits it.
+
+Columns without any value, constants, texts that never repeat, and numbers that only name the rows
+(`id`, `index`) are left out; `--kind COLUMN=KIND` brings them in.
+"""
+
+
+def reading_page() -> str:
+    """The text of docs/reading.md."""
+    parts = [_HEAD]
+    for title, rules in PARTS:
+        parts.append(f"## {title}\n")
+        parts.append("| note | found | read as | to overrule |\n|---|---|---|---|")
+        lines = [f"| {own.name} | {own.found} | {own.made} | {own.otherwise} |" for own in rules]
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
