@@ -35,14 +35,14 @@ LAYERS = (
     ("gradient", "simplify", "tracing"),
     ("ops",),
     ("graph",),
-    ("files", "rounding", "serialize"),
+    ("files", "references", "rounding", "serialize"),
     ("errors", "version", "visible", "words"),
 )
 
 # The two halves meet in the graph and networks are written with ops, so these see less than what
 # lies below them.
 ENGINE = ("run", "llvm", "lower", "schedule", "fuse_gathers", "fuse_rows", "fuse")
-LEAST = {"files", "rounding", "serialize", "errors", "version", "words"}
+LEAST = {"files", "references", "rounding", "serialize", "errors", "version", "words"}
 BACK = {*ENGINE, "graph", *LEAST}
 FRONT = {"ops", "graph", *LEAST}
 SEES = {

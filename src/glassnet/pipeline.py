@@ -6,7 +6,7 @@ In: functions, graphs. Out: programs and callables on arrays; `stages` stops aft
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -17,11 +17,12 @@ from glassnet.gradient import gradients
 from glassnet.graph.check import check
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
-from glassnet.graph.types import Size
+from glassnet.graph.types import Size, Type
+from glassnet.references import References, Traceable
 from glassnet.rounding import to_nearest
 from glassnet.run.program import Interpreted, Plan, Program
 from glassnet.simplify import simplify
-from glassnet.tracing import as_type, trace_outputs
+from glassnet.tracing import Traced, as_type, trace_outputs
 
 
 @to_nearest
@@ -73,16 +74,28 @@ def _notice(reason: str) -> None:
     print(f"glassnet: no machine code ({reason}); NumPy runs instead, slower", file=sys.stderr)
 
 
-class compile:  # a function in use: named like the verb users type
+class compile(Traceable):  # a function in use: named like the verb users type
     """`f` compiled for the dtypes and shapes of each call, kept for the next call.
 
     f takes arrays (or numbers) by position and returns an array or a tuple of arrays, written with
     ops. Called on graph values it is `f` itself, so that compiled functions compose.
+
+    What f refers to may change between calls: arrays around it and the parameters of networks that
+    it calls are read at every call. A number around it is part of the code, as is what f works out
+    with NumPy, not with ops; where such a thing has changed, f is compiled again, which takes some
+    tenths of a second. To change a number often, keep it in an array, `beta = numpy.array(0.5)`,
+    and set that, `beta[...] = 0.7`. What f works out with NumPy from an array of more than 64 KiB
+    that it also uses with ops is not compared.
     """
 
     def __init__(self, f: Callable[..., Any]) -> None:
         self.f = f
-        self._programs: dict[tuple[Any, ...], tuple[Program, bool]] = {}
+        self._references = References()
+        self._traced: dict[tuple[Any, ...], tuple[Program, Traced]] | None = None
+        self._programs: dict[Graph, Program] = {}
+
+    def referred(self) -> Iterable[Any]:
+        return (self.f,)
 
     @to_nearest
     def __call__(self, *args: Any) -> Any:
@@ -90,13 +103,23 @@ class compile:  # a function in use: named like the verb users type
             return self.f(*args)
         arrays = [native(arg) for arg in args]
         types = tuple(as_type(array) for array in arrays)
-        if types not in self._programs:
-            graph, single = trace_outputs(self.f, types)
-            self._programs[types] = compile_graph(graph), single
-        program, single = self._programs[types]
-        names = program.plan.graph.inputs
-        outputs = program.run(dict(zip(names, arrays, strict=True)))
-        return outputs[0] if single else tuple(outputs)
+        if self._traced is None or self._references.changed():
+            self._references, self._traced = References(self.f), {}
+        found = self._traced.get(types)
+        if found is None:
+            found = self._traced[types] = self._compiled(types)
+        program, traced = found
+        given = dict(zip(program.plan.graph.inputs, arrays, strict=False))
+        outputs = program.run({**given, **traced.captured} if traced.captured else given)
+        return outputs[0] if traced.single else tuple(outputs)
+
+    def _compiled(self, types: tuple[Type, ...]) -> tuple[Program, Traced]:
+        traced = trace_outputs(self.f, types, self._references)
+        held = [own.captured for _, own in (self._traced or {}).values()] + [traced.captured]
+        self._references = self._references.renewed(a for own in held for a in own.values())
+        if traced.graph not in self._programs:
+            self._programs[traced.graph] = compile_graph(traced.graph)
+        return self._programs[traced.graph], traced
 
 
 def native(arg: Any) -> np.ndarray:

@@ -22,11 +22,11 @@ from glassnet.graph.graph import Graph
 from glassnet.graph.interpret import interpret
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
-from glassnet.nn.scope import Scope
+from glassnet.nn.scope import Scope, apply
 from glassnet.ops import philox
 from glassnet.pipeline import compile, compile_graph
 from glassnet.rounding import to_nearest
-from glassnet.tracing import parameter_names, trace
+from glassnet.tracing import as_type, parameter_names, trace, trace_outputs
 
 Function = Callable[..., Any]
 
@@ -134,8 +134,9 @@ def compare(f: Any, *args: Any, tolerance: float | None = None) -> Report:
     they differ.
     """
     function, arrays, _ = as_function(f, args, wide=False)
-    graph = trace(function, *arrays)
-    named = dict(zip(graph.inputs, arrays, strict=True))
+    traced = trace_outputs(function, [as_type(array) for array in arrays])
+    graph = traced.graph
+    named = {**dict(zip(graph.inputs, arrays, strict=False)), **traced.captured}
     found = compile_graph(graph).run(named)
     wanted = interpret(graph, named, wide=True)
     single = any(output.dtype == np.float32 for output in found)
@@ -202,7 +203,7 @@ def _module_function(
     def function(*values: Any) -> Any:
         parameters = dict(zip(held, values, strict=False))
         x, *rest = values[len(held) :]
-        result = model.build(x, Scope(parameters))
+        result = apply(model, x, Scope(parameters))
         return result if loss is None else loss(result, *rest)
 
     arrays = [_array(own, wide) for own in held.values()]

@@ -7,7 +7,8 @@ its graph: the function is called once, with graph values in place of the arrays
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -20,7 +21,18 @@ from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type, type_of
 from glassnet.graph.userline import user_line
+from glassnet.references import References
 from glassnet.rounding import to_nearest
+
+
+@dataclass(frozen=True)
+class Traced:
+    """The graph of a function, whether the function returned one value rather than a tuple, and
+    the arrays that it reads besides its arguments, by the names of their inputs."""
+
+    graph: Graph
+    single: bool
+    captured: Mapping[str, np.ndarray]
 
 
 @to_nearest
@@ -28,24 +40,28 @@ def trace(f: Callable[..., Any], *examples: Any) -> Graph:
     """The graph of `f` for arguments like the examples.
 
     An example is an array or a number (its dtype and shape count, not its values), or a `Type`.
-    Inputs are called like the parameters of `f`. Raises GraphError where `f` returns something
-    that is no array, or asks for the truth of a value.
+    Inputs are called like the parameters of `f`. Arrays that `f` takes from around it, and the
+    parameters of networks that it calls, are further inputs; numbers are part of the graph.
+    Raises GraphError where `f` returns something that is no array, or asks for the truth of a
+    value.
     """
-    return trace_outputs(f, [as_type(example) for example in examples])[0]
+    return trace_outputs(f, [as_type(example) for example in examples]).graph
 
 
 @to_nearest
-def trace_outputs(f: Callable[..., Any], types: Sequence[Type]) -> tuple[Graph, bool]:
-    """The graph, and whether `f` returned one value rather than a tuple."""
-    builder = GraphBuilder()
+def trace_outputs(
+    f: Callable[..., Any], types: Sequence[Type], references: References | None = None
+) -> Traced:
+    """The graph and what belongs to it; `references` are those of `f`, where they are known."""
+    builder = GraphBuilder(references=references or References(f))
     names = parameter_names(f, len(types))
     inputs = [builder.input(name, type) for name, type in zip(names, types, strict=True)]
-    with user_line():
+    with user_line(), builder.tracing():
         result = f(*inputs)
         single = not isinstance(result, (tuple, list))
         parts: list[Any] = [result] if single else list(cast("tuple[Any, ...]", result))
         outputs = [_as_value(builder, part) for part in parts]
-    return check(builder.finish(outputs)), single
+    return Traced(check(builder.finish(outputs)), single, builder.captured)
 
 
 def as_type(example: Any) -> Type:

@@ -71,11 +71,17 @@ def test_a_number_takes_the_dtype_beside_it(dtype: str, number: Any, result: str
     assert (number - x).dtype == result
 
 
-def test_an_array_keeps_its_dtype() -> None:
-    (x,) = inputs(Type("float32", (2,)))
-    assert (x + np.ones(2, "float32")).dtype == "float32"
-    with pytest.raises(ShapeError, match=r"add: arguments are f32\[2\] and f64\[2\]"):
-        x + np.ones(2)
+def test_an_array_takes_the_dtype_of_the_value_beside_it() -> None:
+    x, y, i = inputs(Type("float32", (2,)), Type("float64", (2,)), Type("int32", (2,)))
+    for array in (np.ones(2), np.ones(2, "float32"), np.array([1, 2]), [1.5, 2.5]):
+        assert (x + array).dtype == (array + x).dtype == "float32"
+        assert (y * array).dtype == "float64"
+    assert (i + np.array([1, 2])).dtype == "int32"
+    assert ops.take(x, np.array([0, 1])).dtype == "float32"  # row numbers stay whole
+    with pytest.raises(ShapeError, match=r"add: arguments are i32\[2\] and f64\[2\]"):
+        i + np.array([0.5, 1.5])
+    with pytest.raises(GraphError, match="out of the range of int32"):
+        i + np.array([2**40, 0])
 
 
 def test_the_condition_does_not_decide_the_dtype() -> None:

@@ -52,12 +52,12 @@ FAULTS = [
     (planted(4, attrs=freeze_attrs({"axes": (1,), "colour": 3})), "%4: .*colour"),
     (planted(3, op=UNKNOWN), "%3: unknown is no registered op"),
     (planted(3, op=STRANGER), "%3: tanh is no registered op"),
-    (planted(1, attrs=freeze_attrs({"name": "x"})), "%1: input 'x' is declared twice or too late"),
+    (planted(1, attrs=freeze_attrs({"name": "x"})), "%1: input 'x' is declared twice"),
     (replace(sound(), outputs=(5,)), "output %5 is not defined"),
     (replace(sound(), outputs=(-1,)), "output %-1 is not defined"),
     (
         Graph((sound().nodes[0], sound().nodes[1], sound().nodes[2], sound().nodes[0]), (2,)),
-        "%3: input 'x' is declared twice or too late",
+        "%3: input 'x' is declared twice",
     ),
     (Graph((Node(OPS["tanh"], (), (), Type("float64", ())),), (0,)), "%0: "),
 ]

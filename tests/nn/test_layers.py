@@ -58,19 +58,42 @@ def test_columns() -> None:
 def test_embedding() -> None:
     table = [[1, 2], [3, 4], [5, 6]]
     network = model(nn.Embedding(3, 2), embedding1__weight=table)
-    found = network([[2], [0], [7], [-1]])  # out of range counts as the nearest in range
-    np.testing.assert_array_equal(found, [[5, 6], [1, 2], [5, 6], [1, 2]])
+    np.testing.assert_array_equal(network([[2], [0], [1]]), [[5, 6], [1, 2], [3, 4]])
     several = model(
         nn.Embedding((3, 2), 2), embedding1__weight1=table, embedding1__weight2=[[7, 8], [9, 0]]
     )
     np.testing.assert_array_equal(several([[1, 1]]), [[3, 4, 9, 0]])
 
 
-def test_embedding_survives_nan_and_infinity() -> None:
-    network = model(nn.Embedding(3, 1), embedding1__weight=[[1], [2], [3]])
-    found = network([[np.inf], [-np.inf], [np.nan]])
-    np.testing.assert_array_equal(found[:2], [[3], [1]])
-    assert found[2] in (1, 2, 3)
+@pytest.mark.parametrize("value", [3, -1, 1.6, np.nan, np.inf, -np.inf, 1e20, -0.5])
+def test_a_number_that_is_not_a_category_is_an_error(value: float) -> None:
+    x = np.array([[0.0, 1.0], [9.0, 2.0], [9.0, value]])
+    networks = [
+        model(nn.Columns(1), nn.Embedding(3, 1)),
+        model(nn.Parallel(nn.Columns(0), nn.Sequential(nn.Columns(1), nn.Embedding(3, 1)))),
+        model(nn.Identity(), nn.Embedding((10, 3), 2)),
+    ]
+    for network in networks:
+        wanted = rf"x has {value:g} in row 2, column 1, where Embedding takes .* 0 to 2"
+        with pytest.raises(ShapeError, match=wanted.replace("+", r"\+")):
+            network(x)
+        if np.isfinite(value):
+            with pytest.raises(ShapeError, match=f"validation {wanted}".replace("+", r"\+")):
+                gn.train(
+                    network, x[:2], network(x[:2]), loss=HALF, optimizer=gn.optim.SGD(0.1),
+                    epochs=1, validation=(x, np.zeros((3, network.gives(2) or 1))),
+                )  # fmt: skip
+
+
+def test_unknown_categories_have_a_row_of_their_own() -> None:
+    network = model(nn.Embedding(2, 1, unknown=True), embedding1__weight=[[1], [2], [7]])
+    found = network([[0], [1], [2], [-1], [np.nan], [np.inf]])
+    np.testing.assert_array_equal(found, [[1], [2], [7], [7], [7], [7]])
+
+
+def test_a_wrong_category_that_the_network_computes_is_not_hidden() -> None:
+    network = model(lambda x: x + 1.0, nn.Embedding(3, 1), embedding1__weight=[[1], [2], [3]])
+    np.testing.assert_array_equal(network([[0], [1], [2]]), [[2], [3], [np.nan]])
 
 
 def test_an_embedding_learns_its_own_rows_only() -> None:

@@ -1,29 +1,53 @@
 """Building a graph node by node.
 
-In: op applications on values, numbers and arrays. Out: a checked `Graph`. Numbers take the dtype
-of the value beside them; broadcasts of elementwise arguments are made explicit here, so that no
-later stage has to know the broadcasting rule.
+In: op applications on values, numbers and arrays. Out: a checked `Graph`. Numbers and arrays take
+the dtype of the value beside them; broadcasts of elementwise arguments are made explicit here, so
+that no later stage has to know the broadcasting rule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import itertools
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
 
 import numpy as np
 
 from glassnet.errors import GraphError, ShapeError
 from glassnet.graph.graph import Graph, Literal, Node, freeze_attrs
 from glassnet.graph.op import OPS, Op, Value, operator
-from glassnet.graph.types import FLOATS, SHORT, Shape, Size, Type, show_shape
+from glassnet.graph.types import FLOATS, SHORT, Shape, Size, Type, show_shape, type_of
+from glassnet.references import References, base_of
 from glassnet.words import counted
 
 
 class GraphBuilder:
-    """A graph under construction."""
+    """A graph under construction.
 
-    def __init__(self, nodes: Sequence[Node] = ()) -> None:
+    `references` are arrays that may change after the graph is built, such as those in the closure
+    of a traced function. Where one of them (or a view of one) is used, it becomes an input of the
+    graph; `captured` has its array by the name of the input. Any other array is a constant.
+    `known` has values by what they stand for: a network's parameters by the slot that holds them;
+    `context` is what else the layers of a network know while they are built.
+    """
+
+    def __init__(self, nodes: Sequence[Node] = (), references: References | None = None) -> None:
         self.nodes = list(nodes)
+        self.references = references
+        self.captured: dict[str, np.ndarray] = {}
+        self.known: dict[Any, Value] = {}
+        self.context: Any = None
+
+    @contextmanager
+    def tracing(self) -> Generator[None]:
+        """Around code of the user that is called to build this graph."""
+        _tracing.builders.append(self)
+        try:
+            yield
+        finally:
+            _tracing.builders.pop()
 
     def input(self, name: str, type: Type) -> Value:
         if not name or any(letter.isspace() or letter in ":,()" for letter in name):
@@ -32,6 +56,21 @@ class GraphBuilder:
             raise GraphError(f"input {name!r} comes after other nodes; inputs are declared first")
         if any(node.attr("name") == name for node in self.nodes):
             raise GraphError(f"two inputs are called {name!r}")
+        return self.late_input(name, type)
+
+    def capture(self, array: np.ndarray, name: str = "captured") -> Value:
+        """An input that stands for an array, which whoever runs the graph passes along."""
+        inputs = {n.attr("name"): i for i, n in enumerate(self.nodes) if n.op.name == "input"}
+        for own, other in self.captured.items():
+            if same_memory(array, other):
+                return self.value(inputs[own])
+        free = (f"{name}{i}" if i else name for i in itertools.count(name == "captured"))
+        own = next(name for name in free if name not in inputs)
+        self.captured[own] = array
+        return self.late_input(own, type_of(array))
+
+    def late_input(self, name: str, type: Type) -> Value:
+        """An input after other nodes."""
         return self.append(Node(OPS["input"], (), freeze_attrs({"name": name}), type))
 
     def value(self, index: int) -> Value:
@@ -59,7 +98,13 @@ class GraphBuilder:
         return value if value.shape == shape else operator("broadcast")(value, shape=shape)
 
     def constant(self, item: Any, dtype: str | None = None) -> Value:
-        """A number or an array as a node."""
+        """A number or an array as a node: an input where the array is a live one."""
+        given: Any = item
+        if isinstance(given, np.ndarray) and self.references is not None:
+            found = self._live_value(cast("np.ndarray[Any, Any]", given))
+            if found is not None:
+                same = dtype in (None, found.dtype)
+                return found if same else operator("cast")(found, dtype=dtype)
         with np.errstate(over="ignore"):  # rounding to infinity is what the dtype means
             array = np.asarray(item) if dtype is None else np.asarray(item).astype(dtype)
         name = dtype or array.dtype.name
@@ -68,6 +113,27 @@ class GraphBuilder:
         if array.ndim:
             return self.apply(OPS["literal"], (), {"value": Literal(array)})
         return self.apply(OPS["constant"], (), {"value": array.item(), "dtype": name})
+
+    def _live_value(self, array: np.ndarray) -> Value | None:
+        """The value of a live array; None where the array is a constant."""
+        assert self.references is not None
+        base = base_of(array)
+        if not any(base is own for own in self.references.live()):
+            return None
+        for slot, value in self.known.items():
+            own: np.ndarray | None = slot.array
+            if own is not None and np.shares_memory(own, array):
+                if same_memory(own, array):
+                    return value
+                raise GraphError(
+                    f"an array of shape {array.shape} is part of a parameter of shape {own.shape} "
+                    "of this network; as an array it would have no gradient\n"
+                    '  wrong: model.parameters()["linear1.weight"][0]\n'
+                    "  right: the parameter as a whole, ops.sum(ops.square(model.parameters()"
+                    '["linear1.weight"]))'
+                )
+        usable = array.flags.c_contiguous and array.dtype.name in SHORT and array.dtype.isnative
+        return self.capture(array) if usable else None
 
     def finish(self, outputs: Sequence[Value]) -> Graph:
         for value in outputs:
@@ -79,6 +145,8 @@ class GraphBuilder:
         if all(isinstance(arg, Value) and arg.builder is self for arg in args):
             return list(args)
         dtypes = [arg.dtype for arg in args if isinstance(arg, Value) and arg.dtype != "bool"]
+        if op.kind == "index":  # row numbers do not take the dtype of the rows
+            dtypes = []
         return [self._lift_one(op, arg, dtypes) for arg in args]
 
     def _lift_one(self, op: Op, arg: Any, dtypes: list[str]) -> Value:
@@ -91,8 +159,33 @@ class GraphBuilder:
             raise GraphError(f"{op.name}: {type(arg).__name__} {arg!r} is no number or array")
         whole = array.dtype.kind in "iu"
         wanted = next((d for d in dtypes if d in FLOATS or whole), None)
-        loose = not isinstance(arg, np.ndarray) and array.dtype.kind != "b"
-        return self.constant(array, wanted if loose else None)
+        if array.dtype.kind == "b":
+            wanted = None
+        if whole and wanted in ("int32", "int64") and (array.astype(wanted) != array).any():
+            raise GraphError(f"{op.name}: {arg!r} is out of the range of {wanted}; ops.cast(…)")
+        return self.constant(array, wanted)
+
+
+def same_memory(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays are the same numbers in the same shape."""
+    return a.ctypes.data == b.ctypes.data and (a.shape, a.strides, a.dtype) == (
+        b.shape, b.strides, b.dtype,
+    )  # fmt: skip
+
+
+class _Tracing(threading.local):
+    """Graphs under construction in this thread, the innermost last."""
+
+    def __init__(self) -> None:
+        self.builders: list[GraphBuilder] = []
+
+
+_tracing = _Tracing()
+
+
+def traced_now() -> GraphBuilder | None:
+    """The graph that code of the user is being called for, if it is."""
+    return _tracing.builders[-1] if _tracing.builders else None
 
 
 def broadcast_shape(name: str, shapes: Sequence[Shape]) -> Shape:

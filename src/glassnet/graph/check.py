@@ -1,7 +1,7 @@
 """What makes a graph legal.
 
-In: a graph. Out: the same graph, or a GraphError that names the node: inputs come first, every
-operand is defined earlier, every type is the one that the op's rule gives.
+In: a graph. Out: the same graph, or a GraphError that names the node: inputs have names of their
+own, every operand is defined earlier, every type is the one that the op's rule gives.
 """
 
 from __future__ import annotations
@@ -15,17 +15,15 @@ from glassnet.words import counted
 def check(graph: Graph) -> Graph:
     """Return the graph when it is legal; raise GraphError when it is not."""
     names: set[str] = set()
-    seen_other = False
     for place, node in enumerate(graph.nodes):
         if OPS.get(node.op.name) is not node.op:
             raise GraphError(f"%{place}: {node.op.name} is no registered op")
         if node.op.name == "input":
             name = node.attr("name")
-            if seen_other or name in names:
-                raise GraphError(f"%{place}: input {name!r} is declared twice or too late")
+            if name in names:
+                raise GraphError(f"%{place}: input {name!r} is declared twice")
             names.add(name)
         else:
-            seen_other = True
             _check_node(graph, place, node)
     for place in graph.outputs:
         if not 0 <= place < len(graph.nodes):

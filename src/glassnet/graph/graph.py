@@ -78,7 +78,8 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in order of definition, and which of them are the result; inputs come first."""
+    """Nodes in order of definition, and which of them are the result; inputs come first,
+    but for those that stand for arrays which a traced function captured."""
 
     nodes: tuple[Node, ...]
     outputs: tuple[int, ...]

@@ -28,18 +28,22 @@ def parse(text: str) -> Graph:
     lines = [line.strip() for line in text.strip().splitlines()]
     if len(lines) < 3 or not lines[0].startswith("graph(") or lines[-1] != "}":
         raise GraphError("a graph's text begins with graph(…) { and ends with }")
-    nodes = [_parse_input(i, *found) for i, found in enumerate(HEAD.findall(lines[0]))]
-    for line in lines[1:-2]:
-        nodes.append(_parse_node(len(nodes), line))
+    inputs = {int(place): _parse_input(*found) for place, *found in HEAD.findall(lines[0])}
+    nodes: list[Node] = []
+    for line in (*lines[1:-2], None):
+        while len(nodes) in inputs:
+            nodes.append(inputs.pop(len(nodes)))
+        if line is not None:
+            nodes.append(_parse_node(len(nodes), line))
+    for place, node in inputs.items():
+        raise GraphError(f"input {node.attr('name')!r} is %{place}, expected %{len(nodes)} or less")
     if not lines[-2].startswith("return"):
         raise GraphError(f"expected a line 'return …', found {lines[-2]!r}")
     outputs = tuple(int(i) for i in re.findall(r"%(\d+)", lines[-2]))
     return check(Graph(tuple(nodes), outputs))
 
 
-def _parse_input(place: int, number: str, name: str, type_text: str) -> Node:
-    if int(number) != place:
-        raise GraphError(f"input {name!r} is %{number}, expected %{place}")
+def _parse_input(name: str, type_text: str) -> Node:
     return Node(OPS["input"], (), freeze_attrs({"name": name}), parse_type(type_text))
 
 

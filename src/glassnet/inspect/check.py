@@ -22,7 +22,7 @@ from glassnet.nn.module import Module
 from glassnet.pipeline import compile_graph
 from glassnet.rounding import to_nearest
 from glassnet.testing import Disagreement, Report, as_function, check_grads, compare
-from glassnet.tracing import trace
+from glassnet.tracing import as_type, trace_outputs
 from glassnet.training.again import PROMISED
 from glassnet.training.descend import Descent
 from glassnet.training.history import History
@@ -160,8 +160,9 @@ def _compiled_gradients(f: Loss | Module, args: Sequence[Any]) -> Finding:
         total = result if isinstance(f, Loss) else ops.sum(result * result)
         return tuple(gradients(total, [values[i] for i in places]))
 
-    graph = trace(derivatives, *arrays)
-    named = dict(zip(graph.inputs, arrays, strict=True))
+    traced = trace_outputs(derivatives, [as_type(array) for array in arrays])
+    graph = traced.graph
+    named = {**dict(zip(graph.inputs, arrays, strict=False)), **traced.captured}
     pairs = zip(compile_graph(graph).run(named), interpret(graph, named), strict=True)
     errors = {names[i]: _apart(*pair) for i, pair in zip(places, pairs, strict=True)}
     wrong = [f"{name}: {error:.1e}" for name, error in errors.items() if not error <= EXACT]

@@ -24,11 +24,13 @@ from glassnet.inspect.pulls import Pulls, shares, weight_program, weight_pulls
 from glassnet.inspect.step import replay, until
 from glassnet.inspect.streams import or_streamed
 from glassnet.nn.module import Module, split
+from glassnet.nn.storage import layout_of
 from glassnet.pipeline import compile_graph
 from glassnet.rounding import to_nearest
 from glassnet.run.program import Program
 from glassnet.training.descend import Descent, remembered
 from glassnet.training.history import History
+from glassnet.training.programs import Bound
 from glassnet.training.record_file import RunFile
 from glassnet.training.resume import Given, reopened
 from glassnet.training.step import StepGraph, parameter_arrays, step_graph
@@ -55,7 +57,7 @@ def open_ledger(
     with RunFile.read(record) as file:
         given = or_streamed(record, Given(x, y, sample_weight, validation, model, loss, optimizer))
         (values, descent), (losses, judged) = reopened(file, given), file.history()
-        declared = descent.task.model.declared()
+        declared = layout_of(descent.task.model).parameters
         name, place = place_of({own: p.shape for own, p in declared.items()}, weight)
         done, last = _range(values, epoch, file.epochs()[0], len(losses))
         state = file.checkpoint(done)
@@ -122,7 +124,7 @@ class _Steps:
 
     def number(self, block: np.ndarray) -> Any:
         """The weight out of all of them."""
-        return split(block, self.descent.task.model.declared())[self.name][self.place]
+        return split(block, layout_of(self.descent.task.model).parameters)[self.name][self.place]
 
     def entries(self, done: int, first: int, limit: int) -> Iterator[Entry]:
         """So many updates, going on from where the descent stands."""
@@ -172,7 +174,7 @@ class _Steps:
 
     @cached_property
     def _by_row(self) -> Program | None:
-        trained = self.descent.task.model.declared()[self.name].trained
+        trained = layout_of(self.descent.task.model).parameters[self.name].trained
         return weight_program(self.descent.task, self.name, self.place) if trained else None
 
     def _batches(self, done: int, first: int) -> Iterator[tuple[int, int, np.ndarray, Any]]:
@@ -192,6 +194,6 @@ class _Steps:
         builder = GraphBuilder(step.graph.nodes)
         outputs = [builder.value(place) for place in step.graph.outputs]
         slopes: list[Any] = []
-        if task.model.declared()[self.name].trained:
+        if layout_of(task.model).parameters[self.name].trained:
             slopes = gradients(outputs[0], [builder.value(step.graph.inputs[f"W.{self.name}"])])
-        return compile_graph(builder.finish([*outputs, *slopes])), step
+        return Bound(compile_graph(builder.finish([*outputs, *slopes])), step.captured), step

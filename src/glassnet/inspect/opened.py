@@ -19,6 +19,7 @@ from glassnet.inspect.text import told
 from glassnet.nn.ensemble import BatchEnsemble
 from glassnet.nn.linear import Linear
 from glassnet.nn.module import Module
+from glassnet.nn.storage import layout_of
 from glassnet.training.probe import join
 from glassnet.words import counted
 
@@ -47,7 +48,7 @@ class Layer:
     @property
     def parameters(self) -> dict[str, str]:
         """Names of its parameters in the network, by their own."""
-        return {own: join(self.under, own) for own in self.module.declared()}
+        return {own: join(self.under, own) for own in layout_of(self.module).parameters}
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,12 @@ from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type
-from glassnet.nn.scope import Circumstances, Scope
+from glassnet.nn.scope import Circumstances, Scope, apply
 from glassnet.pipeline import compile_graph
 from glassnet.run.program import Program
 from glassnet.training.descend import Task
 from glassnet.training.probe import ProbedModule
+from glassnet.training.programs import Bound
 from glassnet.training.step import (
     ALL,
     BATCH,
@@ -84,7 +85,8 @@ class Pulls:
         held = trained(self._task.model, own.held)
         slopes = gradients(own.total, list(held.values()))
         found |= {f"dW.{name}": slope for name, slope in zip(held, slopes, strict=True)}
-        return compile_graph(own.builder.finish(list(found.values()))), tuple(found)
+        graph = own.builder.finish(list(found.values()))
+        return Bound(compile_graph(graph), own.builder.captured), tuple(found)
 
     def _run(self, rows: np.ndarray, share: np.ndarray) -> dict[str, np.ndarray]:
         program, names = self._program
@@ -98,7 +100,8 @@ def weight_program(task: Task, name: str, place: tuple[int, ...]) -> Program:
     own = _weighed(task)
     slope = gradients(own.total, [own.held[name]])[0]
     one = ops.sum(slope[tuple(slice(i, i + 1) for i in place)])
-    return compile_graph(own.builder.finish(gradients(one, [own.share])))
+    graph = own.builder.finish(gradients(one, [own.share]))
+    return Bound(compile_graph(graph), own.builder.captured)
 
 
 def weight_pulls(
@@ -120,7 +123,7 @@ def shares(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
 
 def needed(program: Program, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Of arrays those that a program reads."""
-    return {name: arrays[name] for name in program.plan.graph.inputs}
+    return {name: arrays[name] for name in program.plan.graph.inputs if name in arrays}
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ def _weighed(task: Task) -> _Weighed:
     x, y = (ops.take(batch[name], rows) for name in ("x", "y"))
     watched = ProbedModule(model)
     around = Circumstances(True, task.seed, step, rows, task.frozen)
-    prediction = watched.build(x, Scope(held, around))
+    prediction = apply(watched, x, Scope(held, around))
     size, outputs = prediction.shape[1], outputs_of(model, width)
     assert isinstance(size, int)
     members = [prediction[:, i : i + outputs] for i in range(0, size, outputs)]

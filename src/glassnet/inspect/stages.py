@@ -31,7 +31,7 @@ def show_model(model: Module, loss: Loss, stage: str) -> str:
         raise GlassnetError(f"{model!r} takes rows of any width, so it has no one graph")
     if stage == "graph":
         return str(model.graph())
-    graph = gradient_graph(model, loss, width, False)
+    graph = gradient_graph(model, loss, width, False).graph
     return str(graph) if stage == "grad" else stages(graph, stage)
 
 

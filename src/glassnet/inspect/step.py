@@ -19,6 +19,7 @@ from glassnet.inspect.streams import or_streamed
 from glassnet.inspect.watch import Placed, open_graph
 from glassnet.nn.loss import as_loss
 from glassnet.nn.module import Module
+from glassnet.nn.storage import layout_of
 from glassnet.optim.optimizer import Optimizer
 from glassnet.pipeline import compile_graph
 from glassnet.rounding import to_nearest
@@ -154,6 +155,7 @@ def _opened(
     before = {name: array.copy() for name, array in held.items()}
     lr = rate.astype(model.dtype)[0]
     arrays = {**descent.step_arrays(rows, step), **before, "lr": np.asarray(lr)}
+    arrays |= opened.step.captured
     found = compile_graph(opened.graph).run(arrays)
     count = len(opened.step.graph.outputs)
     after = {name: found[output] for name, output in opened.step.donate.items()}
@@ -168,7 +170,7 @@ def _opened(
                 before[f"W.{name}"], named.get(f"dW.{name}"),
                 after.get(f"W.{name}", before[f"W.{name}"]),
             )
-            for name in model.declared()
+            for name in layout_of(model).parameters
         },
         memory={name: (before[name], after[name]) for name in descent.memory},
         inputs=input_names(values, width),

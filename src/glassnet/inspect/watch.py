@@ -28,6 +28,7 @@ from glassnet.nn.rectifiers import (
     ReLU,
     SiLU,
 )
+from glassnet.nn.storage import layout_of
 from glassnet.optim.optimizer import Optimizer
 from glassnet.training.probe import LayerTrace, ProbedModule
 from glassnet.training.step import StepGraph, step_graph, trained
@@ -71,7 +72,8 @@ def open_graph(
     step = step_graph(probed, loss, optimizer, width, weighted, seed)
     builder = GraphBuilder(step.graph.nodes)
     seen = {own.name: builder.value(own.result.index) for own in probed.seen}
-    held = {n: builder.value(step.graph.inputs[f"W.{n}"]) for n in trained(model, model.declared())}
+    declared = layout_of(model).parameters
+    held = {n: builder.value(step.graph.inputs[f"W.{n}"]) for n in trained(model, declared)}
     by = [*seen.values(), *held.values()]
     slopes = gradients(builder.value(step.graph.outputs[0]), by)
     names = [f"a.{n}" for n in seen] + [f"da.{n}" for n in seen] + [f"dW.{n}" for n in held]

@@ -5,6 +5,7 @@ In: pre-activations z. Out: activations a = f(z) of the same shape.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,9 @@ from glassnet.nn.settings import check_numbers, check_sizes
 @dataclass(eq=False)
 class Identity(Module):
     """a = z."""
+
+    def passes(self, columns: Sequence[int]) -> Sequence[int] | None:
+        return columns
 
     def build(self, x: Value, parameters: Scope) -> Value:
         return x

@@ -5,17 +5,23 @@ In: layers. Out: modules whose parameters are those of their parts, named after 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, cast
+from typing import Any, cast, overload
+
+import numpy as np
 
 from glassnet import ops
 from glassnet.errors import GlassnetError, ShapeError
+from glassnet.graph.build import GraphBuilder
 from glassnet.graph.op import Value
+from glassnet.graph.types import Dim, Type
 from glassnet.graph.userline import in_layer
 from glassnet.nn.module import Module, Parameter
-from glassnet.nn.scope import Scope
+from glassnet.nn.scope import Probe, Scope
+from glassnet.nn.storage import as_dtype, below, layout_of, slots_of
+from glassnet.references import References
 from glassnet.words import counted
 
 Layer = Module | Callable[[Value], Value]
@@ -26,18 +32,52 @@ class Container(Module):
 
     parts: dict[str, Module]
 
+    def children(self) -> Mapping[str, Module]:
+        return self.parts
+
     def declared(self) -> dict[str, Parameter]:
-        return {
-            f"{name}.{own}": parameter
-            for name, part in self.parts.items()
-            for own, parameter in part.declared().items()
-        }
+        """The parameters of all parts, each once."""
+        return dict(layout_of(self).parameters) if "constructed" in vars(self) else {}
+
+    def categorical(self, columns: Sequence[int]) -> dict[int, int]:
+        """Those of the parts, which come one after the other."""
+        found: dict[int, int] = {}
+        left: Sequence[int] | None = columns
+        for part in self.parts.values():
+            if left is not None:
+                found = part.categorical(left) | found
+                left = part.passes(left)
+        return found
 
     def __len__(self) -> int:
         return len(self.parts)
 
-    def __getitem__(self, place: int) -> Module:
-        return tuple(self.parts.values())[place]
+    @overload
+    def __getitem__(self, place: int | str) -> Module: ...
+    @overload
+    def __getitem__(self, place: slice) -> Container: ...
+    def __getitem__(self, place: int | str | slice) -> Module:
+        """A part by its number or name, or some of them, with the numbers that they have here."""
+        if isinstance(place, slice):
+            return self._some(place)
+        try:
+            if isinstance(place, str):
+                return self.parts[place]
+            return tuple(self.parts.values())[place]
+        except (KeyError, IndexError) as error:
+            raise type(error)(
+                f"{place!r} is not a part; there are 0 to {len(self) - 1}: {', '.join(self.parts)}"
+            ) from None
+
+    def _some(self, place: slice) -> Container:
+        key = "parts", place.start, place.stop, place.step
+        if key not in self.programs:
+            layers = list(self.parts.values())[place]
+            self.programs[key] = self._of(layers)
+        return self.programs[key]
+
+    def _of(self, layers: list[Module]) -> Container:
+        return Sequential(*layers)
 
     def __iter__(self) -> Iterator[Module]:
         return iter(self.parts.values())
@@ -47,10 +87,18 @@ class Container(Module):
 
 
 class Function(Module):
-    """A layer that is a plain function of graph values: a = f(z)."""
+    """A layer that is a plain function of graph values: a = f(z). Layers that it calls, held in
+    variables around it, are its parts: they are trained, counted and saved with the network."""
 
     def __init__(self, f: Callable[[Value], Value]) -> None:
         self.f = f
+        self.parts = named(modules_in(f))
+
+    def children(self) -> Mapping[str, Module]:
+        return self.parts
+
+    def referred(self) -> Iterable[Any]:
+        return (self.f, *self.parts.values())
 
     def build(self, x: Value, parameters: Scope) -> Value:
         result: Any = self._called(x)
@@ -96,6 +144,9 @@ class Columns(Module):
             )
         self.chosen = chosen
 
+    def passes(self, columns: Sequence[int]) -> Sequence[int] | None:
+        return [columns[i] for i in self.chosen]
+
     def gives(self, width: int | None) -> int | None:
         if width is not None and max(self.chosen) >= width:
             raise ShapeError(
@@ -117,19 +168,21 @@ class Columns(Module):
 class Sequential(Container):
     """Layers one after the other: f(x) = fₖ(… f₂(f₁(x))).
 
-    `seed` decides the first weights, `dtype` is "float32" or "float64". Parameters are called
-    after the layer's class and its number among layers of that class: "linear1.weight". A plain
-    function of graph values is a layer too.
+    `seed` decides the first weights, `dtype` is "float32" (the default) or "float64". Parameters
+    are called after the layer's class and its number among layers of that class: "linear1.weight".
+    A plain function of graph values is a layer too.
+
+    `model[0]`, `model["linear1"]` and `model[:2]` are views: they compute with the numbers of the
+    model. A layer that has numbers already, because it was used, or belongs to another network,
+    keeps them; all networks that it belongs to share them.
     """
 
-    def __init__(self, *layers: Layer, seed: int = 0, dtype: str = "float32") -> None:
-        if dtype not in ("float32", "float64"):
-            raise ShapeError(f'Sequential(dtype={dtype!r}): use "float32" or "float64"')
+    def __init__(self, *layers: Layer, seed: int = 0, dtype: Any = None) -> None:
         if not isinstance(seed, Integral):
             raise ShapeError(
                 f"Sequential(seed={seed!r}): a seed is a whole number\n  right: seed=0"
             )
-        self.seed, self.dtype = int(seed), dtype
+        self.seed, self.asked = int(seed), as_dtype(dtype, "Sequential")
         self.parts = named([as_layer(layer, "Sequential(Linear(2, 3), {})") for layer in layers])
         self.first, _ = chained(self.parts.values())
 
@@ -195,6 +248,13 @@ class Parallel(Container):
     def takes(self) -> int | None:
         return self.width
 
+    def _of(self, layers: list[Module]) -> Container:
+        return Parallel(*layers)
+
+    def categorical(self, columns: Sequence[int]) -> dict[int, int]:
+        found = [part.categorical(columns) for part in self.parts.values()]
+        return {i: min(own[i] for own in found if i in own) for own in found for i in own}
+
     def gives(self, width: int | None) -> int | None:
         total = 0
         for part in self.parts.values():
@@ -212,10 +272,39 @@ class Parallel(Container):
 def _applied(name: str, part: Module, x: Value, parameters: Scope) -> Value:
     """What a part makes of x; an error says which part it was, and for what."""
     try:
-        return part.build(x, parameters.under(name))
+        result = part.build(x, parameters.under(name))
     except GlassnetError as error:
         in_layer(error, f"{name}, {part!r}, for x: {x.type}")
         raise
+    parameters.note(name, result)
+    return result
+
+
+def modules_in(f: Any) -> list[Module]:
+    """The modules that a function calls, or whose parameters it uses. Which of those that it
+    refers to it does use is found by calling it."""
+    references = References(f)
+    found = [item for item in references.objects if isinstance(item, Module)]
+    widths = dict.fromkeys(own.takes() for own in found)
+    for width in [width for width in widths if width is not None] + [1] * bool(found):
+        builder = GraphBuilder(references=references)
+        builder.context = probe = Probe()
+        x = builder.input("x", Type("float32", (Dim("n"), width)))
+        try:
+            with builder.tracing():
+                f(x)
+        except Exception:  # code of the user, perhaps for rows of another width
+            continue
+        used = [own for own in found if _lends(own, builder.captured.values())]
+        return list({id(own): own for own in (*probe.called, *used)}.values())
+    inside = {id(own) for outer in found for own in below(outer) if own is not outer}
+    return [own for own in found if id(own) not in inside]
+
+
+def _lends(module: Module, arrays: Iterable[np.ndarray]) -> bool:
+    """Whether one of the arrays is a parameter that the module itself declares."""
+    own = [slot.array for slot in slots_of(module).values() if slot.array is not None]
+    return any(np.shares_memory(array, held) for array in arrays for held in own)
 
 
 def as_layer(layer: Any, where: str) -> Module:

@@ -31,16 +31,18 @@ class Embedding(Module):
     """Each category number becomes `width` numbers, which are learnt.
 
     `categories` is how many categories a column has, or that for each of several columns. x holds
-    category numbers from 0; numbers out of range count as the nearest one in range.
+    category numbers from 0; other numbers are an error. With `unknown` they have a row of their
+    own, the last one: categories that were not seen, and NaN.
     """
 
     categories: int | Sequence[int]
     width: int
     initializer: str | Initializer = "lecun_normal"
+    unknown: bool = False
 
     def __post_init__(self) -> None:
         given = self.categories
-        self.sizes = (given,) if isinstance(given, int) else tuple(given)
+        self.sizes = tuple(given) if isinstance(given, Sequence | np.ndarray) else (given,)
         right = "Embedding(7, 3) for a column of 7 categories, Embedding((7, 4), 3) for two"
         check_sizes(self, right, width=self.width)
         for size in self.sizes or (given,):
@@ -55,15 +57,23 @@ class Embedding(Module):
 
     def declared(self) -> dict[str, Parameter]:
         names = ["weight"] if len(self.sizes) == 1 else [f"weight{i}" for i in self._numbers()]
-        shapes = [(size, self.width) for size in self.sizes]
+        shapes = [(size + self.unknown, self.width) for size in self.sizes]
         return {n: Parameter(s, self.initializer) for n, s in zip(names, shapes, strict=True)}
 
     def build(self, x: Value, parameters: Scope) -> Value:
         columns: list[Any] = []
         for i, (name, size) in enumerate(zip(self.declared(), self.sizes, strict=True)):
-            inside = ops.minimum(ops.maximum(x[:, i], 0.0), float(size - 1))
-            columns.append(ops.take(parameters[name], ops.cast(inside, "int32")))
+            own = x[:, i]
+            known = ops.logical_and(ops.greater_equal(own, 0.0), ops.less(own, float(size)))
+            place = ops.cast(ops.where(known, own, float(size if self.unknown else 0)), "int32")
+            row = ops.take(parameters[name], place)
+            seen = ops.reshape(known, (x.shape[0], 1))
+            # a network that computes category numbers itself must not go on with a wrong one
+            columns.append(row if self.unknown else ops.where(seen, row, math.nan))
         return columns[0] if len(columns) == 1 else ops.concatenate(columns, 1)
+
+    def categorical(self, columns: Sequence[int]) -> dict[int, int]:
+        return {} if self.unknown else dict(zip(columns, self.sizes, strict=True))
 
     def _numbers(self) -> range:
         return range(1, len(self.sizes) + 1)

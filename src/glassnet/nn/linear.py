@@ -5,6 +5,7 @@ In: sizes. Out: modules. Weights are (fan_in, fan_out), as in scikit-learn.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from glassnet.graph.op import Value
@@ -72,12 +73,12 @@ class Neuron(Module):
     def gives(self, width: int | None) -> int | None:
         return 1
 
-    def declared(self) -> dict[str, Parameter]:
-        own = self.squash.declared().items()
-        return {**self.linear.declared(), **{f"activation.{n}": p for n, p in own}}
+    def children(self) -> Mapping[str, Module]:
+        return {"": self.linear, "activation": self.squash}
 
     def build(self, x: Value, parameters: Scope) -> Value:
         z = self.linear.build(x, parameters)
+        parameters.note("linear", z)
         return self.squash.build(z, parameters.under("activation"))
 
     def __repr__(self) -> str:

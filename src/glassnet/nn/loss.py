@@ -15,11 +15,12 @@ from glassnet import ops
 from glassnet.errors import ShapeError
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type
+from glassnet.references import Traceable
 from glassnet.words import counted
 
 
 @dataclass(frozen=True)
-class Loss:
+class Loss(Traceable):
     """A loss says what one row costs (`rows`) and what labels it takes (`labels`, `label_type`).
 
     Called on predictions and labels, and weights of the rows where they differ, it is the mean.

@@ -6,44 +6,46 @@ arrays it computes with the parameters it holds.
 
 from __future__ import annotations
 
+import copy
 import math
-import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from glassnet import ops
 from glassnet.errors import GlassnetError, ShapeError
-from glassnet.graph.build import GraphBuilder
+from glassnet.graph.build import GraphBuilder, traced_now
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
+from glassnet.graph.types import Type
 from glassnet.graph.userline import point_out
-from glassnet.nn.initializers import Initializer, initializer
 from glassnet.nn.picture import page
 from glassnet.nn.predict import Predictor
-from glassnet.nn.scope import Scope
-from glassnet.rounding import to_nearest
+from glassnet.nn.scope import Building, Probe, Scope, apply
+from glassnet.nn.storage import (
+    Named,
+    Parameter,
+    Slot,
+    adopt,
+    arrays_of,
+    as_dtype,
+    convert,
+    fitting,
+    lay_in,
+    layout_of,
+    settle,
+    settle_again,
+    split,
+    vector_of,
+)
+from glassnet.references import Traceable, base_of, is_foreign, methods_of
 from glassnet.words import counted
 
+__all__ = ["Module", "Parameter", "split"]
+
 Element = TypeVar("Element")
-
-_making_block = threading.RLock()
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter as its layer declares it. One that is not `trained` has no gradient: it stays
-    as it is, or the layer says in every training step what becomes of it (`Scope.update`)."""
-
-    shape: tuple[int, ...]
-    initializer: str | Initializer = "zeros"
-    trained: bool = True
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
 
 
 class Frozen(type):
@@ -52,27 +54,39 @@ class Frozen(type):
     def __call__(cls: type[Element], *args: Any, **kwargs: Any) -> Element:
         try:
             made: Element = cast(Any, type).__call__(cls, *args, **kwargs)
+            if isinstance(made, Module):
+                complete(made)
         except GlassnetError as error:
             point_out(error)
             raise
-        vars(made)["constructed"] = True
         return made
 
 
-class Module(metaclass=Frozen):
+class Module(Traceable, metaclass=Frozen):
     """A layer or a network.
 
     A subclass says which parameters it has (`declared`) and how its result comes about (`build`);
     where it takes rows of a certain width, it says so (`takes`), and where it gives rows of
-    another width than it took, that too (`gives`).
+    another width than it took, that too (`gives`). Modules that it has as attributes are parts of
+    it: `build` calls them, `self.hidden(x)`, and their parameters are among its own.
+
+    The parameters of a module and of its parts are the same numbers, wherever they are reached
+    from: `model[0].W` is a view of `model.W`. A module that stands in several places, or in
+    several networks, has its numbers once. `copy.deepcopy` gives a module with its own.
     """
 
     seed: int = 0
     dtype: str = "float32"
 
     def declared(self) -> dict[str, Parameter]:
-        """Parameters by name, in the order in which they lie in W."""
+        """The parameters of the layer itself, by name, in the order in which they lie in W."""
         return {}
+
+    def children(self) -> Mapping[str, Module]:
+        """The parts of this module by name: modules among its attributes, also in lists, tuples
+        and dicts."""
+        found: Mapping[str, Module] | None = vars(self).get("_children")
+        return _among(vars(self)) if found is None else found
 
     def build(self, x: Value, parameters: Scope) -> Value:
         """The result for a batch x [rows, width], as nodes."""
@@ -88,6 +102,16 @@ class Module(metaclass=Frozen):
     def gives(self, width: int | None) -> int | None:
         """How many numbers a row has that came in with `width`; None where that is not known."""
         return width
+
+    def categorical(self, columns: Sequence[int]) -> dict[int, int]:
+        """Which columns of the data hold category numbers, and of how many categories; `columns`
+        are the data's columns that this module gets."""
+        return {}
+
+    def passes(self, columns: Sequence[int]) -> Sequence[int] | None:
+        """Of the data's columns that this module gets those that it gives, where that is all that
+        it does."""
+        return None
 
     def chain(self) -> Mapping[str, Module]:
         """The parts that x goes through one after the other, by name."""
@@ -108,52 +132,67 @@ class Module(metaclass=Frozen):
     def __delattr__(self, name: str) -> None:
         raise GlassnetError(f"{type(self).__name__}.{name} cannot be deleted; build a new module")
 
-    @cached_property
-    @to_nearest
-    def _block(self) -> np.ndarray:
-        with _making_block:  # or two threads would each make one, and one of them be lost
-            if "_block" not in vars(self):
-                vars(self)["_block"] = self._first_block()
-            return vars(self)["_block"]
-
-    def _first_block(self) -> np.ndarray:
-        parts = [
-            first_values(name, parameter, self.seed, stream).ravel()
-            for stream, (name, parameter) in enumerate(self.declared().items())
-        ]
-        return np.concatenate([*parts, np.empty(0)]).astype(self.dtype)
-
     @property
     def W(self) -> np.ndarray:
-        """Every parameter in one vector, layer by layer, row-major; changes show at once."""
-        return self._block
+        """Every parameter in one vector, layer by layer, row-major; changes show at once. Where
+        parts had numbers before they became parts, the vector reads and writes where those lie."""
+        builder = traced_now()
+        if builder is not None:
+            return cast(Any, _in_a_row(_values(self, builder)))
+        found: np.ndarray | None = vars(self).get("_vector")
+        if found is None:
+            found = vars(self)["_vector"] = vector_of(self)
+        return found
 
     @W.setter
     def W(self, value: Any) -> None:
-        self._block[...] = _fitting(value, self._block)
+        own = self.W
+        if value is not own:
+            own[...] = fitting(value, own, "W")
 
     def adopt(self, block: np.ndarray) -> None:
         """Let a vector be W from now on, the very one; first values are then never drawn."""
-        size = sum(parameter.size for parameter in self.declared().values())
+        size = sum(parameter.size for parameter in layout_of(self).parameters.values())
         if block.shape != (size,) or block.dtype != self.dtype:
             raise ShapeError(
                 f"W is a vector of {counted(size, 'number')} of {self.dtype}; got {block.dtype} "
                 f"of shape {block.shape}"
             )
-        vars(self)["_block"] = block
+        lay_in(self, block)
+        vars(self)["_vector"] = block
 
     def parameters(self) -> dict[str, np.ndarray]:
-        """Named parts of W: views, so changing one changes the model."""
-        return split(self._block, self.declared())
+        """Named parts of W: views, so changing one changes the model, and so does setting one.
+        Inside a traced function, such as a loss, they are graph values."""
+        builder = traced_now()
+        if builder is not None:
+            return cast(Any, _values(self, builder))
+        return Named(arrays_of(self))
 
     def __call__(self, x: Any) -> Any:
-        """Nodes for a graph value (the parameters become constants), numbers for an array."""
-        if not isinstance(x, Value):
-            return self._predictor(x)
-        builder = x.builder
-        assert isinstance(builder, GraphBuilder)
-        held = {name: builder.constant(own) for name, own in self.parameters().items()}
-        return self.build(x, Scope(held))
+        """Nodes for a graph value (inside a network that holds this module with its parameters,
+        else with the numbers that they have whenever the graph runs), numbers for an array."""
+        builder = traced_now()
+        if isinstance(x, Value):
+            return called(self, x)
+        return self._predictor(x) if builder is None else called(self, builder.constant(x))
+
+    def activations(self, x: Any) -> dict[str, np.ndarray]:
+        """What every layer gives for rows x, by the layer's name, in the order of computing;
+        the last one is `model(x)`."""
+        return self._predictor.activations(x)
+
+    def sample(self, x: Any, count: int = 100, seed: int = 0) -> np.ndarray:
+        """Predictions with dropout, [count, rows, outputs]: their spread tells how sure the
+        network is. Everything else computes as in a prediction. Gal and Ghahramani, 2016."""
+        return self._predictor.sample(x, count, seed)
+
+    def astype(self: Element, dtype: Any) -> Element:
+        """A copy that computes in another dtype, with its own numbers: these, converted."""
+        name = as_dtype("" if dtype is None else dtype, "astype")
+        other = copy.deepcopy(self)
+        convert(cast(Module, other), cast(str, name))
+        return other
 
     @cached_property
     def _predictor(self) -> Predictor:
@@ -165,11 +204,23 @@ class Module(metaclass=Frozen):
         return {}
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {"_predictor", "programs"}
-        return {name: item for name, item in vars(self).items() if name not in kept}
+        settle(self)
+        return {name: item for name, item in vars(self).items() if name not in _OF_THE_PROCESS}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+        settle_again(self)
+
+    def referred(self) -> Iterable[Any]:
+        """Code of the user in this module and its parts."""
+        found: tuple[Any, ...] | None = vars(self).get("_referred")
+        if found is None:
+            found = vars(self)["_referred"] = tuple(_code_in(self))
+        return found
+
+    def held_arrays(self) -> Iterable[np.ndarray]:
+        slots = layout_of(self).slots.values()
+        return [base_of(slot.array) for slot in slots if slot.array is not None]
 
     def graph(self, width: int | None = None) -> Graph:
         """The forward graph: inputs x [n, width] and the parameters, output ŷ."""
@@ -177,7 +228,7 @@ class Module(metaclass=Frozen):
 
     def summary(self) -> str:
         """A table of the parameters: name, shape, number of values."""
-        rows = [(n, str(p.shape), f"{p.size:,}") for n, p in self.declared().items()]
+        rows = [(n, str(p.shape), f"{p.size:,}") for n, p in layout_of(self).parameters.items()]
         rows.append(("all", "", f"{self.W.size:,}"))
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
         lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
@@ -191,34 +242,100 @@ class Module(metaclass=Frozen):
         return page(self.summary(), parts, named, self.takes())
 
 
-def split(
-    block: np.ndarray, declared: Mapping[str, Parameter] | Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """A flat vector as named views, of the sizes and shapes of parameters or arrays."""
-    views: dict[str, np.ndarray] = {}
-    start = 0
-    for name, parameter in declared.items():
-        views[name] = block[start : start + parameter.size].reshape(parameter.shape)
-        start += parameter.size
-    return views
+# What a copy or a file does not take along: it belongs to this process or can be worked out.
+_OF_THE_PROCESS = {"_predictor", "programs", "_vector", "_layout", "_within", "_referred"}
 
 
-def first_values(name: str, parameter: Parameter, seed: int, stream: int) -> np.ndarray:
-    """What a parameter is at first; ShapeError where an initialiser gives something else."""
-    values = np.asarray(initializer(parameter.initializer)(parameter.shape, seed, stream), float)
-    if values.shape != parameter.shape:
-        raise ShapeError(
-            f"the initializer of {name} gave shape {values.shape}; wanted {parameter.shape}, the "
-            "first of its arguments (shape, seed, stream)"
-        )
-    return values
+def complete(module: Module) -> None:
+    """What every module gets when its constructor is done: its parts, and places for numbers."""
+    own = vars(module)
+    own["_children"] = dict(module.children())
+    own["_slots"] = {name: Slot() for name in module.declared()}
+    own["constructed"] = True
+    if own["_children"]:
+        adopt(module)
 
 
-def _fitting(value: Any, block: np.ndarray) -> np.ndarray:
-    array = np.asarray(value)
-    if array.shape not in (block.shape, ()):
-        raise ShapeError(
-            f"W has {counted(block.size, 'parameter')}; the new values have shape {array.shape}\n"
-            f"  right: one number for all of them, or {counted(block.size, 'number')} in a vector"
-        )
-    return array
+def _among(attributes: Mapping[str, Any]) -> dict[str, Module]:
+    """Modules among attributes, by name; in collections by name and number or key."""
+    found: dict[str, Module] = {}
+    for name, item in attributes.items():
+        if name.startswith("_"):
+            continue
+        if isinstance(item, Module):
+            found[name] = item
+        elif isinstance(item, (list, tuple)):
+            items = enumerate(cast("list[Any]", item))
+            found |= {f"{name}{i}": own for i, own in items if isinstance(own, Module)}
+        elif isinstance(item, dict):
+            pairs = cast("dict[Any, Any]", item).items()
+            found |= {f"{name}.{key}": own for key, own in pairs if isinstance(own, Module)}
+    return found
+
+
+def _code_in(module: Module) -> Iterable[Any]:
+    """The parts of a module and, where its class is the user's, methods and settings."""
+    yield from module.children().values()
+    if not is_foreign(type(module).__module__, None):
+        yield from methods_of(module)
+        yield from (item for name, item in vars(module).items() if not name.startswith("_"))
+
+
+def called(module: Module, x: Value) -> Value:
+    """A module called on a graph value: with the parameters of the network that is being built,
+    where they are among them, else with those of the module as inputs of the graph."""
+    builder = cast(GraphBuilder, x.builder)
+    building: Building | Probe | None = builder.context
+    held = _values(module, builder)
+    x, held = _in_one_dtype(x, held)
+    if isinstance(building, Probe):
+        builder.context = None
+        result = apply(module, x, Scope(held))
+        builder.context = building
+        return result
+    layout = layout_of(module)
+    return apply(module, x, Scope(held) if building is None else building.scope_of(layout, held))
+
+
+def _values(module: Module, builder: GraphBuilder) -> dict[str, Value]:
+    """The parameters of a module as values of a graph."""
+    building: Building | Probe | None = builder.context
+    if isinstance(building, Probe):
+        building.called.append(module)
+    layout, known = layout_of(module), builder.known
+    for name, slot in layout.slots.items():
+        if slot in known:
+            continue
+        if isinstance(building, Probe):
+            type = Type("float32", layout.parameters[name].shape)
+            known[slot] = builder.late_input(f"probe{len(builder.nodes)}", type)
+        elif building is not None and building.closed:
+            raise GlassnetError(_UNKNOWN.format(module, building.owner))
+        else:
+            known[slot] = builder.capture(arrays_of(module)[name], f"W.{name}")
+    return {name: known[slot] for name, slot in layout.slots.items()}
+
+
+def _in_a_row(held: dict[str, Value]) -> Value:
+    """Values one after the other, as a vector."""
+    flat = [ops.reshape(value, (math.prod(cast(Any, value.shape)),)) for value in held.values()]
+    return ops.concatenate(flat, 0)
+
+
+_UNKNOWN = (
+    "{!r} is called inside {!r}, but is not a part of it, so that it would not be trained\n"
+    "  right: a module in a variable that the function uses, named before the network is made\n"
+    "  right: a class of its own, whose attribute it is:\n"
+    "    class Block(gn.nn.Module):\n"
+    "        def __init__(self): self.hidden = gn.nn.Linear(2, 3)\n"
+    "        def build(self, x, parameters): return ops.tanh(self.hidden(x))"
+)
+
+
+def _in_one_dtype(x: Value, held: dict[str, Value]) -> tuple[Value, dict[str, Value]]:
+    """x and parameters in the wider of their dtypes."""
+    dtypes = {value.dtype for value in held.values()}
+    if not dtypes or dtypes == {x.dtype}:
+        return x, held
+    wide = "float64" if "float64" in {x.dtype, *dtypes} else "float32"
+    return ops.cast(x, wide), {name: ops.cast(value, wide) for name, value in held.items()}

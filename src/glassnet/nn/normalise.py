@@ -25,7 +25,7 @@ class Dropout(Module):
         check_numbers(self, "Dropout(0.5), which drops half of the numbers", 0.0, 1.0, p=self.p)
 
     def build(self, x: Value, parameters: Scope) -> Value:
-        if not parameters.training or self.p == 0.0:
+        if not parameters.random or self.p == 0.0:
             return x
         kept = ops.greater_equal(parameters.uniform(x), self.p)
         return ops.where(kept, x * (1.0 / (1.0 - self.p)), 0.0)

@@ -8,17 +8,22 @@ result does not depend on the rows around it, to the last bit.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glassnet.errors import ShapeError
+from glassnet.errors import GlassnetError, ShapeError
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph
-from glassnet.graph.types import Dim, Type
+from glassnet.graph.types import FLOATS, Dim, Type
 from glassnet.graph.userline import user_line
-from glassnet.nn.scope import Scope
+from glassnet.nn.scope import Circumstances, Scope, apply
+from glassnet.nn.storage import arrays_of, layout_of
+from glassnet.ops import philox
+from glassnet.references import References
 from glassnet.rounding import to_nearest
 from glassnet.words import counted
 
@@ -44,38 +49,91 @@ def _advice(rows: np.ndarray, width: int | None) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Traced:
+    """A forward graph, the arrays that it reads besides rows and parameters, and the names of its
+    outputs where they have some."""
+
+    graph: Graph
+    captured: Mapping[str, np.ndarray]
+    names: tuple[str, ...] = ()
+    programs: dict[bool, Any] = field(default_factory=dict[bool, Any], compare=False)
+
+
+def check_categories(module: Module, rows: np.ndarray, name: str) -> None:
+    """ShapeError with the place of the first number that is not one of the categories that an
+    `Embedding` knows, where it reads a column of the data."""
+    for column, size in module.categorical(range(rows.shape[1])).items():
+        own = rows[:, column]
+        wrong = ~((own >= 0) & (own < size) & (own == np.floor(own)))
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise ShapeError(
+                f"{name} has {own[row]:g} in row {row}, column {column}, where Embedding takes "
+                f"category numbers 0 to {size - 1}\n"
+                "  right: the number of categories that there are, Embedding(7, …)\n"
+                "  right: Embedding(…, unknown=True), which has a row for all others"
+            )
+
+
 class Predictor:
     """The compiled forward pass of a module."""
 
     def __init__(self, module: Module) -> None:
         self.module = module
-        self._graphs: dict[int, Graph] = {}
-        self._programs: dict[tuple[int, bool], Any] = {}
-        self._ready: dict[tuple[int, int], Ready] = {}
+        self._references = References(module)
+        self._traced: dict[tuple[int, str, str], Traced] = {}
+        self._programs: dict[tuple[Graph, bool], Any] = {}
+        self._ready: dict[tuple[int, int, str], Ready] = {}
         self._lock = threading.Lock()
 
     @to_nearest
-    @user_line()
     def graph(self, width: int | None = None) -> Graph:
         """The forward graph for rows of `width` numbers, where the module takes any."""
+        return self._trace(width, self._dtype(None)).graph
+
+    @user_line()
+    def _trace(self, width: int | None, dtype: str, kind: str = "") -> Traced:
         module = self.module
         width = module.takes() if width is None else width
         if width is None:
             raise ShapeError(
                 f"{module!r} takes rows of any width, so say for which: model.graph(width=3)"
             )
-        if width not in self._graphs:
+        if (width, dtype, kind) not in self._traced:
             module.gives(width)  # complains where layers do not fit that width
-            builder = GraphBuilder()
-            x = builder.input("x", Type(module.dtype, (Dim("n"), width)))
-            declared = module.declared().items()
-            held = {n: builder.input(f"W.{n}", Type(module.dtype, p.shape)) for n, p in declared}
-            self._graphs[width] = builder.finish([module.build(x, Scope(held))])
-        return self._graphs[width]
+            self._traced[width, dtype, kind] = self._built(width, dtype, kind)
+            held = [array for own in self._traced.values() for array in own.captured.values()]
+            self._references = self._references.renewed(held)
+        return self._traced[width, dtype, kind]
+
+    def _built(self, width: int, dtype: str, kind: str) -> Traced:
+        module = self.module
+        builder = GraphBuilder(references=self._references)
+        x = builder.input("x", Type(dtype, (Dim("n"), width)))
+        declared = layout_of(module).parameters.items()
+        held = {n: builder.input(f"W.{n}", Type(dtype, p.shape)) for n, p in declared}
+        around = Circumstances(seen={} if kind == "activations" else None)
+        if kind == "sample":
+            words = [builder.input(name, Type("int64", ())) for name in ("key0", "key1", "step")]
+            around = Circumstances(seed=(words[0], words[1]), step=words[2], sampling=True)
+        with builder.tracing():
+            result = apply(module, x, Scope(held, around))
+        if around.sampling and not around.streams:
+            raise GlassnetError(
+                f"{module!r} has no Dropout, so that all samples would be the same prediction\n"
+                "  right: Sequential(Linear(2, 8), ReLU(), Dropout(0.2), Linear(8, 1))"
+            )
+        if around.seen is None:
+            return Traced(builder.finish([result]), builder.captured)
+        seen = around.seen or {type(module).__name__.lower(): result}
+        return Traced(builder.finish(list(seen.values())), builder.captured, tuple(seen))
 
     @to_nearest
     def __call__(self, x: Any) -> np.ndarray:
         rows = self._rows(x)
+        if self._references.changed():
+            self._forget()
         if len(rows) < PART:
             # a network gives no rows for no rows
             result = self._part(rows) if len(rows) else self._part(np.zeros((1, rows.shape[1])))[:0]
@@ -83,25 +141,81 @@ class Predictor:
             result = self._many(rows)
         return result[0] if np.ndim(x) == 1 else result
 
+    def _forget(self) -> None:
+        """Trace again: code of the user in the module refers to something else than it did."""
+        with self._lock:
+            self._references = References(self.module)
+            self._traced.clear()
+            self._ready.clear()
+
+    def activations(self, x: Any) -> dict[str, np.ndarray]:
+        """What every layer gives."""
+        names, found = self._outputs(x, "activations", [{}])
+        single = np.ndim(x) == 1
+        return {n: part[0] if single else part for n, part in zip(names, found[0], strict=True)}
+
+    def sample(self, x: Any, count: int, seed: int) -> np.ndarray:
+        """Predictions with random numbers, one after the other."""
+        if not isinstance(count, Integral) or count < 1 or not isinstance(seed, Integral):
+            raise ShapeError(
+                f"sample(x, count={count!r}, seed={seed!r}): both are whole numbers, and count is "
+                "1 or more\n  right: model.sample(x, count=100, seed=0)"
+            )
+        key = {f"key{i}": np.array(w, np.int64) for i, w in enumerate(philox.words(int(seed)))}
+        steps = [{**key, "step": np.array(i, np.int64)} for i in range(count)]
+        _, found = self._outputs(x, "sample", steps)
+        samples = np.stack([own for (own,) in found])
+        return samples[:, 0] if np.ndim(x) == 1 else samples
+
+    def _outputs(
+        self, x: Any, kind: str, calls: list[dict[str, np.ndarray]]
+    ) -> tuple[tuple[str, ...], list[list[np.ndarray]]]:
+        rows = self._rows(x)
+        if self._references.changed():
+            self._forget()
+        dtype = self._dtype(rows)
+        given = np.ascontiguousarray(rows, dtype)
+        empty = not len(given)
+        given = np.zeros((1, rows.shape[1]), dtype) if empty else given
+        with self._lock:
+            traced = self._trace(rows.shape[1], dtype, kind)
+            program = self._program(traced)
+        inputs = traced.graph.inputs
+        found: list[list[np.ndarray]] = []
+        for own in calls:
+            arrays = {"x": given, **self._held(), **traced.captured, **own}
+            results = program.run({name: arrays[name] for name in inputs})
+            found.append([np.array(result[:0] if empty else result) for result in results])
+        return traced.names, found
+
     def _many(self, rows: np.ndarray) -> np.ndarray:
         """Whole parts, then the rest."""
         width = rows.shape[1]
         size = max(1, CALL_BYTES // (width * 8 + 1) // PART) * PART
         whole = len(rows) // PART * PART
         with self._lock:
-            program = self._program(width, parts=True)
+            traced = self._trace(width, self._dtype(rows))
+            program = self._program(traced, parts=True)
         found = [
-            self._parts(program, rows[i : min(i + size, whole)]) for i in range(0, whole, size)
+            self._parts(program, traced, rows[i : min(i + size, whole)])
+            for i in range(0, whole, size)
         ]
         if whole < len(rows):
             found.append(self._part(rows[whole:]))
         return found[0] if len(found) == 1 else np.concatenate(found)
 
-    def _parts(self, program: Any, rows: np.ndarray) -> np.ndarray:
-        given = np.ascontiguousarray(rows, self.module.dtype)
+    def _parts(self, program: Any, traced: Traced, rows: np.ndarray) -> np.ndarray:
+        given = np.ascontiguousarray(rows, self._dtype(rows))
         given = given.reshape(-1, PART, rows.shape[1])
-        result = program.run({"x": given, **self._held()}, len(given))[0]
+        result = program.run({"x": given, **self._held(), **traced.captured}, len(given))[0]
         return result.reshape(-1, *result.shape[2:])
+
+    def _dtype(self, rows: np.ndarray | None) -> str:
+        """The dtype of the module; one without parameters that stands in networks of both
+        follows its rows."""
+        if self.module.dtype:
+            return self.module.dtype
+        return rows.dtype.name if rows is not None and rows.dtype.name in FLOATS else "float32"
 
     def _rows(self, x: Any) -> np.ndarray:
         """x as [rows, width]; a single row may come without the first axis."""
@@ -120,30 +234,36 @@ class Predictor:
                 f"the network takes numbers; got an array of {rows.dtype}; encode the columns that "
                 "are no numbers first (glassnet fit does it for tables)"
             )
+        check_categories(self.module, rows, "x")
         return rows
 
     def _part(self, rows: np.ndarray) -> np.ndarray:
+        key = len(rows), rows.shape[1], self._dtype(rows)
         with self._lock:
-            buffer, call = self._ready.get(rows.shape) or self._prepare(*rows.shape)
+            buffer, call = self._ready.get(key) or self._prepare(*key)
             buffer[...] = rows
             return call()[0].copy()
 
-    def _prepare(self, count: int, width: int) -> Ready:
-        buffer = np.empty((count, width), self.module.dtype)
-        program = self._program(width)
-        ready: Ready = buffer, program.prepare({"x": buffer, **self._held()})
+    def _prepare(self, count: int, width: int, dtype: str) -> Ready:
+        buffer = np.empty((count, width), dtype)
+        traced = self._trace(width, dtype)
+        program = self._program(traced)
+        ready: Ready = buffer, program.prepare({"x": buffer, **self._held(), **traced.captured})
         if count <= FEW:
-            self._ready[count, width] = ready
+            self._ready[count, width, dtype] = ready
         return ready
 
     def _held(self) -> dict[str, np.ndarray]:
-        return {f"W.{name}": own for name, own in self.module.parameters().items()}
+        return {f"W.{name}": own for name, own in arrays_of(self.module).items()}
 
-    def _program(self, width: int, parts: bool = False) -> Any:
+    def _program(self, traced: Traced, parts: bool = False) -> Any:
         """The compiled graph; with `parts`, for a part a step."""
         from glassnet.pipeline import compile_graph  # the compiler loads when first needed
 
-        if (width, parts) not in self._programs:
-            steps: dict[str, Any] = {"stepped": ("x",), "collect": (0,)} if parts else {}
-            self._programs[width, parts] = compile_graph(self.graph(width), **steps)
-        return self._programs[width, parts]
+        if parts not in traced.programs:
+            key = traced.graph, parts
+            if key not in self._programs:
+                steps: dict[str, Any] = {"stepped": ("x",), "collect": (0,)} if parts else {}
+                self._programs[key] = compile_graph(traced.graph, **steps)
+            traced.programs[parts] = self._programs[key]
+        return traced.programs[parts]

@@ -6,6 +6,7 @@ In: pre-activations z. Out: activations a = f(z) of the same shape.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,9 +126,11 @@ class Blend(Module):
     def takes(self) -> int | None:
         return self.width
 
+    def children(self) -> Mapping[str, Module]:
+        return {"f": self.inner}
+
     def declared(self) -> dict[str, Parameter]:
-        own = {f"f.{name}": parameter for name, parameter in self.inner.declared().items()}
-        return {"amount": filled(self.width, self.amount), **own}
+        return {"amount": filled(self.width, self.amount)}
 
     def build(self, x: Value, parameters: Scope) -> Value:
         y = self.inner.build(x, parameters.under("f"))

@@ -9,16 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from glassnet import ops
 from glassnet.errors import GraphError
+from glassnet.graph.build import GraphBuilder
 from glassnet.graph.op import Value
+from glassnet.nn.storage import Layout, layout_of
+
+if TYPE_CHECKING:
+    from glassnet.nn.module import Module
 
 
 @dataclass
 class Circumstances:
     """One building of a network: shared by the scopes of all its layers. The seed may be
-    given as its two words."""
+    given as its two words. With `sampling` a prediction has random numbers; `seen` collects what
+    every layer gives, by its name."""
 
     training: bool = False
     seed: int | tuple[Value, Value] = 0
@@ -27,26 +34,38 @@ class Circumstances:
     frozen: frozenset[str] = frozenset()  # parameters that stay as they are
     updates: dict[str, Value] = field(default_factory=dict[str, Value])
     streams: int = 0
+    sampling: bool = False
+    seen: dict[str, Value] | None = None
 
 
 class Scope(Mapping[str, Value]):
-    """The parameters of one module by name."""
+    """The parameters of one module by name. `aliases` are other names of some values, for parts
+    that share parameters."""
 
     def __init__(
         self,
         values: Mapping[str, Value],
         circumstances: Circumstances | None = None,
         prefix: str = "",
+        aliases: Mapping[str, str] | None = None,
+        quiet: bool = False,
     ) -> None:
-        self._values, self._prefix = values, prefix
+        self._values, self._prefix, self._aliases = values, prefix, aliases or {}
+        self._quiet = quiet
         self._circumstances = circumstances or Circumstances()
 
     def __getitem__(self, name: str) -> Value:
-        return self._values[self._prefix + name]
+        full = self._full(name)
+        return self._circumstances.updates.get(full, self._values[full])
+
+    def _full(self, name: str) -> str:
+        full = self._prefix + name
+        return self._aliases.get(full, full)
 
     def __iter__(self) -> Iterator[str]:
         start = len(self._prefix)
-        return (name[start:] for name in self._values if name.startswith(self._prefix))
+        every = [*self._values, *self._aliases]
+        return iter(dict.fromkeys(n[start:] for n in every if n.startswith(self._prefix)))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -58,16 +77,35 @@ class Scope(Mapping[str, Value]):
 
     def frozen(self, name: str) -> bool:
         """Whether a parameter stays as it is: its group has a learning rate of 0."""
-        return self._prefix + name in self._circumstances.frozen
+        return self._full(name) in self._circumstances.frozen
 
     def under(self, name: str) -> Scope:
         """The scope of a part."""
-        return Scope(self._values, self._circumstances, f"{self._prefix}{name}.")
+        prefix = f"{self._prefix}{name}." if name else self._prefix
+        return Scope(self._values, self._circumstances, prefix, self._aliases, self._quiet)
+
+    def also(self, aliases: Mapping[str, str]) -> Scope:
+        """This scope with further names for some of its values."""
+        return Scope(self._values, self._circumstances, self._prefix, aliases)
+
+    def elsewhere(self, values: Mapping[str, Value], aliases: Mapping[str, str]) -> Scope:
+        """The scope of another module in the same circumstances, of which nothing is noted."""
+        return Scope(values, self._circumstances, "", aliases, quiet=True)
+
+    @property
+    def random(self) -> bool:
+        """Whether layers draw random numbers: in training, and where predictions are sampled."""
+        return self._circumstances.training or self._circumstances.sampling
+
+    def note(self, name: str, value: Value) -> None:
+        """Tell what a part gives."""
+        if self._circumstances.seen is not None and not self._quiet:
+            self._circumstances.seen[self._prefix + name] = value
 
     def uniform(self, like: Value) -> Value:
         """Random numbers from [0, 1) in the shape of `like`, other ones for every seed, place in
         the network, step, row of the data, and unit."""
-        if not self.training:
+        if not self.random:
             raise GraphError("random numbers belong to training; a prediction is a function of x")
         now = self._circumstances
         now.streams += 1
@@ -78,4 +116,49 @@ class Scope(Mapping[str, Value]):
         """The new value, after this step, of a parameter that no gradient trains; nothing happens
         where it is frozen."""
         if not self.frozen(name):
-            self._circumstances.updates[self._prefix + name] = value
+            self._circumstances.updates[self._full(name)] = value
+
+
+@dataclass
+class Building:
+    """A network that is being built on a graph: its scope, and the names of its parameters by
+    their slots. While it is `closed`, modules that are not parts of it are refused."""
+
+    owner: object
+    scope: Scope
+    names: Mapping[int, str]
+    closed: bool = True
+
+    def scope_of(self, layout: Layout, held: Mapping[str, Value]) -> Scope:
+        """The scope of a module that is called by code; a module that is not a part of the
+        network computes as in a prediction."""
+        if any(id(slot) not in self.names for slot in layout.slots.values()):
+            return Scope(held, aliases=layout.aliases)
+        places = {name: self.names[id(slot)] for name, slot in layout.slots.items()}
+        shared = {name: places[first] for name, first in layout.aliases.items()}
+        values = {places[name]: value for name, value in held.items()}
+        return self.scope.elsewhere(values, places | shared)
+
+
+def apply(module: Module, x: Value, parameters: Scope) -> Value:
+    """What a module builds, its parts being known by what they are: a part that is called finds
+    its parameters among those of the network."""
+    builder = x.builder
+    assert isinstance(builder, GraphBuilder)
+    if builder.context is not None:
+        return module.build(x, parameters)
+    layout = layout_of(module)
+    scope = parameters.also(layout.aliases)
+    builder.known |= {slot: scope[name] for name, slot in layout.slots.items()}
+    names = {id(slot): name for name, slot in layout.slots.items()}
+    builder.context = building = Building(module, scope, names)
+    result = module.build(x, scope)
+    building.closed = False
+    return result
+
+
+class Probe:
+    """Takes the place of a `Building` to find out which modules a function calls."""
+
+    def __init__(self) -> None:
+        self.called: list[Any] = []

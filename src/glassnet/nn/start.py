@@ -14,6 +14,7 @@ import numpy as np
 from glassnet.errors import ShapeError
 from glassnet.nn.compose import Sequential
 from glassnet.nn.linear import Linear
+from glassnet.nn.storage import layout_of
 
 
 def fit_start(model: Sequential, x: Any) -> Sequential:
@@ -42,19 +43,12 @@ def fit_start(model: Sequential, x: Any) -> Sequential:
     named = list(model.parts.items())
     linear = [place for place, (_, part) in enumerate(named) if isinstance(part, Linear)]
     for place in linear[:-1]:
-        z = np.asarray(_upto(model, place + 1)(rows), float)
+        z = np.asarray(model[: place + 1](rows), float)
         name, layer = named[place]
-        part = {own: model.parameters()[f"{name}.{own}"] for own in layer.declared()}
+        part = {own: model.parameters()[f"{name}.{own}"] for own in layout_of(layer).parameters}
         for neuron, column in enumerate(z.T):
             _fit_neuron(part, neuron, column)
     return model
-
-
-def _upto(model: Sequential, count: int) -> Sequential:
-    """The first layers, with the model's numbers."""
-    first = Sequential(*list(model)[:count], dtype=model.dtype)
-    first.W = model.W[: first.W.size]
-    return first
 
 
 def _fit_neuron(part: dict[str, np.ndarray], neuron: int, z: np.ndarray) -> None:

@@ -16,6 +16,7 @@ from glassnet.graph.types import Dim
 from glassnet.nn.compose import Function, Sequential
 from glassnet.nn.linear import Linear
 from glassnet.nn.module import Module
+from glassnet.nn.storage import Slot, layout_of, slots_of
 
 PLAIN = (bool, int, float, str)  # settings that say all by their value
 
@@ -23,7 +24,7 @@ PLAIN = (bool, int, float, str)  # settings that say all by their value
 def structure(model: Module) -> Hashable | None:
     """What decides the graph of a model, whatever its numbers are: equal for models that can share
     programs. None where that is not known; such a model has programs of its own."""
-    if type(model) is not Sequential:
+    if type(model) is not Sequential or layout_of(model).aliases:
         return None
     parts = [_key(layer) for layer in model]
     return None if None in parts else (model.dtype, *parts)
@@ -52,8 +53,10 @@ def with_open_widths(model: Module) -> Module | None:
 
 def _resized(layer: Module, fan_in: Any, fan_out: Any) -> Module:
     other = copy.copy(layer)
-    vars(other).pop("_block", None)
-    vars(other).update(fan_in=fan_in, fan_out=fan_out)
+    for name in ("_layout", "_drew"):
+        vars(other).pop(name, None)
+    places = {name: Slot() for name in slots_of(layer)}
+    vars(other).update(fan_in=fan_in, fan_out=fan_out, _slots=places)
     return other
 
 
@@ -63,7 +66,7 @@ def _key(layer: Module) -> Hashable | None:
         return Linear, layer.fan_in, layer.fan_out, layer.bias
     names = _settings(type(layer))
     if names is None:
-        return None if layer.declared() else layer
+        return None if layout_of(layer).parameters else layer
     values = tuple([getattr(layer, name) for name in names])
     return (type(layer), *values) if all(type(value) in PLAIN for value in values) else layer
 

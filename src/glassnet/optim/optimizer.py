@@ -19,6 +19,7 @@ from glassnet import ops
 from glassnet.errors import GlassnetError
 from glassnet.graph.op import Value
 from glassnet.optim.schedule import Schedule, as_schedule
+from glassnet.references import Traceable
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(Traceable):
     """A rule with its settings; `lr` is the learning rate, or a schedule of it.
 
     The gradient that a rule sees is first scaled down, if the norm of all gradients together is

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from glassnet.nn.initializers import initializer
+from glassnet.nn.storage import layout_of
 from glassnet.page.data import TABLES, Table
 from glassnet.page.fragments import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, Built, build
 from glassnet.version import __version__
@@ -81,8 +83,8 @@ def _about(own: object) -> str:
 
 def _first_values(own: Any) -> dict[str, float]:
     return {
-        name: float(parameter.initializer((1,), 0, 0)[0])
-        for name, parameter in own.declared().items()
+        name: float(initializer(parameter.initializer)((1,), 0, 0)[0])
+        for name, parameter in layout_of(own).parameters.items()
     }
 
 

@@ -24,6 +24,7 @@ from glassnet.nn import losses
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.nn.scope import Circumstances, Scope
+from glassnet.nn.storage import layout_of
 from glassnet.ops.random import philox_op
 from glassnet.optim.optimizer import Now, Optimizer
 from glassnet.page.kernels import Compiled, Library, described, open_numbers, value
@@ -133,7 +134,7 @@ def take(dtype: str, rank: int) -> Fragment:
 
 def activation(own: Module, dtype: str) -> Fragment:
     """a = f(z), and from ∂L/∂a those of z and of the parameters, one of each for every neuron."""
-    names = list(own.declared())
+    names = list(layout_of(own).parameters)
 
     def build(v: Values) -> Values:
         held = {name: v[name] for name in names}

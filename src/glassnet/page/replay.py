@@ -15,6 +15,7 @@ import numpy as np
 from glassnet import nn
 from glassnet.errors import GlassnetError
 from glassnet.nn.module import Module
+from glassnet.nn.storage import layout_of
 from glassnet.ops import philox
 from glassnet.optim.optimizer import Optimizer
 from glassnet.page.data import Table, table
@@ -50,7 +51,7 @@ def network(run: Mapping[str, Any], columns: int) -> nn.Sequential:
     for layer in run["layers"]:
         own = _chosen(ACTIVATIONS, layer["activation"], "activation")
         width: int = layer["width"]
-        if own.declared():
+        if layout_of(own).parameters:
             own = type(own)(width=width)
         parts.append(nn.Linear(before, width, initializer=run["initializer"]))
         parts += [] if isinstance(own, nn.Identity) else [own]

@@ -18,6 +18,7 @@ from glassnet.errors import ShapeError, TrainingError
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.nn.normalise import BatchNorm
+from glassnet.nn.predict import check_categories
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.search import WholeData
 from glassnet.training.scratch import Mapped, Scratch
@@ -183,6 +184,7 @@ def checked_inputs(model: Module, x: Any, of: str = "") -> np.ndarray:
         )
     if not 0 < len(rows) <= LARGEST:
         raise ShapeError(f"{of}x has {counted(len(rows), 'row')}; wanted 1 to {LARGEST}")
+    check_categories(model, rows, f"{of}x")
     with np.errstate(over="ignore"):
         inputs = np.ascontiguousarray(rows, model.dtype)
     refuse_infinite(inputs, f"{of}x", rows)

@@ -17,10 +17,12 @@ import numpy as np
 from glassnet.errors import DivergenceError
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
+from glassnet.nn.storage import layout_of
 from glassnet.ops import philox
 from glassnet.optim import numbers
 from glassnet.optim import schedule as schedules
 from glassnet.optim.optimizer import Optimizer
+from glassnet.run.program import Program
 from glassnet.training.callbacks import memories
 from glassnet.training.check import Rows, check_batches
 from glassnet.training.course import Course, Stop
@@ -28,7 +30,7 @@ from glassnet.training.diverge import advice, divergence
 from glassnet.training.failing import failing_step
 from glassnet.training.history import History, Run
 from glassnet.training.kept import LARGE, Kept, finite
-from glassnet.training.programs import loss_program, step_program
+from glassnet.training.programs import loss_program, outdated, step_program
 from glassnet.training.state import TrainingState, digest
 from glassnet.training.step import memory_arrays, parameter_arrays, setting_arrays
 from glassnet.training.steps import EpochCalls, Evaluator, Stepper, weighted_mean
@@ -127,7 +129,10 @@ class Task:
     def judge(self, rows: Rows) -> Evaluator:
         """The loss of rows, as the model is now."""
         weighted = rows.weight is not None
-        program = loss_program(self.model, self.loss, rows.x.shape[1], weighted)
+
+        def program() -> Program:
+            return loss_program(self.model, self.loss, rows.x.shape[1], weighted)
+
         return Evaluator(program, rows, parameter_arrays(self.model), self.threads)
 
 
@@ -163,15 +168,12 @@ class Descent:
         conventions: Conventions = USUAL,
     ) -> None:
         self.conventions, self.first = conventions, conventions.first
-        self.task = task = replace(task, frozen=optimizer.frozen(task.model.declared()))
+        self.task = task = replace(task, frozen=optimizer.frozen(layout_of(task.model).parameters))
         self.optimizer, self.order = optimizer, order
         if order.steps > 1:  # one row alone is all that there is
             check_batches(task.model, order.size, task.frozen)
         self.started = time.perf_counter()
         model, rows = task.model, task.rows
-        weighted = rows.weight is not None
-        width = rows.x.shape[1]
-        program = step_program(model, task.loss, optimizer, width, weighted, task.seed)
         own = conventions.memory
         self.memory = dict(memory_arrays(model, optimizer) if own is None else own)
         self.settings = setting_arrays(task.loss, optimizer, model.dtype)
@@ -179,7 +181,7 @@ class Descent:
         apart = rows.in_batches
         arrays |= {} if apart else rows.arrays()
         gathered = rows if apart else None
-        self.stepper = Stepper(program, arrays, task.threads, rows.mapped, gathered)
+        self.stepper = Stepper(self._program(), arrays, task.threads, rows.mapped, gathered)
         self.stepper.guarded = conventions.guarded
         self.evaluate = conventions.evaluate or task.evaluator()
         self.build_seconds = time.perf_counter() - self.started
@@ -248,7 +250,7 @@ class Descent:
         epochs = min(run.steps_done // self.order.steps, len(run.history.loss))
         part = self.part if run.steps_done > epochs * self.order.steps else NO_PART
         W = self.task.model.W
-        names = tuple(self.task.model.declared())
+        names = tuple(layout_of(self.task.model).parameters)
         return TrainingState(
             self.optimizer, names, self.shape, run.steps_done, epochs, self.last, digest(W),
             self.memory, *part, *memories(callbacks),
@@ -293,6 +295,11 @@ class Descent:
                 run.steps_done += len(part)
                 batches -= len(part)
 
+    def _program(self) -> Program:
+        task, weighted = self.task, self.task.rows.weight is not None
+        width = task.rows.x.shape[1]
+        return step_program(task.model, task.loss, self.optimizer, width, weighted, task.seed)
+
     def _compile_seconds(self) -> float:
         return self.build_seconds + self.stepper.compile_seconds
 
@@ -303,6 +310,8 @@ class Descent:
 
     def one_epoch(self, course: Course) -> None:
         run, model = course.run, self.task.model
+        if outdated(self.stepper.program):  # a callback changed what code of the user refers to
+            self.stepper.exchange(self._program())
         if self.kept is not None:
             self.kept.take()
             for own in self.kept_memory or ():

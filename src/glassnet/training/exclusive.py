@@ -14,17 +14,19 @@ from weakref import ref
 import numpy as np
 
 from glassnet.errors import TrainingError
+from glassnet.nn.storage import memory_of
 
 
 class InTraining:
     """`with InTraining(model):` around what changes its weights; TrainingError where that is being
     done already. Models whose weights share memory count as one. It may be kept and used again."""
 
-    __slots__ = ("__weakref__", "block", "me", "owner")
+    __slots__ = ("__weakref__", "blocks", "me", "owner")
 
     def __init__(self, owner: Any) -> None:
         self.owner = owner
-        self.block: Any = getattr(owner, "W", None)  # an estimator makes its weights itself
+        block: Any = getattr(owner, "W", None)  # an estimator makes its weights itself
+        self.blocks = [] if block is None else memory_of(block)
         self.me: ref[Any] = ref(self)
 
     def __enter__(self) -> InTraining:
@@ -57,8 +59,7 @@ class InTraining:
     def _meets(self, other: InTraining) -> bool:
         if self.owner is other.owner:
             return True
-        known = self.block is not None and other.block is not None
-        return known and np.may_share_memory(self.block, other.block)
+        return any(np.may_share_memory(a, b) for a in self.blocks for b in other.blocks)
 
 
 class _Register:

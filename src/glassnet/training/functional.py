@@ -13,6 +13,7 @@ import numpy as np
 from glassnet import pipeline
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module, split
+from glassnet.nn.storage import layout_of
 from glassnet.rounding import to_nearest
 from glassnet.training.check import checked
 from glassnet.training.programs import gradient_program
@@ -48,7 +49,7 @@ def value_and_grad(
 def in_one(model: Module, parts: list[np.ndarray]) -> np.ndarray:
     """Gradients by the trained parameters as one vector like W, 0 for the other ones."""
     whole = np.zeros_like(model.W)
-    views = trained(model, split(whole, model.declared()))
+    views = trained(model, split(whole, layout_of(model).parameters))
     for view, part in zip(views.values(), parts, strict=True):
         view[...] = part
     return whole

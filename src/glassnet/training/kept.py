@@ -13,6 +13,8 @@ from typing import IO
 
 import numpy as np
 
+from glassnet.nn.storage import memory_of
+
 LARGE = 4 << 20  # bytes: below, a copy in memory is nothing to speak of
 BLOCK = 1 << 16  # numbers looked at in one go
 
@@ -24,7 +26,7 @@ class Kept:
         self.array = array
         self.file: IO[bytes] | None = None
         self.copy: np.ndarray | None = None
-        if array.nbytes >= LARGE:
+        if array.nbytes >= LARGE and len(memory_of(array)) == 1:
             try:
                 self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  (kept open)
                 weakref.finalize(self, self.file.close)

@@ -16,10 +16,11 @@ import numpy as np
 from glassnet.errors import ShapeError, TrainingError
 from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module, split
+from glassnet.nn.storage import layout_of
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.schedule import Course, Schedule
 from glassnet.rounding import to_nearest
-from glassnet.run.program import Call
+from glassnet.run.program import Call, Program
 from glassnet.run.threads import thread_count
 from glassnet.training.check import (
     Rows,
@@ -33,7 +34,7 @@ from glassnet.training.diverge import Failing, advice, divergence
 from glassnet.training.exclusive import InTraining
 from glassnet.training.history import History
 from glassnet.training.kept import finite
-from glassnet.training.programs import step_program
+from glassnet.training.programs import outdated, step_program
 from glassnet.training.state import check_model, check_shape, state_of
 from glassnet.training.step import memory_arrays, parameter_arrays, setting_arrays
 
@@ -163,9 +164,14 @@ class Step:
             )
         key = rows.x.shape, rows.weight is None
         batch = self._batches.get(key)
+        if batch is not None and outdated(batch.program):
+            self._batches.clear()
+            batch = None
         if batch is None:
             if not self.count:
-                check_batches(self.model, len(rows), self._optimizer.frozen(self.model.declared()))
+                check_batches(
+                    self.model, len(rows), self._optimizer.frozen(layout_of(self.model).parameters)
+                )
             batch = self._batches[key] = self._prepared(rows)
         rate = self._rate(self.count)
         with self._alone:
@@ -235,7 +241,7 @@ class Step:
         arrays |= {**parameter_arrays(model), **self._slots}
         arrays |= setting_arrays(self.loss, self.optimizer, model.dtype)
         call = program.prepare(arrays, 1, self.threads, self.steps or AHEAD)
-        return _Batch(own, lr, number, call)
+        return _Batch(own, lr, number, call, program)
 
     def _divergence(self, loss: float, rate: float, rows: Rows) -> TrainingError:
         """The error; what the step did not change yet is in `_before`."""
@@ -262,6 +268,7 @@ class _Batch:
     lr: np.ndarray
     number: np.ndarray
     call: Call
+    program: Program
 
     def run(self, rows: Rows, rate: float, count: int) -> float:
         for name, array in rows.arrays().items():

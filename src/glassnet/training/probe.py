@@ -5,13 +5,14 @@ In: a model. Out: the same nodes, and by the names of its layers which values th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from glassnet import ops
 from glassnet.graph.op import Value
 from glassnet.nn.compose import Container, Parallel, Residual, Sequential
 from glassnet.nn.linear import Neuron
-from glassnet.nn.module import Module, Parameter
+from glassnet.nn.module import Module
 from glassnet.nn.scope import Scope
 
 
@@ -36,8 +37,8 @@ class ProbedModule(Module):
         self.seed, self.dtype = model.seed, model.dtype
         self.seen: list[LayerTrace] = []
 
-    def declared(self) -> dict[str, Parameter]:
-        return self.model.declared()
+    def children(self) -> Mapping[str, Module]:
+        return {"": self.model}
 
     def takes(self) -> int | None:
         return self.model.takes()

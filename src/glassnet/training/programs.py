@@ -10,18 +10,22 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from glassnet.errors import GlassnetError
+from glassnet.graph.graph import Graph
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.nn.structure import structure, with_open_widths
 from glassnet.ops.philox import words
 from glassnet.optim.optimizer import Optimizer
 from glassnet.pipeline import compile_graph
+from glassnet.references import References
 from glassnet.run.program import Call, Program
+from glassnet.tracing import Traced
 from glassnet.training.step import gradient_graph, loss_graph, part_graph, step_graph, widths
 
 STEPPED = ("rows", "lr", "step")
@@ -30,12 +34,18 @@ PROGRAMS = 256  # kept in a process for models that come later: the ones used la
 Make = Callable[[Module, Any], Any]  # from a model and the number of columns that it reads
 
 
-class Seeded:
-    """A program for all seeds, with one of them: it adds the inputs `key0` and `key1`."""
+class Bound:
+    """A program with some of its inputs given: the words of the seed, and arrays that code of the
+    user refers to, which are read at every step."""
 
-    def __init__(self, program: Program, seed: int) -> None:
-        self.program, self.plan = program, program.plan
-        self._key = {f"key{i}": np.array(word, np.int64) for i, word in enumerate(words(seed))}
+    def __init__(
+        self,
+        program: Program,
+        given: Mapping[str, np.ndarray],
+        references: References | None = None,
+    ) -> None:
+        self.program, self.plan, self.given = program, program.plan, given
+        self.references = references or References()
 
     def prepare(
         self,
@@ -45,13 +55,37 @@ class Seeded:
         ahead: int = 0,
     ) -> Call:
         """See `Program.prepare`."""
-        return self.program.prepare({**arrays, **self._key}, steps, threads, ahead)
+        return self.program.prepare({**arrays, **self.given}, steps, threads, ahead)
 
     def run(
         self, arrays: Mapping[str, np.ndarray], steps: int = 1, threads: int | None = None
     ) -> list[np.ndarray]:
         """See `Program.run`."""
-        return self.program.run({**arrays, **self._key}, steps, threads)
+        return self.program.run({**arrays, **self.given}, steps, threads)
+
+
+def outdated(program: Program) -> bool:
+    """Whether code of the user in a program now refers to something else than when it was traced,
+    so that the program is to be asked for again."""
+    return isinstance(program, Bound) and program.references.changed()
+
+
+@dataclass
+class _Entry:
+    """What a model keeps of a program: the graph as it is now, and code for this and earlier
+    graphs."""
+
+    references: References
+    traced: Traced
+    random: bool
+    program: Program
+    by_graph: dict[Graph, Program]
+
+    def bound(self, seed: int = 0) -> Program:
+        given = dict(self.traced.captured)
+        if self.random:
+            given |= seed_words(seed)
+        return Bound(self.program, given, self.references)
 
 
 class _Shared:
@@ -126,42 +160,37 @@ def step_program(
 ) -> Program:
     """Steps of training; see `step.StepGraph` for its inputs. Seeds share their code."""
 
-    def make(own: Module, columns: int) -> tuple[Program, bool]:
-        step = step_graph(own, loss, optimizer, columns, weighted, seed)
+    def trace(own: Module, columns: int, references: References | None = None) -> _Made:
+        step = step_graph(own, loss, optimizer, columns, weighted, seed, references)
         if step.random:
-            step = step_graph(own, loss, optimizer, columns, weighted, None)
-        made = compile_graph(
-            step.graph, donate=step.donate, stepped=STEPPED, collect=(0,), widths=step.widths
-        )
-        return made, step.random
+            step = step_graph(own, loss, optimizer, columns, weighted, None, references)
+        how = {"donate": step.donate, "stepped": STEPPED, "widths": step.widths, "collect": (0,)}
+        return Traced(step.graph, False, step.captured), step.random, how
 
     key = ("step", loss.rule(), optimizer.rule(), weighted)
     ours = type(optimizer).__module__.startswith("glassnet.")
-    found, random = program(model, key, width, make, ours)
-    return Seeded(found, seed) if random else found
+    return _program(model, key, width, trace, (loss, optimizer), seed, ours)
 
 
 def loss_program(model: Module, loss: Loss, width: int, weighted: bool) -> Program:
     """The loss of parts of the rows, a part a step."""
 
-    def make(own: Module, columns: int) -> Program:
+    def trace(own: Module, columns: int, references: References | None = None) -> _Made:
         stepped = ("x", "y", "weight") if weighted else ("x", "y")
-        graph = loss_graph(own, loss, columns, weighted)
-        return compile_graph(graph, stepped=stepped, collect=(0,), widths=widths(own, columns))
+        how = {"stepped": stepped, "widths": widths(own, columns), "collect": (0,)}
+        return loss_graph(own, loss, columns, weighted, references), False, how
 
-    found: Program = program(model, ("loss", loss.rule(), weighted), width, make)
-    return found
+    return _program(model, ("loss", loss.rule(), weighted), width, trace, (loss,))
 
 
 def gradient_program(model: Module, loss: Loss, width: int, weighted: bool) -> Program:
     """The loss, and its gradient by every parameter."""
 
-    def make(own: Module, columns: int) -> Program:
-        graph = gradient_graph(own, loss, columns, weighted)
-        return compile_graph(graph, widths=widths(own, columns))
+    def trace(own: Module, columns: int, references: References | None = None) -> _Made:
+        traced = gradient_graph(own, loss, columns, weighted, references)
+        return traced, False, {"widths": widths(own, columns)}
 
-    found: Program = program(model, ("gradient", loss.rule(), weighted), width, make)
-    return found
+    return _program(model, ("gradient", loss.rule(), weighted), width, trace, (loss,))
 
 
 def part_program(model: Module, loss: Loss, width: int) -> Program:
@@ -172,3 +201,56 @@ def part_program(model: Module, loss: Loss, width: int) -> Program:
 
     found: Program = program(model, ("part", loss.rule()), width, make)
     return found
+
+
+_Made = tuple[Traced, bool, dict[str, Any]]  # a graph, whether it has the seed, how to compile it
+
+
+def _program(
+    model: Module,
+    key: Hashable,
+    width: int,
+    trace: Callable[..., _Made],
+    others: tuple[Any, ...],
+    seed: int = 0,
+    ours: bool = True,
+) -> Program:
+    """The program under a key: one for all models of a structure, or, where code of the user's is
+    in it, one of the model's own, traced again where what that code refers to has changed."""
+    place = ("code", key, width)
+    found: _Entry | None = model.programs.get(place)
+    if found is None:
+        references = References(model, *others)
+        if not references.code:
+
+            def make(own: Module, columns: int) -> tuple[Program, bool]:
+                traced, random, how = trace(own, columns)
+                return compile_graph(traced.graph, **how), random
+
+            made, random = program(model, key, width, make, ours)
+            return Bound(made, seed_words(seed)) if random else made
+        found = _traced_again(model, width, references, trace, {})
+    elif found.references.changed():
+        references = References(model, *others)
+        found = _traced_again(model, width, references, trace, found.by_graph)
+    model.programs[place] = found
+    return found.bound(seed)
+
+
+def _traced_again(
+    model: Module,
+    width: int,
+    references: References,
+    trace: Callable[..., _Made],
+    by_graph: dict[Graph, Program],
+) -> _Entry:
+    traced, random, how = trace(model, width, references)
+    references = references.renewed(traced.captured.values())
+    if traced.graph not in by_graph:
+        by_graph[traced.graph] = compile_graph(traced.graph, **how)
+    return _Entry(references, traced, random, by_graph[traced.graph], by_graph)
+
+
+def seed_words(seed: int) -> dict[str, np.ndarray]:
+    """A seed as the inputs that stand for it."""
+    return {f"key{i}": np.array(word, np.int64) for i, word in enumerate(words(seed))}

@@ -63,14 +63,21 @@ PLAIN: dict[str, Any] = {
 }  # fmt: skip
 
 
-def as_data(item: Any) -> Any:
-    """A JSON value."""
+def as_data(item: Any, seen: list[Any] | None = None) -> Any:
+    """A JSON value. A module that stands in several places is written once; the other places say
+    the number that it has among all modules, in the order in which they begin."""
+    seen = [] if seen is None else seen
     if item is None or isinstance(item, (bool, int, float, str)):
         return item
     if isinstance(item, np.generic):
         return cast(Any, item).item()
     if isinstance(item, (tuple, list)):
-        return [as_data(part) for part in cast("list[Any]", item)]
+        return [as_data(part, seen) for part in cast("list[Any]", item)]
+    if issubclass(item.__class__, Module):
+        places = [place for place, own in enumerate(seen) if own is item]
+        if places:
+            return {"same": places[0]}
+        seen.append(item)
     name = NAMES.get(item.__class__, "")
     if name in LAYERED:
         settings: dict[str, Any] = {"layers": list(item.parts.values())}
@@ -88,7 +95,7 @@ def as_data(item: Any) -> Any:
         settings = {f.name: getattr(item, f.name) for f in fields(item) if f.init}
     else:
         return {"code": _written(item)}
-    return {"class": name} | {key: as_data(setting) for key, setting in settings.items()}
+    return {"class": name} | {key: as_data(own, seen) for key, own in settings.items()}
 
 
 def _written(item: Any) -> str:
@@ -103,7 +110,7 @@ def from_data(data: Any, what: str = "model", own: Any = None) -> Any:
         return tuple(from_data(part, what) for part in cast("list[Any]", data))
     if not isinstance(data, dict):
         raise TrainingError(f"the {what} that the run file describes is {shown(data)}, no object")
-    return _object(cast("dict[str, Any]", data), what, PLACES[what], own)
+    return _object(cast("dict[str, Any]", data), what, PLACES[what], own, [])
 
 
 def contains(data: Any, part: Any) -> bool:
@@ -118,8 +125,13 @@ def contains(data: Any, part: Any) -> bool:
     return any(contains(own, part) for own in inner)
 
 
-def _object(data: dict[str, Any], what: str, allowed: tuple[type, ...], own: Any = None) -> Any:
-    """The object that JSON values describe, of one of the families that are `allowed`."""
+def _object(
+    data: dict[str, Any], what: str, allowed: tuple[type, ...], own: Any, seen: list[Any]
+) -> Any:
+    """The object that JSON values describe, of one of the families that are `allowed`; `seen` are
+    the modules that began before it, None in the place of one that is not complete."""
+    if "same" in data and Module in allowed:
+        return _before(data["same"], what, seen)
     if own is not None and as_data(own) == data:
         return own
     if "code" in data:
@@ -139,15 +151,31 @@ def _object(data: dict[str, Any], what: str, allowed: tuple[type, ...], own: Any
             f"the {what} that the run file describes has a {name} where {families} belongs"
         )
     inner = next(own for family, own in INSIDE if issubclass(kind, family))
-    settings = {k: _setting(v, what, inner, own) for k, v in data.items() if k != "class"}
-    return _made(kind, settings, what)
+    place = len(seen)
+    seen += [None] * issubclass(kind, Module)
+    settings = {k: _setting(v, what, inner, own, seen) for k, v in data.items() if k != "class"}
+    made = _made(kind, settings, what)
+    if issubclass(kind, Module):
+        seen[place] = made
+    return made
 
 
-def _setting(data: Any, what: str, allowed: tuple[type, ...], own: Any) -> Any:
+def _before(place: Any, what: str, seen: list[Any]) -> Any:
+    """A module that stands in another place already."""
+    known = isinstance(place, int) and not isinstance(place, bool) and 0 <= place < len(seen)
+    if not known or seen[place] is None:
+        raise TrainingError(
+            f"the {what} that the run file describes has the layer {shown(place)} again, and there "
+            "is no such layer before it"
+        )
+    return seen[place]
+
+
+def _setting(data: Any, what: str, allowed: tuple[type, ...], own: Any, seen: list[Any]) -> Any:
     if isinstance(data, list):
-        return tuple(_setting(part, what, allowed, own) for part in cast("list[Any]", data))
+        return tuple(_setting(part, what, allowed, own, seen) for part in cast("list[Any]", data))
     if isinstance(data, dict):
-        return _object(cast("dict[str, Any]", data), what, allowed, own)
+        return _object(cast("dict[str, Any]", data), what, allowed, own, seen)
     return data
 
 

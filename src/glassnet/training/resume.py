@@ -17,6 +17,7 @@ import numpy as np
 from glassnet.errors import GlassnetError, ModelFileError, TrainingError
 from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module
+from glassnet.nn.storage import layout_of
 from glassnet.optim.scikit import EpochRates
 from glassnet.rounding import to_nearest
 from glassnet.run.threads import thread_count
@@ -239,7 +240,7 @@ def _check_size(file: RunFile, described: Any) -> None:
     for this one."""
     with suppress(TrainingError):  # code of the user's, or told where the model is needed
         model: Module = from_data(described)
-        wanted = sum(parameter.size for parameter in model.declared().values())
+        wanted = sum(parameter.size for parameter in layout_of(model).parameters.values())
         size = wanted * np.dtype(model.dtype).itemsize
         first = file.rows("SELECT arrays, length(content) FROM checkpoint ORDER BY epoch LIMIT 1")
         try:

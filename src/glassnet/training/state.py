@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.errors import TrainingError
+from glassnet.nn.storage import layout_of
 from glassnet.words import counted
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def state_of(after: Any) -> TrainingState:
 
 def check_model(state: TrainingState, model: Any, optimizer: Any) -> None:
     """TrainingError where the state is that of another network, or of another optimiser."""
-    if tuple(model.declared()) != state.names or digest(model.W) != state.left:
+    if tuple(layout_of(model).parameters) != state.names or digest(model.W) != state.left:
         raise TrainingError(MOVED)
     other = optimizer.__class__ is not state.optimizer.__class__
     if other or _slots(optimizer) != _slots(state.optimizer):

@@ -7,6 +7,7 @@ input.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +23,11 @@ from glassnet.graph.types import Dim, Size, Type
 from glassnet.graph.userline import user_line
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module, split
-from glassnet.nn.scope import Circumstances, Scope
+from glassnet.nn.scope import Circumstances, Scope, apply
+from glassnet.nn.storage import layout_of
 from glassnet.optim.optimizer import Now, Optimizer
+from glassnet.references import References
+from glassnet.tracing import Traced
 from glassnet.words import counted
 
 ALL, BATCH = Dim("N"), Dim("n")
@@ -40,20 +44,28 @@ class StepGraph:
     donate: dict[str, int]
     random: bool  # whether the seed decides anything
     widths: frozenset[Size]  # sizes that code may leave open
-    sources: tuple[int, ...] = ()  # of every node up to the gradients: whose gradient it is, or −1
+    sources: tuple[int, ...]  # of every node up to the gradients: whose gradient it is, or −1
+    captured: Mapping[str, np.ndarray]  # further inputs: what code of the user refers to
 
 
 @user_line()
 def step_graph(
-    model: Module, loss: Loss, optimizer: Optimizer, width: int, weighted: bool, seed: int | None
+    model: Module,
+    loss: Loss,
+    optimizer: Optimizer,
+    width: int,
+    weighted: bool,
+    seed: int | None,
+    references: References | None = None,
 ) -> StepGraph:
-    """The graph of one step of training, for one seed, or with None for all."""
-    declared = model.declared()
+    """The graph of one step of training, for one seed, or with None for all. `references` are
+    those of model, loss and optimiser, where they are known."""
+    declared = layout_of(model).parameters
     own = trained(model, declared)
     if not own:
         raise ShapeError(f"{model!r} has no parameters to train")
     optimizer.check_groups(list(own), [name for name in declared if name not in own])
-    builder = GraphBuilder()
+    builder = GraphBuilder(references=references or References(model, loss, optimizer))
     batch = batch_inputs(builder, model, loss, width, weighted, ALL)
     rows = builder.input("rows", Type("int32", (BATCH,)))
     scalar = Type(model.dtype, ())
@@ -69,9 +81,10 @@ def step_graph(
     }
     taken = {name: ops.take(value, rows) for name, value in batch.items()}
     around = Circumstances(True, key, now.step, rows, optimizer.frozen(declared))
-    prediction = model.build(taken["x"], Scope(held, around))
     outputs = outputs_of(model, width)
-    total = mean_loss(loss, prediction, outputs, taken)
+    with builder.tracing():
+        prediction = apply(model, taken["x"], Scope(held, around))
+        total = mean_loss(loss, prediction, outputs, taken)
     penalty = loss.penalty(trained(model, held), taken.get("weight"), settings)
     total = total if penalty is None else total + penalty
     sources: list[int] = []
@@ -80,7 +93,8 @@ def step_graph(
     donate = {name: place for place, name in enumerate(new, 1)}
     graph = builder.finish([total, *new.values()])
     random = around.streams > 0
-    return StepGraph(graph, donate, random, widths(model, width), tuple(sources))
+    sizes = widths(model, width)
+    return StepGraph(graph, donate, random, sizes, tuple(sources), builder.captured)
 
 
 def hyperparameters(loss: Loss, optimizer: Optimizer) -> dict[str, float]:
@@ -123,24 +137,32 @@ def updated(
 
 
 @user_line()
-def loss_graph(model: Module, loss: Loss, width: int, weighted: bool) -> Graph:
+def loss_graph(
+    model: Module, loss: Loss, width: int, weighted: bool, references: References | None = None
+) -> Traced:
     """The graph of the loss of some rows, as the model predicts them after training."""
-    builder = GraphBuilder()
+    builder = GraphBuilder(references=references or References(model, loss))
     batch = batch_inputs(builder, model, loss, width, weighted, BATCH)
     held = parameter_inputs(builder, model)
-    prediction = model.build(batch["x"], Scope(held))
-    return builder.finish([loss.mean(prediction, batch["y"], batch.get("weight"))])
+    with builder.tracing():
+        prediction = apply(model, batch["x"], Scope(held))
+        total: Value = loss.mean(prediction, batch["y"], batch.get("weight"))
+    return Traced(builder.finish([total]), True, builder.captured)
 
 
 @user_line()
-def gradient_graph(model: Module, loss: Loss, width: int, weighted: bool) -> Graph:
+def gradient_graph(
+    model: Module, loss: Loss, width: int, weighted: bool, references: References | None = None
+) -> Traced:
     """The graph of the loss and of its gradient by every parameter that a gradient trains."""
-    builder = GraphBuilder()
+    builder = GraphBuilder(references=references or References(model, loss))
     batch = batch_inputs(builder, model, loss, width, weighted, BATCH)
     held = parameter_inputs(builder, model)
-    prediction = model.build(batch["x"], Scope(held))
-    total: Value = loss.mean(prediction, batch["y"], batch.get("weight"))
-    return builder.finish([total, *gradients(total, list(trained(model, held).values()))])
+    with builder.tracing():
+        prediction = apply(model, batch["x"], Scope(held))
+        total: Value = loss.mean(prediction, batch["y"], batch.get("weight"))
+    slopes = gradients(total, list(trained(model, held).values()))
+    return Traced(builder.finish([total, *slopes]), False, builder.captured)
 
 
 @user_line()
@@ -151,14 +173,14 @@ def part_graph(model: Module, loss: Loss, width: int) -> Graph:
     batch = batch_inputs(builder, model, loss, width, True, BATCH)
     share, decay = (builder.input(name, Type(model.dtype, ())) for name in ("share", "decay"))
     held = parameter_inputs(builder, model)
-    prediction = model.build(batch["x"], Scope(held))
+    prediction = apply(model, batch["x"], Scope(held))
     total = loss.part(prediction, batch, trained(model, held), share, decay)
     return builder.finish([total, *gradients(total, [held[n] for n in weights_first(model)])])
 
 
 def weights_first(model: Module) -> list[str]:
     """The parameters: the weights of all layers, then their biases."""
-    return sorted(model.declared(), key=lambda name: not name.endswith("weight"))
+    return sorted(layout_of(model).parameters, key=lambda name: not name.endswith("weight"))
 
 
 def batch_inputs(
@@ -178,18 +200,18 @@ def batch_inputs(
 def parameter_inputs(builder: GraphBuilder, model: Module) -> dict[str, Value]:
     return {
         name: builder.input(f"W.{name}", Type(model.dtype, parameter.shape))
-        for name, parameter in model.declared().items()
+        for name, parameter in layout_of(model).parameters.items()
     }
 
 
 def trained(model: Module, held: dict[str, Any]) -> dict[str, Any]:
     """Of values by parameter those whose parameter a gradient trains."""
-    return {name: held[name] for name, p in model.declared().items() if p.trained}
+    return {name: held[name] for name, p in layout_of(model).parameters.items() if p.trained}
 
 
 def memory_arrays(model: Module, optimizer: Optimizer) -> dict[str, np.ndarray]:
     """The optimiser's memory before the first step, by the names of the inputs."""
-    own = trained(model, model.declared())
+    own = trained(model, layout_of(model).parameters)
     size = sum(parameter.size for parameter in own.values())
     arrays: dict[str, np.ndarray] = {}
     for slot, first in optimizer.all_slots().items():
@@ -211,7 +233,8 @@ def setting_arrays(loss: Loss, optimizer: Optimizer, dtype: str) -> dict[str, np
 def widths(model: Module, width: int) -> frozenset[Size]:
     """Sizes that code may leave open, so that networks that differ in them only share it. The
     number of outputs is not among them: it is small, and small sizes are faster when known."""
-    sizes: set[Size] = {size for parameter in model.declared().values() for size in parameter.shape}
+    declared = layout_of(model).parameters
+    sizes: set[Size] = {size for own in declared.values() for size in own.shape}
     return frozenset((sizes | {width}) - {1, outputs_of(model, width)})
 
 

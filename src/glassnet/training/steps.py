@@ -16,6 +16,7 @@ import numpy as np
 from glassnet.run.program import Call, Program
 from glassnet.training.check import Rows, dense
 from glassnet.training.kept import finite
+from glassnet.training.programs import outdated
 from glassnet.training.scratch import Ahead, Mapped
 
 CALL_SECONDS = 0.05
@@ -88,6 +89,11 @@ class Stepper:
     def read_from(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take other arrays in the place of some; calls are prepared anew."""
         self.arrays |= arrays
+        self._chunks.clear()
+
+    def exchange(self, program: Program) -> None:
+        """Go on with another program for the same arrays."""
+        self.program = program
         self._chunks.clear()
 
     def run(
@@ -231,12 +237,20 @@ class Evaluator:
 
     def __init__(
         self,
-        program: Program,
+        make: Callable[[], Program],
         rows: Rows,
         parameters: Mapping[str, np.ndarray],
         threads: int | None = None,
     ) -> None:
         start = time.perf_counter()
+        self._make, self._rows, self._held, self._threads = make, rows, parameters, threads
+        self.weights = weights_of(rows, PART)
+        self._prepare()
+        self.compile_seconds = time.perf_counter() - start
+
+    def _prepare(self) -> None:
+        rows = self._rows
+        self.program = self._make()
         whole = len(rows) // PART * PART
         self.calls: list[Call] = []
         for part, size in ((slice(0, whole), PART), (slice(whole, None), len(rows) - whole)):
@@ -244,12 +258,13 @@ class Evaluator:
             steps = len(stepped["x"]) // max(1, size)
             if steps:
                 shaped = {n: a.reshape(steps, size, *a.shape[1:]) for n, a in stepped.items()}
-                held = {**shaped, **parameters}
-                self.calls.append(program.prepare(held, steps, threads, steps * CALLS))
-        self.weights = weights_of(rows, PART)
-        self.compile_seconds = time.perf_counter() - start
+                held = {**shaped, **self._held}
+                call = self.program.prepare(held, steps, self._threads, steps * CALLS)
+                self.calls.append(call)
 
     def __call__(self) -> float:
+        if outdated(self.program):
+            self._prepare()
         losses = np.concatenate([call()[0] for call in self.calls])
         return weighted_mean(losses, self.weights)
 

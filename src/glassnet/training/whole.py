@@ -15,6 +15,7 @@ import numpy as np
 
 from glassnet.errors import TrainingError
 from glassnet.nn.module import split
+from glassnet.nn.storage import layout_of
 from glassnet.ops import philox
 from glassnet.optim.scikit import ScikitLBFGS
 from glassnet.optim.search import LBFGS, RandomSearch
@@ -77,7 +78,7 @@ class Search:
         """Where a random search stands."""
         model, none = self.task.model, np.empty(0)
         return TrainingState(
-            self.optimizer, tuple(model.declared()), self.shape, trials, trials, best,
+            self.optimizer, tuple(layout_of(model).parameters), self.shape, trials, trials, best,
             digest(model.W), {}, none, none, *memories(callbacks),
         )  # fmt: skip
 
@@ -104,7 +105,7 @@ class Search:
         model = self.task.model
         if not self.task.loss.in_parts:
             return ...
-        places = split(np.arange(model.W.size), model.declared())
+        places = split(np.arange(model.W.size), layout_of(model).parameters)
         return np.concatenate([places[name].ravel() for name in weights_first(model)])
 
     def objective(self, run: Run) -> Objective:
@@ -161,7 +162,7 @@ def _draw(task: Task, search: RandomSearch, best: np.ndarray, trial: int) -> Non
     """Put the weights of a trial into the model."""
     model = task.model
     drawn = search.scale * philox.normal(model.W.size, task.seed, TRIALS, trial)
-    whole = split(best + drawn if search.near else drawn, model.declared())
+    whole = split(best + drawn if search.near else drawn, layout_of(model).parameters)
     held = trained(model, model.parameters())
     for name, view in held.items():
         view[...] = whole[name]

@@ -15,6 +15,7 @@ import numpy as np
 
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module, split
+from glassnet.nn.storage import layout_of
 
 
 @dataclass
@@ -31,7 +32,7 @@ class OptimizerState:
         return {
             f"{slot}.{name}": view
             for slot, flat in self.slots.items()
-            for name, view in split(flat, model.declared()).items()
+            for name, view in split(flat, layout_of(model).parameters).items()
         }
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from glassnet import nn
+from glassnet.nn.storage import layout_of
 
 # one instance of each, since a network is known by its layers
 ACTIVATIONS: dict[str, nn.Module] = {
@@ -85,7 +86,7 @@ def activation_layer(given: Any) -> nn.Module:
             "glassnet.nn, or a function written with glassnet.ops, such as ops.tanh"
         )
     layer = given if isinstance(given, nn.Module) else _function(given)
-    if layer.declared():
+    if layout_of(layer).parameters:
         raise ValueError(f"activation={given!r} has parameters of its own; use gn.nn and gn.train")
     return layer
 
