@@ -68,24 +68,18 @@ def step_graph(
     builder = GraphBuilder(references=references or References(model, loss, optimizer))
     batch = batch_inputs(builder, model, loss, width, weighted, ALL)
     rows = builder.input("rows", Type("int32", (BATCH,)))
-    scalar = Type(model.dtype, ())
-    lr, step = builder.input("lr", scalar), builder.input("step", Type("int64", ()))
-    settings = {name: builder.input(name, scalar) for name in hyperparameters(loss, optimizer)}
-    now = Now(lr, step, settings)
+    now = _now(builder, model, hyperparameters(loss, optimizer))
     words = Type("int64", ())
     key = (builder.input("key0", words), builder.input("key1", words)) if seed is None else seed
     held = parameter_inputs(builder, model)
-    memory = {
-        name: {s: builder.input(f"{s}.{name}", value.type) for s in optimizer.all_slots()}
-        for name, value in trained(model, held).items()
-    }
+    memory = _memory(builder, optimizer, trained(model, held))
     taken = {name: ops.take(value, rows) for name, value in batch.items()}
     around = Circumstances(True, key, now.step, rows, optimizer.frozen(declared))
     outputs = outputs_of(model, width)
     with builder.tracing():
         prediction = apply(model, taken["x"], Scope(held, around))
         total = mean_loss(loss, prediction, outputs, taken)
-    penalty = loss.penalty(trained(model, held), taken.get("weight"), settings)
+    penalty = loss.penalty(trained(model, held), taken.get("weight"), now.settings)
     total = total if penalty is None else total + penalty
     sources: list[int] = []
     new = updated(model, optimizer, total, held, memory, now, sources)
@@ -95,6 +89,24 @@ def step_graph(
     random = around.streams > 0
     sizes = widths(model, width)
     return StepGraph(graph, donate, random, sizes, tuple(sources), builder.captured)
+
+
+def _now(builder: GraphBuilder, model: Module, settings: Mapping[str, float]) -> Now:
+    """The learning rate, the number of the step and the hyperparameters, as inputs."""
+    scalar = Type(model.dtype, ())
+    lr, step = builder.input("lr", scalar), builder.input("step", Type("int64", ()))
+    return Now(lr, step, {name: builder.input(name, scalar) for name in settings})
+
+
+def _memory(
+    builder: GraphBuilder, optimizer: Optimizer, own: Mapping[str, Value]
+) -> dict[str, dict[str, Value]]:
+    """The optimiser's memory of each parameter, as inputs."""
+    slots = optimizer.all_slots()
+    return {
+        name: {slot: builder.input(f"{slot}.{name}", value.type) for slot in slots}
+        for name, value in own.items()
+    }
 
 
 def hyperparameters(loss: Loss, optimizer: Optimizer) -> dict[str, float]:
