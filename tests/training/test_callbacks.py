@@ -87,7 +87,7 @@ def test_a_run_has_no_attribute_that_nobody_reads() -> None:
     def stop(run: Any) -> None:
         run.stop_training = True
 
-    with pytest.raises(TrainingError, match=r"run.stop_training = … would change nothing"):
+    with pytest.raises(AttributeError, match="stop_training"):
         train([stop])
     weights = np.zeros(26)
 

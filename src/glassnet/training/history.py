@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from glassnet.errors import TrainingError
 from glassnet.nn.module import Module
 from glassnet.training.curves import curves
 from glassnet.training.state import TrainingState
@@ -65,9 +64,10 @@ class History:
         return curves({"loss": self.loss, "validation loss": self.validation_loss})
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, slots=True)
 class Run:
-    """A run in progress; another thread may read it at any time."""
+    """A run in progress; another thread may read it at any time. A callback stops it by returning
+    True, and changes weights in `model.W`; other attributes cannot be set."""
 
     model: Module
     epochs: int
@@ -77,14 +77,6 @@ class Run:
     steps_done: int = 0
     failed: bool = False  # ended by an error that has nothing to do with training
     started: float = field(default_factory=time.perf_counter)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name not in self.__dataclass_fields__:
-            raise TrainingError(
-                f"run.{name} = … would change nothing; a callback stops the training by returning "
-                "True, and changes weights in run.model.W"
-            )
-        object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         losses = {"loss": self.history.loss, "validation loss": self.history.validation_loss}
