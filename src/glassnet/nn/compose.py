@@ -354,7 +354,7 @@ def chained(layers: Iterable[Module], width: int | None = None) -> tuple[int | N
     ShapeError where a layer gives another number than the next one takes."""
     first = width
     seeking = width is None  # so far, all layers give as many numbers as they take
-    giver = "" if width is None else f"x has {counted(width, 'number')} a row"
+    giver = f"x has {counted(width, 'number')} a row" if isinstance(width, Integral) else ""
     for place, layer in enumerate(layers, 1):
         taken = layer.takes()
         if taken is not None and width is not None and taken != width:
