@@ -206,6 +206,15 @@ def test_numbers_that_keep_their_digits_are_not_doubted(tmp_path: Path, cell: st
     assert understood(read_table(path))["x"].notes == ()
 
 
+def test_several_currencies_are_doubted(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("x,z\nUSD 5,$4\nEUR 7,$5\nUSD 9,$4\n")
+    notes = {note.column: note for note in understand(read_table(path)).notes}
+    assert notes["x"].doubt
+    assert "without any rate of exchange" in notes["x"].text
+    assert not notes["z"].doubt
+
+
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "arrow", "frame"])
 def test_names_that_differ_in_case_are_names_of_their_own(tmp_path: Path, kind: str) -> None:
     table = by_names(tmp_path, ["x", "X"], kind)

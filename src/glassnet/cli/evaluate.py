@@ -25,7 +25,7 @@ def evaluate(
     with Waiting(f"reading {table}"):
         opened = reading.open(table)
         score, prediction = loaded.evaluate(opened)
-    warn(loaded, prediction)
+    warn(loaded, prediction, opened)
     if json:
         extra = {"missing": prediction.missing, "unknown": prediction.unknown}
         print_json({"model": model, "table": table, "score": score_json(score), **extra})

@@ -38,7 +38,7 @@ def predict(
     with Waiting(f"predicting {table}"):
         opened = reading.open(table)
         prediction = loaded.predict(opened)
-    warn(loaded, prediction)
+    warn(loaded, prediction, opened)
     if not csv_safe and (output is not None or not json):
         note_formulas([prediction.target, *prediction.values])
     if output is not None:

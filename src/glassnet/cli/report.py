@@ -26,6 +26,7 @@ from glassnet.words import counted
 if TYPE_CHECKING:
     from glassnet.estimators.score import Score
     from glassnet.estimators.table_model import Prediction, TableModel
+    from glassnet.tables.table import Table
 
 _PLAIN_WIDTH = 110
 REASONS = {"epochs": "all epochs done", "early": "no more progress", "time": "time is up"}
@@ -84,8 +85,10 @@ def score_json(score: Score) -> dict[str, Any]:
     }
 
 
-def warn(model: TableModel, prediction: Prediction) -> None:
-    """Say on standard error what had to be filled in."""
+def warn(model: TableModel, prediction: Prediction, table: Table) -> None:
+    """Say on standard error how the table was read, and what had to be filled in."""
+    for note in table.notes:
+        print(f"note: {visible(str(note))}", file=sys.stderr)
     unknown, missing = prediction.unknown, prediction.missing
     _note(unknown, "held", "held", "a value that training had not, or too rarely")
     _note(missing, "was", "were", "missing and filled in")

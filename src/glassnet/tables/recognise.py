@@ -51,6 +51,7 @@ _BLOB = re.compile(
     r"(?P<before>\D*?)(?P<minus>[-+]?)(?P<digits>\d[\d.,' _]*|[.,]\d+)(?P<power>[eE][+-]?\d+)?"
     r"(?P<after>\D*?)(?:(?:-|to|bis|\.\.)\s*\D{0,4}\d[\d.,]*(?P<last>\D*))?"
 )
+_MONEY = {"$", "€", "£", "¥", "₹", "usd", "eur", "gbp", "chf", "jpy", "inr", "cad", "aud"}
 _CODED = re.compile(r"\d+[A-Za-z]\d+")
 
 
@@ -262,9 +263,11 @@ def _told(
         one = next(
             (t for t in odd if any(u in t.lower() for u in form.units)), odd[0] if odd else ""
         )
-        notes.append(
-            Note("unit", f"has numbers with a unit ({units}){how}, such as {one!r}", name, way)
-        )
+        several = len(set(form.units) & _MONEY) > 1
+        if several:
+            how = ", whose numbers are taken as they stand, without any rate of exchange"
+        text = f"has numbers with a unit ({units}){how}, such as {one!r}"
+        notes.append(Note("unit", text, name, way, several))
     elif odd and not form.ranges and not doubted:
         signs = [f"{form.decimal!r} before decimals"]
         if form.thousands:
