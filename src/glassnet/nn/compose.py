@@ -145,7 +145,8 @@ class Columns(Module):
         self.chosen = chosen
 
     def passes(self, columns: Sequence[int]) -> Sequence[int] | None:
-        return [columns[i] for i in self.chosen]
+        fits = max(self.chosen) < len(columns)  # else `gives` complains
+        return [columns[i] for i in self.chosen] if fits else None
 
     def gives(self, width: int | None) -> int | None:
         if width is not None and max(self.chosen) >= width:
