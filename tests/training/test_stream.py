@@ -231,5 +231,5 @@ def test_a_run_with_weights_of_classes_can_be_resumed(tmp_path: Path) -> None:
     train(x, y, loss=loss, record=run, epochs=2)
     wanted = train(x, y, loss=loss)[0]
     assert gn.resume(run, epochs=4)[0].W.tobytes() == wanted
-    train(x, y, loss=loss, record=run, epochs=2)
+    train(x, y, loss=loss, record=run, overwrite=True, epochs=2)
     assert gn.resume(run, x, y, epochs=4)[0].W.tobytes() == wanted

@@ -166,7 +166,7 @@ def _which(found: list[LayerFigures], rows: int) -> str:
         for name, units in (("dead", own.off_units), ("saturated", own.saturated_units))
         if units
     ]
-    over = "the one row" if rows == 1 else f"all {rows:,} rows"
+    over = "the one row" if rows == 1 else f"all {counted(rows, 'row')}"
     return f"inactive in {over} of this batch: {'; '.join(told)}" if told else ""
 
 

@@ -32,6 +32,7 @@ from glassnet.training.record_file import Checkpoint, RunFile
 from glassnet.training.resume import Given, reopened
 from glassnet.training.step import parameter_arrays
 from glassnet.training.whole import NO_STEPS
+from glassnet.words import counted
 
 
 @to_nearest
@@ -139,7 +140,7 @@ def _no_row(descent: Descent, row: int) -> str:
     if numbers is None:
         return f"row={row}: the training data have rows 0 to {count - 1}"
     return (
-        f"row={row} is not among the {count:,} rows that were trained on, such as "
+        f"row={row} is not among the {counted(count, 'row')} that were trained on, such as "
         f"{numbers[0]}; others were held out"
     )
 
