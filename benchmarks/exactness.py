@@ -19,6 +19,7 @@ from typing import Any
 
 from glassnet.lower import contract, reduce
 from glassnet.run import cache, compiled
+from glassnet.training import programs
 
 from . import ours
 from .cases import Case, cases, data
@@ -42,9 +43,11 @@ def free_order(flags: str = "") -> Iterator[None]:
     cache.directory = lambda: None  # code is asked for by graph, and this graph has exact code
     contract._Contraction._in_leaves = lambda self: False
     reduce.tree = lambda ctx, length, leaf, *rest: leaf(0, length)
+    programs.forget()
     try:
         yield
     finally:
+        programs.forget()
         compiled.module_text, contract._Contraction._in_leaves = whole, in_leaves
         reduce.tree, cache.directory = tree, directory
 

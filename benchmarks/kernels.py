@@ -19,6 +19,7 @@ from glassnet.fuse import Fused, Kernel
 from glassnet.graph.layout import count
 from glassnet.graph.types import show_shape
 from glassnet.run import cache, compiled
+from glassnet.training import programs
 
 from . import ours
 from .cases import Case, Run, cases, data
@@ -43,6 +44,7 @@ def steps(case: Case, twice: int | None = None) -> tuple[Run, Fused]:
         order = [k for i, k in enumerate(fused.kernels) for _ in range(2 if i == twice else 1)]
         return replace(fused, kernels=tuple(order))
 
+    programs.forget()  # of the same network an earlier turn has made code already
     nowhere = mock.patch.object(cache, "directory", return_value=None)
     with nowhere, mock.patch.object(compiled, "schedule", part):
         run = ours.steps(case, data(case))[0]

@@ -68,7 +68,11 @@ def measure(epochs: int, options: argparse.Namespace) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.glass"
-        work = {"alone": train, "recorded": lambda: train(record=path), "painted": painted}
+        work = {
+            "alone": train,
+            "recorded": lambda: train(record=path, overwrite=True),
+            "painted": painted,
+        }
         found = alternate(work, options.turns, options.seconds)
     alone = found["alone"]
     return {
