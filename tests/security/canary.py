@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
-import resource
 import signal
 import stat
 import subprocess
@@ -28,6 +28,17 @@ SECONDS = 2.0  # of processor time, which does not depend on how busy the machin
 MEMORY = 500_000_000  # bytes, at the peak
 HANGS = 60.0  # seconds by the clock after which a command counts as hanging
 SECRET = "root:canary:0:0:SECRET-LINE"  # the first line of every file that nobody named
+
+# A process counts the memory of the one that it was made by as its own, until then: a small one in
+# between, so that this one, which has run many tests, does not count. It is ended with the command.
+BETWEEN = """
+import json, os, signal, sys
+child = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
+_, status, used = os.wait4(child, 0)
+took = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss
+open(sys.argv[1], "w").write(json.dumps(took))
+"""
 
 Entry = tuple[str, int, int, str]  # kind, permissions, inode, digest of the content
 
@@ -127,23 +138,27 @@ def attacked(
     out, err = canary.root.parent / "attacked.out", canary.root.parent / "attacked.err"
     around = {**os.environ, **canary.environment(), "GLASSNET_CACHE_DIR": "off", "COLUMNS": "100"}
     around["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), around.get("PYTHONPATH", "")])
-    command = [sys.executable, "-m", "glassnet", *map(str, arguments)]
+    took = canary.root.parent / "attacked.json"
+    command = [sys.executable, "-S", "-c", BETWEEN, took, sys.executable, "-m", "glassnet"]
     with canary.only(*named), out.open("wb") as told, err.open("wb") as wrong:
         child = subprocess.Popen(
-            command, cwd=canary.here, env=around, stdin=subprocess.PIPE, stdout=told, stderr=wrong
-        )
-        assert child.stdin is not None
-        child.stdin.write(stdin.encode())
-        child.stdin.close()
-        status, used = _waited(child.pid)
-        child.returncode = status  # it has been waited for
+            [*command, *map(str, arguments)], cwd=canary.here, env=around,
+            stdin=subprocess.PIPE, stdout=told, stderr=wrong,
+        )  # fmt: skip
+        try:
+            child.communicate(stdin.encode(), timeout=HANGS)
+        except subprocess.TimeoutExpired:
+            child.terminate()
+            child.wait()
+            raise AssertionError(f"the command hung for {HANGS} s") from None
+    status, seconds, memory = json.loads(took.read_text())
     unit = 1 if sys.platform == "darwin" else 1024
     return Outcome(
         status,
         out.read_bytes().decode("utf-8", "backslashreplace"),
         err.read_bytes().decode("utf-8", "backslashreplace"),
-        used.ru_utime + used.ru_stime,
-        used.ru_maxrss * unit,
+        seconds,
+        memory * unit,
     )
 
 
@@ -171,17 +186,3 @@ def _text(stream: io.TextIOWrapper) -> str:
     stream.flush()
     assert isinstance(stream.buffer, io.BytesIO)
     return stream.buffer.getvalue().decode("utf-8", "backslashreplace")
-
-
-def _waited(process: int) -> tuple[int, resource.struct_rusage]:
-    """Exit status and what the process used; one that hangs is ended."""
-    end = time.monotonic() + HANGS
-    while True:
-        found, status, used = os.wait4(process, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status), used
-        if time.monotonic() > end:
-            os.kill(process, 9)
-            os.wait4(process, 0)
-            raise AssertionError(f"the command hung for {HANGS} s")
-        time.sleep(0.01)

@@ -88,10 +88,8 @@ SECOND: dict[str, Callable[[Any, Path], Callable[[], Any]]] = {
 
 
 def sharing(model: Any) -> Any:
-    """Another model whose weights are those of the model."""
-    other = network()
-    vars(other)["_block"] = model.W[:]
-    return other
+    """Another model whose layers, and so its weights, are those of the model."""
+    return gn.nn.Sequential(*model)
 
 
 @pytest.mark.parametrize("by_thread", [True, False], ids=["thread", "callback"])

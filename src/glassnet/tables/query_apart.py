@@ -29,7 +29,7 @@ from glassnet.tables.table import Table
 from glassnet.tables.typed import typed_table
 from glassnet.words import counted
 
-SECONDS = 1.0  # of processor time, and one more for every so many bytes of the table
+SECONDS = 1  # of processor time, and one more for every so many bytes of the table
 BYTES_A_SECOND = 2_000_000
 MEMORY = 420_000_000  # bytes, and so many more for every byte of the table
 SHARE = 30
@@ -43,7 +43,7 @@ def read_apart(
 ) -> Table:
     """As `read_table`, for SQL that was not typed by the user; `how` are its other options."""
     size = os.path.getsize(path)
-    seconds = math.ceil(SECONDS + size / BYTES_A_SECOND)
+    seconds = SECONDS + size // BYTES_A_SECOND
     asked: dict[str, Any] = {"path": str(path), "sql": sql, "missing": list(missing)}
     asked |= {"how": dict(how or {}), "seconds": seconds, "memory": MEMORY + SHARE * size}
     asked |= {"cells": CELLS + SHARE * size}

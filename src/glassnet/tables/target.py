@@ -49,7 +49,7 @@ class TargetSchema:
             raise ValueError("its classes are none, or two or more that differ")
         if not 0 <= self.common < max(1, len(self.classes)):
             classes = counted(len(self.classes), "class")
-            raise ValueError(f"common is class number {self.common} of {classes}")
+            raise ValueError(f"common is {self.common}, and it has {classes}")
 
     @property
     def outputs(self) -> int:
