@@ -18,7 +18,7 @@ from glassnet.llvm.runtime import START, X86
 from glassnet.run.program import Plan
 from glassnet.tracing import trace
 from tests.engine.check import numbers
-from tests.engine.variants import call, difference, loops, thresholds
+from tests.engine.variants import anew, call, difference, loops, thresholds
 
 pytestmark = pytest.mark.skipif(
     platform.machine() != "x86_64", reason="sets a register of x86 processors"
@@ -133,6 +133,6 @@ def test_code_that_keeps_the_callers_mode_is_seen(mode: int) -> None:
     wanted = trained(1)
     planted = X86.replace("store i32 8064", f"store i32 {DEFAULT | mode}")
     assert planted != X86
-    with mock.patch.dict(START, x86=planted):
+    with anew(), mock.patch.dict(START, x86=planted):
         found = trained(1)
     assert difference(wanted[0], found[0])

@@ -72,13 +72,16 @@ def test_other_structures_have_programs_of_their_own(other: Any) -> None:
     assert step(other, rule=ScikitSGD(0.1)) is not step(other, rule=ScikitSGD(0.1, nesterov=False))
 
 
-def test_code_of_the_user_is_shared_by_itself_only() -> None:
+def test_code_of_the_user_belongs_to_its_model() -> None:
+    """What it refers to is looked at for each model; machine code is shared where it is equal."""
+
     def bent(z: Any) -> Any:
         return ops.tanh(z) + z.shape[1] / 10  # looks at the width
 
     function = nn.Function(bent)
     models = [network(4, width, 2, layer=lambda: function) for width in (7, 7, 9)]
-    assert step(models[0]) is step(models[1])
+    assert step(models[0]) is step(models[0])
+    assert step(models[0]) is not step(models[1])
     assert step(models[0]) is not step(models[2])
     other = nn.Function(lambda z: ops.tanh(z))
     assert step(network(4, 7, 2, layer=lambda: other)) is not step(models[0])
