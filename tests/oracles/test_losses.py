@@ -92,7 +92,9 @@ CASES: list[tuple[Loss, Any, Callable[[Any, Any], Any], Any]] = [
 
 
 def name_of(case: Any) -> str:
-    return f"{case[0]!r}, {np.shape(case[1])}"
+    loss = case[0]
+    named = loss.f.__name__ if isinstance(loss, FunctionLoss) else repr(loss)  # without an address
+    return f"{named}, {np.shape(case[1])}"
 
 
 @pytest.mark.parametrize("case", CASES, ids=name_of)

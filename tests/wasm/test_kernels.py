@@ -110,6 +110,21 @@ def test_random_programs(case: Case, tmp_path_factory: pytest.TempPathFactory) -
     compare(tmp_path_factory.mktemp("wasm"), given, jobs)
 
 
+@needs_node
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_special_numbers_of_every_function(dtype: str, tmp_path: Path) -> None:
+    """NaN, infinities and both zeros in every lane; LLVM's relaxed minima would lose NaN."""
+    x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e30, -1.5] * 3, dtype)
+    names = [op for op, _, _ in CASES if op.kind == "elementwise" and op.arity == 1]
+    given: list[Given] = []
+    for op in dict.fromkeys(names):
+        if op.name not in ("cast", "logical_not"):
+            graph: Graph = trace(lambda v, op=op: op(v), x)
+            given.append((Plan(graph), dict(zip(graph.inputs, [x], strict=True)), 1))
+    assert len(given) > 15
+    compare(tmp_path, given, [job(own, arrays, mode="relaxed") for own, arrays, _ in given])
+
+
 def test_an_unknown_mode_is_refused() -> None:
     fused = schedule(trace(ops.exp, np.zeros(3, np.float32)))
     with pytest.raises(CompileError, match="choose 'relaxed' or 'exact'"):

@@ -151,6 +151,18 @@ class _Function(Function):
     def compress(self, a: Reg, mask: Reg) -> Reg:
         raise CompileError("lists of what is not 0 are not written as WebAssembly")
 
+    def select(self, cond: Reg, a: Any, b: Any) -> Reg:
+        """With relaxed instructions LLVM makes minima and maxima of choices between the numbers that
+        are compared, which forget NaN; so numbers are chosen by their bits."""
+        first = a if isinstance(a, Reg) else b
+        lanes = max(own.lanes for own in (cond, a, b) if isinstance(own, Reg))
+        whole = {"float32": "int32", "float64": "int64"}.get(first.dtype)
+        if self.module.mode == "exact" or lanes == 1 or whole is None:
+            return super().select(cond, a, b)
+        x, y = (self.bitcast(first.like(own, lanes), whole) for own in (a, b))
+        mask = self.emit(f"sext {cond.like(cond, lanes)} to {x.type}", whole, lanes)
+        return self.bitcast(((x ^ y) & mask) ^ y, first.dtype)
+
     def fma(self, a: Any, b: Any, c: Any) -> Reg:
         widest = max((r for r in (a, b, c) if isinstance(r, Reg)), key=lambda r: r.lanes)
         regs = [widest.like(r) for r in (a, b, c)]
