@@ -94,7 +94,8 @@ def test_fits_and_other_runs_are_not_mistaken_for_each_other(tmp_path: Path) -> 
         MLPRegressor(record=path).resume(X, NUMBERS)
     model = gn.nn.Sequential(gn.nn.Linear(4, 3))
     loss, rule = gn.losses.CrossEntropy(), gn.optim.SGD(0.1)
-    gn.train(model, X, LABELS, loss=loss, optimizer=rule, epochs=1, record=path)
+    more = {"epochs": 1, "record": path, "overwrite": True}
+    gn.train(model, X, LABELS, loss=loss, optimizer=rule, **more)
     with pytest.raises(ValueError, match=r"was recorded by glassnet.train"):
         est.resume(X, LABELS)
     text = tmp_path / "notes.txt"

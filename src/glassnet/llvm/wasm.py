@@ -152,8 +152,8 @@ class _Function(Function):
         raise CompileError("lists of what is not 0 are not written as WebAssembly")
 
     def select(self, cond: Reg, a: Any, b: Any) -> Reg:
-        """With relaxed instructions LLVM makes minima and maxima of choices between the numbers that
-        are compared, which forget NaN; so numbers are chosen by their bits."""
+        """Numbers are chosen by their bits where there are relaxed instructions: of choices between
+        the numbers that are compared LLVM makes relaxed minima, which lose NaN."""
         first = a if isinstance(a, Reg) else b
         lanes = max(own.lanes for own in (cond, a, b) if isinstance(own, Reg))
         whole = {"float32": "int32", "float64": "int64"}.get(first.dtype)
