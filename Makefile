@@ -79,7 +79,7 @@ oracles: $(ORACLES)/.package ## our numbers against PyTorch's, scikit-learn's te
 	$(ORACLES)/bin/python -m pip wheel --quiet --no-deps --wheel-dir build/dist .
 	$(ORACLE_PIP) --no-deps --force-reinstall build/dist/*.whl
 	@$(ORACLES)/bin/python -c 'import glassnet; assert "site-packages" in glassnet.__file__'
-	GLASSNET_STREAMS=4 $(ORACLES)/bin/python -m pytest $(PARALLEL) -rs $(WITH_TORCH) $(WITH_STREAMS)
+	GLASSNET_STREAMS=4 $(ORACLES)/bin/python -m pytest -n auto --dist loadfile -rs $(WITH_TORCH) $(WITH_STREAMS)
 
 kill: $(VENV)/.test ## 200 times: kill a training run, resume it, compare every bit
 	GLASSNET_KILLS=200 GLASSNET_FAULTS=1 $(BIN)/python -m pytest tests/record/test_kill.py tests/record/test_faults.py tests/cli/test_resume_fit.py

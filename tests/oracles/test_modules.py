@@ -20,7 +20,8 @@ from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.types import type_of
 from glassnet.nn.module import Module
-from glassnet.nn.scope import Circumstances, Scope
+from glassnet.nn.scope import Circumstances, Scope, apply
+from glassnet.nn.storage import layout_of
 from glassnet.ops import philox
 from glassnet.pipeline import compile_graph
 from glassnet.training import value_and_grad
@@ -153,7 +154,7 @@ CASES = [
 def numbers(module: Module, x: np.ndarray) -> dict[str, np.ndarray]:
     """x and parameters away from their first values; running variances are above 0."""
     drawn = {"x": x}
-    for stream, (name, parameter) in enumerate(module.declared().items(), 2):
+    for stream, (name, parameter) in enumerate(layout_of(module).parameters.items(), 2):
         own = philox.normal(parameter.size, stream).reshape(parameter.shape)
         drawn[name] = np.abs(own) + 0.5 if name == "variance" else own
     return drawn
@@ -168,7 +169,7 @@ def computed(case: Case, given: dict[str, np.ndarray]) -> list[np.ndarray]:
     builder = GraphBuilder()
     values = {name: builder.input(name, type_of(own)) for name, own in given.items()}
     now = Circumstances(training=case.training)
-    y = case.ours.build(values["x"], Scope(values, now))
+    y = apply(case.ours, values["x"], Scope(values, now))
     total = ops.sum(y * waves(y.shape))
     graph = builder.finish([y, *gradients(total, list(values.values()))])
     return compile_graph(graph).run(given)

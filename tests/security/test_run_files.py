@@ -325,7 +325,7 @@ def test_a_tree_without_end_is_replaced_without_a_look(whole: Path, tmp_path: Pa
     path = tmp_path / "run.glass"
     shutil.copy(whole, path)
     many_ways(path)
-    train(path, epochs=2)
+    train(path, epochs=2, overwrite=True)
     with RunFile.read(path) as file, RunFile.read(whole) as other:
         assert file.rows("PRAGMA integrity_check") == [("ok",)]
         assert file.history() == other.history()
