@@ -243,7 +243,15 @@ class Module(Traceable, metaclass=Frozen):
 
 
 # What a copy or a file does not take along: it belongs to this process or can be worked out.
-_OF_THE_PROCESS = {"_predictor", "programs", "_vector", "_layout", "_within", "_referred"}
+_OF_THE_PROCESS = {
+    "_predictor",
+    "programs",
+    "_vector",
+    "_layout",
+    "_within",
+    "_referred",
+    "_categories",
+}
 
 
 def complete(module: Module) -> None:

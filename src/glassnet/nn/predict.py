@@ -63,7 +63,11 @@ class Traced:
 def check_categories(module: Module, rows: np.ndarray, name: str) -> None:
     """ShapeError with the place of the first number that is not one of the categories that an
     `Embedding` knows, where it reads a column of the data."""
-    for column, size in module.categorical(range(rows.shape[1])).items():
+    width = rows.shape[1]
+    known: dict[int, dict[int, int]] = vars(module).setdefault("_categories", {})
+    if width not in known:  # a module's structure stays as it is
+        known[width] = module.categorical(range(width))
+    for column, size in known[width].items():
         own = rows[:, column]
         wrong = ~((own >= 0) & (own < size) & (own == np.floor(own)))
         if wrong.any():
