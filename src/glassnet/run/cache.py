@@ -162,7 +162,9 @@ def _mine(status: os.stat_result) -> bool:
 def _shrink(folder: Path) -> None:
     """Remove what killed writers left, and the oldest entries where there are too many."""
     files: list[tuple[os.stat_result, Path]] = []
-    for item in os.scandir(folder):
+    with os.scandir(folder) as entries:
+        items = list(entries)
+    for item in items:
         path = Path(item.path)
         if ENTRY.fullmatch(item.name) and item.is_file(follow_symlinks=False):
             files.append((item.stat(follow_symlinks=False), path))
