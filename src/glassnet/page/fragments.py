@@ -27,7 +27,7 @@ from glassnet.nn.scope import Circumstances, Scope
 from glassnet.nn.storage import layout_of
 from glassnet.ops.random import philox_op
 from glassnet.optim.optimizer import Now, Optimizer
-from glassnet.page.kernels import Compiled, Library, described, open_numbers, value
+from glassnet.page.kernels import Library, LibraryCode, described, open_numbers, value
 from glassnet.simplify import simplify
 from glassnet.simplify.prune import prune
 
@@ -264,7 +264,7 @@ def build(dtype: str, modes: tuple[Mode, ...] = ("relaxed", "exact")) -> Built:
     if dtype == "float32":
         forward = forward_fragments("float64")
         described |= {f"f64.{name}": own.described(library) for name, own in forward.items()}
-    made: dict[Mode, Compiled] = {mode: library.compile(mode) for mode in modes}
+    made: dict[Mode, LibraryCode] = {mode: library.compile(mode) for mode in modes}
     scratch = next(iter(made.values())).scratch
     codes: dict[Mode, bytes] = {mode: own.code for mode, own in made.items()}
     return Built(described, scratch, codes)

@@ -35,7 +35,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Compiled:
+class LibraryCode:
     """A module, and for each of its kernels the bytes of scratch memory that it needs: a sum of
     products [number, size, …] of a number and of some of the kernel's sizes, by their places."""
 
@@ -48,6 +48,7 @@ class Library:
     """Units by their text; the number of a unit is that of its kernel."""
 
     units: dict[str, Fused] = field(default_factory=dict[str, Fused])
+    numbers: dict[str, int] = field(default_factory=dict[str, int])
 
     def calls(self, graph: Graph) -> list[Call]:
         """What computes a graph's outputs, call by call; its numbers are inputs."""
@@ -71,13 +72,13 @@ class Library:
         text = show(unit.graph)
         if text not in self.units:
             self.units[text] = fused
-        number = list(self.units).index(text)
+        number = self.numbers.setdefault(text, len(self.numbers))
         places = dict(zip(fused.graph.inputs.values(), unit.bases, strict=True))
         places[fused.outputs[0]] = place
         order = sorted({*fused.graph.inputs.values(), fused.outputs[0]})
         found[place] = Call(number, tuple(places[b] for b in order), unit.dims, place)
 
-    def compile(self, mode: Mode) -> Compiled:
+    def compile(self, mode: Mode) -> LibraryCode:
         units = list(self.units.values())
         code, lowered = wasm_library(units, mode)
         for own, unit in zip(lowered, units, strict=True):
@@ -87,7 +88,7 @@ class Library:
             [_places(part, unit.graph) for part in own.scratch[0]]
             for own, unit in zip(lowered, units, strict=True)
         ]
-        return Compiled(code, scratch)
+        return LibraryCode(code, scratch)
 
 
 @dataclass(frozen=True)

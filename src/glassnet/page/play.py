@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 import webbrowser
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from glassnet.errors import TableError
 from glassnet.page.data import TABLES, Table
 from glassnet.page.data import table as built_in
 from glassnet.page.document import page
-from glassnet.page.user_table import Understood, renamed, understood
+from glassnet.page.user_table import Understood, understood
 from glassnet.tables.frames import frame_columns, is_frame, mapping_columns
 from glassnet.tables.memory import table_of
 from glassnet.tables.read import read_table
@@ -108,7 +109,7 @@ def _understood(given: Any, target: str, columns: Sequence[str]) -> Understood:
     else:
         opened, name = _in_memory(given), "your table"
     seen = understood(opened, target, columns)
-    return Understood(renamed(seen.table, name), seen.notes)
+    return Understood(replace(seen.table, name=name), seen.notes)
 
 
 def _in_memory(given: Any) -> Any:

@@ -8,7 +8,7 @@ about the target.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -89,8 +89,3 @@ def _telling(x: np.ndarray, y: np.ndarray, classes: int, most: int) -> list[int]
     both = np.abs(centred.T @ goals)
     shares = np.divide(both, spread, out=np.zeros_like(both), where=spread > 0).max(1)
     return sorted(np.argsort(-shares, kind="stable")[:most].tolist())
-
-
-def renamed(own: Table, name: str) -> Table:
-    """The same table under another name."""
-    return replace(own, name=name)

@@ -141,7 +141,7 @@ const landscapePanel = {
   name: "landscape",
   title: "Landscape",
   async show(page, place) {
-    const { spec, numbers } = page;
+    const { spec } = page;
     const side = 41;
     const { first, second, label } = page.directions();
     const reach = page.reach ?? 2;
@@ -162,7 +162,6 @@ const landscapePanel = {
       element("p", {}, `The loss of the training rows over ${label}, ${shown(reach)} in each direction from the present weights (the cross). Orange is low (${shown(low)}), blue is high (${shown(high)}), in logarithmic steps; the line is the path of ${spec.optimizer}.`),
       element("div", { class: "row" }, ...buttons), canvas,
     );
-    void numbers;
   },
 };
 
@@ -199,7 +198,7 @@ const proofPanel = {
     const wrong = rows.filter((/** @type {any} */ r) => !r.kink && error(r) > 1e-5 * largest + 1e-7).length;
     const kinks = rows.filter((/** @type {any} */ r) => r.kink).length;
     const verdict = wrong ? `${wrong} of ${rows.length} gradients are away from their difference.` : `All ${rows.length} gradients agree with their central differences${kinks ? `, ${kinks} of them beside a kink` : ""}.`;
-    const cells = (/** @type {any} */ r) => [place2(r), shown(r.weight), shown(r.gradient), shown(r.difference), shown(error(r)), r.kink ? "kink" : ""];
+    const cells = (/** @type {any} */ r) => [placeOf(r), shown(r.weight), shown(r.gradient), shown(r.difference), shown(error(r)), r.kink ? "kink" : ""];
     const head = element("tr", {}, ...["parameter", "w", "∂L/∂w (float32)", "central difference (float64)", "apart", ""].map((t) => element("th", {}, t)));
     const body = rows.slice(0, 24).map((/** @type {any} */ r) => element("tr", {}, ...cells(r).map((c) => element("td", {}, c))));
     place.replaceChildren(
@@ -210,7 +209,7 @@ const proofPanel = {
 };
 
 /** @param {any} row */
-function place2({ name, shape, place }) {
+function placeOf({ name, shape, place }) {
   return shape.length === 2 ? `${name}[${Math.floor(place / shape[1])}, ${place % shape[1]}]` : `${name}[${place}]`;
 }
 

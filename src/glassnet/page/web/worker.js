@@ -191,7 +191,7 @@ export class Runner {
   }
 
   /**
-   * Random search and gradient descent from the first weights, with as many forward passes each.
+   * Random search for so many forward passes: the best weights that it drew.
    * @param {{passes: number}} given
    */
   race({ passes }) {
