@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from glassnet import losses, nn, optim
+from glassnet.graph.interpret import bind_shapes
 from glassnet.graph.layout import count
 from glassnet.graph.types import bind
 from glassnet.llvm.target import instruction_set, object_code
@@ -116,9 +117,11 @@ def training_arrays(plan: Plan, model: nn.Module, rows: int, batch: int, steps: 
         "step": np.arange(steps, dtype=np.int64),
     }
     held = {f"W.{name}": value.copy() for name, value in model.parameters().items()}
-    for name, type in plan.graph.input_types.items():
+    types = plan.graph.input_types
+    widths = bind_shapes({n: types[n] for n in held}, {n: a.shape for n, a in held.items()})
+    for name, type in types.items():
         if name not in arrays and name not in held:
-            held[name] = np.zeros(bind(type.shape, {}), type.dtype)
+            held[name] = np.zeros(bind(type.shape, widths), type.dtype)
     return arrays | held
 
 
