@@ -35,14 +35,18 @@ LAYERS = (
     ("gradient", "simplify", "tracing"),
     ("ops",),
     ("graph",),
-    ("files", "references", "rounding", "serialize"),
+    ("model_file",),
+    ("files", "outputs", "references", "rounding", "serialize"),
     ("errors", "version", "visible", "words"),
 )
 
 # The two halves meet in the graph and networks are written with ops, so these see less than what
 # lies below them.
 ENGINE = ("run", "llvm", "lower", "schedule", "fuse_gathers", "fuse_rows", "fuse")
-LEAST = {"files", "references", "rounding", "serialize", "errors", "version", "words"}
+LEAST = {
+    "model_file", "files", "outputs", "references", "rounding", "serialize", "errors", "version",
+    "words",
+}  # fmt: skip
 BACK = {*ENGINE, "graph", *LEAST}
 FRONT = {"ops", "graph", *LEAST}
 SEES = {

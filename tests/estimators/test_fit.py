@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from glassnet import model_file
 from glassnet.errors import ModelFileError, TableError
-from glassnet.estimators import model_file
 from glassnet.estimators.examine import examine
 from glassnet.estimators.fit import Fitted, fit_table
 from glassnet.estimators.table_model import TableModel, softmax

@@ -12,7 +12,7 @@ import pytest
 import safetensors.numpy
 
 from glassnet.errors import ModelFileError
-from glassnet.estimators.model_file import pack, unpack
+from glassnet.model_file import pack, unpack
 
 TENSORS = {
     "linear1.weight": np.arange(6, dtype=np.float32).reshape(2, 3),

@@ -19,9 +19,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from glassnet import TabularClassifier, TabularRegressor
+from glassnet import TabularClassifier, TabularRegressor, model_file
 from glassnet.errors import ModelFileError, TableError
-from glassnet.estimators import model_file
 from glassnet.estimators.fit import fit_table
 from glassnet.tables.read import read_table
 from tests.data import data_file

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import glassnet as gn
+from glassnet import model_file
 from glassnet.cli.resume import arrays, run_arrays
 from glassnet.errors import GlassnetError
-from glassnet.estimators import model_file
 from glassnet.estimators.fit_resume import recorded_fit
 from glassnet.estimators.table_model import TableModel
 from glassnet.training.record_disk import is_run

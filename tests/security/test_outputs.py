@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from glassnet import outputs
 from glassnet.errors import OutputError
 from glassnet.estimators.fit_record import check_recordable
-from glassnet.tables import write
-from glassnet.tables.write import Use, check_apart, check_writable
+from glassnet.outputs import Use, check_apart, check_writable
 from tests.record.common import seldom, train
 
 NAMES = [
@@ -55,7 +55,7 @@ def test_names_that_differ_in_case(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """Are one where the folder takes them for one, and two where it does not."""
     uses = [Use(tmp_path / "M", "the model"), Use(tmp_path / "m", "the report")]
     check_apart(uses, [], "-o")
-    monkeypatch.setattr(write, "_ignores_case", lambda _: True)
+    monkeypatch.setattr(outputs, "_ignores_case", lambda _: True)
     with pytest.raises(OutputError, match="would be the model and the report"):
         check_apart(uses, [], "-o")
 

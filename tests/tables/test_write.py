@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from glassnet.errors import OutputError
-from glassnet.tables.write import check_writable, replacing
+from glassnet.outputs import check_writable, replacing
 
 
 def test_a_file_is_replaced_at_the_end_only(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, error: BaseException) -
 
 def test_the_reason_is_said(tmp_path: Path) -> None:
     with (
-        pytest.raises(OutputError, match=r"f cannot be written: No space left.*with -o"),
+        pytest.raises(OutputError, match=r"f cannot be written: No space left.*another place"),
         replacing(tmp_path / "f"),
     ):
         raise OSError(28, "No space left on device")

@@ -34,7 +34,7 @@ def data(
     """Write a real data set as CSV, its last column being the target."""
     if name not in SETS:
         raise typer.BadParameter(f"there is no data set {name!r}; choose {', '.join(SETS)}")
-    from glassnet.tables.write import check_writable, replacing
+    from glassnet.outputs import check_writable, replacing
 
     if output is not None:
         check_writable(output, example="table.csv")

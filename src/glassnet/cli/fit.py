@@ -38,7 +38,7 @@ def fit(
     """Train a network to predict one column of TABLE, and score it on rows held out for that."""
     from glassnet.estimators.examine import examine
     from glassnet.estimators.fit import choose_recipe
-    from glassnet.tables.write import check_writable
+    from glassnet.outputs import check_writable
 
     seconds = None if time is None else options.duration(time)
     kinds = options.column_kinds(kind or [])
@@ -57,7 +57,7 @@ def _recording(
 ) -> Recording | None:
     """Where the training is recorded, and how its table was read."""
     from glassnet.estimators.fit_record import check_recordable
-    from glassnet.tables.write import Use, check_writable
+    from glassnet.outputs import Use, check_writable
     from glassnet.training.record_paths import digest_of
     from glassnet.training.record_source import Recording
 

@@ -30,7 +30,7 @@ def predict(
     from glassnet.cli.progress import Waiting
     from glassnet.cli.report import print_json, warn
     from glassnet.estimators.table_model import TableModel
-    from glassnet.tables.write import check_writable, replacing
+    from glassnet.outputs import check_writable, replacing
 
     if output is not None:
         check_writable(output, model, table, example="predictions.csv")

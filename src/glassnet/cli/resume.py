@@ -113,7 +113,7 @@ def _fit(
     from glassnet.cli.report import console, print_json
     from glassnet.estimators.fit_record import check_recordable
     from glassnet.estimators.fit_resume import note_model, resume_fit
-    from glassnet.tables.write import Use, check_writable
+    from glassnet.outputs import Use, check_writable
 
     run = str(recorded.run)
     check_writable(path, run, *([] if table is None else [table]))

@@ -21,13 +21,13 @@ from glassnet.estimators.examine import Examined, Prepared, final_split, goal
 from glassnet.estimators.network import Architecture
 from glassnet.estimators.recipe import Recipe
 from glassnet.estimators.score import Score
+from glassnet.outputs import Use, check_apart
 from glassnet.serialize import Length, Name, Total, Within, read, to_plain
 from glassnet.tables.query_apart import read_apart
 from glassnet.tables.read import read_table
 from glassnet.tables.schema import Schema
 from glassnet.tables.split import Split
 from glassnet.tables.table import Table
-from glassnet.tables.write import Use, check_apart
 from glassnet.training.check import Rows
 from glassnet.training.record import SMALL, fingerprint
 from glassnet.training.record_disk import check_file, check_room, is_run, sides

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 import numpy as np
 
+from glassnet import model_file
 from glassnet.errors import ModelFileError, TableError
-from glassnet.estimators import model_file
 from glassnet.estimators.network import Architecture, restored
 from glassnet.estimators.recipe import Recipe
 from glassnet.estimators.score import Answers, Score, score

@@ -15,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from glassnet.errors import TableError
+from glassnet.outputs import check_writable, replacing
 from glassnet.page.data import TABLES, Table
 from glassnet.page.data import table as built_in
 from glassnet.page.document import page
@@ -22,7 +23,6 @@ from glassnet.page.user_table import Understood, understood
 from glassnet.tables.frames import frame_columns, is_frame, mapping_columns
 from glassnet.tables.memory import table_of
 from glassnet.tables.read import read_table
-from glassnet.tables.write import check_writable, replacing
 
 
 def play(

@@ -40,7 +40,7 @@ def replacing(path: str | Path) -> Generator[IO[bytes]]:
             raise
         reason = error.strerror or str(error)
         raise OutputError(
-            f"{shown} cannot be written: {reason}; free some space or name another place with -o"
+            f"{shown} cannot be written: {reason}; free some space or name another place"
         ) from None
 
 

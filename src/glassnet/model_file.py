@@ -20,8 +20,8 @@ import numpy as np
 
 from glassnet.errors import ModelFileError
 from glassnet.files import open_plain
+from glassnet.outputs import replacing
 from glassnet.serialize import Length, Within, from_plain, parse, read, shown
-from glassnet.tables.write import replacing
 from glassnet.words import counted
 
 if TYPE_CHECKING:
