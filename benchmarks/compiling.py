@@ -31,7 +31,7 @@ CASES = {
     "50 layers": Case("50 layers", (32, *[64] * 49, 1), 32, 1),
 }
 LIBRARY = {
-    "glassnet": ("glassnet.training.loop", "glassnet.run.compiled", "glassnet.optim"),
+    "glassnet": ("glassnet.runs.train", "glassnet.run.compiled", "glassnet.optim"),
     "PyTorch": ("torch",),
     "torch.compile": ("torch",),
     "JAX jit": ("jax", "jax.numpy"),

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from glassnet.fuse import Fused, Kernel
+from glassnet.fuse.kernels import Fused, Kernel
 from glassnet.graph.layout import count
 from glassnet.graph.types import show_shape
 from glassnet.run import cache, compiled

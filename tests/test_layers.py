@@ -22,15 +22,14 @@ LAYERS = (
     ("cli",),
     ("page",),
     ("estimators", "inspect"),
-    ("tables", "training"),
+    ("tables", "runs"),
+    ("training",),
     ("testing",),
     ("pipeline", "stages"),
     ("nn", "optim"),
     ("run",),
     ("llvm",),
     ("lower",),
-    ("schedule",),
-    ("fuse_gathers", "fuse_rows"),
     ("fuse",),
     ("gradient", "simplify", "tracing"),
     ("ops",),
@@ -42,7 +41,7 @@ LAYERS = (
 
 # The two halves meet in the graph and networks are written with ops, so these see less than what
 # lies below them.
-ENGINE = ("run", "llvm", "lower", "schedule", "fuse_gathers", "fuse_rows", "fuse")
+ENGINE = ("run", "llvm", "lower", "fuse")
 LEAST = {
     "model_file", "files", "outputs", "references", "rounding", "serialize", "errors", "version",
     "words",
@@ -250,7 +249,7 @@ PLANTED = [
     ("pipeline.py", "def f():\n    import llvmlite.binding", "only llvm may"),
     ("tables/read.py", "from sklearn.base import clone", "only estimators and cli.data may"),
     ("cli/fit.py", "import sklearn", "only estimators and cli.data may"),
-    ("training/loop.py", "import duckdb", "only tables may"),
+    ("runs/train.py", "import duckdb", "only tables may"),
     ("page/csv.py", "import narwhals as nw", "only tables may"),
     ("graph/types.py", "from glassnet.graph import types", "is a cycle"),
     ("graph/a.py", "import glassnet.graph.a", "glassnet.graph.a -> glassnet.graph.a is a cycle"),

@@ -16,18 +16,19 @@ if TYPE_CHECKING:
     from glassnet import nn, ops, optim
     from glassnet.estimators.mlp import MLPClassifier, MLPRegressor
     from glassnet.estimators.mlp.display import LossCurveDisplay
-    from glassnet.estimators.tabular import TabularClassifier, TabularRegressor
+    from glassnet.estimators.tabular.estimator import TabularClassifier, TabularRegressor
     from glassnet.inspect.ledger import open_ledger
     from glassnet.inspect.step import open_step
     from glassnet.nn import losses
     from glassnet.page.play import play
     from glassnet.pipeline import compile, grad
+    from glassnet.runs.resume import resume
+    from glassnet.runs.train import train
     from glassnet.tables.stream import stream
     from glassnet.testing import check_grads
     from glassnet.tracing import trace
-    from glassnet.training import callbacks, train, value_and_grad
+    from glassnet.training import callbacks, value_and_grad
     from glassnet.training.manual import Step
-    from glassnet.training.resume import resume
 
 __all__ = [
     "LossCurveDisplay",
@@ -62,8 +63,8 @@ _LAZY = {
     "MLPClassifier": "glassnet.estimators.mlp:MLPClassifier",
     "MLPRegressor": "glassnet.estimators.mlp:MLPRegressor",
     "Step": "glassnet.training.manual:Step",
-    "TabularClassifier": "glassnet.estimators.tabular:TabularClassifier",
-    "TabularRegressor": "glassnet.estimators.tabular:TabularRegressor",
+    "TabularClassifier": "glassnet.estimators.tabular.estimator:TabularClassifier",
+    "TabularRegressor": "glassnet.estimators.tabular.estimator:TabularRegressor",
     "callbacks": "glassnet.training.callbacks",
     "check_grads": "glassnet.testing:check_grads",
     "compile": "glassnet.pipeline:compile",
@@ -75,10 +76,10 @@ _LAZY = {
     "ops": "glassnet.ops",
     "optim": "glassnet.optim",
     "play": "glassnet.page.play:play",
-    "resume": "glassnet.training.resume:resume",
+    "resume": "glassnet.runs.resume:resume",
     "stream": "glassnet.tables.stream:stream",
     "trace": "glassnet.tracing:trace",
-    "train": "glassnet.training:train",
+    "train": "glassnet.runs.train:train",
     "value_and_grad": "glassnet.training:value_and_grad",
 }
 

@@ -8,6 +8,7 @@ every input of its dtype.
 from __future__ import annotations
 
 from glassnet.errors import GraphError
+from glassnet.fuse.order import schedule
 from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph
@@ -18,7 +19,6 @@ from glassnet.lower.listing import Listing
 from glassnet.lower.program import lower_program
 from glassnet.run.compiled import assembly_text
 from glassnet.run.program import Plan
-from glassnet.schedule import schedule
 from glassnet.simplify import simplify
 
 __all__ = ["STAGES", "stages", "with_gradients"]

@@ -14,12 +14,12 @@ import sys
 from typing import Any
 
 from glassnet.cli import main
-from glassnet.estimators import fit
-from glassnet.estimators.recipe import Recipe
-from glassnet.estimators.table_model import TableModel
+from glassnet.estimators.tabular import fit
+from glassnet.estimators.tabular.recipe import Recipe
+from glassnet.estimators.tabular.table_model import TableModel
+from glassnet.runs import recorder
+from glassnet.runs.recorder import Recorder
 from glassnet.tables import split
-from glassnet.training import record
-from glassnet.training.record import Recorder
 
 SHORT = Recipe((8,), (0.1, 0.02, 0.004), 32, 30, 2, 1)
 
@@ -33,7 +33,7 @@ def dies_in_fold(examined: Any, part: Any, *rest: Any, plain: Any = fit._train) 
 
 
 def arm(moment: str) -> None:
-    record.EVERY = record.SHARE = 0.0
+    recorder.EVERY = recorder.SHARE = 0.0
     split.FOLDS = 2
     fit.default_recipe = lambda rows: SHORT
     if moment == "save":

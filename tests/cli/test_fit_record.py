@@ -14,14 +14,14 @@ import pytest
 import glassnet as gn
 from glassnet.cli import main
 from glassnet.errors import OutputError
-from glassnet.estimators import phases
-from glassnet.estimators.fit_record import phase_path
-from glassnet.estimators.table_model import TableModel
+from glassnet.estimators.tabular import phases
+from glassnet.estimators.tabular.fit_record import phase_path
+from glassnet.estimators.tabular.table_model import TableModel
+from glassnet.runs import recorder
+from glassnet.runs.file import RunFile
+from glassnet.runs.lock import WriterLock
+from glassnet.runs.recording import source_of
 from glassnet.tables import split
-from glassnet.training import record
-from glassnet.training.record_file import RunFile
-from glassnet.training.record_lock import WriterLock
-from glassnet.training.record_source import source_of
 
 Capture = pytest.CaptureFixture[str]
 
@@ -95,8 +95,8 @@ def test_every_phase_is_a_run(table: Path, capsys: Capture) -> None:
 def test_the_rows_are_found_in_the_table(
     table: Path, target: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr(record, "SMALL", 0)
-    monkeypatch.setattr(record, "EVERY", 1e9)  # checkpoints at both ends, however long it takes
+    monkeypatch.setattr(recorder, "SMALL", 0)
+    monkeypatch.setattr(recorder, "EVERY", 1e9)  # checkpoints at both ends, however long it takes
     path = fit(table, "--epochs", "2", target=target)
     with pytest.raises(gn.errors.TrainingError, match="does not hold its data"):
         gn.open_step(path)
@@ -117,7 +117,7 @@ def test_the_rows_are_found_in_the_table(
 def test_a_query_and_a_missing_text_are_read_again(
     table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record, "SMALL", 0)
+    monkeypatch.setattr(recorder, "SMALL", 0)
     lines = table.read_text().splitlines()
     lines[3] = "absent" + lines[3][lines[3].index(",") :]
     table.write_text("\n".join(lines).replace(",", ";") + "\n")
@@ -129,7 +129,7 @@ def test_a_query_and_a_missing_text_are_read_again(
 def test_a_moved_table_is_named(
     table: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr(record, "SMALL", 0)
+    monkeypatch.setattr(recorder, "SMALL", 0)
     path = fit(table, "--epochs", "2")
     moved = table.rename(table.with_name("moved.csv"))
     capsys.readouterr()
@@ -145,7 +145,7 @@ def test_a_moved_table_is_named(
 def test_a_changed_table_is_refused(
     table: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr(record, "SMALL", 0)
+    monkeypatch.setattr(recorder, "SMALL", 0)
     path = fit(table, "--epochs", "2")
     lines = table.read_text().splitlines()
     table.write_text("\n".join([lines[0], *lines[2:], lines[1]]) + "\n")  # the rows of then, turned
@@ -220,7 +220,7 @@ def test_the_end_that_the_disk_refused_is_said_once(
     def refuse(*_: object) -> None:
         raise OutputError("full") from OSError("disk full")
 
-    monkeypatch.setattr(record.Recorder, "_write", refuse)
+    monkeypatch.setattr(recorder.Recorder, "_write", refuse)
     fit(table, "--epochs", "2", "--json")
     shown = capsys.readouterr()
     assert "glassnet resume" in json.loads(shown.out)["unrecorded"]

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from glassnet.cli.report import alike, print_score
-from glassnet.estimators.score import Score
+from glassnet.estimators.tabular.score import Score
 
 
 @pytest.mark.parametrize(

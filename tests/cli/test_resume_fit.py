@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from glassnet.ops import philox
-from glassnet.training.record_disk import is_run
-from glassnet.training.record_file import RunFile
+from glassnet.runs.disk import is_run
+from glassnet.runs.file import RunFile
 from tests.cli.test_fit_record import run
 from tests.data import ROOT
 

@@ -11,7 +11,7 @@ import pytest
 
 import glassnet as gn
 from glassnet.cli import main
-from glassnet.training import record
+from glassnet.runs import recorder
 from tests.record.common import data, sha, train
 
 
@@ -43,7 +43,7 @@ def test_resume_with_data_that_the_file_does_not_hold(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, _ = train(epochs=5)
-    monkeypatch.setattr(record, "SMALL", 0)
+    monkeypatch.setattr(recorder, "SMALL", 0)
     path, arrays = tmp_path / "run.glass", tmp_path / "data.npz"
     train(path, epochs=3)
     x, y = data()

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from glassnet import losses, nn, optim
+from glassnet.fuse.order import schedule
 from glassnet.graph.interpret import bind_shapes
 from glassnet.graph.layout import count
 from glassnet.graph.types import bind
@@ -21,7 +22,6 @@ from glassnet.llvm.target import instruction_set, object_code
 from glassnet.lower.builder import PLAIN, Use
 from glassnet.run.compiled import Kind, assembly_text
 from glassnet.run.program import Plan
-from glassnet.schedule import schedule
 from glassnet.simplify import simplify
 from glassnet.training.programs import step_program
 from tests.data import HANG

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from glassnet import ops
-from glassnet.fuse import Fused, Kernel
+from glassnet.fuse.kernels import Fused, Kernel
+from glassnet.fuse.order import schedule
 from glassnet.graph.types import Dim, Type
-from glassnet.schedule import schedule
 from glassnet.simplify import simplify
 from glassnet.tracing import trace
 from tests.engine.networks import dense

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from glassnet import ops
+from glassnet.fuse.order import schedule
 from glassnet.gradient import gradients
 from glassnet.graph.graph import Graph
 from glassnet.graph.types import Dim, Type
 from glassnet.lower.packed import packed
 from glassnet.nn.classify import CrossEntropy
 from glassnet.run.program import Plan
-from glassnet.schedule import schedule
 from glassnet.simplify import simplify
 from glassnet.tracing import trace
 from tests.engine.check import agree, numbers

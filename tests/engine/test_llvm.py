@@ -10,6 +10,7 @@ from hypothesis import given, settings
 
 from glassnet import ops
 from glassnet.errors import CompileError
+from glassnet.fuse.order import schedule
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import OPS
 from glassnet.graph.types import Dim, Type
@@ -19,7 +20,6 @@ from glassnet.llvm.target import assembly, host, instruction_set, parse
 from glassnet.lower.builder import Use
 from glassnet.run.compiled import Kind, assembly_text
 from glassnet.run.program import Plan
-from glassnet.schedule import schedule
 from glassnet.tracing import trace
 from tests.engine.networks import dense
 from tests.engine.variants import runnable

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glassnet.fuse import BYTES, Fused
+from glassnet.fuse.kernels import BYTES, Fused
+from glassnet.fuse.order import schedule
 from glassnet.graph.layout import Product
 from glassnet.graph.types import Dim, bind
 from glassnet.lower.memory import ALIGN, Temporary, place, temporaries
-from glassnet.schedule import schedule
 from tests.engine.networks import dense
 from tests.fuzz.graphs import Case, programs
 

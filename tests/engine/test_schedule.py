@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glassnet import ops
-from glassnet.fuse import Fused, Kernel, buffers_read
+from glassnet.fuse.kernels import Fused, Kernel, buffers_read
+from glassnet.fuse.order import schedule
 from glassnet.graph.types import Type
-from glassnet.schedule import schedule
 from glassnet.simplify import simplify
 from glassnet.tracing import trace
 from tests.engine.test_steps import UPDATES
@@ -136,7 +136,7 @@ def test_each_kernel_is_looked_at_once_however_many_inputs_are_replaced(
         seen.append(kernel)
         return buffers_read(nodes, access, kernel)
 
-    monkeypatch.setattr("glassnet.schedule.buffers_read", counted)
+    monkeypatch.setattr("glassnet.fuse.order.buffers_read", counted)
     count = 60
     graph = trace(lambda *xs: tuple(x @ x + 1.0 for x in xs), *[X] * count)
     found = schedule(graph, {name: i for i, name in enumerate(graph.inputs)})

@@ -10,9 +10,9 @@ import pytest
 
 from glassnet import model_file
 from glassnet.errors import ModelFileError, TableError
-from glassnet.estimators.examine import examine
-from glassnet.estimators.fit import Fitted, fit_table
-from glassnet.estimators.table_model import TableModel, softmax
+from glassnet.estimators.tabular.examine import examine
+from glassnet.estimators.tabular.fit import Fitted, fit_table
+from glassnet.estimators.tabular.table_model import TableModel, softmax
 from glassnet.tables.read import read_table
 from glassnet.version import numerics_version
 

@@ -15,8 +15,8 @@ import glassnet as gn
 from glassnet import MLPClassifier, MLPRegressor, ops
 from glassnet.errors import TrainingError
 from glassnet.inspect.check import check_run
-from glassnet.training import record
-from glassnet.training.record_file import RunFile
+from glassnet.runs import recorder
+from glassnet.runs.file import RunFile
 from tests.cli.command import glassnet, refused
 from tests.estimators.common import LABELS, NUMBERS, QUICK, X
 
@@ -68,8 +68,8 @@ FITS: dict[str, Fit] = {
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint after every epoch."""
-    monkeypatch.setattr(record, "EVERY", 0.0)
-    monkeypatch.setattr(record, "SHARE", 0)
+    monkeypatch.setattr(recorder, "EVERY", 0.0)
+    monkeypatch.setattr(recorder, "SHARE", 0)
 
 
 def recorded(est: Any, path: Path) -> Any:
@@ -220,7 +220,7 @@ def test_a_callback_that_draws_too_does_not_change_what_the_file_says(tmp_path: 
 def test_data_too_large_for_the_file_are_given_as_fit_took_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glassnet.training.record.SMALL", 100)
+    monkeypatch.setattr("glassnet.runs.recorder.SMALL", 100)
     est = MLPClassifier(**QUICK, early_stopping=True, record=tmp_path / "run.glass")
     est.fit(X, WORDS)
     with pytest.raises(TrainingError, match=r"does not hold the rows .* pass X as the network"):
@@ -236,7 +236,7 @@ def test_data_too_large_for_the_file_are_given_as_fit_took_them(
 def test_columns_that_are_encoded_are_given_as_the_network_reads_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glassnet.training.record.SMALL", 100)
+    monkeypatch.setattr("glassnet.runs.recorder.SMALL", 100)
     gaps = np.where(X > 2.0, np.nan, X)
     est = MLPClassifier(**QUICK, missing="indicator", record=tmp_path / "run.glass")
     x = est.fit(gaps, LABELS).network_inputs(gaps)

@@ -15,7 +15,7 @@ import glassnet as gn
 from glassnet import MLPClassifier, MLPRegressor
 from glassnet.errors import TrainingError
 from glassnet.inspect.check import check_run
-from glassnet.training.record_file import RunFile, put_values
+from glassnet.runs.file import RunFile, put_values
 from tests.cli.command import glassnet, refused
 from tests.estimators.common import LABELS, NUMBERS, X
 from tests.estimators.test_mlp_record import Ends, bits, recorded, told

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from glassnet.estimators.fit import fit_table
+from glassnet.estimators.tabular.fit import fit_table
 from glassnet.nn import Linear, ReLU, Sequential
 from glassnet.nn.losses import CrossEntropy
 from glassnet.optim import Adam
+from glassnet.runs.train import train
 from glassnet.tables.read import read_table
-from glassnet.training import train
 from tests.data import data_file, images
 
 

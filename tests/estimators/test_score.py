@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from glassnet.estimators.score import Answers, score
+from glassnet.estimators.tabular.score import Answers, score
 
 
 def test_accuracy() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from glassnet.training import record
+from glassnet.runs import recorder
 
 
 @pytest.fixture(autouse=True)
 def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "EVERY", 1e9)
+    monkeypatch.setattr(recorder, "EVERY", 1e9)

@@ -17,7 +17,7 @@ from glassnet.inspect import ledger
 from glassnet.inspect.ledger import open_ledger
 from glassnet.inspect.life import as_json, blocks
 from glassnet.inspect.text import told
-from glassnet.training.record_file import Checkpoint, RunFile, put_checkpoint, put_result
+from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint, put_result
 from tests.record.common import HALF, data, often, train
 
 WEIGHT, PLACE = "linear1.weight[2,3]", (2, 3)

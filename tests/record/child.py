@@ -11,7 +11,7 @@ from typing import Any
 
 import glassnet as gn
 from glassnet.errors import ModelFileError
-from glassnet.training import record
+from glassnet.runs import recorder
 from tests.record.common import HALF, data, network, sha
 
 
@@ -21,7 +21,7 @@ class Ready(gn.callbacks.Callback):
 
 
 def main(path: str, epochs: int) -> None:
-    record.EVERY, record.SHARE, record.MOST = 0.002, 0.0, 16
+    recorder.EVERY, recorder.SHARE, recorder.MOST = 0.002, 0.0, 16
     x, y = data(400)
     try:
         model, _ = gn.resume(path, x, y, callbacks=[Ready()])

@@ -10,7 +10,7 @@ import pytest
 
 import glassnet as gn
 from glassnet.ops import philox
-from glassnet.training import record
+from glassnet.runs import recorder
 
 HALF = gn.losses.HalfMSE()
 
@@ -33,13 +33,13 @@ def network(dtype: str = "float32") -> gn.nn.Sequential:
 
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint after every epoch, however short."""
-    monkeypatch.setattr(record, "EVERY", 0.0)
-    monkeypatch.setattr(record, "SHARE", 0.0)
+    monkeypatch.setattr(recorder, "EVERY", 0.0)
+    monkeypatch.setattr(recorder, "SHARE", 0.0)
 
 
 def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     """No checkpoint but the first and the last, however long it takes."""
-    monkeypatch.setattr(record, "EVERY", float("inf"))
+    monkeypatch.setattr(recorder, "EVERY", float("inf"))
 
 
 def train(path: Any = None, epochs: int = 6, **settings: Any) -> tuple[Any, Any]:

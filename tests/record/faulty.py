@@ -20,8 +20,8 @@ from typing import Any
 
 import glassnet as gn
 from glassnet.errors import GlassnetError, ModelFileError
-from glassnet.training import record
-from glassnet.training.record_file import RunFile
+from glassnet.runs import recorder
+from glassnet.runs.file import RunFile
 from tests.record.common import HALF, data, network, sha
 
 EPOCHS = 4
@@ -155,8 +155,8 @@ def main(library: str, folder: str, each: str, *kinds: str) -> None:
     global LIBRARY
     LIBRARY = ctypes.CDLL(library)
     LIBRARY.faults_name.restype = ctypes.c_char_p
-    record.EVERY = record.SHARE = 0
-    record.Fingerprint.ready = lambda self: bool(self.wait())  # the same calls every time
+    recorder.EVERY = recorder.SHARE = 0
+    recorder.Fingerprint.ready = lambda self: bool(self.wait())  # the same calls every time
     home = Path(folder)
     train(home / "half.glass", Pull())
     for start in (None, home / "half.glass"):

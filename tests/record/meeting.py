@@ -13,7 +13,7 @@ from typing import Any
 
 import glassnet as gn
 from glassnet.errors import GlassnetError
-from glassnet.training.record import Recorder
+from glassnet.runs.recorder import Recorder
 from tests.record.common import HALF, data, network, sha
 
 
@@ -30,11 +30,11 @@ class Wait(gn.callbacks.Callback):
 
 
 def fit(record: str, table: str) -> dict[str, Any]:
-    from glassnet.estimators.examine import examine
-    from glassnet.estimators.fit import choose_recipe
-    from glassnet.estimators.fit import fit as fitted
+    from glassnet.estimators.tabular.examine import examine
+    from glassnet.estimators.tabular.fit import choose_recipe
+    from glassnet.estimators.tabular.fit import fit as fitted
+    from glassnet.runs.recording import Recording
     from glassnet.tables.read import read_table
-    from glassnet.training.record_source import Recording
 
     examined = examine(read_table(table), "y")
     recipe = choose_recipe(examined, epochs=2)

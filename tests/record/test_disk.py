@@ -15,9 +15,9 @@ import pytest
 
 import glassnet as gn
 from glassnet.errors import ModelFileError, OutputError
-from glassnet.training import record_disk
-from glassnet.training.record_disk import is_run, unreadable, unwritable
-from glassnet.training.record_file import Checkpoint, RunFile, put_checkpoint
+from glassnet.runs import disk
+from glassnet.runs.disk import is_run, unreadable, unwritable
+from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint
 from tests.cli.command import glassnet, refused
 from tests.record.common import sha, train
 
@@ -63,7 +63,7 @@ def test_a_run_that_is_written_meanwhile_is_read_and_unharmed(tmp_path: Path) ->
         put(file, 3)
         beside = {own.name for own in tmp_path.iterdir()}
         code = (
-            "import sys; from glassnet.training.record_file import RunFile\n"
+            "import sys; from glassnet.runs.file import RunFile\n"
             "with RunFile.read(sys.argv[1]) as file: print(file.epochs())"
         )
         command = [sys.executable, "-c", code, str(path)]
@@ -183,7 +183,7 @@ def test_why_the_disk_refuses(
     name: str, free: int, parts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(record_disk.shutil, "disk_usage", lambda _: usage(10, 10, free))
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage(10, 10, free))
     text = unwritable(tmp_path / "run.glass", fault(name))
     assert all(part in text for part in parts), text
     assert ("are free" in text) == (free == 0)
@@ -207,7 +207,7 @@ def test_training_says_that_the_disk_is_full(
     def full(*_: object) -> None:
         raise fault("SQLITE_FULL")
 
-    monkeypatch.setattr("glassnet.training.record.put_result", full)
+    monkeypatch.setattr("glassnet.runs.recorder.put_result", full)
     with pytest.warns(gn.errors.RecordingWarning, match=r"the disk is full; .*`glassnet resume"):
         model, _ = train(tmp_path / "run.glass", epochs=2)
     assert sha(model) == sha(train(epochs=2)[0])

@@ -11,7 +11,7 @@ import pytest
 
 import glassnet as gn
 from glassnet.errors import OutputError, TrainingError
-from glassnet.training import Recording
+from glassnet.runs.recording import Recording
 from tests.cli.command import glassnet
 from tests.record.common import HALF, data, sha, train
 

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from glassnet.training.record_file import RunFile
+from glassnet.runs.file import RunFile
 from tests.data import HANG, ROOT
 
 KILLS = int(os.environ.get("GLASSNET_KILLS", "10"))

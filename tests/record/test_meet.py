@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from glassnet.training.record_file import RunFile
+from glassnet.runs.file import RunFile
 from tests.cli.command import glassnet, refused
 from tests.data import ROOT
 
@@ -155,7 +155,7 @@ def test_a_training_whose_file_is_taken_away(act: Callable[[Path], Path], tmp_pa
 RENAMING = """
 import os, sys
 from glassnet.cli import main
-from glassnet.estimators import fit, phases
+from glassnet.estimators.tabular import fit, phases
 
 train, stops = fit.train_in_phases, phases._stops
 

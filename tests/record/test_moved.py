@@ -19,8 +19,8 @@ import pytest
 
 import glassnet as gn
 from glassnet.errors import RecordingWarning
-from glassnet.training import record, record_moved
-from glassnet.training.record_file import Checkpoint, RunFile, put_checkpoint
+from glassnet.runs import moved, recorder
+from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint
 from tests.cli.command import glassnet
 from tests.record.common import HALF, data, network, often, sha
 
@@ -227,7 +227,7 @@ def test_a_system_that_does_not_know_names(
 ) -> None:
     """Then the file is written wherever it is, and whole after every time."""
     often(monkeypatch)
-    monkeypatch.setattr(record_moved, "_path_of", lambda _: None)
+    monkeypatch.setattr(moved, "_path_of", lambda _: None)
     path, new = tmp_path / "run.glass", tmp_path / "kept.glass"
     with pytest.warns(RecordingWarning, match="to where is not known") as told:
         _, history = train(path, lambda: path.rename(new))
@@ -320,17 +320,17 @@ def test_what_is_written_is_looked_at_between_checkpoints(
     undisturbed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file is followed within a second or so, however rare checkpoints are."""
-    monkeypatch.setattr(record, "EVERY", 1.0)
+    monkeypatch.setattr(recorder, "EVERY", 1.0)
     seen: list[bool] = []
     path, new = tmp_path / "run.glass", tmp_path / "kept.glass"
     ticks = iter(np.arange(0.0, 1000.0, 0.75))
-    own = record.Recorder.__init__
+    own = recorder.Recorder.__init__
 
     def slow(self: Any, *arguments: Any) -> None:
         own(self, *arguments, clock=lambda: float(next(ticks)))
         self._pause = 1e9
 
-    monkeypatch.setattr(record.Recorder, "__init__", slow)
+    monkeypatch.setattr(recorder.Recorder, "__init__", slow)
     model = network()
     with pytest.warns(RecordingWarning, match="was renamed"):
         gn.train(

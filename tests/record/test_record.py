@@ -14,9 +14,9 @@ import pytest
 import glassnet as gn
 from glassnet.errors import ModelFileError, OutputError, ShapeError, TrainingError
 from glassnet.nn.loss import Loss
-from glassnet.training import record
-from glassnet.training.record_data import as_data, from_data
-from glassnet.training.record_file import Checkpoint, RunFile, put_checkpoint
+from glassnet.runs import recorder
+from glassnet.runs.data import as_data, from_data
+from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint
 from tests.record.common import data, often, sha, train
 
 
@@ -65,7 +65,7 @@ def test_checkpoints_are_a_second_apart_and_at_most_so_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     often(monkeypatch)
-    monkeypatch.setattr(record, "MOST", 8)
+    monkeypatch.setattr(recorder, "MOST", 8)
     train(tmp_path / "run.glass", epochs=40)
     with RunFile.read(tmp_path / "run.glass") as file:
         kept = file.epochs()

@@ -13,7 +13,7 @@ import glassnet as gn
 from glassnet.errors import GlassnetError, ModelFileError, TrainingError
 from glassnet.inspect.ledger import open_ledger
 from glassnet.ops import philox
-from glassnet.training.record_file import RunFile
+from glassnet.runs.file import RunFile
 from tests.record.common import HALF, data, network, often, sha, train
 
 

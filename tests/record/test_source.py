@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from glassnet.errors import TrainingError
-from glassnet.training import Recording
-from glassnet.training.record_source import source_of
+from glassnet.runs.recording import Recording, source_of
 from tests.record.common import sha, train
 
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.estimators.examine import examine
-from glassnet.estimators.fit import choose_recipe
-from glassnet.estimators.fit_record import announced
+from glassnet.estimators.tabular.examine import examine
+from glassnet.estimators.tabular.fit import choose_recipe
+from glassnet.estimators.tabular.fit_record import announced
+from glassnet.runs.recording import Recording
 from glassnet.tables.read import read_table
-from glassnet.training.record_source import Recording
 
 ROWS = 40
 

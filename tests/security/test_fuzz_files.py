@@ -24,8 +24,8 @@ import pytest
 import glassnet as gn
 from glassnet.cli.runs import _about
 from glassnet.errors import GlassnetError, ModelFileError
-from glassnet.estimators.fit_resume import recorded_fit, resume_fit
-from glassnet.estimators.table_model import TableModel
+from glassnet.estimators.tabular.fit_resume import recorded_fit, resume_fit
+from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.inspect.stages import show_run
 from glassnet.tables.read import read_table
 from glassnet.version import numerics_version

@@ -16,9 +16,9 @@ import glassnet as gn
 from glassnet import model_file
 from glassnet.cli.resume import arrays, run_arrays
 from glassnet.errors import GlassnetError
-from glassnet.estimators.fit_resume import recorded_fit
-from glassnet.estimators.table_model import TableModel
-from glassnet.training.record_disk import is_run
+from glassnet.estimators.tabular.fit_resume import recorded_fit
+from glassnet.estimators.tabular.table_model import TableModel
+from glassnet.runs.disk import is_run
 from tests.data import ROOT
 
 OLD = ROOT / "tests" / "files" / "old"

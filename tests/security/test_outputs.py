@@ -11,7 +11,7 @@ import pytest
 
 from glassnet import outputs
 from glassnet.errors import OutputError
-from glassnet.estimators.fit_record import check_recordable
+from glassnet.estimators.tabular.fit_record import check_recordable
 from glassnet.outputs import Use, check_apart, check_writable
 from tests.record.common import seldom, train
 

@@ -18,7 +18,7 @@ import pytest
 
 import glassnet as gn
 from glassnet import rounding
-from glassnet.estimators.fit import fit_table
+from glassnet.estimators.tabular.fit import fit_table
 from glassnet.tables.read import read_table
 
 INTEL = platform.machine() in ("x86_64", "AMD64")

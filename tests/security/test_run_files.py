@@ -21,8 +21,8 @@ import pytest
 
 import glassnet as gn
 from glassnet.errors import GlassnetError, ModelFileError, OutputError
-from glassnet.training.record_file import RunFile
-from glassnet.training.record_schema import TABLES, is_blank
+from glassnet.runs.file import RunFile
+from glassnet.runs.schema import TABLES, is_blank
 from tests.data import ROOT
 from tests.record.common import seldom, train
 from tests.security.canary import Canary, attacked
@@ -463,7 +463,7 @@ def test_a_log_that_is_all_there_is_left(whole: Path, tmp_path: Path) -> None:
 
 def test_reading_hears_a_signal_in_a_process_of_its_own(whole: Path) -> None:
     code = (
-        "import sys; from glassnet.training.record_file import RunFile\n"
+        "import sys; from glassnet.runs.file import RunFile\n"
         "file = RunFile.read(sys.argv[1]); print('ready', flush=True)\n"
         f"while True: file._work.looks = -10**9; file.rows('SELECT count(*) FROM ({FOREVER})')"
     )

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from glassnet.errors import UntrustedError
-from glassnet.estimators.fit_resume import model_path, recorded_fit
+from glassnet.estimators.tabular.fit_resume import model_path, recorded_fit
 from glassnet.inspect.streams import streams_of
-from glassnet.training.record_paths import is_beside, takes_model
+from glassnet.runs.paths import is_beside, takes_model
 from tests.security.canary import SECRET, Canary, attacked, tried
 from tests.security.hostile import begun, changed, table
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from glassnet.cli.report import console, safe
 from glassnet.cli.terminal import guarded
-from glassnet.estimators.fit import fit_table
+from glassnet.estimators.tabular.fit import fit_table
 from glassnet.inspect.blocks import Lines, Table
 from glassnet.inspect.text import told
 from glassnet.tables.csv_safe import as_it_was, as_text, is_formula

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from glassnet.estimators.examine import Understood, understand
+from glassnet.estimators.tabular.examine import Understood, understand
 from glassnet.tables.read import read_table
 
 CORPUS = Path(__file__).parent / "corpus"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glassnet.errors import TableError
-from glassnet.estimators.examine import understand
+from glassnet.estimators.tabular.examine import understand
 from glassnet.tables.kinds import Column
 from glassnet.tables.read import read_table
 from tests.data import data_file

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from glassnet.errors import TableError
-from glassnet.estimators.examine import understand
+from glassnet.estimators.tabular.examine import understand
 from glassnet.tables.encode import CategoryEncoder, DateEncoder, NumberEncoder
 from glassnet.tables.read import read_table
 from glassnet.tables.schema import Schema

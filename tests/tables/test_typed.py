@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from glassnet.errors import TableError, TableWarning
-from glassnet.estimators.examine import understand
+from glassnet.estimators.tabular.examine import understand
 from glassnet.tables.frames import frame_columns
 from glassnet.tables.kinds import Column
 from glassnet.tables.memory import table_of

@@ -16,10 +16,11 @@ import pytest
 import glassnet as gn
 from glassnet.errors import ShapeError, TrainingError
 from glassnet.ops import philox
+from glassnet.runs import recorder
+from glassnet.runs.file import RunFile
 from glassnet.tables import stream as streams
 from glassnet.training import check, descend, find_lr, scratch, steps
 from glassnet.training.descend import Order
-from glassnet.training.record_file import RunFile
 from tests.data import HANG
 
 ROWS = 230
@@ -184,9 +185,8 @@ def test_what_a_stream_has_is_not_given_beside_it(tmp_path: Path) -> None:
 
 def test_a_recorded_stream_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fingerprint is that of the arrays, and every command that opens a run finds the files."""
-    from glassnet.training import record
 
-    monkeypatch.setattr(record, "SMALL", 0)
+    monkeypatch.setattr(recorder, "SMALL", 0)
     x, y, weight = arrays()
     part = np.array_split(np.arange(ROWS), 3)[1]
     (tmp_path / "rows").mkdir()

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from glassnet.fuse.order import schedule
 from glassnet.graph.types import bind
 from glassnet.llvm.wasm import Mode, wasm_module
 from glassnet.lower.memory import place
 from glassnet.run.image import Image, image
 from glassnet.run.program import Plan
-from glassnet.schedule import schedule
 
 SCRIPT = Path(__file__).with_name("run.mjs")
 NODE = shutil.which("node")

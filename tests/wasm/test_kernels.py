@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 
 from glassnet import ops
 from glassnet.errors import CompileError
+from glassnet.fuse.order import schedule
 from glassnet.graph.graph import Graph
 from glassnet.graph.types import Dim
 from glassnet.llvm import wasm
 from glassnet.llvm.wasm import Mode, link, wasm_module
 from glassnet.run.program import Plan
-from glassnet.schedule import schedule
 from glassnet.tracing import trace
 from tests.engine.networks import arguments, dense
 from tests.engine.variants import call, copies, difference, loops, thresholds

@@ -14,7 +14,7 @@ import typer
 from glassnet.cli.options import Delimiter, Json, Sql, Trust
 
 if TYPE_CHECKING:
-    from glassnet.estimators.table_model import TableModel
+    from glassnet.estimators.tabular.table_model import TableModel
     from glassnet.inspect.check import Finding
     from glassnet.tables.table import Table
 
@@ -59,10 +59,10 @@ def _findings(
 
     from glassnet.cli.resume import run_arrays
     from glassnet.errors import TableError
-    from glassnet.estimators.table_model import TableModel
+    from glassnet.estimators.tabular.table_model import TableModel
     from glassnet.inspect.check import check_model, check_run
+    from glassnet.runs.disk import is_run
     from glassnet.tables.read import read_table
-    from glassnet.training.record_disk import is_run
 
     if is_run(Path(subject)):
         return check_run(subject, **run_arrays(subject, data, trust))
@@ -76,7 +76,7 @@ def _findings(
 def _labelled(model: TableModel, table: Table) -> tuple[Any, ...]:
     """Rows as the network takes them, with goals and their loss where the table has the target."""
     from glassnet.errors import TableError
-    from glassnet.estimators.examine import goal
+    from glassnet.estimators.tabular.examine import goal
     from glassnet.nn.losses import CrossEntropy, HalfMSE
 
     target, cells = model.schema.target, model.schema.load(table)

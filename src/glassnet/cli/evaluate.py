@@ -19,7 +19,7 @@ def evaluate(
     """Score MODEL on TABLE, beside the score of a constant prediction."""
     from glassnet.cli.progress import Waiting
     from glassnet.cli.report import print_json, print_score, score_json, warn
-    from glassnet.estimators.table_model import TableModel
+    from glassnet.estimators.tabular.table_model import TableModel
 
     loaded = TableModel.load(model)
     with Waiting(f"reading {table}"):

@@ -14,10 +14,10 @@ import typer
 from glassnet.cli import INTERRUPTED, options
 
 if TYPE_CHECKING:
-    from glassnet.estimators.examine import Examined
-    from glassnet.estimators.fit import Fitted
-    from glassnet.estimators.recipe import Recipe
-    from glassnet.training.record_source import Recording
+    from glassnet.estimators.tabular.examine import Examined
+    from glassnet.estimators.tabular.fit import Fitted
+    from glassnet.estimators.tabular.recipe import Recipe
+    from glassnet.runs.recording import Recording
 
 
 @options.reads_table
@@ -36,8 +36,8 @@ def fit(
     json: options.Json = False,
 ) -> int:
     """Train a network to predict one column of TABLE, and score it on rows held out for that."""
-    from glassnet.estimators.examine import examine
-    from glassnet.estimators.fit import choose_recipe
+    from glassnet.estimators.tabular.examine import examine
+    from glassnet.estimators.tabular.fit import choose_recipe
     from glassnet.outputs import check_writable
 
     seconds = None if time is None else options.duration(time)
@@ -56,10 +56,10 @@ def _recording(
     record: str | None, overwrite: bool, table: str, model: str, phases: int, asked: dict[str, Any]
 ) -> Recording | None:
     """Where the training is recorded, and how its table was read."""
-    from glassnet.estimators.fit_record import check_recordable
+    from glassnet.estimators.tabular.fit_record import check_recordable
     from glassnet.outputs import Use, check_writable
-    from glassnet.training.record_paths import digest_of
-    from glassnet.training.record_source import Recording
+    from glassnet.runs.paths import digest_of
+    from glassnet.runs.recording import Recording
 
     if record is None:
         if overwrite:
@@ -85,7 +85,7 @@ def _train_and_report(
     from glassnet.cli.fit_report import FitReport
     from glassnet.cli.progress import Progress
     from glassnet.errors import RecordingWarning
-    from glassnet.estimators.fit import fit as train
+    from glassnet.estimators.tabular.fit import fit as train
 
     report = FitReport(examined, recipe)
     if not json:
@@ -113,7 +113,7 @@ def _train_and_report(
 
 def _saved(fitted: Fitted, path: str, record: Recording | None) -> int:
     """Write the model file, of which the run file keeps the digest; its bytes."""
-    from glassnet.estimators.fit_resume import note_model
+    from glassnet.estimators.tabular.fit_resume import note_model
 
     size = fitted.model.save(path)
     if record is not None:

@@ -11,16 +11,16 @@ from rich.console import Console
 
 from glassnet.cli.report import REASONS, console, print_json, print_score, safe, score_json
 from glassnet.cli.table_report import column_json, notes_json, print_columns, print_notes
-from glassnet.estimators.network import Architecture
+from glassnet.estimators.tabular.network import Architecture
 from glassnet.serialize import to_plain
 from glassnet.tables.schema import Schema
 from glassnet.tables.target import target_summary
 from glassnet.words import counted
 
 if TYPE_CHECKING:
-    from glassnet.estimators.examine import Examined
-    from glassnet.estimators.fit import Fitted
-    from glassnet.estimators.recipe import Recipe
+    from glassnet.estimators.tabular.examine import Examined
+    from glassnet.estimators.tabular.fit import Fitted
+    from glassnet.estimators.tabular.recipe import Recipe
 
 
 class FitReport:

@@ -29,7 +29,7 @@ def look(
     from glassnet.cli.progress import Waiting
     from glassnet.cli.report import console, print_json, safe
     from glassnet.cli.table_report import column_json, notes_json, print_columns, print_notes
-    from glassnet.estimators.examine import understand
+    from glassnet.estimators.tabular.examine import understand
     from glassnet.words import counted
 
     kinds = options.column_kinds(kind or [])

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from glassnet.cli import options
 
 if TYPE_CHECKING:
-    from glassnet.estimators.table_model import Prediction
+    from glassnet.estimators.tabular.table_model import Prediction
 
 
 @options.reads_table
@@ -29,7 +29,7 @@ def predict(
     """Write one line a row: the predicted target, then for classes the probability of each."""
     from glassnet.cli.progress import Waiting
     from glassnet.cli.report import print_json, warn
-    from glassnet.estimators.table_model import TableModel
+    from glassnet.estimators.tabular.table_model import TableModel
     from glassnet.outputs import check_writable, replacing
 
     if output is not None:

@@ -24,8 +24,8 @@ from glassnet.visible import visible, visible_json, visible_lines
 from glassnet.words import counted
 
 if TYPE_CHECKING:
-    from glassnet.estimators.score import Score
-    from glassnet.estimators.table_model import Prediction, TableModel
+    from glassnet.estimators.tabular.score import Score
+    from glassnet.estimators.tabular.table_model import Prediction, TableModel
     from glassnet.tables.table import Table
 
 _PLAIN_WIDTH = 110

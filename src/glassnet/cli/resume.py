@@ -16,8 +16,8 @@ from glassnet.cli.options import Epochs, Json, Threads, Time, Trust, duration
 from glassnet.words import counted
 
 if TYPE_CHECKING:
-    from glassnet.estimators.fit import Fitted
-    from glassnet.estimators.fit_resume import Recorded
+    from glassnet.estimators.tabular.fit import Fitted
+    from glassnet.estimators.tabular.fit_resume import Recorded
     from glassnet.training.history import History
 
 _OUTPUT = "The model file of a fit; by default where `glassnet fit` wrote it, if beside RUN."
@@ -45,7 +45,7 @@ def resume(
     """Go on with RUN to the very bits of an uninterrupted run. A run of `glassnet fit` is finished
     in all its phases, and its model file is written; a limit of time is not kept, --time sets a new
     one."""
-    from glassnet.estimators.fit_resume import model_path, recorded_fit
+    from glassnet.estimators.tabular.fit_resume import model_path, recorded_fit
 
     recorded = recorded_fit(run, trust)
     if recorded is not None and not (data or "").endswith(".npz"):
@@ -65,7 +65,7 @@ def _run(
 ) -> int:
     """The run of one call of `gn.train`."""
     from glassnet.cli.report import print_json
-    from glassnet.training.resume import resume as go_on
+    from glassnet.runs.resume import resume as go_on
 
     before = len(_losses(run))
     model, history = go_on(run, epochs=epochs, threads=threads, **rows)
@@ -83,7 +83,7 @@ def _run(
 
 
 def _losses(run: str) -> list[float]:
-    from glassnet.training.record_file import RunFile
+    from glassnet.runs.file import RunFile
 
     with RunFile.read(run) as file:
         return file.history()[0]
@@ -111,8 +111,8 @@ def _fit(
     from glassnet.cli.fit_report import print_fitted
     from glassnet.cli.progress import Progress
     from glassnet.cli.report import console, print_json
-    from glassnet.estimators.fit_record import check_recordable
-    from glassnet.estimators.fit_resume import note_model, resume_fit
+    from glassnet.estimators.tabular.fit_record import check_recordable
+    from glassnet.estimators.tabular.fit_resume import note_model, resume_fit
     from glassnet.outputs import Use, check_writable
 
     run = str(recorded.run)
@@ -166,7 +166,7 @@ def run_arrays(run: str, data: str | None, trust: bool = False) -> dict[str, Any
     the rows of the table that `glassnet fit --record` recorded, or of the files that a recorded
     `gn.train` streamed, wherever they are now: by what the run file says only beside it, unless
     the user trusts the file."""
-    from glassnet.estimators.fit_record import rows_of
+    from glassnet.estimators.tabular.fit_record import rows_of
     from glassnet.inspect.streams import streams_of
 
     if data is not None and data.endswith(".npz"):

@@ -23,7 +23,7 @@ def runs(
     """List the run files in DIR: how far each is, its loss, and what it trains."""
     from glassnet.cli.report import REASONS, print_json
     from glassnet.errors import ModelFileError, TableError
-    from glassnet.training.record_disk import is_run
+    from glassnet.runs.disk import is_run
 
     if not Path(folder).is_dir():
         raise TableError(f"{folder} is no folder; name one that holds run files")
@@ -51,8 +51,8 @@ def runs(
 
 
 def _about(path: str) -> dict[str, Any]:
-    from glassnet.training.record_file import RunFile
-    from glassnet.training.record_settings import settings_of
+    from glassnet.runs.file import RunFile
+    from glassnet.runs.settings import settings_of
 
     with RunFile.read(path) as file:
         values = settings_of(file)

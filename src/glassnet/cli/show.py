@@ -45,7 +45,7 @@ def show(
         raise CompileError(
             f"the stages cannot be shown, since llvmlite does not load here ({error})"
         ) from None
-    from glassnet.training.record_disk import is_run
+    from glassnet.runs.disk import is_run
 
     check_stage(stage)
     file, _, name = subject.rpartition(":") if ".py:" in subject else (subject, "", "")
@@ -60,7 +60,7 @@ def show(
 
 
 def _in_model_file(path: str) -> tuple[Module, Loss]:
-    from glassnet.estimators.table_model import TableModel
+    from glassnet.estimators.tabular.table_model import TableModel
 
     model = TableModel.load(path)
     return model.network, _loss(bool(model.schema.target.classes))

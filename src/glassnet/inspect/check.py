@@ -21,14 +21,14 @@ from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.pipeline import compile_graph
 from glassnet.rounding import to_nearest
+from glassnet.runs.again import PROMISED
+from glassnet.runs.file import Checkpoint, RunFile
+from glassnet.runs.recorder import restore
+from glassnet.runs.resume import Given, put_result_into, reopened_any
 from glassnet.testing import Disagreement, Report, as_function, check_grads, compare
 from glassnet.tracing import as_type, trace_outputs
-from glassnet.training.again import PROMISED
 from glassnet.training.descend import Descent
 from glassnet.training.history import History
-from glassnet.training.record import restore
-from glassnet.training.record_file import Checkpoint, RunFile
-from glassnet.training.resume import Given, put_result_into, reopened_any
 from glassnet.training.whole import Search
 from glassnet.words import counted
 

@@ -28,11 +28,11 @@ from glassnet.nn.storage import layout_of
 from glassnet.pipeline import compile_graph
 from glassnet.rounding import to_nearest
 from glassnet.run.program import Program
+from glassnet.runs.file import RunFile
+from glassnet.runs.resume import Given, reopened
 from glassnet.training.descend import Descent, remembered
 from glassnet.training.history import History
 from glassnet.training.programs import Bound
-from glassnet.training.record_file import RunFile
-from glassnet.training.resume import Given, reopened
 from glassnet.training.step import StepGraph, parameter_arrays, step_graph
 
 MOST = 1000  # updates without `epoch`

@@ -14,11 +14,11 @@ from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.rounding import to_nearest
 from glassnet.run.program import Plan
+from glassnet.runs.data import from_data
+from glassnet.runs.file import RunFile
+from glassnet.runs.resume import begun
 from glassnet.stages import stages
 from glassnet.training.programs import STEPPED
-from glassnet.training.record_data import from_data
-from glassnet.training.record_file import RunFile
-from glassnet.training.resume import begun
 from glassnet.training.step import gradient_graph, step_graph
 
 

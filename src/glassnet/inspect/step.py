@@ -24,12 +24,12 @@ from glassnet.optim.optimizer import Optimizer
 from glassnet.pipeline import compile_graph
 from glassnet.rounding import to_nearest
 from glassnet.run.threads import thread_count
+from glassnet.runs.file import Checkpoint, RunFile
+from glassnet.runs.recorder import restore
+from glassnet.runs.resume import Given, reopened
 from glassnet.training.check import checked, checked_optimizer
 from glassnet.training.descend import Descent, Order, Task
 from glassnet.training.history import History, Run
-from glassnet.training.record import restore
-from glassnet.training.record_file import Checkpoint, RunFile
-from glassnet.training.resume import Given, reopened
 from glassnet.training.step import parameter_arrays
 from glassnet.training.whole import NO_STEPS
 from glassnet.words import counted

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from glassnet.runs.file import RunFile
+from glassnet.runs.paths import as_path, check_beside, is_beside
+from glassnet.runs.resume import Given
+from glassnet.runs.settings import settings_of
 from glassnet.tables.stream import Stream, stream
-from glassnet.training.record_file import RunFile
-from glassnet.training.record_paths import as_path, check_beside, is_beside
-from glassnet.training.record_settings import settings_of
-from glassnet.training.resume import Given
 
 
 def or_streamed(run: str | Path, given: Given) -> Given:

@@ -23,7 +23,7 @@ from glassnet.inspect.figures import (
     weight_figures,
 )
 from glassnet.inspect.opened import OpenStep
-from glassnet.training.record_data import as_data
+from glassnet.runs.data import as_data
 
 
 def plain(value: Any) -> Any:

@@ -22,7 +22,7 @@ from typing import Any, Literal
 import llvmlite.binding as llvm
 
 from glassnet.errors import CompileError
-from glassnet.fuse import Fused
+from glassnet.fuse.kernels import Fused
 from glassnet.llvm.builder import Function, Module
 from glassnet.llvm.registers import Index, Reg
 from glassnet.llvm.target import parse

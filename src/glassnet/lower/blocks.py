@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from glassnet.fuse import BYTES
+from glassnet.fuse.kernels import BYTES
 from glassnet.graph.layout import Product, count
 from glassnet.graph.types import Dim, Size
 from glassnet.lower import counter

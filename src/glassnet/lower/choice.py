@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from glassnet.fuse import BYTES
+from glassnet.fuse.kernels import BYTES
 from glassnet.lower.blocking import Problem, Run
 from glassnet.lower.builder import Index, equals
 from glassnet.lower.context import Context

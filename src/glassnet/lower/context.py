@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from glassnet.fuse import Access, Fused, Kernel
+from glassnet.fuse.kernels import Access, Fused, Kernel
 from glassnet.graph.layout import Layout, Product
 from glassnet.graph.types import Size
 from glassnet.lower.builder import PLAIN, Builder, Index, Machine, Use, equals

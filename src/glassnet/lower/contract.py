@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from glassnet.fuse import BYTES
+from glassnet.fuse.kernels import BYTES
 from glassnet.graph.layout import Layout, Product
 from glassnet.lower.blocking import Problem, Run, column_runs, problem, row_runs
 from glassnet.lower.blocks import Blocks, Chains, at_once, leaves

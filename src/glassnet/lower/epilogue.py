@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from glassnet.fuse import BYTES, Access
+from glassnet.fuse.kernels import BYTES, Access
 from glassnet.graph.layout import ZERO, Product, count, row_major
 from glassnet.lower.blocking import Problem, Run
 from glassnet.lower.builder import Index

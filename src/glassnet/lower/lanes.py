@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from glassnet.fuse import BYTES
+from glassnet.fuse.kernels import BYTES
 from glassnet.graph.layout import Product, row_major
 from glassnet.graph.types import Size
 from glassnet.lower import counter

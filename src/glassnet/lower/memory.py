@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from glassnet.fuse import BYTES, Fused, buffers_read
+from glassnet.fuse.kernels import BYTES, Fused, buffers_read
 from glassnet.graph.layout import Product, count
 
 ALIGN = 64

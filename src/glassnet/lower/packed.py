@@ -7,7 +7,7 @@ long enough to pay for putting numbers into vectors.
 
 from __future__ import annotations
 
-from glassnet.fuse import Fused
+from glassnet.fuse.kernels import Fused
 from glassnet.graph.layout import count
 from glassnet.graph.op import View
 

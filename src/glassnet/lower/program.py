@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from glassnet.fuse import BYTES, Fused, Kernel, buffers_read
+from glassnet.fuse.kernels import BYTES, Fused, Kernel, buffers_read
 from glassnet.graph.layout import Product, count
 from glassnet.lower.builder import PLAIN, Machine, Use
 from glassnet.lower.context import Context

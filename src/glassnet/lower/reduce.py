@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from glassnet.fuse import BYTES
+from glassnet.fuse.kernels import BYTES
 from glassnet.graph.layout import Product, count, row_major
 from glassnet.lower import counter
 from glassnet.lower.argument import Argument

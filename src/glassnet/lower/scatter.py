@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from glassnet.fuse import Access
+from glassnet.fuse.kernels import Access
 from glassnet.graph.layout import Layout, row_major
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from glassnet.fuse import Fused
+from glassnet.fuse.kernels import Fused
+from glassnet.fuse.order import schedule
 from glassnet.graph.graph import Graph, Literal, Node, freeze_attrs, show
 from glassnet.graph.layout import Product
 from glassnet.graph.op import OPS, View
 from glassnet.graph.resize import resize
 from glassnet.graph.types import Dim, Size
 from glassnet.llvm.wasm import Mode, wasm_library
-from glassnet.schedule import schedule
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glassnet.errors import TableError
-from glassnet.estimators.examine import Examined, examine
+from glassnet.estimators.tabular.examine import Examined, examine
 from glassnet.page.data import Table
 from glassnet.page.fragments import CLASSES
 from glassnet.tables.schema import Schema

@@ -15,7 +15,8 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from glassnet.errors import GraphError, ShapeError
-from glassnet.fuse import Fused
+from glassnet.fuse.kernels import Fused
+from glassnet.fuse.order import schedule
 from glassnet.graph.check import check
 from glassnet.graph.graph import Graph
 from glassnet.graph.layout import Product
@@ -33,7 +34,6 @@ from glassnet.run.program import Call, Plan
 from glassnet.run.threads import thread_count
 from glassnet.run.work import computed, multiply_adds, taken_alone, total
 from glassnet.run.zeros import full_of_zeros, multiplied_tables
-from glassnet.schedule import schedule
 
 WORTH_THREADS = 5_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
 CALL_WORK = 1 << 31  # multiply-adds that a thread does before Python looks for Ctrl-C

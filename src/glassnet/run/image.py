@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.fuse import Fused
+from glassnet.fuse.kernels import Fused
 from glassnet.graph.graph import Literal
 from glassnet.graph.layout import Product
 from glassnet.graph.types import Dim

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from glassnet.fuse import Fused, Kernel
+from glassnet.fuse.kernels import Fused, Kernel
 from glassnet.graph.graph import Node
 from glassnet.graph.layout import Product, count
 from glassnet.graph.types import Dim, Size

@@ -17,22 +17,22 @@ import numpy as np
 from glassnet.estimators.mlp.attributes import Attributes
 from glassnet.estimators.mlp.progress import CURVES, Progress
 from glassnet.estimators.mlp.validation import HeldOut
-from glassnet.training import record as recorder_settings
-from glassnet.training.callbacks import Restorer
-from glassnet.training.check import Rows, dense
-from glassnet.training.descend import Descent
-from glassnet.training.history import History, Run
-from glassnet.training.record import (
+from glassnet.runs import recorder as recorder_settings
+from glassnet.runs.data import as_data
+from glassnet.runs.file import RunFile
+from glassnet.runs.recorder import (
     Fingerprint,
     Recorder,
     described_run,
     fingerprint,
     restore,
 )
-from glassnet.training.record_data import as_data
-from glassnet.training.record_file import RunFile
-from glassnet.training.record_settings import settings_of
-from glassnet.training.resume import go_on, over, put_result_into
+from glassnet.runs.resume import go_on, over, put_result_into
+from glassnet.runs.settings import settings_of
+from glassnet.training.callbacks import Restorer
+from glassnet.training.check import Rows, dense
+from glassnet.training.descend import Descent
+from glassnet.training.history import History, Run
 from glassnet.training.shuffles import ShuffledOrder, random_state, state_as_data
 from glassnet.training.whole import Search
 from glassnet.version import computes_alike, numerics_version

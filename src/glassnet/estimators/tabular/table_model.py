@@ -16,9 +16,9 @@ import numpy as np
 
 from glassnet import model_file
 from glassnet.errors import ModelFileError, TableError
-from glassnet.estimators.network import Architecture, restored
-from glassnet.estimators.recipe import Recipe
-from glassnet.estimators.score import Answers, Score, score
+from glassnet.estimators.tabular.network import Architecture, restored
+from glassnet.estimators.tabular.recipe import Recipe
+from glassnet.estimators.tabular.score import Answers, Score, score
 from glassnet.nn import Sequential
 from glassnet.ops.math_exp import exp_code
 from glassnet.ops.onnumpy import Number, NumpyBuilder

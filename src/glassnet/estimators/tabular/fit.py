@@ -16,25 +16,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glassnet.estimators.examine import Examined, Prepared, examine, prepare
-from glassnet.estimators.fit_record import (
+from glassnet.estimators.tabular.examine import Examined, Prepared, examine, prepare
+from glassnet.estimators.tabular.fit_record import (
     announced,
     check_fit_room,
     counts,
     described,
     fit_lock,
 )
-from glassnet.estimators.network import Architecture, build
-from glassnet.estimators.phases import Course, train_in_phases
-from glassnet.estimators.recipe import Recipe, default_recipe
-from glassnet.estimators.score import Answers, Score, score
-from glassnet.estimators.table_model import TableModel
+from glassnet.estimators.tabular.network import Architecture, build
+from glassnet.estimators.tabular.phases import Course, train_in_phases
+from glassnet.estimators.tabular.recipe import Recipe, default_recipe
+from glassnet.estimators.tabular.score import Answers, Score, score
+from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.nn.losses import CrossEntropy, HalfMSE
 from glassnet.rounding import to_nearest
+from glassnet.runs.recording import Recording
 from glassnet.serialize import to_plain
 from glassnet.tables.split import Split
 from glassnet.tables.table import Table
-from glassnet.training.record_source import Recording
 from glassnet.version import __version__
 
 if TYPE_CHECKING:

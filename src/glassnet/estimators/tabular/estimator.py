@@ -19,8 +19,8 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from glassnet.errors import ModelFileError, TableError
 from glassnet.estimators.mlp.value_checks import refuse_mixed
-from glassnet.estimators.table_model import TableModel
-from glassnet.estimators.tabular_base import BaseTabular
+from glassnet.estimators.tabular.base import BaseTabular
+from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.rounding import to_nearest
 from glassnet.tables.frames import FrameColumn, is_series, single_column
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from glassnet.errors import GlassnetError, ModelFileError, OutputError, UntrustedError
-from glassnet.estimators.examine import Examined, examine
-from glassnet.estimators.fit import Fitted, Settings, Stage, fit, fold_score, trained_by
-from glassnet.estimators.fit_record import (
+from glassnet.estimators.tabular.examine import Examined, examine
+from glassnet.estimators.tabular.fit import Fitted, Settings, Stage, fit, fold_score, trained_by
+from glassnet.estimators.tabular.fit_record import (
     fit_lock,
     opened,
     pairs_of,
@@ -26,23 +26,23 @@ from glassnet.estimators.fit_record import (
     source_of_fit,
     unechoed,
 )
-from glassnet.estimators.network import Architecture, build
-from glassnet.estimators.phases import train_in_phases
-from glassnet.estimators.recipe import Recipe
-from glassnet.estimators.score import Score, score
-from glassnet.estimators.table_model import TableModel
+from glassnet.estimators.tabular.network import Architecture, build
+from glassnet.estimators.tabular.phases import train_in_phases
+from glassnet.estimators.tabular.recipe import Recipe
+from glassnet.estimators.tabular.score import Score, score
+from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.nn.losses import CrossEntropy, HalfMSE
 from glassnet.rounding import to_nearest
+from glassnet.runs.data import as_data
+from glassnet.runs.disk import COPY
+from glassnet.runs.file import RunFile, put_values
+from glassnet.runs.lock import WriterLock
+from glassnet.runs.paths import MODEL, as_path, digest_of, is_beside, takes_model
+from glassnet.runs.recording import Recording
+from glassnet.runs.resume import TOO_FEW
+from glassnet.runs.settings import settings_of
 from glassnet.serialize import from_plain, parse, to_plain
 from glassnet.tables.schema import Design, Schema
-from glassnet.training.record_data import as_data
-from glassnet.training.record_disk import COPY
-from glassnet.training.record_file import RunFile, put_values
-from glassnet.training.record_lock import WriterLock
-from glassnet.training.record_paths import MODEL, as_path, digest_of, is_beside, takes_model
-from glassnet.training.record_settings import settings_of
-from glassnet.training.record_source import Recording
-from glassnet.training.resume import TOO_FEW
 from glassnet.words import counted
 
 OVER = (

@@ -19,6 +19,8 @@ from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.search import LBFGS, RandomSearch
 from glassnet.rounding import to_nearest
 from glassnet.run.threads import thread_count
+from glassnet.runs.recorder import recorded
+from glassnet.runs.recording import Recording, as_recording
 from glassnet.training.callbacks import Restorer, as_callbacks
 from glassnet.training.check import (
     Rows,
@@ -31,8 +33,6 @@ from glassnet.training.check import (
 from glassnet.training.descend import SHUFFLE, USUAL, Conventions, Descent, Order, Task
 from glassnet.training.exclusive import InTraining
 from glassnet.training.history import History
-from glassnet.training.record import recorded
-from glassnet.training.record_source import Recording, as_recording
 from glassnet.training.source import Source
 from glassnet.training.state import (
     OTHER,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from glassnet.estimators.examine import Examined
-from glassnet.estimators.score import Score
+from glassnet.estimators.tabular.examine import Examined
+from glassnet.estimators.tabular.score import Score
 from glassnet.words import counted
 
 

@@ -7,7 +7,7 @@ of the next come near. Where the batch lies afterwards, the weights' gradient fi
 
 from __future__ import annotations
 
-from glassnet.fuse import Fuser, Kernel
+from glassnet.fuse.kernels import Fuser, Kernel
 from glassnet.graph.layout import ONE
 from glassnet.graph.types import Size
 

@@ -17,13 +17,9 @@ from typing import Any, cast
 import numpy as np
 
 from glassnet.errors import ModelFileError, OutputError, RecordingWarning
-from glassnet.training.callbacks import Callback, EarlyStopping, memories, resumable
-from glassnet.training.check import PART, Rows, dense
-from glassnet.training.descend import Descent
-from glassnet.training.history import History, Run
-from glassnet.training.record_data import as_data
-from glassnet.training.record_disk import COPY, Gone, until, unwritable
-from glassnet.training.record_file import (
+from glassnet.runs.data import as_data
+from glassnet.runs.disk import COPY, Gone, until, unwritable
+from glassnet.runs.file import (
     Checkpoint,
     RunFile,
     put_checkpoint,
@@ -31,7 +27,11 @@ from glassnet.training.record_file import (
     put_result,
     put_values,
 )
-from glassnet.training.record_source import Recording
+from glassnet.runs.recording import Recording
+from glassnet.training.callbacks import Callback, EarlyStopping, memories, resumable
+from glassnet.training.check import PART, Rows, dense
+from glassnet.training.descend import Descent
+from glassnet.training.history import History, Run
 from glassnet.training.whole import Search
 from glassnet.version import __version__, numerics_version
 

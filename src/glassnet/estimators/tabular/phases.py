@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.errors import OutputError, TrainingError
-from glassnet.estimators.fit_record import has_phase, of_phase, phase_path
-from glassnet.estimators.recipe import Recipe
+from glassnet.estimators.tabular.fit_record import has_phase, of_phase, phase_path
+from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.nn import Sequential
 from glassnet.optim import Adam
-from glassnet.training import train
+from glassnet.runs.recording import Recording
+from glassnet.runs.resume import Given, resume_run
+from glassnet.runs.train import train
 from glassnet.training.callbacks import EarlyStopping, TimeLimit
 from glassnet.training.history import History
-from glassnet.training.record_source import Recording
-from glassnet.training.resume import Given, resume_run
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

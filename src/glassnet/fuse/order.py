@@ -9,9 +9,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping, Sequence
 
-from glassnet.fuse import Access, Fused, Fuser, Kernel, buffers_read
-from glassnet.fuse_gathers import join_gathers
-from glassnet.fuse_rows import join_rows
+from glassnet.fuse.gathers import join_gathers
+from glassnet.fuse.kernels import Access, Fused, Fuser, Kernel, buffers_read
+from glassnet.fuse.rows import join_rows
 from glassnet.graph.graph import Graph
 from glassnet.graph.layout import row_major
 

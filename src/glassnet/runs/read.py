@@ -18,8 +18,8 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from glassnet.errors import ModelFileError
-from glassnet.training.record_disk import COPY, missing, unreadable
-from glassnet.training.record_schema import (
+from glassnet.runs.disk import COPY, missing, unreadable
+from glassnet.runs.schema import (
     OF_DATA,
     Work,
     check_kind,
@@ -28,7 +28,7 @@ from glassnet.training.record_schema import (
     is_blank,
     tidy,
 )
-from glassnet.training.record_values import (
+from glassnet.runs.values import (
     content_of,
     epoch_of,
     figure,

@@ -26,12 +26,12 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from glassnet.errors import TableError, TableWarning
-from glassnet.estimators.examine import Examined, examine
-from glassnet.estimators.fit import choose_recipe, fit
 from glassnet.estimators.mlp.parameters import thread_count
-from glassnet.estimators.score import Score
-from glassnet.estimators.table_model import Prediction, TableModel
-from glassnet.estimators.tabular_report import Told
+from glassnet.estimators.tabular.examine import Examined, examine
+from glassnet.estimators.tabular.fit import choose_recipe, fit
+from glassnet.estimators.tabular.report import Told
+from glassnet.estimators.tabular.score import Score
+from glassnet.estimators.tabular.table_model import Prediction, TableModel
 from glassnet.rounding import to_nearest
 from glassnet.tables.frames import (
     FrameColumn,

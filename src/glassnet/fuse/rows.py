@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from glassnet.fuse import Fuser, Kernel
+from glassnet.fuse.kernels import Fuser, Kernel
 from glassnet.graph.layout import ONE, ZERO, Layout
 from glassnet.graph.types import Size
 

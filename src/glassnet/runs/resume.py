@@ -21,26 +21,26 @@ from glassnet.nn.storage import layout_of
 from glassnet.optim.scikit import EpochRates
 from glassnet.rounding import to_nearest
 from glassnet.run.threads import thread_count
-from glassnet.serialize import parse
-from glassnet.training.again import go_again
-from glassnet.training.callbacks import Restorer, as_callbacks
-from glassnet.training.check import Rows, checked, checked_inputs
-from glassnet.training.descend import Conventions, Descent, Order, Task
-from glassnet.training.exclusive import InTraining
-from glassnet.training.history import History
-from glassnet.training.loop import divided, training
-from glassnet.training.record import (
+from glassnet.runs.again import go_again
+from glassnet.runs.data import as_data, contains, from_data
+from glassnet.runs.disk import COPY
+from glassnet.runs.file import Checkpoint, RunFile, put_more
+from glassnet.runs.recorder import (
     Fingerprint,
     Recorder,
     check_stoppers,
     everything,
     restore,
 )
-from glassnet.training.record_data import as_data, contains, from_data
-from glassnet.training.record_disk import COPY
-from glassnet.training.record_file import Checkpoint, RunFile, put_more
-from glassnet.training.record_settings import settings_of
-from glassnet.training.record_source import Recording
+from glassnet.runs.recording import Recording
+from glassnet.runs.settings import settings_of
+from glassnet.runs.train import divided, training
+from glassnet.serialize import parse
+from glassnet.training.callbacks import Restorer, as_callbacks
+from glassnet.training.check import Rows, checked, checked_inputs
+from glassnet.training.descend import Conventions, Descent, Order, Task
+from glassnet.training.exclusive import InTraining
+from glassnet.training.history import History
 from glassnet.training.shuffles import ShuffledOrder
 from glassnet.training.source import Source
 from glassnet.training.whole import NO_STEPS, Search

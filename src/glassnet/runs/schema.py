@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from glassnet.errors import ModelFileError
-from glassnet.training.record_disk import (
+from glassnet.runs.disk import (
     APPLICATION,
     COPY,
     SIDES,

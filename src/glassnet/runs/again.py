@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from glassnet.errors import TrainingError
+from glassnet.runs.file import Checkpoint, put_more
+from glassnet.runs.recorder import Recorder, restore
 from glassnet.training.callbacks import Callback, Restorer
 from glassnet.training.history import History, Run
-from glassnet.training.record import Recorder, restore
-from glassnet.training.record_file import Checkpoint, put_more
 
 PROMISED = (
     "the iterations of L-BFGS are SciPy's, whose bits are promised for one machine and one version "

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from glassnet.errors import TrainingError
-from glassnet.training.record_file import RunFile
-from glassnet.training.record_lock import WriterLock
+from glassnet.runs.file import RunFile
+from glassnet.runs.lock import WriterLock
 
 
 @dataclass(frozen=True)

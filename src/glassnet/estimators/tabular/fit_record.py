@@ -17,11 +17,19 @@ from typing import Annotated, Any, Literal, TypedDict
 import numpy as np
 
 from glassnet.errors import ModelFileError, OutputError, TableError, UntrustedError
-from glassnet.estimators.examine import Examined, Prepared, final_split, goal
-from glassnet.estimators.network import Architecture
-from glassnet.estimators.recipe import Recipe
-from glassnet.estimators.score import Score
+from glassnet.estimators.tabular.examine import Examined, Prepared, final_split, goal
+from glassnet.estimators.tabular.network import Architecture
+from glassnet.estimators.tabular.recipe import Recipe
+from glassnet.estimators.tabular.score import Score
 from glassnet.outputs import Use, check_apart
+from glassnet.runs.disk import check_file, check_room, is_run, sides
+from glassnet.runs.file import RunFile, extent, put_values
+from glassnet.runs.lock import WriterLock
+from glassnet.runs.paths import as_path, check_beside
+from glassnet.runs.recorder import SMALL, fingerprint
+from glassnet.runs.recording import Recording, source_of
+from glassnet.runs.schema import empty, remove
+from glassnet.runs.settings import settings_of
 from glassnet.serialize import Length, Name, Total, Within, read, to_plain
 from glassnet.tables.query_apart import read_apart
 from glassnet.tables.read import read_table
@@ -29,14 +37,6 @@ from glassnet.tables.schema import Schema
 from glassnet.tables.split import Split
 from glassnet.tables.table import Table
 from glassnet.training.check import Rows
-from glassnet.training.record import SMALL, fingerprint
-from glassnet.training.record_disk import check_file, check_room, is_run, sides
-from glassnet.training.record_file import RunFile, extent, put_values
-from glassnet.training.record_lock import WriterLock
-from glassnet.training.record_paths import as_path, check_beside
-from glassnet.training.record_schema import empty, remove
-from glassnet.training.record_settings import settings_of
-from glassnet.training.record_source import Recording, source_of
 from glassnet.version import __version__, numerics_version
 
 

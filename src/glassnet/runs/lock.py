@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from glassnet.errors import OutputError
-from glassnet.training.record_disk import foreign, lock_of
+from glassnet.runs.disk import foreign, lock_of
 
 try:
     import fcntl

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, TypedDict, cast
 
 from glassnet.errors import ModelFileError
+from glassnet.runs.disk import COPY
+from glassnet.runs.file import RunFile
 from glassnet.serialize import AnyFloat, AnyInt, Count, Length, Total, Within, read
-from glassnet.training.record_disk import COPY
-from glassnet.training.record_file import RunFile
 
 Version = Annotated[int, Within(1, 1 << 20)]
 Rate = Annotated[float, Within(0.0)]

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from glassnet.training.record_disk import SIDES, real, side
+from glassnet.runs.disk import SIDES, real, side
 
 try:
     import fcntl

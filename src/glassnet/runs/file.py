@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.errors import ModelFileError, OutputError, RecordingWarning
-from glassnet.training.record_disk import (
+from glassnet.runs.disk import (
     Gone,
     check_alone,
     check_file,
@@ -36,10 +36,10 @@ from glassnet.training.record_disk import (
     unwritable,
     way_out,
 )
-from glassnet.training.record_lock import WriterLock
-from glassnet.training.record_moved import Spot, free_name
-from glassnet.training.record_read import Checkpoint, RunReader
-from glassnet.training.record_schema import (
+from glassnet.runs.lock import WriterLock
+from glassnet.runs.moved import Spot, free_name
+from glassnet.runs.read import Checkpoint, RunReader
+from glassnet.runs.schema import (
     WAIT,
     check_schema,
     connect,
@@ -48,7 +48,7 @@ from glassnet.training.record_schema import (
     remove,
     tidy,
 )
-from glassnet.training.record_values import described, packed
+from glassnet.runs.values import described, packed
 from glassnet.words import counted
 
 __all__ = ["Checkpoint", "RunFile", "extent"]

@@ -1,0 +1,1 @@
+"""Models of tables: from a table to a scored model, and its file."""
