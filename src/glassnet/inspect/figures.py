@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.inspect.names import place_of, unit_of
+from glassnet.inspect.pulls import LOSS
 from glassnet.nn.linear import Linear
 
 if TYPE_CHECKING:
@@ -169,6 +170,11 @@ def largest_first(numbers: np.ndarray) -> np.ndarray:
 
 def coupling(layer: str) -> str:
     """What must be said of rows' shares where rows influence each other."""
+    if layer == LOSS:
+        return (
+            "the loss is one of the batch as a whole: what a row adds is ∂L/∂ŷ of its prediction "
+            "times the gradient of that"
+        )
     return layer and (
         f"rows influence each other in {layer}: what a row adds is the gradient of its own term of "
         "L, in which the other rows of the batch stand as well"

@@ -139,7 +139,11 @@ class _Steps:
             before = held[f"W.{self.name}"][self.place]
             lr = rate.astype(model.dtype)
             given = {**descent.step_arrays(rows, first + count), **held, "lr": np.asarray(lr)}
-            parts = None if by_row is None else weight_pulls(by_row, given, shares(given))
+            parts = (
+                None
+                if by_row is None
+                else weight_pulls(by_row, given, shares(self.descent.task.loss, given))
+            )
             found = program.run(given)
             held |= {name: found[output] for name, output in step.donate.items()}
             slopes = found[1 + len(step.donate) :]
@@ -189,7 +193,7 @@ class _Steps:
 
     def _program(self) -> tuple[Program, StepGraph]:
         task = self.descent.task
-        weighted, width = task.rows.weight is not None, task.rows.x.shape[1]
+        weighted, width = task.rows.weighting, task.rows.x.shape[1]
         step = step_graph(task.model, task.loss, self.descent.optimizer, width, weighted, task.seed)
         builder = GraphBuilder(step.graph.nodes)
         outputs = [builder.value(place) for place in step.graph.outputs]

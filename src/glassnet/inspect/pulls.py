@@ -1,7 +1,8 @@
 """What each row of a batch adds to ∂L/∂W.
 
 In: a model, a loss, and the arrays of a step. Out: `Pulls`: L is a sum over rows, so ∂L/∂W is the
-sum of the gradients of the rows' own terms, whatever the layers are.
+sum of the gradients of the rows' own terms, whatever the layers are. A loss of the batch as a whole
+has no such terms; there a row adds ∂L/∂ŷ of its prediction times the gradient of that.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type
+from glassnet.nn.loss import Loss
 from glassnet.nn.scope import Circumstances, Scope, apply
 from glassnet.pipeline import compile_graph
 from glassnet.run.program import Program
@@ -27,11 +29,13 @@ from glassnet.training.step import (
     ALL,
     BATCH,
     batch_inputs,
+    mean_loss,
     outputs_of,
     parameter_inputs,
     trained,
 )
 
+LOSS = "the loss"  # where rows influence each other
 APART = 1000  # roundings: a layer's numbers for a row alone may differ by so much, by NumPy only
 
 
@@ -39,8 +43,8 @@ class Pulls:
     """What each row of one batch adds to ∂L/∂W.
 
     Where rows influence each other (the mean and variance of a `BatchNorm` are of the batch), a
-    row's term of L has the other rows in it; `coupled` then names the first such layer. The sum
-    over rows is ∂L/∂W in any case.
+    row's term of L has the other rows in it; `coupled` then names the first such layer, or the
+    loss. The sum over rows is ∂L/∂W in any case.
     """
 
     def __init__(self, task: Task, arrays: Mapping[str, np.ndarray]) -> None:
@@ -50,11 +54,11 @@ class Pulls:
     def of_weight(self, name: str, place: tuple[int, ...]) -> np.ndarray:
         """For one weight a number for every row of the batch."""
         program = weight_program(self._task, name, place)
-        return weight_pulls(program, self._arrays, shares(self._arrays))
+        return weight_pulls(program, self._arrays, shares(self._task.loss, self._arrays))
 
     def of_row(self, at: int) -> dict[str, np.ndarray]:
         """What row number `at` of the batch adds, by parameter."""
-        share = shares(self._arrays)
+        share = shares(self._task.loss, self._arrays)
         if self.coupled:
             share = np.where(np.arange(len(share)) == at, share, 0).astype(share.dtype)
             found = self._run(self.rows, share)
@@ -65,9 +69,11 @@ class Pulls:
     @cached_property
     def coupled(self) -> str:
         """The first layer that gives a row other numbers when it is alone; "" where none does."""
-        share = shares(self._arrays)
+        share = shares(self._task.loss, self._arrays)
         if len(share) == 1:
             return ""
+        if not self._task.loss.by_row:
+            return LOSS
         together, alone = self._run(self.rows, share), self._run(self.rows[:1], share[:1])
         for name, own in alone.items():
             if not name.startswith("a."):
@@ -111,14 +117,18 @@ def weight_pulls(
     return program.run(needed(program, {**arrays, "share": share}))[0] * share
 
 
-def shares(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+def shares(loss: Loss, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     """What each row's term is multiplied by in the mean over the rows of a batch."""
     rows, dtype = arrays["rows"], arrays["x"].dtype
+    if not loss.by_row:
+        return np.ones(len(rows), dtype)
     if "weight" not in arrays:
         return np.full(len(rows), 1.0 / len(rows), dtype)
     weight = arrays["weight"][rows]
-    total = weight.sum(dtype=float)
-    return (weight / (total or 1.0)).astype(dtype)
+    total = weight.sum(dtype=float) or 1.0
+    if weight.ndim == 2:  # which the terms of the rows have in them
+        return np.full(len(rows), weight.shape[1] / total, dtype)
+    return (weight / total).astype(dtype)
 
 
 def needed(program: Program, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -141,20 +151,25 @@ def _weighed(task: Task) -> _Weighed:
     """The same layers as in the step, in the same order, so the same random numbers."""
     model, width = task.model, task.rows.x.shape[1]
     builder = GraphBuilder()
-    weighted = task.rows.weight is not None
+    weighted = task.rows.weighting
     batch = batch_inputs(builder, model, task.loss, width, weighted, ALL)
     rows = builder.input("rows", Type("int32", (BATCH,)))
     share = builder.input("share", Type(model.dtype, (BATCH,)))
     step = builder.input("step", Type("int64", ()))
     held = parameter_inputs(builder, model)
-    x, y = (ops.take(batch[name], rows) for name in ("x", "y"))
+    taken = {name: ops.take(value, rows) for name, value in batch.items()}
     watched = ProbedModule(model)
     around = Circumstances(True, task.seed, step, rows, task.frozen)
-    prediction = apply(watched, x, Scope(held, around))
+    prediction = apply(watched, taken["x"], Scope(held, around))
     size, outputs = prediction.shape[1], outputs_of(model, width)
     assert isinstance(size, int)
+    if not task.loss.by_row:
+        slope = gradients(mean_loss(task.loss, prediction, outputs, taken), [prediction])[0]
+        each = ops.sum(prediction * ops.stop_gradient(slope), 1)
+        return _Weighed(builder, ops.sum(each * share, 0), share, held, watched)
     members = [prediction[:, i : i + outputs] for i in range(0, size, outputs)]
-    total = ops.sum(task.loss.rows(members[0], y) * share, 0)
+    given = taken["y"], taken.get("weight") if weighted == 2 else None
+    total = ops.sum(task.loss.terms(members[0], *given) * share, 0)
     for member in members[1:]:
-        total = total + ops.sum(task.loss.rows(member, y) * share, 0)
+        total = total + ops.sum(task.loss.terms(member, *given) * share, 0)
     return _Weighed(builder, total / float(len(members)), share, held, watched)

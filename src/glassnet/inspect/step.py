@@ -149,7 +149,7 @@ def _opened(
     descent: Descent, values: dict[str, Any], epoch: int, place: int, step: int, rate: np.ndarray
 ) -> OpenStep:
     task, model = descent.task, descent.task.model
-    weighted, width = task.rows.weight is not None, task.rows.x.shape[1]
+    weighted, width = task.rows.weighting, task.rows.x.shape[1]
     opened = open_graph(model, task.loss, descent.optimizer, width, weighted, task.seed)
     rows = [own for part in descent.order.parts(epoch - 1) for own in part][place]
     held = {**parameter_arrays(model), **descent.memory}

@@ -64,7 +64,7 @@ class Placed:
 
 
 def open_graph(
-    model: Module, loss: Loss, optimizer: Optimizer, width: int, weighted: bool, seed: int
+    model: Module, loss: Loss, optimizer: Optimizer, width: int, weighted: int, seed: int
 ) -> OpenGraph:
     """Training's own graph with more outputs; by the rules of the arithmetic an output more
     changes no bit of the others."""

@@ -7,7 +7,7 @@ gradients, for every finite score.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, cast
 
@@ -32,6 +32,8 @@ from glassnet.nn.loss import (
 from glassnet.nn.settings import check_numbers
 from glassnet.words import counted
 
+ROOM = 1e-3  # probabilities of a row may have a sum so far from 1
+
 
 @dataclass(frozen=True)
 class ClassLoss(Loss):
@@ -41,6 +43,7 @@ class ClassLoss(Loss):
     class_weight: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.class_weight is None:
             return
         given = listed(self.class_weight)
@@ -54,6 +57,11 @@ class ClassLoss(Loss):
         object.__setattr__(self, "class_weight", given)
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
+        self.check_weights(outputs)
+        return class_numbers(y, self.classes(outputs), type(self).__name__, self.skips)
+
+    def check_weights(self, outputs: int) -> None:
+        """ShapeError unless there is a weight for every class."""
         classes = self.classes(outputs)
         if self.class_weight is not None and len(self.class_weight) != classes:
             raise ShapeError(
@@ -61,7 +69,14 @@ class ClassLoss(Loss):
                 f"{counted(len(self.class_weight), 'weight')}, the network tells "
                 f"{counted(classes, 'class')} apart"
             )
-        return class_numbers(y, classes, type(self).__name__)
+
+    def coded(self, y: Any) -> Any:
+        if not self.skips or "float" not in str(y.dtype):
+            return y
+        return ops.cast(ops.where(ops.equal(y, y), y, -1.0), "int32")
+
+    def known(self, y: Any) -> Any:
+        return ops.greater_equal(y, 0)
 
     def classes(self, outputs: int) -> int:
         """How many classes a network with so many outputs tells apart."""
@@ -71,10 +86,13 @@ class ClassLoss(Loss):
         return Type("int32", (rows,))
 
     def weights(self, y: Any, dtype: str) -> Any:
+        known = super().weights(y, dtype)
         if self.class_weight is None:
-            return None
-        table = np.array(self.class_weight, dtype)
-        return ops.take(table, y)
+            return known
+        own = ops.take(
+            np.array(self.class_weight, dtype), y if known is None else ops.maximum(y, 0)
+        )
+        return own if known is None else own * known
 
 
 @dataclass(frozen=True)
@@ -83,9 +101,14 @@ class CrossEntropy(ClassLoss):
 
     With `label_smoothing` s the label is (1 − s) of its class and s/classes of every class; then
     `class_weight` weighs rows, not the classes among which the label is spread.
+
+    With `soft_labels` the labels are probabilities y [n, classes], and the loss is
+    −Σ y·ln softmax(ŷ) over the classes; `class_weight` then weighs the terms of this sum, and the
+    mean is over rows, both as in PyTorch.
     """
 
     label_smoothing: float = 0.0
+    soft_labels: bool = field(default=False, kw_only=True, metadata={"shown": False})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -93,14 +116,39 @@ class CrossEntropy(ClassLoss):
         check_numbers(self, right, 0.0, 1.0, label_smoothing=self.label_smoothing)
 
     def rows(self, prediction: Value, y: Value) -> Value:
-        rows_of(prediction, y, None, "CrossEntropy")
-        classes = prediction.shape[1]
+        classes, dtype = prediction.shape[1], str(prediction.dtype)
         assert isinstance(classes, int)
-        target = ops.one_hot(y, classes, str(prediction.dtype))
+        rows_of(prediction, y, classes if self.soft_labels else None, "CrossEntropy")
+        target = y if self.soft_labels else ops.one_hot(y, classes, dtype)
         if self.label_smoothing:
             target = target * (1.0 - self.label_smoothing) + self.label_smoothing / classes
         z = below_top(prediction)
-        return ops.log(ops.sum(ops.exp(z), 1)) - ops.sum(target * z, 1)
+        total = ops.log(ops.sum(ops.exp(z), 1))
+        if not self.soft_labels:
+            return total - ops.sum(target * z, 1)
+        if self.class_weight is not None:
+            target = target * np.array(self.class_weight, dtype)
+        return ops.sum(target * (ops.expand(total, 1) - z), 1)
+
+    def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
+        if not self.soft_labels:
+            return super().labels(y, outputs, dtype)
+        self.check_weights(outputs)
+        return probabilities(numbers(y, outputs, dtype), "CrossEntropy")
+
+    def label_type(self, rows: Any, outputs: int, dtype: str) -> Type:
+        if not self.soft_labels:
+            return super().label_type(rows, outputs, dtype)
+        return Type(dtype, (rows, outputs))
+
+    def coded(self, y: Any) -> Any:
+        return y if self.soft_labels else super().coded(y)
+
+    def known(self, y: Any) -> Any:
+        return ops.equal(y, y) if self.soft_labels else super().known(y)
+
+    def weights(self, y: Any, dtype: str) -> Any:
+        return Loss.weights(self, y, dtype) if self.soft_labels else super().weights(y, dtype)
 
 
 @dataclass(frozen=True)
@@ -116,6 +164,7 @@ class BCEWithLogits(Loss):
     pos_weight: float | tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.pos_weight is None:
             return
         given = self.pos_weight
@@ -127,7 +176,7 @@ class BCEWithLogits(Loss):
             )
         object.__setattr__(self, "pos_weight", each[0] if isinstance(given, Real) else each)
 
-    def rows(self, prediction: Value, y: Value) -> Value:
+    def cells(self, prediction: Value, y: Value) -> Value:
         alike(prediction, y, "BCEWithLogits")
         outputs, dtype = prediction.shape[1], str(prediction.dtype)
         assert isinstance(outputs, int)
@@ -135,9 +184,9 @@ class BCEWithLogits(Loss):
         bound = most(dtype, outputs) / max((1.0, *self._each()))
         score = held(prediction, -bound, bound)  # so that the sum is finite
         if self.pos_weight is None:
-            return ops.sum(softplus(score) - score * y, 1)
+            return softplus(score) - score * y
         weight = np.array(self.pos_weight, dtype)
-        return ops.sum((1.0 - y) * softplus(score) + weight * y * softplus(-score), 1)
+        return (1.0 - y) * softplus(score) + weight * y * softplus(-score)
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
         self._check(outputs)
@@ -175,6 +224,20 @@ class Hinge(ClassLoss):
         own = ops.one_hot(y, outputs, dtype)
         apart = z - ops.sum(own * z, 1, keepdims=True)
         return ops.sum(ops.relu(1.0 + apart) * (1.0 - own), 1)
+
+
+def probabilities(y: np.ndarray, owner: str) -> np.ndarray:
+    """Labels that are probabilities of classes, NaN where they are missing."""
+    between(y, 0.0, 1.0, owner)
+    sums = y.sum(1, dtype=float)
+    wrong = np.flatnonzero(np.abs(sums - 1.0) > ROOM)
+    if len(wrong):
+        raise ShapeError(
+            f"{owner}(soft_labels=True) takes probabilities of the classes; those of row "
+            f"{wrong[0]} have the sum {sums[wrong[0]]:g}, not 1\n"
+            "  right: gn.losses.BCEWithLogits(), where a row may be of several classes"
+        )
+    return y
 
 
 def listed(weights: Any) -> tuple[float, ...]:

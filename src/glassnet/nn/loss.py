@@ -5,9 +5,10 @@ In: predictions, labels, weights. Out: `Loss`; plain functions as losses.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 
@@ -21,18 +22,70 @@ from glassnet.words import counted
 
 @dataclass(frozen=True)
 class Loss(Traceable):
-    """A loss says what one row costs (`rows`) and what labels it takes (`labels`, `label_type`).
+    """A loss says what one row costs (`rows`), or what each label costs (`cells`), and what labels
+    it takes (`labels`, `label_type`).
 
     Called on predictions and labels, and weights of the rows where they differ, it is the mean.
+    With a weight for every label, [n, columns], it is Σ w·cell / Σ w times the number of columns,
+    which with equal weights is the mean over rows of the sum over columns, as always.
+
+    NaN among the labels is an error. With `missing="skip"` it means that there is no label: it
+    weighs 0, has a gradient of exactly 0, and the mean is over the labels that there are (as
+    PyTorch's `loss[mask].mean()`, times the number of columns). Where a row has one label, or the
+    loss has no `cells`, rows that lack a label weigh 0 as a whole.
     """
 
     in_parts: ClassVar[bool] = False  # whether `part` gives the mean over all rows part by part
+    missing: Literal["error", "skip"] = field(
+        default="error", kw_only=True, metadata={"shown": False}
+    )
+
+    def __init_subclass__(cls) -> None:
+        if "__repr__" not in vars(cls):
+            cls.__repr__ = Loss.__repr__  # which `dataclass` leaves as it is
+
+    def __post_init__(self) -> None:
+        self.skips  # noqa: B018  (refuses what is neither)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in settings(self))})"
+
+    @property
+    def skips(self) -> bool:
+        """Whether labels may be missing."""
+        if self.missing not in ("error", "skip"):  # pyright: ignore[reportUnnecessaryContains]
+            name = type(self).__name__
+            raise ShapeError(
+                f"{name}(missing={self.missing!r}): NaN among the labels is an error, or left out\n"
+                f'  right: {name}(missing="skip") leaves out labels that are NaN'
+            )
+        return self.missing == "skip"
+
+    @property
+    def by_row(self) -> bool:
+        """Whether the loss says what each row costs; else it is one of the batch as a whole."""
+        return self.by_cell or type(self).rows is not Loss.rows
+
+    @property
+    def by_cell(self) -> bool:
+        """Whether the loss says what each label costs, so that each can weigh something else."""
+        return type(self).cells is not Loss.cells
 
     def rows(self, prediction: Value, y: Value) -> Value:
         """The loss of every row: [n]."""
+        if self.by_cell:
+            return ops.sum(self.cells(prediction, y), 1)
         raise NotImplementedError(
             f"{type(self).__name__} does not say what a row costs\n"
             "  right: def rows(self, prediction, y): return ops.sum(ops.abs(prediction - y), 1)"
+        )
+
+    def cells(self, prediction: Value, y: Value) -> Value:
+        """The loss of every label: [n, columns], whose sum over columns is that of the row."""
+        raise ShapeError(
+            f"{type(self).__name__} gives one number a row, so that weights are [rows]; for "
+            "weights of every label it says what each of them costs\n"
+            "  right: def cells(self, prediction, y): return ops.abs(prediction - y)"
         )
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
@@ -44,8 +97,9 @@ class Loss(Traceable):
         return Type(dtype, (rows, outputs))
 
     def weights(self, y: Any, dtype: str) -> Any:
-        """What the rows weigh because of their labels, [n]; None where all weigh the same."""
-        return None
+        """What the rows weigh because of their labels, [n], or every label, [n, columns]; None
+        where all weigh the same."""
+        return self.known_weight(y, dtype) if self.skips else None
 
     def hyperparameters(self) -> Mapping[str, float]:
         """Settings that are inputs of the compiled step, so that other numbers compile nothing."""
@@ -79,9 +133,10 @@ class Loss(Traceable):
         return y
 
     def __call__(self, prediction: Any, y: Any, weight: Any = None) -> Any:
+        y = self.coded(y)
         own = self.weights(y, str(prediction.dtype))
         if own is not None:
-            weight = own if weight is None else weight * own
+            weight = own if weight is None else times(weight, own)
         return self.mean(prediction, y, weight)
 
     def mean(self, prediction: Any, y: Any, weight: Any = None) -> Any:
@@ -89,11 +144,56 @@ class Loss(Traceable):
 
         Each row is divided before the sum, so that large losses do not overflow on the way.
         """
+        if self.skips:
+            weight = self.known_weight(y, str(prediction.dtype)) if weight is None else weight
+            prediction, y = self.filled(prediction, y)
+        if weight is not None and len(weight.shape) == 2:
+            share = float(weight.shape[1]) / nonzero(ops.sum(ops.sum(weight, 1), 0))
+            return ops.sum(ops.sum(self.cells(prediction, y) * (weight * share), 1), 0)
         each = self.rows(prediction, y)
         if weight is None:
             return ops.sum(each / ops.size_of(each, 0, str(each.dtype)), 0)
-        total = ops.sum(weight, 0)
-        return ops.sum(each * (weight / ops.where(ops.equal(total, 0.0), 1.0, total)), 0)
+        return ops.sum(each * (weight / nonzero(ops.sum(weight, 0))), 0)
+
+    def terms(self, prediction: Any, y: Any, weight: Any = None) -> Any:
+        """What every row adds to the mean, [n], but for the factor that it has there: the weight of
+        the row, or where every label has one, 1, and in both cases by the sum of the weights."""
+        if self.skips:
+            prediction, y = self.filled(prediction, y)
+        if weight is None or len(weight.shape) == 1:
+            return self.rows(prediction, y)
+        return ops.sum(self.cells(prediction, y) * weight, 1)
+
+    def coded(self, y: Any) -> Any:
+        """Labels of a call, as `rows` takes them."""
+        return y
+
+    def known(self, y: Any) -> Any:
+        """Which labels are there."""
+        return ops.equal(y, y)
+
+    def known_weight(self, y: Any, dtype: str) -> Any:
+        """1 for what is there, and 0 for what is missing: of each label where they are several and
+        the loss has `cells`, else of each row."""
+        each: Any = ops.cast(self.known(y), dtype)
+        if len(each.shape) == 1 or (self.by_cell and each.shape[1] != 1):
+            return each
+        return ops.min(each, 1)
+
+    def filled(self, prediction: Any, y: Any) -> tuple[Any, Any]:
+        """Predictions and labels with 0 in both where a label is missing, so that nothing of what
+        is there, not even ∞, gets a gradient."""
+        known: Any = self.known(y)
+        y = ops.where(known, y, 0)
+        if len(known.shape) == 1:
+            return ops.where(ops.expand(known, 1), prediction, 0.0), y
+        outputs, columns = prediction.shape[1], known.shape[1]
+        if outputs % columns or not self.by_cell:
+            every: Any = ops.min(ops.cast(known, str(prediction.dtype)), 1, keepdims=True)
+            known, columns = ops.equal(every, 1.0), 1
+        if 1 < columns < outputs:  # several numbers for a label, as a mean and a variance
+            known = ops.concatenate([known] * (outputs // columns), 1)
+        return ops.where(known, prediction, 0.0), y
 
 
 @dataclass(frozen=True)
@@ -110,9 +210,88 @@ class FunctionLoss(Loss):
                 f"the loss {name} gave {each!r}; a loss gives one number a row, and the mean is "
                 "taken for you\n"
                 f"  wrong: ops.mean(ops.square(prediction - y))\n"
-                f"  right: ops.sum(ops.square(prediction - y), 1)"
+                f"  right: ops.sum(ops.square(prediction - y), 1)\n"
+                f"  right: gn.losses.BatchLoss({name}), where rows are compared with each other"
             )
         return each
+
+
+@dataclass(frozen=True)
+class BatchLoss(Loss):
+    """A loss of the batch as a whole, such as a correlation, or distances between pairs of rows.
+
+    `f(prediction, y)` gives one number, written with `glassnet.ops`; where rows have weights it is
+    called with them as a third argument. Labels are [n, columns], by default as many as the network
+    has outputs.
+
+    An epoch's loss is the mean of its batches by their rows. Validation data are taken in parts of
+    4096 rows, whose mean is the validation loss. A row has no loss of its own.
+    """
+
+    f: Callable[..., Any]
+    columns: int | None = None
+
+    def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
+        given, wanted = np.asarray(y), self.columns or outputs
+        if given.ndim <= 2 and (1 if given.ndim < 2 else given.shape[1]) != wanted:
+            found = 1 if given.ndim < 2 else given.shape[1]
+            raise ShapeError(
+                f"labels have shape {given.shape}; {self!r} takes {counted(wanted, 'column')}\n"
+                f"  right: gn.losses.BatchLoss(f, columns={found})"
+            )
+        return numbers(given, wanted, dtype)
+
+    def label_type(self, rows: Any, outputs: int, dtype: str) -> Type:
+        return Type(dtype, (rows, self.columns or outputs))
+
+    def mean(self, prediction: Any, y: Any, weight: Any = None) -> Any:
+        name, given = getattr(self.f, "__name__", "f"), [prediction, y]
+        if self.skips:
+            weight = self.known_weight(y, str(prediction.dtype)) if weight is None else weight
+            given = list(self.filled(prediction, y))
+        if weight is not None:
+            given.append(weight)
+        if len(given) == 3 and not _takes(self.f, 3):
+            raise ShapeError(
+                f"the loss {name} takes no weights\n  right: def {name}(prediction, y, weight=None)"
+            )
+        total: Any = self.f(*given)
+        if tuple(getattr(total, "shape", ())) not in ((), (1,), (1, 1)):
+            raise ShapeError(
+                f"the loss {name} gave {total!r}; a loss of the batch gives one number\n"
+                "  right: ops.mean(…), or gn.losses.FunctionLoss(f) for one number a row"
+            )
+        return ops.reshape(total, ())
+
+
+def _takes(f: Any, count: int) -> bool:
+    """Whether a function can be called with so many arguments."""
+    try:
+        inspect.signature(f).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # there is no signature to look at
+        pass
+    return True
+
+
+def settings(loss: Any) -> list[tuple[str, Any]]:
+    """The settings that say what a loss is, without those that are as they always were."""
+    every = [(f, getattr(loss, f.name)) for f in fields(loss) if f.init]
+    plain = [(f.name, v) for f, v in every if f.metadata.get("shown", True)]
+    later = [(f, v) for f, v in every if not f.metadata.get("shown", True)]
+    return [*plain, *((f.name, v) for f, v in later if v != f.default)]
+
+
+def nonzero(total: Any) -> Any:
+    """A sum of weights, 1 in the place of 0."""
+    return ops.where(ops.equal(total, 0.0), 1.0, total)
+
+
+def times(weight: Any, other: Any) -> Any:
+    """The product of weights of rows or of labels."""
+    short, long = sorted((weight, other), key=lambda own: len(own.shape))
+    return ops.expand(short, 1) * long if len(short.shape) < len(long.shape) else short * long
 
 
 def as_loss(loss: Any) -> Loss:
@@ -150,11 +329,13 @@ def numbers(y: Any, outputs: int, dtype: str) -> np.ndarray:
     return array
 
 
-def class_numbers(y: Any, classes: int, owner: str) -> np.ndarray:
-    """Labels that are class numbers 0 … classes − 1, [rows]."""
+def class_numbers(y: Any, classes: int, owner: str, skips: bool = False) -> np.ndarray:
+    """Labels that are class numbers 0 … classes − 1, [rows]; −1 for NaN where that `skips`."""
     array = np.asarray(y)
     if array.ndim != 1:
         advice = "\n  right: y.argmax(1), if they are 0 and 1 for each class"
+        if owner == "CrossEntropy":
+            advice += "\n  right: CrossEntropy(soft_labels=True), if they are probabilities"
         raise ShapeError(
             f"{owner} takes one class number a row, [rows]; labels have shape {array.shape}"
             + advice * (array.ndim == 2)
@@ -164,14 +345,23 @@ def class_numbers(y: Any, classes: int, owner: str) -> np.ndarray:
             f"{owner} takes class numbers; labels are {array.dtype}\n"
             "  right: classes, y = numpy.unique(labels, return_inverse=True)"
         )
-    whole = array.dtype.kind in "iub" or bool(np.all(array == np.floor(array)))
-    if not whole or (array.size and not 0 <= array.min() <= array.max() < classes):
+    lacks = np.isnan(array) if array.dtype.kind == "f" else np.zeros(1, bool)
+    some = bool(lacks.any())
+    if some and not skips:
+        raise ShapeError(
+            f"the label of row {int(np.argmax(lacks))} (counted from 0) is NaN\n"
+            f'  right: {owner}(missing="skip"), which leaves out rows without a label'
+        )
+    found = array[~lacks] if some else array
+    whole = found.dtype.kind in "iub" or bool(np.all(found == np.floor(found)))
+    if not whole or (found.size and not 0 <= found.min() <= found.max() < classes):
         raise ShapeError(
             f"{owner} takes class numbers 0 to {classes - 1} of the network's "
-            f"{counted(classes, 'class')}; labels run from {array.min()} to {array.max()}"
+            f"{counted(classes, 'class')}; labels run from {found.min()} to {found.max()}"
             + ("" if whole else " and are not all whole")
+            + ("; a missing label is NaN: numpy.where(y < 0, numpy.nan, y)" if skips else "")
         )
-    return np.ascontiguousarray(array, np.int32)
+    return np.ascontiguousarray(np.where(lacks, -1, array) if some else array, np.int32)
 
 
 def between(y: np.ndarray, low: float, high: float, owner: str) -> np.ndarray:

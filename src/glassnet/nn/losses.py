@@ -11,13 +11,14 @@ and what large and special numbers give, is in docs/losses.md.
 from __future__ import annotations
 
 from glassnet.nn.classify import BCEWithLogits, CrossEntropy, Hinge
-from glassnet.nn.loss import FunctionLoss, Loss, as_loss
+from glassnet.nn.loss import BatchLoss, FunctionLoss, Loss, as_loss
 from glassnet.nn.regress import MAE, MSE, GaussianNLL, HalfMSE, Huber, PoissonNLL, Quantile
 
 __all__ = [
     "MAE",
     "MSE",
     "BCEWithLogits",
+    "BatchLoss",
     "CrossEntropy",
     "FunctionLoss",
     "GaussianNLL",

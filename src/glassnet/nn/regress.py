@@ -31,21 +31,24 @@ class HalfMSE(Loss):
     def rows(self, prediction: Value, y: Value) -> Value:
         return ops.sum(ops.square(alike(prediction, y, "HalfMSE")), 1) * 0.5
 
+    def cells(self, prediction: Value, y: Value) -> Value:
+        return ops.square(alike(prediction, y, "HalfMSE")) * 0.5
+
 
 @dataclass(frozen=True)
 class MSE(Loss):
     """The mean squared error: 1/n Σ (ŷ − y)²."""
 
-    def rows(self, prediction: Value, y: Value) -> Value:
-        return ops.sum(ops.square(alike(prediction, y, "MSE")), 1)
+    def cells(self, prediction: Value, y: Value) -> Value:
+        return ops.square(alike(prediction, y, "MSE"))
 
 
 @dataclass(frozen=True)
 class MAE(Loss):
     """The mean absolute error: 1/n Σ |ŷ − y|; what is least is the median."""
 
-    def rows(self, prediction: Value, y: Value) -> Value:
-        return ops.sum(ops.abs(alike(prediction, y, "MAE")), 1)
+    def cells(self, prediction: Value, y: Value) -> Value:
+        return ops.abs(alike(prediction, y, "MAE"))
 
 
 @dataclass(frozen=True)
@@ -56,24 +59,27 @@ class Huber(Loss):
     delta: float = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_numbers(self, "Huber(1.0)", 0.0, math.inf, "()", delta=self.delta)
 
-    def rows(self, prediction: Value, y: Value) -> Value:
+    def cells(self, prediction: Value, y: Value) -> Value:
         apart = alike(prediction, y, "Huber")
         far = ops.abs(apart)
         near = ops.minimum(far, self.delta)  # what is squared does not overflow
-        return ops.sum(near * (0.5 * near) + self.delta * (far - near), 1)
+        return near * (0.5 * near) + self.delta * (far - near)
 
 
 @dataclass(frozen=True)
 class Quantile(Loss):
     """The quantile loss: q·(y − ŷ) where the prediction is too low, (1 − q)·(ŷ − y) where it is
     too high; what is least is the q-quantile. With several quantiles the network gives one number
-    for each, and labels have one column."""
+    for each, and labels have one column. Nothing keeps a low quantile below a high one in every
+    row; `numpy.sort(predictions, 1)` puts them in order, and their loss never grows by that."""
 
     q: float | tuple[float, ...] = 0.5
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if isinstance(self.q, Sequence | np.ndarray) and not isinstance(self.q, str):
             object.__setattr__(self, "q", tuple(float(q) for q in self.q))
         levels = self.levels() or ((),)
@@ -84,12 +90,20 @@ class Quantile(Loss):
         return self.q if isinstance(self.q, tuple) else (self.q,)
 
     def rows(self, prediction: Value, y: Value) -> Value:
+        return ops.sum(self._parts(prediction, y), 1)
+
+    def cells(self, prediction: Value, y: Value) -> Value:
+        parts = self._parts(prediction, y)
+        return parts if len(self.levels()) == 1 else ops.sum(parts, 1, keepdims=True)
+
+    def _parts(self, prediction: Value, y: Value) -> Value:
+        """What every number of a prediction costs."""
         q = self.levels()
         outputs = prediction.shape[1] if len(prediction.shape) == 2 else 1
         rows_of(prediction, y, self._columns(outputs), "Quantile")
         level = q[0] if len(q) == 1 else np.array(q, str(prediction.dtype))
         low = y - prediction
-        return ops.sum(ops.maximum(low, 0.0) * level + ops.maximum(-low, 0.0) * (1.0 - level), 1)
+        return ops.maximum(low, 0.0) * level + ops.maximum(-low, 0.0) * (1.0 - level)
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
         return numbers(y, self._columns(outputs), dtype)
@@ -113,14 +127,14 @@ class PoissonNLL(Loss):
     """e^ŷ − y·ŷ, for counts y whose mean is e^ŷ (without ln y!, which no prediction changes).
     Predictions above 80 (700 in float64) count as that, with the gradient there."""
 
-    def rows(self, prediction: Value, y: Value) -> Value:
+    def cells(self, prediction: Value, y: Value) -> Value:
         outputs, dtype = prediction.shape[1], str(prediction.dtype)
         assert isinstance(outputs, int)
         alike(prediction, y, "PoissonNLL")
         top = EXPONENT[dtype]
         bound = most(dtype, outputs) / ops.maximum(y, 1.0)  # so that y·ŷ is finite
         rate = held(prediction, -bound, ops.minimum(bound, top))
-        return ops.sum(ops.exp(held(prediction, -most(dtype), top)) - y * rate, 1)
+        return ops.exp(held(prediction, -most(dtype), top)) - y * rate
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
         return between(numbers(y, outputs, dtype), 0.0, math.inf, "PoissonNLL")
@@ -133,6 +147,12 @@ class GaussianNLL(Loss):
     e^−80 (e^−700 in float64), with the gradient there."""
 
     def rows(self, prediction: Value, y: Value) -> Value:
+        return ops.sum(self._doubled(prediction, y), 1) * 0.5
+
+    def cells(self, prediction: Value, y: Value) -> Value:
+        return self._doubled(prediction, y) * 0.5
+
+    def _doubled(self, prediction: Value, y: Value) -> Value:
         outputs = self._columns(prediction.shape[1] if len(prediction.shape) == 2 else 1)
         rows_of(prediction, y, outputs, "GaussianNLL")
         mean, spread = prediction[:, :outputs], prediction[:, outputs:]
@@ -140,7 +160,7 @@ class GaussianNLL(Loss):
         bound = most(dtype, outputs)
         spread = held(spread, -bound, bound)
         inverse = ops.exp(held(-spread, -bound, EXPONENT[dtype]))
-        return ops.sum(spread + ops.square(y - mean) * inverse, 1) * 0.5
+        return spread + ops.square(y - mean) * inverse
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
         return numbers(y, self._columns(outputs), dtype)

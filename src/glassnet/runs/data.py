@@ -40,6 +40,7 @@ CLASSES: dict[str, type] = {
     if isinstance(item := getattr(home, name), type)
 }
 NAMES = {item: name for name, item in CLASSES.items()}
+FUNCTIONS = ("FunctionLoss", "BatchLoss")  # whose code is the user's
 LAYERED = ("Sequential", "Residual", "Parallel")
 
 # Which of them may stand where, and inside of which.
@@ -91,11 +92,18 @@ def as_data(item: Any, seen: list[Any] | None = None) -> Any:
         settings = {"lr": item.inner, "steps": item.steps}
     elif name == "EarlyStopping":
         settings = {n: getattr(item, n) for n in ("patience", "min_delta", "score")}
-    elif name and is_dataclass(item) and name != "FunctionLoss":
-        settings = {f.name: getattr(item, f.name) for f in fields(item) if f.init}
+    elif name and is_dataclass(item) and name not in FUNCTIONS:
+        every = [f for f in fields(item) if f.init]
+        settings = {f.name: getattr(item, f.name) for f in every if not _as_before(f, item)}
     else:
         return {"code": _written(item)}
     return {"class": name} | {key: as_data(own, seen) for key, own in settings.items()}
+
+
+def _as_before(setting: Any, item: Any) -> bool:
+    """Whether a setting that earlier versions did not have says what they did."""
+    later = not setting.metadata.get("shown", True)
+    return later and getattr(item, setting.name) == setting.default
 
 
 def _written(item: Any) -> str:

@@ -24,6 +24,7 @@ from glassnet.runs.recording import Recording, as_recording
 from glassnet.training.callbacks import Restorer, as_callbacks
 from glassnet.training.check import (
     Rows,
+    check_some_labels,
     checked,
     checked_counts,
     checked_optimizer,
@@ -80,6 +81,7 @@ def train(
     measure = as_loss(loss)
     whole = checked(model, measure, x, y, sample_weight)
     rows, held_out = divided(model, measure, whole, validation, seed)
+    check_some_labels(measure, rows, held_out)
     task = Task(model, measure, rows, held_out, thread_count(threads), seed)
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "seed": seed}
     with InTraining(model):

@@ -56,25 +56,32 @@ class Stream:
             "scratch": self.scratch,
         }
 
-    def parts(self, dtype: str) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+    def parts(
+        self, dtype: str, gaps: bool = False
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
         """Rows from the first to the last: x in a dtype, y as the file has it, weights. TableError
-        with file, row and column where a cell is empty or no finite number in that dtype."""
+        with file, row and column where a cell is empty or no finite number in that dtype; with
+        `gaps` an empty cell or NaN of a target is NaN."""
         names = (*self.names, *self.targets, *([] if self.weight is None else [self.weight]))
         size = max(1, PART // (len(self.names) * np.dtype(dtype).itemsize))
         for own in self.files:
             first = 0
             for cuts in own.cuts(names, size):
                 count = len(cuts[0].values)
-                yield self._divided(_Place(own.path, first, dtype), names, cuts)
+                place = _Place(own.path, first, dtype, gaps)
+                yield self._divided(place, names, cuts)
                 first += count
 
     def _divided(
         self, place: _Place, names: Sequence[str], cuts: list[Cut]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """x, y and weights; the list of cuts is empty then, so that memory has each number once."""
-        found = [place.checked(name, cut) for name, cut in zip(names, cuts, strict=True)]
-        cuts.clear()
         width, last = len(self.names), len(self.names) + len(self.targets)
+        found = [
+            place.checked(name, cut, place.gaps and width <= number < last)
+            for number, (name, cut) in enumerate(zip(names, cuts, strict=True))
+        ]
+        cuts.clear()
         x = np.empty((len(found[0]), width), place.dtype)
         for number, column in enumerate(found[:width]):
             x[:, number] = column
@@ -89,16 +96,21 @@ class _Place:
     path: Path
     first: int
     dtype: str
+    gaps: bool  # whether a target may be missing
 
-    def checked(self, name: str, cut: Cut) -> np.ndarray:
-        """The numbers of a column."""
+    def checked(self, name: str, cut: Cut, gaps: bool) -> np.ndarray:
+        """The numbers of a column, which may be missing."""
         values = cut.values
-        if cut.missing is not None:
+        if gaps and cut.missing is not None:
+            values = np.where(cut.missing, np.nan, values)
+        elif cut.missing is not None:
             row = int(np.argmax(cut.missing))
             raise self._refused(name, row, "is empty; drop such rows, or fill them", "IS NULL")
         if values.dtype.kind == "f":
             with np.errstate(over="ignore"):
                 fits = np.isfinite(values.astype(self.dtype, copy=False))
+            if gaps:
+                fits |= np.isnan(values)
             if not fits.all():
                 row = int(np.argmin(fits))
                 found = values[row]
@@ -136,7 +148,8 @@ def stream(
     in their order in the files, the files of a folder or a pattern sorted by name, those of a list
     as they stand. `target` names the column of y, or several; `features` those of x in their order
     (by default all that are neither target nor weight), `weight` that of the weights of the rows.
-    All hold numbers, and class labels are 0 … C−1; an empty cell, a NaN or a text is an error.
+    All hold numbers, and class labels are 0 … C−1; an empty cell, a NaN or a text is an error (but
+    for targets of a loss with `missing="skip"`).
 
     Training writes the numbers once, in the dtype of the model, to a file without a name in the
     folder `scratch` (by default $TMPDIR or /var/tmp), which is gone when training ends. The

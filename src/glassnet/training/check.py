@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from glassnet.errors import ShapeError, TrainingError
-from glassnet.nn.loss import Loss
+from glassnet.nn.loss import Loss, times
 from glassnet.nn.module import Module
 from glassnet.nn.normalise import BatchNorm
 from glassnet.nn.predict import check_categories
@@ -32,11 +32,11 @@ PART = 1 << 16  # rows that are copied at once
 
 @dataclass(frozen=True)
 class Rows:
-    """Data in the dtypes of a step: x [n, width], y, and weights [n] or None; in memory, or
-    `mapped` from a file. x may be a sparse matrix: its rows are made dense a batch at a time, and
-    are then known to the step by their place in the batch, as those are that are `gathered`.
-    `numbers` are the user's row numbers, where these are a part of the rows that the user gave, and
-    `names` the user's column names, where there are any."""
+    """Data in the dtypes of a step: x [n, width], y, and weights of rows [n] or of labels
+    [n, columns], or None; in memory, or `mapped` from a file. x may be a sparse matrix: its rows
+    are made dense a batch at a time, and are then known to the step by their place in the batch, as
+    those are that are `gathered`. `numbers` are the user's row numbers, where these are a part of
+    the rows that the user gave, and `names` the user's column names, where there are any."""
 
     x: Any
     y: np.ndarray
@@ -53,6 +53,11 @@ class Rows:
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
+
+    @property
+    def weighting(self) -> int:
+        """Whether nothing (0), every row (1) or every label (2) has a weight."""
+        return 0 if self.weight is None else self.weight.ndim
 
     @property
     def sparse(self) -> bool:
@@ -125,7 +130,7 @@ def checked(
     if x.rows > LARGEST:
         raise ShapeError(f"{x.label} has {counted(x.rows, 'row')}; wanted 1 to {LARGEST}")
     check = partial(_checked_part, model, loss, of)
-    arrays, mapped = written(x, model.dtype, check)
+    arrays, mapped = written(x, model.dtype, check, loss.skips)
     rows = Rows.of(arrays, mapped, names=tuple(x.names))
     if rows.weight is not None and not rows.weight.any():
         raise TrainingError(f"{x.label}: the weights of the rows are all 0; one is more, at least")
@@ -144,6 +149,8 @@ def _checked_part(
 
 def _checked(model: Module, loss: Loss, x: Any, y: Any, weight: Any, of: str) -> Rows:
     inputs = checked_inputs(model, x, of)
+    if loss.skips:
+        y = _with_gaps(y)
     refuse_masked(y, f"{of}y")
     numbers = np.asarray(y)
     if numbers.ndim < 1 or len(numbers) != len(inputs):
@@ -152,12 +159,35 @@ def _checked(model: Module, loss: Loss, x: Any, y: Any, weight: Any, of: str) ->
             f"{len(numbers) if numbers.ndim else 'none'}; every row needs its label"
         )
     labels = loss.labels(numbers, outputs_of(model, inputs.shape[1]), model.dtype)
-    refuse_infinite(labels, f"{of}y", numbers)
-    given = checked_weights(weight, len(inputs), model.dtype, of)
+    refuse_infinite(labels, f"{of}y", numbers, loss)
+    given = checked_weights(weight, len(inputs), model.dtype, of, loss, labels)
     own, names = loss.weights(labels, model.dtype), column_names(x)
-    if own is None or given is None:
-        return Rows(inputs, labels, given if own is None else own, names=names)
-    return Rows(inputs, labels, own * given, names=names)
+    if own is not None and given is not None:
+        return Rows(inputs, labels, np.ascontiguousarray(times(given, own)), names=names)
+    return Rows(inputs, labels, given if own is None else own, names=names)
+
+
+def _with_gaps(y: Any) -> Any:
+    """Labels with NaN where NumPy hides an entry, or where there is None."""
+    if np.ma.isMaskedArray(y):
+        whole: Any = y if y.dtype.kind == "f" else y.astype(float)
+        return whole.filled(np.nan)
+    array = np.asarray(y)
+    if array.dtype != object:
+        return array
+    try:
+        return array.astype(float)
+    except (TypeError, ValueError):
+        return array
+
+
+def check_some_labels(loss: Loss, *parts: Rows | None) -> None:
+    """TrainingError where labels may be missing, and all are, of training or validation."""
+    for of, rows in zip(("", "validation "), parts, strict=True):
+        if loss.skips and rows is not None and rows.weight is not None and not rows.weight.any():
+            raise TrainingError(
+                f"{of}y has no label that counts: each is missing, or has a weight of 0"
+            )
 
 
 def column_names(x: Any) -> tuple[str, ...]:
@@ -214,14 +244,26 @@ _BATCHES = (
 )
 
 
-def checked_weights(weight: Any, rows: int, dtype: str, of: str = "") -> np.ndarray | None:
+def checked_weights(
+    weight: Any, rows: int, dtype: str, of: str, loss: Loss, y: np.ndarray
+) -> np.ndarray | None:
+    """Weights of the rows, or of every label."""
     if weight is None:
         return None
     refuse_masked(weight, f"{of}sample_weight")
     array = np.ascontiguousarray(weight, dtype)
-    if array.shape != (rows,):
+    if array.shape == (rows, 1) and y.shape in ((rows,), (rows, 1)):
+        array = array[:, 0]
+    if array.shape not in ((rows,), y.shape):
+        each = f", or one for every label, {y.shape}" if y.ndim == 2 and y.shape[1] > 1 else ""
         raise ShapeError(
-            f"{of}sample_weight has shape {np.shape(weight)}; wanted one number a row, ({rows},)"
+            f"{of}sample_weight has shape {np.shape(weight)}; wanted one number a row, "
+            f"({rows},){each}"
+        )
+    if array.ndim == 2 and not loss.by_cell:
+        raise ShapeError(
+            f"{of}sample_weight has a number for every label, and {loss!r} gives one number a row\n"
+            "  right: a loss with def cells(self, prediction, y): return ops.abs(prediction - y)"
         )
     refuse_infinite(array, f"{of}sample_weight", array)
     if array.min() < 0 or not array.any():
@@ -242,11 +284,17 @@ def refuse_masked(given: Any, name: str) -> None:
         )
 
 
-def refuse_infinite(array: np.ndarray, name: str, given: np.ndarray) -> None:
-    """TrainingError with the place of the first number that is NaN or infinite, if there is one."""
+def refuse_infinite(
+    array: np.ndarray, name: str, given: np.ndarray, loss: Loss | None = None
+) -> None:
+    """TrainingError with the place of the first number that is NaN or infinite, if there is one;
+    among labels of a loss that skips missing ones NaN is none."""
     if array.dtype.kind != "f" or _all_finite(array):
         return
-    place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+    wrong = np.isinf(array) if loss is not None and loss.skips else ~np.isfinite(array)
+    if not wrong.any():
+        return
+    place = tuple(int(i) for i in np.argwhere(wrong)[0])
     found = given[place[: given.ndim]]
     where = f"row {place[0]}" + (f", column {place[1]}" if given.ndim > 1 else "")
     if np.isfinite(found):
@@ -256,8 +304,16 @@ def refuse_infinite(array: np.ndarray, name: str, given: np.ndarray) -> None:
         )
     raise TrainingError(
         f"{name} has {found:g} in {where} (counted from 0); replace or drop such rows before "
-        "training: numpy.isfinite finds them"
+        "training: numpy.isfinite finds them" + _skip(loss) * bool(np.isnan(found))
     )
+
+
+def _skip(loss: Loss | None) -> str:
+    """How labels that are missing are left out, where they can be."""
+    if loss is None:
+        return ""
+    own = type(loss).__name__
+    return f'\n  right: {own}(…, missing="skip"), which leaves out the labels that are NaN'
 
 
 def _all_finite(array: np.ndarray) -> bool:

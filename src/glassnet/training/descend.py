@@ -128,7 +128,7 @@ class Task:
 
     def judge(self, rows: Rows) -> Evaluator:
         """The loss of rows, as the model is now."""
-        weighted = rows.weight is not None
+        weighted = rows.weighting
 
         def program() -> Program:
             return loss_program(self.model, self.loss, rows.x.shape[1], weighted)
@@ -296,7 +296,7 @@ class Descent:
                 batches -= len(part)
 
     def _program(self) -> Program:
-        task, weighted = self.task, self.task.rows.weight is not None
+        task, weighted = self.task, self.task.rows.weighting
         width = task.rows.x.shape[1]
         return step_program(task.model, task.loss, self.optimizer, width, weighted, task.seed)
 
@@ -466,7 +466,7 @@ class Descent:
         weight = self.task.rows.weight
         if weight is None or self.conventions.by_rows:
             return np.full(len(rows), float(rows.shape[1]))
-        return np.array([math.fsum(own) for own in weight[rows]])
+        return np.array([math.fsum(own.ravel()) for own in weight[rows]])
 
     def _show_mean(self, run: Run) -> None:
         """Put the running mean of the weights into W, where the optimiser keeps one."""

@@ -67,7 +67,7 @@ class Failing:
     def fault(self, numbers: np.ndarray | None = None) -> Fault | None:
         """None where it is not found: the step is large, or finite as NumPy computes it. `numbers`
         are the user's numbers of the rows of the batch."""
-        weighted = "weight" in self.arrays
+        weighted = np.ndim(self.arrays["weight"]) if "weight" in self.arrays else 0
         width = self.arrays["x"].shape[1]
         probed = ProbedModule(self.model)
         step = step_graph(probed, self.loss, self.optimizer, width, weighted, self.seed)

@@ -39,7 +39,7 @@ def value_and_grad(
     @to_nearest
     def both(model: Module, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, np.ndarray]:
         rows = checked(model, loss, x, y, sample_weight)
-        program = gradient_program(model, loss, rows.x.shape[1], rows.weight is not None)
+        program = gradient_program(model, loss, rows.x.shape[1], rows.weighting)
         value, *parts = program.run({**rows.arrays(), **parameter_arrays(model)})
         return float(value), in_one(model, parts)
 

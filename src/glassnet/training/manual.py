@@ -162,7 +162,7 @@ class Step:
                 f"all of the steps={self.steps} that were planned are done; where the loop takes "
                 "more, say so: gn.Step(..., steps=...)"
             )
-        key = rows.x.shape, rows.weight is None
+        key = rows.x.shape, rows.weighting
         batch = self._batches.get(key)
         if batch is not None and outdated(batch.program):
             self._batches.clear()
@@ -230,7 +230,7 @@ class Step:
 
     def _prepared(self, rows: Rows) -> _Batch:
         model = self.model
-        weighted = rows.weight is not None
+        weighted = rows.weighting
         width = rows.x.shape[1]
         program = step_program(model, self.loss, self.optimizer, width, weighted, self.seed)
         own = {name: np.empty_like(array) for name, array in rows.arrays().items()}

@@ -156,7 +156,7 @@ def _attempt(make: Make, opened: Module) -> Any:
 
 
 def step_program(
-    model: Module, loss: Loss, optimizer: Optimizer, width: int, weighted: bool, seed: int
+    model: Module, loss: Loss, optimizer: Optimizer, width: int, weighted: int, seed: int
 ) -> Program:
     """Steps of training; see `step.StepGraph` for its inputs. Seeds share their code."""
 
@@ -172,7 +172,7 @@ def step_program(
     return _program(model, key, width, trace, (loss, optimizer), seed, ours)
 
 
-def loss_program(model: Module, loss: Loss, width: int, weighted: bool) -> Program:
+def loss_program(model: Module, loss: Loss, width: int, weighted: int) -> Program:
     """The loss of parts of the rows, a part a step."""
 
     def trace(own: Module, columns: int, references: References | None = None) -> _Made:
@@ -183,7 +183,7 @@ def loss_program(model: Module, loss: Loss, width: int, weighted: bool) -> Progr
     return _program(model, ("loss", loss.rule(), weighted), width, trace, (loss,))
 
 
-def gradient_program(model: Module, loss: Loss, width: int, weighted: bool) -> Program:
+def gradient_program(model: Module, loss: Loss, width: int, weighted: int) -> Program:
     """The loss, and its gradient by every parameter."""
 
     def trace(own: Module, columns: int, references: References | None = None) -> _Made:

@@ -41,8 +41,11 @@ class Source(Protocol):
         """The folder for the file of the arrays, None for one to be chosen."""
         ...
 
-    def parts(self, dtype: str) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
-        """x in a dtype, y, and weights or None: the next rows, until the end."""
+    def parts(
+        self, dtype: str, gaps: bool = False
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+        """x in a dtype, y, and weights or None: the next rows, until the end; with `gaps` labels
+        may be NaN."""
         ...
 
     def described(self) -> dict[str, Any]:
@@ -51,12 +54,12 @@ class Source(Protocol):
 
 
 def written(
-    source: Source, dtype: str, check: Callable[[Any, Any, Any], Arrays]
+    source: Source, dtype: str, check: Callable[[Any, Any, Any], Arrays], gaps: bool = False
 ) -> tuple[Arrays, Mapped]:
     """The arrays that `check` makes of x, y and weights, part by part."""
     done = 0
     with Scratch(source.scratch, source.rows) as scratch:
-        for x, y, weight in source.parts(dtype):
+        for x, y, weight in source.parts(dtype, gaps) if gaps else source.parts(dtype):
             try:
                 arrays = check(x, y, weight)
             except GlassnetError as error:

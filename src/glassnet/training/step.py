@@ -54,7 +54,7 @@ def step_graph(
     loss: Loss,
     optimizer: Optimizer,
     width: int,
-    weighted: bool,
+    weighted: int,
     seed: int | None,
     references: References | None = None,
 ) -> StepGraph:
@@ -150,7 +150,7 @@ def updated(
 
 @user_line()
 def loss_graph(
-    model: Module, loss: Loss, width: int, weighted: bool, references: References | None = None
+    model: Module, loss: Loss, width: int, weighted: int, references: References | None = None
 ) -> Traced:
     """The graph of the loss of some rows, as the model predicts them after training."""
     builder = GraphBuilder(references=references or References(model, loss))
@@ -164,7 +164,7 @@ def loss_graph(
 
 @user_line()
 def gradient_graph(
-    model: Module, loss: Loss, width: int, weighted: bool, references: References | None = None
+    model: Module, loss: Loss, width: int, weighted: int, references: References | None = None
 ) -> Traced:
     """The graph of the loss and of its gradient by every parameter that a gradient trains."""
     builder = GraphBuilder(references=references or References(model, loss))
@@ -196,16 +196,17 @@ def weights_first(model: Module) -> list[str]:
 
 
 def batch_inputs(
-    builder: GraphBuilder, model: Module, loss: Loss, width: int, weighted: bool, rows: Dim
+    builder: GraphBuilder, model: Module, loss: Loss, width: int, weighted: int, rows: Dim
 ) -> dict[str, Value]:
-    """x, y and, where rows have weights, weight."""
-    outputs = outputs_of(model, width)
+    """x, y and, where every row (1) or every label (2) has a weight, weight."""
+    labels = loss.label_type(rows, outputs_of(model, width), model.dtype)
     batch = {
         "x": builder.input("x", Type(model.dtype, (rows, width))),
-        "y": builder.input("y", loss.label_type(rows, outputs, model.dtype)),
+        "y": builder.input("y", labels),
     }
     if weighted:
-        batch["weight"] = builder.input("weight", Type(model.dtype, (rows,)))
+        shape = (rows, *labels.shape[1:weighted])
+        batch["weight"] = builder.input("weight", Type(model.dtype, shape))
     return batch
 
 

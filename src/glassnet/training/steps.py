@@ -274,7 +274,7 @@ def weights_of(rows: Rows, size: int) -> np.ndarray:
     starts = np.arange(0, len(rows), size)
     if rows.weight is None:
         return np.minimum(size, len(rows) - starts).astype(float)
-    return np.array([math.fsum(rows.weight[i : i + size]) for i in starts])
+    return np.array([math.fsum(rows.weight[i : i + size].ravel()) for i in starts])
 
 
 def weighted_mean(losses: np.ndarray, weights: np.ndarray) -> float:

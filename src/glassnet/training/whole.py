@@ -246,7 +246,7 @@ def in_parts(task: Task, run: Run) -> Objective:
 def _objective(task: Task, search: LBFGS, run: Run) -> Objective:
     """The loss of all rows and its gradient, as a function of W in float64."""
     model, rows = task.model, task.rows
-    weighted = rows.weight is not None
+    weighted = rows.weighting
     program = gradient_program(model, task.loss, rows.x.shape[1], weighted)
     arrays = {**rows.arrays(), **parameter_arrays(model)}
     call = program.prepare(arrays, 1, task.threads)

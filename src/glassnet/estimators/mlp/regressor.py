@@ -263,7 +263,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _loss(self) -> Loss | None:
         if isinstance(self.loss, str):
             return LOSSES.get(self.loss)
-        return as_loss(self.loss)
+        own = as_loss(self.loss)
+        if own.skips or not own.by_row:
+            raise ValueError(
+                f"loss={own!r}: an estimator takes a loss of rows, whose labels are all there\n"
+                "  right: gn.train(model, X, y, loss=…, optimizer=…), which takes every loss"
+            )
+        return own
 
     def _answers(self, output: np.ndarray) -> np.ndarray:
         return output.ravel() if output.shape[1] == 1 else output

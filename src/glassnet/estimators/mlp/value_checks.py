@@ -86,6 +86,13 @@ def refuse_no_numbers(y: Any, name: str = "y") -> None:
             "such as days: (y - y.min()) / numpy.timedelta64(1, 'D')"
         )
     refuse_beyond(y, name, "scale the numbers, or predict their logarithms")
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise ValueError(
+            f"Input {name} contains NaN, first in row {int(np.argwhere(np.isnan(array))[0][0])} "
+            "(counted from 0); drop the rows without a number, or fill them in. Of several columns "
+            "each can be left out where it is missing:\n"
+            '  right: gn.train(model, X, y, loss=gn.losses.HalfMSE(missing="skip"), …)'
+        )
     if array.dtype.kind not in "OU" or not array.ndim:
         return
     cells: list[Any] = array.ravel().tolist()
