@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -238,8 +239,8 @@ def test_random_search_against_descent(visit: Visit) -> None:
 def test_the_landscape(visit: Visit) -> None:
     visit.js("glassnet.train(50)")
     visit.open_panel("landscape")
-    visit.tab.wait_for_selector("canvas.square")
-    visit.tab.click("text=two random directions")
+    visit.tab.wait_for_selector("div.square svg")
+    visit.tab.click("text=two random directions by filter")
     visit.wait("document.querySelector('#panel').textContent.includes('over two random')")
 
 
@@ -291,12 +292,32 @@ def test_a_link_gives_the_same_network(browser: Any, file: Path) -> None:
     first = Visit(browser, file)
     first.js("glassnet.open({seed: 7, loss: 'MSE', lr: 0.05})")
     first.js("glassnet.train(33)")
-    link = first.js("location.hash")
-    second = Visit(browser, file, link)
-    second.js("glassnet.train(33)")
+    first.js("glassnet.change({optimizer: 'Adam', lr: 0.01})")
+    first.js("glassnet.train(20)")
+    first.wait("location.hash.includes('Adam') && location.hash.includes('53')")
+    second = Visit(browser, file, first.js("location.hash"))
+    assert second.step() == 53
+    assert first.weights() == second.weights()
+    for opened in (first, second):
+        opened.js("glassnet.train(7)")
     assert first.weights() == second.weights()
     first.done()
     second.done()
+
+
+def test_a_link_whose_digest_differs_is_said(browser: Any, file: Path) -> None:
+    first = Visit(browser, file)
+    first.js("glassnet.train(5)")
+    link = first.js("glassnet.link()")
+    first.done()
+    digest = first_digest(link)
+    second = Visit(browser, file, link.replace(digest, "00000000"))
+    assert digest in second.text("#message")
+    second.done()
+
+
+def first_digest(link: str) -> str:
+    return json.loads(unquote(link[1:]))["digest"]
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,15 @@ class Table:
     columns: tuple[str, ...] = ("x₁", "x₂")
     target: str = "y"
     classes: tuple[str, ...] = ()
+    held: tuple[int, ...] | None = None  # rows that are not trained on; None for three of ten
+    built_in: bool = False
 
     @property
     def held_out(self) -> np.ndarray:
-        """Which rows are not trained on: three of ten, spread over the table."""
-        return np.arange(len(self.x)) * 7 % 10 < 3
+        """Which rows are not trained on: those of `held`, else three of ten, spread over the
+        table."""
+        places = np.arange(len(self.x))
+        return places * 7 % 10 < 3 if self.held is None else np.isin(places, self.held)
 
 
 def xor() -> Table:
@@ -76,8 +80,10 @@ def gaussians() -> Table:
     """Three heaps of points."""
     heap = np.arange(ROWS) % 3
     centre = _polar(np.full(ROWS, 1.0), 2.0 * math.pi * heap / 3.0 + 0.5)
-    x = (centre + 0.38 * _normal(4)).astype(np.float32)
-    return Table("gaussians", x, heap.astype(np.float32), classes=("0", "1", "2"))
+    x = centre + 0.38 * _normal(4)
+    return Table(
+        "gaussians", _short(x), heap.astype(np.float32), classes=("0", "1", "2"), built_in=True
+    )
 
 
 def sine() -> Table:
@@ -85,7 +91,7 @@ def sine() -> Table:
     place, _ = _uniform(5)
     x = 3.4 * place - 1.7
     y = _sin(2.4 * x) + 0.12 * _normal(5)[:, 0]
-    return Table("sine", x[:, None].astype(np.float32), y.astype(np.float32), ("x",))
+    return Table("sine", _short(x[:, None]), _short(y), ("x",), built_in=True)
 
 
 TABLES: dict[str, Callable[[], Table]] = {
@@ -101,7 +107,13 @@ def table(name: str) -> Table:
 
 
 def _classes(name: str, x: np.ndarray, second: np.ndarray) -> Table:
-    return Table(name, x.astype(np.float32), second.astype(np.float32), classes=("0", "1"))
+    y = second.astype(np.float32)
+    return Table(name, _short(x), y, classes=("0", "1"), built_in=True)
+
+
+def _short(values: np.ndarray) -> np.ndarray:
+    """Multiples of 1/1024, which take half the room in a page."""
+    return (np.round(values * 1024) / 1024).astype(np.float32)
 
 
 def _uniform(stream: int) -> np.ndarray:

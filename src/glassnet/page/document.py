@@ -24,19 +24,17 @@ from glassnet.page.fragments import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZER
 from glassnet.version import __version__
 
 WEB = Path(__file__).parent / "web"
-WORKER = ("engine.js", "network.js", "random.js", "trainer.js", "probe.js", "worker.js")
+WORKER = (
+    "engine.js", "network.js", "random.js", "trainer.js", "operations.js", "probe.js", "csv.js",
+    "columns.js", "worker.js",
+)  # fmt: skip
 APP = (
-    "format.js",
-    "choice.js",
-    "thread.js",
-    "picture.js",
-    "network_view.js",
-    "lines_view.js",
-    "lecture_view.js",
-    "take_home.js",
-    "panels.js",
+    "format.js", "choice.js", "thread.js", "picture.js", "plane.js", "network_view.js",
+    "lines_view.js", "operations_view.js", "landscape_view.js", "wrong_view.js",
+    "lecture_view.js", "your_table.js", "link.js", "take_home.js", "panels.js", "controls.js",
     "app.js",
-)
+)  # fmt: skip
+COMMENTS = re.compile(r"^[ \t]*//[^\n]*\n|/\*\*[\s\S]*?\*/[ \n]?", re.MULTILINE)
 IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 NAMES = re.compile(r"^(?:async )?(?:const|let|class|function)\s+\{?\s*(\w+)", re.MULTILINE)
 
@@ -89,10 +87,12 @@ def _first_values(own: Any) -> dict[str, float]:
 
 
 def _table(own: Table) -> dict[str, Any]:
-    return {
+    made: dict[str, Any] = {
         "name": own.name, "columns": own.columns, "target": own.target, "classes": own.classes,
         "rows": len(own.x), "x": _base64(own.x.tobytes()), "y": _base64(own.y.tobytes()),
+        "builtIn": own.built_in,
     }  # fmt: skip
+    return made if own.held is None else made | {"held": list(own.held)}
 
 
 def _filled(content: dict[str, Any], built: Built) -> str:
@@ -117,8 +117,8 @@ def _filled(content: dict[str, Any], built: Built) -> str:
 
 
 def joined(names: Sequence[str]) -> str:
-    """Modules as one script. Each name stands at the top of one module only."""
-    texts = [(WEB / name).read_text(encoding="utf-8") for name in names]
+    """Modules as one script, without comments. Each name stands at the top of one module only."""
+    texts = [COMMENTS.sub("", (WEB / name).read_text(encoding="utf-8")) for name in names]
     bodies = [re.sub(r"^export ", "", IMPORT.sub("", text), flags=re.MULTILINE) for text in texts]
     defined = [name for body in bodies for name in NAMES.findall(body)]
     twice = sorted({name for name in defined if defined.count(name) > 1})

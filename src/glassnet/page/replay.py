@@ -28,7 +28,8 @@ def replay(run: Mapping[str, Any], steps: int) -> nn.Sequential:
     """The network of a run after so many steps.
 
     `run` has the names of the menu and the settings at step 0: table (the name of a built-in one,
-    or a mapping with x [rows, columns] and y [rows]), layers (activation and width of each), loss,
+    or a mapping with x [rows, columns], y [rows] and perhaps held, the numbers of the rows that are
+    held out), layers (activation and width of each), loss,
     optimizer, lr, batch, seed, initializer; and `entries`, the changes that were made on the way.
     Raises GlassnetError where something is not on the menu.
     """
@@ -71,7 +72,7 @@ def _rows(given: Any) -> _Rows:
         own = table(given)
     else:
         x, y = (np.asarray(given[name], np.float32) for name in ("x", "y"))
-        own = Table("", x.reshape(len(y), -1), y)
+        own = Table("", x.reshape(len(y), -1), y, held=given.get("held"))
     return _Rows(own.x[~own.held_out], own.y[~own.held_out])
 
 

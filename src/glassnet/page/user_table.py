@@ -83,9 +83,18 @@ def _examined(opened: ReadTable, target: str, columns: Sequence[str]) -> Examine
 def _telling(x: np.ndarray, y: np.ndarray, classes: int, most: int) -> list[int]:
     """The inputs with the largest share of variance that the target explains, in their order."""
     goals = np.eye(classes)[y.astype(int)] if classes else y[:, None]
-    centred = x.astype(np.float64) - x.mean(0, dtype=np.float64)
-    goals = goals - goals.mean(0)
-    spread = np.sqrt((centred**2).sum(0))[:, None] * np.sqrt((goals**2).sum(0))
-    both = np.abs(centred.T @ goals)
+    centred, goals = _centred(x.astype(np.float64)), _centred(goals)
+    spread = np.sqrt(_total(centred**2))[:, None] * np.sqrt(_total(goals**2))
+    both = np.abs(np.stack([_total(centred * goal[:, None]) for goal in goals.T], axis=1))
     shares = np.divide(both, spread, out=np.zeros_like(both), where=spread > 0).max(1)
     return sorted(np.argsort(-shares, kind="stable")[:most].tolist())
+
+
+def _centred(values: np.ndarray) -> np.ndarray:
+    return values - _total(values) / len(values)
+
+
+def _total(values: np.ndarray) -> np.ndarray:
+    """Sums of columns, row after row: a page adds in the same order, so that equal shares stay
+    equal there, too."""
+    return np.add.accumulate(values, axis=0)[-1]

@@ -5,7 +5,7 @@ const HELD_OUT = 0.3;
 
 /**
  * @typedef {{name: string, columns: string[], target: string, classes: string[], rows: number,
- *   x: Float32Array, y: Float32Array}} PageTable
+ *   x: Float32Array, y: Float32Array, builtIn?: boolean, held?: number[], drawn?: boolean}} PageTable
  * @typedef {{table: string, layers: {activation: string, width: number}[], loss: string,
  *   optimizer: string, lr: number, batch: number, seed: number, initializer: string}} Choice
  */
@@ -33,9 +33,13 @@ export function firstAxes(table) {
   return order.slice(0, 2).sort((a, b) => a - b);
 }
 
-/** The rows that are held out: every row whose number has a remainder of 0 to 2 by 10. @param {number} rows */
-export function heldOut(rows) {
-  return new Set(Array.from({ length: rows }, (_, i) => i).filter((i) => (i * 7) % 10 < 10 * HELD_OUT));
+/**
+ * The rows that are held out: those that the table names, else every row whose number has a
+ * remainder of 0 to 2 by 10.
+ * @param {PageTable} table
+ */
+export function heldOut({ rows, held }) {
+  return new Set(held ?? Array.from({ length: rows }, (_, i) => i).filter((i) => (i * 7) % 10 < 10 * HELD_OUT));
 }
 
 /** @param {PageTable} table @param {(row: number) => boolean} wanted */

@@ -12,8 +12,9 @@
  * @typedef {{kernel: number, buffers: number[], sizes: (string|number)[], writes: number}} Call
  * @typedef {{inputs: Record<string, number>, nodes: NodeType[], lines: string[],
  *   numbers: Record<string, any>, outputs: Record<string, number>, calls: Call[]}} Fragment
- * @typedef {{run: Function, table: number, sizes: number, writes: Tensor, line: string,
- *   reads: Tensor[]}} Step
+ * @typedef {{phase: string, layer: number}} Part which part of a program an operation belongs to
+ * @typedef {{run: Function, table: number, sizes: number, writes: Tensor, opened: Opened,
+ *   place: number, part: Part}} Step
  */
 
 const PAGE = 65536;
@@ -186,6 +187,12 @@ export class Program {
   constructor(engine) {
     this.engine = engine;
     /** @type {Step[]} */ this.steps = [];
+    /** @type {Part} */ this.part = { phase: "", layer: 0 }; // of what is added next
+  }
+
+  /** What is added from here on belongs to this part. @param {string} phase @param {number} [layer] */
+  enter(phase, layer = 0) {
+    this.part = { phase, layer };
   }
 
   /**
@@ -257,8 +264,9 @@ export class Opened {
       table: engine.filled("i32", [buffers.length], buffers.map((b) => b.address)).address,
       sizes: engine.filled("i64", [sizes.length], sizes).address,
       writes: made,
-      reads: buffers.filter((b) => b !== made),
-      line: this.fragment.lines[place],
+      opened: this,
+      place,
+      part: this.program.part,
     });
     return made;
   }

@@ -51,3 +51,6 @@ function set(made, attributes) {
 
 /** @param {string} id @returns {any} */
 export const byId = (id) => document.getElementById(id);
+
+/** Bytes as hexadecimal digits. @param {ArrayBuffer} bytes */
+export const hexadecimal = (bytes) => [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -12,7 +12,7 @@ import { Program } from "./engine.js";
  * @typedef {{inputs: number, layers: LayerSpec[], loss: string, optimizer: string, lr: number,
  *   dtype: "f32"|"f64", slots: Record<string, number>}} NetworkSpec
  * @typedef {{linear: import("./engine.js").Opened, activation: import("./engine.js").Opened}} OpenedLayer
- * @typedef {{name: string, value: Tensor, memory: Record<string, Tensor>}} Parameter
+ * @typedef {{name: string, layer: number, value: Tensor, memory: Record<string, Tensor>}} Parameter
  * @typedef {{z: Tensor, a: Tensor, da: Tensor, dz: Tensor, dweight: Tensor, dbias: Tensor,
  *   learnt: Record<string, Tensor>}} LayerValues what a step computes in a layer
  * @typedef {{x: Tensor, y: Tensor, prediction: Tensor, loss: Tensor, costs: Tensor,
@@ -42,21 +42,21 @@ export class Network {
   makeLayer(layer, number) {
     const before = number ? this.spec.layers[number - 1].width : this.spec.inputs;
     const own = {
-      weight: this.parameter(`linear${number + 1}.weight`, [before, layer.width], 0),
-      bias: this.parameter(`linear${number + 1}.bias`, [layer.width], 0),
+      weight: this.parameter(`linear${number + 1}.weight`, number, [before, layer.width], 0),
+      bias: this.parameter(`linear${number + 1}.bias`, number, [layer.width], 0),
     };
     /** @type {Record<string, Parameter>} */ const learnt = {};
     for (const [name, first] of Object.entries(layer.parameters ?? {}))
-      learnt[name] = this.parameter(`${layer.activation}.${name}`, [layer.width], first);
+      learnt[name] = this.parameter(`${layer.activation}.${name}`, number, [layer.width], first);
     return { ...layer, before, ...own, learnt };
   }
 
-  /** @param {string} name @param {number[]} shape @param {number} first @returns {Parameter} */
-  parameter(name, shape, first) {
+  /** @param {string} name @param {number} layer @param {number[]} shape @param {number} first @returns {Parameter} */
+  parameter(name, layer, shape, first) {
     const { engine, spec } = this;
     const value = engine.tensor(spec.dtype, shape);
     /** @type {Float32Array} */ (engine.view(value)).fill(first);
-    const made = { name, value, memory: {} };
+    const made = { name, layer, value, memory: {} };
     this.parameters.push(made);
     return made;
   }
@@ -160,26 +160,31 @@ export class Network {
     const { engine, spec, data } = this;
     if (!data) throw new Error("there is no data to train on");
     const program = new Program(engine);
+    program.enter("rows");
     const rows = engine.tensor("i32", [n]);
     const x = program.open("take", { table: data.x, rows }, { n, i: spec.inputs, N: this.rows }).output("taken");
     const label = data.y.dtype === "i32" ? "take.classes" : "take";
     const y = program.open(label, { table: data.y, rows }, { n, i: this.outputs, N: this.rows }).output("taken");
     const forward = this.forward(program, x, n);
+    program.enter("loss");
     const cost = program.open(`loss.${spec.loss}.${this.outputs}`, { prediction: forward.prediction, y }, { n, o: this.outputs });
     const loss = cost.output("loss");
     const costs = cost.output("rows");
+    program.enter("backward", this.layers.length - 1);
     const dprediction = cost.output("dprediction");
-    const layers = this.backward(forward.opened, dprediction);
+    const layers = this.backward(program, forward.opened, dprediction);
+    program.enter("update");
     const updates = this.update(program, this.slopes(layers));
     const values = { x, y, prediction: forward.prediction, loss, costs, dprediction, layers };
     return { program, rows, updates, values };
   }
 
-  /** From the last layer to the first. @param {OpenedLayer[]} opened @param {Tensor} slope ∂L/∂ŷ */
-  backward(opened, slope) {
+  /** From the last layer to the first. @param {Program} program @param {OpenedLayer[]} opened @param {Tensor} slope ∂L/∂ŷ */
+  backward(program, opened, slope) {
     /** @type {LayerValues[]} */ const found = [];
     for (let number = opened.length - 1; number >= 0; number--) {
       const { linear, activation } = opened[number];
+      program.enter("backward", number);
       activation.give({ da: slope });
       const names = Object.keys(this.layers[number].learnt);
       const learnt = Object.fromEntries(names.map((name) => [name, activation.output(`d${name}`)]));
@@ -204,7 +209,8 @@ export class Network {
   /** @param {Program} program @param {Tensor} x @param {number} n */
   forward(program, x, n) {
     let h = x;
-    const opened = this.layers.map((layer) => {
+    const opened = this.layers.map((layer, number) => {
+      program.enter("forward", number);
       const sizes = { n, i: layer.before, o: layer.width };
       const linear = program.open(this.named("linear"), { h, weight: layer.weight.value, bias: layer.bias.value }, sizes);
       const learnt = Object.fromEntries(Object.entries(layer.learnt).map(([name, own]) => [name, own.value]));
@@ -222,6 +228,7 @@ export class Network {
   update(program, slopes) {
     /** @type {[Tensor, Tensor][]} */ const copies = [];
     for (const [own, g] of slopes) {
+      program.enter("update", own.layer);
       const shape = own.value.shape;
       /** @type {Record<string, number>} */
       const sizes = shape.length === 2 ? { i: shape[0], o: shape[1] } : { o: shape[0] };

@@ -68,8 +68,9 @@ export class NetworkView {
     node.addEventListener("click", () => column && this.choose({ layer: column - 1, neuron, edge: null }));
     if (!column) node.disabled = true;
     const label = element("span", { class: "name", "aria-hidden": "true" }, name);
-    this.place.append(node, label);
-    node.label = label;
+    const carried = element("span", { class: "carried", "aria-hidden": "true", hidden: true });
+    this.place.append(node, label, carried);
+    Object.assign(node, { label, carried });
     node.name = name;
     this.nodes.push({ node, canvas, layer: column - 1, neuron });
   }
@@ -90,6 +91,7 @@ export class NetworkView {
       const [x, y] = this.at(layer + 1, neuron);
       Object.assign(node.style, { left: `${x}px`, top: `${y}px` });
       Object.assign(node.label.style, { left: `${x}px`, top: `${y + this.size / 2 + 1}px` });
+      Object.assign(node.carried.style, { left: `${x}px`, top: `${y - this.size / 2 - 3}px` });
       node.label.hidden = this.size < 30;
     }
     for (const edge of this.edges) {
@@ -134,6 +136,26 @@ export class NetworkView {
       const on = Boolean(chosen && chosen.layer === layer && chosen.neuron === neuron);
       node.setAttribute("aria-pressed", String(on));
       node.setAttribute("aria-label", layer < 0 ? `input ${node.name}` : `neuron ${node.name}, ${this.layers[layer].activation}`);
+    }
+  }
+
+  /**
+   * Values beside the neurons, column by column, and the weights that are at work.
+   * @param {({back: boolean, title: string, values: number[]}|null)[]} columns
+   * @param {{layer: number, phase: string}|null} moving
+   */
+  carry(columns, moving) {
+    for (const { node, layer, neuron } of this.nodes) {
+      const own = columns[layer + 1];
+      node.carried.hidden = !own;
+      if (!own) continue;
+      node.carried.textContent = `${own.back ? "∂ " : ""}${shown(own.values[neuron])}`;
+      node.carried.title = own.title;
+      node.carried.classList.toggle("back", own.back);
+    }
+    for (const { line, layer } of this.edges) {
+      line.classList.toggle("flow", moving !== null && layer === moving.layer);
+      line.classList.toggle("backward", moving !== null && moving.phase !== "forward");
     }
   }
 

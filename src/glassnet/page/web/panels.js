@@ -6,8 +6,10 @@ import { drawn, element, shown } from "./format.js";
 import { lecturePanel } from "./lecture_view.js";
 import { fiveLines } from "./lines_view.js";
 import { nodeName, subscript } from "./network_view.js";
-import { paintField } from "./picture.js";
-import { download, lossesCsv, weightsCsv } from "./take_home.js";
+import { landscapePanel } from "./landscape_view.js";
+import { takePanel } from "./take_home.js";
+import { wrongPanel } from "./wrong_view.js";
+import { tablePanel } from "./your_table.js";
 
 /** @typedef {{name: string, title: string, show: (page: any, place: any) => void|Promise<void>}} Panel */
 
@@ -15,13 +17,14 @@ import { download, lossesCsv, weightsCsv } from "./take_home.js";
 const linesPanel = {
   name: "lines",
   title: "The five lines",
-  show(page, place) {
+  async show(page, place) {
+    const operations = await page.operations.shown();
     const { numbers, row, chosen, spec, table, menu } = page;
     const loss = menu.losses.find((/** @type {any} */ own) => own.name === spec.loss);
     const optimizer = menu.optimizers.find((/** @type {any} */ own) => own.name === spec.optimizer);
     const pick = (/** @type {number} */ other) => page.pickRow(other);
     const columns = fiveLines(numbers, { row, chosen, spec, columns: table.columns, loss, optimizer, pick });
-    place.replaceChildren(element("div", { class: "five" }, ...columns));
+    place.replaceChildren(...operations, element("div", { class: "five" }, ...columns));
   },
 };
 
@@ -79,7 +82,7 @@ const activationPanel = {
     const own = spec.layers[chosen.layer];
     const entry = menu.activations.find((/** @type {any} */ a) => a.name === own.activation);
     const learnt = Object.fromEntries(Object.keys(entry.parameters).map((name) => {
-      const found = numbers.parameters.filter((/** @type {any} */ p) => p.name === `${own.activation}.${name}`);
+      const found = numbers.parameters.filter((/** @type {any} */ p) => p.layer === chosen.layer && p.name === `${own.activation}.${name}`);
       return [name, (found[0]?.value ?? [entry.parameters[name]])[chosen.neuron] ?? entry.parameters[name]];
     }));
     const z = Array.from({ length: 121 }, (_, i) => -6 + i / 10);
@@ -137,56 +140,6 @@ const racePanel = {
 };
 
 /** @type {Panel} */
-const landscapePanel = {
-  name: "landscape",
-  title: "Landscape",
-  async show(page, place) {
-    const { spec } = page;
-    const side = 41;
-    const { first, second, label } = page.directions();
-    const reach = page.reach ?? 2;
-    const { losses, centre, path } = await page.thread.ask("landscape", { first, second, side, reach });
-    const canvas = element("canvas", { width: 480, height: 480, class: "card square", role: "img", "aria-label": `The loss over ${label}` });
-    const finite = [...losses].filter(Number.isFinite);
-    const [low, high] = [Math.min(...finite), Math.max(...finite)];
-    const level = (/** @type {number} */ v) => (Math.log(v - low + 0.02 * (high - low)) - Math.log(0.02 * (high - low) || 1)) / Math.log(51);
-    paintField(canvas, side, (i) => (Number.isFinite(losses[i]) ? 2 * level(losses[i]) - 1 : 1), { middle: 0, reach: 1 });
-    paintPath(canvas, path, centre, first, second, reach);
-    const buttons = [
-      element("button", { onclick: () => page.turnLandscape("weights") }, "two weights: the chosen one and its bias"),
-      element("button", { onclick: () => page.turnLandscape("random") }, "two random directions"),
-      element("button", { onclick: () => page.zoomLandscape(0.5) }, "nearer"),
-      element("button", { onclick: () => page.zoomLandscape(2) }, "farther"),
-    ];
-    place.replaceChildren(
-      element("p", {}, `The loss of the training rows over ${label}, ${shown(reach)} in each direction from the present weights (the cross). Orange is low (${shown(low)}), blue is high (${shown(high)}), in logarithmic steps; the line is the path of ${spec.optimizer}.`),
-      element("div", { class: "row" }, ...buttons), canvas,
-    );
-  },
-};
-
-/** @param {any} canvas @param {{step: number, weights: ArrayLike<number>}[]} path @param {ArrayLike<number>} centre @param {number[]} first @param {number[]} second @param {number} reach */
-function paintPath(canvas, path, centre, first, second, reach) {
-  const context = canvas.getContext("2d");
-  const dot = (/** @type {ArrayLike<number>} */ w, /** @type {number[]} */ d) => d.reduce((sum, v, k) => sum + v * (w[k] - centre[k]), 0) / (d.reduce((s, v) => s + v * v, 0) || 1);
-  const at = (/** @type {ArrayLike<number>} */ w) => [((dot(w, first) / reach + 1) / 2) * canvas.width, ((1 - dot(w, second) / reach) / 2) * canvas.height];
-  context.beginPath();
-  for (const { weights } of path) context.lineTo(...at(weights));
-  context.strokeStyle = "#1c2330";
-  context.lineWidth = 2.5;
-  context.stroke();
-  const [x, y] = at(centre);
-  context.beginPath();
-  context.moveTo(x - 9, y);
-  context.lineTo(x + 9, y);
-  context.moveTo(x, y - 9);
-  context.lineTo(x, y + 9);
-  context.strokeStyle = "#7a3fb0";
-  context.lineWidth = 4;
-  context.stroke();
-}
-
-/** @type {Panel} */
 const proofPanel = {
   name: "proof",
   title: "Proof",
@@ -213,84 +166,5 @@ function placeOf({ name, shape, place }) {
   return shape.length === 2 ? `${name}[${Math.floor(place / shape[1])}, ${place % shape[1]}]` : `${name}[${place}]`;
 }
 
-const WRONG = [
-  { name: "Vanishing gradients", about: "Six sigmoid layers: ∂L/∂z shrinks by a quarter or more at each layer on the way back.", choice: { layers: six("Sigmoid"), optimizer: "SGD", lr: 0.5, initializer: "glorot_uniform" }, steps: 200 },
-  { name: "Dead ReLU", about: "A rate that is too large pushes units to where they are 0 for every row; then no gradient reaches them.", choice: { layers: [{ activation: "ReLU", width: 6 }, { activation: "ReLU", width: 4 }], optimizer: "SGD", lr: 8, initializer: "he_uniform" }, steps: 30 },
-  { name: "η too large", about: "Each step overshoots the valley; the loss grows until numbers leave the finite range.", choice: { layers: [{ activation: "Identity", width: 4 }], output: "Identity", optimizer: "SGD", lr: 40, initializer: "glorot_uniform" }, steps: 200 },
-  { name: "Overfitting", about: "A large network and much time: the held-out loss turns upwards while the training loss falls.", choice: { layers: [{ activation: "Tanh", width: 8 }, { activation: "Tanh", width: 8 }], optimizer: "Adam", lr: 0.03, initializer: "glorot_uniform" }, steps: 2500 },
-  { name: "Zero first weights", about: "All neurons of a layer begin equal, get the same gradient and stay equal: the layer is as wide as one neuron.", choice: { layers: [{ activation: "Tanh", width: 4 }], optimizer: "SGD", lr: 0.5, initializer: "glorot_uniform" }, zero: true, steps: 300 },
-];
-
-/** @param {string} activation */
-function six(activation) {
-  return Array.from({ length: 6 }, () => ({ activation, width: 4 }));
-}
-
-/** @type {Panel} */
-const wrongPanel = {
-  name: "wrong",
-  title: "What goes wrong",
-  show(page, place) {
-    const buttons = WRONG.map((own) => element("button", { onclick: () => page.goWrong(own) }, own.name));
-    place.replaceChildren(
-      element("p", {}, "One click sets up a network that fails, trains it, and says what is seen."),
-      element("div", { class: "row" }, ...buttons),
-      element("p", {}, page.wrong ? page.wrong.about : ""),
-      bars(page),
-      element("p", { class: "sel" }, diagnosis(page)),
-    );
-  },
-};
-
-/** The sizes of ∂L/∂z, layer by layer. @param {any} page */
-function bars({ numbers, spec }) {
-  const sizes = numbers.layers.map((/** @type {{dz: number[]}} */ { dz }) => Math.sqrt(dz.reduce((/** @type {number} */ s, /** @type {number} */ v) => s + v * v, 0)));
-  const most = Math.max(1e-30, ...sizes.filter(Number.isFinite));
-  const rows = sizes.map((/** @type {number} */ size, /** @type {number} */ i) => {
-    const meter = element("meter", { min: 0, max: 1, value: Number.isFinite(size) ? size / most : 0, "aria-label": `‖∂L/∂z‖ of layer ${i + 1}` });
-    return element("tr", {}, element("th", { scope: "row" }, `layer ${i + 1}, ${spec.layers[i].activation}`), element("td", {}, meter), element("td", {}, shown(size)));
-  });
-  return element("table", { class: "plain" }, element("caption", {}, "‖∂L/∂z‖ of the next batch, layer by layer"), ...rows);
-}
-
-/** What the numbers of the present step say. @param {any} page */
-function diagnosis({ numbers, snapshot, spec }) {
-  if (snapshot.stopped) return `Diverged: ${snapshot.stopped}. The step before was still finite: press “back”.`;
-  const found = [];
-  const norm = (/** @type {number[]} */ v) => Math.sqrt(v.reduce((s, x) => s + x * x, 0));
-  const [first, last] = [norm(numbers.layers[0].dz), norm(numbers.layers.at(-1).dz)];
-  if (first < 1e-3 * last) found.push(`The gradient of the first layer is ${shown(last / Math.max(first, 1e-30))} times smaller than that of the last: it vanishes.`);
-  numbers.layers.forEach((/** @type {{a: number[]}} */ { a }, /** @type {number} */ i) => {
-    const { activation, width } = spec.layers[i];
-    if (activation !== "ReLU") return;
-    const dead = Array.from({ length: width }, (_, k) => k).filter((k) => numbers.rows.every((/** @type {number} */ _r, /** @type {number} */ r) => a[r * width + k] === 0));
-    if (dead.length) found.push(`In layer ${i + 1}, ${dead.length} of ${width} ReLU neurons are 0 for every row of this batch.`);
-  });
-  const equal = numbers.parameters.find((/** @type {any} */ p) => p.name.endsWith("weight") && p.shape[1] > 1 && p.value.every((/** @type {number} */ v, /** @type {number} */ i) => v === p.value[i - (i % p.shape[1])]));
-  if (equal) found.push(`All neurons of ${equal.name.split(".")[0]} have the same weights.`);
-  const best = Math.min(...snapshot.testLosses.map((/** @type {number[]} */ p) => p[1]));
-  if (snapshot.testLoss > 1.2 * best && snapshot.loss < 0.7 * snapshot.testLoss) found.push(`The held-out loss is ${shown(snapshot.testLoss)}; it was ${shown(best)} before: the network overfits.`);
-  return found.length ? found.join(" ") : "Nothing conspicuous in the present step.";
-}
-
-/** @type {Panel} */
-const takePanel = {
-  name: "take",
-  title: "Take home",
-  async show(page, place) {
-    const script = await page.script();
-    const save = (/** @type {string} */ label, /** @type {() => void} */ act) => element("button", { onclick: act }, label);
-    place.replaceChildren(
-      element("p", {}, "This program ends with the present weights, bit by bit; the digest beside the seal is the SHA-256 of model.W. The address of this page is a link to this network."),
-      element("div", { class: "row" },
-        save("Python program", () => download("replay.py", script, "text/x-python")),
-        save("weights as CSV", () => download("weights.csv", weightsCsv(page.numbers.parameters), "text/csv")),
-        save("losses as CSV", () => download("losses.csv", lossesCsv(page.snapshot.losses), "text/csv")),
-        save("copy the link", () => void navigator.clipboard?.writeText(location.href))),
-      element("pre", { class: "card code", tabindex: 0 }, script),
-    );
-  },
-};
-
 /** @type {Panel[]} */
-export const PANELS = [linesPanel, handPanel, activationPanel, landscapePanel, racePanel, wrongPanel, proofPanel, takePanel, lecturePanel];
+export const PANELS = [linesPanel, handPanel, activationPanel, landscapePanel, racePanel, wrongPanel, proofPanel, tablePanel, takePanel, lecturePanel];

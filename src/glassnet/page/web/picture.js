@@ -102,9 +102,8 @@ function polygon(context, x, y, size, corners, turn) {
 export function paintPlane(canvas) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const { width, height } = canvas;
-  context.fillStyle = "#fff";
-  context.fillRect(0, 0, width, height);
-  context.strokeStyle = "#dcd8cf";
+  context.clearRect(0, 0, width, height);
+  context.strokeStyle = getComputedStyle(canvas).borderTopColor;
   context.lineWidth = 1.5;
   context.beginPath();
   context.moveTo(width / 2, 0);
@@ -119,7 +118,7 @@ export function paintPlane(canvas) {
  * @param {[number, number][]} training @param {[number, number][]} test @param {number} step @param {number} last
  */
 export function curves(training, test, step, last) {
-  const [width, height, left, bottom] = [288, 128, 40, 20];
+  const [width, height, left, bottom] = [288, 128, 46, 20];
   const finite = [...training, ...test].map(([, loss]) => loss).filter(Number.isFinite);
   const top = Math.max(1e-9, ...finite);
   const end = Math.max(1, last, step);

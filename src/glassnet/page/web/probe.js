@@ -76,15 +76,14 @@ export function picked(table, numbers, inputs) {
 }
 
 /**
- * The loss of the whole table on a square of weights around the present ones.
- * @param {Trainer} trainer @param {number[]} first a direction @param {number[]} second another one
- * @param {number} side @param {number} reach how far the square goes in each direction
+ * The loss of the whole table on a square of weights, and where some paths lie on it.
+ * @param {Trainer} trainer
+ * @param {{centre: ArrayLike<number>, first: ArrayLike<number>, second: ArrayLike<number>,
+ *   side: number, reach: number}} square how far it goes in each direction from its centre
  */
-export function landscape(trainer, first, second, side, reach) {
-  const { network, engine, table } = trainer;
-  const centre = network.weights();
+export function landscape({ engine, network, spec, table }, { centre, first, second, side, reach }) {
   return engine.temporarily(() => {
-    const loss = new LossAt(trainer, table, "f32");
+    const loss = new LossAt(/** @type {any} */ ({ engine, network, spec }), table, "f32");
     const weights = new Float32Array(centre.length);
     return Float32Array.from({ length: side * side }, (_, i) => {
       const a = reach * ((2 * (i % side)) / (side - 1) - 1);
@@ -93,6 +92,62 @@ export function landscape(trainer, first, second, side, reach) {
       return loss.at(weights);
     });
   });
+}
+
+/** @typedef {{step: number, weights: ArrayLike<number>}[]} Path */
+
+/**
+ * A square that shows paths: spanned by the two directions in which they move most.
+ * @param {Path[]} paths
+ */
+export function squareOf(paths) {
+  const points = paths.flatMap((path) => path.map(({ weights }) => Float64Array.from(weights)));
+  const count = points[0].length;
+  const centre = Float64Array.from({ length: count }, (_, k) => points.reduce((sum, p) => sum + p[k], 0) / points.length);
+  const away = points.map((p) => p.map((v, k) => v - centre[k]));
+  const first = mainDirection(away, null);
+  const second = mainDirection(away, first);
+  const [a, b] = [first, second].map((way) => away.map((p) => dot(p, way)));
+  const middle = (/** @type {number[]} */ v) => (Math.max(...v) + Math.min(...v)) / 2;
+  const half = (/** @type {number[]} */ v) => (Math.max(...v) - Math.min(...v)) / 2;
+  const [x, y] = [middle(a), middle(b)];
+  const all = away.reduce((sum, p) => sum + dot(p, p), 0);
+  const seen = [...a, ...b].reduce((sum, v) => sum + v * v, 0);
+  return {
+    centre: centre.map((c, k) => c + x * first[k] + y * second[k]), first, second,
+    reach: 1.2 * Math.max(half(a), half(b), 1e-3), share: all ? seen / all : 1,
+  };
+}
+
+/** @param {ArrayLike<number>} a @param {ArrayLike<number>} b */
+function dot(a, b) {
+  let sum = 0;
+  for (let k = 0; k < a.length; k++) sum += a[k] * b[k];
+  return sum;
+}
+
+/**
+ * The unit vector along which points spread most, at a right angle to another one.
+ * @param {Float64Array[]} points @param {Float64Array|null} other
+ */
+function mainDirection(points, other) {
+  let way = Float64Array.from({ length: points[0].length }, (_, k) => 1 + ((k * 7) % 11) / 11);
+  for (let round = 0; round < 60; round++) {
+    const next = new Float64Array(way.length);
+    for (const p of points) {
+      const along = dot(p, way);
+      for (let k = 0; k < next.length; k++) next[k] += along * p[k];
+    }
+    const across = other ? dot(next, other) : 0;
+    if (other) for (let k = 0; k < next.length; k++) next[k] -= across * other[k];
+    const size = Math.sqrt(dot(next, next));
+    if (!(size > 1e-30)) break;
+    way = next.map((v) => v / size);
+  }
+  const across = other ? dot(way, other) : 0;
+  if (other) way = way.map((v, k) => v - across * other[k]);
+  const size = Math.sqrt(dot(way, way)) || 1;
+  return way.map((v) => v / size);
 }
 
 /**

@@ -99,6 +99,14 @@ export class Trainer {
     return this.step;
   }
 
+  /** The changes that a run of another time had, from its first step on. @param {Entry[]} entries */
+  begin(entries) {
+    this.entries = entries;
+    this.take(entries.filter((entry) => entry.step === 0));
+    this.keep();
+    this.mark();
+  }
+
   /** Change settings or weights from here on; what came later is forgotten. @param {Omit<Entry, "step">} change */
   change(change) {
     this.forget();

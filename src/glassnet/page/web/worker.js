@@ -4,7 +4,10 @@
 // plays {snapshot} some thirty times a second.
 
 import { Engine, Program } from "./engine.js";
-import { LossAt, compareGradients, landscape, searchAtRandom } from "./probe.js";
+import { tableOf } from "./columns.js";
+import { readCsv } from "./csv.js";
+import { operations } from "./operations.js";
+import { LossAt, compareGradients, landscape, searchAtRandom, squareOf } from "./probe.js";
 import { Trainer } from "./trainer.js";
 
 /**
@@ -14,6 +17,7 @@ import { Trainer } from "./trainer.js";
  */
 
 const SLICE = 14; // milliseconds of training before messages are heard
+const MOST_NUMBERS = 2e6; // of a record of steps
 const FRAME = 33; // milliseconds between snapshots
 // in float32 a · b + c is 2⁻²⁴ for these numbers if it is rounded once, else 0
 const PROBE = [1 + 2 ** -12, 1 + 2 ** -12, -(1 + 2 ** -11)];
@@ -172,10 +176,15 @@ export class Runner {
       prediction: read(values.prediction), costs: read(values.costs), dprediction: read(values.dprediction),
       layers: values.layers.map(({ z, a, da, dz }) => ({ z: read(z), a: read(a), da: read(da), dz: read(dz) })),
       parameters: slopes.map(([own, slope]) => ({
-        name: own.name, shape: own.value.shape, value: read(own.value), gradient: read(slope),
+        name: own.name, layer: own.layer, shape: own.value.shape, value: read(own.value), gradient: read(slope),
         next: read(/** @type {Tensor} */ (after.get(own.value.address))),
       })),
     };
+  }
+
+  /** The next step, operation by operation. */
+  operations() {
+    return operations(this.run());
   }
 
   /** Every gradient beside its central difference, the farthest apart first. */
@@ -183,11 +192,35 @@ export class Runner {
     return compareGradients(this.run());
   }
 
-  /** @param {{first: number[], second: number[], side: number, reach: number}} given */
-  landscape({ first, second, side, reach }) {
+  /**
+   * The loss around the present weights, and the path to them.
+   * @param {{first: number[], second: number[], side: number, reach: number}} given
+   */
+  landscape(given) {
     const trainer = this.run();
+    const centre = trainer.network.weights();
     const path = [...trainer.path].filter(([step]) => step <= trainer.step).map(([step, weights]) => ({ step, weights }));
-    return { losses: landscape(trainer, first, second, side, reach), centre: trainer.network.weights(), path };
+    return { ...given, losses: landscape(trainer, { ...given, centre }), centre, paths: [{ name: trainer.spec.optimizer, path }] };
+  }
+
+  /**
+   * Several optimisers from the first weights of the run, on one landscape.
+   * @param {{rules: {optimizer: string, lr: number}[], steps: number, side: number}} given
+   */
+  compare({ rules, steps, side }) {
+    const own = this.run();
+    const start = own.checkpoints.get(0)?.network.weights;
+    const paths = rules.map(({ optimizer, lr }) => {
+      const engine = new Engine(/** @type {WebAssembly.Module} */ (this.module), this.library);
+      const trainer = new Trainer(engine, { ...own.first, optimizer, lr }, own.table);
+      if (start) trainer.begin([{ step: 0, weights: start }]);
+      const finite = trainer.train(steps);
+      const path = [...trainer.path].map(([step, weights]) => ({ step, weights })).filter(({ weights }) => Array.from(weights).every(Number.isFinite));
+      const loss = trainer.network.lossOf(own.table.x, own.table.y, own.table.rows);
+      return { name: optimizer, lr, path, loss, steps: trainer.step, finite };
+    });
+    const square = squareOf(paths.map(({ path }) => path));
+    return { ...square, side, paths, losses: landscape(own, { ...square, side }) };
   }
 
   /**
@@ -223,6 +256,48 @@ export class Runner {
       program.run();
       return { a: [...(/** @type {Float32Array} */ (engine.view(a)))], slope: [...(/** @type {Float32Array} */ (engine.view(slope)))] };
     });
+  }
+
+  /**
+   * A run that was somewhere else before: its changes, and the step to go to.
+   * @param {{entries: import("./trainer.js").Entry[], step: number}} given
+   */
+  resume({ entries, step }) {
+    const trainer = this.run();
+    trainer.begin(entries);
+    trainer.seek(step);
+    return this.snapshot();
+  }
+
+  /** Read a table that a person gives; the page gets its names. @param {{text: string}} given */
+  readTable({ text }) {
+    this.cells = readCsv(text);
+    return { names: this.cells.names, rows: this.cells.rows.length };
+  }
+
+  /** The table that was read last, for a network. @param {{target: string, name: string, wanted: string[]|null}} given */
+  tableOf({ target, name, wanted }) {
+    if (!this.cells) throw new Error("no table was read");
+    return tableOf(this.cells, target, name, wanted);
+  }
+
+  /** Every step up to the present one, evenly thinned where that would be too many numbers. */
+  record() {
+    const trainer = this.run();
+    const { step, network } = trainer;
+    const every = Math.max(1, Math.ceil(((step + 1) * network.weights().length) / MOST_NUMBERS));
+    const lines = [];
+    for (let k = 0; k <= step; k += every) {
+      trainer.seek(k);
+      const { epoch, losses, spec } = trainer;
+      lines.push({ step: k, epoch, loss: k < losses.length ? losses[k] : NaN, lr: spec.lr, weights: network.weights() });
+    }
+    trainer.seek(step);
+    const names = network.parameters.flatMap(({ name, value: { shape } }) => {
+      const count = shape.reduce((a, b) => a * b, 1);
+      return Array.from({ length: count }, (_, i) => `${name}[${shape.length === 2 ? `${Math.floor(i / shape[1])} ${i % shape[1]}` : i}]`);
+    });
+    return { names, lines };
   }
 
   weights() {

@@ -1,0 +1,65 @@
+// What goes wrong: networks that fail at one click, and what the numbers say about it.
+//
+// In: the page. Out: a panel.
+
+import { element, shown } from "./format.js";
+
+const WRONG = [
+  { name: "Vanishing gradients", about: "Six sigmoid layers: ∂L/∂z shrinks by a quarter or more at each layer on the way back.", choice: { layers: six("Sigmoid"), optimizer: "SGD", lr: 0.5, initializer: "glorot_uniform" }, steps: 200 },
+  { name: "Dead ReLU", about: "A rate that is too large pushes units to where they are 0 for every row; then no gradient reaches them.", choice: { layers: [{ activation: "ReLU", width: 6 }, { activation: "ReLU", width: 4 }], optimizer: "SGD", lr: 8, initializer: "he_uniform" }, steps: 30 },
+  { name: "η too large", about: "Each step overshoots the valley; the loss grows until numbers leave the finite range.", choice: { layers: [{ activation: "Identity", width: 4 }], output: "Identity", optimizer: "SGD", lr: 40, initializer: "glorot_uniform" }, steps: 200 },
+  { name: "Overfitting", about: "A large network and much time: the held-out loss turns upwards while the training loss falls.", choice: { layers: [{ activation: "Tanh", width: 8 }, { activation: "Tanh", width: 8 }], optimizer: "Adam", lr: 0.03, initializer: "glorot_uniform" }, steps: 2500 },
+  { name: "Zero first weights", about: "All neurons of a layer begin equal, get the same gradient and stay equal: the layer is as wide as one neuron.", choice: { layers: [{ activation: "Tanh", width: 4 }], optimizer: "SGD", lr: 0.5, initializer: "glorot_uniform" }, zero: true, steps: 300 },
+];
+
+/** @param {string} activation */
+function six(activation) {
+  return Array.from({ length: 6 }, () => ({ activation, width: 4 }));
+}
+
+/** @type {import("./panels.js").Panel} */
+export const wrongPanel = {
+  name: "wrong",
+  title: "What goes wrong",
+  show(page, place) {
+    const buttons = WRONG.map((own) => element("button", { onclick: () => page.goWrong(own) }, own.name));
+    place.replaceChildren(
+      element("p", {}, "One click sets up a network that fails, trains it, and says what is seen."),
+      element("div", { class: "row" }, ...buttons),
+      element("p", {}, page.wrong ? page.wrong.about : ""),
+      bars(page),
+      element("p", { class: "sel" }, diagnosis(page)),
+    );
+  },
+};
+
+/** The sizes of ∂L/∂z, layer by layer. @param {any} page */
+function bars({ numbers, spec }) {
+  const sizes = numbers.layers.map((/** @type {{dz: number[]}} */ { dz }) => Math.sqrt(dz.reduce((/** @type {number} */ s, /** @type {number} */ v) => s + v * v, 0)));
+  const most = Math.max(1e-30, ...sizes.filter(Number.isFinite));
+  const rows = sizes.map((/** @type {number} */ size, /** @type {number} */ i) => {
+    const meter = element("meter", { min: 0, max: 1, value: Number.isFinite(size) ? size / most : 0, "aria-label": `‖∂L/∂z‖ of layer ${i + 1}` });
+    return element("tr", {}, element("th", { scope: "row" }, `layer ${i + 1}, ${spec.layers[i].activation}`), element("td", {}, meter), element("td", {}, shown(size)));
+  });
+  return element("table", { class: "plain" }, element("caption", {}, "‖∂L/∂z‖ of the next batch, layer by layer"), ...rows);
+}
+
+/** What the numbers of the present step say. @param {any} page */
+function diagnosis({ numbers, snapshot, spec }) {
+  if (snapshot.stopped) return `Diverged: ${snapshot.stopped}. The step before was still finite: press “back”.`;
+  const found = [];
+  const norm = (/** @type {number[]} */ v) => Math.sqrt(v.reduce((s, x) => s + x * x, 0));
+  const [first, last] = [norm(numbers.layers[0].dz), norm(numbers.layers.at(-1).dz)];
+  if (first < 1e-3 * last) found.push(`The gradient of the first layer is ${shown(last / Math.max(first, 1e-30))} times smaller than that of the last: it vanishes.`);
+  numbers.layers.forEach((/** @type {{a: number[]}} */ { a }, /** @type {number} */ i) => {
+    const { activation, width } = spec.layers[i];
+    if (activation !== "ReLU") return;
+    const dead = Array.from({ length: width }, (_, k) => k).filter((k) => numbers.rows.every((/** @type {number} */ _r, /** @type {number} */ r) => a[r * width + k] === 0));
+    if (dead.length) found.push(`In layer ${i + 1}, ${dead.length} of ${width} ReLU neurons are 0 for every row of this batch.`);
+  });
+  const equal = numbers.parameters.find((/** @type {any} */ p) => p.name.endsWith("weight") && p.shape[1] > 1 && p.value.every((/** @type {number} */ v, /** @type {number} */ i) => v === p.value[i - (i % p.shape[1])]));
+  if (equal) found.push(`All neurons of ${equal.name.split(".")[0]} have the same weights.`);
+  const best = Math.min(...snapshot.testLosses.map((/** @type {number[]} */ p) => p[1]));
+  if (snapshot.testLoss > 1.2 * best && snapshot.loss < 0.7 * snapshot.testLoss) found.push(`The held-out loss is ${shown(snapshot.testLoss)}; it was ${shown(best)} before: the network overfits.`);
+  return found.length ? found.join(" ") : "Nothing conspicuous in the present step.";
+}
