@@ -1,25 +1,21 @@
 """How an optimiser made the new weight, with the numbers put in.
 
-In: an `OpenStep` and one weight of it. Out: lines, from ∂L/∂w to w. `RULES` has what each rule
-does, once; letters and numbers are both written from it. A rule that is not there is told by its
-own description and by its memory before and after.
+In: an `OpenStep` and one weight of it. Out: lines, from ∂L/∂w to w. What a rule does is what its
+`formulas` say; letters and numbers are both written from them. A rule without formulas is shown by
+its docstring and by its memory before and after.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glassnet.inspect.blocks import exact, factor
 from glassnet.inspect.figures import WeightFigures
-from glassnet.optim.adam import Adam, AdamW
 from glassnet.optim.optimizer import Optimizer
-from glassnet.optim.rms import Adagrad, RMSprop
-from glassnet.optim.scikit import ScikitAdam, ScikitSGD
-from glassnet.optim.sgd import SGD
 
 if TYPE_CHECKING:
     from glassnet.inspect.opened import OpenStep
@@ -35,7 +31,7 @@ def update_lines(step: OpenStep, own: WeightFigures) -> list[str]:
     lines, g = _seen(step, own, decay)
     if group.lr != 1.0:
         rate = f"({rate}·{group.lr})"
-    if isinstance(optimizer, AdamW) and decay:
+    if optimizer.decoupled and decay:
         lines.append(f"w·(1 − η·{decay}) takes the place of w = {before}: decay beside the rule")
         before = f"{factor(own.before)}·(1 − {rate}·{decay})"
     name = "g" if any(line.startswith("g = ") for line in lines) else "∂L/∂w"
@@ -67,7 +63,7 @@ def _seen(step: OpenStep, own: WeightFigures, decay: float) -> tuple[list[str], 
     if optimizer.maximize:
         lines.append(f"g = −{told}: it climbs")
         g, told = -g, "g" if clipped else factor(-g)
-    if decay and not isinstance(optimizer, AdamW):
+    if decay and not optimizer.decoupled:
         g = g + decay * own.before
         end = "" if clipped else f" = {exact(g)}"
         lines.append(f"g = {told} + {decay}·{factor(own.before)}{end}: with the weight decay")
@@ -80,13 +76,18 @@ def _rule(
 ) -> list[str]:
     """The rule itself; `name` is what its gradient is called."""
     memory = {slot: numbers for slot, numbers in own.memory.items() if slot != "average"}
-    if type(optimizer) in RULES:
-        formulas = RULES[type(optimizer)](optimizer, int(numbers["t"]))
+    formulas = optimizer.formulas(int(numbers["t"])) if _says(type(optimizer)) else []
+    if formulas:
         held = {slot: factor(old) for slot, (old, _) in memory.items()}
         return told(formulas, {**numbers, **held}, name, memory)
     rule = " ".join((type(optimizer).__doc__ or type(optimizer).__name__).split())
     changes = [f"{slot}: {exact(old)} → {exact(new)}" for slot, (old, new) in memory.items()]
     return [f"{type(optimizer).__name__} of {name}: {rule}", *changes]
+
+
+def _says(rule: type[Optimizer]) -> bool:
+    """Whether its formulas are those of its own `update`, not of the one that it was made from."""
+    return "formulas" in vars(next(own for own in rule.__mro__ if "update" in vars(own)))
 
 
 def told(
@@ -123,64 +124,3 @@ def _lettered(formula: str, name: str) -> str:
     if name != "g":
         formula = re.sub(r"\bg(?=[²/])", f"({name})", formula)
     return put(formula, {"g": name})
-
-
-def _sgd(own: SGD, t: int) -> list[str]:
-    if not own.momentum:
-        return ["w ← w − η·g"]
-    new = f"(1 − {own.dampening})·g" if own.dampening and t > 1 else "g"
-    way = f"(g + {own.momentum}·v)" if own.nesterov else "v"
-    return [f"v ← {own.momentum}·v + {new}", f"w ← w − η·{way}"]
-
-
-def _adam(own: Adam, t: int) -> list[str]:
-    largest = ["top ← max(top, v)"] if own.amsgrad else []
-    return [
-        *_moments(own.beta1, own.beta2),
-        *largest,
-        f"m̂ = m/(1 − {own.beta1}^t)",
-        f"v̂ = {'top' if own.amsgrad else 'v'}/(1 − {own.beta2}^t)",
-        f"w ← w − η·m̂/(√v̂ + {own.eps})",
-    ]
-
-
-def _rmsprop(own: RMSprop, t: int) -> list[str]:
-    lines = [f"v ← {own.alpha}·v + (1 − {own.alpha})·g²"]
-    root = "√v"
-    if own.centered:
-        lines.append(f"mean ← {own.alpha}·mean + (1 − {own.alpha})·g")
-        root = "√(max(v − mean², 0))"
-    way = f"g/({root} + {own.eps})"
-    if own.momentum:
-        return [*lines, f"b ← {own.momentum}·b + {way}", "w ← w − η·b"]
-    return [*lines, f"w ← w − η·({way})"]
-
-
-def _adagrad(own: Adagrad, t: int) -> list[str]:
-    rate = f"η/(1 + (t − 1)·{own.lr_decay})" if own.lr_decay else "η"
-    return ["s ← s + g²", f"w ← w − {rate}·(g/(√s + {own.eps}))"]
-
-
-def _scikit_sgd(own: ScikitSGD, t: int) -> list[str]:
-    way = f"({own.momentum}·m − η·g)" if own.nesterov else "m"
-    return [f"m ← {own.momentum}·m − η·g", f"w ← w + {way}"]
-
-
-def _scikit_adam(own: ScikitAdam, t: int) -> list[str]:
-    return [*_moments(own.beta_1, own.beta_2), f"w ← w − η·m/(√v + {own.epsilon})"]
-
-
-def _moments(b1: float, b2: float) -> list[str]:
-    return [f"m ← {b1}·m + (1 − {b1})·g", f"v ← {b2}·v + (1 − {b2})·g²"]
-
-
-# What each rule does in step t, settings put in; the letters are w, η, g, t and its memory.
-RULES: dict[type[Optimizer], Callable[[Any, int], list[str]]] = {
-    SGD: _sgd,
-    Adam: _adam,
-    AdamW: _adam,
-    RMSprop: _rmsprop,
-    Adagrad: _adagrad,
-    ScikitSGD: _scikit_sgd,
-    ScikitAdam: _scikit_adam,
-}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from glassnet import ops
 from glassnet.graph.op import Value
@@ -51,11 +51,23 @@ class Adam(Optimizer):
         size = now.lr * spread / remembered(self.beta1, now.step, w.dtype)
         return w - size * (m / (ops.sqrt(v) + self.eps * spread)), new
 
+    def formulas(self, t: int) -> list[str]:
+        largest = ["top ← max(top, v)"] if self.amsgrad else []
+        return [
+            *moments(self.beta1, self.beta2),
+            *largest,
+            f"m̂ = m/(1 − {self.beta1}^t)",
+            f"v̂ = {'top' if self.amsgrad else 'v'}/(1 − {self.beta2}^t)",
+            f"w ← w − η·m̂/(√v̂ + {self.eps})",
+        ]
+
 
 @dataclass(frozen=True)
 class AdamW(Adam):
     """Adam with weight decay that does not pass through the scaling: w is first multiplied by
     1 − η·weight_decay. Loshchilov and Hutter, 2017."""
+
+    decoupled: ClassVar[bool] = True
 
     weight_decay: float = field(default=0.01, kw_only=True)
 
@@ -64,6 +76,11 @@ class AdamW(Adam):
     ) -> tuple[Value, dict[str, Value]]:
         shrunk = w * (1.0 - now.lr * decay) if decay else w
         return super().decayed(shrunk, g, memory, now, 0.0)
+
+
+def moments(beta1: float, beta2: float) -> list[str]:
+    """The running means of g and g² as formulas."""
+    return [f"m ← {beta1}·m + (1 − {beta1})·g", f"v ← {beta2}·v + (1 − {beta2})·g²"]
 
 
 def remembered(beta: float, step: Value, dtype: str) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -70,6 +70,8 @@ class Optimizer(Traceable):
     and callbacks see that mean, too.
     """
 
+    decoupled: ClassVar[bool] = False  # weight decay shrinks w beside the rule, as in AdamW
+
     lr: float | Schedule = 0.1
     weight_decay: float = field(default=0.0, kw_only=True)
     clip_norm: float | None = field(default=None, kw_only=True)
@@ -114,6 +116,13 @@ class Optimizer(Traceable):
             f"{type(self).__name__} does not say what a step does\n"
             "  right: def update(self, w, g, memory, now): return w - now.lr * g, {}"
         )
+
+    def formulas(self, t: int) -> list[str]:
+        """What step t (from 1) does, with the settings put in, for people who open a step: lines
+        such as "v ← 0.9·v + g", whose letters are w, η, g, t and the slots. A line "m̂ = …" names
+        a part of the lines after it. Without any, or where a subclass has an `update` of its own
+        and no formulas, the docstring is shown in their place."""
+        return []
 
     def hyperparameters(self) -> Mapping[str, float]:
         """Settings that are inputs of the compiled step, as the learning rate is, so that other

@@ -46,6 +46,16 @@ class RMSprop(Optimizer):
             new["b"] = way = self.momentum * memory["b"] + way
         return w - now.lr * way, {slot: settled(part) for slot, part in new.items()}
 
+    def formulas(self, t: int) -> list[str]:
+        lines, root = [f"v ← {self.alpha}·v + (1 − {self.alpha})·g²"], "√v"
+        if self.centered:
+            lines.append(f"mean ← {self.alpha}·mean + (1 − {self.alpha})·g")
+            root = "√(max(v − mean², 0))"
+        way = f"g/({root} + {self.eps})"
+        if self.momentum:
+            return [*lines, f"b ← {self.momentum}·b + {way}", "w ← w − η·b"]
+        return [*lines, f"w ← w − η·({way})"]
+
 
 @dataclass(frozen=True)
 class Adagrad(Optimizer):
@@ -73,3 +83,7 @@ class Adagrad(Optimizer):
         if self.lr_decay:
             lr = lr / (1.0 + ops.cast(now.step, w.dtype) * self.lr_decay)
         return w - lr * (g / (ops.sqrt(s) + self.eps)), {"s": s}
+
+    def formulas(self, t: int) -> list[str]:
+        rate = f"η/(1 + (t − 1)·{self.lr_decay})" if self.lr_decay else "η"
+        return ["s ← s + g²", f"w ← w − {rate}·(g/(√s + {self.eps}))"]

@@ -15,6 +15,7 @@ import numpy as np
 
 from glassnet import ops
 from glassnet.graph.op import Value
+from glassnet.optim.adam import moments
 from glassnet.optim.optimizer import Now, Optimizer, settled
 from glassnet.optim.schedule import Course, Schedule
 from glassnet.optim.search import LBFGS
@@ -49,6 +50,10 @@ class ScikitSGD(Optimizer):
         ahead = momentum * velocity - now.lr * g if self.nesterov else velocity
         return settled_weight(w + ahead), {"m": settled(velocity)}
 
+    def formulas(self, t: int) -> list[str]:
+        ahead = f"({self.momentum}·m − η·g)" if self.nesterov else "m"
+        return [f"m ← {self.momentum}·m − η·g", f"w ← w + {ahead}"]
+
 
 @dataclass(frozen=True)
 class ScikitAdam(Optimizer):
@@ -77,6 +82,9 @@ class ScikitAdam(Optimizer):
         v: Any = beta_2 * memory["v"] + (1.0 - beta_2) * ops.square(g)
         moved: Any = w - now.lr * m / (ops.sqrt(v) + epsilon)
         return settled_weight(moved), {"m": settled(m), "v": v}
+
+    def formulas(self, t: int) -> list[str]:
+        return [*moments(self.beta_1, self.beta_2), f"w ← w − η·m/(√v + {self.epsilon})"]
 
 
 @dataclass(frozen=True)

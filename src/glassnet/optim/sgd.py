@@ -45,3 +45,10 @@ class SGD(Optimizer):
         v = self.momentum * memory["v"] + new
         ahead = g + self.momentum * v if self.nesterov else v
         return w - now.lr * ahead, {"v": settled(v)}
+
+    def formulas(self, t: int) -> list[str]:
+        if not self.momentum:
+            return ["w ← w − η·g"]
+        new = f"(1 − {self.dampening})·g" if self.dampening and t > 1 else "g"
+        ahead = f"(g + {self.momentum}·v)" if self.nesterov else "v"
+        return [f"v ← {self.momentum}·v + {new}", f"w ← w − η·{ahead}"]
