@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 import glassnet as gn
-from glassnet.inspect import close, heat, html, life, text
-from glassnet.inspect.blocks import Group, Lines, Matrix, Table
-from glassnet.inspect.overview import overview
-from glassnet.inspect.values import as_json
+from glassnet.inspect import life
+from glassnet.inspect.render import close, heat, html, text
+from glassnet.inspect.render.blocks import Group, Lines, Matrix, Table
+from glassnet.inspect.render.overview import overview
+from glassnet.inspect.render.values import as_json
 from tests.record.common import data, train
 
 VOID = {"meta", "img"}

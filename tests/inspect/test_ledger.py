@@ -16,7 +16,7 @@ from glassnet.errors import GlassnetError
 from glassnet.inspect import ledger
 from glassnet.inspect.ledger import open_ledger
 from glassnet.inspect.life import as_json, blocks
-from glassnet.inspect.text import told
+from glassnet.inspect.render.text import told
 from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint, put_result
 from tests.record.common import HALF, data, often, train
 

@@ -11,8 +11,8 @@ import pytest
 
 import glassnet as gn
 from glassnet import nn
-from glassnet.inspect import text
 from glassnet.inspect.opened import OpenStep
+from glassnet.inspect.render import text
 from tests.record.common import HALF, data
 
 

@@ -11,9 +11,10 @@ import pytest
 
 import glassnet as gn
 from glassnet import ops
-from glassnet.inspect import figures, text
+from glassnet.inspect import figures
 from glassnet.inspect.figures import pushed, weight_figures
-from glassnet.inspect.values import as_json
+from glassnet.inspect.render import text
+from glassnet.inspect.render.values import as_json
 from tests.record.common import HALF, data
 
 nn = gn.nn

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import glassnet as gn
-from glassnet.inspect import text
 from glassnet.inspect.opened import OpenStep
+from glassnet.inspect.render import text
 from tests.record.common import HALF, data, network
 
 optim = gn.optim

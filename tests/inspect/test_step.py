@@ -11,7 +11,7 @@ import pytest
 
 import glassnet as gn
 from glassnet.errors import GlassnetError, TrainingError
-from glassnet.inspect import text, values
+from glassnet.inspect.render import text, values
 from glassnet.runs.file import RunFile
 from tests.record.common import HALF, data, often, train
 

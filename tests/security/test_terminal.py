@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from glassnet.cli.report import console, safe
 from glassnet.cli.terminal import guarded
 from glassnet.estimators.tabular.fit import fit_table
-from glassnet.inspect.blocks import Lines, Table
-from glassnet.inspect.text import told
+from glassnet.inspect.render.blocks import Lines, Table
+from glassnet.inspect.render.text import told
 from glassnet.tables.csv_safe import as_it_was, as_text, is_formula
 from glassnet.tables.read import read_table
 from glassnet.visible import visible, visible_json, visible_lines

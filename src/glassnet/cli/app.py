@@ -15,7 +15,6 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from glassnet.cli import INTERRUPTED
 from glassnet.cli.bench import bench
 from glassnet.cli.check import check
 from glassnet.cli.data import data
@@ -27,14 +26,12 @@ from glassnet.cli.predict import predict
 from glassnet.cli.resume import resume
 from glassnet.cli.runs import runs
 from glassnet.cli.show import show
+from glassnet.cli.status import DONE, FAILED, INTERRUPTED, WRONG_USE
 from glassnet.cli.step import step
 from glassnet.cli.terminal import guarded
 from glassnet.errors import GlassnetError, TrainingError
 from glassnet.version import __version__
 from glassnet.visible import visible
-
-DONE, FAILED, WRONG_USE = 0, 1, 2
-
 
 app = typer.Typer(
     name="glassnet",

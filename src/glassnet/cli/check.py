@@ -40,7 +40,7 @@ def check(
     steps against the same steps done again."""
     from glassnet.cli.report import print_json
     from glassnet.inspect.check import table
-    from glassnet.inspect.values import plain
+    from glassnet.inspect.render.values import plain
 
     findings = _findings(subject, data, sql, delimiter, trust)
     if json:

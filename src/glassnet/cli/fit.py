@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from glassnet.cli import INTERRUPTED, options
+from glassnet.cli import options
+from glassnet.cli.status import INTERRUPTED
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.examine import Examined

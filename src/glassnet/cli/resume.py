@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glassnet.cli import INTERRUPTED
 from glassnet.cli.options import Epochs, Json, Threads, Time, Trust, duration
+from glassnet.cli.status import INTERRUPTED
 from glassnet.words import counted
 
 if TYPE_CHECKING:

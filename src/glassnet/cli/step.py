@@ -56,7 +56,7 @@ def step(
     With --json numbers that are not finite are the texts "nan", "inf" and "-inf"."""
     from glassnet.cli.report import print_json
     from glassnet.cli.resume import run_arrays
-    from glassnet.inspect import values
+    from glassnet.inspect.render import values
     from glassnet.inspect.step import open_step
 
     if as_html and json:
@@ -78,8 +78,8 @@ def step(
 def _print_step(
     opened: OpenStep, neuron: str | None, weight: str | None, at: int, as_html: bool
 ) -> None:
-    from glassnet.inspect import close, html, text
-    from glassnet.inspect.overview import overview
+    from glassnet.inspect.render import close, html, text
+    from glassnet.inspect.render.overview import overview
 
     told = [] if neuron is None else close.neuron(opened, neuron, at)
     told += [] if weight is None else close.weight(opened, weight)
@@ -94,9 +94,9 @@ def _print_ledger(
     run: str, weight: str, epoch: int | None, rows: dict[str, Any], as_html: bool, json: bool
 ) -> None:
     from glassnet.cli.report import print_json
-    from glassnet.inspect import html, text
     from glassnet.inspect.ledger import open_ledger
     from glassnet.inspect.life import as_json, blocks
+    from glassnet.inspect.render import html, text
 
     found = open_ledger(run, weight, epoch=epoch, **rows)
     if json:

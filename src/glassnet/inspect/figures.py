@@ -1,23 +1,23 @@
 """The figures of an opened step that are not numbers of the step itself: norms, counts, shares.
 
-In: an `OpenStep`. Out: figures of layers, parameters, rows, one neuron, one weight; text, HTML and
+In: an `StepData`. Out: figures of layers, parameters, rows, one neuron, one weight; text, HTML and
 JSON show these.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from glassnet.inspect.names import place_of, unit_of
+from glassnet.errors import GlassnetError
+from glassnet.inspect.data import Layer, StepData
+from glassnet.inspect.names import listed, place_of
 from glassnet.inspect.pulls import LOSS
 from glassnet.nn.linear import Linear
-
-if TYPE_CHECKING:
-    from glassnet.inspect.opened import Layer, OpenStep
 
 FLAT = 1e-3  # ∂a/∂z below which hardly any of a gradient passes
 EACH = 1 << 28  # numbers of gradients that are computed to say which rows pushed most
@@ -135,7 +135,7 @@ def layer_figures(layer: Layer) -> LayerFigures:
     )  # fmt: skip
 
 
-def parameter_figures(step: OpenStep, name: str) -> ParameterFigures:
+def parameter_figures(step: StepData, name: str) -> ParameterFigures:
     own = step.parameters[name]
     slope, largest, at = None, None, ()
     if own.slope is not None and own.slope.size:
@@ -147,7 +147,7 @@ def parameter_figures(step: OpenStep, name: str) -> ParameterFigures:
     return ParameterFigures(name, shape, size(own.before), slope, size(own.update), largest, at)
 
 
-def pushed(step: OpenStep) -> Pushed:
+def pushed(step: StepData) -> Pushed:
     """All rows of the batch, those that pushed most first."""
     by, coupled = "∂L/∂W", ""
     count = sum(own.before.size for own in step.parameters.values())
@@ -181,7 +181,25 @@ def coupling(layer: str) -> str:
     )
 
 
-def neuron_figures(step: OpenStep, text: str, at: int = 0) -> NeuronFigures:
+def unit_of(step: StepData, text: str, at: int = 0) -> tuple[Layer, int]:
+    """The layer and the unit; `at` is a row of the batch, which must be there."""
+    match = re.fullmatch(r"(.+)\[\s*(\d+)\s*\]", text.strip())
+    if match is None:
+        names = [own.name for own in step.layers]
+        known = text.strip() if text.strip() in names else None
+        raise GlassnetError(
+            f"{text!r} is no neuron; write a layer and a number, counted from 0: "
+            f"{known or names[0]}[0]" + ("" if known else f" ({listed(text, names)})")
+        )
+    layer, unit = step.layer(match[1]), int(match[2])
+    if unit >= layer.result.shape[1]:
+        raise GlassnetError(f"{layer.name} has units 0 to {layer.result.shape[1] - 1}, not {unit}")
+    if not 0 <= at < len(step.rows):
+        raise GlassnetError(f"the batch has rows 0 to {len(step.rows) - 1}, not {at}")
+    return layer, unit
+
+
+def neuron_figures(step: StepData, text: str, at: int = 0) -> NeuronFigures:
     """One unit, "linear1[3]", for row number `at` of the batch."""
     layer, unit = unit_of(step, text, at)
     weight = bias = None
@@ -196,14 +214,14 @@ def neuron_figures(step: OpenStep, text: str, at: int = 0) -> NeuronFigures:
     )  # fmt: skip
 
 
-def sources(step: OpenStep, layer: Layer) -> tuple[str, ...]:
+def sources(step: StepData, layer: Layer) -> tuple[str, ...]:
     """Names of the numbers that went into a layer."""
     if layer.source == "x":
         return step.inputs
     return tuple(f"{layer.source}[{i}]" for i in range(layer.given.shape[-1]))
 
 
-def weight_figures(step: OpenStep, text: str) -> WeightFigures:
+def weight_figures(step: StepData, text: str) -> WeightFigures:
     """One number of a parameter, "linear1.weight[2,3]"."""
     name, place = place_of({n: own.before.shape for n, own in step.parameters.items()}, text)
     own = step.parameters[name]
@@ -224,7 +242,7 @@ def weight_figures(step: OpenStep, text: str) -> WeightFigures:
 
 
 def _factors(
-    step: OpenStep, parameter: str, place: tuple[int, ...]
+    step: StepData, parameter: str, place: tuple[int, ...]
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """x and ∂L/∂z of every row, whose product is the row's part of ∂L/∂w, in a `Linear`."""
     sums = (own for own in step.layers if isinstance(own.module, Linear))

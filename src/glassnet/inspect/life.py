@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.inspect.blocks import Block, Lines, Table, exact
 from glassnet.inspect.figures import coupling, largest_first
-from glassnet.inspect.html import fragment
-from glassnet.inspect.text import told
-from glassnet.inspect.values import plain
+from glassnet.inspect.render.blocks import Block, Lines, Table, exact
+from glassnet.inspect.render.html import fragment
+from glassnet.inspect.render.text import told
+from glassnet.inspect.render.values import plain
 from glassnet.words import counted
 
 PUSHED = 3  # rows of an update that are shown

@@ -1,101 +1,23 @@
-"""What an opened step is.
+"""What `open_step` gives.
 
-In: the arrays of one step. Out: `OpenStep`: them by name; printed and in notebooks it shows itself.
+In: the numbers of one step. Out: `OpenStep`, which shows itself where it is printed and in
+notebooks.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
-
-from glassnet.errors import GlassnetError
-from glassnet.inspect.html import fragment
-from glassnet.inspect.names import near
-from glassnet.inspect.overview import overview
-from glassnet.inspect.pulls import Pulls
-from glassnet.inspect.text import told
-from glassnet.nn.ensemble import BatchEnsemble
-from glassnet.nn.linear import Linear
-from glassnet.nn.module import Module
-from glassnet.nn.storage import layout_of
-from glassnet.training.probe import join
+from glassnet.inspect.data import StepData
+from glassnet.inspect.render.html import fragment
+from glassnet.inspect.render.overview import overview
+from glassnet.inspect.render.text import told
 from glassnet.words import counted
 
 
-@dataclass(frozen=True)
-class Layer:
-    """A layer in this step: what it gave to every row, and ∂L by that. For a `Linear` that is z
-    and ∂L/∂z, for an activation a and ∂L/∂a. A `Neuron` is two: "neuron1.linear", which gives z,
-    and "neuron1", which makes a of it."""
-
-    name: str
-    module: Module
-    given: np.ndarray
-    result: np.ndarray
-    slope: np.ndarray
-    derivative: np.ndarray | None = None  # of an activation: ∂a/∂z, number by number
-    source: str = "x"  # the layer whose result was given to it, or "x"
-    under: str = ""  # what names of its parameters begin with; nothing where it is the network
-    joined: tuple[str, ...] = ()  # of a `Residual` or `Parallel`: the layers whose results it joins
-
-    @property
-    def letter(self) -> str:
-        """z for what a weighted sum gives, a for all else."""
-        return "z" if isinstance(self.module, Linear | BatchEnsemble) else "a"
-
-    @property
-    def parameters(self) -> dict[str, str]:
-        """Names of its parameters in the network, by their own."""
-        return {own: join(self.under, own) for own in layout_of(self.module).parameters}
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A parameter in this step."""
-
-    before: np.ndarray
-    slope: np.ndarray | None  # ∂L/∂W; None where no gradient trains it
-    after: np.ndarray
-
-    @property
-    def update(self) -> np.ndarray:
-        """after − before."""
-        return self.after - self.before
-
-
-@dataclass(frozen=True)
-class OpenStep:
-    """Every number of one step."""
-
-    epoch: int  # from 1
-    batch: int  # from 1
-    step: int  # from 1, counted over the run
-    lr: Any  # in the dtype of the model
-    optimizer: Any
-    loss: Any
-    rows: np.ndarray  # row numbers of the batch in the data
-    x: np.ndarray
-    y: np.ndarray
-    layers: tuple[Layer, ...]
-    prediction: np.ndarray
-    L: float
-    parameters: dict[str, Weights]
-    memory: dict[str, tuple[np.ndarray, np.ndarray]]  # the optimiser's, before and after
-    inputs: tuple[str, ...]  # a name for every column of x
-    outputs: tuple[str, ...]  # a name for every number of ŷ
-    pulls: Pulls = field(compare=False)
-
-    def layer(self, name: str) -> Layer:
-        for own in self.layers:
-            if own.name == name:
-                return own
-        raise GlassnetError(near(name, "layer", [own.name for own in self.layers]))
-
-    def of(self, layer: Layer, own: str) -> Weights:
-        """A parameter of a layer by its own name, "weight"."""
-        return self.parameters[layer.parameters[own]]
+@dataclass(frozen=True, repr=False)
+class OpenStep(StepData):
+    """Every number of one step, and how it is shown."""
 
     def __repr__(self) -> str:
         """One line; all of it by `print` and in notebooks."""

@@ -13,7 +13,8 @@ import numpy as np
 
 from glassnet.errors import GlassnetError, TrainingError
 from glassnet.inspect.columns import input_names, output_names
-from glassnet.inspect.opened import Layer, OpenStep, Weights
+from glassnet.inspect.data import Layer, Weights
+from glassnet.inspect.opened import OpenStep
 from glassnet.inspect.pulls import Pulls
 from glassnet.inspect.streams import or_streamed
 from glassnet.inspect.watch import Placed, open_graph

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,14 +21,11 @@ from glassnet.graph.graph import Graph
 from glassnet.graph.types import FLOATS, Dim, Type
 from glassnet.graph.userline import user_line
 from glassnet.nn.scope import Circumstances, Scope, apply
-from glassnet.nn.storage import arrays_of, layout_of
+from glassnet.nn.storage import Part, arrays_of, layout_of
 from glassnet.ops import philox
 from glassnet.references import References
 from glassnet.rounding import to_nearest
 from glassnet.words import counted
-
-if TYPE_CHECKING:
-    from glassnet.nn.module import Module
 
 PART = 1024  # rows at a time
 CALL_BYTES = 1 << 26  # of rows that are converted at a time
@@ -60,7 +57,7 @@ class Traced:
     programs: dict[bool, Any] = field(default_factory=dict[bool, Any], compare=False)
 
 
-def check_categories(module: Module, rows: np.ndarray, name: str) -> None:
+def check_categories(module: Part, rows: np.ndarray, name: str) -> None:
     """ShapeError with the place of the first number that is not one of the categories that an
     `Embedding` knows, where it reads a column of the data."""
     width = rows.shape[1]
@@ -83,7 +80,7 @@ def check_categories(module: Module, rows: np.ndarray, name: str) -> None:
 class Predictor:
     """The compiled forward pass of a module."""
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Part) -> None:
         self.module = module
         self._references = References(module)
         self._traced: dict[tuple[int, str, str], Traced] = {}

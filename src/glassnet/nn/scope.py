@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from glassnet import ops
 from glassnet.errors import GraphError
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.op import Value
-from glassnet.nn.storage import Layout, layout_of
-
-if TYPE_CHECKING:
-    from glassnet.nn.module import Module
+from glassnet.nn.storage import Layout, Part, layout_of
 
 
 @dataclass
@@ -140,7 +137,7 @@ class Building:
         return self.scope.elsewhere(values, places | shared)
 
 
-def apply(module: Module, x: Value, parameters: Scope) -> Value:
+def apply(module: Part, x: Value, parameters: Scope) -> Value:
     """What a module builds, its parts being known by what they are: a part that is called finds
     its parameters among those of the network."""
     builder = x.builder

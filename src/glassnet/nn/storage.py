@@ -11,21 +11,18 @@ from __future__ import annotations
 import math
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import Any, NoReturn, Protocol, cast
 
 import numpy as np
 
 from glassnet.errors import GlassnetError, ShapeError
+from glassnet.graph.op import Value
 from glassnet.graph.types import FLOATS
 from glassnet.nn.initializers import Initializer, initializer
 from glassnet.rounding import to_nearest
 from glassnet.words import counted
-
-if TYPE_CHECKING:
-    from glassnet.nn.module import Module
-
 
 _drawing = threading.RLock()
 
@@ -44,12 +41,26 @@ class Parameter:
         return math.prod(self.shape)
 
 
+class Part(Protocol):
+    """What is asked of a module where its numbers are laid out and its nodes are built."""
+
+    dtype: str
+    seed: int
+
+    def declared(self) -> dict[str, Parameter]: ...
+    def children(self) -> Mapping[str, Part]: ...
+    def build(self, x: Value, parameters: Any) -> Value: ...
+    def takes(self) -> int | None: ...
+    def gives(self, width: int | None) -> int | None: ...
+    def categorical(self, columns: Sequence[int]) -> dict[int, int]: ...
+
+
 @dataclass(eq=False)
 class Slot:
     """The place of one parameter: its numbers, or who will draw them."""
 
     array: np.ndarray | None = None
-    home: Module | None = None
+    home: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -62,12 +73,12 @@ class Layout:
     aliases: dict[str, str]
 
 
-def slots_of(module: Module) -> dict[str, Slot]:
+def slots_of(module: Part) -> dict[str, Slot]:
     """The places of the parameters that a module itself declares, by its own names."""
     return vars(module)["_slots"]
 
 
-def layout_of(module: Module) -> Layout:
+def layout_of(module: Part) -> Layout:
     """All parameters of a module: its own, then those of its parts."""
     found: Layout | None = vars(module).get("_layout")
     if found is None:
@@ -82,7 +93,7 @@ def layout_of(module: Module) -> Layout:
     return found
 
 
-def _every(module: Module, prefix: str) -> Iterator[tuple[str, Parameter, Slot]]:
+def _every(module: Part, prefix: str) -> Iterator[tuple[str, Parameter, Slot]]:
     """Parameters under all their names; what a layer declares for its parts is theirs."""
     inner = [
         item
@@ -97,14 +108,14 @@ def _every(module: Module, prefix: str) -> Iterator[tuple[str, Parameter, Slot]]
     yield from inner
 
 
-def below(module: Module) -> Iterator[Module]:
+def below(module: Part) -> Iterator[Part]:
     """The module and all parts inside it."""
     yield module
     for part in module.children().values():
         yield from below(part)
 
 
-def adopt(outer: Module) -> None:
+def adopt(outer: Part) -> None:
     """Make a module that was just constructed the one that draws what its parts lack."""
     layout = layout_of(outer)
     inside = {id(own) for own in below(outer)}
@@ -123,7 +134,7 @@ def adopt(outer: Module) -> None:
             slot.home = outer
 
 
-def _dtype(outer: Module, layout: Layout) -> str:
+def _dtype(outer: Part, layout: Layout) -> str:
     """What was asked for; else that of numbers that exist; else what a part was asked for."""
     held: dict[str, str] = {}
     for name, slot in layout.slots.items():
@@ -142,7 +153,7 @@ def _dtype(outer: Module, layout: Layout) -> str:
     return wanted
 
 
-def draw(module: Module) -> None:
+def draw(module: Part) -> None:
     """Give numbers to all parameters that have none: in one block, each from its own stream of
     random numbers, the place of the parameter among all."""
     with _drawing:  # or two threads would each draw, and the numbers of one be lost
@@ -150,7 +161,7 @@ def draw(module: Module) -> None:
 
 
 @to_nearest
-def _draw(module: Module) -> None:
+def _draw(module: Part) -> None:
     layout = layout_of(module)
     homes = {id(s.home): s.home for s in layout.slots.values() if s.array is None}
     for home in homes.values():
@@ -186,7 +197,7 @@ def as_dtype(dtype: Any, owner: str) -> str | None:
     return name
 
 
-def convert(module: Module, dtype: str) -> None:
+def convert(module: Part, dtype: str) -> None:
     """Give a module that shares with no other its numbers in another dtype."""
     arrays = arrays_of(module)
     block = np.concatenate([*(a.ravel() for a in arrays.values()), np.empty(0)]).astype(dtype)
@@ -199,14 +210,14 @@ def convert(module: Module, dtype: str) -> None:
             vars(own)["asked"] = dtype
 
 
-def lay_in(module: Module, block: np.ndarray) -> None:
+def lay_in(module: Part, block: np.ndarray) -> None:
     """Let a vector hold the numbers of a module that has none yet, and shares with no other."""
     names = tuple(layout_of(module).slots)
     vars(module)["_drew"] = names
     _place(block, layout_of(module), names)
 
 
-def settle(module: Module) -> None:
+def settle(module: Part) -> None:
     """Before a module is copied: numbers that another module would draw are drawn now."""
     inside = {id(own) for own in below(module)}
     for slot in layout_of(module).slots.values():
@@ -214,7 +225,7 @@ def settle(module: Module) -> None:
             draw(slot.home)
 
 
-def settle_again(module: Module) -> None:
+def settle_again(module: Part) -> None:
     """After it was copied: numbers that the module drew lie in one block again, and those that it
     lacks are for it to draw."""
     layout = layout_of(module)
@@ -228,7 +239,7 @@ def settle_again(module: Module) -> None:
             slot.home = module if module.children() else None
 
 
-def arrays_of(module: Module) -> dict[str, np.ndarray]:
+def arrays_of(module: Part) -> dict[str, np.ndarray]:
     """The numbers of every parameter by name, in its shape."""
     layout = layout_of(module)
     if any(slot.array is None for slot in layout.slots.values()):
@@ -236,7 +247,7 @@ def arrays_of(module: Module) -> dict[str, np.ndarray]:
     return {name: cast(np.ndarray, slot.array) for name, slot in layout.slots.items()}
 
 
-def vector_of(module: Module) -> np.ndarray:
+def vector_of(module: Part) -> np.ndarray:
     """All numbers of a module as one vector: an array where they lie side by side."""
     parts = [array.reshape(-1) for array in arrays_of(module).values()]
     if len(parts) < 2:

@@ -33,15 +33,9 @@ from glassnet.training.check import (
 )
 from glassnet.training.descend import SHUFFLE, USUAL, Conventions, Descent, Order, Task
 from glassnet.training.exclusive import InTraining
-from glassnet.training.history import History
+from glassnet.training.history import History, earlier, state_of
 from glassnet.training.source import Source
-from glassnet.training.state import (
-    OTHER,
-    check_model,
-    check_shape,
-    earlier,
-    state_of,
-)
+from glassnet.training.state import OTHER, check_model, check_shape
 from glassnet.training.whole import Search
 from glassnet.words import counted
 

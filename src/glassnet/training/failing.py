@@ -8,7 +8,8 @@ the first, and not at all where no later row of the epoch meets the weight.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,13 +17,24 @@ from glassnet.training.diverge import Failing, Fault
 from glassnet.training.history import Run
 from glassnet.training.kept import finite
 
-if TYPE_CHECKING:
-    from glassnet.training.descend import Descent
-
 TRIES = 64  # steps that are done again at once
 
 
-def failing_step(descent: Descent, run: Run, first: int) -> tuple[int, float, Fault | None]:
+class Repeatable(Protocol):
+    """What is asked of the training: `Descent` has it."""
+
+    task: Any
+    order: Any
+    stepper: Any
+    optimizer: Any
+
+    def held(self) -> dict[str, np.ndarray]: ...
+    def hold(self, arrays: Mapping[str, np.ndarray]) -> None: ...
+    def rates(self, run: Run, steps: np.ndarray) -> np.ndarray: ...
+    def step_arrays(self, rows: np.ndarray, step: int) -> dict[str, np.ndarray]: ...
+
+
+def failing_step(descent: Repeatable, run: Run, first: int) -> tuple[int, float, Fault | None]:
     """The steps of an epoch once more, from number `first` up to the one that fails: its number,
     its loss, and its fault."""
     step, model = first, descent.task.model
@@ -41,7 +53,7 @@ def failing_step(descent: Descent, run: Run, first: int) -> tuple[int, float, Fa
 
 
 def _one_by_one(
-    descent: Descent, rows: np.ndarray, rates: np.ndarray, step: int
+    descent: Repeatable, rows: np.ndarray, rates: np.ndarray, step: int
 ) -> tuple[int, float, Fault | None]:
     for own, rate in zip(rows, rates, strict=True):
         before = descent.held()
@@ -53,7 +65,7 @@ def _one_by_one(
     return step - 1, math.nan, None
 
 
-def _fault(descent: Descent, rows: np.ndarray, rate: float, step: int) -> Fault | None:
+def _fault(descent: Repeatable, rows: np.ndarray, rate: float, step: int) -> Fault | None:
     task = descent.task
     lr = np.asarray(rate, task.model.dtype)
     arrays = {**descent.step_arrays(rows, step), "lr": lr}

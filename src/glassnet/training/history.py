@@ -7,11 +7,22 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
+from glassnet.errors import TrainingError
 from glassnet.nn.module import Module
 from glassnet.training.curves import curves
 from glassnet.training.state import TrainingState
 from glassnet.words import counted
+
+NOTHING = (
+    "after={}: wanted the History that gn.train or gn.resume returned\n"
+    "  right: history = gn.train(…); history = gn.train(…, after=history)"
+)
+BROKEN = (
+    "after=…: that training was ended in the middle of a step ({}), so that the optimiser's memory "
+    "does not fit the weights; train without after=, which begins it anew"
+)
 
 
 @dataclass(repr=False)
@@ -86,3 +97,19 @@ class Run:
     def elapsed(self) -> float:
         """Seconds since the run began."""
         return time.perf_counter() - self.started
+
+
+def state_of(after: Any) -> TrainingState:
+    """The state that a history carries; TrainingError where it has none."""
+    if not isinstance(after, History):
+        raise TrainingError(NOTHING.format(type(after).__name__))
+    if after.state is None:
+        raise TrainingError(BROKEN.format(f"stopped={after.stopped!r}"))
+    return after.state
+
+
+def earlier(after: History, state: TrainingState) -> History:
+    """The whole epochs of a history, as the beginning of a longer one."""
+    whole = slice(state.epochs)
+    losses, judged = after.loss[whole], after.validation_loss[whole]
+    return History(losses, judged, best_epoch=after.best_epoch, evaluations=len(losses))

@@ -32,10 +32,10 @@ from glassnet.training.check import (
 )
 from glassnet.training.diverge import Failing, advice, divergence
 from glassnet.training.exclusive import InTraining
-from glassnet.training.history import History
+from glassnet.training.history import History, state_of
 from glassnet.training.kept import finite
 from glassnet.training.programs import outdated, step_program
-from glassnet.training.state import check_model, check_shape, state_of
+from glassnet.training.state import check_model, check_shape
 from glassnet.training.step import memory_arrays, parameter_arrays, setting_arrays
 
 FREE = ("lr", "optimizer", "count", "steps", "steps_per_epoch")  # attributes that can be set

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,17 +17,6 @@ from glassnet.errors import TrainingError
 from glassnet.nn.storage import layout_of
 from glassnet.words import counted
 
-if TYPE_CHECKING:
-    from glassnet.training.history import History
-
-NOTHING = (
-    "after={}: wanted the History that gn.train or gn.resume returned\n"
-    "  right: history = gn.train(…); history = gn.train(…, after=history)"
-)
-BROKEN = (
-    "after=…: that training was ended in the middle of a step ({}), so that the optimiser's memory "
-    "does not fit the weights; train without after=, which begins it anew"
-)
 OTHER = (
     "after=…: {}; pass what that training had, or train without after=, which begins the "
     "optimiser's memory, the order of rows and the random numbers anew"
@@ -63,16 +52,6 @@ def digest(weights: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(weights).data.cast("B")).hexdigest()
 
 
-def state_of(after: Any) -> TrainingState:
-    """The state that a history carries; TrainingError where it has none."""
-    if not hasattr(after, "stopped") or not hasattr(after, "state"):
-        raise TrainingError(NOTHING.format(type(after).__name__))
-    history: History = after
-    if history.state is None:
-        raise TrainingError(BROKEN.format(f"stopped={history.stopped!r}"))
-    return history.state
-
-
 def check_model(state: TrainingState, model: Any, optimizer: Any) -> None:
     """TrainingError where the state is that of another network, or of another optimiser."""
     if tuple(layout_of(model).parameters) != state.names or digest(model.W) != state.left:
@@ -96,14 +75,6 @@ def check_shape(state: TrainingState, shape: Mapping[str, Any]) -> None:
                 OTHER.format(f"it had {counted(theirs, thing)}, and these data have {mine}")
             )
         raise TrainingError(OTHER.format(f"it had {name}={theirs!r}, and this call has {mine!r}"))
-
-
-def earlier(after: History, state: TrainingState) -> History:
-    """The whole epochs of a history, as the beginning of a longer one."""
-    kind = type(after)
-    whole = slice(state.epochs)
-    losses, judged = after.loss[whole], after.validation_loss[whole]
-    return kind(losses, judged, best_epoch=after.best_epoch, evaluations=len(losses))
 
 
 def _slots(optimizer: Any) -> Any:

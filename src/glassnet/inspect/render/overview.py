@@ -1,17 +1,26 @@
 """An opened step at a glance, then number by number.
 
-In: an `OpenStep`. Out: blocks: its five lines, a line for each layer, parameter and row that
+In: an `StepData`. Out: blocks: its five lines, a line for each layer, parameter and row that
 pushed most, and every array of it, layer by layer.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from glassnet.inspect.blocks import (
+from glassnet.inspect.data import Layer, StepData, Weights
+from glassnet.inspect.figures import (
+    TOLD,
+    LayerFigures,
+    layer_figures,
+    parameter_figures,
+    pushed,
+    size,
+    sources,
+)
+from glassnet.inspect.render.blocks import (
     FEW,
     Block,
     Group,
@@ -23,22 +32,10 @@ from glassnet.inspect.blocks import (
     shape,
     some,
 )
-from glassnet.inspect.figures import (
-    TOLD,
-    LayerFigures,
-    layer_figures,
-    parameter_figures,
-    pushed,
-    size,
-    sources,
-)
 from glassnet.words import counted
 
-if TYPE_CHECKING:
-    from glassnet.inspect.opened import Layer, OpenStep, Weights
 
-
-def overview(step: OpenStep) -> list[Block]:
+def overview(step: StepData) -> list[Block]:
     """Summaries first, then the arrays."""
     arrays = groups(step)
     count = sum(own.array.size for group in arrays for own in group.matrices)
@@ -46,7 +43,7 @@ def overview(step: OpenStep) -> list[Block]:
     return [five_lines(step), layers(step), parameters(step), rows(step), *parts]
 
 
-def five_lines(step: OpenStep) -> Lines:
+def five_lines(step: StepData) -> Lines:
     """A batch, forward propagation, the loss, backward propagation, gradient descent."""
     loss, rule = type(step.loss).__name__, type(step.optimizer).__name__
     slopes = [own.slope for own in step.parameters.values() if own.slope is not None]
@@ -67,7 +64,7 @@ def five_lines(step: OpenStep) -> Lines:
     return Lines(title, lines)
 
 
-def layers(step: OpenStep) -> Table:
+def layers(step: StepData) -> Table:
     heads = ("layer", "‖result‖", "‖∂L/∂result‖", "what", "inactive units")
     found = [layer_figures(own) for own in step.layers]
     rows = [
@@ -76,7 +73,7 @@ def layers(step: OpenStep) -> Table:
     return Table("", heads, rows, _which(found, len(step.rows)))
 
 
-def parameters(step: OpenStep) -> Table:
+def parameters(step: StepData) -> Table:
     heads = ("parameter", "‖W‖", "‖∂L/∂W‖", "‖update‖", "largest ∂L/∂W")
     rows: list[tuple[str, ...]] = []
     for own in (parameter_figures(step, name) for name in step.parameters):
@@ -88,7 +85,7 @@ def parameters(step: OpenStep) -> Table:
     return Table("", heads, rows)
 
 
-def rows(step: OpenStep) -> Table:
+def rows(step: StepData) -> Table:
     """The rows that pushed most, with their labels and predictions."""
     found = pushed(step)
     at = {int(row): place for place, row in enumerate(step.rows)}
@@ -102,7 +99,7 @@ def rows(step: OpenStep) -> Table:
     return Table(title, ("row", f"‖{found.by}‖", "y", "ŷ"), lines, found.note)
 
 
-def groups(step: OpenStep) -> list[Group]:
+def groups(step: StepData) -> list[Group]:
     """The batch, and every layer with its parameters."""
     labels = [own.replace("ŷ", "y") for own in step.outputs] if step.y.ndim > 1 else ["y"]
     y = step.y.reshape(len(step.rows), -1)
@@ -124,7 +121,7 @@ def groups(step: OpenStep) -> list[Group]:
     return [*found, Group("other parameters", matrices)] if matrices else found
 
 
-def _layer_group(step: OpenStep, layer: Layer, own: dict[str, Weights], before: str) -> Group:
+def _layer_group(step: StepData, layer: Layer, own: dict[str, Weights], before: str) -> Group:
     """z and ∂L/∂z of a layer with weights, a, ∂a/∂z and ∂L/∂a of an activation, what came in where
     that does not stand right above, and W, ∂L/∂W and the update."""
     letter = layer.letter
@@ -170,7 +167,7 @@ def _which(found: list[LayerFigures], rows: int) -> str:
     return f"inactive in {over} of this batch: {'; '.join(told)}" if told else ""
 
 
-def _named(step: OpenStep) -> str:
+def _named(step: StepData) -> str:
     """The names of the inputs, where they are those of a table."""
     if step.inputs[0] == "x[0]":
         return ""

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.inspect.blocks import Block, Group, Lines, Matrix, Table
-from glassnet.inspect.heat import picture
+from glassnet.inspect.render.blocks import Block, Group, Lines, Matrix, Table
+from glassnet.inspect.render.heat import picture
 from glassnet.nn.picture import COLOURS
 
 ROWS, COLUMNS = 8, 12  # numbers of an array that are written; larger ones are a picture as well

@@ -1,6 +1,6 @@
 """An opened step as JSON values.
 
-In: an `OpenStep`, and a neuron or a weight by name. Out: dictionaries, lists and numbers that every
+In: an `StepData`, and a neuron or a weight by name. Out: dictionaries, lists and numbers that every
 reader of JSON takes: what JSON has no numbers for are the texts "nan", "inf" and "-inf".
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from glassnet.inspect.data import StepData
 from glassnet.inspect.figures import (
     NeuronFigures,
     WeightFigures,
@@ -22,7 +23,6 @@ from glassnet.inspect.figures import (
     pushed,
     weight_figures,
 )
-from glassnet.inspect.opened import OpenStep
 from glassnet.runs.data import as_data
 
 
@@ -40,7 +40,7 @@ def plain(value: Any) -> Any:
 
 
 def as_json(
-    step: OpenStep, neuron: str | None = None, weight: str | None = None, at: int = 0
+    step: StepData, neuron: str | None = None, weight: str | None = None, at: int = 0
 ) -> dict[str, Any]:
     """Every number of the step; with a neuron (for row number `at` of the batch) or a weight those
     of it as well."""
@@ -69,7 +69,7 @@ def as_json(
     return plain(told)
 
 
-def _summary(step: OpenStep) -> dict[str, Any]:
+def _summary(step: StepData) -> dict[str, Any]:
     """The figures that text and HTML begin with."""
     return {
         "layers": [asdict(layer_figures(own)) for own in step.layers],
@@ -91,7 +91,7 @@ def _neuron(own: NeuronFigures) -> dict[str, Any]:
     return told
 
 
-def _weight(own: WeightFigures, step: OpenStep) -> dict[str, Any]:
+def _weight(own: WeightFigures, step: StepData) -> dict[str, Any]:
     memory = {slot: {"before": old, "after": new} for slot, (old, new) in own.memory.items()}
     return {
         "name": own.name, "before": own.before, "slope": own.slope, "update": own.update,

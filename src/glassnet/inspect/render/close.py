@@ -1,17 +1,17 @@
 """One neuron or one weight of an opened step, with its formulas and the numbers put in.
 
-In: an `OpenStep` and a name. Out: blocks: forward, backward and, for a weight, its update.
+In: an `StepData` and a name. Out: blocks: forward, backward and, for a weight, its update.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from glassnet.inspect.blocks import FEW, Block, Lines, Table, exact, factor, some
+from glassnet.inspect.data import Layer, StepData
 from glassnet.inspect.figures import (
     NeuronFigures,
     WeightFigures,
@@ -20,19 +20,17 @@ from glassnet.inspect.figures import (
     neuron_figures,
     weight_figures,
 )
-from glassnet.inspect.rules import update_lines
+from glassnet.inspect.render.blocks import FEW, Block, Lines, Table, exact, factor, some
+from glassnet.inspect.render.rules import update_lines
 from glassnet.inspect.watch import function_of
 from glassnet.nn.compose import Residual
 from glassnet.nn.linear import Linear, Neuron
 from glassnet.words import counted
 
-if TYPE_CHECKING:
-    from glassnet.inspect.opened import Layer, OpenStep
-
 TERMS = 16  # terms of a sum that are written out; of a longer one the largest
 
 
-def neuron(step: OpenStep, text: str, at: int = 0) -> list[Block]:
+def neuron(step: StepData, text: str, at: int = 0) -> list[Block]:
     """One unit, "linear1[3]", for row number `at` of the batch; of a `Neuron` its sum as well."""
     own = neuron_figures(step, text, at)
     title = f"{own.layer.name}[{own.unit}] for row {own.row} of the training data"
@@ -42,7 +40,7 @@ def neuron(step: OpenStep, text: str, at: int = 0) -> list[Block]:
     return [*inner, Lines(title, _made(step, own))]
 
 
-def weight(step: OpenStep, text: str) -> list[Block]:
+def weight(step: StepData, text: str) -> list[Block]:
     """One number of a parameter, "linear1.weight[2,3]": where its gradient comes from, and what
     becomes of it."""
     own = weight_figures(step, text)
@@ -61,7 +59,7 @@ def weight(step: OpenStep, text: str) -> list[Block]:
     return [*blocks, Lines("", [*update, f"w after  = {exact(own.after)}"])]
 
 
-def _sum(step: OpenStep, own: NeuronFigures) -> list[str]:
+def _sum(step: StepData, own: NeuronFigures) -> list[str]:
     assert own.weight is not None
     pairs = list(zip(own.given, own.weight, strict=True))
     order = largest(own.given * own.weight, TERMS)
@@ -75,7 +73,7 @@ def _sum(step: OpenStep, own: NeuronFigures) -> list[str]:
     return [*lines, *_backward(step, own)]
 
 
-def _made(step: OpenStep, own: NeuronFigures) -> list[str]:
+def _made(step: StepData, own: NeuronFigures) -> list[str]:
     """What a layer other than a weighted sum makes of what is given to it."""
     letter = own.layer.letter
     if own.layer.joined:
@@ -90,7 +88,7 @@ def _made(step: OpenStep, own: NeuronFigures) -> list[str]:
     return [*lines, *_backward(step, own)]
 
 
-def _joined(step: OpenStep, own: NeuronFigures) -> list[str]:
+def _joined(step: StepData, own: NeuronFigures) -> list[str]:
     """The unit of a layer that adds results of others, or has them side by side."""
     layer, unit = own.layer, own.unit
     if isinstance(layer.module, Residual):
@@ -106,11 +104,11 @@ def _joined(step: OpenStep, own: NeuronFigures) -> list[str]:
     return [f"a  = {exact(own.result)}"]
 
 
-def _given(step: OpenStep, name: str) -> np.ndarray:
+def _given(step: StepData, name: str) -> np.ndarray:
     return step.x if name == "x" else step.layer(name).result
 
 
-def _formula(step: OpenStep, own: NeuronFigures) -> list[str]:
+def _formula(step: StepData, own: NeuronFigures) -> list[str]:
     """What the layer says of itself, "a = max(z, 0)", and what has been learnt of it so far."""
     function = function_of(own.layer.module)
     first = re.split(r"\.?$|[.:] ", " ".join((type(function).__doc__ or "").split()))[0]
@@ -125,7 +123,7 @@ def _formula(step: OpenStep, own: NeuronFigures) -> list[str]:
     return [*lines, *([f"  with {', '.join(learnt)}, as learnt so far"] if learnt else [])]
 
 
-def _backward(step: OpenStep, own: NeuronFigures) -> list[str]:
+def _backward(step: StepData, own: NeuronFigures) -> list[str]:
     """∂L by the unit, from ∂L by the layers that take it, where how is known of all of them."""
     said = f"∂L/∂{own.layer.letter}"
     if own.layer is step.layers[-1]:
@@ -141,7 +139,7 @@ def _backward(step: OpenStep, own: NeuronFigures) -> list[str]:
     return [*lines, *same, f"  = {exact(own.slope)}"]
 
 
-def _ways(step: OpenStep, own: NeuronFigures) -> list[tuple[str, str] | None]:
+def _ways(step: StepData, own: NeuronFigures) -> list[tuple[str, str] | None]:
     """The ways from the unit to L, one for every layer that takes it: where its part of ∂L comes
     from, and that with the numbers put in; None for a layer of which it is not known."""
     name, unit, ways = own.layer.name, own.unit, list[tuple[str, str] | None]()
@@ -164,7 +162,7 @@ def _ways(step: OpenStep, own: NeuronFigures) -> list[tuple[str, str] | None]:
     return ways
 
 
-def _from_linear(step: OpenStep, own: NeuronFigures, after: Layer) -> tuple[str, str]:
+def _from_linear(step: StepData, own: NeuronFigures, after: Layer) -> tuple[str, str]:
     slopes, weights = after.slope[own.at], step.of(after, "weight").before[own.unit]
     order = largest(slopes * weights, TERMS)
     terms = [product(slopes[k], weights[k]) for k in order]
@@ -187,7 +185,7 @@ def _inputs(own: NeuronFigures, weights: np.ndarray) -> Table:
     return Table(title, ("input", "x", "w", "x·w", "∂L/∂w of this row = ∂L/∂z·x"), rows)
 
 
-def _by_row(step: OpenStep, own: WeightFigures, parts: np.ndarray) -> Table:
+def _by_row(step: StepData, own: WeightFigures, parts: np.ndarray) -> Table:
     """What the rows add to ∂L/∂w, the most first."""
     most = largest_first(parts)[:FEW]
     rows: list[Sequence[str]] = []

@@ -1,37 +1,34 @@
 """An opened step as text for a terminal.
 
-In: blocks, or an `OpenStep`. Out: text: summaries first, then a neuron or a weight.
+In: blocks, or an `StepData`. Out: text: summaries first, then a neuron or a weight.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-from glassnet.inspect import close
-from glassnet.inspect import overview as at_a_glance
-from glassnet.inspect.blocks import Block, Group, Lines, Matrix, Table
+from glassnet.inspect.data import StepData
+from glassnet.inspect.render import close
+from glassnet.inspect.render import overview as at_a_glance
+from glassnet.inspect.render.blocks import Block, Group, Lines, Matrix, Table
 from glassnet.visible import visible
-
-if TYPE_CHECKING:
-    from glassnet.inspect.opened import OpenStep
 
 SMALL = 300  # numbers of a step that are shown at once
 WIDE = 10  # numbers of a row of an array that are shown
 
 
-def overview(step: OpenStep) -> str:
+def overview(step: StepData) -> str:
     """The five lines of the step, a line for each layer, parameter and row that pushed most; of a
     small network every number."""
     return told(at_a_glance.overview(step))
 
 
-def neuron(step: OpenStep, text: str, at: int = 0) -> str:
+def neuron(step: StepData, text: str, at: int = 0) -> str:
     """One unit, "linear1[3]", for row number `at` of the batch: the sum with its numbers put in."""
     return told(close.neuron(step, text, at))
 
 
-def weight(step: OpenStep, text: str) -> str:
+def weight(step: StepData, text: str) -> str:
     """One number of a parameter, "linear1.weight[2,3]": where its gradient comes from, and what
     becomes of it."""
     return told(close.weight(step, text))

@@ -1,6 +1,6 @@
 """How an optimiser made the new weight, with the numbers put in.
 
-In: an `OpenStep` and one weight of it. Out: lines, from ∂L/∂w to w. What a rule does is what its
+In: an `StepData` and one weight of it. Out: lines, from ∂L/∂w to w. What a rule does is what its
 `formulas` say; letters and numbers are both written from them. A rule without formulas is shown by
 its docstring and by its memory before and after.
 """
@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from glassnet.inspect.blocks import exact, factor
+from glassnet.inspect.data import StepData
 from glassnet.inspect.figures import WeightFigures
+from glassnet.inspect.render.blocks import exact, factor
 from glassnet.optim.optimizer import Optimizer
-
-if TYPE_CHECKING:
-    from glassnet.inspect.opened import OpenStep
 
 NAME = re.compile("(?<![\\w.])[^\\W\\d_²]+\u0302?")  # of a number in a formula: w, g, v̂, mean
 
 
-def update_lines(step: OpenStep, own: WeightFigures) -> list[str]:
+def update_lines(step: StepData, own: WeightFigures) -> list[str]:
     """From the gradient of the loss to the gradient that the rule sees, its memory, and w."""
     optimizer: Optimizer = step.optimizer
     group = optimizer.group(own.parameter)
@@ -46,7 +44,7 @@ def update_lines(step: OpenStep, own: WeightFigures) -> list[str]:
     return lines
 
 
-def _seen(step: OpenStep, own: WeightFigures, decay: float) -> tuple[list[str], str]:
+def _seen(step: StepData, own: WeightFigures, decay: float) -> tuple[list[str], str]:
     """What is done to the gradient before the rule sees it, and the number that it sees: of a
     clipped one only its name, since the norm is not one of the step's numbers."""
     optimizer: Optimizer = step.optimizer
