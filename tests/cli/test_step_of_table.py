@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import glassnet as gn
 from glassnet.cli import main
+from glassnet.cli.resume import run_arrays
+from glassnet.errors import DivergenceError
 from glassnet.inspect.columns import input_names, output_names
 from glassnet.tables import split
+from glassnet.training.check import Rows
 
 CITIES = ("Oslo", "Rome", "<b>Ulm")
 
@@ -83,3 +87,64 @@ def test_columns_of_streamed_files() -> None:
     assert input_names(values, 3) == ("x[0]", "x[1]", "x[2]")
     assert output_names(values, 1) == ("price",)
     assert output_names(values, 2) == ("ŷ[0]", "ŷ[1]")
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held", "from the table"])
+@pytest.mark.parametrize("query", [False, True], ids=["table", "query"])
+def test_rows_have_their_numbers_in_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: bool, query: bool
+) -> None:
+    monkeypatch.setattr(split, "FOLDS", 2)
+    if not held:
+        monkeypatch.setattr("glassnet.runs.recorder.SMALL", 10)
+        monkeypatch.setattr("glassnet.estimators.tabular.fit_record.SMALL", 10)
+    # a column counts the rows from 1000 on; every seventh row has no target
+    lines = [f"{1000 + i},{i % 5},{'' if i % 7 == 0 else i % 11}" for i in range(120)]
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join(["place,other,y", *lines]) + "\n")
+    path, model = tmp_path / "run.glass", tmp_path / "m.safetensors"
+    first = 1000
+    how: list[str | Path] = []
+    if query:
+        first = 1020
+        how = ["--sql", "SELECT * FROM data WHERE place >= 1020"]
+    asked = ["--epochs", "2", "--kind", "place=number", "--kind", "y=number"]
+    assert run("fit", table, "-t", "y", *how, *asked, "--record", path, "-o", model) == 0
+
+    def check(x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> None:
+        places = first + rows
+        known = np.where((places - 1000) % 7 == 0, np.nan, (places - 1000) % 11)
+        assert np.isfinite(known).all()
+        assert np.argsort(x).tolist() == np.argsort(places).tolist()
+        slope = np.ptp(y) / np.ptp(known)  # standardised: equal up to a line
+        np.testing.assert_allclose(y - y.min(), (known - known.min()) * slope, atol=1e-4)
+
+    given = run_arrays(str(path), str(table), trust=True) if query or not held else {}
+    step = gn.open_step(path, epoch=2, **given)
+    check(step.x[:, 0], step.y[:, 0], step.rows)
+    row = int(step.rows[3])
+    assert row in gn.open_step(path, epoch=1, row=row, **given).rows
+    assert set(_entries(path, given)[0].rows) == set(gn.open_step(path, **given).rows)
+    assert run("resume", path, *([table] if given else []), "--epochs", "3", "-o", model) == 0
+    step = gn.open_step(path, epoch=3, **given)
+    check(step.x[:, 0], step.y[:, 0], step.rows)
+
+
+def _entries(path: Path, given: dict[str, Any]) -> Any:
+    return gn.open_ledger(path, "linear1.weight[0,0]", **given).entries
+
+
+def test_a_row_that_ends_a_fit_is_named_by_its_number_in_the_table() -> None:
+    rows = Rows(
+        np.array([[1.0], [3e38], [2.0]], "float32"),
+        np.ones((3, 1), "float32"),
+        numbers=np.array([4, 117, 9]),
+    )
+    model = gn.nn.Sequential(gn.nn.Linear(1, 1))
+    model.W = 10.0
+    with pytest.raises(DivergenceError, match=r"row 117") as caught:
+        gn.train(
+            model, rows, loss=gn.losses.HalfMSE(), optimizer=gn.optim.SGD(0.1), epochs=1,
+            batch_size=3,
+        )  # fmt: skip
+    assert caught.value.row == 117

@@ -193,6 +193,45 @@ def test_a_warm_start_and_validation_rows_go_on_too(tmp_path: Path, often: None)
         other.resume(X, LABELS, WEIGHTS, X_val=X[::4], y_val=LABELS[::4])
 
 
+@pytest.mark.parametrize("early", [False, True], ids=["by loss", "by score"])
+def test_a_fit_that_stopped_early_goes_on_where_it_is_asked_for_more(
+    tmp_path: Path, early: bool
+) -> None:
+    path = tmp_path / "run.glass"
+    settings = {**QUICK, "max_iter": 40, "tol": 1.0, "n_iter_no_change": 3}
+    est = MLPClassifier(**settings, early_stopping=early, record=path).fit(X, LABELS)
+    done = est.n_iter_
+    assert done < 10
+    with pytest.raises(TrainingError, match=r"resume\(X, y\).* a larger max_iter trains on"):
+        gn.resume(path, epochs=60)
+    again = clone(est).resume(X, LABELS)  # as it was planned: it is over
+    assert (again.n_iter_, bits(again)) == (done, bits(est))
+    longer = clone(est).set_params(max_iter=60).resume(X, LABELS)
+    # its patience begins anew: n_iter_no_change + 1 epochs without improvement by tol
+    assert longer.n_iter_ == done + 4
+    assert longer.loss_curve_[:done] == est.loss_curve_
+    assert len(RunFile.read(path).history()[0]) == done + 4
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_fits_with_warm_start_drop_other_units_each(kind: Any, tmp_path: Path) -> None:
+    settings = {**QUICK, "max_iter": 1, "learning_rate_init": 1e-12, "batch_size": 150}
+    y = LABELS if kind is MLPClassifier else NUMBERS
+    est = kind(**settings, warm_start=True, dropout=0.5).fit(X, y)
+    for _ in range(4):
+        est.fit(X, y)
+    assert len(set(est.loss_curve_)) == 5  # the weights hardly move: the masks differ
+    plain = kind(**settings, warm_start=True).fit(X, y)
+    plain.fit(X, y), plain.fit(X, y)
+    assert len({round(loss, 9) for loss in plain.loss_curve_}) == 1
+
+    # a recorded one goes on by the masks that it began with, in another process too
+    est.set_params(record=tmp_path / "run.glass", max_iter=2).fit(X, y)
+    fresh = kind(**settings, dropout=0.5, record=est.record).set_params(max_iter=4).resume(X, y)
+    assert fresh.loss_curve_[-4:-2] == est.loss_curve_[-2:]
+    assert len(set(fresh.loss_curve_)) == len(fresh.loss_curve_)
+
+
 def test_a_record_leaves_the_random_state_of_the_user_as_it_would_be(tmp_path: Path) -> None:
     states = [np.random.RandomState(5), np.random.RandomState(5)]
     settings = {**QUICK, "early_stopping": True, "dropout": 0.1}
@@ -270,3 +309,25 @@ def test_the_command_line_knows_fits(tmp_path: Path) -> None:
         "was recorded by MLPClassifier; go on with it by MLPClassifier(record='run.glass', …)",
         status=1,
     )
+
+
+@pytest.mark.parametrize("frame", ["pandas", "polars"])
+@pytest.mark.parametrize("early", [False, True])
+def test_columns_of_frames_keep_their_names_in_the_file(
+    tmp_path: Path, frame: str, early: bool
+) -> None:
+    frames = pytest.importorskip(frame)
+    names = ["length", "width", "long petals", "∂"]
+    table = frames.DataFrame(dict(zip(names, X.T, strict=True)))
+    settings = {**QUICK, "max_iter": 2}
+    path = tmp_path / "run.glass"
+    est = MLPClassifier(**settings, early_stopping=early, record=path).fit(table, WORDS)
+    step = gn.open_step(path)
+    assert step.inputs == tuple(names)
+    assert step.outputs == tuple(est.classes_)
+    assert np.array_equal(step.x, X[step.rows])
+    cells = table.to_pandas() if frame == "polars" else table
+    cells["city"] = frames.Series(["Oslo", "Rome"] * 75) if frame == "pandas" else "Oslo"
+    path = tmp_path / "other.glass"
+    MLPClassifier(**settings, categorical_features=["city"], record=path).fit(cells, WORDS)
+    assert gn.open_step(path).inputs[:5] == (*names, "city_Oslo")

@@ -34,6 +34,8 @@ def output_names(values: Mapping[str, Any], width: int) -> tuple[str, ...]:
         names = tuple(f"{target.name}={own}" for own in target.classes) or (target.name,)
     elif stream is not None:
         names = (str(stream.get("target")),)
+    elif isinstance(values.get("classes"), list):
+        names = tuple(map(str, values["classes"]))
     return names if len(names) == width else tuple(f"ŷ[{i}]" for i in range(width))
 
 

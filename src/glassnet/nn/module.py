@@ -250,6 +250,8 @@ _OF_THE_PROCESS = {
     "_layout",
     "_within",
     "_referred",
+    "_trained",
+    "_warned_of_repeat",
     "_categories",
 }
 

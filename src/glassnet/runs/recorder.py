@@ -121,6 +121,8 @@ def recorded(
         recorder = Recorder(file, descent, Fingerprint(data), callbacks)
         held = {name: own.arrays() for name, own in data.items()}
         size = sum(array.nbytes for arrays in held.values() for array in arrays.values())
+        if rows.numbers is not None:
+            held["picked"] = {"rows": rows.numbers}
         recorder.begin(values, held if size <= SMALL else {}, history)
         return descent.train(settings["epochs"], [*callbacks, recorder], history)
 

@@ -49,8 +49,9 @@ from glassnet.words import counted
 
 GO_ON = (
     "{0} was recorded by {1}; go on with it by {1}(record={0!r}, …).resume(X, y), with the "
-    "parameters and the data of then"
+    "parameters and the data of then; a larger max_iter trains on, after it has stopped early, too"
 )
+PICKED = "picked"  # which rows of the user's were trained on, among the data of a file
 TOO_FEW = (
     "epochs={} is less than the {} that {} has done, and what is trained stays trained; ask "
     "for as many or more, or train again"
@@ -101,7 +102,9 @@ def resume_run(
         prints = verified(file, values, rows, descent, other_data)
         state = file.checkpoint(values["epochs"])
         losses, judged = file.history()
-        if over(values, state.epoch) and not (further and _unfinished(values, len(losses))):
+        if over(values, state.epoch) and not (
+            further and unfinished(values, len(losses), values["epochs"])
+        ):
             put_result_into(file, descent.task.model)
             ended = {key: values["ended"][key] for key in ("stopped", "best_epoch")}
             return descent.task.model, History(losses, judged, evaluations=len(losses), **ended)
@@ -117,10 +120,11 @@ def _appended(record: str | Path | Recording) -> RunFile:
     return RunFile.append(recording.path, recording.lock)
 
 
-def _unfinished(values: Mapping[str, Any], epoch: int) -> bool:
-    """Whether a run that is over can go on to the number of epochs that it is to have now; one
-    that has converged stays as it is."""
-    return epoch < values["epochs"] and values["ended"]["stopped"] == "early"
+def unfinished(values: Mapping[str, Any], done: int, epochs: int) -> bool:
+    """Whether a run that has ended can go on to a number of epochs; one that has converged stays
+    as it is."""
+    ended = values.get("ended") or {"stopped": ""}
+    return done < epochs and ended["stopped"] == "early"
 
 
 def _with_epochs(file: RunFile, epochs: int | None) -> dict[str, Any]:
@@ -169,7 +173,7 @@ class Given:
     @property
     def complete(self) -> bool:
         """Whether there are rows with labels."""
-        return isinstance(self.x, Source) or (self.x is not None and self.y is not None)
+        return isinstance(self.x, Source | Rows) or (self.x is not None and self.y is not None)
 
 
 def _data(
@@ -193,8 +197,8 @@ def _data(
     x: Any = held["x"] if given.x is None else given.x
     x = x.toarray() if hasattr(x, "toarray") else x
     x = checked_inputs(model, x)
-    picked = data.get("picked")
-    if picked is not None and len(x) == values["rows_given"]:
+    picked = data.get(PICKED)
+    if picked is not None and len(x) == values.get("rows_given"):
         x = np.ascontiguousarray(x[picked["rows"]])
     if len(x) != values["rows"]:
         before = values.get("rows_given", values["rows"])
@@ -206,6 +210,8 @@ def _data(
     numbers = None if picked is None else picked["rows"]
     weight, gathered = held.get("weight"), bool(values.get("gathered"))
     rows = Rows(x, y, weight, gathered=gathered, numbers=numbers)
+    if numbers is not None and (numbers.shape != (len(x),) or numbers.dtype.kind not in "iu"):
+        raise ModelFileError(f"{file.path} is damaged: it does not number its rows; {COPY}")
     apart = data.get("validation")
     return rows, None if apart is None else Rows(apart["x"], apart["y"], apart.get("weight"))
 

@@ -115,12 +115,13 @@ class Fitted(Begun):
 
 class Lists(TypedDict, total=False):
     """One figure an epoch; whether steps had the rows of their batch instead of all rows; what the
-    columns of x were called."""
+    columns of x were called; how many fits with warm_start came before."""
 
     scores: list[AnyFloat]
     rates: list[Rate]
     gathered: bool
     names: list[str]
+    warm_fits: Total
 
 
 def settings_of(file: RunFile) -> dict[str, Any]:

@@ -33,9 +33,9 @@ from glassnet.training.check import (
 )
 from glassnet.training.descend import SHUFFLE, USUAL, Conventions, Descent, Order, Task
 from glassnet.training.exclusive import InTraining
-from glassnet.training.history import History, earlier, state_of
+from glassnet.training.history import History, earlier, noted, state_of
 from glassnet.training.source import Source
-from glassnet.training.state import OTHER, check_model, check_shape
+from glassnet.training.state import OTHER, check_model, check_shape, warn_of_repeat
 from glassnet.training.whole import Search
 from glassnet.words import counted
 
@@ -56,7 +56,7 @@ def train(
 
     A call begins at the weights that the model has; everything else starts anew: the optimiser's
     memory, the schedule, and by the same `seed` the same order of rows and the same dropout as in
-    the call before. To go on instead: `history = gn.train(…, epochs=3)`, then
+    the call before (which it warns of). To go on: `history = gn.train(…, epochs=3)`, and then
     `gn.train(…, epochs=2, after=history)` has the bits of one call of 5 epochs (see `History`).
 
     x is [rows, columns], y what the loss takes, both in the model's dtype. In their place
@@ -81,7 +81,8 @@ def train(
     with InTraining(model):
         descent = training(task, optimizer, Order.of(rows, batch_size, seed if shuffle else None))
         history = goes_on(descent, after, recording, stops)
-        return recorded(recording, descent, whole, validation, stops, settings, history)
+        done = recorded(recording, descent, whole, validation, stops, settings, history)
+        return noted(model, done)
 
 
 def check_settings(epochs: int, batch_size: int, seed: int, optimizer: Any) -> None:
@@ -97,6 +98,8 @@ def goes_on(
     """Put the descent where another training has ended; the whole epochs of that one. Early
     stopping gets its memory back by one more callback."""
     if after is None:
+        if isinstance(descent, Descent):
+            warn_of_repeat(descent.task.model, descent.shape, _repeated(descent))
         return None
     state = state_of(after)
     check_model(state, descent.task.model, descent.optimizer)
@@ -112,6 +115,16 @@ def goes_on(
     descent.go_on(state)
     callbacks.append(Restorer(state.notes, state.arrays, callbacks))
     return earlier(after, state)
+
+
+def _repeated(descent: Descent) -> dict[str, bool]:
+    """What a call without `after` repeats, and whether there is such a thing here."""
+    inputs, order = descent.stepper.program.plan.graph.inputs, descent.order
+    return {
+        "the same orders of rows": order.seed is not None and order.steps > 1,
+        "the same masks of dropout": "key0" in inputs,
+        "an optimiser without memory of earlier steps": bool(descent.memory),
+    }
 
 
 def training(

@@ -117,7 +117,11 @@ def checked(
     model: Module, loss: Loss, x: Any, y: Any = None, weight: Any = None, of: str = ""
 ) -> Rows:
     """The data for a step, with the weights of rows and of their classes in one; `of` names them
-    in errors ("validation "). x may be a source of rows that has labels and weights as well."""
+    in errors ("validation "). x may be a source of rows that has labels and weights as well, or
+    rows that know their numbers in the table of the user."""
+    if isinstance(x, Rows):
+        given = _checked(model, loss, x.x, x.y, x.weight, of)
+        return replace(given, numbers=x.numbers, names=x.names)
     if not isinstance(x, Source):
         return _checked(model, loss, x, y, weight, of)
     alone(x, y, weight, of)

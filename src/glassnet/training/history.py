@@ -108,6 +108,13 @@ def state_of(after: Any) -> TrainingState:
     return after.state
 
 
+def noted(model: Module, history: History) -> History:
+    """The history; the model knows its last training from now on, for `warn_of_repeat`."""
+    state = history.state
+    vars(model)["_trained"] = None if state is None else (dict(state.shape), state.left)
+    return history
+
+
 def earlier(after: History, state: TrainingState) -> History:
     """The whole epochs of a history, as the beginning of a longer one."""
     whole = slice(state.epochs)

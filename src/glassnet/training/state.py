@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.errors import TrainingError
+from glassnet.errors import TrainingError, warn_user
+from glassnet.nn.module import Module
 from glassnet.nn.storage import layout_of
 from glassnet.words import counted
 
@@ -26,6 +27,13 @@ MOVED = (
     "its numbers were changed\n"
     "  right: after= the history of the last training of this model\n"
     "  right: a callback that changes run.model.W at the end of an epoch"
+)
+
+REPEATED = (
+    "gn.train has trained this model before with seed={}, and this call begins anew, as that one "
+    "did: {}\n"
+    "  right: history = gn.train(…), then gn.train(…, after=history), which goes on with that\n"
+    "  right: another seed= for each call, where the optimiser's memory may begin anew"
 )
 
 
@@ -45,6 +53,18 @@ class TrainingState:
     shares: np.ndarray  # what each of those weighs
     notes: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of early stopping
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
+
+
+def warn_of_repeat(model: Module, shape: Mapping[str, Any], again: Mapping[str, bool]) -> None:
+    """One warning where a training would do once more what the last one of this model did, and
+    the model still is as that one left it. `again` says what would come again."""
+    known: tuple[Mapping[str, Any], str] | None = vars(model).get("_trained")
+    what = [name for name, comes in again.items() if comes]
+    if known is None or not what or known[0] != shape or known[1] != digest(model.W):
+        return
+    if not vars(model).get("_warned_of_repeat"):
+        vars(model)["_warned_of_repeat"] = True
+        warn_user(REPEATED.format(shape["seed"], ", ".join(what)))
 
 
 def digest(weights: np.ndarray) -> str:

@@ -91,6 +91,7 @@ class Attributes:
     _online: Any  # the trainer of the last `partial_fit`, see `fit.Online`
     _random_state: np.random.RandomState
     _no_improvement_count: int
+    _warm_fits: int = 0  # fits that went on from the weights of the one before
     _metric: Any  # scores the held-out rows: (truth, found, sample_weight=)
 
     @property

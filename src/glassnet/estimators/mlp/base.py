@@ -74,18 +74,19 @@ class BaseMLP(Fitted, CallbackSupport, TransformerMixin, BaseEstimator):
                 f"hidden_layer_sizes={self.hidden_layer_sizes!r}, but the network that is to be "
                 f"trained further has {known}; set them so, or fit a new one without warm_start"
             )
-        raw = y
-        watch = Watch(None if again else self, X, y, weight)
+        raw, watch = y, Watch(None if again else self, X, y, weight)
         X, y = self._validate_input(X, y, again, first)
         X = X.tocsr() if hasattr(X, "tocsr") else X
         weight = self._weights(X, raw, weight, again)
         y = y.reshape(-1, 1) if y.ndim == 1 else y
         self.n_outputs_ = y.shape[1]
         self._random_state = check_random_state(self.random_state)
+        self._warm_fits += not first and not again
         if first:
             self._initialize((X.shape[1], *sizes, self.n_outputs_), X.dtype)
         target = np.ascontiguousarray(y, X.dtype)
-        rows = Rows(X, target, np.ones(len(y), X.dtype) if weight is None else weight)
+        ones = np.ones(len(y), X.dtype) if weight is None else weight
+        rows = Rows(X, target, ones, names=self._column_names())
         data = Data(rows, given_rows(self, validation, X.dtype), weight is not None)
         watch.begin()
         if self.solver == "lbfgs":
@@ -100,12 +101,18 @@ class BaseMLP(Fitted, CallbackSupport, TransformerMixin, BaseEstimator):
             )
         return self
 
+    def _column_names(self) -> tuple[str, ...]:
+        """Names of the network's inputs, for a run file, where the columns had any."""
+        named = hasattr(self, "feature_names_in_") or "_encoder" in vars(self)
+        return tuple(self.encoded_feature_names_) if named and self.record is not None else ()
+
     def _weights(self, X: Any, y: Any, weight: Any, again: bool) -> Any:
         return None if weight is None else row_weights(weight, X, X.dtype)
 
     def _initialize(self, units: tuple[int, ...], dtype: Any) -> None:
         """First weights, uniform by Glorot and Bengio, 2010; an empty record."""
         self.n_iter_ = self.t_ = 0
+        self._warm_fits = 0
         self.n_layers_ = len(units)
         self.out_activation_ = self._out()
         self.coefs_: list[np.ndarray] = []
@@ -237,7 +244,7 @@ class BaseMLP(Fitted, CallbackSupport, TransformerMixin, BaseEstimator):
         """Go on with the fit that `record` holds, from its last checkpoint.
 
         It ends at the very bits of a fit that was not interrupted. Parameters and data are those of
-        that fit; `max_iter` may be more; `time_limit`, `threads`, `n_jobs`, `verbose` may differ.
+        that fit; `time_limit`, `threads`, `n_jobs`, `verbose` may differ.
         Iterations of "lbfgs" are done again; TrainingError where one is not as in the file.
 
         Parameters

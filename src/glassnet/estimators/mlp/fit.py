@@ -8,6 +8,7 @@ does with them is in `training/`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def fit_by_steps(est: Attributes, data: Data, watch: Watch, once: bool) -> None:
     if once and Online.goes_on(est, data, watch):
         return
     with run_of(est) as file:
-        seed = int(est._random_state.randint(2**31 - 1)) if est.dropout else 0
+        seed = _dropout_seed(est, file)
         model = network_of(est, data.rows.y.dtype)
         est._optimizer = _memory(est, model, once)
         if est.early_stopping and data.held_out is None:
@@ -69,6 +70,18 @@ def fit_by_steps(est: Attributes, data: Data, watch: Watch, once: bool) -> None:
         est._online = Online.of(est, descent, data.rows) if once else None
         if history is not None and history.stopped == "epochs" and not once:
             warn_user(MOST.format(est.max_iter), ConvergenceWarning)
+
+
+def _dropout_seed(est: Attributes, file: FitFile | None) -> int:
+    """What the masks of dropout are drawn by. An integer `random_state` draws the same number in
+    every fit that goes on from the one before, whose masks would come again: their count is added.
+    """
+    if not est.dropout:
+        return 0
+    if file is not None and file.known is not None:
+        est._warm_fits = file.known.get("warm_fits", 0)
+    drawn = int(est._random_state.randint(2**31 - 1))
+    return drawn + est._warm_fits * isinstance(est.random_state, Integral)
 
 
 class Online:
@@ -217,7 +230,8 @@ def wide(rows: Rows) -> Rows:
     """In float64."""
     x = rows.x if rows.sparse else rows.x.astype(float, copy=False)
     assert rows.weight is not None
-    return Rows(x, rows.y.astype(float, copy=False), rows.weight.astype(float, copy=False))
+    y, weight = rows.y.astype(float, copy=False), rows.weight.astype(float, copy=False)
+    return replace(rows, x=x, y=y, weight=weight)
 
 
 def _full_batch(est: Attributes, model: Module, rows: Rows) -> Task:

@@ -44,6 +44,7 @@ class Progress(Resumable):
         self.est, self.judge, self.watch = est, judge, watch
         self.reason = "early"
         self.known: Mapping[str, Any] | None = None  # of a fit that goes on, what its file says
+        self.further = False  # whether it goes on after it had stopped early
         self.scores: list[float] = []  # of this fit alone
         self._started = 0.0
 
@@ -102,6 +103,8 @@ class Progress(Resumable):
             return
         for own in NOTED:
             setattr(est, own, notes[own])
+        if self.further:
+            est._no_improvement_count = 0
         self.scores = list(known.get("scores", [])[:done])
         before, losses = known["before"], run.history.loss[:done]
         est.loss_curve_ = [*before["loss_curve_"], *losses]

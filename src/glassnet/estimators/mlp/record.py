@@ -27,7 +27,7 @@ from glassnet.runs.recorder import (
     fingerprint,
     restore,
 )
-from glassnet.runs.resume import go_on, over, put_result_into
+from glassnet.runs.resume import go_on, over, put_result_into, unfinished
 from glassnet.runs.settings import settings_of
 from glassnet.training.callbacks import Restorer
 from glassnet.training.check import Rows, dense
@@ -185,11 +185,23 @@ class FitFile:
             "validated": _validated(held_out, picked),
             "random_state": self._random_state,
             "order_state": state,
+            "warm_fits": est._warm_fits,
             "before": {name: list(getattr(est, name, None) or []) for name in CURVES},
         }
 
     def _classes(self) -> Any:
         return to_json(getattr(self.est, "classes_", None))
+
+    def _check_rows(self, known: dict[str, Any], rows: Rows, validated: str | None) -> Any:
+        """The SHA-256 of the rows; ValueError where they are not those of the file."""
+        sha = {"training": fingerprint(rows)}
+        same = known.get("sha256", sha) == sha and known["validated"] == validated
+        if not same or known["classes"] != self._classes():
+            raise ValueError(
+                f"{self.est.record} was recorded with other rows, labels, weights or validation "
+                "rows than these; pass the same in the same order"
+            )
+        return sha
 
     def _go_on(
         self,
@@ -202,15 +214,7 @@ class FitFile:
     ) -> History | None:
         """Put the last checkpoint into the estimator and its run, forget what came after it."""
         path, file = self.est.record, self.file
-        sha = {"training": fingerprint(run.task.rows)}
-        same = known.get("sha256", sha) == sha and known["validated"] == _validated(
-            held_out, picked
-        )
-        if not same or known["classes"] != self._classes():
-            raise ValueError(
-                f"{path} was recorded with other rows, labels, weights or validation rows than "
-                "these; pass the same in the same order"
-            )
+        sha = self._check_rows(known, run.task.rows, _validated(held_out, picked))
         losses, judged = file.history()
         if epochs < len(losses):
             raise ValueError(
@@ -220,7 +224,9 @@ class FitFile:
         progress.known = known
         state = file.checkpoint(epochs)
         history = History(losses[: state.epoch], judged[: state.epoch], evaluations=state.epoch)
-        if state.epoch and over({**known, "epochs": epochs}, state.epoch):
+        # it has stopped early, and is asked for more than it was then
+        progress.further = epochs > known["epochs"] and unfinished(known, len(losses), epochs)
+        if state.epoch and over({**known, "epochs": epochs}, state.epoch) and not progress.further:
             restore(run, state)
             done = Run(run.task.model, epochs, epochs, history, state.epoch)
             Restorer(state.notes, state.arrays, [progress]).train_begin(done)

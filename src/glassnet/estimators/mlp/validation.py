@@ -105,7 +105,7 @@ def validation_split(
             "The validation set is too small. Increase 'validation_fraction' or the size of "
             "your dataset."
         )
-    part = Rows(x, np.ascontiguousarray(y, rows.y.dtype), weight)
+    part = Rows(x, np.ascontiguousarray(y, rows.y.dtype), weight, names=rows.names)
     target = np.ascontiguousarray(y_val, rows.y.dtype)
     held_out = HeldOut(x_val, est._decoded(y_val), target, weight_val if weighted else None)
     return part, held_out, picked

@@ -35,6 +35,7 @@ from glassnet.runs.recording import Recording
 from glassnet.serialize import to_plain
 from glassnet.tables.split import Split
 from glassnet.tables.table import Table
+from glassnet.training.check import Rows
 from glassnet.version import __version__
 
 if TYPE_CHECKING:
@@ -167,8 +168,8 @@ def _train(
         network,
         CrossEntropy() if examined.target.classes else HalfMSE(),
         settings.recipe,
-        (prepared.train.x, prepared.goals[0]),
-        (prepared.validation.x, prepared.goals[1]),
+        Rows(prepared.train.x, prepared.goals[0], numbers=split.train),
+        Rows(prepared.validation.x, prepared.goals[1], numbers=split.validation),
         seed=settings.seed,
         seconds=seconds,
         threads=settings.threads,

@@ -249,15 +249,16 @@ def rows_of(run: str | Path, moved: str | None = None, trust: bool = False) -> d
     if (held and moved is None) or "schema" not in source:
         return {}
     found = pairs_of(run, values, moved, trust)
-    x, y = found["training"]
-    return {"x": x, "y": y, "validation": found["validation"]}
+    apart = found["validation"]
+    return {"x": found["training"], "validation": (apart.x, apart.y)}
 
 
 def pairs_of(
     run: str | Path, values: dict[str, Any], moved: str | None = None, trust: bool = False
-) -> dict[str, tuple[Any, Any]]:
+) -> dict[str, Rows]:
     """Inputs and goals of the training and the validation rows, inputs and truth of those held out,
-    from the table of a fit; TableError where they are not those of its run."""
+    from the table of a fit, with their numbers in it; TableError where they are not those of its
+    run."""
     source: dict[str, Any] = values["source"]
     schema = schema_of(run, source)
     table = opened(run, source, schema.missing, moved, trust)
@@ -269,7 +270,7 @@ def pairs_of(
     known: dict[str, str] = values.get("sha256") or {}
     if source.get("held_out"):
         known = {**known, "held-out": source["held_out"]}
-    pairs: dict[str, tuple[Any, Any]] = {}
+    pairs: dict[str, Rows] = {}
     for name, part in (
         ("training", split.train),
         ("validation", split.validation),
@@ -278,13 +279,13 @@ def pairs_of(
         given = truth[part] if name == "held-out" else goal(schema.target, truth[part])
         if not len(part) and name == "held-out":
             continue
-        x = schema.encode(cells, part).x
-        if not len(x) or (name in known and fingerprint(Rows(x, given)) != known[name]):
+        rows = Rows(schema.encode(cells, part).x, given, numbers=part)
+        if not len(rows) or (name in known and fingerprint(rows) != known[name]):
             raise TableError(
                 f"{table.label} is not what it was when {run} was recorded: its {name} rows have "
                 "another SHA-256; bring back the table of then, or fit again with --record"
             )
-        pairs[name] = x, given
+        pairs[name] = rows
     return pairs
 
 

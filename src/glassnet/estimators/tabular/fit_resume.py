@@ -39,10 +39,11 @@ from glassnet.runs.file import RunFile, put_values
 from glassnet.runs.lock import WriterLock
 from glassnet.runs.paths import MODEL, as_path, digest_of, is_beside, takes_model
 from glassnet.runs.recording import Recording
-from glassnet.runs.resume import TOO_FEW
+from glassnet.runs.resume import PICKED, TOO_FEW
 from glassnet.runs.settings import settings_of
 from glassnet.serialize import from_plain, parse, to_plain
 from glassnet.tables.schema import Design, Schema
+from glassnet.training.check import Rows
 from glassnet.words import counted
 
 OVER = (
@@ -212,14 +213,14 @@ def _resumed(
 def _finished(
     recorded: Recorded,
     schema: Schema,
-    pairs: dict[str, tuple[Any, Any]],
+    pairs: dict[str, Rows],
     seconds: float | None,
     shared: dict[str, Any],
 ) -> Fitted:
     """The network of the model, trained to its end, and what the model file says of it."""
     source, recipe = recorded.source, recorded.recipe
-    (x, y), validation = pairs["training"], pairs["validation"]
-    architecture = Architecture(x.shape[1], recipe.hidden, schema.target.outputs)
+    training, validation = pairs["training"], pairs["validation"]
+    architecture = Architecture(training.x.shape[1], recipe.hidden, schema.target.outputs)
     network = build(architecture, source["seed"])
     if as_data(network) != recorded.values["model"]:
         raise ModelFileError(
@@ -228,7 +229,7 @@ def _finished(
         )
     loss = CrossEntropy() if schema.target.classes else HalfMSE()
     course = train_in_phases(
-        network, loss, recipe, (x, y), validation, seed=source["seed"], seconds=seconds,
+        network, loss, recipe, training, validation, seed=source["seed"], seconds=seconds,
         record=Recording(recorded.run, source, recorded.lock), go_on=True, **shared,
     )  # fmt: skip
     model = TableModel(schema, architecture, network, {})
@@ -266,12 +267,15 @@ def _noted(recorded: Recorded, **changed: Any) -> Recorded:
     return replace(recorded, values={**recorded.values, "source": source})
 
 
-def _pairs(recorded: Recorded, moved: str | None) -> dict[str, tuple[Any, Any]]:
+def _pairs(recorded: Recorded, moved: str | None) -> dict[str, Rows]:
     """All rows of the fit: from its run file where that has all of them, else from the table."""
     if moved is not None or _needs_table(recorded):
         return pairs_of(recorded.run, recorded.values, moved, recorded.trust)
     with RunFile.read(recorded.run) as file:
-        return {name: (own["x"], own["y"]) for name, own in file.data().items()}
+        held = file.data()
+    numbers = held.pop(PICKED, {}).get("rows")
+    rows = {name: Rows(own["x"], own["y"]) for name, own in held.items()}
+    return rows | {"training": replace(rows["training"], numbers=numbers)}
 
 
 def _needs_table(recorded: Recorded) -> bool:
@@ -282,10 +286,10 @@ def _needs_table(recorded: Recorded) -> bool:
         return not {"training", "validation"} <= file.data_names()
 
 
-def _score(source: dict[str, Any], model: TableModel, pairs: dict[str, tuple[Any, Any]]) -> Score:
+def _score(source: dict[str, Any], model: TableModel, pairs: dict[str, Rows]) -> Score:
     """The one that was taken in folds before, or that on the rows held out."""
     if source["score"] is not None:
         return from_plain(Score, parse(source["score"]), "run.source.score")
-    x, truth = pairs["held-out"]
-    answers = model.answers(Design(x, {}, {}))
-    return score(model.compared(truth, answers), model.schema.target.classes)
+    apart = pairs["held-out"]
+    answers = model.answers(Design(apart.x, {}, {}))
+    return score(model.compared(apart.y, answers), model.schema.target.classes)

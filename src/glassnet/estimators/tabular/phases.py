@@ -14,8 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from glassnet.errors import OutputError, TrainingError
 from glassnet.estimators.tabular.fit_record import has_phase, of_phase, phase_path
 from glassnet.estimators.tabular.recipe import Recipe
@@ -25,12 +23,11 @@ from glassnet.runs.recording import Recording
 from glassnet.runs.resume import Given, resume_run
 from glassnet.runs.train import train
 from glassnet.training.callbacks import EarlyStopping, TimeLimit
+from glassnet.training.check import Rows
 from glassnet.training.history import History
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    Pair = tuple[NDArray[np.float32], NDArray[Any]]
 
 _SHORTEST = 0.001  # seconds that a network is trained, even if the time is over
 _SEED_STEP = 1_000_003  # every phase shuffles in another order
@@ -60,8 +57,8 @@ def train_in_phases(
     network: Sequential,
     loss: Any,
     recipe: Recipe,
-    training: Pair,
-    validation: Pair,
+    training: Rows,
+    validation: Rows,
     *,
     seed: int,
     seconds: float | None = None,
@@ -82,15 +79,15 @@ def train_in_phases(
         if phase and _used_up(course, epochs, left):
             break
         shared: dict[str, Any] = {
-            "epochs": epochs, "validation": validation, "threads": threads,
+            "epochs": epochs, "validation": (validation.x, validation.y), "threads": threads,
             "callbacks": [*_stops(recipe, phase, left), *callbacks],
         }  # fmt: skip
         descend = partial(
-            train, network, *training, loss=loss, optimizer=Adam(lr=learning_rate),
-            batch_size=min(recipe.batch_size, len(training[0])),
+            train, network, training, loss=loss, optimizer=Adam(lr=learning_rate),
+            batch_size=min(recipe.batch_size, len(training)),
             seed=seed + phase * _SEED_STEP, **shared,
         )  # fmt: skip
-        again = partial(_again, network, *training, **shared) if go_on else None
+        again = partial(_again, network, training, **shared) if go_on else None
         history, record = _recorded(descend, record, phase, course, again)
         _add(course, history, network, best)
         if course.stopped in ("time", "interrupted"):
@@ -145,10 +142,10 @@ def _followed(record: Recording, history: History) -> Recording:
 
 
 def _again(
-    network: Sequential, x: Any, y: Any, record: Recording, *,
-    epochs: int, validation: Pair, callbacks: Sequence[Any], threads: int | None,
+    network: Sequential, training: Rows, record: Recording, *,
+    epochs: int, validation: Any, callbacks: Sequence[Any], threads: int | None,
 ) -> History:  # fmt: skip
-    given = Given(x, y, None, validation, network)
+    given = Given(training, None, None, validation, network)
     return resume_run(record, given, epochs, callbacks, False, threads, further=False)[1]
 
 
