@@ -36,7 +36,7 @@ def test_a_sound_graph_passes_unchanged() -> None:
     assert check(graph) is graph
 
 
-UNKNOWN = Op("unknown", "elementwise", "", 1, lambda *t: t[0], np.positive)
+UNKNOWN = Op("unknown", "elementwise", "", 1, infer=lambda *t: t[0], numpy=np.positive)
 STRANGER = replace(OPS["tanh"])  # says tanh, but is not the registered record
 
 FAULTS = [

@@ -96,7 +96,7 @@ def test_a_wrong_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     x, _ = data(10)
     model = gn.nn.Sequential(gn.nn.Linear(3, 2), gn.nn.Tanh(), dtype="float64")
     assert all(own.ok for own in check_model(model, x))
-    wrong = replace(OPS["tanh"], vjp=lambda g, y, x: (g * (1.0 - y),))
+    wrong = replace(OPS["tanh"], vjp=lambda g, ans, x: (g * (1.0 - ans),))
     monkeypatch.setitem(OPS, "tanh", wrong)
     monkeypatch.setattr("glassnet.nn.activations.ops.tanh", wrong)
     found = {own.what: own for own in check_model(model, x)}
@@ -148,7 +148,7 @@ def test_a_planted_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A slope of relu that is 1.01 everywhere is found, and where it matters."""
-    wrong = replace(OPS["relu"], vjp=lambda g, y, x: (g * 1.01,))
+    wrong = replace(OPS["relu"], vjp=lambda g, ans, x: (g * 1.01,))
     monkeypatch.setitem(OPS, "relu", wrong)
     monkeypatch.setattr("glassnet.nn.activations.ops.relu", wrong)
     assert status("check", *fitted, "--json") == 1

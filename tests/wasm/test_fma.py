@@ -29,9 +29,9 @@ COUNT = 4000  # cases of a kind
 MODES: list[Mode] = ["exact", "relaxed"]
 
 fma = Op(
-    "test_fma", "elementwise", "a · b + c", 3, elementwise_rule("test_fma", FLOATS),
-    lambda a, b, c: a * b + c, lambda g, y, a, b, c: (None, None, None),
-    lambda b, x, y, z: b.fma(x, y, z),
+    "test_fma", "elementwise", "a · b + c", 3, infer=elementwise_rule("test_fma", FLOATS),
+    numpy=lambda a, b, c: a * b + c, vjp=lambda g, ans, a, b, c: (None, None, None),
+    code=lambda b, x, y, z: b.fma(x, y, z),
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ back half looks at `kind` and `code`, never at `name`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Protocol
 
 from glassnet.errors import GraphError
@@ -50,9 +50,9 @@ class Op:
     """One operation.
 
     `infer(*types, **attrs)` gives the type of the result (ShapeError otherwise), `numpy(*arrays,
-    **attrs)` its meaning on arrays, `vjp(g, y, *xs, **attrs)` the gradients of the inputs as graph
-    values (None where there is none), `domain` the interval tests draw arguments from, `examples`
-    pairs of argument shapes and attributes that tests try.
+    **attrs)` its meaning on arrays, `vjp(g, ans, *xs, **attrs)` the gradients of the inputs as
+    graph values (None where there is none), `domain` the interval tests draw arguments from,
+    `examples` pairs of argument shapes and attributes that tests try.
 
     `code` is what the back half needs; its form depends on the kind:
     - elementwise: `code(b, *xs, **attrs)`, one number from numbers (all arguments of one shape:
@@ -71,6 +71,7 @@ class Op:
     kind: str
     formula: str
     arity: int
+    _: KW_ONLY
     infer: TypeRule
     numpy: Callable[..., Any]
     vjp: Callable[..., Iterable[Any]] | None = None

@@ -39,7 +39,7 @@ def _flipped(x: Any) -> Any:
     return transpose(x, (*range(rank - 2), rank - 1, rank - 2))
 
 
-def _vjp_matmul(g: Any, y: Any, a: Any, b: Any, rows: bool = False) -> tuple[Any, Any]:
+def _vjp_matmul(g: Any, ans: Any, a: Any, b: Any, rows: bool = False) -> tuple[Any, Any]:
     # aᵀ g contracts over the rows of a, which are the rows of the batch unless b's rows were
     by_a = matmul_op(g, _flipped(b), rows=False)
     return by_a, matmul_op(_flipped(a), g, rows=not rows)
@@ -59,14 +59,22 @@ class Product(Op):
 
 matmul_op = define(
     Product(
-        "matmul", "contract", "y[i, j] = Σₖ a[i, k] · b[k, j]", 2, _infer_matmul,
-        lambda a, b, rows=False: np.matmul(a, b), _vjp_matmul, symbol="@",
+        "matmul",
+        "contract",
+        "y[i, j] = Σₖ a[i, k] · b[k, j]",
+        2,
+        infer=_infer_matmul,
+        numpy=lambda a, b, rows=False: np.matmul(a, b),
+        vjp=_vjp_matmul,
+        symbol="@",
         examples=(
-            (((3, 4), (4, 2)), {}), (((2, 70), (70, 3)), {"rows": True}),
-            (((2, 3, 4), (2, 4, 5)), {}), (((3, 0), (0, 2)), {}),
+            (((3, 4), (4, 2)), {}),
+            (((2, 70), (70, 3)), {"rows": True}),
+            (((2, 3, 4), (2, 4, 5)), {}),
+            (((3, 0), (0, 2)), {}),
         ),
     )
-)  # fmt: skip
+)
 
 
 def matmul(a: Any, b: Any, rows: bool = False) -> Any:

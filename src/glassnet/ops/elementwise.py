@@ -30,43 +30,86 @@ PAIRS = (
 SINGLES = ((((3, 4),), {}), (((),), {}), (((0, 2),), {}))
 
 
-def binary(name: str, formula: str, meaning: Any, vjp: Any, code: Any, **more: Any) -> Op:
+def binary(name: str, formula: str, *, numpy: Any, vjp: Any, code: Any, **more: Any) -> Op:
     rule = elementwise_rule(name, NUMBERS)
     return define(
-        Op(name, "elementwise", formula, 2, rule, meaning, vjp, code, examples=PAIRS, **more)
+        Op(
+            name,
+            "elementwise",
+            formula,
+            2,
+            infer=rule,
+            numpy=numpy,
+            vjp=vjp,
+            code=code,
+            examples=PAIRS,
+            **more,
+        )
     )
 
 
 def unary(
-    name: str, formula: str, meaning: Any, vjp: Any, code: Any, dtypes: Any = FLOATS, **more: Any
+    name: str,
+    formula: str,
+    *,
+    numpy: Any,
+    vjp: Any,
+    code: Any,
+    dtypes: Any = FLOATS,
+    **more: Any,
 ) -> Op:
     more = {"examples": SINGLES, **more}
     rule = elementwise_rule(name, dtypes)
-    return define(Op(name, "elementwise", formula, 1, rule, meaning, vjp, code, **more))
+    return define(
+        Op(name, "elementwise", formula, 1, infer=rule, numpy=numpy, vjp=vjp, code=code, **more)
+    )
 
 
-add = binary("add", "a + b", np.add, lambda g, y, a, b: (g, g), lambda b, x, y: x + y, symbol="+")
+add = binary(
+    "add",
+    "a + b",
+    numpy=np.add,
+    vjp=lambda g, ans, a, b: (g, g),
+    code=lambda b, x, y: x + y,
+    symbol="+",
+)
 sub = binary(
-    "sub", "a − b", np.subtract, lambda g, y, a, b: (g, -g), lambda b, x, y: x - y, symbol="-"
+    "sub",
+    "a − b",
+    numpy=np.subtract,
+    vjp=lambda g, ans, a, b: (g, -g),
+    code=lambda b, x, y: x - y,
+    symbol="-",
 )
 mul = binary(
-    "mul", "a · b", np.multiply, lambda g, y, a, b: (g * b, g * a), lambda b, x, y: x * y,
+    "mul",
+    "a · b",
+    numpy=np.multiply,
+    vjp=lambda g, ans, a, b: (g * b, g * a),
+    code=lambda b, x, y: x * y,
     symbol="*",
-)  # fmt: skip
+)
 div = define(
     Op(
-        "div", "elementwise", "a / b", 2, elementwise_rule("div", FLOATS), np.divide,
-        lambda g, y, a, b: (g / b, -(g / b) * y),
-        lambda b, x, y: x / y,
-        symbol="/", domain=(0.5, 3.0), examples=PAIRS,
+        "div",
+        "elementwise",
+        "a / b",
+        2,
+        infer=elementwise_rule("div", FLOATS),
+        numpy=np.divide,
+        vjp=lambda g, ans, a, b: (g / b, -(g / b) * ans),
+        code=lambda b, x, y: x / y,
+        symbol="/",
+        domain=(0.5, 3.0),
+        examples=PAIRS,
     )
-)  # fmt: skip
+)
 
 
 def _shared(better: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     """The gradient goes to the argument that was chosen; equal arguments share it."""
 
-    def vjp(g: Any, y: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    def vjp(g: Any, ans: Any, a: Any, b: Any) -> tuple[Any, Any]:
         half = 0.5 * g
         tied = equal(a, b)
         first, second = where(better(a, b), g, 0.0), where(better(b, a), g, 0.0)
@@ -77,44 +120,92 @@ def _shared(better: Callable[[Any, Any], Any]) -> Callable[..., Any]:
 
 # b ≠ b is true for NaN only, and folds away where b is a constant: relu is then one instruction
 maximum = binary(
-    "maximum", "max(a, b); NaN if one is NaN", np.maximum, _shared(greater),
-    lambda b, x, y: b.select((x < y) | y.ne(y), y, x), smooth=False,
-)  # fmt: skip
+    "maximum",
+    "max(a, b); NaN if one is NaN",
+    numpy=np.maximum,
+    vjp=_shared(greater),
+    code=lambda b, x, y: b.select((x < y) | y.ne(y), y, x),
+    smooth=False,
+)
 minimum = binary(
-    "minimum", "min(a, b); NaN if one is NaN", np.minimum, _shared(less),
-    lambda b, x, y: b.select((x > y) | y.ne(y), y, x), smooth=False,
-)  # fmt: skip
+    "minimum",
+    "min(a, b); NaN if one is NaN",
+    numpy=np.minimum,
+    vjp=_shared(less),
+    code=lambda b, x, y: b.select((x > y) | y.ne(y), y, x),
+    smooth=False,
+)
 
-neg = unary("neg", "−x", np.negative, lambda g, y, x: (-g,), lambda b, x: -x, NUMBERS, symbol="neg")
+neg = unary(
+    "neg",
+    "−x",
+    numpy=np.negative,
+    vjp=lambda g, ans, x: (-g,),
+    code=lambda b, x: -x,
+    dtypes=NUMBERS,
+    symbol="neg",
+)
 abs = unary(
-    "abs", "|x|", np.abs, lambda g, y, x: (g * sign(x),), lambda b, x: b.abs(x), NUMBERS,
+    "abs",
+    "|x|",
+    numpy=np.abs,
+    vjp=lambda g, ans, x: (g * sign(x),),
+    code=lambda b, x: b.abs(x),
+    dtypes=NUMBERS,
     smooth=False,
-)  # fmt: skip
+)
 sign = unary(
-    "sign", "−1, 0 or 1; NaN for NaN", np.sign, lambda g, y, x: (None,),
-    lambda b, x: b.select(x > 0, b.const(1, x.dtype), b.select(x < 0, -1, x)), NUMBERS,
+    "sign",
+    "−1, 0 or 1; NaN for NaN",
+    numpy=np.sign,
+    vjp=lambda g, ans, x: (None,),
+    code=lambda b, x: b.select(x > 0, b.const(1, x.dtype), b.select(x < 0, -1, x)),
+    dtypes=NUMBERS,
     smooth=False,
-)  # fmt: skip
+)
 # 2 g first: half the square of a number that is nearly too large has that number for its slope
-square = unary("square", "x²", np.square, lambda g, y, x: (2.0 * g * x,), lambda b, x: x * x)
+square = unary(
+    "square", "x²", numpy=np.square, vjp=lambda g, ans, x: (2.0 * g * x,), code=lambda b, x: x * x
+)
 # the gradient reads y, which a network keeps anyway, and is 0 at the kink
 relu = unary(
-    "relu", "x; 0 where x < 0", lambda x: np.where(x < 0, np.zeros_like(x), x),
-    lambda g, y, x: (where(greater(y, 0.0), g, 0.0),),
-    lambda b, x: b.select(x < 0.0, 0.0, x), smooth=False,
-)  # fmt: skip
+    "relu",
+    "x; 0 where x < 0",
+    numpy=lambda x: np.where(x < 0, np.zeros_like(x), x),
+    vjp=lambda g, ans, x: (where(greater(ans, 0.0), g, 0.0),),
+    code=lambda b, x: b.select(x < 0.0, 0.0, x),
+    smooth=False,
+)
 sqrt = unary(
-    "sqrt", "√x", np.sqrt, lambda g, y, x: (g * 0.5 / y,), lambda b, x: b.sqrt(x),
+    "sqrt",
+    "√x",
+    numpy=np.sqrt,
+    vjp=lambda g, ans, x: (g * 0.5 / ans,),
+    code=lambda b, x: b.sqrt(x),
     domain=(0.1, 4.0),
-)  # fmt: skip
+)
 floor = unary(
-    "floor", "⌊x⌋", np.floor, lambda g, y, x: (None,), lambda b, x: b.floor(x), smooth=False
+    "floor",
+    "⌊x⌋",
+    numpy=np.floor,
+    vjp=lambda g, ans, x: (None,),
+    code=lambda b, x: b.floor(x),
+    smooth=False,
 )
 round = unary(
-    "round", "nearest whole number, ties to even", np.rint, lambda g, y, x: (None,),
-    lambda b, x: b.rint(x), smooth=False,
-)  # fmt: skip
+    "round",
+    "nearest whole number, ties to even",
+    numpy=np.rint,
+    vjp=lambda g, ans, x: (None,),
+    code=lambda b, x: b.rint(x),
+    smooth=False,
+)
 stop_gradient = unary(
-    "stop_gradient", "x, constant for derivatives", np.positive, lambda g, y, x: (None,),
-    lambda b, x: x, NUMBERS, smooth=False,
-)  # fmt: skip
+    "stop_gradient",
+    "x, constant for derivatives",
+    numpy=np.positive,
+    vjp=lambda g, ans, x: (None,),
+    code=lambda b, x: x,
+    dtypes=NUMBERS,
+    smooth=False,
+)

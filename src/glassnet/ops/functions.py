@@ -29,10 +29,21 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _function(name: str, formula: str, meaning: Any, vjp: Any, code: Any, **more: Any) -> Op:
+def _function(name: str, formula: str, *, numpy: Any, vjp: Any, code: Any, **more: Any) -> Op:
     rule = elementwise_rule(name, FLOATS)
     return define(
-        Op(name, "elementwise", formula, 1, rule, meaning, vjp, code, examples=SINGLES, **more)
+        Op(
+            name,
+            "elementwise",
+            formula,
+            1,
+            infer=rule,
+            numpy=numpy,
+            vjp=vjp,
+            code=code,
+            examples=SINGLES,
+            **more,
+        )
     )
 
 
@@ -46,31 +57,47 @@ def _numpy_erf(x: Any) -> Any:
     return np.asarray(np.frompyfunc(math.erf, 1, 1)(x)).astype(x.dtype)
 
 
-exp = _function("exp", "eˣ", np.exp, lambda g, y, x: (g * y,), exp_code)
-expm1 = _function("expm1", "eˣ − 1", np.expm1, lambda g, y, x: (g * (y + 1.0),), expm1_code)
-log = _function("log", "ln x", np.log, lambda g, y, x: (g / x,), log_code, domain=(0.1, 4.0))
+exp = _function("exp", "eˣ", numpy=np.exp, vjp=lambda g, ans, x: (g * ans,), code=exp_code)
+expm1 = _function(
+    "expm1", "eˣ − 1", numpy=np.expm1, vjp=lambda g, ans, x: (g * (ans + 1.0),), code=expm1_code
+)
+log = _function(
+    "log", "ln x", numpy=np.log, vjp=lambda g, ans, x: (g / x,), code=log_code, domain=(0.1, 4.0)
+)
 log1p = _function(
-    "log1p", "ln(1 + x)", np.log1p, lambda g, y, x: (g / (x + 1.0),), log1p_code,
+    "log1p",
+    "ln(1 + x)",
+    numpy=np.log1p,
+    vjp=lambda g, ans, x: (g / (x + 1.0),),
+    code=log1p_code,
     domain=(-0.9, 4.0),
-)  # fmt: skip
-sin = _function("sin", "sin x", np.sin, lambda g, y, x: (g * cos(x),), sin_code)
-cos = _function("cos", "cos x", np.cos, lambda g, y, x: (-(g * sin(x)),), cos_code)
-tanh = _function("tanh", "tanh x", np.tanh, lambda g, y, x: (g * (1.0 - y * y),), tanh_code)
+)
+sin = _function("sin", "sin x", numpy=np.sin, vjp=lambda g, ans, x: (g * cos(x),), code=sin_code)
+cos = _function("cos", "cos x", numpy=np.cos, vjp=lambda g, ans, x: (-(g * sin(x)),), code=cos_code)
+tanh = _function(
+    "tanh", "tanh x", numpy=np.tanh, vjp=lambda g, ans, x: (g * (1.0 - ans * ans),), code=tanh_code
+)
 sigmoid = _function(
-    "sigmoid", "1 / (1 + e⁻ˣ)", _numpy_sigmoid, lambda g, y, x: (g * (y * (1.0 - y)),),
-    sigmoid_code,
-)  # fmt: skip
+    "sigmoid",
+    "1 / (1 + e⁻ˣ)",
+    numpy=_numpy_sigmoid,
+    vjp=lambda g, ans, x: (g * (ans * (1.0 - ans)),),
+    code=sigmoid_code,
+)
 erf = _function(
-    "erf", "2/√π ∫₀ˣ exp(−t²) dt", _numpy_erf,
-    lambda g, y, x: (g * (2.0 / math.sqrt(math.pi)) * exp(-(x * x)),), erf_code,
-)  # fmt: skip
+    "erf",
+    "2/√π ∫₀ˣ exp(−t²) dt",
+    numpy=_numpy_erf,
+    vjp=lambda g, ans, x: (g * (2.0 / math.sqrt(math.pi)) * exp(-(x * x)),),
+    code=erf_code,
+)
 
 
-def _vjp_pow(g: Any, y: Any, a: Any, b: Any) -> tuple[Any, Any]:
+def _vjp_pow(g: Any, ans: Any, a: Any, b: Any) -> tuple[Any, Any]:
     # a⁰ is constant, and so is 0ᵇ; aᵇ has no slope by b where a is negative: ln a is NaN there
     by_base = where(equal(b, 0.0), 0.0, b * pow(a, where(equal(b, 0.0), 1.0, b - 1.0)))
     still = logical_and(equal(a, 0.0), greater_equal(b, 0.0))
-    by_exponent = where(still, 0.0, y * log(where(still, 1.0, a)))
+    by_exponent = where(still, 0.0, ans * log(where(still, 1.0, a)))
     return g * by_base, g * by_exponent
 
 
@@ -95,7 +122,16 @@ SHORT: dict[float, Callable[[Any], Any]] = {
 
 pow = define(
     Power(
-        "pow", "elementwise", "aᵇ", 2, elementwise_rule("pow", FLOATS), np.power, _vjp_pow,
-        pow_code, symbol="**", domain=(0.2, 3.0), examples=PAIRS,
+        "pow",
+        "elementwise",
+        "aᵇ",
+        2,
+        infer=elementwise_rule("pow", FLOATS),
+        numpy=np.power,
+        vjp=_vjp_pow,
+        code=pow_code,
+        symbol="**",
+        domain=(0.2, 3.0),
+        examples=PAIRS,
     )
-)  # fmt: skip
+)

@@ -31,12 +31,17 @@ def _infer_take(*types: Type) -> Type:
 
 take_op = define(
     Op(
-        "take", "index", "y[i, …] = x[index[i], …]", 2, _infer_take,
-        lambda x, index: np.take(x, index, axis=0),
-        lambda g, y, x, index: (scatter_op(index, g, size=x.shape[0]), None), "gather",
+        "take",
+        "index",
+        "y[i, …] = x[index[i], …]",
+        2,
+        infer=_infer_take,
+        numpy=lambda x, index: np.take(x, index, axis=0),
+        vjp=lambda g, ans, x, index: (scatter_op(index, g, size=x.shape[0]), None),
+        code="gather",
         examples=((((5, 3), (4,)), {}), (((5,), (0,)), {})),
     )
-)  # fmt: skip
+)
 
 
 def _infer_scatter(*types: Type, size: Size) -> Type:
@@ -58,11 +63,17 @@ def _numpy_scatter(index: Any, x: Any, size: int) -> Any:
 
 scatter_op = define(
     Op(
-        "scatter_add", "index", "y[index[i], …] += x[i, …]", 2, _infer_scatter, _numpy_scatter,
-        lambda g, y, index, x, size: (None, take_op(g, index)), "scatter",
+        "scatter_add",
+        "index",
+        "y[index[i], …] += x[i, …]",
+        2,
+        infer=_infer_scatter,
+        numpy=_numpy_scatter,
+        vjp=lambda g, ans, index, x, size: (None, take_op(g, index)),
+        code="scatter",
         examples=((((4,), (4, 3)), {"size": 5}), (((0,), (0,)), {"size": 3})),
     )
-)  # fmt: skip
+)
 
 
 def take(x: Any, index: Any) -> Any:

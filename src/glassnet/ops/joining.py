@@ -38,7 +38,7 @@ def _infer_concatenate(*types: Type, axis: int) -> Type:
     return first.with_shape(replaced(first.shape, axis, total))
 
 
-def _vjp_concatenate(g: Any, y: Any, *xs: Any, axis: int) -> list[Any]:
+def _vjp_concatenate(g: Any, ans: Any, *xs: Any, axis: int) -> list[Any]:
     parts: list[Any] = []
     start = 0
     for x in xs:
@@ -67,12 +67,17 @@ def _write_concatenate(layout: Layout, shapes: Sequence[Shape], axis: int) -> li
 
 concatenate_op = define(
     Op(
-        "concatenate", "view", "the arguments one after the other along an axis", -1,
-        _infer_concatenate, lambda *xs, axis: np.concatenate(xs, axis), _vjp_concatenate,
-        View(write=_write_concatenate),
+        "concatenate",
+        "view",
+        "the arguments one after the other along an axis",
+        -1,
+        infer=_infer_concatenate,
+        numpy=lambda *xs, axis: np.concatenate(xs, axis),
+        vjp=_vjp_concatenate,
+        code=View(write=_write_concatenate),
         examples=((((2, 3), (2, 4)), {"axis": 1}), (((2,), (1,), (0,)), {"axis": 0})),
     )
-)  # fmt: skip
+)
 
 
 def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
@@ -114,7 +119,7 @@ def _numpy_pad(x: Any, low: Any, high: Any, steps: Any) -> Any:
     return y
 
 
-def _vjp_pad(g: Any, y: Any, x: Any, low: Any, high: Any, steps: Any) -> tuple[Any]:
+def _vjp_pad(g: Any, ans: Any, x: Any, low: Any, high: Any, steps: Any) -> tuple[Any]:
     stops = tuple(
         size if isinstance(size, Dim) else first + max(0, (size - 1) * step + 1)
         for size, first, step in zip(x.shape, low, steps, strict=True)
@@ -124,9 +129,14 @@ def _vjp_pad(g: Any, y: Any, x: Any, low: Any, high: Any, steps: Any) -> tuple[A
 
 pad_op = define(
     Op(
-        "pad", "view", "y[low + i · step] = x[i], 0 elsewhere", 1, _infer_pad, _numpy_pad,
-        _vjp_pad,
-        View(
+        "pad",
+        "view",
+        "y[low + i · step] = x[i], 0 elsewhere",
+        1,
+        infer=_infer_pad,
+        numpy=_numpy_pad,
+        vjp=_vjp_pad,
+        code=View(
             write=lambda layout, shapes, low, high, steps: [
                 lay.sliced(layout, low, shapes[0], steps)
             ]
@@ -138,7 +148,7 @@ pad_op = define(
             (((0,),), {"low": (2,), "high": (1,), "steps": (3,)}),
         ),
     )
-)  # fmt: skip
+)
 
 
 def pad(x: Any, low: Sequence[int], high: Sequence[int]) -> Any:

@@ -22,32 +22,55 @@ __all__ = [
 PAIR = ((((3, 4), (3, 4)), {}), (((5, 1), (4,)), {}))
 
 
-def comparison(name: str, symbol: str, meaning: Any, code: Any, dtypes: Any = NUMBERS) -> Op:
+def comparison(name: str, symbol: str, *, numpy: Any, code: Any, dtypes: Any = NUMBERS) -> Op:
     rule = elementwise_rule(name, dtypes, "bool")
     formula = f"a {symbol} b"
     written = symbol if symbol in ("<", "<=", ">", ">=") else ""
     return define(
         Op(
-            name, "elementwise", formula, 2, rule, meaning, None, code,
-            symbol=written, smooth=False, examples=PAIR,
+            name,
+            "elementwise",
+            formula,
+            2,
+            infer=rule,
+            numpy=numpy,
+            vjp=None,
+            code=code,
+            symbol=written,
+            smooth=False,
+            examples=PAIR,
         )
-    )  # fmt: skip
+    )
 
 
-equal = comparison("equal", "=", np.equal, lambda b, x, y: x.eq(y))
-not_equal = comparison("not_equal", "≠", np.not_equal, lambda b, x, y: x.ne(y))
-less = comparison("less", "<", np.less, lambda b, x, y: x < y)
-less_equal = comparison("less_equal", "<=", np.less_equal, lambda b, x, y: x <= y)
-greater = comparison("greater", ">", np.greater, lambda b, x, y: x > y)
-greater_equal = comparison("greater_equal", ">=", np.greater_equal, lambda b, x, y: x >= y)
-logical_and = comparison("logical_and", "and", np.logical_and, lambda b, x, y: x & y, BOOL)
-logical_or = comparison("logical_or", "or", np.logical_or, lambda b, x, y: x | y, BOOL)
+equal = comparison("equal", "=", numpy=np.equal, code=lambda b, x, y: x.eq(y))
+not_equal = comparison("not_equal", "≠", numpy=np.not_equal, code=lambda b, x, y: x.ne(y))
+less = comparison("less", "<", numpy=np.less, code=lambda b, x, y: x < y)
+less_equal = comparison("less_equal", "<=", numpy=np.less_equal, code=lambda b, x, y: x <= y)
+greater = comparison("greater", ">", numpy=np.greater, code=lambda b, x, y: x > y)
+greater_equal = comparison(
+    "greater_equal", ">=", numpy=np.greater_equal, code=lambda b, x, y: x >= y
+)
+logical_and = comparison(
+    "logical_and", "and", numpy=np.logical_and, code=lambda b, x, y: x & y, dtypes=BOOL
+)
+logical_or = comparison(
+    "logical_or", "or", numpy=np.logical_or, code=lambda b, x, y: x | y, dtypes=BOOL
+)
 logical_not = define(
     Op(
-        "logical_not", "elementwise", "not a", 1, elementwise_rule("logical_not", BOOL),
-        np.logical_not, None, lambda b, x: ~x, smooth=False, examples=((((3, 4),), {}),),
+        "logical_not",
+        "elementwise",
+        "not a",
+        1,
+        infer=elementwise_rule("logical_not", BOOL),
+        numpy=np.logical_not,
+        vjp=None,
+        code=lambda b, x: ~x,
+        smooth=False,
+        examples=((((3, 4),), {}),),
     )
-)  # fmt: skip
+)
 
 
 def _infer_where(*types: Type, **attrs: Any) -> Type:
@@ -62,12 +85,17 @@ def _infer_where(*types: Type, **attrs: Any) -> Type:
 
 where = define(
     Op(
-        "where", "elementwise", "a where c, else b", 3, _infer_where, np.where,
-        lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)),
-        lambda b, c, x, y: b.select(c, x, y),
+        "where",
+        "elementwise",
+        "a where c, else b",
+        3,
+        infer=_infer_where,
+        numpy=np.where,
+        vjp=lambda g, ans, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)),
+        code=lambda b, c, x, y: b.select(c, x, y),
         examples=((((3, 4), (3, 4), (3, 4)), {}), (((3, 1), (3, 4), ()), {})),
     )
-)  # fmt: skip
+)
 
 
 def _infer_cast(*types: Type, dtype: str) -> Type:
@@ -105,17 +133,23 @@ def _code_cast(b: Any, x: Any, dtype: str) -> Any:
     return b.select(x <= low, int(info.min), whole)
 
 
-def _vjp_cast(g: Any, y: Any, x: Any, dtype: str) -> tuple[Any]:
+def _vjp_cast(g: Any, ans: Any, x: Any, dtype: str) -> tuple[Any]:
     return (cast_op(g, dtype=x.dtype) if x.dtype in FLOATS else None,)
 
 
 cast_op = define(
     Op(
-        "cast", "elementwise", "x as another dtype; to integers: truncated, limited, NaN gives 0",
-        1, _infer_cast, _numpy_cast, _vjp_cast, _code_cast,
+        "cast",
+        "elementwise",
+        "x as another dtype; to integers: truncated, limited, NaN gives 0",
+        1,
+        infer=_infer_cast,
+        numpy=_numpy_cast,
+        vjp=_vjp_cast,
+        code=_code_cast,
         examples=tuple((((3, 4),), {"dtype": dtype}) for dtype in SHORT),
     )
-)  # fmt: skip
+)
 
 
 def cast(x: Any, dtype: str) -> Any:

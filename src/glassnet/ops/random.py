@@ -49,11 +49,18 @@ def _code_philox(b: Any, *numbers: Any, word: int, bits: int) -> Any:
 
 philox_op = define(
     Op(
-        "philox", "elementwise", "the top bits of a word of Philox4x32-10(counter, key)", 6,
-        _infer_philox, _numpy_philox, None, _code_philox, smooth=False,
+        "philox",
+        "elementwise",
+        "the top bits of a word of Philox4x32-10(counter, key)",
+        6,
+        infer=_infer_philox,
+        numpy=_numpy_philox,
+        vjp=None,
+        code=_code_philox,
+        smooth=False,
         examples=((((3,),) * 6, {"word": 0, "bits": 32}), (((2, 2),) * 6, {"word": 3, "bits": 24})),
     )
-)  # fmt: skip
+)
 
 
 def _draw(like: Any, seed: Seed, stream: int, step: Any, rows: Any, bits: int, word: int) -> Any:

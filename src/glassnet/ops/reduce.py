@@ -52,7 +52,7 @@ def _infer_sum(*types: Type, axes: Sequence[int], rows: bool = False) -> Type:
     return _reduced("sum", types[0], axes)
 
 
-def _vjp_sum(g: Any, y: Any, x: Any, axes: Sequence[int], rows: bool = False) -> tuple[Any]:
+def _vjp_sum(g: Any, ans: Any, x: Any, axes: Sequence[int], rows: bool = False) -> tuple[Any]:
     return (_spread(g, x, axes),)
 
 
@@ -64,20 +64,28 @@ def _spread(y: Any, x: Any, axes: Sequence[int]) -> Any:
 
 sum_op = define(
     Op(
-        "sum", "reduce", "Σ x over the axes", 1, _infer_sum,
-        lambda x, axes, rows=False: np.sum(x, axis=tuple(axes), dtype=np.asarray(x).dtype),
-        _vjp_sum, Reduction(lambda dtype: 0, lambda b, total, x: total + x), symbol="sum",
+        "sum",
+        "reduce",
+        "Σ x over the axes",
+        1,
+        infer=_infer_sum,
+        numpy=lambda x, axes, rows=False: np.sum(x, axis=tuple(axes), dtype=np.asarray(x).dtype),
+        vjp=_vjp_sum,
+        code=Reduction(lambda dtype: 0, lambda b, total, x: total + x),
+        symbol="sum",
         examples=(
-            (((3, 4),), {"axes": (1,)}), (((3, 4),), {"axes": (0, 1)}),
-            (((70, 2),), {"axes": (0,), "rows": True}), (((2, 0),), {"axes": (1,)}),
+            (((3, 4),), {"axes": (1,)}),
+            (((3, 4),), {"axes": (0, 1)}),
+            (((70, 2),), {"axes": (0,), "rows": True}),
+            (((2, 0),), {"axes": (1,)}),
         ),
     )
-)  # fmt: skip
+)
 
 
-def _vjp_extreme(g: Any, y: Any, x: Any, axes: Sequence[int]) -> tuple[Any]:
+def _vjp_extreme(g: Any, ans: Any, x: Any, axes: Sequence[int]) -> tuple[Any]:
     """The gradient goes to the elements equal to the extreme, in equal shares."""
-    chosen = cast(equal(x, _spread(y, x, axes)), x.dtype)
+    chosen = cast(equal(x, _spread(ans, x, axes)), x.dtype)
     share = g / sum_axes(chosen, axes)
     return (chosen * _spread(share, x, axes),)
 
@@ -103,10 +111,18 @@ def _extreme(name: str, formula: str, meaning: Any, sign: int, better: Callable[
     )
     return define(
         Op(
-            name, "reduce", formula, 1, infer, numpy, _vjp_extreme, code, smooth=False,
+            name,
+            "reduce",
+            formula,
+            1,
+            infer=infer,
+            numpy=numpy,
+            vjp=_vjp_extreme,
+            code=code,
+            smooth=False,
             examples=((((3, 4),), {"axes": (1,)}), (((3, 4),), {"axes": (0, 1)})),
         )
-    )  # fmt: skip
+    )
 
 
 max_op = _extreme("max", "the largest x over the axes", np.max, -1, lambda x, best: x > best)

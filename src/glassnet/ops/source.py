@@ -27,7 +27,7 @@ def _numpy_input(name: str) -> Any:
     raise GraphError(f"input {name!r} has no value of its own; pass an array for it")
 
 
-input_op = define(Op("input", "source", "an argument", 0, _infer_input, _numpy_input))
+input_op = define(Op("input", "source", "an argument", 0, infer=_infer_input, numpy=_numpy_input))
 
 
 def _infer_constant(*types: Type, value: Any, dtype: str) -> Type:
@@ -36,19 +36,26 @@ def _infer_constant(*types: Type, value: Any, dtype: str) -> Type:
 
 constant_op = define(
     Op(
-        "constant", "source", "a number", 0, _infer_constant,
-        lambda value, dtype: np.asarray(value, dtype),
+        "constant",
+        "source",
+        "a number",
+        0,
+        infer=_infer_constant,
+        numpy=lambda value, dtype: np.asarray(value, dtype),
         code=lambda b, at, own, value, dtype: b.const(value, dtype),
     )
-)  # fmt: skip
+)
 
 literal_op = define(
     Op(
-        "literal", "source", "an array", 0,
-        lambda value: Type(value.array.dtype.name, value.array.shape),
-        lambda value: np.asarray(value),
+        "literal",
+        "source",
+        "an array",
+        0,
+        infer=lambda value: Type(value.array.dtype.name, value.array.shape),
+        numpy=lambda value: np.asarray(value),
     )
-)  # fmt: skip
+)
 
 
 def _infer_iota(*types: Type, shape: Shape, axis: int, dtype: str) -> Type:
@@ -67,19 +74,27 @@ def _numpy_iota(shape: Sequence[int], axis: int, dtype: str) -> Any:
 
 iota_op = define(
     Op(
-        "iota", "source", "y[i, j, …] = the index on one axis", 0, _infer_iota, _numpy_iota,
+        "iota",
+        "source",
+        "y[i, j, …] = the index on one axis",
+        0,
+        infer=_infer_iota,
+        numpy=_numpy_iota,
         code=lambda b, at, own, shape, axis, dtype: b.convert(at[axis], dtype),
     )
-)  # fmt: skip
+)
 
 extent_op = define(
     Op(
-        "extent", "source", "a size known at run time, as a number", 0,
-        lambda dim, dtype: Type(dtype, ()),
-        lambda dim, dtype: np.asarray(dim, dtype),
+        "extent",
+        "source",
+        "a size known at run time, as a number",
+        0,
+        infer=lambda dim, dtype: Type(dtype, ()),
+        numpy=lambda dim, dtype: np.asarray(dim, dtype),
         code=lambda b, at, own, dim, dtype: b.extent(dim, dtype),
     )
-)  # fmt: skip
+)
 
 
 def iota_like(x: Any, axis: int, dtype: str) -> Any:

@@ -20,9 +20,21 @@ __all__ = ["broadcast", "expand", "flip", "reshape", "slice", "squeeze", "transp
 
 
 def _view(
-    name: str, formula: str, infer: Any, meaning: Any, vjp: Any, read: Any, **more: Any
+    name: str, formula: str, *, infer: Any, numpy: Any, vjp: Any, read: Any, **more: Any
 ) -> Op:
-    return define(Op(name, "view", formula, 1, infer, meaning, vjp, View(read=read), **more))
+    return define(
+        Op(
+            name,
+            "view",
+            formula,
+            1,
+            infer=infer,
+            numpy=numpy,
+            vjp=vjp,
+            code=View(read=read),
+            **more,
+        )
+    )
 
 
 # -- transpose -----------------------------------------------------------------------------------
@@ -35,16 +47,20 @@ def _infer_transpose(*types: Type, axes: Sequence[int]) -> Type:
     return x.with_shape([x.shape[axis] for axis in axes])
 
 
-def _vjp_transpose(g: Any, y: Any, x: Any, axes: Sequence[int]) -> tuple[Any]:
+def _vjp_transpose(g: Any, ans: Any, x: Any, axes: Sequence[int]) -> tuple[Any]:
     return (transpose_op(g, axes=tuple(axes.index(place) for place in range(len(axes)))),)
 
 
 transpose_op = _view(
-    "transpose", "y[i, j, …] = x[the same, in the order of axes]", _infer_transpose,
-    lambda x, axes: np.transpose(x, axes), _vjp_transpose,
-    lambda layout, shape, axes: lay.transposed(layout, axes), symbol="T",
+    "transpose",
+    "y[i, j, …] = x[the same, in the order of axes]",
+    infer=_infer_transpose,
+    numpy=lambda x, axes: np.transpose(x, axes),
+    vjp=_vjp_transpose,
+    read=lambda layout, shape, axes: lay.transposed(layout, axes),
+    symbol="T",
     examples=((((3, 4),), {"axes": (1, 0)}), (((2, 3, 4),), {"axes": (2, 0, 1)})),
-)  # fmt: skip
+)
 
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
@@ -68,14 +84,19 @@ def _infer_reshape(*types: Type, shape: Shape) -> Type:
 
 
 reshape_op = _view(
-    "reshape", "the elements in row-major order under another shape", _infer_reshape,
-    lambda x, shape: np.reshape(x, shape),
-    lambda g, y, x, shape: (reshape_op(g, shape=x.shape),),
-    lambda layout, out_shape, shape: lay.reshaped(layout, out_shape), symbol="reshape",
+    "reshape",
+    "the elements in row-major order under another shape",
+    infer=_infer_reshape,
+    numpy=lambda x, shape: np.reshape(x, shape),
+    vjp=lambda g, ans, x, shape: (reshape_op(g, shape=x.shape),),
+    read=lambda layout, out_shape, shape: lay.reshaped(layout, out_shape),
+    symbol="reshape",
     examples=(
-        (((3, 4),), {"shape": (2, 6)}), (((1, 3),), {"shape": (3,)}), (((1,),), {"shape": ()}),
+        (((3, 4),), {"shape": (2, 6)}),
+        (((1, 3),), {"shape": (3,)}),
+        (((1,),), {"shape": ()}),
     ),
-)  # fmt: skip
+)
 
 
 def reshape(x: Any, shape: Sequence[Size] | Size) -> Any:
@@ -134,7 +155,7 @@ def _infer_broadcast(*types: Type, shape: Shape) -> Type:
     return x.with_shape(shape)
 
 
-def _vjp_broadcast(g: Any, y: Any, x: Any, shape: Shape) -> tuple[Any]:
+def _vjp_broadcast(g: Any, ans: Any, x: Any, shape: Shape) -> tuple[Any]:
     extra = len(shape) - len(x.shape)
     grown = [i for i, size in enumerate(shape) if i < extra or x.shape[i - extra] != size]
     return (reshape_op(sum_axes(g, grown), shape=x.shape),)
@@ -150,13 +171,19 @@ def sum_axes(x: Any, axes: Sequence[int]) -> Any:
 
 
 broadcast_op = _view(
-    "broadcast", "the elements repeated along new axes and axes of size 1", _infer_broadcast,
-    lambda x, shape: np.broadcast_to(x, shape), _vjp_broadcast,
-    lambda layout, out_shape, shape: lay.broadcasted(layout, out_shape), symbol="broadcast",
+    "broadcast",
+    "the elements repeated along new axes and axes of size 1",
+    infer=_infer_broadcast,
+    numpy=lambda x, shape: np.broadcast_to(x, shape),
+    vjp=_vjp_broadcast,
+    read=lambda layout, out_shape, shape: lay.broadcasted(layout, out_shape),
+    symbol="broadcast",
     examples=(
-        (((3,),), {"shape": (2, 3)}), (((3, 1),), {"shape": (3, 4)}), (((),), {"shape": (2, 3)}),
+        (((3,),), {"shape": (2, 3)}),
+        (((3, 1),), {"shape": (3, 4)}),
+        (((),), {"shape": (2, 3)}),
     ),
-)  # fmt: skip
+)
 
 
 def broadcast(x: Any, shape: Sequence[Size]) -> Any:
@@ -203,12 +230,12 @@ def _numpy_slice(x: Any, starts: Any, stops: Any, steps: Any) -> Any:
 builtin_slice = slice
 
 
-def _vjp_slice(g: Any, y: Any, x: Any, starts: Any, stops: Any, steps: Any) -> tuple[Any]:
+def _vjp_slice(g: Any, ans: Any, x: Any, starts: Any, stops: Any, steps: Any) -> tuple[Any]:
     """Zeros around and between the elements, in the old order."""
     if any(step < 0 for step in steps):
         g = flip(g, [axis for axis, step in enumerate(steps) if step < 0])
     low, high, between = [], [], []
-    for size, taken, start, step in zip(x.shape, y.shape, starts, steps, strict=True):
+    for size, taken, start, step in zip(x.shape, ans.shape, starts, steps, strict=True):
         if isinstance(size, Dim):
             first, rest = 0, 0
         elif taken == 0:
@@ -223,15 +250,19 @@ def _vjp_slice(g: Any, y: Any, x: Any, starts: Any, stops: Any, steps: Any) -> t
 
 
 slice_op = _view(
-    "slice", "y[i] = x[start + i · step] on each axis", _infer_slice, _numpy_slice, _vjp_slice,
-    lambda layout, shape, starts, stops, steps: lay.sliced(layout, starts, shape, steps),
+    "slice",
+    "y[i] = x[start + i · step] on each axis",
+    infer=_infer_slice,
+    numpy=_numpy_slice,
+    vjp=_vjp_slice,
+    read=lambda layout, shape, starts, stops, steps: lay.sliced(layout, starts, shape, steps),
     symbol="[]",
     examples=(
         (((5, 4),), {"starts": (1, 0), "stops": (4, 4), "steps": (2, 1)}),
         (((5, 4),), {"starts": (4, 3), "stops": (-1, 0), "steps": (-1, -2)}),
         (((5,),), {"starts": (2,), "stops": (2,), "steps": (1,)}),
     ),
-)  # fmt: skip
+)
 
 
 def slice(x: Any, key: Any) -> Any:
