@@ -34,7 +34,7 @@ LAYERS = (
     ("gradient", "simplify", "tracing"),
     ("ops",),
     ("graph",),
-    ("model_file",),
+    ("describe", "model_file"),
     ("files", "outputs", "references", "rounding", "serialize"),
     ("errors", "version", "visible", "words"),
 )
@@ -43,8 +43,8 @@ LAYERS = (
 # lies below them.
 ENGINE = ("run", "llvm", "lower", "fuse")
 LEAST = {
-    "model_file", "files", "outputs", "references", "rounding", "serialize", "errors", "version",
-    "words",
+    "describe", "model_file", "files", "outputs", "references", "rounding", "serialize", "errors",
+    "version", "words",
 }  # fmt: skip
 BACK = {*ENGINE, "graph", *LEAST}
 FRONT = {"ops", "graph", *LEAST}

@@ -27,7 +27,7 @@ from glassnet.words import counted
 Layer = Module | Callable[[Value], Value]
 
 
-class Container(Module):
+class Container(Module, in_files=False):
     """A module of named parts."""
 
     parts: dict[str, Module]
@@ -48,6 +48,9 @@ class Container(Module):
                 found = part.categorical(left) | found
                 left = part.passes(left)
         return found
+
+    def get_config(self) -> dict[str, Any]:
+        return {"layers": tuple(self.parts.values())}
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -86,7 +89,7 @@ class Container(Module):
         return f"{type(self).__name__}({', '.join(map(repr, self.parts.values()))})"
 
 
-class Function(Module):
+class Function(Module, in_files=False):
     """A layer that is a plain function of graph values: a = f(z). Layers that it calls, held in
     variables around it, are its parts: they are trained, counted and saved with the network."""
 
@@ -99,6 +102,9 @@ class Function(Module):
 
     def referred(self) -> Iterable[Any]:
         return (self.f, *self.parts.values())
+
+    def get_config(self) -> None:
+        """It is code."""
 
     def build(self, x: Value, parameters: Scope) -> Value:
         result: Any = self._called(x)
@@ -187,6 +193,9 @@ class Sequential(Container):
         self.parts = named([as_layer(layer, "Sequential(Linear(2, 3), {})") for layer in layers])
         self.first, _ = chained(self.parts.values())
 
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "seed": self.seed, "dtype": self.dtype or None}
+
     def takes(self) -> int | None:
         return self.first
 
@@ -230,13 +239,13 @@ class Residual(Container):
 class Parallel(Container):
     """Every branch computes from the same x; their results stand side by side, in order."""
 
-    def __init__(self, *branches: Layer) -> None:
-        if not branches:
+    def __init__(self, *layers: Layer) -> None:
+        if not layers:
             raise ShapeError(
                 "Parallel() has no branch; give it at least one layer\n"
                 "  right: Parallel(Linear(2, 3), Columns(0, 1))"
             )
-        self.parts = named([as_layer(branch, "Parallel(Linear(2, 3), {})") for branch in branches])
+        self.parts = named([as_layer(layer, "Parallel(Linear(2, 3), {})") for layer in layers])
         taken = {part.takes() for part in self.parts.values()} - {None}
         if len(taken) > 1:
             raise ShapeError(

@@ -136,6 +136,9 @@ class PiecewiseLinear(Module):
                 )
         self.bins = tuple(len(own) - 1 for own in self.edges)
 
+    def get_config(self) -> dict[str, Any]:
+        return {"edges": self.edges}
+
     @classmethod
     def of(cls, x: Any, bins: int = 8) -> PiecewiseLinear:
         """Bins that hold about as many rows of x each; equal quantiles share a bin."""

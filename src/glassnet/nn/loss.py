@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 
 from glassnet import ops
+from glassnet.describe import Described
 from glassnet.errors import ShapeError
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type
@@ -21,7 +22,7 @@ from glassnet.words import counted
 
 
 @dataclass(frozen=True)
-class Loss(Traceable):
+class Loss(Traceable, Described, in_files=False):
     """A loss says what one row costs (`rows`), or what each label costs (`cells`), and what labels
     it takes (`labels`, `label_type`).
 
@@ -196,11 +197,17 @@ class Loss(Traceable):
         return ops.where(known, prediction, 0.0), y
 
 
+Loss.inside = (Loss,)
+
+
 @dataclass(frozen=True)
-class FunctionLoss(Loss):
+class FunctionLoss(Loss, in_files=False):
     """A loss that is a plain function of predictions and labels, giving one number a row."""
 
     f: Callable[[Any, Any], Any]
+
+    def get_config(self) -> None:
+        """It is code."""
 
     def rows(self, prediction: Value, y: Value) -> Value:
         each: Any = self.f(prediction, y)
@@ -217,7 +224,7 @@ class FunctionLoss(Loss):
 
 
 @dataclass(frozen=True)
-class BatchLoss(Loss):
+class BatchLoss(Loss, in_files=False):
     """A loss of the batch as a whole, such as a correlation, or distances between pairs of rows.
 
     `f(prediction, y)` gives one number, written with `glassnet.ops`; where rows have weights it is
@@ -230,6 +237,9 @@ class BatchLoss(Loss):
 
     f: Callable[..., Any]
     columns: int | None = None
+
+    def get_config(self) -> None:
+        """It is code."""
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
         given, wanted = np.asarray(y), self.columns or outputs

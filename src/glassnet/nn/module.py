@@ -10,11 +10,12 @@ import copy
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import numpy as np
 
 from glassnet import ops
+from glassnet.describe import Described, is_ours
 from glassnet.errors import GlassnetError, ShapeError
 from glassnet.graph.build import GraphBuilder, traced_now
 from glassnet.graph.graph import Graph
@@ -55,6 +56,8 @@ class Frozen(type):
         try:
             made: Element = cast(Any, type).__call__(cls, *args, **kwargs)
             if isinstance(made, Module):
+                if not is_ours(cls):
+                    vars(made)["_arguments"] = args, kwargs
                 complete(made)
         except GlassnetError as error:
             point_out(error)
@@ -62,7 +65,7 @@ class Frozen(type):
         return made
 
 
-class Module(Traceable, metaclass=Frozen):
+class Module(Traceable, Described, metaclass=Frozen, in_files=False):
     """A layer or a network.
 
     A subclass says which parameters it has (`declared`) and how its result comes about (`build`);
@@ -77,6 +80,7 @@ class Module(Traceable, metaclass=Frozen):
 
     seed: int = 0
     dtype: str = "float32"
+    shared: ClassVar[bool] = True
 
     def declared(self) -> dict[str, Parameter]:
         """The parameters of the layer itself, by name, in the order in which they lie in W."""
@@ -241,6 +245,8 @@ class Module(Traceable, metaclass=Frozen):
         }
         return page(self.summary(), parts, named, self.takes())
 
+
+Module.inside = (Module,)
 
 # What a copy or a file does not take along: it belongs to this process or can be worked out.
 _OF_THE_PROCESS = {

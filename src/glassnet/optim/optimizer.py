@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from glassnet import ops
+from glassnet.describe import Described
 from glassnet.errors import GlassnetError
 from glassnet.graph.op import Value
 from glassnet.optim.schedule import Schedule, as_schedule
@@ -40,7 +41,7 @@ def settled(x: Any, least: float | None = None) -> Any:
 
 
 @dataclass(frozen=True)
-class Group:
+class Group(Described):
     """Parameters whose names match a pattern ("*.bias", "linear1.*") learn at `lr` times the
     learning rate, and decay at `decay` times the weight decay; 0 for not at all. With `lr` 0 a
     parameter is frozen, one that no gradient trains as well (the running mean and variance of a
@@ -60,7 +61,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Optimizer(Traceable):
+class Optimizer(Traceable, Described, in_files=False):
     """A rule with its settings; `lr` is the learning rate, or a schedule of it.
 
     The gradient that a rule sees is first scaled down, if the norm of all gradients together is
@@ -71,6 +72,7 @@ class Optimizer(Traceable):
     """
 
     decoupled: ClassVar[bool] = False  # weight decay shrinks w beside the rule, as in AdamW
+    inside: ClassVar[tuple[type, ...]] = (Schedule, Group)
 
     lr: float | Schedule = 0.1
     weight_decay: float = field(default=0.0, kw_only=True)

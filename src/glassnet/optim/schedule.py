@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from glassnet.describe import Described
 from glassnet.errors import GlassnetError
 from glassnet.optim import numbers
 
@@ -39,7 +40,7 @@ class Course:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(Described):
     """A learning rate `lr`, times a factor for every step."""
 
     lr: float = 0.1
@@ -72,6 +73,9 @@ class Schedule:
         if type(self).factor is Schedule.factor and type(self).after is Schedule.after:
             return np.full(len(course.steps), self.lr)
         return self.lr * self.factor(course) * self.after(losses)
+
+
+Schedule.inside = (Schedule,)
 
 
 @dataclass(frozen=True)
@@ -207,6 +211,9 @@ class Warmup(Schedule):
             object.__setattr__(self, name, value)
         if steps < 1:
             raise GlassnetError(f"Warmup(steps={steps}): use 1 or more")
+
+    def get_config(self) -> dict[str, Any]:
+        return {"lr": self.inner, "steps": self.steps}
 
     def rates(self, course: Course, losses: Sequence[float] = ()) -> np.ndarray:
         inner = as_schedule(self.inner, "Warmup")

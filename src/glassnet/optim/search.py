@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from glassnet.describe import Described
 from glassnet.errors import GlassnetError
 from glassnet.optim.optimizer import check_between
 
 
 @dataclass(frozen=True)
-class WholeData:
+class WholeData(Described, in_files=False):
     """What `RandomSearch` and `LBFGS` have in common: an epoch is a trial, or an iteration."""
 
 

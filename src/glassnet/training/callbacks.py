@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from glassnet.describe import Described
 from glassnet.errors import TrainingError
 from glassnet.training.history import Run
 
@@ -119,7 +120,7 @@ class Resumable(Callback):
         return {}
 
 
-class EarlyStopping(Resumable):
+class EarlyStopping(Resumable, Described):
     """Stop when `patience` epochs in a row were not better, and take the best weights.
 
     Watched is the validation loss, or `score(model)`, lower being better; better means lower by
@@ -142,6 +143,9 @@ class EarlyStopping(Resumable):
         self.best_epoch = 0
         self.since = 0  # the epoch after which patience is counted, where that is not the best one
         self.weights: np.ndarray | None = None
+
+    def get_config(self) -> dict[str, Any]:
+        return {"patience": self.patience, "min_delta": self.min_delta, "score": self.score}
 
     def train_begin(self, run: Run) -> None:
         self.best, self.best_epoch, self.since, self.weights = math.inf, 0, 0, None

@@ -29,7 +29,7 @@ class LayerTrace:
     joined: tuple[Value, ...] = ()
 
 
-class ProbedModule(Module):
+class ProbedModule(Module, in_files=False):
     """A model that notes what its layers give in a training step."""
 
     def __init__(self, model: Module) -> None:

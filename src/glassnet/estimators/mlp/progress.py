@@ -27,7 +27,7 @@ CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
 
 
 @dataclass(frozen=True)
-class CurrentRate(Schedule):
+class CurrentRate(Schedule, in_files=False):
     """The learning rate that solver "sgd" has at the time; `Progress` changes it."""
 
     state: OptimizerState | None = None

@@ -1,0 +1,314 @@
+"""Networks, losses and optimisers as data, never as code.
+
+In: an object of a class that is `Described`. Out: JSON values, which name the class and its
+settings, and from them an equal object. A class of ours is known by its definition: there is no
+list of names. A class or a function of the user's is described by its name and settings; whoever
+reads that back must bring the class or the function.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, ClassVar, cast
+
+import numpy as np
+
+from glassnet.errors import GlassnetError
+from glassnet.serialize import read, shown
+
+PACKAGE = __name__.partition(".")[0]
+MOST = 1 << 16  # objects of one description; a layer that stands in several places counts in each
+KNOWN: dict[str, type[Described]] = {}
+ARRAYS = ("bool", "int8", "int16", "int32", "int64", "uint8", "float32", "float64")
+PLAIN: dict[str, Any] = {
+    "int": int, "bool": bool, "float": float, "str": str,
+    "int | None": int, "float | None": float, "str | None": str,
+    "Loss | None": type(None), "Layer": type(None),  # what is no object is none of them
+}  # fmt: skip
+
+
+class DescriptionError(GlassnetError, ValueError):
+    """A description cannot be used; the message goes on after the name of what it describes."""
+
+
+class CodeError(DescriptionError):
+    """A description names code of the user's; `name` is that of its class or function."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"contains {name}, which is code of yours")
+        self.name = name
+
+
+class Described:
+    """Something that files describe by the name of its class and its settings.
+
+    The settings of a dataclass are its fields, those of a module of another kind the arguments that
+    it was made with. A class that needs others has `get_config`, and `from_config` where its
+    constructor takes something else.
+    """
+
+    inside: ClassVar[tuple[type, ...]] = ()  # what families of objects its settings may hold
+    shared: ClassVar[bool] = False  # whether an object may stand in several places
+
+    def __init_subclass__(cls, in_files: bool = True, **kwargs: Any) -> None:
+        """Without `in_files` no file can name the class: others derive from it, or it is code."""
+        super().__init_subclass__(**kwargs)
+        if in_files and is_ours(cls):
+            KNOWN[cls.__name__] = cls
+
+    def get_config(self) -> dict[str, Any] | None:
+        """The settings by the names of the constructor's arguments: numbers, texts, None, tuples
+        and objects that are described themselves. None where the object is code."""
+        if is_dataclass(self):
+            return {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+        args, kwargs = vars(self).get("_arguments", ((), {}))
+        return dict(_signature(type(self)).bind(*args, **kwargs).arguments)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        """The object that has these settings."""
+        kinds = {own.name: own.kind for own in _signature(cls).parameters.values()}
+        named = dict(config)
+        for name, kind in kinds.items():
+            if kind is inspect.Parameter.VAR_KEYWORD:
+                named |= named.pop(name, {})
+        many = next(
+            (n for n, kind in kinds.items() if kind is inspect.Parameter.VAR_POSITIONAL), ""
+        )
+        if not named.get(many):
+            named.pop(many, None)
+            return cls(**named)
+        before = [named.pop(name) for name in list(kinds)[: list(kinds).index(many)]]
+        return cls(*before, *named.pop(many), **named)
+
+
+def is_ours(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == PACKAGE
+
+
+def _signature(kind: type) -> inspect.Signature:
+    """What the constructor of a class takes."""
+    own = inspect.signature(cast(Any, kind).__init__)
+    if kind.__init__ is object.__init__:
+        return own.replace(parameters=[])
+    return own.replace(parameters=list(own.parameters.values())[1:])
+
+
+def _config(item: Any) -> dict[str, Any] | None:
+    """The settings of an object, by what its class says last."""
+    last = next(own for own in type(item).__mro__ if vars(own).keys() & {"get_config", "__init__"})
+    own_constructor = not is_ours(last) and "get_config" not in vars(last)
+    return Described.get_config(item) if own_constructor else item.get_config()
+
+
+def as_data(item: Any, with_code: bool = False) -> Any:
+    """A JSON value. An object that stands in several places is written once; the other places say
+    the number that it has among all such objects, in the order in which they begin. `with_code`:
+    the settings of classes of the user's, too."""
+    return _Writer(with_code).value(item)
+
+
+class _Writer:
+    def __init__(self, with_code: bool) -> None:
+        self.with_code = with_code
+        self.seen: dict[int, int] = {}
+
+    def value(self, item: Any) -> Any:
+        if item is None or isinstance(item, (bool, int, float, str)):
+            return item
+        if isinstance(item, np.generic):
+            return cast(Any, item).item()
+        if isinstance(item, (tuple, list)):
+            return [self.value(part) for part in cast("list[Any]", item)]
+        if not isinstance(item, Described):
+            return self._other(item)
+        if item.shared and id(item) in self.seen:
+            return {"same": self.seen[id(item)]}
+        if item.shared:
+            self.seen[id(item)] = len(self.seen)
+        return self._object(item)
+
+    def _other(self, item: Any) -> Any:
+        """Arrays and dicts, which only classes of the user's need; else code."""
+        if isinstance(item, np.ndarray):
+            array = cast("np.ndarray[Any, Any]", item)
+            if array.dtype.name in ARRAYS:
+                return {"array": array.tolist(), "dtype": array.dtype.name}
+        if isinstance(item, dict):
+            pairs = cast("dict[Any, Any]", item)
+            if all(isinstance(name, str) for name in pairs):
+                return {"mapping": {name: self.value(own) for name, own in pairs.items()}}
+        return {"code": _written(item)}
+
+    def _object(self, item: Described) -> dict[str, Any]:
+        kind = type(item)
+        ours = KNOWN.get(kind.__name__) is kind
+        config = _config(item) if ours or self.with_code else None
+        if config is None:
+            return {"code": _written(item)}
+        settings = {name: self.value(own) for name, own in config.items()}
+        if ours:
+            return {"class": kind.__name__} | settings
+        return {"code": kind.__name__, "settings": settings}
+
+
+def _written(item: Any) -> str:
+    inner = getattr(item, "f", item)
+    return str(getattr(inner, "__name__", type(inner).__name__))
+
+
+def contains(data: Any, part: Any) -> bool:
+    """Whether some object is a part of what JSON values describe."""
+    return part in [data, *_parts(data)]
+
+
+def _parts(data: Any) -> Iterator[Any]:
+    inner: Any = ()
+    if isinstance(data, dict):
+        inner = cast("dict[str, Any]", data).values()
+    elif isinstance(data, (list, tuple)):
+        inner = cast("list[Any]", data)
+    for own in inner:
+        yield own
+        yield from _parts(own)
+
+
+def from_data(
+    data: Any, families: Sequence[type], own: Any = None, code: Mapping[str, Any] | None = None
+) -> Any:
+    """The object that JSON values describe, of one of the families; `own` stands where it is
+    described, and `code` has classes and functions of the user's by name. DescriptionError where
+    something else belongs there; errors of constructors as they are."""
+    if not isinstance(data, dict):
+        raise DescriptionError(f"is {shown(data)}, no object")
+    _count(data)
+    reader = _Reader(own, code or {})
+    return reader.object(cast("dict[str, Any]", data), tuple(families))
+
+
+def _count(data: Any) -> None:
+    """Refuse what would be too many objects, a part that stands twice being counted twice."""
+    sizes: list[int] = []
+
+    def size(value: Any) -> int:
+        if isinstance(value, list):
+            return sum(map(size, cast("list[Any]", value)))
+        if not isinstance(value, dict):
+            return 0
+        known = cast("dict[str, Any]", value)
+        place = known.get("same")
+        if type(place) is int:
+            return sizes[place] if 0 <= place < len(sizes) else 0
+        place = len(sizes)
+        sizes.append(0)
+        sizes[place] = found = 1 + sum(map(size, known.values()))
+        if found > MOST:
+            raise DescriptionError(f"has more than {MOST:,} parts")
+        return found
+
+    size(data)
+
+
+@dataclass
+class _Reader:
+    """`seen` are the shared objects that began so far, None in the place of one that is not
+    complete."""
+
+    own: Any
+    code: Mapping[str, Any]
+    seen: list[Any] = field(default_factory=list[Any])
+
+    def object(self, data: dict[str, Any], allowed: tuple[type, ...]) -> Any:
+        if "same" in data and any(family.shared for family in cast(Any, allowed)):
+            return self._before(data["same"])
+        if self.own is not None and as_data(self.own) == data:
+            return self.own
+        if "code" in data:
+            return self._code(data, allowed)
+        name = data.get("class")
+        kind: Any = KNOWN.get(name) if isinstance(name, str) else None
+        if kind is None:
+            raise DescriptionError(
+                f"names the class {shown(name)}, which this version does not have"
+            )
+        if not issubclass(kind, allowed):
+            families = " or ".join(own.__name__ for own in allowed) or "no object"
+            raise DescriptionError(f"has a {name} where {families} belongs")
+        settings = {key: own for key, own in data.items() if key != "class"}
+        return self._made(kind, settings)
+
+    def _before(self, place: Any) -> Any:
+        """An object that stands in another place already."""
+        known = type(place) is int and 0 <= place < len(self.seen)
+        if not known or self.seen[place] is None:
+            raise DescriptionError(
+                f"has the layer {shown(place)} again, and there is no such layer before it"
+            )
+        return self.seen[place]
+
+    def _code(self, data: dict[str, Any], allowed: tuple[type, ...]) -> Any:
+        name = short(data["code"])
+        found = self.code.get(name)
+        if found is None:
+            raise CodeError(name)
+        if "settings" not in data or not isinstance(found, type):
+            return found
+        if not issubclass(found, allowed) or not isinstance(data["settings"], dict):
+            raise DescriptionError(
+                f"has a {name} where {' or '.join(own.__name__ for own in allowed)} belongs"
+            )
+        return self._made(found, cast("dict[str, Any]", data["settings"]))
+
+    def _made(self, kind: type[Described], config: dict[str, Any]) -> Any:
+        """An object of a class, whose constructor checks its settings; of plain ones the type is
+        looked at first, since to Python true is a 1."""
+        place = len(self.seen)
+        self.seen += [None] * kind.shared
+        typed = {f.name: str(f.type) for f in fields(kind)} if is_dataclass(kind) else {}
+        settings = {
+            name: self._setting(own, kind.inside)
+            for name, own in config.items()
+            if not ("Initializer" in typed.get(name, "") and isinstance(own, dict))
+        }  # a function that drew first values is not needed where there are values
+        try:
+            for name, own in settings.items():
+                if isinstance(own, (bool, int, float, str)) and typed.get(name) in PLAIN:
+                    read(PLAIN[typed[name]], own, name)
+            made = kind.from_config(settings)
+        except GlassnetError:
+            raise
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+            raise DescriptionError(
+                f"has a {kind.__name__} that cannot be made: {short(error)}"
+            ) from None
+        if kind.shared:
+            self.seen[place] = made
+        return made
+
+    def _setting(self, data: Any, allowed: tuple[type, ...]) -> Any:
+        if isinstance(data, list):
+            return tuple(self._setting(part, allowed) for part in cast("list[Any]", data))
+        if not isinstance(data, dict):
+            return data
+        known = cast("dict[str, Any]", data)
+        if set(known) == {"array", "dtype"} and known["dtype"] in ARRAYS:
+            return _array(known["array"], known["dtype"])
+        if set(known) == {"mapping"} and isinstance(known["mapping"], dict):
+            pairs = cast("dict[str, Any]", known["mapping"]).items()
+            return {name: self._setting(own, allowed) for name, own in pairs}
+        return self.object(known, allowed)
+
+
+def _array(values: Any, dtype: str) -> np.ndarray:
+    try:
+        return np.array(values, dtype)
+    except (TypeError, ValueError, OverflowError):
+        raise DescriptionError(f"has an array that is not of {dtype}") from None
+
+
+def short(text: Any) -> str:
+    """A text of a file, harmless in a message."""
+    line = str(text)[:200]
+    return "".join(sign if sign.isprintable() else " " for sign in line)
