@@ -160,8 +160,25 @@ def _written(item: Any) -> str:
 
 
 def contains(data: Any, part: Any) -> bool:
-    """Whether some object is a part of what JSON values describe."""
-    return part in [data, *_parts(data)]
+    """Whether some object is a part of what JSON values describe; an older description may lack
+    settings that have come since then, at their defaults."""
+    return _bare(part) in [_bare(own) for own in (data, *_parts(data))]
+
+
+def _bare(data: Any) -> Any:
+    """A description without the settings that are at their defaults."""
+    if isinstance(data, (list, tuple)):
+        return [_bare(own) for own in cast("list[Any]", data)]
+    if not isinstance(data, dict):
+        return data
+    known = cast("dict[str, Any]", data)
+    kind: Any = KNOWN.get(known.get("class", ""))
+    usual = {f.name: f.default for f in fields(kind)} if is_dataclass(kind) else {}
+    return {
+        name: _bare(own)
+        for name, own in known.items()
+        if name not in usual or isinstance(own, (dict, list)) or own != usual[name]
+    }
 
 
 def _parts(data: Any) -> Iterator[Any]:
@@ -223,7 +240,7 @@ class _Reader:
     def object(self, data: dict[str, Any], allowed: tuple[type, ...]) -> Any:
         if "same" in data and any(family.shared for family in cast(Any, allowed)):
             return self._before(data["same"])
-        if self.own is not None and as_data(self.own) == data:
+        if self.own is not None and _bare(as_data(self.own)) == _bare(data):
             return self.own
         if "code" in data:
             return self._code(data, allowed)

@@ -41,7 +41,8 @@ class Loss(Traceable, Described, in_files=False):
         default="error", kw_only=True, metadata={"shown": False}
     )
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, in_files: bool = True, **kwargs: Any) -> None:
+        super().__init_subclass__(in_files, **kwargs)
         if "__repr__" not in vars(cls):
             cls.__repr__ = Loss.__repr__  # which `dataclass` leaves as it is
 
