@@ -173,11 +173,10 @@ def _bare(data: Any) -> Any:
         return data
     known = cast("dict[str, Any]", data)
     kind: Any = KNOWN.get(known.get("class", ""))
-    usual = {f.name: f.default for f in fields(kind)} if is_dataclass(kind) else {}
+    own = fields(kind) if is_dataclass(kind) else ()
+    usual = {f.name: [] if f.default == () else f.default for f in own}
     return {
-        name: _bare(own)
-        for name, own in known.items()
-        if name not in usual or isinstance(own, (dict, list)) or own != usual[name]
+        name: _bare(own) for name, own in known.items() if name not in usual or own != usual[name]
     }
 
 
