@@ -45,19 +45,61 @@ class Group(Described):
     """Parameters whose names match a pattern ("*.bias", "linear1.*") learn at `lr` times the
     learning rate, and decay at `decay` times the weight decay; 0 for not at all. With `lr` 0 a
     parameter is frozen, one that no gradient trains as well (the running mean and variance of a
-    `BatchNorm`, which then computes as in a prediction)."""
+    `BatchNorm`, which then computes as in a prediction).
+
+    The others change the new weights after every update, in this order; first weights stay as they
+    are until then. With η the learning rate of the step in this group:
+
+    - `l1` is a proximal step (Parikh and Boyd, "Proximal Algorithms", 2014, section 6.5.2):
+      w ← sign(w)·max(|w| − η·l1, 0). It makes weights exactly 0. With `SGD` it descends on the loss
+      with l1·Σ|w| added; beside a rule that scales gradients (`Adam`) it is not scaled, as the
+      decay of `AdamW`.
+    - `nonnegative` puts weights below 0 to 0.
+    - `max_norm` c scales the weights into a unit (a column of a weight, or a whole vector) down to
+      the Euclidean norm c where it is larger: w ← w·min(1, c/‖w‖) (Srebro and Shraibman, 2005).
+    """
 
     pattern: str
     lr: float = 1.0
     decay: float = 1.0
+    l1: float = field(default=0.0, kw_only=True, metadata={"shown": False})
+    max_norm: float | None = field(default=None, kw_only=True, metadata={"shown": False})
+    nonnegative: bool = field(default=False, kw_only=True, metadata={"shown": False})
 
     def __post_init__(self) -> None:
-        check_between(self, 0.0, math.inf, lr=self.lr, decay=self.decay)
+        check_between(self, 0.0, math.inf, lr=self.lr, decay=self.decay, l1=self.l1)
+        norm: Any = self.max_norm
+        if norm is not None and not (isinstance(norm, Real) and 0.0 < float(norm) < math.inf):
+            raise GlassnetError(f"Group(max_norm={norm!r}): use above 0, or None for no bound")
+        if self.nonnegative not in (True, False):
+            raise GlassnetError(f"Group(nonnegative={self.nonnegative!r}): use True or False")
+        if self.lr == 0.0 and self.constrains:
+            raise GlassnetError(
+                f"{self!r}: with lr=0 weights stay as they are, so that l1, max_norm and "
+                "nonnegative would change nothing; use lr above 0, or leave them out"
+            )
         if not isinstance(self.pattern, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise GlassnetError(
                 f"Group({self.pattern!r}): the pattern is a name, with * for any part of it\n"
                 '  right: Group("*.bias", decay=0.0)'
             )
+
+    @property
+    def constrains(self) -> bool:
+        """Whether anything is done to weights after their update."""
+        return bool(self.l1 or self.nonnegative or self.max_norm is not None)
+
+    def constrained(self, w: Any, lr: Any) -> Any:
+        """New weights, as l1, nonnegative and max_norm have them; `lr` is the learning rate of the
+        step in this group."""
+        if self.l1:
+            w = ops.sign(w) * ops.maximum(ops.abs(w) - lr * self.l1, 0.0)
+        if self.nonnegative:
+            w = ops.maximum(w, 0.0)
+        if self.max_norm is not None:
+            norm = ops.sqrt(ops.sum(ops.square(w), 0, keepdims=True))
+            w = w * (self.max_norm / ops.maximum(norm, self.max_norm))
+        return w
 
 
 @dataclass(frozen=True)
@@ -66,7 +108,8 @@ class Optimizer(Traceable, Described, in_files=False):
 
     The gradient that a rule sees is first scaled down, if the norm of all gradients together is
     above `clip_norm`; then `weight_decay`·w is added to it. `groups` say for which parameters
-    learning rate and decay differ; the first one that matches counts. With `average` β the model
+    learning rate and decay differ, and which get `l1`, `max_norm` or stay `nonnegative`; the first
+    one that matches counts. With `average` β the model
     ends with the running mean of its weights, whose memory is about 1/(1 − β) steps; validation
     and callbacks see that mean, too.
     """
@@ -157,6 +200,8 @@ class Optimizer(Traceable, Described, in_files=False):
             rate = now if group.lr == 1.0 else replace(now, lr=now.lr * group.lr)
             decay = self.weight_decay * group.decay
             new[name], kept[name] = self.decayed(own, gradients[name], memory[name], rate, decay)
+            if group.constrains:
+                new[name] = group.constrained(new[name], rate.lr)
             if self.average:
                 mean = memory[name]["average"]
                 kept[name]["average"] = self.average * mean + (1.0 - self.average) * new[name]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -32,11 +32,12 @@ from glassnet.training.check import (
 )
 from glassnet.training.diverge import Failing, advice, divergence
 from glassnet.training.exclusive import InTraining
+from glassnet.training.functional import in_one
 from glassnet.training.history import History, state_of
 from glassnet.training.kept import finite
-from glassnet.training.programs import outdated, step_program
+from glassnet.training.programs import outdated, slope_program, step_program, update_program
 from glassnet.training.state import check_model, check_shape
-from glassnet.training.step import memory_arrays, parameter_arrays, setting_arrays
+from glassnet.training.step import memory_arrays, parameter_arrays, setting_arrays, trained
 
 FREE = ("lr", "optimizer", "count", "steps", "steps_per_epoch")  # attributes that can be set
 AHEAD = 1000  # about how many steps a loop takes, where it is not told
@@ -63,6 +64,12 @@ class Step:
 
     `after` is what `gn.train` returned for this model: the steps then go on with the optimiser's
     memory and the count of that training, and from the weights of its last step.
+
+    `gradients(x, y)` and `apply(gradients)` are the two halves of a step: the gradient of a batch
+    as a vector like `model.W`, and the update by a vector of one's own. `step(x, y)` has the bits
+    of `step.apply(step.gradients(x, y))`. A large batch in parts of one size, which need less
+    memory, is `step.apply(sum(parts) / len(parts))` with `parts` the gradients of each. Clipping,
+    weight decay, schedules and the optimiser's memory are in `apply`.
 
     A step that fails, because the data do not fit or because a number left the finite range,
     changes nothing: weights, memory and count are those before it. For that, weights and memory
@@ -95,6 +102,8 @@ class Step:
         self._memory, self._slots = _in_one(memory_arrays(model, optimizer), model.dtype)
         self._before = model.W.copy(), self._memory.copy()
         self._batches: dict[Any, _Batch] = {}
+        self._update: _Batch | None = None
+        self._seen = 0  # rows whose gradients were asked for since the last update
         self._made = True
         if after is not None:
             self._go_on(after)
@@ -157,12 +166,62 @@ class Step:
     def __call__(self, x: Any, y: Any, weight: Any = None) -> float:
         """The loss of a batch, before the update that this call makes."""
         rows = checked(self.model, self.loss, x, y, weight)
+        batch, rate = self._ready(rows, step_program), self._rate(self.count)
+        with self._alone:
+            return self._stepped(batch, rows, rate)
+
+    @to_nearest
+    def value_and_grad(self, x: Any, y: Any, weight: Any = None) -> tuple[float, np.ndarray]:
+        """The loss of a batch, and its gradient as a vector like `model.W`, 0 for parameters that
+        no gradient trains. Weights, memory and count stay; the running mean and variance of a
+        `BatchNorm` follow the batch. Rows of several calls before an `apply` have dropout masks
+        of their own, those of the rows of one large batch."""
+        rows = checked(self.model, self.loss, x, y, weight)
+        batch, rate = self._ready(rows, slope_program), self._rate(self.count)
+        with self._alone:
+            return self._sloped(batch, rows, rate)
+
+    def gradients(self, x: Any, y: Any, weight: Any = None) -> np.ndarray:
+        """The gradient of the loss of a batch: the second value of `value_and_grad`."""
+        return self.value_and_grad(x, y, weight)[1]
+
+    @to_nearest
+    def apply(self, gradients: Any) -> None:
+        """One update of the weights by a gradient: a vector like `model.W`, or arrays by the names
+        of the parameters (those that are not named have the gradient 0)."""
+        self._check_left()
+        given = gradient_of(self.model, gradients)
+        if self._update is None or outdated(self._update.program):
+            self._update = self._prepared_update()
+        update, rate = self._update, self._rate(self.count)
+        with self._alone:
+            self._before[0][...], self._before[1][...] = self.model.W, self._memory
+            try:
+                update.own["g"][...] = given
+                update.lr[0], update.number[0] = rate, self.count
+                update.call()
+                if not finite(self.model.W):
+                    raise TrainingError(
+                        f"a parameter left the finite range in step {self.count + 1}; the model "
+                        "and the optimiser's memory were put back\n"
+                        f"  try a smaller learning rate: lr={rate / 10:.2g}"
+                    )
+            except BaseException:
+                self.model.W[...], self._memory[...] = self._before
+                raise
+        self.count, self._seen = self.count + 1, 0
+
+    def _check_left(self) -> None:
         if self.count == self.steps:
             raise TrainingError(
                 f"all of the steps={self.steps} that were planned are done; where the loop takes "
                 "more, say so: gn.Step(..., steps=...)"
             )
-        key = rows.x.shape, rows.weighting
+
+    def _ready(self, rows: Rows, make: Callable[..., Program]) -> _Batch:
+        """What runs batches of this size."""
+        self._check_left()
+        key = make, rows.x.shape, rows.weighting
         batch = self._batches.get(key)
         if batch is not None and outdated(batch.program):
             self._batches.clear()
@@ -172,10 +231,24 @@ class Step:
                 check_batches(
                     self.model, len(rows), self._optimizer.frozen(layout_of(self.model).parameters)
                 )
-            batch = self._batches[key] = self._prepared(rows)
-        rate = self._rate(self.count)
-        with self._alone:
-            return self._stepped(batch, rows, rate)
+            batch = self._batches[key] = self._prepared(rows, make)
+        return batch
+
+    def _sloped(self, batch: _Batch, rows: Rows, rate: float) -> tuple[float, np.ndarray]:
+        """Loss and gradient, or nothing at all."""
+        self._before[0][...], self._before[1][...] = self.model.W, self._memory
+        try:
+            batch.first[...] = self._seen
+            losses, *slopes = batch.outputs(rows, rate, self.count)
+            loss, count = float(losses[0]), len(trained(self.model, self.model.parameters()))
+            found = in_one(self.model, slopes[:count])
+            if not (math.isfinite(loss) and finite(found)):
+                raise self._divergence(loss, rate, rows)
+        except BaseException:
+            self.model.W[...] = self._before[0]
+            raise
+        self._seen += len(rows)
+        return loss, found
 
     def _stepped(self, batch: _Batch, rows: Rows, rate: float) -> float:
         """The step, or nothing at all."""
@@ -187,7 +260,7 @@ class Step:
         except BaseException:
             self.model.W[...], self._memory[...] = self._before
             raise
-        self.count += 1
+        self.count, self._seen = self.count + 1, 0
         return loss
 
     def state(self) -> dict[str, Any]:
@@ -219,7 +292,7 @@ class Step:
         with InTraining(self.model):
             for name, array in own.items():
                 array[...] = given[name]
-            self.count = int(count)
+            self.count, self._seen = int(count), 0
 
     def _rate(self, count: int) -> float:
         lr = self._optimizer.lr
@@ -228,20 +301,33 @@ class Step:
         course = _Planned(np.array([count]), self.steps or 0, self.steps_per_epoch or 0)
         return float(lr.rates(course, _NoLosses())[0])
 
-    def _prepared(self, rows: Rows) -> _Batch:
-        model = self.model
-        weighted = rows.weighting
-        width = rows.x.shape[1]
-        program = step_program(model, self.loss, self.optimizer, width, weighted, self.seed)
+    def _prepared(self, rows: Rows, make: Callable[..., Program]) -> _Batch:
+        model, width = self.model, rows.x.shape[1]
+        program = make(model, self.loss, self.optimizer, width, rows.weighting, self.seed)
         own = {name: np.empty_like(array) for name, array in rows.arrays().items()}
         lr = np.zeros(1, program.plan.graph.input_types["lr"].dtype)
         number = np.zeros(1, np.int64)
-        places = np.arange(len(rows), dtype=np.int32)[None]
-        arrays = {**own, "rows": places, "lr": lr, "step": number}
+        places, first = np.arange(len(rows), dtype=np.int32)[None], np.zeros((), np.int32)
+        arrays = {**own, "rows": places, "lr": lr, "step": number, "first": first}
         arrays |= {**parameter_arrays(model), **self._slots}
         arrays |= setting_arrays(self.loss, self.optimizer, model.dtype)
-        call = program.prepare(arrays, 1, self.threads, self.steps or AHEAD)
-        return _Batch(own, lr, number, call, program)
+        given = {name: arrays[name] for name in program.plan.graph.inputs if name in arrays}
+        call = program.prepare(given, 1, self.threads, self.steps or AHEAD)
+        return _Batch(own, lr, number, first, call, program)
+
+    def _prepared_update(self) -> _Batch:
+        model = self.model
+        program = update_program(model, self.optimizer)
+        whole = np.zeros_like(model.W)
+        slopes = trained(model, split(whole, layout_of(model).parameters))
+        lr = np.zeros(1, program.plan.graph.input_types["lr"].dtype)
+        number = np.zeros(1, np.int64)
+        arrays = {"lr": lr, "step": number, **parameter_arrays(model), **self._slots}
+        arrays |= {f"g.{name}": view for name, view in slopes.items()}
+        arrays |= setting_arrays(self.loss, self.optimizer, model.dtype)
+        given = {name: arrays[name] for name in program.plan.graph.inputs if name in arrays}
+        call = program.prepare(given, 1, self.threads, self.steps or AHEAD)
+        return _Batch({"g": whole}, lr, number, number, call, program)
 
     def _divergence(self, loss: float, rate: float, rows: Rows) -> TrainingError:
         """The error; what the step did not change yet is in `_before`."""
@@ -267,14 +353,18 @@ class _Batch:
     own: dict[str, np.ndarray]
     lr: np.ndarray
     number: np.ndarray
+    first: np.ndarray  # the number of the first row, where gradients are wanted alone
     call: Call
     program: Program
 
-    def run(self, rows: Rows, rate: float, count: int) -> float:
+    def outputs(self, rows: Rows, rate: float, count: int) -> list[np.ndarray]:
         for name, array in rows.arrays().items():
             self.own[name][...] = array
         self.lr[0], self.number[0] = rate, count
-        return float(self.call()[0][0])
+        return self.call()
+
+    def run(self, rows: Rows, rate: float, count: int) -> float:
+        return float(self.outputs(rows, rate, count)[0][0])
 
 
 class _Planned(Course):
@@ -326,6 +416,41 @@ def _check_optimizer(optimizer: Any) -> None:
             "their mean\n  right: gn.train\n"
             f"  right: mean += {1 - optimizer.average:.3g} * (model.W - mean) after every step"
         )
+
+
+def gradient_of(model: Module, given: Any) -> np.ndarray:
+    """A gradient as a vector like `model.W`: such a vector, or arrays by the parameters' names."""
+    whole = np.zeros_like(model.W)
+    views = split(whole, layout_of(model).parameters)
+    if isinstance(given, Mapping):
+        named = {str(name): np.asarray(own) for name, own in cast("Any", given).items()}
+        for name, own in named.items():
+            if name not in views:
+                raise ShapeError(f"there is no parameter {name!r}; there are {', '.join(views)}")
+            if own.shape != views[name].shape:
+                raise ShapeError(
+                    f"the gradient by {name} has shape {own.shape}, wanted {views[name].shape}"
+                )
+            views[name][...] = own
+    elif isinstance(given, tuple):
+        raise ShapeError(
+            "apply takes a gradient, not the loss with it\n"
+            "  right: loss, gradient = step.value_and_grad(x, y), then step.apply(gradient)"
+        )
+    else:
+        array = np.asarray(given)
+        if array.shape != whole.shape:
+            raise ShapeError(
+                f"the gradient has shape {array.shape}; wanted that of model.W, {whole.shape}, or "
+                "arrays by the names of the parameters"
+            )
+        whole[...] = array
+    for name, view in views.items():
+        if not np.isfinite(view).all():
+            place = [int(i) for i in np.argwhere(~np.isfinite(view))[0]]
+            number = view[tuple(place)]
+            raise TrainingError(f"the gradient by {name} is {number:g} at {place}; nothing changed")
+    return whole
 
 
 def _in_one(

@@ -26,7 +26,16 @@ from glassnet.pipeline import compile_graph
 from glassnet.references import References
 from glassnet.run.program import Call, Program
 from glassnet.tracing import Traced
-from glassnet.training.step import gradient_graph, loss_graph, part_graph, step_graph, widths
+from glassnet.training.step import (
+    StepGraph,
+    gradient_graph,
+    loss_graph,
+    part_graph,
+    slope_graph,
+    step_graph,
+    update_graph,
+    widths,
+)
 
 STEPPED = ("rows", "lr", "step")
 PROGRAMS = 256  # kept in a process for models that come later: the ones used last
@@ -159,17 +168,51 @@ def step_program(
     model: Module, loss: Loss, optimizer: Optimizer, width: int, weighted: int, seed: int
 ) -> Program:
     """Steps of training; see `step.StepGraph` for its inputs. Seeds share their code."""
+    return _stepped("step", step_graph, model, loss, optimizer, width, weighted, seed)
+
+
+def slope_program(
+    model: Module, loss: Loss, optimizer: Optimizer, width: int, weighted: int, seed: int
+) -> Program:
+    """Steps without their update, which give the gradients; see `step.slope_graph`."""
+    return _stepped("slope", slope_graph, model, loss, optimizer, width, weighted, seed)
+
+
+def update_program(model: Module, optimizer: Optimizer) -> Program:
+    """The update of a step, by gradients that are given; see `step.update_graph`."""
 
     def trace(own: Module, columns: int, references: References | None = None) -> _Made:
-        step = step_graph(own, loss, optimizer, columns, weighted, seed, references)
+        step = update_graph(own, optimizer, own.takes() and columns, references)
+        how = {"donate": step.donate, "stepped": ("lr", "step"), "widths": step.widths}
+        return Traced(step.graph, False, step.captured), False, how
+
+    key = ("update", optimizer.rule())
+    return _program(model, key, model.takes() or 0, trace, (optimizer,), ours=_ours(optimizer))
+
+
+def _stepped(
+    what: str,
+    graph: Callable[..., StepGraph],
+    model: Module,
+    loss: Loss,
+    optimizer: Optimizer,
+    width: int,
+    weighted: int,
+    seed: int,
+) -> Program:
+    def trace(own: Module, columns: int, references: References | None = None) -> _Made:
+        step = graph(own, loss, optimizer, columns, weighted, seed, references)
         if step.random:
-            step = step_graph(own, loss, optimizer, columns, weighted, None, references)
+            step = graph(own, loss, optimizer, columns, weighted, None, references)
         how = {"donate": step.donate, "stepped": STEPPED, "widths": step.widths, "collect": (0,)}
         return Traced(step.graph, False, step.captured), step.random, how
 
-    key = ("step", loss.rule(), optimizer.rule(), weighted)
-    ours = type(optimizer).__module__.startswith("glassnet.")
-    return _program(model, key, width, trace, (loss, optimizer), seed, ours)
+    key = (what, loss.rule(), optimizer.rule(), weighted)
+    return _program(model, key, width, trace, (loss, optimizer), seed, _ours(optimizer))
+
+
+def _ours(optimizer: Optimizer) -> bool:
+    return type(optimizer).__module__.startswith("glassnet.")
 
 
 def loss_program(model: Module, loss: Loss, width: int, weighted: int) -> Program:

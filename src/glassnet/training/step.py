@@ -7,7 +7,7 @@ input.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,89 @@ def step_graph(
 ) -> StepGraph:
     """The graph of one step of training, for one seed, or with None for all. `references` are
     those of model, loss and optimiser, where they are known."""
+    begun = _forward(model, loss, optimizer, width, weighted, seed, references, update=True)
+    sources: list[int] = []
+    slopes = gradients(begun.total, list(begun.own.values()), sources=sources)
+    new = updated(optimizer, begun.own, slopes, begun.memory, begun.now)
+    return begun.finish(model, width, [], new, sources)
+
+
+@user_line()
+def slope_graph(
+    model: Module,
+    loss: Loss,
+    optimizer: Optimizer,
+    width: int,
+    weighted: int,
+    seed: int | None,
+    references: References | None = None,
+) -> StepGraph:
+    """A step without its update: the loss, then the gradient by every parameter that is trained.
+    To random numbers the rows of the batch are those from number `first` on. What layers change
+    themselves, as the running mean of a `BatchNorm`, is updated."""
+    begun = _forward(model, loss, optimizer, width, weighted, seed, references, update=False)
+    slopes = gradients(begun.total, list(begun.own.values()))
+    return begun.finish(model, width, slopes, {}, [])
+
+
+@user_line()
+def update_graph(
+    model: Module, optimizer: Optimizer, width: int | None, references: References | None = None
+) -> StepGraph:
+    """The rest of such a step: the update, by gradients that are inputs g.<name>. Without a width
+    of the rows the code is for the sizes of this model."""
+    builder = GraphBuilder(references=references or References(model, optimizer))
+    now = _now(builder, model, optimizer.hyperparameters())
+    own = trained(model, parameter_inputs(builder, model))
+    memory = _memory(builder, optimizer, own)
+    slopes = [builder.input(f"g.{name}", value.type) for name, value in own.items()]
+    with builder.tracing():
+        new = updated(optimizer, own, slopes, memory, now)
+    donate = {name: place for place, name in enumerate(new)}
+    graph = builder.finish(list(new.values()))
+    sizes: frozenset[Size] = frozenset() if width is None else widths(model, width)
+    return StepGraph(graph, donate, False, sizes, (), builder.captured)
+
+
+@dataclass(frozen=True)
+class _Forward:
+    """A step up to its loss, with its penalty."""
+
+    builder: GraphBuilder
+    now: Now
+    own: dict[str, Value]  # the parameters that are trained
+    memory: dict[str, dict[str, Value]]
+    around: Circumstances
+    total: Value
+
+    def finish(
+        self,
+        model: Module,
+        width: int,
+        outputs: list[Value],
+        new: dict[str, Value],
+        sources: list[int],
+    ) -> StepGraph:
+        """The graph that gives the loss, `outputs`, and what is `new`."""
+        new = new | {f"W.{name}": value for name, value in self.around.updates.items()}
+        donate = {name: place for place, name in enumerate(new, 1 + len(outputs))}
+        graph = self.builder.finish([self.total, *outputs, *new.values()])
+        return StepGraph(
+            graph, donate, self.around.streams > 0, widths(model, width), tuple(sources),
+            self.builder.captured,
+        )  # fmt: skip
+
+
+def _forward(
+    model: Module,
+    loss: Loss,
+    optimizer: Optimizer,
+    width: int,
+    weighted: int,
+    seed: int | None,
+    references: References | None,
+    update: bool,
+) -> _Forward:
     declared = layout_of(model).parameters
     own = trained(model, declared)
     if not own:
@@ -72,23 +155,18 @@ def step_graph(
     words = Type("int64", ())
     key = (builder.input("key0", words), builder.input("key1", words)) if seed is None else seed
     held = parameter_inputs(builder, model)
-    memory = _memory(builder, optimizer, trained(model, held))
+    memory = _memory(builder, optimizer, trained(model, held)) if update else {}
+    first = None if update else builder.input("first", Type("int32", ()))
     taken = {name: ops.take(value, rows) for name, value in batch.items()}
-    around = Circumstances(True, key, now.step, rows, optimizer.frozen(declared))
+    numbers = rows if first is None else rows + first
+    around = Circumstances(True, key, now.step, numbers, optimizer.frozen(declared))
     outputs = outputs_of(model, width)
     with builder.tracing():
         prediction = apply(model, taken["x"], Scope(held, around))
         total = mean_loss(loss, prediction, outputs, taken)
     penalty = loss.penalty(trained(model, held), taken.get("weight"), now.settings)
     total = total if penalty is None else total + penalty
-    sources: list[int] = []
-    new = updated(model, optimizer, total, held, memory, now, sources)
-    new |= {f"W.{name}": value for name, value in around.updates.items()}
-    donate = {name: place for place, name in enumerate(new, 1)}
-    graph = builder.finish([total, *new.values()])
-    random = around.streams > 0
-    sizes = widths(model, width)
-    return StepGraph(graph, donate, random, sizes, tuple(sources), builder.captured)
+    return _Forward(builder, now, trained(model, held), memory, around, total)
 
 
 def _now(builder: GraphBuilder, model: Module, settings: Mapping[str, float]) -> Now:
@@ -130,18 +208,14 @@ def mean_loss(loss: Loss, prediction: Value, outputs: int, batch: dict[str, Valu
 
 
 def updated(
-    model: Module,
     optimizer: Optimizer,
-    loss: Value,
-    held: dict[str, Value],
+    own: dict[str, Value],
+    slopes: Sequence[Value],
     memory: dict[str, dict[str, Value]],
     now: Now,
-    sources: list[int],
 ) -> dict[str, Value]:
     """New parameters and memory by the names of their inputs."""
-    own = trained(model, held)
-    slopes = dict(zip(own, gradients(loss, list(own.values()), sources=sources), strict=True))
-    new, kept = optimizer.updates(own, slopes, memory, now)
+    new, kept = optimizer.updates(own, dict(zip(own, slopes, strict=True)), memory, now)
     changed = {f"W.{name}": value for name, value in new.items()}
     for name, slots in kept.items():
         changed |= {f"{slot}.{name}": value for slot, value in slots.items()}

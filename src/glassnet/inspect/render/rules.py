@@ -16,7 +16,7 @@ import numpy as np
 from glassnet.inspect.data import StepData
 from glassnet.inspect.figures import WeightFigures
 from glassnet.inspect.render.blocks import exact, factor
-from glassnet.optim.optimizer import Optimizer
+from glassnet.optim.optimizer import Group, Optimizer
 
 NAME = re.compile("(?<![\\w.])[^\\W\\d_²]+\u0302?")  # of a number in a formula: w, g, v̂, mean
 
@@ -34,13 +34,28 @@ def update_lines(step: StepData, own: WeightFigures) -> list[str]:
         before = f"{factor(own.before)}·(1 − {rate}·{decay})"
     name = "g" if any(line.startswith("g = ") for line in lines) else "∂L/∂w"
     numbers = {"w": before, "η": rate, "g": g, "t": str(step.step)}
-    lines += _rule(optimizer, own, numbers, name)
+    lines += [*_rule(optimizer, own, numbers, name), *_constraints(group, own, rate)]
     if optimizer.average:
         numbers |= {"w": factor(own.after), "average": factor(own.memory["average"][0])}
         beta = optimizer.average
         formula = f"average ← {beta}·average + (1 − {beta})·w"
         lines += told([formula], numbers, name, own.memory)
         lines.append(f"the model has average/(1 − {beta}^t) when an epoch ends")
+    return lines
+
+
+def _constraints(group: Group, own: WeightFigures, rate: str) -> list[str]:
+    """What the group does to the new weight. The number between the rule and these is none of the
+    step's, so that only theirs are put in."""
+    lines: list[str] = []
+    if group.l1:
+        lines.append(f"w ← sign(w)·max(|w| − {rate}·{group.l1}, 0): l1, a proximal step")
+    if group.nonnegative:
+        lines.append("w ← max(w, 0): nonnegative")
+    if group.max_norm is not None:
+        column = "".join(f", {i}" for i in own.place[1:])
+        whole = f"{own.parameter}[:{column}]"
+        lines.append(f"w ← w·min(1, {group.max_norm}/‖w‖): max_norm, with the norm of {whole}")
     return lines
 
 
