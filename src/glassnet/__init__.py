@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from glassnet.inspect.ledger import open_ledger
     from glassnet.inspect.step import open_step
     from glassnet.nn import losses
+    from glassnet.nn.pytorch import from_torch, to_torch
+    from glassnet.nn.saving import load, save
     from glassnet.page.play import play
     from glassnet.pipeline import compile, grad
     from glassnet.runs.resume import resume
@@ -41,7 +43,9 @@ __all__ = [
     "callbacks",
     "check_grads",
     "compile",
+    "from_torch",
     "grad",
+    "load",
     "losses",
     "nn",
     "numerics_version",
@@ -51,7 +55,9 @@ __all__ = [
     "optim",
     "play",
     "resume",
+    "save",
     "stream",
+    "to_torch",
     "trace",
     "train",
     "value_and_grad",
@@ -68,7 +74,9 @@ _LAZY = {
     "callbacks": "glassnet.training.callbacks",
     "check_grads": "glassnet.testing:check_grads",
     "compile": "glassnet.pipeline:compile",
+    "from_torch": "glassnet.nn.pytorch:from_torch",
     "grad": "glassnet.pipeline:grad",
+    "load": "glassnet.nn.saving:load",
     "losses": "glassnet.nn.losses",
     "nn": "glassnet.nn",
     "open_ledger": "glassnet.inspect.ledger:open_ledger",
@@ -77,7 +85,9 @@ _LAZY = {
     "optim": "glassnet.optim",
     "play": "glassnet.page.play:play",
     "resume": "glassnet.runs.resume:resume",
+    "save": "glassnet.nn.saving:save",
     "stream": "glassnet.tables.stream:stream",
+    "to_torch": "glassnet.nn.pytorch:to_torch",
     "trace": "glassnet.tracing:trace",
     "train": "glassnet.runs.train:train",
     "value_and_grad": "glassnet.training:value_and_grad",

@@ -174,7 +174,7 @@ def _bare(data: Any) -> Any:
     known = cast("dict[str, Any]", data)
     kind: Any = KNOWN.get(known.get("class", ""))
     own = fields(kind) if is_dataclass(kind) else ()
-    usual = {f.name: [] if f.default == () else f.default for f in own}
+    usual: dict[str, Any] = {f.name: [] if f.default == () else f.default for f in own}
     return {
         name: _bare(own) for name, own in known.items() if name not in usual or own != usual[name]
     }

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 _DTYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _LONGEST_HEADER = 1 << 24
-_MOST_TENSORS = 4096
+_MOST_TENSORS = 1 << 16
 _AT_ONCE = 1 << 26  # bytes of a file that is read before its header is looked at
-NO_MODEL = "{} is not a model file; name a file that `glassnet fit` has written"
+NO_MODEL = "{} is not a model file; name a file that `glassnet fit` or gn.save has written"
 _KEY = b'"sha256":"'
 _BLANK = b"0" * 64
 Size = Annotated[int, Within(0, 1 << 40)]
@@ -49,6 +49,8 @@ class Tensor:
 
 def pack(tensors: Mapping[str, NDArray[Any]], texts: Mapping[str, str]) -> bytes:
     """The bytes of a model file."""
+    if len(tensors) > _MOST_TENSORS:
+        raise ModelFileError(f"{counted(len(tensors), 'tensor')}; {_MOST_TENSORS:,} are the most")
     header: dict[str, Any] = {"__metadata__": {**texts, "sha256": _BLANK.decode()}}
     parts: list[bytes] = []
     start = 0
@@ -82,7 +84,7 @@ def unpack(content: bytes, label: str) -> tuple[dict[str, NDArray[Any]], dict[st
     if text.count(_KEY) != 1:
         raise ModelFileError(
             f"{label} carries no SHA-256, so it is damaged or no glassnet model; "
-            "name a file that `glassnet fit` has written"
+            "name a file that `glassnet fit` or gn.save has written"
         )
     blanked = content[:place] + _BLANK + content[place + 64 :]
     if hashlib.sha256(blanked).hexdigest().encode() != content[place : place + 64]:

@@ -75,6 +75,7 @@ ODD: dict[str, Callable[[Path], Path]] = {
 }
 READERS: dict[str, Callable[[Path], Any]] = {
     "model": TableModel.load,
+    "network": gn.load,
     "estimator": gn.TabularClassifier.load,
     "run": gn.resume,
     "step": gn.open_step,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from glassnet.graph.op import Value
 from glassnet.nn.activations import Sigmoid
@@ -25,6 +26,8 @@ class Linear(Module):
     biases as 0. Glorot's rule, the default, is for layers followed by a sigmoid or tanh and works
     for all; "he_uniform" and "he_normal" are made for ReLU and its relatives.
     """
+
+    torch_transposed: ClassVar[frozenset[str]] = frozenset({"weight"})
 
     fan_in: int
     fan_out: int

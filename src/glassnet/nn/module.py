@@ -81,6 +81,8 @@ class Module(Traceable, Described, metaclass=Frozen, in_files=False):
     seed: int = 0
     dtype: str = "float32"
     shared: ClassVar[bool] = True
+    torch_names: ClassVar[Mapping[str, str]] = {}  # of parameters that PyTorch calls otherwise
+    torch_transposed: ClassVar[frozenset[str]] = frozenset()  # those that it keeps transposed
 
     def declared(self) -> dict[str, Parameter]:
         """The parameters of the layer itself, by name, in the order in which they lie in W."""

@@ -5,7 +5,9 @@ In: activations. Out: activations of the same shape.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from glassnet import ops
 from glassnet.graph.op import Value
@@ -36,6 +38,8 @@ class LayerNorm(Module):
     """(x − mean) / √(variance + eps) within each row, times a scale plus a shift, both learnt.
     Ba and others, 2016."""
 
+    torch_names: ClassVar[Mapping[str, str]] = {"scale": "weight", "shift": "bias"}
+
     width: int
     eps: float = 1e-5
 
@@ -59,6 +63,8 @@ class LayerNorm(Module):
 class RMSNorm(Module):
     """x / √(mean of x² + eps) within each row, times a scale that is learnt.
     Zhang and Sennrich, 2019."""
+
+    torch_names: ClassVar[Mapping[str, str]] = {"scale": "weight"}
 
     width: int
     eps: float = 1e-6
@@ -92,6 +98,10 @@ class BatchNorm(Module):
     `gn.optim.Group("batchnorm1.*", lr=0)`: then it computes in training what it does in a
     prediction, and keeps its running mean and variance.
     """
+
+    torch_names: ClassVar[Mapping[str, str]] = {
+        "scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var",
+    }  # fmt: skip
 
     width: int
     momentum: float = 0.1

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from glassnet import ops
 from glassnet.errors import ShapeError
@@ -45,6 +45,8 @@ class LeakyReLU(Module):
 class PReLU(Module):
     """a = z where z > 0, else slope·z with a slope that is learnt: one for every neuron if `width`
     says how many there are, else one for all. He and others, 2015."""
+
+    torch_names: ClassVar[Mapping[str, str]] = {"slope": "weight"}
 
     slope: float = 0.25
     width: int | None = None
