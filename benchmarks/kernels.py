@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from glassnet.fuse.kernels import Fused, Kernel
+from glassnet.fuse.kernels import Kernel, KernelGraph
 from glassnet.graph.layout import count
 from glassnet.graph.types import show_shape
 from glassnet.run import cache, compiled
@@ -33,12 +33,12 @@ LEAST = 0.02  # of a step; kernels that take less are shown together
 MOST_NAMES = 6
 
 
-def steps(case: Case, twice: int | None = None) -> tuple[Run, Fused]:
+def steps(case: Case, twice: int | None = None) -> tuple[Run, KernelGraph]:
     """The steps of a case, in which a kernel runs twice, and what they consist of."""
-    found: list[Fused] = []
+    found: list[KernelGraph] = []
     whole = compiled.schedule
 
-    def part(*args: Any) -> Fused:
+    def part(*args: Any) -> KernelGraph:
         fused = whole(*args)
         found.append(fused)
         order = [k for i, k in enumerate(fused.kernels) for _ in range(2 if i == twice else 1)]
@@ -73,7 +73,7 @@ def measure(case: Case, turns: int, seconds: float) -> list[dict[str, Any]]:
     return rows
 
 
-def operations(fused: Fused, kernel: Kernel, batch: int) -> int:
+def operations(fused: KernelGraph, kernel: Kernel, batch: int) -> int:
     """Floating-point operations of a product of matrices, else 0."""
     if kernel.kind != "contract" or kernel.root is None:
         return 0
@@ -83,7 +83,7 @@ def operations(fused: Fused, kernel: Kernel, batch: int) -> int:
     return 2 * size.at(dict.fromkeys(fused.graph.dims, batch))
 
 
-def described(fused: Fused, kernel: Kernel) -> str:
+def described(fused: KernelGraph, kernel: Kernel) -> str:
     """Its kind, the shape of its result and its operations."""
     names = [fused.graph.nodes[place].op.name for place in kernel.nodes]
     shown = [*names[: MOST_NAMES - 1], "…"] if len(names) > MOST_NAMES else names

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import glassnet as gn
-from glassnet.cli.progress import Progress
+from glassnet.cli.progress import TerminalProgress
 
 from .machine import describe, pin
 from .report import RESULTS, Result, load, table, versions
@@ -63,7 +63,7 @@ def measure(epochs: int, options: argparse.Namespace) -> dict[str, Any]:
     train = trainer(options.rows, epochs)
 
     def painted() -> None:
-        with Progress(epochs, Terminal()) as progress:
+        with TerminalProgress(epochs, Terminal()) as progress:
             train(callbacks=[progress])
 
     with tempfile.TemporaryDirectory() as folder:

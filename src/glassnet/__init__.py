@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from glassnet.testing import check_grads
     from glassnet.tracing import trace
     from glassnet.training import callbacks, value_and_grad
-    from glassnet.training.manual import Step
+    from glassnet.training.stepper import Step
 
 __all__ = [
     "LossCurveDisplay",
@@ -68,7 +68,7 @@ _LAZY = {
     "LossCurveDisplay": "glassnet.estimators.mlp.display:LossCurveDisplay",
     "MLPClassifier": "glassnet.estimators.mlp:MLPClassifier",
     "MLPRegressor": "glassnet.estimators.mlp:MLPRegressor",
-    "Step": "glassnet.training.manual:Step",
+    "Step": "glassnet.training.stepper:Step",
     "TabularClassifier": "glassnet.estimators.tabular.estimator:TabularClassifier",
     "TabularRegressor": "glassnet.estimators.tabular.estimator:TabularRegressor",
     "callbacks": "glassnet.training.callbacks",

@@ -72,7 +72,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Use:
+class FileUse:
     """A file that a command reads or writes, and what it is to the user."""
 
     path: str | Path
@@ -90,10 +90,10 @@ class Use:
         return known
 
 
-def check_apart(writes: Sequence[Use], reads: Iterable[Use], option: str) -> None:
+def check_apart(writes: Sequence[FileUse], reads: Iterable[FileUse], option: str) -> None:
     """OutputError where two of the files that a command may write are one, or one of them is read
     as well."""
-    known: dict[object, tuple[Use, bool]] = {}
+    known: dict[object, tuple[FileUse, bool]] = {}
     for own, written in (*((use, False) for use in reads), *((use, True) for use in writes)):
         for name in own.names():
             other, both = known.setdefault(name, (own, written))
@@ -140,8 +140,8 @@ def check_writable(
     database. `option` is what names another place, `example` a file name that fits there.
     """
     target = Path(os.path.realpath(path))
-    names = Use(path, "").names()
-    if any(names & Use(source, "").names() for source in sources):
+    names = FileUse(path, "").names()
+    if any(names & FileUse(source, "").names() for source in sources):
         raise OutputError(f"{path} is read by this command; name another place with {option}")
     if target.is_dir():
         inside = os.path.join(path, example)

@@ -20,7 +20,7 @@ from sklearn import datasets
 from glassnet.cli import main
 from glassnet.cli.data import SETS, table_csv
 from glassnet.cli.options import duration
-from glassnet.cli.progress import Progress
+from glassnet.cli.progress import TerminalProgress
 from glassnet.version import __version__
 from tests.cli.command import glassnet
 from tests.data import HANG
@@ -272,7 +272,7 @@ def test_a_terminal_gets_one_line_repainted_now_and_then() -> None:
     stream = Terminal(live=True)
     run = run_of(5, [3.0, 2.0, 2.5])
     start = time.monotonic()
-    with Progress(10, stream) as progress:
+    with TerminalProgress(10, stream) as progress:
         for _ in range(1000):
             progress.epoch_end(run)
         while stream.getvalue().count("epoch 5/10") < 3:
@@ -287,11 +287,11 @@ def test_a_terminal_gets_one_line_repainted_now_and_then() -> None:
 
 def test_elsewhere_lines_are_rare() -> None:
     stream = Terminal(live=False)
-    with Progress(10, stream) as progress:
+    with TerminalProgress(10, stream) as progress:
         for epoch in range(1000):
             progress.epoch_end(run_of(epoch, [1.0]))
     assert stream.getvalue() == ""
-    with Progress(10, stream) as progress:
+    with TerminalProgress(10, stream) as progress:
         progress.last_line -= 60
         for epoch in range(1000):
             progress.epoch_end(run_of(epoch, [1.0]))
@@ -299,7 +299,7 @@ def test_elsewhere_lines_are_rare() -> None:
 
 
 def test_phases_count_on() -> None:
-    progress = Progress(10, Terminal(live=False))
+    progress = TerminalProgress(10, Terminal(live=False))
     progress.epoch_end(run_of(4, [1.0]))
     progress.epoch_end(run_of(2, [3.0]))
     assert "epoch 6/10" in progress.text()

@@ -20,7 +20,7 @@ from glassnet.graph.layout import count
 from glassnet.graph.types import bind
 from glassnet.llvm.target import instruction_set, object_code
 from glassnet.lower.builder import PLAIN, Use
-from glassnet.run.compiled import Kind, assembly_text
+from glassnet.run.compiled import CodeVariant, assembly_text
 from glassnet.run.program import Plan
 from glassnet.simplify import simplify
 from glassnet.training.programs import step_program
@@ -66,7 +66,7 @@ def emulate(
     """Run a plan under emulation; the arrays that it updates, as bytes, by input name."""
     plan = replace(plan, graph=simplify(plan.graph))
     fused = schedule(plan.graph, plan.donate)
-    text, lowered = assembly_text(plan, fused, instruction_set("neon"), Kind((), use))
+    text, lowered = assembly_text(plan, fused, instruction_set("neon"), CodeVariant((), use))
     (folder / "net.o").write_bytes(object_code(text, "neon", TRIPLE))
     (folder / "driver.c").write_text(DRIVER)
     call = [COMPILER, "-O1", "-static", "-o", "run", "driver.c", "net.o"]

@@ -11,7 +11,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from glassnet.graph.layout import Product
+from glassnet.graph.layout import SizeProduct
 from glassnet.graph.types import Dim, Type
 from glassnet.llvm.target import InstructionSet
 from glassnet.lower import counter
@@ -19,9 +19,9 @@ from glassnet.lower.builder import Use
 from glassnet.lower.memory import Stack
 from glassnet.ops.contract import matmul_op
 from glassnet.run import call as prepared
-from glassnet.run.call import Team
-from glassnet.run.compiled import CALL_WORK, WORTH_BLOCKS, Kind
-from glassnet.run.image import parse
+from glassnet.run.artifact import parse
+from glassnet.run.call import ThreadPlan
+from glassnet.run.compiled import CALL_WORK, WORTH_BLOCKS, CodeVariant
 from glassnet.run.program import Plan
 from glassnet.tracing import trace
 from tests.engine import oracle
@@ -165,7 +165,7 @@ def test_a_planted_level_that_is_not_added() -> None:
 )
 def test_levels_of_a_stack(rows: int, count: int, levels: int) -> None:
     """Blocks of 8 rows; the last block is never stored."""
-    stack = Stack(8, Product(1, (K,)), (Product(100), Product(1, (Dim("m"),))))
+    stack = Stack(8, SizeProduct(1, (K,)), (SizeProduct(100), SizeProduct(1, (Dim("m"),))))
     dims = {"k": rows, "m": 5}
     assert stack.blocks(dims) == count
     assert stack.at(dims) == levels * 105
@@ -203,7 +203,7 @@ def stays_inside(plan: Plan, m: int, n: int) -> bool:
 
 
 def test_parts_are_blocks_first() -> None:
-    team = Team(2, False, 1, 1, limit=10)
+    team = ThreadPlan(2, False, 1, 1, limit=10)
     work = [(25, 1), (25, 8), (25, 2), (5, 9)]
     found = list(team.parts(7, work))
     assert all([one[2] % 2 for one in piece] == [0, 1] for _, piece in found)  # each its own thread
@@ -218,9 +218,9 @@ def test_parts_are_blocks_first() -> None:
 def test_rows_are_packed_once_for_all_shares() -> None:
     """A planted first share that takes itself for a later one reads rows that nobody packed."""
     plan, (args, wanted) = product(200, 800), given(200, 100, 800)
-    parts, rounds = Team.parts, list[int]()
+    parts, rounds = ThreadPlan.parts, list[int]()
 
-    def planted(self: Team, step: int, work: list[tuple[int, int]]) -> list[Any]:
+    def planted(self: ThreadPlan, step: int, work: list[tuple[int, int]]) -> list[Any]:
         found = list(parts(self, step, work))
         rounds.extend(told[2] for told, _ in found)
         return [((*told[:2], 1), own) for told, own in found]
@@ -229,7 +229,7 @@ def test_rows_are_packed_once_for_all_shares() -> None:
         for threads in (1, 2):
             assert not difference(wanted, call(loops(plan), args, threads=threads)[0])
         with (
-            mock.patch.object(Team, "parts", planted),
+            mock.patch.object(ThreadPlan, "parts", planted),
             mock.patch.object(prepared, "_aligned", dirty),
         ):
             assert difference(wanted, call(loops(plan), args)[0])
@@ -269,6 +269,6 @@ def test_parts_of_a_sum_over_a_million_rows() -> None:
 
 def test_a_stack_is_kept_on_the_disk() -> None:
     program = loops(product(Dim("m"), 20))
-    own = program._image(Kind((), Use(tall=True)))  # pyright: ignore[reportPrivateUsage]
+    own = program._image(CodeVariant((), Use(tall=True)))  # pyright: ignore[reportPrivateUsage]
     assert [stack.block for stack in own.stacks if stack] == [counter.BLOCK]
     assert parse(bytes(own)) == own

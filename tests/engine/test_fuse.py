@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from glassnet import ops
-from glassnet.fuse.kernels import Fused, Kernel
+from glassnet.fuse.kernels import Kernel, KernelGraph
 from glassnet.fuse.order import schedule
 from glassnet.graph.types import Dim, Type
 from glassnet.simplify import simplify
@@ -25,12 +25,12 @@ def kernels(f: Callable[..., Any], *types: Type, merge: bool = True) -> list[str
     return [described(fused, kernel) for kernel in fused.kernels]
 
 
-def described(fused: Fused, kernel: Kernel) -> str:
+def described(fused: KernelGraph, kernel: Kernel) -> str:
     names = [fused.graph.nodes[place].op.name for place in kernel.nodes]
     return f"{kernel.kind}: {' '.join(names) or 'copy'}"
 
 
-def home(fused: Fused, name: str) -> list[int]:
+def home(fused: KernelGraph, name: str) -> list[int]:
     """The kernels that compute nodes of an op."""
     nodes = fused.graph.nodes
     return [i for i, k in enumerate(fused.kernels) for p in k.nodes if nodes[p].op.name == name]

@@ -14,7 +14,7 @@ import pytest
 from glassnet import ops
 from glassnet.graph.types import Dim, Type
 from glassnet.run import call as prepared
-from glassnet.run.call import Team
+from glassnet.run.call import ThreadPlan
 from glassnet.run.compiled import CALL_WORK
 from glassnet.run.program import Plan
 from glassnet.tracing import trace
@@ -177,10 +177,10 @@ def test_a_second_ctrl_c_is_obeyed_at_once() -> None:
 def test_no_part_of_a_kernel_is_left_out() -> None:
     """A planted fault: the last part is never done."""
     plan, arrays = square(384)
-    parts = Team.parts
+    parts = ThreadPlan.parts
 
-    def planted(self: Team, step: int, work: list[tuple[int, int]]) -> list[Any]:
+    def planted(self: ThreadPlan, step: int, work: list[tuple[int, int]]) -> list[Any]:
         return list(parts(self, step, work))[:-1]
 
-    with limit(384**3 // 8), mock.patch.object(Team, "parts", planted):
+    with limit(384**3 // 8), mock.patch.object(ThreadPlan, "parts", planted):
         assert not (loops(plan).run(arrays)[0] == 384).all()

@@ -14,11 +14,11 @@ from glassnet.fuse.order import schedule
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import OPS
 from glassnet.graph.types import Dim, Type
-from glassnet.llvm.builder import Module
+from glassnet.llvm.builder import LlvmModule
 from glassnet.llvm.registers import literal
 from glassnet.llvm.target import assembly, host, instruction_set, parse
 from glassnet.lower.builder import Use
-from glassnet.run.compiled import Kind, assembly_text
+from glassnet.run.compiled import CodeVariant, assembly_text
 from glassnet.run.program import Plan
 from glassnet.tracing import trace
 from tests.engine.networks import dense
@@ -32,7 +32,7 @@ FAST = re.compile(r"\b(fast|nnan|ninf|nsz|arcp|contract|afn|reassoc)\b")
 
 def text(plan: Plan, parallel: bool = False, merge: bool = True, unrolled: bool = False) -> str:
     fused = schedule(plan.graph, plan.donate, merge)
-    return assembly_text(plan, fused, host(), Kind((), Use(parallel), unrolled))[0]
+    return assembly_text(plan, fused, host(), CodeVariant((), Use(parallel), unrolled))[0]
 
 
 def faults(module: str) -> list[str]:
@@ -160,7 +160,7 @@ def test_text_that_llvm_refuses_is_a_compile_error() -> None:
 
 
 def test_loops_that_are_known_to_be_empty_or_single_are_not_written() -> None:
-    function = Module().function("f", ["int64"])
+    function = LlvmModule().function("f", ["int64"])
     seen: list[str] = []
     zero = function.const(0.0, "float32")
     for stop in (0, 1, 2):

@@ -14,7 +14,7 @@ from glassnet import ops
 from glassnet.graph.types import Dim, Type
 from glassnet.ops.reduce import sum_op
 from glassnet.run import call as prepared
-from glassnet.run.call import Team
+from glassnet.run.call import ThreadPlan
 from glassnet.run.compiled import Compiled
 from glassnet.run.program import Plan
 from glassnet.tracing import trace
@@ -121,15 +121,15 @@ def test_arrays_one_after_the_other() -> None:
 @pytest.mark.parametrize(("make", "wanted"), CASES, ids=NAMES)
 def test_a_planted_part_that_is_left_out(make: Any, wanted: Any) -> None:
     """The last one of eight or more, of every share."""
-    args, parts = given(833), Team.parts
+    args, parts = given(833), ThreadPlan.parts
     counts: list[int] = []
 
-    def planted(self: Team, step: int, work: list[tuple[int, int]]) -> list[Any]:
+    def planted(self: ThreadPlan, step: int, work: list[tuple[int, int]]) -> list[Any]:
         found = list(parts(self, step, work))
         counts.extend(count for (_, count, _), _ in found)
         return [(part, own) for part, own in found if part[0] < part[1] - 1]
 
-    with in_blocks(work=50_000), mock.patch.object(Team, "parts", planted):
+    with in_blocks(work=50_000), mock.patch.object(ThreadPlan, "parts", planted):
         again = loops(planned(make)).prepare(args, 1, 1)
         again.results[0][...] = 7.0
         assert difference(wanted(**args), again()[0])

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glassnet.fuse.kernels import BYTES, Fused
+from glassnet.fuse.kernels import BYTES, KernelGraph
 from glassnet.fuse.order import schedule
-from glassnet.graph.layout import Product
+from glassnet.graph.layout import SizeProduct
 from glassnet.graph.types import Dim, bind
 from glassnet.lower.memory import ALIGN, Temporary, place, temporaries
 from tests.engine.networks import dense
@@ -21,7 +21,7 @@ from tests.fuzz.graphs import Case, programs
 Block = tuple[int, int, int, int]
 
 
-def blocks(fused: Fused, offsets: Mapping[int, int], dims: Mapping[str, int]) -> list[Block]:
+def blocks(fused: KernelGraph, offsets: Mapping[int, int], dims: Mapping[str, int]) -> list[Block]:
     """Where every intermediate buffer lies, and from which kernel to which it is needed, found
     anew from the kernels."""
     nodes = fused.graph.nodes
@@ -81,14 +81,14 @@ def test_every_stored_node_that_is_no_output_has_a_place(merge: bool) -> None:
 
 def test_memory_is_used_again() -> None:
     """A deep network's layers do not all need to be kept when no gradient asks for them."""
-    chain = tuple(Temporary(i, Product(1000), i, i + 1) for i in range(10))
+    chain = tuple(Temporary(i, SizeProduct(1000), i, i + 1) for i in range(10))
     offsets, size = place(chain, {})
     assert size <= 2 * 1024  # 1000 bytes, rounded up to a multiple of 64
     assert not clashes([(offsets[i], offsets[i] + 1000, i, i + 1) for i in range(10)], size)
 
 
 def test_run_time_sizes_decide_the_places() -> None:
-    n = Product(4, (Dim("n"),))
+    n = SizeProduct(4, (Dim("n"),))
     both = (Temporary(0, n, 0, 1), Temporary(1, n, 1, 2))
     assert place(both, {"n": 16}) == ({0: 0, 1: 64}, 128)
     assert place(both, {"n": 17}) == ({0: 0, 1: 128}, 256)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glassnet import ops
-from glassnet.fuse.kernels import Fused, Kernel, buffers_read
+from glassnet.fuse.kernels import Kernel, KernelGraph, buffers_read
 from glassnet.fuse.order import schedule
 from glassnet.graph.types import Type
 from glassnet.simplify import simplify
@@ -21,11 +21,11 @@ from tests.fuzz.graphs import Case, programs
 X = Type("float32", (6, 6))
 
 
-def fused(f: Callable[..., Any], donate: dict[str, int], *types: Type) -> Fused:
+def fused(f: Callable[..., Any], donate: dict[str, int], *types: Type) -> KernelGraph:
     return schedule(simplify(trace(f, *(types or (X, X)))), donate)
 
 
-def reads(f: Fused, kernel: Kernel) -> set[int]:
+def reads(f: KernelGraph, kernel: Kernel) -> set[int]:
     """Buffers that a kernel reads from outside itself."""
     nodes = f.graph.nodes
     sources = {s for place in kernel.nodes for s in nodes[place].inputs} - set(kernel.nodes)
@@ -35,7 +35,7 @@ def reads(f: Fused, kernel: Kernel) -> set[int]:
     return bases - set(kernel.nodes)  # a kernel over rows reads views of what it computes
 
 
-def faults(f: Fused) -> list[str]:
+def faults(f: KernelGraph) -> list[str]:
     """Kernels that read what is not there yet, or what is already overwritten."""
     holds: dict[int, int] = {}  # buffer -> the node whose numbers it holds now
     for place, node in enumerate(f.graph.nodes):
@@ -69,7 +69,7 @@ def test_every_kind_of_update_finds_its_arguments(name: str, merge: bool) -> Non
 def test_a_planted_order_is_caught() -> None:
     found = fused(lambda x, y: (ops.sum(x, 1), 0.5 * x - y), {"x": 1})
     assert not faults(found)
-    turned = Fused(
+    turned = KernelGraph(
         found.graph, found.kernels[::-1], found.access, found.scalar, found.outputs, found.alias
     )
     assert faults(turned)

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from glassnet.graph.types import Dim, Type
-from glassnet.lower import tile
+from glassnet.lower import microkernel
 from glassnet.lower.builder import Use
 from glassnet.ops import exp, one_hot, reshape, take
 from glassnet.ops.contract import matmul_op
 from glassnet.run import compiled
-from glassnet.run.compiled import Kind
+from glassnet.run.compiled import CodeVariant
 from glassnet.run.program import Plan
 from glassnet.run.zeros import left_over, multiplied_tables
 from glassnet.tracing import trace
@@ -143,7 +143,7 @@ def test_a_planted_sum_that_is_not() -> None:
     """Were −0 not looked for, it would be found."""
     plan, args = underflow()
     nothing = {"float32": 1, "float64": 1}
-    with thresholds(zeros=True), mock.patch.object(tile, "NEGATIVE", nothing):
+    with thresholds(zeros=True), mock.patch.object(microkernel, "NEGATIVE", nothing):
         assert np.signbit(call(loops(plan), args)[0]).all()
 
 
@@ -167,7 +167,7 @@ def test_the_largest_numbers_are_finite() -> None:
     plan, args = products(8, 2, 16), arguments(8, 2, 16)
     args["table"][:] = (1.0, 0.0)
     args["w"][:] = np.finfo(np.float32).max
-    with thresholds(zeros=True), mock.patch.object(tile, "NEGATIVE", {"float32": 1}):
+    with thresholds(zeros=True), mock.patch.object(microkernel, "NEGATIVE", {"float32": 1}):
         assert (call(loops(plan), args)[0] == np.finfo(np.float32).max).all()
 
 
@@ -231,7 +231,7 @@ def test_the_rows_looked_at_come_from_everywhere() -> None:
 
 def test_code_has_a_name_of_its_own() -> None:
     program = loops(products(20, 10, 16))
-    kinds = [Kind((), Use(*which)) for which in all_of((False, True), repeat=3)]
+    kinds = [CodeVariant((), Use(*which)) for which in all_of((False, True), repeat=3)]
     names = {program._name(kind) for kind in kinds}  # pyright: ignore[reportPrivateUsage]
     assert len(names) == len(kinds) or names == {None}
 

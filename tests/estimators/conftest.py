@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from glassnet.training.descend import Descent
+from glassnet.training.trainer import Trainer
 
 OLD = pytest.mark.filterwarnings(
     r"ignore:scipy.optimize. The `disp` and `iprint` options:DeprecationWarning"
@@ -24,16 +24,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many epochs fits take at a time, one number a call."""
     found: list[int] = []
-    several, one = Descent.some_epochs, Descent.one_epoch
+    several, one = Trainer.some_epochs, Trainer.one_epoch
 
-    def noted(descent: Descent, course: Any, epochs: int) -> None:
+    def noted(descent: Trainer, course: Any, epochs: int) -> None:
         found.append(epochs)
         several(descent, course, epochs)
 
-    def single(descent: Descent, course: Any) -> None:
+    def single(descent: Trainer, course: Any) -> None:
         found.append(1)
         one(descent, course)
 
-    monkeypatch.setattr(Descent, "some_epochs", noted)
-    monkeypatch.setattr(Descent, "one_epoch", single)
+    monkeypatch.setattr(Trainer, "some_epochs", noted)
+    monkeypatch.setattr(Trainer, "one_epoch", single)
     return found

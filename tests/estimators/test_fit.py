@@ -11,7 +11,7 @@ import pytest
 from glassnet import model_file
 from glassnet.errors import ModelFileError, TableError
 from glassnet.estimators.tabular.examine import examine
-from glassnet.estimators.tabular.fit import Fitted, fit_table
+from glassnet.estimators.tabular.fit import FittedTable, fit_table
 from glassnet.estimators.tabular.table_model import TableModel, softmax
 from glassnet.tables.read import read_table
 from glassnet.version import numerics_version
@@ -32,24 +32,24 @@ def write(path: Path, rows: int = ROWS, change: dict[int, str] | None = None) ->
     return path
 
 
-def fitted(path: Path, target: str = "y", **options: int) -> Fitted:
+def fitted(path: Path, target: str = "y", **options: int) -> FittedTable:
     return fit_table(read_table(path), target, **{"epochs": 12, **options})
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Fitted]:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FittedTable]:
     path = write(tmp_path_factory.mktemp("fit") / "t.csv")
     return path, fitted(path)
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Fitted]:
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FittedTable]:
     """Classes from a small table."""
     path = write(tmp_path_factory.mktemp("small") / "t.csv", rows=300)
     return path, fitted(path, "c", epochs=40)
 
 
-def test_it_learns(plain: tuple[Path, Fitted]) -> None:
+def test_it_learns(plain: tuple[Path, FittedTable]) -> None:
     score = plain[1].score
     assert score.rows == ROWS // 5
     # The noise alone makes 0.1; a constant makes sqrt(9 + 4 + 25), about 6.2.
@@ -59,7 +59,7 @@ def test_it_learns(plain: tuple[Path, Fitted]) -> None:
 
 
 def test_the_held_out_rows_change_nothing_but_the_score(
-    plain: tuple[Path, Fitted], tmp_path: Path
+    plain: tuple[Path, FittedTable], tmp_path: Path
 ) -> None:
     path, first = plain
     held_out = examine(read_table(path), "y").split().held_out
@@ -71,7 +71,7 @@ def test_the_held_out_rows_change_nothing_but_the_score(
     assert other.score.value > 1000
 
 
-def test_equal_fits_give_equal_files(plain: tuple[Path, Fitted], tmp_path: Path) -> None:
+def test_equal_fits_give_equal_files(plain: tuple[Path, FittedTable], tmp_path: Path) -> None:
     path, first = plain
     first.model.save(tmp_path / "first")
     for name, options in (("again", {}), ("threads", {"threads": 2}), ("seed", {"seed": 1})):
@@ -81,7 +81,7 @@ def test_equal_fits_give_equal_files(plain: tuple[Path, Fitted], tmp_path: Path)
     assert (tmp_path / "seed").read_bytes() != content["first"]
 
 
-def test_a_model_file_needs_nothing_else(plain: tuple[Path, Fitted], tmp_path: Path) -> None:
+def test_a_model_file_needs_nothing_else(plain: tuple[Path, FittedTable], tmp_path: Path) -> None:
     path, first = plain
     first.model.save(tmp_path / "m")
     loaded = TableModel.load(tmp_path / "m")
@@ -111,7 +111,7 @@ def test_a_model_file_needs_nothing_else(plain: tuple[Path, Fitted], tmp_path: P
     ],
 )
 def test_a_sealed_file_that_makes_no_sense_is_refused(
-    small: tuple[Path, Fitted], tmp_path: Path, key: str, old: str, new: str
+    small: tuple[Path, FittedTable], tmp_path: Path, key: str, old: str, new: str
 ) -> None:
     path = tmp_path / "m"
     small[1].model.save(path)
@@ -124,7 +124,7 @@ def test_a_sealed_file_that_makes_no_sense_is_refused(
 
 
 def test_weights_that_are_not_finite_are_refused(
-    small: tuple[Path, Fitted], tmp_path: Path
+    small: tuple[Path, FittedTable], tmp_path: Path
 ) -> None:
     small[1].model.save(tmp_path / "m")
     tensors, texts = model_file.load(tmp_path / "m")
@@ -135,7 +135,7 @@ def test_weights_that_are_not_finite_are_refused(
         TableModel.load(tmp_path / "m")
 
 
-def test_a_small_table_is_scored_row_by_row(small: tuple[Path, Fitted]) -> None:
+def test_a_small_table_is_scored_row_by_row(small: tuple[Path, FittedTable]) -> None:
     found = small[1]
     assert found.score.rows == 300
     assert found.score.value > 0.97
@@ -149,7 +149,7 @@ def test_a_time_limit_is_kept(tmp_path: Path) -> None:
     assert found.score.rows == 300
 
 
-def test_probabilities_are_those_of_the_classes(small: tuple[Path, Fitted]) -> None:
+def test_probabilities_are_those_of_the_classes(small: tuple[Path, FittedTable]) -> None:
     prediction = small[1].model.predict(read_table(small[0]))
     assert prediction.classes == ("blue", "red")
     assert prediction.probabilities is not None
@@ -165,7 +165,7 @@ def test_softmax_by_hand() -> None:
     assert softmax(np.array([[-3e38, 3e38]], np.float32)).tolist() == [[0, 1]]
 
 
-def test_unseen_cells_are_counted(plain: tuple[Path, Fitted], tmp_path: Path) -> None:
+def test_unseen_cells_are_counted(plain: tuple[Path, FittedTable], tmp_path: Path) -> None:
     path = tmp_path / "p.csv"
     path.write_text('extra,c,b,a\n1,green,1,2\n1,red,,3\n1,"",1,1\n')
     prediction = plain[1].model.predict(read_table(path))
@@ -208,12 +208,14 @@ def test_a_table_that_cannot_be_learnt_from_is_refused(
         ({"y": "drop"}, "choose number or category"),
     ],
 )
-def test_kinds_are_checked(small: tuple[Path, Fitted], kinds: dict[str, str], part: str) -> None:
+def test_kinds_are_checked(
+    small: tuple[Path, FittedTable], kinds: dict[str, str], part: str
+) -> None:
     with pytest.raises(TableError, match=part):
         examine(read_table(small[0]), "y", kinds=kinds)
 
 
-def test_the_record_of_the_training_is_json(plain: tuple[Path, Fitted]) -> None:
+def test_the_record_of_the_training_is_json(plain: tuple[Path, FittedTable]) -> None:
     training = plain[1].model.training
     assert json.loads(json.dumps(training)) == training
     assert training["rows"] == {"train": 1600, "validation": 400, "held_out": 500}

@@ -20,7 +20,7 @@ from sklearn.preprocessing import LabelBinarizer
 
 from glassnet import MLPClassifier
 from glassnet.estimators.mlp.labels import binarized
-from glassnet.training.steps import EpochCalls
+from glassnet.training.step_runner import EpochCalls
 
 DRAWN = np.random.RandomState(0)
 X = DRAWN.normal(size=(90, 5))

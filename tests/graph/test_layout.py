@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glassnet.graph import layout as lay
-from glassnet.graph.layout import Layout, Product, count, row_major
+from glassnet.graph.layout import Layout, SizeProduct, count, row_major
 from glassnet.graph.types import Dim
 
 
@@ -102,7 +102,7 @@ def test_reshape_says_where_a_copy_is_needed() -> None:
     turned = lay.transposed(row_major((2, 3)), (1, 0))
     assert lay.reshaped(turned, (6,)) is None
     assert lay.reshaped(turned, (3, 1, 2)) == Layout(
-        (3, 1, 2), (Product(1), Product(1), Product(3))
+        (3, 1, 2), (SizeProduct(1), SizeProduct(1), SizeProduct(3))
     )
     assert lay.reshaped(row_major((2, 3)), (6,)) == row_major((6,))
 
@@ -121,7 +121,7 @@ def test_products_of_sizes() -> None:
     assert str(count((n, 3, m, 2))) == "6*m*n"
     assert str(count((n,))) == "n"
     assert str(count(())) == "1"
-    assert count((n, 0)) == Product(0)
+    assert count((n, 0)) == SizeProduct(0)
     assert count((n, m)) == count((m, n))
     assert count((n, 3, m)).at({"n": 5, "m": 7}) == 105
-    assert row_major((2, n, 3)).strides == (Product(3, (n,)), Product(3), Product(1))
+    assert row_major((2, n, 3)).strides == (SizeProduct(3, (n,)), SizeProduct(3), SizeProduct(1))

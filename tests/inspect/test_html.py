@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import glassnet as gn
-from glassnet.inspect import life
-from glassnet.inspect.render import close, heat, html, text
-from glassnet.inspect.render.blocks import Group, Lines, Matrix, Table
+from glassnet.inspect import ledger_view
+from glassnet.inspect.render import detail, heat, html, text
+from glassnet.inspect.render.blocks import ArrayGroup, Lines, Matrix, TableBlock
 from glassnet.inspect.render.overview import overview
 from glassnet.inspect.render.values import as_json
 from tests.record.common import data, train
@@ -71,9 +71,12 @@ def test_it_says_what_the_text_says(make: Any, tmp_path: Path) -> None:
     step = make(tmp_path / "run.glass")
     reader = Reader(step._repr_html_())
     assert reader.open == []
-    summary = [own for own in overview(step) if not isinstance(own, Group)]
+    summary = [own for own in overview(step) if not isinstance(own, ArrayGroup)]
     assert set(text.told(summary).split()) - reader.words == set()
-    for blocks in (close.neuron(step, "linear1[3]", 2), close.weight(step, "linear1.weight[2,3]")):
+    for blocks in (
+        detail.neuron(step, "linear1[3]", 2),
+        detail.weight(step, "linear1.weight[2,3]"),
+    ):
         assert set(text.told(blocks).split()) - Reader(html.fragment(blocks)).words == set()
 
 
@@ -83,7 +86,7 @@ def test_at_a_prompt_it_is_one_line_and_printed_all_of_it(tmp_path: Path) -> Non
     assert (repr(step), str(step)) == (shown, text.overview(step))
     ledger = gn.open_ledger(tmp_path / "run.glass", "linear1.weight[2,3]")
     assert repr(ledger) == "<linear1.weight[2,3]: 18 updates, epoch 1>"
-    assert str(ledger) == text.told(life.blocks(ledger))
+    assert str(ledger) == text.told(ledger_view.blocks(ledger))
 
 
 def test_every_array_of_a_small_step_is_there(tmp_path: Path) -> None:
@@ -140,8 +143,8 @@ def test_names_are_escaped() -> None:
     evil = '<b onclick="x">&'
     blocks = [
         Lines(evil, [evil]),
-        Table(evil, (evil,), ((evil,),), evil),
-        Group(evil, [Matrix(evil, np.eye(2), [evil, evil], [evil, evil])]),
+        TableBlock(evil, (evil,), ((evil,),), evil),
+        ArrayGroup(evil, [Matrix(evil, np.eye(2), [evil, evil], [evil, evil])]),
     ]
     page = html.page(blocks, evil)
     reader = Reader(page)
@@ -236,7 +239,7 @@ def test_layers_of_any_shape_are_shown(tmp_path: Path) -> None:
 
 
 def test_every_line_is_a_block_of_its_own_and_a_wide_table_scrolls_by_itself() -> None:
-    told = html.fragment([Lines("", ("z = Σ x·w", "  = 1.5")), Table("", ("w",), [("0.25",)])])
+    told = html.fragment([Lines("", ("z = Σ x·w", "  = 1.5")), TableBlock("", ("w",), [("0.25",)])])
     assert "<pre><span>z = Σ x·w\n</span><span>  = 1.5\n</span></pre>" in told
     rule = re.search(r"\.gn table\{(.*?)\}", told)
     assert rule is not None

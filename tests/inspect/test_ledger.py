@@ -15,7 +15,7 @@ from glassnet.cli import main
 from glassnet.errors import GlassnetError
 from glassnet.inspect import ledger
 from glassnet.inspect.ledger import open_ledger
-from glassnet.inspect.life import as_json, blocks
+from glassnet.inspect.ledger_view import as_json, blocks
 from glassnet.inspect.render.text import told
 from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint, put_result
 from tests.record.common import HALF, data, often, train

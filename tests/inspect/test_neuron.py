@@ -11,7 +11,7 @@ import pytest
 
 import glassnet as gn
 from glassnet import nn
-from glassnet.inspect.opened import OpenStep
+from glassnet.inspect.opened_step import OpenStep
 from glassnet.inspect.render import text
 from tests.record.common import HALF, data
 

@@ -11,10 +11,10 @@ import pytest
 
 import glassnet as gn
 from glassnet import ops
-from glassnet.inspect import figures
-from glassnet.inspect.figures import pushed, weight_figures
+from glassnet.inspect import statistics
 from glassnet.inspect.render import text
 from glassnet.inspect.render.values import as_json
+from glassnet.inspect.statistics import pushed, weight_figures
 from tests.record.common import HALF, data
 
 nn = gn.nn
@@ -149,13 +149,14 @@ def test_a_planted_error_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     weight = np.linspace(1.0, 3.0, 2 * ROWS)
     step = opened(tmp_path / "run.glass", nn.Linear(3, 2), sample_weight=weight)
     assert weight_figures(step, "linear1.bias[1]").rest == 0.0
-    monkeypatch.setattr("glassnet.inspect.pulls.shares", lambda arrays: np.full(ROWS, 1.0 / ROWS))
+    equal = np.full(ROWS, 1.0 / ROWS)
+    monkeypatch.setattr("glassnet.inspect.row_gradients.shares", lambda arrays: equal)
     assert weight_figures(step, "linear1.bias[1]").rest != 0.0
 
 
 def test_too_much_to_compute_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     step = opened(tmp_path / "run.glass", nn.Linear(3, 2))
-    monkeypatch.setattr(figures, "EACH", 10)
+    monkeypatch.setattr(statistics, "EACH", 10)
     found = pushed(step)
     assert found.by == "∂L/∂ŷ"
     wanted = np.linalg.norm(step.layers[-1].slope, axis=1)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import glassnet as gn
-from glassnet.inspect.opened import OpenStep
+from glassnet.inspect.opened_step import OpenStep
 from glassnet.inspect.render import text
 from tests.record.common import HALF, data, network
 

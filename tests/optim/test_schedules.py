@@ -10,14 +10,14 @@ import pytest
 
 import glassnet as gn
 from glassnet.errors import GlassnetError
-from glassnet.optim.schedule import Course
+from glassnet.optim.schedule import Timeline
 from tests.optim.common import START, slope, trajectory
 
 optim = gn.optim
 
 
 def rates(schedule: Any, steps: list[int], total: int = 100, epoch: int = 10) -> Any:
-    return schedule.rates(Course(np.array(steps), total, epoch)).tolist()
+    return schedule.rates(Timeline(np.array(steps), total, epoch)).tolist()
 
 
 HALF = math.cos(math.pi / 4)
@@ -51,7 +51,7 @@ def test_rates(schedule: Any, steps: list[int], wanted: list[float]) -> None:
 
 def test_the_tops_of_coslog4() -> None:
     tops = [(math.sqrt(2) * 2**k - 1) / 15 for k in range(4)]
-    found = optim.CosLog4(3.0).rates(Course(np.array(tops) * 1e9, 10**9, 1))
+    found = optim.CosLog4(3.0).rates(Timeline(np.array(tops) * 1e9, 10**9, 1))
     np.testing.assert_allclose(found, 3.0, rtol=1e-12)
 
 

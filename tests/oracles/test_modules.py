@@ -20,7 +20,7 @@ from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.types import type_of
 from glassnet.nn.module import Module
-from glassnet.nn.scope import Circumstances, Scope, apply
+from glassnet.nn.scope import BuildContext, Scope, apply
 from glassnet.nn.storage import layout_of
 from glassnet.ops import philox
 from glassnet.pipeline import compile_graph
@@ -168,7 +168,7 @@ def computed(case: Case, given: dict[str, np.ndarray]) -> list[np.ndarray]:
     """Our result, and the gradients of a weighted sum of it by x and each parameter."""
     builder = GraphBuilder()
     values = {name: builder.input(name, type_of(own)) for name, own in given.items()}
-    now = Circumstances(training=case.training)
+    now = BuildContext(training=case.training)
     y = apply(case.ours, values["x"], Scope(values, now))
     total = ops.sum(y * waves(y.shape))
     graph = builder.finish([y, *gradients(total, list(values.values()))])
@@ -213,7 +213,7 @@ def test_dropout_in_training() -> None:
     x = np.abs(X) + 1.0
     builder = GraphBuilder()
     value = builder.input("x", type_of(x))
-    y = module.build(value, Scope({}, Circumstances(training=True, seed=5)))
+    y = module.build(value, Scope({}, BuildContext(training=True, seed=5)))
     graph = builder.finish([y, *gradients(ops.sum(y * waves(y.shape)), [value])])
     found, slope = compile_graph(graph).run({"x": x})
     kept = found != 0.0

@@ -17,7 +17,7 @@ import pytest
 import glassnet as gn
 from glassnet.errors import GlassnetError
 from glassnet.ops import philox
-from glassnet.optim.schedule import Course
+from glassnet.optim.schedule import Timeline
 from tests.optim.common import START, STEPS, X, Y, slope, trajectory
 
 torch = pytest.importorskip("torch")
@@ -251,7 +251,7 @@ def test_one_cycle() -> None:
     wanted = theirs(make)
     w = START.copy()
     found = []
-    for lr in gn.optim.OneCycle(0.1).rates(Course(np.arange(STEPS), STEPS + 1, 1)):
+    for lr in gn.optim.OneCycle(0.1).rates(Timeline(np.arange(STEPS), STEPS + 1, 1)):
         w = w - lr * slope(w)
         found.append(w)
     np.testing.assert_allclose(found, wanted, rtol=1e-10)

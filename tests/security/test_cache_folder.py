@@ -15,7 +15,7 @@ import pytest
 import glassnet as gn
 from glassnet import ops
 from glassnet.run import cache, compiled
-from glassnet.run.image import parse
+from glassnet.run.artifact import parse
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="owners and modes of POSIX")
 

@@ -12,7 +12,7 @@ import pytest
 from glassnet import outputs
 from glassnet.errors import OutputError
 from glassnet.estimators.tabular.fit_record import check_recordable
-from glassnet.outputs import Use, check_apart, check_writable
+from glassnet.outputs import FileUse, check_apart, check_writable
 from tests.record.common import seldom, train
 
 NAMES = [
@@ -47,13 +47,13 @@ def test_a_table_in_the_place_of_a_record(name: str, tmp_path: Path) -> None:
     os.link(table, other)  # the same file by another name
     for own in (table, other):
         with pytest.raises(OutputError, match="is read by this command"):
-            check_recordable(tmp_path / "run.glass", 3, tmp_path / "m", [Use(own, "the table")])
+            check_recordable(tmp_path / "run.glass", 3, tmp_path / "m", [FileUse(own, "the table")])
     assert table.read_text() == "x,y\n1,2\n"
 
 
 def test_names_that_differ_in_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Are one where the folder takes them for one, and two where it does not."""
-    uses = [Use(tmp_path / "M", "the model"), Use(tmp_path / "m", "the report")]
+    uses = [FileUse(tmp_path / "M", "the model"), FileUse(tmp_path / "m", "the report")]
     check_apart(uses, [], "-o")
     monkeypatch.setattr(outputs, "_ignores_case", lambda _: True)
     with pytest.raises(OutputError, match="would be the model and the report"):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from glassnet.cli.report import console, safe
 from glassnet.cli.terminal import guarded
 from glassnet.estimators.tabular.fit import fit_table
-from glassnet.inspect.render.blocks import Lines, Table
+from glassnet.inspect.render.blocks import Lines, TableBlock
 from glassnet.inspect.render.text import told
 from glassnet.tables.csv_safe import as_it_was, as_text, is_formula
 from glassnet.tables.read import read_table
@@ -95,7 +95,7 @@ def test_a_forgotten_text_is_harmless(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_a_name_fakes_no_row_of_a_table() -> None:
-    shown = told([Table("", ("name\nname",), (("x\ny",),)), Lines("", ("a\x1bb",))])
+    shown = told([TableBlock("", ("name\nname",), (("x\ny",),)), Lines("", ("a\x1bb",))])
     assert shown == "name\\nname\nx\\ny\n\na\\x1bb"
 
 

@@ -13,8 +13,8 @@ from glassnet.graph.parse import parse
 from glassnet.graph.types import Type
 from glassnet.simplify import simplify
 from glassnet.simplify.algebra import algebra
-from glassnet.simplify.prune import prune
-from glassnet.simplify.share import share
+from glassnet.simplify.cse import share
+from glassnet.simplify.dce import prune
 from glassnet.tracing import trace
 
 X = Type("float32", (2, 3))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from glassnet.estimators.tabular.examine import Understood, understand
+from glassnet.estimators.tabular.examine import TableColumns, understand
 from glassnet.tables.read import read_table
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -32,7 +32,7 @@ def wanted(name: str) -> dict[str, Any]:
     return json.loads((CORPUS / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def understood(name: str) -> Understood:
+def understood(name: str) -> TableColumns:
     expected = wanted(name)
     target = expected.get("target", {}).get("name")
     return understand(read_table(CORPUS / f"{name}.csv", **expected.get("options", {})), target)

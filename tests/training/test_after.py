@@ -14,7 +14,7 @@ import pytest
 import glassnet as gn
 from glassnet.errors import ModelFileError, TrainingError
 from glassnet.training import EarlyStopping
-from glassnet.training.steps import Stepper
+from glassnet.training.step_runner import StepRunner
 from tests.training.common import HALF, data, network
 
 optim = gn.optim
@@ -131,7 +131,7 @@ class Interrupt:
 def test_after_ctrl_c_it_goes_on_within_the_epoch(
     steps: int, weighted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glassnet.training.steps.CALL_SECONDS", 0.0)  # one step a call
+    monkeypatch.setattr("glassnet.training.step_runner.CALL_SECONDS", 0.0)  # one step a call
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     weight = {"sample_weight": 1 + X[:, 0] ** 2} if weighted else {}
     try:
@@ -157,7 +157,7 @@ class Late:
 
 
 def test_after_a_time_limit_the_epoch_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glassnet.training.steps.CALL_SECONDS", 0.0)
+    monkeypatch.setattr("glassnet.training.step_runner.CALL_SECONDS", 0.0)
     whole, parts = dropping(), dropping()
     wanted = train(whole, 5)
     history = train(parts, 5, callbacks=[Late()])
@@ -267,7 +267,7 @@ def test_lbfgs_begins_anew() -> None:
 
 def test_a_training_broken_off_in_a_step_cannot_go_on() -> None:
     model = dropping()
-    with mock.patch.object(Stepper, "run", side_effect=KeyboardInterrupt):
+    with mock.patch.object(StepRunner, "run", side_effect=KeyboardInterrupt):
         history = train(model, 3)
     assert history.stopped == "interrupted"
     with pytest.raises(TrainingError, match=r"in the middle of a step \(stopped='interrupted'\)"):

@@ -17,7 +17,7 @@ import pytest
 import glassnet as gn
 from glassnet.graph.interpret import interpret
 from glassnet.ops import philox
-from glassnet.optim.schedule import Course
+from glassnet.optim.schedule import Timeline
 from glassnet.training.step import memory_arrays, parameter_arrays
 from tests.engine.variants import on, runnable, thresholds
 
@@ -115,7 +115,7 @@ def test_a_hundred_steps_are_near_the_float64_interpreter(name: str) -> None:
     state = {**parameter_arrays(model), **memory_arrays(model, optimizer)}
     state = {name: array.astype(float) for name, array in state.items()}
     for step in range(100):
-        lr = optimizer.schedule.rates(Course(np.array([step]), 100, 1))[0]
+        lr = optimizer.schedule.rates(Timeline(np.array([step]), 100, 1))[0]
         now = {"rows": np.arange(ROWS, dtype=np.int32), "lr": np.float32(lr), "step": step}
         now |= {n: np.int64(0) for n in ("key0", "key1") if n in plan.graph.inputs}  # the seed
         results = interpret(plan.graph, {**arrays, **state, **now}, wide=True)

@@ -12,15 +12,15 @@ import pytest
 
 import glassnet as gn
 from glassnet.errors import TrainingError
-from glassnet.training import kept
+from glassnet.training import rollback
 from glassnet.training.callbacks import Callback
-from glassnet.training.kept import BLOCK, LARGE, Kept, finite
+from glassnet.training.rollback import BLOCK, LARGE, Snapshot, finite
 
 
 @pytest.mark.parametrize("size", [3, LARGE // 4, LARGE // 4 + 1])
 def test_what_was_kept_comes_back(size: int) -> None:
     array = np.arange(size, dtype=np.float32)
-    own = Kept(array)
+    own = Snapshot(array)
     assert (own.file is not None) == (size > 3)
     for shift in (0, 5):  # a second copy replaces the first
         array += shift
@@ -37,7 +37,7 @@ def test_memory_takes_over_where_no_file_can_be_made(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     array = np.arange(LARGE, dtype=np.float32)
-    own = Kept(array)
+    own = Snapshot(array)
     own.take()
     array[...] = 0
     own.restore()
@@ -46,13 +46,13 @@ def test_memory_takes_over_where_no_file_can_be_made(monkeypatch: pytest.MonkeyP
 
 def test_memory_takes_over_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     array = np.arange(LARGE, dtype=np.float32)
-    own = Kept(array)
+    own = Snapshot(array)
     own.take()
 
-    def full(self: Kept, file: Any) -> None:
+    def full(self: Snapshot, file: Any) -> None:
         raise OSError(28, "no space left on device")
 
-    monkeypatch.setattr(Kept, "_write", full)
+    monkeypatch.setattr(Snapshot, "_write", full)
     array += 1
     own.take()
     array[...] = 0
@@ -87,7 +87,7 @@ class Blow(Callback):
 @pytest.mark.parametrize("large", [False, True])
 def test_a_diverged_network_is_put_back(large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if large:
-        monkeypatch.setattr(kept, "LARGE", 1)
+        monkeypatch.setattr(rollback, "LARGE", 1)
     model = gn.nn.Sequential(gn.nn.Linear(2, 3), gn.nn.Linear(3, 1))
     blow = Blow()
     x = np.ones((4, 2))

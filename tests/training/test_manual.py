@@ -11,9 +11,9 @@ import pytest
 
 import glassnet as gn
 from glassnet.errors import GlassnetError, ShapeError, TrainingError
-from glassnet.training.descend import Order
-from glassnet.training.manual import Step
-from glassnet.training.steps import weighted_mean
+from glassnet.training.step_runner import weighted_mean
+from glassnet.training.stepper import Step
+from glassnet.training.trainer import Order
 from tests.training.common import HALF, SGD, data, network
 
 optim = gn.optim
@@ -183,7 +183,7 @@ def test_an_interrupted_step_changes_nothing() -> None:
     step(X, Y)
     before = step.state()
     with (
-        mock.patch("glassnet.training.manual.finite", side_effect=KeyboardInterrupt),
+        mock.patch("glassnet.training.stepper.finite", side_effect=KeyboardInterrupt),
         pytest.raises(KeyboardInterrupt),
     ):
         step(X, Y)

@@ -19,7 +19,7 @@ import glassnet as gn
 from glassnet.errors import TrainingError
 from glassnet.graph.types import Type
 from glassnet.training import Callback, EarlyStopping, TimeLimit
-from glassnet.training.steps import Stepper
+from glassnet.training.step_runner import StepRunner
 from tests.training.common import HALF, SGD, data, network
 
 
@@ -144,16 +144,16 @@ def test_a_second_ctrl_c_leaves_the_numbers_of_the_last_whole_epoch() -> None:
     """It comes in the middle of a step of the third epoch, when some weights are already new."""
     x, y = data()
     model, whole = network(), network()
-    run, calls = Stepper.run, list[int]()
+    run, calls = StepRunner.run, list[int]()
 
-    def stopped(self: Stepper, *args: Any) -> np.ndarray:
+    def stopped(self: StepRunner, *args: Any) -> np.ndarray:
         calls.append(1)
         if len(calls) == 3:
             model.W[::2] = 7.0
             raise KeyboardInterrupt
         return run(self, *args)
 
-    with mock.patch.object(Stepper, "run", stopped):
+    with mock.patch.object(StepRunner, "run", stopped):
         history = gn.train(model, x, y, loss=HALF, optimizer=SGD, epochs=5)
     gn.train(whole, x, y, loss=HALF, optimizer=SGD, epochs=2)
     assert (history.stopped, len(history.loss)) == ("interrupted", 2)
@@ -173,7 +173,7 @@ def test_the_first_call_is_short(weights: int, wanted: int) -> None:
             return lambda: [np.zeros(steps)]
 
     arrays = {"x": np.zeros((9, 1)), "W.linear1.weight": np.zeros(weights)}
-    stepper = Stepper(Fake(), arrays, 1)  # type: ignore[arg-type]
+    stepper = StepRunner(Fake(), arrays, 1)  # type: ignore[arg-type]
     losses = stepper.run(np.zeros((20, 4), np.int32), np.zeros(20), 0)
     assert (seen[0], len(losses)) == (wanted, 20)
 

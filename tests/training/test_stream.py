@@ -19,8 +19,8 @@ from glassnet.ops import philox
 from glassnet.runs import recorder
 from glassnet.runs.file import RunFile
 from glassnet.tables import stream as streams
-from glassnet.training import check, descend, find_lr, scratch, steps
-from glassnet.training.descend import Order
+from glassnet.training import check, find_lr, memmap, step_runner, trainer
+from glassnet.training.trainer import Order
 from tests.data import HANG
 
 ROWS = 230
@@ -110,14 +110,14 @@ def test_a_learning_rate_is_found_on_a_stream(tmp_path: Path) -> None:
 
 def test_the_order_of_many_rows_is_that_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Worked out in blocks it is the order that the whole permutation gives."""
-    monkeypatch.setattr(descend, "TOGETHER", 50)  # below that, orders of epochs are kept
+    monkeypatch.setattr(trainer, "TOGETHER", 50)  # below that, orders of epochs are kept
     for count, size in ((103, 10), (100, 10), (64, 7), (9, 30)):
         order = Order(count, min(size, count), 5)
         for epoch in (0, 3):
-            wanted = philox.permutation(count, 5, descend.SHUFFLE, epoch)
+            wanted = philox.permutation(count, 5, trainer.SHUFFLE, epoch)
             still = np.arange(count)
             for block in (1, 16, 40, 1 << 20):
-                monkeypatch.setattr(descend, "BLOCK", block)
+                monkeypatch.setattr(trainer, "BLOCK", block)
                 parts = [rows.ravel() for rows in order.parts(epoch)]
                 expected = still if order.steps == 1 else wanted
                 assert (np.concatenate(parts) == expected).all()
@@ -136,18 +136,18 @@ def test_blocks_and_rows_asked_for_early_change_no_bit(
     x, y, _ = arrays()
     wanted = train(x, y)
     asked: list[int] = []
-    soon = scratch.Mapped.soon
+    soon = memmap.Mapped.soon
 
-    def told(own: scratch.Mapped, rows: np.ndarray) -> None:
+    def told(own: memmap.Mapped, rows: np.ndarray) -> None:
         asked.append(rows.size)
         soon(own, rows)
 
     waits: Iterator[int] = iter(range(10**9))
-    monkeypatch.setattr(descend, "BLOCK", 50)
-    monkeypatch.setattr(descend, "TOGETHER", 0)
-    monkeypatch.setattr(steps, "AT_ONCE", 16)
-    monkeypatch.setattr(scratch, "_waits", lambda: next(waits))
-    monkeypatch.setattr(scratch.Mapped, "soon", told)
+    monkeypatch.setattr(trainer, "BLOCK", 50)
+    monkeypatch.setattr(trainer, "TOGETHER", 0)
+    monkeypatch.setattr(step_runner, "AT_ONCE", 16)
+    monkeypatch.setattr(memmap, "_waits", lambda: next(waits))
+    monkeypatch.setattr(memmap.Mapped, "soon", told)
     given = gn.stream(written(tmp_path), target="y", features=["a", "b", "c"])
     assert train(given) == wanted
     assert asked.count(16) > 4

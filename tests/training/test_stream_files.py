@@ -17,7 +17,7 @@ import pytest
 
 import glassnet as gn
 from glassnet.errors import OutputError
-from glassnet.training import Callback, scratch
+from glassnet.training import Callback, memmap
 from tests.data import HANG
 from tests.training.test_stream import CROSS, ROWS, train, written
 
@@ -63,13 +63,13 @@ def test_ctrl_c_while_the_rows_are_written_leaves_no_file(
     room.mkdir()
     (tmp_path / "rows").mkdir()
     given = gn.stream(written(tmp_path / "rows"), target="y", scratch=room)
-    append = scratch.Scratch.append
+    append = memmap.Scratch.append
 
-    def interrupted(own: scratch.Scratch, parts: Any) -> None:
+    def interrupted(own: memmap.Scratch, parts: Any) -> None:
         append(own, parts)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(scratch.Scratch, "append", interrupted)
+    monkeypatch.setattr(memmap.Scratch, "append", interrupted)
     model = gn.nn.Sequential(gn.nn.Linear(4, 3))
     with pytest.raises(KeyboardInterrupt):
         gn.train(model, given, loss=CROSS, optimizer=gn.optim.SGD(0.1), epochs=1)
@@ -82,7 +82,7 @@ def test_too_little_room_is_told_before_the_rows_are_written(
     keep = ["a", "b", "c"]
     given = gn.stream(written(tmp_path), target="y", features=keep, scratch=tmp_path)
     usage = type("Usage", (), {"free": ROWS * (3 * 4 + 4) - 1})
-    monkeypatch.setattr(scratch.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(memmap.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(OutputError, match=r"the rows take 0.00368 MB .* name a folder with more"):
         train(given)
     usage.free += 1
@@ -100,7 +100,7 @@ def test_a_disk_that_fills_up_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     def full(dir: str, prefix: str, buffering: int = -1) -> Any:
         return open("/dev/full", "w+b", buffering=buffering)
 
-    monkeypatch.setattr(scratch.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(memmap.tempfile, "TemporaryFile", full)
     with pytest.raises(OutputError, match=r"cannot be written to .*No space left.*scratch="):
         train(given)
 
@@ -109,10 +109,10 @@ def test_the_folder_is_the_chosen_one_then_tmpdir_then_one_on_disk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TMPDIR", "/somewhere")
-    assert scratch.place("/chosen") == "/chosen"
-    assert scratch.place(None) == "/somewhere"
+    assert memmap.place("/chosen") == "/chosen"
+    assert memmap.place(None) == "/somewhere"
     monkeypatch.delenv("TMPDIR")
-    assert os.path.isdir(scratch.place(None))
+    assert os.path.isdir(memmap.place(None))
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")

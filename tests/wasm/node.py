@@ -21,7 +21,7 @@ from glassnet.fuse.order import schedule
 from glassnet.graph.types import bind
 from glassnet.llvm.wasm import Mode, wasm_module
 from glassnet.lower.memory import place
-from glassnet.run.image import Image, image
+from glassnet.run.artifact import Image, image
 from glassnet.run.program import Plan
 
 SCRIPT = Path(__file__).with_name("run.mjs")

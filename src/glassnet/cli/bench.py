@@ -25,7 +25,7 @@ QUICK = ("--turns", "5", "--seconds", "4")
 PEERS = ("PyTorch", "JAX jit", "JAX scan", "scikit-learn", "nn-engine-core", "NumPy")
 
 
-class Task(StrEnum):
+class BenchTask(StrEnum):
     """What a step is."""
 
     SGD = "sgd"
@@ -36,7 +36,8 @@ _TASK = "sgd: sigmoid layers, squared error; adam: ReLU layers, cross-entropy, A
 
 
 def bench(
-    task: Annotated[Task, typer.Option("--task", help=_TASK)] = Task.SGD, json: Json = False
+    task: Annotated[BenchTask, typer.Option("--task", help=_TASK)] = BenchTask.SGD,
+    json: Json = False,
 ) -> None:
     """Measure a training step, here and in other libraries that are installed."""
     from glassnet.cli.report import console, print_json, safe
@@ -54,7 +55,7 @@ def bench(
     show("glassnet is the compiled step, many a call; glassnet train is gn.train.")
 
 
-def measured(task: Task) -> dict[str, Any]:
+def measured(task: BenchTask) -> dict[str, Any]:
     """What the benchmark of training says; its progress goes to standard error."""
     module, environment = _place()
     command = [sys.executable, "-m", module, *NETWORKS, *QUICK, "--task", task.value]

@@ -13,7 +13,7 @@ from glassnet.words import counted
 def evaluate(
     model: options.ModelPath,
     table: options.TablePath,
-    reading: options.Reading = options.AS_IT_IS,
+    reading: options.ReadingOptions = options.AS_IT_IS,
     json: options.Json = False,
 ) -> None:
     """Score MODEL on TABLE, beside the score of a constant prediction."""

@@ -15,8 +15,8 @@ from glassnet.cli import options
 from glassnet.cli.status import INTERRUPTED
 
 if TYPE_CHECKING:
-    from glassnet.estimators.tabular.examine import Examined
-    from glassnet.estimators.tabular.fit import Fitted
+    from glassnet.estimators.tabular.examine import ExaminedTable
+    from glassnet.estimators.tabular.fit import FittedTable
     from glassnet.estimators.tabular.recipe import Recipe
     from glassnet.runs.recording import Recording
 
@@ -31,7 +31,7 @@ def fit(
     seed: options.Seed = 0,
     threads: options.Threads = None,
     kind: options.Kinds = None,
-    reading: options.Reading = options.AS_IT_IS,
+    reading: options.ReadingOptions = options.AS_IT_IS,
     record: options.Record = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -58,7 +58,7 @@ def _recording(
 ) -> Recording | None:
     """Where the training is recorded, and how its table was read."""
     from glassnet.estimators.tabular.fit_record import check_recordable
-    from glassnet.outputs import Use, check_writable
+    from glassnet.outputs import FileUse, check_writable
     from glassnet.runs.paths import digest_of
     from glassnet.runs.recording import Recording
 
@@ -67,13 +67,13 @@ def _recording(
             raise typer.BadParameter("--overwrite replaces a run file; name it with --record")
         return None
     check_writable(record, table, option="--record", example="run.glass")
-    check_recordable(record, phases, model, [Use(table, "the table")], overwrite)
+    check_recordable(record, phases, model, [FileUse(table, "the table")], overwrite)
     place = {"model": str(Path(model).absolute()), "model_sha256": digest_of(model)}
     return Recording(record, {"table": table, **asked, **place}, overwrite=overwrite)
 
 
 def _train_and_report(
-    examined: Examined,
+    examined: ExaminedTable,
     recipe: Recipe,
     path: str,
     json: bool,
@@ -84,14 +84,14 @@ def _train_and_report(
     import warnings
 
     from glassnet.cli.fit_report import FitReport
-    from glassnet.cli.progress import Progress
+    from glassnet.cli.progress import TerminalProgress
     from glassnet.errors import RecordingWarning
     from glassnet.estimators.tabular.fit import fit as train
 
     report = FitReport(examined, recipe)
     if not json:
         report.before()
-    with Progress(recipe.epochs) as progress, warnings.catch_warnings():
+    with TerminalProgress(recipe.epochs) as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)  # said once, below
         fitted = train(
             examined,
@@ -112,7 +112,7 @@ def _train_and_report(
     return INTERRUPTED if fitted.course.stopped == "interrupted" else 0
 
 
-def _saved(fitted: Fitted, path: str, record: Recording | None) -> int:
+def _saved(fitted: FittedTable, path: str, record: Recording | None) -> int:
     """Write the model file, of which the run file keeps the digest; its bytes."""
     from glassnet.estimators.tabular.fit_resume import note_model
 

@@ -18,15 +18,15 @@ from glassnet.tables.target import target_summary
 from glassnet.words import counted
 
 if TYPE_CHECKING:
-    from glassnet.estimators.tabular.examine import Examined
-    from glassnet.estimators.tabular.fit import Fitted
+    from glassnet.estimators.tabular.examine import ExaminedTable
+    from glassnet.estimators.tabular.fit import FittedTable
     from glassnet.estimators.tabular.recipe import Recipe
 
 
 class FitReport:
     """Everything `glassnet fit` says: the table and the plan before training, the outcome after."""
 
-    def __init__(self, examined: Examined, recipe: Recipe) -> None:
+    def __init__(self, examined: ExaminedTable, recipe: Recipe) -> None:
         self.table = examined.table
         self.examined = examined
         self.split = examined.split()
@@ -60,11 +60,11 @@ class FitReport:
         show(f"network   {self._network()}")
         print_notes(examined.notes, self.console)
 
-    def after(self, fitted: Fitted, path: str, size: int) -> None:
+    def after(self, fitted: FittedTable, path: str, size: int) -> None:
         """How training went, how good the model is, and where it was written."""
         print_fitted(fitted, bool(self.folds), path, size, self.console)
 
-    def as_json(self, fitted: Fitted, path: str, size: int) -> None:
+    def as_json(self, fitted: FittedTable, path: str, size: int) -> None:
         """All of it as one JSON object."""
         course, architecture = fitted.course, fitted.model.architecture
         target = to_plain(fitted.model.schema.target)
@@ -116,7 +116,7 @@ class FitReport:
         )
 
 
-def print_fitted(fitted: Fitted, folded: bool, path: str, size: int, to: Console) -> None:
+def print_fitted(fitted: FittedTable, folded: bool, path: str, size: int, to: Console) -> None:
     """How training went, how good the model is, and where it was written."""
     course = fitted.course
     to.print(

@@ -22,7 +22,7 @@ def look(
         str | None, typer.Option("--target", "-t", metavar="COLUMN", help=_TARGET)
     ] = None,
     kind: options.Kinds = None,
-    reading: options.Reading = options.AS_IT_IS,
+    reading: options.ReadingOptions = options.AS_IT_IS,
     json: options.Json = False,
 ) -> None:
     """Show how TABLE is understood: what each column is, and what was decided in reading it."""

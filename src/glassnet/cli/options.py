@@ -142,7 +142,7 @@ def column_kinds(texts: list[str]) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingOptions:
     """What a command was told about how to read its table."""
 
     sql: Sql = None
@@ -195,13 +195,13 @@ class Reading:
         )
 
 
-AS_IT_IS = Reading()
+AS_IT_IS = ReadingOptions()
 
 
 def reads_table(command: Callable[..., T]) -> Callable[..., T]:
     """A command whose parameter `reading` becomes the options above, one by one."""
     hints = get_type_hints(command, include_extras=True)
-    options = get_type_hints(Reading, include_extras=True)
+    options = get_type_hints(ReadingOptions, include_extras=True)
     parameters: list[Parameter] = []
     for name, own in signature(command).parameters.items():
         if name == "reading":
@@ -212,7 +212,7 @@ def reads_table(command: Callable[..., T]) -> Callable[..., T]:
 
     @functools.wraps(command)
     def run(**given: Any) -> T:
-        reading = Reading(**{option: given.pop(option, None) for option in options})
+        reading = ReadingOptions(**{option: given.pop(option, None) for option in options})
         return command(**given, reading=reading)
 
     run.__signature__ = Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]

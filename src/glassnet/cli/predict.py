@@ -22,7 +22,7 @@ def predict(
     model: options.ModelPath,
     table: options.TablePath,
     output: options.CsvOutput = None,
-    reading: options.Reading = options.AS_IT_IS,
+    reading: options.ReadingOptions = options.AS_IT_IS,
     csv_safe: options.CsvSafe = False,
     json: options.Json = False,
 ) -> None:

@@ -62,7 +62,7 @@ class Waiting:
         return True
 
 
-class Progress:
+class TerminalProgress:
     """A callback of `train`, and a context manager that clears its line at the end."""
 
     def __init__(self, epochs: int, stream: TextIO | None = None) -> None:
@@ -78,7 +78,7 @@ class Progress:
         self.over = threading.Event()
         self.painter = threading.Thread(target=self._paint, name="progress", daemon=True)
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> TerminalProgress:
         if self.live:
             self.painter.start()
         return self

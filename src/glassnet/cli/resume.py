@@ -16,7 +16,7 @@ from glassnet.cli.status import INTERRUPTED
 from glassnet.words import counted
 
 if TYPE_CHECKING:
-    from glassnet.estimators.tabular.fit import Fitted
+    from glassnet.estimators.tabular.fit import FittedTable
     from glassnet.estimators.tabular.fit_resume import Recorded
     from glassnet.training.history import History
 
@@ -109,17 +109,17 @@ def _fit(
 ) -> int:
     """What is left of a fit, and its model file."""
     from glassnet.cli.fit_report import print_fitted
-    from glassnet.cli.progress import Progress
+    from glassnet.cli.progress import TerminalProgress
     from glassnet.cli.report import console, print_json
     from glassnet.estimators.tabular.fit_record import check_recordable
     from glassnet.estimators.tabular.fit_resume import note_model, resume_fit
-    from glassnet.outputs import Use, check_writable
+    from glassnet.outputs import FileUse, check_writable
 
     run = str(recorded.run)
     check_writable(path, run, *([] if table is None else [table]))
-    reads = [Use(own, "the table") for own in (table, recorded.source.get("table")) if own]
+    reads = [FileUse(own, "the table") for own in (table, recorded.source.get("table")) if own]
     check_recordable(run, len(recorded.recipe.learning_rates), path, reads, overwrite=True)
-    with Progress(epochs or recorded.recipe.epochs) as progress:
+    with TerminalProgress(epochs or recorded.recipe.epochs) as progress:
         fitted = resume_fit(
             recorded, table, epochs=epochs, seconds=seconds, threads=threads,
             callbacks=[progress], stage=progress.stage,
@@ -136,7 +136,7 @@ def _fit(
     return INTERRUPTED if fitted.course.stopped == "interrupted" else 0
 
 
-def _told(fitted: Fitted, folds: int) -> dict[str, Any]:
+def _told(fitted: FittedTable, folds: int) -> dict[str, Any]:
     """A fit as JSON values."""
     from glassnet.cli.report import score_json
 

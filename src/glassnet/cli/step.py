@@ -12,7 +12,7 @@ import typer
 from glassnet.cli.options import Json, Trust
 
 if TYPE_CHECKING:
-    from glassnet.inspect.opened import OpenStep
+    from glassnet.inspect.opened_step import OpenStep
 
 RunPath = Annotated[
     str, typer.Argument(metavar="RUN", help="A run file, recorded by training.", show_default=False)
@@ -78,11 +78,11 @@ def step(
 def _print_step(
     opened: OpenStep, neuron: str | None, weight: str | None, at: int, as_html: bool
 ) -> None:
-    from glassnet.inspect.render import close, html, text
+    from glassnet.inspect.render import detail, html, text
     from glassnet.inspect.render.overview import overview
 
-    told = [] if neuron is None else close.neuron(opened, neuron, at)
-    told += [] if weight is None else close.weight(opened, weight)
+    told = [] if neuron is None else detail.neuron(opened, neuron, at)
+    told += [] if weight is None else detail.weight(opened, weight)
     if as_html:
         title = f"epoch {opened.epoch}, batch {opened.batch}"
         print(html.page([*told, *overview(opened)], title))
@@ -95,7 +95,7 @@ def _print_ledger(
 ) -> None:
     from glassnet.cli.report import print_json
     from glassnet.inspect.ledger import open_ledger
-    from glassnet.inspect.life import as_json, blocks
+    from glassnet.inspect.ledger_view import as_json, blocks
     from glassnet.inspect.render import html, text
 
     found = open_ledger(run, weight, epoch=epoch, **rows)

@@ -27,7 +27,7 @@ _GAP = "  "
 
 
 @dataclass(frozen=True)
-class Line:
+class ReportLine:
     """The cells of a line about a column; `style` is rich's word for how they look."""
 
     cells: tuple[str, ...]
@@ -51,12 +51,12 @@ def print_columns(
     if target is not None:
         name, summary, lost = target
         gaps = f"{lost:,}" if lost else ""
-        lines.append(Line((name, "target", gaps, "", summary), "bold"))
-    header = Line(("column", "kind", "missing", "inputs", "values"), "dim")
+        lines.append(ReportLine((name, "target", gaps, "", summary), "bold"))
+    header = ReportLine(("column", "kind", "missing", "inputs", "values"), "dim")
     _print_lines([header, *lines], to, with_inputs=inputs is not None)
 
 
-def _line(run: list[Column], inputs: Mapping[str, int] | None) -> Line:
+def _line(run: list[Column], inputs: Mapping[str, int] | None) -> ReportLine:
     first, missing = run[0], sum(column.missing for column in run)
     width = sum((inputs or {}).get(column.name, 0) for column in run)
     several = len(run) > 1
@@ -67,10 +67,10 @@ def _line(run: list[Column], inputs: Mapping[str, int] | None) -> Line:
         f"{width:,}" if first.used else "left out",
         counted(len(run), "column") if several else first.summary,
     )
-    return Line(cells, "" if first.used else "yellow")
+    return ReportLine(cells, "" if first.used else "yellow")
 
 
-def _print_lines(lines: list[Line], to: Console, *, with_inputs: bool) -> None:
+def _print_lines(lines: list[ReportLine], to: Console, *, with_inputs: bool) -> None:
     shown = [0, 1, 2, 3, 4] if with_inputs else [0, 1, 2, 4]
     table = [[visible(line.cells[place]) for place in shown] for line in lines]
     widths = [max(cell_len(row[place]) for row in table) for place in range(len(shown))]

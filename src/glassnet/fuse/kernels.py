@@ -51,7 +51,7 @@ class Kernel:
 
 
 @dataclass(frozen=True)
-class Fused:
+class KernelGraph:
     """Kernels in order. `access` says where stored nodes lie, `scalar` which nodes are one number
     repeated (computed where needed), `outputs` the buffer of every output of the graph. A buffer
     is called after the node it holds; number len(nodes) + i is output i where that is no node of

@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 
 from glassnet.fuse.gathers import join_gathers
-from glassnet.fuse.kernels import Access, Fused, Fuser, Kernel, buffers_read
+from glassnet.fuse.kernels import Access, Fuser, Kernel, KernelGraph, buffers_read
 from glassnet.fuse.rows import join_rows
 from glassnet.graph.graph import Graph
 from glassnet.graph.layout import row_major
@@ -21,7 +21,7 @@ def schedule(
     donate: Mapping[str, int] | None = None,
     merge: bool = True,
     shared: bool = False,
-) -> Fused:
+) -> KernelGraph:
     """Kernels for a graph; `donate` names the input that an output replaces. Without `merge`
     every node gets a kernel of its own (the same bits, for tests). `shared`: threads share every
     kernel."""
@@ -54,7 +54,7 @@ class _Scheduler:
         for number, kernel in enumerate(self.kernels):
             self._waits(number, kernel)
 
-    def finish(self, donate: Mapping[str, int]) -> Fused:
+    def finish(self, donate: Mapping[str, int]) -> KernelGraph:
         owner = {output: self.graph.inputs[name] for name, output in donate.items()}
         places = dict(enumerate(self.graph.outputs))
         for i, target in owner.items():
@@ -69,7 +69,9 @@ class _Scheduler:
             outputs.append(owner.get(i, own))
         order = _sorted(self.kernels, self.after)
         assert order is not None, "kernels wait for each other"
-        return Fused(self.graph, tuple(order), self.access, self.scalar, tuple(outputs), self.alias)
+        return KernelGraph(
+            self.graph, tuple(order), self.access, self.scalar, tuple(outputs), self.alias
+        )
 
     def _copy(self, place: int, buffer: int, source: Access | None = None) -> None:
         shape = self.nodes[place].type.shape

@@ -13,19 +13,19 @@ from glassnet.graph.types import Dim, Shape, Size
 
 
 @dataclass(frozen=True)
-class Product:
+class SizeProduct:
     """`factor` times the product of `dims` (sorted by name)."""
 
     factor: int
     dims: tuple[Dim, ...] = ()
 
-    def __mul__(self, other: Product | Size) -> Product:
+    def __mul__(self, other: SizeProduct | Size) -> SizeProduct:
         if isinstance(other, int):
-            return Product(self.factor * other, self.dims if other else ())
+            return SizeProduct(self.factor * other, self.dims if other else ())
         more = (other,) if isinstance(other, Dim) else other.dims
         factor = self.factor * (1 if isinstance(other, Dim) else other.factor)
         dims = sorted(self.dims + more, key=lambda dim: dim.name)
-        return Product(factor, tuple(dims) if factor else ())
+        return SizeProduct(factor, tuple(dims) if factor else ())
 
     def __str__(self) -> str:
         parts = [str(self.factor)] if self.factor != 1 or not self.dims else []
@@ -39,11 +39,11 @@ class Product:
         return number
 
 
-ZERO = Product(0)
-ONE = Product(1)
+ZERO = SizeProduct(0)
+ONE = SizeProduct(1)
 
 
-def count(shape: Sequence[Size]) -> Product:
+def count(shape: Sequence[Size]) -> SizeProduct:
     """The number of elements of a shape."""
     total = ONE
     for size in shape:
@@ -56,8 +56,8 @@ class Layout:
     """Element (i, j, …) lies at the sum of `offset` plus i·strides[0] + j·strides[1] + …"""
 
     shape: Shape
-    strides: tuple[Product, ...]
-    offset: tuple[Product, ...] = ()
+    strides: tuple[SizeProduct, ...]
+    offset: tuple[SizeProduct, ...] = ()
 
     @property
     def dense(self) -> bool:
@@ -70,7 +70,7 @@ class Layout:
             return self
         return replace(self, offset=(*self.offset, self.strides[axis] * start))
 
-    def with_axes(self, shape: Sequence[Size], strides: Sequence[Product]) -> Layout:
+    def with_axes(self, shape: Sequence[Size], strides: Sequence[SizeProduct]) -> Layout:
         return Layout(tuple(shape), tuple(strides), self.offset)
 
 
@@ -82,7 +82,7 @@ def same_order(a: Layout, b: Layout) -> bool:
 
 def row_major(shape: Sequence[Size]) -> Layout:
     """The dense layout, last axis fastest."""
-    strides: list[Product] = []
+    strides: list[SizeProduct] = []
     step = ONE
     for size in reversed(shape):
         strides.append(step)

@@ -115,7 +115,7 @@ def operator(symbol: str) -> Op:
     return SYMBOLS[symbol]
 
 
-class Builder(Protocol):
+class NodeBuilder(Protocol):
     def apply(self, op: Op, args: Sequence[Any], attrs: Mapping[str, Any]) -> Value: ...
 
 
@@ -125,7 +125,7 @@ class Value:
     __slots__ = ("builder", "index", "type")
     __array_ufunc__ = None  # so that array + value asks the value
 
-    def __init__(self, builder: Builder, index: int, type: Type) -> None:
+    def __init__(self, builder: NodeBuilder, index: int, type: Type) -> None:
         self.builder, self.index, self.type = builder, index, type
 
     @property

@@ -21,15 +21,15 @@ from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.pipeline import compile_graph
 from glassnet.rounding import to_nearest
-from glassnet.runs.again import PROMISED
 from glassnet.runs.file import Checkpoint, RunFile
 from glassnet.runs.recorder import restore
-from glassnet.runs.resume import Given, put_result_into, reopened_any
+from glassnet.runs.repeat import PROMISED
+from glassnet.runs.resume import ResumeInputs, put_result_into, reopened_any
 from glassnet.testing import Disagreement, Report, as_function, check_grads, compare
 from glassnet.tracing import as_type, trace_outputs
-from glassnet.training.descend import Descent
+from glassnet.training.full_batch import Search
 from glassnet.training.history import History
-from glassnet.training.whole import Search
+from glassnet.training.trainer import Trainer
 from glassnet.words import counted
 
 FEW = 16  # rows on which gradients are compared with differences
@@ -80,7 +80,7 @@ def check_run(path: str | Path, x: Any = None, y: Any = None, **extra: Any) -> l
     """The derivatives of the loss by every parameter, the compiled loss, and the steps between
     the last two checkpoints, done again."""
     with RunFile.read(path) as file:
-        values, descent = reopened_any(file, or_streamed(path, Given(x, y, **extra)))
+        values, descent = reopened_any(file, or_streamed(path, ResumeInputs(x, y, **extra)))
         put_result_into(file, descent.task.model)
         losses, judged = file.history()
         states = _ends(file, values, descent, len(losses))
@@ -100,7 +100,7 @@ def check_run(path: str | Path, x: Any = None, y: Any = None, **extra: Any) -> l
 
 
 def _ends(
-    file: RunFile, values: dict[str, Any], descent: Descent | Search, epochs: int
+    file: RunFile, values: dict[str, Any], descent: Trainer | Search, epochs: int
 ) -> list[Checkpoint]:
     """The states that the epochs to do again lie between, or the one that there is: the last two
     checkpoints; of L-BFGS, all of whose iterations are done again, the first and the last one, or
@@ -190,7 +190,7 @@ def found(what: str, check: Callable[[], Report]) -> Finding:
 
 
 def _replayed(
-    descent: Descent,
+    descent: Trainer,
     first: Checkpoint,
     last: Checkpoint,
     epochs: int,

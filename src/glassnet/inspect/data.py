@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from glassnet.errors import GlassnetError
-from glassnet.inspect.names import near
-from glassnet.inspect.pulls import Pulls
+from glassnet.inspect.row_gradients import RowGradients
+from glassnet.inspect.selectors import near
 from glassnet.nn.ensemble import BatchEnsemble
 from glassnet.nn.linear import Linear
 from glassnet.nn.module import Module
@@ -81,7 +81,7 @@ class StepData:
     memory: dict[str, tuple[np.ndarray, np.ndarray]]  # the optimiser's, before and after
     inputs: tuple[str, ...]  # a name for every column of x
     outputs: tuple[str, ...]  # a name for every number of ŷ
-    pulls: Pulls = field(compare=False)
+    pulls: RowGradients = field(compare=False)
 
     def layer(self, name: str) -> Layer:
         for own in self.layers:

@@ -18,9 +18,9 @@ import numpy as np
 from glassnet.errors import GlassnetError
 from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
-from glassnet.inspect.life import Entry, Ledger
-from glassnet.inspect.names import place_of
-from glassnet.inspect.pulls import Pulls, shares, weight_program, weight_pulls
+from glassnet.inspect.ledger_view import Entry, Ledger
+from glassnet.inspect.row_gradients import RowGradients, shares, weight_program, weight_pulls
+from glassnet.inspect.selectors import place_of
 from glassnet.inspect.step import replay, until
 from glassnet.inspect.streams import or_streamed
 from glassnet.nn.module import Module, split
@@ -29,11 +29,11 @@ from glassnet.pipeline import compile_graph
 from glassnet.rounding import to_nearest
 from glassnet.run.program import Program
 from glassnet.runs.file import RunFile
-from glassnet.runs.resume import Given, reopened
-from glassnet.training.descend import Descent, remembered
+from glassnet.runs.resume import ResumeInputs, reopened
 from glassnet.training.history import History
 from glassnet.training.programs import Bound
 from glassnet.training.step import StepGraph, parameter_arrays, step_graph
+from glassnet.training.trainer import Trainer, remembered
 
 MOST = 1000  # updates without `epoch`
 
@@ -55,7 +55,9 @@ def open_ledger(
     """Every update of one weight, "linear1.weight[2,3]", in epoch `epoch` (from 1), else in the
     run's first `MOST` steps. The data are given as for `open_step`."""
     with RunFile.read(record) as file:
-        given = or_streamed(record, Given(x, y, sample_weight, validation, model, loss, optimizer))
+        given = or_streamed(
+            record, ResumeInputs(x, y, sample_weight, validation, model, loss, optimizer)
+        )
         (values, descent), (losses, judged) = reopened(file, given), file.history()
         declared = layout_of(descent.task.model).parameters
         name, place = place_of({own: p.shape for own, p in declared.items()}, weight)
@@ -111,7 +113,7 @@ def _left(
 class _Steps:
     """Training's steps one by one, with the gradient by one parameter."""
 
-    descent: Descent
+    descent: Trainer
     epochs: int
     history: History
     name: str
@@ -174,7 +176,7 @@ class _Steps:
         if self._by_row is None:
             return ""
         rows = next(iter(self.descent.order.parts(0)))[0]
-        return Pulls(task, self.descent.step_arrays(rows, 0)).coupled
+        return RowGradients(task, self.descent.step_arrays(rows, 0)).coupled
 
     @cached_property
     def _by_row(self) -> Program | None:

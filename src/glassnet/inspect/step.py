@@ -14,10 +14,10 @@ import numpy as np
 from glassnet.errors import GlassnetError, TrainingError
 from glassnet.inspect.columns import input_names, output_names
 from glassnet.inspect.data import Layer, Weights
-from glassnet.inspect.opened import OpenStep
-from glassnet.inspect.pulls import Pulls
+from glassnet.inspect.layer_trace import PlacedLayer, open_graph
+from glassnet.inspect.opened_step import OpenStep
+from glassnet.inspect.row_gradients import RowGradients
 from glassnet.inspect.streams import or_streamed
-from glassnet.inspect.watch import Placed, open_graph
 from glassnet.nn.loss import as_loss
 from glassnet.nn.module import Module
 from glassnet.nn.storage import layout_of
@@ -27,12 +27,12 @@ from glassnet.rounding import to_nearest
 from glassnet.run.threads import thread_count
 from glassnet.runs.file import Checkpoint, RunFile
 from glassnet.runs.recorder import restore
-from glassnet.runs.resume import Given, reopened
+from glassnet.runs.resume import ResumeInputs, reopened
 from glassnet.training.check import checked, checked_optimizer
-from glassnet.training.descend import Descent, Order, Task
+from glassnet.training.full_batch import NO_STEPS
 from glassnet.training.history import History, Run
 from glassnet.training.step import parameter_arrays
-from glassnet.training.whole import NO_STEPS
+from glassnet.training.trainer import Order, Task, Trainer
 from glassnet.words import counted
 
 
@@ -65,7 +65,9 @@ def open_step(
     """
     if isinstance(record, Module):
         return _step_of_model(record, x, y, sample_weight, loss, optimizer)
-    given = or_streamed(record, Given(x, y, sample_weight, validation, model, loss, optimizer))
+    given = or_streamed(
+        record, ResumeInputs(x, y, sample_weight, validation, model, loss, optimizer)
+    )
     with RunFile.read(record) as file:
         values, descent = reopened(file, given)
         losses, judged = file.history()
@@ -94,13 +96,13 @@ def _step_of_model(
     measure = as_loss(loss)
     rows = checked(model, measure, x, y, sample_weight)
     task = Task(model, measure, rows, None, thread_count(None), 0)
-    descent = Descent(task, optimizer, Order(len(rows), len(rows), None))
+    descent = Trainer(task, optimizer, Order(len(rows), len(rows), None))
     rate = descent.rates(descent.run(1), np.array([0]))
     return _opened(descent, {"names": list(rows.names)}, 1, 0, 0, rate)
 
 
 def replay(
-    descent: Descent, state: Checkpoint, epoch: int, batches: int, epochs: int, history: History
+    descent: Trainer, state: Checkpoint, epoch: int, batches: int, epochs: int, history: History
 ) -> Run:
     """Training as it stood after so many batches of an epoch (from 1): a checkpoint from before
     it, and the steps since then once more."""
@@ -117,7 +119,7 @@ def until(history: History, epochs: int) -> History:
     return History(loss=history.loss[:epochs], validation_loss=history.validation_loss[:epochs])
 
 
-def _place(descent: Descent, last: int, epoch: int, batch: int | None, row: int | None) -> int:
+def _place(descent: Trainer, last: int, epoch: int, batch: int | None, row: int | None) -> int:
     """The batch, from 0, in one of the epochs from 1 to `last`."""
     steps = descent.order.steps
     if row is not None and batch is not None:
@@ -136,7 +138,7 @@ def _place(descent: Descent, last: int, epoch: int, batch: int | None, row: int 
     return batch - 1
 
 
-def _no_row(descent: Descent, row: int) -> str:
+def _no_row(descent: Trainer, row: int) -> str:
     numbers, count = descent.task.rows.numbers, descent.order.count
     if numbers is None:
         return f"row={row}: the training data have rows 0 to {count - 1}"
@@ -147,7 +149,7 @@ def _no_row(descent: Descent, row: int) -> str:
 
 
 def _opened(
-    descent: Descent, values: dict[str, Any], epoch: int, place: int, step: int, rate: np.ndarray
+    descent: Trainer, values: dict[str, Any], epoch: int, place: int, step: int, rate: np.ndarray
 ) -> OpenStep:
     task, model = descent.task, descent.task.model
     weighted, width = task.rows.weighting, task.rows.x.shape[1]
@@ -177,11 +179,11 @@ def _opened(
         memory={name: (before[name], after[name]) for name in descent.memory},
         inputs=input_names(values, width),
         outputs=output_names(values, layers[-1].result.shape[1]),
-        pulls=Pulls(task, arrays),
+        pulls=RowGradients(task, arrays),
     )  # fmt: skip
 
 
-def _layers(layers: tuple[Placed, ...], named: dict[str, np.ndarray]) -> tuple[Layer, ...]:
+def _layers(layers: tuple[PlacedLayer, ...], named: dict[str, np.ndarray]) -> tuple[Layer, ...]:
     return tuple(
         Layer(
             own.name, own.layer,

@@ -11,12 +11,12 @@ from typing import Any
 
 from glassnet.runs.file import RunFile
 from glassnet.runs.paths import as_path, check_beside, is_beside
-from glassnet.runs.resume import Given
+from glassnet.runs.resume import ResumeInputs
 from glassnet.runs.settings import settings_of
 from glassnet.tables.stream import Stream, stream
 
 
-def or_streamed(run: str | Path, given: Given) -> Given:
+def or_streamed(run: str | Path, given: ResumeInputs) -> ResumeInputs:
     """What the caller brought, or the streams of the run where no rows were brought."""
     if given.x is not None:
         return given

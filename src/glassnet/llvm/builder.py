@@ -13,7 +13,7 @@ from glassnet.llvm.memory import Memory
 from glassnet.llvm.registers import Index, Reg
 
 
-class Module:
+class LlvmModule:
     """Functions and the declarations that they need."""
 
     def __init__(self) -> None:
@@ -21,8 +21,8 @@ class Module:
         self.declared: dict[str, str] = {}
         self.shared: dict[tuple[object, ...], str] = {}
 
-    def function(self, name: str, dtypes: Sequence[str], attributes: str = "") -> Function:
-        return Function(self, name, dtypes, attributes)
+    def function(self, name: str, dtypes: Sequence[str], attributes: str = "") -> LlvmFunction:
+        return LlvmFunction(self, name, dtypes, attributes)
 
     def once(self, name: str, dtypes: Sequence[str], write: Callable[[Any], None]) -> str:
         """A function written on first use and shared afterwards."""
@@ -36,10 +36,12 @@ class Module:
         return "\n".join([*self.declared.values(), *self.functions.values()])
 
 
-class Function(Memory):
+class LlvmFunction(Memory):
     """One function under construction; arguments are in `args`."""
 
-    def __init__(self, module: Module, name: str, dtypes: Sequence[str], attributes: str) -> None:
+    def __init__(
+        self, module: LlvmModule, name: str, dtypes: Sequence[str], attributes: str
+    ) -> None:
         super().__init__(module.declared)
         self.module, self.name, self.attributes = module, name, attributes
         self.block = "entry"

@@ -6,11 +6,11 @@ register.
 
 from __future__ import annotations
 
-from glassnet.llvm.numbers import Numbers
+from glassnet.llvm.numbers import Emitted
 from glassnet.llvm.registers import ELEMENT, SIZE, SUFFIX, Index, Reg, type_name
 
 
-class Memory(Numbers):
+class Memory(Emitted):
     """The part of a function that reads and writes memory."""
 
     def offset(self, pointer: Reg, index: Index, dtype: str) -> Reg:

@@ -12,7 +12,7 @@ from glassnet.graph.types import Size
 from glassnet.llvm.registers import ELEMENT, SUFFIX, Index, Reg, literal, type_name
 
 
-class Numbers:
+class Emitted:
     """The part of a function that computes; `declared` collects the intrinsics that it calls."""
 
     def __init__(self, declared: dict[str, str]) -> None:

@@ -22,8 +22,8 @@ from typing import Any, Literal
 import llvmlite.binding as llvm
 
 from glassnet.errors import CompileError
-from glassnet.fuse.kernels import Fused
-from glassnet.llvm.builder import Function, Module
+from glassnet.fuse.kernels import KernelGraph
+from glassnet.llvm.builder import LlvmFunction, LlvmModule
 from glassnet.llvm.registers import Index, Reg
 from glassnet.llvm.target import parse
 from glassnet.lower.builder import PLAIN, Machine
@@ -67,7 +67,7 @@ class WasmModule:
 
 
 def wasm_module(
-    fused: Fused, stepped: Sequence[int] = (), mode: Mode = "exact", unrolled: bool = False
+    fused: KernelGraph, stepped: Sequence[int] = (), mode: Mode = "exact", unrolled: bool = False
 ) -> WasmModule:
     """Compile kernels for one thread; `stepped` buffers and `unrolled` are those of `lower`.
 
@@ -84,7 +84,9 @@ def wasm_module(
     return WasmModule(link(_object(str(module), mode), [RUN]), lowered, mode)
 
 
-def wasm_library(units: Sequence[Fused], mode: Mode = "exact") -> tuple[bytes, tuple[Lowered, ...]]:
+def wasm_library(
+    units: Sequence[KernelGraph], mode: Mode = "exact"
+) -> tuple[bytes, tuple[Lowered, ...]]:
     """One module of many small graphs: unit number i is the export `k<i>`, with the arguments
     (table of buffers, sizes, scratch memory), all addresses of 4 bytes."""
     module = _Module(mode)
@@ -111,14 +113,14 @@ def _object(body: str, mode: Mode) -> bytes:
 # -- writing kernels -------------------------------------------------------------------------------
 
 
-class _Module(Module):
+class _Module(LlvmModule):
     """A module whose functions do what WebAssembly does differently."""
 
     def __init__(self, mode: Mode) -> None:
         super().__init__()
         self.mode: Mode = mode
 
-    def function(self, name: str, dtypes: Sequence[str], attributes: str = "") -> Function:
+    def function(self, name: str, dtypes: Sequence[str], attributes: str = "") -> LlvmFunction:
         return _Function(self, name, dtypes, attributes)
 
     def fma(self, dtype: str) -> str:
@@ -133,7 +135,7 @@ class _Module(Module):
         return name
 
 
-class _Function(Function):
+class _Function(LlvmFunction):
     """A function of a module: pointers are 4 bytes, fused multiply-adds are of whole registers."""
 
     module: _Module

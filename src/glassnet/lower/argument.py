@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from glassnet.graph.layout import Product, count
+from glassnet.graph.layout import SizeProduct, count
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
 from glassnet.lower.loop import adjacent
@@ -29,7 +29,7 @@ class Argument:
         self.axis = self.wide[-1] if self.wide else axes[-1]
 
     @property
-    def count(self) -> Product:
+    def count(self) -> SizeProduct:
         return count([self.shape[axis] for axis in self.wide])
 
     def length(self) -> Index:

@@ -17,7 +17,7 @@ OPEN = 2  # vectors of a panel where columns are not counted yet: little is comp
 
 
 @dataclass(frozen=True)
-class Run:
+class BlockRun:
     """`count` tiles of `size` rows or vectors from `start` on; if `partial` the last may be cut."""
 
     start: Index
@@ -60,32 +60,32 @@ def problem(ctx: Context) -> Problem:
     return Problem(m, n, k, a, b, places, node.type.dtype, rows, swapped)
 
 
-def row_runs(m: Index, full: int) -> list[Run]:
+def row_runs(m: Index, full: int) -> list[BlockRun]:
     """Known sizes are cut evenly; others into full tiles, the last of which is cut."""
     if isinstance(m, int):
         return even_runs(m, full)
-    return [Run(0, full, (m + (full - 1)) // full, partial=True)]
+    return [BlockRun(0, full, (m + (full - 1)) // full, partial=True)]
 
 
-def column_runs(n: Index, lanes: int, most: int) -> list[Run]:
+def column_runs(n: Index, lanes: int, most: int) -> list[BlockRun]:
     """Panels of at most `most` vectors; sizes in vectors, starts in columns."""
     if not isinstance(n, int):
         most = min(most, OPEN)
         width = lanes * most
-        return [Run(0, most, (n + (width - 1)) // width, partial=True)]
-    runs = [Run(r.start * lanes, r.size, r.count) for r in even_runs(-(-n // lanes), most)]
+        return [BlockRun(0, most, (n + (width - 1)) // width, partial=True)]
+    runs = [BlockRun(r.start * lanes, r.size, r.count) for r in even_runs(-(-n // lanes), most)]
     if n % lanes == 0:
         return runs
     last = runs.pop()
     if last.count > 1:
         runs.append(replace(last, count=last.count - 1))
     start = last.start + (last.count - 1) * last.size * lanes
-    return [*runs, Run(start, last.size, 1, partial=True)]
+    return [*runs, BlockRun(start, last.size, 1, partial=True)]
 
 
-def even_runs(size: int, most: int) -> list[Run]:
+def even_runs(size: int, most: int) -> list[BlockRun]:
     """`size` cut into the fewest parts of at most `most`, their sizes differing by at most 1."""
     parts = -(-size // most) or 1
     small, extra = divmod(size, parts)
-    runs = [Run(0, small, parts - extra), Run((parts - extra) * small, small + 1, extra)]
+    runs = [BlockRun(0, small, parts - extra), BlockRun((parts - extra) * small, small + 1, extra)]
     return [run for run in runs if run.count and run.size]

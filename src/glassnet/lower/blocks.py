@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from glassnet.fuse.kernels import BYTES
-from glassnet.graph.layout import Product, count
+from glassnet.graph.layout import SizeProduct, count
 from glassnet.graph.types import Dim, Size
 from glassnet.lower import counter
-from glassnet.lower.blocking import Problem, Run
+from glassnet.lower.blocking import BlockRun, Problem
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context
 from glassnet.lower.counter import LEAF, Counter, trailing_ones
@@ -65,22 +65,24 @@ class _Kept:
     counter: Counter
     kept: Any
 
-    def __init__(self, ctx: Context, p: Problem, runs: tuple[list[Run], list[Run]]) -> None:
+    def __init__(
+        self, ctx: Context, p: Problem, runs: tuple[list[BlockRun], list[BlockRun]]
+    ) -> None:
         self.p, self.b = p, ctx.b
         rows, columns = (sum(run.count * run.size for run in own) for own in runs)
         self.columns = columns * p.lanes
         self.size = rows * self.columns
 
-    def own(self, rows: Run, row: Index, column: Index) -> Any:
+    def own(self, rows: BlockRun, row: Index, column: Index) -> Any:
         """The address of what a tile has."""
         at = row * self.columns + column * rows.size
         return self.b.offset(self.kept, at, self.p.dtype)
 
-    def each(self, rows: Run, run: Run, body: Callable[[Index], None]) -> None:
+    def each(self, rows: BlockRun, run: BlockRun, body: Callable[[Index], None]) -> None:
         """For every vector of a tile."""
         self.b.loop(0, rows.size * run.size * self.p.lanes, self.p.lanes, (), body)
 
-    def copy(self, rows: Run, run: Run, source: Any, target: Any) -> None:
+    def copy(self, rows: BlockRun, run: BlockRun, source: Any, target: Any) -> None:
         b, dtype, lanes = self.b, self.p.dtype, self.p.lanes
         self.each(rows, run, lambda i: b.store(b.load(source, i, dtype, lanes), target, i))
 
@@ -88,12 +90,14 @@ class _Kept:
 class Chains(_Kept):
     """Sums that are single chains: a tile goes on in the next block."""
 
-    def __init__(self, ctx: Context, p: Problem, runs: tuple[list[Run], list[Run]]) -> None:
+    def __init__(
+        self, ctx: Context, p: Problem, runs: tuple[list[BlockRun], list[BlockRun]]
+    ) -> None:
         super().__init__(ctx, p, runs)
-        self.kept = ctx.reserve(Product(BYTES[p.dtype]) * self.size)
-        self.counter = Counter(ctx, Product(1) * p.k, ())
+        self.kept = ctx.reserve(SizeProduct(BYTES[p.dtype]) * self.size)
+        self.counter = Counter(ctx, SizeProduct(1) * p.k, ())
 
-    def begin(self, tile: Any, rows: Run, row: Index, run: Run, column: Index) -> None:
+    def begin(self, tile: Any, rows: BlockRun, row: Index, run: BlockRun, column: Index) -> None:
         """What a tile has of the blocks before, or +0."""
         own, b = self.own(rows, row, column), self.b
         zero = b.splat(b.const(0.0, self.p.dtype), self.p.lanes)
@@ -102,7 +106,13 @@ class Chains(_Kept):
         b.when(self.counter.number > 0, lambda: self.copy(rows, run, own, tile))
 
     def join(
-        self, tile: Any, rows: Run, row: Index, run: Run, column: Index, done: Callable[[], None]
+        self,
+        tile: Any,
+        rows: BlockRun,
+        row: Index,
+        run: BlockRun,
+        column: Index,
+        done: Callable[[], None],
     ) -> None:
         """Keep what a tile has; `done` at the end."""
         own, last = self.own(rows, row, column), self.counter.count - 1
@@ -113,16 +123,24 @@ class Chains(_Kept):
 class Blocks(_Kept):
     """Sums that are trees of leaves: a tile has the sum of a block, which joins those before."""
 
-    def __init__(self, ctx: Context, p: Problem, runs: tuple[list[Run], list[Run]]) -> None:
+    def __init__(
+        self, ctx: Context, p: Problem, runs: tuple[list[BlockRun], list[BlockRun]]
+    ) -> None:
         super().__init__(ctx, p, runs)
         margins = max(run.size for run in runs[0]), max(run.size for run in runs[1]) * p.lanes
         sizes = [(p.m, p.n), (p.m, margins[1]), (margins[0], p.n), margins]
         level = tuple(count(size) * BYTES[p.dtype] for size in sizes)
-        self.counter = Counter(ctx, Product(1) * p.k, level)
+        self.counter = Counter(ctx, SizeProduct(1) * p.k, level)
         self.kept = self.counter.stack
 
     def join(
-        self, tile: Any, rows: Run, row: Index, run: Run, column: Index, done: Callable[[], None]
+        self,
+        tile: Any,
+        rows: BlockRun,
+        row: Index,
+        run: BlockRun,
+        column: Index,
+        done: Callable[[], None],
     ) -> None:
         """Add what a tile has of this block to what it has of those before; `done` at the end."""
         b, dtype, lanes, own = self.b, self.p.dtype, self.p.lanes, self.own(rows, row, column)

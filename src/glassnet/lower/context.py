@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from glassnet.fuse.kernels import Access, Fused, Kernel
-from glassnet.graph.layout import Layout, Product
+from glassnet.fuse.kernels import Access, Kernel, KernelGraph
+from glassnet.graph.layout import Layout, SizeProduct
 from glassnet.graph.types import Size
 from glassnet.lower.builder import PLAIN, Builder, Index, Machine, Use, equals
 from glassnet.lower.memory import Stack
@@ -35,7 +35,7 @@ class Context:
     """What lowering a kernel needs to know. `sizes` is where run-time sizes stand, and behind them
     what a call is told."""
 
-    fused: Fused
+    fused: KernelGraph
     kernel: Kernel
     b: Builder
     machine: Machine
@@ -45,7 +45,7 @@ class Context:
     threads: Any = 1
     sizes: Any = None
     use: Use = PLAIN
-    scratch_bytes: list[Product] = field(default_factory=list[Product])
+    scratch_bytes: list[SizeProduct] = field(default_factory=list[SizeProduct])
     stack: Stack | None = None
     rows: dict[int, tuple[Any, Any]] = field(default_factory=dict[int, tuple[Any, Any]])
 
@@ -54,7 +54,7 @@ class Context:
     def size(self, size: Size) -> Index:
         return size if isinstance(size, int) else self.b.dims[size.name]
 
-    def product(self, product: Product) -> Index:
+    def product(self, product: SizeProduct) -> Index:
         number: Index = product.factor
         for dim in product.dims:
             number = self.b.dims[dim.name] * number
@@ -81,10 +81,10 @@ class Context:
         else:
             self.b.when(self.thread.eq(0), body)
 
-    def reserve(self, size: Product) -> Any:
+    def reserve(self, size: SizeProduct) -> Any:
         """The address of `size` more bytes of this thread's scratch memory."""
         start = self._free()
-        self.scratch_bytes.append(Product(-(-size.factor // 64) * 64, size.dims))
+        self.scratch_bytes.append(SizeProduct(-(-size.factor // 64) * 64, size.dims))
         return start
 
     def reserve_stack(self, stack: Stack) -> Any:

@@ -15,19 +15,19 @@ from functools import partial
 from typing import Any
 
 from glassnet.fuse.kernels import BYTES
-from glassnet.graph.layout import Layout, Product
-from glassnet.lower.blocking import Problem, Run, column_runs, problem, row_runs
+from glassnet.graph.layout import Layout, SizeProduct
+from glassnet.lower.blocking import BlockRun, Problem, column_runs, problem, row_runs
 from glassnet.lower.blocks import Blocks, Chains, at_once, leaves
 from glassnet.lower.builder import Index, equals
-from glassnet.lower.choice import choose
 from glassnet.lower.context import ROUND, Context, Point
 from glassnet.lower.counter import LEAF
 from glassnet.lower.epilogue import Epilogue
 from glassnet.lower.gather import Gather
 from glassnet.lower.lanes import each
+from glassnet.lower.microkernel import TileVariant, tile
 from glassnet.lower.outer import lower_outer
 from glassnet.lower.pack import SPARE, pack_panel, pack_strip
-from glassnet.lower.tile import How, tile
+from glassnet.lower.packing import choose
 from glassnet.lower.zeros import Zeros, has_zeros
 
 LEVELS = 32
@@ -91,8 +91,8 @@ class _Contraction:
     def _reserve(self) -> None:
         ctx, size = self.ctx, BYTES[self.p.dtype]
         tile_bytes = self.height * self.width * self.lanes * size
-        self.tiles = ctx.reserve(Product(tile_bytes * (LEVELS if self._in_leaves() else 1)))
-        k = Product(1) * self.at_once
+        self.tiles = ctx.reserve(SizeProduct(tile_bytes * (LEVELS if self._in_leaves() else 1)))
+        k = SizeProduct(1) * self.at_once
         panel = k * (self.width * self.lanes * size)
         self.group = 4
         if isinstance(self.at_once, int):
@@ -101,7 +101,7 @@ class _Contraction:
         self.pack_all = self.pack_a and isinstance(self.m, int) and panels > self.group
         self.far = isinstance(self.at_once, int) and panel.factor > NEAR
         self.panels = ctx.reserve(panel * self.group) if self.pack_b else None
-        ctx.reserve(Product(SPARE * self.width * self.lanes * size))
+        ctx.reserve(SizeProduct(SPARE * self.width * self.lanes * size))
         strip = k * (self.height * size)
         if self.pack_all:
             strip = k * (sum(run.size * run.count for run in self.row_runs) * size)
@@ -136,12 +136,12 @@ class _Contraction:
         for run in self.column_runs:
             low, high = self.ctx.split(run.count) if self.split_columns else (0, run.count)
 
-            def group(first: Index, run: Run = run, high: Index = high) -> None:
+            def group(first: Index, run: BlockRun = run, high: Index = high) -> None:
                 self._group(run, first, self.b.minimum(first + self.group, high))
 
             self.b.loop(low, high, self.group, (), group)
 
-    def _group(self, run: Run, low: Index, high: Index) -> None:
+    def _group(self, run: BlockRun, low: Index, high: Index) -> None:
         """Panels low to high of a run, against every tile of rows."""
         if self.zeros:
             self.b.loop(low, high, 1, (), partial(self._look, self.zeros, run, low))
@@ -153,11 +153,11 @@ class _Contraction:
                 first, last, 1, (), lambda i, rows=rows: self._row_tile(rows, i, run, low, high)
             )
 
-    def _own(self, rows: Run) -> tuple[Index, Index]:
+    def _own(self, rows: BlockRun) -> tuple[Index, Index]:
         """The tiles of a run that this thread takes: all of them where columns are shared."""
         return (0, rows.count) if self.split_columns else self.ctx.split(rows.count)
 
-    def _row_tile(self, rows: Run, i: Index, run: Run, low: Index, high: Index) -> None:
+    def _row_tile(self, rows: BlockRun, i: Index, run: BlockRun, low: Index, high: Index) -> None:
         row = rows.start + i * rows.size
         height: Index = rows.size
         if rows.partial:
@@ -175,7 +175,7 @@ class _Contraction:
 
         self.b.loop(low, high, 1, (), panel)
 
-    def _look(self, zeros: Zeros, run: Run, low: Index, j: Index) -> None:
+    def _look(self, zeros: Zeros, run: BlockRun, low: Index, j: Index) -> None:
         column, valid = self._column(run, j)
         start = self.b.offset(self.pb, column, self.p.dtype)
         zeros.look(start, self.bk, run, j - low, valid, self.k)
@@ -193,7 +193,7 @@ class _Contraction:
         for rows in self.row_runs:
             first, last = self._own(rows)
 
-            def one(i: Index, rows: Run = rows) -> None:
+            def one(i: Index, rows: BlockRun = rows) -> None:
                 row = rows.start + i * rows.size
                 self._pack_strip(rows, row, rows.size, self._strip_at(row), low, length)
 
@@ -205,29 +205,29 @@ class _Contraction:
         )
 
     def _pack_strip(
-        self, rows: Run, row: Index, height: Index, strip: Any, low: Index, length: Index
+        self, rows: BlockRun, row: Index, height: Index, strip: Any, low: Index, length: Index
     ) -> None:
         pack = pack_strip(self.b, self.p.dtype, rows.size, equals(self.am, 1))
         source = self.b.offset(self.pa, row * self.am + low * self.ak, self.p.dtype)
         target = self.b.offset(strip, low * rows.size, self.p.dtype)
         self.b.call(pack, source, self.am, self.ak, target, length, height)
 
-    def _column(self, run: Run, j: Index) -> tuple[Index, Index]:
+    def _column(self, run: BlockRun, j: Index) -> tuple[Index, Index]:
         """First column of panel j, and how many columns from there."""
         column = run.start + j * (run.size * self.lanes)
         return column, (self.n - column if run.partial else run.size * self.lanes)
 
-    def _panel(self, run: Run, slot: Index) -> Any:
+    def _panel(self, run: BlockRun, slot: Index) -> Any:
         stride = self.k * (self.width * self.lanes)
         return self.b.offset(self.panels, slot * stride, self.p.dtype)
 
-    def _pack_panel(self, run: Run, slot: Index, j: Index) -> None:
+    def _pack_panel(self, run: BlockRun, slot: Index, j: Index) -> None:
         column, valid = self._column(run, j)
         source = self.b.offset(self.pb, column * self.bn, self.p.dtype)
         steps, target = (self.bk, self.bn), self._panel(run, slot)
         pack_panel(self.b, self.p.dtype, run.size, source, steps, target, self.k, valid)
 
-    def _rows_of(self, rows: Run, row: Index) -> tuple[Any, Index]:
+    def _rows_of(self, rows: BlockRun, row: Index) -> tuple[Any, Index]:
         """Where a tile's part of a begins, and the step from one of its rows or columns on."""
         if self.pack_a:
             return self._strip_at(row), rows.size
@@ -236,7 +236,9 @@ class _Contraction:
 
     # -- one tile ------------------------------------------------------------------------------
 
-    def _tile(self, rows: Run, row: Index, height: Index, run: Run, slot: Index, j: Index) -> None:
+    def _tile(
+        self, rows: BlockRun, row: Index, height: Index, run: BlockRun, slot: Index, j: Index
+    ) -> None:
         column, valid = self._column(run, j)
         aside = self.gather.aside() if self.gather and run is self.column_runs[0] else ()
         how = self._how(run, bool(aside))
@@ -271,12 +273,12 @@ class _Contraction:
         else:
             done()
 
-    def _how(self, run: Run, aside: bool) -> How:
+    def _how(self, run: BlockRun, aside: bool) -> TileVariant:
         by_rows, masked = self.by_rows and not self.pack_a, run.partial and not self.pack_b
         goes_on, listed = isinstance(self.blocks, Chains), self.zeros is not None
-        return How(by_rows, masked, self.far, self.apart, aside, goes_on, listed)
+        return TileVariant(by_rows, masked, self.far, self.apart, aside, goes_on, listed)
 
-    def _ask(self, rows: Run, row: Index, run: Run, column: Index, low: Index) -> None:
+    def _ask(self, rows: BlockRun, row: Index, run: BlockRun, column: Index, low: Index) -> None:
         """Bring what the epilogue reads near while the tile is worked on: some rows with every
         leaf, since asking for more than the cache has places to wait for holds up the rest."""
         if self.blocks or not self.epilogue.far:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from glassnet.graph.layout import Product
+from glassnet.graph.layout import SizeProduct
 from glassnet.graph.types import Size
 from glassnet.lower.builder import Index
 from glassnet.lower.context import PART, PARTS, Context
@@ -37,7 +37,7 @@ def in_turn(ctx: Context, stages: Sequence[tuple[Size, Callable[[Context], None]
     b = ctx.b
     counts: list[Any] = [(b.index(ctx.size(rows)) + BLOCK) // BLOCK for rows, _ in stages]
     part, parts = ctx.told(PART), ctx.told(PARTS)
-    ctx.reserve_stack(Stack(BLOCK, Product(1) * stages[-1][0], ()))
+    ctx.reserve_stack(Stack(BLOCK, SizeProduct(1) * stages[-1][0], ()))
     low: Any
     high: Any
     low, high = replace(ctx, thread=part, threads=parts).split(sum(counts[1:], counts[0]))
@@ -54,7 +54,7 @@ class Counter:
     """The blocks of a sum over `rows`, and what the numbers of a result have of it so far: `level`
     are the bytes of one level of the stack."""
 
-    def __init__(self, ctx: Context, rows: Product, level: tuple[Product, ...]) -> None:
+    def __init__(self, ctx: Context, rows: SizeProduct, level: tuple[SizeProduct, ...]) -> None:
         self.ctx, self.b = ctx, ctx.b
         self.rows = self.b.index(ctx.product(rows))
         self.count = self.b.select(self.rows > 0, (self.rows + (BLOCK - 1)) // BLOCK, 1)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from glassnet.fuse.kernels import BYTES, Access
-from glassnet.graph.layout import ZERO, Product, count, row_major
-from glassnet.lower.blocking import Problem, Run
+from glassnet.graph.layout import ZERO, SizeProduct, count, row_major
+from glassnet.lower.blocking import BlockRun, Problem
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
 
@@ -26,7 +26,7 @@ class Epilogue:
         p: Problem,
         batch: tuple[Index, ...],
         tiles: Any,
-        runs: tuple[Sequence[Run], Sequence[Run]],
+        runs: tuple[Sequence[BlockRun], Sequence[BlockRun]],
     ) -> None:
         self.ctx, self.p, self.batch, self.tiles, self.b = ctx, p, batch, tiles, ctx.b
         self.root, self.lanes, self.layout = (
@@ -36,7 +36,7 @@ class Epilogue:
         )
         self.in_line = self._in_line(*runs)
         self.far = self._far()
-        size = Product(max(run.size for run in runs[1]) * p.lanes * BYTES[p.dtype])
+        size = SizeProduct(max(run.size for run in runs[1]) * p.lanes * BYTES[p.dtype])
         self.room = ctx.reserve(size * p.m) if self.in_line and p.swapped else tiles
 
     def _read(self) -> set[int]:
@@ -44,7 +44,7 @@ class Epilogue:
         kernel, nodes = self.ctx.kernel, self.ctx.fused.graph.nodes
         return {s for place in kernel.body for s in nodes[place].inputs} - set(kernel.nodes)
 
-    def _in_line(self, rows: Sequence[Run], columns: Sequence[Run]) -> bool:
+    def _in_line(self, rows: Sequence[BlockRun], columns: Sequence[BlockRun]) -> bool:
         """Whether rows of a tile follow each other in all that the body reads, and are no whole
         number of vectors."""
         across, width = (rows, self.p.m) if self.p.swapped else (columns, self.p.n)
@@ -68,7 +68,7 @@ class Epilogue:
         nodes = fused.graph.nodes
         return [(a, nodes[s].type.dtype) for a, s in found.items() if a.layout == self.layout]
 
-    def ask(self, first: Index, last: Index, row: Index, run: Run, column: Index) -> None:
+    def ask(self, first: Index, last: Index, row: Index, run: BlockRun, column: Index) -> None:
         """Bring what the body will read near, for some rows of a tile."""
 
         def one_row(m: Index) -> None:
@@ -80,7 +80,7 @@ class Epilogue:
 
         self.b.loop(first, last, 1, (), one_row)
 
-    def write(self, run: Run, row: Index, height: Index, column: Index, valid: Index) -> None:
+    def write(self, run: BlockRun, row: Index, height: Index, column: Index, valid: Index) -> None:
         if self.in_line:
             self._one_line(run, row, height, column, valid)
             return
@@ -101,7 +101,9 @@ class Epilogue:
 
         self.b.loop(0, height, 1, (), one_row)
 
-    def _one_line(self, run: Run, row: Index, height: Index, column: Index, valid: Index) -> None:
+    def _one_line(
+        self, run: BlockRun, row: Index, height: Index, column: Index, valid: Index
+    ) -> None:
         """The body on the rows of a tile, moved together, as one row."""
         b, n = self.b, self.p.m if self.p.swapped else self.p.n
         space = run.size * self.lanes

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from glassnet.graph.layout import Product, row_major
-from glassnet.lower.blocking import Problem, Run
+from glassnet.graph.layout import SizeProduct, row_major
+from glassnet.lower.blocking import BlockRun, Problem
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
 from glassnet.lower.loop import vectors
 
 
 class Gather:
-    def __init__(self, ctx: Context, p: Problem, rows: list[Run], known: bool) -> None:
+    def __init__(self, ctx: Context, p: Problem, rows: list[BlockRun], known: bool) -> None:
         """`rows` are the runs of tiles; only columns that are `known` when the code is written
         are few enough for asking again with every panel."""
         self.ctx, self.p, self.b = ctx, p, ctx.b
@@ -26,7 +26,7 @@ class Gather:
         self.height = max(run.size for run in rows)
         whole = self.height & (self.height - 1) == 0
         asks = known and whole and not p.swapped
-        self.starts = ctx.reserve(Product(8 * self.height)) if asks else None
+        self.starts = ctx.reserve(SizeProduct(8 * self.height)) if asks else None
 
     def fetch(self, row: Index, count: Index, m: Index, k: Index) -> None:
         """Rows row to row + count of m, of k numbers each."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from glassnet.fuse.kernels import BYTES
-from glassnet.graph.layout import Product, row_major
+from glassnet.graph.layout import SizeProduct, row_major
 from glassnet.graph.types import Size
 from glassnet.lower import counter
 from glassnet.lower.argument import Argument
@@ -88,7 +88,7 @@ class _Lanes:
     def in_parts(self, done: Callable[[list[Any]], None]) -> None:
         """The rounds of this part, on what was kept of those before; `done` after the last."""
         ctx, b, width, dtype = self.ctx, self.b, self.width, self.argument.dtype
-        kept = ctx.reserve(Product(LANES * BYTES[dtype]))
+        kept = ctx.reserve(SizeProduct(LANES * BYTES[dtype]))
         ctx.reserve_stack(Stack(counter.BLOCK, self.argument.count, ()))
         places = range(0, LANES, width)
         part, parts = ctx.told(PART), ctx.told(PARTS)

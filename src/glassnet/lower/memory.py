@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from glassnet.fuse.kernels import BYTES, Fused, buffers_read
-from glassnet.graph.layout import Product, count
+from glassnet.fuse.kernels import BYTES, KernelGraph, buffers_read
+from glassnet.graph.layout import SizeProduct, count
 
 ALIGN = 64
 
@@ -20,7 +20,7 @@ class Temporary:
     """A buffer needed from kernel `first` to kernel `last`."""
 
     buffer: int
-    size: Product
+    size: SizeProduct
     first: int
     last: int
 
@@ -31,8 +31,8 @@ class Stack:
     bytes of one level of its stack of partial results. How many levels, the number of rows says."""
 
     block: int
-    rows: Product
-    level: tuple[Product, ...]
+    rows: SizeProduct
+    level: tuple[SizeProduct, ...]
 
     def blocks(self, dims: Mapping[str, int]) -> int:
         return max(1, -(-self.rows.at(dims) // self.block))
@@ -42,11 +42,11 @@ class Stack:
         return (self.blocks(dims) - 1).bit_length() * sum(part.at(dims) for part in self.level)
 
 
-def temporaries(fused: Fused) -> tuple[Temporary, ...]:
+def temporaries(fused: KernelGraph) -> tuple[Temporary, ...]:
     """Buffers that are neither inputs, constants nor outputs, with their lifetimes."""
     first: dict[int, int] = {}
     last: dict[int, int] = {}
-    sizes: dict[int, Product] = {}
+    sizes: dict[int, SizeProduct] = {}
     outside = set(fused.outputs) | set(fused.alias) | set(fused.graph.inputs.values())
     for number, kernel in enumerate(fused.kernels):
         for place, buffer in kernel.stores:

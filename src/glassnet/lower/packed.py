@@ -7,7 +7,7 @@ long enough to pay for putting numbers into vectors.
 
 from __future__ import annotations
 
-from glassnet.fuse.kernels import Fused
+from glassnet.fuse.kernels import KernelGraph
 from glassnet.graph.layout import count
 from glassnet.graph.op import View
 
@@ -15,7 +15,7 @@ FEWEST, MOST = 3, 16  # elements
 WORTH = 4  # nodes for each one that has to be put together from numbers
 
 
-def packed(fused: Fused) -> frozenset[int]:
+def packed(fused: KernelGraph) -> frozenset[int]:
     """The nodes that are vectors, without those that are loaded or repeat a number."""
     nodes = fused.graph.nodes
     able = {place for place in range(len(nodes)) if _able(fused, place)}
@@ -33,13 +33,13 @@ def packed(fused: Fused) -> frozenset[int]:
     return frozenset(p for group in _groups(fused, near) if _pays(fused, group) for p in group)
 
 
-def is_stored(fused: Fused, place: int) -> bool:
+def is_stored(fused: KernelGraph, place: int) -> bool:
     """Whether a node is an argument of the program that has as many elements as a vector."""
     node = fused.graph.nodes[place]
     return node.op.kind == "source" and node.op.code is None and _fits(fused, place)
 
 
-def is_repeated(fused: Fused, place: int) -> bool:
+def is_repeated(fused: KernelGraph, place: int) -> bool:
     """Whether a node is one number, repeated."""
     nodes = fused.graph.nodes
     while isinstance(nodes[place].op.code, View) and nodes[place].op.code.read is not None:
@@ -47,19 +47,19 @@ def is_repeated(fused: Fused, place: int) -> bool:
     return count(nodes[place].type.shape).factor == 1
 
 
-def _fits(fused: Fused, place: int) -> bool:
+def _fits(fused: KernelGraph, place: int) -> bool:
     type = fused.graph.nodes[place].type
     size = count(type.shape)
     return not size.dims and FEWEST <= size.factor <= MOST and type.dtype in ("float32", "float64")
 
 
-def _able(fused: Fused, place: int) -> bool:
+def _able(fused: KernelGraph, place: int) -> bool:
     node = fused.graph.nodes[place]
     dtypes = {fused.graph.nodes[s].type.dtype for s in node.inputs}
     return node.op.kind == "elementwise" and _fits(fused, place) and dtypes == {node.type.dtype}
 
 
-def _groups(fused: Fused, places: set[int]) -> list[set[int]]:
+def _groups(fused: KernelGraph, places: set[int]) -> list[set[int]]:
     """Nodes that feed each other."""
     groups: list[set[int]] = []
     for place in sorted(places):
@@ -71,7 +71,7 @@ def _groups(fused: Fused, places: set[int]) -> list[set[int]]:
     return groups
 
 
-def _pays(fused: Fused, group: set[int]) -> bool:
+def _pays(fused: KernelGraph, group: set[int]) -> bool:
     nodes = fused.graph.nodes
     read = {s for p in group for s in nodes[p].inputs} - group
     put = {s for s in read if not (is_stored(fused, s) or is_repeated(fused, s))}

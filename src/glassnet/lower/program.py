@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from glassnet.fuse.kernels import BYTES, Fused, Kernel, buffers_read
-from glassnet.graph.layout import Product, count
+from glassnet.fuse.kernels import BYTES, Kernel, KernelGraph, buffers_read
+from glassnet.graph.layout import SizeProduct, count
 from glassnet.lower.builder import PLAIN, Machine, Use
 from glassnet.lower.context import Context
 from glassnet.lower.contract import lower_contract
@@ -52,11 +52,11 @@ class Lowered:
     of a thread's scratch memory, in bytes, and the stack of a sum in blocks."""
 
     buffers: tuple[int, ...]
-    scratch: tuple[tuple[Product, ...], ...]
+    scratch: tuple[tuple[SizeProduct, ...], ...]
     stacks: tuple[Stack | None, ...]
 
 
-def buffers_used(fused: Fused, kernel: Kernel) -> list[int]:
+def buffers_used(fused: KernelGraph, kernel: Kernel) -> list[int]:
     """Buffers that a kernel touches, after aliasing, in a fixed order."""
     read = buffers_read(fused.graph.nodes, fused.access, kernel)
     touched = read | {buffer for _, buffer in kernel.stores}
@@ -65,7 +65,7 @@ def buffers_used(fused: Fused, kernel: Kernel) -> list[int]:
 
 
 def lower_program(
-    fused: Fused, module: Any, machine: Machine, stepped: Sequence[int], use: Use
+    fused: KernelGraph, module: Any, machine: Machine, stepped: Sequence[int], use: Use
 ) -> Lowered:
     """Write all functions; `stepped` buffers advance by one element of their type a step."""
     used = [buffers_used(fused, kernel) for kernel in fused.kernels]
@@ -91,7 +91,7 @@ def lower_program(
     return _lowered(buffers, [ctx for _, ctx in made])
 
 
-def lower_kernels(fused: Fused, module: Any, machine: Machine, name: str) -> Lowered:
+def lower_kernels(fused: KernelGraph, module: Any, machine: Machine, name: str) -> Lowered:
     """Write all kernels, and name(buffers, dims, scratch), which runs them once on one thread."""
     used = [buffers_used(fused, kernel) for kernel in fused.kernels]
     buffers = sorted({buffer for own in used for buffer in own})
@@ -120,7 +120,7 @@ def _write_part(entry: Any, at: Addresses, calls: Sequence[tuple[str, Sequence[i
 
 
 def addresses(
-    entry: Any, fused: Fused, buffers: Sequence[int], stepped: Sequence[int]
+    entry: Any, fused: KernelGraph, buffers: Sequence[int], stepped: Sequence[int]
 ) -> Addresses:
     """Load the sizes, and where buffers lie; what tells the addresses at a step."""
     table, dims = entry.args[:2]
@@ -130,12 +130,12 @@ def addresses(
     return lambda step: bases | {b: _advanced(entry, fused, b, bases[b], step) for b in moving}
 
 
-def load_dims(function: Any, table: Any, fused: Fused) -> None:
+def load_dims(function: Any, table: Any, fused: KernelGraph) -> None:
     for i, name in enumerate(fused.graph.dims):
         function.dims[name] = function.load(table, i, "int64")
 
 
-def _advanced(entry: Any, fused: Fused, buffer: int, base: Any, index: Any) -> Any:
+def _advanced(entry: Any, fused: KernelGraph, buffer: int, base: Any, index: Any) -> Any:
     """The address of a stepped buffer's entry for a step."""
     nodes = fused.graph.nodes
     place = buffer if buffer < len(nodes) else fused.graph.outputs[buffer - len(nodes)]
@@ -148,7 +148,7 @@ def _advanced(entry: Any, fused: Fused, buffer: int, base: Any, index: Any) -> A
 
 
 def _kernel(
-    fused: Fused, number: int, module: Any, machine: Machine, use: Use, prefix: str = "kernel"
+    fused: KernelGraph, number: int, module: Any, machine: Machine, use: Use, prefix: str = "kernel"
 ) -> tuple[str, Context]:
     """Write a kernel as a function, or find one that has the same code."""
     kernel = fused.kernels[number]

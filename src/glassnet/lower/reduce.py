@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from glassnet.fuse.kernels import BYTES
-from glassnet.graph.layout import Product, count, row_major
+from glassnet.graph.layout import SizeProduct, count, row_major
 from glassnet.lower import counter
 from glassnet.lower.argument import Argument
 from glassnet.lower.builder import Index
@@ -25,23 +25,23 @@ ABREAST = 4  # vectors of columns: an addition takes longer than it takes to beg
 def lower_reduce(ctx: Context) -> None:
     node = ctx.fused.graph.nodes[ctx.kernel.root or 0]
     if node.attr("rows", False):
-        _Rows(ctx).write()
+        _RowSums(ctx).write()
     else:
         lower_lanes(ctx)
 
 
-class _Rows:
+class _RowSums:
     """Over axis 0: vectors over the last axis of the result; many rows in blocks."""
 
     def __init__(self, ctx: Context) -> None:
         self.ctx, self.b, self.argument = ctx, ctx.b, Argument(ctx)
         self.layout = row_major(ctx.kernel.shape)
-        self.stack = ctx.reserve(Product(64 * LEVELS * ABREAST))
+        self.stack = ctx.reserve(SizeProduct(64 * LEVELS * ABREAST))
         rows, self.counter = self.argument.count, None
         if ctx.use.tall and (rows.dims or rows.factor > counter.BLOCK):
             behind = 64 * ABREAST  # the last vector of a result is stored whole
-            level = count(ctx.kernel.shape) * BYTES[self.argument.dtype], Product(behind)
-            self.own = ctx.reserve(Product(behind))
+            level = count(ctx.kernel.shape) * BYTES[self.argument.dtype], SizeProduct(behind)
+            self.own = ctx.reserve(SizeProduct(behind))
             self.counter = Counter(ctx, rows, level)
 
     def write(self) -> None:

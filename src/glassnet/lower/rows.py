@@ -21,12 +21,12 @@ def lower_rows(ctx: Context) -> None:
 
     def some(row: Index) -> None:  # under a mask even if it is full: there is much code to compile
         point = Point((row,), 0, lanes, ctx.b.lane_mask(high - row, lanes))
-        _Rows(ctx, point).write()
+        _RowRegisters(ctx, point).write()
 
     ctx.b.loop(low, high, lanes, (), some)
 
 
-class _Rows:
+class _RowRegisters:
     """Some rows: for every node the registers of its columns."""
 
     def __init__(self, ctx: Context, point: Point) -> None:

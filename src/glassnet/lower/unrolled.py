@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.fuse.kernels import Fused
+from glassnet.fuse.kernels import KernelGraph
 from glassnet.graph.graph import Node
 from glassnet.graph.layout import count
 from glassnet.graph.types import Dim
@@ -24,7 +24,7 @@ from glassnet.lower.program import ENTRY_ARGUMENTS, RUN, Lowered, addresses
 BUDGET = 3000  # registers; compiling a longer piece costs more than it saves
 
 
-def fits(fused: Fused) -> bool:
+def fits(fused: KernelGraph) -> bool:
     """Whether a graph is tiny, of known sizes, and of kinds that can be written out."""
     graph = fused.graph
     tables = _tables(fused)
@@ -43,7 +43,7 @@ def fits(fused: Fused) -> bool:
     return True
 
 
-def _tables(fused: Fused) -> set[int]:
+def _tables(fused: KernelGraph) -> set[int]:
     """Inputs from which rows are gathered, and nothing else is read."""
     nodes = fused.graph.nodes
     found = {node.inputs[0] for node in nodes if node.op.code == "gather"}
@@ -52,7 +52,7 @@ def _tables(fused: Fused) -> set[int]:
     return {p for p in plain if nodes[p].op.kind == "source" and nodes[p].op.code is None}
 
 
-def lower_unrolled(fused: Fused, module: Any, stepped: Sequence[int]) -> Lowered:
+def lower_unrolled(fused: KernelGraph, module: Any, stepped: Sequence[int]) -> Lowered:
     """Write the entry function."""
     graph = fused.graph
     sources = [p for p, n in enumerate(graph.nodes) if n.op.kind == "source" and n.op.code is None]
@@ -68,7 +68,7 @@ def lower_unrolled(fused: Fused, module: Any, stepped: Sequence[int]) -> Lowered
 class _Step:
     """One step: for every node the registers of its elements, in row-major order, or one vector."""
 
-    def __init__(self, b: Any, fused: Fused, pointers: dict[int, Any]) -> None:
+    def __init__(self, b: Any, fused: KernelGraph, pointers: dict[int, Any]) -> None:
         self.b, self.fused, self.pointers = b, fused, pointers
         self.nodes = fused.graph.nodes
         self.values: dict[int, list[Any]] = {}

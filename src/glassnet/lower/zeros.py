@@ -15,14 +15,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from glassnet.graph.layout import Product
+from glassnet.graph.layout import SizeProduct
 from glassnet.graph.types import Size
-from glassnet.lower.blocking import Problem, Run
+from glassnet.lower.blocking import BlockRun, Problem
 from glassnet.lower.builder import Builder, Index, Machine, equals
 from glassnet.lower.context import Context
-from glassnet.lower.tile import APART, BITS, joined, larger
+from glassnet.lower.microkernel import APART, BITS, joined, larger
 
-Own = Callable[[Run], tuple[Index, Index]]
+Own = Callable[[BlockRun], tuple[Index, Index]]
 LANES = 16  # marks that are looked at together
 APART_BYTES = 64  # between the marks of tiles: an odd number of cache lines, if k is a power of 2
 BEHIND = LANES + 8  # places that are written or asked for beyond a list
@@ -48,21 +48,21 @@ class Zeros:
         k: Size,
         leaf: Size,
         group: int,
-        rows: Sequence[Run],
+        rows: Sequence[BlockRun],
         by_rows: bool,
     ) -> None:
         """`leaf` is the length of a chain; panels of b come in groups, tiles in runs of rows."""
         self.b, self.dtype, self.leaf, self.rows = ctx.b, p.dtype, ctx.size(leaf), rows
         self.by_rows = by_rows
-        self.places = ctx.reserve(Product(4) * k)
-        ctx.reserve(Product(4 * BEHIND))
-        self.counts = ctx.reserve(Product(8) * k)
-        self.finite = ctx.reserve(Product(8 * group))
+        self.places = ctx.reserve(SizeProduct(4) * k)
+        ctx.reserve(SizeProduct(4 * BEHIND))
+        self.counts = ctx.reserve(SizeProduct(8) * k)
+        self.finite = ctx.reserve(SizeProduct(8 * group))
         tiles = 1 if self.by_rows else p.m
-        self.marks = ctx.reserve(Product(1) * k * tiles)
-        ctx.reserve(Product(APART_BYTES) * tiles)
+        self.marks = ctx.reserve(SizeProduct(1) * k * tiles)
+        ctx.reserve(SizeProduct(APART_BYTES) * tiles)
 
-    def look(self, b: Any, step: Index, run: Run, slot: Index, valid: Index, k: Index) -> None:
+    def look(self, b: Any, step: Index, run: BlockRun, slot: Index, valid: Index, k: Index) -> None:
         """Find out whether a panel of b is finite."""
         name, out = _finite(self.b, self.dtype, run.size), self.b.offset(self.finite, slot, "int64")
         self.b.call(name, b, step, valid, k, out)
@@ -74,7 +74,7 @@ class Zeros:
             start = self.b.offset(a, run.start, self.dtype)
             self.b.call(mark, start, step, *own(run), m - run.start, k, self._marks(run, k))
 
-    def note(self, a: Any, step: Index, run: Run, i: Index, height: Index, k: Index) -> None:
+    def note(self, a: Any, step: Index, run: BlockRun, i: Index, height: Index, k: Index) -> None:
         """List where the rows of tile i of a run are not 0."""
         marks = self.marks
         if self.by_rows:
@@ -91,7 +91,7 @@ class Zeros:
         finite = b.load(self.finite, slot, "int64").ne(0)
         return b.offset(self.places, low, "int32"), b.select(finite, count, -1)
 
-    def _marks(self, run: Run, k: Index) -> Any:
+    def _marks(self, run: BlockRun, k: Index) -> Any:
         """Of the tiles of a run."""
         before = sum(other.count for other in self.rows[: self.rows.index(run)])
         return self.b.offset(self.marks, (k + APART_BYTES) * before, "bool")

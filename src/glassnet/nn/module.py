@@ -49,7 +49,7 @@ __all__ = ["Module", "Parameter", "split"]
 Element = TypeVar("Element")
 
 
-class Frozen(type):
+class ModuleMeta(type):
     """The type of modules: when a module is constructed, its structure becomes fixed."""
 
     def __call__(cls: type[Element], *args: Any, **kwargs: Any) -> Element:
@@ -65,7 +65,7 @@ class Frozen(type):
         return made
 
 
-class Module(Traceable, Described, metaclass=Frozen, in_files=False):
+class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
     """A layer or a network.
 
     A subclass says which parameters it has (`declared`) and how its result comes about (`build`);

@@ -23,7 +23,7 @@ COLOURS = ("#d27316", "#3d86d2")  # negative, positive: 3 to 1 and more against 
 
 
 @dataclass
-class Column:
+class PictureColumn:
     """Neurons that are drawn one below the other, and the weights that lead to them."""
 
     names: list[str]
@@ -37,15 +37,17 @@ class Column:
 
 def columns(
     parts: Mapping[str, Any], parameters: Mapping[str, np.ndarray], width: int | None
-) -> list[Column]:
+) -> list[PictureColumn]:
     """The columns of layers one after the other, from the inputs on."""
-    found = [Column(["x"], width or 1)]
+    found = [PictureColumn(["x"], width or 1)]
     for name, part in parts.items():
         given = part.gives(width)
         weight = parameters.get(f"{name}.weight")
         dense = weight is not None and weight.shape == (width, given)
         if dense or given != width:
-            found.append(Column([type(part).__name__], given or 1, weight if dense else None))
+            found.append(
+                PictureColumn([type(part).__name__], given or 1, weight if dense else None)
+            )
         else:
             found[-1].names.append(type(part).__name__)
         width = given
@@ -86,7 +88,7 @@ def scrolled(picture: str) -> str:
     return f'<div style="overflow-x:auto">{picture}</div>'
 
 
-def _place(column: Column, place: int, neuron: int, tallest: int) -> tuple[float, float]:
+def _place(column: PictureColumn, place: int, neuron: int, tallest: int) -> tuple[float, float]:
     top = TOP + GAP * (tallest - column.shown) / 2
     return ACROSS * (place + 0.5), top + GAP * (neuron + 0.5)
 
@@ -98,7 +100,7 @@ def _between(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, flo
     return a[0] + across, a[1] + down, b[0] - across, b[1] - down
 
 
-def _lines(left: Column, right: Column, place: int, tallest: int) -> list[str]:
+def _lines(left: PictureColumn, right: PictureColumn, place: int, tallest: int) -> list[str]:
     weight = right.weight
     if weight is None:
         return []
@@ -118,7 +120,7 @@ def _lines(left: Column, right: Column, place: int, tallest: int) -> list[str]:
     return items
 
 
-def _circles(column: Column, place: int, tallest: int) -> list[str]:
+def _circles(column: PictureColumn, place: int, tallest: int) -> list[str]:
     x, _ = _place(column, place, 0, tallest)
     items = [
         f'<circle cx="{x:.0f}" cy="{_place(column, place, i, tallest)[1]:.1f}" r="{RADIUS}" '

@@ -20,7 +20,7 @@ from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph
 from glassnet.graph.types import FLOATS, Dim, Type
 from glassnet.graph.userline import user_line
-from glassnet.nn.scope import Circumstances, Scope, apply
+from glassnet.nn.scope import BuildContext, Scope, apply
 from glassnet.nn.storage import Part, arrays_of, layout_of
 from glassnet.ops import philox
 from glassnet.references import References
@@ -47,7 +47,7 @@ def _advice(rows: np.ndarray, width: int | None) -> str:
 
 
 @dataclass(frozen=True)
-class Traced:
+class TracedForward:
     """A forward graph, the arrays that it reads besides rows and parameters, and the names of its
     outputs where they have some."""
 
@@ -83,7 +83,7 @@ class Predictor:
     def __init__(self, module: Part) -> None:
         self.module = module
         self._references = References(module)
-        self._traced: dict[tuple[int, str, str], Traced] = {}
+        self._traced: dict[tuple[int, str, str], TracedForward] = {}
         self._programs: dict[tuple[Graph, bool], Any] = {}
         self._ready: dict[tuple[int, int, str], Ready] = {}
         self._lock = threading.Lock()
@@ -94,7 +94,7 @@ class Predictor:
         return self._trace(width, self._dtype(None)).graph
 
     @user_line()
-    def _trace(self, width: int | None, dtype: str, kind: str = "") -> Traced:
+    def _trace(self, width: int | None, dtype: str, kind: str = "") -> TracedForward:
         module = self.module
         width = module.takes() if width is None else width
         if width is None:
@@ -108,16 +108,16 @@ class Predictor:
             self._references = self._references.renewed(held)
         return self._traced[width, dtype, kind]
 
-    def _built(self, width: int, dtype: str, kind: str) -> Traced:
+    def _built(self, width: int, dtype: str, kind: str) -> TracedForward:
         module = self.module
         builder = GraphBuilder(references=self._references)
         x = builder.input("x", Type(dtype, (Dim("n"), width)))
         declared = layout_of(module).parameters.items()
         held = {n: builder.input(f"W.{n}", Type(dtype, p.shape)) for n, p in declared}
-        around = Circumstances(seen={} if kind == "activations" else None)
+        around = BuildContext(seen={} if kind == "activations" else None)
         if kind == "sample":
             words = [builder.input(name, Type("int64", ())) for name in ("key0", "key1", "step")]
-            around = Circumstances(seed=(words[0], words[1]), step=words[2], sampling=True)
+            around = BuildContext(seed=(words[0], words[1]), step=words[2], sampling=True)
         with builder.tracing():
             result = apply(module, x, Scope(held, around))
         if around.sampling and not around.streams:
@@ -126,9 +126,9 @@ class Predictor:
                 "  right: Sequential(Linear(2, 8), ReLU(), Dropout(0.2), Linear(8, 1))"
             )
         if around.seen is None:
-            return Traced(builder.finish([result]), builder.captured)
+            return TracedForward(builder.finish([result]), builder.captured)
         seen = around.seen or {type(module).__name__.lower(): result}
-        return Traced(builder.finish(list(seen.values())), builder.captured, tuple(seen))
+        return TracedForward(builder.finish(list(seen.values())), builder.captured, tuple(seen))
 
     @to_nearest
     def __call__(self, x: Any) -> np.ndarray:
@@ -205,7 +205,7 @@ class Predictor:
             found.append(self._part(rows[whole:]))
         return found[0] if len(found) == 1 else np.concatenate(found)
 
-    def _parts(self, program: Any, traced: Traced, rows: np.ndarray) -> np.ndarray:
+    def _parts(self, program: Any, traced: TracedForward, rows: np.ndarray) -> np.ndarray:
         given = np.ascontiguousarray(rows, self._dtype(rows))
         given = given.reshape(-1, PART, rows.shape[1])
         result = program.run({"x": given, **self._held(), **traced.captured}, len(given))[0]
@@ -257,7 +257,7 @@ class Predictor:
     def _held(self) -> dict[str, np.ndarray]:
         return {f"W.{name}": own for name, own in arrays_of(self.module).items()}
 
-    def _program(self, traced: Traced, parts: bool = False) -> Any:
+    def _program(self, traced: TracedForward, parts: bool = False) -> Any:
         """The compiled graph; with `parts`, for a part a step."""
         from glassnet.pipeline import compile_graph  # the compiler loads when first needed
 

@@ -15,11 +15,11 @@ from glassnet import ops
 from glassnet.errors import GraphError
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.op import Value
-from glassnet.nn.storage import Layout, Part, layout_of
+from glassnet.nn.storage import ParameterLayout, Part, layout_of
 
 
 @dataclass
-class Circumstances:
+class BuildContext:
     """One building of a network: shared by the scopes of all its layers. The seed may be
     given as its two words. With `sampling` a prediction has random numbers; `seen` collects what
     every layer gives, by its name."""
@@ -42,14 +42,14 @@ class Scope(Mapping[str, Value]):
     def __init__(
         self,
         values: Mapping[str, Value],
-        circumstances: Circumstances | None = None,
+        circumstances: BuildContext | None = None,
         prefix: str = "",
         aliases: Mapping[str, str] | None = None,
         quiet: bool = False,
     ) -> None:
         self._values, self._prefix, self._aliases = values, prefix, aliases or {}
         self._quiet = quiet
-        self._circumstances = circumstances or Circumstances()
+        self._circumstances = circumstances or BuildContext()
 
     def __getitem__(self, name: str) -> Value:
         full = self._full(name)
@@ -126,7 +126,7 @@ class Building:
     names: Mapping[int, str]
     closed: bool = True
 
-    def scope_of(self, layout: Layout, held: Mapping[str, Value]) -> Scope:
+    def scope_of(self, layout: ParameterLayout, held: Mapping[str, Value]) -> Scope:
         """The scope of a module that is called by code; a module that is not a part of the
         network computes as in a prediction."""
         if any(id(slot) not in self.names for slot in layout.slots.values()):

@@ -64,7 +64,7 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Layout:
+class ParameterLayout:
     """The parameters of a module by name, each once: what is declared, and where it lies.
     `aliases` are the further names of parameters that several parts share."""
 
@@ -78,11 +78,11 @@ def slots_of(module: Part) -> dict[str, Slot]:
     return vars(module)["_slots"]
 
 
-def layout_of(module: Part) -> Layout:
+def layout_of(module: Part) -> ParameterLayout:
     """All parameters of a module: its own, then those of its parts."""
-    found: Layout | None = vars(module).get("_layout")
+    found: ParameterLayout | None = vars(module).get("_layout")
     if found is None:
-        found = vars(module)["_layout"] = Layout({}, {}, {})
+        found = vars(module)["_layout"] = ParameterLayout({}, {}, {})
         names: dict[int, str] = {}
         for name, parameter, slot in _every(module, ""):
             first = names.setdefault(id(slot), name)
@@ -134,7 +134,7 @@ def adopt(outer: Part) -> None:
             slot.home = outer
 
 
-def _dtype(outer: Part, layout: Layout) -> str:
+def _dtype(outer: Part, layout: ParameterLayout) -> str:
     """What was asked for; else that of numbers that exist; else what a part was asked for."""
     held: dict[str, str] = {}
     for name, slot in layout.slots.items():
@@ -178,7 +178,7 @@ def _draw(module: Part) -> None:
         _place(block, layout, tuple(drawn))
 
 
-def _place(block: np.ndarray, layout: Layout, names: tuple[str, ...]) -> None:
+def _place(block: np.ndarray, layout: ParameterLayout, names: tuple[str, ...]) -> None:
     views = split(block, {name: layout.parameters[name] for name in names})
     for name, view in views.items():
         layout.slots[name].array, layout.slots[name].home = view, None

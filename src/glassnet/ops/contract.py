@@ -45,7 +45,7 @@ def _vjp_matmul(g: Any, ans: Any, a: Any, b: Any, rows: bool = False) -> tuple[A
     return by_a, matmul_op(_flipped(a), g, rows=not rows)
 
 
-class Product(Op):
+class MatrixProduct(Op):
     """`a @ b`: the op itself for matrices that fit as they are, else the composition. That no rows
     are contracted is written in one way, so that equal products are equal nodes."""
 
@@ -58,7 +58,7 @@ class Product(Op):
 
 
 matmul_op = define(
-    Product(
+    MatrixProduct(
         "matmul",
         "contract",
         "y[i, j] = Σₖ a[i, k] · b[k, j]",

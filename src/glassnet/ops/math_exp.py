@@ -16,7 +16,7 @@ __all__ = ["exp_code", "expm1_code", "sigmoid_code", "tanh_code"]
 
 
 @dataclass(frozen=True)
-class Format:
+class ExpFormat:
     """What differs between float32 and float64.
 
     `exp` are the coefficients of (eʳ − 1 − r)/r², lowest power first, best for the relative error
@@ -41,7 +41,7 @@ class Format:
         return 1.5 * 2.0**self.bits
 
 
-SINGLE = Format(
+SINGLE = ExpFormat(
     integer="int32", bits=23, bias=127, low=-104.0, high=89.0,
     ln2=(0.693145751953125, 1.428606765330187e-06),
     # error 2^-28.2
@@ -60,7 +60,7 @@ SINGLE = Format(
     ),
     tiny=2.0**-26, flat=20.0,
 )  # fmt: skip
-DOUBLE = Format(
+DOUBLE = ExpFormat(
     integer="int64", bits=52, bias=1023, low=-746.0, high=710.0,
     ln2=(0.6931471805598903, 5.497923018708371e-14),
     # error 2^-63.5
@@ -89,7 +89,7 @@ DOUBLE = Format(
 LOG2E = 1.4426950408889634
 
 
-def format_of(x: Any) -> Format:
+def format_of(x: Any) -> ExpFormat:
     return SINGLE if x.dtype == "float32" else DOUBLE
 
 
@@ -101,7 +101,7 @@ def polynomial(b: Any, x: Any, coefficients: tuple[float, ...]) -> Any:
     return total
 
 
-def reduce_exp(b: Any, x: Any, f: Format, bias: int, rest: Any = None) -> tuple[Any, Any]:
+def reduce_exp(b: Any, x: Any, f: ExpFormat, bias: int, rest: Any = None) -> tuple[Any, Any]:
     """r of x + rest, and an integer whose low bits are n + bias."""
     shifted = b.fma(x, LOG2E, f.magic + bias)
     n = shifted - (f.magic + bias)
@@ -110,12 +110,12 @@ def reduce_exp(b: Any, x: Any, f: Format, bias: int, rest: Any = None) -> tuple[
     return r, b.bitcast(shifted, f.integer)
 
 
-def power_of_two(b: Any, low_bits: Any, f: Format, dtype: str) -> Any:
+def power_of_two(b: Any, low_bits: Any, f: ExpFormat, dtype: str) -> Any:
     """2ⁿ from an integer whose low bits are n + bias, for n in the range of normal numbers."""
     return b.bitcast(low_bits << f.bits, dtype)
 
 
-def scale(b: Any, x: Any, low_bits: Any, f: Format) -> Any:
+def scale(b: Any, x: Any, low_bits: Any, f: ExpFormat) -> Any:
     """x · 2ⁿ from an integer whose low bits are n + 2·bias, in two factors: exact to denormals."""
     first = low_bits >> 1
     x = x * power_of_two(b, first, f, x.dtype)
@@ -147,7 +147,7 @@ def expm1_code(b: Any, x: Any) -> Any:
     return b.select(b.abs(x) < f.tiny, x, result)
 
 
-def decay(b: Any, size: Any, f: Format, rate: float, lift: int) -> tuple[Any, Any]:
+def decay(b: Any, size: Any, f: ExpFormat, rate: float, lift: int) -> tuple[Any, Any]:
     """For e = exp(−rate · size), size ≥ 0: numbers w and u with e = w/(u − w), both times 2^lift.
 
     w is a power of two and u − w = exp(r). The factor 2^lift keeps w a normal number where e is
@@ -184,7 +184,7 @@ def tanh_code(b: Any, x: Any) -> Any:
     return with_sign(b, b.select(size < 0.55, near, far), x, f)
 
 
-def with_sign(b: Any, size: Any, x: Any, f: Format) -> Any:
+def with_sign(b: Any, size: Any, x: Any, f: ExpFormat) -> Any:
     """The number with the size of `size`, not negative, and the sign of x."""
     sign = -(2**31) if f is SINGLE else -(2**63)
     bits = b.bitcast(x, f.integer) & sign

@@ -16,7 +16,7 @@ __all__ = ["log1p_code", "log_code"]
 
 
 @dataclass(frozen=True)
-class Format:
+class LogFormat:
     """What differs between float32 and float64; `root` are the bits of √½ and `one` those of 1."""
 
     integer: str
@@ -29,7 +29,7 @@ class Format:
     series: tuple[float, ...]
 
 
-SINGLE = Format(
+SINGLE = LogFormat(
     integer="int32", bits=23, root=0x3F3504F3, one=0x3F800000, smallest=2.0**-126, lift=24,
     ln2=(0.693145751953125, 1.428606765330187e-06),
     # (ln(1 + f) − f + f²/2)/f³; error 2^-27.3 relative to ln(1 + f)
@@ -38,7 +38,7 @@ SINGLE = Format(
         0.14200840890407562, -0.1315956562757492, 0.12768447399139404, -0.07645302265882492,
     ),
 )  # fmt: skip
-DOUBLE = Format(
+DOUBLE = LogFormat(
     integer="int64", bits=52, root=0x3FE6A09E667F3BCD, one=0x3FF0000000000000,
     smallest=2.0**-1022, lift=54, ln2=(0.6931471805598903, 5.497923018708371e-14),
     # (2·artanh(s) − 2·s)/s³ in powers of s²; error 2^-58.5 relative to ln(1 + f)
@@ -49,11 +49,11 @@ DOUBLE = Format(
 )  # fmt: skip
 
 
-def format_of(x: Any) -> Format:
+def format_of(x: Any) -> LogFormat:
     return SINGLE if x.dtype == "float32" else DOUBLE
 
 
-def split(b: Any, x: Any, f: Format) -> tuple[Any, Any, Any]:
+def split(b: Any, x: Any, f: LogFormat) -> tuple[Any, Any, Any]:
     """k plus the bias, as a float and as an integer, and 1 + f, for a normal positive x."""
     moved = b.bitcast(x, f.integer) + (f.one - f.root)
     steps = moved >> f.bits
@@ -61,7 +61,7 @@ def split(b: Any, x: Any, f: Format) -> tuple[Any, Any, Any]:
     return b.convert(steps, x.dtype), steps, near_one
 
 
-def log_sum(b: Any, k: Any, x: Any, f: Format, rest: Any = None) -> Any:
+def log_sum(b: Any, k: Any, x: Any, f: LogFormat, rest: Any = None) -> Any:
     """k·ln 2 + ln(1 + x + rest) for √½ − 1 ≤ x ≤ √2 − 1 and a tiny rest.
 
     The large terms are k times the first part of ln 2, which is exact, and x; what rounding their
@@ -90,7 +90,7 @@ def finished(b: Any, result: Any, x: Any, zero: Any) -> Any:
     return b.select(zero > 0.0, result, pole)
 
 
-def normalised(b: Any, x: Any, f: Format) -> tuple[Any, Any]:
+def normalised(b: Any, x: Any, f: LogFormat) -> tuple[Any, Any]:
     """k and 1 + f for a positive x, denormal ones included."""
     small = x < f.smallest
     k, _, near_one = split(b, b.select(small, x * 2.0**f.lift, x), f)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from glassnet import ops
 from glassnet.graph.op import Value
 from glassnet.optim import numbers
-from glassnet.optim.optimizer import Now, Optimizer, check_between, settled
+from glassnet.optim.optimizer import Optimizer, StepContext, check_between, settled
 from glassnet.optim.schedule import Schedule
 
 
@@ -38,7 +38,7 @@ class Adam(Optimizer):
         return {"m": 0.0, "v": 0.0, **({"top": 0.0} if self.amsgrad else {})}
 
     def update(
-        self, w: Value, g: Value, memory: Mapping[str, Value], now: Now
+        self, w: Value, g: Value, memory: Mapping[str, Value], now: StepContext
     ) -> tuple[Value, dict[str, Value]]:
         m = self.beta1 * memory["m"] + (1.0 - self.beta1) * g
         v = self.beta2 * memory["v"] + (1.0 - self.beta2) * ops.square(g)
@@ -72,7 +72,7 @@ class AdamW(Adam):
     weight_decay: float = field(default=0.01, kw_only=True)
 
     def decayed(
-        self, w: Value, g: Value, memory: Mapping[str, Value], now: Now, decay: float
+        self, w: Value, g: Value, memory: Mapping[str, Value], now: StepContext, decay: float
     ) -> tuple[Value, dict[str, Value]]:
         shrunk = w * (1.0 - now.lr * decay) if decay else w
         return super().decayed(shrunk, g, memory, now, 0.0)

@@ -24,7 +24,7 @@ from glassnet.references import Traceable
 
 
 @dataclass(frozen=True)
-class Now:
+class StepContext:
     """The circumstances of an update."""
 
     lr: Any  # the learning rate of this step
@@ -154,7 +154,7 @@ class Optimizer(Traceable, Described, in_files=False):
         return {}
 
     def update(
-        self, w: Value, g: Value, memory: Mapping[str, Value], now: Now
+        self, w: Value, g: Value, memory: Mapping[str, Value], now: StepContext
     ) -> tuple[Value, dict[str, Value]]:
         """The new parameter and the new memory."""
         raise NotImplementedError(
@@ -189,7 +189,7 @@ class Optimizer(Traceable, Described, in_files=False):
         w: Mapping[str, Value],
         g: Mapping[str, Value],
         memory: Mapping[str, Mapping[str, Value]],
-        now: Now,
+        now: StepContext,
     ) -> tuple[dict[str, Value], dict[str, dict[str, Value]]]:
         """New parameters and new memory, by parameter, for all parameters together."""
         gradients = self._clipped(g)
@@ -208,7 +208,7 @@ class Optimizer(Traceable, Described, in_files=False):
         return new, kept
 
     def decayed(
-        self, w: Value, g: Value, memory: Mapping[str, Value], now: Now, decay: float
+        self, w: Value, g: Value, memory: Mapping[str, Value], now: StepContext, decay: float
     ) -> tuple[Value, dict[str, Value]]:
         """The update with weight decay as a part of the gradient."""
         g = -g if self.maximize else g

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from glassnet import ops
 from glassnet.graph.op import Value
-from glassnet.optim.optimizer import Now, Optimizer, check_between, settled
+from glassnet.optim.optimizer import Optimizer, StepContext, check_between, settled
 from glassnet.optim.schedule import Schedule
 
 
@@ -34,7 +34,7 @@ class RMSprop(Optimizer):
         return dict.fromkeys(names, 0.0)
 
     def update(
-        self, w: Value, g: Value, memory: Mapping[str, Value], now: Now
+        self, w: Value, g: Value, memory: Mapping[str, Value], now: StepContext
     ) -> tuple[Value, dict[str, Value]]:
         v = self.alpha * memory["v"] + (1.0 - self.alpha) * ops.square(g)
         new = {"v": v}
@@ -76,7 +76,7 @@ class Adagrad(Optimizer):
         return {"s": self.initial}
 
     def update(
-        self, w: Value, g: Value, memory: Mapping[str, Value], now: Now
+        self, w: Value, g: Value, memory: Mapping[str, Value], now: StepContext
     ) -> tuple[Value, dict[str, Value]]:
         s = memory["s"] + ops.square(g)
         lr = now.lr

@@ -21,7 +21,7 @@ from glassnet.optim import numbers
 
 
 @dataclass(frozen=True)
-class Course:
+class Timeline:
     """Where in the course of training some steps are."""
 
     steps: np.ndarray  # their numbers, from 0
@@ -60,7 +60,7 @@ class Schedule(Described):
             if not above < value <= most:
                 raise GlassnetError(f"{type(self).__name__}({name}={value!r}): use {wanted}")
 
-    def factor(self, course: Course) -> np.ndarray:
+    def factor(self, course: Timeline) -> np.ndarray:
         """What the learning rate is multiplied with in each step."""
         return np.ones(len(course.steps))
 
@@ -68,7 +68,7 @@ class Schedule(Described):
         """A further factor, from the losses of the epochs so far (validation, if there is any)."""
         return 1.0
 
-    def rates(self, course: Course, losses: Sequence[float] = ()) -> np.ndarray:
+    def rates(self, course: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
         """The learning rate of each step."""
         if type(self).factor is Schedule.factor and type(self).after is Schedule.after:
             return np.full(len(course.steps), self.lr)
@@ -94,7 +94,7 @@ class StepDecay(Schedule):
         super().__post_init__()
         self._check("a whole number of epochs, 1 or more", 0.0, self.every // 1, every=self.every)
 
-    def factor(self, course: Course) -> np.ndarray:
+    def factor(self, course: Timeline) -> np.ndarray:
         return _powers(self.gamma, course.epochs // self.every)
 
 
@@ -104,7 +104,7 @@ class Exponential(Schedule):
 
     gamma: float = 0.95
 
-    def factor(self, course: Course) -> np.ndarray:
+    def factor(self, course: Timeline) -> np.ndarray:
         return _powers(self.gamma, course.epochs)
 
 
@@ -114,7 +114,7 @@ class InverseScaling(Schedule):
 
     power: float = 0.5
 
-    def factor(self, course: Course) -> np.ndarray:
+    def factor(self, course: Timeline) -> np.ndarray:
         return numbers.exp(-self.power * numbers.log(course.steps + 1.0))
 
 
@@ -124,7 +124,7 @@ class Cosine(Schedule):
 
     end: float = 0.0
 
-    def factor(self, course: Course) -> np.ndarray:
+    def factor(self, course: Timeline) -> np.ndarray:
         return _between(1.0, self.end, course.done)
 
 
@@ -138,7 +138,7 @@ class FlatCos(Schedule):
         super().__post_init__()
         self._check("a part of the run, 0 to 1", -1.0, 1.0, flat=self.flat)
 
-    def factor(self, course: Course) -> np.ndarray:
+    def factor(self, course: Timeline) -> np.ndarray:
         rest = max(1e-9, 1.0 - self.flat)
         return _between(1.0, 0.0, np.maximum(0.0, course.done - self.flat) / rest)
 
@@ -148,7 +148,7 @@ class CosLog4(Schedule):
     """Four cosine waves, each about twice as long as the one before, from 0 up to lr and back:
     ½ − ½ cos(2π log₂(1 + 15t)). The schedule of RealMLP, Holzmüller and others, 2024."""
 
-    def factor(self, course: Course) -> np.ndarray:
+    def factor(self, course: Timeline) -> np.ndarray:
         turns = numbers.log(1.0 + 15.0 * course.done) / numbers.log(2.0)
         return 0.5 - 0.5 * numbers.cos(2.0 * math.pi * turns)
 
@@ -167,7 +167,7 @@ class OneCycle(Schedule):
         self._check("a part of the run, 0 to 1", -1.0, 1.0, up=self.up)
         self._check("above 0", 0.0, math.inf, divide=self.divide, final=self.final)
 
-    def factor(self, course: Course) -> np.ndarray:
+    def factor(self, course: Timeline) -> np.ndarray:
         last = max(1.0, course.total - 1.0)
         top = self.up * course.total - 1.0
         start = 1.0 / self.divide
@@ -215,7 +215,7 @@ class Warmup(Schedule):
     def get_config(self) -> dict[str, Any]:
         return {"lr": self.inner, "steps": self.steps}
 
-    def rates(self, course: Course, losses: Sequence[float] = ()) -> np.ndarray:
+    def rates(self, course: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
         inner = as_schedule(self.inner, "Warmup")
         return inner.rates(course, losses) * np.minimum(1.0, (course.steps + 1.0) / self.steps)
 

@@ -16,8 +16,8 @@ import numpy as np
 from glassnet import ops
 from glassnet.graph.op import Value
 from glassnet.optim.adam import moments
-from glassnet.optim.optimizer import Now, Optimizer, settled
-from glassnet.optim.schedule import Course, Schedule
+from glassnet.optim.optimizer import Optimizer, StepContext, settled
+from glassnet.optim.schedule import Schedule, Timeline
 from glassnet.optim.search import LBFGS
 
 RATES = 1024  # learning rates worked out at a time
@@ -43,7 +43,7 @@ class ScikitSGD(Optimizer):
         return {"momentum": self.momentum}
 
     def update(
-        self, w: Value, g: Value, memory: Mapping[str, Value], now: Now
+        self, w: Value, g: Value, memory: Mapping[str, Value], now: StepContext
     ) -> tuple[Value, dict[str, Value]]:
         momentum: Any = now.settings["momentum"]
         velocity: Any = momentum * memory["m"] - now.lr * g
@@ -75,7 +75,7 @@ class ScikitAdam(Optimizer):
         return {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
 
     def update(
-        self, w: Value, g: Value, memory: Mapping[str, Value], now: Now
+        self, w: Value, g: Value, memory: Mapping[str, Value], now: StepContext
     ) -> tuple[Value, dict[str, Value]]:
         beta_1, beta_2, epsilon = (now.settings[n] for n in ("beta_1", "beta_2", "epsilon"))
         m: Any = beta_1 * memory["m"] + (1.0 - beta_1) * g
@@ -106,7 +106,7 @@ class AdamRates(Schedule):
     beta_1: float = 0.9
     beta_2: float = 0.999
 
-    def rates(self, course: Course, losses: Sequence[float] = ()) -> np.ndarray:
+    def rates(self, course: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
         steps = course.steps
         block, start = divmod(int(steps[0]), RATES)
         end = start + len(steps)
@@ -131,5 +131,5 @@ class EpochRates(Schedule):
 
     each: tuple[float, ...] = ()
 
-    def rates(self, course: Course, losses: Sequence[float] = ()) -> np.ndarray:
+    def rates(self, course: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
         return np.array(self.each)[course.epochs]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from glassnet import ops
 from glassnet.errors import GlassnetError
 from glassnet.graph.op import Value
-from glassnet.optim.optimizer import Now, Optimizer, check_between, settled
+from glassnet.optim.optimizer import Optimizer, StepContext, check_between, settled
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class SGD(Optimizer):
         return {"v": 0.0} if self.momentum else {}
 
     def update(
-        self, w: Value, g: Value, memory: Mapping[str, Value], now: Now
+        self, w: Value, g: Value, memory: Mapping[str, Value], now: StepContext
     ) -> tuple[Value, dict[str, Value]]:
         if not self.momentum:
             return w - now.lr * g, {}

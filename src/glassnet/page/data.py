@@ -1,6 +1,6 @@
 """The built-in tables of a page: small problems on a plane, the same numbers on every machine.
 
-In: a name. Out: `Table`. Sines and cosines are the package's own, random numbers come from a
+In: a name. Out: `PageTable`. Sines and cosines are the package's own, random numbers come from a
 counter.
 """
 
@@ -22,7 +22,7 @@ ROWS = 200
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class PageTable:
     """x [rows, columns] float32; y [rows] float32, the numbers of classes where `classes` has
     their names; the names of the columns and of the target."""
 
@@ -43,14 +43,14 @@ class Table:
         return places * 7 % 10 < 3 if self.held is None else np.isin(places, self.held)
 
 
-def xor() -> Table:
+def xor() -> PageTable:
     """Class 1 where the signs of both inputs differ."""
     x = 2.0 * _uniform(0).T - 1.0
     x += 0.08 * np.sign(x)
     return _classes("XOR", 1.6 * x, x[:, 0] * x[:, 1] < 0)
 
 
-def circles() -> Table:
+def circles() -> PageTable:
     """A disc within a ring."""
     outside = np.arange(ROWS) % 2 == 1
     near, turn = _uniform(1)
@@ -59,7 +59,7 @@ def circles() -> Table:
     return _classes("circles", _polar(radius, 2.0 * math.pi * turn), outside)
 
 
-def moons() -> Table:
+def moons() -> PageTable:
     """Two half circles that reach into each other."""
     second = np.arange(ROWS) % 2 == 1
     turn, _ = _uniform(2)
@@ -68,7 +68,7 @@ def moons() -> Table:
     return _classes("moons", 1.05 * x + 0.11 * _normal(2), second)
 
 
-def spirals() -> Table:
+def spirals() -> PageTable:
     """Two arms that wind around each other."""
     second = np.arange(ROWS) % 2 == 1
     along = np.sqrt((np.arange(ROWS) // 2 + 0.5) / (ROWS / 2))
@@ -76,39 +76,39 @@ def spirals() -> Table:
     return _classes("spirals", x + 0.05 * _normal(3), second)
 
 
-def gaussians() -> Table:
+def gaussians() -> PageTable:
     """Three heaps of points."""
     heap = np.arange(ROWS) % 3
     centre = _polar(np.full(ROWS, 1.0), 2.0 * math.pi * heap / 3.0 + 0.5)
     x = centre + 0.38 * _normal(4)
-    return Table(
+    return PageTable(
         "gaussians", _short(x), heap.astype(np.float32), classes=("0", "1", "2"), built_in=True
     )
 
 
-def sine() -> Table:
+def sine() -> PageTable:
     """A wave with noise: a number to predict from one input."""
     place, _ = _uniform(5)
     x = 3.4 * place - 1.7
     y = _sin(2.4 * x) + 0.12 * _normal(5)[:, 0]
-    return Table("sine", _short(x[:, None]), _short(y), ("x",), built_in=True)
+    return PageTable("sine", _short(x[:, None]), _short(y), ("x",), built_in=True)
 
 
-TABLES: dict[str, Callable[[], Table]] = {
+TABLES: dict[str, Callable[[], PageTable]] = {
     f.__name__: f for f in (xor, circles, moons, spirals, gaussians, sine)
 }
 
 
-def table(name: str) -> Table:
+def table(name: str) -> PageTable:
     """A built-in table by name; GlassnetError where there is none of that name."""
     if name.lower() not in TABLES:
         raise GlassnetError(f"there is no built-in table {name!r}; choose {', '.join(TABLES)}")
     return TABLES[name.lower()]()
 
 
-def _classes(name: str, x: np.ndarray, second: np.ndarray) -> Table:
+def _classes(name: str, x: np.ndarray, second: np.ndarray) -> PageTable:
     y = second.astype(np.float32)
-    return Table(name, _short(x), y, classes=("0", "1"), built_in=True)
+    return PageTable(name, _short(x), y, classes=("0", "1"), built_in=True)
 
 
 def _short(values: np.ndarray) -> np.ndarray:

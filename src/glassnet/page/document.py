@@ -19,7 +19,7 @@ from typing import Any
 
 from glassnet.nn.initializers import initializer
 from glassnet.nn.storage import layout_of
-from glassnet.page.data import TABLES, Table
+from glassnet.page.data import TABLES, PageTable
 from glassnet.page.fragments import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, Built, build
 from glassnet.version import __version__
 
@@ -39,7 +39,9 @@ IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 NAMES = re.compile(r"^(?:async )?(?:const|let|class|function)\s+\{?\s*(\w+)", re.MULTILINE)
 
 
-def page(tables: Sequence[Table] | None = None, start: str = "moons", lecture: bool = False) -> str:
+def page(
+    tables: Sequence[PageTable] | None = None, start: str = "moons", lecture: bool = False
+) -> str:
     """The text of a page with these tables, by default the built-in ones; it opens one of them,
     and with `lecture` the first station of the lecture."""
     given = [make() for make in TABLES.values()] if tables is None else list(tables)
@@ -86,7 +88,7 @@ def _first_values(own: Any) -> dict[str, float]:
     }
 
 
-def _table(own: Table) -> dict[str, Any]:
+def _table(own: PageTable) -> dict[str, Any]:
     made: dict[str, Any] = {
         "name": own.name, "columns": own.columns, "target": own.target, "classes": own.classes,
         "rows": len(own.x), "x": _base64(own.x.tobytes()), "y": _base64(own.y.tobytes()),

@@ -23,13 +23,13 @@ from glassnet.llvm.wasm import Mode
 from glassnet.nn import losses
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
-from glassnet.nn.scope import Circumstances, Scope
+from glassnet.nn.scope import BuildContext, Scope
 from glassnet.nn.storage import layout_of
 from glassnet.ops.random import philox_op
-from glassnet.optim.optimizer import Now, Optimizer
+from glassnet.optim.optimizer import Optimizer, StepContext
 from glassnet.page.kernels import Library, LibraryCode, described, open_numbers, value
 from glassnet.simplify import simplify
-from glassnet.simplify.prune import prune
+from glassnet.simplify.dce import prune
 
 ROWS, INNER, OUTER = Dim("n"), Dim("i"), Dim("o")
 CLASSES = 10  # outputs that a network of the page has at most
@@ -138,7 +138,7 @@ def activation(own: Module, dtype: str) -> Fragment:
 
     def build(v: Values) -> Values:
         held = {name: v[name] for name in names}
-        a = own.build(v["z"], Scope(held, Circumstances(training=True)))
+        a = own.build(v["z"], Scope(held, BuildContext(training=True)))
         slopes = gradients(a, [v[name] for name in ("z", *names)], v["da"])
         return {"a": a, **_named(["z", *names], slopes)}
 
@@ -166,7 +166,7 @@ def update(own: Optimizer, rank: int, dtype: str) -> Fragment:
     slots = list(own.all_slots())
 
     def build(v: Values) -> Values:
-        now = Now(v["lr"], v["step"])
+        now = StepContext(v["lr"], v["step"])
         memory = {"w": {slot: v[slot] for slot in slots}}
         new, kept = own.updates({"w": v["w"]}, {"w": v["g"]}, memory, now)
         return {"w": new["w"], **kept["w"]}

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from glassnet.fuse.kernels import Fused
+from glassnet.fuse.kernels import KernelGraph
 from glassnet.fuse.order import schedule
 from glassnet.graph.graph import Graph, Literal, Node, freeze_attrs, show
-from glassnet.graph.layout import Product
+from glassnet.graph.layout import SizeProduct
 from glassnet.graph.op import OPS, View
 from glassnet.graph.resize import resize
 from glassnet.graph.types import Dim, Size
@@ -24,7 +24,7 @@ from glassnet.llvm.wasm import Mode, wasm_library
 
 
 @dataclass(frozen=True)
-class Call:
+class KernelCall:
     """One kernel at work: it reads and writes the values of these nodes, in the order of its table
     of buffers, for these sizes of the graph."""
 
@@ -47,17 +47,17 @@ class LibraryCode:
 class Library:
     """Units by their text; the number of a unit is that of its kernel."""
 
-    units: dict[str, Fused] = field(default_factory=dict[str, Fused])
+    units: dict[str, KernelGraph] = field(default_factory=dict[str, KernelGraph])
     numbers: dict[str, int] = field(default_factory=dict[str, int])
 
-    def calls(self, graph: Graph) -> list[Call]:
+    def calls(self, graph: Graph) -> list[KernelCall]:
         """What computes a graph's outputs, call by call; its numbers are inputs."""
-        found: dict[int, Call] = {}
+        found: dict[int, KernelCall] = {}
         for place in graph.outputs:
             self._need(graph, place, found)
         return [found[place] for place in sorted(found)]
 
-    def _need(self, graph: Graph, place: int, found: dict[int, Call]) -> None:
+    def _need(self, graph: Graph, place: int, found: dict[int, KernelCall]) -> None:
         if place in found or is_buffer(graph.nodes[place]):
             return
         for inline in (True, False):
@@ -76,7 +76,7 @@ class Library:
         places = dict(zip(fused.graph.inputs.values(), unit.bases, strict=True))
         places[fused.outputs[0]] = place
         order = sorted({*fused.graph.inputs.values(), fused.outputs[0]})
-        found[place] = Call(number, tuple(places[b] for b in order), unit.dims, place)
+        found[place] = KernelCall(number, tuple(places[b] for b in order), unit.dims, place)
 
     def compile(self, mode: Mode) -> LibraryCode:
         units = list(self.units.values())
@@ -101,7 +101,7 @@ class _Unit:
     dims: tuple[Size, ...]
 
 
-def _places(product: Product, graph: Graph) -> list[int]:
+def _places(product: SizeProduct, graph: Graph) -> list[int]:
     return [product.factor, *(graph.dims.index(dim.name) for dim in product.dims)]
 
 
@@ -181,7 +181,7 @@ def _number(node: Node) -> tuple[str, str]:
     return node.type.dtype, repr(node.attr("dim", node.attr("value")))
 
 
-def described(calls: Sequence[Call]) -> list[Any]:
+def described(calls: Sequence[KernelCall]) -> list[Any]:
     """Calls as JSON: kernel, buffers, sizes by name or number, the node that is written."""
     return [
         [call.kernel, list(call.buffers), [_size(size) for size in call.dims], call.writes]

@@ -16,10 +16,10 @@ import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.outputs import check_writable, replacing
-from glassnet.page.data import TABLES, Table
+from glassnet.page.data import TABLES, PageTable
 from glassnet.page.data import table as built_in
 from glassnet.page.document import page
-from glassnet.page.user_table import Understood, understood
+from glassnet.page.user_table import UserTable, understood
 from glassnet.tables.frames import frame_columns, is_frame, mapping_columns
 from glassnet.tables.memory import table_of
 from glassnet.tables.read import read_table
@@ -82,7 +82,7 @@ def written(
 
 def _tables(
     given: Any, target: str | None, columns: Sequence[str]
-) -> tuple[list[Table], str, tuple[str, ...]]:
+) -> tuple[list[PageTable], str, tuple[str, ...]]:
     own = [make() for make in TABLES.values()]
     if given is None:
         if target is not None:
@@ -102,14 +102,14 @@ def _name(given: Any) -> str:
     return Path(given).name if isinstance(given, str | Path) else "the table"
 
 
-def _understood(given: Any, target: str, columns: Sequence[str]) -> Understood:
+def _understood(given: Any, target: str, columns: Sequence[str]) -> UserTable:
     if isinstance(given, str | Path):
         opened = read_table(str(given))
         name = Path(given).name.split(".")[0]
     else:
         opened, name = _in_memory(given), "your table"
     seen = understood(opened, target, columns)
-    return Understood(replace(seen.table, name=name), seen.notes)
+    return UserTable(replace(seen.table, name=name), seen.notes)
 
 
 def _in_memory(given: Any) -> Any:

@@ -18,10 +18,10 @@ from glassnet.nn.module import Module
 from glassnet.nn.storage import layout_of
 from glassnet.ops import philox
 from glassnet.optim.optimizer import Optimizer
-from glassnet.page.data import Table, table
+from glassnet.page.data import PageTable, table
 from glassnet.page.fragments import ACTIVATIONS, LOSSES, OPTIMIZERS
-from glassnet.training.descend import SHUFFLE
-from glassnet.training.manual import Step
+from glassnet.training.stepper import Step
+from glassnet.training.trainer import SHUFFLE
 
 
 def replay(run: Mapping[str, Any], steps: int) -> nn.Sequential:
@@ -61,19 +61,19 @@ def network(run: Mapping[str, Any], columns: int) -> nn.Sequential:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _RowsOfPage:
     x: np.ndarray
     y: np.ndarray
 
 
-def _rows(given: Any) -> _Rows:
+def _rows(given: Any) -> _RowsOfPage:
     """The rows that are trained on."""
     if isinstance(given, str):
         own = table(given)
     else:
         x, y = (np.asarray(given[name], np.float32) for name in ("x", "y"))
-        own = Table("", x.reshape(len(y), -1), y, held=given.get("held"))
-    return _Rows(own.x[~own.held_out], own.y[~own.held_out])
+        own = PageTable("", x.reshape(len(y), -1), y, held=given.get("held"))
+    return _RowsOfPage(own.x[~own.held_out], own.y[~own.held_out])
 
 
 def _chosen(menu: Mapping[str, Any], name: str, what: str) -> Any:
@@ -85,7 +85,7 @@ def _chosen(menu: Mapping[str, Any], name: str, what: str) -> Any:
 class _State:
     """A run at one of its steps; the same as `trainer.js`."""
 
-    def __init__(self, model: nn.Sequential, run: Mapping[str, Any], rows: _Rows) -> None:
+    def __init__(self, model: nn.Sequential, run: Mapping[str, Any], rows: _RowsOfPage) -> None:
         self.model, self.rows, self.seed = model, rows, int(run["seed"])
         self.loss = _chosen(LOSSES, run["loss"], "loss")
         self.settings = {name: run[name] for name in ("optimizer", "lr", "batch")}

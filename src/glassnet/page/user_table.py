@@ -1,6 +1,6 @@
 """A person's own table on the page: columns as `glassnet fit` understands and scales them.
 
-In: a table and the name of its target. Out: a `Table` of the page, and sentences on what was
+In: a table and the name of its target. Out: a `PageTable` of the page, and sentences on what was
 decided. The page draws every input, so it takes a limited number of them, those that say most
 about the target.
 """
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from glassnet.errors import TableError
-from glassnet.estimators.tabular.examine import Examined, examine
-from glassnet.page.data import Table
+from glassnet.estimators.tabular.examine import ExaminedTable, examine
+from glassnet.page.data import PageTable
 from glassnet.page.fragments import CLASSES
 from glassnet.tables.schema import Schema
-from glassnet.tables.table import Table as ReadTable
+from glassnet.tables.table import Table
 from glassnet.words import counted
 
 MOST_INPUTS = 8
@@ -25,16 +25,16 @@ MOST_ROWS = 1000
 
 
 @dataclass(frozen=True)
-class Understood:
+class UserTable:
     """A table for the page, and what was decided about it."""
 
-    table: Table
+    table: PageTable
     notes: tuple[str, ...]
 
 
 def understood(
-    opened: ReadTable, target: str, columns: Sequence[str] = (), inputs: int = MOST_INPUTS
-) -> Understood:
+    opened: Table, target: str, columns: Sequence[str] = (), inputs: int = MOST_INPUTS
+) -> UserTable:
     """The page's table: inputs scaled as for a fit, classes as their numbers, a number as distances
     from its mean in standard deviations.
 
@@ -62,11 +62,11 @@ def understood(
         )
     x = np.ascontiguousarray(x[:, chosen], np.float32)
     used = tuple(names[i] for i in chosen)
-    made = Table(opened.label, x, y.astype(np.float32), used, target, goal.classes)
-    return Understood(made, tuple(notes))
+    made = PageTable(opened.label, x, y.astype(np.float32), used, target, goal.classes)
+    return UserTable(made, tuple(notes))
 
 
-def _examined(opened: ReadTable, target: str, columns: Sequence[str]) -> Examined:
+def _examined(opened: Table, target: str, columns: Sequence[str]) -> ExaminedTable:
     for name in columns:
         opened.require(name)
     kinds = {name: "drop" for name in opened.names if columns and name not in {*columns, target}}

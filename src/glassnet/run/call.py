@@ -19,7 +19,7 @@ import numpy as np
 
 from glassnet.llvm.target import Code
 from glassnet.lower.memory import place
-from glassnet.run.image import Image
+from glassnet.run.artifact import Image
 from glassnet.run.interrupt import Interrupt
 from glassnet.run.threads import run_on
 
@@ -61,7 +61,7 @@ class Build:
 
 
 @dataclass(frozen=True)
-class Team:
+class ThreadPlan:
     """How many threads, whether they take steps `apart`, how many steps there are, and how many
     of them are run before Python hears Ctrl-C. With a `limit` a step takes too long for that: it
     is run in parts of so much work. `overwrites`: a step left halfway would spoil its arguments."""
@@ -111,7 +111,7 @@ class Team:
 Arguments = tuple[ctypes.c_void_p | ctypes.c_int64, ...]
 
 
-class Prepared:
+class PreparedCall:
     """The addresses of arrays that stay where they are, and of one workspace, or of one for each
     thread where threads take steps apart. The numbers of steps are set before each call."""
 
@@ -121,7 +121,7 @@ class Prepared:
         arrays: Mapping[str, np.ndarray],
         results: list[np.ndarray],
         dims: Mapping[str, int],
-        team: Team,
+        team: ThreadPlan,
     ) -> None:
         self.results, self._team = results, team
         sizes = np.array([*(dims[name] for name in build.image.dims), 0, 1, 0], np.int64)

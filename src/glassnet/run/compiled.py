@@ -15,24 +15,24 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from glassnet.errors import GraphError, ShapeError
-from glassnet.fuse.kernels import Fused
+from glassnet.fuse.kernels import KernelGraph
 from glassnet.fuse.order import schedule
 from glassnet.graph.check import check
 from glassnet.graph.graph import Graph
-from glassnet.graph.layout import Product
+from glassnet.graph.layout import SizeProduct
 from glassnet.graph.resize import digest, resize, widths
 from glassnet.graph.types import Dim, Size, bind
-from glassnet.llvm.builder import Module
+from glassnet.llvm.builder import LlvmModule
 from glassnet.llvm.target import InstructionSet, load, module_text, object_code, versions
 from glassnet.lower.builder import PLAIN, Use
 from glassnet.lower.program import Lowered, lower_program
 from glassnet.lower.unrolled import BUDGET, fits, lower_unrolled
 from glassnet.run import cache
-from glassnet.run.call import Build, Prepared, Team
-from glassnet.run.image import Image, image, parse
+from glassnet.run.artifact import Image, image, parse
+from glassnet.run.call import Build, PreparedCall, ThreadPlan
+from glassnet.run.cost_model import computed, multiply_adds, taken_alone, total
 from glassnet.run.program import Call, Plan
 from glassnet.run.threads import thread_count
-from glassnet.run.work import computed, multiply_adds, taken_alone, total
 from glassnet.run.zeros import full_of_zeros, multiplied_tables
 
 WORTH_THREADS = 5_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
@@ -44,7 +44,7 @@ WORTH_RESIZING = 16_000_000_000  # multiply-adds: below, compiling for known wid
 
 
 @dataclass(frozen=True)
-class Kind:
+class CodeVariant:
     """Which code for a graph: with other sizes, what for, written out without loops."""
 
     sizes: tuple[tuple[Size, Size], ...] = ()
@@ -56,10 +56,10 @@ _builds: WeakValueDictionary[str, Build] = WeakValueDictionary()  # loaded now, 
 
 
 def assembly_text(
-    plan: Plan, fused: Fused, target: InstructionSet, kind: Kind = Kind()
+    plan: Plan, fused: KernelGraph, target: InstructionSet, kind: CodeVariant = CodeVariant()
 ) -> tuple[str, Lowered]:
     """Lower a plan to the text of a module of some kind; its sizes are those of the plan."""
-    module = Module()
+    module = LlvmModule()
     stepped = [fused.graph.inputs[name] for name in plan.stepped]
     stepped += [fused.outputs[output] for output in plan.collect]
     if kind.unrolled:
@@ -85,12 +85,12 @@ class Compiled:
         simplify: Callable[[Graph], Graph] = lambda graph: graph,
     ) -> None:
         self.plan, self.target, self.merge, self.simplify = plan, target, merge, simplify
-        self._found: dict[Kind, Build | None] = {}
-        self._missed: set[Kind] = set()  # not on the disk when asked for
+        self._found: dict[CodeVariant, Build | None] = {}
+        self._missed: set[CodeVariant] = set()  # not on the disk when asked for
         self._steps: dict[object, int] = {}
         self._lock = threading.Lock()
 
-    def build(self, kind: Kind = Kind(), only_kept: bool = False) -> Build | None:
+    def build(self, kind: CodeVariant = CodeVariant(), only_kept: bool = False) -> Build | None:
         """Code of some kind, None where the graph is unfit for it (or, if `only_kept`, where it
         would have to be made)."""
         if only_kept and kind in self._missed:
@@ -111,7 +111,7 @@ class Compiled:
             self._found[kind] = found
         return self._found[kind]
 
-    def _name(self, kind: Kind) -> str | None:
+    def _name(self, kind: CodeVariant) -> str | None:
         """The digest of all that decides the code."""
         if self._digest is None or cache.directory() is None:
             return None
@@ -127,13 +127,13 @@ class Compiled:
         how = repr((steps, self.merge, self.target))
         return graph and cache.key(graph, how, versions(), cache.source())
 
-    def _made(self, kind: Kind, name: str | None) -> Image:
+    def _made(self, kind: CodeVariant, name: str | None) -> Image:
         own = self._image(kind)
         if name:
             cache.write(name, bytes(own))
         return own
 
-    def _image(self, kind: Kind) -> Image:
+    def _image(self, kind: CodeVariant) -> Image:
         try:
             graph = self.simplify(check(resize(self.plan.graph, dict(kind.sizes))))
         except (GraphError, ShapeError):
@@ -147,7 +147,7 @@ class Compiled:
         return image(fused, lowered, object_code(text, self.target.name))
 
     def _choose(
-        self, dims: Mapping[str, int], steps: int, ahead: int, team: Team, sparse: bool
+        self, dims: Mapping[str, int], steps: int, ahead: int, team: ThreadPlan, sparse: bool
     ) -> Build:
         """The code that pays: tiny steps are written out if they are many, and known widths are
         compiled for if there is much to do; else all widths share their code."""
@@ -158,11 +158,11 @@ class Compiled:
             steps = max(taken, ahead)
             found: Build | None = None
             if self.merge and steps >= WORTH_UNROLLING and work <= BUDGET:
-                found = self.build(Kind(known, unrolled=True))
+                found = self.build(CodeVariant(known, unrolled=True))
             tall = max(bind(self._long if long else self._summed, dims), default=0) >= WORTH_BLOCKS
             use = Use(team.shares, tall, sparse)
-            own = Kind(tuple([(size, dims[size.name]) for size in self._open]), use)
-            shared = Kind(self._widths, use)
+            own = CodeVariant(tuple([(size, dims[size.name]) for size in self._open]), use)
+            shared = CodeVariant(self._widths, use)
             if found is None and shared != own:
                 found = self.build(own, only_kept=True)
                 if found is None and steps * work < WORTH_RESIZING:
@@ -224,9 +224,9 @@ class Compiled:
         much = max(steps, ahead) * self.work(dims) >= WORTH_LISTS
         sparse = much and full_of_zeros(self._tables, arrays)
         build = self._choose(dims, steps, ahead, team, sparse)
-        return Prepared(build, arrays, results, {**self._numbers, **dims}, team)
+        return PreparedCall(build, arrays, results, {**self._numbers, **dims}, team)
 
-    def _team(self, dims: Mapping[str, int], steps: int, threads: int | None) -> Team:
+    def _team(self, dims: Mapping[str, int], steps: int, threads: int | None) -> ThreadPlan:
         """Who does the work of so many steps, and how many of them at a time."""
         adds, whole = self.work(dims), total(self._computed, dims)
         piece = max(1, CALL_WORK // (2 if self._wide else 1))
@@ -236,7 +236,7 @@ class Compiled:
         most = piece * team // max(1, whole)
         limit = 0 if most else piece * team
         count = min(team, steps) if apart else team
-        return Team(count, apart, steps, max(1, most), limit, bool(self.plan.donate))
+        return ThreadPlan(count, apart, steps, max(1, most), limit, bool(self.plan.donate))
 
     def run(
         self, arrays: Mapping[str, np.ndarray], steps: int = 1, threads: int | None = None
@@ -252,12 +252,12 @@ class Compiled:
         return not self.plan.donate and self.plan.collect == everything
 
     @cached_property
-    def _multiply_adds(self) -> tuple[Product, ...]:
+    def _multiply_adds(self) -> tuple[SizeProduct, ...]:
         nodes = self.plan.graph.nodes
         return multiply_adds(nodes, range(len(nodes)))
 
     @cached_property
-    def _computed(self) -> tuple[Product, ...]:
+    def _computed(self) -> tuple[SizeProduct, ...]:
         nodes = self.plan.graph.nodes
         return computed(nodes, range(len(nodes)))
 

@@ -21,7 +21,7 @@ from glassnet.errors import ModelFileError
 from glassnet.runs.disk import COPY, missing, unreadable
 from glassnet.runs.schema import (
     OF_DATA,
-    Work,
+    StatementLimit,
     check_kind,
     check_schema,
     connect,
@@ -58,7 +58,7 @@ class RunReader:
 
     def __init__(self, path: Path, mode: str) -> None:
         """To read ("ro"), to write ("rw"), or to make a new one as well ("rwc")."""
-        self.path, self._work = path, Work()
+        self.path, self._work = path, StatementLimit()
         self._tables: frozenset[str] = frozenset()
         if mode != "rwc" and not path.is_file():
             raise missing(path)

@@ -30,9 +30,9 @@ from glassnet.runs.file import (
 from glassnet.runs.recording import Recording
 from glassnet.training.callbacks import Callback, EarlyStopping, memories, resumable
 from glassnet.training.check import PART, Rows, dense
-from glassnet.training.descend import Descent
+from glassnet.training.full_batch import Search
 from glassnet.training.history import History, Run
-from glassnet.training.whole import Search
+from glassnet.training.trainer import Trainer
 from glassnet.version import __version__, numerics_version
 
 EVERY = 1.0  # seconds between checkpoints, at least
@@ -98,7 +98,7 @@ class Fingerprint:
 
 def recorded(
     recording: Recording | None,
-    descent: Descent | Search,
+    descent: Trainer | Search,
     rows: Rows,
     validation: Any,
     callbacks: Sequence[Any],
@@ -128,7 +128,7 @@ def recorded(
 
 
 def described_run(
-    descent: Descent | Search, rows: Rows, callbacks: Sequence[Any], settings: Mapping[str, Any]
+    descent: Trainer | Search, rows: Rows, callbacks: Sequence[Any], settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What a run file says of its run; `settings` are those of the loop."""
     task = descent.task
@@ -161,7 +161,7 @@ class Recorder(Callback):
     def __init__(
         self,
         file: RunFile,
-        descent: Descent | Search,
+        descent: Trainer | Search,
         prints: Fingerprint | None,
         others: Sequence[Any],
         clock: Callable[[], float] = time.perf_counter,
@@ -277,7 +277,7 @@ class Recorder(Callback):
         return Checkpoint(epoch, {**arrays, **remembered}, notes)
 
 
-def restore(descent: Descent | Search, state: Checkpoint) -> None:
+def restore(descent: Trainer | Search, state: Checkpoint) -> None:
     """Put the numbers of a checkpoint into the model and the optimiser's memory; ModelFileError
     where they are those of another model."""
     places = {"W": descent.task.model.W, **descent.memory}
@@ -298,7 +298,7 @@ def _check_fits(state: Checkpoint, name: str, own: np.ndarray) -> None:
         )
 
 
-def check_stoppers(descent: Descent | Search, state: Checkpoint, callbacks: Sequence[Any]) -> None:
+def check_stoppers(descent: Trainer | Search, state: Checkpoint, callbacks: Sequence[Any]) -> None:
     """ModelFileError where what early stopping remembers is not numbers, or weights of another
     model."""
     for name, own in resumable(callbacks).items():

@@ -21,7 +21,6 @@ from glassnet.nn.storage import layout_of
 from glassnet.optim.scikit import EpochRates
 from glassnet.rounding import to_nearest
 from glassnet.run.threads import thread_count
-from glassnet.runs.again import go_again
 from glassnet.runs.data import as_data, contains, from_data
 from glassnet.runs.disk import COPY
 from glassnet.runs.file import Checkpoint, RunFile, put_more
@@ -33,17 +32,18 @@ from glassnet.runs.recorder import (
     restore,
 )
 from glassnet.runs.recording import Recording
+from glassnet.runs.repeat import go_again
 from glassnet.runs.settings import settings_of
 from glassnet.runs.train import divided, training
 from glassnet.serialize import parse
 from glassnet.training.callbacks import Restorer, as_callbacks
 from glassnet.training.check import Rows, checked, checked_inputs
-from glassnet.training.descend import Conventions, Descent, Order, Task
 from glassnet.training.exclusive import InTraining
+from glassnet.training.full_batch import NO_STEPS, Search
 from glassnet.training.history import History
 from glassnet.training.shuffles import ShuffledOrder
 from glassnet.training.source import Source
-from glassnet.training.whole import NO_STEPS, Search
+from glassnet.training.trainer import Conventions, Order, Task, Trainer
 from glassnet.version import computes_alike, numerics_version
 from glassnet.words import counted
 
@@ -85,14 +85,14 @@ def resume(
     `optimizer` are needed only where they contain code of yours, which a file does not keep.
     L-BFGS, whose state SciPy keeps to itself, does all epochs again, and refuses other ones.
     """
-    given = Given(x, y, sample_weight, validation, model, loss, optimizer)
+    given = ResumeInputs(x, y, sample_weight, validation, model, loss, optimizer)
     stops = None if callbacks is None else as_callbacks(callbacks)
     further = epochs is not None or stops is not None
     return resume_run(record, given, epochs, stops, other_data, threads, further)
 
 
 def resume_run(
-    record: str | Path | Recording, given: Given, epochs: int | None,
+    record: str | Path | Recording, given: ResumeInputs, epochs: int | None,
     callbacks: Sequence[Any] | None, other_data: bool, threads: int | None, further: bool,
 ) -> tuple[Module, History]:  # fmt: skip
     """As `resume`. `further`: early stopping that has ended the run is no end of it."""
@@ -159,7 +159,7 @@ def go_on(
 
 
 @dataclass(frozen=True)
-class Given:
+class ResumeInputs:
     """What the caller brings to a recorded run."""
 
     x: Any
@@ -177,7 +177,7 @@ class Given:
 
 
 def _data(
-    file: RunFile, values: Mapping[str, Any], given: Given, model: Module, loss: Loss
+    file: RunFile, values: Mapping[str, Any], given: ResumeInputs, model: Module, loss: Loss
 ) -> tuple[Rows, Any]:
     """All rows, and what they were validated on: those that the caller brought, completed by what
     the file holds (whose weights have the weights of classes in them already)."""
@@ -277,8 +277,8 @@ def put_result_into(file: RunFile, model: Module) -> None:
 
 
 def rebuilt(
-    file: RunFile, values: Mapping[str, Any], given: Given, threads: int | None
-) -> tuple[Descent | Search, Rows]:
+    file: RunFile, values: Mapping[str, Any], given: ResumeInputs, threads: int | None
+) -> tuple[Trainer | Search, Rows]:
     """Model, loss and optimiser from a file, with data: ready to train; and all rows."""
     model = brought(values, given.model, "model")
     loss = as_loss(brought(values, given.loss, "loss"))
@@ -346,7 +346,7 @@ def brought(values: Mapping[str, Any], own: Any, what: str) -> Any:
     return from_data(values[what], what, own)
 
 
-def reopened(file: RunFile, given: Given) -> tuple[dict[str, Any], Descent]:
+def reopened(file: RunFile, given: ResumeInputs) -> tuple[dict[str, Any], Trainer]:
     """What a file says of its run, and the run itself with the data that it was recorded with;
     TrainingError where it has no steps."""
     values, descent = reopened_any(file, given)
@@ -355,7 +355,7 @@ def reopened(file: RunFile, given: Given) -> tuple[dict[str, Any], Descent]:
     return values, descent
 
 
-def reopened_any(file: RunFile, given: Given) -> tuple[dict[str, Any], Descent | Search]:
+def reopened_any(file: RunFile, given: ResumeInputs) -> tuple[dict[str, Any], Trainer | Search]:
     """As `reopened`, whatever the training is."""
     values = begun(file)
     descent, rows = rebuilt(file, values, given, None)
@@ -367,7 +367,7 @@ def verified(
     file: RunFile,
     values: Mapping[str, Any],
     rows: Rows,
-    descent: Descent | Search,
+    descent: Trainer | Search,
     other: bool = False,
 ) -> Fingerprint | None:
     """TrainingError where the data are not those of the run. The fingerprint, where the file has

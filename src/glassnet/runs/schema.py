@@ -58,7 +58,7 @@ MOST_LOOKS = 1_000  # for one statement: what takes more is no statement on a wh
 MANY = 1 << 26  # bytes of a value that any file may have
 
 
-class Work:
+class StatementLimit:
     """How much SQLite does for one statement; between its steps Ctrl-C is heard."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class Work:
         return ModelFileError(f"{place} is damaged: its tables have no end; {COPY}")
 
 
-def connect(place: Path, mode: str, work: Work) -> sqlite3.Connection:
+def connect(place: Path, mode: str, work: StatementLimit) -> sqlite3.Connection:
     """To read ("ro"), to write ("rw"), or to make ("rwc"). Nothing is read yet."""
     check_sides(place)
     database = sqlite3.connect(
@@ -156,7 +156,7 @@ def empty(place: Path) -> bool:
     if not place.is_file():
         return False
     try:
-        database = connect(place, "rw", Work())
+        database = connect(place, "rw", StatementLimit())
     except (sqlite3.Error, ModelFileError):
         return False
     try:
@@ -174,7 +174,7 @@ def tidy(place: Path) -> None:
     if not log_of(place).exists() or side(place, "-lock").exists():
         return
     with suppress(sqlite3.Error, ModelFileError):
-        database = connect(place, "rw", Work())
+        database = connect(place, "rw", StatementLimit())
         try:
             database.execute("PRAGMA schema_version").fetchone()
         finally:

@@ -100,7 +100,7 @@ class Before(TypedDict):
     validation_loss_curve_: list[AnyFloat]
 
 
-class Fitted(Begun):
+class FitSettings(Begun):
     """What is there besides where an estimator was fitted."""
 
     estimator: Literal["MLPClassifier", "MLPRegressor"]
@@ -127,7 +127,7 @@ class Lists(TypedDict, total=False):
 def settings_of(file: RunFile) -> dict[str, Any]:
     """The settings of a run file."""
     found = file.values()
-    kind = Fitted if "estimator" in found else Begun if "model" in found else Early
+    kind = FitSettings if "estimator" in found else Begun if "model" in found else Early
     try:
         found = cast("dict[str, Any]", read(Lists, read(kind, found, "run"), "run"))
         source: dict[str, Any] = found.get("source") or {}

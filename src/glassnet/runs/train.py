@@ -31,12 +31,12 @@ from glassnet.training.check import (
     checked_seed,
     refuse_other_columns,
 )
-from glassnet.training.descend import SHUFFLE, USUAL, Conventions, Descent, Order, Task
 from glassnet.training.exclusive import InTraining
+from glassnet.training.full_batch import Search
 from glassnet.training.history import History, earlier, noted, state_of
 from glassnet.training.source import Source
 from glassnet.training.state import OTHER, check_model, check_shape, warn_of_repeat
-from glassnet.training.whole import Search
+from glassnet.training.trainer import SHUFFLE, USUAL, Conventions, Order, Task, Trainer
 from glassnet.words import counted
 
 HOLD_OUT = SHUFFLE + 1
@@ -93,12 +93,12 @@ def check_settings(epochs: int, batch_size: int, seed: int, optimizer: Any) -> N
 
 
 def goes_on(
-    descent: Descent | Search, after: History | None, record: Recording | None, callbacks: list[Any]
+    descent: Trainer | Search, after: History | None, record: Recording | None, callbacks: list[Any]
 ) -> History | None:
     """Put the descent where another training has ended; the whole epochs of that one. Early
     stopping gets its memory back by one more callback."""
     if after is None:
-        if isinstance(descent, Descent):
+        if isinstance(descent, Trainer):
             warn_of_repeat(descent.task.model, descent.shape, _repeated(descent))
         return None
     state = state_of(after)
@@ -117,7 +117,7 @@ def goes_on(
     return earlier(after, state)
 
 
-def _repeated(descent: Descent) -> dict[str, bool]:
+def _repeated(descent: Trainer) -> dict[str, bool]:
     """What a call without `after` repeats, and whether there is such a thing here."""
     inputs, order = descent.stepper.program.plan.graph.inputs, descent.order
     return {
@@ -132,11 +132,11 @@ def training(
     optimizer: Optimizer | RandomSearch | LBFGS,
     order: Order,
     conventions: Conventions = USUAL,
-) -> Descent | Search:
+) -> Trainer | Search:
     """By batches, or with all rows at once."""
     if isinstance(optimizer, RandomSearch | LBFGS):
         return Search(task, optimizer, conventions.evaluate)
-    return Descent(task, optimizer, order, conventions)
+    return Trainer(task, optimizer, order, conventions)
 
 
 def divided(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from glassnet.graph.graph import Graph
 from glassnet.simplify.algebra import algebra
-from glassnet.simplify.narrow import narrow
-from glassnet.simplify.prune import prune
-from glassnet.simplify.share import share
+from glassnet.simplify.cse import share
+from glassnet.simplify.dce import prune
+from glassnet.simplify.sink_broadcast import narrow
 
 PASSES = (algebra, narrow, share, prune)
 

@@ -43,7 +43,7 @@ _LONG_AGO, _FAR = 946_684_800, 2_208_988_800  # 2000 and 2040 in seconds since 1
 
 
 @dataclass(frozen=True)
-class Written:
+class FormedTable:
     """A table whose columns have their forms, and the notes about them."""
 
     table: Table
@@ -58,7 +58,7 @@ class _Decision:
 
 def decide_forms(
     table: Table, names: Sequence[str], fixed: Mapping[str, str], target: str | None = None
-) -> Written:
+) -> FormedTable:
     """Find the form of every column whose cells are not all plain numbers. The target, which is a
     number or classes, is no date."""
     kept = [name for name in names if _is_read(table, name, fixed)]
@@ -81,7 +81,7 @@ def decide_forms(
             kind = "number" if name == target else fixed.get(name)
             found[name] = _of_numbers(table, name, numbers[name], kind, hints)
     forms = {name: own.form for name, own in found.items() if own.form != Form(name)}
-    return Written(table.with_forms(forms), {name: own.notes for name, own in found.items()})
+    return FormedTable(table.with_forms(forms), {name: own.notes for name, own in found.items()})
 
 
 def base_kind(kind: str | None) -> str | None:

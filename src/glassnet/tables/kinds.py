@@ -78,7 +78,7 @@ def infer_columns(table: Table, names: Sequence[str], fixed: Mapping[str, str]) 
         if name not in numbers and name not in times:
             return _nested(name, table.columns[name].type, kind)
         cells = times[name] if name in times else numbers[name]
-        reading = _Reading(table.label, name, cells, texts.get(name), name in times)
+        reading = _Readings(table.label, name, cells, texts.get(name), name in times)
         found = reading.column(kind)
         exact = rounded.get(name, ())
         return replace(found, notes=(*found.notes, _about(name, exact))) if exact else found
@@ -142,7 +142,7 @@ def _nested(name: str, type: str, fixed: str | None) -> Column:
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _Readings:
     """One column in every reading that may be needed."""
 
     label: str

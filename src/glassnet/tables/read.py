@@ -22,9 +22,9 @@ import numpy as np
 
 from glassnet.errors import TableError, UntrustedError
 from glassnet.rounding import to_nearest
-from glassnet.tables.bytes import FileFormat, check_unpacked, detect, unpacked
 from glassnet.tables.cells import Cells, named, quoted
 from glassnet.tables.column_names import names_without_case
+from glassnet.tables.compression import FileFormat, check_unpacked, detect, unpacked
 from glassnet.tables.csv_check import CsvCheck, CsvShape
 from glassnet.tables.limits import DEFAULT_LIMITS, Limits
 from glassnet.tables.notes import Note

@@ -17,16 +17,16 @@ import duckdb
 import numpy as np
 
 from glassnet.errors import TableError
-from glassnet.tables.bytes import detect
 from glassnet.tables.cells import Cells, named
 from glassnet.tables.column_names import unique_names
+from glassnet.tables.compression import detect
 from glassnet.tables.query import explained
 from glassnet.tables.read import connect
 from glassnet.tables.typed import exactly, parquet_names
 
 
 @dataclass(frozen=True)
-class Column:
+class FileColumn:
     """`type` is what the file calls it; `read` says whether and how it becomes numbers."""
 
     type: str
@@ -47,7 +47,7 @@ class RowFile(Protocol):
     @property
     def path(self) -> Path: ...
     @property
-    def columns(self) -> dict[str, Column]: ...
+    def columns(self) -> dict[str, FileColumn]: ...
     @property
     def rows(self) -> int: ...
 
@@ -83,7 +83,7 @@ class ParquetRows:
     """A Parquet file, by DuckDB."""
 
     path: Path
-    columns: dict[str, Column]
+    columns: dict[str, FileColumn]
     queried: dict[str, str]  # the name of a column in queries, where no two differ only in case
     groups: tuple[int, ...]
     connection: duckdb.DuckDBPyConnection = field(repr=False)
@@ -130,7 +130,7 @@ def _parquet(path: Path, connection: duckdb.DuckDBPyConnection) -> ParquetRows:
         ).fetchall()
     names, _ = unique_names([own.strip() for own in parquet_names(path, connection)])
     columns = {
-        own: Column(row[1], _reading(row[1])) for own, row in zip(names, described, strict=True)
+        own: FileColumn(row[1], _reading(row[1])) for own, row in zip(names, described, strict=True)
     }
     queried = {own: row[0] for own, row in zip(names, described, strict=True)}
     return ParquetRows(
@@ -172,7 +172,7 @@ class ArrowRows:
     """An Arrow file (Feather, version 2), by pyarrow; an uncompressed one is mapped."""
 
     path: Path
-    columns: dict[str, Column]
+    columns: dict[str, FileColumn]
     rows: int
 
     def cuts(self, names: Sequence[str], size: int) -> Iterator[list[Cut]]:
@@ -213,7 +213,7 @@ def _arrow(path: Path) -> ArrowRows:
         rows = sum(reader.get_batch(number).num_rows for number in range(count))  # pyright: ignore
     names, _ = unique_names([str(own.name).strip() for own in schema])
     columns = {
-        name: Column(str(own.type), _arrow_reading(arrow, own.type))
+        name: FileColumn(str(own.type), _arrow_reading(arrow, own.type))
         for name, own in zip(names, schema, strict=True)
     }
     return ArrowRows(path, columns, rows)

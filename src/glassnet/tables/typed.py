@@ -17,9 +17,9 @@ from typing import Any, cast
 import duckdb
 
 from glassnet.errors import TableError
-from glassnet.tables.bytes import FileFormat, check_unpacked, unpacked
 from glassnet.tables.cells import Cells, named, quoted
 from glassnet.tables.column_names import unique_names
+from glassnet.tables.compression import FileFormat, check_unpacked, unpacked
 from glassnet.tables.limits import Limits
 from glassnet.tables.query import explained
 from glassnet.tables.table import Table

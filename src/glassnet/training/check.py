@@ -21,7 +21,7 @@ from glassnet.nn.normalise import BatchNorm
 from glassnet.nn.predict import check_categories
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.search import WholeData
-from glassnet.training.scratch import Mapped, Scratch
+from glassnet.training.memmap import Mapped, Scratch
 from glassnet.training.source import Arrays, Source, alone, written
 from glassnet.training.step import outputs_of
 from glassnet.words import counted

@@ -80,7 +80,7 @@ class Failing:
         if place is None:
             return None
         rows = self.arrays["rows"] if numbers is None else numbers
-        return _Reading(step, probed, values, rows).of(place)
+        return _Finding(step, probed, values, rows).of(place)
 
 
 def divergence(
@@ -145,7 +145,7 @@ def _ancestors(nodes: tuple[Node, ...], bad: list[bool], output: int) -> set[int
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _Finding:
     """What can be said of a node."""
 
     step: StepGraph

@@ -15,7 +15,7 @@ import numpy as np
 
 from glassnet.training.diverge import Failing, Fault
 from glassnet.training.history import Run
-from glassnet.training.kept import finite
+from glassnet.training.rollback import finite
 
 TRIES = 64  # steps that are done again at once
 

@@ -21,8 +21,8 @@ from glassnet.optim.optimizer import Optimizer
 from glassnet.rounding import to_nearest
 from glassnet.run.threads import thread_count
 from glassnet.training.check import checked, checked_counts, checked_seed
-from glassnet.training.descend import Descent, Order, Task
 from glassnet.training.exclusive import InTraining
+from glassnet.training.trainer import Order, Task, Trainer
 
 WORSE = 4.0  # a loss that many times the least one ends the search
 MEMORY = 0.9  # of the running mean that smooths the losses
@@ -79,7 +79,7 @@ def find_lr(
     rows = checked(model, measure, x, y, sample_weight)
     task = Task(model, measure, rows, None, thread_count(threads), seed)
     with InTraining(model):
-        descent = Descent(task, replace(optimizer, average=0.0), Order.of(rows, batch_size, seed))
+        descent = Trainer(task, replace(optimizer, average=0.0), Order.of(rows, batch_size, seed))
         kept = model.W.copy()
         try:
             losses, smooth = _losses(descent, _rates(low, high, steps))
@@ -93,7 +93,7 @@ def _rates(low: float, high: float, steps: int) -> np.ndarray:
     return low * numbers.exp(span * np.arange(steps) / max(1, steps - 1))
 
 
-def _losses(descent: Descent, rates: np.ndarray) -> tuple[list[float], list[float]]:
+def _losses(descent: Trainer, rates: np.ndarray) -> tuple[list[float], list[float]]:
     """The loss of each step, and that smoothed, up to the first that is much worse than the
     least."""
     mean, least = 0.0, math.inf

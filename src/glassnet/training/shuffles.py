@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from glassnet.errors import TrainingError
-from glassnet.training.descend import Order
+from glassnet.training.trainer import Order
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from glassnet.errors import GlassnetError, ShapeError, TrainingError
-from glassnet.training.scratch import Mapped, Scratch
+from glassnet.training.memmap import Mapped, Scratch
 from glassnet.words import counted
 
 Arrays = Mapping[str, np.ndarray]

@@ -23,9 +23,9 @@ from glassnet.graph.types import Dim, Size, Type
 from glassnet.graph.userline import user_line
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module, split
-from glassnet.nn.scope import Circumstances, Scope, apply
+from glassnet.nn.scope import BuildContext, Scope, apply
 from glassnet.nn.storage import layout_of
-from glassnet.optim.optimizer import Now, Optimizer
+from glassnet.optim.optimizer import Optimizer, StepContext
 from glassnet.references import References
 from glassnet.tracing import Traced
 from glassnet.words import counted
@@ -109,10 +109,10 @@ class _Forward:
     """A step up to its loss, with its penalty."""
 
     builder: GraphBuilder
-    now: Now
+    now: StepContext
     own: dict[str, Value]  # the parameters that are trained
     memory: dict[str, dict[str, Value]]
-    around: Circumstances
+    around: BuildContext
     total: Value
 
     def finish(
@@ -159,7 +159,7 @@ def _forward(
     first = None if update else builder.input("first", Type("int32", ()))
     taken = {name: ops.take(value, rows) for name, value in batch.items()}
     numbers = rows if first is None else rows + first
-    around = Circumstances(True, key, now.step, numbers, optimizer.frozen(declared))
+    around = BuildContext(True, key, now.step, numbers, optimizer.frozen(declared))
     outputs = outputs_of(model, width)
     with builder.tracing():
         prediction = apply(model, taken["x"], Scope(held, around))
@@ -169,11 +169,11 @@ def _forward(
     return _Forward(builder, now, trained(model, held), memory, around, total)
 
 
-def _now(builder: GraphBuilder, model: Module, settings: Mapping[str, float]) -> Now:
+def _now(builder: GraphBuilder, model: Module, settings: Mapping[str, float]) -> StepContext:
     """The learning rate, the number of the step and the hyperparameters, as inputs."""
     scalar = Type(model.dtype, ())
     lr, step = builder.input("lr", scalar), builder.input("step", Type("int64", ()))
-    return Now(lr, step, {name: builder.input(name, scalar) for name in settings})
+    return StepContext(lr, step, {name: builder.input(name, scalar) for name in settings})
 
 
 def _memory(
@@ -212,7 +212,7 @@ def updated(
     own: dict[str, Value],
     slopes: Sequence[Value],
     memory: dict[str, dict[str, Value]],
-    now: Now,
+    now: StepContext,
 ) -> dict[str, Value]:
     """New parameters and memory by the names of their inputs."""
     new, kept = optimizer.updates(own, dict(zip(own, slopes, strict=True)), memory, now)

@@ -26,7 +26,7 @@ from glassnet.estimators.mlp.call_cache import CallCache
 from glassnet.estimators.mlp.callbacks import CallbackSupport, Watch
 from glassnet.estimators.mlp.columns import ColumnEncoder, framed, hinted
 from glassnet.estimators.mlp.fit import Data, fit_by_lbfgs, fit_by_steps, loss_and_gradient
-from glassnet.estimators.mlp.fitted import Fitted
+from glassnet.estimators.mlp.fitted import FittedMLP
 from glassnet.estimators.mlp.network import predicted
 from glassnet.estimators.mlp.parameters import CONSTRAINTS, layer_sizes, thread_count
 from glassnet.estimators.mlp.record import NO_RECORD, check_record
@@ -38,7 +38,7 @@ from glassnet.training.check import Rows
 SCRATCH = ("activations", "deltas", "coef_grads", "intercept_grads")  # scikit-learn's buffers
 
 
-class BaseMLP(Fitted, CallbackSupport, TransformerMixin, BaseEstimator):
+class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
     """Fitting and predicting; subclasses prepare the labels."""
 
     fit: Any

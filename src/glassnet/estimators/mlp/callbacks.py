@@ -17,7 +17,7 @@ from typing import Any
 HOOKS = ("setup", "on_fit_task_begin", "on_fit_task_end", "teardown")
 
 
-class Context:
+class CallbackContext:
     """A task of a fit: the fit itself, or an epoch of it, whose `parent` is the fit."""
 
     def __init__(
@@ -27,10 +27,10 @@ class Context:
         self.task_id, self.max_subtasks, self.parent = number, most, parent
         self._children = 0
 
-    def subcontext(self, task_name: str = "") -> Context:
+    def subcontext(self, task_name: str = "") -> CallbackContext:
         self._children += 1
         name, number = self.estimator_name, self._children - 1
-        return Context(self._callbacks, name, task_name, number, 0, self)
+        return CallbackContext(self._callbacks, name, task_name, number, 0, self)
 
     def call_on_fit_task_begin(self, *, estimator: Any, **given: Any) -> None:
         self._call("on_fit_task_begin", estimator, given)
@@ -85,9 +85,9 @@ class OwnSupport:
         self.__dict__["_skl_callbacks"] = list(callbacks)
         return self
 
-    def _init_callback_context(self, max_subtasks: int = 0) -> Context:
+    def _init_callback_context(self, max_subtasks: int = 0) -> CallbackContext:
         callbacks: list[Any] = getattr(self, "_skl_callbacks", [])
-        context = Context(callbacks, type(self).__name__, "fit", 0, max_subtasks, None)
+        context = CallbackContext(callbacks, type(self).__name__, "fit", 0, max_subtasks, None)
         self._callback_fit_ctx: Any = context
         for callback in callbacks:
             callback.setup(self, context)

@@ -30,7 +30,7 @@ KNOWN = ("number", *WORDS)
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedColumns:
     """How one column is encoded: `values` of a category, or the `mean` that fills gaps."""
 
     name: str
@@ -64,7 +64,9 @@ class Encoded:
 class ColumnEncoder:
     """What training saw of the columns; made by `learn`."""
 
-    def __init__(self, columns: Sequence[Encoded], categories: Sequence[bool], gaps: bool) -> None:
+    def __init__(
+        self, columns: Sequence[EncodedColumns], categories: Sequence[bool], gaps: bool
+    ) -> None:
         self.columns, self.categories, self.gaps = tuple(columns), tuple(categories), gaps
 
     @classmethod
@@ -246,13 +248,13 @@ def own(column: FrameColumn, category: bool) -> FrameColumn:
     raise unread(column)
 
 
-def learnt(column: FrameColumn, gaps: bool) -> Encoded:
+def learnt(column: FrameColumn, gaps: bool) -> EncodedColumns:
     """What is kept of a column of training."""
     if column.kind == "number":
         missing = np.isnan(column.values)
         known = column.values[~missing].astype(float)
         mean = float(known.mean()) if len(known) else 0.0
-        return Encoded(column.name, None, mean, gaps and bool(missing.any()))
+        return EncodedColumns(column.name, None, mean, gaps and bool(missing.any()))
     found = {value for value in column.values if value is not None}
     if len(found) > MOST:
         raise ValueError(
@@ -262,4 +264,4 @@ def learnt(column: FrameColumn, gaps: bool) -> Encoded:
         )
     values = tuple(sorted(found, key=lambda value: (isinstance(value, str), value)))
     missing = any(value is None for value in column.values)
-    return Encoded(column.name, values, 0.0, gaps and missing)
+    return EncodedColumns(column.name, values, 0.0, gaps and missing)

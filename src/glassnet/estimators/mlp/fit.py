@@ -18,17 +18,17 @@ from glassnet.errors import warn_user
 from glassnet.estimators.mlp.attributes import Attributes, OptimizerState
 from glassnet.estimators.mlp.callbacks import Watch
 from glassnet.estimators.mlp.network import loss_of, network_of, show
-from glassnet.estimators.mlp.progress import CurrentRate, EpochProgress, Progress
+from glassnet.estimators.mlp.progress import CurrentRate, EpochProgress, SolverProgress
 from glassnet.estimators.mlp.record import FitFile, run_of
 from glassnet.estimators.mlp.validation import HeldOut, Judge, validation_split
 from glassnet.nn.module import Module
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.scikit import ScikitAdam, ScikitLBFGS, ScikitSGD
 from glassnet.training.check import Rows
-from glassnet.training.descend import Conventions, Descent, Order, Task
+from glassnet.training.full_batch import Search
 from glassnet.training.history import History, Run
 from glassnet.training.shuffles import ShuffledOrder
-from glassnet.training.whole import Search
+from glassnet.training.trainer import Conventions, Order, Task, Trainer
 
 SLOTS = {"adam": ("m", "v"), "sgd": ("m",)}
 ONLINE = 1 << 20  # bytes of rows for which a trainer is kept
@@ -88,7 +88,7 @@ class Online:
     """The trainer of the last `partial_fit`, for the next one with as many rows: nothing is then
     prepared again. A copy or a pickle of it does not go on."""
 
-    def __init__(self, est: Attributes, descent: Descent, rows: Rows) -> None:
+    def __init__(self, est: Attributes, descent: Trainer, rows: Rows) -> None:
         self._descent = descent
         self._rows = descent.own_rows()  # what users pass stays theirs
         self._known, self._made_for = _settings(est, rows), _objects(est)
@@ -97,7 +97,7 @@ class Online:
         return _nothing, ()
 
     @classmethod
-    def of(cls, est: Attributes, descent: Descent, rows: Rows) -> Online | None:
+    def of(cls, est: Attributes, descent: Trainer, rows: Rows) -> Online | None:
         """A trainer that can be used again; None where its rows are many or sparse, or where every
         call draws another seed."""
         again = not rows.sparse and not est.dropout and rows.x.nbytes <= ONLINE
@@ -144,7 +144,7 @@ def _objects(est: Attributes) -> list[Any]:
 
 def _descent(
     est: Attributes, model: Module, data: Data, watch: Watch, seed: int, file: FitFile | None
-) -> tuple[Descent, EpochProgress]:
+) -> tuple[Trainer, EpochProgress]:
     """The trainer, and what it reports to."""
     rows, size = data.rows, _batch_size(est.batch_size, len(data.rows))
     order = Order(len(rows), size, None)
@@ -159,7 +159,7 @@ def _descent(
     memory, first = est._optimizer.arrays(model), est._optimizer.t
     conventions = Conventions(schedule, memory, judge, first, guarded=False, by_rows=True)
     progress = EpochProgress(est, judge, watch, len(rows), order.steps, schedule)
-    return Descent(task, rule, order, conventions), progress
+    return Trainer(task, rule, order, conventions), progress
 
 
 def _shuffled(est: Attributes, count: int, size: int, file: FitFile | None) -> Order:
@@ -210,7 +210,7 @@ def fit_by_lbfgs(est: Attributes, data: Data, watch: Watch) -> None:
         rule = ScikitLBFGS(tolerance=float(est.tol), evaluations=int(est.max_fun))
         judge = None if data.held_out is None else Judge(est, data.held_out, loss_of(est))
         search = Search(_full_batch(est, model, data.rows), rule, judge)
-        history = _run(search, est.max_iter, Progress(est, judge, watch), file, data)
+        history = _run(search, est.max_iter, SolverProgress(est, judge, watch), file, data)
     if dtype != model.dtype:
         show(est, network_of(est, dtype))
     found = search.outcome
@@ -257,7 +257,7 @@ def _begin_curves(est: Attributes, held_out: HeldOut | None) -> None:
 
 
 def _run(
-    run: Descent | Search, epochs: int, progress: Progress, file: FitFile | None, data: Data
+    run: Trainer | Search, epochs: int, progress: SolverProgress, file: FitFile | None, data: Data
 ) -> History | None:
     """Train, and record where there is a file; None where that holds all of it already."""
     if file is None:

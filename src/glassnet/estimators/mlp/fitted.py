@@ -46,7 +46,7 @@ class HiddenColumns:
         return self.est.get_feature_names_out(layer=self.layer)
 
 
-class Fitted(Attributes):
+class FittedMLP(Attributes):
     """The part of the MLP estimators that shows what is inside."""
 
     @to_nearest

@@ -17,7 +17,7 @@ import numpy as np
 from glassnet.estimators.mlp.attributes import Attributes, OptimizerState
 from glassnet.estimators.mlp.callbacks import Watch
 from glassnet.estimators.mlp.validation import Judge
-from glassnet.optim.schedule import Course, Schedule
+from glassnet.optim.schedule import Schedule, Timeline
 from glassnet.training.callbacks import Resumable
 from glassnet.training.history import Run
 
@@ -28,16 +28,16 @@ CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
 
 @dataclass(frozen=True)
 class CurrentRate(Schedule, in_files=False):
-    """The learning rate that solver "sgd" has at the time; `Progress` changes it."""
+    """The learning rate that solver "sgd" has at the time; `SolverProgress` changes it."""
 
     state: OptimizerState | None = None
 
-    def rates(self, course: Course, losses: Sequence[float] = ()) -> np.ndarray:
+    def rates(self, course: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
         assert self.state is not None
         return np.full(len(course.steps), self.state.learning_rate)
 
 
-class Progress(Resumable):
+class SolverProgress(Resumable):
     """The iterations of L-BFGS, and what epochs have in common with them."""
 
     def __init__(self, est: Attributes, judge: Judge | None, watch: Watch) -> None:
@@ -120,7 +120,7 @@ class Progress(Resumable):
         return {"scores": self.scores} if self.judge is not None else {}
 
 
-class EpochProgress(Progress):
+class EpochProgress(SolverProgress):
     """The epochs of solvers "sgd" and "adam", `rows` rows each in `steps` steps."""
 
     def __init__(
@@ -177,7 +177,7 @@ class EpochProgress(Progress):
             return
         self.memory.t = self._first + run.steps_done
         if self.est.solver == "adam" and run.steps_done:
-            last = Course(np.array([self.memory.t - 1]), run.steps_total, self._steps)
+            last = Timeline(np.array([self.memory.t - 1]), run.steps_total, self._steps)
             self.memory.learning_rate = float(self.schedule.rates(last)[0])
 
     def _improved(self, run: Run) -> None:

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from glassnet.estimators.mlp.attributes import Attributes
-from glassnet.estimators.mlp.progress import CURVES, Progress
+from glassnet.estimators.mlp.progress import CURVES, SolverProgress
 from glassnet.estimators.mlp.validation import HeldOut
 from glassnet.runs import recorder as recorder_settings
 from glassnet.runs.data import as_data
@@ -31,10 +31,10 @@ from glassnet.runs.resume import go_on, over, put_result_into, unfinished
 from glassnet.runs.settings import settings_of
 from glassnet.training.callbacks import Restorer
 from glassnet.training.check import Rows, dense
-from glassnet.training.descend import Descent
+from glassnet.training.full_batch import Search
 from glassnet.training.history import History, Run
 from glassnet.training.shuffles import ShuffledOrder, random_state, state_as_data
-from glassnet.training.whole import Search
+from glassnet.training.trainer import Trainer
 from glassnet.version import computes_alike, numerics_version
 from glassnet.words import counted
 
@@ -143,9 +143,9 @@ class FitFile:
 
     def train(
         self,
-        run: Descent | Search,
+        run: Trainer | Search,
         epochs: int,
-        progress: Progress,
+        progress: SolverProgress,
         held_out: HeldOut | None,
         picked: np.ndarray | None,
     ) -> History | None:
@@ -159,7 +159,7 @@ class FitFile:
         recorder.begin({**values, **self._values(held_out, picked, rows)}, _data(rows, picked))
         return run.train(epochs, [progress, recorder])
 
-    def _settings(self, run: Descent | Search, epochs: int) -> dict[str, Any]:
+    def _settings(self, run: Trainer | Search, epochs: int) -> dict[str, Any]:
         return {
             "validation": None,
             "source": None,
@@ -206,9 +206,9 @@ class FitFile:
     def _go_on(
         self,
         known: dict[str, Any],
-        run: Descent | Search,
+        run: Trainer | Search,
         epochs: int,
-        progress: Progress,
+        progress: SolverProgress,
         held_out: HeldOut | None,
         picked: np.ndarray | None,
     ) -> History | None:

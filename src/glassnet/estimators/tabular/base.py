@@ -27,9 +27,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from glassnet.errors import TableError, TableWarning
 from glassnet.estimators.mlp.parameters import thread_count
-from glassnet.estimators.tabular.examine import Examined, examine
+from glassnet.estimators.tabular.examine import ExaminedTable, examine
 from glassnet.estimators.tabular.fit import choose_recipe, fit
-from glassnet.estimators.tabular.report import Told
+from glassnet.estimators.tabular.report import VerboseReport
 from glassnet.estimators.tabular.score import Score
 from glassnet.estimators.tabular.table_model import Prediction, TableModel
 from glassnet.rounding import to_nearest
@@ -86,10 +86,10 @@ class BaseTabular(BaseEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _train(self, X: Any, target: FrameColumn, kind: str) -> Examined:
+    def _train(self, X: Any, target: FrameColumn, kind: str) -> ExaminedTable:
         """Train on the rows that have a target, which is of that kind; what was found in them."""
         threads = None if self.n_jobs is None else thread_count(self.n_jobs)
-        told = Told(bool(self.verbose))
+        told = VerboseReport(bool(self.verbose))
         with in_python(), InTraining(self):
             examined = self._examined(X, target, kind)
             told.columns(examined)
@@ -111,7 +111,7 @@ class BaseTabular(BaseEstimator):
         self.columns_ = {column.name: column.kind for column in examined.columns}
         return examined
 
-    def _examined(self, X: Any, target: FrameColumn, kind: str) -> Examined:
+    def _examined(self, X: Any, target: FrameColumn, kind: str) -> ExaminedTable:
         """Rows and target as one table that has been understood."""
         columns = self._columns(X, first=True)
         check_rows(columns, target)

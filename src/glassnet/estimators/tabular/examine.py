@@ -1,6 +1,6 @@
 """What a fit knows of a table before training: columns, target, rows, and the encoding.
 
-In: a table and the name of its target. Out: an `Examined` table, and for each division of its rows
+In: a table and the name of its target. Out: an `ExaminedTable`, and for each division of its rows
 the arrays that a network is trained, stopped and scored on.
 """
 
@@ -31,7 +31,7 @@ SMALL_TABLE = 2_000
 
 
 @dataclass(frozen=True)
-class Understood:
+class TableColumns:
     """What the columns of a table are, and its target if there is one."""
 
     table: Table
@@ -50,7 +50,7 @@ class Understood:
 
 
 @dataclass(frozen=True)
-class Examined:
+class ExaminedTable:
     """A table that has been understood."""
 
     table: Table
@@ -83,7 +83,7 @@ class Examined:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedTable:
     """Arrays for one training run; everything in them was learnt from the training rows."""
 
     schema: Schema
@@ -97,7 +97,7 @@ class Prepared:
 @to_nearest
 def understand(
     table: Table, target: str | None = None, kinds: Mapping[str, str] | None = None
-) -> Understood:
+) -> TableColumns:
     """Decide what the columns and the target are."""
     fixed = _checked_kinds(table, target, kinds or {})
     written = decide_forms(table, table.names, fixed, target)
@@ -111,7 +111,7 @@ def understand(
     columns = infer_columns(table, [name for name in table.names if name != target], fixed)
     for column in columns:
         notes += [*written.notes.get(column.name, ()), *column.notes]
-    return Understood(table, columns, goal, truth, missing, notes)
+    return TableColumns(table, columns, goal, truth, missing, notes)
 
 
 def _unused(table: Table) -> list[Note]:
@@ -125,7 +125,7 @@ def _unused(table: Table) -> list[Note]:
 @to_nearest
 def examine(
     table: Table, target: str, *, kinds: Mapping[str, str] | None = None, seed: int = 0
-) -> Examined:
+) -> ExaminedTable:
     """Decide what the columns and the target are, and which rows can be used."""
     found = understand(table, target, kinds)
     if not any(column.used for column in found.columns):
@@ -135,7 +135,7 @@ def examine(
         )
     assert found.target is not None
     rows = np.flatnonzero(~found.without_target)
-    examined = Examined(
+    examined = ExaminedTable(
         found.table, found.columns, found.target, found.truth, rows, seed, tuple(found.notes)
     )
     _check_rows(examined)
@@ -143,7 +143,7 @@ def examine(
 
 
 @to_nearest
-def prepare(examined: Examined, split: Split) -> Prepared:
+def prepare(examined: ExaminedTable, split: Split) -> PreparedTable:
     """Learn the encoding from the training rows, and encode all rows with it."""
     truth = examined.truth
     target = examined.target.fitted(truth[split.train])
@@ -151,7 +151,7 @@ def prepare(examined: Examined, split: Split) -> Prepared:
         examined.columns, target, split.train, examined.table.missing, examined.table.forms
     )
     cells = {column.name: column.cells for column in examined.columns if column.cells is not None}
-    return Prepared(
+    return PreparedTable(
         schema,
         split,
         schema.encode(cells, split.train),
@@ -192,7 +192,7 @@ def _checked_kinds(table: Table, target: str | None, kinds: Mapping[str, str]) -
     return kinds
 
 
-def _check_rows(examined: Examined) -> None:
+def _check_rows(examined: ExaminedTable) -> None:
     if len(examined.rows) >= FEWEST_ROWS:
         splits = [examined.split(), *examined.folds()]
         if all(len(split.train) and len(split.validation) for split in splits):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glassnet.estimators.tabular.examine import Examined, Prepared, examine, prepare
+from glassnet.estimators.tabular.examine import ExaminedTable, PreparedTable, examine, prepare
 from glassnet.estimators.tabular.fit_record import (
     announced,
     check_fit_room,
@@ -25,9 +25,9 @@ from glassnet.estimators.tabular.fit_record import (
     fit_lock,
 )
 from glassnet.estimators.tabular.network import Architecture, build
-from glassnet.estimators.tabular.phases import Course, train_in_phases
+from glassnet.estimators.tabular.phases import PhaseHistory, train_in_phases
 from glassnet.estimators.tabular.recipe import Recipe, default_recipe
-from glassnet.estimators.tabular.score import Answers, Score, score
+from glassnet.estimators.tabular.score import Evaluation, Score, score
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.nn.losses import CrossEntropy, HalfMSE
 from glassnet.rounding import to_nearest
@@ -45,12 +45,12 @@ Stage = Callable[[str], None]  # is told what is being trained
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedTable:
     """What came out of a fit."""
 
     model: TableModel
     score: Score
-    course: Course  # of the network in the model
+    course: PhaseHistory  # of the network in the model
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Settings:
     callbacks: Sequence[Any]
 
 
-def choose_recipe(examined: Examined, *, epochs: int | None = None) -> Recipe:
+def choose_recipe(examined: ExaminedTable, *, epochs: int | None = None) -> Recipe:
     """The default recipe for this table, with at most so many epochs."""
     recipe = default_recipe(len(examined.split().train))
     return recipe if epochs is None else recipe.with_epochs(epochs)
@@ -71,7 +71,7 @@ def choose_recipe(examined: Examined, *, epochs: int | None = None) -> Recipe:
 
 @to_nearest
 def fit(
-    examined: Examined,
+    examined: ExaminedTable,
     recipe: Recipe,
     *,
     seconds: float | None = None,
@@ -79,7 +79,7 @@ def fit(
     callbacks: Sequence[Any] = (),
     stage: Stage = lambda text: None,
     record: Recording | None = None,
-) -> Fitted:
+) -> FittedTable:
     """Train by the recipe, and score. The record is of the training of the network in the model,
     a run file for each of its phases; nobody else writes them as long as this takes."""
     with ExitStack() as held:
@@ -93,14 +93,14 @@ def fit(
 
 
 def _fit(
-    examined: Examined,
+    examined: ExaminedTable,
     recipe: Recipe,
     seconds: float | None,
     threads: int | None,
     callbacks: Sequence[Any],
     stage: Stage,
     record: Recording | None,
-) -> Fitted:
+) -> FittedTable:
     settings = Settings(recipe, examined.seed, threads, callbacks)
     folds, split = examined.folds(), examined.split()
     found, left = fold_score(examined, settings, seconds, stage)
@@ -112,16 +112,16 @@ def _fit(
         "folds": len(folds),
     }  # fmt: skip
     model.training.update(trained_by(about, recipe, course, found))
-    return Fitted(model, found, course)
+    return FittedTable(model, found, course)
 
 
 def fold_score(
-    examined: Examined, settings: Settings, seconds: float | None, stage: Stage
+    examined: ExaminedTable, settings: Settings, seconds: float | None, stage: Stage
 ) -> tuple[Score | None, float | None]:
     """The score of a small table, by a network a fold, and the seconds that are left. No score
     where the last network holds out rows for that."""
     folds, left = examined.folds(), seconds
-    answers: list[Answers] = []
+    answers: list[Evaluation] = []
     for number, fold in enumerate(folds):
         stage(f"fold {number + 1} of {len(folds)}")
         share = None if left is None else max(left, 0.0) / (len(folds) + 1 - number)
@@ -144,7 +144,7 @@ def fit_table(
     seconds: float | None = None,
     threads: int | None = None,
     callbacks: Sequence[Any] = (),
-) -> Fitted:
+) -> FittedTable:
     """Everything in one call, with the default recipe."""
     examined = examine(table, target, kinds=kinds, seed=seed)
     recipe = choose_recipe(examined, epochs=epochs)
@@ -152,13 +152,13 @@ def fit_table(
 
 
 def _train(
-    examined: Examined,
+    examined: ExaminedTable,
     split: Split,
     settings: Settings,
     seconds: float | None,
     record: Recording | None = None,
     found: Score | None = None,
-) -> tuple[TableModel, Course, list[Answers]]:
+) -> tuple[TableModel, PhaseHistory, list[Evaluation]]:
     """One network, and its answers for the rows that the split holds out."""
     prepared = prepare(examined, split)
     if record is not None:
@@ -183,18 +183,18 @@ def _train(
     return model, course, [model.compared(truth, model.answers(prepared.held_out))]
 
 
-def _network(prepared: Prepared, settings: Settings) -> tuple[Any, Architecture]:
+def _network(prepared: PreparedTable, settings: Settings) -> tuple[Any, Architecture]:
     target = prepared.schema.target
     hidden = settings.recipe.hidden
     architecture = Architecture(prepared.train.x.shape[1], hidden, target.outputs)
     return build(architecture, settings.seed), architecture
 
 
-def _joined(answers: Sequence[Answers]) -> Answers:
+def _joined(answers: Sequence[Evaluation]) -> Evaluation:
     def joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
         return np.concatenate(parts)
 
-    return Answers(
+    return Evaluation(
         joined([part.truth for part in answers]),
         joined([part.given for part in answers]),
         joined([part.constant for part in answers]),
@@ -202,7 +202,7 @@ def _joined(answers: Sequence[Answers]) -> Answers:
 
 
 def trained_by(
-    about: Mapping[str, Any], recipe: Recipe, course: Course, found: Score
+    about: Mapping[str, Any], recipe: Recipe, course: PhaseHistory, found: Score
 ) -> dict[str, Any]:
     """What the model file says about its training: no times, so equal fits give equal files."""
     return {

@@ -17,11 +17,11 @@ from typing import Annotated, Any, Literal, TypedDict
 import numpy as np
 
 from glassnet.errors import ModelFileError, OutputError, TableError, UntrustedError
-from glassnet.estimators.tabular.examine import Examined, Prepared, final_split, goal
+from glassnet.estimators.tabular.examine import ExaminedTable, PreparedTable, final_split, goal
 from glassnet.estimators.tabular.network import Architecture
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.estimators.tabular.score import Score
-from glassnet.outputs import Use, check_apart
+from glassnet.outputs import FileUse, check_apart
 from glassnet.runs.disk import check_file, check_room, is_run, sides
 from glassnet.runs.file import RunFile, extent, put_values
 from glassnet.runs.lock import WriterLock
@@ -40,7 +40,7 @@ from glassnet.training.check import Rows
 from glassnet.version import __version__, numerics_version
 
 
-class Plan(TypedDict):
+class FitPlan(TypedDict):
     """What a fit was asked for."""
 
     model: str
@@ -52,7 +52,7 @@ class Plan(TypedDict):
     phase: Annotated[int, Within(1, 1000)]
 
 
-class Reading(TypedDict, total=False):
+class RecordedReading(TypedDict, total=False):
     """How its table was read."""
 
     table: str | None
@@ -66,13 +66,13 @@ class Reading(TypedDict, total=False):
     kinds: dict[str, str]
 
 
-class Written(TypedDict, total=False):
+class ModelBefore(TypedDict, total=False):
     """What lies where its model goes, as the fit saw it last."""
 
     model_sha256: Annotated[str, Length(64, 64)] | None
 
 
-class FitSource(Plan, Reading, Written):
+class FitSource(FitPlan, RecordedReading, ModelBefore):
     """What the run files of a fit say of it."""
 
 
@@ -101,13 +101,13 @@ def fit_lock(path: str | Path, phases: int) -> WriterLock:
     return WriterLock(*(phase_path(path, phase) for phase in range(phases)))
 
 
-def fit_writes(path: str | Path, phases: int) -> list[Use]:
+def fit_writes(path: str | Path, phases: int) -> list[FileUse]:
     """Every file that recording a fit may write."""
-    found: list[Use] = []
+    found: list[FileUse] = []
     for phase in range(phases):
         place = phase_path(path, phase)
-        found.append(Use(place, "a run file"))
-        found += [Use(own, f"a file of SQLite's beside {place.name}") for own in sides(place)]
+        found.append(FileUse(place, "a run file"))
+        found += [FileUse(own, f"a file of SQLite's beside {place.name}") for own in sides(place)]
     return found
 
 
@@ -115,12 +115,12 @@ def check_recordable(
     path: str | Path,
     phases: int,
     model: str | Path,
-    reads: Sequence[Use] = (),
+    reads: Sequence[FileUse] = (),
     overwrite: bool = False,
 ) -> None:
     """Fail before training where one file would be two things, or a file that is no run file is in
     the way, or another fit is being recorded there, or a run is there and not to `overwrite`."""
-    check_apart([Use(model, "the model file"), *fit_writes(path, phases)], reads, RECORD)
+    check_apart([FileUse(model, "the model file"), *fit_writes(path, phases)], reads, RECORD)
     with fit_lock(path, phases):
         for place in (phase_path(path, phase) for phase in range(phases)):
             _check_replaceable(place, overwrite)
@@ -145,7 +145,7 @@ def _check_replaceable(place: Path, overwrite: bool) -> None:
         )
 
 
-def check_fit_room(path: str | Path, examined: Examined, recipe: Recipe) -> None:
+def check_fit_room(path: str | Path, examined: ExaminedTable, recipe: Recipe) -> None:
     """OutputError where the disk has no room for the beginning and the end of a run: data where
     they are small, weights with Adam's memory before the first step and after the last, the
     result."""
@@ -156,7 +156,7 @@ def check_fit_room(path: str | Path, examined: Examined, recipe: Recipe) -> None
     check_room(Path(path), 7 * weights + (data if data <= SMALL else 0))
 
 
-def announced(recording: Recording, examined: Examined, recipe: Recipe) -> Recording:
+def announced(recording: Recording, examined: ExaminedTable, recipe: Recipe) -> Recording:
     """The recording with all that the fit was asked for, and its run file with that alone: the
     score comes first, and a fit that is ended there can be begun again from its file. What an
     earlier fit recorded here goes. OutputError where it cannot be written."""
@@ -178,7 +178,7 @@ def announced(recording: Recording, examined: Examined, recipe: Recipe) -> Recor
 
 
 def described(
-    recording: Recording, examined: Examined, prepared: Prepared, score: Score | None
+    recording: Recording, examined: ExaminedTable, prepared: PreparedTable, score: Score | None
 ) -> Recording:
     """The recording, with all that leads from its table to the arrays of the training, and from
     its weights to the model file. `score` is known where it was taken in folds."""

@@ -15,8 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from glassnet.errors import GlassnetError, ModelFileError, OutputError, UntrustedError
-from glassnet.estimators.tabular.examine import Examined, examine
-from glassnet.estimators.tabular.fit import Fitted, Settings, Stage, fit, fold_score, trained_by
+from glassnet.estimators.tabular.examine import ExaminedTable, examine
+from glassnet.estimators.tabular.fit import (
+    FittedTable,
+    Settings,
+    Stage,
+    fit,
+    fold_score,
+    trained_by,
+)
 from glassnet.estimators.tabular.fit_record import (
     fit_lock,
     opened,
@@ -165,7 +172,7 @@ def resume_fit(
     threads: int | None = None,
     callbacks: Sequence[Any] = (),
     stage: Stage = lambda text: None,
-) -> Fitted:
+) -> FittedTable:
     """Do what is left of a fit. `epochs` is another limit for all phases together, and for the
     folds of the score, which are trained again; the time that the fit was given is not kept,
     `seconds` are new ones. Nobody else writes the run files as long as this takes."""
@@ -186,7 +193,7 @@ def _resumed(
     threads: int | None,
     callbacks: Sequence[Any],
     stage: Stage,
-) -> Fitted:
+) -> FittedTable:
     source, recipe = recorded.source, recorded.recipe
     shared: dict[str, Any] = {"threads": threads, "callbacks": callbacks}
     if not recorded.begun:
@@ -216,7 +223,7 @@ def _finished(
     pairs: dict[str, Rows],
     seconds: float | None,
     shared: dict[str, Any],
-) -> Fitted:
+) -> FittedTable:
     """The network of the model, trained to its end, and what the model file says of it."""
     source, recipe = recorded.source, recorded.recipe
     training, validation = pairs["training"], pairs["validation"]
@@ -236,10 +243,10 @@ def _finished(
     found = _score(source, model, pairs)
     about = {**source, "table": source["name"]}
     model.training.update(trained_by(about, recipe, course, found))
-    return Fitted(model, found, course)
+    return FittedTable(model, found, course)
 
 
-def _examined(recorded: Recorded, moved: str | None) -> Examined:
+def _examined(recorded: Recorded, moved: str | None) -> ExaminedTable:
     source, trust = recorded.source, recorded.trust
     table = opened(recorded.run, source, source.get("missing", []), moved, trust)
     with unechoed(recorded.run, source, moved, trust):

@@ -20,7 +20,7 @@ from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.nn import Sequential
 from glassnet.optim import Adam
 from glassnet.runs.recording import Recording
-from glassnet.runs.resume import Given, resume_run
+from glassnet.runs.resume import ResumeInputs, resume_run
 from glassnet.runs.train import train
 from glassnet.training.callbacks import EarlyStopping, TimeLimit
 from glassnet.training.check import Rows
@@ -34,7 +34,7 @@ _SEED_STEP = 1_000_003  # every phase shuffles in another order
 
 
 @dataclass
-class Course:
+class PhaseHistory:
     """The history of a training run."""
 
     loss: list[float] = field(default_factory=list[float])
@@ -66,13 +66,13 @@ def train_in_phases(
     callbacks: Sequence[Any] = (),
     record: Recording | None = None,
     go_on: bool = False,
-) -> Course:
+) -> PhaseHistory:
     """Train until no phase makes progress, the epochs are used up, or the time is over.
 
     A phase is a run of its own, so each has its own run file. Where none can be written, training
     goes on without it. To `go_on` is to do only what those files lack, to the same end.
     """
-    course, best = Course(), network.W.copy()
+    course, best = PhaseHistory(), network.W.copy()
     for phase, learning_rate in enumerate(recipe.learning_rates):
         left = None if seconds is None else seconds - course.seconds
         epochs = recipe.epochs - len(course.loss)
@@ -95,7 +95,7 @@ def train_in_phases(
     return _checked(course)
 
 
-def _used_up(course: Course, epochs: int, left: float | None) -> bool:
+def _used_up(course: PhaseHistory, epochs: int, left: float | None) -> bool:
     """Whether there are no epochs or seconds left for another phase."""
     if epochs > 0 and (left is None or left > 0):
         return False
@@ -107,7 +107,7 @@ def _recorded(
     descend: Callable[..., History],
     record: Recording | None,
     phase: int,
-    course: Course,
+    course: PhaseHistory,
     again: Callable[..., History] | None,
 ) -> tuple[History, Recording | None]:
     """Train with a record, or go on `again` with the one that there is; without one where its file
@@ -145,7 +145,7 @@ def _again(
     network: Sequential, training: Rows, record: Recording, *,
     epochs: int, validation: Any, callbacks: Sequence[Any], threads: int | None,
 ) -> History:  # fmt: skip
-    given = Given(training, None, None, validation, network)
+    given = ResumeInputs(training, None, None, validation, network)
     return resume_run(record, given, epochs, callbacks, False, threads, further=False)[1]
 
 
@@ -155,7 +155,7 @@ def _stops(recipe: Recipe, phase: int, left: float | None) -> list[Any]:
     return stops if left is None else [*stops, TimeLimit(max(left, _SHORTEST))]
 
 
-def _checked(course: Course) -> Course:
+def _checked(course: PhaseHistory) -> PhaseHistory:
     if math.isfinite(course.best_loss):
         return course
     if course.stopped == "interrupted":
@@ -166,7 +166,7 @@ def _checked(course: Course) -> Course:
     )
 
 
-def _add(course: Course, history: Any, network: Sequential, best: NDArray[Any]) -> None:
+def _add(course: PhaseHistory, history: Any, network: Sequential, best: NDArray[Any]) -> None:
     """Append a phase; where it found a better epoch, `best` takes the network's weights. The
     network has the best ones then."""
     before = len(course.loss)

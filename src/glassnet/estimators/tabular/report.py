@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from glassnet.estimators.tabular.examine import Examined
+from glassnet.estimators.tabular.examine import ExaminedTable
 from glassnet.estimators.tabular.score import Score
 from glassnet.words import counted
 
 
-class Told:
+class VerboseReport:
     """A callback of `train` that prints a line for every column and for every phase."""
 
     def __init__(self, aloud: bool) -> None:
@@ -22,7 +22,7 @@ class Told:
         if self.aloud:
             print(text)
 
-    def columns(self, examined: Examined) -> None:
+    def columns(self, examined: ExaminedTable) -> None:
         """What each column is taken for."""
         width = max(len(column.name) for column in examined.columns)
         for column in examined.columns:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Answers:
+class Evaluation:
     """Rows with the truth, what a model answers, and what a constant predictor would answer.
 
     For classes the truth and the constant are codes (-1 is a class that the model does not know)
@@ -43,12 +43,12 @@ class Score:
     others: dict[str, AnyFloat]  # further figures by name
 
 
-def score(answers: Answers, classes: tuple[str, ...]) -> Score:
+def score(answers: Evaluation, classes: tuple[str, ...]) -> Score:
     """Accuracy where there are classes, else RMSE."""
     return _accuracy(answers, classes) if classes else _rmse(answers)
 
 
-def _accuracy(answers: Answers, classes: tuple[str, ...]) -> Score:
+def _accuracy(answers: Evaluation, classes: tuple[str, ...]) -> Score:
     """With the binomial standard error."""
     truth, given = answers.truth, answers.given.astype(np.float64)
     rows = len(truth)
@@ -66,7 +66,7 @@ def _accuracy(answers: Answers, classes: tuple[str, ...]) -> Score:
     )
 
 
-def _rmse(answers: Answers) -> Score:
+def _rmse(answers: Evaluation) -> Score:
     """With a standard error by the delta method: sd(e²) / (2 · RMSE · √n).
 
     Errors are counted in a unit, since e⁴ is beyond a number where e is 1e80 or 1e-80; it is a

@@ -18,7 +18,7 @@ from glassnet import model_file
 from glassnet.errors import ModelFileError, TableError
 from glassnet.estimators.tabular.network import Architecture, restored
 from glassnet.estimators.tabular.recipe import Recipe
-from glassnet.estimators.tabular.score import Answers, Score, score
+from glassnet.estimators.tabular.score import Evaluation, Score, score
 from glassnet.nn import Sequential
 from glassnet.ops.math_exp import exp_code
 from glassnet.ops.onnumpy import Number, NumpyBuilder
@@ -125,12 +125,12 @@ class TableModel:
             prediction = replace(prediction, unknown=unknown)
         return score(self.compared(truth[rows], prediction), prediction.classes), prediction
 
-    def compared(self, truth: NDArray[Any], prediction: Prediction) -> Answers:
+    def compared(self, truth: NDArray[Any], prediction: Prediction) -> Evaluation:
         """The truth beside the predictions and beside those of a constant predictor."""
         target = self.schema.target
         if prediction.probabilities is None:
-            return Answers(truth, prediction.values, np.full(len(truth), target.mean))
-        return Answers(truth, prediction.probabilities, np.full(len(truth), target.common))
+            return Evaluation(truth, prediction.values, np.full(len(truth), target.mean))
+        return Evaluation(truth, prediction.probabilities, np.full(len(truth), target.common))
 
     @to_nearest
     def answers(self, design: Design) -> Prediction:

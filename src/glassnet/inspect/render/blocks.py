@@ -25,7 +25,7 @@ class Lines:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableBlock:
     """A line of texts for each thing; the first column names it."""
 
     title: str
@@ -50,7 +50,7 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class Group:
+class ArrayGroup:
     """Arrays that belong together, such as those of a layer, and how many numbers the whole step
     has, which decides whether they are shown at once."""
 
@@ -59,7 +59,7 @@ class Group:
     whole: int = 0
 
 
-Block = Lines | Table | Matrix | Group
+Block = Lines | TableBlock | Matrix | ArrayGroup
 
 
 def exact(x: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.inspect.render.blocks import Block, Group, Lines, Matrix, Table
+from glassnet.inspect.render.blocks import ArrayGroup, Block, Lines, Matrix, TableBlock
 from glassnet.inspect.render.heat import picture
 from glassnet.nn.picture import COLOURS
 
@@ -75,14 +75,14 @@ def _block(block: Block) -> str:
         # lines end for those who drop the style, as notebooks do that are not trusted
         lines = "".join(f"<span>{html.escape(own)}\n</span>" for own in block.lines)
         return f"{title}<pre>{lines}</pre>"
-    if isinstance(block, Table):
+    if isinstance(block, TableBlock):
         return _table(block)
     if isinstance(block, Matrix):
         return _matrix(block)
     return _group(block)
 
 
-def _table(block: Table) -> str:
+def _table(block: TableBlock) -> str:
     heads = "".join(f"<th>{html.escape(own)}</th>" for own in block.heads)
     rows = "".join(
         "<tr>" + "".join(f"<td>{html.escape(own)}</td>" for own in row) + "</tr>\n"
@@ -93,7 +93,7 @@ def _table(block: Table) -> str:
     return f"<table>{caption}<thead><tr>{heads}</tr></thead>\n<tbody>{rows}</tbody></table>{note}"
 
 
-def _group(block: Group) -> str:
+def _group(block: ArrayGroup) -> str:
     shown = " open" if block.whole <= OPEN else ""
     inside = "\n".join(map(_matrix, block.matrices))
     title = html.escape(block.title)

@@ -11,7 +11,19 @@ from dataclasses import replace
 import numpy as np
 
 from glassnet.inspect.data import Layer, StepData, Weights
-from glassnet.inspect.figures import (
+from glassnet.inspect.render.blocks import (
+    FEW,
+    ArrayGroup,
+    Block,
+    Lines,
+    Matrix,
+    TableBlock,
+    brief,
+    exact,
+    shape,
+    some,
+)
+from glassnet.inspect.statistics import (
     TOLD,
     LayerFigures,
     layer_figures,
@@ -19,18 +31,6 @@ from glassnet.inspect.figures import (
     pushed,
     size,
     sources,
-)
-from glassnet.inspect.render.blocks import (
-    FEW,
-    Block,
-    Group,
-    Lines,
-    Matrix,
-    Table,
-    brief,
-    exact,
-    shape,
-    some,
 )
 from glassnet.words import counted
 
@@ -64,16 +64,16 @@ def five_lines(step: StepData) -> Lines:
     return Lines(title, lines)
 
 
-def layers(step: StepData) -> Table:
+def layers(step: StepData) -> TableBlock:
     heads = ("layer", "‖result‖", "‖∂L/∂result‖", "what", "inactive units")
     found = [layer_figures(own) for own in step.layers]
     rows = [
         (own.name, f"{own.result:.6g}", f"{own.slope:.6g}", own.kind, _still(own)) for own in found
     ]
-    return Table("", heads, rows, _which(found, len(step.rows)))
+    return TableBlock("", heads, rows, _which(found, len(step.rows)))
 
 
-def parameters(step: StepData) -> Table:
+def parameters(step: StepData) -> TableBlock:
     heads = ("parameter", "‖W‖", "‖∂L/∂W‖", "‖update‖", "largest ∂L/∂W")
     rows: list[tuple[str, ...]] = []
     for own in (parameter_figures(step, name) for name in step.parameters):
@@ -82,10 +82,10 @@ def parameters(step: StepData) -> Table:
             slope = f"{own.slope:.6g}"
             largest = f"{own.largest:.4g} at [{', '.join(map(str, own.at))}]"
         rows.append((own.name, f"{own.before:.6g}", slope, f"{own.update:.6g}", largest))
-    return Table("", heads, rows)
+    return TableBlock("", heads, rows)
 
 
-def rows(step: StepData) -> Table:
+def rows(step: StepData) -> TableBlock:
     """The rows that pushed most, with their labels and predictions."""
     found = pushed(step)
     at = {int(row): place for place, row in enumerate(step.rows)}
@@ -96,10 +96,10 @@ def rows(step: StepData) -> Table:
     title = f"rows that pushed most, by ‖{found.by} of the row‖"
     if found.by != "∂L/∂W":
         title = f"rows that pushed most, by ‖{found.by}‖"
-    return Table(title, ("row", f"‖{found.by}‖", "y", "ŷ"), lines, found.note)
+    return TableBlock(title, ("row", f"‖{found.by}‖", "y", "ŷ"), lines, found.note)
 
 
-def groups(step: StepData) -> list[Group]:
+def groups(step: StepData) -> list[ArrayGroup]:
     """The batch, and every layer with its parameters."""
     labels = [own.replace("ŷ", "y") for own in step.outputs] if step.y.ndim > 1 else ["y"]
     y = step.y.reshape(len(step.rows), -1)
@@ -107,7 +107,7 @@ def groups(step: StepData) -> list[Group]:
         Matrix("x", step.x, step.rows.tolist(), step.inputs),
         Matrix("y", y, step.rows.tolist(), labels),
     ]
-    found = [Group("the batch", batch)]
+    found = [ArrayGroup("the batch", batch)]
     shown: set[str] = set()
     before = "x"
     for layer in step.layers:
@@ -118,10 +118,10 @@ def groups(step: StepData) -> list[Group]:
         before = layer.name
     rest = {name: own for name, own in step.parameters.items() if name not in shown}
     matrices = [own for name, weights in rest.items() for own in _weights(name, weights, ())]
-    return [*found, Group("other parameters", matrices)] if matrices else found
+    return [*found, ArrayGroup("other parameters", matrices)] if matrices else found
 
 
-def _layer_group(step: StepData, layer: Layer, own: dict[str, Weights], before: str) -> Group:
+def _layer_group(step: StepData, layer: Layer, own: dict[str, Weights], before: str) -> ArrayGroup:
     """z and ∂L/∂z of a layer with weights, a, ∂a/∂z and ∂L/∂a of an activation, what came in where
     that does not stand right above, and W, ∂L/∂W and the update."""
     letter = layer.letter
@@ -136,7 +136,7 @@ def _layer_group(step: StepData, layer: Layer, own: dict[str, Weights], before: 
     for name, weights in own.items():
         fits = layer.source == "x" and len(weights.before) == layer.given.shape[-1]
         matrices += _weights(name, weights, sources(step, layer) if fits else ())
-    return Group(f"{layer.name}: {layer.module!r} of {layer.source}", matrices)
+    return ArrayGroup(f"{layer.name}: {layer.module!r} of {layer.source}", matrices)
 
 
 def _weights(name: str, own: Weights, names: tuple[str, ...]) -> list[Matrix]:

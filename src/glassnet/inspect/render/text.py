@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from glassnet.inspect.data import StepData
-from glassnet.inspect.render import close
+from glassnet.inspect.render import detail
 from glassnet.inspect.render import overview as at_a_glance
-from glassnet.inspect.render.blocks import Block, Group, Lines, Matrix, Table
+from glassnet.inspect.render.blocks import ArrayGroup, Block, Lines, Matrix, TableBlock
 from glassnet.visible import visible
 
 SMALL = 300  # numbers of a step that are shown at once
@@ -25,13 +25,13 @@ def overview(step: StepData) -> str:
 
 def neuron(step: StepData, text: str, at: int = 0) -> str:
     """One unit, "linear1[3]", for row number `at` of the batch: the sum with its numbers put in."""
-    return told(close.neuron(step, text, at))
+    return told(detail.neuron(step, text, at))
 
 
 def weight(step: StepData, text: str) -> str:
     """One number of a parameter, "linear1.weight[2,3]": where its gradient comes from, and what
     becomes of it."""
-    return told(close.weight(step, text))
+    return told(detail.weight(step, text))
 
 
 def told(blocks: Iterable[Block]) -> str:
@@ -43,14 +43,14 @@ def _block(block: Block) -> str:
     if isinstance(block, Lines):
         lines = [*([block.title] if block.title else []), *block.lines]
         return "\n".join(map(visible, lines))
-    if isinstance(block, Table):
+    if isinstance(block, TableBlock):
         return _table(block)
     if isinstance(block, Matrix):
         return _matrix(block)
     return _group(block)
 
 
-def _table(block: Table) -> str:
+def _table(block: TableBlock) -> str:
     lines = [[visible(cell) for cell in line] for line in (block.heads, *block.rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(block.heads))]
     told = [
@@ -61,7 +61,7 @@ def _table(block: Table) -> str:
     return "\n".join([*above, *told, *([f"note: {block.note}"] if block.note else [])])
 
 
-def _group(block: Group) -> str:
+def _group(block: ArrayGroup) -> str:
     """The arrays of a layer; of a large one the summaries have told enough."""
     if block.whole > SMALL:
         return ""

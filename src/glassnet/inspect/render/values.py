@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.inspect.data import StepData
-from glassnet.inspect.figures import (
+from glassnet.inspect.statistics import (
     NeuronFigures,
     WeightFigures,
     coupling,

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.inspect.figures import coupling, largest_first
-from glassnet.inspect.render.blocks import Block, Lines, Table, exact
+from glassnet.inspect.render.blocks import Block, Lines, TableBlock, exact
 from glassnet.inspect.render.html import fragment
 from glassnet.inspect.render.text import told
 from glassnet.inspect.render.values import plain
+from glassnet.inspect.statistics import coupling, largest_first
 from glassnet.words import counted
 
 PUSHED = 3  # rows of an update that are shown
@@ -94,7 +94,7 @@ def blocks(ledger: Ledger) -> list[Block]:
     heads = ["epoch", "batch", "η", "∂L/∂w", "rows that pushed most"]
     heads += [*(f"{slot} after" for slot in slots), "update", "w after"]
     heads += ["mean after"] if ledger.average else []
-    updates = Table("", heads, [_line(own, ledger.average) for own in ledger.entries])
+    updates = TableBlock("", heads, [_line(own, ledger.average) for own in ledger.entries])
     notes = [*_means(ledger), *_held(ledger)]
     if ledger.coupled:
         notes.append(f"note: {coupling(ledger.coupled)}")

@@ -57,7 +57,7 @@ RANDOM: int = getattr(mmap, "MADV_RANDOM", 1)
 WILL_NEED: int = getattr(mmap, "MADV_WILLNEED", 3)
 
 
-class Ahead:
+class Prefetcher:
     """Asks for rows early while the process is found to wait for its disk. To ask costs about
     as much as a small network takes to train on a row, so it is not done where nothing waits."""
 

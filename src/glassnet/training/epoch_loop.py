@@ -19,7 +19,7 @@ class Stop(Exception):
     """Raised inside an epoch that should end at once and not be counted."""
 
 
-class Course:
+class EpochLoop:
     """One call of `train`."""
 
     def __init__(

@@ -1,8 +1,8 @@
 """What each row of a batch adds to ∂L/∂W.
 
-In: a model, a loss, and the arrays of a step. Out: `Pulls`: L is a sum over rows, so ∂L/∂W is the
-sum of the gradients of the rows' own terms, whatever the layers are. A loss of the batch as a whole
-has no such terms; there a row adds ∂L/∂ŷ of its prediction times the gradient of that.
+In: a model, a loss, and the arrays of a step. Out: `RowGradients`: L is a sum over rows, so ∂L/∂W
+is the sum of the gradients of the rows' own terms, whatever the layers are. A loss of the batch as
+a whole has no such terms; there a row adds ∂L/∂ŷ of its prediction times the gradient of that.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from glassnet.graph.build import GraphBuilder
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type
 from glassnet.nn.loss import Loss
-from glassnet.nn.scope import Circumstances, Scope, apply
+from glassnet.nn.scope import BuildContext, Scope, apply
 from glassnet.pipeline import compile_graph
 from glassnet.run.program import Program
-from glassnet.training.descend import Task
 from glassnet.training.probe import ProbedModule
 from glassnet.training.programs import Bound
 from glassnet.training.step import (
@@ -34,12 +33,13 @@ from glassnet.training.step import (
     parameter_inputs,
     trained,
 )
+from glassnet.training.trainer import Task
 
 LOSS = "the loss"  # where rows influence each other
 APART = 1000  # roundings: a layer's numbers for a row alone may differ by so much, by NumPy only
 
 
-class Pulls:
+class RowGradients:
     """What each row of one batch adds to ∂L/∂W.
 
     Where rows influence each other (the mean and variance of a `BatchNorm` are of the batch), a
@@ -159,7 +159,7 @@ def _weighed(task: Task) -> _Weighed:
     held = parameter_inputs(builder, model)
     taken = {name: ops.take(value, rows) for name, value in batch.items()}
     watched = ProbedModule(model)
-    around = Circumstances(True, task.seed, step, rows, task.frozen)
+    around = BuildContext(True, task.seed, step, rows, task.frozen)
     prediction = apply(watched, taken["x"], Scope(held, around))
     size, outputs = prediction.shape[1], outputs_of(model, width)
     assert isinstance(size, int)

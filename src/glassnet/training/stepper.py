@@ -18,7 +18,7 @@ from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module, split
 from glassnet.nn.storage import layout_of
 from glassnet.optim.optimizer import Optimizer
-from glassnet.optim.schedule import Course, Schedule
+from glassnet.optim.schedule import Schedule, Timeline
 from glassnet.rounding import to_nearest
 from glassnet.run.program import Call, Program
 from glassnet.run.threads import thread_count
@@ -34,8 +34,8 @@ from glassnet.training.diverge import Failing, advice, divergence
 from glassnet.training.exclusive import InTraining
 from glassnet.training.functional import in_one
 from glassnet.training.history import History, state_of
-from glassnet.training.kept import finite
 from glassnet.training.programs import outdated, slope_program, step_program, update_program
+from glassnet.training.rollback import finite
 from glassnet.training.state import check_model, check_shape
 from glassnet.training.step import memory_arrays, parameter_arrays, setting_arrays, trained
 
@@ -367,7 +367,7 @@ class _Batch:
         return float(self.outputs(rows, rate, count)[0][0])
 
 
-class _Planned(Course):
+class _Planned(Timeline):
     """A course that says so where a schedule asks for what the step was not told."""
 
     def __getattribute__(self, name: str) -> Any:

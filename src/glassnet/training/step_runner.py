@@ -15,9 +15,9 @@ import numpy as np
 
 from glassnet.run.program import Call, Program
 from glassnet.training.check import Rows, dense
-from glassnet.training.kept import finite
+from glassnet.training.memmap import Mapped, Prefetcher
 from glassnet.training.programs import outdated
-from glassnet.training.scratch import Ahead, Mapped
+from glassnet.training.rollback import finite
 
 CALL_SECONDS = 0.05
 TRIAL = 8  # steps of the first call, which is timed
@@ -64,7 +64,7 @@ class Gathered:
         return losses
 
 
-class Stepper:
+class StepRunner:
     """Runs the step program on arrays that stay where they are."""
 
     def __init__(
@@ -76,7 +76,7 @@ class Stepper:
         gathered: Rows | None = None,
     ) -> None:
         self.program, self.arrays, self.threads = program, dict(arrays), threads
-        self._mapped, self._early = mapped, Ahead(mapped)
+        self._mapped, self._early = mapped, Prefetcher(mapped)
         self._gathered = gathered  # rows that are no arrays, or not to be read as such
         self.guarded = True  # whether a loss that is not finite ends a run
         self.compile_seconds = 0.0

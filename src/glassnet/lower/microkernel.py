@@ -20,7 +20,7 @@ ASIDE = ("ptr", "ptr")
 LIST = ("ptr", "int64")
 
 
-class How(NamedTuple):
+class TileVariant(NamedTuple):
     """How a tile reads its arguments.
 
     by_rows: row m of a begins at a + min(m, last)·a_step and is contiguous in k; otherwise element
@@ -45,7 +45,7 @@ class How(NamedTuple):
         return "".join(letter for letter, given in letters if given)
 
 
-def tile(b: Builder, dtype: str, rows: int, vectors: int, how: How) -> str:
+def tile(b: Builder, dtype: str, rows: int, vectors: int, how: TileVariant) -> str:
     """Name of the function (a, a_step, last, b, b_step, valid, out, k); row k of b begins at
     b + k·b_step."""
 
@@ -57,7 +57,7 @@ def tile(b: Builder, dtype: str, rows: int, vectors: int, how: How) -> str:
     return b.once(name, ARGUMENTS + more, write)
 
 
-def _write(f: Any, dtype: str, rows: int, vectors: int, how: How) -> None:
+def _write(f: Any, dtype: str, rows: int, vectors: int, how: TileVariant) -> None:
     a, a_step, last, b, b_step, valid, out, k, *more = f.args
     places, count = more[-2:] if how.listed else (None, k)
     lanes = Machine.lanes(dtype)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from glassnet.fuse.kernels import Fused, Kernel
+from glassnet.fuse.kernels import Kernel, KernelGraph
 from glassnet.graph.graph import Node
-from glassnet.graph.layout import Product, count
+from glassnet.graph.layout import SizeProduct, count
 from glassnet.graph.types import Dim, Size
 from glassnet.lower.blocks import MANY
 
@@ -22,25 +22,25 @@ CACHED = 1 << 22  # so many numbers stay in caches, and cost nothing besides
 class Work:
     """What a kernel computes, in multiply-adds, and the numbers that it reads and writes."""
 
-    computed: tuple[Product, ...]
-    moved: tuple[Product, ...]
+    computed: tuple[SizeProduct, ...]
+    moved: tuple[SizeProduct, ...]
 
     def at(self, dims: Mapping[str, int]) -> int:
         moved = total(self.moved, dims)
         return total(self.computed, dims) + (moved * MOVED if moved > CACHED else 0)
 
 
-def total(products: Iterable[Product], dims: Mapping[str, int]) -> int:
+def total(products: Iterable[SizeProduct], dims: Mapping[str, int]) -> int:
     return sum(product.at(dims) for product in products)
 
 
-def multiply_adds(nodes: Sequence[Node], places: Iterable[int]) -> tuple[Product, ...]:
+def multiply_adds(nodes: Sequence[Node], places: Iterable[int]) -> tuple[SizeProduct, ...]:
     """Of the contractions: elements times the length of their sums."""
     found = [nodes[place] for place in places if nodes[place].op.kind == "contract"]
     return _added(count(n.type.shape) * nodes[n.inputs[0]].type.shape[-1] for n in found)
 
 
-def computed(nodes: Sequence[Node], places: Sequence[int]) -> tuple[Product, ...]:
+def computed(nodes: Sequence[Node], places: Sequence[int]) -> tuple[SizeProduct, ...]:
     """Of the contractions, and of what is done number by number."""
     found = list(multiply_adds(nodes, places))
     for node in (nodes[place] for place in places):
@@ -74,13 +74,13 @@ def taken_alone(nodes: Sequence[Node]) -> set[Size]:
     return found | {size for size in chains if isinstance(size, Dim) or size > MANY}
 
 
-def kernel_work(fused: Fused) -> tuple[Work, ...]:
+def kernel_work(fused: KernelGraph) -> tuple[Work, ...]:
     """Of every kernel."""
     nodes = fused.graph.nodes
     return tuple(Work(computed(nodes, k.nodes), _moved(fused, k)) for k in fused.kernels)
 
 
-def _moved(fused: Fused, kernel: Kernel) -> tuple[Product, ...]:
+def _moved(fused: KernelGraph, kernel: Kernel) -> tuple[SizeProduct, ...]:
     """Arguments, but of a table to gather from as many numbers as are gathered; and results."""
     nodes, places = fused.graph.nodes, set[int]()
     for place in kernel.nodes:
@@ -92,9 +92,9 @@ def _moved(fused: Fused, kernel: Kernel) -> tuple[Product, ...]:
     return _added(count(nodes[place].type.shape) for place in places if place < len(nodes))
 
 
-def _added(products: Iterable[Product]) -> tuple[Product, ...]:
+def _added(products: Iterable[SizeProduct]) -> tuple[SizeProduct, ...]:
     """Those of like sizes together."""
     found = dict[tuple[Dim, ...], int]()
     for product in products:
         found[product.dims] = found.get(product.dims, 0) + product.factor
-    return tuple(Product(factor, dims) for dims, factor in found.items())
+    return tuple(SizeProduct(factor, dims) for dims, factor in found.items())

@@ -19,7 +19,7 @@ LARGE = 4 << 20  # bytes: below, a copy in memory is nothing to speak of
 BLOCK = 1 << 16  # numbers looked at in one go
 
 
-class Kept:
+class Snapshot:
     """A copy of an array that keeps its place and size."""
 
     def __init__(self, array: np.ndarray) -> None:

@@ -25,15 +25,15 @@ from glassnet.optim.optimizer import Optimizer
 from glassnet.run.program import Program
 from glassnet.training.callbacks import memories
 from glassnet.training.check import Rows, check_batches
-from glassnet.training.course import Course, Stop
 from glassnet.training.diverge import advice, divergence
+from glassnet.training.epoch_loop import EpochLoop, Stop
 from glassnet.training.failing import failing_step
 from glassnet.training.history import History, Run
-from glassnet.training.kept import LARGE, Kept, finite
 from glassnet.training.programs import loss_program, outdated, step_program
+from glassnet.training.rollback import LARGE, Snapshot, finite
 from glassnet.training.state import TrainingState, digest
 from glassnet.training.step import memory_arrays, parameter_arrays, setting_arrays
-from glassnet.training.steps import EpochCalls, Evaluator, Stepper, weighted_mean
+from glassnet.training.step_runner import EpochCalls, Evaluator, StepRunner, weighted_mean
 
 BLOCK = 1 << 20  # rows whose order is worked out at once
 TOGETHER = 2000  # rows: of fewer the orders of several epochs are worked out at once
@@ -157,7 +157,7 @@ class Conventions:
 USUAL = Conventions()
 
 
-class Descent:
+class Trainer:
     """Everything that one call of `train` needs for gradient descent."""
 
     def __init__(
@@ -181,7 +181,7 @@ class Descent:
         apart = rows.in_batches
         arrays |= {} if apart else rows.arrays()
         gathered = rows if apart else None
-        self.stepper = Stepper(self._program(), arrays, task.threads, rows.mapped, gathered)
+        self.stepper = StepRunner(self._program(), arrays, task.threads, rows.mapped, gathered)
         self.stepper.guarded = conventions.guarded
         self.evaluate = conventions.evaluate or task.evaluator()
         self.build_seconds = time.perf_counter() - self.started
@@ -189,7 +189,7 @@ class Descent:
         self.part = NO_PART  # losses and shares of the steps of an epoch that is not whole
         self.last: np.ndarray | None = None  # the weights of the last step, after a training
         self.broken = False  # whether the optimiser's memory does not fit the weights
-        self.kept = Kept(model.W) if conventions.guarded else None
+        self.kept = Snapshot(model.W) if conventions.guarded else None
         self.kept_memory = self._memory_kept() if conventions.guarded else None
         self.schedule = conventions.schedule or optimizer.schedule
         self._calls: EpochCalls | None = None  # for several epochs at a time
@@ -207,7 +207,7 @@ class Descent:
         """Train for so many epochs in all, going on after those that `history` has."""
         run = self.run(epochs, history)
         self._most = self._together(epochs - run.epoch)
-        course = Course(run, callbacks, self.evaluate, self._compile_seconds)
+        course = EpochLoop(run, callbacks, self.evaluate, self._compile_seconds)
 
         def body() -> None:
             while course.going:
@@ -235,13 +235,13 @@ class Descent:
             run.history.state = self.state(run, callbacks)
         return run.history
 
-    def _memory_kept(self) -> list[Kept] | None:
+    def _memory_kept(self) -> list[Snapshot] | None:
         """What keeps the optimiser's memory from before an epoch; None where that would take its
         time: there is much of it, and an epoch has few steps."""
         blocks = {id(own.base): own.base for own in self.memory.values() if own.base is not None}
         if sum(own.nbytes for own in blocks.values()) >= LARGE and self.order.steps < FEW:
             return None
-        return [Kept(own) for own in blocks.values()]
+        return [Snapshot(own) for own in blocks.values()]
 
     def state(self, run: Run, callbacks: Sequence[Any]) -> TrainingState | None:
         """Where the training stands; None where it was broken off in the middle of a step."""
@@ -308,7 +308,7 @@ class Descent:
         held = {**parameter_arrays(self.task.model), **self.memory, **self.settings}
         return {**held, **self.task.rows.batch(rows), "step": np.asarray(step, np.int64)}
 
-    def one_epoch(self, course: Course) -> None:
+    def one_epoch(self, course: EpochLoop) -> None:
         run, model = course.run, self.task.model
         if outdated(self.stepper.program):  # a callback changed what code of the user refers to
             self.stepper.exchange(self._program())
@@ -359,7 +359,7 @@ class Descent:
             return 1
         return max(1, min(epochs, TOGETHER_EPOCHS, TOGETHER_ROWS // len(rows)))
 
-    def some_epochs(self, course: Course, count: int) -> None:
+    def some_epochs(self, course: EpochLoop, count: int) -> None:
         """Take some epochs, of which only the last one may be the end."""
         run, order = course.run, self.order
         if self._calls is None:
@@ -433,7 +433,7 @@ class Descent:
         # where no mean is shown, W must not be taken for one of something
         self.raw = self.task.model.W if raw is None else raw
 
-    def _steps(self, course: Course, first: int) -> tuple[np.ndarray, np.ndarray]:
+    def _steps(self, course: EpochLoop, first: int) -> tuple[np.ndarray, np.ndarray]:
         """The losses of the epoch's steps, and what each step weighs; those that an earlier
         training has done come first, and are not done again."""
         before = len(self.part[0])
@@ -458,7 +458,7 @@ class Descent:
 
     def rates(self, run: Run, steps: np.ndarray) -> np.ndarray:
         """The learning rates of steps in the epoch at which a run stands."""
-        where = schedules.Course(steps, run.steps_total, self.order.steps)
+        where = schedules.Timeline(steps, run.steps_total, self.order.steps)
         seen = run.history.validation_loss or run.history.loss
         return self.schedule.rates(where, seen)
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from glassnet.errors import GlassnetError
 from glassnet.inspect.data import Layer, StepData
-from glassnet.inspect.names import listed, place_of
-from glassnet.inspect.pulls import LOSS
+from glassnet.inspect.row_gradients import LOSS
+from glassnet.inspect.selectors import listed, place_of
 from glassnet.nn.linear import Linear
 
 FLAT = 1e-3  # ∂a/∂z below which hardly any of a gradient passes
@@ -58,7 +58,7 @@ class ParameterFigures:
 
 
 @dataclass(frozen=True)
-class Pushed:
+class TopRows:
     """The rows that pushed most, by the size of what they add to ∂L/∂W; for networks where that
     would take too long, by ∂L/∂ŷ."""
 
@@ -147,7 +147,7 @@ def parameter_figures(step: StepData, name: str) -> ParameterFigures:
     return ParameterFigures(name, shape, size(own.before), slope, size(own.update), largest, at)
 
 
-def pushed(step: StepData) -> Pushed:
+def pushed(step: StepData) -> TopRows:
     """All rows of the batch, those that pushed most first."""
     by, coupled = "∂L/∂W", ""
     count = sum(own.before.size for own in step.parameters.values())
@@ -159,7 +159,7 @@ def pushed(step: StepData) -> Pushed:
         sizes = np.sqrt(np.sum(np.square(step.layers[-1].slope.astype(float)), axis=1))
     most = largest_first(sizes)
     rows = tuple(int(row) for row in step.rows[most])
-    return Pushed(by, rows, tuple(sizes[most].tolist()), coupling(coupled))
+    return TopRows(by, rows, tuple(sizes[most].tolist()), coupling(coupled))
 
 
 def largest_first(numbers: np.ndarray) -> np.ndarray:

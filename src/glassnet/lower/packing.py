@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from glassnet.fuse.kernels import BYTES
-from glassnet.lower.blocking import Problem, Run
+from glassnet.lower.blocking import BlockRun, Problem
 from glassnet.lower.builder import Index, equals
 from glassnet.lower.context import Context
 
@@ -34,7 +34,9 @@ class Choice(NamedTuple):
     split_columns: bool
 
 
-def choose(ctx: Context, p: Problem, rows: Sequence[Run], columns: Sequence[Run]) -> Choice:
+def choose(
+    ctx: Context, p: Problem, rows: Sequence[BlockRun], columns: Sequence[BlockRun]
+) -> Choice:
     am, ak, bk, bn = (ctx.product(s) for s in (*p.a.strides[-2:], *p.b.strides[-2:]))
     known = isinstance(p.m, int)
     tiles = sum(run.count if isinstance(run.count, int) else 8 for run in rows)

@@ -48,11 +48,11 @@ class OpenGraph:
     step: StepGraph
     graph: Graph
     names: tuple[str, ...]
-    layers: tuple[Placed, ...]
+    layers: tuple[PlacedLayer, ...]
 
 
 @dataclass(frozen=True)
-class Placed:
+class PlacedLayer:
     """A layer of a network: its name, itself, the layer whose result is given to it, where its
     parameters are named, and the layers whose results it joins; "x" stands for the data."""
 
@@ -89,14 +89,14 @@ def open_graph(
     return OpenGraph(step, graph, (*names, *data), _placed(probed.seen))
 
 
-def _placed(seen: list[LayerTrace]) -> tuple[Placed, ...]:
+def _placed(seen: list[LayerTrace]) -> tuple[PlacedLayer, ...]:
     """Which layer gave what; of several with the same value the last one before."""
     givers: dict[int, str] = {}
-    found: list[Placed] = []
+    found: list[PlacedLayer] = []
     for own in seen:
         source = givers.get(own.given.index, "x")
         joined = tuple(givers.get(value.index, "x") for value in own.joined)
-        found.append(Placed(own.name, own.layer, source, own.under, joined))
+        found.append(PlacedLayer(own.name, own.layer, source, own.under, joined))
         givers[own.result.index] = own.name
     return tuple(found)
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from glassnet.inspect.data import StepData
-from glassnet.inspect.figures import WeightFigures
 from glassnet.inspect.render.blocks import exact, factor
+from glassnet.inspect.statistics import WeightFigures
 from glassnet.optim.optimizer import Group, Optimizer
 
 NAME = re.compile("(?<![\\w.])[^\\W\\d_²]+\u0302?")  # of a number in a formula: w, g, v̂, mean

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.fuse.kernels import Fused
+from glassnet.fuse.kernels import KernelGraph
 from glassnet.graph.graph import Literal
-from glassnet.graph.layout import Product
+from glassnet.graph.layout import SizeProduct
 from glassnet.graph.types import Dim
 from glassnet.lower.memory import Stack, Temporary, temporaries
 from glassnet.lower.program import Lowered
-from glassnet.run.work import Work, kernel_work
+from glassnet.run.cost_model import Work, kernel_work
 
 Slot = tuple[str, str | int]
 
@@ -32,7 +32,7 @@ class Image:
     code: bytes
     dims: tuple[str, ...] = ()
     buffers: tuple[Slot, ...] = ()
-    scratch: tuple[tuple[Product, ...], ...] = ()
+    scratch: tuple[tuple[SizeProduct, ...], ...] = ()
     stacks: tuple[Stack | None, ...] = ()
     work: tuple[Work, ...] = ()
     temporaries: tuple[Temporary, ...] = ()
@@ -51,7 +51,7 @@ class Image:
         return json.dumps(head).encode() + b"\n" + self.code
 
 
-def image(fused: Fused, lowered: Lowered, code: bytes) -> Image:
+def image(fused: KernelGraph, lowered: Lowered, code: bytes) -> Image:
     nodes = fused.graph.nodes
     slots: dict[int, Slot] = {t.buffer: ("temporary", t.buffer) for t in temporaries(fused)}
     literals = [i for i, node in enumerate(nodes) if isinstance(node.attr("value"), Literal)]
@@ -96,13 +96,13 @@ def _parsed(head: dict[str, Any], code: bytes) -> Image:
     )
 
 
-def _saved(size: Product) -> list[Any]:
+def _saved(size: SizeProduct) -> list[Any]:
     return [size.factor, *(dim.name for dim in size.dims)]
 
 
-def _products(saved: Sequence[Any]) -> tuple[Product, ...]:
+def _products(saved: Sequence[Any]) -> tuple[SizeProduct, ...]:
     return tuple(_product(part) for part in saved)
 
 
-def _product(saved: Sequence[Any]) -> Product:
-    return Product(saved[0], tuple(Dim(name) for name in saved[1:]))
+def _product(saved: Sequence[Any]) -> SizeProduct:
+    return SizeProduct(saved[0], tuple(Dim(name) for name in saved[1:]))

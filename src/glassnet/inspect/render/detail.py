@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 
 from glassnet.inspect.data import Layer, StepData
-from glassnet.inspect.figures import (
+from glassnet.inspect.layer_trace import function_of
+from glassnet.inspect.render.blocks import FEW, Block, Lines, TableBlock, exact, factor, some
+from glassnet.inspect.render.update_formulas import update_lines
+from glassnet.inspect.statistics import (
     NeuronFigures,
     WeightFigures,
     coupling,
@@ -20,9 +23,6 @@ from glassnet.inspect.figures import (
     neuron_figures,
     weight_figures,
 )
-from glassnet.inspect.render.blocks import FEW, Block, Lines, Table, exact, factor, some
-from glassnet.inspect.render.rules import update_lines
-from glassnet.inspect.watch import function_of
 from glassnet.nn.compose import Residual
 from glassnet.nn.linear import Linear, Neuron
 from glassnet.words import counted
@@ -171,7 +171,7 @@ def _from_linear(step: StepData, own: NeuronFigures, after: Layer) -> tuple[str,
     return f"Σₖ ∂L/∂zₖ·wₖ over the units of {after.name}", " + ".join(terms)
 
 
-def _inputs(own: NeuronFigures, weights: np.ndarray) -> Table:
+def _inputs(own: NeuronFigures, weights: np.ndarray) -> TableBlock:
     """A line for every weight of the unit: what it added to z, and the row's ∂L by it."""
     order = largest(own.given * weights, TERMS)
     rows = [
@@ -182,10 +182,10 @@ def _inputs(own: NeuronFigures, weights: np.ndarray) -> Table:
     title = (
         f"the largest {len(order)} of {len(weights):,} terms" if len(order) < len(weights) else ""
     )
-    return Table(title, ("input", "x", "w", "x·w", "∂L/∂w of this row = ∂L/∂z·x"), rows)
+    return TableBlock(title, ("input", "x", "w", "x·w", "∂L/∂w of this row = ∂L/∂z·x"), rows)
 
 
-def _by_row(step: StepData, own: WeightFigures, parts: np.ndarray) -> Table:
+def _by_row(step: StepData, own: WeightFigures, parts: np.ndarray) -> TableBlock:
     """What the rows add to ∂L/∂w, the most first."""
     most = largest_first(parts)[:FEW]
     rows: list[Sequence[str]] = []
@@ -197,7 +197,9 @@ def _by_row(step: StepData, own: WeightFigures, parts: np.ndarray) -> Table:
         rows.append((f"row {step.rows[i]}", part))
     which = f"the largest {len(most)} of {len(parts):,} rows" if len(most) < len(parts) else "rows"
     head = "∂L/∂z·x" if own.given is not None else "∂L/∂w of its own term of L"
-    return Table(f"{which}, by what they add to ∂L/∂w", ("row", head), rows, coupling(own.coupled))
+    return TableBlock(
+        f"{which}, by what they add to ∂L/∂w", ("row", head), rows, coupling(own.coupled)
+    )
 
 
 def product(a: Any, b: Any) -> str:

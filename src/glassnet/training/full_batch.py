@@ -21,13 +21,13 @@ from glassnet.optim.scikit import ScikitLBFGS
 from glassnet.optim.search import LBFGS, RandomSearch
 from glassnet.training.callbacks import memories
 from glassnet.training.check import dense
-from glassnet.training.course import Course, Stop
-from glassnet.training.descend import SHUFFLE, Order, Task
+from glassnet.training.epoch_loop import EpochLoop, Stop
 from glassnet.training.functional import in_one
 from glassnet.training.history import History, Run
 from glassnet.training.programs import gradient_program, part_program
 from glassnet.training.state import TrainingState, digest
 from glassnet.training.step import parameter_arrays, trained, weights_first
+from glassnet.training.trainer import SHUFFLE, Order, Task
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
@@ -133,7 +133,7 @@ def random_search(
     if history is not None:
         run.history = history
         run.epoch = run.steps_done = len(history.loss)
-    course = Course(run, callbacks, evaluate, lambda: built)
+    course = EpochLoop(run, callbacks, evaluate, lambda: built)
     best, least = model.W.copy(), run.history.loss[-1] if run.epoch else math.inf
 
     def body() -> None:
@@ -178,7 +178,7 @@ def lbfgs(search: Search, by: LBFGS, epochs: int, callbacks: Sequence[Any]) -> H
     run = Run(task.model, epochs, epochs, started=started)
     objective, evaluate = search.objective(run), search.evaluate or task.evaluator()
     built = time.perf_counter() - started
-    course = Course(run, callbacks, evaluate, lambda: built)
+    course = EpochLoop(run, callbacks, evaluate, lambda: built)
     last = W[places].astype(float)
     to_the_end = isinstance(by, ScikitLBFGS)  # SciPy itself says how its last iteration ended
 

@@ -30,11 +30,11 @@ def go_again(recorder: Recorder, epochs: int, callbacks: Sequence[Any]) -> Histo
     file, descent = recorder.file, recorder.descent
     start = file.checkpoint(0)
     restore(descent, start)
-    same = Same(recorder, file.history()[0], file.checkpoint(file.epochs()[-1]), epochs)
+    same = RepeatRecorder(recorder, file.history()[0], file.checkpoint(file.epochs()[-1]), epochs)
     return descent.train(epochs, [*callbacks, Restorer(start.notes, start.arrays, callbacks), same])
 
 
-class Same(Callback):
+class RepeatRecorder(Callback):
     """The recorder, which keeps still while epochs are done again that must be those recorded."""
 
     def __init__(
