@@ -24,7 +24,7 @@ from glassnet.rounding import to_nearest
 from glassnet.runs.file import Checkpoint, RunFile
 from glassnet.runs.recorder import restore
 from glassnet.runs.repeat import PROMISED
-from glassnet.runs.resume import ResumeInputs, put_result_into, reopened_any
+from glassnet.runs.resume import RunData, put_result_into, reopened_any
 from glassnet.testing import Disagreement, Report, as_function, check_grads, compare
 from glassnet.tracing import as_type, trace_outputs
 from glassnet.training.full_batch import Search
@@ -80,7 +80,7 @@ def check_run(path: str | Path, x: Any = None, y: Any = None, **extra: Any) -> l
     """The derivatives of the loss by every parameter, the compiled loss, and the steps between
     the last two checkpoints, done again."""
     with RunFile.read(path) as file:
-        values, descent = reopened_any(file, or_streamed(path, ResumeInputs(x, y, **extra)))
+        values, descent = reopened_any(file, or_streamed(path, RunData(x, y, **extra)))
         put_result_into(file, descent.task.model)
         losses, judged = file.history()
         states = _ends(file, values, descent, len(losses))

@@ -29,7 +29,7 @@ from glassnet.pipeline import compile_graph
 from glassnet.rounding import to_nearest
 from glassnet.run.program import Program
 from glassnet.runs.file import RunFile
-from glassnet.runs.resume import ResumeInputs, reopened
+from glassnet.runs.resume import RunData, reopened
 from glassnet.training.history import History
 from glassnet.training.programs import Bound
 from glassnet.training.step import StepGraph, parameter_arrays, step_graph
@@ -56,7 +56,7 @@ def open_ledger(
     run's first `MOST` steps. The data are given as for `open_step`."""
     with RunFile.read(record) as file:
         given = or_streamed(
-            record, ResumeInputs(x, y, sample_weight, validation, model, loss, optimizer)
+            record, RunData(x, y, sample_weight, validation, model, loss, optimizer)
         )
         (values, descent), (losses, judged) = reopened(file, given), file.history()
         declared = layout_of(descent.task.model).parameters

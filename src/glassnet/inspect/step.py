@@ -27,7 +27,7 @@ from glassnet.rounding import to_nearest
 from glassnet.run.threads import thread_count
 from glassnet.runs.file import Checkpoint, RunFile
 from glassnet.runs.recorder import restore
-from glassnet.runs.resume import ResumeInputs, reopened
+from glassnet.runs.resume import RunData, reopened
 from glassnet.training.check import checked, checked_optimizer
 from glassnet.training.full_batch import NO_STEPS
 from glassnet.training.history import History, Run
@@ -65,9 +65,7 @@ def open_step(
     """
     if isinstance(record, Module):
         return _step_of_model(record, x, y, sample_weight, loss, optimizer)
-    given = or_streamed(
-        record, ResumeInputs(x, y, sample_weight, validation, model, loss, optimizer)
-    )
+    given = or_streamed(record, RunData(x, y, sample_weight, validation, model, loss, optimizer))
     with RunFile.read(record) as file:
         values, descent = reopened(file, given)
         losses, judged = file.history()

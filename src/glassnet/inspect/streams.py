@@ -11,12 +11,12 @@ from typing import Any
 
 from glassnet.runs.file import RunFile
 from glassnet.runs.paths import as_path, check_beside, is_beside
-from glassnet.runs.resume import ResumeInputs
+from glassnet.runs.resume import RunData
 from glassnet.runs.settings import settings_of
 from glassnet.tables.stream import Stream, stream
 
 
-def or_streamed(run: str | Path, given: ResumeInputs) -> ResumeInputs:
+def or_streamed(run: str | Path, given: RunData) -> RunData:
     """What the caller brought, or the streams of the run where no rows were brought."""
     if given.x is not None:
         return given

@@ -363,7 +363,7 @@ def link(code: bytes, exports: Sequence[str]) -> bytes:
 
 def _custom(body: bytes) -> dict[str, int]:
     """Functions that an object file defines, by name, where this section tells them."""
-    read = _Reader(body)
+    read = _ObjectReader(body)
     name = read.name()
     if name.startswith("reloc."):
         read.number()  # the section that it is about
@@ -376,7 +376,7 @@ def _custom(body: bytes) -> dict[str, int]:
     return dict(_functions(read)) if name == "linking" else {}
 
 
-def _functions(read: _Reader) -> Iterator[tuple[str, int]]:
+def _functions(read: _ObjectReader) -> Iterator[tuple[str, int]]:
     read.number()  # version
     while read.left:
         kind, size = read.number(), read.number()
@@ -392,7 +392,7 @@ def _functions(read: _Reader) -> Iterator[tuple[str, int]]:
 
 def _check_imports(body: bytes) -> None:
     """Memory may be imported, and nothing else."""
-    read = _Reader(body)
+    read = _ObjectReader(body)
     for _ in range(read.number()):
         found = read.name(), read.name()
         kind = read.number()
@@ -410,13 +410,13 @@ def _check_imports(body: bytes) -> None:
 def _sections(code: bytes) -> Iterator[tuple[int, bytes]]:
     if code[:8] != b"\0asm\1\0\0\0":
         raise CompileError("LLVM did not write a WebAssembly object file")
-    read = _Reader(code[8:])
+    read = _ObjectReader(code[8:])
     while read.left:
         number = read.number()
         yield number, read.skip(read.number())
 
 
-class _Reader:
+class _ObjectReader:
     """Numbers and names of a WebAssembly file, one after the other."""
 
     def __init__(self, data: bytes) -> None:

@@ -24,7 +24,7 @@ COUNTED = "num_batches_tracked"  # of a batch normalisation of PyTorch; decides 
 
 
 @dataclass(frozen=True)
-class Entry:
+class StateEntry:
     """An entry of a state dict: its name, and the array that it has here."""
 
     name: str
@@ -104,17 +104,17 @@ def from_torch(state_dict: Any, model: Module) -> Module:
     return model
 
 
-def _entries(model: Module) -> Iterator[Entry]:
+def _entries(model: Module) -> Iterator[StateEntry]:
     """The entries of a state dict, in PyTorch's order; a shared parameter under all its names."""
     arrays_of(model)  # draws what there is not yet
     yield from _below(model, "")
 
 
-def _below(module: Module, prefix: str) -> Iterator[Entry]:
+def _below(module: Module, prefix: str) -> Iterator[StateEntry]:
     for name, slot in slots_of(module).items():
         if slot.array is not None:  # it has none where a part declares the parameter, too
             known = module.torch_names.get(name, name)
-            yield Entry(prefix + known, slot.array, name in module.torch_transposed)
+            yield StateEntry(prefix + known, slot.array, name in module.torch_transposed)
     for place, (name, part) in enumerate(module.children().items()):
         step = str(place) if isinstance(module, Container) else name
         yield from _below(part, f"{prefix}{step}." if step else prefix)
@@ -135,7 +135,7 @@ def _numbers(value: Any) -> np.ndarray:
     return array
 
 
-def _check_ties(entries: list[Entry], values: list[np.ndarray]) -> None:
+def _check_ties(entries: list[StateEntry], values: list[np.ndarray]) -> None:
     """ShapeError where a shared parameter has two different values."""
     first: dict[int, tuple[str, np.ndarray]] = {}
     for own, value in zip(entries, values, strict=True):

@@ -85,14 +85,14 @@ def resume(
     `optimizer` are needed only where they contain code of yours, which a file does not keep.
     L-BFGS, whose state SciPy keeps to itself, does all epochs again, and refuses other ones.
     """
-    given = ResumeInputs(x, y, sample_weight, validation, model, loss, optimizer)
+    given = RunData(x, y, sample_weight, validation, model, loss, optimizer)
     stops = None if callbacks is None else as_callbacks(callbacks)
     further = epochs is not None or stops is not None
     return resume_run(record, given, epochs, stops, other_data, threads, further)
 
 
 def resume_run(
-    record: str | Path | Recording, given: ResumeInputs, epochs: int | None,
+    record: str | Path | Recording, given: RunData, epochs: int | None,
     callbacks: Sequence[Any] | None, other_data: bool, threads: int | None, further: bool,
 ) -> tuple[Module, History]:  # fmt: skip
     """As `resume`. `further`: early stopping that has ended the run is no end of it."""
@@ -159,7 +159,7 @@ def go_on(
 
 
 @dataclass(frozen=True)
-class ResumeInputs:
+class RunData:
     """What the caller brings to a recorded run."""
 
     x: Any
@@ -177,7 +177,7 @@ class ResumeInputs:
 
 
 def _data(
-    file: RunFile, values: Mapping[str, Any], given: ResumeInputs, model: Module, loss: Loss
+    file: RunFile, values: Mapping[str, Any], given: RunData, model: Module, loss: Loss
 ) -> tuple[Rows, Any]:
     """All rows, and what they were validated on: those that the caller brought, completed by what
     the file holds (whose weights have the weights of classes in them already)."""
@@ -277,7 +277,7 @@ def put_result_into(file: RunFile, model: Module) -> None:
 
 
 def rebuilt(
-    file: RunFile, values: Mapping[str, Any], given: ResumeInputs, threads: int | None
+    file: RunFile, values: Mapping[str, Any], given: RunData, threads: int | None
 ) -> tuple[Trainer | Search, Rows]:
     """Model, loss and optimiser from a file, with data: ready to train; and all rows."""
     model = brought(values, given.model, "model")
@@ -346,7 +346,7 @@ def brought(values: Mapping[str, Any], own: Any, what: str) -> Any:
     return from_data(values[what], what, own)
 
 
-def reopened(file: RunFile, given: ResumeInputs) -> tuple[dict[str, Any], Trainer]:
+def reopened(file: RunFile, given: RunData) -> tuple[dict[str, Any], Trainer]:
     """What a file says of its run, and the run itself with the data that it was recorded with;
     TrainingError where it has no steps."""
     values, descent = reopened_any(file, given)
@@ -355,7 +355,7 @@ def reopened(file: RunFile, given: ResumeInputs) -> tuple[dict[str, Any], Traine
     return values, descent
 
 
-def reopened_any(file: RunFile, given: ResumeInputs) -> tuple[dict[str, Any], Trainer | Search]:
+def reopened_any(file: RunFile, given: RunData) -> tuple[dict[str, Any], Trainer | Search]:
     """As `reopened`, whatever the training is."""
     values = begun(file)
     descent, rows = rebuilt(file, values, given, None)

@@ -76,7 +76,7 @@ class FitSource(FitPlan, RecordedReading, ModelBefore):
     """What the run files of a fit say of it."""
 
 
-class Described(FitSource):
+class RecordedFit(FitSource):
     """What they say once the network of the model is trained."""
 
     schema: dict[str, Any]
@@ -296,7 +296,7 @@ def source_of_fit(run: str | Path, values: dict[str, Any]) -> dict[str, Any] | N
         return None
     try:
         found: dict[str, Any] = read(
-            Described if "model" in values else FitSource, source, "run.source"
+            RecordedFit if "model" in values else FitSource, source, "run.source"
         )
     except ValueError as error:
         raise ModelFileError(f"{run} is damaged: {error}; train the model again") from None

@@ -20,7 +20,7 @@ from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.nn import Sequential
 from glassnet.optim import Adam
 from glassnet.runs.recording import Recording
-from glassnet.runs.resume import ResumeInputs, resume_run
+from glassnet.runs.resume import RunData, resume_run
 from glassnet.runs.train import train
 from glassnet.training.callbacks import EarlyStopping, TimeLimit
 from glassnet.training.check import Rows
@@ -145,7 +145,7 @@ def _again(
     network: Sequential, training: Rows, record: Recording, *,
     epochs: int, validation: Any, callbacks: Sequence[Any], threads: int | None,
 ) -> History:  # fmt: skip
-    given = ResumeInputs(training, None, None, validation, network)
+    given = RunData(training, None, None, validation, network)
     return resume_run(record, given, epochs, callbacks, False, threads, further=False)[1]
 
 
