@@ -55,9 +55,8 @@ def open_ledger(
     """Every update of one weight, "linear1.weight[2,3]", in epoch `epoch` (from 1), else in the
     run's first `MOST` steps. The data are given as for `open_step`."""
     with RunFile.read(record) as file:
-        given = or_streamed(
-            record, RunData(x, y, sample_weight, validation, model, loss, optimizer)
-        )
+        data = RunData(x, y, sample_weight, validation, model, loss, optimizer)
+        given = or_streamed(record, data)
         (values, descent), (losses, judged) = reopened(file, given), file.history()
         declared = layout_of(descent.task.model).parameters
         name, place = place_of({own: p.shape for own, p in declared.items()}, weight)
