@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from glassnet.estimators.mlp.display import LossCurveDisplay
     from glassnet.estimators.tabular.estimator import TabularClassifier, TabularRegressor
     from glassnet.inspect.ledger import open_ledger
+    from glassnet.inspect.replay import replay
     from glassnet.inspect.step import open_step
     from glassnet.nn import losses
     from glassnet.nn.pytorch import from_torch, to_torch
@@ -54,6 +55,7 @@ __all__ = [
     "ops",
     "optim",
     "play",
+    "replay",
     "resume",
     "save",
     "stream",
@@ -84,6 +86,7 @@ _LAZY = {
     "ops": "glassnet.ops",
     "optim": "glassnet.optim",
     "play": "glassnet.page.play:play",
+    "replay": "glassnet.inspect.replay:replay",
     "resume": "glassnet.runs.resume:resume",
     "save": "glassnet.nn.saving:save",
     "stream": "glassnet.tables.stream:stream",

@@ -27,7 +27,7 @@ from glassnet.rounding import to_nearest
 from glassnet.run.threads import thread_count
 from glassnet.runs.file import Checkpoint, RunFile
 from glassnet.runs.recorder import restore
-from glassnet.runs.resume import RunData, reopened
+from glassnet.runs.resume import RunData, check_not_before, reopened
 from glassnet.training.check import checked, checked_optimizer
 from glassnet.training.full_batch import NO_STEPS
 from glassnet.training.history import History, Run
@@ -71,6 +71,7 @@ def open_step(
         losses, judged = file.history()
         last = min(len(losses) + 1, values["epochs"])  # one that was broken off opens as well
         place = _place(descent, last, epoch, batch, row)
+        check_not_before(file, values, epoch)
         state = file.checkpoint(epoch - 1)
     history = History(loss=losses, validation_loss=judged)
     run = replay(descent, state, epoch, place, values["epochs"], history)

@@ -261,6 +261,16 @@ def _check_size(file: RunFile, described: Any) -> None:
             )
 
 
+def check_not_before(file: RunFile, values: Mapping[str, Any], epoch: int) -> None:
+    """GlassnetError where an epoch (from 1) of a run that goes on from another one is not in it."""
+    parent: dict[str, Any] = values.get("parent") or {}
+    if epoch <= parent.get("before", 0):
+        raise GlassnetError(
+            f"{file.path} goes on from {parent['run']}, which has trained its epochs 1 to "
+            f"{parent['before']}, with other settings; open them there"
+        )
+
+
 def over(values: Mapping[str, Any], epoch: int) -> bool:
     """Whether there is nothing left to do."""
     ended = values.get("ended") or {"stopped": ""}

@@ -1,0 +1,162 @@
+"""All steps of a recorded run once more, one after the other, at the speed of training.
+
+In: a run file, and the data of the run. Out: `ReplayedStep`s: the weights before and after each
+step, the bits that training had.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glassnet.errors import GlassnetError, TrainingError
+from glassnet.inspect.step import until
+from glassnet.inspect.streams import or_streamed
+from glassnet.nn.module import Module, split
+from glassnet.nn.storage import layout_of
+from glassnet.rounding import to_nearest
+from glassnet.runs.file import Checkpoint, RunFile
+from glassnet.runs.recorder import restore
+from glassnet.runs.resume import RunData, check_not_before, reopened
+from glassnet.training.history import History
+from glassnet.training.trainer import Trainer
+from glassnet.words import counted
+
+
+@dataclass(frozen=True, repr=False)
+class ReplayedStep:
+    """A step of a run. `step` counts from 1 in the whole run, `epoch` and `batch` from 1; `rows`
+    are the numbers of the batch's rows in the data that were given; `loss` is that of the batch
+    before the update. `before` and `after` are all weights, in the order of `model.W`: arrays of
+    their own."""
+
+    step: int
+    epoch: int
+    batch: int
+    rows: np.ndarray
+    lr: float
+    loss: float
+    before: np.ndarray
+    after: np.ndarray
+    model: Module
+
+    @property
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The weights after the step by name."""
+        return split(self.after, layout_of(self.model).parameters)
+
+    def __repr__(self) -> str:
+        return f"<step {self.step}: epoch {self.epoch}, batch {self.batch}, loss {self.loss:.6g}>"
+
+
+@to_nearest
+def replay(
+    record: str | Path,
+    x: Any = None,
+    y: Any = None,
+    *,
+    start: int = 1,
+    stop: int | None = None,
+    every: int = 1,
+    sample_weight: Any = None,
+    validation: Any = None,
+    model: Module | None = None,
+    loss: Any = None,
+    optimizer: Any = None,
+) -> Iterator[ReplayedStep]:
+    """Iterate over the steps of a recorded run: step `start` (from 1), `start + every`, … up to and
+    including step `stop`, by default the last one.
+
+    Every step has the weights before and after it, bit by bit those of training and of `open_step`,
+    its loss, its rows and its learning rate. The run is trained once more from the checkpoint
+    before `start`, at the speed of training. x, y, weights and validation data are as for
+    `open_step`: those that the file holds, where they were small. TrainingError for training that
+    takes no steps (L-BFGS, random search).
+    """
+    given = or_streamed(record, RunData(x, y, sample_weight, validation, model, loss, optimizer))
+    for name, number in (("start", start), ("every", every)):
+        if not isinstance(number, (int, np.integer)) or number < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise GlassnetError(f"{name}={number!r}: wanted a whole number, 1 or more")
+    with RunFile.read(record) as file:
+        values, trainer = reopened(file, given)
+        losses, judged = file.history()
+        each = trainer.order.steps
+        most = min(len(losses) + 1, values["epochs"]) * each
+        last = len(losses) * each if stop is None else stop
+        if last > most or (stop is not None and stop < 0):
+            raise GlassnetError(
+                f"stop={stop}: the run has {counted(len(losses) * each, 'step')}, numbered from 1"
+            )
+        check_not_before(file, values, (start - 1) // each + 1)
+        state = file.checkpoint(min((start - 1) // each, len(losses)))
+    history = History(loss=losses, validation_loss=judged)
+    replayer = Replayer(trainer, state, history, values["epochs"])
+    return _steps(replayer, range(start, last + 1, every))
+
+
+def _steps(replayer: Replayer, wanted: range) -> Iterator[ReplayedStep]:
+    model, after = replayer.trainer.task.model, np.empty(0)
+    for number in wanted:
+        if replayer.done == number - 1 and len(after):
+            before = after
+        else:
+            replayer.advance(number - 1)
+            before = model.W.copy()
+        loss = replayer.advance(number)
+        after = model.W.copy()
+        rows, lr = replayer.last
+        epoch, batch = divmod(number - 1, replayer.steps)
+        yield ReplayedStep(number, epoch + 1, batch + 1, rows, lr, loss, before, after, model)
+
+
+class Replayer:
+    """A run that goes on step by step from a checkpoint; `done` steps of the run are done."""
+
+    def __init__(self, trainer: Trainer, state: Checkpoint, history: History, epochs: int) -> None:
+        self.trainer, self.history, self.epochs = trainer, history, epochs
+        self.steps = trainer.order.steps
+        self.done = state.epoch * self.steps
+        self.epoch = -1
+        self.parts: list[np.ndarray] = []
+        self.rates = np.empty(0)
+        self.last: tuple[np.ndarray, float] = (np.empty(0), 0.0)  # rows and rate of the last step
+        restore(trainer, state)
+
+    def advance(self, number: int) -> float:
+        """Do all steps up to step `number` of the run (from 1); the loss of the last one."""
+        loss = math.nan
+        while self.done < number:
+            epoch, place = divmod(self.done, self.steps)
+            if epoch != self.epoch:
+                self._begin(epoch)
+            part = self.parts[0]
+            for part in self.parts:
+                if place < len(part):
+                    break
+                place -= len(part)
+            some = part[place : place + number - self.done]
+            first = self.done - epoch * self.steps
+            rates = self.rates[first : first + len(some)]
+            own = self.trainer
+            found = own.stepper.run(some, rates, own.first + self.done)
+            if len(found) < len(some):
+                raise TrainingError(
+                    f"the loss became {found[-1]:g} in step {self.done + len(found)}"
+                )
+            self.done += len(some)
+            self.last = own.task.rows.numbered(some[-1]), float(rates[-1])
+            loss = float(found[-1])
+        return loss
+
+    @to_nearest
+    def _begin(self, epoch: int) -> None:
+        """The rows and learning rates of an epoch, from 0."""
+        own, first = self.trainer, self.trainer.first + epoch * self.steps
+        run = own.run(self.epochs, until(self.history, epoch))
+        self.rates = own.rates(run, np.arange(first, first + self.steps))
+        self.parts, self.epoch = list(own.order.parts(epoch)), epoch
