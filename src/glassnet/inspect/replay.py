@@ -82,6 +82,13 @@ def replay(
     for name, number in (("start", start), ("every", every)):
         if not isinstance(number, (int, np.integer)) or number < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise GlassnetError(f"{name}={number!r}: wanted a whole number, 1 or more")
+    return _steps(*_opened(record, given, start, stop), start, every)
+
+
+def _opened(
+    record: str | Path, given: RunData, start: int, stop: int | None
+) -> tuple[Replayer, int]:
+    """The run at the checkpoint before a step, and the number of the last step."""
     with RunFile.read(record) as file:
         values, trainer = reopened(file, given)
         losses, judged = file.history()
@@ -95,13 +102,12 @@ def replay(
         check_not_before(file, values, (start - 1) // each + 1)
         state = file.checkpoint(min((start - 1) // each, len(losses)))
     history = History(loss=losses, validation_loss=judged)
-    replayer = Replayer(trainer, state, history, values["epochs"])
-    return _steps(replayer, range(start, last + 1, every))
+    return Replayer(trainer, state, history, values["epochs"]), last
 
 
-def _steps(replayer: Replayer, wanted: range) -> Iterator[ReplayedStep]:
+def _steps(replayer: Replayer, last: int, start: int, every: int) -> Iterator[ReplayedStep]:
     model, after = replayer.trainer.task.model, np.empty(0)
-    for number in wanted:
+    for number in range(start, last + 1, every):
         if replayer.done == number - 1 and len(after):
             before = after
         else:
