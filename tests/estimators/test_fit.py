@@ -63,7 +63,7 @@ def test_the_held_out_rows_change_nothing_but_the_score(
 ) -> None:
     path, first = plain
     held_out = examine(read_table(path), "y").split().held_out
-    change = {int(row): "900,-900,blue,12345" for row in held_out}
+    change = {int(row): f"{900 + row},-900,blue,12345" for row in held_out}
     other = fitted(write(tmp_path / "t.csv", change=change))
     assert other.model.network.W.tobytes() == first.model.network.W.tobytes()
     assert other.model.schema == first.model.schema

@@ -31,12 +31,16 @@ def fit(
     seed: options.Seed = 0,
     threads: options.Threads = None,
     kind: options.Kinds = None,
+    group: options.Group = None,
+    order: options.Order = None,
+    test: options.Test = None,
+    equal_rows: options.EqualRows = None,
     reading: options.ReadingOptions = options.AS_IT_IS,
     record: options.Record = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> int:
-    """Train a network to predict one column of TABLE, and score it on rows held out for that."""
+    """Train a network to predict one column of TABLE, and score it on rows that it has not seen."""
     from glassnet.estimators.tabular.examine import examine
     from glassnet.estimators.tabular.fit import choose_recipe
     from glassnet.outputs import check_writable
@@ -44,11 +48,14 @@ def fit(
     seconds = None if time is None else options.duration(time)
     kinds = options.column_kinds(kind or [])
     path = output or default_output(table)
-    check_writable(path, table)
+    check_writable(path, table, *([] if test is None else [test]))
+    sides = options.split_options(group, order, equal_rows)
     opened = reading.open(table)
-    examined = examine(opened, target, kinds=kinds, seed=seed)
+    tested = None if test is None else reading.open(test)
+    examined = examine(opened, target, kinds=kinds, seed=seed, options=sides, test=tested)
     recipe = choose_recipe(examined, epochs=epochs)
     asked = {**reading.recorded(), "kinds": kinds}
+    asked |= {} if test is None else {"test": str(Path(test).absolute())}
     recording = _recording(record, overwrite, table, path, len(recipe.learning_rates), asked)
     return _train_and_report(examined, recipe, path, json, seconds, threads, recording)
 
@@ -67,7 +74,10 @@ def _recording(
             raise typer.BadParameter("--overwrite replaces a run file; name it with --record")
         return None
     check_writable(record, table, option="--record", example="run.glass")
-    check_recordable(record, phases, model, [FileUse(table, "the table")], overwrite)
+    tables = [own for own in (table, asked.get("test")) if own is not None]
+    check_recordable(
+        record, phases, model, [FileUse(own, "the table") for own in tables], overwrite
+    )
     place = {"model": str(Path(model).absolute()), "model_sha256": digest_of(model)}
     return Recording(record, {"table": table, **asked, **place}, overwrite=overwrite)
 

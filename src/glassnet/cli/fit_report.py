@@ -52,7 +52,11 @@ class FitReport:
         if examined.without_target:
             show(f"left out  {counted(examined.without_target, 'row')} without a target")
         rows = f"{len(split.train):,} to train on, {len(split.validation):,} to decide when to stop"
-        if self.folds:
+        if examined.test is not None:
+            rows += f"; the score is taken from {safe(examined.test.label)}"
+        elif self.folds == 1:
+            rows += "; first, the last fifth is scored by a network trained on those before"
+        elif self.folds:
             rows += f"; first, all {len(examined.rows):,} are scored in {self.folds} folds"
         else:
             rows += f", {len(split.held_out):,} held out for the score"
@@ -62,7 +66,7 @@ class FitReport:
 
     def after(self, fitted: FittedTable, path: str, size: int) -> None:
         """How training went, how good the model is, and where it was written."""
-        print_fitted(fitted, bool(self.folds), path, size, self.console)
+        print_fitted(fitted, path, size, self.console)
 
     def as_json(self, fitted: FittedTable, path: str, size: int) -> None:
         """All of it as one JSON object."""
@@ -88,6 +92,9 @@ class FitReport:
                 "compile_seconds": course.compile_seconds,
                 "train_seconds": course.train_seconds,
                 "score": {**score_json(fitted.score), "folds": self.folds},
+                "scored_on": fitted.scored_on,
+                "remarks": notes_json(fitted.remarks),
+                "division": fitted.model.training.get("division") or {},
                 "model": path,
                 "bytes": size,
                 "runs": course.runs,
@@ -116,7 +123,7 @@ class FitReport:
         )
 
 
-def print_fitted(fitted: FittedTable, folded: bool, path: str, size: int, to: Console) -> None:
+def print_fitted(fitted: FittedTable, path: str, size: int, to: Console) -> None:
     """How training went, how good the model is, and where it was written."""
     course = fitted.course
     to.print(
@@ -124,12 +131,8 @@ def print_fitted(fitted: FittedTable, folded: bool, path: str, size: int, to: Co
         f"({REASONS.get(course.stopped, course.stopped)}); compiled in "
         f"{course.compile_seconds:.2f} s, trained in {course.train_seconds:.2f} s\n"
     )
-    rows = f"the {fitted.score.rows:,} held-out rows"
-    if folded:
-        rows = (
-            f"{counted(fitted.score.rows, 'row')}, each predicted by a network trained without it"
-        )
-    print_score(fitted.score, rows, 0, to)
+    print_score(fitted.score, fitted.scored_on, 0, to)
+    print_notes(fitted.remarks, to)
     to.print(f"\nmodel     {safe(path)} ({_bytes(size)})")
     if course.runs:
         to.print(f"recorded  {safe(', '.join(course.runs))}")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 import typer
 
 if TYPE_CHECKING:
+    from glassnet.tables.divide import SplitOptions
     from glassnet.tables.table import Table
 
 T = TypeVar("T")
@@ -60,6 +61,29 @@ Time = Annotated[
 ]
 Epochs = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Train at most so many epochs.")
+]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN", help="Rows of one value stay together, on one side of the score."
+    ),
+]
+Order = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN", help="A date or number: the last rows are held out for the score."
+    ),
+]
+Test = Annotated[
+    str | None,
+    typer.Option(metavar="TABLE", help="Take the score from this table; hold out nothing."),
+]
+EqualRows = Annotated[
+    str | None,
+    typer.Option(
+        metavar="together|apart",
+        help="Whether equal rows stay on one side of the score (else by how probable they are).",
+    ),
 ]
 Seed = Annotated[
     int, typer.Option(min=0, metavar="N", help="Another number: another split and network.")
@@ -196,6 +220,16 @@ class ReadingOptions:
 
 
 AS_IT_IS = ReadingOptions()
+
+
+def split_options(group: str | None, order: str | None, equal_rows: str | None) -> SplitOptions:
+    """How rows are to be divided."""
+    from glassnet.tables.divide import SplitOptions
+
+    if equal_rows not in (None, "together", "apart"):
+        raise typer.BadParameter(f"--equal-rows is together or apart, not {equal_rows!r}")
+    together = None if equal_rows is None else equal_rows == "together"
+    return SplitOptions(group, order, together)
 
 
 def reads_table(command: Callable[..., T]) -> Callable[..., T]:

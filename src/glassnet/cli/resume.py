@@ -7,6 +7,7 @@ a run of `glassnet fit` its model file as well.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -36,6 +37,9 @@ def resume(
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="MODEL", help=_OUTPUT)
     ] = None,
+    test: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="Its test table, if that was moved.")
+    ] = None,
     time: Time = None,
     epochs: Epochs = None,
     threads: Threads = None,
@@ -48,11 +52,13 @@ def resume(
     from glassnet.estimators.tabular.fit_resume import model_path, recorded_fit
 
     recorded = recorded_fit(run, trust)
+    if recorded is not None and test is not None:
+        recorded = replace(recorded, test=test)
     if recorded is not None and not (data or "").endswith(".npz"):
         seconds = None if time is None else duration(time)
         path = output or model_path(recorded, data)
         return _fit(recorded, data, path, seconds, epochs, threads, json)
-    for option, given in (("-o", output), ("--time", time)):
+    for option, given in (("-o", output), ("--time", time), ("--test", test)):
         if given is not None:
             raise typer.BadParameter(
                 f"{option} is for runs of `glassnet fit`; {run} was recorded by gn.train"
@@ -116,8 +122,9 @@ def _fit(
     from glassnet.outputs import FileUse, check_writable
 
     run = str(recorded.run)
-    check_writable(path, run, *([] if table is None else [table]))
-    reads = [FileUse(own, "the table") for own in (table, recorded.source.get("table")) if own]
+    tables = table, recorded.source.get("table"), recorded.test, recorded.source.get("test")
+    check_writable(path, run, *(own for own in (table, recorded.test) if own))
+    reads = [FileUse(own, "the table") for own in tables if own]
     check_recordable(run, len(recorded.recipe.learning_rates), path, reads, overwrite=True)
     with TerminalProgress(epochs or recorded.recipe.epochs) as progress:
         fitted = resume_fit(
@@ -130,7 +137,7 @@ def _fit(
     if json:
         print_json({"run": run, **_told(fitted, folds), "model": path, "bytes": size})
     else:
-        print_fitted(fitted, bool(folds), path, size, console())
+        print_fitted(fitted, path, size, console())
     for note in filter(None, (fitted.course.moved, fitted.course.unrecorded)):
         print(f"glassnet: {note}", file=sys.stderr)
     return INTERRUPTED if fitted.course.stopped == "interrupted" else 0
@@ -139,6 +146,7 @@ def _fit(
 def _told(fitted: FittedTable, folds: int) -> dict[str, Any]:
     """A fit as JSON values."""
     from glassnet.cli.report import score_json
+    from glassnet.cli.table_report import notes_json
 
     course = fitted.course
     return {
@@ -148,6 +156,8 @@ def _told(fitted: FittedTable, folds: int) -> dict[str, Any]:
         "sha256": digest(fitted.model.network),
         "best_epoch": course.best_epoch,
         "score": {**score_json(fitted.score), "folds": folds},
+        "scored_on": fitted.scored_on,
+        "remarks": notes_json(fitted.remarks),
         "runs": course.runs,
         "unrecorded": course.unrecorded or None,
         "moved": course.moved or None,

@@ -91,9 +91,26 @@ KINDS = (
     Rule("rare class", "classes of one row", "kept, with a doubt", "`--sql`"),
 )  # fmt: skip
 
+DIVISION = (
+    Rule("equal rows", "rows that are equal in all columns but the target (left-out columns do not "
+         "count)", "kept on one side of the score, unless the columns have so few values that "
+         "equal rows are to be expected", "`--equal-rows together`, `--equal-rows apart`"),
+    Rule("group", "the column that `--group` names",
+         "rows of one value stay on one side; the column is not an input", ""),
+    Rule("order", "the column that `--order` names", "the last fifth of the rows is held out", ""),
+    Rule("repeated id", "a column such as `patient_id`, in which values repeat",
+         "a doubt about the score", "`--group COLUMN`"),
+    Rule("seen rows", "rows of a table that is evaluated, or of `--test`, that were in training: a "
+         "model file keeps 4 bytes a row, of at most 16,384 rows, from which no cell can be read "
+         "back, but whether a row that one knows was among them", "a doubt about the score; the "
+         "others have a score of their own", ""),
+    Rule("near twins", "rows in small groups of nearly equal ones, far from all others",
+         "a doubt about the score", "`--group COLUMN`"),
+)  # fmt: skip
+
 PARTS = (
     ("Text", TEXT), ("Gaps", GAPS), ("Dates and times", DATES), ("Numbers", NUMBERS),
-    ("Kinds", KINDS),
+    ("Kinds", KINDS), ("Rows that are scored", DIVISION),
 )  # fmt: skip
 RULES = {rule.name: rule for _, rules in PARTS for rule in rules}
 

@@ -26,6 +26,7 @@ from glassnet.tables.encode import (
 )
 from glassnet.tables.forms import Form
 from glassnet.tables.kinds import Column
+from glassnet.tables.repeats import row_keys
 from glassnet.tables.table import Numbers, Table
 from glassnet.tables.target import TargetSchema
 
@@ -73,14 +74,16 @@ class Schema:
         rows: NDArray[np.int64],
         missing: Sequence[str] = (),
         forms: Mapping[str, Form] | None = None,
+        also: Sequence[str] = (),
     ) -> Schema:
-        """Learn every column from the given rows alone."""
+        """Learn every column from the given rows alone. Forms are kept of the columns that are
+        used, and of those that are used for something `also`."""
         encoders: list[Encoder] = []
         for column in columns:
             if column.cells is None:
                 continue
             encoders.append(ENCODERS[column.kind].fit(column.name, column.cells, rows))  # pyright: ignore[reportArgumentType]
-        used = {target.name, *(encoder.name for encoder in encoders)}
+        used = {target.name, *also, *(encoder.name for encoder in encoders)}
         found = (forms or {}).items()
         kept = tuple(form for name, form in found if name in used and not form.usual)
         return Schema(tuple(encoders), target, tuple(missing), kept)
@@ -120,6 +123,19 @@ class Schema:
         for name, cells in times.items():
             check_readable(table.label, name, cells, "date")
         return {**numbers, **times, **texts}
+
+    def labelled(self, table: Table) -> tuple[Design, NDArray[Any], NDArray[np.uint64]]:
+        """The rows that have a target, as the network takes them, their truth, and their keys;
+        TableError where there are none."""
+        truth, missing = self.target.read(self.opened(table))
+        rows = np.flatnonzero(~missing)
+        if not len(rows):
+            raise TableError(
+                f"{table.label}: the target {self.target.name!r} has no value in any row; "
+                "a score needs the true answers"
+            )
+        cells = self.load(table)
+        return self.encode(cells, rows), truth[rows], row_keys(cells)[rows]
 
     def encode(self, cells: Mapping[str, Cells], rows: NDArray[np.int64] | None = None) -> Design:
         """The design matrix of the given rows, or of all."""

@@ -1,11 +1,13 @@
 """Divides rows into parts that never mix: to train, to decide when to stop, held out for the score.
 
-In: row numbers, a seed, and perhaps a class a row. Out: sorted arrays of row numbers.
-Which part a row falls into is a function of the seed, the rows and their classes.
+In: row numbers, a seed, and perhaps for each row its class, its unit (rows of one unit stay on one
+side) or its place in time (the last rows are held out). Out: sorted arrays of row numbers. Which
+part a row falls into is a function of these.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.int64]
     Classes = NDArray[np.integer]
+    Mask = NDArray[np.bool_]
 
 HELD_OUT = 0.2
 VALIDATION = 0.2  # of the rows that are not held out
@@ -25,6 +28,8 @@ MOST_HELD_OUT = 10_000  # more rows would hardly sharpen the score
 MOST_VALIDATION = 5_000
 FOLDS = 5
 FEWEST_ROWS = 10
+# With fewer rows than this, a fifth of them says too little: the score is cross-validated.
+SMALL_TABLE = 2_000
 _STREAM = 0x53504C54  # "SPLT": random numbers that nothing else draws
 
 
@@ -37,53 +42,194 @@ class Split:
     held_out: Rows
 
 
-def split_rows(rows: Rows, seed: int, classes: Classes | None = None) -> Split:
+@dataclass(frozen=True)
+class Division:
+    """How the rows of a table are divided."""
+
+    rows: Rows
+    seed: int
+    classes: Classes | None = None
+    units: Rows | None = None  # rows of one unit stay on one side
+    time: NDArray[np.float64] | None = None  # the last rows are held out
+    tested: bool = False  # the score is taken from another table
+
+    @property
+    def folded(self) -> bool:
+        """Whether the scored networks are others than the last one, which trains on all rows."""
+        return len(self.rows) < SMALL_TABLE and not self.tested
+
+    def units_of(self, rows: Rows) -> Rows | None:
+        """The units of some of the rows, or None where each row is one."""
+        return None if self.units is None else self.units[np.searchsorted(self.rows, rows)]
+
+    def split(self) -> Split:
+        """The division that the final network is trained with."""
+        whole = self.folded or self.tested
+        if self.time is not None:
+            return last_rows(self.rows, self.time, self.units, hold_out=not whole)
+        return (all_rows if whole else split_rows)(self.rows, self.seed, self.classes, self.units)
+
+    def folds(self) -> list[Split]:
+        """The divisions that the score is taken from, where `split` holds out nothing: five, or in
+        the order of time one, whose last rows are held out."""
+        if not self.folded:
+            return []
+        if self.time is not None:
+            return [last_rows(self.rows, self.time, self.units, hold_out=True)]
+        return fold_rows(self.rows, self.seed, self.classes, self.units)
+
+
+def split_rows(
+    rows: Rows, seed: int, classes: Classes | None = None, units: Rows | None = None
+) -> Split:
     """Hold out a fifth of the rows but not too many, every class in proportion."""
-    order = _grouped(rows, seed, classes)
+    order = _ordered(len(rows), seed, classes, units)
     share = min(HELD_OUT, MOST_HELD_OUT / max(len(rows), 1))
     return _split(rows, order, _share(order, share))
 
 
-def all_rows(rows: Rows, seed: int, classes: Classes | None = None) -> Split:
+def all_rows(
+    rows: Rows, seed: int, classes: Classes | None = None, units: Rows | None = None
+) -> Split:
     """Hold out nothing."""
-    order = _grouped(rows, seed, classes)
-    return _split(rows, order, np.zeros(len(rows), np.bool_))
+    order = _ordered(len(rows), seed, classes, units)
+    return _split(rows, order, np.zeros(len(order.group), np.bool_))
 
 
-def fold_rows(rows: Rows, seed: int, classes: Classes | None = None) -> list[Split]:
+def fold_rows(
+    rows: Rows, seed: int, classes: Classes | None = None, units: Rows | None = None
+) -> list[Split]:
     """Hold out every row once, a fifth of the rows at a time, every class in proportion."""
-    order = _grouped(rows, seed, classes)
-    fold = np.arange(len(rows)) % FOLDS
-    return [_split(rows, order, fold == number) for number in range(FOLDS)]
+    order = _ordered(len(rows), seed, classes, units)
+    fold = _emptiest(order, min(FOLDS, len(order.group)))
+    return [_split(rows, order, fold == number) for number in range(fold.max() + 1)]
+
+
+def last_rows(
+    rows: Rows, time: NDArray[np.float64], units: Rows | None = None, *, hold_out: bool
+) -> Split:
+    """Hold out the last fifth in time, or nothing; the last fifth of the rest decides when to stop.
+    Rows of the same time stay on one side, as do those of a unit, whose last row counts."""
+    if units is not None:
+        latest = np.full(units.max() + 1, -np.inf)
+        np.maximum.at(latest, units, time)
+        time = latest[units]
+    ranked = np.argsort(time, kind="stable")
+    stop = len(rows)
+    if hold_out:
+        stop = _boundary(time[ranked], stop, min(HELD_OUT * stop, MOST_HELD_OUT))
+    start = _boundary(time[ranked], stop, min(VALIDATION * stop, MOST_VALIDATION))
+    train, validation, held_out = np.split(ranked, (start, stop))
+    return Split(*(rows[np.sort(part)] for part in (train, validation, held_out)))
+
+
+def _boundary(time: NDArray[np.float64], stop: int, wanted: float) -> int:
+    """Where the last `wanted` of the first `stop` times begin: the nearest place between two
+    times that differ, or any place where all are the same."""
+    changes = np.flatnonzero(np.diff(time[:stop])) + 1
+    if not len(changes):
+        return stop - round(wanted)
+    return int(changes[np.abs(changes - (stop - wanted)).argmin()])
 
 
 @dataclass(frozen=True)
 class _Order:
-    """Places in an array of rows: class by class, in random order within each."""
+    """Units of rows, class by class, in random order within each."""
 
-    places: Rows
-    group: Rows
+    members: Callable[[Mask], Rows]  # places in the array of rows, of the units that are asked for
+    group: Rows  # the class of each unit
+    sizes: Rows | None  # how many rows each has; None for units of one row
+
+    def without(self, left_out: Mask) -> _Order:
+        """The other units."""
+        rest = np.flatnonzero(~left_out)
+
+        def members(asked: Mask) -> Rows:
+            chosen = np.zeros(len(left_out), np.bool_)
+            chosen[rest[asked]] = True
+            return self.members(chosen)
+
+        return _Order(members, self.group[rest], None if self.sizes is None else self.sizes[rest])
 
 
-def _grouped(rows: Rows, seed: int, classes: Classes | None) -> _Order:
-    order = permutation(len(rows), seed, stream=_STREAM)
-    group = np.zeros(len(rows), np.int64) if classes is None else np.asarray(classes, np.int64)
-    places = order[np.argsort(group[order], kind="stable")]
-    return _Order(places, group[places])
+def _ordered(count: int, seed: int, classes: Classes | None, units: Rows | None) -> _Order:
+    group = np.zeros(count, np.int64) if classes is None else np.asarray(classes, np.int64)
+    if units is None:
+        places = _shuffled(group, seed)
+        return _Order(lambda asked: places[asked], group[places], None)
+    _, first, own, sizes = np.unique(
+        units, return_index=True, return_inverse=True, return_counts=True
+    )
+    # Units are numbered as they come, so that the names of groups decide nothing.
+    number = np.empty(len(first), np.int64)
+    number[np.argsort(first)] = np.arange(len(first))
+    own = number[own]
+    sizes = np.bincount(own)
+    shared = np.zeros(len(sizes), np.int64) if classes is None else _commonest(own, group)
+    places = _shuffled(shared, seed)
+
+    def members(asked: Mask) -> Rows:
+        chosen = np.zeros(len(sizes), np.bool_)
+        chosen[places[asked]] = True
+        return np.flatnonzero(chosen[own])
+
+    return _Order(members, shared[places], sizes[places])
 
 
-def _split(rows: Rows, order: _Order, held_out: NDArray[np.bool_]) -> Split:
-    rest = _Order(order.places[~held_out], order.group[~held_out])
-    stop = _share(rest, min(VALIDATION, MOST_VALIDATION / max(len(rest.group), 1)))
+def _shuffled(group: Rows, seed: int) -> Rows:
+    order = permutation(len(group), seed, stream=_STREAM)
+    return order[np.argsort(group[order], kind="stable")]
+
+
+def _commonest(own: Rows, group: Rows) -> Rows:
+    """The class that most rows of each unit have, the first of equals."""
+    pairs, counts = np.unique(np.column_stack([own, group]), axis=0, return_counts=True)
+    best = pairs[np.lexsort((pairs[:, 1], -counts, pairs[:, 0]))]
+    return best[np.unique(best[:, 0], return_index=True)[1], 1]
+
+
+def _split(rows: Rows, order: _Order, held_out: Mask) -> Split:
+    rest = order.without(held_out)
+    count = len(rest.group) if rest.sizes is None else int(rest.sizes.sum())
+    share = min(VALIDATION, MOST_VALIDATION / max(count, 1))
+    if len(rest.group) == 1 and count > 1:  # a single unit is divided by rows
+        places = rest.members(np.ones(1, np.bool_))
+        few = permutation(count, 0, stream=_STREAM) < max(round(share * count), 1)
+        train, validation = places[~few], places[few]
+    else:
+        stop = _share(rest, share)
+        train, validation = rest.members(~stop), rest.members(stop)
     return Split(
-        rows[np.sort(rest.places[~stop])],
-        rows[np.sort(rest.places[stop])],
-        rows[np.sort(order.places[held_out])],
+        rows[np.sort(train)], rows[np.sort(validation)], rows[np.sort(order.members(held_out))]
     )
 
 
-def _share(order: _Order, share: float) -> NDArray[np.bool_]:
+def _share(order: _Order, share: float) -> Mask:
     """Evenly spread members of every class, rounded to the nearest whole number of rows."""
-    place = np.arange(len(order.group)) - np.searchsorted(order.group, order.group)
-    taken: NDArray[np.bool_] = np.floor((place + 1) * share + 0.5) > np.floor(place * share + 0.5)
+    if order.sizes is None:
+        place = np.arange(len(order.group)) - np.searchsorted(order.group, order.group)
+        return np.floor((place + 1) * share + 0.5) > np.floor(place * share + 0.5)
+    taken = np.zeros(len(order.group), np.bool_)
+    own, seen, held = -1, 0, 0
+    for unit, (group, size) in enumerate(
+        zip(order.group.tolist(), order.sizes.tolist(), strict=True)
+    ):
+        if group != own:
+            own, seen, held = group, 0, 0
+        seen += size
+        if held + size / 2 <= share * seen:
+            held, taken[unit] = held + size, True
+    if len(taken) > 1 and not taken.any():  # all are large: the smallest is the least too many
+        taken[order.sizes.argmin()] = True
     return taken
+
+
+def _emptiest(order: _Order, folds: int) -> Rows:
+    """The fold of each unit: always the one that has the fewest rows so far."""
+    if order.sizes is None:
+        return np.arange(len(order.group)) % folds
+    held, found = [0] * folds, np.empty(len(order.group), np.int64)
+    for unit, size in enumerate(order.sizes.tolist()):
+        found[unit] = fold = held.index(min(held))
+        held[fold] += size
+    return found

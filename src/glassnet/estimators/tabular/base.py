@@ -33,6 +33,7 @@ from glassnet.estimators.tabular.report import VerboseReport
 from glassnet.estimators.tabular.score import Score
 from glassnet.estimators.tabular.table_model import Prediction, TableModel
 from glassnet.rounding import to_nearest
+from glassnet.tables.divide import SplitOptions
 from glassnet.tables.frames import (
     FrameColumn,
     array_columns,
@@ -40,12 +41,15 @@ from glassnet.tables.frames import (
     frame_columns,
     is_frame,
     mapping_columns,
+    single_column,
 )
 from glassnet.tables.memory import row_count, table_of
 from glassnet.tables.split import FEWEST_ROWS
 from glassnet.tables.table import Table
 from glassnet.training.exclusive import InTraining
 from glassnet.words import counted
+
+Target = tuple[Any, FrameColumn]  # rows, and their targets
 
 
 class BaseTabular(BaseEstimator):
@@ -86,12 +90,14 @@ class BaseTabular(BaseEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _train(self, X: Any, target: FrameColumn, kind: str) -> ExaminedTable:
+    def _train(
+        self, X: Any, target: FrameColumn, kind: str, groups: Any, order: Any, test: Target | None
+    ) -> ExaminedTable:
         """Train on the rows that have a target, which is of that kind; what was found in them."""
         threads = None if self.n_jobs is None else thread_count(self.n_jobs)
         told = VerboseReport(bool(self.verbose))
         with in_python(), InTraining(self):
-            examined = self._examined(X, target, kind)
+            examined = self._examined(X, target, kind, groups, order, test)
             told.columns(examined)
             for note in examined.notes:
                 if note.doubt:
@@ -108,21 +114,28 @@ class BaseTabular(BaseEstimator):
             warnings.warn("Training interrupted by user.", stacklevel=5)
         told.score(fitted.score)
         self.model_, self.score_ = fitted.model, fitted.score
-        self.columns_ = {column.name: column.kind for column in examined.columns}
+        kinds = {column.name: column.kind for column in examined.columns}
+        self.columns_ = dict(list(kinds.items())[: self.n_features_in_])
         return examined
 
-    def _examined(self, X: Any, target: FrameColumn, kind: str) -> ExaminedTable:
+    def _examined(
+        self, X: Any, target: FrameColumn, kind: str, groups: Any, order: Any, test: Target | None
+    ) -> ExaminedTable:
         """Rows and target as one table that has been understood."""
         columns = self._columns(X, first=True)
         check_rows(columns, target)
-        taken = {column.name for column in columns}
-        name = target.name
-        while name in taken:
-            name += "_"
+        given = {column.name: column for column in columns}
+        options = SplitOptions(_side("groups", groups, given), _side("order", order, given))
+        name = _free(target.name, given)
         kinds = {c.name: "category" for c in columns if c.kind == "category"}
         kinds = {**kinds, **(self.kinds or {}), name: kind}
-        table = table_of([*columns, replace(target, name=name)], "X", self._missing())
-        examined = examine(table, name, kinds=kinds, seed=self._seed())
+        kinds |= dict.fromkeys(given.keys() - {c.name for c in columns}, "drop")
+        whole = [*given.values(), replace(target, name=name)]
+        table = table_of(whole, "X", self._missing())
+        examined = examine(
+            table, name, kinds=kinds, seed=self._seed(), options=options,
+            test=None if test is None else self._test_table(*test, name),
+        )  # fmt: skip
         if examined.without_target:
             have, are = ("has", "is") if examined.without_target == 1 else ("have", "are")
             warnings.warn(
@@ -131,6 +144,12 @@ class BaseTabular(BaseEstimator):
                 stacklevel=6,
             )
         return examined
+
+    def _test_table(self, X: Any, y: FrameColumn, name: str) -> Table:
+        """Rows that the score is taken from, with their targets."""
+        columns = self._columns(X, first=False)
+        check_consistent_length(range(row_count(columns)), y.values)
+        return table_of([*columns, replace(y, name=name)], "the test rows", self._missing())
 
     def _predicted(self, X: Any) -> Prediction:
         """The model's answers for every row."""
@@ -250,6 +269,40 @@ class BaseTabular(BaseEstimator):
         return tags
 
 
+def pair_of(test: Any) -> tuple[Any, Any] | None:
+    """The rows and targets that `test` names, or None."""
+    if test is None:
+        return None
+    if not isinstance(test, (tuple, list)) or len(test) != 2:
+        raise ValueError("test is a pair (X_test, y_test) of rows and their targets, or None")
+    return test[0], test[1]
+
+
+def _side(what: str, values: Any, given: dict[str, FrameColumn]) -> str | None:
+    """The name of the column that groups or orders rows: one of X, or values of their own, which
+    become a column that is no input."""
+    if values is None:
+        return None
+    if isinstance(values, str):
+        if values not in given:
+            raise ValueError(f"{what}={values!r} is not a column of X; its columns are "
+                             f"{', '.join(list(given)[:12])}")  # fmt: skip
+        return values
+    rows = row_count(list(given.values()))
+    name = _free(what, given)
+    column = single_column(name, values)
+    check_consistent_length(range(rows), column.values)
+    given[name] = column
+    return name
+
+
+def _free(name: str, taken: Mapping[str, Any]) -> str:
+    """The name, or one like it that is not taken."""
+    while name in taken:
+        name += "_"
+    return name
+
+
 def check_rows(columns: Sequence[FrameColumn], target: FrameColumn) -> None:
     """As many rows as there are targets, and enough of them."""
     if not columns:
@@ -286,5 +339,8 @@ def in_python() -> Generator[None]:
 def in_python_words(text: str) -> str:
     """A message with the estimators' parameters in place of the command line's options."""
     text = re.sub(r"--kind '(.+?)=(\w+)'", r"kinds={'\1': '\2'}", text)
+    text = re.sub(r"--group '(.+?)'", r"groups='\1'", text)
+    text = text.replace("--group COLUMN", "its name as groups").replace("--order", "order")
+    text = re.sub(r"; to (divide|keep) them [^;]*--equal-rows \w+", "", text)
     text = re.sub(r"--missing ('.*?'|\".*?\")", r"missing_values=[\1]", text)
     return text.replace("--missing", "missing_values").replace("--kind", "kinds")

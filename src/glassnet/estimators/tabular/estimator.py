@@ -19,7 +19,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from glassnet.errors import ModelFileError, TableError
 from glassnet.estimators.mlp.value_checks import refuse_mixed
-from glassnet.estimators.tabular.base import BaseTabular
+from glassnet.estimators.tabular.base import BaseTabular, pair_of
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.rounding import to_nearest
 from glassnet.tables.frames import FrameColumn, is_series, single_column
@@ -114,7 +114,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
     @_fit_context(prefer_skip_nested_validation=True)
     @to_nearest
-    def fit(self, X: Any, y: Any) -> TabularClassifier:
+    def fit(
+        self, X: Any, y: Any, groups: Any = None, order: Any = None, test: Any = None
+    ) -> TabularClassifier:
         """Train on rows X with classes y.
 
         Parameters
@@ -124,6 +126,13 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             column cannot be read.
         y : array-like of shape (n_samples,)
             Classes. Rows without one (None, NaN) are left out, with a warning.
+        groups : str or array-like of shape (n_samples,), default=None
+            Whom or what each row is of, or the name of a column of X that says so: rows of one
+            group stay together when the score is taken.
+        order : str or array-like of shape (n_samples,), default=None
+            A number or a date a row, or the name of a column of X: the last rows are held out.
+        test : tuple (X_test, y_test), default=None
+            Rows that the score is taken from; no others are held out then.
 
         Returns
         -------
@@ -131,7 +140,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             The fitted estimator.
         """
         labels, target = labelled(y)
-        codes = self._train(X, target, "category").truth
+        pair = pair_of(test)
+        tested = None if pair is None else (pair[0], labelled(pair[1])[1])
+        codes = self._train(X, target, "category", groups, order, tested).truth
         count = len(self.model_.schema.target.classes)
         first = [int(np.argmax(codes == code)) for code in range(count)]
         self._take_classes(own_type(labels[first]))
@@ -247,7 +258,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     @_fit_context(prefer_skip_nested_validation=True)
     @to_nearest
-    def fit(self, X: Any, y: Any) -> TabularRegressor:
+    def fit(
+        self, X: Any, y: Any, groups: Any = None, order: Any = None, test: Any = None
+    ) -> TabularRegressor:
         """Train on rows X with numbers y.
 
         Parameters
@@ -257,6 +270,13 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             column cannot be read.
         y : array-like of shape (n_samples,)
             Numbers. Rows without one (None, NaN) are left out, with a warning.
+        groups : str or array-like of shape (n_samples,), default=None
+            Whom or what each row is of, or the name of a column of X that says so: rows of one
+            group stay together when the score is taken.
+        order : str or array-like of shape (n_samples,), default=None
+            A number or a date a row, or the name of a column of X: the last rows are held out.
+        test : tuple (X_test, y_test), default=None
+            Rows that the score is taken from; no others are held out then.
 
         Returns
         -------
@@ -271,7 +291,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             )
         if target.kind == "number":
             assert_all_finite(target.values, allow_nan=True, input_name="y")
-        self._train(X, target, "number")
+        pair = pair_of(test)
+        tested = None if pair is None else (pair[0], named_target(pair[1]))
+        self._train(X, target, "number", groups, order, tested)
         return self
 
     @to_nearest

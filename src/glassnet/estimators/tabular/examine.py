@@ -7,7 +7,7 @@ the arrays that a network is trained, stopped and scored on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,19 +15,18 @@ import numpy as np
 from glassnet.errors import TableError
 from glassnet.rounding import to_nearest
 from glassnet.tables.decide import base_kind, decide_forms
+from glassnet.tables.divide import SplitOptions, check_options, divide, doubts
 from glassnet.tables.kinds import FIXED_KINDS, Column, infer_columns
 from glassnet.tables.notes import Note
+from glassnet.tables.repeats import SeenRows, row_keys, target_keys
 from glassnet.tables.schema import Design, Schema
-from glassnet.tables.split import FEWEST_ROWS, Split, all_rows, fold_rows, split_rows
+from glassnet.tables.split import FEWEST_ROWS, Division, Split
 from glassnet.tables.table import Table
 from glassnet.tables.target import TargetSchema, infer_target, target_notes, target_summary
 from glassnet.words import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# With fewer rows than this, a fifth of them says too little: the score is cross-validated.
-SMALL_TABLE = 2_000
 
 
 @dataclass(frozen=True)
@@ -57,14 +56,20 @@ class ExaminedTable:
     columns: list[Column]
     target: TargetSchema
     truth: NDArray[Any]  # class codes or numbers, for every row
-    rows: NDArray[np.int64]  # those that have a target
-    seed: int
+    division: Division  # of the rows that have a target
+    options: SplitOptions  # how it was decided
+    keys: NDArray[np.uint64]  # the same for equal rows
     notes: tuple[Note, ...] = ()  # what was decided about the table and its columns
+    test: Table | None = None  # the table that the score is taken from
 
     @property
-    def folded(self) -> bool:
-        """Whether every row is held out in turn, rather than a fifth of them once."""
-        return is_folded(self.rows)
+    def rows(self) -> NDArray[np.int64]:
+        """Those that have a target."""
+        return self.division.rows
+
+    @property
+    def seed(self) -> int:
+        return self.division.seed
 
     @property
     def without_target(self) -> int:
@@ -72,14 +77,16 @@ class ExaminedTable:
 
     def split(self) -> Split:
         """The division of rows that the final network is trained with."""
-        return final_split(self.rows, self.seed, self._classes())
+        return self.division.split()
+
+    def seen_rows(self, split: Split) -> SeenRows | None:
+        """Which rows a training sees, the target among their cells."""
+        rows = np.concatenate([split.train, split.validation])
+        return SeenRows.of(target_keys(self.keys[rows], self.truth[rows], self.target.classes))
 
     def folds(self) -> list[Split]:
         """The divisions that the score is taken from, where `split` holds out nothing."""
-        return fold_rows(self.rows, self.seed, self._classes()) if self.folded else []
-
-    def _classes(self) -> NDArray[Any] | None:
-        return self.truth[self.rows] if self.target.classes else None
+        return self.division.folds()
 
 
 @dataclass(frozen=True)
@@ -90,17 +97,24 @@ class PreparedTable:
     split: Split
     train: Design
     validation: Design
-    held_out: Design | None
+    held_out: Design | None  # the rows that are scored: of the split, or of the test table
+    truth: NDArray[Any]  # of these rows
     goals: tuple[NDArray[Any], NDArray[Any]]  # what the network should answer: train, validation
+    keys: NDArray[np.uint64] | None  # of the rows of the test table
 
 
 @to_nearest
 def understand(
-    table: Table, target: str | None = None, kinds: Mapping[str, str] | None = None
+    table: Table,
+    target: str | None = None,
+    kinds: Mapping[str, str] | None = None,
+    options: SplitOptions | None = None,
 ) -> TableColumns:
-    """Decide what the columns and the target are."""
+    """Decide what the columns and the target are. The group of a row is not an input."""
+    options = options or SplitOptions()
     fixed = _checked_kinds(table, target, kinds or {})
-    written = decide_forms(table, table.names, fixed, target)
+    needed = {name: kind for name, kind in fixed.items() if name not in options.columns}
+    written = decide_forms(table, table.names, needed, target)
     table, notes = written.table, [*table.notes, *_unused(table)]
     goal, truth, missing = None, np.zeros(0), np.zeros(0, np.bool_)
     if target is not None:
@@ -109,9 +123,14 @@ def understand(
         notes += written.notes.get(target, ())
         notes += target_notes(table, goal, truth, fixed.get(target))
     columns = infer_columns(table, [name for name in table.names if name != target], fixed)
+    columns = [_as_group(column) if column.name == options.group else column for column in columns]
     for column in columns:
         notes += [*written.notes.get(column.name, ()), *column.notes]
     return TableColumns(table, columns, goal, truth, missing, notes)
+
+
+def _as_group(column: Column) -> Column:
+    return Column(column.name, "group", column.missing, column.summary, None)
 
 
 def _unused(table: Table) -> list[Note]:
@@ -124,10 +143,20 @@ def _unused(table: Table) -> list[Note]:
 
 @to_nearest
 def examine(
-    table: Table, target: str, *, kinds: Mapping[str, str] | None = None, seed: int = 0
+    table: Table,
+    target: str,
+    *,
+    kinds: Mapping[str, str] | None = None,
+    seed: int = 0,
+    options: SplitOptions | None = None,
+    test: Table | None = None,
 ) -> ExaminedTable:
-    """Decide what the columns and the target are, and which rows can be used."""
-    found = understand(table, target, kinds)
+    """Decide what the columns and the target are, which rows can be used, and how they are divided;
+    the score is taken from the `test` table if there is one."""
+    options = replace(options or SplitOptions(), tested=test is not None)
+    table.require(target)
+    check_options(table, target, options)
+    found = understand(table, target, kinds, options)
     if not any(column.used for column in found.columns):
         raise TableError(
             f"{table.label} has no column to predict {target!r} from: all are empty, "
@@ -135,9 +164,16 @@ def examine(
         )
     assert found.target is not None
     rows = np.flatnonzero(~found.without_target)
+    cells = {column.name: column.cells for column in found.columns if column.cells is not None}
+    classes = found.truth[rows] if found.target.classes else None
+    keys = row_keys(cells)
+    divided = divide(found.table, cells, keys, rows, seed, classes, options)
+    notes = [*found.notes, *divided.notes]
+    notes += doubts(found.columns, found.table, keys, rows, seed, options)
     examined = ExaminedTable(
-        found.table, found.columns, found.target, found.truth, rows, seed, tuple(found.notes)
-    )
+        found.table, found.columns, found.target, found.truth, divided.division, divided.options,
+        keys, tuple(notes), test,
+    )  # fmt: skip
     _check_rows(examined)
     return examined
 
@@ -148,27 +184,25 @@ def prepare(examined: ExaminedTable, split: Split) -> PreparedTable:
     truth = examined.truth
     target = examined.target.fitted(truth[split.train])
     schema = Schema.fit(
-        examined.columns, target, split.train, examined.table.missing, examined.table.forms
-    )
+        examined.columns, target, split.train, examined.table.missing, examined.table.forms,
+        examined.options.columns,
+    )  # fmt: skip
     cells = {column.name: column.cells for column in examined.columns if column.cells is not None}
+    held_out, answers, keys = None, truth[split.held_out], None
+    if examined.test is not None:
+        held_out, answers, keys = schema.labelled(examined.test)
+    elif len(split.held_out):
+        held_out = schema.encode(cells, split.held_out)
     return PreparedTable(
         schema,
         split,
         schema.encode(cells, split.train),
         schema.encode(cells, split.validation),
-        schema.encode(cells, split.held_out) if len(split.held_out) else None,
+        held_out,
+        answers,
         (goal(target, truth[split.train]), goal(target, truth[split.validation])),
+        keys,
     )
-
-
-def is_folded(rows: NDArray[np.int64]) -> bool:
-    """Whether so few rows are scored in folds."""
-    return len(rows) < SMALL_TABLE
-
-
-def final_split(rows: NDArray[np.int64], seed: int, classes: NDArray[Any] | None) -> Split:
-    """The division of the rows with a target that the final network is trained with."""
-    return (all_rows if is_folded(rows) else split_rows)(rows, seed, classes)
 
 
 def goal(target: TargetSchema, truth: NDArray[Any]) -> NDArray[Any]:

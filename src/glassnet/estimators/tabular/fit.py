@@ -22,6 +22,8 @@ from glassnet.estimators.tabular.fit_record import (
     check_fit_room,
     counts,
     described,
+    division_json,
+    division_of,
     fit_lock,
 )
 from glassnet.estimators.tabular.network import Architecture, build
@@ -33,10 +35,13 @@ from glassnet.nn.losses import CrossEntropy, HalfMSE
 from glassnet.rounding import to_nearest
 from glassnet.runs.recording import Recording
 from glassnet.serialize import to_plain
+from glassnet.tables.divide import SplitOptions
+from glassnet.tables.notes import Note
 from glassnet.tables.split import Split
 from glassnet.tables.table import Table
 from glassnet.training.check import Rows
 from glassnet.version import __version__
+from glassnet.words import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +56,8 @@ class FittedTable:
     model: TableModel
     score: Score
     course: PhaseHistory  # of the network in the model
+    scored_on: str  # which rows the score is of, in words
+    remarks: tuple[Note, ...] = ()  # what there is to say about the score
 
 
 @dataclass(frozen=True)
@@ -109,10 +116,12 @@ def _fit(
     found = found or score(_joined(answered), examined.target.classes)
     about = {
         "table": Path(examined.table.label).name, "seed": examined.seed, "rows": counts(split),
-        "folds": len(folds),
+        "folds": len(folds), "division": division_json(examined.options),
+        "test": None if examined.test is None else examined.test.label,
     }  # fmt: skip
     model.training.update(trained_by(about, recipe, course, found))
-    return FittedTable(model, found, course)
+    remarks = () if examined.test is None else model.assess(examined.test).remarks()
+    return FittedTable(model, found, course, scored_on(about, found), remarks)
 
 
 def fold_score(
@@ -140,13 +149,15 @@ def fit_table(
     *,
     kinds: Mapping[str, str] | None = None,
     seed: int = 0,
+    options: SplitOptions | None = None,
+    test: Table | None = None,
     epochs: int | None = None,
     seconds: float | None = None,
     threads: int | None = None,
     callbacks: Sequence[Any] = (),
 ) -> FittedTable:
     """Everything in one call, with the default recipe."""
-    examined = examine(table, target, kinds=kinds, seed=seed)
+    examined = examine(table, target, kinds=kinds, seed=seed, options=options, test=test)
     recipe = choose_recipe(examined, epochs=epochs)
     return fit(examined, recipe, seconds=seconds, threads=threads, callbacks=callbacks)
 
@@ -176,11 +187,13 @@ def _train(
         callbacks=settings.callbacks,
         record=record,
     )
-    model = TableModel(prepared.schema, architecture, network, {})
+    seen = examined.seen_rows(split)
+    model = TableModel(prepared.schema, architecture, network, {}, seen=seen)
     if prepared.held_out is None:
         return model, course, []
-    truth = examined.truth[split.held_out]
-    return model, course, [model.compared(truth, model.answers(prepared.held_out))]
+    answers = model.compared(prepared.truth, model.answers(prepared.held_out))
+    units = None if examined.test is not None else examined.division.units_of(split.held_out)
+    return model, course, [replace(answers, units=units)]
 
 
 def _network(prepared: PreparedTable, settings: Settings) -> tuple[Any, Architecture]:
@@ -198,7 +211,23 @@ def _joined(answers: Sequence[Evaluation]) -> Evaluation:
         joined([part.truth for part in answers]),
         joined([part.given for part in answers]),
         joined([part.constant for part in answers]),
+        None if answers[0].units is None else joined([part.units for part in answers]),  # pyright: ignore
     )
+
+
+def scored_on(about: Mapping[str, Any], found: Score) -> str:
+    """The rows that a score is of, in words."""
+    options = division_of(dict(about))
+    rows, seen = counted(found.rows, "row"), ", which the scored network has not seen"
+    if about.get("test") is not None:
+        return f"the {rows} of {Path(about['test']).name}"
+    if options.order is not None:
+        return f"the last {rows} by {options.order!r}{seen if about['folds'] else ''}"
+    alone = "" if options.group is None else f" and others of its {options.group!r}"
+    if about["folds"]:
+        return f"{rows}, each predicted by a network trained without it{alone}"
+    apart = "" if options.group is None else f", of other {options.group!r} than those trained on"
+    return f"the {found.rows:,} held-out rows{apart}"
 
 
 def trained_by(
@@ -211,6 +240,7 @@ def trained_by(
         "seed": about["seed"],
         "rows": about["rows"],
         "recipe": to_plain(recipe),
+        **_division(about),
         "epochs": len(course.loss),
         "best_epoch": course.best_epoch,
         "score": {
@@ -219,8 +249,21 @@ def trained_by(
             "value": _finite(found.value),
             "standard_error": _finite(found.error),
             "constant": _finite(found.constant),
+            "rows": found.rows,
         },
     }
+
+
+def _division(about: Mapping[str, Any]) -> dict[str, Any]:
+    """How the rows were divided, where that is not by chance alone."""
+    options, test = division_of(dict(about)), about.get("test")
+    found = {
+        "group": options.group, "order": options.order,
+        "equal_rows": "together" if options.together else None,
+        "test": None if test is None else Path(test).name,
+    }  # fmt: skip
+    told = {name: value for name, value in found.items() if value is not None}
+    return {"division": told} if told else {}
 
 
 def _finite(value: float) -> float | None:

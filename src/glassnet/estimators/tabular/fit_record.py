@@ -11,13 +11,14 @@ import json
 import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
 import numpy as np
 
 from glassnet.errors import ModelFileError, OutputError, TableError, UntrustedError
-from glassnet.estimators.tabular.examine import ExaminedTable, PreparedTable, final_split, goal
+from glassnet.estimators.tabular.examine import ExaminedTable, PreparedTable, goal
 from glassnet.estimators.tabular.network import Architecture
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.estimators.tabular.score import Score
@@ -30,9 +31,11 @@ from glassnet.runs.recorder import SMALL, fingerprint
 from glassnet.runs.recording import Recording, source_of
 from glassnet.runs.schema import empty, remove
 from glassnet.runs.settings import settings_of
-from glassnet.serialize import Length, Name, Total, Within, read, to_plain
+from glassnet.serialize import Length, Name, Total, Within, from_plain, read, to_plain
+from glassnet.tables.divide import SplitOptions, divide
 from glassnet.tables.query_apart import read_apart
 from glassnet.tables.read import read_table
+from glassnet.tables.repeats import row_keys
 from glassnet.tables.schema import Schema
 from glassnet.tables.split import Split
 from glassnet.tables.table import Table
@@ -64,11 +67,14 @@ class RecordedReading(TypedDict, total=False):
     skip: Annotated[int, Within(0, 1 << 40)]
     missing: list[Name]
     kinds: dict[str, str]
+    test: str | None
+    division: SplitOptions
 
 
 class ModelBefore(TypedDict, total=False):
-    """What lies where its model goes, as the fit saw it last."""
+    """What lies where its model goes, as the fit saw it last, and the digests of its rows."""
 
+    seen: Annotated[str, Length(0, 1 << 20)] | None
     model_sha256: Annotated[str, Length(64, 64)] | None
 
 
@@ -167,6 +173,7 @@ def announced(recording: Recording, examined: ExaminedTable, recipe: Recipe) -> 
         "recipe": to_plain(recipe),
         "name": Path(examined.table.label).name,
         "folds": len(examined.folds()),
+        "division": division_json(examined.options),
     }
     told = Recording(recording.path, {**source, "phase": 1})
     values = {"source": told.found(), "epochs": recipe.epochs, "glassnet": __version__}
@@ -183,13 +190,15 @@ def described(
     """The recording, with all that leads from its table to the arrays of the training, and from
     its weights to the model file. `score` is known where it was taken in folds."""
     split, held_out = prepared.split, prepared.held_out
-    apart = None if held_out is None else Rows(held_out.x, examined.truth[split.held_out])
+    seen = examined.seen_rows(split)
+    apart = None if held_out is None else Rows(held_out.x, prepared.truth)
     source = {
         **(recording.source or {}),
         "schema": prepared.schema.to_plain(),
         "rows": counts(split),
         "score": None if score is None else json.dumps(to_plain(score)),
         "held_out": None if apart is None else fingerprint(apart),
+        "seen": None if seen is None else seen.to_text(),
     }
     return Recording(recording.path, source, recording.lock, recording.overwrite)
 
@@ -201,6 +210,17 @@ def counts(split: Split) -> dict[str, int]:
         "validation": len(split.validation),
         "held_out": len(split.held_out),
     }
+
+
+def division_json(options: SplitOptions) -> dict[str, Any]:
+    """How the rows were divided, as JSON values."""
+    return {**to_plain(options), "forms": [to_plain(form) for form in options.forms]}
+
+
+def division_of(source: dict[str, Any]) -> SplitOptions:
+    """How the rows of a recorded fit were divided; older fits divided equal rows as others."""
+    plain = source.get("division") or {"group": None, "order": None, "together": False}
+    return from_plain(SplitOptions, {"tested": False, **plain}, "run.source.division")
 
 
 def of_phase(recording: Recording, phase: int) -> Recording:
@@ -248,45 +268,75 @@ def rows_of(run: str | Path, moved: str | None = None, trust: bool = False) -> d
     source: dict[str, Any] = values.get("source") or {}
     if (held and moved is None) or "schema" not in source:
         return {}
-    found = pairs_of(run, values, moved, trust)
+    found = pairs_of(run, {**values, "source": {**source, "test": None}}, moved, trust).parts
     apart = found["validation"]
     return {"x": found["training"], "validation": (apart.x, apart.y)}
 
 
+@dataclass(frozen=True)
+class FitRows:
+    """Inputs and goals of the training and the validation rows, inputs and truth of those that are
+    scored, with their numbers in the table of the fit; of the last, their units, or their keys
+    where they are of a table of their own."""
+
+    parts: dict[str, Rows]
+    units: Any = None
+    keys: Any = None
+
+
 def pairs_of(
-    run: str | Path, values: dict[str, Any], moved: str | None = None, trust: bool = False
-) -> dict[str, Rows]:
-    """Inputs and goals of the training and the validation rows, inputs and truth of those held out,
-    from the table of a fit, with their numbers in it; TableError where they are not those of its
-    run."""
+    run: str | Path,
+    values: dict[str, Any],
+    moved: str | None = None,
+    trust: bool = False,
+    test: str | None = None,
+) -> FitRows:
+    """All rows of a fit, from its table; TableError where they are not those of its run. `test` is
+    where its test table has moved to."""
     source: dict[str, Any] = values["source"]
     schema = schema_of(run, source)
     table = opened(run, source, schema.missing, moved, trust)
     with unechoed(run, source, moved, trust):
         truth, missing = schema.target.read(schema.opened(table))
-        rows = np.flatnonzero(~missing)
-        split = final_split(rows, source["seed"], truth[rows] if schema.target.classes else None)
-        cells = schema.load(table)
+        rows, cells = np.flatnonzero(~missing), schema.load(table)
+        classes = truth[rows] if schema.target.classes else None
+        written = schema.opened(table).with_forms({f.column: f for f in division_of(source).forms})
+        keys, options = row_keys(cells), division_of(source)
+        division = divide(written, cells, keys, rows, source["seed"], classes, options)
+    split = division.division.split()
+    parts = {
+        name: Rows(schema.encode(cells, part).x, goal(schema.target, truth[part]), numbers=part)
+        for name, part in (("training", split.train), ("validation", split.validation))
+    }
+    part, units, labels = split.held_out, None, dict.fromkeys(parts, table.label)
+    if len(part):
+        units, labels["held-out"] = division.division.units_of(part), table.label
+        parts["held-out"] = Rows(schema.encode(cells, part).x, truth[part], numbers=part)
+    if source.get("test") is not None:
+        other = opened(run, source, schema.missing, test, trust, "test")
+        with unechoed(run, source, test, trust, "test"):
+            design, answers, keys = schema.labelled(other)
+        parts["held-out"], labels["held-out"] = Rows(design.x, answers), other.label
+    _check_prints(run, values, parts, labels)
+    return FitRows(parts, units, None if source.get("test") is None else keys)
+
+
+def _check_prints(
+    run: str | Path,
+    values: dict[str, Any],
+    parts: dict[str, Rows],
+    labels: dict[str, str],
+) -> None:
+    """TableError where rows are not those of the run, by their SHA-256."""
     known: dict[str, str] = values.get("sha256") or {}
-    if source.get("held_out"):
-        known = {**known, "held-out": source["held_out"]}
-    pairs: dict[str, Rows] = {}
-    for name, part in (
-        ("training", split.train),
-        ("validation", split.validation),
-        ("held-out", split.held_out),
-    ):
-        given = truth[part] if name == "held-out" else goal(schema.target, truth[part])
-        if not len(part) and name == "held-out":
-            continue
-        rows = Rows(schema.encode(cells, part).x, given, numbers=part)
+    if values["source"].get("held_out"):
+        known = {**known, "held-out": values["source"]["held_out"]}
+    for name, rows in parts.items():
         if not len(rows) or (name in known and fingerprint(rows) != known[name]):
             raise TableError(
-                f"{table.label} is not what it was when {run} was recorded: its {name} rows have "
+                f"{labels[name]} is not what it was when {run} was recorded: its {name} rows have "
                 "another SHA-256; bring back the table of then, or fit again with --record"
             )
-        pairs[name] = rows
-    return pairs
 
 
 def source_of_fit(run: str | Path, values: dict[str, Any]) -> dict[str, Any] | None:
@@ -317,34 +367,42 @@ def opened(
     missing: Sequence[str],
     moved: str | None,
     trust: bool = False,
+    which: str = "table",
 ) -> Table:
-    """The table of a run, or what it has been moved to. The run file is somebody's word: its table
-    is read where it lies beside the run, its query is kept apart, unless the user trusts it."""
-    path = table_of(run, source, moved)
+    """The table of a run, or what it has been moved to; or `which` other table it names. The run
+    file is somebody's word: its table is read where it lies beside the run, its query is kept
+    apart, unless the user trusts it."""
+    path, how_to = table_of(run, source, moved, which), _NAMED[which].format(run)
     if moved is None and not trust:
-        check_beside(run, [path], f"name it if it is to be read: {run} TABLE")
+        check_beside(run, [path], f"name it if it is to be read: {how_to}")
     if not os.path.isfile(path):
+        used = "trained" if which == "table" else "scored"
         raise TableError(
-            f"{path}, the table that {run} was trained on, is not there; "
-            f"if it was moved, name it after the run: {run} TABLE"
+            f"{path}, the table that {run} was {used} on, is not there; "
+            f"if it was moved, name it after the run: {how_to}"
         )
     sql, how = source.get("sql"), {key: source[key] for key in HOW if source.get(key) is not None}
-    with unechoed(run, source, moved, trust):
+    with unechoed(run, source, moved, trust, which):
         if sql is None or trust:
             return read_table(path, sql=sql, missing=missing, **how)
         return read_apart(path, sql=str(sql), missing=missing, how=how)
 
 
-def table_of(run: str | Path, source: dict[str, Any], moved: str | None) -> str:
+_NAMED = {"table": "{} TABLE", "test": "{} --test TABLE"}  # how a moved table is named
+
+
+def table_of(
+    run: str | Path, source: dict[str, Any], moved: str | None, which: str = "table"
+) -> str:
     """The path of the table of a run."""
-    if moved is None and source.get("table") is None:
+    if moved is None and source.get(which) is None:
         raise TableError(f"{run} does not say which table it is of; name it: {run} TABLE")
-    return moved or as_path(run, source["table"])
+    return moved or as_path(run, source[which])
 
 
 @contextmanager
 def unechoed(
-    run: str | Path, source: dict[str, Any], moved: str | None, trust: bool
+    run: str | Path, source: dict[str, Any], moved: str | None, trust: bool, which: str = "table"
 ) -> Generator[None]:
     """An error inside quotes no cell of a file that the run file names and the user did not."""
     try:
@@ -352,7 +410,7 @@ def unechoed(
     except TableError as error:
         if moved is not None or trust or isinstance(error, UntrustedError):
             raise
-        path = table_of(run, source, None)
+        path = table_of(run, source, None, which)
         raise TableError(
             f"{path}, which {run} names as its table, is not one that it was recorded with; "
             f"to see why, name it yourself: {run} {path}"

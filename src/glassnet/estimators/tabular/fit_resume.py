@@ -22,9 +22,12 @@ from glassnet.estimators.tabular.fit import (
     Stage,
     fit,
     fold_score,
+    scored_on,
     trained_by,
 )
 from glassnet.estimators.tabular.fit_record import (
+    FitRows,
+    division_of,
     fit_lock,
     opened,
     pairs_of,
@@ -49,7 +52,10 @@ from glassnet.runs.recording import Recording
 from glassnet.runs.resume import PICKED, TOO_FEW
 from glassnet.runs.settings import settings_of
 from glassnet.serialize import from_plain, parse, to_plain
+from glassnet.tables.notes import Note
+from glassnet.tables.repeats import SeenRows
 from glassnet.tables.schema import Design, Schema
+from glassnet.tables.table import Table
 from glassnet.training.check import Rows
 from glassnet.words import counted
 
@@ -71,6 +77,7 @@ class Recorded:
     lock: WriterLock | None = None  # on all of them, where the fit goes on
     trust: bool = False  # whether it may name files that do not lie beside it
     over: bool = False  # whether the last phase has ended of itself
+    test: str | None = None  # where its test table has moved to
 
     @property
     def source(self) -> dict[str, Any]:
@@ -118,9 +125,10 @@ def model_path(recorded: Recorded, moved: str | None) -> str:
     run only, and never over a file that is not the model of this run. UntrustedError with all that
     the run file asks for, a table as well."""
     run, path = recorded.run, recorded.model
-    reads = (
-        [] if moved is not None or not _needs_table(recorded) else [recorded.source.get("table")]
-    )
+    reads: list[Any] = []
+    if _needs_table(recorded):
+        reads += [] if moved is not None else [recorded.source.get("table")]
+        reads += [] if recorded.test is not None else [recorded.source.get("test")]
     far = [as_path(run, own) for own in reads if own is not None]
     far = [own for own in far if not is_beside(run, own)]
     written = [] if takes_model(run, path) else [path]
@@ -182,7 +190,12 @@ def resume_fit(
         if now is None:
             raise GlassnetError(f"{recorded.run} was replaced by another run just now; see it anew")
         return _resumed(
-            _with_epochs(replace(now, lock=lock), epochs), moved, seconds, threads, callbacks, stage
+            _with_epochs(replace(now, lock=lock, test=recorded.test), epochs),
+            moved,
+            seconds,
+            threads,
+            callbacks,
+            stage,
         )
 
 
@@ -207,26 +220,26 @@ def _resumed(
             **shared,
         )
     schema = schema_of(recorded.run, source)
-    pairs = _pairs(recorded, moved)
+    rows = _rows(recorded, moved)
     if source["folds"] and source["score"] is None:
         settings = Settings(recipe, source["seed"], threads, callbacks)
         found, seconds = fold_score(_examined(recorded, moved), settings, seconds, stage)
         recorded = _noted(recorded, score=json.dumps(to_plain(found)))
         source = recorded.source
     stage("all rows" if source["folds"] else "")
-    return _finished(recorded, schema, pairs, seconds, shared)
+    return _finished(recorded, schema, rows, seconds, shared)
 
 
 def _finished(
     recorded: Recorded,
     schema: Schema,
-    pairs: dict[str, Rows],
+    rows: FitRows,
     seconds: float | None,
     shared: dict[str, Any],
 ) -> FittedTable:
     """The network of the model, trained to its end, and what the model file says of it."""
     source, recipe = recorded.source, recorded.recipe
-    training, validation = pairs["training"], pairs["validation"]
+    training, validation = rows.parts["training"], rows.parts["validation"]
     architecture = Architecture(training.x.shape[1], recipe.hidden, schema.target.outputs)
     network = build(architecture, source["seed"])
     if as_data(network) != recorded.values["model"]:
@@ -239,18 +252,32 @@ def _finished(
         network, loss, recipe, training, validation, seed=source["seed"], seconds=seconds,
         record=Recording(recorded.run, source, recorded.lock), go_on=True, **shared,
     )  # fmt: skip
-    model = TableModel(schema, architecture, network, {})
-    found = _score(source, model, pairs)
+    seen = source.get("seen")
+    known = None if seen is None else SeenRows.from_text(seen)
+    model = TableModel(schema, architecture, network, {}, seen=known)
+    found, remarks = _score(source, model, rows)
     about = {**source, "table": source["name"]}
     model.training.update(trained_by(about, recipe, course, found))
-    return FittedTable(model, found, course)
+    return FittedTable(model, found, course, scored_on(about, found), remarks)
 
 
 def _examined(recorded: Recorded, moved: str | None) -> ExaminedTable:
     source, trust = recorded.source, recorded.trust
     table = opened(recorded.run, source, source.get("missing", []), moved, trust)
     with unechoed(recorded.run, source, moved, trust):
-        return examine(table, source["target"], kinds=source.get("kinds"), seed=source["seed"])
+        return examine(
+            table, source["target"], kinds=source.get("kinds"), seed=source["seed"],
+            options=division_of(source), test=_test_of(recorded),
+        )  # fmt: skip
+
+
+def _test_of(recorded: Recorded) -> Table | None:
+    """The table that the fit is scored on, if it is not its own."""
+    source = recorded.source
+    if source.get("test") is None:
+        return None
+    asked = source.get("missing", []), recorded.test, recorded.trust
+    return opened(recorded.run, source, *asked, "test")
 
 
 def _with_epochs(recorded: Recorded, epochs: int | None) -> Recorded:
@@ -274,15 +301,15 @@ def _noted(recorded: Recorded, **changed: Any) -> Recorded:
     return replace(recorded, values={**recorded.values, "source": source})
 
 
-def _pairs(recorded: Recorded, moved: str | None) -> dict[str, Rows]:
+def _rows(recorded: Recorded, moved: str | None) -> FitRows:
     """All rows of the fit: from its run file where that has all of them, else from the table."""
     if moved is not None or _needs_table(recorded):
-        return pairs_of(recorded.run, recorded.values, moved, recorded.trust)
+        return pairs_of(recorded.run, recorded.values, moved, recorded.trust, recorded.test)
     with RunFile.read(recorded.run) as file:
         held = file.data()
     numbers = held.pop(PICKED, {}).get("rows")
     rows = {name: Rows(own["x"], own["y"]) for name, own in held.items()}
-    return rows | {"training": replace(rows["training"], numbers=numbers)}
+    return FitRows(rows | {"training": replace(rows["training"], numbers=numbers)})
 
 
 def _needs_table(recorded: Recorded) -> bool:
@@ -293,10 +320,15 @@ def _needs_table(recorded: Recorded) -> bool:
         return not {"training", "validation"} <= file.data_names()
 
 
-def _score(source: dict[str, Any], model: TableModel, pairs: dict[str, Rows]) -> Score:
-    """The one that was taken in folds before, or that on the rows held out."""
+def _score(
+    source: dict[str, Any], model: TableModel, rows: FitRows
+) -> tuple[Score, tuple[Note, ...]]:
+    """The one that was taken in folds before, or that on the rows held out, and what there is to
+    say about it."""
     if source["score"] is not None:
-        return from_plain(Score, parse(source["score"]), "run.source.score")
-    apart = pairs["held-out"]
-    answers = model.answers(Design(apart.x, {}, {}))
-    return score(model.compared(apart.y, answers), model.schema.target.classes)
+        return from_plain(Score, parse(source["score"]), "run.source.score"), ()
+    apart = rows.parts["held-out"]
+    prediction = model.answers(Design(apart.x, {}, {}))
+    answers = replace(model.compared(apart.y, prediction), units=rows.units)
+    found = score(answers, model.schema.target.classes)
+    return found, model.remarks(answers, prediction, rows.keys)

@@ -22,12 +22,23 @@ class Evaluation:
     """Rows with the truth, what a model answers, and what a constant predictor would answer.
 
     For classes the truth and the constant are codes (-1 is a class that the model does not know)
-    and the model gives a probability for each class; else all three are numbers.
+    and the model gives a probability for each class; else all three are numbers. Rows of one unit
+    are not independent of each other, which the standard error takes into account.
     """
 
     truth: NDArray[Any]
     given: NDArray[Any]
     constant: NDArray[Any]
+    units: NDArray[np.int64] | None = None
+
+    def error_of(self, parts: NDArray[np.float64]) -> float:
+        """The standard error of the mean of one number a row, which have mean 0."""
+        rows = len(parts)
+        if self.units is None:
+            return math.sqrt(math.fsum(parts**2) / max(rows - 1, 1) / rows)
+        sums = np.bincount(np.unique(self.units, return_inverse=True)[1].reshape(-1), parts)
+        count = len(sums)
+        return math.sqrt(math.fsum(sums**2) * count / max(count - 1, 1)) / rows
 
 
 @dataclass(frozen=True)
@@ -49,16 +60,19 @@ def score(answers: Evaluation, classes: tuple[str, ...]) -> Score:
 
 
 def _accuracy(answers: Evaluation, classes: tuple[str, ...]) -> Score:
-    """With the binomial standard error."""
+    """With the binomial standard error, unless rows are in units."""
     truth, given = answers.truth, answers.given.astype(np.float64)
-    rows = len(truth)
-    accuracy = int((given.argmax(axis=1) == truth).sum()) / rows
+    rows, right = len(truth), given.argmax(axis=1) == truth
+    accuracy = int(right.sum()) / rows
+    error = math.sqrt(accuracy * (1 - accuracy) / rows)
+    if answers.units is not None:
+        error = answers.error_of(right - accuracy)
     known = np.flatnonzero(truth >= 0)
     chosen = np.maximum(given[known, truth[known]], np.finfo(np.float32).tiny)
     return Score(
         "accuracy",
         accuracy,
-        math.sqrt(accuracy * (1 - accuracy) / rows),
+        error,
         int((truth == answers.constant).sum()) / rows,
         classes[int(answers.constant[0])],
         rows,
@@ -78,13 +92,13 @@ def _rmse(answers: Evaluation) -> Score:
     squares = (errors / unit) ** 2
     mse = math.fsum(squares) / rows
     rmse = math.sqrt(mse)
-    variance = math.fsum((squares - mse) ** 2) / max(rows - 1, 1)
+    error = answers.error_of(squares - mse)
     mean = math.fsum(truth) / rows
     spread = math.fsum((truth - mean) ** 2) / rows
     return Score(
         "rmse",
         rmse * unit,
-        math.sqrt(variance / rows) / (2 * rmse) * unit if rmse else 0.0,
+        error / (2 * rmse) * unit if rmse else 0.0,
         math.sqrt(math.fsum((truth - answers.constant) ** 2) / rows),
         f"{answers.constant[0]:.6g}",
         rows,

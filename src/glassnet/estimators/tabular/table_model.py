@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 import numpy as np
 
 from glassnet import model_file
-from glassnet.errors import ModelFileError, TableError
+from glassnet.errors import ModelFileError
 from glassnet.estimators.tabular.network import Architecture, restored
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.estimators.tabular.score import Evaluation, Score, score
@@ -23,17 +23,21 @@ from glassnet.nn import Sequential
 from glassnet.ops.math_exp import exp_code
 from glassnet.ops.onnumpy import Number, NumpyBuilder
 from glassnet.rounding import to_nearest
-from glassnet.serialize import Count, Total, Within, from_plain, parse, read, to_plain
+from glassnet.serialize import LATER, Count, Name, Total, Within, from_plain, parse, read, to_plain
+from glassnet.tables.notes import Note
+from glassnet.tables.repeats import SeenRows, target_keys
 from glassnet.tables.schema import Design, Schema
 from glassnet.tables.table import Table
 from glassnet.tables.target import UNKNOWN_CLASS
 from glassnet.version import numerics_version
+from glassnet.words import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = "glassnet table model"
 FORMAT_VERSION = "1"
+FEWEST_NEW = 10  # rows that have a score of their own
 Version = Annotated[int, Within(1, 1 << 20)]
 
 
@@ -64,6 +68,17 @@ class Scored:
     value: float | None
     standard_error: float | None
     constant: float | None
+    rows: Total = field(default=0, metadata=LATER)
+
+
+@dataclass(frozen=True)
+class RowDivision:
+    """How rows were divided, where that was not by chance alone."""
+
+    group: Name | None = field(default=None, metadata=LATER)
+    order: Name | None = field(default=None, metadata=LATER)
+    equal_rows: Literal["together"] | None = field(default=None, metadata=LATER)
+    test: Name | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True)
@@ -78,11 +93,12 @@ class Training:
     epochs: Count
     best_epoch: Total
     score: Scored
+    division: RowDivision | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Answers for every row: class names or numbers, and for classes the probability of each."""
+    """Evaluation for every row: class names or numbers, and for classes the probability of each."""
 
     target: str
     values: NDArray[Any]
@@ -94,6 +110,29 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Assessment:
+    """The score on a table, and how many of its rows were in training."""
+
+    score: Score
+    prediction: Prediction
+    seen: int = 0
+    exact: bool = True  # else `seen` is estimated from a part of the rows
+    new: Score | None = None  # on rows that were not in training, where some were
+
+    def remarks(self) -> tuple[Note, ...]:
+        """What is to be said about rows that were in training."""
+        if not self.seen:
+            return ()
+        rows = self.score.rows
+        about = "" if self.exact else "about "
+        whole = f"all {rows:,} rows were" if self.seen == rows else (
+            f"{about}{self.seen:,} of {counted(rows, 'row')} {'was' if self.seen == 1 else 'were'}"
+        )  # fmt: skip
+        text = f"{whole} in the training table; a score on them says little about new rows"
+        return (Note("seen rows", text, "", "take other rows for an honest score", True),)
+
+
+@dataclass(frozen=True)
 class TableModel:
     """A schema, a network, and a record of how it was trained."""
 
@@ -102,28 +141,52 @@ class TableModel:
     network: Sequential
     training: dict[str, Any]
     numerics: int = numerics_version  # the arithmetic it was trained with
+    seen: SeenRows | None = None  # the rows of its training, where they can be told apart
 
     @to_nearest
     def predict(self, table: Table) -> Prediction:
-        """Answers for every row of the table."""
+        """Evaluation for every row of the table."""
         return self.answers(self.schema.encode(self.schema.load(table)))
 
     @to_nearest
     def evaluate(self, table: Table) -> tuple[Score, Prediction]:
         """The score on the rows that have a target."""
-        truth, missing = self.schema.target.read(self.schema.opened(table))
-        rows = np.flatnonzero(~missing)
-        if not len(rows):
-            raise TableError(
-                f"{table.label}: the target {self.schema.target.name!r} has no value in any row; "
-                "a score needs the true answers"
-            )
-        prediction = self.answers(self.schema.encode(self.schema.load(table), rows))
-        strange = int((truth[rows] == UNKNOWN_CLASS).sum()) if prediction.classes else 0
+        found = self.assess(table)
+        return found.score, found.prediction
+
+    @to_nearest
+    def assess(self, table: Table) -> Assessment:
+        """The score on the rows that have a target, and that on those which training has not seen,
+        where it has seen some."""
+        design, truth, keys = self.schema.labelled(table)
+        prediction = self.answers(design)
+        strange = int((truth == UNKNOWN_CLASS).sum()) if prediction.classes else 0
         if strange:
             unknown = {**prediction.unknown, prediction.target: strange}
             prediction = replace(prediction, unknown=unknown)
-        return score(self.compared(truth[rows], prediction), prediction.classes), prediction
+        return self._assessed(self.compared(truth, prediction), prediction, keys)
+
+    def remarks(
+        self, answers: Evaluation, prediction: Prediction, keys: NDArray[np.uint64] | None
+    ) -> tuple[Note, ...]:
+        """What there is to say about a score on rows with these keys, which may be of training."""
+        return () if keys is None else self._assessed(answers, prediction, keys).remarks()
+
+    def _assessed(
+        self, answers: Evaluation, prediction: Prediction, keys: NDArray[np.uint64]
+    ) -> Assessment:
+        truth, found = answers.truth, Assessment(score(answers, prediction.classes), prediction)
+        if self.seen is None:
+            return found
+        known, seen = self.seen.asked(target_keys(keys, truth, prediction.classes))
+        if not seen.any():
+            return found
+        share = float(seen.sum() / known.sum())
+        new = np.flatnonzero(known & ~seen)
+        part = Evaluation(truth[new], answers.given[new], answers.constant[new])
+        others = score(part, prediction.classes) if len(new) >= FEWEST_NEW else None
+        exact = bool(known.all())
+        return replace(found, seen=round(share * len(truth)), exact=exact, new=others)
 
     def compared(self, truth: NDArray[Any], prediction: Prediction) -> Evaluation:
         """The truth beside the predictions and beside those of a constant predictor."""
@@ -134,7 +197,7 @@ class TableModel:
 
     @to_nearest
     def answers(self, design: Design) -> Prediction:
-        """Answers for rows that are encoded already."""
+        """Evaluation for rows that are encoded already."""
         target = self.schema.target
         outputs = np.asarray(self.network(design.x))
         if not target.classes:
@@ -155,7 +218,7 @@ class TableModel:
             math.nan if kept[name] is None else float(kept[name])
             for name in ("value", "standard_error", "constant")
         )
-        count = sum(rows.values()) if kept["folds"] else rows["held_out"]
+        count = kept.get("rows") or (sum(rows.values()) if kept["folds"] else rows["held_out"])
         return Score(kept["metric"], value, error, guess, constant, count, {})
 
     @to_nearest
@@ -169,6 +232,8 @@ class TableModel:
             "schema": json.dumps(self.schema.to_plain()),
             "training": json.dumps(self.training),
         }
+        if self.seen is not None:
+            texts["seen"] = self.seen.to_text()
         return model_file.save(path, self.network.parameters(), texts)
 
     @staticmethod
@@ -203,7 +268,8 @@ def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableMod
     if (found.score.metric == "accuracy") != bool(schema.target.classes):
         raise ValueError(f"training.score.metric is {found.score.metric!r}, of the other kind")
     numerics = read(Version, parse(stored["numerics_version"]), "numerics_version")
-    return TableModel(schema, architecture, network, training, numerics)
+    seen = SeenRows.from_text(texts["seen"]) if "seen" in texts else None
+    return TableModel(schema, architecture, network, training, numerics, seen)
 
 
 def softmax(scores: NDArray[Any]) -> NDArray[np.float32]:

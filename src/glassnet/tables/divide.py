@@ -1,0 +1,203 @@
+"""Decides how the rows of a table are divided, so that the score is what it is taken for.
+
+In: a table, the cells of the columns that a model uses, and what the user asked for. Out: the
+`Division` of the rows, the options as they were decided, and what is to be said about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.errors import TableError
+from glassnet.serialize import LATER, Name
+from glassnet.tables.forms import Form
+from glassnet.tables.kinds import Column
+from glassnet.tables.notes import Note
+from glassnet.tables.repeats import (
+    equal_rows,
+    is_by_chance,
+    may_repeat,
+    merged,
+    near_rows,
+    repeated_ids,
+)
+from glassnet.tables.split import Division
+from glassnet.tables.table import PLAIN, Numbers, Table
+from glassnet.words import counted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Rows = NDArray[np.int64]
+    Cells = Mapping[str, Numbers | NDArray[np.object_]]
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """What the user asked for, and a run file keeps: `group`, rows of whose values stay on one
+    side; `order`, in which the last rows are held out; whether equal rows stay together, None
+    where that is still to be decided; whether the score is taken from a table of its own."""
+
+    group: Name | None = None
+    order: Name | None = None
+    together: bool | None = None
+    tested: bool = False
+    forms: tuple[Form, ...] = field(default=(), metadata=LATER)  # of these two columns
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(name for name in (self.group, self.order) if name is not None)
+
+    def check(self) -> None:
+        """`ValueError` where one column would be both."""
+        if self.group is not None and self.group == self.order:
+            raise ValueError("group and order name the same column")
+
+
+@dataclass(frozen=True)
+class Divided:
+    """The division, the options with all that was decided, and the notes."""
+
+    division: Division
+    options: SplitOptions
+    notes: tuple[Note, ...]
+
+
+def check_options(table: Table, target: str, options: SplitOptions) -> None:
+    """TableError where the columns that the options name cannot be used so."""
+    for option, name in (("--group", options.group), ("--order", options.order)):
+        if name is None:
+            continue
+        table.require(name)
+        if name == target:
+            raise TableError(f"{option} {name!r} names the target; name another column")
+        if table.columns[name].family == "nested":
+            raise TableError(f"{option} {name!r} holds lists, not single values; name another")
+    if options.group is not None and options.group == options.order:
+        raise TableError(
+            f"--group and --order both name {options.group!r}; rows of the same time stay together "
+            "anyway, so --order alone is enough"
+        )
+
+
+def divide(
+    table: Table,
+    cells: Cells,
+    keys: NDArray[np.uint64],
+    rows: Rows,
+    seed: int,
+    classes: NDArray[Any] | None,
+    options: SplitOptions,
+) -> Divided:
+    """Divide the rows. `cells` are those of the columns that the model uses, `keys` their
+    `row_keys`; `classes` are the codes of `rows`."""
+    notes: list[Note] = []
+    time = None if options.order is None else _times(table, options.order, rows, notes)
+    units, together = None, False
+    if options.group is not None:
+        units = _groups(table, options.group, rows, notes)
+    if time is None and options.together is not False:
+        twins, repeated = equal_rows(keys[rows])
+        if repeated:
+            by_chance = options.together is None and is_by_chance(cells.values(), rows, twins)
+            together = not by_chance
+            notes.append(_about_equal(len(rows), repeated, together))
+        if together:
+            units = twins if units is None else merged(units, twins)
+    forms = tuple(table.forms[name] for name in options.columns if name in table.forms)
+    decided = replace(options, together=together, forms=forms)
+    _check_units(table.label, units, options)
+    division = Division(rows, seed, classes, units, time, options.tested)
+    return Divided(division, decided, tuple(notes))
+
+
+def doubts(
+    columns: Sequence[Column],
+    table: Table,
+    keys: NDArray[np.uint64],
+    rows: Rows,
+    seed: int,
+    options: SplitOptions,
+) -> list[Note]:
+    """What speaks against the division although nothing was asked for."""
+    if options.group is not None or options.order is not None or options.tested:
+        return []
+    unlikely = ("empty", "nested", "constant", "drop", "date")
+    named = [own.name for own in columns if own.kind not in unlikely and may_repeat(own.name)]
+    notes = repeated_ids(table.texts(named) if named else {})
+    cells = [column.cells for column in columns if column.cells is not None]
+    different = np.unique(keys[rows], return_index=True)[1]
+    if near_rows(cells, rows[different], seed):
+        text = (
+            "most rows stand in small groups of nearly equal ones, as repeated measurements of one "
+            "thing do; such rows stand on both sides of the division, so that the score may be far "
+            "too good"
+        )
+        way = "if a column says which rows belong together pass --group COLUMN"
+        notes.append(Note("near twins", text, "", way, True))
+    return notes
+
+
+def _about_equal(rows: int, repeated: int, together: bool) -> Note:
+    are = "equals an earlier one" if repeated == 1 else "equal an earlier one"
+    text = f"{counted(repeated, 'row')} of {rows:,} {are} in all columns but the target; "
+    if together:
+        text += "equal rows stay on one side, so that no row is scored by its double"
+        return Note("equal rows", text, "", "to divide them as others pass --equal-rows apart")
+    text += "since the columns have few values, that is by chance, and they are divided as others"
+    return Note("equal rows", text, "", "to keep them on one side pass --equal-rows together")
+
+
+def _groups(table: Table, name: str, rows: Rows, notes: list[Note]) -> Rows:
+    texts = table.texts([name])[name][rows].tolist()
+    known: dict[Any, int] = {}
+    lost = sum(text is None for text in texts)
+    units = np.empty(len(texts), np.int64)
+    for place, text in enumerate(texts):
+        own = ("alone", place) if text is None else text
+        units[place] = known.setdefault(own, len(known))
+    groups = counted(len(known) - lost, "group")
+    text = f"has {groups}, each of which stays on one side; the column is not an input"
+    if lost:
+        text += f", and {counted(lost, 'row')} without a value {'is' if lost == 1 else 'are'} alone"
+    notes.append(Note("group", text, name))
+    return units
+
+
+def _times(table: Table, name: str, rows: Rows, notes: list[Note]) -> NDArray[np.float64]:
+    dated = table.forms.get(name, PLAIN).kind == "date" or table.columns[name].family == "time"
+    found = (table.seconds if dated else table.numbers)([name])[name]
+    wrong = np.flatnonzero(found.unreadable)
+    if len(wrong):
+        text = str(table.texts([name])[name][wrong[0]])[:40]
+        raise TableError(
+            f"{table.label}: row {wrong[0] + 1} of {name!r}, the column of --order, is {text!r}, "
+            "which is not a number or a date; name a column that has an order"
+        )
+    values = found.values[rows]
+    lost = int(np.isnan(values).sum())
+    if lost == len(values):
+        raise TableError(f"{table.label}: {name!r}, the column of --order, has no value")
+    if np.nanmin(values) == np.nanmax(values):
+        raise TableError(
+            f"{table.label}: {name!r}, the column of --order, has the same value in every row"
+        )
+    text = (
+        "gives the order of the rows; the last ones are held out, so that the future is predicted"
+    )
+    if lost:
+        text += f"; {counted(lost, 'row')} without a value come first"
+    notes.append(Note("order", text, name))
+    return np.where(np.isnan(values), -np.inf, values)
+
+
+def _check_units(label: str, units: Rows | None, options: SplitOptions) -> None:
+    if units is not None and options.group is not None and len(np.unique(units)) < 2:
+        raise TableError(
+            f"{label}: {options.group!r}, the column of --group, has one value in all rows, which "
+            "cannot stay on one side; name a column with several"
+        )
