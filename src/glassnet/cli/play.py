@@ -11,14 +11,16 @@ from typing import Annotated
 import typer
 
 _TABLE = (
-    "A table, as for `glassnet fit`; or one of the built-in ones to begin with: xor, circles, "
-    "moons, spirals, gaussians, sine. By default moons."
+    "A table, as for `glassnet fit`; a run file, whose steps the page takes again and goes on "
+    "with; a model file, with --rows; or a built-in table: xor, circles, moons, spirals, "
+    "gaussians, sine. By default moons."
 )
+_ROWS = "The table whose rows are shown with a model file."
 
 
 def play(
     table: Annotated[
-        str | None, typer.Argument(metavar="[TABLE]", help=_TABLE, show_default=False)
+        str | None, typer.Argument(metavar="[TABLE|RUN|MODEL]", help=_TABLE, show_default=False)
     ] = None,
     target: Annotated[
         str | None,
@@ -28,6 +30,7 @@ def play(
         str | None,
         typer.Option(metavar="A,B,…", help="The columns to predict from; by default all."),
     ] = None,
+    rows: Annotated[str | None, typer.Option(metavar="TABLE", help=_ROWS)] = None,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="PAGE", help="By default a temporary file."),
@@ -45,7 +48,7 @@ def play(
     from glassnet.page.play import written
 
     names = [name.strip() for name in (columns or "").split(",") if name.strip()]
-    path, notes = written(table, target, names, output, lecture)
+    path, notes = written(table, target, names, output, lecture, rows)
     for note in notes:
         print(f"glassnet: {note}", file=sys.stderr)
     print(path)

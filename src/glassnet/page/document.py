@@ -13,7 +13,7 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +40,20 @@ NAMES = re.compile(r"^(?:async )?(?:const|let|class|function)\s+\{?\s*(\w+)", re
 
 
 def page(
-    tables: Sequence[PageTable] | None = None, start: str = "moons", lecture: bool = False
+    tables: Sequence[PageTable] | None = None,
+    start: str = "moons",
+    lecture: bool = False,
+    state: Mapping[str, Any] | None = None,
 ) -> str:
     """The text of a page with these tables, by default the built-in ones; it opens one of them,
-    and with `lecture` the first station of the lecture."""
+    with `lecture` the first station of the lecture, with `state` a run at one of its steps."""
     given = [make() for make in TABLES.values()] if tables is None else list(tables)
     content = {
         "start": start,
         "tables": [_table(own) for own in given],
         "menu": menu(),
         "panel": "lecture" if lecture else "lines",
+        "state": state,
         "lecture": json.loads((WEB / "lecture.en.json").read_text(encoding="utf-8")),
     }
     return _filled(content, build("float32"))

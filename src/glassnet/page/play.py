@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 import webbrowser
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +19,10 @@ from glassnet.outputs import check_writable, replacing
 from glassnet.page.data import TABLES, PageTable
 from glassnet.page.data import table as built_in
 from glassnet.page.document import page
+from glassnet.page.notebook import in_notebook
+from glassnet.page.opened import opened_model, opened_run
 from glassnet.page.user_table import UserTable, understood
+from glassnet.runs.disk import is_run
 from glassnet.tables.frames import frame_columns, is_frame, mapping_columns
 from glassnet.tables.memory import table_of
 from glassnet.tables.read import read_table
@@ -30,6 +33,7 @@ def play(
     *,
     target: str | None = None,
     columns: Sequence[str] = (),
+    rows: str | Path | None = None,
     output: str | Path | None = None,
     lecture: bool = False,
     show: bool = True,
@@ -40,11 +44,15 @@ def play(
     ----------
     table : str, Path, data frame, mapping or None
         None for the built-in tables; the name of one of them to begin with; the path of a table
-        that `glassnet fit` reads; a data frame or a mapping from column names to values.
+        that `glassnet fit` reads; a data frame or a mapping from column names to values. Or the
+        path of a run file, which opens at its last checkpoint and goes on from there, or of a
+        model file.
     target : str
         The column to predict; needed with a table of one's own.
     columns : sequence of str
         The columns to predict from; by default all.
+    rows : path
+        The table whose rows are shown with a model file, which has none itself.
     output : path
         Where the page is written; by default a file of a new folder for temporary files.
     lecture : bool
@@ -52,11 +60,12 @@ def play(
     show : bool
         Whether a browser is opened.
 
-    Returns the path of the page: one HTML file that works without a network. Raises TableError if
-    the table cannot be read or learnt from, or `target` is missing.
+    Returns the path of the page: one HTML file that works without a network. In a notebook the
+    page is shown below the cell instead. Raises TableError if the table cannot be read or learnt
+    from, or `target` is missing, and GlassnetError if a run or a model has what the page has not.
     """
-    path, _ = written(table, target, columns, output, lecture)
-    if show:
+    path, _ = written(table, target, columns, output, lecture, rows)
+    if show and not in_notebook(path):
         webbrowser.open(path.resolve().as_uri())
     return path
 
@@ -67,35 +76,58 @@ def written(
     columns: Sequence[str],
     output: str | Path | None,
     lecture: bool = False,
+    rows: str | Path | None = None,
 ) -> tuple[Path, tuple[str, ...]]:
     """Write the page; where it is, and what was decided about the table."""
     if output is not None:
-        sources = [given] if isinstance(given, str | Path) and Path(given).exists() else []
+        sources = [
+            own for own in (given, rows) if isinstance(own, str | Path) and Path(own).exists()
+        ]
         check_writable(output, *sources, example="page.html")
-    tables, start, notes = _tables(given, target, columns)
-    text = page(tables, start, lecture)
+    begin = _begin(given, target, columns, rows)
+    text = page(begin.tables, begin.start, lecture, begin.state)
     path = Path(tempfile.mkdtemp(prefix="glassnet-")) / "page.html" if output is None else output
     with replacing(path) as file:
         file.write(text.encode())
-    return Path(path), notes
+    return Path(path), begin.notes
 
 
-def _tables(
-    given: Any, target: str | None, columns: Sequence[str]
-) -> tuple[list[PageTable], str, tuple[str, ...]]:
+@dataclass(frozen=True)
+class _Begin:
+    """What a page has and where it begins."""
+
+    tables: list[PageTable]
+    start: str
+    notes: tuple[str, ...] = ()
+    state: Mapping[str, Any] | None = None
+
+
+def _begin(
+    given: Any, target: str | None, columns: Sequence[str], rows: str | Path | None
+) -> _Begin:
     own = [make() for make in TABLES.values()]
+    if isinstance(given, str | Path):
+        run, model = is_run(Path(given)), Path(given).suffix == ".safetensors"
+        if run or model:
+            if target is not None or columns or (run and rows is not None):
+                what = "run" if run else "model"
+                raise TableError(f"{given} is a {what}, which knows its columns; name it alone")
+            opened = opened_run(given) if run else opened_model(given, rows)
+            return _Begin([opened.table, *own], opened.table.name, opened.notes, opened.state)
+    if rows is not None:
+        raise TableError("rows are shown with a model file; name one, such as model.safetensors")
     if given is None:
         if target is not None:
             raise TableError(f"target={target!r} is a column of a table; name the table, too")
-        return own, "moons", ()
+        return _Begin(own, "moons")
     if isinstance(given, str) and given.lower() in TABLES and target is None:
-        return own, built_in(given).name, ()
+        return _Begin(own, built_in(given).name)
     if target is None:
         raise TableError(
             f"which column of {_name(given)} is to be predicted? name it as the target"
         )
     seen = _understood(given, target, columns)
-    return [seen.table, *own], seen.table.name, seen.notes
+    return _Begin([seen.table, *own], seen.table.name, seen.notes)
 
 
 def _name(given: Any) -> str:

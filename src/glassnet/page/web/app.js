@@ -354,9 +354,9 @@ export class Page {
     await this.ask("train", { steps: own.steps });
   }
 
-  /** @param {import("./network_view.js").Chosen} chosen */
+  /** @param {import("./network_view.js").Chosen|null} chosen null: only show the network again */
   choose(chosen) {
-    this.chosen = { ...chosen, edge: chosen.edge };
+    if (chosen) this.chosen = { ...chosen };
     this.showPictures();
     void this.showPanel();
   }

@@ -1,6 +1,7 @@
 // Choices and tables: what a link may say, which rows are held out, which inputs are shown first.
 
 export const MOST_LAYERS = 6;
+const WIDEST = 256; // neurons of a layer of a run or a model that is opened
 const HELD_OUT = 0.3;
 
 /**
@@ -16,7 +17,7 @@ export function checked(found, menu, first) {
   const layers = found.layers;
   const right =
     Array.isArray(layers) && layers.length >= 1 && layers.length <= MOST_LAYERS + 1 &&
-    layers.every((own) => among(menu.activations, own.activation) && Number.isInteger(own.width) && own.width >= 1 && own.width <= 10) &&
+    layers.every((own) => among(menu.activations, own.activation) && Number.isInteger(own.width) && own.width >= 1 && own.width <= WIDEST) &&
     among(menu.losses, found.loss) && among(menu.optimizers, found.optimizer) && among(menu.initializers, found.initializer) &&
     Number.isFinite(found.lr) && found.lr >= 0 && Number.isInteger(found.batch) && found.batch >= 1 && Number.isSafeInteger(found.seed) && found.seed >= 0;
   if (!right) throw new Error("a setting is not on the menu");

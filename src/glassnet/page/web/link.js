@@ -29,7 +29,7 @@ export class Link {
     const layers = first.layers.map((/** @type {any} */ own) => ({ activation: own.activation, width: own.width }));
     const made = { ...Object.fromEntries(names.map((name) => [name, first[name]])), layers };
     const changes = entries.filter((/** @type {any} */ own) => own.step <= step).map((/** @type {any} */ own) => ({
-      step: own.step, ...(own.settings ? { settings: own.settings } : {}), ...(own.weights ? { weights: [...own.weights] } : {}),
+      step: own.step, ...(own.settings ? { settings: own.settings } : {}), ...(own.weights ? { weights: base64(own.weights) } : {}),
     }));
     return { ...made, step, entries: changes, digest: await this.page.seal() };
   }
@@ -49,7 +49,7 @@ export class Link {
   /** Write the address once nothing has changed for a while. */
   writeSoon() {
     clearTimeout(this.timer);
-    if (!this.ready) return;
+    if (!this.ready || location.protocol === "about:") return; // a frame of a notebook has no address
     this.timer = setTimeout(async () => {
       const text = await this.made();
       if (text) history.replaceState(null, "", text);
@@ -91,9 +91,8 @@ export class Link {
     if (steps || entries.length) await page.ask("resume", { entries, step: steps });
     Object.assign(page.choice, Object.fromEntries(SETTINGS.map((name) => [name, page.spec[name]])));
     page.controls.buildSettings();
-    if (!state.digest || !foreign) return;
     const own = await page.seal();
-    if (own && own !== state.digest) page.say(`Step ${steps} of the link had the digest ${state.digest}, and has ${own} here: another version of glassnet made it.`, true);
+    if (own && state.digest && own !== state.digest) page.say(`Step ${steps} had the digest ${state.digest} where this ${foreign ? "link" : "page"} was made, and has ${own} here: another version of glassnet made it.`, true);
   }
 
   /** The page as a file, with its data and its run. */
@@ -112,12 +111,13 @@ export class Link {
 /** A change with nothing in it that the page does not offer. @param {any} own @param {any} page */
 function checkedEntry({ step, settings, weights }, page) {
   const count = page.snapshot.weights.length;
+  const made = weights === undefined ? undefined : floats(String(weights));
   const right = Number.isSafeInteger(step) && step >= 0 &&
-    (weights === undefined || (Array.isArray(weights) && weights.length === count && weights.every(Number.isFinite)));
+    (made === undefined || (made.length === count && made.every(Number.isFinite)));
   if (!right) throw new Error("a change is not one that the page makes");
-  const made = settings && Object.fromEntries(SETTINGS.filter((name) => name in settings).map((name) => [name, settings[name]]));
-  if (made) checked({ ...page.choice, ...made }, page.menu, page.choice);
-  return { step, ...(made ? { settings: made } : {}), ...(weights ? { weights: Float32Array.from(weights) } : {}) };
+  const changed = settings && Object.fromEntries(SETTINGS.filter((name) => name in settings).map((name) => [name, settings[name]]));
+  if (changed) checked({ ...page.choice, ...changed }, page.menu, page.choice);
+  return { step, ...(changed ? { settings: changed } : {}), ...(made ? { weights: made } : {}) };
 }
 
 /** @param {Float32Array|Uint8Array} numbers */

@@ -9,12 +9,17 @@ import { paintField, scaleOf } from "./picture.js";
  *   of its inputs where a weight is chosen
  */
 
+const MOST_DRAWN = 14; // neurons of a column that are all drawn
+const PART = 12; // so many of a larger one are
+
 export class NetworkView {
-  /** @param {HTMLElement} place @param {(chosen: Chosen) => void} choose */
+  /** @param {HTMLElement} place @param {(chosen: Chosen|null) => void} choose shows a neuron or weight; null: what is shown has changed */
   constructor(place, choose) {
     this.place = place;
     this.choose = choose;
     /** @type {number[]} */ this.columns = [];
+    /** @type {number[]} */ this.starts = []; // the first neuron that is drawn of each column
+    /** @type {string[]} */ this.inputs = [];
     /** @type {{activation: string, width: number}[]} */ this.layers = [];
     this.size = 58; // of a neuron, in pixels
     /** @type {any} */ this.svg = null;
@@ -28,27 +33,56 @@ export class NetworkView {
    * @param {string[]} inputs @param {{activation: string, width: number}[]} layers
    */
   build(inputs, layers) {
-    this.layers = layers;
+    const same = layers.length === this.layers.length && this.starts.length;
+    Object.assign(this, { layers, inputs });
     const columns = [inputs.length, ...layers.map((layer) => layer.width)];
     this.columns = columns;
+    this.starts = columns.map((count, i) => (same && this.starts[i] < count && count > MOST_DRAWN ? this.starts[i] : 0));
     this.nodes = [];
     this.edges = [];
     this.svg = drawn("svg", { "aria-hidden": "true" });
     this.place.replaceChildren(this.svg);
-    const most = Math.max(...columns);
+    const most = Math.max(...columns.map((_, column) => this.drawn(column).length));
     this.size = Math.max(20, Math.min(58, Math.floor(360 / most) - 8));
-    for (let layer = 0; layer < layers.length; layer++) this.buildEdges(layer, columns);
+    for (let layer = 0; layer < layers.length; layer++) this.buildEdges(layer);
     this.mark = drawn("g");
     this.svg.append(this.mark);
     columns.forEach((count, column) => {
-      for (let neuron = 0; neuron < count; neuron++) this.buildNode(column, neuron, inputs, count);
+      for (const neuron of this.drawn(column)) this.buildNode(column, neuron, inputs, count);
+      if (count > MOST_DRAWN) this.buildTurner(column, count);
     });
   }
 
-  /** @param {number} layer @param {number[]} columns */
-  buildEdges(layer, columns) {
-    for (let to = 0; to < columns[layer + 1]; to++) {
-      for (let from = 0; from < columns[layer]; from++) {
+  /** The neurons of a column that are drawn. @param {number} column */
+  drawn(column) {
+    const count = this.columns[column];
+    if (count <= MOST_DRAWN) return Array.from({ length: count }, (_, i) => i);
+    const start = this.starts[column];
+    return Array.from({ length: Math.min(PART, count - start) }, (_, i) => start + i);
+  }
+
+  /** Buttons to the neurons before and after those that are drawn. @param {number} column @param {number} count */
+  buildTurner(column, count) {
+    const start = this.starts[column];
+    const turn = (/** @type {number} */ by) => {
+      this.starts[column] = start + by;
+      this.build(this.inputs, this.layers);
+      this.arrange();
+      this.choose(null);
+    };
+    const what = column ? `neurons of layer ${column}` : "inputs";
+    const made = element("div", { class: "turner" },
+      element("button", { "aria-label": `Earlier ${what}`, disabled: start === 0, onclick: () => turn(-PART) }, "‹"),
+      ` ${start + 1}–${Math.min(start + PART, count)} of ${count} `,
+      element("button", { "aria-label": `Later ${what}`, disabled: start + PART >= count, onclick: () => turn(PART) }, "›"));
+    made.style.setProperty("--column", String(column / (this.columns.length - 1)));
+    this.place.append(made);
+  }
+
+  /** @param {number} layer */
+  buildEdges(layer) {
+    for (const to of this.drawn(layer + 1)) {
+      for (const from of this.drawn(layer)) {
         const line = drawn("path", { class: "edge" });
         const hit = drawn("path", { class: "hit", onclick: () => this.choose({ layer, neuron: to, edge: from }) });
         this.svg.append(line, hit);
@@ -78,11 +112,12 @@ export class NetworkView {
   /** Where a node lies, in pixels. @param {number} column @param {number} neuron */
   at(column, neuron) {
     const { width, height } = this.place.getBoundingClientRect();
-    const count = this.columns[column];
+    const count = this.drawn(column).length;
+    const row = neuron - this.starts[column];
     const gap = Math.min(98, (height - 30) / count);
     const margin = this.size / 2 + 4;
     const x = margin + ((width - 2 * margin) * column) / (this.columns.length - 1);
-    return [x, height / 2 - 8 + (neuron - (count - 1) / 2) * gap];
+    return [x, height / 2 - 8 + (row - (count - 1) / 2) * gap];
   }
 
   /** Put everything in its place; after the page has another size, too. */
@@ -163,6 +198,7 @@ export class NetworkView {
   showMark(weight, chosen) {
     this.mark.replaceChildren();
     if (!chosen || chosen.edge === null) return;
+    if (!this.drawn(chosen.layer).includes(chosen.edge) || !this.drawn(chosen.layer + 1).includes(chosen.neuron)) return;
     const [x1, y1] = this.at(chosen.layer, chosen.edge);
     const [x2, y2] = this.at(chosen.layer + 1, chosen.neuron);
     const [x, y] = [(x1 + x2) / 2, (y1 + y2) / 2];

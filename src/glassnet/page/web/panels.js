@@ -145,6 +145,7 @@ const proofPanel = {
   title: "Proof",
   async show(page, place) {
     const rows = await page.thread.ask("proof");
+    const count = page.snapshot.weights.length;
     const error = (/** @type {any} */ r) => Math.abs(r.gradient - r.difference);
     const largest = Math.max(1e-12, ...rows.map((/** @type {any} */ r) => Math.abs(r.difference)));
     rows.sort((/** @type {any} */ a, /** @type {any} */ b) => error(b) - error(a));
@@ -155,7 +156,7 @@ const proofPanel = {
     const head = element("tr", {}, ...["parameter", "w", "∂L/∂w (float32)", "central difference (float64)", "apart", ""].map((t) => element("th", {}, t)));
     const body = rows.slice(0, 24).map((/** @type {any} */ r) => element("tr", {}, ...cells(r).map((c) => element("td", {}, c))));
     place.replaceChildren(
-      element("p", { class: wrong ? "neg" : "" }, `${verdict} The loss of the next batch is computed with each parameter a little larger and a little smaller, in float64. Farthest apart first${rows.length > 24 ? ", 24 are shown" : ""}.`),
+      element("p", { class: wrong ? "neg" : "" }, `${verdict} The loss of the next batch is computed with each parameter a little larger and a little smaller, in float64. Farthest apart first${count > rows.length ? `; ${rows.length} of ${count} parameters are compared, taken evenly` : ""}${rows.length > 24 ? ", 24 are shown" : ""}.`),
       element("table", { class: "plain" }, head, ...body),
     );
   },

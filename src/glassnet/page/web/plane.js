@@ -7,6 +7,7 @@ import { byId, shown } from "./format.js";
 import { CLASS_COLOURS, paintClasses, paintField, paintPlane, paintPoints, scaleOf } from "./picture.js";
 
 export const SIDE = 36; // points of the plane in each direction
+const MOST_POINTS = 1000; // of a larger table, so many rows are drawn
 const REACH = 1.9; // the plane goes from −1.9 to 1.9, farther where points lie farther
 
 export class Plane {
@@ -71,7 +72,9 @@ export class Plane {
   points(marked) {
     const { extent: far, page: { table } } = this;
     const inputs = table.columns.length;
-    return Array.from({ length: table.rows }, (_, row) => {
+    const every = Math.ceil(table.rows / MOST_POINTS);
+    return Array.from({ length: Math.floor(table.rows / every) }, (_, i) => {
+      const row = i * every;
       const first = table.x[row * inputs + this.axes[0]];
       const second = inputs === 1 ? table.y[row] : table.x[row * inputs + this.axes[1]];
       const kind = table.classes.length ? table.y[row] : 0;

@@ -17,6 +17,7 @@ import { Trainer } from "./trainer.js";
  */
 
 const SLICE = 14; // milliseconds of training before messages are heard
+const LOOKS = 100; // at the held-out loss while many steps are taken at once
 const MOST_NUMBERS = 2e6; // of a record of steps
 const FRAME = 33; // milliseconds between snapshots
 // in float32 a · b + c is 2⁻²⁴ for these numbers if it is rounded once, else 0
@@ -81,8 +82,14 @@ export class Runner {
 
   /** @param {{steps: number}} given */
   train({ steps }) {
-    this.step(steps);
+    this.goOn(steps);
     return this.snapshot();
+  }
+
+  /** So many steps; the held-out loss is looked at on the way. @param {number} steps */
+  goOn(steps) {
+    const part = Math.max(1, Math.floor(steps / LOOKS));
+    for (let left = steps; left > 0 && this.step(Math.min(part, left)); left -= part) this.judge();
   }
 
   /** @param {number} steps */
@@ -145,14 +152,22 @@ export class Runner {
     return this.snapshot();
   }
 
+  /** The loss of the rows that are held out, which is also kept for the curve. */
+  judge() {
+    if (!this.test) return null;
+    const { network, step } = this.run();
+    const loss = network.lossOf(this.test.x, this.test.y, this.test.rows);
+    const last = this.testLosses[this.testLosses.length - 1];
+    if (!last || last[0] < step) this.testLosses.push([step, loss]);
+    return loss;
+  }
+
   /** What a page shows of the present step. */
   snapshot() {
     const trainer = this.run();
     const { network, table, step, epoch, losses } = trainer;
     const loss = network.lossOf(table.x, table.y, table.rows);
-    const testLoss = this.test ? network.lossOf(this.test.x, this.test.y, this.test.rows) : null;
-    const last = this.testLosses[this.testLosses.length - 1];
-    if (testLoss !== null && (!last || last[0] < step)) this.testLosses.push([step, testLoss]);
+    const testLoss = this.judge();
     return {
       step, epoch, loss, testLoss, losses: thinned(losses.slice(0, step), 400),
       testLosses: this.testLosses, reached: losses.length, stopped: this.stopped,
@@ -265,7 +280,7 @@ export class Runner {
   resume({ entries, step }) {
     const trainer = this.run();
     trainer.begin(entries);
-    trainer.seek(step);
+    this.goOn(step);
     return this.snapshot();
   }
 

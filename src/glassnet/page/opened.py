@@ -1,0 +1,207 @@
+"""Runs and models on the page: a run file with every one of its steps, a model with its weights.
+
+In: the path of a run file, or of a model file and a table for it. Out: a table of the page, and the
+state that leads to the run's last checkpoint. What the page has no kernels for is refused in one
+sentence.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glassnet import nn
+from glassnet.errors import GlassnetError, TableError
+from glassnet.estimators.tabular.fit_record import schema_of, source_of_fit
+from glassnet.estimators.tabular.table_model import TableModel
+from glassnet.nn.module import Module
+from glassnet.optim.optimizer import Optimizer
+from glassnet.page.data import PageTable
+from glassnet.page.fragments import ACTIVATIONS, CLASSES, LOSSES, OPTIMIZERS
+from glassnet.runs.data import as_data
+from glassnet.runs.file import RunFile
+from glassnet.runs.resume import RunData, reopened
+from glassnet.tables.read import read_table
+from glassnet.training.check import Rows, dense
+from glassnet.words import counted
+
+MOST_LAYERS, WIDEST, MOST_INPUTS, MOST_NUMBERS = 7, 256, 64, 1 << 18
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A table, what is said of it, and where the page begins: a run as a link describes it."""
+
+    table: PageTable
+    notes: tuple[str, ...]
+    state: Mapping[str, Any]
+
+
+def opened_run(path: str | Path) -> Opened:
+    """A recorded run at its last checkpoint. The page takes its steps again from the first weights,
+    which gives the bits of the run; the digest of its weights is compared there.
+
+    Raises GlassnetError where the run has something that the page has not, or no data in its file.
+    """
+    with RunFile.read(path) as file:
+        values, trainer = reopened(file, RunData(None, None))
+        epochs = file.epochs()
+        first, last = (file.checkpoint(epoch).arrays["W"] for epoch in (epochs[0], epochs[-1]))
+    task, order = trainer.task, trainer.order
+    refuse = _Refusal(str(path))
+    refuse.unless(epochs[0] == 0, "goes on with another training (after=…)")
+    refuse.unless("estimator" not in values, f"was recorded by {values.get('estimator')}")
+    refuse.unless(order.seed is not None, "has its rows in one order (shuffle=False)")
+    refuse.unless(task.rows.weight is None, "has weights of rows")
+    layers = _layers(refuse, task.model)
+    loss = _on_menu(refuse, LOSSES, task.loss, "loss")
+    optimizer, rate = _rule(refuse, trainer.optimizer)
+    table = _table(refuse, Path(path).stem, values, task.rows, task.held_out)
+    steps = epochs[-1] * order.steps
+    state = {
+        "table": table.name, "layers": layers, "loss": loss, "optimizer": optimizer, "lr": rate,
+        "batch": order.size, "seed": task.seed, "initializer": "glorot_uniform", "step": steps,
+        "entries": [_weights(first)], "digest": _digest(last),
+    }  # fmt: skip
+    return Opened(table, (_told(path, values, steps),), state)
+
+
+def opened_model(path: str | Path, rows: str | Path | None) -> Opened:
+    """The network of a model file at step 0, with rows to show and to train on."""
+    model = TableModel.load(path)
+    if rows is None:
+        raise TableError(
+            f"{path} holds a network but no rows to show it with; name a table as well: "
+            f"--rows TABLE, such as {model.training['table']}"
+        )
+    refuse, target = _Refusal(str(path)), model.schema.target
+    layers = _layers(refuse, model.network)
+    table = read_table(str(rows))
+    truth, missing = target.read(model.schema.opened(table))
+    known = ~missing & (truth >= 0 if target.classes else ~missing)
+    refuse.unless(known.sum() > 1, f"finds no row with a target in {table.label}")
+    x = model.schema.encode(model.schema.load(table), np.flatnonzero(known)).x
+    y = truth[known] if target.classes else target.standardise(truth[known])
+    names = tuple(model.schema.inputs)
+    made = PageTable(Path(path).stem, x, y.astype(np.float32), names, target.name, target.classes)
+    _check_size(refuse, made)
+    state = {
+        "table": made.name, "layers": layers, "optimizer": "Adam", "lr": 0.001, "batch": 32,
+        "loss": "CrossEntropy" if target.classes else "HalfMSE", "seed": 0, "step": 0,
+        "initializer": "glorot_uniform", "entries": [_weights(model.network.W)],
+        "digest": _digest(model.network.W),
+    }  # fmt: skip
+    note = (
+        f"the network of {path} with {counted(len(x), 'row')} of {rows}; training goes on by Adam"
+    )
+    return Opened(made, (note,), state)
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """Says what of a file is not on the page."""
+
+    label: str
+
+    def unless(self, right: Any, what: str) -> None:
+        if not right:
+            raise GlassnetError(f"{self.label} {what}, which the page cannot show")
+
+
+def _told(path: str | Path, values: Mapping[str, Any], steps: int) -> str:
+    ended: dict[str, Any] = values.get("ended") or {}
+    best = f"; its best epoch was {ended['best_epoch']}" if ended.get("best_epoch") else ""
+    return f"the run of {path} at its last checkpoint, step {steps}{best}"
+
+
+def _layers(refuse: _Refusal, model: Module) -> list[dict[str, Any]]:
+    """Activation and width of each layer."""
+    refuse.unless(isinstance(model, nn.Sequential), f"has a {type(model).__name__}")
+    refuse.unless(model.dtype == "float32", f"is of {model.dtype}")
+    layers: list[dict[str, Any]] = []
+    for part in _parts(model):
+        if isinstance(part, nn.Linear):
+            refuse.unless(part.bias, "has a Linear without a bias")
+            refuse.unless(part.fan_out <= WIDEST, f"has a layer of {part.fan_out} neurons")
+            layers.append({"activation": "Identity", "width": part.fan_out})
+        else:
+            name = type(part).__name__
+            known = name in ACTIVATIONS and _alike(ACTIVATIONS[name], part)
+            refuse.unless(known, f"has the layer {part!r}")
+            refuse.unless(layers, "begins with an activation")
+            alone = layers[-1]["activation"] == "Identity"
+            refuse.unless(alone, f"has two activations in a row, the second is {part!r}")
+            layers[-1]["activation"] = name
+    refuse.unless(0 < len(layers) <= MOST_LAYERS, f"has {counted(len(layers), 'layer')}")
+    refuse.unless(layers[-1]["width"] <= CLASSES, f"has {layers[-1]['width']} outputs")
+    return layers
+
+
+def _parts(model: Any) -> Sequence[Module]:
+    return list(model.parts.values())
+
+
+def _alike(own: Module, other: Module) -> bool:
+    """Whether two activations differ in nothing but their widths."""
+    return {**as_data(own), "width": 0} == {**as_data(other), "width": 0}
+
+
+def _on_menu(refuse: _Refusal, menu: Mapping[str, Any], own: Any, what: str) -> str:
+    name = next((name for name, entry in menu.items() if entry == own), None)
+    refuse.unless(name, f"has the {what} {own!r}")
+    return str(name)
+
+
+def _rule(refuse: _Refusal, own: Any) -> tuple[str, float]:
+    """The name of an optimiser, and its learning rate."""
+    refuse.unless(isinstance(own, Optimizer), f"has the optimiser {own!r}")
+    refuse.unless(isinstance(own.lr, float | int), f"has the schedule {own.lr!r}")
+    alike = {name: replace(entry, lr=own.lr) for name, entry in OPTIMIZERS.items()}
+    return _on_menu(refuse, alike, own, "optimiser"), float(own.lr)
+
+
+def _table(
+    refuse: _Refusal, name: str, values: Mapping[str, Any], rows: Rows, apart: Rows | None
+) -> PageTable:
+    """The rows that were trained on, and after them those that were held out."""
+    parts = [rows] if apart is None else [rows, apart]
+    x = np.concatenate([dense(part.x) for part in parts]).astype(np.float32)
+    y = np.concatenate([np.asarray(part.y).reshape(len(part), -1) for part in parts])
+    refuse.unless(y.shape[1] == 1, f"has {y.shape[1]} targets")
+    held = tuple(range(len(rows), len(x)))
+    names = [f"x{i + 1}" for i in range(x.shape[1])]
+    target, classes = "y", tuple(map(str, range(int(y.max()) + 1))) if y.dtype.kind in "iub" else ()
+    source = source_of_fit(refuse.label, dict(values))
+    if source is not None:
+        schema = schema_of(refuse.label, source)
+        names, target, classes = schema.inputs, schema.target.name, schema.target.classes
+    elif len(values.get("names") or ()) == x.shape[1]:
+        names = values["names"]
+    made = PageTable(
+        name, x, y[:, 0].astype(np.float32), tuple(names), target, tuple(classes), held
+    )
+    _check_size(refuse, made)
+    return made
+
+
+def _check_size(refuse: _Refusal, table: PageTable) -> None:
+    inputs = table.x.shape[1]
+    refuse.unless(inputs <= MOST_INPUTS, f"has {counted(inputs, 'input')}")
+    refuse.unless(table.x.size <= MOST_NUMBERS, f"has {counted(len(table.x), 'row')}")
+
+
+def _weights(weights: np.ndarray) -> dict[str, Any]:
+    """An entry that sets the weights before the first step."""
+    data = base64.b64encode(np.asarray(weights, "<f4").tobytes()).decode()
+    return {"step": 0, "weights": data}
+
+
+def _digest(weights: np.ndarray) -> str:
+    """As the page shows it beside its seal."""
+    return hashlib.sha256(np.asarray(weights, "<f4").tobytes()).hexdigest()[:8]

@@ -1,0 +1,194 @@
+"""Runs and models that the page opens: their steps again, bit by bit, and more of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import glassnet as gn
+from glassnet.errors import GlassnetError, TableError
+from glassnet.page import play
+from glassnet.page.fragments import Built
+from glassnet.page.opened import opened_model, opened_run
+from tests.cli.command import here
+from tests.page.visit import Visit, needs_chromium, write
+
+X = np.random.default_rng(2).normal(size=(50, 3)).astype(np.float32)
+CLASSES = (X[:, 0] > X[:, 1]).astype(np.int64) + (X[:, 2] > 1)
+
+
+def model() -> gn.nn.Sequential:
+    return gn.nn.Sequential(
+        gn.nn.Linear(3, 20), gn.nn.PReLU(width=20), gn.nn.Linear(20, 4), gn.nn.Tanh(),
+        gn.nn.Linear(4, 3), seed=5,
+    )  # fmt: skip
+
+
+def train(own: gn.nn.Module, path: Path | None, epochs: int, **changed: Any) -> gn.nn.Module:
+    settings: dict[str, Any] = {
+        "loss": gn.losses.CrossEntropy(), "optimizer": gn.optim.Adam(0.01), "batch_size": 8,
+        "seed": 3, "validation": 0.2, "y": CLASSES,
+    }  # fmt: skip
+    settings |= changed
+    gn.train(own, X, epochs=epochs, record=path, **settings)
+    return own
+
+
+@needs_chromium
+def test_a_run_is_opened_and_goes_on(browser: Any, built: Built, tmp_path: Path) -> None:
+    """At its last checkpoint it has the weights of the run; after more steps those of a longer
+    training; any step of it again."""
+    train(model(), tmp_path / "own.run", 6)
+    opened = opened_run(tmp_path / "own.run")
+    path = write(
+        tmp_path, built, tables=[opened.table], start=opened.table.name, state=opened.state
+    )
+    visit = Visit(browser, path)
+    steps = opened.state["step"]
+    assert visit.step() == steps == 6 * 5
+    assert visit.weights() == train(model(), None, 6).W.tobytes()
+    assert "digest" not in visit.text("body")
+    visit.js("glassnet.train(10)")
+    assert visit.weights() == train(model(), None, 8).W.tobytes()
+    visit.js("glassnet.seek(15)")
+    assert visit.weights() == train(model(), None, 3).W.tobytes()
+    program: dict[str, Any] = {}
+    exec(visit.js("glassnet.script()"), program)
+    assert visit.weights() == program["model"].W.tobytes()
+    visit.done()
+
+
+@needs_chromium
+def test_a_run_of_another_program_is_noticed(browser: Any, built: Built, tmp_path: Path) -> None:
+    """The planted error: a digest that is not that of the weights."""
+    train(model(), tmp_path / "own.run", 2)
+    opened = opened_run(tmp_path / "own.run")
+    state = {**opened.state, "digest": "00000000"}
+    path = write(tmp_path, built, tables=[opened.table], start=opened.table.name, state=state)
+    visit = Visit(browser, path)
+    assert "another version" in visit.text("#message")
+    visit.done()
+
+
+def fitted(folder: Path) -> Path:
+    rng = np.random.default_rng(0)
+    rows = [f"{a:.4f},{b:.4f},{'u' if a > b else 'v'}" for a, b in rng.normal(size=(60, 2))]
+    (folder / "table.csv").write_text("\n".join(["a,b,kind", *rows]))
+    command = ["fit", "table.csv", "-t", "kind", "--epochs", "3", "-o", "own.safetensors"]
+    done = here(*command, "--record", "fit.run", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "own.safetensors"
+
+
+@needs_chromium
+def test_a_model_and_the_run_of_a_fit(browser: Any, built: Built, tmp_path: Path) -> None:
+    """Wide layers, real names; the model's own weights; the run's, which it ends with."""
+    path = fitted(tmp_path)
+    opened = opened_model(path, tmp_path / "table.csv")
+    weights = gn.TabularClassifier.load(path).model_.network.W
+    for own in (opened, opened_run(tmp_path / "fit.run")):
+        page = write(tmp_path, built, tables=[own.table], start=own.table.name, state=own.state)
+        visit = Visit(browser, page)
+        assert own.table.columns == ("a", "b")
+        assert own.table.classes == ("u", "v")
+        assert visit.text("#message") == ""
+        if own is opened:
+            assert visit.weights() == weights.tobytes()
+        visit.tab.click("[aria-label='Later neurons of layer 1']")
+        assert "13–24 of 128" in visit.text("#network")
+        visit.js("glassnet.train(5)")
+        visit.open_panel("proof")
+        visit.wait("document.querySelector('#panel').textContent.includes('taken evenly')")
+        visit.done()
+
+
+def test_a_model_needs_rows(tmp_path: Path) -> None:
+    path = fitted(tmp_path)
+    with pytest.raises(TableError, match=r"--rows TABLE, such as table\.csv"):
+        play.written(path, None, (), tmp_path / "page.html")
+    with pytest.raises(TableError, match="name it alone"):
+        play.written(path, "kind", (), tmp_path / "page.html", rows=tmp_path / "table.csv")
+    with pytest.raises(TableError, match="rows are shown with a model file"):
+        play.written(None, None, (), tmp_path / "page.html", rows=tmp_path / "table.csv")
+    assert not (tmp_path / "page.html").exists()
+
+
+Y = X[:, :1] * X[:, 1:2]
+NUMBERS: dict[str, Any] = {"loss": gn.losses.HalfMSE(), "y": Y}
+DROPPED = gn.nn.Sequential(gn.nn.Linear(3, 4), gn.nn.Dropout(0.1), gn.nn.Linear(4, 3))
+SLOPED = gn.nn.Sequential(gn.nn.Linear(3, 4), gn.nn.LeakyReLU(0.3), gn.nn.Linear(4, 3))
+TWICE = gn.nn.Sequential(gn.nn.Linear(3, 3), gn.nn.Tanh(), gn.nn.Tanh())
+BARE = gn.nn.Sequential(gn.nn.Linear(3, 3, bias=False))
+WIDE = gn.nn.Sequential(gn.nn.Linear(3, 300), gn.nn.Linear(300, 3))
+
+
+@pytest.mark.parametrize(
+    ("own", "changed", "told"),
+    [
+        (DROPPED, {}, "Dropout"),
+        (SLOPED, {}, "LeakyReLU"),
+        (TWICE, {}, "two activations in a row"),
+        (BARE, {}, "without a bias"),
+        (WIDE, {}, "a layer of 300 neurons"),
+        (None, {"optimizer": gn.optim.Adam(gn.optim.Cosine(0.01))}, "schedule"),
+        (None, {"optimizer": gn.optim.SGD(0.1, weight_decay=0.1)}, "optimiser"),
+        (None, {"loss": gn.losses.CrossEntropy(label_smoothing=0.1)}, "loss"),
+        (None, {"shuffle": False}, "rows in one order"),
+        (None, {"sample_weight": np.ones(50)}, "weights of rows"),
+    ],
+)
+def test_what_the_page_has_not_is_said(
+    tmp_path: Path, own: Any, changed: dict[str, Any], told: str
+) -> None:
+    path = tmp_path / "own.run"
+    train(own or model(), path, 1, **changed)
+    with pytest.raises(GlassnetError, match=rf"{told}.*, which the page cannot show"):
+        opened_run(path)
+
+
+def test_a_run_with_numbers_for_targets(tmp_path: Path) -> None:
+    own = gn.nn.Sequential(gn.nn.Linear(3, 1), seed=1)
+    train(own, tmp_path / "own.run", 2, **NUMBERS)
+    opened = opened_run(tmp_path / "own.run")
+    assert opened.table.classes == ()
+    np.testing.assert_array_equal(np.sort(opened.table.y), np.sort(Y[:, 0]))
+    assert opened.table.held == tuple(range(40, 50))
+    assert replace(opened.table, held=()).columns == ("x1", "x2", "x3")
+
+
+@needs_chromium
+def test_a_page_within_a_notebook(browser: Any, file: Path, tmp_path: Path) -> None:
+    """In a frame, with no address of its own, it trains; it raises no error."""
+    from glassnet.page.notebook import Frame
+
+    path = tmp_path / "notebook.html"
+    path.write_text(Frame(file.read_text(encoding="utf-8"))._repr_html_(), encoding="utf-8")
+    tab, problems = browser.new_page(), []
+    tab.on("pageerror", lambda error: problems.append(str(error)))
+    tab.goto(path.as_uri())
+    (frame,) = tab.frames[1:]
+    assert frame.evaluate("glassnet.ready.then(() => glassnet.train(20))") == 20
+    tab.wait_for_timeout(600)
+    assert problems == []
+    tab.close()
+
+
+def test_a_terminal_shows_no_page(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    import sys
+    import types
+
+    from glassnet.page.notebook import in_notebook
+
+    shown: list[Any] = []
+    shell = types.SimpleNamespace()
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    display = types.SimpleNamespace(display=shown.append)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    assert not in_notebook(file)
+    shell.kernel = object()
+    assert in_notebook(file)
+    assert "srcdoc" in shown[0]._repr_html_()

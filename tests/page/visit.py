@@ -1,0 +1,75 @@
+"""A page that is open in a browser, as tests see it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glassnet.page import document
+from glassnet.page.fragments import Built
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+LONG = 60_000  # milliseconds: the machine may be busy
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+
+
+def write(folder: Path, built: Built, **given: Any) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(document, "build", lambda dtype: built)
+        text = document.page(**given)
+    path = folder / "page.html"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+class Visit:
+    """A page that is open; it may make no request and report no error."""
+
+    def __init__(self, browser: Any, path: Path, address: str = "", **context: Any) -> None:
+        self.problems: list[str] = []
+        self.tab = browser.new_context(**context).new_page()
+        self.tab.set_default_timeout(LONG)
+        self.tab.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.tab.on("console", self._console)
+        self.tab.on("request", self._request)
+        self.tab.goto(path.as_uri() + address)
+        self.js("glassnet.ready.then(() => 0)")
+
+    def _console(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(message.text)
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith(("file:", "blob:")):
+            self.problems.append(f"request: {request.url}")
+
+    def js(self, text: str) -> Any:
+        return self.tab.evaluate(text)
+
+    def weights(self) -> bytes:
+        return bytes(self.js("glassnet.weights().then(w => [...new Uint8Array(w.buffer)])"))
+
+    def text(self, selector: str) -> str:
+        return self.tab.inner_text(selector)
+
+    def wait(self, condition: str) -> None:
+        """Until a condition holds; asked from outside, since the page's policy forbids `eval`."""
+        for _ in range(LONG // 50):
+            if self.js(f"Boolean({condition})" if ".then(" not in condition else condition):
+                return
+            self.tab.wait_for_timeout(50)
+        raise AssertionError(f"never: {condition}")
+
+    def step(self) -> int:
+        return int(self.js("glassnet.state.step"))
+
+    def open_panel(self, name: str) -> None:
+        self.tab.click(f"#tab-{name}")
+        self.wait(f"document.querySelector('#tab-{name}').ariaSelected === 'true'")
+
+    def done(self) -> None:
+        assert self.problems == []
+        self.tab.context.close()
