@@ -95,14 +95,19 @@ nightly: $(VENV)/.test ## all that takes hours: all ways, 24 streams, kills, fuz
 	$(MAKE) fuzz
 	$(BIN)/python benchmarks/ulp.py --every 1
 
+# What the page's JavaScript is checked with; tests of the page use axe where it is there.
+NODE := build/node
+NODE_BIN := $(NODE)/node_modules/.bin
+JAVASCRIPT := typescript@5.9 eslint@9.39 axe-core@4.10
+
 check: $(VENV)/.dev ## format, lint, types (of the page's JavaScript, too), import rules, budgets
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/python -m pytest tests/test_layers.py tests/test_budget.py tests/test_typings.py
-	@if command -v npm >/dev/null; then npm install --silent --no-save --no-package-lock --prefix build/tsc typescript@5.9 && \
-		build/tsc/node_modules/.bin/tsc --project tsconfig.json; \
-	else echo "npm is not installed: the types of the page's JavaScript are not checked"; fi
+	@if command -v npm >/dev/null; then npm install --silent --no-save --no-package-lock --prefix $(NODE) $(JAVASCRIPT) && \
+		$(NODE_BIN)/tsc --project tsconfig.json && $(NODE_BIN)/eslint src/glassnet/page/web; \
+	else echo "npm is not installed: the page's JavaScript is not checked"; fi
 
 # Other libraries live apart, so that nothing here can come to depend on them.
 PEERS := build/peers

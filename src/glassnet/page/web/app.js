@@ -138,7 +138,7 @@ export class Page {
   }
 
   /** @param {number} step */
-  async seek(step) {
+  seek(step) {
     this.playing = false;
     return this.ask("seek", { step: Math.max(0, step) });
   }

@@ -355,7 +355,7 @@ export function tableOf({ names, rows: body }, target, label, wanted) {
   if (!used.length) throw new TableError(`there is no column to predict “${target}” from`);
   const known = Array.from(goal.truth.keys()).filter((row) => !Number.isNaN(goal.truth[row]));
   if (known.length < FEWEST_ROWS) throw new TableError(`${known.length} rows with a target are too few; at least ${FEWEST_ROWS} are needed`);
-  const rows = known.length > MOST_ROWS ? spread(known) : known;
+  const rows = known.length > MOST_ROWS ? evenly(known) : known;
   const encoded = used.map((own) => encode(own, rows));
   const inputs = encoded.flatMap((own) => own.names);
   const x = encoded.flatMap((own) => own.x.map((v) => Float32Array.from(v)));
@@ -386,7 +386,7 @@ function withoutPoints(columns, cellsOf) {
 }
 
 /** @param {number[]} rows */
-function spread(rows) {
+function evenly(rows) {
   const step = (rows.length - 1) / (MOST_ROWS - 1);
   return Array.from({ length: MOST_ROWS }, (_, i) => rows[i === MOST_ROWS - 1 ? rows.length - 1 : Math.floor(i * step)]);
 }

@@ -221,6 +221,6 @@ function legend({ paths }) {
     const told = loss === undefined ? [String(end?.step ?? 0), ""] : [String(steps), finite ? shown(loss) : "not finite"];
     return element("tr", {}, element("td", {}, line), element("th", { scope: "row" }, name), element("td", {}, lr === undefined ? "" : shown(lr)), ...told.map((text) => element("td", {}, text)));
   });
-  const head = element("tr", {}, ...["", "optimiser", "η", "steps", "training loss"].map((text) => element("th", {}, text)));
+  const head = element("tr", {}, ...["line", "optimiser", "η", "steps", "training loss"].map((text) => element("th", {}, text)));
   return element("table", { class: "plain" }, element("thead", {}, head), element("tbody", {}, ...lines));
 }

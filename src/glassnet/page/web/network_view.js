@@ -43,7 +43,8 @@ export class NetworkView {
     this.svg = drawn("svg", { "aria-hidden": "true" });
     this.place.replaceChildren(this.svg);
     const most = Math.max(...columns.map((_, column) => this.drawn(column).length));
-    this.size = Math.max(20, Math.min(58, Math.floor(360 / most) - 8));
+    const { width, height } = this.place.getBoundingClientRect();
+    this.size = Math.max(16, Math.min(0.13 * height, Math.floor((0.85 * height) / most) - 8, Math.floor(width / (1.8 * columns.length))));
     for (let layer = 0; layer < layers.length; layer++) this.buildEdges(layer);
     this.mark = drawn("g");
     this.svg.append(this.mark);
@@ -114,7 +115,7 @@ export class NetworkView {
     const { width, height } = this.place.getBoundingClientRect();
     const count = this.drawn(column).length;
     const row = neuron - this.starts[column];
-    const gap = Math.min(98, (height - 30) / count);
+    const gap = Math.min(1.75 * this.size, (height - 30) / count);
     const margin = this.size / 2 + 4;
     const x = margin + ((width - 2 * margin) * column) / (this.columns.length - 1);
     return [x, height / 2 - 8 + (row - (count - 1) / 2) * gap];
@@ -203,10 +204,12 @@ export class NetworkView {
     const [x2, y2] = this.at(chosen.layer + 1, chosen.neuron);
     const [x, y] = [(x1 + x2) / 2, (y1 + y2) / 2];
     const text = `w = ${shown(weight(chosen.layer, chosen.edge, chosen.neuron))}`;
-    const width = 16 + 7.6 * text.length;
+    const type = Number(getComputedStyle(this.place).getPropertyValue("--type")) || 1;
+    const width = type * (16 + 7.6 * text.length);
+    const middle = Math.max(x, width / 2);
     this.mark.append(
-      drawn("rect", { x: x - width / 2, y: y - 26, width, height: 21, rx: 6, fill: "#6b2fa3" }),
-      drawn("text", { class: "tag", x, y: y - 11, "text-anchor": "middle" }, text),
+      drawn("rect", { x: middle - width / 2, y: y - 5 - 21 * type, width, height: 21 * type, rx: 6, fill: "#6b2fa3" }),
+      drawn("text", { class: "tag", x: middle, y: y - 5 - 6 * type, "text-anchor": "middle" }, text),
     );
   }
 }

@@ -132,7 +132,7 @@ const racePanel = {
     place.replaceChildren(
       element("p", {}, `${count} weights. Random search draws all of them between −2 and 2 and keeps the best draw; gradient descent takes a step for each of its passes. Your hand is the present loss: set weights under “By hand”.`),
       element("div", { class: "row" }, ...[100, 1000, 10000].map((n) => element("button", { onclick: () => run(n) }, `race for ${n} passes`))),
-      element("table", { class: "plain" }, element("tr", {}, ...["", "forward passes", "least loss"].map((t) => element("th", {}, t))),
+      element("table", { class: "plain" }, element("tr", {}, ...["who", "forward passes", "least loss"].map((t) => element("th", {}, t))),
         row("random search", String(race.tries), race.best), row("gradient descent", String(race.steps), race.descent), row("the page now", String(page.snapshot.step), page.snapshot.loss)),
       element("p", {}, race.tries ? `If each draw told about a cube of 0.2 by 0.2 … around it, the draws so far would have seen ${shown(covered)} of the cube from −2 to 2 in ${count} dimensions.` : "Press a button to begin."),
     );
@@ -153,7 +153,7 @@ const proofPanel = {
     const kinks = rows.filter((/** @type {any} */ r) => r.kink).length;
     const verdict = wrong ? `${wrong} of ${rows.length} gradients are away from their difference.` : `All ${rows.length} gradients agree with their central differences${kinks ? `, ${kinks} of them beside a kink` : ""}.`;
     const cells = (/** @type {any} */ r) => [placeOf(r), shown(r.weight), shown(r.gradient), shown(r.difference), shown(error(r)), r.kink ? "kink" : ""];
-    const head = element("tr", {}, ...["parameter", "w", "∂L/∂w (float32)", "central difference (float64)", "apart", ""].map((t) => element("th", {}, t)));
+    const head = element("tr", {}, ...["parameter", "w", "∂L/∂w (float32)", "central difference (float64)", "apart", "note"].map((t) => element("th", {}, t)));
     const body = rows.slice(0, 24).map((/** @type {any} */ r) => element("tr", {}, ...cells(r).map((c) => element("td", {}, c))));
     place.replaceChildren(
       element("p", { class: wrong ? "neg" : "" }, `${verdict} The loss of the next batch is computed with each parameter a little larger and a little smaller, in float64. Farthest apart first${count > rows.length ? `; ${rows.length} of ${count} parameters are compared, taken evenly` : ""}${rows.length > 24 ? ", 24 are shown" : ""}.`),

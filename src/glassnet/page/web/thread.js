@@ -34,7 +34,7 @@ export class Thread {
 }
 
 /** What the file carries under an id. @param {string} id */
-export async function unpacked(id) {
+export function unpacked(id) {
   const binary = atob(byId(`bytes-${id}`).textContent.trim());
   const bytes = Uint8Array.from(binary, (letter) => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
