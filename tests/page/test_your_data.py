@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glassnet.page.data import Table
+from glassnet.page.data import PageTable
 from glassnet.page.fragments import Built
 from glassnet.page.replay import replay
 from glassnet.page.user_table import understood
@@ -249,7 +249,7 @@ def test_the_steps_as_a_table(visit: Visit, tmp_path: Path) -> None:
 def test_a_table_without_held_rows_of_its_own(tmp_path: Path, browser: Any, built: Built) -> None:
     """The rows that a table names are held out, and the program says so."""
     x = RNG.normal(size=(20, 2)).astype(np.float32)
-    own = Table("own", x, (x[:, 0] > 0).astype(np.float32), classes=("n", "y"), held=(0, 19))
+    own = PageTable("own", x, (x[:, 0] > 0).astype(np.float32), classes=("n", "y"), held=(0, 19))
     opened = Visit(browser, write(tmp_path, built, tables=[own], start="own"))
     opened.js("glassnet.train(25)")
     program: dict[str, Any] = {}
