@@ -15,6 +15,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,57 @@ def test_mutated_run_files(name: str, tmp_path: Path) -> None:
             tally.attempt(
                 f"seed {seed} of {name}: {key}", lambda d=draw: d.choice(USES[name])(path)
             )
+    print(tally.told())
+
+
+CELLS: tuple[Any, ...] = (
+    None, 0, 1, -1, 3, 2**31, 2**62, -(2**63), 0.5, 1e308, float("inf"), float("nan"), "", "0", "x",
+    "W", "[]", "{}", "null", "[[1]]", '{"W": ["object", [1]]}', "\x1b[2J", "é" * 5000, b"", b"\x00",
+    b"x" * 7, b"\xff" * 4096,
+)  # fmt: skip
+
+
+def altered_cell(path: Path, draw: random.Random) -> str:
+    """One cell of a run file gets another value, or its row goes, or stands again under another
+    key; what was done."""
+    with closing(sqlite3.connect(path)) as database, database:
+        tables = ("run", "history", "checkpoint", "data", "result")
+        full = [t for t in tables if database.execute(f"SELECT count(*) FROM {t}").fetchone()[0]]
+        table = draw.choice(full)
+        columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+        key, column = columns[0], draw.choice(columns)
+        keys = [row[0] for row in database.execute(f"SELECT {key} FROM {table}")]
+        place, value, what = draw.choice(keys), draw.choice(CELLS), draw.random()
+        if isinstance(value, float) and value != value:
+            value = None  # SQLite keeps no NaN
+        with suppress(sqlite3.IntegrityError, sqlite3.DataError):
+            if what < 0.1:
+                database.execute(f"DELETE FROM {table} WHERE {key} = ?", (place,))
+            elif what < 0.2:
+                rest = "".join(f", {name}" for name in columns[1:])
+                row = f"SELECT ?{rest} FROM {table} WHERE {key} = ?"
+                database.execute(f"INSERT INTO {table} {row}", (value, place))
+            else:
+                told = f"UPDATE {table} SET {column} = ? WHERE {key} = ?"
+                database.execute(told, (value, place))
+        return f"{table}.{column} of {place!r}: {value!r:.40} ({what:.2f})"
+
+
+@pytest.mark.parametrize("name", USES)
+def test_altered_cells_of_run_files(name: str, tmp_path: Path) -> None:
+    """Every table of a run file, keys and arrays included."""
+    path, tally = tmp_path / name, Tally()
+    for seed in range(max(50, COUNT // 3)):
+        draw = random.Random(seed)
+        for rest in tmp_path.glob("*"):
+            rest.unlink()
+        fresh(name, path)
+        what = altered_cell(path, draw)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            use = draw.choice(USES[name])
+            tally.attempt(f"seed {seed} of {name}: {what}", lambda u=use: u(path))
+    assert tally.refused, tally.told()
     print(tally.told())
 
 

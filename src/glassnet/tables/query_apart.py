@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,7 @@ from glassnet.tables.table import Table
 from glassnet.tables.typed import typed_table
 from glassnet.words import counted
 
-SECONDS = 1  # of processor time, and one more for every so many bytes of the table
+SECONDS = 1.0  # of processor time, and one more for every so many bytes of the table
 BYTES_A_SECOND = 2_000_000
 MEMORY = 420_000_000  # bytes, and so many more for every byte of the table
 SHARE = 30
@@ -43,7 +44,7 @@ def read_apart(
 ) -> Table:
     """As `read_table`, for SQL that was not typed by the user; `how` are its other options."""
     size = os.path.getsize(path)
-    seconds = SECONDS + size // BYTES_A_SECOND
+    seconds = SECONDS + size / BYTES_A_SECOND
     asked: dict[str, Any] = {"path": str(path), "sql": sql, "missing": list(missing)}
     asked |= {"how": dict(how or {}), "seconds": seconds, "memory": MEMORY + SHARE * size}
     asked |= {"cells": CELLS + SHARE * size}
@@ -63,7 +64,7 @@ def _loaded(label: str, place: Path, missing: tuple[str, ...]) -> Table:
     return typed_table(label, "result", connection, missing)
 
 
-def _run(asked: dict[str, Any], seconds: int) -> None:
+def _run(asked: dict[str, Any], seconds: float) -> None:
     """The other process, from its start to its end."""
     root = Path(__file__).resolve().parents[2]
     known = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -84,7 +85,7 @@ def _run(asked: dict[str, Any], seconds: int) -> None:
         told = {"error": "", "bounds": True}
     if told.get("bounds"):
         raise UntrustedError(
-            f"{asked['path']} (--sql) cannot be computed: the query needs more than {seconds} s "
+            f"{asked['path']} (--sql) cannot be computed: the query needs more than {seconds:.3g} s "
             f"or {asked['memory'] // 1_000_000:,} MB; {TRUST}"
         )
     if "error" in told:
@@ -117,12 +118,14 @@ def _limit(seconds: float, memory: int) -> None:
     """Bounds of this process, as far as the system has such."""
     with suppress(ImportError, AttributeError, OSError):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # threads need memory too
+    with suppress(AttributeError, OSError):
+        signal.setitimer(signal.ITIMER_PROF, seconds)  # its signal ends the process
     with suppress(ImportError, OSError, ValueError):
         resource: Any = import_module("resource")  # not on every system
         used = resource.getrusage(resource.RUSAGE_SELF)
         cpu = math.ceil(used.ru_utime + used.ru_stime + seconds)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))  # whole seconds; if all else fails
         resource.setrlimit(resource.RLIMIT_FSIZE, (memory, memory))
         # What is written to, not what is mapped: DuckDB maps a gigabyte and uses little of it.
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
