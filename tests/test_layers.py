@@ -36,7 +36,8 @@ LAYERS = (
     ("graph",),
     ("describe", "model_file"),
     ("files", "outputs", "references", "rounding", "serialize"),
-    ("errors", "version", "visible", "words"),
+    ("errors", "version", "words"),
+    ("visible",),
 )
 
 # The two halves meet in the graph and networks are written with ops, so these see less than what
@@ -44,7 +45,7 @@ LAYERS = (
 ENGINE = ("run", "llvm", "lower", "fuse")
 LEAST = {
     "describe", "model_file", "files", "outputs", "references", "rounding", "serialize", "errors",
-    "version", "words",
+    "version", "visible", "words",
 }  # fmt: skip
 BACK = {*ENGINE, "graph", *LEAST}
 FRONT = {"ops", "graph", *LEAST}

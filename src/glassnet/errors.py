@@ -6,9 +6,15 @@ import sys
 import warnings
 from typing import Any
 
+from glassnet.visible import visible_lines
+
 
 class GlassnetError(Exception):
-    """Base of all errors raised on purpose; the message is one sentence with cause and way out."""
+    """Base of all errors raised on purpose; the message is one sentence with cause and way out.
+    What it quotes from a file steers no terminal: see `visible.py`."""
+
+    def __str__(self) -> str:
+        return visible_lines(super().__str__())
 
 
 class ShapeError(GlassnetError, ValueError):
@@ -79,7 +85,7 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     level, frame = 2, sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame.f_back is not None and _is_ours(str(frame.f_globals.get("__name__"))):
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
+    warnings.warn(visible_lines(message), category, stacklevel=level)
 
 
 def _is_ours(module: str) -> bool:

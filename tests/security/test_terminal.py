@@ -7,6 +7,7 @@ import io
 import json
 import re
 import sys
+import traceback
 import warnings
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glassnet import errors
 from glassnet.cli.report import console, safe
 from glassnet.cli.terminal import guarded
 from glassnet.estimators.tabular.fit import fit_table
@@ -224,3 +226,18 @@ def test_a_terminal_shows_the_signs_of_a_prediction(
     found = tried("predict", model, odd, canary=canary)
     assert "+t\\u202e" in found.out
     assert not RAW.search(found.out)
+
+
+def test_errors_and_warnings_of_python_steer_no_terminal(odd: Path, canary: Canary) -> None:
+    """Tracebacks go to a terminal as they are."""
+    name = "no\x1b[2J\u202e"
+    kinds = [own for own in vars(errors).values() if isinstance(own, type)]
+    for kind in kinds:
+        if issubclass(kind, errors.GlassnetError):
+            assert str(kind(f"{name}\n  right: x")) == "no\\x1b[2J\\u202e\n  right: x"
+    with pytest.raises(errors.TableError) as caught:
+        read_table(odd).require(name)
+    assert not RAW.search("".join(traceback.format_exception(caught.value)).replace("\t", ""))
+    with pytest.warns(errors.TableWarning) as found:
+        errors.warn_user(name, errors.TableWarning)
+    assert str(found[0].message) == "no\\x1b[2J\\u202e"

@@ -85,8 +85,8 @@ def _run(asked: dict[str, Any], seconds: float) -> None:
         told = {"error": "", "bounds": True}
     if told.get("bounds"):
         raise UntrustedError(
-            f"{asked['path']} (--sql) cannot be computed: the query needs more than {seconds:.3g} s "
-            f"or {asked['memory'] // 1_000_000:,} MB; {TRUST}"
+            f"{asked['path']} (--sql) cannot be computed: the query needs more than "
+            f"{seconds:.3g} s or {asked['memory'] // 1_000_000:,} MB; {TRUST}"
         )
     if "error" in told:
         raise (UntrustedError if told.get("untrusted") else TableError)(str(told["error"]))
