@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from glassnet.estimators.mlp import MLPClassifier, MLPRegressor
     from glassnet.estimators.mlp.display import LossCurveDisplay
     from glassnet.estimators.tabular.estimator import TabularClassifier, TabularRegressor
+    from glassnet.inspect.compare import compare
     from glassnet.inspect.ledger import open_ledger
     from glassnet.inspect.replay import replay
     from glassnet.inspect.step import open_step
@@ -43,6 +44,7 @@ __all__ = [
     "__version__",
     "callbacks",
     "check_grads",
+    "compare",
     "compile",
     "from_torch",
     "grad",
@@ -75,6 +77,7 @@ _LAZY = {
     "TabularRegressor": "glassnet.estimators.tabular.estimator:TabularRegressor",
     "callbacks": "glassnet.training.callbacks",
     "check_grads": "glassnet.testing:check_grads",
+    "compare": "glassnet.inspect.compare:compare",
     "compile": "glassnet.pipeline:compile",
     "from_torch": "glassnet.nn.pytorch:from_torch",
     "grad": "glassnet.pipeline:grad",

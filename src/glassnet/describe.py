@@ -324,6 +324,22 @@ def _array(values: Any, dtype: str) -> np.ndarray:
         raise DescriptionError(f"has an array that is not of {dtype}") from None
 
 
+def in_words(data: Any) -> str:
+    """A description in one line: "Linear(3, 4), Tanh, Linear(4, 1)"."""
+    if not isinstance(data, dict):
+        return short(data)
+    known = cast("dict[str, Any]", data)
+    if "same" in known:
+        return "the same layer"
+    name = short(known.get("class", known.get("code")))
+    if isinstance(known.get("layers"), list):
+        inner = ", ".join(in_words(own) for own in cast("list[Any]", known["layers"]))
+        return inner if name == "Sequential" else f"{name}({inner})"
+    sizes = [known[own] for own in ("fan_in", "fan_out", "width") if own in known]
+    told = ", ".join(str(own) for own in sizes if type(own) is int)
+    return f"{name}({told})" if told else name
+
+
 def short(text: Any) -> str:
     """A text of a file, harmless in a message."""
     line = str(text)[:200]

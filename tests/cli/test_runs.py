@@ -79,7 +79,7 @@ def test_runs_says_which_it_cannot_read(tmp_path: Path, capsys: pytest.CaptureFi
     database.close()
     assert run("runs", str(tmp_path)) == 0
     told = capsys.readouterr()
-    assert told.out.count("\n") == 1
+    assert told.out.count("\n") == 2
     damaged, newer = told.err.splitlines()
     assert "half.glass is damaged" in damaged
     assert "restore it from a copy" in damaged

@@ -17,6 +17,7 @@ import typer
 
 from glassnet.cli.bench import bench
 from glassnet.cli.check import check
+from glassnet.cli.compare import compare
 from glassnet.cli.data import data
 from glassnet.cli.evaluate import evaluate
 from glassnet.cli.fit import fit
@@ -42,7 +43,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
-for command in (look, fit, predict, evaluate, step, resume, runs, check, show, data, play, bench):
+COMMANDS = (
+    look, fit, predict, evaluate, step, resume, runs, compare, check, show, data, play, bench,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 
 

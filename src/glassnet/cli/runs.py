@@ -13,7 +13,7 @@ import typer
 
 from glassnet.cli.options import Json
 from glassnet.visible import visible
-from glassnet.words import counted
+from glassnet.words import counted, shortened
 
 
 def runs(
@@ -46,11 +46,18 @@ def runs(
         done = f"{own['done']}/{counted(own['epochs'], 'epoch')}"
         state = REASONS.get(own["state"], own["state"])
         print(visible(f"{own['run']}  {done}  {state}  {loss}{what}"))
+        if own["network"] is not None:
+            rate = "" if own["lr"] is None else f"lr {own['lr']}  "
+            about = f"    {own['optimizer']} {rate}seed {own['seed']}  "
+            print(visible(shortened(f"{about}{own['network']}", 80)))
+        if own["parent"] is not None:
+            print(visible(f"    from {own['parent']}, step {own['from_step']}"))
     if not found:
         print(f"no run files in {folder}")
 
 
 def _about(path: str) -> dict[str, Any]:
+    from glassnet.describe import in_words
     from glassnet.runs.file import RunFile
     from glassnet.runs.settings import settings_of
 
@@ -62,6 +69,8 @@ def _about(path: str) -> dict[str, Any]:
     if table is None:
         table, target = _streamed(source.get("streams"), target)
     ended = values.get("ended")
+    parent: dict[str, Any] = values.get("parent") or {}
+    optimizer: dict[str, Any] = values.get("optimizer") or {}
     return {
         "run": path,
         "epochs": values.get("epochs", 0),
@@ -70,7 +79,22 @@ def _about(path: str) -> dict[str, Any]:
         "loss": loss if done else None,
         "table": table if isinstance(table, str) else None,
         "target": target if isinstance(target, str) else None,
+        "network": in_words(values["model"]) if "model" in values else None,
+        "optimizer": optimizer.get("class", optimizer.get("code")),
+        "lr": _rate(optimizer.get("lr")),
+        "seed": values.get("seed"),
+        "parent": parent.get("run"),
+        "from_step": parent.get("step"),
     }
+
+
+def _rate(lr: Any) -> str | None:
+    """A learning rate, or a schedule of one."""
+    if not isinstance(lr, dict):
+        return f"{lr:g}" if isinstance(lr, (int, float)) else None
+    own = cast("dict[str, Any]", lr)
+    inner = own.get("lr", own.get("before"))
+    return str(own.get("class")) if inner is None else f"{own.get('class')}({_rate(inner)})"
 
 
 def _streamed(streams: Any, target: Any) -> tuple[Any, Any]:

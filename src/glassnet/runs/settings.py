@@ -57,9 +57,19 @@ class Streams(TypedDict, total=False):
     validation: Streamed
 
 
+class Parent(TypedDict):
+    """The run that this one goes on from, up to step `step` (from 1): its path, and how many epochs
+    are in that file alone."""
+
+    run: str
+    step: Count
+    before: Total
+
+
 class Always(TypedDict, total=False):
     """What may be there of any run."""
 
+    parent: Parent | None
     source: dict[str, Any] | None
     ended: Ended | None
     sha256: dict[str, Annotated[str, Length(64, 64)]]

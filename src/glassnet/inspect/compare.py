@@ -1,0 +1,227 @@
+"""Two recorded runs beside each other.
+
+In: two run files. Out: `Comparison`: the settings in which they differ, the first step and weight
+that differ, how each ended; as text, and as JSON values.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from glassnet.errors import GlassnetError
+from glassnet.inspect.replay import ReplayedStep, replay
+from glassnet.nn.storage import layout_of
+from glassnet.runs.file import RunFile
+from glassnet.runs.resume import begun
+from glassnet.visible import visible
+from glassnet.words import counted, shortened
+
+# Of what a file says: what happened, where the data lie, and the form of the file itself.
+NOT_SETTINGS = ("ended", "source", "sha256", "scores", "rates", "order_state", "random_state",
+                "before", "gathered", "rows_given", "validated", "names")  # fmt: skip
+WIDTH = 80
+
+
+@dataclass(frozen=True)
+class FirstDifference:
+    """The first number that differs: after step `step` (0: before the first one) weight `weight`,
+    with `index` in its parameter, is `a` in one run and `b` in the other. `count` weights of all
+    differ there; `rows` says whether the batches had the same rows."""
+
+    step: int
+    epoch: int
+    batch: int
+    parameter: str
+    index: tuple[int, ...]
+    a: float
+    b: float
+    count: int
+    size: int
+    rows: bool
+
+    @property
+    def weight(self) -> str:
+        return f"{self.parameter}[{','.join(map(str, self.index))}]"
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """How a run ended: epochs done, and the losses of the last one."""
+
+    path: str
+    epochs: int
+    loss: float | None
+    validation_loss: float | None
+    stopped: str
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Two runs, a and b. `settings` are (name, a, b) of those that differ, "-" where a run has no
+    such setting; `first` is None where no step that both have differs, or where steps could not be
+    compared, for the reason `uncompared`. `steps` were the same."""
+
+    a: RunEnd
+    b: RunEnd
+    settings: list[tuple[str, str, str]]
+    first: FirstDifference | None
+    steps: int
+    uncompared: str | None = None
+    same_data: bool | None = None
+
+    def __repr__(self) -> str:
+        return "\n".join([*self._ends(), "", *self._settings(), "", *self._steps()])
+
+    def _ends(self) -> Iterator[str]:
+        width = min(30, max(len(own.path) for own in (self.a, self.b)))
+        for letter, own in (("A", self.a), ("B", self.b)):
+            loss = "" if own.loss is None else f"  loss {own.loss:.6g}"
+            judged = own.validation_loss
+            loss += "" if judged is None else f"  validation loss {judged:.6g}"
+            path = shortened(visible(own.path), width, end=True)
+            ended = "" if own.stopped == "epochs" else f", {own.stopped}"
+            yield f"{letter}  {path:<{width}}  {counted(own.epochs, 'epoch')}{ended}{loss}"
+
+    def _settings(self) -> Iterator[str]:
+        if self.same_data is False:
+            yield "trained on other data"
+        if not self.settings:
+            yield "no setting differs"
+            return
+        name = min(32, max(len("setting"), *(len(own[0]) for own in self.settings)))
+        each = (WIDTH - name - 4) // 2
+        for own in [("setting", "A", "B"), *self.settings]:
+            cells = [
+                shortened(visible(text), width)
+                for text, width in zip(own, (name, each, each), strict=True)
+            ]
+            yield f"{cells[0]:<{name}}  {cells[1]:<{each}}  {cells[2]}".rstrip()
+
+    def _steps(self) -> Iterator[str]:
+        own = self.first
+        if self.uncompared:
+            yield f"steps were not compared: {self.uncompared}"
+        elif own is None:
+            yield f"the same weights after each of {counted(self.steps, 'step')}, to the last bit"
+        else:
+            if own.step == 0:
+                yield "the first weights differ, before any step"
+            else:
+                before = f"the same weights up to step {own.step - 1}"
+                before = "the same first weights" if own.step == 1 else before
+                where = f"(epoch {own.epoch}, batch {own.batch})"
+                yield f"{before}; after step {own.step} {where} they differ"
+                yield f"  the rows of that step are {'the same' if own.rows else 'others'}"
+            yield f"  {own.count:,} of {counted(own.size, 'weight')} differ; the first one:"
+            yield f"  {visible(own.weight)}  A {own.a!r}  B {own.b!r}"
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON values."""
+        first = None if self.first is None else {"weight": self.first.weight, **vars(self.first)}
+        return {
+            "a": vars(self.a), "b": vars(self.b), "same_data": self.same_data,
+            "settings": [dict(zip(("name", "a", "b"), own, strict=True)) for own in self.settings],
+            "first_difference": first, "same_steps": self.steps, "uncompared": self.uncompared,
+        }  # fmt: skip
+
+
+def compare(
+    run_a: str | Path,
+    run_b: str | Path,
+    data_a: Mapping[str, Any] | None = None,
+    data_b: Mapping[str, Any] | None = None,
+) -> Comparison:
+    """Compare two recorded runs: settings that differ, the first step and weight that differ, and
+    how each ended; printed, it is a table of 80 columns.
+
+    Both are trained once more, side by side, up to the first difference (see `gn.replay`). The data
+    are those that the files hold, where they were small; else `data_a` and `data_b` have what
+    `open_step` takes: `{"x": x, "y": y}`, and `model`, `loss` or `optimizer` where they contain
+    code of yours.
+    """
+    (values_a, a), (values_b, b) = _of(run_a), _of(run_b)
+    first, steps, reason = None, 0, None
+    try:
+        first, steps = _first(replay(run_a, **(data_a or {})), replay(run_b, **(data_b or {})))
+    except GlassnetError as error:
+        reason = " ".join(str(error).split())
+    prints = values_a.get("sha256"), values_b.get("sha256")
+    same_data = None if None in prints else prints[0] == prints[1]
+    return Comparison(a, b, _differing(values_a, values_b), first, steps, reason, same_data)
+
+
+def _of(path: str | Path) -> tuple[dict[str, Any], RunEnd]:
+    """What a run file says, and how its run ended."""
+    with RunFile.read(path) as file:
+        values = begun(file)
+        losses, judged = file.history()
+    ended = values.get("ended") or {"stopped": "unfinished"}
+    last = [own[-1] if own else None for own in (losses, judged)]
+    return values, RunEnd(str(path), len(losses), last[0], last[1], ended["stopped"])
+
+
+def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    one, other = (dict(_flat("", own)) for own in (a, b))
+    names = [*one, *(name for name in other if name not in one)]
+    return [
+        (name, one.get(name, "-"), other.get(name, "-"))
+        for name in names
+        if one.get(name) != other.get(name)
+    ]
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Settings by dotted names; a layer, or another object inside, under its place."""
+    if isinstance(value, dict):
+        for key, own in cast("dict[str, Any]", value).items():
+            if name or key not in NOT_SETTINGS:
+                yield from _flat(f"{name}.{key}" if name else key, own)
+    elif isinstance(value, list) and any(isinstance(v, dict) for v in cast("list[Any]", value)):
+        for place, own in enumerate(cast("list[Any]", value)):
+            yield from _flat(f"{name}[{place}]".replace(".layers[", "["), own)
+    else:
+        yield name.removesuffix(".class"), value if isinstance(value, str) else json.dumps(value)
+
+
+def _first(
+    a: Iterator[ReplayedStep], b: Iterator[ReplayedStep]
+) -> tuple[FirstDifference | None, int]:
+    """The first difference of two runs, and how many steps were the same."""
+    same = 0
+    for one, other in zip(a, b, strict=False):
+        shapes = [
+            {n: p.shape for n, p in layout_of(own.model).parameters.items()} for own in (one, other)
+        ]
+        if shapes[0] != shapes[1] or one.after.dtype != other.after.dtype:
+            raise GlassnetError("the networks have other parameters")
+        if not same and one.before.tobytes() != other.before.tobytes():
+            return _differs(one, other, one.before, other.before, 0), 0
+        if one.after.tobytes() != other.after.tobytes():
+            return _differs(one, other, one.after, other.after, one.step), same
+        same += 1
+    return None, same
+
+
+def _differs(
+    one: ReplayedStep, other: ReplayedStep, a: np.ndarray, b: np.ndarray, step: int
+) -> FirstDifference:
+    bits = np.dtype(f"u{a.itemsize}")
+    apart = np.flatnonzero(a.view(bits) != b.view(bits))
+    place = int(apart[0])
+    for name, parameter in layout_of(one.model).parameters.items():
+        if place < parameter.size:
+            index = tuple(int(i) for i in np.unravel_index(place, parameter.shape))
+            rows = np.array_equal(one.rows, other.rows)
+            first = int(apart[0])
+            return FirstDifference(
+                step, one.epoch, one.batch, name, index, float(a[first]), float(b[first]),
+                len(apart), a.size, rows,
+            )  # fmt: skip
+        place -= parameter.size
+    raise AssertionError("a weight of no parameter")
