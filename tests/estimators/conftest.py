@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from glassnet.training.blocks import Blocks
 from glassnet.training.trainer import Trainer
 
 OLD = pytest.mark.filterwarnings(
@@ -24,16 +25,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many epochs fits take at a time, one number a call."""
     found: list[int] = []
-    several, one = Trainer.some_epochs, Trainer.one_epoch
+    several, one = Blocks.unguarded, Trainer.one_epoch
 
-    def noted(descent: Trainer, course: Any, epochs: int) -> None:
+    def noted(blocks: Blocks, course: Any, epochs: int) -> None:
         found.append(epochs)
-        several(descent, course, epochs)
+        several(blocks, course, epochs)
 
     def single(descent: Trainer, course: Any) -> None:
         found.append(1)
         one(descent, course)
 
-    monkeypatch.setattr(Trainer, "some_epochs", noted)
+    monkeypatch.setattr(Blocks, "unguarded", noted)
     monkeypatch.setattr(Trainer, "one_epoch", single)
     return found

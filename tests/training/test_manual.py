@@ -11,9 +11,9 @@ import pytest
 
 import glassnet as gn
 from glassnet.errors import GlassnetError, ShapeError, TrainingError
+from glassnet.training.order import Order
 from glassnet.training.step_runner import weighted_mean
 from glassnet.training.stepper import Step
-from glassnet.training.trainer import Order
 from tests.training.common import HALF, SGD, data, network
 
 optim = gn.optim

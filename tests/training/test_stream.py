@@ -19,8 +19,9 @@ from glassnet.ops import philox
 from glassnet.runs import recorder
 from glassnet.runs.file import RunFile
 from glassnet.tables import stream as streams
-from glassnet.training import check, find_lr, memmap, step_runner, trainer
-from glassnet.training.trainer import Order
+from glassnet.training import check, find_lr, memmap, step_runner
+from glassnet.training import order as orders
+from glassnet.training.order import Order
 from tests.data import HANG
 
 ROWS = 230
@@ -110,14 +111,14 @@ def test_a_learning_rate_is_found_on_a_stream(tmp_path: Path) -> None:
 
 def test_the_order_of_many_rows_is_that_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Worked out in blocks it is the order that the whole permutation gives."""
-    monkeypatch.setattr(trainer, "TOGETHER", 50)  # below that, orders of epochs are kept
+    monkeypatch.setattr(orders, "TOGETHER", 50)  # below that, orders of epochs are kept
     for count, size in ((103, 10), (100, 10), (64, 7), (9, 30)):
         order = Order(count, min(size, count), 5)
         for epoch in (0, 3):
-            wanted = philox.permutation(count, 5, trainer.SHUFFLE, epoch)
+            wanted = philox.permutation(count, 5, orders.SHUFFLE, epoch)
             still = np.arange(count)
             for block in (1, 16, 40, 1 << 20):
-                monkeypatch.setattr(trainer, "BLOCK", block)
+                monkeypatch.setattr(orders, "BLOCK", block)
                 parts = [rows.ravel() for rows in order.parts(epoch)]
                 expected = still if order.steps == 1 else wanted
                 assert (np.concatenate(parts) == expected).all()
@@ -143,8 +144,8 @@ def test_blocks_and_rows_asked_for_early_change_no_bit(
         soon(own, rows)
 
     waits: Iterator[int] = iter(range(10**9))
-    monkeypatch.setattr(trainer, "BLOCK", 50)
-    monkeypatch.setattr(trainer, "TOGETHER", 0)
+    monkeypatch.setattr(orders, "BLOCK", 50)
+    monkeypatch.setattr(orders, "TOGETHER", 0)
     monkeypatch.setattr(step_runner, "AT_ONCE", 16)
     monkeypatch.setattr(memmap, "_waits", lambda: next(waits))
     monkeypatch.setattr(memmap.Mapped, "soon", told)

@@ -31,8 +31,9 @@ from glassnet.runs.resume import RunData, check_not_before, reopened
 from glassnet.training.check import checked, checked_optimizer
 from glassnet.training.full_batch import NO_STEPS
 from glassnet.training.history import History, Run
+from glassnet.training.order import Order
 from glassnet.training.step import parameter_arrays
-from glassnet.training.trainer import Order, Task, Trainer
+from glassnet.training.trainer import Task, Trainer
 from glassnet.words import counted
 
 

@@ -20,8 +20,8 @@ from glassnet.ops import philox
 from glassnet.optim.optimizer import Optimizer
 from glassnet.page.data import PageTable, table
 from glassnet.page.fragments import ACTIVATIONS, LOSSES, OPTIMIZERS
+from glassnet.training.order import SHUFFLE
 from glassnet.training.stepper import Step
-from glassnet.training.trainer import SHUFFLE
 
 
 def replay(run: Mapping[str, Any], steps: int) -> nn.Sequential:

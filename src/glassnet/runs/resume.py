@@ -41,9 +41,10 @@ from glassnet.training.check import Rows, checked, checked_inputs
 from glassnet.training.exclusive import InTraining
 from glassnet.training.full_batch import NO_STEPS, Search
 from glassnet.training.history import History
+from glassnet.training.order import Order
 from glassnet.training.shuffles import ShuffledOrder
 from glassnet.training.source import Source
-from glassnet.training.trainer import Conventions, Order, Task, Trainer
+from glassnet.training.trainer import Conventions, Task, Trainer
 from glassnet.version import computes_alike, numerics_version
 from glassnet.words import counted
 

@@ -34,9 +34,10 @@ from glassnet.training.check import (
 from glassnet.training.exclusive import InTraining
 from glassnet.training.full_batch import Search
 from glassnet.training.history import History, earlier, noted, state_of
+from glassnet.training.order import SHUFFLE, Order
 from glassnet.training.source import Source
 from glassnet.training.state import OTHER, check_model, check_shape, warn_of_repeat
-from glassnet.training.trainer import SHUFFLE, USUAL, Conventions, Order, Task, Trainer
+from glassnet.training.trainer import USUAL, Conventions, Task, Trainer
 from glassnet.words import counted
 
 HOLD_OUT = SHUFFLE + 1

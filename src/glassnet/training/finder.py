@@ -22,7 +22,8 @@ from glassnet.rounding import to_nearest
 from glassnet.run.threads import thread_count
 from glassnet.training.check import checked, checked_counts, checked_seed
 from glassnet.training.exclusive import InTraining
-from glassnet.training.trainer import Order, Task, Trainer
+from glassnet.training.order import Order
+from glassnet.training.trainer import Task, Trainer
 
 WORSE = 4.0  # a loss that many times the least one ends the search
 MEMORY = 0.9  # of the running mean that smooths the losses

@@ -24,10 +24,11 @@ from glassnet.training.check import dense
 from glassnet.training.epoch_loop import EpochLoop, Stop
 from glassnet.training.functional import in_one
 from glassnet.training.history import History, Run
+from glassnet.training.order import SHUFFLE, Order
 from glassnet.training.programs import gradient_program, part_program
 from glassnet.training.state import TrainingState, digest
 from glassnet.training.step import parameter_arrays, trained, weights_first
-from glassnet.training.trainer import SHUFFLE, Order, Task
+from glassnet.training.trainer import Task
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 

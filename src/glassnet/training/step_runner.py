@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -81,7 +81,6 @@ class StepRunner:
         self.guarded = True  # whether a loss that is not finite ends a run
         self.compile_seconds = 0.0
         self._chunks: dict[tuple[int, int], Chunk | Gathered] = {}
-        self._epochs: EpochCalls | None = None
         self.ahead = 0  # about how many steps are to come, where that is known
         self._limit = 0  # steps a call; 0 until the first call was timed
         self.weights = sum(a.size for name, a in arrays.items() if name.startswith("W."))
@@ -199,6 +198,13 @@ class EpochPart:
     chunk: Chunk
     losses: np.ndarray = field(default_factory=lambda: np.empty(0))
 
+    def run(self, epoch: int, count: int) -> None:
+        self.losses = self.chunk.call(epoch * self.steps, (epoch + count) * self.steps)[0]
+
+    def of(self, epoch: int, count: int) -> np.ndarray:
+        """The losses of some epochs: [epochs, steps]."""
+        return self.losses[epoch * self.steps : (epoch + count) * self.steps].reshape(count, -1)
+
 
 @dataclass(frozen=True)
 class EpochCalls:
@@ -217,19 +223,23 @@ class EpochCalls:
             chunk, filled = part.chunk, count * part.steps
             steps = slice(start, start + part.steps)
             chunk.rows[:filled].reshape(count, -1)[...] = orders[:, part.cut]
-            chunk.lr[:filled].reshape(count, -1)[...] = rates[:, steps]
+            with np.errstate(over="ignore"):  # a rate beyond the dtype: its step is not finite
+                chunk.lr[:filled].reshape(count, -1)[...] = rates[:, steps]
             chunk.step[:filled].reshape(count, -1)[...] = numbers[:, steps]
             start = steps.stop
 
-    def run(self, epoch: int) -> None:
-        """All steps of one of the epochs."""
-        for part in self.parts:
-            steps = part.steps
-            part.losses = part.chunk.call(epoch * steps, (epoch + 1) * steps)[0]
+    def run(self, epoch: int, count: int = 1) -> None:
+        """All steps of one of the epochs, or of some that follow each other."""
+        if len(self.parts) == 1:
+            self.parts[0].run(epoch, count)
+            return
+        for own in range(epoch, epoch + count):
+            for part in self.parts:
+                part.run(own, 1)
 
-    def losses(self, epochs: int) -> list[tuple[np.ndarray, int]]:
-        """Of the first epochs: losses [epochs, steps] and rows of a batch, for each part."""
-        return [(p.losses[: epochs * p.steps].reshape(epochs, -1), p.size) for p in self.parts]
+    def losses(self, epochs: int, first: int = 0) -> list[tuple[np.ndarray, int]]:
+        """Of some epochs: losses [epochs, steps] and rows of a batch, for each part."""
+        return [(part.of(first, epochs), part.size) for part in self.parts]
 
 
 class Evaluator:
@@ -275,6 +285,14 @@ def weights_of(rows: Rows, size: int) -> np.ndarray:
     if rows.weight is None:
         return np.minimum(size, len(rows) - starts).astype(float)
     return np.array([math.fsum(rows.weight[i : i + size].ravel()) for i in starts])
+
+
+def means_by_rows(losses: Sequence[tuple[np.ndarray, int]], rows: int) -> list[float]:
+    """The mean loss of each epoch by its rows; losses are [epochs, steps], with rows a step."""
+    total = np.zeros(len(losses[0][0]))
+    for own, size in losses:
+        total += own.astype(float, copy=False).sum(axis=1) * size
+    return (total / rows).tolist()
 
 
 def weighted_mean(losses: np.ndarray, weights: np.ndarray) -> float:

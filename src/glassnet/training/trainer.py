@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,96 +17,26 @@ from glassnet.errors import DivergenceError
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.nn.storage import layout_of
-from glassnet.ops import philox
 from glassnet.optim import numbers
 from glassnet.optim import schedule as schedules
 from glassnet.optim.optimizer import Optimizer
 from glassnet.run.program import Program
+from glassnet.training.blocks import Blocks
 from glassnet.training.callbacks import memories
 from glassnet.training.check import Rows, check_batches
 from glassnet.training.diverge import advice, divergence
-from glassnet.training.epoch_loop import EpochLoop, Stop
+from glassnet.training.epoch_loop import EpochLoop
 from glassnet.training.failing import failing_step
 from glassnet.training.history import History, Run
+from glassnet.training.order import Order
 from glassnet.training.programs import loss_program, outdated, step_program
 from glassnet.training.rollback import LARGE, Snapshot, finite
 from glassnet.training.state import TrainingState, digest
 from glassnet.training.step import memory_arrays, parameter_arrays, setting_arrays
-from glassnet.training.step_runner import EpochCalls, Evaluator, StepRunner, weighted_mean
+from glassnet.training.step_runner import Evaluator, StepRunner, means_by_rows, weighted_mean
 
-BLOCK = 1 << 20  # rows whose order is worked out at once
-TOGETHER = 2000  # rows: of fewer the orders of several epochs are worked out at once
 FEW = 64  # steps of an epoch: keeping large memory would be felt
 NO_PART = np.empty(0), np.empty(0)
-TOGETHER_EPOCHS = 32  # that are taken at a time: more cost more to prepare than they save
-TOGETHER_ROWS = 1 << 15  # and their rows
-TOGETHER_WORK = 1 << 28  # weights times rows of one of them: Ctrl-C is heard after each
-SHUFFLE = 1 << 16  # streams of random numbers on the host: first weights take the low ones
-
-
-@dataclass(frozen=True)
-class Order:
-    """Which rows the batches of an epoch have; as they lie where there is no seed, and where one
-    batch has them all, so that there is nothing to shuffle."""
-
-    count: int
-    size: int
-    seed: int | None
-
-    @classmethod
-    def of(cls, rows: Rows, batch_size: int, seed: int | None) -> Order:
-        return cls(len(rows), min(batch_size, len(rows)), seed)
-
-    @property
-    def steps(self) -> int:
-        return -(-self.count // self.size)
-
-    def parts(self, epoch: int) -> Iterable[np.ndarray]:
-        """Row numbers [steps, batch size] of the whole batches and of the last, smaller one. Of
-        many rows a block comes after the other, so that the numbers of all are never in memory."""
-        still = self.seed is None or self.steps == 1
-        if still and self.count <= BLOCK:
-            return self._as_they_lie
-        size = max(1, BLOCK // self.size) * self.size
-        blocks = ((a, min(a + size, self.count)) for a in range(0, self.count, size))
-        return (part for a, b in blocks for part in self._cut(self._places(epoch, a, b)))
-
-    def _places(self, epoch: int, first: int, last: int) -> np.ndarray:
-        if self.seed is None or self.steps == 1:
-            return np.arange(first, last)
-        if self.count <= TOGETHER:
-            return self._of_epochs(epoch)[epoch][first:last]
-        return philox.permutation(self.count, self.seed, SHUFFLE, epoch, first, last)
-
-    def _of_epochs(self, epoch: int) -> dict[int, np.ndarray]:
-        """The orders of the present epoch and of some later ones: as many as are over, 16 at most,
-        so that no more than half are worked out in vain."""
-        if epoch not in self._worked_out:
-            among = range(epoch, epoch + max(1, min(epoch, 16)))
-            orders = philox.permutations(self.count, self.seed or 0, SHUFFLE, among)
-            self._worked_out.clear()
-            self._worked_out.update(zip(among, orders, strict=True))
-        return self._worked_out
-
-    def orders(self, epoch: int, count: int) -> np.ndarray:
-        """The orders of so many epochs: [epochs, rows]."""
-        found = np.empty((count, self.count), np.int32)
-        for own in range(count):
-            found[own] = np.concatenate([part.ravel() for part in self.parts(epoch + own)])
-        return found
-
-    @cached_property
-    def _worked_out(self) -> dict[int, np.ndarray]:
-        return {}
-
-    @cached_property
-    def _as_they_lie(self) -> list[np.ndarray]:
-        return self._cut(np.arange(self.count))
-
-    def _cut(self, rows: np.ndarray) -> list[np.ndarray]:
-        cut = len(rows) // self.size * self.size
-        parts = [rows[:cut].reshape(-1, self.size), rows[None, cut:]]
-        return [part for part in parts if part.size]
 
 
 @dataclass(frozen=True)
@@ -192,8 +121,7 @@ class Trainer:
         self.kept = Snapshot(model.W) if conventions.guarded else None
         self.kept_memory = self._memory_kept() if conventions.guarded else None
         self.schedule = conventions.schedule or optimizer.schedule
-        self._calls: EpochCalls | None = None  # for several epochs at a time
-        self._most = 1
+        self._blocks: Blocks | None = None
 
     def own_rows(self) -> dict[str, np.ndarray]:
         """The arrays that the steps read their rows from, from now on copies of those given."""
@@ -206,17 +134,13 @@ class Trainer:
     ) -> History:
         """Train for so many epochs in all, going on after those that `history` has."""
         run = self.run(epochs, history)
-        self._most = self._together(epochs - run.epoch)
         course = EpochLoop(run, callbacks, self.evaluate, self._compile_seconds)
+        self._blocks = Blocks.of(self, run, callbacks)
 
         def body() -> None:
             while course.going:
                 course.begin_epoch()
-                count = min(self._most, run.epochs - run.epoch)
-                count = min(count, course.ahead()) if count > 1 else 1
-                if count > 1:
-                    self.some_epochs(course, count)
-                else:
+                if self._blocks is None or not self._blocks.taken(course):
                     self.one_epoch(course)
 
         def end() -> None:
@@ -308,25 +232,35 @@ class Trainer:
         held = {**parameter_arrays(self.task.model), **self.memory, **self.settings}
         return {**held, **self.task.rows.batch(rows), "step": np.asarray(step, np.int64)}
 
-    def one_epoch(self, course: EpochLoop) -> None:
-        run, model = course.run, self.task.model
-        if outdated(self.stepper.program):  # a callback changed what code of the user refers to
-            self.stepper.exchange(self._program())
+    def renew(self) -> bool:
+        """Trace code of the user again, where a callback changed what it refers to."""
+        if not outdated(self.stepper.program):
+            return False
+        self.stepper.exchange(self._program())
+        return True
+
+    def keep(self) -> None:
+        """Keep weights and memory as they are now, to put them back."""
         if self.kept is not None:
             self.kept.take()
             for own in self.kept_memory or ():
                 own.take()
+
+    def one_epoch(self, course: EpochLoop) -> None:
+        run, model = course.run, self.task.model
+        self.renew()
+        self.keep()
         begun, part = self.raw, self.part
         self._take_raw()
         first = run.steps_done
         try:
             losses, weights = self.part = self._steps(course, first)
         except KeyboardInterrupt:  # the second one: it may have come in the middle of a step
-            self._put_back()
+            self.put_back()
             raise
         if self.kept is not None and not (finite(losses) and finite(model.W)):
             self.part = part
-            raise self._diverged(run, first, losses, begun)
+            raise self.diverged(run, first, losses, begun)
         if run.history.stopped != "interrupted":
             self._show_mean(run)
         run.history.evaluations += 1
@@ -341,48 +275,9 @@ class Trainer:
         count, size = self.order.count, self.order.size
         whole = count // size
         parts = [(losses[None, :whole], size), (losses[None, whole:], count - whole * size)]
-        return self._means(parts, 1)[0]
+        return means_by_rows(parts, count)[0]
 
-    def _means(self, losses: Sequence[tuple[np.ndarray, int]], epochs: int) -> list[float]:
-        """The mean loss of each epoch by rows; losses are [epochs, steps], with rows a step."""
-        total = np.zeros(epochs)
-        for own, size in losses:
-            total += own.astype(float, copy=False).sum(axis=1) * size
-        return (total / self.order.count).tolist()
-
-    def _together(self, epochs: int) -> int:
-        """How many epochs may be taken at a time, where nobody looks at each: what is done
-        around an epoch of small data takes as long as the epoch."""
-        rows = self.task.rows
-        free = self.conventions.by_rows and not self.conventions.guarded and not rows.in_batches
-        if not free or self.stepper.weights * len(rows) > TOGETHER_WORK:
-            return 1
-        return max(1, min(epochs, TOGETHER_EPOCHS, TOGETHER_ROWS // len(rows)))
-
-    def some_epochs(self, course: EpochLoop, count: int) -> None:
-        """Take some epochs, of which only the last one may be the end."""
-        run, order = course.run, self.order
-        if self._calls is None:
-            self._calls = self.stepper.epoch_calls(order.count, order.size, self._most)
-        calls, first = self._calls, self.first + run.steps_done
-        rates = self.rates(run, np.arange(first, first + count * order.steps))
-        calls.set(order.orders(run.epoch, count), rates, first)
-        done = 0
-        try:
-            while done < count:
-                calls.run(done)
-                done += 1
-                if course.after_steps(order.steps, clock=False):
-                    break
-        finally:
-            run.history.evaluations += done
-            course.clock()
-            for loss in self._means(calls.losses(done), done) if done else ():
-                course.count_epoch(loss)
-        if run.history.stopped == "interrupted":
-            raise Stop
-
-    def _diverged(
+    def diverged(
         self, run: Run, first: int, losses: np.ndarray, begun: np.ndarray | None
     ) -> DivergenceError:
         """The error; everything is put back to the end of the epoch before."""
@@ -391,15 +286,15 @@ class Trainer:
             step, bad = first + len(losses) - len(self.part[0]) - 1, None
         fault = None
         if self.kept_memory is not None:
-            self._put_back(begun)
+            self.put_back(begun)
             self._take_raw()
             step, loss, fault = failing_step(self, run, first)
             bad = None if math.isfinite(loss) else loss
-            self._put_back(begun)
+            self.put_back(begun)
             self.broken = False
         else:
             bad = None if finite(losses) else float(losses[~np.isfinite(losses)][0])
-            self._put_back(begun)
+            self.put_back(begun)
         run.history.stopped, run.steps_done = "diverged", first
         what = "a parameter left the finite range" if bad is None else f"the loss became {bad:g}"
         back = f"the end of epoch {run.epoch}" if run.epoch else "the start"
@@ -421,7 +316,7 @@ class Trainer:
         for name, own in {**parameter_arrays(self.task.model), **self.memory}.items():
             own[...] = arrays[name]
 
-    def _put_back(self, raw: np.ndarray | None = None) -> None:
+    def put_back(self, raw: np.ndarray | None = None) -> None:
         """Give W, and the memory where it was kept, the numbers from before the epoch, where they
         were kept."""
         self.broken = True
@@ -448,7 +343,7 @@ class Trainer:
             rates = self.rates(course.run, np.arange(start, start + len(rows)))
             found = self.stepper.run(rows, rates, start, course.after_steps)
             losses.append(found)
-            weights.append(self._weights(rows[: len(found)]))
+            weights.append(self.weights(rows[: len(found)]))
             ended = self.conventions.guarded and not finite(found)
             if ended or course.run.history.stopped != "epochs":
                 break
@@ -458,11 +353,14 @@ class Trainer:
 
     def rates(self, run: Run, steps: np.ndarray) -> np.ndarray:
         """The learning rates of steps in the epoch at which a run stands."""
-        where = schedules.Timeline(steps, run.steps_total, self.order.steps)
         seen = run.history.validation_loss or run.history.loss
-        return self.schedule.rates(where, seen)
+        return self.schedule.rates(self.timeline(run, steps), seen)
 
-    def _weights(self, rows: np.ndarray) -> np.ndarray:
+    def timeline(self, run: Run, steps: np.ndarray) -> schedules.Timeline:
+        """Where steps are in a run, as schedules see it."""
+        return schedules.Timeline(steps, run.steps_total, self.order.steps)
+
+    def weights(self, rows: np.ndarray) -> np.ndarray:
         weight = self.task.rows.weight
         if weight is None or self.conventions.by_rows:
             return np.full(len(rows), float(rows.shape[1]))

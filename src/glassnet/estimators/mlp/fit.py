@@ -27,8 +27,9 @@ from glassnet.optim.scikit import ScikitAdam, ScikitLBFGS, ScikitSGD
 from glassnet.training.check import Rows
 from glassnet.training.full_batch import Search
 from glassnet.training.history import History, Run
+from glassnet.training.order import Order
 from glassnet.training.shuffles import ShuffledOrder
-from glassnet.training.trainer import Conventions, Order, Task, Trainer
+from glassnet.training.trainer import Conventions, Task, Trainer
 
 SLOTS = {"adam": ("m", "v"), "sgd": ("m",)}
 ONLINE = 1 << 20  # bytes of rows for which a trainer is kept

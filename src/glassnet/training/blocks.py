@@ -1,0 +1,254 @@
+"""Epochs of small data, several at a time.
+
+In: a training. Out: the same epochs, to the bit, with little Python around each: orders of rows and
+learning rates are worked out for a block of epochs at once, and where nobody looks at single epochs
+the block is one call of compiled code.
+
+A block that leaves the finite range is put back and done again epoch by epoch, which finds the step
+that is at fault and says so.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from glassnet.errors import DivergenceError
+from glassnet.optim import schedule as schedules
+from glassnet.training.epoch_loop import EpochLoop, Stop
+from glassnet.training.history import Run
+from glassnet.training.order import Order
+from glassnet.training.rollback import finite
+from glassnet.training.step_runner import EpochCalls, StepRunner, means_by_rows, weighted_mean
+
+EPOCHS = 32  # of a block: more cost more to prepare than they save
+ROWS = 1 << 15  # and their rows
+WORK = 1 << 22  # weights times rows of an epoch that takes a few milliseconds at most
+UNGUARDED_WORK = 1 << 28  # the same where nothing is put back: Ctrl-C is heard after each epoch
+PIECE = 0.01  # seconds after which Ctrl-C is heard
+
+
+class Trainable(Protocol):
+    """What is asked of the training: `Trainer` has it."""
+
+    task: Any
+    order: Order
+    stepper: StepRunner
+    optimizer: Any
+    conventions: Any
+    schedule: schedules.Schedule
+    kept_memory: Any
+    part: tuple[np.ndarray, np.ndarray]
+    raw: np.ndarray | None
+    broken: bool
+    first: int
+
+    def renew(self) -> bool: ...
+    def keep(self) -> None: ...
+    def put_back(self) -> None: ...
+    def rates(self, run: Run, steps: np.ndarray) -> np.ndarray: ...
+    def timeline(self, run: Run, steps: np.ndarray) -> schedules.Timeline: ...
+    def weights(self, rows: np.ndarray) -> np.ndarray: ...
+    def diverged(
+        self, run: Run, first: int, losses: np.ndarray, begun: np.ndarray | None
+    ) -> DivergenceError: ...
+
+
+class Blocks:
+    """Takes the epochs of one training."""
+
+    def __init__(self, descent: Trainable, most: int) -> None:
+        self.descent, self.most = descent, most
+        self._calls: EpochCalls | None = None
+        self._first, self._filled = 0, 0  # which epochs the calls are ready for
+        self._piece = 1  # epochs between two looks at Ctrl-C
+        rows = descent.task.rows
+        self._equal = rows.weight is None or descent.conventions.by_rows
+        self._weights = self._shares() if self._equal else np.empty(0)
+
+    @classmethod
+    def of(cls, descent: Trainable, run: Run, callbacks: Sequence[Any]) -> Blocks | None:
+        """None where the epochs of a training cannot be taken so, or nothing would be won."""
+        rows, guarded = descent.task.rows, descent.conventions.guarded
+        work = descent.stepper.weights * len(rows)
+        if rows.in_batches or rows.mapped is not None or len(rows) > ROWS:
+            return None
+        if not guarded:
+            most = _most(descent, run) if work <= UNGUARDED_WORK else 1
+            return cls(descent, most) if descent.conventions.by_rows and most > 1 else None
+        plain = descent.optimizer.average == 0.0 and descent.kept_memory is not None
+        plain = plain and not descent.conventions.by_rows
+        if work > WORK or not plain or _follows(descent, run, callbacks):
+            return None
+        return cls(descent, _most(descent, run))
+
+    def taken(self, course: EpochLoop) -> bool:
+        """Take the next epochs; False where they have to be taken one by one."""
+        run, descent = course.run, self.descent
+        if not descent.conventions.guarded:
+            count = min(self.most, run.epochs - run.epoch)
+            count = min(count, course.ahead()) if count > 1 else 1
+            if count > 1:
+                self.unguarded(course, count)
+            return count > 1
+        if not self.most or len(descent.part[0]):
+            return False
+        if course.callbacks or course.evaluate is not None:
+            self.watched(course)
+            return True
+        return self.unwatched(course)
+
+    def unguarded(self, course: EpochLoop, count: int) -> None:
+        """Some epochs of which only the last one may be the end, and none is put back."""
+        run, descent, steps = course.run, self.descent, self.descent.order.steps
+        calls, done = self._ready(run, count), 0
+        try:
+            while done < count:
+                calls.run(done)
+                done += 1
+                if course.after_steps(steps, clock=False):
+                    break
+        finally:
+            self._filled = 0
+            run.history.evaluations += done
+            course.clock()
+            found = means_by_rows(calls.losses(done), descent.order.count) if done else ()
+            for loss in found:
+                course.count_epoch(loss)
+        if run.history.stopped == "interrupted":
+            raise Stop
+
+    def unwatched(self, course: EpochLoop) -> bool:
+        """Some epochs that nobody looks at; False where their numbers are not finite, and all is
+        as it was before."""
+        run, descent, start = course.run, self.descent, time.perf_counter()
+        first = run.steps_done
+        if descent.renew():
+            self._calls = None
+        descent.keep()
+        calls = self._ready(run)
+        own = run.epoch - self._first
+        count = min(self._piece, self._filled - own)
+        try:
+            calls.run(own, count)
+            course.after_steps(count * descent.order.steps, clock=False)
+        except KeyboardInterrupt:
+            descent.put_back()
+            raise
+        losses = np.concatenate([part for part, _ in calls.losses(count, own)], axis=1)
+        if not (finite(losses.reshape(-1)) and finite(descent.task.model.W)):
+            descent.put_back()
+            descent.raw, descent.broken = None, False
+            run.steps_done, self.most = first, 0
+            return False
+        run.history.loss += self._means(losses, run.epoch)
+        run.epoch += count
+        run.history.evaluations += count
+        course.clock()
+        if run.history.stopped == "interrupted":
+            raise Stop
+        self._piece = max(1, int(count * PIECE / max(time.perf_counter() - start, 1e-9)))
+        return True
+
+    def watched(self, course: EpochLoop) -> None:
+        """One epoch, after which callbacks hear of it or the validation loss is worked out."""
+        run, descent = course.run, self.descent
+        if descent.renew():
+            self._calls = None
+        descent.keep()
+        calls = self._ready(run)
+        own, first = run.epoch - self._first, run.steps_done
+        try:
+            calls.run(own)
+            course.after_steps(descent.order.steps, clock=False)
+        except KeyboardInterrupt:
+            descent.put_back()
+            raise
+        losses = _flat(calls.losses(1, own))
+        if not (finite(losses) and finite(descent.task.model.W)):
+            self._filled = 0
+            raise descent.diverged(run, first, losses, None)
+        weights = self._weights if self._equal else self._shares(run.epoch)
+        run.history.evaluations += 1
+        descent.part = losses, weights
+        course.end_epoch(weighted_mean(losses, weights))
+        descent.part = np.empty(0), np.empty(0)
+
+    def _ready(self, run: Run, count: int | None = None) -> EpochCalls:
+        """Calls whose rows and rates are those of the next epochs."""
+        descent, order = self.descent, self.descent.order
+        count = min(self.most, run.epochs - run.epoch) if count is None else count
+        calls = self._calls
+        if calls is None:
+            calls = descent.stepper.epoch_calls(order.count, order.size, self.most)
+            self._calls, self._filled = calls, 0
+        if not self._first <= run.epoch < self._first + self._filled:
+            first = descent.first + run.steps_done
+            rates = descent.rates(run, np.arange(first, first + count * order.steps))
+            calls.set(order.orders(run.epoch, count), rates, first)
+            self._first, self._filled = run.epoch, count
+        return calls
+
+    def _means(self, losses: np.ndarray, first: int) -> Iterator[float]:
+        """The loss of each of some epochs, the sums without rounding errors."""
+        if not self._equal:
+            for own, steps in enumerate(losses):
+                yield weighted_mean(steps, self._shares(first + own))
+            return
+        total = math.fsum(self._weights.tolist())
+        for parts in (losses.astype(float) * self._weights).tolist():
+            yield math.fsum(parts) / total
+
+    def _shares(self, epoch: int = 0) -> np.ndarray:
+        """What each step of an epoch weighs."""
+        order = self.descent.order
+        if not self._equal:
+            return np.concatenate([self.descent.weights(part) for part in order.parts(epoch)])
+        last = order.count - (order.steps - 1) * order.size
+        return np.array([order.size] * (order.steps - 1) + [last], float)
+
+
+def _most(descent: Trainable, run: Run) -> int:
+    """How many epochs a block has."""
+    return max(1, min(run.epochs - run.epoch, EPOCHS, ROWS // len(descent.task.rows)))
+
+
+def _flat(losses: list[tuple[np.ndarray, int]]) -> np.ndarray:
+    """The losses of the steps of one epoch; a copy, since the next epochs take their place."""
+    return np.concatenate([own[0] for own, _ in losses])
+
+
+def _follows(descent: Trainable, run: Run, callbacks: Sequence[Any]) -> bool:
+    """Whether the learning rates of an epoch may depend on what came before it: on losses, or
+    where schedules of the user's meet callbacks, on anything."""
+    schedule = descent.schedule
+    ours = type(schedule).__module__.startswith("glassnet.")
+    if callbacks and not ours:
+        return True
+    course = descent.timeline(run, np.array([descent.first + run.steps_done]))
+    try:
+        schedule.rates(course, _Losses())
+    except _Asked:
+        return True
+    return False
+
+
+class _Asked(Exception):
+    """A schedule asked for losses."""
+
+
+class _Losses(Sequence[float]):
+    """The losses of the epochs so far, for a schedule that shall not need them."""
+
+    def __len__(self) -> int:
+        raise _Asked
+
+    def __getitem__(self, index: Any) -> Any:
+        raise _Asked
+
+    def __iter__(self) -> Iterator[float]:
+        raise _Asked
