@@ -90,6 +90,30 @@ class FileUse:
         return known
 
 
+class Expected:
+    """A file as it is when a command begins that will replace it at its end."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = path
+        self._before = self._now()
+
+    def note(self) -> str | None:
+        """What is to be said where another program has written to the file since then."""
+        if self._now() == self._before:
+            return None
+        return (
+            f"{self.path} was written by another program while this command ran; it now has what "
+            "this command made"
+        )
+
+    def _now(self) -> tuple[int, ...] | None:
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def check_apart(writes: Sequence[FileUse], reads: Iterable[FileUse], option: str) -> None:
     """OutputError where two of the files that a command may write are one, or one of them is read
     as well."""

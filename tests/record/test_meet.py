@@ -14,7 +14,7 @@ import pytest
 
 from glassnet.runs.file import RunFile
 from tests.cli.command import glassnet, refused
-from tests.data import ROOT
+from tests.data import HANG, ROOT
 
 ROWS = "x,y\n" + "".join(f"{number},{number % 7}\n" for number in range(60))
 
@@ -194,3 +194,38 @@ def test_a_fit_whose_file_is_renamed(table: Path, tmp_path: Path) -> None:
     again = glassnet("resume", "kept.glass", "-o", "m2", folder=tmp_path)
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "m2").read_bytes() == (tmp_path / "m").read_bytes()
+
+
+MEETING = """
+import sys
+from pathlib import Path
+from glassnet.cli import main
+from glassnet.estimators.tabular import fit
+
+train = fit.train_in_phases
+
+
+def meanwhile(*arguments, **settings):
+    Path("m").write_text("what another program has written")
+    return train(*arguments, **settings)
+
+
+fit.train_in_phases = meanwhile
+main(sys.argv[1:])
+"""
+
+
+def test_two_fits_that_write_one_model(table: Path, tmp_path: Path) -> None:
+    """The last one wins, with a whole file, and says so; alone it says nothing."""
+    command = ["fit", "t.csv", "-t", "y", "--epochs", "3", "-o", "m", "--json"]
+    around = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    result = subprocess.run(
+        [sys.executable, "-c", MEETING, *command], cwd=tmp_path, env=around,
+        capture_output=True, text=True, timeout=HANG,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "m was written by another program while this command ran" in result.stderr
+    both = (tmp_path / "m").read_bytes()
+    alone = glassnet(*command, folder=tmp_path)
+    assert "another program" not in alone.stderr
+    assert (tmp_path / "m").read_bytes() == both

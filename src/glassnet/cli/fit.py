@@ -97,8 +97,9 @@ def _train_and_report(
     from glassnet.cli.progress import TerminalProgress
     from glassnet.errors import RecordingWarning
     from glassnet.estimators.tabular.fit import fit as train
+    from glassnet.outputs import Expected
 
-    report = FitReport(examined, recipe)
+    report, expected = FitReport(examined, recipe), Expected(path)
     if not json:
         report.before()
     with TerminalProgress(recipe.epochs) as progress, warnings.catch_warnings():
@@ -112,12 +113,13 @@ def _train_and_report(
             stage=progress.stage,
             record=record,
         )
+    changed = expected.note()
     size = _saved(fitted, path, record)
     if json:
         report.as_json(fitted, path, size)
     else:
         report.after(fitted, path, size)
-    for note in filter(None, (fitted.course.moved, fitted.course.unrecorded)):
+    for note in filter(None, (fitted.course.moved, fitted.course.unrecorded, changed)):
         print(f"glassnet: {note}", file=sys.stderr)
     return INTERRUPTED if fitted.course.stopped == "interrupted" else 0
 

@@ -119,18 +119,20 @@ def _fit(
     from glassnet.cli.report import console, print_json
     from glassnet.estimators.tabular.fit_record import check_recordable
     from glassnet.estimators.tabular.fit_resume import note_model, resume_fit
-    from glassnet.outputs import FileUse, check_writable
+    from glassnet.outputs import Expected, FileUse, check_writable
 
     run = str(recorded.run)
     tables = table, recorded.source.get("table"), recorded.test, recorded.source.get("test")
     check_writable(path, run, *(own for own in (table, recorded.test) if own))
     reads = [FileUse(own, "the table") for own in tables if own]
     check_recordable(run, len(recorded.recipe.learning_rates), path, reads, overwrite=True)
+    expected = Expected(path)
     with TerminalProgress(epochs or recorded.recipe.epochs) as progress:
         fitted = resume_fit(
             recorded, table, epochs=epochs, seconds=seconds, threads=threads,
             callbacks=[progress], stage=progress.stage,
         )  # fmt: skip
+    changed = expected.note()
     size = fitted.model.save(path)
     note_model(next(iter(fitted.course.runs), run), path)
     folds = recorded.source["folds"]
@@ -138,7 +140,7 @@ def _fit(
         print_json({"run": run, **_told(fitted, folds), "model": path, "bytes": size})
     else:
         print_fitted(fitted, path, size, console())
-    for note in filter(None, (fitted.course.moved, fitted.course.unrecorded)):
+    for note in filter(None, (fitted.course.moved, fitted.course.unrecorded, changed)):
         print(f"glassnet: {note}", file=sys.stderr)
     return INTERRUPTED if fitted.course.stopped == "interrupted" else 0
 
