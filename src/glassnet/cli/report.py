@@ -40,12 +40,17 @@ def print_score(score: Score, rows: str, without: int, to: Console | None = None
     if score.metric == "accuracy":
         show(f"[bold]accuracy  {score.value:.4f} ± {score.error:.4f}[/] on {safe(rows)}")
         show(f"constant  {score.constant:.4f} (always {safe(repr(score.constant_answer))})")
+        if "linear" in score.others:
+            show(f"linear    {score.others['linear']:.4f} (a linear model of the same inputs)")
         show(f"log loss  {score.others['log_loss']:.4f}")
     else:
-        numbers = score.value, score.error, score.constant, score.others["mae"]
-        value, error, constant, mean_error = alike(numbers, score.error)
+        line = score.others.get("linear", math.nan)
+        numbers = score.value, score.error, score.constant, score.others["mae"], line
+        value, error, constant, mean_error, linear = alike(numbers, score.error)
         show(f"[bold]RMSE      {value} ± {error}[/] on {safe(rows)}")
         show(f"constant  {constant} (always {score.constant_answer})")
+        if math.isfinite(line):
+            show(f"linear    {linear} (a linear model of the same inputs)")
         show(f"mean |e|  {mean_error}")
         r2 = score.others["r2"]
         show(f"R²        {f'{r2:.4f}' if abs(r2) < LONG else f'{r2:.4g}'}")
@@ -57,11 +62,13 @@ def alike(numbers: Sequence[float], error: float) -> list[str]:
     """Numbers of one unit to the same decimal, so that their standard error shows two digits that
     mean something; very large and very small ones with an exponent each."""
     decimals = max(0, 1 - _exponent(error)) if error > 0 else 4
-    largest = max(map(abs, numbers))
+    largest = max(abs(number) for number in numbers if math.isfinite(number))
     if decimals <= DECIMALS and largest < LONG and (error > 0 or largest > 1e-3 or not largest):
         return [f"{number:,.{decimals}f}" for number in numbers]
     last = _exponent(error) - 1 if error > 0 else _exponent(largest) - 5
-    digits = [_exponent(number) - last if number else 0 for number in numbers]
+    digits = [
+        _exponent(number) - last if number and math.isfinite(number) else 0 for number in numbers
+    ]
     return [
         f"{number:.{min(max(own, 0), 8)}e}" if number else "0"
         for number, own in zip(numbers, digits, strict=True)

@@ -104,6 +104,11 @@ DIVISION = (
          "model file keeps 4 bytes a row, of at most 16,384 rows, from which no cell can be read "
          "back, but whether a row that one knows was among them", "a doubt about the score; the "
          "others have a score of their own", ""),
+    Rule("no better than a guess", "a network that is not better than always giving one answer",
+         "said, with the score", ""),
+    Rule("no better than a line", "a network that is not better than a linear model of the same "
+         "inputs: ridge regression, or a logistic regression of each class against the others",
+         "said, with the score", ""),
     Rule("near twins", "rows in small groups of nearly equal ones, far from all others",
          "a doubt about the score", "`--group COLUMN`"),
 )  # fmt: skip

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glassnet.estimators.tabular.baseline import verdict, with_linear
 from glassnet.estimators.tabular.examine import ExaminedTable, PreparedTable, examine, prepare
 from glassnet.estimators.tabular.fit_record import (
     announced,
@@ -113,14 +114,16 @@ def _fit(
     found, left = fold_score(examined, settings, seconds, stage)
     stage("all rows" if folds else "")
     model, course, answered = _train(examined, split, settings, left, record, found)
-    found = found or score(_joined(answered), examined.target.classes)
+    found = found or with_linear(score(_joined(answered), examined.target.classes), examined)
     about = {
         "table": Path(examined.table.label).name, "seed": examined.seed, "rows": counts(split),
         "folds": len(folds), "division": division_json(examined.options),
         "test": None if examined.test is None else examined.test.label,
     }  # fmt: skip
     model.training.update(trained_by(about, recipe, course, found))
-    remarks = () if examined.test is None else model.assess(examined.test).remarks()
+    remarks = verdict(found)
+    if examined.test is not None:
+        remarks += model.assess(examined.test).remarks()
     return FittedTable(model, found, course, scored_on(about, found), remarks)
 
 
@@ -139,7 +142,9 @@ def fold_score(
             raise KeyboardInterrupt
         left = None if left is None else left - course.seconds
         answers += answered
-    return score(_joined(answers), examined.target.classes) if folds else None, left
+    if not folds:
+        return None, left
+    return with_linear(score(_joined(answers), examined.target.classes), examined), left
 
 
 @to_nearest

@@ -14,7 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from glassnet.errors import GlassnetError, ModelFileError, OutputError, UntrustedError
+from glassnet.estimators.tabular.baseline import verdict, with_figure
 from glassnet.estimators.tabular.examine import ExaminedTable, examine
 from glassnet.estimators.tabular.fit import (
     FittedTable,
@@ -326,9 +329,12 @@ def _score(
     """The one that was taken in folds before, or that on the rows held out, and what there is to
     say about it."""
     if source["score"] is not None:
-        return from_plain(Score, parse(source["score"]), "run.source.score"), ()
+        found = from_plain(Score, parse(source["score"]), "run.source.score")
+        return found, verdict(found)
     apart = rows.parts["held-out"]
     prediction = model.answers(Design(apart.x, {}, {}))
     answers = replace(model.compared(apart.y, prediction), units=rows.units)
-    found = score(answers, model.schema.target.classes)
-    return found, model.remarks(answers, prediction, rows.keys)
+    target, known = model.schema.target, [rows.parts["training"], rows.parts["validation"]]
+    x, y = (np.concatenate([getattr(own, name) for own in known]) for name in ("x", "y"))
+    found = with_figure(score(answers, target.classes), target, [(x, y, apart.x, apart.y)])
+    return found, (*verdict(found), *model.remarks(answers, prediction, rows.keys))

@@ -1,0 +1,150 @@
+"""A linear model on the same inputs, beside which a network has to show what it is worth.
+
+In: encoded rows with their goals, and rows to answer for. Out: the figure of the linear model, and
+a plain sentence where the network is no better than that, or than a constant answer. Ridge
+regression for numbers; for classes a logistic regression of each against the others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.estimators.tabular.examine import ExaminedTable, goal
+from glassnet.estimators.tabular.score import Score
+from glassnet.tables.notes import Note
+from glassnet.tables.schema import Schema
+from glassnet.tables.target import TargetSchema
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    # inputs and goals to learn from, inputs to answer for, and their truth
+    Task = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
+
+LINEAR = "linear"  # its name among the figures of a score
+_PENALTY = 1.0  # on the squares of the weights
+_WORK = 3e9  # multiplications
+_MOST_ROWS = 20_000
+_FEWEST_ROWS = 20
+_ROUNDS = 8  # of Newton's method
+_MOST_CLASSES = 12  # with more, the indicators of the classes are fitted by least squares
+
+
+def with_linear(found: Score, examined: ExaminedTable) -> Score:
+    """The score with the figure of a linear model that was trained and scored on the same rows."""
+    truth, splits = examined.truth, examined.folds() or [examined.split()]
+    target, rows = examined.target.fitted(truth[splits[0].train]), splits[0].train
+    table = examined.table
+    schema = Schema.fit(examined.columns, target, rows, table.missing, table.forms)
+    cells = {column.name: column.cells for column in examined.columns if column.cells is not None}
+    tasks: list[Task] = []
+    for split in splits:
+        rows = _some(np.concatenate([split.train, split.validation]), len(schema.inputs))
+        if examined.test is None:
+            asked, answers = schema.encode(cells, split.held_out).x, truth[split.held_out]
+        else:
+            design, answers, _ = schema.labelled(examined.test)
+            asked = design.x
+        tasks.append((schema.encode(cells, rows).x, goal(target, truth[rows]), asked, answers))
+    return with_figure(found, target, tasks)
+
+
+def with_figure(found: Score, target: TargetSchema, tasks: Sequence[Task]) -> Score:
+    """The score with the figure of a linear model, unless that would take long."""
+    right: list[NDArray[Any]] = []
+    for x, goals, asked, truth in tasks:
+        rows = _some(np.arange(len(x)), x.shape[1])
+        if len(rows) < _FEWEST_ROWS:
+            return found
+        answers = _answers(_extended(x[rows]), goals[rows], _extended(asked), target)
+        right.append(answers == truth if target.classes else (answers - truth) ** 2)
+    mean = math.fsum(np.concatenate(right).astype(np.float64)) / sum(map(len, right))
+    figure = mean if target.classes else math.sqrt(mean)
+    return replace(found, others={**found.others, LINEAR: figure}) if mean == mean else found
+
+
+def verdict(found: Score) -> tuple[Note, ...]:
+    """A plain sentence where the network is no better than a constant answer or a linear model."""
+    sign = 1.0 if found.metric == "accuracy" else -1.0
+    ahead = sign * (found.value - found.constant)
+    linear = found.others.get(LINEAR)
+    if not math.isfinite(ahead):
+        return ()
+    if ahead <= found.error:
+        text = (
+            f"the network is no better than always answering {found.constant_answer}, so the "
+            "columns say little about the target, or there are too few rows to learn it"
+        )
+        way = "look for better columns or more rows before you use it"
+        return (Note("no better than a guess", text, "", way, True),)
+    if linear is None or not math.isfinite(linear):
+        return ()
+    behind = sign * (linear - found.value)
+    if behind > found.error:
+        text = "a linear model of the same inputs is better than this network"
+        return (Note("no better than a line", text, "", "prefer the linear model", True),)
+    if behind >= 0:
+        text = "the network is no better than a linear model of the same inputs"
+        way = "which is simpler, and says what each column does"
+        return (Note("no better than a line", text, "", way),)
+    return ()
+
+
+def _some(rows: NDArray[np.int64], inputs: int) -> NDArray[np.int64]:
+    """Evenly spread rows, so many that a linear model of them takes a moment."""
+    count = min(len(rows), _MOST_ROWS)
+    while count >= _FEWEST_ROWS and float(count) * inputs * min(count, inputs) > _WORK:
+        count //= 2
+    return rows[:: -(-len(rows) // max(count, 1))]
+
+
+def _extended(x: NDArray[Any]) -> Floats:
+    """With a column of ones."""
+    return np.column_stack([x.astype(np.float64), np.ones(len(x))])
+
+
+def _answers(x: Floats, goals: NDArray[Any], asked: Floats, target: TargetSchema) -> NDArray[Any]:
+    if not target.classes:
+        weights = _least_squares(x, goals.astype(np.float64).reshape(-1), np.ones(len(x)))
+        return target.restore(asked @ weights)
+    scores = np.empty((len(asked), len(target.classes)))
+    newton = len(target.classes) <= _MOST_CLASSES
+    for code in range(1 if len(target.classes) == 2 else 0, len(target.classes)):
+        own = (goals == code).astype(np.float64)
+        fitted = _logistic(x, own) if newton else _least_squares(x, own, np.ones(len(x)))
+        scores[:, code] = asked @ fitted
+    if len(target.classes) == 2:
+        scores[:, 0] = -scores[:, 1]
+    return scores.argmax(axis=1)
+
+
+def _least_squares(x: Floats, y: Floats, weight: Floats) -> Floats:
+    """Ridge regression, by the smaller of its two systems of equations; the ones are penalised too,
+    so that there is always one answer."""
+    root = np.sqrt(weight)
+    scaled, goal = x * root[:, None], y * root
+    if x.shape[1] <= len(x):
+        system = scaled.T @ scaled
+        system[np.diag_indices_from(system)] += _PENALTY
+        system[-1, -1] -= _PENALTY * (1 - 1e-6)
+        return np.asarray(np.linalg.solve(system, scaled.T @ goal), np.float64)
+    system = scaled @ scaled.T
+    system[np.diag_indices_from(system)] += _PENALTY
+    return np.asarray(scaled.T @ np.linalg.solve(system, goal), np.float64)
+
+
+def _logistic(x: Floats, y: Floats) -> Floats:
+    """Newton's method on the logistic loss, as regressions with weights."""
+    weights = np.zeros(x.shape[1], np.float64)
+    for _ in range(_ROUNDS):
+        scores: Floats = np.clip(x @ weights, -20.0, 20.0)
+        chance: Floats = 1 / (1 + np.exp(-scores))
+        spread: Floats = np.maximum(chance * (1 - chance), 1e-4)
+        weights = _least_squares(x, scores + (y - chance) / spread, spread)
+    return weights
