@@ -13,31 +13,14 @@ from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
-from glassnet.nn.activations import Identity, ParametricSigmoid, Sigmoid, Softplus, Tanh
 from glassnet.nn.linear import Neuron
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
-from glassnet.nn.rectifiers import (
-    ELU,
-    GELU,
-    SELU,
-    Blend,
-    LeakyReLU,
-    Mish,
-    PReLU,
-    ReLU,
-    SiLU,
-)
+from glassnet.nn.rectifiers import Blend
 from glassnet.nn.storage import layout_of
 from glassnet.optim.optimizer import Optimizer
 from glassnet.training.probe import LayerTrace, ProbedModule
 from glassnet.training.step import StepGraph, step_graph, trained
-
-# Functions of one number each: the gradient of the sum of what they give is the derivative.
-ONE_BY_ONE = (
-    Identity, ParametricSigmoid, Sigmoid, Softplus, Tanh,
-    ELU, GELU, SELU, LeakyReLU, Mish, PReLU, ReLU, SiLU,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -111,8 +94,9 @@ def _derivatives(builder: GraphBuilder, bent: list[LayerTrace]) -> list[Value]:
 
 
 def _one_by_one(layer: Module) -> bool:
+    """Whether the gradient of the sum of what a layer gives is the derivative of each number."""
     function = function_of(layer)
-    return isinstance(function.inner if isinstance(function, Blend) else function, ONE_BY_ONE)
+    return (function.inner if isinstance(function, Blend) else function).pointwise
 
 
 def function_of(layer: Module) -> Module:

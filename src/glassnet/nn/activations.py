@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from glassnet.nn.settings import check_numbers, check_sizes
 @dataclass(eq=False)
 class Identity(Module):
     """a = z."""
+
+    pointwise: ClassVar[bool] = True
+    short_names: ClassVar[tuple[str, ...]] = ("identity",)
 
     def passes(self, columns: Sequence[int]) -> Sequence[int] | None:
         return columns
@@ -48,6 +52,9 @@ class Step(Module):
 class Sigmoid(Module):
     """a = 1 / (1 + e⁻ᶻ); a′ = a·(1 − a)."""
 
+    pointwise: ClassVar[bool] = True
+    short_names: ClassVar[tuple[str, ...]] = ("logistic", "sigmoid")
+
     def build(self, x: Value, parameters: Scope) -> Value:
         return ops.sigmoid(x)
 
@@ -55,6 +62,9 @@ class Sigmoid(Module):
 @dataclass(eq=False)
 class Tanh(Module):
     """a = tanh z; a′ = 1 − a²."""
+
+    pointwise: ClassVar[bool] = True
+    short_names: ClassVar[tuple[str, ...]] = ("tanh",)
 
     def build(self, x: Value, parameters: Scope) -> Value:
         return ops.tanh(x)
@@ -73,6 +83,9 @@ class Softmax(Module):
 class Softplus(Module):
     """a = ln(1 + eᶻ), a smooth ReLU; a′ is the sigmoid."""
 
+    pointwise: ClassVar[bool] = True
+    short_names: ClassVar[tuple[str, ...]] = ("softplus",)
+
     def build(self, x: Value, parameters: Scope) -> Value:
         return softplus(x)
 
@@ -84,6 +97,8 @@ class ParametricSigmoid(Module):
     With `learn` the slope and the shift are parameters, one pair for every neuron if `width` says
     how many there are, else one pair shared by all; without, they stay as given.
     """
+
+    pointwise: ClassVar[bool] = True
 
     slope: float = 1.0
     shift: float = 0.0

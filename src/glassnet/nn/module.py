@@ -78,6 +78,9 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
     several networks, has its numbers once. `copy.deepcopy` gives a module with its own.
     """
 
+    pointwise: ClassVar[bool] = False  # each number of the result comes of the same number of x
+    short_names: ClassVar[tuple[str, ...]] = ()  # in settings that are texts: "relu"
+
     seed: int = 0
     dtype: str = "float32"
     shared: ClassVar[bool] = True

@@ -24,6 +24,9 @@ from glassnet.nn.settings import check_numbers
 class ReLU(Module):
     """a = max(z, 0); the derivative at 0 is 0."""
 
+    pointwise: ClassVar[bool] = True
+    short_names: ClassVar[tuple[str, ...]] = ("relu",)
+
     def build(self, x: Value, parameters: Scope) -> Value:
         return ops.relu(x)
 
@@ -31,6 +34,9 @@ class ReLU(Module):
 @dataclass(eq=False)
 class LeakyReLU(Module):
     """a = z where z > 0, else slope·z."""
+
+    pointwise: ClassVar[bool] = True
+    short_names: ClassVar[tuple[str, ...]] = ("leaky_relu",)
 
     slope: float = 0.01
 
@@ -45,6 +51,8 @@ class LeakyReLU(Module):
 class PReLU(Module):
     """a = z where z > 0, else slope·z with a slope that is learnt: one for every neuron if `width`
     says how many there are, else one for all. He and others, 2015."""
+
+    pointwise: ClassVar[bool] = True
 
     torch_names: ClassVar[Mapping[str, str]] = {"slope": "weight"}
 
@@ -69,6 +77,9 @@ class PReLU(Module):
 class ELU(Module):
     """a = z where z > 0, else alpha·(eᶻ − 1). Clevert and others, 2015."""
 
+    pointwise: ClassVar[bool] = True
+    short_names: ClassVar[tuple[str, ...]] = ("elu",)
+
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
@@ -83,6 +94,9 @@ class SELU(Module):
     """A scaled ELU whose constants keep mean 0 and variance 1 from layer to layer, given weights
     of "lecun_normal". Klambauer and others, 2017."""
 
+    pointwise: ClassVar[bool] = True
+    short_names: ClassVar[tuple[str, ...]] = ("selu",)
+
     def build(self, x: Value, parameters: Scope) -> Value:
         return elu(x, 1.6732632423543772) * 1.0507009873554805
 
@@ -90,6 +104,9 @@ class SELU(Module):
 @dataclass(eq=False)
 class GELU(Module):
     """a = z·Φ(z), Φ being the normal distribution function. Hendrycks and Gimpel, 2016."""
+
+    pointwise: ClassVar[bool] = True
+    short_names: ClassVar[tuple[str, ...]] = ("gelu",)
 
     def build(self, x: Value, parameters: Scope) -> Value:
         return x * (0.5 * (1.0 + ops.erf(x * math.sqrt(0.5))))
@@ -99,6 +116,9 @@ class GELU(Module):
 class SiLU(Module):
     """a = z·σ(z), also called swish."""
 
+    pointwise: ClassVar[bool] = True
+    short_names: ClassVar[tuple[str, ...]] = ("silu",)
+
     def build(self, x: Value, parameters: Scope) -> Value:
         return x * ops.sigmoid(x)
 
@@ -106,6 +126,9 @@ class SiLU(Module):
 @dataclass(eq=False)
 class Mish(Module):
     """a = z·tanh(ln(1 + eᶻ)). Misra, 2019."""
+
+    pointwise: ClassVar[bool] = True
+    short_names: ClassVar[tuple[str, ...]] = ("mish",)
 
     def build(self, x: Value, parameters: Scope) -> Value:
         return x * ops.tanh(softplus(x))

@@ -17,22 +17,16 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from glassnet import nn
+from glassnet.describe import KNOWN
 from glassnet.nn.storage import layout_of
 
 # one instance of each, since a network is known by its layers
 ACTIVATIONS: dict[str, nn.Module] = {
-    "identity": nn.Identity(),
-    "logistic": nn.Sigmoid(),
-    "tanh": nn.Tanh(),
-    "relu": nn.ReLU(),
-    "sigmoid": nn.Sigmoid(),
-    "leaky_relu": nn.LeakyReLU(),
-    "elu": nn.ELU(),
-    "selu": nn.SELU(),
-    "gelu": nn.GELU(),
-    "silu": nn.SiLU(),
-    "mish": nn.Mish(),
-    "softplus": nn.Softplus(),
+    name: layer
+    for kind in KNOWN.values()
+    if issubclass(kind, nn.Module) and kind.short_names
+    for layer in [kind()]
+    for name in kind.short_names
 }
 
 CONSTRAINTS: dict[str, Any] = {
