@@ -96,3 +96,40 @@ def test_a_deep_copy_goes_its_own_way() -> None:
     for known, now, moved in zip(before, est.coefs_, other.coefs_, strict=True):
         np.testing.assert_array_equal(known, now)
         assert not np.array_equal(now, moved)
+
+
+def test_a_random_state_is_kept_only_while_nothing_was_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rows one by one draw nothing; what then draws begins at the seed, as if made anew."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(30, 3)), rng.normal(size=30)
+
+    def fitted() -> tuple[Any, int]:
+        est = MLPRegressor(hidden_layer_sizes=(4,), random_state=3, batch_size=4)
+        seen: list[Any] = []
+        for rows in (
+            slice(0, 9),
+            slice(0, 1),
+            slice(1, 2),
+            slice(2, 20),
+            slice(5, 6),
+            slice(9, 27),
+        ):
+            est.partial_fit(x[a:b], y[a:b])
+            seen.append(est._random_state)
+        est.set_params(random_state=4)
+        est.partial_fit(x[:1], y[:1])
+        est.partial_fit(x, y)
+        return est, len({id(own) for own in seen})
+
+    own, made = fitted()
+
+    def anew(self: Any, again: bool) -> None:
+        self._random_state = np.random.RandomState(self.random_state)
+
+    monkeypatch.setattr(MLPRegressor, "_draw_anew", anew)
+    wanted, all_made = fitted()
+    assert made < all_made == 6
+    for one, other in zip(own.coefs_, wanted.coefs_, strict=True):
+        assert one.tobytes() == other.tobytes()

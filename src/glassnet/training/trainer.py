@@ -273,6 +273,8 @@ class Trainer:
         if not self.conventions.by_rows:
             return weighted_mean(losses, weights)
         count, size = self.order.count, self.order.size
+        if len(losses) == 1:
+            return float(losses[0]) * count / count
         whole = count // size
         parts = [(losses[None, :whole], size), (losses[None, whole:], count - whole * size)]
         return means_by_rows(parts, count)[0]

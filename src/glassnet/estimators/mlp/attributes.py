@@ -89,6 +89,7 @@ class Attributes:
 
     _optimizer: OptimizerState
     _online: Any  # the trainer of the last `partial_fit`, see `fit.Online`
+    _undrawn: Any  # the seed of a RandomState of which nothing was drawn
     _random_state: np.random.RandomState
     _no_improvement_count: int
     _warm_fits: int = 0  # fits that went on from the weights of the one before

@@ -80,7 +80,7 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         weight = self._weights(X, raw, weight, again)
         y = y.reshape(-1, 1) if y.ndim == 1 else y
         self.n_outputs_ = y.shape[1]
-        self._random_state = check_random_state(self.random_state)
+        self._draw_anew(again)
         self._warm_fits += not first and not again
         if first:
             self._initialize((X.shape[1], *sizes, self.n_outputs_), X.dtype)
@@ -100,6 +100,18 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
                 "values and need to be preprocessed."
             )
         return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Or scikit-learn would look through all attributes at every `partial_fit`."""
+        return hasattr(self, "coefs_")
+
+    def _draw_anew(self, again: bool) -> None:
+        """A RandomState for this fit. To make one takes longer than a `partial_fit` of one row, so
+        that one of the same seed of which nothing was drawn is taken again."""
+        seed: Any = self.random_state
+        if not (again and type(seed) is int and self.__dict__.get("_undrawn") == seed):
+            self._random_state = check_random_state(seed)
+        self._undrawn = None
 
     def _column_names(self) -> tuple[str, ...]:
         """Names of the network's inputs, for a run file, where the columns had any."""
@@ -184,6 +196,8 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
     def _read(self, X: Any, y: Any, first: bool, **how: Any) -> tuple[Any, Any]:
         """Rows and targets of training, checked as scikit-learn does and perhaps encoded."""
         how |= {"multi_output": True, "dtype": (np.float64, np.float32), "order": "C"}
+        if not first and self._is_plain(X, y):
+            return X, y
         X = framed(X)
         if self.missing is None and self.categorical_features is None:
             self.__dict__.pop("_encoder", None)
@@ -197,6 +211,15 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         if first:
             self._encoder = ColumnEncoder.learn(X, self.categorical_features, self.missing)
         return check_X_y(self._encoder.encode(X), y, estimator=self, **how)
+
+    def _is_plain(self, X: Any, y: Any) -> bool:
+        """Whether rows and targets are arrays as the network reads them, of the columns that there
+        are, so that there is nothing to look at."""
+        if not (is_training(X, y) and self.missing is None and self.categorical_features is None):
+            return False
+        own = vars(self)
+        named = "_encoder" in own or "feature_names_in_" in own
+        return not named and X.shape[1] == own.get("n_features_in_")
 
     def _checked(self, X: Any) -> Any:
         """Rows to predict, as the network reads them."""

@@ -108,6 +108,8 @@ class ColumnEncoder:
 def framed(X: Any) -> Any:
     """Rows as users have them; a batch of Arrow as a table, which has names of columns."""
     given: Any = X
+    if type(given) is np.ndarray and given.dtype.kind in "fiub":
+        return given
     if isinstance(X, (np.ndarray, list, tuple)):
         if type(given) is np.ndarray and given.dtype.kind in "mM":
             raise unread(listed(given)[0])

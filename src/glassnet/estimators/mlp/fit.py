@@ -122,6 +122,8 @@ class Online:
         if est.shuffle:
             order = ShuffledOrder(count, order.size, None, est._random_state)
         descent.order, descent.first = order, est._optimizer.t
+        if count == 1 or not est.shuffle:  # nothing will be drawn
+            est._undrawn = est.random_state
         progress = EpochProgress(est, None, watch, count, order.steps, descent.schedule)
         if descent.train(1, [progress]).stopped == "interrupted":
             warn_user(INTERRUPTED)
@@ -135,7 +137,9 @@ def _nothing() -> None:
 def _settings(est: Attributes, rows: Rows) -> tuple[Any, ...]:
     """What a trainer was made for: as long as this is equal, it can be used again."""
     asked = rows.x.shape, rows.y.shape, rows.y.dtype, est.batch_size, est.shuffle, est._threads
-    return (*asked, len(est.coefs_), est.dropout, _rule(est), loss_of(est), est.learning_rate)
+    rule = est.solver, est.learning_rate_init, est.momentum, est.nesterovs_momentum
+    adam = est.beta_1, est.beta_2, est.epsilon
+    return (*asked, len(est.coefs_), est.dropout, *rule, *adam, loss_of(est), est.learning_rate)
 
 
 def _objects(est: Attributes) -> list[Any]:
