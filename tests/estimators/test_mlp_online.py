@@ -108,14 +108,7 @@ def test_a_random_state_is_kept_only_while_nothing_was_drawn(
     def fitted() -> tuple[Any, int]:
         est = MLPRegressor(hidden_layer_sizes=(4,), random_state=3, batch_size=4)
         seen: list[Any] = []
-        for rows in (
-            slice(0, 9),
-            slice(0, 1),
-            slice(1, 2),
-            slice(2, 20),
-            slice(5, 6),
-            slice(9, 27),
-        ):
+        for a, b in ((0, 9), (0, 1), (1, 2), (2, 20), (5, 6), (9, 27)):
             est.partial_fit(x[a:b], y[a:b])
             seen.append(est._random_state)
         est.set_params(random_state=4)
