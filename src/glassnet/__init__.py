@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from glassnet.inspect.compare import compare
     from glassnet.inspect.ledger import open_ledger
     from glassnet.inspect.replay import replay
+    from glassnet.inspect.rerun import rerun
     from glassnet.inspect.step import open_step
     from glassnet.nn import losses
     from glassnet.nn.pytorch import from_torch, to_torch
@@ -58,6 +59,7 @@ __all__ = [
     "optim",
     "play",
     "replay",
+    "rerun",
     "resume",
     "save",
     "stream",
@@ -90,6 +92,7 @@ _LAZY = {
     "optim": "glassnet.optim",
     "play": "glassnet.page.play:play",
     "replay": "glassnet.inspect.replay:replay",
+    "rerun": "glassnet.inspect.rerun:rerun",
     "resume": "glassnet.runs.resume:resume",
     "save": "glassnet.nn.saving:save",
     "stream": "glassnet.tables.stream:stream",

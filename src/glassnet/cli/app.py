@@ -24,6 +24,7 @@ from glassnet.cli.fit import fit
 from glassnet.cli.look import look
 from glassnet.cli.play import play
 from glassnet.cli.predict import predict
+from glassnet.cli.rerun import rerun
 from glassnet.cli.resume import resume
 from glassnet.cli.runs import runs
 from glassnet.cli.show import show
@@ -44,7 +45,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 COMMANDS = (
-    look, fit, predict, evaluate, step, resume, runs, compare, check, show, data, play, bench,
+    look, fit, predict, evaluate, step, resume, rerun, runs, compare, check, show, data, play,
+    bench,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

@@ -93,7 +93,11 @@ def _rate(lr: Any) -> str | None:
     if not isinstance(lr, dict):
         return f"{lr:g}" if isinstance(lr, (int, float)) else None
     own = cast("dict[str, Any]", lr)
-    inner = own.get("lr", own.get("before"))
+    if own.get("class") == "Switched":
+        return f"{_rate(own.get('first'))}, then {_rate(own.get('then'))}"
+    inner = own.get("lr")
+    if own.get("class") == "Constant":
+        return _rate(inner)
     return str(own.get("class")) if inner is None else f"{own.get('class')}({_rate(inner)})"
 
 

@@ -17,6 +17,7 @@ from glassnet.optim.schedule import (
     ReduceOnPlateau,
     Schedule,
     StepDecay,
+    Switched,
     Warmup,
 )
 from glassnet.optim.search import LBFGS, RandomSearch
@@ -42,5 +43,6 @@ __all__ = [
     "ReduceOnPlateau",
     "Schedule",
     "StepDecay",
+    "Switched",
     "Warmup",
 ]

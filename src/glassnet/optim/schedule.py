@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from numbers import Real
 from typing import Any
 
@@ -218,6 +218,36 @@ class Warmup(Schedule):
     def rates(self, course: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
         inner = as_schedule(self.inner, "Warmup")
         return inner.rates(course, losses) * np.minimum(1.0, (course.steps + 1.0) / self.steps)
+
+
+@dataclass(frozen=True)
+class Switched(Schedule):
+    """One schedule for the first `step` steps, another one after them. Where `total` is given, the
+    first one takes the run to be so many steps long, as it was planned before it was switched."""
+
+    first: float | Schedule = 0.1
+    step: int = 0
+    then: float | Schedule = 0.1
+    total: int | None = None
+
+    def __init__(
+        self, first: float | Schedule, step: int, then: float | Schedule, total: int | None = None
+    ) -> None:
+        both = as_schedule(first, "Switched"), as_schedule(then, "Switched")
+        if step < 0 or (total is not None and total < 0):
+            raise GlassnetError(f"Switched(step={step}, total={total}): use 0 or more steps")
+        named = {"lr": both[1].lr, "first": both[0], "step": step, "then": both[1]}
+        for name, value in {**named, "total": total}.items():
+            object.__setattr__(self, name, value)
+
+    def get_config(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("first", "step", "then", "total")}
+
+    def rates(self, course: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
+        planned = course if self.total is None else replace(course, total=self.total)
+        first = as_schedule(self.first, "Switched").rates(planned, losses)
+        then = as_schedule(self.then, "Switched").rates(course, losses)
+        return np.where(course.steps < self.step, first, then)
 
 
 def as_schedule(lr: Any, owner: str) -> Schedule:
