@@ -20,7 +20,7 @@ from tests.data import ROOT
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("page",),
+    ("page", "plot"),
     ("estimators", "inspect"),
     ("tables", "runs"),
     ("training",),

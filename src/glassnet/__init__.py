@@ -13,7 +13,7 @@ from glassnet import rounding
 from glassnet.version import __version__, numerics_version
 
 if TYPE_CHECKING:
-    from glassnet import nn, ops, optim
+    from glassnet import nn, ops, optim, plot
     from glassnet.estimators.mlp import MLPClassifier, MLPRegressor
     from glassnet.estimators.mlp.display import LossCurveDisplay
     from glassnet.estimators.tabular.estimator import TabularClassifier, TabularRegressor
@@ -58,6 +58,7 @@ __all__ = [
     "ops",
     "optim",
     "play",
+    "plot",
     "replay",
     "rerun",
     "resume",
@@ -91,6 +92,7 @@ _LAZY = {
     "ops": "glassnet.ops",
     "optim": "glassnet.optim",
     "play": "glassnet.page.play:play",
+    "plot": "glassnet.plot",
     "replay": "glassnet.inspect.replay:replay",
     "rerun": "glassnet.inspect.rerun:rerun",
     "resume": "glassnet.runs.resume:resume",

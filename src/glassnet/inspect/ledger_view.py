@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.inspect.render.blocks import Block, Lines, TableBlock, exact
+from glassnet.inspect.render.blocks import Block, Lines, Picture, TableBlock, exact
 from glassnet.inspect.render.html import fragment
 from glassnet.inspect.render.text import told
 from glassnet.inspect.render.values import plain
 from glassnet.inspect.statistics import coupling, largest_first
+from glassnet.training.curves import curves
 from glassnet.words import counted
 
 PUSHED = 3  # rows of an update that are shown
@@ -100,7 +101,15 @@ def blocks(ledger: Ledger) -> list[Block]:
         notes.append(f"note: {coupling(ledger.coupled)}")
     if len(ledger.entries) < ledger.updates:
         notes.append(f"note: {_cut(ledger)}")
-    return [Lines(f"{ledger.name}: {_extent(ledger)}", [start]), updates, Lines("", notes)]
+    above = Lines(f"{ledger.name}: {_extent(ledger)}", [start])
+    return [above, *_drawn(ledger), updates, Lines("", notes)]
+
+
+def _drawn(ledger: Ledger) -> list[Block]:
+    """The weight from update to update, as a curve."""
+    values = [float(own.after) for own in ledger.entries]
+    picture = curves({"w after": [float(ledger.start), *values]}, "update")
+    return [Picture("the weight after each update, from its start on", picture)] if values else []
 
 
 def _line(own: Entry, average: float) -> Sequence[str]:

@@ -98,7 +98,7 @@ def _step_of_model(
     task = Task(model, measure, rows, None, thread_count(None), 0)
     descent = Trainer(task, optimizer, Order(len(rows), len(rows), None))
     rate = descent.rates(descent.run(1), np.array([0]))
-    return _opened(descent, {"names": list(rows.names)}, 1, 0, 0, rate)
+    return _opened(descent, {"names": list(rows.names), "batches": 0}, 1, 0, 0, rate)
 
 
 def replay(
@@ -178,6 +178,7 @@ def _opened(
         },
         memory={name: (before[name], after[name]) for name in descent.memory},
         inputs=input_names(values, width),
+        batches=values.get("batches", descent.order.steps),
         outputs=output_names(values, layers[-1].result.shape[1]),
         pulls=RowGradients(task, arrays),
     )  # fmt: skip

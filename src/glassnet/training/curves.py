@@ -13,8 +13,9 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73")  # told apart by the colour-blind as
 MOST = 400  # points of a curve
 
 
-def curves(figures: Mapping[str, Sequence[float]]) -> str:
-    """One curve a list; by powers of ten where all numbers are above 0 and far apart."""
+def curves(figures: Mapping[str, Sequence[float]], across: str = "epoch") -> str:
+    """One curve a list, with a point for each `across`; by powers of ten where all numbers are
+    above 0 and far apart."""
     finite = [own for one in figures.values() for own in one if math.isfinite(own)]
     if not finite:
         return "<p>no epoch was finished</p>"
@@ -46,10 +47,10 @@ def curves(figures: Mapping[str, Sequence[float]]) -> str:
         f'<path d="M{LEFT} {EDGE}V{HEIGHT - EDGE}H{WIDTH - EDGE}" fill="none" stroke="gray"/>'
         f'<text x="{LEFT - 4}" y="{EDGE + 4}" text-anchor="end">{high:.3g}</text>'
         f'<text x="{LEFT - 4}" y="{HEIGHT - EDGE}" text-anchor="end">{low:.3g}</text>'
-        f'<text x="{WIDTH - EDGE}" y="{HEIGHT - 6}" text-anchor="end">epoch {epochs}</text>'
+        f'<text x="{WIDTH - EDGE}" y="{HEIGHT - 6}" text-anchor="end">{across} {epochs}</text>'
     )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
         f'height="{HEIGHT}" font-family="sans-serif" font-size="12" fill="gray">'
         f"{axes}{''.join(parts)}</svg>"
     )

@@ -59,7 +59,16 @@ class ArrayGroup:
     whole: int = 0
 
 
-Block = Lines | TableBlock | Matrix | ArrayGroup
+@dataclass(frozen=True)
+class Picture:
+    """A drawing as SVG, and what it shows in words; a terminal shows neither, since the numbers
+    stand in other blocks."""
+
+    title: str
+    svg: str
+
+
+Block = Picture | Lines | TableBlock | Matrix | ArrayGroup
 
 
 def exact(x: Any) -> str:

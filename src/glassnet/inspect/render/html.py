@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.inspect.render.blocks import ArrayGroup, Block, Lines, Matrix, TableBlock
+from glassnet.inspect.render.blocks import ArrayGroup, Block, Lines, Matrix, Picture, TableBlock
 from glassnet.inspect.render.heat import picture
 from glassnet.nn.picture import COLOURS
 
@@ -40,7 +40,9 @@ STYLE = (
     ".gn summary{cursor:pointer;font-weight:600;padding:.25em 0;"
     "border-top:1px solid rgba(128,128,128,.35)}"
     ".gn .all{display:flex;flex-wrap:wrap;align-items:flex-start}"
-    ".gn .all>div{min-width:0;max-width:100%}"
+    ".gn .all>div{flex:0 0 auto;max-width:100%}"
+    ".gn .pic{overflow-x:auto;margin:.4em 0 1em}"
+    ".gn .pic svg{display:block;max-width:none;height:auto}"
     ".gn .note{opacity:.8;margin:0 0 .8em}"
     ".gn img{image-rendering:pixelated;display:block;margin-top:3px;"
     "outline:1px solid rgba(128,128,128,.35)}"
@@ -70,6 +72,8 @@ def page(blocks: Iterable[Block], title: str) -> str:
 
 
 def _block(block: Block) -> str:
+    if isinstance(block, Picture):
+        return f'<h4>{html.escape(block.title)}</h4><div class="pic">{block.svg}</div>'
     if isinstance(block, Lines):
         title = f"<h4>{html.escape(block.title)}</h4>" if block.title else ""
         # lines end for those who drop the style, as notebooks do that are not trusted

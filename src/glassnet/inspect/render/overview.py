@@ -17,12 +17,14 @@ from glassnet.inspect.render.blocks import (
     Block,
     Lines,
     Matrix,
+    Picture,
     TableBlock,
     brief,
     exact,
     shape,
     some,
 )
+from glassnet.inspect.render.network import network
 from glassnet.inspect.statistics import (
     TOLD,
     LayerFigures,
@@ -40,7 +42,34 @@ def overview(step: StepData) -> list[Block]:
     arrays = groups(step)
     count = sum(own.array.size for group in arrays for own in group.matrices)
     parts = [replace(group, whole=count) for group in arrays]
-    return [five_lines(step), layers(step), parameters(step), rows(step), *parts]
+    return [
+        drawn(step),
+        five_lines(step),
+        *beside(step),
+        layers(step),
+        parameters(step),
+        rows(step),
+        *parts,
+    ]
+
+
+def drawn(step: StepData) -> Picture:
+    """The network in this step, for the first row of the batch."""
+    return Picture(f"the network in this step, row {step.rows[0]} of the data", network(step))
+
+
+def beside(step: StepData) -> list[Lines]:
+    """How the steps before and after this one are opened."""
+    if not step.batches:
+        return []
+    place = (step.epoch - 1) * step.batches + step.batch - 1
+    lines: list[str] = []
+    for name, other in (("before", place - 1), ("after", place + 1)):
+        epoch, batch = other // step.batches + 1, other % step.batches + 1
+        if epoch >= 1:
+            told = f"glassnet step RUN --epoch {epoch} --batch {batch}"
+            lines.append(f"step {name}   {told}   gn.open_step(run, epoch={epoch}, batch={batch})")
+    return [Lines("", lines)]
 
 
 def five_lines(step: StepData) -> Lines:

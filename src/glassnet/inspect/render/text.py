@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from glassnet.inspect.data import StepData
 from glassnet.inspect.render import detail
 from glassnet.inspect.render import overview as at_a_glance
-from glassnet.inspect.render.blocks import ArrayGroup, Block, Lines, Matrix, TableBlock
+from glassnet.inspect.render.blocks import ArrayGroup, Block, Lines, Matrix, Picture, TableBlock
 from glassnet.visible import visible
 
 SMALL = 300  # numbers of a step that are shown at once
@@ -40,6 +40,8 @@ def told(blocks: Iterable[Block]) -> str:
 
 
 def _block(block: Block) -> str:
+    if isinstance(block, Picture):
+        return ""
     if isinstance(block, Lines):
         lines = [*([block.title] if block.title else []), *block.lines]
         return "\n".join(map(visible, lines))

@@ -45,7 +45,8 @@ export function pythonScript(first, entries, step, table) {
   return [
     `# The network of the page after ${step} steps, again: the same weights, bit by bit.`,
     "from glassnet.page.replay import replay", "", "run = {", `    "table": ${tableText(table)},`, ...lines, "}",
-    `model = replay(run, steps=${step})`, "print(model.W)", "",
+    `model = replay(run, steps=${step})`, "print(model.W)",
+    '# import glassnet as gn; gn.save(model, "model.safetensors")  # as a model file', "",
   ].join("\n");
 }
 

@@ -1,0 +1,241 @@
+"""Pictures with matplotlib: an activation, a boundary, the landscape of a loss, curves, a ledger.
+
+In: what glassnet has computed. Out: matplotlib axes, given (`ax=`) or new, to be changed or saved
+as always: `gn.plot.history(history).figure.savefig("loss.png")`. Nothing is drawn over: a second
+call on the same axes adds to them.
+"""
+
+from __future__ import annotations
+
+# matplotlib is optional, and looked at as it comes
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from glassnet import ops
+from glassnet.errors import GlassnetError
+from glassnet.inspect.ledger_view import Ledger
+from glassnet.nn.module import Module
+from glassnet.nn.storage import layout_of
+from glassnet.pipeline import grad
+from glassnet.training.history import History
+
+try:
+    from matplotlib import pyplot
+except ImportError:
+    raise ImportError("gn.plot draws with matplotlib: pip install 'glassnet[plot]'") from None
+
+__all__ = ["activation", "boundary", "history", "landscape", "ledger"]
+
+INK, BLUE, ORANGE, PURPLE = "#1c2330", "#2b6cb8", "#c2611a", "#7a3fb0"
+CLASS_COLOURS = (
+    "#b65b14", "#1f56a0", "#2e7d4f", "#7a3fb0", "#8a6d00", "#b3261e", "#00707a", "#5c6675",
+    "#a03a7c", "#3d5a1e",
+)  # fmt: skip
+MARKERS = "os^DvPX*<>"
+
+
+def activation(own: Module, low: float = -6.0, high: float = 6.0, *, ax: Any = None) -> Any:
+    """An activation and its derivative from `low` to `high`.
+
+    A parameter that the activation learns has its present value; of several the first one's.
+    """
+    if not low < high:
+        raise GlassnetError(f"low={low} is not below high={high}")
+    z = np.linspace(low, high, 601, dtype=np.float32)[:, None]
+    width = own.takes() or 1
+    rows = np.repeat(z, width, axis=1)
+    value = np.asarray(own(rows))[:, 0]
+
+    def total(values: Any) -> Any:
+        return ops.sum(own(values))
+
+    slope = np.asarray(grad(total)(rows))[:, 0]
+    axes = _axes(ax)
+    axes.axhline(0.0, color=INK, linewidth=0.5)
+    axes.axvline(0.0, color=INK, linewidth=0.5)
+    axes.plot(z[:, 0], value, color=BLUE, label="a = f(z)")
+    axes.plot(z[:, 0], slope, color=ORANGE, linestyle="--", label="f′(z)")
+    axes.set(xlabel="z", title=repr(own))
+    axes.legend()
+    return axes
+
+
+def boundary(
+    model: Callable[[Any], Any],
+    x: Any,
+    y: Any,
+    *,
+    inputs: tuple[int, int] = (0, 1),
+    at: Any = None,
+    side: int = 200,
+    ax: Any = None,
+) -> Any:
+    """What a model answers over the plane of two inputs, with rows on it.
+
+    `model` is a network, or any function of rows [n, columns]: with several outputs the largest one
+    names the class, with one output its number is drawn in colours. The other inputs are `at`, by
+    default their medians.
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    if x.ndim != 2 or x.shape[1] < 2:
+        raise GlassnetError(f"x has shape {x.shape}; wanted rows with two columns or more")
+    if len({*inputs}) != 2 or not all(0 <= own < x.shape[1] for own in inputs):
+        raise GlassnetError(f"inputs={inputs}: two different columns of {x.shape[1]} are wanted")
+    ends = [_around(x[:, own]) for own in inputs]
+    across, up = np.meshgrid(*(np.linspace(*end, side) for end in ends))
+    rows = np.tile(np.median(x, axis=0) if at is None else np.asarray(at), (side * side, 1))
+    rows[:, inputs[0]], rows[:, inputs[1]] = across.ravel(), up.ravel()
+    answer = np.asarray(model(rows.astype(x.dtype))).reshape(side * side, -1)
+    axes = _axes(ax)
+    if answer.shape[1] > 1:
+        kinds = answer.argmax(axis=1).reshape(side, side)
+        colours = [CLASS_COLOURS[i % len(CLASS_COLOURS)] for i in range(answer.shape[1])]
+        levels = np.arange(answer.shape[1] + 1) - 0.5
+        axes.contourf(across, up, kinds, levels=levels, colors=colours, alpha=0.35)
+    else:
+        number = answer[:, 0].reshape(side, side)
+        picture = axes.contourf(across, up, number, levels=20, cmap="RdBu", alpha=0.7)
+        axes.figure.colorbar(picture, ax=axes, label="ŷ")
+    _rows(axes, x[:, inputs[0]], x[:, inputs[1]], y)
+    axes.set(xlabel=f"x{inputs[0] + 1}", ylabel=f"x{inputs[1] + 1}", xlim=ends[0], ylim=ends[1])
+    return axes
+
+
+def landscape(
+    model: Module,
+    x: Any,
+    y: Any,
+    *,
+    loss: Callable[[Any, Any], Any],
+    paths: Mapping[str, Sequence[Any]] | None = None,
+    reach: float = 1.0,
+    side: int = 41,
+    seed: int = 0,
+    ax: Any = None,
+) -> Any:
+    """The loss over two random directions in the space of the weights, around the present ones.
+
+    For each unit a direction is as long as its own weights are (by filter: Li et al., 2018).
+    `paths` are `model.W` at some steps, by name, projected on the plane. The model stays as it is.
+    """
+    own = copy.deepcopy(model)
+    centre = own.W.copy()
+    first, second = _by_filter(own, np.random.default_rng(seed))
+    places = np.linspace(-reach, reach, side)
+    losses = np.array([
+        [_loss_at(own, centre + a * first + b * second, loss, x, y) for a in places] for b in places
+    ])  # fmt: skip
+    axes = _axes(ax)
+    low = float(np.nanmin(losses))
+    shown = np.log10(
+        np.maximum(losses - low, 0.0) + 0.01 * (float(np.nanmax(losses)) - low) + 1e-30
+    )
+    axes.contourf(places, places, shown, levels=24, cmap="RdBu_r", alpha=0.8)
+    axes.contour(places, places, shown, levels=12, colors=INK, linewidths=0.4)
+    axes.plot(0.0, 0.0, "+", color=PURPLE, markersize=14, markeredgewidth=3)
+    for (name, path), colour in zip((paths or {}).items(), _colours(), strict=False):
+        away = np.stack([np.asarray(weights, np.float64) for weights in path]) - centre
+        axes.plot(away @ first / (first @ first), away @ second / (second @ second), color=colour,
+                  label=name)  # fmt: skip
+    if paths:
+        axes.legend()
+    axes.set(title=f"loss from {low:.4g} to {float(np.nanmax(losses)):.4g}", aspect="equal")
+    return axes
+
+
+def history(
+    own: History | Mapping[str, History], *, log: bool | None = None, ax: Any = None
+) -> Any:
+    """Losses by epoch: of one training, or of several by name. The axis is logarithmic where all
+    losses are above 0 and far apart, or as `log` says."""
+    several = {"": own} if isinstance(own, History) else dict(own)
+    axes = _axes(ax)
+    every: list[float] = []
+    for (name, one), colour in zip(several.items(), _colours(), strict=False):
+        for kind, losses, style in (
+            ("loss", one.loss, "-"),
+            ("validation loss", one.validation_loss, "--"),
+        ):
+            if losses:
+                epochs = np.arange(1, len(losses) + 1)
+                label = f"{name} {kind}".strip()
+                axes.plot(epochs, losses, style, color=colour, label=label)
+                every += [float(number) for number in losses if np.isfinite(number)]
+    if not every:
+        raise GlassnetError("no epoch was finished, so there is nothing to draw")
+    far = min(every) > 0 and max(every) > 20 * min(every)
+    axes.set(
+        xlabel="epoch", ylabel="loss", yscale="log" if (far if log is None else log) else "linear"
+    )
+    axes.legend()
+    return axes
+
+
+def ledger(own: Ledger, *, ax: Any = None) -> Any:
+    """The life of a weight: its value after every update, and the updates as bars."""
+    if not own.entries:
+        raise GlassnetError(f"{own.name} has no update to draw")
+    axes = _axes(ax)
+    steps = np.arange(len(own.entries) + 1)
+    axes.plot(steps, [float(own.start), *(float(one.after) for one in own.entries)], color=BLUE)
+    updates = [float(one.update) for one in own.entries]
+    bars = axes.twinx()
+    bars.bar(steps[1:], updates, color=[BLUE if u > 0 else ORANGE for u in updates], alpha=0.4)
+    widest = max(map(abs, updates)) or 1.0
+    bars.set(ylim=(-3 * widest, 3 * widest), ylabel="update")
+    axes.set(xlabel="update", ylabel="w", title=own.name)
+    axes.set_zorder(bars.get_zorder() + 1)
+    axes.patch.set_visible(False)
+    return axes
+
+
+def _loss_at(model: Module, weights: np.ndarray, loss: Any, x: Any, y: Any) -> float:
+    model.W[...] = weights.astype(model.W.dtype)
+    return float(loss(np.asarray(model(np.asarray(x))), np.asarray(y)))
+
+
+def _axes(ax: Any) -> Any:
+    return pyplot.subplots(layout="constrained")[1] if ax is None else ax
+
+
+def _colours() -> list[str]:
+    return [INK, PURPLE, "#25683f", ORANGE, BLUE, *CLASS_COLOURS]
+
+
+def _around(values: np.ndarray) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    edge = 0.08 * (high - low) or 1.0
+    return low - edge, high + edge
+
+
+def _rows(axes: Any, across: np.ndarray, up: np.ndarray, y: np.ndarray) -> None:
+    labels = y.reshape(len(across), -1)[:, 0]
+    kinds = np.unique(labels)
+    if len(kinds) > len(CLASS_COLOURS):
+        axes.scatter(across, up, c=labels, cmap="RdBu", edgecolors=INK, linewidths=0.5, s=24)
+        return
+    for place, kind in enumerate(kinds):
+        mine = labels == kind
+        axes.scatter(across[mine], up[mine], color=CLASS_COLOURS[place], marker=MARKERS[place],
+                     edgecolors="white", linewidths=0.6, s=30, label=str(kind))  # fmt: skip
+    axes.legend(title="y")
+
+
+def _by_filter(model: Module, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two directions. Parameters with one axis, such as biases, stay where they are."""
+    ways: list[np.ndarray] = []
+    for _ in range(2):
+        way = copy.deepcopy(model)
+        for name, own in way.parameters().items():
+            drawn = random.normal(size=own.shape)
+            size = np.sqrt((own.astype(np.float64) ** 2).sum(axis=0))
+            length = np.sqrt((drawn**2).sum(axis=0))
+            own[...] = drawn * size / length if own.ndim > 1 and name else 0.0
+        ways.append(way.W.astype(np.float64))
+    if not layout_of(model).parameters or not all(way.any() for way in ways):
+        raise GlassnetError(f"{model!r} has no weights to go along")
+    return cast("tuple[np.ndarray, np.ndarray]", tuple(ways))
