@@ -14,8 +14,7 @@ MOST = 400  # points of a curve
 
 
 def curves(figures: Mapping[str, Sequence[float]], across: str = "epoch") -> str:
-    """One curve a list, with a point for each `across`; by powers of ten where all numbers are
-    above 0 and far apart."""
+    """One curve a list; by powers of ten where all numbers are above 0 and far apart."""
     finite = [own for one in figures.values() for own in one if math.isfinite(own)]
     if not finite:
         return "<p>no epoch was finished</p>"
