@@ -1,8 +1,10 @@
-"""The hand-written types of llvmlite name only what llvmlite has."""
+"""The hand-written types of llvmlite and scikit-learn name only what those have."""
 
 from __future__ import annotations
 
 import ast
+from importlib import import_module
+from pathlib import Path
 
 import llvmlite.binding
 import pytest
@@ -34,6 +36,25 @@ def test_functions_and_classes_exist() -> None:
 def test_members_exist(node: ast.ClassDef) -> None:
     real = getattr(llvmlite.binding, node.name, llvmlite.binding.ModuleRef.__bases__[0])
     assert [name for name in names(node.body) if not hasattr(real, name)] == []
+
+
+SKLEARN = ROOT / "typings" / "sklearn"
+MADE_LATER = {"LabelBinarizer": ("classes_", "y_type_", "sparse_input_")}  # by `fit`
+
+
+@pytest.mark.parametrize(
+    "path", sorted(SKLEARN.rglob("*.pyi")), ids=lambda path: str(path.relative_to(SKLEARN))
+)
+def test_scikit_learn_has_it(path: Path) -> None:
+    parts = path.relative_to(SKLEARN.parent).with_suffix("").parts
+    module = import_module(".".join(part for part in parts if part != "__init__"))
+    body = ast.parse(path.read_text()).body
+    assert [own for own in names(body) if not hasattr(module, own)] == []
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            real, later = getattr(module, node.name), MADE_LATER.get(node.name, ())
+            members = [own for own in names(node.body) if own not in later]
+            assert [own for own in members if not hasattr(real, own)] == []
 
 
 def test_an_invented_name_would_be_found() -> None:

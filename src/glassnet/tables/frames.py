@@ -5,10 +5,6 @@ cell is missing, words with None, dates with NaT. Nothing of these packages is i
 frame is one of theirs.
 """
 
-# narwhals' types of columns are generic in the frame that they come from
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import datetime
@@ -84,8 +80,8 @@ def frame_columns(given: Any) -> list[FrameColumn]:
 def _named_once(given: Any) -> Any:
     """The same frame of pandas or Arrow, with another name, which is said, for every column that
     has the name of an earlier one."""
-    known = nw.dependencies
-    arrow = known.is_pyarrow_table(given)
+    known: Any = nw.dependencies
+    arrow: bool = known.is_pyarrow_table(given)
     if not arrow and not known.is_pandas_dataframe(given):
         return given
     names = [str(name) for name in (given.column_names if arrow else given.columns)]

@@ -3,15 +3,11 @@
 In: scikit-learn's parameters and data. Out: scikit-learn's fitted attributes.
 """
 
-# scikit-learn has no types, and an estimator's attributes are what its users set
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportConstantRedefinition=false
-
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -54,7 +50,7 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
     def _get_param_names(cls) -> list[str]:
         """As scikit-learn finds them in the signature, which it would read at every call."""
         if "_names" not in cls.__dict__:
-            cls._names = tuple(super()._get_param_names())
+            cls._names = tuple(cast(Any, super())._get_param_names())
         return list(cls._names)
 
     _names: ClassVar[tuple[str, ...]]
@@ -314,7 +310,7 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         return found
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
+        tags: Any = cast(Any, super()).__sklearn_tags__()
         tags.input_tags.sparse = self.missing is None and self.categorical_features is None
         tags.input_tags.allow_nan = self.missing == "indicator"
         tags.input_tags.categorical = self.categorical_features is not None

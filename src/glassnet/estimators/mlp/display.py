@@ -5,8 +5,6 @@ draws with matplotlib; that is loaded when something is drawn.
 """
 
 # matplotlib is optional, and looked at as it comes
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
 
 from __future__ import annotations
 
@@ -95,7 +93,7 @@ class LossCurveDisplay:
                 f"{type(last).__name__} has no loss curve; fit it with glassnet's estimators, or "
                 "with solver='adam' or 'sgd'"
             )
-        scores = getattr(last, "validation_scores_", None) or []
+        scores: list[float] = getattr(last, "validation_scores_", None) or []
         early = getattr(last, "early_stopping", False) and last.solver != "lbfgs"
         best = 1 + max(range(len(scores)), key=scores.__getitem__) if early and scores else None
         display = cls(

@@ -3,16 +3,12 @@
 In: a fitted estimator. Out: activations, a `Sequential`, names of inputs and of neurons, HTML.
 """
 
-# scikit-learn has no types
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import copy
 import html
 from numbers import Integral
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.utils import estimator_html_repr
@@ -176,7 +172,7 @@ class FittedMLP(Attributes):
         return f"{head}{figure}{ends}{tail}" if ends else panel + figure
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle: Any = super()._repr_mimebundle_(**kwargs)  # type: ignore[misc]
+        bundle: dict[str, str] = cast(Any, super())._repr_mimebundle_(**kwargs)
         if "text/html" in bundle:
             bundle["text/html"] = self._repr_html_inner()
         return bundle

@@ -3,10 +3,6 @@
 In: labels as users have them. Out: columns of 0 and 1; whether labels can be compared as they are.
 """
 
-# scikit-learn has no types
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportConstantRedefinition=false
-
 from __future__ import annotations
 
 from typing import Any
@@ -50,9 +46,10 @@ def known_columns(y: Any, known: LabelBinarizer, classes: np.ndarray) -> np.ndar
     sorted_kinds = is_column(y) and is_column(classes) and y.dtype.kind == classes.dtype.kind
     if not sorted_kinds or known.y_type_ == "multilabel-indicator" or known.sparse_input_:
         return None
-    places = np.searchsorted(classes, y)
+    searched: Any = np.searchsorted  # y has any type
+    places: np.ndarray = searched(classes, y)
     places[places == len(classes)] = 0
     if len(classes) < 2 or not (classes[places] == y).all():
         return None
-    columns = places[:, None]
+    columns: np.ndarray = places[:, None]
     return columns == (1 if len(classes) == 2 else np.arange(len(classes)))

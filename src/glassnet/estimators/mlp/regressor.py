@@ -3,11 +3,6 @@
 In: rows and numbers. Out: a fitted estimator with scikit-learn's attributes.
 """
 
-# scikit-learn has no types
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportConstantRedefinition=false
-# pyright: reportUntypedFunctionDecorator=false, reportUntypedBaseClass=false
-
 from __future__ import annotations
 
 from typing import Any, ClassVar

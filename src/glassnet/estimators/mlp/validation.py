@@ -4,10 +4,6 @@ In: an estimator in training and rows that it does not learn from. Out: their sc
 which is the mean over rows, without the penalty that `loss_` includes.
 """
 
-# scikit-learn has no types, and an estimator's attributes are what its users set
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import copy

@@ -4,10 +4,6 @@ In: frames, mappings of columns or arrays, as scikit-learn's users have them. Ou
 trained as `glassnet fit` does, and tables that it predicts.
 """
 
-# scikit-learn has no types, and an estimator's attributes are what its users set
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportConstantRedefinition=false
-
 from __future__ import annotations
 
 import contextlib
@@ -17,7 +13,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -273,9 +269,10 @@ def pair_of(test: Any) -> tuple[Any, Any] | None:
     """The rows and targets that `test` names, or None."""
     if test is None:
         return None
-    if not isinstance(test, (tuple, list)) or len(test) != 2:
+    pair: Any = test
+    if not isinstance(test, (tuple, list)) or len(pair) != 2:
         raise ValueError("test is a pair (X_test, y_test) of rows and their targets, or None")
-    return test[0], test[1]
+    return pair[0], pair[1]
 
 
 def _side(what: str, values: Any, given: dict[str, FrameColumn]) -> str | None:
@@ -324,7 +321,7 @@ def check_rows(columns: Sequence[FrameColumn], target: FrameColumn) -> None:
 
 def is_mapping(X: Any) -> bool:
     """Whether X maps names to columns; a sparse matrix can be a mapping, too."""
-    return isinstance(X, Mapping) and not hasattr(X, "toarray")
+    return isinstance(X, Mapping) and getattr(cast(Any, X), "toarray", None) is None
 
 
 @contextlib.contextmanager

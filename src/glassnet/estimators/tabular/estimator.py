@@ -3,17 +3,16 @@
 In: messy rows and a target. Out: fitted estimators that answer in the target's own terms.
 """
 
-# scikit-learn has no types
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
-# pyright: reportUntypedFunctionDecorator=false, reportUntypedBaseClass=false
-
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.base import (
+    ClassifierMixin,
+    RegressorMixin,
+    _fit_context,  # pyright: ignore[reportPrivateUsage]
+)
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -53,7 +52,7 @@ def labelled(y: Any) -> tuple[np.ndarray, FrameColumn]:
 
 def own_type(labels: np.ndarray) -> np.ndarray:
     """Python's numbers and truth values as an array of theirs; words stay objects."""
-    listed = labels.tolist() if labels.dtype == object else []
+    listed: list[Any] = labels.tolist() if labels.dtype == object else []
     return labels if any(isinstance(one, str) for one in listed) else np.array(listed or labels)
 
 

@@ -1,0 +1,9 @@
+from typing import Any
+
+class LabelBinarizer:
+    classes_: Any
+    y_type_: str
+    sparse_input_: bool
+    def fit(self, y: Any) -> LabelBinarizer: ...
+    def transform(self, y: Any) -> Any: ...
+    def inverse_transform(self, Y: Any) -> Any: ...

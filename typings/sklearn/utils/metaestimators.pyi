@@ -1,0 +1,4 @@
+from collections.abc import Callable
+from typing import Any
+
+def available_if(check: Callable[[Any], Any]) -> Callable[[Callable[..., Any]], Any]: ...
