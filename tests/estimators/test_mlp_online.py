@@ -106,7 +106,7 @@ def test_a_random_state_is_kept_only_while_nothing_was_drawn(
     x, y = rng.normal(size=(30, 3)), rng.normal(size=30)
 
     def fitted() -> tuple[Any, int]:
-        est = MLPRegressor(hidden_layer_sizes=(4,), random_state=3, batch_size=4)
+        est = MLPRegressor(hidden_layer_sizes=(4,), random_state=3)
         seen: list[Any] = []
         for a, b in ((0, 9), (0, 1), (1, 2), (2, 20), (5, 6), (9, 27)):
             est.partial_fit(x[a:b], y[a:b])
