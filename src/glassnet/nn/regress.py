@@ -100,7 +100,8 @@ class Quantile(Loss):
         """What every number of a prediction costs."""
         q = self.levels()
         outputs = prediction.shape[1] if len(prediction.shape) == 2 else 1
-        rows_of(prediction, y, self._columns(outputs), "Quantile")
+        if tuple(y.shape) != tuple(prediction.shape):  # or the label stands beside each of them
+            rows_of(prediction, y, self._columns(outputs), "Quantile")
         level = q[0] if len(q) == 1 else np.array(q, str(prediction.dtype))
         low = y - prediction
         return ops.maximum(low, 0.0) * level + ops.maximum(-low, 0.0) * (1.0 - level)

@@ -25,7 +25,7 @@ from glassnet.estimators.mlp.callbacks import with_callbacks
 from glassnet.estimators.mlp.labels import binarized, known_columns, same_labels
 from glassnet.estimators.mlp.parameters import check_class_weight
 from glassnet.estimators.mlp.validation import row_weights
-from glassnet.estimators.mlp.value_checks import refuse_long, refuse_mixed
+from glassnet.estimators.mlp.value_checks import refuse_long, refuse_mixed, refuse_probabilities
 from glassnet.rounding import to_nearest
 from glassnet.training.exclusive import InTraining
 
@@ -344,6 +344,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _validate_input(self, X: Any, y: Any, again: bool, first: bool) -> tuple[Any, Any]:
         refuse_mixed(y)
+        refuse_probabilities(y)
         X, y = self._read(X, y, first)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)

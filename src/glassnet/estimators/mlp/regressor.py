@@ -5,13 +5,14 @@ In: rows and numbers. Out: a fitted estimator with scikit-learn's attributes.
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.metrics import r2_score
+from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils import column_or_1d
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from glassnet.estimators.mlp.base import BaseMLP
@@ -39,8 +40,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ----------
     loss : str, loss or callable, default="squared_error"
         "squared_error" (half of it), "poisson" (half the deviance, the output being exp z),
-        "absolute_error", "huber", "quantile" (the median), one of `glassnet.losses`, or a
-        function of predictions and labels giving one number a row, written with `glassnet.ops`.
+        "absolute_error", "huber", "quantile", one of `glassnet.losses`, or a function of
+        predictions and labels giving one number a row, written with `glassnet.ops`.
+    quantile : float or list of float, default=0.5
+        What `loss="quantile"` predicts; of several one network predicts all, in columns of
+        `predict`, each row of which is sorted, so that no lower quantile is above a higher one;
+        `n_outputs_` is then their number.
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Neurons of each hidden layer.
     activation : str, layer, callable or list of these, default="relu"
@@ -140,8 +145,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions({"squared_error", "poisson", *LOSSES}), Loss, callable],
+        "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
     }
-    _metric = staticmethod(r2_score)
 
     def __init__(
         self,
@@ -178,6 +183,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         missing: str | None = None,
         categorical_features: Any = None,
         record: Any = None,
+        quantile: Any = 0.5,
     ) -> None:
         self._store(locals())
 
@@ -244,7 +250,68 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         self._refuse_negative(y, "y")
-        return X, y
+        return X, self._beside(y, "y")
+
+    def _levels(self) -> tuple[float, ...]:
+        """Several quantiles to predict; empty where one number is predicted for each output."""
+        if "quantile" not in vars(self) or isinstance(self.quantile, Real):  # of earlier versions
+            levels: tuple[float, ...] = ()
+        else:
+            levels = tuple(float(level) for level in self.quantile)
+            if not levels or not all(0.0 < level < 1.0 for level in levels):
+                raise ValueError(f"quantile={self.quantile!r}: use numbers between 0 and 1")
+        asked = isinstance(self.loss, str) and self.loss == "quantile"
+        if not asked and (levels or vars(self).get("quantile", 0.5) != 0.5):
+            raise ValueError(
+                f"quantile={self.quantile!r} goes with loss='quantile'; loss is {self.loss!r}"
+            )
+        return levels if len(levels) > 1 else ()
+
+    def _beside(self, y: np.ndarray, name: str) -> np.ndarray:
+        """The numbers once for every quantile."""
+        levels = self._levels()
+        if not levels:
+            return y
+        if y.ndim == 2 and y.shape[1] > 1:
+            raise ValueError(
+                f"{name} has {counted(y.shape[1], 'column')}, and several quantiles are predicted "
+                "of one\n  right: sklearn.multioutput.MultiOutputRegressor(est), or one estimator "
+                "for each"
+            )
+        return np.repeat(y.reshape(-1, 1), len(levels), axis=1)
+
+    def _metric(self, y: Any, found: Any, sample_weight: Any = None) -> float:
+        """R²; of several quantiles the mean of D² by the pinball loss of each."""
+        levels = self._levels()
+        if not levels:
+            return r2_score(y, found, sample_weight=sample_weight)
+        y = np.asarray(y).reshape(len(found), -1)
+        scores = [
+            d2_pinball_score(y[:, min(i, y.shape[1] - 1)], found[:, i],
+                             sample_weight=sample_weight, alpha=level)
+            for i, level in enumerate(levels)
+        ]  # fmt: skip
+        return float(np.mean(scores))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R² of the predictions; of several quantiles the mean of D² by the pinball loss of each
+        (`sklearn.metrics.d2_pinball_score`), 1 at best.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            R², or D².
+        """
+        return self._metric(y, self.predict(X), sample_weight)
 
     def _refuse_negative(self, y: np.ndarray, name: str) -> None:
         if isinstance(self.loss, str) and self.loss == "poisson" and (y < 0).any():
@@ -257,6 +324,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _loss(self) -> Loss | None:
         if isinstance(self.loss, str):
+            if self.loss == "quantile":
+                return Quantile(self._levels() or np.ravel(self.quantile)[0].item())
             return LOSSES.get(self.loss)
         own = as_loss(self.loss)
         if own.skips or not own.by_row:
@@ -267,6 +336,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return own
 
     def _answers(self, output: np.ndarray) -> np.ndarray:
+        levels = self._levels()
+        if levels:  # sorting makes no loss larger: Chernozhukov and others, 2010
+            ordered = np.empty_like(output)
+            ordered[:, np.argsort(levels)] = np.sort(output, axis=1)
+            return ordered
         return output.ravel() if output.shape[1] == 1 else output
 
     def _validation_target(self, y: Any) -> np.ndarray:
@@ -276,7 +350,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             row = int(np.argwhere(~np.isfinite(target))[0][0])
             raise ValueError(f"y_val is not finite in row {row} (counted from 0)")
         self._refuse_negative(target, "y_val")
-        target = target.reshape(-1, 1) if target.ndim == 1 else target
+        target = self._beside(target.reshape(-1, 1) if target.ndim == 1 else target, "y_val")
         if target.shape[1:] != (self.n_outputs_,):
             raise ValueError(
                 f"y_val has shape {np.shape(y)}; wanted {counted(self.n_outputs_, 'number')} a "
@@ -296,6 +370,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Numbers.
+            Numbers; of several quantiles a column for each.
         """
         return self._answers(self._forward(X))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -74,6 +74,24 @@ def refuse_mixed(y: Any, name: str = "y") -> None:
         )
 
 
+def refuse_probabilities(y: Any) -> None:
+    """A ValueError that says it, where labels are probabilities of classes, a row of them each."""
+    if not isinstance(y, (np.ndarray, list)):
+        return
+    array: np.ndarray = np.asarray(cast("Any", y))
+    if array.ndim != 2 or array.dtype.kind != "f" or array.shape[1] < 2:
+        return
+    parts = (array > 0) & (array < 1)
+    if parts.any() and np.allclose(array.sum(1), 1, atol=1e-3) and (array >= 0).all():
+        raise ValueError(
+            "y has probabilities of classes, and a classifier learns from classes. With each row "
+            "once for every class, weighted by its probability, it learns from them:\n"
+            "  right: est.fit(np.repeat(X, k, 0), np.tile(np.arange(k), len(X)), "
+            "sample_weight=y.ravel()), with k = y.shape[1]\n"
+            "  right: gn.train(model, X, y, loss=gn.losses.CrossEntropy(soft_labels=True), …)"
+        )
+
+
 def refuse_no_numbers(y: Any, name: str = "y") -> None:
     """A ValueError that says it, where something to predict is no number, or one is missing."""
     try:
@@ -86,9 +104,9 @@ def refuse_no_numbers(y: Any, name: str = "y") -> None:
             "such as days: (y - y.min()) / numpy.timedelta64(1, 'D')"
         )
     refuse_beyond(y, name, "scale the numbers, or predict their logarithms")
-    if array.dtype.kind == "f" and np.isnan(array).any():
+    if name == "y" and array.dtype.kind == "f" and np.isnan(array).any():
         raise ValueError(
-            f"Input {name} contains NaN, first in row {int(np.argwhere(np.isnan(array))[0][0])} "
+            f"Input y contains NaN, first in row {int(np.argwhere(np.isnan(array))[0][0])} "
             "(counted from 0); drop the rows without a number, or fill them in. Of several columns "
             "each can be left out where it is missing:\n"
             '  right: gn.train(model, X, y, loss=gn.losses.HalfMSE(missing="skip"), …)'
