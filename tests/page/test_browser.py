@@ -12,7 +12,7 @@ import pytest
 
 import glassnet as gn
 from glassnet.page import document
-from glassnet.page.data import table
+from glassnet.page.built_in import table
 from glassnet.page.fragments import Built
 from glassnet.page.replay import replay
 from glassnet.page.user_table import understood
@@ -91,7 +91,7 @@ def test_the_keyboard(visit: Visit) -> None:
     visit.wait("!glassnet.state.playing")
 
 
-@pytest.mark.parametrize("name", ["XOR", "circles", "spirals", "gaussians", "sine"])
+@pytest.mark.parametrize("name", ["XOR", "circles", "spirals", "gaussians", "sine", "penguins"])
 def test_every_built_in_table(visit: Visit, name: str) -> None:
     visit.tab.click(f"#tables >> text={name}")
     visit.wait(f"glassnet.state.table === '{name}' && glassnet.state.step === 0")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.page.data import table
+from glassnet.page.built_in import table
 from glassnet.page.replay import replay
 from tests.page.visit import Visit, needs_chromium
 

@@ -13,7 +13,7 @@ import typer
 _TABLE = (
     "A table, as for `glassnet fit`; a run file, whose steps the page takes again and goes on "
     "with; a model file, with --rows; or a built-in table: xor, circles, moons, spirals, "
-    "gaussians, sine. By default moons."
+    "gaussians, sine, penguins. By default moons."
 )
 _ROWS = "The table whose rows are shown with a model file."
 

@@ -1,19 +1,17 @@
-"""The built-in tables of a page: small problems on a plane, the same numbers on every machine.
+"""Tables of a page, and small problems on a plane, the same numbers on every machine.
 
-In: a name. Out: `PageTable`. Sines and cosines are the package's own, random numbers come from a
+In: nothing. Out: `PageTable`. Sines and cosines are the package's own, random numbers come from a
 counter.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from glassnet.errors import GlassnetError
 from glassnet.ops import philox
 from glassnet.ops.math_trig import cos_code, sin_code
 from glassnet.ops.onnumpy import Number, NumpyBuilder
@@ -92,18 +90,6 @@ def sine() -> PageTable:
     x = 3.4 * place - 1.7
     y = _sin(2.4 * x) + 0.12 * _normal(5)[:, 0]
     return PageTable("sine", _short(x[:, None]), _short(y), ("x",), built_in=True)
-
-
-TABLES: dict[str, Callable[[], PageTable]] = {
-    f.__name__: f for f in (xor, circles, moons, spirals, gaussians, sine)
-}
-
-
-def table(name: str) -> PageTable:
-    """A built-in table by name; GlassnetError where there is none of that name."""
-    if name.lower() not in TABLES:
-        raise GlassnetError(f"there is no built-in table {name!r}; choose {', '.join(TABLES)}")
-    return TABLES[name.lower()]()
 
 
 def _classes(name: str, x: np.ndarray, second: np.ndarray) -> PageTable:

@@ -19,7 +19,8 @@ from typing import Any
 
 from glassnet.nn.initializers import initializer
 from glassnet.nn.storage import layout_of
-from glassnet.page.data import TABLES, PageTable
+from glassnet.page.built_in import TABLES
+from glassnet.page.data import PageTable
 from glassnet.page.fragments import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, Built, build
 from glassnet.version import __version__
 

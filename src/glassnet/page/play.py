@@ -16,8 +16,9 @@ import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.outputs import check_writable, replacing
-from glassnet.page.data import TABLES, PageTable
-from glassnet.page.data import table as built_in
+from glassnet.page.built_in import TABLES
+from glassnet.page.built_in import table as built_in
+from glassnet.page.data import PageTable
 from glassnet.page.document import page
 from glassnet.page.notebook import in_notebook
 from glassnet.page.opened import opened_model, opened_run

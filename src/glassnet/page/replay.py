@@ -18,7 +18,8 @@ from glassnet.nn.module import Module
 from glassnet.nn.storage import layout_of
 from glassnet.ops import philox
 from glassnet.optim.optimizer import Optimizer
-from glassnet.page.data import PageTable, table
+from glassnet.page.built_in import table
+from glassnet.page.data import PageTable
 from glassnet.page.fragments import ACTIVATIONS, LOSSES, OPTIMIZERS
 from glassnet.training.order import SHUFFLE
 from glassnet.training.stepper import Step

@@ -126,7 +126,8 @@ export class NetworkView {
     for (const { node, layer, neuron } of this.nodes) {
       const [x, y] = this.at(layer + 1, neuron);
       Object.assign(node.style, { left: `${x}px`, top: `${y}px` });
-      Object.assign(node.label.style, { left: `${x}px`, top: `${y + this.size / 2 + 1}px` });
+      node.label.classList.toggle("input", layer < 0);
+      Object.assign(node.label.style, { left: `${layer < 0 ? x - this.size / 2 : x}px`, top: `${y + this.size / 2 + 1}px` });
       Object.assign(node.carried.style, { left: `${x}px`, top: `${y - this.size / 2 - 3}px` });
       node.label.hidden = this.size < 30;
     }

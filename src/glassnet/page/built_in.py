@@ -1,0 +1,23 @@
+"""The built-in tables of a page by name.
+
+In: a name. Out: a `PageTable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from glassnet.errors import GlassnetError
+from glassnet.page.data import PageTable, circles, gaussians, moons, sine, spirals, xor
+from glassnet.page.penguins import penguins
+
+TABLES: dict[str, Callable[[], PageTable]] = {
+    f.__name__: f for f in (xor, circles, moons, spirals, gaussians, sine, penguins)
+}
+
+
+def table(name: str) -> PageTable:
+    """A built-in table by name; GlassnetError where there is none of that name."""
+    if name.lower() not in TABLES:
+        raise GlassnetError(f"there is no built-in table {name!r}; choose {', '.join(TABLES)}")
+    return TABLES[name.lower()]()
