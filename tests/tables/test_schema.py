@@ -11,9 +11,16 @@ import pytest
 
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.examine import understand
-from glassnet.tables.encode import CategoryEncoder, DateEncoder, NumberEncoder
+from glassnet.tables.encode import (
+    CategoryEncoder,
+    DateEncoder,
+    NumberEncoder,
+    encode_numbers,
+    fit_numbers,
+)
 from glassnet.tables.read import read_table
 from glassnet.tables.schema import Schema
+from glassnet.tables.table import Numbers
 from glassnet.tables.target import TargetSchema
 
 
@@ -237,3 +244,28 @@ def test_number_targets_are_standardised_and_restored() -> None:
 def test_the_common_class_is_that_of_the_training_rows() -> None:
     target = TargetSchema("y", ("a", "b", "c")).fitted(np.array([0, 2, 2, 1]))
     assert target.classes[target.common] == "c"
+
+
+def test_many_columns_at_once_are_as_each_alone() -> None:
+    """By matrix or one by one: the same bits, with gaps, infinities and constants among them."""
+    random = np.random.default_rng(0)
+    rows = np.flatnonzero(random.random(300) < 0.7)
+    columns: dict[str, Numbers] = {}
+    for place in range(40):
+        values = random.normal(size=300) * 10.0 ** random.integers(-100, 100)
+        missing = random.random(300) < (0.1 if place % 3 == 0 else 0)
+        if place % 5 == 1:
+            values[random.integers(0, 300, 4)] = np.inf
+        if place % 7 == 2:
+            values[:] = 3.0 if place % 2 else np.where(values > values.max() / 2, 9.0, 0.0)
+        columns[f"x{place}"] = Numbers(np.where(missing, np.nan, values), missing)
+    alone = {name: NumberEncoder.fit(name, own, rows) for name, own in columns.items()}
+    assert fit_numbers(columns, rows) == alone
+    encoders = [*alone.values()]
+    starts = np.cumsum([0, *(len(own.inputs) for own in encoders)]).tolist()
+    x = np.full((300, starts[-1]), np.nan, np.float32)
+    lost = encode_numbers(encoders, [*columns.values()], x, starts[:-1])
+    parts = [own.encode(columns[own.name]) for own in encoders]
+    np.testing.assert_array_equal(x, np.hstack([own.x for own in parts]).astype(np.float32))
+    counts = {e.name: own.missing for e, own in zip(encoders, parts, strict=True) if own.missing}
+    assert lost == counts

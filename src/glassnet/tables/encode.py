@@ -8,8 +8,9 @@ result is the same on every machine.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import numpy as np
 
@@ -30,6 +31,9 @@ MOST_LEVELS = 100
 Scale = Annotated[float, Within(0.0, above=True)]
 RARE = 3  # a value in fewer training rows than this has the "unknown" input
 _DAY = 86400.0
+_PLACES = (0.01, 0.25, 0.5, 0.75, 0.99)  # quantiles that a scale is made from
+_AT_ONCE = 1 << 18  # cells of a matrix of columns
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -213,6 +217,66 @@ ENCODERS: dict[str, type[Encoder]] = {
 }
 
 
+def fit_numbers(
+    columns: Mapping[str, Numbers], rows: NDArray[np.int64]
+) -> dict[str, NumberEncoder]:
+    """What `NumberEncoder.fit` finds, for many columns at once."""
+    found: dict[str, NumberEncoder] = {}
+    for names in batches([*columns], len(rows)):
+        values = np.stack([columns[name].values[rows] for name in names], axis=1)
+        gaps = np.stack([columns[name].missing[rows] for name in names], axis=1).any(axis=0)
+        whole = np.asarray(~gaps & np.isfinite(values).all(axis=0), np.bool_)
+        ordered = np.sort(values[:, whole], axis=0)
+        places = np.ceil(len(rows) * np.array(_PLACES) - 1).astype(np.int64)
+        centres, scales = _spread(ordered[np.maximum(places, 0)], ordered[0], ordered[-1])
+        numbers = zip(centres.tolist(), scales.tolist(), strict=True)
+        easy: list[bool] = whole.tolist()
+        for name, plain in zip(names, easy, strict=True):
+            if plain:
+                found[name] = NumberEncoder(name, *next(numbers), False)
+            else:
+                found[name] = NumberEncoder.fit(name, columns[name], rows)
+    return found
+
+
+def encode_numbers(
+    encoders: Sequence[NumberEncoder],
+    cells: Sequence[Numbers],
+    x: NDArray[np.float32],
+    starts: Sequence[int],
+) -> dict[str, int]:
+    """Write the inputs of many columns of numbers into `x`, each from its place in `starts` on; how
+    many cells were missing, by column."""
+    lost: dict[str, int] = {}
+    for places in batches(range(len(encoders)), len(x)):
+        own = [encoders[place] for place in places]
+        values = np.stack([cells[place].values for place in places], axis=1)
+        missing = np.stack([cells[place].missing for place in places], axis=1)
+        centre, scale = (np.array([getattr(e, n) for e in own]) for n in ("centre", "scale"))
+        begin = [starts[place] for place in places]
+        x[:, begin] = _scaled(Numbers(values, missing), centre, scale)
+        for column in np.flatnonzero([encoder.flag for encoder in own]).tolist():
+            x[:, begin[column] + 1] = missing[:, column]
+        counts = missing.sum(axis=0)
+        lost |= {own[c].name: int(counts[c]) for c in np.flatnonzero(counts).tolist()}
+    return lost
+
+
+def batches(items: Sequence[T], rows: int) -> Iterator[Sequence[T]]:
+    """So many columns at a time as make a matrix of moderate size."""
+    size = max(_AT_ONCE // max(rows, 1), 1)
+    return (items[first : first + size] for first in range(0, len(items), size))
+
+
+def _spread(quantiles: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Centres and scales of columns, by the rule of `_robust`."""
+    with np.errstate(over="ignore"):
+        spread = np.maximum(quantiles[3] - quantiles[1], quantiles[4] / 4 - quantiles[0] / 4)
+        whole = high / 2 - low / 2
+    scale = np.where(spread > 0, spread, np.where(whole > 0, whole, 1.0))
+    return quantiles[2], np.minimum(scale, np.finfo(np.float64).max)
+
+
 def _robust(values: Floats) -> tuple[float, float]:
     """Median and spread. The spread is the distance of the quartiles, but no less than a quarter of
     the range of the middle 98 %, so that a column that is mostly zero keeps its rare large values
@@ -221,15 +285,12 @@ def _robust(values: Floats) -> tuple[float, float]:
     if not len(values):
         return 0.0, 1.0
     # Elements of the data themselves, so that no rounding enters.
-    places = (0.01, 0.25, 0.5, 0.75, 0.99)
-    lowest, low, centre, high, highest = np.quantile(values, places, method="inverted_cdf")
-    with np.errstate(over="ignore"):
-        spread = max(high - low, highest / 4 - lowest / 4)
-        scale = spread or values.max() / 2 - values.min() / 2 or 1.0
-    return float(centre), float(min(scale, np.finfo(np.float64).max))
+    found = np.quantile(values, _PLACES, method="inverted_cdf")
+    centre, scale = _spread(found[:, None], values.min(keepdims=True), values.max(keepdims=True))
+    return float(centre[0]), float(scale[0])
 
 
-def _scaled(numbers: Numbers, centre: float, scale: float) -> Floats:
+def _scaled(numbers: Numbers, centre: float | Floats, scale: float | Floats) -> Floats:
     with np.errstate(over="ignore"):
         scaled = (np.where(numbers.missing, centre, numbers.values) - centre) / scale
     # Far outliers are clipped first, since their square may overflow.

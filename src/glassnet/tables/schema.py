@@ -23,6 +23,8 @@ from glassnet.tables.encode import (
     Encoder,
     NumberEncoder,
     check_readable,
+    encode_numbers,
+    fit_numbers,
 )
 from glassnet.tables.forms import Form
 from glassnet.tables.kinds import Column
@@ -78,11 +80,17 @@ class Schema:
     ) -> Schema:
         """Learn every column from the given rows alone. Forms are kept of the columns that are
         used, and of those that are used for something `also`."""
-        encoders: list[Encoder] = []
-        for column in columns:
-            if column.cells is None:
-                continue
-            encoders.append(ENCODERS[column.kind].fit(column.name, column.cells, rows))  # pyright: ignore[reportArgumentType]
+        used_columns = [column for column in columns if column.cells is not None]
+        plain = {
+            column.name: column.cells
+            for column in used_columns
+            if column.kind == "number" and isinstance(column.cells, Numbers)
+        }
+        numbers: dict[str, Encoder] = dict(fit_numbers(plain, rows))
+        encoders = [
+            numbers.get(column.name) or ENCODERS[column.kind].fit(column.name, column.cells, rows)  # pyright: ignore[reportArgumentType]
+            for column in used_columns
+        ]
         used = {target.name, *also, *(encoder.name for encoder in encoders)}
         found = (forms or {}).items()
         kept = tuple(form for name, form in found if name in used and not form.usual)
@@ -144,10 +152,16 @@ class Schema:
         missing: dict[str, int] = {}
         unknown: dict[str, int] = {}
         start = 0
+        numbers: list[tuple[NumberEncoder, Numbers, int]] = []
         for encoder in self.columns:
-            encoded = _encode(encoder, _taken(cells[encoder.name], rows))
+            own = _taken(cells[encoder.name], rows)
             if x is None:
-                x = np.empty((len(encoded.x), len(inputs)), np.float32)
+                x = np.empty((_length(own), len(inputs)), np.float32)
+            if isinstance(encoder, NumberEncoder) and isinstance(own, Numbers):
+                numbers.append((encoder, own, start))
+                start += 1 + encoder.flag
+                continue
+            encoded = _encode(encoder, own)
             width = encoded.x.shape[1]
             x[:, start : start + width] = encoded.x
             start += width
@@ -156,7 +170,11 @@ class Schema:
             if encoded.unknown:
                 unknown[encoder.name] = encoded.unknown
         assert x is not None
-        return Design(x, missing, unknown)
+        if numbers:
+            encoders, columns, starts = zip(*numbers, strict=True)
+            missing |= encode_numbers(encoders, columns, x, starts)
+        in_order = {name: missing[name] for name in self.names if name in missing}
+        return Design(x, in_order, unknown)
 
     def to_plain(self) -> dict[str, Any]:
         """The schema as JSON values."""
@@ -201,6 +219,10 @@ def _encoder(plain: dict[str, Any], where: str) -> Encoder:
     if not isinstance(kind, str) or kind not in ENCODERS:
         refuse(f"{where}.kind", kind, " or ".join(ENCODERS))
     return from_plain(ENCODERS[kind], plain, where)
+
+
+def _length(cells: Cells) -> int:
+    return len(cells.values if isinstance(cells, Numbers) else cells)
 
 
 def _taken(cells: Cells, rows: NDArray[np.int64] | None) -> Cells:
