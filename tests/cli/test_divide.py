@@ -121,3 +121,25 @@ def test_evaluate_says_what_training_has_seen(tmp_path: Path) -> None:
         "fit", "t.csv", "-t", "y", "--test", "both.csv", "--epochs", "2", folder=tmp_path
     )  # fmt: skip
     assert "300 of 500 rows were in the training table" in test.stdout
+
+
+def test_predictions_beside_columns_of_the_table(tmp_path: Path) -> None:
+    text = "id,a,b,y\n" + "".join(
+        f"row {n},{n},{n * 7 % 13},{'up' if n % 2 else 'down'}\n" for n in range(40)
+    )
+    (tmp_path / "t.csv").write_text(text + "=1+1,,3,up\n")
+    assert here("fit", "t.csv", "-t", "y", "--epochs", "1", folder=tmp_path).returncode == 0
+    plain = here("predict", "t.safetensors", "t.csv", "-o", "p.csv", folder=tmp_path)
+    kept = here(
+        "predict", "t.safetensors", "t.csv", "--keep", "id", "--keep", "a", "-o", "k.csv",
+        folder=tmp_path,
+    )  # fmt: skip
+    assert plain.returncode == kept.returncode == 0
+    assert "begins like a formula" in kept.stderr
+    bare, beside = ((tmp_path / name).read_text().splitlines() for name in ("p.csv", "k.csv"))
+    assert beside[0] == "id,a," + bare[0]
+    assert beside[1] == "row 0,0," + bare[1]
+    assert beside[-1] == "=1+1,," + bare[-1]
+    wrong = here("predict", "t.safetensors", "t.csv", "--keep", "ids", folder=tmp_path)
+    assert wrong.returncode == 2
+    assert "did you mean 'id'" in wrong.stderr

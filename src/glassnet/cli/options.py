@@ -49,6 +49,12 @@ CsvOutput = Annotated[
     str | None,
     typer.Option("--output", "-o", metavar="CSV", help="By default standard output."),
 ]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN", help="Copy this column of TABLE before the answers. Repeatable."
+    ),
+]
 CsvSafe = Annotated[
     bool,
     typer.Option(

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 from glassnet.cli import options
@@ -22,6 +23,7 @@ def predict(
     model: options.ModelPath,
     table: options.TablePath,
     output: options.CsvOutput = None,
+    keep: options.Keep = None,
     reading: options.ReadingOptions = options.AS_IT_IS,
     csv_safe: options.CsvSafe = False,
     json: options.Json = False,
@@ -37,17 +39,24 @@ def predict(
     loaded = TableModel.load(model)
     with Waiting(f"predicting {table}"):
         opened = reading.open(table)
+        for name in keep or []:
+            opened.require(name)
+        kept = opened.texts(list(dict.fromkeys(keep or [])))
         prediction = loaded.predict(opened)
     warn(loaded, prediction, opened)
     if not csv_safe and (output is not None or not json):
-        note_formulas([prediction.target, *prediction.values])
+        cells = (text or "" for column in kept.values() for text in column)
+        note_formulas([prediction.target, *prediction.values, *kept, *cells])
     if output is not None:
         with replacing(output) as file:
-            write_csv(prediction, file, csv_safe)
+            write_csv(prediction, file, csv_safe, kept)
     elif not json:
-        to_standard_output(lambda file: write_csv(prediction, file, csv_safe))
+        to_standard_output(lambda file: write_csv(prediction, file, csv_safe, kept))
     if json:
-        print_json(_summary(prediction, output))
+        told = {} if output is not None or not kept else {
+            "kept": {name: column.tolist() for name, column in kept.items()}
+        }  # fmt: skip
+        print_json({**_summary(prediction, output), **told})
 
 
 def note_formulas(cells: Iterable[Any]) -> None:
@@ -74,18 +83,24 @@ def to_standard_output(write: Callable[[IO[bytes]], None]) -> None:
     print(held.getvalue().decode(), end="")
 
 
-def write_csv(prediction: Prediction, file: IO[bytes], csv_safe: bool = False) -> None:
-    """The predictions as UTF-8 CSV; on demand without cells that a spreadsheet would compute."""
+def write_csv(
+    prediction: Prediction,
+    file: IO[bytes],
+    csv_safe: bool = False,
+    kept: Mapping[str, Any] | None = None,
+) -> None:
+    """The predictions as UTF-8 CSV, after the columns that are `kept` from the table; on demand
+    without cells that a spreadsheet would compute."""
     from glassnet.tables.csv_safe import as_text
 
     text = io.TextIOWrapper(file, "utf-8", newline="", write_through=False)
     writer = csv.writer(text, lineterminator="\n")
     header = [prediction.target, *(f"probability_{name}" for name in prediction.classes)]
-    for row in (header, *_rows(prediction)) if csv_safe else ():
-        writer.writerow([as_text(cell) for cell in row])
-    if not csv_safe:
-        writer.writerow(header)
-        writer.writerows(_rows(prediction))
+    rows = itertools.chain([header], _rows(prediction))
+    if kept:
+        texts = [*kept], *([text or "" for text in row] for row in zip(*kept.values(), strict=True))
+        rows = ([*own, *row] for own, row in zip(texts, rows, strict=True))
+    writer.writerows(([as_text(cell) for cell in row] for row in rows) if csv_safe else rows)
     text.flush()
     text.detach()
 
