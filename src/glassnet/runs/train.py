@@ -35,6 +35,7 @@ from glassnet.training.exclusive import InTraining
 from glassnet.training.full_batch import Search
 from glassnet.training.history import History, earlier, noted, state_of
 from glassnet.training.order import SHUFFLE, Order
+from glassnet.training.progress import Progress
 from glassnet.training.source import Source
 from glassnet.training.state import OTHER, check_model, check_shape, warn_of_repeat
 from glassnet.training.trainer import USUAL, Conventions, Task, Trainer
@@ -51,7 +52,8 @@ def train(
     epochs: int, batch_size: int = 32, shuffle: bool = True, seed: int = 0,
     validation: tuple[Any, ...] | Source | float | None = None, sample_weight: Any = None,
     callbacks: Any = (), record: str | Path | Recording | None = None,
-    overwrite: bool = False, after: History | None = None, threads: int | None = None,
+    overwrite: bool = False, verbose: bool = False, after: History | None = None,
+    threads: int | None = None,
 ) -> History:  # fmt: skip
     """Train the model in place by mini-batches, and return the history.
 
@@ -66,14 +68,14 @@ def train(
     be smaller. `validation` is (x, y), (x, y, weights), another stream, or the fraction of rows to
     hold out. `threads`, by default all granted, change the time, never a bit. Ctrl-C ends the
     training after the step that runs; a second one at once, with the last whole epoch's numbers.
+    `verbose`: a line on standard error shows how far it is.
     `record` names a run file: `resume` goes on from it, `open_step` opens it; one that holds a run
-    is replaced only with `overwrite`. A `Recording` says where the data came from. A full disk
-    gives a `RecordingWarning`. TrainingError where another call trains the model, or the loss is
-    not finite: W is then that of the last epoch.
+    is replaced only with `overwrite`. A full disk gives a `RecordingWarning`. TrainingError where
+    another call trains the model, or the loss is not finite: W is then that of the last epoch.
     """
     check_settings(epochs, batch_size, seed, optimizer)
-    recording, stops = as_recording(record, overwrite), as_callbacks(callbacks)
-    measure = as_loss(loss)
+    recording, measure = as_recording(record, overwrite), as_loss(loss)
+    stops = [*as_callbacks(callbacks), *([Progress()] if verbose else [])]
     whole = checked(model, measure, x, y, sample_weight)
     rows, held_out = divided(model, measure, whole, validation, seed)
     check_some_labels(measure, rows, held_out)
@@ -81,9 +83,8 @@ def train(
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "seed": seed}
     with InTraining(model):
         descent = training(task, optimizer, Order.of(rows, batch_size, seed if shuffle else None))
-        history = goes_on(descent, after, recording, stops)
-        done = recorded(recording, descent, whole, validation, stops, settings, history)
-        return noted(model, done)
+        told = whole, validation, stops, settings, goes_on(descent, after, recording, stops)
+        return noted(model, recorded(recording, descent, *told))
 
 
 def check_settings(epochs: int, batch_size: int, seed: int, optimizer: Any) -> None:

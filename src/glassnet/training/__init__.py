@@ -6,11 +6,13 @@ from glassnet.training.callbacks import Callback, EarlyStopping, TimeLimit
 from glassnet.training.finder import Rates, find_lr
 from glassnet.training.functional import value_and_grad
 from glassnet.training.history import History, Run
+from glassnet.training.progress import Progress
 
 __all__ = [
     "Callback",
     "EarlyStopping",
     "History",
+    "Progress",
     "Rates",
     "Run",
     "TimeLimit",

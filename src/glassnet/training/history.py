@@ -9,8 +9,11 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from glassnet.errors import TrainingError
 from glassnet.nn.module import Module
+from glassnet.optim.schedule import Schedule, Timeline
 from glassnet.training.curves import curves
 from glassnet.training.state import TrainingState
 from glassnet.words import counted
@@ -25,6 +28,16 @@ BROKEN = (
 )
 
 
+@dataclass(frozen=True)
+class RatePlan:
+    """The learning rates of a run of so many steps, from epoch `epoch` (from 0) on."""
+
+    epoch: int
+    schedule: Schedule
+    total: int
+    steps: int  # of an epoch
+
+
 @dataclass(repr=False)
 class History:
     """One figure an epoch.
@@ -35,7 +48,8 @@ class History:
     `evaluations` counts how often the loss of all rows was computed; an epoch of gradient descent
     is one. `unrecorded` says why the end of the run is not in its run file, where it should be and
     is not; `recorded` is the path of that file at the end, and `moved` says what became of it where
-    it was renamed or removed meanwhile.
+    it was renamed or removed meanwhile. `lr` has the learning rate of the last step of every epoch;
+    it is empty for training that has none.
 
     `state` is where the training stands, so that `gn.train(…, after=history)` goes on. Model, data
     and settings are then those of the training before; learning rate, epochs and callbacks may be
@@ -57,6 +71,21 @@ class History:
     recorded: str | None = None
     moved: str | None = None
     state: TrainingState | None = field(default=None, compare=False)
+    plans: list[RatePlan] = field(default_factory=list[RatePlan], compare=False)
+
+    @property
+    def lr(self) -> list[float]:
+        rates = [self.rate(epoch) for epoch in range(len(self.loss))]
+        return [own for own in rates if own is not None]
+
+    def rate(self, epoch: int) -> float | None:
+        """The learning rate of the last step of an epoch, from 0; None where there is none."""
+        plan = next((own for own in reversed(self.plans) if own.epoch <= epoch), None)
+        if plan is None:
+            return None
+        step = np.array([(epoch + 1) * plan.steps - 1])
+        seen = (self.validation_loss or self.loss)[:epoch]
+        return float(plan.schedule.rates(Timeline(step, plan.total, plan.steps), seen)[0])
 
     def __repr__(self) -> str:
         """A few lines, however many epochs there are."""
@@ -69,6 +98,9 @@ class History:
                 lines.append(
                     f"{name}: {own[0]:.6g} … {own[-1]:.6g}, least {least:.6g} in epoch {place}"
                 )
+        rates = self.lr if self.plans else []
+        if rates and min(rates) != max(rates):
+            lines.append(f"learning rate: {rates[0]:.4g} … {rates[-1]:.4g}")
         return "\n ".join(lines) + ">"
 
     def _repr_html_(self) -> str:
@@ -119,4 +151,6 @@ def earlier(after: History, state: TrainingState) -> History:
     """The whole epochs of a history, as the beginning of a longer one."""
     whole = slice(state.epochs)
     losses, judged = after.loss[whole], after.validation_loss[whole]
-    return History(losses, judged, best_epoch=after.best_epoch, evaluations=len(losses))
+    plans = [own for own in after.plans if own.epoch < state.epochs]
+    best = after.best_epoch
+    return History(losses, judged, best_epoch=best, evaluations=len(losses), plans=plans)

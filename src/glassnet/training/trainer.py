@@ -27,7 +27,7 @@ from glassnet.training.check import Rows, check_batches
 from glassnet.training.diverge import advice, divergence
 from glassnet.training.epoch_loop import EpochLoop
 from glassnet.training.failing import failing_step
-from glassnet.training.history import History, Run
+from glassnet.training.history import History, RatePlan, Run
 from glassnet.training.order import Order
 from glassnet.training.programs import loss_program, outdated, step_program
 from glassnet.training.rollback import LARGE, Snapshot, finite
@@ -134,6 +134,10 @@ class Trainer:
     ) -> History:
         """Train for so many epochs in all, going on after those that `history` has."""
         run = self.run(epochs, history)
+        if self.conventions.guarded:
+            begun = run.epoch if run.history.plans else 0
+            plan = RatePlan(begun, self.schedule, run.steps_total, self.order.steps)
+            run.history.plans.append(plan)
         course = EpochLoop(run, callbacks, self.evaluate, self._compile_seconds)
         self._blocks = Blocks.of(self, run, callbacks)
 
