@@ -220,6 +220,13 @@ def test_rows_that_are_spread_are_no_twins(tmp_path: Path, columns: int) -> None
     assert not rules(examine(opened, "y")) & {"near twins", "repeated id", "equal rows"}
 
 
+def test_rows_of_few_numbers_are_no_twins(tmp_path: Path) -> None:
+    columns = {"age": RANDOM.integers(18, 25, 400), "place": [f"p{n % 200}" for n in range(400)]}
+    columns["sort"] = RANDOM.choice(list("abcdefgh"), 400)
+    opened = table(tmp_path / "t.csv", {**columns, "y": RANDOM.normal(size=400)})
+    assert "near twins" not in rules(examine(opened, "y"))
+
+
 def test_groups(tmp_path: Path) -> None:
     opened = people(tmp_path / "t.csv", named=True)
     assert {"near twins", "repeated id"} <= rules(examine(opened, "y"))
