@@ -69,6 +69,7 @@ class Blocks:
         rows = descent.task.rows
         self._equal = rows.weight is None or descent.conventions.by_rows
         self._weights = self._shares() if self._equal else np.empty(0)
+        self._total = math.fsum(self._weights.tolist())
 
     @classmethod
     def of(cls, descent: Trainable, run: Run, callbacks: Sequence[Any]) -> Blocks | None:
@@ -139,7 +140,7 @@ class Blocks:
         except KeyboardInterrupt:
             descent.put_back()
             raise
-        losses = np.concatenate([part for part, _ in calls.losses(count, own)], axis=1)
+        losses = _side_by_side(calls.losses(count, own))
         if not (finite(losses.reshape(-1)) and finite(descent.task.model.W)):
             descent.put_back()
             descent.raw, descent.broken = None, False
@@ -168,15 +169,15 @@ class Blocks:
         except KeyboardInterrupt:
             descent.put_back()
             raise
-        losses = _flat(calls.losses(1, own))
-        if not (finite(losses) and finite(descent.task.model.W)):
+        losses = _side_by_side(calls.losses(1, own))
+        if not (finite(losses[0]) and finite(descent.task.model.W)):
             self._filled = 0
-            raise descent.diverged(run, first, losses, None)
-        weights = self._weights if self._equal else self._shares(run.epoch)
+            raise descent.diverged(run, first, losses[0].copy(), None)
         run.history.evaluations += 1
-        descent.part = losses, weights
-        course.end_epoch(weighted_mean(losses, weights))
-        descent.part = np.empty(0), np.empty(0)
+        if run.history.stopped == "interrupted":
+            weights = self._weights if self._equal else self._shares(run.epoch)
+            descent.part = losses[0].copy(), weights
+        course.end_epoch(next(self._means(losses, run.epoch)))
 
     def _ready(self, run: Run, count: int | None = None) -> EpochCalls:
         """Calls whose rows and rates are those of the next epochs."""
@@ -199,9 +200,8 @@ class Blocks:
             for own, steps in enumerate(losses):
                 yield weighted_mean(steps, self._shares(first + own))
             return
-        total = math.fsum(self._weights.tolist())
         for parts in (losses.astype(float) * self._weights).tolist():
-            yield math.fsum(parts) / total
+            yield math.fsum(parts) / self._total
 
     def _shares(self, epoch: int = 0) -> np.ndarray:
         """What each step of an epoch weighs."""
@@ -217,9 +217,11 @@ def _most(descent: Trainable, run: Run) -> int:
     return max(1, min(run.epochs - run.epoch, EPOCHS, ROWS // len(descent.task.rows)))
 
 
-def _flat(losses: list[tuple[np.ndarray, int]]) -> np.ndarray:
-    """The losses of the steps of one epoch; a copy, since the next epochs take their place."""
-    return np.concatenate([own[0] for own, _ in losses])
+def _side_by_side(losses: list[tuple[np.ndarray, int]]) -> np.ndarray:
+    """The losses of all steps: [epochs, steps]."""
+    if len(losses) == 1:
+        return losses[0][0]
+    return np.concatenate([own for own, _ in losses], axis=1)
 
 
 def _follows(descent: Trainable, run: Run, callbacks: Sequence[Any]) -> bool:
