@@ -233,3 +233,22 @@ def test_random_tables(tmp_path: Path) -> None:
         elif "error" in page and "no column" not in page["error"]:
             assert "error" in own, (text, page)
     assert sure > 40
+
+
+def test_the_built_in_penguins_are_the_published_ones(tmp_path: Path) -> None:
+    """The same inputs as the published table gives when it is read."""
+    import gzip
+    import os
+
+    from glassnet.page.penguins import penguins
+
+    path = Path(os.environ.get("GLASSNET_DATA", "")) / "penguins.csv.gz"
+    if not path.is_file():
+        pytest.skip("the tables are not there")
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    measured = [line for line in lines if ",NA,NA,NA,NA," not in line and ",,,,," not in line]
+    (tmp_path / "p.csv").write_text("\n".join(measured))
+    columns = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
+    read_again = understood(read_table(tmp_path / "p.csv"), "species", columns).table
+    np.testing.assert_array_equal(penguins().y, read_again.y)
+    np.testing.assert_allclose(penguins().x, read_again.x, rtol=1e-6, atol=1e-6)
