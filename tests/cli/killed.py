@@ -3,7 +3,7 @@
 In: the moment, then the arguments of `glassnet`. Moments: `fold`, in the training for the score;
 a number, when so many epochs of recorded training are done and the last is not yet written;
 `save`, when the model file is about to be written; `never`. Recipes are short, and every epoch has
-its checkpoint.
+its checkpoint. After " older" the recipe is one of earlier versions: a network in three phases.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from glassnet.runs.recorder import Recorder
 from glassnet.tables import split
 
 SHORT = Recipe((8,), (0.1, 0.02, 0.004), 32, 30, 2, 1)
+PACK = Recipe((8,), (0.05,), 32, 30, 2, 1, members=2, folds=2, width=2, bins=4, average=0.9)
 
 
 def die(*_: Any) -> Any:
@@ -35,7 +36,11 @@ def dies_in_fold(examined: Any, part: Any, *rest: Any, plain: Any = fit._train) 
 def arm(moment: str) -> None:
     recorder.EVERY = recorder.SHARE = 0.0
     split.FOLDS = 2
-    fit.default_recipe = lambda rows: SHORT
+    if "older" in moment:
+        split.PACKED, fit.default_recipe = 0, lambda *_: SHORT
+    else:
+        fit.default_recipe = lambda *_: PACK
+    moment = moment.removesuffix(" older")
     if moment == "save":
         TableModel.save = die  # pyright: ignore
     elif moment == "fold":

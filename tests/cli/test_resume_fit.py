@@ -20,6 +20,7 @@ from glassnet.runs.disk import is_run
 from glassnet.runs.file import RunFile
 from tests.cli.test_fit_record import run
 from tests.data import ROOT
+from tests.estimators import older
 
 Capture = pytest.CaptureFixture[str]
 SMALL, LARGE = 300, 2100  # rows: the one is scored in folds, the other by rows held out
@@ -42,8 +43,14 @@ def write(path: Path, rows: int) -> Path:
     return path
 
 
-def until(moment: str, cache: Path, *arguments: str | Path) -> int:
+@pytest.fixture(autouse=True)
+def older_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    older.use(monkeypatch)
+
+
+def until(moment: str, cache: Path, *arguments: str | Path, recipe: str = " older") -> int:
     """The exit status of a command that is killed at a moment, if it comes to that."""
+    moment += recipe
     command = [sys.executable, "-m", "tests.cli.killed", moment, *map(str, arguments)]
     around = {**os.environ, "GLASSNET_CACHE_DIR": str(cache)}
     return subprocess.run(command, cwd=ROOT, env=around, capture_output=True).returncode
@@ -82,6 +89,22 @@ def test_killed_again_and_again(rows: int, tmp_path: Path, cache: Path) -> None:
     assert status == 0
     assert kills > 1
     assert model.read_bytes() == wanted
+
+
+def test_a_pack_that_is_killed_again_and_again(tmp_path: Path, cache: Path) -> None:
+    models: list[bytes] = []
+    for name, moment in (("whole", "never"), ("killed", "4")):
+        folder = tmp_path / name
+        folder.mkdir()
+        table, path, model = write(folder / "t.csv", SMALL), folder / "r.glass", folder / "m"
+        status = until(
+            moment, cache, "fit", table, "-t", "d", "--record", path, "-o", model, recipe=""
+        )
+        while status == -signal.SIGKILL and moment != "never":
+            status = until("6", cache, "resume", path, recipe="")
+        assert status == 0
+        models.append(model.read_bytes())
+    assert models[0] == models[1]
 
 
 def test_killed_before_the_model_is_written(tmp_path: Path, cache: Path) -> None:

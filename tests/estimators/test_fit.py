@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ import pytest
 from glassnet import model_file
 from glassnet.errors import ModelFileError, TableError
 from glassnet.estimators.tabular.examine import examine
-from glassnet.estimators.tabular.fit import FittedTable, fit_table
+from glassnet.estimators.tabular.fit import FittedTable, choose_recipe, fit, fit_table
 from glassnet.estimators.tabular.table_model import TableModel, softmax
+from glassnet.tables import split
 from glassnet.tables.read import read_table
 from glassnet.version import numerics_version
 
-ROWS = 2500  # enough for a fifth of them to be held out
+ROWS = 2500  # enough for a fifth of them to be held out, where folds do not learn together
 
 
 def write(path: Path, rows: int = ROWS, change: dict[int, str] | None = None) -> Path:
@@ -43,6 +45,15 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FittedTable]:
 
 
 @pytest.fixture(scope="module")
+def parted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FittedTable]:
+    """A table so large that a part of it is held out; here that begins with fewer rows."""
+    path = write(tmp_path_factory.mktemp("parted") / "t.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(split, "PACKED", 0)
+        return path, fitted(path)
+
+
+@pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FittedTable]:
     """Classes from a small table."""
     path = write(tmp_path_factory.mktemp("small") / "t.csv", rows=300)
@@ -51,7 +62,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FittedTable]:
 
 def test_it_learns(plain: tuple[Path, FittedTable]) -> None:
     score = plain[1].score
-    assert score.rows == ROWS // 5
+    assert score.rows == ROWS
     # The noise alone makes 0.1; a constant makes sqrt(9 + 4 + 25), about 6.2.
     assert score.value < 0.5
     assert score.constant == pytest.approx(6.2, abs=0.4)
@@ -59,9 +70,11 @@ def test_it_learns(plain: tuple[Path, FittedTable]) -> None:
 
 
 def test_the_held_out_rows_change_nothing_but_the_score(
-    plain: tuple[Path, FittedTable], tmp_path: Path
+    parted: tuple[Path, FittedTable], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, first = plain
+    monkeypatch.setattr(split, "PACKED", 0)
+    path, first = parted
+    assert first.score.rows == ROWS // 5
     held_out = examine(read_table(path), "y").split().held_out
     change = {int(row): f"{900 + row},-900,blue,12345" for row in held_out}
     other = fitted(write(tmp_path / "t.csv", change=change))
@@ -98,12 +111,16 @@ def test_a_model_file_needs_nothing_else(plain: tuple[Path, FittedTable], tmp_pa
     ("key", "old", "new"),
     [
         ("format", "glassnet table model", "something else"),
-        ("format_version", "1", "2"),
+        ("format_version", "2", "3"),
         ("network", '"relu"', '"os.system"'),
         ("network", '"float32"', '"float99"'),
-        ("network", "128", "-128"),
-        ("network", "128", "129"),
-        ("network", "128", "1000000000"),
+        ("network", "64", "-64"),
+        ("network", "64", "65"),
+        ("network", "64", "1000000000"),
+        ("network", '"members": ', '"members": 1'),
+        ("network", '"folds": 5', '"folds": 7'),
+        ("network", '"numbers": 3', '"numbers": 2'),
+        ("network", '"temperature": ', '"temperature": -'),
         ("schema", '"number"', '"pickle"'),
         ("schema", '"scale"', '"scales"'),
         ("schema", "{", "["),
@@ -129,8 +146,9 @@ def test_weights_that_are_not_finite_are_refused(
     small[1].model.save(tmp_path / "m")
     tensors, texts = model_file.load(tmp_path / "m")
     del texts["sha256"]
-    bias = np.full_like(tensors["linear1.bias"], np.nan)
-    model_file.save(tmp_path / "m", {**tensors, "linear1.bias": bias}, texts)
+    name = next(name for name in tensors if name.endswith("memberlinear1.bias"))
+    bias = np.full_like(tensors[name], np.nan)
+    model_file.save(tmp_path / "m", {**tensors, name: bias}, texts)
     with pytest.raises(ModelFileError, match="not finite"):
         TableModel.load(tmp_path / "m")
 
@@ -140,7 +158,7 @@ def test_a_small_table_is_scored_row_by_row(small: tuple[Path, FittedTable]) -> 
     assert found.score.rows == 300
     assert found.score.value > 0.97
     assert found.model.training["score"]["folds"] == 5
-    assert found.model.training["rows"] == {"train": 240, "validation": 60, "held_out": 0}
+    assert found.model.training["rows"] == {"train": 300, "validation": 300, "held_out": 0}
 
 
 def test_a_time_limit_is_kept(tmp_path: Path) -> None:
@@ -218,4 +236,58 @@ def test_kinds_are_checked(
 def test_the_record_of_the_training_is_json(plain: tuple[Path, FittedTable]) -> None:
     training = plain[1].model.training
     assert json.loads(json.dumps(training)) == training
-    assert training["rows"] == {"train": 1600, "validation": 400, "held_out": 500}
+    assert training["rows"] == {"train": ROWS, "validation": ROWS, "held_out": 0}
+
+
+def test_the_record_of_rows_held_out(parted: tuple[Path, FittedTable]) -> None:
+    assert parted[1].model.training["rows"] == {"train": 1600, "validation": 400, "held_out": 500}
+
+
+def test_each_row_is_scored_by_networks_that_have_not_seen_it(
+    small: tuple[Path, FittedTable], tmp_path: Path
+) -> None:
+    """Labels without any meaning are guessed no better than by chance, however well the network
+    has learnt them by heart."""
+    path = tmp_path / "t.csv"
+    random = np.random.default_rng(3)
+    x, label = random.normal(size=(200, 2)), random.integers(0, 2, 200)
+    lines = [f"{a},{b},{'red' if c else 'blue'}" for (a, b), c in zip(x, label, strict=True)]
+    path.write_text("a,b,c\n" + "\n".join(lines) + "\n")
+    examined = examine(read_table(path), "c")
+    recipe = replace(choose_recipe(examined, epochs=60), patience=60)
+    found = fit(examined, recipe)
+    assert found.score.rows == 200
+    assert abs(found.score.value - 0.5) < 4 * found.score.error
+
+
+def test_a_model_of_an_earlier_version_predicts_as_it_did(tmp_path: Path) -> None:
+    """One network, as it was written before there were packs; worked out by hand."""
+    columns = [
+        {"name": "a", "centre": 1.0, "scale": 2.0, "flag": False, "kind": "number"},
+        {"name": "b", "levels": ["x", "y"], "flag": False, "rare": False, "average": [0.5, 0.5],
+         "kind": "category"},
+    ]  # fmt: skip
+    target = {"name": "t", "classes": [], "numeric": False, "mean": 10.0, "scale": 4.0, "common": 0}
+    recipe = {"hidden": [], "learning_rates": [0.1], "batch_size": 8, "epochs": 9, "patience": 2,
+              "rest": 1}  # fmt: skip
+    score = {"folds": 0, "metric": "rmse", "value": 1.0, "standard_error": 0.1, "constant": 2.0}
+    training = {
+        "glassnet": "0.1", "table": "t.csv", "seed": 0,
+        "rows": {"train": 6, "validation": 2, "held_out": 2}, "recipe": recipe, "epochs": 3,
+        "best_epoch": 2, "score": score,
+    }  # fmt: skip
+    texts = {
+        "format": "glassnet table model", "format_version": "1", "numerics_version": "1",
+        "network": json.dumps({"inputs": 3, "hidden": [], "outputs": 1, "activation": "relu",
+                               "dtype": "float32"}),
+        "schema": json.dumps({"version": 1, "target": target, "columns": columns, "missing": []}),
+        "training": json.dumps(training),
+    }  # fmt: skip
+    weight = np.array([[1.0], [0.25], [-0.5]], np.float32)
+    bias = np.array([0.5], np.float32)
+    model_file.save(tmp_path / "m", {"linear1.weight": weight, "linear1.bias": bias}, texts)
+    path = tmp_path / "p.csv"
+    path.write_text("b,a\nx,1\ny,1\n")
+    found = TableModel.load(tmp_path / "m").predict(read_table(path))
+    # a is in the middle, so 0; the scores are 0.25 + 0.5 and −0.5 + 0.5, times 4 plus 10
+    assert found.values.tolist() == [13.0, 10.0]

@@ -69,7 +69,9 @@ def test_what_goes_in_and_comes_out(model: Any, taken: int | None, given: int | 
 def test_a_width_that_only_the_data_know() -> None:
     model = nn.Sequential(nn.Repeat(2), nn.BatchEnsemble(3, 1, 2))
     assert model([[1.0, 2.0, 3.0]]).shape == (1, 2)
-    with pytest.raises(ShapeError, match=r"layer 2.*takes 6.*Repeat\(members=2\), gives 8"):
+    with pytest.raises(
+        ShapeError, match=r"layer 2.*takes 6.*Repeat\(members=2, groups=1\), gives 8"
+    ):
         model([[1.0, 2.0, 3.0, 4.0]])
     with pytest.raises(ShapeError, match="column 5 of rows of 2 numbers"):
         nn.Sequential(nn.Columns(0, 5))([[1.0, 2.0]])

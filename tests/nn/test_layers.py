@@ -145,6 +145,45 @@ def test_piecewise_linear_of_data() -> None:
         nn.PiecewiseLinear.of([[np.nan]])
 
 
+def test_piecewise_embedding() -> None:
+    layer = nn.PiecewiseEmbedding.of([[0.0], [1.0], [3.0]], width=2, bins=2)
+    layer.parameters()["slope"] = [[[10, 0]]]
+    layer.parameters()["bias"] = [[[0, 1]]]
+    layer.parameters()["weight"] = [[[1, 0], [0, 100]]]  # of the bins 0…1 and 1…3
+    found = nn.Sequential(layer)([[-1.0], [0.5], [2.0], [4.0]])
+    # below and beyond the bins only the straight line goes on
+    np.testing.assert_array_equal(found, [[-10, 1], [5.5, 1], [21, 51], [41, 101]])
+
+
+def test_piecewise_embeddings_of_groups_stand_side_by_side() -> None:
+    layer = nn.PiecewiseEmbedding(1, 1, bins=1, others=2, groups=2).with_edges([[0, 2]])
+    layer.parameters()["slope"] = [[[1]], [[0]]]
+    layer.parameters()["bias"] = [[[0]], [[5]]]
+    layer.parameters()["weight"] = [[[2, 4]]]  # of group 0 and group 1
+    # x = 1 is half of the way: 1 + ½ · 2 and 5 + ½ · 4, each followed by the other two numbers
+    np.testing.assert_array_equal(nn.Sequential(layer)([[1.0, 7, 8]]), [[2, 7, 8, 7, 7, 8]])
+
+
+def test_a_piecewise_embedding_begins_straight_and_learns_bends() -> None:
+    x = np.linspace(-1, 1, 64)[:, None]
+    network = nn.Sequential(nn.PiecewiseEmbedding.of(x, 3, 8), nn.Linear(3, 1), dtype="float64")
+    steps = np.diff(network(x)[:, 0])
+    np.testing.assert_allclose(steps, steps[0], rtol=1e-9)
+    optimizer = gn.optim.Adam(0.05)
+    gn.train(network, x, np.abs(x), loss=HALF, optimizer=optimizer, epochs=200)
+    assert np.abs(network(x) - np.abs(x)).max() < 0.05  # no straight line comes nearer than 0.5
+
+
+def test_edges_of_bins_do_not_move_and_fewer_bins_are_filled_up() -> None:
+    layer = nn.PiecewiseEmbedding.of([[0.0, 1], [1, 1], [2, 1]], 2, 2)
+    edges = layer.parameters()["edges"].copy()
+    np.testing.assert_array_equal(edges, [[0, 1, 2], [1, 2, 2]])
+    network = nn.Sequential(layer, nn.Linear(4, 1))
+    gn.train(network, [[0.5, 3.0]], [1.0], loss=HALF, optimizer=gn.optim.AdamW(0.1), epochs=3)
+    np.testing.assert_array_equal(layer.parameters()["edges"], edges)
+    assert np.isfinite(network.W).all()
+
+
 def test_layer_norm() -> None:
     # mean 2, variance 2/3; with eps = 1/3 the divisor is 1
     network = model(nn.LayerNorm(3, eps=1 / 3), layernorm1__scale=[1, 2, 3], layernorm1__shift=5)
@@ -201,6 +240,70 @@ def test_members_share_weights() -> None:
     np.testing.assert_array_equal(network([[3.0, 4.0]]), [[11, 15]])
 
 
+def test_groups_of_members_share_weights_inside_only() -> None:
+    network = model(
+        nn.Repeat(2), nn.Repeat(2, groups=2), nn.BatchEnsemble(1, 1, 4, signs=False, groups=2),
+        batchensemble1__weight=[[[2]], [[3]]], batchensemble1__s=[[1], [10], [1], [10]],
+    )  # fmt: skip
+    np.testing.assert_array_equal(network([[5.0]]), [[10, 100, 15, 150]])
+    two = model(nn.Repeat(2, groups=2))  # two groups of one number each
+    np.testing.assert_array_equal(two([[1.0, 2.0]]), [[1, 1, 2, 2]])
+
+
+def test_without_signs_members_begin_alike() -> None:
+    same = nn.BatchEnsemble(3, 2, 4, signs=False).parameters()["r"]
+    np.testing.assert_array_equal(same, np.ones((4, 3)))
+    assert {-1.0, 1.0} == set(nn.BatchEnsemble(3, 2, 4).parameters()["r"].ravel().tolist())
+
+
+def test_members_with_nothing_in_common() -> None:
+    network = model(
+        nn.MemberLinear(2, 1, 2),
+        memberlinear1__weight=[[[1], [2]], [[3], [4]]], memberlinear1__bias=[[10], [20]],
+    )  # fmt: skip
+    # 1 + 2 · 2 + 10 and 3 · 3 + 4 · 4 + 20
+    np.testing.assert_array_equal(network([[1.0, 2.0, 3.0, 4.0]]), [[15, 45]])
+    # each is drawn as if it were alone: U(−a, a), a = √(6 / (2 + 1))
+    drawn = nn.Sequential(nn.MemberLinear(2, 1, 500), dtype="float64").W[:1000]
+    assert np.abs(drawn).max() == pytest.approx(math.sqrt(2), rel=0.01)
+
+
+def test_a_fold_is_predicted_by_those_that_have_not_seen_it() -> None:
+    network = model(nn.InFolds(nn.Identity(), 4, 2))
+    row = [1.0, 3.0, 10.0, 30.0]
+    found = network([[*row, -1.0], [*row, 0.0], [*row, 1.0]])
+    np.testing.assert_array_equal(found, [[11], [2], [20]])
+    scores = [0.0, math.log(3), 0.0, 0.0]  # (¼, ¾) and (½, ½) as probabilities
+    found = model(nn.InFolds(nn.Identity(), 2, 2, True))([[*scores, -1], [*scores, 0]])
+    np.testing.assert_allclose(found, np.log([[3 / 8, 5 / 8], [1 / 4, 3 / 4]]), rtol=1e-14)
+
+
+def in_folds() -> Any:
+    """Three folds of two members, whose first input is embedded."""
+    inner = nn.Sequential(
+        nn.PiecewiseEmbedding(1, 3, 4, 1, groups=3), nn.Repeat(2, 3),
+        nn.BatchEnsemble(4, 3, 6, groups=3), nn.ReLU(), nn.MemberLinear(3, 1, 6),
+    )  # fmt: skip
+    return model(nn.InFolds(inner, 6, 3))
+
+
+def test_members_learn_nothing_from_the_rows_of_their_fold() -> None:
+    rng = np.random.default_rng(0)
+    x, fold = rng.normal(size=(60, 2)), np.arange(60) % 3
+    answers: list[tuple[bytes, bytes]] = []
+    for change in (0.0, 100.0):
+        network = in_folds()
+        y = np.where(fold == 1, x[:, 0] + change, x[:, 0])
+        optimizer = gn.optim.AdamW(0.01, average=0.9)
+        given = np.column_stack([x, fold])
+        gn.train(network, given, y, loss=HALF, optimizer=optimizer, epochs=4, batch_size=20)
+        first, second = (network(np.column_stack([x, np.full(60, own)])) for own in (1, 2))
+        answers.append((first.tobytes(), second.tobytes()))
+    (unseen, seen), (unseen_changed, seen_changed) = answers
+    assert unseen == unseen_changed  # by the members of fold 1
+    assert seen != seen_changed
+
+
 def test_members_are_averaged() -> None:
     np.testing.assert_array_equal(model(nn.Average(2))([[1.0, 2.0, 5.0, 10.0]]), [[3, 6]])
     # the softmax of (0, ln 3) is (¼, ¾), that of (0, 0) is (½, ½): the mean is (3/8, 5/8)
@@ -225,6 +328,9 @@ CHECKED: list[Any] = [
     nn.RMSNorm(3), nn.BatchNorm(3), nn.Periodic(3, 2, 0.3), nn.PiecewiseLinear.of(X + 0.1, 2),
     nn.Sequential(nn.Repeat(2), nn.BatchEnsemble(3, 2, 2), nn.Average(2)),
     nn.Sequential(nn.Repeat(2), nn.BatchEnsemble(3, 2, 2), nn.Average(2, True)),
+    nn.PiecewiseEmbedding(2, 2, 3, others=1, groups=2), nn.PiecewiseEmbedding(3, 2, 3),
+    nn.Sequential(nn.Repeat(2), nn.Repeat(2, 2), nn.BatchEnsemble(3, 2, 4, groups=2)),
+    nn.Sequential(nn.Repeat(2), nn.MemberLinear(3, 2, 2)),
 ]  # fmt: skip
 
 
@@ -257,6 +363,15 @@ def test_derivatives_by_an_embedding() -> None:
         (lambda: nn.Dropout(1.0), "less than 1"),
         (lambda: nn.BatchEnsemble(2, 0, 3), "1 or more"),
         (lambda: nn.Average(3).gives(4), "not the same for every member"),
+        (lambda: nn.BatchEnsemble(2, 1, 3, groups=2), "3 members make no 2 groups"),
+        (lambda: nn.MemberLinear(2, 1, 0), "1 or more"),
+        (lambda: nn.InFolds(nn.ReLU(), 3, 2), "3 members make no 2 groups"),
+        (lambda: nn.InFolds(nn.ReLU(), 2, 2).gives(4), "not the same for 2 members"),
+        (lambda: nn.Repeat(2, groups=2).gives(3), "2 groups"),
+        (lambda: nn.PiecewiseEmbedding(2, 0), "1 or more"),
+        (lambda: nn.PiecewiseEmbedding(2, 1, 3, -1), "others"),
+        (lambda: nn.PiecewiseEmbedding(1, 1, 2).with_edges([[0, 1, 2, 3]]), "up to 3 bins"),
+        (lambda: nn.PiecewiseEmbedding.of([[np.nan]], 3), "finite"),
     ],
 )
 def test_wrong_settings(wrong: Callable[[], Any], text: str) -> None:

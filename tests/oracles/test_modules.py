@@ -101,6 +101,30 @@ def ensemble(x: Any, p: Tensors) -> Any:
     return torch.cat(members, 1)
 
 
+def embedded(x: Any, p: Tensors) -> Any:
+    """Two features in 2 groups, and two numbers that are kept."""
+    low, high = p["edges"][:, :-1], p["edges"][:, 1:]
+    size = torch.where(high > low, high - low, torch.ones_like(low))
+    way = torch.clamp((x[:, :2, None] - low) / size, 0.0, 1.0) * (high > low)
+    bent = torch.einsum("nfb,fbgd->ngfd", way, p["weight"].reshape(2, 3, 2, 3))
+    e = x[:, None, :2, None] * p["slope"] + p["bias"] + bent
+    parts = [torch.cat([e[:, g].flatten(1), x[:, 2:]], 1) for g in range(2)]
+    return torch.cat(parts, 1)
+
+
+def groups(x: Any, p: Tensors) -> Any:
+    parts = torch.chunk(x, 2, 1)
+    members = [
+        (own * p["r"][j]) @ p["weight"][j] * p["s"][j] + p["bias"][j] for j, own in enumerate(parts)
+    ]
+    return torch.cat(members, 1)
+
+
+def apart(x: Any, p: Tensors) -> Any:
+    parts = torch.chunk(x, 2, 1)
+    return torch.cat([own @ p["weight"][j] + p["bias"][j] for j, own in enumerate(parts)], 1)
+
+
 def mixture(x: Any, p: Tensors) -> Any:
     parts = [torch.softmax(own, 1) for own in torch.chunk(x, 2, 1)]
     return torch.log((parts[0] + parts[1]) / 2)
@@ -142,6 +166,8 @@ CASES = [
     Case(nn.BatchNorm(WIDTH), batch_norm(True), training=True),
     Case(nn.Embedding(3, 2), embedding, CATEGORIES[:, :1].copy()),
     Case(nn.Embedding((3, 4), 2), embedding, CATEGORIES), Case(nn.Periodic(WIDTH, 3), periodic),
+    Case(nn.PiecewiseEmbedding(2, 3, 3, 2, 2), embedded),
+    Case(nn.BatchEnsemble(2, 3, 2, groups=2), groups), Case(nn.MemberLinear(2, 3, 2), apart),
     Case(nn.BatchEnsemble(2, 3, 2), ensemble), same(nn.Dropout(0.4), T.Dropout(0.4).eval()),
     Case(nn.Sequential(nn.Linear(WIDTH, 3), nn.Tanh(), nn.Linear(3, 2)),
          lambda x, p: linear(torch.tanh(linear(x, p, "linear1.")), p, "linear2.")),

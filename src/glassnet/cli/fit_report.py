@@ -11,7 +11,7 @@ from rich.console import Console
 
 from glassnet.cli.report import REASONS, console, print_json, print_score, safe, score_json
 from glassnet.cli.table_report import column_json, notes_json, print_columns, print_notes
-from glassnet.estimators.tabular.network import Architecture
+from glassnet.estimators.tabular.network import architecture_of
 from glassnet.serialize import to_plain
 from glassnet.tables.schema import Schema
 from glassnet.tables.target import target_summary
@@ -32,9 +32,7 @@ class FitReport:
         self.split = examined.split()
         self.folds = len(examined.folds())
         self.schema = Schema.fit(examined.columns, examined.target, self.split.train)
-        self.architecture = Architecture(
-            len(self.schema.inputs), recipe.hidden, examined.target.outputs
-        )
+        self.architecture = architecture_of(self.schema, recipe)
         self.recipe = recipe
         self.console = console()
 
@@ -52,7 +50,12 @@ class FitReport:
         if examined.without_target:
             show(f"left out  {counted(examined.without_target, 'row')} without a target")
         rows = f"{len(split.train):,} to train on, {len(split.validation):,} to decide when to stop"
-        if examined.test is not None:
+        if examined.groups is not None:
+            rows = (
+                f"{len(split.train):,}, in {self.folds} folds; each fold is predicted, for the "
+                "score, by networks trained without it"
+            )
+        elif examined.test is not None:
             rows += f"; the score is taken from {safe(examined.test.label)}"
         elif self.folds == 1:
             rows += "; first, the last fifth is scored by a network trained on those before"
@@ -116,10 +119,15 @@ class FitReport:
     def _network(self) -> str:
         network = self.architecture
         sizes = " → ".join(str(size) for size in network.sizes)
+        if network.members:
+            sizes = f"{network.together} × ({sizes})"
+            if network.width > 1 and network.numbers:
+                sizes = f"{network.inputs} → {sizes}"
         loss = "cross-entropy" if self.examined.target.classes else "half squared error"
+        optimizer = type(self.recipe.optimizer(0)).__name__
         return (
-            f"{sizes}, {network.activation}, {counted(network.parameters, 'parameter')}; "
-            f"{loss}, Adam {self.recipe.learning_rates[0]:g}, batches of {self.recipe.batch_size}"
+            f"{sizes}, {network.activation}, {counted(network.parameters, 'parameter')}; {loss}, "
+            f"{optimizer} {self.recipe.learning_rates[0]:g}, batches of {self.recipe.batch_size}"
         )
 
 

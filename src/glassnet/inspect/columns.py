@@ -18,6 +18,7 @@ def input_names(values: Mapping[str, Any], width: int) -> tuple[str, ...]:
     names: tuple[str, ...] = ()
     if schema is not None:
         names = tuple(schema.inputs)
+        names += ("fold",) * (len(names) == width - 1)
     elif stream is not None:
         names = tuple(map(str, stream.get("features") or ()))
     if len(names) != width:

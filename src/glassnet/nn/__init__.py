@@ -12,8 +12,8 @@ from glassnet.nn.activations import (
     Tanh,
 )
 from glassnet.nn.compose import Columns, Function, Parallel, Residual, Sequential
-from glassnet.nn.embed import Embedding, Periodic, PiecewiseLinear
-from glassnet.nn.ensemble import Average, BatchEnsemble, Repeat
+from glassnet.nn.embed import Embedding, Periodic, PiecewiseEmbedding, PiecewiseLinear
+from glassnet.nn.ensemble import Average, BatchEnsemble, InFolds, MemberLinear, Repeat
 from glassnet.nn.linear import Linear, Neuron
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.normalise import BatchNorm, Dropout, LayerNorm, RMSNorm
@@ -34,9 +34,11 @@ __all__ = [
     "Embedding",
     "Function",
     "Identity",
+    "InFolds",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "MemberLinear",
     "Mish",
     "Module",
     "Neuron",
@@ -45,6 +47,7 @@ __all__ = [
     "Parameter",
     "ParametricSigmoid",
     "Periodic",
+    "PiecewiseEmbedding",
     "PiecewiseLinear",
     "RMSNorm",
     "ReLU",

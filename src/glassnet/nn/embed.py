@@ -5,6 +5,7 @@ In: columns. Out: for each column several numbers, side by side, in the order of
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from glassnet.nn.initializers import Initializer, initializer
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
 from glassnet.nn.settings import check_numbers, check_sizes
+from glassnet.nn.storage import Slot, slots_of
 from glassnet.ops import philox
 from glassnet.words import counted
 
@@ -142,20 +144,7 @@ class PiecewiseLinear(Module):
     @classmethod
     def of(cls, x: Any, bins: int = 8) -> PiecewiseLinear:
         """Bins that hold about as many rows of x each; equal quantiles share a bin."""
-        table = np.asarray(x)
-        if table.ndim != 2 or not len(table) or table.dtype.kind not in "fiub":
-            raise ShapeError(
-                f"PiecewiseLinear.of: x has shape {table.shape} and dtype {table.dtype}; wanted "
-                "numbers [rows, columns]\n  right: PiecewiseLinear.of(x_train, bins=8)"
-            )
-        if not np.isfinite(table).all() or bins < 1:
-            raise ShapeError(
-                f"PiecewiseLinear.of(x, bins={bins}): x is finite, and bins 1 or more\n"
-                "  right: PiecewiseLinear.of(x_train[numpy.isfinite(x_train).all(1)], bins=8)"
-            )
-        ranks = np.arange(bins + 1) * (len(table) - 1) // bins
-        edges = [np.unique(np.sort(column)[ranks]).tolist() for column in table.T]
-        return cls([own if len(own) > 1 else [own[0], own[0] + 1.0] for own in edges])
+        return cls(quantile_edges(x, bins, "PiecewiseLinear"))
 
     def takes(self) -> int | None:
         return len(self.edges)
@@ -182,3 +171,114 @@ class PiecewiseLinear(Module):
     def __repr__(self) -> str:
         features, bins = counted(len(self.edges), "feature"), counted(sum(self.bins), "bin")
         return f"PiecewiseLinear({features}, {bins})"
+
+
+def quantile_edges(x: Any, bins: int, owner: str) -> list[list[float]]:
+    """Of every column of x the ends of bins that hold about as many rows each; equal quantiles
+    share a bin."""
+    table = np.asarray(x)
+    if table.ndim != 2 or not len(table) or table.dtype.kind not in "fiub":
+        raise ShapeError(
+            f"{owner}.of: x has shape {table.shape} and dtype {table.dtype}; wanted "
+            f"numbers [rows, columns]\n  right: {owner}.of(x_train, bins=8)"
+        )
+    if not np.isfinite(table).all() or bins < 1:
+        raise ShapeError(
+            f"{owner}.of(x, bins={bins}): x is finite, and bins 1 or more\n"
+            f"  right: {owner}.of(x_train[numpy.isfinite(x_train).all(1)], bins=8)"
+        )
+    ranks = np.arange(bins + 1) * (len(table) - 1) // bins
+    edges = [np.unique(np.sort(column)[ranks]).tolist() for column in table.T]
+    return [own if len(own) > 1 else [own[0], own[0] + 1.0] for own in edges]
+
+
+@dataclass(eq=False)
+class PiecewiseEmbedding(Module):
+    """Each of the first `features` numbers becomes `width` numbers, each a continuous function of
+    it that is learnt and straight within each of `bins` bins, and outside of them:
+
+        e = x·a + b + Σᵢ tᵢ Wᵢ, where tᵢ is the part of bin i that lies below x, 0 to 1.
+
+    W starts at 0, so that at first the functions are straight lines ("version B" of Gorishniy and
+    others, 2024). The ends of the bins lie in W too, as `edges` [features, bins + 1], but no
+    gradient moves them; equal ones make a bin that is left out. `PiecewiseEmbedding.of(x, width)`
+    takes quantiles of data. `others` further numbers are kept as they are, behind those. With
+    `groups` there are as many embeddings, side by side, each learnt for itself.
+    """
+
+    features: int
+    width: int
+    bins: int = 16
+    others: int = 0
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        sizes = {"features": self.features, "width": self.width, "bins": self.bins}
+        right = "PiecewiseEmbedding(4, 8, bins=16)"
+        check_sizes(self, right, **sizes, groups=self.groups)
+        check_numbers(self, f"{right[:-1]}, others=2)", 0, others=self.others)
+
+    @classmethod
+    def of(cls, x: Any, width: int, bins: int = 16) -> PiecewiseEmbedding:
+        """Bins that hold about as many rows of x each; equal quantiles share a bin."""
+        edges = quantile_edges(x, bins, "PiecewiseEmbedding")
+        return cls(len(edges), width, max(map(len, edges)) - 1).with_edges(edges)
+
+    def with_edges(self, edges: Sequence[Sequence[float]]) -> PiecewiseEmbedding:
+        """A layer like this one, with these ends of the bins of every feature, ascending."""
+        given = PiecewiseLinear(edges)  # which says what is wrong with them
+        if len(given.bins) != self.features or max(given.bins) > self.bins:
+            raise ShapeError(
+                f"{self!r}: edges of {counted(len(given.bins), 'feature')} with up to "
+                f"{counted(max(given.bins), 'bin')}; wanted {self.features} and {self.bins}"
+            )
+        wide = [[*own, *[own[-1]] * (self.bins + 1 - len(own))] for own in given.edges]
+        other = copy.copy(self)
+        for name in ("_layout", "_drew"):
+            vars(other).pop(name, None)
+        vars(other).update(_ends=np.array(wide), _slots={name: Slot() for name in slots_of(self)})
+        return other
+
+    def takes(self) -> int | None:
+        return self.features + self.others
+
+    def gives(self, width: int | None) -> int | None:
+        return self.groups * (self.features * self.width + self.others)
+
+    def declared(self) -> dict[str, Parameter]:
+        shape = (self.groups, self.features, self.width)
+        return {
+            "edges": Parameter((self.features, self.bins + 1), self._first_edges, trained=False),
+            "slope": Parameter(shape, _unit_uniform),
+            "bias": Parameter(shape, _unit_uniform),
+            "weight": Parameter((self.features, self.bins, self.groups * self.width)),
+        }
+
+    def _first_edges(self, shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
+        """Those that it was given, else bins of one size from −1 to 1."""
+        ends: np.ndarray | None = vars(self).get("_ends")
+        return np.tile(np.linspace(-1.0, 1.0, shape[1]), (shape[0], 1)) if ends is None else ends
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        rows, groups = x.shape[0], self.groups
+        edges: Any = parameters["edges"]
+        low, size = edges[:, :-1], edges[:, 1:] - edges[:, :-1]
+        there = ops.greater(size, 0.0)
+        inverse = ops.where(there, 1.0 / ops.where(there, size, 1.0), 0.0)
+        each = ops.reshape(x[:, : self.features], (rows, self.features, 1))
+        way = ops.minimum(ops.maximum((each - low) * inverse, 0.0), 1.0)
+        bent = ops.transpose(way, (1, 0, 2)) @ parameters["weight"]
+        bent = ops.reshape(bent, (self.features, rows, groups, self.width))
+        straight = ops.reshape(each, (rows, 1, self.features, 1)) * parameters["slope"]
+        e = ops.transpose(bent, (1, 2, 0, 3)) + straight + parameters["bias"]
+        e = ops.reshape(e, (rows, groups, self.features * self.width))
+        if self.others:
+            rest = ops.reshape(x[:, self.features :], (rows, 1, self.others))
+            e = ops.concatenate([e, ops.broadcast(rest, (rows, groups, self.others))], 2)
+        return ops.reshape(e, (rows, groups * (self.features * self.width + self.others)))
+
+
+def _unit_uniform(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
+    """U(−1, 1): what a layer of one input starts with."""
+    drawn: Any = philox.uniform(math.prod(shape), seed, stream)
+    return (2.0 * drawn - 1.0).reshape(shape)

@@ -11,6 +11,7 @@ is the mean of the members.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,33 +28,52 @@ from glassnet.words import counted
 
 @dataclass(eq=False)
 class Repeat(Module):
-    """The same numbers for every member."""
+    """The same numbers for every member; with `groups` a row has numbers of as many groups of
+    members, and those of a group are repeated for its members."""
 
     members: int
+    groups: int = 1
 
     def __post_init__(self) -> None:
-        check_sizes(self, "Repeat(8)", members=self.members)
+        check_sizes(self, "Repeat(8)", members=self.members, groups=self.groups)
 
     def gives(self, width: int | None) -> int | None:
+        if width is not None and width % self.groups:
+            raise ShapeError(
+                f"{self!r}: {counted(width, 'number')} a row are not the same for {self.groups} "
+                "groups\n  right: Repeat(3, groups=2) for rows of 2, 4, 6, … numbers"
+            )
         return None if width is None else width * self.members
 
     def build(self, x: Value, parameters: Scope) -> Value:
-        return ops.concatenate([x] * self.members, 1)
+        if self.groups == 1:
+            return ops.concatenate([x] * self.members, 1)
+        rows, width = x.shape[0], x.shape[1]
+        assert isinstance(width, int)
+        own = ops.reshape(x, (rows, self.groups, 1, width // self.groups))
+        wide = ops.broadcast(own, (rows, self.groups, self.members, width // self.groups))
+        return ops.reshape(wide, (rows, width * self.members))
 
 
 @dataclass(eq=False)
 class BatchEnsemble(Module):
     """zⱼ = ((xⱼ ∘ rⱼ) W) ∘ sⱼ + bⱼ for member j: W is shared, r, s and b are each member's own.
-    r starts as random signs, s as ones. Wen and others, 2020; Gorishniy and others, 2024."""
+    r starts as random signs, or without `signs` as ones, s as ones; the signs of one layer, best
+    the first, make the members differ. With `groups` only members of a group share a W. Wen and
+    others, 2020; Gorishniy and others, 2024."""
 
     fan_in: int
     fan_out: int
     members: int
     initializer: str | Initializer = "glorot_uniform"
+    signs: bool = True
+    groups: int = 1
 
     def __post_init__(self) -> None:
         sizes = {"fan_in": self.fan_in, "fan_out": self.fan_out, "members": self.members}
-        check_sizes(self, "Repeat(8), BatchEnsemble(4, 3, 8)", **sizes)
+        right = "Repeat(8), BatchEnsemble(4, 3, 8)"
+        check_sizes(self, right, **sizes, groups=self.groups)
+        check_groups(self, self.members, self.groups, f"{right[:-1]}, groups=2)")
         initializer(self.initializer)
 
     def takes(self) -> int | None:
@@ -64,18 +84,62 @@ class BatchEnsemble(Module):
 
     def declared(self) -> dict[str, Parameter]:
         return {
-            "weight": Parameter((self.fan_in, self.fan_out), self.initializer),
-            "r": Parameter((self.members, self.fan_in), random_signs),
+            "weight": self._weight(),
+            "r": Parameter((self.members, self.fan_in), random_signs if self.signs else "ones"),
             "s": Parameter((self.members, self.fan_out), "ones"),
+            "bias": Parameter((self.members, self.fan_out)),
+        }
+
+    def _weight(self) -> Parameter:
+        shape = (self.fan_in, self.fan_out)
+        if self.groups == 1:
+            return Parameter(shape, self.initializer)
+        return Parameter((self.groups, *shape), each_alone(self.initializer))
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        rows, each = x.shape[0], self.members // self.groups
+        own = ops.reshape(x, (rows, self.members, self.fan_in)) * parameters["r"]
+        wide = (self.groups, each, self.fan_in, self.fan_out)
+        shared = ops.reshape(parameters["weight"], (self.groups, 1, self.fan_in, self.fan_out))
+        shared = ops.reshape(ops.broadcast(shared, wide), (self.members, *wide[2:]))
+        z = ops.transpose(ops.transpose(own, (1, 0, 2)) @ shared, (1, 0, 2))
+        z = z * parameters["s"] + parameters["bias"]
+        return ops.reshape(z, (rows, self.members * self.fan_out))
+
+
+@dataclass(eq=False)
+class MemberLinear(Module):
+    """zⱼ = xⱼ Wⱼ + bⱼ for member j: nothing is shared. Behind `BatchEnsemble` it gives each member
+    a last layer of its own."""
+
+    fan_in: int
+    fan_out: int
+    members: int
+    initializer: str | Initializer = "glorot_uniform"
+
+    def __post_init__(self) -> None:
+        sizes = {"fan_in": self.fan_in, "fan_out": self.fan_out, "members": self.members}
+        check_sizes(self, "Repeat(8), MemberLinear(4, 3, 8)", **sizes)
+        initializer(self.initializer)
+
+    def takes(self) -> int | None:
+        return self.members * self.fan_in
+
+    def gives(self, width: int | None) -> int | None:
+        return self.members * self.fan_out
+
+    def declared(self) -> dict[str, Parameter]:
+        return {
+            "weight": Parameter(
+                (self.members, self.fan_in, self.fan_out), each_alone(self.initializer)
+            ),
             "bias": Parameter((self.members, self.fan_out)),
         }
 
     def build(self, x: Value, parameters: Scope) -> Value:
         rows = x.shape[0]
-        own = ops.reshape(x, (rows, self.members, self.fan_in)) * parameters["r"]
-        shared = ops.broadcast(parameters["weight"], (self.members, self.fan_in, self.fan_out))
-        z = ops.transpose(ops.transpose(own, (1, 0, 2)) @ shared, (1, 0, 2))
-        z = z * parameters["s"] + parameters["bias"]
+        own = ops.transpose(ops.reshape(x, (rows, self.members, self.fan_in)), (1, 0, 2))
+        z = ops.transpose(own @ parameters["weight"], (1, 0, 2)) + parameters["bias"]
         return ops.reshape(z, (rows, self.members * self.fan_out))
 
 
@@ -111,8 +175,92 @@ class Average(Module):
         return ops.logsumexp(scores, 1) - float(np.log(self.members))
 
 
+@dataclass(eq=False)
+class InFolds(Module):
+    """A network of members in `folds` groups, each of which learns without the rows of its fold.
+
+    The last number of a row is its fold, from 0, or −1 for a row of none; `inner` takes the others.
+    In training the members of the row's fold get no gradient from it. In a prediction they alone
+    are averaged, so that it comes from members that have never seen the row; for a row of no fold
+    all are averaged, as `Average` does.
+
+        InFolds(Sequential(Repeat(6), MemberLinear(30, 1, 6)), members=6, folds=3)
+    """
+
+    inner: Module
+    members: int
+    folds: int
+    probabilities: bool = False
+
+    def __post_init__(self) -> None:
+        right = "InFolds(Sequential(Repeat(6), MemberLinear(30, 1, 6)), members=6, folds=3)"
+        check_sizes(self, right, members=self.members, folds=self.folds)
+        check_groups(self, self.members, self.folds, right)
+
+    def takes(self) -> int | None:
+        inner = self.inner.takes()
+        return None if inner is None else inner + 1
+
+    def gives(self, width: int | None) -> int | None:
+        given = self.inner.gives(None if width is None else width - 1)
+        if given is not None and given % self.members:
+            raise ShapeError(
+                f"InFolds: the inner network gives {counted(given, 'number')} a row, which are not "
+                f"the same for {counted(self.members, 'member')}\n"
+                "  right: InFolds(Sequential(Repeat(6), MemberLinear(9, 1, 6)), members=6, folds=3)"
+            )
+        return None if given is None else given // self.members
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        rows, width = x.shape
+        assert isinstance(width, int)
+        given = self.inner(x[:, : width - 1])
+        each = given.shape[1] // self.members
+        parts = ops.reshape(given, (rows, self.members, each))
+        fold: Any = x[:, width - 1 :]
+        groups = np.repeat(np.arange(self.folds), self.members // self.folds)
+        unseen = ops.equal(fold, groups.astype(x.dtype))
+        if parameters.training:
+            still = ops.broadcast(ops.reshape(unseen, (rows, self.members, 1)), parts.shape)
+            learnt = ops.where(still, ops.stop_gradient(parts), parts)
+            return ops.reshape(learnt, (rows, self.members * each))
+        others = ops.where(ops.greater_equal(fold, 0.0), fold * 0.0, 1.0 / self.members)
+        share = ops.where(unseen, self.folds / self.members, others)
+        share = ops.reshape(share, (rows, self.members, 1))
+        if not self.probabilities:
+            return ops.sum(parts * share, 1)
+        chances = ops.sum(ops.exp(ops.log_softmax(parts, 2)) * share, 1)
+        return ops.log(ops.maximum(chances, _LEAST))
+
+
+_LEAST = 1e-37  # a probability of 0 has no logarithm
+
+
+def check_groups(owner: object, members: int, groups: int, right: str) -> None:
+    """ShapeError unless so many groups have as many members each."""
+    if members % groups:
+        raise ShapeError(
+            f"{owner!r}: {counted(members, 'member')} make no {groups} groups of one size\n"
+            f"  right: {right}"
+        )
+
+
 def random_signs(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
     """−1 or 1."""
     return np.where(philox.uniform(int(np.prod(shape)), seed, stream) < 0.5, -1.0, 1.0).reshape(
         shape
     )
+
+
+def each_alone(named: str | Initializer) -> Initializer:
+    """First values of several matrices [count, fan_in, fan_out], each as if it were alone."""
+    first = initializer(named)
+
+    def drawn(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
+        alone = [first(shape[1:], seed + _APART * i, stream) for i in range(shape[0])]
+        return np.stack(alone)
+
+    return drawn
+
+
+_APART = 1_000_003  # between the seeds of such matrices

@@ -14,11 +14,20 @@ from typing import Any
 
 from glassnet.graph.types import Dim
 from glassnet.nn.compose import Function, Sequential
+from glassnet.nn.embed import PiecewiseEmbedding
+from glassnet.nn.ensemble import BatchEnsemble, InFolds, MemberLinear
 from glassnet.nn.linear import Linear
 from glassnet.nn.module import Module
 from glassnet.nn.storage import Slot, layout_of, slots_of
 
 PLAIN = (bool, int, float, str)  # settings that say all by their value
+# Layers with parameters that are decided by these settings.
+PACKED: dict[type[Module], tuple[str, ...]] = {
+    kind: tuple(own.name for own in fields(kind))
+    for kind in (PiecewiseEmbedding, BatchEnsemble, MemberLinear)
+}
+
+IN_FOLDS = ("members", "folds", "probabilities")
 
 
 def structure(model: Module) -> Hashable | None:
@@ -64,7 +73,11 @@ def _key(layer: Module) -> Hashable | None:
     """What decides what a layer builds; a layer of somebody else is known by itself."""
     if type(layer) is Linear:
         return Linear, layer.fan_in, layer.fan_out, layer.bias
-    names = _settings(type(layer))
+    if type(layer) in (Sequential, InFolds):
+        parts = [_key(own) for own in layer.children().values()]
+        own = [getattr(layer, name) for name in IN_FOLDS if type(layer) is InFolds]
+        return None if None in parts else (type(layer), *own, *parts)
+    names = PACKED.get(type(layer)) or _settings(type(layer))
     if names is None:
         return None if layout_of(layer).parameters else layer
     values = tuple([getattr(layer, name) for name in names])

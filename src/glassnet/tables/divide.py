@@ -14,6 +14,7 @@ import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.serialize import LATER, Name
+from glassnet.tables import split
 from glassnet.tables.forms import Form
 from glassnet.tables.kinds import Column
 from glassnet.tables.notes import Note
@@ -92,9 +93,11 @@ def divide(
     seed: int,
     classes: NDArray[Any] | None,
     options: SplitOptions,
+    packed: bool | None = None,
 ) -> Divided:
     """Divide the rows. `cells` are those of the columns that the model uses, `keys` their
-    `row_keys`; `classes` are the codes of `rows`."""
+    `row_keys`; `classes` are the codes of `rows`. `packed` says whether networks of all folds learn
+    together, rather than the number of rows."""
     notes: list[Note] = []
     time = None if options.order is None else _times(table, options.order, rows, notes)
     units, together = None, False
@@ -111,7 +114,10 @@ def divide(
     forms = tuple(table.forms[name] for name in options.columns if name in table.forms)
     decided = replace(options, together=together, forms=forms)
     _check_units(table.label, units, options)
-    division = Division(rows, seed, classes, units, time, options.tested)
+    division = Division(
+        rows, seed, classes, units, time, options.tested,
+        len(rows) < split.PACKED if packed is None else packed,
+    )  # fmt: skip
     return Divided(division, decided, tuple(notes))
 
 

@@ -208,6 +208,9 @@ class DateEncoder:
         return Encoded(np.column_stack(parts), int(missing.sum()))
 
 
+NUMBERS = (NumberEncoder, DateEncoder)  # whose first input is a number, and not 0 or 1
+
+
 Encoder = NumberEncoder | CategoryEncoder | BooleanEncoder | DateEncoder
 ENCODERS: dict[str, type[Encoder]] = {
     "number": NumberEncoder,

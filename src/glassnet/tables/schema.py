@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from glassnet.serialize import LATER, Length, Name, from_plain, refuse, to_plain
 from glassnet.tables.decide import read_otherwise
 from glassnet.tables.encode import (
     ENCODERS,
+    NUMBERS,
     BooleanEncoder,
     CategoryEncoder,
     DateEncoder,
@@ -49,6 +51,7 @@ class SchemaData:
     columns: Annotated[tuple[dict[str, Any], ...], Length(1)]
     missing: tuple[Name, ...]
     forms: tuple[Form, ...] = field(default=(), metadata=LATER)
+    numbers_first: bool = field(default=False, metadata=LATER)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Schema:
     target: TargetSchema
     missing: tuple[str, ...] = ()  # texts that count as missing
     forms: tuple[Form, ...] = ()  # of the columns, and of the target, that are not plain
+    numbers_first: bool = False  # among the inputs, as networks with embeddings take them
 
     @staticmethod
     def fit(
@@ -94,7 +98,7 @@ class Schema:
         used = {target.name, *also, *(encoder.name for encoder in encoders)}
         found = (forms or {}).items()
         kept = tuple(form for name, form in found if name in used and not form.usual)
-        return Schema(tuple(encoders), target, tuple(missing), kept)
+        return Schema(tuple(encoders), target, tuple(missing), kept, True)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -104,7 +108,23 @@ class Schema:
     @property
     def inputs(self) -> list[str]:
         """A name for every column of x."""
-        return [name for encoder in self.columns for name in encoder.inputs]
+        names = [name for encoder in self.columns for name in encoder.inputs]
+        return [name for _, name in sorted(zip(self._places, names, strict=True))]
+
+    @cached_property
+    def _places(self) -> list[int]:
+        """Where the inputs of the columns, one after the other, stand in a row of x."""
+        first: list[bool] = []
+        for encoder in self.columns:
+            number = self.numbers_first and isinstance(encoder, NUMBERS)
+            first += [number and place == 0 for place in range(len(encoder.inputs))]
+        order = sorted(range(len(first)), key=lambda place: not first[place])
+        return [rank for _, rank in sorted(zip(order, range(len(order)), strict=True))]
+
+    @property
+    def numbers(self) -> int:
+        """How many inputs are numbers that stand first."""
+        return self.numbers_first * sum(isinstance(own, NUMBERS) for own in self.columns)
 
     def opened(self, table: Table) -> Table:
         """The table read as the model's own was: the same gaps, the same signs in numbers. A column
@@ -163,7 +183,7 @@ class Schema:
                 continue
             encoded = _encode(encoder, own)
             width = encoded.x.shape[1]
-            x[:, start : start + width] = encoded.x
+            x[:, self._places[start : start + width]] = encoded.x
             start += width
             if encoded.missing:
                 missing[encoder.name] = encoded.missing
@@ -179,11 +199,13 @@ class Schema:
     def to_plain(self) -> dict[str, Any]:
         """The schema as JSON values."""
         plain: dict[str, Any] = {
-            "version": VERSION if self.forms else PLAIN_VERSION,
+            "version": VERSION if self.forms or self.numbers_first else PLAIN_VERSION,
             "target": to_plain(self.target),
             "columns": [to_plain(encoder) for encoder in self.columns],
             "missing": list(self.missing),
         }
+        if self.numbers_first:
+            plain["numbers_first"] = True
         if self.forms:
             plain["forms"] = [to_plain(form) for form in self.forms]
         return plain
@@ -196,7 +218,7 @@ class Schema:
         names = [*(own.name for own in columns), found.target.name]
         if len(set(names)) < len(names):
             raise ValueError("the schema names a column twice")
-        return Schema(columns, found.target, found.missing, found.forms)
+        return Schema(columns, found.target, found.missing, found.forms, found.numbers_first)
 
     def _of(self, kind: type[Encoder]) -> list[str]:
         return [encoder.name for encoder in self.columns if isinstance(encoder, kind)]

@@ -7,8 +7,9 @@ part a row falls into is a function of these.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +31,9 @@ FOLDS = 5
 FEWEST_ROWS = 10
 # With fewer rows than this, a fifth of them says too little: the score is cross-validated.
 SMALL_TABLE = 2_000
+# With fewer rows than this, networks of all folds learn together, so that all rows are trained on
+# and each is scored by networks that have not seen it.
+PACKED = 50_000
 _STREAM = 0x53504C54  # "SPLT": random numbers that nothing else draws
 
 
@@ -43,6 +47,27 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Groups:
+    """Rows that are all trained on, each by all networks but those of its fold, and some of them by
+    which is decided when to stop: there each row is predicted by networks that never saw it."""
+
+    rows: Split
+    training: Rows  # the fold of each training row
+    validation: Rows  # and of each of the validation rows
+    count: int
+
+
+def group_rows(rows: Rows, seed: int, folds: Sequence[Split]) -> Groups:
+    """Folds whose held-out parts are all rows, each once, as groups."""
+    own = np.zeros(len(rows), np.int64)
+    for number, fold in enumerate(folds):
+        own[np.searchsorted(rows, fold.held_out)] = number
+    some = np.sort(permutation(len(rows), seed, stream=_STREAM)[:MOST_VALIDATION])
+    split = Split(rows, rows[some], rows[:0])
+    return Groups(split, own, own[some], len(folds))
+
+
+@dataclass(frozen=True)
 class Division:
     """How the rows of a table are divided."""
 
@@ -52,11 +77,22 @@ class Division:
     units: Rows | None = None  # rows of one unit stay on one side
     time: NDArray[np.float64] | None = None  # the last rows are held out
     tested: bool = False  # the score is taken from another table
+    packed: bool = False  # networks of all folds learn together, unless there is a time
 
     @property
     def folded(self) -> bool:
-        """Whether the scored networks are others than the last one, which trains on all rows."""
-        return len(self.rows) < SMALL_TABLE and not self.tested
+        """Whether each row is scored by networks that were trained without it, and then, or by
+        others, all are trained on."""
+        small = len(self.rows) < SMALL_TABLE or (self.packed and self.time is None)
+        return small and not self.tested
+
+    @cached_property
+    def groups(self) -> Groups | None:
+        """The folds, where networks of all of them learn together."""
+        if not self.packed or not self.folded or self.time is not None:
+            return None
+        folds = self.folds()
+        return group_rows(self.rows, self.seed, folds) if len(folds) > 1 else None
 
     def units_of(self, rows: Rows) -> Rows | None:
         """The units of some of the rows, or None where each row is one."""
@@ -64,6 +100,8 @@ class Division:
 
     def split(self) -> Split:
         """The division that the final network is trained with."""
+        if self.groups is not None:
+            return self.groups.rows
         whole = self.folded or self.tested
         if self.time is not None:
             return last_rows(self.rows, self.time, self.units, hold_out=not whole)

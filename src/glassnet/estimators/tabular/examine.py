@@ -20,7 +20,7 @@ from glassnet.tables.kinds import FIXED_KINDS, Column, infer_columns
 from glassnet.tables.notes import Note
 from glassnet.tables.repeats import SeenRows, row_keys, target_keys
 from glassnet.tables.schema import Design, Schema
-from glassnet.tables.split import FEWEST_ROWS, Division, Split
+from glassnet.tables.split import FEWEST_ROWS, Division, Groups, Split
 from glassnet.tables.table import Table
 from glassnet.tables.target import TargetSchema, infer_target, target_notes, target_summary
 from glassnet.words import counted
@@ -81,8 +81,13 @@ class ExaminedTable:
 
     def seen_rows(self, split: Split) -> SeenRows | None:
         """Which rows a training sees, the target among their cells."""
-        rows = np.concatenate([split.train, split.validation])
+        rows = np.concatenate([split.train, split.validation]) if self.groups is None else self.rows
         return SeenRows.of(target_keys(self.keys[rows], self.truth[rows], self.target.classes))
+
+    @property
+    def groups(self) -> Groups | None:
+        """The folds, where networks of all of them learn together."""
+        return self.division.groups
 
     def folds(self) -> list[Split]:
         """The divisions that the score is taken from, where `split` holds out nothing."""
@@ -101,6 +106,7 @@ class PreparedTable:
     truth: NDArray[Any]  # of these rows
     goals: tuple[NDArray[Any], NDArray[Any]]  # what the network should answer: train, validation
     keys: NDArray[np.uint64] | None  # of the rows of the test table
+    folds: tuple[NDArray[np.int64], NDArray[np.int64]] | None  # of train and validation rows
 
 
 @to_nearest
@@ -150,9 +156,11 @@ def examine(
     seed: int = 0,
     options: SplitOptions | None = None,
     test: Table | None = None,
+    packed: bool | None = None,
 ) -> ExaminedTable:
     """Decide what the columns and the target are, which rows can be used, and how they are divided;
-    the score is taken from the `test` table if there is one."""
+    the score is taken from the `test` table if there is one. `packed` says whether networks of all
+    folds learn together, rather than the number of rows."""
     options = replace(options or SplitOptions(), tested=test is not None)
     table.require(target)
     check_options(table, target, options)
@@ -167,7 +175,7 @@ def examine(
     cells = {column.name: column.cells for column in found.columns if column.cells is not None}
     classes = found.truth[rows] if found.target.classes else None
     keys = row_keys(cells)
-    divided = divide(found.table, cells, keys, rows, seed, classes, options)
+    divided = divide(found.table, cells, keys, rows, seed, classes, options, packed)
     notes = [*found.notes, *divided.notes]
     notes += doubts(found.columns, found.table, keys, rows, seed, options)
     examined = ExaminedTable(
@@ -189,6 +197,7 @@ def prepare(examined: ExaminedTable, split: Split) -> PreparedTable:
     )  # fmt: skip
     cells = {column.name: column.cells for column in examined.columns if column.cells is not None}
     held_out, answers, keys = None, truth[split.held_out], None
+    groups = examined.groups
     if examined.test is not None:
         held_out, answers, keys = schema.labelled(examined.test)
     elif len(split.held_out):
@@ -202,6 +211,7 @@ def prepare(examined: ExaminedTable, split: Split) -> PreparedTable:
         answers,
         (goal(target, truth[split.train]), goal(target, truth[split.validation])),
         keys,
+        None if groups is None else (groups.training, groups.validation),
     )
 
 

@@ -27,17 +27,20 @@ from glassnet.estimators.tabular.fit_record import (
     division_of,
     fit_lock,
 )
-from glassnet.estimators.tabular.network import Architecture, build
+from glassnet.estimators.tabular.network import Architecture, architecture_of, build, with_column
 from glassnet.estimators.tabular.phases import PhaseHistory, train_in_phases
 from glassnet.estimators.tabular.recipe import Recipe, default_recipe
 from glassnet.estimators.tabular.score import Evaluation, Score, score
-from glassnet.estimators.tabular.table_model import TableModel
+from glassnet.estimators.tabular.table_model import TableModel, best_temperature
+from glassnet.nn import Sequential
 from glassnet.nn.losses import CrossEntropy, HalfMSE
 from glassnet.rounding import to_nearest
 from glassnet.runs.recording import Recording
 from glassnet.serialize import to_plain
 from glassnet.tables.divide import SplitOptions
 from glassnet.tables.notes import Note
+from glassnet.tables.repeats import SeenRows
+from glassnet.tables.schema import Design, Schema
 from glassnet.tables.split import Split
 from glassnet.tables.table import Table
 from glassnet.training.check import Rows
@@ -73,7 +76,10 @@ class Settings:
 
 def choose_recipe(examined: ExaminedTable, *, epochs: int | None = None) -> Recipe:
     """The default recipe for this table, with at most so many epochs."""
-    recipe = default_recipe(len(examined.split().train))
+    split, groups = examined.split(), examined.groups
+    schema = Schema.fit(examined.columns, examined.target, split.train, examined.table.missing)
+    outputs, folds = examined.target.outputs, 1 if groups is None else groups.count
+    recipe = default_recipe(len(split.train), len(schema.inputs), schema.numbers, outputs, folds)
     return recipe if epochs is None else recipe.with_epochs(epochs)
 
 
@@ -112,7 +118,7 @@ def _fit(
     settings = Settings(recipe, examined.seed, threads, callbacks)
     folds, split = examined.folds(), examined.split()
     found, left = fold_score(examined, settings, seconds, stage)
-    stage("all rows" if folds else "")
+    stage("all rows" if found else "")
     model, course, answered = _train(examined, split, settings, left, record, found)
     found = found or with_linear(score(_joined(answered), examined.target.classes), examined)
     about = {
@@ -131,8 +137,9 @@ def fold_score(
     examined: ExaminedTable, settings: Settings, seconds: float | None, stage: Stage
 ) -> tuple[Score | None, float | None]:
     """The score of a small table, by a network a fold, and the seconds that are left. No score
-    where the last network holds out rows for that."""
-    folds, left = examined.folds(), seconds
+    where the last network holds out rows for that, or where networks of all folds learn together.
+    """
+    folds, left = [] if examined.groups else examined.folds(), seconds
     answers: list[Evaluation] = []
     for number, fold in enumerate(folds):
         stage(f"fold {number + 1} of {len(folds)}")
@@ -179,13 +186,14 @@ def _train(
     prepared = prepare(examined, split)
     if record is not None:
         record = described(record, examined, prepared, found)
-    network, architecture = _network(prepared, settings)
+    training, validation = training_rows(prepared)
+    network, architecture = network_of(prepared.schema, settings.recipe, settings.seed, training.x)
     course = train_in_phases(
         network,
         CrossEntropy() if examined.target.classes else HalfMSE(),
         settings.recipe,
-        Rows(prepared.train.x, prepared.goals[0], numbers=split.train),
-        Rows(prepared.validation.x, prepared.goals[1], numbers=split.validation),
+        training,
+        validation,
         seed=settings.seed,
         seconds=seconds,
         threads=settings.threads,
@@ -193,19 +201,58 @@ def _train(
         record=record,
     )
     seen = examined.seen_rows(split)
-    model = TableModel(prepared.schema, architecture, network, {}, seen=seen)
-    if prepared.held_out is None:
+    model = calibrated(prepared.schema, architecture, network, validation, seen)
+    scored = split.held_out
+    if architecture.folds > 1:
+        scored, answers = split.train, fold_answers(model, training)
+    elif prepared.held_out is not None:
+        answers = model.compared(prepared.truth, model.answers(prepared.held_out))
+    else:
         return model, course, []
-    answers = model.compared(prepared.truth, model.answers(prepared.held_out))
-    units = None if examined.test is not None else examined.division.units_of(split.held_out)
+    units = None if examined.test is not None else examined.division.units_of(scored)
     return model, course, [replace(answers, units=units)]
 
 
-def _network(prepared: PreparedTable, settings: Settings) -> tuple[Any, Architecture]:
-    target = prepared.schema.target
-    hidden = settings.recipe.hidden
-    architecture = Architecture(prepared.train.x.shape[1], hidden, target.outputs)
-    return build(architecture, settings.seed), architecture
+def fold_answers(model: TableModel, training: Rows) -> Evaluation:
+    """The answers for the rows trained on, each by the networks that have not seen it. The truth is
+    what these were to answer, since a run file has no other."""
+    target, x = model.schema.target, training.x
+    truth = training.y if target.classes else target.restore(training.y[:, 0])
+    return model.compared(truth, model.answers(Design(x[:, :-1], {}, {}), x[:, -1]))
+
+
+def training_rows(prepared: PreparedTable) -> tuple[Rows, Rows]:
+    """The rows that are trained on, and those that decide when to stop."""
+    split, (first, second) = prepared.split, prepared.folds or (None, None)
+    return (
+        Rows(with_column(prepared.train.x, first), prepared.goals[0], numbers=split.train),
+        Rows(
+            with_column(prepared.validation.x, second), prepared.goals[1], numbers=split.validation
+        ),
+    )
+
+
+def network_of(
+    schema: Schema, recipe: Recipe, seed: int, x: NDArray[Any]
+) -> tuple[Sequential, Architecture]:
+    """A network by a recipe, as it is before its first step over rows x."""
+    architecture = architecture_of(schema, recipe)
+    return build(architecture, seed, x), architecture
+
+
+def calibrated(
+    schema: Schema,
+    architecture: Architecture,
+    network: Sequential,
+    validation: Rows,
+    seen: SeenRows | None,
+) -> TableModel:
+    """A model whose scores of classes are divided by the temperature with the least loss in the
+    validation rows."""
+    if architecture.members and schema.target.classes:
+        temperature = best_temperature(np.asarray(network(validation.x)), validation.y)
+        architecture = replace(architecture, temperature=temperature)
+    return TableModel(schema, architecture, network, {}, seen=seen)
 
 
 def _joined(answers: Sequence[Evaluation]) -> Evaluation:

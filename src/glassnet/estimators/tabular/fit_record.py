@@ -19,7 +19,7 @@ import numpy as np
 
 from glassnet.errors import ModelFileError, OutputError, TableError, UntrustedError
 from glassnet.estimators.tabular.examine import ExaminedTable, PreparedTable, goal
-from glassnet.estimators.tabular.network import Architecture
+from glassnet.estimators.tabular.network import architecture_of, with_column
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.estimators.tabular.score import Score
 from glassnet.outputs import FileUse, check_apart
@@ -156,8 +156,9 @@ def check_fit_room(path: str | Path, examined: ExaminedTable, recipe: Recipe) ->
     they are small, weights with Adam's memory before the first step and after the last, the
     result."""
     split, target = examined.split(), examined.target
-    inputs = len(Schema.fit(examined.columns, target, split.train, examined.table.missing).inputs)
-    weights = 4 * Architecture(inputs, recipe.hidden, target.outputs).parameters
+    schema = Schema.fit(examined.columns, target, split.train, examined.table.missing)
+    inputs = len(schema.inputs)
+    weights = 4 * architecture_of(schema, recipe).parameters
     data = 4 * (inputs + target.outputs) * (len(split.train) + len(split.validation))
     check_room(Path(path), 7 * weights + (data if data <= SMALL else 0))
 
@@ -302,13 +303,16 @@ def pairs_of(
         classes = truth[rows] if schema.target.classes else None
         written = schema.opened(table).with_forms({f.column: f for f in division_of(source).forms})
         keys, options = row_keys(cells), division_of(source)
-        division = divide(written, cells, keys, rows, source["seed"], classes, options)
-    split = division.division.split()
-    parts = {
-        name: Rows(schema.encode(cells, part).x, goal(schema.target, truth[part]), numbers=part)
-        for name, part in (("training", split.train), ("validation", split.validation))
-    }
+        packed = from_plain(Recipe, source["recipe"], "run.source.recipe").folds > 1
+        division = divide(written, cells, keys, rows, source["seed"], classes, options, packed)
+    split, groups = division.division.split(), division.division.groups
+    parts: dict[str, Rows] = {}
+    for name, part in (("training", split.train), ("validation", split.validation)):
+        x = with_column(schema.encode(cells, part).x, getattr(groups, name, None))
+        parts[name] = Rows(x, goal(schema.target, truth[part]), numbers=part)
     part, units, labels = split.held_out, None, dict.fromkeys(parts, table.label)
+    if groups is not None:
+        units = division.division.units_of(split.train)
     if len(part):
         units, labels["held-out"] = division.division.units_of(part), table.label
         parts["held-out"] = Rows(schema.encode(cells, part).x, truth[part], numbers=part)

@@ -23,8 +23,11 @@ from glassnet.estimators.tabular.fit import (
     FittedTable,
     Settings,
     Stage,
+    calibrated,
     fit,
+    fold_answers,
     fold_score,
+    network_of,
     scored_on,
     trained_by,
 )
@@ -39,7 +42,6 @@ from glassnet.estimators.tabular.fit_record import (
     source_of_fit,
     unechoed,
 )
-from glassnet.estimators.tabular.network import Architecture, build
 from glassnet.estimators.tabular.phases import train_in_phases
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.estimators.tabular.score import Score, score
@@ -224,12 +226,12 @@ def _resumed(
         )
     schema = schema_of(recorded.run, source)
     rows = _rows(recorded, moved)
-    if source["folds"] and source["score"] is None:
+    if source["folds"] and recipe.folds == 1 and source["score"] is None:
         settings = Settings(recipe, source["seed"], threads, callbacks)
         found, seconds = fold_score(_examined(recorded, moved), settings, seconds, stage)
         recorded = _noted(recorded, score=json.dumps(to_plain(found)))
         source = recorded.source
-    stage("all rows" if source["folds"] else "")
+    stage("all rows" if source["score"] is not None else "")
     return _finished(recorded, schema, rows, seconds, shared)
 
 
@@ -243,8 +245,7 @@ def _finished(
     """The network of the model, trained to its end, and what the model file says of it."""
     source, recipe = recorded.source, recorded.recipe
     training, validation = rows.parts["training"], rows.parts["validation"]
-    architecture = Architecture(training.x.shape[1], recipe.hidden, schema.target.outputs)
-    network = build(architecture, source["seed"])
+    network, architecture = network_of(schema, recipe, source["seed"], training.x)
     if as_data(network) != recorded.values["model"]:
         raise ModelFileError(
             f"{recorded.run} is damaged: its recipe and its table make another network than its "
@@ -257,7 +258,7 @@ def _finished(
     )  # fmt: skip
     seen = source.get("seen")
     known = None if seen is None else SeenRows.from_text(seen)
-    model = TableModel(schema, architecture, network, {}, seen=known)
+    model = calibrated(schema, architecture, network, validation, known)
     found, remarks = _score(source, model, rows)
     about = {**source, "table": source["name"]}
     model.training.update(trained_by(about, recipe, course, found))
@@ -271,6 +272,7 @@ def _examined(recorded: Recorded, moved: str | None) -> ExaminedTable:
         return examine(
             table, source["target"], kinds=source.get("kinds"), seed=source["seed"],
             options=division_of(source), test=_test_of(recorded),
+            packed=recorded.recipe.folds > 1,
         )  # fmt: skip
 
 
@@ -317,7 +319,11 @@ def _rows(recorded: Recorded, moved: str | None) -> FitRows:
 
 def _needs_table(recorded: Recorded) -> bool:
     """Whether the run file has not all that is left to train."""
-    if not recorded.begun or recorded.source["score"] is None:
+    if not recorded.begun:
+        return True
+    options = division_of(recorded.source)
+    units = options.group is not None or options.together
+    if recorded.source["score"] is None and (recorded.recipe.folds == 1 or units):
         return True
     with RunFile.read(recorded.run) as file:
         return not {"training", "validation"} <= file.data_names()
@@ -330,6 +336,10 @@ def _score(
     say about it."""
     if source["score"] is not None:
         found = from_plain(Score, parse(source["score"]), "run.source.score")
+        return found, verdict(found)
+    if model.architecture.folds > 1:
+        answers = replace(fold_answers(model, rows.parts["training"]), units=rows.units)
+        found = score(answers, model.schema.target.classes)
         return found, verdict(found)
     apart = rows.parts["held-out"]
     prediction = model.answers(Design(apart.x, {}, {}))

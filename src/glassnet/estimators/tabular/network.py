@@ -1,4 +1,5 @@
-"""The networks that a model file can hold: dense layers with a named activation between them.
+"""The networks that a model file can hold: dense layers with a named activation between them, or
+packs of such networks that learn together.
 
 In: sizes and a seed, or the description and the tensors in a model file. Out: a `Sequential`.
 """
@@ -6,13 +7,29 @@ In: sizes and a seed, or the description and the tensors in a model file. Out: a
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
-from glassnet.nn import Linear, Module, ReLU, Sequential, Sigmoid, Tanh
-from glassnet.serialize import Count, Length
+from glassnet.estimators.tabular.recipe import Recipe
+from glassnet.nn import (
+    Average,
+    BatchEnsemble,
+    InFolds,
+    Linear,
+    MemberLinear,
+    Module,
+    PiecewiseEmbedding,
+    ReLU,
+    Repeat,
+    Sequential,
+    Sigmoid,
+    Tanh,
+)
+from glassnet.nn.embed import quantile_edges
+from glassnet.serialize import LATER, Count, Length, Total, Within
+from glassnet.tables.schema import Schema
 from glassnet.words import counted
 
 if TYPE_CHECKING:
@@ -21,26 +38,58 @@ if TYPE_CHECKING:
 # A closed list: a model file can never name code to import.
 ACTIVATIONS: dict[str, type[Module]] = {"relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}
 _MOST_PARAMETERS = 1 << 30
+_MOST_MEMBERS = 1 << 10
+Temperature = Annotated[float, Within(0.0, above=True)]
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Everything about a network but its weights."""
+    """Everything about a network but its weights.
+
+    Without members it is one network. A pack has `folds` groups of as many `members`, which share
+    most of their weights inside a group; the members of a group have not seen the rows of its fold.
+    The first `numbers` inputs of a pack have learnt piecewise linear embeddings, `width` numbers
+    each. Scores of classes are divided by `temperature`.
+    """
 
     inputs: Count
     hidden: Annotated[tuple[Count, ...], Length(0, 1000)]
     outputs: Count
     activation: Literal["relu", "tanh", "sigmoid"] = "relu"
     dtype: Literal["float32", "float64"] = "float32"
+    members: Total = field(default=0, metadata=LATER)
+    folds: Count = field(default=1, metadata=LATER)
+    numbers: Total = field(default=0, metadata=LATER)
+    width: Count = field(default=1, metadata=LATER)
+    bins: Count = field(default=1, metadata=LATER)
+    temperature: Temperature = field(default=1.0, metadata=LATER)
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        return (self.inputs, *self.hidden, self.outputs)
+        """Widths of the layers of one network."""
+        return (self.embedded, *self.hidden, self.outputs)
+
+    @property
+    def embedded(self) -> int:
+        """How many numbers the first layer takes."""
+        return self.inputs + self.numbers * (self.width - 1) if self.members else self.inputs
+
+    @property
+    def together(self) -> int:
+        """How many networks there are."""
+        return max(1, self.members * self.folds)
 
     @property
     def parameters(self) -> int:
         """How many numbers the network holds."""
-        return sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(self.sizes))
+        pairs = list(itertools.pairwise(self.sizes))
+        if not self.members:
+            return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairs)
+        embedding = self.bins + 1 + self.folds * self.width * (self.bins + 2)
+        shared = sum(fan_in * fan_out for fan_in, fan_out in pairs[:-1]) * self.folds
+        own = sum(fan_in + 2 * fan_out for fan_in, fan_out in pairs[:-1])
+        head = (pairs[-1][0] + 1) * pairs[-1][1]
+        return self.numbers * embedding + shared + (own + head) * self.together
 
     def check(self) -> None:
         """`ValueError` unless the values make a network."""
@@ -48,16 +97,79 @@ class Architecture:
             raise ValueError(
                 f"it has {counted(self.parameters, 'parameter')}; allowed are {_MOST_PARAMETERS:,}"
             )
+        if self.numbers > self.inputs:
+            raise ValueError(f"{self.numbers} of its {counted(self.inputs, 'input')} are numbers")
+        if self.together > _MOST_MEMBERS or (self.folds > 1 and not self.members):
+            raise ValueError(
+                f"it has {self.members} members in {counted(self.folds, 'fold')}; allowed are "
+                f"1 to {_MOST_MEMBERS:,} networks"
+            )
 
 
-def build(architecture: Architecture, seed: int = 0) -> Sequential:
-    """A network with fresh weights."""
+def architecture_of(schema: Schema, recipe: Recipe) -> Architecture:
+    """What a recipe says of a network for a table."""
+    sizes = len(schema.inputs), recipe.hidden, schema.target.outputs
+    if not recipe.members:
+        return Architecture(*sizes)
+    return Architecture(
+        *sizes, members=recipe.members, folds=recipe.folds, numbers=schema.numbers,
+        width=recipe.width, bins=recipe.bins,
+    )  # fmt: skip
+
+
+def build(architecture: Architecture, seed: int = 0, x: NDArray[Any] | None = None) -> Sequential:
+    """A network with fresh weights; the bins of its embeddings have as many rows of x each."""
+    own = architecture
+    if own.members:
+        layers = _pack(own, x)
+    else:
+        layers: list[Module] = []
+        for fan_in, fan_out in itertools.pairwise(own.sizes):
+            if layers:
+                layers.append(ACTIVATIONS[own.activation]())
+            layers.append(Linear(fan_in, fan_out))
+    return Sequential(*layers, seed=seed, dtype=own.dtype)
+
+
+def _pack(own: Architecture, x: NDArray[Any] | None) -> list[Module]:
+    """Many networks in one. Behind its inputs a row has the number of its fold, if there are
+    folds."""
     layers: list[Module] = []
-    for fan_in, fan_out in itertools.pairwise(architecture.sizes):
-        if layers:
-            layers.append(ACTIVATIONS[architecture.activation]())
-        layers.append(Linear(fan_in, fan_out))
-    return Sequential(*layers, seed=seed, dtype=architecture.dtype)
+    if own.numbers:
+        embedding = PiecewiseEmbedding(
+            own.numbers, own.width, own.bins, own.inputs - own.numbers, own.folds
+        )
+        if x is not None:
+            edges = quantile_edges(x[:, : own.numbers], own.bins, "PiecewiseEmbedding")
+            embedding = embedding.with_edges(edges)
+        layers += [embedding, Repeat(own.members, own.folds)]
+    else:
+        layers.append(Repeat(own.together))
+    for place, (fan_in, fan_out) in enumerate(itertools.pairwise(own.sizes[:-1])):
+        layers.append(
+            BatchEnsemble(fan_in, fan_out, own.together, "he_uniform", place == 0, own.folds)
+        )
+        layers.append(ACTIVATIONS[own.activation]())
+    layers.append(MemberLinear(own.sizes[-2], own.outputs, own.together))
+    probabilities = own.outputs > 1
+    if own.folds == 1:
+        return [*layers, Average(own.members, probabilities)]
+    return [InFolds(Sequential(*layers), own.together, own.folds, probabilities)]
+
+
+def with_folds(
+    architecture: Architecture, x: NDArray[Any], folds: NDArray[Any] | None = None
+) -> NDArray[Any]:
+    """Rows as the network takes them: where it has folds, with the number of each row's own, or
+    with −1 for rows that no member has seen."""
+    if architecture.folds == 1:
+        return x
+    return with_column(x, np.full(len(x), -1) if folds is None else folds)
+
+
+def with_column(x: NDArray[Any], column: NDArray[Any] | None) -> NDArray[Any]:
+    """Rows with one number more, if there is one."""
+    return x if column is None else np.column_stack([x, column]).astype(x.dtype)
 
 
 def restored(architecture: Architecture, tensors: dict[str, NDArray[Any]]) -> Sequential:

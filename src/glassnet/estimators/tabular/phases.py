@@ -18,7 +18,6 @@ from glassnet.errors import OutputError, TrainingError
 from glassnet.estimators.tabular.fit_record import has_phase, of_phase, phase_path
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.nn import Sequential
-from glassnet.optim import Adam
 from glassnet.runs.recording import Recording
 from glassnet.runs.resume import RunData, resume_run
 from glassnet.runs.train import train
@@ -73,7 +72,7 @@ def train_in_phases(
     goes on without it. To `go_on` is to do only what those files lack, to the same end.
     """
     course, best = PhaseHistory(), network.W.copy()
-    for phase, learning_rate in enumerate(recipe.learning_rates):
+    for phase in range(len(recipe.learning_rates)):
         left = None if seconds is None else seconds - course.seconds
         epochs = recipe.epochs - len(course.loss)
         if phase and _used_up(course, epochs, left):
@@ -83,7 +82,7 @@ def train_in_phases(
             "callbacks": [*_stops(recipe, phase, left), *callbacks],
         }  # fmt: skip
         descend = partial(
-            train, network, training, loss=loss, optimizer=Adam(lr=learning_rate),
+            train, network, training, loss=loss, optimizer=recipe.optimizer(phase),
             batch_size=min(recipe.batch_size, len(training)),
             seed=seed + phase * _SEED_STEP, **shared,
         )  # fmt: skip

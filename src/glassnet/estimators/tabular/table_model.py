@@ -16,7 +16,7 @@ import numpy as np
 
 from glassnet import model_file
 from glassnet.errors import ModelFileError
-from glassnet.estimators.tabular.network import Architecture, restored
+from glassnet.estimators.tabular.network import Architecture, restored, with_folds
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.estimators.tabular.score import Evaluation, Score, score
 from glassnet.nn import Sequential
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = "glassnet table model"
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
+FORMAT_VERSIONS = ("1", FORMAT_VERSION)  # the first has no packs
 FEWEST_NEW = 10  # rows that have a score of their own
 Version = Annotated[int, Within(1, 1 << 20)]
 
@@ -196,15 +197,16 @@ class TableModel:
         return Evaluation(truth, prediction.probabilities, np.full(len(truth), target.common))
 
     @to_nearest
-    def answers(self, design: Design) -> Prediction:
-        """Evaluation for rows that are encoded already."""
+    def answers(self, design: Design, folds: NDArray[Any] | None = None) -> Prediction:
+        """Predictions for rows that are encoded already; those of training rows by the networks
+        that learnt without their folds."""
         target = self.schema.target
-        outputs = np.asarray(self.network(design.x))
+        outputs = np.asarray(self.network(with_folds(self.architecture, design.x, folds)))
         if not target.classes:
             values = target.restore(outputs[:, 0])
             filled = design.missing, design.unknown
             return Prediction(target.name, values, (), None, *filled, target.decimals)
-        probabilities = softmax(outputs)
+        probabilities = softmax(outputs, self.architecture.temperature)
         names = np.array(target.classes, object)[probabilities.argmax(axis=1)]
         return Prediction(
             target.name, names, target.classes, probabilities, design.missing, design.unknown
@@ -245,10 +247,10 @@ class TableModel:
             raise ModelFileError(
                 f"{path} is no table model; name a file that `glassnet fit` has written"
             )
-        if texts.get("format_version") != FORMAT_VERSION:
+        if texts.get("format_version") not in FORMAT_VERSIONS:
             raise ModelFileError(
                 f"{path} has format {texts.get('format_version')}, this program reads "
-                f"{FORMAT_VERSION}; update glassnet or train again"
+                f"{' and '.join(FORMAT_VERSIONS)}; update glassnet or train again"
             )
         try:
             return _assemble(named, texts)
@@ -262,6 +264,8 @@ def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableMod
     schema = Schema.from_plain(parse(stored["schema"]))
     if len(schema.inputs) != architecture.inputs or schema.target.outputs != architecture.outputs:
         raise ValueError("the network does not fit the columns")
+    if architecture.numbers != schema.numbers * bool(architecture.members):
+        raise ValueError("the network does not fit the columns that are numbers")
     network = restored(architecture, named)
     training: Any = parse(stored["training"])
     found = from_plain(Training, training, "training")
@@ -272,13 +276,28 @@ def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableMod
     return TableModel(schema, architecture, network, training, numerics, seen)
 
 
-def softmax(scores: NDArray[Any]) -> NDArray[np.float32]:
+def softmax(scores: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float32]:
     """Probabilities from raw scores, in float64 with the package's own exp: the same bits on every
     machine, which NumPy's exp does not promise."""
-    wide = scores.astype(np.float64)
+    wide = scores.astype(np.float64) / temperature
     shifted = Number(wide - wide.max(axis=1, keepdims=True))
     powers: NDArray[np.float64] = exp_code(NumpyBuilder(), shifted).array
     total = np.zeros(len(powers))
     for column in powers.T:  # one class after the other, so that the order of the sum is fixed
         total += column
     return (powers / total[:, None]).astype(np.float32)
+
+
+TEMPERATURES = tuple(2.0 ** (place / 8) for place in range(-8, 13))
+
+
+def best_temperature(scores: NDArray[Any], truth: NDArray[Any]) -> float:
+    """By which scores are divided for the least log-loss, half of the way from 1: members that have
+    seen all rows are surer, and rightly so, than those of one fold."""
+    rows = np.arange(len(truth))
+
+    def loss(temperature: float) -> float:
+        chosen = softmax(scores, temperature)[rows, truth]
+        return -math.fsum(np.log(np.maximum(chosen, np.finfo(np.float32).tiny)))
+
+    return math.sqrt(min(TEMPERATURES, key=lambda own: (loss(own), own)))
