@@ -96,7 +96,11 @@ def test_a_pack_that_is_killed_again_and_again(tmp_path: Path, cache: Path) -> N
     for name, moment in (("whole", "never"), ("killed", "4")):
         folder = tmp_path / name
         folder.mkdir()
-        table, path, model = write(folder / "t.csv", SMALL), folder / "r.glass", folder / "m"
+        table, path, model = (
+            write(folder / "t.csv", SMALL),
+            folder / "r.glass",
+            folder / "m.safetensors",
+        )
         status = until(
             moment, cache, "fit", table, "-t", "d", "--record", path, "-o", model, recipe=""
         )

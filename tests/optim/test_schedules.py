@@ -31,6 +31,7 @@ CASES: list[tuple[Any, list[int], list[float]]] = [
     (optim.Cosine(1.0, end=0.2), [0, 50, 100], [1, 0.6, 0.2]),
     (optim.FlatCos(1.0, flat=0.5), [0, 50, 75, 100], [1, 1, 0.5, 0]),
     (optim.FlatCos(1.0, flat=0.8), [79, 90], [1, 0.5]),
+    (optim.FlatCos(1.0, epochs=4), [20, 30, 40, 90], [1, 0.5, 0, 0]),  # of 10 steps each
     # log₂(1 + 15t) is 0, 1, 2, 3, 4 at t = 0, 1/15, 3/15, 7/15, 1, where the waves touch 0; their
     # tops lie at 1 + 15t = √2, 2√2, …
     (optim.CosLog4(1.0), [0, 10, 30, 70, 150], [0, 0, 0, 0, 0]),

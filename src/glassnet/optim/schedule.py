@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -130,17 +130,28 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class FlatCos(Schedule):
-    """lr for the first part `flat` of the run, then down to 0 along half a cosine."""
+    """lr for the first part `flat` of the run, then down to 0 along half a cosine. With `epochs`
+    these count as the run, so that one which ends sooner goes on as if it had been longer; from
+    there the rate is 0."""
 
     flat: float = 0.5
+    epochs: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check("a part of the run, 0 to 1", -1.0, 1.0, flat=self.flat)
+        if self.epochs is not None and (not isinstance(self.epochs, Integral) or self.epochs < 1):
+            raise GlassnetError(
+                f"FlatCos(epochs={self.epochs!r}): use a whole number, 1 or more, or None for those "
+                "of the run"
+            )
 
     def factor(self, course: Timeline) -> np.ndarray:
         rest = max(1e-9, 1.0 - self.flat)
-        return _between(1.0, 0.0, np.maximum(0.0, course.done - self.flat) / rest)
+        done = course.done
+        if self.epochs is not None:
+            done = np.minimum(course.steps / (self.epochs * max(1, course.epoch)), 1.0)
+        return _between(1.0, 0.0, np.maximum(0.0, done - self.flat) / rest)
 
 
 @dataclass(frozen=True)

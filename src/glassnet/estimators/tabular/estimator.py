@@ -60,9 +60,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     """A network that classifies the rows of a table as it comes.
 
     `fit` does what `glassnet fit` does: it finds out what each column is (number, category, truth
-    value, date; identifiers and constants are left out), fills gaps, chooses a network, trains it
-    in phases until held-out rows get no better, and takes an honest score from rows that the
-    scored network has not seen. The same rows, names and seed give the same model, bit by bit.
+    value, date; identifiers and constants are left out), fills gaps, chooses a network (a pack
+    of small ones that learn together), trains it until rows that it has not seen get no better, and
+    takes an honest score from such rows. The same rows, names and seed give the same model, bit by bit.
 
     Parameters
     ----------
@@ -208,9 +208,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     """A network that predicts a number for the rows of a table as it comes.
 
     `fit` does what `glassnet fit` does: it finds out what each column is (number, category, truth
-    value, date; identifiers and constants are left out), fills gaps, chooses a network, trains it
-    in phases until held-out rows get no better, and takes an honest score from rows that the
-    scored network has not seen. The same rows, names and seed give the same model, bit by bit.
+    value, date; identifiers and constants are left out), fills gaps, chooses a network (a pack
+    of small ones that learn together), trains it until rows that it has not seen get no better, and
+    takes an honest score from such rows. The same rows, names and seed give the same model, bit by bit.
 
     Parameters
     ----------

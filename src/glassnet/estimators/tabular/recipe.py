@@ -37,6 +37,7 @@ class Recipe:
     bins: Count = field(default=1, metadata=LATER)
     decay: Annotated[float, Within(0.0)] = field(default=0.0, metadata=LATER)
     average: Share = field(default=0.0, metadata=LATER)  # of weights over steps
+    planned: Total = field(default=0, metadata=LATER)  # epochs until the rate is 0; 0 for `epochs`
 
     def with_epochs(self, epochs: int) -> Recipe:
         """The same recipe with another limit."""
@@ -50,7 +51,7 @@ class Recipe:
             return Adam(lr=rate)
         still = [Group(pattern, decay=0.0) for pattern in ("*.bias", "*.r", "*.s")]
         return AdamW(
-            lr=FlatCos(rate), weight_decay=self.decay, average=self.average, groups=tuple(still)
+            lr=FlatCos(rate, epochs=self.planned or None), weight_decay=self.decay, average=self.average, groups=tuple(still)
         )
 
 
@@ -69,12 +70,12 @@ def default_recipe(rows: int, inputs: int, numbers: int, outputs: int, folds: in
         members = 2 if folds > 1 else 4
     hidden = (64, 64)
     cost = _cost(embedded, numbers * bins * width * folds, hidden, outputs, members * folds)
-    epochs = max(_BUDGET, _LEAST_BUDGET / rows) / cost
+    epochs = int(min(max(max(_BUDGET, _LEAST_BUDGET / rows) / cost, 6), 100))
     return Recipe(
         hidden=hidden,
         learning_rates=(8e-3,),
         batch_size=64 if rows < 10_000 else 128 if rows < 40_000 else 256,
-        epochs=int(min(max(epochs, 6), 100)),
+        epochs=epochs,
         patience=8,
         rest=8,
         members=members,
@@ -83,6 +84,7 @@ def default_recipe(rows: int, inputs: int, numbers: int, outputs: int, folds: in
         bins=bins,
         decay=0.01,
         average=0.99,
+        planned=epochs,
     )
 
 
