@@ -67,7 +67,7 @@ def test_stages_of_a_model(
 ) -> None:
     assert status("show", str(model_file), "--stage", stage) == 0
     told = capsys.readouterr().out
-    assert shown_well(stage, told, "%0 x: f32[n,2]"), told[:200]
+    assert shown_well(stage, told, "%0 x: f32[n,3]"), told[:200]
 
 
 def test_wrong_use(model_file: Path, capsys: pytest.CaptureFixture[str]) -> None:

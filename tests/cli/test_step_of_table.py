@@ -44,7 +44,8 @@ def test_inputs_and_outputs_have_their_names(
 ) -> None:
     step = gn.open_step(fitted)
     assert step.inputs == ("age", *(f"city={city}" for city in sorted(CITIES)), "fold")
-    assert step.outputs == ("buys=no", "buys=yes")
+    assert step.outputs[:3] == ("buys=no [0]", "buys=yes [0]", "buys=no [1]")
+    assert step.prediction.shape[1] == len(step.outputs)
     assert set(step.x[:, 1:-1].ravel().tolist()) == {0.0, 1.0}  # one of the cities each
     capsys.readouterr()
     layer = step.layers[0].name
@@ -131,7 +132,7 @@ def test_rows_have_their_numbers_in_the_table(
 
 
 def _entries(path: Path, given: dict[str, Any]) -> Any:
-    return gn.open_ledger(path, "linear1.weight[0,0]", **given).entries
+    return gn.open_ledger(path, "infolds1.inner.memberlinear1.weight[0,0,0]", **given).entries
 
 
 def test_a_row_that_ends_a_fit_is_named_by_its_number_in_the_table() -> None:

@@ -209,7 +209,7 @@ def test_it_says_what_it_sees(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "number  identifier, left out: 1 … 120, all different"
     assert lines[1] == "size    number: 0.5 … 6.5, median 3.5, 11 missing"
-    assert lines[6].startswith("fold 1 of 5: 1 epoch, loss ")
+    assert lines[6].startswith("1 epoch, loss ")
     assert lines[-1].startswith(f"accuracy {est.score_.value:.6g} ± ")
     assert repr(est) == "TabularClassifier(max_epochs=1, verbose=True)"
 

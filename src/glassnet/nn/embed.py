@@ -192,6 +192,29 @@ def quantile_edges(x: Any, bins: int, owner: str) -> list[list[float]]:
     return [own if len(own) > 1 else [own[0], own[0] + 1.0] for own in edges]
 
 
+def embedding_edges(x: Any, bins: int) -> list[list[float]]:
+    """Of every column of x the ends of up to `bins` bins. A value that more than a bin's share of
+    the rows have is the end of bins, and so are its neighbours among the values, so that the
+    function can jump there; the other bins hold about as many of the other rows each."""
+    quantile_edges(x[:1], bins, "PiecewiseEmbedding")  # says what is wrong with x
+    if not np.isfinite(x).all():
+        quantile_edges(x, bins, "PiecewiseEmbedding")
+    return [_edges(np.sort(column), bins) for column in np.asarray(x).T]
+
+
+def _edges(column: np.ndarray, bins: int) -> list[float]:
+    """The ends of the bins of one column, which is sorted."""
+    values, counts = np.unique(column, return_counts=True)
+    if len(values) <= bins + 1:
+        return values.tolist() if len(values) > 1 else [float(values[0]), float(values[0]) + 1.0]
+    often = np.flatnonzero(counts * bins > len(column))
+    often = often[np.argsort(-counts[often], kind="stable")][: bins // 4]
+    near = np.unique(np.clip(np.concatenate([often - 1, often, often + 1]), 0, len(values) - 1))
+    rest = column[~np.isin(column, values[often])]
+    ranks = np.arange(bins + 1 - len(near)) * (len(rest) - 1) // max(bins - len(near), 1)
+    return np.unique(np.concatenate([values[near], rest[ranks], values[[0, -1]]])).tolist()
+
+
 @dataclass(eq=False)
 class PiecewiseEmbedding(Module):
     """Each of the first `features` numbers becomes `width` numbers, each a continuous function of
@@ -221,7 +244,7 @@ class PiecewiseEmbedding(Module):
     @classmethod
     def of(cls, x: Any, width: int, bins: int = 16) -> PiecewiseEmbedding:
         """Bins that hold about as many rows of x each; equal quantiles share a bin."""
-        edges = quantile_edges(x, bins, "PiecewiseEmbedding")
+        edges = embedding_edges(np.asarray(x), bins)
         return cls(len(edges), width, max(map(len, edges)) - 1).with_edges(edges)
 
     def with_edges(self, edges: Sequence[Sequence[float]]) -> PiecewiseEmbedding:

@@ -142,8 +142,8 @@ class FlatCos(Schedule):
         self._check("a part of the run, 0 to 1", -1.0, 1.0, flat=self.flat)
         if self.epochs is not None and (not isinstance(self.epochs, Integral) or self.epochs < 1):
             raise GlassnetError(
-                f"FlatCos(epochs={self.epochs!r}): use a whole number, 1 or more, or None for those "
-                "of the run"
+                f"FlatCos(epochs={self.epochs!r}): use a whole number, 1 or more, or None for "
+                "those of the run"
             )
 
     def factor(self, course: Timeline) -> np.ndarray:

@@ -62,7 +62,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     `fit` does what `glassnet fit` does: it finds out what each column is (number, category, truth
     value, date; identifiers and constants are left out), fills gaps, chooses a network (a pack
     of small ones that learn together), trains it until rows that it has not seen get no better, and
-    takes an honest score from such rows. The same rows, names and seed give the same model, bit by bit.
+    takes an honest score from such rows. The same rows, names and seed give the same model, bit by
+    bit.
 
     Parameters
     ----------
@@ -210,7 +211,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     `fit` does what `glassnet fit` does: it finds out what each column is (number, category, truth
     value, date; identifiers and constants are left out), fills gaps, chooses a network (a pack
     of small ones that learn together), trains it until rows that it has not seen get no better, and
-    takes an honest score from such rows. The same rows, names and seed give the same model, bit by bit.
+    takes an honest score from such rows. The same rows, names and seed give the same model, bit by
+    bit.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ from glassnet.nn import (
     Sigmoid,
     Tanh,
 )
-from glassnet.nn.embed import quantile_edges
+from glassnet.nn.embed import embedding_edges
 from glassnet.serialize import LATER, Count, Length, Total, Within
 from glassnet.tables.schema import Schema
 from glassnet.words import counted
@@ -140,7 +140,7 @@ def _pack(own: Architecture, x: NDArray[Any] | None) -> list[Module]:
             own.numbers, own.width, own.bins, own.inputs - own.numbers, own.folds
         )
         if x is not None:
-            edges = quantile_edges(x[:, : own.numbers], own.bins, "PiecewiseEmbedding")
+            edges = embedding_edges(x[:, : own.numbers], own.bins)
             embedding = embedding.with_edges(edges)
         layers += [embedding, Repeat(own.members, own.folds)]
     else:

@@ -51,7 +51,10 @@ class Recipe:
             return Adam(lr=rate)
         still = [Group(pattern, decay=0.0) for pattern in ("*.bias", "*.r", "*.s")]
         return AdamW(
-            lr=FlatCos(rate, epochs=self.planned or None), weight_decay=self.decay, average=self.average, groups=tuple(still)
+            lr=FlatCos(rate, epochs=self.planned or None),
+            weight_decay=self.decay,
+            average=self.average,
+            groups=tuple(still),
         )
 
 
