@@ -338,8 +338,7 @@ def _score(
         found = from_plain(Score, parse(source["score"]), "run.source.score")
         return found, verdict(found)
     if model.architecture.folds > 1:
-        answers = replace(fold_answers(model, rows.parts["training"]), units=rows.units)
-        found = score(answers, model.schema.target.classes)
+        found = _score_in_folds(model, rows)
         return found, verdict(found)
     apart = rows.parts["held-out"]
     prediction = model.answers(Design(apart.x, {}, {}))
@@ -348,3 +347,13 @@ def _score(
     x, y = (np.concatenate([getattr(own, name) for own in known]) for name in ("x", "y"))
     found = with_figure(score(answers, target.classes), target, [(x, y, apart.x, apart.y)])
     return found, (*verdict(found), *model.remarks(answers, prediction, rows.keys))
+
+
+def _score_in_folds(model: TableModel, rows: FitRows) -> Score:
+    """The score of each row by the networks that have not seen it, with that of a linear model."""
+    training, target = rows.parts["training"], model.schema.target
+    answers = replace(fold_answers(model, training), units=rows.units)
+    x, own = training.x[:, :-1], training.x[:, -1]
+    parts = [own == number for number in range(model.architecture.folds)]
+    tasks = [(x[~part], training.y[~part], x[part], answers.truth[part]) for part in parts]
+    return with_figure(score(answers, target.classes), target, tasks)
