@@ -16,6 +16,7 @@ from glassnet.errors import DivergenceError
 from glassnet.inspect.columns import input_names, output_names
 from glassnet.tables import split
 from glassnet.training.check import Rows
+from tests.estimators import older
 
 CITIES = ("Oslo", "Rome", "<b>Ulm")
 
@@ -29,6 +30,10 @@ def run(*arguments: str | Path) -> int:
 
 @pytest.fixture
 def fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return people(tmp_path, monkeypatch)
+
+
+def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """People with an age and a city, who buy or do not."""
     monkeypatch.setattr(split, "FOLDS", 2)
     lines = [f"{20 + i % 50},{CITIES[i % 3]},{'yes' if i % 4 else 'no'}" for i in range(120)]
@@ -39,14 +44,20 @@ def fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_inputs_and_outputs_have_their_names(
-    fitted: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_inputs_and_outputs_have_their_names(fitted: Path) -> None:
     step = gn.open_step(fitted)
     assert step.inputs == ("age", *(f"city={city}" for city in sorted(CITIES)), "fold")
     assert step.outputs[:3] == ("buys=no [0]", "buys=yes [0]", "buys=no [1]")
     assert step.prediction.shape[1] == len(step.outputs)
     assert set(step.x[:, 1:-1].ravel().tolist()) == {0.0, 1.0}  # one of the cities each
+
+
+def test_a_neuron_shows_the_names_of_its_inputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older.use(monkeypatch)
+    fitted = people(tmp_path, monkeypatch)
+    step = gn.open_step(fitted)
     capsys.readouterr()
     layer = step.layers[0].name
     assert run("step", fitted, "--neuron", f"{layer}[0]") == 0
