@@ -175,7 +175,8 @@ def _accept(
         cells = sum(counts[text] for text in strange)
         shown = ", ".join(repr(text[:40]) for text in strange[:3])
         more = ", …" if len(strange) > 3 else ""
-        text = f"holds {what}, but {shown}{more} in {counted(cells, 'row')} is none; that is a gap"
+        rows, one = counted(cells, "row"), "a date" if form.kind == "date" else "a number"
+        text = f"holds {what}, but {shown}{more} in {rows} is not {one}; such a cell is a gap"
         way = f"correct them, or pass --kind '{name}=category'"
         notes.append(Note("not a number", text, name, way, True))
     return _Decision(form, tuple(notes))

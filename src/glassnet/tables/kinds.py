@@ -259,13 +259,15 @@ class _Readings:
         if len(wrong) and (asked or len(wrong) * 2 > int((~times.missing).sum())):
             raise TableError(
                 f"{self.label}: row {wrong[0] + 1} of column {self.name!r} holds "
-                f"{brief(str(self.texts[wrong[0]]))!r}, no date like 2024-12-31 or 31.12.2024; "
+                f"{brief(str(self.texts[wrong[0]]))!r}, not a date like 2024-12-31 or 31.12.2024; "
                 "correct it, or give the column another --kind"
             )
         if len(wrong):
             shown = brief(str(self.texts[wrong[0]]))
             times = Numbers(times.values, times.missing | times.unreadable)
-            text = f"holds {shown!r} in row {wrong[0] + 1}, which is no date; such cells are gaps"
+            text = (
+                f"holds {shown!r} in row {wrong[0] + 1}, which is not a date; such cells are gaps"
+            )
             way = f"correct it, or pass --kind '{self.name}=category'"
             notes = (Note("not a date", text, self.name, way, True),)
         values = times.values[~times.missing].astype("datetime64[s]")
