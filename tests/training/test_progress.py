@@ -11,7 +11,7 @@ import pytest
 
 import glassnet as gn
 from glassnet import nn
-from glassnet.training import Progress
+from glassnet.training import History, Progress
 
 X = np.random.default_rng(7).normal(size=(20, 3)).astype(np.float32)
 Y = (X @ [1.0, -2.0, 0.5]).astype(np.float32)
@@ -102,3 +102,9 @@ def test_a_stream_that_is_closed_ends_no_training() -> None:
         stream.close()
 
     assert len(train(callbacks=[progress, close]).loss) == 4
+
+
+def test_the_picture_says_what_its_scale_is() -> None:
+    """By powers of ten where numbers are above 0 and more than 20 times apart."""
+    assert "epoch 1, log scale" in History([3.0, 1.0, 0.1])._repr_html_()
+    assert "epoch 1<" in History([3.0, 1.0])._repr_html_()

@@ -25,8 +25,7 @@ def curves(figures: Mapping[str, Sequence[float]], across: str = "epoch") -> str
         return math.log10(number) if powers else number
 
     bottom, span = scaled(low), (scaled(high) - scaled(low)) or 1.0
-    epochs = max(len(one) for one in figures.values())
-    parts: list[str] = []
+    epochs, parts = max(len(one) for one in figures.values()), list[str]()
     for (name, one), colour in zip(figures.items(), COLOURS, strict=False):
         step = max(1, len(one) // MOST)
         points = " ".join(
@@ -47,6 +46,7 @@ def curves(figures: Mapping[str, Sequence[float]], across: str = "epoch") -> str
         f'<text x="{LEFT - 4}" y="{EDGE + 4}" text-anchor="end">{high:.3g}</text>'
         f'<text x="{LEFT - 4}" y="{HEIGHT - EDGE}" text-anchor="end">{low:.3g}</text>'
         f'<text x="{WIDTH - EDGE}" y="{HEIGHT - 6}" text-anchor="end">{across} {epochs}</text>'
+        f'<text x="{LEFT}" y="{HEIGHT - 6}">{across} 1{", log scale" if powers else ""}</text>'
     )
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
