@@ -35,8 +35,8 @@ LAYERS = (
     ("ops",),
     ("graph",),
     ("describe", "model_file"),
-    ("files", "outputs", "references", "rounding", "serialize"),
-    ("errors", "version", "words"),
+    ("arguments", "files", "outputs", "references", "rounding", "serialize"),
+    ("errors", "foreign", "version", "words"),
     ("visible",),
 )
 
@@ -44,8 +44,8 @@ LAYERS = (
 # lies below them.
 ENGINE = ("run", "llvm", "lower", "fuse")
 LEAST = {
-    "describe", "model_file", "files", "outputs", "references", "rounding", "serialize", "errors",
-    "version", "visible", "words",
+    "describe", "model_file", "arguments", "files", "outputs", "references", "rounding",
+    "serialize", "errors", "foreign", "version", "visible", "words",
 }  # fmt: skip
 BACK = {*ENGINE, "graph", *LEAST}
 FRONT = {"ops", "graph", *LEAST}

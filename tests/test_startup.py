@@ -89,8 +89,10 @@ def test_editors_see_the_names_that_are_loaded_lazily() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(AttributeError, match=r"no name 'trian'; it has .*train"):
+    with pytest.raises(AttributeError, match=r"(?s)no name 'trian'.*right: gn\.train"):
         glassnet.trian  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no name 'quux'; it has .*train"):
+        glassnet.quux  # noqa: B018
 
 
 def test_the_package_says_that_it_is_typed() -> None:

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from glassnet import rounding
+from glassnet.foreign import no_name
 from glassnet.version import __version__, numerics_version
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from glassnet.tables.stream import stream
     from glassnet.testing import check_grads
     from glassnet.tracing import trace
-    from glassnet.training import callbacks, value_and_grad
+    from glassnet.training import callbacks, derivative, value_and_grad
     from glassnet.training.stepper import Step
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "check_grads",
     "compare",
     "compile",
+    "derivative",
     "from_torch",
     "grad",
     "load",
@@ -82,6 +84,7 @@ _LAZY = {
     "check_grads": "glassnet.testing:check_grads",
     "compare": "glassnet.inspect.compare:compare",
     "compile": "glassnet.pipeline:compile",
+    "derivative": "glassnet.training:derivative",
     "from_torch": "glassnet.nn.pytorch:from_torch",
     "grad": "glassnet.pipeline:grad",
     "load": "glassnet.nn.saving:load",
@@ -107,7 +110,7 @@ _LAZY = {
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
-        raise AttributeError(f"glassnet has no name {name!r}; it has {', '.join(__all__)}")
+        raise no_name(__name__, name, __all__)
     module, _, attribute = _LAZY[name].partition(":")
     with rounding.rounding_to_nearest():
         found = import_module(module)

@@ -21,6 +21,10 @@ class ShapeError(GlassnetError, ValueError):
     """Shapes or dtypes do not fit the operation."""
 
 
+class ArgumentError(GlassnetError, TypeError):
+    """An argument has a name or a value that cannot be used."""
+
+
 class GraphError(GlassnetError, ValueError):
     """A graph, its text or its use breaks the rules of the intermediate form."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.errors import CompileError
+from glassnet.errors import CompileError, ShapeError
 from glassnet.gradient import gradients
 from glassnet.graph.check import check
 from glassnet.graph.graph import Graph
@@ -137,10 +137,13 @@ def value_and_grad(
 
     def both(*args: Any) -> tuple[Any, ...]:
         y = f(*args)
+        if getattr(y, "shape", ()) != ():
+            raise ShapeError(NOT_ONE.format(y.type))
         return (y, *gradients(y, [args[i] for i in places]))
 
     def packed(*args: Any) -> tuple[Any, Any]:
-        y, *parts = call(*args)
+        given = [_as_floats(own) if i in places else own for i, own in enumerate(args)]
+        y, *parts = call(*given)
         return y, parts[0] if isinstance(argnums, int) else tuple(parts)
 
     call = compile(both)
@@ -151,3 +154,18 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
     """The gradient of a scalar-valued function, as a function; grad(grad(f)) works."""
     pair = value_and_grad(f, argnums)
     return lambda *args: pair(*args)[1]
+
+
+def _as_floats(arg: Any) -> Any:
+    """Whole numbers as numbers that have a derivative."""
+    if isinstance(arg, Value):
+        return arg
+    array = np.asarray(arg)
+    return array.astype(float) if array.dtype.kind in "iub" else array
+
+
+NOT_ONE = (
+    "the gradient of {} is asked; wanted one number, f32[] or f64[]\n"
+    "  right: gn.grad(lambda x: ops.sum(f(x))), the gradient of the sum\n"
+    "  right: gn.derivative(f), the derivative number by number, as for a plot of f and f′"
+)

@@ -269,7 +269,7 @@ class Listed(Loss):
         (lambda: L.PoissonNLL().labels([2.0, -1.0], 1, "float64"), "-1 in row 1"),
         (lambda: L.GaussianNLL().labels([1.0], 3, "float64"), "a mean and a variance"),
         (lambda: L.HalfMSE().labels(["a"], 1, "float64"), "takes numbers"),
-        (lambda: L.HalfMSE()(np.ones((3, 1)), np.ones(3)), "one shape"),
+        (lambda: L.HalfMSE()(np.ones((3, 2)), np.ones(3)), "one shape"),
         (lambda: as_loss(Listed([1.0])), "numbers, strings and tuples"),
         (lambda: as_loss(L.MSE), r"right: loss=gn.losses.MSE\(\)"),
     ],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import glassnet as gn
-from glassnet.errors import TrainingError
+from glassnet.errors import ShapeError
 from tests.training.common import HALF, SGD, data, network
 
 X, Y = data(12)
@@ -49,7 +49,7 @@ class DataLoader:
     ],
 )
 def test_batches_and_mappings_are_answered(x: Any, text: str) -> None:
-    with pytest.raises(TrainingError, match=text):
+    with pytest.raises(ShapeError, match=text):
         trained(x)
-    with pytest.raises(TrainingError, match=text):
+    with pytest.raises(ShapeError, match=text):
         gn.train(network(), x, loss=HALF, optimizer=SGD, epochs=1)

@@ -37,7 +37,7 @@ LABELS = np.array([0, 1, 0, 1, 1, 0])
         ({"seed": None}, TrainingError, "seed=None"),
         ({"optimizer": "adam"}, TrainingError, r"gn.optim.Adam\(lr=1e-3\)"),
         ({"loss": gn.losses.HalfMSE}, ShapeError, r"right: loss=gn.losses.HalfMSE\(\)"),
-        ({"loss": "mse"}, ShapeError, "is no loss"),
+        ({"loss": "mse"}, ShapeError, "is not a loss"),
         ({"sample_weight": np.ones(5)}, ShapeError, r"wanted one number a row, \(6,\)"),
         ({"sample_weight": -np.ones(6)}, TrainingError, "0 or more"),
         ({"sample_weight": np.zeros(6)}, TrainingError, "not all 0"),

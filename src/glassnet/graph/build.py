@@ -147,9 +147,25 @@ class GraphBuilder:
         dtypes = [arg.dtype for arg in args if isinstance(arg, Value) and arg.dtype != "bool"]
         if op.kind == "index":  # row numbers do not take the dtype of the rows
             dtypes = []
-        return [self._lift_one(op, arg, dtypes) for arg in args]
+        truths = [arg.index for arg in args if isinstance(arg, Value) and arg.dtype == "bool"]
+        beside = self._float_behind(truths) if truths and not dtypes else None
+        return [self._lift_one(op, arg, dtypes, beside) for arg in args]
 
-    def _lift_one(self, op: Op, arg: Any, dtypes: list[str]) -> Value:
+    def _float_behind(self, places: list[int]) -> str | None:
+        """The dtype of the numbers that truth values were worked out from; else the one dtype that
+        all inputs of numbers have."""
+        seen = set(places)
+        while places:
+            node = self.nodes[places.pop(0)]
+            if node.type.dtype in FLOATS:
+                return node.type.dtype
+            places += [place for place in node.inputs if place not in seen]
+            seen.update(node.inputs)
+        given = {node.type.dtype for node in self.nodes if node.op.name == "input"}
+        floats = given.intersection(FLOATS)
+        return floats.pop() if len(floats) == 1 else None
+
+    def _lift_one(self, op: Op, arg: Any, dtypes: list[str], beside: str | None) -> Value:
         if isinstance(arg, Value):
             if arg.builder is not self:
                 raise GraphError(f"{op.name}: {arg!r} belongs to another graph")
@@ -159,6 +175,7 @@ class GraphBuilder:
             raise GraphError(f"{op.name}: {type(arg).__name__} {arg!r} is no number or array")
         whole = array.dtype.kind in "iu"
         wanted = next((d for d in dtypes if d in FLOATS or whole), None)
+        wanted = beside if array.dtype.kind == "f" and not dtypes else wanted
         if array.dtype.kind == "b":
             wanted = None
         if whole and wanted in ("int32", "int64") and (array.astype(wanted) != array).any():

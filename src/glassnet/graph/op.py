@@ -7,14 +7,14 @@ back half looks at `kind` and `code`, never at `name`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from glassnet.errors import GraphError
 from glassnet.graph.layout import Layout
 from glassnet.graph.scalar import ScalarBuilder
-from glassnet.graph.slices import slice_bounds
+from glassnet.graph.slices import each_axis, is_list_of_rows, slice_bounds
 from glassnet.graph.types import Shape, Type
 
 KINDS = ("source", "elementwise", "reduce", "contract", "view", "index")
@@ -94,6 +94,7 @@ class Op:
 
 OPS: dict[str, Op] = {}
 SYMBOLS: dict[str, Op] = {}  # those that are written with a symbol of Python
+NUMPY: dict[str, Callable[..., Any]] = {}  # what NumPy's names mean, see `ops/numpy_names.py`
 
 
 def define(op: Op) -> Op:
@@ -123,7 +124,6 @@ class Value:
     """One node of a graph under construction; arithmetic on it adds nodes."""
 
     __slots__ = ("builder", "index", "type")
-    __array_ufunc__ = None  # so that array + value asks the value
 
     def __init__(self, builder: NodeBuilder, index: int, type: Type) -> None:
         self.builder, self.index, self.type = builder, index, type
@@ -147,6 +147,33 @@ class Value:
     def __repr__(self) -> str:
         return f"<%{self.index} : {self.type}>"
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **how: Any) -> Any:
+        return NUMPY["ufunc"](ufunc, method, inputs, how)
+
+    def __array_function__(self, f: Any, types: Any, args: Any, how: Any) -> Any:
+        return NUMPY["function"](f, args, how)
+
+    def __array__(self, *args: Any, **how: Any) -> Any:
+        raise GraphError(f"{self!r} has no numbers while tracing; write what you need with ops")
+
+    def __float__(self) -> float:
+        return self.__array__()
+
+    __int__ = __complex__ = __float__
+
+    if TYPE_CHECKING:
+
+        def sum(self, axis: Any = None, keepdims: bool = False) -> Value: ...
+        def mean(self, axis: Any = None, keepdims: bool = False) -> Value: ...
+        def max(self, axis: Any = None, keepdims: bool = False) -> Value: ...
+        def min(self, axis: Any = None, keepdims: bool = False) -> Value: ...
+        def reshape(self, *shape: Any) -> Value: ...
+        def astype(self, dtype: Any) -> Value: ...
+    else:
+
+        def __getattr__(self, name: str) -> Any:
+            return NUMPY["method"](self, name)
+
     def __bool__(self) -> bool:
         raise GraphError(
             f"the truth of {self!r} is not known while tracing; use ops.where(cond, a, b) "
@@ -154,13 +181,23 @@ class Value:
         )
 
     def __len__(self) -> int:
+        if self.shape and isinstance(self.shape[0], int):
+            return self.shape[0]
         raise GraphError(f"{self!r} cannot be iterated or measured; use its shape and slices")
 
+    def __iter__(self) -> Iterator[Value]:
+        return (self[i] for i in range(len(self)))
+
     def __getitem__(self, key: Any) -> Value:
-        bounds, dropped = slice_bounds(key, self.shape)
+        if is_list_of_rows(key):
+            return NUMPY["take"](self, key)
+        keys = each_axis(key, len(self.shape))
+        bounds, dropped = slice_bounds(tuple(k for k in keys if k is not None), self.shape)
         part = operator("[]")(self, **bounds)
-        kept = tuple(size for axis, size in enumerate(part.shape) if axis not in dropped)
-        return operator("reshape")(part, shape=kept) if dropped else part
+        sizes = iter([None if axis in dropped else size for axis, size in enumerate(part.shape)])
+        shape = tuple(1 if k is None else next(sizes) for k in keys)
+        kept = tuple(size for size in (*shape, *sizes) if size is not None)
+        return operator("reshape")(part, shape=kept) if kept != part.shape else part
 
     def __add__(self, other: Any) -> Value:
         return operator("+")(self, other)
@@ -194,6 +231,27 @@ class Value:
 
     def __pow__(self, other: Any) -> Value:
         return operator("**")(self, other)
+
+    def __rpow__(self, other: Any) -> Value:
+        return operator("**")(other, self)
+
+    def __abs__(self) -> Value:
+        return OPS["abs"](self)
+
+    def __pos__(self) -> Value:
+        return self
+
+    def __round__(self) -> Value:
+        return OPS["round"](self)
+
+    def __and__(self, other: Any) -> Value:
+        return OPS["logical_and"](self, other)
+
+    def __or__(self, other: Any) -> Value:
+        return OPS["logical_or"](self, other)
+
+    def __invert__(self) -> Value:
+        return OPS["logical_not"](self)
 
     def __neg__(self) -> Value:
         return operator("neg")(self)

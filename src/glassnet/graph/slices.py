@@ -14,6 +14,25 @@ from glassnet.graph.types import Dim, Shape, Size
 from glassnet.words import counted
 
 
+def each_axis(key: Any, rank: int) -> tuple[Any, ...]:
+    """What stands between the brackets as a tuple, with whole axes in the place of ..., and None
+    for each new axis."""
+    keys: tuple[Any, ...] = cast("tuple[Any, ...]", key) if isinstance(key, tuple) else (key,)
+    dots = [place for place, item in enumerate(keys) if item is Ellipsis]
+    if not dots:
+        return keys
+    missing = rank - (len(keys) - 1 - sum(item is None for item in keys))
+    whole_axes = (slice(None),) * missing
+    return (*keys[: dots[0]], *whole_axes, *keys[dots[0] + 1 :])
+
+
+def is_list_of_rows(key: Any) -> bool:
+    """Whether brackets hold row numbers, in a list or an array of whole numbers."""
+    if isinstance(key, list):
+        return all(whole(item) is not None for item in cast("list[Any]", key))
+    return getattr(getattr(key, "dtype", None), "kind", "") in ("i", "u") and key.ndim == 1
+
+
 def slice_bounds(key: Any, shape: Shape) -> tuple[dict[str, tuple[Any, ...]], set[int]]:
     """The attributes of the slice op for `value[key]`, and the axes that an integer drops."""
     keys: tuple[Any, ...] = cast("tuple[Any, ...]", key) if isinstance(key, tuple) else (key,)
@@ -47,7 +66,8 @@ def axis_bounds(axis: int, item: Any, size: Size) -> tuple[int, Size, int]:
         start, stop, step = bounds.indices(size)
         return (start, stop, step) if len(range(start, stop, step)) else (0, 0, 1)
     raise GraphError(
-        f"index {item!r} is no integer or slice; use ops.take to gather rows, : for a whole axis"
+        f"index {item!r} is no integer or slice; use ops.take to gather rows, : for a whole axis, "
+        "ops.where(mask, x, 0) to choose numbers"
     )
 
 

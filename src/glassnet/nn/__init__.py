@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from glassnet.foreign import no_name
 from glassnet.nn.activations import (
     Identity,
     ParametricSigmoid,
@@ -63,3 +66,9 @@ __all__ = [
     "Tanh",
     "fit_start",
 ]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        raise no_name(__name__, name, __all__)

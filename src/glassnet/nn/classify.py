@@ -116,7 +116,7 @@ class CrossEntropy(ClassLoss):
         check_numbers(self, right, 0.0, 1.0, label_smoothing=self.label_smoothing)
 
     def rows(self, prediction: Value, y: Value) -> Value:
-        classes, dtype = prediction.shape[1], str(prediction.dtype)
+        classes, dtype = prediction.shape[-1], str(prediction.dtype)
         assert isinstance(classes, int)
         rows_of(prediction, y, classes if self.soft_labels else None, "CrossEntropy")
         target = y if self.soft_labels else ops.one_hot(y, classes, dtype)

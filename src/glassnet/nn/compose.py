@@ -107,7 +107,7 @@ class Function(Module, in_files=False):
         """It is code."""
 
     def build(self, x: Value, parameters: Scope) -> Value:
-        result: Any = self._called(x)
+        result: Any = self.f(x)
         if not isinstance(result, Value) or result.ndim < 1 or result.shape[0] != x.shape[0]:
             raise ShapeError(
                 f"{self!r} gave {result!r} for {x.type}; a layer gives one row for every row\n"
@@ -115,19 +115,6 @@ class Function(Module, in_files=False):
                 "  right: lambda x: ops.sum(x, 1, keepdims=True)"
             )
         return result
-
-    def _called(self, x: Value) -> Any:
-        try:
-            return self.f(x)
-        except TypeError as error:
-            if "ufunc" not in str(error):
-                raise
-            raise GlassnetError(
-                f"{self!r} calls a function of NumPy; a layer is written with ops, so that it can "
-                "be differentiated and compiled\n"
-                "  wrong: lambda x: numpy.sin(x)\n"
-                "  right: lambda x: glassnet.ops.sin(x)"
-            ) from error
 
     def gives(self, width: int | None) -> int | None:
         return None

@@ -13,8 +13,10 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 
 from glassnet import ops
+from glassnet.arguments import Checked
 from glassnet.describe import Described
 from glassnet.errors import ShapeError
+from glassnet.foreign import LOSSES
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type
 from glassnet.references import Traceable
@@ -22,7 +24,7 @@ from glassnet.words import counted
 
 
 @dataclass(frozen=True)
-class Loss(Traceable, Described, in_files=False):
+class Loss(Traceable, Described, metaclass=Checked, in_files=False):
     """A loss says what one row costs (`rows`), or what each label costs (`cells`), and what labels
     it takes (`labels`, `label_type`).
 
@@ -135,11 +137,30 @@ class Loss(Traceable, Described, in_files=False):
         return y
 
     def __call__(self, prediction: Any, y: Any, weight: Any = None) -> Any:
-        y = self.coded(y)
+        prediction, y = self.in_rows(prediction, self.coded(y))
+        weight = weight if weight is None else _as_array(weight)
         own = self.weights(y, str(prediction.dtype))
         if own is not None:
             weight = own if weight is None else times(weight, own)
         return self.mean(prediction, y, weight)
+
+    def in_rows(self, prediction: Any, y: Any) -> tuple[Any, Any]:
+        """Predictions as [rows, outputs], and labels as training takes them: lists, whole numbers,
+        and vectors where there is one number a row."""
+        prediction, y = map(_as_array, (prediction, y))
+        if not isinstance(prediction, Value) and prediction.dtype.kind in "iub":
+            prediction = prediction.astype(float)
+        dtype = str(prediction.dtype)
+        if len(prediction.shape) == 1 and len(self.label_type(1, 1, dtype).shape) == 2:
+            prediction = ops.expand(prediction, 1)
+        if len(prediction.shape) == 2:
+            outputs: Any = prediction.shape[1]
+            wanted = self.label_type(prediction.shape[0], outputs, dtype).shape
+            if len(y.shape) == 1 and len(wanted) == 2 and wanted[1] == 1:
+                y = ops.expand(y, 1)
+            if len(wanted) == 2 and str(y.dtype)[:5] != "float":
+                y = ops.cast(y, dtype)
+        return prediction, y
 
     def mean(self, prediction: Any, y: Any, weight: Any = None) -> Any:
         """The mean over rows by the weights alone; 0 where they are all 0.
@@ -199,6 +220,11 @@ class Loss(Traceable, Described, in_files=False):
 
 
 Loss.inside = (Loss,)
+
+
+def _as_array(own: Any) -> Any:
+    """Numbers as an array; a graph value is itself."""
+    return own if isinstance(own, Value) else np.asarray(own)
 
 
 @dataclass(frozen=True)
@@ -318,10 +344,9 @@ def as_loss(loss: Any) -> Loss:
         return loss
     if callable(loss) and not isinstance(loss, type):
         return FunctionLoss(cast(Callable[[Any, Any], Any], loss))
-    name = getattr(loss, "__name__", "HalfMSE")
-    raise ShapeError(
-        f"loss={loss!r} is no loss\n  wrong: loss={name}\n  right: loss=gn.losses.{name}()"
-    )
+    known = LOSSES.get(loss.lower().replace(" ", "_")) if isinstance(loss, str) else None
+    right = known or f"{getattr(loss, '__name__', 'HalfMSE')}()"
+    raise ShapeError(f"loss={loss!r} is not a loss\n  right: loss=gn.losses.{right}")
 
 
 def numbers(y: Any, outputs: int, dtype: str) -> np.ndarray:

@@ -10,6 +10,9 @@ and what large and special numbers give, is in docs/losses.md.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from glassnet.foreign import no_name
 from glassnet.nn.classify import BCEWithLogits, CrossEntropy, Hinge
 from glassnet.nn.loss import BatchLoss, FunctionLoss, Loss, as_loss
 from glassnet.nn.regress import MAE, MSE, GaussianNLL, HalfMSE, Huber, PoissonNLL, Quantile
@@ -30,3 +33,9 @@ __all__ = [
     "Quantile",
     "as_loss",
 ]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        raise no_name("glassnet.losses", name, __all__)

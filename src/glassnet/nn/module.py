@@ -10,13 +10,15 @@ import copy
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import numpy as np
 
 from glassnet import ops
+from glassnet.arguments import Checked
 from glassnet.describe import Described, is_ours
 from glassnet.errors import GlassnetError, ShapeError
+from glassnet.foreign import no_method
 from glassnet.graph.build import GraphBuilder, traced_now
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
@@ -49,20 +51,21 @@ __all__ = ["Module", "Parameter", "split"]
 Element = TypeVar("Element")
 
 
-class ModuleMeta(type):
+class ModuleMeta(Checked):
     """The type of modules: when a module is constructed, its structure becomes fixed."""
 
-    def __call__(cls: type[Element], *args: Any, **kwargs: Any) -> Element:
-        try:
-            made: Element = cast(Any, type).__call__(cls, *args, **kwargs)
-            if isinstance(made, Module):
+    if not TYPE_CHECKING:  # a checker of types sees the constructor itself
+
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            try:
+                made = super().__call__(*args, **kwargs)
                 if not is_ours(cls):
                     vars(made)["_arguments"] = args, kwargs
                 complete(made)
-        except GlassnetError as error:
-            point_out(error)
-            raise
-        return made
+            except GlassnetError as error:
+                point_out(error)
+                raise
+            return made
 
 
 class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
@@ -137,6 +140,11 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
                 "  to change numbers: model.W[...] = w\n"
                 "  to change the structure: build a new module"
             )
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_method(self, name)
 
     def __delattr__(self, name: str) -> None:
         raise GlassnetError(f"{type(self).__name__}.{name} cannot be deleted; build a new module")

@@ -10,8 +10,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from numbers import Integral
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, cast
 
 import numpy as np
 
@@ -220,7 +220,7 @@ class Predictor:
 
     def _rows(self, x: Any) -> np.ndarray:
         """x as [rows, width]; a single row may come without the first axis."""
-        rows = np.asarray(x)
+        rows = as_rows(x, "x")
         rows = rows[None] if rows.ndim == 1 else rows
         width = self.module.takes()
         if rows.ndim != 2 or width not in (None, rows.shape[1]):
@@ -228,7 +228,7 @@ class Predictor:
             numbers = "any number of numbers" if width is None else counted(width, "number")
             raise ShapeError(
                 f"the network takes rows of {numbers}, {wanted}; got an "
-                f"array of shape {np.shape(x)}{_advice(rows, width)}"
+                f"array of shape {np.shape(x) or np.shape(rows)}{_advice(rows, width)}"
             )
         if rows.dtype.kind not in "fiub":
             raise ShapeError(
@@ -268,3 +268,31 @@ class Predictor:
                 self._programs[key] = compile_graph(traced.graph, **steps)
             traced.programs[parts] = self._programs[key]
         return traced.programs[parts]
+
+
+def as_rows(x: Any, name: str) -> np.ndarray:
+    """What users have as rows, as an array: a sparse matrix too, and objects that are numbers;
+    ShapeError where it is a mapping of columns, or gives batches one after the other."""
+    if type(x) is np.ndarray and x.dtype.kind != "O":
+        return x
+    if isinstance(x, Mapping):
+        raise ShapeError(
+            f"{name} is a {type(cast('Any', x)).__name__}; a network takes rows [rows, columns]\n"
+            "  right: numpy.column_stack([x[name] for name in names])\n"
+            "  right: a data frame of the columns; gn.TabularClassifier encodes texts too"
+        )
+    in_turn = hasattr(x, "__iter__") and not hasattr(x, "__len__") and not hasattr(x, "__array__")
+    if in_turn or (hasattr(x, "dataset") and hasattr(x, "__iter__")):
+        raise ShapeError(
+            f"{name} is a {type(x).__name__}, which gives batches one after the other; a network "
+            "takes all rows\n"
+            '  right: gn.train(model, gn.stream("rows.parquet", target="y"), …) for rows that do '
+            "not fit into memory\n"
+            "  right: step = gn.Step(model, loss=…, optimizer=…), then step(x, y) for every batch\n"
+            "  right: numpy.concatenate([model(x) for x in batches]) for predictions"
+        )
+    given: Any = x
+    rows = np.asarray(given.toarray() if hasattr(given, "toarray") else given)
+    if rows.dtype.kind == "O" and all(isinstance(own, Real) for own in rows.flat):
+        rows = rows.astype(float)
+    return rows

@@ -17,7 +17,8 @@ from typing import Any, NoReturn, Protocol, cast
 
 import numpy as np
 
-from glassnet.errors import GlassnetError, ShapeError
+from glassnet.arguments import plain
+from glassnet.errors import ArgumentError, GlassnetError, ShapeError
 from glassnet.graph.op import Value
 from glassnet.graph.types import FLOATS
 from glassnet.nn.initializers import Initializer, initializer
@@ -35,6 +36,16 @@ class Parameter:
     shape: tuple[int, ...]
     initializer: str | Initializer = "zeros"
     trained: bool = True
+
+    def __post_init__(self) -> None:
+        sizes, flag = cast("tuple[Any, Any]", (self.shape, self.trained))
+        if not isinstance(sizes, tuple | list) or not isinstance(flag, bool):
+            raise ArgumentError(
+                f"Parameter({sizes!r}, {self.initializer!r}, {self.trained!r}): wanted a shape, "
+                "an initializer, and whether a gradient trains it\n"
+                '  right: Parameter((3, 4), "glorot_uniform"), Parameter((4,), trained=False)'
+            )
+        object.__setattr__(self, "shape", tuple([plain(own) for own in cast("Any", sizes)]))
 
     @property
     def size(self) -> int:
@@ -303,6 +314,8 @@ def first_values(name: str, parameter: Parameter, seed: int, stream: int) -> np.
 
 class Named(dict[str, np.ndarray]):
     """Parameters by name. Each is a view of the model's numbers, and to set one sets them."""
+
+    __slots__ = ()
 
     def __setitem__(self, name: str, value: Any) -> None:
         place = self[name]

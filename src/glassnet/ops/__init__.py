@@ -5,6 +5,10 @@ In: graph values, or arrays. Out: graph values, or arrays. The registry is `glas
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from glassnet.foreign import no_name
+from glassnet.ops import numpy_names as numpy_names
 from glassnet.ops.contract import *
 from glassnet.ops.elementwise import *
 from glassnet.ops.functions import *
@@ -15,3 +19,8 @@ from glassnet.ops.random import *
 from glassnet.ops.reduce import *
 from glassnet.ops.source import *
 from glassnet.ops.view import *
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        raise no_name(__name__, name, [own for own in globals() if own[0] != "_"])

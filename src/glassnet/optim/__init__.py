@@ -3,6 +3,9 @@ rate; written with ops only."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from glassnet.foreign import no_name
 from glassnet.optim.adam import Adam, AdamW
 from glassnet.optim.optimizer import Group, Optimizer
 from glassnet.optim.rms import Adagrad, RMSprop
@@ -46,3 +49,9 @@ __all__ = [
     "Switched",
     "Warmup",
 ]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        raise no_name(__name__, name, __all__)

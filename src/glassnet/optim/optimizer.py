@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from glassnet import ops
+from glassnet.arguments import Checked
 from glassnet.describe import Described
 from glassnet.errors import GlassnetError
 from glassnet.graph.op import Value
@@ -41,7 +42,7 @@ def settled(x: Any, least: float | None = None) -> Any:
 
 
 @dataclass(frozen=True)
-class Group(Described):
+class Group(Described, metaclass=Checked):
     """Parameters whose names match a pattern ("*.bias", "linear1.*") learn at `lr` times the
     learning rate, and decay at `decay` times the weight decay; 0 for not at all. With `lr` 0 a
     parameter is frozen, one that no gradient trains as well (the running mean and variance of a
@@ -103,7 +104,7 @@ class Group(Described):
 
 
 @dataclass(frozen=True)
-class Optimizer(Traceable, Described, in_files=False):
+class Optimizer(Traceable, Described, metaclass=Checked, in_files=False):
     """A rule with its settings; `lr` is the learning rate, or a schedule of it.
 
     The gradient that a rule sees is first scaled down, if the norm of all gradients together is

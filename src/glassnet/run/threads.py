@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import cache
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,10 @@ def thread_count(asked: int | None = None) -> int:
             asked = int(text)
         except ValueError:
             raise GlassnetError(f"{VARIABLE} is {text!r}; set it to a number of threads") from None
-    if asked < 1:
-        raise GlassnetError(f"{asked} threads were asked for; use 1 or more")
-    return asked
+    given: Any = asked
+    if not isinstance(given, Integral) or given < 1:
+        raise GlassnetError(f"{given!r} threads were asked for; use 1 or more")
+    return int(given)
 
 
 def granted() -> int:

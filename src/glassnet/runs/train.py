@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from glassnet.arguments import answering, plain, shown
 from glassnet.errors import TrainingError
 from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module
@@ -27,6 +28,7 @@ from glassnet.training.check import (
     check_some_labels,
     checked,
     checked_counts,
+    checked_flag,
     checked_optimizer,
     checked_seed,
     refuse_other_columns,
@@ -44,6 +46,7 @@ from glassnet.words import counted
 HOLD_OUT = SHUFFLE + 1
 
 
+@answering
 @to_nearest
 def train(
     model: Module, x: Any, y: Any = None, *,
@@ -73,7 +76,7 @@ def train(
     is replaced only with `overwrite`. A full disk gives a `RecordingWarning`. TrainingError where
     another call trains the model, or the loss is not finite: W is then that of the last epoch.
     """
-    check_settings(epochs, batch_size, seed, optimizer)
+    check_settings(epochs, batch_size, seed, optimizer, shuffle)
     recording, measure = as_recording(record, overwrite), as_loss(loss)
     stops = [*as_callbacks(callbacks), *([Progress()] if verbose else [])]
     whole = checked(model, measure, x, y, sample_weight)
@@ -87,8 +90,11 @@ def train(
         return noted(model, recorded(recording, descent, *told))
 
 
-def check_settings(epochs: int, batch_size: int, seed: int, optimizer: Any) -> None:
+def check_settings(
+    epochs: int, batch_size: int, seed: int, optimizer: Any, shuffle: Any = True
+) -> None:
     """TrainingError where one of them cannot be used."""
+    checked_flag(shuffle=shuffle)
     checked_counts(epochs=epochs, batch_size=batch_size)
     checked_seed(seed)
     checked_optimizer(optimizer)
@@ -145,6 +151,7 @@ def divided(
     model: Module, loss: Loss, rows: Rows, validation: Any, seed: int
 ) -> tuple[Rows, Rows | None]:
     """Rows to train on, and rows to validate on."""
+    validation = plain(validation)
     if validation is None:
         return rows, None
     if isinstance(validation, float):
@@ -163,7 +170,10 @@ def divided(
         apart = checked(model, loss, validation, of="validation ")
         refuse_other_columns(rows, apart)
         return rows, apart
-    given: tuple[Any, ...] = tuple(validation)
+    given = cast("list[Any]", [*validation] if isinstance(validation, tuple | list) else [])
     if len(given) not in (2, 3):
-        raise TrainingError("validation is (x_val, y_val), (x_val, y_val, weights) or a fraction")
+        raise TrainingError(
+            f"validation={shown(validation)}: wanted (x_val, y_val), (x_val, y_val, weights), a "
+            "gn.stream(…), or the fraction of rows to hold out, such as 0.2"
+        )
     return rows, checked(model, loss, *given, of="validation ")

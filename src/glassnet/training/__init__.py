@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glassnet.training.callbacks import Callback, EarlyStopping, TimeLimit
 from glassnet.training.finder import Rates, find_lr
-from glassnet.training.functional import value_and_grad
+from glassnet.training.functional import derivative, value_and_grad
 from glassnet.training.history import History, Run
 from glassnet.training.progress import Progress
 
@@ -16,6 +16,7 @@ __all__ = [
     "Rates",
     "Run",
     "TimeLimit",
+    "derivative",
     "find_lr",
     "value_and_grad",
 ]

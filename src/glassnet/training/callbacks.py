@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from glassnet.arguments import Checked
 from glassnet.describe import Described
 from glassnet.errors import TrainingError
+from glassnet.foreign import no_name
 from glassnet.training.history import Run
 
 METHODS = ("epoch_end", "epoch_begin", "train_begin", "train_end", "overdue")
@@ -79,7 +81,7 @@ def reason(callback: Any) -> str:
     return str(getattr(callback, "reason", "early"))
 
 
-class Callback:
+class Callback(metaclass=Checked):
     """A callback that does nothing; subclasses override what they need. `reason` is what
     `History.stopped` says where the callback stopped the training."""
 
@@ -240,3 +242,9 @@ class TimeLimit(Callback):
 
     def epoch_end(self, run: Run) -> bool:
         return self.overdue(run)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        raise no_name("glassnet.callbacks", name, ["Callback", "EarlyStopping", "TimeLimit"])

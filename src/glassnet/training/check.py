@@ -14,11 +14,13 @@ from typing import Any, cast
 
 import numpy as np
 
+from glassnet.arguments import plain, shown
 from glassnet.errors import ShapeError, TrainingError
+from glassnet.foreign import OPTIMIZERS
 from glassnet.nn.loss import Loss, times
 from glassnet.nn.module import Module
 from glassnet.nn.normalise import BatchNorm
-from glassnet.nn.predict import check_categories
+from glassnet.nn.predict import as_rows, check_categories
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.search import WholeData
 from glassnet.training.memmap import Mapped, Scratch
@@ -119,6 +121,7 @@ def checked(
     """The data for a step, with the weights of rows and of their classes in one; `of` names them
     in errors ("validation "). x may be a source of rows that has labels and weights as well, or
     rows that know their numbers in the table of the user."""
+    checked_model(model)
     if isinstance(x, Rows):
         given = _checked(model, loss, x.x, x.y, x.weight, of)
         return replace(given, numbers=x.numbers, names=x.names)
@@ -205,7 +208,7 @@ def column_names(x: Any) -> tuple[str, ...]:
 def checked_inputs(model: Module, x: Any, of: str = "") -> np.ndarray:
     """x as the model reads it."""
     refuse_masked(x, f"{of}x")
-    rows = np.asarray(x.toarray() if hasattr(x, "toarray") else _no_batches(x, f"{of}x"))
+    rows = as_rows(x, f"{of}x")
     width = model.takes()
     wanted = f"[rows, {'columns' if width is None else width}]"
     if rows.ndim != 2 or width not in (None, rows.shape[1]):
@@ -223,29 +226,6 @@ def checked_inputs(model: Module, x: Any, of: str = "") -> np.ndarray:
         inputs = np.ascontiguousarray(rows, model.dtype)
     refuse_infinite(inputs, f"{of}x", rows)
     return inputs
-
-
-def _no_batches(x: Any, name: str) -> Any:
-    """x; TrainingError where it is a mapping of columns, or gives batches one after the other."""
-    if isinstance(x, Mapping):
-        raise TrainingError(
-            f"{name} is a {type(cast('Any', x)).__name__}; a network takes rows [rows, columns]\n"
-            "  right: numpy.column_stack([x[name] for name in names])\n"
-            "  right: a data frame of the columns; gn.TabularClassifier encodes texts too"
-        )
-    if hasattr(x, "__iter__") and not hasattr(x, "__len__") and not hasattr(x, "__array__"):
-        raise TrainingError(_BATCHES.format(name, f"a {type(x).__name__}"))
-    if hasattr(x, "dataset") and hasattr(x, "__iter__"):
-        raise TrainingError(_BATCHES.format(name, f"a {type(x).__name__}"))
-    return x
-
-
-_BATCHES = (
-    "{} is {}, which gives batches one after the other; gn.train takes all rows\n"
-    '  right: gn.train(model, gn.stream("rows.parquet", target="y"), …) for rows that do not fit '
-    "into memory\n"
-    "  right: step = gn.Step(model, loss=…, optimizer=…), then step(x, y) for every batch"
-)
 
 
 def checked_weights(
@@ -362,9 +342,32 @@ def _batch_norms(name: str, module: Module) -> Iterator[tuple[str, BatchNorm]]:
         yield from _batch_norms(f"{name}{own}.", part)
 
 
+def checked_model(model: Any) -> None:
+    """TrainingError where it is no network."""
+    if isinstance(model, Module):
+        return
+    given: Any = model
+    named = getattr(given, "__name__", None)
+    what = f"{named} is a class" if isinstance(given, type) else f"{shown(given)} is not a network"
+    right = ["model = gn.nn.Sequential(gn.nn.Linear(2, 3), gn.nn.ReLU(), gn.nn.Linear(3, 1))"]
+    if isinstance(given, type) and issubclass(given, Module):
+        right = [f"model = {named}(…), an object of it"]
+    elif getattr(cast("object", given), "forward", None) is not None:
+        right.append(
+            "class Net(gn.nn.Module), with build(self, x, parameters), not forward(self, x)"
+        )
+    raise TrainingError("".join([f"model: {what}", *(f"\n  right: {own}" for own in right)]))
+
+
+def checked_flag(**flags: Any) -> None:
+    for name, value in flags.items():
+        if plain(value) not in (True, False):
+            raise TrainingError(f"{name}={value!r}; wanted True or False")
+
+
 def checked_counts(**counts: Any) -> None:
     for name, value in counts.items():
-        if not isinstance(value, (int, np.integer)) or value < 1:
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
             raise TrainingError(f"{name}={value!r}; wanted a whole number, 1 or more")
 
 
@@ -375,11 +378,9 @@ def checked_seed(seed: Any) -> None:
 
 def checked_optimizer(optimizer: Any) -> None:
     if not isinstance(optimizer, Optimizer | WholeData):
-        raise TrainingError(_NO_OPTIMIZER.format(optimizer))
-
-
-_NO_OPTIMIZER = (
-    "optimizer={!r} is no optimiser\n"
-    "  right: optimizer=gn.optim.SGD(lr=0.1)\n"
-    "  right: optimizer=gn.optim.Adam(lr=1e-3)"
-)
+        named = OPTIMIZERS.get(optimizer.lower()) if isinstance(optimizer, str) else None
+        right = [named] if named else ["SGD(lr=0.1)", "Adam(lr=1e-3)"]
+        raise TrainingError(
+            f"optimizer={optimizer!r} is not an optimiser"
+            + "".join(f"\n  right: optimizer=gn.optim.{own}" for own in right)
+        )

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from glassnet.arguments import Checked
 from glassnet.errors import ShapeError, TrainingError
 from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module, split
@@ -43,7 +44,7 @@ FREE = ("lr", "optimizer", "count", "steps", "steps_per_epoch")  # attributes th
 AHEAD = 1000  # about how many steps a loop takes, where it is not told
 
 
-class Step:
+class Step(metaclass=Checked):
     """One step of training a call: forward, backward and update in one compiled function.
 
     `step(x, y)` takes one batch, updates `model.W` in place and returns the loss of the batch

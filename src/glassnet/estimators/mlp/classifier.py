@@ -20,6 +20,7 @@ from sklearn.utils.multiclass import (
     unique_labels,
 )
 
+from glassnet.arguments import answering
 from glassnet.estimators.mlp.base import BaseMLP
 from glassnet.estimators.mlp.callbacks import with_callbacks
 from glassnet.estimators.mlp.labels import binarized, known_columns, same_labels
@@ -146,6 +147,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     }
     _metric = staticmethod(accuracy_score)
 
+    @answering
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),

@@ -15,6 +15,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
+from glassnet.arguments import answering
 from glassnet.estimators.mlp.base import BaseMLP
 from glassnet.estimators.mlp.callbacks import with_callbacks
 from glassnet.estimators.mlp.value_checks import refuse_no_numbers
@@ -148,6 +149,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
     }
 
+    @answering
     def __init__(
         self,
         loss: Any = "squared_error",

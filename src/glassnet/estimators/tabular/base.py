@@ -21,6 +21,7 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from glassnet.arguments import answering
 from glassnet.errors import TableError, TableWarning
 from glassnet.estimators.mlp.parameters import thread_count
 from glassnet.estimators.tabular.examine import ExaminedTable, examine
@@ -67,6 +68,7 @@ class BaseTabular(BaseEstimator):
         "verbose": ["verbose"],
     }
 
+    @answering
     def __init__(
         self,
         *,
