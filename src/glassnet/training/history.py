@@ -38,7 +38,7 @@ class RatePlan:
     steps: int  # of an epoch
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, slots=True)
 class History:
     """One figure an epoch.
 
