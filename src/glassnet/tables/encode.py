@@ -246,20 +246,20 @@ def encode_numbers(
     encoders: Sequence[NumberEncoder],
     cells: Sequence[Numbers],
     x: NDArray[np.float32],
-    starts: Sequence[int],
+    inputs: Sequence[Sequence[int]],
 ) -> dict[str, int]:
-    """Write the inputs of many columns of numbers into `x`, each from its place in `starts` on; how
-    many cells were missing, by column."""
+    """Write the inputs of many columns of numbers into `x`, in the columns that are its
+    `inputs`; how many cells were missing, by column."""
     lost: dict[str, int] = {}
     for places in batches(range(len(encoders)), len(x)):
         own = [encoders[place] for place in places]
         values = np.stack([cells[place].values for place in places], axis=1)
         missing = np.stack([cells[place].missing for place in places], axis=1)
         centre, scale = (np.array([getattr(e, n) for e in own]) for n in ("centre", "scale"))
-        begin = [starts[place] for place in places]
+        begin = [inputs[place][0] for place in places]
         x[:, begin] = _scaled(Numbers(values, missing), centre, scale)
         for column in np.flatnonzero([encoder.flag for encoder in own]).tolist():
-            x[:, begin[column] + 1] = missing[:, column]
+            x[:, inputs[places[column]][1]] = missing[:, column]
         counts = missing.sum(axis=0)
         lost |= {own[c].name: int(counts[c]) for c in np.flatnonzero(counts).tolist()}
     return lost

@@ -172,14 +172,15 @@ class Schema:
         missing: dict[str, int] = {}
         unknown: dict[str, int] = {}
         start = 0
-        numbers: list[tuple[NumberEncoder, Numbers, int]] = []
+        numbers: list[tuple[NumberEncoder, Numbers, list[int]]] = []
         for encoder in self.columns:
             own = _taken(cells[encoder.name], rows)
             if x is None:
                 x = np.empty((_length(own), len(inputs)), np.float32)
             if isinstance(encoder, NumberEncoder) and isinstance(own, Numbers):
-                numbers.append((encoder, own, start))
-                start += 1 + encoder.flag
+                width = 1 + encoder.flag
+                numbers.append((encoder, own, self._places[start : start + width]))
+                start += width
                 continue
             encoded = _encode(encoder, own)
             width = encoded.x.shape[1]
@@ -191,8 +192,8 @@ class Schema:
                 unknown[encoder.name] = encoded.unknown
         assert x is not None
         if numbers:
-            encoders, columns, starts = zip(*numbers, strict=True)
-            missing |= encode_numbers(encoders, columns, x, starts)
+            encoders, columns, places = zip(*numbers, strict=True)
+            missing |= encode_numbers(encoders, columns, x, places)
         in_order = {name: missing[name] for name in self.names if name in missing}
         return Design(x, in_order, unknown)
 
