@@ -264,7 +264,7 @@ def test_many_columns_at_once_are_as_each_alone() -> None:
     encoders = [*alone.values()]
     starts = np.cumsum([0, *(len(own.inputs) for own in encoders)]).tolist()
     x = np.full((300, starts[-1]), np.nan, np.float32)
-    lost = encode_numbers(encoders, [*columns.values()], x, starts[:-1])
+    lost = encode_numbers(encoders, [*columns.values()], x, [[at, at + 1] for at in starts[:-1]])
     parts = [own.encode(columns[own.name]) for own in encoders]
     np.testing.assert_array_equal(x, np.hstack([own.x for own in parts]).astype(np.float32))
     counts = {e.name: own.missing for e, own in zip(encoders, parts, strict=True) if own.missing}
