@@ -35,7 +35,8 @@ RIGHT: dict[str, tuple[Any, ...]] = {
     "FunctionLoss": (lambda p, y: p[:, 0],), "BatchLoss": (lambda p, y: ops.sum(p),),
     "Switched": (0.1, 10, 0.01), "Group": ("*.bias",), "TimeLimit": (3.0,),
     "Sequential": (nn.Linear(1, 1),),
-    "Parallel": (nn.Linear(1, 1),), "Residual": (nn.Linear(1, 1),),
+    "Parallel": (nn.Linear(1, 1),), "Residual": (nn.Linear(1, 1),), "MemberLinear": (3, 4, 2),
+    "PiecewiseEmbedding": (3, 2), "InFolds": (nn.Linear(2, 1), 2, 2),
 }  # fmt: skip
 WRONG = {bool: "yes", int: "3", float: "0.5", str: 3}
 
