@@ -25,7 +25,7 @@ ARRAYS = ("bool", "int8", "int16", "int32", "int64", "uint8", "float32", "float6
 PLAIN: dict[str, Any] = {
     "int": int, "bool": bool, "float": float, "str": str,
     "int | None": int, "float | None": float, "str | None": str,
-    "Loss | None": type(None), "Layer": type(None),  # what is no object is none of them
+    "Loss | None": type(None), "Layer": type(None),  # what is not an object is none of them
 }  # fmt: skip
 
 

@@ -172,7 +172,7 @@ def check_writable(
         raise OutputError(f"{path} is a folder; name a file inside it with {option}, like {inside}")
     if not target.parent.is_dir():
         raise OutputError(
-            f"{path} cannot be written: {target.parent} is no folder; create it first"
+            f"{path} cannot be written: {target.parent} is not a folder; create it first"
         )
     if target.exists() and not target.is_file():
         return

@@ -42,7 +42,7 @@ def trace(f: Callable[..., Any], *examples: Any) -> Graph:
     An example is an array or a number (its dtype and shape count, not its values), or a `Type`.
     Inputs are called like the parameters of `f`. Arrays that `f` takes from around it, and the
     parameters of networks that it calls, are further inputs; numbers are part of the graph.
-    Raises GraphError where `f` returns something that is no array, or asks for the truth of a
+    Raises GraphError where `f` returns something that is not an array, or asks for the truth of a
     value.
     """
     return trace_outputs(f, [as_type(example) for example in examples]).graph

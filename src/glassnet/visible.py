@@ -14,7 +14,7 @@ _STEERING = (
     "\xad\u061c\u180e\u200b\u200e\u200f"  # without width: soft hyphen, spaces, marks of direction
     "\u2028\u2029\u202a-\u202e\u2060-\u206f"  # ends of lines and paragraphs, overrides, isolates
     "\ufe00-\ufe0e\ufeff\ufff9-\ufffb"  # variants that look alike, the mark of byte order
-    "\ud800-\udfff"  # halves: bytes of a path that are no UTF-8
+    "\ud800-\udfff"  # halves: bytes of a path that are not UTF-8
     "\U000e0000-\U000e0fff"  # tags: a text within the text that nobody sees
 )
 _FOUND = re.compile(f"[{_STEERING}]")

@@ -63,7 +63,7 @@ def along_rows(x: Any, v: Any) -> Any:
 
 @pytest.mark.parametrize("rows", [1, 8, 21, 70])
 def test_other_work_along_rows(rows: int) -> None:
-    """Reversed columns are no row by row: their argument is stored."""
+    """Reversed columns are not row by row: their argument is stored."""
     x, v = numbers("float32", rows, 5), numbers("float32", rows)
     graph = trace(along_rows, x, v)
     assert "rows" in [kernel.kind for kernel in schedule(simplify(graph)).kernels]

@@ -1,4 +1,4 @@
-"""What is no fault of ours: older versions of scikit-learn call newer ones of SciPy in ways that
+"""What is not a fault of ours: older versions of scikit-learn call newer ones of SciPy in ways that
 these warn of. And what several files look at."""
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ AB = ["a", "b"] * 30
         (A, AB, {"kinds": {"x7": "drop"}}, "X has no column 'x7'; its columns are x0, x1, y"),
         (A, AB, {"kinds": {"x0": "float"}}, "cannot be of kind 'float'; choose number, category"),
         (A, AB, {"missing_values": [-1]}, r"missing_values=\[-1\] has -1; it is a list of texts"),
-        (A, AB, {"n_jobs": 0}, "n_jobs=0 is no number of threads"),
+        (A, AB, {"n_jobs": 0}, "n_jobs=0 is not a number of threads"),
         (A, AB, {"max_epochs": 0}, "'max_epochs' parameter of TabularClassifier must be an int"),
         (A[:9], AB[:9], {}, "X has n_samples = 9, and 10 are the fewest"),
         (A, AB[:-1], {}, "inconsistent numbers of samples"),
@@ -36,7 +36,7 @@ AB = ["a", "b"] * 30
         (A, np.arange(60) + 0.5, {}, "Unknown label type: continuous"),
         ({"a": [1] * 3, "b": [1] * 4}, AB, {}, "column 'a' has 3 rows and 'b' has 4"),
         ({"a": A}, AB, {}, r"column 'a' has shape \(60, 2\); wanted a list of single values"),
-        ({"a": [object()] * 60}, AB, {}, "column 'a' has type object, which is no number, text"),
+        ({"a": [object()] * 60}, AB, {}, "column 'a' has type object, which is not a number, text"),
         ({}, AB, {}, "X has no columns; pass at least one"),
         (A[:, 0], AB, {}, "Expected 2D array, got 1D array"),
     ],
@@ -58,7 +58,7 @@ def test_other_types_of_error() -> None:
         TabularRegressor().fit(A, days)
     for kind in (TabularClassifier, TabularRegressor):
         with pytest.raises(
-            TableError, match=r"y has type timedelta64\[D\], which is no number, te"
+            TableError, match=r"y has type timedelta64\[D\], which is not a number, te"
         ):
             kind().fit(A, days - days[0])
     with pytest.warns(DataConversionWarning, match="column-vector y was passed"):

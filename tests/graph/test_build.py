@@ -90,10 +90,10 @@ def test_the_condition_does_not_decide_the_dtype() -> None:
 
 
 REFUSED = [
-    (lambda x: x + "a", "str 'a' is no number or array"),
-    (lambda x: x + 1j, "complex 1j is no number or array"),
-    (lambda x: x + None, "NoneType None is no number or array"),
-    (lambda x: x + np.array(["a"]), "is no number or array"),
+    (lambda x: x + "a", "str 'a' is not a number or array"),
+    (lambda x: x + 1j, "complex 1j is not a number or array"),
+    (lambda x: x + None, "NoneType None is not a number or array"),
+    (lambda x: x + np.array(["a"]), "is not a number or array"),
     (lambda x: x + inputs(Type("float32", ()))[0], "belongs to another graph"),
     (lambda x: x.builder.constant(np.zeros(2, "float16")), "a constant of dtype float16; use"),
     (lambda x: x.builder.finish(inputs(Type("float32", ()))), "belongs to another graph"),

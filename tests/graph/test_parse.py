@@ -125,7 +125,7 @@ WRONG = [
     (TEXT.replace("mul(%0, %3)", "mul(%0, %)"), "cannot read"),
     (TEXT.replace("mul(%0, %3)", "mul(%0, "), "cannot read"),
     (TEXT.replace("-0.5", "__import__('os')"), "cannot read|is no"),
-    (TEXT.replace("f32[2,3]", "f33[2,3]"), r"'f33\[2,3\]' is no type"),
+    (TEXT.replace("f32[2,3]", "f33[2,3]"), r"'f33\[2,3\]' is not a type"),
     (TEXT.replace("f32[2,3]", "f32[2,4]"), r"%5: take gives f32\[2,3\], but the node says"),
     (TEXT.replace("%1 rows", "%2 rows"), 'cannot read "%2 = .*expected %1'),
     (TEXT.replace("return %7", "give %7"), "expected a line 'return …', found 'give %7"),

@@ -36,7 +36,7 @@ def test_printed_form_parses_back(type: Type) -> None:
 
 @pytest.mark.parametrize("text", ["", "f32", "f16[3]", "f32[3", "f32(3)", "f32[3;4]", "f32[-1]"])
 def test_what_is_no_type_is_refused(text: str) -> None:
-    with pytest.raises(GraphError, match="is no type; a type looks like"):
+    with pytest.raises(GraphError, match="is not a type; a type looks like"):
         parse_type(text)
 
 

@@ -87,7 +87,7 @@ def test_an_axis_of_run_time_size_is_taken_whole() -> None:
 
 @pytest.mark.parametrize("key", ["a", 1.5, [0.5, 1], np.array([True, False, True])])
 def test_other_indices_are_refused(key: Any) -> None:
-    with pytest.raises(GraphError, match=r"is no integer or slice; use ops\.take"):
+    with pytest.raises(GraphError, match=r"is not an integer or slice; use ops\.take"):
         value(3)[key]
 
 

@@ -109,4 +109,4 @@ def test_what_is_no_run_is_refused(run: Any, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
     done = here("compare", run("a").name, "t.csv", folder=tmp_path)
     assert done.returncode == 2
-    assert "is no run file" in done.stderr
+    assert "is not a run file" in done.stderr

@@ -80,8 +80,8 @@ def test_a_width_that_only_the_data_know() -> None:
 def test_what_is_no_layer() -> None:
     message = refused(nn.Linear(2, 3), nn.ReLU)
     assert "right: Sequential(Linear(2, 3), ReLU())" in message
-    assert "is no layer" in refused("relu")
-    assert "is no layer" in refused(3)
+    assert "is not a layer" in refused("relu")
+    assert "is not a layer" in refused(3)
     with pytest.raises(ShapeError, match="Residual takes layers"):
         nn.Residual(nn.Tanh)
 

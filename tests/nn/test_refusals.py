@@ -28,7 +28,7 @@ CASES: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: nn.Neuron(0), r"Neuron\(fan_in=0\)", r"Neuron\(4\)"),
     (lambda: wrong.Neuron(3, nn.ReLU), "ReLU is a class", r"Neuron\(2, ReLU\(\)\)"),
     (lambda: wrong.Sequential([nn.ReLU()]), "one by one, not in a list", r"Sequential\(\*layers\)"),
-    (lambda: wrong.Sequential("gelu"), "'gelu' is no layer", r"Sequential\(.*, GELU\(\)\)"),
+    (lambda: wrong.Sequential("gelu"), "'gelu' is not a layer", r"Sequential\(.*, GELU\(\)\)"),
     (lambda: wrong.Sequential(seed="a"), "whole number", "seed=0"),
     (lambda: wrong.Blend(nn.Tanh), "Tanh is a class", r"Blend\(Tanh\(\)\)"),
     (lambda: nn.Parallel(), "no branch", r"Parallel\(Linear"),

@@ -107,7 +107,7 @@ def test_powers_at_zero_and_below() -> None:
     x = np.array([0.0, -2.0, 3.0])
     np.testing.assert_array_equal(grad(lambda x: ops.sum(x**2.0))(x), 2 * x)
     np.testing.assert_array_equal(grad(lambda x: ops.sum(x**0.0))(x), [0.0, 0.0, 0.0])
-    # beside the exponent 2 a power of −2 is no real number
+    # beside the exponent 2 a power of −2 is not a real number
     slope = grad(lambda y: ops.sum(ops.pow(x, y)))(np.array([2.0, 2.0, 2.0]))
     np.testing.assert_allclose(slope, [0.0, np.nan, 9 * np.log(3.0)], rtol=1e-14)
 

@@ -22,7 +22,7 @@ from glassnet.pipeline import compile_graph
 from glassnet.tracing import trace
 from tests.ops.arguments import CASES, case_name, draw, dtype_choices, gradient_cases
 
-BY_NAME = ("stop_gradient", "cast")  # whose gradient is no slope; they have tests of their own
+BY_NAME = ("stop_gradient", "cast")  # whose gradient is not a slope; they have tests of their own
 GRADIENTS = [case for case in gradient_cases() if case[0].name not in BY_NAME]
 
 

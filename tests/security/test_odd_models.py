@@ -1,4 +1,4 @@
-"""A path that is no plain file, wherever a file is read: an error at once, and nothing waits."""
+"""A path that is not a plain file, wherever a file is read: an error at once, and nothing waits."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_no_table_is_read_elsewhere(name: str, canary: Canary) -> None:
     path = READS[name](canary)
     run = run_in(canary, table=path)
     found = (attacked if name in APART else tried)("resume", run, canary=canary)
-    # "~" is no home for us, but a name that does not exist beside the run
+    # "~" is not a home for us, but a name that does not exist beside the run
     found.harmless("is not there" if name == "home" else "--trust")
     assert path in found.err
     assert "TABLE" in found.err

@@ -84,11 +84,11 @@ def test_what_cannot_be_a_table() -> None:
     columns = array_columns(np.ones((2, 1)))
     with pytest.raises(TableError, match="X has two columns 'x0'; give each its own name"):
         table_of([*columns, *columns], "X")
-    with pytest.raises(TableError, match="column 'a' has type object, which is no number, text"):
+    with pytest.raises(TableError, match="column 'a' has type object, which is not a number, text"):
         table(a=[{}, {}])
     day = np.datetime64("2024-02-29")
     for cells in ([day, 1.0], [day - day, day - day]):  # no counts of days
-        with pytest.raises(TableError, match="column 'a' has type object, which is no number"):
+        with pytest.raises(TableError, match="column 'a' has type object, which is not a number"):
             table(a=cells)
     with pytest.raises(TableError, match="column 'a' has type object beyond float64, which is no"):
         table(a=[1, 10**400])

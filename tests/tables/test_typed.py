@@ -100,7 +100,7 @@ def cells_of(column: Column) -> list[Any]:
 @pytest.mark.parametrize("case", CASES)
 def test_a_type_keeps_its_values(tmp_path: Path, case: str, kind: str) -> None:
     if kind == "frame" and case == "only gaps":
-        pytest.skip("Arrow's type of nothing is no type of a frame's column")
+        pytest.skip("Arrow's type of nothing is not a type of a frame's column")
     values, wanted, cells = CASES[case]
     column = understood(opened(tmp_path, pyarrow.table({"x": values}), kind))["x"]
     assert column.kind == wanted

@@ -74,7 +74,7 @@ def test_whether_a_place_can_be_written_is_known_before(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
     with pytest.raises(OutputError, match="is a folder"):
         check_writable(tmp_path)
-    with pytest.raises(OutputError, match="is no folder"):
+    with pytest.raises(OutputError, match="is not a folder"):
         check_writable(tmp_path / "none" / "f")
     with pytest.raises(OutputError, match="cannot be written"):
         check_writable("/proc/f")

@@ -77,7 +77,7 @@ def test_wrong_settings(changes: dict[str, Any], text: str) -> None:
 def test_a_loss_out_of_range() -> None:
     model = network(dtype="float32")
     model.W = 3e38
-    with pytest.raises(TrainingError, match="first step is no finite number"):
+    with pytest.raises(TrainingError, match="first step is not a finite number"):
         search(model=model)
 
 

@@ -41,7 +41,7 @@ def compare(
 
     for path in (a, b):
         if not is_run(Path(path)):
-            raise ModelFileError(f"{path} is no run file; name two that training has recorded")
+            raise ModelFileError(f"{path} is not a run file; name two that training has recorded")
     found = compared(a, b, run_arrays(a, data, trust), run_arrays(b, data, trust))
     if json:
         print_json(plain(found.as_json()))

@@ -146,7 +146,7 @@ def duration(text: str) -> float:
     """Seconds from 90, 90s, 1.5m, 2h."""
     match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*(ms|s|m|min|h|)\s*", text)
     if match is None or float(match[1]) <= 0:
-        raise typer.BadParameter(f"--time {text!r} is no duration; write for example 60s or 5m")
+        raise typer.BadParameter(f"--time {text!r} is not a duration; write for example 60s or 5m")
     return float(match[1]) * _SECONDS[match[2]]
 
 

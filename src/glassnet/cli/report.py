@@ -148,7 +148,7 @@ class _Guard(RenderHook):
 
 @dataclass(frozen=True)
 class _Shown:
-    """Something to be shown, its texts as they are harmless; rich's own escapes are no texts."""
+    """Something to be shown, its texts as they are harmless; rich's own escapes are not texts."""
 
     inside: Any
 

@@ -26,7 +26,7 @@ def runs(
     from glassnet.runs.disk import is_run
 
     if not Path(folder).is_dir():
-        raise TableError(f"{folder} is no folder; name one that holds run files")
+        raise TableError(f"{folder} is not a folder; name one that holds run files")
     found: list[dict[str, Any]] = []
     problems: list[dict[str, str]] = []  # a file that cannot be read hides no other
     for path in sorted(Path(folder).iterdir()):

@@ -1,7 +1,7 @@
 """Which nodes share one loop nest.
 
 In: a graph, and which outputs replace which inputs. Out: kernels in the order in which they run,
-and for every node where its elements lie. A kernel has at most one node that is no elementwise
+and for every node where its elements lie. A kernel has at most one node that is not an elementwise
 operation (its root), elementwise work on the root's arguments (prologue, for reductions) and on
 its results (body). Views move no data: they are absorbed into the layouts of those who read them.
 
@@ -54,7 +54,7 @@ class Kernel:
 class KernelGraph:
     """Kernels in order. `access` says where stored nodes lie, `scalar` which nodes are one number
     repeated (computed where needed), `outputs` the buffer of every output of the graph. A buffer
-    is called after the node it holds; number len(nodes) + i is output i where that is no node of
+    is called after the node it holds; number len(nodes) + i is output i where that is not a node of
     its own; `alias` maps the buffer of an updated input's new value to that input."""
 
     graph: Graph

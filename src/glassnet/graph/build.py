@@ -172,7 +172,7 @@ class GraphBuilder:
             return arg
         array = np.asarray(arg)
         if array.dtype.kind not in "fiub":
-            raise GraphError(f"{op.name}: {type(arg).__name__} {arg!r} is no number or array")
+            raise GraphError(f"{op.name}: {type(arg).__name__} {arg!r} is not a number or array")
         whole = array.dtype.kind in "iu"
         wanted = next((d for d in dtypes if d in FLOATS or whole), None)
         wanted = beside if array.dtype.kind == "f" and not dtypes else wanted

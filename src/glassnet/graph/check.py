@@ -17,7 +17,7 @@ def check(graph: Graph) -> Graph:
     names: set[str] = set()
     for place, node in enumerate(graph.nodes):
         if OPS.get(node.op.name) is not node.op:
-            raise GraphError(f"%{place}: {node.op.name} is no registered op")
+            raise GraphError(f"%{place}: {node.op.name} is not a registered op")
         if node.op.name == "input":
             name = node.attr("name")
             if name in names:

@@ -73,7 +73,7 @@ def _evaluate(tree: ast.expr) -> Any:
         return -_evaluate(tree.operand)
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
         if tree.func.id not in SHORT or len(tree.args) not in (1, 2):
-            raise ValueError(f"{tree.func.id}(…) is no array; an array is float32([1.0, 2.0])")
+            raise ValueError(f"{tree.func.id}(…) is not an array; an array is float32([1.0, 2.0])")
         array = np.array(_evaluate(tree.args[0]), dtype=tree.func.id)
         return Literal(array if len(tree.args) == 1 else array.reshape(_evaluate(tree.args[1])))
     return ast.literal_eval(tree)

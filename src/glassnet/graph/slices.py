@@ -66,8 +66,8 @@ def axis_bounds(axis: int, item: Any, size: Size) -> tuple[int, Size, int]:
         start, stop, step = bounds.indices(size)
         return (start, stop, step) if len(range(start, stop, step)) else (0, 0, 1)
     raise GraphError(
-        f"index {item!r} is no integer or slice; use ops.take to gather rows, : for a whole axis, "
-        "ops.where(mask, x, 0) to choose numbers"
+        f"index {item!r} is not an integer or slice; use ops.take to gather rows, : for a whole "
+        "axis, ops.where(mask, x, 0) to choose numbers"
     )
 
 

@@ -74,7 +74,7 @@ def parse_type(text: str) -> Type:
     """Read back what `str(Type)` wrote."""
     match = re.fullmatch(r"(\w+)\[([\w,]*)\]", text.strip())
     if match is None or match[1] not in LONG:
-        raise GraphError(f"{text!r} is no type; a type looks like f32[n,64]")
+        raise GraphError(f"{text!r} is not a type; a type looks like f32[n,64]")
     sizes = [size for size in match[2].split(",") if size]
     shape = tuple(int(size) if size.isdigit() else Dim(size) for size in sizes)
     return Type(LONG[match[1]], shape)

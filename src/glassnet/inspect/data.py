@@ -67,7 +67,7 @@ class StepData:
 
     epoch: int  # from 1
     batch: int  # from 1
-    batches: int  # of an epoch; 0 where this is no step of a run
+    batches: int  # of an epoch; 0 where this is not a step of a run
     step: int  # from 1, counted over the run
     lr: Any  # in the dtype of the model
     optimizer: Any

@@ -24,7 +24,7 @@ def place_of(shapes: Mapping[str, Sequence[int]], text: str) -> tuple[str, tuple
         like = next(iter(difflib.get_close_matches(own, shapes, 1)), next(iter(shapes)))
         some = f"{like}[{','.join('0' * len(shapes[like]))}]"
         raise GlassnetError(
-            f"{text!r} is no weight; write a parameter and whole numbers: {some} "
+            f"{text!r} is not a weight; write a parameter and whole numbers: {some} "
             f"({listed(own, list(shapes))})"
         )
     name, place = match[1], tuple(int(i) for i in match[2].split(","))

@@ -188,7 +188,7 @@ def unit_of(step: StepData, text: str, at: int = 0) -> tuple[Layer, int]:
         names = [own.name for own in step.layers]
         known = text.strip() if text.strip() in names else None
         raise GlassnetError(
-            f"{text!r} is no neuron; write a layer and a number, counted from 0: "
+            f"{text!r} is not a neuron; write a layer and a number, counted from 0: "
             f"{known or names[0]}[0]" + ("" if known else f" ({listed(text, names)})")
         )
     layer, unit = step.layer(match[1]), int(match[2])

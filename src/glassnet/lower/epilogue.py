@@ -45,7 +45,7 @@ class Epilogue:
         return {s for place in kernel.body for s in nodes[place].inputs} - set(kernel.nodes)
 
     def _in_line(self, rows: Sequence[BlockRun], columns: Sequence[BlockRun]) -> bool:
-        """Whether rows of a tile follow each other in all that the body reads, and are no whole
+        """Whether rows of a tile follow each other in all that the body reads, and are not whole
         number of vectors."""
         across, width = (rows, self.p.m) if self.p.swapped else (columns, self.p.n)
         whole = len(across) == 1 and across[0].count == 1

@@ -78,7 +78,7 @@ class _Lanes:
         return self.b.loop(low * LANES, high * LANES, LANES, totals, lambda i, *t: self._add(t, i))
 
     def rest(self, totals: Sequence[Any]) -> list[Any]:
-        """What is no whole round."""
+        """What is not a whole round."""
         base, left = self.count * LANES, self.left
         if isinstance(left, int):
             return self._add(totals, base, left) if left else list(totals)

@@ -322,7 +322,7 @@ def as_layer(layer: Any, where: str) -> Module:
     kinds = {kind.__name__.lower(): kind.__name__ for kind in _below(Module)}
     meant = f"{kinds.get(str(name).lower(), 'ReLU')}()"
     wrong = name if isinstance(layer, type) else repr(layer)
-    kind = "is a class; the layer is what it makes" if isinstance(layer, type) else "is no layer"
+    kind = "is a class; the layer is what it makes" if isinstance(layer, type) else "is not a layer"
     raise ShapeError(
         f"{owner} takes layers, and {wrong} {kind}\n"
         f"  wrong: {where.format(wrong)}\n  right: {where.format(meant)}"

@@ -110,7 +110,7 @@ class Loss(Traceable, Described, metaclass=Checked, in_files=False):
         return {}
 
     def rule(self) -> Hashable:
-        """What decides the compiled step: all settings that are no inputs of it."""
+        """What decides the compiled step: all settings that are not inputs of it."""
         return self
 
     def penalty(

@@ -233,7 +233,7 @@ class Predictor:
         if rows.dtype.kind not in "fiub":
             raise ShapeError(
                 f"the network takes numbers; got an array of {rows.dtype}; encode the columns that "
-                "are no numbers first (glassnet fit does it for tables)"
+                "are not numbers first (glassnet fit does it for tables)"
             )
         check_categories(self.module, rows, "x")
         return rows

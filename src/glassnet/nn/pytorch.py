@@ -83,7 +83,7 @@ def from_torch(state_dict: Any, model: Module) -> Module:
     given = state_dict.state_dict() if hasattr(state_dict, "state_dict") else state_dict
     if not isinstance(given, Mapping):
         raise ShapeError(
-            f"from_torch: {type(state_dict).__name__} is no state dict\n"
+            f"from_torch: {type(state_dict).__name__} is not a state dict\n"
             "  right: gn.from_torch(torch_model.state_dict(), model)"
         )
     pairs = cast("Mapping[str, Any]", given).items()

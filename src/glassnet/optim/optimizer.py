@@ -176,7 +176,7 @@ class Optimizer(Traceable, Described, metaclass=Checked, in_files=False):
         return {}
 
     def rule(self) -> tuple[Any, ...]:
-        """What decides the compiled step: all settings that are no inputs of it."""
+        """What decides the compiled step: all settings that are not inputs of it."""
         inputs = {"lr", *self.hyperparameters()}
         names = [f.name for f in fields(self) if f.name not in inputs]
         return (type(self), *((name, getattr(self, name)) for name in names))

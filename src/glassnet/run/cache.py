@@ -122,7 +122,7 @@ def _plain(path: Path) -> IO[bytes]:
     if stat.S_ISREG(status.st_mode) and _mine(status):
         return file
     file.close()
-    raise OSError(f"{path} is no plain file of this user alone")
+    raise OSError(f"{path} is not a plain file of this user alone")
 
 
 def _begins(path: Path, magic: bytes) -> bool:

@@ -188,13 +188,13 @@ def _fault(beside: Path, ending: str, main: os.stat_result | None) -> str:
     if ending == "-shm":
         whole = found.st_size % INDEX_PAGE == 0 and (main is not None and main.st_size > 0)
         whole = whole or found.st_size <= 3  # cut to this where it is made anew
-        return "" if whole or _begins(beside, 4) in _VERSIONS else "is no index of SQLite's"
+        return "" if whole or _begins(beside, 4) in _VERSIONS else "is not an index of SQLite's"
     head = _begins(beside, 8)
     if ending == "-wal":
         known = any(log.startswith(head[:4]) for log in LOG) or not any(head[:4])
-        return "" if known else "is no log of SQLite's"
+        return "" if known else "is not a log of SQLite's"
     if not (JOURNAL.startswith(head) or not any(head)):
-        return "is no journal of SQLite's"
+        return "is not a journal of SQLite's"
     # SQLite removes the file that the end of such a journal names
     return "names another file, as a journal of several files does" if _ends_so(beside) else ""
 
@@ -234,7 +234,7 @@ def unreadable(place: Path, error: sqlite3.Error) -> ModelFileError:
     """What a file is that SQLite does not open: another one, or one that the disk does not give."""
     name = str(getattr(error, "sqlite_errorname", ""))
     if name == "SQLITE_NOTADB":
-        return ModelFileError(f"{place} is no run file; name one that training has recorded")
+        return ModelFileError(f"{place} is not a run file; name one that training has recorded")
     if name.startswith("SQLITE_CORRUPT") or name in ("SQLITE_TOOBIG", "SQLITE_ERROR"):
         return ModelFileError(f"{place} is damaged: {error}; {COPY}")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):

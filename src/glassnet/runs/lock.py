@@ -107,7 +107,7 @@ def _fault(handle: int, path: str | Path) -> str:
     if not found.st_nlink:
         return ""  # removed just now by its holder; it is opened again
     known = CONTENT.fullmatch(os.pread(handle, 64, 0)) and found.st_size <= 64
-    return foreign(found, _main(path)) or ("" if known else "is no lock of glassnet")
+    return foreign(found, _main(path)) or ("" if known else "is not a lock of glassnet")
 
 
 def _main(path: str | Path) -> os.stat_result | None:

@@ -15,7 +15,7 @@ from typing import Any
 from glassnet.errors import ModelFileError, UntrustedError
 
 MODEL = ".safetensors"
-LARGEST = 1 << 30  # bytes: a larger file is no model of a table
+LARGEST = 1 << 30  # bytes: a larger file is not a model of a table
 
 
 def as_path(run: str | Path, path: Any) -> str:

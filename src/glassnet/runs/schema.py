@@ -54,7 +54,7 @@ LIMITS = {
 PRAGMAS = ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0", "temp_store = MEMORY")
 WAIT = 5.0  # seconds for another program that holds the file
 STEPS = 50_000  # of SQLite's machine between two looks at Ctrl-C
-MOST_LOOKS = 1_000  # for one statement: what takes more is no statement on a whole file
+MOST_LOOKS = 1_000  # for one statement: what takes more is not a statement on a whole file
 MANY = 1 << 26  # bytes of a value that any file may have
 
 
@@ -118,9 +118,9 @@ def _stored(place: Path) -> int:
 
 
 def check_kind(place: Path, database: sqlite3.Connection) -> None:
-    """ModelFileError where this is no run file, or one of a later version."""
+    """ModelFileError where this is not a run file, or one of a later version."""
     if database.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
-        raise ModelFileError(f"{place} is no run file; name one that training has recorded")
+        raise ModelFileError(f"{place} is not a run file; name one that training has recorded")
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version > FORMAT:
         raise ModelFileError(

@@ -55,7 +55,7 @@ class Cells:
 
     column: str  # a quoted SQL name
     type: str  # DuckDB's name of the type
-    odd_numbers: bool = True  # text such as `1_000` or `007` may occur and is no number
+    odd_numbers: bool = True  # text such as `1_000` or `007` may occur and is not a number
 
     @property
     def family(self) -> str:

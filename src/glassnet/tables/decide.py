@@ -60,7 +60,7 @@ def decide_forms(
     table: Table, names: Sequence[str], fixed: Mapping[str, str], target: str | None = None
 ) -> FormedTable:
     """Find the form of every column whose cells are not all plain numbers. The target, which is a
-    number or classes, is no date."""
+    number or classes, is not a date."""
     kept = [name for name in names if _is_read(table, name, fixed)]
     numbers = table.numbers(kept)
     textual = [name for name in kept if _is_textual(table, name, numbers[name], fixed)]

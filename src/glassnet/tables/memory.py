@@ -77,7 +77,7 @@ def _in_sql(label: str, column: FrameColumn, name: str) -> tuple[NDArray[Any], s
         return values, name, "TIMESTAMP"
     if column.kind == "other":
         raise TableError(
-            f"{label}: column {column.name!r} has type {column.type}, which is no number, text, "
+            f"{label}: column {column.name!r} has type {column.type}, which is not a number, text, "
             "truth value or date; turn it into one of these, or leave it out"
         )
     # without a text the type would be NULL

@@ -76,7 +76,7 @@ def decoded(content: bytes, label: str, encoding: str | None = None) -> tuple[st
         what = f"the text is read as {_NAMES.get(name, name.upper())}"
         note = Note("encoding", what, advice="if letters look wrong pass --encoding NAME")
         return text.removeprefix("\ufeff"), None if plain else note
-    raise TableError(f"{label} is no text in any common encoding; pass --encoding NAME")
+    raise TableError(f"{label} is not text in any common encoding; pass --encoding NAME")
 
 
 _NAMES = {"cp1252": "Windows (cp1252)", "mac_roman": "Mac Roman", "latin-1": "Latin-1"}
@@ -98,7 +98,7 @@ def _candidates(content: bytes) -> list[str]:
 
 
 def mended(content: bytes, label: str, asked: Dialect) -> Mended:
-    """The text without what is no table."""
+    """The text without what is not a table."""
     text, note = decoded(content, label, asked.encoding)
     notes = [] if note is None else [note]
     if _PAGE.match(text):

@@ -20,7 +20,7 @@ class Rule:
 
 
 TEXT = (
-    Rule("encoding", "bytes that are no UTF-8: UTF-16, UTF-32, Windows, Mac Roman, Latin-1",
+    Rule("encoding", "bytes that are not UTF-8: UTF-16, UTF-32, Windows, Mac Roman, Latin-1",
          "the text in that encoding", "`--encoding NAME`"),
     Rule("line ends", "line ends of several kinds", "one kind", ""),
     Rule("blank lines", "blank lines", "left out", ""),

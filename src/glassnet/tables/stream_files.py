@@ -64,7 +64,7 @@ def opened(path: Path, connection: duckdb.DuckDBPyConnection) -> RowFile:
     if kind == "arrow":
         return _arrow(path)
     raise TableError(
-        f"{path} is no Parquet and no Arrow file; write the table as one first: "
+        f"{path} is neither a Parquet nor an Arrow file; write the table as one first: "
         "duckdb.sql(\"COPY (FROM 'table.csv') TO 'table.parquet'\")"
     )
 

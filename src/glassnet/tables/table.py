@@ -35,7 +35,7 @@ class Numbers:
 
     @property
     def unreadable(self) -> NDArray[np.bool_]:
-        """Cells that hold something which is no number."""
+        """Cells that hold something which is not a number."""
         return np.isnan(self.values) & ~self.missing
 
 

@@ -41,7 +41,7 @@ def open_typed(
     missing: tuple[str, ...],
     limits: Limits,
 ) -> Table:
-    """The table of a file that is no CSV."""
+    """The table of a file that is not a CSV."""
     label = str(path)
     if form.kind == "arrow":
         arrow = _read_arrow(path)

@@ -343,7 +343,7 @@ def _batch_norms(name: str, module: Module) -> Iterator[tuple[str, BatchNorm]]:
 
 
 def checked_model(model: Any) -> None:
-    """TrainingError where it is no network."""
+    """TrainingError where it is not a network."""
     if isinstance(model, Module):
         return
     given: Any = model

@@ -123,7 +123,7 @@ def _losses(descent: Trainer, rates: np.ndarray) -> tuple[list[float], list[floa
 def _suggested(rates: np.ndarray, losses: list[float], smooth: list[float]) -> Rates:
     if not losses or not math.isfinite(losses[0]):
         raise TrainingError(
-            "find_lr: the loss of the first step is no finite number; scale x, or start with "
+            "find_lr: the loss of the first step is not a finite number; scale x, or start with "
             "smaller weights"
         )
     found = Rates(tuple(rates.tolist()), tuple(smooth), None)

@@ -77,7 +77,7 @@ class StepRunner:
     ) -> None:
         self.program, self.arrays, self.threads = program, dict(arrays), threads
         self._mapped, self._early = mapped, Prefetcher(mapped)
-        self._gathered = gathered  # rows that are no arrays, or not to be read as such
+        self._gathered = gathered  # rows that are not arrays, or not to be read as such
         self.guarded = True  # whether a loss that is not finite ends a run
         self.compile_seconds = 0.0
         self._chunks: dict[tuple[int, int], Chunk | Gathered] = {}

@@ -76,8 +76,8 @@ def activation_layer(given: Any) -> nn.Module:
         return ACTIVATIONS[given]
     if not (isinstance(given, nn.Module) or callable(given)) or isinstance(given, np.ufunc):
         raise ValueError(
-            f"activation={given!r} is no activation; use one of {sorted(ACTIVATIONS)}, a layer of "
-            "glassnet.nn, or a function written with glassnet.ops, such as ops.tanh"
+            f"activation={given!r} is not an activation; use one of {sorted(ACTIVATIONS)}, a layer "
+            "of glassnet.nn, or a function written with glassnet.ops, such as ops.tanh"
         )
     layer = given if isinstance(given, nn.Module) else _function(given)
     if layout_of(layer).parameters:
@@ -103,7 +103,7 @@ def layer_sizes(given: Any) -> list[int]:
 def thread_count(n_jobs: int) -> int:
     """Threads by scikit-learn's convention: -1 is all processors."""
     if n_jobs == 0:
-        raise ValueError("n_jobs=0 is no number of threads; use 1 or more, or -1 for all")
+        raise ValueError("n_jobs=0 is not a number of threads; use 1 or more, or -1 for all")
     counted = cast("Callable[[int], int]", joblib.effective_n_jobs)
     return int(counted(n_jobs))
 

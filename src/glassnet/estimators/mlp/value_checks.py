@@ -93,7 +93,7 @@ def refuse_probabilities(y: Any) -> None:
 
 
 def refuse_no_numbers(y: Any, name: str = "y") -> None:
-    """A ValueError that says it, where something to predict is no number, or one is missing."""
+    """A ValueError that says it, where something to predict is not a number, or one is missing."""
     try:
         array = np.asarray(y)
     except ValueError:  # rows of several lengths, of which scikit-learn tells
@@ -140,7 +140,7 @@ def refuse_cells(X: Any) -> None:
 
 
 def unread(column: FrameColumn) -> ValueError:
-    """For a column that is no numbers and no words."""
+    """For a column that is not numbers and no words."""
     way = "turn it into numbers or leave it out"
     if column.kind == "date":
         way = (

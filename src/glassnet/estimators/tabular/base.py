@@ -279,7 +279,7 @@ def pair_of(test: Any) -> tuple[Any, Any] | None:
 
 def _side(what: str, values: Any, given: dict[str, FrameColumn]) -> str | None:
     """The name of the column that groups or orders rows: one of X, or values of their own, which
-    become a column that is no input."""
+    become a column that is not an input."""
     if values is None:
         return None
     if isinstance(values, str):
@@ -309,7 +309,7 @@ def check_rows(columns: Sequence[FrameColumn], target: FrameColumn) -> None:
     rows = row_count(columns)
     if target.kind == "other":
         raise TableError(
-            f"y has type {target.type}, which is no number, text, truth value or date; turn it "
+            f"y has type {target.type}, which is not a number, text, truth value or date; turn it "
             "into one of these"
         )
     if rows:

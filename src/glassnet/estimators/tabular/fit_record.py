@@ -124,8 +124,8 @@ def check_recordable(
     reads: Sequence[FileUse] = (),
     overwrite: bool = False,
 ) -> None:
-    """Fail before training where one file would be two things, or a file that is no run file is in
-    the way, or another fit is being recorded there, or a run is there and not to `overwrite`."""
+    """Fail before training where one file would be two things, or a file that is not a run file is
+    in the way, or another fit is being recorded there, or a run is there and not to `overwrite`."""
     check_apart([FileUse(model, "the model file"), *fit_writes(path, phases)], reads, RECORD)
     with fit_lock(path, phases):
         for place in (phase_path(path, phase) for phase in range(phases)):

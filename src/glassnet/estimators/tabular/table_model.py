@@ -245,7 +245,7 @@ class TableModel:
         named, texts = model_file.load(path)
         if texts.get("format") != FORMAT:
             raise ModelFileError(
-                f"{path} is no table model; name a file that `glassnet fit` has written"
+                f"{path} is not a table model; name a file that `glassnet fit` has written"
             )
         if texts.get("format_version") not in FORMAT_VERSIONS:
             raise ModelFileError(

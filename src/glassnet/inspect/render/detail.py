@@ -51,7 +51,7 @@ def weight(step: StepData, text: str) -> list[Block]:
     else:
         lines.append(f"∂L/∂w    = {exact(own.slope)}, the sum of what the rows of the batch add")
     if own.rest:
-        lines.append(f"           and of {own.rest:.6g} that is no row's, as of a penalty")
+        lines.append(f"           and of {own.rest:.6g} that is not any row's, as of a penalty")
     blocks.append(Lines(own.name, lines))
     if own.rows is not None:
         blocks.append(_by_row(step, own, own.rows))

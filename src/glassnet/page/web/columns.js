@@ -76,7 +76,7 @@ const isPlain = (/** @type {string} */ text) => NUMERAL.test(text) && !PADDED.te
 
 /**
  * What a column is, from all of its cells.
- * @param {string} name @param {(string|null)[]} cells @param {boolean} target targets are no dates
+ * @param {string} name @param {(string|null)[]} cells @param {boolean} target targets are not dates
  * @returns {Column}
  */
 export function decide(name, cells, target) {
