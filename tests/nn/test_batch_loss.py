@@ -77,7 +77,9 @@ class Correlation(gn.losses.Loss):
         return correlation(prediction, y)
 
 
-@pytest.mark.parametrize("loss", [gn.losses.BatchLoss(correlation), Correlation()], ids=repr)
+@pytest.mark.parametrize(
+    "loss", [gn.losses.BatchLoss(correlation), Correlation()], ids=lambda own: type(own).__name__
+)
 def test_recorded_resumed_and_opened(tmp_path: Path, loss: Any) -> None:
     whole, part, run = network(), network(), tmp_path / "run.glass"
     given: dict[str, Any] = {"loss": loss, "optimizer": gn.optim.Adam(0.01), "batch_size": 10}
