@@ -97,10 +97,15 @@ def unpack(content: bytes, label: str) -> tuple[dict[str, NDArray[Any]], dict[st
         raise _damaged(label, f"its header cannot be used ({error})") from None
 
 
-def save(path: str | Path, tensors: Mapping[str, NDArray[Any]], texts: Mapping[str, str]) -> int:
-    """Write a model file, whole or not at all; the number of bytes."""
+def save(
+    path: str | Path,
+    tensors: Mapping[str, NDArray[Any]],
+    texts: Mapping[str, str],
+    option: str = "",
+) -> int:
+    """Write a model file, whole or not at all; the number of bytes. See `replacing`."""
     content = pack(tensors, texts)
-    with replacing(path) as file:
+    with replacing(path, option) as file:
         file.write(content)
     return len(content)
 

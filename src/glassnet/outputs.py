@@ -22,8 +22,9 @@ _OF_A_DATABASE = ("-wal", "-shm", "-journal", "-lock")  # files that belong to a
 
 
 @contextlib.contextmanager
-def replacing(path: str | Path) -> Generator[IO[bytes]]:
+def replacing(path: str | Path, option: str = "") -> Generator[IO[bytes]]:
     """A stream to a temporary file in the same folder; it becomes `path` once all has been written.
+    `option` is what names another place.
 
     A device or a pipe is written to directly, since it cannot be replaced.
     """
@@ -41,6 +42,7 @@ def replacing(path: str | Path) -> Generator[IO[bytes]]:
         reason = error.strerror or str(error)
         raise OutputError(
             f"{shown} cannot be written: {reason}; free some space or name another place"
+            f"{option and f' with {option}'}"
         ) from None
 
 

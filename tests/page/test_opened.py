@@ -15,6 +15,7 @@ from glassnet.page import play
 from glassnet.page.fragments import Built
 from glassnet.page.opened import opened_model, opened_run
 from tests.cli.command import here
+from tests.estimators import older
 from tests.page.visit import Visit, needs_chromium, write
 
 X = np.random.default_rng(2).normal(size=(50, 3)).astype(np.float32)
@@ -75,6 +76,7 @@ def test_a_run_of_another_program_is_noticed(browser: Any, built: Built, tmp_pat
 
 
 def fitted(folder: Path) -> Path:
+    """The files of a fit of one network by phases, as earlier versions made them."""
     rng = np.random.default_rng(0)
     rows = [f"{a:.4f},{b:.4f},{'u' if a > b else 'v'}" for a, b in rng.normal(size=(60, 2))]
     (folder / "table.csv").write_text("\n".join(["a,b,kind", *rows]))
@@ -85,8 +87,11 @@ def fitted(folder: Path) -> Path:
 
 
 @needs_chromium
-def test_a_model_and_the_run_of_a_fit(browser: Any, built: Built, tmp_path: Path) -> None:
+def test_a_model_and_the_run_of_a_fit(
+    browser: Any, built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Wide layers, real names; the model's own weights; the run's, which it ends with."""
+    older.use(monkeypatch)
     path = fitted(tmp_path)
     opened = opened_model(path, tmp_path / "table.csv")
     weights = gn.TabularClassifier.load(path).model_.network.W
@@ -104,6 +109,12 @@ def test_a_model_and_the_run_of_a_fit(browser: Any, built: Built, tmp_path: Path
         visit.open_panel("proof")
         visit.wait("document.querySelector('#panel').textContent.includes('taken evenly')")
         visit.done()
+
+
+def test_a_pack_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    path = fitted(tmp_path)
+    with pytest.raises(GlassnetError, match=r"own\.safetensors has InFolds, which the page cannot"):
+        opened_model(path, tmp_path / "table.csv")
 
 
 def test_a_model_needs_rows(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def data(
     if output is None:
         sys.stdout.buffer.write(content)
         return
-    with replacing(output) as file:
+    with replacing(output, "-o") as file:
         file.write(content)
 
 

@@ -128,7 +128,7 @@ def _saved(fitted: FittedTable, path: str, record: Recording | None) -> int:
     """Write the model file, of which the run file keeps the digest; its bytes."""
     from glassnet.estimators.tabular.fit_resume import note_model
 
-    size = fitted.model.save(path)
+    size = fitted.model.save(path, "-o")
     if record is not None:
         note_model(next(iter(fitted.course.runs), record.path), path)
     return size

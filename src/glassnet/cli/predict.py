@@ -48,7 +48,7 @@ def predict(
         cells = (text or "" for column in kept.values() for text in column)
         note_formulas([prediction.target, *prediction.values, *kept, *cells])
     if output is not None:
-        with replacing(output) as file:
+        with replacing(output, "-o") as file:
             write_csv(prediction, file, csv_safe, kept)
     elif not json:
         to_standard_output(lambda file: write_csv(prediction, file, csv_safe, kept))

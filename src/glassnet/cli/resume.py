@@ -133,7 +133,7 @@ def _fit(
             callbacks=[progress], stage=progress.stage,
         )  # fmt: skip
     changed = expected.note()
-    size = fitted.model.save(path)
+    size = fitted.model.save(path, "-o")
     note_model(next(iter(fitted.course.runs), run), path)
     folds = recorded.source["folds"]
     if json:

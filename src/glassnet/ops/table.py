@@ -5,6 +5,8 @@ In: the registry. Out: text; a test compares it with the page (`pytest --update-
 
 from __future__ import annotations
 
+from types import FunctionType
+
 from glassnet import ops
 from glassnet.graph.op import KINDS, OPS, Op
 
@@ -23,7 +25,10 @@ def op_table() -> str:
     """The page; ops in order of kind and name."""
     records = sorted(OPS.values(), key=lambda op: (KINDS.index(op.kind), op.name))
     composed = sorted(
-        name for name, item in vars(ops).items() if callable(item) and name not in OPS
+        name
+        for name, item in vars(ops).items()
+        if isinstance(item, FunctionType) and item.__module__ != "glassnet.foreign"
+        if name not in OPS and not name.startswith("_")
     )
     head = HEAD.format(", ".join(f"`{name}`" for name in composed))
     return head + "".join(map(_row, records))

@@ -133,7 +133,9 @@ def _layers(refuse: _Refusal, model: Module) -> list[dict[str, Any]]:
         else:
             name = type(part).__name__
             known = name in ACTIVATIONS and _alike(ACTIVATIONS[name], part)
-            refuse.unless(known, f"has the layer {part!r}")
+            refuse.unless(
+                known, f"has the layer {part!r}" if len(repr(part)) < 60 else f"has {name}"
+            )
             refuse.unless(layers, "begins with an activation")
             alone = layers[-1]["activation"] == "Identity"
             refuse.unless(alone, f"has two activations in a row, the second is {part!r}")

@@ -88,7 +88,7 @@ def written(
     begin = _begin(given, target, columns, rows)
     text = page(begin.tables, begin.start, lecture, begin.state)
     path = Path(tempfile.mkdtemp(prefix="glassnet-")) / "page.html" if output is None else output
-    with replacing(path) as file:
+    with replacing(path, "-o") as file:
         file.write(text.encode())
     return Path(path), begin.notes
 

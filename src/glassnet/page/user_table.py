@@ -8,7 +8,7 @@ about the target.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,7 +48,8 @@ def understood(
         rows = rows[np.linspace(0, len(rows) - 1, MOST_ROWS).astype(np.int64)]
         notes.append(f"{MOST_ROWS} of {counted(len(seen.rows), 'row')} are shown, spread evenly")
     goal = seen.target.fitted(seen.truth[rows])
-    schema = Schema.fit(seen.columns, goal, rows, opened.missing)
+    fitted = Schema.fit(seen.columns, goal, rows, opened.missing)
+    schema = replace(fitted, numbers_first=False)  # inputs in the order of the columns
     cells = {column.name: column.cells for column in seen.columns if column.cells is not None}
     x, truth = schema.encode(cells, rows).x, seen.truth[rows]
     y = truth if goal.classes else goal.standardise(truth)

@@ -7,7 +7,7 @@ In: sizes and a seed, or the description and the tensors in a model file. Out: a
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -28,7 +28,7 @@ from glassnet.nn import (
     Tanh,
 )
 from glassnet.nn.embed import embedding_edges
-from glassnet.serialize import LATER, Count, Length, Total, Within
+from glassnet.serialize import LATER, Count, Length, Total, Within, to_plain
 from glassnet.tables.schema import Schema
 from glassnet.words import counted
 
@@ -90,6 +90,11 @@ class Architecture:
         own = sum(fan_in + 2 * fan_out for fan_in, fan_out in pairs[:-1])
         head = (pairs[-1][0] + 1) * pairs[-1][1]
         return self.numbers * embedding + shared + (own + head) * self.together
+
+    def to_plain(self) -> dict[str, Any]:
+        """The values as JSON; of one network those that the first files had, and no more."""
+        later = {own.name for own in fields(self) if dict(own.metadata) == LATER}
+        return {k: v for k, v in to_plain(self).items() if self.members or k not in later}
 
     def check(self) -> None:
         """`ValueError` unless the values make a network."""

@@ -23,7 +23,7 @@ from glassnet.nn import Sequential
 from glassnet.ops.math_exp import exp_code
 from glassnet.ops.onnumpy import Number, NumpyBuilder
 from glassnet.rounding import to_nearest
-from glassnet.serialize import LATER, Count, Name, Total, Within, from_plain, parse, read, to_plain
+from glassnet.serialize import LATER, Count, Name, Total, Within, from_plain, parse, read
 from glassnet.tables.notes import Note
 from glassnet.tables.repeats import SeenRows, target_keys
 from glassnet.tables.schema import Design, Schema
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 FORMAT = "glassnet table model"
 FORMAT_VERSION = "2"
-FORMAT_VERSIONS = ("1", FORMAT_VERSION)  # the first has no packs
+FIRST_VERSION = "1"  # without packs
+FORMAT_VERSIONS = (FIRST_VERSION, FORMAT_VERSION)
 FEWEST_NEW = 10  # rows that have a score of their own
 Version = Annotated[int, Within(1, 1 << 20)]
 
@@ -224,19 +225,20 @@ class TableModel:
         return Score(kept["metric"], value, error, guess, constant, count, {})
 
     @to_nearest
-    def save(self, path: str | Path) -> int:
-        """Write the model file, whole or not at all; the number of bytes."""
+    def save(self, path: str | Path, option: str = "") -> int:
+        """Write the model file, whole or not at all; the number of bytes. `option` is what names
+        another place, for the message of an OutputError."""
         texts = {
             "format": FORMAT,
-            "format_version": FORMAT_VERSION,
+            "format_version": FORMAT_VERSION if self.architecture.members else FIRST_VERSION,
             "numerics_version": str(self.numerics),
-            "network": json.dumps(to_plain(self.architecture)),
+            "network": json.dumps(self.architecture.to_plain()),
             "schema": json.dumps(self.schema.to_plain()),
             "training": json.dumps(self.training),
         }
         if self.seen is not None:
             texts["seen"] = self.seen.to_text()
-        return model_file.save(path, self.network.parameters(), texts)
+        return model_file.save(path, self.network.parameters(), texts, option)
 
     @staticmethod
     @to_nearest
