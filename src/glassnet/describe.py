@@ -15,7 +15,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from glassnet.errors import GlassnetError
+from glassnet.errors import ArgumentError, GlassnetError
 from glassnet.serialize import read, shown
 
 PACKAGE = __name__.partition(".")[0]
@@ -293,8 +293,12 @@ class _Reader:
                 if isinstance(own, (bool, int, float, str)) and typed.get(name) in PLAIN:
                     read(PLAIN[typed[name]], own, name)
             made = kind.from_config(settings)
-        except GlassnetError:
-            raise
+        except GlassnetError as error:
+            if not isinstance(error, ArgumentError):
+                raise
+            raise DescriptionError(
+                f"has a {kind.__name__} that cannot be made: {short(error)}"
+            ) from None
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             raise DescriptionError(
                 f"has a {kind.__name__} that cannot be made: {short(error)}"

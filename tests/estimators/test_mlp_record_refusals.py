@@ -100,6 +100,6 @@ def test_fits_and_other_runs_are_not_mistaken_for_each_other(tmp_path: Path) -> 
         est.resume(X, LABELS)
     text = tmp_path / "notes.txt"
     text.write_text("not a run file")
-    with pytest.raises(ModelFileError, match=r"no run file"):
+    with pytest.raises(ModelFileError, match=r"is not a run file"):
         est.set_params(record=text).fit(X, LABELS)
     assert text.read_text() == "not a run file"

@@ -166,7 +166,7 @@ def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
         gn.save(gn.MLPClassifier(), tmp_path / "m")  # type: ignore[arg-type]
     with pytest.raises(OutputError, match="is a folder"):
         gn.save(TIED, tmp_path)
-    with pytest.raises(OutputError, match="no folder"):
+    with pytest.raises(OutputError, match="is not a folder"):
         gn.save(TIED, tmp_path / "none" / "m")
     with pytest.raises(ModelFileError, match="does not exist"):
         gn.load(tmp_path / "m")
@@ -242,5 +242,5 @@ def test_a_model_of_a_table_is_told_from_a_network(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"TabularClassifier\.load"):
         gn.load(path)
     gn.save(TIED, tmp_path / "n")
-    with pytest.raises(ModelFileError, match="no table model"):
+    with pytest.raises(ModelFileError, match="is not a table model"):
         gn.TabularClassifier.load(tmp_path / "n")

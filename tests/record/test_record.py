@@ -114,14 +114,14 @@ def test_a_run_in_a_folder_that_is_read_only(
 def test_other_files_are_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("my notes, which are longer than nothing\n" * 100)
-    with pytest.raises(ModelFileError, match="no run file"):
+    with pytest.raises(ModelFileError, match="is not a run file"):
         train(path)
     assert path.read_text().startswith("my notes")
     other = sqlite3.connect(tmp_path / "other.db")
     other.execute("CREATE TABLE mine(x)")
     other.commit()
     other.close()
-    with pytest.raises(ModelFileError, match="no run file"):
+    with pytest.raises(ModelFileError, match="is not a run file"):
         train(tmp_path / "other.db")
 
 

@@ -187,7 +187,7 @@ def test_files_without_rows_and_other_files_are_refused(
     (tmp_path / "nothing").touch()
     (tmp_path / "t.csv").write_text("a,y\n1,2\n")
     for name in ("nothing", "t.csv"):
-        with pytest.raises(TableError, match="no Parquet and no Arrow file"):
+        with pytest.raises(TableError, match="is neither a Parquet nor an Arrow file"):
             gn.stream(tmp_path / name, target="y")
     with pytest.raises(TableError, match="does not exist"):
         gn.stream(tmp_path / "absent.parquet", target="y")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glassnet.estimators.tabular.baseline import verdict, with_linear
+from glassnet.estimators.tabular.baseline import verdict, with_figure, with_linear
 from glassnet.estimators.tabular.examine import ExaminedTable, PreparedTable, examine, prepare
 from glassnet.estimators.tabular.fit_record import (
     announced,
@@ -49,6 +49,8 @@ from glassnet.words import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from glassnet.estimators.tabular.baseline import Task
 
 Stage = Callable[[str], None]  # is told what is being trained
 
@@ -119,8 +121,11 @@ def _fit(
     folds, split = examined.folds(), examined.split()
     found, left = fold_score(examined, settings, seconds, stage)
     stage("all rows" if found else "")
-    model, course, answered = _train(examined, split, settings, left, record, found)
-    found = found or with_linear(score(_joined(answered), examined.target.classes), examined)
+    model, course, answered, tasks = _train(examined, split, settings, left, record, found)
+    if found is None:
+        plain = score(_joined(answered), examined.target.classes)
+        target = model.schema.target
+        found = with_figure(plain, target, tasks) if tasks else with_linear(plain, examined)
     about = {
         "table": Path(examined.table.label).name, "seed": examined.seed, "rows": counts(split),
         "folds": len(folds), "division": division_json(examined.options),
@@ -144,7 +149,7 @@ def fold_score(
     for number, fold in enumerate(folds):
         stage(f"fold {number + 1} of {len(folds)}")
         share = None if left is None else max(left, 0.0) / (len(folds) + 1 - number)
-        _, course, answered = _train(examined, fold, settings, share)
+        _, course, answered, _ = _train(examined, fold, settings, share)
         if course.stopped == "interrupted":
             raise KeyboardInterrupt
         left = None if left is None else left - course.seconds
@@ -181,8 +186,9 @@ def _train(
     seconds: float | None,
     record: Recording | None = None,
     found: Score | None = None,
-) -> tuple[TableModel, PhaseHistory, list[Evaluation]]:
-    """One network, and its answers for the rows that the split holds out."""
+) -> tuple[TableModel, PhaseHistory, list[Evaluation], list[Task]]:
+    """One network, its answers for the rows that the split holds out, and for folds what a linear
+    model has to do."""
     prepared = prepare(examined, split)
     if record is not None:
         record = described(record, examined, prepared, found)
@@ -202,15 +208,17 @@ def _train(
     )
     seen = examined.seen_rows(split)
     model = calibrated(prepared.schema, architecture, network, validation, seen)
+    tasks: list[Task] = []
     scored = split.held_out
     if architecture.folds > 1:
         scored, answers = split.train, fold_answers(model, training)
+        tasks = fold_tasks(training, answers, architecture.folds)
     elif prepared.held_out is not None:
         answers = model.compared(prepared.truth, model.answers(prepared.held_out))
     else:
-        return model, course, []
+        return model, course, [], []
     units = None if examined.test is not None else examined.division.units_of(scored)
-    return model, course, [replace(answers, units=units)]
+    return model, course, [replace(answers, units=units)], tasks
 
 
 def fold_answers(model: TableModel, training: Rows) -> Evaluation:
@@ -219,6 +227,13 @@ def fold_answers(model: TableModel, training: Rows) -> Evaluation:
     target, x = model.schema.target, training.x
     truth = training.y if target.classes else target.restore(training.y[:, 0])
     return model.compared(truth, model.answers(Design(x[:, :-1], {}, {}), x[:, -1]))
+
+
+def fold_tasks(training: Rows, answers: Evaluation, folds: int) -> list[Task]:
+    """For each fold what a linear model learns from, and what it is asked."""
+    x, own = training.x[:, :-1], training.x[:, -1]
+    parts = [own == number for number in range(folds)]
+    return [(x[~part], training.y[~part], x[part], answers.truth[part]) for part in parts]
 
 
 def training_rows(prepared: PreparedTable) -> tuple[Rows, Rows]:

@@ -27,6 +27,7 @@ from glassnet.estimators.tabular.fit import (
     fit,
     fold_answers,
     fold_score,
+    fold_tasks,
     network_of,
     scored_on,
     trained_by,
@@ -353,7 +354,5 @@ def _score_in_folds(model: TableModel, rows: FitRows) -> Score:
     """The score of each row by the networks that have not seen it, with that of a linear model."""
     training, target = rows.parts["training"], model.schema.target
     answers = replace(fold_answers(model, training), units=rows.units)
-    x, own = training.x[:, :-1], training.x[:, -1]
-    parts = [own == number for number in range(model.architecture.folds)]
-    tasks = [(x[~part], training.y[~part], x[part], answers.truth[part]) for part in parts]
+    tasks = fold_tasks(training, answers, model.architecture.folds)
     return with_figure(score(answers, target.classes), target, tasks)
