@@ -41,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[SESSION] = folder = tempfile.mkdtemp(prefix="glassnet-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ[cache.VARIABLE] = "off"  # while tests are collected
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in the background of a shell
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # those who test Ctrl-C need it
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -34,6 +34,7 @@ STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 TRIALS = 3  # times that arguments are changed by a rounding, to see what becomes of it
 ROUNDINGS = 16.0  # of one size that a result may be off by
 KINKED = 1e-7  # errors above which a kink is looked for
+APART = 1e-6  # by how much the slopes to the left and to the right of a kink differ
 BESIDE = 1e-3  # how far from a kink a derivative is compared
 SMALL = 16  # arguments of up to this many elements are also checked one by one
 
@@ -345,7 +346,7 @@ def one_sided(f: Callable[[float], float]) -> tuple[float, float] | None:
     left, right = found
     if math.isinf(left) or math.isinf(right):
         return left, right
-    return (left, right) if abs(right - left) > 1e-4 * max(1.0, abs(left), abs(right)) else None
+    return (left, right) if abs(right - left) > APART * max(1.0, abs(left), abs(right)) else None
 
 
 def _line_of(place: int, found: np.ndarray, wanted: np.ndarray, room: float) -> Line:
