@@ -106,6 +106,9 @@ def test_a_wrong_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["output, compiled against interpreter"].ok
 
 
+PACK = "infolds1.inner"  # where the networks of a model of a table lie
+
+
 @pytest.fixture
 def fitted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
     """A model and its table: two classes, a class of which the model knows nothing, a gap."""
@@ -126,10 +129,9 @@ def test_a_model_file(fitted: tuple[str, str], capsys: pytest.CaptureFixture[str
     assert "name a table as well" in capsys.readouterr().err
     assert status("check", model, table) == 0
     told = capsys.readouterr().out
-    for name in ("linear1", "linear2", "linear3"):
-        assert f"dL/d{name}.weight against differences" in told
-        assert f"dL/d{name}.bias against differences" in told
-    assert told.count(" ok") == 7 + 2
+    for name in ("piecewiseembedding1.slope", "batchensemble1.weight", "memberlinear1.bias"):
+        assert f"dL/d{PACK}.{name} against differences" in told
+    assert told.count(" ok") == 15 + 2
 
 
 def test_a_table_without_the_target(
@@ -139,7 +141,7 @@ def test_a_table_without_the_target(
     lines = Path(table).read_text().splitlines()
     Path(table).write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n")
     assert status("check", model, table) == 0
-    assert "d output/dlinear3.bias against differences" in capsys.readouterr().out
+    assert f"d output/d{PACK}.memberlinear1.bias against differences" in capsys.readouterr().out
 
 
 def test_a_planted_error(
@@ -155,7 +157,8 @@ def test_a_planted_error(
     told = json.loads(capsys.readouterr().out)
     verdicts = {own["what"]: own["verdict"] for own in told["checks"]}
     assert not told["ok"]
-    assert verdicts["dL/dlinear1.weight against differences"] == "WRONG"
-    assert verdicts["dL/dlinear3.weight against differences"] == "ok"  # behind the last relu
+    assert verdicts[f"dL/d{PACK}.batchensemble1.weight against differences"] == "WRONG"
+    last = f"dL/d{PACK}.memberlinear1.weight against differences"
+    assert verdicts[last] == "ok"  # behind the last relu
     assert status("check", *fitted) == 1
     assert "<- wrong" in capsys.readouterr().out

@@ -77,11 +77,12 @@ def _labelled(model: TableModel, table: Table) -> tuple[Any, ...]:
     """Rows as the network takes them, with goals and their loss where the table has the target."""
     from glassnet.errors import TableError
     from glassnet.estimators.tabular.examine import goal
+    from glassnet.estimators.tabular.network import with_folds
     from glassnet.nn.losses import CrossEntropy, HalfMSE
 
     target, cells = model.schema.target, model.schema.load(table)
     if target.name not in table.names:
-        return (model.schema.encode(cells).x,)
+        return (with_folds(model.architecture, model.schema.encode(cells).x),)
     truth, missing = target.read(model.schema.opened(table))
     known = ~missing & (truth >= 0) if target.classes else ~missing
     rows = known.nonzero()[0][:4096]
@@ -91,4 +92,5 @@ def _labelled(model: TableModel, table: Table) -> tuple[Any, ...]:
             "knows; a check of its loss needs some"
         )
     loss = CrossEntropy() if target.classes else HalfMSE()
-    return model.schema.encode(cells, rows).x, goal(target, truth[rows]), loss
+    x = with_folds(model.architecture, model.schema.encode(cells, rows).x)
+    return x, goal(target, truth[rows]), loss

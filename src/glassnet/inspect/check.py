@@ -238,9 +238,10 @@ def _distance(a: np.ndarray, b: np.ndarray) -> float:
 
 def table(findings: list[Finding]) -> str:
     """A line for each finding, then the tables of those that failed."""
-    lines = [f"{'':<48}{'numbers':>9}  {'worst':>8}  {'allowed':>8}"]
+    wide = max([46, *(len(own.what) for own in findings)]) + 2
+    lines = [f"{'':<{wide}}{'numbers':>9}  {'worst':>8}  {'allowed':>8}"]
     for own in findings:
         figures = f"{own.compared:>9,}  {own.worst:>8.1e}  {own.allowed:>8.0e}"
-        lines.append(f"{own.what:<48}{figures}  {own.verdict}")
+        lines.append(f"{own.what:<{wide}}{figures}  {own.verdict}")
     lines += [f"\n{own.detail}" for own in findings if not own.ok and own.detail]
     return "\n".join(lines)
