@@ -29,7 +29,9 @@ LAYERS: dict[str, Any] = {
     "Residual": nn.Residual(nn.Linear(3, 3), nn.ReLU()), "SiLU": nn.SiLU(),
     "Sequential": nn.Sequential(nn.Linear(2, 1), seed=3, dtype="float64"),
     "Sigmoid": nn.Sigmoid(), "Softmax": nn.Softmax(), "Softplus": nn.Softplus(), "Step": nn.Step(),
-    "Tanh": nn.Tanh(),
+    "Tanh": nn.Tanh(), "PiecewiseEmbedding": nn.PiecewiseEmbedding(2, 3, 4, 1, 2),
+    "MemberLinear": nn.MemberLinear(3, 2, 2),
+    "InFolds": nn.InFolds(nn.Sequential(nn.Repeat(4), nn.MemberLinear(3, 1, 4)), 4, 2, True),
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import glassnet as gn
-from glassnet.inspect import text
+from glassnet.inspect.render import text
 
 x = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 y = np.array([0.0, 1.0, 1.0, 1.0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -83,3 +84,23 @@ def test_labels_may_be_whole_floats_and_booleans() -> None:
         weights.append(model.W)
     np.testing.assert_array_equal(weights[0], weights[1])
     np.testing.assert_array_equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize(
+    ("loss", "last", "y"),
+    [
+        (gn.losses.CrossEntropy(), gn.nn.Softmax(), np.array([0, 1, 0, 1])),
+        (gn.losses.BCEWithLogits(), gn.nn.Sigmoid(), np.eye(2)[[0, 1, 0, 1]]),
+    ],
+    ids=["softmax", "sigmoid"],
+)
+def test_what_a_loss_applies_itself_is_warned_of(loss: Any, last: Any, y: Any) -> None:
+    x = np.ones((4, 3), "float32")
+    settings = {"loss": loss, "optimizer": gn.optim.SGD(0.1), "epochs": 1}
+    inner = gn.nn.Sequential(gn.nn.Linear(3, 2), last)
+    for model in (gn.nn.Sequential(gn.nn.Linear(3, 2), last), gn.nn.Sequential(inner)):
+        with pytest.warns(UserWarning, match=rf"leave the last {type(last).__name__}\(\) out"):
+            gn.train(model, x, y, **settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gn.train(gn.nn.Sequential(gn.nn.Linear(3, 2)), x, y, **settings)

@@ -37,7 +37,9 @@ def output_names(values: Mapping[str, Any], width: int) -> tuple[str, ...]:
         names = (str(stream.get("target")),)
     elif isinstance(values.get("classes"), list):
         names = tuple(map(str, values["classes"]))
-    if names and width > len(names) and width % len(names) == 0:  # of every member of a pack
+    if (
+        schema is not None and width > len(names) and width % len(names) == 0
+    ):  # of every member of a pack
         names = tuple(f"{own} [{i}]" for i in range(width // len(names)) for own in names)
     return names if len(names) == width else tuple(f"ŷ[{i}]" for i in range(width))
 

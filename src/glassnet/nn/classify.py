@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -107,6 +107,8 @@ class CrossEntropy(ClassLoss):
     mean is over rows, both as in PyTorch.
     """
 
+    applies: ClassVar[str] = "Softmax"
+
     label_smoothing: float = 0.0
     soft_labels: bool = field(default=False, kw_only=True, metadata={"shown": False})
 
@@ -160,6 +162,8 @@ class BCEWithLogits(Loss):
     such as no's / yes's where a yes is rare. It multiplies the loss and is divided by nothing, as
     in PyTorch.
     """
+
+    applies: ClassVar[str] = "Sigmoid"
 
     pos_weight: float | tuple[float, ...] | None = None
 

@@ -38,6 +38,7 @@ class Loss(Traceable, Described, metaclass=Checked, in_files=False):
     loss has no `cells`, rows that lack a label weigh 0 as a whole.
     """
 
+    applies: ClassVar[str] = ""  # the layer that the loss applies to the scores itself
     in_parts: ClassVar[bool] = False  # whether `part` gives the mean over all rows part by part
     missing: Literal["error", "skip"] = field(
         default="error", kw_only=True, metadata={"shown": False}

@@ -141,7 +141,7 @@ def _layers(refuse: _Refusal, model: Module) -> list[dict[str, Any]]:
             refuse.unless(alone, f"has two activations in a row, the second is {part!r}")
             layers[-1]["activation"] = name
     refuse.unless(0 < len(layers) <= MOST_LAYERS, f"has {counted(len(layers), 'layer')}")
-    refuse.unless(layers[-1]["width"] <= CLASSES, f"has {layers[-1]['width']} outputs")
+    refuse.unless(layers[-1]["width"] <= CLASSES, f"has {counted(layers[-1]['width'], 'output')}")
     return layers
 
 

@@ -32,6 +32,7 @@ from glassnet.training.check import (
     checked_optimizer,
     checked_seed,
     refuse_other_columns,
+    warn_of_twice,
 )
 from glassnet.training.exclusive import InTraining
 from glassnet.training.full_batch import Search
@@ -82,6 +83,7 @@ def train(
     whole = checked(model, measure, x, y, sample_weight)
     rows, held_out = divided(model, measure, whole, validation, seed)
     check_some_labels(measure, rows, held_out)
+    warn_of_twice(model, measure)
     task = Task(model, measure, rows, held_out, thread_count(threads), seed)
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "seed": seed}
     with InTraining(model):

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from glassnet.arguments import plain, shown
-from glassnet.errors import ShapeError, TrainingError
+from glassnet.errors import ShapeError, TrainingError, warn_user
 from glassnet.foreign import OPTIMIZERS
 from glassnet.nn.loss import Loss, times
 from glassnet.nn.module import Module
@@ -113,6 +113,19 @@ class Rows:
 def dense(x: Any) -> np.ndarray:
     """A part of the rows as an array, whether they are sparse or not."""
     return x.toarray() if hasattr(x, "toarray") else x
+
+
+def warn_of_twice(model: Module, loss: Loss) -> None:
+    """A warning where the last layer is what the loss applies to the scores itself."""
+    last: Module = model
+    while (parts := list(last.chain().values())) and parts[-1] is not last:
+        last = parts[-1]
+    if loss.applies and type(last).__name__ == loss.applies:
+        warn_user(
+            f"{type(loss).__name__} applies {loss.applies} to the scores itself, and the network "
+            f"ends with {loss.applies}(): applied twice it learns slowly and its probabilities are "
+            f"wrong; leave the last {loss.applies}() out"
+        )
 
 
 def checked(

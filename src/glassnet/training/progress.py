@@ -10,7 +10,7 @@ import math
 import shutil
 import sys
 import threading
-from typing import Any, TextIO
+from typing import Any
 
 from glassnet.training.callbacks import Callback
 from glassnet.training.history import Run
@@ -26,7 +26,7 @@ class Progress(Callback):
     """Show epoch, losses, learning rate and time in one line while training runs; the line that is
     left at the end says how it ended. `gn.train(…, verbose=True)` is this callback."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: Any = None) -> None:
         self._given, self._over = stream, threading.Event()
         self._painter: threading.Thread | None = None
 

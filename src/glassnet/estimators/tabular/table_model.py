@@ -127,7 +127,7 @@ class Assessment:
             return ()
         rows = self.score.rows
         about = "" if self.exact else "about "
-        whole = f"all {rows:,} rows were" if self.seen == rows else (
+        whole = f"all {counted(rows, 'row')} were" if self.seen == rows > 1 else (
             f"{about}{self.seen:,} of {counted(rows, 'row')} {'was' if self.seen == 1 else 'were'}"
         )  # fmt: skip
         text = f"{whole} in the training table; a score on them says little about new rows"
