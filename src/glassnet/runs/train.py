@@ -83,7 +83,6 @@ def train(
     whole = checked(model, measure, x, y, sample_weight)
     rows, held_out = divided(model, measure, whole, validation, seed)
     check_some_labels(measure, rows, held_out)
-    warn_of_twice(model, measure)
     task = Task(model, measure, rows, held_out, thread_count(threads), seed)
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "seed": seed}
     with InTraining(model):
@@ -152,7 +151,8 @@ def training(
 def divided(
     model: Module, loss: Loss, rows: Rows, validation: Any, seed: int
 ) -> tuple[Rows, Rows | None]:
-    """Rows to train on, and rows to validate on."""
+    """Rows to train on, and rows to validate on; a warning where network and loss do not fit."""
+    warn_of_twice(model, loss)
     validation = plain(validation)
     if validation is None:
         return rows, None
