@@ -300,7 +300,10 @@ def test_code_is_passed_again(tmp_path: Path) -> None:
 def test_the_command_line_knows_fits(tmp_path: Path) -> None:
     est = MLPClassifier(**QUICK, record=tmp_path / "run.glass").fit(X, LABELS)
     listed = glassnet("runs", folder=tmp_path).stdout
-    assert listed == f"run.glass  15/15 epochs  all epochs done  loss {est.loss_:.6g}\n"
+    first, second = listed.splitlines()
+    assert first == f"run.glass  15/15 epochs  all epochs done  loss {est.loss_:.6g}"
+    assert second.split("  ")[-1] == "Linear(4, 100), ReLU, Linear(100, 3)"
+    assert second.strip().startswith("Adam lr 0.02")
     place = ["--epoch", "15", "--weight", "linear1.weight[2,3]"]
     opened = glassnet("step", "run.glass", *place, folder=tmp_path).stdout
     assert f"w after  = {est.coefs_[0][2, 3]}" in opened

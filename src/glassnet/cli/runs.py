@@ -80,7 +80,7 @@ def _about(path: str) -> dict[str, Any]:
         "table": table if isinstance(table, str) else None,
         "target": target if isinstance(target, str) else None,
         "network": in_words(values["model"]) if "model" in values else None,
-        "optimizer": optimizer.get("class", optimizer.get("code")),
+        "optimizer": str(optimizer.get("class", optimizer.get("code"))).removeprefix("Scikit"),
         "lr": _rate(optimizer.get("lr")),
         "seed": values.get("seed"),
         "parent": parent.get("run"),
