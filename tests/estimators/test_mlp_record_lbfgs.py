@@ -168,7 +168,9 @@ def test_there_are_no_steps_to_open(tmp_path: Path) -> None:
         in glassnet("check", "run.glass", folder=tmp_path).stdout
     )
     listed = glassnet("runs", folder=tmp_path).stdout
-    assert listed == f"run.glass  12/12 epochs  all epochs done  loss {est.loss_:.6g}\n"
+    first, second = listed.splitlines()
+    assert first == f"run.glass  12/12 epochs  all epochs done  loss {est.loss_:.6g}"
+    assert second.strip().startswith("LBFGS seed 0  Linear(4, 100)")
     refused(
         glassnet("resume", "run.glass", folder=tmp_path),
         "was recorded by MLPClassifier; go on with it by MLPClassifier(record='run.glass', …)",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from glassnet.estimators.tabular.fit import fit_table
@@ -44,9 +46,8 @@ def test_penguins() -> None:
 def test_mnist() -> None:
     x, y = images("mnist", "train")
     network = Sequential(Linear(784, 128), ReLU(), Linear(128, 10))
-    for lr, epochs in ((1e-3, 12), (1e-4, 3)):
-        train(
-            network, x, y, loss=CrossEntropy(), optimizer=Adam(lr=lr), epochs=epochs, batch_size=64
-        )
+    settings: dict[str, Any] = {"loss": CrossEntropy(), "batch_size": 64}
+    for seed, (lr, epochs) in enumerate(((1e-3, 12), (1e-4, 3))):
+        train(network, x, y, optimizer=Adam(lr=lr), epochs=epochs, seed=seed, **settings)
     x_test, y_test = images("mnist", "t10k")
     assert np.mean(network(x_test).argmax(axis=1) == y_test) >= 0.975

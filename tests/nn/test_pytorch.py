@@ -90,7 +90,7 @@ def test_odd_arguments() -> None:
     model = nn.Sequential(nn.Linear(1, 1))
     with pytest.raises(ShapeError, match="state dict first"):
         gn.from_torch(model, {})  # type: ignore[arg-type]
-    with pytest.raises(ShapeError, match="no state dict"):
+    with pytest.raises(ShapeError, match="is not a state dict"):
         gn.from_torch([1, 2], model)
     with pytest.raises(ShapeError, match="numbers belong"):
         gn.from_torch({"0.weight": "a", "0.bias": "b"}, model)
