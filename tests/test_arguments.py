@@ -152,6 +152,7 @@ MODEL = nn.Sequential(nn.Linear(2, 1))
         (lambda: gn.no_grad, "computes no gradient"),
         (lambda: gn.callbacks.ModelCheckpoint, 'record="run.glass"'),
         (lambda: ops.matmull, "gn.ops.matmul"),
+        (lambda: ops.zzz, "it has abs, add, argmax"),  # functions only, not what a module imports
         (lambda: MODEL.fit, "gn.train(model, x, y"),
         (lambda: MODEL.compile, "all is compiled"),
         (lambda: MODEL.predict, "model(x)"),

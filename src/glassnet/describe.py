@@ -293,13 +293,9 @@ class _Reader:
                 if isinstance(own, (bool, int, float, str)) and typed.get(name) in PLAIN:
                     read(PLAIN[typed[name]], own, name)
             made = kind.from_config(settings)
-        except GlassnetError as error:
-            if not isinstance(error, ArgumentError):
-                raise
-            raise DescriptionError(
-                f"has a {kind.__name__} that cannot be made: {short(error)}"
-            ) from None
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+            if isinstance(error, GlassnetError) and not isinstance(error, ArgumentError):
+                raise
             raise DescriptionError(
                 f"has a {kind.__name__} that cannot be made: {short(error)}"
             ) from None

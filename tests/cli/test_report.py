@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -22,6 +23,7 @@ from glassnet.estimators.tabular.score import Score
         ((0.0, 0.0, 1.5), 0.0, ["0.0000", "0.0000", "1.5000"]),
         ((1.25e-60, 0.0), 0.0, ["1.25000e-60", "0"]),
         ((123.4, 1e-30), 1e-30, ["1.23400000e+02", "1.0e-30"]),
+        ((math.nan, math.inf), 0.1, ["nan", "inf"]),
     ],
 )
 def test_numbers_of_one_unit(numbers: Sequence[float], error: float, told: list[str]) -> None:

@@ -62,7 +62,7 @@ def alike(numbers: Sequence[float], error: float) -> list[str]:
     """Numbers of one unit to the same decimal, so that their standard error shows two digits that
     mean something; very large and very small ones with an exponent each."""
     decimals = max(0, 1 - _exponent(error)) if error > 0 else 4
-    largest = max(abs(number) for number in numbers if math.isfinite(number))
+    largest = max((abs(number) for number in numbers if math.isfinite(number)), default=0.0)
     if decimals <= DECIMALS and largest < LONG and (error > 0 or largest > 1e-3 or not largest):
         return [f"{number:,.{decimals}f}" for number in numbers]
     last = _exponent(error) - 1 if error > 0 else _exponent(largest) - 5

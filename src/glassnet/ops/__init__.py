@@ -5,9 +5,11 @@ In: graph values, or arrays. Out: graph values, or arrays. The registry is `glas
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from glassnet.foreign import no_name
+from glassnet import foreign
+from glassnet.graph.op import Op
 from glassnet.ops import numpy_names as numpy_names
 from glassnet.ops.contract import *
 from glassnet.ops.elementwise import *
@@ -23,4 +25,9 @@ from glassnet.ops.view import *
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        raise no_name(__name__, name, [own for own in globals() if own[0] != "_"])
+        functions = [
+            own
+            for own, item in globals().items()
+            if isinstance(item, Op | FunctionType) and own[0] != "_"
+        ]
+        raise foreign.no_name(__name__, name, sorted(functions))

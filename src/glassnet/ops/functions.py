@@ -15,7 +15,7 @@ import numpy as np
 
 from glassnet.graph.op import Op, Value, define
 from glassnet.graph.types import FLOATS
-from glassnet.ops.elementwise import PAIRS, SINGLES, sqrt, square
+from glassnet.ops.elementwise import PAIRS, sqrt, square, unary
 from glassnet.ops.logic import equal, greater_equal, logical_and, where
 from glassnet.ops.math_erf import erf_code
 from glassnet.ops.math_exp import exp_code, expm1_code, sigmoid_code, tanh_code
@@ -29,24 +29,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _function(name: str, formula: str, *, numpy: Any, vjp: Any, code: Any, **more: Any) -> Op:
-    rule = elementwise_rule(name, FLOATS)
-    return define(
-        Op(
-            name,
-            "elementwise",
-            formula,
-            1,
-            infer=rule,
-            numpy=numpy,
-            vjp=vjp,
-            code=code,
-            examples=SINGLES,
-            **more,
-        )
-    )
-
-
 def _numpy_sigmoid(x: Any) -> Any:
     small = np.exp(-np.abs(x))
     return np.where(np.less(x, 0), small, np.ones_like(small)) / (1 + small)
@@ -57,14 +39,14 @@ def _numpy_erf(x: Any) -> Any:
     return np.asarray(np.frompyfunc(math.erf, 1, 1)(x)).astype(x.dtype)
 
 
-exp = _function("exp", "eˣ", numpy=np.exp, vjp=lambda g, ans, x: (g * ans,), code=exp_code)
-expm1 = _function(
+exp = unary("exp", "eˣ", numpy=np.exp, vjp=lambda g, ans, x: (g * ans,), code=exp_code)
+expm1 = unary(
     "expm1", "eˣ − 1", numpy=np.expm1, vjp=lambda g, ans, x: (g * (ans + 1.0),), code=expm1_code
 )
-log = _function(
+log = unary(
     "log", "ln x", numpy=np.log, vjp=lambda g, ans, x: (g / x,), code=log_code, domain=(0.1, 4.0)
 )
-log1p = _function(
+log1p = unary(
     "log1p",
     "ln(1 + x)",
     numpy=np.log1p,
@@ -72,19 +54,19 @@ log1p = _function(
     code=log1p_code,
     domain=(-0.9, 4.0),
 )
-sin = _function("sin", "sin x", numpy=np.sin, vjp=lambda g, ans, x: (g * cos(x),), code=sin_code)
-cos = _function("cos", "cos x", numpy=np.cos, vjp=lambda g, ans, x: (-(g * sin(x)),), code=cos_code)
-tanh = _function(
+sin = unary("sin", "sin x", numpy=np.sin, vjp=lambda g, ans, x: (g * cos(x),), code=sin_code)
+cos = unary("cos", "cos x", numpy=np.cos, vjp=lambda g, ans, x: (-(g * sin(x)),), code=cos_code)
+tanh = unary(
     "tanh", "tanh x", numpy=np.tanh, vjp=lambda g, ans, x: (g * (1.0 - ans * ans),), code=tanh_code
 )
-sigmoid = _function(
+sigmoid = unary(
     "sigmoid",
     "1 / (1 + e⁻ˣ)",
     numpy=_numpy_sigmoid,
     vjp=lambda g, ans, x: (g * (ans * (1.0 - ans)),),
     code=sigmoid_code,
 )
-erf = _function(
+erf = unary(
     "erf",
     "2/√π ∫₀ˣ exp(−t²) dt",
     numpy=_numpy_erf,

@@ -27,8 +27,7 @@ def op_table() -> str:
     composed = sorted(
         name
         for name, item in vars(ops).items()
-        if isinstance(item, FunctionType) and item.__module__ != "glassnet.foreign"
-        if name not in OPS and not name.startswith("_")
+        if isinstance(item, FunctionType) and name not in OPS and name[0] != "_"
     )
     head = HEAD.format(", ".join(f"`{name}`" for name in composed))
     return head + "".join(map(_row, records))
