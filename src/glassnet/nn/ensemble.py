@@ -10,6 +10,7 @@ is the mean of the members.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,8 @@ from glassnet.nn.settings import check_sizes
 from glassnet.ops import philox
 from glassnet.words import counted
 
+MOST_MEMBERS = 1 << 12  # that a file may ask for
+
 
 @dataclass(eq=False)
 class Repeat(Module):
@@ -36,6 +39,13 @@ class Repeat(Module):
 
     def __post_init__(self) -> None:
         check_sizes(self, "Repeat(8)", members=self.members, groups=self.groups)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Repeat:
+        """From a file: no parameters of the layer bound how much memory its rows will take."""
+        if config.get("members", 0) > MOST_MEMBERS:
+            raise ValueError(f"members is {config['members']}; allowed are up to {MOST_MEMBERS:,}")
+        return super().from_config(config)
 
     def gives(self, width: int | None) -> int | None:
         if width is not None and width % self.groups:
