@@ -178,6 +178,7 @@ def check_writable(
         )
     if target.exists() and not target.is_file():
         return
+    check_no_part(path, f" with {option}")
     if option != "--record":
         _check_no_run(path, target, option)
     part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}.part")
@@ -191,12 +192,17 @@ def check_writable(
 
 
 def _check_no_run(path: str | Path, target: Path, option: str) -> None:
-    """OutputError where the file is a recorded run, or a part of one or of another database."""
+    """OutputError where the file is a recorded run."""
     if _head(target)[RUN_MARK_AT:] == RUN_MARK:
         raise OutputError(
             f"{path} is a run file, which has a recorded training; name another place with "
             f"{option}, or delete it first"
         )
+
+
+def check_no_part(path: str | Path, way: str = "") -> None:
+    """OutputError where the name is that of a part of a recorded run or of another database."""
+    target = Path(os.path.realpath(path))
     for ending in _OF_A_DATABASE:
         base = target.name.removesuffix(ending)
         if base in ("", target.name):
@@ -204,7 +210,7 @@ def _check_no_run(path: str | Path, target: Path, option: str) -> None:
         if _head(target.with_name(base)).startswith(b"SQLite format 3"):
             raise OutputError(
                 f"{path} would be taken for a part of {base}, which is a database; name another "
-                f"place with {option}"
+                f"place{way}"
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +145,9 @@ def test_what_is_refused(parent: Path, tmp_path: Path) -> None:
         with pytest.raises(GlassnetError):
             gn.rerun(parent, record=b, **wrong)
         assert not b.exists()
+    gn.rerun(parent, from_step=3, lr=0.1, record=b)
     with pytest.raises(OutputError, match="holds a run already"):
-        gn.rerun(parent, from_step=3, lr=0.1, record=parent)
+        gn.rerun(parent, from_step=3, lr=0.1, record=b)
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
@@ -153,3 +155,21 @@ def test_a_fit_of_an_estimator_is_refused(tmp_path: Path) -> None:
     gn.MLPRegressor(hidden_layer_sizes=(3,), max_iter=2, record=tmp_path / "a").fit(X, Y)
     with pytest.raises(TrainingError, match="to_network"):
         gn.rerun(tmp_path / "a", from_step=1, lr=0.1, record=tmp_path / "b")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_recorded_run_is_not_written_over(
+    overwrite: bool, parent: Path, tmp_path: Path
+) -> None:
+    """By its own name, by a link to it, or as a part of it."""
+    before = parent.read_bytes()
+    (tmp_path / "link").symlink_to(parent)
+    os.link(parent, tmp_path / "hard")
+    for name in ("a", "link", "hard"):
+        with pytest.raises(OutputError, match="is read by this command"):
+            gn.rerun(parent, from_step=5, lr=0.01, record=tmp_path / name, overwrite=overwrite)
+    for ending in ("-wal", "-shm", "-journal", "-lock"):
+        with pytest.raises(OutputError, match="would be taken for a part of a"):
+            gn.rerun(parent, from_step=5, lr=0.01, record=f"{parent}{ending}", overwrite=overwrite)
+    assert parent.read_bytes() == before
+    assert {own.name for own in tmp_path.iterdir()} == {"a", "link", "hard"}

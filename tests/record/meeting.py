@@ -1,6 +1,6 @@
 """A program that writes a run file and waits in the midst of it until it is told to go on.
 
-In: what it does (fit, train, estimator), the path of the run file, the table for a fit; a line on
+In: what it does (a key of `KINDS`), the path of the run file, the table for a fit; a line on
 standard input. Out: "ready", then one JSON object about its end.
 """
 
@@ -11,9 +11,12 @@ import sys
 import warnings
 from typing import Any
 
+import pytest
+
 import glassnet as gn
 from glassnet.errors import GlassnetError
 from glassnet.runs.recorder import Recorder
+from tests.estimators import older
 from tests.record.common import HALF, data, network, sha
 
 
@@ -43,6 +46,13 @@ def fit(record: str, table: str) -> dict[str, Any]:
     return {"runs": found.course.runs, "sha256": sha(found.model.network)}
 
 
+def older_fit(record: str, table: str) -> dict[str, Any]:
+    """One by the recipe of earlier versions: a score in folds first, then up to three phases."""
+    with pytest.MonkeyPatch.context() as patch:
+        older.use(patch)
+        return fit(record, table)
+
+
 def train(record: str, *_: str) -> dict[str, Any]:
     model = network()
     gn.train(
@@ -66,10 +76,13 @@ def estimator(record: str, *_: str) -> dict[str, Any]:
     return {"runs": [record], "epochs": model.n_iter_}
 
 
+KINDS = {"fit": fit, "older fit": older_fit, "train": train, "estimator": estimator}
+
+
 def main(what: str, record: str, *rest: str) -> None:
     warnings.simplefilter("ignore")
     try:
-        told = {"fit": fit, "train": train, "estimator": estimator}[what](record, *rest)
+        told = KINDS[what](record, *rest)
     except GlassnetError as error:
         told = {"error": str(error)}
     print(json.dumps(told), flush=True)

@@ -72,17 +72,19 @@ def test_others_meet_a_fit(table: Path, tmp_path: Path) -> None:
     """From its first moment, while the score is taken in folds, to its end: all its files are its
     own; who reads is not kept from it."""
     path = tmp_path / "run.glass"
-    with Child("fit", path, table) as first:
+    with Child("older fit", path, table) as first:
         assert first.first == "ready\n"
         holder = f"(process {first.process.pid})"
         fit = ("fit", table, "-t", "y", "--epochs", "2")
-        result = glassnet(*fit, "--record", "run.glass", folder=tmp_path)
-        refused(result, "is being written by another training run", holder, "wait until")
+        for record in ("run.glass", "run.phase2.glass"):
+            result = glassnet(*fit, "--record", record, folder=tmp_path)
+            refused(result, "is being written by another training run", holder, "wait until")
         assert not (tmp_path / "t.safetensors").exists()
         resumed = glassnet("resume", path, table, "-o", "m", folder=tmp_path)
         refused(resumed, "another training run", holder)
         for what in ("train", "estimator"):
             assert holder in ended(what, path)["error"]
+        assert holder in ended("train", tmp_path / "run.phase3.glass")["error"]
         result = glassnet("runs", folder=tmp_path)
         assert result.stdout.startswith("run.glass  0/2 epochs  unfinished")
         refused(glassnet("step", path, folder=tmp_path), "before its first step", status=1)
@@ -90,6 +92,26 @@ def test_others_meet_a_fit(table: Path, tmp_path: Path) -> None:
     assert files(tmp_path) == {"t.csv", *(Path(own).name for own in told["runs"])}
     for own in told["runs"]:
         assert_whole(Path(own))
+    assert ended("older fit", tmp_path / "alone.glass", table)["sha256"] == told["sha256"]
+
+
+def test_others_meet_a_fit_of_a_pack(table: Path, tmp_path: Path) -> None:
+    """The default recipe trains once, so that the record holds steps while the fit goes on."""
+    path = tmp_path / "run.glass"
+    with Child("fit", path, table) as first:
+        assert first.first == "ready\n"
+        holder = f"(process {first.process.pid})"
+        fit = ("fit", table, "-t", "y", "--epochs", "2", "--record", "run.glass")
+        refused(glassnet(*fit, folder=tmp_path), "another training run", holder, "wait until")
+        refused(glassnet("resume", path, table, "-o", "m", folder=tmp_path), holder)
+        for what in ("train", "estimator"):
+            assert holder in ended(what, path)["error"]
+        assert glassnet("runs", folder=tmp_path).stdout.startswith("run.glass  ")
+        step = glassnet("step", path, folder=tmp_path)
+        assert step.returncode == 0, step.stderr
+        told = first.end()
+    assert files(tmp_path) == {"t.csv", "run.glass"}
+    assert_whole(path)
     assert ended("fit", tmp_path / "alone.glass", table)["sha256"] == told["sha256"]
 
 

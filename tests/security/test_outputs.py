@@ -78,3 +78,17 @@ def test_other_runs_are_not_written_over(ending: str, run: Path, tmp_path: Path)
     with pytest.raises(OutputError, match=r"is a run file|would be taken for a part of"):
         check_writable(linked(tmp_path / "m", Path(f"{path}{ending}")))
     check_writable(tmp_path / "free-wal")
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal", "-lock"])
+def test_a_run_is_not_recorded_as_a_part_of_another(ending: str, run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "other.glass"
+    shutil.copy(run, path)
+    before = path.read_bytes()
+    with pytest.raises(OutputError, match=r"would be taken for a part of other\.glass"):
+        train(Path(f"{path}{ending}"), epochs=1)
+    with pytest.raises(OutputError, match=r"would be taken for a part of other\.glass"):
+        check_writable(f"{path}{ending}", option="--record")
+    assert path.read_bytes() == before
+    assert [own.name for own in tmp_path.iterdir()] == ["other.glass"]
+    train(tmp_path / f"alone{ending}", epochs=1)  # a name like any other

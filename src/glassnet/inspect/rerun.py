@@ -17,6 +17,7 @@ from glassnet.inspect.streams import or_streamed
 from glassnet.nn.module import Module
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.schedule import Switched
+from glassnet.outputs import FileUse, check_apart
 from glassnet.rounding import to_nearest
 from glassnet.runs.data import as_data, from_data
 from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint, put_data, put_values
@@ -79,6 +80,7 @@ def rerun(
         raise GlassnetError(NOTHING)
     if lr is not None and optimizer is not None:
         raise GlassnetError("lr and optimizer both say a learning rate; give one of them")
+    check_apart([FileUse(record, "the new run")], [FileUse(run, "the recorded run")], "record=")
     with RunFile.read(run) as parent:
         values, trainer = reopened(parent, given)
         if "estimator" in values:

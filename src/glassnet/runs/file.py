@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.errors import ModelFileError, OutputError, RecordingWarning
+from glassnet.outputs import check_no_part
 from glassnet.runs.disk import (
     Gone,
     check_alone,
@@ -132,6 +133,8 @@ class RunFile(RunReader):
             raise missing(place)
         check_file(place)
         check_alone(place)
+        if mode == "rwc":
+            check_no_part(place)
         owns = lock is None or not lock.covers(place)
         held = WriterLock(place) if owns or lock is None else lock
         try:
