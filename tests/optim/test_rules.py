@@ -231,3 +231,25 @@ def test_divergence_with_an_average_leaves_finite_weights() -> None:
 def test_wrong_settings(wrong: Callable[[], Any]) -> None:
     with pytest.raises(GlassnetError, match=r"use|right|above"):
         wrong()
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (lambda w, g, now: w - now.lr * g, r"right: return w - now\.lr \* g, \{\}"),
+        (lambda w, g, now: (w, g, now), "wanted the new parameter and its new memory"),
+        (lambda w, g, now: (w, None), "wanted a dict with what `slots` names"),
+        (lambda w, g, now: (w, {"m": g}), r"wanted a dict with what `slots` names: \[\]"),
+    ],
+    ids=["parameter alone", "three", "no memory", "unknown slot"],
+)
+def test_a_rule_of_ones_own_that_returns_something_else(result: Any, message: str) -> None:
+    class Own(optim.Optimizer):
+        def update(self, w: Any, g: Any, memory: Any, now: Any) -> Any:
+            return result(w, g, now)
+
+    with pytest.raises(GlassnetError, match=message):
+        gn.train(
+            model("float64"), np.eye(3), np.zeros((3, 2)),
+            loss=gn.losses.HalfMSE(), optimizer=Own(0.1), epochs=1,
+        )  # fmt: skip

@@ -65,6 +65,12 @@ def quartic(p: Any, y: Any) -> Any:
     return ops.sum(ops.square(ops.square(p - y)), 1)
 
 
+def whole_quartic(p: Any, y: Any, weight: Any = None) -> Any:
+    """The mean of `quartic` as a loss of the batch."""
+    rows = quartic(p, y)
+    return ops.mean(rows) if weight is None else ops.sum(rows * weight) / ops.sum(weight)
+
+
 # ours, labels, one number a row by PyTorch, weights of the classes
 CASES: list[tuple[Loss, Any, Callable[[Any, Any], Any], Any]] = [
     (L.HalfMSE(), NUMBERS, lambda p, y: each(F.mse_loss)(p, y) / 2, None),
@@ -88,12 +94,15 @@ CASES: list[tuple[Loss, Any, Callable[[Any, Any], Any], Any]] = [
     (L.Hinge(), YES, hinge_of_two, None),
     (L.Hinge(class_weight=(1.0, 5.0)), YES, hinge_of_two, (1.0, 5.0)),
     (FunctionLoss(quartic), NUMBERS, lambda p, y: ((p - y) ** 4).sum(1), None),
+    (L.BatchLoss(whole_quartic), NUMBERS, lambda p, y: ((p - y) ** 4).sum(1), None),
 ]  # fmt: skip
 
 
 def name_of(case: Any) -> str:
     loss = case[0]
-    named = loss.f.__name__ if isinstance(loss, FunctionLoss) else repr(loss)  # without an address
+    named = (
+        loss.f.__name__ if isinstance(loss, FunctionLoss | L.BatchLoss) else repr(loss)
+    )  # without an address
     return f"{named}, {np.shape(case[1])}"
 
 

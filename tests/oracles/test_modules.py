@@ -130,6 +130,20 @@ def mixture(x: Any, p: Tensors) -> Any:
     return torch.log((parts[0] + parts[1]) / 2)
 
 
+FOLDS = np.concatenate([X[:, : WIDTH - 1], np.arange(len(X))[:, None] % 3 - 1.0], 1)
+
+
+def in_folds(x: Any, p: Tensors) -> Any:
+    """Two members: of the one that did not learn from the row, or of both for a row of no fold."""
+    parts, fold = torch.chunk(linear(x[:, :-1], p, "inner."), 2, 1), x[:, -1:]
+    return torch.where(fold < 0, (parts[0] + parts[1]) / 2, torch.where(fold == 0, *parts))
+
+
+def learnt_in_folds(x: Any, p: Tensors) -> Any:
+    parts, fold = torch.chunk(linear(x[:, :-1], p, "inner."), 2, 1), x[:, -1:]
+    return torch.cat([torch.where(fold == j, o.detach(), o) for j, o in enumerate(parts)], 1)
+
+
 def side_by_side(x: Any, p: Tensors) -> Any:
     return torch.cat([linear(x, p, "linear1."), F.relu(x), linear(x, p, "linear2.")], 1)
 
@@ -147,6 +161,8 @@ CASES = [
     same(nn.Repeat(3), lambda x: x.repeat(1, 3)),
     same(nn.Average(2), lambda x: (x[:, :2] + x[:, 2:]) / 2),
     Case(nn.Average(2), lambda x, p: x, training=True), Case(nn.Average(2, True), mixture),
+    Case(nn.InFolds(nn.Linear(WIDTH - 1, 4), members=2, folds=2), in_folds, FOLDS),
+    Case(nn.InFolds(nn.Linear(WIDTH - 1, 4), members=2, folds=2), learnt_in_folds, FOLDS, True),
     same(nn.PiecewiseLinear(EDGES), lambda x: piecewise(x, {})),
     Case(nn.PReLU(), lambda x, p: F.prelu(x, p["slope"])),
     Case(nn.PReLU(width=WIDTH), lambda x, p: F.prelu(x, p["slope"])),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -200,7 +200,8 @@ class Optimizer(Traceable, Described, metaclass=Checked, in_files=False):
             group = self.group(name)
             rate = now if group.lr == 1.0 else replace(now, lr=now.lr * group.lr)
             decay = self.weight_decay * group.decay
-            new[name], kept[name] = self.decayed(own, gradients[name], memory[name], rate, decay)
+            result = self.decayed(own, gradients[name], memory[name], rate, decay)
+            new[name], kept[name] = self._checked(result)
             if group.constrains:
                 new[name] = group.constrained(new[name], rate.lr)
             if self.average:
@@ -214,6 +215,23 @@ class Optimizer(Traceable, Described, metaclass=Checked, in_files=False):
         """The update with weight decay as a part of the gradient."""
         g = -g if self.maximize else g
         return self.update(w, g + decay * w if decay else g, memory, now)
+
+    def _checked(self, result: Any) -> tuple[Value, dict[str, Value]]:
+        """What `update` gave; GlassnetError unless it is a parameter and all of its memory."""
+        rule = type(self).__name__
+        if not isinstance(result, tuple) or len(cast("tuple[Any, ...]", result)) != 2:
+            raise GlassnetError(
+                f"{rule}.update returned {result!r}; wanted the new parameter and its new memory\n"
+                "  right: return w - now.lr * g, {}"
+            )
+        w, memory = cast("tuple[Any, Any]", result)
+        wanted = sorted(self.slots())
+        if not isinstance(memory, Mapping) or sorted(cast("dict[str, Any]", memory)) != wanted:
+            raise GlassnetError(
+                f"{rule}.update returned {memory!r} as the new memory; wanted a dict with what "
+                f"`slots` names: {wanted}"
+            )
+        return w, dict(cast("dict[str, Value]", memory))
 
     def group(self, name: str) -> Group:
         """The group of a parameter."""
