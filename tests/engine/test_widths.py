@@ -10,9 +10,12 @@ import pytest
 
 from glassnet import losses, nn, optim
 from glassnet.errors import GraphError, ShapeError
+from glassnet.graph.build import GraphBuilder
 from glassnet.graph.check import check
 from glassnet.graph.resize import digest, resize, widths
+from glassnet.graph.types import Dim, Type
 from glassnet.llvm.target import host
+from glassnet.pipeline import compile_graph
 from glassnet.run.compiled import Compiled
 from glassnet.run.program import Plan
 from glassnet.simplify import simplify
@@ -94,3 +97,18 @@ def test_which_layers_share_their_code(kind: str) -> None:
         except (GraphError, ShapeError):
             legal = False
     assert (legal and len(found) == 1) == (kind in SHARED)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 8, 300])
+def test_numbers_beside_open_sizes_stay_apart(size: int) -> None:
+    """A size that the graph leaves open, by the very name that a width would get, and a width that
+    is a number: either array has its own length, and nothing is written behind it."""
+    builder = GraphBuilder()
+    x = builder.input("x", Type("float32", (Dim("width0"),)))
+    y = builder.input("y", Type("float32", (7,)))
+    graph = builder.finish([x * 2.0, y * 3.0])
+    program = compile_graph(graph, widths=frozenset({7, Dim("width0")}))
+    arrays = {"x": np.arange(size, dtype="float32"), "y": np.arange(7, dtype="float32")}
+    twice, thrice = program.run(arrays)
+    assert np.array_equal(twice, 2 * np.arange(size))
+    assert np.array_equal(thrice, 3 * np.arange(7))

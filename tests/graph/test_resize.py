@@ -106,3 +106,15 @@ def test_ops_from_elsewhere_have_no_digest() -> None:
     own = replace(OPS["exp"], code=lambda b, x: x)
     nodes = tuple(replace(node, op=own) if node.op.name == "exp" else node for node in graph.nodes)
     assert digest(Graph(nodes, graph.outputs), {}) is None
+
+
+def test_a_number_never_gets_the_name_of_a_size_that_is_open_already() -> None:
+    """Else both would be one size, and what is computed would run over the end of an array."""
+    types = Type("float64", (Dim("width0"), 7)), Type("float64", (7, Dim("width2")))
+    graph = trace(lambda x, y: (x + 1.0, y + 1.0), *types)
+    sizes = widths(graph, {7, Dim("width0"), Dim("width2")})
+    assert sizes == {7: Dim("width1")}
+    assert check(resize(graph, sizes)).dims == ("width0", "width1", "width2")
+    with pytest.raises(GraphError, match="width0"):
+        resize(graph, {7: Dim("width0")})
+    assert resize(graph, {Dim("width0"): Dim("width2"), Dim("width2"): Dim("width0")}).dims

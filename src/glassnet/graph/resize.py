@@ -11,8 +11,10 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
+from itertools import count
 from typing import Any, cast
 
+from glassnet.errors import GraphError
 from glassnet.graph.graph import Graph, Literal, Node
 from glassnet.graph.op import Op, Reduction, View
 from glassnet.graph.types import Dim, Shape, Size, Type
@@ -23,9 +25,14 @@ Sizes = Mapping[Size, Size]
 
 
 def resize(graph: Graph, sizes: Sizes) -> Graph:
-    """The graph with other sizes; `check` tells whether it is still legal."""
+    """The graph with other sizes; `check` tells whether it is still legal. A number cannot be
+    replaced by a name that the graph has already: two sizes would be taken for one."""
     if not sizes:
         return graph
+    taken = {new.name for old, new in sizes.items() if isinstance(new, Dim) and old != new}
+    taken &= set(graph.dims) - {old.name for old in sizes if isinstance(old, Dim)}
+    if taken:
+        raise GraphError(f"sizes cannot be called {', '.join(sorted(taken))}: the graph has these")
     nodes = [
         replace(
             node,
@@ -37,13 +44,15 @@ def resize(graph: Graph, sizes: Sizes) -> Graph:
     return Graph(tuple(nodes), graph.outputs)
 
 
-def widths(graph: Graph, among: Iterable[int]) -> Sizes:
+def widths(graph: Graph, among: Iterable[Size]) -> Sizes:
     """Sizes known at run time for some numbers, called by the order in which inputs have them, so
-    that graphs that differ in these numbers only become equal."""
-    wanted = set(among)
+    that graphs that differ in these numbers only become equal. Sizes that the graph leaves open
+    already keep their names, which no number gets."""
+    wanted = {size for size in among if not isinstance(size, Dim)}
     shapes = [type.shape for type in graph.input_types.values()]
     met = dict.fromkeys(size for shape in shapes for size in shape if size in wanted)
-    return {size: Dim(f"width{i}") for i, size in enumerate(met)}
+    free = (name for name in map("width{}".format, count()) if name not in graph.dims)
+    return {size: Dim(name) for size, name in zip(met, free, strict=False)}
 
 
 def digest(graph: Graph, sizes: Sizes) -> str | None:
