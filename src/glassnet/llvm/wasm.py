@@ -85,12 +85,13 @@ def wasm_module(
 
 
 def wasm_library(
-    units: Sequence[KernelGraph], mode: Mode = "exact"
+    units: Sequence[KernelGraph], mode: Mode = "exact", numbers: Sequence[int] | None = None
 ) -> tuple[bytes, tuple[Lowered, ...]]:
-    """One module of many small graphs: unit number i is the export `k<i>`, with the arguments
-    (table of buffers, sizes, scratch memory), all addresses of 4 bytes."""
+    """One module of many small graphs: a unit is the export `k<i>`, where i is its number or its
+    place, with the arguments (table of buffers, sizes, scratch memory), all addresses of 4
+    bytes."""
     module = _Module(mode)
-    names = [f"k{i}" for i in range(len(units))]
+    names = [f"k{i}" for i in (range(len(units)) if numbers is None else numbers)]
     lowered = [
         lower_kernels(own, module, MACHINE, name) for own, name in zip(units, names, strict=True)
     ]

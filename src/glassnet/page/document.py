@@ -35,6 +35,7 @@ APP = (
     "lecture_view.js", "your_table.js", "link.js", "take_home.js", "panels.js", "controls.js",
     "app.js",
 )  # fmt: skip
+PARTS = 20  # into which a module is cut; so in thread.js
 COMMENTS = re.compile(r"^[ \t]*//[^\n]*\n|/\*\*[\s\S]*?\*/[ \n]?", re.MULTILINE)
 IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 NAMES = re.compile(r"^(?:async )?(?:const|let|class|function)\s+\{?\s*(\w+)", re.MULTILINE)
@@ -103,7 +104,10 @@ def _table(own: PageTable) -> dict[str, Any]:
 
 
 def _filled(content: dict[str, Any], built: Built) -> str:
-    kernels = {"fragments": built.fragments, "scratch": built.scratch}
+    codes = built.modules["relaxed"], built.modules["exact"]
+    kernels = {
+        "fragments": built.fragments, "scratch": built.scratch, "sizes": list(map(len, codes)),
+    }  # fmt: skip
     style = (WEB / "style.css").read_text(encoding="utf-8")
     app, worker = joined(APP), joined([*WORKER]) + "\nserve(self);\n"
     policy = (
@@ -117,7 +121,7 @@ def _filled(content: dict[str, Any], built: Built) -> str:
         "worker": _packed(worker.encode()),
         "content": _packed(json.dumps(content, separators=(",", ":")).encode()),
         "library": _packed(json.dumps(kernels, separators=(",", ":")).encode()),
-        **{mode: _packed(code) for mode, code in built.modules.items()},
+        "modules": _packed(woven(*codes)),
     }
     text = (WEB / "page.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], text)
@@ -131,6 +135,17 @@ def joined(names: Sequence[str]) -> str:
     twice = sorted({name for name in defined if defined.count(name) > 1})
     assert not twice, f"defined in two modules of the page: {', '.join(twice)}"
     return "'use strict';\n" + "\n".join(bodies)
+
+
+def woven(first: bytes, second: bytes) -> bytes:
+    """Two modules in turns, part by part: what they have in common is then near enough for gzip to
+    find; `unwoven` of thread.js takes them apart."""
+    cuts = [[len(own) * i // PARTS for i in range(PARTS + 1)] for own in (first, second)]
+    return b"".join(
+        own[cut[i] : cut[i + 1]]
+        for i in range(PARTS)
+        for own, cut in zip((first, second), cuts, strict=True)
+    )
 
 
 def _packed(data: bytes) -> str:

@@ -9,6 +9,7 @@ compute the bits of fused kernels.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,6 +22,8 @@ from glassnet.graph.op import OPS, View
 from glassnet.graph.resize import resize
 from glassnet.graph.types import Dim, Size
 from glassnet.llvm.wasm import Mode, wasm_library
+
+DTYPE = re.compile(r"\b[fi](?:32|64)\b")
 
 
 @dataclass(frozen=True)
@@ -79,15 +82,16 @@ class Library:
         found[place] = KernelCall(number, tuple(places[b] for b in order), unit.dims, place)
 
     def compile(self, mode: Mode) -> LibraryCode:
-        units = list(self.units.values())
-        code, lowered = wasm_library(units, mode)
-        for own, unit in zip(lowered, units, strict=True):
+        """The module; kernels that resemble each other lie together, so that it packs well."""
+        texts = sorted(self.units, key=lambda text: (DTYPE.sub("", text), text))
+        units = [self.units[text] for text in texts]
+        numbers = [self.numbers[text] for text in texts]
+        code, lowered = wasm_library(units, mode, numbers)
+        scratch: list[list[list[int]]] = [[]] * len(units)
+        for own, unit, number in zip(lowered, units, numbers, strict=True):
             every = tuple(sorted({*unit.graph.inputs.values(), unit.outputs[0]}))
             assert own.buffers == every, "a kernel takes all its buffers"
-        scratch = [
-            [_places(part, unit.graph) for part in own.scratch[0]]
-            for own, unit in zip(lowered, units, strict=True)
-        ]
+            scratch[number] = [_places(part, unit.graph) for part in own.scratch[0]]
         return LibraryCode(code, scratch)
 
 

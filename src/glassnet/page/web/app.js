@@ -12,13 +12,15 @@ import { PANELS } from "./panels.js";
 import { curves } from "./picture.js";
 import { Plane, SIDE } from "./plane.js";
 import { pythonScript } from "./take_home.js";
-import { Thread, floats, unpacked } from "./thread.js";
+import { Thread, floats, unpacked, unwoven } from "./thread.js";
 import { FEWEST_POINTS, drawnTable, pointsOf } from "./your_table.js";
 
 /**
  * @typedef {import("./choice.js").PageTable} PageTable
  * @typedef {import("./choice.js").Choice} Choice
  */
+
+const CURVE = 120; // milliseconds from one drawing of the curve to the next, while a network trains
 
 export class Page {
   constructor() {
@@ -35,6 +37,7 @@ export class Page {
     this.panel = "lines";
     this.playing = false;
     this.holding = false;
+    this.curved = 0; // when the curve was drawn
     /** @type {any} */ this.race = undefined;
     /** @type {any} */ this.landscape = undefined; // what its panel shows
     /** @type {any} */ this.wrong = undefined;
@@ -62,7 +65,8 @@ export class Page {
     const code = text.decode(await unpacked("worker"));
     this.thread = new Thread(code, (snapshot) => this.take(snapshot));
     const library = JSON.parse(text.decode(await unpacked("library")));
-    const modules = { relaxed: await unpacked("relaxed"), exact: await unpacked("exact") };
+    const [relaxed, exact] = unwoven(await unpacked("modules"), library.sizes);
+    const modules = { relaxed, exact };
     const { mode } = await this.thread.ask("load", { modules, library, mode: new URLSearchParams(location.search).get("fma") });
     this.mode = mode;
     await this.link.begin(content);
@@ -262,9 +266,12 @@ export class Page {
       const axis = table.columns.length === 1 ? 0 : this.plane.axes.indexOf(input);
       return axis < 0 ? 0 : this.plane.coordinate(i, axis);
     };
-    this.view.show(weight, { side: SIDE, inputs, fields: snapshot.fields }, this.chosen);
+    this.view.show(weight, { side: SIDE, inputs, fields: snapshot.fields, extent: this.plane.extent }, this.chosen);
     this.plane.paintData();
     this.plane.paintSurface();
+    const now = performance.now();
+    if (this.playing && now - this.curved < CURVE) return;
+    this.curved = now;
     const last = Math.max(snapshot.reached, 1);
     byId("curve").replaceChildren(curves(snapshot.losses, snapshot.testLosses, snapshot.step, last));
   }

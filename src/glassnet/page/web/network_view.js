@@ -21,6 +21,9 @@ export class NetworkView {
     /** @type {number[]} */ this.starts = []; // the first neuron that is drawn of each column
     /** @type {string[]} */ this.inputs = [];
     /** @type {{activation: string, width: number}[]} */ this.layers = [];
+    this.box = { width: 0, height: 0 }; // of the drawing, in pixels
+    this.type = 1; // how much larger letters are than usual
+    this.values = new Float32Array(0); // of a neuron over the plane
     this.size = 58; // of a neuron, in pixels
     /** @type {any} */ this.svg = null;
     /** @type {any} */ this.mark = null;
@@ -43,7 +46,8 @@ export class NetworkView {
     this.svg = drawn("svg", { "aria-hidden": "true" });
     this.place.replaceChildren(this.svg);
     const most = Math.max(...columns.map((_, column) => this.drawn(column).length));
-    const { width, height } = this.place.getBoundingClientRect();
+    this.measure();
+    const { width, height } = this.box;
     this.size = Math.max(16, Math.min(0.13 * height, Math.floor((0.85 * height) / most) - 8, Math.floor(width / (1.8 * columns.length))));
     for (let layer = 0; layer < layers.length; layer++) this.buildEdges(layer);
     this.mark = drawn("g");
@@ -52,6 +56,13 @@ export class NetworkView {
       for (const neuron of this.drawn(column)) this.buildNode(column, neuron, inputs, count);
       if (count > MOST_DRAWN) this.buildTurner(column, count);
     });
+  }
+
+  /** How large the drawing and its letters are: asked once, not while a network trains. */
+  measure() {
+    const { width, height } = this.place.getBoundingClientRect();
+    this.box = { width, height };
+    this.type = Number(getComputedStyle(this.place).getPropertyValue("--type")) || 1;
   }
 
   /** The neurons of a column that are drawn. @param {number} column */
@@ -112,7 +123,7 @@ export class NetworkView {
 
   /** Where a node lies, in pixels. @param {number} column @param {number} neuron */
   at(column, neuron) {
-    const { width, height } = this.place.getBoundingClientRect();
+    const { width, height } = this.box;
     const count = this.drawn(column).length;
     const row = neuron - this.starts[column];
     const gap = Math.min(1.75 * this.size, (height - 30) / count);
@@ -123,6 +134,7 @@ export class NetworkView {
 
   /** Put everything in its place; after the page has another size, too. */
   arrange() {
+    this.measure();
     for (const { node, layer, neuron } of this.nodes) {
       const [x, y] = this.at(layer + 1, neuron);
       Object.assign(node.style, { left: `${x}px`, top: `${y}px` });
@@ -144,7 +156,7 @@ export class NetworkView {
   /**
    * Show weights, the fields of neurons, and what is chosen.
    * @param {(layer: number, from: number, to: number) => number} weight
-   * @param {{side: number, inputs: (input: number, i: number) => number, fields: Float32Array[]}} plane
+   * @param {{side: number, inputs: (input: number, i: number) => number, fields: Float32Array[], extent: number}} plane
    * @param {Chosen|null} chosen
    */
   show(weight, plane, chosen) {
@@ -152,27 +164,32 @@ export class NetworkView {
       const w = weight(layer, from, to);
       const on = chosen && chosen.layer === layer && chosen.neuron === to && chosen.edge === from;
       const ownNeuron = chosen && chosen.layer === layer && chosen.neuron === to;
-      line.setAttribute("stroke", on ? "var(--mark)" : w > 0 ? "#2b6cb8" : "#d9772b");
-      line.setAttribute("stroke-width", String(Math.max(0.4, Math.min(9, Math.abs(w) * 1.8)) + (on ? 1.5 : 0)));
-      line.setAttribute("stroke-opacity", String(on || ownNeuron ? 0.95 : 0.2 + 0.5 * Math.min(1, Math.abs(w) / 2)));
+      update(line, "stroke", on ? "var(--mark)" : w > 0 ? "#2b6cb8" : "#d9772b");
+      update(line, "stroke-width", (Math.max(0.4, Math.min(9, Math.abs(w) * 1.8)) + (on ? 1.5 : 0)).toFixed(1));
+      update(line, "stroke-opacity", (on || ownNeuron ? 0.95 : 0.2 + 0.5 * Math.min(1, Math.abs(w) / 2)).toFixed(2));
     }
     this.showNodes(plane, chosen);
     this.showMark(weight, chosen);
   }
 
   /** @param {any} plane @param {Chosen|null} chosen */
-  showNodes({ side, inputs, fields }, chosen) {
+  showNodes(plane, chosen) {
+    const { side, inputs, fields } = plane;
+    if (this.values.length !== side * side) this.values = new Float32Array(side * side);
     for (const { node, canvas, layer, neuron } of this.nodes) {
-      if (layer < 0) paintField(canvas, side, (i) => inputs(neuron, i), { middle: 0, reach: 1.9 });
-      else if (fields[layer]) {
+      if (canvas.width !== side) canvas.width = canvas.height = side;
+      if (layer < 0) {
+        if (node.painted !== plane.extent) paintField(canvas, side, (i) => inputs(neuron, i), { middle: 0, reach: 1.9 });
+        node.painted = plane.extent; // an input stays as it is while a network trains
+      } else if (fields[layer]) {
         const { activation, width } = this.layers[layer];
         const own = fields[layer];
-        const values = Float32Array.from({ length: side * side }, (_, i) => own[i * width + neuron]);
-        paintField(canvas, side, (i) => values[i], scaleOf(values, activation));
+        for (let i = 0; i < side * side; i++) this.values[i] = own[i * width + neuron];
+        paintField(canvas, side, (i) => this.values[i], scaleOf(this.values, activation));
       }
       const on = Boolean(chosen && chosen.layer === layer && chosen.neuron === neuron);
-      node.setAttribute("aria-pressed", String(on));
-      node.setAttribute("aria-label", layer < 0 ? `input ${node.name}` : `neuron ${node.name}, ${this.layers[layer].activation}`);
+      update(node, "aria-pressed", String(on));
+      update(node, "aria-label", layer < 0 ? `input ${node.name}` : `neuron ${node.name}, ${this.layers[layer].activation}`);
     }
   }
 
@@ -205,7 +222,7 @@ export class NetworkView {
     const [x2, y2] = this.at(chosen.layer + 1, chosen.neuron);
     const [x, y] = [(x1 + x2) / 2, (y1 + y2) / 2];
     const text = `w = ${shown(weight(chosen.layer, chosen.edge, chosen.neuron))}`;
-    const type = Number(getComputedStyle(this.place).getPropertyValue("--type")) || 1;
+    const { type } = this;
     const width = type * (16 + 7.6 * text.length);
     const middle = Math.max(x, width / 2);
     this.mark.append(
@@ -213,6 +230,11 @@ export class NetworkView {
       drawn("text", { class: "tag", x: middle, y: y - 5 - 6 * type, "text-anchor": "middle" }, text),
     );
   }
+}
+
+/** Set an attribute where it is another. @param {Element} own @param {string} name @param {string} value */
+function update(own, name, value) {
+  if (own.getAttribute(name) !== value) own.setAttribute(name, value);
 }
 
 const SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉";

@@ -27,21 +27,44 @@ export function scaleOf(values, activation) {
   return { middle: 0, reach };
 }
 
+/** A colour as a pixel of four bytes. @param {number[]} rgb */
+const pixel = ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
+const PALETTE = Uint32Array.from({ length: 256 }, (_, i) => pixel(colour(i / 127.5 - 1)));
+const CLASS_PIXELS = CLASS_COLOURS.map((hex) => pixel([1, 3, 5].map((at) => Math.round(255 - (255 - parseInt(hex.slice(at, at + 2), 16)) * 0.45))));
+/** @type {Map<number, {image: ImageData, pixels: Uint32Array, tile: OffscreenCanvas}>} */ const SQUARES = new Map();
+
+/** What squares of a size are painted with, made once. @param {number} side */
+function squareOfSide(side) {
+  let found = SQUARES.get(side);
+  if (!found) {
+    const image = new ImageData(side, side);
+    found = { image, pixels: new Uint32Array(image.data.buffer), tile: new OffscreenCanvas(side, side) };
+    SQUARES.set(side, found);
+  }
+  return found;
+}
+
+/** The pixels of a square, on a canvas of its size or on a larger one. @param {HTMLCanvasElement} canvas @param {number} side */
+function putSquare(canvas, side) {
+  const { image, tile } = squareOfSide(side);
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  if (canvas.width === side) return context.putImageData(image, 0, 0);
+  /** @type {any} */ (tile.getContext("2d")).putImageData(image, 0, 0);
+  context.imageSmoothingEnabled = true;
+  return context.drawImage(tile, 0, 0, canvas.width, canvas.height);
+}
+
 /**
  * A square field of numbers, row by row from the top.
  * @param {HTMLCanvasElement} canvas @param {number} side @param {(i: number) => number} at @param {Scale} scale
  */
-export function paintField(canvas, side, at, scale) {
-  const small = new ImageData(side, side);
+export function paintField(canvas, side, at, { middle, reach }) {
+  const { pixels } = squareOfSide(side);
   for (let i = 0; i < side * side; i++) {
-    const [r, g, b] = colour((at(i) - scale.middle) / scale.reach);
-    small.data.set([r, g, b, 255], 4 * i);
+    const v = (at(i) - middle) / reach;
+    pixels[i] = PALETTE[Number.isFinite(v) ? Math.max(0, Math.min(255, Math.round(127.5 * (v + 1)))) : 128];
   }
-  const tile = new OffscreenCanvas(side, side);
-  /** @type {any} */ (tile.getContext("2d")).putImageData(small, 0, 0);
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  context.imageSmoothingEnabled = true;
-  context.drawImage(tile, 0, 0, canvas.width, canvas.height);
+  putSquare(canvas, side);
 }
 
 /**
@@ -49,17 +72,13 @@ export function paintField(canvas, side, at, scale) {
  * @param {HTMLCanvasElement} canvas @param {number} side @param {ArrayLike<number>} values @param {number} classes
  */
 export function paintClasses(canvas, side, values, classes) {
-  const small = new ImageData(side, side);
+  const { pixels } = squareOfSide(side);
   for (let i = 0; i < side * side; i++) {
     let best = 0;
     for (let c = 1; c < classes; c++) if (values[i * classes + c] > values[i * classes + best]) best = c;
-    const hex = CLASS_COLOURS[best % CLASS_COLOURS.length];
-    const rgb = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-    small.data.set([...rgb.map((v) => Math.round(255 - (255 - v) * 0.45)), 255], 4 * i);
+    pixels[i] = CLASS_PIXELS[best % CLASS_PIXELS.length];
   }
-  const tile = new OffscreenCanvas(side, side);
-  /** @type {any} */ (tile.getContext("2d")).putImageData(small, 0, 0);
-  /** @type {any} */ (canvas.getContext("2d")).drawImage(tile, 0, 0, canvas.width, canvas.height);
+  putSquare(canvas, side);
 }
 
 /**

@@ -16,6 +16,9 @@ export class Plane {
     this.page = page;
     this.axes = [0, 1]; // the inputs that the plane shows
     /** @type {any} */ this.axesOf = undefined; // and of which table
+    /** @type {any} */ this.far = undefined; // how far it goes, and of which table and inputs that is
+    /** @type {any} */ this.layer = undefined; // the points of the surface, painted once
+    this.shown = ""; // what the data canvas shows
   }
 
   /** Choose the inputs of another table. @param {import("./choice.js").PageTable} table */
@@ -31,12 +34,15 @@ export class Plane {
     return made;
   }
 
-  /** How far the plane goes from its middle. */
+  /** How far the plane goes from its middle. @returns {number} */
   get extent() {
     const { axes, page: { table } } = this;
+    const known = this.far;
+    if (known?.table === table && known.axes === axes.join()) return known.far;
     let far = REACH;
     for (let row = 0; row < table.rows; row++) for (const input of axes) far = Math.max(far, 1.05 * Math.abs(table.x[row * table.columns.length + input]));
     if (table.columns.length === 1) for (const y of table.y) far = Math.max(far, 1.05 * Math.abs(y));
+    this.far = { table, axes: axes.join(), far };
     return far;
   }
 
@@ -47,11 +53,32 @@ export class Plane {
 
   paintData() {
     const canvas = byId("points");
+    const { page } = this;
+    if (page.sketch) {
+      this.shown = "";
+      paintPlane(canvas);
+      return this.paintSketch(canvas, page.sketch);
+    }
+    const batch = new Set((page.playing ? [] : page.snapshot?.rows ?? []).map((/** @type {number} */ i) => /** @type {number[]} */ (page.trainingRows)[i]));
+    const what = page.playing ? `${page.choice.table} ${this.axes}` : "";
+    if (what && what === this.shown) return undefined;
+    this.shown = what;
     paintPlane(canvas);
-    if (this.page.sketch) return this.paintSketch(canvas, this.page.sketch);
-    const batch = new Set((this.page.playing ? [] : this.page.snapshot?.rows ?? []).map((/** @type {number} */ i) => /** @type {number[]} */ (this.page.trainingRows)[i]));
     paintPoints(canvas, this.points(batch), 6);
-    canvas.setAttribute("aria-label", `${this.page.table.rows} rows of ${this.page.table.name}, ${/** @type {Set<number>} */ (this.page.held).size} of them held out (hollow)`);
+    canvas.setAttribute("aria-label", `${page.table.rows} rows of ${page.table.name}, ${/** @type {Set<number>} */ (page.held).size} of them held out (hollow)`);
+    return undefined;
+  }
+
+  /** The points, over the surface. @param {HTMLCanvasElement} canvas */
+  paintLayer(canvas) {
+    const { page: { table, held }, axes } = this;
+    const known = this.layer;
+    if (!known || known.table !== table || known.held !== held || known.axes !== axes.join()) {
+      const layer = new OffscreenCanvas(canvas.width, canvas.height);
+      paintPoints(/** @type {any} */ (layer), this.points(new Set()), 6);
+      this.layer = { table, held, axes: axes.join(), layer };
+    }
+    /** @type {any} */ (canvas.getContext("2d")).drawImage(this.layer.layer, 0, 0);
   }
 
   /** @param {HTMLCanvasElement} canvas @param {import("./your_table.js").DrawnPoint[]} sketch */
@@ -93,7 +120,7 @@ export class Plane {
     else {
       if (last.width > 1) paintClasses(canvas, SIDE, field, last.width);
       else paintField(canvas, SIDE, (i) => field[i], table.classes.length && last.activation === "Identity" ? { middle: 0.5, reach: 0.5 } : scaleOf(field, last.activation));
-      paintPoints(canvas, this.points(new Set()), 6);
+      this.paintLayer(canvas);
     }
     canvas.setAttribute("aria-label", `The network's output over the plane; loss ${shown(snapshot.loss)}`);
   }
@@ -101,7 +128,7 @@ export class Plane {
   /** One input: the output as a curve through the points. @param {HTMLCanvasElement} canvas @param {Float32Array} field */
   paintCurve(canvas, field) {
     paintPlane(canvas);
-    paintPoints(canvas, this.points(new Set()), 6);
+    this.paintLayer(canvas);
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     context.beginPath();
     for (let i = 0; i < SIDE; i++) context.lineTo((i / (SIDE - 1)) * canvas.width, (1 - (field[i] / this.extent + 1) / 2) * canvas.height);

@@ -41,5 +41,21 @@ export function unpacked(id) {
   return new Response(stream).arrayBuffer();
 }
 
+const PARTS = 20; // into which a module is cut
+
+/** Two modules that lie in turns, part by part; `woven` of document.py. @param {ArrayBuffer} both @param {[number, number]} sizes */
+export function unwoven(both, sizes) {
+  const made = sizes.map((size) => new Uint8Array(size));
+  let at = 0;
+  for (let i = 0; i < PARTS; i++) {
+    for (const own of made) {
+      const [from, to] = [i, i + 1].map((k) => Math.floor((own.length * k) / PARTS));
+      own.set(new Uint8Array(both, at, to - from), from);
+      at += to - from;
+    }
+  }
+  return made;
+}
+
 /** @param {string} text */
 export const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);

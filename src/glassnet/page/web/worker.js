@@ -1,7 +1,7 @@
 // The part of a page that computes, in a thread of its own.
 //
 // In: messages {id, verb, …}. Out: an answer {id, result} or {id, error} to each, and while a run
-// plays {snapshot} some thirty times a second.
+// plays {snapshot} up to sixty times a second.
 
 import { Engine, Program } from "./engine.js";
 import { tableOf } from "./columns.js";
@@ -17,9 +17,10 @@ import { Trainer } from "./trainer.js";
  */
 
 const SLICE = 14; // milliseconds of training before messages are heard
+const PIECE = 8; // steps between two looks at the clock
 const LOOKS = 100; // at the held-out loss while many steps are taken at once
 const MOST_NUMBERS = 2e6; // of a record of steps
-const FRAME = 33; // milliseconds between snapshots
+const FRAME = 16; // milliseconds between snapshots
 // in float32 a · b + c is 2⁻²⁴ for these numbers if it is rounded once, else 0
 const PROBE = [1 + 2 ** -12, 1 + 2 ** -12, -(1 + 2 ** -11)];
 
@@ -127,7 +128,7 @@ export class Runner {
   slice(shown) {
     if (!this.playing) return;
     const start = performance.now();
-    while (performance.now() - start < SLICE && this.playing) this.step(1);
+    while (performance.now() - start < SLICE && this.playing) this.step(PIECE);
     const now = performance.now();
     if ((now - shown >= FRAME && !this.unseen) || !this.playing) {
       this.unseen = true;
@@ -169,7 +170,7 @@ export class Runner {
     const loss = network.lossOf(table.x, table.y, table.rows);
     const testLoss = this.judge();
     return {
-      step, epoch, loss, testLoss, losses: thinned(losses.slice(0, step), 400),
+      step, epoch, loss, testLoss, losses: thinned(losses, step, 400),
       testLosses: this.testLosses, reached: losses.length, stopped: this.stopped,
       weights: network.weights(), settings: { ...trainer.spec },
       fields: this.plane ? network.activations(this.plane, this.plane.length / trainer.spec.inputs) : [],
@@ -325,11 +326,11 @@ export class Runner {
   }
 }
 
-/** At most so many points of a curve, the last one among them. @param {number[]} curve @param {number} most */
-function thinned(curve, most) {
-  const every = Math.max(1, Math.ceil(curve.length / most));
+/** At most so many points of the beginning of a curve, the last one among them. @param {number[]} curve @param {number} length @param {number} most */
+function thinned(curve, length, most) {
+  const every = Math.max(1, Math.ceil(length / most));
   /** @type {[number, number][]} */ const found = [];
-  for (let i = (curve.length - 1) % every; i < curve.length; i += every) found.push([i, curve[i]]);
+  for (let i = (length - 1) % every; i < length; i += every) found.push([i, curve[i]]);
   return found;
 }
 
