@@ -37,7 +37,7 @@ LAYERS = (
     ("describe", "model_file"),
     ("arguments", "files", "outputs", "references", "rounding", "serialize"),
     ("errors", "foreign", "version", "words"),
-    ("visible",),
+    ("hints", "visible"),
 )
 
 # The two halves meet in the graph and networks are written with ops, so these see less than what
@@ -45,7 +45,7 @@ LAYERS = (
 ENGINE = ("run", "llvm", "lower", "fuse")
 LEAST = {
     "describe", "model_file", "arguments", "files", "outputs", "references", "rounding",
-    "serialize", "errors", "foreign", "version", "visible", "words",
+    "serialize", "errors", "foreign", "hints", "version", "visible", "words",
 }  # fmt: skip
 BACK = {*ENGINE, "graph", *LEAST}
 FRONT = {"ops", "graph", *LEAST}

@@ -6,6 +6,7 @@ import sys
 import warnings
 from typing import Any
 
+from glassnet.hints import Hint, Words, in_python
 from glassnet.visible import visible_lines
 
 
@@ -30,7 +31,20 @@ class GraphError(GlassnetError, ValueError):
 
 
 class TableError(GlassnetError, ValueError):
-    """A table cannot be read, or does not hold what was asked of it."""
+    """A table cannot be read, or does not hold what was asked of it. `message` says what is the
+    matter, `hint` which options would help; the text of the error has both."""
+
+    def __init__(self, message: str, hint: Hint | None = None) -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
+
+    def worded(self, words: Words) -> str:
+        """The text in the words of a front end."""
+        advice = "" if self.hint is None else self.hint.worded(words)
+        return visible_lines(self.message + (f"; {advice}" if advice else ""))
+
+    def __str__(self) -> str:
+        return self.worded(in_python)
 
 
 class UntrustedError(TableError):

@@ -84,7 +84,7 @@ def test_a_recorded_query_reads_no_other_file(sql: str, own: Path, canary: Canar
     with canary.only(), pytest.raises(UntrustedError, match="other files") as raised:
         read_table(own, sql=sql, files=False)
     assert READING[sql] in str(raised.value)
-    assert "--trust" in str(raised.value)
+    assert "trust what recorded it" in str(raised.value)
 
 
 def test_a_query_of_the_user_reads_the_files_that_it_names(own: Path, canary: Canary) -> None:

@@ -285,9 +285,9 @@ def test_a_table_for_the_score(tmp_path: Path) -> None:
     ("options", "message"),
     [
         (SplitOptions(group="nobody"), "has no column 'nobody'"),
-        (SplitOptions(group="y"), "names the target"),
-        (SplitOptions(order="word"), "which is not a number or a date"),
-        (SplitOptions(order="a", group="a"), "both name 'a'"),
+        (SplitOptions(group="y"), "target 'y' cannot give groups"),
+        (SplitOptions(order="word"), "not a number or a date"),
+        (SplitOptions(order="a", group="a"), "'a' is to give both"),
         (SplitOptions(group="same"), "one value in all rows"),
         (SplitOptions(order="same1"), "the same value in every row"),
     ],

@@ -31,6 +31,7 @@ from glassnet.cli.show import show
 from glassnet.cli.status import DONE, FAILED, INTERRUPTED, WRONG_USE
 from glassnet.cli.step import step
 from glassnet.cli.terminal import guarded
+from glassnet.cli.words import error_text
 from glassnet.errors import GlassnetError, TrainingError
 from glassnet.version import __version__
 from glassnet.visible import visible
@@ -90,7 +91,9 @@ def _main(arguments: Sequence[str] | None) -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         status = _say("interrupted", INTERRUPTED, debug)
     except GlassnetError as error:
-        status = _say(str(error), FAILED if isinstance(error, TrainingError) else WRONG_USE, debug)
+        status = _say(
+            error_text(error), FAILED if isinstance(error, TrainingError) else WRONG_USE, debug
+        )
     except MemoryError:
         status = _say("there is not enough memory; use fewer rows or columns", FAILED, debug)
     except OSError as error:

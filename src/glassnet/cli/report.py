@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.segment import Segment
 
 from glassnet.cli.terminal import unguarded
+from glassnet.cli.words import note_text
 from glassnet.version import computes_alike, numerics_version
 from glassnet.visible import visible, visible_json, visible_lines
 from glassnet.words import counted
@@ -95,7 +96,7 @@ def score_json(score: Score) -> dict[str, Any]:
 def warn(model: TableModel, prediction: Prediction, table: Table) -> None:
     """Say on standard error how the table was read, and what had to be filled in."""
     for note in table.notes:
-        print(f"note: {visible(str(note))}", file=sys.stderr)
+        print(f"note: {visible(note_text(note))}", file=sys.stderr)
     unknown, missing = prediction.unknown, prediction.missing
     _note(unknown, "held", "held", "a value that training had not, or too rarely")
     _note(missing, "was", "were", "missing and filled in")

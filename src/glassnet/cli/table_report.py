@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from glassnet.cli.report import safe
-from glassnet.serialize import to_plain
+from glassnet.cli.words import advice_text, note_text
 from glassnet.tables.kinds import Column
 from glassnet.tables.notes import Note
 from glassnet.visible import visible
@@ -93,8 +93,8 @@ def print_notes(notes: Sequence[Note], to: Console) -> None:
     for note in notes:
         head = "doubt     " if note.doubt else "note      "
         text = textwrap.fill(
-            str(note), max(to.width, 40), initial_indent=head, subsequent_indent=" " * len(head),
-            break_on_hyphens=False,
+            note_text(note), max(to.width, 40), initial_indent=head,
+            subsequent_indent=" " * len(head), break_on_hyphens=False,
         )  # fmt: skip
         for line in text.splitlines():
             to.print(safe(line), soft_wrap=True)
@@ -113,7 +113,16 @@ def column_json(column: Column) -> dict[str, Any]:
 
 def notes_json(notes: Sequence[Note]) -> list[dict[str, Any]]:
     """Notes as JSON values."""
-    return [to_plain(note) for note in notes]
+    return [
+        {
+            "rule": note.rule,
+            "text": note.text,
+            "column": note.column,
+            "advice": advice_text(note),
+            "doubt": note.doubt,
+        }
+        for note in notes
+    ]
 
 
 def _middle(text: str, width: int) -> str:

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from glassnet.errors import TableError
+from glassnet.hints import Option, hint
 from glassnet.tables.column_names import unique_names
 from glassnet.tables.csv_block import Block, cut, line_end_of
 from glassnet.tables.csv_sniff import sniff_delimiter
@@ -244,7 +245,8 @@ class CsvCheck:
             advice = "name every column" if width > count else "remove the names without values"
             raise TableError(
                 f"{self.label}: every row has {width} fields but the header (line 1) names "
-                f"{counted(count, 'column')}; {advice} in the header, or set --delimiter"
+                f"{counted(count, 'column')}",
+                hint(f"{advice} in the header").otherwise("set ", Option("delimiter")),
             )
         where = (
             f"beyond the last column {self.names[-1]!r}"

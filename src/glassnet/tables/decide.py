@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glassnet.hints import Option, hint
 from glassnet.tables.forms import LOOKALIKES, Form
 from glassnet.tables.notes import Note
 from glassnet.tables.recognise import (
@@ -177,7 +178,7 @@ def _accept(
         more = ", …" if len(strange) > 3 else ""
         rows, one = counted(cells, "row"), "a date" if form.kind == "date" else "a number"
         text = f"holds {what}, but {shown}{more} in {rows} is not {one}; such a cell is a gap"
-        way = f"correct them, or pass --kind '{name}=category'"
+        way = hint("correct them").otherwise("pass ", Option("kind", "category", name))
         notes.append(Note("not a number", text, name, way, True))
     return _Decision(form, tuple(notes))
 
@@ -188,7 +189,7 @@ def _gap_notes(name: str, gaps: Sequence[str], counts: Mapping[str, int]) -> tup
     cells = sum(counts[text] for text in gaps)
     shown = ", ".join(map(repr, gaps))
     text = f"has {shown} in {counted(cells, 'row')}, which is taken for missing"
-    way = f"to keep it as a value pass --kind '{name}=category:exact'"
+    way = hint("to keep it as a value pass ", Option("kind", "category:exact", name))
     return (Note("gap word", text, name, way),)
 
 
@@ -227,16 +228,17 @@ def _of_numbers(
         return plain
     whole = bool((present == np.floor(present)).all()) and present.min() < present.max()
     if whole and _are_days(present):
-        note = Note("compact date", f"has dates such as {present[0]:.0f}, the year first", name,
-                    f"to read them as numbers pass --kind '{name}=number'")  # fmt: skip
+        way = hint("to read them as numbers pass ", Option("kind", "number", name))
+        what = f"has dates such as {present[0]:.0f}, the year first"
+        note = Note("compact date", what, name, way)
         return _Decision(Form(name, "date", formats=("%Y%m%d",)), (note,))
     for factor in (1.0, 1e-3):
         seconds = present * factor
         timed = bool((seconds >= _LONG_AGO).all() and (seconds <= _FAR).all())
         if whole and timed and (fixed == "date" or _TIME_NAME.search(name)):
             unit = "seconds" if factor == 1 else "milliseconds"
-            note = Note("epoch", f"counts {unit} since 1970 and is read as a date", name,
-                        f"to read it as a number pass --kind '{name}=number'")  # fmt: skip
+            way = hint("to read it as a number pass ", Option("kind", "number", name))
+            note = Note("epoch", f"counts {unit} since 1970 and is read as a date", name, way)
             return _Decision(Form(name, "date", formats=("epoch",), factors=(factor,)), (note,))
     return plain
 
@@ -257,7 +259,7 @@ def _of_points(table: Table, name: str, plain: _Decision) -> _Decision:
         return plain
     value = pointed[0].replace(".", "")
     text = f"has numbers such as {pointed[0]}, read as {value}, since others have decimal commas"
-    way = f"if its points stand before decimals pass --kind '{name}=number:.'"
+    way = hint("if its points stand before decimals pass ", Option("kind", "number:.", name))
     form = Form(name, "number", decimal=",", thousands=".")
     return _Decision(form, (Note("thousands", text, name, way),))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.errors import TableError
+from glassnet.hints import Option, hint
 from glassnet.serialize import LATER, Name
 from glassnet.tables import split
 from glassnet.tables.forms import Form
@@ -70,18 +71,21 @@ class Divided:
 
 def check_options(table: Table, target: str, options: SplitOptions) -> None:
     """TableError where the columns that the options name cannot be used so."""
-    for option, name in (("--group", options.group), ("--order", options.order)):
+    for part, name in (("groups", options.group), ("the order", options.order)):
         if name is None:
             continue
         table.require(name)
         if name == target:
-            raise TableError(f"{option} {name!r} names the target; name another column")
+            raise TableError(f"the target {name!r} cannot give {part}; name another column")
         if table.columns[name].family == "nested":
-            raise TableError(f"{option} {name!r} holds lists, not single values; name another")
+            raise TableError(
+                f"column {name!r} holds lists, not single values, and cannot give {part}; name "
+                "another"
+            )
     if options.group is not None and options.group == options.order:
         raise TableError(
-            f"--group and --order both name {options.group!r}; rows of the same time stay together "
-            "anyway, so --order alone is enough"
+            f"{options.group!r} is to give both groups and order; rows of the same time stay "
+            "together anyway, so the order alone is enough"
         )
 
 
@@ -143,7 +147,7 @@ def doubts(
             "thing do; such rows stand on both sides of the division, so that the score may be far "
             "too good"
         )
-        way = "if a column says which rows belong together pass --group COLUMN"
+        way = hint("if a column says which rows belong together name it with ", Option("group"))
         notes.append(Note("near twins", text, "", way, True))
     return notes
 
@@ -153,9 +157,11 @@ def _about_equal(rows: int, repeated: int, together: bool) -> Note:
     text = f"{counted(repeated, 'row')} of {rows:,} {are} in all columns but the target; "
     if together:
         text += "equal rows stay on one side, so that no row is scored by its double"
-        return Note("equal rows", text, "", "to divide them as others pass --equal-rows apart")
+        way = hint("to divide them as others pass ", Option("equal-rows", "apart"))
+        return Note("equal rows", text, "", way)
     text += "since the columns have few values, that is by chance, and they are divided as others"
-    return Note("equal rows", text, "", "to keep them on one side pass --equal-rows together")
+    way = hint("to keep them on one side pass ", Option("equal-rows", "together"))
+    return Note("equal rows", text, "", way)
 
 
 def _groups(table: Table, name: str, rows: Rows, notes: list[Note]) -> Rows:
@@ -181,16 +187,16 @@ def _times(table: Table, name: str, rows: Rows, notes: list[Note]) -> NDArray[np
     if len(wrong):
         text = str(table.texts([name])[name][wrong[0]])[:40]
         raise TableError(
-            f"{table.label}: row {wrong[0] + 1} of {name!r}, the column of --order, is {text!r}, "
-            "which is not a number or a date; name a column that has an order"
+            f"{table.label}: row {wrong[0] + 1} of {name!r}, which is to give the order, is "
+            f"{text!r}, not a number or a date; name a column that has an order"
         )
     values = found.values[rows]
     lost = int(np.isnan(values).sum())
     if lost == len(values):
-        raise TableError(f"{table.label}: {name!r}, the column of --order, has no value")
+        raise TableError(f"{table.label}: {name!r}, which is to give the order, has no value")
     if np.nanmin(values) == np.nanmax(values):
         raise TableError(
-            f"{table.label}: {name!r}, the column of --order, has the same value in every row"
+            f"{table.label}: {name!r}, which is to give the order, has the same value in every row"
         )
     text = (
         "gives the order of the rows; the last ones are held out, so that the future is predicted"
@@ -204,6 +210,6 @@ def _times(table: Table, name: str, rows: Rows, notes: list[Note]) -> NDArray[np
 def _check_units(label: str, units: Rows | None, options: SplitOptions) -> None:
     if units is not None and options.group is not None and len(np.unique(units)) < 2:
         raise TableError(
-            f"{label}: {options.group!r}, the column of --group, has one value in all rows, which "
-            "cannot stay on one side; name a column with several"
+            f"{label}: {options.group!r}, which is to give the groups, has one value in all rows, "
+            "which cannot stay on one side; name a column with several"
         )

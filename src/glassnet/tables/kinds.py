@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.errors import TableError
+from glassnet.hints import Hint, Option, hint
 from glassnet.tables.cells import named
 from glassnet.tables.decide import BOOLEAN_WORDS, base_kind
 from glassnet.tables.notes import Note
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
     Texts = NDArray[np.object_]
 
+NO_NUMBER = hint("correct it").otherwise(
+    "name the text that means missing with ", Option("missing")
+)
 FIXED_KINDS = ("number", "category", "boolean", "date", "drop")
 _ID_NAME = re.compile(
     r"(?i:(^|[_\s.-])(id|uid|uuid|guid|rowid|rownames?)|^index|^no\.?|^nr\.?)$|[a-z](Id|ID)$"
@@ -122,10 +126,11 @@ def _about(name: str, exact: tuple[str, ...]) -> Note:
     if len(exact) == 1:
         number = float(exact[0])
         text = f"has numbers of more digits than are kept: {exact[0]} is read as {number:.17g}"
-        way = f"to keep every digit pass --kind '{name}=category'"
+        way = hint("to keep every digit pass ", Option("kind", "category", name))
         return Note("rounded", text, name, way, True)
     text = f"is read as text: {exact[0]} and {exact[1]} would be the same number"
-    return Note("long numbers", text, name, f"to round them pass --kind '{name}=number'", True)
+    way = hint("to round them pass ", Option("kind", "number", name))
+    return Note("long numbers", text, name, way, True)
 
 
 def _nested(name: str, type: str, fixed: str | None) -> Column:
@@ -133,12 +138,16 @@ def _nested(name: str, type: str, fixed: str | None) -> Column:
     if fixed is not None:
         raise TableError(
             f"column {name!r} holds values of type {type}, not single values, so it cannot be of "
-            f"kind {fixed!r}; take a part of it with --sql, such as {named(name)}[1]"
-        )
+            f"kind {fixed!r}", _part_of(name),
+        )  # fmt: skip
     text = f"is left out: it holds {brief(type)}, not single values"
-    way = f"take a part of it with --sql, such as {named(name)}[1]"
+    way = _part_of(name)
     note = Note("nested", text, name, way, True)
     return Column(name, "nested", 0, brief(type), None, (note,))
+
+
+def _part_of(name: str) -> Hint:
+    return hint("take a part of it with ", Option("sql"), f", such as {named(name)}[1]")
 
 
 @dataclass(frozen=True)
@@ -194,14 +203,14 @@ class _Readings:
         wrong = np.flatnonzero(numbers.unreadable)
         if len(wrong) and fixed is not None:
             raise TableError(
-                f"{self.label}: row {wrong[0] + 1} of column {self.name!r} holds no number; "
-                "correct it, or name the text that means missing with --missing"
+                f"{self.label}: row {wrong[0] + 1} of column {self.name!r} holds no number",
+                NO_NUMBER,
             )
         if len(wrong):
             numbers = Numbers(numbers.values, numbers.missing | numbers.unreadable)
             rows = counted(len(wrong), "row")
             text = f"holds no number in {rows}, the first is row {wrong[0] + 1}; that is a gap"
-            way = f"correct it, or pass --kind '{self.name}=category'"
+            way = hint("correct it").otherwise("pass ", Option("kind", "category", self.name))
             notes = (Note("not a number", text, self.name, way, True),)
         values = numbers.values[~numbers.missing]
         low, high = values.min(), values.max()
@@ -220,7 +229,7 @@ class _Readings:
             return ()
         where = f"infinite in {counted(len(infinite), 'row')}, the first is row {infinite[0] + 1}"
         text = f"is {where}; that counts as beyond all other numbers"
-        way = "to take them as missing pass --missing inf"
+        way = hint("to take them as missing pass ", Option("missing", "inf"))
         return (Note("infinite", text, self.name, way),)
 
     def _sentinel(self, values: NDArray[np.float64]) -> tuple[Note, ...]:
@@ -237,7 +246,7 @@ class _Readings:
             coded = nines or (odd < 0 <= rest.min() and digits != "1")
             if coded and far > (rest.max() - rest.min()) / 2:
                 where = f"is {odd:g} in {counted(count, 'row')}, far from all others"
-                way = f"if it does pass --missing '{self.name}={odd:g}'"
+                way = hint("if it does pass ", Option("missing", f"{odd:g}", self.name))
                 return (Note("sentinel", f"{where}; it may mean missing", self.name, way, True),)
         return ()
 
@@ -259,8 +268,8 @@ class _Readings:
         if len(wrong) and (asked or len(wrong) * 2 > int((~times.missing).sum())):
             raise TableError(
                 f"{self.label}: row {wrong[0] + 1} of column {self.name!r} holds "
-                f"{brief(str(self.texts[wrong[0]]))!r}, not a date like 2024-12-31 or 31.12.2024; "
-                "correct it, or give the column another --kind"
+                f"{brief(str(self.texts[wrong[0]]))!r}, not a date like 2024-12-31 or 31.12.2024",
+                hint("correct it").otherwise("give the column another ", Option("kind")),
             )
         if len(wrong):
             shown = brief(str(self.texts[wrong[0]]))
@@ -268,7 +277,7 @@ class _Readings:
             text = (
                 f"holds {shown!r} in row {wrong[0] + 1}, which is not a date; such cells are gaps"
             )
-            way = f"correct it, or pass --kind '{self.name}=category'"
+            way = hint("correct it").otherwise("pass ", Option("kind", "category", self.name))
             notes = (Note("not a date", text, self.name, way, True),)
         values = times.values[~times.missing].astype("datetime64[s]")
         low, high = values.min(), values.max()
@@ -282,7 +291,8 @@ class _Readings:
             some = ", ".join(map(brief, sorted(counts)[:4]))
             raise TableError(
                 f"{self.label}: column {self.name!r} holds {some}, "
-                "which are not true/false, yes/no, t/f or y/n; give it another --kind"
+                "which are not true/false, yes/no, t/f or y/n",
+                hint("give it another ", Option("kind")),
             )
         return self._made("boolean", _most_common(counts), self.texts)
 
@@ -319,7 +329,8 @@ def spelling_note(name: str, one_of: Mapping[str, str]) -> Note:
     )
     more = ", …" if len(one_of) > 3 else ""
     text = f"spells values in several ways; {shown}{more} are joined"
-    return Note("spelling", text, name, f"to keep them apart pass --kind '{name}=category:exact'")
+    way = hint("to keep them apart pass ", Option("kind", "category:exact", name))
+    return Note("spelling", text, name, way)
 
 
 def brief(text: str) -> str:

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from glassnet.errors import TableError
+from glassnet.hints import Option, hint
 from glassnet.words import counted
 
 SMALL = 1 << 28  # bytes that are never too many
@@ -30,8 +31,10 @@ class Limits:
         """Fail for a table with too many columns."""
         if count > self.columns:
             raise TableError(
-                f"{label} has {counted(count, 'column')}, more than {self.columns:,}; if that is "
-                f"right, pass --max-columns {count}, or choose columns with --sql"
+                f"{label} has {counted(count, 'column')}, more than {self.columns:,}",
+                hint("if that is right, pass ", Option("max-columns", str(count))).otherwise(
+                    "choose columns with ", Option("sql")
+                ),
             )
 
     def check_size(self, label: str, size: int, packed: int, what: str = "unpacks to") -> None:
@@ -40,8 +43,11 @@ class Limits:
         if size > most:
             raise TableError(
                 f"{label} has {_bytes(packed)} but {what} more than {_bytes(most)}, as files do "
-                "that are made to fill a memory; if it is what you expect, raise the limit with "
-                f"--max-size {max(2 * most // 10**9, 1)}GB"
+                "that are made to fill a memory",
+                hint(
+                    "if it is what you expect, raise the limit with ",
+                    Option("max-size", f"{max(2 * most // 10**9, 1)}GB"),
+                ),
             )
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from glassnet.hints import Hint, Words, in_python
+
 
 @dataclass(frozen=True)
 class Note:
@@ -16,9 +18,14 @@ class Note:
     rule: str  # its name in docs/reading.md
     text: str  # what was found and what was done about it
     column: str = ""  # none: it is about the whole table
-    advice: str = ""  # how to overrule the decision
+    advice: Hint | str = ""  # how to overrule the decision
     doubt: bool = False  # a person should look at it, since another reading is as likely
 
-    def __str__(self) -> str:
+    def worded(self, words: Words) -> str:
+        """The sentence in the words of a front end."""
         subject = f"column {self.column!r} " if self.column else ""
-        return subject + self.text + (f"; {self.advice}" if self.advice else "")
+        advice = self.advice if isinstance(self.advice, str) else self.advice.worded(words)
+        return subject + self.text + (f"; {advice}" if advice else "")
+
+    def __str__(self) -> str:
+        return self.worded(in_python)

@@ -12,12 +12,13 @@ from collections.abc import Generator
 import duckdb
 
 from glassnet.errors import TableError
+from glassnet.hints import Hint, hint
 
 AGAIN = "correct the file, or write it again"
 
 
 @contextlib.contextmanager
-def explained(label: str, failure: str, advice: str = AGAIN) -> Generator[None]:
+def explained(label: str, failure: str, advice: Hint | str = AGAIN) -> Generator[None]:
     """An error inside becomes "LABEL FAILURE: the first line of what DuckDB says; ADVICE"."""
     try:
         yield
@@ -27,7 +28,8 @@ def explained(label: str, failure: str, advice: str = AGAIN) -> Generator[None]:
             raise KeyboardInterrupt from None
         if not isinstance(error, duckdb.Error):
             raise
-        raise TableError(f"{label} {failure}: {_first_line(error)}; {advice}") from None
+        way = hint(advice) if isinstance(advice, str) else advice
+        raise TableError(f"{label} {failure}: {_first_line(error)}", way) from None
 
 
 def _first_line(error: Exception) -> str:

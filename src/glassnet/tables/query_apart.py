@@ -17,11 +17,13 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from glassnet.errors import GlassnetError, TableError, UntrustedError
+from glassnet.hints import Hint, Option
 from glassnet.tables.cells import quoted
 from glassnet.tables.query import explained
 from glassnet.tables.read import connect, read_table
@@ -51,7 +53,7 @@ def read_apart(
     with tempfile.TemporaryDirectory(prefix="glassnet-query-") as folder:
         place = Path(folder) / "result.duckdb"
         _run({**asked, "database": str(place)}, seconds)
-        return _loaded(f"{path} (--sql)", place, tuple(missing))
+        return _loaded(f"{path} (query)", place, tuple(missing))
 
 
 def _loaded(label: str, place: Path, missing: tuple[str, ...]) -> Table:
@@ -85,11 +87,13 @@ def _run(asked: dict[str, Any], seconds: float) -> None:
         told = {"error": "", "bounds": True}
     if told.get("bounds"):
         raise UntrustedError(
-            f"{asked['path']} (--sql) cannot be computed: the query needs more than "
-            f"{seconds:.3g} s or {asked['memory'] // 1_000_000:,} MB; {TRUST}"
+            f"{asked['path']} (query) cannot be computed: the query needs more than "
+            f"{seconds:.3g} s or {asked['memory'] // 1_000_000:,} MB",
+            TRUST,
         )
     if "error" in told:
-        raise (UntrustedError if told.get("untrusted") else TableError)(str(told["error"]))
+        failure = UntrustedError if told.get("untrusted") else TableError
+        raise failure(str(told["error"]), _hint_of(told.get("hint")))
 
 
 def _answer(asked: dict[str, Any]) -> dict[str, Any]:
@@ -104,14 +108,27 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
             raise UntrustedError(
                 f"{table.label} has {counted(table.rows, 'row')} of "
                 f"{counted(len(table.names), 'column')}, more than "
-                f"is taken from a recorded query; {TRUST}"
+                "is taken from a recorded query",
+                TRUST,
             )
         table.connection.close()
     except (GlassnetError, MemoryError, RecursionError) as error:
+        known = error if isinstance(error, TableError) else None
         full = isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)) is not None
         untrusted = isinstance(error, UntrustedError)
-        return {"error": str(error), "bounds": full, "untrusted": untrusted}
+        told: dict[str, Any] = {"error": str(error), "bounds": full, "untrusted": untrusted}
+        if known is not None:
+            told |= {"error": known.message, "hint": known.hint and asdict(known.hint)}
+        return told
     return {}
+
+
+def _hint_of(plain: Any) -> Hint | None:
+    """The hint that the other process has written."""
+    if plain is None:
+        return None
+    ways: list[list[Any]] = plain["ways"]
+    return Hint(tuple(tuple(p if isinstance(p, str) else Option(**p) for p in way) for way in ways))
 
 
 def _limit(seconds: float, memory: int) -> None:

@@ -21,6 +21,7 @@ import duckdb
 import numpy as np
 
 from glassnet.errors import TableError, UntrustedError
+from glassnet.hints import Option, hint
 from glassnet.rounding import to_nearest
 from glassnet.tables.cells import Cells, named, quoted
 from glassnet.tables.column_names import names_without_case
@@ -63,7 +64,8 @@ def read_table(
         else:
             table = open_typed(path, form, connection, (), limits)
     except TableError as error:  # what lies aside has the name that the user knows
-        raise type(error)(str(error).replace(str(path), label)) from None
+        message = error.message.replace(str(path), label)
+        raise type(error)(message, error.hint) from None
     table = replace(
         table, label=label, missing=tuple(missing), decimal=decimal or "",
         aside=(aside, table.aside),
@@ -129,7 +131,7 @@ def _open_csv(
 ) -> tuple[Table, Path]:
     """The table, and the file that it is read from: the given one, or one that was mended."""
     if asked.delimiter is not None and (len(asked.delimiter) != 1 or not asked.delimiter.isascii()):
-        raise TableError(f"--delimiter must be one character, not {asked.delimiter!r}")
+        raise TableError(f"the delimiter must be one character, not {asked.delimiter!r}")
     check_unpacked(path, form.compression, limits)
     refused: TableError | None = None
     notes: tuple[Note, ...] = ()
@@ -185,11 +187,11 @@ def _open_mended(
 
 _NO_NAMES = Note(
     "no header", "the first line has numbers, as the others have, so no line names the columns",
-    advice="if it has the names pass --header first",
+    advice=hint("if it has the names pass ", Option("header", "first")),
 )  # fmt: skip
 _NUMBERS_AS_NAMES = Note(
     "header of numbers", "the first line has only numbers and is taken for names",
-    advice="if it is a row pass --header none", doubt=True,
+    advice=hint("if it is a row pass ", Option("header", "none")), doubt=True,
 )  # fmt: skip
 
 
@@ -248,12 +250,10 @@ def _csv_relation(path: Path, form: FileFormat, shape: CsvShape) -> str:
 def _query(table: Table, sql: str, path: Path, files: bool) -> Table:
     """The result of a query over the table, which sees numbers as numbers."""
     connection = table.connection
-    label = f"{table.label} (--sql)"
+    label = f"{table.label} (query)"
     query = checked(sql, label, connection)
     if query.files and not files:
-        raise UntrustedError(
-            f"{label} reads other files as well: {', '.join(query.files)}; {TRUST}"
-        )
+        raise UntrustedError(f"{label} reads other files as well: {', '.join(query.files)}", TRUST)
     # Without an ORDER BY the order of rows would otherwise depend on how threads race.
     connection.execute("SET threads = 1")
     with explained(table.label, "cannot be queried"):
@@ -264,7 +264,7 @@ def _query(table: Table, sql: str, path: Path, files: bool) -> Table:
         connection.execute(f"CREATE TABLE result AS {query.text}")
     found = typed_table(label, "result", connection, table.missing)
     renamed = [
-        Note("case in SQL", f"is called {new!r} in --sql, where case counts for nothing", old)
+        Note("case in SQL", f"is called {new!r} in queries, where case counts for nothing", old)
         for old, new in names_without_case(table.names).items()
         if old != new
     ]

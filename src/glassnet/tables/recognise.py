@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from glassnet.hints import Option, hint
 from glassnet.tables.forms import (
     ABOVE,
     BELOW,
@@ -134,7 +135,8 @@ def _signs(name: str, digits: Sequence[str], hints: Hints) -> tuple[Point, Mark,
     short = [own for own in digits if own.isdigit() and int(own) >= 1000]
     note = Note(
         "thousands", f"has numbers such as {one}, which are read as {value}; they could be "
-        f"{else_value}", name, f"pass --decimal '{other}' if they are", bool(short) or other == ".",
+        f"{else_value}", name, hint("pass ", Option("decimal", other), " if they are"),
+        bool(short) or other == ".",
     )  # fmt: skip
     return decimal, thousands, (note,)
 
@@ -255,7 +257,7 @@ def _told(
         for text in texts
         if not plain.fullmatch(text) and fits.match(text.translate(LOOKALIKES).strip())
     ]
-    way = f"to leave them as text pass --kind '{name}=category'"
+    way = hint("to leave them as text pass ", Option("kind", "category", name))
     if form.units:
         units = ", ".join(form.units)
         scaled = any(factor != 1 for factor in form.factors)
@@ -375,7 +377,7 @@ def _order(
     if dots or all(first == second for first, second in pairs):
         return dots, ()
     text = "has dates whose order no cell decides; they are read with the month first"
-    way = f"if the day comes first pass --kind '{name}=date:%d/%m/%Y'"
+    way = hint("if the day comes first pass ", Option("kind", "date:%d/%m/%Y", name))
     return False, (Note("date order", text, name, way, True),)
 
 
@@ -390,6 +392,6 @@ def find_clock(name: str, counts: Mapping[str, int]) -> Found | None:
         "clock",
         f"has times such as {next(t for t in texts if t not in strange)!r}, read as seconds",
         name,
-        f"to leave them as text pass --kind '{name}=category'",
+        hint("to leave them as text pass ", Option("kind", "category", name)),
     )
     return Found(Form(name, "clock"), (note,), strange)

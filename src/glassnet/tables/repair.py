@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from glassnet.errors import TableError
+from glassnet.hints import Option, hint
 from glassnet.tables.notes import Note
 from glassnet.words import counted
 
@@ -60,12 +61,12 @@ def decoded(content: bytes, label: str, encoding: str | None = None) -> tuple[st
             return content.decode(encoding).removeprefix("\ufeff"), None
         except LookupError:
             raise TableError(
-                f"--encoding {encoding!r} is unknown; write for example utf-8, cp1252, utf-16"
+                f"the encoding {encoding!r} is unknown; write for example utf-8, cp1252, utf-16"
             ) from None
         except UnicodeDecodeError as error:
             raise TableError(
-                f"{label} is not {encoding}: byte {error.start + 1} has no meaning in it; "
-                "leave --encoding out to have it found"
+                f"{label} is not {encoding}: byte {error.start + 1} has no meaning in it",
+                hint("to have it found leave out ", Option("encoding")),
             ) from None
     for name in _candidates(content):
         try:
@@ -74,9 +75,13 @@ def decoded(content: bytes, label: str, encoding: str | None = None) -> tuple[st
             continue
         plain = name in ("utf-8", "utf-8-sig")
         what = f"the text is read as {_NAMES.get(name, name.upper())}"
-        note = Note("encoding", what, advice="if letters look wrong pass --encoding NAME")
+        note = Note(
+            "encoding", what, advice=hint("if letters look wrong pass ", Option("encoding"))
+        )
         return text.removeprefix("\ufeff"), None if plain else note
-    raise TableError(f"{label} is not text in any common encoding; pass --encoding NAME")
+    raise TableError(
+        f"{label} is not text in any common encoding", hint("name it with ", Option("encoding"))
+    )
 
 
 _NAMES = {"cp1252": "Windows (cp1252)", "mac_roman": "Mac Roman", "latin-1": "Latin-1"}
@@ -186,7 +191,9 @@ def _below_titles(lines: list[str], delimiter: str, width: int, notes: list[Note
         return lines  # a header whose rows end with a delimiter
     shown = lines[0].strip()[:40]
     what = f"{counted(first, 'line')} above the table left out, such as {shown!r}"
-    notes.append(Note("title lines", what, advice="if they are rows pass --delimiter"))
+    notes.append(
+        Note("title lines", what, advice=hint("if they are rows pass ", Option("delimiter")))
+    )
     return lines[first:]
 
 

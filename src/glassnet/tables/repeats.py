@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glassnet.hints import Option, hint
 from glassnet.ops.philox import permutation
 from glassnet.tables.kinds import spelling_key
 from glassnet.tables.notes import Note
@@ -205,7 +206,7 @@ def repeated_ids(texts: Mapping[str, Any]) -> list[Note]:
             "rows of one value belong together, the score is too good, since they stand on both "
             "sides of the division"
         )
-        way = f"to keep them on one side pass --group '{name}'"
+        way = hint("to keep them on one side pass ", Option("group", name))
         notes.append(Note("repeated id", text, name, way, True))
     return notes
 

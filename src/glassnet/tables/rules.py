@@ -6,12 +6,16 @@ a rule is that of the note which `glassnet look` and `glassnet fit` print where 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from glassnet.hints import Option, Words
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: the note that it leaves, what is found, what is made of it, how to overrule it."""
+    """One rule: the note that it leaves, what is found, what is made of it, how to overrule it.
+    An option stands in braces: {kind COLUMN=number}."""
 
     name: str
     found: str
@@ -21,19 +25,19 @@ class Rule:
 
 TEXT = (
     Rule("encoding", "bytes that are not UTF-8: UTF-16, UTF-32, Windows, Mac Roman, Latin-1",
-         "the text in that encoding", "`--encoding NAME`"),
+         "the text in that encoding", "{encoding NAME}"),
     Rule("line ends", "line ends of several kinds", "one kind", ""),
     Rule("blank lines", "blank lines", "left out", ""),
     Rule("comment lines", "lines that begin with `#`",
          "left out; the last one above the rows is the header where it fits", ""),
     Rule("title lines", "lines above the table with fewer fields than all others", "left out",
-         "`--skip N`, `--delimiter CHAR`"),
+         "{skip N}, {delimiter CHAR}"),
     Rule("trailing delimiters", "a delimiter at the end of every row, but not of the header",
          "left out", ""),
     Rule("no header", "a first line with numbers such as 5.1 in the columns of numbers",
-         "a row; the columns are called `column 1`, `column 2`, …", "`--header first`"),
+         "a row; the columns are called `column 1`, `column 2`, …", "{header first}"),
     Rule("header of numbers", "a first line of whole numbers only", "names, with a doubt",
-         "`--header none`"),
+         "{header none}"),
     Rule("duplicate name", "a name that several columns have",
          "the second is called `name (2)`; names that differ in case stay as they are", ""),
     Rule("case in SQL", "names that differ in case only, in a query",
@@ -41,66 +45,66 @@ TEXT = (
 )  # fmt: skip
 
 GAPS = (
-    Rule("unused token", "a text given with `--missing` that occurs nowhere", "said", ""),
+    Rule("unused token", "a text given with {missing} that occurs nowhere", "said", ""),
     Rule("gap word", "NA, n/a, null, nan, -, ? and the like; among numbers and dates also none, "
          "unknown, missing", "a gap, in inputs and target; NA stays a value among two-letter codes",
-         "`--kind COLUMN=category:exact`"),
+         "{kind COLUMN=category:exact}"),
     Rule("sentinel", "a number such as -999 or 9999, often and far from all others",
-         "a number, with a doubt", "`--missing COLUMN=-999`, which goes by value"),
+         "a number, with a doubt", "{missing COLUMN=-999}, which goes by value"),
     Rule("not a number", "few words among numbers", "gaps, with a doubt",
-         "`--kind COLUMN=category`"),
-    Rule("not a date", "few words among dates", "gaps, with a doubt", "`--kind COLUMN=category`"),
+         "{kind COLUMN=category}"),
+    Rule("not a date", "few words among dates", "gaps, with a doubt", "{kind COLUMN=category}"),
 )  # fmt: skip
 
 DATES = (
     Rule("date order", "dates such as 1/2/2024 in which no cell, and no other column, says whether "
          "the day comes first", "the month first, with a doubt; the day first with . or -",
-         "`--kind COLUMN=date:%d/%m/%Y`"),
+         "{kind COLUMN=date:%d/%m/%Y}"),
     Rule("compact date", "whole numbers such as 20241231, all of them dates", "dates",
-         "`--kind COLUMN=number`"),
+         "{kind COLUMN=number}"),
     Rule("epoch", "seconds or milliseconds since 1970 under a name such as created_at", "dates",
-         "`--kind COLUMN=number`"),
-    Rule("clock", "times such as 14:30 or 2:30 PM", "seconds", "`--kind COLUMN=category`"),
+         "{kind COLUMN=number}"),
+    Rule("clock", "times such as 14:30 or 2:30 PM", "seconds", "{kind COLUMN=category}"),
 )  # fmt: skip
 
 NUMBERS = (
     Rule("number signs", "decimal commas, signs between thousands, real minus signs, brackets",
          "numbers; which sign stands before decimals is decided from all cells",
-         "`--kind COLUMN=number:,`, `--decimal ,`"),
+         "{kind COLUMN=number:,}, {decimal ,}"),
     Rule("thousands", "numbers such as 1,193 that could have a decimal comma",
-         "thousands; with a doubt where others speak against it", "`--decimal ,`"),
+         "thousands; with a doubt where others speak against it", "{decimal ,}"),
     Rule("unit", "one unit, currency or %, or several units of one kind (g, kg; K, M)",
-         "numbers of the commonest unit; K, M, B multiply", "`--kind COLUMN=category`"),
+         "numbers of the commonest unit; K, M, B multiply", "{kind COLUMN=category}"),
     Rule("ranges", "below 21, >20, 10+ years, 2-10",
          "the bound, or the middle; a target of a few ranges has classes",
-         "`--kind COLUMN=category`"),
-    Rule("infinite", "infinite numbers in an input", "beyond all other numbers", "`--missing inf`"),
+         "{kind COLUMN=category}"),
+    Rule("infinite", "infinite numbers in an input", "beyond all other numbers", "{missing inf}"),
     Rule("rounded", "whole numbers beyond 2^53 that differ after rounding, too",
-         "the nearest number, with a doubt", "`--kind COLUMN=category`"),
+         "the nearest number, with a doubt", "{kind COLUMN=category}"),
     Rule("long numbers", "whole numbers, or decimals, that rounding would make equal", "text",
-         "`--kind COLUMN=number`"),
+         "{kind COLUMN=number}"),
 )  # fmt: skip
 
 KINDS = (
     Rule("spelling", "values that differ in case and blanks only", "one value",
-         "`--kind COLUMN=category:exact`"),
+         "{kind COLUMN=category:exact}"),
     Rule("nested", "lists, maps", "left out; fields of a struct are columns of their own",
-         "`--sql` for a part"),
+         "{sql} for a part"),
     Rule("number or class", "a target of whole numbers: up to 20 different ones are classes",
-         "said how else it could be read", "`--kind COLUMN=number` or `=category`"),
-    Rule("rare class", "classes of one row", "kept, with a doubt", "`--sql`"),
+         "said how else it could be read", "{kind COLUMN=number}, {kind COLUMN=category}"),
+    Rule("rare class", "classes of one row", "kept, with a doubt", "{sql}"),
 )  # fmt: skip
 
 DIVISION = (
     Rule("equal rows", "rows that are equal in all columns but the target (left-out columns do not "
          "count)", "kept on one side of the score, unless the columns have so few values that "
-         "equal rows are to be expected", "`--equal-rows together`, `--equal-rows apart`"),
-    Rule("group", "the column that `--group` names",
+         "equal rows are to be expected", "{equal-rows together}, {equal-rows apart}"),
+    Rule("group", "the column that {group} names",
          "rows of one value stay on one side; the column is not an input", ""),
-    Rule("order", "the column that `--order` names", "the last fifth of the rows is held out", ""),
+    Rule("order", "the column that {order} names", "the last fifth of the rows is held out", ""),
     Rule("repeated id", "a column such as `patient_id`, in which values repeat",
-         "a doubt about the score", "`--group COLUMN`"),
-    Rule("seen rows", "rows of a table that is evaluated, or of `--test`, that were in training: a "
+         "a doubt about the score", "{group COLUMN}"),
+    Rule("seen rows", "rows of a table that is evaluated, or of {test}, that were in training: a "
          "model file keeps 4 bytes a row, of at most 16,384 rows, from which no cell can be read "
          "back, but whether a row that one knows was among them", "a doubt about the score; the "
          "others have a score of their own", ""),
@@ -110,7 +114,7 @@ DIVISION = (
          "inputs: ridge regression, or a logistic regression of each class against the others",
          "said, with the score", ""),
     Rule("near twins", "rows in small groups of nearly equal ones, far from all others",
-         "a doubt about the score", "`--group COLUMN`"),
+         "a doubt about the score", "{group COLUMN}"),
 )  # fmt: skip
 
 PARTS = (
@@ -129,16 +133,24 @@ otherwise there (decimal commas, another form of dates, other spellings, another
 way that fits it.
 
 Columns without any value, constants, texts that never repeat, and numbers that only name the rows
-(`id`, `index`) are left out; `--kind COLUMN=KIND` brings them in.
+(`id`, `index`) are left out; {kind COLUMN=KIND} brings them in.
 """
 
 
-def reading_page() -> str:
-    """The text of docs/reading.md."""
+_OPTION = re.compile(r"\{([a-z-]+)(?: (?:(COLUMN)=)?([^}]*))?\}")
+
+
+def reading_page(words: Words) -> str:
+    """The text of docs/reading.md, with options in the words of a front end."""
     parts = [_HEAD]
     for title, rules in PARTS:
         parts.append(f"## {title}\n")
         parts.append("| note | found | read as | to overrule |\n|---|---|---|---|")
         lines = [f"| {own.name} | {own.found} | {own.made} | {own.otherwise} |" for own in rules]
         parts.append("\n".join(lines) + "\n")
-    return "\n".join(parts)
+
+    def option(found: re.Match[str]) -> str:
+        name, column, value = found.groups()
+        return f"`{words(Option(name, value or '', column or ''))}`"
+
+    return _OPTION.sub(option, "\n".join(parts))

@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 import duckdb
 
 from glassnet.errors import TableError
+from glassnet.hints import Option, hint
 from glassnet.tables.cells import quoted
 from glassnet.tables.query import explained
 
-TRUST = "if you trust what recorded it, allow it with --trust"
+TRUST = hint("if you trust what recorded it, allow it with ", Option("trust"))
 _HINT = "write one SELECT over the table data"
 _TABLE_FUNCTIONS = {
     "range",

@@ -15,9 +15,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from glassnet.errors import TableError
+from glassnet.hints import Option, hint
 from glassnet.serialize import Name, Within
 from glassnet.tables.decide import base_kind
-from glassnet.tables.kinds import brief, check_finite, exactness, respelt, spelling_note, spellings
+from glassnet.tables.kinds import (
+    NO_NUMBER,
+    brief,
+    check_finite,
+    exactness,
+    respelt,
+    spelling_note,
+    spellings,
+)
 from glassnet.tables.notes import Note
 from glassnet.tables.table import Numbers, Table
 from glassnet.words import counted
@@ -101,7 +110,8 @@ def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSch
     if table.columns[name].family == "nested":
         raise TableError(
             f"{table.label}: the target {name!r} holds values of type {table.columns[name].type}, "
-            "not single values; choose another target, or take a part of it with --sql"
+            "not single values",
+            hint("choose another target").otherwise("take a part of it with ", Option("sql")),
         )
     exact, fixed = fixed == "category:exact", base_kind(fixed)
     numbers = table.numbers([name])[name]
@@ -144,13 +154,13 @@ def target_notes(
         whole = truth[~np.isnan(truth)]
         few = len(np.unique(whole)) <= _FEW_NUMBERS and bool((whole == np.floor(whole)).all())
         if few and fixed is None:
-            way = f"to tell classes apart instead pass --kind '{name}=category'"
+            way = hint("to tell classes apart instead pass ", Option("kind", "category", name))
             text = f"is read as a number, of which {len(np.unique(whole))} whole values occur"
             notes.append(Note("number or class", text, name, way))
         return notes
     counts = np.bincount(truth[truth >= 0], minlength=len(target.classes))
     if target.numeric and len(target.classes) > 2 and fixed is None:
-        way = f"to predict a number instead pass --kind '{name}=number'"
+        way = hint("to predict a number instead pass ", Option("kind", "number", name))
         text = f"is read as {counted(len(target.classes), 'class')}, which are whole numbers"
         notes.append(Note("number or class", text, name, way))
     if not target.numeric:
@@ -169,7 +179,7 @@ def target_notes(
             f"has {counted(len(single), 'class')} that {verb} in one row only ({shown}{more}), "
             "too few to learn and to score"
         )
-        way = "join rare classes, or leave their rows out with --sql"
+        way = hint("join rare classes").otherwise("leave their rows out with ", Option("sql"))
         notes.append(Note("rare class", text, name, way, True))
     return notes
 
@@ -197,8 +207,7 @@ def check_numbers(label: str, name: str, numbers: Numbers) -> None:
     wrong = np.flatnonzero(numbers.unreadable)
     if len(wrong):
         raise TableError(
-            f"{label}: row {wrong[0] + 1} of the target {name!r} holds no number; "
-            "correct it, or name the text that means missing with --missing"
+            f"{label}: row {wrong[0] + 1} of the target {name!r} holds no number", NO_NUMBER
         )
 
 

@@ -6,10 +6,8 @@ trained as `glassnet fit` does, and tables that it predicts.
 
 from __future__ import annotations
 
-import contextlib
-import re
 import warnings
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
@@ -94,12 +92,12 @@ class BaseTabular(BaseEstimator):
         """Train on the rows that have a target, which is of that kind; what was found in them."""
         threads = None if self.n_jobs is None else thread_count(self.n_jobs)
         told = VerboseReport(bool(self.verbose))
-        with in_python(), InTraining(self):
+        with InTraining(self):
             examined = self._examined(X, target, kind, groups, order, test)
             told.columns(examined)
             for note in examined.notes:
                 if note.doubt:
-                    warnings.warn(f"X: {in_python_words(str(note))}", TableWarning, stacklevel=5)
+                    warnings.warn(f"X: {note}", TableWarning, stacklevel=5)
             fitted = fit(
                 examined,
                 choose_recipe(examined, epochs=self.max_epochs),
@@ -152,8 +150,7 @@ class BaseTabular(BaseEstimator):
     def _predicted(self, X: Any) -> Prediction:
         """The model's answers for every row."""
         check_is_fitted(self)
-        with in_python():
-            return self.model_.predict(self._table(X))
+        return self.model_.predict(self._table(X))
 
     def _table(self, X: Any) -> Table:
         """Rows to predict. Columns go by name in a mapping, and for a model from a file; in a frame
@@ -324,22 +321,3 @@ def check_rows(columns: Sequence[FrameColumn], target: FrameColumn) -> None:
 def is_mapping(X: Any) -> bool:
     """Whether X maps names to columns; a sparse matrix can be a mapping, too."""
     return isinstance(X, Mapping) and getattr(cast(Any, X), "toarray", None) is None
-
-
-@contextlib.contextmanager
-def in_python() -> Generator[None]:
-    """Errors of tables name the estimators' parameters, not the options of the command line."""
-    try:
-        yield
-    except TableError as error:
-        raise TableError(in_python_words(str(error))) from None
-
-
-def in_python_words(text: str) -> str:
-    """A message with the estimators' parameters in place of the command line's options."""
-    text = re.sub(r"--kind '(.+?)=(\w+)'", r"kinds={'\1': '\2'}", text)
-    text = re.sub(r"--group '(.+?)'", r"groups='\1'", text)
-    text = text.replace("--group COLUMN", "its name as groups").replace("--order", "order")
-    text = re.sub(r"; to (divide|keep) them [^;]*--equal-rows \w+", "", text)
-    text = re.sub(r"--missing ('.*?'|\".*?\")", r"missing_values=[\1]", text)
-    return text.replace("--missing", "missing_values").replace("--kind", "kinds")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.errors import TableError
+from glassnet.hints import Option, hint
 from glassnet.rounding import to_nearest
 from glassnet.tables.decide import base_kind, decide_forms
 from glassnet.tables.divide import SplitOptions, check_options, divide, doubts
@@ -142,7 +143,11 @@ def _as_group(column: Column) -> Column:
 def _unused(table: Table) -> list[Note]:
     """A note for each text that was said to mean missing and occurs nowhere."""
     return [
-        Note("unused token", f"--missing {token!r} occurs in no cell", advice="check its spelling")
+        Note(
+            "unused token",
+            f"{token!r}, said to mean missing, occurs in no cell",
+            advice="check its spelling",
+        )
         for token in table.unused_tokens()
     ]
 
@@ -168,7 +173,8 @@ def examine(
     if not any(column.used for column in found.columns):
         raise TableError(
             f"{table.label} has no column to predict {target!r} from: all are empty, "
-            "constant, identifiers or dropped; add columns, or set what they are with --kind"
+            "constant, identifiers or dropped",
+            hint("add columns").otherwise("set what they are with ", Option("kind")),
         )
     assert found.target is not None
     rows = np.flatnonzero(~found.without_target)

@@ -1,0 +1,42 @@
+"""Hints in the words of the command line.
+
+In: an error or a note of a table. Out: its text, in which options are those that a person types.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from glassnet.errors import TableError
+from glassnet.hints import Option
+from glassnet.tables.notes import Note
+
+
+def typed(option: Option) -> str:
+    """An option as it is typed: `--kind 'age=number'`, `--header first`."""
+    name = f"--{option.name}"
+    if not (option.value or option.column):
+        return name
+    if not option.column:
+        plain = option.value.isidentifier() or option.value.isalnum() or option.value == "-o"
+        return f"{name} {option.value if plain else _in_quotes(option.value)}"
+    return f"{name} {_in_quotes(f'{option.column}={option.value}')}"
+
+
+def _in_quotes(text: str) -> str:
+    return shlex.quote(text) if "'" in text else f"'{text}'"
+
+
+def error_text(error: Exception) -> str:
+    """What the command line says of an error."""
+    return error.worded(typed) if isinstance(error, TableError) else str(error)
+
+
+def note_text(note: Note) -> str:
+    """What it says of a decision about a table."""
+    return note.worded(typed)
+
+
+def advice_text(note: Note) -> str:
+    """How to overrule it."""
+    return note.advice if isinstance(note.advice, str) else note.advice.worded(typed)
