@@ -58,6 +58,7 @@ _PYTHON = {
     "missing": "missing_values",
     "group": "groups",
     "order": "order",
+    "target-scale": "target_scale",
 }
 
 

@@ -35,6 +35,7 @@ def fit(
     order: options.Order = None,
     test: options.Test = None,
     equal_rows: options.EqualRows = None,
+    target_scale: options.TargetScale = None,
     reading: options.ReadingOptions = options.AS_IT_IS,
     record: options.Record = None,
     overwrite: options.Overwrite = False,
@@ -46,7 +47,7 @@ def fit(
     from glassnet.outputs import check_writable
 
     seconds = None if time is None else options.duration(time)
-    kinds = options.column_kinds(kind or [])
+    kinds = options.with_scale(options.column_kinds(kind or []), target, target_scale)
     path = output or default_output(table)
     check_writable(path, table, *([] if test is None else [test]))
     sides = options.split_options(group, order, equal_rows)

@@ -84,6 +84,12 @@ Test = Annotated[
     str | None,
     typer.Option(metavar="TABLE", help="Take the score from this table; hold out nothing."),
 ]
+TargetScale = Annotated[
+    str | None,
+    typer.Option(
+        metavar="log|plain", help="Learn the logarithm of the target, or the number as it stands."
+    ),
+]
 EqualRows = Annotated[
     str | None,
     typer.Option(
@@ -226,6 +232,18 @@ class ReadingOptions:
 
 
 AS_IT_IS = ReadingOptions()
+
+
+def with_scale(kinds: dict[str, str], target: str, scale: str | None) -> dict[str, str]:
+    """The kinds, with how the target is learnt, if that was said."""
+    if scale is None:
+        return kinds
+    if scale not in ("log", "plain"):
+        raise typer.BadParameter(f"--target-scale is log or plain, not {scale!r}")
+    kind = kinds.get(target, "number")
+    if kind.partition(":")[0] != "number":
+        raise typer.BadParameter(f"--target-scale is for a number, and --kind says {kind}")
+    return {**kinds, target: f"{kind}:{scale}"}
 
 
 def split_options(group: str | None, order: str | None, equal_rows: str | None) -> SplitOptions:

@@ -106,9 +106,11 @@ def write_csv(
 
 
 def _rows(prediction: Prediction) -> Iterator[list[Any]]:
+    from glassnet.tables.target_scale import rounded
+
     if prediction.probabilities is None:
         for value in prediction.values:
-            yield [repr(round(float(value), prediction.decimals))]
+            yield [repr(rounded(float(value), prediction.decimals))]
         return
     for name, row in zip(prediction.values, prediction.probabilities, strict=True):
         yield [name, *map(str, row)]

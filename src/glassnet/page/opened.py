@@ -88,6 +88,7 @@ def opened_model(path: str | Path, rows: str | Path | None) -> Opened:
     refuse.unless(known.sum() > 1, f"finds no row with a target in {table.label}")
     x = model.schema.encode(model.schema.load(table), np.flatnonzero(known)).x
     y = truth[known] if target.classes else target.standardise(truth[known])
+    refuse.unless(np.isfinite(y).all(), "has learnt logarithms, which numbers below zero have not")
     names = tuple(model.schema.inputs)
     made = PageTable(Path(path).stem, x, y.astype(np.float32), names, target.name, target.classes)
     _check_size(refuse, made)

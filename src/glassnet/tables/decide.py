@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 BOOLEAN_WORDS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"))
 _CODE = re.compile(r"[+-]?0\d+")
 _TIME_NAME = re.compile(r"(?i)(time|date|epoch|stamp|created|updated|(^|_)ts$|_at$)")
+SCALES = ("log", "plain")
 _CLASSES = 20  # so many different bounds or ranges of a target are classes
 _MOST_STRANGE = 5  # so many different words among numbers are gaps, not a sign of codes
 _LONG_AGO, _FAR = 946_684_800, 2_208_988_800  # 2000 and 2040 in seconds since 1970
@@ -85,6 +86,12 @@ def decide_forms(
     return FormedTable(table.with_forms(forms), {name: own.notes for name, own in found.items()})
 
 
+def scale_of(kind: str | None) -> str | None:
+    """The last word of a target's kind that says how it is learnt: `log` of `number:log`."""
+    last = (kind or "").rpartition(":")[2]
+    return last if last in SCALES else None
+
+
 def base_kind(kind: str | None) -> str | None:
     """The kind without what stands after its colon: `date` of `date:%d.%m.%y`."""
     return None if kind is None else kind.partition(":")[0]
@@ -112,6 +119,8 @@ def _decide(
     name: str, counts: Counter[str], fixed: str | None, hints: Hints, *, dates: bool
 ) -> _Decision:
     kind, _, detail = (fixed or "").partition(":")
+    if scale_of(fixed) is not None and kind == "number":
+        detail = detail.rpartition(":")[0]
     if kind == "category":
         return _words(name, counts) if not detail else _Decision(Form(name))
     if kind == "date" and detail:

@@ -92,6 +92,10 @@ KINDS = (
          "{sql} for a part"),
     Rule("number or class", "a target of whole numbers: up to 20 different ones are classes",
          "said how else it could be read", "{kind COLUMN=number}, {kind COLUMN=category}"),
+    Rule("logarithm", "a target without numbers below zero, of which the largest are more than a "
+         "hundred times the smallest and most are small",
+         "its logarithm (of it plus 1 for counts with zeros) is learnt; predictions are means, and "
+         "they and the score are in its own unit", "{target-scale plain}"),
     Rule("rare class", "classes of one row", "kept, with a doubt", "{sql}"),
 )  # fmt: skip
 

@@ -201,7 +201,7 @@ class Schema:
         """The schema as JSON values."""
         plain: dict[str, Any] = {
             "version": VERSION if self.forms or self.numbers_first else PLAIN_VERSION,
-            "target": to_plain(self.target),
+            "target": _plain_target(self.target),
             "columns": [to_plain(encoder) for encoder in self.columns],
             "missing": list(self.missing),
         }
@@ -242,6 +242,15 @@ def _encoder(plain: dict[str, Any], where: str) -> Encoder:
     if not isinstance(kind, str) or kind not in ENCODERS:
         refuse(f"{where}.kind", kind, " or ".join(ENCODERS))
     return from_plain(ENCODERS[kind], plain, where)
+
+
+def _plain_target(target: TargetSchema) -> dict[str, Any]:
+    """Without the fields of a logarithm where there is none, which older programs do not know."""
+    plain = to_plain(target)
+    return plain if target.log else {k: v for k, v in plain.items() if k not in _OF_LOGARITHM}
+
+
+_OF_LOGARITHM = ("log", "shift", "centre", "factor")
 
 
 def _length(cells: Cells) -> int:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.hints import Option, hint
-from glassnet.serialize import Name, Within
-from glassnet.tables.decide import base_kind
+from glassnet.serialize import LATER, Name, Within
+from glassnet.tables.decide import base_kind, scale_of
 from glassnet.tables.kinds import (
     NO_NUMBER,
     brief,
@@ -29,6 +29,16 @@ from glassnet.tables.kinds import (
 )
 from glassnet.tables.notes import Note
 from glassnet.tables.table import Numbers, Table
+from glassnet.tables.target_scale import (
+    asks_for_logarithm,
+    described,
+    exponential,
+    has_logarithm,
+    logarithm,
+    magnitudes,
+    mean_factor,
+    shift_of,
+)
 from glassnet.words import counted
 
 if TYPE_CHECKING:
@@ -51,6 +61,12 @@ class TargetSchema:
     mean: float = 0.0
     scale: Annotated[float, Within(0.0, above=True)] = 1.0
     common: int = 0  # the class that most training rows have
+    # Of a number whose logarithm is learnt: what is added first, the scale of the logarithms in
+    # place of `centre`, and what makes means of predicted medians.
+    log: bool = field(default=False, metadata=LATER)
+    shift: Annotated[float, Within(0.0)] = field(default=0.0, metadata=LATER)
+    centre: float = field(default=0.0, metadata=LATER)
+    factor: Annotated[float, Within(0.0, above=True)] = field(default=1.0, metadata=LATER)
 
     def check(self) -> None:
         """`ValueError` where the fields do not fit each other."""
@@ -59,6 +75,8 @@ class TargetSchema:
         if not 0 <= self.common < max(1, len(self.classes)):
             classes = counted(len(self.classes), "class")
             raise ValueError(f"common is {self.common}, and it has {classes}")
+        if self.log and self.classes:
+            raise ValueError("classes have no logarithm")
 
     @property
     def outputs(self) -> int:
@@ -81,18 +99,37 @@ class TargetSchema:
         return np.array([codes.get(label, UNKNOWN_CLASS) for label in labels], np.int32), missing
 
     @property
-    def decimals(self) -> int:
+    def decimals(self) -> int | None:
         """So many decimal places (perhaps fewer than 0) hold what a network, which computes in
-        float32, can tell apart."""
+        float32, can tell apart; None where that is so many digits of each number."""
+        if self.log:
+            return None
         return math.ceil(24 * math.log10(2) - math.log10(self.scale))
 
     def standardise(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values as the network sees them."""
+        if self.log:
+            return (logarithm(values, self.shift) - self.centre) / self.scale
         return (values - self.mean) / self.scale
 
     def restore(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
         """The network's numbers in the target's own unit."""
-        return outputs.astype(np.float64) * self.scale + self.mean
+        scaled = outputs.astype(np.float64) * self.scale
+        if self.log:
+            return exponential(scaled + self.centre, self.shift, self.factor)
+        return scaled + self.mean
+
+    def truth(self, goals: NDArray[Any]) -> NDArray[np.float64]:
+        """The values that were standardised to these goals."""
+        return replace(self, factor=1.0).restore(goals)
+
+    def calibrated(self, outputs: NDArray[Any], goals: NDArray[Any]) -> TargetSchema:
+        """The same, its predictions means of what rows like these have: from the network's numbers
+        for some rows that it has not been trained on, and what they should have been."""
+        if not self.log:
+            return self
+        errors = (goals.astype(np.float64) - outputs.astype(np.float64)) * self.scale
+        return replace(self, factor=mean_factor(errors))
 
     def fitted(self, values: NDArray[Any]) -> TargetSchema:
         """The same target, with what it learns from the training rows; sums are exactly rounded."""
@@ -100,8 +137,17 @@ class TargetSchema:
             common = int(np.argmax(np.bincount(values, minlength=len(self.classes))))
             return replace(self, common=common)
         mean = math.fsum(values) / len(values)
-        scale = math.sqrt(math.fsum((values - mean) ** 2) / len(values))
-        return replace(self, mean=mean, scale=scale or 1.0)
+        if self.log:
+            logs = logarithm(values, self.shift)
+            centre, scale = _spread(logs)
+            return replace(self, mean=mean, centre=centre, scale=scale)
+        return replace(self, mean=mean, scale=_spread(values)[1])
+
+
+def _spread(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and standard deviation, which is 1 where it would be 0."""
+    mean = math.fsum(values) / len(values)
+    return mean, math.sqrt(math.fsum((values - mean) ** 2) / len(values)) or 1.0
 
 
 def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSchema:
@@ -113,7 +159,7 @@ def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSch
             "not single values",
             hint("choose another target").otherwise("take a part of it with ", Option("sql")),
         )
-    exact, fixed = fixed == "category:exact", base_kind(fixed)
+    exact, scale, fixed = fixed == "category:exact", scale_of(fixed), base_kind(fixed)
     numbers = table.numbers([name])[name]
     if fixed != "number" and len(exactness(table, name, numbers)) == 2:
         numbers = Numbers(np.full(table.rows, np.nan), numbers.missing)  # classes, by their text
@@ -129,7 +175,7 @@ def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSch
         if fixed == "number" or not few:
             _refuse_single(table, name, [f"{value:.12g}" for value in values])
             _refuse_narrow(table, name, float(values[-1] - values[0]))
-            return TargetSchema(name)
+            return _number(table, name, numbers.values[~numbers.missing], scale)
     numeric = not unreadable.any()
     labels, missing = _labels(table, name, numeric=numeric)
     counts = Counter(label for label in labels if label is not None)
@@ -145,19 +191,27 @@ def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSch
     return TargetSchema(name, tuple(classes), numeric)
 
 
+def _number(
+    table: Table, name: str, values: NDArray[np.float64], scale: str | None
+) -> TargetSchema:
+    """A target that is a number, or the logarithm of one."""
+    if scale == "log" and not has_logarithm(values):
+        raise TableError(
+            f"{table.label}: the target {name!r} has numbers below zero, which have no logarithm",
+            hint("pass ", Option("target-scale", "plain")),
+        )
+    if scale == "plain" or (scale is None and not asks_for_logarithm(values)):
+        return TargetSchema(name)
+    return TargetSchema(name, log=True, shift=shift_of(values))
+
+
 def target_notes(
     table: Table, target: TargetSchema, truth: NDArray[Any], fixed: str | None
 ) -> list[Note]:
     """What was decided about a target, and how it could be read otherwise."""
-    name, notes = target.name, list[Note]()
     if not target.classes:
-        whole = truth[~np.isnan(truth)]
-        few = len(np.unique(whole)) <= _FEW_NUMBERS and bool((whole == np.floor(whole)).all())
-        if few and fixed is None:
-            way = hint("to tell classes apart instead pass ", Option("kind", "category", name))
-            text = f"is read as a number, of which {len(np.unique(whole))} whole values occur"
-            notes.append(Note("number or class", text, name, way))
-        return notes
+        return _number_notes(target, truth, fixed)
+    name, notes = target.name, list[Note]()
     counts = np.bincount(truth[truth >= 0], minlength=len(target.classes))
     if target.numeric and len(target.classes) > 2 and fixed is None:
         way = hint("to predict a number instead pass ", Option("kind", "number", name))
@@ -181,6 +235,24 @@ def target_notes(
         )
         way = hint("join rare classes").otherwise("leave their rows out with ", Option("sql"))
         notes.append(Note("rare class", text, name, way, True))
+    return notes
+
+
+def _number_notes(target: TargetSchema, truth: NDArray[Any], fixed: str | None) -> list[Note]:
+    name, notes = target.name, list[Note]()
+    whole = truth[~np.isnan(truth)]
+    few = len(np.unique(whole)) <= _FEW_NUMBERS and bool((whole == np.floor(whole)).all())
+    if few and fixed is None:
+        way = hint("to tell classes apart instead pass ", Option("kind", "category", name))
+        text = f"is read as a number, of which {len(np.unique(whole))} whole values occur"
+        notes.append(Note("number or class", text, name, way))
+    if target.log:
+        text = (
+            f"is a number over {magnitudes(whole, target.shift)} magnitudes; "
+            f"{described(target.shift)} is learnt, predictions and score are in its own unit"
+        )
+        way = hint("to learn it as it stands pass ", Option("target-scale", "plain"))
+        notes.append(Note("logarithm", text, name, way))
     return notes
 
 

@@ -5,7 +5,8 @@ In: messy rows and a target. Out: fitted estimators that answer in the target's 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import (
@@ -14,13 +15,16 @@ from sklearn.base import (
     _fit_context,  # pyright: ignore[reportPrivateUsage]
 )
 from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
+from glassnet.arguments import answering
 from glassnet.errors import ModelFileError, TableError
 from glassnet.estimators.mlp.value_checks import refuse_mixed
 from glassnet.estimators.tabular.base import BaseTabular, pair_of
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.rounding import to_nearest
+from glassnet.tables.decide import SCALES
 from glassnet.tables.frames import FrameColumn, is_series, single_column
 
 
@@ -225,6 +229,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         of an array are called "x0", "x1", …; a column of a categorical type is a category.
     missing_values : list of str, default=()
         Texts that mean missing, such as "NA", besides None, NaN and the empty text.
+    target_scale : {"log", "plain"} or None, default=None
+        Whether the logarithm of y is learnt, or y as it stands; None decides by the numbers: the
+        logarithm where none is below zero and they lie over two magnitudes or more, most of them
+        at the low end. Predictions and the score are in the unit of y either way.
     random_state : int, RandomState instance or None, default=0
         Decides first weights, orders and held-out rows.
     n_jobs : int or None, default=None
@@ -256,6 +264,31 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     >>> TabularRegressor().fit(X, y).score(X, y) > 0.99
     True
     """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseTabular._parameter_constraints,
+        "target_scale": [StrOptions({*SCALES}), None],
+    }
+
+    @answering
+    def __init__(
+        self,
+        *,
+        time_limit: float | None = None,
+        max_epochs: int | None = None,
+        kinds: Mapping[str, str] | None = None,
+        missing_values: Sequence[str] = (),
+        target_scale: str | None = None,
+        random_state: Any = 0,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        super().__init__(
+            time_limit=time_limit, max_epochs=max_epochs, kinds=kinds,
+            missing_values=missing_values, random_state=random_state, n_jobs=n_jobs,
+            verbose=verbose,
+        )  # fmt: skip
+        self.target_scale = target_scale
 
     @_fit_context(prefer_skip_nested_validation=True)
     @to_nearest
@@ -294,7 +327,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             assert_all_finite(target.values, allow_nan=True, input_name="y")
         pair = pair_of(test)
         tested = None if pair is None else (pair[0], named_target(pair[1]))
-        self._train(X, target, "number", groups, order, tested)
+        kind = "number" if self.target_scale is None else f"number:{self.target_scale}"
+        self._train(X, target, kind, groups, order, tested)
         return self
 
     @to_nearest

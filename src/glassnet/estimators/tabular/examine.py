@@ -15,7 +15,7 @@ import numpy as np
 from glassnet.errors import TableError
 from glassnet.hints import Option, hint
 from glassnet.rounding import to_nearest
-from glassnet.tables.decide import base_kind, decide_forms
+from glassnet.tables.decide import base_kind, decide_forms, scale_of
 from glassnet.tables.divide import SplitOptions, check_options, divide, doubts
 from glassnet.tables.kinds import FIXED_KINDS, Column, infer_columns
 from glassnet.tables.notes import Note
@@ -234,7 +234,7 @@ def _checked_kinds(table: Table, target: str | None, kinds: Mapping[str, str]) -
     for name, kind in kinds.items():
         table.require(name)
         allowed = ("number", "category") if name == target else FIXED_KINDS
-        if base_kind(kind) not in allowed:
+        if base_kind(kind) not in allowed or (name != target and scale_of(kind)):
             raise TableError(
                 f"column {name!r} cannot be of kind {kind!r}; choose {', '.join(allowed[:-1])} "
                 f"or {allowed[-1]}"

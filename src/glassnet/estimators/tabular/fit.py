@@ -225,7 +225,7 @@ def fold_answers(model: TableModel, training: Rows) -> Evaluation:
     """The answers for the rows trained on, each by the networks that have not seen it. The truth is
     what these were to answer, since a run file has no other."""
     target, x = model.schema.target, training.x
-    truth = training.y if target.classes else target.restore(training.y[:, 0])
+    truth = training.y if target.classes else target.truth(training.y[:, 0])
     return model.compared(truth, model.answers(Design(x[:, :-1], {}, {}), x[:, -1]))
 
 
@@ -263,10 +263,13 @@ def calibrated(
     seen: SeenRows | None,
 ) -> TableModel:
     """A model whose scores of classes are divided by the temperature with the least loss in the
-    validation rows."""
+    validation rows, and whose answers in place of logarithms are means of such rows."""
     if architecture.members and schema.target.classes:
         temperature = best_temperature(np.asarray(network(validation.x)), validation.y)
         architecture = replace(architecture, temperature=temperature)
+    elif schema.target.log:
+        outputs = np.asarray(network(validation.x))[:, 0]
+        schema = replace(schema, target=schema.target.calibrated(outputs, validation.y[:, 0]))
     return TableModel(schema, architecture, network, {}, seen=seen)
 
 

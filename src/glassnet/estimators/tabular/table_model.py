@@ -108,7 +108,7 @@ class Prediction:
     probabilities: NDArray[np.float32] | None
     missing: dict[str, int]  # cells that were missing, by column
     unknown: dict[str, int]  # cells with a value that training had not, or too rarely
-    decimals: int = 0  # of a number: more would be invented
+    decimals: int | None = 0  # of a number: more would be invented; None leaves 7 digits
 
 
 @dataclass(frozen=True)

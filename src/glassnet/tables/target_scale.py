@@ -1,0 +1,96 @@
+"""Targets over many magnitudes: whether their logarithm should be learnt, and the way back.
+
+In: the numbers of a target. Out: a decision; logarithms and their inverse, the same bits on every
+machine, which NumPy's functions do not promise.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.ops.math_exp import exp_code
+from glassnet.ops.math_log import log_code
+from glassnet.ops.onnumpy import Number, NumpyBuilder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+_FEWEST = 20  # numbers that a decision is made from
+_MAGNITUDES = 2.0  # powers of ten from the low to the high end
+_UNEVEN = 0.75  # of the middle 80 %, so much lies above the median
+_LARGEST = 700.0  # the exponential of a larger number is none
+MOST_FACTOR = 4.0
+
+
+def shift_of(values: Floats) -> float:
+    """What is added before the logarithm is taken: nothing where all are above zero; 1 for whole
+    numbers; else a small one of the numbers themselves."""
+    positive = values[values > 0]
+    if len(positive) == len(values) or not len(positive):
+        return 0.0
+    if (values == np.floor(values)).all():
+        return 1.0
+    return float(np.quantile(positive, 0.05, method="inverted_cdf"))
+
+
+def has_logarithm(values: Floats) -> bool:
+    """Whether no number is below zero, and some are above."""
+    return bool(len(values)) and bool(values.min() >= 0) and bool(values.max() > 0)
+
+
+def asks_for_logarithm(values: Floats) -> bool:
+    """Whether numbers lie over two magnitudes or more, most of them at the low end."""
+    if len(values) < _FEWEST or not has_logarithm(values):
+        return False
+    shifted = values + shift_of(values)
+    low, tenth, middle, ninth, high = np.quantile(
+        shifted, (0.01, 0.1, 0.5, 0.9, 0.99), method="inverted_cdf"
+    )
+    if not low > 0 or ninth == tenth:
+        return False
+    wide = math.log10(high) - math.log10(low) >= _MAGNITUDES
+    return wide and bool(ninth - middle > _UNEVEN * (ninth - tenth))
+
+
+def logarithm(values: Floats, shift: float) -> Floats:
+    """log(value + shift); NaN stays NaN, and a value that has no logarithm is NaN, too."""
+    shifted = np.asarray(values + shift, np.float64)
+    usable = shifted > 0
+    found: Floats = log_code(NumpyBuilder(), Number(np.where(usable, shifted, 1.0))).array
+    return np.where(usable, found, np.nan)
+
+
+def exponential(logs: Floats, shift: float, factor: float) -> Floats:
+    """exp(log) · factor − shift."""
+    inside = Number(np.clip(np.asarray(logs, np.float64), -_LARGEST, _LARGEST))
+    found: Floats = exp_code(NumpyBuilder(), inside).array
+    return found * factor - shift
+
+
+def mean_factor(errors: Floats) -> float:
+    """By which the exponential of a predicted logarithm is multiplied for the mean of the numbers
+    rather than their median: the mean of exp(error), not taken too far."""
+    rows: Floats = exponential(errors, 0.0, 1.0)
+    mean = math.fsum(rows) / max(len(rows), 1)
+    return min(max(mean, 1 / MOST_FACTOR), MOST_FACTOR) if mean > 0 else 1.0
+
+
+def magnitudes(values: Floats, shift: float) -> int:
+    """How many powers of ten lie between the low and the high end."""
+    low, high = np.quantile(values + shift, (0.01, 0.99), method="inverted_cdf")
+    return round(math.log10(high) - math.log10(low)) if low > 0 else 0
+
+
+def described(shift: float) -> str:
+    """The function that is learnt, in words."""
+    return "its logarithm" if not shift else f"the logarithm of it plus {shift:g}"
+
+
+def rounded(value: float, decimals: int | None) -> Any:
+    """A predicted number without digits that would be invented."""
+    return float(f"{value:.7g}") if decimals is None else round(value, decimals)
