@@ -31,8 +31,8 @@ FUNCTION_LINES = 40
 # NumPy's functions and methods on graph values, its brackets, and constants that take the dtype of
 # what they are compared with took 78: people write them, and each was an error of its own.
 # That a number never gets the name of a size that is open already took 7: else code would write
-# behind the end of an array.
-ENGINE_LINES = 5846
+# behind the end of an array. The answer where a network stands in place of an array took 7.
+ENGINE_LINES = 5853
 
 # From the graph to running machine code. The op records are left out: they are the open part, one
 # record an op, and a new op should cost nothing elsewhere. Documentation is left out too: lines of

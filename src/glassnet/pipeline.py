@@ -84,8 +84,9 @@ class compile(Traceable):  # a function in use: named like the verb users type
     it calls are read at every call. A number around it is part of the code, as is what f works out
     with NumPy, not with ops; where such a thing has changed, f is compiled again, which takes some
     tenths of a second. To change a number often, keep it in an array, `beta = numpy.array(0.5)`,
-    and set that, `beta[...] = 0.7`. What f works out with NumPy from an array of more than 64 KiB
-    that it also uses with ops is not compared.
+    and set that, `beta[...] = 0.7`. f itself runs once for each shape: what it prints, and random
+    numbers that it draws by NumPy, are those of that time; a warning says so. What f works out
+    with NumPy from an array of more than 64 KiB that it also uses with ops is not compared.
     """
 
     def __init__(self, f: Callable[..., Any]) -> None:
@@ -124,6 +125,8 @@ class compile(Traceable):  # a function in use: named like the verb users type
 
 def native(arg: Any) -> np.ndarray:
     """An argument as an array in row-major order and the byte order of this machine."""
+    if isinstance(arg, Traceable):
+        raise ShapeError(NO_ARRAY.format(arg))
     array = np.asarray(arg, order="C")
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
@@ -160,10 +163,15 @@ def _as_floats(arg: Any) -> Any:
     """Whole numbers as numbers that have a derivative."""
     if isinstance(arg, Value):
         return arg
-    array = np.asarray(arg)
+    array = native(arg)
     return array.astype(float) if array.dtype.kind in "iub" else array
 
 
+NO_ARRAY = (
+    "{!r} stands where an array is wanted\n"
+    "  right: gn.value_and_grad(loss)(model, x, y), the loss and its gradient by model.W\n"
+    "  right: gn.grad(lambda x: ops.sum(model(x))), the gradient by the inputs"
+)
 NOT_ONE = (
     "the gradient of {} is asked; wanted one number, f32[] or f64[]\n"
     "  right: gn.grad(lambda x: ops.sum(f(x))), the gradient of the sum\n"

@@ -5,16 +5,21 @@ code can reach by name, and whether anything of it has changed since. A function
 what it reads at that moment becomes part of the graph, so a change must be noticed.
 
 Reached are closures, defaults, global names that the code uses, attributes that it uses of plain
-objects and of modules of one's own, the functions and methods of one's own that it calls, and what
-lists, tuples, dicts and sets hold. The code of installed packages is not looked into.
+objects, classes, functions and modules of one's own (also by `getattr` and `vars`), the functions
+and methods of one's own that it calls, what lists, tuples, dicts, sets, deques and other
+collections hold, and the numbers of other objects that are arrays, such as a column of a data
+frame. The code of installed packages is not looked into.
 """
 
 from __future__ import annotations
 
 import functools
+import random
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
@@ -22,9 +27,19 @@ from typing import Any, Final, cast
 
 import numpy as np
 
+from glassnet.errors import warn_user
+
 PACKAGE = __name__.partition(".")[0]
 SMALL = 1 << 16  # bytes of an array whose numbers are compared at every call
 MISSING: Final = object()
+BY_TEXT = {"getattr", "vars", "__dict__", "attrgetter"}  # reach attributes by any name
+DRAWING = {"random", "default_rng", "randn", "rand", "normal", "uniform", "standard_normal"}
+DRAWN = (
+    "a function drew random numbers while it was traced, which happens once: the same numbers stay "
+    "in it at every call\n"
+    "  right: pass them as an argument, f(x, noise)\n"
+    "  right: gn.nn.Dropout(0.2), which draws others in every step"
+)
 PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype, range)
 
 
@@ -47,12 +62,16 @@ class References:
         self.arrays: list[np.ndarray] = []
         self.objects: list[Traceable] = []
         self.code = False  # whether there is any code of the user's
+        self.drawing: list[Callable[[], Any]] = []  # states of generators of random numbers
         self._checks: list[Callable[[], bool]] = []
         self._compared: dict[int, bytes] = {}
         self._roots = roots
         walk = _Walk(self)
         for root in roots:
             walk.visit(root)
+        if self.code and not walk.names.isdisjoint(DRAWING):
+            self.drawing += [random.getstate, lambda: repr(np.random.get_state(legacy=False))]
+        self._drawn, self._held = [state() for state in self.drawing], len(self.live())
 
     def live(self) -> list[np.ndarray]:
         """Arrays that may change: those that were reached, and those of objects."""
@@ -74,6 +93,9 @@ class References:
         """The same after tracing, which may itself have changed something, such as a list that
         the function appends to. From now on numbers of arrays are compared: of small ones, and of
         those that are not among the captured ones, which are read at every call."""
+        drew = [state() for state in self.drawing] != self._drawn
+        if drew and len(self.live()) == self._held:  # else first weights may have been drawn
+            warn_user(DRAWN)
         again = References(*self._roots)
         again._compare(captured)
         return again
@@ -103,9 +125,15 @@ class References:
         self._checks.append(
             lambda: (
                 len(owner) != len(seen)
-                or any(a is not b for a, b in zip(items(), seen, strict=True))
+                or any(a is not b and not _equal(a, b) for a, b in zip(items(), seen, strict=True))
             )
         )
+
+    def expect_state(self, state: Callable[[], Any]) -> Any:
+        """Notice when an object is in another state; gives that of now."""
+        seen = state()
+        self._checks.append(lambda: (now := state()) is not seen and not _equal(now, seen))
+        return seen
 
 
 class _Walk:
@@ -142,6 +170,29 @@ class _Walk:
             self._collection(cast("Any", item))
         elif not isinstance(item, BuiltinFunctionType):
             self._object(item)
+            self._content_of(item)
+
+    def _content_of(self, item: Any) -> None:
+        """What other objects hold: a variable of a context, an array of another library, bytes, a
+        collection."""
+        if isinstance(item, type | ModuleType):
+            return
+        if isinstance(item, ContextVar):
+            own = cast("ContextVar[Any]", item)
+            self.visit(self.found.expect_state(lambda: own.get(MISSING)))
+        elif isinstance(item, bytearray | memoryview) or type(item).__module__ == "array":
+            held = cast("Any", item)
+            self.found.expect_state(lambda: bytes(held))
+        elif hasattr(item, "__array__"):
+            self.found.expect_state(lambda: _numbers(item))
+        elif isinstance(item, np.random.Generator):
+            self.found.drawing.append(lambda: repr(item.bit_generator.state))
+        elif isinstance(item, np.random.RandomState):
+            self.found.drawing.append(lambda: repr(item.get_state(legacy=False)))
+        elif isinstance(item, random.Random):
+            self.found.drawing.append(item.getstate)
+        elif isinstance(item, Mapping | Set | Sequence | deque):
+            self._collection(cast("Any", item))
 
     def _function(self, f: FunctionType) -> None:
         self.found.code = True
@@ -156,8 +207,9 @@ class _Walk:
             self.visit(wrapped)
         if is_foreign(f.__module__, f.__code__):
             return
+        self._object(f)
         for code in _codes(f.__code__):
-            fresh = set(code.co_names) - self.names
+            fresh = _names(code) - self.names
             self.names |= fresh
             for name in code.co_names:
                 if name in f.__globals__:
@@ -170,8 +222,8 @@ class _Walk:
                 self._look_again(fresh)
 
     def _collection(self, item: Any) -> None:
-        if isinstance(item, dict):
-            own = cast("dict[Any, Any]", item)
+        if isinstance(item, Mapping):
+            own = cast("Mapping[Any, Any]", item)
             self.found.expect_items(own, lambda: [*own.keys(), *own.values()])
             values: Iterable[Any] = list(own.values())
         else:
@@ -190,24 +242,53 @@ class _Walk:
             self._attributes(item, names)
 
     def _attributes(self, item: Any, names: Iterable[str]) -> None:
-        """What an object, a class or a module of one's own has under some names."""
+        """What an object, a class, a function or a module of one's own has under some names."""
         if isinstance(item, ModuleType):
             if is_foreign(item.__name__, None, getattr(item, "__file__", None)):
                 return
         elif isinstance(item, type):
             if is_foreign(item.__module__, None):
                 return
-        else:
+            for base in item.__bases__:
+                self.visit(base)
+        elif not isinstance(item, FunctionType):
             for method in _methods(item.__class__, names):
                 self.visit(method)
             self.visit(item.__class__)
         own: Any = getattr(item, "__dict__", {})
         slots = _slots(type(cast(object, item)))
-        for name in [*names, *slots]:
+        every = own if not self.names.isdisjoint(BY_TEXT) else ()
+        for name in dict.fromkeys([*names, *slots, *every]):
             if name in own or name in slots:
                 value = cast(Any, getattr(item, name, MISSING) if name in slots else own[name])
                 self.found.expect(own if isinstance(own, dict) else item, name, value)
                 self.visit(_plain_function(value) or value)
+            elif isinstance(own, dict) and _of_class(item, name):
+                self.found.expect(own, name, MISSING)
+
+
+def _of_class(item: Any, name: str) -> bool:
+    """Whether an object has something from its class, or a class from one above it."""
+    above = item.__mro__[1:] if isinstance(item, type) else type(item).__mro__
+    return any(name in vars(kind) for kind in above if not is_foreign(kind.__module__, None))
+
+
+def _names(code: CodeType) -> set[str]:
+    """The names that code uses, those in texts among them, as in `getattr(box, "slope")`."""
+    return {*code.co_names, *(own for own in code.co_consts if isinstance(own, str))}
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Whether two plain values are the same, which need not be one object."""
+    return isinstance(a, PLAIN) and type(cast(object, a)) is type(cast(object, b)) and bool(a == b)
+
+
+def _numbers(item: Any) -> Any:
+    """The numbers of an object that can be made an array."""
+    held = np.asarray(item)
+    if held.dtype.kind == "O":
+        return tuple(map(repr, held.ravel().tolist()))
+    return f"{held.dtype.str}{held.shape}".encode() + held.tobytes()
 
 
 def methods_of(item: object) -> Iterator[FunctionType]:

@@ -104,7 +104,7 @@ class GraphBuilder:
             found = self._live_value(cast("np.ndarray[Any, Any]", given))
             if found is not None:
                 same = dtype in (None, found.dtype)
-                return found if same else operator("cast")(found, dtype=dtype)
+                return found if same else OPS["cast"](found, dtype=dtype)
         with np.errstate(over="ignore"):  # rounding to infinity is what the dtype means
             array = np.asarray(item) if dtype is None else np.asarray(item).astype(dtype)
         name = dtype or array.dtype.name

@@ -5,6 +5,7 @@ In: the arrays of the step. Out: `StepData`: them by name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ from glassnet.errors import GlassnetError
 from glassnet.inspect.row_gradients import RowGradients
 from glassnet.inspect.selectors import near
 from glassnet.nn.ensemble import BatchEnsemble
-from glassnet.nn.linear import Linear
+from glassnet.nn.linear import Linear, Neuron
 from glassnet.nn.module import Module
 from glassnet.nn.storage import layout_of
 from glassnet.training.probe import join
@@ -35,6 +36,7 @@ class Layer:
     source: str = "x"  # the layer whose result was given to it, or "x"
     under: str = ""  # what names of its parameters begin with; nothing where it is the network
     joined: tuple[str, ...] = ()  # of a `Residual` or `Parallel`: the layers whose results it joins
+    aliases: Mapping[str, str] = field(default_factory=dict[str, str])  # names of shared parameters
 
     @property
     def letter(self) -> str:
@@ -44,7 +46,8 @@ class Layer:
     @property
     def parameters(self) -> dict[str, str]:
         """Names of its parameters in the network, by their own."""
-        return {own: join(self.under, own) for own in layout_of(self.module).parameters}
+        found = {own: join(self.under, own) for own in layout_of(self.module).parameters}
+        return {own: self.aliases.get(name, name) for own, name in found.items()}
 
 
 @dataclass(frozen=True)
@@ -93,3 +96,8 @@ class StepData:
     def of(self, layer: Layer, own: str) -> Weights:
         """A parameter of a layer by its own name, "weight"."""
         return self.parameters[layer.parameters[own]]
+
+    def users(self, parameter: str) -> list[Layer]:
+        """The layers that compute with a parameter: several where they share it."""
+        own = [at for at in self.layers if not at.joined and type(at.module) is not Neuron]
+        return [at for at in own if parameter in at.parameters.values()]

@@ -83,10 +83,12 @@ class NeuronFigures:
     result: Any
     slope: Any
     derivative: Any
+    shared: bool = False  # whether other layers have the same weights
 
     @property
     def row_slope(self) -> np.ndarray:
-        """∂L/∂w of this row, for every weight of a `Linear`."""
+        """∂L/∂w of this row, for every weight of a `Linear`; where layers share the weights, what
+        comes from this one."""
         return self.slope * self.given
 
 
@@ -211,6 +213,7 @@ def neuron_figures(step: StepData, text: str, at: int = 0) -> NeuronFigures:
         layer, unit, at, int(step.rows[at]), sources(step, layer), given, weight, bias,
         layer.result[at, unit], layer.slope[at, unit],
         None if layer.derivative is None else layer.derivative[at, unit],
+        weight is not None and len(step.users(layer.parameters["weight"])) > 1,
     )  # fmt: skip
 
 
@@ -244,10 +247,10 @@ def weight_figures(step: StepData, text: str) -> WeightFigures:
 def _factors(
     step: StepData, parameter: str, place: tuple[int, ...]
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """x and ∂L/∂z of every row, whose product is the row's part of ∂L/∂w, in a `Linear`."""
-    sums = (own for own in step.layers if isinstance(own.module, Linear))
-    layer = next((own for own in sums if parameter in own.parameters.values()), None)
-    if layer is None or step.pulls.coupled:
+    """x and ∂L/∂z of every row, whose product is the row's part of ∂L/∂w, in a `Linear` that
+    shares its weights with no other layer."""
+    layer, *others = step.users(parameter) or [None]
+    if layer is None or others or not isinstance(layer.module, Linear) or step.pulls.coupled:
         return None, None
     slope = layer.slope[:, place[-1]]
     weighs = parameter == layer.parameters["weight"]

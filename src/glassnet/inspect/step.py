@@ -6,6 +6,7 @@ step, the bits that training used.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +165,7 @@ def _opened(
     count = len(opened.step.graph.outputs)
     after = {name: found[output] for name, output in opened.step.donate.items()}
     named = dict(zip(opened.names, found[count:], strict=True))
-    layers = _layers(opened.layers, named)
+    layers = _layers(opened.layers, named, layout_of(model).aliases)
     return OpenStep(
         epoch=epoch, batch=place + 1, step=step + 1, lr=lr, optimizer=descent.optimizer,
         loss=task.loss, rows=task.rows.numbered(rows), x=named["x"], y=named["y"], layers=layers,
@@ -184,13 +185,15 @@ def _opened(
     )  # fmt: skip
 
 
-def _layers(layers: tuple[PlacedLayer, ...], named: dict[str, np.ndarray]) -> tuple[Layer, ...]:
+def _layers(
+    layers: tuple[PlacedLayer, ...], named: dict[str, np.ndarray], aliases: Mapping[str, str]
+) -> tuple[Layer, ...]:
     return tuple(
         Layer(
             own.name, own.layer,
             named["x" if own.source == "x" else f"a.{own.source}"],
             named[f"a.{own.name}"], named[f"da.{own.name}"], named.get(f"f.{own.name}"),
-            own.source, own.under, own.joined,
+            own.source, own.under, own.joined, aliases,
         )
         for own in layers
     )  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from typing import Any, cast, overload
 
@@ -19,8 +20,8 @@ from glassnet.graph.op import Value
 from glassnet.graph.types import Dim, Type
 from glassnet.graph.userline import in_layer
 from glassnet.nn.module import Module, Parameter
-from glassnet.nn.scope import Probe, Scope
-from glassnet.nn.storage import as_dtype, below, layout_of, slots_of
+from glassnet.nn.scope import Probe, Scope, standing_for
+from glassnet.nn.storage import Slot, as_dtype, below, layout_of, slots_of
 from glassnet.references import References
 from glassnet.words import counted
 
@@ -107,7 +108,8 @@ class Function(Module, in_files=False):
         """It is code."""
 
     def build(self, x: Value, parameters: Scope) -> Value:
-        result: Any = self.f(x)
+        with standing_for(cast(GraphBuilder, x.builder), self._pairs):
+            result: Any = self.f(x)
         if not isinstance(result, Value) or result.ndim < 1 or result.shape[0] != x.shape[0]:
             raise ShapeError(
                 f"{self!r} gave {result!r} for {x.type}; a layer gives one row for every row\n"
@@ -115,6 +117,29 @@ class Function(Module, in_files=False):
                 "  right: lambda x: ops.sum(x, 1, keepdims=True)"
             )
         return result
+
+    @cached_property
+    def _pairs(self) -> list[tuple[Slot, Slot]]:
+        """Of a copy: places of the parameters that the code has, which is not copied, and of those
+        that the parts have in their stead."""
+        if "copied" not in vars(self):
+            return []
+        code, own = [
+            [(name, p.shape, at.slots[name]) for at in map(layout_of, held) for name, p in
+             at.parameters.items()]
+            for held in (modules_in(self.f), self.parts.values())
+        ]  # fmt: skip
+        if [place[:2] for place in code] != [place[:2] for place in own]:
+            raise GlassnetError(
+                f"{self!r} calls other layers than it did when the network was copied or pickled"
+            )
+        return [(a[2], b[2]) for a, b in zip(code, own, strict=True) if a[2] is not b[2]]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {n: own for n, own in super().__getstate__().items() if n != "_pairs"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({**state, "copied": True})
 
     def gives(self, width: int | None) -> int | None:
         return None

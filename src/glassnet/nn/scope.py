@@ -7,7 +7,8 @@ parameters that no gradient trains.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from glassnet import ops
 from glassnet.errors import GraphError
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.op import Value
-from glassnet.nn.storage import ParameterLayout, Part, layout_of
+from glassnet.nn.storage import ParameterLayout, Part, Slot, layout_of
 
 
 @dataclass
@@ -123,7 +124,7 @@ class Building:
 
     owner: object
     scope: Scope
-    names: Mapping[int, str]
+    names: dict[int, str]
     closed: bool = True
 
     def scope_of(self, layout: ParameterLayout, held: Mapping[str, Value]) -> Scope:
@@ -152,6 +153,24 @@ def apply(module: Part, x: Value, parameters: Scope) -> Value:
     result = module.build(x, scope)
     building.closed = False
     return result
+
+
+@contextmanager
+def standing_for(builder: GraphBuilder, pairs: Sequence[tuple[Slot, Slot]]) -> Generator[None]:
+    """Meanwhile the first slot of each pair means what the second one does: for code that names
+    other modules than those that are built."""
+    building: Building | Probe | None = builder.context
+    known, names = builder.known, building.names if isinstance(building, Building) else {}
+    builder.known = known | {theirs: known[own] for theirs, own in pairs}
+    also = {id(theirs): names[id(own)] for theirs, own in pairs if id(own) in names}
+    if isinstance(building, Building):
+        building.names = names | also
+    try:
+        yield
+    finally:
+        builder.known = known
+        if isinstance(building, Building):
+            building.names = names
 
 
 class Probe:

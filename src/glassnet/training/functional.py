@@ -15,7 +15,7 @@ from glassnet import pipeline
 from glassnet.errors import GraphError, ShapeError
 from glassnet.gradient import gradients
 from glassnet.graph.op import Value
-from glassnet.nn.loss import Loss
+from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module, split
 from glassnet.nn.storage import layout_of
 from glassnet.rounding import to_nearest
@@ -29,17 +29,29 @@ def value_and_grad(
 ) -> Callable[..., tuple[Any, Any]]:
     """A function giving a value and a gradient.
 
-    For a loss: `value_and_grad(loss)(model, x, y)` is (L, dW): the loss of the model on all rows,
-    and its gradient by every parameter, in the layout of `model.W`. Weights of the rows may follow
+    For a loss, or a function of predictions and labels that `train` takes as one:
+    `value_and_grad(loss)(model, x, y)` is (L, dW): the loss of the model on all rows, and its
+    gradient by every parameter, in the layout of `model.W`. Weights of the rows may follow
     as a third array. The model computes as in prediction: nothing is dropped out.
 
     For any other scalar-valued function of arrays: (f(…), gradient) by the arguments at `argnums`
     (a tuple gives a tuple of gradients).
     """
-    if not isinstance(f, Loss):
-        return pipeline.value_and_grad(f, argnums)
-    loss = f
+    if isinstance(f, Loss):
+        return _of_loss(f)
+    plain = pipeline.value_and_grad(f, argnums)
+    kept: list[Callable[..., Any]] = []  # what a function is as a loss, where it is used as one
 
+    def either(*args: Any, **named: Any) -> tuple[Any, Any]:
+        if not any(isinstance(own, Module) for own in (*args[:1], named.get("model"))):
+            return plain(*args, **named)
+        kept[:] = kept or [_of_loss(as_loss(f))]
+        return kept[0](*args, **named)
+
+    return either
+
+
+def _of_loss(loss: Loss) -> Callable[..., tuple[float, np.ndarray]]:
     @to_nearest
     def both(model: Module, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, np.ndarray]:
         rows = checked(model, loss, x, y, sample_weight)

@@ -182,7 +182,8 @@ def _inputs(own: NeuronFigures, weights: np.ndarray) -> TableBlock:
     title = (
         f"the largest {len(order)} of {len(weights):,} terms" if len(order) < len(weights) else ""
     )
-    return TableBlock(title, ("input", "x", "w", "x·w", "∂L/∂w of this row = ∂L/∂z·x"), rows)
+    where = "of this row, in this layer" if own.shared else "of this row"
+    return TableBlock(title, ("input", "x", "w", "x·w", f"∂L/∂w {where} = ∂L/∂z·x"), rows)
 
 
 def _by_row(step: StepData, own: WeightFigures, parts: np.ndarray) -> TableBlock:
