@@ -217,7 +217,7 @@ def test_a_packed_table_is_unpacked(tmp_path: Path, name: str) -> None:
     ("members", "part"),
     [
         ({"a.csv": b"x\n1\n", "b.csv": b"x\n1\n"}, "holds 2 files (a.csv, b.csv)"),
-        ({"xl/workbook.xml": b"", "xl/worksheets/sheet1.xml": b""}, "workbook of sheets"),
+        ({"xl/workbook.xml": b"", "xl/worksheets/sheet1.xml": b""}, "is a damaged workbook"),
         ({}, "holds 0 files"),
     ],
 )

@@ -15,7 +15,7 @@ from tests.tables.test_corpus import CORPUS
 
 # of these there are tests elsewhere, since no CSV file alone leaves the note
 ELSEWHERE = {"duplicate name", "case in SQL", "unused token", "not a date", "infinite", "rounded",
-             "long numbers", "nested",
+             "long numbers", "nested", "sheet", "formulas",
              "equal rows", "group", "order", "repeated id", "seen rows", "no better than a guess",
              "no better than a line", "near twins"}  # fmt: skip
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _TABLE = (
-    "CSV of any delimiter (.gz, .zst, .bz2, .xz, .zip), Parquet, Arrow/Feather or JSON lines; "
-    "- is standard input."
+    "CSV of any delimiter (.gz, .zst, .bz2, .xz, .zip), Parquet, Arrow/Feather, JSON lines or a "
+    "workbook (.xlsx, .ods; extra [excel]); - is standard input."
 )
 _MODEL = "A model file that `glassnet fit` has written."
 _OUTPUT = "The model file; by default the table's name with .safetensors, here."
@@ -133,6 +133,10 @@ Header = Annotated[
 Skip = Annotated[
     int | None, typer.Option(min=0, metavar="N", help="Lines above the table to leave out.")
 ]
+Sheet = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The sheet of a workbook, else the first that has rows."),
+]
 MaxColumns = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Accept a table with so many columns (else 20,000)."),
@@ -188,6 +192,7 @@ class ReadingOptions:
     encoding: Encoding = None
     header: Header = None
     skip: Skip = None
+    sheet: Sheet = None
     max_columns: MaxColumns = None
     max_size: MaxSize = None
 
@@ -199,6 +204,7 @@ class ReadingOptions:
             "encoding": self.encoding,
             "header": self.header,
             "skip": self.skip,
+            "sheet": self.sheet,
         }
         return {**found, **{name: value for name, value in others.items() if value is not None}}
 
@@ -227,6 +233,7 @@ class ReadingOptions:
             encoding=self.encoding,
             header=self.header,
             skip=self.skip or 0,
+            sheet=self.sheet,
             limits=replace(DEFAULT_LIMITS, columns=columns, size=size),
         )
 

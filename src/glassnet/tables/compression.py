@@ -21,6 +21,7 @@ from typing import IO, Any, cast
 from glassnet.errors import TableError
 from glassnet.tables.limits import SMALL, Limits
 
+OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # how .xls files begin
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _BLOCK = 1 << 22
 _MOST_TIMES = 1 << 15  # no packing is smaller than its content by more
@@ -31,7 +32,7 @@ _JSON_SUFFIXES = {".jsonl", ".ndjson", ".json"}
 class FileFormat:
     """How a table file is stored."""
 
-    kind: str  # "packed" is what DuckDB cannot unpack: "bz2", "xz" and "zip"
+    kind: str  # "packed" is what DuckDB cannot unpack: "bz2", "xz" and "zip"; "workbook" has sheets
     compression: str  # "none", "gzip" or "zstd", as DuckDB names them
 
 
@@ -43,7 +44,9 @@ def detect(path: Path) -> FileFormat:
     if head.startswith(b"ARROW1"):
         return FileFormat("arrow", "none")
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return FileFormat("packed", "zip")
+        return FileFormat("workbook" if is_workbook(path) else "packed", "zip")
+    if head.startswith(OLD_WORKBOOK):
+        return FileFormat("workbook", "none")
     if head.startswith(b"BZh"):
         return FileFormat("packed", "bz2")
     if head.startswith(b"\xfd7zXZ\x00"):
@@ -60,6 +63,16 @@ def detect(path: Path) -> FileFormat:
         suffixes.pop()
     kind = "json" if suffixes and suffixes[-1] in _JSON_SUFFIXES else "csv"
     return FileFormat(kind, compression)
+
+
+def is_workbook(path: Path) -> bool:
+    """Whether an archive is a workbook of sheets."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        return False
+    return bool(names & {"xl/workbook.xml", "xl/workbook.bin", "content.xml"})
 
 
 def _head(path: Path) -> bytes:
@@ -124,8 +137,6 @@ def _open(path: Path, compression: str) -> IO[bytes]:
 def _member(path: Path, archive: zipfile.ZipFile) -> str:
     """The one table in an archive."""
     names = [own for own in archive.namelist() if not own.endswith("/")]
-    if "xl/workbook.xml" in names or "content.xml" in names:
-        raise TableError(f"{path} is a workbook of sheets; save the sheet as CSV first")
     names = [own for own in names if not own.startswith(("__MACOSX/", "."))]
     if len(names) != 1:
         shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")

@@ -40,6 +40,7 @@ _COUNTER_NAME = re.compile(rf"(?i){_COUNTERS}")
 # Types whose numbers a float64 holds to the last digit.
 _SHORT = {"TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER", "FLOAT", "DOUBLE"}
 _LONGEST = 40  # signs of a cell that are shown
+_LEAST_CODE = 9  # a number such as -9 may mean missing, -3 is a number
 _FEW = 20  # so many different values are still few
 
 
@@ -243,7 +244,8 @@ class _Readings:
             far = min(abs(odd - rest.min()), abs(odd - rest.max()))
             digits = f"{abs(odd):g}"
             nines = len(digits) > 1 and set(digits) <= {"9"}
-            coded = nines or (odd < 0 <= rest.min() and digits != "1")
+            round_number = odd == np.floor(odd) and abs(odd) >= _LEAST_CODE
+            coded = nines or (odd < 0 <= rest.min() and round_number)
             if coded and far > (rest.max() - rest.min()) / 2:
                 where = f"is {odd:g} in {counted(count, 'row')}, far from all others"
                 way = hint("if it does pass ", Option("missing", f"{odd:g}", self.name))

@@ -34,6 +34,7 @@ from glassnet.tables.repair import Dialect, looks_like_data, mended
 from glassnet.tables.sandbox import TRUST, checked, lock
 from glassnet.tables.table import Table
 from glassnet.tables.typed import exactly, open_typed, typed_table
+from glassnet.tables.workbook import write_sheet
 
 
 @to_nearest
@@ -47,6 +48,7 @@ def read_table(
     header: str | None = None,
     skip: int = 0,
     decimal: str | None = None,
+    sheet: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
     files: bool = True,
     database: str = ":memory:",
@@ -55,7 +57,7 @@ def read_table(
     other files that it names, unless `files` says no. Its result is kept in the `database`."""
     dialect = Dialect(delimiter, encoding, header, skip)
     label = str(path)
-    path, aside = _on_disk(Path(path), limits)
+    path, aside, chosen = _on_disk(Path(path), limits, sheet)
     connection = connect(database)
     try:
         form = detect(path)
@@ -68,7 +70,7 @@ def read_table(
         raise type(error)(message, error.hint) from None
     table = replace(
         table, label=label, missing=tuple(missing), decimal=decimal or "",
-        aside=(aside, table.aside),
+        aside=(aside, table.aside), notes=(*chosen, *table.notes),
     )  # fmt: skip
     return table if sql is None else _query(table, sql, path, files)
 
@@ -85,24 +87,33 @@ class Aside:
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
 
-def _on_disk(path: Path, limits: Limits) -> tuple[Path, Aside | None]:
-    """A file that DuckDB reads, and the folder that it lies in where it had to be written aside:
-    standard input, and what DuckDB cannot unpack."""
-    piped = str(path) == "-"
-    form = None if piped else detect(path)
-    if form is not None and form.kind != "packed":
-        return path, None
-    if form is not None:
-        check_unpacked(path, form.compression, limits)
-    aside = Aside()
-    copy = aside.folder / ("standard input" if piped else path.stem)
-    with copy.open("wb") as file:
-        if form is None:
+def _on_disk(
+    path: Path, limits: Limits, sheet: str | None
+) -> tuple[Path, Aside | None, tuple[Note, ...]]:
+    """A file that DuckDB reads, the folder that it lies in where it had to be written aside
+    (standard input, what DuckDB cannot unpack, a sheet of a workbook), and what was decided."""
+    if str(path) == "-":
+        aside = Aside()
+        copy = aside.folder / "standard input"
+        with copy.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
-        else:
-            with unpacked(path, form.compression) as stream:
-                shutil.copyfileobj(stream, file)
-    return copy, aside
+        found, inner, notes = _on_disk(copy, limits, sheet)
+        return found, inner or aside, notes
+    form = detect(path)
+    if form.kind == "workbook":
+        aside = Aside()
+        copy = aside.folder / "sheet.csv"
+        return copy, aside, write_sheet(path, sheet, copy, limits)
+    if sheet is not None:
+        raise TableError(f"{path} is not a workbook of sheets", hint("leave out ", Option("sheet")))
+    if form.kind != "packed":
+        return path, None, ()
+    check_unpacked(path, form.compression, limits)
+    aside = Aside()
+    copy = aside.folder / path.stem
+    with copy.open("wb") as file, unpacked(path, form.compression) as stream:
+        shutil.copyfileobj(stream, file)
+    return copy, aside, ()
 
 
 @to_nearest

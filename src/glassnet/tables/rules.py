@@ -44,6 +44,13 @@ TEXT = (
          "`name (2)` in the query", ""),
 )  # fmt: skip
 
+WORKBOOKS = (
+    Rule("sheet", "a workbook (.xlsx, .xls, .ods) of several sheets with rows",
+         "the first of them that is not hidden; dates and numbers as the cells hold them",
+         "{sheet NAME}"),
+    Rule("formulas", "formulas whose values the workbook does not hold", "gaps, with a doubt", ""),
+)  # fmt: skip
+
 GAPS = (
     Rule("unused token", "a text given with {missing} that occurs nowhere", "said", ""),
     Rule("gap word", "NA, n/a, null, nan, -, ? and the like; among numbers and dates also none, "
@@ -122,8 +129,8 @@ DIVISION = (
 )  # fmt: skip
 
 PARTS = (
-    ("Text", TEXT), ("Gaps", GAPS), ("Dates and times", DATES), ("Numbers", NUMBERS),
-    ("Kinds", KINDS), ("Rows that are scored", DIVISION),
+    ("Text", TEXT), ("Workbooks", WORKBOOKS), ("Gaps", GAPS), ("Dates and times", DATES),
+    ("Numbers", NUMBERS), ("Kinds", KINDS), ("Rows that are scored", DIVISION),
 )  # fmt: skip
 RULES = {rule.name: rule for _, rules in PARTS for rule in rules}
 

@@ -92,7 +92,7 @@ class RecordedFit(FitSource):
 
 
 RECORD = "--record or -o"
-HOW = ("delimiter", "decimal", "encoding", "header", "skip")  # how a table was read
+HOW = ("delimiter", "decimal", "encoding", "header", "skip", "sheet")  # how a table was read
 IDENTITY = ("target", "seed", "schema", "name", "phase")  # what phases of one fit agree in
 
 
