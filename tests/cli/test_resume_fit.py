@@ -92,8 +92,9 @@ def test_killed_again_and_again(rows: int, tmp_path: Path, cache: Path) -> None:
 
 
 def test_a_pack_that_is_killed_again_and_again(tmp_path: Path, cache: Path) -> None:
+    """In its training, or when that is over and the score is taken."""
     models: list[bytes] = []
-    for name, moment in (("whole", "never"), ("killed", "4")):
+    for name, moment in (("whole", "never"), ("killed", "4"), ("scored", "save")):
         folder = tmp_path / name
         folder.mkdir()
         table, path, model = (
@@ -108,7 +109,7 @@ def test_a_pack_that_is_killed_again_and_again(tmp_path: Path, cache: Path) -> N
             status = until("6", cache, "resume", path, recipe="")
         assert status == 0
         models.append(model.read_bytes())
-    assert models[0] == models[1]
+    assert models[0] == models[1] == models[2]
 
 
 def test_killed_before_the_model_is_written(tmp_path: Path, cache: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ from glassnet.training.callbacks import Restorer, as_callbacks
 from glassnet.training.check import Rows, checked, checked_inputs
 from glassnet.training.exclusive import InTraining
 from glassnet.training.full_batch import NO_STEPS, Search
-from glassnet.training.history import History
+from glassnet.training.history import History, Run
 from glassnet.training.order import Order
 from glassnet.training.shuffles import ShuffledOrder
 from glassnet.training.source import Source
@@ -108,12 +108,20 @@ def resume_run(
         ):
             put_result_into(file, descent.task.model)
             ended = {key: values["ended"][key] for key in ("stopped", "best_epoch")}
-            return descent.task.model, History(losses, judged, evaluations=len(losses), **ended)
+            done = History(losses, judged, evaluations=len(losses), **ended)
+            _remind(descent.task.model, state, done, callbacks or ())
+            return descent.task.model, done
         history = History(losses[: state.epoch], judged[: state.epoch], evaluations=state.epoch)
         kept = values["callbacks"] if callbacks is None else ()
         others = [*from_data(kept, "callbacks"), *(callbacks or ())]
         recorder = Recorder(file, descent, prints, others)
         return descent.task.model, go_on(recorder, state, values["epochs"], others, history)
+
+
+def _remind(model: Module, state: Checkpoint, done: History, callbacks: Sequence[Any]) -> None:
+    """What callbacks knew at the end of a run that is over; the history stays as it is."""
+    run = Run(model, state.epoch, 0, replace(done), state.epoch)
+    Restorer(state.notes, state.arrays, callbacks).train_begin(run)
 
 
 def _appended(record: str | Path | Recording) -> RunFile:

@@ -98,6 +98,7 @@ class EpochLoop:
         run.epoch += 1
         run.history.loss.append(loss)
         run.history.validation_loss += judged
+        run.fold_losses = [*getattr(self.evaluate, "parts", ())]
         if clock:
             self.clock()
         for callback in self.callbacks:

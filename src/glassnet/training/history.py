@@ -110,7 +110,8 @@ class History:
 @dataclass(repr=False, slots=True)
 class Run:
     """A run in progress; another thread may read it at any time. A callback stops it by returning
-    True, and changes weights in `model.W`; other attributes cannot be set."""
+    True, and changes weights in `model.W`; other attributes cannot be set. Of a network in folds
+    (`gn.nn.InFolds`) `fold_losses` has the validation loss of each fold after the last epoch."""
 
     model: Module
     epochs: int
@@ -119,6 +120,7 @@ class Run:
     epoch: int = 0  # finished ones
     steps_done: int = 0
     failed: bool = False  # ended by an error that has nothing to do with training
+    fold_losses: list[float] = field(default_factory=list[float])
     started: float = field(default_factory=time.perf_counter)
 
     def __repr__(self) -> str:

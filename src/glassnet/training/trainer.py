@@ -27,6 +27,7 @@ from glassnet.training.check import Rows, check_batches
 from glassnet.training.diverge import advice, divergence
 from glassnet.training.epoch_loop import EpochLoop
 from glassnet.training.failing import failing_step
+from glassnet.training.folds import FoldEvaluator
 from glassnet.training.history import History, RatePlan, Run
 from glassnet.training.order import Order
 from glassnet.training.programs import loss_program, outdated, step_program
@@ -51,9 +52,12 @@ class Task:
     seed: int
     frozen: frozenset[str] = frozenset()  # parameters that the optimiser leaves as they are
 
-    def evaluator(self) -> Evaluator | None:
+    def evaluator(self) -> Evaluator | FoldEvaluator | None:
         """The validation loss, where rows were held out for it."""
-        return None if self.held_out is None else self.judge(self.held_out)
+        if self.held_out is None:
+            return None
+        in_folds = FoldEvaluator.of(self.model, self.loss, self.held_out, self.threads)
+        return self.judge(self.held_out) if in_folds is None else in_folds
 
     def judge(self, rows: Rows) -> Evaluator:
         """The loss of rows, as the model is now."""

@@ -27,20 +27,25 @@ from glassnet.estimators.tabular.fit_record import (
     division_of,
     fit_lock,
 )
-from glassnet.estimators.tabular.network import Architecture, architecture_of, build, with_column
+from glassnet.estimators.tabular.fold_choice import FoldChoice
+from glassnet.estimators.tabular.network import architecture_of, build, with_column
+from glassnet.estimators.tabular.out_of_fold import (
+    OutOfFold,
+    UnseenOutputs,
+    calibrated,
+    out_of_fold,
+)
 from glassnet.estimators.tabular.phases import PhaseHistory, train_in_phases
 from glassnet.estimators.tabular.recipe import Recipe, default_recipe
 from glassnet.estimators.tabular.score import Evaluation, Score, score
-from glassnet.estimators.tabular.table_model import TableModel, best_temperature
-from glassnet.nn import Sequential
+from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.nn.losses import CrossEntropy, HalfMSE
 from glassnet.rounding import to_nearest
 from glassnet.runs.recording import Recording
 from glassnet.serialize import to_plain
 from glassnet.tables.divide import SplitOptions
 from glassnet.tables.notes import Note
-from glassnet.tables.repeats import SeenRows
-from glassnet.tables.schema import Design, Schema
+from glassnet.tables.schema import Schema
 from glassnet.tables.split import Split
 from glassnet.tables.table import Table
 from glassnet.training.check import Rows
@@ -64,6 +69,7 @@ class FittedTable:
     course: PhaseHistory  # of the network in the model
     scored_on: str  # which rows the score is of, in words
     remarks: tuple[Note, ...] = ()  # what there is to say about the score
+    out_of_fold: OutOfFold | None = None  # what the score is of, where it is taken in folds
 
 
 @dataclass(frozen=True)
@@ -121,10 +127,11 @@ def _fit(
     folds, split = examined.folds(), examined.split()
     found, left = fold_score(examined, settings, seconds, stage)
     stage("all rows" if found else "")
-    model, course, answered, tasks = _train(examined, split, settings, left, record, found)
+    trained = _train(examined, split, settings, left, record, found)
+    model, course = trained.model, trained.course
     if found is None:
-        plain = score(_joined(answered), examined.target.classes)
-        target = model.schema.target
+        plain = score(_joined(trained.answers), examined.target.classes)
+        target, tasks = model.schema.target, trained.tasks
         found = with_figure(plain, target, tasks) if tasks else with_linear(plain, examined)
     about = {
         "table": Path(examined.table.label).name, "seed": examined.seed, "rows": counts(split),
@@ -135,7 +142,8 @@ def _fit(
     remarks = verdict(found)
     if examined.test is not None:
         remarks += model.assess(examined.test).remarks()
-    return FittedTable(model, found, course, scored_on(about, found), remarks)
+    own = trained.out_of_fold
+    return FittedTable(model, found, course, scored_on(about, found), remarks, own)
 
 
 def fold_score(
@@ -149,11 +157,11 @@ def fold_score(
     for number, fold in enumerate(folds):
         stage(f"fold {number + 1} of {len(folds)}")
         share = None if left is None else max(left, 0.0) / (len(folds) + 1 - number)
-        _, course, answered, _ = _train(examined, fold, settings, share)
-        if course.stopped == "interrupted":
+        trained = _train(examined, fold, settings, share)
+        if trained.course.stopped == "interrupted":
             raise KeyboardInterrupt
-        left = None if left is None else left - course.seconds
-        answers += answered
+        left = None if left is None else left - trained.course.seconds
+        answers += trained.answers
     if not folds:
         return None, left
     return with_linear(score(_joined(answers), examined.target.classes), examined), left
@@ -179,6 +187,17 @@ def fit_table(
     return fit(examined, recipe, seconds=seconds, threads=threads, callbacks=callbacks)
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A network, and what there is to score it by."""
+
+    model: TableModel
+    course: PhaseHistory
+    answers: tuple[Evaluation, ...] = ()  # for the rows that it has not seen, if there are any
+    out_of_fold: OutOfFold | None = None
+    tasks: tuple[Task, ...] = ()  # of each fold, what a linear model has to do
+
+
 def _train(
     examined: ExaminedTable,
     split: Split,
@@ -186,16 +205,16 @@ def _train(
     seconds: float | None,
     record: Recording | None = None,
     found: Score | None = None,
-) -> tuple[TableModel, PhaseHistory, list[Evaluation], list[Task]]:
-    """One network, its answers for the rows that the split holds out, and for folds what a linear
-    model has to do."""
+) -> Trained:
+    """One network, and its answers for the rows that the split holds out, or of each fold."""
     prepared = prepare(examined, split)
     if record is not None:
         record = described(record, examined, prepared, found)
     training, validation = training_rows(prepared)
-    network, architecture = network_of(prepared.schema, settings.recipe, settings.seed, training.x)
+    started = network_of(prepared.schema, settings.recipe, settings.seed, training.x)
+    choice = choice_of(settings.recipe, validation)
     course = train_in_phases(
-        network,
+        started.network,
         CrossEntropy() if examined.target.classes else HalfMSE(),
         settings.recipe,
         training,
@@ -203,37 +222,54 @@ def _train(
         seed=settings.seed,
         seconds=seconds,
         threads=settings.threads,
-        callbacks=settings.callbacks,
+        callbacks=[*([choice] if choice else []), *settings.callbacks],
         record=record,
     )
-    seen = examined.seen_rows(split)
-    model = calibrated(prepared.schema, architecture, network, validation, seen)
-    tasks: list[Task] = []
-    scored = split.held_out
-    if architecture.folds > 1:
-        scored, answers = split.train, fold_answers(model, training)
-        tasks = fold_tasks(training, answers, architecture.folds)
-    elif prepared.held_out is not None:
-        answers = model.compared(prepared.truth, model.answers(prepared.held_out))
-    else:
-        return model, course, [], []
-    units = None if examined.test is not None else examined.division.units_of(scored)
-    return model, course, [replace(answers, units=units)], tasks
+    model = replace(started, seen=examined.seen_rows(split))
+    tested = examined.test is not None
+    units = None if tested else examined.division.units_of(
+        split.held_out if choice is None else split.train
+    )  # fmt: skip
+    done = finished(model, course, choice, training, validation, units)
+    if choice is not None or prepared.held_out is None:
+        return done
+    answers = model.compared(prepared.truth, done.model.answers(prepared.held_out))
+    return replace(done, answers=(replace(answers, units=units),))
 
 
-def fold_answers(model: TableModel, training: Rows) -> Evaluation:
-    """The answers for the rows trained on, each by the networks that have not seen it. The truth is
-    what these were to answer, since a run file has no other."""
-    target, x = model.schema.target, training.x
-    truth = training.y if target.classes else target.truth(training.y[:, 0])
-    return model.compared(truth, model.answers(Design(x[:, :-1], {}, {}), x[:, -1]))
+def finished(
+    model: TableModel,
+    course: PhaseHistory,
+    choice: FoldChoice | None,
+    training: Rows,
+    validation: Rows,
+    units: NDArray[np.int64] | None,
+) -> Trained:
+    """A model whose network is trained, calibrated; and of folds what it is scored by."""
+    if choice is None:
+        return Trained(calibrated(model, validation, None), course)
+    unseen = UnseenOutputs(model.architecture)
+    model = calibrated(model, validation, unseen)
+    epochs = len(course.loss), course.best_epoch
+    found = out_of_fold(model, unseen, choice, training, validation, epochs)
+    found = replace(found, answers=replace(found.answers, units=units))
+    tasks = fold_tasks(training, found)
+    return Trained(model, course, (found.answers,), found, tasks)
 
 
-def fold_tasks(training: Rows, answers: Evaluation, folds: int) -> list[Task]:
+def choice_of(recipe: Recipe, validation: Rows) -> FoldChoice | None:
+    """What watches the epochs of a fit in folds."""
+    if recipe.folds == 1:
+        return None
+    own = validation.x[:, -1].astype(np.int64)
+    return FoldChoice(np.bincount(own, minlength=recipe.folds).tolist())
+
+
+def fold_tasks(training: Rows, found: OutOfFold) -> tuple[Task, ...]:
     """For each fold what a linear model learns from, and what it is asked."""
-    x, own = training.x[:, :-1], training.x[:, -1]
-    parts = [own == number for number in range(folds)]
-    return [(x[~part], training.y[~part], x[part], answers.truth[part]) for part in parts]
+    x, truth = training.x[:, :-1], found.answers.truth
+    parts = [found.folds == number for number in range(len(found.epochs))]
+    return tuple((x[~part], training.y[~part], x[part], truth[part]) for part in parts)
 
 
 def training_rows(prepared: PreparedTable) -> tuple[Rows, Rows]:
@@ -247,30 +283,10 @@ def training_rows(prepared: PreparedTable) -> tuple[Rows, Rows]:
     )
 
 
-def network_of(
-    schema: Schema, recipe: Recipe, seed: int, x: NDArray[Any]
-) -> tuple[Sequential, Architecture]:
-    """A network by a recipe, as it is before its first step over rows x."""
+def network_of(schema: Schema, recipe: Recipe, seed: int, x: NDArray[Any]) -> TableModel:
+    """A model by a recipe, whose network is as it is before its first step over rows x."""
     architecture = architecture_of(schema, recipe)
-    return build(architecture, seed, x), architecture
-
-
-def calibrated(
-    schema: Schema,
-    architecture: Architecture,
-    network: Sequential,
-    validation: Rows,
-    seen: SeenRows | None,
-) -> TableModel:
-    """A model whose scores of classes are divided by the temperature with the least loss in the
-    validation rows, and whose answers in place of logarithms are means of such rows."""
-    if architecture.members and schema.target.classes:
-        temperature = best_temperature(np.asarray(network(validation.x)), validation.y)
-        architecture = replace(architecture, temperature=temperature)
-    elif schema.target.log:
-        outputs = np.asarray(network(validation.x))[:, 0]
-        schema = replace(schema, target=schema.target.calibrated(outputs, validation.y[:, 0]))
-    return TableModel(schema, architecture, network, {}, seen=seen)
+    return TableModel(schema, architecture, build(architecture, seed, x), {})
 
 
 def _joined(answers: Sequence[Evaluation]) -> Evaluation:

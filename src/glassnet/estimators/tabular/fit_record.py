@@ -160,7 +160,8 @@ def check_fit_room(path: str | Path, examined: ExaminedTable, recipe: Recipe) ->
     inputs = len(schema.inputs)
     weights = 4 * architecture_of(schema, recipe).parameters
     data = 4 * (inputs + target.outputs) * (len(split.train) + len(split.validation))
-    check_room(Path(path), 7 * weights + (data if data <= SMALL else 0))
+    kept = recipe.folds if recipe.folds > 1 else 0
+    check_room(Path(path), (7 + kept) * weights + (data if data <= SMALL else 0))
 
 
 def announced(recording: Recording, examined: ExaminedTable, recipe: Recipe) -> Recording:

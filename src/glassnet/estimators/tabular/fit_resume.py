@@ -23,11 +23,11 @@ from glassnet.estimators.tabular.fit import (
     FittedTable,
     Settings,
     Stage,
-    calibrated,
+    Trained,
+    choice_of,
+    finished,
     fit,
-    fold_answers,
     fold_score,
-    fold_tasks,
     network_of,
     scored_on,
     trained_by,
@@ -46,7 +46,6 @@ from glassnet.estimators.tabular.fit_record import (
 from glassnet.estimators.tabular.phases import train_in_phases
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.estimators.tabular.score import Score, score
-from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.nn.losses import CrossEntropy, HalfMSE
 from glassnet.rounding import to_nearest
 from glassnet.runs.data import as_data
@@ -246,24 +245,28 @@ def _finished(
     """The network of the model, trained to its end, and what the model file says of it."""
     source, recipe = recorded.source, recorded.recipe
     training, validation = rows.parts["training"], rows.parts["validation"]
-    network, architecture = network_of(schema, recipe, source["seed"], training.x)
-    if as_data(network) != recorded.values["model"]:
+    started = network_of(schema, recipe, source["seed"], training.x)
+    if as_data(started.network) != recorded.values["model"]:
         raise ModelFileError(
             f"{recorded.run} is damaged: its recipe and its table make another network than its "
             f"model; {COPY}"
         )
     loss = CrossEntropy() if schema.target.classes else HalfMSE()
+    choice = choice_of(recipe, validation)
     course = train_in_phases(
-        network, loss, recipe, training, validation, seed=source["seed"], seconds=seconds,
-        record=Recording(recorded.run, source, recorded.lock), go_on=True, **shared,
+        started.network, loss, recipe, training, validation, seed=source["seed"], seconds=seconds,
+        threads=shared["threads"], callbacks=[*([choice] if choice else []), *shared["callbacks"]],
+        record=Recording(recorded.run, source, recorded.lock), go_on=True,
     )  # fmt: skip
     seen = source.get("seen")
-    known = None if seen is None else SeenRows.from_text(seen)
-    model = calibrated(schema, architecture, network, validation, known)
-    found, remarks = _score(source, model, rows)
+    known = replace(started, seen=None if seen is None else SeenRows.from_text(seen))
+    trained = finished(known, course, choice, training, validation, rows.units)
+    model = trained.model
+    found, remarks = _score(source, trained, rows)
     about = {**source, "table": source["name"]}
     model.training.update(trained_by(about, recipe, course, found))
-    return FittedTable(model, found, course, scored_on(about, found), remarks)
+    said = scored_on(about, found)
+    return FittedTable(model, found, course, said, remarks, trained.out_of_fold)
 
 
 def _examined(recorded: Recorded, moved: str | None) -> ExaminedTable:
@@ -331,28 +334,22 @@ def _needs_table(recorded: Recorded) -> bool:
 
 
 def _score(
-    source: dict[str, Any], model: TableModel, rows: FitRows
+    source: dict[str, Any], trained: Trained, rows: FitRows
 ) -> tuple[Score, tuple[Note, ...]]:
     """The one that was taken in folds before, or that on the rows held out, and what there is to
     say about it."""
+    model, target = trained.model, trained.model.schema.target
     if source["score"] is not None:
         found = from_plain(Score, parse(source["score"]), "run.source.score")
         return found, verdict(found)
-    if model.architecture.folds > 1:
-        found = _score_in_folds(model, rows)
+    if trained.out_of_fold is not None:
+        plain = score(trained.out_of_fold.answers, target.classes)
+        found = with_figure(plain, target, trained.tasks)
         return found, verdict(found)
     apart = rows.parts["held-out"]
     prediction = model.answers(Design(apart.x, {}, {}))
     answers = replace(model.compared(apart.y, prediction), units=rows.units)
-    target, known = model.schema.target, [rows.parts["training"], rows.parts["validation"]]
+    known = [rows.parts["training"], rows.parts["validation"]]
     x, y = (np.concatenate([getattr(own, name) for own in known]) for name in ("x", "y"))
     found = with_figure(score(answers, target.classes), target, [(x, y, apart.x, apart.y)])
     return found, (*verdict(found), *model.remarks(answers, prediction, rows.keys))
-
-
-def _score_in_folds(model: TableModel, rows: FitRows) -> Score:
-    """The score of each row by the networks that have not seen it, with that of a linear model."""
-    training, target = rows.parts["training"], model.schema.target
-    answers = replace(fold_answers(model, training), units=rows.units)
-    tasks = fold_tasks(training, answers, model.architecture.folds)
-    return with_figure(score(answers, target.classes), target, tasks)

@@ -162,14 +162,9 @@ def _pack(own: Architecture, x: NDArray[Any] | None) -> list[Module]:
     return [InFolds(Sequential(*layers), own.together, own.folds, probabilities)]
 
 
-def with_folds(
-    architecture: Architecture, x: NDArray[Any], folds: NDArray[Any] | None = None
-) -> NDArray[Any]:
-    """Rows as the network takes them: where it has folds, with the number of each row's own, or
-    with −1 for rows that no member has seen."""
-    if architecture.folds == 1:
-        return x
-    return with_column(x, np.full(len(x), -1) if folds is None else folds)
+def with_folds(architecture: Architecture, x: NDArray[Any]) -> NDArray[Any]:
+    """Rows as the network takes them: where it has folds, with −1 for rows that are of none."""
+    return x if architecture.folds == 1 else with_column(x, np.full(len(x), -1))
 
 
 def with_column(x: NDArray[Any], column: NDArray[Any] | None) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
@@ -192,26 +193,32 @@ class TableModel:
 
     def compared(self, truth: NDArray[Any], prediction: Prediction) -> Evaluation:
         """The truth beside the predictions and beside those of a constant predictor."""
+        probabilities = prediction.probabilities
+        given = prediction.values if probabilities is None else probabilities
+        return self.beside_constant(truth, given)
+
+    def beside_constant(self, truth: NDArray[Any], given: NDArray[Any]) -> Evaluation:
+        """The truth beside probabilities or numbers, and those of a constant predictor."""
         target = self.schema.target
-        if prediction.probabilities is None:
-            return Evaluation(truth, prediction.values, np.full(len(truth), target.mean))
-        return Evaluation(truth, prediction.probabilities, np.full(len(truth), target.common))
+        constant = target.common if target.classes else target.mean
+        return Evaluation(truth, given, np.full(len(truth), constant))
+
+    def given(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Probabilities of classes, or numbers in the target's own unit, from raw outputs."""
+        if not self.schema.target.classes:
+            return self.schema.target.restore(outputs[:, 0])
+        return softmax(outputs, self.architecture.temperature)
 
     @to_nearest
-    def answers(self, design: Design, folds: NDArray[Any] | None = None) -> Prediction:
-        """Predictions for rows that are encoded already; those of training rows by the networks
-        that learnt without their folds."""
+    def answers(self, design: Design) -> Prediction:
+        """Predictions for rows that are encoded already."""
         target = self.schema.target
-        outputs = np.asarray(self.network(with_folds(self.architecture, design.x, folds)))
+        outputs = np.asarray(self.network(with_folds(self.architecture, design.x)))
+        found, filled = self.given(outputs), (design.missing, design.unknown)
         if not target.classes:
-            values = target.restore(outputs[:, 0])
-            filled = design.missing, design.unknown
-            return Prediction(target.name, values, (), None, *filled, target.decimals)
-        probabilities = softmax(outputs, self.architecture.temperature)
-        names = np.array(target.classes, object)[probabilities.argmax(axis=1)]
-        return Prediction(
-            target.name, names, target.classes, probabilities, design.missing, design.unknown
-        )
+            return Prediction(target.name, found, (), None, *filled, target.decimals)
+        names = np.array(target.classes, object)[found.argmax(axis=1)]
+        return Prediction(target.name, names, target.classes, found, *filled)
 
     def recorded_score(self) -> Score:
         """The score that its fit took, as far as the model file keeps it: without `others`."""
@@ -293,13 +300,9 @@ def softmax(scores: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float3
 TEMPERATURES = tuple(2.0 ** (place / 8) for place in range(-8, 13))
 
 
-def best_temperature(scores: NDArray[Any], truth: NDArray[Any]) -> float:
-    """By which scores are divided for the least log-loss, half of the way from 1: members that have
-    seen all rows are surer, and rightly so, than those of one fold."""
-    rows = np.arange(len(truth))
-
-    def loss(temperature: float) -> float:
-        chosen = softmax(scores, temperature)[rows, truth]
-        return -math.fsum(np.log(np.maximum(chosen, np.finfo(np.float32).tiny)))
-
-    return math.sqrt(min(TEMPERATURES, key=lambda own: (loss(own), own)))
+def temperature_losses(scores: NDArray[Any], truth: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
+    """For each of `TEMPERATURES` the log-loss of every row."""
+    rows, least = np.arange(len(truth)), np.finfo(np.float32).tiny
+    for temperature in TEMPERATURES:
+        chosen = softmax(scores, temperature)[rows, truth].astype(np.float64)
+        yield -np.log(np.maximum(chosen, least))

@@ -1,0 +1,94 @@
+"""Which epoch each fold is scored at: the one that is best in the rows of the other folds.
+
+In: the validation losses of the folds, epoch by epoch. Out: for each fold an epoch, in whose choice
+its own rows had no part, and the weights of then. It is kept in run files, so that a fit that is
+killed and resumed chooses the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+
+from glassnet.errors import ModelFileError
+from glassnet.runs.disk import COPY
+from glassnet.serialize import AnyFloat, Length, Total, from_plain, to_plain
+from glassnet.training.callbacks import Resumable
+from glassnet.training.folds import mean_of
+from glassnet.training.history import Run
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class ChoiceNotes:
+    """What a run file keeps of the choice, besides weights."""
+
+    seen: Total  # epochs
+    losses: Annotated[tuple[AnyFloat, ...], Length(1, 1 << 10)]  # of the others, by fold
+    epochs: Annotated[tuple[Total, ...], Length(1, 1 << 10)]
+
+
+class FoldChoice(Resumable):
+    """A callback of all phases of one fit. `shares` are what the validation rows of each fold
+    weigh; `epochs` are those chosen, from 1, and `weights` the values of W after each of them."""
+
+    def __init__(self, shares: Sequence[float]) -> None:
+        self.shares = [float(share) for share in shares]
+        self.seen = 0  # epochs of all phases
+        self.losses = [math.inf] * len(self.shares)
+        self.epochs = [0] * len(self.shares)
+        self.weights: dict[int, NDArray[Any]] = {}
+
+    def epoch_end(self, run: Run) -> None:
+        if len(run.fold_losses) != len(self.shares):
+            return
+        self.seen += 1
+        for fold in range(len(self.shares)):
+            others = [share * (own != fold) for own, share in enumerate(self.shares)]
+            loss = mean_of(run.fold_losses, others)
+            if loss < self.losses[fold]:
+                self.losses[fold], self.epochs[fold] = loss, self.seen
+        if self.seen in self.epochs:
+            kept = {epoch: own for epoch, own in self.weights.items() if epoch in self.epochs}
+            self.weights = {**kept, self.seen: run.model.W.copy()}
+
+    def complete(self, epochs: int) -> bool:
+        """Whether it has seen so many epochs and chosen for every fold; a run that an earlier
+        version began to record has no memory of its first epochs."""
+        return self.seen == epochs and all(self.epochs)
+
+    def state(self, name: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        notes = ChoiceNotes(self.seen, tuple(self.losses), tuple(self.epochs))
+        arrays = {f"{name}.epoch{epoch}": own for epoch, own in self.weights.items()}
+        return {name: to_plain(notes)}, arrays
+
+    def restore(
+        self, name: str, notes: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], run: Run
+    ) -> None:
+        if name not in notes:
+            return
+        try:
+            known = from_plain(ChoiceNotes, notes[name], name)
+        except ValueError as error:
+            raise ModelFileError(f"the run file is damaged: {error}; {COPY}") from None
+        chosen = sorted({epoch for epoch in known.epochs if epoch})
+        found = {epoch: arrays.get(f"{name}.epoch{epoch}") for epoch in chosen}
+        W, folds = run.model.W, len(self.shares)
+        fits = len(known.losses) == len(known.epochs) == folds
+        if not fits or any(own is None or not _alike(own, W) for own in found.values()):
+            raise ModelFileError(
+                f"the run file is damaged: the epochs chosen for {folds} folds, or their weights, "
+                f"are those of another model; {COPY}"
+            )
+        self.seen, self.losses, self.epochs = known.seen, [*known.losses], [*known.epochs]
+        self.weights = {epoch: np.array(own) for epoch, own in found.items()}
+
+
+def _alike(own: NDArray[Any], other: NDArray[Any]) -> bool:
+    return own.shape == other.shape and own.dtype == other.dtype

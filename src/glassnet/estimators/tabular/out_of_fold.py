@@ -1,0 +1,164 @@
+"""Predictions of the rows that were trained on, each by networks that have never seen it.
+
+In: the pack of a fit, and for each fold the epoch that the other folds chose. Out: `OutOfFold`, of
+which the honest score is, and whatever else is to be learnt from honest predictions: thresholds,
+intervals, calibration.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.estimators.tabular.fold_choice import FoldChoice
+from glassnet.estimators.tabular.network import Architecture, build
+from glassnet.estimators.tabular.score import Evaluation
+from glassnet.estimators.tabular.table_model import TEMPERATURES, TableModel, temperature_losses
+from glassnet.nn.folds import FoldMembers
+from glassnet.training.check import Rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Honest predictions of all rows that a fit in folds was trained on.
+
+    Each row is predicted by the networks that learnt without its fold. Nothing that was chosen by
+    looking at predictions (when to stop, the temperature) was chosen by rows of the same fold: a
+    fold is scored with the weights and the temperature that are best in the other folds. The model
+    that is kept is not these networks: it is all folds together, after the epoch that is best in
+    all rows. It averages the networks of all folds, so it is somewhat better than the predictions
+    here.
+
+    rows : int64 [n], numbers of the rows in the table, ascending
+    folds : int64 [n], the fold of each
+    answers : truth, and predictions: probabilities float32 [n, classes] in the order of
+        `schema.target.classes`, or numbers float64 [n] in the target's own units; `units` where
+        rows are not independent
+    epochs : for each fold the epoch, from 1, of its weights
+    calibrations : for each fold the temperature that raw scores of classes were divided by, or the
+        factor that makes means of predicted medians where a logarithm is learnt; else 1
+    """
+
+    rows: NDArray[np.int64]
+    folds: NDArray[np.int64]
+    answers: Evaluation
+    epochs: tuple[int, ...]
+    calibrations: tuple[float, ...]
+
+
+class UnseenOutputs:
+    """What the members of each fold give for its rows, whatever numbers the pack has."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        self._pack = build(architecture)
+        alone = FoldMembers.of(self._pack)
+        assert alone is not None
+        self._alone, self._outputs = alone, architecture.outputs
+
+    def of(self, weights: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+        """Raw outputs [n, outputs] for rows whose last number is their fold."""
+        self._pack.W[...] = weights
+        own = x[:, -1]
+        found = np.empty((len(x), self._outputs), x.dtype)
+        for fold in range(self._alone.folds):
+            mask = own == fold
+            if mask.any():
+                self._alone.take(fold)
+                found[mask] = self._alone.network(np.ascontiguousarray(x[mask, :-1]))
+        return found
+
+
+def best_temperature(losses: Sequence[float]) -> float:
+    """The one with the least log-loss, half of the way from 1: members that have seen all rows are
+    surer, and rightly so, than those of one fold."""
+    return math.sqrt(min(zip(losses, TEMPERATURES, strict=True))[1])
+
+
+def calibrated(model: TableModel, validation: Rows, unseen: UnseenOutputs | None) -> TableModel:
+    """The model, whose scores of classes are divided by the temperature with the least loss in the
+    validation rows, and whose answers in place of logarithms are means of such rows."""
+    target, network, x = model.schema.target, model.network, validation.x
+    if not (target.log or (target.classes and model.architecture.members)):
+        return model
+    outputs = np.asarray(network(x)) if unseen is None else unseen.of(network.W, x)
+    if target.classes:
+        losses = [math.fsum(own) for own in temperature_losses(outputs, validation.y)]
+        return _with_calibration(model, best_temperature(losses))
+    return _with_calibration(model, target.calibrated(outputs[:, 0], validation.y[:, 0]).factor)
+
+
+def _with_calibration(model: TableModel, value: float) -> TableModel:
+    """The model with a temperature, or with a factor where a logarithm is learnt."""
+    target = model.schema.target
+    if target.classes:
+        return replace(model, architecture=replace(model.architecture, temperature=value))
+    return replace(model, schema=replace(model.schema, target=replace(target, factor=value)))
+
+
+def out_of_fold(
+    model: TableModel,
+    unseen: UnseenOutputs,
+    choice: FoldChoice,
+    training: Rows,
+    validation: Rows,
+    epochs: tuple[int, int],
+) -> OutOfFold:
+    """The honest predictions of a calibrated model. `epochs` are how many there were, and the best
+    one in all rows, which counts where the choice has not seen all of them."""
+    target, folds = model.schema.target, range(model.architecture.folds)
+    chosen, weights = [epochs[1] for _ in folds], {epochs[1]: model.network.W}
+    value = model.architecture.temperature if target.classes else target.factor
+    values = [value for _ in folds]
+    if choice.complete(epochs[0]):
+        chosen, weights = choice.epochs, choice.weights
+        values = _calibrations(model, unseen, choice, validation)
+    own = training.x[:, -1].astype(np.int64)
+    epoch_of = np.array(chosen)[own]
+    outputs = np.empty((len(own), model.architecture.outputs), training.x.dtype)
+    for epoch in sorted(set(chosen)):
+        mask = epoch_of == epoch
+        outputs[mask] = unseen.of(weights[epoch], training.x[mask])
+    given = model.given(outputs)
+    for fold in folds:
+        mask = own == fold
+        given[mask] = _with_calibration(model, values[fold]).given(outputs[mask])
+    truth = training.y if target.classes else target.truth(training.y[:, 0])
+    rows = training.numbers if training.numbers is not None else np.arange(len(own))
+    answers = model.beside_constant(truth, given)
+    return OutOfFold(rows, own, answers, tuple(chosen), tuple(values))
+
+
+def _calibrations(
+    model: TableModel, unseen: UnseenOutputs, choice: FoldChoice, validation: Rows
+) -> list[float]:
+    """For each fold the temperature, or the factor, that is best in the validation rows of the
+    others, at the epoch at which the fold is scored."""
+    target, own = model.schema.target, validation.x[:, -1]
+    folds = range(model.architecture.folds)
+    if not (target.classes or target.log):
+        return [1.0 for _ in folds]
+    outputs = {e: unseen.of(choice.weights[e], validation.x) for e in sorted(set(choice.epochs))}
+    if target.log:
+        goals = validation.y[:, 0]
+        return [
+            target.calibrated(outputs[epoch][own != fold, 0], goals[own != fold]).factor
+            for fold, epoch in enumerate(choice.epochs)
+        ]
+    sums = {  # by epoch: of each temperature the loss of each fold
+        epoch: [
+            [math.fsum(one[own == fold]) for fold in folds]
+            for one in temperature_losses(scores, validation.y)
+        ]
+        for epoch, scores in outputs.items()
+    }
+    return [
+        best_temperature([math.fsum(one[:fold] + one[fold + 1 :]) for one in sums[epoch]])
+        for fold, epoch in enumerate(choice.epochs)
+    ]

@@ -1,0 +1,104 @@
+"""The members of one fold of a pack, as a network of their own.
+
+In: a network whose last layer is `InFolds`. Out: a network of as many members as a fold has, with
+the numbers of any of the folds. It predicts the rows of that fold as the pack does, up to
+rounding, without the work of the members that do not count there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from glassnet.nn.compose import Sequential
+from glassnet.nn.embed import PiecewiseEmbedding
+from glassnet.nn.ensemble import Average, BatchEnsemble, InFolds, MemberLinear, Repeat
+from glassnet.nn.module import Module
+
+
+class FoldMembers:
+    """The network of one fold's members, `network`; `take(fold)` gives it their numbers, as they
+    are in the pack now."""
+
+    def __init__(self, pack: InFolds, layers: list[tuple[Module, Module]]) -> None:
+        self.folds = pack.folds
+        average = Average(pack.members // pack.folds, pack.probabilities)
+        self.network = Sequential(*[alone for _, alone in layers], average, dtype=pack.dtype)
+        self.network.parameters()  # in one block
+        self._pairs = [
+            (own, part.parameters()[name], _whole(part, name))
+            for part, alone in layers
+            for name, own in alone.parameters().items()
+        ]
+
+    @classmethod
+    def of(cls, network: Module) -> FoldMembers | None:
+        """None where the network has no folds, or layers that are not known to have members."""
+        layers = list(network.chain().values())
+        pack = layers[0] if len(layers) == 1 else None
+        if not isinstance(pack, InFolds) or pack.folds == 1:
+            return None
+        if not isinstance(pack.inner, Sequential):
+            return None
+        parts = list(pack.inner.chain().values())
+        pairs = [(part, alone) for part in parts if (alone := _alone(part, pack)) is not None]
+        return cls(pack, pairs) if len(pairs) == len(parts) else None
+
+    def take(self, fold: int) -> None:
+        """Take the numbers of the members that learn without this fold."""
+        for own, shared, whole in self._pairs:
+            own[...] = shared if whole else _part(shared, own, fold, self.folds)
+
+
+def _alone(layer: Module, pack: InFolds) -> Module | None:
+    """A layer of the members of one fold; None where it is not known to be made of members."""
+    make = _MAKERS.get(type(layer))
+    if make is not None:
+        return make(layer, pack.folds)
+    return layer if layer.pointwise and not layer.parameters() else None
+
+
+def _embedding(layer: Any, folds: int) -> Module | None:
+    if layer.groups != folds:
+        return None
+    return PiecewiseEmbedding(layer.features, layer.width, layer.bins, layer.others)
+
+
+def _repeat(layer: Any, folds: int) -> Module | None:
+    if layer.groups == 1:
+        return None if layer.members % folds else Repeat(layer.members // folds)
+    return Repeat(layer.members) if layer.groups == folds else None
+
+
+def _ensemble(layer: Any, folds: int) -> Module | None:
+    if layer.groups != folds:
+        return None
+    return replace(layer, members=layer.members // folds, groups=1)
+
+
+def _members(layer: Any, folds: int) -> Module | None:
+    return None if layer.members % folds else replace(layer, members=layer.members // folds)
+
+
+_MAKERS: dict[type[Module], Callable[[Any, int], Module | None]] = {
+    PiecewiseEmbedding: _embedding,
+    Repeat: _repeat,
+    BatchEnsemble: _ensemble,
+    MemberLinear: _members,
+}
+
+
+def _whole(layer: Module, name: str) -> bool:
+    """Whether all folds share a parameter."""
+    return isinstance(layer, PiecewiseEmbedding) and name == "edges"
+
+
+def _part(shared: np.ndarray, own: np.ndarray, fold: int, folds: int) -> np.ndarray:
+    """What a fold has of a parameter: the folds lie side by side along its first axis, or, in the
+    weights of an embedding, along its last one."""
+    if own.ndim == shared.ndim and own.shape[0] == shared.shape[0]:
+        return shared.reshape(*own.shape[:-1], folds, own.shape[-1])[..., fold, :]
+    return shared.reshape(folds, *own.shape)[fold]
