@@ -288,7 +288,7 @@ def test_a_changed_kernel_is_refused(browser: Any, built: Built, tmp_path: Path)
     """A flipped byte in the module: the page does not start."""
     path = write(tmp_path, built)
     text = path.read_text()
-    start = text.index('id="bytes-modules">') + len('id="bytes-modules">') + 4000
+    start = text.index('id="bytes-engine">') + len('id="bytes-engine">') + 4000
     letter = "A" if text[start] != "A" else "B"
     path.write_text(text[:start] + letter + text[start + 1 :])
     tab = browser.new_page()

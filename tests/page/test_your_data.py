@@ -16,7 +16,7 @@ from glassnet.page.fragments import Built
 from glassnet.page.replay import replay
 from glassnet.page.user_table import understood
 from glassnet.tables.read import read_table
-from tests.page.visit import Visit, needs_chromium, write
+from tests.page.visit import Visit, needs_chromium, saved, write
 
 pytestmark = needs_chromium
 
@@ -154,15 +154,6 @@ def test_points_by_hand(visit: Visit) -> None:
     visit.tab.click("text=erase")
     click(visit, 0.1)
     visit.wait("document.querySelector('#points').ariaLabel?.startsWith('8 rows')")
-
-
-def saved(visit: Visit, label: str, folder: Path) -> Path:
-    visit.open_panel("take")
-    with visit.tab.expect_download() as waiting:
-        visit.tab.click(f"#panel >> text={label}")
-    path = folder / waiting.value.suggested_filename
-    waiting.value.save_as(path)
-    return path
 
 
 def test_the_page_with_its_data_is_saved_and_opened(

@@ -73,3 +73,13 @@ class Visit:
     def done(self) -> None:
         assert self.problems == []
         self.tab.context.close()
+
+
+def saved(visit: Visit, label: str, folder: Path) -> Path:
+    """A file that the panel of things to take home saves, in a folder."""
+    visit.open_panel("take")
+    with visit.tab.expect_download() as waiting:
+        visit.tab.click(f"#panel >> text={label}")
+    path = folder / waiting.value.suggested_filename
+    waiting.value.save_as(path)
+    return path

@@ -13,29 +13,35 @@ import hashlib
 import html
 import json
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from glassnet.describe import as_data
 from glassnet.nn.initializers import initializer
 from glassnet.nn.storage import layout_of
 from glassnet.page.built_in import TABLES
 from glassnet.page.data import PageTable
 from glassnet.page.fragments import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, Built, build
-from glassnet.version import __version__
+from glassnet.version import __version__, numerics_version
+
+try:
+    import lzma
+except ImportError:
+    lzma = None
 
 WEB = Path(__file__).parent / "web"
 WORKER = (
-    "engine.js", "network.js", "random.js", "trainer.js", "operations.js", "probe.js", "csv.js",
-    "columns.js", "worker.js",
+    "lzma.js", "engine.js", "network.js", "random.js", "trainer.js", "operations.js", "probe.js",
+    "csv.js", "columns.js", "worker.js",
 )  # fmt: skip
 APP = (
     "format.js", "choice.js", "thread.js", "picture.js", "plane.js", "network_view.js",
     "lines_view.js", "operations_view.js", "landscape_view.js", "wrong_view.js",
-    "lecture_view.js", "your_table.js", "link.js", "take_home.js", "panels.js", "controls.js",
-    "app.js",
+    "lecture_view.js", "your_table.js", "link.js", "sqlite.js", "files.js", "take_home.js",
+    "panels.js", "controls.js", "app.js",
 )  # fmt: skip
-PARTS = 20  # into which a module is cut; so in thread.js
 COMMENTS = re.compile(r"^[ \t]*//[^\n]*\n|/\*\*[\s\S]*?\*/[ \n]?", re.MULTILINE)
 IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 NAMES = re.compile(r"^(?:async )?(?:const|let|class|function)\s+\{?\s*(\w+)", re.MULTILINE)
@@ -65,17 +71,21 @@ def menu() -> dict[str, Any]:
     """What a network of the page can be made of, with the first lines of their descriptions."""
     return {
         "version": __version__,
+        "numerics": numerics_version,
         "activations": [
-            {"name": name, "about": _about(own), "parameters": _first_values(own)}
+            {
+                "name": name, "about": _about(own), "parameters": _first_values(own),
+                "data": as_data(own),
+            }
             for name, own in ACTIVATIONS.items()
         ],
         "losses": [
-            {"name": name, "about": _about(own), "classes": name in ("CrossEntropy", "Hinge")}
+            {"name": name, "about": _about(own), "data": as_data(own)}
             for name, own in LOSSES.items()
         ],
         "optimizers": [
             {"name": name, "about": _about(own), "lr": own.lr, "slots": own.all_slots(),
-             "python": repr(own)}
+             "data": as_data(own)}
             for name, own in OPTIMIZERS.items()
         ],
         "initializers": list(INITIALIZERS),
@@ -104,10 +114,7 @@ def _table(own: PageTable) -> dict[str, Any]:
 
 
 def _filled(content: dict[str, Any], built: Built) -> str:
-    codes = built.modules["relaxed"], built.modules["exact"]
-    kernels = {
-        "fragments": built.fragments, "scratch": built.scratch, "sizes": list(map(len, codes)),
-    }  # fmt: skip
+    packed, how = engine(built)
     style = (WEB / "style.css").read_text(encoding="utf-8")
     app, worker = joined(APP), joined([*WORKER]) + "\nserve(self);\n"
     policy = (
@@ -119,9 +126,8 @@ def _filled(content: dict[str, Any], built: Built) -> str:
         "style": style,
         "app": app,
         "worker": _packed(worker.encode()),
-        "content": _packed(json.dumps(content, separators=(",", ":")).encode()),
-        "library": _packed(json.dumps(kernels, separators=(",", ":")).encode()),
-        "modules": _packed(woven(*codes)),
+        "content": _packed(json.dumps(content | {"engine": how}, separators=(",", ":")).encode()),
+        "engine": packed,
     }
     text = (WEB / "page.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], text)
@@ -137,15 +143,17 @@ def joined(names: Sequence[str]) -> str:
     return "'use strict';\n" + "\n".join(bodies)
 
 
-def woven(first: bytes, second: bytes) -> bytes:
-    """Two modules in turns, part by part: what they have in common is then near enough for gzip to
-    find; `unwoven` of thread.js takes them apart."""
-    cuts = [[len(own) * i // PARTS for i in range(PARTS + 1)] for own in (first, second)]
-    return b"".join(
-        own[cut[i] : cut[i + 1]]
-        for i in range(PARTS)
-        for own, cut in zip((first, second), cuts, strict=True)
-    )
+def engine(built: Built) -> tuple[str, dict[str, Any]]:
+    """Fragments and both modules, packed as one; and what it takes to unpack them."""
+    library = {"fragments": built.fragments, "scratch": built.scratch}
+    text = json.dumps(library, separators=(",", ":")).encode()
+    parts = [text, built.modules["relaxed"], built.modules["exact"]]
+    whole = b"".join(parts)
+    how = {"sizes": list(map(len, parts)), "crc32": zlib.crc32(whole), "lzma": lzma is not None}
+    if lzma is None:  # a Python that was built without it
+        return _packed(whole), how
+    rules: Any = {"id": lzma.FILTER_LZMA1, "preset": 9 | lzma.PRESET_EXTREME, "pb": 0}
+    return _base64(lzma.compress(whole, lzma.FORMAT_RAW, filters=[rules])), how
 
 
 def _packed(data: bytes) -> str:

@@ -22,6 +22,7 @@ from glassnet.estimators.tabular.fit_record import schema_of, source_of_fit
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.nn.module import Module
 from glassnet.optim.optimizer import Optimizer
+from glassnet.optim.schedule import Constant, Switched
 from glassnet.page.data import PageTable
 from glassnet.page.fragments import ACTIVATIONS, CLASSES, LOSSES, OPTIMIZERS
 from glassnet.runs.data import as_data
@@ -61,13 +62,13 @@ def opened_run(path: str | Path) -> Opened:
     refuse.unless(task.rows.weight is None, "has weights of rows")
     layers = _layers(refuse, task.model)
     loss = _on_menu(refuse, LOSSES, task.loss, "loss")
-    optimizer, rate = _rule(refuse, trainer.optimizer)
+    optimizer, rate, changes = _rule(refuse, trainer.optimizer)
     table = _table(refuse, Path(path).stem, values, task.rows, task.held_out)
     steps = epochs[-1] * order.steps
     state = {
         "table": table.name, "layers": layers, "loss": loss, "optimizer": optimizer, "lr": rate,
         "batch": order.size, "seed": task.seed, "initializer": "glorot_uniform", "step": steps,
-        "entries": [_weights(first)], "digest": _digest(last),
+        "entries": [_weights(first), *changes], "digest": _digest(last),
     }  # fmt: skip
     return Opened(table, (_told(path, values, steps),), state)
 
@@ -161,12 +162,26 @@ def _on_menu(refuse: _Refusal, menu: Mapping[str, Any], own: Any, what: str) -> 
     return str(name)
 
 
-def _rule(refuse: _Refusal, own: Any) -> tuple[str, float]:
-    """The name of an optimiser, and its learning rate."""
+def _rule(refuse: _Refusal, own: Any) -> tuple[str, float, list[dict[str, Any]]]:
+    """The name of an optimiser, its first learning rate, and the changes of that on the way."""
     refuse.unless(isinstance(own, Optimizer), f"has the optimiser {own!r}")
-    refuse.unless(isinstance(own.lr, float | int), f"has the schedule {own.lr!r}")
     alike = {name: replace(entry, lr=own.lr) for name, entry in OPTIMIZERS.items()}
-    return _on_menu(refuse, alike, own, "optimiser"), float(own.lr)
+    rate, changes = _rates(refuse, own.lr)
+    return _on_menu(refuse, alike, own, "optimiser"), rate, changes
+
+
+def _rates(refuse: _Refusal, rate: Any) -> tuple[float, list[dict[str, Any]]]:
+    """A number, perhaps with other numbers from some steps on."""
+    if isinstance(rate, float | int):
+        return float(rate), []
+    if isinstance(rate, Constant):
+        return float(rate.lr), []
+    refuse.unless(isinstance(rate, Switched), f"has the schedule {rate!r}")
+    first, before = _rates(refuse, rate.first)
+    then, after = _rates(refuse, rate.then)
+    refuse.unless(not after, f"has the schedule {rate!r}")
+    kept = [own for own in before if own["step"] < rate.step]
+    return first, [*kept, {"step": rate.step, "settings": {"lr": then}}]
 
 
 def _table(

@@ -12,7 +12,7 @@ import { PANELS } from "./panels.js";
 import { curves } from "./picture.js";
 import { Plane, SIDE } from "./plane.js";
 import { pythonScript } from "./take_home.js";
-import { Thread, floats, unpacked, unwoven } from "./thread.js";
+import { Thread, bytesIn, floats, unpacked } from "./thread.js";
 import { FEWEST_POINTS, drawnTable, pointsOf } from "./your_table.js";
 
 /**
@@ -64,10 +64,9 @@ export class Page {
     this.controls.buildControls();
     const code = text.decode(await unpacked("worker"));
     this.thread = new Thread(code, (snapshot) => this.take(snapshot));
-    const library = JSON.parse(text.decode(await unpacked("library")));
-    const [relaxed, exact] = unwoven(await unpacked("modules"), library.sizes);
-    const modules = { relaxed, exact };
-    const { mode } = await this.thread.ask("load", { modules, library, mode: new URLSearchParams(location.search).get("fma") });
+    const { sizes, crc32, lzma } = content.engine;
+    const packed = lzma ? bytesIn("engine") : new Uint8Array(await unpacked("engine"));
+    const { mode } = await this.thread.ask("load", { packed, lzma, sizes, crc: crc32, mode: new URLSearchParams(location.search).get("fma") });
     this.mode = mode;
     await this.link.begin(content);
   }

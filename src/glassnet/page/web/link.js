@@ -121,7 +121,7 @@ function checkedEntry({ step, settings, weights }, page) {
 }
 
 /** @param {Float32Array|Uint8Array} numbers */
-function base64(numbers) {
+export function base64(numbers) {
   const bytes = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
   let text = "";
   for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));

@@ -9,7 +9,8 @@ import { Program } from "./engine.js";
  */
 
 const HOST = 2 ** 31; // streams of numbers that are drawn outside a step
-export const SHUFFLE = 2 ** 16 + HOST; // the stream of the orders of rows
+const SHUFFLE = 2 ** 16 + HOST; // the stream of the orders of rows
+export const HOLD_OUT = SHUFFLE + 1; // and of the rows that are held out
 const ROUNDS = 8;
 
 /**
@@ -63,11 +64,12 @@ export function firstWeights(engine, initializer, weight, seed, number) {
 /**
  * The order of n rows in an epoch, as `philox.permutation` gives it.
  * @param {Engine} engine @param {number} n @param {bigint} seed @param {number} epoch
+ * @param {number} [stream]
  */
-export function order(engine, n, seed, epoch) {
+export function order(engine, n, seed, epoch, stream = SHUFFLE) {
   const height = Math.max(1, squareRoot(Math.max(n - 1, 0)) + 1);
   const width = Math.max(1, Math.ceil(n / height));
-  const table = words(engine, 32, (ROUNDS * height) / 4, seed, SHUFFLE, epoch);
+  const table = words(engine, 32, (ROUNDS * height) / 4, seed, stream, epoch);
   const places = new Int32Array(n);
   for (let i = 0; i < n; i++) {
     let place = i;

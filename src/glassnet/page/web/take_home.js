@@ -1,5 +1,6 @@
 // What leaves the page: a Python program, tables, the page itself, a link.
 
+import { modelFile, runFile } from "./files.js";
 import { element } from "./format.js";
 
 /** @typedef {import("./choice.js").PageTable} PageTable */
@@ -18,8 +19,14 @@ export const takePanel = {
       said.textContent = text ? "The link is copied." : "This network or its table is too large for a link; save the page.";
     };
     place.replaceChildren(
-      element("p", {}, "The program ends with the present weights, bit by bit, and can save them as a model file; the digest beside the seal is the SHA-256 of model.W. The link, and the page as a file, come back to this step and recompute it."),
+      element("p", {}, "The program ends with the present weights, bit by bit; the digest beside the seal is the SHA-256 of model.W. A model file is for gn.load, a run file for “glassnet open” and “glassnet resume”; the page opens both again. The link, and the page as a file, come back to this step and recompute it."),
       element("div", { class: "row" },
+        save("run file", () => safely(page, async () => {
+          const { bytes, epochs, rest } = await runFile(page);
+          download(`${fileName(page)}.run`, bytes, "application/octet-stream");
+          said.textContent = `The run file has ${epochs} epochs${rest ? `; the ${rest} steps after them are done again when the run goes on` : ""}.`;
+        })),
+        save("model file", () => safely(page, async () => download(`${fileName(page)}.safetensors`, await modelFile(page), "application/octet-stream"))),
         save("Python program", () => download("replay.py", script, "text/x-python")),
         save("this page with its data", async () => download("page.html", await page.link.saved(), "text/html")),
         save("copy the link", link), said),
@@ -31,6 +38,18 @@ export const takePanel = {
     );
   },
 };
+
+/** Do it, or say why not. @param {any} page @param {() => Promise<void>} act */
+async function safely(page, act) {
+  try {
+    await act();
+  } catch (error) {
+    page.say(error instanceof Error ? error.message : String(error), true);
+  }
+}
+
+/** A name for a file. @param {any} page */
+const fileName = ({ table }) => table.name.replace(/[^\w-]+/g, "-").replace(/^-+/, "").slice(0, 40) || "network";
 
 /**
  * A Python program that does the run again.

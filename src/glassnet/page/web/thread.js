@@ -33,28 +33,13 @@ export class Thread {
   }
 }
 
-/** What the file carries under an id. @param {string} id */
+/** The bytes that the file carries under an id. @param {string} id */
+export const bytesIn = (id) => Uint8Array.from(atob(byId(`bytes-${id}`).textContent.trim()), (letter) => letter.charCodeAt(0));
+
+/** What they were before gzip. @param {string} id */
 export function unpacked(id) {
-  const binary = atob(byId(`bytes-${id}`).textContent.trim());
-  const bytes = Uint8Array.from(binary, (letter) => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const stream = new Blob([bytesIn(id)]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).arrayBuffer();
-}
-
-const PARTS = 20; // into which a module is cut
-
-/** Two modules that lie in turns, part by part; `woven` of document.py. @param {ArrayBuffer} both @param {[number, number]} sizes */
-export function unwoven(both, sizes) {
-  const made = sizes.map((size) => new Uint8Array(size));
-  let at = 0;
-  for (let i = 0; i < PARTS; i++) {
-    for (const own of made) {
-      const [from, to] = [i, i + 1].map((k) => Math.floor((own.length * k) / PARTS));
-      own.set(new Uint8Array(both, at, to - from), from);
-      at += to - from;
-    }
-  }
-  return made;
 }
 
 /** @param {string} text */

@@ -6,8 +6,10 @@
 import { Engine, Program } from "./engine.js";
 import { tableOf } from "./columns.js";
 import { readCsv } from "./csv.js";
+import { crc32, unlzma } from "./lzma.js";
 import { operations } from "./operations.js";
 import { LossAt, compareGradients, landscape, searchAtRandom, squareOf } from "./probe.js";
+import { HOLD_OUT, order } from "./random.js";
 import { Trainer } from "./trainer.js";
 
 /**
@@ -20,6 +22,7 @@ const SLICE = 14; // milliseconds of training before messages are heard
 const PIECE = 8; // steps between two looks at the clock
 const LOOKS = 100; // at the held-out loss while many steps are taken at once
 const MOST_NUMBERS = 2e6; // of a record of steps
+const MOST_STATES = 32; // of a run file
 const FRAME = 16; // milliseconds between snapshots
 // in float32 a · b + c is 2⁻²⁴ for these numbers if it is rounded once, else 0
 const PROBE = [1 + 2 ** -12, 1 + 2 ** -12, -(1 + 2 ** -11)];
@@ -39,10 +42,15 @@ export class Runner {
   /**
    * Compile the module that this browser runs exactly: the fast one where its multiply-adds are
    * fused, else the one that rounds once by arithmetic.
-   * @param {{modules: {relaxed: BufferSource, exact: BufferSource}, library: any, mode?: string}} given
+   * @param {{packed: Uint8Array, lzma: boolean, sizes: number[], crc: number, mode?: string}} given the
+   *   fragments and both modules, one after the other
    */
-  async load({ modules, library, mode }) {
-    this.library = library;
+  async load({ packed, lzma, sizes, crc, mode }) {
+    const whole = lzma ? unlzma(packed, sizes.reduce((a, b) => a + b)) : packed;
+    if (crc32(whole) !== crc) throw new Error("the file is damaged: its kernels have another checksum");
+    const [text, relaxed] = [whole.subarray(0, sizes[0]), whole.slice(sizes[0], sizes[0] + sizes[1])];
+    const modules = { relaxed, exact: whole.slice(sizes[0] + sizes[1]) };
+    this.library = JSON.parse(new TextDecoder().decode(text));
     if (mode !== "exact") {
       try {
         this.module = await WebAssembly.compile(modules.relaxed);
@@ -297,6 +305,35 @@ export class Runner {
     return tableOf(this.cells, target, name, wanted);
   }
 
+  /**
+   * The whole epochs of the run for a run file: the loss of each, of the rows that are held out too,
+   * and the states after some of them.
+   */
+  epochs() {
+    const trainer = this.run();
+    const { step, network, table, spec } = trainer;
+    const size = Math.min(spec.batch, table.rows);
+    const each = Math.ceil(table.rows / size);
+    const last = Math.floor(step / each);
+    const every = Math.max(1, Math.ceil(last / MOST_STATES));
+    /** @type {{epoch: number, weights: ArrayLike<number>, memory: ArrayLike<number>[]}[]} */ const states = [];
+    const history = [];
+    for (let epoch = 0; epoch <= last; epoch++) {
+      trainer.seek(epoch * each);
+      if (epoch) history.push([epoch, meanLoss(trainer.losses.slice((epoch - 1) * each, epoch * each), size, table.rows), this.test ? network.lossOf(this.test.x, this.test.y, this.test.rows) : null]);
+      if (epoch % every === 0 || epoch === last) states.push({ epoch, ...network.state() });
+    }
+    trainer.seek(step);
+    const parameters = network.parameters.map(({ name, layer, value: { shape }, memory }) => ({ name, layer, shape, slots: Object.keys(memory) }));
+    return { each, last, history, states, parameters };
+  }
+
+  /** Which rows `gn.train` holds out for validation=fraction. @param {{rows: number, count: number, seed: number}} given */
+  heldOut({ rows, count, seed }) {
+    const engine = new Engine(/** @type {WebAssembly.Module} */ (this.module), this.library);
+    return [...order(engine, rows, BigInt(seed), 0, HOLD_OUT).subarray(0, count)].sort((a, b) => a - b);
+  }
+
   /** Every step up to the present one, evenly thinned where that would be too many numbers. */
   record() {
     const trainer = this.run();
@@ -324,6 +361,28 @@ export class Runner {
     const { first, entries, step } = this.run();
     return { first, entries, step };
   }
+}
+
+/** The mean loss of an epoch by its rows, added as NumPy does. @param {number[]} losses @param {number} size rows of a batch @param {number} rows */
+function meanLoss(losses, size, rows) {
+  const short = rows % size;
+  const whole = short ? losses.slice(0, -1) : losses;
+  const total = pairwise(whole) * size + (short ? losses[losses.length - 1] * short : 0);
+  return total / rows;
+}
+
+/** @param {number[]} values @returns {number} */
+function pairwise(values) {
+  if (values.length > 128) {
+    const half = Math.floor(values.length / 16) * 8;
+    return pairwise(values.slice(0, half)) + pairwise(values.slice(half));
+  }
+  if (values.length < 8) return values.reduce((sum, v) => sum + v, 0);
+  const r = values.slice(0, 8);
+  const end = values.length - (values.length % 8);
+  for (let i = 8; i < end; i++) r[i % 8] += values[i];
+  const sum = r[0] + r[1] + (r[2] + r[3]) + (r[4] + r[5] + (r[6] + r[7]));
+  return values.slice(end).reduce((s, v) => s + v, sum);
 }
 
 /** At most so many points of the beginning of a curve, the last one among them. @param {number[]} curve @param {number} length @param {number} most */

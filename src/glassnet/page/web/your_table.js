@@ -2,6 +2,7 @@
 //
 // In: the page. Out: a panel, and tables of the page. Nothing leaves the machine.
 
+import { isFile, openFile } from "./files.js";
 import { byId, element } from "./format.js";
 import { CLASS_COLOURS } from "./picture.js";
 
@@ -30,10 +31,10 @@ export const tablePanel = {
 /** @param {any} page */
 function tableFields(page) {
   const field = element("textarea", { id: "paste", rows: 5, spellcheck: "false", placeholder: "width,height,kind\n1.2,3.4,a\n…" });
-  const file = element("input", { type: "file", id: "file", accept: ".csv,.tsv,.txt,text/csv,text/plain" });
+  const file = element("input", { type: "file", id: "file", accept: ".csv,.tsv,.txt,.run,.safetensors,text/csv,text/plain" });
   file.addEventListener("change", () => file.files[0] && readFile(page, file.files[0]));
   return [
-    element("p", {}, "Paste rows with a first line of names, choose a file, or drop one anywhere on the page. It is read in this browser and stays there."),
+    element("p", {}, "Paste rows with a first line of names, choose a file, or drop one anywhere on the page: a table, a run file, or the model file of a network. It is read in this browser and stays there."),
     element("label", { for: "paste" }, "Rows, as CSV or from a spreadsheet"), field,
     element("div", { class: "row" },
       element("button", { id: "read", onclick: () => give(page, field.value, "pasted table") }, "read these rows"),
@@ -80,11 +81,25 @@ const brief = (text) => (text.length > 60 ? `${text.slice(0, 59)}…` : text);
 export async function readFile(page, file) {
   if (file.size > LARGEST) return page.say(`${file.name} has ${Math.round(file.size / 1e6)} MB; a page takes ${LARGEST / 1e6}. “glassnet play ${file.name} --target COLUMN” takes more.`, true);
   try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    if (isFile(bytes)) return await openBytes(page, bytes, file.name);
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     await give(page, text, file.name.replace(/\..*$/, "") || "table");
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     page.say(`${file.name} is not UTF-8 text; “glassnet play ${file.name} --target COLUMN” reads other encodings, and workbooks.`, true);
+  }
+}
+
+/** Open a run or a network, or say why not. @param {any} page @param {Uint8Array} bytes @param {string} name */
+async function openBytes(page, bytes, name) {
+  const before = { ...page.choice };
+  try {
+    await openFile(page, bytes, name.replace(/\..*$/, "") || "run");
+  } catch (error) {
+    const broken = error instanceof RangeError || error instanceof TypeError || error instanceof SyntaxError;
+    page.say(`${name} is not opened: ${broken ? "it is damaged" : error instanceof Error ? error.message : error}.`, true);
+    Object.assign(page.choice, before);
   }
 }
 
