@@ -26,6 +26,13 @@ class ArgumentError(GlassnetError, TypeError):
     """An argument has a name or a value that cannot be used."""
 
 
+class MissingParameterError(GlassnetError, KeyError):
+    """A layer asks for a parameter that it does not declare."""
+
+    def __str__(self) -> str:
+        return visible_lines(Exception.__str__(self))  # that of KeyError quotes the message
+
+
 class GraphError(GlassnetError, ValueError):
     """A graph, its text or its use breaks the rules of the intermediate form."""
 

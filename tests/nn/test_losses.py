@@ -277,3 +277,24 @@ class Listed(Loss):
 def test_wrong_use(wrong: Callable[[], Any], text: str) -> None:
     with pytest.raises(ShapeError, match=text):
         wrong()
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ([0, 1, 3], "labels run from 0 to 3"),
+        ([0, 1, -1], "labels run from -1 to 1"),
+        ([0, 1, 0.5], "are not all whole"),
+        ([0, 1, np.nan], "the label of row 2"),
+    ],
+)
+def test_classes_that_there_are_not_are_refused_in_calls(labels: Any, said: str) -> None:
+    scores = np.zeros((3, 3))
+    for loss in (L.CrossEntropy(), L.Hinge(), L.CrossEntropy(label_smoothing=0.1)):
+        with pytest.raises(ShapeError, match=said):
+            loss(scores, labels)
+        with pytest.raises(ShapeError, match=said):
+            gn.grad(lambda own, loss=loss: loss(own, np.array(labels)))(scores)
+    with pytest.raises(ShapeError, match="labels run from 0 to 2"):
+        L.Hinge()(np.zeros((3, 1)), [0, 1, 2])
+    assert float(L.CrossEntropy()(scores, [0, 1, 2])) == pytest.approx(np.log(3))

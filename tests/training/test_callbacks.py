@@ -57,7 +57,13 @@ class Misspelt(Callback):
 
 
 class Nothing(Callback):
-    def epochend(self, run: Any) -> None: ...
+    def watch(self, run: Any) -> None: ...
+
+
+def having(*names: str, base: type = object, call: bool = False) -> Any:
+    """An object with some methods."""
+    methods: dict[str, Any] = {name: lambda self, run: None for name in names}
+    return type("Own", (base,), methods | ({"__call__": lambda self, run: None} if call else {}))()
 
 
 @pytest.mark.parametrize(
@@ -70,6 +76,14 @@ class Nothing(Callback):
         ([Keras()], r"Keras.on_epoch_end would never be called; here it is called epoch_end"),
         ([Misspelt()], r"Misspelt.on_epoch_end would never be called"),
         ([Nothing()], "Nothing overrides no method of Callback"),
+        ([having("epochend")], "Own.epochend would never be called; here it is called epoch_end"),
+        ([having("end_epoch")], "Own.end_epoch .*; here it is called epoch_end"),
+        ([having("epoch_ends", base=Callback)], "Own.epoch_ends .* it is called epoch_end"),
+        ([having("epoch_end", "train_start")], "Own.train_start .* it is called train_begin"),
+        ([having("epoch_end", "on_train_begin")], "on_train_begin .* it is called train_begin"),
+        ([having("epoch_end", "onEpochStart")], "onEpochStart .* it is called epoch_begin"),
+        ([having("after_epoch", call=True)], "Own.after_epoch .* it is called epoch_end"),
+        ([having("training_end")], "Own.training_end .* it is called train_end"),
         ([EarlyStopping], r"EarlyStopping is a class; make one, EarlyStopping\(\)"),
         ([lambda run: None, object()], "has none of them"),
     ],
@@ -81,6 +95,15 @@ def test_what_would_never_be_called_is_refused(given: Any, text: str, tmp_path: 
     gn.train(network(), X, Y, loss=HALF, optimizer=SGD, epochs=1, record=tmp_path / "a.glass")
     with pytest.raises(TrainingError, match=text):
         gn.resume(tmp_path / "a.glass", epochs=2, callbacks=given)
+
+
+def test_other_methods_of_a_callback_are_its_own_business() -> None:
+    for own in (
+        having("epoch_end", "plot", "save", "end", "epoch_losses"),
+        having("predict", "fit", call=True),
+        having("train_end", "state", base=EarlyStopping),
+    ):
+        train([own] if not isinstance(own, EarlyStopping) else [having("epoch_end", "report")])
 
 
 def test_a_run_has_no_attribute_that_nobody_reads() -> None:

@@ -30,6 +30,18 @@ def about(error: DivergenceError) -> tuple[Any, ...]:
     return error.step, error.operation, error.layer, error.row
 
 
+@pytest.mark.parametrize("operation", [ops.log, lambda z: ops.exp(z * 1e3)])
+def test_what_the_data_alone_decide_is_not_for_the_learning_rate(operation: Any) -> None:
+    """Row 17 comes in some later step; updates before it have changed nothing of its number."""
+    model = nn.Sequential(lambda z: operation(z), nn.Linear(2, 1))
+    x = np.full((50, 2), 1.0 if operation is ops.log else 0.0, "float32")
+    x[17, 0] = -1.0 if operation is ops.log else 1.0
+    error = diverged(model, x, Y, batch_size=1)
+    assert error.step > 1
+    assert error.row == 17
+    assert "learning rate:" not in str(error)
+
+
 def test_log_of_a_negative_number_before_any_update() -> None:
     model = nn.Sequential(nn.Linear(2, 1), lambda z: ops.log(z))
     model.W = [1.0, 0.0, 0.0]

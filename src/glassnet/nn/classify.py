@@ -56,6 +56,14 @@ class ClassLoss(Loss):
             )
         object.__setattr__(self, "class_weight", given)
 
+    def __call__(self, prediction: Any, y: Any, weight: Any = None) -> Any:
+        shape: Any = getattr(prediction, "shape", None) or np.shape(prediction)
+        numbered = self.label_type(1, 2, "float32").dtype == "int32"
+        known = len(shape) == 2 and isinstance(shape[1], int)
+        if numbered and known and not isinstance(y, Value) and np.ndim(y) == 1:
+            self.labels(y, shape[1], "float32")  # a class that is out of range would be the nearest
+        return super().__call__(prediction, y, weight)
+
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
         self.check_weights(outputs)
         return class_numbers(y, self.classes(outputs), type(self).__name__, self.skips)

@@ -14,6 +14,7 @@ from typing import Any, cast, overload
 import numpy as np
 
 from glassnet import ops
+from glassnet.describe import is_ours
 from glassnet.errors import GlassnetError, ShapeError
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.op import Value
@@ -22,6 +23,7 @@ from glassnet.graph.userline import in_layer
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Probe, Scope, standing_for
 from glassnet.nn.storage import Slot, as_dtype, below, layout_of, slots_of
+from glassnet.nn.widths import checked_result
 from glassnet.references import References
 from glassnet.words import counted
 
@@ -110,13 +112,7 @@ class Function(Module, in_files=False):
     def build(self, x: Value, parameters: Scope) -> Value:
         with standing_for(cast(GraphBuilder, x.builder), self._pairs):
             result: Any = self.f(x)
-        if not isinstance(result, Value) or result.ndim < 1 or result.shape[0] != x.shape[0]:
-            raise ShapeError(
-                f"{self!r} gave {result!r} for {x.type}; a layer gives one row for every row\n"
-                "  wrong: lambda x: ops.sum(x)\n"
-                "  right: lambda x: ops.sum(x, 1, keepdims=True)"
-            )
-        return result
+        return checked_result(result, self, x)
 
     @cached_property
     def _pairs(self) -> list[tuple[Slot, Slot]]:
@@ -295,6 +291,7 @@ def _applied(name: str, part: Module, x: Value, parameters: Scope) -> Value:
     """What a part makes of x; an error says which part it was, and for what."""
     try:
         result = part.build(x, parameters.under(name))
+        result = result if is_ours(type(part)) else checked_result(result, part, x)
     except GlassnetError as error:
         in_layer(error, f"{name}, {part!r}, for x: {x.type}")
         raise
@@ -334,7 +331,8 @@ def as_layer(layer: Any, where: str) -> Module:
     which it stands, {} being its place."""
     if isinstance(layer, Module):
         return layer
-    if callable(layer) and not isinstance(layer, type):
+    torch = type(layer).__module__.startswith("torch.")
+    if callable(layer) and not isinstance(layer, type) and not torch:
         return Function(cast(Callable[[Value], Value], layer))
     owner = where.partition("(")[0]
     if isinstance(layer, list | tuple):
@@ -342,6 +340,12 @@ def as_layer(layer: Any, where: str) -> Module:
         raise ShapeError(
             f"{owner} takes layers one by one, not in a {kind}\n"
             f"  wrong: {owner}(layers)\n  right: {owner}(*layers)"
+        )
+    if hasattr(layer, "forward"):
+        raise ShapeError(
+            f"{owner} takes layers, and {type(layer).__name__} is a class of another kind\n"
+            "  wrong: class Block: def forward(self, x)\n"
+            "  right: class Block(gn.nn.Module): def build(self, x, parameters)"
         )
     name = getattr(layer, "__name__", layer)
     kinds = {kind.__name__.lower(): kind.__name__ for kind in _below(Module)}
@@ -376,6 +380,7 @@ def chained(layers: Iterable[Module], width: int | None = None) -> tuple[int | N
     ShapeError where a layer gives another number than the next one takes."""
     first = width
     seeking = width is None  # so far, all layers give as many numbers as they take
+    before: list[Module] = []  # those of the user's among them that do not say so
     giver = f"x has {counted(width, 'number')} a row" if isinstance(width, Integral) else ""
     for place, layer in enumerate(layers, 1):
         taken = layer.takes()
@@ -383,8 +388,10 @@ def chained(layers: Iterable[Module], width: int | None = None) -> tuple[int | N
             raise ShapeError(
                 _NO_CHAIN.format(place, layer, counted(taken, "number"), giver, taken, width)
             )
-        first = taken if seeking else first
+        if seeking and taken is not None:
+            first = taken if all(own.gives(taken) == taken for own in before) else None
         seeking = seeking and taken is None and type(layer).gives is Module.gives
+        before += [layer] if seeking and not is_ours(type(layer)) else []
         entering = taken if width is None else width
         width = layer.gives(entering)
         if width is not None and (taken is not None or width != entering):

@@ -43,6 +43,7 @@ from glassnet.nn.storage import (
     split,
     vector_of,
 )
+from glassnet.nn.widths import built_width, check_declared, check_methods
 from glassnet.references import Traceable, base_of, is_foreign, methods_of
 from glassnet.words import counted
 
@@ -104,7 +105,11 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
         """The result for a batch x [rows, width], as nodes."""
         raise NotImplementedError(
             f"{type(self).__name__} does not say how its result comes about\n"
-            "  right: def build(self, x, parameters): return x * parameters['scale']"
+            + (
+                "  wrong: def forward(self, x), which is PyTorch's name\n"
+                * hasattr(type(self), "forward")
+            )
+            + "  right: def build(self, x, parameters): return x * parameters['scale']"
         )
 
     def takes(self) -> int | None:
@@ -112,8 +117,17 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
         return None
 
     def gives(self, width: int | None) -> int | None:
-        """How many numbers a row has that came in with `width`; None where that is not known."""
-        return width
+        """How many numbers a row has that came in with `width`; None where that is not known. Of a
+        class of the user's that does not say it this is found by building the layer."""
+        if is_ours(type(self)):
+            return width
+        width = self.takes() if width is None else width
+        if width is None or "constructed" not in vars(self):
+            return None
+        key = "gives", width
+        if key not in self.programs:
+            self.programs[key] = built_width(self, width)
+        return self.programs[key]
 
     def categorical(self, columns: Sequence[int]) -> dict[int, int]:
         """Which columns of the data hold category numbers, and of how many categories; `columns`
@@ -278,6 +292,9 @@ _OF_THE_PROCESS = {
 def complete(module: Module) -> None:
     """What every module gets when its constructor is done: its parts, and places for numbers."""
     own = vars(module)
+    if not is_ours(type(module)):
+        check_methods(module)
+        check_declared(type(module), module.declared())
     own["_children"] = dict(module.children())
     own["_slots"] = {name: Slot() for name in module.declared()}
     own["constructed"] = True

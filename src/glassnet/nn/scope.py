@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from glassnet import ops
-from glassnet.errors import GraphError
+from glassnet.errors import GraphError, MissingParameterError
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.op import Value
 from glassnet.nn.storage import ParameterLayout, Part, Slot, layout_of
@@ -54,6 +54,11 @@ class Scope(Mapping[str, Value]):
 
     def __getitem__(self, name: str) -> Value:
         full = self._full(name)
+        if full not in self._values:
+            raise MissingParameterError(
+                f"there is no parameter {name!r}; declared are {', '.join(self) or 'none'}\n"
+                f'  right: def declared(self): return {{"{name}": Parameter((2, 3), "zeros")}}'
+            )
         return self._circumstances.updates.get(full, self._values[full])
 
     def _full(self, name: str) -> str:

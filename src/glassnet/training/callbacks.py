@@ -9,7 +9,9 @@ may be done before `epoch_end` has to hear of them.
 
 from __future__ import annotations
 
+import difflib
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,6 +24,12 @@ from glassnet.foreign import no_name
 from glassnet.training.history import Run
 
 METHODS = ("epoch_end", "epoch_begin", "train_begin", "train_end", "overdue")
+KNOWN = {*METHODS, "ahead", "state", "restore", "series"}
+SYNONYMS = {
+    "start": "begin", "started": "begin", "before": "begin", "finish": "end", "finished": "end",
+    "stop": "end", "after": "end", "ended": "end", "training": "train", "fit": "train",
+    "epoch": "epoch", "end": "end", "begin": "begin",
+}  # fmt: skip
 EXPECTED = (
     "callbacks: {}; a callback is a function of the run, called after every epoch, or an object "
     "with one of the methods epoch_end(run), train_begin(run), train_end(run), overdue(run)\n"
@@ -44,14 +52,14 @@ def _as_callback(own: Any) -> Any:
         raise TrainingError(
             EXPECTED.format(f"{own.__name__} is a class; make one, {own.__name__}()")
         )
-    wrong = [name for name in dir(own) if name.startswith("on_") and callable(getattr(own, name))]
     known = [name for name in METHODS if _has(own, name)]
-    if wrong:
-        right = [name[3:] for name in wrong if name[3:] in METHODS]
-        hint = f"; here it is called {right[0]}" if right else ""
-        raise TrainingError(
-            EXPECTED.format(f"{type(own).__name__}.{wrong[0]} would never be called{hint}")
-        )
+    for name in _methods_of(own):
+        meant = _meant(name)
+        if name.startswith("on_") or meant:
+            hint = f"; here it is called {meant}" if meant else ""
+            raise TrainingError(
+                EXPECTED.format(f"{type(own).__name__}.{name} would never be called{hint}")
+            )
     if known:
         return own
     if callable(own):
@@ -62,6 +70,22 @@ def _as_callback(own: Any) -> Any:
         else (f"{type(own).__name__} overrides no method of Callback")
     )
     raise TrainingError(EXPECTED.format(seen))
+
+
+def _methods_of(own: Any) -> list[str]:
+    """The public methods of an object that `Callback` does not have."""
+    names = [name for name in dir(own) if not name.startswith("_") and not hasattr(Callback, name)]
+    return [name for name in names if name not in KNOWN and callable(getattr(own, name, None))]
+
+
+def _meant(name: str) -> str | None:
+    """The method that a name is another spelling of: `onEpochEnd`, `end_epoch`, `epoch_ends`."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().removeprefix("on_").split("_")
+    same = [SYNONYMS.get(word.rstrip("s"), word) for word in words]
+    if len(same) == 2 and same[0] in ("begin", "end"):
+        same.reverse()
+    close = difflib.get_close_matches("_".join(same), METHODS, n=1, cutoff=0.85)
+    return close[0] if close and name not in METHODS else None
 
 
 def _has(own: Any, name: str) -> bool:

@@ -45,6 +45,7 @@ class Fault:
     told: str  # it with its numbers
     layer: str | None
     row: int | None
+    learnt: bool = True  # whether what went into it depends on a parameter
 
     def __str__(self) -> str:
         where = "" if self.layer is None else f" in {self.layer}"
@@ -95,16 +96,18 @@ def divergence(
 
 def advice(lr: float, x: np.ndarray, fault: Fault | None, updates: int) -> str:
     """What to try. A smaller learning rate is no help where no update came before, unless it is
-    the update that is not finite."""
+    the update that is not finite, nor where the data alone decide the number."""
     lines: list[str] = []
     if fault is not None and fault.operation in DOMAINS and fault.part != UPDATE:
         lines.append(DOMAINS[fault.operation])
-    if updates or fault is None or fault.part == UPDATE:
+    if fault is None or fault.part == UPDATE or (updates and fault.learnt):
         lines.append(f"try a smaller learning rate: lr={lr / 10:.2g}")
     largest = float(max(x.max(), -x.min())) if x.size else 0.0
     if largest > 100:
         lines.append(f"scale x, whose largest number is {largest:.3g}")
-    if not lines:
+    if not lines and fault is not None and not fault.learnt:
+        lines.append("the learning rate is not the reason, since the data alone decide this number")
+    elif not lines:
         lines.append("the learning rate is not the reason, since no update came before: look at "
                      "this operation, and at the weights that the model starts with")  # fmt: skip
     return "\n".join(f"  {'or ' if i else ''}{line}" for i, line in enumerate(lines))
@@ -164,7 +167,8 @@ class _Finding:
             return Fault(UPDATE, nodes[place].op.name, self._told(place, index), layer, row)
         if source < 0:
             told = self._told(place, index)
-            return Fault(FORWARD, nodes[place].op.name, told, self._layer(place), row)
+            learnt = self._learnt(place)
+            return Fault(FORWARD, nodes[place].op.name, told, self._layer(place), row, learnt)
         told = f"the derivative of {self._told(source, index)}"
         if nodes[source].op.kind != "elementwise":
             told = f"the derivative of {nodes[source].op.name}"
@@ -197,6 +201,16 @@ class _Finding:
             if place <= trace.result.index:
                 return trace.name
         return "the loss"
+
+    def _learnt(self, place: int) -> bool:
+        """Whether a value depends on a parameter."""
+        nodes = self.step.graph.nodes
+        found, rest = {place}, [place]
+        while rest:
+            fresh = set(nodes[rest.pop()].inputs) - found
+            found |= fresh
+            rest += fresh
+        return any(str(nodes[i].attr("name", "")).startswith("W.") for i in found)
 
     def _finite(self, output: int) -> bool:
         return bool(np.isfinite(self.values[self.step.graph.outputs[output]]).all())
