@@ -34,9 +34,9 @@ HEAD = GOOD.encode()
 TABLES: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "empty file": (b"", ("bad.csv is empty", "header line and rows")),
     "header only": (b"x,c,y\n", ("header line but no rows", "add rows")),
-    "a longer row": (HEAD + b"1,a,p,q\n", ("line 42 (row 41)", "4 fields", "header has 3")),
-    "a shorter row": (HEAD + b"1,a\n", ("line 42 (row 41)", "2 fields", "'y'")),
-    "every row longer": (b"x,y\n1,2,p\n3,4,q\n", ("every row has 3 fields", "--delimiter")),
+    "longer rows": (HEAD + b"1,a,p,q\n" * 30, ("line 42 (row 41)", "4 fields", "header has 3")),
+    "shorter rows": (HEAD + b"1,a\n" * 30, ("line 42 (row 41)", "2 fields", "'y'")),
+    "every row shorter": (b"x,c,y\n1,p\n3,q\n", ("every row has 2 fields", "--delimiter")),
     "unclosed quote": (HEAD + b'"1,a,p\n', ("line 42 (row 41, column 1 'x')", "never closed")),
     "NUL bytes": (HEAD + b"1,\0,p\n", ("line 42 (row 41, column 2 'c')", "NUL", "UTF-8")),
     "unknown target": (b"x,Y1\n1,p\n2,q\n", ("no column 'y'", "did you mean 'Y1'")),

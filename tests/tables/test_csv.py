@@ -124,11 +124,9 @@ def test_blocks_of_any_size_find_the_same(
         (b"a,b\n", ["header line but no rows"]),
         (b"a,b\n1,2\n3\n", ["line 3 (row 2)", "1 field", "'b'"]),
         (b"a,b\n1,2\n3,4,5\n", ["line 3 (row 2)", "3 fields", "header has 2"]),
-        (b"a,b\n1,2,3\n4,5,6\n", ["every row has 3 fields", "2 columns"]),
         (b"a,b,c\n1,2\n4,5\n", ["every row has 2 fields", "3 columns"]),
         (b'a,b\n1,2\n"3,4\n5,6\n', ["line 3 (row 2, column 1 'a')", "never closed"]),
         (b'a,b\n"1,2\n"3,4"\n', ["line 2 (row 1, column 1 'a')", "line 3"]),
-        (b'a,b\n1,5" pipe\n', ["line 2 (row 1, column 2 'b')", "quote inside a field"]),
         (b'a,b\n"x"y,2\n', ["line 2 (row 1, column 1 'a')", "not at the end of a field"]),
         (b"a,b\n1,2\n3,\x00\n", ["line 3 (row 2, column 2 'b')", "NUL"]),
         (b"\x1f\x8b\x08\x00damaged", ["damaged", "gzip"]),
@@ -152,7 +150,7 @@ def test_a_malformed_file_is_refused_with_its_place(
 def test_a_fault_far_into_the_file_has_the_right_place(tmp_path: Path) -> None:
     path = tmp_path / "long.csv"
     good = b'1,"x\ny"\n' * 3000  # two lines a row
-    path.write_bytes(b"a,b\n" + good + b"1,2,3\n" + good)
+    path.write_bytes(b"a,b\n" + good + b"1,2,3\n" + good + b'"')  # which no row closes
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_check, "BLOCK_BYTES", 1 << 12)
         with pytest.raises(TableError, match=r"line 6002 \(row 3001\) has 3 fields"):

@@ -25,6 +25,7 @@ OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # how .xls files begin
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _BLOCK = 1 << 22
 _MOST_TIMES = 1 << 15  # no packing is smaller than its content by more
+_TABLE_SUFFIXES = {".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".feather", ".arrow"}
 _JSON_SUFFIXES = {".jsonl", ".ndjson", ".json"}
 
 
@@ -138,6 +139,9 @@ def _member(path: Path, archive: zipfile.ZipFile) -> str:
     """The one table in an archive."""
     names = [own for own in archive.namelist() if not own.endswith("/")]
     names = [own for own in names if not own.startswith(("__MACOSX/", "."))]
+    tables = [own for own in names if Path(own).suffix.lower() in _TABLE_SUFFIXES]
+    if len(tables) == 1:
+        return tables[0]
     if len(names) != 1:
         shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
         raise TableError(f"{path} holds {len(names)} files ({shown}); unpack it and name one")

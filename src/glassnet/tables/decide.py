@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.hints import Option, hint
-from glassnet.tables.forms import LOOKALIKES, Form
+from glassnet.tables.forms import Form
 from glassnet.tables.notes import Note
 from glassnet.tables.recognise import (
     GAPS,
@@ -26,6 +26,7 @@ from glassnet.tables.recognise import (
     find_clock,
     find_date,
     find_number,
+    find_span,
     gap_words,
 )
 from glassnet.tables.table import Numbers, Table
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 # The first word of each pair is the false one.
 BOOLEAN_WORDS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"))
 _CODE = re.compile(r"[+-]?0\d+")
+_PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|(?i:[-+]?(inf|infinity))")
 _TIME_NAME = re.compile(r"(?i)(time|date|epoch|stamp|created|updated|(^|_)ts$|_at$)")
 SCALES = ("log", "plain")
 _CLASSES = 20  # so many different bounds or ranges of a target are classes
@@ -150,6 +152,7 @@ def _readings(name: str, rest: Counter[str], hints: Hints) -> list[tuple[str, Fo
     return [
         ("date", find_date(name, rest, hints)),
         ("number", find_clock(name, rest)),
+        ("number", find_span(name, rest)),
         ("number", find_number(name, rest, hints)),
     ]
 
@@ -176,7 +179,7 @@ def _accept(
     strange = () if take_all else found.strange
     form = replace(found.form, missing=(*gaps, *strange))
     plain = replace(Form(name), missing=form.missing)
-    usual = all(text.translate(LOOKALIKES) == text for text in counts)
+    usual = all(_PLAIN.fullmatch(text) for text in counts if text not in form.missing)
     if form == replace(plain, kind="number") and usual:
         form = plain
     notes = [*found.notes, *_gap_notes(name, gaps, counts)]
@@ -293,7 +296,11 @@ def read_otherwise(
         rest = {text: count for text, count in counts.items() if text not in gaps}
         day_first = own.formats[0].startswith("%d") if own.formats else None
         options = {"date": [find_date(name, rest, Hints(day_first=day_first))]}
-        options["number"] = [find_number(name, rest, Hints()), find_clock(name, rest)]
+        options["number"] = [
+            find_number(name, rest, Hints()),
+            find_clock(name, rest),
+            find_span(name, rest),
+        ]
         for found in options[kind]:
             if found is not None and not found.strange:
                 forms[name] = replace(found.form, missing=missing)

@@ -33,10 +33,11 @@ USUAL_DATES = {f"%Y{s}%m{s}%d{time}" for s in "-/" for time in _USUAL_TIMES} | {
 @dataclass(frozen=True)
 class Form:
     """How a column is written. `kind` is "plain" (numbers with a decimal point, dates that begin
-    with the year), "number", "clock" (hours, minutes and perhaps seconds) or "date"."""
+    with the year), "number", "clock" (hours, minutes and perhaps seconds), "span"
+    (1h 30m) or "date"."""
 
     column: Name
-    kind: Literal["plain", "number", "clock", "date"] = "plain"
+    kind: Literal["plain", "number", "clock", "span", "date"] = "plain"
     decimal: Literal[".", ","] = "."
     thousands: Literal["", ",", ".", "'", " ", "_"] = ""
     units: Annotated[
@@ -74,7 +75,7 @@ def number_pattern(form: Form) -> str:
     bounds = "|".join(re.escape(own) for own in (*BELOW, *ABOVE)) if form.ranges else ""
     more = rf"(?:(?:{_BETWEEN})\s*(?:{unit}|)\s*({digits})\s*)?" if form.ranges else "()"
     plus = r"\+?\s*" if form.ranges else ""
-    tail = rf"(?i:{TAILS}|\)|)" if form.ranges else r"\)?"
+    tail = rf"(?i:{TAILS}|\)|)" if form.ranges else r"[-)]?"
     return (
         rf"^(?i:({bounds}|))\s*([-+(]?)\s*({unit}|)\s*([-+]?)\s*({digits})\s*{plus}({unit}|)\s*{more}"
         rf"({unit}|)\s*({tail})$"
@@ -88,6 +89,8 @@ def number_sql(form: Form, text: str) -> str:
     """The number in a cell; NULL where there is none."""
     if form.kind == "clock":
         return _clock_sql(text)
+    if form.kind == "span":
+        return _span_sql(text)
     names = ", ".join(map(quoted, _GROUPS))
     found = f"regexp_extract({plain_sql(text)}, {quoted(number_pattern(form))}, [{names}])"
 
@@ -102,7 +105,8 @@ def number_sql(form: Form, text: str) -> str:
     result = value("low")
     if form.ranges:
         result = f"coalesce(({result} + {value('high')}) / 2, {result})"
-    result += " * (CASE WHEN (f['sign'] IN ('-', '(')) <> (f['minus'] = '-') THEN -1 ELSE 1 END)"
+    minus = "(f['minus'] = '-' OR f['tail'] = '-')"
+    result += f" * (CASE WHEN (f['sign'] IN ('-', '(')) <> {minus} THEN -1 ELSE 1 END)"
     if any(factor != 1 for factor in form.factors):
         unit = "lower(coalesce(nullif(f['unit'], ''), nullif(f['after'], ''), f['before']))"
         cases = " ".join(
@@ -134,6 +138,40 @@ def _clock_sql(text: str) -> str:
     return f"list_transform([{found}], lambda f: {result})[1]"
 
 
+# Parts of a length of time, by what one is worth in seconds, and how they are written.
+SPANS = (
+    (604800, "weeks|week|wks|wk|w|wochen|woche"),
+    (86400, "days|day|d|tage|tag"),
+    (3600, "hours|hour|hrs|hr|h|stunden|stunde|std"),
+    (60, "minutes|minute|mins|min|m|minuten"),
+    (1, "seconds|second|secs|sec|s|sekunden"),
+)
+
+
+def _span_pattern() -> str:
+    """Six groups: weeks, days, hours, minutes, seconds, and minutes after hours without a word."""
+    amount = r"(\d+(?:[.,]\d+)?)"
+    parts = [rf"(?:{amount}\s*(?:{words})\.?(?:\s*(?:,|and|und|t)\s*|\s*))?" for _, words in SPANS]
+    return rf"^(?i:p?t?{''.join(parts[:2])}t?{''.join(parts[2:])}(\d\d)?)$"
+
+
+SPAN = _span_pattern()
+
+
+def _span_sql(text: str) -> str:
+    names = ", ".join(map(quoted, ("w", "d", "h", "m", "s", "rest")))
+    found = f"regexp_extract(nullif({plain_sql(text)}, ''), {quoted(SPAN)}, [{names}])"
+
+    def part(name: str, worth: int) -> str:
+        cell = f"replace(f['{name}'], ',', '.')"
+        return f"coalesce(TRY_CAST(nullif({cell}, '') AS DOUBLE), 0) * {worth}"
+
+    total = " + ".join(part(n, w) for n, (w, _) in zip("wdhms", SPANS, strict=True))
+    some = " || ".join(f"f['{name}']" for name in "wdhms")
+    result = f"CASE WHEN {some} = '' THEN NULL ELSE {total} + {part('rest', 60)} END"
+    return f"list_transform([{found}], lambda f: {result})[1]"
+
+
 # Months by the beginning of their names in English, German, French, Spanish and Italian.
 _MONTHS = {
     "Jan": "jan|ene|gen", "Feb": "feb|fév|fev", "Mar": "mar|mär|mae|mrz", "Apr": "apr|avr|abr",
@@ -150,6 +188,10 @@ _TIDY = (
     (r"(:\d{2}(?:\.\d+)?)\s*(?:[Zz]|[+-]\d{2}:?\d{2}|[+-]\d{2}|UTC|GMT|[A-Z]{3,4}T)$", r"\1"),
     (r"(:\d{2})\s*(?i:([ap])\.?\s*m\.?)$", r"\1 \2M"),
     (r",", " "),
+    (r"^(\d{4})年(\d{1,2})月(\d{1,2})日", r"\1-\2-\3"),
+    (r"(\d{4}):(\d{2}:\d{2})", r"\1 \2"),
+    (r"^([A-Za-z]{3} +\d{1,2}) (\d{1,2}:\d{2}(?::\d{2})?)(?: [A-Z]{3,4})? (\d{4})$", r"\1 \3 \2"),
+    *((rf"^{n}[qQ][-/ ]?(\d{{4}})$", rf"\1-{3 * n - 2:02}") for n in range(1, 5)),
     *((rf"^(\d{{4}})[-/ ]?[qQ]{n}$", rf"\1-{3 * n - 2:02}") for n in range(1, 5)),
     *((rf"^[qQ]{n}[-/ ]?(\d{{4}})$", rf"\1-{3 * n - 2:02}") for n in range(1, 5)),
     (r"^(\d{4})-?[wW](\d{2})$", r"\1-W\2-1"),

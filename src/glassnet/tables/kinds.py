@@ -109,7 +109,7 @@ def _is_time(table: Table, name: str, fixed: Mapping[str, str]) -> bool:
 def _needs_text(table: Table, name: str, numbers: Numbers, fixed: Mapping[str, str]) -> bool:
     kind = base_kind(fixed.get(name))
     if kind is None:
-        formed = table.forms.get(name, PLAIN).kind in ("number", "clock")
+        formed = table.forms.get(name, PLAIN).kind in ("number", "clock", "span")
         return bool(numbers.unreadable.any()) and not formed
     return kind != "number"
 
@@ -165,7 +165,8 @@ class _Readings:
         kind = base_kind(fixed)
         if self.numbers.missing.all():
             return self._made("empty", "no value in any row", None)
-        if self.timely:
+        wrong, present = self.numbers.unreadable.sum(), (~self.numbers.missing).sum()
+        if self.timely and (kind is not None or wrong * 2 <= present):
             return self._date(asked=kind is not None)
         if kind == "number" or (kind is None and self.texts is None):
             return self._number(kind)
@@ -267,7 +268,7 @@ class _Readings:
         times, notes = self.numbers, ()
         wrong = np.flatnonzero(times.unreadable)
         assert self.texts is not None
-        if len(wrong) and (asked or len(wrong) * 2 > int((~times.missing).sum())):
+        if len(wrong) and asked:
             raise TableError(
                 f"{self.label}: row {wrong[0] + 1} of column {self.name!r} holds "
                 f"{brief(str(self.texts[wrong[0]]))!r}, not a date like 2024-12-31 or 31.12.2024",

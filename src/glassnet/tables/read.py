@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import itertools
+import re
 import shutil
 import sys
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +32,7 @@ from glassnet.tables.csv_check import CsvCheck, CsvShape
 from glassnet.tables.limits import DEFAULT_LIMITS, Limits
 from glassnet.tables.notes import Note
 from glassnet.tables.query import explained
-from glassnet.tables.repair import Dialect, looks_like_data, mended
+from glassnet.tables.repair import Dialect, Mended, looks_like_data, mended
 from glassnet.tables.sandbox import TRUST, checked, lock
 from glassnet.tables.table import Table
 from glassnet.tables.typed import exactly, open_typed, typed_table
@@ -57,6 +59,8 @@ def read_table(
     other files that it names, unless `files` says no. Its result is kept in the `database`."""
     dialect = Dialect(delimiter, encoding, header, skip)
     label = str(path)
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", label):
+        raise TableError(f"{label} is an address; nothing is fetched, so save the table to a file")
     path, aside, chosen = _on_disk(Path(path), limits, sheet)
     connection = connect(database)
     try:
@@ -151,8 +155,7 @@ def _open_csv(
             with unpacked(path, form.compression) as stream:
                 shape = CsvCheck(str(path), asked.delimiter, limits).run(stream)
             row = _names_are_data(path, form, shape) if asked.header is None else False
-            odd = shape.names[0].lower().startswith(("sep=", "#")) and asked.header is None
-            if not row and not odd:
+            if not row and not (asked.header is None and _is_odd(shape)):
                 doubt = (_NUMBERS_AS_NAMES,) if row is None else ()
                 return _csv_table(path, form, shape, connection, doubt), path
             if row:
@@ -179,7 +182,9 @@ def _open_mended(
         raise refused
     del lines
     found = mended(content, str(path), asked)
-    if refused is not None and not found.notes and found.delimiter == ",":
+    found, notes = _with_header(found, content, str(path), asked, notes)
+    same = not found.notes and not found.changed and found.delimiter == ","
+    if refused is not None and same:
         raise refused
     aside = Aside()
     place = aside.folder / "mended.csv"
@@ -196,6 +201,19 @@ def _open_mended(
     return replace(table, aside=aside), place
 
 
+def _with_header(
+    found: Mended, content: bytes, label: str, asked: Dialect, notes: tuple[Note, ...]
+) -> tuple[Mended, tuple[Note, ...]]:
+    """The text with names for its columns, where its first line is a row."""
+    if asked.header is not None:
+        return found, notes
+    rows = list(itertools.islice(_records(found.text, found.delimiter or ","), 2))
+    data = looks_like_data(tuple(map(str.strip, rows[0])), rows[1]) if len(rows) == 2 else False
+    if data:
+        return mended(content, label, replace(asked, header="none")), (*notes, _NO_NAMES)
+    return found, notes if data is False else (*notes, _NUMBERS_AS_NAMES)
+
+
 _NO_NAMES = Note(
     "no header", "the first line has numbers, as the others have, so no line names the columns",
     advice=hint("if it has the names pass ", Option("header", "first")),
@@ -206,14 +224,26 @@ _NUMBERS_AS_NAMES = Note(
 )  # fmt: skip
 
 
+def _is_odd(shape: CsvShape) -> bool:
+    """Whether the first line is rather none of names: a comment, a title, columns set apart by
+    spaces."""
+    names, first = shape.names, shape.names[0]
+    unnamed = sum(name == f"column {place}" for place, name in enumerate(names, 1))
+    wide = len(names) == 1 and ("  " in first or "\t" in first)
+    return first.lower().startswith(("sep=", "#")) or unnamed * 2 >= len(names) > 2 or wide
+
+
+def _records(text: str, delimiter: str) -> Iterator[list[str]]:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+
+
 def _names_are_data(path: Path, form: FileFormat, shape: CsvShape) -> bool | None:
     """Whether the line of names looks like a row; None where that is open."""
     if not any(sign.isdigit() for name in shape.names for sign in name[:1] + name[1:2]):
         return False
     with unpacked(path, form.compression) as stream:
         head = stream.read(1 << 16).decode("utf-8", "replace")
-    rows = csv.reader(io.StringIO(head, newline=""), delimiter=shape.delimiter)
-    lines = [row for row, _ in zip(rows, range(2), strict=False)]
+    lines = list(itertools.islice(_records(head, shape.delimiter), 2))
     names = tuple(name.strip() for name in lines[0])
     return looks_like_data(names, lines[1] if len(lines) > 1 else [])
 

@@ -19,6 +19,7 @@ from glassnet.tables.forms import (
     CLOCK,
     CURRENCIES,
     LOOKALIKES,
+    SPAN,
     TAILS,
     Form,
     number_pattern,
@@ -37,7 +38,8 @@ _CODE = re.compile(r"[A-Z]{2}")
 # Units of one kind, by what a number of them is worth.
 _UNITS: tuple[Mapping[str, float], ...] = (
     {"k": 1e3, "m": 1e6, "b": 1e9, "bn": 1e9, "mn": 1e6, "mio": 1e6, "mio.": 1e6, "t": 1e12,
-     "thousand": 1e3, "million": 1e6, "billion": 1e9, "mrd": 1e9, "mrd.": 1e9, "tsd": 1e3},
+     "thousand": 1e3, "million": 1e6, "billion": 1e9, "mrd": 1e9, "mrd.": 1e9, "tsd": 1e3,
+     "lakh": 1e5, "crore": 1e7},
     {"mg": 1e-3, "g": 1, "kg": 1e3, "t": 1e6},
     {"mm": 1e-3, "cm": 1e-2, "m": 1, "km": 1e3},
     {"ms": 1e-3, "s": 1, "sec": 1, "min": 60, "mins": 60, "h": 3600, "hr": 3600, "hrs": 3600,
@@ -130,7 +132,7 @@ def _signs(name: str, digits: Sequence[str], hints: Hints) -> tuple[Point, Mark,
     clear = points[decimal] or groups[other] or hints.decimal
     if clear or not unclear[other]:
         return decimal, thousands, ()
-    one = unclear[other][0]
+    one = unclear[other][0].strip()
     value, else_value = one.replace(other, ""), one.replace(other, ".")
     short = [own for own in digits if own.isdigit() and int(own) >= 1000]
     note = Note(
@@ -172,7 +174,7 @@ def _unit(
     after: Counter[str] = Counter()
     before: set[str] = set()
     for text, blob in dressed.items():
-        word = _bare(blob["last"] or blob["after"], ("+", ")", *_TAIL_WORDS))
+        word = _bare(blob["last"] or blob["after"], ("+", ")", "-", *_TAIL_WORDS))
         if word:
             after[word] += counts[text]
         word = _bare(blob["before"], (*ABOVE, *BELOW, "(", "-", "+"))
@@ -181,8 +183,13 @@ def _unit(
     money = [word for word in after if word in CURRENCIES]
     rest = Counter({word: count for word, count in after.items() if word not in CURRENCIES})
     units: dict[str, float] = dict.fromkeys([*sorted(before), *money], 1.0)
-    stems = {word.rstrip("s.") for word in rest}
     scale = _UNITS[0]
+    for word in [*rest]:  # 1.5M USD
+        factor = _scaled_currency(word, scale)
+        if factor is not None:
+            units[word] = factor
+            del rest[word]
+    stems = {word.rstrip("s.").replace(" ", "") for word in rest}
     kind = next((own for own in _UNITS if rest and set(rest) <= set(own)), None)
     if rest and set(rest) <= set(scale) and (units or len(rest) > 1 or set(rest) & {"k", "bn"}):
         kind = scale
@@ -197,6 +204,15 @@ def _unit(
         if count >= 0.9 * rest.total():
             units[word] = 1.0
     return tuple(units), tuple(units.values())
+
+
+def _scaled_currency(word: str, scale: Mapping[str, float]) -> float | None:
+    """What a number before `m usd` or `k€` is worth, or None where the word is none of these."""
+    for currency in CURRENCIES:
+        head = word.removesuffix(currency).strip()
+        if head != word and head in scale:
+            return scale[head]
+    return None
 
 
 _TAIL_WORDS = tuple(own for own in TAILS.replace("\\", "").split("|") if own[0].isalpha())
@@ -345,8 +361,23 @@ def find_date(name: str, counts: Mapping[str, int], hints: Hints) -> Found | Non
     for sign, year, time in open_forms:
         first, second = ("%d", "%m") if day_first else ("%m", "%d")
         formats[f"{first}{sign}{second}{sign}{year}{time}"] = None
+    formats = _year_first(texts, formats)
     ordered = sorted(formats, key=lambda own: ("%Y" in own, own))  # two digits of a year first
     return Found(Form(name, "date", formats=tuple(ordered)), notes, tuple(strange))
+
+
+_YEAR_FIRST = re.compile(r"\d{4}([-/. ])(\d{1,2})\1(\d{1,2})(\D.*)?")
+
+
+def _year_first(texts: Sequence[str], formats: dict[str, None]) -> dict[str, None]:
+    """The formats, with the day before the month where some cells say so and none says otherwise,
+    as in 2024-31-01."""
+    found = [match for text in texts if (match := _YEAR_FIRST.fullmatch(tidy(text))) is not None]
+    second = any(int(match[2]) > 12 for match in found)
+    if not second or any(int(match[3]) > 12 for match in found):
+        return formats
+    turned = re.compile(r"%Y(.)%m\1%d")
+    return {turned.sub(r"%Y\1%d\1%m", own): None for own in formats}
 
 
 def _time(text: str) -> str | None:
@@ -379,6 +410,35 @@ def _order(
     text = "has dates whose order no cell decides; they are read with the month first"
     way = hint("if the day comes first pass ", Option("kind", "date:%d/%m/%Y", name))
     return False, (Note("date order", text, name, way, True),)
+
+
+def find_span(name: str, counts: Mapping[str, int]) -> Found | None:
+    """Lengths of time such as 1h 30m, 2 days, PT45M: some of several parts, or of words that are no
+    unit of numbers."""
+    pattern, texts = re.compile(SPAN), _sample(counts)
+    found: dict[str, int] = {}  # how many parts it has
+    kinds: set[int] = set()
+    for text in texts:
+        match = pattern.match(text.strip())
+        given: Sequence[str | None] = [None] * 6 if match is None else match.groups()
+        if any(given[:5]) and (given[2] or not given[5]):
+            found[text] = sum(map(bool, given))
+            kinds |= {place for place in range(5) if given[place]}
+    several = any(parts > 1 for parts in found.values())
+    if not several and len(kinds) < 2:
+        return None
+    if not several and kinds & {3} and not any(_LONG_SPAN.search(text) for text in found):
+        return None  # 5m and 3d may be metres and something else
+    strange = tuple(text for text in texts if text not in found)
+    one = max(found, key=lambda text: found[text])
+    note = Note(
+        "span", f"has lengths of time such as {one!r}, read as seconds", name,
+        hint("to leave them as text pass ", Option("kind", "category", name)),
+    )  # fmt: skip
+    return Found(Form(name, "span"), (note,), strange)
+
+
+_LONG_SPAN = re.compile(r"(?i)min|hour|day|week|sec|stunde|tag|woche")
 
 
 def find_clock(name: str, counts: Mapping[str, int]) -> Found | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from glassnet.errors import TableError
 from glassnet.hints import Option, hint
 from glassnet.tables.notes import Note
+from glassnet.tables.ragged import evened, spaced
 from glassnet.words import counted
 
 _DELIMITERS = ",;\t|"
@@ -52,6 +53,7 @@ class Mended:
     text: str
     delimiter: str | None
     notes: tuple[Note, ...]
+    changed: bool  # whether a strict reader sees something else now
 
 
 def decoded(content: bytes, label: str, encoding: str | None = None) -> tuple[str, Note | None]:
@@ -76,7 +78,7 @@ def decoded(content: bytes, label: str, encoding: str | None = None) -> tuple[st
         plain = name in ("utf-8", "utf-8-sig")
         what = f"the text is read as {_NAMES.get(name, name.upper())}"
         note = Note(
-            "encoding", what, advice=hint("if letters look wrong pass ", Option("encoding"))
+            "encoding", what, advice=hint("if letters look wrong pass ", Option("encoding", "NAME"))
         )
         return text.removeprefix("\ufeff"), None if plain else note
     raise TableError(
@@ -113,19 +115,25 @@ def mended(content: bytes, label: str, asked: Dialect) -> Mended:
     if sum(count > 0 for count in ends.values()) > 1:
         notes.append(Note("line ends", "the lines end in several ways, which are taken for one"))
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    lines = lines[asked.skip :]
+    whole, lines = lines, lines[asked.skip :]
     delimiter = asked.delimiter
     said = re.fullmatch(r'"?sep=(.)"?', lines[0].strip()) if lines else None
     if said is not None:
         lines, delimiter = lines[1:], delimiter or said[1]
     lines = _without(lines, notes)
     delimiter, width = _shape(lines, delimiter)
+    if width == 1 and asked.delimiter is None:
+        lines = spaced(lines)
+        delimiter, width = _shape(lines, delimiter)
     lines = _below_titles(lines, delimiter, width, notes)
     lines = _without_last(lines, delimiter, notes)
+    if width > 1:
+        lines = evened(lines, delimiter, notes)
     if asked.header == "none" and lines:
         width = _width(lines[0], delimiter)
         lines = [delimiter.join(f"column {place + 1}" for place in range(width)), *lines]
-    return Mended("\n".join(lines) + "\n", delimiter, tuple(notes))
+    text = "\n".join(lines) + "\n"
+    return Mended(text, delimiter, tuple(notes), "\n".join(whole).rstrip("\n") + "\n" != text)
 
 
 def _without(lines: list[str], notes: list[Note]) -> list[str]:
@@ -183,8 +191,10 @@ def _shape(lines: list[str], delimiter: str | None) -> tuple[str, int]:
 
 def _below_titles(lines: list[str], delimiter: str, width: int, notes: list[Note]) -> list[str]:
     """The lines from the first on that has as many fields as nearly all others."""
-    first = next((n for n, line in enumerate(lines) if _width(line, delimiter) == width), 0)
-    narrow = all(_width(line, delimiter) < width for line in lines[:first])
+    first = next((n for n, line in enumerate(lines) if _is_header(line, delimiter, width)), 0)
+    narrow = all(_is_title(line, delimiter, width) for line in lines[:first])
+    if any(_width(line, delimiter) == width for line in lines[:first]):
+        narrow &= _wordy(lines[first], delimiter)
     if not 0 < first <= _MOST_TITLES or not narrow or width < 2:
         return lines
     if first == 1 and _width(lines[0], delimiter) == width - 1 and width > 2:
@@ -195,6 +205,21 @@ def _below_titles(lines: list[str], delimiter: str, width: int, notes: list[Note
         Note("title lines", what, advice=hint("if they are rows pass ", Option("delimiter")))
     )
     return lines[first:]
+
+
+def _filled(line: str, delimiter: str) -> int:
+    """How many fields there are up to the last that is not empty."""
+    rest = line.rstrip(delimiter + " ")
+    return _width(rest, delimiter) if rest else 0
+
+
+def _is_title(line: str, delimiter: str, width: int) -> bool:
+    """Whether a line is narrower than the table, or has nothing but empty fields in its half."""
+    return _width(line, delimiter) < width or _filled(line, delimiter) * 2 <= width
+
+
+def _is_header(line: str, delimiter: str, width: int) -> bool:
+    return _width(line, delimiter) == width and not _is_title(line, delimiter, width)
 
 
 def _without_last(lines: list[str], delimiter: str, notes: list[Note]) -> list[str]:

@@ -34,6 +34,16 @@ TEXT = (
          "{skip N}, {delimiter CHAR}"),
     Rule("trailing delimiters", "a delimiter at the end of every row, but not of the header",
          "left out", ""),
+    Rule("short header", "rows that all have one field more than the header",
+         "the first column, a number or name of the row, has no name", ""),
+    Rule("short rows", "a few rows with fewer fields than the header",
+         "gaps at their ends, with a doubt", ""),
+    Rule("long rows", "a few rows with more fields than the header; empty ones at the end do not "
+         "count", "all of their cells are gaps, with a doubt: nobody knows which is of which "
+         "column", ""),
+    Rule("quotes", "quotes inside of a field, quotes after backslashes, single quotes",
+         "signs of the text; what a field is quoted with", ""),
+    Rule("foot lines", "lines of one field below a table of three columns or more", "left out", ""),
     Rule("no header", "a first line with numbers such as 5.1 in the columns of numbers",
          "a row; the columns are called `column 1`, `column 2`, …", "{header first}"),
     Rule("header of numbers", "a first line of whole numbers only", "names, with a doubt",
@@ -72,6 +82,8 @@ DATES = (
     Rule("epoch", "seconds or milliseconds since 1970 under a name such as created_at", "dates",
          "{kind COLUMN=number}"),
     Rule("clock", "times such as 14:30 or 2:30 PM", "seconds", "{kind COLUMN=category}"),
+    Rule("span", "lengths of time such as 1h 30m, 2 days, PT45M", "seconds",
+         "{kind COLUMN=category}"),
 )  # fmt: skip
 
 NUMBERS = (

@@ -138,7 +138,7 @@ class Table:
 
     def _number(self, name: str) -> str:
         cells, form, tokens = self.columns[name], self.forms.get(name, PLAIN), self.tokens(name)
-        if form.kind not in ("number", "clock") or cells.family != "text":
+        if form.kind not in ("number", "clock", "span") or cells.family != "text":
             return cells.number(tokens)
         text = cells.text(tokens)
         value = f"coalesce({number_sql(form, text)}, CAST('nan' AS DOUBLE))"

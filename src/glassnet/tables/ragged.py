@@ -1,0 +1,154 @@
+"""Lines that a strict reader refuses: rows too short or too long, quotes in the middle of a field.
+
+In: the text of a table below its titles. Out: the same with one number of fields in every line, and
+what was done. Cells are never moved: what is missing at the end of a row is a gap, and in a row
+with too many fields, of which nobody knows where they belong, all are.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from glassnet.tables.notes import Note
+from glassnet.words import counted
+
+_END = "\u0001end\u0001"  # a last line, which is a record of its own unless a quote is open
+_MOST_ODD = 0.2  # with a larger part of odd rows the delimiter is another, or it is no table
+_SPACES = re.compile(r"[ \t]{2,}")
+_LETTER = re.compile(r"[^\W\d_]")
+_WAYS: tuple[dict[str, Any], ...] = ({}, {"escapechar": "\\"}, {"quotechar": "'"})
+
+
+def evened(lines: list[str], delimiter: str, notes: list[Note]) -> list[str]:
+    """Lines of one width, if a few are odd; else the lines as they are."""
+    if any("\0" in line for line in lines):
+        return lines
+    ways = sorted(_WAYS, key=lambda way: "escapechar" not in way) if _slashed(lines) else _WAYS
+    found = [rows for way in ways if (rows := _parsed(lines, delimiter, way)) is not None]
+    if not found or len(found[0]) < 2:
+        return lines
+    rows = min(found, key=_odd)
+    usual = rows is found[0] and not _slashed(lines)
+    loose = usual and _loose(lines, delimiter)
+    if usual and not _odd(rows) and not loose:
+        return lines
+    told: list[Note] = []
+    if loose:
+        told.append(Note("quotes", "quotes inside of fields are taken as they stand"))
+    elif not usual:
+        told.append(Note("quotes", "fields have single quotes, or quotes after backslashes"))
+    rows = _with_name(rows, told)
+    rows = _above_foot(rows, told)
+    body = _of_width(rows, told)
+    if body is None:
+        return lines
+    notes += told
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(body)
+    return text.getvalue().split("\n")[:-1]
+
+
+def spaced(lines: list[str]) -> list[str]:
+    """Lines whose columns are set apart by several spaces, with commas; else as they are."""
+    cut = [_SPACES.split(line.strip()) for line in lines]
+    widths = {len(row) for row in cut}
+    if len(widths) != 1 or widths == {1}:
+        cut = [line.split() for line in lines]
+        widths = {len(row) for row in cut}
+    if len(widths) != 1 or widths <= {0, 1}:
+        return lines
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(cut)
+    return text.getvalue().split("\n")[:-1]
+
+
+def _parsed(lines: Sequence[str], delimiter: str, way: dict[str, Any]) -> list[list[str]] | None:
+    """The records, or None where a quote is never closed."""
+    text = io.StringIO("\n".join([*lines, _END]), newline="")
+    try:
+        rows = [row for row in csv.reader(text, delimiter=delimiter, **way) if row]
+    except csv.Error:
+        return None
+    return rows[:-1] if rows and rows[-1] == [_END] else None
+
+
+def _slashed(lines: Sequence[str]) -> bool:
+    return any('\\"' in line for line in lines)
+
+
+def _odd(rows: Sequence[Sequence[str]]) -> int:
+    return sum(len(row) != len(rows[0]) for row in rows)
+
+
+def _loose(lines: Sequence[str], delimiter: str) -> bool:
+    """Whether a strict reader refuses quotes that a lenient one takes as they stand."""
+    broken = re.compile(rf'(^|{re.escape(delimiter)})"([^"]|"")*"[^{re.escape(delimiter)}"]')
+    if any(broken.search(line) for line in lines):
+        return False  # a quoted field goes on after its quote
+    inside = re.compile(rf'[^{re.escape(delimiter)}"\n]"[^{re.escape(delimiter)}"\n]')
+    return any(inside.search(line) for line in lines)
+
+
+def _with_name(rows: list[list[str]], told: list[Note]) -> list[list[str]]:
+    """With a name for the first column, where all rows have one field more than the header, as
+    programs write it that put a number before every row."""
+    (width, count), *_ = Counter(len(row) for row in rows[1:]).most_common(1)
+    if width != len(rows[0]) + 1 or count * 10 < 9 * (len(rows) - 1):
+        return rows
+    text = f"every row has {width} fields and the header {width - 1}; the first column has no name"
+    told.append(Note("short header", text))
+    return [["", *rows[0]], *rows[1:]]
+
+
+def _above_foot(rows: list[list[str]], told: list[Note]) -> list[list[str]]:
+    """Without lines of one field below a table of three columns or more."""
+    last = len(rows)
+    while last > 2 and len(rows[0]) > 2 and _is_foot(rows[last - 1]):
+        last -= 1
+    if last < len(rows):
+        shown = rows[last][0].strip()[:40]
+        text = f"{counted(len(rows) - last, 'line')} below the table left out, such as {shown!r}"
+        told.append(Note("foot lines", text))
+    return rows[:last]
+
+
+def _is_foot(row: Sequence[str]) -> bool:
+    return len(row) == 1 and _LETTER.search(row[0]) is not None
+
+
+def _of_width(rows: list[list[str]], told: list[Note]) -> list[list[str]] | None:
+    """All rows as wide as the header, or None where many are not."""
+    width, short, long = len(rows[0]), list[int](), list[int]()
+    body = [rows[0]]
+    for number, row in enumerate(rows[1:], 1):
+        while len(row) > width and not row[-1].strip():
+            row = row[:-1]
+        if len(row) < width:
+            short.append(number)
+        elif len(row) > width:
+            long.append(number)
+            row = []
+        body.append([*row, *[""] * (width - len(row))])
+    if (len(short) + len(long)) > _MOST_ODD * (len(rows) - 1):
+        return None
+    if short:
+        whose = "its end" if len(short) == 1 else "their ends"
+        text = f"{_counted(short, 'fewer')}; what is missing at {whose} is a gap"
+        told.append(Note("short rows", text, "", "", True))
+    if long:
+        text = f"{_counted(long, 'more')}; since nobody knows which is of which column, all "
+        text += f"of {'its' if len(long) == 1 else 'their'} cells are gaps"
+        way = "put a field that holds the delimiter in quotes"
+        told.append(Note("long rows", text, "", way, True))
+    return body
+
+
+def _counted(numbers: Sequence[int], more: str) -> str:
+    have = "row has" if len(numbers) == 1 else "rows have"
+    first = f"row {numbers[0]}" if len(numbers) == 1 else f"the first is row {numbers[0]}"
+    return f"{len(numbers):,} {have} {more} fields than the header ({first})"
