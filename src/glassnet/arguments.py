@@ -52,15 +52,15 @@ class Checked(type):
     @property
     def __signature__(cls) -> inspect.Signature:
         """That of the constructor, for help and editors."""
-        own = inspect.signature(cls.__init__)
-        return own.replace(parameters=list(own.parameters.values())[1:])
+        whole = inspect.signature(cls.__init__)
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
 
 
 def _made(
     make: Callable[..., Made], kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Made:
-    args = tuple([plain(own) for own in args])
-    kwargs = {name: plain(own) for name, own in kwargs.items()}
+    args = tuple([plain(arg) for arg in args])
+    kwargs = {name: plain(arg) for name, arg in kwargs.items()}
     known = signature(kind)
     if not kwargs.keys() <= known.keys():
         raise _unknown(kind.__name__, kwargs, known)
@@ -73,8 +73,8 @@ def _made(
     # a dataclass may have made something else of an argument, which then is what counts
     stored = known if dataclasses.is_dataclass(cast("object", kind)) else {}
     for name, value in _given(kind, args, kwargs).items():
-        own = getattr(made, name, value) if name in stored else value
-        if not fits(known[name], own):
+        kept = getattr(made, name, value) if name in stored else value
+        if not fits(known[name], kept):
             raise _misfit(kind.__name__, known, name, value)
     return made
 
@@ -92,7 +92,7 @@ def answering(f: Callable[P, R]) -> Callable[P, R]:
             raise _unknown(owner, kwargs, known)
         if makes:  # what an estimator is given it keeps as it is
             return cast("Any", f)(*args, **kwargs)
-        numbers = {name: plain(own) for name, own in kwargs.items()}
+        numbers = {name: plain(arg) for name, arg in kwargs.items()}
         return cast("Any", f)(*map(plain, args), **numbers)
 
     return cast("Callable[P, R]", call)
@@ -126,10 +126,10 @@ def _given(kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str
     """What was passed, by the names of arguments; of *layers, the layers are not looked at."""
     found = dict(kwargs)
     parameters = list(kind.__signature__.parameters.values())
-    for value, own in zip(args, parameters, strict=False):
-        if own.kind is inspect.Parameter.VAR_POSITIONAL:
+    for value, parameter in zip(args, parameters, strict=False):
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             break
-        found[own.name] = value
+        found[parameter.name] = value
     return found
 
 
@@ -141,13 +141,13 @@ def fits(kind: Any, value: Any) -> bool:
     if origin is None and kind in _SINGLE:
         return _SINGLE[kind](value)
     if origin in (Union, types.UnionType):
-        return any(fits(own, value) for own in inner)
+        return any(fits(choice, value) for choice in inner)
     if origin is Literal:
         return value in inner
     if origin is Callable or kind is Callable:
         return callable(value)
     if origin in (tuple, list, Sequence, Iterable):
-        return _is_list(value) and all(fits(inner[0], own) for own in value) if inner else True
+        return _is_list(value) and all(fits(inner[0], item) for item in value) if inner else True
     if origin in (dict, Mapping):
         return isinstance(value, Mapping)
     return isinstance(value, kind) if isinstance(kind, type) else True
@@ -186,7 +186,7 @@ def described(kind: Any) -> str:
     """What an annotation says, in words."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(described(own) for own in inner))
+        return " or ".join(dict.fromkeys(described(choice) for choice in inner))
     if origin is Literal:
         return " or ".join(map(repr, inner))
     if origin is Callable or kind is Callable:
@@ -203,7 +203,9 @@ def described(kind: Any) -> str:
 
 def _misfit(owner: str, known: Mapping[str, Any], name: str, value: Any) -> ArgumentError:
     """The error about a value, with the argument that it was perhaps meant for."""
-    others = [own for own, kind in known.items() if own != name and _is_meant(kind, value)]
+    others = [
+        argument for argument, kind in known.items() if argument != name and _is_meant(kind, value)
+    ]
     hint = f"\n  right: {owner}(…, {others[0]}={shown(value)})" if len(others) == 1 else ""
     return ArgumentError(
         f"{owner}({name}={shown(value)}): {name} is {described(known[name])}{hint}"
@@ -219,14 +221,17 @@ def _explained(
     kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception
 ) -> Exception:
     """The error of a constructor that did not expect such values, or so many of them."""
-    known, own = signature(kind), kind.__signature__
+    known, expected = signature(kind), kind.__signature__
     try:
-        own.bind(*args, **kwargs)
+        expected.bind(*args, **kwargs)
     except TypeError as misbound:
         if "lr" in known and args and not fits(known["lr"], args[0]):
             reason = f"the parameters are not passed to it: {NOTHING['params']}"
         else:
-            takes = [str(each.replace(annotation=own.empty)) for each in own.parameters.values()]
+            takes = [
+                str(each.replace(annotation=expected.empty))
+                for each in expected.parameters.values()
+            ]
             reason = f"{misbound}; it takes {', '.join(takes) or 'no arguments'}"
         return ArgumentError(f"{kind.__name__}(…): {reason}")
     for name, value in _given(kind, args, kwargs).items():
@@ -242,7 +247,7 @@ def _unknown(owner: str, kwargs: Mapping[str, Any], known: Mapping[str, Any]) ->
     lines: list[str] = []
     for name in unknown:
         free = known.keys() - (kwargs.keys() - {"optimizer"})
-        ours = [own for own in ARGUMENTS.get(name, ()) if own in free]
+        ours = [argument for argument in ARGUMENTS.get(name, ()) if argument in free]
         close = near(name, known)
         if ours:
             right += _renamed(name, ours, kwargs[name])
@@ -262,7 +267,7 @@ def _renamed(name: str, ours: Sequence[str], value: Any) -> list[str]:
     """The argument by our name; a pair, such as betas, by two of ours."""
     parts: list[Any] = [*value] if name == "betas" and isinstance(value, tuple | list) else []
     if len(parts) == len(ours):
-        return [f"{own}={shown(part)}" for own, part in zip(ours, parts, strict=True)]
+        return [f"{argument}={shown(part)}" for argument, part in zip(ours, parts, strict=True)]
     if ours[0] == "optimizer":
         return [f"optimizer=gn.optim.Adam({name}={shown(value)})"]
     return [f"{ours[0]}={shown(value)}"]

@@ -69,7 +69,9 @@ class Described:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:
         """The object that has these settings."""
-        kinds = {own.name: own.kind for own in _signature(cls).parameters.values()}
+        kinds = {
+            parameter.name: parameter.kind for parameter in _signature(cls).parameters.values()
+        }
         named = dict(config)
         for name, kind in kinds.items():
             if kind is inspect.Parameter.VAR_KEYWORD:
@@ -90,15 +92,17 @@ def is_ours(kind: type) -> bool:
 
 def _signature(kind: type) -> inspect.Signature:
     """What the constructor of a class takes."""
-    own = inspect.signature(cast(Any, kind).__init__)
+    whole = inspect.signature(cast(Any, kind).__init__)
     if kind.__init__ is object.__init__:
-        return own.replace(parameters=[])
-    return own.replace(parameters=list(own.parameters.values())[1:])
+        return whole.replace(parameters=[])
+    return whole.replace(parameters=list(whole.parameters.values())[1:])
 
 
 def _config(item: Any) -> dict[str, Any] | None:
     """The settings of an object, by what its class says last."""
-    last = next(own for own in type(item).__mro__ if vars(own).keys() & {"get_config", "__init__"})
+    last = next(
+        base for base in type(item).__mro__ if vars(base).keys() & {"get_config", "__init__"}
+    )
     own_constructor = not is_ours(last) and "get_config" not in vars(last)
     return Described.get_config(item) if own_constructor else item.get_config()
 
@@ -139,7 +143,7 @@ class _Writer:
         if isinstance(item, dict):
             pairs = cast("dict[Any, Any]", item)
             if all(isinstance(name, str) for name in pairs):
-                return {"mapping": {name: self.value(own) for name, own in pairs.items()}}
+                return {"mapping": {name: self.value(item) for name, item in pairs.items()}}
         return {"code": _written(item)}
 
     def _object(self, item: Described) -> dict[str, Any]:
@@ -148,7 +152,7 @@ class _Writer:
         config = _config(item) if ours or self.with_code else None
         if config is None:
             return {"code": _written(item)}
-        settings = {name: self.value(own) for name, own in config.items()}
+        settings = {name: self.value(setting) for name, setting in config.items()}
         if ours:
             return {"class": kind.__name__} | settings
         return {"code": kind.__name__, "settings": settings}
@@ -162,21 +166,23 @@ def _written(item: Any) -> str:
 def contains(data: Any, part: Any) -> bool:
     """Whether some object is a part of what JSON values describe; an older description may lack
     settings that have come since then, at their defaults."""
-    return _bare(part) in [_bare(own) for own in (data, *_parts(data))]
+    return _bare(part) in [_bare(each) for each in (data, *_parts(data))]
 
 
 def _bare(data: Any) -> Any:
     """A description without the settings that are at their defaults."""
     if isinstance(data, (list, tuple)):
-        return [_bare(own) for own in cast("list[Any]", data)]
+        return [_bare(item) for item in cast("list[Any]", data)]
     if not isinstance(data, dict):
         return data
     known = cast("dict[str, Any]", data)
     kind: Any = KNOWN.get(known.get("class", ""))
-    own = fields(kind) if is_dataclass(kind) else ()
-    usual: dict[str, Any] = {f.name: [] if f.default == () else f.default for f in own}
+    declared = fields(kind) if is_dataclass(kind) else ()
+    usual: dict[str, Any] = {f.name: [] if f.default == () else f.default for f in declared}
     return {
-        name: _bare(own) for name, own in known.items() if name not in usual or own != usual[name]
+        name: _bare(value)
+        for name, value in known.items()
+        if name not in usual or value != usual[name]
     }
 
 
@@ -186,21 +192,21 @@ def _parts(data: Any) -> Iterator[Any]:
         inner = cast("dict[str, Any]", data).values()
     elif isinstance(data, (list, tuple)):
         inner = cast("list[Any]", data)
-    for own in inner:
-        yield own
-        yield from _parts(own)
+    for item in inner:
+        yield item
+        yield from _parts(item)
 
 
 def from_data(
-    data: Any, families: Sequence[type], own: Any = None, code: Mapping[str, Any] | None = None
+    data: Any, families: Sequence[type], given: Any = None, code: Mapping[str, Any] | None = None
 ) -> Any:
-    """The object that JSON values describe, of one of the families; `own` stands where it is
+    """The object that JSON values describe, of one of the families; `given` stands where it is
     described, and `code` has classes and functions of the user's by name. DescriptionError where
     something else belongs there; errors of constructors as they are."""
     if not isinstance(data, dict):
         raise DescriptionError(f"is {shown(data)}, no object")
     _count(data)
-    reader = _Reader(own, code or {})
+    reader = _Reader(given, code or {})
     return reader.object(cast("dict[str, Any]", data), tuple(families))
 
 
@@ -232,15 +238,15 @@ class _Reader:
     """`seen` are the shared objects that began so far, None in the place of one that is not
     complete."""
 
-    own: Any
+    given: Any
     code: Mapping[str, Any]
     seen: list[Any] = field(default_factory=list[Any])
 
     def object(self, data: dict[str, Any], allowed: tuple[type, ...]) -> Any:
         if "same" in data and any(family.shared for family in cast(Any, allowed)):
             return self._before(data["same"])
-        if self.own is not None and _bare(as_data(self.own)) == _bare(data):
-            return self.own
+        if self.given is not None and _bare(as_data(self.given)) == _bare(data):
+            return self.given
         if "code" in data:
             return self._code(data, allowed)
         name = data.get("class")
@@ -250,9 +256,9 @@ class _Reader:
                 f"names the class {shown(name)}, which this version does not have"
             )
         if not issubclass(kind, allowed):
-            families = " or ".join(own.__name__ for own in allowed) or "no object"
+            families = " or ".join(family.__name__ for family in allowed) or "no object"
             raise DescriptionError(f"has a {name} where {families} belongs")
-        settings = {key: own for key, own in data.items() if key != "class"}
+        settings = {key: value for key, value in data.items() if key != "class"}
         return self._made(kind, settings)
 
     def _before(self, place: Any) -> Any:
@@ -273,7 +279,7 @@ class _Reader:
             return found
         if not issubclass(found, allowed) or not isinstance(data["settings"], dict):
             raise DescriptionError(
-                f"has a {name} where {' or '.join(own.__name__ for own in allowed)} belongs"
+                f"has a {name} where {' or '.join(family.__name__ for family in allowed)} belongs"
             )
         return self._made(found, cast("dict[str, Any]", data["settings"]))
 
@@ -284,14 +290,14 @@ class _Reader:
         self.seen += [None] * kind.shared
         typed = {f.name: str(f.type) for f in fields(kind)} if is_dataclass(kind) else {}
         settings = {
-            name: self._setting(own, kind.inside)
-            for name, own in config.items()
-            if not ("Initializer" in typed.get(name, "") and isinstance(own, dict))
+            name: self._setting(value, kind.inside)
+            for name, value in config.items()
+            if not ("Initializer" in typed.get(name, "") and isinstance(value, dict))
         }  # a function that drew first values is not needed where there are values
         try:
-            for name, own in settings.items():
-                if isinstance(own, (bool, int, float, str)) and typed.get(name) in PLAIN:
-                    read(PLAIN[typed[name]], own, name)
+            for name, setting in settings.items():
+                if isinstance(setting, (bool, int, float, str)) and typed.get(name) in PLAIN:
+                    read(PLAIN[typed[name]], setting, name)
             made = kind.from_config(settings)
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             if isinstance(error, GlassnetError) and not isinstance(error, ArgumentError):
@@ -313,7 +319,7 @@ class _Reader:
             return _array(known["array"], known["dtype"])
         if set(known) == {"mapping"} and isinstance(known["mapping"], dict):
             pairs = cast("dict[str, Any]", known["mapping"]).items()
-            return {name: self._setting(own, allowed) for name, own in pairs}
+            return {name: self._setting(setting, allowed) for name, setting in pairs}
         return self.object(known, allowed)
 
 
@@ -333,11 +339,11 @@ def in_words(data: Any) -> str:
         return "the same layer"
     name = short(known.get("class", known.get("code")))
     if isinstance(known.get("layers"), list):
-        inner = ", ".join(in_words(own) for own in cast("list[Any]", known["layers"]))
+        inner = ", ".join(in_words(layer) for layer in cast("list[Any]", known["layers"]))
         return inner if name == "Sequential" else f"{name}({inner})"
-    sizes = [known[own] for own in ("fan_in", "fan_out", "width") if own in known]
-    told = ", ".join(str(own) for own in sizes if type(own) is int)
-    return f"{name}({told})" if told else name
+    sizes = [known[size] for size in ("fan_in", "fan_out", "width") if size in known]
+    given = ", ".join(str(size) for size in sizes if type(size) is int)
+    return f"{name}({given})" if given else name
 
 
 def short(text: Any) -> str:

@@ -269,7 +269,7 @@ OPTIMIZERS: dict[str, str] = {
 
 def near(name: str, known: Iterable[str]) -> str | None:
     """The known name that is most like one, whatever its capitals."""
-    lowered = {own.lower(): own for own in known}
+    lowered = {ours.lower(): ours for ours in known}
     if name.lower() in lowered:
         return lowered[name.lower()]
     close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.75)
@@ -292,9 +292,9 @@ def no_name(module: str, name: str, known: Sequence[str]) -> AttributeError:
 def _elsewhere(plain: str) -> str | None:
     """One of our names that is looked for in the wrong module."""
     for place, names in _PLACES.items():
-        for own in names.split():
-            if own.lower() == plain:
-                return f"{place}.{own}"
+        for ours in names.split():
+            if ours.lower() == plain:
+                return f"{place}.{ours}"
     return None
 
 

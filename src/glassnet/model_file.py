@@ -143,7 +143,9 @@ def _check_length(file: IO[bytes], size: int, label: str) -> None:
 
 
 def _entries(header: dict[str, Any]) -> dict[str, Tensor]:
-    return {name: from_plain(Tensor, own, f"tensor {shown(name)}") for name, own in header.items()}
+    return {
+        name: from_plain(Tensor, entry, f"tensor {shown(name)}") for name, entry in header.items()
+    }
 
 
 def _tensors(entries: dict[str, Tensor], data: bytes) -> dict[str, NDArray[Any]]:

@@ -120,19 +120,19 @@ def check_apart(writes: Sequence[FileUse], reads: Iterable[FileUse], option: str
     """OutputError where two of the files that a command may write are one, or one of them is read
     as well."""
     known: dict[object, tuple[FileUse, bool]] = {}
-    for own, written in (*((use, False) for use in reads), *((use, True) for use in writes)):
-        for name in own.names():
-            other, both = known.setdefault(name, (own, written))
-            if other is own or not written:
+    for used, written in (*((use, False) for use in reads), *((use, True) for use in writes)):
+        for name in used.names():
+            other, both = known.setdefault(name, (used, written))
+            if other is used or not written:
                 continue
             if both:
                 raise OutputError(
-                    f"{own.path} would be {other.what} and {own.what}; name another place with "
+                    f"{used.path} would be {other.what} and {used.what}; name another place with "
                     f"{option}"
                 )
             raise OutputError(
-                f"{own.path} is read by this command ({other.what}), and would be {own.what}; name "
-                f"another place with {option}"
+                f"{used.path} is read by this command ({other.what}), and would be {used.what}; "
+                f"name another place with {option}"
             )
 
 
@@ -147,11 +147,11 @@ def _spelt(target: Path) -> str:
 def _ignores_case(folder: Path) -> bool:
     """Whether small and capital letters are the same in the names of a folder, as on most disks of
     Windows and macOS."""
-    for own in (folder, *folder.parents):
-        other = own.with_name(own.name.swapcase()) if own.name else own
-        if other != own:
+    for parent in (folder, *folder.parents):
+        other = parent.with_name(parent.name.swapcase()) if parent.name else parent
+        if other != parent:
             try:
-                return os.path.samefile(own, other)
+                return os.path.samefile(parent, other)
             except OSError:
                 return False
     return os.name == "nt"

@@ -116,8 +116,8 @@ class compile(Traceable):  # a function in use: named like the verb users type
 
     def _compiled(self, types: tuple[Type, ...]) -> tuple[Program, Traced]:
         traced = trace_outputs(self.f, types, self._references)
-        held = [own.captured for _, own in (self._traced or {}).values()] + [traced.captured]
-        self._references = self._references.renewed(a for own in held for a in own.values())
+        known = [traced, *(earlier for _, earlier in (self._traced or {}).values())]
+        self._references = self._references.renewed(a for t in known for a in t.captured.values())
         if traced.graph not in self._programs:
             self._programs[traced.graph] = compile_graph(traced.graph)
         return self._programs[traced.graph], traced
@@ -145,7 +145,7 @@ def value_and_grad(
         return (y, *gradients(y, [args[i] for i in places]))
 
     def packed(*args: Any) -> tuple[Any, Any]:
-        given = [_as_floats(own) if i in places else own for i, own in enumerate(args)]
+        given = [_as_floats(arg) if i in places else arg for i, arg in enumerate(args)]
         y, *parts = call(*given)
         return y, parts[0] if isinstance(argnums, int) else tuple(parts)
 

@@ -38,7 +38,7 @@ CLASS_COLOURS = (
 MARKERS = "os^DvPX*<>"
 
 
-def activation(own: Module, low: float = -6.0, high: float = 6.0, *, ax: Any = None) -> Any:
+def activation(module: Module, low: float = -6.0, high: float = 6.0, *, ax: Any = None) -> Any:
     """An activation and its derivative from `low` to `high`.
 
     A parameter that the activation learns has its present value; of several the first one's.
@@ -46,12 +46,12 @@ def activation(own: Module, low: float = -6.0, high: float = 6.0, *, ax: Any = N
     if not low < high:
         raise GlassnetError(f"low={low} is not below high={high}")
     z = np.linspace(low, high, 601, dtype=np.float32)[:, None]
-    width = own.takes() or 1
+    width = module.takes() or 1
     rows = np.repeat(z, width, axis=1)
-    value = np.asarray(own(rows))[:, 0]
+    value = np.asarray(module(rows))[:, 0]
 
     def total(values: Any) -> Any:
-        return ops.sum(own(values))
+        return ops.sum(module(values))
 
     slope = np.asarray(grad(total)(rows))[:, 0]
     axes = _axes(ax)
@@ -59,7 +59,7 @@ def activation(own: Module, low: float = -6.0, high: float = 6.0, *, ax: Any = N
     axes.axvline(0.0, color=INK, linewidth=0.5)
     axes.plot(z[:, 0], value, color=BLUE, label="a = f(z)")
     axes.plot(z[:, 0], slope, color=ORANGE, linestyle="--", label="f′(z)")
-    axes.set(xlabel="z", title=repr(own))
+    axes.set(xlabel="z", title=repr(module))
     axes.legend()
     return axes
 
@@ -83,9 +83,9 @@ def boundary(
     x, y = np.asarray(x), np.asarray(y)
     if x.ndim != 2 or x.shape[1] < 2:
         raise GlassnetError(f"x has shape {x.shape}; wanted rows with two columns or more")
-    if len({*inputs}) != 2 or not all(0 <= own < x.shape[1] for own in inputs):
+    if len({*inputs}) != 2 or not all(0 <= column < x.shape[1] for column in inputs):
         raise GlassnetError(f"inputs={inputs}: two different columns of {x.shape[1]} are wanted")
-    ends = [_around(x[:, own]) for own in inputs]
+    ends = [_around(x[:, column]) for column in inputs]
     across, up = np.meshgrid(*(np.linspace(*end, side) for end in ends))
     rows = np.tile(np.median(x, axis=0) if at is None else np.asarray(at), (side * side, 1))
     rows[:, inputs[0]], rows[:, inputs[1]] = across.ravel(), up.ravel()
@@ -122,13 +122,12 @@ def landscape(
     For each unit a direction is as long as its own weights are (by filter: Li et al., 2018).
     `paths` are `model.W` at some steps, by name, projected on the plane. The model stays as it is.
     """
-    own = copy.deepcopy(model)
-    centre = own.W.copy()
-    first, second = _by_filter(own, np.random.default_rng(seed))
+    network = copy.deepcopy(model)
+    centre = network.W.copy()
+    first, second = _by_filter(network, np.random.default_rng(seed))
     places = np.linspace(-reach, reach, side)
-    losses = np.array([
-        [_loss_at(own, centre + a * first + b * second, loss, x, y) for a in places] for b in places
-    ])  # fmt: skip
+    points = [[centre + a * first + b * second for a in places] for b in places]
+    losses = np.array([[_loss_at(network, w, loss, x, y) for w in line] for line in points])
     axes = _axes(ax)
     low = float(np.nanmin(losses))
     shown = np.log10(
@@ -148,11 +147,11 @@ def landscape(
 
 
 def history(
-    own: History | Mapping[str, History], *, log: bool | None = None, ax: Any = None
+    history: History | Mapping[str, History], *, log: bool | None = None, ax: Any = None
 ) -> Any:
     """Losses by epoch: of one training, or of several by name. The axis is logarithmic where all
     losses are above 0 and far apart, or as `log` says."""
-    several = {"": own} if isinstance(own, History) else dict(own)
+    several = {"": history} if isinstance(history, History) else dict(history)
     axes = _axes(ax)
     every: list[float] = []
     for (name, one), colour in zip(several.items(), _colours(), strict=False):
@@ -175,19 +174,21 @@ def history(
     return axes
 
 
-def ledger(own: Ledger, *, ax: Any = None) -> Any:
+def ledger(ledger: Ledger, *, ax: Any = None) -> Any:
     """The life of a weight: its value after every update, and the updates as bars."""
-    if not own.entries:
-        raise GlassnetError(f"{own.name} has no update to draw")
+    if not ledger.entries:
+        raise GlassnetError(f"{ledger.name} has no update to draw")
     axes = _axes(ax)
-    steps = np.arange(len(own.entries) + 1)
-    axes.plot(steps, [float(own.start), *(float(one.after) for one in own.entries)], color=BLUE)
-    updates = [float(one.update) for one in own.entries]
+    steps = np.arange(len(ledger.entries) + 1)
+    axes.plot(
+        steps, [float(ledger.start), *(float(one.after) for one in ledger.entries)], color=BLUE
+    )
+    updates = [float(one.update) for one in ledger.entries]
     bars = axes.twinx()
     bars.bar(steps[1:], updates, color=[BLUE if u > 0 else ORANGE for u in updates], alpha=0.4)
     widest = max(map(abs, updates)) or 1.0
     bars.set(ylim=(-3 * widest, 3 * widest), ylabel="update")
-    axes.set(xlabel="update", ylabel="w", title=own.name)
+    axes.set(xlabel="update", ylabel="w", title=ledger.name)
     axes.set_zorder(bars.get_zorder() + 1)
     axes.patch.set_visible(False)
     return axes
@@ -230,11 +231,11 @@ def _by_filter(model: Module, random: np.random.Generator) -> tuple[np.ndarray, 
     ways: list[np.ndarray] = []
     for _ in range(2):
         way = copy.deepcopy(model)
-        for name, own in way.parameters().items():
-            drawn = random.normal(size=own.shape)
-            size = np.sqrt((own.astype(np.float64) ** 2).sum(axis=0))
+        for name, parameter in way.parameters().items():
+            drawn = random.normal(size=parameter.shape)
+            size = np.sqrt((parameter.astype(np.float64) ** 2).sum(axis=0))
             length = np.sqrt((drawn**2).sum(axis=0))
-            own[...] = drawn * size / length if own.ndim > 1 and name else 0.0
+            parameter[...] = drawn * size / length if parameter.ndim > 1 and name else 0.0
         ways.append(way.W.astype(np.float64))
     if not layout_of(model).parameters or not all(way.any() for way in ways):
         raise GlassnetError(f"{model!r} has no weights to go along")

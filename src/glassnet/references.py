@@ -75,8 +75,8 @@ class References:
 
     def live(self) -> list[np.ndarray]:
         """Arrays that may change: those that were reached, and those of objects."""
-        own = [base_of(array) for array in self.arrays]
-        return own + [base_of(a) for held in self.objects for a in held.held_arrays()]
+        reached = [base_of(array) for array in self.arrays]
+        return reached + [base_of(a) for object in self.objects for a in object.held_arrays()]
 
     def changed(self) -> bool:
         """Whether the functions now refer to something else, or to other numbers."""
@@ -111,8 +111,8 @@ class References:
         if isinstance(owner, CellType):
             self._checks.append(lambda: _content(owner) is not value)
         elif isinstance(owner, dict):
-            own = cast("dict[Any, Any]", owner)
-            self._checks.append(lambda: own.get(key, MISSING) is not value)
+            mapping = cast("dict[Any, Any]", owner)
+            self._checks.append(lambda: mapping.get(key, MISSING) is not value)
         elif isinstance(owner, type):
             kind = vars(cast("type[Any]", owner))
             self._checks.append(lambda: kind.get(key, MISSING) is not value)
@@ -163,8 +163,8 @@ class _Walk:
             self.visit(item.__func__)
             self.visit(item.__self__)
         elif isinstance(item, functools.partial):
-            own = cast("functools.partial[Any]", item)
-            for part in (own.func, own.args, own.keywords):
+            function = cast("functools.partial[Any]", item)
+            for part in (function.func, function.args, function.keywords):
                 self.visit(part)
         elif isinstance(item, (list, tuple, set, frozenset, dict)):
             self._collection(cast("Any", item))
@@ -178,11 +178,11 @@ class _Walk:
         if isinstance(item, type | ModuleType):
             return
         if isinstance(item, ContextVar):
-            own = cast("ContextVar[Any]", item)
-            self.visit(self.found.expect_state(lambda: own.get(MISSING)))
+            variable = cast("ContextVar[Any]", item)
+            self.visit(self.found.expect_state(lambda: variable.get(MISSING)))
         elif isinstance(item, bytearray | memoryview) or type(item).__module__ == "array":
-            held = cast("Any", item)
-            self.found.expect_state(lambda: bytes(held))
+            buffer = cast("Any", item)
+            self.found.expect_state(lambda: bytes(buffer))
         elif hasattr(item, "__array__"):
             self.found.expect_state(lambda: _numbers(item))
         elif isinstance(item, np.random.Generator):
@@ -223,9 +223,9 @@ class _Walk:
 
     def _collection(self, item: Any) -> None:
         if isinstance(item, Mapping):
-            own = cast("Mapping[Any, Any]", item)
-            self.found.expect_items(own, lambda: [*own.keys(), *own.values()])
-            values: Iterable[Any] = list(own.values())
+            mapping = cast("Mapping[Any, Any]", item)
+            self.found.expect_items(mapping, lambda: [*mapping.keys(), *mapping.values()])
+            values: Iterable[Any] = list(mapping.values())
         else:
             values = list(item)
             if not isinstance(item, (tuple, frozenset)):
@@ -255,16 +255,18 @@ class _Walk:
             for method in _methods(item.__class__, names):
                 self.visit(method)
             self.visit(item.__class__)
-        own: Any = getattr(item, "__dict__", {})
+        attributes: Any = getattr(item, "__dict__", {})
         slots = _slots(type(cast(object, item)))
-        every = own if not self.names.isdisjoint(BY_TEXT) else ()
+        every = attributes if not self.names.isdisjoint(BY_TEXT) else ()
         for name in dict.fromkeys([*names, *slots, *every]):
-            if name in own or name in slots:
-                value = cast(Any, getattr(item, name, MISSING) if name in slots else own[name])
-                self.found.expect(own if isinstance(own, dict) else item, name, value)
+            if name in attributes or name in slots:
+                value = cast(
+                    Any, getattr(item, name, MISSING) if name in slots else attributes[name]
+                )
+                self.found.expect(attributes if isinstance(attributes, dict) else item, name, value)
                 self.visit(_plain_function(value) or value)
-            elif isinstance(own, dict) and _of_class(item, name):
-                self.found.expect(own, name, MISSING)
+            elif isinstance(attributes, dict) and _of_class(item, name):
+                self.found.expect(attributes, name, MISSING)
 
 
 def _of_class(item: Any, name: str) -> bool:
@@ -275,7 +277,7 @@ def _of_class(item: Any, name: str) -> bool:
 
 def _names(code: CodeType) -> set[str]:
     """The names that code uses, those in texts among them, as in `getattr(box, "slope")`."""
-    return {*code.co_names, *(own for own in code.co_consts if isinstance(own, str))}
+    return {*code.co_names, *(constant for constant in code.co_consts if isinstance(constant, str))}
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -285,10 +287,10 @@ def _equal(a: Any, b: Any) -> bool:
 
 def _numbers(item: Any) -> Any:
     """The numbers of an object that can be made an array."""
-    held = np.asarray(item)
-    if held.dtype.kind == "O":
-        return tuple(map(repr, held.ravel().tolist()))
-    return f"{held.dtype.str}{held.shape}".encode() + held.tobytes()
+    array = np.asarray(item)
+    if array.dtype.kind == "O":
+        return tuple(map(repr, array.ravel().tolist()))
+    return f"{array.dtype.str}{array.shape}".encode() + array.tobytes()
 
 
 def methods_of(item: object) -> Iterator[FunctionType]:

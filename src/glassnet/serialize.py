@@ -93,7 +93,7 @@ def parse(text: str | bytes) -> Any:
         raise ValueError(f"a JSON text is deeper than {DEEPEST} lists within lists") from None
     level, depth = [value], 0
     while level:
-        level = [own for part in level for own in _inside(part)]
+        level = [inner for part in level for inner in _inside(part)]
         depth += 1
         if depth > DEEPEST:
             raise ValueError(f"a JSON text is deeper than {DEEPEST} lists within lists")
@@ -164,7 +164,7 @@ def _read(kind: Any, plain: Any, where: str) -> Any:
         return _one_of(kind, plain, where)
     if origin is Literal:
         allowed = get_args(kind)
-        if not any(plain == own and type(plain) is type(own) for own in allowed):
+        if not any(plain == choice and type(plain) is type(choice) for choice in allowed):
             refuse(where, plain, described(kind))
         return plain
     if dataclasses.is_dataclass(kind):
@@ -201,7 +201,7 @@ def _narrowed(kind: Any, plain: Any, where: str) -> Any:
     if Unbounded in narrower and isinstance(plain, base) and not isinstance(plain, bool):
         return plain
     value = _read(base, plain, where)
-    if not all(own.holds(value) for own in narrower if own is not Unbounded):
+    if not all(bound.holds(value) for bound in narrower if bound is not Unbounded):
         refuse(where, plain, described(kind))
     return value
 
@@ -210,10 +210,10 @@ def _one_of(kind: Any, plain: Any, where: str) -> Any:
     options = get_args(kind)
     if plain is None and type(None) in options:
         return None
-    rest = [own for own in options if own is not type(None)]
-    for own in rest[:-1]:
+    rest = [choice for choice in options if choice is not type(None)]
+    for choice in rest[:-1]:
         try:
-            return _read(own, plain, where)
+            return _read(choice, plain, where)
         except ValueError:
             continue
     if len(rest) == 1:  # its error says where it is inside
@@ -230,12 +230,12 @@ def _list(kind: Any, plain: Any, where: str) -> Any:
     items, inner = cast("list[Any]", plain), get_args(kind)
     make: Any = get_origin(kind)
     if make is list or inner[-1] is ...:
-        found = [_read(inner[0], own, f"{where}[{i}]") for i, own in enumerate(items)]
+        found = [_read(inner[0], item, f"{where}[{i}]") for i, item in enumerate(items)]
         return found if make is list else tuple(found)
     if len(items) != len(inner):
         refuse(where, plain, described(kind))
     both = zip(inner, items, strict=True)
-    return tuple(_read(each, own, f"{where}[{i}]") for i, (each, own) in enumerate(both))
+    return tuple(_read(each, item, f"{where}[{i}]") for i, (each, item) in enumerate(both))
 
 
 def _dict(kind: Any, plain: Any, where: str) -> Any:
@@ -244,8 +244,8 @@ def _dict(kind: Any, plain: Any, where: str) -> Any:
     key, value = get_args(kind)
     items = cast("dict[str, Any]", plain).items()
     return {
-        _read(key, name, f"a name in {where}"): _read(value, own, f"{where}.{shown(name)[1:-1]}")
-        for name, own in items
+        _read(key, name, f"a name in {where}"): _read(value, item, f"{where}.{shown(name)[1:-1]}")
+        for name, item in items
     }
 
 
@@ -263,7 +263,7 @@ def _fields(kind: Any, plain: Any, where: str) -> Any:
     found = _keys(plain, needed, set(fields), where)
     hints = _hints(kind)
     value = kind(
-        **{name: _read(hints[name], own, f"{where}.{name}") for name, own in found.items()}
+        **{name: _read(hints[name], value, f"{where}.{name}") for name, value in found.items()}
     )
     check = getattr(value, "check", None)
     if check is not None:
@@ -284,8 +284,8 @@ def _entries(kind: Any, plain: Any, where: str) -> Any:
     if missing:
         raise ValueError(f"{where} does not say {missing[0]}")
     return {
-        name: _read(hints[name], own, f"{where}.{name}") if name in hints else own
-        for name, own in found.items()
+        name: _read(hints[name], value, f"{where}.{name}") if name in hints else value
+        for name, value in found.items()
     }
 
 
@@ -307,14 +307,14 @@ def described(kind: Any) -> str:
     """What an annotation allows, in words."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        narrower = [str(own) for own in inner[1:] if own is not Unbounded]
+        narrower = [str(bound) for bound in inner[1:] if bound is not Unbounded]
         return " ".join([described(inner[0]), *narrower])
     if origin in (Union, types.UnionType):
-        return " or ".join(described(own) for own in inner)
+        return " or ".join(described(choice) for choice in inner)
     if origin is Literal:
         return " or ".join(map(repr, inner))
     if origin is tuple and inner[-1] is not ...:
-        return f"a list of {len(inner)}: {', '.join(described(own) for own in inner)}"
+        return f"a list of {len(inner)}: {', '.join(described(item) for item in inner)}"
     if origin in (tuple, list):
         return f"a list, each entry {described(inner[0])}"
     if origin is dict or is_typeddict(kind) or dataclasses.is_dataclass(kind):

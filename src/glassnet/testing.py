@@ -118,8 +118,8 @@ def check_grads(f: Any, *args: Any, order: int = 2, tolerance: float = 1e-6) -> 
     lines: list[Line] = []
     for level in range(1, order + 1):
         scalar = _projected(function, level)
-        own = _own_factor(function, arrays, level)
-        lines += _compared(scalar, arrays, names, places, "'" * level, own)
+        factor = _own_factor(function, arrays, level)
+        lines += _compared(scalar, arrays, names, places, "'" * level, factor)
         function = _derived(scalar, places)
     report = Report(("derivative by", "computed", "differences"), tuple(lines), tolerance)
     return report.check("derivatives do not agree with differences")
@@ -143,7 +143,7 @@ def compare(f: Any, *args: Any, tolerance: float | None = None) -> Report:
     single = any(output.dtype == np.float32 for output in found)
     rooms = _rooms(graph, named, found, wanted)
     pairs = zip(found, wanted, rooms, strict=True)
-    lines = [_line_of(i, *own) for i, own in enumerate(pairs)]
+    lines = [_line_of(i, *pair) for i, pair in enumerate(pairs)]
     allowed = tolerance if tolerance is not None else 1e-5 if single else 1e-12
     report = Report(("result", "compiled", "interpreted"), tuple(lines), allowed)
     return report.check("compiled code and the interpreter do not agree")
@@ -158,17 +158,21 @@ def _rooms(
     """How far each result moves when its arguments are changed by a rounding each, some times over:
     what its conditioning makes of the roundings that compiled code cannot avoid."""
     eps = max(
-        (float(np.finfo(own.dtype).eps) for own in found if own.dtype.kind == "f"), default=0.0
+        (float(np.finfo(result.dtype).eps) for result in found if result.dtype.kind == "f"),
+        default=0.0,
     )
     rooms = [0.0] * len(wanted)
     for trial in range(TRIALS):
         moved = {
-            name: own * (1.0 + eps * np.sign(_fixed(own.shape, 200_000 + 100 * trial + place)))
-            if own.dtype.kind == "f"
-            else own
-            for place, (name, own) in enumerate(arrays.items())
+            name: array * (1.0 + eps * np.sign(_fixed(array.shape, 200_000 + 100 * trial + place)))
+            if array.dtype.kind == "f"
+            else array
+            for place, (name, array) in enumerate(arrays.items())
         }
-        wide = {n: own.astype(float) if own.dtype.kind == "f" else own for n, own in moved.items()}
+        wide = {
+            n: array.astype(float) if array.dtype.kind == "f" else array
+            for n, array in moved.items()
+        }
         for place, result in enumerate(interpret(graph, wide, wide=True)):
             if result.size and result.dtype.kind == "f":
                 with np.errstate(invalid="ignore"):
@@ -193,7 +197,7 @@ def _module_function(
     model: Module, loss: Loss | None, args: Sequence[Any], wide: bool
 ) -> tuple[Function, list[np.ndarray], list[str]]:
     """The module's result, or the loss of it, as a function of its parameters and the data."""
-    held = model.parameters()
+    known = model.parameters()
     dtype = "float64" if wide else model.dtype
     data = [_array(args[0], wide).astype(dtype)]
     if loss is not None:
@@ -202,13 +206,13 @@ def _module_function(
         data += [_array(arg, wide).astype(dtype) for arg in args[2:]]
 
     def function(*values: Any) -> Any:
-        parameters = dict(zip(held, values, strict=False))
-        x, *rest = values[len(held) :]
+        parameters = dict(zip(known, values, strict=False))
+        x, *rest = values[len(known) :]
         result = apply(model, x, Scope(parameters))
         return result if loss is None else loss(result, *rest)
 
-    arrays = [_array(own, wide) for own in held.values()]
-    return function, [*arrays, *data], [*held, "x", "y", "weight"][: len(arrays) + len(data)]
+    arrays = [_array(array, wide) for array in known.values()]
+    return function, [*arrays, *data], [*known, "x", "y", "weight"][: len(arrays) + len(data)]
 
 
 def _array(arg: Any, wide: bool) -> np.ndarray:
@@ -242,7 +246,7 @@ def _own_factor(f: Function, arrays: Sequence[np.ndarray], level: int) -> float:
     without that factor, so that they are those of f; computed they are with it, since a rule that
     forgets the gradient of its result is right where that is 1."""
     types = trace(f, *arrays).output_types
-    return float(_fixed((), 1000 * level)) if [own.shape for own in types] == [()] else 1.0
+    return float(_fixed((), 1000 * level)) if [type.shape for type in types] == [()] else 1.0
 
 
 def _derived(scalar: Function, places: Sequence[int]) -> Function:
@@ -294,8 +298,8 @@ def _beside(
 ) -> float:
     """The error of a derivative a little beside the point, where there is no kink."""
     moved = [
-        own + BESIDE * _fixed(own.shape, 300_000 + n) if own.dtype.kind == "f" else own
-        for n, own in enumerate(arrays)
+        array + BESIDE * _fixed(array.shape, 300_000 + n) if array.dtype.kind == "f" else array
+        for n, array in enumerate(arrays)
     ]
 
     def along(h: float) -> float:

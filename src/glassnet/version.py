@@ -20,8 +20,8 @@ def computes_alike(version: int, text: str) -> bool:
     `text` is its description, in which the names of its layers occur."""
     later = range(version + 1, numerics_version + 1)
     return version <= numerics_version and all(
-        own in CHANGED_LAYERS and not any(name in text for name in CHANGED_LAYERS[own])
-        for own in later
+        change in CHANGED_LAYERS and not any(name in text for name in CHANGED_LAYERS[change])
+        for change in later
     )
 
 

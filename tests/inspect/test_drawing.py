@@ -47,7 +47,7 @@ def test_html_begins_with_the_drawing_and_text_does_not() -> None:
     step = gn.open_step(model(), X, Y, **SETTINGS)
     shown = step._repr_html_()
     assert shown.index("<svg") < shown.index("epoch 1, batch 1")
-    assert "<svg" not in text.told(overview(step))
+    assert "<svg" not in text.as_text(overview(step))
     assert "step after" not in shown  # of no run
 
 
@@ -79,7 +79,7 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
 def test_the_steps_before_and_after(tmp_path: Path) -> None:
     gn.train(model(), X, Y, epochs=2, batch_size=5, record=tmp_path / "run", **SETTINGS)
     shown = {
-        (epoch, batch): text.told(
+        (epoch, batch): text.as_text(
             overview(gn.open_step(tmp_path / "run", epoch=epoch, batch=batch))
         )
         for epoch, batch in ((1, 1), (1, 3), (2, 1))

@@ -72,12 +72,12 @@ def test_it_says_what_the_text_says(make: Any, tmp_path: Path) -> None:
     reader = Reader(step._repr_html_())
     assert reader.open == []
     summary = [own for own in overview(step) if not isinstance(own, ArrayGroup)]
-    assert set(text.told(summary).split()) - reader.words == set()
+    assert set(text.as_text(summary).split()) - reader.words == set()
     for blocks in (
         detail.neuron(step, "linear1[3]", 2),
         detail.weight(step, "linear1.weight[2,3]"),
     ):
-        assert set(text.told(blocks).split()) - Reader(html.fragment(blocks)).words == set()
+        assert set(text.as_text(blocks).split()) - Reader(html.fragment(blocks)).words == set()
 
 
 def test_at_a_prompt_it_is_one_line_and_printed_all_of_it(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_at_a_prompt_it_is_one_line_and_printed_all_of_it(tmp_path: Path) -> Non
     assert (repr(step), str(step)) == (shown, text.overview(step))
     ledger = gn.open_ledger(tmp_path / "run.glass", "linear1.weight[2,3]")
     assert repr(ledger) == "<linear1.weight[2,3]: 18 updates, epoch 1>"
-    assert str(ledger) == text.told(ledger_view.blocks(ledger))
+    assert str(ledger) == text.as_text(ledger_view.blocks(ledger))
 
 
 def test_every_array_of_a_small_step_is_there(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from glassnet.errors import GlassnetError
 from glassnet.inspect import ledger
 from glassnet.inspect.ledger import open_ledger
 from glassnet.inspect.ledger_view import as_json, blocks
-from glassnet.inspect.render.text import told
+from glassnet.inspect.render.text import as_text
 from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint, put_result
 from tests.record.common import HALF, data, often, train
 
@@ -71,8 +71,8 @@ def test_each_update_with_memory_by_hand(tmp_path: Path) -> None:
         assert entry.memory["v"].tobytes() == v.tobytes()
         assert entry.after == entry.before - entry.lr * (entry.slope + mu * v)
         assert said["memory"] == {"v": float(v)}
-        assert f"  {v!s}  " in told(blocks(own))
-    assert "  v after  " in told(blocks(own))
+        assert f"  {v!s}  " in as_text(blocks(own))
+    assert "  v after  " in as_text(blocks(own))
 
 
 def test_memory_agrees_with_the_opened_steps(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_the_limit_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(ledger, "MOST", 7)
     own = open_ledger(path, WEIGHT)
     assert (len(own.entries), own.updates) == (7, 15)
-    assert "the first 7 of 15 updates" in told(blocks(own))
+    assert "the first 7 of 15 updates" in as_text(blocks(own))
     assert "the first 7 of 15 updates" in as_json(own)["note"]
     assert as_json(open_ledger(path, WEIGHT, epoch=3))["note"] is None
 
@@ -159,7 +159,7 @@ def test_what_each_row_added(tmp_path: Path) -> None:
         assert entry.parts is not None
         assert entry.parts.tobytes() == step.pulls.of_weight("linear1.weight", PLACE).tobytes()
         assert entry.parts.sum(dtype=float) == pytest.approx(entry.slope, rel=1e-4, abs=1e-6)
-    line = next(line for line in told(blocks(own)).split("\n") if line.startswith("1      1 "))
+    line = next(line for line in as_text(blocks(own)).split("\n") if line.startswith("1      1 "))
     first = own.entries[0]
     assert first.parts is not None
     most = int(np.argmax(np.abs(first.parts)))
@@ -194,7 +194,7 @@ def test_the_mean_of_the_weights(stop: bool, tmp_path: Path) -> None:
     assert own.left is not None
     assert own.left[0] == best
     assert own.same
-    text = told(blocks(own))
+    text = as_text(blocks(own))
     assert f"the model that the run left, of epoch {best}: {end!s}, the same bits" in text
     assert f"end: {own.end!s}, the running mean that the model has" in text
     assert f"end of the steps: {own.entries[-1].after!s}" in text
@@ -211,7 +211,7 @@ def test_another_model_in_the_file_is_noticed(tmp_path: Path) -> None:
         put_result(database, file.checkpoint(2).arrays["W"])  # the weights, not their mean
     own = open_ledger(path, WEIGHT)
     assert not own.same
-    assert "OTHER" in told(blocks(own))
+    assert "OTHER" in as_text(blocks(own))
 
 
 def test_a_weight_that_no_gradient_trains(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_a_weight_that_no_gradient_trains(tmp_path: Path) -> None:
     assert own.same
     assert own.end == model.parameters()["batchnorm1.mean"][1]
     assert open_ledger(path, "linear1.bias[0]").coupled == "batchnorm1"
-    assert "rows influence each other" in told(blocks(open_ledger(path, "linear1.bias[0]")))
+    assert "rows influence each other" in as_text(blocks(open_ledger(path, "linear1.bias[0]")))
 
 
 def test_html_and_notebooks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,8 +19,8 @@ from glassnet import errors
 from glassnet.cli.report import console, safe
 from glassnet.cli.terminal import guarded
 from glassnet.estimators.tabular.fit import fit_table
+from glassnet.inspect.render import text as block_text
 from glassnet.inspect.render.blocks import Lines, TableBlock
-from glassnet.inspect.render.text import told
 from glassnet.tables.csv_safe import as_it_was, as_text, is_formula
 from glassnet.tables.read import read_table
 from glassnet.visible import visible, visible_json, visible_lines
@@ -97,7 +97,8 @@ def test_a_forgotten_text_is_harmless(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_a_name_fakes_no_row_of_a_table() -> None:
-    shown = told([TableBlock("", ("name\nname",), (("x\ny",),)), Lines("", ("a\x1bb",))])
+    block = TableBlock("", ("name\nname",), (("x\ny",),))
+    shown = block_text.as_text([block, Lines("", ("a\x1bb",))])
     assert shown == "name\\nname\nx\\ny\n\na\\x1bb"
 
 

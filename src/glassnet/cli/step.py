@@ -87,7 +87,7 @@ def _print_step(
         title = f"epoch {opened.epoch}, batch {opened.batch}"
         print(html.page([*told, *overview(opened)], title))
     else:
-        print(text.told(told or overview(opened)))
+        print(text.as_text(told or overview(opened)))
 
 
 def _print_ledger(
@@ -104,6 +104,6 @@ def _print_ledger(
     elif as_html:
         print(html.page(blocks(found), f"the life of {found.name}"))
     else:
-        print(text.told(blocks(found)))
+        print(text.as_text(blocks(found)))
     if found.same is False:
         raise typer.Exit(1)

@@ -63,10 +63,10 @@ class _Scheduler:
         outputs: list[int] = []
         for i, place in places.items():
             fresh = place in self.writer and place not in outputs and place not in self.alias
-            own = place if fresh else len(self.nodes) + i
+            result = place if fresh else len(self.nodes) + i
             if i not in owner and not fresh:
-                self._copy(place, own)
-            outputs.append(owner.get(i, own))
+                self._copy(place, result)
+            outputs.append(owner.get(i, result))
         order = _sorted(self.kernels, self.after)
         assert order is not None, "kernels wait for each other"
         return KernelGraph(

@@ -102,27 +102,27 @@ class _Joiner:
     def _in_one_go(self, numbers: set[int]) -> bool:
         """Whether no other kernel has to run between some of these and others."""
         above = self.fuser.above
-        own = sum(1 << number for number in numbers)
+        wanted = sum(1 << number for number in numbers)
         before = 0
         for number in numbers:
             before |= above[number]
         return not any(
-            before >> number & 1 and above[number] & own
+            before >> number & 1 and above[number] & wanted
             for number in range(len(above))
             if number not in numbers
         )
 
     def _replace(self) -> None:
-        fuser, own = self.fuser, sum(1 << number for number in self.members)
+        fuser, members = self.fuser, sum(1 << number for number in self.members)
         places = sorted(p for number in self.members for p in self.kernels[number].nodes)
         before = 0
         for number in self.members:
-            before |= fuser.above[number] & ~own
+            before |= fuser.above[number] & ~members
             self.kernels[number] = Kernel("loop", ())
         self.kernels[self.seed] = Kernel("rows", (self.rows,), body=places)
         for place in places:
             fuser.home[place] = self.seed
         fuser.above[self.seed] = before
         for number, above in enumerate(fuser.above):
-            if above & own:
-                fuser.above[number] = above & ~own | 1 << self.seed | before
+            if above & members:
+                fuser.above[number] = above & ~members | 1 << self.seed | before

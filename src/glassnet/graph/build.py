@@ -61,13 +61,13 @@ class GraphBuilder:
     def capture(self, array: np.ndarray, name: str = "captured") -> Value:
         """An input that stands for an array, which whoever runs the graph passes along."""
         inputs = {n.attr("name"): i for i, n in enumerate(self.nodes) if n.op.name == "input"}
-        for own, other in self.captured.items():
+        for known, other in self.captured.items():
             if same_memory(array, other):
-                return self.value(inputs[own])
+                return self.value(inputs[known])
         free = (f"{name}{i}" if i else name for i in itertools.count(name == "captured"))
-        own = next(name for name in free if name not in inputs)
-        self.captured[own] = array
-        return self.late_input(own, type_of(array))
+        unused = next(name for name in free if name not in inputs)
+        self.captured[unused] = array
+        return self.late_input(unused, type_of(array))
 
     def late_input(self, name: str, type: Type) -> Value:
         """An input after other nodes."""
@@ -118,16 +118,16 @@ class GraphBuilder:
         """The value of a live array; None where the array is a constant."""
         assert self.references is not None
         base = base_of(array)
-        if not any(base is own for own in self.references.live()):
+        if not any(base is live for live in self.references.live()):
             return None
         for slot, value in self.known.items():
-            own: np.ndarray | None = slot.array
-            if own is not None and np.shares_memory(own, array):
-                if same_memory(own, array):
+            parameter: np.ndarray | None = slot.array
+            if parameter is not None and np.shares_memory(parameter, array):
+                if same_memory(parameter, array):
                     return value
                 raise GraphError(
-                    f"an array of shape {array.shape} is part of a parameter of shape {own.shape} "
-                    "of this network; as an array it would have no gradient\n"
+                    f"an array of shape {array.shape} is part of a parameter of shape "
+                    f"{parameter.shape} of this network; as an array it would have no gradient\n"
                     '  wrong: model.parameters()["linear1.weight"][0]\n'
                     "  right: the parameter as a whole, ops.sum(ops.square(model.parameters()"
                     '["linear1.weight"]))'

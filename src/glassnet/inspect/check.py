@@ -80,11 +80,11 @@ def check_run(path: str | Path, x: Any = None, y: Any = None, **extra: Any) -> l
     """The derivatives of the loss by every parameter, the compiled loss, and the steps between
     the last two checkpoints, done again."""
     with RunFile.read(path) as file:
-        values, descent = reopened_any(file, or_streamed(path, RunData(x, y, **extra)))
-        put_result_into(file, descent.task.model)
+        values, trainer = reopened_any(file, or_streamed(path, RunData(x, y, **extra)))
+        put_result_into(file, trainer.task.model)
         losses, judged = file.history()
-        states = _ends(file, values, descent, len(losses))
-    model, loss, rows = descent.task.model, descent.task.loss, descent.task.rows
+        states = _ends(file, values, trainer, len(losses))
+    model, loss, rows = trainer.task.model, trainer.task.loss, trainer.task.rows
     few, some = (list(rows.part(slice(n)).arrays().values()) for n in (FEW, SOME))
     few[1] = loss.smooth_labels(few[1])
     findings = _checked(loss, model, few, some)
@@ -94,23 +94,23 @@ def check_run(path: str | Path, x: Any = None, y: Any = None, **extra: Any) -> l
         alone = ALONE.format(f"{kind}(record=…).resume(X, y)" if kind else "`glassnet resume`")
         return [*findings, Finding(what, 0, 0.0, 0.0, False, alone, False)]
     history = History(losses[: states[0].epoch], judged[: states[0].epoch])
-    if isinstance(descent, Search):
-        return [*findings, _searched(descent, states[0], states[1], history, losses)]
-    return [*findings, _replayed(descent, states[0], states[1], values["epochs"], losses, judged)]
+    if isinstance(trainer, Search):
+        return [*findings, _searched(trainer, states[0], states[1], history, losses)]
+    return [*findings, _replayed(trainer, states[0], states[1], values["epochs"], losses, judged)]
 
 
 def _ends(
-    file: RunFile, values: dict[str, Any], descent: Trainer | Search, epochs: int
+    file: RunFile, values: dict[str, Any], trainer: Trainer | Search, epochs: int
 ) -> list[Checkpoint]:
     """The states that the epochs to do again lie between, or the one that there is: the last two
     checkpoints; of L-BFGS, all of whose iterations are done again, the first and the last one, or
     the result, where that is of a later epoch (unless a callback has put other weights there)."""
     states = [file.checkpoint(epoch) for epoch in file.epochs()[-2:]]
-    if not (isinstance(descent, Search) and descent.again):
+    if not (isinstance(trainer, Search) and trainer.again):
         return states
     ended = file.result() is not None and not values["ended"]["best_epoch"]
     if ended and (states[-1].epoch < epochs or not epochs):
-        states.append(Checkpoint(epochs, {"W": descent.task.model.W.copy()}, {}))
+        states.append(Checkpoint(epochs, {"W": trainer.task.model.W.copy()}, {}))
     return [file.checkpoint(0), *states[1:][-1:]]
 
 
@@ -137,7 +137,7 @@ def _gradients(f: Loss | Module, args: Sequence[Any]) -> list[Finding]:
         report = complaint.report
     findings: list[Finding] = []
     for name, size in sizes.items():
-        lines = tuple(own for own in report.lines if own.what.startswith(f"{name}' "))
+        lines = tuple(line for line in report.lines if line.what.startswith(f"{name}' "))
         if lines:
             part = Report(report.heads, lines, report.tolerance)
             what = f"{'dL' if isinstance(f, Loss) else 'd output'}/d{name} against differences"
@@ -190,7 +190,7 @@ def found(what: str, check: Callable[[], Report]) -> Finding:
 
 
 def _replayed(
-    descent: Trainer,
+    trainer: Trainer,
     first: Checkpoint,
     last: Checkpoint,
     epochs: int,
@@ -198,11 +198,11 @@ def _replayed(
     judged: list[float],
 ) -> Finding:
     """The steps between two checkpoints once more: no bit may differ."""
-    restore(descent, first)
+    restore(trainer, first)
     for epoch in range(first.epoch, last.epoch):
-        run = descent.run(epochs, History(loss=losses[:epoch], validation_loss=judged[:epoch]))
-        descent.repeat(run, descent.order.steps)
-    again = {"W": descent.task.model.W, **descent.memory}
+        run = trainer.run(epochs, History(loss=losses[:epoch], validation_loss=judged[:epoch]))
+        trainer.repeat(run, trainer.order.steps)
+    again = {"W": trainer.task.model.W, **trainer.memory}
     what = f"steps of epochs {first.epoch + 1} to {last.epoch} against the record"
     return _same(what, again, last.arrays)
 
@@ -224,9 +224,9 @@ def _searched(
 
 
 def _same(what: str, again: dict[str, np.ndarray], kept: dict[str, np.ndarray]) -> Finding:
-    apart = {name: _distance(own, kept[name]) for name, own in again.items()}
-    wrong = [name for name, own in again.items() if own.tobytes() != kept[name].tobytes()]
-    count = sum(own.size for own in again.values())
+    apart = {name: _distance(array, kept[name]) for name, array in again.items()}
+    wrong = [name for name, array in again.items() if array.tobytes() != kept[name].tobytes()]
+    count = sum(array.size for array in again.values())
     return Finding(what, count, max(apart.values()), 0.0, not wrong, ", ".join(wrong))
 
 
@@ -238,10 +238,10 @@ def _distance(a: np.ndarray, b: np.ndarray) -> float:
 
 def table(findings: list[Finding]) -> str:
     """A line for each finding, then the tables of those that failed."""
-    wide = max([46, *(len(own.what) for own in findings)]) + 2
+    wide = max([46, *(len(finding.what) for finding in findings)]) + 2
     lines = [f"{'':<{wide}}{'numbers':>9}  {'worst':>8}  {'allowed':>8}"]
-    for own in findings:
-        figures = f"{own.compared:>9,}  {own.worst:>8.1e}  {own.allowed:>8.0e}"
-        lines.append(f"{own.what:<{wide}}{figures}  {own.verdict}")
-    lines += [f"\n{own.detail}" for own in findings if not own.ok and own.detail]
+    for finding in findings:
+        figures = f"{finding.compared:>9,}  {finding.worst:>8.1e}  {finding.allowed:>8.0e}"
+        lines.append(f"{finding.what:<{wide}}{figures}  {finding.verdict}")
+    lines += [f"\n{finding.detail}" for finding in findings if not finding.ok and finding.detail]
     return "\n".join(lines)

@@ -32,7 +32,7 @@ def output_names(values: Mapping[str, Any], width: int) -> tuple[str, ...]:
     names: tuple[str, ...] = ()
     if schema is not None:
         target = schema.target
-        names = tuple(f"{target.name}={own}" for own in target.classes) or (target.name,)
+        names = tuple(f"{target.name}={label}" for label in target.classes) or (target.name,)
     elif stream is not None:
         names = (str(stream.get("target")),)
     elif isinstance(values.get("classes"), list):
@@ -40,7 +40,7 @@ def output_names(values: Mapping[str, Any], width: int) -> tuple[str, ...]:
     if (
         schema is not None and width > len(names) and width % len(names) == 0
     ):  # of every member of a pack
-        names = tuple(f"{own} [{i}]" for i in range(width // len(names)) for own in names)
+        names = tuple(f"{name} [{i}]" for i in range(width // len(names)) for name in names)
     return names if len(names) == width else tuple(f"ŷ[{i}]" for i in range(width))
 
 

@@ -79,14 +79,14 @@ class Comparison:
         return "\n".join([*self._ends(), "", *self._settings(), "", *self._steps()])
 
     def _ends(self) -> Iterator[str]:
-        width = min(30, max(len(own.path) for own in (self.a, self.b)))
-        for letter, own in (("A", self.a), ("B", self.b)):
-            loss = "" if own.loss is None else f"  loss {own.loss:.6g}"
-            judged = own.validation_loss
+        width = min(30, max(len(end.path) for end in (self.a, self.b)))
+        for letter, end in (("A", self.a), ("B", self.b)):
+            loss = "" if end.loss is None else f"  loss {end.loss:.6g}"
+            judged = end.validation_loss
             loss += "" if judged is None else f"  validation loss {judged:.6g}"
-            path = shortened(visible(own.path), width, end=True)
-            ended = "" if own.stopped == "epochs" else f", {own.stopped}"
-            yield f"{letter}  {path:<{width}}  {counted(own.epochs, 'epoch')}{ended}{loss}"
+            path = shortened(visible(end.path), width, end=True)
+            ended = "" if end.stopped == "epochs" else f", {end.stopped}"
+            yield f"{letter}  {path:<{width}}  {counted(end.epochs, 'epoch')}{ended}{loss}"
 
     def _settings(self) -> Iterator[str]:
         if self.same_data is False:
@@ -94,39 +94,39 @@ class Comparison:
         if not self.settings:
             yield "no setting differs"
             return
-        name = min(32, max(len("setting"), *(len(own[0]) for own in self.settings)))
+        name = min(32, max(len("setting"), *(len(setting[0]) for setting in self.settings)))
         each = (WIDTH - name - 4) // 2
-        for own in [("setting", "A", "B"), *self.settings]:
+        for line in [("setting", "A", "B"), *self.settings]:
             cells = [
                 shortened(visible(text), width)
-                for text, width in zip(own, (name, each, each), strict=True)
+                for text, width in zip(line, (name, each, each), strict=True)
             ]
             yield f"{cells[0]:<{name}}  {cells[1]:<{each}}  {cells[2]}".rstrip()
 
     def _steps(self) -> Iterator[str]:
-        own = self.first
+        first = self.first
         if self.uncompared:
             yield f"steps were not compared: {self.uncompared}"
-        elif own is None:
+        elif first is None:
             yield f"the same weights after each of {counted(self.steps, 'step')}, to the last bit"
         else:
-            if own.step == 0:
+            if first.step == 0:
                 yield "the first weights differ, before any step"
             else:
-                before = f"the same weights up to step {own.step - 1}"
-                before = "the same first weights" if own.step == 1 else before
-                where = f"(epoch {own.epoch}, batch {own.batch})"
-                yield f"{before}; after step {own.step} {where} they differ"
-                yield f"  the rows of that step are {'the same' if own.rows else 'others'}"
-            yield f"  {own.count:,} of {counted(own.size, 'weight')} differ; the first one:"
-            yield f"  {visible(own.weight)}  A {own.a!r}  B {own.b!r}"
+                before = f"the same weights up to step {first.step - 1}"
+                before = "the same first weights" if first.step == 1 else before
+                where = f"(epoch {first.epoch}, batch {first.batch})"
+                yield f"{before}; after step {first.step} {where} they differ"
+                yield f"  the rows of that step are {'the same' if first.rows else 'others'}"
+            yield f"  {first.count:,} of {counted(first.size, 'weight')} differ; the first one:"
+            yield f"  {visible(first.weight)}  A {first.a!r}  B {first.b!r}"
 
     def as_json(self) -> dict[str, Any]:
         """JSON values."""
         first = None if self.first is None else {"weight": self.first.weight, **vars(self.first)}
         return {
             "a": vars(self.a), "b": vars(self.b), "same_data": self.same_data,
-            "settings": [dict(zip(("name", "a", "b"), own, strict=True)) for own in self.settings],
+            "settings": [dict(zip(("name", "a", "b"), s, strict=True)) for s in self.settings],
             "first_difference": first, "same_steps": self.steps, "uncompared": self.uncompared,
         }  # fmt: skip
 
@@ -162,12 +162,12 @@ def _of(path: str | Path) -> tuple[dict[str, Any], RunEnd]:
         values = begun(file)
         losses, judged = file.history()
     ended = values.get("ended") or {"stopped": "unfinished"}
-    last = [own[-1] if own else None for own in (losses, judged)]
+    last = [column[-1] if column else None for column in (losses, judged)]
     return values, RunEnd(str(path), len(losses), last[0], last[1], ended["stopped"])
 
 
 def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    one, other = (dict(_flat("", own)) for own in (a, b))
+    one, other = (dict(_flat("", settings)) for settings in (a, b))
     names = [*one, *(name for name in other if name not in one)]
     return [
         (name, one.get(name, "-"), other.get(name, "-"))
@@ -179,12 +179,12 @@ def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, st
 def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
     """Settings by dotted names; a layer, or another object inside, under its place."""
     if isinstance(value, dict):
-        for key, own in cast("dict[str, Any]", value).items():
+        for key, item in cast("dict[str, Any]", value).items():
             if name or key not in NOT_SETTINGS:
-                yield from _flat(f"{name}.{key}" if name else key, own)
+                yield from _flat(f"{name}.{key}" if name else key, item)
     elif isinstance(value, list) and any(isinstance(v, dict) for v in cast("list[Any]", value)):
-        for place, own in enumerate(cast("list[Any]", value)):
-            yield from _flat(f"{name}[{place}]".replace(".layers[", "["), own)
+        for place, item in enumerate(cast("list[Any]", value)):
+            yield from _flat(f"{name}[{place}]".replace(".layers[", "["), item)
     else:
         yield name.removesuffix(".class"), value if isinstance(value, str) else json.dumps(value)
 
@@ -196,7 +196,8 @@ def _first(
     same = 0
     for one, other in zip(a, b, strict=False):
         shapes = [
-            {n: p.shape for n, p in layout_of(own.model).parameters.items()} for own in (one, other)
+            {n: p.shape for n, p in layout_of(step.model).parameters.items()}
+            for step in (one, other)
         ]
         if shapes[0] != shapes[1] or one.after.dtype != other.after.dtype:
             raise GlassnetError("the networks have other parameters")

@@ -46,8 +46,11 @@ class Layer:
     @property
     def parameters(self) -> dict[str, str]:
         """Names of its parameters in the network, by their own."""
-        found = {own: join(self.under, own) for own in layout_of(self.module).parameters}
-        return {own: self.aliases.get(name, name) for own, name in found.items()}
+        found = {
+            parameter: join(self.under, parameter)
+            for parameter in layout_of(self.module).parameters
+        }
+        return {parameter: self.aliases.get(name, name) for parameter, name in found.items()}
 
 
 @dataclass(frozen=True)
@@ -88,16 +91,16 @@ class StepData:
     pulls: RowGradients = field(compare=False)
 
     def layer(self, name: str) -> Layer:
-        for own in self.layers:
-            if own.name == name:
-                return own
-        raise GlassnetError(near(name, "layer", [own.name for own in self.layers]))
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise GlassnetError(near(name, "layer", [layer.name for layer in self.layers]))
 
-    def of(self, layer: Layer, own: str) -> Weights:
+    def of(self, layer: Layer, name: str) -> Weights:
         """A parameter of a layer by its own name, "weight"."""
-        return self.parameters[layer.parameters[own]]
+        return self.parameters[layer.parameters[name]]
 
     def users(self, parameter: str) -> list[Layer]:
         """The layers that compute with a parameter: several where they share it."""
-        own = [at for at in self.layers if not at.joined and type(at.module) is not Neuron]
-        return [at for at in own if parameter in at.parameters.values()]
+        layers = [at for at in self.layers if not at.joined and type(at.module) is not Neuron]
+        return [at for at in layers if parameter in at.parameters.values()]

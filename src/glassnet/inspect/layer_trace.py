@@ -54,14 +54,14 @@ def open_graph(
     probed = ProbedModule(model)
     step = step_graph(probed, loss, optimizer, width, weighted, seed)
     builder = GraphBuilder(step.graph.nodes)
-    seen = {own.name: builder.value(own.result.index) for own in probed.seen}
+    seen = {layer.name: builder.value(layer.result.index) for layer in probed.seen}
     declared = layout_of(model).parameters
-    held = {n: builder.value(step.graph.inputs[f"W.{n}"]) for n in trained(model, declared)}
-    by = [*seen.values(), *held.values()]
+    parameters = {n: builder.value(step.graph.inputs[f"W.{n}"]) for n in trained(model, declared)}
+    by = [*seen.values(), *parameters.values()]
     slopes = gradients(builder.value(step.graph.outputs[0]), by)
-    names = [f"a.{n}" for n in seen] + [f"da.{n}" for n in seen] + [f"dW.{n}" for n in held]
-    bent = [own for own in probed.seen if _one_by_one(own.layer)]
-    names += [f"f.{own.name}" for own in bent]
+    names = [f"a.{n}" for n in seen] + [f"da.{n}" for n in seen] + [f"dW.{n}" for n in parameters]
+    bent = [layer for layer in probed.seen if _one_by_one(layer.layer)]
+    names += [f"f.{layer.name}" for layer in bent]
     rows = builder.value(step.graph.inputs["rows"])
     data = {n: builder.value(step.graph.inputs[n]) for n in ("x", "y")}
     taken = [ops.take(value, rows) for value in data.values()]
@@ -76,19 +76,19 @@ def _placed(seen: list[LayerTrace]) -> tuple[PlacedLayer, ...]:
     """Which layer gave what; of several with the same value the last one before."""
     givers: dict[int, str] = {}
     found: list[PlacedLayer] = []
-    for own in seen:
-        source = givers.get(own.given.index, "x")
-        joined = tuple(givers.get(value.index, "x") for value in own.joined)
-        found.append(PlacedLayer(own.name, own.layer, source, own.under, joined))
-        givers[own.result.index] = own.name
+    for layer in seen:
+        source = givers.get(layer.given.index, "x")
+        joined = tuple(givers.get(value.index, "x") for value in layer.joined)
+        found.append(PlacedLayer(layer.name, layer.layer, source, layer.under, joined))
+        givers[layer.result.index] = layer.name
     return tuple(found)
 
 
 def _derivatives(builder: GraphBuilder, bent: list[LayerTrace]) -> list[Value]:
     """∂a/∂z of each activation."""
     found: list[Value] = []
-    for own in bent:
-        given, result = builder.value(own.given.index), builder.value(own.result.index)
+    for layer in bent:
+        given, result = builder.value(layer.given.index), builder.value(layer.result.index)
         found += gradients(ops.sum(result), [given])
     return found
 

@@ -57,27 +57,27 @@ def open_ledger(
     with RunFile.read(record) as file:
         data = RunData(x, y, sample_weight, validation, model, loss, optimizer)
         given = or_streamed(record, data)
-        (values, descent), (losses, judged) = reopened(file, given), file.history()
-        declared = layout_of(descent.task.model).parameters
-        name, place = place_of({own: p.shape for own, p in declared.items()}, weight)
+        (values, trainer), (losses, judged) = reopened(file, given), file.history()
+        declared = layout_of(trainer.task.model).parameters
+        name, place = place_of({n: p.shape for n, p in declared.items()}, weight)
         done, last = _range(values, epoch, file.epochs()[0], len(losses))
         state = file.checkpoint(done)
-        held = {own: file.checkpoint(own) for own in file.epochs() if done < own <= last}
-        result = file.result(descent.task.model.W)
+        checkpoints = {e: file.checkpoint(e) for e in file.epochs() if done < e <= last}
+        result = file.result(trainer.task.model.W)
     history = History(loss=losses, validation_loss=judged)
-    run = replay(descent, state, done + 1, 0, values["epochs"], history)
-    start = parameter_arrays(descent.task.model)[f"W.{name}"][place].copy()
-    updates = (last - done) * descent.order.steps
-    steps = _Steps(descent, values["epochs"], history, name, place, last)
+    run = replay(trainer, state, done + 1, 0, values["epochs"], history)
+    start = parameter_arrays(trainer.task.model)[f"W.{name}"][place].copy()
+    updates = (last - done) * trainer.order.steps
+    steps = _Steps(trainer, values["epochs"], history, name, place, last)
     most = min(updates, MOST) if epoch is None else updates
     entries = tuple(steps.entries(done, run.steps_done, most))
-    ends = {own.epoch: own for own in entries if own.batch == descent.order.steps}
-    both = sorted(held.keys() & ends.keys())
-    recorded = [(own, steps.number(held[own].arrays["W"]), ends[own].after) for own in both]
+    ends = {entry.epoch: entry for entry in entries if entry.batch == trainer.order.steps}
+    both = sorted(checkpoints.keys() & ends.keys())
+    recorded = [(e, steps.number(checkpoints[e].arrays["W"]), ends[e].after) for e in both]
     left = None if result is None else _left(values, steps.stored(result), ends, len(losses))
     return Ledger(
         f"{name}[{','.join(map(str, place))}]", done + 1, start, entries, updates,
-        tuple(recorded), left, descent.optimizer.average, steps.coupled,
+        tuple(recorded), left, trainer.optimizer.average, steps.coupled,
     )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def _range(values: dict[str, Any], epoch: int | None, first: int, recorded: int)
 
 
 def _left(
-    values: dict[str, Any], held: Any, ends: dict[int, Entry], last: int
+    values: dict[str, Any], recorded: Any, ends: dict[int, Entry], last: int
 ) -> tuple[int, Any, Any] | None:
     """The epoch whose weights the run left in the model, the weight there, and the one of that
     epoch. None where that epoch is not in the ledger, or training was broken off within one."""
@@ -105,14 +105,14 @@ def _left(
     whole = ended.get("best_epoch") or ended.get("stopped") == "epochs"
     if not whole or epoch not in ends:
         return None
-    return epoch, held, ends[epoch].shown
+    return epoch, recorded, ends[epoch].shown
 
 
 @dataclass(frozen=True)
 class _Steps:
     """Training's steps one by one, with the gradient by one parameter."""
 
-    descent: Trainer
+    trainer: Trainer
     epochs: int
     history: History
     name: str
@@ -121,81 +121,81 @@ class _Steps:
 
     def stored(self, result: np.ndarray) -> Any:
         """The weight out of a file's bytes of the model."""
-        return self.number(result.view(self.descent.task.model.W.dtype.newbyteorder("<")))
+        return self.number(result.view(self.trainer.task.model.W.dtype.newbyteorder("<")))
 
     def number(self, block: np.ndarray) -> Any:
         """The weight out of all of them."""
-        return split(block, layout_of(self.descent.task.model).parameters)[self.name][self.place]
+        return split(block, layout_of(self.trainer.task.model).parameters)[self.name][self.place]
 
     def entries(self, done: int, first: int, limit: int) -> Iterator[Entry]:
-        """So many updates, going on from where the descent stands."""
-        descent, model = self.descent, self.descent.task.model
+        """So many updates, going on from where the trainer stands."""
+        trainer, model = self.trainer, self.trainer.task.model
         program, step = self._program()
         by_row = self._by_row
-        held = {**parameter_arrays(model), **descent.memory}
-        held = {name: array.copy() for name, array in held.items()}
+        arrays = {**parameter_arrays(model), **trainer.memory}
+        arrays = {name: array.copy() for name, array in arrays.items()}
         for count, (epoch, batch, rows, rate) in enumerate(self._batches(done, first)):
             if count == limit:
                 return
-            before = held[f"W.{self.name}"][self.place]
+            before = arrays[f"W.{self.name}"][self.place]
             lr = rate.astype(model.dtype)
-            given = {**descent.step_arrays(rows, first + count), **held, "lr": np.asarray(lr)}
+            given = {**trainer.step_arrays(rows, first + count), **arrays, "lr": np.asarray(lr)}
             parts = (
                 None
                 if by_row is None
-                else weight_pulls(by_row, given, shares(self.descent.task.loss, given))
+                else weight_pulls(by_row, given, shares(self.trainer.task.loss, given))
             )
             found = program.run(given)
-            held |= {name: found[output] for name, output in step.donate.items()}
+            arrays |= {name: found[output] for name, output in step.donate.items()}
             slopes = found[1 + len(step.donate) :]
             slope = slopes[0][self.place] if slopes else None
-            after = held[f"W.{self.name}"][self.place]
-            mean = self._mean(held, first + count + 1)
-            memory = {slot: held[f"{slot}.{self.name}"][self.place] for slot in self._slots}
-            numbers = descent.task.rows.numbered(rows)
+            after = arrays[f"W.{self.name}"][self.place]
+            mean = self._mean(arrays, first + count + 1)
+            memory = {slot: arrays[f"{slot}.{self.name}"][self.place] for slot in self._slots}
+            numbers = trainer.task.rows.numbered(rows)
             yield Entry(epoch, batch, lr, slope, before, after, mean, memory, numbers, parts)
 
     @cached_property
     def _slots(self) -> list[str]:
         """What the rule remembers of the weight, without the running mean of it."""
-        slots, memory = self.descent.optimizer.slots(), self.descent.memory
+        slots, memory = self.trainer.optimizer.slots(), self.trainer.memory
         return [slot for slot in slots if f"{slot}.{self.name}" in memory]
 
-    def _mean(self, held: dict[str, np.ndarray], steps: int) -> Any:
+    def _mean(self, arrays: dict[str, np.ndarray], steps: int) -> Any:
         """The running mean of the weight after so many steps, as training puts it into W."""
-        mean = held.get(f"average.{self.name}")
+        mean = arrays.get(f"average.{self.name}")
         if mean is None:
             return None
-        return mean[self.place] / remembered(self.descent.optimizer.average, steps)
+        return mean[self.place] / remembered(self.trainer.optimizer.average, steps)
 
     @cached_property
     def coupled(self) -> str:
         """The layer in which rows of a batch influence each other, asked of the first batch."""
-        task = self.descent.task
+        task = self.trainer.task
         if self._by_row is None:
             return ""
-        rows = next(iter(self.descent.order.parts(0)))[0]
-        return RowGradients(task, self.descent.step_arrays(rows, 0)).coupled
+        rows = next(iter(self.trainer.order.parts(0)))[0]
+        return RowGradients(task, self.trainer.step_arrays(rows, 0)).coupled
 
     @cached_property
     def _by_row(self) -> Program | None:
-        trained = layout_of(self.descent.task.model).parameters[self.name].trained
-        return weight_program(self.descent.task, self.name, self.place) if trained else None
+        trained = layout_of(self.trainer.task.model).parameters[self.name].trained
+        return weight_program(self.trainer.task, self.name, self.place) if trained else None
 
     def _batches(self, done: int, first: int) -> Iterator[tuple[int, int, np.ndarray, Any]]:
-        order, seen = self.descent.order, self.history
+        order, seen = self.trainer.order, self.history
         for epoch in range(done, self.last):
-            run = self.descent.run(self.epochs, until(seen, epoch))
+            run = self.trainer.run(self.epochs, until(seen, epoch))
             start = first + (epoch - done) * order.steps
-            rates = self.descent.rates(run, np.arange(start, start + order.steps))
+            rates = self.trainer.rates(run, np.arange(start, start + order.steps))
             batches = (rows for part in order.parts(epoch) for rows in part)
             for place, rows in enumerate(batches):
                 yield epoch + 1, place + 1, rows, rates[place]
 
     def _program(self) -> tuple[Program, StepGraph]:
-        task = self.descent.task
+        task = self.trainer.task
         weighted, width = task.rows.weighting, task.rows.x.shape[1]
-        step = step_graph(task.model, task.loss, self.descent.optimizer, width, weighted, task.seed)
+        step = step_graph(task.model, task.loss, self.trainer.optimizer, width, weighted, task.seed)
         builder = GraphBuilder(step.graph.nodes)
         outputs = [builder.value(place) for place in step.graph.outputs]
         slopes: list[Any] = []

@@ -13,7 +13,7 @@ import numpy as np
 
 from glassnet.inspect.render.blocks import Block, Lines, Picture, TableBlock, exact
 from glassnet.inspect.render.html import fragment
-from glassnet.inspect.render.text import told
+from glassnet.inspect.render.text import as_text
 from glassnet.inspect.render.values import plain
 from glassnet.inspect.statistics import coupling, largest_first
 from glassnet.training.curves import curves
@@ -72,17 +72,17 @@ class Ledger:
     def same(self) -> bool | None:
         """Whether all that the file has of these updates is the very bits; None where it has
         nothing of them."""
-        held = [*self.recorded, *([] if self.left is None else [self.left])]
-        if not held:
+        known = [*self.recorded, *([] if self.left is None else [self.left])]
+        if not known:
             return None
-        return all(_alike(kept, again) for _, kept, again in held)
+        return all(_alike(kept, again) for _, kept, again in known)
 
     def __repr__(self) -> str:
         """One line; all of it by `print` and in notebooks."""
         return f"<{self.name}: {_extent(self)}>"
 
     def __str__(self) -> str:
-        return told(blocks(self))
+        return as_text(blocks(self))
 
     def _repr_html_(self) -> str:
         return fragment(blocks(self))
@@ -95,7 +95,7 @@ def blocks(ledger: Ledger) -> list[Block]:
     heads = ["epoch", "batch", "η", "∂L/∂w", "rows that pushed most"]
     heads += [*(f"{slot} after" for slot in slots), "update", "w after"]
     heads += ["mean after"] if ledger.average else []
-    updates = TableBlock("", heads, [_line(own, ledger.average) for own in ledger.entries])
+    updates = TableBlock("", heads, [_line(entry, ledger.average) for entry in ledger.entries])
     notes = [*_means(ledger), *_held(ledger)]
     if ledger.coupled:
         notes.append(f"note: {coupling(ledger.coupled)}")
@@ -107,21 +107,21 @@ def blocks(ledger: Ledger) -> list[Block]:
 
 def _drawn(ledger: Ledger) -> list[Block]:
     """The weight from update to update, as a curve."""
-    values = [float(own.after) for own in ledger.entries]
+    values = [float(entry.after) for entry in ledger.entries]
     picture = curves({"w after": [float(ledger.start), *values]}, "update")
     return [Picture("the weight after each update, from its start on", picture)] if values else []
 
 
-def _line(own: Entry, average: float) -> Sequence[str]:
-    slope = "none" if own.slope is None else exact(own.slope)
+def _line(entry: Entry, average: float) -> Sequence[str]:
+    slope = "none" if entry.slope is None else exact(entry.slope)
     pushed = ""
-    if own.parts is not None:
-        most = largest_first(own.parts)[:PUSHED]
-        pushed = ", ".join(f"{own.rows[i]}: {own.parts[i]:.3g}" for i in most)
-    line = (str(own.epoch), str(own.batch), exact(own.lr), slope, pushed)
-    line = (*line, *map(exact, own.memory.values()), exact(own.update))
-    mean = [exact(own.mean) if own.mean is not None else "none"] if average else []
-    return (*line, exact(own.after), *mean)
+    if entry.parts is not None:
+        most = largest_first(entry.parts)[:PUSHED]
+        pushed = ", ".join(f"{entry.rows[i]}: {entry.parts[i]:.3g}" for i in most)
+    line = (str(entry.epoch), str(entry.batch), exact(entry.lr), slope, pushed)
+    line = (*line, *map(exact, entry.memory.values()), exact(entry.update))
+    mean = [exact(entry.mean) if entry.mean is not None else "none"] if average else []
+    return (*line, exact(entry.after), *mean)
 
 
 def _means(ledger: Ledger) -> list[str]:
@@ -138,23 +138,24 @@ def _means(ledger: Ledger) -> list[str]:
 
 def _held(ledger: Ledger) -> list[str]:
     lines = [
-        f"the file's checkpoint after epoch {epoch}: {exact(held)}, {_verdict(held, again)}"
-        for epoch, held, again in ledger.recorded
+        f"the file's checkpoint after epoch {epoch}: {exact(value)}, {_verdict(value, again)}"
+        for epoch, value, again in ledger.recorded
     ]
     if ledger.left is not None:
-        epoch, held, again = ledger.left
+        epoch, value, again = ledger.left
         lines.append(
-            f"the model that the run left, of epoch {epoch}: {exact(held)}, {_verdict(held, again)}"
+            f"the model that the run left, of epoch {epoch}: {exact(value)}, "
+            f"{_verdict(value, again)}"
         )
     return lines or ["note: compared with nothing, since no checkpoint follows these updates"]
 
 
-def _verdict(held: Any, again: Any) -> str:
-    return "the same bits" if _alike(held, again) else f"OTHER than {exact(again)}"
+def _verdict(recorded: Any, again: Any) -> str:
+    return "the same bits" if _alike(recorded, again) else f"OTHER than {exact(again)}"
 
 
-def _alike(held: Any, again: Any) -> bool:
-    return held.tobytes() == again.tobytes()
+def _alike(recorded: Any, again: Any) -> bool:
+    return recorded.tobytes() == again.tobytes()
 
 
 def _extent(ledger: Ledger) -> str:
@@ -176,16 +177,18 @@ def as_json(ledger: Ledger) -> dict[str, Any]:
     """The same as JSON values, with what every row added; "note" says where updates are left out,
     "rows_note" what must be said of the rows' parts."""
     entries = [
-        {"epoch": own.epoch, "batch": own.batch, "lr": own.lr, "slope": own.slope,
-         "update": own.update, "after": own.after, "mean": own.mean,
-         "memory": own.memory, "rows": own.rows, "slope_of_rows": own.parts}
-        for own in ledger.entries
+        {"epoch": entry.epoch, "batch": entry.batch, "lr": entry.lr, "slope": entry.slope,
+         "update": entry.update, "after": entry.after, "mean": entry.mean,
+         "memory": entry.memory, "rows": entry.rows, "slope_of_rows": entry.parts}
+        for entry in ledger.entries
     ]  # fmt: skip
-    recorded = [{"epoch": e, "recorded": held, "again": own} for e, held, own in ledger.recorded]
+    recorded = [
+        {"epoch": e, "recorded": value, "again": again} for e, value, again in ledger.recorded
+    ]
     left = None
     if ledger.left is not None:
-        epoch, held, again = ledger.left
-        left = {"epoch": epoch, "recorded": held, "again": again}
+        epoch, value, again = ledger.left
+        left = {"epoch": epoch, "recorded": value, "again": again}
     cut = len(ledger.entries) < ledger.updates
     return plain(
         {"name": ledger.name, "first_epoch": ledger.first_epoch, "start": ledger.start,

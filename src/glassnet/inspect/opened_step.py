@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from glassnet.inspect.data import StepData
 from glassnet.inspect.render.html import fragment
 from glassnet.inspect.render.overview import overview
-from glassnet.inspect.render.text import told
+from glassnet.inspect.render.text import as_text
 from glassnet.words import counted
 
 
@@ -25,7 +25,7 @@ class OpenStep(StepData):
         return f"<{place}, {counted(len(self.rows), 'row')}, L = {self.L:.6g}>"
 
     def __str__(self) -> str:
-        return told(overview(self))
+        return as_text(overview(self))
 
     def _repr_html_(self) -> str:
         return fragment(overview(self))

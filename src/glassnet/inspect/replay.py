@@ -148,21 +148,21 @@ class Replayer:
             some = part[place : place + number - self.done]
             first = self.done - epoch * self.steps
             rates = self.rates[first : first + len(some)]
-            own = self.trainer
-            found = own.stepper.run(some, rates, own.first + self.done)
+            trainer = self.trainer
+            found = trainer.stepper.run(some, rates, trainer.first + self.done)
             if len(found) < len(some):
                 raise TrainingError(
                     f"the loss became {found[-1]:g} in step {self.done + len(found)}"
                 )
             self.done += len(some)
-            self.last = own.task.rows.numbered(some[-1]), float(rates[-1])
+            self.last = trainer.task.rows.numbered(some[-1]), float(rates[-1])
             loss = float(found[-1])
         return loss
 
     @to_nearest
     def _begin(self, epoch: int) -> None:
         """The rows and learning rates of an epoch, from 0."""
-        own, first = self.trainer, self.trainer.first + epoch * self.steps
-        run = own.run(self.epochs, until(self.history, epoch))
-        self.rates = own.rates(run, np.arange(first, first + self.steps))
-        self.parts, self.epoch = list(own.order.parts(epoch)), epoch
+        trainer, first = self.trainer, self.trainer.first + epoch * self.steps
+        run = trainer.run(self.epochs, until(self.history, epoch))
+        self.rates = trainer.rates(run, np.arange(first, first + self.steps))
+        self.parts, self.epoch = list(trainer.order.parts(epoch)), epoch

@@ -116,7 +116,7 @@ def _start(
             old,
             lr=Switched(old.lr, step - 1, old.lr if lr is None else lr, values["epochs"] * each),
         )
-        states = [parent.checkpoint(own) for own in parent.epochs() if own <= epoch]
+        states = [parent.checkpoint(e) for e in parent.epochs() if e <= epoch]
     else:
         if (step - 1) % each:
             raise GlassnetError(
@@ -142,7 +142,7 @@ def _said(
     checked_counts(**counts)
     source: dict[str, Any] | None = values.get("source")
     if source is not None:
-        source = {name: own for name, own in source.items() if name not in ("recipe", "model")}
+        source = {name: value for name, value in source.items() if name not in ("recipe", "model")}
     about = {"glassnet": __version__, "numerics_version": numerics_version}
     found = {**values, **counts, **about, "optimizer": as_data(optimizer), "source": source}
     return {**found, "parent": parent, "ended": None}
@@ -171,14 +171,14 @@ def _write(file: RunFile, start: Start, trainer: Any) -> Checkpoint:
     ]
     states = [*start.checkpoints]
     last = states[-1]
-    arrays = {name: own.copy() for name, own in trainer.memory.items()} | last.arrays
+    arrays = {name: array.copy() for name, array in trainer.memory.items()} | last.arrays
     named = {"W", *trainer.memory}
     arrays = {n: a for n, a in arrays.items() if n in named or n.endswith(".weights")}
     states[-1] = replace(last, arrays=arrays)
     with file.begin() as database:
         put_values(database, start.values)
-        for name, own in start.data.items():
-            put_data(database, name, own)
+        for name, array in start.data.items():
+            put_data(database, name, array)
         database.executemany("INSERT INTO history VALUES (?, ?, ?)", lines)
         for state in states:
             put_checkpoint(database, state)

@@ -64,7 +64,7 @@ class RowGradients:
             found = self._run(self.rows, share)
         else:
             found = self._run(self.rows[at : at + 1], share[at : at + 1])
-        return {n[3:]: own for n, own in found.items() if n.startswith("dW.")}
+        return {n[3:]: gradient for n, gradient in found.items() if n.startswith("dW.")}
 
     @cached_property
     def coupled(self) -> str:
@@ -75,24 +75,24 @@ class RowGradients:
         if not self._task.loss.by_row:
             return LOSS
         together, alone = self._run(self.rows, share), self._run(self.rows[:1], share[:1])
-        for name, own in alone.items():
+        for name, result in alone.items():
             if not name.startswith("a."):
                 continue
             seen = together[name][:1]
-            room = APART * np.finfo(own.dtype).eps * max(1.0, float(np.abs(seen).max(initial=0)))
-            if not np.allclose(own, seen, rtol=0.0, atol=room, equal_nan=True):
+            room = APART * np.finfo(result.dtype).eps * max(1.0, float(np.abs(seen).max(initial=0)))
+            if not np.allclose(result, seen, rtol=0.0, atol=room, equal_nan=True):
                 return name[2:]
         return ""
 
     @cached_property
     def _program(self) -> tuple[Program, tuple[str, ...]]:
-        own = _weighed(self._task)
-        found = {f"a.{layer.name}": layer.result for layer in own.watched.seen}
-        held = trained(self._task.model, own.held)
-        slopes = gradients(own.total, list(held.values()))
-        found |= {f"dW.{name}": slope for name, slope in zip(held, slopes, strict=True)}
-        graph = own.builder.finish(list(found.values()))
-        return Bound(compile_graph(graph), own.builder.captured), tuple(found)
+        weighed = _weighed(self._task)
+        found = {f"a.{layer.name}": layer.result for layer in weighed.watched.seen}
+        parameters = trained(self._task.model, weighed.parameters)
+        slopes = gradients(weighed.total, list(parameters.values()))
+        found |= {f"dW.{name}": slope for name, slope in zip(parameters, slopes, strict=True)}
+        graph = weighed.builder.finish(list(found.values()))
+        return Bound(compile_graph(graph), weighed.builder.captured), tuple(found)
 
     def _run(self, rows: np.ndarray, share: np.ndarray) -> dict[str, np.ndarray]:
         program, names = self._program
@@ -103,11 +103,11 @@ class RowGradients:
 def weight_program(task: Task, name: str, place: tuple[int, ...]) -> Program:
     """What every row of a batch adds to the gradient of one weight. The gradient is linear in the
     rows' shares of L, so its own gradient by them is what is wanted."""
-    own = _weighed(task)
-    slope = gradients(own.total, [own.held[name]])[0]
+    weighed = _weighed(task)
+    slope = gradients(weighed.total, [weighed.parameters[name]])[0]
     one = ops.sum(slope[tuple(slice(i, i + 1) for i in place)])
-    graph = own.builder.finish(gradients(one, [own.share]))
-    return Bound(compile_graph(graph), own.builder.captured)
+    graph = weighed.builder.finish(gradients(one, [weighed.share]))
+    return Bound(compile_graph(graph), weighed.builder.captured)
 
 
 def weight_pulls(
@@ -143,7 +143,7 @@ class _Weighed:
     builder: GraphBuilder
     total: Value
     share: Value
-    held: dict[str, Value]
+    parameters: dict[str, Value]
     watched: ProbedModule
 
 
@@ -156,20 +156,20 @@ def _weighed(task: Task) -> _Weighed:
     rows = builder.input("rows", Type("int32", (BATCH,)))
     share = builder.input("share", Type(model.dtype, (BATCH,)))
     step = builder.input("step", Type("int64", ()))
-    held = parameter_inputs(builder, model)
+    parameters = parameter_inputs(builder, model)
     taken = {name: ops.take(value, rows) for name, value in batch.items()}
     watched = ProbedModule(model)
     around = BuildContext(True, task.seed, step, rows, task.frozen)
-    prediction = apply(watched, taken["x"], Scope(held, around))
+    prediction = apply(watched, taken["x"], Scope(parameters, around))
     size, outputs = prediction.shape[1], outputs_of(model, width)
     assert isinstance(size, int)
     if not task.loss.by_row:
         slope = gradients(mean_loss(task.loss, prediction, outputs, taken), [prediction])[0]
         each = ops.sum(prediction * ops.stop_gradient(slope), 1)
-        return _Weighed(builder, ops.sum(each * share, 0), share, held, watched)
+        return _Weighed(builder, ops.sum(each * share, 0), share, parameters, watched)
     members = [prediction[:, i : i + outputs] for i in range(0, size, outputs)]
     given = taken["y"], taken.get("weight") if weighted == 2 else None
     total = ops.sum(task.loss.terms(members[0], *given) * share, 0)
     for member in members[1:]:
         total = total + ops.sum(task.loss.terms(member, *given) * share, 0)
-    return _Weighed(builder, total / float(len(members)), share, held, watched)
+    return _Weighed(builder, total / float(len(members)), share, parameters, watched)

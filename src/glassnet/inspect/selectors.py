@@ -20,12 +20,12 @@ def place_of(shapes: Mapping[str, Sequence[int]], text: str) -> tuple[str, tuple
     """The parameter and the place of one weight, by the shapes of all parameters."""
     match = re.fullmatch(r"(.+)\[\s*(\d+(?:\s*,\s*\d+)*)\s*\]", text.strip())
     if match is None or match[1] not in shapes:
-        own = text.strip().partition("[")[0]
-        like = next(iter(difflib.get_close_matches(own, shapes, 1)), next(iter(shapes)))
+        name_given = text.strip().partition("[")[0]
+        like = next(iter(difflib.get_close_matches(name_given, shapes, 1)), next(iter(shapes)))
         some = f"{like}[{','.join('0' * len(shapes[like]))}]"
         raise GlassnetError(
             f"{text!r} is not a weight; write a parameter and whole numbers: {some} "
-            f"({listed(own, list(shapes))})"
+            f"({listed(name_given, list(shapes))})"
         )
     name, place = match[1], tuple(int(i) for i in match[2].split(","))
     shape = tuple(shapes[name])

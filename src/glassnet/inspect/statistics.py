@@ -129,7 +129,7 @@ def layer_figures(layer: Layer) -> LayerFigures:
     if layer.derivative is not None:
         flat = (np.abs(layer.derivative) < FLAT).all(axis=0)
         zero = flat & ~layer.derivative.any(axis=0) & ~layer.result.any(axis=0)
-        off, saturated = (tuple(np.flatnonzero(own).tolist()) for own in (zero, flat & ~zero))
+        off, saturated = (tuple(np.flatnonzero(units).tolist()) for units in (zero, flat & ~zero))
     rows, units = len(layer.result), int(layer.result.shape[-1])
     return LayerFigures(
         layer.name, repr(layer.module), size(layer.result), size(layer.slope),
@@ -138,21 +138,23 @@ def layer_figures(layer: Layer) -> LayerFigures:
 
 
 def parameter_figures(step: StepData, name: str) -> ParameterFigures:
-    own = step.parameters[name]
+    weights = step.parameters[name]
     slope, largest, at = None, None, ()
-    if own.slope is not None and own.slope.size:
-        slope = size(own.slope)
-        place = np.unravel_index(int(np.abs(own.slope).argmax()), own.slope.shape)
+    if weights.slope is not None and weights.slope.size:
+        slope = size(weights.slope)
+        place = np.unravel_index(int(np.abs(weights.slope).argmax()), weights.slope.shape)
         at = tuple(int(i) for i in place)
-        largest = own.slope[at]
-    shape = tuple(own.before.shape)
-    return ParameterFigures(name, shape, size(own.before), slope, size(own.update), largest, at)
+        largest = weights.slope[at]
+    shape = tuple(weights.before.shape)
+    return ParameterFigures(
+        name, shape, size(weights.before), slope, size(weights.update), largest, at
+    )
 
 
 def pushed(step: StepData) -> TopRows:
     """All rows of the batch, those that pushed most first."""
     by, coupled = "∂L/∂W", ""
-    count = sum(own.before.size for own in step.parameters.values())
+    count = sum(weights.before.size for weights in step.parameters.values())
     if len(step.rows) * count <= EACH:
         coupled = step.pulls.coupled
         sizes = np.array([_together(step.pulls.of_row(i)) for i in range(len(step.rows))])
@@ -187,7 +189,7 @@ def unit_of(step: StepData, text: str, at: int = 0) -> tuple[Layer, int]:
     """The layer and the unit; `at` is a row of the batch, which must be there."""
     match = re.fullmatch(r"(.+)\[\s*(\d+)\s*\]", text.strip())
     if match is None:
-        names = [own.name for own in step.layers]
+        names = [layer.name for layer in step.layers]
         known = text.strip() if text.strip() in names else None
         raise GlassnetError(
             f"{text!r} is not a neuron; write a layer and a number, counted from 0: "
@@ -226,20 +228,22 @@ def sources(step: StepData, layer: Layer) -> tuple[str, ...]:
 
 def weight_figures(step: StepData, text: str) -> WeightFigures:
     """One number of a parameter, "linear1.weight[2,3]"."""
-    name, place = place_of({n: own.before.shape for n, own in step.parameters.items()}, text)
-    own = step.parameters[name]
+    name, place = place_of(
+        {n: weights.before.shape for n, weights in step.parameters.items()}, text
+    )
+    weights = step.parameters[name]
     memory = {
         slot.partition(".")[0]: (old[place], new[place])
         for slot, (old, new) in step.memory.items()
         if slot.partition(".")[2] == name
     }
     rows = given = back = None
-    if own.slope is not None:
+    if weights.slope is not None:
         rows = step.pulls.of_weight(name, place)
         given, back = _factors(step, name, place)
     return WeightFigures(
-        name, place, own.before[place], None if own.slope is None else own.slope[place],
-        own.after[place], own.update[place], memory, rows, given, back,
+        name, place, weights.before[place], None if weights.slope is None else weights.slope[place],
+        weights.after[place], weights.update[place], memory, rows, given, back,
         step.pulls.coupled if rows is not None else "",
     )  # fmt: skip
 
@@ -258,7 +262,7 @@ def _factors(
 
 
 def _together(parts: dict[str, np.ndarray]) -> float:
-    return float(np.sqrt(sum(np.sum(np.square(own.astype(float))) for own in parts.values())))
+    return float(np.sqrt(sum(np.sum(np.square(part.astype(float))) for part in parts.values())))
 
 
 def size(array: np.ndarray) -> float:

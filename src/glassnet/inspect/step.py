@@ -69,16 +69,16 @@ def open_step(
         return _step_of_model(record, x, y, sample_weight, loss, optimizer)
     given = or_streamed(record, RunData(x, y, sample_weight, validation, model, loss, optimizer))
     with RunFile.read(record) as file:
-        values, descent = reopened(file, given)
+        values, trainer = reopened(file, given)
         losses, judged = file.history()
         last = min(len(losses) + 1, values["epochs"])  # one that was broken off opens as well
-        place = _place(descent, last, epoch, batch, row)
+        place = _place(trainer, last, epoch, batch, row)
         check_not_before(file, values, epoch)
         state = file.checkpoint(epoch - 1)
     history = History(loss=losses, validation_loss=judged)
-    run = replay(descent, state, epoch, place, values["epochs"], history)
-    rate = descent.rates(run, np.array([run.steps_done]))
-    return _opened(descent, values, epoch, place, run.steps_done, rate)
+    run = replay(trainer, state, epoch, place, values["epochs"], history)
+    rate = trainer.rates(run, np.array([run.steps_done]))
+    return _opened(trainer, values, epoch, place, run.steps_done, rate)
 
 
 def _step_of_model(
@@ -97,21 +97,21 @@ def _step_of_model(
     measure = as_loss(loss)
     rows = checked(model, measure, x, y, sample_weight)
     task = Task(model, measure, rows, None, thread_count(None), 0)
-    descent = Trainer(task, optimizer, Order(len(rows), len(rows), None))
-    rate = descent.rates(descent.run(1), np.array([0]))
-    return _opened(descent, {"names": list(rows.names), "batches": 0}, 1, 0, 0, rate)
+    trainer = Trainer(task, optimizer, Order(len(rows), len(rows), None))
+    rate = trainer.rates(trainer.run(1), np.array([0]))
+    return _opened(trainer, {"names": list(rows.names), "batches": 0}, 1, 0, 0, rate)
 
 
 def replay(
-    descent: Trainer, state: Checkpoint, epoch: int, batches: int, epochs: int, history: History
+    trainer: Trainer, state: Checkpoint, epoch: int, batches: int, epochs: int, history: History
 ) -> Run:
     """Training as it stood after so many batches of an epoch (from 1): a checkpoint from before
     it, and the steps since then once more."""
-    restore(descent, state)
-    run = descent.run(epochs)
+    restore(trainer, state)
+    run = trainer.run(epochs)
     for done in range(state.epoch, epoch):
-        run = descent.run(epochs, until(history, done))
-        descent.repeat(run, descent.order.steps if done + 1 < epoch else batches)
+        run = trainer.run(epochs, until(history, done))
+        trainer.repeat(run, trainer.order.steps if done + 1 < epoch else batches)
     return run
 
 
@@ -120,27 +120,27 @@ def until(history: History, epochs: int) -> History:
     return History(loss=history.loss[:epochs], validation_loss=history.validation_loss[:epochs])
 
 
-def _place(descent: Trainer, last: int, epoch: int, batch: int | None, row: int | None) -> int:
+def _place(trainer: Trainer, last: int, epoch: int, batch: int | None, row: int | None) -> int:
     """The batch, from 0, in one of the epochs from 1 to `last`."""
-    steps = descent.order.steps
+    steps = trainer.order.steps
     if row is not None and batch is not None:
         raise GlassnetError(f"batch={batch} and row={row} both name a batch; name one of them")
     if not 1 <= epoch <= last:
         raise GlassnetError(f"epoch={epoch}: epochs 1 to {last} of the run can be opened")
     if row is not None:
-        batches = [rows for part in descent.order.parts(epoch - 1) for rows in part]
+        batches = [rows for part in trainer.order.parts(epoch - 1) for rows in part]
         for place, rows in enumerate(batches):
-            if row in descent.task.rows.numbered(rows):
+            if row in trainer.task.rows.numbered(rows):
                 return place
-        raise GlassnetError(_no_row(descent, row))
+        raise GlassnetError(_no_row(trainer, row))
     batch = 1 if batch is None else batch
     if not 1 <= batch <= steps:
         raise GlassnetError(f"batch={batch}: an epoch has batches 1 to {steps}")
     return batch - 1
 
 
-def _no_row(descent: Trainer, row: int) -> str:
-    numbers, count = descent.task.rows.numbers, descent.order.count
+def _no_row(trainer: Trainer, row: int) -> str:
+    numbers, count = trainer.task.rows.numbers, trainer.order.count
     if numbers is None:
         return f"row={row}: the training data have rows 0 to {count - 1}"
     return (
@@ -150,16 +150,16 @@ def _no_row(descent: Trainer, row: int) -> str:
 
 
 def _opened(
-    descent: Trainer, values: dict[str, Any], epoch: int, place: int, step: int, rate: np.ndarray
+    trainer: Trainer, values: dict[str, Any], epoch: int, place: int, step: int, rate: np.ndarray
 ) -> OpenStep:
-    task, model = descent.task, descent.task.model
+    task, model = trainer.task, trainer.task.model
     weighted, width = task.rows.weighting, task.rows.x.shape[1]
-    opened = open_graph(model, task.loss, descent.optimizer, width, weighted, task.seed)
-    rows = [own for part in descent.order.parts(epoch - 1) for own in part][place]
-    held = {**parameter_arrays(model), **descent.memory}
-    before = {name: array.copy() for name, array in held.items()}
+    opened = open_graph(model, task.loss, trainer.optimizer, width, weighted, task.seed)
+    rows = [row for part in trainer.order.parts(epoch - 1) for row in part][place]
+    state = {**parameter_arrays(model), **trainer.memory}
+    before = {name: array.copy() for name, array in state.items()}
     lr = rate.astype(model.dtype)[0]
-    arrays = {**descent.step_arrays(rows, step), **before, "lr": np.asarray(lr)}
+    arrays = {**trainer.step_arrays(rows, step), **before, "lr": np.asarray(lr)}
     arrays |= opened.step.captured
     found = compile_graph(opened.graph).run(arrays)
     count = len(opened.step.graph.outputs)
@@ -167,7 +167,7 @@ def _opened(
     named = dict(zip(opened.names, found[count:], strict=True))
     layers = _layers(opened.layers, named, layout_of(model).aliases)
     return OpenStep(
-        epoch=epoch, batch=place + 1, step=step + 1, lr=lr, optimizer=descent.optimizer,
+        epoch=epoch, batch=place + 1, step=step + 1, lr=lr, optimizer=trainer.optimizer,
         loss=task.loss, rows=task.rows.numbered(rows), x=named["x"], y=named["y"], layers=layers,
         prediction=layers[-1].result, L=float(found[0]),
         parameters={
@@ -177,9 +177,9 @@ def _opened(
             )
             for name in layout_of(model).parameters
         },
-        memory={name: (before[name], after[name]) for name in descent.memory},
+        memory={name: (before[name], after[name]) for name in trainer.memory},
         inputs=input_names(values, width),
-        batches=values.get("batches", descent.order.steps),
+        batches=values.get("batches", trainer.order.steps),
         outputs=output_names(values, layers[-1].result.shape[1]),
         pulls=RowGradients(task, arrays),
     )  # fmt: skip
@@ -190,10 +190,10 @@ def _layers(
 ) -> tuple[Layer, ...]:
     return tuple(
         Layer(
-            own.name, own.layer,
-            named["x" if own.source == "x" else f"a.{own.source}"],
-            named[f"a.{own.name}"], named[f"da.{own.name}"], named.get(f"f.{own.name}"),
-            own.source, own.under, own.joined, aliases,
+            layer.name, layer.layer,
+            named["x" if layer.source == "x" else f"a.{layer.source}"],
+            named[f"a.{layer.name}"], named[f"da.{layer.name}"], named.get(f"f.{layer.name}"),
+            layer.source, layer.under, layer.joined, aliases,
         )
-        for own in layers
+        for layer in layers
     )  # fmt: skip

@@ -30,24 +30,24 @@ def streams_of(run: str | Path, moved: str | None = None, trust: bool = False) -
     read only if the user trusts it."""
     with RunFile.read(run) as file:
         source: dict[str, Any] = settings_of(file).get("source") or {}
-        held = bool(file.rows("SELECT name FROM data LIMIT 1"))
-    told: dict[str, Any] = source.get("streams") or {}
-    if "training" not in told or (held and moved is None):
+        has_rows = bool(file.rows("SELECT name FROM data LIMIT 1"))
+    streams: dict[str, Any] = source.get("streams") or {}
+    if "training" not in streams or (has_rows and moved is None):
         return {}
-    found = {"x": _stream(run, told["training"], moved, trust)}
-    apart = told.get("validation")
+    found = {"x": _stream(run, streams["training"], moved, trust)}
+    apart = streams.get("validation")
     return found if apart is None else found | {"validation": _stream(run, apart, None, trust)}
 
 
-def _stream(run: str | Path, told: dict[str, Any], moved: str | None, trust: bool) -> Stream:
+def _stream(run: str | Path, described: dict[str, Any], moved: str | None, trust: bool) -> Stream:
     """A stream as the run file describes it, or of the files that it has moved to."""
-    own: dict[str, Any] = {name: told[name] for name in ("target", "features", "weight")}
-    path: Any = told["path"]
-    files = [as_path(run, own) for own in ([path] if isinstance(path, str) else path)]
-    scratch = told["scratch"]
+    columns: dict[str, Any] = {name: described[name] for name in ("target", "features", "weight")}
+    path: Any = described["path"]
+    files = [as_path(run, name) for name in ([path] if isinstance(path, str) else path)]
+    scratch = described["scratch"]
     if not trust and moved is None:
         advice = f"name them yourself: {run} FILES, or in Python x=gn.stream(FILES, target=…)"
         check_beside(run, files, advice)
     if scratch is not None and not (trust or is_beside(run, as_path(run, scratch))):
         scratch = None  # the numbers are the same wherever they wait
-    return stream(files if moved is None else moved, scratch=scratch, **own)
+    return stream(files if moved is None else moved, scratch=scratch, **columns)

@@ -93,7 +93,7 @@ def wasm_library(
     module = _Module(mode)
     names = [f"k{i}" for i in (range(len(units)) if numbers is None else numbers)]
     lowered = [
-        lower_kernels(own, module, MACHINE, name) for own, name in zip(units, names, strict=True)
+        lower_kernels(unit, module, MACHINE, name) for unit, name in zip(units, names, strict=True)
     ]
     return link(_object(str(module), mode), names), tuple(lowered)
 
@@ -158,11 +158,11 @@ class _Function(LlvmFunction):
         """Numbers are chosen by their bits where there are relaxed instructions: of choices between
         the numbers that are compared LLVM makes relaxed minima, which lose NaN."""
         first = a if isinstance(a, Reg) else b
-        lanes = max(own.lanes for own in (cond, a, b) if isinstance(own, Reg))
+        lanes = max(operand.lanes for operand in (cond, a, b) if isinstance(operand, Reg))
         whole = {"float32": "int32", "float64": "int64"}.get(first.dtype)
         if self.module.mode == "exact" or lanes == 1 or whole is None:
             return super().select(cond, a, b)
-        x, y = (self.bitcast(first.like(own, lanes), whole) for own in (a, b))
+        x, y = (self.bitcast(first.like(operand, lanes), whole) for operand in (a, b))
         mask = self.emit(f"sext {cond.like(cond, lanes)} to {x.type}", whole, lanes)
         return self.bitcast(((x ^ y) & mask) ^ y, first.dtype)
 

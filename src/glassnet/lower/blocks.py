@@ -69,7 +69,7 @@ class _Kept:
         self, ctx: Context, p: Problem, runs: tuple[list[BlockRun], list[BlockRun]]
     ) -> None:
         self.p, self.b = p, ctx.b
-        rows, columns = (sum(run.count * run.size for run in own) for own in runs)
+        rows, columns = (sum(run.count * run.size for run in side) for side in runs)
         self.columns = columns * p.lanes
         self.size = rows * self.columns
 
@@ -99,11 +99,11 @@ class Chains(_Kept):
 
     def begin(self, tile: Any, rows: BlockRun, row: Index, run: BlockRun, column: Index) -> None:
         """What a tile has of the blocks before, or +0."""
-        own, b = self.own(rows, row, column), self.b
+        target, b = self.own(rows, row, column), self.b
         zero = b.splat(b.const(0.0, self.p.dtype), self.p.lanes)
         first = self.counter.number.eq(0)
         b.when(first, lambda: self.each(rows, run, lambda i: b.store(zero, tile, i)))
-        b.when(self.counter.number > 0, lambda: self.copy(rows, run, own, tile))
+        b.when(self.counter.number > 0, lambda: self.copy(rows, run, target, tile))
 
     def join(
         self,
@@ -115,8 +115,8 @@ class Chains(_Kept):
         done: Callable[[], None],
     ) -> None:
         """Keep what a tile has; `done` at the end."""
-        own, last = self.own(rows, row, column), self.counter.count - 1
-        self.b.when(self.counter.number < last, lambda: self.copy(rows, run, tile, own))
+        target, last = self.own(rows, row, column), self.counter.count - 1
+        self.b.when(self.counter.number < last, lambda: self.copy(rows, run, tile, target))
         self.b.when(self.counter.number.eq(last), done)
 
 
@@ -143,10 +143,10 @@ class Blocks(_Kept):
         done: Callable[[], None],
     ) -> None:
         """Add what a tile has of this block to what it has of those before; `done` at the end."""
-        b, dtype, lanes, own = self.b, self.p.dtype, self.p.lanes, self.own(rows, row, column)
+        b, dtype, lanes, target = self.b, self.p.dtype, self.p.lanes, self.own(rows, row, column)
 
         def move(level: Index, add: bool) -> None:
-            slot = b.offset(own, level * self.size, dtype)
+            slot = b.offset(target, level * self.size, dtype)
             if not add:
                 self.copy(rows, run, tile, slot)
                 return

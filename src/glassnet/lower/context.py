@@ -17,7 +17,7 @@ from glassnet.lower.builder import PLAIN, Builder, Index, Machine, Use, equals
 from glassnet.lower.memory import Stack
 
 AHEAD = 8  # rows
-PART, PARTS, ROUND = range(3)  # what a call is told, in this order
+PART, PARTS, ROUND = range(3)  # what is passed to a call, in this order
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Point:
 @dataclass
 class Context:
     """What lowering a kernel needs to know. `sizes` is where run-time sizes stand, and behind them
-    what a call is told."""
+    what is passed to a call."""
 
     fused: KernelGraph
     kernel: Kernel
@@ -60,7 +60,7 @@ class Context:
             number = self.b.dims[dim.name] * number
         return number
 
-    def told(self, what: int) -> Any:
+    def passed(self, what: int) -> Any:
         """Which part of a sum in blocks is to be done, of how many, or in which round of shares."""
         return self.b.load(self.sizes, len(self.fused.graph.dims) + what, "int64")
 

@@ -185,7 +185,7 @@ class _Contraction:
         if self.blocks or not (self.split_columns and self._shared):
             body()
         else:
-            self.b.when(self.ctx.told(ROUND).eq(0), body)
+            self.b.when(self.ctx.passed(ROUND).eq(0), body)
 
     def _pack_strips(self, low: Index) -> None:
         """Rows low to low + LEAF of k of every strip: neighbours share cache lines."""
@@ -255,9 +255,9 @@ class _Contraction:
             start_b = self.b.offset(b, low * b_step, self.p.dtype)
             last = self.b.index(height) - 1
             self._ask(rows, row, run, column, low)
-            own = start_a, a_step, last, start_b, b_step, valid, target, high - low
+            arguments = start_a, a_step, last, start_b, b_step, valid, target, high - low
             listed = self.zeros.listed(low, slot) if self.zeros else ()
-            self.b.call(name, *own, *aside, *listed)
+            self.b.call(name, *arguments, *aside, *listed)
 
         size = rows.size * run.size * self.lanes
         if self._in_leaves():

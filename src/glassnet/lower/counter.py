@@ -1,8 +1,8 @@
 """Long work in parts: sums over many rows in blocks, and work that must be done in turn.
 
-In: code for one block of rows, or for one stage of a kernel. Out: loops over what a call is told to
-do of it. A block is an aligned part of the tree of leaves. The sums of blocks join a binary
-counter: level l of a stack holds the sum of 2ˡ blocks.
+In: code for one block of rows, or for one stage of a kernel. Out: loops over the part of it that
+is passed to a call. A block is an aligned part of the tree of leaves. The sums of blocks join a
+binary counter: level l of a stack holds the sum of 2ˡ blocks.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def in_turn(ctx: Context, stages: Sequence[tuple[Size, Callable[[Context], None]
         return
     b = ctx.b
     counts: list[Any] = [(b.index(ctx.size(rows)) + BLOCK) // BLOCK for rows, _ in stages]
-    part, parts = ctx.told(PART), ctx.told(PARTS)
+    part, parts = ctx.passed(PART), ctx.passed(PARTS)
     ctx.reserve_stack(Stack(BLOCK, SizeProduct(1) * stages[-1][0], ()))
     low: Any
     high: Any
@@ -63,7 +63,7 @@ class Counter:
 
     def loop(self, body: Callable[[Index, Index], None]) -> None:
         """For every block of this part: its first row, and how many there are."""
-        part, parts = self.ctx.told(PART), self.ctx.told(PARTS)
+        part, parts = self.ctx.passed(PART), self.ctx.passed(PARTS)
         low, high = replace(self.ctx, thread=part, threads=parts).split(self.count)
 
         def block(number: Index) -> None:

@@ -91,7 +91,7 @@ class _Lanes:
         kept = ctx.reserve(SizeProduct(LANES * BYTES[dtype]))
         ctx.reserve_stack(Stack(counter.BLOCK, self.argument.count, ()))
         places = range(0, LANES, width)
-        part, parts = ctx.told(PART), ctx.told(PARTS)
+        part, parts = ctx.passed(PART), ctx.passed(PARTS)
 
         def keep(totals: Sequence[Any]) -> None:
             for place, total in zip(places, totals, strict=True):

@@ -37,8 +37,8 @@ def pack_panel(
     name, width = pack_transposed(b, dtype), vectors * lanes
 
     def vector(v: Index) -> None:
-        start, own = b.offset(source, v * n_step, dtype), b.offset(target, v, dtype)
-        b.call(name, start, width, n_step, own, k, valid - v)
+        start, end = b.offset(source, v * n_step, dtype), b.offset(target, v, dtype)
+        b.call(name, start, width, n_step, end, k, valid - v)
 
     b.loop(0, b.minimum(valid, width), lanes, (), vector)
 
@@ -132,12 +132,12 @@ def pack_strip(b: Builder, dtype: str, rows: int, contiguous: bool) -> str:
         lanes = 1 << (rows - 1).bit_length()
         count = f.minimum(valid, rows)
         mask = f.lane_mask(count, lanes) if lanes > 1 else None
-        own = f.lane_mask(rows, lanes)
+        whole = f.lane_mask(rows, lanes)
 
         def group(i: Index) -> None:
             start = f.offset(source, i * k_step, dtype)
             if contiguous:
-                f.store(f.load(start, 0, dtype, lanes, mask), target, i * rows, own)
+                f.store(f.load(start, 0, dtype, lanes, mask), target, i * rows, whole)
                 return
 
             def element(m: Index) -> None:

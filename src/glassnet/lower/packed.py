@@ -63,11 +63,11 @@ def _groups(fused: KernelGraph, places: set[int]) -> list[set[int]]:
     """Nodes that feed each other."""
     groups: list[set[int]] = []
     for place in sorted(places):
-        own = {place, *(s for s in fused.graph.nodes[place].inputs if s in places)}
-        for group in [group for group in groups if group & own]:
+        joined = {place, *(s for s in fused.graph.nodes[place].inputs if s in places)}
+        for group in [group for group in groups if group & joined]:
             groups.remove(group)
-            own |= group
-        groups.append(own)
+            joined |= group
+        groups.append(joined)
     return groups
 
 

@@ -69,17 +69,17 @@ def lower_program(
 ) -> Lowered:
     """Write all functions; `stepped` buffers advance by one element of their type a step."""
     used = [buffers_used(fused, kernel) for kernel in fused.kernels]
-    buffers = sorted({buffer for own in used for buffer in own})
+    buffers = sorted({buffer for touched in used for buffer in touched})
     entry = module.function(RUN, ENTRY_ARGUMENTS)
     made = [_kernel(fused, i, module, machine, use) for i in range(len(used))]
-    calls = [(name, own) for (name, _), own in zip(made, used, strict=True)]
+    calls = [(name, touched) for (name, _), touched in zip(made, used, strict=True)]
     at = addresses(entry, fused, buffers, stepped)
     _, dims, first, last, thread, threads, barrier, scratch = entry.args
 
     def step(index: Any) -> None:
         here = at(index)
-        for name, own in calls:
-            entry.call(name, *[here[b] for b in own], dims, scratch, thread, threads)
+        for name, touched in calls:
+            entry.call(name, *[here[b] for b in touched], dims, scratch, thread, threads)
             if use.parallel:
                 entry.call("barrier", barrier, threads)
 
@@ -94,13 +94,13 @@ def lower_program(
 def lower_kernels(fused: KernelGraph, module: Any, machine: Machine, name: str) -> Lowered:
     """Write all kernels, and name(buffers, dims, scratch), which runs them once on one thread."""
     used = [buffers_used(fused, kernel) for kernel in fused.kernels]
-    buffers = sorted({buffer for own in used for buffer in own})
+    buffers = sorted({buffer for touched in used for buffer in touched})
     entry = module.function(name, ("ptr", "ptr", "ptr"))
     made = [_kernel(fused, i, module, machine, PLAIN, f"{name}.") for i in range(len(used))]
     here = addresses(entry, fused, buffers, ())(0)
     _, dims, scratch = entry.args
-    for (kernel, _), own in zip(made, used, strict=True):
-        entry.call(kernel, *[here[b] for b in own], dims, scratch, 0, 1)
+    for (kernel, _), touched in zip(made, used, strict=True):
+        entry.call(kernel, *[here[b] for b in touched], dims, scratch, 0, 1)
     entry.finish()
     return _lowered(buffers, [ctx for _, ctx in made])
 
@@ -113,8 +113,8 @@ def _lowered(buffers: Sequence[int], contexts: Sequence[Context]) -> Lowered:
 def _write_part(entry: Any, at: Addresses, calls: Sequence[tuple[str, Sequence[int]]]) -> None:
     _, dims, step, kernel, share, shares, _, scratch = entry.args
     here = at(step)
-    for number, (name, own) in enumerate(calls):
-        values = *(here[b] for b in own), dims, scratch, share, shares
+    for number, (name, touched) in enumerate(calls):
+        values = *(here[b] for b in touched), dims, scratch, share, shares
         entry.when(kernel.eq(number), partial(entry.call, name, *values))
     entry.finish()
 

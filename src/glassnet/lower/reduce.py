@@ -41,7 +41,7 @@ class _RowSums:
         if ctx.use.tall and (rows.dims or rows.factor > counter.BLOCK):
             behind = 64 * ABREAST  # the last vector of a result is stored whole
             level = count(ctx.kernel.shape) * BYTES[self.argument.dtype], SizeProduct(behind)
-            self.own = ctx.reserve(SizeProduct(behind))
+            self.partial = ctx.reserve(SizeProduct(behind))
             self.counter = Counter(ctx, rows, level)
 
     def write(self) -> None:
@@ -82,16 +82,16 @@ class _RowSums:
         column, _ = self.ctx.address(self.layout, point)
         size = self.ctx.product(count(self.ctx.kernel.shape)) + 64 * ABREAST // BYTES[dtype]
         levels = b.offset(self.counter.stack, column, dtype)
-        b.store(self._sum(point, first, length), self.own, 0)
+        b.store(self._sum(point, first, length), self.partial, 0)
 
         def total() -> Any:
-            return b.load(self.own, 0, dtype, lanes)
+            return b.load(self.partial, 0, dtype, lanes)
 
         def move(level: Index, add: bool) -> None:
             slot = b.offset(levels, level * size, dtype)
             if add:
                 below = b.load(slot, 0, dtype, lanes)
-                b.store(self.argument.reduction.combine(b, below, total()), self.own, 0)
+                b.store(self.argument.reduction.combine(b, below, total()), self.partial, 0)
             else:
                 b.store(total(), slot, 0)
 

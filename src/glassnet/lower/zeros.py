@@ -106,8 +106,8 @@ def _finite(b: Builder, dtype: str, vectors: int) -> str:
         masks = [f.lane_mask(valid - v * lanes, lanes) for v in range(vectors)]
 
         def row(i: Index, *most: Any) -> list[Any]:
-            own = f.offset(start, i * step, dtype)
-            parts = [f.load(own, v * lanes, dtype, lanes, masks[v]) for v in range(vectors)]
+            line = f.offset(start, i * step, dtype)
+            parts = [f.load(line, v * lanes, dtype, lanes, masks[v]) for v in range(vectors)]
             sizes = [f.bitcast(f.abs(part), bits) for part in parts]
             return [larger(f, x, y) for x, y in zip(sizes, most, strict=True)]
 
@@ -171,10 +171,10 @@ def _list(b: Builder) -> str:
         def chain(number: Index) -> None:
             low = number * leaf
             length = f.minimum(leaf, k - low)
-            own, found = f.offset(marks, low, "bool"), f.offset(places, low, "int32")
+            marked, found = f.offset(marks, low, "bool"), f.offset(places, low, "int32")
 
             def block(i: Index, count: Any) -> list[Any]:
-                mask = f.load(own, i, "bool", LANES, f.lane_mask(length - i, LANES))
+                mask = f.load(marked, i, "bool", LANES, f.lane_mask(length - i, LANES))
                 numbers = f.convert(f.iota(LANES) + i, "int32")
                 f.store(f.compress(numbers, mask), found, count)
                 return [count + f.ones(mask)]

@@ -22,8 +22,8 @@ from glassnet.nn.loss import (
     Loss,
     alike,
     between,
+    clamped,
     class_numbers,
-    held,
     most,
     numbers,
     rows_of,
@@ -97,10 +97,10 @@ class ClassLoss(Loss):
         known = super().weights(y, dtype)
         if self.class_weight is None:
             return known
-        own = ops.take(
+        chosen = ops.take(
             np.array(self.class_weight, dtype), y if known is None else ops.maximum(y, 0)
         )
-        return own if known is None else own * known
+        return chosen if known is None else chosen * known
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class BCEWithLogits(Loss):
         assert isinstance(outputs, int)
         self._check(outputs)
         bound = most(dtype, outputs) / max((1.0, *self._each()))
-        score = held(prediction, -bound, bound)  # so that the sum is finite
+        score = clamped(prediction, -bound, bound)  # so that the sum is finite
         if self.pos_weight is None:
             return softplus(score) - score * y
         weight = np.array(self.pos_weight, dtype)
@@ -230,12 +230,12 @@ class Hinge(ClassLoss):
         assert isinstance(outputs, int)
         if outputs == 1:
             side = 1.0 - 2.0 * ops.cast(y, dtype)
-            score = held(prediction, -most(dtype), most(dtype))
+            score = clamped(prediction, -most(dtype), most(dtype))
             return ops.relu(1.0 + side * ops.reshape(score, y.shape))
         z = below_top(prediction, outputs)
-        own = ops.one_hot(y, outputs, dtype)
-        apart = z - ops.sum(own * z, 1, keepdims=True)
-        return ops.sum(ops.relu(1.0 + apart) * (1.0 - own), 1)
+        label = ops.one_hot(y, outputs, dtype)
+        apart = z - ops.sum(label * z, 1, keepdims=True)
+        return ops.sum(ops.relu(1.0 + apart) * (1.0 - label), 1)
 
 
 def probabilities(y: np.ndarray, owner: str) -> np.ndarray:

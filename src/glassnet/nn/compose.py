@@ -271,15 +271,15 @@ class Parallel(Container):
 
     def categorical(self, columns: Sequence[int]) -> dict[int, int]:
         found = [part.categorical(columns) for part in self.parts.values()]
-        return {i: min(own[i] for own in found if i in own) for own in found for i in own}
+        return {i: min(sizes[i] for sizes in found if i in sizes) for sizes in found for i in sizes}
 
     def gives(self, width: int | None) -> int | None:
         total = 0
         for part in self.parts.values():
-            own = part.gives(width)
-            if own is None:
+            more = part.gives(width)
+            if more is None:
                 return None
-            total += own
+            total += more
         return total
 
     def build(self, x: Value, parameters: Scope) -> Value:
@@ -304,7 +304,7 @@ def modules_in(f: Any) -> list[Module]:
     refers to it does use is found by calling it."""
     references = References(f)
     found = [item for item in references.objects if isinstance(item, Module)]
-    widths = dict.fromkeys(own.takes() for own in found)
+    widths = dict.fromkeys(module.takes() for module in found)
     for width in [width for width in widths if width is not None] + [1] * bool(found):
         builder = GraphBuilder(references=references)
         builder.context = probe = Probe()
@@ -314,16 +314,16 @@ def modules_in(f: Any) -> list[Module]:
                 f(x)
         except Exception:  # code of the user, perhaps for rows of another width
             continue
-        used = [own for own in found if _lends(own, builder.captured.values())]
-        return list({id(own): own for own in (*probe.called, *used)}.values())
-    inside = {id(own) for outer in found for own in below(outer) if own is not outer}
-    return [own for own in found if id(own) not in inside]
+        used = [module for module in found if _lends(module, builder.captured.values())]
+        return list({id(module): module for module in (*probe.called, *used)}.values())
+    inside = {id(part) for outer in found for part in below(outer) if part is not outer}
+    return [module for module in found if id(module) not in inside]
 
 
 def _lends(module: Module, arrays: Iterable[np.ndarray]) -> bool:
     """Whether one of the arrays is a parameter that the module itself declares."""
-    own = [slot.array for slot in slots_of(module).values() if slot.array is not None]
-    return any(np.shares_memory(array, held) for array in arrays for held in own)
+    declared = [slot.array for slot in slots_of(module).values() if slot.array is not None]
+    return any(np.shares_memory(array, parameter) for array in arrays for parameter in declared)
 
 
 def as_layer(layer: Any, where: str) -> Module:
@@ -359,9 +359,9 @@ def as_layer(layer: Any, where: str) -> Module:
 
 
 def _below(kind: type) -> Iterator[type]:
-    for own in kind.__subclasses__():
-        yield own
-        yield from _below(own)
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from _below(subclass)
 
 
 def named(layers: list[Module]) -> dict[str, Module]:

@@ -65,9 +65,9 @@ class Embedding(Module):
     def build(self, x: Value, parameters: Scope) -> Value:
         columns: list[Any] = []
         for i, (name, size) in enumerate(zip(self.declared(), self.sizes, strict=True)):
-            own = x[:, i]
-            known = ops.logical_and(ops.greater_equal(own, 0.0), ops.less(own, float(size)))
-            place = ops.cast(ops.where(known, own, float(size if self.unknown else 0)), "int32")
+            column = x[:, i]
+            known = ops.logical_and(ops.greater_equal(column, 0.0), ops.less(column, float(size)))
+            place = ops.cast(ops.where(known, column, float(size if self.unknown else 0)), "int32")
             row = ops.take(parameters[name], place)
             seen = ops.reshape(known, (x.shape[0], 1))
             # a network that computes category numbers itself must not go on with a wrong one
@@ -126,17 +126,17 @@ class PiecewiseLinear(Module):
 
     def __init__(self, edges: Sequence[Sequence[float]]) -> None:
         given: list[Any] = list(edges)
-        if not given or not all(isinstance(own, Sequence | np.ndarray) for own in given):
+        if not given or not all(isinstance(column, Sequence | np.ndarray) for column in given):
             raise ShapeError(f"PiecewiseLinear({edges!r}): wanted edges of every feature{_EDGES}")
-        self.edges = tuple(tuple(float(edge) for edge in own) for own in given)
-        for place, own in enumerate(self.edges):
-            rising = all(a < b for a, b in itertools.pairwise(own))
-            if len(own) < 2 or not rising or not np.isfinite(own).all():
+        self.edges = tuple(tuple(float(edge) for edge in column) for column in given)
+        for place, column in enumerate(self.edges):
+            rising = all(a < b for a, b in itertools.pairwise(column))
+            if len(column) < 2 or not rising or not np.isfinite(column).all():
                 raise ShapeError(
-                    f"PiecewiseLinear: the edges of feature {place} are {own}; wanted two or more, "
-                    f"finite and ascending{_EDGES}"
+                    f"PiecewiseLinear: the edges of feature {place} are {column}; wanted two or "
+                    f"more, finite and ascending{_EDGES}"
                 )
-        self.bins = tuple(len(own) - 1 for own in self.edges)
+        self.bins = tuple(len(column) - 1 for column in self.edges)
 
     def get_config(self) -> dict[str, Any]:
         return {"edges": self.edges}
@@ -162,8 +162,8 @@ class PiecewiseLinear(Module):
 
     def _bins(self) -> tuple[list[float], list[float], list[float], list[float]]:
         """Of every bin its low end, its size, and whether it is the first or last of a feature."""
-        low = [a for own in self.edges for a in own[:-1]]
-        size = [b - a for own in self.edges for a, b in itertools.pairwise(own)]
+        low = [a for column in self.edges for a in column[:-1]]
+        size = [b - a for column in self.edges for a, b in itertools.pairwise(column)]
         first = [float(i == 0) for count in self.bins for i in range(count)]
         last = [float(i == count - 1) for count in self.bins for i in range(count)]
         return low, size, first, last
@@ -189,7 +189,7 @@ def quantile_edges(x: Any, bins: int, owner: str) -> list[list[float]]:
         )
     ranks = np.arange(bins + 1) * (len(table) - 1) // bins
     edges = [np.unique(np.sort(column)[ranks]).tolist() for column in table.T]
-    return [own if len(own) > 1 else [own[0], own[0] + 1.0] for own in edges]
+    return [column if len(column) > 1 else [column[0], column[0] + 1.0] for column in edges]
 
 
 def embedding_edges(x: Any, bins: int) -> list[list[float]]:
@@ -255,7 +255,7 @@ class PiecewiseEmbedding(Module):
                 f"{self!r}: edges of {counted(len(given.bins), 'feature')} with up to "
                 f"{counted(max(given.bins), 'bin')}; wanted {self.features} and {self.bins}"
             )
-        wide = [[*own, *[own[-1]] * (self.bins + 1 - len(own))] for own in given.edges]
+        wide = [[*column, *[column[-1]] * (self.bins + 1 - len(column))] for column in given.edges]
         other = copy.copy(self)
         for name in ("_layout", "_drew"):
             vars(other).pop(name, None)

@@ -60,8 +60,8 @@ class Repeat(Module):
             return ops.concatenate([x] * self.members, 1)
         rows, width = x.shape[0], x.shape[1]
         assert isinstance(width, int)
-        own = ops.reshape(x, (rows, self.groups, 1, width // self.groups))
-        wide = ops.broadcast(own, (rows, self.groups, self.members, width // self.groups))
+        grouped = ops.reshape(x, (rows, self.groups, 1, width // self.groups))
+        wide = ops.broadcast(grouped, (rows, self.groups, self.members, width // self.groups))
         return ops.reshape(wide, (rows, width * self.members))
 
 
@@ -108,11 +108,11 @@ class BatchEnsemble(Module):
 
     def build(self, x: Value, parameters: Scope) -> Value:
         rows, each = x.shape[0], self.members // self.groups
-        own = ops.reshape(x, (rows, self.members, self.fan_in)) * parameters["r"]
+        scaled = ops.reshape(x, (rows, self.members, self.fan_in)) * parameters["r"]
         wide = (self.groups, each, self.fan_in, self.fan_out)
         shared = ops.reshape(parameters["weight"], (self.groups, 1, self.fan_in, self.fan_out))
         shared = ops.reshape(ops.broadcast(shared, wide), (self.members, *wide[2:]))
-        z = ops.transpose(ops.transpose(own, (1, 0, 2)) @ shared, (1, 0, 2))
+        z = ops.transpose(ops.transpose(scaled, (1, 0, 2)) @ shared, (1, 0, 2))
         z = z * parameters["s"] + parameters["bias"]
         return ops.reshape(z, (rows, self.members * self.fan_out))
 
@@ -148,8 +148,8 @@ class MemberLinear(Module):
 
     def build(self, x: Value, parameters: Scope) -> Value:
         rows = x.shape[0]
-        own = ops.transpose(ops.reshape(x, (rows, self.members, self.fan_in)), (1, 0, 2))
-        z = ops.transpose(own @ parameters["weight"], (1, 0, 2)) + parameters["bias"]
+        by_member = ops.transpose(ops.reshape(x, (rows, self.members, self.fan_in)), (1, 0, 2))
+        z = ops.transpose(by_member @ parameters["weight"], (1, 0, 2)) + parameters["bias"]
         return ops.reshape(z, (rows, self.members * self.fan_out))
 
 

@@ -62,10 +62,10 @@ def orthogonal(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
     rows, columns = shape[0], math.prod(shape[1:])
     drawn = _normal((max(rows, columns), min(rows, columns)), seed, stream, 1.0)
     for i in range(drawn.shape[1]):
-        own = drawn[:, i]
-        own /= np.sqrt(_sum_of_rows(own * own))
+        column = drawn[:, i]
+        column /= np.sqrt(_sum_of_rows(column * column))
         rest = drawn[:, i + 1 :]
-        rest -= own[:, None] * _sum_of_rows(own[:, None] * rest)
+        rest -= column[:, None] * _sum_of_rows(column[:, None] * rest)
     return (drawn if rows >= columns else drawn.T).reshape(shape)
 
 

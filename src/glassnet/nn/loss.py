@@ -140,9 +140,9 @@ class Loss(Traceable, Described, metaclass=Checked, in_files=False):
     def __call__(self, prediction: Any, y: Any, weight: Any = None) -> Any:
         prediction, y = self.in_rows(prediction, self.coded(y))
         weight = weight if weight is None else _as_array(weight)
-        own = self.weights(y, str(prediction.dtype))
-        if own is not None:
-            weight = own if weight is None else times(weight, own)
+        by_class = self.weights(y, str(prediction.dtype))
+        if by_class is not None:
+            weight = by_class if weight is None else times(weight, by_class)
         return self.mean(prediction, y, weight)
 
     def in_rows(self, prediction: Any, y: Any) -> tuple[Any, Any]:
@@ -223,9 +223,9 @@ class Loss(Traceable, Described, metaclass=Checked, in_files=False):
 Loss.inside = (Loss,)
 
 
-def _as_array(own: Any) -> Any:
+def _as_array(value: Any) -> Any:
     """Numbers as an array; a graph value is itself."""
-    return own if isinstance(own, Value) else np.asarray(own)
+    return value if isinstance(value, Value) else np.asarray(value)
 
 
 @dataclass(frozen=True)
@@ -328,7 +328,7 @@ def nonzero(total: Any) -> Any:
 
 def times(weight: Any, other: Any) -> Any:
     """The product of weights of rows or of labels."""
-    short, long = sorted((weight, other), key=lambda own: len(own.shape))
+    short, long = sorted((weight, other), key=lambda weights: len(weights.shape))
     return ops.expand(short, 1) * long if len(short.shape) < len(long.shape) else short * long
 
 
@@ -443,7 +443,7 @@ def most(dtype: str, terms: int = 1) -> float:
     return float(np.finfo(dtype).max) * (1.0 - 2.0**-10) / terms
 
 
-def held(x: Any, low: Any, high: Any) -> Any:
+def clamped(x: Any, low: Any, high: Any) -> Any:
     """x, kept between two numbers; its derivative stays 1 beyond them, for finite x."""
     still = straight(x, float(np.finfo(str(x.dtype)).min))
     below = ops.where(ops.less(x, low), still + low, x)

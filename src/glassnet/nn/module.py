@@ -177,9 +177,9 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
 
     @W.setter
     def W(self, value: Any) -> None:
-        own = self.W
-        if value is not own:
-            own[...] = fitting(value, own, "W")
+        weights = self.W
+        if value is not weights:
+            weights[...] = fitting(value, weights, "W")
 
     def adopt(self, block: np.ndarray) -> None:
         """Let a vector be W from now on, the very one; first values are then never drawn."""
@@ -268,7 +268,8 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
     def _repr_html_(self) -> str:
         parts: Mapping[str, Module] = getattr(self, "parts", {"": self})
         named = {
-            name if "." in name else f".{name}": own for name, own in self.parameters().items()
+            name if "." in name else f".{name}": parameter
+            for name, parameter in self.parameters().items()
         }
         return page(self.summary(), parts, named, self.takes())
 
@@ -291,14 +292,14 @@ _OF_THE_PROCESS = {
 
 def complete(module: Module) -> None:
     """What every module gets when its constructor is done: its parts, and places for numbers."""
-    own = vars(module)
+    attributes = vars(module)
     if not is_ours(type(module)):
         check_methods(module)
         check_declared(type(module), module.declared())
-    own["_children"] = dict(module.children())
-    own["_slots"] = {name: Slot() for name in module.declared()}
-    own["constructed"] = True
-    if own["_children"]:
+    attributes["_children"] = dict(module.children())
+    attributes["_slots"] = {name: Slot() for name in module.declared()}
+    attributes["constructed"] = True
+    if attributes["_children"]:
         adopt(module)
 
 
@@ -312,10 +313,10 @@ def _among(attributes: Mapping[str, Any]) -> dict[str, Module]:
             found[name] = item
         elif isinstance(item, (list, tuple)):
             items = enumerate(cast("list[Any]", item))
-            found |= {f"{name}{i}": own for i, own in items if isinstance(own, Module)}
+            found |= {f"{name}{i}": part for i, part in items if isinstance(part, Module)}
         elif isinstance(item, dict):
             pairs = cast("dict[Any, Any]", item).items()
-            found |= {f"{name}.{key}": own for key, own in pairs if isinstance(own, Module)}
+            found |= {f"{name}.{key}": part for key, part in pairs if isinstance(part, Module)}
     return found
 
 
@@ -332,15 +333,17 @@ def called(module: Module, x: Value) -> Value:
     where they are among them, else with those of the module as inputs of the graph."""
     builder = cast(GraphBuilder, x.builder)
     building: Building | Probe | None = builder.context
-    held = _values(module, builder)
-    x, held = _in_one_dtype(x, held)
+    values = _values(module, builder)
+    x, values = _in_one_dtype(x, values)
     if isinstance(building, Probe):
         builder.context = None
-        result = apply(module, x, Scope(held))
+        result = apply(module, x, Scope(values))
         builder.context = building
         return result
     layout = layout_of(module)
-    return apply(module, x, Scope(held) if building is None else building.scope_of(layout, held))
+    return apply(
+        module, x, Scope(values) if building is None else building.scope_of(layout, values)
+    )
 
 
 def _values(module: Module, builder: GraphBuilder) -> dict[str, Value]:
@@ -362,9 +365,9 @@ def _values(module: Module, builder: GraphBuilder) -> dict[str, Value]:
     return {name: known[slot] for name, slot in layout.slots.items()}
 
 
-def _in_a_row(held: dict[str, Value]) -> Value:
+def _in_a_row(values: dict[str, Value]) -> Value:
     """Values one after the other, as a vector."""
-    flat = [ops.reshape(value, (math.prod(cast(Any, value.shape)),)) for value in held.values()]
+    flat = [ops.reshape(value, (math.prod(cast(Any, value.shape)),)) for value in values.values()]
     return ops.concatenate(flat, 0)
 
 
@@ -378,10 +381,10 @@ _UNKNOWN = (
 )
 
 
-def _in_one_dtype(x: Value, held: dict[str, Value]) -> tuple[Value, dict[str, Value]]:
+def _in_one_dtype(x: Value, values: dict[str, Value]) -> tuple[Value, dict[str, Value]]:
     """x and parameters in the wider of their dtypes."""
-    dtypes = {value.dtype for value in held.values()}
+    dtypes = {value.dtype for value in values.values()}
     if not dtypes or dtypes == {x.dtype}:
-        return x, held
+        return x, values
     wide = "float64" if "float64" in {x.dtype, *dtypes} else "float32"
-    return ops.cast(x, wide), {name: ops.cast(value, wide) for name, value in held.items()}
+    return ops.cast(x, wide), {name: ops.cast(value, wide) for name, value in values.items()}

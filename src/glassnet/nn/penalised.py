@@ -96,7 +96,9 @@ class PenalisedLoss(Loss):
         return ops.sum(cost * batch["weight"], 0) * share + penalty
 
     def _half_squares(self, parameters: Mapping[str, Value]) -> Any:
-        return half_squares([own for name, own in parameters.items() if name.endswith("weight")])
+        return half_squares(
+            [parameter for name, parameter in parameters.items() if name.endswith("weight")]
+        )
 
     def smooth_labels(self, y: np.ndarray) -> np.ndarray:
         # y·ln y, a part of the Poisson deviance, has no derivative where a count is 0

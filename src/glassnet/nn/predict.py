@@ -65,13 +65,13 @@ def check_categories(module: Part, rows: np.ndarray, name: str) -> None:
     if width not in known:  # a module's structure stays as it is
         known[width] = module.categorical(range(width))
     for column, size in known[width].items():
-        own = rows[:, column]
-        wrong = ~((own >= 0) & (own < size) & (own == np.floor(own)))
+        categories = rows[:, column]
+        wrong = ~((categories >= 0) & (categories < size) & (categories == np.floor(categories)))
         if wrong.any():
             row = int(wrong.argmax())
             raise ShapeError(
-                f"{name} has {own[row]:g} in row {row}, column {column}, where Embedding takes "
-                f"category numbers 0 to {size - 1}\n"
+                f"{name} has {categories[row]:g} in row {row}, column {column}, where Embedding "
+                f"takes category numbers 0 to {size - 1}\n"
                 "  right: the number of categories that there are, Embedding(7, …)\n"
                 "  right: Embedding(…, unknown=True), which has a row for all others"
             )
@@ -104,8 +104,10 @@ class Predictor:
         if (width, dtype, kind) not in self._traced:
             module.gives(width)  # complains where layers do not fit that width
             self._traced[width, dtype, kind] = self._built(width, dtype, kind)
-            held = [array for own in self._traced.values() for array in own.captured.values()]
-            self._references = self._references.renewed(held)
+            captured = [
+                array for traced in self._traced.values() for array in traced.captured.values()
+            ]
+            self._references = self._references.renewed(captured)
         return self._traced[width, dtype, kind]
 
     def _built(self, width: int, dtype: str, kind: str) -> TracedForward:
@@ -113,13 +115,13 @@ class Predictor:
         builder = GraphBuilder(references=self._references)
         x = builder.input("x", Type(dtype, (Dim("n"), width)))
         declared = layout_of(module).parameters.items()
-        held = {n: builder.input(f"W.{n}", Type(dtype, p.shape)) for n, p in declared}
+        parameters = {n: builder.input(f"W.{n}", Type(dtype, p.shape)) for n, p in declared}
         around = BuildContext(seen={} if kind == "activations" else None)
         if kind == "sample":
             words = [builder.input(name, Type("int64", ())) for name in ("key0", "key1", "step")]
             around = BuildContext(seed=(words[0], words[1]), step=words[2], sampling=True)
         with builder.tracing():
-            result = apply(module, x, Scope(held, around))
+            result = apply(module, x, Scope(parameters, around))
         if around.sampling and not around.streams:
             raise GlassnetError(
                 f"{module!r} has no Dropout, so that all samples would be the same prediction\n"
@@ -165,7 +167,7 @@ class Predictor:
         key = {f"key{i}": np.array(w, np.int64) for i, w in enumerate(philox.words(int(seed)))}
         steps = [{**key, "step": np.array(i, np.int64)} for i in range(count)]
         _, found = self._outputs(x, "sample", steps)
-        samples = np.stack([own for (own,) in found])
+        samples = np.stack([sample for (sample,) in found])
         return samples[:, 0] if np.ndim(x) == 1 else samples
 
     def _outputs(
@@ -183,8 +185,8 @@ class Predictor:
             program = self._program(traced)
         inputs = traced.graph.inputs
         found: list[list[np.ndarray]] = []
-        for own in calls:
-            arrays = {"x": given, **self._held(), **traced.captured, **own}
+        for inputs_of_call in calls:
+            arrays = {"x": given, **self._held(), **traced.captured, **inputs_of_call}
             results = program.run({name: arrays[name] for name in inputs})
             found.append([np.array(result[:0] if empty else result) for result in results])
         return traced.names, found
@@ -255,7 +257,7 @@ class Predictor:
         return ready
 
     def _held(self) -> dict[str, np.ndarray]:
-        return {f"W.{name}": own for name, own in arrays_of(self.module).items()}
+        return {f"W.{name}": array for name, array in arrays_of(self.module).items()}
 
     def _program(self, traced: TracedForward, parts: bool = False) -> Any:
         """The compiled graph; with `parts`, for a part a step."""
@@ -293,6 +295,6 @@ def as_rows(x: Any, name: str) -> np.ndarray:
         )
     given: Any = x
     rows = np.asarray(given.toarray() if hasattr(given, "toarray") else given)
-    if rows.dtype.kind == "O" and all(isinstance(own, Real) for own in rows.flat):
+    if rows.dtype.kind == "O" and all(isinstance(number, Real) for number in rows.flat):
         rows = rows.astype(float)
     return rows

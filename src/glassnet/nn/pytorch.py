@@ -57,10 +57,10 @@ def to_torch(model: Module) -> dict[str, Any]:
         ) from None
     make: Any = torch  # pyright: ignore[reportUnknownVariableType]
     found: dict[str, Any] = {}
-    for own in _entries(model):
-        found[own.name] = make.from_numpy(np.array(own.values, order="C"))
-        if own.name.rpartition(".")[2] == "running_var":
-            found[f"{own.name.removesuffix('running_var')}{COUNTED}"] = make.tensor(0)
+    for entry in _entries(model):
+        found[entry.name] = make.from_numpy(np.array(entry.values, order="C"))
+        if entry.name.rpartition(".")[2] == "running_var":
+            found[f"{entry.name.removesuffix('running_var')}{COUNTED}"] = make.tensor(0)
     return found
 
 
@@ -87,20 +87,22 @@ def from_torch(state_dict: Any, model: Module) -> Module:
             "  right: gn.from_torch(torch_model.state_dict(), model)"
         )
     pairs = cast("Mapping[str, Any]", given).items()
-    seen = {name: _numbers(own) for name, own in pairs if not name.endswith(COUNTED)}
+    seen = {name: _numbers(tensor) for name, tensor in pairs if not name.endswith(COUNTED)}
     entries = list(_entries(model))
-    names = {own.name for own in entries}
-    values = [seen[own.name] for own in entries] if names == set(seen) else list(seen.values())
-    kinds = names == set(seen) or [_kind(own.name) for own in entries] == [_kind(n) for n in seen]
-    if not kinds or [v.shape for v in values] != [own.values.shape for own in entries]:
-        wanted = {own.name: own.values.shape for own in entries}
+    names = {entry.name for entry in entries}
+    values = [seen[entry.name] for entry in entries] if names == set(seen) else list(seen.values())
+    kinds = names == set(seen) or [_kind(entry.name) for entry in entries] == [
+        _kind(n) for n in seen
+    ]
+    if not kinds or [v.shape for v in values] != [entry.values.shape for entry in entries]:
+        wanted = {entry.name: entry.values.shape for entry in entries}
         raise ShapeError(
             "the state dict does not fit the network; on the left what it takes, in PyTorch's "
-            f"names and shapes\n{beside(wanted, {n: own.shape for n, own in seen.items()})}"
+            f"names and shapes\n{beside(wanted, {n: values.shape for n, values in seen.items()})}"
         )
     _check_ties(entries, values)
-    for own, value in zip(entries, values, strict=True):
-        own.array[...] = value.T if own.transposed else value
+    for entry, value in zip(entries, values, strict=True):
+        entry.array[...] = value.T if entry.transposed else value
     return model
 
 
@@ -138,10 +140,10 @@ def _numbers(value: Any) -> np.ndarray:
 def _check_ties(entries: list[StateEntry], values: list[np.ndarray]) -> None:
     """ShapeError where a shared parameter has two different values."""
     first: dict[int, tuple[str, np.ndarray]] = {}
-    for own, value in zip(entries, values, strict=True):
-        name, known = first.setdefault(own.array.ctypes.data, (own.name, value))
-        if own.array.size and not np.array_equal(known, value, equal_nan=True):
+    for entry, value in zip(entries, values, strict=True):
+        name, known = first.setdefault(entry.array.ctypes.data, (entry.name, value))
+        if entry.array.size and not np.array_equal(known, value, equal_nan=True):
             raise ShapeError(
-                f"{name} and {own.name} are one parameter of the network, and the state dict has "
+                f"{name} and {entry.name} are one parameter of the network, and the state dict has "
                 "different numbers for them; build a network that does not share them"
             )

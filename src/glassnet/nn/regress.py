@@ -16,7 +16,7 @@ from glassnet import ops
 from glassnet.errors import ShapeError
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type
-from glassnet.nn.loss import Loss, alike, between, held, most, numbers, rows_of
+from glassnet.nn.loss import Loss, alike, between, clamped, most, numbers, rows_of
 from glassnet.nn.settings import check_numbers
 from glassnet.words import counted
 
@@ -134,8 +134,8 @@ class PoissonNLL(Loss):
         alike(prediction, y, "PoissonNLL")
         top = EXPONENT[dtype]
         bound = most(dtype, outputs) / ops.maximum(y, 1.0)  # so that y·ŷ is finite
-        rate = held(prediction, -bound, ops.minimum(bound, top))
-        return ops.exp(held(prediction, -most(dtype), top)) - y * rate
+        rate = clamped(prediction, -bound, ops.minimum(bound, top))
+        return ops.exp(clamped(prediction, -most(dtype), top)) - y * rate
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
         return between(numbers(y, outputs, dtype), 0.0, math.inf, "PoissonNLL")
@@ -159,8 +159,8 @@ class GaussianNLL(Loss):
         mean, spread = prediction[:, :outputs], prediction[:, outputs:]
         dtype = str(prediction.dtype)
         bound = most(dtype, outputs)
-        spread = held(spread, -bound, bound)
-        inverse = ops.exp(held(-spread, -bound, EXPONENT[dtype]))
+        spread = clamped(spread, -bound, bound)
+        inverse = ops.exp(clamped(-spread, -bound, EXPONENT[dtype]))
         return spread + ops.square(y - mean) * inverse
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:

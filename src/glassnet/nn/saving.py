@@ -135,17 +135,17 @@ def _check_format(path: str | Path, texts: Mapping[str, str]) -> None:
 
 
 def _shapes(model: Module) -> dict[str, tuple[int, ...]]:
-    return {name: own.shape for name, own in layout_of(model).parameters.items()}
+    return {name: parameter.shape for name, parameter in layout_of(model).parameters.items()}
 
 
 def _check_tensors(path: str | Path, model: Module, tensors: Mapping[str, np.ndarray]) -> None:
     """ModelFileError where the file has other parameters than the network."""
-    wanted, seen = _shapes(model), {name: own.shape for name, own in tensors.items()}
+    wanted, seen = _shapes(model), {name: tensor.shape for name, tensor in tensors.items()}
     if wanted != seen:
         raise ModelFileError(
             f"{path} does not hold the parameters of {str(model)[:200]}\n{beside(wanted, seen)}"
         )
-    dtypes = {own.dtype.newbyteorder("=").name for own in tensors.values()}
+    dtypes = {tensor.dtype.newbyteorder("=").name for tensor in tensors.values()}
     if dtypes - {model.dtype}:
         other = next(iter(dtypes - {model.dtype}))
         raise ModelFileError(
@@ -157,11 +157,13 @@ def _check_tensors(path: str | Path, model: Module, tensors: Mapping[str, np.nda
 def beside(wanted: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
     """Two lists of parameters side by side, with a mark at each line in which they differ."""
     rows = [("network", "file")]
-    left, right = ([f"{name} {list(own)}" for name, own in one.items()] for one in (wanted, seen))
+    left, right = (
+        [f"{name} {list(shape)}" for name, shape in one.items()] for one in (wanted, seen)
+    )
     left += ["-"] * (len(right) - len(left))
     right += ["-"] * (len(left) - len(right))
     rows += zip(left, right, strict=True)
-    width = max(len(own) for own, _ in rows)
+    width = max(len(left) for left, _ in rows)
     lines = [
         f"  {'≠' if place and a != b else ' '} {a:<{width}}  {b}"
         for place, (a, b) in enumerate(rows)

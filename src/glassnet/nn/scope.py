@@ -132,14 +132,14 @@ class Building:
     names: dict[int, str]
     closed: bool = True
 
-    def scope_of(self, layout: ParameterLayout, held: Mapping[str, Value]) -> Scope:
+    def scope_of(self, layout: ParameterLayout, parameters: Mapping[str, Value]) -> Scope:
         """The scope of a module that is called by code; a module that is not a part of the
         network computes as in a prediction."""
         if any(id(slot) not in self.names for slot in layout.slots.values()):
-            return Scope(held, aliases=layout.aliases)
+            return Scope(parameters, aliases=layout.aliases)
         places = {name: self.names[id(slot)] for name, slot in layout.slots.items()}
         shared = {name: places[first] for name, first in layout.aliases.items()}
-        values = {places[name]: value for name, value in held.items()}
+        values = {places[name]: value for name, value in parameters.items()}
         return self.scope.elsewhere(values, places | shared)
 
 

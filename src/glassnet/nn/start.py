@@ -45,7 +45,10 @@ def fit_start(model: Sequential, x: Any) -> Sequential:
     for place in linear[:-1]:
         z = np.asarray(model[: place + 1](rows), float)
         name, layer = named[place]
-        part = {own: model.parameters()[f"{name}.{own}"] for own in layout_of(layer).parameters}
+        part = {
+            parameter: model.parameters()[f"{name}.{parameter}"]
+            for parameter in layout_of(layer).parameters
+        }
         for neuron, column in enumerate(z.T):
             _fit_neuron(part, neuron, column)
     return model

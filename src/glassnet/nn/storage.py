@@ -45,7 +45,7 @@ class Parameter:
                 "an initializer, and whether a gradient trains it\n"
                 '  right: Parameter((3, 4), "glorot_uniform"), Parameter((4,), trained=False)'
             )
-        object.__setattr__(self, "shape", tuple([plain(own) for own in cast("Any", sizes)]))
+        object.__setattr__(self, "shape", tuple([plain(size) for size in cast("Any", sizes)]))
 
     @property
     def size(self) -> int:
@@ -129,17 +129,17 @@ def below(module: Part) -> Iterator[Part]:
 def adopt(outer: Part) -> None:
     """Make a module that was just constructed the one that draws what its parts lack."""
     layout = layout_of(outer)
-    inside = {id(own) for own in below(outer)}
+    inside = {id(part) for part in below(outer)}
     for slot in layout.slots.values():
         if slot.home is not None and id(slot.home) not in inside:
             draw(slot.home)
     dtype = _dtype(outer, layout)
     for module in below(outer):
-        own = vars(module)
-        earlier = own["_within"]() if "_within" in own else None
-        apart = earlier is not None and id(earlier) not in inside and own["dtype"] != dtype
-        own["dtype"] = "" if apart and not layout_of(module).slots else dtype
-        own["_within"] = weakref.ref(outer)
+        attributes = vars(module)
+        earlier = attributes["_within"]() if "_within" in attributes else None
+        apart = earlier is not None and id(earlier) not in inside and attributes["dtype"] != dtype
+        attributes["dtype"] = "" if apart and not layout_of(module).slots else dtype
+        attributes["_within"] = weakref.ref(outer)
     for slot in layout.slots.values():
         if slot.array is None:
             slot.home = outer
@@ -147,13 +147,13 @@ def adopt(outer: Part) -> None:
 
 def _dtype(outer: Part, layout: ParameterLayout) -> str:
     """What was asked for; else that of numbers that exist; else what a part was asked for."""
-    held: dict[str, str] = {}
+    dtypes: dict[str, str] = {}
     for name, slot in layout.slots.items():
         if slot.array is not None:
-            held.setdefault(slot.array.dtype.name, name)
-    asked = [vars(own).get("asked") for own in below(outer)]
-    wanted = asked[0] or next(iter(held), None) or next(filter(None, asked), None) or "float32"
-    for dtype, name in held.items():
+            dtypes.setdefault(slot.array.dtype.name, name)
+    asked = [vars(part).get("asked") for part in below(outer)]
+    wanted = asked[0] or next(iter(dtypes), None) or next(filter(None, asked), None) or "float32"
+    for dtype, name in dtypes.items():
         if dtype != wanted:
             raise ShapeError(
                 f"{name} has numbers in {dtype} already, and {type(outer).__name__} is {wanted}; "
@@ -214,11 +214,11 @@ def convert(module: Part, dtype: str) -> None:
     block = np.concatenate([*(a.ravel() for a in arrays.values()), np.empty(0)]).astype(dtype)
     _place(block, layout_of(module), tuple(arrays))
     vars(module)["_drew"] = tuple(arrays)
-    for own in below(module):
-        vars(own)["dtype"] = dtype
-        vars(own).pop("_vector", None)
-        if "asked" in vars(own):
-            vars(own)["asked"] = dtype
+    for part in below(module):
+        vars(part)["dtype"] = dtype
+        vars(part).pop("_vector", None)
+        if "asked" in vars(part):
+            vars(part)["asked"] = dtype
 
 
 def lay_in(module: Part, block: np.ndarray) -> None:
@@ -230,7 +230,7 @@ def lay_in(module: Part, block: np.ndarray) -> None:
 
 def settle(module: Part) -> None:
     """Before a module is copied: numbers that another module would draw are drawn now."""
-    inside = {id(own) for own in below(module)}
+    inside = {id(part) for part in below(module)}
     for slot in layout_of(module).slots.values():
         if slot.home is not None and id(slot.home) not in inside:
             draw(slot.home)
@@ -241,8 +241,8 @@ def settle_again(module: Part) -> None:
     lacks are for it to draw."""
     layout = layout_of(module)
     names = tuple(vars(module).get("_drew", ()))
-    held = [layout.slots[name].array for name in names]
-    parts = [array.reshape(-1) for array in held if array is not None]
+    arrays = [layout.slots[name].array for name in names]
+    parts = [array.reshape(-1) for array in arrays if array is not None]
     if parts and not _together(parts):
         _place(np.concatenate(parts), layout, names)
     for slot in layout.slots.values():
@@ -389,13 +389,15 @@ class Joined(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         given = [item.copy() if isinstance(item, Joined) else item for item in inputs]
         outputs = kwargs.get("out", ())
-        if not any(isinstance(own, Joined) for own in outputs):
+        if not any(isinstance(output, Joined) for output in outputs):
             return getattr(ufunc, method)(*given, **kwargs)
-        arrays = tuple(own.copy() if isinstance(own, Joined) else own for own in outputs)
+        arrays = tuple(
+            output.copy() if isinstance(output, Joined) else output for output in outputs
+        )
         getattr(ufunc, method)(*given, **{**kwargs, "out": arrays})
-        for own, array in zip(outputs, arrays, strict=True):
-            if isinstance(own, Joined):
-                own[...] = array
+        for output, array in zip(outputs, arrays, strict=True):
+            if isinstance(output, Joined):
+                output[...] = array
         return outputs[0] if len(outputs) == 1 else outputs
 
     def __len__(self) -> int:
@@ -417,9 +419,9 @@ class Joined(np.lib.mixins.NDArrayOperatorsMixin):
         found: list[np.ndarray] = []
         first = 0
         for part in self.parts:
-            own = part[max(0, start - first) : max(0, stop - first)]
+            piece = part[max(0, start - first) : max(0, stop - first)]
             first += part.size
-            found += [own] if own.size else []
+            found += [piece] if piece.size else []
         return Joined(found) if len(found) > 1 else found[0] if found else self.copy()[:0]
 
     def __setitem__(self, key: Any, value: Any) -> None:

@@ -23,7 +23,7 @@ from glassnet.nn.storage import Slot, layout_of, slots_of
 PLAIN = (bool, int, float, str)  # settings that say all by their value
 # Layers with parameters that are decided by these settings.
 PACKED: dict[type[Module], tuple[str, ...]] = {
-    kind: tuple(own.name for own in fields(kind))
+    kind: tuple(field.name for field in fields(kind))
     for kind in (PiecewiseEmbedding, BatchEnsemble, MemberLinear)
 }
 
@@ -74,9 +74,9 @@ def _key(layer: Module) -> Hashable | None:
     if type(layer) is Linear:
         return Linear, layer.fan_in, layer.fan_out, layer.bias
     if type(layer) in (Sequential, InFolds):
-        parts = [_key(own) for own in layer.children().values()]
-        own = [getattr(layer, name) for name in IN_FOLDS if type(layer) is InFolds]
-        return None if None in parts else (type(layer), *own, *parts)
+        parts = [_key(child) for child in layer.children().values()]
+        settings = [getattr(layer, name) for name in IN_FOLDS if type(layer) is InFolds]
+        return None if None in parts else (type(layer), *settings, *parts)
     names = PACKED.get(type(layer)) or _settings(type(layer))
     if names is None:
         return None if layout_of(layer).parameters else layer
@@ -92,4 +92,4 @@ def _settings(kind: type[Module]) -> tuple[str, ...] | None:
     keeps = kind.gives is Module.gives and kind.takes is Module.takes
     if not (ours and keeps and kind.declared is Module.declared and is_dataclass(kind)):
         return None
-    return tuple([own.name for own in fields(kind)])
+    return tuple([field.name for field in fields(kind)])

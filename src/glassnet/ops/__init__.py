@@ -26,8 +26,8 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         functions = [
-            own
-            for own, item in globals().items()
-            if isinstance(item, Op | FunctionType) and own[0] != "_"
+            public
+            for public, item in globals().items()
+            if isinstance(item, Op | FunctionType) and public[0] != "_"
         ]
         raise foreign.no_name(__name__, name, sorted(functions))

@@ -78,7 +78,7 @@ def squeeze(x: Any, axis: Any = None) -> Any:
     """Without axes of size 1: those named, or all."""
     named = [i for i, size in enumerate(x.shape) if size == 1] if axis is None else axis
     places = [named] if isinstance(named, int) else list(named)
-    for place in sorted((own % len(x.shape) for own in places), reverse=True):
+    for place in sorted((axis % len(x.shape) for axis in places), reverse=True):
         x = v.squeeze(x, place)
     return x
 
@@ -157,7 +157,7 @@ def call_function(function: Any, args: Sequence[Any], how: dict[str, Any]) -> An
     known = FUNCTIONS.get(function)
     if known is None:
         raise GraphError(_no_op(f"np.{function.__name__}", function.__name__))
-    plain = {name: own for name, own in how.items() if own is not None or name == "axis"}
+    plain = {name: option for name, option in how.items() if option is not None or name == "axis"}
     try:
         return known(*args, **plain)
     except TypeError as error:
@@ -165,7 +165,7 @@ def call_function(function: Any, args: Sequence[Any], how: dict[str, Any]) -> An
 
 
 def _no_op(asked: str, name: str) -> str:
-    from_ops = sorted(own for own in op.OPS if own.startswith(name[:3]))
+    from_ops = sorted(known for known in op.OPS if known.startswith(name[:3]))
     near = f"; there is ops.{', ops.'.join(from_ops)}" if from_ops else ""
     return (
         f"{asked} of a graph value has no op{near}\n"

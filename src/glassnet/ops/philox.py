@@ -122,8 +122,8 @@ def permutations(
     places = np.arange(first, n if last is None else last)
     order = _feistel(places, begin, rounds, height, width)
     while (outside := np.nonzero(order >= n))[0].size:
-        own = None if begin is None else height * outside[0]
-        order[outside] = _feistel(order[outside], own, rounds, height, width)
+        shift = None if begin is None else height * outside[0]
+        order[outside] = _feistel(order[outside], shift, rounds, height, width)
     return order.reshape(len(epochs), -1)
 
 

@@ -42,7 +42,7 @@ constant_op = define(
         0,
         infer=_infer_constant,
         numpy=lambda value, dtype: np.asarray(value, dtype),
-        code=lambda b, at, own, value, dtype: b.const(value, dtype),
+        code=lambda b, at, node, value, dtype: b.const(value, dtype),
     )
 )
 
@@ -80,7 +80,7 @@ iota_op = define(
         0,
         infer=_infer_iota,
         numpy=_numpy_iota,
-        code=lambda b, at, own, shape, axis, dtype: b.convert(at[axis], dtype),
+        code=lambda b, at, node, shape, axis, dtype: b.convert(at[axis], dtype),
     )
 )
 
@@ -92,7 +92,7 @@ extent_op = define(
         0,
         infer=lambda dim, dtype: Type(dtype, ()),
         numpy=lambda dim, dtype: np.asarray(dim, dtype),
-        code=lambda b, at, own, dim, dtype: b.extent(dim, dtype),
+        code=lambda b, at, node, dim, dtype: b.extent(dim, dtype),
     )
 )
 

@@ -138,7 +138,7 @@ class Optimizer(Traceable, Described, metaclass=Checked, in_files=False):
 
     def _groups(self, given: Any) -> tuple[Group, ...]:
         groups: list[Any] = [given] if isinstance(given, Group) else list(given)
-        if not all(isinstance(own, Group) for own in groups):
+        if not all(isinstance(group, Group) for group in groups):
             name = type(self).__name__
             raise GlassnetError(
                 f"{name}(groups={given!r}): groups are a list of Group\n"
@@ -196,11 +196,11 @@ class Optimizer(Traceable, Described, metaclass=Checked, in_files=False):
         gradients = self._clipped(g)
         new: dict[str, Value] = {}
         kept: dict[str, dict[str, Value]] = {}
-        for name, own in w.items():
+        for name, parameter in w.items():
             group = self.group(name)
             rate = now if group.lr == 1.0 else replace(now, lr=now.lr * group.lr)
             decay = self.weight_decay * group.decay
-            result = self.decayed(own, gradients[name], memory[name], rate, decay)
+            result = self.decayed(parameter, gradients[name], memory[name], rate, decay)
             new[name], kept[name] = self._checked(result)
             if group.constrains:
                 new[name] = group.constrained(new[name], rate.lr)
@@ -264,10 +264,10 @@ class Optimizer(Traceable, Described, metaclass=Checked, in_files=False):
         if self.clip_norm is None:
             return g
         total: Any = 0.0
-        for own in g.values():
-            total = total + ops.sum(ops.square(own))
+        for gradient in g.values():
+            total = total + ops.sum(ops.square(gradient))
         factor = ops.minimum(self.clip_norm / (ops.sqrt(total) + 1e-6), 1.0)
-        return {name: own * factor for name, own in g.items()}
+        return {name: gradient * factor for name, gradient in g.items()}
 
 
 def check_between(owner: object, low: float, high: float, **settings: float) -> None:

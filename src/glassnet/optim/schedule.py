@@ -61,19 +61,19 @@ class Schedule(Described, metaclass=Checked):
             if not above < value <= most:
                 raise GlassnetError(f"{type(self).__name__}({name}={value!r}): use {wanted}")
 
-    def factor(self, course: Timeline) -> np.ndarray:
+    def factor(self, timeline: Timeline) -> np.ndarray:
         """What the learning rate is multiplied with in each step."""
-        return np.ones(len(course.steps))
+        return np.ones(len(timeline.steps))
 
     def after(self, losses: Sequence[float]) -> float:
         """A further factor, from the losses of the epochs so far (validation, if there is any)."""
         return 1.0
 
-    def rates(self, course: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
+    def rates(self, timeline: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
         """The learning rate of each step."""
         if type(self).factor is Schedule.factor and type(self).after is Schedule.after:
-            return np.full(len(course.steps), self.lr)
-        return self.lr * self.factor(course) * self.after(losses)
+            return np.full(len(timeline.steps), self.lr)
+        return self.lr * self.factor(timeline) * self.after(losses)
 
 
 Schedule.inside = (Schedule,)
@@ -95,8 +95,8 @@ class StepDecay(Schedule):
         super().__post_init__()
         self._check("a whole number of epochs, 1 or more", 0.0, self.every // 1, every=self.every)
 
-    def factor(self, course: Timeline) -> np.ndarray:
-        return _powers(self.gamma, course.epochs // self.every)
+    def factor(self, timeline: Timeline) -> np.ndarray:
+        return _powers(self.gamma, timeline.epochs // self.every)
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ class Exponential(Schedule):
 
     gamma: float = 0.95
 
-    def factor(self, course: Timeline) -> np.ndarray:
-        return _powers(self.gamma, course.epochs)
+    def factor(self, timeline: Timeline) -> np.ndarray:
+        return _powers(self.gamma, timeline.epochs)
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ class InverseScaling(Schedule):
 
     power: float = 0.5
 
-    def factor(self, course: Timeline) -> np.ndarray:
-        return numbers.exp(-self.power * numbers.log(course.steps + 1.0))
+    def factor(self, timeline: Timeline) -> np.ndarray:
+        return numbers.exp(-self.power * numbers.log(timeline.steps + 1.0))
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,8 @@ class Cosine(Schedule):
 
     end: float = 0.0
 
-    def factor(self, course: Timeline) -> np.ndarray:
-        return _between(1.0, self.end, course.done)
+    def factor(self, timeline: Timeline) -> np.ndarray:
+        return _between(1.0, self.end, timeline.done)
 
 
 @dataclass(frozen=True)
@@ -147,11 +147,11 @@ class FlatCos(Schedule):
                 "those of the run"
             )
 
-    def factor(self, course: Timeline) -> np.ndarray:
+    def factor(self, timeline: Timeline) -> np.ndarray:
         rest = max(1e-9, 1.0 - self.flat)
-        done = course.done
+        done = timeline.done
         if self.epochs is not None:
-            done = np.minimum(course.steps / (self.epochs * max(1, course.epoch)), 1.0)
+            done = np.minimum(timeline.steps / (self.epochs * max(1, timeline.epoch)), 1.0)
         return _between(1.0, 0.0, np.maximum(0.0, done - self.flat) / rest)
 
 
@@ -160,8 +160,8 @@ class CosLog4(Schedule):
     """Four cosine waves, each about twice as long as the one before, from 0 up to lr and back:
     ½ − ½ cos(2π log₂(1 + 15t)). The schedule of RealMLP, Holzmüller and others, 2024."""
 
-    def factor(self, course: Timeline) -> np.ndarray:
-        turns = numbers.log(1.0 + 15.0 * course.done) / numbers.log(2.0)
+    def factor(self, timeline: Timeline) -> np.ndarray:
+        turns = numbers.log(1.0 + 15.0 * timeline.done) / numbers.log(2.0)
         return 0.5 - 0.5 * numbers.cos(2.0 * math.pi * turns)
 
 
@@ -179,13 +179,13 @@ class OneCycle(Schedule):
         self._check("a part of the run, 0 to 1", -1.0, 1.0, up=self.up)
         self._check("above 0", 0.0, math.inf, divide=self.divide, final=self.final)
 
-    def factor(self, course: Timeline) -> np.ndarray:
-        last = max(1.0, course.total - 1.0)
-        top = self.up * course.total - 1.0
+    def factor(self, timeline: Timeline) -> np.ndarray:
+        last = max(1.0, timeline.total - 1.0)
+        top = self.up * timeline.total - 1.0
         start = 1.0 / self.divide
-        rising = _between(start, 1.0, np.clip(course.steps / max(top, 1e-9), 0.0, 1.0))
-        way = np.clip((course.steps - top) / max(last - top, 1e-9), 0.0, 1.0)
-        return np.where(course.steps <= top, rising, _between(1.0, start / self.final, way))
+        rising = _between(start, 1.0, np.clip(timeline.steps / max(top, 1e-9), 0.0, 1.0))
+        way = np.clip((timeline.steps - top) / max(last - top, 1e-9), 0.0, 1.0)
+        return np.where(timeline.steps <= top, rising, _between(1.0, start / self.final, way))
 
 
 @dataclass(frozen=True)
@@ -227,9 +227,9 @@ class Warmup(Schedule):
     def get_config(self) -> dict[str, Any]:
         return {"lr": self.inner, "steps": self.steps}
 
-    def rates(self, course: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
+    def rates(self, timeline: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
         inner = as_schedule(self.inner, "Warmup")
-        return inner.rates(course, losses) * np.minimum(1.0, (course.steps + 1.0) / self.steps)
+        return inner.rates(timeline, losses) * np.minimum(1.0, (timeline.steps + 1.0) / self.steps)
 
 
 @dataclass(frozen=True)
@@ -255,11 +255,11 @@ class Switched(Schedule):
     def get_config(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("first", "step", "then", "total")}
 
-    def rates(self, course: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
-        planned = course if self.total is None else replace(course, total=self.total)
+    def rates(self, timeline: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
+        planned = timeline if self.total is None else replace(timeline, total=self.total)
         first = as_schedule(self.first, "Switched").rates(planned, losses)
-        then = as_schedule(self.then, "Switched").rates(course, losses)
-        return np.where(course.steps < self.step, first, then)
+        then = as_schedule(self.then, "Switched").rates(timeline, losses)
+        return np.where(timeline.steps < self.step, first, then)
 
 
 def as_schedule(lr: Any, owner: str) -> Schedule:

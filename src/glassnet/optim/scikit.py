@@ -95,8 +95,8 @@ class ScikitLBFGS(LBFGS):
     evaluations: int = 15000
 
     def options(self, iterations: int) -> dict[str, float]:
-        own = {"maxcor": self.memory, "gtol": self.tolerance}
-        return {"maxiter": iterations, "maxfun": self.evaluations, **own}
+        options = {"maxcor": self.memory, "gtol": self.tolerance}
+        return {"maxiter": iterations, "maxfun": self.evaluations, **options}
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ class AdamRates(Schedule):
     beta_1: float = 0.9
     beta_2: float = 0.999
 
-    def rates(self, course: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
-        steps = course.steps
+    def rates(self, timeline: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
+        steps = timeline.steps
         block, start = divmod(int(steps[0]), RATES)
         end = start + len(steps)
         if end <= RATES and int(steps[-1]) == block * RATES + end - 1:  # one after the other
@@ -131,5 +131,5 @@ class EpochRates(Schedule):
 
     each: tuple[float, ...] = ()
 
-    def rates(self, course: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
-        return np.array(self.each)[course.epochs]
+    def rates(self, timeline: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
+        return np.array(self.each)[timeline.epochs]

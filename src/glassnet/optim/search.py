@@ -56,5 +56,5 @@ class LBFGS(WholeData):
 
     def options(self, iterations: int) -> dict[str, float]:
         """By SciPy's names."""
-        own = {"maxcor": self.memory, "gtol": self.tolerance, "ftol": 0.0}
-        return {"maxiter": iterations, "maxfun": 100 * iterations, **own}
+        options = {"maxcor": self.memory, "gtol": self.tolerance, "ftol": 0.0}
+        return {"maxiter": iterations, "maxfun": 100 * iterations, **options}

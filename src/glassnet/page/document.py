@@ -58,7 +58,7 @@ def page(
     given = [make() for make in TABLES.values()] if tables is None else list(tables)
     content = {
         "start": start,
-        "tables": [_table(own) for own in given],
+        "tables": [_table(table) for table in given],
         "menu": menu(),
         "panel": "lecture" if lecture else "lines",
         "state": state,
@@ -74,43 +74,44 @@ def menu() -> dict[str, Any]:
         "numerics": numerics_version,
         "activations": [
             {
-                "name": name, "about": _about(own), "parameters": _first_values(own),
-                "data": as_data(own),
+                "name": name, "about": _about(module), "parameters": _first_values(module),
+                "data": as_data(module),
             }
-            for name, own in ACTIVATIONS.items()
+            for name, module in ACTIVATIONS.items()
         ],
         "losses": [
-            {"name": name, "about": _about(own), "data": as_data(own)}
-            for name, own in LOSSES.items()
+            {"name": name, "about": _about(loss), "data": as_data(loss)}
+            for name, loss in LOSSES.items()
         ],
         "optimizers": [
-            {"name": name, "about": _about(own), "lr": own.lr, "slots": own.all_slots(),
-             "data": as_data(own)}
-            for name, own in OPTIMIZERS.items()
+            {"name": name, "about": _about(rule), "lr": rule.lr, "slots": rule.all_slots(),
+             "data": as_data(rule)}
+            for name, rule in OPTIMIZERS.items()
         ],
         "initializers": list(INITIALIZERS),
     }  # fmt: skip
 
 
-def _about(own: object) -> str:
-    first = (type(own).__doc__ or "").strip().split("\n\n")[0]
+def _about(item: object) -> str:
+    first = (type(item).__doc__ or "").strip().split("\n\n")[0]
     return " ".join(first.split())
 
 
-def _first_values(own: Any) -> dict[str, float]:
+def _first_values(module: Any) -> dict[str, float]:
     return {
         name: float(initializer(parameter.initializer)((1,), 0, 0)[0])
-        for name, parameter in layout_of(own).parameters.items()
+        for name, parameter in layout_of(module).parameters.items()
     }
 
 
-def _table(own: PageTable) -> dict[str, Any]:
+def _table(table: PageTable) -> dict[str, Any]:
     made: dict[str, Any] = {
-        "name": own.name, "columns": own.columns, "target": own.target, "classes": own.classes,
-        "rows": len(own.x), "x": _base64(own.x.tobytes()), "y": _base64(own.y.tobytes()),
-        "builtIn": own.built_in,
+        "name": table.name, "columns": table.columns, "target": table.target,
+        "classes": table.classes, "rows": len(table.x),
+        "x": _base64(table.x.tobytes()), "y": _base64(table.y.tobytes()),
+        "builtIn": table.built_in,
     }  # fmt: skip
-    return made if own.held is None else made | {"held": list(own.held)}
+    return made if table.held is None else made | {"held": list(table.held)}
 
 
 def _filled(content: dict[str, Any], built: Built) -> str:

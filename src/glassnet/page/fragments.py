@@ -132,13 +132,13 @@ def take(dtype: str, rank: int) -> Fragment:
     return fragment(inputs, lambda v: {"taken": ops.take(v["table"], v["rows"])}, {})
 
 
-def activation(own: Module, dtype: str) -> Fragment:
+def activation(module: Module, dtype: str) -> Fragment:
     """a = f(z), and from ∂L/∂a those of z and of the parameters, one of each for every neuron."""
-    names = list(layout_of(own).parameters)
+    names = list(layout_of(module).parameters)
 
     def build(v: Values) -> Values:
-        held = {name: v[name] for name in names}
-        a = own.build(v["z"], Scope(held, BuildContext(training=True)))
+        parameters = {name: v[name] for name in names}
+        a = module.build(v["z"], Scope(parameters, BuildContext(training=True)))
         slopes = gradients(a, [v[name] for name in ("z", *names)], v["da"])
         return {"a": a, **_named(["z", *names], slopes)}
 
@@ -146,29 +146,29 @@ def activation(own: Module, dtype: str) -> Fragment:
     return fragment({"z": rows, **dict.fromkeys(names, each), "da": rows}, build, {})
 
 
-def loss(own: Loss, outputs: int, dtype: str) -> Fragment:
+def loss(loss: Loss, outputs: int, dtype: str) -> Fragment:
     """L, the loss of every row, and ∂L/∂ŷ. The number of outputs stays open where it decides
     nothing but sizes."""
 
     def build(v: Values) -> Values:
-        total = own.mean(v["prediction"], v["y"])
+        total = loss.mean(v["prediction"], v["y"])
         (slope,) = gradients(total, [v["prediction"]])
-        return {"loss": total, "rows": own.rows(v["prediction"], v["y"]), "dprediction": slope}
+        return {"loss": total, "rows": loss.rows(v["prediction"], v["y"]), "dprediction": slope}
 
     prediction = Type(dtype, (ROWS, outputs))
-    labels = own.label_type(ROWS, outputs, dtype)
+    labels = loss.label_type(ROWS, outputs, dtype)
     sizes: dict[Size, Size] = {} if outputs == 1 else {outputs: OUTER}
     return fragment({"prediction": prediction, "y": labels}, build, sizes)
 
 
-def update(own: Optimizer, rank: int, dtype: str) -> Fragment:
+def update(optimizer: Optimizer, rank: int, dtype: str) -> Fragment:
     """The new parameter and the new memory of the optimiser, from the gradient."""
-    slots = list(own.all_slots())
+    slots = list(optimizer.all_slots())
 
     def build(v: Values) -> Values:
         now = StepContext(v["lr"], v["step"])
         memory = {"w": {slot: v[slot] for slot in slots}}
-        new, kept = own.updates({"w": v["w"]}, {"w": v["g"]}, memory, now)
+        new, kept = optimizer.updates({"w": v["w"]}, {"w": v["g"]}, memory, now)
         return {"w": new["w"], **kept["w"]}
 
     shape: tuple[Size, ...] = (INNER, OUTER) if rank == 2 else (OUTER,)
@@ -223,14 +223,14 @@ def _named(names: list[str], slopes: list[Value]) -> Values:
 def fragments(dtype: str) -> dict[str, Fragment]:
     """All that a page may join, by name."""
     found = {"linear": linear(dtype), "take": take(dtype, 2), "take.classes": take("int32", 1)}
-    found |= {f"activation.{n}": activation(own, dtype) for n, own in ACTIVATIONS.items()}
+    found |= {f"activation.{n}": activation(module, dtype) for n, module in ACTIVATIONS.items()}
     found |= {f"random.{bits}": random_words(bits) for bits in (26, 27, 32)}
     found["random.uniform"] = uniform()
     found |= {f"first.{name}": first_weights(name, dtype) for name in INITIALIZERS}
-    for name, own in LOSSES.items():
+    for name, item in LOSSES.items():
         first = 2 if name == "CrossEntropy" else 1
         for outputs in range(first, CLASSES + 1):
-            found[f"loss.{name}.{outputs}"] = loss(own, outputs, dtype)
+            found[f"loss.{name}.{outputs}"] = loss(item, outputs, dtype)
     for name, rule in OPTIMIZERS.items():
         found |= {f"update.{name}.{rank}": update(rule, rank, dtype) for rank in (1, 2)}
     return found
@@ -240,8 +240,8 @@ def forward_fragments(dtype: str) -> dict[str, Fragment]:
     """What it takes to compute a loss, without gradients and updates."""
     wanted = {"linear": "z", "activation": "a", "loss": "loss"}
     return {
-        name: own.only(wanted[name.partition(".")[0]])
-        for name, own in fragments(dtype).items()
+        name: fragment.only(wanted[name.partition(".")[0]])
+        for name, fragment in fragments(dtype).items()
         if name.partition(".")[0] in wanted
     }
 
@@ -260,11 +260,13 @@ def build(dtype: str, modes: tuple[Mode, ...] = ("relaxed", "exact")) -> Built:
     """Compile all fragments of a dtype, and beside float32 what predicts and judges in float64;
     some seconds for each mode."""
     library = Library()
-    described = {name: own.described(library) for name, own in fragments(dtype).items()}
+    described = {name: fragment.described(library) for name, fragment in fragments(dtype).items()}
     if dtype == "float32":
         forward = forward_fragments("float64")
-        described |= {f"f64.{name}": own.described(library) for name, own in forward.items()}
+        described |= {
+            f"f64.{name}": fragment.described(library) for name, fragment in forward.items()
+        }
     made: dict[Mode, LibraryCode] = {mode: library.compile(mode) for mode in modes}
     scratch = next(iter(made.values())).scratch
-    codes: dict[Mode, bytes] = {mode: own.code for mode, own in made.items()}
+    codes: dict[Mode, bytes] = {mode: library.code for mode, library in made.items()}
     return Built(described, scratch, codes)

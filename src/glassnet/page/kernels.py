@@ -88,10 +88,10 @@ class Library:
         numbers = [self.numbers[text] for text in texts]
         code, lowered = wasm_library(units, mode, numbers)
         scratch: list[list[list[int]]] = [[]] * len(units)
-        for own, unit, number in zip(lowered, units, numbers, strict=True):
+        for kernel, unit, number in zip(lowered, units, numbers, strict=True):
             every = tuple(sorted({*unit.graph.inputs.values(), unit.outputs[0]}))
-            assert own.buffers == every, "a kernel takes all its buffers"
-            scratch[number] = [_places(part, unit.graph) for part in own.scratch[0]]
+            assert kernel.buffers == every, "a kernel takes all its buffers"
+            scratch[number] = [_places(part, unit.graph) for part in kernel.scratch[0]]
         return LibraryCode(code, scratch)
 
 
@@ -133,8 +133,8 @@ def _unit(graph: Graph, place: int, views: bool) -> _Unit:
     numbers = {base: i for i, base in enumerate(bases)}
     for p in inside:
         numbers[p] = len(nodes)
-        own = graph.nodes[p]
-        nodes.append(replace(own, inputs=tuple(numbers[s] for s in own.inputs)))
+        node = graph.nodes[p]
+        nodes.append(replace(node, inputs=tuple(numbers[s] for s in node.inputs)))
     small = Graph(tuple(nodes), (numbers[place],))
     met = dict.fromkeys(s for n in nodes for s in n.type.shape if isinstance(s, Dim))
     names: dict[Size, Size] = {size: Dim(f"d{i:02}") for i, size in enumerate(met)}

@@ -151,23 +151,23 @@ def _parts(model: Any) -> Sequence[Module]:
     return list(model.parts.values())
 
 
-def _alike(own: Module, other: Module) -> bool:
+def _alike(activation: Module, other: Module) -> bool:
     """Whether two activations differ in nothing but their widths."""
-    return {**as_data(own), "width": 0} == {**as_data(other), "width": 0}
+    return {**as_data(activation), "width": 0} == {**as_data(other), "width": 0}
 
 
-def _on_menu(refuse: _Refusal, menu: Mapping[str, Any], own: Any, what: str) -> str:
-    name = next((name for name, entry in menu.items() if entry == own), None)
-    refuse.unless(name, f"has the {what} {own!r}")
+def _on_menu(refuse: _Refusal, menu: Mapping[str, Any], item: Any, what: str) -> str:
+    name = next((name for name, entry in menu.items() if entry == item), None)
+    refuse.unless(name, f"has the {what} {item!r}")
     return str(name)
 
 
-def _rule(refuse: _Refusal, own: Any) -> tuple[str, float, list[dict[str, Any]]]:
+def _rule(refuse: _Refusal, optimizer: Any) -> tuple[str, float, list[dict[str, Any]]]:
     """The name of an optimiser, its first learning rate, and the changes of that on the way."""
-    refuse.unless(isinstance(own, Optimizer), f"has the optimiser {own!r}")
-    alike = {name: replace(entry, lr=own.lr) for name, entry in OPTIMIZERS.items()}
-    rate, changes = _rates(refuse, own.lr)
-    return _on_menu(refuse, alike, own, "optimiser"), rate, changes
+    refuse.unless(isinstance(optimizer, Optimizer), f"has the optimiser {optimizer!r}")
+    alike = {name: replace(entry, lr=optimizer.lr) for name, entry in OPTIMIZERS.items()}
+    rate, changes = _rates(refuse, optimizer.lr)
+    return _on_menu(refuse, alike, optimizer, "optimiser"), rate, changes
 
 
 def _rates(refuse: _Refusal, rate: Any) -> tuple[float, list[dict[str, Any]]]:
@@ -180,7 +180,7 @@ def _rates(refuse: _Refusal, rate: Any) -> tuple[float, list[dict[str, Any]]]:
     first, before = _rates(refuse, rate.first)
     then, after = _rates(refuse, rate.then)
     refuse.unless(not after, f"has the schedule {rate!r}")
-    kept = [own for own in before if own["step"] < rate.step]
+    kept = [change for change in before if change["step"] < rate.step]
     return first, [*kept, {"step": rate.step, "settings": {"lr": then}}]
 
 

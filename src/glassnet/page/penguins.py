@@ -57,13 +57,16 @@ _PACKED = (
 def penguins() -> PageTable:
     """Four measures, and the species to tell from them."""
     whole = np.frombuffer(zlib.decompress(base64.b85decode(_PACKED)), "<u2").reshape(5, -1)
-    x = [_scaled(own, least, unit) for own, (_, least, unit) in zip(whole, MEASURES, strict=False)]
+    x = [
+        _scaled(column, least, unit)
+        for column, (_, least, unit) in zip(whole, MEASURES, strict=False)
+    ]
     names = tuple(name for name, _, _ in MEASURES)
     y = whole[4].astype(np.float32)
     return PageTable("penguins", np.stack(x, 1), y, names, "species", SPECIES, built_in=True)
 
 
-def _scaled(own: np.ndarray, least: int, unit: float) -> np.ndarray:
-    numbers = Numbers((own + float(least)) * unit, np.zeros(len(own), bool))
-    encoder = NumberEncoder.fit("", numbers, np.arange(len(own)))
+def _scaled(column: np.ndarray, least: int, unit: float) -> np.ndarray:
+    numbers = Numbers((column + float(least)) * unit, np.zeros(len(column), bool))
+    encoder = NumberEncoder.fit("", numbers, np.arange(len(column)))
     return encoder.encode(numbers).x[:, 0].astype(np.float32)

@@ -82,7 +82,9 @@ def written(
     """Write the page; where it is, and what was decided about the table."""
     if output is not None:
         sources = [
-            own for own in (given, rows) if isinstance(own, str | Path) and Path(own).exists()
+            source
+            for source in (given, rows)
+            if isinstance(source, str | Path) and Path(source).exists()
         ]
         check_writable(output, *sources, example="page.html")
     begin = _begin(given, target, columns, rows)
@@ -106,7 +108,7 @@ class _Begin:
 def _begin(
     given: Any, target: str | None, columns: Sequence[str], rows: str | Path | None
 ) -> _Begin:
-    own = [make() for make in TABLES.values()]
+    tables = [make() for make in TABLES.values()]
     if isinstance(given, str | Path):
         run, model = is_run(Path(given)), Path(given).suffix == ".safetensors"
         if run or model:
@@ -114,21 +116,21 @@ def _begin(
                 what = "run" if run else "model"
                 raise TableError(f"{given} is a {what}, which knows its columns; name it alone")
             opened = opened_run(given) if run else opened_model(given, rows)
-            return _Begin([opened.table, *own], opened.table.name, opened.notes, opened.state)
+            return _Begin([opened.table, *tables], opened.table.name, opened.notes, opened.state)
     if rows is not None:
         raise TableError("rows are shown with a model file; name one, such as model.safetensors")
     if given is None:
         if target is not None:
             raise TableError(f"target={target!r} is a column of a table; name the table, too")
-        return _Begin(own, "moons")
+        return _Begin(tables, "moons")
     if isinstance(given, str) and given.lower() in TABLES and target is None:
-        return _Begin(own, built_in(given).name)
+        return _Begin(tables, built_in(given).name)
     if target is None:
         raise TableError(
             f"which column of {_name(given)} is to be predicted? name it as the target"
         )
     seen = _understood(given, target, columns)
-    return _Begin([seen.table, *own], seen.table.name, seen.notes)
+    return _Begin([seen.table, *tables], seen.table.name, seen.notes)
 
 
 def _name(given: Any) -> str:

@@ -51,12 +51,12 @@ def network(run: Mapping[str, Any], columns: int) -> nn.Sequential:
     parts: list[Module] = []
     before = columns
     for layer in run["layers"]:
-        own = _chosen(ACTIVATIONS, layer["activation"], "activation")
+        activation = _chosen(ACTIVATIONS, layer["activation"], "activation")
         width: int = layer["width"]
-        if layout_of(own).parameters:
-            own = type(own)(width=width)
+        if layout_of(activation).parameters:
+            activation = type(activation)(width=width)
         parts.append(nn.Linear(before, width, initializer=run["initializer"]))
-        parts += [] if isinstance(own, nn.Identity) else [own]
+        parts += [] if isinstance(activation, nn.Identity) else [activation]
         before = width
     return nn.Sequential(*parts, seed=run["seed"])
 
@@ -70,11 +70,11 @@ class _RowsOfPage:
 def _rows(given: Any) -> _RowsOfPage:
     """The rows that are trained on."""
     if isinstance(given, str):
-        own = table(given)
+        rows = table(given)
     else:
         x, y = (np.asarray(given[name], np.float32) for name in ("x", "y"))
-        own = PageTable("", x.reshape(len(y), -1), y, held=given.get("held"))
-    return _RowsOfPage(own.x[~own.held_out], own.y[~own.held_out])
+        rows = PageTable("", x.reshape(len(y), -1), y, held=given.get("held"))
+    return _RowsOfPage(rows.x[~rows.held_out], rows.y[~rows.held_out])
 
 
 def _chosen(menu: Mapping[str, Any], name: str, what: str) -> Any:
@@ -94,8 +94,8 @@ class _State:
         self._step = self._new_step()
 
     def _rule(self) -> Optimizer:
-        own: Optimizer = _chosen(OPTIMIZERS, self.settings["optimizer"], "optimizer")
-        return replace(own, lr=float(np.float32(self.settings["lr"])))
+        optimizer: Optimizer = _chosen(OPTIMIZERS, self.settings["optimizer"], "optimizer")
+        return replace(optimizer, lr=float(np.float32(self.settings["lr"])))
 
     def _new_step(self) -> Step:
         return Step(self.model, loss=self.loss, optimizer=self._rule(), seed=self.seed)

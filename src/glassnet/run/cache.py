@@ -155,8 +155,8 @@ def _notice(folder: Path) -> None:
 
 def _mine(status: os.stat_result) -> bool:
     """Owned by this user, and closed to all others."""
-    own = not hasattr(os, "getuid") or status.st_uid == os.getuid()
-    return own and not status.st_mode & 0o077
+    mine = not hasattr(os, "getuid") or status.st_uid == os.getuid()
+    return mine and not status.st_mode & 0o077
 
 
 def _shrink(folder: Path) -> None:
@@ -175,9 +175,9 @@ def _shrink(folder: Path) -> None:
                 path.unlink(missing_ok=True)
     if sum(status.st_size for status, _ in files) <= LIMIT:
         return
-    own = [(status, path) for status, path in files if _begins(path, MAGIC)]
-    total = sum(status.st_size for status, _ in own)
-    for status, path in sorted(own, key=lambda item: item[0].st_mtime):
+    ours = [(status, path) for status, path in files if _begins(path, MAGIC)]
+    total = sum(status.st_size for status, _ in ours)
+    for status, path in sorted(ours, key=lambda item: item[0].st_mtime):
         if total <= LIMIT:
             return
         with contextlib.suppress(OSError):

@@ -46,16 +46,16 @@ class Build:
 
     def layout(self, dims: Mapping[str, int]) -> tuple[dict[int, int], int, int]:
         """Offsets of the buffers, bytes of them all, bytes that each thread needs besides."""
-        own = self.image
-        sizes = tuple(dims[name] for name in own.dims)
+        image = self.image
+        sizes = tuple(dims[name] for name in image.dims)
         found = self.places.get(sizes)
         if found is None:
-            pairs = zip(own.scratch, own.stacks, strict=True)
+            pairs = zip(image.scratch, image.stacks, strict=True)
             kernels = [(*parts, stack) if stack else parts for parts, stack in pairs]
             scratch = max((sum(part.at(dims) for part in parts) for parts in kernels), default=0)
             if len(self.places) >= PLACES:
                 self.places.clear()
-            found = (*place(own.temporaries, dims), -(-scratch // PAGE) * PAGE + PAGE)
+            found = (*place(image.temporaries, dims), -(-scratch // PAGE) * PAGE + PAGE)
             self.places[sizes] = found
         return found
 
@@ -102,10 +102,10 @@ class ThreadPlan:
             parts = min(pieces, blocks)
             shares = -(-pieces // parts) * self.threads
             for first in range(0, shares, self.threads):
-                own = range(first, first + self.threads)
+                group = range(first, first + self.threads)
                 for part in range(parts):
-                    told = part, parts, first // self.threads
-                    yield told, [(step, kernel, share, shares) for share in own]
+                    turn = part, parts, first // self.threads
+                    yield turn, [(step, kernel, share, shares) for share in group]
 
 
 Arguments = tuple[ctypes.c_void_p | ctypes.c_int64, ...]
@@ -128,11 +128,11 @@ class PreparedCall:
         self._part = sizes[-3:]
         self._function = SIGNATURE(build.code.part if team.limit else build.code.run)
         kernels = zip(build.image.work, build.image.stacks, strict=True) if team.limit else ()
-        self._work = [(own.at(dims), stack.blocks(dims) if stack else 1) for own, stack in kernels]
+        self._work = [(work.at(dims), s.blocks(dims) if s else 1) for work, s in kernels]
         self._kept: list[Any] = [build, arrays, sizes]
         alone = [range(1)] * team.threads if team.apart else [range(team.threads)]
         self._arguments = [
-            own for threads in alone for own in self._workspace(build, arrays, dims, sizes, threads)
+            each for some in alone for each in self._workspace(build, arrays, dims, sizes, some)
         ]
 
     def _workspace(
@@ -144,15 +144,15 @@ class PreparedCall:
         threads: range,
     ) -> list[Arguments]:
         """The arguments of the code, for threads that share memory."""
-        own = build.image
+        image = build.image
         offsets, size, scratch = build.layout(dims)
         space = _aligned(size + len(threads) * scratch)
         start = space.ctypes.data
         given: dict[str, Any] = {"input": arrays, "output": self.results}
-        given["constant"] = own.constants
+        given["constant"] = image.constants
         addresses = [
             start + offsets[int(which)] if kind == "temporary" else given[kind][which].ctypes.data
-            for kind, which in own.buffers
+            for kind, which in image.buffers
         ]
         table = np.array(addresses, np.int64)
         barrier = _aligned(128)

@@ -100,12 +100,12 @@ class Compiled:
             found = _builds.get(name) if name else None
             if found is None:
                 kept = cache.read(name) if name else None
-                own = parse(kept) if kept else None
-                if own is None and only_kept:
+                image = parse(kept) if kept else None
+                if image is None and only_kept:
                     self._missed.add(kind)
                     return None
-                own = own or self._made(kind, name)
-                found = Build(own, load(own.code, self.target.name)) if own.code else None
+                image = image or self._made(kind, name)
+                found = Build(image, load(image.code, self.target.name)) if image.code else None
             if found is not None and name:
                 _builds[name] = found
             self._found[kind] = found
@@ -128,10 +128,10 @@ class Compiled:
         return graph and cache.key(graph, how, versions(), cache.source())
 
     def _made(self, kind: CodeVariant, name: str | None) -> Image:
-        own = self._image(kind)
+        image = self._image(kind)
         if name:
-            cache.write(name, bytes(own))
-        return own
+            cache.write(name, bytes(image))
+        return image
 
     def _image(self, kind: CodeVariant) -> Image:
         try:
@@ -161,13 +161,13 @@ class Compiled:
                 found = self.build(CodeVariant(known, unrolled=True))
             tall = max(bind(self._long if long else self._summed, dims), default=0) >= WORTH_BLOCKS
             use = Use(team.shares, tall, sparse)
-            own = CodeVariant(tuple([(size, dims[size.name]) for size in self._open]), use)
+            exact = CodeVariant(tuple([(size, dims[size.name]) for size in self._open]), use)
             shared = CodeVariant(self._widths, use)
-            if found is None and shared != own:
-                found = self.build(own, only_kept=True)
+            if found is None and shared != exact:
+                found = self.build(exact, only_kept=True)
                 if found is None and steps * work < WORTH_RESIZING:
                     found = self.build(shared)
-            found = found or self.build(own)
+            found = found or self.build(exact)
         assert found is not None, "a graph is never unfit for code of its own sizes"
         return found
 

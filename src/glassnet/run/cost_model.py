@@ -45,8 +45,8 @@ def computed(nodes: Sequence[Node], places: Sequence[int]) -> tuple[SizeProduct,
     found = list(multiply_adds(nodes, places))
     for node in (nodes[place] for place in places):
         read = _read(nodes, node)
-        own = [nodes[s] for s in node.inputs] if _is_chain(nodes, node) else [read]
-        found += [count(each.type.shape) * COMPUTED for each in own if each]
+        inputs = [nodes[s] for s in node.inputs] if _is_chain(nodes, node) else [read]
+        found += [count(each.type.shape) * COMPUTED for each in inputs if each]
     return _added(found)
 
 

@@ -20,9 +20,9 @@ def check_executable() -> None:
     if executable is None:  # not a system of this kind
         return
     with mmap.mmap(-1, mmap.PAGESIZE) as page:
-        held = ctypes.c_char.from_buffer(page)
-        place, size = ctypes.c_void_p(ctypes.addressof(held)), ctypes.c_size_t(mmap.PAGESIZE)
+        first_byte = ctypes.c_char.from_buffer(page)
+        place, size = ctypes.c_void_p(ctypes.addressof(first_byte)), ctypes.c_size_t(mmap.PAGESIZE)
         refused = ctypes.CDLL(None).mprotect(place, size, mmap.PROT_READ | executable)
-        del held
+        del first_byte
     if refused:
         raise CompileError("this system allows no executable memory")

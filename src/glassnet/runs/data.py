@@ -30,12 +30,12 @@ PLACES: dict[str, tuple[type, ...]] = {
 }
 
 
-def from_data(data: Any, what: str = "model", own: Any = None) -> Any:
-    """The object, in which `own` stands where it is described."""
+def from_data(data: Any, what: str = "model", given: Any = None) -> Any:
+    """The object, in which `given` stands where it is described."""
     if isinstance(data, (list, tuple)):
         return tuple(from_data(part, what) for part in cast("list[Any]", data))
     try:
-        return describe.from_data(data, PLACES[what], own)
+        return describe.from_data(data, PLACES[what], given)
     except CodeError as error:
         raise TrainingError(
             f"the {what} {error} and was not recorded; pass it again: {what}=…, in Python"

@@ -65,8 +65,8 @@ def lock_of(place: Path) -> Path:
 
 def side(place: str | Path, ending: str) -> Path:
     """A file beside a run file."""
-    own = real(place)
-    return own.with_name(own.name + ending)
+    path = real(place)
+    return path.with_name(path.name + ending)
 
 
 def sides(place: str | Path) -> list[Path]:
@@ -77,10 +77,10 @@ def sides(place: str | Path) -> list[Path]:
 def address(place: Path, mode: str) -> str:
     """For SQLite. To read, it makes files beside the file: where it may not, or could not remove
     them, and nothing is in the log, the file is all that there is."""
-    own = real(place)
-    may = os.access(own.parent, os.W_OK) and os.access(own, os.W_OK)
+    path = real(place)
+    may = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
     alone = mode == "ro" and not may and not _size(log_of(place))
-    return f"file:{quote(str(own))}?mode={mode}{'&immutable=1' if alone else ''}"
+    return f"file:{quote(str(path))}?mode={mode}{'&immutable=1' if alone else ''}"
 
 
 def check_file(place: Path) -> None:
@@ -145,13 +145,13 @@ def check_alone(place: Path) -> None:
 def check_sides(place: Path) -> None:
     """ModelFileError where SQLite would read, follow or remove what is not its own: a link, a pipe,
     a file of someone else, or of another kind."""
-    own = real(place)
+    path = real(place)
     try:
-        main: os.stat_result | None = os.stat(own)
+        main: os.stat_result | None = os.stat(path)
     except OSError:
         main = None
     for ending in SIDES[:3]:
-        beside = own.with_name(own.name + ending)
+        beside = path.with_name(path.name + ending)
         fault = _fault(beside, ending, main)
         if fault:
             raise ModelFileError(

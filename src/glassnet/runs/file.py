@@ -136,14 +136,14 @@ class RunFile(RunReader):
         if mode == "rwc":
             check_no_part(place)
         owns = lock is None or not lock.covers(place)
-        held = WriterLock(place) if owns or lock is None else lock
+        lock_held = WriterLock(place) if owns or lock is None else lock
         try:
             file = cls(place, mode)
         except BaseException:
             if owns:
-                held.release()
+                lock_held.release()
             raise
-        file._lock, file._owns = held, owns
+        file._lock, file._owns = lock_held, owns
         try:
             file._write_on(place)
         except BaseException:
@@ -302,12 +302,12 @@ class RunFile(RunReader):
 
     def _go_to(self, place: Path, spot: Spot) -> None:
         assert self._lock is not None
-        told = f"{self.path} was renamed to {place} while it was recorded"
+        reason = f"{self.path} was renamed to {place} while it was recorded"
         try:
             self._lock.take(place)
             check_sides(place)
         except (OutputError, ModelFileError) as error:
-            self._lost = Gone(f"{told}, where it is not recorded on: {error}")
+            self._lost = Gone(f"{reason}, where it is not recorded on: {error}")
             raise self._lost from None
         if not self._settle():
             return  # someone reads the log of the old name; the next time
@@ -318,9 +318,9 @@ class RunFile(RunReader):
             self._loose = False
             self._write_on(place)
         except (sqlite3.Error, ModelFileError, OutputError) as error:
-            self._lost = Gone(f"{told}, and cannot be written there: {error}")
+            self._lost = Gone(f"{reason}, and cannot be written there: {error}")
             raise self._lost from None
-        self.notes.append(f"{told}; the recording goes on there")
+        self.notes.append(f"{reason}; the recording goes on there")
         self.path = self.path.with_name(place.name) if place.parent == spot.path.parent else place
 
     def _write_again(self, spot: Spot) -> None:

@@ -45,9 +45,9 @@ class WriterLock:
         """One file more; OutputError where someone else writes it."""
         place = lock_of(Path(path))
         with suppress(OSError):
-            for own in self._held.values():
-                if _same(own, place):  # its folder was renamed, and it with it
-                    self._held[place] = os.dup(own)
+            for descriptor in self._held.values():
+                if _same(descriptor, place):  # its folder was renamed, and it with it
+                    self._held[place] = os.dup(descriptor)
                     return
         if place in self._held:  # someone removed it
             os.close(self._held.pop(place))

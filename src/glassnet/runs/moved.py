@@ -31,12 +31,12 @@ class Spot:
 
     @classmethod
     def of(cls, place: str | Path) -> Spot:
-        own = real(place)
+        path = real(place)
         beside: list[tuple[Path, os.stat_result]] = []
         for ending in SIDES[:2]:
             with suppress(OSError):
-                beside.append((side(own, ending), os.stat(side(own, ending))))
-        return cls(own, os.stat(own), tuple(beside))
+                beside.append((side(path, ending), os.stat(side(path, ending))))
+        return cls(path, os.stat(path), tuple(beside))
 
     def there(self) -> bool:
         """Whether the path still leads to the file."""
@@ -72,7 +72,7 @@ class Spot:
             log = os.lstat(side(place, "-wal"))
         except OSError:
             return True
-        return not log.st_size or any(os.path.samestat(log, own) for _, own in self.beside)
+        return not log.st_size or any(os.path.samestat(log, status) for _, status in self.beside)
 
     def clear(self) -> None:
         """Remove what was beside the file under the name that it no longer has."""

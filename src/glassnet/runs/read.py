@@ -123,7 +123,7 @@ class RunReader:
         query = "SELECT epoch, loss, validation_loss FROM history ORDER BY epoch"
         rows = self._found(HISTORY, row, query)
         judged = any(known for _, _, known in rows)
-        return [loss for loss, _, _ in rows], [own for _, own, _ in rows] if judged else []
+        return [loss for loss, _, _ in rows], [value for _, value, _ in rows] if judged else []
 
     def last(self) -> tuple[int, float]:
         """How many epochs are done, and the loss of the last."""

@@ -1,6 +1,6 @@
 """Recording a training run while it runs.
 
-In: a descent and its configuration. Out: a run file: history, sparse checkpoints, the result.
+In: a trainer and its configuration. Out: a run file: history, sparse checkpoints, the result.
 Checkpoints keep to a small part of the time: a second or more apart, and at most 64 of them.
 """
 
@@ -85,8 +85,8 @@ class Fingerprint:
         self._thread.start()
 
     def _take(self, rows: Mapping[str, Rows]) -> None:
-        for name, own in rows.items():
-            self._found[name] = fingerprint(own)
+        for name, part in rows.items():
+            self._found[name] = fingerprint(part)
 
     def ready(self) -> bool:
         return not self._thread.is_alive()
@@ -98,7 +98,7 @@ class Fingerprint:
 
 def recorded(
     recording: Recording | None,
-    descent: Trainer | Search,
+    trainer: Trainer | Search,
     rows: Rows,
     validation: Any,
     callbacks: Sequence[Any],
@@ -110,33 +110,35 @@ def recorded(
     if history is not None:
         settings = {**settings, "epochs": settings["epochs"] + len(history.loss)}
     if recording is None:
-        return descent.train(settings["epochs"], callbacks, history)
-    task = descent.task
+        return trainer.train(settings["epochs"], callbacks, history)
+    task = trainer.task
     given = validation if isinstance(validation, float | None) else "given"
-    values = described_run(descent, rows, callbacks, {"validation": given, **settings})
+    values = described_run(trainer, rows, callbacks, {"validation": given, **settings})
     with RunFile.create(recording.path, recording.lock, recording.overwrite) as file:
         data = everything(rows, task.held_out, values)
-        streams = {name: own.mapped.described for name, own in data.items() if own.mapped}
+        streams = {name: part.mapped.described for name, part in data.items() if part.mapped}
         values["source"] = recording.found(streams)
-        recorder = Recorder(file, descent, Fingerprint(data), callbacks)
-        held = {name: own.arrays() for name, own in data.items()}
-        size = sum(array.nbytes for arrays in held.values() for array in arrays.values())
+        recorder = Recorder(file, trainer, Fingerprint(data), callbacks)
+        arrays_by_part = {name: part.arrays() for name, part in data.items()}
+        size = sum(array.nbytes for arrays in arrays_by_part.values() for array in arrays.values())
         if rows.numbers is not None:
-            held["picked"] = {"rows": rows.numbers}
-        recorder.begin(values, held if size <= SMALL else {}, history)
-        return descent.train(settings["epochs"], [*callbacks, recorder], history)
+            arrays_by_part["picked"] = {"rows": rows.numbers}
+        recorder.begin(values, arrays_by_part if size <= SMALL else {}, history)
+        return trainer.train(settings["epochs"], [*callbacks, recorder], history)
 
 
 def described_run(
-    descent: Trainer | Search, rows: Rows, callbacks: Sequence[Any], settings: Mapping[str, Any]
+    trainer: Trainer | Search, rows: Rows, callbacks: Sequence[Any], settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What a run file says of its run; `settings` are those of the loop."""
-    task = descent.task
+    task = trainer.task
     return {
         "model": as_data(task.model),
         "loss": as_data(task.loss),
-        "optimizer": as_data(descent.optimizer),
-        "callbacks": [as_data(own) for own in callbacks if isinstance(own, EarlyStopping)],
+        "optimizer": as_data(trainer.optimizer),
+        "callbacks": [
+            as_data(callback) for callback in callbacks if isinstance(callback, EarlyStopping)
+        ],
         "weighted": rows.weight is not None,
         "rows": len(rows),
         "columns": rows.x.shape[1],
@@ -161,12 +163,12 @@ class Recorder(Callback):
     def __init__(
         self,
         file: RunFile,
-        descent: Trainer | Search,
+        trainer: Trainer | Search,
         prints: Fingerprint | None,
         others: Sequence[Any],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.file, self.descent, self._prints, self._clock = file, descent, prints, clock
+        self.file, self.trainer, self._prints, self._clock = file, trainer, prints, clock
         self.others = list(resumable(others).values())
         self._lines: list[tuple[int, float, float | None]] = []
         self._last = self._looked = clock()
@@ -194,7 +196,7 @@ class Recorder(Callback):
     def epoch_end(self, run: Run) -> None:
         """Note the epoch; write what was noted, with a checkpoint, now and then and at the end
         (here, since at the end of training early stopping puts its best weights into W)."""
-        if run.steps_done != run.epoch * self.descent.order.steps:
+        if run.steps_done != run.epoch * self.trainer.order.steps:
             return  # ended by the clock in the middle of an epoch: no state to go on from
         seen = run.history.validation_loss
         self._lines.append((run.epoch, run.history.loss[-1], seen[-1] if seen else None))
@@ -225,11 +227,11 @@ class Recorder(Callback):
             write()
             self._refused = False
         except OutputError as error:
-            told = self._about(error, last)
+            message = self._about(error, last)
             if last:
-                run.history.unrecorded = told
+                run.history.unrecorded = message
             if last or not self._refused:
-                warnings.warn(told, RecordingWarning, stacklevel=2)
+                warnings.warn(message, RecordingWarning, stacklevel=2)
             self._refused = True
         while self.file.notes:
             note = self.file.notes.pop(0)
@@ -242,15 +244,15 @@ class Recorder(Callback):
         if isinstance(error, Gone):
             return f"{error}; {TRAINED if last else WITHOUT}"
         reason = str(error) if cause is None else unwritable(path, cause)
-        told = UNRECORDED if last else GOES_ON
+        ending = UNRECORDED if last else GOES_ON
         again = self.again.format(path)
-        return f"{reason}; {told.format(until=until(cause or error), again=again)}"
+        return f"{reason}; {ending.format(until=until(cause or error), again=again)}"
 
     def _write(self, epoch: int | None, run: Run | None = None, ended: Any = None) -> None:
         with self.file.change() as database:
             database.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?)", self._lines)
-            for own in self.others:  # longer lists than the history has do no harm
-                put_values(database, own.series())
+            for values in self.others:  # longer lists than the history has do no harm
+                put_values(database, values.series())
             if epoch is not None:
                 put_checkpoint(database, self._state(epoch))
                 self._thin(database)
@@ -270,39 +272,39 @@ class Recorder(Callback):
             self._pause *= 2
 
     def _state(self, epoch: int) -> Checkpoint:
-        descent = self.descent
-        weights = descent.task.model.W if descent.raw is None else descent.raw
-        arrays = {"W": weights, **descent.memory}
+        trainer = self.trainer
+        weights = trainer.task.model.W if trainer.raw is None else trainer.raw
+        arrays = {"W": weights, **trainer.memory}
         notes, remembered = memories(self.others)
         return Checkpoint(epoch, {**arrays, **remembered}, notes)
 
 
-def restore(descent: Trainer | Search, state: Checkpoint) -> None:
+def restore(trainer: Trainer | Search, state: Checkpoint) -> None:
     """Put the numbers of a checkpoint into the model and the optimiser's memory; ModelFileError
     where they are those of another model."""
-    places = {"W": descent.task.model.W, **descent.memory}
-    for name, own in places.items():
-        _check_fits(state, name, own)
-    for name, own in places.items():
-        own[...] = state.arrays[name]
-    descent.raw = None
+    places = {"W": trainer.task.model.W, **trainer.memory}
+    for name, array in places.items():
+        _check_fits(state, name, array)
+    for name, array in places.items():
+        array[...] = state.arrays[name]
+    trainer.raw = None
 
 
-def _check_fits(state: Checkpoint, name: str, own: np.ndarray) -> None:
+def _check_fits(state: Checkpoint, name: str, array: np.ndarray) -> None:
     found = state.arrays.get(name)
-    if found is None or found.shape != own.shape or found.dtype != own.dtype:
-        told = "none" if found is None else f"{found.dtype}{list(found.shape)}"
+    if found is None or found.shape != array.shape or found.dtype != array.dtype:
+        seen = "none" if found is None else f"{found.dtype}{list(found.shape)}"
         raise ModelFileError(
-            f"the run file is damaged: its checkpoint after epoch {state.epoch} has {told} for "
-            f"{name}, and the recorded model {own.dtype}{list(own.shape)}; {COPY}"
+            f"the run file is damaged: its checkpoint after epoch {state.epoch} has {seen} for "
+            f"{name}, and the recorded model {array.dtype}{list(array.shape)}; {COPY}"
         )
 
 
-def check_stoppers(descent: Trainer | Search, state: Checkpoint, callbacks: Sequence[Any]) -> None:
+def check_stoppers(trainer: Trainer | Search, state: Checkpoint, callbacks: Sequence[Any]) -> None:
     """ModelFileError where what early stopping remembers is not numbers, or weights of another
     model."""
-    for name, own in resumable(callbacks).items():
-        if not isinstance(own, EarlyStopping):
+    for name, callback in resumable(callbacks).items():
+        if not isinstance(callback, EarlyStopping):
             continue
         noted = state.notes.get(name, [0.0, 0])
         numbers = cast("list[Any]", noted) if isinstance(noted, list) else []
@@ -312,4 +314,4 @@ def check_stoppers(descent: Trainer | Search, state: Checkpoint, callbacks: Sequ
                 f"no figure and its epoch; {COPY}"
             )
         if f"{name}.weights" in state.arrays:
-            _check_fits(state, f"{name}.weights", descent.task.model.W)
+            _check_fits(state, f"{name}.weights", trainer.task.model.W)

@@ -27,11 +27,11 @@ OTHER = (
 
 def go_again(recorder: Recorder, epochs: int, callbacks: Sequence[Any]) -> History:
     """Train from the start, and record what is new; TrainingError where bits differ."""
-    file, descent = recorder.file, recorder.descent
+    file, trainer = recorder.file, recorder.trainer
     start = file.checkpoint(0)
-    restore(descent, start)
+    restore(trainer, start)
     same = RepeatRecorder(recorder, file.history()[0], file.checkpoint(file.epochs()[-1]), epochs)
-    return descent.train(epochs, [*callbacks, Restorer(start.notes, start.arrays, callbacks), same])
+    return trainer.train(epochs, [*callbacks, Restorer(start.notes, start.arrays, callbacks), same])
 
 
 class RepeatRecorder(Callback):

@@ -99,23 +99,23 @@ def resume_run(
     """As `resume`. `further`: early stopping that has ended the run is no end of it."""
     with _appended(record) as file:
         values = _with_epochs(file, epochs)
-        descent, rows = rebuilt(file, values, given, threads)
-        prints = verified(file, values, rows, descent, other_data)
+        trainer, rows = rebuilt(file, values, given, threads)
+        prints = verified(file, values, rows, trainer, other_data)
         state = file.checkpoint(values["epochs"])
         losses, judged = file.history()
         if over(values, state.epoch) and not (
             further and unfinished(values, len(losses), values["epochs"])
         ):
-            put_result_into(file, descent.task.model)
+            put_result_into(file, trainer.task.model)
             ended = {key: values["ended"][key] for key in ("stopped", "best_epoch")}
             done = History(losses, judged, evaluations=len(losses), **ended)
-            _remind(descent.task.model, state, done, callbacks or ())
-            return descent.task.model, done
+            _remind(trainer.task.model, state, done, callbacks or ())
+            return trainer.task.model, done
         history = History(losses[: state.epoch], judged[: state.epoch], evaluations=state.epoch)
         kept = values["callbacks"] if callbacks is None else ()
         others = [*from_data(kept, "callbacks"), *(callbacks or ())]
-        recorder = Recorder(file, descent, prints, others)
-        return descent.task.model, go_on(recorder, state, values["epochs"], others, history)
+        recorder = Recorder(file, trainer, prints, others)
+        return trainer.task.model, go_on(recorder, state, values["epochs"], others, history)
 
 
 def _remind(model: Module, state: Checkpoint, done: History, callbacks: Sequence[Any]) -> None:
@@ -155,16 +155,16 @@ def go_on(
     values: Mapping[str, Any] | None = None,
 ) -> History:
     """Forget what came after the checkpoint, and train from there; `values` are said anew."""
-    descent = recorder.descent
-    with InTraining(descent.task.model):
-        if isinstance(descent, Search) and descent.again:
+    trainer = recorder.trainer
+    with InTraining(trainer.task.model):
+        if isinstance(trainer, Search) and trainer.again:
             return go_again(recorder, epochs, callbacks)
-        restore(descent, state)
-        check_stoppers(descent, state, callbacks)
+        restore(trainer, state)
+        check_stoppers(trainer, state, callbacks)
         with recorder.file.change() as database:
             put_more(database, state.epoch, {"epochs": epochs, **(values or {})})
         around = [*callbacks, Restorer(state.notes, state.arrays, callbacks), recorder]
-        return descent.train(epochs, around, history)
+        return trainer.train(epochs, around, history)
 
 
 @dataclass(frozen=True)
@@ -193,17 +193,17 @@ def _data(
     if given.complete:
         return checked(model, loss, given.x, given.y, given.sample_weight), given.validation
     data = file.data()
-    held = data.get("training")
-    if held is None:
+    training = data.get("training")
+    if training is None:
         raise TrainingError(
             f"{file.path} does not hold its data, which were too large; pass them: {_asked(values)}"
         )
-    if given.x is None and "x" not in held:
+    if given.x is None and "x" not in training:
         raise TrainingError(
             f"{file.path} does not hold the rows that it was trained on, which were too large; "
             "pass X as the network reads it (est.network_inputs(X)); labels are in the file"
         )
-    x: Any = held["x"] if given.x is None else given.x
+    x: Any = training["x"] if given.x is None else given.x
     x = x.toarray() if hasattr(x, "toarray") else x
     x = checked_inputs(model, x)
     picked = data.get(PICKED)
@@ -215,9 +215,9 @@ def _data(
             f"{file.path} was recorded with {counted(before, 'row')}, x has {len(x)}; "
             "pass the rows of the fit in the same order"
         )
-    y = held["y"].astype(model.dtype) if held["y"].dtype == bool else held["y"]
+    y = training["y"].astype(model.dtype) if training["y"].dtype == bool else training["y"]
     numbers = None if picked is None else picked["rows"]
-    weight, gathered = held.get("weight"), bool(values.get("gathered"))
+    weight, gathered = training.get("weight"), bool(values.get("gathered"))
     rows = Rows(x, y, weight, gathered=gathered, numbers=numbers)
     if numbers is not None and (numbers.shape != (len(x),) or numbers.dtype.kind not in "iu"):
         raise ModelFileError(f"{file.path} is damaged: it does not number its rows; {COPY}")
@@ -231,11 +231,11 @@ def _asked(values: Mapping[str, Any]) -> str:
     streams: dict[str, dict[str, Any]] = source.get("streams") or {}
     if "training" not in streams:
         return "x, y"
-    told = streams["training"]
-    files = told["path"][0] if len(told["path"]) == 1 else told["path"]
-    weight = f", weight={told['weight']!r}" if told["weight"] else ""
+    stream = streams["training"]
+    files = stream["path"][0] if len(stream["path"]) == 1 else stream["path"]
+    weight = f", weight={stream['weight']!r}" if stream["weight"] else ""
     apart = ", validation=gn.stream(…)" if "validation" in streams else ""
-    return f"gn.stream({files!r}, target={told['target']!r}{weight}){apart}"
+    return f"gn.stream({files!r}, target={stream['target']!r}{weight}){apart}"
 
 
 def begun(file: RunFile) -> dict[str, Any]:
@@ -299,9 +299,9 @@ def rebuilt(
     file: RunFile, values: Mapping[str, Any], given: RunData, threads: int | None
 ) -> tuple[Trainer | Search, Rows]:
     """Model, loss and optimiser from a file, with data: ready to train; and all rows."""
-    model = brought(values, given.model, "model")
-    loss = as_loss(brought(values, given.loss, "loss"))
-    optimizer = brought(values, given.optimizer, "optimizer")
+    model = resolve(values, given.model, "model")
+    loss = as_loss(resolve(values, given.loss, "loss"))
+    optimizer = resolve(values, given.optimizer, "optimizer")
     check_numerics(values)
     whole, validation = _data(file, values, given, model, loss)
     kept = values["validation"]
@@ -355,51 +355,51 @@ def _refuse_fit(file: RunFile) -> None:
         raise TrainingError(GO_ON.format(str(file.path), kind))
 
 
-def brought(values: Mapping[str, Any], own: Any, what: str) -> Any:
+def resolve(values: Mapping[str, Any], given: Any, what: str) -> Any:
     """What the file describes, or what the caller brought if the file describes the same."""
-    if own is None:
+    if given is None:
         return from_data(values[what], what)
-    own = as_loss(own) if what == "loss" else own
-    if not contains(values[what], as_data(own)):
-        raise TrainingError(f"{what}={own!r} is not the {what} that was recorded: {values[what]}")
-    return from_data(values[what], what, own)
+    given = as_loss(given) if what == "loss" else given
+    if not contains(values[what], as_data(given)):
+        raise TrainingError(f"{what}={given!r} is not the {what} that was recorded: {values[what]}")
+    return from_data(values[what], what, given)
 
 
 def reopened(file: RunFile, given: RunData) -> tuple[dict[str, Any], Trainer]:
     """What a file says of its run, and the run itself with the data that it was recorded with;
     TrainingError where it has no steps."""
-    values, descent = reopened_any(file, given)
-    if isinstance(descent, Search):
-        raise TrainingError(NO_STEPS.format(file.path, descent.optimizer))
-    return values, descent
+    values, trainer = reopened_any(file, given)
+    if isinstance(trainer, Search):
+        raise TrainingError(NO_STEPS.format(file.path, trainer.optimizer))
+    return values, trainer
 
 
 def reopened_any(file: RunFile, given: RunData) -> tuple[dict[str, Any], Trainer | Search]:
     """As `reopened`, whatever the training is."""
     values = begun(file)
-    descent, rows = rebuilt(file, values, given, None)
-    verified(file, values, rows, descent)
-    return values, descent
+    trainer, rows = rebuilt(file, values, given, None)
+    verified(file, values, rows, trainer)
+    return values, trainer
 
 
 def verified(
     file: RunFile,
     values: Mapping[str, Any],
     rows: Rows,
-    descent: Trainer | Search,
+    trainer: Trainer | Search,
     other: bool = False,
 ) -> Fingerprint | None:
     """TrainingError where the data are not those of the run. The fingerprint, where the file has
     none because the run was ended before it was taken."""
-    prints = Fingerprint(everything(rows, descent.task.held_out, values))
+    prints = Fingerprint(everything(rows, trainer.task.held_out, values))
     known = values.get("sha256")
     if known is None or other:
         return prints
-    for name, own in prints.wait().items():
-        if known.get(name) != own:
+    for name, digest in prints.wait().items():
+        if known.get(name) != digest:
             raise TrainingError(
                 f"{file.path} was recorded with other {name} data (SHA-256 {known.get(name)}; "
-                f"these have {own}); pass the same rows in the same order, or other_data=True to "
-                "go on with these"
+                f"these have {digest}); pass the same rows in the same order, or other_data=True "
+                "to go on with these"
             )
     return None

@@ -110,9 +110,9 @@ def _defend(database: sqlite3.Connection) -> None:
 def _stored(place: Path) -> int:
     """Bytes that the file and its log take on the disk; a file with holes seems larger."""
     size = 0
-    for own in (real(place), log_of(place)):
+    for path in (real(place), log_of(place)):
         with suppress(OSError):
-            found = own.stat()
+            found = path.stat()
             size += getattr(found, "st_blocks", found.st_size // 512 + 1) * 512
     return size
 
@@ -185,8 +185,8 @@ def remove(place: Path) -> None:
     """Remove a run file with what SQLite has left beside it."""
     beside = [side(place, ending) for ending in SIDES[:3]]
     place.unlink()
-    for own in beside:
-        own.unlink(missing_ok=True)
+    for path in beside:
+        path.unlink(missing_ok=True)
 
 
 def make_tables(database: sqlite3.Connection) -> None:

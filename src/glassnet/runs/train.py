@@ -86,9 +86,9 @@ def train(
     task = Task(model, measure, rows, held_out, thread_count(threads), seed)
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "seed": seed}
     with InTraining(model):
-        descent = training(task, optimizer, Order.of(rows, batch_size, seed if shuffle else None))
-        told = whole, validation, stops, settings, goes_on(descent, after, recording, stops)
-        return noted(model, recorded(recording, descent, *told))
+        trainer = training(task, optimizer, Order.of(rows, batch_size, seed if shuffle else None))
+        given = whole, validation, stops, settings, goes_on(trainer, after, recording, stops)
+        return noted(model, recorded(recording, trainer, *given))
 
 
 def check_settings(
@@ -102,18 +102,18 @@ def check_settings(
 
 
 def goes_on(
-    descent: Trainer | Search, after: History | None, record: Recording | None, callbacks: list[Any]
+    trainer: Trainer | Search, after: History | None, record: Recording | None, callbacks: list[Any]
 ) -> History | None:
-    """Put the descent where another training has ended; the whole epochs of that one. Early
+    """Put the trainer where another training has ended; the whole epochs of that one. Early
     stopping gets its memory back by one more callback."""
     if after is None:
-        if isinstance(descent, Trainer):
-            warn_of_repeat(descent.task.model, descent.shape, _repeated(descent))
+        if isinstance(trainer, Trainer):
+            warn_of_repeat(trainer.task.model, trainer.shape, _repeated(trainer))
         return None
     state = state_of(after)
-    check_model(state, descent.task.model, descent.optimizer)
-    check_shape(state, descent.shape)
-    if bool(after.loss) and bool(after.validation_loss) != (descent.task.held_out is not None):
+    check_model(state, trainer.task.model, trainer.optimizer)
+    check_shape(state, trainer.shape)
+    if bool(after.loss) and bool(after.validation_loss) != (trainer.task.held_out is not None):
         had = "validation data" if after.validation_loss else "no validation data"
         raise TrainingError(OTHER.format(f"it had {had}"))
     if record is not None and len(state.losses):
@@ -121,18 +121,18 @@ def goes_on(
             f"record={str(record.path)!r} with after=…: that training was ended within an epoch, "
             "and a run file begins between epochs; go on for one epoch without record= first"
         )
-    descent.go_on(state)
+    trainer.go_on(state)
     callbacks.append(Restorer(state.notes, state.arrays, callbacks))
     return earlier(after, state)
 
 
-def _repeated(descent: Trainer) -> dict[str, bool]:
+def _repeated(trainer: Trainer) -> dict[str, bool]:
     """What a call without `after` repeats, and whether there is such a thing here."""
-    inputs, order = descent.stepper.program.plan.graph.inputs, descent.order
+    inputs, order = trainer.stepper.program.plan.graph.inputs, trainer.order
     return {
         "the same orders of rows": order.seed is not None and order.steps > 1,
         "the same masks of dropout": "key0" in inputs,
-        "an optimiser without memory of earlier steps": bool(descent.memory),
+        "an optimiser without memory of earlier steps": bool(trainer.memory),
     }
 
 
@@ -163,9 +163,9 @@ def divided(
                 f"validation={validation} of {counted(len(rows), 'row')} are {count} to hold out, "
                 f"which leaves {len(rows) - count}; choose a fraction that leaves some of both"
             )
-        held = np.zeros(len(rows), bool)
-        held[philox.permutation(len(rows), seed, HOLD_OUT)[:count]] = True
-        return rows.masked(~held), rows.masked(held)
+        held_out = np.zeros(len(rows), bool)
+        held_out[philox.permutation(len(rows), seed, HOLD_OUT)[:count]] = True
+        return rows.masked(~held_out), rows.masked(held_out)
     if isinstance(validation, Rows):
         return rows, validation
     if isinstance(validation, Source):

@@ -95,7 +95,7 @@ def sized(heads: Any) -> tuple[list[tuple[str, np.dtype[Any], tuple[int, ...]]],
         known = isinstance(dtype, str) and dtype in DTYPES and isinstance(shape, list)
         if not known or name_of(name) in found:
             raise ValueError(f"array {str(name)[:40]!r} is said to be {str(dtype)[:40]!r}")
-        sizes = tuple(count_of(own, f"a size of {name}") for own in cast("list[Any]", shape))
+        sizes = tuple(count_of(size, f"a size of {name}") for size in cast("list[Any]", shape))
         if len(sizes) > RANK:
             raise ValueError(f"array {name!r} has {len(sizes)} dimensions")
         found[name] = name, np.dtype(dtype), sizes

@@ -61,135 +61,135 @@ class Trainable(Protocol):
 class Blocks:
     """Takes the epochs of one training."""
 
-    def __init__(self, descent: Trainable, most: int) -> None:
-        self.descent, self.most = descent, most
+    def __init__(self, trainer: Trainable, most: int) -> None:
+        self.trainer, self.most = trainer, most
         self._calls: EpochCalls | None = None
         self._first, self._filled = 0, 0  # which epochs the calls are ready for
         self._piece = 1  # epochs between two looks at Ctrl-C
-        rows = descent.task.rows
-        self._equal = rows.weight is None or descent.conventions.by_rows
+        rows = trainer.task.rows
+        self._equal = rows.weight is None or trainer.conventions.by_rows
         self._weights = self._shares() if self._equal else np.empty(0)
         self._total = math.fsum(self._weights.tolist())
 
     @classmethod
-    def of(cls, descent: Trainable, run: Run, callbacks: Sequence[Any]) -> Blocks | None:
+    def of(cls, trainer: Trainable, run: Run, callbacks: Sequence[Any]) -> Blocks | None:
         """None where the epochs of a training cannot be taken so, or nothing would be won."""
-        rows, guarded = descent.task.rows, descent.conventions.guarded
-        work = descent.stepper.weights * len(rows)
+        rows, guarded = trainer.task.rows, trainer.conventions.guarded
+        work = trainer.stepper.weights * len(rows)
         if rows.in_batches or rows.mapped is not None or len(rows) > ROWS:
             return None
         if not guarded:
-            most = _most(descent, run) if work <= UNGUARDED_WORK else 1
-            return cls(descent, most) if descent.conventions.by_rows and most > 1 else None
-        plain = descent.optimizer.average == 0.0 and descent.kept_memory is not None
-        plain = plain and not descent.conventions.by_rows
-        if work > WORK or not plain or _follows(descent, run, callbacks):
+            most = _most(trainer, run) if work <= UNGUARDED_WORK else 1
+            return cls(trainer, most) if trainer.conventions.by_rows and most > 1 else None
+        plain = trainer.optimizer.average == 0.0 and trainer.kept_memory is not None
+        plain = plain and not trainer.conventions.by_rows
+        if work > WORK or not plain or _follows(trainer, run, callbacks):
             return None
-        return cls(descent, _most(descent, run))
+        return cls(trainer, _most(trainer, run))
 
-    def taken(self, course: EpochLoop) -> bool:
+    def taken(self, loop: EpochLoop) -> bool:
         """Take the next epochs; False where they have to be taken one by one."""
-        run, descent = course.run, self.descent
-        if not descent.conventions.guarded:
+        run, trainer = loop.run, self.trainer
+        if not trainer.conventions.guarded:
             count = min(self.most, run.epochs - run.epoch)
-            count = min(count, course.ahead()) if count > 1 else 1
+            count = min(count, loop.ahead()) if count > 1 else 1
             if count > 1:
-                self.unguarded(course, count)
+                self.unguarded(loop, count)
             return count > 1
-        if not self.most or len(descent.part[0]):
+        if not self.most or len(trainer.part[0]):
             return False
-        if course.callbacks or course.evaluate is not None:
-            self.watched(course)
+        if loop.callbacks or loop.evaluate is not None:
+            self.watched(loop)
             return True
-        return self.unwatched(course)
+        return self.unwatched(loop)
 
-    def unguarded(self, course: EpochLoop, count: int) -> None:
+    def unguarded(self, loop: EpochLoop, count: int) -> None:
         """Some epochs of which only the last one may be the end, and none is put back."""
-        run, descent, steps = course.run, self.descent, self.descent.order.steps
+        run, trainer, steps = loop.run, self.trainer, self.trainer.order.steps
         calls, done = self._ready(run, count), 0
         try:
             while done < count:
                 calls.run(done)
                 done += 1
-                if course.after_steps(steps, clock=False):
+                if loop.after_steps(steps, clock=False):
                     break
         finally:
             self._filled = 0
             run.history.evaluations += done
-            course.clock()
-            found = means_by_rows(calls.losses(done), descent.order.count) if done else ()
+            loop.clock()
+            found = means_by_rows(calls.losses(done), trainer.order.count) if done else ()
             for loss in found:
-                course.count_epoch(loss)
+                loop.count_epoch(loss)
         if run.history.stopped == "interrupted":
             raise Stop
 
-    def unwatched(self, course: EpochLoop) -> bool:
+    def unwatched(self, loop: EpochLoop) -> bool:
         """Some epochs that nobody looks at; False where their numbers are not finite, and all is
         as it was before."""
-        run, descent, start = course.run, self.descent, time.perf_counter()
+        run, trainer, start = loop.run, self.trainer, time.perf_counter()
         first = run.steps_done
-        if descent.renew():
+        if trainer.renew():
             self._calls = None
-        descent.keep()
+        trainer.keep()
         calls = self._ready(run)
-        own = run.epoch - self._first
-        count = min(self._piece, self._filled - own)
+        ahead = run.epoch - self._first
+        count = min(self._piece, self._filled - ahead)
         try:
-            calls.run(own, count)
-            course.after_steps(count * descent.order.steps, clock=False)
+            calls.run(ahead, count)
+            loop.after_steps(count * trainer.order.steps, clock=False)
         except KeyboardInterrupt:
-            descent.put_back()
+            trainer.put_back()
             raise
-        losses = _side_by_side(calls.losses(count, own))
-        if not (finite(losses.reshape(-1)) and finite(descent.task.model.W)):
-            descent.put_back()
-            descent.raw, descent.broken = None, False
+        losses = _side_by_side(calls.losses(count, ahead))
+        if not (finite(losses.reshape(-1)) and finite(trainer.task.model.W)):
+            trainer.put_back()
+            trainer.raw, trainer.broken = None, False
             run.steps_done, self.most = first, 0
             return False
         run.history.loss += self._means(losses, run.epoch)
         run.epoch += count
         run.history.evaluations += count
-        course.clock()
+        loop.clock()
         if run.history.stopped == "interrupted":
             raise Stop
         self._piece = max(1, int(count * PIECE / max(time.perf_counter() - start, 1e-9)))
         return True
 
-    def watched(self, course: EpochLoop) -> None:
+    def watched(self, loop: EpochLoop) -> None:
         """One epoch, after which callbacks hear of it or the validation loss is worked out."""
-        run, descent = course.run, self.descent
-        if descent.renew():
+        run, trainer = loop.run, self.trainer
+        if trainer.renew():
             self._calls = None
-        descent.keep()
+        trainer.keep()
         calls = self._ready(run)
-        own, first = run.epoch - self._first, run.steps_done
+        ahead, first = run.epoch - self._first, run.steps_done
         try:
-            calls.run(own)
-            course.after_steps(descent.order.steps, clock=False)
+            calls.run(ahead)
+            loop.after_steps(trainer.order.steps, clock=False)
         except KeyboardInterrupt:
-            descent.put_back()
+            trainer.put_back()
             raise
-        losses = _side_by_side(calls.losses(1, own))
-        if not (finite(losses[0]) and finite(descent.task.model.W)):
+        losses = _side_by_side(calls.losses(1, ahead))
+        if not (finite(losses[0]) and finite(trainer.task.model.W)):
             self._filled = 0
-            raise descent.diverged(run, first, losses[0].copy(), None)
+            raise trainer.diverged(run, first, losses[0].copy(), None)
         run.history.evaluations += 1
         if run.history.stopped == "interrupted":
             weights = self._weights if self._equal else self._shares(run.epoch)
-            descent.part = losses[0].copy(), weights
-        course.end_epoch(next(self._means(losses, run.epoch)))
+            trainer.part = losses[0].copy(), weights
+        loop.end_epoch(next(self._means(losses, run.epoch)))
 
     def _ready(self, run: Run, count: int | None = None) -> EpochCalls:
         """Calls whose rows and rates are those of the next epochs."""
-        descent, order = self.descent, self.descent.order
+        trainer, order = self.trainer, self.trainer.order
         count = min(self.most, run.epochs - run.epoch) if count is None else count
         calls = self._calls
         if calls is None:
-            calls = descent.stepper.epoch_calls(order.count, order.size, self.most)
+            calls = trainer.stepper.epoch_calls(order.count, order.size, self.most)
             self._calls, self._filled = calls, 0
         if not self._first <= run.epoch < self._first + self._filled:
-            first = descent.first + run.steps_done
-            rates = descent.rates(run, np.arange(first, first + count * order.steps))
+            first = trainer.first + run.steps_done
+            rates = trainer.rates(run, np.arange(first, first + count * order.steps))
             calls.set(order.orders(run.epoch, count), rates, first)
             self._first, self._filled = run.epoch, count
         return calls
@@ -197,43 +197,43 @@ class Blocks:
     def _means(self, losses: np.ndarray, first: int) -> Iterator[float]:
         """The loss of each of some epochs, the sums without rounding errors."""
         if not self._equal:
-            for own, steps in enumerate(losses):
-                yield weighted_mean(steps, self._shares(first + own))
+            for place, steps in enumerate(losses):
+                yield weighted_mean(steps, self._shares(first + place))
             return
         for parts in (losses.astype(float) * self._weights).tolist():
             yield math.fsum(parts) / self._total
 
     def _shares(self, epoch: int = 0) -> np.ndarray:
         """What each step of an epoch weighs."""
-        order = self.descent.order
+        order = self.trainer.order
         if not self._equal:
-            return np.concatenate([self.descent.weights(part) for part in order.parts(epoch)])
+            return np.concatenate([self.trainer.weights(part) for part in order.parts(epoch)])
         last = order.count - (order.steps - 1) * order.size
         return np.array([order.size] * (order.steps - 1) + [last], float)
 
 
-def _most(descent: Trainable, run: Run) -> int:
+def _most(trainer: Trainable, run: Run) -> int:
     """How many epochs a block has."""
-    return max(1, min(run.epochs - run.epoch, EPOCHS, ROWS // len(descent.task.rows)))
+    return max(1, min(run.epochs - run.epoch, EPOCHS, ROWS // len(trainer.task.rows)))
 
 
 def _side_by_side(losses: list[tuple[np.ndarray, int]]) -> np.ndarray:
     """The losses of all steps: [epochs, steps]."""
     if len(losses) == 1:
         return losses[0][0]
-    return np.concatenate([own for own, _ in losses], axis=1)
+    return np.concatenate([array for array, _ in losses], axis=1)
 
 
-def _follows(descent: Trainable, run: Run, callbacks: Sequence[Any]) -> bool:
+def _follows(trainer: Trainable, run: Run, callbacks: Sequence[Any]) -> bool:
     """Whether the learning rates of an epoch may depend on what came before it: on losses, or
     where schedules of the user's meet callbacks, on anything."""
-    schedule = descent.schedule
+    schedule = trainer.schedule
     ours = type(schedule).__module__.startswith("glassnet.")
     if callbacks and not ours:
         return True
-    course = descent.timeline(run, np.array([descent.first + run.steps_done]))
+    steps = trainer.timeline(run, np.array([trainer.first + run.steps_done]))
     try:
-        schedule.rates(course, _Losses())
+        schedule.rates(steps, _Losses())
     except _Asked:
         return True
     return False

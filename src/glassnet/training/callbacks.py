@@ -44,38 +44,38 @@ def as_callbacks(given: Any) -> list[Any]:
         return []
     if isinstance(given, str) or not isinstance(given, Iterable):
         given = [given]  # one alone
-    return [_as_callback(own) for own in cast("Iterable[Any]", given)]
+    return [_as_callback(item) for item in cast("Iterable[Any]", given)]
 
 
-def _as_callback(own: Any) -> Any:
-    if isinstance(own, type):
+def _as_callback(item: Any) -> Any:
+    if isinstance(item, type):
         raise TrainingError(
-            EXPECTED.format(f"{own.__name__} is a class; make one, {own.__name__}()")
+            EXPECTED.format(f"{item.__name__} is a class; make one, {item.__name__}()")
         )
-    known = [name for name in METHODS if _has(own, name)]
-    for name in _methods_of(own):
+    known = [name for name in METHODS if _has(item, name)]
+    for name in _methods_of(item):
         meant = _meant(name)
         if name.startswith("on_") or meant:
             hint = f"; here it is called {meant}" if meant else ""
             raise TrainingError(
-                EXPECTED.format(f"{type(own).__name__}.{name} would never be called{hint}")
+                EXPECTED.format(f"{type(item).__name__}.{name} would never be called{hint}")
             )
     if known:
-        return own
-    if callable(own):
-        return FunctionCallback(own)
+        return item
+    if callable(item):
+        return FunctionCallback(item)
     seen = (
-        f"{own!r} has none of them"
-        if not isinstance(own, Callback)
-        else (f"{type(own).__name__} overrides no method of Callback")
+        f"{item!r} has none of them"
+        if not isinstance(item, Callback)
+        else (f"{type(item).__name__} overrides no method of Callback")
     )
     raise TrainingError(EXPECTED.format(seen))
 
 
-def _methods_of(own: Any) -> list[str]:
+def _methods_of(item: Any) -> list[str]:
     """The public methods of an object that `Callback` does not have."""
-    names = [name for name in dir(own) if not name.startswith("_") and not hasattr(Callback, name)]
-    return [name for name in names if name not in KNOWN and callable(getattr(own, name, None))]
+    names = [name for name in dir(item) if not name.startswith("_") and not hasattr(Callback, name)]
+    return [name for name in names if name not in KNOWN and callable(getattr(item, name, None))]
 
 
 def _meant(name: str) -> str | None:
@@ -88,16 +88,16 @@ def _meant(name: str) -> str | None:
     return close[0] if close and name not in METHODS else None
 
 
-def _has(own: Any, name: str) -> bool:
+def _has(item: Any, name: str) -> bool:
     """Whether an object has a method of its own, rather than that of `Callback`."""
-    method = getattr(own.__class__, name, None)
-    return callable(getattr(own, name, None)) and method is not getattr(Callback, name, own)
+    method = getattr(item.__class__, name, None)
+    return callable(getattr(item, name, None)) and method is not getattr(Callback, name, item)
 
 
 def call(callback: Any, method: str, run: Run) -> Any:
     """What a callback answers; None where it does not have the method."""
-    own = getattr(callback, method, None)
-    return own(run) if own is not None else None
+    answer = getattr(callback, method, None)
+    return answer(run) if answer is not None else None
 
 
 def reason(callback: Any) -> str:
@@ -222,18 +222,18 @@ class EarlyStopping(Resumable, Described):
 
 def resumable(callbacks: Sequence[Any]) -> dict[str, Resumable]:
     """The callbacks of which something is kept, by a name for it."""
-    found = [own for own in callbacks if isinstance(own, Resumable)]
-    return {f"stopper{place}": own for place, own in enumerate(found)}
+    found = [callback for callback in callbacks if isinstance(callback, Resumable)]
+    return {f"stopper{place}": callback for place, callback in enumerate(found)}
 
 
 def memories(callbacks: Sequence[Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """What callbacks remember: JSON values and arrays by name."""
     notes: dict[str, Any] = {}
     arrays: dict[str, np.ndarray] = {}
-    for name, own in resumable(callbacks).items():
-        known, held = own.state(name)
+    for name, callback in resumable(callbacks).items():
+        known, kept = callback.state(name)
         notes |= known
-        arrays |= held
+        arrays |= kept
     return notes, arrays
 
 
@@ -247,8 +247,8 @@ class Restorer(Callback):
         self.notes, self.arrays, self.others = notes, arrays, resumable(callbacks)
 
     def train_begin(self, run: Run) -> None:
-        for name, own in self.others.items():
-            own.restore(name, self.notes, self.arrays, run)
+        for name, callback in self.others.items():
+            callback.restore(name, self.notes, self.arrays, run)
 
 
 class TimeLimit(Callback):

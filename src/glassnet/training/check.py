@@ -84,8 +84,8 @@ class Rows:
         batch only."""
         if not self.in_batches:
             return {**self.arrays(), "rows": places.astype(np.int32)}
-        own = {name: dense(array[places]) for name, array in self.arrays().items()}
-        return {**own, "rows": np.arange(len(places), dtype=np.int32)}
+        batch = {name: dense(array[places]) for name, array in self.arrays().items()}
+        return {**batch, "rows": np.arange(len(places), dtype=np.int32)}
 
     def part(self, places: Any) -> Rows:
         return Rows(
@@ -181,10 +181,10 @@ def _checked(model: Module, loss: Loss, x: Any, y: Any, weight: Any, of: str) ->
     labels = loss.labels(numbers, outputs_of(model, inputs.shape[1]), model.dtype)
     refuse_infinite(labels, f"{of}y", numbers, loss)
     given = checked_weights(weight, len(inputs), model.dtype, of, loss, labels)
-    own, names = loss.weights(labels, model.dtype), column_names(x)
-    if own is not None and given is not None:
-        return Rows(inputs, labels, np.ascontiguousarray(times(given, own)), names=names)
-    return Rows(inputs, labels, given if own is None else own, names=names)
+    factors, names = loss.weights(labels, model.dtype), column_names(x)
+    if factors is not None and given is not None:
+        return Rows(inputs, labels, np.ascontiguousarray(times(given, factors)), names=names)
+    return Rows(inputs, labels, given if factors is None else factors, names=names)
 
 
 def _with_gaps(y: Any) -> Any:
@@ -309,8 +309,8 @@ def _skip(loss: Loss | None) -> str:
     """How labels that are missing are left out, where they can be."""
     if loss is None:
         return ""
-    own = type(loss).__name__
-    return f'\n  right: {own}(…, missing="skip"), which leaves out the labels that are NaN'
+    kind = type(loss).__name__
+    return f'\n  right: {kind}(…, missing="skip"), which leaves out the labels that are NaN'
 
 
 def _all_finite(array: np.ndarray) -> bool:
@@ -322,12 +322,12 @@ def _all_finite(array: np.ndarray) -> bool:
 def refuse_other_columns(rows: Rows, apart: Rows) -> None:
     """TrainingError where validation data have the columns of x by other names, or in another
     order; known of rows from files only."""
-    names = [own.mapped.names if own.mapped else () for own in (rows, apart)]
+    names = [data.mapped.names if data.mapped else () for data in (rows, apart)]
     if all(names) and names[0] != names[1]:
         pairs = zip(*names, strict=True)
-        place, (own, other) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
+        place, (name, other) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
         raise TrainingError(
-            f"column {place} of x is {own!r} in the training data and {other!r} in the validation "
+            f"column {place} of x is {name!r} in the training data and {other!r} in the validation "
             "data; give both streams the same features=[…]"
         )
 
@@ -336,10 +336,10 @@ def check_batches(model: Module, size: int, frozen: frozenset[str] = frozenset()
     """TrainingError where every batch has one row, and a `BatchNorm` needs the variance of it."""
     if size > 1:
         return
-    for name, own in _batch_norms("", model):
+    for name, layer in _batch_norms("", model):
         if not {f"{name}mean", f"{name}variance"} <= frozen:
             raise TrainingError(
-                f"{own!r} normalises by the mean and variance of a batch, and a batch of one row "
+                f"{layer!r} normalises by the mean and variance of a batch, and a batch of one row "
                 "has no variance\n  right: batch_size=16, or any number above 1\n"
                 "  right: gn.nn.LayerNorm, which normalises within each row\n"
                 f'  right: groups=[gn.optim.Group("{name}*", lr=0)], which freezes it'
@@ -351,8 +351,8 @@ def _batch_norms(name: str, module: Module) -> Iterator[tuple[str, BatchNorm]]:
     if isinstance(module, BatchNorm):
         yield name, module
     parts: Mapping[str, Module] = getattr(module, "parts", {})
-    for own, part in parts.items():
-        yield from _batch_norms(f"{name}{own}.", part)
+    for child, part in parts.items():
+        yield from _batch_norms(f"{name}{child}.", part)
 
 
 def checked_model(model: Any) -> None:
@@ -369,7 +369,7 @@ def checked_model(model: Any) -> None:
         right.append(
             "class Net(gn.nn.Module), with build(self, x, parameters), not forward(self, x)"
         )
-    raise TrainingError("".join([f"model: {what}", *(f"\n  right: {own}" for own in right)]))
+    raise TrainingError("".join([f"model: {what}", *(f"\n  right: {line}" for line in right)]))
 
 
 def checked_flag(**flags: Any) -> None:
@@ -395,5 +395,5 @@ def checked_optimizer(optimizer: Any) -> None:
         right = [named] if named else ["SGD(lr=0.1)", "Adam(lr=1e-3)"]
         raise TrainingError(
             f"optimizer={optimizer!r} is not an optimiser"
-            + "".join(f"\n  right: optimizer=gn.optim.{own}" for own in right)
+            + "".join(f"\n  right: optimizer=gn.optim.{rule}" for rule in right)
         )

@@ -15,7 +15,7 @@ MOST = 400  # points of a curve
 
 def curves(figures: Mapping[str, Sequence[float]], across: str = "epoch") -> str:
     """One curve a list; by powers of ten where all numbers are above 0 and far apart."""
-    finite = [own for one in figures.values() for own in one if math.isfinite(own)]
+    finite = [value for one in figures.values() for value in one if math.isfinite(value)]
     if not finite:
         return "<p>no epoch was finished</p>"
     low, high = min(finite), max(finite)
@@ -30,9 +30,9 @@ def curves(figures: Mapping[str, Sequence[float]], across: str = "epoch") -> str
         step = max(1, len(one) // MOST)
         points = " ".join(
             f"{LEFT + (WIDTH - LEFT - EDGE) * i / max(1, epochs - 1):.1f},"
-            f"{HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * (scaled(own) - bottom) / span:.1f}"
-            for i, own in enumerate(one)
-            if math.isfinite(own) and (i % step == 0 or i == len(one) - 1)
+            f"{HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * (scaled(value) - bottom) / span:.1f}"
+            for i, value in enumerate(one)
+            if math.isfinite(value) and (i % step == 0 or i == len(one) - 1)
         )
         if points:
             y = EDGE + 16 * len(parts) // 2

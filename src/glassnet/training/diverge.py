@@ -42,7 +42,7 @@ class Fault:
 
     part: str  # forward, backward or update
     operation: str  # its name
-    told: str  # it with its numbers
+    text: str  # it with its numbers
     layer: str | None
     row: int | None
     learnt: bool = True  # whether what went into it depends on a parameter
@@ -51,8 +51,8 @@ class Fault:
         where = "" if self.layer is None else f" in {self.layer}"
         where += "" if self.row is None else f", row {self.row}"
         if self.part == BACKWARD:
-            return f"first not finite, in backward propagation: {self.told}{where}"
-        return f"first not finite: {self.told}{where}"
+            return f"first not finite, in backward propagation: {self.text}{where}"
+        return f"first not finite: {self.text}{where}"
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,10 @@ def divergence(
     what: str, put_back: str, step: int, fault: Fault | None, advice: str
 ) -> DivergenceError:
     """The error: `what` happened in which step, and to where the model was put back."""
-    told = [f"{what}; {put_back}"]
-    told += [] if fault is None else [f"  {fault}"]
-    own = (None, None, None) if fault is None else (fault.operation, fault.layer, fault.row)
-    return DivergenceError("\n".join([*told, advice]), step, *own)
+    lines = [f"{what}; {put_back}"]
+    lines += [] if fault is None else [f"  {fault}"]
+    where = (None, None, None) if fault is None else (fault.operation, fault.layer, fault.row)
+    return DivergenceError("\n".join([*lines, advice]), step, *where)
 
 
 def advice(lr: float, x: np.ndarray, fault: Fault | None, updates: int) -> str:
@@ -164,15 +164,15 @@ class _Finding:
         if place >= len(self.step.sources):
             names = [n for n, output in self.step.donate.items() if not self._finite(output)]
             layer = f"the update of {names[0].removeprefix('W.')}" if names else None
-            return Fault(UPDATE, nodes[place].op.name, self._told(place, index), layer, row)
+            return Fault(UPDATE, nodes[place].op.name, self._in_numbers(place, index), layer, row)
         if source < 0:
-            told = self._told(place, index)
+            text = self._in_numbers(place, index)
             learnt = self._learnt(place)
-            return Fault(FORWARD, nodes[place].op.name, told, self._layer(place), row, learnt)
-        told = f"the derivative of {self._told(source, index)}"
+            return Fault(FORWARD, nodes[place].op.name, text, self._layer(place), row, learnt)
+        text = f"the derivative of {self._in_numbers(source, index)}"
         if nodes[source].op.kind != "elementwise":
-            told = f"the derivative of {nodes[source].op.name}"
-        return Fault(BACKWARD, nodes[source].op.name, told, self._layer(source), row)
+            text = f"the derivative of {nodes[source].op.name}"
+        return Fault(BACKWARD, nodes[source].op.name, text, self._layer(source), row)
 
     def _index(self, place: int) -> tuple[int, ...]:
         """Where the value has its first number that is not finite."""
@@ -183,7 +183,7 @@ class _Finding:
         shape = self.step.graph.nodes[place].type.shape
         return int(self.rows[index[0]]) if shape and shape[0] == BATCH else None
 
-    def _told(self, place: int, index: tuple[int, ...]) -> str:
+    def _in_numbers(self, place: int, index: tuple[int, ...]) -> str:
         """ "log(-0.31) = nan", where numbers are made of numbers; else the name."""
         node, value = self.step.graph.nodes[place], self.values[place]
         given = [self.values[source] for source in node.inputs]
@@ -191,7 +191,7 @@ class _Finding:
             return node.op.name
         if len(index) != np.ndim(value):
             return node.op.name
-        return f"{node.op.name}({', '.join(_short(own[index]) for own in given)}) = " + _short(
+        return f"{node.op.name}({', '.join(_short(array[index]) for array in given)}) = " + _short(
             value[index]
         )
 

@@ -32,7 +32,7 @@ class EpochLoop:
         self.run, self.callbacks, self.evaluate = run, callbacks, evaluate
         self.compile_seconds = compile_seconds
         self.interrupt = Interrupt()
-        self._asked = [own for own in callbacks if hasattr(own, "overdue")]
+        self._asked = [callback for callback in callbacks if hasattr(callback, "overdue")]
 
     @property
     def going(self) -> bool:
@@ -47,7 +47,9 @@ class EpochLoop:
         """How many epochs may be done before anybody looks: one, unless all callbacks say more."""
         if self.evaluate is not None:
             return 1
-        return min((int(call(own, "ahead", self.run) or 1) for own in self.callbacks), default=1)
+        return min(
+            (int(call(callback, "ahead", self.run) or 1) for callback in self.callbacks), default=1
+        )
 
     def follow(self, body: Callable[[], None], end: Callable[[], None]) -> History:
         """Run `body`, which runs the epochs, then `end`, then what callbacks do at the end."""

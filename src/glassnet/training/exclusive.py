@@ -40,12 +40,12 @@ class InTraining:
         return self
 
     def __exit__(self, *_: object) -> None:
-        held = _register.held
+        entries = _register.held
         with _register.lock:
-            if held and held[-1][0] is self.me:  # as nearly always
-                held.pop()
+            if entries and entries[-1][0] is self.me:  # as nearly always
+                entries.pop()
             else:
-                held[:] = [own for own in held if own[0] is not self.me]
+                entries[:] = [entry for entry in entries if entry[0] is not self.me]
 
     def _check(self, here: int) -> None:
         """TrainingError where the same is being trained. What has ended is forgotten; so is what
@@ -70,16 +70,16 @@ class _Register:
         self.held: list[tuple[ref[Any], int]] = []
 
     def alive(self) -> list[tuple[InTraining, int]]:
-        pairs = [(own(), thread) for own, thread in self.held]
-        found = [(own, thread) for own, thread in pairs if own is not None]
-        self.held[:] = [(own.me, thread) for own, thread in found]
+        pairs = [(holder(), thread) for holder, thread in self.held]
+        found = [(holder, thread) for holder, thread in pairs if holder is not None]
+        self.held[:] = [(holder.me, thread) for holder, thread in found]
         return found
 
     def forked(self) -> None:
         """In a new process only the thread that made it goes on."""
         self.lock = threading.Lock()
         here = threading.get_ident()
-        self.held[:] = [own for own in self.held if own[1] == here]
+        self.held[:] = [entry for entry in self.held if entry[1] == here]
 
 
 _register = _Register()

@@ -80,10 +80,10 @@ def find_lr(
     rows = checked(model, measure, x, y, sample_weight)
     task = Task(model, measure, rows, None, thread_count(threads), seed)
     with InTraining(model):
-        descent = Trainer(task, replace(optimizer, average=0.0), Order.of(rows, batch_size, seed))
+        trainer = Trainer(task, replace(optimizer, average=0.0), Order.of(rows, batch_size, seed))
         kept = model.W.copy()
         try:
-            losses, smooth = _losses(descent, _rates(low, high, steps))
+            losses, smooth = _losses(trainer, _rates(low, high, steps))
         finally:
             model.W[...] = kept
     return _suggested(_rates(low, high, steps)[: len(smooth)], losses, smooth)
@@ -94,7 +94,7 @@ def _rates(low: float, high: float, steps: int) -> np.ndarray:
     return low * numbers.exp(span * np.arange(steps) / max(1, steps - 1))
 
 
-def _losses(descent: Trainer, rates: np.ndarray) -> tuple[list[float], list[float]]:
+def _losses(trainer: Trainer, rates: np.ndarray) -> tuple[list[float], list[float]]:
     """The loss of each step, and that smoothed, up to the first that is much worse than the
     least."""
     mean, least = 0.0, math.inf
@@ -102,10 +102,10 @@ def _losses(descent: Trainer, rates: np.ndarray) -> tuple[list[float], list[floa
     smooth: list[float] = []
     epoch = 0
     while len(smooth) < len(rates):
-        for batches in descent.order.parts(epoch):
+        for batches in trainer.order.parts(epoch):
             first = len(smooth)
             part = batches[: len(rates) - first]
-            found = descent.stepper.run(part, rates[first : first + len(part)], first)
+            found = trainer.stepper.run(part, rates[first : first + len(part)], first)
             for loss in found.astype(float).tolist():
                 mean = MEMORY * mean + (1.0 - MEMORY) * loss
                 now = mean / (1.0 - MEMORY ** (len(smooth) + 1))

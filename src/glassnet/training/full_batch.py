@@ -134,12 +134,12 @@ def random_search(
     if history is not None:
         run.history = history
         run.epoch = run.steps_done = len(history.loss)
-    course = EpochLoop(run, callbacks, evaluate, lambda: built)
+    loop = EpochLoop(run, callbacks, evaluate, lambda: built)
     best, least = model.W.copy(), run.history.loss[-1] if run.epoch else math.inf
 
     def body() -> None:
         nonlocal least
-        while course.going:
+        while loop.going:
             if run.epoch:
                 _draw(task, by, best, run.epoch)
             loss = judge()
@@ -148,13 +148,13 @@ def random_search(
                 least = loss
                 best[...] = model.W
             model.W[...] = best
-            course.after_steps(1)
-            course.end_epoch(least)
+            loop.after_steps(1)
+            loop.end_epoch(least)
 
     def end() -> None:
         model.W[...] = best
 
-    found = course.follow(body, end)
+    found = loop.follow(body, end)
     found.state = search.state(best, run.epoch, callbacks)
     return found
 
@@ -164,8 +164,8 @@ def _draw(task: Task, search: RandomSearch, best: np.ndarray, trial: int) -> Non
     model = task.model
     drawn = search.scale * philox.normal(model.W.size, task.seed, TRIALS, trial)
     whole = split(best + drawn if search.near else drawn, layout_of(model).parameters)
-    held = trained(model, model.parameters())
-    for name, view in held.items():
+    parameters = trained(model, model.parameters())
+    for name, view in parameters.items():
         view[...] = whole[name]
 
 
@@ -179,7 +179,7 @@ def lbfgs(search: Search, by: LBFGS, epochs: int, callbacks: Sequence[Any]) -> H
     run = Run(task.model, epochs, epochs, started=started)
     objective, evaluate = search.objective(run), search.evaluate or task.evaluator()
     built = time.perf_counter() - started
-    course = EpochLoop(run, callbacks, evaluate, lambda: built)
+    loop = EpochLoop(run, callbacks, evaluate, lambda: built)
     last = W[places].astype(float)
     to_the_end = isinstance(by, ScikitLBFGS)  # SciPy itself says how its last iteration ended
 
@@ -190,15 +190,15 @@ def lbfgs(search: Search, by: LBFGS, epochs: int, callbacks: Sequence[Any]) -> H
     def each(intermediate_result: Any) -> None:
         last[...] = intermediate_result.x
         W[places] = last
-        course.after_steps(1)
-        course.end_epoch(float(intermediate_result.fun))
+        loop.after_steps(1)
+        loop.end_epoch(float(intermediate_result.fun))
         if run.history.stopped != "epochs" or (run.epoch == epochs and not to_the_end):
             raise Stop
         if run.epoch < epochs:
-            course.begin_epoch()
+            loop.begin_epoch()
 
     def body() -> None:
-        course.begin_epoch()
+        loop.begin_epoch()
         how: dict[str, Any] = {"method": "L-BFGS-B", "options": by.options(epochs)}
         ended: Any = cast(Any, minimize)(at, last.copy(), jac=True, callback=each, **how)
         search.outcome, last[...] = ended, ended.x
@@ -208,7 +208,7 @@ def lbfgs(search: Search, by: LBFGS, epochs: int, callbacks: Sequence[Any]) -> H
     def end() -> None:
         W[places] = last
 
-    return course.follow(body, end)
+    return loop.follow(body, end)
 
 
 def in_parts(task: Task, run: Run) -> Objective:
@@ -217,14 +217,14 @@ def in_parts(task: Task, run: Run) -> Objective:
     model, rows, loss = task.model, task.rows, task.loss
     assert rows.weight is not None
     width, total = rows.x.shape[1], float(rows.weight.sum())
-    found, held = part_program(model, loss, width), parameter_arrays(model)
+    found, parameters = part_program(model, loss, width), parameter_arrays(model)
     alpha = loss.hyperparameters()["alpha"]
 
     def prepared(first: int) -> Callable[[], list[np.ndarray]]:
         part = rows.part(slice(first, first + PART))
         counts = {"share": 1.0 / total, "decay": 0.0 if first else alpha / total}
-        scalars = {name: np.array(own, model.dtype) for name, own in counts.items()}
-        arrays = {**held, **scalars, **part.arrays()}
+        scalars = {name: np.array(count, model.dtype) for name, count in counts.items()}
+        arrays = {**parameters, **scalars, **part.arrays()}
         arrays["x"] = np.ascontiguousarray(dense(part.x), model.dtype)
         return found.prepare(arrays, 1, task.threads)
 
@@ -236,8 +236,8 @@ def in_parts(task: Task, run: Run) -> Objective:
         run.history.evaluations += 1
         value, slope = 0.0, np.zeros_like(w)
         for call in kept if kept is not None else map(prepared, starts):
-            own, *parts = call()
-            value += float(own)
+            loss, *parts = call()
+            value += float(loss)
             slope += np.concatenate([part.ravel() for part in parts])
         return value, slope
 

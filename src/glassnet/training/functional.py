@@ -90,8 +90,8 @@ def derivative(f: Callable[..., Any], order: int = 1) -> Callable[..., Any]:
         shape = getattr(y, "shape", None)
         if shape != x.shape:
             raise ShapeError(NOT_EACH.format(f"it gave shape {shape} for {x.shape}"))
-        own = gradients(y, [x], y * 0.0 + 1.0)[0]
-        return own, gradients(y, [x], y * 0.0 + _mixed(x))[0]
+        slope = gradients(y, [x], y * 0.0 + 1.0)[0]
+        return slope, gradients(y, [x], y * 0.0 + _mixed(x))[0]
 
     call = pipeline.compile(slopes)
 
@@ -100,12 +100,14 @@ def derivative(f: Callable[..., Any], order: int = 1) -> Callable[..., Any]:
             return slopes(x, *rest)[0]
         array = pipeline.native(x)
         array = array.astype(float) if array.dtype.kind in "iub" else array
-        own, mixed = call(array, *rest)
+        slope, mixed = call(array, *rest)
         with np.errstate(invalid="ignore", over="ignore"):
-            apart = np.abs(mixed - own * _mixed(array))
-        if bool((apart > 1e-3 * np.max(np.abs(own), initial=1e-30, where=np.isfinite(own))).any()):
+            apart = np.abs(mixed - slope * _mixed(array))
+        if bool(
+            (apart > 1e-3 * np.max(np.abs(slope), initial=1e-30, where=np.isfinite(slope))).any()
+        ):
             raise ShapeError(NOT_EACH.format("a number of its result depends on others"))
-        return own
+        return slope
 
     return each
 

@@ -76,11 +76,11 @@ class History:
     @property
     def lr(self) -> list[float]:
         rates = [self.rate(epoch) for epoch in range(len(self.loss))]
-        return [own for own in rates if own is not None]
+        return [rate for rate in rates if rate is not None]
 
     def rate(self, epoch: int) -> float | None:
         """The learning rate of the last step of an epoch, from 0; None where there is none."""
-        plan = next((own for own in reversed(self.plans) if own.epoch <= epoch), None)
+        plan = next((plan for plan in reversed(self.plans) if plan.epoch <= epoch), None)
         if plan is None:
             return None
         step = np.array([(epoch + 1) * plan.steps - 1])
@@ -91,12 +91,13 @@ class History:
         """A few lines, however many epochs there are."""
         epochs = counted(len(self.loss), "epoch")
         lines = [f"<{epochs}, {self.train_seconds:.3g} s; stopped: {self.stopped}"]
-        for name, own in (("loss", self.loss), ("validation loss", self.validation_loss)):
-            if own:
-                least = min(own, key=lambda loss: (loss != loss, loss))
-                place = own.index(least) + 1
+        for name, losses in (("loss", self.loss), ("validation loss", self.validation_loss)):
+            if losses:
+                least = min(losses, key=lambda loss: (loss != loss, loss))
+                place = losses.index(least) + 1
                 lines.append(
-                    f"{name}: {own[0]:.6g} … {own[-1]:.6g}, least {least:.6g} in epoch {place}"
+                    f"{name}: {losses[0]:.6g} … {losses[-1]:.6g}, least {least:.6g} in "
+                    f"epoch {place}"
                 )
         rates = self.lr if self.plans else []
         if rates and min(rates) != max(rates):
@@ -125,8 +126,8 @@ class Run:
 
     def __repr__(self) -> str:
         losses = {"loss": self.history.loss, "validation loss": self.history.validation_loss}
-        told = "".join(f", {name} {own[-1]:.6g}" for name, own in losses.items() if own)
-        return f"<epoch {self.epoch} of {self.epochs}{told}>"
+        shown = "".join(f", {name} {values[-1]:.6g}" for name, values in losses.items() if values)
+        return f"<epoch {self.epoch} of {self.epochs}{shown}>"
 
     def elapsed(self) -> float:
         """Seconds since the run began."""
@@ -153,6 +154,6 @@ def earlier(after: History, state: TrainingState) -> History:
     """The whole epochs of a history, as the beginning of a longer one."""
     whole = slice(state.epochs)
     losses, judged = after.loss[whole], after.validation_loss[whole]
-    plans = [own for own in after.plans if own.epoch < state.epochs]
+    plans = [plan for plan in after.plans if plan.epoch < state.epochs]
     best = after.best_epoch
     return History(losses, judged, best_epoch=best, evaluations=len(losses), plans=plans)

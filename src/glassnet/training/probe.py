@@ -60,8 +60,8 @@ class ProbedModule(Module, in_files=False):
         elif type(layer) in (Sequential, Residual):
             assert isinstance(layer, Container)
             y = x
-            for own, part in layer.parts.items():
-                y = self._built(join(name, own), part, y, scope.under(own))
+            for key, part in layer.parts.items():
+                y = self._built(join(name, key), part, y, scope.under(key))
             if isinstance(layer, Sequential):
                 return y
             joined, y = (x, y), x + y
@@ -75,6 +75,6 @@ class ProbedModule(Module, in_files=False):
         return y
 
 
-def join(under: str, own: str) -> str:
+def join(under: str, name: str) -> str:
     """The name of a part of what is called `under`, of the whole network if that is empty."""
-    return f"{under}.{own}" if under else own
+    return f"{under}.{name}" if under else name

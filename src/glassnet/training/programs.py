@@ -132,25 +132,25 @@ def shared(key: Hashable, make: Callable[[], Any]) -> Any:
     return _shared.get(key, make)
 
 
-def program(model: Module, key: Hashable, width: int, make: Make, own: bool = True) -> Any:
+def program(model: Module, key: Hashable, width: int, make: Make, any_width: bool = True) -> Any:
     """What `make` gives for the model and `width` columns. `key` is what decides it besides them;
-    `own` says that nothing but the model looks at sizes that code of the user's may have read."""
+    `any_width` says that nothing but the model looks at sizes that user code may have read."""
     found = model.programs.get((key, width))
     if found is None:
-        found = model.programs[key, width] = _made(model, key, width, make, own)
+        found = model.programs[key, width] = _made(model, key, width, make, any_width)
     return found
 
 
-def _made(model: Module, key: Hashable, width: int, make: Make, own: bool) -> Any:
+def _made(model: Module, key: Hashable, width: int, make: Make, any_width: bool) -> Any:
     known = structure(model)
     if known is None:
         return make(model, width)
-    return shared((known, width, key), lambda: _for_all_widths(model, key, width, make, own))
+    return shared((known, width, key), lambda: _for_all_widths(model, key, width, make, any_width))
 
 
-def _for_all_widths(model: Module, key: Hashable, width: int, make: Make, own: bool) -> Any:
+def _for_all_widths(model: Module, key: Hashable, width: int, make: Make, any_width: bool) -> Any:
     """What networks with other widths have made already, or can use too, if possible."""
-    opened = with_open_widths(model) if own and model.takes() == width else None
+    opened = with_open_widths(model) if any_width and model.takes() == width else None
     found = None
     if opened is not None:
         found = shared((structure(opened), key), lambda: _attempt(make, opened))
@@ -181,8 +181,8 @@ def slope_program(
 def update_program(model: Module, optimizer: Optimizer) -> Program:
     """The update of a step, by gradients that are given; see `step.update_graph`."""
 
-    def trace(own: Module, columns: int, references: References | None = None) -> _Made:
-        step = update_graph(own, optimizer, own.takes() and columns, references)
+    def trace(module: Module, columns: int, references: References | None = None) -> _Made:
+        step = update_graph(module, optimizer, module.takes() and columns, references)
         how = {"donate": step.donate, "stepped": ("lr", "step"), "widths": step.widths}
         return Traced(step.graph, False, step.captured), False, how
 
@@ -200,10 +200,10 @@ def _stepped(
     weighted: int,
     seed: int,
 ) -> Program:
-    def trace(own: Module, columns: int, references: References | None = None) -> _Made:
-        step = graph(own, loss, optimizer, columns, weighted, seed, references)
+    def trace(module: Module, columns: int, references: References | None = None) -> _Made:
+        step = graph(module, loss, optimizer, columns, weighted, seed, references)
         if step.random:
-            step = graph(own, loss, optimizer, columns, weighted, None, references)
+            step = graph(module, loss, optimizer, columns, weighted, None, references)
         how = {"donate": step.donate, "stepped": STEPPED, "widths": step.widths, "collect": (0,)}
         return Traced(step.graph, False, step.captured), step.random, how
 
@@ -218,10 +218,10 @@ def _ours(optimizer: Optimizer) -> bool:
 def loss_program(model: Module, loss: Loss, width: int, weighted: int) -> Program:
     """The loss of parts of the rows, a part a step."""
 
-    def trace(own: Module, columns: int, references: References | None = None) -> _Made:
+    def trace(module: Module, columns: int, references: References | None = None) -> _Made:
         stepped = ("x", "y", "weight") if weighted else ("x", "y")
-        how = {"stepped": stepped, "widths": widths(own, columns), "collect": (0,)}
-        return loss_graph(own, loss, columns, weighted, references), False, how
+        how = {"stepped": stepped, "widths": widths(module, columns), "collect": (0,)}
+        return loss_graph(module, loss, columns, weighted, references), False, how
 
     return _program(model, ("loss", loss.rule(), weighted), width, trace, (loss,))
 
@@ -229,9 +229,9 @@ def loss_program(model: Module, loss: Loss, width: int, weighted: int) -> Progra
 def gradient_program(model: Module, loss: Loss, width: int, weighted: int) -> Program:
     """The loss, and its gradient by every parameter."""
 
-    def trace(own: Module, columns: int, references: References | None = None) -> _Made:
-        traced = gradient_graph(own, loss, columns, weighted, references)
-        return traced, False, {"widths": widths(own, columns)}
+    def trace(module: Module, columns: int, references: References | None = None) -> _Made:
+        traced = gradient_graph(module, loss, columns, weighted, references)
+        return traced, False, {"widths": widths(module, columns)}
 
     return _program(model, ("gradient", loss.rule(), weighted), width, trace, (loss,))
 
@@ -239,8 +239,8 @@ def gradient_program(model: Module, loss: Loss, width: int, weighted: int) -> Pr
 def part_program(model: Module, loss: Loss, width: int) -> Program:
     """What some rows add to loss and gradient; see `Loss.part`."""
 
-    def make(own: Module, columns: int) -> Program:
-        return compile_graph(part_graph(own, loss, columns), widths=widths(own, columns))
+    def make(module: Module, columns: int) -> Program:
+        return compile_graph(part_graph(module, loss, columns), widths=widths(module, columns))
 
     found: Program = program(model, ("part", loss.rule()), width, make)
     return found
@@ -266,8 +266,8 @@ def _program(
         references = References(model, *others)
         if not references.code:
 
-            def make(own: Module, columns: int) -> tuple[Program, bool]:
-                traced, random, how = trace(own, columns)
+            def make(module: Module, columns: int) -> tuple[Program, bool]:
+                traced, random, how = trace(module, columns)
                 return compile_graph(traced.graph, **how), random
 
             made, random = program(model, key, width, make, ours)

@@ -57,7 +57,7 @@ class Progress(Callback):
         if losses:
             parts.append(f"loss {losses[-1]:.4g}")
         if judged:
-            best = min(judged, key=lambda own: math.inf if own != own else own)
+            best = min(judged, key=lambda loss: math.inf if loss != loss else loss)
             parts.append(f"validation {judged[-1]:.4g} (best {best:.4g})")
         rate = run.history.rate(max(0, len(losses) - 1))
         parts += [] if rate is None else [f"lr {rate:.3g}"]

@@ -34,8 +34,8 @@ class ShuffledOrder(Order):
 
     def orders(self, epoch: int, count: int) -> np.ndarray:
         found = np.empty((count, self.count), np.int32)
-        for own in range(count):
-            found[own] = self._order(epoch + own)
+        for place in range(count):
+            found[place] = self._order(epoch + place)
         return found
 
     def after(self, epochs: int) -> np.random.RandomState:
@@ -46,16 +46,16 @@ class ShuffledOrder(Order):
 
     def _order(self, epoch: int) -> np.ndarray:
         """The order of an epoch (from 0); the array changes with the next one."""
-        own = self._drawing
-        if epoch + 1 < own.epochs:
+        drawing = self._drawing
+        if epoch + 1 < drawing.epochs:
             if self.state is None:
                 raise TrainingError(f"the order of epoch {epoch + 1} was drawn before, and is gone")
-            own.random, own.epochs = random_state(self.state), 0
-            own.order = np.arange(self.count)
-        while own.epochs <= epoch:
-            own.random.shuffle(own.order)
-            own.epochs += 1
-        return own.order
+            drawing.random, drawing.epochs = random_state(self.state), 0
+            drawing.order = np.arange(self.count)
+        while drawing.epochs <= epoch:
+            drawing.random.shuffle(drawing.order)
+            drawing.epochs += 1
+        return drawing.order
 
     @cached_property
     def _drawing(self) -> _Drawing:
@@ -87,18 +87,20 @@ def random_state(state: Mapping[str, Any]) -> np.random.RandomState:
 
 def state_as_data(state: Mapping[str, Any]) -> dict[str, Any]:
     """A state as JSON values."""
-    return _each(state, lambda own: own.tolist() if isinstance(own, np.ndarray) else own)
+    return _each(state, lambda value: value.tolist() if isinstance(value, np.ndarray) else value)
 
 
 def _arrays(state: Mapping[str, Any]) -> dict[str, Any]:
     """Lists as the arrays that they were."""
-    return _each(state, lambda own: np.array(own, np.uint64) if isinstance(own, list) else own)
+    return _each(
+        state, lambda value: np.array(value, np.uint64) if isinstance(value, list) else value
+    )
 
 
 def _each(state: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
     return {
-        name: _each(cast("Mapping[str, Any]", own), change)
-        if isinstance(own, Mapping)
-        else change(own)
-        for name, own in state.items()
+        name: _each(cast("Mapping[str, Any]", value), change)
+        if isinstance(value, Mapping)
+        else change(value)
+        for name, value in state.items()
     }

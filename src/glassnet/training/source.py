@@ -86,7 +86,7 @@ def _placed(
 
     def fault(first: int, last: int) -> GlassnetError | None:
         try:
-            check(*(own if own is None else own[first:last] for own in part))
+            check(*(array if array is None else array[first:last] for array in part))
         except GlassnetError as found:
             return found
         return None

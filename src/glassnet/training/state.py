@@ -98,5 +98,5 @@ def check_shape(state: TrainingState, shape: Mapping[str, Any]) -> None:
 
 
 def _slots(optimizer: Any) -> Any:
-    own = getattr(optimizer, "all_slots", None)
-    return own() if own is not None else optimizer
+    slots = getattr(optimizer, "all_slots", None)
+    return slots() if slots is not None else optimizer

@@ -62,8 +62,8 @@ def step_graph(
     those of model, loss and optimiser, where they are known."""
     begun = _forward(model, loss, optimizer, width, weighted, seed, references, update=True)
     sources: list[int] = []
-    slopes = gradients(begun.total, list(begun.own.values()), sources=sources)
-    new = updated(optimizer, begun.own, slopes, begun.memory, begun.now)
+    slopes = gradients(begun.total, list(begun.parameters.values()), sources=sources)
+    new = updated(optimizer, begun.parameters, slopes, begun.memory, begun.now)
     return begun.finish(model, width, [], new, sources)
 
 
@@ -81,7 +81,7 @@ def slope_graph(
     To random numbers the rows of the batch are those from number `first` on. What layers change
     themselves, as the running mean of a `BatchNorm`, is updated."""
     begun = _forward(model, loss, optimizer, width, weighted, seed, references, update=False)
-    slopes = gradients(begun.total, list(begun.own.values()))
+    slopes = gradients(begun.total, list(begun.parameters.values()))
     return begun.finish(model, width, slopes, {}, [])
 
 
@@ -93,11 +93,11 @@ def update_graph(
     of the rows the code is for the sizes of this model."""
     builder = GraphBuilder(references=references or References(model, optimizer))
     now = _now(builder, model, optimizer.hyperparameters())
-    own = trained(model, parameter_inputs(builder, model))
-    memory = _memory(builder, optimizer, own)
-    slopes = [builder.input(f"g.{name}", value.type) for name, value in own.items()]
+    parameters = trained(model, parameter_inputs(builder, model))
+    memory = _memory(builder, optimizer, parameters)
+    slopes = [builder.input(f"g.{name}", value.type) for name, value in parameters.items()]
     with builder.tracing():
-        new = updated(optimizer, own, slopes, memory, now)
+        new = updated(optimizer, parameters, slopes, memory, now)
     donate = {name: place for place, name in enumerate(new)}
     graph = builder.finish(list(new.values()))
     sizes: frozenset[Size] = frozenset() if width is None else widths(model, width)
@@ -110,7 +110,7 @@ class _Forward:
 
     builder: GraphBuilder
     now: StepContext
-    own: dict[str, Value]  # the parameters that are trained
+    parameters: dict[str, Value]  # those that are trained
     memory: dict[str, dict[str, Value]]
     around: BuildContext
     total: Value
@@ -144,29 +144,29 @@ def _forward(
     update: bool,
 ) -> _Forward:
     declared = layout_of(model).parameters
-    own = trained(model, declared)
-    if not own:
+    parameters = trained(model, declared)
+    if not parameters:
         raise ShapeError(f"{model!r} has no parameters to train")
-    optimizer.check_groups(list(own), [name for name in declared if name not in own])
+    optimizer.check_groups(list(parameters), [name for name in declared if name not in parameters])
     builder = GraphBuilder(references=references or References(model, loss, optimizer))
     batch = batch_inputs(builder, model, loss, width, weighted, ALL)
     rows = builder.input("rows", Type("int32", (BATCH,)))
     now = _now(builder, model, hyperparameters(loss, optimizer))
     words = Type("int64", ())
     key = (builder.input("key0", words), builder.input("key1", words)) if seed is None else seed
-    held = parameter_inputs(builder, model)
-    memory = _memory(builder, optimizer, trained(model, held)) if update else {}
+    inputs = parameter_inputs(builder, model)
+    memory = _memory(builder, optimizer, trained(model, inputs)) if update else {}
     first = None if update else builder.input("first", Type("int32", ()))
     taken = {name: ops.take(value, rows) for name, value in batch.items()}
     numbers = rows if first is None else rows + first
     around = BuildContext(True, key, now.step, numbers, optimizer.frozen(declared))
     outputs = outputs_of(model, width)
     with builder.tracing():
-        prediction = apply(model, taken["x"], Scope(held, around))
+        prediction = apply(model, taken["x"], Scope(inputs, around))
         total = mean_loss(loss, prediction, outputs, taken)
-    penalty = loss.penalty(trained(model, held), taken.get("weight"), now.settings)
+    penalty = loss.penalty(trained(model, inputs), taken.get("weight"), now.settings)
     total = total if penalty is None else total + penalty
-    return _Forward(builder, now, trained(model, held), memory, around, total)
+    return _Forward(builder, now, trained(model, inputs), memory, around, total)
 
 
 def _now(builder: GraphBuilder, model: Module, settings: Mapping[str, float]) -> StepContext:
@@ -177,13 +177,13 @@ def _now(builder: GraphBuilder, model: Module, settings: Mapping[str, float]) ->
 
 
 def _memory(
-    builder: GraphBuilder, optimizer: Optimizer, own: Mapping[str, Value]
+    builder: GraphBuilder, optimizer: Optimizer, parameters: Mapping[str, Value]
 ) -> dict[str, dict[str, Value]]:
     """The optimiser's memory of each parameter, as inputs."""
     slots = optimizer.all_slots()
     return {
         name: {slot: builder.input(f"{slot}.{name}", value.type) for slot in slots}
-        for name, value in own.items()
+        for name, value in parameters.items()
     }
 
 
@@ -209,13 +209,15 @@ def mean_loss(loss: Loss, prediction: Value, outputs: int, batch: dict[str, Valu
 
 def updated(
     optimizer: Optimizer,
-    own: dict[str, Value],
+    parameters: dict[str, Value],
     slopes: Sequence[Value],
     memory: dict[str, dict[str, Value]],
     now: StepContext,
 ) -> dict[str, Value]:
     """New parameters and memory by the names of their inputs."""
-    new, kept = optimizer.updates(own, dict(zip(own, slopes, strict=True)), memory, now)
+    new, kept = optimizer.updates(
+        parameters, dict(zip(parameters, slopes, strict=True)), memory, now
+    )
     changed = {f"W.{name}": value for name, value in new.items()}
     for name, slots in kept.items():
         changed |= {f"{slot}.{name}": value for slot, value in slots.items()}
@@ -229,9 +231,9 @@ def loss_graph(
     """The graph of the loss of some rows, as the model predicts them after training."""
     builder = GraphBuilder(references=references or References(model, loss))
     batch = batch_inputs(builder, model, loss, width, weighted, BATCH)
-    held = parameter_inputs(builder, model)
+    inputs = parameter_inputs(builder, model)
     with builder.tracing():
-        prediction = apply(model, batch["x"], Scope(held))
+        prediction = apply(model, batch["x"], Scope(inputs))
         total: Value = loss.mean(prediction, batch["y"], batch.get("weight"))
     return Traced(builder.finish([total]), True, builder.captured)
 
@@ -243,11 +245,11 @@ def gradient_graph(
     """The graph of the loss and of its gradient by every parameter that a gradient trains."""
     builder = GraphBuilder(references=references or References(model, loss))
     batch = batch_inputs(builder, model, loss, width, weighted, BATCH)
-    held = parameter_inputs(builder, model)
+    inputs = parameter_inputs(builder, model)
     with builder.tracing():
-        prediction = apply(model, batch["x"], Scope(held))
+        prediction = apply(model, batch["x"], Scope(inputs))
         total: Value = loss.mean(prediction, batch["y"], batch.get("weight"))
-    slopes = gradients(total, list(trained(model, held).values()))
+    slopes = gradients(total, list(trained(model, inputs).values()))
     return Traced(builder.finish([total, *slopes]), False, builder.captured)
 
 
@@ -258,10 +260,10 @@ def part_graph(model: Module, loss: Loss, width: int) -> Graph:
     builder = GraphBuilder()
     batch = batch_inputs(builder, model, loss, width, True, BATCH)
     share, decay = (builder.input(name, Type(model.dtype, ())) for name in ("share", "decay"))
-    held = parameter_inputs(builder, model)
-    prediction = apply(model, batch["x"], Scope(held))
-    total = loss.part(prediction, batch, trained(model, held), share, decay)
-    return builder.finish([total, *gradients(total, [held[n] for n in weights_first(model)])])
+    inputs = parameter_inputs(builder, model)
+    prediction = apply(model, batch["x"], Scope(inputs))
+    total = loss.part(prediction, batch, trained(model, inputs), share, decay)
+    return builder.finish([total, *gradients(total, [inputs[n] for n in weights_first(model)])])
 
 
 def weights_first(model: Module) -> list[str]:
@@ -291,18 +293,18 @@ def parameter_inputs(builder: GraphBuilder, model: Module) -> dict[str, Value]:
     }
 
 
-def trained(model: Module, held: dict[str, Any]) -> dict[str, Any]:
+def trained(model: Module, arrays: dict[str, Any]) -> dict[str, Any]:
     """Of values by parameter those whose parameter a gradient trains."""
-    return {name: held[name] for name, p in layout_of(model).parameters.items() if p.trained}
+    return {name: arrays[name] for name, p in layout_of(model).parameters.items() if p.trained}
 
 
 def memory_arrays(model: Module, optimizer: Optimizer) -> dict[str, np.ndarray]:
     """The optimiser's memory before the first step, by the names of the inputs."""
-    own = trained(model, layout_of(model).parameters)
-    size = sum(parameter.size for parameter in own.values())
+    parameters = trained(model, layout_of(model).parameters)
+    size = sum(parameter.size for parameter in parameters.values())
     arrays: dict[str, np.ndarray] = {}
     for slot, first in optimizer.all_slots().items():
-        views = split(np.full(size, first, model.dtype), own)
+        views = split(np.full(size, first, model.dtype), parameters)
         arrays |= {f"{slot}.{name}": view for name, view in views.items()}
     return arrays
 
@@ -321,7 +323,7 @@ def widths(model: Module, width: int) -> frozenset[Size]:
     """Sizes that code may leave open, so that networks that differ in them only share it. The
     number of outputs is not among them: it is small, and small sizes are faster when known."""
     declared = layout_of(model).parameters
-    sizes: set[Size] = {size for own in declared.values() for size in own.shape}
+    sizes: set[Size] = {size for parameter in declared.values() for size in parameter.shape}
     return frozenset((sizes | {width}) - {1, outputs_of(model, width)})
 
 

@@ -179,9 +179,9 @@ class StepRunner:
         whole = rows // size * size
         cuts = [(0, whole, size), (whole, rows, rows - whole)]
         parts = [
-            EpochPart(slice(a, b), own, steps, self._chunk(most * steps, own))
-            for a, b, own in cuts
-            if own and (steps := (b - a) // own)
+            EpochPart(slice(a, b), each, steps, self._chunk(most * steps, each))
+            for a, b, each in cuts
+            if each and (steps := (b - a) // each)
         ]
         self.compile_seconds += time.perf_counter() - start
         return EpochCalls(parts)
@@ -233,9 +233,9 @@ class EpochCalls:
         if len(self.parts) == 1:
             self.parts[0].run(epoch, count)
             return
-        for own in range(epoch, epoch + count):
+        for number in range(epoch, epoch + count):
             for part in self.parts:
-                part.run(own, 1)
+                part.run(number, 1)
 
     def losses(self, epochs: int, first: int = 0) -> list[tuple[np.ndarray, int]]:
         """Of some epochs: losses [epochs, steps] and rows of a batch, for each part."""
@@ -268,8 +268,8 @@ class Evaluator:
             steps = len(stepped["x"]) // max(1, size)
             if steps:
                 shaped = {n: a.reshape(steps, size, *a.shape[1:]) for n, a in stepped.items()}
-                held = {**shaped, **self._held}
-                call = self.program.prepare(held, steps, self._threads, steps * CALLS)
+                arrays = {**shaped, **self._held}
+                call = self.program.prepare(arrays, steps, self._threads, steps * CALLS)
                 self.calls.append(call)
 
     def __call__(self) -> float:
@@ -290,8 +290,8 @@ def weights_of(rows: Rows, size: int) -> np.ndarray:
 def means_by_rows(losses: Sequence[tuple[np.ndarray, int]], rows: int) -> list[float]:
     """The mean loss of each epoch by its rows; losses are [epochs, steps], with rows a step."""
     total = np.zeros(len(losses[0][0]))
-    for own, size in losses:
-        total += own.astype(float, copy=False).sum(axis=1) * size
+    for means, size in losses:
+        total += means.astype(float, copy=False).sum(axis=1) * size
     return (total / rows).tolist()
 
 

@@ -156,8 +156,8 @@ class Step(metaclass=Checked):
         check_shape(state, {"seed": self.seed})
         if state.weights is not None:
             self.model.W[...] = state.weights
-        for name, own in self._slots.items():
-            own[...] = state.memory[name]
+        for name, array in self._slots.items():
+            array[...] = state.memory[name]
         self.count = state.steps
 
     def __repr__(self) -> str:
@@ -198,7 +198,7 @@ class Step(metaclass=Checked):
         with self._alone:
             self._before[0][...], self._before[1][...] = self.model.W, self._memory
             try:
-                update.own["g"][...] = given
+                update.arrays["g"][...] = given
                 update.lr[0], update.number[0] = rate, self.count
                 update.call()
                 if not finite(self.model.W):
@@ -273,17 +273,17 @@ class Step(metaclass=Checked):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Put back what `state` gave, or what `numpy.load` reads of it; what follows has the bits
         of a loop that was never interrupted."""
-        own = {"W": self.model.W, **self._slots}
+        arrays = {"W": self.model.W, **self._slots}
         given = {name: np.asarray(state[name]) for name in state}
-        if given.keys() != {"count", *own}:
+        if given.keys() != {"count", *arrays}:
             raise TrainingError(
                 f"the state has {', '.join(map(str, given)) or 'nothing'}; a step with this model "
-                f"and {type(self.optimizer).__name__} has count, {', '.join(own)}"
+                f"and {type(self.optimizer).__name__} has count, {', '.join(arrays)}"
             )
         count = given["count"]
         if count.shape or count.dtype.kind not in "iu" or count < 0:
             raise TrainingError(f"count={state['count']!r}; wanted a whole number, 0 or more")
-        for name, array in own.items():
+        for name, array in arrays.items():
             found = given[name]
             if (found.shape, found.dtype) != (array.shape, array.dtype):
                 raise ShapeError(
@@ -291,7 +291,7 @@ class Step(metaclass=Checked):
                     f"{array.dtype} {array.shape}: restore the state of a step like this one"
                 )
         with InTraining(self.model):
-            for name, array in own.items():
+            for name, array in arrays.items():
                 array[...] = given[name]
             self.count, self._seen = int(count), 0
 
@@ -299,22 +299,22 @@ class Step(metaclass=Checked):
         lr = self._optimizer.lr
         if not isinstance(lr, Schedule):
             return float(lr)
-        course = _Planned(np.array([count]), self.steps or 0, self.steps_per_epoch or 0)
-        return float(lr.rates(course, _NoLosses())[0])
+        timeline = _Planned(np.array([count]), self.steps or 0, self.steps_per_epoch or 0)
+        return float(lr.rates(timeline, _NoLosses())[0])
 
     def _prepared(self, rows: Rows, make: Callable[..., Program]) -> _Batch:
         model, width = self.model, rows.x.shape[1]
         program = make(model, self.loss, self.optimizer, width, rows.weighting, self.seed)
-        own = {name: np.empty_like(array) for name, array in rows.arrays().items()}
+        buffers = {name: np.empty_like(array) for name, array in rows.arrays().items()}
         lr = np.zeros(1, program.plan.graph.input_types["lr"].dtype)
         number = np.zeros(1, np.int64)
         places, first = np.arange(len(rows), dtype=np.int32)[None], np.zeros((), np.int32)
-        arrays = {**own, "rows": places, "lr": lr, "step": number, "first": first}
+        arrays = {**buffers, "rows": places, "lr": lr, "step": number, "first": first}
         arrays |= {**parameter_arrays(model), **self._slots}
         arrays |= setting_arrays(self.loss, self.optimizer, model.dtype)
         given = {name: arrays[name] for name in program.plan.graph.inputs if name in arrays}
         call = program.prepare(given, 1, self.threads, self.steps or AHEAD)
-        return _Batch(own, lr, number, first, call, program)
+        return _Batch(buffers, lr, number, first, call, program)
 
     def _prepared_update(self) -> _Batch:
         model = self.model
@@ -337,8 +337,8 @@ class Step(metaclass=Checked):
         if not math.isfinite(loss):
             what = f"the loss became {loss:g}"
         now = {"lr": np.asarray(rate, self.model.dtype), "step": np.asarray(self.count, np.int64)}
-        held = {**parameter_arrays(self.model), **self._slots, **now}
-        arrays = {**rows.arrays(), **held, "rows": np.arange(len(rows), dtype=np.int32)}
+        state = {**parameter_arrays(self.model), **self._slots, **now}
+        arrays = {**rows.arrays(), **state, "rows": np.arange(len(rows), dtype=np.int32)}
         fault = Failing(self.model, self.loss, self.optimizer, self.seed, arrays).fault()
         return divergence(
             f"{what} in step {self.count + 1}",
@@ -351,7 +351,7 @@ class Step(metaclass=Checked):
 class _Batch:
     """A call prepared for batches of one size, and the arrays that it reads."""
 
-    own: dict[str, np.ndarray]
+    arrays: dict[str, np.ndarray]
     lr: np.ndarray
     number: np.ndarray
     first: np.ndarray  # the number of the first row, where gradients are wanted alone
@@ -360,7 +360,7 @@ class _Batch:
 
     def outputs(self, rows: Rows, rate: float, count: int) -> list[np.ndarray]:
         for name, array in rows.arrays().items():
-            self.own[name][...] = array
+            self.arrays[name][...] = array
         self.lr[0], self.number[0] = rate, count
         return self.call()
 
@@ -424,15 +424,15 @@ def gradient_of(model: Module, given: Any) -> np.ndarray:
     whole = np.zeros_like(model.W)
     views = split(whole, layout_of(model).parameters)
     if isinstance(given, Mapping):
-        named = {str(name): np.asarray(own) for name, own in cast("Any", given).items()}
-        for name, own in named.items():
+        named = {str(name): np.asarray(gradient) for name, gradient in cast("Any", given).items()}
+        for name, gradient in named.items():
             if name not in views:
                 raise ShapeError(f"there is no parameter {name!r}; there are {', '.join(views)}")
-            if own.shape != views[name].shape:
+            if gradient.shape != views[name].shape:
                 raise ShapeError(
-                    f"the gradient by {name} has shape {own.shape}, wanted {views[name].shape}"
+                    f"the gradient by {name} has shape {gradient.shape}, wanted {views[name].shape}"
                 )
-            views[name][...] = own
+            views[name][...] = gradient
     elif isinstance(given, tuple):
         raise ShapeError(
             "apply takes a gradient, not the loss with it\n"

@@ -107,8 +107,8 @@ class Trainer:
             check_batches(task.model, order.size, task.frozen)
         self.started = time.perf_counter()
         model, rows = task.model, task.rows
-        own = conventions.memory
-        self.memory = dict(memory_arrays(model, optimizer) if own is None else own)
+        memory = conventions.memory
+        self.memory = dict(memory_arrays(model, optimizer) if memory is None else memory)
         self.settings = setting_arrays(task.loss, optimizer, model.dtype)
         arrays = {**parameter_arrays(model), **self.memory, **self.settings}
         apart = rows.in_batches
@@ -142,14 +142,14 @@ class Trainer:
             begun = run.epoch if run.history.plans else 0
             plan = RatePlan(begun, self.schedule, run.steps_total, self.order.steps)
             run.history.plans.append(plan)
-        course = EpochLoop(run, callbacks, self.evaluate, self._compile_seconds)
+        loop = EpochLoop(run, callbacks, self.evaluate, self._compile_seconds)
         self._blocks = Blocks.of(self, run, callbacks)
 
         def body() -> None:
-            while course.going:
-                course.begin_epoch()
-                if self._blocks is None or not self._blocks.taken(course):
-                    self.one_epoch(course)
+            while loop.going:
+                loop.begin_epoch()
+                if self._blocks is None or not self._blocks.taken(loop):
+                    self.one_epoch(loop)
 
         def end() -> None:
             self._show_mean(run)
@@ -158,7 +158,7 @@ class Trainer:
             self.last = weights.copy() if looked else None
 
         try:
-            course.follow(body, end)
+            loop.follow(body, end)
         except DivergenceError as error:
             run.history.state = self.state(run, callbacks)
             error.history = run.history
@@ -170,10 +170,12 @@ class Trainer:
     def _memory_kept(self) -> list[Snapshot] | None:
         """What keeps the optimiser's memory from before an epoch; None where that would take its
         time: there is much of it, and an epoch has few steps."""
-        blocks = {id(own.base): own.base for own in self.memory.values() if own.base is not None}
-        if sum(own.nbytes for own in blocks.values()) >= LARGE and self.order.steps < FEW:
+        blocks = {
+            id(array.base): array.base for array in self.memory.values() if array.base is not None
+        }
+        if sum(block.nbytes for block in blocks.values()) >= LARGE and self.order.steps < FEW:
             return None
-        return [Snapshot(own) for own in blocks.values()]
+        return [Snapshot(block) for block in blocks.values()]
 
     def state(self, run: Run, callbacks: Sequence[Any]) -> TrainingState | None:
         """Where the training stands; None where it was broken off in the middle of a step."""
@@ -201,8 +203,8 @@ class Trainer:
         """Stand where another training has ended."""
         if state.weights is not None:
             self.task.model.W[...] = state.weights
-        for name, own in self.memory.items():
-            own[...] = state.memory[name]
+        for name, array in self.memory.items():
+            array[...] = state.memory[name]
         self.part = state.losses, state.shares
 
     def run(self, epochs: int, history: History | None = None) -> Run:
@@ -237,8 +239,8 @@ class Trainer:
 
     def step_arrays(self, rows: np.ndarray, step: int) -> dict[str, np.ndarray]:
         """The inputs of step number `step` over some rows, as the model is now, without lr."""
-        held = {**parameter_arrays(self.task.model), **self.memory, **self.settings}
-        return {**held, **self.task.rows.batch(rows), "step": np.asarray(step, np.int64)}
+        state = {**parameter_arrays(self.task.model), **self.memory, **self.settings}
+        return {**state, **self.task.rows.batch(rows), "step": np.asarray(step, np.int64)}
 
     def renew(self) -> bool:
         """Trace code of the user again, where a callback changed what it refers to."""
@@ -251,18 +253,18 @@ class Trainer:
         """Keep weights and memory as they are now, to put them back."""
         if self.kept is not None:
             self.kept.take()
-            for own in self.kept_memory or ():
-                own.take()
+            for snapshot in self.kept_memory or ():
+                snapshot.take()
 
-    def one_epoch(self, course: EpochLoop) -> None:
-        run, model = course.run, self.task.model
+    def one_epoch(self, loop: EpochLoop) -> None:
+        run, model = loop.run, self.task.model
         self.renew()
         self.keep()
         begun, part = self.raw, self.part
         self._take_raw()
         first = run.steps_done
         try:
-            losses, weights = self.part = self._steps(course, first)
+            losses, weights = self.part = self._steps(loop, first)
         except KeyboardInterrupt:  # the second one: it may have come in the middle of a step
             self.put_back()
             raise
@@ -272,7 +274,7 @@ class Trainer:
         if run.history.stopped != "interrupted":
             self._show_mean(run)
         run.history.evaluations += 1
-        course.end_epoch(self._mean(losses, weights))
+        loop.end_epoch(self._mean(losses, weights))
         if len(losses) == self.order.steps:
             self.part = NO_PART
 
@@ -316,15 +318,15 @@ class Trainer:
             advice(float(self.rates(run, np.array([step]))[0]), self.task.rows.x, fault, step),
         )  # fmt: skip
 
-    def held(self) -> dict[str, np.ndarray]:
+    def numbers(self) -> dict[str, np.ndarray]:
         """Copies of the weights and of the optimiser's memory."""
-        own = {**parameter_arrays(self.task.model), **self.memory}
-        return {name: array.copy() for name, array in own.items()}
+        arrays = {**parameter_arrays(self.task.model), **self.memory}
+        return {name: array.copy() for name, array in arrays.items()}
 
-    def hold(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Put back what `held` gave."""
-        for name, own in {**parameter_arrays(self.task.model), **self.memory}.items():
-            own[...] = arrays[name]
+    def put_numbers(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Put back what `numbers` gave."""
+        for name, array in {**parameter_arrays(self.task.model), **self.memory}.items():
+            array[...] = arrays[name]
 
     def put_back(self, raw: np.ndarray | None = None) -> None:
         """Give W, and the memory where it was kept, the numbers from before the epoch, where they
@@ -333,29 +335,29 @@ class Trainer:
         if self.kept is None:
             return
         self.kept.restore()
-        for own in self.kept_memory or ():
-            own.restore()
+        for snapshot in self.kept_memory or ():
+            snapshot.restore()
         # where no mean is shown, W must not be taken for one of something
         self.raw = self.task.model.W if raw is None else raw
 
-    def _steps(self, course: EpochLoop, first: int) -> tuple[np.ndarray, np.ndarray]:
+    def _steps(self, loop: EpochLoop, first: int) -> tuple[np.ndarray, np.ndarray]:
         """The losses of the epoch's steps, and what each step weighs; those that an earlier
         training has done come first, and are not done again."""
         before = len(self.part[0])
-        losses, weights = ([own] if before else [] for own in self.part)
+        losses, weights = ([loss] if before else [] for loss in self.part)
         skipped, first = before, first - before + self.first
-        for part in self.order.parts(course.run.epoch):
+        for part in self.order.parts(loop.run.epoch):
             rows = part[skipped:]
             skipped -= min(skipped, len(part))
             if not len(rows):
                 continue
             start = first + sum(map(len, losses))
-            rates = self.rates(course.run, np.arange(start, start + len(rows)))
-            found = self.stepper.run(rows, rates, start, course.after_steps)
+            rates = self.rates(loop.run, np.arange(start, start + len(rows)))
+            found = self.stepper.run(rows, rates, start, loop.after_steps)
             losses.append(found)
             weights.append(self.weights(rows[: len(found)]))
             ended = self.conventions.guarded and not finite(found)
-            if ended or course.run.history.stopped != "epochs":
+            if ended or loop.run.history.stopped != "epochs":
                 break
         if len(losses) == 1:
             return losses[0], weights[0]
@@ -374,7 +376,7 @@ class Trainer:
         weight = self.task.rows.weight
         if weight is None or self.conventions.by_rows:
             return np.full(len(rows), float(rows.shape[1]))
-        return np.array([math.fsum(own.ravel()) for own in weight[rows]])
+        return np.array([math.fsum(weights.ravel()) for weights in weight[rows]])
 
     def _show_mean(self, run: Run) -> None:
         """Put the running mean of the weights into W, where the optimiser keeps one."""

@@ -32,9 +32,9 @@ class CurrentRate(Schedule, in_files=False):
 
     state: OptimizerState | None = None
 
-    def rates(self, course: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
+    def rates(self, timeline: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
         assert self.state is not None
-        return np.full(len(course.steps), self.state.learning_rate)
+        return np.full(len(timeline.steps), self.state.learning_rate)
 
 
 class SolverProgress(Resumable):

@@ -78,8 +78,8 @@ def exact(x: Any) -> str:
 
 def factor(x: Any) -> str:
     """A number as one of several that are multiplied or added."""
-    told = exact(x)
-    return f"({told})" if told.startswith("-") else told
+    text = exact(x)
+    return f"({text})" if text.startswith("-") else text
 
 
 def shape(array: np.ndarray) -> str:
@@ -89,12 +89,12 @@ def shape(array: np.ndarray) -> str:
 def some(array: np.ndarray) -> str:
     """The first numbers of an array in full digits."""
     flat = array.reshape(-1)
-    told = " ".join(exact(x) for x in flat[:FEW])
-    return told + (" …" if flat.size > FEW else "")
+    text = " ".join(exact(x) for x in flat[:FEW])
+    return text + (" …" if flat.size > FEW else "")
 
 
 def brief(array: np.ndarray) -> str:
     """The first numbers of an array in a few digits."""
     flat = array.reshape(-1)
-    told = " ".join(f"{x:.4g}" for x in flat[:BRIEF])
-    return told + (" …" if flat.size > BRIEF else "")
+    text = " ".join(f"{x:.4g}" for x in flat[:BRIEF])
+    return text + (" …" if flat.size > BRIEF else "")

@@ -32,138 +32,146 @@ TERMS = 16  # terms of a sum that are written out; of a longer one the largest
 
 def neuron(step: StepData, text: str, at: int = 0) -> list[Block]:
     """One unit, "linear1[3]", for row number `at` of the batch; of a `Neuron` its sum as well."""
-    own = neuron_figures(step, text, at)
-    title = f"{own.layer.name}[{own.unit}] for row {own.row} of the training data"
-    if own.weight is not None:
-        return [Lines(title, _sum(step, own)), _inputs(own, own.weight)]
-    inner = neuron(step, f"{own.layer.source}[0]", at) if type(own.layer.module) is Neuron else []
-    return [*inner, Lines(title, _made(step, own))]
+    figures = neuron_figures(step, text, at)
+    title = f"{figures.layer.name}[{figures.unit}] for row {figures.row} of the training data"
+    if figures.weight is not None:
+        return [Lines(title, _sum(step, figures)), _inputs(figures, figures.weight)]
+    inner = (
+        neuron(step, f"{figures.layer.source}[0]", at)
+        if type(figures.layer.module) is Neuron
+        else []
+    )
+    return [*inner, Lines(title, _made(step, figures))]
 
 
 def weight(step: StepData, text: str) -> list[Block]:
     """One number of a parameter, "linear1.weight[2,3]": where its gradient comes from, and what
     becomes of it."""
-    own = weight_figures(step, text)
+    figures = weight_figures(step, text)
     blocks: list[Block] = []
-    lines = [f"w before = {exact(own.before)}"]
-    if own.slope is None:
+    lines = [f"w before = {exact(figures.before)}"]
+    if figures.slope is None:
         lines.append("no gradient trains it; where it moves, its layer moves it")
     else:
-        lines.append(f"∂L/∂w    = {exact(own.slope)}, the sum of what the rows of the batch add")
-    if own.rest:
-        lines.append(f"           and of {own.rest:.6g} that is not any row's, as of a penalty")
-    blocks.append(Lines(own.name, lines))
-    if own.rows is not None:
-        blocks.append(_by_row(step, own, own.rows))
-    update = update_lines(step, own) if own.slope is not None else []
-    return [*blocks, Lines("", [*update, f"w after  = {exact(own.after)}"])]
+        lines.append(
+            f"∂L/∂w    = {exact(figures.slope)}, the sum of what the rows of the batch add"
+        )
+    if figures.rest:
+        lines.append(f"           and of {figures.rest:.6g} that is not any row's, as of a penalty")
+    blocks.append(Lines(figures.name, lines))
+    if figures.rows is not None:
+        blocks.append(_by_row(step, figures, figures.rows))
+    update = update_lines(step, figures) if figures.slope is not None else []
+    return [*blocks, Lines("", [*update, f"w after  = {exact(figures.after)}"])]
 
 
-def _sum(step: StepData, own: NeuronFigures) -> list[str]:
-    assert own.weight is not None
-    pairs = list(zip(own.given, own.weight, strict=True))
-    order = largest(own.given * own.weight, TERMS)
+def _sum(step: StepData, figures: NeuronFigures) -> list[str]:
+    assert figures.weight is not None
+    pairs = list(zip(figures.given, figures.weight, strict=True))
+    order = largest(figures.given * figures.weight, TERMS)
     terms = [product(*pairs[i]) for i in order]
     if len(order) < len(pairs):
         terms.append(f"… ({counted(len(pairs) - len(order), 'smaller term')})")
-    if own.bias is not None:
-        terms.append(factor(own.bias))
-    formula = "z = Σ xᵢ·wᵢ + b" if own.bias is not None else "z = Σ xᵢ·wᵢ"
-    lines = [formula, f"  = {' + '.join(terms)}", f"  = {exact(own.result)}"]
-    return [*lines, *_backward(step, own)]
+    if figures.bias is not None:
+        terms.append(factor(figures.bias))
+    formula = "z = Σ xᵢ·wᵢ + b" if figures.bias is not None else "z = Σ xᵢ·wᵢ"
+    lines = [formula, f"  = {' + '.join(terms)}", f"  = {exact(figures.result)}"]
+    return [*lines, *_backward(step, figures)]
 
 
-def _made(step: StepData, own: NeuronFigures) -> list[str]:
+def _made(step: StepData, figures: NeuronFigures) -> list[str]:
     """What a layer other than a weighted sum makes of what is given to it."""
-    letter = own.layer.letter
-    if own.layer.joined:
-        return [*_joined(step, own), *_backward(step, own)]
+    letter = figures.layer.letter
+    if figures.layer.joined:
+        return [*_joined(step, figures), *_backward(step, figures)]
     lines: list[str] = []
-    if own.given.shape == own.layer.result[own.at].shape:
-        lines.append(f"z  = {exact(own.given[own.unit])}")
-    lines.append(f"{letter}  = {function_of(own.layer.module)!r} = {exact(own.result)}")
-    lines += _formula(step, own)
-    if own.derivative is not None:
-        lines.append(f"∂a/∂z = {exact(own.derivative)}")
-    return [*lines, *_backward(step, own)]
+    if figures.given.shape == figures.layer.result[figures.at].shape:
+        lines.append(f"z  = {exact(figures.given[figures.unit])}")
+    lines.append(f"{letter}  = {function_of(figures.layer.module)!r} = {exact(figures.result)}")
+    lines += _formula(step, figures)
+    if figures.derivative is not None:
+        lines.append(f"∂a/∂z = {exact(figures.derivative)}")
+    return [*lines, *_backward(step, figures)]
 
 
-def _joined(step: StepData, own: NeuronFigures) -> list[str]:
+def _joined(step: StepData, figures: NeuronFigures) -> list[str]:
     """The unit of a layer that adds results of others, or has them side by side."""
-    layer, unit = own.layer, own.unit
+    layer, unit = figures.layer, figures.unit
     if isinstance(layer.module, Residual):
         names = [f"{name}[{unit}]" for name in layer.joined]
-        terms = [_given(step, name)[own.at, unit] for name in layer.joined]
+        terms = [_given(step, name)[figures.at, unit] for name in layer.joined]
         return [f"a  = x + f(x) = {' + '.join(names)}",
-                f"   = {' + '.join(map(factor, terms))} = {exact(own.result)}"]  # fmt: skip
+                f"   = {' + '.join(map(factor, terms))} = {exact(figures.result)}"]  # fmt: skip
     for name in layer.joined:
         width = _given(step, name).shape[1]
         if unit < width:
-            return [f"a  = {name}[{unit}] = {exact(own.result)}"]
+            return [f"a  = {name}[{unit}] = {exact(figures.result)}"]
         unit -= width
-    return [f"a  = {exact(own.result)}"]
+    return [f"a  = {exact(figures.result)}"]
 
 
 def _given(step: StepData, name: str) -> np.ndarray:
     return step.x if name == "x" else step.layer(name).result
 
 
-def _formula(step: StepData, own: NeuronFigures) -> list[str]:
+def _formula(step: StepData, figures: NeuronFigures) -> list[str]:
     """What the layer says of itself, "a = max(z, 0)", and what has been learnt of it so far."""
-    function = function_of(own.layer.module)
+    function = function_of(figures.layer.module)
     first = re.split(r"\.?$|[.:] ", " ".join((type(function).__doc__ or "").split()))[0]
     lines = [f"where {first}"] if first.startswith("a") and "=" in first else []
     learnt = [
-        f"{name.rpartition('.')[2]} = {exact(value[min(own.unit, value.size - 1)])}"
-        for name, whole in own.layer.parameters.items()
-        if (name.startswith("activation.") or function is own.layer.module)
+        f"{name.rpartition('.')[2]} = {exact(value[min(figures.unit, value.size - 1)])}"
+        for name, whole in figures.layer.parameters.items()
+        if (name.startswith("activation.") or function is figures.layer.module)
         and step.parameters[whole].slope is not None
-        and (value := step.parameters[whole].before).shape in ((1,), own.layer.result[0].shape)
+        and (value := step.parameters[whole].before).shape in ((1,), figures.layer.result[0].shape)
     ]
     return [*lines, *([f"  with {', '.join(learnt)}, as learnt so far"] if learnt else [])]
 
 
-def _backward(step: StepData, own: NeuronFigures) -> list[str]:
+def _backward(step: StepData, figures: NeuronFigures) -> list[str]:
     """∂L by the unit, from ∂L by the layers that take it, where how is known of all of them."""
-    said = f"∂L/∂{own.layer.letter}"
-    if own.layer is step.layers[-1]:
-        y = some(np.atleast_1d(step.y[own.at]))
-        return [f"{said} = {exact(own.slope)}, from {type(step.loss).__name__} of ŷ and y = {y}"]
-    ways = _ways(step, own)
+    said = f"∂L/∂{figures.layer.letter}"
+    if figures.layer is step.layers[-1]:
+        y = some(np.atleast_1d(step.y[figures.at]))
+        return [
+            f"{said} = {exact(figures.slope)}, from {type(step.loss).__name__} of ŷ and y = {y}"
+        ]
+    ways = _ways(step, figures)
     if not ways or not all(ways):
-        return [f"{said} = {exact(own.slope)}"]
+        return [f"{said} = {exact(figures.slope)}"]
     first, *others = [way[0] for way in ways if way]
-    lines = [f"{said} = {first}", *(f"     + {own}" for own in others)]
+    lines = [f"{said} = {first}", *(f"     + {other}" for other in others)]
     terms = " + ".join(way[1] for way in ways if way)
-    same = [] if terms == factor(own.slope) else [f"  = {terms}"]
-    return [*lines, *same, f"  = {exact(own.slope)}"]
+    same = [] if terms == factor(figures.slope) else [f"  = {terms}"]
+    return [*lines, *same, f"  = {exact(figures.slope)}"]
 
 
-def _ways(step: StepData, own: NeuronFigures) -> list[tuple[str, str] | None]:
+def _ways(step: StepData, figures: NeuronFigures) -> list[tuple[str, str] | None]:
     """The ways from the unit to L, one for every layer that takes it: where its part of ∂L comes
     from, and that with the numbers put in; None for a layer of which it is not known."""
-    name, unit, ways = own.layer.name, own.unit, list[tuple[str, str] | None]()
+    name, unit, ways = figures.layer.name, figures.unit, list[tuple[str, str] | None]()
     for after in step.layers:
         place = 0
         for part in after.joined:
             at = unit if isinstance(after.module, Residual) else place + unit
             if part == name:
-                ways.append((f"∂L/∂a of {after.name}[{at}]", factor(after.slope[own.at, at])))
+                ways.append((f"∂L/∂a of {after.name}[{at}]", factor(after.slope[figures.at, at])))
             place += _given(step, part).shape[1]
         if after.joined or after.source != name:
             continue
         if after.derivative is not None:
-            factors = after.slope[own.at, unit], after.derivative[own.at, unit]
+            factors = after.slope[figures.at, unit], after.derivative[figures.at, unit]
             ways.append((f"∂L/∂a·∂a/∂z of {after.name}[{unit}]", product(*factors)))
         elif isinstance(after.module, Linear):
-            ways.append(_from_linear(step, own, after))
+            ways.append(_from_linear(step, figures, after))
         else:
             ways.append(None)
     return ways
 
 
-def _from_linear(step: StepData, own: NeuronFigures, after: Layer) -> tuple[str, str]:
-    slopes, weights = after.slope[own.at], step.of(after, "weight").before[own.unit]
+def _from_linear(step: StepData, figures: NeuronFigures, after: Layer) -> tuple[str, str]:
+    slopes, weights = after.slope[figures.at], step.of(after, "weight").before[figures.unit]
     order = largest(slopes * weights, TERMS)
     terms = [product(slopes[k], weights[k]) for k in order]
     if len(order) < len(slopes):
@@ -171,35 +179,36 @@ def _from_linear(step: StepData, own: NeuronFigures, after: Layer) -> tuple[str,
     return f"Σₖ ∂L/∂zₖ·wₖ over the units of {after.name}", " + ".join(terms)
 
 
-def _inputs(own: NeuronFigures, weights: np.ndarray) -> TableBlock:
+def _inputs(figures: NeuronFigures, weights: np.ndarray) -> TableBlock:
     """A line for every weight of the unit: what it added to z, and the row's ∂L by it."""
-    order = largest(own.given * weights, TERMS)
+    given = figures.given
+    order = largest(given * weights, TERMS)
     rows = [
-        (own.names[i], *map(exact, (own.given[i], weights[i], own.given[i] * weights[i])),
-         f"{product(own.slope, own.given[i])} = {exact(own.row_slope[i])}")
+        (figures.names[i], *map(exact, (given[i], weights[i], given[i] * weights[i])),
+         f"{product(figures.slope, given[i])} = {exact(figures.row_slope[i])}")
         for i in order
     ]  # fmt: skip
     title = (
         f"the largest {len(order)} of {len(weights):,} terms" if len(order) < len(weights) else ""
     )
-    where = "of this row, in this layer" if own.shared else "of this row"
+    where = "of this row, in this layer" if figures.shared else "of this row"
     return TableBlock(title, ("input", "x", "w", "x·w", f"∂L/∂w {where} = ∂L/∂z·x"), rows)
 
 
-def _by_row(step: StepData, own: WeightFigures, parts: np.ndarray) -> TableBlock:
+def _by_row(step: StepData, figures: WeightFigures, parts: np.ndarray) -> TableBlock:
     """What the rows add to ∂L/∂w, the most first."""
     most = largest_first(parts)[:FEW]
     rows: list[Sequence[str]] = []
     for i in most:
         part = exact(parts[i])
-        if own.given is not None and own.back is not None:
-            back, given = own.back[i], own.given[i]
+        if figures.given is not None and figures.back is not None:
+            back, given = figures.back[i], figures.given[i]
             part = f"{product(back, given)} = {exact(back * given)}"
         rows.append((f"row {step.rows[i]}", part))
     which = f"the largest {len(most)} of {len(parts):,} rows" if len(most) < len(parts) else "rows"
-    head = "∂L/∂z·x" if own.given is not None else "∂L/∂w of its own term of L"
+    head = "∂L/∂z·x" if figures.given is not None else "∂L/∂w of its own term of L"
     return TableBlock(
-        f"{which}, by what they add to ∂L/∂w", ("row", head), rows, coupling(own.coupled)
+        f"{which}, by what they add to ∂L/∂w", ("row", head), rows, coupling(figures.coupled)
     )
 
 

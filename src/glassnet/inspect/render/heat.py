@@ -21,7 +21,7 @@ def picture(table: np.ndarray, positive: tuple[int, ...], negative: tuple[int, .
     """An image element; colours are red, green and blue, 0 to 255."""
     dots = shades(table)
     colours = [negative] * DEEP + [positive] * (DEEP + 1)
-    palette = b"".join(bytes(own) for own in colours)
+    palette = b"".join(bytes(colour) for colour in colours)
     alpha = bytes(round(255 * abs(i - DEEP) / DEEP) for i in range(2 * DEEP + 1))
     data = base64.b64encode(png(dots, palette, alpha)).decode()
     tall, wide = dots.shape
@@ -61,6 +61,9 @@ def png(dots: np.ndarray, palette: bytes, alpha: bytes) -> bytes:
         (b"IEND", b""),
     )
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(own)) + name + own + struct.pack(">I", zlib.crc32(name + own))
-        for name, own in parts
+        struct.pack(">I", len(content))
+        + name
+        + content
+        + struct.pack(">I", zlib.crc32(name + content))
+        for name, content in parts
     )

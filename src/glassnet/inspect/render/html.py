@@ -19,7 +19,7 @@ from glassnet.nn.picture import COLOURS
 ROWS, COLUMNS = 8, 12  # numbers of an array that are written; larger ones are a picture as well
 OPEN = 4000  # numbers of a step whose arrays are shown at once; of a larger one on a click
 SHADES = 8  # of a colour
-NEGATIVE, POSITIVE = (tuple(bytes.fromhex(own[1:])) for own in COLOURS)
+NEGATIVE, POSITIVE = (tuple(bytes.fromhex(colour[1:])) for colour in COLOURS)
 
 STYLE = (
     ".gn{font:13px/1.45 system-ui,sans-serif;color:inherit;overflow-x:auto}"
@@ -56,7 +56,7 @@ def fragment(blocks: Iterable[Block]) -> str:
         for letter, colour in (("n", NEGATIVE), ("p", POSITIVE))
         for i in range(1, SHADES + 1)
     )
-    body = "\n".join(_block(own) for own in blocks)
+    body = "\n".join(_block(block) for block in blocks)
     return f'<div class="gn"><style>{STYLE}{shades}</style>\n{body}\n</div>'
 
 
@@ -77,7 +77,7 @@ def _block(block: Block) -> str:
     if isinstance(block, Lines):
         title = f"<h4>{html.escape(block.title)}</h4>" if block.title else ""
         # lines end for those who drop the style, as notebooks do that are not trusted
-        lines = "".join(f"<span>{html.escape(own)}\n</span>" for own in block.lines)
+        lines = "".join(f"<span>{html.escape(line)}\n</span>" for line in block.lines)
         return f"{title}<pre>{lines}</pre>"
     if isinstance(block, TableBlock):
         return _table(block)
@@ -87,9 +87,9 @@ def _block(block: Block) -> str:
 
 
 def _table(block: TableBlock) -> str:
-    heads = "".join(f"<th>{html.escape(own)}</th>" for own in block.heads)
+    heads = "".join(f"<th>{html.escape(head)}</th>" for head in block.heads)
     rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(own)}</td>" for own in row) + "</tr>\n"
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>\n"
         for row in block.rows
     )
     caption = f"<caption>{html.escape(block.title)}</caption>" if block.title else ""
@@ -117,14 +117,14 @@ def _matrix(block: Matrix) -> str:
         + "</tr>\n"
         for name, row in zip(names, table, strict=True)
     ]
-    above = "".join(f"<th>{html.escape(own)}</th>" for own in heads)
+    above = "".join(f"<th>{html.escape(head)}</th>" for head in heads)
     cut = table.shape != whole.shape
     size = "×".join(map(str, block.array.shape))
-    told = f"{html.escape(block.title)} {size}" + (
+    caption = f"{html.escape(block.title)} {size}" + (
         f", the first {table.shape[0]}×{table.shape[1]}" if cut else ""
     )
     grid = (
-        f'<table class="m"><caption>{told}</caption>\n<tr><th></th>{above}</tr>\n'
+        f'<table class="m"><caption>{caption}</caption>\n<tr><th></th>{above}</tr>\n'
         f"{''.join(lines)}</table>"
     )
     wide = cut and min(whole.shape) >= ROWS
@@ -133,14 +133,14 @@ def _matrix(block: Matrix) -> str:
 
 
 def _names(given: Sequence[Any], count: int) -> list[str]:
-    return [str(own) for own in given] if len(given) == count else [str(i) for i in range(count)]
+    return [str(name) for name in given] if len(given) == count else [str(i) for i in range(count)]
 
 
 def _cell(x: float, largest: float) -> str:
-    told = f"{x:.4g}"
+    text = f"{x:.4g}"
     shade = round(SHADES * abs(x) / largest) if largest and np.isfinite(x) else 0
     kind = f' class="{"p" if x > 0 else "n"}{shade}"' if shade else ""
-    return f"<td{kind}>{told}</td>"
+    return f"<td{kind}>{text}</td>"
 
 
 def _largest(table: np.ndarray) -> float:

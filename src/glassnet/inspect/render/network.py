@@ -42,7 +42,7 @@ class Column:
 def network(step: StepData, at: int = 0) -> str:
     """The drawing for row number `at` of the batch."""
     columns = _columns(step, at)
-    tallest = max(own.shown for own in columns)
+    tallest = max(column.shown for column in columns)
     across = ACROSS * len(columns) + 96
     tall = TOP + GAP * tallest + BELOW
     items = [
@@ -50,8 +50,8 @@ def network(step: StepData, at: int = 0) -> str:
         for place in range(1, len(columns))
         for line in _lines(columns[place - 1], columns[place], place, tallest)
     ]
-    for place, own in enumerate(columns):
-        items += _units(own, place, tallest)
+    for place, column in enumerate(columns):
+        items += _units(column, place, tallest)
     items += _loss(step, len(columns), tall)
     label = f"The network for row {step.rows[at]}: values and gradients; L = {step.L:.6g}"
     return (
@@ -146,7 +146,7 @@ def _units(column: Column, place: int, tallest: int) -> list[str]:
 
 def _loss(step: StepData, columns: int, tall: int) -> list[str]:
     x, y = ACROSS * columns - 20, TOP + (tall - TOP - BELOW) / 2
-    told = (
+    legend = (
         "above: what a unit gives, from left to right · below: ∂L by it, from right to left · "
         "lines: weights, blue positive, orange negative"
     )
@@ -154,7 +154,7 @@ def _loss(step: StepData, columns: int, tall: int) -> list[str]:
         _text(x + 44, y - 6, "L", "font-weight='600' font-size='15'"),
         _text(x + 44, y + 12, f"{step.L:.6g}", "font-weight='600'"),
         _text(x + 44, y + 28, f"of {counted(len(step.rows), 'row')}", "fill-opacity='.75'"),
-        _text(6, tall - 12, told, "text-anchor='start' fill-opacity='.8'"),
+        _text(6, tall - 12, legend, "text-anchor='start' fill-opacity='.8'"),
     ]
 
 

@@ -40,7 +40,7 @@ from glassnet.words import counted
 def overview(step: StepData) -> list[Block]:
     """Summaries first, then the arrays."""
     arrays = groups(step)
-    count = sum(own.array.size for group in arrays for own in group.matrices)
+    count = sum(matrix.array.size for group in arrays for matrix in group.matrices)
     parts = [replace(group, whole=count) for group in arrays]
     return [
         drawn(step),
@@ -67,21 +67,23 @@ def beside(step: StepData) -> list[Lines]:
     for name, other in (("before", place - 1), ("after", place + 1)):
         epoch, batch = other // step.batches + 1, other % step.batches + 1
         if epoch >= 1:
-            told = f"glassnet step RUN --epoch {epoch} --batch {batch}"
-            lines.append(f"step {name}   {told}   gn.open_step(run, epoch={epoch}, batch={batch})")
+            command = f"glassnet step RUN --epoch {epoch} --batch {batch}"
+            lines.append(
+                f"step {name}   {command}   gn.open_step(run, epoch={epoch}, batch={batch})"
+            )
     return [Lines("", lines)]
 
 
 def five_lines(step: StepData) -> Lines:
     """A batch, forward propagation, the loss, backward propagation, gradient descent."""
     loss, rule = type(step.loss).__name__, type(step.optimizer).__name__
-    slopes = [own.slope for own in step.parameters.values() if own.slope is not None]
-    updates = [own.update for own in step.parameters.values()]
+    slopes = [weights.slope for weights in step.parameters.values() if weights.slope is not None]
+    updates = [weights.update for weights in step.parameters.values()]
     title = (
         f"epoch {step.epoch}, batch {step.batch} (step {step.step} of the run), "
         f"{counted(len(step.rows), 'row')}: {some(step.rows)}"
     )
-    count = sum(own.size for own in slopes)
+    count = sum(slope.size for slope in slopes)
     lines = [
         f"x   {shape(step.x)}  {_first(step.x)}{_named(step)}",
         f"y   {shape(step.y)}  {_first(step.y)}",
@@ -95,9 +97,10 @@ def five_lines(step: StepData) -> Lines:
 
 def layers(step: StepData) -> TableBlock:
     heads = ("layer", "‖result‖", "‖∂L/∂result‖", "what", "inactive units")
-    found = [layer_figures(own) for own in step.layers]
+    found = [layer_figures(layer) for layer in step.layers]
     rows = [
-        (own.name, f"{own.result:.6g}", f"{own.slope:.6g}", own.kind, _still(own)) for own in found
+        (layer.name, f"{layer.result:.6g}", f"{layer.slope:.6g}", layer.kind, _still(layer))
+        for layer in found
     ]
     return TableBlock("", heads, rows, _which(found, len(step.rows)))
 
@@ -105,12 +108,14 @@ def layers(step: StepData) -> TableBlock:
 def parameters(step: StepData) -> TableBlock:
     heads = ("parameter", "‖W‖", "‖∂L/∂W‖", "‖update‖", "largest ∂L/∂W")
     rows: list[tuple[str, ...]] = []
-    for own in (parameter_figures(step, name) for name in step.parameters):
+    for figures in (parameter_figures(step, name) for name in step.parameters):
         slope, largest = "none", ""
-        if own.slope is not None:
-            slope = f"{own.slope:.6g}"
-            largest = f"{own.largest:.4g} at [{', '.join(map(str, own.at))}]"
-        rows.append((own.name, f"{own.before:.6g}", slope, f"{own.update:.6g}", largest))
+        if figures.slope is not None:
+            slope = f"{figures.slope:.6g}"
+            largest = f"{figures.largest:.4g} at [{', '.join(map(str, figures.at))}]"
+        rows.append(
+            (figures.name, f"{figures.before:.6g}", slope, f"{figures.update:.6g}", largest)
+        )
     return TableBlock("", heads, rows)
 
 
@@ -130,7 +135,7 @@ def rows(step: StepData) -> TableBlock:
 
 def groups(step: StepData) -> list[ArrayGroup]:
     """The batch, and every layer with its parameters."""
-    labels = [own.replace("ŷ", "y") for own in step.outputs] if step.y.ndim > 1 else ["y"]
+    labels = [output.replace("ŷ", "y") for output in step.outputs] if step.y.ndim > 1 else ["y"]
     y = step.y.reshape(len(step.rows), -1)
     batch = [
         Matrix("x", step.x, step.rows.tolist(), step.inputs),
@@ -141,16 +146,18 @@ def groups(step: StepData) -> list[ArrayGroup]:
     before = "x"
     for layer in step.layers:
         names = [name for name in layer.parameters.values() if name not in shown]
-        own = {name: step.parameters[name] for name in names}
-        shown |= set(own)
-        found.append(_layer_group(step, layer, own, before))
+        parameters = {name: step.parameters[name] for name in names}
+        shown |= set(parameters)
+        found.append(_layer_group(step, layer, parameters, before))
         before = layer.name
-    rest = {name: own for name, own in step.parameters.items() if name not in shown}
-    matrices = [own for name, weights in rest.items() for own in _weights(name, weights, ())]
+    rest = {name: weights for name, weights in step.parameters.items() if name not in shown}
+    matrices = [matrix for name, weights in rest.items() for matrix in _weights(name, weights, ())]
     return [*found, ArrayGroup("other parameters", matrices)] if matrices else found
 
 
-def _layer_group(step: StepData, layer: Layer, own: dict[str, Weights], before: str) -> ArrayGroup:
+def _layer_group(
+    step: StepData, layer: Layer, parameters: dict[str, Weights], before: str
+) -> ArrayGroup:
     """z and ∂L/∂z of a layer with weights, a, ∂a/∂z and ∂L/∂a of an activation, what came in where
     that does not stand right above, and W, ∂L/∂W and the update."""
     letter = layer.letter
@@ -162,38 +169,38 @@ def _layer_group(step: StepData, layer: Layer, own: dict[str, Weights], before: 
     if layer.derivative is not None:
         matrices.append(Matrix("∂a/∂z", layer.derivative, step.rows.tolist(), units))
     matrices.append(Matrix(f"∂L/∂{letter}", layer.slope, step.rows.tolist(), units))
-    for name, weights in own.items():
+    for name, weights in parameters.items():
         fits = layer.source == "x" and len(weights.before) == layer.given.shape[-1]
         matrices += _weights(name, weights, sources(step, layer) if fits else ())
     return ArrayGroup(f"{layer.name}: {layer.module!r} of {layer.source}", matrices)
 
 
-def _weights(name: str, own: Weights, names: tuple[str, ...]) -> list[Matrix]:
-    if not own.before.size:
+def _weights(name: str, weights: Weights, names: tuple[str, ...]) -> list[Matrix]:
+    if not weights.before.size:
         return []
-    labels = names if own.before.ndim > 1 else ()
-    found = [Matrix(name, own.before, labels)]
-    if own.slope is not None:
-        found.append(Matrix(f"∂L/∂{name}", own.slope, labels))
-    return [*found, Matrix(f"update of {name}", own.update, labels)]
+    labels = names if weights.before.ndim > 1 else ()
+    found = [Matrix(name, weights.before, labels)]
+    if weights.slope is not None:
+        found.append(Matrix(f"∂L/∂{name}", weights.slope, labels))
+    return [*found, Matrix(f"update of {name}", weights.update, labels)]
 
 
-def _still(own: LayerFigures) -> str:
-    counts = {"dead": own.dead, "saturated": own.saturated}
+def _still(layer: LayerFigures) -> str:
+    counts = {"dead": layer.dead, "saturated": layer.saturated}
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
 
 def _which(found: list[LayerFigures], rows: int) -> str:
     """Which units those are, and over what; other rows may move them."""
-    told = [
-        f"{own.name}[{', '.join(map(str, units[:FEW]))}{', …' * (len(units) > FEW)}] {name}, "
-        f"{len(units)} of {own.units}"
-        for own in found
-        for name, units in (("dead", own.off_units), ("saturated", own.saturated_units))
+    lines = [
+        f"{layer.name}[{', '.join(map(str, units[:FEW]))}{', …' * (len(units) > FEW)}] {name}, "
+        f"{len(units)} of {layer.units}"
+        for layer in found
+        for name, units in (("dead", layer.off_units), ("saturated", layer.saturated_units))
         if units
     ]
     over = "the one row" if rows == 1 else f"all {counted(rows, 'row')}"
-    return f"inactive in {over} of this batch: {'; '.join(told)}" if told else ""
+    return f"inactive in {over} of this batch: {'; '.join(lines)}" if lines else ""
 
 
 def _named(step: StepData) -> str:
@@ -209,5 +216,5 @@ def _first(array: np.ndarray) -> str:
 
 
 def _size(arrays: list[np.ndarray]) -> str:
-    flat = [own.ravel() for own in arrays]
+    flat = [array.ravel() for array in arrays]
     return f"{size(np.concatenate([*flat, np.empty(0)])):.6g}"

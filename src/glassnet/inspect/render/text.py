@@ -20,21 +20,21 @@ WIDE = 10  # numbers of a row of an array that are shown
 def overview(step: StepData) -> str:
     """The five lines of the step, a line for each layer, parameter and row that pushed most; of a
     small network every number."""
-    return told(at_a_glance.overview(step))
+    return as_text(at_a_glance.overview(step))
 
 
 def neuron(step: StepData, text: str, at: int = 0) -> str:
     """One unit, "linear1[3]", for row number `at` of the batch: the sum with its numbers put in."""
-    return told(detail.neuron(step, text, at))
+    return as_text(detail.neuron(step, text, at))
 
 
 def weight(step: StepData, text: str) -> str:
     """One number of a parameter, "linear1.weight[2,3]": where its gradient comes from, and what
     becomes of it."""
-    return told(detail.weight(step, text))
+    return as_text(detail.weight(step, text))
 
 
-def told(blocks: Iterable[Block]) -> str:
+def as_text(blocks: Iterable[Block]) -> str:
     """Blocks one below the other."""
     return "\n\n".join(part for part in map(_block, blocks) if part)
 
@@ -53,14 +53,14 @@ def _block(block: Block) -> str:
 
 
 def _table(block: TableBlock) -> str:
-    lines = [[visible(cell) for cell in line] for line in (block.heads, *block.rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(block.heads))]
-    told = [
+    cells = [[visible(cell) for cell in line] for line in (block.heads, *block.rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(block.heads))]
+    lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
+        for line in cells
     ]
     above = [block.title] if block.title else []
-    return "\n".join([*above, *told, *([f"note: {block.note}"] if block.note else [])])
+    return "\n".join([*above, *lines, *([f"note: {block.note}"] if block.note else [])])
 
 
 def _group(block: ArrayGroup) -> str:
@@ -73,7 +73,7 @@ def _group(block: ArrayGroup) -> str:
 def _matrix(block: Matrix) -> str:
     table = block.table
     fits = len(block.rows) == len(table)
-    names = [visible(str(own)) for own in (block.rows if fits else range(len(table)))]
+    names = [visible(str(row)) for row in (block.rows if fits else range(len(table)))]
     cells = [[f"{x:.6g}" for x in row[:WIDE]] for row in table]
     more = " …" if table.shape[1] > WIDE else ""
     width = max((len(cell) for row in cells for cell in row), default=0)
@@ -82,6 +82,6 @@ def _matrix(block: Matrix) -> str:
         f"  {name:>{left}}  " + " ".join(cell.rjust(width) for cell in row) + more
         for name, row in zip(names, cells, strict=True)
     ]
-    heads = [visible(str(own)) for own in block.columns]
+    heads = [visible(str(column)) for column in block.columns]
     above = block.title + (f"  ({', '.join(heads)})" if heads and len(heads) > 1 else "")
     return "\n".join([above, *lines])

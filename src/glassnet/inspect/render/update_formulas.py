@@ -21,30 +21,34 @@ from glassnet.optim.optimizer import Group, Optimizer
 NAME = re.compile("(?<![\\w.])[^\\W\\d_²]+\u0302?")  # of a number in a formula: w, g, v̂, mean
 
 
-def update_lines(step: StepData, own: WeightFigures) -> list[str]:
+def update_lines(step: StepData, figures: WeightFigures) -> list[str]:
     """From the gradient of the loss to the gradient that the rule sees, its memory, and w."""
     optimizer: Optimizer = step.optimizer
-    group = optimizer.group(own.parameter)
-    before, rate, decay = exact(own.before), exact(step.lr), optimizer.weight_decay * group.decay
-    lines, g = _seen(step, own, decay)
+    group = optimizer.group(figures.parameter)
+    before, rate, decay = (
+        exact(figures.before),
+        exact(step.lr),
+        optimizer.weight_decay * group.decay,
+    )
+    lines, g = _seen(step, figures, decay)
     if group.lr != 1.0:
         rate = f"({rate}·{group.lr})"
     if optimizer.decoupled and decay:
         lines.append(f"w·(1 − η·{decay}) takes the place of w = {before}: decay beside the rule")
-        before = f"{factor(own.before)}·(1 − {rate}·{decay})"
+        before = f"{factor(figures.before)}·(1 − {rate}·{decay})"
     name = "g" if any(line.startswith("g = ") for line in lines) else "∂L/∂w"
     numbers = {"w": before, "η": rate, "g": g, "t": str(step.step)}
-    lines += [*_rule(optimizer, own, numbers, name), *_constraints(group, own, rate)]
+    lines += [*_rule(optimizer, figures, numbers, name), *_constraints(group, figures, rate)]
     if optimizer.average:
-        numbers |= {"w": factor(own.after), "average": factor(own.memory["average"][0])}
+        numbers |= {"w": factor(figures.after), "average": factor(figures.memory["average"][0])}
         beta = optimizer.average
         formula = f"average ← {beta}·average + (1 − {beta})·w"
-        lines += told([formula], numbers, name, own.memory)
+        lines += filled_in([formula], numbers, name, figures.memory)
         lines.append(f"the model has average/(1 − {beta}^t) when an epoch ends")
     return lines
 
 
-def _constraints(group: Group, own: WeightFigures, rate: str) -> list[str]:
+def _constraints(group: Group, figures: WeightFigures, rate: str) -> list[str]:
     """What the group does to the new weight. The number between the rule and these is none of the
     step's, so that only theirs are put in."""
     lines: list[str] = []
@@ -53,46 +57,46 @@ def _constraints(group: Group, own: WeightFigures, rate: str) -> list[str]:
     if group.nonnegative:
         lines.append("w ← max(w, 0): nonnegative")
     if group.max_norm is not None:
-        column = "".join(f", {i}" for i in own.place[1:])
-        whole = f"{own.parameter}[:{column}]"
+        column = "".join(f", {i}" for i in figures.place[1:])
+        whole = f"{figures.parameter}[:{column}]"
         lines.append(f"w ← w·min(1, {group.max_norm}/‖w‖): max_norm, with the norm of {whole}")
     return lines
 
 
-def _seen(step: StepData, own: WeightFigures, decay: float) -> tuple[list[str], str]:
+def _seen(step: StepData, figures: WeightFigures, decay: float) -> tuple[list[str], str]:
     """What is done to the gradient before the rule sees it, and the number that it sees: of a
     clipped one only its name, since the norm is not one of the step's numbers."""
     optimizer: Optimizer = step.optimizer
     lines: list[str] = []
-    g, told, clipped = own.slope, factor(own.slope), optimizer.clip_norm is not None
+    g, shown, clipped = figures.slope, factor(figures.slope), optimizer.clip_norm is not None
     if optimizer.clip_norm is not None:
         slopes = [p.slope for p in step.parameters.values() if p.slope is not None]
         total = float(np.sqrt(sum(float(np.square(s.astype(float)).sum()) for s in slopes)))
         scale = min(optimizer.clip_norm / (total + 1e-6), 1.0)
         lines.append(
-            f"g = ∂L/∂w·min({optimizer.clip_norm}/(‖∂L/∂W‖ + 1e-6), 1) ≈ {told}·{scale:.9g}"
+            f"g = ∂L/∂w·min({optimizer.clip_norm}/(‖∂L/∂W‖ + 1e-6), 1) ≈ {shown}·{scale:.9g}"
         )
-        told = "g"
+        shown = "g"
     if optimizer.maximize:
-        lines.append(f"g = −{told}: it climbs")
-        g, told = -g, "g" if clipped else factor(-g)
+        lines.append(f"g = −{shown}: it climbs")
+        g, shown = -g, "g" if clipped else factor(-g)
     if decay and not optimizer.decoupled:
-        g = g + decay * own.before
+        g = g + decay * figures.before
         end = "" if clipped else f" = {exact(g)}"
-        lines.append(f"g = {told} + {decay}·{factor(own.before)}{end}: with the weight decay")
-        told = "g" if clipped else factor(g)
-    return lines, told
+        lines.append(f"g = {shown} + {decay}·{factor(figures.before)}{end}: with the weight decay")
+        shown = "g" if clipped else factor(g)
+    return lines, shown
 
 
 def _rule(
-    optimizer: Optimizer, own: WeightFigures, numbers: Mapping[str, str], name: str
+    optimizer: Optimizer, figures: WeightFigures, numbers: Mapping[str, str], name: str
 ) -> list[str]:
     """The rule itself; `name` is what its gradient is called."""
-    memory = {slot: numbers for slot, numbers in own.memory.items() if slot != "average"}
+    memory = {slot: numbers for slot, numbers in figures.memory.items() if slot != "average"}
     formulas = optimizer.formulas(int(numbers["t"])) if _says(type(optimizer)) else []
     if formulas:
-        held = {slot: factor(old) for slot, (old, _) in memory.items()}
-        return told(formulas, {**numbers, **held}, name, memory)
+        slots = {slot: factor(old) for slot, (old, _) in memory.items()}
+        return filled_in(formulas, {**numbers, **slots}, name, memory)
     rule = " ".join((type(optimizer).__doc__ or type(optimizer).__name__).split())
     changes = [f"{slot}: {exact(old)} → {exact(new)}" for slot, (old, new) in memory.items()]
     return [f"{type(optimizer).__name__} of {name}: {rule}", *changes]
@@ -100,10 +104,10 @@ def _rule(
 
 def _says(rule: type[Optimizer]) -> bool:
     """Whether its formulas are those of its own `update`, not of the one that it was made from."""
-    return "formulas" in vars(next(own for own in rule.__mro__ if "update" in vars(own)))
+    return "formulas" in vars(next(base for base in rule.__mro__ if "update" in vars(base)))
 
 
-def told(
+def filled_in(
     formulas: list[str],
     numbers: Mapping[str, str],
     name: str,
@@ -129,7 +133,7 @@ def told(
 
 def put(formula: str, numbers: Mapping[str, str]) -> str:
     """A formula with numbers in place of the letters that have one."""
-    return NAME.sub(lambda own: numbers.get(own[0], own[0]), formula)
+    return NAME.sub(lambda match: numbers.get(match[0], match[0]), formula)
 
 
 def _lettered(formula: str, name: str) -> str:

@@ -31,9 +31,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
     if isinstance(value, dict):
-        return {str(name): plain(own) for name, own in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return {str(name): plain(item) for name, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if isinstance(value, list | tuple):
-        return [plain(own) for own in value]  # pyright: ignore[reportUnknownVariableType]
+        return [plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
@@ -45,16 +45,21 @@ def as_json(
     """Every number of the step; with a neuron (for row number `at` of the batch) or a weight those
     of it as well."""
     layers = [
-        {"name": own.name, "source": own.source, "given": own.given, "result": own.result,
-         "slope": own.slope, "derivative": own.derivative, "joined": own.joined}
-        for own in step.layers
+        {"name": layer.name, "source": layer.source, "given": layer.given, "result": layer.result,
+         "slope": layer.slope, "derivative": layer.derivative, "joined": layer.joined}
+        for layer in step.layers
     ]  # fmt: skip
     parameters = {
-        name: {"before": own.before, "slope": own.slope, "update": own.update, "after": own.after}
-        for name, own in step.parameters.items()
+        name: {
+            "before": weights.before,
+            "slope": weights.slope,
+            "update": weights.update,
+            "after": weights.after,
+        }
+        for name, weights in step.parameters.items()
     }
     memory = {n: {"before": a, "after": b} for n, (a, b) in step.memory.items()}
-    told = {
+    values = {
         "epoch": step.epoch, "batch": step.batch, "step": step.step, "lr": float(step.lr),
         "L": step.L, "loss": as_data(step.loss), "optimizer": as_data(step.optimizer),
         "rows": step.rows, "inputs": step.inputs, "outputs": step.outputs,
@@ -63,39 +68,39 @@ def as_json(
         "summary": _summary(step),
     }  # fmt: skip
     if neuron is not None:
-        told["neuron"] = _neuron(neuron_figures(step, neuron, at))
+        values["neuron"] = _neuron(neuron_figures(step, neuron, at))
     if weight is not None:
-        told["weight"] = _weight(weight_figures(step, weight), step)
-    return plain(told)
+        values["weight"] = _weight(weight_figures(step, weight), step)
+    return plain(values)
 
 
 def _summary(step: StepData) -> dict[str, Any]:
     """The figures that text and HTML begin with."""
     return {
-        "layers": [asdict(layer_figures(own)) for own in step.layers],
+        "layers": [asdict(layer_figures(layer)) for layer in step.layers],
         "parameters": [asdict(parameter_figures(step, name)) for name in step.parameters],
         "pushed": asdict(pushed(step)),
     }
 
 
-def _neuron(own: NeuronFigures) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "name": f"{own.layer.name}[{own.unit}]", "row": own.row, "names": own.names,
-        "given": own.given, "result": own.result, "slope": own.slope,
+def _neuron(figures: NeuronFigures) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "name": f"{figures.layer.name}[{figures.unit}]", "row": figures.row, "names": figures.names,
+        "given": figures.given, "result": figures.result, "slope": figures.slope,
     }  # fmt: skip
-    if own.derivative is not None:
-        told["derivative"] = own.derivative
-    if own.weight is not None:
-        told |= {"weight": own.weight, "weight_slope_of_row": own.row_slope}
-        told |= {} if own.bias is None else {"bias": own.bias}
-    return told
+    if figures.derivative is not None:
+        values["derivative"] = figures.derivative
+    if figures.weight is not None:
+        values |= {"weight": figures.weight, "weight_slope_of_row": figures.row_slope}
+        values |= {} if figures.bias is None else {"bias": figures.bias}
+    return values
 
 
-def _weight(own: WeightFigures, step: StepData) -> dict[str, Any]:
-    memory = {slot: {"before": old, "after": new} for slot, (old, new) in own.memory.items()}
+def _weight(figures: WeightFigures, step: StepData) -> dict[str, Any]:
+    memory = {slot: {"before": old, "after": new} for slot, (old, new) in figures.memory.items()}
     return {
-        "name": own.name, "before": own.before, "slope": own.slope, "update": own.update,
-        "after": own.after, "memory": memory, "rows": step.rows,
-        "slope_of_rows": own.rows, "slope_of_no_row": own.rest,
-        "note": coupling(own.coupled),
+        "name": figures.name, "before": figures.before, "slope": figures.slope,
+        "update": figures.update, "after": figures.after, "memory": memory, "rows": step.rows,
+        "slope_of_rows": figures.rows, "slope_of_no_row": figures.rest,
+        "note": coupling(figures.coupled),
     }  # fmt: skip
