@@ -141,12 +141,18 @@ def from_plain(kind: type[T], plain: Any, where: str = "") -> T:
 
 
 def to_plain(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass as JSON values."""
-    items = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    return {
-        name: list(cast("tuple[Any, ...]", item)) if isinstance(item, tuple) else item
-        for name, item in items.items()
-    }
+    """The fields of a dataclass as JSON values, those of dataclasses in them as well."""
+    return {own.name: _plain(getattr(value, own.name)) for own in dataclasses.fields(value)}
+
+
+def _plain(item: Any) -> Any:
+    if isinstance(item, tuple):
+        return [_plain(own) for own in cast("tuple[Any, ...]", item)]
+    if isinstance(item, dict):
+        return {name: _plain(own) for name, own in cast("dict[str, Any]", item).items()}
+    if dataclasses.is_dataclass(item) and not isinstance(item, type):
+        return to_plain(item)
+    return item
 
 
 def refuse(where: str, plain: Any, allowed: str) -> NoReturn:

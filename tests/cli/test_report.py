@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import pytest
 from rich.console import Console
 
-from glassnet.cli.report import alike, print_score
-from glassnet.estimators.tabular.score import Score
+from glassnet.cli.report import alike
+from glassnet.cli.score_report import print_score
+from glassnet.estimators.tabular.score import Figure, Score
 
 
 @pytest.mark.parametrize(
@@ -32,10 +33,10 @@ def test_numbers_of_one_unit(numbers: Sequence[float], error: float, told: list[
 
 @pytest.mark.parametrize("scale", [1e50, 1e-50])
 def test_no_score_fills_the_line(scale: float, capsys: pytest.CaptureFixture[str]) -> None:
-    others = {"mae": 4.3 * scale, "r2": -1e40}
-    score = Score("rmse", 5.3 * scale, 0.39 * scale, 31.6 * scale, "0", 200, others)
+    figures = {"mae": Figure(4.3 * scale, 0.1 * scale, None), "r2": Figure(-1e40, 1e39, 0.0)}
+    score = Score("rmse", 5.3 * scale, 0.39 * scale, 31.6 * scale, "0", 200, {}, figures)
     print_score(score, "200 rows", 0, Console(width=300, highlight=False))
     shown = capsys.readouterr().out
     assert "RMSE      5.30e" in shown
-    assert "R²        -1e+40" in shown
+    assert "R²        -1e+40 ± 1e+39" in shown
     assert max(map(len, shown.splitlines())) < 60

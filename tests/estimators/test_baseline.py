@@ -21,7 +21,7 @@ def scored(metric: str, value: float, constant: float, linear: float, error: flo
 
 def figure(target: TargetSchema, x: np.ndarray, y: np.ndarray, split: int) -> float:
     goals = y if target.classes else target.standardise(y)[:, None]
-    plain = Score("rmse", 1.0, 0.1, 2.0, "0", len(x) - split, {})
+    plain = Score("accuracy" if target.classes else "rmse", 1.0, 0.1, 2.0, "0", len(x) - split, {})
     task = x[:split], goals[:split], x[split:], y[split:]
     return with_figure(plain, target, [task]).others[LINEAR]
 

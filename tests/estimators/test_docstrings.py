@@ -9,7 +9,7 @@ import pytest
 
 from glassnet import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
 
-OTHER = {"scoring", "y", "score_", "self"}  # these differ in meaning
+OTHER = {"scoring", "metric", "y", "score_", "self"}  # these differ in meaning
 
 
 def entries(text: str) -> dict[str, str]:

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from glassnet.estimators.tabular.score import Evaluation, score
+from glassnet.estimators.tabular.evaluation import Evaluation
+from glassnet.estimators.tabular.score import score
 
 
 def test_accuracy() -> None:

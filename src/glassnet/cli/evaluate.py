@@ -18,7 +18,8 @@ def evaluate(
 ) -> None:
     """Score MODEL on TABLE, beside the score of a constant prediction."""
     from glassnet.cli.progress import Waiting
-    from glassnet.cli.report import console, print_json, print_score, score_json, warn
+    from glassnet.cli.report import console, print_json, warn
+    from glassnet.cli.score_report import print_score, score_json
     from glassnet.cli.table_report import notes_json, print_notes
     from glassnet.estimators.tabular.table_model import TableModel
 
@@ -26,22 +27,24 @@ def evaluate(
     with Waiting(f"reading {table}"):
         opened = reading.open(table)
         found = loaded.assess(opened)
-    score, prediction = found.score, found.prediction
+    score, prediction, classes = found.score, found.prediction, found.prediction.classes
     warn(loaded, prediction, opened)
     if json:
         extra = {"missing": prediction.missing, "unknown": prediction.unknown}
         seen = {
             "seen_rows": found.seen,
             "seen_rows_exact": found.exact,
-            "score_of_new_rows": None if found.new is None else score_json(found.new),
+            "score_of_new_rows": None if found.new is None else score_json(found.new, classes),
             "remarks": notes_json(found.remarks()),
         }
-        print_json({"model": model, "table": table, "score": score_json(score), **seen, **extra})
+        whole = score_json(score, classes)
+        print_json({"model": model, "table": table, "score": whole, **seen, **extra})
         return
-    print_score(score, f"{counted(score.rows, 'row')} of {opened.label}", opened.rows - score.rows)
+    rows = f"{counted(score.rows, 'row')} of {opened.label}"
+    print_score(score, rows, opened.rows - score.rows, classes=classes)
     print_notes(found.remarks(), console())
     if found.new is not None:
         some = "" if found.exact else ", a part of those"
         rows = f"{counted(found.new.rows, 'row')}{some} that training had not seen"
         console().print()
-        print_score(found.new, rows, 0)
+        print_score(found.new, rows, 0, classes=classes, brief=True)

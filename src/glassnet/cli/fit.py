@@ -31,11 +31,9 @@ def fit(
     seed: options.Seed = 0,
     threads: options.Threads = None,
     kind: options.Kinds = None,
-    group: options.Group = None,
-    order: options.Order = None,
-    test: options.Test = None,
-    equal_rows: options.EqualRows = None,
+    division: options.DivisionOptions = options.BY_CHANCE,
     target_scale: options.TargetScale = None,
+    scoring: options.ScoringOptions = options.AS_USUAL,
     reading: options.ReadingOptions = options.AS_IT_IS,
     record: options.Record = None,
     overwrite: options.Overwrite = False,
@@ -44,21 +42,26 @@ def fit(
     """Train a network to predict one column of TABLE, and score it on rows that it has not seen."""
     from glassnet.estimators.tabular.examine import examine
     from glassnet.estimators.tabular.fit import choose_recipe
+    from glassnet.estimators.tabular.rules import checked
     from glassnet.outputs import check_writable
 
+    test = division.test
     seconds = None if time is None else options.duration(time)
     kinds = options.with_scale(options.column_kinds(kind or []), target, target_scale)
     path = output or default_output(table)
     check_writable(path, table, *([] if test is None else [test]))
-    sides = options.split_options(group, order, equal_rows)
     opened = reading.open(table)
     tested = None if test is None else reading.open(test)
-    examined = examine(opened, target, kinds=kinds, seed=seed, options=sides, test=tested)
+    examined = examine(
+        opened, target, kinds=kinds, seed=seed, options=division.asked(), test=tested
+    )
+    wanted = checked(scoring.asked(), examined.target, examined.truth[examined.rows])
     recipe = choose_recipe(examined, epochs=epochs)
     asked = {**reading.recorded(), "kinds": kinds}
     asked |= {} if test is None else {"test": str(Path(test).absolute())}
     recording = _recording(record, overwrite, table, path, len(recipe.learning_rates), asked)
-    return _train_and_report(examined, recipe, path, json, seconds, threads, recording)
+    how = {"seconds": seconds, "threads": threads, "record": recording, "scoring": wanted}
+    return _train_and_report(examined, recipe, path, json, how)
 
 
 def _recording(
@@ -88,9 +91,7 @@ def _train_and_report(
     recipe: Recipe,
     path: str,
     json: bool,
-    seconds: float | None,
-    threads: int | None,
-    record: Recording | None,
+    how: dict[str, Any],
 ) -> int:
     import warnings
 
@@ -108,14 +109,12 @@ def _train_and_report(
         fitted = train(
             examined,
             recipe,
-            seconds=seconds,
-            threads=threads,
             callbacks=[progress],
             stage=progress.stage,
-            record=record,
+            **how,
         )
     changed = expected.note()
-    size = _saved(fitted, path, record)
+    size = _saved(fitted, path, how["record"])
     if json:
         report.as_json(fitted, path, size)
     else:

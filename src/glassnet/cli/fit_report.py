@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from glassnet.cli.report import REASONS, console, print_json, print_score, safe, score_json
+from glassnet.cli.report import REASONS, console, print_json, safe
+from glassnet.cli.score_report import print_score, score_json
 from glassnet.cli.table_report import column_json, notes_json, print_columns, print_notes
 from glassnet.estimators.tabular.network import architecture_of
 from glassnet.serialize import to_plain
@@ -74,6 +75,7 @@ class FitReport:
     def as_json(self, fitted: FittedTable, path: str, size: int) -> None:
         """All of it as one JSON object."""
         course, architecture = fitted.course, fitted.model.architecture
+        classes = fitted.model.schema.target.classes
         target = to_plain(fitted.model.schema.target)
         target["kind"] = "classes" if self.examined.target.classes else "number"
         network = {**to_plain(architecture), "parameters": architecture.parameters}
@@ -94,7 +96,7 @@ class FitReport:
                 "validation_loss": course.validation_loss,
                 "compile_seconds": course.compile_seconds,
                 "train_seconds": course.train_seconds,
-                "score": {**score_json(fitted.score), "folds": self.folds},
+                "score": {**score_json(fitted.score, classes), "folds": self.folds},
                 "scored_on": fitted.scored_on,
                 "remarks": notes_json(fitted.remarks),
                 "division": fitted.model.training.get("division") or {},
@@ -139,7 +141,8 @@ def print_fitted(fitted: FittedTable, path: str, size: int, to: Console) -> None
         f"({REASONS.get(course.stopped, course.stopped)}); compiled in "
         f"{course.compile_seconds:.2f} s, trained in {course.train_seconds:.2f} s\n"
     )
-    print_score(fitted.score, fitted.scored_on, 0, to)
+    classes = fitted.model.schema.target.classes
+    print_score(fitted.score, fitted.scored_on, 0, to, classes)
     print_notes(fitted.remarks, to)
     to.print(f"\nmodel     {safe(path)} ({_bytes(size)})")
     if course.runs:

@@ -10,11 +10,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from inspect import Parameter, Signature, signature
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_type_hints
 
 import typer
 
 if TYPE_CHECKING:
+    from glassnet.estimators.tabular.rules import Scoring
     from glassnet.tables.divide import SplitOptions
     from glassnet.tables.table import Table
 
@@ -26,6 +27,10 @@ _TABLE = (
 )
 _MODEL = "A model file that `glassnet fit` has written."
 _OUTPUT = "The model file; by default the table's name with .safetensors, here."
+METRIC_HELP = (
+    "What the score is: accuracy, balanced_accuracy, f1, auc, average_precision, log_loss, brier; "
+    "of numbers rmse, mae, median_error, r2, rmsle, pinball. The network is trained as ever."
+)
 _RECORD = "Record the training of the model in this run file, and its later phases beside it."
 _KIND = (
     "Fix what a column is: number, category, boolean, date or drop; also date:%d.%m.%y (a format), "
@@ -95,6 +100,20 @@ EqualRows = Annotated[
     typer.Option(
         metavar="together|apart",
         help="Whether equal rows stay on one side of the score (else by how probable they are).",
+    ),
+]
+Metric = Annotated[str | None, typer.Option(metavar="NAME", help=METRIC_HELP)]
+Threshold = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|P",
+        help="Answer the second of two classes from this probability on; auto finds the best one.",
+    ),
+]
+Interval = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE", help="Predict intervals that hold this share of the true numbers: 0.9."
     ),
 ]
 Seed = Annotated[
@@ -253,32 +272,81 @@ def with_scale(kinds: dict[str, str], target: str, scale: str | None) -> dict[st
     return {**kinds, target: f"{kind}:{scale}"}
 
 
-def split_options(group: str | None, order: str | None, equal_rows: str | None) -> SplitOptions:
-    """How rows are to be divided."""
-    from glassnet.tables.divide import SplitOptions
+@dataclass(frozen=True)
+class DivisionOptions:
+    """Which rows are trained on, and which are scored."""
 
-    if equal_rows not in (None, "together", "apart"):
-        raise typer.BadParameter(f"--equal-rows is together or apart, not {equal_rows!r}")
-    together = None if equal_rows is None else equal_rows == "together"
-    return SplitOptions(group, order, together)
+    group: Group = None
+    order: Order = None
+    test: Test = None
+    equal_rows: EqualRows = None
+
+    def asked(self) -> SplitOptions:
+        """How rows are to be divided."""
+        from glassnet.tables.divide import SplitOptions
+
+        equal_rows = self.equal_rows
+        if equal_rows not in (None, "together", "apart"):
+            raise typer.BadParameter(f"--equal-rows is together or apart, not {equal_rows!r}")
+        together = None if equal_rows is None else equal_rows == "together"
+        return SplitOptions(self.group, self.order, together)
+
+
+@dataclass(frozen=True)
+class ScoringOptions:
+    """What a model is to be scored by, and what it answers besides."""
+
+    metric: Metric = None
+    threshold: Threshold = None
+    interval: Interval = None
+
+    def asked(self) -> Scoring:
+        """The same for a fit."""
+        from glassnet.estimators.tabular.rules import Scoring
+
+        metric, threshold = self.metric, self.threshold
+        if threshold not in (None, "auto"):
+            try:
+                threshold = float(threshold)
+            except ValueError:
+                raise typer.BadParameter(
+                    f"--threshold is auto or a number between 0 and 1, not {threshold!r}"
+                ) from None
+        return Scoring(cast("Any", metric), cast("Any", threshold), self.interval)
+
+
+AS_USUAL = ScoringOptions()
+BY_CHANCE = DivisionOptions()
+BUNDLES: dict[str, type] = {
+    "reading": ReadingOptions, "division": DivisionOptions, "scoring": ScoringOptions,
+}  # fmt: skip
 
 
 def reads_table(command: Callable[..., T]) -> Callable[..., T]:
-    """A command whose parameter `reading` becomes the options above, one by one."""
+    """A command whose parameters `reading`, `division` and `scoring` become the options of these
+    names, one by one."""
     hints = get_type_hints(command, include_extras=True)
-    options = get_type_hints(ReadingOptions, include_extras=True)
+    own_parameters = signature(command).parameters
+    bundles = {
+        name: get_type_hints(kind, include_extras=True)
+        for name, kind in BUNDLES.items()
+        if name in own_parameters
+    }
     parameters: list[Parameter] = []
-    for name, own in signature(command).parameters.items():
-        if name == "reading":
-            for option, hint in options.items():
+    for name, own in own_parameters.items():
+        if name in bundles:
+            for option, hint in bundles[name].items():
                 parameters.append(Parameter(option, own.kind, default=None, annotation=hint))
         else:
             parameters.append(own.replace(annotation=hints[name]))
 
     @functools.wraps(command)
     def run(**given: Any) -> T:
-        reading = ReadingOptions(**{option: given.pop(option, None) for option in options})
-        return command(**given, reading=reading)
+        made = {
+            name: BUNDLES[name](**{option: given.pop(option, None) for option in options})
+            for name, options in bundles.items()
+        }
+        return command(**given, **made)
 
     run.__signature__ = Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
     run.__annotations__ = {own.name: own.annotation for own in parameters}

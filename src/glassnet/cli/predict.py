@@ -28,7 +28,8 @@ def predict(
     csv_safe: options.CsvSafe = False,
     json: options.Json = False,
 ) -> None:
-    """Write one line a row: the predicted target, then for classes the probability of each."""
+    """Write one line a row: the predicted target, then for classes the probability of each, or for
+    numbers the ends of their interval, where the fit was asked for one."""
     from glassnet.cli.progress import Waiting
     from glassnet.cli.report import print_json, warn
     from glassnet.estimators.tabular.table_model import TableModel
@@ -96,6 +97,8 @@ def write_csv(
     text = io.TextIOWrapper(file, "utf-8", newline="", write_through=False)
     writer = csv.writer(text, lineterminator="\n")
     header = [prediction.target, *(f"probability_{name}" for name in prediction.classes)]
+    if prediction.ends is not None:
+        header += [f"{prediction.target}_lower", f"{prediction.target}_upper"]
     rows = itertools.chain([header], _rows(prediction))
     if kept:
         texts = [*kept], *([text or "" for text in row] for row in zip(*kept.values(), strict=True))
@@ -106,11 +109,16 @@ def write_csv(
 
 
 def _rows(prediction: Prediction) -> Iterator[list[Any]]:
+    import numpy as np
+
     from glassnet.tables.target_scale import rounded
 
     if prediction.probabilities is None:
-        for value in prediction.values:
-            yield [repr(rounded(float(value), prediction.decimals))]
+        numbers = prediction.values[:, None]
+        if prediction.ends is not None:
+            numbers = np.column_stack([numbers, prediction.ends])
+        for row in numbers.tolist():
+            yield [repr(rounded(value, prediction.decimals)) for value in row]
         return
     for name, row in zip(prediction.values, prediction.probabilities, strict=True):
         yield [name, *map(str, row)]
@@ -129,4 +137,6 @@ def _summary(prediction: Prediction, output: str | None) -> dict[str, Any]:
     if prediction.probabilities is not None:
         found["classes"] = list(prediction.classes)
         found["probabilities"] = prediction.probabilities.tolist()
+    if prediction.ends is not None:
+        found["lower"], found["upper"] = prediction.ends.T.tolist()
     return {**found, "predictions": values}

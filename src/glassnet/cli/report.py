@@ -1,4 +1,4 @@
-"""What several commands print: scores, notes and JSON.
+"""What several commands print: numbers, notes and JSON.
 
 In: what a fit, an evaluation or a prediction found. Out: text or JSON on standard output, notes on
 standard error.
@@ -25,7 +25,6 @@ from glassnet.visible import visible, visible_json, visible_lines
 from glassnet.words import counted
 
 if TYPE_CHECKING:
-    from glassnet.estimators.tabular.score import Score
     from glassnet.estimators.tabular.table_model import Prediction, TableModel
     from glassnet.tables.table import Table
 
@@ -33,30 +32,6 @@ _PLAIN_WIDTH = 110
 REASONS = {"epochs": "all epochs done", "early": "no more progress", "time": "time is up"}
 LONG = 1e9  # from here on a number is written with an exponent
 DECIMALS = 9  # of more, most would be noughts
-
-
-def print_score(score: Score, rows: str, without: int, to: Console | None = None) -> None:
-    """The score, with the constant prediction beside it."""
-    show = (to or console()).print
-    if score.metric == "accuracy":
-        show(f"[bold]accuracy  {score.value:.4f} ± {score.error:.4f}[/] on {safe(rows)}")
-        show(f"constant  {score.constant:.4f} (always {safe(repr(score.constant_answer))})")
-        if "linear" in score.others:
-            show(f"linear    {score.others['linear']:.4f} (a linear model of the same inputs)")
-        show(f"log loss  {score.others['log_loss']:.4f}")
-    else:
-        line = score.others.get("linear", math.nan)
-        numbers = score.value, score.error, score.constant, score.others["mae"], line
-        value, error, constant, mean_error, linear = alike(numbers, score.error)
-        show(f"[bold]RMSE      {value} ± {error}[/] on {safe(rows)}")
-        show(f"constant  {constant} (always {score.constant_answer})")
-        if math.isfinite(line):
-            show(f"linear    {linear} (a linear model of the same inputs)")
-        show(f"mean |e|  {mean_error}")
-        r2 = score.others["r2"]
-        show(f"R²        {f'{r2:.4f}' if abs(r2) < LONG else f'{r2:.4g}'}")
-    if without:
-        show(f"left out  {counted(without, 'row')} without a target")
 
 
 def alike(numbers: Sequence[float], error: float) -> list[str]:
@@ -78,19 +53,6 @@ def alike(numbers: Sequence[float], error: float) -> list[str]:
 
 def _exponent(number: float) -> int:
     return math.floor(math.log10(abs(number)))
-
-
-def score_json(score: Score) -> dict[str, Any]:
-    """The score as JSON values."""
-    return {
-        "metric": score.metric,
-        "value": score.value,
-        "standard_error": score.error,
-        "constant": score.constant,
-        "constant_answer": score.constant_answer,
-        "rows": score.rows,
-        **score.others,
-    }
 
 
 def warn(model: TableModel, prediction: Prediction, table: Table) -> None:

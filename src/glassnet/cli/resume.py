@@ -147,17 +147,17 @@ def _fit(
 
 def _told(fitted: FittedTable, folds: int) -> dict[str, Any]:
     """A fit as JSON values."""
-    from glassnet.cli.report import score_json
+    from glassnet.cli.score_report import score_json
     from glassnet.cli.table_report import notes_json
 
-    course = fitted.course
+    course, classes = fitted.course, fitted.model.schema.target.classes
     return {
         "epochs": len(course.loss),
         "loss": course.loss[-1],
         "stopped": course.stopped,
         "sha256": digest(fitted.model.network),
         "best_epoch": course.best_epoch,
-        "score": {**score_json(fitted.score), "folds": folds},
+        "score": {**score_json(fitted.score, classes), "folds": folds},
         "scored_on": fitted.scored_on,
         "remarks": notes_json(fitted.remarks),
         "runs": course.runs,

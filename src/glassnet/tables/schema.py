@@ -111,6 +111,17 @@ class Schema:
         names = [name for encoder in self.columns for name in encoder.inputs]
         return [name for _, name in sorted(zip(self._places, names, strict=True))]
 
+    @property
+    def places(self) -> dict[str, list[int]]:
+        """Where the inputs of each column stand in a row of x."""
+        found: dict[str, list[int]] = {}
+        start = 0
+        for encoder in self.columns:
+            stop = start + len(encoder.inputs)
+            found[encoder.name] = self._places[start:stop]
+            start = stop
+        return found
+
     @cached_property
     def _places(self) -> list[int]:
         """Where the inputs of the columns, one after the other, stand in a row of x."""

@@ -24,7 +24,9 @@ from glassnet.errors import TableError, TableWarning
 from glassnet.estimators.mlp.parameters import thread_count
 from glassnet.estimators.tabular.examine import ExaminedTable, examine
 from glassnet.estimators.tabular.fit import choose_recipe, fit
+from glassnet.estimators.tabular.metrics import main_metric
 from glassnet.estimators.tabular.report import VerboseReport
+from glassnet.estimators.tabular.rules import Scoring, checked
 from glassnet.estimators.tabular.score import Score
 from glassnet.estimators.tabular.table_model import Prediction, TableModel
 from glassnet.rounding import to_nearest
@@ -61,6 +63,7 @@ class BaseTabular(BaseEstimator):
         "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "kinds": [Mapping, None],
         "missing_values": [list, tuple],
+        "metric": [str, None],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
@@ -74,6 +77,7 @@ class BaseTabular(BaseEstimator):
         max_epochs: int | None = None,
         kinds: Mapping[str, str] | None = None,
         missing_values: Sequence[str] = (),
+        metric: str | None = None,
         random_state: Any = 0,
         n_jobs: int | None = None,
         verbose: bool = False,
@@ -82,6 +86,7 @@ class BaseTabular(BaseEstimator):
         self.max_epochs = max_epochs
         self.kinds = kinds
         self.missing_values = missing_values
+        self.metric = metric
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -94,6 +99,7 @@ class BaseTabular(BaseEstimator):
         told = VerboseReport(bool(self.verbose))
         with InTraining(self):
             examined = self._examined(X, target, kind, groups, order, test)
+            scoring = checked(self._scoring(), examined.target, examined.truth[examined.rows])
             told.columns(examined)
             for note in examined.notes:
                 if note.doubt:
@@ -105,6 +111,7 @@ class BaseTabular(BaseEstimator):
                 threads=threads,
                 callbacks=[told],
                 stage=told.stage,
+                scoring=scoring,
             )
         if fitted.course.stopped == "interrupted":
             warnings.warn("Training interrupted by user.", stacklevel=5)
@@ -206,6 +213,11 @@ class BaseTabular(BaseEstimator):
             )
         return tuple(self.missing_values)
 
+    def _scoring(self) -> Scoring:
+        """What the score is, and what is answered besides."""
+        asked: Any = self.metric
+        return Scoring(asked)
+
     def _seed(self) -> int:
         if isinstance(self.random_state, Integral):
             return int(self.random_state)
@@ -246,7 +258,11 @@ class BaseTabular(BaseEstimator):
     def from_model(cls, model: TableModel, label: str = "the model") -> Any:
         """The estimator of a `TableModel`, which `label` names in messages."""
         self = cls._of_model(model, label)
-        self.set_params(random_state=model.training["seed"], missing_values=model.schema.missing)
+        self.set_params(
+            random_state=model.training["seed"],
+            missing_values=model.schema.missing,
+            **_asked_of(model),
+        )
         self.model_, self.score_ = model, model.recorded_score()
         self.n_features_in_ = len(model.schema.names)
         self.feature_names_in_ = np.array(model.schema.names, object)
@@ -262,6 +278,18 @@ class BaseTabular(BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+def _asked_of(model: TableModel) -> dict[str, Any]:
+    """The parameters by which a model was scored, and what it answers besides."""
+    metric, rules = model.training["score"]["metric"], model.rules
+    usual = metric == main_metric(bool(model.schema.target.classes))
+    found: dict[str, Any] = {} if usual else {"metric": metric}
+    if rules.threshold is not None:
+        found["threshold"] = rules.threshold
+    if rules.interval is not None:
+        found["interval"] = rules.interval.level
+    return found
 
 
 def pair_of(test: Any) -> tuple[Any, Any] | None:

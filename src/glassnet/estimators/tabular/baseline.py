@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glassnet.estimators.tabular.evaluation import Evaluation, joined
 from glassnet.estimators.tabular.examine import ExaminedTable, goal
+from glassnet.estimators.tabular.metrics import METRICS, applicable, measured
+from glassnet.estimators.tabular.rules import AnswerRules
 from glassnet.estimators.tabular.score import Score
 from glassnet.tables.notes import Note
 from glassnet.tables.schema import Schema
@@ -57,21 +60,29 @@ def with_linear(found: Score, examined: ExaminedTable) -> Score:
 
 def with_figure(found: Score, target: TargetSchema, tasks: Sequence[Task]) -> Score:
     """The score with the figure of a linear model, unless that would take long."""
-    right: list[NDArray[Any]] = []
+    parts: list[Evaluation] = []
     for x, goals, asked, truth in tasks:
         rows = _some(np.arange(len(x)), x.shape[1])
         if len(rows) < _FEWEST_ROWS:
             return found
         answers = _answers(_extended(x[rows]), goals[rows], _extended(asked), target)
-        right.append(answers == truth if target.classes else (answers - truth) ** 2)
-    mean = math.fsum(np.concatenate(right).astype(np.float64)) / sum(map(len, right))
-    figure = mean if target.classes else math.sqrt(mean)
-    return replace(found, others={**found.others, LINEAR: figure}) if mean == mean else found
+        parts.append(Evaluation(truth, answers, np.zeros(len(truth), np.int64)))
+    answers = AnswerRules(found.threshold).applied(joined(parts))
+    linear = {own.name: measured(own.name, answers) for own in applicable(answers)}
+    if len(target.classes) > _MOST_CLASSES:  # which have scores, and no probabilities
+        linear |= dict.fromkeys(("log_loss", "brier"))
+    figures = {
+        name: own if (other := linear.get(name)) is None else replace(own, linear=other[0])
+        for name, own in found.figures.items()
+    }
+    main = linear.get(found.metric)
+    others = found.others if main is None else {**found.others, LINEAR: main[0]}
+    return replace(found, others=others, figures=figures)
 
 
 def verdict(found: Score) -> tuple[Note, ...]:
     """A plain sentence where the network is no better than a constant answer or a linear model."""
-    sign = 1.0 if found.metric == "accuracy" else -1.0
+    sign = METRICS[found.metric].sign
     ahead = sign * (found.value - found.constant)
     linear = found.others.get(LINEAR)
     if not math.isfinite(ahead):
@@ -110,6 +121,7 @@ def _extended(x: NDArray[Any]) -> Floats:
 
 
 def _answers(x: Floats, goals: NDArray[Any], asked: Floats, target: TargetSchema) -> NDArray[Any]:
+    """Numbers, or a probability for each class."""
     if not target.classes:
         weights = _least_squares(x, goals.astype(np.float64).reshape(-1), np.ones(len(x)))
         return target.restore(asked @ weights)
@@ -121,7 +133,10 @@ def _answers(x: Floats, goals: NDArray[Any], asked: Floats, target: TargetSchema
         scores[:, code] = asked @ fitted
     if len(target.classes) == 2:
         scores[:, 0] = -scores[:, 1]
-    return scores.argmax(axis=1)
+    if not newton:
+        return scores
+    chances: Floats = 1 / (1 + np.exp(-np.clip(scores, -500.0, 500.0)))
+    return chances / chances.sum(axis=1, keepdims=True)
 
 
 def _least_squares(x: Floats, y: Floats, weight: Floats) -> Floats:

@@ -6,7 +6,9 @@ In: messy rows and a target. Out: fitted estimators that answer in the target's 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from dataclasses import replace
+from numbers import Real
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.base import (
@@ -15,13 +17,14 @@ from sklearn.base import (
     _fit_context,  # pyright: ignore[reportPrivateUsage]
 )
 from sklearn.utils import assert_all_finite, column_or_1d
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
 from glassnet.arguments import answering
-from glassnet.errors import ModelFileError, TableError
+from glassnet.errors import GlassnetError, ModelFileError, TableError
 from glassnet.estimators.mlp.value_checks import refuse_mixed
 from glassnet.estimators.tabular.base import BaseTabular, pair_of
+from glassnet.estimators.tabular.rules import Scoring
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.rounding import to_nearest
 from glassnet.tables.decide import SCALES
@@ -80,6 +83,14 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         of an array are called "x0", "x1", …; a column of a categorical type is a category.
     missing_values : list of str, default=()
         Texts that mean missing, such as "NA", besides None, NaN and the empty text.
+    metric : str or None, default=None
+        What `score_` is: "accuracy" (None), "balanced_accuracy", "f1", "auc",
+        "average_precision", "log_loss" or "brier". The network is trained for the least log-loss
+        all the same. With two classes "f1" and "balanced_accuracy" find a threshold.
+    threshold : float, "auto" or None, default=None
+        The probability of the second of two classes from which on it is predicted. "auto" finds
+        the best one for the metric, in predictions for rows that the predicting networks have not
+        seen. None predicts the more probable class, but see `metric`.
     random_state : int, RandomState instance or None, default=0
         Decides first weights, orders and held-out rows.
     n_jobs : int or None, default=None
@@ -94,8 +105,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     model_ : TableModel
         The model: schema, network and what its training was like.
     score_ : Score
-        The honest score: `value` is the accuracy, `error` its standard error, `constant` the
-        accuracy of always guessing `constant_answer`. Fewer than 2000 rows are scored in folds.
+        The honest score: `value` is the accuracy, or the `metric`, `error` its standard error,
+        `constant` that of always guessing `constant_answer`; `figures` has every metric by name,
+        `confusion` counts rows by true and predicted class. Each row is predicted by networks
+        that were trained without it.
     columns_ : dict
         What each column was taken for.
     n_features_in_ : int
@@ -115,6 +128,34 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
     classes_: np.ndarray
     _order: np.ndarray
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseTabular._parameter_constraints,
+        "threshold": [Interval(Real, 0, 1, closed="neither"), StrOptions({"auto"}), None],
+    }
+
+    @answering
+    def __init__(
+        self,
+        *,
+        time_limit: float | None = None,
+        max_epochs: int | None = None,
+        kinds: Mapping[str, str] | None = None,
+        missing_values: Sequence[str] = (),
+        metric: str | None = None,
+        threshold: float | Literal["auto"] | None = None,
+        random_state: Any = 0,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        super().__init__(
+            time_limit=time_limit, max_epochs=max_epochs, kinds=kinds, metric=metric,
+            missing_values=missing_values, random_state=random_state, n_jobs=n_jobs,
+            verbose=verbose,
+        )  # fmt: skip
+        self.threshold = threshold
+
+    def _scoring(self) -> Scoring:
+        return replace(super()._scoring(), threshold=self.threshold)
 
     @_fit_context(prefer_skip_nested_validation=True)
     @to_nearest
@@ -154,7 +195,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
     @to_nearest
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable class of every row.
+        """The most probable class of every row, or with a threshold the class that it decides for.
 
         Parameters
         ----------
@@ -167,7 +208,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             Classes.
         """
         found = self.predict_proba(X)
-        return self.classes_[found.argmax(axis=1)]
+        if self.model_.rules.threshold is None:
+            return self.classes_[found.argmax(axis=1)]
+        own = np.argsort(self._order)  # the place of each class of the model among the user's
+        return self.classes_[own[self.model_.rules.decided(found[:, own])]]
 
     @to_nearest
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -233,6 +277,13 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         Whether the logarithm of y is learnt, or y as it stands; None decides by the numbers: the
         logarithm where none is below zero and they lie over two magnitudes or more, most of them
         at the low end. Predictions and the score are in the unit of y either way.
+    metric : str or None, default=None
+        What `score_` is: "rmse" (None), "mae", "median_error", "r2", "rmsle" or "pinball". The
+        network is trained for the least squared error all the same.
+    interval : float or None, default=None
+        The share of true numbers that the intervals of `predict_interval` are to hold, such as
+        0.9. They are learnt from the errors of predictions for rows that the predicting networks
+        have not seen; `score_.coverage` says how often they hold the truth.
     random_state : int, RandomState instance or None, default=0
         Decides first weights, orders and held-out rows.
     n_jobs : int or None, default=None
@@ -245,9 +296,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     model_ : TableModel
         The model: schema, network and what its training was like.
     score_ : Score
-        The honest score: `value` is the root mean squared error, `error` its standard error,
-        `constant` that of always guessing `constant_answer`; `others` has "r2" and "mae". Fewer
-        than 2000 rows are scored in folds.
+        The honest score: `value` is the root mean squared error, or the `metric`, `error` its
+        standard error, `constant` that of always guessing `constant_answer`; `figures` has every
+        metric by name, `coverage` how often intervals hold the truth. Each row is predicted by
+        networks that were trained without it.
     columns_ : dict
         What each column was taken for.
     n_features_in_ : int
@@ -268,6 +320,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseTabular._parameter_constraints,
         "target_scale": [StrOptions({*SCALES}), None],
+        "interval": [Interval(Real, 0, 1, closed="neither"), None],
     }
 
     @answering
@@ -279,16 +332,22 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         kinds: Mapping[str, str] | None = None,
         missing_values: Sequence[str] = (),
         target_scale: str | None = None,
+        metric: str | None = None,
+        interval: float | None = None,
         random_state: Any = 0,
         n_jobs: int | None = None,
         verbose: bool = False,
     ) -> None:
         super().__init__(
-            time_limit=time_limit, max_epochs=max_epochs, kinds=kinds,
+            time_limit=time_limit, max_epochs=max_epochs, kinds=kinds, metric=metric,
             missing_values=missing_values, random_state=random_state, n_jobs=n_jobs,
             verbose=verbose,
         )  # fmt: skip
         self.target_scale = target_scale
+        self.interval = interval
+
+    def _scoring(self) -> Scoring:
+        return replace(super()._scoring(), interval=self.interval)
 
     @_fit_context(prefer_skip_nested_validation=True)
     @to_nearest
@@ -346,6 +405,29 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             Numbers.
         """
         return self._predicted(X).values
+
+    @to_nearest
+    def predict_interval(self, X: Any) -> np.ndarray:
+        """The interval around the number of every row, for an estimator with `interval`.
+
+        Parameters
+        ----------
+        X : data frame, dict of columns or array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ends : ndarray of shape (n_samples, 2), float64
+            A lower and an upper number a row, in the unit of y. GlassnetError where the estimator
+            was fitted without `interval`.
+        """
+        ends = self._predicted(X).ends
+        if ends is None:
+            raise GlassnetError(
+                "this estimator was fitted without intervals; fit it as "
+                "TabularRegressor(interval=0.9)"
+            )
+        return ends
 
     @classmethod
     def _of_model(cls, model: TableModel, label: str) -> TabularRegressor:

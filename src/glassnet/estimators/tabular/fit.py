@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.estimators.tabular.baseline import verdict, with_figure, with_linear
+from glassnet.estimators.tabular.evaluation import Evaluation, joined
 from glassnet.estimators.tabular.examine import ExaminedTable, PreparedTable, examine, prepare
 from glassnet.estimators.tabular.fit_record import (
     announced,
@@ -37,7 +38,8 @@ from glassnet.estimators.tabular.out_of_fold import (
 )
 from glassnet.estimators.tabular.phases import PhaseHistory, train_in_phases
 from glassnet.estimators.tabular.recipe import Recipe, default_recipe
-from glassnet.estimators.tabular.score import Evaluation, Score, score
+from glassnet.estimators.tabular.rules import AnswerRules, Scoring, checked, crossed, learnt
+from glassnet.estimators.tabular.score import Score, score
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.nn.losses import CrossEntropy, HalfMSE
 from glassnet.rounding import to_nearest
@@ -45,7 +47,7 @@ from glassnet.runs.recording import Recording
 from glassnet.serialize import to_plain
 from glassnet.tables.divide import SplitOptions
 from glassnet.tables.notes import Note
-from glassnet.tables.schema import Schema
+from glassnet.tables.schema import Design, Schema
 from glassnet.tables.split import Split
 from glassnet.tables.table import Table
 from glassnet.training.check import Rows
@@ -70,6 +72,7 @@ class FittedTable:
     scored_on: str  # which rows the score is of, in words
     remarks: tuple[Note, ...] = ()  # what there is to say about the score
     out_of_fold: OutOfFold | None = None  # what the score is of, where it is taken in folds
+    answers: Evaluation | None = None  # for the rows that are scored, where they are still known
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Settings:
     seed: int
     threads: int | None
     callbacks: Sequence[Any]
+    scoring: Scoring
 
 
 def choose_recipe(examined: ExaminedTable, *, epochs: int | None = None) -> Recipe:
@@ -101,36 +105,37 @@ def fit(
     callbacks: Sequence[Any] = (),
     stage: Stage = lambda text: None,
     record: Recording | None = None,
+    scoring: Scoring | None = None,
 ) -> FittedTable:
-    """Train by the recipe, and score. The record is of the training of the network in the model,
-    a run file for each of its phases; nobody else writes them as long as this takes."""
+    """Train by the recipe, and score as asked for. The record is of the training of the network in
+    the model, a run file for each of its phases; nobody else writes them as long as this takes."""
+    asked = checked(scoring or Scoring(), examined.target, examined.truth[examined.rows])
     with ExitStack() as held:
         if record is not None:
             if record.lock is None:
                 lock = held.enter_context(fit_lock(record.path, len(recipe.learning_rates)))
                 record = replace(record, lock=lock)
             check_fit_room(record.path, examined, recipe)
-            record = announced(record, examined, recipe)
-        return _fit(examined, recipe, seconds, threads, callbacks, stage, record)
+            record = announced(record, examined, recipe, asked)
+        settings = Settings(recipe, examined.seed, threads, callbacks, asked)
+        return _fit(examined, settings, seconds, stage, record)
 
 
 def _fit(
     examined: ExaminedTable,
-    recipe: Recipe,
+    settings: Settings,
     seconds: float | None,
-    threads: int | None,
-    callbacks: Sequence[Any],
     stage: Stage,
     record: Recording | None,
 ) -> FittedTable:
-    settings = Settings(recipe, examined.seed, threads, callbacks)
     folds, split = examined.folds(), examined.split()
-    found, left = fold_score(examined, settings, seconds, stage)
+    found, scored, left = fold_score(examined, settings, seconds, stage)
     stage("all rows" if found else "")
     trained = _train(examined, split, settings, left, record, found)
     model, course = trained.model, trained.course
     if found is None:
-        plain = score(_joined(trained.answers), examined.target.classes)
+        scored = joined(trained.answers)
+        plain = scored_by(settings.scoring, scored, model.rules, examined.target.classes)
         target, tasks = model.schema.target, trained.tasks
         found = with_figure(plain, target, tasks) if tasks else with_linear(plain, examined)
     about = {
@@ -138,22 +143,24 @@ def _fit(
         "folds": len(folds), "division": division_json(examined.options),
         "test": None if examined.test is None else examined.test.label,
     }  # fmt: skip
-    model.training.update(trained_by(about, recipe, course, found))
+    found = replace(found, threshold=model.rules.threshold)
+    model.training.update(trained_by(about, settings.recipe, course, found))
     remarks = verdict(found)
     if examined.test is not None:
         remarks += model.assess(examined.test).remarks()
     own = trained.out_of_fold
-    return FittedTable(model, found, course, scored_on(about, found), remarks, own)
+    return FittedTable(model, found, course, scored_on(about, found), remarks, own, scored)
 
 
 def fold_score(
     examined: ExaminedTable, settings: Settings, seconds: float | None, stage: Stage
-) -> tuple[Score | None, float | None]:
-    """The score of a small table, by a network a fold, and the seconds that are left. No score
-    where the last network holds out rows for that, or where networks of all folds learn together.
-    """
+) -> tuple[Score | None, Evaluation | None, float | None]:
+    """The score of a small table, by a network a fold, its rows, and the seconds that are left. No
+    score where the last network holds out rows for that, or where networks of all folds learn
+    together."""
     folds, left = [] if examined.groups else examined.folds(), seconds
     answers: list[Evaluation] = []
+    rules = AnswerRules()
     for number, fold in enumerate(folds):
         stage(f"fold {number + 1} of {len(folds)}")
         share = None if left is None else max(left, 0.0) / (len(folds) + 1 - number)
@@ -162,9 +169,19 @@ def fold_score(
             raise KeyboardInterrupt
         left = None if left is None else left - trained.course.seconds
         answers += trained.answers
+        rules = trained.model.rules
     if not folds:
-        return None, left
-    return with_linear(score(_joined(answers), examined.target.classes), examined), left
+        return None, None, left
+    scored, classes = joined(answers), examined.target.classes
+    found = scored_by(settings.scoring, scored, rules, classes)
+    return with_linear(found, examined), scored, left
+
+
+def scored_by(
+    asked: Scoring, answers: Evaluation, rules: AnswerRules, classes: tuple[str, ...]
+) -> Score:
+    """The score that was asked for."""
+    return score(answers, classes, asked.metric, asked.interval, rules.threshold)
 
 
 @to_nearest
@@ -180,11 +197,14 @@ def fit_table(
     seconds: float | None = None,
     threads: int | None = None,
     callbacks: Sequence[Any] = (),
+    scoring: Scoring | None = None,
 ) -> FittedTable:
     """Everything in one call, with the default recipe."""
     examined = examine(table, target, kinds=kinds, seed=seed, options=options, test=test)
     recipe = choose_recipe(examined, epochs=epochs)
-    return fit(examined, recipe, seconds=seconds, threads=threads, callbacks=callbacks)
+    return fit(
+        examined, recipe, seconds=seconds, threads=threads, callbacks=callbacks, scoring=scoring
+    )
 
 
 @dataclass(frozen=True)
@@ -230,11 +250,12 @@ def _train(
     units = None if tested else examined.division.units_of(
         split.held_out if choice is None else split.train
     )  # fmt: skip
-    done = finished(model, course, choice, training, validation, units)
+    done = finished(model, course, choice, training, validation, units, settings.scoring)
     if choice is not None or prepared.held_out is None:
         return done
-    answers = model.compared(prepared.truth, done.model.answers(prepared.held_out))
-    return replace(done, answers=(replace(answers, units=units),))
+    answers = done.model.compared(prepared.truth, done.model.answers(prepared.held_out))
+    rows = None if tested else split.held_out
+    return replace(done, answers=(replace(answers, units=units, rows=rows),))
 
 
 def finished(
@@ -244,17 +265,30 @@ def finished(
     training: Rows,
     validation: Rows,
     units: NDArray[np.int64] | None,
+    asked: Scoring,
 ) -> Trained:
-    """A model whose network is trained, calibrated; and of folds what it is scored by."""
+    """A model whose network is trained, calibrated, with its rules; and of folds what it is scored
+    by: each row by rules that are learnt from the other folds."""
     if choice is None:
-        return Trained(calibrated(model, validation, None), course)
+        return Trained(with_rules(asked, calibrated(model, validation, None), validation), course)
     unseen = UnseenOutputs(model.architecture)
     model = calibrated(model, validation, unseen)
     epochs = len(course.loss), course.best_epoch
     found = out_of_fold(model, unseen, choice, training, validation, epochs)
-    found = replace(found, answers=replace(found.answers, units=units))
-    tasks = fold_tasks(training, found)
-    return Trained(model, course, (found.answers,), found, tasks)
+    answers, target = replace(found.answers, units=units), model.schema.target
+    model = replace(model, rules=learnt(asked, target, answers))
+    found = replace(found, answers=crossed(asked, target, answers))
+    return Trained(model, course, (found.answers,), found, fold_tasks(training, found))
+
+
+def with_rules(asked: Scoring, model: TableModel, validation: Rows) -> TableModel:
+    """The model with rules that are learnt from the rows that decided when to stop."""
+    if asked.threshold is None and asked.interval is None:
+        return model
+    target, y = model.schema.target, validation.y
+    truth = y if target.classes else target.truth(y[:, 0])
+    answers = model.compared(truth, model.answers(Design(validation.x, {}, {})))
+    return replace(model, rules=learnt(asked, target, answers))
 
 
 def choice_of(recipe: Recipe, validation: Rows) -> FoldChoice | None:
@@ -287,18 +321,6 @@ def network_of(schema: Schema, recipe: Recipe, seed: int, x: NDArray[Any]) -> Ta
     """A model by a recipe, whose network is as it is before its first step over rows x."""
     architecture = architecture_of(schema, recipe)
     return TableModel(schema, architecture, build(architecture, seed, x), {})
-
-
-def _joined(answers: Sequence[Evaluation]) -> Evaluation:
-    def joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        return np.concatenate(parts)
-
-    return Evaluation(
-        joined([part.truth for part in answers]),
-        joined([part.given for part in answers]),
-        joined([part.constant for part in answers]),
-        None if answers[0].units is None else joined([part.units for part in answers]),  # pyright: ignore
-    )
 
 
 def scored_on(about: Mapping[str, Any], found: Score) -> str:

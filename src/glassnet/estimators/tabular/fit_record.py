@@ -21,6 +21,7 @@ from glassnet.errors import ModelFileError, OutputError, TableError, UntrustedEr
 from glassnet.estimators.tabular.examine import ExaminedTable, PreparedTable, goal
 from glassnet.estimators.tabular.network import architecture_of, with_column
 from glassnet.estimators.tabular.recipe import Recipe
+from glassnet.estimators.tabular.rules import Scoring
 from glassnet.estimators.tabular.score import Score
 from glassnet.outputs import FileUse, check_apart
 from glassnet.runs.disk import check_file, check_room, is_run, sides
@@ -69,6 +70,7 @@ class RecordedReading(TypedDict, total=False):
     kinds: dict[str, str]
     test: str | None
     division: SplitOptions
+    scoring: Scoring
 
 
 class ModelBefore(TypedDict, total=False):
@@ -164,7 +166,9 @@ def check_fit_room(path: str | Path, examined: ExaminedTable, recipe: Recipe) ->
     check_room(Path(path), (7 + kept) * weights + (data if data <= SMALL else 0))
 
 
-def announced(recording: Recording, examined: ExaminedTable, recipe: Recipe) -> Recording:
+def announced(
+    recording: Recording, examined: ExaminedTable, recipe: Recipe, scoring: Scoring
+) -> Recording:
     """The recording with all that the fit was asked for, and its run file with that alone: the
     score comes first, and a fit that is ended there can be begun again from its file. What an
     earlier fit recorded here goes. OutputError where it cannot be written."""
@@ -176,6 +180,7 @@ def announced(recording: Recording, examined: ExaminedTable, recipe: Recipe) -> 
         "name": Path(examined.table.label).name,
         "folds": len(examined.folds()),
         "division": division_json(examined.options),
+        **({} if scoring == Scoring() else {"scoring": to_plain(scoring)}),
     }
     told = Recording(recording.path, {**source, "phase": 1})
     values = {"source": told.found(), "epochs": recipe.epochs, "glassnet": __version__}
@@ -216,13 +221,18 @@ def counts(split: Split) -> dict[str, int]:
 
 def division_json(options: SplitOptions) -> dict[str, Any]:
     """How the rows were divided, as JSON values."""
-    return {**to_plain(options), "forms": [to_plain(form) for form in options.forms]}
+    return to_plain(options)
 
 
 def division_of(source: dict[str, Any]) -> SplitOptions:
     """How the rows of a recorded fit were divided; older fits divided equal rows as others."""
     plain = source.get("division") or {"group": None, "order": None, "together": False}
     return from_plain(SplitOptions, {"tested": False, **plain}, "run.source.division")
+
+
+def scoring_of(source: dict[str, Any]) -> Scoring:
+    """What a recorded fit was asked for besides a network."""
+    return from_plain(Scoring, source.get("scoring") or {}, "run.source.scoring")
 
 
 def of_phase(recording: Recording, phase: int) -> Recording:

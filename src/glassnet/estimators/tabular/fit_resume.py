@@ -18,6 +18,7 @@ import numpy as np
 
 from glassnet.errors import GlassnetError, ModelFileError, OutputError, UntrustedError
 from glassnet.estimators.tabular.baseline import verdict, with_figure
+from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.examine import ExaminedTable, examine
 from glassnet.estimators.tabular.fit import (
     FittedTable,
@@ -29,6 +30,7 @@ from glassnet.estimators.tabular.fit import (
     fit,
     fold_score,
     network_of,
+    scored_by,
     scored_on,
     trained_by,
 )
@@ -40,12 +42,13 @@ from glassnet.estimators.tabular.fit_record import (
     pairs_of,
     phase_path,
     schema_of,
+    scoring_of,
     source_of_fit,
     unechoed,
 )
 from glassnet.estimators.tabular.phases import train_in_phases
 from glassnet.estimators.tabular.recipe import Recipe
-from glassnet.estimators.tabular.score import Score, score
+from glassnet.estimators.tabular.score import Score
 from glassnet.nn.losses import CrossEntropy, HalfMSE
 from glassnet.rounding import to_nearest
 from glassnet.runs.data import as_data
@@ -222,13 +225,14 @@ def _resumed(
             seconds=seconds,
             stage=stage,
             record=record,
+            scoring=scoring_of(source),
             **shared,
         )
     schema = schema_of(recorded.run, source)
     rows = _rows(recorded, moved)
     if source["folds"] and recipe.folds == 1 and source["score"] is None:
-        settings = Settings(recipe, source["seed"], threads, callbacks)
-        found, seconds = fold_score(_examined(recorded, moved), settings, seconds, stage)
+        settings = Settings(recipe, source["seed"], threads, callbacks, scoring_of(source))
+        found, _, seconds = fold_score(_examined(recorded, moved), settings, seconds, stage)
         recorded = _noted(recorded, score=json.dumps(to_plain(found)))
         source = recorded.source
     stage("all rows" if source["score"] is not None else "")
@@ -260,13 +264,15 @@ def _finished(
     )  # fmt: skip
     seen = source.get("seen")
     known = replace(started, seen=None if seen is None else SeenRows.from_text(seen))
-    trained = finished(known, course, choice, training, validation, rows.units)
+    asked = scoring_of(source)
+    trained = finished(known, course, choice, training, validation, rows.units, asked)
     model = trained.model
-    found, remarks = _score(source, trained, rows)
+    found, remarks, answers = _score(source, trained, rows)
+    found = replace(found, threshold=model.rules.threshold)
     about = {**source, "table": source["name"]}
     model.training.update(trained_by(about, recipe, course, found))
     said = scored_on(about, found)
-    return FittedTable(model, found, course, said, remarks, trained.out_of_fold)
+    return FittedTable(model, found, course, said, remarks, trained.out_of_fold, answers)
 
 
 def _examined(recorded: Recorded, moved: str | None) -> ExaminedTable:
@@ -335,21 +341,24 @@ def _needs_table(recorded: Recorded) -> bool:
 
 def _score(
     source: dict[str, Any], trained: Trained, rows: FitRows
-) -> tuple[Score, tuple[Note, ...]]:
-    """The one that was taken in folds before, or that on the rows held out, and what there is to
-    say about it."""
-    model, target = trained.model, trained.model.schema.target
+) -> tuple[Score, tuple[Note, ...], Evaluation | None]:
+    """The one that was taken in folds before, or that on the rows held out, what there is to say
+    about it, and the answers that it is of."""
+    model, target, asked = trained.model, trained.model.schema.target, scoring_of(source)
     if source["score"] is not None:
         found = from_plain(Score, parse(source["score"]), "run.source.score")
-        return found, verdict(found)
+        return found, verdict(found), None
     if trained.out_of_fold is not None:
-        plain = score(trained.out_of_fold.answers, target.classes)
+        answers = trained.out_of_fold.answers
+        plain = scored_by(asked, answers, model.rules, target.classes)
         found = with_figure(plain, target, trained.tasks)
-        return found, verdict(found)
+        return found, verdict(found), answers
     apart = rows.parts["held-out"]
     prediction = model.answers(Design(apart.x, {}, {}))
-    answers = replace(model.compared(apart.y, prediction), units=rows.units)
+    numbers = None if rows.keys is not None else apart.numbers
+    answers = replace(model.compared(apart.y, prediction), units=rows.units, rows=numbers)
     known = [rows.parts["training"], rows.parts["validation"]]
     x, y = (np.concatenate([getattr(own, name) for own in known]) for name in ("x", "y"))
-    found = with_figure(score(answers, target.classes), target, [(x, y, apart.x, apart.y)])
-    return found, (*verdict(found), *model.remarks(answers, prediction, rows.keys))
+    plain = scored_by(asked, answers, model.rules, target.classes)
+    found = with_figure(plain, target, [(x, y, apart.x, apart.y)])
+    return found, (*verdict(found), *model.remarks(answers, prediction, rows.keys)), answers

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.fold_choice import FoldChoice
 from glassnet.estimators.tabular.network import Architecture, build
-from glassnet.estimators.tabular.score import Evaluation
 from glassnet.estimators.tabular.table_model import TEMPERATURES, TableModel, temperature_losses
 from glassnet.nn.folds import FoldMembers
 from glassnet.training.check import Rows
@@ -131,7 +131,7 @@ def out_of_fold(
         given[mask] = _with_calibration(model, values[fold]).given(outputs[mask])
     truth = training.y if target.classes else target.truth(training.y[:, 0])
     rows = training.numbers if training.numbers is not None else np.arange(len(own))
-    answers = model.beside_constant(truth, given)
+    answers = replace(model.beside_constant(truth, given), folds=own, rows=training.numbers)
     return OutOfFold(rows, own, answers, tuple(chosen), tuple(values))
 
 

@@ -1,4 +1,5 @@
-"""How good predictions are: accuracy or root mean squared error, each with a standard error.
+"""How good predictions are: every figure that such a target has, each with a standard error, one of
+them as the headline.
 
 In: the truth and the predictions. Out: a `Score`, with that of a constant prediction beside it.
 """
@@ -6,104 +7,127 @@ In: the truth and the predictions. Out: a `Score`, with that of a constant predi
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from glassnet.serialize import AnyFloat, Total
+from glassnet.errors import TableError
+from glassnet.estimators.tabular.evaluation import Evaluation
+from glassnet.estimators.tabular.metrics import MetricName, applicable, main_metric, measured
+from glassnet.serialize import LATER, AnyFloat, Name, Total
+from glassnet.words import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+OTHERS = {True: ("log_loss",), False: ("r2", "mae")}  # figures beside the headline since ever
+_MOST_CLASSES = 50  # of a confusion matrix
+
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Rows with the truth, what a model answers, and what a constant predictor would answer.
+class Figure:
+    """A figure with its standard error, and that of the constant prediction and of a linear model
+    where these are known."""
 
-    For classes the truth and the constant are codes (-1 is a class that the model does not know)
-    and the model gives a probability for each class; else all three are numbers. Rows of one unit
-    are not independent of each other, which the standard error takes into account.
-    """
+    value: AnyFloat
+    error: AnyFloat
+    constant: AnyFloat | None = None
+    linear: AnyFloat | None = None
 
-    truth: NDArray[Any]
-    given: NDArray[Any]
-    constant: NDArray[Any]
-    units: NDArray[np.int64] | None = None
 
-    def error_of(self, parts: NDArray[np.float64]) -> float:
-        """The standard error of the mean of one number a row, which have mean 0."""
-        rows = len(parts)
-        if self.units is None:
-            return math.sqrt(math.fsum(parts**2) / max(rows - 1, 1) / rows)
-        sums = np.bincount(np.unique(self.units, return_inverse=True)[1].reshape(-1), parts)
-        count = len(sums)
-        return math.sqrt(math.fsum(sums**2) * count / max(count - 1, 1)) / rows
+@dataclass(frozen=True)
+class Coverage:
+    """How often intervals hold the truth, with a standard error, and how wide they are in the
+    mean."""
+
+    level: AnyFloat  # what was asked for
+    value: AnyFloat
+    error: AnyFloat
+    width: AnyFloat
 
 
 @dataclass(frozen=True)
 class Score:
-    """A figure, its standard error, and the same figure of the constant predictor."""
+    """A figure, its standard error, and the same figure of the constant predictor; further figures
+    by the names of their metrics."""
 
-    metric: Literal["accuracy", "rmse"]
+    metric: MetricName
     value: AnyFloat
     error: AnyFloat
     constant: AnyFloat
-    constant_answer: str
+    constant_answer: Name
     rows: Total
-    others: dict[str, AnyFloat]  # further figures by name
+    others: dict[str, AnyFloat]  # values of further figures by name
+    figures: dict[str, Figure] = field(default_factory=dict[str, Figure], metadata=LATER)
+    confusion: tuple[tuple[Total, ...], ...] = field(default=(), metadata=LATER)  # true × predicted
+    coverage: Coverage | None = field(default=None, metadata=LATER)
+    threshold: float | None = field(default=None, metadata=LATER)  # of the second of two classes
 
 
-def score(answers: Evaluation, classes: tuple[str, ...]) -> Score:
-    """Accuracy where there are classes, else RMSE."""
-    return _accuracy(answers, classes) if classes else _rmse(answers)
-
-
-def _accuracy(answers: Evaluation, classes: tuple[str, ...]) -> Score:
-    """With the binomial standard error, unless rows are in units."""
-    truth, given = answers.truth, answers.given.astype(np.float64)
-    rows, right = len(truth), given.argmax(axis=1) == truth
-    accuracy = int(right.sum()) / rows
-    error = math.sqrt(accuracy * (1 - accuracy) / rows)
-    if answers.units is not None:
-        error = answers.error_of(right - accuracy)
-    known = np.flatnonzero(truth >= 0)
-    chosen = np.maximum(given[known, truth[known]], np.finfo(np.float32).tiny)
+def score(
+    answers: Evaluation,
+    classes: tuple[str, ...],
+    metric: MetricName | None = None,
+    level: float | None = None,
+    threshold: float | None = None,
+) -> Score:
+    """All figures of these answers; the headline is accuracy where there are classes, else RMSE, or
+    that of the metric. `level` is what intervals promise, `threshold` what decided."""
+    main = metric or main_metric(bool(classes))
+    found = figures(answers)
+    if main not in found:
+        raise TableError(
+            f"{main} has no value on {counted(len(answers.truth), 'row')} such as these; choose "
+            "another metric, or other rows"
+        )
+    own, first = found[main], answers.constant[0]
     return Score(
-        "accuracy",
-        accuracy,
-        error,
-        int((truth == answers.constant).sum()) / rows,
-        classes[int(answers.constant[0])],
-        rows,
-        {"log_loss": -math.fsum(np.log(chosen)) / max(len(known), 1)},
-    )
+        main, own.value, own.error, math.nan if own.constant is None else own.constant,
+        classes[int(first)] if classes else f"{first:.6g}", len(answers.truth),
+        {name: found[name].value for name in OTHERS[bool(classes)] if name in found}, found,
+        confusion(answers) if classes else (),
+        None if level is None else coverage(answers, level), threshold,
+    )  # fmt: skip
 
 
-def _rmse(answers: Evaluation) -> Score:
-    """With a standard error by the delta method: sd(e²) / (2 · RMSE · √n).
+def figures(answers: Evaluation) -> dict[str, Figure]:
+    """Every figure that these answers have, beside that of the constant predictor."""
+    constant, found = answers.by_constant(), dict[str, Figure]()
+    for metric in applicable(answers):
+        own, other = measured(metric.name, answers), measured(metric.name, constant)
+        if own is not None:
+            found[metric.name] = Figure(*own, None if other is None else other[0])
+    return found
 
-    Errors are counted in a unit, since e⁴ is beyond a number where e is 1e80 or 1e-80; it is a
-    power of two, which rounds nothing.
-    """
-    truth, rows = answers.truth, len(answers.truth)
-    errors = answers.given - truth
-    unit = 2.0 ** (math.frexp(np.abs(errors).max())[1] - 1)
-    squares = (errors / unit) ** 2
-    mse = math.fsum(squares) / rows
-    rmse = math.sqrt(mse)
-    error = answers.error_of(squares - mse)
-    mean = math.fsum(truth) / rows
-    spread = math.fsum((truth - mean) ** 2) / rows
-    return Score(
-        "rmse",
-        rmse * unit,
-        error / (2 * rmse) * unit if rmse else 0.0,
-        math.sqrt(math.fsum((truth - answers.constant) ** 2) / rows),
-        f"{answers.constant[0]:.6g}",
-        rows,
-        {
-            "r2": 1 - mse * unit**2 / spread if spread else 0.0,
-            "mae": math.fsum(np.abs(errors)) / rows,
-        },
-    )
+
+def confusion(answers: Evaluation) -> tuple[tuple[int, ...], ...]:
+    """Rows by true class and answered class; none for a great many classes."""
+    count = answers.given.shape[1]
+    if count > _MOST_CLASSES:
+        return ()
+    known = answers.truth >= 0
+    places = answers.truth[known] * count + answers.choice[known]
+    table = np.bincount(places, minlength=count * count).reshape(count, count)
+    return tuple(tuple(row) for row in table.tolist())
+
+
+def coverage(answers: Evaluation, level: float) -> Coverage | None:
+    """How often the intervals hold the truth."""
+    if answers.ends is None:
+        return None
+    low, high = answers.ends.T
+    held = (low <= answers.truth) & (answers.truth <= high)
+    value = int(held.sum()) / len(held)
+    width = math.fsum(high - low) / len(held)
+    return Coverage(level, value, answers.error_of(held - value), width)
+
+
+def costs(answers: Evaluation) -> NDArray[np.float64]:
+    """What each row costs: −ln of the probability of the true class, or the squared error."""
+    if answers.given.ndim == 1:
+        return np.asarray((answers.given - answers.truth) ** 2, np.float64)
+    rows = np.arange(len(answers.truth))
+    given = answers.given[rows, np.maximum(answers.truth, 0)].astype(np.float64)
+    given[answers.truth < 0] = 0.0
+    return -np.log(np.maximum(given, np.finfo(np.float32).tiny))

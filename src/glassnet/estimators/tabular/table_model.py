@@ -17,14 +17,17 @@ import numpy as np
 
 from glassnet import model_file
 from glassnet.errors import ModelFileError
+from glassnet.estimators.tabular.evaluation import Evaluation
+from glassnet.estimators.tabular.metrics import METRICS, MetricName, main_metric
 from glassnet.estimators.tabular.network import Architecture, restored, with_folds
 from glassnet.estimators.tabular.recipe import Recipe
-from glassnet.estimators.tabular.score import Evaluation, Score, score
+from glassnet.estimators.tabular.rules import PLAIN_RULES, AnswerRules
+from glassnet.estimators.tabular.score import Score, score
 from glassnet.nn import Sequential
 from glassnet.ops.math_exp import exp_code
 from glassnet.ops.onnumpy import Number, NumpyBuilder
 from glassnet.rounding import to_nearest
-from glassnet.serialize import LATER, Count, Name, Total, Within, from_plain, parse, read
+from glassnet.serialize import LATER, Count, Name, Total, Within, from_plain, parse, read, to_plain
 from glassnet.tables.notes import Note
 from glassnet.tables.repeats import SeenRows, target_keys
 from glassnet.tables.schema import Design, Schema
@@ -37,9 +40,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = "glassnet table model"
-FORMAT_VERSION = "2"
 FIRST_VERSION = "1"  # without packs
-FORMAT_VERSIONS = (FIRST_VERSION, FORMAT_VERSION)
+PACK_VERSION = "2"  # without rules
+FORMAT_VERSION = "3"
+FORMAT_VERSIONS = (FIRST_VERSION, PACK_VERSION, FORMAT_VERSION)
+AT_ONCE = 256  # rows that are predicted together
 FEWEST_NEW = 10  # rows that have a score of their own
 Version = Annotated[int, Within(1, 1 << 20)]
 
@@ -67,7 +72,7 @@ class Scored:
     """The score of a fit."""
 
     folds: Total
-    metric: Literal["accuracy", "rmse"]
+    metric: MetricName
     value: float | None
     standard_error: float | None
     constant: float | None
@@ -110,6 +115,7 @@ class Prediction:
     missing: dict[str, int]  # cells that were missing, by column
     unknown: dict[str, int]  # cells with a value that training had not, or too rarely
     decimals: int | None = 0  # of a number: more would be invented; None leaves 7 digits
+    ends: NDArray[np.float64] | None = None  # of an interval: a lower and an upper number a row
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,7 @@ class Assessment:
 
     score: Score
     prediction: Prediction
+    answers: Evaluation
     seen: int = 0
     exact: bool = True  # else `seen` is estimated from a part of the rows
     new: Score | None = None  # on rows that were not in training, where some were
@@ -145,6 +152,7 @@ class TableModel:
     training: dict[str, Any]
     numerics: int = numerics_version  # the arithmetic it was trained with
     seen: SeenRows | None = None  # the rows of its training, where they can be told apart
+    rules: AnswerRules = PLAIN_RULES
 
     @to_nearest
     def predict(self, table: Table) -> Prediction:
@@ -178,7 +186,7 @@ class TableModel:
     def _assessed(
         self, answers: Evaluation, prediction: Prediction, keys: NDArray[np.uint64]
     ) -> Assessment:
-        truth, found = answers.truth, Assessment(score(answers, prediction.classes), prediction)
+        truth, found = answers.truth, Assessment(self._score(answers), prediction, answers)
         if self.seen is None:
             return found
         known, seen = self.seen.asked(target_keys(keys, truth, prediction.classes))
@@ -186,16 +194,24 @@ class TableModel:
             return found
         share = float(seen.sum() / known.sum())
         new = np.flatnonzero(known & ~seen)
-        part = Evaluation(truth[new], answers.given[new], answers.constant[new])
-        others = score(part, prediction.classes) if len(new) >= FEWEST_NEW else None
+        others = self._score(answers.of(new)) if len(new) >= FEWEST_NEW else None
         exact = bool(known.all())
         return replace(found, seen=round(share * len(truth)), exact=exact, new=others)
+
+    def _score(self, answers: Evaluation) -> Score:
+        """By the metric of the fit, where these rows have it."""
+        asked: MetricName = self.training.get("score", {}).get("metric", "")
+        interval, classes = self.rules.interval, self.schema.target.classes
+        if asked not in METRICS or METRICS[asked].measure(answers) is None:
+            asked = main_metric(bool(classes))
+        level = None if interval is None else interval.level
+        return score(answers, classes, asked, level, self.rules.threshold)
 
     def compared(self, truth: NDArray[Any], prediction: Prediction) -> Evaluation:
         """The truth beside the predictions and beside those of a constant predictor."""
         probabilities = prediction.probabilities
         given = prediction.values if probabilities is None else probabilities
-        return self.beside_constant(truth, given)
+        return self.rules.applied(self.beside_constant(truth, given))
 
     def beside_constant(self, truth: NDArray[Any], given: NDArray[Any]) -> Evaluation:
         """The truth beside probabilities or numbers, and those of a constant predictor."""
@@ -213,12 +229,24 @@ class TableModel:
     def answers(self, design: Design) -> Prediction:
         """Predictions for rows that are encoded already."""
         target = self.schema.target
-        outputs = np.asarray(self.network(with_folds(self.architecture, design.x)))
-        found, filled = self.given(outputs), (design.missing, design.unknown)
+        found, filled = self.outputs(design.x), (design.missing, design.unknown)
         if not target.classes:
-            return Prediction(target.name, found, (), None, *filled, target.decimals)
-        names = np.array(target.classes, object)[found.argmax(axis=1)]
+            interval = self.rules.interval
+            ends = None if interval is None else interval.ends(found)
+            return Prediction(target.name, found, (), None, *filled, target.decimals, ends)
+        names = np.array(target.classes, object)[self.rules.decided(found)]
         return Prediction(target.name, names, target.classes, found, *filled)
+
+    @to_nearest
+    def outputs(self, x: NDArray[np.float32]) -> NDArray[Any]:
+        """For encoded rows a number each, or a probability for each class. A few hundred rows at a
+        time: what lies between the layers of many networks then stays in the cache."""
+        rows = with_folds(self.architecture, x)
+        parts = [
+            np.asarray(self.network(rows[start : start + AT_ONCE]))
+            for start in range(0, max(len(rows), 1), AT_ONCE)
+        ]
+        return self.given(np.concatenate(parts))
 
     def recorded_score(self) -> Score:
         """The score that its fit took, as far as the model file keeps it: without `others`."""
@@ -237,7 +265,7 @@ class TableModel:
         another place, for the message of an OutputError."""
         texts = {
             "format": FORMAT,
-            "format_version": FORMAT_VERSION if self.architecture.members else FIRST_VERSION,
+            "format_version": self._version(),
             "numerics_version": str(self.numerics),
             "network": json.dumps(self.architecture.to_plain()),
             "schema": json.dumps(self.schema.to_plain()),
@@ -245,7 +273,15 @@ class TableModel:
         }
         if self.seen is not None:
             texts["seen"] = self.seen.to_text()
+        if self.rules:
+            texts["rules"] = json.dumps(to_plain(self.rules))
         return model_file.save(path, self.network.parameters(), texts, option)
+
+    def _version(self) -> str:
+        """The first format that says all of it, so that earlier versions open what they can."""
+        if self.rules:
+            return FORMAT_VERSION
+        return PACK_VERSION if self.architecture.members else FIRST_VERSION
 
     @staticmethod
     @to_nearest
@@ -278,11 +314,15 @@ def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableMod
     network = restored(architecture, named)
     training: Any = parse(stored["training"])
     found = from_plain(Training, training, "training")
-    if (found.score.metric == "accuracy") != bool(schema.target.classes):
+    if METRICS[found.score.metric].classes != bool(schema.target.classes):
         raise ValueError(f"training.score.metric is {found.score.metric!r}, of the other kind")
     numerics = read(Version, parse(stored["numerics_version"]), "numerics_version")
     seen = SeenRows.from_text(texts["seen"]) if "seen" in texts else None
-    return TableModel(schema, architecture, network, training, numerics, seen)
+    rules = PLAIN_RULES
+    if "rules" in texts:
+        rules = from_plain(AnswerRules, parse(texts["rules"]), "rules")
+        rules.check_target(schema.target)
+    return TableModel(schema, architecture, network, training, numerics, seen, rules)
 
 
 def softmax(scores: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float32]:

@@ -1,0 +1,162 @@
+"""How a score is printed: its headline, then every figure beside those of a constant answer and of
+a linear model, the confusion matrix, and how often intervals hold the truth.
+
+In: a `Score`. Out: lines on the console, at most 80 columns wide, or JSON values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.cells import cell_len
+from rich.console import Console
+
+from glassnet.cli.report import LONG, alike, console, safe
+from glassnet.estimators.tabular.metrics import METRICS, Metric, positive_class
+from glassnet.serialize import to_plain
+from glassnet.visible import visible
+from glassnet.words import counted
+
+if TYPE_CHECKING:
+    from glassnet.estimators.tabular.score import Coverage, Figure, Score
+
+_MOST_CLASSES = 6  # of a confusion matrix in the terminal
+_LONGEST = 12  # signs of a class in it
+_HEADS = ("", "network", "constant", "linear")
+
+
+def print_score(
+    score: Score,
+    rows: str,
+    without: int,
+    to: Console | None = None,
+    classes: Sequence[str] = (),
+    brief: bool = False,
+) -> None:
+    """The score, with the constant prediction beside it. `brief` leaves out the other figures."""
+    show = (to or console()).print
+    metric = METRICS[score.metric]
+    linear = score.others.get("linear", math.nan)
+    value, error, constant, line = written(metric, score.value, score.error, score.constant, linear)
+    name = _title(metric, tuple(classes))
+    wide = max(cell_len(name), 8)
+    show(f"[bold]{safe(name.ljust(wide))}  {value} ± {error}[/] on {safe(rows)}")
+    answer = safe(repr(score.constant_answer)) if metric.classes else score.constant_answer
+    if math.isfinite(score.constant):
+        show(f"{'constant'.ljust(wide)}  {constant} (always {answer})")
+    if math.isfinite(linear):
+        show(f"{'linear'.ljust(wide)}  {line} (a linear model of the same inputs)")
+    if score.threshold is not None:
+        second = safe(repr(classes[1])) if len(classes) == 2 else "the second class"
+        show(f"{'decides'.ljust(wide)}  {second} from a probability of {score.threshold:g} on")
+    if score.coverage is not None:
+        show(f"{'interval'.ljust(wide)}  {coverage_text(score.coverage)}")
+    if without:
+        show(f"left out  {counted(without, 'row')} without a target")
+    if not brief:
+        _print_figures(score, tuple(classes), to or console())
+        _print_confusion(score, classes, to or console())
+
+
+def coverage_text(found: Coverage) -> str:
+    """How often intervals hold the truth, in words."""
+    width = alike([found.width], found.width / 100)[0]
+    share = f"{found.value:.4f} ± {found.error:.4f}"
+    return f"{found.level:g} asked for, {share} of the rows lie inside; mean width {width}"
+
+
+def written(metric: Metric, *numbers: float) -> list[str]:
+    """A figure, its error, and the same figure of others: those in the unit of the target to the
+    digits that the error, which stands second, leaves."""
+    if metric.in_unit:
+        return alike(numbers, numbers[1])
+    return [f"{own:.4f}" if abs(own) < LONG else f"{own:.4g}" for own in numbers]
+
+
+def _title(metric: Metric, classes: tuple[str, ...]) -> str:
+    positive = positive_class(classes)
+    if positive is None or metric.name not in ("f1", "average_precision"):
+        return metric.title
+    short = positive if len(positive) <= _LONGEST else f"{positive[: _LONGEST - 1]}…"
+    return f"{metric.title} of {short!r}"
+
+
+def _print_figures(score: Score, classes: tuple[str, ...], to: Console) -> None:
+    """A line a figure; the numbers of a column stand under one another."""
+    rows: list[tuple[str, ...]] = []
+    for name, own in score.figures.items():
+        if name != score.metric:
+            rows.append((_title(METRICS[name], classes), *_cells(METRICS[name], own)))
+    if not rows:
+        return
+    heads = _HEADS if any(row[3] for row in rows) else _HEADS[:3]
+    table = [heads, *(row[: len(heads)] for row in rows)]
+    widths = [max(cell_len(row[i]) for row in table) for i in range(len(heads))]
+    to.print()
+    for row in table:
+        cells = [f"{cell:<{widths[i]}}" for i, cell in enumerate(row)]
+        text = safe(visible("  ".join(cells).rstrip()))
+        to.print(f"[dim]{text}[/]" if row is heads else text, soft_wrap=True)
+
+
+def _cells(metric: Metric, own: Figure) -> tuple[str, str, str]:
+    others = [math.nan if one is None else one for one in (own.constant, own.linear)]
+    value, error, *rest = written(metric, own.value, own.error, *others)
+    constant, linear = (
+        text if math.isfinite(number) else "" for text, number in zip(rest, others, strict=True)
+    )
+    return f"{value} ± {error}", constant, linear
+
+
+def _print_confusion(score: Score, classes: Sequence[str], to: Console) -> None:
+    """Rows by true class and answered class, where these are few."""
+    if not score.confusion or len(classes) != len(score.confusion) or len(classes) > _MOST_CLASSES:
+        return
+    names = [visible(own) for own in classes]
+    names = [own if cell_len(own) <= _LONGEST else f"{own[: _LONGEST - 1]}…" for own in names]
+    table = [["true \\ predicted", *names]]
+    for name, row in zip(names, score.confusion, strict=True):
+        table.append([name, *(f"{count:,}" for count in row)])
+    widths = [max(cell_len(row[i]) for row in table) for i in range(len(table[0]))]
+    to.print()
+    for place, row in enumerate(table):
+        cells = [row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in range(1, len(row)))]
+        text = safe("  ".join(cells))
+        to.print(text if place else f"[dim]{text}[/]", soft_wrap=True)
+
+
+def score_json(score: Score, classes: Sequence[str] = ()) -> dict[str, Any]:
+    """The score as JSON values."""
+    found: dict[str, Any] = {
+        "metric": score.metric,
+        "value": _finite(score.value),
+        "standard_error": _finite(score.error),
+        "constant": _finite(score.constant),
+        "constant_answer": score.constant_answer,
+        "rows": score.rows,
+        **{name: _finite(value) for name, value in score.others.items()},
+        "figures": {name: figure_json(own) for name, own in score.figures.items()},
+    }
+    if score.confusion:
+        found["confusion"] = {"classes": list(classes), "matrix": to_plain(score)["confusion"]}
+    if score.threshold is not None:
+        found["threshold"] = score.threshold
+    if score.coverage is not None:
+        found["coverage"] = {name: _finite(own) for name, own in to_plain(score.coverage).items()}
+    return found
+
+
+def figure_json(figure: Figure) -> dict[str, Any]:
+    """A figure as JSON values."""
+    return {
+        "value": _finite(figure.value),
+        "standard_error": _finite(figure.error),
+        "constant": _finite(figure.constant),
+        "linear": _finite(figure.linear),
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

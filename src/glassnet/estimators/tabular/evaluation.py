@@ -1,0 +1,82 @@
+"""Rows with the truth and with what a model answers, as scores, thresholds and intervals need them.
+
+In: what a model predicted for rows whose target is known. Out: an `Evaluation`, which knows what
+was decided for each row, and the standard error of a mean over them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Rows with the truth, what a model answers, and what a constant predictor would answer.
+
+    For classes the truth and the constant are codes (-1 is a class that the model does not know)
+    and the model gives a probability for each class; else all three are numbers. Rows of one unit
+    are not independent of each other, which the standard error takes into account.
+    """
+
+    truth: NDArray[Any]
+    given: NDArray[Any]
+    constant: NDArray[Any]
+    units: NDArray[np.int64] | None = None
+    folds: NDArray[np.int64] | None = None  # the fold of each row, where there are folds
+    decided: NDArray[np.int64] | None = None  # classes by a threshold, else the most probable ones
+    ends: NDArray[np.float64] | None = None  # of intervals: a lower and an upper number a row
+    rows: NDArray[np.int64] | None = None  # their numbers in the table
+
+    @property
+    def choice(self) -> NDArray[np.int64]:
+        """The class that is answered for each row."""
+        return self.given.argmax(axis=1) if self.decided is None else self.decided
+
+    def of(self, part: NDArray[Any]) -> Evaluation:
+        """Some of the rows, by their places or by a mask."""
+        later = {
+            name: None if (own := getattr(self, name)) is None else own[part]
+            for name in ("units", "folds", "decided", "ends", "rows")
+        }
+        return Evaluation(self.truth[part], self.given[part], self.constant[part], **later)
+
+    def by_constant(self) -> Evaluation:
+        """The same rows, answered by the constant predictor; to classes it gives the shares that
+        they have among these rows."""
+        if self.given.ndim == 1:
+            return replace(self, given=self.constant.astype(np.float64), ends=None)
+        known = self.truth[self.truth >= 0]
+        shares = np.bincount(known, minlength=self.given.shape[1]) / max(len(known), 1)
+        given = np.broadcast_to(shares, self.given.shape)
+        return replace(self, given=given, decided=self.constant.astype(np.int64))
+
+    def error_of(self, parts: NDArray[np.float64]) -> float:
+        """The standard error of the mean of one number a row, which have mean 0."""
+        rows = len(parts)
+        if self.units is None:
+            return math.sqrt(math.fsum(parts**2) / max(rows - 1, 1) / rows)
+        sums = np.bincount(np.unique(self.units, return_inverse=True)[1].reshape(-1), parts)
+        count = len(sums)
+        return math.sqrt(math.fsum(sums**2) * count / max(count - 1, 1)) / rows
+
+
+def joined(parts: Sequence[Evaluation]) -> Evaluation:
+    """The rows of several evaluations, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def together(name: str) -> Any:
+        found = [getattr(part, name) for part in parts]
+        return None if found[0] is None else np.concatenate(found)
+
+    names = ("truth", "given", "constant", "units", "folds", "decided", "ends", "rows")
+    return Evaluation(*(together(name) for name in names))

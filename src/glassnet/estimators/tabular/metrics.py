@@ -1,0 +1,331 @@
+"""The metrics by which answers are scored: one record each.
+
+In: an `Evaluation`. Out: a figure and its standard error. What `--metric` takes, what reports
+show, the table in docs/scores.md and the tests are derived from `METRICS`. A measure gives its
+figure and, for each row, that row's influence on it (mean 0), from which the standard error
+follows by the delta method: sd(influence) / √n, with rows of one unit added first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from glassnet.errors import TableError
+from glassnet.estimators.tabular.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+MetricName = Literal[
+    "accuracy", "balanced_accuracy", "f1", "auc", "average_precision", "log_loss", "brier",
+    "rmse", "mae", "median_error", "r2", "rmsle", "pinball",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A figure; `influence` is of each row on it, in multiples of `unit`, a power of two."""
+
+    value: float
+    influence: NDArray[np.float64]
+    unit: float = 1.0
+
+    def error(self, answers: Evaluation) -> float:
+        """Its standard error."""
+        return answers.error_of(self.influence) * self.unit
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a figure is called, what it means, and how it is worked out; None where these rows have
+    no such figure."""
+
+    name: MetricName
+    title: str
+    classes: bool  # whether it is of classes, else of numbers
+    greater: bool  # whether more is better
+    meaning: str
+    measure: Callable[[Evaluation], Measured | None]
+    decides: bool = False  # whether it depends on where the threshold between two classes lies
+    in_unit: bool = False  # whether it has the unit of the target
+
+    @property
+    def sign(self) -> float:
+        return 1.0 if self.greater else -1.0
+
+
+def main_metric(classes: bool) -> MetricName:
+    """What the score is where nothing else was asked for."""
+    return "accuracy" if classes else "rmse"
+
+
+def metric_of(name: str, classes: bool) -> Metric:
+    """The metric of that name for such a target; TableError with those that there are."""
+    plain = name.strip().lower().replace("-", "_").replace(" ", "_")
+    found = METRICS.get(_ALIASES.get(plain, plain))
+    if found is None or found.classes is not classes:
+        choices = ", ".join(own.name for own in METRICS.values() if own.classes is classes)
+        target = "classes" if classes else "numbers"
+        why = "is not a metric" if found is None else f"is not a metric of {target}"
+        raise TableError(f"{name!r} {why}; choose {choices}")
+    return found
+
+
+# -- of classes ------------------------------------------------------------------------------------
+
+
+def _accuracy(answers: Evaluation) -> Measured:
+    """With the binomial standard error, unless rows are in units."""
+    right = answers.choice == answers.truth
+    rows, value = len(right), int(right.sum()) / len(right)
+    parts = right - value
+    if answers.units is None and rows > 1:
+        parts *= math.sqrt((rows - 1) / rows)
+    return Measured(value, parts)
+
+
+def _balanced_accuracy(answers: Evaluation) -> Measured | None:
+    truth, right = answers.truth, answers.choice == answers.truth
+    counts = np.bincount(truth[truth >= 0], minlength=answers.given.shape[1])
+    present = np.flatnonzero(counts)
+    if not len(present):
+        return None
+    recalls = np.bincount(truth[right], minlength=len(counts)) / np.maximum(counts, 1)
+    parts = np.where(
+        truth >= 0,
+        (right - recalls[truth]) * len(truth) / (np.maximum(counts, 1)[truth] * len(present)),
+        0.0,
+    )
+    return Measured(float(recalls[present].mean()), parts)
+
+
+def _f1(answers: Evaluation) -> Measured | None:
+    """Of the second of two classes; of more the mean over those that occur or are answered."""
+    count, choice = answers.given.shape[1], answers.choice
+    found: list[tuple[float, Floats]] = []
+    for code in [1] if count == 2 else range(count):
+        true, said = answers.truth == code, choice == code
+        both, total = (true & said).mean(), true.mean() + said.mean()
+        if total or count == 2:
+            value = 2 * both / total if total else 0.0
+            parts = (2.0 * (true & said) - value * (1.0 * true + said)) / (total or 1.0)
+            found.append((float(value), parts))
+    return _mean(found)
+
+
+def _auc(answers: Evaluation) -> Measured | None:
+    """The area under the ROC curve, with DeLong's standard error."""
+    return _one_against_rest(answers, _area)
+
+
+def _average_precision(answers: Evaluation) -> Measured | None:
+    return _one_against_rest(answers, _precision)
+
+
+def _one_against_rest(
+    answers: Evaluation, measure: Callable[[Floats, NDArray[np.bool_]], tuple[float, Floats]]
+) -> Measured | None:
+    """Of two classes for the second one; of more the mean over the classes that occur."""
+    given, truth = answers.given, answers.truth
+    found: list[tuple[float, Floats]] = []
+    for code in [1] if given.shape[1] == 2 else range(given.shape[1]):
+        true = truth == code
+        if 0 < true.sum() < len(true):
+            found.append(measure(given[:, code].astype(np.float64), true))
+    return _mean(found)
+
+
+def _area(scores: Floats, true: NDArray[np.bool_]) -> tuple[float, Floats]:
+    """How probable it is that a row of the class has a higher score than another row."""
+    above, below = np.sort(scores[~true]), np.sort(scores[true])
+    won = np.empty(len(scores))
+    for mask, others, sign in ((true, above, 1.0), (~true, below, -1.0)):
+        low = np.searchsorted(others, scores[mask], "left")
+        high = np.searchsorted(others, scores[mask], "right")
+        share = (low + high) / 2 / len(others)
+        won[mask] = share if sign > 0 else 1 - share
+    area, part = float(won[true].mean()), float(true.mean())
+    parts: Floats = (won - area) / np.where(true, part, 1 - part)
+    return area, parts
+
+
+def _precision(scores: Floats, true: NDArray[np.bool_]) -> tuple[float, Floats]:
+    """The mean, over the rows of the class, of the precision at their score."""
+    places = np.unique(-scores, return_inverse=True)[1].reshape(-1)  # from the highest on
+    hits, all_rows = np.bincount(places, true), np.bincount(places)
+    taken = np.cumsum(all_rows)
+    precision = np.cumsum(hits) / taken
+    positive = int(true.sum())
+    value = math.fsum(hits * precision) / positive
+    # a row changes the precision at all scores that are not above its own
+    later = np.cumsum((hits / taken)[::-1])[::-1]
+    weighted = np.cumsum((hits * precision / taken)[::-1])[::-1]
+    own = true * (precision[places] - value) + true * later[places] - weighted[places]
+    return value, own * len(true) / positive
+
+
+def _log_loss(answers: Evaluation) -> Measured | None:
+    known = np.flatnonzero(answers.truth >= 0)
+    if not len(known):
+        return None
+    given = answers.given[known, answers.truth[known]].astype(np.float64)
+    return _mean_of(-np.log(np.maximum(given, np.finfo(np.float32).tiny)), known, answers)
+
+
+def _brier(answers: Evaluation) -> Measured | None:
+    """The squared distance between probabilities and truth; of two classes half of it."""
+    known = np.flatnonzero(answers.truth >= 0)
+    if not len(known):
+        return None
+    away = answers.given[known].astype(np.float64)
+    away[np.arange(len(known)), answers.truth[known]] -= 1.0
+    squares = (away**2).sum(axis=1) / (2 if away.shape[1] == 2 else 1)
+    return _mean_of(squares, known, answers)
+
+
+def _mean_of(costs: Floats, known: NDArray[np.int64], answers: Evaluation) -> Measured:
+    """The mean over the rows whose class is known."""
+    parts = np.zeros(len(answers.truth))
+    value = math.fsum(costs) / len(known)
+    parts[known] = (costs - value) * (len(parts) / len(known))
+    return Measured(value, parts)
+
+
+def _mean(found: list[tuple[float, Floats]]) -> Measured | None:
+    if not found:
+        return None
+    values, parts = zip(*found, strict=True)
+    return Measured(math.fsum(values) / len(found), np.mean(parts, axis=0))
+
+
+# -- of numbers ------------------------------------------------------------------------------------
+
+
+def _rmse(answers: Evaluation) -> Measured:
+    return _root_mean_square(answers.given - answers.truth)
+
+
+def _root_mean_square(errors: Floats) -> Measured:
+    """With the standard error by the delta method, sd(e²) / (2 · RMSE · √n). Errors are counted in
+    a unit, since e⁴ is beyond a number where e is 1e80 or 1e-80; it is a power of two, which rounds
+    nothing."""
+    unit = 2.0 ** (math.frexp(np.abs(errors).max())[1] - 1)
+    squares = (errors / unit) ** 2
+    mse = math.fsum(squares) / len(errors)
+    root = math.sqrt(mse)
+    return Measured(root * unit, (squares - mse) / (2 * (root or 1.0)), unit)
+
+
+def _mae(answers: Evaluation) -> Measured:
+    sizes = np.abs(answers.given - answers.truth)
+    value = math.fsum(sizes) / len(sizes)
+    return Measured(value, sizes - value)
+
+
+def _median_error(answers: Evaluation) -> Measured:
+    """The standard error is half the distance between the order statistics √n places apart."""
+    sizes = np.sort(np.abs(answers.given - answers.truth))
+    rows, value = len(sizes), float(np.median(sizes))
+    reach = math.sqrt(rows) / 2
+    low, high = max(int(rows / 2 - reach), 0), min(math.ceil(rows / 2 + reach), rows - 1)
+    slope = float(sizes[high] - sizes[low]) * rows / max(high - low, 1)
+    unsorted = np.abs(answers.given - answers.truth)
+    parts = (unsorted > value) - 0.5 * (unsorted != value)
+    return Measured(value, (parts - parts.mean()) * slope)
+
+
+def _r2(answers: Evaluation) -> Measured:
+    truth, errors = answers.truth, answers.given - answers.truth
+    distances = (truth - math.fsum(truth) / len(truth)) ** 2
+    spread = math.fsum(distances) / len(truth)
+    if not spread:
+        return Measured(0.0, np.zeros(len(truth)))
+    value = 1 - math.fsum(errors**2) / len(truth) / spread
+    return Measured(value, ((1 - value) * distances - errors**2) / spread)
+
+
+def _rmsle(answers: Evaluation) -> Measured | None:
+    """None where a true value is below 0; predictions below 0 count as 0."""
+    if (answers.truth < 0).any():
+        return None
+    given = np.log1p(np.maximum(answers.given, 0.0))
+    return _root_mean_square(given - np.log1p(answers.truth))
+
+
+def _pinball(answers: Evaluation) -> Measured:
+    found = _mae(answers)
+    return Measured(found.value / 2, found.influence / 2)
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", "accuracy", True, True,
+               "share of rows whose class is right", _accuracy, decides=True),
+        Metric("balanced_accuracy", "balanced accuracy", True, True,
+               "mean, over the classes, of the share of their rows that are found",
+               _balanced_accuracy, decides=True),
+        Metric("f1", "F1", True, True,
+               "2 · precision · recall / (precision + recall): of two classes for the second in "
+               "the order of the alphabet, of more the mean over the classes", _f1, decides=True),
+        Metric("auc", "AUC", True, True,
+               "area under the ROC curve: how often a row of the class gets a higher probability "
+               "than another row; of more than two classes the mean, each against the rest", _auc),
+        Metric("average_precision", "average precision", True, True,
+               "mean precision at the rows of the class, from the most probable on; of more than "
+               "two classes the mean, each against the rest", _average_precision),
+        Metric("log_loss", "log-loss", True, False,
+               "mean of −ln of the probability of the true class", _log_loss),
+        Metric("brier", "Brier score", True, False,
+               "mean squared distance between probability and truth; of more than two classes "
+               "summed over them", _brier),
+        Metric("rmse", "RMSE", False, False,
+               "root of the mean squared error", _rmse, in_unit=True),
+        Metric("mae", "mean |e|", False, False,
+               "mean absolute error", _mae, in_unit=True),
+        Metric("median_error", "median |e|", False, False,
+               "median of the absolute errors", _median_error, in_unit=True),
+        Metric("r2", "R²", False, True,
+               "1 − squared errors / squared distances from the mean", _r2),
+        Metric("rmsle", "RMSLE", False, False,
+               "root of the mean squared error of ln(1 + y); without a value where a true number "
+               "is below 0", _rmsle),
+        Metric("pinball", "pinball loss", False, False,
+               "quantile loss at the median: half of the mean absolute error", _pinball,
+               in_unit=True),
+    )
+}  # fmt: skip
+
+_ALIASES = {
+    "roc_auc": "auc", "logloss": "log_loss", "cross_entropy": "log_loss", "f1_score": "f1",
+    "brier_score": "brier", "ap": "average_precision", "pr_auc": "average_precision",
+    "root_mean_squared_error": "rmse", "mean_absolute_error": "mae", "r²": "r2",
+    "median_absolute_error": "median_error",
+}  # fmt: skip
+
+
+def positive_class(classes: tuple[str, ...]) -> str | None:
+    """The class that F1, AUC and average precision are of, where there are two."""
+    return classes[1] if len(classes) == 2 else None
+
+
+def measured(name: str, answers: Evaluation) -> tuple[float, float] | None:
+    """A figure by the name of its metric, and its standard error; None where there is none."""
+    found = METRICS[name].measure(answers)
+    if found is None or not math.isfinite(found.value):
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        return found.value, found.error(answers)
+
+
+def applicable(answers: Evaluation) -> list[Metric]:
+    """The metrics of such answers."""
+    classes = answers.given.ndim == 2
+    return [own for own in METRICS.values() if own.classes is classes]
