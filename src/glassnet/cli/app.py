@@ -20,6 +20,7 @@ from glassnet.cli.check import check
 from glassnet.cli.compare import compare
 from glassnet.cli.data import data
 from glassnet.cli.evaluate import evaluate
+from glassnet.cli.explain import explain
 from glassnet.cli.fit import fit
 from glassnet.cli.look import look
 from glassnet.cli.play import play
@@ -46,8 +47,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 COMMANDS = (
-    look, fit, predict, evaluate, step, resume, rerun, runs, compare, check, show, data, play,
-    bench,
+    look, fit, predict, evaluate, explain, step, resume, rerun, runs, compare, check, show, data,
+    play, bench,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

@@ -23,6 +23,12 @@ from glassnet.arguments import answering
 from glassnet.errors import TableError, TableWarning
 from glassnet.estimators.mlp.parameters import thread_count
 from glassnet.estimators.tabular.examine import ExaminedTable, examine
+from glassnet.estimators.tabular.explain import (
+    Explanation,
+    RowExplanation,
+    explain,
+    explain_row,
+)
 from glassnet.estimators.tabular.fit import choose_recipe, fit
 from glassnet.estimators.tabular.metrics import main_metric
 from glassnet.estimators.tabular.report import VerboseReport
@@ -160,25 +166,29 @@ class BaseTabular(BaseEstimator):
         return self.model_.predict(self._table(X))
 
     def _table(self, X: Any) -> Table:
-        """Rows to predict. Columns go by name in a mapping, and for a model from a file; in a frame
-        they are the columns of training, as scikit-learn has it; in an array they have places."""
+        """Rows to predict."""
+        return table_of(self._placed(X), "X")
+
+    def _placed(self, X: Any) -> list[FrameColumn]:
+        """The columns of rows to predict. They go by name in a mapping, and for a model from a
+        file; in a frame they are those of training, as scikit-learn has it; in an array they have
+        places."""
         columns = self._columns(X, first=False)
         if is_mapping(X):
-            return table_of(columns, "X")
+            return columns
         if hasattr(self, "columns_"):
             names: Sequence[str] = list(self.columns_)
         else:
             names = self.model_.schema.names
             if is_frame(X) or {column.name for column in columns} >= set(names):
-                return table_of(columns, "X")
+                return columns
         if len(columns) != len(names):
             raise TableError(
                 f"X has {counted(len(columns), 'column')} without names, and the model uses "
                 f"{', '.join(names[:12])}{', …' if len(names) > 12 else ''}; pass these "
                 f"{len(names)} in that order, or a frame or a mapping with their names"
             )
-        placed = [replace(c, name=name) for c, name in zip(columns, names, strict=True)]
-        return table_of(placed, "X")
+        return [replace(c, name=name) for c, name in zip(columns, names, strict=True)]
 
     def _columns(self, X: Any, first: bool) -> list[FrameColumn]:
         """The columns of X, checked as scikit-learn does; `first` is whether they are new."""
@@ -222,6 +232,57 @@ class BaseTabular(BaseEstimator):
         if isinstance(self.random_state, Integral):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    @to_nearest
+    def explain(self, X: Any, y: Any, *, metric: str | None = None) -> Explanation:
+        """Which columns matter, and how predictions change with the most important ones.
+
+        Parameters
+        ----------
+        X : data frame, dict of columns or array-like of shape (n_samples, n_features)
+            Rows, best those that training has not seen; of many rows some are taken.
+        y : array-like of shape (n_samples,)
+            Their true values.
+        metric : str or None, default=None
+            What importance is measured by; None is "log_loss", or "rmse" for numbers.
+
+        Returns
+        -------
+        explanation : Explanation
+            `importances` (by how much the metric gets worse when a column is shuffled, with a
+            standard error; the largest first) and `curves` (the mean prediction by the values of
+            a column, centred). Printed, it is a table; `as_json()` gives plain values.
+        """
+        check_is_fitted(self)
+        name = self.model_.schema.target.name
+        columns = [own for own in self._placed(X) if own.name != name]
+        goal = single_column(name, y)
+        check_consistent_length(range(row_count(columns)), goal.values)
+        return explain(self.model_, table_of([*columns, goal], "X"), metric=metric)
+
+    @to_nearest
+    def explain_row(self, X: Any, row: int, *, of: Any = None) -> RowExplanation:
+        """What each column contributed to the prediction for one row: Shapley values.
+
+        Parameters
+        ----------
+        X : data frame, dict of columns or array-like of shape (n_samples, n_features)
+            Rows; the others are what the row is compared with.
+        row : int
+            Its place in X, from 0.
+        of : str or None, default=None
+            The class whose probability is explained; None takes the one that is predicted.
+
+        Returns
+        -------
+        explanation : RowExplanation
+            `base`, the mean prediction for the rows that it is compared with, `answer`, that for
+            this row, and `ranked()`: columns, contributions and their standard errors, the largest
+            first. The contributions add up to answer − base.
+        """
+        check_is_fitted(self)
+        found = None if of is None else str(of)
+        return explain_row(self.model_, self._table(X), int(row), of=found)
 
     @to_nearest
     def save(self, path: str | Path) -> None:

@@ -1,0 +1,50 @@
+"""`glassnet explain`: which columns a model goes by, how, and what each did for one row.
+
+In: a model file and a table. Out: importance and curves, or contributions, as text or JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from glassnet.cli import options
+
+_ROW = "Explain the answer for this row of TABLE, counted from 0, rather than all rows."
+_CLASS = "With --row: explain the probability of this class, not of the one that is answered."
+_METRIC = "What importance is measured by: log_loss, or rmse for numbers, unless another is named."
+
+
+@options.reads_table
+def explain(
+    model: options.ModelPath,
+    table: options.TablePath,
+    row: Annotated[int | None, typer.Option(min=0, metavar="R", help=_ROW)] = None,
+    of: Annotated[str | None, typer.Option("--class", metavar="NAME", help=_CLASS)] = None,
+    metric: Annotated[str | None, typer.Option(metavar="NAME", help=_METRIC)] = None,
+    reading: options.ReadingOptions = options.AS_IT_IS,
+    json: options.Json = False,
+) -> None:
+    """Show which columns MODEL goes by in TABLE and how its answer changes with them."""
+    from glassnet.cli.progress import Waiting
+    from glassnet.cli.report import console, print_json, safe
+    from glassnet.estimators.tabular.explain import explain as explained
+    from glassnet.estimators.tabular.explain import explain_row
+    from glassnet.estimators.tabular.table_model import TableModel
+
+    if row is None and of is not None:
+        raise typer.BadParameter("--class goes with --row; name the row, too")
+    loaded = TableModel.load(model)
+    with Waiting(f"explaining {table}"):
+        opened = reading.open(table)
+        if row is None:
+            found = explained(loaded, opened, metric=metric)
+        else:
+            found = explain_row(loaded, opened, row, of=of)
+    if json:
+        print_json({"model": model, "table": table, **found.as_json()})
+        return
+    to = console()
+    for line in found.lines():
+        to.print(safe(line), soft_wrap=True)

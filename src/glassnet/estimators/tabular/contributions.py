@@ -1,0 +1,137 @@
+"""What each column contributed to the answer for one row: Shapley values.
+
+In: a model, the encoded row, and encoded rows to compare it with. Out: a number a column; with the
+mean answer for the other rows they add up to the answer for this one. The value of a set of columns
+is the mean answer for the other rows when these columns are those of the row (Lundberg and Lee
+2017, "interventional"). With up to ten columns all sets are taken; with more, columns change one
+after the other in random orders, each order also backwards (antithetic; Mitchell and others 2022).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.ops.philox import permutation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from glassnet.estimators.tabular.table_model import TableModel
+
+    Floats = NDArray[np.float64]
+
+MOST_EXACT = 10  # columns of which all sets are taken
+BACKGROUND = 100  # rows that a row is compared with
+_EXACT_ROWS = 20_000  # predictions for all sets together
+_ORDERS = 200  # pairs of orders
+_STREAM = 0x53484150  # "SHAP"
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """`base` and the contributions of the columns add up to the answer for the row; for classes
+    there is one of each for every class."""
+
+    columns: tuple[str, ...]
+    base: NDArray[np.float64]  # the mean answer for the rows compared with, of shape (outputs,)
+    values: NDArray[np.float64]  # of shape (columns, outputs)
+    errors: NDArray[np.float64]  # standard errors of sampling; 0 where all sets were taken
+    answer: NDArray[np.float64]  # of shape (outputs,)
+    exact: bool
+    compared: int  # rows that it is compared with
+
+
+def contributions(
+    model: TableModel, row: NDArray[np.float32], others: NDArray[np.float32], seed: int = 0
+) -> Contributions:
+    """The contributions of all columns to the answer for a row."""
+    columns = model.schema.places
+    compared = others[permutation(len(others), seed, _STREAM)[:BACKGROUND]]
+    exact = len(columns) <= MOST_EXACT
+    if exact:
+        most = max(_EXACT_ROWS >> len(columns), 10)
+        compared = compared[:most]
+        base, values = _all_sets(model, row, compared, list(columns.values()))
+        errors = np.zeros_like(values)
+    else:
+        base, values, errors = _orders(model, row, compared, list(columns.values()), seed)
+    answer = _outputs(model, row[None])[0]
+    return Contributions(
+        tuple(columns), base, _exactly(values, answer - base), errors, answer, exact, len(compared)
+    )
+
+
+def _exactly(values: Floats, total: Floats) -> Floats:
+    """The values, the largest of which takes what rounding has left of their sum."""
+    found = values.copy()
+    for output in range(values.shape[1]):
+        largest = int(np.abs(values[:, output]).argmax())
+        found[largest, output] += total[output] - math.fsum(values[:, output])
+    return found
+
+
+def _outputs(model: TableModel, x: NDArray[np.float32]) -> Floats:
+    found: NDArray[Any] = model.outputs(x)
+    return found.astype(np.float64).reshape(len(x), -1)
+
+
+def _all_sets(
+    model: TableModel, row: NDArray[np.float32], others: NDArray[np.float32], parts: list[list[int]]
+) -> tuple[Floats, Floats]:
+    """By the definition: what a column adds to each set, weighted by how many orders have it."""
+    count = len(parts)
+    worth = np.stack([
+        _outputs(model, _taken(row, others, [parts[i] for i in range(count) if code >> i & 1]))
+        .mean(axis=0)
+        for code in range(1 << count)
+    ])  # fmt: skip
+    codes = np.arange(1 << count)
+    sizes = np.array([int(code).bit_count() for code in codes])
+    values = np.zeros((count, worth.shape[1]))
+    for i in range(count):
+        without = codes[(codes >> i & 1) == 0]
+        share = np.array([1 / (count * math.comb(count - 1, int(s))) for s in sizes[without]])
+        values[i] = share @ (worth[without | (1 << i)] - worth[without])
+    return worth[0], values
+
+
+def _taken(
+    row: NDArray[np.float32], others: NDArray[np.float32], parts: list[list[int]]
+) -> NDArray[np.float32]:
+    """The other rows, with some columns as this row has them."""
+    found = others.copy()
+    for places in parts:
+        found[:, places] = row[places]
+    return found
+
+
+def _orders(
+    model: TableModel, row: NDArray[np.float32], others: NDArray[np.float32],
+    parts: list[list[int]], seed: int,
+) -> tuple[Floats, Floats, Floats]:  # fmt: skip
+    """Columns change in random orders and in these backwards, from one other row at a time."""
+    count, pairs = len(parts), max(1, _ORDERS // len(others)) * len(others)
+    sums: list[Any] = []
+    starts: list[Any] = []
+    for pair in range(pairs):
+        order = permutation(count, seed, _STREAM, epoch=pair + 1)
+        other, steps = others[pair % len(others)], list[Any]()
+        for turn in (order, order[::-1]):
+            now = other.copy()
+            for i in [None, *turn.tolist()]:
+                if i is not None:
+                    now[parts[i]] = row[parts[i]]
+                steps.append(now.copy())
+        given = _outputs(model, np.stack(steps)).reshape(2, count + 1, -1)
+        change = np.zeros((count, given.shape[2]))
+        for turn, path in zip((order, order[::-1]), given, strict=True):
+            change[turn] += np.diff(path, axis=0) / 2
+        sums.append(change)
+        starts.append(given[0, 0])
+    changes = np.stack(sums)
+    errors = changes.std(axis=0, ddof=1) / math.sqrt(pairs) if pairs > 1 else np.zeros_like(sums[0])
+    return np.mean(starts, axis=0), changes.mean(axis=0), errors
