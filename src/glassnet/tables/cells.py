@@ -27,7 +27,7 @@ _WIDE_NUMBERS = ("DECIMAL", "HUGEINT", "UHUGEINT", "BIGNUM")
 _NESTED = ("STRUCT", "MAP", "UNION", "GEOMETRY", "VARIANT")
 # Dates begin with the year, or are written with full stops: day and month are then never in doubt.
 _ISO_DATE = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}([ T]\d{1,2}:\d{2}.*)?$"
-_DOTTED_DATE = "%d.%m.%Y"
+_DOTTED_DATE, _DOTTED = "%d.%m.%Y", r"^\d{1,2}\.\d{1,2}\.\d{4}$"
 
 
 def quoted(text: str) -> str:
@@ -135,7 +135,8 @@ class Cells:
             time = (
                 f"CASE WHEN regexp_matches({text}, {quoted(_ISO_DATE)}) "
                 f"THEN TRY_CAST({text} AS TIMESTAMP) "
-                f"ELSE try_strptime({text}, {quoted(_DOTTED_DATE)}) END"
+                f"WHEN regexp_matches({text}, {quoted(_DOTTED)}) "
+                f"THEN try_strptime({text}, {quoted(_DOTTED_DATE)}) END"
             )
         else:
             time = "CAST(NULL AS TIMESTAMP)"

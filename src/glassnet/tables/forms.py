@@ -231,4 +231,6 @@ def date_sql(form: Form, text: str) -> str:
     for pattern, by in steps:
         text = f"regexp_replace({text}, {quoted(pattern)}, {quoted(by)}, 'g')"
     formats = ", ".join(map(quoted, form.formats))
-    return f"try_strptime(trim({text}), [{formats}])"
+    time = f"try_strptime(trim({text}), [{formats}])"
+    # The year of 31.12.24 is 24 to %Y, which then is not how it is written.
+    return f"CASE WHEN year({time}) >= 100 THEN {time} END"
