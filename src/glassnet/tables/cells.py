@@ -7,6 +7,7 @@ in numbers and times NaN means that the cell is there but cannot be read that wa
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,6 +50,23 @@ def named(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+@functools.cache
+def _family(type: str) -> str:
+    if type in _NUMBERS:
+        return "number"
+    if type.startswith(_WIDE_NUMBERS):
+        return "wide"
+    if type == "DATE" or type.startswith("TIMESTAMP"):
+        return "time"
+    if type.startswith("TIME"):
+        return "clock"
+    if type == "INTERVAL":
+        return "span"
+    if type.startswith(_NESTED) or type.endswith("]"):
+        return "nested"
+    return "text" if type == "VARCHAR" else "other"
+
+
 @dataclass(frozen=True)
 class Cells:
     """One column in SQL."""
@@ -61,19 +79,7 @@ class Cells:
     def family(self) -> str:
         """ "text", "number", "wide" (more digits than a float64 has), "time", "clock" (a time of
         day), "span" (a length of time), "nested" (no single values) or "other"."""
-        if self.type in _NUMBERS:
-            return "number"
-        if self.type.startswith(_WIDE_NUMBERS):
-            return "wide"
-        if self.type == "DATE" or self.type.startswith("TIMESTAMP"):
-            return "time"
-        if self.type.startswith("TIME"):
-            return "clock"
-        if self.type == "INTERVAL":
-            return "span"
-        if self.type.startswith(_NESTED) or self.type.endswith("]"):
-            return "nested"
-        return "text" if self.type == "VARCHAR" else "other"
+        return _family(self.type)
 
     def text(self, missing: Sequence[str]) -> str:
         """The cell as text without surrounding blanks; whole numbers without a decimal point."""

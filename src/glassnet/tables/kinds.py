@@ -41,6 +41,8 @@ _COUNTER_NAME = re.compile(rf"(?i){_COUNTERS}")
 _SHORT = {"TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER", "FLOAT", "DOUBLE"}
 _LONGEST = 40  # signs of a cell that are shown
 _LEAST_CODE = 9  # a number such as -9 may mean missing, -3 is a number
+_SOME = 1000  # texts that are looked at
+_WORD, _WORDS = re.compile(r"[^\W\d_]{2,}"), 3  # so many words in most texts are free text
 _FEW = 20  # so many different values are still few
 
 
@@ -179,10 +181,20 @@ class _Readings:
             if len(counts) == 1 and not self.numbers.missing.any():
                 return self._made("constant", f"always {brief(next(iter(counts)))!r}", None)
             if _is_identifier(different, counts.total()):
+                if _is_prose(counts):
+                    return self._prose(counts)
                 return self._made("identifier", f"{counted(different, 'different value')}", None)
         if fixed == "category:exact":
             return self._made("category", _most_common(counts), self.texts)
         return self._category(counts)
+
+    def _prose(self, counts: Mapping[str, int]) -> Column:
+        words = sorted(len(text.split()) for text in counts)[len(counts) // 2]
+        shown = f"{counted(len(counts), 'different text')} of about {counted(words, 'word')}"
+        text = f"holds free text, such as {brief(min(counts))!r}, and is left out"
+        way = hint("to use its values as they stand pass ", Option("kind", "category", self.name))
+        note = Note("free text", text, self.name, way)
+        return replace(self._made("text", shown, None), notes=(note,))
 
     def _made(self, kind: str, summary: str, cells: Numbers | Texts | None) -> Column:
         return Column(self.name, kind, int(self.numbers.missing.sum()), summary, cells)
@@ -215,13 +227,15 @@ class _Readings:
             way = hint("correct it").otherwise("pass ", Option("kind", "category", self.name))
             notes = (Note("not a number", text, self.name, way, True),)
         values = numbers.values[~numbers.missing]
-        low, high = values.min(), values.max()
+        ordered = np.sort(values)
+        low, high = ordered[0], ordered[-1]
         if fixed is None and not numbers.missing.any():
             if low == high:
                 return self._made("constant", f"always {low:.12g}", None)
             if self._names_rows(values):
                 return self._made("identifier", f"{low:.12g} … {high:.12g}, all different", None)
-        summary = f"{low:.6g} … {high:.6g}, median {np.median(values):.6g}"
+        middle = ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1]
+        summary = f"{low:.6g} … {high:.6g}, median {middle.mean():.6g}"
         column = Column(self.name, "number", int(numbers.missing.sum()), summary, numbers)
         return replace(column, notes=(*notes, *self._infinite(), *self._sentinel(values)))
 
@@ -359,6 +373,15 @@ def _is_boolean(counts: Mapping[Any, int]) -> bool:
 
 def _is_identifier(different: int, present: int) -> bool:
     return different == present or (different > _FEW and different * 2 > present)
+
+
+def _is_prose(counts: Mapping[str, int]) -> bool:
+    """Whether most texts have several words, two of which or more begin with a small letter, as
+    few names do."""
+    some = [*counts][:_SOME]
+    words = [_WORD.findall(text) for text in some]
+    prose = sum(len(own) >= _WORDS and sum(w[0].islower() for w in own) > 1 for own in words)
+    return prose * 2 > len(some)
 
 
 def _most_common(counts: Counter[str]) -> str:

@@ -107,6 +107,8 @@ NUMBERS = (
 KINDS = (
     Rule("spelling", "values that differ in case and blanks only", "one value",
          "{kind COLUMN=category:exact}"),
+    Rule("free text", "texts that hardly repeat, most of three words or more",
+         "left out, as text", "{kind COLUMN=category}"),
     Rule("nested", "lists, maps", "left out; fields of a struct are columns of their own",
          "{sql} for a part"),
     Rule("number or class", "a target of whole numbers: up to 20 different ones are classes",

@@ -191,6 +191,10 @@ class Table:
     def _floats(self, names: Sequence[str], reading: Callable[[str], str]) -> dict[str, Numbers]:
         found: dict[str, Numbers] = {}
         for name, column in self._fetch(names, reading).items():
+            if not np.ma.is_masked(column):
+                values = np.asarray(np.ma.getdata(column), np.float64)
+                found[name] = Numbers(values, np.zeros(len(values), np.bool_))
+                continue
             missing = np.ma.getmaskarray(column)
             values = np.asarray(np.ma.filled(column, np.nan), np.float64)
             found[name] = Numbers(values, missing)

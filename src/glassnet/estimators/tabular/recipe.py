@@ -18,6 +18,7 @@ _BUDGET = 600.0  # microseconds of one core that a row may take in training
 _LEAST_BUDGET = 1.5e6  # microseconds that any table may take
 _NARROW = 48  # numbers that the first layer takes where there can be more members
 _WIDE = 128  # numbers that embeddings give together, where each can have as few as 4
+_MOST_EMBEDDED = 1000  # with more numbers each is an input, and a fold has one network
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def default_recipe(rows: int, inputs: int, numbers: int, outputs: int, folds: in
     """A pack of networks of two hidden layers, AdamW with averaged weights, and as many epochs as
     0.6 ms of one core allow a row.
 
-    A table with many columns gets fewer members, whose embeddings are smaller.
+    A table with many columns gets fewer members, whose embeddings are smaller; one with thousands
+    gets one member in a fold, and no embeddings.
     """
     width, bins = (min(max(_WIDE // max(numbers, 1), 4), 8), 32 if numbers <= 16 else 16)
     embedded = inputs + numbers * (width - 1)
@@ -71,9 +73,12 @@ def default_recipe(rows: int, inputs: int, numbers: int, outputs: int, folds: in
         members += members // 3
     if embedded > 2 * _WIDE:
         members = 2 if folds > 1 else 4
+    if numbers > _MOST_EMBEDDED:
+        width, bins, members, embedded = 1, 1, 1, inputs
     hidden = (64, 64)
     cost = _cost(embedded, numbers * bins * width * folds, hidden, outputs, members * folds)
-    epochs = int(min(max(max(_BUDGET, _LEAST_BUDGET / rows) / cost, 6), 100))
+    least = _LEAST_BUDGET / (8 if numbers > _MOST_EMBEDDED else 1)
+    epochs = int(min(max(max(_BUDGET, least / rows) / cost, 6), 100))
     return Recipe(
         hidden=hidden,
         learning_rates=(8e-3,),
