@@ -197,7 +197,7 @@ def test_a_station_of_the_lecture(visit: Visit, number: int) -> None:
 def test_a_divergence_stops_at_its_step(visit: Visit) -> None:
     visit.open_panel("wrong")
     visit.tab.click("#panel >> text=η too large")
-    visit.wait("document.querySelector('#message').textContent.includes('finite range')")
+    visit.wait("document.querySelector('#message').textContent.includes('Stopped: in step')")
     visit.tab.click("#back")
     visit.wait("document.querySelector('#message').hidden")
     assert all(np.isfinite(np.frombuffer(visit.weights(), np.float32)))

@@ -14,7 +14,7 @@ pytestmark = needs_chromium
 
 AXE = ROOT / "build" / "node" / "node_modules" / "axe-core" / "axe.min.js"
 PANELS = [
-    "lines", "hand", "activation", "landscape", "race", "wrong", "proof", "table", "take",
+    "lines", "weight", "hand", "activation", "landscape", "race", "wrong", "proof", "table", "take",
     "lecture",
 ]  # fmt: skip
 FOUND = "axe.run().then(r => r.violations.map(v => v.id + ': ' + v.nodes[0].html))"
@@ -76,7 +76,7 @@ def test_keys_alone(visit: Visit) -> None:
     visit.wait("document.querySelector('#panel').textContent.includes('forward: neuron g₂')")
     visit.tab.focus("#tab-lines")
     press(visit, "ArrowRight")
-    visit.wait("document.querySelector('#tab-hand').ariaSelected === 'true'")
+    visit.wait("document.querySelector('#tab-weight').ariaSelected === 'true'")
     visit.tab.focus("[data-table=XOR]")
     press(visit, "Enter")
     visit.wait("glassnet.state.table === 'XOR'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,32 @@ def test_a_pack_is_refused_in_one_sentence(tmp_path: Path) -> None:
         opened_model(path, tmp_path / "table.csv")
 
 
+@needs_chromium
+def test_a_network_alone_is_shown_with_rows_that_fit(
+    browser: Any, built: Built, tmp_path: Path
+) -> None:
+    own = gn.nn.Sequential(gn.nn.Linear(4, 6), gn.nn.ELU(), gn.nn.Linear(6, 3), seed=8)
+    gn.save(own, tmp_path / "own.safetensors")
+    opened = opened_model(tmp_path / "own.safetensors", None)
+    page = write(tmp_path, built, tables=[opened.table], start=opened.table.name,
+                 state=opened.state)  # fmt: skip
+    visit = Visit(browser, page)
+    assert visit.js("glassnet.state.table") == "penguins"
+    assert visit.weights() == own.W.tobytes()
+    visit.done()
+
+
+def test_a_network_that_no_table_fits(tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    gn.save(gn.nn.Sequential(gn.nn.Linear(5, 1)), path)
+    with pytest.raises(TableError, match=r"takes 5 inputs to 1 output, which no built-in table"):
+        opened_model(path, None)
+    gn.save(gn.nn.Sequential(gn.nn.Linear(2, 1)), path)
+    assert opened_model(path, "moons").table.name == "moons"
+    with pytest.raises(TableError, match=r"knows nothing of the columns of own\.csv"):
+        opened_model(path, "own.csv")
+
+
 def test_a_model_needs_rows(tmp_path: Path) -> None:
     path = fitted(tmp_path)
     with pytest.raises(TableError, match=r"--rows TABLE, such as table\.csv"):
@@ -186,6 +213,60 @@ def test_a_page_within_a_notebook(browser: Any, file: Path, tmp_path: Path) -> N
     tab.wait_for_timeout(600)
     assert problems == []
     tab.close()
+
+
+HOST = """<!doctype html><meta charset="utf-8"><div id="cell"></div><script type="module">
+import widget from "./widget.mjs";
+const heard = {}, own = new Map();
+window.model = {
+  own, get: (name) => own.get(name), set: (name, value) => own.set(name, value),
+  save_changes() { window.saved = (window.saved ?? 0) + 1; },
+  on: (event, act) => (heard[event] = act), off: (event) => delete heard[event],
+  ask(asked) { own.set("asked", asked); heard["change:asked"](); },
+};
+window.leave = widget.render({ model: window.model, el: document.getElementById("cell") });
+</script>"""
+
+
+@needs_chromium
+def test_a_widget_tells_of_its_run_and_is_asked_for_steps(
+    browser: Any, file: Path, tmp_path: Path
+) -> None:
+    """The module of the widget, with what anywidget gives it."""
+    from functools import partial
+    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+    from threading import Thread
+
+    from glassnet.page.notebook import module
+
+    (tmp_path / "widget.mjs").write_text(module(file.read_text(encoding="utf-8")), encoding="utf-8")
+    (tmp_path / "host.html").write_text(HOST, encoding="utf-8")
+    quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=str(tmp_path)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    tab = browser.new_page()
+    tab.goto(f"http://127.0.0.1:{server.server_port}/host.html")
+    step = "() => window.model?.own.get('step') === {}"
+    tab.wait_for_function(step.format(0))
+    tab.evaluate("model.ask({verb: 'train', value: 25, number: 0})")
+    tab.wait_for_function(step.format(25))
+    program: dict[str, Any] = {}
+    exec(tab.evaluate("model.own.get('script')"), program)
+    packed = tab.evaluate("model.own.get('packed')")
+    assert base64.b64decode(packed) == program["model"].W.tobytes()
+    tab.evaluate("model.ask({verb: 'anything', value: 1, number: 1})")
+    tab.evaluate("leave()")
+    tab.close()
+    server.shutdown()
+    server.server_close()
+
+
+def test_without_anywidget_a_widget_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    with pytest.raises(GlassnetError, match=r"pip install 'glassnet\[notebook\]'"):
+        play.play(widget=True, show=False)
 
 
 def test_a_terminal_shows_no_page(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:

@@ -15,7 +15,7 @@ _TABLE = (
     "with; a model file, with --rows; or a built-in table: xor, circles, moons, spirals, "
     "gaussians, sine, penguins. By default moons."
 )
-_ROWS = "The table whose rows are shown with a model file."
+_ROWS = "The table whose rows are shown with a model file; with a network alone, a built-in one."
 
 
 def play(

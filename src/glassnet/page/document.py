@@ -38,7 +38,8 @@ WORKER = (
 )  # fmt: skip
 APP = (
     "format.js", "choice.js", "thread.js", "picture.js", "plane.js", "network_view.js",
-    "lines_view.js", "operations_view.js", "landscape_view.js", "wrong_view.js",
+    "lines_view.js", "charts.js", "sliders.js", "operations_view.js", "weight_view.js",
+    "activation_view.js", "race_view.js", "landscape_view.js", "wrong_view.js",
     "lecture_view.js", "your_table.js", "link.js", "sqlite.js", "files.js", "take_home.js",
     "panels.js", "controls.js", "app.js",
 )  # fmt: skip
@@ -85,7 +86,7 @@ def menu() -> dict[str, Any]:
         ],
         "optimizers": [
             {"name": name, "about": _about(rule), "lr": rule.lr, "slots": rule.all_slots(),
-             "data": as_data(rule)}
+             "data": as_data(rule), "formulas": rule.formulas(2)}
             for name, rule in OPTIMIZERS.items()
         ],
         "initializers": list(INITIALIZERS),

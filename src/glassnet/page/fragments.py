@@ -47,6 +47,7 @@ ACTIVATIONS: dict[str, Module] = {
     "SiLU": nn.SiLU(),
     "Mish": nn.Mish(),
     "Softplus": nn.Softplus(),
+    "Softmax": nn.Softmax(),
     "ParametricSigmoid": nn.ParametricSigmoid(),
 }
 LOSSES: dict[str, Loss] = {
@@ -54,6 +55,7 @@ LOSSES: dict[str, Loss] = {
     "MSE": losses.MSE(),
     "MAE": losses.MAE(),
     "Huber": losses.Huber(),
+    "Quantile": losses.Quantile(),
     "PoissonNLL": losses.PoissonNLL(),
     "BCEWithLogits": losses.BCEWithLogits(),
     "CrossEntropy": losses.CrossEntropy(),

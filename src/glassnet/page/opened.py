@@ -16,13 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from glassnet import nn
+from glassnet import model_file, nn
 from glassnet.errors import GlassnetError, TableError
 from glassnet.estimators.tabular.fit_record import schema_of, source_of_fit
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.nn.module import Module
+from glassnet.nn.saving import FORMAT, load
+from glassnet.nn.storage import layout_of
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.schedule import Constant, Switched
+from glassnet.page.built_in import TABLES
+from glassnet.page.built_in import table as built_in
 from glassnet.page.data import PageTable
 from glassnet.page.fragments import ACTIVATIONS, CLASSES, LOSSES, OPTIMIZERS
 from glassnet.runs.data import as_data
@@ -74,7 +78,10 @@ def opened_run(path: str | Path) -> Opened:
 
 
 def opened_model(path: str | Path, rows: str | Path | None) -> Opened:
-    """The network of a model file at step 0, with rows to show and to train on."""
+    """The network of a model file at step 0, with rows to show and to train on: of a table's model
+    those of a table, of a network that `gn.save` wrote those of a built-in table that fits."""
+    if model_file.load(path)[1].get("format") == FORMAT:
+        return _opened_network(path, rows)
     model = TableModel.load(path)
     if rows is None:
         raise TableError(
@@ -103,6 +110,39 @@ def opened_model(path: str | Path, rows: str | Path | None) -> Opened:
         f"the network of {path} with {counted(len(x), 'row')} of {rows}; training goes on by Adam"
     )
     return Opened(made, (note,), state)
+
+
+def _opened_network(path: str | Path, rows: str | Path | None) -> Opened:
+    model, refuse = load(path), _Refusal(str(path))
+    layers = _layers(refuse, model)
+    inputs = next(iter(layout_of(model).parameters.values())).shape[0]
+    outputs: int = layers[-1]["width"]
+    if rows is not None and str(rows).lower() not in TABLES:
+        raise TableError(
+            f"{path} is a network that reads numbers, and knows nothing of the columns of {rows}; "
+            f"name a built-in table, such as --rows {next(iter(TABLES))}, or open your table by "
+            "`glassnet play TABLE --target COLUMN` and drop the file on the page"
+        )
+    tables = [built_in(str(rows))] if rows is not None else [make() for make in TABLES.values()]
+    made = next((own for own in tables if _fits(own, inputs, outputs)), None)
+    if made is None:
+        raise TableError(
+            f"{path} takes {counted(inputs, 'input')} to {counted(outputs, 'output')}, which "
+            f"{rows or 'no built-in table'} has not; open your table by `glassnet play TABLE "
+            "--target COLUMN` and drop the file on the page"
+        )
+    state = {
+        "table": made.name, "layers": layers, "optimizer": "SGD", "lr": 0.1, "batch": 10,
+        "loss": "CrossEntropy" if outputs > 1 else "HalfMSE", "seed": 0, "step": 0,
+        "initializer": "glorot_uniform", "entries": [_weights(model.W)], "digest": _digest(model.W),
+    }  # fmt: skip
+    note = f"the network of {path} with the rows of {made.name}; training goes on by SGD"
+    return Opened(made, (note,), state)
+
+
+def _fits(table: PageTable, inputs: int, outputs: int) -> bool:
+    wanted = {len(table.classes), 1} if len(table.classes) == 2 else {len(table.classes) or 1}
+    return table.x.shape[1] == inputs and outputs in wanted
 
 
 @dataclass(frozen=True)

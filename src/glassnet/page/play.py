@@ -21,6 +21,7 @@ from glassnet.page.built_in import table as built_in
 from glassnet.page.data import PageTable
 from glassnet.page.document import page
 from glassnet.page.notebook import in_notebook
+from glassnet.page.notebook import widget as page_widget
 from glassnet.page.opened import opened_model, opened_run
 from glassnet.page.user_table import UserTable, understood
 from glassnet.runs.disk import is_run
@@ -38,34 +39,34 @@ def play(
     output: str | Path | None = None,
     lecture: bool = False,
     show: bool = True,
-) -> Path:
+    widget: bool = False,
+) -> Path | Any:
     """Write a page on which a network trains, and open it in the browser.
 
     Parameters
     ----------
     table : str, Path, data frame, mapping or None
         None for the built-in tables; the name of one of them to begin with; the path of a table
-        that `glassnet fit` reads; a data frame or a mapping from column names to values. Or the
-        path of a run file, which opens at its last checkpoint and goes on from there, or of a
-        model file.
+        that `glassnet fit` reads; a data frame or a mapping from column names to values; a run
+        file, which goes on from its last checkpoint; or the model file of a table or a network.
     target : str
         The column to predict; needed with a table of one's own.
     columns : sequence of str
         The columns to predict from; by default all.
     rows : path
-        The table whose rows are shown with a model file, which has none itself.
+        The table whose rows are shown with a model file; with a network a built-in one.
     output : path
         Where the page is written; by default a file of a new folder for temporary files.
-    lecture : bool
-        Whether the page begins with the first station of the lecture.
-    show : bool
-        Whether a browser is opened.
+    lecture, show, widget : bool
+        Whether the page begins with the lecture; whether a browser is opened; whether the page is
+        returned as a widget of a notebook (extra `[notebook]`).
 
-    Returns the path of the page: one HTML file that works without a network. In a notebook the
-    page is shown below the cell instead. Raises TableError if the table cannot be read or learnt
-    from, or `target` is missing, and GlassnetError if a run or a model has what the page has not.
+    Returns the path of the page, one HTML file that works without a network, or the widget.
+    TableError if the table cannot be learnt from, GlassnetError if the page cannot show a run.
     """
     path, _ = written(table, target, columns, output, lecture, rows)
+    if widget:
+        return page_widget(path.read_text(encoding="utf-8"))
     if show and not in_notebook(path):
         webbrowser.open(path.resolve().as_uri())
     return path
@@ -116,7 +117,8 @@ def _begin(
                 what = "run" if run else "model"
                 raise TableError(f"{given} is a {what}, which knows its columns; name it alone")
             opened = opened_run(given) if run else opened_model(given, rows)
-            return _Begin([opened.table, *tables], opened.table.name, opened.notes, opened.state)
+            others = [table for table in tables if table.name != opened.table.name]
+            return _Begin([opened.table, *others], opened.table.name, opened.notes, opened.state)
     if rows is not None:
         raise TableError("rows are shown with a model file; name one, such as model.safetensors")
     if given is None:

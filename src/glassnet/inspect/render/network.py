@@ -21,7 +21,12 @@ from glassnet.words import counted
 UNITS = 8  # of a column that are drawn
 MOST = 9  # columns; of a deeper network the first and the last ones
 WIDE, TALL, ACROSS, GAP = 84, 38, 150, 50
-TOP, BELOW = 46, 44
+TOP, BELOW = 46, 72
+CAPTIONS = (
+    "above: what a unit gives, from left to right",
+    "below: ∂L by it, from right to left",
+    "lines: weights, blue positive, orange negative",
+)
 
 
 @dataclass(frozen=True)
@@ -146,15 +151,14 @@ def _units(column: Column, place: int, tallest: int) -> list[str]:
 
 def _loss(step: StepData, columns: int, tall: int) -> list[str]:
     x, y = ACROSS * columns - 20, TOP + (tall - TOP - BELOW) / 2
-    legend = (
-        "above: what a unit gives, from left to right · below: ∂L by it, from right to left · "
-        "lines: weights, blue positive, orange negative"
-    )
     return [
         _text(x + 44, y - 6, "L", "font-weight='600' font-size='15'"),
         _text(x + 44, y + 12, f"{step.L:.6g}", "font-weight='600'"),
         _text(x + 44, y + 28, f"of {counted(len(step.rows), 'row')}", "fill-opacity='.75'"),
-        _text(6, tall - 12, legend, "text-anchor='start' fill-opacity='.8'"),
+        *(
+            _text(6, tall - 44 + 16 * line, caption, "text-anchor='start' fill-opacity='.8'")
+            for line, caption in enumerate(CAPTIONS)
+        ),
     ]
 
 

@@ -5,14 +5,16 @@
 import { heldOut, parts } from "./choice.js";
 import { Controls } from "./controls.js";
 import { byId, counted, element, hexadecimal, shown } from "./format.js";
-import { Link } from "./link.js";
+import { Link, base64 } from "./link.js";
 import { NetworkView } from "./network_view.js";
 import { OperationsView } from "./operations_view.js";
 import { PANELS } from "./panels.js";
 import { curves } from "./picture.js";
 import { Plane, SIDE } from "./plane.js";
+import { noteTry } from "./race_view.js";
 import { pythonScript } from "./take_home.js";
 import { Thread, bytesIn, floats, unpacked } from "./thread.js";
+import { causeOf } from "./wrong_view.js";
 import { FEWEST_POINTS, drawnTable, pointsOf } from "./your_table.js";
 
 /**
@@ -21,6 +23,7 @@ import { FEWEST_POINTS, drawnTable, pointsOf } from "./your_table.js";
  */
 
 const CURVE = 120; // milliseconds from one drawing of the curve to the next, while a network trains
+const LIVE = 200; // and of the panel
 
 export class Page {
   constructor() {
@@ -37,12 +40,15 @@ export class Page {
     this.panel = "lines";
     this.playing = false;
     this.holding = false;
+    this.looked = 0; // when the panel was shown, while a network trains
     this.curved = 0; // when the curve was drawn
     /** @type {any} */ this.race = undefined;
     /** @type {any} */ this.landscape = undefined; // what its panel shows
     /** @type {any} */ this.wrong = undefined;
     /** @type {any} */ this.given = undefined; // a table that was read, before it is used
     /** @type {import("./your_table.js").DrawnPoint[]|null} */ this.sketch = null; // too few points to train on
+    /** @type {((state: any) => void)|undefined} */ this.heard = undefined; // tells a notebook of the run
+    this.everyWeight = false; // whether all of them are set by hand, or those of a neuron
     this.pen = -1; // the class of points that a click draws; -1 draws none, -2 erases
     this.station = 0; // of the lecture
     this.view = new NetworkView(byId("network"), (chosen) => this.choose(chosen));
@@ -217,18 +223,31 @@ export class Page {
     byId("step").textContent = counted(step);
     byId("epoch").textContent = counted(epoch);
     byId("loss").textContent = shown(loss) + (testLoss === null ? "" : ` · ${shown(testLoss)}`);
-    this.say(stopped ? `Stopped: ${stopped}. Go back a step, and try a smaller learning rate or another start.` : "", true);
+    this.say(stopped ? `Stopped: ${causeOf(stopped, this.spec.lr)}` : "", true);
+    if (stopped) byId("message").append(" ", element("button", { onclick: () => this.seek(step - 1) }, `back to step ${step - 1}`));
     this.showTransport();
     this.showPictures();
-    if (this.playing) return;
+    if (this.playing) return this.showLive();
     const [numbers, seal] = [await this.thread.ask("look"), await this.seal()];
     if (this.snapshot !== snapshot) return;
     this.numbers = numbers;
     if (!numbers.rows.includes(this.row)) this.row = numbers.rows[0];
+    if (this.view.zoomed) this.view.showValues((column, neuron) => this.valueOf(column, neuron));
     byId("seal").replaceChildren("✓ same bits as Python", element("br"), element("code", {}, `W ${seal}`));
     if (!this.holding) await this.showPanel();
     this.plane.paintData();
     this.link.writeSoon();
+    if (this.heard) this.heard({ step, loss: Number.isFinite(loss) ? loss : null, packed: base64(snapshot.weights), script: await this.script() });
+  }
+
+  /** The panel while a network trains, now and then, where it moves with it. */
+  async showLive() {
+    const panel = PANELS.find((own) => own.name === this.panel);
+    const now = performance.now();
+    if (!panel?.live || now - this.looked < LIVE) return;
+    this.looked = now;
+    this.numbers = await this.thread.ask("look");
+    if (this.playing && panel.name === this.panel) await panel.show(this, byId("panel"));
   }
 
   /** The first digits of the SHA-256 of W. */
@@ -265,14 +284,24 @@ export class Page {
       const axis = table.columns.length === 1 ? 0 : this.plane.axes.indexOf(input);
       return axis < 0 ? 0 : this.plane.coordinate(i, axis);
     };
-    this.view.show(weight, { side: SIDE, inputs, fields: snapshot.fields, extent: this.plane.extent }, this.chosen);
+    this.view.show(weight, { side: SIDE, inputs, fields: snapshot.fields, extent: this.plane.extent }, this.chosen, (column, neuron) => this.valueOf(column, neuron));
     this.plane.paintData();
     this.plane.paintSurface();
     const now = performance.now();
     if (this.playing && now - this.curved < CURVE) return;
     this.curved = now;
     const last = Math.max(snapshot.reached, 1);
-    byId("curve").replaceChildren(curves(snapshot.losses, snapshot.testLosses, snapshot.step, last));
+    byId("curve").replaceChildren(curves(snapshot.losses, snapshot.testLosses, snapshot.step, last, snapshot.changes));
+    byId("changes").replaceChildren(...snapshot.changes.slice(-4).map((/** @type {any} */ own) => element("span", {}, `▲ ${own.step}: ${changeText(own.settings)}`)));
+  }
+
+  /** What a neuron, or an input, is for the chosen row of the batch; null while a network trains. @param {number} column @param {number} neuron */
+  valueOf(column, neuron) {
+    const { numbers, snapshot, choice } = this;
+    if (this.playing || numbers?.step !== snapshot.step || numbers.layers.length !== choice.layers.length) return null;
+    const place = Math.max(0, numbers.rows.indexOf(this.row));
+    const [values, width] = column ? [numbers.layers[column - 1].a, choice.layers[column - 1].width] : [numbers.x, this.table.columns.length];
+    return values[place * width + neuron] ?? null;
   }
 
   /** Where the weight of a layer begins in W. @param {number} layer */
@@ -310,6 +339,7 @@ export class Page {
   /** @param {number} row */
   pickRow(row) {
     this.row = row;
+    if (this.view.zoomed) this.view.showValues((column, neuron) => this.valueOf(column, neuron));
     void this.showPanel();
   }
 
@@ -320,18 +350,7 @@ export class Page {
     this.holding = true; // the sliders stay as they are while one of them moves
     await this.ask("change", { weights });
     this.holding = false;
-  }
-
-  /** Random search and as many steps of gradient descent. @param {number} passes */
-  async runRace(passes) {
-    const found = await this.thread.ask("race", { passes });
-    const race = /** @type {any} */ (this.race);
-    race.tries += passes;
-    race.best = Math.min(race.best, found.loss);
-    await this.ask("train", { steps: passes });
-    race.steps += passes;
-    race.descent = Math.min(race.descent, this.snapshot.loss);
-    await this.showPanel();
+    noteTry(this);
   }
 
   /** What a station of the lecture shows. @param {any} setup */
@@ -350,10 +369,12 @@ export class Page {
   /** A network that fails, trained. @param {any} own */
   async goWrong(own) {
     this.wrong = own;
-    const { layers, output, ...settings } = own.choice;
+    const { layers, output, loss, ...settings } = own.choice;
+    if (loss && this.table.classes.length < 2) await this.restart((choice) => Object.assign(choice, this.first("moons")));
     await this.restart((choice) => {
+      if (loss) this.controls.withLoss(choice, loss);
       const last = choice.layers[choice.layers.length - 1];
-      const end = output && choice.loss === "HalfMSE" ? { ...last, activation: output } : last;
+      const end = output && (loss || choice.loss === "HalfMSE") ? { ...last, activation: output } : last;
       Object.assign(choice, settings, { layers: [...layers.map((/** @type {any} */ l) => ({ ...l })), end] });
     });
     if (own.zero) await this.ask("change", { weights: new Float32Array(this.snapshot.weights.length) });
@@ -380,6 +401,9 @@ export class Page {
   }
 }
 
+/** @param {any} settings */
+const changeText = (settings) => settings ? Object.entries(settings).map(([name, value]) => `${{ lr: "η", optimizer: "optimiser" }[name] ?? name} ${value}`).join(", ") : "weights by hand";
+
 const thePage = new Page();
 /** @type {any} */ (window).glassnet = {
   ready: thePage.start(),
@@ -394,4 +418,14 @@ const thePage = new Page();
   change: (/** @type {any} */ settings) => thePage.change(settings),
   link: () => thePage.link.made(),
 };
+const VERBS = ["train", "seek", "change", "open"];
+/** A notebook that shows the page in a frame asks for steps, and hears of them. */
+addEventListener("message", async ({ source, data }) => {
+  if (source !== parent || parent === window || !data?.glassnet) return;
+  const { verb, value } = data.glassnet;
+  await /** @type {any} */ (window).glassnet.ready;
+  thePage.heard = (state) => parent.postMessage({ glassnet: state }, "*");
+  if (VERBS.includes(verb)) await /** @type {any} */ (window).glassnet[verb](value);
+  else await thePage.show(thePage.snapshot);
+});
 /** @type {any} */ (window).glassnet.ready.catch((/** @type {Error} */ error) => thePage.say(`The page cannot start: ${error.message}`, true));

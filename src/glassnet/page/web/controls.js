@@ -31,6 +31,7 @@ export class Controls {
     byId("tabs").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.turnTabs(event));
     addEventListener("keydown", (event) => this.key(event));
     addEventListener("resize", () => this.page.view.arrange());
+    byId("zoom").onclick = () => this.zoom();
     byId("hall").onclick = () => this.toggleHall();
     byId("keys").onclick = () => byId("help").showModal();
     byId("points").addEventListener("click", (/** @type {MouseEvent} */ event) => {
@@ -52,6 +53,10 @@ export class Controls {
       return element("button", { onclick: choose, "data-table": name, "aria-pressed": "false" }, shown);
     });
     byId("tables").replaceChildren(...buttons);
+  }
+
+  zoom() {
+    byId("zoom").setAttribute("aria-pressed", String(this.page.view.zoom()));
   }
 
   /** Large type and high contrast, for a lecture hall. */
@@ -198,6 +203,7 @@ export class Controls {
       ArrowRight: () => page.stepOnce(), ArrowLeft: () => page.seek(page.snapshot.step - 1), 0: () => page.seek(0),
       o: () => page.operations.next(), u: () => page.operations.undo(),
       j: () => this.turnRow(1), k: () => this.turnRow(-1), "[": () => this.turnEdge(-1), "]": () => this.turnEdge(1),
+      n: () => this.zoom(), a: () => page.operations.animate(),
       p: () => this.toggleHall(), "?": () => byId("help").showModal(),
     };
     const act = event.key === " " && target.tagName !== "BUTTON" ? () => this.page.togglePlay() : acts[event.key];

@@ -4,7 +4,9 @@
 
 import { drawn, element, shown } from "./format.js";
 import { paintField } from "./picture.js";
+import { allWeights } from "./sliders.js";
 
+const MOST_NAMED = 300; // weights to choose from
 const SQUARE = 51; // points of the square in each direction
 const LEVELS = 12; // lines of equal loss
 const COLOURS = ["#1c2330", "#7a3fb0", "#25683f"];
@@ -25,11 +27,12 @@ export const landscapePanel = {
     const state = (page.landscape ??= { kind: "weights", reach: 2, seed: 1, steps: 200, rules: threeRules(page) });
     const { losses, about, found } = await asked(page, state);
     const buttons = [
-      choice(page, "two weights: the chosen one and its bias", { kind: "weights" }),
+      choice(page, "two weights", { kind: "weights" }),
       choice(page, "two random directions by filter", { kind: "random" }),
       choice(page, "SGD, momentum and Adam", { kind: "paths" }),
     ];
     const more = state.kind === "paths" ? ruleFields(page, state) : [
+      ...(state.kind === "weights" ? ["across", "up"].map((way) => weightField(page, way)) : []),
       element("button", { onclick: () => change(page, { reach: state.reach / 2 }) }, "nearer"),
       element("button", { onclick: () => change(page, { reach: state.reach * 2 }) }, "farther"),
       ...(state.kind === "random" ? [element("button", { onclick: () => change(page, { seed: state.seed + 1 }) }, "other directions")] : []),
@@ -105,11 +108,26 @@ function directions(page, { kind, seed }) {
   const count = page.snapshot.weights.length;
   if (kind === "random") return { ...byFilter(page, seed), label: "two random directions, as long for each neuron as its own weights" };
   const one = (/** @type {number} */ at) => Array.from({ length: count }, (_, i) => Number(i === at));
-  const { layer, neuron, edge } = page.chosen;
-  const width = page.choice.layers[layer].width;
-  const before = layer ? page.choice.layers[layer - 1].width : page.table.columns.length;
+  const { across, up } = twoWeights(page);
+  const names = allWeights(page);
+  return { first: one(across), second: one(up), label: `${names[across].whole} (across) and ${names[up].whole} (up)` };
+}
+
+/** The places in W of two weights: those that are asked for, else the chosen one and its bias. @param {any} page @returns {{across: number, up: number}} */
+function twoWeights(page) {
+  const { chosen: { layer, neuron, edge }, choice: { layers }, table, landscape } = page;
   const start = page.offset(layer);
-  return { first: one(start + (edge ?? 0) * width + neuron), second: one(start + before * width + neuron), label: "the chosen weight (across) and the bias of its neuron (up)" };
+  const width = layers[layer].width;
+  const before = layer ? layers[layer - 1].width : table.columns.length;
+  return { across: landscape.across ?? start + (edge ?? 0) * width + neuron, up: landscape.up ?? start + before * width + neuron };
+}
+
+/** @param {any} page @param {string} way */
+function weightField(page, way) {
+  const now = /** @type {any} */ (twoWeights(page))[way];
+  const field = element("select", { id: `landscape-${way}` }, ...allWeights(page).slice(0, MOST_NAMED).map(({ at, whole }) => element("option", { value: at, ...(at === now ? { selected: true } : {}) }, whole)));
+  field.addEventListener("change", () => change(page, { [way]: Number(field.value) }));
+  return element("label", {}, way, field);
 }
 
 /**

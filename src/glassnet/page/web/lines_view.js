@@ -11,6 +11,8 @@ import { nodeName, subscript } from "./network_view.js";
  * @typedef {import("./network_view.js").Chosen} Chosen
  */
 
+const MOST_LINES = 12; // rows that are listed
+
 const LOSS_TEXTS = {
   HalfMSE: "half the mean squared error, 1/(2n) Σ (ŷ − y)²",
   MSE: "mean squared error, 1/n Σ (ŷ − y)²",
@@ -36,7 +38,7 @@ export function fiveLines(numbers, page) {
 
 /** @param {string} title @param {string} about @param {...(Element|string)} content */
 function section(title, about, ...content) {
-  return element("section", {}, element("h3", {}, title), element("p", {}, about), ...content);
+  return element("section", { tabindex: 0, "aria-label": title }, element("h3", {}, title), element("p", {}, about), ...content);
 }
 
 /** @param {StepNumbers} numbers @param {any} page @param {number} place */
@@ -44,12 +46,12 @@ function rowsLine({ rows, x, y }, { columns, pick }, place) {
   const inputs = columns.length;
   const each = Math.max(1, y.length / rows.length);
   const head = element("tr", {}, ...["row", ...columns, "y"].map((name) => element("th", {}, name)));
-  const body = rows.slice(0, 12).map((row, i) => {
+  const body = rows.slice(0, MOST_LINES).map((row, i) => {
     const cells = [...x.slice(i * inputs, (i + 1) * inputs), ...y.slice(i * each, (i + 1) * each)];
     const button = element("button", { "aria-label": `Show row ${row}`, onclick: () => pick(row) }, String(row));
     return element("tr", i === place ? { class: "on" } : {}, element("td", {}, button), ...cells.map((v) => element("td", {}, shown(v))));
   });
-  const more = rows.length > 12 ? `, ${rows.length - 12} more` : "";
+  const more = rows.length > MOST_LINES ? `, ${rows.length - MOST_LINES} more` : "";
   return section("x, y", `the batch of the next step: ${rows.length} rows${more}`, element("table", {}, head, ...body));
 }
 
@@ -82,14 +84,19 @@ function forwardLine(numbers, { chosen, columns, spec }, place) {
 }
 
 /** @param {StepNumbers} numbers @param {any} page @param {number} place */
-function lossLine(numbers, { loss, spec }, place) {
+function lossLine({ rows, y, prediction, costs, loss: total }, { loss, spec }, place) {
   const outputs = spec.layers[spec.layers.length - 1].width;
-  const each = Math.max(1, numbers.y.length / numbers.rows.length);
-  const predicted = numbers.prediction.slice(place * outputs, (place + 1) * outputs).slice(0, 5);
-  const labels = numbers.y.slice(place * each, (place + 1) * each).slice(0, 5);
+  const each = Math.max(1, y.length / rows.length);
+  const some = (/** @type {number[]} */ values, /** @type {number} */ i, /** @type {number} */ width) => {
+    const own = values.slice(i * width, (i + 1) * width);
+    return own.slice(0, 3).map(shown).join(", ") + (width > 3 ? " …" : "");
+  };
+  const lines = rows.slice(0, MOST_LINES).map((row, i) => element("tr", i === place ? { class: "on" } : {}, ...[String(row), some(prediction, i, outputs), some(y, i, each), shown(costs[i])].map((text) => element("td", {}, text))));
+  const head = element("tr", {}, ...["row", "ŷ", "y", "Lᵢ"].map((text) => element("th", {}, text)));
   const about = LOSS_TEXTS[/** @type {keyof LOSS_TEXTS} */ (loss.name)] ?? loss.about;
-  const text = `ŷ = ${predicted.map(shown).join(", ")}\ny = ${labels.map(shown).join(", ")}\nL of row ${numbers.rows[place]} = ${shown(numbers.costs[place])}\nL = mean of ${numbers.rows.length} rows\n  = ${shown(numbers.loss)}`;
-  return section("L(ŷ, y)", about, element("pre", {}, text));
+  const sum = costs.slice(0, 3).map(term).join(" + ") + (rows.length > 3 ? " + …" : "");
+  const text = `L = 1/n Σ Lᵢ${loss.name === "HalfMSE" ? " = 1/(2n) Σ (ŷ − y)²" : ""}\n  = (${sum})/${rows.length}\n  = ${shown(total)}`;
+  return section("L(ŷ, y)", about, element("table", {}, head, ...lines), element("pre", {}, text));
 }
 
 /** @param {StepNumbers} numbers @param {any} page @param {number} place */

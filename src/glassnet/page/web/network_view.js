@@ -10,6 +10,7 @@ import { paintField, scaleOf } from "./picture.js";
  */
 
 const MOST_DRAWN = 14; // neurons of a column that are all drawn
+const LINE = 13; // pixels from one weight to the next
 const PART = 12; // so many of a larger one are
 
 export class NetworkView {
@@ -22,13 +23,14 @@ export class NetworkView {
     /** @type {string[]} */ this.inputs = [];
     /** @type {{activation: string, width: number}[]} */ this.layers = [];
     this.box = { width: 0, height: 0 }; // of the drawing, in pixels
+    this.zoomed = false; // whether numbers stand at edges and neurons
     this.type = 1; // how much larger letters are than usual
     this.values = new Float32Array(0); // of a neuron over the plane
     this.size = 58; // of a neuron, in pixels
     /** @type {any} */ this.svg = null;
     /** @type {any} */ this.mark = null;
     /** @type {{node: any, canvas: HTMLCanvasElement, layer: number, neuron: number}[]} */ this.nodes = [];
-    /** @type {{line: any, layer: number, from: number, to: number}[]} */ this.edges = [];
+    /** @type {{line: any, hit: any, number: any, roomy: boolean, layer: number, from: number, to: number}[]} */ this.edges = [];
   }
 
   /**
@@ -50,6 +52,7 @@ export class NetworkView {
     const { width, height } = this.box;
     this.size = Math.max(16, Math.min(0.13 * height, Math.floor((0.85 * height) / most) - 8, Math.floor(width / (1.8 * columns.length))));
     for (let layer = 0; layer < layers.length; layer++) this.buildEdges(layer);
+    if (this.zoomed) this.svg.append(...this.edges.map((own) => own.number));
     this.mark = drawn("g");
     this.svg.append(this.mark);
     columns.forEach((count, column) => {
@@ -97,9 +100,9 @@ export class NetworkView {
       for (const from of this.drawn(layer)) {
         const line = drawn("path", { class: "edge" });
         const hit = drawn("path", { class: "hit", onclick: () => this.choose({ layer, neuron: to, edge: from }) });
+        const number = drawn("text", { class: "number", "text-anchor": "end" });
         this.svg.append(line, hit);
-        this.edges.push({ line, layer, from, to });
-        /** @type {any} */ (this.edges[this.edges.length - 1]).hit = hit;
+        this.edges.push({ line, hit, number, roomy: true, layer, from, to });
       }
     }
   }
@@ -121,12 +124,17 @@ export class NetworkView {
     this.nodes.push({ node, canvas, layer: column - 1, neuron });
   }
 
+  /** From one neuron of a column to the next, in pixels. @param {number} column */
+  gap(column) {
+    return Math.min(1.75 * this.size, (this.box.height - 30) / this.drawn(column).length);
+  }
+
   /** Where a node lies, in pixels. @param {number} column @param {number} neuron */
   at(column, neuron) {
     const { width, height } = this.box;
     const count = this.drawn(column).length;
     const row = neuron - this.starts[column];
-    const gap = Math.min(1.75 * this.size, (height - 30) / count);
+    const gap = this.gap(column);
     const margin = this.size / 2 + 4;
     const x = margin + ((width - 2 * margin) * column) / (this.columns.length - 1);
     return [x, height / 2 - 8 + (row - (count - 1) / 2) * gap];
@@ -149,7 +157,11 @@ export class NetworkView {
       const [a, b] = [x1 + this.size / 2, x2 - this.size / 2];
       const d = `M${a} ${y1}C${(a + b) / 2} ${y1} ${(a + b) / 2} ${y2} ${b} ${y2}`;
       edge.line.setAttribute("d", d);
-      /** @type {any} */ (edge).hit.setAttribute("d", d);
+      edge.hit.setAttribute("d", d);
+      const count = this.drawn(edge.layer).length;
+      edge.number.setAttribute("x", String(b - 5)); // one below the other, before their neuron
+      edge.number.setAttribute("y", String(y2 + 4 + LINE * this.type * (edge.from - this.starts[edge.layer] - (count - 1) / 2)));
+      edge.roomy = count * LINE * this.type < this.gap(edge.layer + 1);
     }
   }
 
@@ -158,18 +170,39 @@ export class NetworkView {
    * @param {(layer: number, from: number, to: number) => number} weight
    * @param {{side: number, inputs: (input: number, i: number) => number, fields: Float32Array[], extent: number}} plane
    * @param {Chosen|null} chosen
+   * @param {(column: number, neuron: number) => number|null} value of the chosen row
    */
-  show(weight, plane, chosen) {
-    for (const { line, layer, from, to } of this.edges) {
+  show(weight, plane, chosen, value) {
+    for (const { line, number, roomy, layer, from, to } of this.edges) {
       const w = weight(layer, from, to);
       const on = chosen && chosen.layer === layer && chosen.neuron === to && chosen.edge === from;
       const ownNeuron = chosen && chosen.layer === layer && chosen.neuron === to;
       update(line, "stroke", on ? "var(--mark)" : w > 0 ? "#2b6cb8" : "#d9772b");
       update(line, "stroke-width", (Math.max(0.4, Math.min(9, Math.abs(w) * 1.8)) + (on ? 1.5 : 0)).toFixed(1));
+      if (this.zoomed) number.textContent = roomy || ownNeuron ? threeDigits(w) : "";
       update(line, "stroke-opacity", (on || ownNeuron ? 0.95 : 0.2 + 0.5 * Math.min(1, Math.abs(w) / 2)).toFixed(2));
     }
+    if (this.zoomed) this.showValues(value);
     this.showNodes(plane, chosen);
     this.showMark(weight, chosen);
+  }
+
+  /** The value of each neuron beside its name. @param {(column: number, neuron: number) => number|null} value */
+  showValues(value) {
+    for (const { node, layer, neuron } of this.nodes) {
+      const own = value(layer + 1, neuron);
+      node.label.textContent = own === null ? node.name : `${node.name} = ${threeDigits(own)}`;
+    }
+  }
+
+  /** A larger network with its numbers, or the usual one. */
+  zoom() {
+    this.zoomed = !this.zoomed;
+    this.place.classList.toggle("zoomed", this.zoomed);
+    this.build(this.inputs, this.layers);
+    this.arrange();
+    this.choose(null);
+    return this.zoomed;
   }
 
   /** @param {any} plane @param {Chosen|null} chosen */
@@ -231,6 +264,9 @@ export class NetworkView {
     );
   }
 }
+
+/** A number with three digits. @param {number} value */
+const threeDigits = (value) => shown(Number(value.toPrecision(3)));
 
 /** Set an attribute where it is another. @param {Element} own @param {string} name @param {string} value */
 function update(own, name, value) {

@@ -16,6 +16,7 @@ const PHASES = [
   ["backward", "∂L/∂W"],
   ["update", "W − η·∂L/∂W"],
 ];
+const [QUICK, SLOW] = [450, 2000]; // milliseconds from one operation to the next, or phase where motion is unwelcome
 const MOST_ROWS = 12;
 const MOST_COLUMNS = 8;
 
@@ -24,11 +25,13 @@ export class OperationsView {
   constructor(page) {
     this.page = page;
     /** @type {Operation[]|null} */ this.list = null; // null: the whole step is shown at once
+    /** @type {any} */ this.timer = 0; // of the animation
     this.done = 0; // operations that are done
     /** @type {any} */ this.of = null; // the snapshot whose next step the list is
   }
 
   leave() {
+    this.stop();
     Object.assign(this, { list: null, done: 0, of: null });
   }
 
@@ -53,6 +56,31 @@ export class OperationsView {
     }
     this.done = 0;
     await this.page.stepOnce();
+  }
+
+  /** The step from its first operation to its last one, by itself; once more: stop. */
+  async animate() {
+    if (this.timer) {
+      this.stop();
+      return this.page.showPanel();
+    }
+    if (this.page.snapshot.stopped) return undefined;
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (!this.list || this.of !== this.page.snapshot) await this.enter();
+    if (this.done === this.length) this.done = 0;
+    this.timer = setInterval(async () => {
+      await (still ? this.phase() : this.next());
+      if (this.done >= this.length || !this.list) {
+        this.stop();
+        await this.page.showPanel();
+      }
+    }, still ? SLOW : QUICK);
+    return this.page.choosePanel("lines");
+  }
+
+  stop() {
+    clearInterval(this.timer);
+    this.timer = 0;
   }
 
   /** What the last press of `next` did is taken back. */
@@ -85,6 +113,7 @@ export class OperationsView {
     const buttons = element("div", { class: "row operations", role: "group", "aria-label": "Operations" },
       act(last ? "take the step ▶" : "one operation ▶", () => this.next(), { id: "operation-next", title: "Next operation (o)" }),
       act("◀ undo", () => this.undo(), { id: "operation-undo", title: "Undo the last operation (u)", disabled: !this.list }),
+      act(this.timer ? "❚❚ stop" : "animate the step", () => this.animate(), { id: "operation-animate", title: "The step by itself (a)" }),
       act("to the end of the phase", () => this.phase(), { id: "operation-phase" }),
       act("whole step", () => { this.leave(); return this.page.showPanel(); }, { id: "operation-leave", disabled: !this.list }));
     if (!this.list) return [buttons];

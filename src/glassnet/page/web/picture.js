@@ -135,9 +135,10 @@ export function paintPlane(canvas) {
 /**
  * Two curves over steps, and a line at the present one.
  * @param {[number, number][]} training @param {[number, number][]} test @param {number} step @param {number} last
+ * @param {{step: number}[]} changes of settings, which are marked
  */
-export function curves(training, test, step, last) {
-  const [width, height, left, bottom] = [288, 128, 46, 20];
+export function curves(training, test, step, last, changes) {
+  const [width, height, left, bottom] = [288, 128, 52, 20];
   const finite = [...training, ...test].map(([, loss]) => loss).filter(Number.isFinite);
   const top = Math.max(1e-9, ...finite);
   const end = Math.max(1, last, step);
@@ -155,6 +156,7 @@ export function curves(training, test, step, last) {
     text(left, height - 5, "0", "start"), text(width - 8, height - 5, String(end)),
     drawn("path", { d: path(training), fill: "none", stroke: "var(--ink)", "stroke-width": 1.4, opacity: 0.8 }),
     drawn("path", { d: path(test), fill: "none", stroke: "var(--pos)", "stroke-width": 1.8, "stroke-dasharray": "5 3" }),
+    ...changes.map((own) => drawn("path", { d: `M${x(own.step)} ${height - bottom - 7}l4 7h-8z`, fill: "var(--mark)" })),
     drawn("line", { x1: x(step), x2: x(step), y1: 4, y2: height - bottom, stroke: "var(--mark)", "stroke-width": 1.5 }),
     text(width - 10, 16, "— batch", "end"), drawn("text", { x: width - 10, y: 29, "text-anchor": "end", "font-size": 10.5, fill: "var(--pos)" }, "- - held out"),
   );

@@ -48,6 +48,13 @@ export function compareGradients(trainer) {
   });
 }
 
+/** The gradient of one weight, of the next batch, beside its central difference. @param {Trainer} trainer @param {number} at its place in W */
+export function compareOne(trainer, at) {
+  const { engine, network, table, spec } = trainer;
+  const weights = Float64Array.from(network.weights());
+  return engine.temporarily(() => difference(new LossAt(trainer, picked(table, trainer.rows(), spec.inputs), "f64"), weights, at));
+}
+
 /**
  * (L(w + h) − L(w − h)) / 2h, and whether the slopes on both sides differ, as they do at a kink.
  * @param {LossAt} loss @param {Float64Array} weights @param {number} i

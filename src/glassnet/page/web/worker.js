@@ -8,7 +8,7 @@ import { tableOf } from "./columns.js";
 import { readCsv } from "./csv.js";
 import { crc32, unlzma } from "./lzma.js";
 import { operations } from "./operations.js";
-import { LossAt, compareGradients, landscape, searchAtRandom, squareOf } from "./probe.js";
+import { LossAt, compareGradients, compareOne, landscape, searchAtRandom, squareOf } from "./probe.js";
 import { HOLD_OUT, order } from "./random.js";
 import { Trainer } from "./trainer.js";
 
@@ -79,7 +79,7 @@ export class Runner {
     this.test = test && test.rows ? test : null;
     this.plane = plane ?? null;
     this.testLosses = [];
-    this.stopped = "";
+    /** @type {any} */ this.stopped = null;
     return this.snapshot();
   }
 
@@ -106,10 +106,33 @@ export class Runner {
     const trainer = this.run();
     const done = trainer.train(steps);
     if (!done) {
-      this.stopped = `the numbers left the finite range in step ${trainer.step}`;
+      this.stopped = this.cause();
       this.playing = false;
     }
     return done;
+  }
+
+  /** What happened in the step after which a number is no longer finite. */
+  cause() {
+    const trainer = this.run();
+    const { step, network, engine } = trainer;
+    const told = { step, weight: "", before: NaN, gradient: NaN, after: NaN, largest: 0 };
+    trainer.seek(step - 1);
+    const { values, updates } = network.look([...trainer.rows()]);
+    const slopes = network.slopes(values.layers);
+    const numbers = (/** @type {Tensor} */ t) => /** @type {Float32Array} */ (engine.view(t));
+    for (const [{ name, value }, slope] of slopes) {
+      const [before, gradient] = [numbers(value), numbers(slope)];
+      const after = numbers(/** @type {any} */ (updates.find(([, to]) => to === value))[0]);
+      for (let i = 0; i < before.length; i++) {
+        told.largest = Math.max(told.largest, Math.abs(before[i]));
+        if (told.weight || Number.isFinite(after[i])) continue;
+        const place = value.shape.length === 2 ? `${Math.floor(i / value.shape[1])}, ${i % value.shape[1]}` : i;
+        Object.assign(told, { weight: `${name}[${place}]`, before: before[i], gradient: gradient[i], after: after[i] });
+      }
+    }
+    trainer.seek(step);
+    return told;
   }
 
   play() {
@@ -148,14 +171,14 @@ export class Runner {
 
   /** @param {{step: number}} given */
   seek({ step }) {
-    this.stopped = "";
+    this.stopped = null;
     this.run().seek(step);
     return this.snapshot();
   }
 
   /** @param {any} given */
   change({ settings, weights }) {
-    this.stopped = "";
+    this.stopped = null;
     this.run().change({ settings, weights });
     this.testLosses = this.testLosses.filter(([step]) => step <= this.run().step);
     return this.snapshot();
@@ -180,6 +203,7 @@ export class Runner {
     return {
       step, epoch, loss, testLoss, losses: thinned(losses, step, 400),
       testLosses: this.testLosses, reached: losses.length, stopped: this.stopped,
+      changes: trainer.entries.map((own) => ({ step: own.step, settings: own.settings ?? null })),
       weights: network.weights(), settings: { ...trainer.spec },
       fields: this.plane ? network.activations(this.plane, this.plane.length / trainer.spec.inputs) : [],
       predictions: network.activations(table.x, table.rows).at(-1), rows: [...trainer.rows()],
@@ -202,13 +226,24 @@ export class Runner {
       parameters: slopes.map(([own, slope]) => ({
         name: own.name, layer: own.layer, shape: own.value.shape, value: read(own.value), gradient: read(slope),
         next: read(/** @type {Tensor} */ (after.get(own.value.address))),
+        slots: Object.fromEntries(Object.entries(own.memory).map(([slot, memory]) => [slot, { before: read(memory), after: read(/** @type {Tensor} */ (after.get(memory.address))) }])),
       })),
+      count: network.count() + 1,
     };
   }
 
   /** The next step, operation by operation. */
   operations() {
     return operations(this.run());
+  }
+
+  /** The central difference of one weight, and the steps that it has taken. @param {{at: number}} given its place in W */
+  weight({ at }) {
+    const trainer = this.run();
+    const life = [...trainer.path].filter(([step]) => step <= trainer.step).map(([step, weights]) => [step, weights[at]]);
+    const now = trainer.network.weights()[at];
+    if (life[life.length - 1]?.[0] !== trainer.step) life.push([trainer.step, now]);
+    return { life, ...compareOne(trainer, at) };
   }
 
   /** Every gradient beside its central difference, the farthest apart first. */
@@ -271,14 +306,17 @@ export class Runner {
   activation({ name, z, parameters }) {
     const { engine } = this.run();
     return engine.temporarily(() => {
-      const sizes = { n: z.length, o: 1 };
+      const width = name === "Softmax" ? 2 : 1; // which reads all scores: one more, of 0
+      const sizes = { n: z.length, o: width };
+      const spread = (/** @type {number[]} */ values, /** @type {number} */ other) => (width === 1 ? values : values.flatMap((v) => [v, other]));
+      const column = (/** @type {Tensor} */ t) => [...(/** @type {Float32Array} */ (engine.view(t)))].filter((_, i) => i % width === 0);
       const program = new Program(engine);
       const given = Object.fromEntries(Object.entries(parameters).map(([own, value]) => [own, engine.filled("f32", [1], [value])]));
-      const ones = engine.filled("f32", [z.length, 1], z.map(() => 1));
-      const opened = program.open(`activation.${name}`, { z: engine.filled("f32", [z.length, 1], z), da: ones, ...given }, sizes);
+      const ones = engine.filled("f32", [z.length, width], spread(z.map(() => 1), 0));
+      const opened = program.open(`activation.${name}`, { z: engine.filled("f32", [z.length, width], spread(z, 0)), da: ones, ...given }, sizes);
       const [a, slope] = [opened.output("a"), opened.output("dz")];
       program.run();
-      return { a: [...(/** @type {Float32Array} */ (engine.view(a)))], slope: [...(/** @type {Float32Array} */ (engine.view(slope)))] };
+      return { a: column(a), slope: column(slope) };
     });
   }
 
