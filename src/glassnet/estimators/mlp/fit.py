@@ -38,6 +38,7 @@ MOST = (
     "Stochastic Optimizer: Maximum iterations ({}) reached and the optimization hasn't converged "
     "yet."
 )
+GROWN = 100  # times the loss of the first epoch
 SMALLER = "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
 
 
@@ -69,8 +70,30 @@ def fit_by_steps(est: Attributes, data: Data, watch: Watch, once: bool) -> None:
         epochs = 1 if once else est.max_iter
         history = _run(descent, epochs, progress, file, data)
         est._online = Online.of(est, descent, data.rows) if once else None
-        if history is not None and history.stopped == "epochs" and not once:
+        if history is None or once:
+            return
+        diverged = _diverged(est, history.loss, progress)
+        if diverged:
+            warn_user(diverged, ConvergenceWarning)
+        elif history.stopped == "epochs":
             warn_user(MOST.format(est.max_iter), ConvergenceWarning)
+
+
+def _diverged(est: Attributes, losses: list[float], progress: SolverProgress) -> str:
+    """What is to be said of losses that have left all bounds; nothing otherwise."""
+    if not losses or losses[-1] <= GROWN * max(losses[0], 1e-3):
+        return ""
+    epoch = next(i for i, own in enumerate(losses, 1) if not own <= GROWN * max(losses[0], 1e-3))
+    kept = ""
+    if est.early_stopping and progress.scores:
+        best = int(np.nanargmax([-np.inf, *progress.scores]))
+        kept = f"; the weights are those of epoch {best}, the best that there was" if best else ""
+    return (
+        f"the training diverged: the loss was {losses[0]:.4g} in epoch 1 and "
+        f"{losses[epoch - 1]:.4g} in epoch {epoch}{kept}\n"
+        f"  right: learning_rate_init={est.learning_rate_init / 10:.2g}, or smaller\n"
+        "  right: StandardScaler() before the network, so that inputs are near 1"
+    )
 
 
 def _dropout_seed(est: Attributes, file: FitFile | None) -> int:
