@@ -124,20 +124,30 @@ def signature(kind: Any) -> dict[str, Any]:
 
 def _given(kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """What was passed, by the names of arguments; of *layers, the layers are not looked at."""
-    found = dict(kwargs)
-    parameters = list(kind.__signature__.parameters.values())
-    for value, parameter in zip(args, parameters, strict=False):
-        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+    return {**kwargs, **dict(zip(_positional(kind), args, strict=False))}
+
+
+@cache
+def _positional(kind: Any) -> tuple[str, ...]:
+    """The names of arguments that may be passed by their place, before *layers."""
+    found: list[str] = []
+    for own in kind.__signature__.parameters.values():
+        if own.kind is inspect.Parameter.VAR_POSITIONAL:
             break
-        found[parameter.name] = value
-    return found
+        found.append(own.name)
+    return tuple(found)
+
+
+@cache
+def _parts(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    return get_origin(kind), get_args(kind)
 
 
 def fits(kind: Any, value: Any) -> bool:
     """Whether a value is what an annotation says; annotations of other forms take everything."""
     if kind is Any:
         return True
-    origin, inner = get_origin(kind), get_args(kind)
+    origin, inner = _parts(kind)
     if origin is None and kind in _SINGLE:
         return _SINGLE[kind](value)
     if origin in (Union, types.UnionType):

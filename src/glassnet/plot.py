@@ -150,7 +150,7 @@ def history(
     history: History | Mapping[str, History], *, log: bool | None = None, ax: Any = None
 ) -> Any:
     """Losses by epoch: of one training, or of several by name. The axis is logarithmic where all
-    losses are above 0 and far apart, or as `log` says."""
+    losses are above 0 and far apart, or as `log` says. Metrics have an axis on the right."""
     several = {"": history} if isinstance(history, History) else dict(history)
     axes = _axes(ax)
     every: list[float] = []
@@ -170,8 +170,25 @@ def history(
     axes.set(
         xlabel="epoch", ylabel="loss", yscale="log" if (far if log is None else log) else "linear"
     )
+    _metrics(several, axes)
     axes.legend()
     return axes
+
+
+def _metrics(several: Mapping[str, History], axes: Any) -> None:
+    """Dotted lines by an axis of their own, among the labels of the losses."""
+    if not any(one.metrics for one in several.values()):
+        return
+    right = axes.twinx()
+    for (name, one), colour in zip(several.items(), _colours(), strict=False):
+        for (kind, figures), style in zip(one.metrics.items(), ((0, (n, 2)) for n in (1, 4, 7, 10)),
+                                          strict=False):  # fmt: skip
+            label = f"{name} {kind}".strip()
+            right.plot(np.arange(1, len(figures) + 1), figures, linestyle=style, color=colour)
+            axes.plot([], [], linestyle=style, color=colour, label=label)
+    right.set_ylabel(
+        ", ".join(dict.fromkeys(kind for one in several.values() for kind in one.metrics))
+    )
 
 
 def ledger(ledger: Ledger, *, ax: Any = None) -> Any:

@@ -117,10 +117,70 @@ def test_labels_that_are_missing_are_an_error_that_names_the_way() -> None:
         MLPRegressor(loss=gn.losses.MSE(missing="skip")).fit(X, Y)
 
 
-def test_probabilities_are_an_error_that_names_a_way_that_works() -> None:
-    p = np.column_stack([X[:, 0], 1 - X[:, 0]])
-    with pytest.raises(ValueError, match=r"(?s)probabilities.*right: est.fit\(np.repeat"):
-        MLPClassifier().fit(X, p)
-    est = MLPClassifier(solver="lbfgs", max_iter=300, **SETTINGS)
-    est.fit(np.repeat(X, 2, 0), np.tile(np.arange(2), len(X)), sample_weight=p.ravel())
-    np.testing.assert_allclose(est.predict_proba(X), p, atol=0.1)
+def soft(classes: int) -> np.ndarray:
+    """Probabilities that a network without hidden layers can give."""
+    scores = np.column_stack([k * (X[:, 0] - 0.4) for k in range(classes)]) * 3
+    p: np.ndarray = np.exp(scores)
+    return p / p.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_labels_that_are_probabilities(classes: int, tmp_path: Path) -> None:
+    """The network that gives them has the least loss, their entropy; and each row once for every
+    class, weighted by its probability, has the same least."""
+    p = soft(classes)
+    settings = {"hidden_layer_sizes": (), "solver": "lbfgs", "tol": 1e-9, "alpha": 0.0}
+    est = MLPClassifier(max_iter=1000, random_state=0, **settings).fit(X, p)
+    np.testing.assert_allclose(est.predict_proba(X), p, atol=1e-3)
+    assert est.classes_.tolist() == list(range(classes))
+    assert est.loss_ == pytest.approx(-np.mean(np.sum(p * np.log(p), 1)), rel=1e-4)
+    assert (est.predict(X) == p.argmax(1)).mean() > 0.98
+    assert est.score(X, p) == est.score(X, p.argmax(1))
+    by_rows = MLPClassifier(max_iter=1000, random_state=0, **settings)
+    by_rows.fit(
+        np.repeat(X, classes, 0), np.tile(np.arange(classes), len(X)), sample_weight=p.ravel()
+    )
+    np.testing.assert_allclose(est.predict_proba(X), by_rows.predict_proba(X), atol=2e-3)
+    again = pickle.loads(pickle.dumps(est))
+    np.testing.assert_array_equal(again.predict_proba(X), est.predict_proba(X))
+
+
+def test_probabilities_with_all_that_a_classifier_has(tmp_path: Path) -> None:
+    p = soft(3)
+    common = {**SETTINGS, "max_iter": 4}
+    for more, given in (
+        ({"early_stopping": True}, {}),
+        ({}, {"X_val": X[:50], "y_val": p[:50]}),
+        ({"class_weight": "balanced"}, {}),
+        ({"class_weight": {0: 1.0, 1: 2.0, 2: 0.5}}, {"sample_weight": np.ones(400)}),
+        ({"record": tmp_path / "run.glass", "solver": "sgd"}, {}),
+    ):
+        est = MLPClassifier(**common, **more)
+        with pytest.warns(ConvergenceWarning):
+            est.fit(X, p, **given)
+        assert est.predict_proba(X).shape == (400, 3)
+    assert set(gn.open_step(tmp_path / "run.glass").y.ravel()) <= set(p.ravel())
+    weighted = MLPClassifier(**common, class_weight={1: 3.0})
+    with pytest.warns(ConvergenceWarning):
+        weighted.fit(X, p)
+    same = MLPClassifier(**common)  # a row weighs the mean of the weights of its classes
+    with pytest.warns(ConvergenceWarning):
+        same.fit(X, p, sample_weight=1 + 2 * p[:, 1])
+    np.testing.assert_allclose(weighted.predict_proba(X), same.predict_proba(X), atol=1e-12)
+    online = MLPClassifier(**SETTINGS).partial_fit(X, p, classes=[0, 1, 2])
+    online.partial_fit(X[:1], np.array([[0.0, 1.0, 0.0]])).partial_fit(X[:2], [0, 2])
+    with pytest.raises(ValueError, match=r"probabilities of 2 classes.*are \[0, 1, 2\]"):
+        online.partial_fit(X, soft(2))
+
+
+def test_what_is_no_probability_is_as_scikit_learn_has_it() -> None:
+    """Rows of 0 and 1 alone are several labels a row, whatever their type."""
+    hard = np.eye(3)[soft(3).argmax(1)]
+    est = MLPClassifier(solver="lbfgs", max_iter=20, **SETTINGS)
+    with pytest.warns(ConvergenceWarning):
+        est.fit(X, hard)
+    assert est.out_activation_ == "logistic"
+    assert est.predict(X).shape == (400, 3)
+    for wrong in (soft(3) * 1.1, np.where(soft(3) < 0.1, -soft(3), soft(3))):
+        with pytest.raises(ValueError, match=r"(?i)label"):
+            MLPClassifier(**SETTINGS).fit(X, wrong)

@@ -105,6 +105,50 @@ def test_what_is_printed_fits_into_80_columns(run: Any) -> None:
     assert {"name": "seed", "a": "0", "b": "4"} in found["settings"]
 
 
+def test_a_rerun_shows_what_was_changed_and_where_it_shows_first(run: Any, tmp_path: Path) -> None:
+    a, b, c = run("a"), tmp_path / "b", tmp_path / "c"
+    gn.rerun(a, from_step=6, lr=0.5, record=b)
+    found = gn.compare(a, b)
+    assert found.settings == [("optimizer.lr", "0.05", "0.05, 0.5 from step 6")]
+    assert found.first is not None
+    assert (found.first.step, found.steps) == (6, 5)
+    lines = str(found).splitlines()
+    assert lines[2] == "B goes on from A at step 6"
+    assert lines[4].startswith("the same weights up to step 5; after step 6 (epoch 2, batch 2)")
+    assert gn.compare(b, a).settings == [("optimizer.lr", "0.05, 0.5 from step 6", "0.05")]
+    gn.rerun(b, from_step=8, lr=0.1, record=c)
+    assert gn.compare(b, c).settings == [
+        ("optimizer.lr", "0.05, 0.5 from step 6", "0.05, 0.5 from step 6, 0.1 from step 8")
+    ]
+    assert "A goes on from …" in str(gn.compare(b, c))
+
+
+def test_reruns_from_an_epoch_on_are_compared_from_there(run: Any, tmp_path: Path) -> None:
+    a = run("a", epochs=3)
+    for name, change in (
+        ("batches", {"batch_size": 10}),
+        ("rule", {"optimizer": gn.optim.Adam(0.01, beta1=0.5)}),
+        ("longer", {"epochs": 4}),
+    ):
+        gn.rerun(a, from_step=5, record=tmp_path / name, **change)
+    found = gn.compare(a, tmp_path / "batches")
+    assert found.settings == [("batch_size", "5", "10")]
+    assert found.first is not None
+    assert (found.first.step, found.first.epoch, found.first.rows) == (5, 2, False)
+    found = gn.compare(a, tmp_path / "rule")
+    assert found.settings == [  # what only one of both knows is told where it is not the usual
+        ("optimizer", "SGD", "Adam"), ("optimizer.lr", "0.05", "0.01"),
+        ("optimizer.beta1", "-", "0.5"),
+    ]  # fmt: skip
+    assert found.first is not None
+    assert (found.first.step, found.first.rows, found.steps) == (5, True, 4)
+    found = gn.compare(a, tmp_path / "longer")
+    assert (found.settings, found.first, found.steps) == ([("epochs", "3", "4")], None, 12)
+    both = gn.compare(tmp_path / "rule", tmp_path / "batches")
+    assert both.first is not None
+    assert both.first.step == 5
+
+
 def test_what_is_no_run_is_refused(run: Any, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
     done = here("compare", run("a").name, "t.csv", folder=tmp_path)

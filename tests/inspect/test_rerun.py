@@ -90,6 +90,18 @@ def test_another_batch_size_from_an_epoch_on(parent: Path, tmp_path: Path) -> No
         GlassnetError, match=r"goes on from .*a, which has trained its epochs 1 to 2"
     ):
         gn.open_step(tmp_path / "b", epoch=2)
+    for open_earlier in (
+        lambda: gn.open_ledger(tmp_path / "b", "linear1.weight[0,0]", epoch=2),
+        lambda: gn.play(tmp_path / "b", output=tmp_path / "page.html", show=False),
+        lambda: gn.replay(tmp_path / "b"),
+    ):
+        with pytest.raises(
+            GlassnetError, match=r"b goes on from .*a, which has trained its epochs"
+        ):
+            open_earlier()
+    ledger = gn.open_ledger(tmp_path / "b", "linear1.weight[0,0]")
+    assert (ledger.first_epoch, len(ledger.entries)) == (3, 4)
+    assert "4 updates, epochs 3 to 4" in str(ledger)
 
 
 def test_another_optimiser_keeps_what_it_can(parent: Path, tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
+from glassnet import optim
 from glassnet.errors import GlassnetError
 from glassnet.inspect.replay import ReplayedStep, replay
 from glassnet.nn.storage import layout_of
@@ -24,7 +25,8 @@ from glassnet.words import counted, shortened
 
 # Of what a file says: what happened, where the data lie, and the form of the file itself.
 NOT_SETTINGS = ("ended", "source", "sha256", "scores", "rates", "order_state", "random_state",
-                "before", "gathered", "rows_given", "validated", "names")  # fmt: skip
+                "before", "gathered", "rows_given", "validated", "names", "warm_fits",
+                "metrics", "measured", "parent")  # fmt: skip
 WIDTH = 80
 
 
@@ -44,6 +46,7 @@ class FirstDifference:
     count: int
     size: int
     rows: bool
+    before: bool = False  # whether they differ before the first step that both runs have
 
     @property
     def weight(self) -> str:
@@ -59,6 +62,8 @@ class RunEnd:
     loss: float | None
     validation_loss: float | None
     stopped: str
+    parent: str | None = None  # the run that it goes on from, and from which step (from 1)
+    step: int | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,7 +81,7 @@ class Comparison:
     same_data: bool | None = None
 
     def __repr__(self) -> str:
-        return "\n".join([*self._ends(), "", *self._settings(), "", *self._steps()])
+        return "\n".join([*self._ends(), "", *self._steps(), "", *self._settings()])
 
     def _ends(self) -> Iterator[str]:
         width = min(30, max(len(end.path) for end in (self.a, self.b)))
@@ -87,6 +92,11 @@ class Comparison:
             path = shortened(visible(end.path), width, end=True)
             ended = "" if end.stopped == "epochs" else f", {end.stopped}"
             yield f"{letter}  {path:<{width}}  {counted(end.epochs, 'epoch')}{ended}{loss}"
+        for letter, end, name, other in (("A", self.a, "B", self.b), ("B", self.b, "A", self.a)):
+            if end.parent is not None:
+                same = Path(end.parent).resolve() == Path(other.path).resolve()
+                run = name if same else shortened(visible(end.parent), 50, end=True)
+                yield f"{letter} goes on from {run} at step {end.step}"
 
     def _settings(self) -> Iterator[str]:
         if self.same_data is False:
@@ -110,8 +120,9 @@ class Comparison:
         elif first is None:
             yield f"the same weights after each of {counted(self.steps, 'step')}, to the last bit"
         else:
-            if first.step == 0:
-                yield "the first weights differ, before any step"
+            if first.before:
+                when = f"before step {first.step + 1}, the first that both have"
+                yield f"the first weights differ, {when if first.step else 'before any step'}"
             else:
                 before = f"the same weights up to step {first.step - 1}"
                 before = "the same first weights" if first.step == 1 else before
@@ -147,8 +158,13 @@ def compare(
     """
     (values_a, a), (values_b, b) = _of(run_a), _of(run_b)
     first, steps, reason = None, 0, None
+    epoch = max(_before(values_a), _before(values_b))  # epochs that are in a parent alone
     try:
-        first, steps = _first(replay(run_a, **(data_a or {})), replay(run_b, **(data_b or {})))
+        each = [
+            replay(run, **(data or {}), start=epoch * _steps(values) + 1)
+            for run, data, values in ((run_a, data_a, values_a), (run_b, data_b, values_b))
+        ]
+        first, steps = _first(each[0], each[1], epoch * _steps(values_a))
     except GlassnetError as error:
         reason = " ".join(str(error).split())
     prints = values_a.get("sha256"), values_b.get("sha256")
@@ -163,22 +179,58 @@ def _of(path: str | Path) -> tuple[dict[str, Any], RunEnd]:
         losses, judged = file.history()
     ended = values.get("ended") or {"stopped": "unfinished"}
     last = [column[-1] if column else None for column in (losses, judged)]
-    return values, RunEnd(str(path), len(losses), last[0], last[1], ended["stopped"])
+    known: dict[str, Any] = values.get("parent") or {}
+    parent = known.get("run"), known.get("step")
+    return values, RunEnd(str(path), len(losses), last[0], last[1], ended["stopped"], *parent)
+
+
+def _before(values: Mapping[str, Any]) -> int:
+    known: dict[str, Any] = values.get("parent") or {}
+    return int(known.get("before", 0))
+
+
+def _steps(values: Mapping[str, Any]) -> int:
+    """How many steps an epoch has."""
+    rows = int(values["rows"])
+    if isinstance(values["validation"], float):
+        rows -= round(values["validation"] * rows)
+    return -(-rows // int(values["batch_size"]))
 
 
 def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     one, other = (dict(_flat("", settings)) for settings in (a, b))
     names = [*one, *(name for name in other if name not in one)]
+    rules = a.get("optimizer"), b.get("optimizer")
     return [
         (name, one.get(name, "-"), other.get(name, "-"))
         for name in names
         if one.get(name) != other.get(name)
+        and not (name not in one and _usual(rules[1], name, other[name]))
+        and not (name not in other and _usual(rules[0], name, one[name]))
     ]
+
+
+def _usual(rule: Any, name: str, text: str) -> bool:
+    """Whether a setting that only one of two optimisers knows is as it is by default there."""
+    kind: Any = getattr(optim, str(cast("dict[str, Any]", rule).get("class")), None)
+    known = {f"optimizer.{own.name}": own.default for own in fields(kind)} if kind else {}
+    return name in known and json.dumps(known[name], default=str) == text
+
+
+def _rate(value: Any) -> str:
+    """A learning rate in a few words."""
+    own = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    if own.get("class") == "Switched":
+        first, then = _rate(own["first"]), _rate(own["then"])
+        return first if first == then else f"{first}, {then} from step {own['step'] + 1}"
+    return _rate(own["lr"]) if own.get("class") == "Constant" else str(own.get("class", value))
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
     """Settings by dotted names; a layer, or another object inside, under its place."""
-    if isinstance(value, dict):
+    if name.endswith(".lr") and isinstance(value, dict) and "then" in value:
+        yield name, _rate(value)
+    elif isinstance(value, dict):
         for key, item in cast("dict[str, Any]", value).items():
             if name or key not in NOT_SETTINGS:
                 yield from _flat(f"{name}.{key}" if name else key, item)
@@ -190,10 +242,10 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _first(
-    a: Iterator[ReplayedStep], b: Iterator[ReplayedStep]
+    a: Iterator[ReplayedStep], b: Iterator[ReplayedStep], same: int
 ) -> tuple[FirstDifference | None, int]:
-    """The first difference of two runs, and how many steps were the same."""
-    same = 0
+    """The first difference of two runs behind `same` steps, and how many steps were the same."""
+    begun = same
     for one, other in zip(a, b, strict=False):
         shapes = [
             {n: p.shape for n, p in layout_of(step.model).parameters.items()}
@@ -201,8 +253,8 @@ def _first(
         ]
         if shapes[0] != shapes[1] or one.after.dtype != other.after.dtype:
             raise GlassnetError("the networks have other parameters")
-        if not same and one.before.tobytes() != other.before.tobytes():
-            return _differs(one, other, one.before, other.before, 0), 0
+        if same == begun and one.before.tobytes() != other.before.tobytes():
+            return _differs(one, other, one.before, other.before, same), same
         if one.after.tobytes() != other.after.tobytes():
             return _differs(one, other, one.after, other.after, one.step), same
         same += 1
@@ -222,7 +274,7 @@ def _differs(
             first = int(apart[0])
             return FirstDifference(
                 step, one.epoch, one.batch, name, index, float(a[first]), float(b[first]),
-                len(apart), a.size, rows,
+                len(apart), a.size, rows, step < one.step,
             )  # fmt: skip
         place -= parameter.size
     raise AssertionError("a weight of no parameter")

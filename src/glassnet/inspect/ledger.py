@@ -29,7 +29,7 @@ from glassnet.pipeline import compile_graph
 from glassnet.rounding import to_nearest
 from glassnet.run.program import Program
 from glassnet.runs.file import RunFile
-from glassnet.runs.resume import RunData, reopened
+from glassnet.runs.resume import RunData, check_not_before, reopened
 from glassnet.training.history import History
 from glassnet.training.programs import Bound
 from glassnet.training.step import StepGraph, parameter_arrays, step_graph
@@ -60,6 +60,7 @@ def open_ledger(
         (values, trainer), (losses, judged) = reopened(file, given), file.history()
         declared = layout_of(trainer.task.model).parameters
         name, place = place_of({n: p.shape for n, p in declared.items()}, weight)
+        check_not_before(file, values, epoch or len(losses) + 1)
         done, last = _range(values, epoch, file.epochs()[0], len(losses))
         state = file.checkpoint(done)
         checkpoints = {e: file.checkpoint(e) for e in file.epochs() if done < e <= last}

@@ -162,7 +162,9 @@ def _extent(ledger: Ledger) -> str:
     if not ledger.entries:
         return "no updates, since no epoch is recorded yet"
     last = ledger.entries[-1].epoch
-    which = f"epoch {last}" if last == ledger.first_epoch else f"epochs 1 to {last}"
+    which = (
+        f"epoch {last}" if last == ledger.first_epoch else f"epochs {ledger.first_epoch} to {last}"
+    )
     return f"{counted(len(ledger.entries), 'update')}, {which}"
 
 

@@ -22,10 +22,19 @@ from glassnet.rounding import to_nearest
 from glassnet.runs.data import as_data, from_data
 from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint, put_data, put_values
 from glassnet.runs.recorder import Recorder
-from glassnet.runs.resume import RunData, check_not_before, go_on, rebuilt, reopened
+from glassnet.runs.resume import (
+    RunData,
+    check_not_before,
+    figures,
+    go_on,
+    measures,
+    rebuilt,
+    reopened,
+)
 from glassnet.training.callbacks import as_callbacks
 from glassnet.training.check import checked_counts, checked_optimizer
 from glassnet.training.history import History
+from glassnet.training.metrics import as_metrics
 from glassnet.training.trainer import Trainer
 from glassnet.version import __version__, numerics_version
 from glassnet.words import counted
@@ -63,7 +72,7 @@ def rerun(
     lr: Any = None, optimizer: Optimizer | None = None, batch_size: int | None = None,
     epochs: int | None = None, callbacks: Any = None, overwrite: bool = False,
     sample_weight: Any = None, validation: Any = None, model: Module | None = None,
-    loss: Any = None, threads: int | None = None,
+    loss: Any = None, metrics: Any = None, threads: int | None = None,
 ) -> tuple[Module, History]:  # fmt: skip
     """Train a recorded run again from step `from_step` (from 1) on, with another learning rate `lr`
     (a number or a schedule), `optimizer`, `batch_size` or number of `epochs`; recorded as a new run
@@ -89,10 +98,16 @@ def rerun(
         start = _start(parent, values, trainer, from_step, lr, changes)
         again, _ = rebuilt(parent, start.values, replace(given, optimizer=optimizer), threads)
     kept = start.values["callbacks"] if callbacks is None else ()
-    others = [*from_data(kept, "callbacks"), *as_callbacks(callbacks)]
+    others = [
+        *measures(start.values, again, as_metrics(metrics)),
+        *from_data(kept, "callbacks"), *as_callbacks(callbacks),
+    ]  # fmt: skip
     with RunFile.create(record, overwrite=overwrite) as file:
         state = _write(file, start, again)
-        history = History(start.losses, start.judged, evaluations=state.epoch)
+        history = History(
+            start.losses, start.judged, evaluations=state.epoch,
+            metrics=figures(start.values, state.epoch),
+        )  # fmt: skip
         recorder = Recorder(file, again, None, others)
         return again.task.model, go_on(recorder, state, start.values["epochs"], others, history)
 

@@ -31,7 +31,7 @@ from glassnet.page.data import PageTable
 from glassnet.page.fragments import ACTIVATIONS, CLASSES, LOSSES, OPTIMIZERS
 from glassnet.runs.data import as_data
 from glassnet.runs.file import RunFile
-from glassnet.runs.resume import RunData, reopened
+from glassnet.runs.resume import RunData, check_not_before, reopened
 from glassnet.tables.read import read_table
 from glassnet.training.check import Rows, dense
 from glassnet.words import counted
@@ -56,6 +56,7 @@ def opened_run(path: str | Path) -> Opened:
     """
     with RunFile.read(path) as file:
         values, trainer = reopened(file, RunData(None, None))
+        check_not_before(file, values, 1)
         epochs = file.epochs()
         first, last = (file.checkpoint(epoch).arrays["W"] for epoch in (epochs[0], epochs[-1]))
     task, order = trainer.task, trainer.order
@@ -166,6 +167,7 @@ def _layers(refuse: _Refusal, model: Module) -> list[dict[str, Any]]:
     """Activation and width of each layer."""
     refuse.unless(isinstance(model, nn.Sequential), f"has a {type(model).__name__}")
     refuse.unless(model.dtype == "float32", f"is of {model.dtype}")
+    refuse.unless(not layout_of(model).aliases, "has layers that share their weights")
     layers: list[dict[str, Any]] = []
     for part in _parts(model):
         if isinstance(part, nn.Linear):

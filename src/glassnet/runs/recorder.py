@@ -32,6 +32,7 @@ from glassnet.training.callbacks import Callback, EarlyStopping, memories, resum
 from glassnet.training.check import PART, Rows, dense
 from glassnet.training.full_batch import Search
 from glassnet.training.history import History, Run
+from glassnet.training.metrics import noted
 from glassnet.training.trainer import Trainer
 from glassnet.version import __version__, numerics_version
 
@@ -139,6 +140,7 @@ def described_run(
         "callbacks": [
             as_data(callback) for callback in callbacks if isinstance(callback, EarlyStopping)
         ],
+        **noted(callbacks),
         "weighted": rows.weight is not None,
         "rows": len(rows),
         "columns": rows.x.shape[1],
@@ -170,6 +172,7 @@ class Recorder(Callback):
     ) -> None:
         self.file, self.trainer, self._prints, self._clock = file, trainer, prints, clock
         self.others = list(resumable(others).values())
+        self.series: list[Any] = [other for other in others if hasattr(other, "series")]
         self._lines: list[tuple[int, float, float | None]] = []
         self._last = self._looked = clock()
         self._pause = EVERY
@@ -251,8 +254,8 @@ class Recorder(Callback):
     def _write(self, epoch: int | None, run: Run | None = None, ended: Any = None) -> None:
         with self.file.change() as database:
             database.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?)", self._lines)
-            for values in self.others:  # longer lists than the history has do no harm
-                put_values(database, values.series())
+            for callback in self.series:  # longer lists than the history has do no harm
+                put_values(database, callback.series())
             if epoch is not None:
                 put_checkpoint(database, self._state(epoch))
                 self._thin(database)

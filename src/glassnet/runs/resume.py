@@ -41,6 +41,7 @@ from glassnet.training.check import Rows, checked, checked_inputs
 from glassnet.training.exclusive import InTraining
 from glassnet.training.full_batch import NO_STEPS, Search
 from glassnet.training.history import History, Run
+from glassnet.training.metrics import Metrics, as_metrics, known_again, noted
 from glassnet.training.order import Order
 from glassnet.training.shuffles import ShuffledOrder
 from glassnet.training.source import Source
@@ -72,6 +73,7 @@ def resume(
     model: Module | None = None,
     loss: Any = None,
     optimizer: Any = None,
+    metrics: Any = None,
     other_data: bool = False,
     threads: int | None = None,
 ) -> tuple[Module, History]:
@@ -82,19 +84,22 @@ def resume(
     ends after as many epochs as it was meant to have (`epochs` says another number, no smaller than
     what is done), and `callbacks` are the early stopping that was recorded. A run that it has
     stopped is over; with `epochs` or `callbacks` it goes on all the same: from its last epoch,
-    with the best weights so far in memory and a new patience. `model`, `loss` and
-    `optimizer` are needed only where they contain code of yours, which a file does not keep.
+    with the best weights so far in memory and a new patience. `model`, `loss`, `optimizer` and
+    `metrics` are needed only where they contain code of yours, which a file does not keep.
     L-BFGS, whose state SciPy keeps to itself, does all epochs again, and refuses other ones.
     """
     given = RunData(x, y, sample_weight, validation, model, loss, optimizer)
     stops = None if callbacks is None else as_callbacks(callbacks)
     further = epochs is not None or stops is not None
-    return resume_run(record, given, epochs, stops, other_data, threads, further)
+    return resume_run(
+        record, given, epochs, stops, other_data, threads, further, as_metrics(metrics)
+    )
 
 
 def resume_run(
     record: str | Path | Recording, given: RunData, epochs: int | None,
     callbacks: Sequence[Any] | None, other_data: bool, threads: int | None, further: bool,
+    metrics: Mapping[str, Any] | None = None,
 ) -> tuple[Module, History]:  # fmt: skip
     """As `resume`. `further`: early stopping that has ended the run is no end of it."""
     with _appended(record) as file:
@@ -108,14 +113,36 @@ def resume_run(
         ):
             put_result_into(file, trainer.task.model)
             ended = {key: values["ended"][key] for key in ("stopped", "best_epoch")}
-            done = History(losses, judged, evaluations=len(losses), **ended)
+            measured = figures(values, len(losses))
+            done = History(losses, judged, evaluations=len(losses), metrics=measured, **ended)
             _remind(trainer.task.model, state, done, callbacks or ())
             return trainer.task.model, done
-        history = History(losses[: state.epoch], judged[: state.epoch], evaluations=state.epoch)
+        history = History(
+            losses[: state.epoch], judged[: state.epoch], evaluations=state.epoch,
+            metrics=figures(values, state.epoch),
+        )  # fmt: skip
         kept = values["callbacks"] if callbacks is None else ()
-        others = [*from_data(kept, "callbacks"), *(callbacks or ())]
+        others = [
+            *measures(values, trainer, metrics or {}),
+            *from_data(kept, "callbacks"), *(callbacks or ()),
+        ]  # fmt: skip
         recorder = Recorder(file, trainer, prints, others)
         return trainer.task.model, go_on(recorder, state, values["epochs"], others, history)
+
+
+def figures(values: Mapping[str, Any], epochs: int) -> dict[str, list[float]]:
+    """The metrics of so many epochs."""
+    known: dict[str, list[float]] = values.get("metrics") or {}
+    return {name: list(column[:epochs]) for name, column in known.items()}
+
+
+def measures(
+    values: Mapping[str, Any], trainer: Trainer | Search, given: Mapping[str, Any]
+) -> list[Metrics]:
+    """What takes the metrics of a run that goes on."""
+    task = trainer.task
+    known = known_again(values.get("measured") or {}, given)
+    return [Metrics(known, task.loss, task.held_out or task.rows)] if known else []
 
 
 def _remind(model: Module, state: Checkpoint, done: History, callbacks: Sequence[Any]) -> None:
@@ -162,7 +189,8 @@ def go_on(
         restore(trainer, state)
         check_stoppers(trainer, state, callbacks)
         with recorder.file.change() as database:
-            put_more(database, state.epoch, {"epochs": epochs, **(values or {})})
+            said = {"epochs": epochs, **noted(callbacks), **(values or {})}
+            put_more(database, state.epoch, said)
         around = [*callbacks, Restorer(state.notes, state.arrays, callbacks), recorder]
         return trainer.train(epochs, around, history)
 

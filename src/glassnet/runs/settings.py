@@ -125,13 +125,16 @@ class FitSettings(Begun):
 
 class Lists(TypedDict, total=False):
     """One figure an epoch; whether steps had the rows of their batch instead of all rows; what the
-    columns of x were called; how many fits with warm_start came before."""
+    columns of x were called; how many fits with warm_start came before; metrics, and what they
+    are, None where that is code."""
 
     scores: list[AnyFloat]
     rates: list[Rate]
     gathered: bool
     names: list[str]
     warm_fits: Total
+    metrics: dict[str, list[AnyFloat]]
+    measured: dict[str, str | None]
 
 
 def settings_of(file: RunFile) -> dict[str, Any]:

@@ -49,7 +49,8 @@ class History:
     is one. `unrecorded` says why the end of the run is not in its run file, where it should be and
     is not; `recorded` is the path of that file at the end, and `moved` says what became of it where
     it was renamed or removed meanwhile. `lr` has the learning rate of the last step of every epoch;
-    it is empty for training that has none.
+    it is empty for training that has none. `metrics` has the figures that were asked for by name,
+    of the validation rows where there are any, else of the training rows, after every epoch.
 
     `state` is where the training stands, so that `gn.train(…, after=history)` goes on. Model, data
     and settings are then those of the training before; learning rate, epochs and callbacks may be
@@ -72,6 +73,7 @@ class History:
     moved: str | None = None
     state: TrainingState | None = field(default=None, compare=False)
     plans: list[RatePlan] = field(default_factory=list[RatePlan], compare=False)
+    metrics: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
 
     @property
     def lr(self) -> list[float]:
@@ -99,13 +101,17 @@ class History:
                     f"{name}: {losses[0]:.6g} … {losses[-1]:.6g}, least {least:.6g} in "
                     f"epoch {place}"
                 )
+        for name, own in self.metrics.items():
+            lines += [f"{name}: {own[0]:.6g} … {own[-1]:.6g}"] if own else []
         rates = self.lr if self.plans else []
         if rates and min(rates) != max(rates):
             lines.append(f"learning rate: {rates[0]:.4g} … {rates[-1]:.4g}")
         return "\n ".join(lines) + ">"
 
     def _repr_html_(self) -> str:
-        return curves({"loss": self.loss, "validation loss": self.validation_loss})
+        shown = curves({"loss": self.loss, "validation loss": self.validation_loss})
+        measured = {name: own for name, own in self.metrics.items() if np.isfinite(own).any()}
+        return shown + "".join(curves({name: own}) for name, own in measured.items())
 
 
 @dataclass(repr=False, slots=True)
@@ -126,6 +132,7 @@ class Run:
 
     def __repr__(self) -> str:
         losses = {"loss": self.history.loss, "validation loss": self.history.validation_loss}
+        losses |= self.history.metrics
         shown = "".join(f", {name} {values[-1]:.6g}" for name, values in losses.items() if values)
         return f"<epoch {self.epoch} of {self.epochs}{shown}>"
 
@@ -156,4 +163,7 @@ def earlier(after: History, state: TrainingState) -> History:
     losses, judged = after.loss[whole], after.validation_loss[whole]
     plans = [plan for plan in after.plans if plan.epoch < state.epochs]
     best = after.best_epoch
-    return History(losses, judged, best_epoch=best, evaluations=len(losses), plans=plans)
+    metrics = {name: own[whole] for name, own in after.metrics.items()}
+    return History(
+        losses, judged, best_epoch=best, evaluations=len(losses), plans=plans, metrics=metrics
+    )

@@ -23,10 +23,16 @@ from sklearn.utils.multiclass import (
 from glassnet.arguments import answering
 from glassnet.estimators.mlp.base import BaseMLP
 from glassnet.estimators.mlp.callbacks import with_callbacks
-from glassnet.estimators.mlp.labels import binarized, known_columns, same_labels
+from glassnet.estimators.mlp.labels import (
+    binarized,
+    class_weights,
+    known_columns,
+    probabilities,
+    same_labels,
+)
 from glassnet.estimators.mlp.parameters import check_class_weight
 from glassnet.estimators.mlp.validation import row_weights
-from glassnet.estimators.mlp.value_checks import refuse_long, refuse_mixed, refuse_probabilities
+from glassnet.estimators.mlp.value_checks import refuse_long, refuse_mixed
 from glassnet.rounding import to_nearest
 from glassnet.training.exclusive import InTraining
 
@@ -206,7 +212,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Float32 is computed in float32, everything else in float64. Sparse rows are made
             dense a batch at a time.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Classes, or an indicator matrix of several labels.
+            Classes; an indicator matrix of several labels, all of them 0 or 1; or probabilities
+            of the classes 0, 1, … as floats, whose rows have the sum 1 and which are not all 0 or
+            1. Of probabilities the most probable class counts where a score is taken.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
         X_val, y_val, sample_weight_val : array-like, default=None
@@ -287,6 +295,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         found = self.predict(X)
         if sample_weight is None and same_labels(y, found):
             return float((y == found).mean())
+        soft = probabilities(y, self._soft) if found.ndim == 1 else None
+        y = y if soft is None else soft.argmax(1)
         refuse_mixed(y)
         return float(accuracy_score(y, found, sample_weight=sample_weight))
 
@@ -346,8 +356,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _validate_input(self, X: Any, y: Any, again: bool, first: bool) -> tuple[Any, Any]:
         refuse_mixed(y)
-        refuse_probabilities(y)
-        X, y = self._read(X, y, first)
+        soft = probabilities(y, known=again and self._soft)
+        X, y = self._read(X, y if soft is None else soft, first)
+        if soft is not None:
+            return X, self._soft_target(y, again)
+        self.__dict__.pop("_soft_labels", None)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not hasattr(self, "classes_") or not (self.warm_start or again):
@@ -361,6 +374,27 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return X, known
         self._check_classes(unique_labels(y))
         return X, self._label_binarizer.transform(y).astype(bool)
+
+    @property
+    def _soft(self) -> bool:
+        """Whether the labels were probabilities."""
+        return bool(vars(self).get("_soft_labels"))
+
+    def _soft_target(self, soft: np.ndarray, again: bool) -> np.ndarray:
+        """Probabilities as the network's outputs have them: of two classes that of the second."""
+        count = int(soft.shape[1])
+        if hasattr(self, "classes_") and (self.warm_start or again):
+            known: list[Any] = self.classes_.tolist()
+            if known != list(range(count)):
+                raise ValueError(
+                    f"y has probabilities of {count} classes, which are called 0 to {count - 1}; "
+                    f"the classes of the call before are {known}"
+                )
+        else:
+            self._label_binarizer = LabelBinarizer().fit(np.arange(count))
+            self.classes_ = self._label_binarizer.classes_
+        self._soft_labels = True
+        return soft[:, 1:] if count == 2 else soft
 
     def _check_classes(self, classes: Any) -> None:
         if self.warm_start and set(classes) != set(self.classes_):
@@ -384,7 +418,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "give the weights as a dict: compute_class_weight('balanced', classes=..., y=...)"
             )
         check_class_weight(self.class_weight)
-        classes = compute_sample_weight(self.class_weight, y)
+        soft = probabilities(y, known=self._soft) if self._soft else None
+        if soft is None:
+            classes = compute_sample_weight(self.class_weight, y)
+        else:
+            classes = class_weights(self.class_weight, soft)
         return row_weights(classes if own is None else own * classes, X, X.dtype)
 
     def _out(self) -> str:
@@ -404,6 +442,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _validation_target(self, y: Any) -> np.ndarray:
         refuse_mixed(y, "y_val")
+        soft = probabilities(y, known=True) if self._soft else None
+        if soft is not None and soft.shape[1] == len(self.classes_):
+            return soft[:, 1:] if soft.shape[1] == 2 else soft
         shape: tuple[int, ...] = y.shape if hasattr(y, "shape") else np.shape(y)
         wide = self._label_binarizer.y_type_.startswith("multilabel")
         columns = shape[1] if len(shape) == 2 else 1

@@ -5,12 +5,42 @@ In: labels as users have them. Out: columns of 0 and 1; whether labels can be co
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 
 from glassnet.estimators.mlp.value_checks import is_column
+
+ROOM = 1e-3  # probabilities of a row may have a sum so far from 1
+
+
+def probabilities(y: Any, known: bool = False) -> np.ndarray | None:
+    """Labels that are probabilities of classes, [rows, classes]: numbers of a floating type, 0 or
+    more, whose rows have the sum 1, and of which some are neither 0 nor 1 (or that are `known` to
+    be such). Rows of 0 and 1 alone are several labels a row, as scikit-learn has it. None else."""
+    if not isinstance(y, (np.ndarray, list)) and not hasattr(y, "to_numpy"):
+        return None
+    try:
+        array: np.ndarray = np.asarray(cast("Any", y))
+    except ValueError:  # rows of several lengths, of which scikit-learn tells
+        return None
+    if array.ndim != 2 or array.dtype.kind != "f" or array.shape[1] < 2 or not len(array):
+        return None
+    if not (array >= 0).all() or not (np.abs(array.sum(1) - 1) <= ROOM).all():
+        return None
+    return array if known or ((array > 0) & (array < 1)).any() else None
+
+
+def class_weights(given: Any, soft: np.ndarray) -> np.ndarray:
+    """What rows weigh whose classes have such weights: the mean by their probabilities."""
+    count = soft.shape[1]
+    if given == "balanced":
+        with np.errstate(divide="ignore"):
+            each = np.nan_to_num(len(soft) / (count * soft.sum(0)), posinf=0.0)
+    else:
+        each = np.array([given.get(k, 1.0) for k in range(count)], float)
+    return soft @ each
 
 
 def same_labels(y: Any, found: np.ndarray) -> bool:

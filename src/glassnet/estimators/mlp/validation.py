@@ -60,6 +60,8 @@ def given_rows(est: Attributes, validation: tuple[Any, Any, Any], dtype: Any) ->
             "each"
         )
     target = est._validation_target(y)
+    if vars(est).get("_soft_labels") and np.ndim(y) == 2:
+        y = np.argmax(y, 1)
     weight = None if weight is None else row_weights(weight, x, dtype, "sample_weight_val")
     return HeldOut(x, np.asarray(y), np.ascontiguousarray(target, dtype), weight)
 
@@ -84,8 +86,9 @@ def validation_split(
             f"validation_fraction={est.validation_fraction!r} holds out no rows, and "
             "early_stopping=True needs some; use a fraction above 0, or pass X_val and y_val"
         )
-    labels = rows.y.astype(bool) if is_classifier(est) else rows.y
-    stratify = labels if is_classifier(est) and est.n_outputs_ == 1 else None
+    hard = is_classifier(est) and not vars(est).get("_soft_labels")
+    labels = rows.y.astype(bool) if hard else rows.y
+    stratify = labels if hard and est.n_outputs_ == 1 else None
     parts: Any = train_test_split(
         rows.x,
         labels,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -71,24 +71,6 @@ def refuse_mixed(y: Any, name: str = "y") -> None:
         raise TypeError(
             f"{name} has strings and numbers among its labels, {text!r} and {other!r}; give all of "
             "them one type: y = [str(label) for label in y]"
-        )
-
-
-def refuse_probabilities(y: Any) -> None:
-    """A ValueError that says it, where labels are probabilities of classes, a row of them each."""
-    if not isinstance(y, (np.ndarray, list)):
-        return
-    array: np.ndarray = np.asarray(cast("Any", y))
-    if array.ndim != 2 or array.dtype.kind != "f" or array.shape[1] < 2:
-        return
-    parts = (array > 0) & (array < 1)
-    if parts.any() and np.allclose(array.sum(1), 1, atol=1e-3) and (array >= 0).all():
-        raise ValueError(
-            "y has probabilities of classes, and a classifier learns from classes. With each row "
-            "once for every class, weighted by its probability, it learns from them:\n"
-            "  right: est.fit(np.repeat(X, k, 0), np.tile(np.arange(k), len(X)), "
-            "sample_weight=y.ravel()), with k = y.shape[1]\n"
-            "  right: gn.train(model, X, y, loss=gn.losses.CrossEntropy(soft_labels=True), …)"
         )
 
 

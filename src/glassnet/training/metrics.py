@@ -1,0 +1,195 @@
+"""Figures of a network after every epoch, beside its loss.
+
+In: names or functions. Out: a callback, which predicts once an epoch and keeps a list for each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from glassnet.errors import TrainingError, warn_user
+from glassnet.nn.classify import BCEWithLogits, ClassLoss
+from glassnet.nn.loss import Loss
+from glassnet.training.callbacks import Callback
+from glassnet.training.check import Rows
+from glassnet.training.history import Run
+
+PART = 1 << 16  # rows that are predicted at a time
+WANTED = (
+    "metrics={!r}: wanted names, {}, functions f(y, prediction) that give one number, or losses\n"
+    '  right: metrics=["accuracy"]\n'
+    '  right: metrics={{"largest error": lambda y, prediction: abs(y - prediction).max()}}'
+)
+CODE = (
+    "the run has {}, of a function that a file does not keep: from here on it is NaN\n"
+    "  right: metrics={{{!r}: f}}"
+)
+
+Measure = Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]
+
+
+def _accuracy(y: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None) -> float:
+    if y.ndim == 1 and prediction.shape[1] > 1:
+        right = prediction.argmax(1) == y
+    else:
+        right = ((prediction > 0) == (y.reshape(prediction.shape) > 0.5)).mean(1)
+    return float(np.average(right, weights=weight))
+
+
+def _mae(y: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None) -> float:
+    return float(np.average(np.abs(y - prediction).mean(1, dtype=float), weights=weight))
+
+
+def _mse(y: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None) -> float:
+    away = np.subtract(y, prediction, dtype=float)
+    return float(np.average(np.square(away).mean(1), weights=weight))
+
+
+def _rmse(y: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None) -> float:
+    return math.sqrt(_mse(y, prediction, weight))
+
+
+def _r2(y: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None) -> float:
+    """1 − Σ (y − ŷ)² / Σ (y − mean)² of each output; the mean over outputs."""
+    own = y.astype(float)
+    left = np.average(np.square(own - prediction), axis=0, weights=weight)
+    mean = np.average(own, axis=0, weights=weight)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        each = 1 - left / np.average(np.square(own - mean), axis=0, weights=weight)
+    return float(each.mean())
+
+
+NAMED: dict[str, Measure] = {
+    "accuracy": _accuracy, "mae": _mae, "mse": _mse, "rmse": _rmse, "r2": _r2,
+}  # fmt: skip
+
+
+class Metrics(Callback):
+    """Predictions for some rows after every epoch, and what the metrics make of them."""
+
+    def __init__(self, given: Mapping[str, Any], loss: Loss, rows: Rows) -> None:
+        self.given, self.loss, self.rows = dict(given), loss, rows
+        self.columns: dict[str, list[float]] = {}
+        for own in self.given.values():
+            classes = isinstance(loss, ClassLoss | BCEWithLogits)
+            if isinstance(own, str) and classes != (own == "accuracy"):
+                fits = "accuracy" if classes else "mae, mse, rmse, r2"
+                raise TrainingError(
+                    f"metrics: {own!r} is not a figure of {loss!r}, whose labels are "
+                    f"{'classes' if classes else 'numbers'}; there are {fits}, and functions"
+                )
+            if isinstance(own, str) and not classes and loss.label_type(1, 2, "float32").rank != 2:
+                raise TrainingError(f"metrics: {own!r} needs labels of numbers, one an output")
+
+    @property
+    def noted(self) -> dict[str, str | None]:
+        """What a file says of them: names, and None for code."""
+        return {name: own if isinstance(own, str) else None for name, own in self.given.items()}
+
+    def train_begin(self, run: Run) -> None:
+        """Epochs of before that had none of a metric have NaN."""
+        for name in self.given:
+            column = run.history.metrics.setdefault(name, [])
+            column[:] = [*column, *[math.nan] * (run.epoch - len(column))][: run.epoch]
+        self.columns = run.history.metrics
+
+    def epoch_end(self, run: Run) -> None:
+        y, prediction, weight = self._predicted(run.model)
+        for name, own in self.given.items():
+            self.columns[name].append(self._figure(name, own, y, prediction, weight))
+
+    def series(self) -> dict[str, Any]:
+        return {"metrics": {name: self.columns.get(name, []) for name in self.given}}
+
+    def _predicted(self, model: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Labels that are there, predictions, and weights of the rows."""
+        rows, count = self.rows, len(self.rows)
+        parts = [model(rows.x[first : first + PART]) for first in range(0, count, PART)]
+        prediction, y, weight = np.concatenate(parts), rows.y, rows.weight
+        if weight is not None and weight.ndim == 2:
+            weight = weight.mean(1)
+        if self.loss.skips:
+            known = np.asarray(self.loss.known(y)).reshape(count, -1).all(1)
+            y, prediction = y[known], prediction[known]
+            weight = None if weight is None else weight[known]
+        return y, prediction, weight
+
+    def _figure(
+        self, name: str, own: Any, y: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None
+    ) -> float:
+        if own is None:
+            return math.nan
+        if own == "accuracy" and isinstance(self.loss, ClassLoss) and y.ndim == 2:
+            y = y.argmax(1)  # of probabilities
+        if isinstance(own, str) and y.ndim == 2 and prediction.shape != y.shape:
+            raise TrainingError(
+                f"metrics: {name!r} compares labels with predictions, whose shapes are "
+                f"{y.shape} and {prediction.shape}; a function can say what to compare"
+            )
+        if isinstance(own, str):
+            return NAMED[own](y, prediction, weight)
+        if isinstance(own, Loss):
+            return float(own(prediction, y, weight))
+        found = own(y, prediction)
+        try:
+            return float(found)
+        except (TypeError, ValueError):
+            shape = f" of shape {np.shape(found)}" if np.ndim(found) else ""
+            raise TrainingError(
+                f"metrics: {name!r} gave {type(found).__name__}{shape}; wanted one number\n"
+                f'  right: metrics={{"{name}": lambda y, prediction: float(…)}}'
+            ) from None
+
+
+def noted(callbacks: Iterable[Any]) -> dict[str, Any]:
+    """What a run file says of the metrics among its callbacks."""
+    found = [own.noted for own in callbacks if isinstance(own, Metrics)]
+    return {"measured": found[0]} if found else {}
+
+
+def as_metrics(given: Any) -> dict[str, Any]:
+    """Metrics by name: the name of one of ours, a loss, or a function; TrainingError else."""
+    if given is None:
+        return {}
+    if isinstance(given, Mapping):
+        items = list(cast("Mapping[Any, Any]", given).items())
+    else:
+        several = isinstance(given, Sequence) and not isinstance(given, str)
+        each = cast("list[Any]", given if several else [given])
+        items = [(_name(own), own) for own in each]
+    found: dict[str, Any] = {}
+    for name, own in items:
+        known = own in NAMED if isinstance(own, str) else callable(own)
+        if not isinstance(name, str) or not name or not known or isinstance(own, type):
+            raise TrainingError(WANTED.format(cast(object, given), ", ".join(map(repr, NAMED))))
+        if name in found or name in ("loss", "validation loss", "validation_loss"):
+            raise TrainingError(
+                f"metrics: {name!r} stands twice, or for the loss; give each a name of its own, "
+                "metrics={name: f}"
+            )
+        found[name] = own
+    return found
+
+
+def _name(own: Any) -> Any:
+    if isinstance(own, str):
+        return own
+    if isinstance(own, Loss):
+        return type(own).__name__.lower()
+    name = getattr(own, "__name__", type(own).__name__)
+    return "metric" if name == "<lambda>" else name
+
+
+def known_again(noted: Mapping[str, str | None], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics of a run that goes on: those that its file names, and those that are given. Of
+    code that is not given again there is nothing from here on, which a warning says."""
+    found: dict[str, Any] = {name: own if own in NAMED else None for name, own in noted.items()}
+    found |= given
+    lost = [name for name, own in found.items() if own is None]
+    if lost:
+        warn_user(CODE.format(", ".join(map(repr, lost)), lost[0]))
+    return found
