@@ -56,12 +56,11 @@ def open_ledger(
     run's first `MOST` steps. The data are given as for `open_step`."""
     with RunFile.read(record) as file:
         data = RunData(x, y, sample_weight, validation, model, loss, optimizer)
-        given = or_streamed(record, data)
-        (values, trainer), (losses, judged) = reopened(file, given), file.history()
+        values, trainer = reopened(file, or_streamed(record, data))
+        losses, judged = file.history()
         declared = layout_of(trainer.task.model).parameters
         name, place = place_of({n: p.shape for n, p in declared.items()}, weight)
-        check_not_before(file, values, epoch or len(losses) + 1)
-        done, last = _range(values, epoch, file.epochs()[0], len(losses))
+        done, last = _range(file, values, epoch, len(losses))
         state = file.checkpoint(done)
         checkpoints = {e: file.checkpoint(e) for e in file.epochs() if done < e <= last}
         result = file.result(trainer.task.model.W)
@@ -82,10 +81,14 @@ def open_ledger(
     )  # fmt: skip
 
 
-def _range(values: dict[str, Any], epoch: int | None, first: int, recorded: int) -> tuple[int, int]:
+def _range(
+    file: RunFile, values: dict[str, Any], epoch: int | None, recorded: int
+) -> tuple[int, int]:
     """Epochs done before the ledger and after it: of a run that went on with another one after the
     `first` ones, and as `open_step` up to the epoch in which it was broken off, or diverged."""
-    begun = min(recorded + 1, values["epochs"])
+    first, begun = file.epochs()[0], min(recorded + 1, values["epochs"])
+    if epoch is not None:
+        check_not_before(file, values, epoch)
     ended: dict[str, Any] = values.get("ended") or {}
     diverged = ended.get("stopped") == "diverged"
     if epoch is None:

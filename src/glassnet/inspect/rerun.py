@@ -19,7 +19,7 @@ from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.schedule import Switched
 from glassnet.outputs import FileUse, check_apart
 from glassnet.rounding import to_nearest
-from glassnet.runs.data import as_data, from_data
+from glassnet.runs.data import as_data
 from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint, put_data, put_values
 from glassnet.runs.recorder import Recorder
 from glassnet.runs.resume import (
@@ -27,9 +27,9 @@ from glassnet.runs.resume import (
     check_not_before,
     figures,
     go_on,
-    measures,
     rebuilt,
     reopened,
+    watching,
 )
 from glassnet.training.callbacks import as_callbacks
 from glassnet.training.check import checked_counts, checked_optimizer
@@ -97,17 +97,12 @@ def rerun(
         changes = {"optimizer": optimizer, "batch_size": batch_size, "epochs": epochs}
         start = _start(parent, values, trainer, from_step, lr, changes)
         again, _ = rebuilt(parent, start.values, replace(given, optimizer=optimizer), threads)
-    kept = start.values["callbacks"] if callbacks is None else ()
-    others = [
-        *measures(start.values, again, as_metrics(metrics)),
-        *from_data(kept, "callbacks"), *as_callbacks(callbacks),
-    ]  # fmt: skip
+    stops = None if callbacks is None else as_callbacks(callbacks)
+    others = watching(start.values, again, as_metrics(metrics), stops)
     with RunFile.create(record, overwrite=overwrite) as file:
         state = _write(file, start, again)
-        history = History(
-            start.losses, start.judged, evaluations=state.epoch,
-            metrics=figures(start.values, state.epoch),
-        )  # fmt: skip
+        figured = figures(start.values, state.epoch)
+        history = History(start.losses, start.judged, evaluations=state.epoch, metrics=figured)
         recorder = Recorder(file, again, None, others)
         return again.task.model, go_on(recorder, state, start.values["epochs"], others, history)
 

@@ -41,7 +41,7 @@ from glassnet.training.check import Rows, checked, checked_inputs
 from glassnet.training.exclusive import InTraining
 from glassnet.training.full_batch import NO_STEPS, Search
 from glassnet.training.history import History, Run
-from glassnet.training.metrics import Metrics, as_metrics, known_again, noted
+from glassnet.training.metrics import as_metrics, known_again, measures, noted
 from glassnet.training.order import Order
 from glassnet.training.shuffles import ShuffledOrder
 from glassnet.training.source import Source
@@ -121,11 +121,7 @@ def resume_run(
             losses[: state.epoch], judged[: state.epoch], evaluations=state.epoch,
             metrics=figures(values, state.epoch),
         )  # fmt: skip
-        kept = values["callbacks"] if callbacks is None else ()
-        others = [
-            *measures(values, trainer, metrics or {}),
-            *from_data(kept, "callbacks"), *(callbacks or ()),
-        ]  # fmt: skip
+        others = watching(values, trainer, metrics or {}, callbacks)
         recorder = Recorder(file, trainer, prints, others)
         return trainer.task.model, go_on(recorder, state, values["epochs"], others, history)
 
@@ -136,13 +132,17 @@ def figures(values: Mapping[str, Any], epochs: int) -> dict[str, list[float]]:
     return {name: list(column[:epochs]) for name, column in known.items()}
 
 
-def measures(
-    values: Mapping[str, Any], trainer: Trainer | Search, given: Mapping[str, Any]
-) -> list[Metrics]:
-    """What takes the metrics of a run that goes on."""
+def watching(
+    values: Mapping[str, Any], trainer: Trainer | Search, metrics: Mapping[str, Any],
+    callbacks: Sequence[Any] | None,
+) -> list[Any]:  # fmt: skip
+    """The callbacks of a run that goes on: metrics, and early stopping as it was recorded, or what
+    is given in its place."""
     task = trainer.task
-    known = known_again(values.get("measured") or {}, given)
-    return [Metrics(known, task.loss, task.held_out or task.rows)] if known else []
+    known = known_again(values.get("measured") or {}, metrics)
+    kept = values["callbacks"] if callbacks is None else ()
+    given = [*from_data(kept, "callbacks"), *(callbacks or ())]
+    return [*measures(known, task.loss, task.held_out or task.rows), *given]
 
 
 def _remind(model: Module, state: Checkpoint, done: History, callbacks: Sequence[Any]) -> None:

@@ -37,7 +37,7 @@ from glassnet.training.check import (
 from glassnet.training.exclusive import InTraining
 from glassnet.training.full_batch import Search
 from glassnet.training.history import History, earlier, noted, state_of
-from glassnet.training.metrics import Metrics, as_metrics
+from glassnet.training.metrics import as_metrics, measures
 from glassnet.training.order import SHUFFLE, Order
 from glassnet.training.progress import Progress
 from glassnet.training.source import Source
@@ -54,11 +54,10 @@ def train(
     model: Module, x: Any, y: Any = None, *,
     loss: Loss | Callable[[Any, Any], Any],
     optimizer: Optimizer | RandomSearch | LBFGS,
-    epochs: int, batch_size: int = 32, shuffle: bool = True, seed: int = 0,
+    epochs: int, batch_size: int = 32, shuffle: bool = True, seed: int = 0, metrics: Any = None,
     validation: tuple[Any, ...] | Source | float | None = None, sample_weight: Any = None,
-    metrics: Any = None, callbacks: Any = (), record: str | Path | Recording | None = None,
-    overwrite: bool = False, verbose: bool = False, after: History | None = None,
-    threads: int | None = None,
+    callbacks: Any = (), overwrite: bool = False, verbose: bool = False, threads: int | None = None,
+    record: str | Path | Recording | None = None, after: History | None = None,
 ) -> History:  # fmt: skip
     """Train the model in place by mini-batches, and return the history.
 
@@ -71,23 +70,19 @@ def train(
     `gn.stream("big.parquet", target="y")` may stand, larger than memory. An epoch visits every row
     once, in an order keyed by `seed` and the epoch (as given without `shuffle`); its last batch may
     be smaller. `validation` is (x, y), (x, y, weights), another stream, or the fraction of rows to
-    hold out. `threads`, by default all granted, change the time, never a bit. Ctrl-C ends the
-    training after the step that runs; a second one at once, with the last whole epoch's numbers.
-    `metrics` are figures for `history.metrics`, one an epoch, of the validation rows, or without
-    them of the training rows: names ("accuracy"; "mae", "mse", "rmse", "r2"), or a dict of names
-    and functions f(y, prediction). `verbose`: a line on standard error shows how far it is.
-    `record` names a run file: `resume` goes on from it, `open_step` opens it; one that holds a run
-    is replaced only with `overwrite`. A full disk gives a `RecordingWarning`. TrainingError where
-    another call trains the model, or the loss is not finite: W is then that of the last epoch.
+    hold out; `metrics` are figures of these rows (else of the training rows) after every epoch:
+    "accuracy", "r2", or a dict of functions f(y, prediction). `threads` change the time, never
+    a bit. Ctrl-C ends the training after the step that runs; a second one at once. `record`
+    names a run file: `resume` goes on from it, `open_step` opens it; one that holds a run is
+    replaced only with `overwrite`. TrainingError where another call trains the model, or the
+    loss is not finite: W is then that of the last epoch.
     """
     check_settings(epochs, batch_size, seed, optimizer, shuffle)
     recording, measure = as_recording(record, overwrite), as_loss(loss)
     stops = [*as_callbacks(callbacks), *([Progress()] if verbose else [])]
     whole = checked(model, measure, x, y, sample_weight)
     rows, held_out = divided(model, measure, whole, validation, seed)
-    measured = as_metrics(metrics)
-    if measured:
-        stops.insert(0, Metrics(measured, measure, held_out or rows))
+    stops[:0] = measures(as_metrics(metrics), measure, held_out or rows)
     check_some_labels(measure, rows, held_out)
     task = Task(model, measure, rows, held_out, thread_count(threads), seed)
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "seed": seed}

@@ -145,6 +145,11 @@ class Metrics(Callback):
             ) from None
 
 
+def measures(given: Mapping[str, Any], loss: Loss, rows: Rows) -> list[Metrics]:
+    """What takes metrics of some rows, where there are any."""
+    return [Metrics(given, loss, rows)] if given else []
+
+
 def noted(callbacks: Iterable[Any]) -> dict[str, Any]:
     """What a run file says of the metrics among its callbacks."""
     found = [own.noted for own in callbacks if isinstance(own, Metrics)]
