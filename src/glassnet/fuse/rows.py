@@ -36,10 +36,8 @@ def _width(fuser: Fuser, kernel: Kernel) -> tuple[Size, int] | None:
 class _Joiner:
     def __init__(self, fuser: Fuser, seed: int) -> None:
         self.fuser, self.kernels, self.seed = fuser, fuser.kernels, seed
-        found = _width(fuser, fuser.kernels[seed])
-        assert found is not None
-        self.rows, self.columns = found
-        self.members = {seed}
+        self.rows, self.columns = _width(fuser, fuser.kernels[seed]) or (0, 0)
+        self.members, self.computed = {seed}, {*fuser.kernels[seed].nodes}
 
     def join(self) -> None:
         """Take in kernels that read from the group, or that it reads from, while there are any."""
@@ -49,6 +47,7 @@ class _Joiner:
             for number in range(len(self.kernels)):
                 if number not in self.members and self._may_join(number):
                     self.members.add(number)
+                    self.computed.update(self.kernels[number].nodes)
                     taken = True
         if len(self.members) > 1:
             self._replace()
@@ -91,7 +90,7 @@ class _Joiner:
 
     def _plain(self, layout: Layout, base: int) -> bool:
         """Whether what a row reads of a value computed here is that row of it."""
-        if not any(base in self.kernels[number].nodes for number in self.members):
+        if base not in self.computed:
             return True
         shape = self.fuser.nodes[base].type.shape
         wide = len(shape) == 2 and shape[1] != 1

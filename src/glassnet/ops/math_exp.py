@@ -9,6 +9,7 @@ exponent field they are 2ⁿ, without a conversion to integers that would be und
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,6 +134,21 @@ def exp_sum(b: Any, x: Any, rest: Any = None) -> Any:
     x = b.select(x > f.high, f.high, x)
     r, low_bits = reduce_exp(b, x, f, 2 * f.bias, rest)
     return scale(b, polynomial(b, r, (1.0, 1.0, *f.exp)), low_bits, f)
+
+
+def exponential(x: float) -> float:
+    """`exp_code` of one finite number, as NumPy runs it: every operation is a rounded one."""
+    f = DOUBLE
+    x = min(max(x, f.low), f.high)
+    magic = f.magic + 2 * f.bias
+    n = (x * LOG2E + magic) - magic
+    r = n * -f.ln2[1] + (n * -f.ln2[0] + x)
+    total = f.exp[-1]
+    for coefficient in (*f.exp[-2::-1], 1.0, 1.0):
+        total = total * r + coefficient
+    low_bits = int(n) + 2 * f.bias
+    first = low_bits >> 1
+    return total * math.ldexp(1.0, first - f.bias) * math.ldexp(1.0, low_bits - first - f.bias)
 
 
 def expm1_code(b: Any, x: Any) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import numpy as np
@@ -111,22 +112,32 @@ class CategoryEncoder:
         names = [f"{self.name}={level}" for level in self.levels]
         return names + [f"{self.name} missing"] * self.flag + [f"{self.name} unknown"] * self.rare
 
-    def encode(self, cells: Texts) -> Encoded:
-        places = {level: place for place, level in enumerate(self.levels)}
+    @cached_property
+    def _known(self) -> tuple[dict[Any, int], Floats]:
+        """The code of each level, and of a gap; and for each code the inputs."""
         unknown = len(self.levels) + self.flag
-        lost = len(self.levels) if self.flag else unknown
-        found: dict[Any, int] = {None: lost, **places}
-        texts: list[Any] = cells.tolist()
-        for text in set(texts) - found.keys():
-            found[text] = places.get(respelt(text, self.levels), unknown)
-        codes = np.array([found[text] for text in texts], np.int64)
+        codes: dict[Any, int] = {level: place for place, level in enumerate(self.levels)}
+        codes[None] = len(self.levels) if self.flag else unknown
         vectors = np.eye(unknown + 1)
         if not self.rare:
             vectors = vectors[:, :unknown]
             vectors[unknown] = self.average
-        missing = sum(text is None for text in cells.tolist())
-        strange = int((codes == unknown).sum()) - (0 if self.flag else missing)
-        return Encoded(vectors[codes], missing, strange)
+        return codes, vectors
+
+    def encode(self, cells: Texts) -> Encoded:
+        known, vectors = self._known
+        unknown, texts = len(self.levels) + self.flag, list[Any](cells.tolist())
+        strange = set(texts) - known.keys()
+        if strange:
+            spelt = {text: respelt(text, self.levels) for text in strange}
+            known = {**known, **{text: known.get(own, unknown) for text, own in spelt.items()}}
+        missing = texts.count(None)
+        if len(texts) == 1:
+            code = known[texts[0]]
+            return Encoded(vectors[code : code + 1], missing, int(code == unknown and not missing))
+        codes = np.array([known[text] for text in texts], np.int64)
+        unknowns = int((codes == unknown).sum()) - (0 if self.flag else missing)
+        return Encoded(vectors[codes], missing, unknowns)
 
 
 @dataclass(frozen=True)

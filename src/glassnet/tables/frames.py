@@ -10,8 +10,8 @@ from __future__ import annotations
 import datetime
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import narwhals as nw
 import numpy as np
@@ -44,12 +44,16 @@ class FrameColumn:
 def is_frame(given: Any) -> bool:
     """Whether this is a data frame, eager or lazy, or a batch of Arrow."""
     known = nw.dependencies
+    if known.is_pandas_dataframe(given):
+        return True
     lazy = known.is_polars_lazyframe(given)
     return bool(known.is_into_dataframe(given) or lazy or _is_batch(given))
 
 
 def is_series(given: Any) -> bool:
     """Whether this is a column of a data frame."""
+    if type(given) in (list, tuple, np.ndarray):
+        return False
     return bool(nw.dependencies.is_into_series(given))
 
 
@@ -59,6 +63,8 @@ def eager(given: Any) -> Any:
     if _is_batch(given):
         given = nw.dependencies.get_pyarrow().Table.from_batches([given])
     given = _named_once(given)
+    if nw.dependencies.is_pandas_dataframe(given):
+        return given
     if isinstance(nw.from_native(given, pass_through=True), nw.LazyFrame):
         polars = nw.dependencies.is_polars_lazyframe(given)
         way = "frame.collect()" if polars else "it as a frame of pandas, polars or Arrow"
@@ -73,8 +79,40 @@ def _is_batch(given: Any) -> bool:
 
 def frame_columns(given: Any) -> list[FrameColumn]:
     """The columns of a frame, in order."""
-    frame: Any = nw.from_native(eager(given), eager_only=True)
+    given = eager(given)
+    if nw.dependencies.is_pandas_dataframe(given):
+        row = _of_row(given) if len(given) == 1 else None
+        return row or [_of_pandas(str(name), series) for name, series in given.items()]
+    frame: Any = nw.from_native(given, eager_only=True)
     return [_column(str(series.name), series) for series in frame.iter_columns()]
+
+
+def _of_row(frame: Any) -> list[FrameColumn] | None:
+    """The columns of a frame of pandas with one row, of which all cells are texts or numbers; None
+    where some are not, or a number may have lost digits."""
+    cells: list[Any] = frame.iloc[0].tolist()
+    found = [
+        _of_list(str(name), [cell])
+        for name, cell in zip(frame.columns.tolist(), cells, strict=True)
+    ]
+    columns = [column for column in found if column is not None]
+    return columns if len(columns) == len(found) else None
+
+
+def _of_pandas(name: str, series: Any) -> FrameColumn:
+    """What `_column` gives, sooner where pandas holds an array of NumPy's or texts."""
+    dtype: Any = series.dtype
+    kind = _PANDAS.get(dtype.str) if isinstance(dtype, np.dtype) else None
+    if kind is None or dtype.kind == "O":
+        if str(series.dtype) == "str":
+            texts = series.to_numpy(dtype=object, na_value=None)
+            return FrameColumn(name, "text", "String", texts)
+        return _column(name, nw.from_native(series, series_only=True))
+    found = _of_array(name, series.to_numpy())
+    return replace(found, type=kind) if found.type != kind else found
+
+
+_PANDAS = {"<i8": "Int64", "<i4": "Int32", "<f8": "Float64", "<f4": "Float32", "|b1": "Boolean"}
 
 
 def _named_once(given: Any) -> Any:
@@ -83,6 +121,8 @@ def _named_once(given: Any) -> Any:
     known: Any = nw.dependencies
     arrow: bool = known.is_pyarrow_table(given)
     if not arrow and not known.is_pandas_dataframe(given):
+        return given
+    if not arrow and given.columns.is_unique and given.columns.inferred_type == "string":
         return given
     names = [str(name) for name in (given.column_names if arrow else given.columns)]
     if len(set(names)) == len(names):
@@ -144,10 +184,34 @@ def single_column(name: str, given: Any) -> FrameColumn:
     if is_series(given):
         return _column(name, nw.from_native(given, series_only=True))
     known: Any = getattr(given, "dtype", None)
+    if isinstance(given, list):
+        plain = _of_list(name, cast(list[Any], given))
+        if plain is not None:
+            return plain
     array: Any = np.asarray(given, known if isinstance(known, np.dtype) else object)  # pyright: ignore
     if array.ndim != 1:
         raise TableError(f"column {name!r} has shape {array.shape}; wanted a list of single values")
     return _of_array(name, array)
+
+
+def _of_list(name: str, given: list[Any]) -> FrameColumn | None:
+    """What `_of_array` makes of the objects of a short list that are all texts, or all plain
+    numbers; None where there is anything else, or much of it."""
+    if not 0 < len(given) <= _SHORT:
+        return None
+    kinds: set[Any] = {type(value) for value in given}
+    if kinds == {str}:
+        values = np.empty(len(given), object)
+        values[:] = given
+        return FrameColumn(name, "text", "object", values)
+    if kinds <= _PLAIN and all(-_EXACT < value < _EXACT or value != value for value in given):
+        return FrameColumn(name, "number", "object", np.array(given, float))
+    return None
+
+
+_SHORT = 64
+_EXACT = 2**53  # whole numbers below are float64s
+_PLAIN = {float, int, np.float64, np.int64}
 
 
 def _column(name: str, series: Any) -> FrameColumn:
@@ -175,7 +239,7 @@ def _column(name: str, series: Any) -> FrameColumn:
 
 def _long(numbers: np.ndarray) -> bool:
     """Whether some are so large that a float64 may not have all their digits."""
-    return bool(len(numbers)) and bool((np.abs(numbers) >= 2**53).any())
+    return bool(len(numbers)) and bool((np.abs(numbers) >= _EXACT).any())
 
 
 def _numbers(series: Any) -> np.ndarray:

@@ -132,6 +132,20 @@ class Schema:
         order = sorted(range(len(first)), key=lambda place: not first[place])
         return [rank for _, rank in sorted(zip(order, range(len(order)), strict=True))]
 
+    @cached_property
+    def _targets(self) -> list[tuple[list[int], slice | list[int]]]:
+        """For each column where its inputs stand in a row of x; a slice where they stand side by
+        side."""
+        found: list[tuple[list[int], slice | list[int]]] = []
+        start = 0
+        for encoder in self.columns:
+            places = self._places[start : start + len(encoder.inputs)]
+            start += len(places)
+            first = places[0] if places else 0
+            together = places == list(range(first, first + len(places)))
+            found.append((places, slice(first, first + len(places)) if together else places))
+        return found
+
     @property
     def numbers(self) -> int:
         """How many inputs are numbers that stand first."""
@@ -178,25 +192,19 @@ class Schema:
 
     def encode(self, cells: Mapping[str, Cells], rows: NDArray[np.int64] | None = None) -> Design:
         """The design matrix of the given rows, or of all."""
-        inputs = self.inputs
         x: NDArray[np.float32] | None = None
         missing: dict[str, int] = {}
         unknown: dict[str, int] = {}
-        start = 0
         numbers: list[tuple[NumberEncoder, Numbers, list[int]]] = []
-        for encoder in self.columns:
+        for encoder, (places, target) in zip(self.columns, self._targets, strict=True):
             own = _taken(cells[encoder.name], rows)
             if x is None:
-                x = np.empty((_length(own), len(inputs)), np.float32)
+                x = np.empty((_length(own), len(self._places)), np.float32)
             if isinstance(encoder, NumberEncoder) and isinstance(own, Numbers):
-                width = 1 + encoder.flag
-                numbers.append((encoder, own, self._places[start : start + width]))
-                start += width
+                numbers.append((encoder, own, places))
                 continue
             encoded = _encode(encoder, own)
-            width = encoded.x.shape[1]
-            x[:, self._places[start : start + width]] = encoded.x
-            start += width
+            x[:, target] = encoded.x
             if encoded.missing:
                 missing[encoder.name] = encoded.missing
             if encoded.unknown:

@@ -36,6 +36,7 @@ from glassnet.estimators.tabular.rules import Scoring, checked
 from glassnet.estimators.tabular.score import Score
 from glassnet.estimators.tabular.table_model import Prediction, TableModel
 from glassnet.rounding import to_nearest
+from glassnet.tables.direct import direct_cells
 from glassnet.tables.divide import SplitOptions
 from glassnet.tables.frames import (
     FrameColumn,
@@ -163,7 +164,11 @@ class BaseTabular(BaseEstimator):
     def _predicted(self, X: Any) -> Prediction:
         """The model's answers for every row."""
         check_is_fitted(self)
-        return self.model_.predict(self._table(X))
+        columns = self._placed(X)
+        cells = direct_cells(self.model_.schema, columns)
+        if cells is None:
+            return self.model_.predict(table_of(columns, "X"))
+        return self.model_.answers(self.model_.schema.encode(cells))
 
     def _table(self, X: Any) -> Table:
         """Rows to predict."""
@@ -188,7 +193,8 @@ class BaseTabular(BaseEstimator):
                 f"{', '.join(names[:12])}{', …' if len(names) > 12 else ''}; pass these "
                 f"{len(names)} in that order, or a frame or a mapping with their names"
             )
-        return [replace(c, name=name) for c, name in zip(columns, names, strict=True)]
+        pairs = zip(columns, names, strict=True)
+        return [c if c.name == name else replace(c, name=name) for c, name in pairs]
 
     def _columns(self, X: Any, first: bool) -> list[FrameColumn]:
         """The columns of X, checked as scikit-learn does; `first` is whether they are new."""
@@ -201,7 +207,7 @@ class BaseTabular(BaseEstimator):
             return columns
         if is_frame(X):
             X = eager(X)
-            if not from_file:
+            if not from_file and (first or not self._has_names(X)):
                 validate_data(self, X, skip_check_array=True, reset=first)
             return frame_columns(X)
         known: Any = getattr(X, "dtype", None)
@@ -212,6 +218,12 @@ class BaseTabular(BaseEstimator):
         else:
             checked = validate_data(self, X, reset=first, **how)
         return array_columns(checked)
+
+    def _has_names(self, frame: Any) -> bool:
+        """Whether the columns of a frame are those of training, in their order."""
+        known: Any = getattr(self, "feature_names_in_", None)
+        names: Any = getattr(frame, "columns", None)
+        return known is not None and names is not None and known.tolist() == list(names)
 
     def _missing(self) -> tuple[str, ...]:
         given: Sequence[Any] = self.missing_values

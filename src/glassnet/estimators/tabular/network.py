@@ -169,7 +169,11 @@ def with_folds(architecture: Architecture, x: NDArray[Any]) -> NDArray[Any]:
 
 def with_column(x: NDArray[Any], column: NDArray[Any] | None) -> NDArray[Any]:
     """Rows with one number more, if there is one."""
-    return x if column is None else np.column_stack([x, column]).astype(x.dtype)
+    if column is None:
+        return x
+    wider = np.empty((len(x), x.shape[1] + 1), x.dtype)
+    wider[:, :-1], wider[:, -1] = x, column
+    return wider
 
 
 def restored(architecture: Architecture, tensors: dict[str, NDArray[Any]]) -> Sequential:

@@ -24,7 +24,7 @@ from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.estimators.tabular.rules import PLAIN_RULES, AnswerRules
 from glassnet.estimators.tabular.score import Score, score
 from glassnet.nn import Sequential
-from glassnet.ops.math_exp import exp_code
+from glassnet.ops.math_exp import exp_code, exponential
 from glassnet.ops.onnumpy import Number, NumpyBuilder
 from glassnet.rounding import to_nearest
 from glassnet.serialize import LATER, Count, Name, Total, Within, from_plain, parse, read, to_plain
@@ -46,6 +46,7 @@ FORMAT_VERSION = "3"
 FORMAT_VERSIONS = (FIRST_VERSION, PACK_VERSION, FORMAT_VERSION)
 AT_ONCE = 256  # rows that are predicted together
 FEWEST_NEW = 10  # rows that have a score of their own
+FEW = 32  # scores that Python works out sooner than NumPy
 Version = Annotated[int, Within(1, 1 << 20)]
 
 
@@ -329,12 +330,23 @@ def softmax(scores: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float3
     """Probabilities from raw scores, in float64 with the package's own exp: the same bits on every
     machine, which NumPy's exp does not promise."""
     wide = scores.astype(np.float64) / temperature
+    if wide.size <= FEW and np.isfinite(wide).all():
+        return np.array([_chances(row) for row in wide.tolist()], np.float32)
     shifted = Number(wide - wide.max(axis=1, keepdims=True))
     powers: NDArray[np.float64] = exp_code(NumpyBuilder(), shifted).array
     total = np.zeros(len(powers))
     for column in powers.T:  # one class after the other, so that the order of the sum is fixed
         total += column
     return (powers / total[:, None]).astype(np.float32)
+
+
+def _chances(scores: list[float]) -> list[float]:
+    """The same of one row, operation by operation, by Python: arrays of few numbers take longer."""
+    most, total = max(scores), 0.0
+    powers = [exponential(own - most) for own in scores]
+    for own in powers:
+        total += own
+    return [own / total for own in powers]
 
 
 TEMPERATURES = tuple(2.0 ** (place / 8) for place in range(-8, 13))

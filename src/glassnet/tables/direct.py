@@ -1,0 +1,114 @@
+"""Cells of rows in memory, read without a database where that gives the same cells.
+
+In: columns as `frames` gives them, and the schema of a model. Out: the cells that `Schema.load`
+finds in the table of these columns, or None where only SQL says what a cell means: numbers in text,
+texts that mean missing among numbers, other Python objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.tables.encode import BooleanEncoder, DateEncoder, Encoder, NumberEncoder
+from glassnet.tables.forms import Form
+from glassnet.tables.frames import FrameColumn
+from glassnet.tables.schema import Schema
+from glassnet.tables.table import Numbers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Cells = Numbers | NDArray[np.object_]
+
+_BLANKS = " \t\r\n"
+_WHOLE = 1e15  # numbers below are texts without a decimal point
+
+
+def direct_cells(schema: Schema, columns: Sequence[FrameColumn]) -> dict[str, Cells] | None:
+    """The cells of the columns that the model needs. The columns have names of their own, and as
+    many rows each, one or more."""
+    if schema.missing:
+        return None
+    named = {column.name: column for column in columns}
+    forms = {form.column: form for form in schema.forms}
+    if len(named) < len(columns):
+        return None
+    found: dict[str, Cells] = {}
+    for encoder in schema.columns:
+        column = named.get(encoder.name)
+        own = None if column is None else _read(encoder, column, forms.get(encoder.name))
+        if own is None:
+            return None
+        found[encoder.name] = own
+    rows = {len(column.values) for column in columns}
+    return found if len(rows) == 1 and 0 not in rows else None
+
+
+def _read(encoder: Encoder, column: FrameColumn, form: Form | None) -> Cells | None:
+    gaps = () if form is None else form.missing
+    if column.whole is not None or (gaps and any(map(_is_number, gaps))):
+        return None
+    values = column.values
+    if isinstance(encoder, NumberEncoder):
+        if column.kind != "number" or column.truth:
+            return None
+        return Numbers(np.asarray(values, np.float64), np.isnan(values))
+    if isinstance(encoder, DateEncoder):
+        return None if column.kind != "date" or gaps else _seconds(values)
+    if column.kind in ("text", "category"):
+        return _texts(values, {*gaps, ""})
+    if column.truth and isinstance(encoder, BooleanEncoder) and not gaps:
+        words = np.array(["false", "true", None], object)
+        return words[np.where(np.isnan(values), 2, values != 0)]
+    if column.kind == "number" and not column.truth and not gaps:
+        return _labels(values)
+    return None
+
+
+def _is_number(token: str) -> bool:
+    try:
+        float(token)
+    except ValueError:
+        return False
+    return True
+
+
+def _seconds(values: NDArray[Any]) -> Numbers:
+    missing = np.isnat(values)
+    seconds = values.astype(np.int64) / 1e6
+    return Numbers(np.where(missing, np.nan, seconds), missing)
+
+
+def _texts(values: NDArray[Any], gaps: set[str]) -> NDArray[np.object_] | None:
+    """Texts without blanks around them, None where they mean missing."""
+    listed: list[Any] = values.tolist()
+    clean: dict[Any, str | None] = {None: None}
+    try:
+        for value in {*listed} - {None}:
+            if type(value) is not str:
+                return None
+            text = value.strip(_BLANKS)
+            clean[value] = None if text in gaps else text
+    except TypeError:  # cells that cannot be told apart
+        return None
+    found = np.empty(len(listed), object)
+    found[:] = [clean[value] for value in listed]
+    return found
+
+
+def _labels(values: NDArray[Any]) -> NDArray[np.object_] | None:
+    """Whole numbers as the texts that they are in a file."""
+    numbers = np.asarray(values, np.float64)
+    missing = np.isnan(numbers)
+    filled = np.where(missing, 0.0, numbers)
+    if not ((filled == np.floor(filled)) & (np.abs(filled) < _WHOLE)).all():
+        return None
+    found = np.empty(len(numbers), object)
+    found[:] = [
+        None if gone else str(int(value))
+        for value, gone in zip(filled.tolist(), missing.tolist(), strict=True)
+    ]
+    return found
