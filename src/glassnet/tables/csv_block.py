@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _QUOTE, _CR, _LF, _ZERO, _NINE, _UNDERSCORE = 34, 13, 10, 48, 57, 95
+_SIGNS = (ord(" "), ord("+"), ord("-"))
 _BEFORE_A_NUMBER = (_QUOTE, _CR, _LF, ord(" "), ord("+"), ord("-"))
 
 
@@ -137,11 +138,18 @@ class Block:
     def has_odd_numbers(self) -> bool:
         """Whether some cell may look like `1_000` or `007`."""
         data = self.data
-        if bool((data == _UNDERSCORE).any()):
+        digit = (data >= _ZERO) & (data <= _NINE)
+        lines = np.flatnonzero(data[1:-1] == _UNDERSCORE)
+        if bool((digit[lines] & digit[lines + 2]).any()):
             return True
-        zero_then_digit = (data[:-1] == _ZERO) & (data[1:] >= _ZERO) & (data[1:] <= _NINE)
-        before = data[np.maximum(np.flatnonzero(zero_then_digit) - 1, 0)]
-        return bool(np.isin(before, (*_BEFORE_A_NUMBER, self.delimiter)).any())
+        begins = (*_BEFORE_A_NUMBER, self.delimiter)
+        zeros = np.flatnonzero((data[:-1] == _ZERO) & digit[1:])
+        if len(zeros) and zeros[0] == 0:
+            return True
+        before = data[np.maximum(zeros - 1, 0)]
+        # A sign or a blank begins a number where it begins a cell, not in 2024-01-31 or 1e-05.
+        inside = np.isin(before, _SIGNS) & ~np.isin(data[np.maximum(zeros - 2, 0)], begins)
+        return bool((np.isin(before, begins) & ~inside).any())
 
 
 def _first(positions: NDArray[np.int64]) -> int | None:

@@ -173,7 +173,8 @@ class _Readings:
         if kind == "number" or (kind is None and self.texts is None):
             return self._number(kind)
         assert self.texts is not None
-        counts = Counter(text for text in self.texts.tolist() if text is not None)
+        counts: Counter[Any] = Counter(self.texts.tolist())
+        counts.pop(None, None)
         if kind == "boolean" or (kind is None and _is_boolean(counts)):
             return self._boolean(counts)
         if kind is None:
