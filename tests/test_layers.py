@@ -20,7 +20,7 @@ from tests.data import ROOT
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("page", "plot"),
+    ("page", "plot", "report"),
     ("estimators", "inspect"),
     ("tables", "runs"),
     ("training",),

@@ -5,8 +5,13 @@ In: a model file and a table. Out: the score, beside that of a constant predicti
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from glassnet.cli import options
 from glassnet.words import counted
+
+if TYPE_CHECKING:
+    from glassnet.estimators.tabular.table_model import Assessment
 
 
 @options.reads_table
@@ -14,31 +19,28 @@ def evaluate(
     model: options.ModelPath,
     table: options.TablePath,
     reading: options.ReadingOptions = options.AS_IT_IS,
+    report: options.Report = None,
     json: options.Json = False,
 ) -> None:
     """Score MODEL on TABLE, beside the score of a constant prediction."""
     from glassnet.cli.progress import Waiting
-    from glassnet.cli.report import console, print_json, warn
-    from glassnet.cli.score_report import print_score, score_json
-    from glassnet.cli.table_report import notes_json, print_notes
+    from glassnet.cli.report import console, print_json, safe, warn
+    from glassnet.cli.report_file import check_report, typed_command, write_evaluation_report
+    from glassnet.cli.score_report import print_score
+    from glassnet.cli.table_report import print_notes
     from glassnet.estimators.tabular.table_model import TableModel
 
+    check_report(report, model, table)
     loaded = TableModel.load(model)
     with Waiting(f"reading {table}"):
         opened = reading.open(table)
         found = loaded.assess(opened)
     score, prediction, classes = found.score, found.prediction, found.prediction.classes
     warn(loaded, prediction, opened)
+    if report is not None:
+        write_evaluation_report(report, loaded, model, opened, found, typed_command())
     if json:
-        extra = {"missing": prediction.missing, "unknown": prediction.unknown}
-        seen = {
-            "seen_rows": found.seen,
-            "seen_rows_exact": found.exact,
-            "score_of_new_rows": None if found.new is None else score_json(found.new, classes),
-            "remarks": notes_json(found.remarks()),
-        }
-        whole = score_json(score, classes)
-        print_json({"model": model, "table": table, "score": whole, **seen, **extra})
+        print_json({"model": model, "table": table, **_told(found)})
         return
     rows = f"{counted(score.rows, 'row')} of {opened.label}"
     print_score(score, rows, opened.rows - score.rows, classes=classes)
@@ -48,3 +50,23 @@ def evaluate(
         rows = f"{counted(found.new.rows, 'row')}{some} that training had not seen"
         console().print()
         print_score(found.new, rows, 0, classes=classes, brief=True)
+    if report is not None:
+        console().print(f"\nreport    {safe(report)}")
+
+
+def _told(found: Assessment) -> dict[str, Any]:
+    """An assessment as JSON values."""
+    from glassnet.cli.score_report import score_json
+    from glassnet.cli.table_report import notes_json
+
+    prediction = found.prediction
+    classes = prediction.classes
+    return {
+        "score": score_json(found.score, classes),
+        "seen_rows": found.seen,
+        "seen_rows_exact": found.exact,
+        "score_of_new_rows": None if found.new is None else score_json(found.new, classes),
+        "remarks": notes_json(found.remarks()),
+        "missing": prediction.missing,
+        "unknown": prediction.unknown,
+    }

@@ -37,19 +37,19 @@ def fit(
     reading: options.ReadingOptions = options.AS_IT_IS,
     record: options.Record = None,
     overwrite: options.Overwrite = False,
+    report: options.Report = None,
     json: options.Json = False,
 ) -> int:
     """Train a network to predict one column of TABLE, and score it on rows that it has not seen."""
     from glassnet.estimators.tabular.examine import examine
     from glassnet.estimators.tabular.fit import choose_recipe
     from glassnet.estimators.tabular.rules import checked
-    from glassnet.outputs import check_writable
 
     test = division.test
     seconds = None if time is None else options.duration(time)
     kinds = options.with_scale(options.column_kinds(kind or []), target, target_scale)
     path = output or default_output(table)
-    check_writable(path, table, *([] if test is None else [test]))
+    _check_outputs(path, report, table, test)
     opened = reading.open(table)
     tested = None if test is None else reading.open(test)
     examined = examine(
@@ -61,7 +61,17 @@ def fit(
     asked |= {} if test is None else {"test": str(Path(test).absolute())}
     recording = _recording(record, overwrite, table, path, len(recipe.learning_rates), asked)
     how = {"seconds": seconds, "threads": threads, "record": recording, "scoring": wanted}
-    return _train_and_report(examined, recipe, path, json, how)
+    return _train_and_report(examined, recipe, path, json, how, report)
+
+
+def _check_outputs(model: str, report: str | None, *tables: str | None) -> None:
+    """Fail before the training where a file cannot be written, or is read."""
+    from glassnet.cli.report_file import check_report
+    from glassnet.outputs import check_writable
+
+    reads = [own for own in tables if own is not None]
+    check_writable(model, *reads)
+    check_report(report, *reads, model)
 
 
 def _recording(
@@ -92,11 +102,13 @@ def _train_and_report(
     path: str,
     json: bool,
     how: dict[str, Any],
+    page: str | None,
 ) -> int:
     import warnings
 
     from glassnet.cli.fit_report import FitReport
     from glassnet.cli.progress import TerminalProgress
+    from glassnet.cli.report_file import typed_command, write_fit_report
     from glassnet.errors import RecordingWarning
     from glassnet.estimators.tabular.fit import fit as train
     from glassnet.outputs import Expected
@@ -106,19 +118,15 @@ def _train_and_report(
         report.before()
     with TerminalProgress(recipe.epochs) as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)  # said once, below
-        fitted = train(
-            examined,
-            recipe,
-            callbacks=[progress],
-            stage=progress.stage,
-            **how,
-        )
+        fitted = train(examined, recipe, callbacks=[progress], stage=progress.stage, **how)
     changed = expected.note()
     size = _saved(fitted, path, how["record"])
+    if page is not None:
+        write_fit_report(page, examined, fitted, path, typed_command())
     if json:
         report.as_json(fitted, path, size)
     else:
-        report.after(fitted, path, size)
+        report.after(fitted, path, size, page)
     for note in filter(None, (fitted.course.moved, fitted.course.unrecorded, changed)):
         print(f"glassnet: {note}", file=sys.stderr)
     return INTERRUPTED if fitted.course.stopped == "interrupted" else 0

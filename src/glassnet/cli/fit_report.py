@@ -68,9 +68,11 @@ class FitReport:
         show(f"network   {self._network()}")
         print_notes(examined.notes, self.console)
 
-    def after(self, fitted: FittedTable, path: str, size: int) -> None:
-        """How training went, how good the model is, and where it was written."""
+    def after(self, fitted: FittedTable, path: str, size: int, page: str | None = None) -> None:
+        """How training went, how good the model is, and where it and its report were written."""
         print_fitted(fitted, path, size, self.console)
+        if page is not None:
+            self.console.print(f"report    {safe(page)}")
 
     def as_json(self, fitted: FittedTable, path: str, size: int) -> None:
         """All of it as one JSON object."""

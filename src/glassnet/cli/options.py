@@ -103,6 +103,10 @@ EqualRows = Annotated[
     ),
 ]
 Metric = Annotated[str | None, typer.Option(metavar="NAME", help=METRIC_HELP)]
+Report = Annotated[
+    str | None,
+    typer.Option(metavar="PAGE.html", help="Write what was found as a page, with pictures."),
+]
 Threshold = Annotated[
     str | None,
     typer.Option(

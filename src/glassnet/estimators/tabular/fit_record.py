@@ -167,7 +167,7 @@ def check_fit_room(path: str | Path, examined: ExaminedTable, recipe: Recipe) ->
 
 
 def announced(
-    recording: Recording, examined: ExaminedTable, recipe: Recipe, scoring: Scoring
+    recording: Recording, examined: ExaminedTable, recipe: Recipe, scoring: Scoring | None = None
 ) -> Recording:
     """The recording with all that the fit was asked for, and its run file with that alone: the
     score comes first, and a fit that is ended there can be begun again from its file. What an
@@ -180,7 +180,7 @@ def announced(
         "name": Path(examined.table.label).name,
         "folds": len(examined.folds()),
         "division": division_json(examined.options),
-        **({} if scoring == Scoring() else {"scoring": to_plain(scoring)}),
+        **({} if scoring in (None, Scoring()) else {"scoring": to_plain(scoring)}),
     }
     told = Recording(recording.path, {**source, "phase": 1})
     values = {"source": told.found(), "epochs": recipe.epochs, "glassnet": __version__}

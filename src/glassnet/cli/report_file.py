@@ -1,0 +1,72 @@
+"""Writes the report of a fit or of an evaluation.
+
+In: what was found, and where the page goes. Out: an HTML file, whole or not at all.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glassnet.cli.words import note_text
+from glassnet.outputs import check_writable, replacing
+from glassnet.runs.paths import digest_of
+from glassnet.visible import visible
+
+if TYPE_CHECKING:
+    from glassnet.estimators.tabular.examine import ExaminedTable
+    from glassnet.estimators.tabular.fit import FittedTable
+    from glassnet.estimators.tabular.table_model import Assessment, TableModel
+    from glassnet.tables.table import Table
+
+
+def check_report(path: str | None, *others: str | None) -> None:
+    """OutputError where the page cannot be written, or would replace what is read."""
+    if path is not None:
+        reads = [own for own in others if own is not None]
+        check_writable(path, *reads, option="--report", example="report.html")
+
+
+def typed_command(arguments: list[str] | None = None) -> str:
+    """The command as it was typed."""
+    given = sys.argv[1:] if arguments is None else arguments
+    return visible(shlex.join(["glassnet", *given]))
+
+
+def write_fit_report(
+    path: str, examined: ExaminedTable, fitted: FittedTable, model: str, command: str
+) -> None:
+    """Write the report of a fit whose model file is written."""
+    from glassnet.report.sources import of_fit
+
+    network = fitted.model.architecture
+    about = [
+        f"seed {examined.seed}; {network.parameters:,} parameters; "
+        f"{len(fitted.course.loss)} epochs, the best was {fitted.course.best_epoch}",
+        _file(model),
+    ]
+    _write(path, of_fit(examined, fitted, command, note_text, about))
+
+
+def write_evaluation_report(
+    path: str, loaded: TableModel, model: str, table: Table, found: Assessment, command: str
+) -> None:
+    """Write the report of a model on a table."""
+    from glassnet.report.sources import of_evaluation
+
+    data = of_evaluation(loaded, table, found, command, note_text, [_file(model)])
+    _write(path, data)
+
+
+def _file(model: str) -> str:
+    return f"model {Path(model).name}, SHA-256 {(digest_of(model) or '')[:16]}…"
+
+
+def _write(path: str, data: Any) -> None:
+    from glassnet.report.report import report
+
+    content = report(data).encode()
+    with replacing(path, "--report") as file:
+        file.write(content)

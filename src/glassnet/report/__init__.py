@@ -1,0 +1,1 @@
+"""What a person looks at: a model of a table on one page that needs nothing else."""

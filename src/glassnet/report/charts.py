@@ -1,0 +1,194 @@
+"""The drawings of a report: importance, curves, confusion, ROC, calibration, losses, predictions.
+
+In: what was computed elsewhere. Out: SVG, one function a drawing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.report.svg import TALL, WIDE, Drawing, Frame, brief, span_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from glassnet.estimators.tabular.curves import Curve
+    from glassnet.estimators.tabular.evaluation import Evaluation
+    from glassnet.estimators.tabular.importance import Importance
+
+    Floats = NDArray[np.float64]
+
+_POINTS = 800  # of a cloud
+_SHADES = 8  # of a cell of the confusion matrix
+_BINS = 10  # of calibration
+_NAMES = 104  # the place of names beside bars
+
+
+def importance_bars(found: Sequence[Importance]) -> str:
+    """A bar a column, with its standard error."""
+    drawing = Drawing("importance of columns", WIDE, 26 * len(found) + 6)
+    largest = max((own.value + own.error for own in found), default=0.0) or 1.0
+    reach = WIDE - _NAMES - 62
+    for place, own in enumerate(found):
+        y, end = 26 * place + 4, max(own.value, 0.0) / largest * reach
+        drawing.text(_NAMES - 6, y + 14, brief(own.column, 15), "end")
+        drawing.rect(_NAMES, y, end, 18, "bar")
+        low = max(own.value - own.error, 0.0) / largest * reach
+        high = max(own.value + own.error, 0.0) / largest * reach
+        drawing.line(_NAMES + low, y + 9, _NAMES + high, y + 9, "err")
+        drawing.text(_NAMES + high + 6, y + 14, f"{own.value:.3g}")
+    return str(drawing)
+
+
+def column_curve(own: Curve, output: int, unit: str) -> str:
+    """The change of the answer by the values of a column, above how many rows have them."""
+    values = own.answers[:, output]
+    number = own.kind in ("number", "date")
+    xs = [float(one) for one in own.at] if number else [float(i) for i in range(len(own.at))]
+    half = (xs[-1] - xs[0]) / (len(xs) - 1) / 2  # so that the bars of the ends are whole
+    ends = (xs[0] - half, xs[-1] + half)
+    ys = span_of([0.0, *values.tolist()], 0.12)
+    names = (brief(own.column, 40), unit)
+    frame = Frame.of(f"curve of {own.column}", ends, ys, names, own.kind == "number")
+    most = max(own.counts, default=0) or 1
+    floor, room = frame.y(ys[0]), 50.0
+    wide = (frame.x(ends[1]) - frame.x(ends[0])) / len(xs)
+    for x, count in zip(xs, own.counts, strict=True):
+        tall = room * count / most
+        frame.drawing.rect(frame.x(x) - wide * 0.42, floor - tall, wide * 0.84, tall, "dens")
+    frame.drawing.line(frame.x(ends[0]), frame.y(0), frame.x(ends[1]), frame.y(0), "zero")
+    places = frame.points(xs, values.tolist())
+    if number:
+        frame.drawing.path(places, "curve")
+        if len(xs) <= 10:
+            for x, y in places:
+                frame.drawing.dot(x, y, 3, "dot")
+    else:
+        for (x, y), name in zip(places, own.names, strict=True):
+            frame.drawing.line(x, frame.y(0), x, y, "curve")
+            frame.drawing.dot(x, y, 4, "dot")
+            frame.drawing.text(x, TALL - 9, brief(name, max(46 // len(xs), 3)), "middle")
+    if own.kind == "date":
+        frame.drawing.text(frame.x(ends[0]), TALL - 9, own.names[0])
+        frame.drawing.text(frame.x(ends[1]), TALL - 9, own.names[-1], "end")
+    return str(frame.drawing)
+
+
+def confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
+    """Rows by true class (down) and answered class (across), shaded by their share of the row."""
+    count = len(classes)
+    side = min(84.0, (WIDE - 84) / count)
+    drawing = Drawing("true classes against answered ones", WIDE, side * count + 34)
+    for place, name in enumerate(classes):
+        short = brief(name, max(int(side / 7), 3))
+        drawing.text(80 + (place + 0.5) * side, 14, short, "middle")
+        drawing.text(74, 26 + (place + 0.5) * side, brief(name, 9), "end")
+    for i, row in enumerate(matrix):
+        whole = sum(row) or 1
+        for j, cell in enumerate(row):
+            share = cell / whole
+            shade = math.ceil(_SHADES * share)
+            x, y = 80 + j * side, 22 + i * side
+            drawing.rect(x, y, side - 3, side - 3, f"{'ok' if i == j else 'bad'}{shade}")
+            drawing.text(x + side / 2, y + side / 2 - 2, f"{cell:,}", "middle", "cell")
+            if side > 40:
+                drawing.text(x + side / 2, y + side / 2 + 14, f"{share:.0%}", "middle")
+    return str(drawing)
+
+
+def roc_curve(answers: Evaluation, title: str) -> str:
+    """The share of the second class that is found, by the share of the others that is taken too."""
+    true = answers.truth == 1
+    order = np.argsort(-answers.given[:, 1], kind="stable")
+    scores = answers.given[order, 1]
+    last = np.flatnonzero(np.append(np.diff(scores) != 0, True))
+    hits = np.cumsum(true[order])[last] / max(int(true.sum()), 1)
+    alarms = np.cumsum(~true[order])[last] / max(int((~true).sum()), 1)
+    some = np.unique(np.linspace(0, len(last) - 1, min(len(last), 200)).astype(int))
+    names = ("share of other rows that is answered, too", "share that is found")
+    frame = Frame.of("ROC curve", (0.0, 1.0), (0.0, 1.0), names)
+    frame.drawing.path(frame.points([0.0, 1.0], [0.0, 1.0]), "zero")
+    frame.drawing.path(
+        frame.points([0.0, *alarms[some].tolist()], [0.0, *hits[some].tolist()]), "curve"
+    )
+    frame.drawing.text(frame.x(0.97), frame.y(0.08), title, "end")
+    return str(frame.drawing)
+
+
+def calibration(answers: Evaluation) -> str:
+    """Of the rows with about this probability the share of which it was true, ± its error."""
+    if answers.given.shape[1] == 2:
+        chance, true = answers.given[:, 1], answers.truth == 1
+    else:
+        chance, true = answers.given.max(axis=1), answers.given.argmax(axis=1) == answers.truth
+    names = ("predicted probability", "observed share")
+    frame = Frame.of("calibration", (0.0, 1.0), (0.0, 1.0), names)
+    frame.drawing.path(frame.points([0.0, 1.0], [0.0, 1.0]), "zero")
+    bins = np.minimum((chance.astype(np.float64) * _BINS).astype(int), _BINS - 1)
+    for number in range(_BINS):
+        own = bins == number
+        rows = int(own.sum())
+        if rows:
+            x, share = float(chance[own].mean()), float(true[own].mean())
+            error = math.sqrt(max(share * (1 - share), 0.25 / rows) / rows)
+            low, high = max(share - error, 0.0), min(share + error, 1.0)
+            frame.drawing.line(frame.x(x), frame.y(low), frame.x(x), frame.y(high), "err")
+            frame.drawing.dot(frame.x(x), frame.y(share), 4, "dot")
+    return str(frame.drawing)
+
+
+def predicted_against_true(answers: Evaluation, target: str) -> str:
+    """A dot a row; on the line the prediction is right. Of many rows some."""
+    some = np.unique(np.linspace(0, len(answers.truth) - 1, _POINTS).astype(int))
+    truth, given = answers.truth[some], answers.given[some]
+    span = span_of([*truth.tolist(), *given.tolist()])
+    frame = Frame.of("predicted against true", span, span, ("predicted", f"true {target[:30]}"))
+    frame.drawing.path(frame.points(span, span), "zero")
+    for x, y in frame.points(given.tolist(), truth.tolist()):
+        frame.drawing.dot(x, y, 2, "faint")
+    return str(frame.drawing)
+
+
+def errors_histogram(answers: Evaluation) -> str:
+    """How many rows have which error."""
+    errors: Floats = answers.given - answers.truth
+    low, high = (float(own) for own in np.quantile(errors, (0.005, 0.995)))
+    if not low < high:
+        low, high = low - 1.0, high + 1.0
+    counts, edges = np.histogram(errors, 30, (low, high))
+    names = ("predicted − true", "rows")
+    frame = Frame.of("errors", (low, high), (0.0, float(counts.max()) * 1.05), names)
+    for count, left, right in zip(counts.tolist(), edges[:-1], edges[1:], strict=True):
+        x, y = frame.x(float(left)), frame.y(count)
+        frame.drawing.rect(x, y, frame.x(float(right)) - x - 1, frame.y(0) - y, "bar")
+    return str(frame.drawing)
+
+
+def losses(training: Sequence[float], validation: Sequence[float], best: int) -> str:
+    """The loss after each epoch, and which epoch was taken."""
+    epochs = [float(place) for place in range(1, len(training) + 1)]
+    span = span_of([*training, *validation], 0.06)
+    frame = Frame.of("losses", (1.0, max(epochs[-1], 2.0)), span, ("epoch", "loss"))
+    x = frame.x(float(best))
+    frame.drawing.line(x, frame.y(span[0]), x, frame.y(span[1]), "best")
+    anchor = "end" if best > len(training) / 2 else "start"
+    frame.drawing.text(x + (-5 if anchor == "end" else 5), 34, f"epoch {best}", anchor)
+    for values, kind in ((training, "curve second"), (validation, "curve")):
+        places = [own for own in frame.points(epochs, values) if math.isfinite(own[1])]
+        frame.drawing.path(places, kind)
+    return str(frame.drawing)
+
+
+def small_histogram(cells: Any) -> str:
+    """What is in a column, as a few bars without numbers."""
+    drawing = Drawing("distribution", 96, 22)
+    most = max(cells, default=0) or 1
+    wide = 96 / max(len(cells), 1)
+    for place, count in enumerate(cells):
+        tall = 22 * count / most
+        drawing.rect(place * wide, 22 - tall, wide - 1.5, tall, "small")
+    return str(drawing)

@@ -1,0 +1,130 @@
+"""A report as one HTML page: no script, no request, a policy that forbids both.
+
+In: a title, lines about it, and sections of tiles, cards and tables, whose texts are escaped
+already. Out: the page. Colours have 4.5 to 1 on their ground; it is read on a phone, and printed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from glassnet.report.svg import esc
+
+_SHADES = "".join(
+    f".ok{i}{{fill:#2b6cb8;fill-opacity:{0.08 + 0.6 * i / 8:.2f}}}"
+    f".bad{i}{{fill:#d9772b;fill-opacity:{0.04 + 0.64 * i / 8:.2f}}}"
+    for i in range(9)
+)
+STYLE = (
+    ":root{color-scheme:light;--ink:#1c2330;--soft:#565f6d;--line:#dcd8cf;--paper:#fbfaf7;"
+    "--num:ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace}"
+    "*{box-sizing:border-box}"
+    "body{margin:0 auto;max-width:1020px;padding:28px 24px 60px;background:var(--paper);"
+    "color:var(--ink);font:14px/1.5 system-ui,'DejaVu Sans',sans-serif;overflow-wrap:anywhere}"
+    "h1{font-size:24px;line-height:1.25;margin:0 0 6px}h2{font-size:16px;margin:30px 0 4px}"
+    "p{margin:0 0 10px;color:var(--soft);max-width:75ch}b{font-weight:600;color:var(--ink)}"
+    ".tiles{display:grid;grid-template-columns:repeat(4,1fr);gap:12px;margin:18px 0}"
+    ".two{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:16px;margin-bottom:16px}"
+    ".three{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:16px;margin-bottom:16px}"
+    ".card{background:#fff;border:1px solid var(--line);border-radius:10px;padding:12px 16px;"
+    "break-inside:avoid;min-width:0}"
+    ".v{font:600 25px/1.3 var(--num)}.s{color:var(--soft);font-size:12.5px}"
+    ".warn{border-left:4px solid #b4591a;padding:8px 14px;background:#fdf3ea;"
+    "border-radius:0 8px 8px 0;margin:8px 0;color:var(--ink);max-width:none}"
+    ".note{border-left:4px solid var(--line);padding:6px 14px;margin:8px 0;max-width:none}"
+    ".scroll{overflow-x:auto}"
+    "table{border-collapse:collapse;width:100%;font-size:13px}"
+    "td,th{padding:5px 8px;border-bottom:1px solid var(--line);text-align:left;font-weight:400;"
+    "vertical-align:middle;overflow-wrap:normal}"
+    "tr:last-child td{border-bottom:0}th{color:var(--soft);font-size:12px}"
+    "td.n,th.n{text-align:right}td.n{font:12.5px var(--num);white-space:nowrap}"
+    ".scroll td:last-child{min-width:9em}.long td:last-child{min-width:17em}"
+    ".cap{font-size:12.5px;margin:0 0 6px}code{font:12.5px var(--num);color:var(--ink)}"
+    "svg{display:block;width:100%;max-width:440px;height:auto}td svg{width:96px}"
+    "svg text{font:12px system-ui,'DejaVu Sans',sans-serif;fill:var(--soft)}"
+    "svg .cell{font-weight:600;font-size:14px;fill:var(--ink)}svg .axis{font-size:11px}"
+    ".bar,.dot{fill:#2b6cb8}.small{fill:#9fb6d3}.dens{fill:#e6e2da}"
+    ".faint{fill:#2b6cb8;fill-opacity:.35}.err{stroke:#1c2330;stroke-width:1.5}"
+    ".grid{stroke:#dcd8cf;stroke-dasharray:2 4}.best{stroke:#7a3fb0;stroke-width:1.5}"
+    ".zero{stroke:#9a948a;stroke-dasharray:3 4;fill:none}"
+    ".curve{stroke:#2b6cb8;stroke-width:2.2;fill:none}"
+    ".second{stroke:#1c2330;stroke-width:1.6;stroke-dasharray:5 3}" + _SHADES +
+    "@media(max-width:800px){.tiles{grid-template-columns:1fr 1fr}}"
+    "@media(max-width:640px){body{padding:18px 12px 40px}.two,.three{grid-template-columns:1fr}"
+    ".card{padding:10px 12px}.v{font-size:21px}}"
+    "@media print{body{background:#fff;max-width:none;padding:0}.card{border-color:#999}"
+    "h2{break-after:avoid}.scroll{overflow:visible}}"
+)  # fmt: skip
+
+
+def document(title: str, lines: Iterable[str], sections: Iterable[str]) -> str:
+    """The page: a title, what it is about, and sections of HTML."""
+    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    about = "".join(f"<p>{own}</p>" for own in lines)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
+        '<meta name="referrer" content="no-referrer">\n'
+        f"<title>{esc(title)}</title><style>{STYLE}</style></head>\n"
+        f"<body><main><h1>{esc(title)}</h1>{about}\n{''.join(sections)}</main></body></html>\n"
+    )
+
+
+def section(heading: str, *parts: str, about: str = "") -> str:
+    """A heading with what stands below it."""
+    said = f"<p>{esc(about)}</p>" if about else ""
+    return f"<section><h2>{esc(heading)}</h2>{said}{''.join(parts)}</section>\n"
+
+
+def tile(name: str, value: str, more: str) -> str:
+    """A figure."""
+    return (
+        f'<div class="card"><div class="s">{esc(name)}</div><div class="v">{esc(value)}</div>'
+        f'<div class="s">{esc(more)}</div></div>'
+    )
+
+
+def tiles(found: Iterable[str]) -> str:
+    """Figures beside one another."""
+    return f'<div class="tiles">{"".join(found)}</div>'
+
+
+def card(caption: str, inside: str) -> str:
+    """A drawing or a table with a sentence above it."""
+    return f'<div class="card"><p class="cap">{esc(caption)}</p>{inside}</div>'
+
+
+def grid(cards: Sequence[str], across: str = "two") -> str:
+    """Cards beside one another; below one another on a phone."""
+    return f'<div class="{across}">{"".join(cards)}</div>' if cards else ""
+
+
+def table(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numbers: Sequence[int] = (),
+    long: bool = False,
+) -> str:
+    """A table of HTML cells without its empty columns; `numbers` are those that stand to the right,
+    `long` says that the last one has sentences."""
+    full = [place for place in range(len(heads)) if any(row[place] for row in rows)]
+    numbers = [full.index(place) for place in numbers if place in full]
+    heads = [heads[place] for place in full]
+    rows = [[row[place] for place in full] for row in rows]
+    kinds = [' class="n"' if place in numbers else "" for place in range(len(heads))]
+    head = "".join(f"<th{kind}>{esc(own)}</th>" for own, kind in zip(heads, kinds, strict=True))
+    body = "".join(
+        "<tr>" + "".join(f"<td{k}>{own}</td>" for own, k in zip(row, kinds, strict=True)) + "</tr>"
+        for row in rows
+    )
+    kind = "scroll long" if long else "scroll"
+    return f'<div class="{kind}"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def note(text: str, doubt: bool) -> str:
+    """A sentence that a person should read."""
+    return f'<p class="{"warn" if doubt else "note"}">{esc(text)}</p>'

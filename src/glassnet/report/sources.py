@@ -1,0 +1,127 @@
+"""What a report is made of, from a fit or from an evaluation.
+
+In: what was fitted or assessed, and the words of whoever asks. Out: `ReportData`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.estimators.tabular.evaluation import Evaluation
+from glassnet.estimators.tabular.network import with_column
+from glassnet.estimators.tabular.out_of_fold import UnseenOutputs
+from glassnet.report.report import ReportData
+from glassnet.tables.kinds import Column
+from glassnet.tables.target import target_summary
+from glassnet.words import counted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from glassnet.estimators.tabular.examine import ExaminedTable
+    from glassnet.estimators.tabular.fit import FittedTable
+    from glassnet.estimators.tabular.table_model import Assessment, TableModel
+    from glassnet.tables.notes import Note
+    from glassnet.tables.table import Table
+
+Words = Callable[["Note"], str]
+
+
+def of_fit(
+    examined: ExaminedTable, fitted: FittedTable, command: str, words: Words, about: Sequence[str]
+) -> ReportData | None:
+    """Of a fit; None where the rows that its score is of are not known any more."""
+    answers, model = fitted.answers, fitted.model
+    if answers is None:
+        return None
+    table, notes = examined.table, (*examined.notes, *fitted.remarks)
+    if examined.test is not None:
+        table = examined.test
+        cells = model.schema.load(table)
+        answers, x = _labelled(model, table, answers)
+    else:
+        cells = {own.name: own.cells for own in examined.columns if own.cells is not None}
+        x = model.schema.encode(cells, answers.rows).x
+    used = sum(own.used for own in examined.columns)
+    goal = target_summary(examined.target, examined.truth)
+    lines = (
+        f"{Path(examined.table.label).name}: {counted(examined.table.rows, 'row')}, "
+        f"{counted(used, 'column')} used; target {examined.target.name}: {goal}",
+        f"The score is of {fitted.scored_on}.",
+    )
+    folds = answers.folds
+    answer = None if folds is None else _by_folds(model, folds)
+    return ReportData(
+        Path(examined.table.label).name, lines, model, fitted.score, answers, x, cells,
+        _texts(table), command, examined.columns,
+        [words(own) for own in notes if not own.doubt],
+        [words(own) for own in notes if own.doubt], fitted.course, answer, tuple(about),
+    )  # fmt: skip
+
+
+def of_evaluation(
+    model: TableModel,
+    table: Table,
+    found: Assessment,
+    command: str,
+    words: Words,
+    about: Sequence[str],
+) -> ReportData:
+    """Of a model on a table."""
+    answers, x = _labelled(model, table, found.answers)
+    cells = model.schema.load(table)
+    columns = [
+        Column(own.name, own.kind, _missing(cells[own.name]), "", cells[own.name])
+        for own in model.schema.columns
+    ]
+    notes, name = (*table.notes, *found.remarks()), Path(table.label).name
+    lines = (
+        f"{name}: {counted(table.rows, 'row')}, {counted(len(columns), 'column')} used; target "
+        f"{model.schema.target.name}",
+        f"The score is of {counted(found.score.rows, 'row')} of {name}.",
+    )
+    return ReportData(
+        name, lines, model, found.score, answers, x, cells, _texts(table), command, columns,
+        [words(own) for own in notes if not own.doubt],
+        [words(own) for own in notes if own.doubt], about=tuple(about),
+    )  # fmt: skip
+
+
+def _labelled(
+    model: TableModel, table: Table, answers: Evaluation
+) -> tuple[Evaluation, NDArray[np.float32]]:
+    """The rows of a table that have a target, encoded, and the answers with their numbers."""
+    design, _, _ = model.schema.labelled(table)
+    missing = model.schema.target.read(model.schema.opened(table))[1]
+    rows = np.flatnonzero(~missing)
+    return replace(answers, rows=rows), design.x
+
+
+def _by_folds(model: TableModel, folds: NDArray[np.int64]) -> Callable[..., NDArray[Any]]:
+    """What the networks that have not seen rows answer for them."""
+    unseen = UnseenOutputs(model.architecture)
+
+    def answer(x: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[Any]:
+        return model.given(unseen.of(model.network.W, with_column(x, folds[places])))
+
+    return answer
+
+
+def _texts(table: Table) -> Callable[[Sequence[str], int], list[str]]:
+    held: dict[str, Any] = {}
+
+    def of(names: Sequence[str], row: int) -> list[str]:
+        held.update(table.texts([name for name in names if name not in held]))
+        return [held[name][row] or "" for name in names]
+
+    return of
+
+
+def _missing(cells: Any) -> int:
+    missing = getattr(cells, "missing", None)
+    return int(missing.sum()) if missing is not None else sum(own is None for own in cells)
