@@ -14,6 +14,7 @@ from glassnet.cli.words import note_text
 from glassnet.outputs import check_writable, replacing
 from glassnet.runs.paths import digest_of
 from glassnet.visible import visible
+from glassnet.words import counted
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.examine import ExaminedTable
@@ -43,8 +44,8 @@ def write_fit_report(
 
     network = fitted.model.architecture
     about = [
-        f"seed {examined.seed}; {network.parameters:,} parameters; "
-        f"{len(fitted.course.loss)} epochs, the best was {fitted.course.best_epoch}",
+        f"seed {examined.seed}; {counted(network.parameters, 'parameter')}; "
+        f"{counted(len(fitted.course.loss), 'epoch')}, the best was {fitted.course.best_epoch}",
         _file(model),
     ]
     _write(path, of_fit(examined, fitted, command, note_text, about))
