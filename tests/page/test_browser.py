@@ -284,6 +284,21 @@ def test_the_file_is_small_and_its_policy_strict(file: Path) -> None:
     assert "unsafe-inline" not in head
 
 
+def test_a_page_that_was_written_without_lzma(
+    browser: Any, built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a Python that was built without it: larger, and the same numbers."""
+    first = Visit(browser, write(tmp_path, built))
+    monkeypatch.setattr(document, "lzma", None)
+    (tmp_path / "plain").mkdir()
+    second = Visit(browser, write(tmp_path / "plain", built))
+    for opened in (first, second):
+        opened.js("glassnet.train(3)")
+    assert first.weights() == second.weights()
+    for opened in (first, second):
+        opened.done()
+
+
 def test_a_changed_kernel_is_refused(browser: Any, built: Built, tmp_path: Path) -> None:
     """A flipped byte in the module: the page does not start."""
     path = write(tmp_path, built)
