@@ -13,6 +13,7 @@ import glassnet as gn
 from glassnet.cli import main
 from glassnet.cli.resume import run_arrays
 from glassnet.errors import DivergenceError
+from glassnet.inspect.class_answers import probabilities
 from glassnet.inspect.columns import input_names, output_names
 from glassnet.tables import split
 from glassnet.training.check import Rows
@@ -50,6 +51,28 @@ def test_inputs_and_outputs_have_their_names(fitted: Path) -> None:
     assert step.outputs[:3] == ("buys=no [0]", "buys=yes [0]", "buys=no [1]")
     assert step.prediction.shape[1] == len(step.outputs)
     assert set(step.x[:, 1:-1].ravel().tolist()) == {0.0, 1.0}  # one of the cities each
+
+
+def test_classes_have_their_names_and_probabilities(
+    fitted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = gn.open_step(fitted)
+    assert step.classes == ("no", "yes")
+    each = step.prediction.astype(float).reshape(len(step.rows), -1, 2)
+    wanted = (np.exp(each) / np.exp(each).sum(axis=2, keepdims=True)).mean(axis=1)
+    found = probabilities(step)
+    assert found is not None
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    capsys.readouterr()
+    assert run("step", fitted) == 0
+    told = capsys.readouterr().out
+    first = "yes" if step.rows[0] % 4 else "no"
+    better = int(wanted[0, 1] > wanted[0, 0])
+    answer = f"{step.classes[better]} {wanted[0, better]:.2f}"
+    assert f"row {step.rows[0]} is {first}; its probabilities are {answer}, " in told
+    lines = told.split("rows that pushed most")[1].splitlines()[2:]
+    rows = [line.split() for line in lines if line.startswith("row ")]
+    assert all(row[3] == ("yes" if int(row[1]) % 4 else "no") for row in rows)
 
 
 def test_a_neuron_shows_the_names_of_its_inputs(

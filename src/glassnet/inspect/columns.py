@@ -44,6 +44,14 @@ def output_names(values: Mapping[str, Any], width: int) -> tuple[str, ...]:
     return names if len(names) == width else tuple(f"ŷ[{i}]" for i in range(width))
 
 
+def class_names(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the classes, where the run has a table or an estimator that knows them."""
+    schema, known = _schema(values), values.get("classes")
+    if schema is not None:
+        return schema.target.classes
+    return tuple(map(str, known)) if isinstance(known, list) else ()  # pyright: ignore
+
+
 def _source(values: Mapping[str, Any]) -> Mapping[str, Any]:
     return values.get("source") or {}
 

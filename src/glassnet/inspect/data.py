@@ -89,6 +89,7 @@ class StepData:
     inputs: tuple[str, ...]  # a name for every column of x
     outputs: tuple[str, ...]  # a name for every number of ŷ
     pulls: RowGradients = field(compare=False)
+    classes: tuple[str, ...] = ()  # their names, where the run says what they are
 
     def layer(self, name: str) -> Layer:
         for layer in self.layers:

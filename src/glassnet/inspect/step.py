@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.errors import GlassnetError, TrainingError
-from glassnet.inspect.columns import input_names, output_names
+from glassnet.inspect.columns import class_names, input_names, output_names
 from glassnet.inspect.data import Layer, Weights
 from glassnet.inspect.layer_trace import PlacedLayer, open_graph
 from glassnet.inspect.opened_step import OpenStep
@@ -181,6 +181,7 @@ def _opened(
         inputs=input_names(values, width),
         batches=values.get("batches", trainer.order.steps),
         outputs=output_names(values, layers[-1].result.shape[1]),
+        classes=class_names(values),
         pulls=RowGradients(task, arrays),
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from glassnet.inspect.class_answers import label, probabilities, shares
 from glassnet.inspect.data import Layer, StepData, Weights
 from glassnet.inspect.render.blocks import (
     FEW,
@@ -35,6 +36,8 @@ from glassnet.inspect.statistics import (
     sources,
 )
 from glassnet.words import counted
+
+_LONGEST_KIND = 60  # signs
 
 
 def overview(step: StepData) -> list[Block]:
@@ -88,6 +91,7 @@ def five_lines(step: StepData) -> Lines:
         f"x   {shape(step.x)}  {_first(step.x)}{_named(step)}",
         f"y   {shape(step.y)}  {_first(step.y)}",
         f"ŷ   {shape(step.prediction)}  {_first(step.prediction)}",
+        *_answered(step),
         f"L   {exact(step.L)}  ({loss} of ŷ and y)",
         f"∂L/∂W   {counted(count, 'number')}, ‖∂L/∂W‖ = {_size(slopes)}",
         f"W ← by {rule} with η = {exact(step.lr)}: ‖update‖ = {_size(updates)}",
@@ -95,14 +99,28 @@ def five_lines(step: StepData) -> Lines:
     return Lines(title, lines)
 
 
+def _answered(step: StepData) -> list[str]:
+    """The classes of the first row, and how probable they were."""
+    chances = probabilities(step)
+    if chances is None:
+        return []
+    given = shares(step, chances[0])
+    return [f"    row {step.rows[0]} is {label(step, 0)}; its probabilities are {given}"]
+
+
 def layers(step: StepData) -> TableBlock:
     heads = ("layer", "‖result‖", "‖∂L/∂result‖", "what", "inactive units")
     found = [layer_figures(layer) for layer in step.layers]
     rows = [
-        (layer.name, f"{layer.result:.6g}", f"{layer.slope:.6g}", layer.kind, _still(layer))
+        (layer.name, f"{layer.result:.6g}", f"{layer.slope:.6g}", _kind(layer), _still(layer))
         for layer in found
     ]
     return TableBlock("", heads, rows, _which(found, len(step.rows)))
+
+
+def _kind(layer: LayerFigures) -> str:
+    """What a layer is, as long as it fits a line."""
+    return layer.kind if len(layer.kind) <= _LONGEST_KIND else layer.kind.split("(")[0] + "(…)"
 
 
 def parameters(step: StepData) -> TableBlock:
@@ -123,14 +141,22 @@ def rows(step: StepData) -> TableBlock:
     """The rows that pushed most, with their labels and predictions."""
     found = pushed(step)
     at = {int(row): place for place, row in enumerate(step.rows)}
+    chances = probabilities(step)
+
+    def answers(place: int) -> tuple[str, str]:
+        if chances is None:
+            return brief(step.y[place]), brief(step.prediction[place])
+        return label(step, place), shares(step, chances[place])
+
     lines = [
-        (f"row {row}", f"{much:.3g}", brief(step.y[at[row]]), brief(step.prediction[at[row]]))
+        (f"row {row}", f"{much:.3g}", *answers(at[row]))
         for row, much in list(zip(found.rows, found.sizes, strict=True))[:TOLD]
     ]
     title = f"rows that pushed most, by ‖{found.by} of the row‖"
     if found.by != "∂L/∂W":
         title = f"rows that pushed most, by ‖{found.by}‖"
-    return TableBlock(title, ("row", f"‖{found.by}‖", "y", "ŷ"), lines, found.note)
+    given = "ŷ" if chances is None else "probabilities"
+    return TableBlock(title, ("row", f"‖{found.by}‖", "y", given), lines, found.note)
 
 
 def groups(step: StepData) -> list[ArrayGroup]:

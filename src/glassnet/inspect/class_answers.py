@@ -1,0 +1,47 @@
+"""What a step answered where its run has classes: their names and probabilities.
+
+In: a `StepData`. Out: a probability for each row and class, averaged over the networks of a pack;
+and short texts of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from glassnet.inspect.data import StepData
+from glassnet.visible import visible
+
+MOST = 3  # classes that are shown of a row
+_LONGEST = 16  # signs of a name of a class
+
+
+def probabilities(step: StepData) -> np.ndarray | None:
+    """(rows, classes), float64; None where the names of the classes are not known, or where ŷ has
+    no scores of them."""
+    count = len(step.classes)
+    scores = step.prediction
+    if count < 2 or type(step.loss).__name__ != "CrossEntropy" or scores.ndim != 2:
+        return None
+    if step.y.ndim != 1 or scores.shape[1] % count:
+        return None
+    each = scores.astype(np.float64).reshape(len(scores), -1, count)
+    powers = np.exp(each - each.max(axis=2, keepdims=True))
+    return (powers / powers.sum(axis=2, keepdims=True)).mean(axis=1)
+
+
+def label(step: StepData, at: int) -> str:
+    """The name of the class that a row of the batch is of."""
+    code = int(step.y[at])
+    return _short(step.classes[code]) if 0 <= code < len(step.classes) else "none"
+
+
+def shares(step: StepData, row: np.ndarray) -> str:
+    """The most probable classes of a row: "yes 0.61, no 0.39"."""
+    order: list[int] = np.argsort(-row, kind="stable")[:MOST].tolist()
+    more = ", …" if len(row) > MOST else ""
+    return ", ".join(f"{_short(step.classes[code])} {row[code]:.2f}" for code in order) + more
+
+
+def _short(name: str) -> str:
+    text = visible(name)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
