@@ -98,9 +98,17 @@ def test_what_a_loss_applies_itself_is_warned_of(loss: Any, last: Any, y: Any) -
     x = np.ones((4, 3), "float32")
     settings = {"loss": loss, "optimizer": gn.optim.SGD(0.1), "epochs": 1}
     inner = gn.nn.Sequential(gn.nn.Linear(3, 2), last)
-    for model in (gn.nn.Sequential(gn.nn.Linear(3, 2), last), gn.nn.Sequential(inner)):
-        with pytest.warns(UserWarning, match=rf"leave the last {type(last).__name__}\(\) out"):
+    said = rf"leave the last {type(last).__name__}\(\) out"
+    after = gn.nn.Sequential(gn.nn.Linear(3, 2), last, gn.nn.Dropout(0.1), gn.nn.Identity())
+    for model in (gn.nn.Sequential(gn.nn.Linear(3, 2), last), gn.nn.Sequential(inner), after):
+        with pytest.warns(UserWarning, match=said):
             gn.train(model, x, y, **settings)
+        with pytest.warns(UserWarning, match=said):
+            gn.Step(model, loss=loss, optimizer=gn.optim.SGD(0.1))
+        pair = gn.value_and_grad(loss)
+        with pytest.warns(UserWarning, match=said):
+            pair(model, x, y)
+        pair(model, x, y)  # once is enough
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gn.train(gn.nn.Sequential(gn.nn.Linear(3, 2)), x, y, **settings)

@@ -17,9 +17,10 @@ import numpy as np
 from glassnet.arguments import plain, shown
 from glassnet.errors import ShapeError, TrainingError, warn_user
 from glassnet.foreign import OPTIMIZERS
+from glassnet.nn.activations import Identity
 from glassnet.nn.loss import Loss, times
 from glassnet.nn.module import Module
-from glassnet.nn.normalise import BatchNorm
+from glassnet.nn.normalise import BatchNorm, Dropout
 from glassnet.nn.predict import as_rows, check_categories
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.search import WholeData
@@ -119,7 +120,9 @@ def warn_of_twice(model: Module, loss: Loss) -> None:
     """A warning where the last layer is what the loss applies to the scores itself."""
     last: Module = model
     while (parts := list(last.chain().values())) and parts[-1] is not last:
-        last = parts[-1]
+        last = next(
+            (p for p in reversed(parts) if not isinstance(p, Identity | Dropout)), parts[-1]
+        )
     if loss.applies and type(last).__name__ == loss.applies:
         warn_user(
             f"{type(loss).__name__} applies {loss.applies} to the scores itself, and the network "
@@ -264,8 +267,10 @@ def checked_weights(
         )
     refuse_infinite(array, f"{of}sample_weight", array)
     if array.min() < 0 or not array.any():
+        row = int(np.argwhere(array == array.min())[0][0])
+        where = f" in row {row} (counted from 0)" if array.min() < 0 else ""
         raise TrainingError(
-            f"{of}sample_weight has a smallest number {array.min():g} and a sum "
+            f"{of}sample_weight has a smallest number {array.min():g}{where} and a sum "
             f"{array.sum():g}; weights are 0 or more, and not all 0"
         )
     return array

@@ -19,7 +19,7 @@ from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module, split
 from glassnet.nn.storage import layout_of
 from glassnet.rounding import to_nearest
-from glassnet.training.check import checked
+from glassnet.training.check import checked, warn_of_twice
 from glassnet.training.programs import gradient_program
 from glassnet.training.step import parameter_arrays, trained
 
@@ -52,9 +52,14 @@ def value_and_grad(
 
 
 def _of_loss(loss: Loss) -> Callable[..., tuple[float, np.ndarray]]:
+    seen: set[int] = set()  # networks that were looked at
+
     @to_nearest
     def both(model: Module, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, np.ndarray]:
         rows = checked(model, loss, x, y, sample_weight)
+        if id(model) not in seen:
+            seen.add(id(model))
+            warn_of_twice(model, loss)
         program = gradient_program(model, loss, rows.x.shape[1], rows.weighting)
         value, *parts = program.run({**rows.arrays(), **parameter_arrays(model)})
         return float(value), in_one(model, parts)

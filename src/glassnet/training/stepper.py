@@ -30,6 +30,7 @@ from glassnet.training.check import (
     checked_counts,
     checked_optimizer,
     checked_seed,
+    warn_of_twice,
 )
 from glassnet.training.diverge import Failing, advice, divergence
 from glassnet.training.exclusive import InTraining
@@ -95,6 +96,7 @@ class Step(metaclass=Checked):
         checked_counts(**{name: n for name, n in planned.items() if n is not None})
         checked_seed(seed)
         self.model, self.loss, self._optimizer = model, as_loss(loss), optimizer
+        warn_of_twice(model, self.loss)
         self.seed, self.threads = seed, thread_count(threads)
         self.steps, self.steps_per_epoch = steps, steps_per_epoch
         self.count = 0

@@ -162,7 +162,8 @@ def _settings(est: Attributes, rows: Rows) -> tuple[Any, ...]:
     asked = rows.x.shape, rows.y.shape, rows.y.dtype, est.batch_size, est.shuffle, est._threads
     rule = est.solver, est.learning_rate_init, est.momentum, est.nesterovs_momentum
     adam = est.beta_1, est.beta_2, est.epsilon
-    return (*asked, len(est.coefs_), est.dropout, *rule, *adam, loss_of(est), est.learning_rate)
+    loss = est.out_activation_, est._loss(), est.alpha
+    return (*asked, len(est.coefs_), est.dropout, *rule, *adam, *loss, est.learning_rate)
 
 
 def _objects(est: Attributes) -> list[Any]:

@@ -40,6 +40,8 @@ class CurrentRate(Schedule, in_files=False):
 class SolverProgress(Resumable):
     """The iterations of L-BFGS, and what epochs have in common with them."""
 
+    checks = False
+
     def __init__(self, est: Attributes, judge: Judge | None, watch: Watch) -> None:
         self.est, self.judge, self.watch = est, judge, watch
         self.reason = "early"
