@@ -281,7 +281,7 @@ def _renamed(name: str, ours: Sequence[str], value: Any) -> list[str]:
     if len(parts) == len(ours):
         return [f"{argument}={shown(part)}" for argument, part in zip(ours, parts, strict=True)]
     if ours[0] == "optimizer":
-        return [f"optimizer=gn.optim.Adam({name}={shown(value)})"]
+        return [f"optimizer=gn.optim.Adam(lr={shown(value)})"]
     return [f"{ours[0]}={shown(value)}"]
 
 

@@ -7,7 +7,7 @@ name, or why there is nothing to name. One table for all modules, constructors a
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 # A name that a module was asked for, in small letters -> what to write.
 NAMES: dict[str, str] = {
@@ -225,6 +225,8 @@ METHODS: dict[str, str] = {
     "weights": "model.W, all numbers; model.parameters(), by name",
     "weight": 'model.parameters()["weight"]',
     "bias": 'model.parameters()["bias"]',
+    "save": "gn.save(model, path)",
+    "load": "gn.load(path)",
     "save_weights": "gn.save(model, path)",
     "load_weights": "gn.load(path)",
     "add": "gn.nn.Sequential(*model, layer)",
@@ -247,6 +249,23 @@ METHODS: dict[str, str] = {
     "grad": "gn.value_and_grad(loss)(model, x, y)",
     "register_buffer": "declared(self), with gn.nn.Parameter(shape, trained=False)",
     "register_forward_hook": "model.activations(x), what every layer gives",
+}
+
+# What the history of a training is asked for elsewhere.
+HISTORY: dict[str, str] = {
+    "history": "history.loss, history.validation_loss and history.metrics, lists by epoch",
+    "val_loss": "history.validation_loss",
+    "losses": "history.loss",
+    "train_loss": "history.loss",
+    "loss_curve_": "history.loss",
+    "accuracy": 'gn.train(…, metrics="accuracy"), then history.metrics["accuracy"]',
+    "acc": 'gn.train(…, metrics="accuracy"), then history.metrics["accuracy"]',
+    "epoch": "len(history.loss)",
+    "epochs": "len(history.loss)",
+    "n_iter_": "len(history.loss)",
+    "model": "the model itself, which was trained in place",
+    "predict": "model(x): the model was trained in place",
+    "learning_rate": "history.lr",
 }
 
 # Names that stand for an object in other libraries, such as loss="mse", in small letters.
@@ -313,9 +332,9 @@ _PLACES = {
 }
 
 
-def no_method(owner: object, name: str) -> AttributeError:
+def no_method(owner: object, name: str, names: Mapping[str, str] = METHODS) -> AttributeError:
     """The error of a model that does not have an attribute; Python itself adds one that is near."""
-    answer = METHODS.get(name)
+    answer = names.get(name)
     hint = f"\n  right: {answer}" if answer else ""
     text = f"{type(owner).__name__} has no attribute {name!r}{hint}"
     return AttributeError(text, name=name, obj=owner)

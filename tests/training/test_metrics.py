@@ -166,3 +166,21 @@ def test_numbers_of_classes_are_refused() -> None:
     model = nn.Sequential(nn.Linear(2, 2))
     with pytest.raises(TrainingError, match=r"'r2' is not a figure of CrossEntropy.*are accuracy"):
         gn.train(model, X, CLASSES, loss=gn.losses.CrossEntropy(), metrics="r2", **SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [("history", "history.validation_loss"), ("val_loss", "history.validation_loss"),
+     ("accuracy", 'metrics="accuracy"'), ("predict", r"model\(x\)")],
+)  # fmt: skip
+def test_names_of_other_libraries_are_answered(name: str, right: str) -> None:
+    _, history = regression()
+    with pytest.raises(
+        AttributeError, match=rf"History has no attribute '{name}'\n  right: .*{right}"
+    ):
+        getattr(history, name)
+    assert copy.deepcopy(history) == history
+    with pytest.raises(AttributeError, match=r"right: gn.save\(model, path\)"):
+        nn.Sequential(nn.Linear(2, 1)).save("a")  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match=r"optimizer=gn.optim.Adam\(lr=0.5\)"):
+        regression(learning_rate=0.5)

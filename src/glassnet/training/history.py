@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glassnet.errors import TrainingError
+from glassnet.foreign import HISTORY, no_method
 from glassnet.nn.module import Module
 from glassnet.optim.schedule import Schedule, Timeline
 from glassnet.training.curves import curves
@@ -74,6 +75,11 @@ class History:
     state: TrainingState | None = field(default=None, compare=False)
     plans: list[RatePlan] = field(default_factory=list[RatePlan], compare=False)
     metrics: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_method(self, name, HISTORY)
 
     @property
     def lr(self) -> list[float]:

@@ -128,7 +128,8 @@ class FittedMLP(Attributes):
         return np.array(numbered if known is None else known, object)
 
     def to_network(self) -> nn.Sequential:
-        """The network as a `glassnet.nn.Sequential` with the same weights.
+        """The network as a `glassnet.nn.Sequential` with a copy of the weights: to train it leaves
+        the estimator as it is, and a later fit leaves the network as it is.
 
         Returns
         -------
