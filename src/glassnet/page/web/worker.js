@@ -23,6 +23,7 @@ const PIECE = 8; // steps between two looks at the clock
 const LOOKS = 100; // at the held-out loss while many steps are taken at once
 const MOST_NUMBERS = 2e6; // of a record of steps
 const MOST_STATES = 32; // of a run file
+const SHARE = 2; // times as long as a snapshot takes is trained before the next one
 const FRAME = 16; // milliseconds between snapshots
 // in float32 a · b + c is 2⁻²⁴ for these numbers if it is rounded once, else 0
 const PROBE = [1 + 2 ** -12, 1 + 2 ** -12, -(1 + 2 ** -11)];
@@ -34,6 +35,7 @@ export class Runner {
     this.post = post;
     this.later = later;
     this.playing = false;
+    this.cost = 0; // milliseconds that the last snapshot took
     this.unseen = false; // whether the page has yet to draw a snapshot
     /** @type {[number, number][]} */ this.testLosses = [];
     /** @type {Float32Array|null} */ this.plane = null;
@@ -161,10 +163,11 @@ export class Runner {
     const start = performance.now();
     while (performance.now() - start < SLICE && this.playing) this.step(PIECE);
     const now = performance.now();
-    if ((now - shown >= FRAME && !this.unseen) || !this.playing) {
+    if ((now - shown >= Math.max(FRAME, SHARE * this.cost) && !this.unseen) || !this.playing) {
       this.unseen = true;
       this.post({ snapshot: this.snapshot() });
-      shown = now;
+      shown = performance.now();
+      this.cost = shown - now;
     }
     this.later(() => this.slice(shown));
   }
@@ -206,7 +209,7 @@ export class Runner {
       changes: trainer.entries.map((own) => ({ step: own.step, settings: own.settings ?? null })),
       weights: network.weights(), settings: { ...trainer.spec },
       fields: this.plane ? network.activations(this.plane, this.plane.length / trainer.spec.inputs) : [],
-      predictions: network.activations(table.x, table.rows).at(-1), rows: [...trainer.rows()],
+      rows: [...trainer.rows()],
     };
   }
 
