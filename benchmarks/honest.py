@@ -1,6 +1,6 @@
 """Whether the score that a fit reports is that on rows never seen.
 
-    python -m benchmarks.honest [TABLE ...] [--splits 5] [--rows 1200]
+    python -m benchmarks.honest [TABLE ...] [--splits 5] [--rows 1000]
 
 In: names of tables in the folder that `benchmarks.tables` names, by default twenty of many kinds.
 Out: for each table, over several random parts of its rows that are fitted as `glassnet fit` does,
@@ -83,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("tables", nargs="*", help="twenty where none is named")
     parser.add_argument("--splits", type=int, default=5)
-    parser.add_argument("--rows", type=int, default=1200, help="of each part that is fitted")
+    parser.add_argument("--rows", type=int, default=1000, help="of each part that is fitted")
     asked = parser.parse_args()
     means: dict[str, list[float]] = {"accuracy (points)": [], "RMSE (%)": []}
     for name in asked.tables or CHOSEN.split():
