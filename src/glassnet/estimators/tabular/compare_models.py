@@ -1,0 +1,137 @@
+"""Two models on one table: every figure of both, and their differences with paired errors.
+
+In: two models of the same target, and a table that has it. Out: a `ModelComparison`. Both answer
+the same rows, so what a row costs both of them does not count: the error of a difference is that of
+the differences of the rows' influences on the two figures.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.errors import TableError
+from glassnet.estimators.tabular.evaluation import Evaluation
+from glassnet.estimators.tabular.metrics import METRICS, applicable, main_metric
+from glassnet.rounding import to_nearest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from glassnet.estimators.tabular.table_model import TableModel
+    from glassnet.tables.table import Table
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure of the first model and of the second, and the first minus the second, with the
+    standard error of that difference."""
+
+    metric: str
+    first: float
+    second: float
+    difference: float
+    error: float
+
+    @property
+    def better(self) -> int:
+        """Which one is better, 1 or 2; 0 where the difference is within two standard errors."""
+        if not abs(self.difference) > 2 * self.error:
+            return 0
+        return 1 if (self.difference > 0) is METRICS[self.metric].greater else 2
+
+
+@dataclass(frozen=True)
+class ModelComparison:
+    """The figures of two models on the same rows."""
+
+    target: str
+    rows: int
+    differences: tuple[Difference, ...]
+    main: str  # the metric that the verdict goes by
+    seen: tuple[int, int] = (0, 0)  # rows that were in the training of each
+
+    @property
+    def verdict(self) -> str:
+        """Which model is better, in words."""
+        own = next(one for one in self.differences if one.metric == self.main)
+        title, sure = METRICS[self.main].title, abs(own.difference) / (own.error or math.inf)
+        if own.better == 0:
+            return f"by {title} the two differ by less than two standard errors"
+        which = "first" if own.better == 1 else "second"
+        far = f", {sure:.1f} standard errors apart" if math.isfinite(sure) and sure else ""
+        return f"by {title} the {which} is better{far}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The comparison as JSON values."""
+        return {
+            "target": self.target,
+            "rows": self.rows,
+            "metric": self.main,
+            "verdict": self.verdict,
+            "seen_rows": list(self.seen),
+            "figures": {
+                own.metric: {
+                    "first": own.first, "second": own.second, "difference": own.difference,
+                    "standard_error": own.error, "better": own.better,
+                }
+                for own in self.differences
+            },
+        }  # fmt: skip
+
+
+@to_nearest
+def compare_models(first: TableModel, second: TableModel, table: Table) -> ModelComparison:
+    """Score two models on the rows that have a target for both; TableError where they predict
+    different columns, or one classes and the other numbers."""
+    one, two = first.schema.target, second.schema.target
+    if one.name != two.name or bool(one.classes) is not bool(two.classes):
+        kinds = ["classes" if own.classes else "numbers" for own in (one, two)]
+        raise TableError(
+            f"the first model predicts {kinds[0]} of {one.name!r}, the second {kinds[1]} of "
+            f"{two.name!r}; name two models of the same target"
+        )
+    classes = tuple(dict.fromkeys((*one.classes, *two.classes)))
+    (rows, own, seen), (others, other, known) = (
+        _answered(model, table, classes) for model in (first, second)
+    )
+    both = np.intersect1d(rows, others)
+    if not len(both):
+        raise TableError(f"{table.label}: no row has a target that both models can read")
+    own, other = own.of(np.isin(rows, both)), other.of(np.isin(others, both))
+    found = tuple(filter(None, (_difference(one.name, own, other) for one in applicable(own))))
+    return ModelComparison(one.name, len(both), found, main_metric(bool(classes)), (seen, known))
+
+
+def _answered(
+    model: TableModel, table: Table, classes: tuple[str, ...]
+) -> tuple[NDArray[np.int64], Evaluation, int]:
+    """The rows that have a target, the answers for them in the order of these classes, and how many
+    of them were in training."""
+    found = model.assess(table)
+    answers, own = found.answers, model.schema.target
+    rows = np.flatnonzero(~own.read(model.schema.opened(table))[1])
+    if own.classes and own.classes != classes:
+        place = np.array([classes.index(name) for name in own.classes])
+        given = np.zeros((len(answers.given), len(classes)))
+        given[:, place] = answers.given
+        codes = np.append(place, -1)  # an unknown class is the last one by its code, -1
+        decided = None if answers.decided is None else place[answers.decided]
+        answers = replace(
+            answers, given=given, truth=codes[answers.truth], constant=place[answers.constant],
+            decided=decided,
+        )  # fmt: skip
+    return rows, answers, found.seen
+
+
+def _difference(name: str, one: Evaluation, two: Evaluation) -> Difference | None:
+    first, second = (METRICS[name].measure(own) for own in (one, two))
+    if first is None or second is None:
+        return None
+    unit = max(first.unit, second.unit)
+    parts = first.influence * (first.unit / unit) - second.influence * (second.unit / unit)
+    error = one.error_of(parts) * unit
+    return Difference(name, first.value, second.value, first.value - second.value, error)
