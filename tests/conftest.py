@@ -41,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[SESSION] = folder = tempfile.mkdtemp(prefix="glassnet-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ[cache.VARIABLE] = "off"  # while tests are collected
+    # else each of the processes that tests start compiles the whole source again, for a second
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in the background of a shell
         signal.signal(signal.SIGINT, signal.default_int_handler)  # those who test Ctrl-C need it
 

@@ -20,10 +20,43 @@ def fma(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     a, b, c = np.broadcast_arrays(a, b, c)
     if c.dtype == np.float32:
         return _fma32(a.astype(np.float64) * b.astype(np.float64), c.astype(np.float64))
-    flat = zip(a.ravel().tolist(), b.ravel().tolist(), c.ravel().tolist(), strict=True)
-    exact = [Fraction(x) * Fraction(y) + Fraction(z) for x, y, z in flat]
+    found, sure = _fma64(a, b, c)
+    if not sure.all():
+        found[~sure] = _by_fractions(a[~sure], b[~sure], c[~sure])
+    return found
+
+
+def _by_fractions(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    exact = [
+        Fraction(x) * Fraction(y) + Fraction(z)
+        for x, y, z in zip(a.tolist(), b.tolist(), c.tolist(), strict=True)
+    ]
     # dividing integers rounds once
-    return np.array([e.numerator / e.denominator for e in exact], np.float64).reshape(c.shape)
+    return np.array([e.numerator / e.denominator for e in exact], np.float64)
+
+
+def _fma64(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """a · b + c in float64, and where that is surely rounded as if once. The product and the sum
+    are known with their errors (Dekker, 1971); what is left to add is known to 2⁻⁵²."""
+    with np.errstate(all="ignore"):
+        product = a * b
+        (high_a, low_a), (high_b, low_b) = _halves(a), _halves(b)
+        lost = ((high_a * high_b - product) + high_a * low_b + low_a * high_b) + low_a * low_b
+        total = product + c
+        part = total - product
+        rest = ((product - (total - part)) + (c - part)) + lost
+        found = total + rest
+        sizes = np.abs(np.stack([product, a, b, total]))
+        usual = ((sizes > 1e-150) & (sizes < 1e150)).all(axis=0)
+        same = (total + rest * (1 + 2.0**-50) == found) & (total + rest * (1 - 2.0**-50) == found)
+    return found, usual & same
+
+
+def _halves(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """x as the sum of two numbers of 26 bits."""
+    wide = x * 134217729.0
+    high = wide - (wide - x)
+    return high, x - high
 
 
 def _fma32(product: np.ndarray, c: np.ndarray) -> np.ndarray:

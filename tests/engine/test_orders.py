@@ -53,6 +53,24 @@ def test_the_oracles_own_fma() -> None:
     assert np.array_equal(oracle.fma(x, y, z), np.array(wanted, np.float32))
 
 
+@pytest.mark.parametrize("shift", [-40, -14, 0, 40])
+def test_the_oracles_fma_of_float64(shift: int) -> None:
+    """Numbers with few digits, of which many sums are ties or 0, and such with all their digits."""
+    random = np.random.default_rng(6)
+    few = random.integers(-4096, 4096, (3, 4000)) * np.array([[2.0**-52], [2.0**-12], [1.0]])
+    whole = random.normal(size=(3, 1000))
+    for a, b, c in ((few[0] + 1.0, few[1] + 1.0, few[2] * 2.0**shift), whole * 2.0**shift):
+        exact = (
+            Fraction(x) * Fraction(y) + Fraction(z)
+            for x, y, z in zip(a.tolist(), b.tolist(), c.tolist(), strict=True)
+        )
+        wanted = [e.numerator / e.denominator for e in exact]  # dividing integers rounds once
+        assert oracle.fma(a, b, c).tolist() == wanted
+    a, b = few[0] + 1.0, few[1] + 1.0
+    assert (a * b + -(a * b) == 0).all()
+    assert np.count_nonzero(oracle.fma(a, b, -(a * b))) > 1000  # one rounding, not two
+
+
 def nearest32(exact: Fraction) -> np.float32:
     """The float32 next to a fraction, ties to even, found by comparing exactly."""
     guess = np.float32(exact.numerator / exact.denominator)
