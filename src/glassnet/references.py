@@ -119,15 +119,17 @@ class References:
         else:
             self._checks.append(lambda: getattr(owner, key, MISSING) is not value)
 
-    def expect_items(self, owner: Any, items: Callable[[], list[Any]]) -> None:
+    def expect_items(self, items: Callable[[], list[Any]]) -> None:
         """Notice when a collection has other items."""
         seen = items()
-        self._checks.append(
-            lambda: (
-                len(owner) != len(seen)
-                or any(a is not b and not _equal(a, b) for a, b in zip(items(), seen, strict=True))
+
+        def changed() -> bool:
+            now = items()
+            return len(now) != len(seen) or any(
+                a is not b and not _equal(a, b) for a, b in zip(now, seen, strict=True)
             )
-        )
+
+        self._checks.append(changed)
 
     def expect_state(self, state: Callable[[], Any]) -> Any:
         """Notice when an object is in another state; gives that of now."""
@@ -224,12 +226,12 @@ class _Walk:
     def _collection(self, item: Any) -> None:
         if isinstance(item, Mapping):
             mapping = cast("Mapping[Any, Any]", item)
-            self.found.expect_items(mapping, lambda: [*mapping.keys(), *mapping.values()])
+            self.found.expect_items(lambda: [*mapping.keys(), *mapping.values()])
             values: Iterable[Any] = list(mapping.values())
         else:
             values = list(item)
             if not isinstance(item, (tuple, frozenset)):
-                self.found.expect_items(item, lambda: list(item))
+                self.found.expect_items(lambda: list(item))
         for value in values:
             self.visit(value)
 
@@ -280,8 +282,18 @@ def _names(code: CodeType) -> set[str]:
     return {*code.co_names, *(constant for constant in code.co_consts if isinstance(constant, str))}
 
 
+def same_memory(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays are the same numbers in the same shape."""
+    return a.ctypes.data == b.ctypes.data and (a.shape, a.strides, a.dtype) == (
+        b.shape, b.strides, b.dtype,
+    )  # fmt: skip
+
+
 def _equal(a: Any, b: Any) -> bool:
-    """Whether two plain values are the same, which need not be one object."""
+    """Whether two values are the same, which need not be one object: plain ones that are equal, and
+    views of the same numbers."""
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return same_memory(cast("np.ndarray[Any, Any]", a), cast("np.ndarray[Any, Any]", b))
     return isinstance(a, PLAIN) and type(cast(object, a)) is type(cast(object, b)) and bool(a == b)
 
 

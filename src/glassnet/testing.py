@@ -197,7 +197,7 @@ def _module_function(
     model: Module, loss: Loss | None, args: Sequence[Any], wide: bool
 ) -> tuple[Function, list[np.ndarray], list[str]]:
     """The module's result, or the loss of it, as a function of its parameters and the data."""
-    known = model.parameters()
+    names = [*model.parameters()]
     dtype = "float64" if wide else model.dtype
     data = [_array(args[0], wide).astype(dtype)]
     if loss is not None:
@@ -206,13 +206,13 @@ def _module_function(
         data += [_array(arg, wide).astype(dtype) for arg in args[2:]]
 
     def function(*values: Any) -> Any:
-        parameters = dict(zip(known, values, strict=False))
-        x, *rest = values[len(known) :]
+        parameters = dict(zip(names, values, strict=False))
+        x, *rest = values[len(names) :]
         result = apply(model, x, Scope(parameters))
         return result if loss is None else loss(result, *rest)
 
-    arrays = [_array(array, wide) for array in known.values()]
-    return function, [*arrays, *data], [*known, "x", "y", "weight"][: len(arrays) + len(data)]
+    arrays = [_array(array, wide) for array in model.parameters().values()]
+    return function, [*arrays, *data], [*names, "x", "y", "weight"][: len(arrays) + len(data)]
 
 
 def _array(arg: Any, wide: bool) -> np.ndarray:

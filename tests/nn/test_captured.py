@@ -403,3 +403,25 @@ def test_a_network_in_place_of_an_array_is_answered() -> None:
         ShapeError, match=r"stands where an array is wanted\n.*value_and_grad\(loss"
     ):
         gn.grad(gn.losses.MSE())(model, X, Y)
+
+
+def test_what_has_not_changed_is_not_traced_again() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
+    mapping, several, inner = {"a": 2.0, "b": ONE}, [1.0, ONE], {"deep": [ONE, {"x": 3}]}
+    parameters, ordered, stack = model.parameters(), OrderedDict(a=ONE), deque([ONE, 2.0])
+    runs: list[int] = []
+
+    def f(x: Any) -> Any:
+        runs.append(1)
+        total = ops.sum(model(x)) * mapping["a"] + several[0] + inner["deep"][1]["x"]
+        return total + len(parameters) + len(ordered) + len(stack)
+
+    compiled = gn.compile(f)
+    first = compiled(X)
+    count = len(runs)
+    for _ in range(3):
+        assert compiled(X) == first
+    assert len(runs) == count
+    mapping["a"] = 4.0
+    assert compiled(X) != first
+    assert len(runs) > count

@@ -19,7 +19,7 @@ from glassnet.errors import GraphError, ShapeError
 from glassnet.graph.graph import Graph, Literal, Node, freeze_attrs
 from glassnet.graph.op import OPS, Op, Value, operator
 from glassnet.graph.types import FLOATS, SHORT, Shape, Size, Type, show_shape, type_of
-from glassnet.references import References, base_of
+from glassnet.references import References, base_of, same_memory
 from glassnet.words import counted
 
 
@@ -181,13 +181,6 @@ class GraphBuilder:
         if whole and wanted in ("int32", "int64") and (array.astype(wanted) != array).any():
             raise GraphError(f"{op.name}: {arg!r} is out of the range of {wanted}; ops.cast(…)")
         return self.constant(array, wanted)
-
-
-def same_memory(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays are the same numbers in the same shape."""
-    return a.ctypes.data == b.ctypes.data and (a.shape, a.strides, a.dtype) == (
-        b.shape, b.strides, b.dtype,
-    )  # fmt: skip
 
 
 class _Tracing(threading.local):
