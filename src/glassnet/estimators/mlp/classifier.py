@@ -35,6 +35,7 @@ from glassnet.estimators.mlp.validation import row_weights
 from glassnet.estimators.mlp.value_checks import refuse_long, refuse_mixed
 from glassnet.rounding import to_nearest
 from glassnet.training.exclusive import InTraining
+from glassnet.words import counted
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -387,7 +388,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             known: list[Any] = self.classes_.tolist()
             if known != list(range(count)):
                 raise ValueError(
-                    f"y has probabilities of {count} classes, which are called 0 to {count - 1}; "
+                    f"y has probabilities of {counted(count, 'class')}, called 0 to {count - 1}; "
                     f"the classes of the call before are {known}"
                 )
         else:
