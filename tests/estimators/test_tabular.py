@@ -111,6 +111,7 @@ def test_answers_are_in_the_terms_of_the_target(classifier: TabularClassifier) -
         ([3, 1, None], [1, 3]),
     ],
 )
+@pytest.mark.filterwarnings("ignore::glassnet.errors.TableWarning")  # of rows that were left out
 def test_classes_of_every_type(labels: Any, classes: list[Any]) -> None:
     """The column holds the answer, or is missing where there is none; gaps are left out."""
     y = np.resize(

@@ -22,7 +22,6 @@ from glassnet.cli.terminal import unguarded
 from glassnet.cli.words import note_text
 from glassnet.version import computes_alike, numerics_version
 from glassnet.visible import visible, visible_json, visible_lines
-from glassnet.words import counted
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.table_model import Prediction, TableModel
@@ -57,25 +56,19 @@ def _exponent(number: float) -> int:
 
 def warn(model: TableModel, prediction: Prediction, table: Table) -> None:
     """Say on standard error how the table was read, and what had to be filled in."""
+    from glassnet.estimators.tabular.table_model import cells_text
+
     for note in table.notes:
         print(f"note: {visible(note_text(note))}", file=sys.stderr)
-    unknown, missing = prediction.unknown, prediction.missing
-    _note(unknown, "held", "held", "a value that training had not, or too rarely")
-    _note(missing, "was", "were", "missing and filled in")
+    missing = cells_text(prediction.missing, "was", "were", "missing and filled in")
+    for text in filter(None, (prediction.strange, missing)):
+        print(f"note: {visible(text)}", file=sys.stderr)
     if not computes_alike(model.numerics, repr(model.network)):
         print(
             f"note: the model was trained with numerics version {model.numerics}, this program has "
             f"{numerics_version}; the last digits may differ",
             file=sys.stderr,
         )
-
-
-def _note(counts: dict[str, int], verb: str, verbs: str, what: str) -> None:
-    if counts:
-        cells = sum(counts.values())
-        subject = f"{counted(cells, 'cell')} {verb if cells == 1 else verbs}"
-        columns = ", ".join(f"{visible(name)} {count:,}" for name, count in counts.items())
-        print(f"note: {subject} {what} ({columns})", file=sys.stderr)
 
 
 def print_json(value: dict[str, Any]) -> None:

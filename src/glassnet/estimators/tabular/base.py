@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from glassnet.arguments import answering
-from glassnet.errors import TableError, TableWarning
+from glassnet.errors import TableError, TableWarning, warn_user
 from glassnet.estimators.mlp.parameters import thread_count
 from glassnet.estimators.tabular.examine import ExaminedTable, examine
 from glassnet.estimators.tabular.explain import (
@@ -167,8 +167,12 @@ class BaseTabular(BaseEstimator):
         columns = self._placed(X)
         cells = direct_cells(self.model_.schema, columns)
         if cells is None:
-            return self.model_.predict(table_of(columns, "X"))
-        return self.model_.answers(self.model_.schema.encode(cells))
+            found = self.model_.predict(table_of(columns, "X"))
+        else:
+            found = self.model_.answers(self.model_.schema.encode(cells))
+        if found.strange:
+            warn_user(f"X: {found.strange}", TableWarning)
+        return found
 
     def _table(self, X: Any) -> Table:
         """Rows to predict."""

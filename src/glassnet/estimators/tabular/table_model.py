@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
@@ -116,7 +116,23 @@ class Prediction:
     missing: dict[str, int]  # cells that were missing, by column
     unknown: dict[str, int]  # cells with a value that training had not, or too rarely
     decimals: int | None = 0  # of a number: more would be invented; None leaves 7 digits
+
+    @property
+    def strange(self) -> str:
+        """What there is to say about cells with a value that training had not."""
+        what = "a value that training had not, or too rarely"
+        return cells_text(self.unknown, "held", "held", what)
+
     ends: NDArray[np.float64] | None = None  # of an interval: a lower and an upper number a row
+
+
+def cells_text(counts: Mapping[str, int], verb: str, verbs: str, what: str) -> str:
+    """A sentence about so many cells by column; nothing about none."""
+    if not counts:
+        return ""
+    cells = sum(counts.values())
+    columns = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    return f"{counted(cells, 'cell')} {verb if cells == 1 else verbs} {what} ({columns})"
 
 
 @dataclass(frozen=True)
