@@ -145,9 +145,23 @@ class _Walk:
         self.found = found
         self.seen: dict[int, Any] = {}  # the objects are kept, so that their ids stay theirs
         self.names: set[str] = set()  # attributes that the code so far uses
+        self.fresh: list[Any] = []  # items that were met and not looked at yet
+        self.walking = False
         self.plain: list[Any] = []  # objects whose attributes are looked at by these names
 
     def visit(self, item: Any) -> None:
+        """Look at an item, and at what it refers to, in that order; however long a chain is."""
+        self.fresh.append(item)
+        if self.walking:
+            return
+        self.walking, rest = True, list[Any]()
+        while self.fresh or rest:
+            rest += reversed(self.fresh)
+            self.fresh.clear()
+            self._visit(rest.pop())
+        self.walking = False
+
+    def _visit(self, item: Any) -> None:
         if isinstance(item, PLAIN) or id(item) in self.seen:
             return
         self.seen[id(item)] = item

@@ -425,3 +425,21 @@ def test_what_has_not_changed_is_not_traced_again() -> None:
     mapping["a"] = 4.0
     assert compiled(X) != first
     assert len(runs) > count
+
+
+def test_long_chains_and_circles_of_objects() -> None:
+    first = last = types.SimpleNamespace(k=1.0)
+    for _ in range(3000):
+        last.next = types.SimpleNamespace(k=1.0)
+        last = last.next
+    last.next = first
+    f = gn.compile(lambda z: z * first.k * first.next.k)
+    same(f(ONE), [1])
+    first.next.k = 3.0
+    same(f(ONE), [3])
+    circle: list[Any] = [1.0]
+    circle.append(circle)
+    g = gn.compile(lambda z: z * circle[0])
+    same(g(ONE), [1])
+    circle[0] = 2.0
+    same(g(ONE), [2])
