@@ -378,11 +378,15 @@ def _is_identifier(different: int, present: int) -> bool:
 
 def _is_prose(counts: Mapping[str, int]) -> bool:
     """Whether most texts have several words, two of which or more begin with a small letter, as
-    few names do."""
+    few names do, or all are in capitals."""
     some = [*counts][:_SOME]
-    words = [_WORD.findall(text) for text in some]
-    prose = sum(len(own) >= _WORDS and sum(w[0].islower() for w in own) > 1 for own in words)
-    return prose * 2 > len(some)
+    return sum(map(_has_sentence, some)) * 2 > len(some)
+
+
+def _has_sentence(text: str) -> bool:
+    words = _WORD.findall(text)
+    small = sum(word[0].islower() for word in words)
+    return len(words) >= _WORDS and (small > 1 or text.isupper())
 
 
 def _most_common(counts: Counter[str]) -> str:
