@@ -110,10 +110,10 @@ class Frame:
         drawing = Drawing(label, WIDE, TALL + 14)
         x = Scale(*xs, LEFT, WIDE - RIGHT)
         y = Scale(*ys, TALL - BOTTOM, TOP + 12)
-        for tick in y.ticks(4):
+        for tick in y.ticks():
             drawing.line(LEFT, y(tick), WIDE - RIGHT, y(tick), "grid")
             drawing.text(LEFT - 5, y(tick) + 4, f"{tick:.4g}", "end")
-        for tick in x.ticks(4) if numbers else []:
+        for tick in x.ticks() if numbers else []:
             drawing.text(x(tick), TALL - BOTTOM + 15, f"{tick:.4g}", "middle")
         drawing.text(LEFT, TOP + 2, names[1], "start", "axis")
         drawing.text(WIDE - RIGHT, TALL + 8, names[0], "end", "axis")
