@@ -32,7 +32,8 @@ FUNCTION_LINES = 40
 # what they are compared with took 78: people write them, and each was an error of its own.
 # That a number never gets the name of a size that is open already took 7: else code would write
 # behind the end of an array. The answer where a network stands in place of an array took 7.
-ENGINE_LINES = 5853
+# An answer for % and // took 7.
+ENGINE_LINES = 5860
 
 # From the graph to running machine code. The op records are left out: they are the open part, one
 # record an op, and a new op should cost nothing elsewhere. Documentation is left out too: lines of

@@ -235,6 +235,15 @@ class Value:
     def __rpow__(self, other: Any) -> Value:
         return operator("**")(other, self)
 
+    def __mod__(self, other: Any) -> Value:
+        raise GraphError(
+            "there is no op for %, // and divmod\n"
+            "  right: ops.floor(x / y)   the whole quotient\n"
+            "  right: x - ops.floor(x / y) * y   what is left"
+        )
+
+    __rmod__ = __floordiv__ = __rfloordiv__ = __divmod__ = __rdivmod__ = __mod__
+
     def __abs__(self) -> Value:
         return OPS["abs"](self)
 

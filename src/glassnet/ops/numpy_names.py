@@ -136,6 +136,9 @@ INSTEAD = {
     "double": "x.astype('float64')", "norm": "ops.sqrt(ops.sum(ops.square(x)))",
     "backward": "gn.grad(f)(x)", "grad": "gn.grad(f)(x)", "requires_grad": "gn.grad(f)(x)",
     "clamp": "x.clip(low, high)", "copy": "x itself: a value never changes", "clone": "x itself",
+    "cumsum": "x @ numpy.triu(numpy.ones((n, n))), the sums along the n columns of a row",
+    "prod": "ops.exp(ops.sum(ops.log(x), 1)), of numbers above 0",
+    "any": "ops.max(ops.cast(x, 'int32')) > 0", "all": "ops.min(ops.cast(x, 'int32')) > 0",
     "size": "x.shape", "fill": "a new value: a value never changes",
 }  # fmt: skip
 
@@ -167,10 +170,8 @@ def call_function(function: Any, args: Sequence[Any], how: dict[str, Any]) -> An
 def _no_op(asked: str, name: str) -> str:
     from_ops = sorted(known for known in op.OPS if known.startswith(name[:3]))
     near = f"; there is ops.{', ops.'.join(from_ops)}" if from_ops else ""
-    return (
-        f"{asked} of a graph value has no op{near}\n"
-        "  right: functions of glassnet.ops, such as ops.tanh(x) and ops.sum(x, 1)"
-    )
+    right = INSTEAD.get(name, "functions of glassnet.ops, such as ops.tanh(x) and ops.sum(x, 1)")
+    return f"{asked} of a graph value has no op{near}\n  right: {right}"
 
 
 def method(value: Any, name: str) -> Callable[..., Any]:

@@ -77,7 +77,7 @@ def train(
     replaced only with `overwrite`. TrainingError where another call trains the model, or the
     loss is not finite: W is then that of the last epoch.
     """
-    check_settings(epochs, batch_size, seed, optimizer, shuffle)
+    check_settings(epochs, batch_size, seed, optimizer, shuffle, verbose)
     recording, measure = as_recording(record, overwrite), as_loss(loss)
     stops = [*as_callbacks(callbacks), *([Progress()] if verbose else [])]
     whole = checked(model, measure, x, y, sample_weight)
@@ -93,10 +93,11 @@ def train(
 
 
 def check_settings(
-    epochs: int, batch_size: int, seed: int, optimizer: Any, shuffle: Any = True
-) -> None:
+    epochs: int, batch_size: int, seed: int, optimizer: Any, shuffle: Any = True,
+    verbose: Any = False,
+) -> None:  # fmt: skip
     """TrainingError where one of them cannot be used."""
-    checked_flag(shuffle=shuffle)
+    checked_flag(shuffle=shuffle, verbose=verbose)
     checked_counts(epochs=epochs, batch_size=batch_size)
     checked_seed(seed)
     checked_optimizer(optimizer)
