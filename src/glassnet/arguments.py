@@ -133,10 +133,10 @@ def _given(kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str
 def _positional(kind: Any) -> tuple[str, ...]:
     """The names of arguments that may be passed by their place, before *layers."""
     found: list[str] = []
-    for own in kind.__signature__.parameters.values():
-        if own.kind is inspect.Parameter.VAR_POSITIONAL:
+    for parameter in kind.__signature__.parameters.values():
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             break
-        found.append(own.name)
+        found.append(parameter.name)
     return tuple(found)
 
 

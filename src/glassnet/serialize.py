@@ -142,14 +142,14 @@ def from_plain(kind: type[T], plain: Any, where: str = "") -> T:
 
 def to_plain(value: Any) -> dict[str, Any]:
     """The fields of a dataclass as JSON values, those of dataclasses in them as well."""
-    return {own.name: _plain(getattr(value, own.name)) for own in dataclasses.fields(value)}
+    return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
 
 
 def _plain(item: Any) -> Any:
     if isinstance(item, tuple):
-        return [_plain(own) for own in cast("tuple[Any, ...]", item)]
+        return [_plain(each) for each in cast("tuple[Any, ...]", item)]
     if isinstance(item, dict):
-        return {name: _plain(own) for name, own in cast("dict[str, Any]", item).items()}
+        return {name: _plain(each) for name, each in cast("dict[str, Any]", item).items()}
     if dataclasses.is_dataclass(item) and not isinstance(item, type):
         return to_plain(item)
     return item

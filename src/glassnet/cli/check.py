@@ -44,11 +44,11 @@ def check(
 
     findings = _findings(subject, data, sql, delimiter, trust)
     if json:
-        told = [{**asdict(own), "verdict": own.verdict} for own in findings]
-        print_json(plain({"checks": told, "ok": all(own.ok for own in findings)}))
+        told = [{**asdict(finding), "verdict": finding.verdict} for finding in findings]
+        print_json(plain({"checks": told, "ok": all(finding.ok for finding in findings)}))
     else:
         print(table(findings))
-    if not all(own.ok for own in findings):
+    if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 
 

@@ -104,10 +104,12 @@ def _print(a: str, b: str, table: str, found: ModelComparison) -> None:
     show(f"{counted(found.rows, 'row')} of {safe(table)}, target {safe(found.target)}")
     show(f"A  {safe(a)}\nB  {safe(b)}\n", soft_wrap=True)
     show(f"[dim]{'':<18} {'A':>12} {'B':>12} {'A − B':>12}   better[/]")
-    for own in found.differences:
-        metric = METRICS[own.metric]
-        numbers = written(metric, own.difference, own.error, own.first, own.second)
-        mark = ("", "A", "B")[own.better]
+    for difference in found.differences:
+        metric = METRICS[difference.metric]
+        numbers = written(
+            metric, difference.difference, difference.error, difference.first, difference.second
+        )
+        mark = ("", "A", "B")[difference.better]
         show(
             f"{metric.title:<18} {numbers[2]:>12} {numbers[3]:>12} {numbers[0]:>12} ± "
             f"{numbers[1]:<10} {mark}".rstrip()

@@ -69,7 +69,7 @@ def _check_outputs(model: str, report: str | None, *tables: str | None) -> None:
     from glassnet.cli.report_file import check_report
     from glassnet.outputs import check_writable
 
-    reads = [own for own in tables if own is not None]
+    reads = [table for table in tables if table is not None]
     check_writable(model, *reads)
     check_report(report, *reads, model)
 
@@ -88,9 +88,9 @@ def _recording(
             raise typer.BadParameter("--overwrite replaces a run file; name it with --record")
         return None
     check_writable(record, table, option="--record", example="run.glass")
-    tables = [own for own in (table, asked.get("test")) if own is not None]
+    tables = [source for source in (table, asked.get("test")) if source is not None]
     check_recordable(
-        record, phases, model, [FileUse(own, "the table") for own in tables], overwrite
+        record, phases, model, [FileUse(path, "the table") for path in tables], overwrite
     )
     place = {"model": str(Path(model).absolute()), "model_sha256": digest_of(model)}
     return Recording(record, {"table": table, **asked, **place}, overwrite=overwrite)

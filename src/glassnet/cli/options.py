@@ -337,12 +337,12 @@ def reads_table(command: Callable[..., T]) -> Callable[..., T]:
         if name in own_parameters
     }
     parameters: list[Parameter] = []
-    for name, own in own_parameters.items():
+    for name, parameter in own_parameters.items():
         if name in bundles:
             for option, hint in bundles[name].items():
-                parameters.append(Parameter(option, own.kind, default=None, annotation=hint))
+                parameters.append(Parameter(option, parameter.kind, default=None, annotation=hint))
         else:
-            parameters.append(own.replace(annotation=hints[name]))
+            parameters.append(parameter.replace(annotation=hints[name]))
 
     @functools.wraps(command)
     def run(**given: Any) -> T:
@@ -353,5 +353,5 @@ def reads_table(command: Callable[..., T]) -> Callable[..., T]:
         return command(**given, **made)
 
     run.__signature__ = Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
-    run.__annotations__ = {own.name: own.annotation for own in parameters}
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run

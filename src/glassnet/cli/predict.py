@@ -102,7 +102,7 @@ def write_csv(
     rows = itertools.chain([header], _rows(prediction))
     if kept:
         texts = [*kept], *([text or "" for text in row] for row in zip(*kept.values(), strict=True))
-        rows = ([*own, *row] for own, row in zip(texts, rows, strict=True))
+        rows = ([*text, *row] for text, row in zip(texts, rows, strict=True))
     writer.writerows(([as_text(cell) for cell in row] for row in rows) if csv_safe else rows)
     text.flush()
     text.detach()

@@ -45,8 +45,8 @@ def alike(numbers: Sequence[float], error: float) -> list[str]:
         _exponent(number) - last if number and math.isfinite(number) else 0 for number in numbers
     ]
     return [
-        f"{number:.{min(max(own, 0), 8)}e}" if number else "0"
-        for number, own in zip(numbers, digits, strict=True)
+        f"{number:.{min(max(digit, 0), 8)}e}" if number else "0"
+        for number, digit in zip(numbers, digits, strict=True)
     ]
 
 
@@ -99,7 +99,7 @@ class _Guard(RenderHook):
     """Everything that a console shows is harmless, whoever forgot to say `safe`."""
 
     def process_renderables(self, renderables: list[Any]) -> list[Any]:
-        return [_Shown(own) for own in renderables]
+        return [_Shown(item) for item in renderables]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def check_report(path: str | None, *others: str | None) -> None:
     """OutputError where the page cannot be written, or would replace what is read."""
     if path is not None:
-        reads = [own for own in others if own is not None]
+        reads = [other for other in others if other is not None]
         check_writable(path, *reads, option="--report", example="report.html")
 
 

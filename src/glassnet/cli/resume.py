@@ -123,8 +123,8 @@ def _fit(
 
     run = str(recorded.run)
     tables = table, recorded.source.get("table"), recorded.test, recorded.source.get("test")
-    check_writable(path, run, *(own for own in (table, recorded.test) if own))
-    reads = [FileUse(own, "the table") for own in tables if own]
+    check_writable(path, run, *(path for path in (table, recorded.test) if path))
+    reads = [FileUse(path, "the table") for path in tables if path]
     check_recordable(run, len(recorded.recipe.learning_rates), path, reads, overwrite=True)
     expected = Expected(path)
     with TerminalProgress(epochs or recorded.recipe.epochs) as progress:

@@ -40,18 +40,18 @@ def runs(
     if json:
         print_json({"runs": found, "unread": problems})
         return
-    for own in found:
-        loss = "" if own["loss"] is None else f"loss {own['loss']:.6g}"
-        what = f"  {own['target']} of {own['table']}" if own["table"] and own["target"] else ""
-        done = f"{own['done']}/{counted(own['epochs'], 'epoch')}"
-        state = REASONS.get(own["state"], own["state"])
-        print(visible(f"{own['run']}  {done}  {state}  {loss}{what}"))
-        if own["network"] is not None:
-            rate = "" if own["lr"] is None else f"lr {own['lr']}  "
-            about = f"    {own['optimizer']} {rate}seed {own['seed']}  "
-            print(visible(shortened(f"{about}{own['network']}", 80)))
-        if own["parent"] is not None:
-            print(visible(f"    from {own['parent']}, step {own['from_step']}"))
+    for run in found:
+        loss = "" if run["loss"] is None else f"loss {run['loss']:.6g}"
+        what = f"  {run['target']} of {run['table']}" if run["table"] and run["target"] else ""
+        done = f"{run['done']}/{counted(run['epochs'], 'epoch')}"
+        state = REASONS.get(run["state"], run["state"])
+        print(visible(f"{run['run']}  {done}  {state}  {loss}{what}"))
+        if run["network"] is not None:
+            rate = "" if run["lr"] is None else f"lr {run['lr']}  "
+            about = f"    {run['optimizer']} {rate}seed {run['seed']}  "
+            print(visible(shortened(f"{about}{run['network']}", 80)))
+        if run["parent"] is not None:
+            print(visible(f"    from {run['parent']}, step {run['from_step']}"))
     if not found:
         print(f"no run files in {folder}")
 
@@ -92,13 +92,13 @@ def _rate(lr: Any) -> str | None:
     """A learning rate, or a schedule of one."""
     if not isinstance(lr, dict):
         return f"{lr:g}" if isinstance(lr, (int, float)) else None
-    own = cast("dict[str, Any]", lr)
-    if own.get("class") == "Switched":
-        return f"{_rate(own.get('first'))}, then {_rate(own.get('then'))}"
-    inner = own.get("lr")
-    if own.get("class") == "Constant":
+    rate = cast("dict[str, Any]", lr)
+    if rate.get("class") == "Switched":
+        return f"{_rate(rate.get('first'))}, then {_rate(rate.get('then'))}"
+    inner = rate.get("lr")
+    if rate.get("class") == "Constant":
         return _rate(inner)
-    return str(own.get("class")) if inner is None else f"{own.get('class')}({_rate(inner)})"
+    return str(rate.get("class")) if inner is None else f"{rate.get('class')}({_rate(inner)})"
 
 
 def _streamed(streams: Any, target: Any) -> tuple[Any, Any]:
@@ -108,8 +108,8 @@ def _streamed(streams: Any, target: Any) -> tuple[Any, Any]:
     told = cast("dict[str, Any]", streams).get("training")
     if not isinstance(told, dict):
         return None, target
-    own = cast("dict[str, Any]", told)
-    return _listed(own.get("path")), target or _listed(own.get("target"))
+    stream = cast("dict[str, Any]", told)
+    return _listed(stream.get("path")), target or _listed(stream.get("target"))
 
 
 def _listed(names: Any) -> str:

@@ -72,7 +72,7 @@ def written(metric: Metric, *numbers: float) -> list[str]:
     digits that the error, which stands second, leaves."""
     if metric.in_unit:
         return alike(numbers, numbers[1])
-    return [f"{own:.4f}" if abs(own) < LONG else f"{own:.4g}" for own in numbers]
+    return [f"{number:.4f}" if abs(number) < LONG else f"{number:.4g}" for number in numbers]
 
 
 def _title(metric: Metric, classes: tuple[str, ...]) -> str:
@@ -86,9 +86,9 @@ def _title(metric: Metric, classes: tuple[str, ...]) -> str:
 def _print_figures(score: Score, classes: tuple[str, ...], to: Console) -> None:
     """A line a figure; the numbers of a column stand under one another."""
     rows: list[tuple[str, ...]] = []
-    for name, own in score.figures.items():
+    for name, figure in score.figures.items():
         if name != score.metric:
-            rows.append((_title(METRICS[name], classes), *_cells(METRICS[name], own)))
+            rows.append((_title(METRICS[name], classes), *_cells(METRICS[name], figure)))
     if not rows:
         return
     heads = _HEADS if any(row[3] for row in rows) else _HEADS[:3]
@@ -101,9 +101,9 @@ def _print_figures(score: Score, classes: tuple[str, ...], to: Console) -> None:
         to.print(f"[dim]{text}[/]" if row is heads else text, soft_wrap=True)
 
 
-def _cells(metric: Metric, own: Figure) -> tuple[str, str, str]:
-    others = [math.nan if one is None else one for one in (own.constant, own.linear)]
-    value, error, *rest = written(metric, own.value, own.error, *others)
+def _cells(metric: Metric, figure: Figure) -> tuple[str, str, str]:
+    others = [math.nan if one is None else one for one in (figure.constant, figure.linear)]
+    value, error, *rest = written(metric, figure.value, figure.error, *others)
     constant, linear = (
         text if math.isfinite(number) else "" for text, number in zip(rest, others, strict=True)
     )
@@ -114,8 +114,8 @@ def _print_confusion(score: Score, classes: Sequence[str], to: Console) -> None:
     """Rows by true class and answered class, where these are few."""
     if not score.confusion or len(classes) != len(score.confusion) or len(classes) > _MOST_CLASSES:
         return
-    names = [visible(own) for own in classes]
-    names = [own if cell_len(own) <= _LONGEST else f"{own[: _LONGEST - 1]}…" for own in names]
+    names = [visible(label) for label in classes]
+    names = [name if cell_len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
     table = [["true \\ predicted", *names]]
     for name, row in zip(names, score.confusion, strict=True):
         table.append([name, *(f"{count:,}" for count in row)])
@@ -137,14 +137,16 @@ def score_json(score: Score, classes: Sequence[str] = ()) -> dict[str, Any]:
         "constant_answer": score.constant_answer,
         "rows": score.rows,
         **{name: _finite(value) for name, value in score.others.items()},
-        "figures": {name: figure_json(own) for name, own in score.figures.items()},
+        "figures": {name: figure_json(figure) for name, figure in score.figures.items()},
     }
     if score.confusion:
         found["confusion"] = {"classes": list(classes), "matrix": to_plain(score)["confusion"]}
     if score.threshold is not None:
         found["threshold"] = score.threshold
     if score.coverage is not None:
-        found["coverage"] = {name: _finite(own) for name, own in to_plain(score.coverage).items()}
+        found["coverage"] = {
+            name: _finite(value) for name, value in to_plain(score.coverage).items()
+        }
     return found
 
 

@@ -62,7 +62,7 @@ def step(
     if as_html and json:
         raise typer.BadParameter("--html and --json are two forms of the same; ask for one")
     if ledger is not None:
-        if any(own is not None for own in (batch, row, neuron, weight)):
+        if any(choice is not None for choice in (batch, row, neuron, weight)):
             raise typer.BadParameter("--ledger goes with --epoch, --html and --json only")
         _print_ledger(run, ledger, epoch, run_arrays(run, data, trust), as_html, json)
         return

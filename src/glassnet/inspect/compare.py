@@ -213,17 +213,17 @@ def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, st
 def _usual(rule: Any, name: str, text: str) -> bool:
     """Whether a setting that only one of two optimisers knows is as it is by default there."""
     kind: Any = getattr(optim, str(cast("dict[str, Any]", rule).get("class")), None)
-    known = {f"optimizer.{own.name}": own.default for own in fields(kind)} if kind else {}
+    known = {f"optimizer.{field.name}": field.default for field in fields(kind)} if kind else {}
     return name in known and json.dumps(known[name], default=str) == text
 
 
 def _rate(value: Any) -> str:
     """A learning rate in a few words."""
-    own = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-    if own.get("class") == "Switched":
-        first, then = _rate(own["first"]), _rate(own["then"])
-        return first if first == then else f"{first}, {then} from step {own['step'] + 1}"
-    return _rate(own["lr"]) if own.get("class") == "Constant" else str(own.get("class", value))
+    rate = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    if rate.get("class") == "Switched":
+        first, then = _rate(rate["first"]), _rate(rate["then"])
+        return first if first == then else f"{first}, {then} from step {rate['step'] + 1}"
+    return _rate(rate["lr"]) if rate.get("class") == "Constant" else str(rate.get("class", value))
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:

@@ -120,19 +120,19 @@ class Function(Module, in_files=False):
         that the parts have in their stead."""
         if "copied" not in vars(self):
             return []
-        code, own = [
+        code, inner = [
             [(name, p.shape, at.slots[name]) for at in map(layout_of, held) for name, p in
              at.parameters.items()]
             for held in (modules_in(self.f), self.parts.values())
         ]  # fmt: skip
-        if [place[:2] for place in code] != [place[:2] for place in own]:
+        if [place[:2] for place in code] != [place[:2] for place in inner]:
             raise GlassnetError(
                 f"{self!r} calls other layers than it did when the network was copied or pickled"
             )
-        return [(a[2], b[2]) for a, b in zip(code, own, strict=True) if a[2] is not b[2]]
+        return [(a[2], b[2]) for a, b in zip(code, inner, strict=True) if a[2] is not b[2]]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {n: own for n, own in super().__getstate__().items() if n != "_pairs"}
+        return {n: value for n, value in super().__getstate__().items() if n != "_pairs"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__({**state, "copied": True})
@@ -389,7 +389,7 @@ def chained(layers: Iterable[Module], width: int | None = None) -> tuple[int | N
                 _NO_CHAIN.format(place, layer, counted(taken, "number"), giver, taken, width)
             )
         if seeking and taken is not None:
-            first = taken if all(own.gives(taken) == taken for own in before) else None
+            first = taken if all(part.gives(taken) == taken for part in before) else None
         seeking = seeking and taken is None and type(layer).gives is Module.gives
         before += [layer] if seeking and not is_ours(type(layer)) else []
         entering = taken if width is None else width

@@ -29,9 +29,9 @@ class FoldMembers:
         self.network = Sequential(*[alone for _, alone in layers], average, dtype=pack.dtype)
         self.network.parameters()  # in one block
         self._pairs = [
-            (own, part.parameters()[name], _whole(part, name))
+            (parameter, part.parameters()[name], _whole(part, name))
             for part, alone in layers
-            for name, own in alone.parameters().items()
+            for name, parameter in alone.parameters().items()
         ]
 
     @classmethod
@@ -49,8 +49,8 @@ class FoldMembers:
 
     def take(self, fold: int) -> None:
         """Take the numbers of the members that learn without this fold."""
-        for own, shared, whole in self._pairs:
-            own[...] = shared if whole else _part(shared, own, fold, self.folds)
+        for single, shared, whole in self._pairs:
+            single[...] = shared if whole else _part(shared, single, fold, self.folds)
 
 
 def _alone(layer: Module, pack: InFolds) -> Module | None:
@@ -96,9 +96,9 @@ def _whole(layer: Module, name: str) -> bool:
     return isinstance(layer, PiecewiseEmbedding) and name == "edges"
 
 
-def _part(shared: np.ndarray, own: np.ndarray, fold: int, folds: int) -> np.ndarray:
+def _part(shared: np.ndarray, single: np.ndarray, fold: int, folds: int) -> np.ndarray:
     """What a fold has of a parameter: the folds lie side by side along its first axis, or, in the
     weights of an embedding, along its last one."""
-    if own.ndim == shared.ndim and own.shape[0] == shared.shape[0]:
-        return shared.reshape(*own.shape[:-1], folds, own.shape[-1])[..., fold, :]
-    return shared.reshape(folds, *own.shape)[fold]
+    if single.ndim == shared.ndim and single.shape[0] == shared.shape[0]:
+        return shared.reshape(*single.shape[:-1], folds, single.shape[-1])[..., fold, :]
+    return shared.reshape(folds, *single.shape)[fold]

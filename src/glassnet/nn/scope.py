@@ -166,8 +166,8 @@ def standing_for(builder: GraphBuilder, pairs: Sequence[tuple[Slot, Slot]]) -> G
     other modules than those that are built."""
     building: Building | Probe | None = builder.context
     known, names = builder.known, building.names if isinstance(building, Building) else {}
-    builder.known = known | {theirs: known[own] for theirs, own in pairs}
-    also = {id(theirs): names[id(own)] for theirs, own in pairs if id(own) in names}
+    builder.known = known | {theirs: known[ours] for theirs, ours in pairs}
+    also = {id(theirs): names[id(ours)] for theirs, ours in pairs if id(ours) in names}
     if isinstance(building, Building):
         building.names = names | also
     try:

@@ -29,8 +29,8 @@ def built_width(module: Part, width: int) -> int | None:
     x = builder.input("x", Type(module.dtype or "float32", (ROWS, width)))
     try:
         held = {
-            name: builder.input(f"W.{name}", Type(x.dtype, own.shape))
-            for name, own in layout_of(module).parameters.items()
+            name: builder.input(f"W.{name}", Type(x.dtype, parameter.shape))
+            for name, parameter in layout_of(module).parameters.items()
         }
         with builder.tracing():
             size = checked_result(apply(module, x, Scope(held)), module, x).shape[1:]
@@ -78,9 +78,9 @@ def check_declared(kind: type, declared: Any) -> None:
             f"{kind.__name__}.declared gives {declared!r}; it gives parameters by name\n"
             '  right: return {"weight": Parameter((2, 3), "glorot_uniform")}'
         )
-    for name, own in cast("Mapping[Any, Any]", declared).items():
-        if not isinstance(name, str) or not isinstance(own, Parameter):
+    for name, value in cast("Mapping[Any, Any]", declared).items():
+        if not isinstance(name, str) or not isinstance(value, Parameter):
             raise ShapeError(
-                f"{kind.__name__}.declared gives {own!r} for {name!r}, which is not a Parameter\n"
+                f"{kind.__name__}.declared gives {value!r} for {name!r}, which is not a Parameter\n"
                 f'  right: return {{"{name}": Parameter((2, 3), "glorot_uniform")}}'
             )

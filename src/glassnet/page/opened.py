@@ -125,7 +125,7 @@ def _opened_network(path: str | Path, rows: str | Path | None) -> Opened:
             "`glassnet play TABLE --target COLUMN` and drop the file on the page"
         )
     tables = [built_in(str(rows))] if rows is not None else [make() for make in TABLES.values()]
-    made = next((own for own in tables if _fits(own, inputs, outputs)), None)
+    made = next((table for table in tables if _fits(table, inputs, outputs)), None)
     if made is None:
         raise TableError(
             f"{path} takes {counted(inputs, 'input')} to {counted(outputs, 'output')}, which "

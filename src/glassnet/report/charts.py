@@ -25,39 +25,39 @@ if TYPE_CHECKING:
 _POINTS = 800  # of a cloud
 _SHADES = 8  # of a cell of the confusion matrix
 _BINS = 10  # of calibration
-_NAMES = 104  # the place of names beside bars
+_NAMES = 142  # the place of names beside bars
 
 
 def importance_bars(found: Sequence[Importance]) -> str:
     """A bar a column, with its standard error."""
     drawing = Drawing("importance of columns", WIDE, 26 * len(found) + 6)
-    largest = max((own.value + own.error for own in found), default=0.0) or 1.0
+    largest = max((importance.value + importance.error for importance in found), default=0.0) or 1.0
     reach = WIDE - _NAMES - 62
-    for place, own in enumerate(found):
-        y, end = 26 * place + 4, max(own.value, 0.0) / largest * reach
-        drawing.text(_NAMES - 6, y + 14, brief(own.column, 15), "end")
+    for place, importance in enumerate(found):
+        y, end = 26 * place + 4, max(importance.value, 0.0) / largest * reach
+        drawing.text(_NAMES - 6, y + 14, brief(importance.column, 17), "end")
         drawing.rect(_NAMES, y, end, 18, "bar")
-        low = max(own.value - own.error, 0.0) / largest * reach
-        high = max(own.value + own.error, 0.0) / largest * reach
+        low = max(importance.value - importance.error, 0.0) / largest * reach
+        high = max(importance.value + importance.error, 0.0) / largest * reach
         drawing.line(_NAMES + low, y + 9, _NAMES + high, y + 9, "err")
-        drawing.text(_NAMES + high + 6, y + 14, f"{own.value:.3g}")
+        drawing.text(_NAMES + high + 6, y + 14, f"{importance.value:.3g}")
     return str(drawing)
 
 
-def column_curve(own: Curve, output: int, unit: str) -> str:
+def column_curve(curve: Curve, output: int, unit: str) -> str:
     """The change of the answer by the values of a column, above how many rows have them."""
-    values = own.answers[:, output]
-    number = own.kind in ("number", "date")
-    xs = [float(one) for one in own.at] if number else [float(i) for i in range(len(own.at))]
+    values = curve.answers[:, output]
+    number = curve.kind in ("number", "date")
+    xs = [float(one) for one in curve.at] if number else [float(i) for i in range(len(curve.at))]
     half = (xs[-1] - xs[0]) / (len(xs) - 1) / 2  # so that the bars of the ends are whole
     ends = (xs[0] - half, xs[-1] + half)
     ys = span_of([0.0, *values.tolist()], 0.12)
-    names = (brief(own.column, 40), unit)
-    frame = Frame.of(f"curve of {own.column}", ends, ys, names, own.kind == "number")
-    most = max(own.counts, default=0) or 1
+    names = (brief(curve.column, 40), unit)
+    frame = Frame.of(f"curve of {curve.column}", ends, ys, names, curve.kind == "number")
+    most = max(curve.counts, default=0) or 1
     floor, room = frame.y(ys[0]), 50.0
     wide = (frame.x(ends[1]) - frame.x(ends[0])) / len(xs)
-    for x, count in zip(xs, own.counts, strict=True):
+    for x, count in zip(xs, curve.counts, strict=True):
         tall = room * count / most
         frame.drawing.rect(frame.x(x) - wide * 0.42, floor - tall, wide * 0.84, tall, "dens")
     frame.drawing.line(frame.x(ends[0]), frame.y(0), frame.x(ends[1]), frame.y(0), "zero")
@@ -68,13 +68,13 @@ def column_curve(own: Curve, output: int, unit: str) -> str:
             for x, y in places:
                 frame.drawing.dot(x, y, 3, "dot")
     else:
-        for (x, y), name in zip(places, own.names, strict=True):
+        for (x, y), name in zip(places, curve.names, strict=True):
             frame.drawing.line(x, frame.y(0), x, y, "curve")
             frame.drawing.dot(x, y, 4, "dot")
             frame.drawing.text(x, TALL - 9, brief(name, max(46 // len(xs), 3)), "middle")
-    if own.kind == "date":
-        frame.drawing.text(frame.x(ends[0]), TALL - 9, own.names[0])
-        frame.drawing.text(frame.x(ends[1]), TALL - 9, own.names[-1], "end")
+    if curve.kind == "date":
+        frame.drawing.text(frame.x(ends[0]), TALL - 9, curve.names[0])
+        frame.drawing.text(frame.x(ends[1]), TALL - 9, curve.names[-1], "end")
     return str(frame.drawing)
 
 
@@ -130,10 +130,10 @@ def calibration(answers: Evaluation) -> str:
     frame.drawing.path(frame.points([0.0, 1.0], [0.0, 1.0]), "zero")
     bins = np.minimum((chance.astype(np.float64) * _BINS).astype(int), _BINS - 1)
     for number in range(_BINS):
-        own = bins == number
-        rows = int(own.sum())
+        inside = bins == number
+        rows = int(inside.sum())
         if rows:
-            x, share = float(chance[own].mean()), float(true[own].mean())
+            x, share = float(chance[inside].mean()), float(true[inside].mean())
             error = math.sqrt(max(share * (1 - share), 0.25 / rows) / rows)
             low, high = max(share - error, 0.0), min(share + error, 1.0)
             frame.drawing.line(frame.x(x), frame.y(low), frame.x(x), frame.y(high), "err")
@@ -156,7 +156,7 @@ def predicted_against_true(answers: Evaluation, target: str) -> str:
 def errors_histogram(answers: Evaluation) -> str:
     """How many rows have which error."""
     errors: Floats = answers.given - answers.truth
-    low, high = (float(own) for own in np.quantile(errors, (0.005, 0.995)))
+    low, high = (float(bound) for bound in np.quantile(errors, (0.005, 0.995)))
     if not low < high:
         low, high = low - 1.0, high + 1.0
     counts, edges = np.histogram(errors, 30, (low, high))
@@ -178,7 +178,7 @@ def losses(training: Sequence[float], validation: Sequence[float], best: int) ->
     anchor = "end" if best > len(training) / 2 else "start"
     frame.drawing.text(x + (-5 if anchor == "end" else 5), 34, f"epoch {best}", anchor)
     for values, kind in ((training, "curve second"), (validation, "curve")):
-        places = [own for own in frame.points(epochs, values) if math.isfinite(own[1])]
+        places = [point for point in frame.points(epochs, values) if math.isfinite(point[1])]
         frame.drawing.path(places, kind)
     return str(frame.drawing)
 

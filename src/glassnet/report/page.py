@@ -63,7 +63,7 @@ def document(title: str, lines: Iterable[str], sections: Iterable[str]) -> str:
     """The page: a title, what it is about, and sections of HTML."""
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    about = "".join(f"<p>{own}</p>" for own in lines)
+    about = "".join(f"<p>{line}</p>" for line in lines)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -116,9 +116,11 @@ def table(
     heads = [heads[place] for place in full]
     rows = [[row[place] for place in full] for row in rows]
     kinds = [' class="n"' if place in numbers else "" for place in range(len(heads))]
-    head = "".join(f"<th{kind}>{esc(own)}</th>" for own, kind in zip(heads, kinds, strict=True))
+    head = "".join(f"<th{kind}>{esc(head)}</th>" for head, kind in zip(heads, kinds, strict=True))
     body = "".join(
-        "<tr>" + "".join(f"<td{k}>{own}</td>" for own, k in zip(row, kinds, strict=True)) + "</tr>"
+        "<tr>"
+        + "".join(f"<td{k}>{cell}</td>" for cell, k in zip(row, kinds, strict=True))
+        + "</tr>"
         for row in rows
     )
     kind = "scroll long" if long else "scroll"

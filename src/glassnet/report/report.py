@@ -96,7 +96,7 @@ def _tiles(data: ReportData) -> list[str]:
     wanted = ("auc", "log_loss", "balanced_accuracy", "f1") if classes else (
         "mae", "r2", "median_error", "pinball"
     )  # fmt: skip
-    names = [score.metric, *(own for own in wanted if own != score.metric)]
+    names = [score.metric, *(name for name in wanted if name != score.metric)]
     found = [
         page.tile(METRICS[name].title, *_tile(name, score.figures[name], score))
         for name in names
@@ -111,15 +111,15 @@ def _tiles(data: ReportData) -> list[str]:
     return found
 
 
-def _tile(name: str, own: Figure, score: Score) -> tuple[str, str]:
+def _tile(name: str, figure: Figure, score: Score) -> tuple[str, str]:
     in_unit = METRICS[name].in_unit
-    parts = [f"± {own.error:.2g}"]
-    if own.constant is not None:
+    parts = [f"± {figure.error:.2g}"]
+    if figure.constant is not None:
         answer = f" “{brief(score.constant_answer, 20)}”" if METRICS[name].classes else ""
-        parts.append(f"constant{answer}: {_number(own.constant, in_unit)}")
-    if own.linear is not None:
-        parts.append(f"linear: {_number(own.linear, in_unit)}")
-    return _number(own.value, in_unit), " · ".join(parts)
+        parts.append(f"constant{answer}: {_number(figure.constant, in_unit)}")
+    if figure.linear is not None:
+        parts.append(f"linear: {_number(figure.linear, in_unit)}")
+    return _number(figure.value, in_unit), " · ".join(parts)
 
 
 def _recall(data: ReportData) -> str:
@@ -140,19 +140,19 @@ def _columns(data: ReportData, why: Explanation) -> str:
     """What each column is taken for, and how much it matters."""
     if not data.columns:
         return ""
-    values = {own.column: own.value for own in why.importances}
+    values = {importance.column: importance.value for importance in why.importances}
     largest = max(values.values(), default=0.0)
     rows: list[list[str]] = []
-    for own in data.columns[:_MOST_COLUMNS]:
-        share = max(values.get(own.name, 0.0), 0.0) / largest if largest > 0 else 0.0
-        bar = charts.small_histogram([]) if not own.used else _share(share)
+    for column in data.columns[:_MOST_COLUMNS]:
+        share = max(values.get(column.name, 0.0), 0.0) / largest if largest > 0 else 0.0
+        bar = charts.small_histogram([]) if not column.used else _share(share)
         rows.append([
-            f"<b>{esc(brief(own.name, 40))}</b>",
-            esc(own.kind if own.used else f"{own.kind}, left out"),
-            f"{own.missing:,}",
-            charts.small_histogram(_counts(own.cells)) if own.used else "",
-            esc(brief(own.summary, 90)),
-            bar if own.used else "",
+            f"<b>{esc(brief(column.name, 40))}</b>",
+            esc(column.kind if column.used else f"{column.kind}, left out"),
+            f"{column.missing:,}",
+            charts.small_histogram(_counts(column.cells)) if column.used else "",
+            esc(brief(column.summary, 90)),
+            bar if column.used else "",
         ])  # fmt: skip
     heads = ("column", "kind", "missing", "", "what is in it", "importance")
     about = "Check this first: a misread column costs more than any setting."
@@ -173,9 +173,9 @@ def _counts(cells: Any) -> list[int]:
         present = cells.values[~np.isnan(cells.values)]
         if not len(present):
             return []
-        low, high = (float(own) for own in np.quantile(present, (0.01, 0.99)))
+        low, high = (float(bound) for bound in np.quantile(present, (0.01, 0.99)))
         return np.histogram(present, 14, (low, high if high > low else low + 1))[0].tolist()
-    present = np.array([str(own) for own in cells.tolist() if own is not None])
+    present = np.array([str(cell) for cell in cells.tolist() if cell is not None])
     counts = np.unique(present, return_counts=True)[1] if len(present) else np.zeros(0, int)
     return sorted(counts.tolist(), reverse=True)[:14]
 
@@ -187,9 +187,9 @@ def _matters(why: Explanation, target: str) -> str:
     if why.classes:
         unit = f"change of P({brief(why.classes[why.shown], 20)})"
     cards = [page.card(f"{why.about[0].upper()}{why.about[1:]}.", charts.importance_bars(shown))]
-    for own in why.curves:
-        said = f"{own.column}: mean change of the answer, other columns as they are; grey: rows"
-        cards.append(page.card(said, charts.column_curve(own, why.shown, unit)))
+    for curve in why.curves:
+        said = f"{curve.column}: mean change of the answer, other columns as they are; grey: rows"
+        cards.append(page.card(said, charts.column_curve(curve, why.shown, unit)))
     return page.section("What matters", page.grid(cards))
 
 
@@ -223,12 +223,12 @@ def _figures(data: ReportData) -> str:
     rows = [
         [
             esc(METRICS[name].title),
-            f"{_number(own.value, METRICS[name].in_unit)} ± {own.error:.2g}",
-            "" if own.constant is None else _number(own.constant, METRICS[name].in_unit),
-            "" if own.linear is None else _number(own.linear, METRICS[name].in_unit),
+            f"{_number(figure.value, METRICS[name].in_unit)} ± {figure.error:.2g}",
+            "" if figure.constant is None else _number(figure.constant, METRICS[name].in_unit),
+            "" if figure.linear is None else _number(figure.linear, METRICS[name].in_unit),
             esc(METRICS[name].meaning),
         ]
-        for name, own in data.score.figures.items()
+        for name, figure in data.score.figures.items()
     ]
     heads = ("", "network", "constant", "linear", "what it is")
     inside = page.table(heads, rows, (1, 2, 3), long=True)
@@ -249,7 +249,7 @@ def _training(data: ReportData, why: Explanation) -> str:
 
 def _worst(data: ReportData, why: Explanation) -> str:
     answers, classes = data.answers, data.model.schema.target.classes
-    names = [own.column for own in why.importances[:_SHOWN]]
+    names = [importance.column for importance in why.importances[:_SHOWN]]
     order = np.argsort(-costs(answers), kind="stable")[:_WORST].tolist()
     rows: list[list[str]] = []
     for place in order:
@@ -271,7 +271,7 @@ def _worst(data: ReportData, why: Explanation) -> str:
 
 def _again(data: ReportData) -> str:
     """How to have the same model and report again."""
-    lines = "".join(f'<p class="cap">{esc(own)}</p>' for own in data.about)
+    lines = "".join(f'<p class="cap">{esc(text)}</p>' for text in data.about)
     inside = (
         f"<code>{esc(data.command)}</code>{lines}"
         f'<p class="cap">glassnet {esc(__version__)}; the same rows, seed and version give the '

@@ -45,9 +45,11 @@ def of_fit(
         cells = model.schema.load(table)
         answers, x = _labelled(model, table, answers)
     else:
-        cells = {own.name: own.cells for own in examined.columns if own.cells is not None}
+        cells = {
+            column.name: column.cells for column in examined.columns if column.cells is not None
+        }
         x = model.schema.encode(cells, answers.rows).x
-    used = sum(own.used for own in examined.columns)
+    used = sum(column.used for column in examined.columns)
     goal = target_summary(examined.target, examined.truth)
     lines = (
         f"{Path(examined.table.label).name}: {counted(examined.table.rows, 'row')}, "
@@ -59,8 +61,8 @@ def of_fit(
     return ReportData(
         Path(examined.table.label).name, lines, model, fitted.score, answers, x, cells,
         _texts(table), command, examined.columns,
-        [words(own) for own in notes if not own.doubt],
-        [words(own) for own in notes if own.doubt], fitted.course, answer, tuple(about),
+        [words(note) for note in notes if not note.doubt],
+        [words(note) for note in notes if note.doubt], fitted.course, answer, tuple(about),
     )  # fmt: skip
 
 
@@ -76,8 +78,8 @@ def of_evaluation(
     answers, x = _labelled(model, table, found.answers)
     cells = model.schema.load(table)
     columns = [
-        Column(own.name, own.kind, _missing(cells[own.name]), "", cells[own.name])
-        for own in model.schema.columns
+        Column(column.name, column.kind, _missing(cells[column.name]), "", cells[column.name])
+        for column in model.schema.columns
     ]
     notes, name = (*table.notes, *found.remarks()), Path(table.label).name
     lines = (
@@ -87,8 +89,8 @@ def of_evaluation(
     )
     return ReportData(
         name, lines, model, found.score, answers, x, cells, _texts(table), command, columns,
-        [words(own) for own in notes if not own.doubt],
-        [words(own) for own in notes if own.doubt], about=tuple(about),
+        [words(note) for note in notes if not note.doubt],
+        [words(note) for note in notes if note.doubt], about=tuple(about),
     )  # fmt: skip
 
 
@@ -124,4 +126,4 @@ def _texts(table: Table) -> Callable[[Sequence[str], int], list[str]]:
 
 def _missing(cells: Any) -> int:
     missing = getattr(cells, "missing", None)
-    return int(missing.sum()) if missing is not None else sum(own is None for own in cells)
+    return int(missing.sum()) if missing is not None else sum(cell is None for cell in cells)

@@ -126,7 +126,7 @@ class Frame:
 
 def span_of(values: Sequence[float], margin: float = 0.04) -> tuple[float, float]:
     """The range of numbers, a little wider."""
-    finite = [own for own in values if math.isfinite(own)] or [0.0]
+    finite = [value for value in values if math.isfinite(value)] or [0.0]
     low, high = min(finite), max(finite)
     more = (high - low or abs(high) or 1.0) * margin
     return low - more, high + more

@@ -18,18 +18,18 @@ def unique_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[Note, ...
     unique: list[str] = []
     notes: list[Note] = []
     for place, name in enumerate(names, 1):
-        own = name if name.strip() else f"column {place}"
+        called = name if name.strip() else f"column {place}"
         number = 2
-        while own in seen or (own != name and own in taken):
-            own = f"{name or f'column {place}'} ({number})"
+        while called in seen or (called != name and called in taken):
+            called = f"{name or f'column {place}'} ({number})"
             number += 1
-        if own != name and name in seen:
-            text = f"is the name of several columns; column {place} is called {own!r} here"
+        if called != name and name in seen:
+            text = f"is the name of several columns; column {place} is called {called!r} here"
             notes.append(
                 Note("duplicate name", text, name, "give each column a name of its own", True)
             )
-        seen.add(own)
-        unique.append(own)
+        seen.add(called)
+        unique.append(called)
     return tuple(unique), tuple(notes)
 
 
@@ -40,9 +40,9 @@ def names_without_case(names: Sequence[str]) -> dict[str, str]:
     seen: set[str] = set()
     found: dict[str, str] = {}
     for name in names:
-        own, number = name, 2
-        while own.lower() in seen or (own != name and own.lower() in taken):
-            own, number = f"{name} ({number})", number + 1
-        seen.add(own.lower())
-        found[name] = own
+        unique, number = name, 2
+        while unique.lower() in seen or (unique != name and unique.lower() in taken):
+            unique, number = f"{name} ({number})", number + 1
+        seen.add(unique.lower())
+        found[name] = unique
     return found

@@ -137,9 +137,9 @@ def _open(path: Path, compression: str) -> IO[bytes]:
 
 def _member(path: Path, archive: zipfile.ZipFile) -> str:
     """The one table in an archive."""
-    names = [own for own in archive.namelist() if not own.endswith("/")]
-    names = [own for own in names if not own.startswith(("__MACOSX/", "."))]
-    tables = [own for own in names if Path(own).suffix.lower() in _TABLE_SUFFIXES]
+    names = [name for name in archive.namelist() if not name.endswith("/")]
+    names = [name for name in names if not name.startswith(("__MACOSX/", "."))]
+    tables = [name for name in names if Path(name).suffix.lower() in _TABLE_SUFFIXES]
     if len(tables) == 1:
         return tables[0]
     if len(names) != 1:

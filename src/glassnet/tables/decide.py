@@ -84,8 +84,10 @@ def decide_forms(
         if name not in found:
             kind = "number" if name == target else fixed.get(name)
             found[name] = _of_numbers(table, name, numbers[name], kind, hints)
-    forms = {name: own.form for name, own in found.items() if own.form != Form(name)}
-    return FormedTable(table.with_forms(forms), {name: own.notes for name, own in found.items()})
+    forms = {name: decision.form for name, decision in found.items() if decision.form != Form(name)}
+    return FormedTable(
+        table.with_forms(forms), {name: decision.notes for name, decision in found.items()}
+    )
 
 
 def scale_of(kind: str | None) -> str | None:
@@ -214,9 +216,9 @@ def _words(name: str, counts: Counter[str]) -> _Decision:
 def _learnt(found: Mapping[str, _Decision], hints: Hints) -> Hints:
     """What some columns decide for those that leave it open."""
     sure = [
-        own.form
-        for own in found.values()
-        if not any(note.rule in ("thousands", "date order") for note in own.notes)
+        decision.form
+        for decision in found.values()
+        if not any(note.rule in ("thousands", "date order") for note in decision.notes)
     ]
     commas = any(form.kind == "number" and form.decimal == "," for form in sure)
     orders = {
@@ -267,7 +269,9 @@ def _of_points(table: Table, name: str, plain: _Decision) -> _Decision:
     """1.413 in a table with decimal commas is 1413, if every point stands before three digits."""
     texts = table.texts([name])[name]
     pointed = [text for text in texts.tolist() if text is not None and "." in text]
-    if not pointed or not all(re.fullmatch(r"[-+]?[1-9]\d{0,2}(\.\d{3})+", own) for own in pointed):
+    if not pointed or not all(
+        re.fullmatch(r"[-+]?[1-9]\d{0,2}(\.\d{3})+", number) for number in pointed
+    ):
         return plain
     value = pointed[0].replace(".", "")
     text = f"has numbers such as {pointed[0]}, read as {value}, since others have decimal commas"
@@ -285,16 +289,16 @@ def read_otherwise(
     odd = [name for name in odd if table.columns[name].family == "text"]
     forms: dict[str, Form] = {}
     for name, texts in table.texts(odd).items():
-        own = table.forms.get(name, Form(name))
+        form = table.forms.get(name, Form(name))
         counts = _counts(texts)
         gaps = gap_words(counts, GAPS)
         strange = {texts[row] for row in np.flatnonzero(cells[name].unreadable)} - {*gaps}
-        missing = (*own.missing, *gaps)
+        missing = (*form.missing, *gaps)
         if not strange:
-            forms[name] = replace(own, missing=missing)
+            forms[name] = replace(form, missing=missing)
             continue
         rest = {text: count for text, count in counts.items() if text not in gaps}
-        day_first = own.formats[0].startswith("%d") if own.formats else None
+        day_first = form.formats[0].startswith("%d") if form.formats else None
         options = {"date": [find_date(name, rest, Hints(day_first=day_first))]}
         options["number"] = [
             find_number(name, rest, Hints()),

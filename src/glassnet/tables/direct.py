@@ -39,10 +39,10 @@ def direct_cells(schema: Schema, columns: Sequence[FrameColumn]) -> dict[str, Ce
     found: dict[str, Cells] = {}
     for encoder in schema.columns:
         column = named.get(encoder.name)
-        own = None if column is None else _read(encoder, column, forms.get(encoder.name))
-        if own is None:
+        values = None if column is None else _read(encoder, column, forms.get(encoder.name))
+        if values is None:
             return None
-        found[encoder.name] = own
+        found[encoder.name] = values
     rows = {len(column.values) for column in columns}
     return found if len(rows) == 1 and 0 not in rows else None
 

@@ -137,7 +137,9 @@ def doubts(
     if options.group is not None or options.order is not None or options.tested:
         return []
     unlikely = ("empty", "nested", "constant", "drop", "date")
-    named = [own.name for own in columns if own.kind not in unlikely and may_repeat(own.name)]
+    named = [
+        column.name for column in columns if column.kind not in unlikely and may_repeat(column.name)
+    ]
     notes = repeated_ids(table.texts(named) if named else {})
     cells = [column.cells for column in columns if column.cells is not None]
     different = np.unique(keys[rows], return_index=True)[1]
@@ -170,8 +172,8 @@ def _groups(table: Table, name: str, rows: Rows, notes: list[Note]) -> Rows:
     lost = sum(text is None for text in texts)
     units = np.empty(len(texts), np.int64)
     for place, text in enumerate(texts):
-        own = ("alone", place) if text is None else text
-        units[place] = known.setdefault(own, len(known))
+        key = ("alone", place) if text is None else text
+        units[place] = known.setdefault(key, len(known))
     groups = counted(len(known) - lost, "group")
     text = f"has {groups}, each of which stays on one side; the column is not an input"
     if lost:

@@ -130,7 +130,10 @@ class CategoryEncoder:
         strange = set(texts) - known.keys()
         if strange:
             spelt = {text: respelt(text, self.levels) for text in strange}
-            known = {**known, **{text: known.get(own, unknown) for text, own in spelt.items()}}
+            known = {
+                **known,
+                **{text: known.get(spelling, unknown) for text, spelling in spelt.items()},
+            }
         missing = texts.count(None)
         if len(texts) == 1:
             code = known[texts[0]]
@@ -263,16 +266,18 @@ def encode_numbers(
     `inputs`; how many cells were missing, by column."""
     lost: dict[str, int] = {}
     for places in batches(range(len(encoders)), len(x)):
-        own = [encoders[place] for place in places]
+        encoders_of = [encoders[place] for place in places]
         values = np.stack([cells[place].values for place in places], axis=1)
         missing = np.stack([cells[place].missing for place in places], axis=1)
-        centre, scale = (np.array([getattr(e, n) for e in own]) for n in ("centre", "scale"))
+        centre, scale = (
+            np.array([getattr(e, n) for e in encoders_of]) for n in ("centre", "scale")
+        )
         begin = [inputs[place][0] for place in places]
         x[:, begin] = _scaled(Numbers(values, missing), centre, scale)
-        for column in np.flatnonzero([encoder.flag for encoder in own]).tolist():
+        for column in np.flatnonzero([encoder.flag for encoder in encoders_of]).tolist():
             x[:, inputs[places[column]][1]] = missing[:, column]
         counts = missing.sum(axis=0)
-        lost |= {own[c].name: int(counts[c]) for c in np.flatnonzero(counts).tolist()}
+        lost |= {encoders_of[c].name: int(counts[c]) for c in np.flatnonzero(counts).tolist()}
     return lost
 
 

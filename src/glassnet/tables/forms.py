@@ -70,9 +70,9 @@ def number_pattern(form: Form) -> str:
     point, mark = re.escape(form.decimal), re.escape(form.thousands)
     grouped = rf"[1-9]\d{{0,2}}(?:{mark}\d{{2,3}})*{mark}\d{{3}}|" if form.thousands else ""
     digits = rf"(?:(?:{grouped}0|[1-9]\d*)(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
-    unit = "|".join(re.escape(own) for own in sorted(form.units, key=len, reverse=True))
+    unit = "|".join(re.escape(unit) for unit in sorted(form.units, key=len, reverse=True))
     unit = f"(?i:{unit})" if unit else ""
-    bounds = "|".join(re.escape(own) for own in (*BELOW, *ABOVE)) if form.ranges else ""
+    bounds = "|".join(re.escape(word) for word in (*BELOW, *ABOVE)) if form.ranges else ""
     more = rf"(?:(?:{_BETWEEN})\s*(?:{unit}|)\s*({digits})\s*)?" if form.ranges else "()"
     plus = r"\+?\s*" if form.ranges else ""
     tail = rf"(?i:{TAILS}|\)|)" if form.ranges else r"[-)]?"
@@ -110,8 +110,8 @@ def number_sql(form: Form, text: str) -> str:
     if any(factor != 1 for factor in form.factors):
         unit = "lower(coalesce(nullif(f['unit'], ''), nullif(f['after'], ''), f['before']))"
         cases = " ".join(
-            f"WHEN {quoted(own)} THEN {factor!r}"
-            for own, factor in zip(form.units, form.factors, strict=True)
+            f"WHEN {quoted(unit)} THEN {factor!r}"
+            for unit, factor in zip(form.units, form.factors, strict=True)
         )
         result += f" * (CASE {unit} {cases} ELSE 1 END)"
     return f"list_transform([{found}], lambda f: {result})[1]"
@@ -120,7 +120,7 @@ def number_sql(form: Form, text: str) -> str:
 def plain_sql(text: str) -> str:
     """The text with common signs in place of those that look like them."""
     signs = "".join(map(chr, LOOKALIKES))
-    usual = "".join(map(str, (chr(own) for own in LOOKALIKES.values())))
+    usual = "".join(map(str, (chr(code) for code in LOOKALIKES.values())))
     return f"trim(translate({text}, {quoted(signs)}, {quoted(usual)}))"
 
 
@@ -200,7 +200,10 @@ _TIDY = (
 _WORDS = (
     (r"(\d)([A-Za-z])", r"\1 \2"),
     (r"([a-z])(\d)", r"\1 \2"),
-    *((rf"(?i)(^|[^a-z])(?:{own}){_LETTER}*\.?", rf"\1{name}") for name, own in _MONTHS.items()),
+    *(
+        (rf"(?i)(^|[^a-z])(?:{month}){_LETTER}*\.?", rf"\1{name}")
+        for name, month in _MONTHS.items()
+    ),
     (r"[-/. ]+([A-Z][a-z][a-z])[-/. ]+", r" \1 "),
     (r"^([A-Z][a-z][a-z])[-/. ]+", r"\1 "),
     (r"[-/. ]+([A-Z][a-z][a-z])$", r" \1"),
@@ -226,7 +229,7 @@ def tidy(text: str) -> str:
 def date_sql(form: Form, text: str) -> str:
     """The time in a cell as a TIMESTAMP; NULL where there is none."""
     steps = list(_TIDY)
-    if any("%b" in own for own in form.formats):
+    if any("%b" in format for format in form.formats):
         steps += _WORDS
     for pattern, by in steps:
         text = f"regexp_replace({text}, {quoted(pattern)}, {quoted(by)}, 'g')"

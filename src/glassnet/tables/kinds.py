@@ -336,7 +336,7 @@ def spellings(counts: Mapping[str, int]) -> dict[str, str]:
 def respelt(text: str, known: Sequence[str]) -> str:
     """The one known text that this is another spelling of, or the text itself."""
     key = spelling_key(text)
-    same = [own for own in known if spelling_key(own) == key]
+    same = [text for text in known if spelling_key(text) == key]
     return same[0] if len(same) == 1 else text
 
 

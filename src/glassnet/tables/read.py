@@ -317,7 +317,7 @@ def _typed_columns(table: Table) -> list[str]:
     texts = [name for name, cells in table.columns.items() if cells.family == "text"]
     numbers = table.numbers(texts)
     parts: list[str] = []
-    own = names_without_case(table.names)
+    unique_names = names_without_case(table.names)
     for name, cells in table.columns.items():
         value = cells.column
         if name in numbers:
@@ -328,5 +328,5 @@ def _typed_columns(table: Table) -> list[str]:
                 present = column.values[~column.missing]
                 whole = (present == np.round(present)).all() and (np.abs(present) < 2**53).all()
                 value = f"CAST({cells.number(table.missing)} AS {'BIGINT' if whole else 'DOUBLE'})"
-        parts.append(f"{value} AS {named(own[name])}")
+        parts.append(f"{value} AS {named(unique_names[name])}")
     return parts

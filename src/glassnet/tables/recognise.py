@@ -116,9 +116,9 @@ _MARKS: tuple[Mark, ...] = ("'", " ", "_")
 
 def _signs(name: str, digits: Sequence[str], hints: Hints) -> tuple[Point, Mark, tuple[Note, ...]]:
     """The sign before decimals, the sign between thousands, and the doubt if there is one."""
-    groups = {sign: sum(_groups(own, sign) for own in digits) for sign in ",.' _"}
-    points = {sign: sum(_decimal(own, sign) for own in digits) for sign in ",."}
-    unclear = {sign: [own for own in digits if _unclear(own, sign)] for sign in ",."}
+    groups = {sign: sum(_groups(digit, sign) for digit in digits) for sign in ",.' _"}
+    points = {sign: sum(_decimal(digit, sign) for digit in digits) for sign in ",."}
+    unclear = {sign: [digit for digit in digits if _unclear(digit, sign)] for sign in ",."}
     decimal: Point = "," if hints.decimal == "," else "."
     if not hints.decimal:
         comma = points[","] > groups[","] or (groups["."] > points["."] and not groups[","])
@@ -134,7 +134,7 @@ def _signs(name: str, digits: Sequence[str], hints: Hints) -> tuple[Point, Mark,
         return decimal, thousands, ()
     one = unclear[other][0].strip()
     value, else_value = one.replace(other, ""), one.replace(other, ".")
-    short = [own for own in digits if own.isdigit() and int(own) >= 1000]
+    short = [digit for digit in digits if digit.isdigit() and int(digit) >= 1000]
     note = Note(
         "thousands", f"has numbers such as {one}, which are read as {value}; they could be "
         f"{else_value}", name, hint("pass ", Option("decimal", other), " if they are"),
@@ -145,21 +145,21 @@ def _signs(name: str, digits: Sequence[str], hints: Hints) -> tuple[Point, Mark,
 
 def _groups(digits: str, sign: str) -> bool:
     """Whether this sign surely stands between thousands here."""
-    own = digits.strip()
+    number = digits.strip()
     grouped = re.fullmatch(
-        rf"\d{{1,3}}(?:{re.escape(sign)}\d{{2,3}})*{re.escape(sign)}\d{{3}}(.*)", own
+        rf"\d{{1,3}}(?:{re.escape(sign)}\d{{2,3}})*{re.escape(sign)}\d{{3}}(.*)", number
     )
     if grouped is None:
         return False
-    return sign not in ",." or own.count(sign) > 1 or bool(grouped[1])
+    return sign not in ",." or number.count(sign) > 1 or bool(grouped[1])
 
 
 def _decimal(digits: str, sign: str) -> bool:
     """Whether this sign surely stands before decimals here."""
-    own = digits.strip()
-    if own.count(sign) != 1:
+    number = digits.strip()
+    if number.count(sign) != 1:
         return False
-    whole, part = own.split(sign)
+    whole, part = number.split(sign)
     return len(part) != 3 or whole in ("", "0") or len(whole) > 3 or any(s in whole for s in ",.' ")
 
 
@@ -190,7 +190,7 @@ def _unit(
             units[word] = factor
             del rest[word]
     stems = {word.rstrip("s.").replace(" ", "") for word in rest}
-    kind = next((own for own in _UNITS if rest and set(rest) <= set(own)), None)
+    kind = next((letters for letters in _UNITS if rest and set(rest) <= set(letters)), None)
     if rest and set(rest) <= set(scale) and (units or len(rest) > 1 or set(rest) & {"k", "bn"}):
         kind = scale
     if len(stems) == 1:
@@ -215,7 +215,7 @@ def _scaled_currency(word: str, scale: Mapping[str, float]) -> float | None:
     return None
 
 
-_TAIL_WORDS = tuple(own for own in TAILS.replace("\\", "").split("|") if own[0].isalpha())
+_TAIL_WORDS = tuple(word for word in TAILS.replace("\\", "").split("|") if word[0].isalpha())
 
 
 def _bare(text: str, signs: Iterable[str]) -> str:
@@ -228,7 +228,7 @@ def _bare(text: str, signs: Iterable[str]) -> str:
 
 _RANGE = re.compile(r"\D*(\d+(?:[.,]\d+)?)[^\d.,]*?(?:-|to|bis|\.\.)[^\d]*?(\d+(?:[.,]\d+)?)\D*")
 _BOUND = re.compile(
-    rf"(?i:{'|'.join(re.escape(own) for own in (*BELOW, *ABOVE))})\s*\d.*|\d[\d.,]*\s*\+.*"
+    rf"(?i:{'|'.join(re.escape(word) for word in (*BELOW, *ABOVE))})\s*\d.*|\d[\d.,]*\s*\+.*"
     r"|.*\d.*\b(?:and|or) (?:over|above|more|under|below|less|older).*"
 )
 
@@ -237,14 +237,14 @@ def _ranged(texts: Sequence[str]) -> bool:
     """Whether some texts are bounds or ranges, and all ranges go up."""
     found = False
     for text in texts:
-        own = text.translate(LOOKALIKES)
-        pair = _RANGE.fullmatch(own)
+        plain = text.translate(LOOKALIKES)
+        pair = _RANGE.fullmatch(plain)
         if pair is not None:
             low, high = (float(part.replace(",", ".")) for part in pair.groups())
             if low >= high:
                 return False
             found = True
-        elif _BOUND.fullmatch(own):
+        elif _BOUND.fullmatch(plain):
             found = True
     return found and not _both_sides(texts)
 
@@ -254,9 +254,9 @@ def _both_sides(texts: Sequence[str]) -> bool:
     seen: dict[str, str] = {}
     for text in texts:
         number = "".join(re.findall(r"[\d.,]+", text))
-        own = text.translate(LOOKALIKES).strip().lower()
-        side = "below" if own.startswith(BELOW) else "above"
-        bound = number and (own.startswith((*BELOW, *ABOVE)) or "+" in own)
+        plain = text.translate(LOOKALIKES).strip().lower()
+        side = "below" if plain.startswith(BELOW) else "above"
+        bound = number and (plain.startswith((*BELOW, *ABOVE)) or "+" in plain)
         if bound and seen.setdefault(number, side) != side:
             return True
     return False
@@ -362,7 +362,9 @@ def find_date(name: str, counts: Mapping[str, int], hints: Hints) -> Found | Non
         first, second = ("%d", "%m") if day_first else ("%m", "%d")
         formats[f"{first}{sign}{second}{sign}{year}{time}"] = None
     formats = _year_first(texts, formats)
-    ordered = sorted(formats, key=lambda own: ("%Y" in own, own))  # two digits of a year first
+    ordered = sorted(
+        formats, key=lambda format: ("%Y" in format, format)
+    )  # two digits of a year first
     return Found(Form(name, "date", formats=tuple(ordered)), notes, tuple(strange))
 
 
@@ -377,11 +379,11 @@ def _year_first(texts: Sequence[str], formats: dict[str, None]) -> dict[str, Non
     if not second or any(int(match[3]) > 12 for match in found):
         return formats
     turned = re.compile(r"%Y(.)%m\1%d")
-    return {turned.sub(r"%Y\1%d\1%m", own): None for own in formats}
+    return {turned.sub(r"%Y\1%d\1%m", format): None for format in formats}
 
 
 def _time(text: str) -> str | None:
-    return next((own for shape, own in _TIMES.items() if re.fullmatch(shape, text)), None)
+    return next((time for shape, time in _TIMES.items() if re.fullmatch(shape, text)), None)
 
 
 def _shape(text: str) -> str | None:

@@ -186,8 +186,8 @@ def merged(units: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.in
     first: dict[int, int] = {}
     for unit, other in zip(units.tolist(), others.tolist(), strict=True):
         joined = root(first.setdefault(other, unit))
-        own = root(unit)
-        parent[max(own, joined)] = min(own, joined)
+        ours = root(unit)
+        parent[max(ours, joined)] = min(ours, joined)
     roots = np.array([root(unit) for unit in range(len(parent))])
     return np.unique(roots[units], return_inverse=True)[1].astype(np.int64).reshape(-1)
 
@@ -220,11 +220,11 @@ def near_rows(cells: Iterable[Cells], rows: NDArray[np.int64], seed: int) -> boo
     """Whether most of these rows, which all differ, stand in small groups of nearly equal ones:
     next to a row are a few others, and then nothing for ten times that distance. Rows that are
     spread evenly, in however many columns, do not look like that."""
-    numbers = [own for own in cells if isinstance(own, Numbers)]
+    numbers = [cell for cell in cells if isinstance(cell, Numbers)]
     most = max(min(_MOST_COLUMNS, _WORK // (_FEWEST_ASKED * max(len(rows), 1))), 1)
     if len(rows) < 30 or not numbers:
         return False
-    x = np.column_stack([_scaled(own, rows) for own in numbers[:most]])
+    x = np.column_stack([_scaled(number, rows) for number in numbers[:most]])
     x = x[:, x.max(axis=0) > x.min(axis=0)]
     if not x.shape[1]:
         return False

@@ -171,7 +171,9 @@ def reading_page(words: Words) -> str:
     for title, rules in PARTS:
         parts.append(f"## {title}\n")
         parts.append("| note | found | read as | to overrule |\n|---|---|---|---|")
-        lines = [f"| {own.name} | {own.found} | {own.made} | {own.otherwise} |" for own in rules]
+        lines = [
+            f"| {rule.name} | {rule.found} | {rule.made} | {rule.otherwise} |" for rule in rules
+        ]
         parts.append("\n".join(lines) + "\n")
 
     def option(found: re.Match[str]) -> str:

@@ -75,8 +75,8 @@ def checked(sql: str, label: str, connection: duckdb.DuckDBPyConnection) -> Quer
     with explained(label, failure, "correct the query"):
         row = connection.execute("SELECT json_serialize_sql($1::VARCHAR)", [sql]).fetchone()
     seen = _Seen()
-    for own in _objects(str(row[0]) if row else ""):
-        seen.add(own)
+    for item in _objects(str(row[0]) if row else ""):
+        seen.add(item)
     if seen.refused:
         raise TableError(f"{label} {failure}: the query uses {seen.refused[0]}; {_HINT}")
     unknown = [name for name in seen.tables if name.lower() not in {"data", *seen.own}]
@@ -121,14 +121,14 @@ class _Seen:
     refused: list[str] = field(default_factory=list[str])
     reads: bool = False  # whether it calls a function that reads files
 
-    def add(self, own: _Object) -> None:
-        texts = own.texts
+    def add(self, item: _Object) -> None:
+        texts = item.texts
         kind = texts.get("type", "")
         if texts.get("error_message"):
             self.refused.append(f"what has no description ({texts['error_message']})")
         if kind in _REFUSED_TABLES or (kind.endswith("_NODE") and kind not in _QUERIES):
             self.refused.append(kind.removesuffix("_NODE").removesuffix("_QUERY").replace("_", " "))
-        if own.key == "map" and "key" in texts:
+        if item.key == "map" and "key" in texts:
             self.own.add(texts["key"].lower())
         if kind == "BASE_TABLE":
             path = [texts.get(part, "") for part in ("catalog_name", "schema_name", "table_name")]
@@ -137,12 +137,12 @@ class _Seen:
                 self.refused.append(f"the tables of {path[1]}")
             self.tables.append("data" if inside else ".".join(part for part in path if part))
         if "function_name" in texts:
-            self._function(own, texts["function_name"].lower())
-        if own.key in ("literal", "value"):
-            self._constant(own)
+            self._function(item, texts["function_name"].lower())
+        if item.key in ("literal", "value"):
+            self._constant(item)
 
-    def _function(self, own: _Object, name: str) -> None:
-        if _is_table_function(own):
+    def _function(self, item: _Object, name: str) -> None:
+        if _is_table_function(item):
             if name in _READERS:
                 self.reads = True
             elif name not in _TABLE_FUNCTIONS:
@@ -150,11 +150,11 @@ class _Seen:
         elif name in _REFUSED_FUNCTIONS or name.startswith("__internal"):
             self.refused.append(f"the function {name}")
 
-    def _constant(self, own: _Object) -> None:
+    def _constant(self, item: _Object) -> None:
         """A text is the name of a file where it is given to a function that reads files, unless it
         is one of the options of that function."""
-        text = own.texts.get("text", own.texts.get("value"))
-        around = own.around
+        text = item.texts.get("text", item.texts.get("value"))
+        around = item.around
         while text is not None and around is not None and not _is_table_function(around):
             if around.texts.get("class") == "COMPARISON":
                 return
@@ -163,14 +163,14 @@ class _Seen:
             self.files.append(text)
 
 
-def _name(own: _Object) -> str:
-    return own.texts.get("function_name", "").lower()
+def _name(item: _Object) -> str:
+    return item.texts.get("function_name", "").lower()
 
 
-def _is_table_function(own: _Object) -> bool:
-    around = own.around
+def _is_table_function(item: _Object) -> bool:
+    around = item.around
     return (
-        own.key == "function"
+        item.key == "function"
         and around is not None
         and around.texts.get("type") == ("TABLE_FUNCTION")
     )
@@ -185,23 +185,23 @@ def _objects(text: str) -> Iterator[_Object]:
     for match in _TOKENS.finditer(text):
         token = match[0]
         if token in "{[":
-            around = next((own for own in reversed(stack) if own is not None), None)
+            around = next((item for item in reversed(stack) if item is not None), None)
             stack.append(_Object(key or keys[-1], around) if token == "{" else None)
             keys.append(key or keys[-1])
             key = ""
         elif token in "}]":
             keys.pop()
-            own = stack.pop()
-            if own is not None:
-                yield own
+            item = stack.pop()
+            if item is not None:
+                yield item
             key = ""
         elif token == ":":
             key, last = str(json.loads(last)), ""
         elif token == ",":
             key = ""
         elif token.startswith('"') and key:
-            own = stack[-1]
-            if own is not None:
-                own.texts[key] = str(json.loads(token))
+            item = stack[-1]
+            if item is not None:
+                item.texts[key] = str(json.loads(token))
         else:
             last = token

@@ -149,7 +149,7 @@ class Schema:
     @property
     def numbers(self) -> int:
         """How many inputs are numbers that stand first."""
-        return self.numbers_first * sum(isinstance(own, NUMBERS) for own in self.columns)
+        return self.numbers_first * sum(isinstance(column, NUMBERS) for column in self.columns)
 
     def opened(self, table: Table) -> Table:
         """The table read as the model's own was: the same gaps, the same signs in numbers. A column
@@ -197,13 +197,13 @@ class Schema:
         unknown: dict[str, int] = {}
         numbers: list[tuple[NumberEncoder, Numbers, list[int]]] = []
         for encoder, (places, target) in zip(self.columns, self._targets, strict=True):
-            own = _taken(cells[encoder.name], rows)
+            values = _taken(cells[encoder.name], rows)
             if x is None:
-                x = np.empty((_length(own), len(self._places)), np.float32)
-            if isinstance(encoder, NumberEncoder) and isinstance(own, Numbers):
-                numbers.append((encoder, own, places))
+                x = np.empty((_length(values), len(self._places)), np.float32)
+            if isinstance(encoder, NumberEncoder) and isinstance(values, Numbers):
+                numbers.append((encoder, values, places))
                 continue
-            encoded = _encode(encoder, own)
+            encoded = _encode(encoder, values)
             x[:, target] = encoded.x
             if encoded.missing:
                 missing[encoder.name] = encoded.missing
@@ -234,8 +234,10 @@ class Schema:
     def from_plain(plain: Any) -> Schema:
         """The schema that JSON values describe; `ValueError` says what is wrong with them."""
         found = from_plain(SchemaData, plain, "the schema")
-        columns = tuple(_encoder(own, f"column {i}") for i, own in enumerate(found.columns, 1))
-        names = [*(own.name for own in columns), found.target.name]
+        columns = tuple(
+            _encoder(column, f"column {i}") for i, column in enumerate(found.columns, 1)
+        )
+        names = [*(column.name for column in columns), found.target.name]
         if len(set(names)) < len(names):
             raise ValueError("the schema names a column twice")
         return Schema(columns, found.target, found.missing, found.forms, found.numbers_first)

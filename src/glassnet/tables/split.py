@@ -59,12 +59,12 @@ class Groups:
 
 def group_rows(rows: Rows, seed: int, folds: Sequence[Split]) -> Groups:
     """Folds whose held-out parts are all rows, each once, as groups."""
-    own = np.zeros(len(rows), np.int64)
+    folds_of = np.zeros(len(rows), np.int64)
     for number, fold in enumerate(folds):
-        own[np.searchsorted(rows, fold.held_out)] = number
+        folds_of[np.searchsorted(rows, fold.held_out)] = number
     some = np.sort(permutation(len(rows), seed, stream=_STREAM)[:MOST_VALIDATION])
     split = Split(rows, rows[some], rows[:0])
-    return Groups(split, own, own[some], len(folds))
+    return Groups(split, folds_of, folds_of[some], len(folds))
 
 
 @dataclass(frozen=True)
@@ -195,21 +195,21 @@ def _ordered(count: int, seed: int, classes: Classes | None, units: Rows | None)
     if units is None:
         places = _shuffled(group, seed)
         return _Order(lambda asked: places[asked], group[places], None)
-    _, first, own, sizes = np.unique(
+    _, first, unit_of, sizes = np.unique(
         units, return_index=True, return_inverse=True, return_counts=True
     )
     # Units are numbered as they come, so that the names of groups decide nothing.
     number = np.empty(len(first), np.int64)
     number[np.argsort(first)] = np.arange(len(first))
-    own = number[own]
-    sizes = np.bincount(own)
-    shared = np.zeros(len(sizes), np.int64) if classes is None else _commonest(own, group)
+    unit_of = number[unit_of]
+    sizes = np.bincount(unit_of)
+    shared = np.zeros(len(sizes), np.int64) if classes is None else _commonest(unit_of, group)
     places = _shuffled(shared, seed)
 
     def members(asked: Mask) -> Rows:
         chosen = np.zeros(len(sizes), np.bool_)
         chosen[places[asked]] = True
-        return np.flatnonzero(chosen[own])
+        return np.flatnonzero(chosen[unit_of])
 
     return _Order(members, shared[places], sizes[places])
 
@@ -219,9 +219,9 @@ def _shuffled(group: Rows, seed: int) -> Rows:
     return order[np.argsort(group[order], kind="stable")]
 
 
-def _commonest(own: Rows, group: Rows) -> Rows:
+def _commonest(unit_of: Rows, group: Rows) -> Rows:
     """The class that most rows of each unit have, the first of equals."""
-    pairs, counts = np.unique(np.column_stack([own, group]), axis=0, return_counts=True)
+    pairs, counts = np.unique(np.column_stack([unit_of, group]), axis=0, return_counts=True)
     best = pairs[np.lexsort((pairs[:, 1], -counts, pairs[:, 0]))]
     return best[np.unique(best[:, 0], return_index=True)[1], 1]
 
@@ -248,12 +248,12 @@ def _share(order: _Order, share: float) -> Mask:
         place = np.arange(len(order.group)) - np.searchsorted(order.group, order.group)
         return np.floor((place + 1) * share + 0.5) > np.floor(place * share + 0.5)
     taken = np.zeros(len(order.group), np.bool_)
-    own, seen, held = -1, 0, 0
+    current, seen, held = -1, 0, 0
     for unit, (group, size) in enumerate(
         zip(order.group.tolist(), order.sizes.tolist(), strict=True)
     ):
-        if group != own:
-            own, seen, held = group, 0, 0
+        if group != current:
+            current, seen, held = group, 0, 0
         seen += size
         if held + size / 2 <= share * seen:
             held, taken[unit] = held + size, True

@@ -44,12 +44,12 @@ class Stream:
 
     @property
     def rows(self) -> int:
-        return sum(own.rows for own in self.files)
+        return sum(file.rows for file in self.files)
 
     def described(self) -> dict[str, Any]:
         """JSON values from which `stream(**values)` makes an equal one, wherever it is called."""
         return {
-            "path": [str(own.path.absolute()) for own in self.files],
+            "path": [str(file.path.absolute()) for file in self.files],
             "target": self.targets[0] if self.vector else list(self.targets),
             "features": list(self.names),
             "weight": self.weight,
@@ -64,11 +64,11 @@ class Stream:
         `gaps` an empty cell or NaN of a target is NaN."""
         names = (*self.names, *self.targets, *([] if self.weight is None else [self.weight]))
         size = max(1, PART // (len(self.names) * np.dtype(dtype).itemsize))
-        for own in self.files:
+        for file in self.files:
             first = 0
-            for cuts in own.cuts(names, size):
+            for cuts in file.cuts(names, size):
                 count = len(cuts[0].values)
-                place = _Place(own.path, first, dtype, gaps)
+                place = _Place(file.path, first, dtype, gaps)
                 yield self._divided(place, names, cuts)
                 first += count
 
@@ -158,16 +158,16 @@ def stream(
     """
     label, paths = _files(path)
     link = connection()
-    files = tuple(opened(own, link) for own in paths)
+    files = tuple(opened(path, link) for path in paths)
     targets = (target,) if isinstance(target, str) else tuple(target)
     names = _features(files[0], features, (*targets, *(() if weight is None else (weight,))))
     used = (*names, *targets, *(() if weight is None else (weight,)))
     if len(set(used)) < len(used):
         twice = next(name for name in used if used.count(name) > 1)
         raise TableError(f"{label}: column {twice!r} is asked for twice; name each column once")
-    for own in files:
-        _check(own, used, files[0] if features is None else None)
-    if not sum(own.rows for own in files):
+    for file in files:
+        _check(file, used, files[0] if features is None else None)
+    if not sum(file.rows for file in files):
         raise TableError(f"{label} has no rows; training needs at least one")
     folder = None if scratch is None else str(Path(scratch).absolute())
     return Stream(label, names, targets, weight, folder, isinstance(target, str), files)
@@ -176,65 +176,65 @@ def stream(
 def _files(path: str | Path | Sequence[str | Path]) -> tuple[str, list[Path]]:
     """How messages call them, and the files in order."""
     if not isinstance(path, str | Path):
-        found = [Path(own) for own in path]
+        found = [Path(each) for each in path]
         if not found:
             raise TableError("stream: the list of files is empty; name one at least")
         more = f" and {len(found) - 1} more" if found[1:] else ""
         return f"{found[0]}{more}", found
     place = Path(path)
     if place.is_dir():
-        inside = [own for own in place.iterdir() if own.suffix.lower() in SUFFIXES]
-        found = sorted((own for own in inside if not own.name.startswith(".")), key=str)
+        inside = [path for path in place.iterdir() if path.suffix.lower() in SUFFIXES]
+        found = sorted((path for path in inside if not path.name.startswith(".")), key=str)
         if not found:
             raise TableError(f"{place} has no files that end in {', '.join(SUFFIXES)}")
         return str(place), found
     if place.exists() or not glob.has_magic(str(path)):
         return str(place), [place]
-    found = sorted((Path(own) for own in glob.glob(str(path), recursive=True)), key=str)
+    found = sorted((Path(each) for each in glob.glob(str(path), recursive=True)), key=str)
     if not found:
         raise TableError(f"no file is named like {str(path)!r}; check the pattern and the folder")
     return str(path), found
 
 
 def _features(
-    own: RowFile, features: Sequence[str] | None, others: Sequence[str]
+    file: RowFile, features: Sequence[str] | None, others: Sequence[str]
 ) -> tuple[str, ...]:
     if isinstance(features, str):
         raise TableError(f"features={features!r} is one text\n  right: features=[{features!r}]")
     names = (
         tuple(features)
         if features is not None
-        else tuple(name for name in own.columns if name not in others)
+        else tuple(name for name in file.columns if name not in others)
     )
     if not names:
-        raise TableError(f"{own.path} has no column left for x besides {', '.join(others)}")
+        raise TableError(f"{file.path} has no column left for x besides {', '.join(others)}")
     return names
 
 
-def _check(own: RowFile, used: Sequence[str], first: RowFile | None) -> None:
+def _check(file: RowFile, used: Sequence[str], first: RowFile | None) -> None:
     """TableError unless a file has the columns, as numbers, and no others than the first one."""
     for name in used:
-        column = own.columns.get(name)
+        column = file.columns.get(name)
         if column is None:
-            raise TableError(_no_column(own, name))
+            raise TableError(_no_column(file, name))
         if not column.read:
             raise TableError(
-                f"{own.path}: column {name!r} holds values of type {column.type}, and training "
+                f"{file.path}: column {name!r} holds values of type {column.type}, and training "
                 "reads numbers; leave it out with features=[…], or encode it "
                 "(class labels are whole numbers from 0; `glassnet fit` encodes columns of a table)"
             )
-    more = [name for name in own.columns if first is not None and name not in first.columns]
+    more = [name for name in file.columns if first is not None and name not in first.columns]
     if first is not None and more:
         raise TableError(
-            f"{own.path} has a column {more[0]!r} that {first.path} has not; "
+            f"{file.path} has a column {more[0]!r} that {first.path} has not; "
             "say which columns x has: features=[…]"
         )
 
 
-def _no_column(own: RowFile, name: str) -> str:
-    lowered = {known.lower(): known for known in own.columns}
+def _no_column(file: RowFile, name: str) -> str:
+    lowered = {known.lower(): known for known in file.columns}
     close = difflib.get_close_matches(name.lower(), lowered, n=1)
     if close:
-        return f"{own.path} has no column {name!r}; did you mean {lowered[close[0]]!r}?"
-    shown = ", ".join(list(own.columns)[:12]) + (", …" if len(own.columns) > 12 else "")
-    return f"{own.path} has no column {name!r}; its columns are {shown}"
+        return f"{file.path} has no column {name!r}; did you mean {lowered[close[0]]!r}?"
+    shown = ", ".join(list(file.columns)[:12]) + (", …" if len(file.columns) > 12 else "")
+    return f"{file.path} has no column {name!r}; its columns are {shown}"

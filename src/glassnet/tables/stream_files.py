@@ -109,10 +109,10 @@ class ParquetRows:
         return [_cut(column) for column in found.values()]
 
     def _number(self, name: str) -> str:
-        own, column = self.columns[name], named(self.queried[name])
-        if own.read == "wide":  # by its digits: the nearest float64, rounded once
+        known, column = self.columns[name], named(self.queried[name])
+        if known.read == "wide":  # by its digits: the nearest float64, rounded once
             return f"CAST(CAST({column} AS VARCHAR) AS DOUBLE)"
-        return f"CAST({column} AS TINYINT)" if own.read == "truth" else column
+        return f"CAST({column} AS TINYINT)" if known.read == "truth" else column
 
 
 PLAIN = ", hive_partitioning = false"  # a folder called year=2024 adds no column
@@ -128,11 +128,12 @@ def _parquet(path: Path, connection: duckdb.DuckDBPyConnection) -> ParquetRows:
             "SELECT any_value(row_group_num_rows) FROM parquet_metadata("
             f"{name}) GROUP BY row_group_id ORDER BY row_group_id"
         ).fetchall()
-    names, _ = unique_names([own.strip() for own in parquet_names(path, connection)])
+    names, _ = unique_names([name.strip() for name in parquet_names(path, connection)])
     columns = {
-        own: FileColumn(row[1], _reading(row[1])) for own, row in zip(names, described, strict=True)
+        name: FileColumn(row[1], _reading(row[1]))
+        for name, row in zip(names, described, strict=True)
     }
-    queried = {own: row[0] for own, row in zip(names, described, strict=True)}
+    queried = {name: row[0] for name, row in zip(names, described, strict=True)}
     return ParquetRows(
         path, columns, queried, tuple(int(row[0] or 0) for row in groups), connection
     )
@@ -211,10 +212,10 @@ def _arrow(path: Path) -> ArrowRows:
         reader = ipc.open_file(source, options=options) if len(schema) else None
         count = reader.num_record_batches if reader is not None else 0
         rows = sum(reader.get_batch(number).num_rows for number in range(count))  # pyright: ignore
-    names, _ = unique_names([str(own.name).strip() for own in schema])
+    names, _ = unique_names([str(field.name).strip() for field in schema])
     columns = {
-        name: FileColumn(str(own.type), _arrow_reading(arrow, own.type))
-        for name, own in zip(names, schema, strict=True)
+        name: FileColumn(str(field.type), _arrow_reading(arrow, field.type))
+        for name, field in zip(names, schema, strict=True)
     }
     return ArrowRows(path, columns, rows)
 

@@ -75,14 +75,14 @@ def typed_table(
     as in SQL no two names differ only in case."""
     with explained(label, "cannot be read"):
         described = connection.sql(f"SELECT * FROM {relation}")
-        own, types = described.columns, described.types
+        found_names, types = described.columns, described.types
         counted = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
-    if names is None or len(names) != len(own):
-        names = own
+    if names is None or len(names) != len(found_names):
+        names = found_names
     parts = [
         part
         for place, name in enumerate(names)
-        for part in _parts(name.strip(), named(own[place]), types[place])
+        for part in _parts(name.strip(), named(found_names[place]), types[place])
     ]
     unique, notes = unique_names([name for name, _ in parts])
     columns = {name: cells for name, (_, cells) in zip(unique, parts, strict=True)}

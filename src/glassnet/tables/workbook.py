@@ -74,9 +74,9 @@ def _library(path: Path) -> Any:
 
 def _sheets(book: Any) -> tuple[list[str], list[str]]:
     """All sheets of cells, and those that are not hidden."""
-    about = [own for own in book.sheets_metadata if str(own.typ).endswith("WorkSheet")]
-    shown = [str(own.name) for own in about if str(own.visible).endswith("Visible")]
-    return [str(own.name) for own in about], shown
+    about = [sheet for sheet in book.sheets_metadata if str(sheet.typ).endswith("WorkSheet")]
+    shown = [str(sheet.name) for sheet in about if str(sheet.visible).endswith("Visible")]
+    return [str(sheet.name) for sheet in about], shown
 
 
 def _chosen(

@@ -32,12 +32,12 @@ class FoldEvaluator:
         self.alone, self.parts = alone, [math.nan] * alone.folds
         self.shares = [0.0] * alone.folds
         self._judges: dict[int, Evaluator] = {}
-        network, own = alone.network, rows.x[:, -1]
+        network, fold_of = alone.network, rows.x[:, -1]
         make: Callable[[], Program] = partial(
             loss_program, network, loss, rows.x.shape[1] - 1, rows.weighting
         )
         for fold in range(alone.folds):
-            part = rows.part(np.flatnonzero(own == fold))
+            part = rows.part(np.flatnonzero(fold_of == fold))
             if len(part):
                 part = replace(part, x=np.ascontiguousarray(part.x[:, :-1]))
                 judge = Evaluator(make, part, parameter_arrays(network), threads)

@@ -43,7 +43,7 @@ def value_and_grad(
     kept: list[Callable[..., Any]] = []  # what a function is as a loss, where it is used as one
 
     def either(*args: Any, **named: Any) -> tuple[Any, Any]:
-        if not any(isinstance(own, Module) for own in (*args[:1], named.get("model"))):
+        if not any(isinstance(argument, Module) for argument in (*args[:1], named.get("model"))):
             return plain(*args, **named)
         kept[:] = kept or [_of_loss(as_loss(f))]
         return kept[0](*args, **named)

@@ -107,8 +107,8 @@ class History:
                     f"{name}: {losses[0]:.6g} … {losses[-1]:.6g}, least {least:.6g} in "
                     f"epoch {place}"
                 )
-        for name, own in self.metrics.items():
-            lines += [f"{name}: {own[0]:.6g} … {own[-1]:.6g}"] if own else []
+        for name, values in self.metrics.items():
+            lines += [f"{name}: {values[0]:.6g} … {values[-1]:.6g}"] if values else []
         rates = self.lr if self.plans else []
         if rates and min(rates) != max(rates):
             lines.append(f"learning rate: {rates[0]:.4g} … {rates[-1]:.4g}")
@@ -116,8 +116,10 @@ class History:
 
     def _repr_html_(self) -> str:
         shown = curves({"loss": self.loss, "validation loss": self.validation_loss})
-        measured = {name: own for name, own in self.metrics.items() if np.isfinite(own).any()}
-        return shown + "".join(curves({name: own}) for name, own in measured.items())
+        measured = {
+            name: values for name, values in self.metrics.items() if np.isfinite(values).any()
+        }
+        return shown + "".join(curves({name: values}) for name, values in measured.items())
 
 
 @dataclass(repr=False, slots=True)
@@ -169,7 +171,7 @@ def earlier(after: History, state: TrainingState) -> History:
     losses, judged = after.loss[whole], after.validation_loss[whole]
     plans = [plan for plan in after.plans if plan.epoch < state.epochs]
     best = after.best_epoch
-    metrics = {name: own[whole] for name, own in after.metrics.items()}
+    metrics = {name: values[whole] for name, values in after.metrics.items()}
     return History(
         losses, judged, best_epoch=best, evaluations=len(losses), plans=plans, metrics=metrics
     )

@@ -55,11 +55,11 @@ def _rmse(y: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None) -> f
 
 def _r2(y: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None) -> float:
     """1 − Σ (y − ŷ)² / Σ (y − mean)² of each output; the mean over outputs."""
-    own = y.astype(float)
-    left = np.average(np.square(own - prediction), axis=0, weights=weight)
-    mean = np.average(own, axis=0, weights=weight)
+    truth = y.astype(float)
+    left = np.average(np.square(truth - prediction), axis=0, weights=weight)
+    mean = np.average(truth, axis=0, weights=weight)
     with np.errstate(divide="ignore", invalid="ignore"):
-        each = 1 - left / np.average(np.square(own - mean), axis=0, weights=weight)
+        each = 1 - left / np.average(np.square(truth - mean), axis=0, weights=weight)
     return float(each.mean())
 
 
@@ -74,21 +74,27 @@ class Metrics(Callback):
     def __init__(self, given: Mapping[str, Any], loss: Loss, rows: Rows) -> None:
         self.given, self.loss, self.rows = dict(given), loss, rows
         self.columns: dict[str, list[float]] = {}
-        for own in self.given.values():
+        for metric in self.given.values():
             classes = isinstance(loss, ClassLoss | BCEWithLogits)
-            if isinstance(own, str) and classes != (own == "accuracy"):
+            if isinstance(metric, str) and classes != (metric == "accuracy"):
                 fits = "accuracy" if classes else "mae, mse, rmse, r2"
                 raise TrainingError(
-                    f"metrics: {own!r} is not a figure of {loss!r}, whose labels are "
+                    f"metrics: {metric!r} is not a figure of {loss!r}, whose labels are "
                     f"{'classes' if classes else 'numbers'}; there are {fits}, and functions"
                 )
-            if isinstance(own, str) and not classes and loss.label_type(1, 2, "float32").rank != 2:
-                raise TrainingError(f"metrics: {own!r} needs labels of numbers, one an output")
+            if (
+                isinstance(metric, str)
+                and not classes
+                and loss.label_type(1, 2, "float32").rank != 2
+            ):
+                raise TrainingError(f"metrics: {metric!r} needs labels of numbers, one an output")
 
     @property
     def noted(self) -> dict[str, str | None]:
         """What a file says of them: names, and None for code."""
-        return {name: own if isinstance(own, str) else None for name, own in self.given.items()}
+        return {
+            name: metric if isinstance(metric, str) else None for name, metric in self.given.items()
+        }
 
     def train_begin(self, run: Run) -> None:
         """Epochs of before that had none of a metric have NaN."""
@@ -99,8 +105,8 @@ class Metrics(Callback):
 
     def epoch_end(self, run: Run) -> None:
         y, prediction, weight = self._predicted(run.model)
-        for name, own in self.given.items():
-            self.columns[name].append(self._figure(name, own, y, prediction, weight))
+        for name, metric in self.given.items():
+            self.columns[name].append(self._figure(name, metric, y, prediction, weight))
 
     def series(self) -> dict[str, Any]:
         return {"metrics": {name: self.columns.get(name, []) for name in self.given}}
@@ -119,22 +125,27 @@ class Metrics(Callback):
         return y, prediction, weight
 
     def _figure(
-        self, name: str, own: Any, y: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None
+        self,
+        name: str,
+        metric: Any,
+        y: np.ndarray,
+        prediction: np.ndarray,
+        weight: np.ndarray | None,
     ) -> float:
-        if own is None:
+        if metric is None:
             return math.nan
-        if own == "accuracy" and isinstance(self.loss, ClassLoss) and y.ndim == 2:
+        if metric == "accuracy" and isinstance(self.loss, ClassLoss) and y.ndim == 2:
             y = y.argmax(1)  # of probabilities
-        if isinstance(own, str) and y.ndim == 2 and prediction.shape != y.shape:
+        if isinstance(metric, str) and y.ndim == 2 and prediction.shape != y.shape:
             raise TrainingError(
                 f"metrics: {name!r} compares labels with predictions, whose shapes are "
                 f"{y.shape} and {prediction.shape}; a function can say what to compare"
             )
-        if isinstance(own, str):
-            return NAMED[own](y, prediction, weight)
-        if isinstance(own, Loss):
-            return float(own(prediction, y, weight))
-        found = own(y, prediction)
+        if isinstance(metric, str):
+            return NAMED[metric](y, prediction, weight)
+        if isinstance(metric, Loss):
+            return float(metric(prediction, y, weight))
+        found = metric(y, prediction)
         try:
             return float(found)
         except (TypeError, ValueError):
@@ -152,7 +163,7 @@ def measures(given: Mapping[str, Any], loss: Loss, rows: Rows) -> list[Metrics]:
 
 def noted(callbacks: Iterable[Any]) -> dict[str, Any]:
     """What a run file says of the metrics among its callbacks."""
-    found = [own.noted for own in callbacks if isinstance(own, Metrics)]
+    found = [callback.noted for callback in callbacks if isinstance(callback, Metrics)]
     return {"measured": found[0]} if found else {}
 
 
@@ -165,36 +176,38 @@ def as_metrics(given: Any) -> dict[str, Any]:
     else:
         several = isinstance(given, Sequence) and not isinstance(given, str)
         each = cast("list[Any]", given if several else [given])
-        items = [(_name(own), own) for own in each]
+        items = [(_name(item), item) for item in each]
     found: dict[str, Any] = {}
-    for name, own in items:
-        known = own in NAMED if isinstance(own, str) else callable(own)
-        if not isinstance(name, str) or not name or not known or isinstance(own, type):
+    for name, item in items:
+        known = item in NAMED if isinstance(item, str) else callable(item)
+        if not isinstance(name, str) or not name or not known or isinstance(item, type):
             raise TrainingError(WANTED.format(cast(object, given), ", ".join(map(repr, NAMED))))
         if name in found or name in ("loss", "validation loss", "validation_loss"):
             raise TrainingError(
                 f"metrics: {name!r} stands twice, or for the loss; give each a name of its own, "
                 "metrics={name: f}"
             )
-        found[name] = own
+        found[name] = item
     return found
 
 
-def _name(own: Any) -> Any:
-    if isinstance(own, str):
-        return own
-    if isinstance(own, Loss):
-        return type(own).__name__.lower()
-    name = getattr(own, "__name__", type(own).__name__)
+def _name(metric: Any) -> Any:
+    if isinstance(metric, str):
+        return metric
+    if isinstance(metric, Loss):
+        return type(metric).__name__.lower()
+    name = getattr(metric, "__name__", type(metric).__name__)
     return "metric" if name == "<lambda>" else name
 
 
 def known_again(noted: Mapping[str, str | None], given: Mapping[str, Any]) -> dict[str, Any]:
     """The metrics of a run that goes on: those that its file names, and those that are given. Of
     code that is not given again there is nothing from here on, which a warning says."""
-    found: dict[str, Any] = {name: own if own in NAMED else None for name, own in noted.items()}
+    found: dict[str, Any] = {
+        name: metric if metric in NAMED else None for name, metric in noted.items()
+    }
     found |= given
-    lost = [name for name, own in found.items() if own is None]
+    lost = [name for name, metric in found.items() if metric is None]
     if lost:
         warn_user(CODE.format(", ".join(map(repr, lost)), lost[0]))
     return found

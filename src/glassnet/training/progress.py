@@ -59,7 +59,9 @@ class Progress(Callback):
         if judged:
             best = min(judged, key=lambda loss: math.inf if loss != loss else loss)
             parts.append(f"validation {judged[-1]:.4g} (best {best:.4g})")
-        parts += [f"{name} {own[-1]:.4g}" for name, own in run.history.metrics.items() if own]
+        parts += [
+            f"{name} {values[-1]:.4g}" for name, values in run.history.metrics.items() if values
+        ]
         rate = run.history.rate(max(0, len(losses) - 1))
         parts += [] if rate is None else [f"lr {rate:.3g}"]
         return "  ".join([*parts, _time(run.elapsed())])

@@ -213,9 +213,9 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         are, so that there is nothing to look at."""
         if not (is_training(X, y) and self.missing is None and self.categorical_features is None):
             return False
-        own = vars(self)
-        named = "_encoder" in own or "feature_names_in_" in own
-        return not named and X.shape[1] == own.get("n_features_in_")
+        attributes = vars(self)
+        named = "_encoder" in attributes or "feature_names_in_" in attributes
+        return not named and X.shape[1] == attributes.get("n_features_in_")
 
     def _checked(self, X: Any) -> Any:
         """Rows to predict, as the network reads them."""

@@ -31,8 +31,11 @@ class CachedCall:
     x: np.ndarray
     call: Call
 
-    def fits(self, own: Mapping[str, Any], parts: list[np.ndarray]) -> bool:
-        same = self.activation is own["activation"] and self.out == own["out_activation_"]
+    def fits(self, attributes: Mapping[str, Any], parts: list[np.ndarray]) -> bool:
+        same = (
+            self.activation is attributes["activation"]
+            and self.out == attributes["out_activation_"]
+        )
         if not same or len(parts) != len(self.parts):
             return False
         return all(a is b for a, b in zip(parts, self.parts, strict=True))
@@ -50,19 +53,23 @@ class CallCache:
 
     def outputs(self, est: Attributes, X: Any, what: str, check: bool) -> np.ndarray | None:
         """As `predicted`, if nothing speaks against it."""
-        own = vars(est)
+        attributes = vars(est)
         if type(X) is not np.ndarray or X.ndim != 2 or not 0 < len(X) <= FEW:
             return None
-        if "coefs_" not in own or "intercepts_" not in own or "_encoder" in own:
+        if (
+            "coefs_" not in attributes
+            or "intercepts_" not in attributes
+            or "_encoder" in attributes
+        ):
             return None
-        parts: list[np.ndarray] = [*own["coefs_"], *own["intercepts_"]]
+        parts: list[np.ndarray] = [*attributes["coefs_"], *attributes["intercepts_"]]
         if X.dtype != parts[0].dtype or X.shape[1] != parts[0].shape[0]:
             return None
-        if check and ("feature_names_in_" in own or not np.isfinite(X).all()):
+        if check and ("feature_names_in_" in attributes or not np.isfinite(X).all()):
             return None
         with self._lock:
             known = self._calls.get((what, len(X)))
-            if known is None or not known.fits(own, parts):
+            if known is None or not known.fits(attributes, parts):
                 known = self._prepare(est, parts, X, what)
             if known is None:
                 return None

@@ -79,8 +79,10 @@ class OwnSupport:
         self : estimator
             The estimator.
         """
-        for own in callbacks:
-            if isinstance(own, type) or not all(callable(getattr(own, h, None)) for h in HOOKS):
+        for callback in callbacks:
+            if isinstance(callback, type) or not all(
+                callable(getattr(callback, h, None)) for h in HOOKS
+            ):
                 raise TypeError("callbacks must be instances following the FitCallback protocol.")
         self.__dict__["_skl_callbacks"] = list(callbacks)
         return self

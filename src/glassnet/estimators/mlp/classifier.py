@@ -410,9 +410,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             )
 
     def _weights(self, X: Any, y: Any, weight: Any, again: bool) -> Any:
-        own = super()._weights(X, y, weight, again)
+        given = super()._weights(X, y, weight, again)
         if self.class_weight is None:
-            return own
+            return given
         if again and self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' needs all rows at once, and partial_fit sees a part; "
@@ -424,7 +424,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             classes = compute_sample_weight(self.class_weight, y)
         else:
             classes = class_weights(self.class_weight, soft)
-        return row_weights(classes if own is None else own * classes, X, X.dtype)
+        return row_weights(classes if given is None else given * classes, X, X.dtype)
 
     def _out(self) -> str:
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"

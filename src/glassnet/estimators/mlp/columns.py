@@ -40,8 +40,8 @@ class EncodedColumns:
 
     @property
     def names(self) -> list[str]:
-        own = [self.name] if self.values is None else [f"{self.name}_{v}" for v in self.values]
-        return [*own, *([f"missingindicator_{self.name}"] if self.gaps else [])]
+        columns = [self.name] if self.values is None else [f"{self.name}_{v}" for v in self.values]
+        return [*columns, *([f"missingindicator_{self.name}"] if self.gaps else [])]
 
     def encode(self, column: FrameColumn, refuse: bool) -> list[np.ndarray]:
         """Columns of the network's input; a value that training had not is 0 in all of them."""
@@ -121,9 +121,9 @@ def framed(X: Any) -> Any:
         )
     given = eager(given)
     types: list[Any] = list(given.dtypes) if is_frame(given) and hasattr(given, "dtypes") else []
-    if any(_of_time(own) for own in types):
-        raise unread(next(own for own in listed(given) if own.kind not in KNOWN))
-    if any(str(own).lower() == "object" for own in set(types)):
+    if any(_of_time(type) for type in types):
+        raise unread(next(column for column in listed(given) if column.kind not in KNOWN))
+    if any(str(type).lower() == "object" for type in set(types)):
         refuse_cells(given)
     return given
 

@@ -83,7 +83,7 @@ def _diverged(est: Attributes, losses: list[float], progress: SolverProgress) ->
     """What is to be said of losses that have left all bounds; nothing otherwise."""
     if not losses or losses[-1] <= GROWN * max(losses[0], 1e-3):
         return ""
-    epoch = next(i for i, own in enumerate(losses, 1) if not own <= GROWN * max(losses[0], 1e-3))
+    epoch = next(i for i, loss in enumerate(losses, 1) if not loss <= GROWN * max(losses[0], 1e-3))
     kept = ""
     if est.early_stopping and progress.scores:
         best = int(np.nanargmax([-np.inf, *progress.scores]))
@@ -130,8 +130,8 @@ class Online:
     @classmethod
     def goes_on(cls, est: Attributes, data: Data, watch: Watch) -> bool:
         """Train on other rows, if that is all that has changed since."""
-        own = vars(est).get("_online")
-        return isinstance(own, cls) and own._train(est, data, watch)
+        online = vars(est).get("_online")
+        return isinstance(online, cls) and online._train(est, data, watch)
 
     def _train(self, est: Attributes, data: Data, watch: Watch) -> bool:
         pairs = zip(self._made_for, _objects(est), strict=False)

@@ -58,7 +58,7 @@ def hidden_layers(activation: Any, count: int) -> list[nn.Module]:
             f"activation={activation!r} has {len(each)} entries and hidden_layer_sizes {count}; "
             "a list has one activation for each hidden layer"
         )
-    return [activation_layer(own) for own in each]
+    return [activation_layer(name) for name in each]
 
 
 def layer_by_layer(coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> np.ndarray:
@@ -86,15 +86,15 @@ def forward_program(model: Module, out: str, what: str) -> Program:
         parts = parts[: linear[int(what)]]
     last = LAST.get(out) if what == "output" else None
 
-    def make(own: Module, columns: int) -> Program:
+    def make(module: Module, columns: int) -> Program:
         builder = GraphBuilder()
-        x: Value = builder.input("x", Type(own.dtype, (Dim("n"), columns)))
-        scope = Scope(parameter_inputs(builder, own))
-        layers = dict(own.chain())
+        x: Value = builder.input("x", Type(module.dtype, (Dim("n"), columns)))
+        scope = Scope(parameter_inputs(builder, module))
+        layers = dict(module.chain())
         for name, _ in parts:
             x = layers[name].build(x, scope.under(name))
         graph = builder.finish([x if last is None else last(x)])
-        return compile_graph(graph, widths=widths(own, columns))
+        return compile_graph(graph, widths=widths(module, columns))
 
     width = model.takes()
     found: Program = program(model, ("forward", len(parts), last), width or 0, make)

@@ -93,7 +93,7 @@ class SolverProgress(Resumable):
         return stops or late
 
     def state(self, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        notes = {own: getattr(self.est, own) for own in NOTED}
+        notes = {name: getattr(self.est, name) for name in NOTED}
         return notes | {"learning_rate": float(self.est.learning_rate_init), "t": 0}, {}
 
     def restore(
@@ -103,8 +103,8 @@ class SolverProgress(Resumable):
         est, known, done = self.est, self.known, run.epoch
         if known is None:
             return
-        for own in NOTED:
-            setattr(est, own, notes[own])
+        for attribute in NOTED:
+            setattr(est, attribute, notes[attribute])
         if self.further:
             est._no_improvement_count = 0
         self.scores = list(known.get("scores", [])[:done])

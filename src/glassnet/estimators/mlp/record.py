@@ -53,7 +53,7 @@ def to_json(value: Any) -> Any:
         return to_json(value.tolist())
     if isinstance(value, Mapping):
         pairs = cast("Mapping[Any, Any]", value).items()
-        return [[to_json(key), to_json(own)] for key, own in pairs]
+        return [[to_json(key), to_json(value)] for key, value in pairs]
     return as_data(value)
 
 
@@ -178,7 +178,7 @@ class FitFile:
         state = state_as_data(est._random_state.get_state(legacy=False))
         return {
             "estimator": type(est).__name__,
-            "parameters": {n: to_json(own) for n, own in est.get_params(deep=False).items()},
+            "parameters": {n: to_json(value) for n, value in est.get_params(deep=False).items()},
             "rows_given": len(rows) + apart,
             "gathered": rows.in_batches,
             "classes": self._classes(),

@@ -329,13 +329,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             if self.loss == "quantile":
                 return Quantile(self._levels() or np.ravel(self.quantile)[0].item())
             return LOSSES.get(self.loss)
-        own = as_loss(self.loss)
-        if own.skips or not own.by_row:
+        chosen = as_loss(self.loss)
+        if chosen.skips or not chosen.by_row:
             raise ValueError(
-                f"loss={own!r}: an estimator takes a loss of rows, whose labels are all there\n"
+                f"loss={chosen!r}: an estimator takes a loss of rows, whose labels are all there\n"
                 "  right: gn.train(model, X, y, loss=…, optimizer=…), which takes every loss"
             )
-        return own
+        return chosen
 
     def _answers(self, output: np.ndarray) -> np.ndarray:
         levels = self._levels()

@@ -271,7 +271,7 @@ class BaseTabular(BaseEstimator):
         """
         check_is_fitted(self)
         name = self.model_.schema.target.name
-        columns = [own for own in self._placed(X) if own.name != name]
+        columns = [column for column in self._placed(X) if column.name != name]
         goal = single_column(name, y)
         check_consistent_length(range(row_count(columns)), goal.values)
         return explain(self.model_, table_of([*columns, goal], "X"), metric=metric)

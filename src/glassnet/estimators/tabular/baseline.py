@@ -68,12 +68,12 @@ def with_figure(found: Score, target: TargetSchema, tasks: Sequence[Task]) -> Sc
         answers = _answers(_extended(x[rows]), goals[rows], _extended(asked), target)
         parts.append(Evaluation(truth, answers, np.zeros(len(truth), np.int64)))
     answers = AnswerRules(found.threshold).applied(joined(parts))
-    linear = {own.name: measured(own.name, answers) for own in applicable(answers)}
+    linear = {metric.name: measured(metric.name, answers) for metric in applicable(answers)}
     if len(target.classes) > _MOST_CLASSES:  # which have scores, and no probabilities
         linear |= dict.fromkeys(("log_loss", "brier"))
     figures = {
-        name: own if (other := linear.get(name)) is None else replace(own, linear=other[0])
-        for name, own in found.figures.items()
+        name: figure if (other := linear.get(name)) is None else replace(figure, linear=other[0])
+        for name, figure in found.figures.items()
     }
     main = linear.get(found.metric)
     others = found.others if main is None else {**found.others, LINEAR: main[0]}
@@ -128,8 +128,8 @@ def _answers(x: Floats, goals: NDArray[Any], asked: Floats, target: TargetSchema
     scores = np.empty((len(asked), len(target.classes)))
     newton = len(target.classes) <= _MOST_CLASSES
     for code in range(1 if len(target.classes) == 2 else 0, len(target.classes)):
-        own = (goals == code).astype(np.float64)
-        fitted = _logistic(x, own) if newton else _least_squares(x, own, np.ones(len(x)))
+        of_class = (goals == code).astype(np.float64)
+        fitted = _logistic(x, of_class) if newton else _least_squares(x, of_class, np.ones(len(x)))
         scores[:, code] = asked @ fitted
     if len(target.classes) == 2:
         scores[:, 0] = -scores[:, 1]

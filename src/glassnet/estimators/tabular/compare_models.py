@@ -57,11 +57,11 @@ class ModelComparison:
     @property
     def verdict(self) -> str:
         """Which model is better, in words."""
-        own = next(one for one in self.differences if one.metric == self.main)
-        title, sure = METRICS[self.main].title, abs(own.difference) / (own.error or math.inf)
-        if own.better == 0:
+        chosen = next(one for one in self.differences if one.metric == self.main)
+        title, sure = METRICS[self.main].title, abs(chosen.difference) / (chosen.error or math.inf)
+        if chosen.better == 0:
             return f"by {title} the two differ by less than two standard errors"
-        which = "first" if own.better == 1 else "second"
+        which = "first" if chosen.better == 1 else "second"
         far = f", {sure:.1f} standard errors apart" if math.isfinite(sure) and sure else ""
         return f"by {title} the {which} is better{far}"
 
@@ -74,11 +74,12 @@ class ModelComparison:
             "verdict": self.verdict,
             "seen_rows": list(self.seen),
             "figures": {
-                own.metric: {
-                    "first": own.first, "second": own.second, "difference": own.difference,
-                    "standard_error": own.error, "better": own.better,
+                difference.metric: {
+                    "first": difference.first, "second": difference.second,
+                    "difference": difference.difference,
+                    "standard_error": difference.error, "better": difference.better,
                 }
-                for own in self.differences
+                for difference in self.differences
             },
         }  # fmt: skip
 
@@ -89,20 +90,22 @@ def compare_models(first: TableModel, second: TableModel, table: Table) -> Model
     different columns, or one classes and the other numbers."""
     one, two = first.schema.target, second.schema.target
     if one.name != two.name or bool(one.classes) is not bool(two.classes):
-        kinds = ["classes" if own.classes else "numbers" for own in (one, two)]
+        kinds = ["classes" if side.classes else "numbers" for side in (one, two)]
         raise TableError(
             f"the first model predicts {kinds[0]} of {one.name!r}, the second {kinds[1]} of "
             f"{two.name!r}; name two models of the same target"
         )
     classes = tuple(dict.fromkeys((*one.classes, *two.classes)))
-    (rows, own, seen), (others, other, known) = (
+    (rows, answers, seen), (others, other, known) = (
         _answered(model, table, classes) for model in (first, second)
     )
     both = np.intersect1d(rows, others)
     if not len(both):
         raise TableError(f"{table.label}: no row has a target that both models can read")
-    own, other = own.of(np.isin(rows, both)), other.of(np.isin(others, both))
-    found = tuple(filter(None, (_difference(one.name, own, other) for one in applicable(own))))
+    answers, other = answers.of(np.isin(rows, both)), other.of(np.isin(others, both))
+    found = tuple(
+        filter(None, (_difference(one.name, answers, other) for one in applicable(answers)))
+    )
     return ModelComparison(one.name, len(both), found, main_metric(bool(classes)), (seen, known))
 
 
@@ -112,10 +115,10 @@ def _answered(
     """The rows that have a target, the answers for them in the order of these classes, and how many
     of them were in training."""
     found = model.assess(table)
-    answers, own = found.answers, model.schema.target
-    rows = np.flatnonzero(~own.read(model.schema.opened(table))[1])
-    if own.classes and own.classes != classes:
-        place = np.array([classes.index(name) for name in own.classes])
+    answers, target = found.answers, model.schema.target
+    rows = np.flatnonzero(~target.read(model.schema.opened(table))[1])
+    if target.classes and target.classes != classes:
+        place = np.array([classes.index(name) for name in target.classes])
         given = np.zeros((len(answers.given), len(classes)))
         given[:, place] = answers.given
         codes = np.append(place, -1)  # an unknown class is the last one by its code, -1
@@ -128,7 +131,7 @@ def _answered(
 
 
 def _difference(name: str, one: Evaluation, two: Evaluation) -> Difference | None:
-    first, second = (METRICS[name].measure(own) for own in (one, two))
+    first, second = (METRICS[name].measure(side) for side in (one, two))
     if first is None or second is None:
         return None
     unit = max(first.unit, second.unit)

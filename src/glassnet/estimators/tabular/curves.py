@@ -84,12 +84,14 @@ def _columns(given: NDArray[Any]) -> NDArray[np.float64]:
     return given.astype(np.float64).reshape(len(given), -1)
 
 
-def _values(model: TableModel, own: Cells, column: str) -> tuple[str, list[Any], list[int]]:
+def _values(
+    model: TableModel, column_cells: Cells, column: str
+) -> tuple[str, list[Any], list[int]]:
     """The kind of a column, the values of its curve, and how many rows lie where."""
     encoder = next(one for one in model.schema.columns if one.name == column)
-    if isinstance(own, Numbers):
+    if isinstance(column_cells, Numbers):
         kind = "date" if isinstance(encoder, DateEncoder) else "number"
-        present = own.values[~np.isnan(own.values)]
+        present = column_cells.values[~np.isnan(column_cells.values)]
         at: NDArray[np.float64] = np.unique(present)
         if len(at) > POINTS:
             low, high = np.quantile(present, (0.01, 0.99))
@@ -99,7 +101,7 @@ def _values(model: TableModel, own: Cells, column: str) -> tuple[str, list[Any],
         inside = present[(present >= at[0]) & (present <= at[-1])]
         nearest = np.searchsorted((at[1:] + at[:-1]) / 2, inside)
         return kind, at.tolist(), np.bincount(nearest, minlength=len(at)).tolist()
-    counted = Counter(text for text in own.tolist() if text is not None)
+    counted = Counter(text for text in column_cells.tolist() if text is not None)
     ranked = sorted(counted, key=lambda text: (-counted[text], text))[:_LEVELS]
     return encoder.kind, ranked, [counted[text] for text in ranked]
 
@@ -111,9 +113,9 @@ def _cells_of(at: list[Any], like: Cells) -> Cells:
     return np.array(at, object)
 
 
-def _with(cells: Mapping[str, Cells], column: str, own: Cells) -> dict[str, Cells]:
+def _with(cells: Mapping[str, Cells], column: str, changed: Cells) -> dict[str, Cells]:
     """As many rows as a column's cells: the first row of the table, but for that column."""
-    count = len(own.values) if isinstance(own, Numbers) else len(own)
+    count = len(changed.values) if isinstance(changed, Numbers) else len(changed)
     first = np.zeros(count, np.int64)
     found: dict[str, Cells] = {}
     for name, one in cells.items():
@@ -121,4 +123,4 @@ def _with(cells: Mapping[str, Cells], column: str, own: Cells) -> dict[str, Cell
             found[name] = Numbers(one.values[first], one.missing[first])
         else:
             found[name] = one[first]
-    return {**found, column: own}
+    return {**found, column: changed}

@@ -210,8 +210,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         found = self.predict_proba(X)
         if self.model_.rules.threshold is None:
             return self.classes_[found.argmax(axis=1)]
-        own = np.argsort(self._order)  # the place of each class of the model among the user's
-        return self.classes_[own[self.model_.rules.decided(found[:, own])]]
+        places = np.argsort(self._order)  # the place of each class of the model among the user's
+        return self.classes_[places[self.model_.rules.decided(found[:, places])]]
 
     @to_nearest
     def predict_proba(self, X: Any) -> np.ndarray:

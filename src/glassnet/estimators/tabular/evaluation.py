@@ -44,7 +44,7 @@ class Evaluation:
     def of(self, part: NDArray[Any]) -> Evaluation:
         """Some of the rows, by their places or by a mask."""
         later = {
-            name: None if (own := getattr(self, name)) is None else own[part]
+            name: None if (values := getattr(self, name)) is None else values[part]
             for name in ("units", "folds", "decided", "ends", "rows")
         }
         return Evaluation(self.truth[part], self.given[part], self.constant[part], **later)

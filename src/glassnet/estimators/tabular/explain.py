@@ -73,27 +73,27 @@ class Explanation:
 
     def lines(self) -> list[str]:
         """The explanation as text, 80 columns wide where names are short."""
-        wide = min(max((len(own.column) for own in self.importances), default=0), 24)
-        largest = max((own.value for own in self.importances), default=0.0)
+        wide = min(max((len(importance.column) for importance in self.importances), default=0), 24)
+        largest = max((importance.value for importance in self.importances), default=0.0)
         found = [self.about, ""]
-        for own in self.importances:
-            bar = "█" * round(_WIDE * max(own.value, 0.0) / largest) if largest > 0 else ""
-            number = f"{own.value:>9.4g} ± {own.error:<8.2g}"
-            found.append(f"{_cut(own.column, wide):<{wide}} {number} {bar}".rstrip())
-        for own in self.curves:
-            found += ["", *self._curve(own)]
+        for importance in self.importances:
+            bar = "█" * round(_WIDE * max(importance.value, 0.0) / largest) if largest > 0 else ""
+            number = f"{importance.value:>9.4g} ± {importance.error:<8.2g}"
+            found.append(f"{_cut(importance.column, wide):<{wide}} {number} {bar}".rstrip())
+        for shape in self.curves:
+            found += ["", *self._curve(shape)]
         return found
 
-    def _curve(self, own: Curve) -> list[str]:
+    def _curve(self, curve: Curve) -> list[str]:
         of = f"probability of {self.classes[self.shown]!r}" if self.classes else self.target
-        values = own.answers[:, self.shown]
-        found = [f"{own.column}: change of {of}"]
-        if len(own.at) > _LISTED:
-            ends = f"{own.names[0]} … {own.names[-1]}"
+        values = curve.answers[:, self.shown]
+        found = [f"{curve.column}: change of {of}"]
+        if len(curve.at) > _LISTED:
+            ends = f"{curve.names[0]} … {curve.names[-1]}"
             found.append(f"  {_spark(values)}  {values.min():+.4g} … {values.max():+.4g}")
-            return [*found, f"  {_spark(np.array(own.counts))}  rows, at {ends}"]
-        wide = min(max(map(len, own.names)), 24)
-        for name, value, count in zip(own.names, values, own.counts, strict=True):
+            return [*found, f"  {_spark(np.array(curve.counts))}  rows, at {ends}"]
+        wide = min(max(map(len, curve.names)), 24)
+        for name, value, count in zip(curve.names, values, curve.counts, strict=True):
             found.append(f"  {_cut(name, wide):<{wide}}  {value:+10.4g}  {counted(count, 'row')}")
         return found
 
@@ -105,16 +105,16 @@ class Explanation:
             "metric": self.metric,
             "rows": self.rows,
             "importance": [
-                {"column": own.column, "value": own.value, "standard_error": own.error}
-                for own in self.importances
+                {"column": one.column, "value": one.value, "standard_error": one.error}
+                for one in self.importances
             ],
             "curves": [
                 {
-                    "column": own.column, "kind": own.kind, "at": list(own.at),
-                    "names": own.names, "change": own.answers.tolist(),
-                    "rows": list(own.counts),
+                    "column": curve.column, "kind": curve.kind, "at": list(curve.at),
+                    "names": curve.names, "change": curve.answers.tolist(),
+                    "rows": list(curve.counts),
                 }
-                for own in self.curves
+                for curve in self.curves
             ],
         }  # fmt: skip
 
@@ -144,7 +144,7 @@ class RowExplanation:
         """Columns, contributions and their standard errors, the largest first."""
         values, errors = self.found.values[:, self.of], self.found.errors[:, self.of]
         both = zip(self.found.columns, values.tolist(), errors.tolist(), strict=True)
-        return sorted(both, key=lambda own: -abs(own[1]))
+        return sorted(both, key=lambda pair: -abs(pair[1]))
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -218,10 +218,10 @@ def explained(
     of_classes = bool(target.classes)
     name = main_loss(of_classes) if metric is None else metric_of(metric, of_classes).name
     found = importances(model, x, answers, name, answer=answer)
-    drawn = [curve(model, cells, x, own.column) for own in found[:curves]]
+    drawn = [curve(model, cells, x, importance.column) for importance in found[:curves]]
     return Explanation(
         target.name, target.classes, name, len(x), tuple(found),
-        tuple(own for own in drawn if own is not None),
+        tuple(shape for shape in drawn if shape is not None),
     )  # fmt: skip
 
 
@@ -260,7 +260,7 @@ def _spark(values: NDArray[Any]) -> str:
     """Numbers as a line of blocks, the least lowest."""
     low, high = float(values.min()), float(values.max())
     span = (high - low) or 1.0
-    return "".join(_BARS[1 + round(7 * (float(own) - low) / span)] for own in values)
+    return "".join(_BARS[1 + round(7 * (float(value) - low) / span)] for value in values)
 
 
 def _cut(text: str, wide: int) -> str:

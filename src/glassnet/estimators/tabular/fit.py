@@ -148,8 +148,8 @@ def _fit(
     remarks = verdict(found)
     if examined.test is not None:
         remarks += model.assess(examined.test).remarks()
-    own = trained.out_of_fold
-    return FittedTable(model, found, course, scored_on(about, found), remarks, own, scored)
+    unseen = trained.out_of_fold
+    return FittedTable(model, found, course, scored_on(about, found), remarks, unseen, scored)
 
 
 def fold_score(
@@ -295,8 +295,8 @@ def choice_of(recipe: Recipe, validation: Rows) -> FoldChoice | None:
     """What watches the epochs of a fit in folds."""
     if recipe.folds == 1:
         return None
-    own = validation.x[:, -1].astype(np.int64)
-    return FoldChoice(np.bincount(own, minlength=recipe.folds).tolist())
+    fold_of = validation.x[:, -1].astype(np.int64)
+    return FoldChoice(np.bincount(fold_of, minlength=recipe.folds).tolist())
 
 
 def fold_tasks(training: Rows, found: OutOfFold) -> tuple[Task, ...]:

@@ -115,7 +115,7 @@ def fit_writes(path: str | Path, phases: int) -> list[FileUse]:
     for phase in range(phases):
         place = phase_path(path, phase)
         found.append(FileUse(place, "a run file"))
-        found += [FileUse(own, f"a file of SQLite's beside {place.name}") for own in sides(place)]
+        found += [FileUse(side, f"a file of SQLite's beside {place.name}") for side in sides(place)]
     return found
 
 

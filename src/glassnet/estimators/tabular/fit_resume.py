@@ -137,15 +137,15 @@ def model_path(recorded: Recorded, moved: str | None) -> str:
     if _needs_table(recorded):
         reads += [] if moved is not None else [recorded.source.get("table")]
         reads += [] if recorded.test is not None else [recorded.source.get("test")]
-    far = [as_path(run, own) for own in reads if own is not None]
-    far = [own for own in far if not is_beside(run, own)]
+    far = [as_path(run, path) for path in reads if path is not None]
+    far = [path for path in far if not is_beside(run, path)]
     written = [] if takes_model(run, path) else [path]
     if (far or written) and not recorded.trust:
         why = "outside its folder"
-        asks = [f"read {own}, {why}" for own in far]
+        asks = [f"read {path}, {why}" for path in far]
         if written and is_beside(run, path):
             why = f"and no {MODEL} file right beside it"
-        asks += [f"write {own}, {why}" for own in written]
+        asks += [f"write {path}, {why}" for path in written]
         says = " TABLE" * bool(far) + " -o MODEL" * bool(written)
         raise UntrustedError(
             f"{run} asks to {', and to '.join(asks)}; name what you want yourself: "
@@ -323,7 +323,7 @@ def _rows(recorded: Recorded, moved: str | None) -> FitRows:
     with RunFile.read(recorded.run) as file:
         held = file.data()
     numbers = held.pop(PICKED, {}).get("rows")
-    rows = {name: Rows(own["x"], own["y"]) for name, own in held.items()}
+    rows = {name: Rows(rows_of["x"], rows_of["y"]) for name, rows_of in held.items()}
     return FitRows(rows | {"training": replace(rows["training"], numbers=numbers)})
 
 
@@ -358,7 +358,7 @@ def _score(
     numbers = None if rows.keys is not None else apart.numbers
     answers = replace(model.compared(apart.y, prediction), units=rows.units, rows=numbers)
     known = [rows.parts["training"], rows.parts["validation"]]
-    x, y = (np.concatenate([getattr(own, name) for own in known]) for name in ("x", "y"))
+    x, y = (np.concatenate([getattr(part, name) for part in known]) for name in ("x", "y"))
     plain = scored_by(asked, answers, model.rules, target.classes)
     found = with_figure(plain, target, [(x, y, apart.x, apart.y)])
     return found, (*verdict(found), *model.remarks(answers, prediction, rows.keys)), answers

@@ -50,12 +50,12 @@ class FoldChoice(Resumable):
             return
         self.seen += 1
         for fold in range(len(self.shares)):
-            others = [share * (own != fold) for own, share in enumerate(self.shares)]
+            others = [share * (place != fold) for place, share in enumerate(self.shares)]
             loss = mean_of(run.fold_losses, others)
             if loss < self.losses[fold]:
                 self.losses[fold], self.epochs[fold] = loss, self.seen
         if self.seen in self.epochs:
-            kept = {epoch: own for epoch, own in self.weights.items() if epoch in self.epochs}
+            kept = {epoch: array for epoch, array in self.weights.items() if epoch in self.epochs}
             self.weights = {**kept, self.seen: run.model.W.copy()}
 
     def complete(self, epochs: int) -> bool:
@@ -65,7 +65,7 @@ class FoldChoice(Resumable):
 
     def state(self, name: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         notes = ChoiceNotes(self.seen, tuple(self.losses), tuple(self.epochs))
-        arrays = {f"{name}.epoch{epoch}": own for epoch, own in self.weights.items()}
+        arrays = {f"{name}.epoch{epoch}": array for epoch, array in self.weights.items()}
         return {name: to_plain(notes)}, arrays
 
     def restore(
@@ -81,14 +81,14 @@ class FoldChoice(Resumable):
         found = {epoch: arrays.get(f"{name}.epoch{epoch}") for epoch in chosen}
         W, folds = run.model.W, len(self.shares)
         fits = len(known.losses) == len(known.epochs) == folds
-        if not fits or any(own is None or not _alike(own, W) for own in found.values()):
+        if not fits or any(array is None or not _alike(array, W) for array in found.values()):
             raise ModelFileError(
                 f"the run file is damaged: the epochs chosen for {folds} folds, or their weights, "
                 f"are those of another model; {COPY}"
             )
         self.seen, self.losses, self.epochs = known.seen, [*known.losses], [*known.epochs]
-        self.weights = {epoch: np.array(own) for epoch, own in found.items()}
+        self.weights = {epoch: np.array(array) for epoch, array in found.items()}
 
 
-def _alike(own: NDArray[Any], other: NDArray[Any]) -> bool:
-    return own.shape == other.shape and own.dtype == other.dtype
+def _alike(array: NDArray[Any], other: NDArray[Any]) -> bool:
+    return array.shape == other.shape and array.dtype == other.dtype

@@ -61,13 +61,13 @@ def importances(
     """The columns, the most important one first. `answers` have the truth of rows x; `answer` gives
     numbers or probabilities for encoded rows, by default the model."""
     name = metric or main_loss(answers.given.ndim == 2)
-    own, sign, answer = METRICS[name], METRICS[name].sign, answer or model.outputs
+    measured, sign, answer = METRICS[name], METRICS[name].sign, answer or model.outputs
 
     def answered(rows: NDArray[np.float32]) -> Evaluation:
         plain = replace(answers, given=answer(rows), decided=None, ends=None)
         return model.rules.applied(plain)
 
-    known = own.measure(answered(x))
+    known = measured.measure(answered(x))
     if known is None:
         return []
     found: list[Importance] = []
@@ -77,7 +77,7 @@ def importances(
             shuffled = x.copy()
             order = permutation(len(x), number, _STREAM, epoch=repeat + 1)
             shuffled[:, places] = x[order][:, places]
-            worse = own.measure(answered(shuffled))
+            worse = measured.measure(answered(shuffled))
             if worse is not None:
                 values.append(sign * (known.value - worse.value))
                 change += sign * (_influence(known) - _influence(worse))

@@ -71,7 +71,7 @@ def metric_of(name: str, classes: bool) -> Metric:
     plain = name.strip().lower().replace("-", "_").replace(" ", "_")
     found = METRICS.get(_ALIASES.get(plain, plain))
     if found is None or found.classes is not classes:
-        choices = ", ".join(own.name for own in METRICS.values() if own.classes is classes)
+        choices = ", ".join(metric.name for metric in METRICS.values() if metric.classes is classes)
         target = "classes" if classes else "numbers"
         why = "is not a metric" if found is None else f"is not a metric of {target}"
         raise TableError(f"{name!r} {why}; choose {choices}")
@@ -167,8 +167,8 @@ def _precision(scores: Floats, true: NDArray[np.bool_]) -> tuple[float, Floats]:
     # a row changes the precision at all scores that are not above its own
     later = np.cumsum((hits / taken)[::-1])[::-1]
     weighted = np.cumsum((hits * precision / taken)[::-1])[::-1]
-    own = true * (precision[places] - value) + true * later[places] - weighted[places]
-    return value, own * len(true) / positive
+    influence = true * (precision[places] - value) + true * later[places] - weighted[places]
+    return value, influence * len(true) / positive
 
 
 def _log_loss(answers: Evaluation) -> Measured | None:
@@ -328,4 +328,4 @@ def measured(name: str, answers: Evaluation) -> tuple[float, float] | None:
 def applicable(answers: Evaluation) -> list[Metric]:
     """The metrics of such answers."""
     classes = answers.given.ndim == 2
-    return [own for own in METRICS.values() if own.classes is classes]
+    return [metric for metric in METRICS.values() if metric.classes is classes]

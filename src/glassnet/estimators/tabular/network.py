@@ -87,13 +87,13 @@ class Architecture:
             return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairs)
         embedding = self.bins + 1 + self.folds * self.width * (self.bins + 2)
         shared = sum(fan_in * fan_out for fan_in, fan_out in pairs[:-1]) * self.folds
-        own = sum(fan_in + 2 * fan_out for fan_in, fan_out in pairs[:-1])
+        each_member = sum(fan_in + 2 * fan_out for fan_in, fan_out in pairs[:-1])
         head = (pairs[-1][0] + 1) * pairs[-1][1]
-        return self.numbers * embedding + shared + (own + head) * self.together
+        return self.numbers * embedding + shared + (each_member + head) * self.together
 
     def to_plain(self) -> dict[str, Any]:
         """The values as JSON; of one network those that the first files had, and no more."""
-        later = {own.name for own in fields(self) if dict(own.metadata) == LATER}
+        later = {field.name for field in fields(self) if dict(field.metadata) == LATER}
         return {k: v for k, v in to_plain(self).items() if self.members or k not in later}
 
     def check(self) -> None:
@@ -124,42 +124,48 @@ def architecture_of(schema: Schema, recipe: Recipe) -> Architecture:
 
 def build(architecture: Architecture, seed: int = 0, x: NDArray[Any] | None = None) -> Sequential:
     """A network with fresh weights; the bins of its embeddings have as many rows of x each."""
-    own = architecture
-    if own.members:
-        layers = _pack(own, x)
+    plan = architecture
+    if plan.members:
+        layers = _pack(plan, x)
     else:
         layers: list[Module] = []
-        for fan_in, fan_out in itertools.pairwise(own.sizes):
+        for fan_in, fan_out in itertools.pairwise(plan.sizes):
             if layers:
-                layers.append(ACTIVATIONS[own.activation]())
+                layers.append(ACTIVATIONS[plan.activation]())
             layers.append(Linear(fan_in, fan_out))
-    return Sequential(*layers, seed=seed, dtype=own.dtype)
+    return Sequential(*layers, seed=seed, dtype=plan.dtype)
 
 
-def _pack(own: Architecture, x: NDArray[Any] | None) -> list[Module]:
+def _pack(architecture: Architecture, x: NDArray[Any] | None) -> list[Module]:
     """Many networks in one. Behind its inputs a row has the number of its fold, if there are
     folds."""
     layers: list[Module] = []
-    if own.numbers:
+    if architecture.numbers:
         embedding = PiecewiseEmbedding(
-            own.numbers, own.width, own.bins, own.inputs - own.numbers, own.folds
+            architecture.numbers,
+            architecture.width,
+            architecture.bins,
+            architecture.inputs - architecture.numbers,
+            architecture.folds,
         )
         if x is not None:
-            edges = embedding_edges(x[:, : own.numbers], own.bins)
+            edges = embedding_edges(x[:, : architecture.numbers], architecture.bins)
             embedding = embedding.with_edges(edges)
-        layers += [embedding, Repeat(own.members, own.folds)]
+        layers += [embedding, Repeat(architecture.members, architecture.folds)]
     else:
-        layers.append(Repeat(own.together))
-    for place, (fan_in, fan_out) in enumerate(itertools.pairwise(own.sizes[:-1])):
+        layers.append(Repeat(architecture.together))
+    for place, (fan_in, fan_out) in enumerate(itertools.pairwise(architecture.sizes[:-1])):
         layers.append(
-            BatchEnsemble(fan_in, fan_out, own.together, "he_uniform", place == 0, own.folds)
+            BatchEnsemble(
+                fan_in, fan_out, architecture.together, "he_uniform", place == 0, architecture.folds
+            )
         )
-        layers.append(ACTIVATIONS[own.activation]())
-    layers.append(MemberLinear(own.sizes[-2], own.outputs, own.together))
-    probabilities = own.outputs > 1
-    if own.folds == 1:
-        return [*layers, Average(own.members, probabilities)]
-    return [InFolds(Sequential(*layers), own.together, own.folds, probabilities)]
+        layers.append(ACTIVATIONS[architecture.activation]())
+    layers.append(MemberLinear(architecture.sizes[-2], architecture.outputs, architecture.together))
+    probabilities = architecture.outputs > 1
+    if architecture.folds == 1:
+        return [*layers, Average(architecture.members, probabilities)]
+    return [InFolds(Sequential(*layers), architecture.together, architecture.folds, probabilities)]
 
 
 def with_folds(architecture: Architecture, x: NDArray[Any]) -> NDArray[Any]:

@@ -65,10 +65,10 @@ class UnseenOutputs:
     def of(self, weights: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
         """Raw outputs [n, outputs] for rows whose last number is their fold."""
         self._pack.W[...] = weights
-        own = x[:, -1]
+        fold_of = x[:, -1]
         found = np.empty((len(x), self._outputs), x.dtype)
         for fold in range(self._alone.folds):
-            mask = own == fold
+            mask = fold_of == fold
             if mask.any():
                 self._alone.take(fold)
                 found[mask] = self._alone.network(np.ascontiguousarray(x[mask, :-1]))
@@ -89,7 +89,7 @@ def calibrated(model: TableModel, validation: Rows, unseen: UnseenOutputs | None
         return model
     outputs = np.asarray(network(x)) if unseen is None else unseen.of(network.W, x)
     if target.classes:
-        losses = [math.fsum(own) for own in temperature_losses(outputs, validation.y)]
+        losses = [math.fsum(of_row) for of_row in temperature_losses(outputs, validation.y)]
         return _with_calibration(model, best_temperature(losses))
     return _with_calibration(model, target.calibrated(outputs[:, 0], validation.y[:, 0]).factor)
 
@@ -119,20 +119,20 @@ def out_of_fold(
     if choice.complete(epochs[0]):
         chosen, weights = choice.epochs, choice.weights
         values = _calibrations(model, unseen, choice, validation)
-    own = training.x[:, -1].astype(np.int64)
-    epoch_of = np.array(chosen)[own]
-    outputs = np.empty((len(own), model.architecture.outputs), training.x.dtype)
+    fold_of = training.x[:, -1].astype(np.int64)
+    epoch_of = np.array(chosen)[fold_of]
+    outputs = np.empty((len(fold_of), model.architecture.outputs), training.x.dtype)
     for epoch in sorted(set(chosen)):
         mask = epoch_of == epoch
         outputs[mask] = unseen.of(weights[epoch], training.x[mask])
     given = model.given(outputs)
     for fold in folds:
-        mask = own == fold
+        mask = fold_of == fold
         given[mask] = _with_calibration(model, values[fold]).given(outputs[mask])
     truth = training.y if target.classes else target.truth(training.y[:, 0])
-    rows = training.numbers if training.numbers is not None else np.arange(len(own))
-    answers = replace(model.beside_constant(truth, given), folds=own, rows=training.numbers)
-    return OutOfFold(rows, own, answers, tuple(chosen), tuple(values))
+    rows = training.numbers if training.numbers is not None else np.arange(len(fold_of))
+    answers = replace(model.beside_constant(truth, given), folds=fold_of, rows=training.numbers)
+    return OutOfFold(rows, fold_of, answers, tuple(chosen), tuple(values))
 
 
 def _calibrations(
@@ -140,7 +140,7 @@ def _calibrations(
 ) -> list[float]:
     """For each fold the temperature, or the factor, that is best in the validation rows of the
     others, at the epoch at which the fold is scored."""
-    target, own = model.schema.target, validation.x[:, -1]
+    target, fold_of = model.schema.target, validation.x[:, -1]
     folds = range(model.architecture.folds)
     if not (target.classes or target.log):
         return [1.0 for _ in folds]
@@ -148,12 +148,12 @@ def _calibrations(
     if target.log:
         goals = validation.y[:, 0]
         return [
-            target.calibrated(outputs[epoch][own != fold, 0], goals[own != fold]).factor
+            target.calibrated(outputs[epoch][fold_of != fold, 0], goals[fold_of != fold]).factor
             for fold, epoch in enumerate(choice.epochs)
         ]
     sums = {  # by epoch: of each temperature the loss of each fold
         epoch: [
-            [math.fsum(one[own == fold]) for fold in folds]
+            [math.fsum(one[fold_of == fold]) for fold in folds]
             for one in temperature_losses(scores, validation.y)
         ]
         for epoch, scores in outputs.items()

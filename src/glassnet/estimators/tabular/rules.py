@@ -142,7 +142,7 @@ def checked(asked: Scoring, target: TargetSchema, truth: NDArray[Any]) -> Scorin
     ):
         threshold = AUTO
     if threshold == AUTO and not metric.decides:
-        choices = ", ".join(own.name for own in METRICS.values() if own.decides)
+        choices = ", ".join(metric.name for metric in METRICS.values() if metric.decides)
         raise TableError(
             f"a threshold is found for a metric of decisions, and {metric.name} does not depend on "
             f"it; choose {choices} as the metric, or give the threshold as a number"
@@ -206,12 +206,12 @@ def crossed(asked: Scoring, target: TargetSchema, answers: Evaluation) -> Evalua
     decided = np.zeros(len(answers.truth), np.int64)
     ends = np.zeros((len(answers.truth), 2))
     for fold in np.unique(answers.folds):
-        own = answers.folds == fold
-        found = learnt(asked, target, answers.of(~own)).applied(answers.of(own))
+        inside = answers.folds == fold
+        found = learnt(asked, target, answers.of(~inside)).applied(answers.of(inside))
         if found.decided is not None:
-            decided[own] = found.decided
+            decided[inside] = found.decided
         if found.ends is not None:
-            ends[own] = found.ends
+            ends[inside] = found.ends
     return replace(
         answers,
         decided=None if asked.threshold is None else decided,
@@ -226,7 +226,7 @@ def best_threshold(answers: Evaluation, metric: str) -> float:
     some = np.quantile(given, np.linspace(0, 1, _GRID + 1))
     tried = np.unique(np.concatenate([np.arange(1, _GRID) / _GRID, some]).round(4))
     tried = tried[(tried > 0) & (tried < 1)]
-    values = np.array([_figure_at(answers, metric, float(own)) for own in tried])
+    values = np.array([_figure_at(answers, metric, float(cut)) for cut in tried])
     best = tried[values >= values.max()]
     return float(best[np.abs(best - 0.5).argmin()])
 

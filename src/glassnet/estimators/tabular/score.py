@@ -81,9 +81,9 @@ def score(
             f"{main} has no value on {counted(len(answers.truth), 'row')} such as these; choose "
             "another metric, or other rows"
         )
-    own, first = found[main], answers.constant[0]
+    figure, first = found[main], answers.constant[0]
     return Score(
-        main, own.value, own.error, math.nan if own.constant is None else own.constant,
+        main, figure.value, figure.error, math.nan if figure.constant is None else figure.constant,
         classes[int(first)] if classes else f"{first:.6g}", len(answers.truth),
         {name: found[name].value for name in OTHERS[bool(classes)] if name in found}, found,
         confusion(answers) if classes else (),
@@ -95,9 +95,9 @@ def figures(answers: Evaluation) -> dict[str, Figure]:
     """Every figure that these answers have, beside that of the constant predictor."""
     constant, found = answers.by_constant(), dict[str, Figure]()
     for metric in applicable(answers):
-        own, other = measured(metric.name, answers), measured(metric.name, constant)
-        if own is not None:
-            found[metric.name] = Figure(*own, None if other is None else other[0])
+        reached, other = measured(metric.name, answers), measured(metric.name, constant)
+        if reached is not None:
+            found[metric.name] = Figure(*reached, None if other is None else other[0])
     return found
 
 

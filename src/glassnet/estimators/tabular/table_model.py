@@ -359,10 +359,10 @@ def softmax(scores: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float3
 def _chances(scores: list[float]) -> list[float]:
     """The same of one row, operation by operation, by Python: arrays of few numbers take longer."""
     most, total = max(scores), 0.0
-    powers = [exponential(own - most) for own in scores]
-    for own in powers:
-        total += own
-    return [own / total for own in powers]
+    powers = [exponential(row - most) for row in scores]
+    for row in powers:
+        total += row
+    return [row / total for row in powers]
 
 
 TEMPERATURES = tuple(2.0 ** (place / 8) for place in range(-8, 13))
