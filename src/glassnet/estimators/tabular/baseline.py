@@ -122,14 +122,17 @@ def _extended(x: NDArray[Any]) -> Floats:
 
 def _answers(x: Floats, goals: NDArray[Any], asked: Floats, target: TargetSchema) -> NDArray[Any]:
     """Numbers, or a probability for each class."""
+    kernel = x @ x.T if x.shape[1] > len(x) else None
     if not target.classes:
-        weights = _least_squares(x, goals.astype(np.float64).reshape(-1), np.ones(len(x)))
+        goal = goals.astype(np.float64).reshape(-1)
+        weights = _least_squares(x, goal, np.ones(len(x)), kernel)
         return target.restore(asked @ weights)
     scores = np.empty((len(asked), len(target.classes)))
     newton = len(target.classes) <= _MOST_CLASSES
     for code in range(1 if len(target.classes) == 2 else 0, len(target.classes)):
         of_class = (goals == code).astype(np.float64)
-        fitted = _logistic(x, of_class) if newton else _least_squares(x, of_class, np.ones(len(x)))
+        fit = _logistic if newton else _least_squares
+        fitted = fit(x, of_class, np.ones(len(x)), kernel)
         scores[:, code] = asked @ fitted
     if len(target.classes) == 2:
         scores[:, 0] = -scores[:, 1]
@@ -139,27 +142,37 @@ def _answers(x: Floats, goals: NDArray[Any], asked: Floats, target: TargetSchema
     return chances / chances.sum(axis=1, keepdims=True)
 
 
-def _least_squares(x: Floats, y: Floats, weight: Floats) -> Floats:
-    """Ridge regression, by the smaller of its two systems of equations; the ones are penalised too,
-    so that there is always one answer."""
+def _least_squares(x: Floats, y: Floats, weight: Floats, kernel: Floats | None) -> Floats:
+    """Ridge regression; the ones are penalised too, so that there is always one answer. With more
+    columns than rows by the rows' products, `kernel`."""
+    if kernel is not None:
+        return x.T @ _shares(y, weight, kernel)
     root = np.sqrt(weight)
     scaled, goal = x * root[:, None], y * root
-    if x.shape[1] <= len(x):
-        system = scaled.T @ scaled
-        system[np.diag_indices_from(system)] += _PENALTY
-        system[-1, -1] -= _PENALTY * (1 - 1e-6)
-        return np.asarray(np.linalg.solve(system, scaled.T @ goal), np.float64)
-    system = scaled @ scaled.T
+    system = scaled.T @ scaled
     system[np.diag_indices_from(system)] += _PENALTY
-    return np.asarray(scaled.T @ np.linalg.solve(system, goal), np.float64)
+    system[-1, -1] -= _PENALTY * (1 - 1e-6)
+    return np.asarray(np.linalg.solve(system, scaled.T @ goal), np.float64)
 
 
-def _logistic(x: Floats, y: Floats) -> Floats:
-    """Newton's method on the logistic loss, as regressions with weights."""
-    weights = np.zeros(x.shape[1], np.float64)
+def _shares(y: Floats, weight: Floats, kernel: Floats) -> Floats:
+    """What each row has in the weights of a ridge regression, which are the sum of these rows."""
+    root = np.sqrt(weight)
+    system = kernel * np.outer(root, root)
+    system[np.diag_indices_from(system)] += _PENALTY
+    return root * np.asarray(np.linalg.solve(system, y * root), np.float64)
+
+
+def _logistic(x: Floats, y: Floats, weight: Floats, kernel: Floats | None) -> Floats:
+    """Newton's method on the logistic loss of weighted rows, as regressions with weights."""
+    shares, weights = np.zeros(len(x)), np.zeros(x.shape[1])
     for _ in range(_ROUNDS):
-        scores: Floats = np.clip(x @ weights, -20.0, 20.0)
+        scores: Floats = np.clip(x @ weights if kernel is None else kernel @ shares, -20.0, 20.0)
         chance: Floats = 1 / (1 + np.exp(-scores))
         spread: Floats = np.maximum(chance * (1 - chance), 1e-4)
-        weights = _least_squares(x, scores + (y - chance) / spread, spread)
-    return weights
+        goal: Floats = scores + (y - chance) / spread
+        if kernel is None:
+            weights = _least_squares(x, goal, weight * spread, None)
+        else:
+            shares = _shares(goal, weight * spread, kernel)
+    return weights if kernel is None else x.T @ shares

@@ -116,8 +116,9 @@ def architecture_of(schema: Schema, recipe: Recipe) -> Architecture:
     sizes = len(schema.inputs), recipe.hidden, schema.target.outputs
     if not recipe.members:
         return Architecture(*sizes)
+    embedded = schema.numbers if recipe.width > 1 else 0
     return Architecture(
-        *sizes, members=recipe.members, folds=recipe.folds, numbers=schema.numbers,
+        *sizes, members=recipe.members, folds=recipe.folds, numbers=embedded,
         width=recipe.width, bins=recipe.bins,
     )  # fmt: skip
 
