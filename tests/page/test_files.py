@@ -175,6 +175,8 @@ def test_files_that_cannot_be_opened_are_said(visit: Visit, tmp_path: Path) -> N
     sqlite3.connect(tmp_path / "other.run").execute("CREATE TABLE a(b)").connection.close()
     wide = gn.nn.Sequential(gn.nn.Linear(5, 1))
     gn.save(wide, tmp_path / "wide.safetensors")
+    pack = gn.nn.Sequential(gn.nn.Repeat(2), gn.nn.MemberLinear(2, 1, 2), gn.nn.Average(2))
+    gn.save(pack, tmp_path / "pack.safetensors")
     loops = bytearray(whole)
     for page in range(4096, len(loops), 4096):  # every page says that the one after it is itself
         loops[page] = 5
@@ -184,6 +186,7 @@ def test_files_that_cannot_be_opened_are_said(visit: Visit, tmp_path: Path) -> N
         ("sealed.run", whole.replace(weights, bytes([weights[0] ^ 1]) + weights[1:]), "SHA-256"),
         ("other.run", (tmp_path / "other.run").read_bytes(), "no run file"),
         ("wide.safetensors", (tmp_path / "wide.safetensors").read_bytes(), "takes 5 inputs"),
+        ("pack.safetensors", (tmp_path / "pack.safetensors").read_bytes(), "a pack of networks"),
     ):  # fmt: skip
         (tmp_path / name).write_bytes(content)
         drop(visit, tmp_path / name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ import pytest
 
 import glassnet as gn
 from glassnet.errors import GlassnetError, TableError
+from glassnet.page import opened as page_opened
 from glassnet.page import play
+from glassnet.page.built_in import table as built_in
 from glassnet.page.fragments import Built
-from glassnet.page.opened import opened_model, opened_run
+from glassnet.page.opened import Opened, opened_model, opened_run
+from glassnet.tables.read import read_table
 from tests.cli.command import here
 from tests.estimators import older
 from tests.page.visit import Visit, needs_chromium, write
@@ -112,10 +116,109 @@ def test_a_model_and_the_run_of_a_fit(
         visit.done()
 
 
-def test_a_pack_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    path = fitted(tmp_path)
-    with pytest.raises(GlassnetError, match=r"own\.safetensors has InFolds, which the page cannot"):
-        opened_model(path, tmp_path / "table.csv")
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a fit as it is by default, of two numbers and a category."""
+    folder = tmp_path_factory.mktemp("pack")
+    rng = np.random.default_rng(0)
+    rows = [
+        f"{a:.4f},{b:.4f},{'rgb'[i % 3]},{'u' if a > b else 'v'}"
+        for i, (a, b) in enumerate(rng.normal(size=(60, 2)))
+    ]
+    (folder / "table.csv").write_text("\n".join(["a,b,colour,kind", *rows]))
+    command = ["fit", "table.csv", "-t", "kind", "--epochs", "2", "-o", "own.safetensors"]
+    done = here(*command, "--record", "fit.run", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def plain(opened: Opened) -> gn.nn.Sequential:
+    """The network that the page has at first."""
+    widths = [len(opened.table.columns), *(own["width"] for own in opened.state["layers"])]
+    kinds = [getattr(gn.nn, own["activation"])() for own in opened.state["layers"]]
+    pairs = zip(itertools.pairwise(widths), kinds, strict=True)
+    layers = [part for pair, kind in pairs for part in (gn.nn.Linear(*pair), kind)]
+    network = gn.nn.Sequential(*layers)
+    (entry,) = opened.state["entries"]
+    network.W[...] = np.frombuffer(base64.b64decode(entry["weights"]), np.float32)
+    return network
+
+
+def test_a_pack_is_opened_member_by_member(packed: Path) -> None:
+    """The members' mean is what the pack predicts; the run's weights are those of the model."""
+    model = gn.TabularClassifier.load(packed / "own.safetensors").model_
+    count, folds = model.architecture.together, model.architecture.folds
+    x = model.schema.encode(model.schema.load(read_table(str(packed / "table.csv")))).x
+    shares = []
+    for member in range(1, count + 1):
+        opened = opened_model(packed / "own.safetensors", packed / "table.csv", member)
+        z = np.asarray(plain(opened)(opened.table.x), np.float64)
+        shares.append(np.exp(z) / np.exp(z).sum(1, keepdims=True))
+        if member in (1, count):
+            run = opened_run(packed / "fit.run", member)
+            assert run.state["entries"] == opened.state["entries"]
+            assert len(run.table.held or ()) == 60 // folds
+            np.testing.assert_array_equal(np.sort(run.table.x, 0), np.sort(opened.table.x, 0))
+    whole = np.asarray(model.network(np.column_stack([x, np.full(60, -1, np.float32)])))
+    np.testing.assert_allclose(np.mean(shares, 0), np.exp(whole), rtol=1e-4)
+    assert opened.table.columns[:3] == ("a (1)", "a (2)", "a (3)")
+    assert opened.table.columns[-3:] == tuple(model.schema.inputs[-3:])
+    assert opened.notes[0] == opened.table.about
+    assert f"a pack of {count} networks in {folds} folds" in opened.table.about
+    assert f"this is network {count}, trained without the rows of fold {folds};" in opened.notes[0]
+
+
+@needs_chromium
+def test_a_member_on_the_page(browser: Any, built: Built, packed: Path) -> None:
+    """Its weights, what it is said to be, and training; another table says nothing of a pack."""
+    opened = opened_model(packed / "own.safetensors", packed / "table.csv")
+    moons = built_in("moons")
+    path = write(
+        packed, built, tables=[opened.table, moons], start=opened.table.name, state=opened.state
+    )
+    visit = Visit(browser, path)
+    assert visit.text("#about") == opened.table.about
+    assert visit.text("#message") == ""
+    assert visit.weights() == plain(opened).W.tobytes()
+    axes = "[...document.querySelectorAll('[aria-label^=Input]')].map(own => own.value)"
+    assert [opened.table.columns[int(own)][0] for own in visit.js(axes)] == ["a", "b"]
+    visit.js("glassnet.train(5)")
+    visit.js("glassnet.open({table: 'moons'})")
+    assert visit.tab.is_hidden("#about")
+    visit.done()
+
+
+def test_a_member_that_is_not_there(packed: Path, tmp_path: Path) -> None:
+    path, table, page = packed / "own.safetensors", packed / "table.csv", tmp_path / "page.html"
+    with pytest.raises(
+        GlassnetError, match=r"own\.safetensors is a pack of \d+ networks; member is"
+    ):
+        play.written(path, None, (), page, rows=table, member=0)
+    train(model(), tmp_path / "own.run", 1)
+    with pytest.raises(GlassnetError, match=r"own\.run is not a pack of networks; leave out"):
+        opened_run(tmp_path / "own.run", 1)
+    with pytest.raises(TableError, match="a member is one of a pack of networks"):
+        play.written("moons", None, (), page, member=1)
+    assert not page.exists()
+
+
+def test_a_pack_that_is_saved_alone(tmp_path: Path) -> None:
+    nn = gn.nn
+    layers = nn.PiecewiseEmbedding(2, 3, 4), nn.Repeat(2), nn.MemberLinear(6, 1, 2), nn.Average(2)
+    own = nn.Sequential(*layers, seed=1)
+    gn.save(own, tmp_path / "own.safetensors")
+    each = [opened_model(tmp_path / "own.safetensors", "moons", member) for member in (1, 2)]
+    mean = np.mean([plain(opened)(opened.table.x) for opened in each], 0)
+    np.testing.assert_allclose(mean, own(built_in("moons").x), rtol=1e-5, atol=1e-6)
+
+
+def test_of_many_rows_some_are_shown(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_opened, "MOST_NUMBERS", 1000)
+    opened = opened_run(packed / "fit.run")
+    rows = 1000 // len(opened.table.columns)
+    assert opened.table.x.shape[0] == len(opened.table.y) == rows < 60
+    assert f"{rows} of 60 rows are shown, spread evenly" in opened.notes
+    assert 0 < len(opened.table.held or ()) < rows
 
 
 @needs_chromium

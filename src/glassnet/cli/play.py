@@ -13,9 +13,11 @@ import typer
 _TABLE = (
     "A table, as for `glassnet fit`; a run file, whose steps the page takes again and goes on "
     "with; a model file, with --rows; or a built-in table: xor, circles, moons, spirals, "
-    "gaussians, sine, penguins. By default moons."
+    "gaussians, sine, penguins. By default moons. Of a pack of networks, as `glassnet fit` trains, "
+    "the page has one."
 )
 _ROWS = "The table whose rows are shown with a model file; with a network alone, a built-in one."
+_MEMBER = "Which network of a pack, from 1; by default the first."
 
 
 def play(
@@ -31,6 +33,7 @@ def play(
         typer.Option(metavar="A,B,…", help="The columns to predict from; by default all."),
     ] = None,
     rows: Annotated[str | None, typer.Option(metavar="TABLE", help=_ROWS)] = None,
+    member: Annotated[int | None, typer.Option(metavar="K", help=_MEMBER)] = None,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="PAGE", help="By default a temporary file."),
@@ -48,7 +51,7 @@ def play(
     from glassnet.page.play import written
 
     names = [name.strip() for name in (columns or "").split(",") if name.strip()]
-    path, notes = written(table, target, names, output, lecture, rows)
+    path, notes = written(table, target, names, output, lecture, rows, member)
     for note in notes:
         print(f"glassnet: {note}", file=sys.stderr)
     print(path)

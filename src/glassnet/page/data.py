@@ -32,6 +32,7 @@ class PageTable:
     classes: tuple[str, ...] = ()
     held: tuple[int, ...] | None = None  # rows that are not trained on; None for three of ten
     built_in: bool = False
+    about: str = ""  # a sentence that the page shows with it
 
     @property
     def held_out(self) -> np.ndarray:

@@ -112,6 +112,7 @@ def _table(table: PageTable) -> dict[str, Any]:
         "x": _base64(table.x.tobytes()), "y": _base64(table.y.tobytes()),
         "builtIn": table.built_in,
     }  # fmt: skip
+    made |= {"about": table.about} if table.about else {}
     return made if table.held is None else made | {"held": list(table.held)}
 
 

@@ -1,8 +1,8 @@
 """Runs and models on the page: a run file with every one of its steps, a model with its weights.
 
 In: the path of a run file, or of a model file and a table for it. Out: a table of the page, and the
-state that leads to the run's last checkpoint. What the page has no kernels for is refused in one
-sentence.
+state that leads to the run's last checkpoint. Of a pack of networks one is shown. What the page has
+no kernels for is refused in one sentence.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from glassnet import model_file, nn
 from glassnet.errors import GlassnetError, TableError
 from glassnet.estimators.tabular.fit_record import schema_of, source_of_fit
 from glassnet.estimators.tabular.table_model import TableModel
+from glassnet.nn.members import Pack
 from glassnet.nn.module import Module
 from glassnet.nn.saving import FORMAT, load
 from glassnet.nn.storage import layout_of
@@ -29,14 +30,16 @@ from glassnet.page.built_in import TABLES
 from glassnet.page.built_in import table as built_in
 from glassnet.page.data import PageTable
 from glassnet.page.fragments import ACTIVATIONS, CLASSES, LOSSES, OPTIMIZERS
+from glassnet.page.pack import PackMember
 from glassnet.runs.data import as_data
 from glassnet.runs.file import RunFile
-from glassnet.runs.resume import RunData, check_not_before, reopened
+from glassnet.runs.resume import RunData, check_not_before, put_result_into, reopened
 from glassnet.tables.read import read_table
 from glassnet.training.check import Rows, dense
+from glassnet.training.trainer import Task
 from glassnet.words import counted
 
-MOST_LAYERS, WIDEST, MOST_INPUTS, MOST_NUMBERS = 7, 256, 64, 1 << 18
+MOST_LAYERS, WIDEST, MOST_INPUTS, MOST_NUMBERS = 7, 256, 256, 1 << 18
 
 
 @dataclass(frozen=True)
@@ -48,24 +51,32 @@ class Opened:
     state: Mapping[str, Any]
 
 
-def opened_run(path: str | Path) -> Opened:
+def opened_run(path: str | Path, member: int | None = None) -> Opened:
     """A recorded run at its last checkpoint. The page takes its steps again from the first weights,
-    which gives the bits of the run; the digest of its weights is compared there.
+    which gives the bits of the run; the digest of its weights is compared there. Of a pack its
+    last weights are shown, those of one member, counted from 1.
 
     Raises GlassnetError where the run has something that the page has not, or no data in its file.
     """
+    refuse = _Refusal(str(path))
     with RunFile.read(path) as file:
         values, trainer = reopened(file, RunData(None, None))
         check_not_before(file, values, 1)
         epochs = file.epochs()
         first, last = (file.checkpoint(epoch).arrays["W"] for epoch in (epochs[0], epochs[-1]))
+        model = trainer.task.model
+        if Pack.of(model) is not None:
+            model.W[...] = last
+            put_result_into(file, model)
     task, order = trainer.task, trainer.order
-    refuse = _Refusal(str(path))
+    own = PackMember.of(str(path), model, member)
+    if own is not None:
+        return _opened_pack(refuse, path, own, values, task)
     refuse.unless(epochs[0] == 0, "goes on with another training (after=…)")
     refuse.unless("estimator" not in values, f"was recorded by {values.get('estimator')}")
     refuse.unless(order.seed is not None, "has its rows in one order (shuffle=False)")
     refuse.unless(task.rows.weight is None, "has weights of rows")
-    layers = _layers(refuse, task.model)
+    layers = _layers(refuse, model)
     loss = _on_menu(refuse, LOSSES, task.loss, "loss")
     optimizer, rate, changes = _rule(refuse, trainer.optimizer)
     table = _table(refuse, Path(path).stem, values, task.rows, task.held_out)
@@ -78,11 +89,27 @@ def opened_run(path: str | Path) -> Opened:
     return Opened(table, (_told(path, values, steps),), state)
 
 
-def opened_model(path: str | Path, rows: str | Path | None) -> Opened:
+def _opened_pack(
+    refuse: _Refusal, path: str | Path, own: PackMember, values: Mapping[str, Any], task: Task
+) -> Opened:
+    """A member of a recorded pack, with the rows of its fold held out."""
+    rows, apart = task.rows, task.held_out
+    held: tuple[int, ...] | None = None
+    if own.folds:
+        x = dense(rows.x)
+        held = tuple(np.flatnonzero(x[:, -1] == own.fold).tolist())
+        rows, apart = replace(rows, x=x[:, :-1], weight=None), None
+    made = _table(refuse, Path(path).stem, values, rows, apart)
+    made = made if held is None else replace(made, held=held)
+    return _at_start(refuse, own.on(made, str(path)), own.network, "the last weights of the run")
+
+
+def opened_model(path: str | Path, rows: str | Path | None, member: int | None = None) -> Opened:
     """The network of a model file at step 0, with rows to show and to train on: of a table's model
-    those of a table, of a network that `gn.save` wrote those of a built-in table that fits."""
+    those of a table, of a network that `gn.save` wrote those of a built-in table that fits. Of a
+    pack of networks it is one, counted from 1."""
     if model_file.load(path)[1].get("format") == FORMAT:
-        return _opened_network(path, rows)
+        return _opened_network(path, rows, member)
     model = TableModel.load(path)
     if rows is None:
         raise TableError(
@@ -90,7 +117,7 @@ def opened_model(path: str | Path, rows: str | Path | None) -> Opened:
             f"--rows TABLE, such as {model.training['table']}"
         )
     refuse, target = _Refusal(str(path)), model.schema.target
-    layers = _layers(refuse, model.network)
+    own = PackMember.of(str(path), model.network, member)
     table = read_table(str(rows))
     truth, missing = target.read(model.schema.opened(table))
     known = ~missing & (truth >= 0 if target.classes else ~missing)
@@ -100,23 +127,49 @@ def opened_model(path: str | Path, rows: str | Path | None) -> Opened:
     refuse.unless(np.isfinite(y).all(), "has learnt logarithms, which numbers below zero have not")
     names = tuple(model.schema.inputs)
     made = PageTable(Path(path).stem, x, y.astype(np.float32), names, target.name, target.classes)
-    _check_size(refuse, made)
+    what = f"the network of {path} with {counted(len(x), 'row')} of {rows}"
+    if own is None:
+        return _at_start(refuse, made, model.network, what)
+    return _at_start(refuse, own.on(made, str(path)), own.network, what)
+
+
+def _at_start(refuse: _Refusal, table: PageTable, network: Module, what: str) -> Opened:
+    """A network at step 0 of a training by Adam; of many rows some."""
+    layers = _layers(refuse, network)
+    rows, table = len(table.x), _fewer(table)
+    _check_size(refuse, table)
+    notes = [table.about] if table.about else []
+    if len(table.x) < rows:
+        notes.append(f"{len(table.x):,} of {counted(rows, 'row')} are shown, spread evenly")
     state = {
-        "table": made.name, "layers": layers, "optimizer": "Adam", "lr": 0.001, "batch": 32,
-        "loss": "CrossEntropy" if target.classes else "HalfMSE", "seed": 0, "step": 0,
-        "initializer": "glorot_uniform", "entries": [_weights(model.network.W)],
-        "digest": _digest(model.network.W),
+        "table": table.name, "layers": layers, "optimizer": "Adam", "lr": 0.001, "batch": 32,
+        "loss": "CrossEntropy" if table.classes else "HalfMSE", "seed": 0, "step": 0,
+        "initializer": "glorot_uniform", "entries": [_weights(network.W)],
+        "digest": _digest(network.W),
     }  # fmt: skip
-    note = (
-        f"the network of {path} with {counted(len(x), 'row')} of {rows}; training goes on by Adam"
-    )
-    return Opened(made, (note,), state)
+    return Opened(table, (*notes, f"{what}; training goes on by Adam"), state)
 
 
-def _opened_network(path: str | Path, rows: str | Path | None) -> Opened:
+def _fewer(table: PageTable) -> PageTable:
+    """As many rows as the page takes, spread evenly."""
+    rows, most = len(table.x), max(1, MOST_NUMBERS // table.x.shape[1])
+    if rows <= most:
+        return table
+    places = np.linspace(0, rows - 1, most).astype(np.int64)
+    held = None
+    if table.held is not None:
+        held = tuple(np.flatnonzero(table.held_out[places]).tolist())
+    return replace(table, x=table.x[places], y=table.y[places], held=held)
+
+
+def _opened_network(path: str | Path, rows: str | Path | None, member: int | None) -> Opened:
     model, refuse = load(path), _Refusal(str(path))
+    own = PackMember.of(str(path), model, member)
+    if own is not None:
+        model = own.network
     layers = _layers(refuse, model)
     inputs = next(iter(layout_of(model).parameters.values())).shape[0]
+    inputs = inputs if own is None else own.inputs(inputs)
     outputs: int = layers[-1]["width"]
     if rows is not None and str(rows).lower() not in TABLES:
         raise TableError(
@@ -132,13 +185,14 @@ def _opened_network(path: str | Path, rows: str | Path | None) -> Opened:
             f"{rows or 'no built-in table'} has not; open your table by `glassnet play TABLE "
             "--target COLUMN` and drop the file on the page"
         )
+    made = made if own is None else own.on(made, str(path))
     state = {
         "table": made.name, "layers": layers, "optimizer": "SGD", "lr": 0.1, "batch": 10,
         "loss": "CrossEntropy" if outputs > 1 else "HalfMSE", "seed": 0, "step": 0,
         "initializer": "glorot_uniform", "entries": [_weights(model.W)], "digest": _digest(model.W),
     }  # fmt: skip
     note = f"the network of {path} with the rows of {made.name}; training goes on by SGD"
-    return Opened(made, (note,), state)
+    return Opened(made, (made.about, note) if made.about else (note,), state)
 
 
 def _fits(table: PageTable, inputs: int, outputs: int) -> bool:

@@ -36,6 +36,7 @@ def play(
     target: str | None = None,
     columns: Sequence[str] = (),
     rows: str | Path | None = None,
+    member: int | None = None,
     output: str | Path | None = None,
     lecture: bool = False,
     show: bool = True,
@@ -49,14 +50,13 @@ def play(
         None for the built-in tables; the name of one of them to begin with; the path of a table
         that `glassnet fit` reads; a data frame or a mapping from column names to values; a run
         file, which goes on from its last checkpoint; or the model file of a table or a network.
-    target : str
-        The column to predict; needed with a table of one's own.
-    columns : sequence of str
-        The columns to predict from; by default all.
-    rows : path
-        The table whose rows are shown with a model file; with a network a built-in one.
+    target, columns : str, sequence of str
+        The column to predict, needed with a table of one's own; those to predict from, else all.
+    rows, member : path, int
+        The table whose rows are shown with a model file, with a network a built-in one; and which
+        network, from 1, of a pack, such as `glassnet fit` trains.
     output : path
-        Where the page is written; by default a file of a new folder for temporary files.
+        Where the page is written; by default in a new folder for temporary files.
     lecture, show, widget : bool
         Whether the page begins with the lecture; whether a browser is opened; whether the page is
         returned as a widget of a notebook (extra `[notebook]`).
@@ -64,7 +64,7 @@ def play(
     Returns the path of the page, one HTML file that works without a network, or the widget.
     TableError if the table cannot be learnt from, GlassnetError if the page cannot show a run.
     """
-    path, _ = written(table, target, columns, output, lecture, rows)
+    path, _ = written(table, target, columns, output, lecture, rows, member)
     if widget:
         return page_widget(path.read_text(encoding="utf-8"))
     if show and not in_notebook(path):
@@ -79,6 +79,7 @@ def written(
     output: str | Path | None,
     lecture: bool = False,
     rows: str | Path | None = None,
+    member: int | None = None,
 ) -> tuple[Path, tuple[str, ...]]:
     """Write the page; where it is, and what was decided about the table."""
     if output is not None:
@@ -88,7 +89,7 @@ def written(
             if isinstance(source, str | Path) and Path(source).exists()
         ]
         check_writable(output, *sources, example="page.html")
-    begin = _begin(given, target, columns, rows)
+    begin = _begin(given, target, columns, rows, member)
     text = page(begin.tables, begin.start, lecture, begin.state)
     path = Path(tempfile.mkdtemp(prefix="glassnet-")) / "page.html" if output is None else output
     with replacing(path, "-o") as file:
@@ -107,7 +108,11 @@ class _Begin:
 
 
 def _begin(
-    given: Any, target: str | None, columns: Sequence[str], rows: str | Path | None
+    given: Any,
+    target: str | None,
+    columns: Sequence[str],
+    rows: str | Path | None,
+    member: int | None,
 ) -> _Begin:
     tables = [make() for make in TABLES.values()]
     if isinstance(given, str | Path):
@@ -116,11 +121,13 @@ def _begin(
             if target is not None or columns or (run and rows is not None):
                 what = "run" if run else "model"
                 raise TableError(f"{given} is a {what}, which knows its columns; name it alone")
-            opened = opened_run(given) if run else opened_model(given, rows)
+            opened = opened_run(given, member) if run else opened_model(given, rows, member)
             others = [table for table in tables if table.name != opened.table.name]
             return _Begin([opened.table, *others], opened.table.name, opened.notes, opened.state)
     if rows is not None:
         raise TableError("rows are shown with a model file; name one, such as model.safetensors")
+    if member is not None:
+        raise TableError("a member is one of a pack of networks; name its model or its run")
     if given is None:
         if target is not None:
             raise TableError(f"target={target!r} is a column of a table; name the table, too")

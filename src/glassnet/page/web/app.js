@@ -116,6 +116,8 @@ export class Page {
     const spec = { ...choice, layers, inputs: table.columns.length, shuffle: true, dtype: "f32", slots };
     this.spec = spec;
     this.chosen = { layer: Math.min(this.chosen.layer, layers.length - 1), neuron: 0, edge: 0 };
+    byId("about").textContent = table.about ?? "";
+    byId("about").hidden = !table.about;
     this.view.build(table.columns, choice.layers);
     this.view.arrange();
     this.plane.meet(table);

@@ -6,7 +6,7 @@ const HELD_OUT = 0.3;
 
 /**
  * @typedef {{name: string, columns: string[], target: string, classes: string[], rows: number,
- *   x: Float32Array, y: Float32Array, builtIn?: boolean, held?: number[], drawn?: boolean}} PageTable
+ *   x: Float32Array, y: Float32Array, builtIn?: boolean, held?: number[], drawn?: boolean, about?: string}} PageTable
  * @typedef {{table: string, layers: {activation: string, width: number}[], loss: string,
  *   optimizer: string, lr: number, batch: number, seed: number, initializer: string}} Choice
  */
@@ -25,13 +25,15 @@ export function checked(found, menu, first) {
   return { ...first, layers: layers.map(({ activation, width }) => ({ activation, width })), loss, optimizer, lr, batch, seed, initializer };
 }
 
-/** The two inputs with the most different values. @param {PageTable} table */
+/** The two inputs with the most different values, of two columns where there are two. @param {PageTable} table */
 export function firstAxes(table) {
   const inputs = table.columns.length;
   if (inputs < 2) return [0, 0];
   const counts = table.columns.map((_, i) => new Set(Array.from({ length: table.rows }, (_row, row) => table.x[row * inputs + i])).size);
   const order = counts.map((_, i) => i).sort((a, b) => counts[b] - counts[a] || a - b);
-  return order.slice(0, 2).sort((a, b) => a - b);
+  const column = (/** @type {number} */ i) => table.columns[i].replace(/ \(\d+\)$/, ""); // of several functions of it
+  const second = order.find((i) => column(i) !== column(order[0])) ?? order[1];
+  return [order[0], second].sort((a, b) => a - b);
 }
 
 /**

@@ -15,7 +15,8 @@ const TABLES = {
   data: "CREATE TABLE data(name TEXT PRIMARY KEY, arrays TEXT NOT NULL, content BLOB NOT NULL)",
   result: "CREATE TABLE result(\n  one INTEGER PRIMARY KEY CHECK (one = 1), sha256 TEXT NOT NULL, content BLOB NOT NULL)",
 };
-const MOST_INPUTS = 64;
+const PACKS = ["InFolds", "Average"]; // the last layers of such
+const MOST_INPUTS = 256;
 const MOST_NUMBERS = 1 << 18;
 const DIGITS = 64; // of a SHA-256
 
@@ -240,6 +241,7 @@ function alikeIn(menu, own) {
 /** Activation and width of each layer. @param {any} menu @param {any} model */
 function layersOf(menu, model) {
   unless(model?.class === "Sequential" && model.dtype === "float32", "is no Sequential of float32");
+  if (model.layers.some((/** @type {any} */ own) => PACKS.includes(own.class))) throw new Error("it is a pack of networks, of which “glassnet play FILE” opens one");
   /** @type {{activation: string, width: number}[]} */ const layers = [];
   for (const own of model.layers) {
     const last = layers[layers.length - 1];

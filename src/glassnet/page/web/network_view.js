@@ -11,6 +11,7 @@ import { paintField, scaleOf } from "./picture.js";
 
 const MOST_DRAWN = 14; // neurons of a column that are all drawn
 const LINE = 13; // pixels from one weight to the next
+const ROOMY = 170; // pixels from one column to the next in which names stand beside inputs
 const PART = 12; // so many of a larger one are
 
 export class NetworkView {
@@ -143,13 +144,17 @@ export class NetworkView {
   /** Put everything in its place; after the page has another size, too. */
   arrange() {
     this.measure();
+    const width = this.box.width / this.columns.length;
     for (const { node, layer, neuron } of this.nodes) {
       const [x, y] = this.at(layer + 1, neuron);
       Object.assign(node.style, { left: `${x}px`, top: `${y}px` });
       node.label.classList.toggle("input", layer < 0);
       Object.assign(node.label.style, { left: `${layer < 0 ? x - this.size / 2 : x}px`, top: `${y + this.size / 2 + 1}px` });
       Object.assign(node.carried.style, { left: `${x}px`, top: `${y - this.size / 2 - 3}px` });
-      node.label.hidden = this.size < 30;
+      const narrow = this.size < 30;
+      node.label.hidden = narrow && (layer >= 0 || width < ROOMY * this.type);
+      node.label.classList.toggle("beside", narrow && layer < 0);
+      if (narrow && layer < 0) Object.assign(node.label.style, { left: `${x + this.size / 2 + 2}px`, top: `${y}px` });
     }
     for (const edge of this.edges) {
       const [x1, y1] = this.at(edge.layer, edge.from);

@@ -1,0 +1,109 @@
+"""One member of a pack, as a plain network.
+
+In: a network that ends with `Average` or `InFolds`. Out: the embedding of its inputs, if it has
+one, and a `Sequential` of `Linear` layers and activations. Both have numbers of their own, and
+predict what the member predicts in the pack, up to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glassnet.nn.compose import Sequential
+from glassnet.nn.embed import PiecewiseEmbedding
+from glassnet.nn.ensemble import Average, BatchEnsemble, InFolds, MemberLinear, Repeat
+from glassnet.nn.linear import Linear
+from glassnet.nn.module import Module
+
+
+@dataclass(frozen=True)
+class Pack:
+    """The layers of a network of members; those of a fold lie side by side."""
+
+    layers: tuple[Module, ...]
+    members: int
+    folds: int
+    dtype: str
+
+    @classmethod
+    def of(cls, network: Module) -> Pack | None:
+        """None where the network is not made of members, or has other layers as well."""
+        if not isinstance(network, Sequential):
+            return None
+        *layers, last = network.chain().values()
+        folds = 1
+        if isinstance(last, InFolds) and not layers and isinstance(last.inner, Sequential):
+            layers, folds = list(last.inner.chain().values()), last.folds
+        elif not isinstance(last, Average):
+            return None
+        made = cls(tuple(layers), last.members, folds, network.dtype)
+        return made if made._understood() else None
+
+    def _understood(self) -> bool:
+        """Whether there is one embedding at most, then a Repeat, then layers of members."""
+        rest = self.layers
+        if rest and isinstance(rest[0], PiecewiseEmbedding):
+            rest = rest[1:]
+        if not rest or not isinstance(rest[0], Repeat):
+            return False
+        groups = self.layers[0].groups if isinstance(self.layers[0], PiecewiseEmbedding) else 1
+        if rest[0].groups != groups or rest[0].members * groups != self.members:
+            return False
+        return bool(rest[1:]) and all(_known(layer, self.members) for layer in rest[1:])
+
+    def embedding(self, member: int) -> PiecewiseEmbedding | None:
+        """What makes the inputs of a member, counted from 0, from those of the pack."""
+        layer = self.layers[0]
+        if not isinstance(layer, PiecewiseEmbedding):
+            return None
+        made = PiecewiseEmbedding(layer.features, layer.width, layer.bins, layer.others)
+        made = made.astype(self.dtype)
+        own, of = made.parameters(), layer.parameters()
+        group = member * layer.groups // self.members
+        own["edges"][...] = of["edges"]
+        for name in ("slope", "bias"):
+            own[name][...] = of[name][group : group + 1]
+        own["weight"][...] = of["weight"][:, :, group * layer.width : (group + 1) * layer.width]
+        return made
+
+    def network(self, member: int) -> Sequential:
+        """The layers of a member, counted from 0, behind its embedding."""
+        parts = [layer for layer in self.layers if not isinstance(layer, _BEFORE)]
+        numbers = [_weight_and_bias(layer, member) for layer in parts]
+        layers = [
+            layer if own is None else Linear(*own[0].shape)
+            for layer, own in zip(parts, numbers, strict=True)
+        ]
+        made = Sequential(*layers, dtype=self.dtype)
+        made.W[...] = np.concatenate([own.ravel() for own in _flat(numbers)])
+        return made
+
+
+_BEFORE = (PiecewiseEmbedding, Repeat)
+
+
+def _known(layer: Module, members: int) -> bool:
+    if isinstance(layer, BatchEnsemble | MemberLinear):
+        return layer.members == members
+    return layer.pointwise and not layer.parameters()
+
+
+def _weight_and_bias(layer: Any, member: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Of a layer of members those of the one: ((x ∘ r) W) ∘ s is x (diag(r) W diag(s))."""
+    if not isinstance(layer, BatchEnsemble | MemberLinear):
+        return None
+    own = layer.parameters()
+    if isinstance(layer, MemberLinear):
+        return own["weight"][member], own["bias"][member]
+    weight = own["weight"]
+    if layer.groups > 1:
+        weight = weight[member * layer.groups // layer.members]
+    return own["r"][member][:, None] * weight * own["s"][member], own["bias"][member]
+
+
+def _flat(pairs: Sequence[tuple[np.ndarray, np.ndarray] | None]) -> list[np.ndarray]:
+    return [array for pair in pairs if pair is not None for array in pair]
