@@ -39,7 +39,7 @@ from glassnet.training.check import Rows, dense
 from glassnet.training.trainer import Task
 from glassnet.words import counted
 
-MOST_LAYERS, WIDEST, MOST_INPUTS, MOST_NUMBERS = 7, 256, 256, 1 << 18
+MOST_LAYERS, WIDEST, MOST_INPUTS, MOST_NUMBERS = 7, 256, 1024, 1 << 18
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ const TABLES = {
   result: "CREATE TABLE result(\n  one INTEGER PRIMARY KEY CHECK (one = 1), sha256 TEXT NOT NULL, content BLOB NOT NULL)",
 };
 const PACKS = ["InFolds", "Average"]; // the last layers of such
-const MOST_INPUTS = 256;
+const MOST_INPUTS = 1024;
 const MOST_NUMBERS = 1 << 18;
 const DIGITS = 64; // of a SHA-256
 
