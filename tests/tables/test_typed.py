@@ -167,6 +167,27 @@ def test_uuids_and_enums_are_text(tmp_path: Path) -> None:
     assert {name: own.kind for name, own in columns.items()} == {"e": "category", "u": "identifier"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "pattern"),
+    [
+        ("identifier", "3f2a{}-bcde-4afe-9dab-fedcab"),
+        ("identifier", "AB-CD-EF-{}"),
+        ("identifier", "https://www.example.org/some/path/of/page{}"),
+        ("identifier", "LOT {} BATCH XK"),
+        ("identifier", "Smith, Mrs. John Henry {}"),
+        ("text", "the cat number {} sat on the mat and slept"),
+        ("text", "GREAT PRODUCT NUMBER {}, WOULD BUY AGAIN"),
+        ("text", "Über die Straße ging er {} Mal, dann war es genug"),
+    ],
+)
+def test_texts_that_are_codes_and_such_that_are_sentences(
+    tmp_path: Path, kind: str, pattern: str
+) -> None:
+    lines = [f'"{pattern.format(row)}",{row % 7}' for row in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["what,x", *lines]) + "\n", encoding="utf-8")
+    assert understood(read_table(tmp_path / "t.csv"))["what"].kind == kind
+
+
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "frame"])
 def test_long_numbers_are_read_alike_in_every_format(tmp_path: Path, kind: str) -> None:
     numbers = [9007199254740992, 9007199254740993, 9007199254740993, 9007199254740992]

@@ -42,7 +42,8 @@ _SHORT = {"TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER",
 _LONGEST = 40  # signs of a cell that are shown
 _LEAST_CODE = 9  # a number such as -9 may mean missing, -3 is a number
 _SOME = 1000  # texts that are looked at
-_WORD, _WORDS = re.compile(r"[^\W\d_]{2,}"), 3  # so many words in most texts are free text
+# So many words, which stand by themselves, in most texts are free text.
+_WORD, _WORDS = re.compile(r"(?:^|(?<=[\s\"'(]))[^\W\d_]{2,}(?!\w)"), 3
 _FEW = 20  # so many different values are still few
 
 
@@ -386,7 +387,8 @@ def _is_prose(counts: Mapping[str, int]) -> bool:
 def _has_sentence(text: str) -> bool:
     words = _WORD.findall(text)
     small = sum(word[0].islower() for word in words)
-    return len(words) >= _WORDS and (small > 1 or text.isupper())
+    capitals = text.isupper() and len(words) > _WORDS + 1  # fewer are a code: LOT 7 BATCH XK
+    return len(words) >= _WORDS and (small > 1 or capitals)
 
 
 def _most_common(counts: Counter[str]) -> str:

@@ -288,14 +288,10 @@ def _labels(table: Table, name: str, *, numeric: bool) -> tuple[Sequence[Any], N
         texts = table.texts([name])[name]
         return list(texts), np.array([text is None for text in texts], np.bool_)
     numbers = table.numbers([name])[name]
-    labels = [
-        None if lost else number_label(value) for value, lost in zip(*_lists(numbers), strict=True)
-    ]
-    return labels, numbers.missing
-
-
-def _lists(numbers: Numbers) -> tuple[list[float], list[bool]]:
-    return numbers.values.tolist(), numbers.missing.tolist()
+    values, place = np.unique(numbers.values, return_inverse=True)
+    labels = np.array([number_label(value) for value in values.tolist()], np.object_)[place]
+    labels[numbers.missing] = None
+    return labels.tolist(), numbers.missing
 
 
 def number_label(value: float) -> str:
