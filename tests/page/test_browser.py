@@ -41,8 +41,7 @@ def test_the_program_of_the_page_has_its_bits(visit: Visit) -> None:
         "glassnet.train(31).then(() => glassnet.change({optimizer: 'Adam', lr: 0.01, batch: 16}))"
     )
     visit.js("glassnet.train(50)")
-    program: dict[str, Any] = {}
-    exec(visit.js("glassnet.script()"), program)
+    program = visit.program()
     assert visit.weights() == program["model"].W.tobytes()
 
 
@@ -132,8 +131,7 @@ def test_a_weight_by_hand(visit: Visit) -> None:
     visit.tab.keyboard.press("Enter")
     visit.wait("glassnet.weights().then(w => w[0] === 1.5)")
     visit.js("glassnet.train(10)")
-    program: dict[str, Any] = {}
-    exec(visit.js("glassnet.script()"), program)
+    program = visit.program()
     assert visit.weights() == program["model"].W.tobytes()
 
 

@@ -95,8 +95,7 @@ def test_slope_and_shift_are_sliders(visit: Visit) -> None:
     visit.tab.keyboard.press("Enter")
     visit.wait("glassnet.weights().then(w => w[9] === 3)")
     visit.js("glassnet.train(12)")
-    program: dict[str, Any] = {}
-    exec(visit.js("glassnet.script()"), program)
+    program = visit.program()
     assert visit.weights() == program["model"].W.tobytes()
     curve = "document.querySelector('#panel path:nth-of-type(3)').getAttribute('d')"
     before = visit.js(curve)

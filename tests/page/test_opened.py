@@ -62,8 +62,7 @@ def test_a_run_is_opened_and_goes_on(browser: Any, built: Built, tmp_path: Path)
     assert visit.weights() == train(model(), None, 8).W.tobytes()
     visit.js("glassnet.seek(15)")
     assert visit.weights() == train(model(), None, 3).W.tobytes()
-    program: dict[str, Any] = {}
-    exec(visit.js("glassnet.script()"), program)
+    program = visit.program()
     assert visit.weights() == program["model"].W.tobytes()
     visit.done()
 

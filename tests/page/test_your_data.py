@@ -52,8 +52,7 @@ def test_a_pasted_table_has_the_weights_of_glassnet_play(
     for opened in (written, pasted):
         opened.js("glassnet.train(200)")
     assert written.weights() == pasted.weights()
-    program: dict[str, Any] = {}
-    exec(pasted.js("glassnet.script()"), program)
+    program = pasted.program()
     assert program["model"].W.tobytes() == pasted.weights()
     for opened in (written, pasted):
         opened.done()
@@ -147,8 +146,7 @@ def test_points_by_hand(visit: Visit) -> None:
     visit.tab.click("#point-add")
     visit.wait("document.querySelector('#points').ariaLabel?.startsWith('9 rows')")
     visit.js("glassnet.train(30)")
-    program: dict[str, Any] = {}
-    exec(visit.js("glassnet.script()"), program)
+    program = visit.program()
     assert program["model"].W.tobytes() == visit.weights()
     np.testing.assert_allclose(program["run"]["table"]["x"][-1], [0.5, -1.25])
     visit.tab.click("text=erase")
@@ -243,8 +241,7 @@ def test_a_table_without_held_rows_of_its_own(tmp_path: Path, browser: Any, buil
     own = PageTable("own", x, (x[:, 0] > 0).astype(np.float32), classes=("n", "y"), held=(0, 19))
     opened = Visit(browser, write(tmp_path, built, tables=[own], start="own"))
     opened.js("glassnet.train(25)")
-    program: dict[str, Any] = {}
-    exec(opened.js("glassnet.script()"), program)
+    program = opened.program()
     assert program["run"]["table"]["held"] == [0, 19]
     assert program["model"].W.tobytes() == opened.weights()
     opened.done()

@@ -52,6 +52,12 @@ class Visit:
     def weights(self) -> bytes:
         return bytes(self.js("glassnet.weights().then(w => [...new Uint8Array(w.buffer)])"))
 
+    def program(self) -> dict[str, Any]:
+        """The names that the page's Python program leaves."""
+        names: dict[str, Any] = {}
+        exec(self.js("glassnet.script()"), names)
+        return names
+
     def text(self, selector: str) -> str:
         return self.tab.inner_text(selector)
 
