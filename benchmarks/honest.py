@@ -1,12 +1,15 @@
 """Whether the score that a fit reports is that on rows never seen.
 
     python -m benchmarks.honest [TABLE ...] [--splits 5] [--rows 1000]
+    python -m benchmarks.honest --random 100
 
 In: names of tables in the folder that `benchmarks.tables` names, by default twenty of many kinds.
 Out: for each table, over several random parts of its rows that are fitted as `glassnet fit` does,
 the mean of what the fit reported and of what the model then scores on up to 5,000 other rows; and
 over all tables the mean of the differences with its standard error, of accuracies in points and of
-RMSEs in per cent. Where the difference is above 0, the model is better than it said.
+RMSEs in per cent. Where the difference is above 0, the model is better than it said. With
+`--random` instead the mean accuracy that fits report of so many tables of 100 rows whose labels
+mean nothing: half of each class, and tossed like coins.
 """
 
 from __future__ import annotations
@@ -79,12 +82,40 @@ def summary(what: str, means: Sequence[float]) -> str:
     return f"{what} of {len(means)} tables: {np.mean(means):+.2f} ± {error:.2f}"
 
 
+def reported(seed: int, *, coins: bool) -> float:
+    """The accuracy that is reported of 100 rows of four random numbers and a label without any
+    meaning."""
+    import pandas as pd
+
+    from glassnet.estimators.tabular.fit import fit_table
+    from glassnet.tables.frames import frame_columns
+    from glassnet.tables.memory import table_of
+
+    draw = np.random.default_rng(seed)
+    columns = {f"x{i}": draw.normal(size=100) for i in range(4)}
+    labels = draw.integers(0, 2, 100) if coins else draw.permutation(100) % 2
+    table = table_of(frame_columns(pd.DataFrame({**columns, "y": labels})), "random labels")
+    fitted = fit_table(table, "y", kinds={"y": "category"}, seed=seed, threads=1)
+    return fitted.score.value
+
+
+def of_random_labels(count: int) -> None:
+    for what, coins in (("half of each class", False), ("coins", True)):
+        found = np.array([reported(seed, coins=coins) for seed in range(count)])
+        error = found.std(ddof=1) / math.sqrt(count)
+        print(f"{what}: {found.mean():.3f} ± {error:.3f}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("tables", nargs="*", help="twenty where none is named")
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--rows", type=int, default=1000, help="of each part that is fitted")
+    parser.add_argument("--random", type=int, default=0, help="tables of random labels instead")
     asked = parser.parse_args()
+    if asked.random:
+        of_random_labels(asked.random)
+        return
     means: dict[str, list[float]] = {"accuracy (points)": [], "RMSE (%)": []}
     for name in asked.tables or CHOSEN.split():
         case = CASES[name]
