@@ -28,7 +28,8 @@ LAYERS: dict[str, Any] = {
     "RMSNorm": nn.RMSNorm(3), "ReLU": nn.ReLU(), "Repeat": nn.Repeat(2),
     "Residual": nn.Residual(nn.Linear(3, 3), nn.ReLU()), "SiLU": nn.SiLU(),
     "Sequential": nn.Sequential(nn.Linear(2, 1), seed=3, dtype="float64"),
-    "Sigmoid": nn.Sigmoid(), "Softmax": nn.Softmax(), "Softplus": nn.Softplus(), "Step": nn.Step(),
+    "Sigmoid": nn.Sigmoid(), "Softmax": nn.Softmax(), "Softplus": nn.Softplus(),
+    "Heaviside": nn.Heaviside(),
     "Tanh": nn.Tanh(), "PiecewiseEmbedding": nn.PiecewiseEmbedding(2, 3, 4, 1, 2),
     "MemberLinear": nn.MemberLinear(3, 2, 2),
     "InFolds": nn.InFolds(nn.Sequential(nn.Repeat(4), nn.MemberLinear(3, 1, 4)), 4, 2, True),
@@ -41,7 +42,7 @@ def again(item: Any, *families: type, **kwargs: Any) -> Any:
 
 
 def test_every_layer_that_has_a_name_is_tried() -> None:
-    ours = {name for name, kind in KNOWN.items() if issubclass(kind, Module)}
+    ours = {kind.__name__ for kind in KNOWN.values() if issubclass(kind, Module)}
     assert ours == set(LAYERS)
     assert ours | {"Function", "Module", "Parameter", "Scope"} == {*nn.__all__} - {"fit_start"}
 
@@ -59,6 +60,16 @@ def test_a_layer_has_all_its_settings_again(name: str) -> None:
     assert {n: p.shape for n, p in found.declared().items()} == {
         n: p.shape for n, p in layer.declared().items()
     }
+
+
+def test_a_layer_that_got_another_name_is_found_by_the_former_one() -> None:
+    assert type(from_data({"class": "Step"}, [Module])) is nn.Heaviside
+    assert as_data(nn.Heaviside()) == {"class": "Heaviside"}
+    with pytest.warns(DeprecationWarning, match=r"gn\.nn\.Step is now called gn\.nn\.Heaviside"):
+        former = nn.__getattr__("Step")
+    assert former is nn.Heaviside
+    with pytest.raises(AttributeError, match="has no name 'SGD'"):
+        nn.__getattr__("SGD")  # files know this class, but it is of another module
 
 
 def test_settings_are_those_of_the_constructor_by_name() -> None:

@@ -16,7 +16,7 @@ def network() -> gn.nn.Sequential:
     return gn.nn.Sequential(gn.nn.Linear(2, 4), gn.nn.Tanh(), gn.nn.Linear(4, 1), seed=1)
 
 
-by_hand = gn.nn.Sequential(gn.nn.Linear(2, 2), gn.nn.Step(), gn.nn.Linear(2, 1))
+by_hand = gn.nn.Sequential(gn.nn.Linear(2, 2), gn.nn.Heaviside(), gn.nn.Linear(2, 1))
 by_hand.W = np.array([1, 1, 1, 1, -0.5, -1.5, 1, -1, 0])  # (x₁ or x₂) and not (x₁ and x₂)
 answers = by_hand(x)
 

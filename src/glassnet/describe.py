@@ -9,6 +9,7 @@ reads that back must bring the class or the function.
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, cast
@@ -51,12 +52,15 @@ class Described:
 
     inside: ClassVar[tuple[type, ...]] = ()  # what families of objects its settings may hold
     shared: ClassVar[bool] = False  # whether an object may stand in several places
+    former_name: ClassVar[str] = ""  # files and code of earlier releases may still use it
 
     def __init_subclass__(cls, in_files: bool = True, **kwargs: Any) -> None:
         """Without `in_files` no file can name the class: others derive from it, or it is code."""
         super().__init_subclass__(**kwargs)
         if in_files and is_ours(cls):
             KNOWN[cls.__name__] = cls
+            if "former_name" in vars(cls):
+                KNOWN[cls.former_name] = cls
 
     def get_config(self) -> dict[str, Any] | None:
         """The settings by the names of the constructor's arguments: numbers, texts, None, tuples
@@ -84,6 +88,21 @@ class Described:
             return cls(**named)
         before = [named.pop(name) for name in list(kinds)[: list(kinds).index(many)]]
         return cls(*before, *named.pop(many), **named)
+
+
+def renamed(module: str, name: str) -> type[Described] | None:
+    """The class of a module that once had this name; a DeprecationWarning says the new name."""
+    kind = KNOWN.get(name)
+    if kind is None or kind.__name__ == name or not kind.__module__.startswith(f"{module}."):
+        return None
+    short_module = module.replace(PACKAGE, "gn", 1)
+    warnings.warn(
+        f"{short_module}.{name} is now called {short_module}.{kind.__name__};"
+        " the old name will go in the next release",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    return kind
 
 
 def is_ours(kind: type) -> bool:

@@ -26,7 +26,7 @@ NAMES: dict[str, str] = {
     "swish": "gn.nn.SiLU()",
     "hardtanh": "a function: lambda x: ops.maximum(ops.minimum(x, 1.0), -1.0)",
     "relu6": "a function: lambda x: ops.minimum(ops.relu(x), 6.0)",
-    "heaviside": "gn.nn.Step()",
+    "heaviside": "gn.nn.Heaviside()",
     "activation": "gn.nn.ReLU(), gn.nn.Tanh() and the like",
     "batchnorm1d": "gn.nn.BatchNorm(3)",
     "batchnormalization": "gn.nn.BatchNorm(3)",

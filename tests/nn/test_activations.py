@@ -34,7 +34,7 @@ def elu(z: float, alpha: float = 1.0) -> float:
 
 CASES: list[tuple[Module, Callable[[float], float]]] = [
     (nn.Identity(), lambda z: z),
-    (nn.Step(), lambda z: 1.0 if z > 0 else 0.0),
+    (nn.Heaviside(), lambda z: 1.0 if z > 0 else 0.0),
     (nn.Sigmoid(), sigmoid),
     (nn.ParametricSigmoid(2.0, 0.5), lambda z: sigmoid(2 * (z - 0.5))),
     (nn.ParametricSigmoid(-1.0, 3.0, learn=False), lambda z: sigmoid(3 - z)),
@@ -115,7 +115,7 @@ def test_the_sigmoid_in_float32_keeps_its_tail() -> None:
 
 
 def test_a_step_says_that_it_cannot_be_trained() -> None:
-    model = nn.Sequential(nn.Linear(2, 2), nn.Step(), nn.Linear(2, 1))
+    model = nn.Sequential(nn.Linear(2, 2), nn.Heaviside(), nn.Linear(2, 1))
     x, y = np.eye(2), np.ones(2)
     with pytest.raises(GlassnetError, match=r"use Sigmoid\(\)"):
         gn.train(model, x, y, loss=gn.losses.HalfMSE(), optimizer=gn.optim.SGD(), epochs=1)

@@ -58,7 +58,7 @@ def test_random_search_moves_trained_parameters_only() -> None:
 
 def test_random_search_trains_steps() -> None:
     x, y = np.array([[0], [1], [2], [3]]), np.array([0, 0, 1, 1])
-    network = gn.nn.Sequential(gn.nn.Linear(1, 1), gn.nn.Step())
+    network = gn.nn.Sequential(gn.nn.Linear(1, 1), gn.nn.Heaviside())
     history = gn.train(network, x, y, loss=HALF, optimizer=gn.optim.RandomSearch(3.0), epochs=300)
     assert history.loss[-1] == 0.0
     np.testing.assert_array_equal(network(x)[:, 0], y)

@@ -154,7 +154,7 @@ CASES = [
     same(nn.ReLU(), T.ReLU()), same(nn.LeakyReLU(0.2), T.LeakyReLU(0.2)),
     same(nn.ELU(1.5), T.ELU(1.5)), same(nn.SELU(), T.SELU()), same(nn.GELU(), T.GELU()),
     same(nn.SiLU(), T.SiLU()), same(nn.Mish(), T.Mish()),
-    same(nn.Step(), lambda x: (x > 0).double() + 0.0 * x),
+    same(nn.Heaviside(), lambda x: (x > 0).double() + 0.0 * x),
     same(nn.Columns(2, 0, 2), lambda x: x[:, [2, 0, 2]]),
     same(nn.Columns(1, 2), lambda x: x[:, 1:3]),
     same(nn.Function(lambda x: ops.sin(x) * x), lambda x: torch.sin(x) * x),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glassnet.describe import renamed
 from glassnet.foreign import no_name
 from glassnet.nn.activations import (
+    Heaviside,
     Identity,
     ParametricSigmoid,
     Sigmoid,
     Softmax,
     Softplus,
-    Step,
     Tanh,
 )
 from glassnet.nn.compose import Columns, Function, Parallel, Residual, Sequential
@@ -36,6 +37,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Function",
+    "Heaviside",
     "Identity",
     "InFolds",
     "LayerNorm",
@@ -62,7 +64,6 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Softplus",
-    "Step",
     "Tanh",
     "fit_start",
 ]
@@ -71,4 +72,6 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
+        if (former := renamed(__name__, name)) is not None:
+            return former
         raise no_name(__name__, name, __all__)

@@ -34,14 +34,16 @@ class Identity(Module):
 
 
 @dataclass(eq=False)
-class Step(Module):
+class Heaviside(Module):
     """a = 1 where z > 0, else 0: the first model of a neuron. Its derivative is 0 wherever it has
     one, so no gradient passes; such a network computes, but gradient descent cannot train it."""
+
+    former_name: ClassVar[str] = "Step"
 
     def build(self, x: Value, parameters: Scope) -> Value:
         if parameters.training:
             raise GlassnetError(
-                "Step is flat: its derivative is 0, so nothing before it can learn by gradients\n"
+                "Heaviside is flat: its derivative is 0, so no layer before it can learn\n"
                 "  to train by gradient descent: use Sigmoid(), which is a smooth step\n"
                 "  to keep the step: set model.W by hand, or use gn.optim.RandomSearch()"
             )
