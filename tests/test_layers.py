@@ -70,6 +70,7 @@ LAZY = {
     "cli": ("*",),  # a command loads what it needs when it runs, so that --help is quick
     "nn": ("pipeline",),  # a model called on arrays compiles itself: the one way up
     "pipeline": ("llvm", "run"),  # a missing LLVM costs speed, not the package
+    "training": ("llvm",),  # the same
 }
 
 RANK = {unit: rank for rank, row in enumerate(reversed(LAYERS)) for unit in row}

@@ -83,7 +83,7 @@ class References:
         for check in self._checks:
             if check():
                 return True
-        return any(
+        return bool(self._compared) and any(
             array.tobytes() != self._compared[id(array)]
             for array in self.arrays
             if id(array) in self._compared

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import glassnet as gn
 from glassnet.errors import DivergenceError
 from glassnet.run.interrupt import Interrupt
-from glassnet.training.blocks import Blocks
+from glassnet.training.blocks import Blocks, exact
 from glassnet.training.step_runner import EpochCalls
 from glassnet.training.trainer import Trainer
 from tests.training.common import HALF, data
@@ -193,3 +194,25 @@ def test_large_data_are_taken_epoch_by_epoch() -> None:
             batch_size=10_000,
         )  # fmt: skip
     assert len(taken) == 2
+
+
+def test_sums_that_are_called_exact_are() -> None:
+    """Of numbers near each other, of any sign; not of those that are far apart, nor with a 0."""
+    rng = np.random.default_rng(4)
+    weights = np.array([32.0] * 30 + [17.0])
+    for apart in (1.0, 1e3, 1e6, 1e12):
+        for scale in (1e-41, 1e-30, 1.0, 1e25):
+            losses = rng.standard_normal((3, 31)) * apart ** rng.random((3, 31)) * scale
+            single = losses.astype(np.float32)
+            if exact(single, weights.sum()):
+                got = (single.astype(float) @ weights).tolist()
+                assert got == [
+                    math.fsum(line) for line in (single.astype(float) * weights).tolist()
+                ]
+            else:
+                assert apart > 1.0 or scale < 1e-40
+    near = np.linspace(0.5, 2.0, 31, dtype=np.float32)
+    assert exact(near, 1000.0)
+    assert not exact(np.append(near, np.float32(1e-9)), 1000.0)
+    assert not exact(np.append(near, np.float32(0)), 1000.0)
+    assert not exact(near.astype(float), 1000.0)

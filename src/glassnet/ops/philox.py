@@ -108,8 +108,7 @@ def permutations(
 ) -> np.ndarray:
     """The `permutation` of each of some epochs, a row each, worked out together: of few numbers
     most of the time is that of calls of NumPy."""
-    height = max(1, math.isqrt(max(n - 1, 0)) + 1)
-    width = max(1, -(-n // height))
+    height, width = table(n)
     block = np.arange(FEISTEL_ROUNDS * height // 4, dtype=np.uint64)
     each = np.array(epochs, np.uint64).repeat(len(block))
     drawn = _words(np.tile(block, len(epochs)), seed, stream, each)
@@ -125,6 +124,12 @@ def permutations(
         shift = None if begin is None else height * outside[0]
         order[outside] = _feistel(order[outside], shift, rounds, height, width)
     return order.reshape(len(epochs), -1)
+
+
+def table(n: int) -> tuple[int, int]:
+    """Height and width of the smallest near-square table of at least n cells."""
+    height = max(1, math.isqrt(max(n - 1, 0)) + 1)
+    return height, max(1, -(-n // height))
 
 
 FEISTEL_ROUNDS = 8

