@@ -112,6 +112,13 @@ def embedded(x: Any, p: Tensors) -> Any:
     return torch.cat(parts, 1)
 
 
+def embedded_with_own(x: Any, p: Tensors) -> Any:
+    """The same, whose two last numbers are those of the first and of the second group."""
+    wide = embedded(x[:, :2], p)
+    first, second = torch.chunk(wide, 2, 1)
+    return torch.cat([first, x[:, 2:3], second, x[:, 3:4]], 1)
+
+
 def groups(x: Any, p: Tensors) -> Any:
     parts = torch.chunk(x, 2, 1)
     members = [
@@ -183,6 +190,8 @@ CASES = [
     Case(nn.Embedding(3, 2), embedding, CATEGORIES[:, :1].copy()),
     Case(nn.Embedding((3, 4), 2), embedding, CATEGORIES), Case(nn.Periodic(WIDTH, 3), periodic),
     Case(nn.PiecewiseEmbedding(2, 3, 3, 2, 2), embedded),
+    Case(nn.PiecewiseEmbedding(2, 3, 3, groups=2, own=1), embedded_with_own),
+    same(nn.GroupInputs(2, 1, 2), lambda x: torch.cat([x[:, :3], x[:, :2], x[:, 3:]], 1)),
     Case(nn.BatchEnsemble(2, 3, 2, groups=2), groups), Case(nn.MemberLinear(2, 3, 2), apart),
     Case(nn.BatchEnsemble(2, 3, 2), ensemble), same(nn.Dropout(0.4), T.Dropout(0.4).eval()),
     Case(nn.Sequential(nn.Linear(WIDTH, 3), nn.Tanh(), nn.Linear(3, 2)),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glassnet.errors import TableError
-from glassnet.estimators.tabular.examine import understand
+from glassnet.estimators.tabular.examine import ExaminedTable, examine, understand
 from glassnet.tables.kinds import Column
 from glassnet.tables.read import read_table
 from tests.data import data_file
@@ -226,3 +226,38 @@ def test_what_is_shown_of_a_cell_is_short(tmp_path: Path) -> None:
     column = infer(tmp_path, ["a\x1b[2J\nb", "x" * 1000, "a\x1b[2J\nb", "x" * 1000])
     assert column.summary == f"2 values: a [2J b 2, {'x' * 39}… 2"
     assert column.kind == "category"
+
+
+def identified(folder: Path, numbers: list[int], y: list[str]) -> ExaminedTable:
+    path = folder / "ids.csv"
+    lines = [f"{n},{i % 7},{v}" for i, (n, v) in enumerate(zip(numbers, y, strict=True))]
+    path.write_text("id,x,y\n" + "\n".join(lines) + "\n")
+    return examine(read_table(str(path)), "y")
+
+
+def shuffled_ids(step: int) -> list[int]:
+    return [1000 + step * (i * 97 % 300) for i in range(300)]
+
+
+def test_an_identifier_that_the_target_follows_is_a_number(tmp_path: Path) -> None:
+    numbers = shuffled_ids(7)
+    found = identified(tmp_path, numbers, [str(number // 300 + 0.5) for number in numbers])
+    kinds = {column.name: column.kind for column in found.columns}
+    assert kinds["id"] == "number"
+    (note,) = [note for note in found.notes if note.rule == "useful identifier"]
+    assert note.doubt
+    assert "neighbouring numbers have similar targets" in str(note)
+    classes = identified(tmp_path, numbers, ["ab"[number // 1000 % 2] for number in numbers])
+    assert classes.columns[0].kind == "number"
+
+
+def test_an_identifier_is_left_out_where_nothing_follows_it(tmp_path: Path) -> None:
+    unrelated = [str(i * i * i % 101 + 0.5) for i in range(300)]
+    assert identified(tmp_path, shuffled_ids(7), unrelated).columns[0].kind == "identifier"
+
+
+def test_numbers_that_count_the_rows_of_a_sorted_table_stay_out(tmp_path: Path) -> None:
+    """Shuffled afterwards, they would give the order of the table away, not what new rows have."""
+    numbers = shuffled_ids(1)
+    found = identified(tmp_path, numbers, [str(number // 30 + 0.5) for number in numbers])
+    assert found.columns[0].kind == "identifier"

@@ -19,12 +19,18 @@ RNG = np.random.default_rng(0)
 ROWS = 61
 
 
-def pack(outputs: int, *, embedded: bool = True) -> nn.Sequential:
-    """Three folds of two members for rows of four numbers and their fold."""
-    first: list[nn.Module] = [nn.PiecewiseEmbedding(2, 3, 4, 2, groups=3), nn.Repeat(2, 3)]
-    width = 8 if embedded else 4
+def pack(outputs: int, *, embedded: bool = True, own: bool = False) -> nn.Sequential:
+    """Three folds of two members for rows of four numbers and their fold; of the numbers the last
+    three can be the folds' own."""
+    width = (8 if embedded else 4) if not own else (4 if embedded else 2)
+    layers: dict[tuple[bool, bool], list[nn.Module]] = {
+        (True, False): [nn.PiecewiseEmbedding(2, 3, 4, 2, groups=3), nn.Repeat(2, 3)],
+        (False, False): [nn.Repeat(6)],
+        (True, True): [nn.PiecewiseEmbedding(1, 3, 4, groups=3, own=1), nn.Repeat(2, 3)],
+        (False, True): [nn.GroupInputs(1, 1, 3), nn.Repeat(2, 3)],
+    }
     inner = nn.Sequential(
-        *(first if embedded else [nn.Repeat(6)]), nn.BatchEnsemble(width, 5, 6, groups=3),
+        *layers[embedded, own], nn.BatchEnsemble(width, 5, 6, groups=3),
         nn.ReLU(), nn.MemberLinear(5, outputs, 6),
     )  # fmt: skip
     network = nn.Sequential(nn.InFolds(inner, 6, 3, outputs > 1), dtype="float64")
@@ -36,19 +42,20 @@ def rows_in(folds: int) -> np.ndarray:
     return np.column_stack([RNG.normal(size=(ROWS, 4)), np.arange(ROWS) % folds])
 
 
+@pytest.mark.parametrize("own", [True, False])
 @pytest.mark.parametrize("embedded", [True, False])
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_the_members_of_a_fold_predict_as_the_pack(outputs: int, embedded: bool) -> None:
-    network, x = pack(outputs, embedded=embedded), rows_in(3)
+def test_the_members_of_a_fold_predict_as_the_pack(outputs: int, embedded: bool, own: bool) -> None:
+    network, x = pack(outputs, embedded=embedded, own=own), rows_in(3)
     alone = FoldMembers.of(network)
     assert alone is not None
     wanted = network(x)
     for fold in (2, 0, 1):
         alone.take(fold)
-        own = x[:, -1] == fold
-        np.testing.assert_allclose(alone.network(x[own, :-1]), wanted[own], rtol=1e-12)
+        mask, rows = x[:, -1] == fold, alone.rows(x, fold)
+        np.testing.assert_allclose(alone.network(rows[mask]), wanted[mask], rtol=1e-12)
         # a check that would notice the members of another fold
-        assert not np.allclose(alone.network(x[~own, :-1]), wanted[~own], rtol=1e-3)
+        assert not np.allclose(alone.network(rows[~mask]), wanted[~mask], rtol=1e-3)
 
 
 @pytest.mark.parametrize(

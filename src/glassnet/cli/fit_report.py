@@ -12,9 +12,9 @@ from rich.console import Console
 from glassnet.cli.report import REASONS, console, print_json, safe
 from glassnet.cli.score_report import print_score, score_json
 from glassnet.cli.table_report import column_json, notes_json, print_columns, print_notes
+from glassnet.estimators.tabular.examine import fitted_schema
 from glassnet.estimators.tabular.network import architecture_of
 from glassnet.serialize import to_plain
-from glassnet.tables.schema import Schema
 from glassnet.tables.target import target_summary
 from glassnet.words import counted
 
@@ -32,7 +32,7 @@ class FitReport:
         self.examined = examined
         self.split = examined.split()
         self.folds = len(examined.folds())
-        self.schema = Schema.fit(examined.columns, examined.target, self.split.train)
+        self.schema = fitted_schema(examined, self.split)
         self.architecture = architecture_of(self.schema, recipe)
         self.recipe = recipe
         self.console = console()

@@ -16,7 +16,13 @@ from glassnet.nn.activations import (
     Tanh,
 )
 from glassnet.nn.compose import Columns, Function, Parallel, Residual, Sequential
-from glassnet.nn.embed import Embedding, Periodic, PiecewiseEmbedding, PiecewiseLinear
+from glassnet.nn.embed import (
+    Embedding,
+    GroupInputs,
+    Periodic,
+    PiecewiseEmbedding,
+    PiecewiseLinear,
+)
 from glassnet.nn.ensemble import Average, BatchEnsemble, InFolds, MemberLinear, Repeat
 from glassnet.nn.linear import Linear, Neuron
 from glassnet.nn.module import Module, Parameter
@@ -37,6 +43,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Function",
+    "GroupInputs",
     "Heaviside",
     "Identity",
     "InFolds",

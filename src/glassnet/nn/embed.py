@@ -226,7 +226,8 @@ class PiecewiseEmbedding(Module):
     others, 2024). The ends of the bins lie in W too, as `edges` [features, bins + 1], but no
     gradient moves them; equal ones make a bin that is left out. `PiecewiseEmbedding.of(x, width)`
     takes quantiles of data. `others` further numbers are kept as they are, behind those. With
-    `groups` there are as many embeddings, side by side, each learnt for itself.
+    `groups` there are as many embeddings, side by side, each learnt for itself; then a row can end
+    with `own` numbers of each group, group after group, which that group alone gets.
     """
 
     features: int
@@ -234,12 +235,14 @@ class PiecewiseEmbedding(Module):
     bins: int = 16
     others: int = 0
     groups: int = 1
+    own: int = 0
 
     def __post_init__(self) -> None:
         sizes = {"features": self.features, "width": self.width, "bins": self.bins}
         right = "PiecewiseEmbedding(4, 8, bins=16)"
         check_sizes(self, right, **sizes, groups=self.groups)
         check_numbers(self, f"{right[:-1]}, others=2)", 0, others=self.others)
+        check_numbers(self, f"{right[:-1]}, groups=5, own=2)", 0, own=self.own)
 
     @classmethod
     def of(cls, x: Any, width: int, bins: int = 16) -> PiecewiseEmbedding:
@@ -263,10 +266,10 @@ class PiecewiseEmbedding(Module):
         return other
 
     def takes(self) -> int | None:
-        return self.features + self.others
+        return self.features + self.others + self.groups * self.own
 
     def gives(self, width: int | None) -> int | None:
-        return self.groups * (self.features * self.width + self.others)
+        return self.groups * (self.features * self.width + self.others + self.own)
 
     def declared(self) -> dict[str, Parameter]:
         shape = (self.groups, self.features, self.width)
@@ -295,10 +298,65 @@ class PiecewiseEmbedding(Module):
         straight = ops.reshape(each, (rows, 1, self.features, 1)) * parameters["slope"]
         e = ops.transpose(bent, (1, 2, 0, 3)) + straight + parameters["bias"]
         e = ops.reshape(e, (rows, groups, self.features * self.width))
-        if self.others:
-            rest = ops.reshape(x[:, self.features :], (rows, 1, self.others))
-            e = ops.concatenate([e, ops.broadcast(rest, (rows, groups, self.others))], 2)
-        return ops.reshape(e, (rows, groups * (self.features * self.width + self.others)))
+        behind = with_own(x[:, self.features :], self.others, self.own, groups)
+        if behind is not None:
+            e = ops.concatenate([e, behind], 2)
+        return ops.reshape(
+            e, (rows, groups * (self.features * self.width + self.others + self.own))
+        )
+
+
+@dataclass(eq=False)
+class GroupInputs(Module):
+    """For each of `groups`, side by side, the first `common` numbers of a row, which all get, and
+    the `own` numbers of the group: behind the shared ones those of the first group stand, then
+    those of the next. With `Repeat(members, groups)` behind it the members of a group get them.
+    """
+
+    common: int
+    own: int
+    groups: int
+
+    def __post_init__(self) -> None:
+        right = "GroupInputs(8, own=2, groups=5)"
+        check_sizes(self, right, groups=self.groups)
+        check_numbers(self, right, 0, common=self.common, own=self.own)
+        if not self.common + self.own:
+            raise ShapeError(f"{self!r} leaves no number\n  right: {right}")
+
+    def takes(self) -> int | None:
+        return self.common + self.groups * self.own
+
+    def gives(self, width: int | None) -> int | None:
+        return self.groups * (self.common + self.own)
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        return ops.reshape(
+            with_own(x, self.common, self.own, self.groups),
+            (x.shape[0], self.groups * (self.common + self.own)),
+        )
+
+
+def own_rows(layer: Module, x: np.ndarray, group: int) -> np.ndarray:
+    """What a group gets of rows, before they are embedded, where a layer gives groups numbers of
+    their own; else the rows."""
+    if not isinstance(layer, PiecewiseEmbedding | GroupInputs) or not layer.own:
+        return x
+    first = x.shape[1] - layer.own * layer.groups
+    own = x[:, first + group * layer.own : first + (group + 1) * layer.own]
+    return np.concatenate([x[:, :first], own], axis=1)
+
+
+def with_own(x: Any, shared: int, own: int, groups: int) -> Any:
+    """Of rows [rows, shared + groups · own] what each group gets, [rows, groups, shared + own];
+    None where that is nothing."""
+    rows, parts = x.shape[0], list[Any]()
+    if shared:
+        same = ops.reshape(x[:, :shared], (rows, 1, shared))
+        parts.append(ops.broadcast(same, (rows, groups, shared)))
+    if own:
+        parts.append(ops.reshape(x[:, shared:], (rows, groups, own)))
+    return ops.concatenate(parts, 2) if len(parts) > 1 else parts[0] if parts else None
 
 
 def _unit_uniform(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:

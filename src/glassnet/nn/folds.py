@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.nn.compose import Sequential
-from glassnet.nn.embed import PiecewiseEmbedding
+from glassnet.nn.embed import GroupInputs, PiecewiseEmbedding, own_rows
 from glassnet.nn.ensemble import Average, BatchEnsemble, InFolds, MemberLinear, Repeat
 from glassnet.nn.module import Module
 
@@ -24,7 +24,7 @@ class FoldMembers:
     are in the pack now."""
 
     def __init__(self, pack: InFolds, layers: list[tuple[Module, Module]]) -> None:
-        self.folds = pack.folds
+        self.folds, self._first = pack.folds, layers_of(pack)[0]
         average = Average(pack.members // pack.folds, pack.probabilities)
         self.network = Sequential(*[alone for _, alone in layers], average, dtype=pack.dtype)
         self.network.parameters()  # in one block
@@ -41,16 +41,25 @@ class FoldMembers:
         pack = layers[0] if len(layers) == 1 else None
         if not isinstance(pack, InFolds) or pack.folds == 1:
             return None
-        if not isinstance(pack.inner, Sequential):
+        parts = layers_of(pack)
+        if not parts:
             return None
-        parts = list(pack.inner.chain().values())
         pairs = [(part, alone) for part in parts if (alone := _alone(part, pack)) is not None]
         return cls(pack, pairs) if len(pairs) == len(parts) else None
+
+    def rows(self, x: np.ndarray, fold: int) -> np.ndarray:
+        """What the members of a fold get of the rows of a pack [rows, inputs + 1]."""
+        return np.ascontiguousarray(own_rows(self._first, x[:, :-1], fold))
 
     def take(self, fold: int) -> None:
         """Take the numbers of the members that learn without this fold."""
         for single, shared, whole in self._pairs:
             single[...] = shared if whole else _part(shared, single, fold, self.folds)
+
+
+def layers_of(pack: InFolds) -> list[Module]:
+    """The layers of all folds; none where the network inside is not made of layers."""
+    return list(pack.inner.chain().values()) if isinstance(pack.inner, Sequential) else []
 
 
 def _alone(layer: Module, pack: InFolds) -> Module | None:
@@ -64,7 +73,11 @@ def _alone(layer: Module, pack: InFolds) -> Module | None:
 def _embedding(layer: Any, folds: int) -> Module | None:
     if layer.groups != folds:
         return None
-    return PiecewiseEmbedding(layer.features, layer.width, layer.bins, layer.others)
+    return PiecewiseEmbedding(layer.features, layer.width, layer.bins, layer.others + layer.own)
+
+
+def _inputs(layer: Any, folds: int) -> Module | None:
+    return GroupInputs(layer.common + layer.own, 0, 1) if layer.groups == folds else None
 
 
 def _repeat(layer: Any, folds: int) -> Module | None:
@@ -85,6 +98,7 @@ def _members(layer: Any, folds: int) -> Module | None:
 
 _MAKERS: dict[type[Module], Callable[[Any, int], Module | None]] = {
     PiecewiseEmbedding: _embedding,
+    GroupInputs: _inputs,
     Repeat: _repeat,
     BatchEnsemble: _ensemble,
     MemberLinear: _members,

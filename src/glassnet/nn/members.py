@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.nn.compose import Sequential
-from glassnet.nn.embed import PiecewiseEmbedding
+from glassnet.nn.embed import GroupInputs, PiecewiseEmbedding, own_rows
 from glassnet.nn.ensemble import Average, BatchEnsemble, InFolds, MemberLinear, Repeat
 from glassnet.nn.linear import Linear
 from glassnet.nn.module import Module
@@ -46,11 +46,12 @@ class Pack:
     def _understood(self) -> bool:
         """Whether there is one embedding at most, then a Repeat, then layers of members."""
         rest = self.layers
-        if rest and isinstance(rest[0], PiecewiseEmbedding):
+        if rest and isinstance(rest[0], PiecewiseEmbedding | GroupInputs):
             rest = rest[1:]
         if not rest or not isinstance(rest[0], Repeat):
             return False
-        groups = self.layers[0].groups if isinstance(self.layers[0], PiecewiseEmbedding) else 1
+        first = self.layers[0]
+        groups = first.groups if isinstance(first, PiecewiseEmbedding | GroupInputs) else 1
         if rest[0].groups != groups or rest[0].members * groups != self.members:
             return False
         return bool(rest[1:]) and all(_known(layer, self.members) for layer in rest[1:])
@@ -60,7 +61,8 @@ class Pack:
         layer = self.layers[0]
         if not isinstance(layer, PiecewiseEmbedding):
             return None
-        made = PiecewiseEmbedding(layer.features, layer.width, layer.bins, layer.others)
+        others = layer.others + layer.own
+        made = PiecewiseEmbedding(layer.features, layer.width, layer.bins, others)
         made = made.astype(self.dtype)
         own, of = made.parameters(), layer.parameters()
         group = member * layer.groups // self.members
@@ -69,6 +71,10 @@ class Pack:
             own[name][...] = of[name][group : group + 1]
         own["weight"][...] = of["weight"][:, :, group * layer.width : (group + 1) * layer.width]
         return made
+
+    def rows(self, member: int, x: np.ndarray) -> np.ndarray:
+        """What a member, counted from 0, gets of the rows of the pack, without their fold."""
+        return own_rows(self.layers[0], x, member * self.folds // self.members)
 
     def network(self, member: int) -> Sequential:
         """The layers of a member, counted from 0, behind its embedding."""
@@ -83,7 +89,7 @@ class Pack:
         return made
 
 
-_BEFORE = (PiecewiseEmbedding, Repeat)
+_BEFORE = (PiecewiseEmbedding, GroupInputs, Repeat)
 
 
 def _known(layer: Module, members: int) -> bool:

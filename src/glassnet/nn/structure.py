@@ -14,7 +14,7 @@ from typing import Any
 
 from glassnet.graph.types import Dim
 from glassnet.nn.compose import Function, Sequential
-from glassnet.nn.embed import PiecewiseEmbedding
+from glassnet.nn.embed import GroupInputs, PiecewiseEmbedding
 from glassnet.nn.ensemble import BatchEnsemble, InFolds, MemberLinear
 from glassnet.nn.linear import Linear
 from glassnet.nn.module import Module
@@ -24,7 +24,7 @@ PLAIN = (bool, int, float, str)  # settings that say all by their value
 # Layers with parameters that are decided by these settings.
 PACKED: dict[type[Module], tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind))
-    for kind in (PiecewiseEmbedding, BatchEnsemble, MemberLinear)
+    for kind in (PiecewiseEmbedding, GroupInputs, BatchEnsemble, MemberLinear)
 }
 
 IN_FOLDS = ("members", "folds", "probabilities")

@@ -12,7 +12,7 @@ import numpy as np
 
 from glassnet.errors import GlassnetError
 from glassnet.nn.compose import Sequential
-from glassnet.nn.embed import PiecewiseEmbedding
+from glassnet.nn.embed import GroupInputs, PiecewiseEmbedding
 from glassnet.nn.members import Pack
 from glassnet.nn.module import Module
 from glassnet.page.data import PageTable
@@ -56,7 +56,11 @@ class PackMember:
 
     def inputs(self, network: int) -> int:
         """How many columns the member takes, its network taking so many numbers."""
-        return network if self.embedding is None else self.embedding.takes() or network
+        found = network if self.embedding is None else self.embedding.takes() or network
+        first = self.pack.layers[0]
+        if isinstance(first, PiecewiseEmbedding | GroupInputs):
+            found += first.own * (first.groups - 1)
+        return found
 
     def on(self, table: PageTable, label: str) -> PageTable:
         """The table as the member takes it."""
@@ -66,10 +70,14 @@ class PackMember:
         )  # fmt: skip
 
     def _embedded(self, x: np.ndarray) -> np.ndarray:
-        given = x if self.embedding is None else self.embedding(x)
+        given = self.pack.rows(self.number - 1, x)
+        if self.embedding is not None:
+            given = self.embedding(given)
         return np.ascontiguousarray(given, np.float32)
 
     def _names(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        numbers = self.pack.rows(self.number - 1, np.arange(len(columns))[None])[0]
+        columns = tuple(columns[int(number)] for number in numbers)
         if self.embedding is None:
             return columns
         features, width = self.embedding.features, self.embedding.width

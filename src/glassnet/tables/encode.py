@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import numpy as np
 
 from glassnet.errors import TableError
-from glassnet.serialize import Name, Within
+from glassnet.serialize import LATER, Name, Within
 from glassnet.tables.decide import BOOLEAN_WORDS
 from glassnet.tables.kinds import respelt
+from glassnet.tables.statistics import Averaged, TargetStatistics
 from glassnet.tables.table import Numbers
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class CategoryEncoder:
 
     Rare values share the unknown input and so train it. Where no value was rare it could not be
     trained; an unknown cell then gets the average of the training rows (the share of every value).
+    A column of many values also has the `statistics` of the target for each of them.
     """
 
     name: Name
@@ -86,6 +88,7 @@ class CategoryEncoder:
     rare: bool
     average: tuple[Annotated[float, Within(0.0, 1.0)], ...]
     kind: str = "category"
+    statistics: TargetStatistics | None = field(default=None, metadata=LATER)
 
     def check(self) -> None:
         """`ValueError` where the fields do not fit each other."""
@@ -107,10 +110,19 @@ class CategoryEncoder:
             average.append(lost / total)
         return CategoryEncoder(name, levels, lost > 0, others > 0, tuple(average))
 
+    def with_statistics(
+        self, texts: Texts, rows: NDArray[np.int64], averaged: Averaged
+    ) -> CategoryEncoder:
+        """The same, with statistics of the target where the column has many values."""
+        return replace(self, statistics=TargetStatistics.fit(texts[rows], averaged))
+
     @property
     def inputs(self) -> list[str]:
         names = [f"{self.name}={level}" for level in self.levels]
-        return names + [f"{self.name} missing"] * self.flag + [f"{self.name} unknown"] * self.rare
+        names += [f"{self.name} missing"] * self.flag + [f"{self.name} unknown"] * self.rare
+        if self.statistics is None:
+            return names
+        return names + [f"{self.name}: {name}" for name in self.statistics.inputs]
 
     @cached_property
     def _known(self) -> tuple[dict[Any, int], Floats]:
@@ -124,21 +136,28 @@ class CategoryEncoder:
             vectors[unknown] = self.average
         return codes, vectors
 
-    def encode(self, cells: Texts) -> Encoded:
-        known, vectors = self._known
-        unknown, texts = len(self.levels) + self.flag, list[Any](cells.tolist())
-        strange = set(texts) - known.keys()
+    def encode(self, cells: Texts, parts: NDArray[np.int64] | None = None) -> Encoded:
+        """With the `parts` of training rows, their statistics are those of other parts."""
+        known, _ = self._known
+        statistics, texts = self.statistics, list[Any](cells.tolist())
+        rare = {} if statistics is None else statistics.codes
+        strange = set(texts) - known.keys() - rare.keys()
         if strange:
             spelt = {text: respelt(text, self.levels) for text in strange}
-            known = {
-                **known,
-                **{text: known.get(spelling, unknown) for text, spelling in spelt.items()},
-            }
-        missing = texts.count(None)
+            texts = [spelt.get(text, text) for text in texts]
+        found = self._encoded(texts)
+        if statistics is None:
+            return found
+        return replace(found, x=np.concatenate([found.x, statistics.of(texts, parts)], 1))
+
+    def _encoded(self, texts: list[Any]) -> Encoded:
+        """Everything but the statistics."""
+        known, vectors = self._known
+        unknown, missing = len(self.levels) + self.flag, texts.count(None)
         if len(texts) == 1:
-            code = known[texts[0]]
+            code = known.get(texts[0], unknown)
             return Encoded(vectors[code : code + 1], missing, int(code == unknown and not missing))
-        codes = np.array([known[text] for text in texts], np.int64)
+        codes = np.array([known.get(text, unknown) for text in texts], np.int64)
         unknowns = int((codes == unknown).sum()) - (0 if self.flag else missing)
         return Encoded(vectors[codes], missing, unknowns)
 

@@ -109,6 +109,9 @@ KINDS = (
          "{kind COLUMN=category:exact}"),
     Rule("free text", "texts that hardly repeat, most of three words or more",
          "left out, as text", "{kind COLUMN=category}"),
+    Rule("useful identifier", "whole numbers that name the rows, with gaps and in no order, where "
+         "rows with neighbouring ones have similar targets", "a number, with a doubt",
+         "{kind COLUMN=drop}"),
     Rule("nested", "lists, maps", "left out; fields of a struct are columns of their own",
          "{sql} for a part"),
     Rule("number or class", "a target of whole numbers: up to 20 different ones are classes",

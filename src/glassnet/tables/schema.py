@@ -31,6 +31,7 @@ from glassnet.tables.encode import (
 from glassnet.tables.forms import Form
 from glassnet.tables.kinds import Column
 from glassnet.tables.repeats import row_keys
+from glassnet.tables.statistics import Averaged, TargetStatistics
 from glassnet.tables.table import Numbers, Table
 from glassnet.tables.target import TargetSchema
 
@@ -39,14 +40,15 @@ if TYPE_CHECKING:
 
     Cells = Numbers | NDArray[np.object_]
 
-PLAIN_VERSION, VERSION = 1, 2  # the first is of tables whose columns are all plain
+# The first is of tables whose columns are all plain, the last of those with statistics.
+PLAIN_VERSION, VERSION, STATISTICS_VERSION = 1, 2, 3
 
 
 @dataclass(frozen=True)
 class SchemaData:
     """A schema as JSON values; its columns are of kinds that `ENCODERS` has."""
 
-    version: Literal[1, 2]
+    version: Literal[1, 2, 3]
     target: TargetSchema
     columns: Annotated[tuple[dict[str, Any], ...], Length(1)]
     missing: tuple[Name, ...]
@@ -81,9 +83,11 @@ class Schema:
         missing: Sequence[str] = (),
         forms: Mapping[str, Form] | None = None,
         also: Sequence[str] = (),
+        averaged: Averaged | None = None,
     ) -> Schema:
         """Learn every column from the given rows alone. Forms are kept of the columns that are
-        used, and of those that are used for something `also`."""
+        used, and of those that are used for something `also`. With `averaged` of these rows,
+        categories of many values have statistics."""
         used_columns = [column for column in columns if column.cells is not None]
         plain = {
             column.name: column.cells
@@ -95,6 +99,12 @@ class Schema:
             numbers.get(column.name) or ENCODERS[column.kind].fit(column.name, column.cells, rows)  # pyright: ignore[reportArgumentType]
             for column in used_columns
         ]
+        if averaged is not None:
+            encoders = [
+                encoder.with_statistics(column.cells, rows, averaged)  # pyright: ignore[reportArgumentType]
+                if isinstance(encoder, CategoryEncoder) else encoder
+                for encoder, column in zip(encoders, used_columns, strict=True)
+            ]  # fmt: skip
         used = {target.name, *also, *(encoder.name for encoder in encoders)}
         found = (forms or {}).items()
         kept = tuple(form for name, form in found if name in used and not form.usual)
@@ -124,12 +134,17 @@ class Schema:
 
     @cached_property
     def _places(self) -> list[int]:
-        """Where the inputs of the columns, one after the other, stand in a row of x."""
-        first: list[bool] = []
+        """Where the inputs of the columns, one after the other, stand in a row of x: numbers, then
+        others, then statistics, fold after fold."""
+        kinds: list[int] = []
         for encoder in self.columns:
             number = self.numbers_first and isinstance(encoder, NUMBERS)
-            first += [number and place == 0 for place in range(len(encoder.inputs))]
-        order = sorted(range(len(first)), key=lambda place: not first[place])
+            found = statistics_of(encoder)
+            plain = len(encoder.inputs) - (0 if found is None else found.groups * found.each)
+            kinds += [0 if number and place == 0 else 1 for place in range(plain)]
+            if found is not None:
+                kinds += [2 + group for group in range(found.groups) for _ in range(found.each)]
+        order = sorted(range(len(kinds)), key=lambda place: kinds[place])
         return [rank for _, rank in sorted(zip(order, range(len(order)), strict=True))]
 
     @cached_property
@@ -150,6 +165,19 @@ class Schema:
     def numbers(self) -> int:
         """How many inputs are numbers that stand first."""
         return self.numbers_first * sum(isinstance(column, NUMBERS) for column in self.columns)
+
+    @property
+    def statistics(self) -> int:
+        """How many inputs are statistics of the target, which stand last."""
+        found = [one for encoder in self.columns if (one := statistics_of(encoder)) is not None]
+        return sum(one.groups * one.each for one in found)
+
+    @property
+    def own(self) -> int:
+        """How many inputs each fold has of its own, which stand last, fold after fold: statistics
+        that are made without its rows."""
+        found = [one for encoder in self.columns if (one := statistics_of(encoder)) is not None]
+        return sum(one.each for one in found if one.grouped)
 
     def opened(self, table: Table) -> Table:
         """The table read as the model's own was: the same gaps, the same signs in numbers. A column
@@ -190,8 +218,14 @@ class Schema:
         cells = self.load(table)
         return self.encode(cells, rows), truth[rows], row_keys(cells)[rows]
 
-    def encode(self, cells: Mapping[str, Cells], rows: NDArray[np.int64] | None = None) -> Design:
-        """The design matrix of the given rows, or of all."""
+    def encode(
+        self,
+        cells: Mapping[str, Cells],
+        rows: NDArray[np.int64] | None = None,
+        parts: NDArray[np.int64] | None = None,
+    ) -> Design:
+        """The design matrix of the given rows, or of all. Rows that are trained on come with the
+        `parts` that statistics were made of: those of their own part are left out."""
         x: NDArray[np.float32] | None = None
         missing: dict[str, int] = {}
         unknown: dict[str, int] = {}
@@ -203,7 +237,7 @@ class Schema:
             if isinstance(encoder, NumberEncoder) and isinstance(values, Numbers):
                 numbers.append((encoder, values, places))
                 continue
-            encoded = _encode(encoder, values)
+            encoded = _encode(encoder, values, parts)
             x[:, target] = encoded.x
             if encoded.missing:
                 missing[encoder.name] = encoded.missing
@@ -221,9 +255,11 @@ class Schema:
         plain: dict[str, Any] = {
             "version": VERSION if self.forms or self.numbers_first else PLAIN_VERSION,
             "target": _plain_target(self.target),
-            "columns": [to_plain(encoder) for encoder in self.columns],
+            "columns": [_plain_column(encoder) for encoder in self.columns],
             "missing": list(self.missing),
         }
+        if self.statistics:
+            plain["version"] = STATISTICS_VERSION
         if self.numbers_first:
             plain["numbers_first"] = True
         if self.forms:
@@ -265,6 +301,17 @@ def _encoder(plain: dict[str, Any], where: str) -> Encoder:
     return from_plain(ENCODERS[kind], plain, where)
 
 
+def statistics_of(encoder: Encoder) -> TargetStatistics | None:
+    """Those of a column, if it has any."""
+    return encoder.statistics if isinstance(encoder, CategoryEncoder) else None
+
+
+def _plain_column(encoder: Encoder) -> dict[str, Any]:
+    """Without the statistics that there are not, which older programs do not know."""
+    plain = to_plain(encoder)
+    return {name: value for name, value in plain.items() if name != "statistics" or value}
+
+
 def _plain_target(target: TargetSchema) -> dict[str, Any]:
     """Without the fields of a logarithm where there is none, which older programs do not know."""
     plain = to_plain(target)
@@ -286,5 +333,7 @@ def _taken(cells: Cells, rows: NDArray[np.int64] | None) -> Cells:
     return cells[rows]
 
 
-def _encode(encoder: Encoder, cells: Cells) -> Encoded:
+def _encode(encoder: Encoder, cells: Cells, parts: NDArray[np.int64] | None) -> Encoded:
+    if isinstance(encoder, CategoryEncoder):
+        return encoder.encode(cells, parts)  # pyright: ignore[reportArgumentType]
     return encoder.encode(cells)  # pyright: ignore[reportArgumentType]

@@ -35,6 +35,7 @@ SMALL_TABLE = 2_000
 # and each is scored by networks that have not seen it.
 PACKED = 50_000
 _STREAM = 0x53504C54  # "SPLT": random numbers that nothing else draws
+_PARTS_STREAM = 0x50415254  # "PART"
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,17 @@ class Division:
         if self.time is not None:
             return last_rows(self.rows, self.time, self.units, hold_out=not whole)
         return (all_rows if whole else split_rows)(self.rows, self.seed, self.classes, self.units)
+
+    def parts(self, split: Split) -> tuple[Rows, int]:
+        """For each training row the part that it is in, for what is learnt from the targets of
+        other parts alone, and how many there are: its fold, where networks of all folds learn
+        together."""
+        if self.groups is not None:
+            return self.groups.training, self.groups.count
+        units = self.units_of(split.train)
+        unit = np.arange(len(split.train)) if units is None else units
+        found = permutation(int(unit.max(initial=0)) + 1, self.seed, stream=_PARTS_STREAM)
+        return found[unit] % FOLDS, FOLDS
 
     def folds(self) -> list[Split]:
         """The divisions that the score is taken from, where `split` holds out nothing: five, or in

@@ -34,12 +34,12 @@ class FoldEvaluator:
         self._judges: dict[int, Evaluator] = {}
         network, fold_of = alone.network, rows.x[:, -1]
         make: Callable[[], Program] = partial(
-            loss_program, network, loss, rows.x.shape[1] - 1, rows.weighting
+            loss_program, network, loss, alone.rows(rows.x[:1], 0).shape[1], rows.weighting
         )
         for fold in range(alone.folds):
             part = rows.part(np.flatnonzero(fold_of == fold))
             if len(part):
-                part = replace(part, x=np.ascontiguousarray(part.x[:, :-1]))
+                part = replace(part, x=alone.rows(part.x, fold))
                 judge = Evaluator(make, part, parameter_arrays(network), threads)
                 self._judges[fold] = judge
                 self.shares[fold] = math.fsum(judge.weights)

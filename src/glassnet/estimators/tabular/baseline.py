@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 LINEAR = "linear"  # its name among the figures of a score
 _PENALTY = 1.0  # on the squares of the weights
 _WORK = 3e9  # multiplications
+_NEWTON_WORK = 6e9  # of all classes and rounds
 _MOST_ROWS = 20_000
 _FEWEST_ROWS = 20
 _ROUNDS = 8  # of Newton's method
@@ -61,15 +62,17 @@ def with_linear(found: Score, examined: ExaminedTable) -> Score:
 def with_figure(found: Score, target: TargetSchema, tasks: Sequence[Task]) -> Score:
     """The score with the figure of a linear model, unless that would take long."""
     parts: list[Evaluation] = []
-    for x, goals, asked, truth in tasks:
-        rows = _some(np.arange(len(x)), x.shape[1])
-        if len(rows) < _FEWEST_ROWS:
-            return found
-        answers = _answers(_extended(x[rows]), goals[rows], _extended(asked), target)
+    chosen = [_some(np.arange(len(x)), x.shape[1]) for x, *_ in tasks]
+    if any(len(rows) < _FEWEST_ROWS for rows in chosen):
+        return found
+    sizes = zip(chosen, tasks, strict=True)
+    newton = all(_by_newton(len(rows), x.shape[1], target) for rows, (x, *_) in sizes)
+    for rows, (x, goals, asked, truth) in zip(chosen, tasks, strict=True):
+        answers = _answers(_extended(x[rows]), goals[rows], _extended(asked), target, newton)
         parts.append(Evaluation(truth, answers, np.zeros(len(truth), np.int64)))
     answers = AnswerRules(found.threshold).applied(joined(parts))
     linear = {metric.name: measured(metric.name, answers) for metric in applicable(answers)}
-    if len(target.classes) > _MOST_CLASSES:  # which have scores, and no probabilities
+    if target.classes and not newton:  # which have scores, and no probabilities
         linear |= dict.fromkeys(("log_loss", "brier"))
     figures = {
         name: figure if (other := linear.get(name)) is None else replace(figure, linear=other[0])
@@ -115,40 +118,49 @@ def _some(rows: NDArray[np.int64], inputs: int) -> NDArray[np.int64]:
     return rows[:: -(-len(rows) // max(count, 1))]
 
 
+def _by_newton(rows: int, inputs: int, target: TargetSchema) -> bool:
+    """Whether each class has a logistic regression; else its indicator is fitted by least squares,
+    which solves one system for all classes."""
+    classes = len(target.classes)
+    fits = 1 if classes == 2 else classes
+    work = float(rows) * inputs * min(rows, inputs) * fits * _ROUNDS
+    return 0 < classes <= _MOST_CLASSES and work <= _NEWTON_WORK
+
+
 def _extended(x: NDArray[Any]) -> Floats:
     """With a column of ones."""
     return np.column_stack([x.astype(np.float64), np.ones(len(x))])
 
 
-def _answers(x: Floats, goals: NDArray[Any], asked: Floats, target: TargetSchema) -> NDArray[Any]:
-    """Numbers, or a probability for each class."""
+def _answers(
+    x: Floats, goals: NDArray[Any], asked: Floats, target: TargetSchema, newton: bool
+) -> NDArray[Any]:
+    """Numbers, or a probability for each class; scores of classes without Newton's method."""
     kernel = x @ x.T if x.shape[1] > len(x) else None
     if not target.classes:
         goal = goals.astype(np.float64).reshape(-1)
         weights = _least_squares(x, goal, np.ones(len(x)), kernel)
         return target.restore(asked @ weights)
+    if not newton:
+        of_classes = (goals[:, None] == np.arange(len(target.classes))).astype(np.float64)
+        return np.asarray(asked @ _least_squares(x, of_classes, np.ones(len(x)), kernel))
     scores = np.empty((len(asked), len(target.classes)))
-    newton = len(target.classes) <= _MOST_CLASSES
     for code in range(1 if len(target.classes) == 2 else 0, len(target.classes)):
         of_class = (goals == code).astype(np.float64)
-        fit = _logistic if newton else _least_squares
-        fitted = fit(x, of_class, np.ones(len(x)), kernel)
-        scores[:, code] = asked @ fitted
+        scores[:, code] = asked @ _logistic(x, of_class, np.ones(len(x)), kernel)
     if len(target.classes) == 2:
         scores[:, 0] = -scores[:, 1]
-    if not newton:
-        return scores
     chances: Floats = 1 / (1 + np.exp(-np.clip(scores, -500.0, 500.0)))
     return chances / chances.sum(axis=1, keepdims=True)
 
 
 def _least_squares(x: Floats, y: Floats, weight: Floats, kernel: Floats | None) -> Floats:
-    """Ridge regression; the ones are penalised too, so that there is always one answer. With more
-    columns than rows by the rows' products, `kernel`."""
+    """Ridge regression, y [rows] or [rows, goals]; the ones are penalised too, so that there is
+    always one answer. With more columns than rows by the rows' products, `kernel`."""
     if kernel is not None:
         return x.T @ _shares(y, weight, kernel)
     root = np.sqrt(weight)
-    scaled, goal = x * root[:, None], y * root
+    scaled, goal = x * root[:, None], (y.T * root).T
     system = scaled.T @ scaled
     system[np.diag_indices_from(system)] += _PENALTY
     system[-1, -1] -= _PENALTY * (1 - 1e-6)
@@ -160,7 +172,8 @@ def _shares(y: Floats, weight: Floats, kernel: Floats) -> Floats:
     root = np.sqrt(weight)
     system = kernel * np.outer(root, root)
     system[np.diag_indices_from(system)] += _PENALTY
-    return root * np.asarray(np.linalg.solve(system, y * root), np.float64)
+    solved = np.asarray(np.linalg.solve(system, (y.T * root).T), np.float64)
+    return np.asarray((solved.T * root).T, np.float64)
 
 
 def _logistic(x: Floats, y: Floats, weight: Floats, kernel: Floats | None) -> Floats:

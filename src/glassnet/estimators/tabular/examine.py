@@ -17,11 +17,13 @@ from glassnet.hints import Option, hint
 from glassnet.rounding import to_nearest
 from glassnet.tables.decide import base_kind, decide_forms, scale_of
 from glassnet.tables.divide import SplitOptions, check_options, divide, doubts
+from glassnet.tables.identifiers import with_useful
 from glassnet.tables.kinds import FIXED_KINDS, Column, infer_columns
 from glassnet.tables.notes import Note
 from glassnet.tables.repeats import SeenRows, row_keys, target_keys
 from glassnet.tables.schema import Design, Schema
 from glassnet.tables.split import FEWEST_ROWS, Division, Groups, Split
+from glassnet.tables.statistics import Averaged
 from glassnet.tables.table import Table
 from glassnet.tables.target import TargetSchema, infer_target, target_notes, target_summary
 from glassnet.words import counted
@@ -130,6 +132,9 @@ def understand(
         notes += written.notes.get(target, ())
         notes += target_notes(table, goal, truth, fixed.get(target))
     columns = infer_columns(table, [name for name in table.names if name != target], fixed)
+    if goal is not None:
+        rows = np.flatnonzero(~missing)
+        columns = with_useful(columns, table, truth, rows, bool(goal.classes))
     columns = [_as_group(column) if column.name == options.group else column for column in columns]
     for column in columns:
         notes += [*written.notes.get(column.name, ()), *column.notes]
@@ -195,12 +200,8 @@ def examine(
 @to_nearest
 def prepare(examined: ExaminedTable, split: Split) -> PreparedTable:
     """Learn the encoding from the training rows, and encode all rows with it."""
-    truth = examined.truth
-    target = examined.target.fitted(truth[split.train])
-    schema = Schema.fit(
-        examined.columns, target, split.train, examined.table.missing, examined.table.forms,
-        examined.options.columns,
-    )  # fmt: skip
+    truth, schema = examined.truth, fitted_schema(examined, split)
+    target = schema.target
     cells = {column.name: column.cells for column in examined.columns if column.cells is not None}
     held_out, answers, keys = None, truth[split.held_out], None
     groups = examined.groups
@@ -211,7 +212,7 @@ def prepare(examined: ExaminedTable, split: Split) -> PreparedTable:
     return PreparedTable(
         schema,
         split,
-        schema.encode(cells, split.train),
+        schema.encode(cells, split.train, examined.division.parts(split)[0]),
         schema.encode(cells, split.validation),
         held_out,
         answers,
@@ -219,6 +220,30 @@ def prepare(examined: ExaminedTable, split: Split) -> PreparedTable:
         keys,
         None if groups is None else (groups.training, groups.validation),
     )
+
+
+def fitted_schema(examined: ExaminedTable, split: Split) -> Schema:
+    """What the training rows say of every column."""
+    truth = examined.truth[split.train]
+    target = examined.target.fitted(truth)
+    return Schema.fit(
+        examined.columns, target, split.train, examined.table.missing, examined.table.forms,
+        examined.options.columns, averaged(target, truth, examined.division, split),
+    )  # fmt: skip
+
+
+def averaged(
+    target: TargetSchema, truth: NDArray[Any], division: Division, split: Split
+) -> Averaged:
+    """What statistics of categories average: the target as the network learns it, or the shares of
+    the classes; of two classes that of the second one."""
+    goals, names = np.asarray(goal(target, truth), np.float64), (target.name,)
+    if target.classes:
+        names = target.classes[1:] if len(target.classes) == 2 else target.classes
+        first = len(target.classes) - len(names)
+        goals = (truth[:, None] == np.arange(first, len(target.classes))).astype(np.float64)
+    parts, count = division.parts(split)
+    return Averaged(goals, names, parts, count, division.groups is not None)
 
 
 def goal(target: TargetSchema, truth: NDArray[Any]) -> NDArray[Any]:

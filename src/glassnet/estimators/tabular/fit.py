@@ -18,7 +18,13 @@ import numpy as np
 
 from glassnet.estimators.tabular.baseline import verdict, with_figure, with_linear
 from glassnet.estimators.tabular.evaluation import Evaluation, joined
-from glassnet.estimators.tabular.examine import ExaminedTable, PreparedTable, examine, prepare
+from glassnet.estimators.tabular.examine import (
+    ExaminedTable,
+    PreparedTable,
+    examine,
+    fitted_schema,
+    prepare,
+)
 from glassnet.estimators.tabular.fit_record import (
     announced,
     check_fit_room,
@@ -89,9 +95,11 @@ class Settings:
 def choose_recipe(examined: ExaminedTable, *, epochs: int | None = None) -> Recipe:
     """The default recipe for this table, with at most so many epochs."""
     split, groups = examined.split(), examined.groups
-    schema = Schema.fit(examined.columns, examined.target, split.train, examined.table.missing)
+    schema = fitted_schema(examined, split)
     outputs, folds = examined.target.outputs, 1 if groups is None else groups.count
-    recipe = default_recipe(len(split.train), len(schema.inputs), schema.numbers, outputs, folds)
+    own = schema.own if folds > 1 else 0
+    inputs = len(schema.inputs) - own * (folds - 1)
+    recipe = default_recipe(len(split.train), inputs, schema.numbers, outputs, folds)
     return recipe if epochs is None else recipe.with_epochs(epochs)
 
 
@@ -278,7 +286,9 @@ def finished(
     answers, target = replace(found.answers, units=units), model.schema.target
     model = replace(model, rules=learnt(asked, target, answers))
     found = replace(found, answers=crossed(asked, target, answers))
-    return Trained(model, course, (found.answers,), found, fold_tasks(training, found))
+    return Trained(
+        model, course, (found.answers,), found, fold_tasks(model.schema, training, found)
+    )
 
 
 def with_rules(asked: Scoring, model: TableModel, validation: Rows) -> TableModel:
@@ -299,9 +309,10 @@ def choice_of(recipe: Recipe, validation: Rows) -> FoldChoice | None:
     return FoldChoice(np.bincount(fold_of, minlength=recipe.folds).tolist())
 
 
-def fold_tasks(training: Rows, found: OutOfFold) -> tuple[Task, ...]:
+def fold_tasks(schema: Schema, training: Rows, found: OutOfFold) -> tuple[Task, ...]:
     """For each fold what a linear model learns from, and what it is asked."""
-    x, truth = training.x[:, :-1], found.answers.truth
+    plain = len(schema.inputs) - schema.statistics
+    x, truth = training.x[:, :plain], found.answers.truth
     parts = [found.folds == number for number in range(len(found.epochs))]
     return tuple((x[~part], training.y[~part], x[part], truth[part]) for part in parts)
 

@@ -18,7 +18,12 @@ from typing import Annotated, Any, Literal, TypedDict
 import numpy as np
 
 from glassnet.errors import ModelFileError, OutputError, TableError, UntrustedError
-from glassnet.estimators.tabular.examine import ExaminedTable, PreparedTable, goal
+from glassnet.estimators.tabular.examine import (
+    ExaminedTable,
+    PreparedTable,
+    fitted_schema,
+    goal,
+)
 from glassnet.estimators.tabular.network import architecture_of, with_column
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.estimators.tabular.rules import Scoring
@@ -158,7 +163,7 @@ def check_fit_room(path: str | Path, examined: ExaminedTable, recipe: Recipe) ->
     they are small, weights with Adam's memory before the first step and after the last, the
     result."""
     split, target = examined.split(), examined.target
-    schema = Schema.fit(examined.columns, target, split.train, examined.table.missing)
+    schema = fitted_schema(examined, split)
     inputs = len(schema.inputs)
     weights = 4 * architecture_of(schema, recipe).parameters
     data = 4 * (inputs + target.outputs) * (len(split.train) + len(split.validation))
@@ -319,7 +324,8 @@ def pairs_of(
     split, groups = division.division.split(), division.division.groups
     parts: dict[str, Rows] = {}
     for name, part in (("training", split.train), ("validation", split.validation)):
-        x = with_column(schema.encode(cells, part).x, getattr(groups, name, None))
+        own = division.division.parts(split)[0] if name == "training" else None
+        x = with_column(schema.encode(cells, part, own).x, getattr(groups, name, None))
         parts[name] = Rows(x, goal(schema.target, truth[part]), numbers=part)
     part, units, labels = split.held_out, None, dict.fromkeys(parts, table.label)
     if groups is not None:

@@ -16,6 +16,7 @@ from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.nn import (
     Average,
     BatchEnsemble,
+    GroupInputs,
     InFolds,
     Linear,
     MemberLinear,
@@ -49,7 +50,8 @@ class Architecture:
     Without members it is one network. A pack has `folds` groups of as many `members`, which share
     most of their weights inside a group; the members of a group have not seen the rows of its fold.
     The first `numbers` inputs of a pack have learnt piecewise linear embeddings, `width` numbers
-    each. Scores of classes are divided by `temperature`.
+    each. The last inputs are `own` ones of each group. Scores of classes are divided by
+    `temperature`.
     """
 
     inputs: Count
@@ -62,6 +64,7 @@ class Architecture:
     numbers: Total = field(default=0, metadata=LATER)
     width: Count = field(default=1, metadata=LATER)
     bins: Count = field(default=1, metadata=LATER)
+    own: Total = field(default=0, metadata=LATER)
     temperature: Temperature = field(default=1.0, metadata=LATER)
 
     @property
@@ -72,7 +75,8 @@ class Architecture:
     @property
     def embedded(self) -> int:
         """How many numbers the first layer takes."""
-        return self.inputs + self.numbers * (self.width - 1) if self.members else self.inputs
+        others = self.inputs - self.own * (self.folds - 1)
+        return others + self.numbers * (self.width - 1) if self.members else self.inputs
 
     @property
     def together(self) -> int:
@@ -94,7 +98,8 @@ class Architecture:
     def to_plain(self) -> dict[str, Any]:
         """The values as JSON; of one network those that the first files had, and no more."""
         later = {field.name for field in fields(self) if dict(field.metadata) == LATER}
-        return {k: v for k, v in to_plain(self).items() if self.members or k not in later}
+        plain = {k: v for k, v in to_plain(self).items() if self.members or k not in later}
+        return {name: value for name, value in plain.items() if name != "own" or value}
 
     def check(self) -> None:
         """`ValueError` unless the values make a network."""
@@ -102,8 +107,13 @@ class Architecture:
             raise ValueError(
                 f"it has {counted(self.parameters, 'parameter')}; allowed are {_MOST_PARAMETERS:,}"
             )
-        if self.numbers > self.inputs:
-            raise ValueError(f"{self.numbers} of its {counted(self.inputs, 'input')} are numbers")
+        if self.numbers + self.own * self.folds > self.inputs:
+            raise ValueError(
+                f"{self.numbers} of its {counted(self.inputs, 'input')} are numbers, and "
+                f"{self.own} belong to each of {counted(self.folds, 'fold')}"
+            )
+        if self.own and self.folds == 1:
+            raise ValueError(f"{self.own} of its inputs belong to each fold, and there are none")
         if self.together > _MOST_MEMBERS or (self.folds > 1 and not self.members):
             raise ValueError(
                 f"it has {self.members} members in {counted(self.folds, 'fold')}; allowed are "
@@ -119,7 +129,7 @@ def architecture_of(schema: Schema, recipe: Recipe) -> Architecture:
     embedded = schema.numbers if recipe.width > 1 else 0
     return Architecture(
         *sizes, members=recipe.members, folds=recipe.folds, numbers=embedded,
-        width=recipe.width, bins=recipe.bins,
+        width=recipe.width, bins=recipe.bins, own=schema.own if recipe.folds > 1 else 0,
     )  # fmt: skip
 
 
@@ -146,13 +156,18 @@ def _pack(architecture: Architecture, x: NDArray[Any] | None) -> list[Module]:
             architecture.numbers,
             architecture.width,
             architecture.bins,
-            architecture.inputs - architecture.numbers,
+            architecture.inputs - architecture.numbers - architecture.own * architecture.folds,
             architecture.folds,
+            architecture.own,
         )
         if x is not None:
             edges = embedding_edges(x[:, : architecture.numbers], architecture.bins)
             embedding = embedding.with_edges(edges)
         layers += [embedding, Repeat(architecture.members, architecture.folds)]
+    elif architecture.own:
+        shared = architecture.inputs - architecture.own * architecture.folds
+        layers.append(GroupInputs(shared, architecture.own, architecture.folds))
+        layers.append(Repeat(architecture.members, architecture.folds))
     else:
         layers.append(Repeat(architecture.together))
     for place, (fan_in, fan_out) in enumerate(itertools.pairwise(architecture.sizes[:-1])):

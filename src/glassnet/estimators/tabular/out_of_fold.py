@@ -71,7 +71,7 @@ class UnseenOutputs:
             mask = fold_of == fold
             if mask.any():
                 self._alone.take(fold)
-                found[mask] = self._alone.network(np.ascontiguousarray(x[mask, :-1]))
+                found[mask] = self._alone.network(self._alone.rows(x[mask], fold))
         return found
 
 

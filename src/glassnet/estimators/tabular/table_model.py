@@ -326,6 +326,8 @@ def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableMod
     schema = Schema.from_plain(parse(stored["schema"]))
     if len(schema.inputs) != architecture.inputs or schema.target.outputs != architecture.outputs:
         raise ValueError("the network does not fit the columns")
+    if architecture.own != (schema.own if architecture.folds > 1 else 0):
+        raise ValueError("the network does not fit the statistics of the columns")
     if architecture.numbers != schema.numbers * bool(architecture.members):
         raise ValueError("the network does not fit the columns that are numbers")
     network = restored(architecture, named)

@@ -1,0 +1,192 @@
+"""What the target was, on average, in the training rows that share a value: inputs for categories
+of many values, of which each has too few rows for an input of its own.
+
+In: the cells of a column, what is to be averaged, and a division of the rows into parts. Out:
+`TargetStatistics`, which gives numbers for cells. Those of a training row are made from rows of
+other parts, so that its own target is not among its inputs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+
+from glassnet.serialize import Name, Total, Within
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Rows = NDArray[np.int64]
+
+MANY = 24  # a category of more values than this has statistics
+MOST_OUTPUTS = 6  # averages of one column; classes beyond have none
+PARTS = 5  # of the training rows, where these are in no folds
+_MOST_LEVELS = 20_000
+_LEAST_ROWS = 2  # a value in fewer rows has no statistics
+_SMOOTHING = 10.0  # so many rows with the average of all are added
+_PLACES = Annotated[int, Within(1, 1 << 10)]
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """What is averaged over the rows of a value: `goals` [rows, averages], with a name for each of
+    them; and the part of each row, from 0. Where the parts are folds, `grouped`, there is a set of
+    inputs for each of them, made without its rows."""
+
+    goals: Floats
+    names: tuple[str, ...]
+    parts: Rows
+    count: int  # of parts
+    grouped: bool
+
+
+@dataclass(frozen=True)
+class TargetStatistics:
+    """For each value of a category how many training rows have it, and the sum of what is averaged
+    over them, less the average of all rows; both by the part of the rows.
+
+    A cell becomes, for each average, (sum of the rows that count) / (their number + 10), divided by
+    `scales`; and their number as a share, n / (n + 10). A value that training had not, or in one
+    row only, and a gap have zeros.
+    """
+
+    names: tuple[Name, ...]  # of the averages
+    levels: tuple[Name, ...]
+    counts: tuple[tuple[Total, ...], ...]  # by part, by level
+    sums: tuple[tuple[tuple[float, ...], ...], ...]  # by average, by part, by level
+    scales: tuple[Annotated[float, Within(0.0, above=True)], ...]  # of the averages
+    parts: _PLACES
+    grouped: bool
+
+    def check(self) -> None:
+        """`ValueError` where the fields do not fit each other."""
+        size = len(self.levels)
+        tables = [self.counts, *self.sums]
+        if len(set(self.levels)) < size:
+            raise ValueError("a level is there twice")
+        if not len(self.names) == len(self.sums) == len(self.scales):
+            raise ValueError("there are not as many sums and scales as averages")
+        if any(len(t) != self.parts or any(len(row) != size for row in t) for t in tables):
+            raise ValueError("there are not as many counts and sums as levels")
+
+    @staticmethod
+    def fit(texts: NDArray[np.object_], averaged: Averaged) -> TargetStatistics | None:
+        """From the cells of the training rows; None where the column has few values."""
+        counts: Counter[Any] = Counter(texts.tolist())
+        counts.pop(None, None)
+        if len(counts) <= MANY or len(averaged.names) > MOST_OUTPUTS:
+            return None
+        often = [level for level, count in counts.items() if count >= _LEAST_ROWS]
+        often = sorted(often, key=lambda level: (-counts[level], level))[:_MOST_LEVELS]
+        if not often:
+            return None
+        levels = sorted(often)
+        codes = {level: code for code, level in enumerate(levels)}
+        code = np.array([codes.get(text, len(levels)) for text in texts.tolist()], np.int64)
+        shape = averaged.count, len(levels) + 1
+        place, size = averaged.parts * shape[1] + code, shape[0] * shape[1]
+        number = np.bincount(place, minlength=size).reshape(shape)[:, :-1]
+        means = [math.fsum(column) / len(column) for column in averaged.goals.T]
+        sums = [
+            np.bincount(place, column - mean, size).reshape(shape)[:, :-1]
+            for column, mean in zip(averaged.goals.T, means, strict=True)
+        ]
+        scales = [_spread(number.sum(0), table.sum(0)) for table in sums]
+        return TargetStatistics(
+            averaged.names, tuple(levels), _rows_of(number), tuple(map(_rows_of, sums)),
+            tuple(scales), averaged.count, averaged.grouped,
+        )  # fmt: skip
+
+    @property
+    def groups(self) -> int:
+        """How many sets of inputs there are."""
+        return self.parts if self.grouped else 1
+
+    @property
+    def each(self) -> int:
+        """How many inputs a set has."""
+        return len(self.names) + 1
+
+    @property
+    def inputs(self) -> list[str]:
+        """A name for each, set after set."""
+        names = [*(f"mean of {name}" for name in self.names), "rows of that value"]
+        if not self.grouped:
+            return names
+        return [f"{name}, without fold {g + 1}" for g in range(self.groups) for name in names]
+
+    @cached_property
+    def codes(self) -> dict[Any, int]:
+        """The place of each level."""
+        return {level: code for code, level in enumerate(self.levels)}
+
+    @cached_property
+    def _tables(self) -> tuple[NDArray[np.int64], Floats]:
+        """Counts [parts, levels + 1] and sums [averages, parts, levels + 1], with zeros for values
+        that are not among the levels."""
+        counts = np.array(self.counts, np.int64).reshape(self.parts, -1)
+        sums = np.array(self.sums).reshape(len(self.names), self.parts, -1)
+        return np.pad(counts, ((0, 0), (0, 1))), np.pad(sums, ((0, 0), (0, 0), (0, 1)))
+
+    @cached_property
+    def _unseen(self) -> Floats:
+        """For each level the inputs of new rows [levels + 1, groups · each]."""
+        sets = [self._set(self._others(group)) for group in range(self.groups)]
+        return np.concatenate(sets, 1)
+
+    @cached_property
+    def _seen(self) -> list[Floats]:
+        """The same for training rows of each part, whose part is left out."""
+        return [
+            np.concatenate(
+                [self._set(self._others(group, part)) for group in range(self.groups)], 1
+            )
+            for part in range(self.parts)
+        ]
+
+    def of(self, texts: Iterable[Any], parts: Rows | None = None) -> Floats:
+        """The inputs of cells [n, groups · each]; of training rows, where their parts are given."""
+        found, unknown = self.codes, len(self.levels)
+        codes = np.array([found.get(text, unknown) for text in texts], np.int64)
+        if parts is None:
+            return self._unseen[codes]
+        x = np.empty((len(codes), self.groups * self.each))
+        for part in range(self.parts):
+            mask = parts == part
+            x[mask] = self._seen[part][codes[mask]]
+        return x
+
+    def _others(self, group: int, part: int = -1) -> list[int]:
+        """The parts whose rows count."""
+        left_out = {part, group if self.grouped else -1}
+        return [number for number in range(self.parts) if number not in left_out]
+
+    def _set(self, parts: list[int]) -> Floats:
+        counts, sums = self._tables
+        number, columns = np.zeros(counts.shape[1]), list[Any]()
+        for part in parts:
+            number += counts[part]
+        for table, scale in zip(sums, self.scales, strict=True):
+            total = np.zeros(counts.shape[1])
+            for part in parts:
+                total += table[part]
+            columns.append(total / (number + _SMOOTHING) / scale)
+        return np.stack([*columns, number / (number + _SMOOTHING)], axis=1)
+
+
+def _spread(counts: NDArray[np.int64], sums: Floats) -> float:
+    """The root of the mean square of an average, over rows; 1 where all are 0."""
+    total = math.fsum(counts * (sums / (counts + _SMOOTHING)) ** 2)
+    square = total / max(int(counts.sum()), 1)
+    return math.sqrt(square) if square > 1e-12 else 1.0
+
+
+def _rows_of(table: NDArray[Any]) -> tuple[Any, ...]:
+    return tuple(tuple(row) for row in table.tolist())
