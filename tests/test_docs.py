@@ -79,3 +79,43 @@ def test_a_block_that_raises_would_be_seen(tmp_path: Path) -> None:
 
 def test_output_belongs_to_the_block_right_before_it() -> None:
     assert blocks("```python\n1\n```\nThen:\n```text\n3\n```\n") == [("1\n", None)]
+
+
+FILE = re.compile(r"`((?:[a-z_]+/)*[a-z_]+(?:\.py|/))`")
+NAME = re.compile(r"`([A-Za-z]\w*)`")
+PACKAGE = ROOT / "src" / "glassnet"
+
+
+def walks(text: str) -> list[str]:
+    """The paragraphs and list items of CONTRIBUTING.md that follow a call through the files."""
+    parts = re.split(r"^## ", text, flags=re.MULTILINE)
+    chosen = [part for part in parts if part.startswith("How ") or part.startswith("Words")]
+    return [item for part in chosen for item in re.split(r"\n(?=\d+\. |\||\n)", part)]
+
+
+def wrong_places(items: list[str]) -> list[str]:
+    """Files that do not exist, and names that stand behind a file which does not have them."""
+    wrong: list[str] = []
+    for item in items:
+        for place in FILE.findall(item):
+            if not (PACKAGE / place).exists():
+                wrong.append(place)
+        for place, name in re.findall(r"`([a-z_/]+\.py)`,\s+`(\w+)`", item):
+            file = PACKAGE / place
+            defines = rf"^\s*(?:class|def) {name}\b"
+            if file.exists() and not re.search(defines, file.read_text("utf-8"), re.MULTILINE):
+                wrong.append(f"{place}: {name}")
+    return wrong
+
+
+def test_the_walks_through_the_code_name_what_is_there() -> None:
+    items = walks((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert sum(len(FILE.findall(item)) for item in items) > 50
+    assert wrong_places(items) == []
+
+
+def test_a_walk_with_a_wrong_place_would_be_seen() -> None:
+    text = (
+        "## How a fit happens\n\n1. `training/step.py`, `no_name`, calls `training/no_file.py`.\n"
+    )
+    assert wrong_places(walks(text)) == ["training/no_file.py", "training/step.py: no_name"]
