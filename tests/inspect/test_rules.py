@@ -131,6 +131,7 @@ def test_the_rules_of_the_estimators(settings: Any, tmp_path: Path) -> None:
 def test_every_optimiser_is_written_out() -> None:
     kinds = {own for own in vars(optim).values() if isinstance(own, type)}
     rules = {own for own in kinds if issubclass(own, optim.Optimizer)} - {optim.Optimizer}
+    rules -= {optim.Muon}  # one number of a matrix does not follow from its own slope
     assert all(own().formulas(1) for own in rules)
 
 

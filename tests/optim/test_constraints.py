@@ -36,6 +36,7 @@ RULES = [
     lambda **more: optim.AdamW(0.1, weight_decay=0.3, **more),
     lambda **more: optim.RMSprop(0.1, centered=True, **more),
     lambda **more: optim.Adagrad(0.1, **more),
+    lambda **more: optim.Muon(0.1, **more),
 ]
 
 

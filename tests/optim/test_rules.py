@@ -68,6 +68,25 @@ def adagrad(lr: float, lr_decay: float = 0.0, initial: float = 0.0) -> Steps:
         yield w
 
 
+def muon(
+    lr: float, mu: float = 0.95, nesterov: bool = True, steps: int = 5, decay: float = 0.01,
+    match_rms: bool = True,
+) -> Steps:  # fmt: skip
+    """For the weight of 3 rows and 2 columns, whose fan_in is 3."""
+    w, m = START.copy().reshape(3, 2), np.zeros((3, 2))
+    while True:
+        g = slope(w.ravel()).reshape(3, 2)
+        m = mu * m + (1 - mu) * g
+        x = (1 - mu) * g + mu * m if nesterov else m
+        x = x / np.linalg.norm(x)
+        for _ in range(steps):
+            gram = x.T @ x
+            x = 3.4445 * x - 4.7750 * x @ gram + 2.0315 * x @ gram @ gram
+        size = 0.2 * 3**0.5 if match_rms else 1.0
+        w = w * (1 - lr * decay) - lr * size * x
+        yield w.ravel()
+
+
 optim = gn.optim
 CASES: list[tuple[Any, Steps]] = [
     (optim.SGD(0.1), sgd(0.1)),
@@ -85,6 +104,12 @@ CASES: list[tuple[Any, Steps]] = [
     (optim.RMSprop(0.05, alpha=0.5, momentum=0.5), rmsprop(0.05, 0.5, mu=0.5)),
     (optim.RMSprop(0.05, alpha=0.8, centered=True), rmsprop(0.05, 0.8, centered=True)),
     (optim.Adagrad(0.5), adagrad(0.5)),
+    (optim.Muon(0.1), muon(0.1)),
+    (
+        optim.Muon(0.01, momentum=0.5, nesterov=False, steps=3, weight_decay=0.3, match_rms=False),
+        muon(0.01, 0.5, False, 3, 0.3, False),
+    ),
+    (optim.Muon(0.1, matrices=()), adam(0.1, decay=0.01, decoupled=True)),
     (optim.Adagrad(0.5, lr_decay=0.1, initial=0.2), adagrad(0.5, 0.1, 0.2)),
 ]
 
@@ -93,6 +118,30 @@ CASES: list[tuple[Any, Steps]] = [
 def test_trajectory(optimizer: Any, wanted: Steps) -> None:
     steps = [next(wanted) for _ in range(STEPS)]
     np.testing.assert_allclose(trajectory(optimizer), steps, rtol=1e-10, atol=1e-11)
+
+
+def test_muon_turns_matrices_and_leaves_the_others_to_adamw() -> None:
+    """After a first step from zero the singular values of a matrix are near η·s; vectors, single
+    columns and parameters that are not named have moved by η everywhere."""
+    nn, rate = gn.nn, 0.01
+    network = nn.Sequential(
+        nn.Linear(4, 4), nn.Repeat(2), nn.BatchEnsemble(4, 8, 2, groups=2), nn.Tanh(),
+        nn.MemberLinear(8, 1, 2), nn.Average(2), dtype="float64",
+    )  # fmt: skip
+    before = {name: value.copy() for name, value in network.parameters().items()}
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(32, 4)), rng.normal(size=32)
+    patterns = ("batchensemble1.weight", "memberlinear1.weight")
+    optimizer = optim.Muon(rate, weight_decay=0.0, matrices=patterns, steps=12)
+    gn.train(network, x, y, loss=gn.losses.HalfMSE(), optimizer=optimizer, epochs=1, batch_size=32)
+    moved = {name: value - before[name] for name, value in network.parameters().items()}
+    for matrix in moved.pop("batchensemble1.weight"):
+        values = np.linalg.svd(matrix, compute_uv=False) / (rate * 0.2 * 8**0.5)
+        assert (values > 0.5).sum() == 4
+        assert values.max() < 1.3
+    assert len(moved) == 7
+    for name, change in moved.items():
+        np.testing.assert_allclose(np.abs(change), rate, rtol=1e-3, err_msg=name)
 
 
 @pytest.mark.parametrize("optimizer", [c[0] for c in CASES], ids=str)
@@ -223,6 +272,9 @@ def test_divergence_with_an_average_leaves_finite_weights() -> None:
         lambda: optim.Adam(eps=-1e-8),
         lambda: optim.RMSprop(alpha=2.0),
         lambda: optim.Adagrad(lr_decay=-0.1),
+        lambda: optim.Muon(momentum=1.0),
+        lambda: optim.Muon(steps=0),
+        lambda: optim.Muon(steps=100),
         lambda: optim.Group("*", lr=-1.0),
         lambda: optim.RandomSearch(scale=0.0),
         lambda: optim.LBFGS(memory=0),

@@ -194,6 +194,32 @@ def test_what_pytorch_refuses_is_refused(name: str, kwargs: Settings) -> None:
         ours(name, kwargs)
 
 
+MUON: list[Settings] = [
+    {},
+    {"lr": 0.02, "weight_decay": 0.0},
+    {"lr": 0.01, "momentum": 0.5, "nesterov": False, "ns_steps": 3},
+    {"lr": 0.02, "adjust_lr_fn": "match_rms_adamw", "momentum": 0.9},
+]
+
+
+@pytest.mark.parametrize("kwargs", MUON, ids=str)
+def test_muon(monkeypatch: pytest.MonkeyPatch, kwargs: Settings) -> None:
+    """PyTorch's works on weights [fan_out, fan_in], and rounds to bfloat16, which is left out here,
+    so that all digits can be compared."""
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
+    x, y = torch.tensor(X), torch.tensor(Y)
+    w = torch.tensor(START.reshape(3, 2).T.copy())
+    seen = followed(
+        [{"params": [w]}], lambda w: ((x @ w.T - y) ** 2).sum() / 16,
+        lambda groups: torch.optim.Muon(groups, **kwargs),
+    )  # fmt: skip
+    wanted = seen.reshape(STEPS, 2, 3).transpose(0, 2, 1).reshape(STEPS, 6)
+    own = {"lr": 1e-3, "weight_decay": 0.1, **kwargs}
+    own["match_rms"] = own.pop("adjust_lr_fn", None) is not None
+    own["steps"] = own.pop("ns_steps", 5)
+    np.testing.assert_allclose(mine(gn.optim.Muon(**own)), wanted, rtol=1e-9, atol=1e-12)
+
+
 # -- a network whose biases learn at half the rate and do not decay -------------------------------
 
 nn = gn.nn

@@ -34,6 +34,7 @@ OPTIMIZERS = [
     optim.AdamW(optim.Warmup(optim.OneCycle(0.02), steps=3), clip_norm=1.0),
     optim.RMSprop(0.01, centered=True, groups=[optim.Group("*.bias", lr=0.5)]),
     optim.Adagrad(optim.StepDecay(0.1, every=1)),
+    optim.Muon(0.01, clip_norm=1.0),
 ]
 
 

@@ -55,6 +55,7 @@ CASES: dict[str, tuple[Any, str, Any, Any, Any, str]] = {
     "plain32": (rich, "float32", HALF, NUMBERS, optim.SGD(0.01), "8058e830d177b5e7"),
     "mean32": (dense, "float32", HALF, NUMBERS, MEAN, "346c2dc44014862d"),
     "rich64": (rich, "float64", HALF, NUMBERS, CLIP, "a85f3805f0ed6220"),
+    "muon32": (dense, "float32", HALF, NUMBERS, optim.Muon(0.01), "02226f3d81ab1da3"),
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glassnet.foreign import no_name
 from glassnet.optim.adam import Adam, AdamW
+from glassnet.optim.muon import Muon
 from glassnet.optim.optimizer import Group, Optimizer
 from glassnet.optim.rms import Adagrad, RMSprop
 from glassnet.optim.schedule import (
@@ -39,6 +40,7 @@ __all__ = [
     "FlatCos",
     "Group",
     "InverseScaling",
+    "Muon",
     "OneCycle",
     "Optimizer",
     "RMSprop",

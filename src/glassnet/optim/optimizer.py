@@ -31,6 +31,7 @@ class StepContext:
     lr: Any  # the learning rate of this step
     step: Value  # how many steps came before, int64
     settings: Mapping[str, Value] = field(default_factory=dict[str, Value])  # `hyperparameters`
+    name: str = ""  # of the parameter
 
 
 def settled(x: Any, least: float | None = None) -> Any:
@@ -198,7 +199,7 @@ class Optimizer(Traceable, Described, metaclass=Checked, in_files=False):
         kept: dict[str, dict[str, Value]] = {}
         for name, parameter in w.items():
             group = self.group(name)
-            rate = now if group.lr == 1.0 else replace(now, lr=now.lr * group.lr)
+            rate = replace(now, lr=now.lr if group.lr == 1.0 else now.lr * group.lr, name=name)
             decay = self.weight_decay * group.decay
             result = self.decayed(parameter, gradients[name], memory[name], rate, decay)
             new[name], kept[name] = self._checked(result)
