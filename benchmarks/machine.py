@@ -16,6 +16,14 @@ from typing import Any
 
 PINNED = "GLASSNET_BENCHMARK_CORES"
 LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# where ours is told to use AVX2 (GLASSNET_ISA=avx2), the others are, in all ways that they hear
+PEERS_ON_AVX2 = {
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+}
 LIBRARIES = ("glassnet", "numpy", "llvmlite", "scikit-learn", "torch", "jax", "jaxlib")
 
 
@@ -33,6 +41,9 @@ def pin(cores: int) -> None:
     if cores == 1:
         flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
         os.environ["XLA_FLAGS"] = flags
+    if os.environ.get("GLASSNET_ISA") == "avx2":
+        os.environ |= PEERS_ON_AVX2
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_max_isa=AVX2"
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     module = sys.modules["__main__"].__spec__
     assert module is not None, "run a benchmark with python -m"

@@ -33,7 +33,8 @@ FUNCTION_LINES = 40
 # That a number never gets the name of a size that is open already took 7: else code would write
 # behind the end of an array. The answer where a network stands in place of an array took 7.
 # An answer for % and // took 7.
-ENGINE_LINES = 5860
+# That an instruction set can be named took 7: AVX2 is measured on any machine.
+ENGINE_LINES = 5867
 
 # From the graph to running machine code. The op records are left out: they are the open part, one
 # record an op, and a new op should cost nothing elsewhere. Documentation is left out too: lines of

@@ -218,3 +218,14 @@ def test_a_machine_without_fused_multiply_add_is_refused(monkeypatch: pytest.Mon
         target.llvm, "get_host_cpu_features", lambda: {"avx2": True, "fma": True, "bmi2": True}
     )
     assert host().name == "avx2"
+    monkeypatch.setenv("GLASSNET_ISA", "avx512")
+    with pytest.raises(GlassnetError, match=r"GLASSNET_ISA is 'avx512'.*can do avx2$"):
+        host()
+    wanted = target.instruction_set("avx512").needs
+    monkeypatch.setattr(target.llvm, "get_host_cpu_features", lambda: dict.fromkeys(wanted, True))
+    assert host().name == "avx512"
+    both = dict.fromkeys((*wanted, "avx2"), True)
+    monkeypatch.setattr(target.llvm, "get_host_cpu_features", lambda: both)
+    assert host().name == "avx512"
+    monkeypatch.setenv("GLASSNET_ISA", "avx2")
+    assert host().name == "avx2"

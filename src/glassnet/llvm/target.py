@@ -6,6 +6,7 @@ In: the text of a module, and an instruction set. Out: code that stays loaded as
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -13,9 +14,11 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
-from glassnet.errors import CompileError
+from glassnet.errors import CompileError, GlassnetError
 from glassnet.llvm.runtime import ENTRIES, runtime
 from glassnet.lower.builder import Machine
+
+VARIABLE = "GLASSNET_ISA"
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,19 @@ ATTRIBUTES = (
 
 @cache
 def host() -> InstructionSet:
-    """The best instruction set of this machine; CompileError where none has fused multiply-add."""
+    """The best instruction set of this machine, or the one that GLASSNET_ISA names; CompileError
+    where none has fused multiply-add, GlassnetError where the machine has not the one named."""
     features = llvm.get_host_cpu_features()
     family = "arm" if "aarch64" in llvm.get_process_triple() else "x86"
-    for candidate in SETS:
-        if candidate.family == family and all(features.get(need) for need in candidate.needs):
+    ours = [each for each in SETS if each.family == family and all(map(features.get, each.needs))]
+    if not ours:
+        raise CompileError("this processor has no fused multiply-add that machine code needs")
+    asked = os.environ.get(VARIABLE) or ours[0].name
+    for candidate in ours:
+        if candidate.name == asked:
             return candidate
-    raise CompileError("this processor has no fused multiply-add that machine code needs")
+    names = " or ".join(each.name for each in ours)
+    raise GlassnetError(f"{VARIABLE} is {asked!r}, and this processor can do {names}")
 
 
 def instruction_set(name: str) -> InstructionSet:
