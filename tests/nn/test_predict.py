@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -50,3 +52,29 @@ def test_threads_take_parts(model: nn.Sequential, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("GLASSNET_NUM_THREADS", threads)
         found.append(model(x))
     assert all(np.array_equal(found[0], other) for other in found[1:])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "part"),
+    [
+        ((5, 9, 2), 1024),  # 36 bytes a row
+        ((10, 1000, 1), 128),  # 4000 bytes a row: 131 rows are half a mebibyte
+        ((3, 64000, 1), 64),  # never fewer
+        ((4096, 4096, 4096), 1024),  # 128 MB of weights are not read for every 32 rows
+        ((784, 200, 200), 512),  # 788 800 bytes of weights, 800 a row: 986
+    ],
+)
+def test_parts_stay_in_the_cache(sizes: tuple[int, ...], part: int) -> None:
+    layers = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+    model = nn.Sequential(*layers)
+    assert model._predictor._trace(sizes[0], "float32").part == part
+
+
+def test_the_bits_of_parts_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(0).normal(size=(700, 5)).astype("float32")
+    found: list[bytes] = []
+    for cached in (1 << 10, 1 << 14, 1 << 20):
+        monkeypatch.setattr(predict, "CACHED", cached)
+        model = nn.Sequential(nn.Linear(5, 40), nn.Tanh(), nn.Linear(40, 2), seed=3)
+        found.append(model(x).tobytes())
+    assert found[0] == found[1] == found[2]

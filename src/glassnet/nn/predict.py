@@ -7,9 +7,11 @@ result does not depend on the rows around it, to the last bit.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from numbers import Integral, Real
 from typing import Any, cast
 
@@ -27,7 +29,9 @@ from glassnet.references import References
 from glassnet.rounding import to_nearest
 from glassnet.words import counted
 
-PART = 1024  # rows at a time
+PART = 1024  # rows at a time, at most
+LEAST = 64  # and at least
+CACHED = 1 << 19  # bytes of the largest intermediate value of a part
 CALL_BYTES = 1 << 26  # of rows that are converted at a time
 FEW = 64  # calls for up to this many rows are kept ready
 
@@ -55,6 +59,23 @@ class TracedForward:
     captured: Mapping[str, np.ndarray]
     names: tuple[str, ...] = ()
     programs: dict[bool, Any] = field(default_factory=dict[bool, Any], compare=False)
+
+    @cached_property
+    def part(self) -> int:
+        """How many rows go through the network at a time: as many as the nearest caches hold what
+        products of matrices give of, but so many that reading the weights is little beside it."""
+        nodes = [node for node in self.graph.nodes if node.op.kind == "contract"]
+        each = max((_bytes_of_a_row(node.type) for node in nodes), default=0)
+        types = [t for name, t in self.graph.input_types.items() if name != "x"]
+        weights = sum(_bytes_of_a_row(type) for type in types)
+        wanted = max(CACHED, weights) // max(1, each)
+        return min(PART, max(LEAST, 1 << max(0, wanted.bit_length() - 1)))
+
+
+def _bytes_of_a_row(type: Type) -> int:
+    """What a value takes where there is one row."""
+    sizes = [size if isinstance(size, int) else 1 for size in type.shape]
+    return math.prod(sizes) * np.dtype(type.dtype).itemsize
 
 
 def check_categories(module: Part, rows: np.ndarray, name: str) -> None:
@@ -137,11 +158,10 @@ class Predictor:
         rows = self._rows(x)
         if self._references.changed():
             self._forget()
-        if len(rows) < PART:
-            # a network gives no rows for no rows
-            result = self._part(rows) if len(rows) else self._part(np.zeros((1, rows.shape[1])))[:0]
+        if not len(rows):  # a network gives no rows for no rows
+            result = self._part(np.zeros((1, rows.shape[1])))[:0]
         else:
-            result = self._many(rows)
+            result = self._part(rows) if len(rows) <= LEAST else self._many(rows)
         return result[0] if np.ndim(x) == 1 else result
 
     def _forget(self) -> None:
@@ -192,24 +212,30 @@ class Predictor:
         return traced.names, found
 
     def _many(self, rows: np.ndarray) -> np.ndarray:
-        """Whole parts, then the rest."""
+        """Whole parts, then the rest; all at once where there is no whole part."""
         width = rows.shape[1]
-        size = max(1, CALL_BYTES // (width * 8 + 1) // PART) * PART
-        whole = len(rows) // PART * PART
         with self._lock:
             traced = self._trace(width, self._dtype(rows))
-            program = self._program(traced, parts=True)
+            part = traced.part
+            program = self._program(traced, parts=True) if len(rows) >= part else None
+        if program is None:
+            return self._part(rows)
+        size = max(1, CALL_BYTES // (width * 8 + 1) // part) * part
+        whole = len(rows) // part * part
         found = [
-            self._parts(program, traced, rows[i : min(i + size, whole)])
+            self._parts(program, traced, rows[i : min(i + size, whole)], part)
             for i in range(0, whole, size)
         ]
         if whole < len(rows):
-            found.append(self._part(rows[whole:]))
+            found.append(self._parts(program, traced, rows[whole:], len(rows) - whole))
         return found[0] if len(found) == 1 else np.concatenate(found)
 
-    def _parts(self, program: Any, traced: TracedForward, rows: np.ndarray) -> np.ndarray:
+    def _parts(
+        self, program: Any, traced: TracedForward, rows: np.ndarray, part: int
+    ) -> np.ndarray:
+        """Rows, `part` of them at a time."""
         given = np.ascontiguousarray(rows, self._dtype(rows))
-        given = given.reshape(-1, PART, rows.shape[1])
+        given = given.reshape(-1, part, rows.shape[1])
         result = program.run({"x": given, **self._held(), **traced.captured}, len(given))[0]
         return result.reshape(-1, *result.shape[2:])
 
