@@ -63,6 +63,41 @@ def describe(cores: int) -> dict[str, Any]:
     }
 
 
+class Watch:
+    """What else the machine did meanwhile: sentences in `said`, where the kernel tells."""
+
+    def __enter__(self) -> Watch:
+        self.said: list[str] = []
+        self._before = _times()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        mine = {f"cpu{core}" for core in os.sched_getaffinity(0)} if self._before else set[str]()
+        found: list[float] = []
+        for name, after in _times().items():
+            spent = [b - a for a, b in zip(self._before[name], after, strict=True)]
+            whole = max(1, sum(spent))
+            if name in mine and spent[7] > 0.01 * whole:
+                self.said.append(f"The host took {spent[7] / whole:.0%} of {name} for others.")
+            elif name not in mine:
+                found.append(1.0 - (spent[3] + spent[4]) / whole)
+        if any(share > 0.1 for share in found):
+            shares = " and ".join(f"{share:.0%}" for share in found)
+            self.said.append(f"Other cores were busy for {shares} of the time.")
+        if self.said:
+            print("warning:", *self.said, file=sys.stderr)
+
+
+def _times() -> dict[str, list[int]]:
+    """For every processor how long it did what, the 4th and 5th nothing, the 8th other systems."""
+    try:
+        lines = Path("/proc/stat").read_text().splitlines()
+    except OSError:
+        return {}
+    parts = [line.split() for line in lines if line.startswith("cpu") and line[3] != " "]
+    return {name: [int(text) for text in numbers[:8]] for name, *numbers in parts}
+
+
 def _processor() -> str:
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():

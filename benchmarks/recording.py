@@ -24,7 +24,7 @@ import glassnet as gn
 from glassnet.cli.progress import TerminalProgress
 
 from .machine import describe, pin
-from .report import RESULTS, Result, load, table, versions
+from .report import Result, load, own_folder, table, versions
 from .timing import alternate
 
 SIZES, BATCH = (784, 128, 10), 64
@@ -116,9 +116,8 @@ def on_cores(cores: int, options: argparse.Namespace) -> Result:
     command = [sys.executable, "-m", module, "--seconds", str(options.seconds)]
     command += [part for name, value in given.items() for part in (f"--{name}", str(value))]
     subprocess.run([*command, "--epochs", *map(str, options.epochs)], check=True)
-    found = load(f"recording-{cores}")
-    assert found is not None
-    (RESULTS / f"recording-{cores}.json").unlink()
+    found = load(f"recording-{cores}", own_folder())[0]
+    (own_folder() / f"recording-{cores}.json").unlink()
     return found
 
 

@@ -6,12 +6,18 @@ In: the rows that a benchmark measured. Out: a file `build/benchmarks/<question>
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path("build") / "benchmarks"
+
+
+def own_folder() -> Path:
+    """Where results go: beside those of other instruction sets, where one was named."""
+    return RESULTS / os.environ.get("GLASSNET_ISA", "")
 
 
 @dataclass
@@ -23,9 +29,10 @@ class Result:
     rows: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     notes: list[str] = field(default_factory=list[str])
 
-    def save(self, folder: Path = RESULTS) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self.name}.json"
+    def save(self, folder: Path | None = None) -> Path:
+        place = folder or own_folder()
+        place.mkdir(parents=True, exist_ok=True)
+        path = place / f"{self.name}.json"
         path.write_text(self.json(indent=1), encoding="utf-8")
         return path
 
@@ -34,12 +41,11 @@ class Result:
         return json.dumps(content, indent=indent, ensure_ascii=False)
 
 
-def load(name: str, folder: Path = RESULTS) -> Result | None:
-    """A result saved before."""
-    path = folder / f"{name}.json"
-    if not path.is_file():
-        return None
-    return Result(name, **json.loads(path.read_text(encoding="utf-8")))
+def load(name: str, folder: Path = RESULTS) -> list[Result]:
+    """Results saved before: of the machine's own instruction set, and of others."""
+    paths = [folder / f"{name}.json", *sorted(folder.glob(f"*/{name}.json"))]
+    found = [path.read_text(encoding="utf-8") for path in paths if path.is_file()]
+    return [Result(name, **json.loads(text)) for text in found]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:

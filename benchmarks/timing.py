@@ -31,6 +31,12 @@ class Times:
     def median(self) -> float:
         return statistics.median(self.seconds)
 
+    @property
+    def settled(self) -> bool:
+        """Whether the last third of the turns moved the median by less than `SETTLED`."""
+        before = statistics.median(self.seconds[: max(1, len(self.seconds) * 2 // 3)])
+        return abs(self.median / before - 1.0) < SETTLED
+
     def per(self, count: float) -> dict[str, float]:
         """Microseconds, if a turn did `count` units of work."""
         return {
@@ -40,14 +46,17 @@ class Times:
         }
 
 
+SETTLED = 0.01  # of a median
+MOST = 4  # times as many turns as asked for, until all medians have settled
 PAUSE = 0.1  # seconds; OpenBLAS waits for up to a thirtieth of one
 
 
 def alternate(
     work: Mapping[str, Work], turns: int, seconds: float = 60.0, pause: float = 0.0
 ) -> dict[str, Times]:
-    """Time each function `turns` times in alternation, after a turn that is not timed; fewer
-    times, though at least twice, where that takes longer than `seconds`."""
+    """Time each function `turns` times in alternation, after a turn that is not timed, and on
+    until all medians have settled, up to `MOST` times as often; fewer times, though at least
+    twice, where that takes longer than `seconds`."""
     found: dict[str, list[float]] = {name: [] for name in work}
     for one in work.values():
         one()
@@ -55,13 +64,15 @@ def alternate(
     gc.disable()
     started = time.perf_counter()
     try:
-        for turn in range(turns):
+        for turn in range(MOST * turns):
             for name, one in work.items():
                 time.sleep(pause)
                 start = time.perf_counter()
                 one()
                 found[name].append(time.perf_counter() - start)
             if turn and time.perf_counter() - started > seconds:
+                break
+            if turn + 1 >= turns and all(Times(tuple(own)).settled for own in found.values()):
                 break
     finally:
         gc.enable()

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import ours
 from .cases import Case, cases, data
-from .machine import describe, pin
+from .machine import Watch, describe, pin
 from .peak import burst, peak
 from .peers import available, missing, unfit
 from .report import Result, microseconds, pivot, table, versions
@@ -137,13 +137,14 @@ def main() -> None:
     pin(options.cores)
     suffix = f"-{options.cores}" if options.cores > 1 else ""
     result = Result(f"training-{options.task}{suffix}", describe(options.cores))
-    for case in cases(options.task):
-        if not options.networks or case.name in options.networks:
-            result.rows += measure(
-                case, options.peers, options.cores, options.turns, options.seconds
-            )
-            print(case.title, "measured", file=sys.stderr, flush=True)
-    result.notes = notes(result)
+    with Watch() as watch:
+        for case in cases(options.task):
+            if not options.networks or case.name in options.networks:
+                result.rows += measure(
+                    case, options.peers, options.cores, options.turns, options.seconds
+                )
+                print(case.title, "measured", file=sys.stderr, flush=True)
+    result.notes = [*notes(result), *watch.said]
     if options.json:
         result.notes.insert(0, f"A step of {TITLES[options.task]}.")
         print(result.json())

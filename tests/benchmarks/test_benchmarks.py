@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as all_of_them
-from benchmarks import ours, peers, report, timing
+from benchmarks import machine, ours, peers, report, timing
 from benchmarks.cases import Case, cases, data
 from benchmarks.exactness import free_order
 from benchmarks.memory import needed
@@ -28,6 +28,7 @@ QUICK = ("--turns", "1", "--seconds", "0")
 ONCE = ("--turns", "1", "--cores", "2" if os.environ.get("GLASSNET_WAYS") == "all" else "1")
 RUNS = {
     "training": ("tiny", *QUICK, "--peers", "NumPy,scikit-learn"),
+    "calls": ("tiny", "--turns", "1", "--lengths", "0.05", "--peers", "NumPy"),
     "kernels": ("small", *QUICK),
     "threads": ("tiny", *QUICK),
     "predicting": ("--rows", "5000", *QUICK),
@@ -113,11 +114,38 @@ def test_bytes_that_training_needs() -> None:
     assert needed(Case("x", (2, 3, 1), 4, 2)) == 4 * (24 + 39 + 16)
 
 
-def test_times_in_turn() -> None:
+def test_times_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "SETTLED", 1e9)
     seen: list[str] = []
     found = timing.alternate({"a": lambda: seen.append("a"), "b": lambda: seen.append("b")}, 3)
     assert seen == ["a", "b"] * 4  # the first turn is not timed
     assert len(found["a"].seconds) == 3
+    monkeypatch.setattr(timing, "SETTLED", -1.0)
+    found = timing.alternate({"a": lambda: None}, 3)
+    assert len(found["a"].seconds) == 3 * timing.MOST
+
+
+def test_medians_that_have_settled() -> None:
+    assert timing.Times((3.0, 2.0, 2.0, 2.0, 2.0, 2.0)).settled
+    assert not timing.Times((1.0, 1.0, 1.0, 2.0, 2.0, 2.0)).settled
+
+
+def test_a_watch_says_what_else_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One processor of ours, of whose 100 ticks the host took 5; another, busy for 80 of 100."""
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda process: {0}, raising=False)
+    times = iter(
+        [
+            {"cpu0": [0] * 8, "cpu1": [0] * 8},
+            {"cpu0": [95, 0, 0, 0, 0, 0, 0, 5], "cpu1": [80, 0, 0, 20, 0, 0, 0, 0]},
+        ]
+    )
+    monkeypatch.setattr(machine, "_times", lambda: next(times))
+    with machine.Watch() as watch:
+        pass
+    assert watch.said == [
+        "The host took 5% of cpu0 for others.",
+        "Other cores were busy for 80% of the time.",
+    ]
     times = timing.Times((4e-6, 1e-6, 3e-6))
     assert times.per(2) == {"min_us": 0.5, "median_us": 1.5, "turns": 3}
 
