@@ -29,8 +29,9 @@ def die(*_: Any) -> Any:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def dies_in_fold(examined: Any, part: Any, *rest: Any, plain: Any = fit._train) -> Any:
-    return die() if len(part.held_out) and len(rest) < 3 else plain(examined, part, *rest)
+def dies_in_fold(work: Any, *rest: Any, plain: Any = fit._trained) -> Any:
+    scored = len(work.prepared.split.held_out) and len(rest) < 3
+    return die() if scored else plain(work, *rest)
 
 
 def arm(moment: str) -> None:
@@ -44,7 +45,7 @@ def arm(moment: str) -> None:
     if moment == "save":
         TableModel.save = die  # pyright: ignore
     elif moment == "fold":
-        fit._train = dies_in_fold
+        fit._trained = dies_in_fold
     elif moment != "never":
         left, plain = [int(moment)], Recorder.epoch_end
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -16,9 +17,12 @@ from glassnet.cli.status import INTERRUPTED
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.examine import ExaminedTable
+    from glassnet.estimators.tabular.finish import RungPlan
     from glassnet.estimators.tabular.fit import FittedTable
     from glassnet.estimators.tabular.recipe import Recipe
     from glassnet.runs.recording import Recording
+
+_AROUND = 0.4  # seconds that starting, the model file and the lines about it take
 
 
 @options.reads_table
@@ -26,8 +30,7 @@ def fit(
     table: options.TablePath,
     target: options.Target,
     output: options.ModelOutput = None,
-    time: options.Time = None,
-    epochs: options.Epochs = None,
+    effort: options.EffortOptions = options.BY_DEFAULT,
     seed: options.Seed = 0,
     threads: options.Threads = None,
     kind: options.Kinds = None,
@@ -45,23 +48,50 @@ def fit(
     from glassnet.estimators.tabular.fit import choose_recipe
     from glassnet.estimators.tabular.rules import checked
 
-    test = division.test
-    seconds = None if time is None else options.duration(time)
+    test, deadline = division.test, effort.deadline()
     kinds = options.with_scale(options.column_kinds(kind or []), target, target_scale)
     path = output or default_output(table)
     _check_outputs(path, report, table, test)
     opened = reading.open(table)
     tested = None if test is None else reading.open(test)
+    plans, seed, packed = _plans(effort, seed, record)
     examined = examine(
-        opened, target, kinds=kinds, seed=seed, options=division.asked(), test=tested
+        opened, target, kinds=kinds, seed=seed, options=division.asked(), test=tested, packed=packed
     )
     wanted = checked(scoring.asked(), examined.target, examined.truth[examined.rows])
-    recipe = choose_recipe(examined, epochs=epochs)
-    asked = {**reading.recorded(), "kinds": kinds}
-    asked |= {} if test is None else {"test": str(Path(test).absolute())}
+    recipe = plans[0].recipe if plans else choose_recipe(examined, epochs=effort.epochs)
+    asked = _asked(reading, kinds, test)
     recording = _recording(record, overwrite, table, path, len(recipe.learning_rates), asked)
-    how = {"seconds": seconds, "threads": threads, "record": recording, "scoring": wanted}
+    how = {"deadline": deadline, "threads": threads, "record": recording, "scoring": wanted}
+    how["plans"] = plans or None
     return _train_and_report(examined, recipe, path, json, how, report)
+
+
+def _plans(
+    effort: options.EffortOptions, seed: int, record: str | None
+) -> tuple[tuple[RungPlan, ...], int, bool | None]:
+    """The plans that a model records, its seed, and whether its networks learnt in folds."""
+    from glassnet.estimators.tabular.finish import plans_of
+    from glassnet.estimators.tabular.table_model import TableModel
+
+    like = effort.like
+    if like is None:
+        return (), seed, None
+    others = ("time", effort.time), ("epochs", effort.epochs), ("record", record)
+    for option, given in others:
+        if given is not None:
+            raise typer.BadParameter(f"--like trains what {like} records; leave --{option} out")
+    model = TableModel.load(like)
+    plans = plans_of(model, like)
+    return plans, model.training["seed"], plans[0].recipe.folds > 1
+
+
+def _asked(
+    reading: options.ReadingOptions, kinds: dict[str, str], test: str | None
+) -> dict[str, Any]:
+    """What a run file keeps of the options."""
+    found = {**reading.recorded(), "kinds": kinds}
+    return found if test is None else {**found, "test": str(Path(test).absolute())}
 
 
 def _check_outputs(model: str, report: str | None, *tables: str | None) -> None:
@@ -110,15 +140,21 @@ def _train_and_report(
     from glassnet.cli.progress import TerminalProgress
     from glassnet.cli.report_file import typed_command, write_fit_report
     from glassnet.errors import RecordingWarning
+    from glassnet.estimators.tabular.explain import rows_answered
     from glassnet.estimators.tabular.fit import fit as train
     from glassnet.outputs import Expected
 
     report, expected = FitReport(examined, recipe), Expected(path)
     if not json:
         report.before()
+    end = how.pop("deadline")
     with TerminalProgress(recipe.epochs) as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)  # said once, below
-        fitted = train(examined, recipe, callbacks=[progress], stage=progress.stage, **how)
+        fitted = train(
+            examined, recipe, callbacks=[progress], stage=progress.stage, **how,
+            seconds=None if end is None else end - monotonic() - _AROUND,
+            later=0 if page is None else rows_answered(len(examined.rows), len(examined.columns)),
+        )  # fmt: skip
     changed = expected.note()
     size = _saved(fitted, path, how["record"])
     if page is not None:

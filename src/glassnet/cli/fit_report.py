@@ -5,7 +5,7 @@ In: a prepared table, a recipe, and what came out. Out: text or JSON on standard
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -101,6 +101,7 @@ class FitReport:
                 "score": {**score_json(fitted.score, classes), "folds": self.folds},
                 "scored_on": fitted.scored_on,
                 "remarks": notes_json(fitted.remarks),
+                "networks": fitted.model.training.get("rungs") or [],
                 "division": fitted.model.training.get("division") or {},
                 "model": path,
                 "bytes": size,
@@ -141,8 +142,13 @@ def print_fitted(fitted: FittedTable, path: str, size: int, to: Console) -> None
     to.print(
         f"training  {counted(len(course.loss), 'epoch')}, the best was {course.best_epoch} "
         f"({REASONS.get(course.stopped, course.stopped)}); compiled in "
-        f"{course.compile_seconds:.2f} s, trained in {course.train_seconds:.2f} s\n"
+        f"{course.compile_seconds:.2f} s, trained in {course.train_seconds:.2f} s"
     )
+    rungs: list[dict[str, Any]] = fitted.model.training.get("rungs") or []
+    if len(rungs) > 1:
+        weights = ", ".join(f"{rung['weight']:.2g}" for rung in rungs)
+        to.print(f"networks  {len(rungs)}, whose answers have the weights {weights}")
+    to.print()
     classes = fitted.model.schema.target.classes
     print_score(fitted.score, fitted.scored_on, 0, to, classes)
     print_notes(fitted.remarks, to)

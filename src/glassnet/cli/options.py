@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from inspect import Parameter, Signature, signature
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_type_hints
 
 import typer
@@ -68,7 +69,20 @@ CsvSafe = Annotated[
     ),
 ]
 Time = Annotated[
-    str | None, typer.Option(metavar="DURATION", help="Train at most so long: 60s, 5m, 1h.")
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="Take so long: 60s, 5m, 8h. Of a fit for everything; what is left goes into more "
+        "networks, whose answers are averaged.",
+    ),
+]
+Like = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Train the networks that this model file records, to the same bytes, however long "
+        "it takes.",
+    ),
 ]
 Epochs = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Train at most so many epochs.")
@@ -319,16 +333,30 @@ class ScoringOptions:
         return Scoring(cast("Any", metric), cast("Any", threshold), self.interval)
 
 
+@dataclass(frozen=True)
+class EffortOptions:
+    """How much a fit trains."""
+
+    time: Time = None
+    epochs: Epochs = None
+    like: Like = None
+
+    def deadline(self) -> float | None:
+        """By the clock of `monotonic`, when all has to be over."""
+        return None if self.time is None else monotonic() + duration(self.time)
+
+
 AS_USUAL = ScoringOptions()
+BY_DEFAULT = EffortOptions()
 BY_CHANCE = DivisionOptions()
 BUNDLES: dict[str, type] = {
     "reading": ReadingOptions, "division": DivisionOptions, "scoring": ScoringOptions,
+    "effort": EffortOptions,
 }  # fmt: skip
 
 
 def reads_table(command: Callable[..., T]) -> Callable[..., T]:
-    """A command whose parameters `reading`, `division` and `scoring` become the options of these
-    names, one by one."""
+    """A command whose parameters named as `BUNDLES` are become the options of these, one by one."""
     hints = get_type_hints(command, include_extras=True)
     own_parameters = signature(command).parameters
     bundles = {

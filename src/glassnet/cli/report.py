@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from glassnet.tables.table import Table
 
 _PLAIN_WIDTH = 110
-REASONS = {"epochs": "all epochs done", "early": "no more progress", "time": "time is up"}
+REASONS = {
+    "epochs": "all epochs done", "early": "no more progress", "time": "time is up",
+    "perfect": "the score is perfect", "rungs": "as many networks as a model may have",
+}  # fmt: skip
 LONG = 1e9  # from here on a number is written with an exponent
 DECIMALS = 9  # of more, most would be noughts
 

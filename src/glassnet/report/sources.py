@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glassnet.estimators.tabular.blend import mixed
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.network import with_column
 from glassnet.estimators.tabular.out_of_fold import UnseenOutputs
@@ -106,10 +107,12 @@ def _labelled(
 
 def _by_folds(model: TableModel, folds: NDArray[np.int64]) -> Callable[..., NDArray[Any]]:
     """What the networks that have not seen rows answer for them."""
-    unseen = UnseenOutputs(model.architecture)
+    parts = [(part, UnseenOutputs(part.architecture)) for part in model.parts]
 
     def answer(x: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[Any]:
-        return model.given(unseen.of(model.network.W, with_column(x, folds[places])))
+        rows = with_column(x, folds[places])
+        found = [part.given(unseen.of(part.network.W, rows)) for part, unseen in parts]
+        return mixed(found, [part.weight for part, _ in parts])
 
     return answer
 

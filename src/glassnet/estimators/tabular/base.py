@@ -6,6 +6,7 @@ trained as `glassnet fit` does, and tables that it predicts.
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -103,7 +104,7 @@ class BaseTabular(BaseEstimator):
     ) -> ExaminedTable:
         """Train on the rows that have a target, which is of that kind; what was found in them."""
         threads = None if self.n_jobs is None else thread_count(self.n_jobs)
-        told = VerboseReport(bool(self.verbose))
+        told, start = VerboseReport(bool(self.verbose)), time.monotonic()
         with InTraining(self):
             examined = self._examined(X, target, kind, groups, order, test)
             scoring = checked(self._scoring(), examined.target, examined.truth[examined.rows])
@@ -111,10 +112,11 @@ class BaseTabular(BaseEstimator):
             for note in examined.notes:
                 if note.doubt:
                     warnings.warn(f"X: {note}", TableWarning, stacklevel=5)
+            recipe, limit = choose_recipe(examined, epochs=self.max_epochs), self.time_limit
             fitted = fit(
                 examined,
-                choose_recipe(examined, epochs=self.max_epochs),
-                seconds=self.time_limit,
+                recipe,
+                seconds=None if limit is None else limit - (time.monotonic() - start),
                 threads=threads,
                 callbacks=[told],
                 stage=told.stage,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from glassnet.estimators.tabular.score import Score
 from glassnet.tables.notes import Note
 from glassnet.tables.schema import Schema
 from glassnet.tables.target import TargetSchema
+from glassnet.training.check import Rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,8 +41,23 @@ _ROUNDS = 8  # of Newton's method
 _MOST_CLASSES = 12  # with more, the indicators of the classes are fitted by least squares
 
 
+@dataclass(frozen=True)
+class LinearAnswers:
+    """What linear models answer and the truth, and whether classes have probabilities."""
+
+    parts: list[tuple[NDArray[Any], NDArray[Any]]]
+    newton: bool
+
+
 def with_linear(found: Score, examined: ExaminedTable) -> Score:
     """The score with the figure of a linear model that was trained and scored on the same rows."""
+    tasks, target = linear_tasks(examined)
+    return with_figure(found, target, tasks)
+
+
+def linear_tasks(examined: ExaminedTable) -> tuple[list[Task], TargetSchema]:
+    """What a linear model has to do that is trained and scored on the same rows as a fit that holds
+    rows out, or trains a network a fold."""
     truth, splits = examined.truth, examined.folds() or [examined.split()]
     target, rows = examined.target.fitted(truth[splits[0].train]), splits[0].train
     table = examined.table
@@ -56,31 +72,69 @@ def with_linear(found: Score, examined: ExaminedTable) -> Score:
             design, answers, _ = schema.labelled(examined.test)
             asked = design.x
         tasks.append((schema.encode(cells, rows).x, goal(target, truth[rows]), asked, answers))
-    return with_figure(found, target, tasks)
+    return tasks, target
+
+
+def fold_tasks(schema: Schema, training: Rows, folds: int) -> list[Task]:
+    """For each fold, whose number is the last of a row, what a linear model learns from and is
+    asked: inputs but statistics of the target, which each fold has of its own."""
+    target, goals, fold_of = schema.target, training.y, training.x[:, -1]
+    x = training.x[:, : len(schema.inputs) - schema.statistics]
+    truth = goals if target.classes else target.truth(goals[:, 0])
+    parts = [fold_of == number for number in range(folds)]
+    return [(x[~part], goals[~part], x[part], truth[part]) for part in parts]
+
+
+def held_out_task(schema: Schema, training: Rows, validation: Rows, asked: Rows) -> Task:
+    """The same where rows with their truth are held out, without a copy of all others."""
+    count, plain = len(training), len(schema.inputs) - schema.statistics
+    rows = _some(np.arange(count + len(validation)), plain)
+    first, second = rows[rows < count], rows[rows >= count] - count
+    x, goals = (
+        np.concatenate([getattr(training, name)[first], getattr(validation, name)[second]])
+        for name in ("x", "y")
+    )
+    return x[:, :plain], goals, asked.x[:, :plain], asked.y
 
 
 def with_figure(found: Score, target: TargetSchema, tasks: Sequence[Task]) -> Score:
     """The score with the figure of a linear model, unless that would take long."""
-    parts: list[Evaluation] = []
+    return with_answers(found, target, linear_answers(tasks, target))
+
+
+def linear_answers(tasks: Sequence[Task], target: TargetSchema) -> LinearAnswers | None:
+    """What linear models answer, before numbers are restored, and the truth; None of few rows."""
     chosen = [_some(np.arange(len(x)), x.shape[1]) for x, *_ in tasks]
     if any(len(rows) < _FEWEST_ROWS for rows in chosen):
-        return found
+        return None
     sizes = zip(chosen, tasks, strict=True)
     newton = all(_by_newton(len(rows), x.shape[1], target) for rows, (x, *_) in sizes)
+    parts: list[tuple[NDArray[Any], NDArray[Any]]] = []
     for rows, (x, goals, asked, truth) in zip(chosen, tasks, strict=True):
         answers = _answers(_extended(x[rows]), goals[rows], _extended(asked), target, newton)
+        parts.append((answers, truth))
+    return LinearAnswers(parts, newton)
+
+
+def with_answers(found: Score, target: TargetSchema, linear: LinearAnswers | None) -> Score:
+    """The score with the figure of what linear models answer."""
+    if linear is None:
+        return found
+    parts: list[Evaluation] = []
+    for raw, truth in linear.parts:
+        answers = raw if target.classes else target.restore(raw)
         parts.append(Evaluation(truth, answers, np.zeros(len(truth), np.int64)))
     answers = AnswerRules(found.threshold).applied(joined(parts))
-    linear = {metric.name: measured(metric.name, answers) for metric in applicable(answers)}
-    if target.classes and not newton:  # which have scores, and no probabilities
-        linear |= dict.fromkeys(("log_loss", "brier"))
-    figures = {
-        name: figure if (other := linear.get(name)) is None else replace(figure, linear=other[0])
+    figures = {metric.name: measured(metric.name, answers) for metric in applicable(answers)}
+    if target.classes and not linear.newton:  # which have scores, and no probabilities
+        figures |= dict.fromkeys(("log_loss", "brier"))
+    beside = {
+        name: figure if (other := figures.get(name)) is None else replace(figure, linear=other[0])
         for name, figure in found.figures.items()
     }
-    main = linear.get(found.metric)
+    main = figures.get(found.metric)
     others = found.others if main is None else {**found.others, LINEAR: main[0]}
-    return replace(found, others=others, figures=figures)
+    return replace(found, others=others, figures=beside)
 
 
 def verdict(found: Score) -> tuple[Note, ...]:
@@ -135,12 +189,13 @@ def _extended(x: NDArray[Any]) -> Floats:
 def _answers(
     x: Floats, goals: NDArray[Any], asked: Floats, target: TargetSchema, newton: bool
 ) -> NDArray[Any]:
-    """Numbers, or a probability for each class; scores of classes without Newton's method."""
+    """Numbers as a network sees them, or a probability for each class; scores of classes without
+    Newton's method."""
     kernel = x @ x.T if x.shape[1] > len(x) else None
     if not target.classes:
         goal = goals.astype(np.float64).reshape(-1)
         weights = _least_squares(x, goal, np.ones(len(x)), kernel)
-        return target.restore(asked @ weights)
+        return asked @ weights
     if not newton:
         of_classes = (goals[:, None] == np.arange(len(target.classes))).astype(np.float64)
         return np.asarray(asked @ _least_squares(x, of_classes, np.ones(len(x)), kernel))

@@ -75,7 +75,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     Parameters
     ----------
     time_limit : float or None, default=None
-        Seconds to train at most.
+        Seconds that `fit` has for everything. As long as there is time it trains further networks,
+        and the prediction is their weighted mean. None trains once, by the default recipe.
     max_epochs : int or None, default=None
         Epochs to train at most; None leaves it to the recipe.
     kinds : dict or None, default=None
@@ -265,7 +266,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     Parameters
     ----------
     time_limit : float or None, default=None
-        Seconds to train at most.
+        Seconds that `fit` has for everything. As long as there is time it trains further networks,
+        and the prediction is their weighted mean. None trains once, by the default recipe.
     max_epochs : int or None, default=None
         Epochs to train at most; None leaves it to the recipe.
     kinds : dict or None, default=None

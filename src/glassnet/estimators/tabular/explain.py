@@ -15,12 +15,13 @@ import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.contributions import Contributions, contributions
-from glassnet.estimators.tabular.curves import Curve, curve
+from glassnet.estimators.tabular.curves import POINTS, ROWS, Curve, curve
 from glassnet.estimators.tabular.importance import (
     REPEATS,
     Importance,
     importances,
     main_loss,
+    most_rows,
     some_rows,
 )
 from glassnet.estimators.tabular.metrics import METRICS, MetricName, metric_of
@@ -201,6 +202,11 @@ def explain(
     x, truth = design.x[some], truth[some]
     answers = model.beside_constant(truth, model.outputs(x))
     return explained(model, model.schema.load(table), x, answers, metric, curves)
+
+
+def rows_answered(rows: int, columns: int) -> int:
+    """About how many rows a model of so many columns is asked for to be explained by rows."""
+    return (REPEATS * columns + 1) * min(rows, most_rows(columns)) + CURVES * POINTS * ROWS
 
 
 def explained(

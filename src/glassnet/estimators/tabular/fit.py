@@ -8,23 +8,23 @@ is scored in folds, each row by a network trained without it, and then trains on
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from glassnet.estimators.tabular.baseline import verdict, with_figure, with_linear
-from glassnet.estimators.tabular.evaluation import Evaluation, joined
-from glassnet.estimators.tabular.examine import (
-    ExaminedTable,
-    PreparedTable,
-    examine,
-    fitted_schema,
-    prepare,
+from glassnet.errors import GlassnetError
+from glassnet.estimators.tabular.baseline import (
+    linear_answers,
+    verdict,
+    with_answers,
+    with_linear,
 )
+from glassnet.estimators.tabular.evaluation import Evaluation, joined
+from glassnet.estimators.tabular.examine import ExaminedTable, examine, fitted_schema, prepare
+from glassnet.estimators.tabular.finish import RungPlan, Trained, TrainedRung
 from glassnet.estimators.tabular.fit_record import (
     announced,
     check_fit_room,
@@ -34,36 +34,23 @@ from glassnet.estimators.tabular.fit_record import (
     division_of,
     fit_lock,
 )
-from glassnet.estimators.tabular.fold_choice import FoldChoice
-from glassnet.estimators.tabular.network import architecture_of, build, with_column
-from glassnet.estimators.tabular.out_of_fold import (
-    OutOfFold,
-    UnseenOutputs,
-    calibrated,
-    out_of_fold,
-)
-from glassnet.estimators.tabular.phases import PhaseHistory, train_in_phases
+from glassnet.estimators.tabular.ladder import Deadline, climb
+from glassnet.estimators.tabular.out_of_fold import OutOfFold
+from glassnet.estimators.tabular.phases import PhaseHistory
 from glassnet.estimators.tabular.recipe import Recipe, default_recipe
-from glassnet.estimators.tabular.rules import AnswerRules, Scoring, checked, crossed, learnt
+from glassnet.estimators.tabular.rules import AnswerRules, Scoring, checked
+from glassnet.estimators.tabular.rung import RungWork, Settings
 from glassnet.estimators.tabular.score import Score, score
 from glassnet.estimators.tabular.table_model import TableModel
-from glassnet.nn.losses import CrossEntropy, HalfMSE
 from glassnet.rounding import to_nearest
 from glassnet.runs.recording import Recording
 from glassnet.serialize import to_plain
 from glassnet.tables.divide import SplitOptions
 from glassnet.tables.notes import Note
-from glassnet.tables.schema import Design, Schema
 from glassnet.tables.split import Split
 from glassnet.tables.table import Table
-from glassnet.training.check import Rows
 from glassnet.version import __version__
 from glassnet.words import counted
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from glassnet.estimators.tabular.baseline import Task
 
 Stage = Callable[[str], None]  # is told what is being trained
 
@@ -79,17 +66,6 @@ class FittedTable:
     remarks: tuple[Note, ...] = ()  # what there is to say about the score
     out_of_fold: OutOfFold | None = None  # what the score is of, where it is taken in folds
     answers: Evaluation | None = None  # for the rows that are scored, where they are still known
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What every training run of a fit shares."""
-
-    recipe: Recipe
-    seed: int
-    threads: int | None
-    callbacks: Sequence[Any]
-    scoring: Scoring
 
 
 def choose_recipe(examined: ExaminedTable, *, epochs: int | None = None) -> Recipe:
@@ -114,10 +90,17 @@ def fit(
     stage: Stage = lambda text: None,
     record: Recording | None = None,
     scoring: Scoring | None = None,
+    plans: tuple[RungPlan, ...] | None = None,
+    later: int = 0,
 ) -> FittedTable:
-    """Train by the recipe, and score as asked for. The record is of the training of the network in
-    the model, a run file for each of its phases; nobody else writes them as long as this takes."""
+    """Train by the recipe, and score as asked for. With so many `seconds` for all of it, and for
+    answers to so many `later` rows, more networks are trained as long as there is time; with
+    `plans` those of a fit before. The
+    record is of the training of the network in the model, a run file for each of its phases; nobody
+    else writes them as long as this takes, and no further networks are trained."""
     asked = checked(scoring or Scoring(), examined.target, examined.truth[examined.rows])
+    for plan in plans or ():
+        _check_plan(plan, examined)
     with ExitStack() as held:
         if record is not None:
             if record.lock is None:
@@ -125,34 +108,49 @@ def fit(
                 record = replace(record, lock=lock)
             check_fit_room(record.path, examined, recipe)
             record = announced(record, examined, recipe, asked)
-        settings = Settings(recipe, examined.seed, threads, callbacks, asked)
-        return _fit(examined, settings, seconds, stage, record)
+        settings = Settings(
+            recipe, examined.seed, threads, callbacks, asked, plans, record is not None
+        )
+        deadline = None if seconds is None else Deadline(seconds, later)
+        return _fit(examined, settings, deadline, stage, record)
+
+
+def _check_plan(plan: RungPlan, examined: ExaminedTable) -> None:
+    folds = 1 if examined.groups is None else examined.groups.count
+    if plan.recipe.folds != folds:
+        raise GlassnetError(
+            f"the model was trained in {counted(plan.recipe.folds, 'fold')}, and the rows of "
+            f"{examined.table.label} make {folds}; name its table, with the options of its fit"
+        )
 
 
 def _fit(
     examined: ExaminedTable,
     settings: Settings,
-    seconds: float | None,
+    deadline: Deadline | None,
     stage: Stage,
     record: Recording | None,
 ) -> FittedTable:
-    folds, split = examined.folds(), examined.split()
-    found, scored, left = fold_score(examined, settings, seconds, stage)
+    split = examined.split()
+    found, scored, plans = fold_score(examined, settings, deadline, stage)
     stage("all rows" if found else "")
-    trained = _train(examined, split, settings, left, record, found)
+    settings = replace(settings, plans=plans)
+    work = _work(examined, split, settings, deadline)
+    linear = None if found else linear_answers(work.linear_tasks(), work.prepared.schema.target)
+    if record is not None:
+        record = described(record, examined, work.prepared, found)
+    trained = _trained(work, deadline, stage, record)
     model, course = trained.model, trained.course
     if found is None:
-        scored = joined(trained.answers)
+        assert trained.answers is not None
+        scored = trained.answers
         plain = scored_by(settings.scoring, scored, model.rules, examined.target.classes)
-        target, tasks = model.schema.target, trained.tasks
-        found = with_figure(plain, target, tasks) if tasks else with_linear(plain, examined)
-    about = {
-        "table": Path(examined.table.label).name, "seed": examined.seed, "rows": counts(split),
-        "folds": len(folds), "division": division_json(examined.options),
-        "test": None if examined.test is None else examined.test.label,
-    }  # fmt: skip
+        found = with_answers(plain, model.schema.target, linear)
+    about = _about(examined, split)
     found = replace(found, threshold=model.rules.threshold)
-    model.training.update(trained_by(about, settings.recipe, course, found))
+    model.training.update(trained_by(about, trained.plan.recipe, course, found))
+    if deadline is not None or plans is not None:
+        model.training["rungs"] = list(trained.rungs)
     remarks = verdict(found)
     if examined.test is not None:
         remarks += model.assess(examined.test).remarks()
@@ -160,29 +158,40 @@ def _fit(
     return FittedTable(model, found, course, scored_on(about, found), remarks, unseen, scored)
 
 
+def _about(examined: ExaminedTable, split: Split) -> dict[str, Any]:
+    """What a model file and a run file both say of a fit."""
+    return {
+        "table": Path(examined.table.label).name, "seed": examined.seed, "rows": counts(split),
+        "folds": len(examined.folds()), "division": division_json(examined.options),
+        "test": None if examined.test is None else examined.test.label,
+    }  # fmt: skip
+
+
 def fold_score(
-    examined: ExaminedTable, settings: Settings, seconds: float | None, stage: Stage
-) -> tuple[Score | None, Evaluation | None, float | None]:
-    """The score of a small table, by a network a fold, its rows, and the seconds that are left. No
-    score where the last network holds out rows for that, or where networks of all folds learn
-    together."""
-    folds, left = [] if examined.groups else examined.folds(), seconds
+    examined: ExaminedTable, settings: Settings, deadline: Deadline | None, stage: Stage
+) -> tuple[Score | None, Evaluation | None, tuple[RungPlan, ...] | None]:
+    """The score of a small table, by a network a fold, its rows, and the plans of the rungs if
+    these are known by now. No score where the last network holds out rows for that, or where
+    networks of all folds learn together."""
+    folds = [] if examined.groups else examined.folds()
     answers: list[Evaluation] = []
-    rules = AnswerRules()
+    rules, plans = AnswerRules(), settings.plans
     for number, fold in enumerate(folds):
         stage(f"fold {number + 1} of {len(folds)}")
-        share = None if left is None else max(left, 0.0) / (len(folds) + 1 - number)
-        trained = _train(examined, fold, settings, share)
+        share = None if deadline is None else deadline.share(len(folds) + 1 - number)
+        work = _work(examined, fold, replace(settings, plans=plans), share)
+        trained = _trained(work, share, stage)
         if trained.course.stopped == "interrupted":
             raise KeyboardInterrupt
-        left = None if left is None else left - trained.course.seconds
-        answers += trained.answers
+        assert trained.answers is not None
+        answers.append(trained.answers)
         rules = trained.model.rules
+        plans = plans if deadline is None else plans or trained.plans
     if not folds:
-        return None, None, left
+        return None, None, plans
     scored, classes = joined(answers), examined.target.classes
     found = scored_by(settings.scoring, scored, rules, classes)
-    return with_linear(found, examined), scored, left
+    return with_linear(found, examined), scored, plans
 
 
 def scored_by(
@@ -208,130 +217,78 @@ def fit_table(
     scoring: Scoring | None = None,
 ) -> FittedTable:
     """Everything in one call, with the default recipe."""
+    start = time.monotonic()
     examined = examine(table, target, kinds=kinds, seed=seed, options=options, test=test)
     recipe = choose_recipe(examined, epochs=epochs)
+    seconds = None if seconds is None else seconds - (time.monotonic() - start)
     return fit(
         examined, recipe, seconds=seconds, threads=threads, callbacks=callbacks, scoring=scoring
     )
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A network, and what there is to score it by."""
-
-    model: TableModel
-    course: PhaseHistory
-    answers: tuple[Evaluation, ...] = ()  # for the rows that it has not seen, if there are any
-    out_of_fold: OutOfFold | None = None
-    tasks: tuple[Task, ...] = ()  # of each fold, what a linear model has to do
-
-
-def _train(
-    examined: ExaminedTable,
-    split: Split,
-    settings: Settings,
-    seconds: float | None,
-    record: Recording | None = None,
-    found: Score | None = None,
-) -> Trained:
-    """One network, and its answers for the rows that the split holds out, or of each fold."""
+def _work(
+    examined: ExaminedTable, split: Split, settings: Settings, deadline: Deadline | None
+) -> RungWork:
+    """The rows of a split as arrays."""
+    start = time.monotonic()
     prepared = prepare(examined, split)
-    if record is not None:
-        record = described(record, examined, prepared, found)
-    training, validation = training_rows(prepared)
-    started = network_of(prepared.schema, settings.recipe, settings.seed, training.x)
-    choice = choice_of(settings.recipe, validation)
-    course = train_in_phases(
-        started.network,
-        CrossEntropy() if examined.target.classes else HalfMSE(),
-        settings.recipe,
-        training,
-        validation,
-        seed=settings.seed,
-        seconds=seconds,
-        threads=settings.threads,
-        callbacks=[*([choice] if choice else []), *settings.callbacks],
-        record=record,
-    )
-    model = replace(started, seen=examined.seen_rows(split))
-    tested = examined.test is not None
-    units = None if tested else examined.division.units_of(
-        split.held_out if choice is None else split.train
-    )  # fmt: skip
-    done = finished(model, course, choice, training, validation, units, settings.scoring)
-    if choice is not None or prepared.held_out is None:
-        return done
-    answers = done.model.compared(prepared.truth, done.model.answers(prepared.held_out))
-    rows = None if tested else split.held_out
-    return replace(done, answers=(replace(answers, units=units, rows=rows),))
+    if deadline is not None and examined.test is not None:
+        deadline.keep_back(time.monotonic() - start)  # the test table is encoded once more
+    return RungWork.of(examined, prepared, settings)
 
 
-def finished(
-    model: TableModel,
-    course: PhaseHistory,
-    choice: FoldChoice | None,
-    training: Rows,
-    validation: Rows,
-    units: NDArray[np.int64] | None,
-    asked: Scoring,
+def _trained(
+    work: RungWork, deadline: Deadline | None, stage: Stage, record: Recording | None = None
 ) -> Trained:
-    """A model whose network is trained, calibrated, with its rules; and of folds what it is scored
-    by: each row by rules that are learnt from the other folds."""
-    if choice is None:
-        return Trained(with_rules(asked, calibrated(model, validation, None), validation), course)
-    unseen = UnseenOutputs(model.architecture)
-    model = calibrated(model, validation, unseen)
-    epochs = len(course.loss), course.best_epoch
-    found = out_of_fold(model, unseen, choice, training, validation, epochs)
-    answers, target = replace(found.answers, units=units), model.schema.target
-    model = replace(model, rules=learnt(asked, target, answers))
-    found = replace(found, answers=crossed(asked, target, answers))
-    return Trained(
-        model, course, (found.answers,), found, fold_tasks(model.schema, training, found)
-    )
+    """The network of a split, or as many as there is time for, with the answers for the rows that
+    it holds out, or of each fold. A training that is recorded is of one network."""
+    settings = work.settings
+    first = RungPlan(settings.recipe, settings.seed)
+    if settings.plans is not None:
+        return work.finished(_repeated(work, settings.plans, deadline, stage))
+    if deadline is None or settings.alone:
+        seconds = None if deadline is None else deadline.left()
+        return work.finished([work.train(first, seconds, record)])
+    return _climbed(work, first, deadline, stage)
 
 
-def with_rules(asked: Scoring, model: TableModel, validation: Rows) -> TableModel:
-    """The model with rules that are learnt from the rows that decided when to stop."""
-    if asked.threshold is None and asked.interval is None:
-        return model
-    target, y = model.schema.target, validation.y
-    truth = y if target.classes else target.truth(y[:, 0])
-    answers = model.compared(truth, model.answers(Design(validation.x, {}, {})))
-    return replace(model, rules=learnt(asked, target, answers))
+def _repeated(
+    work: RungWork, plans: Sequence[RungPlan], deadline: Deadline | None, stage: Stage
+) -> list[TrainedRung]:
+    """Rungs whose plans are known, as far as there is time."""
+    rungs: list[TrainedRung] = []
+    for number, plan in enumerate(plans):
+        if number:
+            stage(f"network {number + 1} of {len(plans)}")
+        rung = work.train(plan, None if deadline is None else deadline.left())
+        if rung.course.stopped == "interrupted" and rungs:
+            rungs[0].course.stopped = "interrupted"
+            break
+        rungs.append(rung)
+        if rung.course.stopped in ("time", "interrupted"):
+            rung.course.cut = True  # the scored networks had other rungs
+            break
+    return rungs
 
 
-def choice_of(recipe: Recipe, validation: Rows) -> FoldChoice | None:
-    """What watches the epochs of a fit in folds."""
-    if recipe.folds == 1:
-        return None
-    fold_of = validation.x[:, -1].astype(np.int64)
-    return FoldChoice(np.bincount(fold_of, minlength=recipe.folds).tolist())
+def _climbed(work: RungWork, first: RungPlan, deadline: Deadline, stage: Stage) -> Trained:
+    """The model of all rungs that there is time for."""
+    settings = work.settings
+    made: list[Trained] = []
 
+    def perfect(rungs: list[TrainedRung]) -> bool:
+        made[:] = [work.finished(rungs)]
+        classes, answers = made[0].model.schema.target.classes, made[0].answers
+        if answers is None:
+            return False
+        return scored_by(settings.scoring, answers, made[0].model.rules, classes).perfect
 
-def fold_tasks(schema: Schema, training: Rows, found: OutOfFold) -> tuple[Task, ...]:
-    """For each fold what a linear model learns from, and what it is asked."""
-    plain = len(schema.inputs) - schema.statistics
-    x, truth = training.x[:, :plain], found.answers.truth
-    parts = [found.folds == number for number in range(len(found.epochs))]
-    return tuple((x[~part], training.y[~part], x[part], truth[part]) for part in parts)
-
-
-def training_rows(prepared: PreparedTable) -> tuple[Rows, Rows]:
-    """The rows that are trained on, and those that decide when to stop."""
-    split, (first, second) = prepared.split, prepared.folds or (None, None)
-    return (
-        Rows(with_column(prepared.train.x, first), prepared.goals[0], numbers=split.train),
-        Rows(
-            with_column(prepared.validation.x, second), prepared.goals[1], numbers=split.validation
-        ),
-    )
-
-
-def network_of(schema: Schema, recipe: Recipe, seed: int, x: NDArray[Any]) -> TableModel:
-    """A model by a recipe, whose network is as it is before its first step over rows x."""
-    architecture = architecture_of(schema, recipe)
-    return TableModel(schema, architecture, build(architecture, seed, x), {})
+    deadline.answers(work.answer_pace(first), work.scored)
+    found = climb(first, deadline, work.pace, work.train, perfect, stage)
+    trained = made[0] if made and len(made[0].rungs) == len(found.rungs) else work.finished(
+        found.rungs
+    )  # fmt: skip
+    return replace(trained, course=replace(trained.course, stopped=found.stopped))
 
 
 def scored_on(about: Mapping[str, Any], found: Score) -> str:

@@ -14,22 +14,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from glassnet.errors import GlassnetError, ModelFileError, OutputError, UntrustedError
-from glassnet.estimators.tabular.baseline import verdict, with_figure
+from glassnet.estimators.tabular.baseline import (
+    fold_tasks,
+    held_out_task,
+    verdict,
+    with_figure,
+)
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.examine import ExaminedTable, examine
-from glassnet.estimators.tabular.fit import (
-    FittedTable,
-    Settings,
-    Stage,
+from glassnet.estimators.tabular.finish import (
+    RungPlan,
     Trained,
     choice_of,
     finished,
+    rung_of,
+)
+from glassnet.estimators.tabular.fit import (
+    FittedTable,
+    Stage,
     fit,
     fold_score,
-    network_of,
     scored_by,
     scored_on,
     trained_by,
@@ -46,8 +51,10 @@ from glassnet.estimators.tabular.fit_record import (
     source_of_fit,
     unechoed,
 )
+from glassnet.estimators.tabular.ladder import Deadline
 from glassnet.estimators.tabular.phases import train_in_phases
 from glassnet.estimators.tabular.recipe import Recipe
+from glassnet.estimators.tabular.rung import Settings, network_of
 from glassnet.estimators.tabular.score import Score
 from glassnet.nn.losses import CrossEntropy, HalfMSE
 from glassnet.rounding import to_nearest
@@ -231,8 +238,12 @@ def _resumed(
     schema = schema_of(recorded.run, source)
     rows = _rows(recorded, moved)
     if source["folds"] and recipe.folds == 1 and source["score"] is None:
-        settings = Settings(recipe, source["seed"], threads, callbacks, scoring_of(source))
-        found, _, seconds = fold_score(_examined(recorded, moved), settings, seconds, stage)
+        settings = Settings(
+            recipe, source["seed"], threads, callbacks, scoring_of(source), alone=True
+        )
+        deadline = None if seconds is None else Deadline(seconds)
+        found, *_ = fold_score(_examined(recorded, moved), settings, deadline, stage)
+        seconds = None if deadline is None else deadline.left()
         recorded = _noted(recorded, score=json.dumps(to_plain(found)))
         source = recorded.source
     stage("all rows" if source["score"] is not None else "")
@@ -265,7 +276,9 @@ def _finished(
     seen = source.get("seen")
     known = replace(started, seen=None if seen is None else SeenRows.from_text(seen))
     asked = scoring_of(source)
-    trained = finished(known, course, choice, training, validation, rows.units, asked)
+    plan = RungPlan(recipe, source["seed"])
+    rung = rung_of(plan, known, course, choice, training, validation, rows.units)
+    trained = finished([rung], asked)
     model = trained.model
     found, remarks, answers = _score(source, trained, rows)
     found = replace(found, threshold=model.rules.threshold)
@@ -348,17 +361,16 @@ def _score(
     if source["score"] is not None:
         found = from_plain(Score, parse(source["score"]), "run.source.score")
         return found, verdict(found), None
-    if trained.out_of_fold is not None:
-        answers = trained.out_of_fold.answers
-        plain = scored_by(asked, answers, model.rules, target.classes)
-        found = with_figure(plain, target, trained.tasks)
-        return found, verdict(found), answers
+    training, validation = rows.parts["training"], rows.parts["validation"]
+    if trained.answers is not None:
+        plain = scored_by(asked, trained.answers, model.rules, target.classes)
+        tasks = fold_tasks(model.schema, training, model.architecture.folds)
+        found = with_figure(plain, target, tasks)
+        return found, verdict(found), trained.answers
     apart = rows.parts["held-out"]
     prediction = model.answers(Design(apart.x, {}, {}))
     numbers = None if rows.keys is not None else apart.numbers
     answers = replace(model.compared(apart.y, prediction), units=rows.units, rows=numbers)
-    known = [rows.parts["training"], rows.parts["validation"]]
-    x, y = (np.concatenate([getattr(part, name) for part in known]) for name in ("x", "y"))
     plain = scored_by(asked, answers, model.rules, target.classes)
-    found = with_figure(plain, target, [(x, y, apart.x, apart.y)])
+    found = with_figure(plain, target, [held_out_task(model.schema, training, validation, apart)])
     return found, (*verdict(found), *model.remarks(answers, prediction, rows.keys)), answers

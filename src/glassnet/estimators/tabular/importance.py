@@ -46,8 +46,12 @@ def main_loss(classes: bool) -> MetricName:
 
 def some_rows(rows: int, columns: int, repeats: int = REPEATS) -> NDArray[np.int64]:
     """The places of so many rows that shuffling each column takes seconds."""
-    most = min(max(_BUDGET // max(columns * repeats, 1), FEWEST_ROWS), MOST_ROWS)
-    return np.sort(permutation(rows, 0, _STREAM)[:most])
+    return np.sort(permutation(rows, 0, _STREAM)[: most_rows(columns, repeats)])
+
+
+def most_rows(columns: int, repeats: int = REPEATS) -> int:
+    """How many rows are taken of a large table."""
+    return min(max(_BUDGET // max(columns * repeats, 1), FEWEST_ROWS), MOST_ROWS)
 
 
 def importances(

@@ -23,7 +23,7 @@ from glassnet.runs.resume import RunData, resume_run
 from glassnet.runs.train import train
 from glassnet.training.callbacks import EarlyStopping, TimeLimit
 from glassnet.training.check import Rows
-from glassnet.training.history import History
+from glassnet.training.history import History, Run
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,6 +46,7 @@ class PhaseHistory:
     runs: list[str] = field(default_factory=list[str])  # run files, one a phase
     unrecorded: str = ""  # why the end of some phase is in no run file
     moved: str = ""  # what became of run files that were renamed or removed meanwhile
+    cut: bool = False  # whether the clock ended it in the middle of an epoch
 
     @property
     def seconds(self) -> float:
@@ -82,14 +83,14 @@ def train_in_phases(
             "callbacks": [*_stops(recipe, phase, left), *callbacks],
         }  # fmt: skip
         descend = partial(
-            train, network, training, loss=loss, optimizer=recipe.optimizer(phase),
-            batch_size=min(recipe.batch_size, len(training)),
-            seed=seed + phase * _SEED_STEP, **shared,
+            train, network, training, loss=loss, optimizer=recipe.optimizer(phase), **shared,
+            batch_size=min(recipe.batch_size, len(training)), seed=seed + phase * _SEED_STEP,
         )  # fmt: skip
         again = partial(_again, network, training, **shared) if go_on else None
         history, record = _recorded(descend, record, phase, course, again)
         _add(course, history, network, best)
         if course.stopped in ("time", "interrupted"):
+            course.cut = any(getattr(stop, "cut", False) for stop in shared["callbacks"])
             break
     return _checked(course)
 
@@ -151,7 +152,17 @@ def _again(
 def _stops(recipe: Recipe, phase: int, left: float | None) -> list[Any]:
     patience = recipe.rest if phase else recipe.patience
     stops: list[Any] = [EarlyStopping(patience=patience)]
-    return stops if left is None else [*stops, TimeLimit(max(left, _SHORTEST))]
+    return stops if left is None else [*stops, Clock(max(left, _SHORTEST))]
+
+
+class Clock(TimeLimit):
+    """A limit of time that knows whether it has ended the training in the middle of an epoch."""
+
+    cut = False
+
+    def epoch_end(self, run: Run) -> bool:
+        self.cut = run.steps_done * run.epochs != run.steps_total * run.epoch
+        return super().epoch_end(run)
 
 
 def _checked(course: PhaseHistory) -> PhaseHistory:

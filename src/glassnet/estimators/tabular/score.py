@@ -14,7 +14,13 @@ import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.evaluation import Evaluation
-from glassnet.estimators.tabular.metrics import MetricName, applicable, main_metric, measured
+from glassnet.estimators.tabular.metrics import (
+    METRICS,
+    MetricName,
+    applicable,
+    main_metric,
+    measured,
+)
 from glassnet.serialize import LATER, AnyFloat, Name, Total
 from glassnet.words import counted
 
@@ -63,6 +69,11 @@ class Score:
     confusion: tuple[tuple[Total, ...], ...] = field(default=(), metadata=LATER)  # true × predicted
     coverage: Coverage | None = field(default=None, metadata=LATER)
     threshold: float | None = field(default=None, metadata=LATER)  # of the second of two classes
+
+    @property
+    def perfect(self) -> bool:
+        """Whether no score could be better."""
+        return self.value == (1.0 if METRICS[self.metric].greater else 0.0)
 
 
 def score(

@@ -17,9 +17,18 @@ import numpy as np
 
 from glassnet import model_file
 from glassnet.errors import ModelFileError
+from glassnet.estimators.tabular.blend import mixed
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.metrics import METRICS, MetricName, main_metric
 from glassnet.estimators.tabular.network import Architecture, restored, with_folds
+from glassnet.estimators.tabular.packs import (
+    Pack,
+    check_fits,
+    own_tensors,
+    packs_tensors,
+    packs_text,
+    read_packs,
+)
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.estimators.tabular.rules import PLAIN_RULES, AnswerRules
 from glassnet.estimators.tabular.score import Score, score
@@ -42,8 +51,9 @@ if TYPE_CHECKING:
 FORMAT = "glassnet table model"
 FIRST_VERSION = "1"  # without packs
 PACK_VERSION = "2"  # without rules
-FORMAT_VERSION = "3"
-FORMAT_VERSIONS = (FIRST_VERSION, PACK_VERSION, FORMAT_VERSION)
+RULES_VERSION = "3"  # without further networks
+FORMAT_VERSION = "4"
+FORMAT_VERSIONS = (FIRST_VERSION, PACK_VERSION, RULES_VERSION, FORMAT_VERSION)
 AT_ONCE = 256  # rows that are predicted together
 FEWEST_NEW = 10  # rows that have a score of their own
 FEW = 32  # scores that Python works out sooner than NumPy
@@ -91,6 +101,18 @@ class RowDivision:
 
 
 @dataclass(frozen=True)
+class Rung:
+    """One training of a fit that was given time, and what its network weighs in the answers."""
+
+    recipe: Recipe
+    seed: Total
+    epochs: Count
+    best_epoch: Total
+    weight: Annotated[float, Within(0.0, 1.0)]
+    cut: bool = False  # whether the clock ended it in the middle of an epoch
+
+
+@dataclass(frozen=True)
 class Training:
     """What a model file says of its training."""
 
@@ -103,6 +125,7 @@ class Training:
     best_epoch: Total
     score: Scored
     division: RowDivision | None = field(default=None, metadata=LATER)
+    rungs: tuple[Rung, ...] = field(default=(), metadata=LATER)  # in the order of their training
 
 
 @dataclass(frozen=True)
@@ -161,7 +184,8 @@ class Assessment:
 
 @dataclass(frozen=True)
 class TableModel:
-    """A schema, a network, and a record of how it was trained."""
+    """A schema, a network, and a record of how it was trained. Where there are `others`, which have
+    the same schema, the answers are the mean of all by their weights."""
 
     schema: Schema
     architecture: Architecture
@@ -170,6 +194,13 @@ class TableModel:
     numerics: int = numerics_version  # the arithmetic it was trained with
     seen: SeenRows | None = None  # the rows of its training, where they can be told apart
     rules: AnswerRules = PLAIN_RULES
+    weight: float = 1.0  # of this network among the others
+    others: tuple[TableModel, ...] = ()
+
+    @property
+    def parts(self) -> tuple[TableModel, ...]:
+        """The model with its own network alone, and the others."""
+        return (replace(self, others=()), *self.others)
 
     @to_nearest
     def predict(self, table: Table) -> Prediction:
@@ -256,8 +287,15 @@ class TableModel:
 
     @to_nearest
     def outputs(self, x: NDArray[np.float32]) -> NDArray[Any]:
-        """For encoded rows a number each, or a probability for each class. A few hundred rows at a
-        time: what lies between the layers of many networks then stays in the cache."""
+        """For encoded rows a number each, or a probability for each class."""
+        if not self.others:
+            return self._outputs(x)
+        parts = self.parts
+        return mixed([part._outputs(x) for part in parts], [part.weight for part in parts])
+
+    def _outputs(self, x: NDArray[np.float32]) -> NDArray[Any]:
+        """Of the network alone. A few hundred rows at a time: what lies between the layers of many
+        networks then stays in the cache."""
         rows = with_folds(self.architecture, x)
         parts = [
             np.asarray(self.network(rows[start : start + AT_ONCE]))
@@ -292,12 +330,24 @@ class TableModel:
             texts["seen"] = self.seen.to_text()
         if self.rules:
             texts["rules"] = json.dumps(to_plain(self.rules))
-        return model_file.save(path, self.network.parameters(), texts, option)
+        tensors, packs = dict(self.network.parameters()), self._packs()
+        if packs:
+            texts["packs"] = packs_text(self.weight, packs)
+        return model_file.save(path, {**tensors, **packs_tensors(packs)}, texts, option)
+
+    def _packs(self) -> list[Pack]:
+        """The others as a file keeps them."""
+        return [
+            Pack(one.architecture, one.network, one.weight, one.schema.target.factor)
+            for one in self.others
+        ]
 
     def _version(self) -> str:
         """The first format that says all of it, so that earlier versions open what they can."""
-        if self.rules:
+        if self.others:
             return FORMAT_VERSION
+        if self.rules:
+            return RULES_VERSION
         return PACK_VERSION if self.architecture.members else FIRST_VERSION
 
     @staticmethod
@@ -324,13 +374,9 @@ def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableMod
     stored = read(Stored, texts, "its metadata")
     architecture = from_plain(Architecture, parse(stored["network"]), "network")
     schema = Schema.from_plain(parse(stored["schema"]))
-    if len(schema.inputs) != architecture.inputs or schema.target.outputs != architecture.outputs:
-        raise ValueError("the network does not fit the columns")
-    if architecture.own != (schema.own if architecture.folds > 1 else 0):
-        raise ValueError("the network does not fit the statistics of the columns")
-    if architecture.numbers != schema.numbers * bool(architecture.members):
-        raise ValueError("the network does not fit the columns that are numbers")
-    network = restored(architecture, named)
+    check_fits(architecture, schema)
+    packs = texts.get("packs")
+    network = restored(architecture, own_tensors(named, packs))
     training: Any = parse(stored["training"])
     found = from_plain(Training, training, "training")
     if METRICS[found.score.metric].classes != bool(schema.target.classes):
@@ -341,7 +387,20 @@ def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableMod
     if "rules" in texts:
         rules = from_plain(AnswerRules, parse(texts["rules"]), "rules")
         rules.check_target(schema.target)
-    return TableModel(schema, architecture, network, training, numerics, seen, rules)
+    model = TableModel(schema, architecture, network, training, numerics, seen, rules)
+    if packs is None:
+        return model
+    weight, others = read_packs(packs, named, schema)
+    return replace(model, weight=weight, others=tuple(_with_pack(model, one) for one in others))
+
+
+def _with_pack(model: TableModel, pack: Pack) -> TableModel:
+    """The same model with another network."""
+    schema = replace(model.schema, target=replace(model.schema.target, factor=pack.factor))
+    return replace(
+        model, schema=schema, architecture=pack.architecture, network=pack.network, training={},
+        weight=pack.weight,
+    )  # fmt: skip
 
 
 def softmax(scores: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float32]:

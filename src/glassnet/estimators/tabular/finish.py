@@ -1,0 +1,162 @@
+"""From trained networks to a model and what it is scored by.
+
+In: the networks of a fit after their best epoch, each a rung. Out: the model, calibrated, with its
+rules, and honest answers for the rows that its score is of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.errors import GlassnetError
+from glassnet.estimators.tabular.blend import blended, mixed
+from glassnet.estimators.tabular.evaluation import Evaluation
+from glassnet.estimators.tabular.fold_choice import FoldChoice
+from glassnet.estimators.tabular.out_of_fold import (
+    OutOfFold,
+    UnseenOutputs,
+    calibrated,
+    out_of_fold,
+)
+from glassnet.estimators.tabular.phases import PhaseHistory
+from glassnet.estimators.tabular.recipe import Recipe
+from glassnet.estimators.tabular.rules import Scoring, crossed, learnt
+from glassnet.estimators.tabular.table_model import TableModel, Training
+from glassnet.serialize import from_plain, to_plain
+from glassnet.training.check import Rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class RungPlan:
+    """What a rung is trained by."""
+
+    recipe: Recipe
+    seed: int
+
+
+@dataclass(frozen=True)
+class TrainedRung:
+    """A trained network of a fit, and what it answers for rows that it has not learnt from: of a
+    fit in folds for all rows, else for those that decided when to stop."""
+
+    plan: RungPlan
+    model: TableModel
+    course: PhaseHistory
+    judged: Evaluation
+    out_of_fold: OutOfFold | None = None
+    held_out: NDArray[Any] | None = None  # answers for the rows held out, or of the test table
+
+    @property
+    def repeated(self) -> RungPlan:
+        """The plan with which the same is trained again, where a clock has ended it."""
+        if self.course.stopped not in ("time", "interrupted"):
+            return self.plan
+        return replace(self.plan, recipe=self.plan.recipe.with_epochs(len(self.course.loss)))
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The rows that are scored, where they are not trained on."""
+
+    truth: NDArray[Any]
+    units: NDArray[np.int64] | None = None
+    rows: NDArray[np.int64] | None = None  # their numbers in the table
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model, and what there is to score it by."""
+
+    model: TableModel
+    course: PhaseHistory  # of the model's own network
+    plan: RungPlan  # of the same
+    plans: tuple[RungPlan, ...]  # of all rungs
+    rungs: tuple[dict[str, Any], ...]  # what a model file says of each
+    answers: Evaluation | None = None  # for the rows that are scored, where there are any
+    out_of_fold: OutOfFold | None = None
+
+
+def plans_of(model: TableModel, label: str) -> tuple[RungPlan, ...]:
+    """The plans that a model was trained by; GlassnetError where a clock has had a part in it."""
+    known = from_plain(Training, model.training, "training")
+    if any(rung.cut for rung in known.rungs):
+        raise GlassnetError(
+            f"a clock ended the training of {label} in the middle of an epoch, which cannot be "
+            "repeated; fit again with more time"
+        )
+    if known.rungs:
+        return tuple(RungPlan(rung.recipe, rung.seed) for rung in known.rungs)
+    return (RungPlan(known.recipe, known.seed),)
+
+
+def choice_of(recipe: Recipe, validation: Rows) -> FoldChoice | None:
+    """What watches the epochs of a fit in folds."""
+    if recipe.folds == 1:
+        return None
+    fold_of = validation.x[:, -1].astype(np.int64)
+    return FoldChoice(np.bincount(fold_of, minlength=recipe.folds).tolist())
+
+
+def rung_of(
+    plan: RungPlan,
+    model: TableModel,
+    course: PhaseHistory,
+    choice: FoldChoice | None,
+    training: Rows,
+    validation: Rows,
+    units: NDArray[np.int64] | None,
+) -> TrainedRung:
+    """A rung of a trained network; `units` are of the rows that are scored."""
+    if choice is None:
+        model = calibrated(model, validation, None)
+        target, y = model.schema.target, validation.y
+        truth = y if target.classes else target.truth(y[:, 0])
+        judged = model.beside_constant(truth, model.outputs(validation.x))
+        return TrainedRung(plan, model, course, judged)
+    unseen = UnseenOutputs(model.architecture)
+    model = calibrated(model, validation, unseen)
+    epochs = len(course.loss), course.best_epoch
+    found = out_of_fold(model, unseen, choice, training, validation, epochs)
+    answers = replace(found.answers, units=units)
+    return TrainedRung(plan, model, course, answers, replace(found, answers=answers))
+
+
+def finished(
+    rungs: Sequence[TrainedRung], asked: Scoring, held_out: HeldOut | None = None
+) -> Trained:
+    """The model of all rungs with its rules; and what it is scored by: the rows that are held out,
+    or of folds each row, by weights and rules that are learnt from the other folds."""
+    answers, weights = blended([rung.judged for rung in rungs])
+    main = max(range(len(rungs)), key=weights.__getitem__)
+    others = [place for place, weight in enumerate(weights) if weight and place != main]
+    own, target = rungs[main], rungs[main].model.schema.target
+    model = replace(
+        own.model, weight=weights[main], rules=learnt(asked, target, answers),
+        others=tuple(replace(rungs[place].model, weight=weights[place]) for place in others),
+    )  # fmt: skip
+    noted = tuple(_noted(rung, weight) for rung, weight in zip(rungs, weights, strict=True))
+    plans = tuple(rung.repeated for rung in rungs)
+    done = Trained(model, own.course, plans[main], plans, noted)
+    if own.out_of_fold is not None:
+        scored = crossed(asked, target, answers)
+        return replace(done, answers=scored, out_of_fold=replace(own.out_of_fold, answers=scored))
+    if held_out is None:
+        return done
+    given = mixed([rung.held_out for rung in rungs if rung.held_out is not None], weights)
+    scored = model.rules.applied(model.beside_constant(held_out.truth, given))
+    return replace(done, answers=replace(scored, units=held_out.units, rows=held_out.rows))
+
+
+def _noted(rung: TrainedRung, weight: float) -> dict[str, Any]:
+    plan, course = rung.repeated, rung.course
+    return {
+        "recipe": to_plain(plan.recipe), "seed": plan.seed, "epochs": len(course.loss),
+        "best_epoch": course.best_epoch, "weight": weight, "cut": course.cut,
+    }  # fmt: skip

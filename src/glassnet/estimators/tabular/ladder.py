@@ -1,0 +1,160 @@
+"""More time, a better model: a fit that is given time trains network after network, each a rung.
+
+In: the plan of the first rung, and the seconds that there are. Out: the rungs that were finished in
+time. The first one is the default recipe, in as many epochs as there is time for; the odd ones
+after it differ from it in their seed, the even ones in drawn settings as well. A rung begins only
+if the time it takes is there, and what scoring takes is kept back.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from glassnet.estimators.tabular.finish import RungPlan, TrainedRung
+from glassnet.estimators.tabular.recipe import Recipe
+
+T = TypeVar("T")
+
+MOST_RUNGS = 100
+FEWEST_EPOCHS = 6  # of a rung but the first one
+_SPARE = 0.97  # of the time that is planned with: a clock is not exact
+_SEEDS_APART = 15_485_863
+
+
+@dataclass
+class Deadline:
+    """When a fit has to be over; `kept_back` are the seconds that scoring takes."""
+
+    seconds: float
+    later: int = 0  # rows that are answered afterwards, for a report
+    kept_back: float = 0.0
+    each: float = 0.0  # seconds that a network takes for the later rows
+    networks: int = 1
+    started: float = field(default_factory=lambda: time.monotonic())
+
+    def left(self) -> float:
+        """The seconds that there are for training; below 0 where there are none."""
+        end = self.started + self.seconds - self.kept_back - self.each * self.networks
+        return end - time.monotonic()
+
+    def keep_back(self, seconds: float) -> None:
+        """Leave at least so many seconds for scoring."""
+        self.kept_back = max(self.kept_back, seconds)
+
+    def share(self, parts: int) -> Deadline:
+        """The deadline of one of so many trainings, of which the last is a little longer."""
+        return Deadline(0.9 * max(self.left(), 0.0) / parts)
+
+    def answers(self, seconds: float, scored: int) -> None:
+        """Plan for the answers to the rows that are scored, and to the later ones, at so many
+        seconds each."""
+        self.keep_back(2.0 * seconds * scored)
+        self.each = seconds * self.later
+
+    def timed(self, work: Callable[[], T], more: float) -> T:
+        """Work that scoring consists of, as often as it will be done again, and the seconds that it
+        took, times `more`, kept back from now on."""
+        start = time.monotonic()
+        found = work()
+        self.keep_back(more * (time.monotonic() - start))
+        return found
+
+
+def drawn(first: RungPlan, number: int) -> RungPlan:
+    """The plan of rung `number`, from 0: a function of the first plan and this number."""
+    if not number:
+        return first
+    seed = first.seed + number * _SEEDS_APART
+    if number % 2:
+        return replace(first, seed=seed)
+    return RungPlan(_other(first.recipe, random.Random(seed)), seed)
+
+
+def _other(recipe: Recipe, rng: random.Random) -> Recipe:
+    """Other settings, near those of the recipe."""
+
+    def one(*choices: T) -> T:
+        return choices[int(rng.random() * len(choices))]
+
+    rate = 2.0 ** (1.5 * rng.random() - 1.0)
+    hidden = tuple(one((64, 64), (96, 96), (64, 64, 64), (128, 64), (128,)))
+    embedded = bool(recipe.members) and recipe.width > 1
+    plain = one(False, False, False, True)
+    bins = one(recipe.bins, recipe.bins // 2, recipe.bins * 2)
+    return replace(
+        recipe,
+        hidden=hidden,
+        learning_rates=tuple(rate * own for own in recipe.learning_rates),
+        batch_size=one(recipe.batch_size, recipe.batch_size * 2),
+        decay=one(recipe.decay, recipe.decay * 4, 0.0),
+        width=1 if plain else recipe.width,
+        bins=1 if plain else max(bins, 1) if embedded else recipe.bins,
+    )
+
+
+def within(plan: RungPlan, pace: float, seconds: float) -> RungPlan:
+    """The plan with as many epochs as there is time for, at so many seconds an epoch; at least one.
+    The learning rate reaches its end with them."""
+    epochs = max(1, min(plan.recipe.epochs, int(_SPARE * seconds / max(pace, 1e-9))))
+    if epochs == plan.recipe.epochs:
+        return plan
+    return replace(plan, recipe=replace(plan.recipe, epochs=epochs, planned=epochs))
+
+
+@dataclass(frozen=True)
+class Climb:
+    """The rungs that were finished in time, at least one, and why there are no more: "time",
+    "interrupted", "perfect", or "rungs" where there are as many as a model may have."""
+
+    rungs: list[TrainedRung]
+    stopped: str
+
+
+def climb(
+    first: RungPlan,
+    deadline: Deadline,
+    pace: Callable[[RungPlan], float],
+    train: Callable[[RungPlan, float], TrainedRung],
+    perfect: Callable[[list[TrainedRung]], bool],
+    stage: Callable[[str], None],
+) -> Climb:
+    """Train rungs as long as there is time. `pace` tells how many seconds an epoch of a plan takes;
+    `perfect` makes a model of the rungs, and says whether its score can be no better."""
+    plan = within(first, pace(first) if deadline.left() > 0 else 1e9, deadline.left())
+    rungs = [train(plan, deadline.left())]
+    if rungs[0].course.stopped in ("time", "interrupted"):
+        return Climb(rungs, rungs[0].course.stopped)
+    try:
+        while not deadline.timed(lambda: perfect(rungs), 1.5):
+            if len(rungs) == MOST_RUNGS:
+                return Climb(rungs, "rungs")
+            deadline.networks = len(rungs) + 1
+            stage(f"network {len(rungs) + 1}")
+            rung = _next(drawn(first, len(rungs)), deadline, pace, train)
+            if rung is None or rung.course.cut:
+                return Climb(rungs, "time")
+            if rung.course.stopped == "interrupted":
+                return Climb(rungs, "interrupted")
+            rungs.append(rung)
+    except KeyboardInterrupt:
+        return Climb(rungs, "interrupted")
+    return Climb(rungs, "perfect")
+
+
+def _next(
+    wanted: RungPlan,
+    deadline: Deadline,
+    pace: Callable[[RungPlan], float],
+    train: Callable[[RungPlan, float], TrainedRung],
+) -> TrainedRung | None:
+    """A further rung, in fewer epochs where there is less time; None where there is too little."""
+    if deadline.left() <= 0:
+        return None
+    plan = within(wanted, pace(wanted), deadline.left())
+    if plan.recipe.epochs < min(FEWEST_EPOCHS, wanted.recipe.epochs):
+        return None
+    return train(plan, deadline.left())

@@ -1,0 +1,106 @@
+"""How a model file keeps the further networks of a model that time was given to.
+
+In: networks with their weights. Out: tensors and a text, and from these the networks.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from glassnet.estimators.tabular.network import Architecture, restored
+from glassnet.nn import Sequential
+from glassnet.serialize import Length, Within, from_plain, parse
+from glassnet.tables.schema import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+MOST_OTHERS = 1000
+Share = Annotated[float, Within(0.0, 1.0, above=True)]
+
+
+@dataclass(frozen=True)
+class StoredPack:
+    """A further network: its architecture, its weight in the mean of all answers, and the factor
+    that makes means of medians where a logarithm is learnt."""
+
+    network: Architecture
+    weight: Share
+    factor: Annotated[float, Within(0.0, above=True)]
+
+
+@dataclass(frozen=True)
+class StoredPacks:
+    """The weight of the network that a model has anyway, and the others."""
+
+    weight: Share
+    others: Annotated[tuple[StoredPack, ...], Length(1, MOST_OTHERS)]
+
+
+@dataclass(frozen=True)
+class Pack:
+    """The same with its numbers."""
+
+    architecture: Architecture
+    network: Sequential
+    weight: float
+    factor: float
+
+    def to_plain(self) -> dict[str, Any]:
+        network = self.architecture.to_plain()
+        return {"network": network, "weight": self.weight, "factor": self.factor}
+
+
+def packs_text(weight: float, others: Sequence[Pack]) -> str:
+    """The text of the model file."""
+    return json.dumps({"weight": weight, "others": [other.to_plain() for other in others]})
+
+
+def packs_tensors(others: Sequence[Pack]) -> dict[str, NDArray[Any]]:
+    """The tensors of the others, under names of their own."""
+    return {
+        _prefix(number) + name: tensor
+        for number, other in enumerate(others)
+        for name, tensor in other.network.parameters().items()
+    }
+
+
+def own_tensors(named: dict[str, NDArray[Any]], text: str | None) -> dict[str, NDArray[Any]]:
+    """The tensors of the network that a model has anyway."""
+    return named if text is None else {k: v for k, v in named.items() if not k.startswith("pack")}
+
+
+def read_packs(
+    text: str, named: dict[str, NDArray[Any]], schema: Schema
+) -> tuple[float, list[Pack]]:
+    """The weight of the main network, and the others; ValueError where they do not fit."""
+    stored = from_plain(StoredPacks, parse(text), "packs")
+    known = len(own_tensors(named, text))
+    others: list[Pack] = []
+    for number, pack in enumerate(stored.others):
+        prefix, plan = _prefix(number), pack.network
+        own = {k.removeprefix(prefix): v for k, v in named.items() if k.startswith(prefix)}
+        known += len(own)
+        check_fits(plan, schema)
+        others.append(Pack(plan, restored(plan, own), pack.weight, pack.factor))
+    if known != len(named):
+        raise ValueError("the tensors do not fit the layers")
+    return stored.weight, others
+
+
+def check_fits(network: Architecture, schema: Schema) -> None:
+    """ValueError where a network is not of these columns."""
+    if len(schema.inputs) != network.inputs or schema.target.outputs != network.outputs:
+        raise ValueError("the network does not fit the columns")
+    if network.own != (schema.own if network.folds > 1 else 0):
+        raise ValueError("the network does not fit the statistics of the columns")
+    if network.numbers not in (0, schema.numbers * bool(network.members)):
+        raise ValueError("the network does not fit the columns that are numbers")
+
+
+def _prefix(number: int) -> str:
+    return f"pack{number + 2}."

@@ -1,0 +1,195 @@
+"""The training of one network of a fit, and how long it takes.
+
+In: the rows of a fit as arrays, and the plan of a rung. Out: a `TrainedRung`; seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from glassnet.estimators.tabular.baseline import fold_tasks, held_out_task
+from glassnet.estimators.tabular.examine import ExaminedTable, PreparedTable
+from glassnet.estimators.tabular.finish import (
+    HeldOut,
+    RungPlan,
+    Trained,
+    TrainedRung,
+    choice_of,
+    finished,
+    rung_of,
+)
+from glassnet.estimators.tabular.network import architecture_of, build, with_column
+from glassnet.estimators.tabular.out_of_fold import UnseenOutputs
+from glassnet.estimators.tabular.phases import train_in_phases
+from glassnet.estimators.tabular.recipe import Recipe
+from glassnet.estimators.tabular.rules import Scoring
+from glassnet.estimators.tabular.table_model import TableModel
+from glassnet.nn.losses import CrossEntropy, HalfMSE
+from glassnet.runs.recording import Recording
+from glassnet.runs.train import train
+from glassnet.tables.schema import Schema
+from glassnet.training.check import Rows
+from glassnet.training.history import Run
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from glassnet.estimators.tabular.baseline import Task
+    from glassnet.tables.repeats import SeenRows
+
+_STEPS = 64  # by which the pace is taken
+_ANSWERS = 4096
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every training run of a fit shares."""
+
+    recipe: Recipe
+    seed: int
+    threads: int | None
+    callbacks: Sequence[Any]
+    scoring: Scoring
+    plans: tuple[RungPlan, ...] | None = None  # of the rungs, where these are known
+    alone: bool = False  # whether one network is trained, whatever time there is
+
+
+class Pace:
+    """A callback that ends a training after its second epoch, and knows how long that took."""
+
+    reason = "early"
+
+    def __init__(self) -> None:
+        self.seconds, self._last = 0.0, 0.0
+
+    def epoch_end(self, run: Run) -> bool:
+        now = time.monotonic()
+        self.seconds, self._last = now - self._last, now
+        return run.epoch >= 2
+
+
+@dataclass(frozen=True)
+class RungWork:
+    """What all rungs of a fit share: the rows, and which of them are scored."""
+
+    prepared: PreparedTable
+    training: Rows
+    validation: Rows
+    settings: Settings
+    units: NDArray[np.int64] | None  # of the rows that are scored
+    seen: SeenRows | None
+    numbers: NDArray[np.int64] | None  # of the rows that are held out, in the table
+
+    @classmethod
+    def of(cls, examined: ExaminedTable, prepared: PreparedTable, settings: Settings) -> RungWork:
+        """The rows of a table that is encoded."""
+        split, tested = prepared.split, examined.test is not None
+        scored = split.train if settings.recipe.folds > 1 else split.held_out
+        units = None if tested else examined.division.units_of(scored)
+        numbers = None if tested else split.held_out
+        rows = training_rows(prepared)
+        return cls(prepared, *rows, settings, units, examined.seen_rows(split), numbers)
+
+    def train(
+        self, plan: RungPlan, seconds: float | None, record: Recording | None = None
+    ) -> TrainedRung:
+        """The network of a plan, trained for so many seconds at most."""
+        started = network_of(self.prepared.schema, plan.recipe, plan.seed, self.training.x)
+        choice, settings = choice_of(plan.recipe, self.validation), self.settings
+        course = train_in_phases(
+            started.network,
+            self._loss,
+            plan.recipe,
+            self.training,
+            self.validation,
+            seed=plan.seed,
+            seconds=seconds,
+            threads=settings.threads,
+            callbacks=[*([choice] if choice else []), *settings.callbacks],
+            record=record,
+        )
+        model = replace(started, seen=self.seen)
+        rows = self.training, self.validation
+        found = rung_of(plan, model, course, choice, *rows, self.units)
+        held_out = self.prepared.held_out
+        if held_out is None:
+            return found
+        return replace(found, held_out=found.model.outputs(held_out.x))
+
+    @property
+    def _loss(self) -> CrossEntropy | HalfMSE:
+        return CrossEntropy() if self.prepared.schema.target.classes else HalfMSE()
+
+    def pace(self, plan: RungPlan) -> float:
+        """About how many seconds an epoch of a plan takes, by its second one over some rows; the
+        first one compiles."""
+        recipe, rows = plan.recipe, len(self.training)
+        size = min(recipe.batch_size, rows)
+        some = min(rows, _STEPS * size)
+        network = network_of(self.prepared.schema, recipe, plan.seed, self.training.x).network
+        clock = Pace()
+        train(
+            network, Rows(self.training.x[:some], self.training.y[:some]), loss=self._loss,
+            optimizer=recipe.optimizer(0), batch_size=size, seed=plan.seed,
+            epochs=max(2, recipe.epochs * rows // some), threads=self.settings.threads,
+            validation=(self.validation.x, self.validation.y), callbacks=[clock],
+        )  # fmt: skip
+        return clock.seconds * rows / some
+
+    def linear_tasks(self) -> list[Task]:
+        """What linear models have to do beside the networks."""
+        schema, held_out = self.prepared.schema, self.prepared.held_out
+        if self.settings.recipe.folds > 1:
+            return fold_tasks(schema, self.training, self.settings.recipe.folds)
+        if held_out is None:
+            return []
+        asked = Rows(held_out.x, self.prepared.truth)
+        return [held_out_task(schema, self.training, self.validation, asked)]
+
+    def finished(self, rungs: Sequence[TrainedRung]) -> Trained:
+        """The model of all rungs, and what it is scored by."""
+        held_out = HeldOut(self.prepared.truth, self.units, self.numbers)
+        apart = None if self.prepared.held_out is None else held_out
+        return finished(rungs, self.settings.scoring, apart)
+
+    @property
+    def scored(self) -> int:
+        """How many rows are answered for the score, at least."""
+        held_out = self.prepared.held_out
+        folds = self.settings.recipe.folds > 1
+        return len(self.training if folds or held_out is None else held_out.x)
+
+    def answer_pace(self, plan: RungPlan) -> float:
+        """About how many seconds an answer takes, by some answers of a network that is not
+        trained."""
+        started = network_of(self.prepared.schema, plan.recipe, plan.seed, self.training.x)
+        x, seconds = self.training.x[:_ANSWERS], 0.0
+        for rows in (x[:64], x):  # the first ones compile
+            start = time.monotonic()
+            if plan.recipe.folds > 1:
+                UnseenOutputs(started.architecture).of(started.network.W, rows)
+            else:
+                started.outputs(rows)
+            seconds = time.monotonic() - start
+        return seconds / len(x)
+
+
+def training_rows(prepared: PreparedTable) -> tuple[Rows, Rows]:
+    """The rows that are trained on, and those that decide when to stop."""
+    split, (first, second) = prepared.split, prepared.folds or (None, None)
+    return (
+        Rows(with_column(prepared.train.x, first), prepared.goals[0], numbers=split.train),
+        Rows(
+            with_column(prepared.validation.x, second), prepared.goals[1], numbers=split.validation
+        ),
+    )
+
+
+def network_of(schema: Schema, recipe: Recipe, seed: int, x: NDArray[Any]) -> TableModel:
+    """A model by a recipe, whose network is as it is before its first step over rows x."""
+    architecture = architecture_of(schema, recipe)
+    return TableModel(schema, architecture, build(architecture, seed, x), {})
