@@ -253,6 +253,22 @@ def _derived(scalar: Function, places: Sequence[int]) -> Function:
     return lambda *args: tuple(gradients(scalar(*args), [args[i] for i in places]))
 
 
+class _Value:
+    """A function that gives one number, compiled once, at arguments of the same shapes."""
+
+    def __init__(self, f: Function, arrays: Sequence[np.ndarray]) -> None:
+        traced = trace_outputs(f, [as_type(array) for array in arrays])
+        self._given, self._held = [*arrays], [array.copy() for array in arrays]
+        named = dict(zip(traced.graph.inputs, self._held, strict=False))
+        self._call = compile_graph(traced.graph).prepare({**named, **traced.captured})
+
+    def __call__(self, arrays: Sequence[np.ndarray]) -> float:
+        for i, array in enumerate(arrays):  # most are those of the last call
+            if array is not self._given[i]:
+                self._given[i], self._held[i][...] = array, array
+        return float(self._call()[0])
+
+
 def _compared(
     scalar: Function,
     arrays: Sequence[np.ndarray],
@@ -261,14 +277,14 @@ def _compared(
     mark: str,
     factor: float,
 ) -> Iterator[Line]:
-    value, derivative = compile(scalar), compile(_derived(scalar, places))
+    value, derivative = _Value(scalar, arrays), compile(_derived(scalar, places))
     found = derivative(*arrays)
     for i, gradient in zip(places, found, strict=True):
         for what, direction in _directions(arrays[i], i):
 
             def along(h: float, i: int = i, direction: np.ndarray = direction) -> float:
                 moved = [*arrays[:i], arrays[i] + h * direction, *arrays[i + 1 :]]
-                return float(np.sum(value(*moved)))
+                return value(moved)
 
             with np.errstate(invalid="ignore"):
                 computed = float(np.sum(gradient * direction))
@@ -290,7 +306,7 @@ def _error(computed: float, measured: float, rounding: float) -> float:
 
 
 def _beside(
-    value: Function,
+    value: Callable[[Sequence[np.ndarray]], float],
     derivative: Function,
     arrays: Sequence[np.ndarray],
     place: tuple[int, int],
@@ -304,7 +320,7 @@ def _beside(
 
     def along(h: float) -> float:
         parts = [*moved[: place[0]], moved[place[0]] + h * direction, *moved[place[0] + 1 :]]
-        return float(np.sum(value(*parts)))
+        return value(parts)
 
     with np.errstate(invalid="ignore"):
         computed = float(np.sum(derivative(*moved)[place[1]] * direction))

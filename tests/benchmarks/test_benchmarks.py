@@ -22,10 +22,11 @@ from benchmarks.memory import needed
 from benchmarks.peak import peak
 from glassnet.cli.bench import digits, lines
 from tests.data import HANG, ROOT
+from tests.drawn import EVERY
 
 QUICK = ("--turns", "1", "--seconds", "0")
 # what is measured on one core and on two takes twice the time: `make nightly` measures both
-ONCE = ("--turns", "1", "--cores", "2" if os.environ.get("GLASSNET_WAYS") == "all" else "1")
+ONCE = ("--turns", "1", "--cores", "2" if EVERY else "1")
 RUNS = {
     "training": ("tiny", *QUICK, "--peers", "NumPy,scikit-learn"),
     "calls": ("tiny", "--turns", "1", "--lengths", "0.05", "--peers", "NumPy"),

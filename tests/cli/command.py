@@ -1,4 +1,5 @@
-"""Runs the command line as a user does, in a process of its own, or here, which is quicker.
+"""Runs the command line as a user does, in a process of its own, or here, which saves the seconds
+that loading takes.
 
 In: arguments. Out: exit status, standard output and standard error.
 """
@@ -12,23 +13,30 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from glassnet.cli import main
 from tests.data import HANG
+from tests.drawn import EVERY
 
 Result = subprocess.CompletedProcess[str]
 
 
-def glassnet(
+def glassnet(*arguments: str | Path, folder: Path, columns: str = "100") -> Result:
+    """Run `glassnet` in a folder; `make nightly` starts a process for it."""
+    return (started if EVERY else here)(*arguments, folder=folder, columns=columns)
+
+
+def started(
     *arguments: str | Path,
     folder: Path,
     file_size: int | None = None,
     columns: str = "100",
     **options: object,
 ) -> Result:
-    """Run `glassnet` in a folder; no file that it writes may grow beyond `file_size` bytes."""
+    """Run `glassnet` in a process; no file that it writes may grow beyond `file_size` bytes."""
 
     def limit() -> None:
         if file_size is not None:
@@ -45,10 +53,11 @@ def glassnet(
     )
 
 
-def here(*arguments: str | Path, folder: Path) -> Result:
-    """Run `glassnet` in a folder, in this process, which saves half a second of loading."""
-    out, error = io.StringIO(), io.StringIO()
+def here(*arguments: str | Path, folder: Path, columns: str = "100") -> Result:
+    """Run `glassnet` in this process, where a test can have changed something."""
+    out, error = stream(), stream()
     with (
+        mock.patch.dict(os.environ, {"COLUMNS": columns}),
         contextlib.chdir(folder),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(error),
@@ -56,7 +65,17 @@ def here(*arguments: str | Path, folder: Path) -> Result:
     ):
         main(list(map(str, arguments)))
     assert isinstance(left.value.code, int)
-    return Result(arguments, left.value.code, out.getvalue(), error.getvalue())
+    return Result(arguments, left.value.code, written(out), written(error))
+
+
+def stream() -> io.TextIOWrapper:
+    """Standard output that is kept."""
+    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="", write_through=True)
+
+
+def written(kept: io.TextIOWrapper) -> str:
+    assert isinstance(kept.buffer, io.BytesIO)
+    return kept.buffer.getvalue().decode()
 
 
 def refused(result: Result, *parts: str, status: int = 2) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Result, glassnet, here, refused
+from tests.cli.command import Result, glassnet, here, refused, started
 
 GOOD = "x,c,y\n" + "".join(f"{n * 7 % 13}.5,{'ab'[n % 2]},{'pq'[n % 3 == 0]}\n" for n in range(40))
 
@@ -99,7 +99,7 @@ def test_wrong_use(tmp_path: Path, name: str) -> None:
 
 def test_a_column_missing_at_prediction(model: Path, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("c,X\na,1\n")
-    result = glassnet("predict", model, "t.csv", "-o", "out.csv", folder=tmp_path)
+    result = started("predict", model, "t.csv", "-o", "out.csv", folder=tmp_path)
     refused(result, "lacks the column 'x'", "t.csv")
     assert os.listdir(tmp_path) == ["t.csv"]
 
@@ -140,23 +140,23 @@ def test_a_disk_that_fills_while_the_model_is_written(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(GOOD)
     (tmp_path / "m").write_bytes(b"the model of yesterday")
     arguments = ("fit", "t.csv", "-t", "y", "--epochs", "1", "-o", "m")
-    full_disk(glassnet(*arguments, folder=tmp_path, file_size=4096), "m ", "-o")
+    full_disk(started(*arguments, folder=tmp_path, file_size=4096), "m ", "-o")
     assert (tmp_path / "m").read_bytes() == b"the model of yesterday"
     assert sorted(os.listdir(tmp_path)) == ["m", "t.csv"]
 
 
 def test_a_disk_that_fills_while_predictions_are_written(model: Path, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(GOOD)
-    result = glassnet("predict", model, "t.csv", "-o", "p.csv", folder=tmp_path, file_size=64)
+    result = started("predict", model, "t.csv", "-o", "p.csv", folder=tmp_path, file_size=64)
     full_disk(result, "p.csv", "File too large")
     assert os.listdir(tmp_path) == ["t.csv"]
 
 
 def test_a_full_device(model: Path, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(GOOD)
-    full_disk(glassnet("predict", model, "t.csv", "-o", "/dev/full", folder=tmp_path), "No space")
+    full_disk(started("predict", model, "t.csv", "-o", "/dev/full", folder=tmp_path), "No space")
     with open("/dev/full", "w") as full:
-        result = glassnet("predict", model, "t.csv", folder=tmp_path, stdout=full)
+        result = started("predict", model, "t.csv", folder=tmp_path, stdout=full)
     full_disk(result, "standard output", "-o")
 
 

@@ -22,7 +22,7 @@ from glassnet.cli.data import SETS, table_csv
 from glassnet.cli.options import duration
 from glassnet.cli.progress import TerminalProgress
 from glassnet.version import __version__
-from tests.cli.command import glassnet
+from tests.cli.command import glassnet, started
 from tests.data import HANG
 
 
@@ -30,8 +30,8 @@ from tests.data import HANG
 def iris(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the iris table and a model of it."""
     folder = tmp_path_factory.mktemp("iris")
-    assert glassnet("data", "iris", "-o", "iris.csv", folder=folder).returncode == 0
-    result = glassnet("fit", "iris.csv", "--target", "target", "--seed", "3", folder=folder)
+    assert started("data", "iris", "-o", "iris.csv", folder=folder).returncode == 0
+    result = started("fit", "iris.csv", "--target", "target", "--seed", "3", folder=folder)
     assert result.returncode == 0, result.stderr
     (folder / "report.txt").write_text(result.stdout)
     return folder
@@ -69,7 +69,7 @@ def test_predict_writes_one_line_a_row(iris: Path) -> None:
         assert name == classes[int(np.argmax(numbers))]
     truth = [row[-1] for row in cells(iris / "iris.csv")][1:]
     assert np.mean([row[0] == name for row, name in zip(rows, truth, strict=True)]) > 0.9
-    same = glassnet("predict", "iris.safetensors", "iris.csv", "-o", "out.csv", folder=iris)
+    same = started("predict", "iris.safetensors", "iris.csv", "-o", "out.csv", folder=iris)
     assert same.stdout == ""
     assert (iris / "out.csv").read_text() == result.stdout
 
@@ -87,7 +87,7 @@ def test_evaluate_prints_the_score(iris: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("accuracy  0.9")
     assert "on 150 rows of iris.csv" in result.stdout
-    asked = glassnet("evaluate", "iris.safetensors", "iris.csv", "--json", folder=iris)
+    asked = started("evaluate", "iris.safetensors", "iris.csv", "--json", folder=iris)
     score = json.loads(asked.stdout)["score"]
     assert f"{score['value']:.4f} ± {score['standard_error']:.4f}" in result.stdout
     assert score["constant"] == pytest.approx(1 / 3)
@@ -156,8 +156,8 @@ def test_data_writes_the_real_tables(name: str) -> None:
 
 
 def test_help_and_version(tmp_path: Path) -> None:
-    assert glassnet("--version", folder=tmp_path).stdout == f"glassnet {__version__}\n"
-    text = glassnet("--help", folder=tmp_path).stdout
+    assert started("--version", folder=tmp_path).stdout == f"glassnet {__version__}\n"
+    text = started("--help", folder=tmp_path).stdout
     for command in ("fit", "predict", "evaluate", "data"):
         assert command in text
         assert "--help" in glassnet(command, "--help", folder=tmp_path).stdout

@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
-from hashlib import sha256
 from typing import Any
 from unittest import mock
 
@@ -28,10 +27,10 @@ from glassnet.run.compiled import CALL_WORK, Compiled
 from glassnet.run.program import Plan, Program
 from glassnet.run.zeros import multiplied_tables
 from glassnet.training import programs
+from tests.drawn import EVERY, drawn
 
 NEVER = 1 << 60
 FEW = 3  # ways that a plan is run in besides the plain one; `make nightly` takes all
-EVERY = os.environ.get("GLASSNET_WAYS") == "all"
 
 Way = tuple[str, Callable[[], list[np.ndarray]]]
 
@@ -137,16 +136,16 @@ def outcomes(
     word of `always`."""
     first, second, *others = ways(plan, arrays, steps, tiles, threads)
     shapes = [(name, array.shape) for name, array in arrays.items()]
-    drawn = others if every else few(others, f"{plan.graph} {shapes} {steps}")
+    some = few(others, f"{plan.graph} {shapes} {steps}", every)
     wanted = [way for way in others if any(word in way[0] for word in always)]
-    for name, results in (first, second, *drawn, *(way for way in wanted if way not in drawn)):
+    for name, results in (first, second, *some, *(way for way in wanted if way not in some)):
         yield name, results()
 
 
-def few(found: list[Way], of: str) -> list[Way]:
+def few(found: list[Way], of: str, every: bool = EVERY) -> list[Way]:
     """Some ways, drawn by the test that runs and by a text: the same each time."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
-    return sorted(found, key=lambda way: sha256(f"{test} {of} {way[0]}".encode()).digest())[:FEW]
+    return drawn(found, FEW, f"{test} {of}", every, name=lambda way: way[0])
 
 
 def ways(

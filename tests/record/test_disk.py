@@ -18,7 +18,7 @@ from glassnet.errors import ModelFileError, OutputError
 from glassnet.runs import disk
 from glassnet.runs.disk import is_run, unreadable, unwritable
 from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint
-from tests.cli.command import glassnet, refused
+from tests.cli.command import glassnet, refused, started
 from tests.record.common import sha, train
 
 
@@ -193,7 +193,7 @@ def test_a_record_that_finds_no_room(tmp_path: Path) -> None:
     """A limit on the size of files refuses the run file, before anything is trained."""
     (tmp_path / "t.csv").write_text(ROWS)
     arguments = ("fit", "t.csv", "-t", "y", "--epochs", "2", "-o", "m", "--record", "run.glass")
-    result = glassnet(*arguments, folder=tmp_path, file_size=100_000)
+    result = started(*arguments, folder=tmp_path, file_size=100_000)
     assert result.returncode == 2
     told = result.stderr.splitlines()[-1]  # on a slow machine progress is told before
     assert told.startswith("glassnet: run.glass cannot be written: ")

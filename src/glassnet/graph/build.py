@@ -180,7 +180,7 @@ class GraphBuilder:
             wanted = None
         if whole and wanted in ("int32", "int64") and (array.astype(wanted) != array).any():
             raise GraphError(f"{op.name}: {arg!r} is out of the range of {wanted}; ops.cast(…)")
-        return self.constant(array, wanted)
+        return self.constant(arg if isinstance(arg, (int, float, np.generic)) else array, wanted)
 
 
 class _Tracing(threading.local):

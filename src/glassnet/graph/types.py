@@ -20,6 +20,7 @@ from glassnet.errors import GraphError
 SHORT = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64", "bool": "bool"}
 LONG = {short: long for long, short in SHORT.items()}
 FLOATS = ("float32", "float64")
+_NAMES = {np.dtype(name): name for name in SHORT}  # of this machine's byte order; quick to find
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,11 @@ def show_shape(shape: Sequence[Size]) -> str:
 
 def type_of(array: np.ndarray) -> Type:
     """The type of an array; raises GraphError for a dtype outside the five."""
-    if array.dtype.name not in SHORT or not array.dtype.isnative:
+    name = _NAMES.get(array.dtype)
+    if name is None:
         wanted = ", ".join(SHORT)
         raise GraphError(f"dtype {array.dtype} has no place in a graph; use one of {wanted}")
-    return Type(array.dtype.name, array.shape)
+    return Type(name, array.shape)
 
 
 def parse_type(text: str) -> Type:
