@@ -6,21 +6,25 @@ import os
 import shutil
 import signal
 import tempfile
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from glassnet.run import cache
+from glassnet.run import cache, compiled
 from glassnet.run.threads import granted
 from glassnet.training import programs
 from tests.data import ROOT
+from tests.drawn import EVERY
 
 GOLDEN = ROOT / "tests" / "golden"
 
 # The processes of a session share a folder for machine code: most tests train the same few
-# networks. Tests of the compiler, and of which code is chosen, are marked `cold`: they find none.
+# networks. Tests of the compiler, and of which code is chosen, are marked `cold`: they find none,
+# and write the whole text for LLVM anew; of equal text LLVM makes equal code (`Remembered`).
 SESSION = "GLASSNET_TESTS_CODE"
 COLD = ("engine", "fuzz", "graph", "ops", "oracles", "page", "simplify", "wasm")
 
@@ -28,6 +32,25 @@ COLD = ("engine", "fuzz", "graph", "ops", "oracles", "page", "simplify", "wasm")
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.register_profile("search", deadline=None, print_blob=True)
 settings.load_profile("search" if "GLASSNET_FUZZ" in os.environ else "fixed")
+
+
+class Remembered:
+    """LLVM, which is not asked again for the code of a text that it has compiled lately: two thirds
+    of the time of compiling are its own, and half of all texts come twice. `make nightly` asks."""
+
+    LATELY = 1000  # about 50 KB each
+
+    def __init__(self, object_code: Callable[..., bytes]) -> None:
+        self._object_code = object_code
+        self._codes: OrderedDict[bytes, bytes] = OrderedDict()
+
+    def __call__(self, text: str, name: str) -> bytes:
+        key = sha256(f"{name} {text}".encode()).digest()
+        code = self._codes.pop(key, None) or self._object_code(text, name)
+        self._codes[key] = code
+        if len(self._codes) > self.LATELY:
+            self._codes.popitem(last=False)
+        return code
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +64,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[SESSION] = folder = tempfile.mkdtemp(prefix="glassnet-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ[cache.VARIABLE] = "off"  # while tests are collected
+    if not EVERY:
+        compiled.object_code = Remembered(compiled.object_code)
     # else each of the processes that tests start compiles the whole source again, for a second
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in the background of a shell
