@@ -21,7 +21,7 @@ import glassnet as gn
 from glassnet.errors import RecordingWarning
 from glassnet.runs import moved, recorder
 from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint
-from tests.cli.command import glassnet
+from tests.cli.command import started
 from tests.record.common import HALF, data, network, often, sha
 
 EPOCHS = 6
@@ -246,7 +246,7 @@ def test_someone_goes_on_with_the_renamed_file(
 
     def act() -> None:
         path.rename(new)
-        result = glassnet("resume", new, "--json", folder=tmp_path)
+        result = started("resume", new, "--json", folder=tmp_path)
         assert json.loads(result.stdout)["sha256"] == sha(undisturbed[0])
 
     with pytest.warns(RecordingWarning, match="another program has written to it since"):

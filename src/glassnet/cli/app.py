@@ -32,7 +32,7 @@ from glassnet.cli.show import show
 from glassnet.cli.status import DONE, FAILED, INTERRUPTED, WRONG_USE
 from glassnet.cli.step import step
 from glassnet.cli.terminal import guarded
-from glassnet.cli.words import error_text
+from glassnet.cli.words import GIVEN, error_text
 from glassnet.errors import GlassnetError, TrainingError
 from glassnet.version import __version__
 from glassnet.visible import visible
@@ -83,7 +83,7 @@ def _main(arguments: Sequence[str] | None) -> NoReturn:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before, typed = signal.signal(signal.SIGTERM, _terminate), GIVEN.set(tuple(given))
     try:
         status = _run(given)
         sys.stdout.flush()
@@ -104,6 +104,7 @@ def _main(arguments: Sequence[str] | None) -> NoReturn:
         status = _say(text, FAILED, debug)
     finally:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+        GIVEN.reset(typed)
     sys.exit(status)
 
 

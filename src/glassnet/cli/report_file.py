@@ -6,11 +6,10 @@ In: what was found, and where the page goes. Out: an HTML file, whole or not at 
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glassnet.cli.words import note_text
+from glassnet.cli.words import GIVEN, note_text
 from glassnet.outputs import check_writable, replacing
 from glassnet.runs.paths import digest_of
 from glassnet.visible import visible
@@ -30,10 +29,9 @@ def check_report(path: str | None, *others: str | None) -> None:
         check_writable(path, *reads, option="--report", example="report.html")
 
 
-def typed_command(arguments: list[str] | None = None) -> str:
-    """The command as it was typed."""
-    given = sys.argv[1:] if arguments is None else arguments
-    return visible(shlex.join(["glassnet", *given]))
+def typed_command() -> str:
+    """The command as it was typed, or as a program gave it to `main`."""
+    return visible(shlex.join(["glassnet", *GIVEN.get()]))
 
 
 def write_fit_report(

@@ -6,10 +6,14 @@ In: an error or a note of a table. Out: its text, in which options are those tha
 from __future__ import annotations
 
 import shlex
+from contextvars import ContextVar
 
 from glassnet.errors import TableError
 from glassnet.hints import Option
 from glassnet.tables.notes import Note
+
+# what follows `glassnet`, of the command that runs
+GIVEN: ContextVar[tuple[str, ...]] = ContextVar("GIVEN", default=())
 
 
 def typed(option: Option) -> str:
