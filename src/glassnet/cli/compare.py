@@ -1,24 +1,39 @@
-"""`glassnet compare`: two run files, or two models on a table, beside each other.
+"""`glassnet compare`: two run files, two models on a table, or a model and others' models.
 
-In: two run files, or two model files and a table. Out: the settings in which runs differ, the first
-step and weight that differ, and how each ended; of models every figure, and paired differences.
+In: two run files, or two model files and a table, or a table and names of peers. Out: the settings
+in which runs differ, the first step and weight that differ, and how each ended; of models every
+figure, and paired differences.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glassnet.cli.options import Json, Trust
+from glassnet.cli.options import Json, Threads, Trust
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.compare_models import ModelComparison
+    from glassnet.estimators.tabular.peers import Peer
+
+    Compared = Callable[[Peer], ModelComparison]
 
 First = Annotated[
-    str, typer.Argument(metavar="A", help="A run file, or a model file.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="A",
+        help="A run file, or a model file; with --with also a table.",
+        show_default=False,
+    ),
 ]
-Second = Annotated[str, typer.Argument(metavar="B", help="Another one.", show_default=False)]
+Second = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="B", help="Another one; with --with the table of the scores.", show_default=False
+    ),
+]
 Data = Annotated[
     str | None,
     typer.Argument(
@@ -28,15 +43,60 @@ Data = Annotated[
         show_default=False,
     ),
 ]
+With = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with",
+        metavar="PEER",
+        help="Compare with lightgbm or catboost, if installed, boosting or forest (scikit-learn), "
+        "by their defaults. Repeatable.",
+    ),
+]
+Train = Annotated[
+    str | None,
+    typer.Option(metavar="TABLE", help="The table that model A was trained on, for the peer."),
+]
+PeerTarget = Annotated[
+    str | None,
+    typer.Option("--target", "-t", metavar="COLUMN", help="Of a table A: the column to predict."),
+]
 
 
 def compare(
-    a: First, b: Second, data: Data = None, trust: Trust = False, json: Json = False
+    a: First,
+    b: Second = None,
+    data: Data = None,
+    peers: With = None,
+    train: Train = None,
+    target: PeerTarget = None,
+    threads: Threads = None,
+    trust: Trust = False,
+    json: Json = False,
 ) -> None:
     """Compare two runs: settings, the first step and weight that differ, final losses; or two
-    models on a table: scores, and their differences with standard errors.
+    models on a table: scores, and their differences with standard errors. Or a model with
+    others' models: MODEL TABLE --with PEER --train TABLE, or TABLE -t COLUMN --with PEER, which
+    trains both on the same folds.
 
     Runs are both trained once more up to the first difference."""
+    from pathlib import Path
+
+    from glassnet.runs.disk import is_run
+
+    if peers:
+        _compare_peers(a, b, peers, train, target, threads, json)
+        return
+    if b is None or train is not None or target is not None:
+        raise typer.BadParameter(
+            "name two run files, or two models and a table; --train and --target go with --with"
+        )
+    if is_run(Path(a)) or is_run(Path(b)):
+        _compare_runs(a, b, data, trust, json)
+    else:
+        _compare_models(a, b, data, json)
+
+
+def _compare_runs(a: str, b: str, data: str | None, trust: bool, json: bool) -> None:
     from pathlib import Path
 
     from glassnet.cli.report import print_json
@@ -45,9 +105,6 @@ def compare(
     from glassnet.inspect.render.values import plain
     from glassnet.runs.disk import is_run
 
-    if not is_run(Path(a)) and not is_run(Path(b)):
-        _compare_models(a, b, data, json)
-        return
     for path in (a, b):
         if not is_run(Path(path)):
             raise _neither(path)
@@ -56,6 +113,80 @@ def compare(
         print_json(plain(found.as_json()))
     else:
         print(found)
+
+
+def _compare_peers(
+    a: str,
+    table: str | None,
+    names: list[str],
+    train: str | None,
+    target: str | None,
+    threads: int | None,
+    json: bool,
+) -> None:
+    from glassnet.cli.progress import Waiting
+    from glassnet.cli.report import print_json
+    from glassnet.estimators.tabular.peers import peer_of
+
+    peers = [peer_of(name) for name in names]
+    compared = _with_model if _is_model(a) else _with_fit
+    found = compared(a, table, train, target, threads)
+    told: dict[str, Any] = {}
+    for name, peer in zip(names, peers, strict=True):
+        with Waiting(f"training {peer.title}"):
+            result = found(peer)
+        told[name] = result.as_json()
+        if not json:
+            _print(a, peer.title, table or a, result)
+    if json:
+        print_json({"a": a, "table": table or a, "peers": told})
+
+
+def _with_model(
+    path: str, table: str | None, train: str | None, target: str | None, threads: int | None
+) -> Compared:
+    """A model file, scored on a table, and peers that learn its training table."""
+    from glassnet.estimators.tabular.compare_models import compare_with_peer
+    from glassnet.estimators.tabular.table_model import TableModel
+    from glassnet.tables.read import read_table
+
+    if table is None or train is None or target is not None:
+        raise typer.BadParameter(
+            f"{path} is a model: name the table to score on and the one that it was trained on, "
+            f"without --target: glassnet compare {path} TEST --train TABLE --with forest"
+        )
+    model, learnt, scored = TableModel.load(path), read_table(train), read_table(table)
+    return lambda peer: compare_with_peer(model, peer, learnt, scored, threads)
+
+
+def _with_fit(
+    path: str, table: str | None, train: str | None, target: str | None, threads: int | None
+) -> Compared:
+    """A table, whose folds both the default fit and peers learn."""
+    from glassnet.cli.progress import TerminalProgress
+    from glassnet.estimators.tabular.compare_models import compare_on_table
+    from glassnet.estimators.tabular.examine import examine
+    from glassnet.estimators.tabular.fit import choose_recipe, fit
+    from glassnet.tables.read import read_table
+
+    if target is None or table is not None or train is not None:
+        raise typer.BadParameter(
+            f"{path} is no model: name the column to predict, and nothing else: "
+            f"glassnet compare {path} -t COLUMN --with forest"
+        )
+    examined = examine(read_table(path), target)
+    recipe = choose_recipe(examined)
+    with TerminalProgress(recipe.epochs) as progress:
+        fitted = fit(examined, recipe, threads=threads, callbacks=[progress], stage=progress.stage)
+    return lambda peer: compare_on_table(examined, fitted, peer, threads)
+
+
+def _is_model(path: str) -> bool:
+    from glassnet.estimators.tabular.table_model import FORMAT
+    from glassnet.files import open_plain
+
+    with open_plain(path) as file:
+        return FORMAT.encode() in file.read(1 << 20)
 
 
 def _neither(path: str) -> Exception:
@@ -72,14 +203,12 @@ def _compare_models(a: str, b: str, table: str | None, json: bool) -> None:
     from glassnet.cli.report import print_json
     from glassnet.errors import ModelFileError
     from glassnet.estimators.tabular.compare_models import compare_models
-    from glassnet.estimators.tabular.table_model import FORMAT, TableModel
-    from glassnet.files import open_plain
+    from glassnet.estimators.tabular.table_model import TableModel
     from glassnet.tables.read import read_table
 
     for path in (a, b):
-        with open_plain(path) as file:
-            if FORMAT.encode() not in file.read(1 << 20):
-                raise _neither(path)
+        if not _is_model(path):
+            raise _neither(path)
     first, second = TableModel.load(a), TableModel.load(b)
     if table is None:
         raise ModelFileError(

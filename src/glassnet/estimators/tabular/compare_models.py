@@ -1,4 +1,5 @@
-"""Two models on one table: every figure of both, and their differences with paired errors.
+"""Two models on one table, or a model and a peer that learns the same rows: every figure of both,
+and their differences with paired errors.
 
 In: two models of the same target, and a table that has it. Out: a `ModelComparison`. Both answer
 the same rows, so what a row costs both of them does not count: the error of a difference is that of
@@ -16,11 +17,15 @@ import numpy as np
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.metrics import METRICS, applicable, main_metric
+from glassnet.estimators.tabular.peers import Peer, peer_answers
 from glassnet.rounding import to_nearest
+from glassnet.tables.repeats import row_keys, target_keys
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from glassnet.estimators.tabular.examine import ExaminedTable
+    from glassnet.estimators.tabular.fit import FittedTable
     from glassnet.estimators.tabular.table_model import TableModel
     from glassnet.tables.table import Table
 
@@ -103,10 +108,68 @@ def compare_models(first: TableModel, second: TableModel, table: Table) -> Model
     if not len(both):
         raise TableError(f"{table.label}: no row has a target that both models can read")
     answers, other = answers.of(np.isin(rows, both)), other.of(np.isin(others, both))
-    found = tuple(
-        filter(None, (_difference(one.name, answers, other) for one in applicable(answers)))
-    )
-    return ModelComparison(one.name, len(both), found, main_metric(bool(classes)), (seen, known))
+    return _compared(one.name, answers, other, (seen, known))
+
+
+def _compared(
+    target: str, one: Evaluation, two: Evaluation, seen: tuple[int, int] = (0, 0)
+) -> ModelComparison:
+    """The figures of two answers to the same rows."""
+    each = (_difference(metric.name, one, two) for metric in applicable(one))
+    main = main_metric(one.given.ndim == 2)
+    return ModelComparison(target, len(one.truth), tuple(filter(None, each)), main, seen)
+
+
+@to_nearest
+def compare_with_peer(
+    model: TableModel, peer: Peer, training: Table, table: Table, threads: int | None = None
+) -> ModelComparison:
+    """Score a model, and a peer that learns the rows that the model was trained on, on the rows of
+    a table that have a target; TableError where the training table is another one."""
+    schema = model.schema
+    cells = schema.load(training)
+    truth, missing = schema.target.read(schema.opened(training))
+    rows = np.flatnonzero(~missing & (truth >= 0) if schema.target.classes else ~missing)
+    if model.seen is not None:
+        keys = target_keys(row_keys(cells)[rows], truth[rows], schema.target.classes)
+        known, seen = model.seen.asked(keys)
+        if 2 * seen.sum() < len(model.seen.digests):
+            raise TableError(
+                f"{training.label} has few or none of the rows that the model was trained on; name "
+                "the table of its training"
+            )
+        rows = rows[seen | ~known]
+    found = model.assess(table)
+    answers = found.answers
+    asked = np.flatnonzero(~schema.target.read(schema.opened(table))[1])
+    learnt, classes = (cells, rows, truth[rows]), schema.target.classes
+    seed = model.training["seed"]
+    given = peer_answers(peer, learnt, (schema.load(table), asked), classes, seed, threads)
+    other = replace(answers, given=given, decided=None, ends=None)
+    return _compared(schema.target.name, answers, other, (found.seen, found.seen))
+
+
+@to_nearest
+def compare_on_table(
+    examined: ExaminedTable, fitted: FittedTable, peer: Peer, threads: int | None = None
+) -> ModelComparison:
+    """Score a fit and a peer on the rows that the fit is scored on: each fold by a peer that has
+    learnt the others, or the rows held out by one that has learnt the rest."""
+    answers, schema = fitted.answers, fitted.model.schema
+    assert answers is not None
+    cells = {one.name: one.cells for one in examined.columns if one.cells is not None}
+    truth, classes, rows = examined.truth, schema.target.classes, answers.rows
+    assert rows is not None
+    given = np.array(answers.given, np.float64)
+    folds = np.zeros(len(rows), np.int64) if answers.folds is None else answers.folds
+    for fold in np.unique(folds):
+        asked = rows[folds == fold]
+        learnt = np.setdiff1d(examined.rows, asked)
+        given[folds == fold] = peer_answers(
+            peer, (cells, learnt, truth[learnt]), (cells, asked), classes, examined.seed, threads
+        )
+    other = replace(answers, given=given, decided=None, ends=None)
+    return _compared(schema.target.name, answers, other)
 
 
 def _answered(
