@@ -41,7 +41,7 @@ def print_score(
     linear = score.others.get("linear", math.nan)
     value, error, constant, line = written(metric, score.value, score.error, score.constant, linear)
     name = _title(metric, tuple(classes))
-    wide = max(cell_len(name), 8)
+    wide = max(cell_len(name), 9 if score.averaging else 8)
     show(f"[bold]{safe(name.ljust(wide))}  {value} ± {error}[/] on {safe(rows)}")
     answer = safe(repr(score.constant_answer)) if metric.classes else score.constant_answer
     if math.isfinite(score.constant):
@@ -51,6 +51,8 @@ def print_score(
     if score.threshold is not None:
         second = safe(repr(classes[1])) if len(classes) == 2 else "the second class"
         show(f"{'decides'.ljust(wide)}  {second} from a probability of {score.threshold:g} on")
+    if score.averaging:
+        show(f"{'averaging'.ljust(wide)}  {averaging_text(score)}")
     if score.coverage is not None:
         show(f"{'interval'.ljust(wide)}  {coverage_text(score.coverage)}")
     if without:
@@ -58,6 +60,13 @@ def print_score(
     if not brief:
         _print_figures(score, tuple(classes), to or console())
         _print_confusion(score, classes, to or console())
+
+
+def averaging_text(score: Score) -> str:
+    """What is in the figures because the model averages more networks than predicted a row."""
+    part, _ = written(METRICS[score.metric], score.averaging, score.error)
+    sign = "" if part.startswith("-") else "+"
+    return f"{sign}{part} of it, as estimated, since all networks together are better than a fold's"
 
 
 def coverage_text(found: Coverage) -> str:
@@ -143,6 +152,8 @@ def score_json(score: Score, classes: Sequence[str] = ()) -> dict[str, Any]:
         found["confusion"] = {"classes": list(classes), "matrix": to_plain(score)["confusion"]}
     if score.threshold is not None:
         found["threshold"] = score.threshold
+    if score.averaging:
+        found["averaging"] = _finite(score.averaging)
     if score.coverage is not None:
         found["coverage"] = {
             name: _finite(value) for name, value in to_plain(score.coverage).items()

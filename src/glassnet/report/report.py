@@ -114,6 +114,8 @@ def _tiles(data: ReportData) -> list[str]:
 def _tile(name: str, figure: Figure, score: Score) -> tuple[str, str]:
     in_unit = METRICS[name].in_unit
     parts = [f"± {figure.error:.2g}"]
+    if name == score.metric and score.averaging:
+        parts.append(f"{score.averaging:+.2g} of it by averaging all networks")
     if figure.constant is not None:
         answer = f" “{brief(score.constant_answer, 20)}”" if METRICS[name].classes else ""
         parts.append(f"constant{answer}: {_number(figure.constant, in_unit)}")

@@ -140,7 +140,8 @@ def with_answers(found: Score, target: TargetSchema, linear: LinearAnswers | Non
 def verdict(found: Score) -> tuple[Note, ...]:
     """A plain sentence where the network is no better than a constant answer or a linear model."""
     sign = METRICS[found.metric].sign
-    ahead = sign * (found.value - found.constant)
+    # what averaging adds is an estimate, and no evidence of its own
+    ahead = sign * (found.value - found.averaging - found.constant)
     linear = found.others.get(LINEAR)
     if not math.isfinite(ahead):
         return ()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.errors import GlassnetError
+from glassnet.estimators.tabular.averaging import averaging_gains, shrunk
 from glassnet.estimators.tabular.blend import blended, mixed
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.fold_choice import FoldChoice
@@ -125,7 +126,9 @@ def rung_of(
     epochs = len(course.loss), course.best_epoch
     found = out_of_fold(model, unseen, choice, training, validation, epochs)
     answers = replace(found.answers, units=units)
-    return TrainedRung(plan, model, course, answers, replace(found, answers=answers))
+    gains = averaging_gains(model, unseen, training, answers)
+    unseen_rows = replace(found, answers=answers, gains=gains)
+    return TrainedRung(plan, model, course, answers, unseen_rows)
 
 
 def finished(
@@ -146,7 +149,10 @@ def finished(
     done = Trained(model, own.course, plans[main], plans, noted)
     if own.out_of_fold is not None:
         scored = crossed(asked, target, answers)
-        return replace(done, answers=scored, out_of_fold=replace(own.out_of_fold, answers=scored))
+        # networks that are averaged anyway leave that much less to gain
+        gains = shrunk(own.out_of_fold.gains, sum(weight * weight for weight in weights))
+        unseen = replace(own.out_of_fold, answers=scored, gains=gains)
+        return replace(done, answers=scored, out_of_fold=unseen)
     if held_out is None:
         return done
     given = mixed([rung.held_out for rung in rungs if rung.held_out is not None], weights)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from glassnet.errors import GlassnetError
+from glassnet.estimators.tabular.averaging import with_gains
 from glassnet.estimators.tabular.baseline import (
     linear_answers,
     verdict,
@@ -144,7 +145,8 @@ def _fit(
     if found is None:
         assert trained.answers is not None
         scored = trained.answers
-        plain = scored_by(settings.scoring, scored, model.rules, examined.target.classes)
+        classes, unseen = examined.target.classes, trained.out_of_fold
+        plain = scored_by(settings.scoring, scored, model.rules, classes, unseen)
         found = with_answers(plain, model.schema.target, linear)
     about = _about(examined, split)
     found = replace(found, threshold=model.rules.threshold)
@@ -195,10 +197,15 @@ def fold_score(
 
 
 def scored_by(
-    asked: Scoring, answers: Evaluation, rules: AnswerRules, classes: tuple[str, ...]
+    asked: Scoring,
+    answers: Evaluation,
+    rules: AnswerRules,
+    classes: tuple[str, ...],
+    unseen: OutOfFold | None = None,
 ) -> Score:
-    """The score that was asked for."""
-    return score(answers, classes, asked.metric, asked.interval, rules.threshold)
+    """The score that was asked for; of predictions out of fold that of all folds together."""
+    found = score(answers, classes, asked.metric, asked.interval, rules.threshold)
+    return found if unseen is None else with_gains(found, unseen.gains)
 
 
 @to_nearest

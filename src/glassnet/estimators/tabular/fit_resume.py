@@ -363,7 +363,8 @@ def _score(
         return found, verdict(found), None
     training, validation = rows.parts["training"], rows.parts["validation"]
     if trained.answers is not None:
-        plain = scored_by(asked, trained.answers, model.rules, target.classes)
+        unseen = trained.out_of_fold
+        plain = scored_by(asked, trained.answers, model.rules, target.classes, unseen)
         tasks = fold_tasks(model.schema, training, model.architecture.folds)
         found = with_figure(plain, target, tasks)
         return found, verdict(found), trained.answers

@@ -8,8 +8,8 @@ intervals, calibration.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.fold_choice import FoldChoice
 from glassnet.estimators.tabular.network import Architecture, build
+from glassnet.estimators.tabular.score import Gain
 from glassnet.estimators.tabular.table_model import TEMPERATURES, TableModel, temperature_losses
 from glassnet.nn.folds import FoldMembers
 from glassnet.training.check import Rows
@@ -44,6 +45,8 @@ class OutOfFold:
     epochs : for each fold the epoch, from 1, of its weights
     calibrations : for each fold the temperature that raw scores of classes were divided by, or the
         factor that makes means of predicted medians where a logarithm is learnt; else 1
+    gains : by the name of a metric what all folds together are better by, as estimated; it is in
+        the score, not in the answers
     """
 
     rows: NDArray[np.int64]
@@ -51,6 +54,7 @@ class OutOfFold:
     answers: Evaluation
     epochs: tuple[int, ...]
     calibrations: tuple[float, ...]
+    gains: Mapping[str, Gain] = field(default_factory=dict[str, Gain])
 
 
 class UnseenOutputs:
@@ -61,6 +65,8 @@ class UnseenOutputs:
         alone = FoldMembers.of(self._pack)
         assert alone is not None
         self._alone, self._outputs = alone, architecture.outputs
+        self._each = alone.network[:-1]
+        self._members = architecture.members
 
     def of(self, weights: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
         """Raw outputs [n, outputs] for rows whose last number is their fold."""
@@ -73,6 +79,14 @@ class UnseenOutputs:
                 self._alone.take(fold)
                 found[mask] = self._alone.network(self._alone.rows(x[mask], fold))
         return found
+
+    def members(self, weights: NDArray[Any], x: NDArray[Any], fold: int) -> NDArray[Any]:
+        """Raw outputs [n, members, outputs] of each member of a fold, for rows whose last number
+        is any."""
+        self._pack.W[...] = weights
+        self._alone.take(fold)
+        given = self._each(self._alone.rows(x, fold))
+        return np.asarray(given).reshape(len(x), self._members, self._outputs)
 
 
 def best_temperature(losses: Sequence[float]) -> float:

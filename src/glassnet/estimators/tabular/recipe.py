@@ -6,9 +6,9 @@ In: the numbers of training rows, of inputs, and of those that are numbers. Out:
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Any
 
-from glassnet.optim import Adam, AdamW, FlatCos, Group, Optimizer
+from glassnet.optim import Adam, AdamW, FlatCos, Group, Muon, Optimizer
 from glassnet.serialize import LATER, Count, Length, Total, Within
 
 Rate = Annotated[float, Within(0.0, above=True)]
@@ -18,6 +18,8 @@ _BUDGET = 600.0  # microseconds of one core that a row may take in training
 _LEAST_BUDGET = 1.5e6  # microseconds that any table may take
 _NARROW = 48  # numbers that the first layer takes where there can be more members
 _WIDE = 128  # numbers that embeddings give together, where each can have as few as 4
+_BETWEEN = ("*batchensemble2.weight",)  # hidden layers
+_TURNS = 5
 _MOST_EMBEDDED = 1000  # with more numbers each is an input, and a fold has one network
 
 
@@ -39,24 +41,27 @@ class Recipe:
     decay: Annotated[float, Within(0.0)] = field(default=0.0, metadata=LATER)
     average: Share = field(default=0.0, metadata=LATER)  # of weights over steps
     planned: Total = field(default=0, metadata=LATER)  # epochs until the rate is 0; 0 for `epochs`
+    turns: Annotated[int, Within(0, 99)] = field(default=0, metadata=LATER)  # of Muon; 0: AdamW
 
     def with_epochs(self, epochs: int) -> Recipe:
         """The same recipe with another limit."""
         return replace(self, epochs=epochs)
 
     def optimizer(self, phase: int) -> Optimizer:
-        """The optimiser of a phase. Weights shrink, but not biases and scales. Gradients are not
-        clipped: their common norm would tell each fold of the others."""
+        """The optimiser of a phase. Weights shrink, but not biases and scales. The matrix between
+        the hidden layers can be changed by Muon. Gradients are not clipped: their common norm
+        would tell each fold of the others."""
         rate = self.learning_rates[phase]
         if not self.members:
             return Adam(lr=rate)
-        still = [Group(pattern, decay=0.0) for pattern in ("*.bias", "*.r", "*.s")]
-        return AdamW(
-            lr=FlatCos(rate, epochs=self.planned or None),
-            weight_decay=self.decay,
-            average=self.average,
-            groups=tuple(still),
-        )
+        shared: dict[str, Any] = {
+            "lr": FlatCos(rate, epochs=self.planned or None), "weight_decay": self.decay,
+            "average": self.average,
+            "groups": tuple(Group(pattern, decay=0.0) for pattern in ("*.bias", "*.r", "*.s")),
+        }  # fmt: skip
+        if not self.turns:
+            return AdamW(**shared)
+        return Muon(**shared, steps=self.turns, matrices=_BETWEEN)
 
 
 def default_recipe(rows: int, inputs: int, numbers: int, outputs: int, folds: int = 1) -> Recipe:
@@ -93,6 +98,7 @@ def default_recipe(rows: int, inputs: int, numbers: int, outputs: int, folds: in
         decay=0.01,
         average=0.99,
         planned=epochs,
+        turns=_TURNS,
     )
 
 

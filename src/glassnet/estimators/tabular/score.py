@@ -43,6 +43,14 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Gain:
+    """What is to be added to a figure, and how many times as large its standard error is then."""
+
+    value: float
+    error: float
+
+
+@dataclass(frozen=True)
 class Coverage:
     """How often intervals hold the truth, with a standard error, and how wide they are in the
     mean."""
@@ -69,6 +77,7 @@ class Score:
     confusion: tuple[tuple[Total, ...], ...] = field(default=(), metadata=LATER)  # true × predicted
     coverage: Coverage | None = field(default=None, metadata=LATER)
     threshold: float | None = field(default=None, metadata=LATER)  # of the second of two classes
+    averaging: AnyFloat = field(default=0.0, metadata=LATER)  # its part in the value, see averaging
 
     @property
     def perfect(self) -> bool:
