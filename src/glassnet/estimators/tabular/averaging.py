@@ -128,7 +128,7 @@ def _times(predicted: NDArray[np.float64], fold_of: NDArray[np.int64]) -> float:
     spread w of members in a fold and b of folds, one fold is worse than very many by b + w/m, one
     member by w(1 − 1/m) more than its fold, and all k folds gain the part 1 − 1/k."""
     folds, rows, members, _ = predicted.shape
-    others: NDArray[np.int64] = (fold_of[:, None] + np.arange(1, folds)) % folds  # of each row
+    others = (fold_of[:, None] + np.arange(1, folds, dtype=np.int64)) % folds  # of each row
     seen = predicted[others, np.arange(rows)[:, None]]  # [rows, folds − 1, members, outputs]
     middle = seen.mean(axis=2)
     within = math.fsum(np.square(seen - middle[:, :, None]).ravel()) / (members - 1)
