@@ -16,7 +16,8 @@ from glassnet.llvm.registers import Index, Reg
 class LlvmModule:
     """Functions and the declarations that they need."""
 
-    def __init__(self) -> None:
+    def __init__(self, masks: bool = True) -> None:
+        self.masks = masks  # whether stores under a mask are fast
         self.functions: dict[str, str] = {}
         self.declared: dict[str, str] = {}
         self.shared: dict[tuple[object, ...], str] = {}
@@ -124,6 +125,21 @@ class LlvmFunction(Memory):
         self._start(inside)
         body()
         self.lines.append(f"br label %{after}")
+        self._start(after)
+
+    def store(self, value: Reg, pointer: Reg, index: Index, mask: Reg | None = None) -> None:
+        if mask is None or self.module.masks or not mask.name.startswith("%"):
+            super().store(value, pointer, index, mask)
+            return
+        inside, other, after = self._label(), self._label(), self._label()
+        bits = f"i{mask.lanes}"
+        packed = self.emit(f"bitcast {mask} to {bits}", "int64")
+        whole = self.emit(f"icmp eq {bits} {packed.name}, -1", "bool")
+        self.lines.append(f"br {whole}, label %{inside}, label %{other}")
+        for label, under in ((inside, None), (other, mask)):
+            self._start(label)
+            super().store(value, pointer, index, under)
+            self.lines.append(f"br label %{after}")
         self._start(after)
 
     def minimum(self, a: Index, b: Index) -> Index:

@@ -119,7 +119,12 @@ class Emitted:
                 return None
             items = ", ".join(f"i1 {'true' if i < count else 'false'}" for i in range(lanes))
             return Reg(self, f"<{items}>", "bool", lanes)
-        return self.iota(lanes) < count
+        if lanes <= 8:
+            return self.iota(lanes) < count
+        # numbers as wide as those that the mask is for: it then needs no conversion
+        inside = self.select(count < lanes, count, lanes)
+        places = ", ".join(f"i32 {i}" for i in range(lanes))
+        return Reg(self, f"<{places}>", "int32", lanes) < self.convert(inside, "int32")
 
     def ones(self, a: Reg) -> Reg:
         """How many lanes are true."""

@@ -43,10 +43,10 @@ SETS = (
         Machine("avx512", rows=8, vectors=3),
     ),
     InstructionSet(
-        "avx2", "x86", "x86-64-v3", "", ("avx2", "fma", "bmi2"), Machine("avx2", rows=6, vectors=1)
+        "avx2", "x86", "x86-64-v3", "", ("avx2", "fma", "bmi2"), Machine("avx2", 6, 1, masks=False)
     ),
     InstructionSet(
-        "neon", "arm", "generic", "+neon", ("neon",), Machine("neon", rows=6, vectors=1)
+        "neon", "arm", "generic", "+neon", ("neon",), Machine("neon", 6, 1, masks=False)
     ),
 )
 ATTRIBUTES = (

@@ -26,13 +26,15 @@ class Machine:
     """Tile sizes and caches: they change the time, never a bit.
 
     A tile of a contraction is `rows` by `vectors` registers of `lanes` numbers; `panel_bytes` is
-    the part of the second-level cache that packed panels may fill.
+    the part of the second-level cache that packed panels may fill. Without `masks`, stores under a
+    mask take so long that code looks first whether the mask is full.
     """
 
     name: str
     rows: int
     vectors: int
     panel_bytes: int = 1 << 19
+    masks: bool = True
 
     @staticmethod
     def lanes(dtype: str) -> int:

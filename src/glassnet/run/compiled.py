@@ -59,7 +59,7 @@ def assembly_text(
     plan: Plan, fused: KernelGraph, target: InstructionSet, kind: CodeVariant = CodeVariant()
 ) -> tuple[str, Lowered]:
     """Lower a plan to the text of a module of some kind; its sizes are those of the plan."""
-    module = LlvmModule()
+    module = LlvmModule(target.machine.masks)
     stepped = [fused.graph.inputs[name] for name in plan.stepped]
     stepped += [fused.outputs[output] for output in plan.collect]
     if kind.unrolled:
