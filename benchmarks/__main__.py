@@ -74,7 +74,9 @@ QUESTIONS: dict[str, tuple[str, Sequence[str], str, str]] = {
         "row; what takes less than 2% is shown together. *Of peak* is the share of the "
         "multiply-adds that the core can do, of products of matrices. A product loses where tiles "
         "begin and end, most if the chains are short (10 columns, 32 rows), and where results go "
-        "through elementwise work: sigmoids, and the root and the division of Adam's update.",
+        "through elementwise work: sigmoids, and the root and the division of Adam's update. *kB* "
+        "is what the kernel has to read and to write, and *memory* how long that takes where no "
+        "cache holds any of it, by a copy of 128 MB.",
     ),
     "threads": (
         "threads",

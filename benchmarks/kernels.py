@@ -12,13 +12,17 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
+from functools import cache
 from typing import Any
 from unittest import mock
+
+import numpy as np
 
 from glassnet.fuse.kernels import Kernel, KernelGraph
 from glassnet.graph.layout import count
 from glassnet.graph.types import show_shape
-from glassnet.run import cache, compiled
+from glassnet.run import cache as disk
+from glassnet.run import compiled
 from glassnet.training import programs
 
 from . import ours
@@ -45,7 +49,7 @@ def steps(case: Case, twice: int | None = None) -> tuple[Run, KernelGraph]:
         return replace(fused, kernels=tuple(order))
 
     programs.forget()  # of the same network an earlier turn has made code already
-    nowhere = mock.patch.object(cache, "directory", return_value=None)
+    nowhere = mock.patch.object(disk, "directory", return_value=None)
     with nowhere, mock.patch.object(compiled, "schedule", part):
         run = ours.steps(case, data(case))[0]
     return run, found[-1]
@@ -55,11 +59,12 @@ def measure(case: Case, turns: int, seconds: float) -> list[dict[str, Any]]:
     plain, fused = steps(case)
     work = {"": plain, **{str(i): steps(case, i)[0] for i in range(len(fused.kernels))}}
     times = {name: t.least / case.steps for name, t in alternate(work, turns, seconds).items()}
-    step, best = times[""], peak(0.1)
+    step, best, speed = times[""], peak(0.1), bandwidth()
     rows: list[dict[str, Any]] = []
     for number, kernel in enumerate(fused.kernels):
         taken = max(times[str(number)] - step, 0.0)
         work_done = operations(fused, kernel, case.batch)
+        moved = 4 * numbers(fused, kernel, case.batch)  # nearly all are float32
         rows.append(
             {
                 "network": case.title,
@@ -68,9 +73,35 @@ def measure(case: Case, turns: int, seconds: float) -> list[dict[str, Any]]:
                 "us": taken * 1e6,
                 "share": taken / step,
                 "share_of_peak": work_done / taken / best if work_done and taken else None,
+                "bytes": moved,
+                "memory_us": moved / speed * 1e6,
             }
         )
     return rows
+
+
+def numbers(fused: KernelGraph, kernel: Kernel, batch: int) -> int:
+    """Numbers that a kernel reads and that others have written, and numbers that it writes."""
+    nodes, dims = fused.graph.nodes, dict.fromkeys(fused.graph.dims, batch)
+    read: set[int] = set()
+    for place in kernel.nodes:
+        if nodes[place].op.code == "gather":
+            read.add(place)  # of a table as many as are gathered
+        else:
+            given = [source for source in nodes[place].inputs if source in fused.access]
+            read |= {fused.access[source].base for source in given}
+    own = set(kernel.nodes) - {place for place in read if nodes[place].op.code == "gather"}
+    places = [*(read - own), *(place for place, _ in kernel.stores)]
+    return sum(count(nodes[place].type.shape).at(dims) for place in places if place < len(nodes))
+
+
+@cache
+def bandwidth() -> float:
+    """Bytes a second that the core reads and writes, of arrays that no cache holds."""
+    source = np.ones(1 << 25, np.float32)
+    target = np.empty_like(source)
+    times = alternate({"": lambda: np.copyto(target, source)}, 5)[""]
+    return 2 * source.nbytes / times.least
 
 
 def operations(fused: KernelGraph, kernel: Kernel, batch: int) -> int:
@@ -98,10 +129,11 @@ def page(result: Result) -> str:
         for row in sorted(own, key=lambda row: -row["share"]):
             if row["share"] >= LEAST:
                 lines.append([network, task, *cells(row)])
-        total = {key: sum(row[key] for row in small) for key in ("us", "share")}
-        rest = {"kernel": "the others", **total, "share_of_peak": None}
+        keys = "us", "share", "bytes", "memory_us"
+        added = {key: sum(row[key] for row in small) for key in keys}
+        rest = {"kernel": "the others", **added, "share_of_peak": None}
         lines.append([network, task, *cells(rest)])
-    head = ["network, batch", "task", "kernel", "µs", "of the step", "of peak"]
+    head = ["network, batch", "task", "kernel", "µs", "of the step", "of peak", "kB", "memory, µs"]
     return f"{table(head, lines, left=3)}\n\n{versions(result)}"
 
 
@@ -112,6 +144,8 @@ def cells(row: dict[str, Any]) -> list[str]:
         microseconds(row["us"]),
         f"{row['share']:.0%}",
         "–" if most is None else f"{most:.0%}",
+        microseconds(row["bytes"] / 1e3),
+        microseconds(row["memory_us"]),
     ]
 
 

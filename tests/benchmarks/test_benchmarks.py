@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as all_of_them
-from benchmarks import machine, ours, peers, report, timing
+from benchmarks import kernels, machine, ours, peers, report, timing
 from benchmarks.cases import Case, cases, data
 from benchmarks.exactness import free_order
 from benchmarks.memory import needed
@@ -108,6 +108,15 @@ def test_operations_of_a_step() -> None:
     """2-3-1 with 4 rows by hand: 2 · 4 · (2·3 + 3·1) forward, as much again for the gradients of
     the weights, and 2 · 4 · 3·1 for the gradient of the hidden layer."""
     assert cases("sgd")[0].flops == 72 + 72 + 24
+
+
+def test_numbers_that_a_kernel_moves() -> None:
+    """The update of the first weights of 5-7-3, 8 rows: inputs 8 · 5, deltas 8 · 7, weights 5 · 7
+    read and written, and the learning rate."""
+    case = Case("check", (5, 7, 3), 8, 2)
+    fused = kernels.steps(case)[1]
+    found = {kernels.described(fused, k): kernels.numbers(fused, k, 8) for k in fused.kernels}
+    assert found["contract [5,7]: matmul mul sub"] == 40 + 56 + 70 + 1
 
 
 def test_bytes_that_training_needs() -> None:
