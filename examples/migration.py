@@ -172,9 +172,9 @@ def on_record(name: str, plain: Any, train: Any, y: Any) -> None:
             f"{'the same bits' if same else 'OTHER BITS'}"
         )
         step = glassnet.open_step(path, train, epoch=est.n_iter_)
-        pushed = np.abs(step.layers[-1].slope).sum(1)
-        most = int(step.rows[pushed.argmax()])
-        print(f"step {step.step}, opened: loss {step.L:.8f}; training row {most} pushed most")
+        gradients = np.abs(step.layers[-1].slope).sum(1)
+        row = int(step.rows[gradients.argmax()])
+        print(f"step {step.step}, opened: loss {step.L:.8f}; row {row} has the largest gradient")
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ def test_a_class_of_the_users_is_described_by_what_it_was_made_with() -> None:
     assert found[1].table.tolist() == [1.5, 2.0, 0.0]
     assert (found[2].seed, len(found[2])) == (3, 2)
     assert found.W.tobytes() == own.W.tobytes()
-    with pytest.raises(CodeError, match="contains Doubled, which is code of yours"):
+    with pytest.raises(CodeError, match="contains Doubled, which is custom code"):
         from_data(json.loads(text), (Module,))
 
 
@@ -157,7 +157,7 @@ def test_a_function_that_drew_first_values_is_not_needed() -> None:
         ({"class": "Sequential", "layers": [{"same": True}]}, "no such layer"),
         ({"class": "Embedding", "categories": {"array": [[1], []], "dtype": "int64"}}, "an array"),
         ({"class": "Embedding", "categories": {"array": [1], "dtype": "object"}}, "does not have"),
-        ({"code": "os.system"}, "code of yours"),
+        ({"code": "os.system"}, "custom code"),
     ],
 )  # fmt: skip
 def test_a_description_that_cannot_be_used_says_why(data: Any, words: str) -> None:

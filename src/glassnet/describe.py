@@ -38,7 +38,7 @@ class CodeError(DescriptionError):
     """A description names code of the user's; `name` is that of its class or function."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"contains {name}, which is code of yours")
+        super().__init__(f"contains {name}, which is custom code")
         self.name = name
 
 

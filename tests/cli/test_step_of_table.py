@@ -70,7 +70,7 @@ def test_classes_have_their_names_and_probabilities(
     better = int(wanted[0, 1] > wanted[0, 0])
     answer = f"{step.classes[better]} {wanted[0, better]:.2f}"
     assert f"row {step.rows[0]} is {first}; its probabilities are {answer}, " in told
-    lines = told.split("rows that pushed most")[1].splitlines()[2:]
+    lines = told.split("rows with the largest gradients")[1].splitlines()[2:]
     rows = [line.split() for line in lines if line.startswith("row ")]
     assert all(row[3] == ("yes" if int(row[1]) % 4 else "no") for row in rows)
 

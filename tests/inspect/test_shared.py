@@ -40,7 +40,7 @@ def test_a_weight_that_stands_in_two_places() -> None:
     np.testing.assert_allclose(step.parameters["linear1.weight"].slope[1, 0], wanted.sum())
     told = text.weight(step, "linear1.weight[1,0]")
     assert "∂L/∂z·x" not in told  # one product would be half of it
-    assert "∂L/∂w of its own term of L" in told
+    assert "per-example gradient ∂Lᵢ/∂w" in told
     assert "linear2" not in "".join(line for line in str(step).splitlines() if "linear1" in line)
     assert "of this row, in this layer" in text.neuron(step, "linear1[0]")
 

@@ -155,7 +155,7 @@ def test_the_rows_that_broke_the_training_come_first(tmp_path: Path) -> None:
     x[17, 0] = -0.25
     diverged(model, x, Y, batch_size=50, record=path)
     step = gn.open_step(path, row=17, model=model)
-    told = str(step).split("rows that pushed most")[-1] if "pushed" in str(step) else str(step)
+    told = str(step).split("rows with the largest")[-1] if "largest" in str(step) else str(step)
     assert told.index("row 17") < told.index("row ", told.index("row 17") + 5)
     ledger = str(gn.open_ledger(path, "linear1.weight[0,0]", epoch=1, model=model))
     assert "17: nan" in ledger

@@ -29,13 +29,13 @@ _TABLE = (
 _MODEL = "A model file that `glassnet fit` has written."
 _OUTPUT = "The model file; by default the table's name with .safetensors, here."
 METRIC_HELP = (
-    "What the score is: accuracy, balanced_accuracy, f1, auc, average_precision, log_loss, brier; "
-    "of numbers rmse, mae, median_error, r2, rmsle, pinball. The network is trained as ever."
+    "The metric of the score: accuracy, balanced_accuracy, f1, auc, average_precision, log_loss, "
+    "brier; for numbers rmse, mae, median_error, r2, rmsle, pinball. Training does not use it."
 )
 _RECORD = "Record the training of the model in this run file, and its later phases beside it."
 _KIND = (
-    "Fix what a column is: number, category, boolean, date or drop; also date:%d.%m.%y (a format), "
-    "number:, (decimal commas), category:exact (texts as they stand). Repeatable."
+    "Override the type of a column: number, category, boolean, date or drop; also date:%d.%m.%y (a "
+    "format), number:, (decimal commas), category:exact (texts unchanged). Repeatable."
 )
 _MISSING = (
     "A text or number that means missing, such as NA or -999, in all columns or in one. Repeatable."
@@ -72,8 +72,8 @@ Time = Annotated[
     str | None,
     typer.Option(
         metavar="DURATION",
-        help="Take so long: 60s, 5m, 8h. Of a fit for everything; what is left goes into more "
-        "networks, whose answers are averaged.",
+        help="Time limit: 60s, 5m, 8h. A fit uses all of it: time that is left goes into more "
+        "networks, whose predictions are averaged.",
     ),
 ]
 Like = Annotated[
@@ -84,9 +84,7 @@ Like = Annotated[
         "it takes.",
     ),
 ]
-Epochs = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Train at most so many epochs.")
-]
+Epochs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Maximum number of epochs.")]
 Group = Annotated[
     str | None,
     typer.Option(
@@ -106,7 +104,7 @@ Test = Annotated[
 TargetScale = Annotated[
     str | None,
     typer.Option(
-        metavar="log|plain", help="Learn the logarithm of the target, or the number as it stands."
+        metavar="log|plain", help="Learn the logarithm of the target, or the target itself."
     ),
 ]
 EqualRows = Annotated[
@@ -135,7 +133,7 @@ Interval = Annotated[
     ),
 ]
 Seed = Annotated[
-    int, typer.Option(min=0, metavar="N", help="Another number: another split and network.")
+    int, typer.Option(min=0, metavar="N", help="Random seed of the split and the network.")
 ]
 Threads = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Threads; they never change the result.")
@@ -159,7 +157,7 @@ Trust = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output.")]
 
 Decimal = Annotated[
-    str | None, typer.Option(metavar="CHAR", help="What stands before decimals: , or a point.")
+    str | None, typer.Option(metavar="CHAR", help="The decimal sign: a comma or a point.")
 ]
 Encoding = Annotated[
     str | None, typer.Option(metavar="NAME", help="Of a CSV file, such as cp1252, if not found.")
@@ -176,7 +174,7 @@ Sheet = Annotated[
 ]
 MaxColumns = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Accept a table with so many columns (else 20,000)."),
+    typer.Option(min=1, metavar="N", help="Maximum number of columns (20,000 by default)."),
 ]
 MaxSize = Annotated[
     str | None,

@@ -17,11 +17,11 @@ FromStep = Annotated[
     int, typer.Option("--from-step", metavar="K", help="The first step that differs, from 1.")
 ]
 Record = Annotated[str, typer.Option(metavar="NEW", help="The run file to write.")]
-Lr = Annotated[float | None, typer.Option("--lr", metavar="RATE", help="Another learning rate.")]
+Lr = Annotated[float | None, typer.Option("--lr", metavar="RATE", help="A new learning rate.")]
 BatchSize = Annotated[
-    int | None, typer.Option(metavar="N", help="Another batch size, from the start of an epoch on.")
+    int | None, typer.Option(metavar="N", help="A new batch size, from the start of an epoch on.")
 ]
-Epochs = Annotated[int | None, typer.Option(metavar="N", help="Another number of epochs in all.")]
+Epochs = Annotated[int | None, typer.Option(metavar="N", help="The new total number of epochs.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a run that NEW holds.")]
 
 

@@ -46,9 +46,9 @@ def resume(
     trust: Trust = False,
     json: Json = False,
 ) -> int:
-    """Go on with RUN to the very bits of an uninterrupted run. A run of `glassnet fit` is finished
-    in all its phases, and its model file is written; a limit of time is not kept, --time sets a new
-    one."""
+    """Resume RUN; the result is bit-identical to an uninterrupted run. A run of `glassnet fit` is
+    finished in all its phases, and its model file is written. The time limit of the first call is
+    not kept; --time sets a new one."""
     from glassnet.estimators.tabular.fit_resume import model_path, recorded_fit
 
     recorded = recorded_fit(run, trust)

@@ -17,7 +17,9 @@ from glassnet.words import counted, shortened
 
 
 def runs(
-    folder: Annotated[str, typer.Argument(metavar="DIR", help="By default this one.")] = ".",
+    folder: Annotated[
+        str, typer.Argument(metavar="DIR", help="The folder; by default the current one.")
+    ] = ".",
     json: Json = False,
 ) -> None:
     """List the run files in DIR: how far each is, its loss, and what it trains."""

@@ -92,7 +92,7 @@ def blocks(ledger: Ledger) -> list[Block]:
     """A line for each update, and what the file holds to compare with."""
     start = f"start, before epoch {ledger.first_epoch}: {exact(ledger.start)}"
     slots = ledger.entries[0].memory if ledger.entries else ()
-    heads = ["epoch", "batch", "η", "∂L/∂w", "rows that pushed most"]
+    heads = ["epoch", "batch", "η", "∂L/∂w", "rows with the largest gradients"]
     heads += [*(f"{slot} after" for slot in slots), "update", "w after"]
     heads += ["mean after"] if ledger.average else []
     updates = TableBlock("", heads, [_line(entry, ledger.average) for entry in ledger.entries])

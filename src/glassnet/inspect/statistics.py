@@ -20,9 +20,9 @@ from glassnet.inspect.selectors import listed, place_of
 from glassnet.nn.linear import Linear
 
 FLAT = 1e-3  # ∂a/∂z below which hardly any of a gradient passes
-EACH = 1 << 28  # numbers of gradients that are computed to say which rows pushed most
+EACH = 1 << 28  # numbers of gradients that are computed to find the rows with the largest gradients
 ROUNDING = 100  # roundings by which rows may add up to another sum
-TOLD = 8  # rows that are said to have pushed most
+TOLD = 8  # rows with the largest gradients that are shown
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class ParameterFigures:
 
 @dataclass(frozen=True)
 class TopRows:
-    """The rows that pushed most, by the size of what they add to ∂L/∂W; for networks where that
+    """The rows with the largest gradients, by what they add to ∂L/∂W; for networks where that
     would take too long, by ∂L/∂ŷ."""
 
     by: str
@@ -152,7 +152,7 @@ def parameter_figures(step: StepData, name: str) -> ParameterFigures:
 
 
 def pushed(step: StepData) -> TopRows:
-    """All rows of the batch, those that pushed most first."""
+    """All rows of the batch, those with the largest gradients first."""
     by, coupled = "∂L/∂W", ""
     count = sum(weights.before.size for weights in step.parameters.values())
     if len(step.rows) * count <= EACH:

@@ -206,7 +206,7 @@ def _by_row(step: StepData, figures: WeightFigures, parts: np.ndarray) -> TableB
             part = f"{product(back, given)} = {exact(back * given)}"
         rows.append((f"row {step.rows[i]}", part))
     which = f"the largest {len(most)} of {len(parts):,} rows" if len(most) < len(parts) else "rows"
-    head = "∂L/∂z·x" if figures.given is not None else "∂L/∂w of its own term of L"
+    head = "∂L/∂z·x" if figures.given is not None else "per-example gradient ∂Lᵢ/∂w"
     return TableBlock(
         f"{which}, by what they add to ∂L/∂w", ("row", head), rows, coupling(figures.coupled)
     )

@@ -1,7 +1,7 @@
 """An opened step at a glance, then number by number.
 
-In: an `StepData`. Out: blocks: its five lines, a line for each layer, parameter and row that
-pushed most, and every array of it, layer by layer.
+In: a `StepData`. Out: blocks: its five lines, a line for each layer, parameter and row with a
+large gradient, and every array of it, layer by layer.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def parameters(step: StepData) -> TableBlock:
 
 
 def rows(step: StepData) -> TableBlock:
-    """The rows that pushed most, with their labels and predictions."""
+    """The rows with the largest gradients, with their labels and predictions."""
     found = pushed(step)
     at = {int(row): place for place, row in enumerate(step.rows)}
     chances = probabilities(step)
@@ -152,9 +152,9 @@ def rows(step: StepData) -> TableBlock:
         (f"row {row}", f"{much:.3g}", *answers(at[row]))
         for row, much in list(zip(found.rows, found.sizes, strict=True))[:TOLD]
     ]
-    title = f"rows that pushed most, by ‖{found.by} of the row‖"
+    title = f"rows with the largest gradients, by ‖{found.by} of the row‖"
     if found.by != "∂L/∂W":
-        title = f"rows that pushed most, by ‖{found.by}‖"
+        title = f"rows with the largest gradients, by ‖{found.by}‖"
     given = "ŷ" if chances is None else "probabilities"
     return TableBlock(title, ("row", f"‖{found.by}‖", "y", given), lines, found.note)
 

@@ -18,8 +18,8 @@ WIDE = 10  # numbers of a row of an array that are shown
 
 
 def overview(step: StepData) -> str:
-    """The five lines of the step, a line for each layer, parameter and row that pushed most; of a
-    small network every number."""
+    """The five lines of the step, a line for each layer, parameter and row with a large
+    gradient; of a small network every number."""
     return as_text(at_a_glance.overview(step))
 
 
