@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from inspect import Parameter, Signature, signature
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_type_hints
 
 import typer
 
@@ -112,6 +112,21 @@ EqualRows = Annotated[
     typer.Option(
         metavar="together|apart",
         help="Whether equal rows stay on one side of the score (else by how probable they are).",
+    ),
+]
+ClassWeight = Annotated[
+    str | None,
+    typer.Option(
+        "--class-weight",
+        metavar="balanced|A=2,B=1",
+        help="How much classes count in the training: all alike, or by these weights, also from a "
+        ".json file.",
+    ),
+]
+RowWeight = Annotated[
+    str | None,
+    typer.Option(
+        "--weight", metavar="COLUMN", help="How much each row counts in the training; no input."
     ),
 ]
 Metric = Annotated[str | None, typer.Option(metavar="NAME", help=METRIC_HELP)]
@@ -288,6 +303,26 @@ def with_scale(kinds: dict[str, str], target: str, scale: str | None) -> dict[st
     return {**kinds, target: f"{kind}:{scale}"}
 
 
+def class_weights(text: str | None) -> dict[str, float] | Literal["balanced"] | None:
+    """The weights of classes by their names."""
+    from pathlib import Path
+
+    from glassnet.serialize import parse, read
+
+    if text is None or text == "balanced":
+        return text  # pyright: ignore[reportReturnType]
+    try:
+        if text.endswith(".json"):
+            return read(dict[str, float], parse(Path(text).read_text(encoding="utf-8")), text)
+        pairs = [part.rpartition("=") for part in text.split(",")]
+        return {name.strip(): float(weight) for name, _, weight in pairs}
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(
+            f"--class-weight {text!r} cannot be read ({error}); write balanced, or weights such as "
+            "yes=5,no=1, or name a .json file of these"
+        ) from None
+
+
 @dataclass(frozen=True)
 class DivisionOptions:
     """Which rows are trained on, and which are scored."""
@@ -296,16 +331,20 @@ class DivisionOptions:
     order: Order = None
     test: Test = None
     equal_rows: EqualRows = None
+    class_weight: ClassWeight = None
+    weight: RowWeight = None
 
     def asked(self) -> SplitOptions:
         """How rows are to be divided."""
         from glassnet.tables.divide import SplitOptions
+        from glassnet.tables.weights import WeightOptions
 
         equal_rows = self.equal_rows
         if equal_rows not in (None, "together", "apart"):
             raise typer.BadParameter(f"--equal-rows is together or apart, not {equal_rows!r}")
         together = None if equal_rows is None else equal_rows == "together"
-        return SplitOptions(self.group, self.order, together)
+        weights = WeightOptions(self.weight, class_weights(self.class_weight))
+        return SplitOptions(self.group, self.order, together, weights=weights)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from glassnet.tables.repeats import (
 )
 from glassnet.tables.split import Division
 from glassnet.tables.table import PLAIN, Numbers, Table
+from glassnet.tables.weights import EQUAL, WeightOptions
 from glassnet.words import counted
 
 if TYPE_CHECKING:
@@ -42,17 +43,20 @@ if TYPE_CHECKING:
 class SplitOptions:
     """What the user asked for, and a run file keeps: `group`, rows of whose values stay on one
     side; `order`, in which the last rows are held out; whether equal rows stay together, None
-    where that is still to be decided; whether the score is taken from a table of its own."""
+    where that is still to be decided; whether the score is taken from a table of its own; what
+    rows weigh in the training."""
 
     group: Name | None = None
     order: Name | None = None
     together: bool | None = None
     tested: bool = False
-    forms: tuple[Form, ...] = field(default=(), metadata=LATER)  # of these two columns
+    forms: tuple[Form, ...] = field(default=(), metadata=LATER)  # of these columns
+    weights: WeightOptions = field(default=EQUAL, metadata=LATER)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return tuple(name for name in (self.group, self.order) if name is not None)
+        found = self.group, self.order, self.weights.column
+        return tuple(name for name in found if name is not None)
 
     def check(self) -> None:
         """`ValueError` where one column would be both."""
@@ -71,7 +75,8 @@ class Divided:
 
 def check_options(table: Table, target: str, options: SplitOptions) -> None:
     """TableError where the columns that the options name cannot be used so."""
-    for part, name in (("groups", options.group), ("the order", options.order)):
+    parts = ("groups", options.group), ("the order", options.order)
+    for part, name in (*parts, ("the weights", options.weights.column)):
         if name is None:
             continue
         table.require(name)

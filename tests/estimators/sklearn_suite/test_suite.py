@@ -127,6 +127,8 @@ def test_the_estimator_checks_pass(which: str, threads: int) -> None:
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     for kind, least in LEAST[which].items():
-        other = report[kind]["other"]
+        # Rows are divided into folds, so that a row of weight 2 is not two rows.
+        unlike = "check_sample_weight_equivalence_on_dense_data: failed"
+        other = [text for text in report[kind]["other"] if not text.startswith(unlike)]
         assert all("skipped" in text and "pandas" in text for text in other), other
         assert report[kind]["passed"] + len(other) >= least

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -51,10 +51,12 @@ from glassnet.tables.frames import (
 from glassnet.tables.memory import row_count, table_of
 from glassnet.tables.split import FEWEST_ROWS
 from glassnet.tables.table import Table
+from glassnet.tables.weights import WeightOptions
 from glassnet.training.exclusive import InTraining
 from glassnet.words import counted
 
 Target = tuple[Any, FrameColumn]  # rows, and their targets
+Sides = dict[str, Any]  # groups, order and weights of rows, in this order
 
 
 class BaseTabular(BaseEstimator):
@@ -100,13 +102,13 @@ class BaseTabular(BaseEstimator):
         self.verbose = verbose
 
     def _train(
-        self, X: Any, target: FrameColumn, kind: str, groups: Any, order: Any, test: Target | None
+        self, X: Any, target: FrameColumn, kind: str, sides: Sides, test: Target | None
     ) -> ExaminedTable:
         """Train on the rows that have a target, which is of that kind; what was found in them."""
         threads = None if self.n_jobs is None else thread_count(self.n_jobs)
         told, start = VerboseReport(bool(self.verbose)), time.monotonic()
         with InTraining(self):
-            examined = self._examined(X, target, kind, groups, order, test)
+            examined = self._examined(X, target, kind, sides, test)
             scoring = checked(self._scoring(), examined.target, examined.truth[examined.rows])
             told.columns(examined)
             for note in examined.notes:
@@ -131,13 +133,15 @@ class BaseTabular(BaseEstimator):
         return examined
 
     def _examined(
-        self, X: Any, target: FrameColumn, kind: str, groups: Any, order: Any, test: Target | None
+        self, X: Any, target: FrameColumn, kind: str, sides: Sides, test: Target | None
     ) -> ExaminedTable:
         """Rows and target as one table that has been understood."""
         columns = self._columns(X, first=True)
         check_rows(columns, target)
         given = {column.name: column for column in columns}
-        options = SplitOptions(_side("groups", groups, given), _side("order", order, given))
+        group, time, weight = (_side(what, values, given) for what, values in sides.items())
+        weights = WeightOptions(weight, self._class_weights())
+        options = SplitOptions(group, time, weights=weights)
         name = _free(target.name, given)
         kinds = {c.name: "category" for c in columns if c.kind == "category"}
         kinds = {**kinds, **(self.kinds or {}), name: kind}
@@ -240,6 +244,10 @@ class BaseTabular(BaseEstimator):
                 "such as ['NA', '-999']; None and NaN count as missing anyway"
             )
         return tuple(self.missing_values)
+
+    def _class_weights(self) -> dict[str, float] | Literal["balanced"] | None:
+        """The weights of classes by their names."""
+        return None
 
     def _scoring(self) -> Scoring:
         """What the score is, and what is answered besides."""

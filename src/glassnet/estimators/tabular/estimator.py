@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 from sklearn.base import (
@@ -29,6 +29,7 @@ from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.rounding import to_nearest
 from glassnet.tables.decide import SCALES
 from glassnet.tables.frames import FrameColumn, is_series, single_column
+from glassnet.tables.weights import BALANCED
 
 
 def named_target(y: Any) -> FrameColumn:
@@ -92,6 +93,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         The probability of the second of two classes from which on it is predicted. "auto" finds
         the best one for the metric, in predictions for rows that the predicting networks have not
         seen. None predicts the more probable class, but see `metric`.
+    class_weight : dict, "balanced" or None, default=None
+        How much classes count in the training, by their labels; 1 where nothing is said.
+        "balanced" is n_samples / (n_classes · rows of the class). Probabilities are those of
+        classes with such shares; the score counts every row once.
     random_state : int, RandomState instance or None, default=0
         Decides first weights, orders and held-out rows.
     n_jobs : int or None, default=None
@@ -132,6 +137,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseTabular._parameter_constraints,
         "threshold": [Interval(Real, 0, 1, closed="neither"), StrOptions({"auto"}), None],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
     @answering
@@ -144,6 +150,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         missing_values: Sequence[str] = (),
         metric: str | None = None,
         threshold: float | Literal["auto"] | None = None,
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
         random_state: Any = 0,
         n_jobs: int | None = None,
         verbose: bool = False,
@@ -154,6 +161,14 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             verbose=verbose,
         )  # fmt: skip
         self.threshold = threshold
+        self.class_weight = class_weight
+
+    def _class_weights(self) -> dict[str, float] | Literal["balanced"] | None:
+        asked: Any = self.class_weight
+        if not isinstance(asked, dict):
+            return BALANCED if asked else None
+        asked = cast("dict[Any, Any]", asked)
+        return {str(label): float(weight) for label, weight in asked.items()}
 
     def _scoring(self) -> Scoring:
         return replace(super()._scoring(), threshold=self.threshold)
@@ -161,15 +176,15 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     @_fit_context(prefer_skip_nested_validation=True)
     @to_nearest
     def fit(
-        self, X: Any, y: Any, groups: Any = None, order: Any = None, test: Any = None
-    ) -> TabularClassifier:
+        self, X: Any, y: Any, groups: Any = None, order: Any = None, test: Any = None,
+        sample_weight: Any = None,
+    ) -> TabularClassifier:  # fmt: skip
         """Train on rows X with classes y.
 
         Parameters
         ----------
         X : data frame, dict of columns or array-like of shape (n_samples, n_features)
-            Numbers, texts, truth values, dates and gaps. TableError (a ValueError) says which
-            column cannot be read.
+            Numbers, texts, truth values, dates and gaps; else a TableError names the column.
         y : array-like of shape (n_samples,)
             Classes. Rows without one (None, NaN) are left out, with a warning.
         groups : str or array-like of shape (n_samples,), default=None
@@ -179,18 +194,20 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             A number or a date a row, or the name of a column of X: the last rows are held out.
         test : tuple (X_test, y_test), default=None
             Rows that the score is taken from; no others are held out then.
+        sample_weight : str or array-like of shape (n_samples,), default=None
+            How much each row counts in the training, or a column of X that says so. The score
+            counts every row once.
 
         Returns
         -------
         self : TabularClassifier
             The fitted estimator.
         """
-        labels, target = labelled(y)
-        pair = pair_of(test)
+        (labels, target), pair = labelled(y), pair_of(test)
         tested = None if pair is None else (pair[0], labelled(pair[1])[1])
-        codes = self._train(X, target, "category", groups, order, tested).truth
-        count = len(self.model_.schema.target.classes)
-        first = [int(np.argmax(codes == code)) for code in range(count)]
+        sides = {"groups": groups, "order": order, "weight": sample_weight}
+        codes = self._train(X, target, "category", sides, tested).truth
+        first = [np.argmax(codes == one) for one in range(len(self.model_.schema.target.classes))]
         self._take_classes(own_type(labels[first]))
         return self
 
@@ -354,15 +371,15 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     @_fit_context(prefer_skip_nested_validation=True)
     @to_nearest
     def fit(
-        self, X: Any, y: Any, groups: Any = None, order: Any = None, test: Any = None
-    ) -> TabularRegressor:
+        self, X: Any, y: Any, groups: Any = None, order: Any = None, test: Any = None,
+        sample_weight: Any = None,
+    ) -> TabularRegressor:  # fmt: skip
         """Train on rows X with numbers y.
 
         Parameters
         ----------
         X : data frame, dict of columns or array-like of shape (n_samples, n_features)
-            Numbers, texts, truth values, dates and gaps. TableError (a ValueError) says which
-            column cannot be read.
+            Numbers, texts, truth values, dates and gaps; else a TableError names the column.
         y : array-like of shape (n_samples,)
             Numbers. Rows without one (None, NaN) are left out, with a warning.
         groups : str or array-like of shape (n_samples,), default=None
@@ -372,6 +389,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             A number or a date a row, or the name of a column of X: the last rows are held out.
         test : tuple (X_test, y_test), default=None
             Rows that the score is taken from; no others are held out then.
+        sample_weight : str or array-like of shape (n_samples,), default=None
+            How much each row counts in the training, or a column of X that says so. The score
+            counts every row once.
 
         Returns
         -------
@@ -386,10 +406,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             )
         if target.kind == "number":
             assert_all_finite(target.values, allow_nan=True, input_name="y")
-        pair = pair_of(test)
+        pair, sides = pair_of(test), {"groups": groups, "order": order, "weight": sample_weight}
         tested = None if pair is None else (pair[0], named_target(pair[1]))
         kind = "number" if self.target_scale is None else f"number:{self.target_scale}"
-        self._train(X, target, kind, groups, order, tested)
+        self._train(X, target, kind, sides, tested)
         return self
 
     @to_nearest

@@ -64,6 +64,7 @@ class ExaminedTable:
     keys: NDArray[np.uint64]  # the same for equal rows
     notes: tuple[Note, ...] = ()  # what was decided about the table and its columns
     test: Table | None = None  # the table that the score is taken from
+    weights: NDArray[np.float64] | None = None  # of the rows in training, where they differ
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -86,6 +87,16 @@ class ExaminedTable:
         """Which rows a training sees, the target among their cells."""
         rows = np.concatenate([split.train, split.validation]) if self.groups is None else self.rows
         return SeenRows.of(target_keys(self.keys[rows], self.truth[rows], self.target.classes))
+
+    def weights_of(self, split: Split) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """The weights of the training and the validation rows, where they differ."""
+        if self.weights is None:
+            return None
+        known = self.weights.astype(np.float32)
+        train, validation = (
+            known[np.searchsorted(self.rows, part)] for part in (split.train, split.validation)
+        )
+        return train, validation
 
     @property
     def groups(self) -> Groups | None:
@@ -110,6 +121,7 @@ class PreparedTable:
     goals: tuple[NDArray[Any], NDArray[Any]]  # what the network should answer: train, validation
     keys: NDArray[np.uint64] | None  # of the rows of the test table
     folds: tuple[NDArray[np.int64], NDArray[np.int64]] | None  # of train and validation rows
+    weights: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None  # of the same
 
 
 @to_nearest
@@ -119,7 +131,8 @@ def understand(
     kinds: Mapping[str, str] | None = None,
     options: SplitOptions | None = None,
 ) -> TableColumns:
-    """Decide what the columns and the target are. The group of a row is not an input."""
+    """Decide what the columns and the target are. The group and the weight of a row are not
+    inputs."""
     options = options or SplitOptions()
     fixed = _checked_kinds(table, target, kinds or {})
     needed = {name: kind for name, kind in fixed.items() if name not in options.columns}
@@ -135,14 +148,16 @@ def understand(
     if goal is not None:
         rows = np.flatnonzero(~missing)
         columns = with_useful(columns, table, truth, rows, bool(goal.classes))
-    columns = [_as_group(column) if column.name == options.group else column for column in columns]
+    unused = {options.weights.column: "weight", options.group: "group"}
+    columns = [_as(unused[one.name], one) if one.name in unused else one for one in columns]
     for column in columns:
         notes += [*written.notes.get(column.name, ()), *column.notes]
     return TableColumns(table, columns, goal, truth, missing, notes)
 
 
-def _as_group(column: Column) -> Column:
-    return Column(column.name, "group", column.missing, column.summary, None)
+def _as(kind: str, column: Column) -> Column:
+    """A column that is no input."""
+    return Column(column.name, kind, column.missing, column.summary, None)
 
 
 def _unused(table: Table) -> list[Note]:
@@ -192,6 +207,7 @@ def examine(
     examined = ExaminedTable(
         found.table, found.columns, found.target, found.truth, divided.division, divided.options,
         keys, tuple(notes), test,
+        divided.options.weights.of(found.table, rows, found.truth[rows], found.target.classes),
     )  # fmt: skip
     _check_rows(examined)
     return examined
@@ -219,6 +235,7 @@ def prepare(examined: ExaminedTable, split: Split) -> PreparedTable:
         (goal(target, truth[split.train]), goal(target, truth[split.validation])),
         keys,
         None if groups is None else (groups.training, groups.validation),
+        examined.weights_of(split),
     )
 
 

@@ -102,7 +102,8 @@ def choice_of(recipe: Recipe, validation: Rows) -> FoldChoice | None:
     if recipe.folds == 1:
         return None
     fold_of = validation.x[:, -1].astype(np.int64)
-    return FoldChoice(np.bincount(fold_of, minlength=recipe.folds).tolist())
+    shares = np.bincount(fold_of, validation.weight, minlength=recipe.folds)
+    return FoldChoice(shares.tolist())
 
 
 def rung_of(

@@ -343,7 +343,8 @@ def _division(about: Mapping[str, Any]) -> dict[str, Any]:
     found = {
         "group": options.group, "order": options.order,
         "equal_rows": "together" if options.together else None,
-        "test": None if test is None else Path(test).name,
+        "test": None if test is None else Path(test).name, "weight": options.weights.column,
+        "class_weight": options.weights.classes,
     }  # fmt: skip
     told = {name: value for name, value in found.items() if value is not None}
     return {"division": told} if told else {}

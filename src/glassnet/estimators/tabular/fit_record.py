@@ -226,7 +226,8 @@ def counts(split: Split) -> dict[str, int]:
 
 def division_json(options: SplitOptions) -> dict[str, Any]:
     """How the rows were divided, as JSON values."""
-    return to_plain(options)
+    found = to_plain(options)
+    return found if options.weights else {k: v for k, v in found.items() if k != "weights"}
 
 
 def division_of(source: dict[str, Any]) -> SplitOptions:
@@ -287,7 +288,12 @@ def rows_of(run: str | Path, moved: str | None = None, trust: bool = False) -> d
         return {}
     found = pairs_of(run, {**values, "source": {**source, "test": None}}, moved, trust).parts
     apart = found["validation"]
-    return {"x": found["training"], "validation": (apart.x, apart.y)}
+    return {"x": found["training"], "validation": given_rows(apart)}
+
+
+def given_rows(rows: Rows) -> tuple[Any, ...]:
+    """Validation rows as `train` takes them."""
+    return (rows.x, rows.y) if rows.weight is None else (rows.x, rows.y, rows.weight)
 
 
 @dataclass(frozen=True)
@@ -316,17 +322,18 @@ def pairs_of(
     with unechoed(run, source, moved, trust):
         truth, missing = schema.target.read(schema.opened(table))
         rows, cells = np.flatnonzero(~missing), schema.load(table)
-        classes = truth[rows] if schema.target.classes else None
-        written = schema.opened(table).with_forms({f.column: f for f in division_of(source).forms})
-        keys, options = row_keys(cells), division_of(source)
-        packed = from_plain(Recipe, source["recipe"], "run.source.recipe").folds > 1
+        classes, options = truth[rows] if schema.target.classes else None, division_of(source)
+        written = schema.opened(table).with_forms({form.column: form for form in options.forms})
+        keys, packed = row_keys(cells), from_plain(Recipe, source["recipe"], "recipe").folds > 1
         division = divide(written, cells, keys, rows, source["seed"], classes, options, packed)
+        weights = options.weights.of(written, rows, truth[rows], schema.target.classes)
     split, groups = division.division.split(), division.division.groups
     parts: dict[str, Rows] = {}
     for name, part in (("training", split.train), ("validation", split.validation)):
         own = division.division.parts(split)[0] if name == "training" else None
         x = with_column(schema.encode(cells, part, own).x, getattr(groups, name, None))
-        parts[name] = Rows(x, goal(schema.target, truth[part]), numbers=part)
+        weight = None if weights is None else weights[np.searchsorted(rows, part)].astype("f4")
+        parts[name] = Rows(x, goal(schema.target, truth[part]), weight, numbers=part)
     part, units, labels = split.held_out, None, dict.fromkeys(parts, table.label)
     if groups is not None:
         units = division.division.units_of(split.train)

@@ -336,7 +336,10 @@ def _rows(recorded: Recorded, moved: str | None) -> FitRows:
     with RunFile.read(recorded.run) as file:
         held = file.data()
     numbers = held.pop(PICKED, {}).get("rows")
-    rows = {name: Rows(rows_of["x"], rows_of["y"]) for name, rows_of in held.items()}
+    rows = {
+        name: Rows(rows_of["x"], rows_of["y"], rows_of.get("weight"))
+        for name, rows_of in held.items()
+    }
     return FitRows(rows | {"training": replace(rows["training"], numbers=numbers)})
 
 

@@ -8,7 +8,7 @@ intervals, calibration.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -103,9 +103,15 @@ def calibrated(model: TableModel, validation: Rows, unseen: UnseenOutputs | None
         return model
     outputs = np.asarray(network(x)) if unseen is None else unseen.of(network.W, x)
     if target.classes:
-        losses = [math.fsum(of_row) for of_row in temperature_losses(outputs, validation.y)]
+        losses = [math.fsum(of_row) for of_row in _losses(outputs, validation)]
         return _with_calibration(model, best_temperature(losses))
     return _with_calibration(model, target.calibrated(outputs[:, 0], validation.y[:, 0]).factor)
+
+
+def _losses(outputs: NDArray[Any], validation: Rows) -> Iterator[NDArray[np.float64]]:
+    """For each temperature what the rows add to the log-loss."""
+    for of_row in temperature_losses(outputs, validation.y):
+        yield of_row if validation.weight is None else of_row * validation.weight
 
 
 def _with_calibration(model: TableModel, value: float) -> TableModel:
@@ -168,7 +174,7 @@ def _calibrations(
     sums = {  # by epoch: of each temperature the loss of each fold
         epoch: [
             [math.fsum(one[fold_of == fold]) for fold in folds]
-            for one in temperature_losses(scores, validation.y)
+            for one in _losses(scores, validation)
         ]
         for epoch, scores in outputs.items()
     }

@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glassnet.errors import OutputError, TrainingError
-from glassnet.estimators.tabular.fit_record import has_phase, of_phase, phase_path
+from glassnet.estimators.tabular.fit_record import (
+    given_rows,
+    has_phase,
+    of_phase,
+    phase_path,
+)
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.nn import Sequential
 from glassnet.runs.recording import Recording
@@ -79,7 +84,7 @@ def train_in_phases(
         if phase and _used_up(course, epochs, left):
             break
         shared: dict[str, Any] = {
-            "epochs": epochs, "validation": (validation.x, validation.y), "threads": threads,
+            "epochs": epochs, "validation": given_rows(validation), "threads": threads,
             "callbacks": [*_stops(recipe, phase, left), *callbacks],
         }  # fmt: skip
         descend = partial(

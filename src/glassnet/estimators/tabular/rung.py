@@ -21,6 +21,7 @@ from glassnet.estimators.tabular.finish import (
     finished,
     rung_of,
 )
+from glassnet.estimators.tabular.fit_record import given_rows
 from glassnet.estimators.tabular.network import architecture_of, build, with_column
 from glassnet.estimators.tabular.out_of_fold import UnseenOutputs
 from glassnet.estimators.tabular.phases import train_in_phases
@@ -133,10 +134,10 @@ class RungWork:
         network = network_of(self.prepared.schema, recipe, plan.seed, self.training.x).network
         clock = Pace()
         train(
-            network, Rows(self.training.x[:some], self.training.y[:some]), loss=self._loss,
+            network, self.training.part(slice(some)), loss=self._loss,
             optimizer=recipe.optimizer(0), batch_size=size, seed=plan.seed,
             epochs=max(2, recipe.epochs * rows // some), threads=self.settings.threads,
-            validation=(self.validation.x, self.validation.y), callbacks=[clock],
+            validation=given_rows(self.validation), callbacks=[clock],
         )  # fmt: skip
         return clock.seconds * rows / some
 
@@ -180,12 +181,13 @@ class RungWork:
 
 def training_rows(prepared: PreparedTable) -> tuple[Rows, Rows]:
     """The rows that are trained on, and those that decide when to stop."""
-    split, (first, second) = prepared.split, prepared.folds or (None, None)
+    split, goals = prepared.split, prepared.goals
+    first, second = prepared.folds or (None, None)
+    weights = prepared.weights or (None, None)
+    x, apart = with_column(prepared.train.x, first), with_column(prepared.validation.x, second)
     return (
-        Rows(with_column(prepared.train.x, first), prepared.goals[0], numbers=split.train),
-        Rows(
-            with_column(prepared.validation.x, second), prepared.goals[1], numbers=split.validation
-        ),
+        Rows(x, goals[0], weights[0], numbers=split.train),
+        Rows(apart, goals[1], weights[1], numbers=split.validation),
     )
 
 

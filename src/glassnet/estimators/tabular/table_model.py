@@ -98,6 +98,10 @@ class RowDivision:
     order: Name | None = field(default=None, metadata=LATER)
     equal_rows: Literal["together"] | None = field(default=None, metadata=LATER)
     test: Name | None = field(default=None, metadata=LATER)
+    weight: Name | None = field(default=None, metadata=LATER)
+    class_weight: dict[str, float] | Literal["balanced"] | None = field(
+        default=None, metadata=LATER
+    )
 
 
 @dataclass(frozen=True)
