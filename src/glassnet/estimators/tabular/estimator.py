@@ -188,8 +188,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         y : array-like of shape (n_samples,)
             Classes. Rows without one (None, NaN) are left out, with a warning.
         groups : str or array-like of shape (n_samples,), default=None
-            Whom or what each row is of, or the name of a column of X that says so: rows of one
-            group stay together when the score is taken.
+            Whom or what each row is of, or a column of X that says so: a group stays together.
         order : str or array-like of shape (n_samples,), default=None
             A number or a date a row, or the name of a column of X: the last rows are held out.
         test : tuple (X_test, y_test), default=None
@@ -383,8 +382,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         y : array-like of shape (n_samples,)
             Numbers. Rows without one (None, NaN) are left out, with a warning.
         groups : str or array-like of shape (n_samples,), default=None
-            Whom or what each row is of, or the name of a column of X that says so: rows of one
-            group stay together when the score is taken.
+            Whom or what each row is of, or a column of X that says so: a group stays together.
         order : str or array-like of shape (n_samples,), default=None
             A number or a date a row, or the name of a column of X: the last rows are held out.
         test : tuple (X_test, y_test), default=None
