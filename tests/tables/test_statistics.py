@@ -11,6 +11,7 @@ from glassnet.estimators.tabular.examine import ExaminedTable, examine, prepare
 from glassnet.estimators.tabular.fit import fit_table
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.serialize import from_plain, to_plain
+from glassnet.tables.encode import FEW_LEVELS, CategoryEncoder
 from glassnet.tables.read import read_table
 from glassnet.tables.statistics import MANY, Averaged, TargetStatistics
 
@@ -105,6 +106,27 @@ def test_few_values_have_none_and_they_come_back_from_json() -> None:
     assert TargetStatistics.fit(texts, averaged) is None
     found = fitted(grouped=True)
     assert from_plain(TargetStatistics, to_plain(found)) == found
+
+
+def test_of_a_column_with_statistics_the_commonest_values_have_inputs() -> None:
+    counts = [3 + number % 5 for number in range(60)]
+    cells = [f"v{number:02}" for number, count in enumerate(counts) for _ in range(count)]
+    texts, rows = np.array([*cells, None], object), np.arange(len(cells) + 1)
+    plain = CategoryEncoder.fit("shop", texts, rows)
+    averaged = Averaged(np.ones((len(rows), 1)), ("y",), rows % 5, 5, False)
+    found = plain.with_statistics(texts, rows, averaged)
+    assert len(plain.levels) == 60
+    assert len(found.levels) == FEW_LEVELS == 32
+    # 12 values each have 7, 6, 5, 4 and 3 rows; of those with 5 rows the first 8 stay
+    wanted = sorted([n for n in range(60) if n % 5 > 2] + [5 * i + 2 for i in range(8)])
+    assert found.levels == tuple(f"v{number:02}" for number in wanted)
+    assert found.rare
+    found.check()
+    assert found.average[-1] == plain.average[-1] == 1 / len(rows)
+    x = found.encode(np.array(["v04", "v00", None], object)).x
+    assert x[:, : len(found.levels) + 2].sum(axis=1).tolist() == [1.0, 1.0, 1.0]
+    assert x[1, len(found.levels) + 1] == 1.0  # with other rare values
+    assert x[1, len(found.levels) + 2 :].any()  # but with statistics of its own
 
 
 def shops(folder: Path, rows: int, numbers: bool = True) -> Path:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 CLIP = 3.0  # no scaled number leaves (-CLIP, CLIP)
 MOST_LEVELS = 100
+FEW_LEVELS = 32  # of a column with statistics of the target
 Scale = Annotated[float, Within(0.0, above=True)]
 RARE = 3  # a value in fewer training rows than this has the "unknown" input
 _DAY = 86400.0
@@ -113,8 +114,16 @@ class CategoryEncoder:
     def with_statistics(
         self, texts: Texts, rows: NDArray[np.int64], averaged: Averaged
     ) -> CategoryEncoder:
-        """The same, with statistics of the target where the column has many values."""
-        return replace(self, statistics=TargetStatistics.fit(texts[rows], averaged))
+        """The same, with statistics of the target where the column has many values, of which only
+        the commonest have inputs of their own then."""
+        found = TargetStatistics.fit(texts[rows], averaged)
+        if found is None or len(self.levels) <= FEW_LEVELS:
+            return replace(self, statistics=found)
+        shares = dict(zip(self.levels, self.average, strict=False))
+        common = sorted(self.levels, key=lambda level: (-shares[level], level))[:FEW_LEVELS]
+        levels = tuple(level for level in self.levels if level in common)
+        average = (*(shares[level] for level in levels), *self.average[len(self.levels) :])
+        return replace(self, levels=levels, rare=True, average=average, statistics=found)
 
     @property
     def inputs(self) -> list[str]:

@@ -15,7 +15,7 @@ Rate = Annotated[float, Within(0.0, above=True)]
 Share = Annotated[float, Within(0.0, 1.0)]
 
 _BUDGET = 600.0  # microseconds of one core that a row may take in training
-_LEAST_BUDGET = 1.5e6  # microseconds that any table may take
+_LEAST_BUDGET = 0.8e6  # microseconds that any table may take
 _NARROW = 48  # numbers that the first layer takes where there can be more members
 _WIDE = 128  # numbers that embeddings give together, where each can have as few as 4
 _BETWEEN = ("*batchensemble2.weight",)  # hidden layers
