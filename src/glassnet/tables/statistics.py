@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Rows = NDArray[np.int64]
 
 MANY = 24  # a category of more values than this has statistics
-MOST_OUTPUTS = 6  # averages of one column; classes beyond have none
+MOST_OUTPUTS = 8  # averages of one column; classes beyond have none
 PARTS = 5  # of the training rows, where these are in no folds
 _MOST_LEVELS = 20_000
 _LEAST_ROWS = 2  # a value in fewer rows has no statistics
