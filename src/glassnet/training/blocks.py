@@ -27,7 +27,7 @@ from glassnet.training.step_runner import EpochCalls, StepRunner, means_by_rows,
 
 EPOCHS = 128  # of a block: more cost more to prepare than they save
 ROWS = 1 << 15  # and their rows
-WORK = 1 << 22  # weights times rows of an epoch that takes a few milliseconds at most
+WORK = 1 << 25  # weights times rows of an epoch that takes a few milliseconds at most
 UNGUARDED_WORK = 1 << 28  # the same where nothing is put back: Ctrl-C is heard after each epoch
 PIECE = 0.01  # seconds after which Ctrl-C is heard
 
