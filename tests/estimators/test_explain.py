@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from glassnet import TabularRegressor
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.contributions import contributions
 from glassnet.estimators.tabular.explain import explain, explain_row
+from glassnet.estimators.tabular.fit import fit_table
 from glassnet.estimators.tabular.importance import importances
 from glassnet.estimators.tabular.network import Architecture, build
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.tables.encode import CategoryEncoder, NumberEncoder
 from glassnet.tables.frames import mapping_columns
 from glassnet.tables.memory import table_of
+from glassnet.tables.read import read_table
 from glassnet.tables.schema import Schema
 from glassnet.tables.target import TargetSchema
+from tests.cli.command import here
 
 RANDOM = np.random.default_rng(0)
 
@@ -152,3 +158,34 @@ def test_a_row_and_a_class() -> None:
         explain_row(model, opened, 40)
     with pytest.raises(TableError, match="there is no class 'maybe'; the classes are no, yes"):
         explain_row(model, opened, 3, of="maybe")
+
+
+def test_the_nearest_rows_by_hand(tmp_path: Path) -> None:
+    """Of a column from 0 to 39 the nearest of 10.2 are 10, 11, 9, …"""
+    y = [float(2 * n) for n in range(40)]
+    est = TabularRegressor(max_epochs=2).fit({"a": [float(n) for n in range(40)]}, y)
+    found = est.nearest_rows(
+        {"a": [3.0, 10.2]}, 1, {"a": [float(n) for n in range(40)]}, y, count=3
+    )
+    assert [one.row for one in found.rows] == [10, 11, 9]
+    distances = np.array([one.distance for one in found.rows])
+    np.testing.assert_allclose(distances / distances[0], [1.0, 4.0, 6.0], rtol=0.1)
+    assert [float(one.target) for one in found.rows] == [20.0, 22.0, 18.0]
+    with pytest.raises(TableError, match="has no row 2"):
+        est.nearest_rows({"a": [3.0, 10.2]}, 2, {"a": [1.0]}, [1.0])
+
+
+def test_the_command_shows_the_nearest_rows(tmp_path: Path) -> None:
+    rows = "".join(f"{n},{'uvw'[n % 3]},{n % 3}\n" for n in range(60))
+    (tmp_path / "t.csv").write_text("a,k,y\n" + rows)
+    fit_table(read_table(tmp_path / "t.csv"), "y", epochs=1).model.save(tmp_path / "m")
+    asked = ("explain", "m", "t.csv", "--row", "7", "--train", "t.csv")
+    shown = here(*asked, folder=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "nearest rows of training to row 7, their distance and y:" in shown.stdout
+    near = json.loads(here(*asked, "--json", folder=tmp_path).stdout)["nearest"]
+    assert near[0] == {"row": 7, "distance": 0.0, "target": "1", "cells": {"a": "7", "k": "v"}}
+    assert [one["cells"]["k"] for one in near] == ["v"] * 5
+    refused = here("explain", "m", "t.csv", "--train", "t.csv", folder=tmp_path)
+    assert refused.returncode == 2
+    assert "--train goes with --row" in refused.stderr

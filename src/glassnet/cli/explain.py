@@ -13,6 +13,7 @@ from glassnet.cli import options
 
 _ROW = "Explain the answer for this row of TABLE, counted from 0, rather than all rows."
 _CLASS = "With --row: explain the probability of this class, not of the one that is answered."
+_TRAIN = "With --row: show the rows of this table, that of the training, which are nearest to it."
 _METRIC = "What importance is measured by: log_loss, or rmse for numbers, unless another is named."
 
 
@@ -22,6 +23,7 @@ def explain(
     table: options.TablePath,
     row: Annotated[int | None, typer.Option(min=0, metavar="R", help=_ROW)] = None,
     of: Annotated[str | None, typer.Option("--class", metavar="NAME", help=_CLASS)] = None,
+    train: Annotated[str | None, typer.Option(metavar="TABLE", help=_TRAIN)] = None,
     metric: Annotated[str | None, typer.Option(metavar="NAME", help=_METRIC)] = None,
     reading: options.ReadingOptions = options.AS_IT_IS,
     json: options.Json = False,
@@ -31,10 +33,12 @@ def explain(
     from glassnet.cli.report import console, print_json, safe
     from glassnet.estimators.tabular.explain import explain as explained
     from glassnet.estimators.tabular.explain import explain_row
+    from glassnet.estimators.tabular.neighbours import nearest_rows
     from glassnet.estimators.tabular.table_model import TableModel
 
-    if row is None and of is not None:
-        raise typer.BadParameter("--class goes with --row; name the row, too")
+    for option, given in (("--class", of), ("--train", train)):
+        if row is None and given is not None:
+            raise typer.BadParameter(f"{option} goes with --row; name the row, too")
     loaded = TableModel.load(model)
     with Waiting(f"explaining {table}"):
         opened = reading.open(table)
@@ -42,9 +46,13 @@ def explain(
             found = explained(loaded, opened, metric=metric)
         else:
             found = explain_row(loaded, opened, row, of=of)
+        near = None
+        if row is not None and train is not None:
+            near = nearest_rows(loaded, opened, row, reading.open(train))
     if json:
-        print_json({"model": model, "table": table, **found.as_json()})
+        more = {} if near is None else {"nearest": near.as_json()}
+        print_json({"model": model, "table": table, **found.as_json(), **more})
         return
     to = console()
-    for line in found.lines():
+    for line in [*found.lines(), *([] if near is None else ["", *near.lines()])]:
         to.print(safe(line), soft_wrap=True)

@@ -32,6 +32,7 @@ from glassnet.estimators.tabular.explain import (
 )
 from glassnet.estimators.tabular.fit import choose_recipe, fit
 from glassnet.estimators.tabular.metrics import main_metric
+from glassnet.estimators.tabular.neighbours import NEAREST, NearestRows, nearest_rows
 from glassnet.estimators.tabular.report import VerboseReport
 from glassnet.estimators.tabular.rules import Scoring, checked
 from glassnet.estimators.tabular.score import Score
@@ -309,6 +310,37 @@ class BaseTabular(BaseEstimator):
         check_is_fitted(self)
         found = None if of is None else str(of)
         return explain_row(self.model_, self._table(X), int(row), of=found)
+
+    @to_nearest
+    def nearest_rows(
+        self, X: Any, row: int, X_train: Any, y_train: Any, *, count: int = NEAREST
+    ) -> NearestRows:
+        """The training rows that are nearest to a row, as the network sees them.
+
+        Parameters
+        ----------
+        X : data frame, dict of columns or array-like of shape (n_samples, n_features)
+            Rows.
+        row : int
+            Its place in X, from 0.
+        X_train, y_train : as for `fit`
+            The rows of the training and their targets, of which the model keeps none.
+        count : int, default=5
+            How many.
+
+        Returns
+        -------
+        nearest : NearestRows
+            `rows`, the nearest first, with their numbers in X_train, distances (Euclidean, of the
+            inputs as the network gets them), targets and cells.
+        """
+        check_is_fitted(self)
+        name = self.model_.schema.target.name
+        columns = [column for column in self._placed(X_train) if column.name != name]
+        goal = single_column(name, y_train)
+        check_consistent_length(range(row_count(columns)), goal.values)
+        training = table_of([*columns, goal], "X_train")
+        return nearest_rows(self.model_, self._table(X), int(row), training, count)
 
     @to_nearest
     def save(self, path: str | Path) -> None:

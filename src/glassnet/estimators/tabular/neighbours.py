@@ -1,0 +1,93 @@
+"""The training rows that are nearest to a row, as a model sees them.
+
+In: a model, a row of a table, and a table with training rows, since models keep none. Out:
+`NearestRows`: their numbers, distances, true values and cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.errors import TableError
+from glassnet.rounding import to_nearest
+from glassnet.words import counted
+
+if TYPE_CHECKING:
+    from glassnet.estimators.tabular.table_model import TableModel
+    from glassnet.tables.table import Table
+
+NEAREST = 5
+_WIDE = 60  # signs of the cells of a row
+
+
+@dataclass(frozen=True)
+class NearestRow:
+    """A training row: its number in its table, from 0, the distance, its target and its cells."""
+
+    row: int
+    distance: float
+    target: str
+    cells: dict[str, str]
+
+
+@dataclass(frozen=True)
+class NearestRows:
+    """The nearest training rows of a row, the nearest first."""
+
+    row: int
+    target: str
+    rows: tuple[NearestRow, ...]
+
+    def lines(self) -> list[str]:
+        """The rows as text."""
+        found = [f"nearest rows of training to row {self.row}, their distance and {self.target}:"]
+        for one in self.rows:
+            cells = ", ".join(f"{name} {text}" for name, text in one.cells.items())
+            cells = cells if len(cells) <= _WIDE else f"{cells[: _WIDE - 1]}…"
+            found.append(
+                f"  {one.row:>8}  {one.distance:>8.3g}  {one.target:<12}  {cells}".rstrip()
+            )
+        return found
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """The rows as JSON values."""
+        return [
+            {"row": one.row, "distance": one.distance, "target": one.target, "cells": one.cells}
+            for one in self.rows
+        ]
+
+
+@to_nearest
+def nearest_rows(
+    model: TableModel, table: Table, row: int, training: Table, count: int = NEAREST
+) -> NearestRows:
+    """The rows of the training table that have a target and are nearest to row number `row` of a
+    table, by the Euclidean distance of the inputs as the network gets them: scaled numbers, 0 and 1
+    for categories. Of equal distances the first row."""
+    if not 0 <= row < table.rows:
+        raise TableError(
+            f"{table.label} has no row {row}; its {counted(table.rows, 'row')} have the numbers "
+            f"0 to {table.rows - 1}"
+        )
+    schema = model.schema
+    places = np.flatnonzero(~schema.target.read(schema.opened(training))[1])
+    x = schema.encode(schema.load(training), places).x.astype(np.float64)
+    own = schema.encode(schema.load(table), np.array([row])).x.astype(np.float64)
+    distances = np.sqrt(((x - own) ** 2).sum(axis=1))
+    chosen = np.argsort(distances, kind="stable")[:count]
+    rows = places[chosen]
+    found = training.texts([*schema.names, schema.target.name])
+    texts: dict[str, list[str | None]] = {name: column.tolist() for name, column in found.items()}
+    return NearestRows(row, schema.target.name, tuple(
+        NearestRow(
+            int(at), float(distances[place]), texts[schema.target.name][at] or "",
+            {name: texts[name][at] or "" for name in schema.names},
+        )
+        for at, place in zip(rows.tolist(), chosen.tolist(), strict=True)
+    ))  # fmt: skip
