@@ -83,11 +83,15 @@ def nearest_rows(
     chosen = np.argsort(distances, kind="stable")[:count]
     rows = places[chosen]
     found = training.texts([*schema.names, schema.target.name])
-    texts: dict[str, list[str | None]] = {name: column.tolist() for name, column in found.items()}
+
+    def cell(name: str, at: int) -> str:
+        text: Any = found[name][at]
+        return "" if text is None else str(text)
+
     return NearestRows(row, schema.target.name, tuple(
         NearestRow(
-            int(at), float(distances[place]), texts[schema.target.name][at] or "",
-            {name: texts[name][at] or "" for name in schema.names},
+            at, float(distances[place]), cell(schema.target.name, at),
+            {name: cell(name, at) for name in schema.names},
         )
         for at, place in zip(rows.tolist(), chosen.tolist(), strict=True)
     ))  # fmt: skip
