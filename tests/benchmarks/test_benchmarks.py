@@ -22,19 +22,20 @@ from benchmarks.memory import needed
 from benchmarks.peak import peak
 from glassnet.cli.bench import digits, lines
 from tests.data import HANG, ROOT
-from tests.drawn import EVERY
+from tests.drawn import EVERY, drawn
 
 QUICK = ("--turns", "1", "--seconds", "0")
 # what is measured on one core and on two takes twice the time: `make nightly` measures both
 ONCE = ("--turns", "1", "--cores", "2" if EVERY else "1")
+ASKED = drawn(("diabetes", "search", "row"), 1, "estimators")
 RUNS = {
     "training": ("tiny", *QUICK, "--peers", "NumPy,scikit-learn"),
     "calls": ("tiny", "--turns", "1", "--lengths", "0.05", "--peers", "NumPy"),
-    "kernels": ("small", *QUICK),
+    "kernels": ("tiny", *QUICK),
     "threads": ("tiny", *QUICK),
     "predicting": ("--rows", "5000", *QUICK),
     "compiling": ("small", "--turns", "1"),
-    "estimators": ("diabetes", "search", "row", "--epochs", "2", "--widths", "2", *ONCE),
+    "estimators": (*ASKED, "--epochs", "2", "--widths", "2", *ONCE),
     "memory": ("images",),
     "recording": ("--rows", "500", "--epochs", "1", *QUICK),
     "exactness": ("tiny", *QUICK),
