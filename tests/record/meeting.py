@@ -10,6 +10,7 @@ import json
 import sys
 import warnings
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -71,8 +72,8 @@ def estimator(record: str, *_: str) -> dict[str, Any]:
         own(self, run)
         wait.epoch_end(run)
 
-    Recorder.epoch_end = waiting  # type: ignore[method-assign]
-    model.fit(x, y[:, 0])
+    with mock.patch.object(Recorder, "epoch_end", waiting):
+        model.fit(x, y[:, 0])
     return {"runs": [record], "epochs": model.n_iter_}
 
 
@@ -80,11 +81,12 @@ KINDS = {"fit": fit, "older fit": older_fit, "train": train, "estimator": estima
 
 
 def main(what: str, record: str, *rest: str) -> None:
-    warnings.simplefilter("ignore")
-    try:
-        told = KINDS[what](record, *rest)
-    except GlassnetError as error:
-        told = {"error": str(error)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            told = KINDS[what](record, *rest)
+        except GlassnetError as error:
+            told = {"error": str(error)}
     print(json.dumps(told), flush=True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -9,12 +11,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from glassnet.runs.file import RunFile
 from tests.cli.command import glassnet, refused
 from tests.data import HANG, ROOT
+from tests.drawn import EVERY
+from tests.record import meeting
 
 ROWS = "x,y\n" + "".join(f"{number},{number % 7}\n" for number in range(60))
 
@@ -46,8 +51,14 @@ class Child:
 
 
 def ended(what: str, *arguments: str | Path) -> dict[str, Any]:
-    with Child(what, *arguments) as child:
-        return child.end()
+    """The same program to its end, in this process; `make nightly` starts one for it."""
+    if EVERY:
+        with Child(what, *arguments) as child:
+            return child.end()
+    out = io.StringIO()
+    with mock.patch.object(sys, "stdin", io.StringIO("\n")), contextlib.redirect_stdout(out):
+        meeting.main(what, *map(str, arguments))
+    return json.loads(out.getvalue().splitlines()[-1])
 
 
 @pytest.fixture
