@@ -186,9 +186,9 @@ def test_a_training_whose_file_is_taken_away(act: Callable[[Path], Path], tmp_pa
 RENAMING = """
 import os, sys
 from glassnet.cli import main
-from glassnet.estimators.tabular import fit, phases
+from glassnet.estimators.tabular import phases, rung
 
-train, stops = fit.train_in_phases, phases._stops
+train, stops = rung.train_in_phases, phases._stops
 
 
 class Rename:
@@ -203,7 +203,7 @@ def recorded(*arguments, record=None, **settings):
     return train(*arguments, record=record, **settings)
 
 
-fit.train_in_phases = recorded
+rung.train_in_phases = recorded
 main(sys.argv[1:])
 """
 
@@ -231,9 +231,9 @@ MEETING = """
 import sys
 from pathlib import Path
 from glassnet.cli import main
-from glassnet.estimators.tabular import fit
+from glassnet.estimators.tabular import rung
 
-train = fit.train_in_phases
+train = rung.train_in_phases
 
 
 def meanwhile(*arguments, **settings):
@@ -241,7 +241,7 @@ def meanwhile(*arguments, **settings):
     return train(*arguments, **settings)
 
 
-fit.train_in_phases = meanwhile
+rung.train_in_phases = meanwhile
 main(sys.argv[1:])
 """
 
