@@ -20,6 +20,7 @@ from glassnet.run.compiled import Compiled
 from glassnet.run.program import Plan
 from glassnet.simplify import simplify
 from glassnet.training.step import memory_arrays, parameter_arrays, step_graph
+from tests.drawn import drawn
 from tests.engine.variants import difference, thresholds
 
 ROWS, BATCH, STEPS = 50, 20, 5
@@ -73,7 +74,7 @@ def trained(
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("kind", LAYERS)
 def test_open_widths_give_the_same_bits(kind: str, rule: str) -> None:
-    for sizes in ((12, 33, 20, 3), (5, 50, 50, 1)):
+    for sizes in drawn(((12, 33, 20, 3), (5, 50, 50, 1)), 1, f"{kind} {rule}"):
         model = network(kind, *sizes)
         plan = planned(model, rule, sizes[0])
         ends = sizes[0], sizes[-1]
