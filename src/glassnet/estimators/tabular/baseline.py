@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from glassnet.estimators.tabular.evaluation import Evaluation, joined
 from glassnet.estimators.tabular.examine import ExaminedTable, goal
@@ -102,6 +103,7 @@ def with_figure(found: Score, target: TargetSchema, tasks: Sequence[Task]) -> Sc
     return with_answers(found, target, linear_answers(tasks, target))
 
 
+@threadpool_limits.wrap(limits=1)  # threads of BLAS wait in busy loops
 def linear_answers(tasks: Sequence[Task], target: TargetSchema) -> LinearAnswers | None:
     """What linear models answer, before numbers are restored, and the truth; None of few rows."""
     chosen = [_some(np.arange(len(x)), x.shape[1]) for x, *_ in tasks]
