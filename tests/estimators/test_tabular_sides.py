@@ -37,9 +37,9 @@ def test_groups(named: bool) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         est = TabularClassifier(max_epochs=30).fit(frame, y, groups="who" if named else who)
-    # Doubles of training rows would give 0.95. There are 50 groups: the standard error is 0.07. With
-    # the groups of a class left out the other class prevails in training, so coins are guessed worse
-    # than by chance: a linear model has 0.245 here.
+    # Doubles of training rows would give 0.95. There are 50 groups: the standard error is 0.07.
+    # Where groups of a class are left out, the other class prevails in training, so that coins are
+    # guessed worse than by chance: a linear model has 0.245 here.
     assert est.score_.value < 0.5 + 2 * 0.07
     assert est.n_features_in_ == len(frame.columns)
     assert list(est.columns_) == list(frame.columns)

@@ -151,8 +151,8 @@ def _fit(
     about = _about(examined, split)
     found = replace(found, threshold=model.rules.threshold)
     model.training.update(trained_by(about, trained.plan.recipe, course, found))
-    if deadline is not None or plans is not None:
-        model.training["rungs"] = list(trained.rungs)
+    if len(trained.rungs) > 1 or any(rung["cut"] for rung in trained.rungs):
+        model.training["rungs"] = list(trained.rungs)  # one that was finished is described already
     remarks = verdict(found)
     if examined.test is not None:
         remarks += model.assess(examined.test).remarks()
