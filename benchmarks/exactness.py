@@ -43,11 +43,11 @@ def free_order(flags: str = "") -> Iterator[None]:
     cache.directory = lambda: None  # code is asked for by graph, and this graph has exact code
     contract._Contraction._in_leaves = lambda self: False
     reduce.tree = lambda ctx, length, leaf, *rest: leaf(0, length)
-    programs.forget()
+    programs.clear_shared()
     try:
         yield
     finally:
-        programs.forget()
+        programs.clear_shared()
         compiled.module_text, contract._Contraction._in_leaves = whole, in_leaves
         reduce.tree, cache.directory = tree, directory
 

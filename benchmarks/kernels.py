@@ -48,7 +48,7 @@ def steps(case: Case, twice: int | None = None) -> tuple[Run, KernelGraph]:
         order = [k for i, k in enumerate(fused.kernels) for _ in range(2 if i == twice else 1)]
         return replace(fused, kernels=tuple(order))
 
-    programs.forget()  # of the same network an earlier turn has made code already
+    programs.clear_shared()  # of the same network an earlier turn has made code already
     nowhere = mock.patch.object(disk, "directory", return_value=None)
     with nowhere, mock.patch.object(compiled, "schedule", part):
         run = ours.steps(case, data(case))[0]

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import settings
 
 from glassnet.run import cache, compiled
-from glassnet.run.threads import granted
+from glassnet.run.threads import available_processors
 from glassnet.training import programs
 from tests.data import ROOT
 from tests.drawn import EVERY
@@ -75,7 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """What `-n auto` means: the processors that this process may use."""
-    return granted()
+    return available_processors()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -90,7 +90,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     cold = item.get_closest_marker("cold") is not None
     os.environ[cache.VARIABLE] = "off" if cold else os.environ[SESSION]
     if cold:
-        programs.forget()
+        programs.clear_shared()
     return (yield)
 
 

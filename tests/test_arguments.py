@@ -13,7 +13,7 @@ import pytest
 
 import glassnet as gn
 from glassnet import losses, nn, ops, optim
-from glassnet.arguments import Checked, fits, signature
+from glassnet.arguments import ArgumentChecker, matches, signature
 from glassnet.errors import ArgumentError, GlassnetError
 from glassnet.nn.module import Module
 
@@ -25,7 +25,7 @@ def public() -> list[Any]:
     modules = (nn, losses, optim, gn.callbacks)
     names = [vars(own).get("__all__") or ["EarlyStopping", "TimeLimit"] for own in modules]
     found = [getattr(own, n) for own, them in zip(modules, names, strict=True) for n in them]
-    return [own for own in found if isinstance(own, Checked) and own not in (nn.Module,)]
+    return [own for own in found if isinstance(own, ArgumentChecker) and own not in (nn.Module,)]
 
 
 RIGHT: dict[str, tuple[Any, ...]] = {
@@ -53,7 +53,7 @@ def test_every_argument_of_every_constructor_is_checked(kind: Any) -> None:
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL or annotation is Any:
             continue
         for wrong in ("no such thing", object(), {"a": 1}, 3.5, (object(),)):
-            if fits(annotation, wrong):
+            if matches(annotation, wrong):
                 continue
             # a class may make something of more than it is annotated with: a dict of weights
             values = dict(zip(names, given, strict=False)) | {name: wrong}
@@ -62,7 +62,7 @@ def test_every_argument_of_every_constructor_is_checked(kind: Any) -> None:
             except GlassnetError as error:
                 seen = str(error)
             else:
-                seen = name if fits(annotation, getattr(made, name)) else "accepted"
+                seen = name if matches(annotation, getattr(made, name)) else "accepted"
             assert kind.__name__ in seen or name in seen, f"{kind.__name__}({name}={wrong!r})"
 
 
@@ -207,7 +207,7 @@ def test_numbers_of_numpy_become_numbers_of_python() -> None:
     assert optim.Adam(lr=1).lr == 1  # a whole number is a number, and stays as it was written
     assert nn.Parameter((np.int32(2), 3)).shape == (2, 3)
     model = nn.Sequential(nn.Linear(8, np.array([0, 2, 1]).max() + 1), dtype=np.float64)
-    assert (model.gives(8), model.dtype, model.W.dtype) == (3, "float64", np.float64)
+    assert (model.output_width(8), model.dtype, model.W.dtype) == (3, "float64", np.float64)
     history = gn.train(
         MODEL, X, X[:, 0], loss=losses.MSE(), optimizer=optim.SGD(np.float32(0.01)),
         epochs=np.int64(2), batch_size=np.int32(3), seed=np.uint8(3), validation=np.float64(0.5),

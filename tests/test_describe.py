@@ -11,7 +11,7 @@ import pytest
 
 import glassnet as gn
 from glassnet import nn
-from glassnet.describe import KNOWN, CodeError, DescriptionError, as_data, contains, from_data
+from glassnet.describe import KNOWN, CodeError, DescriptionError, as_data, contains_part, from_data
 from glassnet.graph.op import Value
 from glassnet.nn.module import Module
 
@@ -54,12 +54,12 @@ def test_a_layer_has_all_its_settings_again(name: str) -> None:
     assert type(found) is type(layer)
     assert as_data(found) == as_data(layer)
     assert repr(found) == repr(layer)
-    assert (found.takes(), found.gives(found.takes())) == (
-        layer.takes(),
-        layer.gives(layer.takes()),
+    assert (found.input_width(), found.output_width(found.input_width())) == (
+        layer.input_width(),
+        layer.output_width(layer.input_width()),
     )
-    assert {n: p.shape for n, p in found.declared().items()} == {
-        n: p.shape for n, p in layer.declared().items()
+    assert {n: p.shape for n, p in found.parameter_specs().items()} == {
+        n: p.shape for n, p in layer.parameter_specs().items()
     }
 
 
@@ -181,14 +181,14 @@ def test_parts_that_double_and_double_are_refused_at_once() -> None:
 
 def test_an_older_description_lacks_settings_that_came_later() -> None:
     old = {"class": "MSE"}
-    assert contains(old, as_data(gn.losses.MSE()))
-    assert contains({"class": "SGD", "lr": 0.3}, as_data(gn.optim.SGD(0.3)))
-    assert not contains({"class": "SGD", "lr": 0.3}, as_data(gn.optim.SGD(0.3, 0.9)))
-    assert not contains({"class": "SGD"}, as_data(gn.optim.SGD(0.3)))
+    assert contains_part(old, as_data(gn.losses.MSE()))
+    assert contains_part({"class": "SGD", "lr": 0.3}, as_data(gn.optim.SGD(0.3)))
+    assert not contains_part({"class": "SGD", "lr": 0.3}, as_data(gn.optim.SGD(0.3, 0.9)))
+    assert not contains_part({"class": "SGD"}, as_data(gn.optim.SGD(0.3)))
 
 
 def test_a_part_is_found_wherever_it_stands() -> None:
     data = as_data(nn.Sequential(nn.Residual(nn.Linear(2, 2)), nn.Tanh()))
-    assert contains(data, as_data(nn.Linear(2, 2)))
-    assert contains(data, data)
-    assert not contains(data, as_data(nn.Linear(2, 3)))
+    assert contains_part(data, as_data(nn.Linear(2, 2)))
+    assert contains_part(data, data)
+    assert not contains_part(data, as_data(nn.Linear(2, 3)))

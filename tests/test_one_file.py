@@ -47,7 +47,7 @@ class Scale(Module):
 
     width: int
 
-    def declared(self):
+    def parameter_specs(self):
         return {"scale": Parameter((self.width,), "ones")}
 
     def build(self, x, parameters):

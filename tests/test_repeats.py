@@ -57,7 +57,7 @@ def test_a_hundred_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         if repeat % 10 == 0:
             monkeypatch.setenv(cache.VARIABLE, str(tmp_path / f"kept{repeat}"))
             compiled._builds.clear()  # pyright: ignore[reportPrivateUsage]
-            programs.forget()
+            programs.clear_shared()
         assert fitted(x=moved(4 * (repeat % 16))) == wanted, repeat
     assert fitted(seed=6) != wanted
     assert len(list(tmp_path.iterdir())) == 11

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from glassnet.words import counted
+from glassnet.words import plural
 from tests.data import ROOT
 
 # Nouns that messages count, and numbers before them that are never 1.
@@ -39,9 +39,9 @@ NEVER_ONE = (
     ],
 )
 def test_counted(count: int, noun: str, told: str) -> None:
-    assert counted(count, noun) == told
-    assert counted(2, "axis", "axes") == "2 axes"
-    assert counted(1, "axis", "axes") == "1 axis"
+    assert plural(count, noun) == told
+    assert plural(2, "axis", "axes") == "2 axes"
+    assert plural(1, "axis", "axes") == "1 axis"
 
 
 def uncounted(text: str) -> list[str]:

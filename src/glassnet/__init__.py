@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from glassnet import rounding
-from glassnet.foreign import no_name
+from glassnet.foreign import missing_name_error
 from glassnet.version import __version__, numerics_version
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ _LAZY = {
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
-        raise no_name(__name__, name, __all__)
+        raise missing_name_error(__name__, name, __all__)
     module, _, attribute = _LAZY[name].partition(":")
     with rounding.rounding_to_nearest():
         found = import_module(module)
@@ -124,5 +124,5 @@ def __dir__() -> list[str]:
     return list(__all__)
 
 
-if not rounding.is_nearest():
+if not rounding.rounds_to_nearest():
     rounding.load_all(__name__, __path__)

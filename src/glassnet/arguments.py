@@ -30,7 +30,7 @@ from typing import (
 import numpy as np
 
 from glassnet.errors import ArgumentError, GlassnetError
-from glassnet.foreign import ARGUMENTS, NOTHING, near
+from glassnet.foreign import ARGUMENTS, NOTHING, closest_name
 
 PACKAGE = __name__.partition(".")[0]
 P = ParamSpec("P")
@@ -38,7 +38,7 @@ R = TypeVar("R")
 Made = TypeVar("Made")
 
 
-class Checked(type):
+class ArgumentChecker(type):
     """The type of classes whose constructors check their arguments. Only those of this package do;
     what subclasses of a user's take is theirs to say."""
 
@@ -49,7 +49,7 @@ class Checked(type):
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
             if not cls.checks or not cls.__module__.startswith(f"{PACKAGE}."):
                 return super().__call__(*args, **kwargs)
-            return _made(super().__call__, cls, args, kwargs)
+            return _construct(super().__call__, cls, args, kwargs)
 
     @property
     def __signature__(cls) -> inspect.Signature:
@@ -58,30 +58,30 @@ class Checked(type):
         return whole.replace(parameters=list(whole.parameters.values())[1:])
 
 
-def _made(
+def _construct(
     make: Callable[..., Made], kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Made:
     args = tuple([plain(arg) for arg in args])
     kwargs = {name: plain(arg) for name, arg in kwargs.items()}
     known = signature(kind)
     if not kwargs.keys() <= known.keys():
-        raise _unknown(kind.__name__, kwargs, known)
+        raise _unknown_arguments(kind.__name__, kwargs, known)
     try:
         made = make(*args, **kwargs)
     except GlassnetError:
         raise
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise _explained(kind, args, kwargs, error) from error
+        raise _constructor_error(kind, args, kwargs, error) from error
     # a dataclass may have made something else of an argument, which then is what counts
     stored = known if dataclasses.is_dataclass(cast("object", kind)) else {}
-    for name, value in _given(kind, args, kwargs).items():
+    for name, value in _bind_arguments(kind, args, kwargs).items():
         kept = getattr(made, name, value) if name in stored else value
-        if not fits(known[name], kept):
+        if not matches(known[name], kept):
             raise _misfit(kind.__name__, known, name, value)
     return made
 
 
-def answering(f: Callable[P, R]) -> Callable[P, R]:
+def with_foreign_names(f: Callable[P, R]) -> Callable[P, R]:
     """A function, or a constructor, that answers keyword arguments of other libraries, and gets
     numbers of NumPy's as numbers of Python's."""
     known = dict.fromkeys(inspect.signature(f).parameters, Any)
@@ -91,7 +91,7 @@ def answering(f: Callable[P, R]) -> Callable[P, R]:
     def call(*args: Any, **kwargs: Any) -> R:
         if not kwargs.keys() <= known.keys():
             owner = type(args[0]).__name__ if makes else f.__name__
-            raise _unknown(owner, kwargs, known)
+            raise _unknown_arguments(owner, kwargs, known)
         if makes:  # what an estimator is given it keeps as it is
             return cast("Any", f)(*args, **kwargs)
         numbers = {name: plain(arg) for name, arg in kwargs.items()}
@@ -124,7 +124,7 @@ def signature(kind: Any) -> dict[str, Any]:
     return {name: hints.get(name, Any) for name in names}
 
 
-def _given(kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def _bind_arguments(kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """What was passed, by the names of arguments; of *layers, the layers are not looked at."""
     return {**kwargs, **dict(zip(_positional(kind), args, strict=False))}
 
@@ -145,7 +145,7 @@ def _parts(kind: Any) -> tuple[Any, tuple[Any, ...]]:
     return get_origin(kind), get_args(kind)
 
 
-def fits(kind: Any, value: Any) -> bool:
+def matches(kind: Any, value: Any) -> bool:
     """Whether a value is what an annotation says; annotations of other forms take everything."""
     if kind is Any:
         return True
@@ -153,13 +153,13 @@ def fits(kind: Any, value: Any) -> bool:
     if origin is None and kind in _SINGLE:
         return _SINGLE[kind](value)
     if origin in (Union, types.UnionType):
-        return any(fits(choice, value) for choice in inner)
+        return any(matches(choice, value) for choice in inner)
     if origin is Literal:
         return value in inner
     if origin is Callable or kind is Callable:
         return callable(value)
     if origin in (tuple, list, Sequence, Iterable):
-        return _is_list(value) and all(fits(inner[0], item) for item in value) if inner else True
+        return _is_list(value) and all(matches(inner[0], item) for item in value) if inner else True
     if origin in (dict, Mapping):
         return isinstance(value, Mapping)
     return isinstance(value, kind) if isinstance(kind, type) else True
@@ -194,17 +194,17 @@ _WORDS: dict[Any, str] = {
 }  # fmt: skip
 
 
-def described(kind: Any) -> str:
+def annotation_text(kind: Any) -> str:
     """What an annotation says, in words."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(described(choice) for choice in inner))
+        return " or ".join(dict.fromkeys(annotation_text(choice) for choice in inner))
     if origin is Literal:
         return " or ".join(map(repr, inner))
     if origin is Callable or kind is Callable:
         return "a function"
     if origin in (tuple, list, Sequence, Iterable):
-        return f"a tuple, each entry {described(inner[0])}"
+        return f"a tuple, each entry {annotation_text(inner[0])}"
     if origin in (dict, Mapping):
         return "a dict"
     return _WORDS.get(kind) or f"a {getattr(kind, '__name__', kind)}"
@@ -218,18 +218,18 @@ def _misfit(owner: str, known: Mapping[str, Any], name: str, value: Any) -> Argu
     others = [
         argument for argument, kind in known.items() if argument != name and _is_meant(kind, value)
     ]
-    hint = f"\n  right: {owner}(…, {others[0]}={shown(value)})" if len(others) == 1 else ""
+    hint = f"\n  right: {owner}(…, {others[0]}={value_text(value)})" if len(others) == 1 else ""
     return ArgumentError(
-        f"{owner}({name}={shown(value)}): {name} is {described(known[name])}{hint}"
+        f"{owner}({name}={value_text(value)}): {name} is {annotation_text(known[name])}{hint}"
     )
 
 
 def _is_meant(kind: Any, value: Any) -> bool:
     """Whether an argument takes values like this, and not because it takes all of them."""
-    return kind is not Any and not isinstance(value, int | float) and fits(kind, value)
+    return kind is not Any and not isinstance(value, int | float) and matches(kind, value)
 
 
-def _explained(
+def _constructor_error(
     kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception
 ) -> Exception:
     """The error of a constructor that did not expect such values, or so many of them."""
@@ -237,7 +237,7 @@ def _explained(
     try:
         expected.bind(*args, **kwargs)
     except TypeError as misbound:
-        if "lr" in known and args and not fits(known["lr"], args[0]):
+        if "lr" in known and args and not matches(known["lr"], args[0]):
             reason = f"the parameters are not passed to it: {NOTHING['params']}"
         else:
             takes = [
@@ -246,13 +246,15 @@ def _explained(
             ]
             reason = f"{misbound}; it takes {', '.join(takes) or 'no arguments'}"
         return ArgumentError(f"{kind.__name__}(…): {reason}")
-    for name, value in _given(kind, args, kwargs).items():
-        if not fits(known[name], value):
+    for name, value in _bind_arguments(kind, args, kwargs).items():
+        if not matches(known[name], value):
             return _misfit(kind.__name__, known, name, value)
     return error
 
 
-def _unknown(owner: str, kwargs: Mapping[str, Any], known: Mapping[str, Any]) -> ArgumentError:
+def _unknown_arguments(
+    owner: str, kwargs: Mapping[str, Any], known: Mapping[str, Any]
+) -> ArgumentError:
     """The error about arguments that there are none of; all of them are answered at once."""
     unknown = [name for name in kwargs if name not in known]
     right: list[str] = []
@@ -260,32 +262,34 @@ def _unknown(owner: str, kwargs: Mapping[str, Any], known: Mapping[str, Any]) ->
     for name in unknown:
         free = known.keys() - (kwargs.keys() - {"optimizer"})
         ours = [argument for argument in ARGUMENTS.get(name, ()) if argument in free]
-        close = near(name, known)
+        close = closest_name(name, known)
         if ours:
-            right += _renamed(name, ours, kwargs[name])
+            right += _to_our_name(name, ours, kwargs[name])
         elif name in NOTHING:
             lines.append(f"\n  {name}: {NOTHING[name]}")
         elif close is not None:
-            right.append(f"{close}={shown(kwargs[name])}")
+            right.append(f"{close}={value_text(kwargs[name])}")
     if right:
         lines.insert(0, f"\n  right: {owner}({', '.join(['…', *right])})")
     if len(lines) + len(right) == 0:
         lines = [f"; it takes {', '.join(known) or 'no arguments'}"]
-    said = " and ".join(f"{name}={shown(kwargs[name])}" for name in unknown)
+    said = " and ".join(f"{name}={value_text(kwargs[name])}" for name in unknown)
     return ArgumentError(f"{owner} has no argument {said}{''.join(lines)}")
 
 
-def _renamed(name: str, ours: Sequence[str], value: Any) -> list[str]:
+def _to_our_name(name: str, ours: Sequence[str], value: Any) -> list[str]:
     """The argument by our name; a pair, such as betas, by two of ours."""
     parts: list[Any] = [*value] if name == "betas" and isinstance(value, tuple | list) else []
     if len(parts) == len(ours):
-        return [f"{argument}={shown(part)}" for argument, part in zip(ours, parts, strict=True)]
+        return [
+            f"{argument}={value_text(part)}" for argument, part in zip(ours, parts, strict=True)
+        ]
     if ours[0] == "optimizer":
-        return [f"optimizer=gn.optim.Adam(lr={shown(value)})"]
-    return [f"{ours[0]}={shown(value)}"]
+        return [f"optimizer=gn.optim.Adam(lr={value_text(value)})"]
+    return [f"{ours[0]}={value_text(value)}"]
 
 
-def shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A value in an error, not longer than a line."""
     text = repr(value)
     return text if len(text) <= 60 and "\n" not in text else f"<{type(value).__name__}>"

@@ -9,15 +9,14 @@ reads that back must bring the class or the function.
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from glassnet.errors import ArgumentError, GlassnetError
-from glassnet.serialize import read, shown
+from glassnet.errors import ArgumentError, GlassnetError, warn_user
+from glassnet.serialize import read_value, value_text
 
 PACKAGE = __name__.partition(".")[0]
 MOST = 1 << 16  # objects of one description; a layer that stands in several places counts in each
@@ -96,13 +95,14 @@ def renamed(module: str, name: str) -> type[Described] | None:
     if kind is None or kind.__name__ == name or not kind.__module__.startswith(f"{module}."):
         return None
     short_module = module.replace(PACKAGE, "gn", 1)
-    warnings.warn(
-        f"{short_module}.{name} is now called {short_module}.{kind.__name__};"
-        " the old name will go in the next release",
-        DeprecationWarning,
-        stacklevel=3,
-    )
+    warn_of_former_name(f"{short_module}.{name}", f"{short_module}.{kind.__name__}")
     return kind
+
+
+def warn_of_former_name(former: str, name: str) -> None:
+    """A DeprecationWarning at the line of the user's that uses a former name."""
+    text = f"{former} is now called {name}; the former name goes in the next release"
+    warn_user(text, DeprecationWarning)
 
 
 def is_ours(kind: type) -> bool:
@@ -163,35 +163,35 @@ class _Writer:
             pairs = cast("dict[Any, Any]", item)
             if all(isinstance(name, str) for name in pairs):
                 return {"mapping": {name: self.value(item) for name, item in pairs.items()}}
-        return {"code": _written(item)}
+        return {"code": _code_name(item)}
 
     def _object(self, item: Described) -> dict[str, Any]:
         kind = type(item)
         ours = KNOWN.get(kind.__name__) is kind
         config = _config(item) if ours or self.with_code else None
         if config is None:
-            return {"code": _written(item)}
+            return {"code": _code_name(item)}
         settings = {name: self.value(setting) for name, setting in config.items()}
         if ours:
             return {"class": kind.__name__} | settings
         return {"code": kind.__name__, "settings": settings}
 
 
-def _written(item: Any) -> str:
+def _code_name(item: Any) -> str:
     inner = getattr(item, "f", item)
     return str(getattr(inner, "__name__", type(inner).__name__))
 
 
-def contains(data: Any, part: Any) -> bool:
+def contains_part(data: Any, part: Any) -> bool:
     """Whether some object is a part of what JSON values describe; an older description may lack
     settings that have come since then, at their defaults."""
-    return _bare(part) in [_bare(each) for each in (data, *_parts(data))]
+    return _without_defaults(part) in [_without_defaults(each) for each in (data, *_parts(data))]
 
 
-def _bare(data: Any) -> Any:
+def _without_defaults(data: Any) -> Any:
     """A description without the settings that are at their defaults."""
     if isinstance(data, (list, tuple)):
-        return [_bare(item) for item in cast("list[Any]", data)]
+        return [_without_defaults(item) for item in cast("list[Any]", data)]
     if not isinstance(data, dict):
         return data
     known = cast("dict[str, Any]", data)
@@ -199,7 +199,7 @@ def _bare(data: Any) -> Any:
     declared = fields(kind) if is_dataclass(kind) else ()
     usual: dict[str, Any] = {f.name: [] if f.default == () else f.default for f in declared}
     return {
-        name: _bare(value)
+        name: _without_defaults(value)
         for name, value in known.items()
         if name not in usual or value != usual[name]
     }
@@ -223,7 +223,7 @@ def from_data(
     described, and `code` has classes and functions of the user's by name. DescriptionError where
     something else belongs there; errors of constructors as they are."""
     if not isinstance(data, dict):
-        raise DescriptionError(f"is {shown(data)}, no object")
+        raise DescriptionError(f"is {value_text(data)}, no object")
     _count(data)
     reader = _Reader(given, code or {})
     return reader.object(cast("dict[str, Any]", data), tuple(families))
@@ -264,7 +264,9 @@ class _Reader:
     def object(self, data: dict[str, Any], allowed: tuple[type, ...]) -> Any:
         if "same" in data and any(family.shared for family in cast(Any, allowed)):
             return self._before(data["same"])
-        if self.given is not None and _bare(as_data(self.given)) == _bare(data):
+        if self.given is not None and _without_defaults(as_data(self.given)) == _without_defaults(
+            data
+        ):
             return self.given
         if "code" in data:
             return self._code(data, allowed)
@@ -272,7 +274,7 @@ class _Reader:
         kind: Any = KNOWN.get(name) if isinstance(name, str) else None
         if kind is None:
             raise DescriptionError(
-                f"names the class {shown(name)}, which this version does not have"
+                f"names the class {value_text(name)}, which this version does not have"
             )
         if not issubclass(kind, allowed):
             families = " or ".join(family.__name__ for family in allowed) or "no object"
@@ -285,7 +287,7 @@ class _Reader:
         known = type(place) is int and 0 <= place < len(self.seen)
         if not known or self.seen[place] is None:
             raise DescriptionError(
-                f"has the layer {shown(place)} again, and there is no such layer before it"
+                f"has the layer {value_text(place)} again, and there is no such layer before it"
             )
         return self.seen[place]
 
@@ -316,7 +318,7 @@ class _Reader:
         try:
             for name, setting in settings.items():
                 if isinstance(setting, (bool, int, float, str)) and typed.get(name) in PLAIN:
-                    read(PLAIN[typed[name]], setting, name)
+                    read_value(PLAIN[typed[name]], setting, name)
             made = kind.from_config(settings)
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             if isinstance(error, GlassnetError) and not isinstance(error, ArgumentError):
@@ -349,7 +351,7 @@ def _array(values: Any, dtype: str) -> np.ndarray:
         raise DescriptionError(f"has an array that is not of {dtype}") from None
 
 
-def in_words(data: Any) -> str:
+def description_text(data: Any) -> str:
     """A description in one line: "Linear(3, 4), Tanh, Linear(4, 1)"."""
     if not isinstance(data, dict):
         return short(data)
@@ -358,7 +360,7 @@ def in_words(data: Any) -> str:
         return "the same layer"
     name = short(known.get("class", known.get("code")))
     if isinstance(known.get("layers"), list):
-        inner = ", ".join(in_words(layer) for layer in cast("list[Any]", known["layers"]))
+        inner = ", ".join(description_text(layer) for layer in cast("list[Any]", known["layers"]))
         return inner if name == "Sequential" else f"{name}({inner})"
     sizes = [known[size] for size in ("fan_in", "fan_out", "width") if size in known]
     given = ", ".join(str(size) for size in sizes if type(size) is int)

@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from glassnet.hints import Hint, Words, in_python
-from glassnet.visible import visible_lines
+from glassnet.visible import make_lines_visible
 
 
 class GlassnetError(Exception):
@@ -15,7 +15,7 @@ class GlassnetError(Exception):
     What it quotes from a file steers no terminal: see `visible.py`."""
 
     def __str__(self) -> str:
-        return visible_lines(super().__str__())
+        return make_lines_visible(super().__str__())
 
 
 class ShapeError(GlassnetError, ValueError):
@@ -30,7 +30,7 @@ class MissingParameterError(GlassnetError, KeyError):
     """A layer asks for a parameter that it does not declare."""
 
     def __str__(self) -> str:
-        return visible_lines(Exception.__str__(self))  # that of KeyError quotes the message
+        return make_lines_visible(Exception.__str__(self))  # that of KeyError quotes the message
 
 
 class GraphError(GlassnetError, ValueError):
@@ -45,13 +45,13 @@ class TableError(GlassnetError, ValueError):
         super().__init__(message)
         self.message, self.hint = message, hint
 
-    def worded(self, words: Words) -> str:
+    def render(self, words: Words) -> str:
         """The text in the words of a front end."""
-        advice = "" if self.hint is None else self.hint.worded(words)
-        return visible_lines(self.message + (f"; {advice}" if advice else ""))
+        advice = "" if self.hint is None else self.hint.render(words)
+        return make_lines_visible(self.message + (f"; {advice}" if advice else ""))
 
     def __str__(self) -> str:
-        return self.worded(in_python)
+        return self.render(in_python)
 
 
 class UntrustedError(TableError):
@@ -110,7 +110,7 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     level, frame = 2, sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame.f_back is not None and _is_ours(str(frame.f_globals.get("__name__"))):
         level, frame = level + 1, frame.f_back
-    warnings.warn(visible_lines(message), category, stacklevel=level)
+    warnings.warn(make_lines_visible(message), category, stacklevel=level)
 
 
 def _is_ours(module: str) -> bool:

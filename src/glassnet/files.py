@@ -23,18 +23,18 @@ KINDS = (
 
 def open_plain(path: str | Path) -> IO[bytes]:
     """A plain file to read, or what a symbolic link to one leads to."""
-    _check(os.stat(path))  # first, since to open a device may do something
+    _check_plain(os.stat(path))  # first, since to open a device may do something
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     file = os.fdopen(os.open(path, flags), "rb")
     try:
-        _check(os.fstat(file.fileno()))  # it may have been replaced in between
+        _check_plain(os.fstat(file.fileno()))  # it may have been replaced in between
     except OSError:
         file.close()
         raise
     return file
 
 
-def _check(status: os.stat_result) -> None:
+def _check_plain(status: os.stat_result) -> None:
     if stat.S_ISREG(status.st_mode):
         return
     kind = next((name for holds, name in KINDS if holds(status.st_mode)), "no file")

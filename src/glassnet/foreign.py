@@ -286,7 +286,7 @@ OPTIMIZERS: dict[str, str] = {
 }  # fmt: skip
 
 
-def near(name: str, known: Iterable[str]) -> str | None:
+def closest_name(name: str, known: Iterable[str]) -> str | None:
     """The known name that is most like one, whatever its capitals."""
     lowered = {ours.lower(): ours for ours in known}
     if name.lower() in lowered:
@@ -295,20 +295,20 @@ def near(name: str, known: Iterable[str]) -> str | None:
     return lowered[close[0]] if close else None
 
 
-def no_name(module: str, name: str, known: Sequence[str]) -> AttributeError:
+def missing_name_error(module: str, name: str, known: Sequence[str]) -> AttributeError:
     """The error of a module that does not have a name."""
     plain = name.lower().replace("_", "")
-    close = near(name, known)
+    close = closest_name(name, known)
     answer = NAMES.get(plain)
     if answer is None and close is None and not name.startswith("__"):
-        answer = _elsewhere(plain)
+        answer = _in_another_module(plain)
     if answer is None and close is not None:
         answer = f"{module.replace('glassnet', 'gn', 1)}.{close}"
     hint = f"\n  right: {answer}" if answer else f"; it has {', '.join(known)}"
     return AttributeError(f"{module} has no name {name!r}{hint}", name=name)
 
 
-def _elsewhere(plain: str) -> str | None:
+def _in_another_module(plain: str) -> str | None:
     """One of our names that is looked for in the wrong module."""
     for place, names in _PLACES.items():
         for ours in names.split():
@@ -332,7 +332,9 @@ _PLACES = {
 }
 
 
-def no_method(owner: object, name: str, names: Mapping[str, str] = METHODS) -> AttributeError:
+def missing_method_error(
+    owner: object, name: str, names: Mapping[str, str] = METHODS
+) -> AttributeError:
     """The error of a model that does not have an attribute; Python itself adds one that is near."""
     answer = names.get(name)
     hint = f"\n  right: {answer}" if answer else ""

@@ -33,13 +33,13 @@ class Hint:
         """The same, with another way."""
         return Hint((*self.ways, parts))
 
-    def worded(self, words: Words) -> str:
+    def render(self, words: Words) -> str:
         """The hint in the words of a front end. A way with an option that it does not have, of
         which its words are None, is left out."""
-        return ", or ".join(filter(None, (_worded(way, words) for way in self.ways)))
+        return ", or ".join(filter(None, (_render_way(way, words) for way in self.ways)))
 
     def __str__(self) -> str:
-        return self.worded(in_python)
+        return self.render(in_python)
 
 
 def hint(*parts: Part) -> Hint:
@@ -47,7 +47,7 @@ def hint(*parts: Part) -> Hint:
     return Hint((parts,))
 
 
-def _worded(way: tuple[Part, ...], words: Words) -> str:
+def _render_way(way: tuple[Part, ...], words: Words) -> str:
     said = [part if isinstance(part, str) else words(part) for part in way]
     return "" if None in said else "".join(map(str, said))
 

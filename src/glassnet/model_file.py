@@ -21,8 +21,8 @@ import numpy as np
 from glassnet.errors import ModelFileError
 from glassnet.files import open_plain
 from glassnet.outputs import replacing
-from glassnet.serialize import Length, Within, from_plain, parse, read, shown
-from glassnet.words import counted
+from glassnet.serialize import Length, Within, from_plain, parse, read_value, value_text
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +50,7 @@ class Tensor:
 def pack(tensors: Mapping[str, NDArray[Any]], texts: Mapping[str, str]) -> bytes:
     """The bytes of a model file."""
     if len(tensors) > _MOST_TENSORS:
-        raise ModelFileError(f"{counted(len(tensors), 'tensor')}; {_MOST_TENSORS:,} are the most")
+        raise ModelFileError(f"{plural(len(tensors), 'tensor')}; {_MOST_TENSORS:,} are the most")
     header: dict[str, Any] = {"__metadata__": {**texts, "sha256": _BLANK.decode()}}
     parts: list[bytes] = []
     start = 0
@@ -90,8 +90,8 @@ def unpack(content: bytes, label: str) -> tuple[dict[str, NDArray[Any]], dict[st
     if hashlib.sha256(blanked).hexdigest().encode() != content[place : place + 64]:
         raise _damaged(label, "its contents do not match its SHA-256")
     try:
-        header = read(dict[str, Any], parse(text), "its header")
-        texts = read(dict[str, str], header.pop("__metadata__", None), "its metadata")
+        header = read_value(dict[str, Any], parse(text), "its header")
+        texts = read_value(dict[str, str], header.pop("__metadata__", None), "its metadata")
         return _tensors(_entries(header), content[8 + length :]), texts
     except ValueError as error:
         raise _damaged(label, f"its header cannot be used ({error})") from None
@@ -133,7 +133,7 @@ def _check_length(file: IO[bytes], size: int, label: str) -> None:
     if not text.startswith(b"{"):
         raise ModelFileError(NO_MODEL.format(label))
     try:
-        header = read(dict[str, Any], parse(text), "its header")
+        header = read_value(dict[str, Any], parse(text), "its header")
         header.pop("__metadata__", None)
         stops = [entry.data_offsets[1] for entry in _entries(header).values()]
         if 8 + length + max(stops, default=0) != size:
@@ -144,21 +144,22 @@ def _check_length(file: IO[bytes], size: int, label: str) -> None:
 
 def _entries(header: dict[str, Any]) -> dict[str, Tensor]:
     return {
-        name: from_plain(Tensor, entry, f"tensor {shown(name)}") for name, entry in header.items()
+        name: from_plain(Tensor, entry, f"tensor {value_text(name)}")
+        for name, entry in header.items()
     }
 
 
 def _tensors(entries: dict[str, Tensor], data: bytes) -> dict[str, NDArray[Any]]:
     """Views of the data, which must lie end to end in the order of the header."""
     if len(entries) > _MOST_TENSORS:
-        raise ValueError(counted(len(entries), "tensor"))
+        raise ValueError(plural(len(entries), "tensor"))
     tensors: dict[str, NDArray[Any]] = {}
     end = 0
     for name, entry in entries.items():
         dtype = _DTYPES[entry.dtype]
         start, stop = entry.data_offsets
         if start != end or stop - start != math.prod(entry.shape) * dtype.itemsize:
-            raise ValueError(f"tensor {shown(name)} does not fit")
+            raise ValueError(f"tensor {value_text(name)} does not fit")
         tensors[name] = np.frombuffer(data[start:stop], dtype).reshape(entry.shape)
         end = stop
     if end != len(data):

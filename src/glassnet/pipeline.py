@@ -19,13 +19,13 @@ from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
 from glassnet.graph.types import Size, Type
 from glassnet.references import References, Traceable
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.run.program import Interpreted, Plan, Program
 from glassnet.simplify import simplify
-from glassnet.tracing import Traced, as_type, trace_outputs
+from glassnet.tracing import Traced, as_type, trace_function
 
 
-@to_nearest
+@computed_to_nearest
 def compile_graph(
     graph: Graph,
     *,
@@ -46,7 +46,7 @@ def program_for(plan: Plan) -> Program:
     try:
         return load_compiler()(plan)
     except (ImportError, OSError, CompileError) as error:
-        _notice(str(error))
+        _warn_once(str(error))
         return Interpreted(plan)
 
 
@@ -60,17 +60,17 @@ def load_compiler() -> Callable[[Plan], Program]:
 
     def made(plan: Plan) -> Program:
         check_executable()
-        return Compiled(plan, host(), simplify=_smaller)
+        return Compiled(plan, host(), simplify=_simplified)
 
     return made
 
 
-def _smaller(graph: Graph) -> Graph:
+def _simplified(graph: Graph) -> Graph:
     return check(simplify(graph))
 
 
 @cache
-def _notice(reason: str) -> None:
+def _warn_once(reason: str) -> None:
     print(f"glassnet: no machine code ({reason}); NumPy runs instead, slower", file=sys.stderr)
 
 
@@ -95,14 +95,14 @@ class compile(Traceable):  # a function in use: named like the verb users type
         self._traced: dict[tuple[Any, ...], tuple[Program, Traced]] | None = None
         self._programs: dict[Graph, Program] = {}
 
-    def referred(self) -> Iterable[Any]:
+    def referenced_code(self) -> Iterable[Any]:
         return (self.f,)
 
-    @to_nearest
+    @computed_to_nearest
     def __call__(self, *args: Any) -> Any:
         if any(isinstance(arg, Value) for arg in args):
             return self.f(*args)
-        arrays = [native(arg) for arg in args]
+        arrays = [to_native(arg) for arg in args]
         types = tuple(as_type(array) for array in arrays)
         if self._traced is None or self._references.changed():
             self._references, self._traced = References(self.f), {}
@@ -115,15 +115,15 @@ class compile(Traceable):  # a function in use: named like the verb users type
         return outputs[0] if traced.single else tuple(outputs)
 
     def _compiled(self, types: tuple[Type, ...]) -> tuple[Program, Traced]:
-        traced = trace_outputs(self.f, types, self._references)
+        traced = trace_function(self.f, types, self._references)
         known = [traced, *(earlier for _, earlier in (self._traced or {}).values())]
-        self._references = self._references.renewed(a for t in known for a in t.captured.values())
+        self._references = self._references.refreshed(a for t in known for a in t.captured.values())
         if traced.graph not in self._programs:
             self._programs[traced.graph] = compile_graph(traced.graph)
         return self._programs[traced.graph], traced
 
 
-def native(arg: Any) -> np.ndarray:
+def to_native(arg: Any) -> np.ndarray:
     """An argument as an array in row-major order and the byte order of this machine."""
     if isinstance(arg, Traceable):
         raise ShapeError(NO_ARRAY.format(arg))
@@ -163,7 +163,7 @@ def _as_floats(arg: Any) -> Any:
     """Whole numbers as numbers that have a derivative."""
     if isinstance(arg, Value):
         return arg
-    array = native(arg)
+    array = to_native(arg)
     return array.astype(float) if array.dtype.kind in "iub" else array
 
 

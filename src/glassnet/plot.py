@@ -46,7 +46,7 @@ def activation(module: Module, low: float = -6.0, high: float = 6.0, *, ax: Any 
     if not low < high:
         raise GlassnetError(f"low={low} is not below high={high}")
     z = np.linspace(low, high, 601, dtype=np.float32)[:, None]
-    width = module.takes() or 1
+    width = module.input_width() or 1
     rows = np.repeat(z, width, axis=1)
     value = np.asarray(module(rows))[:, 0]
 
@@ -85,7 +85,7 @@ def boundary(
         raise GlassnetError(f"x has shape {x.shape}; wanted rows with two columns or more")
     if len({*inputs}) != 2 or not all(0 <= column < x.shape[1] for column in inputs):
         raise GlassnetError(f"inputs={inputs}: two different columns of {x.shape[1]} are wanted")
-    ends = [_around(x[:, column]) for column in inputs]
+    ends = [_padded_range(x[:, column]) for column in inputs]
     across, up = np.meshgrid(*(np.linspace(*end, side) for end in ends))
     rows = np.tile(np.median(x, axis=0) if at is None else np.asarray(at), (side * side, 1))
     rows[:, inputs[0]], rows[:, inputs[1]] = across.ravel(), up.ravel()
@@ -124,7 +124,7 @@ def landscape(
     """
     network = copy.deepcopy(model)
     centre = network.W.copy()
-    first, second = _by_filter(network, np.random.default_rng(seed))
+    first, second = _filter_directions(network, np.random.default_rng(seed))
     places = np.linspace(-reach, reach, side)
     points = [[centre + a * first + b * second for a in places] for b in places]
     losses = np.array([[_loss_at(network, w, loss, x, y) for w in line] for line in points])
@@ -224,7 +224,7 @@ def _colours() -> list[str]:
     return [INK, PURPLE, "#25683f", ORANGE, BLUE, *CLASS_COLOURS]
 
 
-def _around(values: np.ndarray) -> tuple[float, float]:
+def _padded_range(values: np.ndarray) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     edge = 0.08 * (high - low) or 1.0
     return low - edge, high + edge
@@ -243,7 +243,7 @@ def _rows(axes: Any, across: np.ndarray, up: np.ndarray, y: np.ndarray) -> None:
     axes.legend(title="y")
 
 
-def _by_filter(model: Module, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _filter_directions(model: Module, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Two directions. Parameters with one axis, such as biases, stay where they are."""
     ways: list[np.ndarray] = []
     for _ in range(2):

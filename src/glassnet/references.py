@@ -46,11 +46,11 @@ PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype
 class Traceable:
     """An object that takes part in traced functions: a network, a loss, an optimiser."""
 
-    def referred(self) -> Iterable[Any]:
+    def referenced_code(self) -> Iterable[Any]:
         """What its result depends on besides its class: functions and objects of the user."""
         return (*methods_of(self), *vars(self).values())
 
-    def held_arrays(self) -> Iterable[np.ndarray]:
+    def mutable_arrays(self) -> Iterable[np.ndarray]:
         """Arrays that may change between two calls."""
         return ()
 
@@ -76,7 +76,7 @@ class References:
     def live(self) -> list[np.ndarray]:
         """Arrays that may change: those that were reached, and those of objects."""
         reached = [base_of(array) for array in self.arrays]
-        return reached + [base_of(a) for object in self.objects for a in object.held_arrays()]
+        return reached + [base_of(a) for object in self.objects for a in object.mutable_arrays()]
 
     def changed(self) -> bool:
         """Whether the functions now refer to something else, or to other numbers."""
@@ -89,7 +89,7 @@ class References:
             if id(array) in self._compared
         )
 
-    def renewed(self, captured: Iterable[np.ndarray]) -> References:
+    def refreshed(self, captured: Iterable[np.ndarray]) -> References:
         """The same after tracing, which may itself have changed something, such as a list that
         the function appends to. From now on numbers of arrays are compared: of small ones, and of
         those that are not among the captured ones, which are read at every call."""
@@ -169,7 +169,7 @@ class _Walk:
             self.found.arrays.append(cast("np.ndarray[Any, Any]", item))
         elif isinstance(item, Traceable):
             self.found.objects.append(item)
-            for inner in item.referred():
+            for inner in item.referenced_code():
                 self.visit(inner)
             if not is_foreign(type(item).__module__, None):
                 self._object(item)
@@ -235,7 +235,7 @@ class _Walk:
                 elif name in sys.modules:  # imported inside the function
                     self.visit(sys.modules[name])
             if fresh:
-                self._look_again(fresh)
+                self._visit_names(fresh)
 
     def _collection(self, item: Any) -> None:
         if isinstance(item, Mapping):
@@ -253,7 +253,7 @@ class _Walk:
         self.plain.append(item)
         self._attributes(item, self.names)
 
-    def _look_again(self, names: set[str]) -> None:
+    def _visit_names(self, names: set[str]) -> None:
         for item in list(self.plain):
             self._attributes(item, names)
 

@@ -26,7 +26,7 @@ BELOW, ABOVE = 1 / 2**54, 3 / 2**54  # a quarter of the last place of 1, and thr
 LEAST = 1 / 2**1022  # half of it is denormal
 
 
-def is_nearest() -> bool:
+def rounds_to_nearest() -> bool:
     """Whether this thread rounds to nearest and honours denormal numbers; takes 0.1 µs."""
     return ONE + BELOW == ONE and ONE + ABOVE != ONE and LEAST * HALF != 0.0
 
@@ -34,7 +34,7 @@ def is_nearest() -> bool:
 @contextmanager
 def rounding_to_nearest() -> Generator[None]:
     """Such arithmetic inside, the thread's own afterwards."""
-    if is_nearest():
+    if rounds_to_nearest():
         yield
         return
     get, put, default, saved = _environment()
@@ -46,12 +46,12 @@ def rounding_to_nearest() -> Generator[None]:
         put(saved)
 
 
-def to_nearest(f: Callable[P, R]) -> Callable[P, R]:
+def computed_to_nearest(f: Callable[P, R]) -> Callable[P, R]:
     """The function, computing so."""
 
     @wraps(f)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        if ONE + BELOW == ONE and ONE + ABOVE != ONE and LEAST * HALF != 0.0:  # `is_nearest`
+        if ONE + BELOW == ONE and ONE + ABOVE != ONE and LEAST * HALF != 0.0:  # `rounds_to_nearest`
             return f(*args, **kwargs)
         with rounding_to_nearest():
             return f(*args, **kwargs)

@@ -105,7 +105,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))
-        raise ValueError(f"an object names {shown(twice)} twice")
+        raise ValueError(f"an object names {value_text(twice)} twice")
     return found
 
 
@@ -115,7 +115,7 @@ def _inside(value: Any) -> Sequence[Any]:
     return cast("list[Any]", value) if isinstance(value, list) else ()
 
 
-def shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     """What was seen, short and without control characters."""
     if isinstance(value, (dict, list)):
         many = len(cast("list[Any]", value))
@@ -129,7 +129,7 @@ def shown(value: Any) -> str:
 # -- values --------------------------------------------------------------------------------------
 
 
-def read(kind: Any, plain: Any, where: str) -> Any:
+def read_value(kind: Any, plain: Any, where: str) -> Any:
     """The value of an annotation that JSON values describe; `where` names it in an error."""
     return _read(kind, plain, where)
 
@@ -157,7 +157,7 @@ def _plain(item: Any) -> Any:
 
 def refuse(where: str, plain: Any, allowed: str) -> NoReturn:
     """Name the field, what was seen, and what is allowed."""
-    raise ValueError(f"{where} is {shown(plain)}; allowed is {allowed}")
+    raise ValueError(f"{where} is {value_text(plain)}; allowed is {allowed}")
 
 
 def _read(kind: Any, plain: Any, where: str) -> Any:
@@ -165,13 +165,13 @@ def _read(kind: Any, plain: Any, where: str) -> Any:
     if kind is Any:
         return plain
     if origin is Annotated:
-        return _narrowed(kind, plain, where)
+        return _read_annotated(kind, plain, where)
     if origin in (Union, types.UnionType):
         return _one_of(kind, plain, where)
     if origin is Literal:
         allowed = get_args(kind)
         if not any(plain == choice and type(plain) is type(choice) for choice in allowed):
-            refuse(where, plain, described(kind))
+            refuse(where, plain, annotation_text(kind))
         return plain
     if dataclasses.is_dataclass(kind):
         return _fields(kind, plain, where)
@@ -180,7 +180,7 @@ def _read(kind: Any, plain: Any, where: str) -> Any:
     if origin in (tuple, list, dict):
         return _MANY[origin](kind, plain, where)
     if not _SINGLE[kind](plain):
-        refuse(where, plain, described(kind))
+        refuse(where, plain, annotation_text(kind))
     return float(plain) if kind is float else plain
 
 
@@ -202,13 +202,13 @@ _SINGLE: dict[Any, Callable[[Any], bool]] = {
 }
 
 
-def _narrowed(kind: Any, plain: Any, where: str) -> Any:
+def _read_annotated(kind: Any, plain: Any, where: str) -> Any:
     base, *narrower = get_args(kind)
     if Unbounded in narrower and isinstance(plain, base) and not isinstance(plain, bool):
         return plain
     value = _read(base, plain, where)
     if not all(bound.holds(value) for bound in narrower if bound is not Unbounded):
-        refuse(where, plain, described(kind))
+        refuse(where, plain, annotation_text(kind))
     return value
 
 
@@ -227,30 +227,32 @@ def _one_of(kind: Any, plain: Any, where: str) -> Any:
     try:
         return _read(rest[-1], plain, where)
     except ValueError:
-        refuse(where, plain, described(kind))
+        refuse(where, plain, annotation_text(kind))
 
 
 def _list(kind: Any, plain: Any, where: str) -> Any:
     if not isinstance(plain, list):
-        refuse(where, plain, described(kind))
+        refuse(where, plain, annotation_text(kind))
     items, inner = cast("list[Any]", plain), get_args(kind)
     make: Any = get_origin(kind)
     if make is list or inner[-1] is ...:
         found = [_read(inner[0], item, f"{where}[{i}]") for i, item in enumerate(items)]
         return found if make is list else tuple(found)
     if len(items) != len(inner):
-        refuse(where, plain, described(kind))
+        refuse(where, plain, annotation_text(kind))
     both = zip(inner, items, strict=True)
     return tuple(_read(each, item, f"{where}[{i}]") for i, (each, item) in enumerate(both))
 
 
 def _dict(kind: Any, plain: Any, where: str) -> Any:
     if not isinstance(plain, dict):
-        refuse(where, plain, described(kind))
+        refuse(where, plain, annotation_text(kind))
     key, value = get_args(kind)
     items = cast("dict[str, Any]", plain).items()
     return {
-        _read(key, name, f"a name in {where}"): _read(value, item, f"{where}.{shown(name)[1:-1]}")
+        _read(key, name, f"a name in {where}"): _read(
+            value, item, f"{where}.{value_text(name)[1:-1]}"
+        )
         for name, item in items
     }
 
@@ -305,24 +307,26 @@ def _keys(plain: Any, needed: set[str], known: set[str], where: str) -> dict[str
         raise ValueError(f"{where} does not say {missing[0]}")
     if unknown:
         names = ", ".join(sorted(known))
-        raise ValueError(f"{where} has the unknown name {shown(unknown[0])}; known are {names}")
+        raise ValueError(
+            f"{where} has the unknown name {value_text(unknown[0])}; known are {names}"
+        )
     return found
 
 
-def described(kind: Any) -> str:
+def annotation_text(kind: Any) -> str:
     """What an annotation allows, in words."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
         narrower = [str(bound) for bound in inner[1:] if bound is not Unbounded]
-        return " ".join([described(inner[0]), *narrower])
+        return " ".join([annotation_text(inner[0]), *narrower])
     if origin in (Union, types.UnionType):
-        return " or ".join(described(choice) for choice in inner)
+        return " or ".join(annotation_text(choice) for choice in inner)
     if origin is Literal:
         return " or ".join(map(repr, inner))
     if origin is tuple and inner[-1] is not ...:
-        return f"a list of {len(inner)}: {', '.join(described(item) for item in inner)}"
+        return f"a list of {len(inner)}: {', '.join(annotation_text(item) for item in inner)}"
     if origin in (tuple, list):
-        return f"a list, each entry {described(inner[0])}"
+        return f"a list, each entry {annotation_text(inner[0])}"
     if origin is dict or is_typeddict(kind) or dataclasses.is_dataclass(kind):
         return "an object"
     return _WORDS[kind]

@@ -12,7 +12,7 @@ from glassnet.fuse.order import schedule
 from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph
-from glassnet.graph.stage_names import STAGES, unknown
+from glassnet.graph.stage_names import STAGES, unknown_stage_text
 from glassnet.llvm.target import InstructionSet, assembly, host
 from glassnet.lower.builder import PLAIN
 from glassnet.lower.listing import Listing
@@ -30,7 +30,7 @@ def stages(graph: Graph | Plan, stop_after: str, target: InstructionSet | None =
     Stages after `grad` show the graph as given; show the gradients of `with_gradients(graph)`.
     """
     if stop_after not in STAGES:
-        raise GraphError(unknown(stop_after))
+        raise GraphError(unknown_stage_text(stop_after))
     plan = graph if isinstance(graph, Plan) else Plan(graph)
     if stop_after == "graph":
         return str(plan.graph)

@@ -25,8 +25,8 @@ from glassnet.nn.module import Module
 from glassnet.nn.scope import Scope, apply
 from glassnet.ops import philox
 from glassnet.pipeline import compile, compile_graph
-from glassnet.rounding import to_nearest
-from glassnet.tracing import as_type, parameter_names, trace, trace_outputs
+from glassnet.rounding import computed_to_nearest
+from glassnet.tracing import as_type, parameter_names, trace, trace_function
 
 Function = Callable[..., Any]
 
@@ -98,7 +98,7 @@ class Disagreement(AssertionError):
         self.report = report
 
 
-@to_nearest
+@computed_to_nearest
 def check_grads(f: Any, *args: Any, order: int = 2, tolerance: float = 1e-6) -> Report:
     """Compare derivatives up to an order with central differences, in float64.
 
@@ -117,15 +117,15 @@ def check_grads(f: Any, *args: Any, order: int = 2, tolerance: float = 1e-6) -> 
         raise GraphError("check_grads: no argument is an array of floats to differentiate by")
     lines: list[Line] = []
     for level in range(1, order + 1):
-        scalar = _projected(function, level)
-        factor = _own_factor(function, arrays, level)
-        lines += _compared(scalar, arrays, names, places, "'" * level, factor)
-        function = _derived(scalar, places)
+        scalar = _project(function, level)
+        factor = _projection_factor(function, arrays, level)
+        lines += _compare_derivatives(scalar, arrays, names, places, "'" * level, factor)
+        function = _differentiate(scalar, places)
     report = Report(("derivative by", "computed", "differences"), tuple(lines), tolerance)
     return report.check("derivatives do not agree with differences")
 
 
-@to_nearest
+@computed_to_nearest
 def compare(f: Any, *args: Any, tolerance: float | None = None) -> Report:
     """Compare compiled results with the NumPy interpreter computing in float64.
 
@@ -135,13 +135,13 @@ def compare(f: Any, *args: Any, tolerance: float | None = None) -> Report:
     they differ.
     """
     function, arrays, _ = as_function(f, args, wide=False)
-    traced = trace_outputs(function, [as_type(array) for array in arrays])
+    traced = trace_function(function, [as_type(array) for array in arrays])
     graph = traced.graph
     named = {**dict(zip(graph.inputs, arrays, strict=False)), **traced.captured}
     found = compile_graph(graph).run(named)
     wanted = interpret(graph, named, wide=True)
     single = any(output.dtype == np.float32 for output in found)
-    rooms = _rooms(graph, named, found, wanted)
+    rooms = _tolerances(graph, named, found, wanted)
     pairs = zip(found, wanted, rooms, strict=True)
     lines = [_line_of(i, *pair) for i, pair in enumerate(pairs)]
     allowed = tolerance if tolerance is not None else 1e-5 if single else 1e-12
@@ -149,7 +149,7 @@ def compare(f: Any, *args: Any, tolerance: float | None = None) -> Report:
     return report.check("compiled code and the interpreter do not agree")
 
 
-def _rooms(
+def _tolerances(
     graph: Graph,
     arrays: Mapping[str, np.ndarray],
     found: Sequence[np.ndarray],
@@ -164,7 +164,8 @@ def _rooms(
     rooms = [0.0] * len(wanted)
     for trial in range(TRIALS):
         moved = {
-            name: array * (1.0 + eps * np.sign(_fixed(array.shape, 200_000 + 100 * trial + place)))
+            name: array
+            * (1.0 + eps * np.sign(_fixed_numbers(array.shape, 200_000 + 100 * trial + place)))
             if array.dtype.kind == "f"
             else array
             for place, (name, array) in enumerate(arrays.items())
@@ -220,12 +221,12 @@ def _array(arg: Any, wide: bool) -> np.ndarray:
     return array.astype("float64") if wide and array.dtype.kind == "f" else array
 
 
-def _fixed(shape: Any, stream: int) -> np.ndarray:
+def _fixed_numbers(shape: Any, stream: int) -> np.ndarray:
     """Numbers of about size 1 that are the same every time."""
     return philox.normal(math.prod(shape), 0, stream).reshape(shape)
 
 
-def _projected(f: Function, level: int) -> Function:
+def _project(f: Function, level: int) -> Function:
     """The sum of all results of f, each element times a fixed number: one number."""
 
     def scalar(*args: Any) -> Any:
@@ -235,21 +236,23 @@ def _projected(f: Function, level: int) -> Function:
         for i, y in enumerate(several):
             if str(y.dtype) == "float64":
                 size = tuple(int(size) for size in y.shape)
-                total = total + ops.sum(y * _fixed(size, 1000 * level + i))
+                total = total + ops.sum(y * _fixed_numbers(size, 1000 * level + i))
         return total
 
     return scalar
 
 
-def _own_factor(f: Function, arrays: Sequence[np.ndarray], level: int) -> float:
-    """What `_projected` multiplies a function by that gives one number. Its derivatives are told
+def _projection_factor(f: Function, arrays: Sequence[np.ndarray], level: int) -> float:
+    """What `_project` multiplies a function by that gives one number. Its derivatives are told
     without that factor, so that they are those of f; computed they are with it, since a rule that
     forgets the gradient of its result is right where that is 1."""
     types = trace(f, *arrays).output_types
-    return float(_fixed((), 1000 * level)) if [type.shape for type in types] == [()] else 1.0
+    return (
+        float(_fixed_numbers((), 1000 * level)) if [type.shape for type in types] == [()] else 1.0
+    )
 
 
-def _derived(scalar: Function, places: Sequence[int]) -> Function:
+def _differentiate(scalar: Function, places: Sequence[int]) -> Function:
     return lambda *args: tuple(gradients(scalar(*args), [args[i] for i in places]))
 
 
@@ -257,7 +260,7 @@ class _Value:
     """A function that gives one number, compiled once, at arguments of the same shapes."""
 
     def __init__(self, f: Function, arrays: Sequence[np.ndarray]) -> None:
-        traced = trace_outputs(f, [as_type(array) for array in arrays])
+        traced = trace_function(f, [as_type(array) for array in arrays])
         self._given, self._held = [*arrays], [array.copy() for array in arrays]
         named = dict(zip(traced.graph.inputs, self._held, strict=False))
         self._call = compile_graph(traced.graph).prepare({**named, **traced.captured})
@@ -269,7 +272,7 @@ class _Value:
         return float(self._call()[0])
 
 
-def _compared(
+def _compare_derivatives(
     scalar: Function,
     arrays: Sequence[np.ndarray],
     names: Sequence[str],
@@ -277,7 +280,7 @@ def _compared(
     mark: str,
     factor: float,
 ) -> Iterator[Line]:
-    value, derivative = _Value(scalar, arrays), compile(_derived(scalar, places))
+    value, derivative = _Value(scalar, arrays), compile(_differentiate(scalar, places))
     found = derivative(*arrays)
     for i, gradient in zip(places, found, strict=True):
         for what, direction in _directions(arrays[i], i):
@@ -294,7 +297,7 @@ def _compared(
             sides = one_sided(along) if error > KINKED and math.isfinite(computed) else None
             if sides is not None:
                 kink = f"kink: {sides[0] / factor:.4g} to the left, {sides[1] / factor:.4g} right"
-                error = _beside(value, derivative, arrays, (i, places.index(i)), direction)
+                error = _error_nearby(value, derivative, arrays, (i, places.index(i)), direction)
             name = f"{names[i]}{mark} {what}"
             yield Line(name, computed / factor, measured / factor, error, kink)
 
@@ -305,7 +308,7 @@ def _error(computed: float, measured: float, rounding: float) -> float:
     return max(0.0, error) if error == error else math.inf
 
 
-def _beside(
+def _error_nearby(
     value: Callable[[Sequence[np.ndarray]], float],
     derivative: Function,
     arrays: Sequence[np.ndarray],
@@ -314,7 +317,9 @@ def _beside(
 ) -> float:
     """The error of a derivative a little beside the point, where there is no kink."""
     moved = [
-        array + BESIDE * _fixed(array.shape, 300_000 + n) if array.dtype.kind == "f" else array
+        array + BESIDE * _fixed_numbers(array.shape, 300_000 + n)
+        if array.dtype.kind == "f"
+        else array
         for n, array in enumerate(arrays)
     ]
 
@@ -329,7 +334,7 @@ def _beside(
 
 def _directions(array: np.ndarray, place: int) -> Iterator[tuple[str, np.ndarray]]:
     for number in range(2):
-        yield f"along {number + 1}", _fixed(array.shape, 100_000 + 2 * place + number)
+        yield f"along {number + 1}", _fixed_numbers(array.shape, 100_000 + 2 * place + number)
     if array.size <= SMALL:
         for index in np.ndindex(array.shape):
             unit = np.zeros(array.shape)

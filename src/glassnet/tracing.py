@@ -22,7 +22,7 @@ from glassnet.graph.op import Value
 from glassnet.graph.types import Type, type_of
 from glassnet.graph.userline import user_line
 from glassnet.references import References
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Traced:
     captured: Mapping[str, np.ndarray]
 
 
-@to_nearest
+@computed_to_nearest
 def trace(f: Callable[..., Any], *examples: Any) -> Graph:
     """The graph of `f` for arguments like the examples.
 
@@ -45,11 +45,11 @@ def trace(f: Callable[..., Any], *examples: Any) -> Graph:
     Raises GraphError where `f` returns something that is not an array, or asks for the truth of a
     value.
     """
-    return trace_outputs(f, [as_type(example) for example in examples]).graph
+    return trace_function(f, [as_type(example) for example in examples]).graph
 
 
-@to_nearest
-def trace_outputs(
+@computed_to_nearest
+def trace_function(
     f: Callable[..., Any], types: Sequence[Type], references: References | None = None
 ) -> Traced:
     """The graph and what belongs to it; `references` are those of `f`, where they are known."""

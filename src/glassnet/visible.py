@@ -22,17 +22,17 @@ _IN_LINES = re.compile(f"(?![\n\t])[{_STEERING}]")
 _SHORT = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
-def visible(text: str) -> str:
+def make_visible(text: str) -> str:
     """One line, in which nothing steers a terminal."""
     return _FOUND.sub(_escape, text)
 
 
-def visible_lines(text: str) -> str:
-    """As `visible`, for a text of several lines: line ends and tabs stay."""
+def make_lines_visible(text: str) -> str:
+    """As `make_visible`, for a text of several lines: line ends and tabs stay."""
     return _IN_LINES.sub(_escape, text)
 
 
-def visible_json(text: str) -> str:
+def make_json_visible(text: str) -> str:
     """A JSON text of the same value."""
     return _IN_LINES.sub(lambda found: json_escape(found[0]), text)
 

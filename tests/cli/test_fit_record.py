@@ -214,7 +214,7 @@ def test_a_full_disk_costs_the_record_only(
     def full(*_: object) -> None:
         raise OutputError("run.glass cannot be written: disk full; make room")
 
-    monkeypatch.setattr(phases, "of_phase", full)
+    monkeypatch.setattr(phases, "phase_recording", full)
     capsys.readouterr()
     fit(table, "--epochs", "3", "--json")
     shown = capsys.readouterr()

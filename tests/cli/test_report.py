@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from rich.console import Console
 
-from glassnet.cli.report import alike
+from glassnet.cli.report import align_decimals
 from glassnet.cli.score_report import print_score
 from glassnet.estimators.tabular.score import Figure, Score
 
@@ -28,7 +28,7 @@ from glassnet.estimators.tabular.score import Figure, Score
     ],
 )
 def test_numbers_of_one_unit(numbers: Sequence[float], error: float, told: list[str]) -> None:
-    assert alike(numbers, error) == told
+    assert align_decimals(numbers, error) == told
 
 
 @pytest.mark.parametrize("scale", [1e50, 1e-50])

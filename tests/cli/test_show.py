@@ -89,7 +89,7 @@ from {beside} import WIDTH
 class Scale(Module):
     width: int
 
-    def declared(self):
+    def parameter_specs(self):
         return {{"scale": Parameter((self.width,), "ones")}}
 
     def build(self, x, parameters):

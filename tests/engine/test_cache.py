@@ -260,7 +260,7 @@ def test_changed_source_means_other_code(folder: Path, monkeypatch: pytest.Monke
     plan, args = network(20)
     with thresholds():
         call(loops(plan), args)
-        monkeypatch.setattr(cache, "source", lambda: "changed")
+        monkeypatch.setattr(cache, "source_key", lambda: "changed")
         call(loops(plan), args)
     assert len(list(folder.iterdir())) == 2
 

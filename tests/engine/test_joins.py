@@ -16,7 +16,7 @@ from glassnet.fuse.order import schedule
 from glassnet.gradient import gradients
 from glassnet.graph.graph import Graph
 from glassnet.graph.types import Dim, Type
-from glassnet.lower.packed import packed
+from glassnet.lower.packed import vector_nodes
 from glassnet.nn.classify import CrossEntropy
 from glassnet.run.program import Plan
 from glassnet.simplify import simplify
@@ -82,7 +82,7 @@ def test_another_order_along_rows_is_seen() -> None:
             total = reduction.combine(b, total, item)
         return total
 
-    with mock.patch("glassnet.lower.rows.halved", backwards), pytest.raises(AssertionError):
+    with mock.patch("glassnet.lower.rows.halving_tree", backwards), pytest.raises(AssertionError):
         assert_same_bits(plan, {"scores": x, "y": y}, every=True)
 
 
@@ -177,7 +177,7 @@ def test_updates_of_a_few_weights(columns: int, dtype: str) -> None:
     arrays = {name: arrays[name] for name in ("w", "m", "v", "x", "g", "size")}
     graph = trace(adam, *arrays.values())
     fused = schedule(simplify(graph))
-    assert bool(packed(fused)) == (3 <= columns <= 16)
+    assert bool(vector_nodes(fused)) == (3 <= columns <= 16)
     plan = Plan(graph, {"w": 0, "m": 1, "v": 2}, collect=frozenset({3}))
     assert_same_bits(plan, arrays, 4, always=("without loops",))
     agree(graph, arrays)

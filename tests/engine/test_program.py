@@ -128,7 +128,7 @@ def no_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
         raise CompileError("this processor has no fused multiply-add")
 
     monkeypatch.setattr(target, "host", refuse)
-    pipeline._notice.cache_clear()  # type: ignore[attr-defined]
+    pipeline._warn_once.cache_clear()  # type: ignore[attr-defined]
 
 
 @pytest.mark.usefixtures("no_machine_code")

@@ -20,7 +20,7 @@ from glassnet.errors import GlassnetError
 from glassnet.graph.types import Dim
 from glassnet.run import threads as threads_module
 from glassnet.run.program import Plan
-from glassnet.run.threads import VARIABLE, granted, run_on, thread_count
+from glassnet.run.threads import VARIABLE, available_processors, run_on, thread_count
 from glassnet.tracing import trace
 from tests.data import HANG
 from tests.engine.check import numbers
@@ -145,14 +145,14 @@ def test_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delitem(sys.modules, "threadpoolctl", raising=False)
-    assert thread_count() == granted() >= 1
-    assert granted() <= len(os.sched_getaffinity(0))
+    assert thread_count() == available_processors() >= 1
+    assert available_processors() <= len(os.sched_getaffinity(0))
     assert thread_count(3) == 3
     monkeypatch.setenv(VARIABLE, "5")
     assert thread_count() == 5
     assert thread_count(2) == 2
     monkeypatch.setenv(VARIABLE, " ")
-    assert thread_count() == granted()
+    assert thread_count() == available_processors()
 
 
 @pytest.mark.parametrize("text", ["two", "1.5", "0", "-1"])
@@ -172,7 +172,7 @@ def test_the_limit_of_openmp_is_obeyed(
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.delitem(sys.modules, "threadpoolctl", raising=False)
-    monkeypatch.setattr(threads_module, "granted", lambda: 4)
+    monkeypatch.setattr(threads_module, "available_processors", lambda: 4)
     monkeypatch.setenv("OMP_NUM_THREADS", text)
     assert thread_count() == wanted
     assert thread_count(7) == 7  # who asks for a number gets it
@@ -184,7 +184,7 @@ def test_limits_of_threadpoolctl_are_obeyed(monkeypatch: pytest.MonkeyPatch) -> 
     threadpoolctl = pytest.importorskip("threadpoolctl")
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(threads_module, "granted", lambda: 4)
+    monkeypatch.setattr(threads_module, "available_processors", lambda: 4)
     threads_module._pools.cache_clear()  # pyright: ignore[reportPrivateUsage]
     if not threadpoolctl.threadpool_info():
         pytest.skip("no pools to limit")
@@ -229,7 +229,7 @@ def test_the_quota_of_the_control_group_limits_the_default(
     for name in (VARIABLE, "OMP_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delitem(sys.modules, "threadpoolctl", raising=False)
-    assert thread_count() == granted() == wanted
+    assert thread_count() == available_processors() == wanted
 
 
 def test_affinity_limits_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from glassnet import losses, nn, optim
 from glassnet.errors import GraphError, ShapeError
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.check import check
-from glassnet.graph.resize import digest, resize, widths
+from glassnet.graph.resize import digest, open_widths, resize
 from glassnet.graph.types import Dim, Type
 from glassnet.llvm.target import host
 from glassnet.pipeline import compile_graph
@@ -47,7 +47,7 @@ def network(kind: str, *sizes: int) -> nn.Sequential:
     *hidden, last = sizes
     layers = [layer for a, b in pairwise(hidden) for layer in LAYERS[kind](a, b)]
     inner = nn.Sequential(*layers)
-    return nn.Sequential(*layers, nn.Linear(inner.gives(hidden[0]), last))
+    return nn.Sequential(*layers, nn.Linear(inner.output_width(hidden[0]), last))
 
 
 def planned(model: nn.Sequential, rule: str, width: int) -> Plan:
@@ -91,7 +91,7 @@ def test_which_layers_share_their_code(kind: str) -> None:
     legal = True
     for sizes in ((12, 33, 20, 3), (5, 60, 41, 3), (9, 24, 90, 3)):
         plan = planned(network(kind, *sizes), "adam", sizes[0])
-        names = widths(plan.graph, plan.widths)
+        names = open_widths(plan.graph, plan.widths)
         found.add(digest(plan.graph, names))
         try:
             check(resize(plan.graph, names))

@@ -45,11 +45,11 @@ def runnable() -> list[InstructionSet]:
 @contextmanager
 def anew() -> Iterator[None]:
     """No model finds a program that another one has made."""
-    programs.forget()
+    programs.clear_shared()
     try:
         yield
     finally:
-        programs.forget()
+        programs.clear_shared()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from glassnet.training.blocks import Blocks
+from glassnet.training.blocks import EpochBlocks
 from glassnet.training.trainer import Trainer
 
 OLD = pytest.mark.filterwarnings(
@@ -25,9 +25,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many epochs fits take at a time, one number a call."""
     found: list[int] = []
-    several, one = Blocks.unguarded, Trainer.one_epoch
+    several, one = EpochBlocks.take_without_snapshot, Trainer.one_epoch
 
-    def noted(blocks: Blocks, course: Any, epochs: int) -> None:
+    def noted(blocks: EpochBlocks, course: Any, epochs: int) -> None:
         found.append(epochs)
         several(blocks, course, epochs)
 
@@ -35,6 +35,6 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         found.append(1)
         one(descent, course)
 
-    monkeypatch.setattr(Blocks, "unguarded", noted)
+    monkeypatch.setattr(EpochBlocks, "take_without_snapshot", noted)
     monkeypatch.setattr(Trainer, "one_epoch", single)
     return found

@@ -94,7 +94,7 @@ def test_the_importance_of_a_linear_model() -> None:
     weights = model.network.parameters()["linear1.weight"]
     weights[:, 0] = [0.5, -0.25, 0.0]
     truth = model.outputs(x)
-    found = importances(model, x, model.beside_constant(truth, truth))
+    found = importances(model, x, model.with_constant(truth, truth))
     assert [own.column for own in found] == ["x0", "x1", "x2"]
     spread = x.std(axis=0)
     for own, weight, sd in zip(found, (0.5, 0.25, 0.0), spread, strict=True):
@@ -111,7 +111,7 @@ def test_the_error_of_an_importance_is_that_of_other_rows() -> None:
     for _ in range(60):
         x = RANDOM.normal(size=(300, 2)).astype(np.float32)
         truth = model.outputs(x) + RANDOM.normal(size=300)
-        found.append(importances(model, x, model.beside_constant(truth, model.outputs(x)))[0])
+        found.append(importances(model, x, model.with_constant(truth, model.outputs(x)))[0])
     spread = np.std([own.value for own in found])
     assert np.mean([own.error for own in found]) == pytest.approx(spread, rel=0.35)
 

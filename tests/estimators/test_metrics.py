@@ -12,8 +12,8 @@ from sklearn import metrics as sklearn_metrics
 
 from glassnet.cli.options import METRIC_HELP
 from glassnet.errors import TableError
-from glassnet.estimators.tabular.evaluation import Evaluation, joined
-from glassnet.estimators.tabular.metrics import METRICS, MetricName, measured, metric_of
+from glassnet.estimators.tabular.evaluation import Evaluation, join_evaluations
+from glassnet.estimators.tabular.metrics import METRICS, MetricName, measure, metric_of
 from glassnet.estimators.tabular.score import figures, score
 from tests.data import ROOT
 
@@ -112,11 +112,11 @@ def test_by_hand() -> None:
 def test_rows_of_one_unit_count_once() -> None:
     """Rows that stand there four times say no more than once."""
     answers = numbers(np.random.default_rng(5))
-    four = joined([answers] * 4)
+    four = join_evaluations([answers] * 4)
     units = np.tile(np.arange(ROWS), 4)
     grouped = Evaluation(four.truth, four.given, four.constant, units)
     for name in ("rmse", "mae", "r2", "rmsle"):
-        once, own, plain = (measured(name, one) for one in (answers, grouped, four))
+        once, own, plain = (measure(name, one) for one in (answers, grouped, four))
         assert once is not None
         assert plain is not None
         assert own == pytest.approx(once, rel=1e-9)

@@ -17,7 +17,7 @@ from sklearn.utils.validation import _get_feature_names
 from glassnet import MLPClassifier, MLPRegressor
 from glassnet.errors import TableError
 from glassnet.estimators.mlp.columns import ColumnEncoder
-from glassnet.tables.frames import eager, frame_columns, is_frame
+from glassnet.tables.frames import collect_frame, frame_columns, is_frame
 from tests.data import data_file
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -65,7 +65,7 @@ def frame(kind: str, columns: dict[str, list[Any]] = COLUMNS) -> Any:
 def known(x: Any) -> bool:
     """Whether scikit-learn sees the names of the columns; before 1.9 it asks by a protocol that
     newer versions of polars have given up."""
-    return _get_feature_names(eager(x)) is not None
+    return _get_feature_names(collect_frame(x)) is not None
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -122,7 +122,7 @@ def test_a_random_state_is_kept_only_while_nothing_was_drawn(
     def anew(self: Any, again: bool) -> None:
         self._random_state = np.random.RandomState(self.random_state)
 
-    monkeypatch.setattr(MLPRegressor, "_draw_anew", anew)
+    monkeypatch.setattr(MLPRegressor, "_fresh_random_state", anew)
     wanted, all_made = fitted()
     assert made < all_made == 6
     for one, other in zip(own.coefs_, wanted.coefs_, strict=True):

@@ -19,7 +19,7 @@ from sklearn.neural_network import MLPClassifier as Theirs
 from sklearn.preprocessing import LabelBinarizer
 
 from glassnet import MLPClassifier
-from glassnet.estimators.mlp.labels import binarized
+from glassnet.estimators.mlp.labels import binarize
 from glassnet.training.step_runner import EpochCalls
 
 DRAWN = np.random.RandomState(0)
@@ -127,7 +127,7 @@ LABELS = {
 @pytest.mark.parametrize("name", LABELS)
 def test_labels_are_read_as_scikit_learn_reads_them(name: str) -> None:
     y = LABELS[name]
-    ours, target = binarized(y)
+    ours, target = binarize(y)
     theirs = LabelBinarizer().fit(y)
     assert vars(ours).keys() == vars(theirs).keys()
     for key, value in vars(theirs).items():

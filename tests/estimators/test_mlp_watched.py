@@ -156,15 +156,15 @@ def test_the_hooks_without_scikit_learn_s_own() -> None:
     """Our contexts, for versions that have none, call the same hooks in the same order."""
     from glassnet.estimators.mlp import callbacks as mlp_watch
 
-    class Fitted(mlp_watch.OwnSupport):
+    class Fitted(mlp_watch.CallbackMixin):
         max_iter, coefs_, intercepts_ = 2, [np.ones(1)], [np.ones(1)]
 
         def score(self, X: Any, y: Any) -> float:
             return float(self.coefs_[0][0])
 
-        @mlp_watch.own_with_callbacks
+        @mlp_watch.with_teardown
         def fit(self, X: Any, y: Any) -> None:
-            watch = mlp_watch.Watch(self, X, y, None)
+            watch = mlp_watch.FitCallbacks(self, X, y, None)
             watch.begin()
             for epoch in range(2):
                 watch.epoch_begin()

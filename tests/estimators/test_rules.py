@@ -18,8 +18,8 @@ from glassnet.estimators.tabular.rules import (
     AnswerRules,
     Scoring,
     best_threshold,
-    checked,
-    crossed,
+    check_scoring,
+    cross_fitted,
     interval_rule,
     rows_for,
 )
@@ -66,7 +66,7 @@ def test_intervals_cover_what_they_say(level: float, rows: int) -> None:
         found = coverage(new, level)
         assert found is not None
         held.append(found.value)
-        own = crossed(Scoring(interval=level), NUMBER, noisy(random, rows))
+        own = cross_fitted(Scoring(interval=level), NUMBER, noisy(random, rows))
         reported = coverage(own, level)
         assert reported is not None
         said.append(reported.value)
@@ -101,14 +101,14 @@ def test_an_interval_by_hand() -> None:
 )
 def test_refusals(asked: Scoring, target: TargetSchema, told: str) -> None:
     with pytest.raises(TableError, match=told):
-        checked(asked, target, np.array([-1.0, 2.0]))
+        check_scoring(asked, target, np.array([-1.0, 2.0]))
 
 
 def test_f1_finds_a_threshold_unless_one_is_given() -> None:
     truth = np.zeros(2)
-    assert checked(Scoring("f1"), YES, truth).threshold == "auto"
-    assert checked(Scoring("f1", 0.5), YES, truth).threshold == 0.5
-    assert checked(Scoring(), YES, truth) == Scoring()
+    assert check_scoring(Scoring("f1"), YES, truth).threshold == "auto"
+    assert check_scoring(Scoring("f1", 0.5), YES, truth).threshold == 0.5
+    assert check_scoring(Scoring(), YES, truth) == Scoring()
 
 
 # -- through a fit ---------------------------------------------------------------------------------

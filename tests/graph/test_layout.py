@@ -41,13 +41,13 @@ class Chain:
 
     def transpose(self) -> None:
         axes = self.draw(st.permutations(range(self.view.ndim)))
-        self.layout, self.view = lay.transposed(self.layout, axes), self.view.transpose(axes)
+        self.layout, self.view = lay.transpose_layout(self.layout, axes), self.view.transpose(axes)
 
     def broadcast(self) -> None:
         sizes = self.layout.shape
         grown = [self.some(1, 3) if size == 1 else size for size in sizes]
         new = [self.some(0, 2) for _ in range(self.some(0, 1))]
-        self.layout = lay.broadcasted(self.layout, (*new, *grown))
+        self.layout = lay.broadcast_layout(self.layout, (*new, *grown))
         pairs = zip(grown, self.view.shape, strict=True)
         shape = [size if isinstance(g, Dim) else g for g, size in pairs]
         self.view = np.broadcast_to(self.view, (*new, *shape))
@@ -68,18 +68,18 @@ class Chain:
             sizes.append(symbol if isinstance(symbol, Dim) else len(places))
             steps.append(step)
             cuts.append(list(places))
-        self.layout = lay.sliced(self.layout, starts, sizes, steps)
+        self.layout = lay.slice_layout(self.layout, starts, sizes, steps)
         self.view = self.view[np.ix_(*cuts)] if cuts else self.view
 
     def reshape(self) -> None:
         """Axes of size 1 put in; and all axes joined, where the layout allows it."""
         place = self.some(0, self.view.ndim)
         shape = (*self.layout.shape[:place], 1, *self.layout.shape[place:])
-        layout = lay.reshaped(self.layout, shape)
+        layout = lay.reshape_layout(self.layout, shape)
         assert layout is not None
         self.layout, self.view = layout, np.expand_dims(self.view, place)
         if all(isinstance(size, int) for size in shape):
-            flat = lay.reshaped(self.layout, (self.view.size,))
+            flat = lay.reshape_layout(self.layout, (self.view.size,))
             if flat is not None:
                 self.layout, self.view = flat, self.view.reshape(-1)
 
@@ -99,21 +99,21 @@ def test_views_of_views_address_the_elements_that_numpy_does(data: Any) -> None:
 
 
 def test_reshape_says_where_a_copy_is_needed() -> None:
-    turned = lay.transposed(row_major((2, 3)), (1, 0))
-    assert lay.reshaped(turned, (6,)) is None
-    assert lay.reshaped(turned, (3, 1, 2)) == Layout(
+    turned = lay.transpose_layout(row_major((2, 3)), (1, 0))
+    assert lay.reshape_layout(turned, (6,)) is None
+    assert lay.reshape_layout(turned, (3, 1, 2)) == Layout(
         (3, 1, 2), (SizeProduct(1), SizeProduct(1), SizeProduct(3))
     )
-    assert lay.reshaped(row_major((2, 3)), (6,)) == row_major((6,))
+    assert lay.reshape_layout(row_major((2, 3)), (6,)) == row_major((6,))
 
 
 def test_dense_means_row_major_from_the_start_of_a_buffer() -> None:
     assert row_major((2, 3)).dense
     assert row_major((Dim("n"), 3)).dense
-    assert not lay.transposed(row_major((2, 3)), (1, 0)).dense
-    assert lay.transposed(row_major((1, 3)), (1, 0)).dense
+    assert not lay.transpose_layout(row_major((2, 3)), (1, 0)).dense
+    assert lay.transpose_layout(row_major((1, 3)), (1, 0)).dense
     assert not row_major((3,)).moved(0, 1).dense
-    assert not lay.broadcasted(row_major((1,)), (3,)).dense
+    assert not lay.broadcast_layout(row_major((1,)), (3,)).dense
 
 
 def test_products_of_sizes() -> None:

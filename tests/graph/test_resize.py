@@ -14,7 +14,7 @@ from glassnet.graph.check import check
 from glassnet.graph.graph import Graph
 from glassnet.graph.interpret import interpret
 from glassnet.graph.op import OPS
-from glassnet.graph.resize import digest, resize, widths
+from glassnet.graph.resize import digest, open_widths, resize
 from glassnet.graph.types import Dim, Type
 from glassnet.tracing import trace
 
@@ -25,21 +25,23 @@ def network(*sizes: int) -> Graph:
 
 
 def test_widths_are_called_by_their_order() -> None:
-    sizes = widths(network(7, 30, 20, 3), {7, 20, 30})
+    sizes = open_widths(network(7, 30, 20, 3), {7, 20, 30})
     assert sizes == {7: Dim("width0"), 30: Dim("width1"), 20: Dim("width2")}
 
 
 def test_networks_of_other_widths_become_equal() -> None:
     one, two = network(7, 30, 20, 3), network(5, 8, 9, 3)
-    opened = [check(resize(g, widths(g, s))) for g, s in ((one, {7, 30, 20}), (two, {5, 8, 9}))]
+    opened = [
+        check(resize(g, open_widths(g, s))) for g, s in ((one, {7, 30, 20}), (two, {5, 8, 9}))
+    ]
     assert str(opened[0]) == str(opened[1])
-    assert digest(one, widths(one, {7, 30, 20})) == digest(two, widths(two, {5, 8, 9}))
+    assert digest(one, open_widths(one, {7, 30, 20})) == digest(two, open_widths(two, {5, 8, 9}))
     assert digest(one, {}) != digest(two, {})
 
 
 def test_there_and_back_again() -> None:
     graph = network(7, 30, 20, 3)
-    sizes = widths(graph, {7, 30, 20})
+    sizes = open_widths(graph, {7, 30, 20})
     back = {dim: number for number, dim in sizes.items()}
     assert resize(resize(graph, sizes), back) == graph
 
@@ -48,7 +50,7 @@ def test_a_graph_with_open_widths_means_the_same() -> None:
     graph = trace(lambda x, y: ops.softmax(x @ y, 1) + 0.5, np.ones((4, 6)), np.ones((6, 5)))
     rng = np.random.default_rng(0)
     args = {"x": rng.normal(size=(4, 6)), "y": rng.normal(size=(6, 5))}
-    opened = check(resize(graph, widths(graph, {4, 5, 6})))
+    opened = check(resize(graph, open_widths(graph, {4, 5, 6})))
     assert len(opened.dims) == 3
     (wanted,), (found,) = interpret(graph, args), interpret(opened, args)
     assert np.array_equal(wanted, found)
@@ -112,7 +114,7 @@ def test_a_number_never_gets_the_name_of_a_size_that_is_open_already() -> None:
     """Else both would be one size, and what is computed would run over the end of an array."""
     types = Type("float64", (Dim("width0"), 7)), Type("float64", (7, Dim("width2")))
     graph = trace(lambda x, y: (x + 1.0, y + 1.0), *types)
-    sizes = widths(graph, {7, Dim("width0"), Dim("width2")})
+    sizes = open_widths(graph, {7, Dim("width0"), Dim("width2")})
     assert sizes == {7: Dim("width1")}
     assert check(resize(graph, sizes)).dims == ("width0", "width1", "width2")
     with pytest.raises(GraphError, match="width0"):

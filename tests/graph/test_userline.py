@@ -144,7 +144,7 @@ class Wrong(Module):
 
     width: int
 
-    def declared(self) -> dict[str, Parameter]:
+    def parameter_specs(self) -> dict[str, Parameter]:
         return {"weight": Parameter((self.width + 1, 2))}
 
     def build(self, x: Value, parameters: Scope) -> Value:

@@ -45,7 +45,7 @@ def test_start_and_updates_end_at_the_recorded_weight(optimizer: Any, tmp_path: 
     assert np.float32(float(total)).tobytes() == end.tobytes()
     assert float(total) == float(end)
     assert own.end.tobytes() == end.tobytes()
-    assert own.same
+    assert own.is_verified
     assert [epoch for epoch, _, _ in own.recorded] == [4]
 
 
@@ -112,8 +112,8 @@ def test_a_changed_record_is_noticed(
         weights = state.arrays["W"].copy()
         weights[2 * 5 + 3] = np.nextafter(weights[2 * 5 + 3], np.float32(9))
         put_checkpoint(database, Checkpoint(2, {**state.arrays, "W": weights}, state.notes))
-    assert not open_ledger(path, WEIGHT).same
-    assert open_ledger(path, "linear1.weight[2,2]").same
+    assert not open_ledger(path, WEIGHT).is_verified
+    assert open_ledger(path, "linear1.weight[2,2]").is_verified
     assert status("step", str(path), "--ledger", WEIGHT) == 1
     assert "OTHER" in capsys.readouterr().out
 
@@ -193,7 +193,7 @@ def test_the_mean_of_the_weights(stop: bool, tmp_path: Path) -> None:
     assert of_epoch.mean.tobytes() == end.tobytes()
     assert own.left is not None
     assert own.left[0] == best
-    assert own.same
+    assert own.is_verified
     text = as_text(blocks(own))
     assert f"the model that the run left, of epoch {best}: {end!s}, the same bits" in text
     assert f"end: {own.end!s}, the running mean that the model has" in text
@@ -206,11 +206,11 @@ def test_the_mean_of_the_weights(stop: bool, tmp_path: Path) -> None:
 def test_another_model_in_the_file_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "run.glass"
     train(path, epochs=2, optimizer=gn.optim.SGD(0.1, average=0.9))
-    assert open_ledger(path, WEIGHT).same
+    assert open_ledger(path, WEIGHT).is_verified
     with RunFile.append(path) as file, file.change() as database:
         put_result(database, file.checkpoint(2).arrays["W"])  # the weights, not their mean
     own = open_ledger(path, WEIGHT)
-    assert not own.same
+    assert not own.is_verified
     assert "OTHER" in as_text(blocks(own))
 
 
@@ -227,7 +227,7 @@ def test_a_weight_that_no_gradient_trains(tmp_path: Path) -> None:
         [e.after for e in own.entries], [0.1 * seen, 0.19 * seen], rtol=1e-12
     )
     assert [(e.slope, e.parts, e.mean) for e in own.entries] == [(None, None, None)] * 2
-    assert own.same
+    assert own.is_verified
     assert own.end == model.parameters()["batchnorm1.mean"][1]
     assert open_ledger(path, "linear1.bias[0]").coupled == "batchnorm1"
     assert "rows influence each other" in as_text(blocks(open_ledger(path, "linear1.bias[0]")))

@@ -14,7 +14,7 @@ from glassnet import ops
 from glassnet.inspect import statistics
 from glassnet.inspect.render import text
 from glassnet.inspect.render.values import as_json
-from glassnet.inspect.statistics import pushed, weight_figures
+from glassnet.inspect.statistics import rows_by_gradient, weight_figures
 from tests.record.common import HALF, data
 
 nn = gn.nn
@@ -102,7 +102,7 @@ def test_one_row_by_hand(tmp_path: Path) -> None:
     told = text.weight(step, "prelu1.slope[0]")
     assert "row 2  7.5" in told
     assert "∂L/∂w    = 7.90625" in told
-    found = pushed(step)
+    found = rows_by_gradient(step)
     assert found.rows == (2, 1, 0)
     np.testing.assert_allclose(found.sizes, wanted[::-1], rtol=1e-14)
 
@@ -150,14 +150,14 @@ def test_a_planted_error_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     step = opened(tmp_path / "run.glass", nn.Linear(3, 2), sample_weight=weight)
     assert weight_figures(step, "linear1.bias[1]").rest == 0.0
     equal = np.full(ROWS, 1.0 / ROWS)
-    monkeypatch.setattr("glassnet.inspect.row_gradients.shares", lambda loss, arrays: equal)
+    monkeypatch.setattr("glassnet.inspect.row_gradients.row_shares", lambda loss, arrays: equal)
     assert weight_figures(step, "linear1.bias[1]").rest != 0.0
 
 
 def test_too_much_to_compute_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     step = opened(tmp_path / "run.glass", nn.Linear(3, 2))
-    monkeypatch.setattr(statistics, "EACH", 10)
-    found = pushed(step)
+    monkeypatch.setattr(statistics, "ROW_GRADIENT_LIMIT", 10)
+    found = rows_by_gradient(step)
     assert found.by == "∂L/∂ŷ"
     wanted = np.linalg.norm(step.layers[-1].slope, axis=1)
     np.testing.assert_allclose(found.sizes, np.sort(wanted)[::-1], rtol=1e-14)

@@ -385,7 +385,7 @@ def test_first_weights_that_are_drawn_meanwhile_are_not() -> None:
         def __init__(self) -> None:
             self.first = lambda shape, seed, stream: rng.standard_normal(shape)
 
-        def declared(self) -> Any:
+        def parameter_specs(self) -> Any:
             return {"w": nn.Parameter((2,), self.first)}
 
         def build(self, x: Any, parameters: Any) -> Any:

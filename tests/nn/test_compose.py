@@ -63,7 +63,7 @@ def test_each_layer_knows_its_widths(layers: tuple[Any, ...]) -> None:
     ],
 )
 def test_what_goes_in_and_comes_out(model: Any, taken: int | None, given: int | None) -> None:
-    assert (model.takes(), model.gives(model.takes())) == (taken, given)
+    assert (model.input_width(), model.output_width(model.input_width())) == (taken, given)
 
 
 def test_a_width_that_only_the_data_know() -> None:

@@ -23,10 +23,10 @@ class Scale(Module):
     def __init__(self, width: int, power: float = 1.0) -> None:
         self.width, self.power = width, power
 
-    def takes(self) -> int:
+    def input_width(self) -> int:
         return self.width
 
-    def declared(self) -> dict[str, Parameter]:
+    def parameter_specs(self) -> dict[str, Parameter]:
         return {
             "factor": Parameter((self.width,), "ones"),
             "steps": Parameter((1,), trained=False),
@@ -61,7 +61,7 @@ class Shift(Module):
     width: int
     start: Any = "zeros"
 
-    def declared(self) -> dict[str, Parameter]:
+    def parameter_specs(self) -> dict[str, Parameter]:
         return {"shift": Parameter((self.width,), self.start)}
 
     def build(self, x: Any, parameters: Scope) -> Any:
@@ -103,7 +103,7 @@ class Projection(Module):
     def __init__(self, fan_in: int, fan_out: int) -> None:
         self.fan_in, self.fan_out = fan_in, fan_out
 
-    def declared(self) -> dict[str, Parameter]:
+    def parameter_specs(self) -> dict[str, Parameter]:
         return {"w": Parameter((self.fan_in, self.fan_out), "glorot_uniform")}
 
     def build(self, x: Any, parameters: Scope) -> Any:
@@ -111,10 +111,10 @@ class Projection(Module):
 
 
 class Saying(Projection):
-    def takes(self) -> int:
+    def input_width(self) -> int:
         return self.fan_in
 
-    def gives(self, width: int | None) -> int:
+    def output_width(self, width: int | None) -> int:
         return self.fan_out
 
 
@@ -141,7 +141,7 @@ def test_a_layer_that_changes_the_width_needs_no_more_than_its_result(kind: Any)
         ([Doubled(), nn.Linear(2, 1)], 2),
     ):
         model = nn.Sequential(*layers, dtype="float64")
-        assert model.takes() == taken
+        assert model.input_width() == taken
         outputs = model(x).shape[1]
         np.testing.assert_array_equal(model(x), _through(model, x))
         gn.train(
@@ -194,7 +194,7 @@ class Forward(Module):
 
 
 class Shapes(Module):
-    def declared(self) -> Any:
+    def parameter_specs(self) -> Any:
         return {"w": (2, 3)}
 
     def build(self, x: Any, parameters: Scope) -> Any:
@@ -202,7 +202,7 @@ class Shapes(Module):
 
 
 class Listed(Shapes):
-    def declared(self) -> Any:
+    def parameter_specs(self) -> Any:
         return [Parameter((2, 3))]
 
 
@@ -222,13 +222,19 @@ class NotAModule:
         (Nothing, r"Nothing gave None for f32\[n,2\].*\n.*\n  right: return"),
         (Arrays, r"Arrays gave an array of shape \(4, 2\).*\n.*\n  right: x \* 2.0, written with"),
         (Whole, r"Whole gave .* for f32\[n,2\].*\n  wrong: ops.sum\(x\)\n  right: .*keepdims"),
-        (Undeclared, r"there is no parameter 'scale'; declared are none\n  right: def declared"),
+        (
+            Undeclared,
+            r"there is no parameter 'scale'; declared are none\n  right: def parameter_specs",
+        ),
         (
             Forward,
             r"(?s)does not say how its result.*wrong: def forward.*right: def build\(self, x",
         ),
-        (Shapes, r"declared gives \(2, 3\) for 'w', which is not a Parameter\n  right: return"),
-        (Listed, r"declared gives \[Parameter.*by name\n  right"),
+        (
+            Shapes,
+            r"parameter_specs gives \(2, 3\) for 'w', which is not a Parameter\n  right: return",
+        ),
+        (Listed, r"parameter_specs gives \[Parameter.*by name\n  right"),
         (Short, r"Short.build takes self, x; a layer gets .*\n  right: def build\(self, x, param"),
         (NotAModule, r"NotAModule is a class of another kind\n.*\n  right: class Block\(gn.nn"),
     ],
@@ -236,3 +242,19 @@ class NotAModule:
 def test_a_class_that_is_not_a_layer_yet_is_told_what_is_missing(kind: Any, said: str) -> None:
     with pytest.raises((GlassnetError, NotImplementedError), match=said):
         nn.Sequential(kind(), nn.Linear(2, 1))(np.ones((4, 2)))
+
+
+def test_methods_by_their_former_names_work_and_warn() -> None:
+    with pytest.warns(DeprecationWarning, match=r"Former\.declared is now called parameter_specs"):
+
+        class Former(Module):
+            def declared(self) -> dict[str, Parameter]:
+                return {"scale": Parameter((2,), "ones")}
+
+            def build(self, x: Any, parameters: Scope) -> Any:
+                return x * parameters["scale"]
+
+    layer = Former()
+    assert layer.parameters()["scale"].tolist() == [1.0, 1.0]
+    with pytest.warns(DeprecationWarning, match=r"Linear\.takes is now called input_width"):
+        assert gn.nn.Linear(3, 2).takes() == 3  # type: ignore[attr-defined]

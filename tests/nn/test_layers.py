@@ -81,7 +81,7 @@ def test_a_number_that_is_not_a_category_is_an_error(value: float) -> None:
             with pytest.raises(ShapeError, match=f"validation {wanted}".replace("+", r"\+")):
                 gn.train(
                     network, x[:2], network(x[:2]), loss=HALF, optimizer=gn.optim.SGD(0.1),
-                    epochs=1, validation=(x, np.zeros((3, network.gives(2) or 1))),
+                    epochs=1, validation=(x, np.zeros((3, network.output_width(2) or 1))),
                 )  # fmt: skip
 
 
@@ -137,7 +137,7 @@ def test_piecewise_linear_of_data() -> None:
     x = np.array([[0.0, 5], [1, 5], [2, 5], [3, 5], [4, 5], [10, 5], [20, 5], [30, 5], [40, 5]])
     layer = nn.PiecewiseLinear.of(x, bins=4)
     assert layer.edges == ((0, 2, 4, 20, 40), (5, 6))  # a constant column still has a bin
-    assert layer.gives(2) == 5
+    assert layer.output_width(2) == 5
     for wrong in ([[1.0]], [[1.0, 1.0]], [[2.0, 1.0]]):
         with pytest.raises(ShapeError, match="ascending"):
             nn.PiecewiseLinear(wrong)
@@ -358,16 +358,16 @@ def test_derivatives_by_an_embedding() -> None:
         (lambda: nn.Parallel(nn.Linear(2, 1), nn.Linear(3, 1)), "branches take 2 and 3"),
         (lambda: nn.Columns(), "numbers from 0"),
         (lambda: nn.Columns(-1), "numbers from 0"),
-        (lambda: nn.Columns(0, 5).gives(3), "column 5 of rows of 3"),
+        (lambda: nn.Columns(0, 5).output_width(3), "column 5 of rows of 3"),
         (lambda: nn.Embedding(0, 3), "1 or more"),
         (lambda: nn.Dropout(1.0), "less than 1"),
         (lambda: nn.BatchEnsemble(2, 0, 3), "1 or more"),
-        (lambda: nn.Average(3).gives(4), "not the same for every member"),
+        (lambda: nn.Average(3).output_width(4), "not the same for every member"),
         (lambda: nn.BatchEnsemble(2, 1, 3, groups=2), "3 members make no 2 groups"),
         (lambda: nn.MemberLinear(2, 1, 0), "1 or more"),
         (lambda: nn.InFolds(nn.ReLU(), 3, 2), "3 members make no 2 groups"),
-        (lambda: nn.InFolds(nn.ReLU(), 2, 2).gives(4), "not the same for 2 members"),
-        (lambda: nn.Repeat(2, groups=2).gives(3), "2 groups"),
+        (lambda: nn.InFolds(nn.ReLU(), 2, 2).output_width(4), "not the same for 2 members"),
+        (lambda: nn.Repeat(2, groups=2).output_width(3), "2 groups"),
         (lambda: nn.PiecewiseEmbedding(2, 0), "1 or more"),
         (lambda: nn.PiecewiseEmbedding(2, 1, 3, -1), "others"),
         (lambda: nn.PiecewiseEmbedding(1, 1, 2).with_edges([[0, 1, 2, 3]]), "up to 3 bins"),

@@ -402,8 +402,8 @@ class Older(Module):
     def __init__(self) -> None:
         self.inner = nn.Linear(2, 2)
 
-    def declared(self) -> dict[str, Parameter]:
-        own = {f"inner.{name}": p for name, p in self.inner.declared().items()}
+    def parameter_specs(self) -> dict[str, Parameter]:
+        own = {f"inner.{name}": p for name, p in self.inner.parameter_specs().items()}
         return {**own, "scale": Parameter((2,), "ones")}
 
     def build(self, x: Any, parameters: Any) -> Any:

@@ -126,4 +126,4 @@ def test_settings_that_are_meant_are_taken() -> None:
     assert L.CrossEntropy(class_weight={1: 2.0, 0: 1.0}).class_weight == (1.0, 2.0)  # type: ignore[arg-type]
     assert L.BCEWithLogits([1, 2]).pos_weight == (1.0, 2.0)  # type: ignore[arg-type]
     assert optim.SGD(groups=optim.Group("*")).groups == (optim.Group("*"),)  # type: ignore[arg-type]
-    assert nn.Linear(np.int64(3), 2).declared()["weight"].shape == (3, 2)  # type: ignore[arg-type]
+    assert nn.Linear(np.int64(3), 2).parameter_specs()["weight"].shape == (3, 2)  # type: ignore[arg-type]

@@ -256,7 +256,7 @@ def test_parts_are_views(make: Any, moment: Any, tmp_path: Path) -> None:
     fit(model)
     consistent(model)
     changing(model)
-    other = nn.Sequential(*list(model)[:-1], nn.Linear(model[-1].takes() or 2, 1))  # type: ignore[call-overload, index]
+    other = nn.Sequential(*list(model)[:-1], nn.Linear(model[-1].input_width() or 2, 1))  # type: ignore[call-overload, index]
     fit(other)
     consistent(other)
     consistent(model)

@@ -91,8 +91,8 @@ def test_a_plateau_is_seen_in_training() -> None:
 
 
 def test_the_rate_is_no_part_of_the_compiled_rule() -> None:
-    assert optim.SGD(0.1).rule() == optim.SGD(optim.Cosine(0.3)).rule()
-    assert optim.SGD(0.1).rule() != optim.SGD(0.1, momentum=0.5).rule()
+    assert optim.SGD(0.1).compile_key() == optim.SGD(optim.Cosine(0.3)).compile_key()
+    assert optim.SGD(0.1).compile_key() != optim.SGD(0.1, momentum=0.5).compile_key()
 
 
 @pytest.mark.parametrize(

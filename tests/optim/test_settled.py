@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import glassnet as gn
-from glassnet.optim.scikit import settled_weight
+from glassnet.optim.scikit import flush_weight
 from tests.engine.check import numbers
 
 # with the name of the momentum
@@ -47,14 +47,14 @@ def test_momentum_ends_at_zero(optimizer: Any, slot: str) -> None:
 
 
 def test_without_settling_denormal_numbers_stay() -> None:
-    with mock.patch("glassnet.optim.sgd.settled", lambda memory: memory):
+    with mock.patch("glassnet.optim.sgd.flush_denormals", lambda memory: memory):
         kept = memory_after(gn.optim.SGD(lr=0.01, momentum=0.89), 1200)
     assert denormal(kept["v"][1, 0])
 
 
 def test_weights_whose_squares_are_no_normal_numbers_become_0() -> None:
     w = np.array([3.0, 2.0**-64, -(2.0**-63), np.nan, -np.inf, -0.0], np.float32)
-    found = gn.compile(settled_weight)(w)
+    found = gn.compile(flush_weight)(w)
     np.testing.assert_array_equal(found, [3.0, 0.0, -(2.0**-63), np.nan, -np.inf, 0.0])
     tiny = np.array([2.0**-512, 2.0**-511])
-    np.testing.assert_array_equal(gn.compile(settled_weight)(tiny), [0.0, 2.0**-511])
+    np.testing.assert_array_equal(gn.compile(flush_weight)(tiny), [0.0, 2.0**-511])

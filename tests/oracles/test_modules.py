@@ -295,7 +295,7 @@ def peer(model: nn.Sequential) -> Any:
         T.Linear(WIDTH, 6), T.LayerNorm(6), T.GELU(), Residual(), T.BatchNorm1d(6), T.PReLU(6),
         T.Linear(6, 2),
     ).double()  # fmt: skip
-    own = [p for name, p in model.parameters().items() if model.declared()[name].trained]
+    own = [p for name, p in model.parameters().items() if model.parameter_specs()[name].trained]
     with torch.no_grad():
         for theirs, ours in zip(other.parameters(), own, strict=True):
             theirs.copy_(torch.tensor(ours.T.copy()))
@@ -308,7 +308,7 @@ def test_a_network_by_its_loss() -> None:
     ((other(torch.tensor(X)) - torch.tensor(y)) ** 2).sum().div(2 * ROWS).backward()
     _, slope = value_and_grad(gn.losses.HalfMSE())(model, X, y)
     rows = [p.grad.numpy() for p in other.parameters()]
-    trained = np.concatenate([np.full(p.size, p.trained) for p in model.declared().values()])
+    trained = np.concatenate([np.full(p.size, p.trained) for p in model.parameter_specs().values()])
     gradient = np.concatenate([r.T.ravel() for r in rows])
     np.testing.assert_allclose(slope[trained], gradient, rtol=1e-10, atol=1e-14)
 

@@ -15,7 +15,7 @@ from glassnet.page import document
 from glassnet.page.built_in import table
 from glassnet.page.fragments import Built
 from glassnet.page.replay import replay
-from glassnet.page.user_table import understood
+from glassnet.page.user_table import read_user_table
 from glassnet.tables.read import read_table
 from tests.page.visit import Visit, needs_chromium, write
 
@@ -251,7 +251,7 @@ def test_a_table_of_ones_own(browser: Any, built: Built, tmp_path: Path) -> None
     ]
     path = tmp_path / "own.csv"
     path.write_text("\n".join([f'"{HOSTILE}",width,kind', *rows]))
-    own = understood(read_table(path), "kind").table
+    own = read_user_table(read_table(path), "kind").table
     opened = Visit(browser, write(tmp_path, built, tables=[own], start=own.name))
     opened.js("glassnet.train(40)")
     run = dict(opened.js("glassnet.state")) | {"table": {"x": own.x.tolist(), "y": own.y.tolist()}}

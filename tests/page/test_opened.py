@@ -192,12 +192,12 @@ def test_a_member_that_is_not_there(packed: Path, tmp_path: Path) -> None:
     with pytest.raises(
         GlassnetError, match=r"own\.safetensors is a pack of \d+ networks; member is"
     ):
-        play.written(path, None, (), page, rows=table, member=0)
+        play.write_page(path, None, (), page, rows=table, member=0)
     train(model(), tmp_path / "own.run", 1)
     with pytest.raises(GlassnetError, match=r"own\.run is not a pack of networks; leave out"):
         opened_run(tmp_path / "own.run", 1)
     with pytest.raises(TableError, match="a member is one of a pack of networks"):
-        play.written("moons", None, (), page, member=1)
+        play.write_page("moons", None, (), page, member=1)
     assert not page.exists()
 
 
@@ -249,11 +249,11 @@ def test_a_network_that_no_table_fits(tmp_path: Path) -> None:
 def test_a_model_needs_rows(tmp_path: Path) -> None:
     path = fitted(tmp_path)
     with pytest.raises(TableError, match=r"--rows TABLE, such as table\.csv"):
-        play.written(path, None, (), tmp_path / "page.html")
+        play.write_page(path, None, (), tmp_path / "page.html")
     with pytest.raises(TableError, match="name it alone"):
-        play.written(path, "kind", (), tmp_path / "page.html", rows=tmp_path / "table.csv")
+        play.write_page(path, "kind", (), tmp_path / "page.html", rows=tmp_path / "table.csv")
     with pytest.raises(TableError, match="rows are shown with a model file"):
-        play.written(None, None, (), tmp_path / "page.html", rows=tmp_path / "table.csv")
+        play.write_page(None, None, (), tmp_path / "page.html", rows=tmp_path / "table.csv")
     assert not (tmp_path / "page.html").exists()
 
 
@@ -303,10 +303,10 @@ def test_a_run_with_numbers_for_targets(tmp_path: Path) -> None:
 @needs_chromium
 def test_a_page_within_a_notebook(browser: Any, file: Path, tmp_path: Path) -> None:
     """In a frame, with no address of its own, it trains; it raises no error."""
-    from glassnet.page.notebook import Frame
+    from glassnet.page.notebook import PageFrame
 
     path = tmp_path / "notebook.html"
-    path.write_text(Frame(file.read_text(encoding="utf-8"))._repr_html_(), encoding="utf-8")
+    path.write_text(PageFrame(file.read_text(encoding="utf-8"))._repr_html_(), encoding="utf-8")
     tab, problems = browser.new_page(), []
     tab.on("pageerror", lambda error: problems.append(str(error)))
     tab.goto(path.as_uri())
@@ -339,9 +339,11 @@ def test_a_widget_tells_of_its_run_and_is_asked_for_steps(
     from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
     from threading import Thread
 
-    from glassnet.page.notebook import module
+    from glassnet.page.notebook import widget_module
 
-    (tmp_path / "widget.mjs").write_text(module(file.read_text(encoding="utf-8")), encoding="utf-8")
+    (tmp_path / "widget.mjs").write_text(
+        widget_module(file.read_text(encoding="utf-8")), encoding="utf-8"
+    )
     (tmp_path / "host.html").write_text(HOST, encoding="utf-8")
     quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=str(tmp_path)))

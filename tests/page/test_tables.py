@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glassnet.errors import TableError
-from glassnet.page.user_table import understood
+from glassnet.page.user_table import read_user_table
 from glassnet.tables.read import read_table
 from tests.page.node import WEB
 from tests.wasm.node import NODE, needs_node
@@ -35,7 +35,7 @@ def python(folder: Path, text: str, target: str) -> dict[str, Any]:
     path = folder / "table.csv"
     path.write_text(text, encoding="utf-8", newline="")
     try:
-        own = understood(read_table(path), target).table
+        own = read_user_table(read_table(path), target).table
     except TableError as error:
         return {"error": str(error)}
     return {
@@ -249,6 +249,6 @@ def test_the_built_in_penguins_are_the_published_ones(tmp_path: Path) -> None:
     measured = [line for line in lines if ",NA,NA,NA,NA," not in line and ",,,,," not in line]
     (tmp_path / "p.csv").write_text("\n".join(measured))
     columns = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
-    read_again = understood(read_table(tmp_path / "p.csv"), "species", columns).table
+    read_again = read_user_table(read_table(tmp_path / "p.csv"), "species", columns).table
     np.testing.assert_array_equal(penguins().y, read_again.y)
     np.testing.assert_allclose(penguins().x, read_again.x, rtol=1e-6, atol=1e-6)

@@ -63,9 +63,9 @@ def model_of(case: Case, dtype: str) -> tuple[gn.nn.Sequential, list[dict[str, A
     before = COLUMNS
     for name, width in case.layers:
         own = ACTIVATIONS[name]
-        if own.declared():
+        if own.parameter_specs():
             own = type(own)(width=width)  # type: ignore[call-arg]
-        first = {n: 0.25 if name == "PReLU" else float(n == "slope") for n in own.declared()}
+        first = {n: 0.25 if name == "PReLU" else float(n == "slope") for n in own.parameter_specs()}
         layers += [gn.nn.Linear(before, width), *([own] if name != "Identity" else [])]
         told.append({"activation": name, "width": width, "parameters": first})
         before = width

@@ -14,7 +14,7 @@ import pytest
 from glassnet.page.data import PageTable
 from glassnet.page.fragments import Built
 from glassnet.page.replay import replay
-from glassnet.page.user_table import understood
+from glassnet.page.user_table import read_user_table
 from glassnet.tables.read import read_table
 from tests.page.visit import Visit, needs_chromium, saved, write
 
@@ -40,7 +40,7 @@ def test_a_pasted_table_has_the_weights_of_glassnet_play(
 ) -> None:
     """Both routes end with the same weights after 200 steps; names are text."""
     (tmp_path / "own.csv").write_text(TEXT)
-    own = understood(read_table(tmp_path / "own.csv"), "kind").table
+    own = read_user_table(read_table(tmp_path / "own.csv"), "kind").table
     written = Visit(browser, write(tmp_path, built, tables=[own], start=own.name))
     pasted = Visit(browser, file)
     paste(pasted, TEXT)

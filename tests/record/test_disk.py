@@ -16,7 +16,7 @@ import pytest
 import glassnet as gn
 from glassnet.errors import ModelFileError, OutputError
 from glassnet.runs import disk
-from glassnet.runs.disk import is_run, unreadable, unwritable
+from glassnet.runs.disk import is_run, unreadable_error, unwritable_error
 from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint
 from tests.cli.command import glassnet, refused, started
 from tests.record.common import sha, train
@@ -118,9 +118,9 @@ def test_a_folder_where_nothing_may_be_made(
 
 def test_a_log_where_nothing_may_be_made(tmp_path: Path) -> None:
     path = tmp_path / "run.glass"
-    assert "check the disk" in str(unreadable(path, fault("SQLITE_CANTOPEN")))
+    assert "check the disk" in str(unreadable_error(path, fault("SQLITE_CANTOPEN")))
     (tmp_path / "run.glass-wal").write_bytes(b"what is not in the file yet")
-    told = str(unreadable(path, fault("SQLITE_CANTOPEN")))
+    told = str(unreadable_error(path, fault("SQLITE_CANTOPEN")))
     assert "a part of it is in run.glass-wal" in told
     assert "copy both files" in told
 
@@ -184,7 +184,7 @@ def test_why_the_disk_refuses(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage(10, 10, free))
-    text = unwritable(tmp_path / "run.glass", fault(name))
+    text = unwritable_error(tmp_path / "run.glass", fault(name))
     assert all(part in text for part in parts), text
     assert ("are free" in text) == (free == 0)
 

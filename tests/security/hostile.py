@@ -16,7 +16,7 @@ import numpy as np
 
 from glassnet.estimators.tabular.examine import examine
 from glassnet.estimators.tabular.fit import choose_recipe
-from glassnet.estimators.tabular.fit_record import announced
+from glassnet.estimators.tabular.fit_record import announce_fit
 from glassnet.runs.recording import Recording
 from glassnet.tables.read import read_table
 
@@ -37,7 +37,7 @@ def begun(path: Path, own: Path, place: Path, /, **said: Any) -> Path:
     examined = examine(read_table(own), "y", kinds={}, seed=0)
     asked = {"sql": None, "delimiter": None, "missing": [], "kinds": {}}
     source = {"table": str(own), "model": str(place), **asked}
-    announced(Recording(path, source), examined, choose_recipe(examined, epochs=1))
+    announce_fit(Recording(path, source), examined, choose_recipe(examined, epochs=1))
     return changed(path, **said)
 
 

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 
 import glassnet as gn
-from glassnet.cli.runs import _about
+from glassnet.cli.runs import _summary
 from glassnet.errors import GlassnetError, ModelFileError
 from glassnet.estimators.tabular.fit_resume import recorded_fit, resume_fit
 from glassnet.estimators.tabular.table_model import TableModel
@@ -182,13 +182,13 @@ def test_an_error_names_file_field_and_what_is_allowed(
 # -- run files -----------------------------------------------------------------------------------
 
 USES: dict[str, tuple[Callable[[Path], Any], ...]] = {
-    "train.glass": (gn.resume, lambda p: gn.open_step(p, epoch=2), lambda p: _about(str(p))),
+    "train.glass": (gn.resume, lambda p: gn.open_step(p, epoch=2), lambda p: _summary(str(p))),
     "estimator.glass": (
         lambda p: gn.open_step(p, epoch=2),
-        lambda p: _about(str(p)),
+        lambda p: _summary(str(p)),
         lambda p: show_run(p, "graph"),
     ),
-    "fit.glass": (lambda p: _go_on(p), lambda p: _about(str(p))),
+    "fit.glass": (lambda p: _go_on(p), lambda p: _summary(str(p))),
 }
 
 

@@ -146,24 +146,24 @@ def test_without_the_guard_bits_would_differ(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("name", MODES)
 def test_every_mode_is_noticed(name: str) -> None:
-    assert rounding.is_nearest()
+    assert rounding.rounds_to_nearest()
     with mode(name):
-        assert not rounding.is_nearest()
+        assert not rounding.rounds_to_nearest()
         with rounding.rounding_to_nearest():
-            assert rounding.is_nearest()
-        assert not rounding.is_nearest()
-    assert rounding.is_nearest()
+            assert rounding.rounds_to_nearest()
+        assert not rounding.rounds_to_nearest()
+    assert rounding.rounds_to_nearest()
 
 
 def test_an_error_leaves_the_mode_as_it_was() -> None:
     with mode("zero"):
         with pytest.raises(gn.nn.module.ShapeError):  # type: ignore[attr-defined]
             gn.nn.Sequential(gn.nn.Linear(3, 1))(np.zeros((2, 5)))
-        assert not rounding.is_nearest()
+        assert not rounding.rounds_to_nearest()
 
 
 def test_asking_is_cheap() -> None:
-    guarded = rounding.to_nearest(lambda: None)
+    guarded = rounding.computed_to_nearest(lambda: None)
     took = min(timeit.repeat(guarded, number=10_000, repeat=5)) / 10_000
     assert took < 5e-6  # 0.2 µs on a machine that does nothing else
 

@@ -21,9 +21,9 @@ from glassnet.cli.terminal import guarded
 from glassnet.estimators.tabular.fit import fit_table
 from glassnet.inspect.render import text as block_text
 from glassnet.inspect.render.blocks import Lines, TableBlock
-from glassnet.tables.csv_safe import as_it_was, as_text, is_formula
+from glassnet.tables.csv_safe import escape_formula, is_formula, unescape_formula
 from glassnet.tables.read import read_table
-from glassnet.visible import visible, visible_json, visible_lines
+from glassnet.visible import make_json_visible, make_lines_visible, make_visible
 from tests.security.canary import Canary, tried
 from tests.security.hostile import begun, table
 
@@ -53,17 +53,17 @@ SIGNS = {  # by ECMA-48 and Unicode's bidirectional algorithm
 
 @pytest.mark.parametrize("text", SIGNS)
 def test_a_sign_is_shown(text: str) -> None:
-    assert visible(text) == SIGNS[text]
-    assert visible_lines(text) == SIGNS[text].replace(r"a\nb", "a\nb").replace(r"a\tb", "a\tb")
+    assert make_visible(text) == SIGNS[text]
+    assert make_lines_visible(text) == SIGNS[text].replace(r"a\nb", "a\nb").replace(r"a\tb", "a\tb")
 
 
 @given(st.text())
 def test_nothing_steers(text: str) -> None:
-    assert not RAW.search(visible(text))
-    assert "\n" not in visible(text)
-    assert json.loads(visible_json(json.dumps(text, ensure_ascii=False))) == text
-    assert visible(visible(text)) == visible(text)
-    visible(text).encode()
+    assert not RAW.search(make_visible(text))
+    assert "\n" not in make_visible(text)
+    assert json.loads(make_json_visible(json.dumps(text, ensure_ascii=False))) == text
+    assert make_visible(make_visible(text)) == make_visible(text)
+    make_visible(text).encode()
 
 
 MARKUP = (
@@ -80,7 +80,7 @@ MARKUP = (
 @pytest.mark.parametrize("text", [*MARKUP, "\x1b[31m", "a\nb"])
 def test_markup_is_text(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     console().print(f"[bold]{safe(text)}[/] after")
-    assert capsys.readouterr().out == f"{visible(text)} after\n"
+    assert capsys.readouterr().out == f"{make_visible(text)} after\n"
 
 
 def test_a_forgotten_text_is_harmless(capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,17 +178,17 @@ def test_formulas() -> None:
     """By OWASP's list of signs that begin one."""
     for cell in ("=1+1", "+cmd|x", "-2+3", "@now", "\t=1", "\r=1", "\n=1", "=", "\uff1d1", "'=1"):
         assert is_formula(cell), cell
-        assert as_text(cell) == f"'{cell}"
+        assert escape_formula(cell) == f"'{cell}"
     for cell in ("-1", "+1.5e-3", "-.5", "a=1", "'tis", "", "O'=1", "-inf", " =1", 3, -2.5, None):
         assert not is_formula(cell), cell
-        assert as_text(cell) == cell
+        assert escape_formula(cell) == cell
 
 
 @given(st.text("'=+-@\t\r\n1a", max_size=6))
 def test_every_cell_comes_back(cell: str) -> None:
-    assert as_it_was(as_text(cell)) == cell
+    assert unescape_formula(escape_formula(cell)) == cell
     if is_formula(cell):
-        assert as_text(cell)[0] == "'"
+        assert escape_formula(cell)[0] == "'"
 
 
 def test_predictions_for_a_spreadsheet(odd: Path, canary: Canary) -> None:
@@ -202,7 +202,7 @@ def test_predictions_for_a_spreadsheet(odd: Path, canary: Canary) -> None:
     assert cells[0][0][0] == "+t\u202e"
     assert {row[0][0] for row in cells[0][1:]} <= {"=", "@"}
     assert all(row[0].startswith("'") for row in cells[1])
-    assert [[as_it_was(cell) for cell in row] for row in cells[1]] == cells[0]
+    assert [[unescape_formula(cell) for cell in row] for row in cells[1]] == cells[0]
     named = ["p.csv"]
     found = tried("predict", model, odd, "--csv-safe", "-o", "p.csv", canary=canary, named=named)
     assert found.status == 0

@@ -12,9 +12,9 @@ from glassnet.graph.graph import Graph
 from glassnet.graph.parse import parse
 from glassnet.graph.types import Type
 from glassnet.simplify import simplify
-from glassnet.simplify.algebra import algebra
-from glassnet.simplify.cse import share
-from glassnet.simplify.dce import prune
+from glassnet.simplify.algebra import apply_identities
+from glassnet.simplify.cse import merge_equal_nodes
+from glassnet.simplify.dce import drop_dead_nodes
 from glassnet.tracing import trace
 
 X = Type("float32", (2, 3))
@@ -110,7 +110,7 @@ graph(%0 x: f64[2], %1 unused: f64[2]) {
 
 
 def test_share_makes_equal_nodes_one() -> None:
-    assert body(share(parse(TEXT))) == [
+    assert body(merge_equal_nodes(parse(TEXT))) == [
         "%2 = exp(%0) : f64[2]",
         "%3 = exp(%0) : f64[2]",
         "%4 = exp(%1) : f64[2]",
@@ -121,7 +121,7 @@ def test_share_makes_equal_nodes_one() -> None:
 
 
 def test_prune_drops_what_nobody_reads_but_keeps_inputs() -> None:
-    assert str(prune(parse(TEXT))) == (
+    assert str(drop_dead_nodes(parse(TEXT))) == (
         "graph(%0 x: f64[2], %1 unused: f64[2]) {\n"
         "  %2 = exp(%0) : f64[2]\n"
         "  %3 = exp(%0) : f64[2]\n"
@@ -133,8 +133,8 @@ def test_prune_drops_what_nobody_reads_but_keeps_inputs() -> None:
 
 def test_algebra_alone_leaves_dead_nodes() -> None:
     graph = trace(lambda x: x * 1.0, X)
-    assert len(algebra(graph).nodes) == len(graph.nodes)
-    assert algebra(graph).outputs == (0,)
+    assert len(apply_identities(graph).nodes) == len(graph.nodes)
+    assert apply_identities(graph).outputs == (0,)
 
 
 def test_all_together() -> None:

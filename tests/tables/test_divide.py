@@ -17,7 +17,7 @@ from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.tables import split as splitting
 from glassnet.tables.divide import SplitOptions
 from glassnet.tables.read import read_table
-from glassnet.tables.repeats import SeenRows, is_by_chance, merged, row_keys, target_keys
+from glassnet.tables.repeats import SeenRows, is_by_chance, merge_units, row_keys, target_keys
 from glassnet.tables.split import Split, all_rows, fold_rows, last_rows, split_rows
 from glassnet.tables.table import Numbers
 
@@ -218,7 +218,7 @@ def test_chance_by_hand() -> None:
 
 def test_units_that_share_a_row_are_one() -> None:
     first, second = np.array([0, 0, 1, 2, 3]), np.array([0, 1, 1, 2, 3])
-    assert merged(first, second).tolist() == [0, 0, 0, 1, 2]
+    assert merge_units(first, second).tolist() == [0, 0, 0, 1, 2]
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from glassnet.cli.words import typed
+from glassnet.cli.words import typed_option
 from glassnet.tables.rules import RULES, reading_page
 from tests.data import ROOT
 from tests.tables.test_corpus import CORPUS
@@ -36,7 +36,7 @@ def test_every_note_is_explained() -> None:
 
 
 def test_the_page_is_that_of_the_rules() -> None:
-    assert (ROOT / "docs" / "reading.md").read_text(encoding="utf-8") == reading_page(typed)
+    assert (ROOT / "docs" / "reading.md").read_text(encoding="utf-8") == reading_page(typed_option)
 
 
 def test_every_rule_has_a_file() -> None:

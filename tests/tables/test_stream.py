@@ -16,7 +16,7 @@ import glassnet as gn
 from glassnet.errors import TableError
 from glassnet.tables import stream as streams
 from glassnet.tables.stream import Stream
-from glassnet.tables.stream_files import spans
+from glassnet.tables.stream_files import row_spans
 
 GOOD: dict[str, Any] = {"a": [1.5, 2.5, 3.5], "y": [0, 1, 2]}
 
@@ -62,10 +62,10 @@ def test_rows_come_in_order_whatever_the_parts(
 
 
 def test_parts_keep_row_groups_whole_where_they_fit() -> None:
-    assert list(spans((3, 3, 3), 6)) == [(0, 6), (6, 9)]
-    assert list(spans((2, 10, 2), 4)) == [(0, 2), (2, 5), (5, 8), (8, 12), (12, 14)]
-    assert list(spans((5, 0, 5), 100)) == [(0, 10)]
-    assert list(spans((), 4)) == list(spans((0,), 4)) == []
+    assert list(row_spans((3, 3, 3), 6)) == [(0, 6), (6, 9)]
+    assert list(row_spans((2, 10, 2), 4)) == [(0, 2), (2, 5), (5, 8), (8, 12), (12, 14)]
+    assert list(row_spans((5, 0, 5), 100)) == [(0, 10)]
+    assert list(row_spans((), 4)) == list(row_spans((0,), 4)) == []
 
 
 def test_files_of_a_folder_and_a_pattern_come_by_name_those_of_a_list_as_they_stand(

@@ -208,7 +208,7 @@ def test_a_recorded_training_goes_on(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="recorded from the end of epoch 2 on"):
         gn.open_step(tmp_path / "parts.glass", epoch=2)
     ledger = gn.open_ledger(tmp_path / "parts.glass", "linear1.weight[0,0]")
-    assert (ledger.first_epoch, len(ledger.entries), ledger.same) == (3, 20, True)
+    assert (ledger.first_epoch, len(ledger.entries), ledger.is_verified) == (3, 20, True)
 
 
 def test_a_resumed_training_goes_on(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 import glassnet as gn
 from glassnet.errors import DivergenceError
 from glassnet.run.interrupt import Interrupt
-from glassnet.training.blocks import Blocks, exact
+from glassnet.training.blocks import EpochBlocks, exact
 from glassnet.training.step_runner import EpochCalls
 from glassnet.training.trainer import Trainer
 from tests.training.common import HALF, data
@@ -30,7 +30,7 @@ def network(dtype: str = "float32", *more: Any) -> Any:
 
 
 def one_by_one() -> Any:
-    return mock.patch.object(Blocks, "of", return_value=None)
+    return mock.patch.object(EpochBlocks, "of", return_value=None)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import glassnet as gn
 from glassnet import nn
 from glassnet.nn.folds import FoldMembers
 from glassnet.training.check import Rows
-from glassnet.training.folds import FoldEvaluator, mean_of
+from glassnet.training.folds import FoldEvaluator, share_weighted_mean
 from glassnet.training.trainer import Task
 
 RNG = np.random.default_rng(0)
@@ -112,10 +112,10 @@ def test_a_fold_without_rows_counts_for_nothing() -> None:
 
 
 def test_the_mean_of_losses_by_hand() -> None:
-    assert mean_of([1.0, 4.0, math.nan], [2.0, 1.0, 0.0]) == 2.0
-    assert math.isnan(mean_of([math.inf, math.nan], [1.0, 1.0]))
-    assert mean_of([math.inf, 1.0], [1.0, 1.0]) == math.inf
-    assert mean_of([1.0], [0.0]) == 0.0
+    assert share_weighted_mean([1.0, 4.0, math.nan], [2.0, 1.0, 0.0]) == 2.0
+    assert math.isnan(share_weighted_mean([math.inf, math.nan], [1.0, 1.0]))
+    assert share_weighted_mean([math.inf, 1.0], [1.0, 1.0]) == math.inf
+    assert share_weighted_mean([1.0], [0.0]) == 0.0
 
 
 def test_a_callback_sees_the_loss_of_each_fold() -> None:

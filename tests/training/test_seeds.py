@@ -13,7 +13,7 @@ from glassnet.ops.philox import permutation
 from glassnet.pipeline import compile_graph
 from glassnet.run import cache
 from glassnet.training.order import SHUFFLE, TOGETHER, Order
-from glassnet.training.programs import Bound, step_program
+from glassnet.training.programs import BoundProgram, step_program
 from glassnet.training.step import step_graph
 
 SEEDS = (1, 2, 1 << 40, (1 << 64) - 1)
@@ -61,7 +61,7 @@ def test_a_seed_within_the_graph_draws_the_same(seed: int) -> None:
     """The graph that inspection compiles holds the seed as a constant."""
     model = network()
     program = step_program(model, LOSS, RULE, 3, False, seed)
-    assert isinstance(program, Bound)
+    assert isinstance(program, BoundProgram)
     fixed = step_graph(model, LOSS, RULE, 3, False, seed)
     assert fixed.random
     assert "key0" not in fixed.graph.inputs
@@ -98,5 +98,5 @@ def test_an_epochs_order_does_not_depend_on_the_epochs_asked_for_before(count: i
 def test_without_random_numbers_there_is_no_key() -> None:
     model = gn.nn.Sequential(gn.nn.Linear(3, 2), gn.nn.Linear(2, 1))
     program = step_program(model, LOSS, RULE, 3, False, 1)
-    assert not isinstance(program, Bound)
+    assert not isinstance(program, BoundProgram)
     assert not {"key0", "key1"} & set(program.plan.graph.inputs)

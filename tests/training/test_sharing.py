@@ -25,9 +25,9 @@ HALF = gn.losses.HalfMSE()
 
 @pytest.fixture(autouse=True)
 def anew() -> Iterator[None]:
-    programs.forget()
+    programs.clear_shared()
     yield
-    programs.forget()
+    programs.clear_shared()
 
 
 def network(*sizes: int, layer: Any = nn.ReLU, dtype: str = "float32") -> nn.Sequential:
@@ -37,7 +37,7 @@ def network(*sizes: int, layer: Any = nn.ReLU, dtype: str = "float32") -> nn.Seq
 
 
 def step(model: Any, loss: Any = HALF, rule: Any = None, seed: int = 0) -> Any:
-    columns = model.takes()
+    columns = model.input_width()
     found: Any = step_program(model, loss, rule or optim.SGD(0.1), columns, False, seed)
     return getattr(found, "program", found)
 

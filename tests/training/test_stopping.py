@@ -19,7 +19,7 @@ import glassnet as gn
 from glassnet.errors import TrainingError
 from glassnet.graph.types import Type
 from glassnet.training import Callback, EarlyStopping, TimeLimit
-from glassnet.training.blocks import Blocks
+from glassnet.training.blocks import EpochBlocks
 from glassnet.training.step_runner import StepRunner
 from tests.training.common import HALF, SGD, data, network
 
@@ -154,7 +154,7 @@ def test_a_second_ctrl_c_leaves_the_numbers_of_the_last_whole_epoch() -> None:
             raise KeyboardInterrupt
         return run(self, *args)
 
-    one_by_one = mock.patch.object(Blocks, "of", return_value=None)
+    one_by_one = mock.patch.object(EpochBlocks, "of", return_value=None)
     with one_by_one, mock.patch.object(StepRunner, "run", stopped):
         history = gn.train(model, x, y, loss=HALF, optimizer=SGD, epochs=5)
     gn.train(whole, x, y, loss=HALF, optimizer=SGD, epochs=2)

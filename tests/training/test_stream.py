@@ -137,9 +137,9 @@ def test_blocks_and_rows_asked_for_early_change_no_bit(
     x, y, _ = arrays()
     wanted = train(x, y)
     asked: list[int] = []
-    soon = memmap.Mapped.soon
+    soon = memmap.MappedRows.soon
 
-    def told(own: memmap.Mapped, rows: np.ndarray) -> None:
+    def told(own: memmap.MappedRows, rows: np.ndarray) -> None:
         asked.append(rows.size)
         soon(own, rows)
 
@@ -148,7 +148,7 @@ def test_blocks_and_rows_asked_for_early_change_no_bit(
     monkeypatch.setattr(orders, "TOGETHER", 0)
     monkeypatch.setattr(step_runner, "AT_ONCE", 16)
     monkeypatch.setattr(memmap, "_waits", lambda: next(waits))
-    monkeypatch.setattr(memmap.Mapped, "soon", told)
+    monkeypatch.setattr(memmap.MappedRows, "soon", told)
     given = gn.stream(written(tmp_path), target="y", features=["a", "b", "c"])
     assert train(given) == wanted
     assert asked.count(16) > 4

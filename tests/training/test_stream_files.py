@@ -63,13 +63,13 @@ def test_ctrl_c_while_the_rows_are_written_leaves_no_file(
     room.mkdir()
     (tmp_path / "rows").mkdir()
     given = gn.stream(written(tmp_path / "rows"), target="y", scratch=room)
-    append = memmap.Scratch.append
+    append = memmap.MappedWriter.append
 
-    def interrupted(own: memmap.Scratch, parts: Any) -> None:
+    def interrupted(own: memmap.MappedWriter, parts: Any) -> None:
         append(own, parts)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(memmap.Scratch, "append", interrupted)
+    monkeypatch.setattr(memmap.MappedWriter, "append", interrupted)
     model = gn.nn.Sequential(gn.nn.Linear(4, 3))
     with pytest.raises(KeyboardInterrupt):
         gn.train(model, given, loss=CROSS, optimizer=gn.optim.SGD(0.1), epochs=1)
@@ -109,10 +109,10 @@ def test_the_folder_is_the_chosen_one_then_tmpdir_then_one_on_disk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TMPDIR", "/somewhere")
-    assert memmap.place("/chosen") == "/chosen"
-    assert memmap.place(None) == "/somewhere"
+    assert memmap.temporary_folder("/chosen") == "/chosen"
+    assert memmap.temporary_folder(None) == "/somewhere"
     monkeypatch.delenv("TMPDIR")
-    assert os.path.isdir(memmap.place(None))
+    assert os.path.isdir(memmap.temporary_folder(None))
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")

@@ -21,7 +21,7 @@ from glassnet.fuse.order import schedule
 from glassnet.graph.types import bind
 from glassnet.llvm.wasm import Mode, wasm_module
 from glassnet.lower.memory import place
-from glassnet.run.artifact import Image, image
+from glassnet.run.artifact import Image, make_image
 from glassnet.run.program import Plan
 
 SCRIPT = Path(__file__).with_name("run.mjs")
@@ -68,7 +68,7 @@ def job(
     stepped = [fused.graph.inputs[name] for name in plan.stepped]
     stepped += [fused.outputs[output] for output in plan.collect]
     made = wasm_module(fused, stepped, mode, unrolled)
-    own = image(fused, made.lowered, made.code)
+    own = make_image(fused, made.lowered, made.code)
     results = _results(plan, arrays, dims, steps)
     memory = _Memory()
     places: dict[int, int] = {}  # of arrays, by identity: an output may be an input

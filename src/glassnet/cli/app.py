@@ -35,7 +35,7 @@ from glassnet.cli.terminal import guarded
 from glassnet.cli.words import GIVEN, error_text
 from glassnet.errors import GlassnetError, TrainingError
 from glassnet.version import __version__
-from glassnet.visible import visible
+from glassnet.visible import make_visible
 
 app = typer.Typer(
     name="glassnet",
@@ -142,7 +142,7 @@ def _say(text: str, status: int, debug: bool) -> int:
     """One line on standard error."""
     if debug:
         sys.excepthook(*sys.exc_info())  # pyright: ignore[reportArgumentType]
-    print(f"glassnet: {visible(' '.join(text.split()))}", file=sys.stderr, flush=True)
+    print(f"glassnet: {make_visible(' '.join(text.split()))}", file=sys.stderr, flush=True)
     return status
 
 

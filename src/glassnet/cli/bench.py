@@ -42,7 +42,7 @@ def bench(
     """Measure a training step, here and in other libraries that are installed."""
     from glassnet.cli.report import console, print_json, safe
 
-    found = measured(task)
+    found = measure(task)
     if json:
         print_json(found)
         return
@@ -55,7 +55,7 @@ def bench(
     show("glassnet is the compiled step, many a call; glassnet train is gn.train.")
 
 
-def measured(task: BenchTask) -> dict[str, Any]:
+def measure(task: BenchTask) -> dict[str, Any]:
     """What the benchmark of training says; its progress goes to standard error."""
     module, environment = _place()
     command = [sys.executable, "-m", module, *NETWORKS, *QUICK, "--task", task.value]

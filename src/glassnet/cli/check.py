@@ -39,7 +39,7 @@ def check(
     """Check gradients against differences, compiled code against the interpreter, and recorded
     steps against the same steps done again."""
     from glassnet.cli.report import print_json
-    from glassnet.inspect.check import table
+    from glassnet.inspect.check import findings_text
     from glassnet.inspect.render.values import plain
 
     findings = _findings(subject, data, sql, delimiter, trust)
@@ -47,7 +47,7 @@ def check(
         told = [{**asdict(finding), "verdict": finding.verdict} for finding in findings]
         print_json(plain({"checks": told, "ok": all(finding.ok for finding in findings)}))
     else:
-        print(table(findings))
+        print(findings_text(findings))
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 
@@ -70,19 +70,19 @@ def _findings(
     if data is None:
         raise TableError(f"{subject} is a model; name a table as well, whose rows are tried")
     opened = read_table(data, sql=sql, delimiter=delimiter)
-    return check_model(model.network, *_labelled(model, opened))
+    return check_model(model.network, *_encoded_rows(model, opened))
 
 
-def _labelled(model: TableModel, table: Table) -> tuple[Any, ...]:
+def _encoded_rows(model: TableModel, table: Table) -> tuple[Any, ...]:
     """Rows as the network takes them, with goals and their loss where the table has the target."""
     from glassnet.errors import TableError
-    from glassnet.estimators.tabular.examine import goal
-    from glassnet.estimators.tabular.network import with_folds
+    from glassnet.estimators.tabular.examine import target_array
+    from glassnet.estimators.tabular.network import with_fold_column
     from glassnet.nn.losses import CrossEntropy, HalfMSE
 
     target, cells = model.schema.target, model.schema.load(table)
     if target.name not in table.names:
-        return (with_folds(model.architecture, model.schema.encode(cells).x),)
+        return (with_fold_column(model.architecture, model.schema.encode(cells).x),)
     truth, missing = target.read(model.schema.opened(table))
     known = ~missing & (truth >= 0) if target.classes else ~missing
     rows = known.nonzero()[0][:4096]
@@ -92,5 +92,5 @@ def _labelled(model: TableModel, table: Table) -> tuple[Any, ...]:
             "knows; a check of its loss needs some"
         )
     loss = CrossEntropy() if target.classes else HalfMSE()
-    x = with_folds(model.architecture, model.schema.encode(cells, rows).x)
-    return x, goal(target, truth[rows]), loss
+    x = with_fold_column(model.architecture, model.schema.encode(cells, rows).x)
+    return x, target_array(target, truth[rows]), loss

@@ -107,7 +107,7 @@ def _compare_runs(a: str, b: str, data: str | None, trust: bool, json: bool) -> 
 
     for path in (a, b):
         if not is_run(Path(path)):
-            raise _neither(path)
+            raise _unsupported_error(path)
     found = compared(a, b, run_arrays(a, data, trust), run_arrays(b, data, trust))
     if json:
         print_json(plain(found.as_json()))
@@ -189,7 +189,7 @@ def _is_model(path: str) -> bool:
         return FORMAT.encode() in file.read(1 << 20)
 
 
-def _neither(path: str) -> Exception:
+def _unsupported_error(path: str) -> Exception:
     from glassnet.errors import ModelFileError
 
     return ModelFileError(
@@ -208,7 +208,7 @@ def _compare_models(a: str, b: str, table: str | None, json: bool) -> None:
 
     for path in (a, b):
         if not _is_model(path):
-            raise _neither(path)
+            raise _unsupported_error(path)
     first, second = TableModel.load(a), TableModel.load(b)
     if table is None:
         raise ModelFileError(
@@ -225,17 +225,17 @@ def _compare_models(a: str, b: str, table: str | None, json: bool) -> None:
 def _print(a: str, b: str, table: str, found: ModelComparison) -> None:
     """The figures of both under one another, and which is better."""
     from glassnet.cli.report import console, safe
-    from glassnet.cli.score_report import written
+    from glassnet.cli.score_report import metric_lines
     from glassnet.estimators.tabular.metrics import METRICS
-    from glassnet.words import counted
+    from glassnet.words import plural
 
     show = console().print
-    show(f"{counted(found.rows, 'row')} of {safe(table)}, target {safe(found.target)}")
+    show(f"{plural(found.rows, 'row')} of {safe(table)}, target {safe(found.target)}")
     show(f"A  {safe(a)}\nB  {safe(b)}\n", soft_wrap=True)
     show(f"[dim]{'':<18} {'A':>12} {'B':>12} {'A − B':>12}   better[/]")
     for difference in found.differences:
         metric = METRICS[difference.metric]
-        numbers = written(
+        numbers = metric_lines(
             metric, difference.difference, difference.error, difference.first, difference.second
         )
         mark = ("", "A", "B")[difference.better]
@@ -247,6 +247,6 @@ def _print(a: str, b: str, table: str, found: ModelComparison) -> None:
     for name, seen in zip("AB", found.seen, strict=True):
         if seen:
             show(
-                f"{seen:,} of {counted(found.rows, 'row')} were in the training of {name}; take "
+                f"{seen:,} of {plural(found.rows, 'row')} were in the training of {name}; take "
                 "other rows"
             )

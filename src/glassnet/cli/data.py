@@ -50,7 +50,7 @@ def table_csv(name: str, csv_safe: bool = False) -> str:
     """The data set as CSV text; classes by their names."""
     from sklearn import datasets
 
-    from glassnet.tables.csv_safe import as_text
+    from glassnet.tables.csv_safe import escape_formula
 
     loader: Any = getattr(datasets, "load_" + name.replace("-", "_"))
     bunch = loader(scaled=False) if name == "diabetes" else loader()
@@ -63,7 +63,7 @@ def table_csv(name: str, csv_safe: bool = False) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for row in ([*names, "target"], *zip(*columns, strict=True)):
-        writer.writerow([as_text(cell) for cell in row] if csv_safe else row)
+        writer.writerow([escape_formula(cell) for cell in row] if csv_safe else row)
     return text.getvalue()
 
 

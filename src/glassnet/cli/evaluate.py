@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glassnet.cli import options
-from glassnet.words import counted
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.table_model import Assessment
@@ -40,21 +40,21 @@ def evaluate(
     if report is not None:
         write_evaluation_report(report, loaded, model, opened, found, typed_command())
     if json:
-        print_json({"model": model, "table": table, **_told(found)})
+        print_json({"model": model, "table": table, **_as_json(found)})
         return
-    rows = f"{counted(score.rows, 'row')} of {opened.label}"
+    rows = f"{plural(score.rows, 'row')} of {opened.label}"
     print_score(score, rows, opened.rows - score.rows, classes=classes)
     print_notes(found.remarks(), console())
     if found.new is not None:
         some = "" if found.exact else ", a part of those"
-        rows = f"{counted(found.new.rows, 'row')}{some} that training had not seen"
+        rows = f"{plural(found.new.rows, 'row')}{some} that training had not seen"
         console().print()
         print_score(found.new, rows, 0, classes=classes, brief=True)
     if report is not None:
         console().print(f"\nreport    {safe(report)}")
 
 
-def _told(found: Assessment) -> dict[str, Any]:
+def _as_json(found: Assessment) -> dict[str, Any]:
     """An assessment as JSON values."""
     from glassnet.cli.score_report import score_json
     from glassnet.cli.table_report import notes_json

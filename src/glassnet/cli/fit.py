@@ -46,7 +46,7 @@ def fit(
     """Train a network to predict one column of TABLE, and score it on rows that it has not seen."""
     from glassnet.estimators.tabular.examine import examine
     from glassnet.estimators.tabular.fit import choose_recipe
-    from glassnet.estimators.tabular.rules import checked
+    from glassnet.estimators.tabular.rules import check_scoring
 
     test, deadline = division.test, effort.deadline()
     kinds = options.with_scale(options.column_kinds(kind or []), target, target_scale)
@@ -58,7 +58,7 @@ def fit(
     examined = examine(
         opened, target, kinds=kinds, seed=seed, options=division.asked(), test=tested, packed=packed
     )
-    wanted = checked(scoring.asked(), examined.target, examined.truth[examined.rows])
+    wanted = check_scoring(scoring.asked(), examined.target, examined.truth[examined.rows])
     recipe = plans[0].recipe if plans else choose_recipe(examined, epochs=effort.epochs)
     asked = _asked(reading, kinds, test)
     recording = _recording(record, overwrite, table, path, len(recipe.learning_rates), asked)

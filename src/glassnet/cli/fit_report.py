@@ -16,7 +16,7 @@ from glassnet.estimators.tabular.examine import fitted_schema
 from glassnet.estimators.tabular.network import architecture_of
 from glassnet.serialize import to_plain
 from glassnet.tables.target import target_summary
-from glassnet.words import counted
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.examine import ExaminedTable
@@ -41,7 +41,7 @@ class FitReport:
         """The table as it was understood, and what will be trained."""
         table, examined, split = self.table, self.examined, self.split
         show = self.console.print
-        size = f"{counted(table.rows, 'row')}, {counted(len(table.names), 'column')}"
+        size = f"{plural(table.rows, 'row')}, {plural(len(table.names), 'column')}"
         show(f"[bold]{safe(table.label)}[/]: {size}\n")
         widths = {encoder.name: len(encoder.inputs) for encoder in self.schema.columns}
         goal = target_summary(examined.target, examined.truth)
@@ -49,7 +49,7 @@ class FitReport:
         print_columns(examined.columns, self.console, inputs=widths, target=described)
         show()
         if examined.without_target:
-            show(f"left out  {counted(examined.without_target, 'row')} without a target")
+            show(f"left out  {plural(examined.without_target, 'row')} without a target")
         rows = f"{len(split.train):,} to train on, {len(split.validation):,} to decide when to stop"
         if examined.groups is not None:
             rows = (
@@ -131,7 +131,7 @@ class FitReport:
         loss = "cross-entropy" if self.examined.target.classes else "half squared error"
         optimizer = type(self.recipe.optimizer(0)).__name__
         return (
-            f"{sizes}, {network.activation}, {counted(network.parameters, 'parameter')}; {loss}, "
+            f"{sizes}, {network.activation}, {plural(network.parameters, 'parameter')}; {loss}, "
             f"{optimizer} {self.recipe.learning_rates[0]:g}, batches of {self.recipe.batch_size}"
         )
 
@@ -140,7 +140,7 @@ def print_fitted(fitted: FittedTable, path: str, size: int, to: Console) -> None
     """How training went, how good the model is, and where it was written."""
     course = fitted.course
     to.print(
-        f"training  {counted(len(course.loss), 'epoch')}, the best was {course.best_epoch} "
+        f"training  {plural(len(course.loss), 'epoch')}, the best was {course.best_epoch} "
         f"({REASONS.get(course.stopped, course.stopped)}); compiled in "
         f"{course.compile_seconds:.2f} s, trained in {course.train_seconds:.2f} s"
     )

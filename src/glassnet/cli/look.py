@@ -30,7 +30,7 @@ def look(
     from glassnet.cli.report import console, print_json, safe
     from glassnet.cli.table_report import column_json, notes_json, print_columns, print_notes
     from glassnet.estimators.tabular.examine import understand
-    from glassnet.words import counted
+    from glassnet.words import plural
 
     kinds = options.column_kinds(kind or [])
     with Waiting(f"reading {table}"):
@@ -49,7 +49,7 @@ def look(
         )
         return
     to = console()
-    size = f"{counted(opened.rows, 'row')}, {counted(len(opened.names), 'column')}"
+    size = f"{plural(opened.rows, 'row')}, {plural(len(opened.names), 'column')}"
     to.print(f"[bold]{safe(opened.label)}[/]: {size}\n", soft_wrap=True)
     print_columns(found.columns, to, target=goal)
     if found.notes:

@@ -307,13 +307,13 @@ def class_weights(text: str | None) -> dict[str, float] | Literal["balanced"] | 
     """The weights of classes by their names."""
     from pathlib import Path
 
-    from glassnet.serialize import parse, read
+    from glassnet.serialize import parse, read_value
 
     if text is None or text == "balanced":
         return text  # pyright: ignore[reportReturnType]
     try:
         if text.endswith(".json"):
-            return read(dict[str, float], parse(Path(text).read_text(encoding="utf-8")), text)
+            return read_value(dict[str, float], parse(Path(text).read_text(encoding="utf-8")), text)
         pairs = [part.rpartition("=") for part in text.split(",")]
         return {name.strip(): float(weight) for name, _, weight in pairs}
     except (ValueError, OSError) as error:

@@ -48,10 +48,10 @@ def play(
     """Write a page on which a network trains: one HTML file that needs no network."""
     import webbrowser
 
-    from glassnet.page.play import written
+    from glassnet.page.play import write_page
 
     names = [name.strip() for name in (columns or "").split(",") if name.strip()]
-    path, notes = written(table, target, names, output, lecture, rows, member)
+    path, notes = write_page(table, target, names, output, lecture, rows, member)
     for note in notes:
         print(f"glassnet: {note}", file=sys.stderr)
     print(path)

@@ -52,7 +52,7 @@ def predict(
         with replacing(output, "-o") as file:
             write_csv(prediction, file, csv_safe, kept)
     elif not json:
-        to_standard_output(lambda file: write_csv(prediction, file, csv_safe, kept))
+        write_standard_output(lambda file: write_csv(prediction, file, csv_safe, kept))
     if json:
         told = {} if output is not None or not kept else {
             "kept": {name: column.tolist() for name, column in kept.items()}
@@ -62,9 +62,9 @@ def predict(
 
 def note_formulas(cells: Iterable[Any]) -> None:
     """Say on standard error that a spreadsheet would compute some of these cells."""
-    from glassnet.tables.csv_safe import formulas
+    from glassnet.tables.csv_safe import count_formulas
 
-    count = formulas(cells)
+    count = count_formulas(cells)
     if count:
         begins = "cell begins" if count == 1 else "cells begin"
         print(
@@ -74,7 +74,7 @@ def note_formulas(cells: Iterable[Any]) -> None:
         )
 
 
-def to_standard_output(write: Callable[[IO[bytes]], None]) -> None:
+def write_standard_output(write: Callable[[IO[bytes]], None]) -> None:
     """Bytes as they are to a file or a pipe; what would steer a terminal is shown there."""
     if not sys.stdout.isatty():
         write(sys.stdout.buffer)
@@ -92,7 +92,7 @@ def write_csv(
 ) -> None:
     """The predictions as UTF-8 CSV, after the columns that are `kept` from the table; on demand
     without cells that a spreadsheet would compute."""
-    from glassnet.tables.csv_safe import as_text
+    from glassnet.tables.csv_safe import escape_formula
 
     text = io.TextIOWrapper(file, "utf-8", newline="", write_through=False)
     writer = csv.writer(text, lineterminator="\n")
@@ -103,7 +103,7 @@ def write_csv(
     if kept:
         texts = [*kept], *([text or "" for text in row] for row in zip(*kept.values(), strict=True))
         rows = ([*text, *row] for text, row in zip(texts, rows, strict=True))
-    writer.writerows(([as_text(cell) for cell in row] for row in rows) if csv_safe else rows)
+    writer.writerows(([escape_formula(cell) for cell in row] for row in rows) if csv_safe else rows)
     text.flush()
     text.detach()
 
@@ -111,14 +111,14 @@ def write_csv(
 def _rows(prediction: Prediction) -> Iterator[list[Any]]:
     import numpy as np
 
-    from glassnet.tables.target_scale import rounded
+    from glassnet.tables.target_scale import round_number
 
     if prediction.probabilities is None:
         numbers = prediction.values[:, None]
         if prediction.ends is not None:
             numbers = np.column_stack([numbers, prediction.ends])
         for row in numbers.tolist():
-            yield [repr(rounded(value, prediction.decimals)) for value in row]
+            yield [repr(round_number(value, prediction.decimals)) for value in row]
         return
     for name, row in zip(prediction.values, prediction.probabilities, strict=True):
         yield [name, *map(str, row)]

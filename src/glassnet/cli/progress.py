@@ -15,7 +15,7 @@ import time
 from typing import Any, TextIO
 
 from glassnet.cli.terminal import unguarded
-from glassnet.visible import visible
+from glassnet.visible import make_visible
 
 _REPAINT_SECONDS = 0.1
 _WAIT_SECONDS = 0.5
@@ -28,7 +28,7 @@ class Waiting:
     has taken a while, and clears its line at the end."""
 
     def __init__(self, what: str, stream: TextIO | None = None) -> None:
-        self.what = visible(what)
+        self.what = make_visible(what)
         self.stream = unguarded(stream or sys.stderr)
         self.over = threading.Event()
         self.painter = threading.Thread(target=self._paint, name="waiting", daemon=True)

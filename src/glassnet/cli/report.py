@@ -21,7 +21,7 @@ from rich.segment import Segment
 from glassnet.cli.terminal import unguarded
 from glassnet.cli.words import note_text
 from glassnet.version import computes_alike, numerics_version
-from glassnet.visible import visible, visible_json, visible_lines
+from glassnet.visible import make_json_visible, make_lines_visible, make_visible
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.table_model import Prediction, TableModel
@@ -36,7 +36,7 @@ LONG = 1e9  # from here on a number is written with an exponent
 DECIMALS = 9  # of more, most would be noughts
 
 
-def alike(numbers: Sequence[float], error: float) -> list[str]:
+def align_decimals(numbers: Sequence[float], error: float) -> list[str]:
     """Numbers of one unit to the same decimal, so that their standard error shows two digits that
     mean something; very large and very small ones with an exponent each."""
     decimals = max(0, 1 - _exponent(error)) if error > 0 else 4
@@ -62,10 +62,10 @@ def warn(model: TableModel, prediction: Prediction, table: Table) -> None:
     from glassnet.estimators.tabular.table_model import cells_text
 
     for note in table.notes:
-        print(f"note: {visible(note_text(note))}", file=sys.stderr)
+        print(f"note: {make_visible(note_text(note))}", file=sys.stderr)
     missing = cells_text(prediction.missing, "was", "were", "missing and filled in")
     for text in filter(None, (prediction.strange, missing)):
-        print(f"note: {visible(text)}", file=sys.stderr)
+        print(f"note: {make_visible(text)}", file=sys.stderr)
     if not computes_alike(model.numerics, repr(model.network)):
         print(
             f"note: the model was trained with numerics version {model.numerics}, this program has "
@@ -76,7 +76,7 @@ def warn(model: TableModel, prediction: Prediction, table: Table) -> None:
 
 def print_json(value: dict[str, Any]) -> None:
     """One JSON object on one line of standard output."""
-    print(visible_json(json.dumps(value, ensure_ascii=False, allow_nan=False)))
+    print(make_json_visible(json.dumps(value, ensure_ascii=False, allow_nan=False)))
 
 
 class _Patient(Console):
@@ -113,9 +113,9 @@ class _Shown:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         for part in console.render(self.inside, options):
-            yield part if part.control else Segment(visible_lines(part.text), part.style)
+            yield part if part.control else Segment(make_lines_visible(part.text), part.style)
 
 
 def safe(text: str) -> str:
     """Text from a file for `Console.print`: nothing in it is markup or steers the terminal."""
-    return escape(visible(text))
+    return escape(make_visible(text))

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from glassnet.cli.words import GIVEN, note_text
 from glassnet.outputs import check_writable, replacing
 from glassnet.runs.paths import digest_of
-from glassnet.visible import visible
-from glassnet.words import counted
+from glassnet.visible import make_visible
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.examine import ExaminedTable
@@ -31,7 +31,7 @@ def check_report(path: str | None, *others: str | None) -> None:
 
 def typed_command() -> str:
     """The command as it was typed, or as a program gave it to `main`."""
-    return visible(shlex.join(["glassnet", *GIVEN.get()]))
+    return make_visible(shlex.join(["glassnet", *GIVEN.get()]))
 
 
 def write_fit_report(
@@ -42,8 +42,8 @@ def write_fit_report(
 
     network = fitted.model.architecture
     about = [
-        f"seed {examined.seed}; {counted(network.parameters, 'parameter')}; "
-        f"{counted(len(fitted.course.loss), 'epoch')}, the best was {fitted.course.best_epoch}",
+        f"seed {examined.seed}; {plural(network.parameters, 'parameter')}; "
+        f"{plural(len(fitted.course.loss), 'epoch')}, the best was {fitted.course.best_epoch}",
         _file(model),
     ]
     _write(path, of_fit(examined, fitted, command, note_text, about))

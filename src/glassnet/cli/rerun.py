@@ -43,7 +43,7 @@ def rerun(
     from glassnet.cli.report import print_json
     from glassnet.cli.resume import digest, run_arrays
     from glassnet.inspect.rerun import rerun as train_again
-    from glassnet.words import counted
+    from glassnet.words import plural
 
     model, history = train_again(
         run, from_step=from_step, record=record, lr=lr, batch_size=batch_size, epochs=epochs,
@@ -56,5 +56,5 @@ def rerun(
             "stopped": history.stopped, "sha256": digest(model),
         })  # fmt: skip
     else:
-        print(f"{counted(done, 'epoch')}, loss {loss:.6g}, W has SHA-256 {digest(model)}")
+        print(f"{plural(done, 'epoch')}, loss {loss:.6g}, W has SHA-256 {digest(model)}")
     return INTERRUPTED if history.stopped == "interrupted" else 0

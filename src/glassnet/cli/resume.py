@@ -14,7 +14,7 @@ import typer
 
 from glassnet.cli.options import Epochs, Json, Threads, Time, Trust, duration
 from glassnet.cli.status import INTERRUPTED
-from glassnet.words import counted
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.fit import FittedTable
@@ -80,7 +80,7 @@ def _run(
         print_json({**told, "stopped": history.stopped, "sha256": digest(model)})
     else:
         print(
-            f"{counted(len(history.loss), 'epoch')}, loss {history.loss[-1]:.6g}, "
+            f"{plural(len(history.loss), 'epoch')}, loss {history.loss[-1]:.6g}, "
             f"W has SHA-256 {digest(model)}"
         )
         if len(history.loss) == before:
@@ -137,7 +137,7 @@ def _fit(
     note_model(next(iter(fitted.course.runs), run), path)
     folds = recorded.source["folds"]
     if json:
-        print_json({"run": run, **_told(fitted, folds), "model": path, "bytes": size})
+        print_json({"run": run, **_fit_json(fitted, folds), "model": path, "bytes": size})
     else:
         print_fitted(fitted, path, size, console())
     for note in filter(None, (fitted.course.moved, fitted.course.unrecorded, changed)):
@@ -145,7 +145,7 @@ def _fit(
     return INTERRUPTED if fitted.course.stopped == "interrupted" else 0
 
 
-def _told(fitted: FittedTable, folds: int) -> dict[str, Any]:
+def _fit_json(fitted: FittedTable, folds: int) -> dict[str, Any]:
     """A fit as JSON values."""
     from glassnet.cli.score_report import score_json
     from glassnet.cli.table_report import notes_json

@@ -12,8 +12,8 @@ from typing import Annotated, Any, cast
 import typer
 
 from glassnet.cli.options import Json
-from glassnet.visible import visible
-from glassnet.words import counted, shortened
+from glassnet.visible import make_visible
+from glassnet.words import plural, shorten
 
 
 def runs(
@@ -35,31 +35,31 @@ def runs(
         if not is_run(path):
             continue
         try:
-            found.append(_about(str(path)))
+            found.append(_summary(str(path)))
         except ModelFileError as error:
             problems.append({"run": str(path), "problem": str(error)})
-            print(visible(f"note: {error}"), file=sys.stderr)
+            print(make_visible(f"note: {error}"), file=sys.stderr)
     if json:
         print_json({"runs": found, "unread": problems})
         return
     for run in found:
         loss = "" if run["loss"] is None else f"loss {run['loss']:.6g}"
         what = f"  {run['target']} of {run['table']}" if run["table"] and run["target"] else ""
-        done = f"{run['done']}/{counted(run['epochs'], 'epoch')}"
+        done = f"{run['done']}/{plural(run['epochs'], 'epoch')}"
         state = REASONS.get(run["state"], run["state"])
-        print(visible(f"{run['run']}  {done}  {state}  {loss}{what}"))
+        print(make_visible(f"{run['run']}  {done}  {state}  {loss}{what}"))
         if run["network"] is not None:
             rate = "" if run["lr"] is None else f"lr {run['lr']}  "
             about = f"    {run['optimizer']} {rate}seed {run['seed']}  "
-            print(visible(shortened(f"{about}{run['network']}", 80)))
+            print(make_visible(shorten(f"{about}{run['network']}", 80)))
         if run["parent"] is not None:
-            print(visible(f"    from {run['parent']}, step {run['from_step']}"))
+            print(make_visible(f"    from {run['parent']}, step {run['from_step']}"))
     if not found:
         print(f"no run files in {folder}")
 
 
-def _about(path: str) -> dict[str, Any]:
-    from glassnet.describe import in_words
+def _summary(path: str) -> dict[str, Any]:
+    from glassnet.describe import description_text
     from glassnet.runs.file import RunFile
     from glassnet.runs.settings import settings_of
 
@@ -81,7 +81,7 @@ def _about(path: str) -> dict[str, Any]:
         "loss": loss if done else None,
         "table": table if isinstance(table, str) else None,
         "target": target if isinstance(target, str) else None,
-        "network": in_words(values["model"]) if "model" in values else None,
+        "network": description_text(values["model"]) if "model" in values else None,
         "optimizer": str(optimizer.get("class", optimizer.get("code"))).removeprefix("Scikit"),
         "lr": _rate(optimizer.get("lr")),
         "seed": values.get("seed"),
@@ -111,8 +111,8 @@ def _streamed(streams: Any, target: Any) -> tuple[Any, Any]:
     if not isinstance(told, dict):
         return None, target
     stream = cast("dict[str, Any]", told)
-    return _listed(stream.get("path")), target or _listed(stream.get("target"))
+    return _name_list(stream.get("path")), target or _name_list(stream.get("target"))
 
 
-def _listed(names: Any) -> str:
+def _name_list(names: Any) -> str:
     return ", ".join(map(str, cast("list[Any]", names))) if isinstance(names, list) else str(names)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len
 from rich.console import Console
 
-from glassnet.cli.report import LONG, alike, console, safe
+from glassnet.cli.report import LONG, align_decimals, console, safe
 from glassnet.estimators.tabular.metrics import METRICS, Metric, positive_class
 from glassnet.serialize import to_plain
-from glassnet.visible import visible
-from glassnet.words import counted
+from glassnet.visible import make_visible
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.score import Coverage, Figure, Score
@@ -39,7 +39,9 @@ def print_score(
     show = (to or console()).print
     metric = METRICS[score.metric]
     linear = score.others.get("linear", math.nan)
-    value, error, constant, line = written(metric, score.value, score.error, score.constant, linear)
+    value, error, constant, line = metric_lines(
+        metric, score.value, score.error, score.constant, linear
+    )
     name = _title(metric, tuple(classes))
     wide = max(cell_len(name), 9 if score.averaging else 8)
     show(f"[bold]{safe(name.ljust(wide))}  {value} ± {error}[/] on {safe(rows)}")
@@ -56,7 +58,7 @@ def print_score(
     if score.coverage is not None:
         show(f"{'interval'.ljust(wide)}  {coverage_text(score.coverage)}")
     if without:
-        show(f"left out  {counted(without, 'row')} without a target")
+        show(f"left out  {plural(without, 'row')} without a target")
     if not brief:
         _print_figures(score, tuple(classes), to or console())
         _print_confusion(score, classes, to or console())
@@ -64,23 +66,23 @@ def print_score(
 
 def averaging_text(score: Score) -> str:
     """What is in the figures because the model averages more networks than predicted a row."""
-    part, _ = written(METRICS[score.metric], score.averaging, score.error)
+    part, _ = metric_lines(METRICS[score.metric], score.averaging, score.error)
     sign = "" if part.startswith("-") else "+"
     return f"{sign}{part} of it, as estimated, since all networks together are better than a fold's"
 
 
 def coverage_text(found: Coverage) -> str:
     """How often intervals hold the truth, in words."""
-    width = alike([found.width], found.width / 100)[0]
+    width = align_decimals([found.width], found.width / 100)[0]
     share = f"{found.value:.4f} ± {found.error:.4f}"
     return f"{found.level:g} asked for, {share} of the rows lie inside; mean width {width}"
 
 
-def written(metric: Metric, *numbers: float) -> list[str]:
+def metric_lines(metric: Metric, *numbers: float) -> list[str]:
     """A figure, its error, and the same figure of others: those in the unit of the target to the
     digits that the error, which stands second, leaves."""
     if metric.in_unit:
-        return alike(numbers, numbers[1])
+        return align_decimals(numbers, numbers[1])
     return [f"{number:.4f}" if abs(number) < LONG else f"{number:.4g}" for number in numbers]
 
 
@@ -106,13 +108,13 @@ def _print_figures(score: Score, classes: tuple[str, ...], to: Console) -> None:
     to.print()
     for row in table:
         cells = [f"{cell:<{widths[i]}}" for i, cell in enumerate(row)]
-        text = safe(visible("  ".join(cells).rstrip()))
+        text = safe(make_visible("  ".join(cells).rstrip()))
         to.print(f"[dim]{text}[/]" if row is heads else text, soft_wrap=True)
 
 
 def _cells(metric: Metric, figure: Figure) -> tuple[str, str, str]:
     others = [math.nan if one is None else one for one in (figure.constant, figure.linear)]
-    value, error, *rest = written(metric, figure.value, figure.error, *others)
+    value, error, *rest = metric_lines(metric, figure.value, figure.error, *others)
     constant, linear = (
         text if math.isfinite(number) else "" for text, number in zip(rest, others, strict=True)
     )
@@ -123,7 +125,7 @@ def _print_confusion(score: Score, classes: Sequence[str], to: Console) -> None:
     """Rows by true class and answered class, where these are few."""
     if not score.confusion or len(classes) != len(score.confusion) or len(classes) > _MOST_CLASSES:
         return
-    names = [visible(label) for label in classes]
+    names = [make_visible(label) for label in classes]
     names = [name if cell_len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
     table = [["true \\ predicted", *names]]
     for name, row in zip(names, score.confusion, strict=True):

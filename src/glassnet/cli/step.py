@@ -105,5 +105,5 @@ def _print_ledger(
         print(html.page(blocks(found), f"the life of {found.name}"))
     else:
         print(text.as_text(blocks(found)))
-    if found.same is False:
+    if found.is_verified is False:
         raise typer.Exit(1)

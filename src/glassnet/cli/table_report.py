@@ -19,8 +19,8 @@ from glassnet.cli.report import safe
 from glassnet.cli.words import advice_text, note_text
 from glassnet.tables.kinds import Column
 from glassnet.tables.notes import Note
-from glassnet.visible import visible
-from glassnet.words import counted
+from glassnet.visible import make_visible
+from glassnet.words import plural
 
 _MOST_LINES = 40  # of columns of the same kind, in a wide table
 _GAP = "  "
@@ -65,25 +65,25 @@ def _line(run: list[Column], inputs: Mapping[str, int] | None) -> ReportLine:
         first.kind,
         f"{missing:,}" if missing else "",
         f"{width:,}" if first.used else "left out",
-        counted(len(run), "column") if several else first.summary,
+        plural(len(run), "column") if several else first.summary,
     )
     return ReportLine(cells, "" if first.used else "yellow")
 
 
 def _print_lines(lines: list[ReportLine], to: Console, *, with_inputs: bool) -> None:
     shown = [0, 1, 2, 3, 4] if with_inputs else [0, 1, 2, 4]
-    table = [[visible(line.cells[place]) for place in shown] for line in lines]
+    table = [[make_visible(line.cells[place]) for place in shown] for line in lines]
     widths = [max(cell_len(row[place]) for row in table) for place in range(len(shown))]
     last = len(shown) - 1
     rest = sum(widths[1:last]) + len(_GAP) * last
     widths[0] = min(widths[0], max(to.width * 2 // 5, 12))
     widths[last] = max(to.width - widths[0] - rest, 8)
     for line, row in zip(lines, table, strict=True):
-        cells = [_middle(row[0], widths[0]).ljust(widths[0])]
+        cells = [_shorten_middle(row[0], widths[0]).ljust(widths[0])]
         for place in range(1, last):
             padded = str.rjust if shown[place] in (2, 3) else str.ljust
             cells.append(padded(row[place], widths[place]))
-        cells.append(_end(row[last], widths[last]))
+        cells.append(_shorten_end(row[last], widths[last]))
         text = safe(_GAP.join(cells).rstrip())
         to.print(f"[{line.style}]{text}[/]" if line.style else text, soft_wrap=True)
 
@@ -125,7 +125,7 @@ def notes_json(notes: Sequence[Note]) -> list[dict[str, Any]]:
     ]
 
 
-def _middle(text: str, width: int) -> str:
+def _shorten_middle(text: str, width: int) -> str:
     """A name that is too long, without its middle: `the_first…_last`."""
     if cell_len(text) <= width:
         return text
@@ -133,5 +133,5 @@ def _middle(text: str, width: int) -> str:
     return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
 
 
-def _end(text: str, width: int) -> str:
+def _shorten_end(text: str, width: int) -> str:
     return text if cell_len(text) <= width else text[: width - 1] + "…"

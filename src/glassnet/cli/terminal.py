@@ -12,7 +12,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
-from glassnet.visible import visible, visible_lines
+from glassnet.visible import make_lines_visible, make_visible
 
 
 class Harmless:
@@ -22,7 +22,7 @@ class Harmless:
         self.stream = stream
 
     def write(self, text: str) -> int:
-        self.stream.write(visible_lines(text))
+        self.stream.write(make_lines_visible(text))
         return len(text)
 
     def writelines(self, lines: Any) -> None:
@@ -51,4 +51,4 @@ def guarded() -> Generator[None]:
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"glassnet: {visible(' '.join(str(message).split()))}", file=sys.stderr)
+    print(f"glassnet: {make_visible(' '.join(str(message).split()))}", file=sys.stderr)

@@ -16,7 +16,7 @@ from glassnet.tables.notes import Note
 GIVEN: ContextVar[tuple[str, ...]] = ContextVar("GIVEN", default=())
 
 
-def typed(option: Option) -> str:
+def typed_option(option: Option) -> str:
     """An option as it is typed: `--kind 'age=number'`, `--header first`."""
     name = f"--{option.name}"
     if not (option.value or option.column):
@@ -33,14 +33,14 @@ def _in_quotes(text: str) -> str:
 
 def error_text(error: Exception) -> str:
     """What the command line says of an error."""
-    return error.worded(typed) if isinstance(error, TableError) else str(error)
+    return error.render(typed_option) if isinstance(error, TableError) else str(error)
 
 
 def note_text(note: Note) -> str:
     """What it says of a decision about a table."""
-    return note.worded(typed)
+    return note.render(typed_option)
 
 
 def advice_text(note: Note) -> str:
     """How to overrule it."""
-    return note.advice if isinstance(note.advice, str) else note.advice.worded(typed)
+    return note.advice if isinstance(note.advice, str) else note.advice.render(typed_option)

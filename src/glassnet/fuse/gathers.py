@@ -47,7 +47,7 @@ def _join(fuser: Fuser, number: int, place: int, shared: bool) -> None:
         target = fuser.home[user]
         others = [other for other in readers if other != target]
         early = any(fuser.above[target] >> other & 1 for other in others)
-        if not early and _multiplies(fuser, fuser.kernels[target], place, shared):
+        if not early and _is_multiplied(fuser, fuser.kernels[target], place, shared):
             fuser.kernels[target].prologue.append(place)
             fuser.kernels[number].body.clear()
             fuser.home[place] = target
@@ -58,7 +58,7 @@ def _join(fuser: Fuser, number: int, place: int, shared: bool) -> None:
             return
 
 
-def _multiplies(fuser: Fuser, kernel: Kernel, place: int, shared: bool) -> bool:
+def _is_multiplied(fuser: Fuser, kernel: Kernel, place: int, shared: bool) -> bool:
     """Whether a kernel multiplies the rows, as they are, with a matrix."""
     if kernel.kind != "contract" or kernel.root is None or kernel.prologue:
         return False

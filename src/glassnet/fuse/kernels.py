@@ -238,7 +238,7 @@ class Fuser:
             if number is None or place not in self.kernels[number].body:
                 continue
             target = self._only_reader(place)
-            if target is not None and target[0] != number and self._pays(place, target[0]):
+            if target is not None and target[0] != number and self._is_profitable(place, target[0]):
                 self.kernels[number].body.remove(place)
                 self.home[place] = target[0]
                 kernel = self.kernels[target[0]]
@@ -279,7 +279,7 @@ class Fuser:
         axes: tuple[int, ...] = node.attr("axes")
         return sum(shape[axis] != 1 for axis in axes) <= 1
 
-    def _pays(self, place: int, target: int) -> bool:
+    def _is_profitable(self, place: int, target: int) -> bool:
         """Whether moving a node stores no more bytes than leaving it where it is."""
         extra = 0
         for source in dict.fromkeys(self.nodes[place].inputs):

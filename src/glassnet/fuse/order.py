@@ -102,7 +102,7 @@ class _Scheduler:
             return False
         number = self.numbers[id(writer)]
         earlier = {reader for reader in self.readers.get(target, ()) if reader != number}
-        if self._leads(number, earlier):
+        if self._has_path(number, earlier):
             return False
         self.alias[place] = target
         self._update(number, target)
@@ -144,7 +144,7 @@ class _Scheduler:
             elif self.overwrites.get(base, number) != number:
                 self.after[number].add(self.overwrites[base])
 
-    def _leads(self, number: int, wanted: set[int]) -> bool:
+    def _has_path(self, number: int, wanted: set[int]) -> bool:
         """Whether one of the wanted kernels has to run after kernel `number`."""
         seen, ahead = {number}, [number]
         while ahead:

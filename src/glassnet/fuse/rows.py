@@ -62,17 +62,17 @@ class _Joiner:
         return (
             fits
             and all(self._is_row_work(place) for place in nodes)
-            and self._touches(number)
-            and self._in_one_go({*self.members, number})
-            and all(self._plain(layout, base) for base, layout in self._reads({number}))
-            and all(self._plain(layout, base) for base, layout in self._reads(self.members))
+            and self._is_adjacent(number)
+            and self._are_contiguous({*self.members, number})
+            and all(self._is_row_local(layout, base) for base, layout in self._reads({number}))
+            and all(self._is_row_local(layout, base) for base, layout in self._reads(self.members))
         )
 
     def _is_row_work(self, place: int) -> bool:
         shape = self.fuser.nodes[place].type.shape
         return shape in ((self.rows,), (self.rows, 1), (self.rows, self.columns))
 
-    def _touches(self, number: int) -> bool:
+    def _is_adjacent(self, number: int) -> bool:
         """Whether one of a kernel and the group reads what the other computes."""
         home = self.fuser.home
         return any(home.get(base) in self.members for base, _ in self._reads({number})) or any(
@@ -88,7 +88,7 @@ class _Joiner:
                     if source in self.fuser.access:
                         yield self.fuser.access[source].base, self.fuser.access[source].layout
 
-    def _plain(self, layout: Layout, base: int) -> bool:
+    def _is_row_local(self, layout: Layout, base: int) -> bool:
         """Whether what a row reads of a value computed here is that row of it."""
         if base not in self.computed:
             return True
@@ -98,7 +98,7 @@ class _Joiner:
         along = [ONE * self.columns, ONE] if wide else [ONE, ZERO][: len(steps)]
         return not layout.offset and layout.shape[:1] == (self.rows,) and steps == along
 
-    def _in_one_go(self, numbers: set[int]) -> bool:
+    def _are_contiguous(self, numbers: set[int]) -> bool:
         """Whether no other kernel has to run between some of these and others."""
         above = self.fuser.above
         wanted = sum(1 << number for number in numbers)

@@ -20,7 +20,7 @@ from glassnet.graph.graph import Graph, Literal, Node, freeze_attrs
 from glassnet.graph.op import OPS, Op, Value, operator
 from glassnet.graph.types import FLOATS, SHORT, Shape, Size, Type, show_shape, type_of
 from glassnet.references import References, base_of, same_memory
-from glassnet.words import counted
+from glassnet.words import plural
 
 
 class GraphBuilder:
@@ -84,7 +84,7 @@ class GraphBuilder:
         """Add one node, after lifting and broadcasting its arguments."""
         values = self._lift(op, args)
         if op.arity >= 0 and len(values) != op.arity:
-            raise ShapeError(f"{op.name} takes {counted(op.arity, 'argument')}, got {len(values)}")
+            raise ShapeError(f"{op.name} takes {plural(op.arity, 'argument')}, got {len(values)}")
         if op.kind == "elementwise":
             shapes = [value.type.shape for value in values]
             if shapes.count(shapes[0]) < len(shapes):
@@ -193,7 +193,7 @@ class _Tracing(threading.local):
 _tracing = _Tracing()
 
 
-def traced_now() -> GraphBuilder | None:
+def builder_being_traced() -> GraphBuilder | None:
     """The graph that code of the user is being called for, if it is."""
     return _tracing.builders[-1] if _tracing.builders else None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from glassnet.errors import GraphError, ShapeError
 from glassnet.graph.graph import Graph, Node
 from glassnet.graph.op import OPS
-from glassnet.words import counted
+from glassnet.words import plural
 
 
 def check(graph: Graph) -> Graph:
@@ -35,7 +35,7 @@ def _check_node(graph: Graph, place: int, node: Node) -> None:
     if node.op.arity >= 0 and len(node.inputs) != node.op.arity:
         count = len(node.inputs)
         raise GraphError(
-            f"%{place}: {node.op.name} takes {counted(node.op.arity, 'argument')}, got {count}"
+            f"%{place}: {node.op.name} takes {plural(node.op.arity, 'argument')}, got {count}"
         )
     for source in node.inputs:
         if not 0 <= source < place:

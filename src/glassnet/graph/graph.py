@@ -68,7 +68,7 @@ class Node:
     def __hash__(self) -> int:
         return hash(self.key)
 
-    def reading(self, inputs: tuple[int, ...]) -> Node:
+    def with_inputs(self, inputs: tuple[int, ...]) -> Node:
         """The same operation on other nodes."""
         return self if inputs == self.inputs else Node(self.op, inputs, self.attrs, self.type)
 
@@ -118,7 +118,7 @@ class Graph:
 
 def freeze_attrs(attrs: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Attributes in the form that nodes keep: sorted by name, lists as tuples."""
-    return tuple([(name, _frozen(attrs[name])) for name in sorted(attrs)]) if attrs else ()
+    return tuple([(name, _freeze(attrs[name])) for name in sorted(attrs)]) if attrs else ()
 
 
 def _digits(item: Any) -> Any:
@@ -127,13 +127,13 @@ def _digits(item: Any) -> Any:
     return ("float", repr(item)) if isinstance(item, float) else item
 
 
-def _frozen(item: Any) -> Any:
+def _freeze(item: Any) -> Any:
     if isinstance(item, np.ndarray):
         return Literal(cast("np.ndarray[Any, Any]", item))
     if isinstance(item, np.generic):
         return cast("Any", item).item()
     if isinstance(item, Sequence) and not isinstance(item, str):
-        return tuple(_frozen(part) for part in cast("Sequence[Any]", item))
+        return tuple(_freeze(part) for part in cast("Sequence[Any]", item))
     return item
 
 

@@ -30,7 +30,7 @@ def evaluate(
     """The value of every node."""
     values: list[np.ndarray] = []
     for node in graph.nodes:
-        dtype = widened(node.type.dtype, wide)
+        dtype = widened_dtype(node.type.dtype, wide)
         if node.op.name == "input":
             result = np.asarray(args[node.attr("name")])
         else:
@@ -41,7 +41,7 @@ def evaluate(
     return values
 
 
-def widened(dtype: str, wide: bool) -> str:
+def widened_dtype(dtype: str, wide: bool) -> str:
     return "float64" if wide and dtype == "float32" else dtype
 
 
@@ -57,7 +57,7 @@ def _bind(item: Any, dims: Mapping[str, int], wide: bool) -> Any:
         return item.array
     if isinstance(item, tuple):
         return tuple(_bind(part, dims, wide) for part in cast("tuple[Any, ...]", item))
-    return widened(item, wide) if isinstance(item, str) else item
+    return widened_dtype(item, wide) if isinstance(item, str) else item
 
 
 def bind_shapes(types: Mapping[str, Type], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:

@@ -62,7 +62,7 @@ class Layout:
     @property
     def dense(self) -> bool:
         """Whether this is the row-major layout of a whole buffer."""
-        return not self.offset and same_order(self, row_major(self.shape))
+        return not self.offset and have_same_order(self, row_major(self.shape))
 
     def moved(self, axis: int, start: int) -> Layout:
         """The layout that begins `start` steps later on `axis`."""
@@ -74,7 +74,7 @@ class Layout:
         return Layout(tuple(shape), tuple(strides), self.offset)
 
 
-def same_order(a: Layout, b: Layout) -> bool:
+def have_same_order(a: Layout, b: Layout) -> bool:
     """Whether two layouts of one shape differ at most where an axis has a single element."""
     pairs = zip(a.shape, a.strides, b.strides, strict=True)
     return all(size == 1 or left == right for size, left, right in pairs)
@@ -90,11 +90,11 @@ def row_major(shape: Sequence[Size]) -> Layout:
     return Layout(tuple(shape), tuple(reversed(strides)))
 
 
-def transposed(layout: Layout, axes: Sequence[int]) -> Layout:
+def transpose_layout(layout: Layout, axes: Sequence[int]) -> Layout:
     return layout.with_axes([layout.shape[a] for a in axes], [layout.strides[a] for a in axes])
 
 
-def broadcasted(layout: Layout, shape: Sequence[Size]) -> Layout:
+def broadcast_layout(layout: Layout, shape: Sequence[Size]) -> Layout:
     """Right-aligned; new axes, and axes of size 1 that grow, get stride 0."""
     extra = len(shape) - len(layout.shape)
     strides = [ZERO] * extra
@@ -103,7 +103,9 @@ def broadcasted(layout: Layout, shape: Sequence[Size]) -> Layout:
     return layout.with_axes(shape, strides)
 
 
-def sliced(layout: Layout, starts: Sequence[int], sizes: Sequence[Size], steps: Sequence[int]):
+def slice_layout(
+    layout: Layout, starts: Sequence[int], sizes: Sequence[Size], steps: Sequence[int]
+):
     """Element i of an axis is element start + i·step of the old one (steps may be negative)."""
     moved = layout
     for axis, start in enumerate(starts):
@@ -112,9 +114,9 @@ def sliced(layout: Layout, starts: Sequence[int], sizes: Sequence[Size], steps: 
     return moved.with_axes(sizes, strides)
 
 
-def reshaped(layout: Layout, shape: Sequence[Size]) -> Layout | None:
+def reshape_layout(layout: Layout, shape: Sequence[Size]) -> Layout | None:
     """The layout of the same elements under another shape, or None where a copy is needed."""
-    if same_order(layout, row_major(layout.shape)):
+    if have_same_order(layout, row_major(layout.shape)):
         return (
             row_major(shape)
             if not layout.offset

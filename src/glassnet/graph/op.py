@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from glassnet.errors import GraphError
 from glassnet.graph.layout import Layout
 from glassnet.graph.scalar import ScalarBuilder
-from glassnet.graph.slices import each_axis, is_list_of_rows, slice_bounds
+from glassnet.graph.slices import expand_key, is_list_of_rows, slice_bounds
 from glassnet.graph.types import Shape, Type
 
 KINDS = ("source", "elementwise", "reduce", "contract", "view", "index")
@@ -191,7 +191,7 @@ class Value:
     def __getitem__(self, key: Any) -> Value:
         if is_list_of_rows(key):
             return NUMPY["take"](self, key)
-        keys = each_axis(key, len(self.shape))
+        keys = expand_key(key, len(self.shape))
         bounds, dropped = slice_bounds(tuple(k for k in keys if k is not None), self.shape)
         part = operator("[]")(self, **bounds)
         sizes = iter([None if axis in dropped else size for axis, size in enumerate(part.shape)])

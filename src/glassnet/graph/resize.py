@@ -44,7 +44,7 @@ def resize(graph: Graph, sizes: Sizes) -> Graph:
     return Graph(tuple(nodes), graph.outputs)
 
 
-def widths(graph: Graph, among: Iterable[Size]) -> Sizes:
+def open_widths(graph: Graph, among: Iterable[Size]) -> Sizes:
     """Sizes known at run time for some numbers, called by the order in which inputs have them, so
     that graphs that differ in these numbers only become equal. Sizes that the graph leaves open
     already keep their names, which no number gets."""
@@ -60,15 +60,15 @@ def digest(graph: Graph, sizes: Sizes) -> str | None:
     package decide what the graph means."""
     total = hashlib.sha256()
     for node in graph.nodes:
-        if not _known(node.op):
+        if not _is_ours(node.op):
             return None
-        total.update(_described(node, sizes).encode())
+        total.update(_describe_node(node, sizes).encode())
     total.update(repr(graph.outputs).encode())
     return total.hexdigest()
 
 
 @cache
-def _known(op: Op) -> bool:
+def _is_ours(op: Op) -> bool:
     """Whether all that decides an op's code is part of this package."""
     code: Any = op.code
     parts: list[Any] = [code]
@@ -77,7 +77,7 @@ def _known(op: Op) -> bool:
     return all(p.__module__.startswith("glassnet.") for p in (op.infer, *parts) if callable(p))
 
 
-def _described(node: Node, sizes: Sizes) -> str:
+def _describe_node(node: Node, sizes: Sizes) -> str:
     attrs = [(n, _text(_attr(n, item, sizes) if sizes else item)) for n, item in node.attrs]
     shape = [str(size) for size in _shape(node.type.shape, sizes)]
     return f"{node.op.name}{node.inputs}{attrs}{node.type.dtype}{shape}\n"

@@ -11,10 +11,10 @@ from typing import Any, cast
 
 from glassnet.errors import GraphError
 from glassnet.graph.types import Dim, Shape, Size
-from glassnet.words import counted
+from glassnet.words import plural
 
 
-def each_axis(key: Any, rank: int) -> tuple[Any, ...]:
+def expand_key(key: Any, rank: int) -> tuple[Any, ...]:
     """What stands between the brackets as a tuple, with whole axes in the place of ..., and None
     for each new axis."""
     keys: tuple[Any, ...] = cast("tuple[Any, ...]", key) if isinstance(key, tuple) else (key,)
@@ -29,7 +29,7 @@ def each_axis(key: Any, rank: int) -> tuple[Any, ...]:
 def is_list_of_rows(key: Any) -> bool:
     """Whether brackets hold row numbers, in a list or an array of whole numbers."""
     if isinstance(key, list):
-        return all(whole(item) is not None for item in cast("list[Any]", key))
+        return all(as_whole_number(item) is not None for item in cast("list[Any]", key))
     return getattr(getattr(key, "dtype", None), "kind", "") in ("i", "u") and key.ndim == 1
 
 
@@ -37,14 +37,12 @@ def slice_bounds(key: Any, shape: Shape) -> tuple[dict[str, tuple[Any, ...]], se
     """The attributes of the slice op for `value[key]`, and the axes that an integer drops."""
     keys: tuple[Any, ...] = cast("tuple[Any, ...]", key) if isinstance(key, tuple) else (key,)
     if len(keys) > len(shape):
-        raise GraphError(
-            f"{len(keys)} indices for a value of {counted(len(shape), 'axis', 'axes')}"
-        )
+        raise GraphError(f"{len(keys)} indices for a value of {plural(len(shape), 'axis', 'axes')}")
     pairs = zip(keys, shape, strict=False)
     bounds = [axis_bounds(axis, item, size) for axis, (item, size) in enumerate(pairs)]
     bounds += [(0, size, 1) for size in shape[len(keys) :]]
     starts, stops, steps = zip(*bounds, strict=True) if bounds else ((), (), ())
-    dropped = {axis for axis, item in enumerate(keys) if whole(item) is not None}
+    dropped = {axis for axis, item in enumerate(keys) if as_whole_number(item) is not None}
     return {"starts": starts, "stops": stops, "steps": steps}, dropped
 
 
@@ -54,7 +52,7 @@ def axis_bounds(axis: int, item: Any, size: Size) -> tuple[int, Size, int]:
         return 0, size, 1
     if isinstance(size, Dim):
         raise GraphError(f"axis {axis} has {size} elements, known at run time; take it whole (:)")
-    place = whole(item)
+    place = as_whole_number(item)
     if place is not None:
         if not -size <= place < size:
             raise GraphError(f"index {place} is outside axis {axis} of size {size}")
@@ -71,7 +69,7 @@ def axis_bounds(axis: int, item: Any, size: Size) -> tuple[int, Size, int]:
     )
 
 
-def whole(item: Any) -> int | None:
+def as_whole_number(item: Any) -> int | None:
     """A whole number, or None for anything else."""
     try:
         return index(item)

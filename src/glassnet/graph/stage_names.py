@@ -16,6 +16,6 @@ STAGES = {
 }
 
 
-def unknown(stage: str) -> str:
+def unknown_stage_text(stage: str) -> str:
     """What to say of a stage that there is not."""
     return f"there is no stage {stage!r}; stages are {', '.join(STAGES)}"

@@ -26,27 +26,27 @@ def user_line() -> Generator[None]:
     try:
         yield
     except GlassnetError as error:
-        point_out(error)
+        add_user_line(error)
         raise
 
 
-def point_out(error: GlassnetError) -> None:
+def add_user_line(error: GlassnetError) -> None:
     """Let an error tell the user's line: once, however many places point it out."""
     if not getattr(error, "pointed_out", False):
-        found = _found(error)
+        found = _nearest_user_frame(error)
         if found is not None and error.args:
             error.args = (f"{error.args[0]}\n  at {found}", *error.args[1:])
         error.__dict__["pointed_out"] = True
 
 
-def in_layer(error: GlassnetError, layer: str) -> None:
+def add_layer(error: GlassnetError, layer: str) -> None:
     """Let an error tell the innermost layer that it comes from."""
     if not hasattr(error, "layer") and error.args:
         error.args = (f"{error.args[0]}\n  in {layer}", *error.args[1:])
         error.__dict__["layer"] = layer
 
 
-def _found(error: GlassnetError) -> str | None:
+def _nearest_user_frame(error: GlassnetError) -> str | None:
     """The user's frame nearest to where the error was raised: below the place that caught it, as
     functions of the user are called from here, else above. The command line has none."""
     trace = error.__traceback__
@@ -59,10 +59,10 @@ def _found(error: GlassnetError) -> str | None:
         trace = trace.tb_next
     for frame, line in reversed(frames):
         if _is_users(frame):
-            return _shown(frame, line)
+            return _line_text(frame, line)
     while above is not None and not _module(above).startswith(f"{PACKAGE}.cli"):
         if _is_users(above):
-            return _shown(above, above.f_lineno)
+            return _line_text(above, above.f_lineno)
         above = above.f_back
     return None
 
@@ -88,7 +88,7 @@ def _installed() -> tuple[str, ...]:
     return tuple(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
-def _shown(frame: FrameType, line: int) -> str:
+def _line_text(frame: FrameType, line: int) -> str:
     path = frame.f_code.co_filename
     text = linecache.getline(path, line, frame.f_globals).strip()
     if Path(path).is_relative_to(Path.cwd()):

@@ -16,21 +16,21 @@ import numpy as np
 from glassnet import ops
 from glassnet.gradient import gradients
 from glassnet.graph.interpret import interpret
-from glassnet.inspect.streams import or_streamed
+from glassnet.inspect.streams import with_streams
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.pipeline import compile_graph
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.runs.file import Checkpoint, RunFile
 from glassnet.runs.recorder import restore
 from glassnet.runs.repeat import PROMISED
-from glassnet.runs.resume import RunData, put_result_into, reopened_any
+from glassnet.runs.resume import RunData, put_result_into, reopen_any
 from glassnet.testing import Disagreement, Report, as_function, check_grads, compare
-from glassnet.tracing import as_type, trace_outputs
-from glassnet.training.full_batch import Search
+from glassnet.tracing import as_type, trace_function
+from glassnet.training.full_batch import FullBatchTrainer
 from glassnet.training.history import History
 from glassnet.training.trainer import Trainer
-from glassnet.words import counted
+from glassnet.words import plural
 
 FEW = 16  # rows on which gradients are compared with differences
 SOME = 4096  # rows on which compiled code is compared with the interpreter
@@ -61,52 +61,55 @@ class Finding:
             return "not checked"
         if not self.ok:
             return "WRONG"
-        return f"ok, {counted(self.kinks, 'kink')}" if self.kinks else "ok"
+        return f"ok, {plural(self.kinks, 'kink')}" if self.kinks else "ok"
 
 
-@to_nearest
+@computed_to_nearest
 def check_model(
     model: Module, x: np.ndarray, y: Any = None, loss: Loss | None = None
 ) -> list[Finding]:
     """The derivatives of the loss by every parameter and its compiled code, on these rows; without
     labels, of what the network gives."""
     if loss is None:
-        return _checked(model, model, [x[:FEW]], [x[:SOME]])
-    return _checked(loss, model, [x[:FEW], y[:FEW]], [x[:SOME], y[:SOME]])
+        return _check_function(model, model, [x[:FEW]], [x[:SOME]])
+    return _check_function(loss, model, [x[:FEW], y[:FEW]], [x[:SOME], y[:SOME]])
 
 
-@to_nearest
+@computed_to_nearest
 def check_run(path: str | Path, x: Any = None, y: Any = None, **extra: Any) -> list[Finding]:
     """The derivatives of the loss by every parameter, the compiled loss, and the steps between
     the last two checkpoints, done again."""
     with RunFile.read(path) as file:
-        values, trainer = reopened_any(file, or_streamed(path, RunData(x, y, **extra)))
+        values, trainer = reopen_any(file, with_streams(path, RunData(x, y, **extra)))
         put_result_into(file, trainer.task.model)
         losses, judged = file.history()
         states = _ends(file, values, trainer, len(losses))
     model, loss, rows = trainer.task.model, trainer.task.loss, trainer.task.rows
     few, some = (list(rows.part(slice(n)).arrays().values()) for n in (FEW, SOME))
     few[1] = loss.smooth_labels(few[1])
-    findings = _checked(loss, model, few, some)
+    findings = _check_function(loss, model, few, some)
     if len(states) == 1:
         what = "not checked: steps against the record"
         kind = values.get("estimator")
         alone = ALONE.format(f"{kind}(record=…).resume(X, y)" if kind else "`glassnet resume`")
         return [*findings, Finding(what, 0, 0.0, 0.0, False, alone, False)]
     history = History(losses[: states[0].epoch], judged[: states[0].epoch])
-    if isinstance(trainer, Search):
-        return [*findings, _searched(trainer, states[0], states[1], history, losses)]
-    return [*findings, _replayed(trainer, states[0], states[1], values["epochs"], losses, judged)]
+    if isinstance(trainer, FullBatchTrainer):
+        return [*findings, _check_search(trainer, states[0], states[1], history, losses)]
+    return [
+        *findings,
+        _check_replay(trainer, states[0], states[1], values["epochs"], losses, judged),
+    ]
 
 
 def _ends(
-    file: RunFile, values: dict[str, Any], trainer: Trainer | Search, epochs: int
+    file: RunFile, values: dict[str, Any], trainer: Trainer | FullBatchTrainer, epochs: int
 ) -> list[Checkpoint]:
     """The states that the epochs to do again lie between, or the one that there is: the last two
     checkpoints; of L-BFGS, all of whose iterations are done again, the first and the last one, or
     the result, where that is of a later epoch (unless a callback has put other weights there)."""
     states = [file.checkpoint(epoch) for epoch in file.epochs()[-2:]]
-    if not (isinstance(trainer, Search) and trainer.again):
+    if not (isinstance(trainer, FullBatchTrainer) and trainer.again):
         return states
     ended = file.result() is not None and not values["ended"]["best_epoch"]
     if ended and (states[-1].epoch < epochs or not epochs):
@@ -114,7 +117,7 @@ def _ends(
     return [file.checkpoint(0), *states[1:][-1:]]
 
 
-def _checked(
+def _check_function(
     f: Loss | Module, model: Module, few: Sequence[Any], some: Sequence[Any]
 ) -> list[Finding]:
     """Of a loss, or of the model alone: each gradient, then the compiled code of both."""
@@ -122,7 +125,7 @@ def _checked(
     return [
         *_gradients(f, [*given, *few]),
         _compiled_gradients(f, [*given, *few]),
-        found(COMPILED[f is model], lambda: compare(f, *given, *some)),
+        make_finding(COMPILED[f is model], lambda: compare(f, *given, *some)),
     ]
 
 
@@ -160,18 +163,18 @@ def _compiled_gradients(f: Loss | Module, args: Sequence[Any]) -> Finding:
         total = result if isinstance(f, Loss) else ops.sum(result * result)
         return tuple(gradients(total, [values[i] for i in places]))
 
-    traced = trace_outputs(derivatives, [as_type(array) for array in arrays])
+    traced = trace_function(derivatives, [as_type(array) for array in arrays])
     graph = traced.graph
     named = {**dict(zip(graph.inputs, arrays, strict=False)), **traced.captured}
     pairs = zip(compile_graph(graph).run(named), interpret(graph, named), strict=True)
-    errors = {names[i]: _apart(*pair) for i, pair in zip(places, pairs, strict=True)}
+    errors = {names[i]: _largest_distance(*pair) for i, pair in zip(places, pairs, strict=True)}
     wrong = [f"{name}: {error:.1e}" for name, error in errors.items() if not error <= EXACT]
     count = sum(arrays[i].size for i in places)
     what = "gradients, compiled against interpreter"
     return Finding(what, count, max(errors.values()), EXACT, not wrong, "\n".join(wrong))
 
 
-def _apart(found: np.ndarray, wanted: np.ndarray) -> float:
+def _largest_distance(found: np.ndarray, wanted: np.ndarray) -> float:
     """The largest distance; two that are both no number, or equal infinities, are equal."""
     same = (found == wanted) | (np.isnan(found) & np.isnan(wanted))
     with np.errstate(invalid="ignore"):
@@ -180,7 +183,7 @@ def _apart(found: np.ndarray, wanted: np.ndarray) -> float:
     return float(np.nan_to_num(apart, nan=np.inf).max()) / max(1.0, finite.max(initial=0.0))
 
 
-def found(what: str, check: Callable[[], Report]) -> Finding:
+def make_finding(what: str, check: Callable[[], Report]) -> Finding:
     """What a comparison found; where it complains, its complaint is the detail."""
     try:
         report = check()
@@ -189,7 +192,7 @@ def found(what: str, check: Callable[[], Report]) -> Finding:
     return Finding(what, len(report.lines), report.worst, report.tolerance, report.ok, str(report))
 
 
-def _replayed(
+def _check_replay(
     trainer: Trainer,
     first: Checkpoint,
     last: Checkpoint,
@@ -204,11 +207,15 @@ def _replayed(
         trainer.repeat(run, trainer.order.steps)
     again = {"W": trainer.task.model.W, **trainer.memory}
     what = f"steps of epochs {first.epoch + 1} to {last.epoch} against the record"
-    return _same(what, again, last.arrays)
+    return _same_bits(what, again, last.arrays)
 
 
-def _searched(
-    search: Search, first: Checkpoint, last: Checkpoint, history: History, losses: list[float]
+def _check_search(
+    search: FullBatchTrainer,
+    first: Checkpoint,
+    last: Checkpoint,
+    history: History,
+    losses: list[float],
 ) -> Finding:
     """The trials or iterations between two checkpoints once more: no bit may differ."""
     restore(search, first)
@@ -217,13 +224,13 @@ def _searched(
     again = {"W": search.task.model.W, "loss": np.array(history.loss)}
     what = f"epochs {first.epoch + 1} to {last.epoch}" if last.epoch else "weights before epoch 1"
     kept = {**last.arrays, "loss": np.array(losses[: last.epoch])}
-    found = _same(f"{what} against the record", again, kept)
+    found = _same_bits(f"{what} against the record", again, kept)
     if found.ok or not search.again:
         return found
     return replace(found, detail=f"{found.detail}; {PROMISED}")
 
 
-def _same(what: str, again: dict[str, np.ndarray], kept: dict[str, np.ndarray]) -> Finding:
+def _same_bits(what: str, again: dict[str, np.ndarray], kept: dict[str, np.ndarray]) -> Finding:
     apart = {name: _distance(array, kept[name]) for name, array in again.items()}
     wrong = [name for name, array in again.items() if array.tobytes() != kept[name].tobytes()]
     count = sum(array.size for array in again.values())
@@ -236,7 +243,7 @@ def _distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a.astype(float) - b.astype(float)).max(initial=0.0))
 
 
-def table(findings: list[Finding]) -> str:
+def findings_text(findings: list[Finding]) -> str:
     """A line for each finding, then the tables of those that failed."""
     wide = max([46, *(len(finding.what) for finding in findings)]) + 2
     lines = [f"{'':<{wide}}{'numbers':>9}  {'worst':>8}  {'allowed':>8}"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from glassnet.inspect.data import StepData
-from glassnet.visible import visible
+from glassnet.visible import make_visible
 
 MOST = 3  # classes that are shown of a row
 _LONGEST = 16  # signs of a name of a class
@@ -29,13 +29,13 @@ def probabilities(step: StepData) -> np.ndarray | None:
     return (powers / powers.sum(axis=2, keepdims=True)).mean(axis=1)
 
 
-def label(step: StepData, at: int) -> str:
+def class_label(step: StepData, at: int) -> str:
     """The name of the class that a row of the batch is of."""
     code = int(step.y[at])
     return _short(step.classes[code]) if 0 <= code < len(step.classes) else "none"
 
 
-def shares(step: StepData, row: np.ndarray) -> str:
+def likely_classes(step: StepData, row: np.ndarray) -> str:
     """The most probable classes of a row: "yes 0.61, no 0.39"."""
     order: list[int] = np.argsort(-row, kind="stable")[:MOST].tolist()
     more = ", …" if len(row) > MOST else ""
@@ -43,5 +43,5 @@ def shares(step: StepData, row: np.ndarray) -> str:
 
 
 def _short(name: str) -> str:
-    text = visible(name)
+    text = make_visible(name)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -19,9 +19,9 @@ from glassnet.errors import GlassnetError
 from glassnet.inspect.replay import ReplayedStep, replay
 from glassnet.nn.storage import layout_of
 from glassnet.runs.file import RunFile
-from glassnet.runs.resume import begun
-from glassnet.visible import visible
-from glassnet.words import counted, shortened
+from glassnet.runs.resume import begun_values
+from glassnet.visible import make_visible
+from glassnet.words import plural, shorten
 
 # Of what a file says: what happened, where the data lie, and the form of the file itself.
 NOT_SETTINGS = ("ended", "source", "sha256", "scores", "rates", "order_state", "random_state",
@@ -89,13 +89,13 @@ class Comparison:
             loss = "" if end.loss is None else f"  loss {end.loss:.6g}"
             judged = end.validation_loss
             loss += "" if judged is None else f"  validation loss {judged:.6g}"
-            path = shortened(visible(end.path), width, end=True)
+            path = shorten(make_visible(end.path), width, end=True)
             ended = "" if end.stopped == "epochs" else f", {end.stopped}"
-            yield f"{letter}  {path:<{width}}  {counted(end.epochs, 'epoch')}{ended}{loss}"
+            yield f"{letter}  {path:<{width}}  {plural(end.epochs, 'epoch')}{ended}{loss}"
         for letter, end, name, other in (("A", self.a, "B", self.b), ("B", self.b, "A", self.a)):
             if end.parent is not None:
                 same = Path(end.parent).resolve() == Path(other.path).resolve()
-                run = name if same else shortened(visible(end.parent), 50, end=True)
+                run = name if same else shorten(make_visible(end.parent), 50, end=True)
                 yield f"{letter} goes on from {run} at step {end.step}"
 
     def _settings(self) -> Iterator[str]:
@@ -108,7 +108,7 @@ class Comparison:
         each = (WIDTH - name - 4) // 2
         for line in [("setting", "A", "B"), *self.settings]:
             cells = [
-                shortened(visible(text), width)
+                shorten(make_visible(text), width)
                 for text, width in zip(line, (name, each, each), strict=True)
             ]
             yield f"{cells[0]:<{name}}  {cells[1]:<{each}}  {cells[2]}".rstrip()
@@ -118,7 +118,7 @@ class Comparison:
         if self.uncompared:
             yield f"steps were not compared: {self.uncompared}"
         elif first is None:
-            yield f"the same weights after each of {counted(self.steps, 'step')}, to the last bit"
+            yield f"the same weights after each of {plural(self.steps, 'step')}, to the last bit"
         else:
             if first.before:
                 when = f"before step {first.step + 1}, the first that both have"
@@ -129,8 +129,8 @@ class Comparison:
                 where = f"(epoch {first.epoch}, batch {first.batch})"
                 yield f"{before}; after step {first.step} {where} they differ"
                 yield f"  the rows of that step are {'the same' if first.rows else 'others'}"
-            yield f"  {first.count:,} of {counted(first.size, 'weight')} differ; the first one:"
-            yield f"  {visible(first.weight)}  A {first.a!r}  B {first.b!r}"
+            yield f"  {first.count:,} of {plural(first.size, 'weight')} differ; the first one:"
+            yield f"  {make_visible(first.weight)}  A {first.a!r}  B {first.b!r}"
 
     def as_json(self) -> dict[str, Any]:
         """JSON values."""
@@ -158,24 +158,28 @@ def compare(
     """
     (values_a, a), (values_b, b) = _of(run_a), _of(run_b)
     first, steps, reason = None, 0, None
-    epoch = max(_before(values_a), _before(values_b))  # epochs that are in a parent alone
+    epoch = max(
+        _values_before(values_a), _values_before(values_b)
+    )  # epochs that are in a parent alone
     try:
         each = [
             replay(run, **(data or {}), start=epoch * _steps(values) + 1)
             for run, data, values in ((run_a, data_a, values_a), (run_b, data_b, values_b))
         ]
-        first, steps = _first(each[0], each[1], epoch * _steps(values_a))
+        first, steps = _first_difference(each[0], each[1], epoch * _steps(values_a))
     except GlassnetError as error:
         reason = " ".join(str(error).split())
     prints = values_a.get("sha256"), values_b.get("sha256")
     same_data = None if None in prints else prints[0] == prints[1]
-    return Comparison(a, b, _differing(values_a, values_b), first, steps, reason, same_data)
+    return Comparison(
+        a, b, _differing_settings(values_a, values_b), first, steps, reason, same_data
+    )
 
 
 def _of(path: str | Path) -> tuple[dict[str, Any], RunEnd]:
     """What a run file says, and how its run ended."""
     with RunFile.read(path) as file:
-        values = begun(file)
+        values = begun_values(file)
         losses, judged = file.history()
     ended = values.get("ended") or {"stopped": "unfinished"}
     last = [column[-1] if column else None for column in (losses, judged)]
@@ -184,7 +188,7 @@ def _of(path: str | Path) -> tuple[dict[str, Any], RunEnd]:
     return values, RunEnd(str(path), len(losses), last[0], last[1], ended["stopped"], *parent)
 
 
-def _before(values: Mapping[str, Any]) -> int:
+def _values_before(values: Mapping[str, Any]) -> int:
     known: dict[str, Any] = values.get("parent") or {}
     return int(known.get("before", 0))
 
@@ -197,20 +201,20 @@ def _steps(values: Mapping[str, Any]) -> int:
     return -(-rows // int(values["batch_size"]))
 
 
-def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    one, other = (dict(_flat("", settings)) for settings in (a, b))
+def _differing_settings(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    one, other = (dict(_flatten_settings("", settings)) for settings in (a, b))
     names = [*one, *(name for name in other if name not in one)]
     rules = a.get("optimizer"), b.get("optimizer")
     return [
         (name, one.get(name, "-"), other.get(name, "-"))
         for name in names
         if one.get(name) != other.get(name)
-        and not (name not in one and _usual(rules[1], name, other[name]))
-        and not (name not in other and _usual(rules[0], name, one[name]))
+        and not (name not in one and _is_default(rules[1], name, other[name]))
+        and not (name not in other and _is_default(rules[0], name, one[name]))
     ]
 
 
-def _usual(rule: Any, name: str, text: str) -> bool:
+def _is_default(rule: Any, name: str, text: str) -> bool:
     """Whether a setting that only one of two optimisers knows is as it is by default there."""
     kind: Any = getattr(optim, str(cast("dict[str, Any]", rule).get("class")), None)
     known = {f"optimizer.{field.name}": field.default for field in fields(kind)} if kind else {}
@@ -226,22 +230,22 @@ def _rate(value: Any) -> str:
     return _rate(rate["lr"]) if rate.get("class") == "Constant" else str(rate.get("class", value))
 
 
-def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
+def _flatten_settings(name: str, value: Any) -> Iterator[tuple[str, str]]:
     """Settings by dotted names; a layer, or another object inside, under its place."""
     if name.endswith(".lr") and isinstance(value, dict) and "then" in value:
         yield name, _rate(value)
     elif isinstance(value, dict):
         for key, item in cast("dict[str, Any]", value).items():
             if name or key not in NOT_SETTINGS:
-                yield from _flat(f"{name}.{key}" if name else key, item)
+                yield from _flatten_settings(f"{name}.{key}" if name else key, item)
     elif isinstance(value, list) and any(isinstance(v, dict) for v in cast("list[Any]", value)):
         for place, item in enumerate(cast("list[Any]", value)):
-            yield from _flat(f"{name}[{place}]".replace(".layers[", "["), item)
+            yield from _flatten_settings(f"{name}[{place}]".replace(".layers[", "["), item)
     else:
         yield name.removesuffix(".class"), value if isinstance(value, str) else json.dumps(value)
 
 
-def _first(
+def _first_difference(
     a: Iterator[ReplayedStep], b: Iterator[ReplayedStep], same: int
 ) -> tuple[FirstDifference | None, int]:
     """The first difference of two runs behind `same` steps, and how many steps were the same."""
@@ -254,14 +258,14 @@ def _first(
         if shapes[0] != shapes[1] or one.after.dtype != other.after.dtype:
             raise GlassnetError("the networks have other parameters")
         if same == begun and one.before.tobytes() != other.before.tobytes():
-            return _differs(one, other, one.before, other.before, same), same
+            return _difference_at(one, other, one.before, other.before, same), same
         if one.after.tobytes() != other.after.tobytes():
-            return _differs(one, other, one.after, other.after, one.step), same
+            return _difference_at(one, other, one.after, other.after, one.step), same
         same += 1
     return None, same
 
 
-def _differs(
+def _difference_at(
     one: ReplayedStep, other: ReplayedStep, a: np.ndarray, b: np.ndarray, step: int
 ) -> FirstDifference:
     bits = np.dtype(f"u{a.itemsize}")

@@ -20,7 +20,7 @@ from glassnet.nn.rectifiers import Blend
 from glassnet.nn.storage import layout_of
 from glassnet.optim.optimizer import Optimizer
 from glassnet.training.probe import LayerTrace, ProbedModule
-from glassnet.training.step import StepGraph, step_graph, trained
+from glassnet.training.step import StepGraph, step_graph, trained_only
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,13 @@ def open_graph(
     builder = GraphBuilder(step.graph.nodes)
     seen = {layer.name: builder.value(layer.result.index) for layer in probed.seen}
     declared = layout_of(model).parameters
-    parameters = {n: builder.value(step.graph.inputs[f"W.{n}"]) for n in trained(model, declared)}
+    parameters = {
+        n: builder.value(step.graph.inputs[f"W.{n}"]) for n in trained_only(model, declared)
+    }
     by = [*seen.values(), *parameters.values()]
     slopes = gradients(builder.value(step.graph.outputs[0]), by)
     names = [f"a.{n}" for n in seen] + [f"da.{n}" for n in seen] + [f"dW.{n}" for n in parameters]
-    bent = [layer for layer in probed.seen if _one_by_one(layer.layer)]
+    bent = [layer for layer in probed.seen if _is_pointwise(layer.layer)]
     names += [f"f.{layer.name}" for layer in bent]
     rows = builder.value(step.graph.inputs["rows"])
     data = {n: builder.value(step.graph.inputs[n]) for n in ("x", "y")}
@@ -69,10 +71,10 @@ def open_graph(
     graph = builder.finish(
         [*outputs, *seen.values(), *slopes, *_derivatives(builder, bent), *taken]
     )
-    return OpenGraph(step, graph, (*names, *data), _placed(probed.seen))
+    return OpenGraph(step, graph, (*names, *data), _place_layers(probed.seen))
 
 
-def _placed(seen: list[LayerTrace]) -> tuple[PlacedLayer, ...]:
+def _place_layers(seen: list[LayerTrace]) -> tuple[PlacedLayer, ...]:
     """Which layer gave what; of several with the same value the last one before."""
     givers: dict[int, str] = {}
     found: list[PlacedLayer] = []
@@ -93,13 +95,13 @@ def _derivatives(builder: GraphBuilder, bent: list[LayerTrace]) -> list[Value]:
     return found
 
 
-def _one_by_one(layer: Module) -> bool:
+def _is_pointwise(layer: Module) -> bool:
     """Whether the gradient of the sum of what a layer gives is the derivative of each number."""
-    function = function_of(layer)
+    function = layer_function(layer)
     return (function.inner if isinstance(function, Blend) else function).pointwise
 
 
-def function_of(layer: Module) -> Module:
+def layer_function(layer: Module) -> Module:
     """What a layer does to what is given to it: of a neuron, whose sum is seen apart, what comes
     after the sum."""
     return layer.squash if type(layer) is Neuron else layer

@@ -19,26 +19,31 @@ from glassnet.errors import GlassnetError
 from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
 from glassnet.inspect.ledger_view import Entry, Ledger
-from glassnet.inspect.row_gradients import RowGradients, shares, weight_program, weight_pulls
+from glassnet.inspect.row_gradients import (
+    RowGradients,
+    row_shares,
+    weight_gradients,
+    weight_program,
+)
 from glassnet.inspect.selectors import place_of
-from glassnet.inspect.step import replay, until
-from glassnet.inspect.streams import or_streamed
+from glassnet.inspect.step import history_until, replay
+from glassnet.inspect.streams import with_streams
 from glassnet.nn.module import Module, split
 from glassnet.nn.storage import layout_of
 from glassnet.pipeline import compile_graph
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.run.program import Program
 from glassnet.runs.file import RunFile
-from glassnet.runs.resume import RunData, check_not_before, reopened
+from glassnet.runs.resume import RunData, check_not_before, reopen
 from glassnet.training.history import History
-from glassnet.training.programs import Bound
+from glassnet.training.programs import BoundProgram
 from glassnet.training.step import StepGraph, parameter_arrays, step_graph
-from glassnet.training.trainer import Trainer, remembered
+from glassnet.training.trainer import Trainer, bias_correction
 
 MOST = 1000  # updates without `epoch`
 
 
-@to_nearest
+@computed_to_nearest
 def open_ledger(
     record: str | Path,
     weight: str,
@@ -56,7 +61,7 @@ def open_ledger(
     run's first `MOST` steps. The data are given as for `open_step`."""
     with RunFile.read(record) as file:
         data = RunData(x, y, sample_weight, validation, model, loss, optimizer)
-        values, trainer = reopened(file, or_streamed(record, data))
+        values, trainer = reopen(file, with_streams(record, data))
         losses, judged = file.history()
         declared = layout_of(trainer.task.model).parameters
         name, place = place_of({n: p.shape for n, p in declared.items()}, weight)
@@ -68,13 +73,13 @@ def open_ledger(
     run = replay(trainer, state, done + 1, 0, values["epochs"], history)
     start = parameter_arrays(trainer.task.model)[f"W.{name}"][place].copy()
     updates = (last - done) * trainer.order.steps
-    steps = _Steps(trainer, values["epochs"], history, name, place, last)
+    steps = _WeightReplay(trainer, values["epochs"], history, name, place, last)
     most = min(updates, MOST) if epoch is None else updates
     entries = tuple(steps.entries(done, run.steps_done, most))
     ends = {entry.epoch: entry for entry in entries if entry.batch == trainer.order.steps}
     both = sorted(checkpoints.keys() & ends.keys())
     recorded = [(e, steps.number(checkpoints[e].arrays["W"]), ends[e].after) for e in both]
-    left = None if result is None else _left(values, steps.stored(result), ends, len(losses))
+    left = None if result is None else _weight_left(values, steps.stored(result), ends, len(losses))
     return Ledger(
         f"{name}[{','.join(map(str, place))}]", done + 1, start, entries, updates,
         tuple(recorded), left, trainer.optimizer.average, steps.coupled,
@@ -99,7 +104,7 @@ def _range(
     return epoch - 1, epoch
 
 
-def _left(
+def _weight_left(
     values: dict[str, Any], recorded: Any, ends: dict[int, Entry], last: int
 ) -> tuple[int, Any, Any] | None:
     """The epoch whose weights the run left in the model, the weight there, and the one of that
@@ -113,7 +118,7 @@ def _left(
 
 
 @dataclass(frozen=True)
-class _Steps:
+class _WeightReplay:
     """Training's steps one by one, with the gradient by one parameter."""
 
     trainer: Trainer
@@ -147,7 +152,7 @@ class _Steps:
             parts = (
                 None
                 if by_row is None
-                else weight_pulls(by_row, given, shares(self.trainer.task.loss, given))
+                else weight_gradients(by_row, given, row_shares(self.trainer.task.loss, given))
             )
             found = program.run(given)
             arrays |= {name: found[output] for name, output in step.donate.items()}
@@ -156,7 +161,7 @@ class _Steps:
             after = arrays[f"W.{self.name}"][self.place]
             mean = self._mean(arrays, first + count + 1)
             memory = {slot: arrays[f"{slot}.{self.name}"][self.place] for slot in self._slots}
-            numbers = trainer.task.rows.numbered(rows)
+            numbers = trainer.task.rows.row_numbers(rows)
             yield Entry(epoch, batch, lr, slope, before, after, mean, memory, numbers, parts)
 
     @cached_property
@@ -170,7 +175,7 @@ class _Steps:
         mean = arrays.get(f"average.{self.name}")
         if mean is None:
             return None
-        return mean[self.place] / remembered(self.trainer.optimizer.average, steps)
+        return mean[self.place] / bias_correction(self.trainer.optimizer.average, steps)
 
     @cached_property
     def coupled(self) -> str:
@@ -189,7 +194,7 @@ class _Steps:
     def _batches(self, done: int, first: int) -> Iterator[tuple[int, int, np.ndarray, Any]]:
         order, seen = self.trainer.order, self.history
         for epoch in range(done, self.last):
-            run = self.trainer.run(self.epochs, until(seen, epoch))
+            run = self.trainer.run(self.epochs, history_until(seen, epoch))
             start = first + (epoch - done) * order.steps
             rates = self.trainer.rates(run, np.arange(start, start + order.steps))
             batches = (rows for part in order.parts(epoch) for rows in part)
@@ -205,4 +210,4 @@ class _Steps:
         slopes: list[Any] = []
         if layout_of(task.model).parameters[self.name].trained:
             slopes = gradients(outputs[0], [builder.value(step.graph.inputs[f"W.{self.name}"])])
-        return Bound(compile_graph(builder.finish([*outputs, *slopes])), step.captured), step
+        return BoundProgram(compile_graph(builder.finish([*outputs, *slopes])), step.captured), step

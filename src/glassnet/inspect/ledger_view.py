@@ -15,9 +15,9 @@ from glassnet.inspect.render.blocks import Block, Lines, Picture, TableBlock, ex
 from glassnet.inspect.render.html import fragment
 from glassnet.inspect.render.text import as_text
 from glassnet.inspect.render.values import plain
-from glassnet.inspect.statistics import coupling, largest_first
+from glassnet.inspect.statistics import coupling_text, largest_first
 from glassnet.training.curves import curves
-from glassnet.words import counted
+from glassnet.words import plural
 
 PUSHED = 3  # rows of an update that are shown
 
@@ -69,13 +69,13 @@ class Ledger:
         return self.entries[-1].shown if self.entries else self.start
 
     @property
-    def same(self) -> bool | None:
+    def is_verified(self) -> bool | None:
         """Whether all that the file has of these updates is the very bits; None where it has
         nothing of them."""
         known = [*self.recorded, *([] if self.left is None else [self.left])]
         if not known:
             return None
-        return all(_alike(kept, again) for _, kept, again in known)
+        return all(_is_same(kept, again) for _, kept, again in known)
 
     def __repr__(self) -> str:
         """One line; all of it by `print` and in notebooks."""
@@ -96,16 +96,16 @@ def blocks(ledger: Ledger) -> list[Block]:
     heads += [*(f"{slot} after" for slot in slots), "update", "w after"]
     heads += ["mean after"] if ledger.average else []
     updates = TableBlock("", heads, [_line(entry, ledger.average) for entry in ledger.entries])
-    notes = [*_means(ledger), *_held(ledger)]
+    notes = [*_means(ledger), *_checkpoint_text(ledger)]
     if ledger.coupled:
-        notes.append(f"note: {coupling(ledger.coupled)}")
+        notes.append(f"note: {coupling_text(ledger.coupled)}")
     if len(ledger.entries) < ledger.updates:
-        notes.append(f"note: {_cut(ledger)}")
+        notes.append(f"note: {_cut_text(ledger)}")
     above = Lines(f"{ledger.name}: {_extent(ledger)}", [start])
-    return [above, *_drawn(ledger), updates, Lines("", notes)]
+    return [above, *_drawing(ledger), updates, Lines("", notes)]
 
 
-def _drawn(ledger: Ledger) -> list[Block]:
+def _drawing(ledger: Ledger) -> list[Block]:
     """The weight from update to update, as a curve."""
     values = [float(entry.after) for entry in ledger.entries]
     picture = curves({"w after": [float(ledger.start), *values]}, "update")
@@ -136,7 +136,7 @@ def _means(ledger: Ledger) -> list[str]:
     ]
 
 
-def _held(ledger: Ledger) -> list[str]:
+def _checkpoint_text(ledger: Ledger) -> list[str]:
     lines = [
         f"the file's checkpoint after epoch {epoch}: {exact(value)}, {_verdict(value, again)}"
         for epoch, value, again in ledger.recorded
@@ -151,10 +151,10 @@ def _held(ledger: Ledger) -> list[str]:
 
 
 def _verdict(recorded: Any, again: Any) -> str:
-    return "the same bits" if _alike(recorded, again) else f"OTHER than {exact(again)}"
+    return "the same bits" if _is_same(recorded, again) else f"OTHER than {exact(again)}"
 
 
-def _alike(recorded: Any, again: Any) -> bool:
+def _is_same(recorded: Any, again: Any) -> bool:
     return recorded.tobytes() == again.tobytes()
 
 
@@ -165,12 +165,12 @@ def _extent(ledger: Ledger) -> str:
     which = (
         f"epoch {last}" if last == ledger.first_epoch else f"epochs {ledger.first_epoch} to {last}"
     )
-    return f"{counted(len(ledger.entries), 'update')}, {which}"
+    return f"{plural(len(ledger.entries), 'update')}, {which}"
 
 
-def _cut(ledger: Ledger) -> str:
+def _cut_text(ledger: Ledger) -> str:
     return (
-        f"these are the first {len(ledger.entries):,} of {counted(ledger.updates, 'update')}; "
+        f"these are the first {len(ledger.entries):,} of {plural(ledger.updates, 'update')}; "
         "name an epoch (--epoch E) for all of that epoch"
     )
 
@@ -195,6 +195,6 @@ def as_json(ledger: Ledger) -> dict[str, Any]:
     return plain(
         {"name": ledger.name, "first_epoch": ledger.first_epoch, "start": ledger.start,
          "entries": entries, "end": ledger.end, "average": ledger.average,
-         "updates": ledger.updates, "recorded": recorded, "model": left, "same": ledger.same,
-         "rows_note": coupling(ledger.coupled), "note": _cut(ledger) if cut else None}
+         "updates": ledger.updates, "recorded": recorded, "model": left, "same": ledger.is_verified,
+         "rows_note": coupling_text(ledger.coupled), "note": _cut_text(ledger) if cut else None}
     )  # fmt: skip

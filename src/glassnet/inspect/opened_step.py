@@ -12,7 +12,7 @@ from glassnet.inspect.data import StepData
 from glassnet.inspect.render.html import fragment
 from glassnet.inspect.render.overview import overview
 from glassnet.inspect.render.text import as_text
-from glassnet.words import counted
+from glassnet.words import plural
 
 
 @dataclass(frozen=True, repr=False)
@@ -22,7 +22,7 @@ class OpenStep(StepData):
     def __repr__(self) -> str:
         """One line; all of it by `print` and in notebooks."""
         place = f"step {self.step} of the run: epoch {self.epoch}, batch {self.batch}"
-        return f"<{place}, {counted(len(self.rows), 'row')}, L = {self.L:.6g}>"
+        return f"<{place}, {plural(len(self.rows), 'row')}, L = {self.L:.6g}>"
 
     def __str__(self) -> str:
         return as_text(overview(self))

@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 
 from glassnet.errors import GlassnetError, TrainingError
-from glassnet.inspect.step import until
-from glassnet.inspect.streams import or_streamed
+from glassnet.inspect.step import history_until
+from glassnet.inspect.streams import with_streams
 from glassnet.nn.module import Module, split
 from glassnet.nn.storage import layout_of
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.runs.file import Checkpoint, RunFile
 from glassnet.runs.recorder import restore
-from glassnet.runs.resume import RunData, check_not_before, reopened
+from glassnet.runs.resume import RunData, check_not_before, reopen
 from glassnet.training.history import History
 from glassnet.training.trainer import Trainer
-from glassnet.words import counted
+from glassnet.words import plural
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,7 +54,7 @@ class ReplayedStep:
         return f"<step {self.step}: epoch {self.epoch}, batch {self.batch}, loss {self.loss:.6g}>"
 
 
-@to_nearest
+@computed_to_nearest
 def replay(
     record: str | Path,
     x: Any = None,
@@ -78,26 +78,26 @@ def replay(
     `open_step`: those that the file holds, where they were small. TrainingError for training that
     takes no steps (L-BFGS, random search).
     """
-    given = or_streamed(record, RunData(x, y, sample_weight, validation, model, loss, optimizer))
+    given = with_streams(record, RunData(x, y, sample_weight, validation, model, loss, optimizer))
     for name, number in (("start", start), ("every", every)):
         if not isinstance(number, (int, np.integer)) or number < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise GlassnetError(f"{name}={number!r}: wanted a whole number, 1 or more")
-    return _steps(*_opened(record, given, start, stop), start, every)
+    return _steps(*_open_at(record, given, start, stop), start, every)
 
 
-def _opened(
+def _open_at(
     record: str | Path, given: RunData, start: int, stop: int | None
 ) -> tuple[Replayer, int]:
     """The run at the checkpoint before a step, and the number of the last step."""
     with RunFile.read(record) as file:
-        values, trainer = reopened(file, given)
+        values, trainer = reopen(file, given)
         losses, judged = file.history()
         each = trainer.order.steps
         most = min(len(losses) + 1, values["epochs"]) * each
         last = len(losses) * each if stop is None else stop
         if last > most or (stop is not None and stop < 0):
             raise GlassnetError(
-                f"stop={stop}: the run has {counted(len(losses) * each, 'step')}, numbered from 1"
+                f"stop={stop}: the run has {plural(len(losses) * each, 'step')}, numbered from 1"
             )
         check_not_before(file, values, (start - 1) // each + 1)
         state = file.checkpoint(min((start - 1) // each, len(losses)))
@@ -155,14 +155,14 @@ class Replayer:
                     f"the loss became {found[-1]:g} in step {self.done + len(found)}"
                 )
             self.done += len(some)
-            self.last = trainer.task.rows.numbered(some[-1]), float(rates[-1])
+            self.last = trainer.task.rows.row_numbers(some[-1]), float(rates[-1])
             loss = float(found[-1])
         return loss
 
-    @to_nearest
+    @computed_to_nearest
     def _begin(self, epoch: int) -> None:
         """The rows and learning rates of an epoch, from 0."""
         trainer, first = self.trainer, self.trainer.first + epoch * self.steps
-        run = trainer.run(self.epochs, until(self.history, epoch))
+        run = trainer.run(self.epochs, history_until(self.history, epoch))
         self.rates = trainer.rates(run, np.arange(first, first + self.steps))
         self.parts, self.epoch = list(trainer.order.parts(epoch)), epoch

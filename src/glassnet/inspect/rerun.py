@@ -13,31 +13,31 @@ from typing import Any
 
 from glassnet.errors import GlassnetError, TrainingError
 from glassnet.inspect.replay import Replayer
-from glassnet.inspect.streams import or_streamed
+from glassnet.inspect.streams import with_streams
 from glassnet.nn.module import Module
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.schedule import Switched
 from glassnet.outputs import FileUse, check_apart
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.runs.data import as_data
 from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint, put_data, put_values
 from glassnet.runs.recorder import Recorder
 from glassnet.runs.resume import (
     RunData,
     check_not_before,
-    figures,
-    go_on,
-    rebuilt,
-    reopened,
-    watching,
+    metric_values,
+    rebuild,
+    reopen,
+    resumed_callbacks,
+    train_on,
 )
 from glassnet.training.callbacks import as_callbacks
-from glassnet.training.check import checked_counts, checked_optimizer
+from glassnet.training.check import check_counts, check_optimizer
 from glassnet.training.history import History
 from glassnet.training.metrics import as_metrics
 from glassnet.training.trainer import Trainer
 from glassnet.version import __version__, numerics_version
-from glassnet.words import counted
+from glassnet.words import plural
 
 NOTHING = (
     "rerun: nothing is to be different\n"
@@ -54,7 +54,7 @@ BETWEEN = (
 
 
 @dataclass(frozen=True)
-class Start:
+class RerunStart:
     """Where a new run begins: what its file says, and the checkpoints, losses and data that it
     takes over from its parent."""
 
@@ -65,7 +65,7 @@ class Start:
     data: dict[str, dict[str, Any]]
 
 
-@to_nearest
+@computed_to_nearest
 def rerun(
     run: str | Path, x: Any = None, y: Any = None, *,
     from_step: int, record: str | Path,
@@ -84,38 +84,38 @@ def rerun(
     the parent, or `callbacks`. x, y, weights, validation data, `model` and `loss` are as for
     `open_step`.
     """
-    given = or_streamed(run, RunData(x, y, sample_weight, validation, model, loss))
+    given = with_streams(run, RunData(x, y, sample_weight, validation, model, loss))
     if lr is None and optimizer is None and batch_size is None and epochs is None:
         raise GlassnetError(NOTHING)
     if lr is not None and optimizer is not None:
         raise GlassnetError("lr and optimizer both say a learning rate; give one of them")
     check_apart([FileUse(record, "the new run")], [FileUse(run, "the recorded run")], "record=")
     with RunFile.read(run) as parent:
-        values, trainer = reopened(parent, given)
+        values, trainer = reopen(parent, given)
         if "estimator" in values:
             raise TrainingError(OF_ESTIMATOR.format(run, values["estimator"]))
         changes = {"optimizer": optimizer, "batch_size": batch_size, "epochs": epochs}
         start = _start(parent, values, trainer, from_step, lr, changes)
-        again, _ = rebuilt(parent, start.values, replace(given, optimizer=optimizer), threads)
+        again, _ = rebuild(parent, start.values, replace(given, optimizer=optimizer), threads)
     stops = None if callbacks is None else as_callbacks(callbacks)
-    others = watching(start.values, again, as_metrics(metrics), stops)
+    others = resumed_callbacks(start.values, again, as_metrics(metrics), stops)
     with RunFile.create(record, overwrite=overwrite) as file:
         state = _write(file, start, again)
-        figured = figures(start.values, state.epoch)
+        figured = metric_values(start.values, state.epoch)
         history = History(start.losses, start.judged, evaluations=state.epoch, metrics=figured)
         recorder = Recorder(file, again, None, others)
-        return again.task.model, go_on(recorder, state, start.values["epochs"], others, history)
+        return again.task.model, train_on(recorder, state, start.values["epochs"], others, history)
 
 
 def _start(
     parent: RunFile, values: dict[str, Any], trainer: Trainer, step: int, lr: Any,
     changes: Mapping[str, Any],
-) -> Start:  # fmt: skip
+) -> RerunStart:  # fmt: skip
     losses, judged = parent.history()
     each = trainer.order.steps
     count = len(losses) * each
     if not isinstance(step, int) or not 1 <= step <= count + 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise GlassnetError(f"from_step={step!r}: the run has {counted(count, 'step')}, from 1")
+        raise GlassnetError(f"from_step={step!r}: the run has {plural(count, 'step')}, from 1")
     epoch = (step - 1) // each
     check_not_before(parent, values, epoch + 1)
     known: dict[str, Any] = values.get("parent") or {}
@@ -138,18 +138,20 @@ def _start(
         if type(new) is not type(trainer.optimizer):  # what it remembers means something else
             kept = {n: a for n, a in states[0].arrays.items() if n not in trainer.memory}
             states = [replace(states[0], arrays=kept)]
-    said = _said(values, changes, new, {"run": str(parent.path), "step": step, "before": before})
+    said = _new_settings(
+        values, changes, new, {"run": str(parent.path), "step": step, "before": before}
+    )
     end = states[-1].epoch
-    return Start(said, states, losses[:end], judged[:end], parent.data())
+    return RerunStart(said, states, losses[:end], judged[:end], parent.data())
 
 
-def _said(
+def _new_settings(
     values: Mapping[str, Any], changes: Mapping[str, Any], optimizer: Any, parent: dict[str, Any]
 ) -> dict[str, Any]:
     """What the new run file says. It is no longer a part of a fit that makes a model file."""
-    checked_optimizer(optimizer)
+    check_optimizer(optimizer)
     counts = {n: changes[n] for n in ("batch_size", "epochs") if changes[n] is not None}
-    checked_counts(**counts)
+    check_counts(**counts)
     source: dict[str, Any] | None = values.get("source")
     if source is not None:
         source = {name: value for name, value in source.items() if name not in ("recipe", "model")}
@@ -172,7 +174,7 @@ def _state_after(
     return Checkpoint(epoch, arrays, {})
 
 
-def _write(file: RunFile, start: Start, trainer: Any) -> Checkpoint:
+def _write(file: RunFile, start: RerunStart, trainer: Any) -> Checkpoint:
     """The beginning of the new run file; the checkpoint that it goes on from. Memory that the
     optimiser of the parent did not have is as at the first step."""
     lines = [

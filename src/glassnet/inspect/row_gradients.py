@@ -23,7 +23,7 @@ from glassnet.nn.scope import BuildContext, Scope, apply
 from glassnet.pipeline import compile_graph
 from glassnet.run.program import Program
 from glassnet.training.probe import ProbedModule
-from glassnet.training.programs import Bound
+from glassnet.training.programs import BoundProgram
 from glassnet.training.step import (
     ALL,
     BATCH,
@@ -31,7 +31,7 @@ from glassnet.training.step import (
     mean_loss,
     outputs_of,
     parameter_inputs,
-    trained,
+    trained_only,
 )
 from glassnet.training.trainer import Task
 
@@ -54,11 +54,11 @@ class RowGradients:
     def of_weight(self, name: str, place: tuple[int, ...]) -> np.ndarray:
         """For one weight a number for every row of the batch."""
         program = weight_program(self._task, name, place)
-        return weight_pulls(program, self._arrays, shares(self._task.loss, self._arrays))
+        return weight_gradients(program, self._arrays, row_shares(self._task.loss, self._arrays))
 
     def of_row(self, at: int) -> dict[str, np.ndarray]:
         """What row number `at` of the batch adds, by parameter."""
-        share = shares(self._task.loss, self._arrays)
+        share = row_shares(self._task.loss, self._arrays)
         if self.coupled:
             share = np.where(np.arange(len(share)) == at, share, 0).astype(share.dtype)
             found = self._run(self.rows, share)
@@ -69,7 +69,7 @@ class RowGradients:
     @cached_property
     def coupled(self) -> str:
         """The first layer that gives a row other numbers when it is alone; "" where none does."""
-        share = shares(self._task.loss, self._arrays)
+        share = row_shares(self._task.loss, self._arrays)
         if len(share) == 1:
             return ""
         if not self._task.loss.by_row:
@@ -86,38 +86,38 @@ class RowGradients:
 
     @cached_property
     def _program(self) -> tuple[Program, tuple[str, ...]]:
-        weighed = _weighed(self._task)
+        weighed = _shared_loss(self._task)
         found = {f"a.{layer.name}": layer.result for layer in weighed.watched.seen}
-        parameters = trained(self._task.model, weighed.parameters)
+        parameters = trained_only(self._task.model, weighed.parameters)
         slopes = gradients(weighed.total, list(parameters.values()))
         found |= {f"dW.{name}": slope for name, slope in zip(parameters, slopes, strict=True)}
         graph = weighed.builder.finish(list(found.values()))
-        return Bound(compile_graph(graph), weighed.builder.captured), tuple(found)
+        return BoundProgram(compile_graph(graph), weighed.builder.captured), tuple(found)
 
     def _run(self, rows: np.ndarray, share: np.ndarray) -> dict[str, np.ndarray]:
         program, names = self._program
-        given = needed(program, {**self._arrays, "rows": rows, "share": share})
+        given = needed_arrays(program, {**self._arrays, "rows": rows, "share": share})
         return dict(zip(names, program.run(given), strict=True))
 
 
 def weight_program(task: Task, name: str, place: tuple[int, ...]) -> Program:
     """What every row of a batch adds to the gradient of one weight. The gradient is linear in the
     rows' shares of L, so its own gradient by them is what is wanted."""
-    weighed = _weighed(task)
+    weighed = _shared_loss(task)
     slope = gradients(weighed.total, [weighed.parameters[name]])[0]
     one = ops.sum(slope[tuple(slice(i, i + 1) for i in place)])
     graph = weighed.builder.finish(gradients(one, [weighed.share]))
-    return Bound(compile_graph(graph), weighed.builder.captured)
+    return BoundProgram(compile_graph(graph), weighed.builder.captured)
 
 
-def weight_pulls(
+def weight_gradients(
     program: Program, arrays: Mapping[str, np.ndarray], share: np.ndarray
 ) -> np.ndarray:
     """A number for every row of the batch."""
-    return program.run(needed(program, {**arrays, "share": share}))[0] * share
+    return program.run(needed_arrays(program, {**arrays, "share": share}))[0] * share
 
 
-def shares(loss: Loss, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+def row_shares(loss: Loss, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     """What each row's term is multiplied by in the mean over the rows of a batch."""
     rows, dtype = arrays["rows"], arrays["x"].dtype
     if not loss.by_row:
@@ -131,13 +131,13 @@ def shares(loss: Loss, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     return (weight / total).astype(dtype)
 
 
-def needed(program: Program, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def needed_arrays(program: Program, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Of arrays those that a program reads."""
     return {name: arrays[name] for name in program.plan.graph.inputs if name in arrays}
 
 
 @dataclass(frozen=True)
-class _Weighed:
+class _SharedLoss:
     """The loss of a training step with the rows' shares of it as an input."""
 
     builder: GraphBuilder
@@ -147,7 +147,7 @@ class _Weighed:
     watched: ProbedModule
 
 
-def _weighed(task: Task) -> _Weighed:
+def _shared_loss(task: Task) -> _SharedLoss:
     """The same layers as in the step, in the same order, so the same random numbers."""
     model, width = task.model, task.rows.x.shape[1]
     builder = GraphBuilder()
@@ -166,10 +166,10 @@ def _weighed(task: Task) -> _Weighed:
     if not task.loss.by_row:
         slope = gradients(mean_loss(task.loss, prediction, outputs, taken), [prediction])[0]
         each = ops.sum(prediction * ops.stop_gradient(slope), 1)
-        return _Weighed(builder, ops.sum(each * share, 0), share, parameters, watched)
+        return _SharedLoss(builder, ops.sum(each * share, 0), share, parameters, watched)
     members = [prediction[:, i : i + outputs] for i in range(0, size, outputs)]
     given = taken["y"], taken.get("weight") if weighted == 2 else None
     total = ops.sum(task.loss.terms(members[0], *given) * share, 0)
     for member in members[1:]:
         total = total + ops.sum(task.loss.terms(member, *given) * share, 0)
-    return _Weighed(builder, total / float(len(members)), share, parameters, watched)
+    return _SharedLoss(builder, total / float(len(members)), share, parameters, watched)

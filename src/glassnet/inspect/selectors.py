@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from glassnet.errors import GlassnetError
-from glassnet.words import counted
+from glassnet.words import plural
 
 LISTED = 12  # names that are listed in full
 
@@ -25,25 +25,25 @@ def place_of(shapes: Mapping[str, Sequence[int]], text: str) -> tuple[str, tuple
         some = f"{like}[{','.join('0' * len(shapes[like]))}]"
         raise GlassnetError(
             f"{text!r} is not a weight; write a parameter and whole numbers: {some} "
-            f"({listed(name_given, list(shapes))})"
+            f"({name_list(name_given, list(shapes))})"
         )
     name, place = match[1], tuple(int(i) for i in match[2].split(","))
     shape = tuple(shapes[name])
     if len(place) != len(shape):
         raise GlassnetError(
-            f"{text!r} has {counted(len(place), 'number')}; {name} has shape {shape}"
+            f"{text!r} has {plural(len(place), 'number')}; {name} has shape {shape}"
         )
     if any(i >= n for i, n in zip(place, shape, strict=True)):
         raise GlassnetError(f"{text!r} is outside; {name} has shape {shape}, counted from 0")
     return name, place
 
 
-def near(name: str, what: str, names: Sequence[str]) -> str:
+def unknown_name_error(name: str, what: str, names: Sequence[str]) -> str:
     """That there is no such name, and which there are."""
-    return f"there is no {what} {name!r}; {listed(name, names)}"
+    return f"there is no {what} {name!r}; {name_list(name, names)}"
 
 
-def listed(name: str, names: Sequence[str]) -> str:
+def name_list(name: str, names: Sequence[str]) -> str:
     """All names where they are few; else those that are like the one that was written."""
     if len(names) <= LISTED:
         return f"there are {', '.join(names)}"

@@ -9,24 +9,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from glassnet.errors import GlassnetError
-from glassnet.graph.stage_names import STAGES, unknown
+from glassnet.graph.stage_names import STAGES, unknown_stage_text
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.run.program import Plan
 from glassnet.runs.data import from_data
 from glassnet.runs.file import RunFile
-from glassnet.runs.resume import begun
+from glassnet.runs.resume import begun_values
 from glassnet.stages import stages
 from glassnet.training.programs import STEPPED
 from glassnet.training.step import gradient_graph, step_graph
 
 
-@to_nearest
+@computed_to_nearest
 def show_model(model: Module, loss: Loss, stage: str) -> str:
     """A stage of a model: its prediction as a graph, else the loss with its gradients."""
     check_stage(stage)
-    width = model.takes()
+    width = model.input_width()
     if width is None:
         raise GlassnetError(f"{model!r} takes rows of any width, so it has no one graph")
     if stage == "graph":
@@ -35,12 +35,12 @@ def show_model(model: Module, loss: Loss, stage: str) -> str:
     return str(graph) if stage == "grad" else stages(graph, stage)
 
 
-@to_nearest
+@computed_to_nearest
 def show_run(path: str | Path, stage: str) -> str:
     """A stage of the training step that a run takes."""
     check_stage(stage)
     with RunFile.read(path) as file:
-        values = begun(file)
+        values = begun_values(file)
     model, loss = from_data(values["model"]), from_data(values["loss"], "loss")
     optimizer = from_data(values["optimizer"], "optimizer")
     width, weighted = values["columns"], values["weighted"]
@@ -54,4 +54,4 @@ def show_run(path: str | Path, stage: str) -> str:
 
 def check_stage(stage: str) -> None:
     if stage not in STAGES:
-        raise GlassnetError(unknown(stage))
+        raise GlassnetError(unknown_stage_text(stage))

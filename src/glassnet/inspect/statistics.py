@@ -16,13 +16,15 @@ import numpy as np
 from glassnet.errors import GlassnetError
 from glassnet.inspect.data import Layer, StepData
 from glassnet.inspect.row_gradients import LOSS
-from glassnet.inspect.selectors import listed, place_of
+from glassnet.inspect.selectors import name_list, place_of
 from glassnet.nn.linear import Linear
 
 FLAT = 1e-3  # ∂a/∂z below which hardly any of a gradient passes
-EACH = 1 << 28  # numbers of gradients that are computed to find the rows with the largest gradients
+ROW_GRADIENT_LIMIT = (
+    1 << 28
+)  # numbers of gradients that are computed to find the rows with the largest gradients
 ROUNDING = 100  # roundings by which rows may add up to another sum
-TOLD = 8  # rows with the largest gradients that are shown
+TOP_ROWS = 8  # rows with the largest gradients that are shown
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def layer_figures(layer: Layer) -> LayerFigures:
         off, saturated = (tuple(np.flatnonzero(units).tolist()) for units in (zero, flat & ~zero))
     rows, units = len(layer.result), int(layer.result.shape[-1])
     return LayerFigures(
-        layer.name, repr(layer.module), size(layer.result), size(layer.slope),
+        layer.name, repr(layer.module), vector_length(layer.result), vector_length(layer.slope),
         len(off), len(saturated), off, saturated, units, rows,
     )  # fmt: skip
 
@@ -141,29 +143,35 @@ def parameter_figures(step: StepData, name: str) -> ParameterFigures:
     weights = step.parameters[name]
     slope, largest, at = None, None, ()
     if weights.slope is not None and weights.slope.size:
-        slope = size(weights.slope)
+        slope = vector_length(weights.slope)
         place = np.unravel_index(int(np.abs(weights.slope).argmax()), weights.slope.shape)
         at = tuple(int(i) for i in place)
         largest = weights.slope[at]
     shape = tuple(weights.before.shape)
     return ParameterFigures(
-        name, shape, size(weights.before), slope, size(weights.update), largest, at
+        name,
+        shape,
+        vector_length(weights.before),
+        slope,
+        vector_length(weights.update),
+        largest,
+        at,
     )
 
 
-def pushed(step: StepData) -> TopRows:
+def rows_by_gradient(step: StepData) -> TopRows:
     """All rows of the batch, those with the largest gradients first."""
     by, coupled = "∂L/∂W", ""
     count = sum(weights.before.size for weights in step.parameters.values())
-    if len(step.rows) * count <= EACH:
+    if len(step.rows) * count <= ROW_GRADIENT_LIMIT:
         coupled = step.pulls.coupled
-        sizes = np.array([_together(step.pulls.of_row(i)) for i in range(len(step.rows))])
+        sizes = np.array([_join_parts(step.pulls.of_row(i)) for i in range(len(step.rows))])
     else:
         by = "∂L/∂ŷ"
         sizes = np.sqrt(np.sum(np.square(step.layers[-1].slope.astype(float)), axis=1))
     most = largest_first(sizes)
     rows = tuple(int(row) for row in step.rows[most])
-    return TopRows(by, rows, tuple(sizes[most].tolist()), coupling(coupled))
+    return TopRows(by, rows, tuple(sizes[most].tolist()), coupling_text(coupled))
 
 
 def largest_first(numbers: np.ndarray) -> np.ndarray:
@@ -172,7 +180,7 @@ def largest_first(numbers: np.ndarray) -> np.ndarray:
     return np.lexsort((-np.nan_to_num(sizes, nan=0.0, posinf=np.inf), ~np.isnan(sizes)))
 
 
-def coupling(layer: str) -> str:
+def coupling_text(layer: str) -> str:
     """What must be said of rows' shares where rows influence each other."""
     if layer == LOSS:
         return (
@@ -193,7 +201,7 @@ def unit_of(step: StepData, text: str, at: int = 0) -> tuple[Layer, int]:
         known = text.strip() if text.strip() in names else None
         raise GlassnetError(
             f"{text!r} is not a neuron; write a layer and a number, counted from 0: "
-            f"{known or names[0]}[0]" + ("" if known else f" ({listed(text, names)})")
+            f"{known or names[0]}[0]" + ("" if known else f" ({name_list(text, names)})")
         )
     layer, unit = step.layer(match[1]), int(match[2])
     if unit >= layer.result.shape[1]:
@@ -261,10 +269,10 @@ def _factors(
     return (layer.given[:, place[0]] if weighs else np.ones_like(slope)), slope
 
 
-def _together(parts: dict[str, np.ndarray]) -> float:
+def _join_parts(parts: dict[str, np.ndarray]) -> float:
     return float(np.sqrt(sum(np.sum(np.square(part.astype(float))) for part in parts.values())))
 
 
-def size(array: np.ndarray) -> float:
+def vector_length(array: np.ndarray) -> float:
     """The length of an array as a vector."""
     return float(np.linalg.norm(array.astype(float)))

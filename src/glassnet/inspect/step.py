@@ -18,27 +18,27 @@ from glassnet.inspect.data import Layer, Weights
 from glassnet.inspect.layer_trace import PlacedLayer, open_graph
 from glassnet.inspect.opened_step import OpenStep
 from glassnet.inspect.row_gradients import RowGradients
-from glassnet.inspect.streams import or_streamed
+from glassnet.inspect.streams import with_streams
 from glassnet.nn.loss import as_loss
 from glassnet.nn.module import Module
 from glassnet.nn.storage import layout_of
 from glassnet.optim.optimizer import Optimizer
 from glassnet.pipeline import compile_graph
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.run.threads import thread_count
 from glassnet.runs.file import Checkpoint, RunFile
 from glassnet.runs.recorder import restore
-from glassnet.runs.resume import RunData, check_not_before, reopened
-from glassnet.training.check import checked, checked_optimizer
+from glassnet.runs.resume import RunData, check_not_before, reopen
+from glassnet.training.check import check_data, check_optimizer
 from glassnet.training.full_batch import NO_STEPS
 from glassnet.training.history import History, Run
 from glassnet.training.order import Order
 from glassnet.training.step import parameter_arrays
 from glassnet.training.trainer import Task, Trainer
-from glassnet.words import counted
+from glassnet.words import plural
 
 
-@to_nearest
+@computed_to_nearest
 def open_step(
     record: str | Path | Module,
     x: Any = None,
@@ -67,9 +67,9 @@ def open_step(
     """
     if isinstance(record, Module):
         return _step_of_model(record, x, y, sample_weight, loss, optimizer)
-    given = or_streamed(record, RunData(x, y, sample_weight, validation, model, loss, optimizer))
+    given = with_streams(record, RunData(x, y, sample_weight, validation, model, loss, optimizer))
     with RunFile.read(record) as file:
-        values, trainer = reopened(file, given)
+        values, trainer = reopen(file, given)
         losses, judged = file.history()
         last = min(len(losses) + 1, values["epochs"])  # one that was broken off opens as well
         place = _place(trainer, last, epoch, batch, row)
@@ -78,7 +78,7 @@ def open_step(
     history = History(loss=losses, validation_loss=judged)
     run = replay(trainer, state, epoch, place, values["epochs"], history)
     rate = trainer.rates(run, np.array([run.steps_done]))
-    return _opened(trainer, values, epoch, place, run.steps_done, rate)
+    return _open(trainer, values, epoch, place, run.steps_done, rate)
 
 
 def _step_of_model(
@@ -91,15 +91,15 @@ def _step_of_model(
             "  right: gn.open_step(model, x, y, loss=gn.losses.HalfMSE(), "
             "optimizer=gn.optim.SGD(0.1))"
         )
-    checked_optimizer(optimizer)
+    check_optimizer(optimizer)
     if not isinstance(optimizer, Optimizer):
         raise TrainingError(NO_STEPS.format("the model", optimizer))
     measure = as_loss(loss)
-    rows = checked(model, measure, x, y, sample_weight)
+    rows = check_data(model, measure, x, y, sample_weight)
     task = Task(model, measure, rows, None, thread_count(None), 0)
     trainer = Trainer(task, optimizer, Order(len(rows), len(rows), None))
     rate = trainer.rates(trainer.run(1), np.array([0]))
-    return _opened(trainer, {"names": list(rows.names), "batches": 0}, 1, 0, 0, rate)
+    return _open(trainer, {"names": list(rows.names), "batches": 0}, 1, 0, 0, rate)
 
 
 def replay(
@@ -110,12 +110,12 @@ def replay(
     restore(trainer, state)
     run = trainer.run(epochs)
     for done in range(state.epoch, epoch):
-        run = trainer.run(epochs, until(history, done))
+        run = trainer.run(epochs, history_until(history, done))
         trainer.repeat(run, trainer.order.steps if done + 1 < epoch else batches)
     return run
 
 
-def until(history: History, epochs: int) -> History:
+def history_until(history: History, epochs: int) -> History:
     """What was known after so many epochs."""
     return History(loss=history.loss[:epochs], validation_loss=history.validation_loss[:epochs])
 
@@ -130,26 +130,26 @@ def _place(trainer: Trainer, last: int, epoch: int, batch: int | None, row: int 
     if row is not None:
         batches = [rows for part in trainer.order.parts(epoch - 1) for rows in part]
         for place, rows in enumerate(batches):
-            if row in trainer.task.rows.numbered(rows):
+            if row in trainer.task.rows.row_numbers(rows):
                 return place
-        raise GlassnetError(_no_row(trainer, row))
+        raise GlassnetError(_row_error(trainer, row))
     batch = 1 if batch is None else batch
     if not 1 <= batch <= steps:
         raise GlassnetError(f"batch={batch}: an epoch has batches 1 to {steps}")
     return batch - 1
 
 
-def _no_row(trainer: Trainer, row: int) -> str:
+def _row_error(trainer: Trainer, row: int) -> str:
     numbers, count = trainer.task.rows.numbers, trainer.order.count
     if numbers is None:
         return f"row={row}: the training data have rows 0 to {count - 1}"
     return (
-        f"row={row} is not among the {counted(count, 'row')} that were trained on, such as "
+        f"row={row} is not among the {plural(count, 'row')} that were trained on, such as "
         f"{numbers[0]}; others were held out"
     )
 
 
-def _opened(
+def _open(
     trainer: Trainer, values: dict[str, Any], epoch: int, place: int, step: int, rate: np.ndarray
 ) -> OpenStep:
     task, model = trainer.task, trainer.task.model
@@ -168,7 +168,7 @@ def _opened(
     layers = _layers(opened.layers, named, layout_of(model).aliases)
     return OpenStep(
         epoch=epoch, batch=place + 1, step=step + 1, lr=lr, optimizer=trainer.optimizer,
-        loss=task.loss, rows=task.rows.numbered(rows), x=named["x"], y=named["y"], layers=layers,
+        loss=task.loss, rows=task.rows.row_numbers(rows), x=named["x"], y=named["y"], layers=layers,
         prediction=layers[-1].result, L=float(found[0]),
         parameters={
             name: Weights(

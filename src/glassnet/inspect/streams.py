@@ -16,7 +16,7 @@ from glassnet.runs.settings import settings_of
 from glassnet.tables.stream import Stream, stream
 
 
-def or_streamed(run: str | Path, given: RunData) -> RunData:
+def with_streams(run: str | Path, given: RunData) -> RunData:
     """What the caller brought, or the streams of the run where no rows were brought."""
     if given.x is not None:
         return given

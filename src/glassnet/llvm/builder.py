@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from glassnet.llvm.memory import Memory
+from glassnet.llvm.memory import MemoryAccess
 from glassnet.llvm.registers import Index, Reg
 
 
@@ -37,7 +37,7 @@ class LlvmModule:
         return "\n".join([*self.declared.values(), *self.functions.values()])
 
 
-class LlvmFunction(Memory):
+class LlvmFunction(MemoryAccess):
     """One function under construction; arguments are in `args`."""
 
     def __init__(

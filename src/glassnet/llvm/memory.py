@@ -10,7 +10,7 @@ from glassnet.llvm.numbers import Emitted
 from glassnet.llvm.registers import ELEMENT, SIZE, SUFFIX, Index, Reg, type_name
 
 
-class Memory(Emitted):
+class MemoryAccess(Emitted):
     """The part of a function that reads and writes memory."""
 
     def offset(self, pointer: Reg, index: Index, dtype: str) -> Reg:

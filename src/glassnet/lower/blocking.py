@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from glassnet.graph.layout import Layout, transposed
+from glassnet.graph.layout import Layout, transpose_layout
 from glassnet.graph.types import Size
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context
@@ -56,7 +56,13 @@ def problem(ctx: Context) -> Problem:
     if swapped:
         rank = len(a.shape)
         axes = (*range(rank - 2), rank - 1, rank - 2)
-        a, b, m, n, places = transposed(b, axes), transposed(a, axes), n, m, (places[1], places[0])
+        a, b, m, n, places = (
+            transpose_layout(b, axes),
+            transpose_layout(a, axes),
+            n,
+            m,
+            (places[1], places[0]),
+        )
     return Problem(m, n, k, a, b, places, node.type.dtype, rows, swapped)
 
 

@@ -24,7 +24,7 @@ Chain = Callable[[Any, Index, Index], None]
 MANY = 1 << 20  # numbers in a single chain
 
 
-def at_once(ctx: Context, p: Problem) -> Size:
+def block_of_k(ctx: Context, p: Problem) -> Size:
     """How much of k is taken at a time: all of it, or a block of what may be many rows."""
     many = isinstance(p.k, Dim) or p.k > (counter.BLOCK if p.rows else MANY)
     small = p.rows or (isinstance(p.m, int) and isinstance(p.n, int))
@@ -59,7 +59,7 @@ def leaves(ctx: Context, p: Problem, tiles: Any, size: int, k: Index, chain: Cha
     b.loop(1, depth, 1, (), lambda i: join(depth - i))
 
 
-class _Kept:
+class _StoredTiles:
     """What the tiles of one contraction have of sums that are taken block by block."""
 
     counter: Counter
@@ -87,7 +87,7 @@ class _Kept:
         self.each(rows, run, lambda i: b.store(b.load(source, i, dtype, lanes), target, i))
 
 
-class Chains(_Kept):
+class Chains(_StoredTiles):
     """Sums that are single chains: a tile goes on in the next block."""
 
     def __init__(
@@ -120,7 +120,7 @@ class Chains(_Kept):
         self.b.when(self.counter.number.eq(last), done)
 
 
-class Blocks(_Kept):
+class Blocks(_StoredTiles):
     """Sums that are trees of leaves: a tile has the sum of a block, which joins those before."""
 
     def __init__(

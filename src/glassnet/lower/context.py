@@ -60,7 +60,7 @@ class Context:
             number = self.b.dims[dim.name] * number
         return number
 
-    def passed(self, what: int) -> Any:
+    def part_argument(self, what: int) -> Any:
         """Which part of a sum in blocks is to be done, of how many, or in which round of shares."""
         return self.b.load(self.sizes, len(self.fused.graph.dims) + what, "int64")
 
@@ -74,7 +74,7 @@ class Context:
         high = (blocks * (self.thread + 1)) // self.threads * grain
         return low, b.minimum(high, count)
 
-    def alone(self, body: Any) -> None:
+    def on_first_thread(self, body: Any) -> None:
         """Run on the first thread only."""
         if isinstance(self.threads, int):
             body()

@@ -17,7 +17,7 @@ from typing import Any
 from glassnet.fuse.kernels import BYTES
 from glassnet.graph.layout import Layout, SizeProduct
 from glassnet.lower.blocking import BlockRun, Problem, column_runs, problem, row_runs
-from glassnet.lower.blocks import Blocks, Chains, at_once, leaves
+from glassnet.lower.blocks import Blocks, Chains, block_of_k, leaves
 from glassnet.lower.builder import Index, equals
 from glassnet.lower.context import ROUND, Context, Point
 from glassnet.lower.counter import LEAF
@@ -61,7 +61,7 @@ class _Contraction:
         self.column_runs = column_runs(self.n, self.lanes, ctx.machine.vectors)
         self.width = max(run.size for run in self.column_runs)
         self.height = max(run.size for run in self.row_runs)
-        self.at_once = at_once(ctx, p)
+        self.at_once = block_of_k(ctx, p)
         chosen = choose(ctx, p, self.row_runs, self.column_runs)
         self.pack_a, self.pack_b, self.by_rows, self.apart, self.split_columns = chosen
         self._reserve()
@@ -128,9 +128,11 @@ class _Contraction:
             count = (self.b.index(self.k) + (LEAF - 1)) // LEAF
             self.share = (count + (self.height - 1)) // self.b.select(count < 1, 1, count)
         if self.pack_all:
-            self._once(partial(self.b.loop, 0, self.k, LEAF, (), self._pack_strips))
+            self._first_share_only(partial(self.b.loop, 0, self.k, LEAF, (), self._pack_strips))
         if self.zeros and not self.by_rows:
-            self._once(partial(self.zeros.survey, self.pa, self.ak, self.m, self.k, self._own))
+            self._first_share_only(
+                partial(self.zeros.mark_columns, self.pa, self.ak, self.m, self.k, self._own_tiles)
+            )
         if self.gather and self.p.swapped:
             self.gather.fetch(0, self.n, self.n, self.k)
         for run in self.column_runs:
@@ -144,16 +146,16 @@ class _Contraction:
     def _group(self, run: BlockRun, low: Index, high: Index) -> None:
         """Panels low to high of a run, against every tile of rows."""
         if self.zeros:
-            self.b.loop(low, high, 1, (), partial(self._look, self.zeros, run, low))
+            self.b.loop(low, high, 1, (), partial(self._check_b_finite, self.zeros, run, low))
         if self.pack_b:
             self.b.loop(low, high, 1, (), lambda j: self._pack_panel(run, j - low, j))
         for rows in self.row_runs:
-            first, last = self._own(rows)
+            first, last = self._own_tiles(rows)
             self.b.loop(
                 first, last, 1, (), lambda i, rows=rows: self._row_tile(rows, i, run, low, high)
             )
 
-    def _own(self, rows: BlockRun) -> tuple[Index, Index]:
+    def _own_tiles(self, rows: BlockRun) -> tuple[Index, Index]:
         """The tiles of a run that this thread takes: all of them where columns are shared."""
         return (0, rows.count) if self.split_columns else self.ctx.split(rows.count)
 
@@ -175,23 +177,23 @@ class _Contraction:
 
         self.b.loop(low, high, 1, (), panel)
 
-    def _look(self, zeros: Zeros, run: BlockRun, low: Index, j: Index) -> None:
+    def _check_b_finite(self, zeros: Zeros, run: BlockRun, low: Index, j: Index) -> None:
         column, valid = self._column(run, j)
         start = self.b.offset(self.pb, column, self.p.dtype)
-        zeros.look(start, self.bk, run, j - low, valid, self.k)
+        zeros.check_panel(start, self.bk, run, j - low, valid, self.k)
 
-    def _once(self, body: Callable[[], Any]) -> None:
+    def _first_share_only(self, body: Callable[[], Any]) -> None:
         """A thread that takes several shares of the columns does it for the first one."""
         if self.blocks or not (self.split_columns and self._shared):
             body()
         else:
-            self.b.when(self.ctx.passed(ROUND).eq(0), body)
+            self.b.when(self.ctx.part_argument(ROUND).eq(0), body)
 
     def _pack_strips(self, low: Index) -> None:
         """Rows low to low + LEAF of k of every strip: neighbours share cache lines."""
         length = self.b.minimum(self.k - low, LEAF)
         for rows in self.row_runs:
-            first, last = self._own(rows)
+            first, last = self._own_tiles(rows)
 
             def one(i: Index, rows: BlockRun = rows) -> None:
                 row = rows.start + i * rows.size
@@ -241,7 +243,7 @@ class _Contraction:
     ) -> None:
         column, valid = self._column(run, j)
         aside = self.gather.aside() if self.gather and run is self.column_runs[0] else ()
-        how = self._how(run, bool(aside))
+        how = self._variant(run, bool(aside))
         name = tile(self.b, self.p.dtype, rows.size, run.size, how)
         a, a_step = self._rows_of(rows, row)
         if self.pack_b:
@@ -254,7 +256,7 @@ class _Contraction:
             start_a = self.b.offset(a, low * unit_a, self.p.dtype)
             start_b = self.b.offset(b, low * b_step, self.p.dtype)
             last = self.b.index(height) - 1
-            self._ask(rows, row, run, column, low)
+            self._prefetch(rows, row, run, column, low)
             arguments = start_a, a_step, last, start_b, b_step, valid, target, high - low
             listed = self.zeros.listed(low, slot) if self.zeros else ()
             self.b.call(name, *arguments, *aside, *listed)
@@ -273,12 +275,14 @@ class _Contraction:
         else:
             done()
 
-    def _how(self, run: BlockRun, aside: bool) -> TileVariant:
+    def _variant(self, run: BlockRun, aside: bool) -> TileVariant:
         by_rows, masked = self.by_rows and not self.pack_a, run.partial and not self.pack_b
         goes_on, listed = isinstance(self.blocks, Chains), self.zeros is not None
         return TileVariant(by_rows, masked, self.far, self.apart, aside, goes_on, listed)
 
-    def _ask(self, rows: BlockRun, row: Index, run: BlockRun, column: Index, low: Index) -> None:
+    def _prefetch(
+        self, rows: BlockRun, row: Index, run: BlockRun, column: Index, low: Index
+    ) -> None:
         """Bring what the epilogue reads near while the tile is worked on: some rows with every
         leaf, since asking for more than the cache has places to wait for holds up the rest."""
         if self.blocks or not self.epilogue.far:

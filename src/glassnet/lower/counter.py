@@ -36,7 +36,7 @@ def in_turn(ctx: Context, stages: Sequence[tuple[Size, Callable[[Context], None]
         return
     b = ctx.b
     counts: list[Any] = [(b.index(ctx.size(rows)) + BLOCK) // BLOCK for rows, _ in stages]
-    part, parts = ctx.passed(PART), ctx.passed(PARTS)
+    part, parts = ctx.part_argument(PART), ctx.part_argument(PARTS)
     ctx.reserve_stack(Stack(BLOCK, SizeProduct(1) * stages[-1][0], ()))
     low: Any
     high: Any
@@ -63,7 +63,7 @@ class Counter:
 
     def loop(self, body: Callable[[Index, Index], None]) -> None:
         """For every block of this part: its first row, and how many there are."""
-        part, parts = self.ctx.passed(PART), self.ctx.passed(PARTS)
+        part, parts = self.ctx.part_argument(PART), self.ctx.part_argument(PARTS)
         low, high = replace(self.ctx, thread=part, threads=parts).split(self.count)
 
         def block(number: Index) -> None:

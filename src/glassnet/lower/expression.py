@@ -35,14 +35,14 @@ class Item:
         lanes = max(self.lanes, other.lanes) if isinstance(other, Item) else self.lanes
         left, right = (other, self) if swap else (self, other)
         level = LEVEL.get(sign, 0)
-        text = f"{within(left, level)} {sign} {within(right, level + 1)}"
+        text = f"{parenthesised(left, level)} {sign} {parenthesised(right, level + 1)}"
         return self.f.value(text, dtype or self.dtype, lanes, level)
 
     def folded(self, sign: str, other: Any) -> Any:
         """Index arithmetic without + 0, · 1 and · 0, and with numbers worked out."""
         if self.dtype != "int64" or self.lanes > 1:
             return self.binary(sign, other)
-        left, right = known(self), known(other)
+        left, right = known_number(self), known_number(other)
         if left is not None and right is not None and sign in WORKED_OUT:
             return Item(self.f, str(WORKED_OUT[sign](left, right)), "int64")
         if (right == 0 and sign in "+-") or (right == 1 and sign in "*/"):
@@ -80,7 +80,7 @@ class Item:
         return self.binary("%", other)
 
     def __neg__(self) -> Any:
-        return self.f.value(f"-{within(self, ATOM)}", self.dtype, self.lanes)
+        return self.f.value(f"-{parenthesised(self, ATOM)}", self.dtype, self.lanes)
 
     def __lt__(self, other: Any) -> Any:
         return self.binary("<", other, "bool")
@@ -110,7 +110,7 @@ class Item:
         return self.binary("^", other)
 
     def __invert__(self) -> Any:
-        return self.f.value(f"~{within(self, ATOM)}", self.dtype, self.lanes)
+        return self.f.value(f"~{parenthesised(self, ATOM)}", self.dtype, self.lanes)
 
     def __lshift__(self, other: Any) -> Any:
         return self.binary("<<", other)
@@ -119,21 +119,21 @@ class Item:
         return self.binary(">>", other)
 
 
-def kind(dtype: str, lanes: int) -> str:
+def kind_name(dtype: str, lanes: int) -> str:
     return NAMES[dtype] + (f"x{lanes}" if lanes > 1 else "")
 
 
-def known(item: Any) -> int | None:
+def known_number(item: Any) -> int | None:
     """The number that an index is, where that is known."""
     text = str(item)
     return int(text) if text.isdigit() else None
 
 
-def within(item: Any, level: int) -> str:
+def parenthesised(item: Any, level: int) -> str:
     """As an operand: in parentheses where the operation binds more than what the item says."""
     loose = isinstance(item, Item) and item.level < level
     return f"({item})" if loose else str(item)
 
 
-def where(mask: Item | None) -> str:
+def mask_text(mask: Item | None) -> str:
     return f" where {mask}" if mask is not None else ""

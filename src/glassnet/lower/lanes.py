@@ -45,7 +45,7 @@ def lower_lanes(ctx: Context) -> None:
 def each(ctx: Context, shape: Sequence[Size], body: Callable[[Point], None]) -> None:
     """Loops over the elements of a shape, one by one."""
     if all(size == 1 for size in shape):
-        ctx.alone(lambda: body(Point((0,) * len(shape))))
+        ctx.on_first_thread(lambda: body(Point((0,) * len(shape))))
         return
 
     def level(axis: int, at: tuple[Index, ...], shared: bool) -> None:
@@ -91,7 +91,7 @@ class _Lanes:
         kept = ctx.reserve(SizeProduct(LANES * BYTES[dtype]))
         ctx.reserve_stack(Stack(counter.BLOCK, self.argument.count, ()))
         places = range(0, LANES, width)
-        part, parts = ctx.passed(PART), ctx.passed(PARTS)
+        part, parts = ctx.part_argument(PART), ctx.part_argument(PARTS)
 
         def keep(totals: Sequence[Any]) -> None:
             for place, total in zip(places, totals, strict=True):
@@ -143,7 +143,7 @@ def fold(ctx: Context, totals: list[Any], argument: Argument) -> Any:
     return value
 
 
-def halved(b: Any, reduction: Any, items: Sequence[Any]) -> Any:
+def halving_tree(b: Any, reduction: Any, items: Sequence[Any]) -> Any:
     """At most 64 lanes joined by a halving tree; lanes that hold no element change nothing."""
     half = 1 << max(len(items) - 1, 0).bit_length() >> 1
     if half == 0:
@@ -151,4 +151,4 @@ def halved(b: Any, reduction: Any, items: Sequence[Any]) -> Any:
     low, high = list(items[:half]), items[half:]
     for i, item in enumerate(high):
         low[i] = reduction.combine(b, low[i], item)
-    return halved(b, reduction, low)
+    return halving_tree(b, reduction, low)

@@ -12,7 +12,15 @@ from typing import Any
 
 from glassnet.graph.types import Size
 from glassnet.lower.builder import Index
-from glassnet.lower.expression import ATOM, NAMES, Item, kind, known, where, within
+from glassnet.lower.expression import (
+    ATOM,
+    NAMES,
+    Item,
+    kind_name,
+    known_number,
+    mask_text,
+    parenthesised,
+)
 
 LONG = 36  # signs of an index that is written in place; a longer one gets a name
 
@@ -77,7 +85,7 @@ class Writer:
 
     def named(self, text: str, dtype: str, lanes: int = 1) -> Item:
         name = self.fresh("p" if dtype == "ptr" else "v")
-        self.line(f"{name} = {text}" + ("" if dtype == "ptr" else f" : {kind(dtype, lanes)}"))
+        self.line(f"{name} = {text}" + ("" if dtype == "ptr" else f" : {kind_name(dtype, lanes)}"))
         return Item(self, name, dtype, lanes)
 
     def call(self, name: str, *args: Any) -> None:
@@ -138,7 +146,7 @@ class Writer:
         return self.convert(self.dims[size.name], dtype)
 
     def minimum(self, a: Index, b: Index) -> Index:
-        left, right = known(a), known(b)
+        left, right = known_number(a), known_number(b)
         if left is not None and right is not None:
             return min(left, right)
         return self.value(f"min({a}, {b})", "int64")
@@ -151,7 +159,7 @@ class Writer:
     def lane_mask(self, count: Index, lanes: int) -> Item | None:
         if isinstance(count, int) and count >= lanes:
             return None
-        return self.value(f"lane < {within(count, 1)}", "bool", lanes, level=0)
+        return self.value(f"lane < {parenthesised(count, 1)}", "bool", lanes, level=0)
 
     def ones(self, a: Item) -> Item:
         return self.value(f"ones({a})", "int64")
@@ -175,27 +183,27 @@ class Writer:
     # -- memory --------------------------------------------------------------------------------
 
     def offset(self, pointer: Item, index: Index, dtype: str) -> Item:
-        if known(index) == 0:
+        if known_number(index) == 0:
             return pointer
         unit = "bytes" if dtype == "bool" else NAMES[dtype]
-        return self.named(f"{pointer} + {within(index, 4)} {unit}", "ptr")
+        return self.named(f"{pointer} + {parenthesised(index, 4)} {unit}", "ptr")
 
     def load(
         self, pointer: Item, index: Index, dtype: str, lanes: int = 1, mask: Item | None = None
     ) -> Item:
-        return self.named(f"{pointer}[{index}]{where(mask)}", dtype, lanes)
+        return self.named(f"{pointer}[{index}]{mask_text(mask)}", dtype, lanes)
 
     def store(self, value: Item, pointer: Item, index: Index, mask: Item | None = None) -> None:
-        self.line(f"{pointer}[{index}] = {value}{where(mask)}")
+        self.line(f"{pointer}[{index}] = {value}{mask_text(mask)}")
 
     def prefetch(self, pointer: Item, index: Index, dtype: str) -> None:
         self.line(f"bring near {pointer}[{index}]")
 
     def gather(self, pointer: Item, indices: Item, dtype: str, mask: Item | None = None) -> Item:
-        return self.named(f"{pointer}[{indices}]{where(mask)}", dtype, indices.lanes)
+        return self.named(f"{pointer}[{indices}]{mask_text(mask)}", dtype, indices.lanes)
 
     def scatter(self, value: Item, pointer: Item, indices: Item, mask: Item | None = None) -> None:
-        self.line(f"{pointer}[{indices}] = {value}{where(mask)}")
+        self.line(f"{pointer}[{indices}] = {value}{mask_text(mask)}")
 
     # -- control -------------------------------------------------------------------------------
 
@@ -214,10 +222,10 @@ class Writer:
                 return list(body(self.index(start), *carried) or ())
         totals = [Item(self, self.fresh("t"), item.dtype, item.lanes) for item in carried]
         for total, item in zip(totals, carried, strict=True):
-            self.line(f"{total} = {item} : {kind(item.dtype, item.lanes)}")
+            self.line(f"{total} = {item} : {kind_name(item.dtype, item.lanes)}")
         i = Item(self, self.fresh("i"), "int64")
         by = "" if isinstance(step, int) and step == 1 else f" step {step}"
-        self.line(f"for {i} in {start}..{within(stop, 3)}{by}:")
+        self.line(f"for {i} in {start}..{parenthesised(stop, 3)}{by}:")
         self.inside(lambda: self.carry(totals, list(body(i, *totals) or ())))
         return totals
 

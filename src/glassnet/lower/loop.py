@@ -26,7 +26,7 @@ def lower_loop(ctx: Context) -> None:
         known: dict[int, Any] = {}
         if not kernel.body:
             place, _ = kernel.stores[0]
-            known[place] = copied(ctx, place, point)
+            known[place] = copied_element(ctx, place, point)
         ctx.finish(point, known, layout)
 
     gathers = any(ctx.fused.graph.nodes[place].op.kind == "index" for place in kernel.body)
@@ -34,7 +34,7 @@ def lower_loop(ctx: Context) -> None:
     nest(ctx, kernel.shape, layouts_read(ctx), body, vector_dtype(ctx), before=before)
 
 
-def copied(ctx: Context, place: int, point: Point) -> Any:
+def copied_element(ctx: Context, place: int, point: Point) -> Any:
     """The element of a node as it was before this kernel gives it a place."""
     copy = ctx.kernel.copy
     node = ctx.fused.graph.nodes[place]
@@ -115,7 +115,7 @@ def nest(
     lanes *= max(1, min(most, -(-last // lanes))) if isinstance(last, int) else 1
     sizes = [count([shape[axis] for axis in group]) for group in groups]
     if not groups:
-        ctx.alone(lambda: body(Point((0,) * len(shape))))
+        ctx.on_first_thread(lambda: body(Point((0,) * len(shape))))
         return
 
     def level(depth: int, at: tuple[Index, ...]) -> None:

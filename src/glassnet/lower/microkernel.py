@@ -116,10 +116,10 @@ def _ends_in_negative_zero(f: Any, totals: Sequence[Any]) -> Any:
     """Whether one of the chains does."""
     dtype = totals[0].dtype
     found = [f.bitcast(total, BITS[dtype]).eq(NEGATIVE[dtype]) for total in totals]
-    return f.ones(joined(found, lambda x, y: x | y)).ne(0)
+    return f.ones(join_pairs(found, lambda x, y: x | y)).ne(0)
 
 
-def joined(parts: Sequence[Any], join: Callable[[Any, Any], Any]) -> Any:
+def join_pairs(parts: Sequence[Any], join: Callable[[Any, Any], Any]) -> Any:
     """Joined pair by pair, so that chains stay short."""
     now = list(parts)
     while len(now) > 1:
@@ -128,6 +128,6 @@ def joined(parts: Sequence[Any], join: Callable[[Any, Any], Any]) -> Any:
     return now[0]
 
 
-def larger(f: Any, x: Any, y: Any) -> Any:
+def elementwise_maximum(f: Any, x: Any, y: Any) -> Any:
     """Number by number."""
     return f.select(x > y, x, y)

@@ -15,10 +15,10 @@ FEWEST, MOST = 3, 16  # elements
 WORTH = 4  # nodes for each one that has to be put together from numbers
 
 
-def packed(fused: KernelGraph) -> frozenset[int]:
+def vector_nodes(fused: KernelGraph) -> frozenset[int]:
     """The nodes that are vectors, without those that are loaded or repeat a number."""
     nodes = fused.graph.nodes
-    able = {place for place in range(len(nodes)) if _able(fused, place)}
+    able = {place for place in range(len(nodes)) if _is_vectorisable(fused, place)}
     near = {p for p in able if any(is_stored(fused, s) for s in nodes[p].inputs)}
     grown = True
     while grown:
@@ -30,7 +30,9 @@ def packed(fused: KernelGraph) -> frozenset[int]:
         }
         near |= more
         grown = bool(more)
-    return frozenset(p for group in _groups(fused, near) if _pays(fused, group) for p in group)
+    return frozenset(
+        p for group in _groups(fused, near) if _is_profitable(fused, group) for p in group
+    )
 
 
 def is_stored(fused: KernelGraph, place: int) -> bool:
@@ -53,7 +55,7 @@ def _fits(fused: KernelGraph, place: int) -> bool:
     return not size.dims and FEWEST <= size.factor <= MOST and type.dtype in ("float32", "float64")
 
 
-def _able(fused: KernelGraph, place: int) -> bool:
+def _is_vectorisable(fused: KernelGraph, place: int) -> bool:
     node = fused.graph.nodes[place]
     dtypes = {fused.graph.nodes[s].type.dtype for s in node.inputs}
     return node.op.kind == "elementwise" and _fits(fused, place) and dtypes == {node.type.dtype}
@@ -71,7 +73,7 @@ def _groups(fused: KernelGraph, places: set[int]) -> list[set[int]]:
     return groups
 
 
-def _pays(fused: KernelGraph, group: set[int]) -> bool:
+def _is_profitable(fused: KernelGraph, group: set[int]) -> bool:
     nodes = fused.graph.nodes
     read = {s for p in group for s in nodes[p].inputs} - group
     put = {s for s in read if not (is_stored(fused, s) or is_repeated(fused, s))}

@@ -11,7 +11,7 @@ from typing import Any
 from glassnet.graph.layout import row_major
 from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
-from glassnet.lower.lanes import halved
+from glassnet.lower.lanes import halving_tree
 from glassnet.lower.loop import vector_dtype
 
 
@@ -84,7 +84,9 @@ class _RowRegisters:
         start = self.ctx.b.const(reduction.init(dtype), dtype)
         lanes = self.row.lanes
         first = self.ctx.b.splat(start, lanes) if lanes > 1 else start
-        return [halved(self.ctx.b, reduction, [self._joined(reduction, first, x) for x in items])]
+        return [
+            halving_tree(self.ctx.b, reduction, [self._joined(reduction, first, x) for x in items])
+        ]
 
     def _joined(self, reduction: Any, first: Any, item: Any) -> Any:
         wide = item if item.lanes == first.lanes else self.ctx.b.splat(item, first.lanes)

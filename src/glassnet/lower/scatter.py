@@ -34,7 +34,7 @@ def lower_place(ctx: Context) -> None:
     pairs = zip(accesses, targets, strict=True)
     rows = (*node.type.shape, 1)[0]
     copies = [(rows, partial(write, access=access, target=target)) for access, target in pairs]
-    ctx.alone(lambda: in_turn(ctx, [(rows, partial(_fill, place=place)), *copies]))
+    ctx.on_first_thread(lambda: in_turn(ctx, [(rows, partial(_fill, place=place)), *copies]))
 
 
 def _fill(ctx: Context, place: int) -> None:
@@ -74,7 +74,7 @@ def lower_scatter(ctx: Context) -> None:
         low, high = here.split(ctx.size(count))
         ctx.b.loop(low, high, 1, (), row)
 
-    ctx.alone(
+    ctx.on_first_thread(
         lambda: in_turn(ctx, [(layout.shape[0], partial(_fill, place=place)), (count, add_rows)])
     )
 

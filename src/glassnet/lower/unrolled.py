@@ -17,8 +17,8 @@ from glassnet.graph.graph import Node
 from glassnet.graph.layout import count
 from glassnet.graph.types import Dim
 from glassnet.lower.counter import LEAF
-from glassnet.lower.lanes import LANES, halved
-from glassnet.lower.packed import is_repeated, is_stored, packed
+from glassnet.lower.lanes import LANES, halving_tree
+from glassnet.lower.packed import is_repeated, is_stored, vector_nodes
 from glassnet.lower.program import ENTRY_ARGUMENTS, RUN, Lowered, addresses
 
 BUDGET = 3000  # registers; compiling a longer piece costs more than it saves
@@ -72,7 +72,7 @@ class _Step:
         self.b, self.fused, self.pointers = b, fused, pointers
         self.nodes = fused.graph.nodes
         self.values: dict[int, list[Any]] = {}
-        self.packed, self.vectors = packed(fused), dict[int, list[Any]]()
+        self.packed, self.vectors = vector_nodes(fused), dict[int, list[Any]]()
 
     def write(self) -> None:
         tables = _tables(self.fused)
@@ -174,7 +174,7 @@ class _Step:
             leaves = [items[i : i + LEAF] for i in range(0, len(items), LEAF)] or [[]]
             return self._tree(reduction.combine, [self._chain(node, x, start) for x in leaves])
         lanes = [self._chain(node, items[j::LANES], start) for j in range(min(len(items), LANES))]
-        return halved(self.b, reduction, lanes or [start])
+        return halving_tree(self.b, reduction, lanes or [start])
 
     def _chain(self, node: Node, items: Sequence[Any], start: Any) -> Any:
         for item in items:

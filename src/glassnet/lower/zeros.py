@@ -20,7 +20,7 @@ from glassnet.graph.types import Size
 from glassnet.lower.blocking import BlockRun, Problem
 from glassnet.lower.builder import Builder, Index, Machine, equals
 from glassnet.lower.context import Context
-from glassnet.lower.microkernel import APART, BITS, joined, larger
+from glassnet.lower.microkernel import APART, BITS, elementwise_maximum, join_pairs
 
 Own = Callable[[BlockRun], tuple[Index, Index]]
 LANES = 16  # marks that are looked at together
@@ -62,12 +62,14 @@ class Zeros:
         self.marks = ctx.reserve(SizeProduct(1) * k * tiles)
         ctx.reserve(SizeProduct(APART_BYTES) * tiles)
 
-    def look(self, b: Any, step: Index, run: BlockRun, slot: Index, valid: Index, k: Index) -> None:
+    def check_panel(
+        self, b: Any, step: Index, run: BlockRun, slot: Index, valid: Index, k: Index
+    ) -> None:
         """Find out whether a panel of b is finite."""
         name, out = _finite(self.b, self.dtype, run.size), self.b.offset(self.finite, slot, "int64")
         self.b.call(name, b, step, valid, k, out)
 
-    def survey(self, a: Any, step: Index, m: Index, k: Index, own: Own) -> None:
+    def mark_columns(self, a: Any, step: Index, m: Index, k: Index, own: Own) -> None:
         """Mark where columns of a are not 0: those of a thread's own tiles."""
         for run in self.rows:
             mark = _mark_columns(self.b, self.dtype, run.size, run.partial)
@@ -109,10 +111,10 @@ def _finite(b: Builder, dtype: str, vectors: int) -> str:
             line = f.offset(start, i * step, dtype)
             parts = [f.load(line, v * lanes, dtype, lanes, masks[v]) for v in range(vectors)]
             sizes = [f.bitcast(f.abs(part), bits) for part in parts]
-            return [larger(f, x, y) for x, y in zip(sizes, most, strict=True)]
+            return [elementwise_maximum(f, x, y) for x, y in zip(sizes, most, strict=True)]
 
         first = [f.const(0, bits, lanes)] * vectors
-        most = joined(f.loop(0, k, 1, first, row), partial(larger, f))
+        most = join_pairs(f.loop(0, k, 1, first, row), partial(elementwise_maximum, f))
         f.store(f.convert(f.ones(most > LARGEST[dtype]).eq(0), "int64"), out, 0)
 
     return b.once(f"finite_{dtype}_{vectors}", ("ptr", "int64", "int64", "int64", "ptr"), write)
@@ -129,7 +131,7 @@ def _mark_rows(b: Builder, dtype: str, rows: int) -> str:
         def part(i: Index) -> None:
             mask = f.lane_mask(k - i, lanes)
             bits = [f.bitcast(f.load(s, i, dtype, lanes, mask), BITS[dtype]) for s in starts]
-            f.store(joined(bits, lambda x, y: x | y).ne(0), marks, i, mask)
+            f.store(join_pairs(bits, lambda x, y: x | y).ne(0), marks, i, mask)
 
         f.loop(0, k, lanes, (), part)
 

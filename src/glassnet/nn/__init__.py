@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glassnet.describe import renamed
-from glassnet.foreign import no_name
+from glassnet.foreign import missing_name_error
 from glassnet.nn.activations import (
     Heaviside,
     Identity,
@@ -81,4 +81,4 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> Any:
         if (former := renamed(__name__, name)) is not None:
             return former
-        raise no_name(__name__, name, __all__)
+        raise missing_name_error(__name__, name, __all__)

@@ -26,7 +26,7 @@ class Identity(Module):
     pointwise: ClassVar[bool] = True
     short_names: ClassVar[tuple[str, ...]] = ("identity",)
 
-    def passes(self, columns: Sequence[int]) -> Sequence[int] | None:
+    def passed_columns(self, columns: Sequence[int]) -> Sequence[int] | None:
         return columns
 
     def build(self, x: Value, parameters: Scope) -> Value:
@@ -111,10 +111,10 @@ class ParametricSigmoid(Module):
         check_width(self, self.width)
         check_numbers(self, "ParametricSigmoid(1.0, 0.0)", slope=self.slope, shift=self.shift)
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         return self.width
 
-    def declared(self) -> dict[str, Parameter]:
+    def parameter_specs(self) -> dict[str, Parameter]:
         if not self.learn:
             return {}
         return {"slope": filled(self.width, self.slope), "shift": filled(self.width, self.shift)}

@@ -20,17 +20,17 @@ from glassnet.graph.types import Type
 from glassnet.nn.activations import softplus
 from glassnet.nn.loss import (
     Loss,
-    alike,
-    between,
-    clamped,
+    check_range,
+    clamp,
     class_numbers,
-    most,
-    numbers,
+    difference,
+    linear_from,
+    number_array,
     rows_of,
-    straight,
+    term_bound,
 )
 from glassnet.nn.settings import check_numbers
-from glassnet.words import counted
+from glassnet.words import plural
 
 ROOM = 1e-3  # probabilities of a row may have a sum so far from 1
 
@@ -46,7 +46,7 @@ class ClassLoss(Loss):
         super().__post_init__()
         if self.class_weight is None:
             return
-        given = listed(self.class_weight)
+        given = weight_tuple(self.class_weight)
         if not given or not all(0.0 <= weight < np.inf for weight in given) or not any(given):
             name = type(self).__name__
             raise ShapeError(
@@ -66,7 +66,7 @@ class ClassLoss(Loss):
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
         self.check_weights(outputs)
-        return class_numbers(y, self.classes(outputs), type(self).__name__, self.skips)
+        return class_numbers(y, self.classes(outputs), type(self).__name__, self.skips_missing)
 
     def check_weights(self, outputs: int) -> None:
         """ShapeError unless there is a weight for every class."""
@@ -74,12 +74,12 @@ class ClassLoss(Loss):
         if self.class_weight is not None and len(self.class_weight) != classes:
             raise ShapeError(
                 f"{type(self).__name__}: class_weight has "
-                f"{counted(len(self.class_weight), 'weight')}, the network tells "
-                f"{counted(classes, 'class')} apart"
+                f"{plural(len(self.class_weight), 'weight')}, the network tells "
+                f"{plural(classes, 'class')} apart"
             )
 
-    def coded(self, y: Any) -> Any:
-        if not self.skips or "float" not in str(y.dtype):
+    def encode_labels(self, y: Any) -> Any:
+        if not self.skips_missing or "float" not in str(y.dtype):
             return y
         return ops.cast(ops.where(ops.equal(y, y), y, -1.0), "int32")
 
@@ -132,7 +132,7 @@ class CrossEntropy(ClassLoss):
         target = y if self.soft_labels else ops.one_hot(y, classes, dtype)
         if self.label_smoothing:
             target = target * (1.0 - self.label_smoothing) + self.label_smoothing / classes
-        z = below_top(prediction)
+        z = subtract_row_maximum(prediction)
         total = ops.log(ops.sum(ops.exp(z), 1))
         if not self.soft_labels:
             return total - ops.sum(target * z, 1)
@@ -144,15 +144,15 @@ class CrossEntropy(ClassLoss):
         if not self.soft_labels:
             return super().labels(y, outputs, dtype)
         self.check_weights(outputs)
-        return probabilities(numbers(y, outputs, dtype), "CrossEntropy")
+        return probabilities(number_array(y, outputs, dtype), "CrossEntropy")
 
     def label_type(self, rows: Any, outputs: int, dtype: str) -> Type:
         if not self.soft_labels:
             return super().label_type(rows, outputs, dtype)
         return Type(dtype, (rows, outputs))
 
-    def coded(self, y: Any) -> Any:
-        return y if self.soft_labels else super().coded(y)
+    def encode_labels(self, y: Any) -> Any:
+        return y if self.soft_labels else super().encode_labels(y)
 
     def known(self, y: Any) -> Any:
         return ops.equal(y, y) if self.soft_labels else super().known(y)
@@ -180,7 +180,7 @@ class BCEWithLogits(Loss):
         if self.pos_weight is None:
             return
         given = self.pos_weight
-        each = (float(given),) if isinstance(given, Real) else listed(given)
+        each = (float(given),) if isinstance(given, Real) else weight_tuple(given)
         if not each or not all(0.0 < p < np.inf for p in each):
             raise ShapeError(
                 f"BCEWithLogits(pos_weight={given!r}): use a number above 0, or one for each output"
@@ -189,12 +189,12 @@ class BCEWithLogits(Loss):
         object.__setattr__(self, "pos_weight", each[0] if isinstance(given, Real) else each)
 
     def cells(self, prediction: Value, y: Value) -> Value:
-        alike(prediction, y, "BCEWithLogits")
+        difference(prediction, y, "BCEWithLogits")
         outputs, dtype = prediction.shape[1], str(prediction.dtype)
         assert isinstance(outputs, int)
         self._check(outputs)
-        bound = most(dtype, outputs) / max((1.0, *self._each()))
-        score = clamped(prediction, -bound, bound)  # so that the sum is finite
+        bound = term_bound(dtype, outputs) / max((1.0, *self._each()))
+        score = clamp(prediction, -bound, bound)  # so that the sum is finite
         if self.pos_weight is None:
             return softplus(score) - score * y
         weight = np.array(self.pos_weight, dtype)
@@ -202,7 +202,7 @@ class BCEWithLogits(Loss):
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
         self._check(outputs)
-        return between(numbers(y, outputs, dtype), 0.0, 1.0, "BCEWithLogits")
+        return check_range(number_array(y, outputs, dtype), 0.0, 1.0, "BCEWithLogits")
 
     def _each(self) -> tuple[float, ...]:
         given = self.pos_weight
@@ -211,7 +211,7 @@ class BCEWithLogits(Loss):
     def _check(self, outputs: int) -> None:
         if isinstance(self.pos_weight, tuple) and len(self.pos_weight) != outputs:
             raise ShapeError(
-                f"BCEWithLogits: pos_weight has {counted(len(self.pos_weight), 'number')}, the "
+                f"BCEWithLogits: pos_weight has {plural(len(self.pos_weight), 'number')}, the "
                 f"network gives {outputs} a row"
             )
 
@@ -230,9 +230,9 @@ class Hinge(ClassLoss):
         assert isinstance(outputs, int)
         if outputs == 1:
             side = 1.0 - 2.0 * ops.cast(y, dtype)
-            score = clamped(prediction, -most(dtype), most(dtype))
+            score = clamp(prediction, -term_bound(dtype), term_bound(dtype))
             return ops.relu(1.0 + side * ops.reshape(score, y.shape))
-        z = below_top(prediction, outputs)
+        z = subtract_row_maximum(prediction, outputs)
         label = ops.one_hot(y, outputs, dtype)
         apart = z - ops.sum(label * z, 1, keepdims=True)
         return ops.sum(ops.relu(1.0 + apart) * (1.0 - label), 1)
@@ -240,7 +240,7 @@ class Hinge(ClassLoss):
 
 def probabilities(y: np.ndarray, owner: str) -> np.ndarray:
     """Labels that are probabilities of classes, NaN where they are missing."""
-    between(y, 0.0, 1.0, owner)
+    check_range(y, 0.0, 1.0, owner)
     sums = y.sum(1, dtype=float)
     wrong = np.flatnonzero(np.abs(sums - 1.0) > ROOM)
     if len(wrong):
@@ -252,7 +252,7 @@ def probabilities(y: np.ndarray, owner: str) -> np.ndarray:
     return y
 
 
-def listed(weights: Any) -> tuple[float, ...]:
+def weight_tuple(weights: Any) -> tuple[float, ...]:
     """Weights in a sequence, or in a dict by class number, as a tuple; empty where they are
     neither."""
     if isinstance(weights, Mapping):
@@ -266,12 +266,12 @@ def listed(weights: Any) -> tuple[float, ...]:
         return ()
 
 
-def below_top(x: Any, terms: int = 1) -> Any:
+def subtract_row_maximum(x: Any, terms: int = 1) -> Any:
     """x minus its row's maximum, as a finite number also where the difference is none.
 
     The difference of two finite numbers may be −∞. Where it is that low, the value is the lowest
     of which `terms` have a finite sum, and the derivative still that of the difference.
     """
     z = x - ops.stop_gradient(ops.max(x, 1, keepdims=True))
-    least, lowest = float(np.finfo(str(x.dtype)).min), -most(str(x.dtype), terms)
-    return ops.where(ops.less(z, lowest), straight(x, least) + lowest, z)
+    least, lowest = float(np.finfo(str(x.dtype)).min), -term_bound(str(x.dtype), terms)
+    return ops.where(ops.less(z, lowest), linear_from(x, least) + lowest, z)

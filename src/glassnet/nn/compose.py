@@ -19,13 +19,13 @@ from glassnet.errors import GlassnetError, ShapeError
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.op import Value
 from glassnet.graph.types import Dim, Type
-from glassnet.graph.userline import in_layer
+from glassnet.graph.userline import add_layer
 from glassnet.nn.module import Module, Parameter
-from glassnet.nn.scope import Probe, Scope, standing_for
-from glassnet.nn.storage import Slot, as_dtype, below, layout_of, slots_of
+from glassnet.nn.scope import Probe, Scope, substituted
+from glassnet.nn.storage import Slot, as_dtype, declared_slots, descendants, layout_of
 from glassnet.nn.widths import checked_result
 from glassnet.references import References
-from glassnet.words import counted
+from glassnet.words import plural
 
 Layer = Module | Callable[[Value], Value]
 
@@ -38,18 +38,18 @@ class Container(Module, in_files=False):
     def children(self) -> Mapping[str, Module]:
         return self.parts
 
-    def declared(self) -> dict[str, Parameter]:
+    def parameter_specs(self) -> dict[str, Parameter]:
         """The parameters of all parts, each once."""
         return dict(layout_of(self).parameters) if "constructed" in vars(self) else {}
 
-    def categorical(self, columns: Sequence[int]) -> dict[int, int]:
+    def categorical_columns(self, columns: Sequence[int]) -> dict[int, int]:
         """Those of the parts, which come one after the other."""
         found: dict[int, int] = {}
         left: Sequence[int] | None = columns
         for part in self.parts.values():
             if left is not None:
-                found = part.categorical(left) | found
-                left = part.passes(left)
+                found = part.categorical_columns(left) | found
+                left = part.passed_columns(left)
         return found
 
     def get_config(self) -> dict[str, Any]:
@@ -98,19 +98,19 @@ class Function(Module, in_files=False):
 
     def __init__(self, f: Callable[[Value], Value]) -> None:
         self.f = f
-        self.parts = named(modules_in(f))
+        self.parts = named_layers(modules_in(f))
 
     def children(self) -> Mapping[str, Module]:
         return self.parts
 
-    def referred(self) -> Iterable[Any]:
+    def referenced_code(self) -> Iterable[Any]:
         return (self.f, *self.parts.values())
 
     def get_config(self) -> None:
         """It is code."""
 
     def build(self, x: Value, parameters: Scope) -> Value:
-        with standing_for(cast(GraphBuilder, x.builder), self._pairs):
+        with substituted(cast(GraphBuilder, x.builder), self._pairs):
             result: Any = self.f(x)
         return checked_result(result, self, x)
 
@@ -137,7 +137,7 @@ class Function(Module, in_files=False):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__({**state, "copied": True})
 
-    def gives(self, width: int | None) -> int | None:
+    def output_width(self, width: int | None) -> int | None:
         return None
 
     def __repr__(self) -> str:
@@ -158,14 +158,14 @@ class Columns(Module):
             )
         self.chosen = chosen
 
-    def passes(self, columns: Sequence[int]) -> Sequence[int] | None:
-        fits = max(self.chosen) < len(columns)  # else `gives` complains
+    def passed_columns(self, columns: Sequence[int]) -> Sequence[int] | None:
+        fits = max(self.chosen) < len(columns)  # else `output_width` complains
         return [columns[i] for i in self.chosen] if fits else None
 
-    def gives(self, width: int | None) -> int | None:
+    def output_width(self, width: int | None) -> int | None:
         if width is not None and max(self.chosen) >= width:
             raise ShapeError(
-                f"{self!r}: column {max(self.chosen)} of rows of {counted(width, 'number')}; their "
+                f"{self!r}: column {max(self.chosen)} of rows of {plural(width, 'number')}; their "
                 f"columns are 0 to {width - 1}"
             )
         return len(self.chosen)
@@ -198,24 +198,26 @@ class Sequential(Container):
                 f"Sequential(seed={seed!r}): a seed is a whole number\n  right: seed=0"
             )
         self.seed, self.asked = int(seed), as_dtype(dtype, "Sequential")
-        self.parts = named([as_layer(layer, "Sequential(Linear(2, 3), {})") for layer in layers])
-        self.first, _ = chained(self.parts.values())
+        self.parts = named_layers(
+            [as_layer(layer, "Sequential(Linear(2, 3), {})") for layer in layers]
+        )
+        self.first, _ = chain_widths(self.parts.values())
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": self.seed, "dtype": self.dtype or None}
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         return self.first
 
-    def gives(self, width: int | None) -> int | None:
-        return chained(self.parts.values(), width)[1]
+    def output_width(self, width: int | None) -> int | None:
+        return chain_widths(self.parts.values(), width)[1]
 
     def chain(self) -> Mapping[str, Module]:
         return self.parts
 
     def build(self, x: Value, parameters: Scope) -> Value:
         for name, part in self.parts.items():
-            x = _applied(name, part, x, parameters)
+            x = _apply_part(name, part, x, parameters)
         return x
 
 
@@ -223,24 +225,26 @@ class Residual(Container):
     """x + f(x), f being layers one after the other, which give as many numbers as they take."""
 
     def __init__(self, *layers: Layer) -> None:
-        self.parts = named([as_layer(layer, "Residual(Linear(3, 3), {})") for layer in layers])
-        first, last = chained(self.parts.values())
+        self.parts = named_layers(
+            [as_layer(layer, "Residual(Linear(3, 3), {})") for layer in layers]
+        )
+        first, last = chain_widths(self.parts.values())
         if first is not None and last is not None and first != last:
             raise ShapeError(
-                f"{self!r} takes {counted(first, 'number')} a row and gives {last}; x + f(x) needs "
+                f"{self!r} takes {plural(first, 'number')} a row and gives {last}; x + f(x) needs "
                 "as many\n"
                 "  wrong: Residual(Linear(4, 8), ReLU())\n"
                 "  right: Residual(Linear(4, 8), ReLU(), Linear(8, 4))"
             )
         self.width = first
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         return self.width
 
     def build(self, x: Value, parameters: Scope) -> Value:
         y = x
         for name, part in self.parts.items():
-            y = _applied(name, part, y, parameters)
+            y = _apply_part(name, part, y, parameters)
         return x + y
 
 
@@ -253,8 +257,10 @@ class Parallel(Container):
                 "Parallel() has no branch; give it at least one layer\n"
                 "  right: Parallel(Linear(2, 3), Columns(0, 1))"
             )
-        self.parts = named([as_layer(layer, "Parallel(Linear(2, 3), {})") for layer in layers])
-        taken = {part.takes() for part in self.parts.values()} - {None}
+        self.parts = named_layers(
+            [as_layer(layer, "Parallel(Linear(2, 3), {})") for layer in layers]
+        )
+        taken = {part.input_width() for part in self.parts.values()} - {None}
         if len(taken) > 1:
             raise ShapeError(
                 f"{self!r}: branches take {' and '.join(map(str, sorted(map(int, taken))))} "  # type: ignore[arg-type]
@@ -263,37 +269,37 @@ class Parallel(Container):
             )
         self.width = next(iter(taken), None)
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         return self.width
 
     def _of(self, layers: list[Module]) -> Container:
         return Parallel(*layers)
 
-    def categorical(self, columns: Sequence[int]) -> dict[int, int]:
-        found = [part.categorical(columns) for part in self.parts.values()]
+    def categorical_columns(self, columns: Sequence[int]) -> dict[int, int]:
+        found = [part.categorical_columns(columns) for part in self.parts.values()]
         return {i: min(sizes[i] for sizes in found if i in sizes) for sizes in found for i in sizes}
 
-    def gives(self, width: int | None) -> int | None:
+    def output_width(self, width: int | None) -> int | None:
         total = 0
         for part in self.parts.values():
-            more = part.gives(width)
+            more = part.output_width(width)
             if more is None:
                 return None
             total += more
         return total
 
     def build(self, x: Value, parameters: Scope) -> Value:
-        results = [_applied(name, part, x, parameters) for name, part in self.parts.items()]
+        results = [_apply_part(name, part, x, parameters) for name, part in self.parts.items()]
         return ops.concatenate(results, 1)
 
 
-def _applied(name: str, part: Module, x: Value, parameters: Scope) -> Value:
+def _apply_part(name: str, part: Module, x: Value, parameters: Scope) -> Value:
     """What a part makes of x; an error says which part it was, and for what."""
     try:
         result = part.build(x, parameters.under(name))
         result = result if is_ours(type(part)) else checked_result(result, part, x)
     except GlassnetError as error:
-        in_layer(error, f"{name}, {part!r}, for x: {x.type}")
+        add_layer(error, f"{name}, {part!r}, for x: {x.type}")
         raise
     parameters.note(name, result)
     return result
@@ -304,7 +310,7 @@ def modules_in(f: Any) -> list[Module]:
     refers to it does use is found by calling it."""
     references = References(f)
     found = [item for item in references.objects if isinstance(item, Module)]
-    widths = dict.fromkeys(module.takes() for module in found)
+    widths = dict.fromkeys(module.input_width() for module in found)
     for width in [width for width in widths if width is not None] + [1] * bool(found):
         builder = GraphBuilder(references=references)
         builder.context = probe = Probe()
@@ -314,15 +320,15 @@ def modules_in(f: Any) -> list[Module]:
                 f(x)
         except Exception:  # code of the user, perhaps for rows of another width
             continue
-        used = [module for module in found if _lends(module, builder.captured.values())]
+        used = [module for module in found if _declares_any(module, builder.captured.values())]
         return list({id(module): module for module in (*probe.called, *used)}.values())
-    inside = {id(part) for outer in found for part in below(outer) if part is not outer}
+    inside = {id(part) for outer in found for part in descendants(outer) if part is not outer}
     return [module for module in found if id(module) not in inside]
 
 
-def _lends(module: Module, arrays: Iterable[np.ndarray]) -> bool:
+def _declares_any(module: Module, arrays: Iterable[np.ndarray]) -> bool:
     """Whether one of the arrays is a parameter that the module itself declares."""
-    declared = [slot.array for slot in slots_of(module).values() if slot.array is not None]
+    declared = [slot.array for slot in declared_slots(module).values() if slot.array is not None]
     return any(np.shares_memory(array, parameter) for array in arrays for parameter in declared)
 
 
@@ -348,7 +354,7 @@ def as_layer(layer: Any, where: str) -> Module:
             "  right: class Block(gn.nn.Module): def build(self, x, parameters)"
         )
     name = getattr(layer, "__name__", layer)
-    kinds = {kind.__name__.lower(): kind.__name__ for kind in _below(Module)}
+    kinds = {kind.__name__.lower(): kind.__name__ for kind in _is_submodule(Module)}
     meant = f"{kinds.get(str(name).lower(), 'ReLU')}()"
     wrong = name if isinstance(layer, type) else repr(layer)
     kind = "is a class; the layer is what it makes" if isinstance(layer, type) else "is not a layer"
@@ -358,13 +364,13 @@ def as_layer(layer: Any, where: str) -> Module:
     )
 
 
-def _below(kind: type) -> Iterator[type]:
+def _is_submodule(kind: type) -> Iterator[type]:
     for subclass in kind.__subclasses__():
         yield subclass
-        yield from _below(subclass)
+        yield from _is_submodule(subclass)
 
 
-def named(layers: list[Module]) -> dict[str, Module]:
+def named_layers(layers: list[Module]) -> dict[str, Module]:
     """Layers by the name of their class and their number among layers of that class."""
     seen: dict[str, int] = {}
     parts: dict[str, Module] = {}
@@ -375,25 +381,27 @@ def named(layers: list[Module]) -> dict[str, Module]:
     return parts
 
 
-def chained(layers: Iterable[Module], width: int | None = None) -> tuple[int | None, int | None]:
+def chain_widths(
+    layers: Iterable[Module], width: int | None = None
+) -> tuple[int | None, int | None]:
     """How many numbers a row the first layer takes and the last one gives, where that is known;
     ShapeError where a layer gives another number than the next one takes."""
     first = width
     seeking = width is None  # so far, all layers give as many numbers as they take
     before: list[Module] = []  # those of the user's among them that do not say so
-    giver = f"x has {counted(width, 'number')} a row" if isinstance(width, Integral) else ""
+    giver = f"x has {plural(width, 'number')} a row" if isinstance(width, Integral) else ""
     for place, layer in enumerate(layers, 1):
-        taken = layer.takes()
+        taken = layer.input_width()
         if taken is not None and width is not None and taken != width:
             raise ShapeError(
-                _NO_CHAIN.format(place, layer, counted(taken, "number"), giver, taken, width)
+                _NO_CHAIN.format(place, layer, plural(taken, "number"), giver, taken, width)
             )
         if seeking and taken is not None:
-            first = taken if all(part.gives(taken) == taken for part in before) else None
-        seeking = seeking and taken is None and type(layer).gives is Module.gives
+            first = taken if all(part.output_width(taken) == taken for part in before) else None
+        seeking = seeking and taken is None and type(layer).output_width is Module.output_width
         before += [layer] if seeking and not is_ours(type(layer)) else []
         entering = taken if width is None else width
-        width = layer.gives(entering)
+        width = layer.output_width(entering)
         if width is not None and (taken is not None or width != entering):
             giver = f"layer {place}, {layer!r}, gives {width}"
     return first, width

@@ -21,9 +21,9 @@ from glassnet.nn.initializers import Initializer, initializer
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
 from glassnet.nn.settings import check_numbers, check_sizes
-from glassnet.nn.storage import Slot, slots_of
+from glassnet.nn.storage import Slot, declared_slots
 from glassnet.ops import philox
-from glassnet.words import counted
+from glassnet.words import plural
 
 _EDGES = "\n  right: PiecewiseLinear([[0, 1, 3], [10, 20]]) for two features, of 2 bins and 1"
 
@@ -51,20 +51,20 @@ class Embedding(Module):
             check_sizes(self, right, categories=size)
         initializer(self.initializer)
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         return len(self.sizes)
 
-    def gives(self, width: int | None) -> int | None:
+    def output_width(self, width: int | None) -> int | None:
         return len(self.sizes) * self.width
 
-    def declared(self) -> dict[str, Parameter]:
+    def parameter_specs(self) -> dict[str, Parameter]:
         names = ["weight"] if len(self.sizes) == 1 else [f"weight{i}" for i in self._numbers()]
         shapes = [(size + self.unknown, self.width) for size in self.sizes]
         return {n: Parameter(s, self.initializer) for n, s in zip(names, shapes, strict=True)}
 
     def build(self, x: Value, parameters: Scope) -> Value:
         columns: list[Any] = []
-        for i, (name, size) in enumerate(zip(self.declared(), self.sizes, strict=True)):
+        for i, (name, size) in enumerate(zip(self.parameter_specs(), self.sizes, strict=True)):
             column = x[:, i]
             known = ops.logical_and(ops.greater_equal(column, 0.0), ops.less(column, float(size)))
             place = ops.cast(ops.where(known, column, float(size if self.unknown else 0)), "int32")
@@ -74,7 +74,7 @@ class Embedding(Module):
             columns.append(row if self.unknown else ops.where(seen, row, math.nan))
         return columns[0] if len(columns) == 1 else ops.concatenate(columns, 1)
 
-    def categorical(self, columns: Sequence[int]) -> dict[int, int]:
+    def categorical_columns(self, columns: Sequence[int]) -> dict[int, int]:
         return {} if self.unknown else dict(zip(columns, self.sizes, strict=True))
 
     def _numbers(self) -> range:
@@ -95,13 +95,13 @@ class Periodic(Module):
         check_sizes(self, "Periodic(4, frequencies=16)", **sizes)
         check_numbers(self, "Periodic(4, sigma=1.0)", 0.0, sigma=self.sigma)
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         return self.features
 
-    def gives(self, width: int | None) -> int | None:
+    def output_width(self, width: int | None) -> int | None:
         return 2 * self.features * self.frequencies
 
-    def declared(self) -> dict[str, Parameter]:
+    def parameter_specs(self) -> dict[str, Parameter]:
         def first(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
             return self.sigma * philox.normal(math.prod(shape), seed, stream).reshape(shape)
 
@@ -146,10 +146,10 @@ class PiecewiseLinear(Module):
         """Bins that hold about as many rows of x each; equal quantiles share a bin."""
         return cls(quantile_edges(x, bins, "PiecewiseLinear"))
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         return len(self.edges)
 
-    def gives(self, width: int | None) -> int | None:
+    def output_width(self, width: int | None) -> int | None:
         return sum(self.bins)
 
     def build(self, x: Value, parameters: Scope) -> Value:
@@ -169,7 +169,7 @@ class PiecewiseLinear(Module):
         return low, size, first, last
 
     def __repr__(self) -> str:
-        features, bins = counted(len(self.edges), "feature"), counted(sum(self.bins), "bin")
+        features, bins = plural(len(self.edges), "feature"), plural(sum(self.bins), "bin")
         return f"PiecewiseLinear({features}, {bins})"
 
 
@@ -255,23 +255,25 @@ class PiecewiseEmbedding(Module):
         given = PiecewiseLinear(edges)  # which says what is wrong with them
         if len(given.bins) != self.features or max(given.bins) > self.bins:
             raise ShapeError(
-                f"{self!r}: edges of {counted(len(given.bins), 'feature')} with up to "
-                f"{counted(max(given.bins), 'bin')}; wanted {self.features} and {self.bins}"
+                f"{self!r}: edges of {plural(len(given.bins), 'feature')} with up to "
+                f"{plural(max(given.bins), 'bin')}; wanted {self.features} and {self.bins}"
             )
         wide = [[*column, *[column[-1]] * (self.bins + 1 - len(column))] for column in given.edges]
         other = copy.copy(self)
         for name in ("_layout", "_drew"):
             vars(other).pop(name, None)
-        vars(other).update(_ends=np.array(wide), _slots={name: Slot() for name in slots_of(self)})
+        vars(other).update(
+            _ends=np.array(wide), _slots={name: Slot() for name in declared_slots(self)}
+        )
         return other
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         return self.features + self.others + self.groups * self.own
 
-    def gives(self, width: int | None) -> int | None:
+    def output_width(self, width: int | None) -> int | None:
         return self.groups * (self.features * self.width + self.others + self.own)
 
-    def declared(self) -> dict[str, Parameter]:
+    def parameter_specs(self) -> dict[str, Parameter]:
         shape = (self.groups, self.features, self.width)
         return {
             "edges": Parameter((self.features, self.bins + 1), self._first_edges, trained=False),
@@ -324,10 +326,10 @@ class GroupInputs(Module):
         if not self.common + self.own:
             raise ShapeError(f"{self!r} leaves no number\n  right: {right}")
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         return self.common + self.groups * self.own
 
-    def gives(self, width: int | None) -> int | None:
+    def output_width(self, width: int | None) -> int | None:
         return self.groups * (self.common + self.own)
 
     def build(self, x: Value, parameters: Scope) -> Value:

@@ -24,7 +24,7 @@ from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
 from glassnet.nn.settings import check_sizes
 from glassnet.ops import philox
-from glassnet.words import counted
+from glassnet.words import plural
 
 MOST_MEMBERS = 1 << 12  # that a file may ask for
 
@@ -47,10 +47,10 @@ class Repeat(Module):
             raise ValueError(f"members is {config['members']}; allowed are up to {MOST_MEMBERS:,}")
         return super().from_config(config)
 
-    def gives(self, width: int | None) -> int | None:
+    def output_width(self, width: int | None) -> int | None:
         if width is not None and width % self.groups:
             raise ShapeError(
-                f"{self!r}: {counted(width, 'number')} a row are not the same for {self.groups} "
+                f"{self!r}: {plural(width, 'number')} a row are not the same for {self.groups} "
                 "groups\n  right: Repeat(3, groups=2) for rows of 2, 4, 6, … numbers"
             )
         return None if width is None else width * self.members
@@ -86,13 +86,13 @@ class BatchEnsemble(Module):
         check_groups(self, self.members, self.groups, f"{right[:-1]}, groups=2)")
         initializer(self.initializer)
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         return self.members * self.fan_in
 
-    def gives(self, width: int | None) -> int | None:
+    def output_width(self, width: int | None) -> int | None:
         return self.members * self.fan_out
 
-    def declared(self) -> dict[str, Parameter]:
+    def parameter_specs(self) -> dict[str, Parameter]:
         return {
             "weight": self._weight(),
             "r": Parameter((self.members, self.fan_in), random_signs if self.signs else "ones"),
@@ -104,7 +104,7 @@ class BatchEnsemble(Module):
         shape = (self.fan_in, self.fan_out)
         if self.groups == 1:
             return Parameter(shape, self.initializer)
-        return Parameter((self.groups, *shape), each_alone(self.initializer))
+        return Parameter((self.groups, *shape), draw_separately(self.initializer))
 
     def build(self, x: Value, parameters: Scope) -> Value:
         rows, each = x.shape[0], self.members // self.groups
@@ -132,16 +132,16 @@ class MemberLinear(Module):
         check_sizes(self, "Repeat(8), MemberLinear(4, 3, 8)", **sizes)
         initializer(self.initializer)
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         return self.members * self.fan_in
 
-    def gives(self, width: int | None) -> int | None:
+    def output_width(self, width: int | None) -> int | None:
         return self.members * self.fan_out
 
-    def declared(self) -> dict[str, Parameter]:
+    def parameter_specs(self) -> dict[str, Parameter]:
         return {
             "weight": Parameter(
-                (self.members, self.fan_in, self.fan_out), each_alone(self.initializer)
+                (self.members, self.fan_in, self.fan_out), draw_separately(self.initializer)
             ),
             "bias": Parameter((self.members, self.fan_out)),
         }
@@ -165,10 +165,10 @@ class Average(Module):
     def __post_init__(self) -> None:
         check_sizes(self, "Average(8) behind BatchEnsemble(4, 3, 8)", members=self.members)
 
-    def gives(self, width: int | None) -> int | None:
+    def output_width(self, width: int | None) -> int | None:
         if width is not None and width % self.members:
             raise ShapeError(
-                f"{self!r}: {counted(width, 'number')} a row are not the same for every member\n"
+                f"{self!r}: {plural(width, 'number')} a row are not the same for every member\n"
                 "  right: Repeat(8), BatchEnsemble(4, 3, 8), Average(8): one number of members"
             )
         return None if width is None else width // self.members
@@ -207,16 +207,16 @@ class InFolds(Module):
         check_sizes(self, right, members=self.members, folds=self.folds)
         check_groups(self, self.members, self.folds, right)
 
-    def takes(self) -> int | None:
-        inner = self.inner.takes()
+    def input_width(self) -> int | None:
+        inner = self.inner.input_width()
         return None if inner is None else inner + 1
 
-    def gives(self, width: int | None) -> int | None:
-        given = self.inner.gives(None if width is None else width - 1)
+    def output_width(self, width: int | None) -> int | None:
+        given = self.inner.output_width(None if width is None else width - 1)
         if given is not None and given % self.members:
             raise ShapeError(
-                f"InFolds: the inner network gives {counted(given, 'number')} a row, which are not "
-                f"the same for {counted(self.members, 'member')}\n"
+                f"InFolds: the inner network gives {plural(given, 'number')} a row, which are not "
+                f"the same for {plural(self.members, 'member')}\n"
                 "  right: InFolds(Sequential(Repeat(6), MemberLinear(9, 1, 6)), members=6, folds=3)"
             )
         return None if given is None else given // self.members
@@ -250,7 +250,7 @@ def check_groups(owner: object, members: int, groups: int, right: str) -> None:
     """ShapeError unless so many groups have as many members each."""
     if members % groups:
         raise ShapeError(
-            f"{owner!r}: {counted(members, 'member')} make no {groups} groups of one size\n"
+            f"{owner!r}: {plural(members, 'member')} make no {groups} groups of one size\n"
             f"  right: {right}"
         )
 
@@ -262,7 +262,7 @@ def random_signs(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
     )
 
 
-def each_alone(named: str | Initializer) -> Initializer:
+def draw_separately(named: str | Initializer) -> Initializer:
     """First values of several matrices [count, fan_in, fan_out], each as if it were alone."""
     first = initializer(named)
 

@@ -29,7 +29,7 @@ class FoldMembers:
         self.network = Sequential(*[alone for _, alone in layers], average, dtype=pack.dtype)
         self.network.parameters()  # in one block
         self._pairs = [
-            (parameter, part.parameters()[name], _whole(part, name))
+            (parameter, part.parameters()[name], _is_shared(part, name))
             for part, alone in layers
             for name, parameter in alone.parameters().items()
         ]
@@ -44,7 +44,7 @@ class FoldMembers:
         parts = layers_of(pack)
         if not parts:
             return None
-        pairs = [(part, alone) for part in parts if (alone := _alone(part, pack)) is not None]
+        pairs = [(part, alone) for part in parts if (alone := _fold_layer(part, pack)) is not None]
         return cls(pack, pairs) if len(pairs) == len(parts) else None
 
     def rows(self, x: np.ndarray, fold: int) -> np.ndarray:
@@ -54,7 +54,7 @@ class FoldMembers:
     def take(self, fold: int) -> None:
         """Take the numbers of the members that learn without this fold."""
         for single, shared, whole in self._pairs:
-            single[...] = shared if whole else _part(shared, single, fold, self.folds)
+            single[...] = shared if whole else _fold_part(shared, single, fold, self.folds)
 
 
 def layers_of(pack: InFolds) -> list[Module]:
@@ -62,7 +62,7 @@ def layers_of(pack: InFolds) -> list[Module]:
     return list(pack.inner.chain().values()) if isinstance(pack.inner, Sequential) else []
 
 
-def _alone(layer: Module, pack: InFolds) -> Module | None:
+def _fold_layer(layer: Module, pack: InFolds) -> Module | None:
     """A layer of the members of one fold; None where it is not known to be made of members."""
     make = _MAKERS.get(type(layer))
     if make is not None:
@@ -105,12 +105,12 @@ _MAKERS: dict[type[Module], Callable[[Any, int], Module | None]] = {
 }
 
 
-def _whole(layer: Module, name: str) -> bool:
+def _is_shared(layer: Module, name: str) -> bool:
     """Whether all folds share a parameter."""
     return isinstance(layer, PiecewiseEmbedding) and name == "edges"
 
 
-def _part(shared: np.ndarray, single: np.ndarray, fold: int, folds: int) -> np.ndarray:
+def _fold_part(shared: np.ndarray, single: np.ndarray, fold: int, folds: int) -> np.ndarray:
     """What a fold has of a parameter: the folds lie side by side along its first axis, or, in the
     weights of an embedding, along its last one."""
     if single.ndim == shared.ndim and single.shape[0] == shared.shape[0]:

@@ -38,13 +38,13 @@ class Linear(Module):
         check_sizes(self, "Linear(4, 3)", fan_in=self.fan_in, fan_out=self.fan_out)
         initializer(self.initializer)
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         return self.fan_in
 
-    def gives(self, width: int | None) -> int | None:
+    def output_width(self, width: int | None) -> int | None:
         return self.fan_out
 
-    def declared(self) -> dict[str, Parameter]:
+    def parameter_specs(self) -> dict[str, Parameter]:
         weight = Parameter((self.fan_in, self.fan_out), self.initializer)
         return {"weight": weight} | ({"bias": Parameter((self.fan_out,))} if self.bias else {})
 
@@ -70,10 +70,10 @@ class Neuron(Module):
         self.linear = Linear(self.fan_in, 1, True, self.initializer)
         self.squash = as_layer(self.activation, "Neuron(2, {})")
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         return self.fan_in
 
-    def gives(self, width: int | None) -> int | None:
+    def output_width(self, width: int | None) -> int | None:
         return 1
 
     def children(self) -> Mapping[str, Module]:

@@ -13,18 +13,18 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 
 from glassnet import ops
-from glassnet.arguments import Checked
+from glassnet.arguments import ArgumentChecker
 from glassnet.describe import Described
 from glassnet.errors import ShapeError
 from glassnet.foreign import LOSSES
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type
 from glassnet.references import Traceable
-from glassnet.words import counted
+from glassnet.words import plural
 
 
 @dataclass(frozen=True)
-class Loss(Traceable, Described, metaclass=Checked, in_files=False):
+class Loss(Traceable, Described, metaclass=ArgumentChecker, in_files=False):
     """A loss says what one row costs (`rows`), or what each label costs (`cells`), and what labels
     it takes (`labels`, `label_type`).
 
@@ -50,13 +50,13 @@ class Loss(Traceable, Described, metaclass=Checked, in_files=False):
             cls.__repr__ = Loss.__repr__  # which `dataclass` leaves as it is
 
     def __post_init__(self) -> None:
-        self.skips  # noqa: B018  (refuses what is neither)
+        self.skips_missing  # noqa: B018  (refuses what is neither)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in settings(self))})"
 
     @property
-    def skips(self) -> bool:
+    def skips_missing(self) -> bool:
         """Whether labels may be missing."""
         if self.missing not in ("error", "skip"):  # pyright: ignore[reportUnnecessaryContains]
             name = type(self).__name__
@@ -95,7 +95,7 @@ class Loss(Traceable, Described, metaclass=Checked, in_files=False):
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
         """Labels as the array that a step reads; ShapeError where they do not fit."""
-        return numbers(y, outputs, dtype)
+        return number_array(y, outputs, dtype)
 
     def label_type(self, rows: Any, outputs: int, dtype: str) -> Type:
         """The type of the labels of `rows` rows."""
@@ -104,13 +104,13 @@ class Loss(Traceable, Described, metaclass=Checked, in_files=False):
     def weights(self, y: Any, dtype: str) -> Any:
         """What the rows weigh because of their labels, [n], or every label, [n, columns]; None
         where all weigh the same."""
-        return self.known_weight(y, dtype) if self.skips else None
+        return self.mask_weight(y, dtype) if self.skips_missing else None
 
     def hyperparameters(self) -> Mapping[str, float]:
         """Settings that are inputs of the compiled step, so that other numbers compile nothing."""
         return {}
 
-    def rule(self) -> Hashable:
+    def compile_key(self) -> Hashable:
         """What decides the compiled step: all settings that are not inputs of it."""
         return self
 
@@ -138,11 +138,11 @@ class Loss(Traceable, Described, metaclass=Checked, in_files=False):
         return y
 
     def __call__(self, prediction: Any, y: Any, weight: Any = None) -> Any:
-        prediction, y = self.in_rows(prediction, self.coded(y))
+        prediction, y = self.in_rows(prediction, self.encode_labels(y))
         weight = weight if weight is None else _as_array(weight)
         by_class = self.weights(y, str(prediction.dtype))
         if by_class is not None:
-            weight = by_class if weight is None else times(weight, by_class)
+            weight = by_class if weight is None else multiply_weights(weight, by_class)
         return self.mean(prediction, y, weight)
 
     def in_rows(self, prediction: Any, y: Any) -> tuple[Any, Any]:
@@ -168,27 +168,27 @@ class Loss(Traceable, Described, metaclass=Checked, in_files=False):
 
         Each row is divided before the sum, so that large losses do not overflow on the way.
         """
-        if self.skips:
-            weight = self.known_weight(y, str(prediction.dtype)) if weight is None else weight
-            prediction, y = self.filled(prediction, y)
+        if self.skips_missing:
+            weight = self.mask_weight(y, str(prediction.dtype)) if weight is None else weight
+            prediction, y = self.fill_missing(prediction, y)
         if weight is not None and len(weight.shape) == 2:
-            share = float(weight.shape[1]) / nonzero(ops.sum(ops.sum(weight, 1), 0))
+            share = float(weight.shape[1]) / one_for_zero(ops.sum(ops.sum(weight, 1), 0))
             return ops.sum(ops.sum(self.cells(prediction, y) * (weight * share), 1), 0)
         each = self.rows(prediction, y)
         if weight is None:
             return ops.sum(each / ops.size_of(each, 0, str(each.dtype)), 0)
-        return ops.sum(each * (weight / nonzero(ops.sum(weight, 0))), 0)
+        return ops.sum(each * (weight / one_for_zero(ops.sum(weight, 0))), 0)
 
     def terms(self, prediction: Any, y: Any, weight: Any = None) -> Any:
         """What every row adds to the mean, [n], but for the factor that it has there: the weight of
         the row, or where every label has one, 1, and in both cases by the sum of the weights."""
-        if self.skips:
-            prediction, y = self.filled(prediction, y)
+        if self.skips_missing:
+            prediction, y = self.fill_missing(prediction, y)
         if weight is None or len(weight.shape) == 1:
             return self.rows(prediction, y)
         return ops.sum(self.cells(prediction, y) * weight, 1)
 
-    def coded(self, y: Any) -> Any:
+    def encode_labels(self, y: Any) -> Any:
         """Labels of a call, as `rows` takes them."""
         return y
 
@@ -196,7 +196,7 @@ class Loss(Traceable, Described, metaclass=Checked, in_files=False):
         """Which labels are there."""
         return ops.equal(y, y)
 
-    def known_weight(self, y: Any, dtype: str) -> Any:
+    def mask_weight(self, y: Any, dtype: str) -> Any:
         """1 for what is there, and 0 for what is missing: of each label where they are several and
         the loss has `cells`, else of each row."""
         each: Any = ops.cast(self.known(y), dtype)
@@ -204,7 +204,7 @@ class Loss(Traceable, Described, metaclass=Checked, in_files=False):
             return each
         return ops.min(each, 1)
 
-    def filled(self, prediction: Any, y: Any) -> tuple[Any, Any]:
+    def fill_missing(self, prediction: Any, y: Any) -> tuple[Any, Any]:
         """Predictions and labels with 0 in both where a label is missing, so that nothing of what
         is there, not even ∞, gets a gradient."""
         known: Any = self.known(y)
@@ -274,22 +274,22 @@ class BatchLoss(Loss, in_files=False):
         if given.ndim <= 2 and (1 if given.ndim < 2 else given.shape[1]) != wanted:
             found = 1 if given.ndim < 2 else given.shape[1]
             raise ShapeError(
-                f"labels have shape {given.shape}; {self!r} takes {counted(wanted, 'column')}\n"
+                f"labels have shape {given.shape}; {self!r} takes {plural(wanted, 'column')}\n"
                 f"  right: gn.losses.BatchLoss(f, columns={found})"
             )
-        return numbers(given, wanted, dtype)
+        return number_array(given, wanted, dtype)
 
     def label_type(self, rows: Any, outputs: int, dtype: str) -> Type:
         return Type(dtype, (rows, self.columns or outputs))
 
     def mean(self, prediction: Any, y: Any, weight: Any = None) -> Any:
         name, given = getattr(self.f, "__name__", "f"), [prediction, y]
-        if self.skips:
-            weight = self.known_weight(y, str(prediction.dtype)) if weight is None else weight
-            given = list(self.filled(prediction, y))
+        if self.skips_missing:
+            weight = self.mask_weight(y, str(prediction.dtype)) if weight is None else weight
+            given = list(self.fill_missing(prediction, y))
         if weight is not None:
             given.append(weight)
-        if len(given) == 3 and not _takes(self.f, 3):
+        if len(given) == 3 and not _accepts(self.f, 3):
             raise ShapeError(
                 f"the loss {name} takes no weights\n  right: def {name}(prediction, y, weight=None)"
             )
@@ -302,7 +302,7 @@ class BatchLoss(Loss, in_files=False):
         return ops.reshape(total, ())
 
 
-def _takes(f: Any, count: int) -> bool:
+def _accepts(f: Any, count: int) -> bool:
     """Whether a function can be called with so many arguments."""
     try:
         inspect.signature(f).bind(*range(count))
@@ -321,12 +321,12 @@ def settings(loss: Any) -> list[tuple[str, Any]]:
     return [*plain, *((f.name, v) for f, v in later if v != f.default)]
 
 
-def nonzero(total: Any) -> Any:
+def one_for_zero(total: Any) -> Any:
     """A sum of weights, 1 in the place of 0."""
     return ops.where(ops.equal(total, 0.0), 1.0, total)
 
 
-def times(weight: Any, other: Any) -> Any:
+def multiply_weights(weight: Any, other: Any) -> Any:
     """The product of weights of rows or of labels."""
     short, long = sorted((weight, other), key=lambda weights: len(weights.shape))
     return ops.expand(short, 1) * long if len(short.shape) < len(long.shape) else short * long
@@ -350,7 +350,7 @@ def as_loss(loss: Any) -> Loss:
     raise ShapeError(f"loss={loss!r} is not a loss\n  right: loss=gn.losses.{right}")
 
 
-def numbers(y: Any, outputs: int, dtype: str) -> np.ndarray:
+def number_array(y: Any, outputs: int, dtype: str) -> np.ndarray:
     """Labels that are numbers, [rows, outputs]; a vector is taken as one column."""
     given = np.asarray(y)
     if given.dtype.kind not in "fiub":
@@ -360,7 +360,7 @@ def numbers(y: Any, outputs: int, dtype: str) -> np.ndarray:
     array = array[:, None] if given.ndim == 1 else array
     if array.ndim != 2 or array.shape[1] != outputs:
         raise ShapeError(
-            f"labels have shape {given.shape}; the network gives {counted(outputs, 'number')} a "
+            f"labels have shape {given.shape}; the network gives {plural(outputs, 'number')} a "
             f"row, so labels are [rows, {outputs}]"
         )
     return array
@@ -394,14 +394,14 @@ def class_numbers(y: Any, classes: int, owner: str, skips: bool = False) -> np.n
     if not whole or (found.size and not 0 <= found.min() <= found.max() < classes):
         raise ShapeError(
             f"{owner} takes class numbers 0 to {classes - 1} of the network's "
-            f"{counted(classes, 'class')}; labels run from {found.min()} to {found.max()}"
+            f"{plural(classes, 'class')}; labels run from {found.min()} to {found.max()}"
             + ("" if whole else " and are not all whole")
             + ("; a missing label is NaN: numpy.where(y < 0, numpy.nan, y)" if skips else "")
         )
     return np.ascontiguousarray(np.where(lacks, -1, array) if some else array, np.int32)
 
 
-def between(y: np.ndarray, low: float, high: float, owner: str) -> np.ndarray:
+def check_range(y: np.ndarray, low: float, high: float, owner: str) -> np.ndarray:
     """The labels; ShapeError with the place of the first one outside the range."""
     outside = np.argwhere((y < low) | (y > high))
     if len(outside):
@@ -414,7 +414,7 @@ def between(y: np.ndarray, low: float, high: float, owner: str) -> np.ndarray:
     return y
 
 
-def alike(prediction: Any, y: Any, owner: str) -> Any:
+def difference(prediction: Any, y: Any, owner: str) -> Any:
     """prediction − y; ShapeError where shapes differ, since [n, 1] − [n] would be [n, n]."""
     if tuple(prediction.shape) != tuple(y.shape):
         raise ShapeError(
@@ -437,20 +437,20 @@ def rows_of(prediction: Any, y: Any, columns: int | None, owner: str) -> None:
         )
 
 
-def most(dtype: str, terms: int = 1) -> float:
+def term_bound(dtype: str, terms: int = 1) -> float:
     """How large each of so many terms of a row may be, so that their sum and the mean over rows
     stay finite after all rounding: a thousandth below the largest number, divided by `terms`."""
     return float(np.finfo(dtype).max) * (1.0 - 2.0**-10) / terms
 
 
-def clamped(x: Any, low: Any, high: Any) -> Any:
+def clamp(x: Any, low: Any, high: Any) -> Any:
     """x, kept between two numbers; its derivative stays 1 beyond them, for finite x."""
-    still = straight(x, float(np.finfo(str(x.dtype)).min))
+    still = linear_from(x, float(np.finfo(str(x.dtype)).min))
     below = ops.where(ops.less(x, low), still + low, x)
     return ops.where(ops.greater(x, high), still + high, below)
 
 
-def straight(x: Any, least: float) -> Any:
+def linear_from(x: Any, least: float) -> Any:
     """0 with the derivative of x where x is at least the lowest number, without one at −∞."""
     finite = ops.where(ops.greater_equal(x, least), x, least)
     return finite - ops.stop_gradient(finite)

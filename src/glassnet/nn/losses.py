@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glassnet.foreign import no_name
+from glassnet.foreign import missing_name_error
 from glassnet.nn.classify import BCEWithLogits, CrossEntropy, Hinge
 from glassnet.nn.loss import BatchLoss, FunctionLoss, Loss, as_loss
 from glassnet.nn.regress import MAE, MSE, GaussianNLL, HalfMSE, Huber, PoissonNLL, Quantile
@@ -38,4 +38,4 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        raise no_name("glassnet.losses", name, __all__)
+        raise missing_name_error("glassnet.losses", name, __all__)

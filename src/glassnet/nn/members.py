@@ -41,9 +41,9 @@ class Pack:
         elif not isinstance(last, Average):
             return None
         made = cls(tuple(layers), last.members, folds, network.dtype)
-        return made if made._understood() else None
+        return made if made._is_supported() else None
 
-    def _understood(self) -> bool:
+    def _is_supported(self) -> bool:
         """Whether there is one embedding at most, then a Repeat, then layers of members."""
         rest = self.layers
         if rest and isinstance(rest[0], PiecewiseEmbedding | GroupInputs):
@@ -85,7 +85,7 @@ class Pack:
             for layer, own in zip(parts, numbers, strict=True)
         ]
         made = Sequential(*layers, dtype=self.dtype)
-        made.W[...] = np.concatenate([own.ravel() for own in _flat(numbers)])
+        made.W[...] = np.concatenate([own.ravel() for own in _flatten_pairs(numbers)])
         return made
 
 
@@ -111,5 +111,5 @@ def _weight_and_bias(layer: Any, member: int) -> tuple[np.ndarray, np.ndarray] |
     return own["r"][member][:, None] * weight * own["s"][member], own["bias"][member]
 
 
-def _flat(pairs: Sequence[tuple[np.ndarray, np.ndarray] | None]) -> list[np.ndarray]:
+def _flatten_pairs(pairs: Sequence[tuple[np.ndarray, np.ndarray] | None]) -> list[np.ndarray]:
     return [array for pair in pairs if pair is not None for array in pair]

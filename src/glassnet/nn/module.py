@@ -15,44 +15,52 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 import numpy as np
 
 from glassnet import ops
-from glassnet.arguments import Checked
-from glassnet.describe import Described, is_ours
+from glassnet.arguments import ArgumentChecker
+from glassnet.describe import Described, is_ours, warn_of_former_name
 from glassnet.errors import GlassnetError, ShapeError
-from glassnet.foreign import no_method
-from glassnet.graph.build import GraphBuilder, traced_now
+from glassnet.foreign import missing_method_error
+from glassnet.graph.build import GraphBuilder, builder_being_traced
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type
-from glassnet.graph.userline import point_out
+from glassnet.graph.userline import add_user_line
 from glassnet.nn.picture import page
 from glassnet.nn.predict import Predictor
 from glassnet.nn.scope import Building, Probe, Scope, apply
 from glassnet.nn.storage import (
-    Named,
+    NamedParameters,
     Parameter,
     Slot,
     adopt,
+    adopt_vector,
     arrays_of,
     as_dtype,
+    checked_values,
     convert,
-    fitting,
-    lay_in,
+    draw_before_copy,
     layout_of,
-    settle,
-    settle_again,
+    rejoin_after_copy,
     split,
     vector_of,
 )
 from glassnet.nn.widths import built_width, check_declared, check_methods
 from glassnet.references import Traceable, base_of, is_foreign, methods_of
-from glassnet.words import counted
+from glassnet.words import plural
 
 __all__ = ["Module", "Parameter", "split"]
 
 Element = TypeVar("Element")
 
+FORMER_METHODS = {  # names of earlier releases, which work for one release more
+    "declared": "parameter_specs",
+    "takes": "input_width",
+    "gives": "output_width",
+    "passes": "passed_columns",
+    "categorical": "categorical_columns",
+}
 
-class ModuleMeta(Checked):
+
+class ModuleMeta(ArgumentChecker):
     """The type of modules: when a module is constructed, its structure becomes fixed."""
 
     if not TYPE_CHECKING:  # a checker of types sees the constructor itself
@@ -62,9 +70,9 @@ class ModuleMeta(Checked):
                 made = super().__call__(*args, **kwargs)
                 if not is_ours(cls):
                     vars(made)["_arguments"] = args, kwargs
-                complete(made)
+                finish_construction(made)
             except GlassnetError as error:
-                point_out(error)
+                add_user_line(error)
                 raise
             return made
 
@@ -72,10 +80,11 @@ class ModuleMeta(Checked):
 class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
     """A layer or a network.
 
-    A subclass says which parameters it has (`declared`) and how its result comes about (`build`);
-    where it takes rows of a certain width, it says so (`takes`), and where it gives rows of
-    another width than it took, that too (`gives`). Modules that it has as attributes are parts of
-    it: `build` calls them, `self.hidden(x)`, and their parameters are among its own.
+    A subclass says which parameters it has (`parameter_specs`) and how its result comes about
+    (`build`); where it takes rows of a certain width, it says so (`input_width`), and where it
+    gives rows of another width than it took, that too (`output_width`). Modules that it has as
+    attributes are parts of it: `build` calls them, `self.hidden(x)`, and their parameters are among
+    its own.
 
     The parameters of a module and of its parts are the same numbers, wherever they are reached
     from: `model[0].W` is a view of `model.W`. A module that stands in several places, or in
@@ -91,7 +100,15 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
     torch_names: ClassVar[Mapping[str, str]] = {}  # of parameters that PyTorch calls otherwise
     torch_transposed: ClassVar[frozenset[str]] = frozenset()  # those that it keeps transposed
 
-    def declared(self) -> dict[str, Parameter]:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Methods by their former names take the place of those by the present ones."""
+        super().__init_subclass__(**kwargs)
+        for former, name in FORMER_METHODS.items():
+            if former in vars(cls) and name not in vars(cls):
+                warn_of_former_name(f"{cls.__name__}.{former}", name)
+                setattr(cls, name, vars(cls)[former])
+
+    def parameter_specs(self) -> dict[str, Parameter]:
         """The parameters of the layer itself, by name, in the order in which they lie in W."""
         return {}
 
@@ -99,7 +116,7 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
         """The parts of this module by name: modules among its attributes, also in lists, tuples
         and dicts."""
         found: Mapping[str, Module] | None = vars(self).get("_children")
-        return _among(vars(self)) if found is None else found
+        return _modules_among(vars(self)) if found is None else found
 
     def build(self, x: Value, parameters: Scope) -> Value:
         """The result for a batch x [rows, width], as nodes."""
@@ -112,16 +129,16 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
             + "  right: def build(self, x, parameters): return x * parameters['scale']"
         )
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         """How many numbers a row must have; None where any number will do."""
         return None
 
-    def gives(self, width: int | None) -> int | None:
+    def output_width(self, width: int | None) -> int | None:
         """How many numbers a row has that came in with `width`; None where that is not known. Of a
         class of the user's that does not say it this is found by building the layer."""
         if is_ours(type(self)):
             return width
-        width = self.takes() if width is None else width
+        width = self.input_width() if width is None else width
         if width is None or "constructed" not in vars(self):
             return None
         key = "gives", width
@@ -129,12 +146,12 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
             self.programs[key] = built_width(self, width)
         return self.programs[key]
 
-    def categorical(self, columns: Sequence[int]) -> dict[int, int]:
+    def categorical_columns(self, columns: Sequence[int]) -> dict[int, int]:
         """Which columns of the data hold category numbers, and of how many categories; `columns`
         are the data's columns that this module gets."""
         return {}
 
-    def passes(self, columns: Sequence[int]) -> Sequence[int] | None:
+    def passed_columns(self, columns: Sequence[int]) -> Sequence[int] | None:
         """Of the data's columns that this module gets those that it gives, where that is all that
         it does."""
         return None
@@ -158,7 +175,10 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            raise no_method(self, name)
+            if name in FORMER_METHODS:
+                warn_of_former_name(f"{type(self).__name__}.{name}", FORMER_METHODS[name])
+                return getattr(self, FORMER_METHODS[name])
+            raise missing_method_error(self, name)
 
     def __delattr__(self, name: str) -> None:
         raise GlassnetError(f"{type(self).__name__}.{name} cannot be deleted; build a new module")
@@ -167,9 +187,9 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
     def W(self) -> np.ndarray:
         """Every parameter in one vector, layer by layer, row-major; changes show at once. Where
         parts had numbers before they became parts, the vector reads and writes where those lie."""
-        builder = traced_now()
+        builder = builder_being_traced()
         if builder is not None:
-            return cast(Any, _in_a_row(_values(self, builder)))
+            return cast(Any, _flatten_values(_values(self, builder)))
         found: np.ndarray | None = vars(self).get("_vector")
         if found is None:
             found = vars(self)["_vector"] = vector_of(self)
@@ -179,34 +199,34 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
     def W(self, value: Any) -> None:
         weights = self.W
         if value is not weights:
-            weights[...] = fitting(value, weights, "W")
+            weights[...] = checked_values(value, weights, "W")
 
     def adopt(self, block: np.ndarray) -> None:
         """Let a vector be W from now on, the very one; first values are then never drawn."""
         size = sum(parameter.size for parameter in layout_of(self).parameters.values())
         if block.shape != (size,) or block.dtype != self.dtype:
             raise ShapeError(
-                f"W is a vector of {counted(size, 'number')} of {self.dtype}; got {block.dtype} "
+                f"W is a vector of {plural(size, 'number')} of {self.dtype}; got {block.dtype} "
                 f"of shape {block.shape}"
             )
-        lay_in(self, block)
+        adopt_vector(self, block)
         vars(self)["_vector"] = block
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Named parts of W: views, so changing one changes the model, and so does setting one.
         Inside a traced function, such as a loss, they are graph values."""
-        builder = traced_now()
+        builder = builder_being_traced()
         if builder is not None:
             return cast(Any, _values(self, builder))
-        return Named(arrays_of(self))
+        return NamedParameters(arrays_of(self))
 
     def __call__(self, x: Any) -> Any:
         """Nodes for a graph value (inside a network that holds this module with its parameters,
         else with the numbers that they have whenever the graph runs), numbers for an array."""
-        builder = traced_now()
+        builder = builder_being_traced()
         if isinstance(x, Value):
-            return called(self, x)
-        return self._predictor(x) if builder is None else called(self, builder.constant(x))
+            return call_on_graph(self, x)
+        return self._predictor(x) if builder is None else call_on_graph(self, builder.constant(x))
 
     def activations(self, x: Any) -> dict[str, np.ndarray]:
         """What every layer gives for rows x, by the layer's name, in the order of computing;
@@ -235,21 +255,21 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
         return {}
 
     def __getstate__(self) -> dict[str, Any]:
-        settle(self)
+        draw_before_copy(self)
         return {name: item for name, item in vars(self).items() if name not in _OF_THE_PROCESS}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        settle_again(self)
+        rejoin_after_copy(self)
 
-    def referred(self) -> Iterable[Any]:
+    def referenced_code(self) -> Iterable[Any]:
         """Code of the user in this module and its parts."""
         found: tuple[Any, ...] | None = vars(self).get("_referred")
         if found is None:
             found = vars(self)["_referred"] = tuple(_code_in(self))
         return found
 
-    def held_arrays(self) -> Iterable[np.ndarray]:
+    def mutable_arrays(self) -> Iterable[np.ndarray]:
         slots = layout_of(self).slots.values()
         return [base_of(slot.array) for slot in slots if slot.array is not None]
 
@@ -271,7 +291,7 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
             name if "." in name else f".{name}": parameter
             for name, parameter in self.parameters().items()
         }
-        return page(self.summary(), parts, named, self.takes())
+        return page(self.summary(), parts, named, self.input_width())
 
 
 Module.inside = (Module,)
@@ -290,20 +310,20 @@ _OF_THE_PROCESS = {
 }
 
 
-def complete(module: Module) -> None:
+def finish_construction(module: Module) -> None:
     """What every module gets when its constructor is done: its parts, and places for numbers."""
     attributes = vars(module)
     if not is_ours(type(module)):
         check_methods(module)
-        check_declared(type(module), module.declared())
+        check_declared(type(module), module.parameter_specs())
     attributes["_children"] = dict(module.children())
-    attributes["_slots"] = {name: Slot() for name in module.declared()}
+    attributes["_slots"] = {name: Slot() for name in module.parameter_specs()}
     attributes["constructed"] = True
     if attributes["_children"]:
         adopt(module)
 
 
-def _among(attributes: Mapping[str, Any]) -> dict[str, Module]:
+def _modules_among(attributes: Mapping[str, Any]) -> dict[str, Module]:
     """Modules among attributes, by name; in collections by name and number or key."""
     found: dict[str, Module] = {}
     for name, item in attributes.items():
@@ -328,13 +348,13 @@ def _code_in(module: Module) -> Iterable[Any]:
         yield from (item for name, item in vars(module).items() if not name.startswith("_"))
 
 
-def called(module: Module, x: Value) -> Value:
+def call_on_graph(module: Module, x: Value) -> Value:
     """A module called on a graph value: with the parameters of the network that is being built,
     where they are among them, else with those of the module as inputs of the graph."""
     builder = cast(GraphBuilder, x.builder)
     building: Building | Probe | None = builder.context
     values = _values(module, builder)
-    x, values = _in_one_dtype(x, values)
+    x, values = _to_common_dtype(x, values)
     if isinstance(building, Probe):
         builder.context = None
         result = apply(module, x, Scope(values))
@@ -365,7 +385,7 @@ def _values(module: Module, builder: GraphBuilder) -> dict[str, Value]:
     return {name: known[slot] for name, slot in layout.slots.items()}
 
 
-def _in_a_row(values: dict[str, Value]) -> Value:
+def _flatten_values(values: dict[str, Value]) -> Value:
     """Values one after the other, as a vector."""
     flat = [ops.reshape(value, (math.prod(cast(Any, value.shape)),)) for value in values.values()]
     return ops.concatenate(flat, 0)
@@ -381,7 +401,7 @@ _UNKNOWN = (
 )
 
 
-def _in_one_dtype(x: Value, values: dict[str, Value]) -> tuple[Value, dict[str, Value]]:
+def _to_common_dtype(x: Value, values: dict[str, Value]) -> tuple[Value, dict[str, Value]]:
     """x and parameters in the wider of their dtypes."""
     dtypes = {value.dtype for value in values.values()}
     if not dtypes or dtypes == {x.dtype}:

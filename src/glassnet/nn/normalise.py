@@ -47,10 +47,10 @@ class LayerNorm(Module):
         check_sizes(self, "LayerNorm(3) behind Linear(…, 3)", width=self.width)
         check_numbers(self, "LayerNorm(3, eps=1e-5)", 0.0, eps=self.eps)
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         return self.width
 
-    def declared(self) -> dict[str, Parameter]:
+    def parameter_specs(self) -> dict[str, Parameter]:
         return {"scale": Parameter((self.width,), "ones"), "shift": Parameter((self.width,))}
 
     def build(self, x: Value, parameters: Scope) -> Value:
@@ -73,10 +73,10 @@ class RMSNorm(Module):
         check_sizes(self, "RMSNorm(3) behind Linear(…, 3)", width=self.width)
         check_numbers(self, "RMSNorm(3, eps=1e-6)", 0.0, eps=self.eps)
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         return self.width
 
-    def declared(self) -> dict[str, Parameter]:
+    def parameter_specs(self) -> dict[str, Parameter]:
         return {"scale": Parameter((self.width,), "ones")}
 
     def build(self, x: Value, parameters: Scope) -> Value:
@@ -112,10 +112,10 @@ class BatchNorm(Module):
         check_numbers(self, "BatchNorm(3, momentum=0.1)", 0.0, 1.0, "[]", momentum=self.momentum)
         check_numbers(self, "BatchNorm(3, eps=1e-5)", 0.0, eps=self.eps)
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         return self.width
 
-    def declared(self) -> dict[str, Parameter]:
+    def parameter_specs(self) -> dict[str, Parameter]:
         shape = (self.width,)
         return {
             "scale": Parameter(shape, "ones"),

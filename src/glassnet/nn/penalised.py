@@ -73,7 +73,7 @@ class PenalisedLoss(Loss):
     def hyperparameters(self) -> Mapping[str, float]:
         return {"alpha": self.alpha}
 
-    def rule(self) -> Any:
+    def compile_key(self) -> Any:
         return type(self), self.out, self.inner
 
     def penalty(

@@ -41,7 +41,7 @@ def columns(
     """The columns of layers one after the other, from the inputs on."""
     found = [PictureColumn(["x"], width or 1)]
     for name, part in parts.items():
-        given = part.gives(width)
+        given = part.output_width(width)
         weight = parameters.get(f"{name}.weight")
         dense = weight is not None and weight.shape == (width, given)
         if dense or given != width:
@@ -80,10 +80,10 @@ def page(text: str, parts: Mapping[str, Any], parameters: Mapping[str, Any], wid
     """The drawing, and the table of parameters below it."""
     picture = drawing(parts, parameters, width)
     style = "white-space:pre-wrap;overflow-wrap:anywhere"
-    return f'<div>{scrolled(picture)}<pre style="{style}">{html.escape(text)}</pre></div>'
+    return f'<div>{scrollable(picture)}<pre style="{style}">{html.escape(text)}</pre></div>'
 
 
-def scrolled(picture: str) -> str:
+def scrollable(picture: str) -> str:
     """What fits into a window of any width: a picture that is too wide scrolls, not the page."""
     return f'<div style="overflow-x:auto">{picture}</div>'
 

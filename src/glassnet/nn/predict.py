@@ -26,8 +26,8 @@ from glassnet.nn.scope import BuildContext, Scope, apply
 from glassnet.nn.storage import Part, arrays_of, layout_of
 from glassnet.ops import philox
 from glassnet.references import References
-from glassnet.rounding import to_nearest
-from glassnet.words import counted
+from glassnet.rounding import computed_to_nearest
+from glassnet.words import plural
 
 PART = 1024  # rows at a time, at most
 LEAST = 64  # and at least
@@ -46,7 +46,7 @@ def _advice(rows: np.ndarray, width: int | None) -> str:
         return ""
     return (
         f"\n  right: a network whose first layer takes {rows.shape[1]}, or the "
-        f"{counted(width, 'column')} it was made for"
+        f"{plural(width, 'column')} it was made for"
     )
 
 
@@ -84,7 +84,7 @@ def check_categories(module: Part, rows: np.ndarray, name: str) -> None:
     width = rows.shape[1]
     known: dict[int, dict[int, int]] = vars(module).setdefault("_categories", {})
     if width not in known:  # a module's structure stays as it is
-        known[width] = module.categorical(range(width))
+        known[width] = module.categorical_columns(range(width))
     for column, size in known[width].items():
         categories = rows[:, column]
         wrong = ~((categories >= 0) & (categories < size) & (categories == np.floor(categories)))
@@ -109,7 +109,7 @@ class Predictor:
         self._ready: dict[tuple[int, int, str], Ready] = {}
         self._lock = threading.Lock()
 
-    @to_nearest
+    @computed_to_nearest
     def graph(self, width: int | None = None) -> Graph:
         """The forward graph for rows of `width` numbers, where the module takes any."""
         return self._trace(width, self._dtype(None)).graph
@@ -117,18 +117,18 @@ class Predictor:
     @user_line()
     def _trace(self, width: int | None, dtype: str, kind: str = "") -> TracedForward:
         module = self.module
-        width = module.takes() if width is None else width
+        width = module.input_width() if width is None else width
         if width is None:
             raise ShapeError(
                 f"{module!r} takes rows of any width, so say for which: model.graph(width=3)"
             )
         if (width, dtype, kind) not in self._traced:
-            module.gives(width)  # complains where layers do not fit that width
+            module.output_width(width)  # complains where layers do not fit that width
             self._traced[width, dtype, kind] = self._built(width, dtype, kind)
             captured = [
                 array for traced in self._traced.values() for array in traced.captured.values()
             ]
-            self._references = self._references.renewed(captured)
+            self._references = self._references.refreshed(captured)
         return self._traced[width, dtype, kind]
 
     def _built(self, width: int, dtype: str, kind: str) -> TracedForward:
@@ -153,18 +153,18 @@ class Predictor:
         seen = around.seen or {type(module).__name__.lower(): result}
         return TracedForward(builder.finish(list(seen.values())), builder.captured, tuple(seen))
 
-    @to_nearest
+    @computed_to_nearest
     def __call__(self, x: Any) -> np.ndarray:
         rows = self._rows(x)
         if self._references.changed():
-            self._forget()
+            self._trace_again()
         if not len(rows):  # a network gives no rows for no rows
             result = self._part(np.zeros((1, rows.shape[1])))[:0]
         else:
-            result = self._part(rows) if len(rows) <= LEAST else self._many(rows)
+            result = self._part(rows) if len(rows) <= LEAST else self._long_outputs(rows)
         return result[0] if np.ndim(x) == 1 else result
 
-    def _forget(self) -> None:
+    def _trace_again(self) -> None:
         """Trace again: code of the user in the module refers to something else than it did."""
         with self._lock:
             self._references = References(self.module)
@@ -195,7 +195,7 @@ class Predictor:
     ) -> tuple[tuple[str, ...], list[list[np.ndarray]]]:
         rows = self._rows(x)
         if self._references.changed():
-            self._forget()
+            self._trace_again()
         dtype = self._dtype(rows)
         given = np.ascontiguousarray(rows, dtype)
         empty = not len(given)
@@ -211,7 +211,7 @@ class Predictor:
             found.append([np.array(result[:0] if empty else result) for result in results])
         return traced.names, found
 
-    def _many(self, rows: np.ndarray) -> np.ndarray:
+    def _long_outputs(self, rows: np.ndarray) -> np.ndarray:
         """Whole parts, then the rest; all at once where there is no whole part."""
         width = rows.shape[1]
         with self._lock:
@@ -250,10 +250,10 @@ class Predictor:
         """x as [rows, width]; a single row may come without the first axis."""
         rows = as_rows(x, "x")
         rows = rows[None] if rows.ndim == 1 else rows
-        width = self.module.takes()
+        width = self.module.input_width()
         if rows.ndim != 2 or width not in (None, rows.shape[1]):
             wanted = "[rows, columns]" if width is None else f"[rows, {width}]"
-            numbers = "any number of numbers" if width is None else counted(width, "number")
+            numbers = "any number of numbers" if width is None else plural(width, "number")
             raise ShapeError(
                 f"the network takes rows of {numbers}, {wanted}; got an "
                 f"array of shape {np.shape(x) or np.shape(rows)}{_advice(rows, width)}"

@@ -16,9 +16,9 @@ import numpy as np
 from glassnet.errors import GlassnetError, ShapeError
 from glassnet.nn.compose import Container
 from glassnet.nn.module import Module
-from glassnet.nn.saving import beside
-from glassnet.nn.storage import arrays_of, slots_of
-from glassnet.rounding import to_nearest
+from glassnet.nn.saving import side_by_side
+from glassnet.nn.storage import arrays_of, declared_slots
+from glassnet.rounding import computed_to_nearest
 
 COUNTED = "num_batches_tracked"  # of a batch normalisation of PyTorch; decides no number here
 
@@ -37,7 +37,7 @@ class StateEntry:
         return self.array.T if self.transposed else self.array
 
 
-@to_nearest
+@computed_to_nearest
 def to_torch(model: Module) -> dict[str, Any]:
     """A state dict of PyTorch tensors, copies of the model's numbers.
 
@@ -64,7 +64,7 @@ def to_torch(model: Module) -> dict[str, Any]:
     return found
 
 
-@to_nearest
+@computed_to_nearest
 def from_torch(state_dict: Any, model: Module) -> Module:
     """Let a network have the numbers of a PyTorch state dict, and return it.
 
@@ -98,7 +98,8 @@ def from_torch(state_dict: Any, model: Module) -> Module:
         wanted = {entry.name: entry.values.shape for entry in entries}
         raise ShapeError(
             "the state dict does not fit the network; on the left what it takes, in PyTorch's "
-            f"names and shapes\n{beside(wanted, {n: values.shape for n, values in seen.items()})}"
+            "names and shapes\n"
+            + side_by_side(wanted, {n: values.shape for n, values in seen.items()})
         )
     _check_ties(entries, values)
     for entry, value in zip(entries, values, strict=True):
@@ -113,7 +114,7 @@ def _entries(model: Module) -> Iterator[StateEntry]:
 
 
 def _below(module: Module, prefix: str) -> Iterator[StateEntry]:
-    for name, slot in slots_of(module).items():
+    for name, slot in declared_slots(module).items():
         if slot.array is not None:  # it has none where a part declares the parameter, too
             known = module.torch_names.get(name, name)
             yield StateEntry(prefix + known, slot.array, name in module.torch_transposed)

@@ -63,10 +63,10 @@ class PReLU(Module):
         check_width(self, self.width)
         check_numbers(self, "PReLU(0.25)", slope=self.slope)
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         return self.width
 
-    def declared(self) -> dict[str, Parameter]:
+    def parameter_specs(self) -> dict[str, Parameter]:
         return {"slope": filled(self.width, self.slope)}
 
     def build(self, x: Value, parameters: Scope) -> Value:
@@ -148,13 +148,13 @@ class Blend(Module):
         check_numbers(self, "Blend(ReLU(), 1.0)", amount=self.amount)
         self.inner = as_layer(self.f, "Blend({})")
 
-    def takes(self) -> int | None:
+    def input_width(self) -> int | None:
         return self.width
 
     def children(self) -> Mapping[str, Module]:
         return {"f": self.inner}
 
-    def declared(self) -> dict[str, Parameter]:
+    def parameter_specs(self) -> dict[str, Parameter]:
         return {"amount": filled(self.width, self.amount)}
 
     def build(self, x: Value, parameters: Scope) -> Value:

@@ -16,9 +16,9 @@ from glassnet import ops
 from glassnet.errors import ShapeError
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type
-from glassnet.nn.loss import Loss, alike, between, clamped, most, numbers, rows_of
+from glassnet.nn.loss import Loss, check_range, clamp, difference, number_array, rows_of, term_bound
 from glassnet.nn.settings import check_numbers
-from glassnet.words import counted
+from glassnet.words import plural
 
 # The largest exponents of e: their powers, times squares up to 6000, are finite numbers.
 EXPONENT = {"float32": 80.0, "float64": 700.0}
@@ -29,10 +29,10 @@ class HalfMSE(Loss):
     """Half the mean squared error: 1/(2n) Σ (ŷ − y)²; its gradient by ŷ is (ŷ − y)/n."""
 
     def rows(self, prediction: Value, y: Value) -> Value:
-        return ops.sum(ops.square(alike(prediction, y, "HalfMSE")), 1) * 0.5
+        return ops.sum(ops.square(difference(prediction, y, "HalfMSE")), 1) * 0.5
 
     def cells(self, prediction: Value, y: Value) -> Value:
-        return ops.square(alike(prediction, y, "HalfMSE")) * 0.5
+        return ops.square(difference(prediction, y, "HalfMSE")) * 0.5
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class MSE(Loss):
     """The mean squared error: 1/n Σ (ŷ − y)²."""
 
     def cells(self, prediction: Value, y: Value) -> Value:
-        return ops.square(alike(prediction, y, "MSE"))
+        return ops.square(difference(prediction, y, "MSE"))
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class MAE(Loss):
     """The mean absolute error: 1/n Σ |ŷ − y|; what is least is the median."""
 
     def cells(self, prediction: Value, y: Value) -> Value:
-        return ops.abs(alike(prediction, y, "MAE"))
+        return ops.abs(difference(prediction, y, "MAE"))
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Huber(Loss):
         check_numbers(self, "Huber(1.0)", 0.0, math.inf, "()", delta=self.delta)
 
     def cells(self, prediction: Value, y: Value) -> Value:
-        apart = alike(prediction, y, "Huber")
+        apart = difference(prediction, y, "Huber")
         far = ops.abs(apart)
         near = ops.minimum(far, self.delta)  # what is squared does not overflow
         return near * (0.5 * near) + self.delta * (far - near)
@@ -107,7 +107,7 @@ class Quantile(Loss):
         return ops.maximum(low, 0.0) * level + ops.maximum(-low, 0.0) * (1.0 - level)
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
-        return numbers(y, self._columns(outputs), dtype)
+        return number_array(y, self._columns(outputs), dtype)
 
     def label_type(self, rows: Any, outputs: int, dtype: str) -> Type:
         return Type(dtype, (rows, self._columns(outputs)))
@@ -116,8 +116,8 @@ class Quantile(Loss):
         count = len(self.levels())
         if count > 1 and outputs != count:
             raise ShapeError(
-                f"Quantile has {counted(count, 'quantile')}, the network "
-                f"{counted(outputs, 'output')}\n"
+                f"Quantile has {plural(count, 'quantile')}, the network "
+                f"{plural(outputs, 'output')}\n"
                 f"  right: Linear(…, {count}) as the last layer"
             )
         return outputs if count == 1 else 1
@@ -131,14 +131,14 @@ class PoissonNLL(Loss):
     def cells(self, prediction: Value, y: Value) -> Value:
         outputs, dtype = prediction.shape[1], str(prediction.dtype)
         assert isinstance(outputs, int)
-        alike(prediction, y, "PoissonNLL")
+        difference(prediction, y, "PoissonNLL")
         top = EXPONENT[dtype]
-        bound = most(dtype, outputs) / ops.maximum(y, 1.0)  # so that y·ŷ is finite
-        rate = clamped(prediction, -bound, ops.minimum(bound, top))
-        return ops.exp(clamped(prediction, -most(dtype), top)) - y * rate
+        bound = term_bound(dtype, outputs) / ops.maximum(y, 1.0)  # so that y·ŷ is finite
+        rate = clamp(prediction, -bound, ops.minimum(bound, top))
+        return ops.exp(clamp(prediction, -term_bound(dtype), top)) - y * rate
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
-        return between(numbers(y, outputs, dtype), 0.0, math.inf, "PoissonNLL")
+        return check_range(number_array(y, outputs, dtype), 0.0, math.inf, "PoissonNLL")
 
 
 @dataclass(frozen=True)
@@ -158,13 +158,13 @@ class GaussianNLL(Loss):
         rows_of(prediction, y, outputs, "GaussianNLL")
         mean, spread = prediction[:, :outputs], prediction[:, outputs:]
         dtype = str(prediction.dtype)
-        bound = most(dtype, outputs)
-        spread = clamped(spread, -bound, bound)
-        inverse = ops.exp(clamped(-spread, -bound, EXPONENT[dtype]))
+        bound = term_bound(dtype, outputs)
+        spread = clamp(spread, -bound, bound)
+        inverse = ops.exp(clamp(-spread, -bound, EXPONENT[dtype]))
         return spread + ops.square(y - mean) * inverse
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
-        return numbers(y, self._columns(outputs), dtype)
+        return number_array(y, self._columns(outputs), dtype)
 
     def label_type(self, rows: Any, outputs: int, dtype: str) -> Type:
         return Type(dtype, (rows, self._columns(outputs)))
@@ -173,7 +173,7 @@ class GaussianNLL(Loss):
         if outputs % 2:
             raise ShapeError(
                 f"GaussianNLL needs a mean and a variance for each label; the network gives "
-                f"{counted(outputs, 'number')} a row\n  right: Linear(…, 2) for one column of "
+                f"{plural(outputs, 'number')} a row\n  right: Linear(…, 2) for one column of "
                 "labels"
             )
         return outputs // 2

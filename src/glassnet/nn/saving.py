@@ -19,8 +19,8 @@ from glassnet.errors import GlassnetError, ModelFileError, warn_user
 from glassnet.nn.module import Module
 from glassnet.nn.storage import arrays_of, layout_of
 from glassnet.outputs import check_writable
-from glassnet.rounding import to_nearest
-from glassnet.serialize import parse, read
+from glassnet.rounding import computed_to_nearest
+from glassnet.serialize import parse, read_value
 from glassnet.version import __version__, computes_alike, numerics_version
 
 FORMAT = "glassnet network"
@@ -36,7 +36,7 @@ class Texts(TypedDict):
     glassnet: str
 
 
-@to_nearest
+@computed_to_nearest
 def save(model: Module, path: str | Path) -> int:
     """Write a network to a file, with its architecture; the number of bytes.
 
@@ -65,7 +65,7 @@ def save(model: Module, path: str | Path) -> int:
     return model_file.save(path, arrays_of(model), texts)
 
 
-@to_nearest
+@computed_to_nearest
 def load(
     path: str | Path,
     model: Module | None = None,
@@ -83,8 +83,8 @@ def load(
     tensors, texts = model_file.load(path)
     _check_format(path, texts)
     try:
-        found = read(Texts, texts, "its metadata")
-        version = read(int, parse(found["numerics_version"]), "numerics_version")
+        found = read_value(Texts, texts, "its metadata")
+        version = read_value(int, parse(found["numerics_version"]), "numerics_version")
         if model is None:
             model = cast(Module, from_data(parse(found["network"]), (Module,), code=layers))
     except CodeError as error:
@@ -94,7 +94,7 @@ def load(
     except (GlassnetError, ValueError) as error:
         raise ModelFileError(f"{path} cannot be used: {error}") from None
     _check_tensors(path, model, tensors)
-    _put(model, tensors)
+    _set_parameters(model, tensors)
     if not computes_alike(version, found["network"]):
         warn_user(
             f"{path} was written with numerics version {version}, this program has "
@@ -143,7 +143,8 @@ def _check_tensors(path: str | Path, model: Module, tensors: Mapping[str, np.nda
     wanted, seen = _shapes(model), {name: tensor.shape for name, tensor in tensors.items()}
     if wanted != seen:
         raise ModelFileError(
-            f"{path} does not hold the parameters of {str(model)[:200]}\n{beside(wanted, seen)}"
+            f"{path} does not hold the parameters of {str(model)[:200]}\n"
+            + side_by_side(wanted, seen)
         )
     dtypes = {tensor.dtype.newbyteorder("=").name for tensor in tensors.values()}
     if dtypes - {model.dtype}:
@@ -154,7 +155,7 @@ def _check_tensors(path: str | Path, model: Module, tensors: Mapping[str, np.nda
         )
 
 
-def beside(wanted: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
+def side_by_side(wanted: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
     """Two lists of parameters side by side, with a mark at each line in which they differ."""
     rows = [("network", "file")]
     left, right = (
@@ -173,7 +174,7 @@ def beside(wanted: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _put(model: Module, tensors: Mapping[str, np.ndarray]) -> None:
+def _set_parameters(model: Module, tensors: Mapping[str, np.ndarray]) -> None:
     """Let the parameters of the network have these numbers."""
     layout = layout_of(model)
     if all(slot.array is None and slot.home in (None, model) for slot in layout.slots.values()):

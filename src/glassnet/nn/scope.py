@@ -57,7 +57,8 @@ class Scope(Mapping[str, Value]):
         if full not in self._values:
             raise MissingParameterError(
                 f"there is no parameter {name!r}; declared are {', '.join(self) or 'none'}\n"
-                f'  right: def declared(self): return {{"{name}": Parameter((2, 3), "zeros")}}'
+                "  right: def parameter_specs(self): "
+                f'return {{"{name}": Parameter((2, 3), "zeros")}}'
             )
         return self._circumstances.updates.get(full, self._values[full])
 
@@ -87,11 +88,11 @@ class Scope(Mapping[str, Value]):
         prefix = f"{self._prefix}{name}." if name else self._prefix
         return Scope(self._values, self._circumstances, prefix, self._aliases, self._quiet)
 
-    def also(self, aliases: Mapping[str, str]) -> Scope:
+    def with_aliases(self, aliases: Mapping[str, str]) -> Scope:
         """This scope with further names for some of its values."""
         return Scope(self._values, self._circumstances, self._prefix, aliases)
 
-    def elsewhere(self, values: Mapping[str, Value], aliases: Mapping[str, str]) -> Scope:
+    def of_other_module(self, values: Mapping[str, Value], aliases: Mapping[str, str]) -> Scope:
         """The scope of another module in the same circumstances, of which nothing is noted."""
         return Scope(values, self._circumstances, "", aliases, quiet=True)
 
@@ -140,7 +141,7 @@ class Building:
         places = {name: self.names[id(slot)] for name, slot in layout.slots.items()}
         shared = {name: places[first] for name, first in layout.aliases.items()}
         values = {places[name]: value for name, value in parameters.items()}
-        return self.scope.elsewhere(values, places | shared)
+        return self.scope.of_other_module(values, places | shared)
 
 
 def apply(module: Part, x: Value, parameters: Scope) -> Value:
@@ -151,7 +152,7 @@ def apply(module: Part, x: Value, parameters: Scope) -> Value:
     if builder.context is not None:
         return module.build(x, parameters)
     layout = layout_of(module)
-    scope = parameters.also(layout.aliases)
+    scope = parameters.with_aliases(layout.aliases)
     builder.known |= {slot: scope[name] for name, slot in layout.slots.items()}
     names = {id(slot): name for name, slot in layout.slots.items()}
     builder.context = building = Building(module, scope, names)
@@ -161,7 +162,7 @@ def apply(module: Part, x: Value, parameters: Scope) -> Value:
 
 
 @contextmanager
-def standing_for(builder: GraphBuilder, pairs: Sequence[tuple[Slot, Slot]]) -> Generator[None]:
+def substituted(builder: GraphBuilder, pairs: Sequence[tuple[Slot, Slot]]) -> Generator[None]:
     """Meanwhile the first slot of each pair means what the second one does: for code that names
     other modules than those that are built."""
     building: Building | Probe | None = builder.context

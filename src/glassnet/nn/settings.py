@@ -30,11 +30,11 @@ def check_numbers(
 ) -> None:
     """Each is a finite number from `low` to `high`; round brackets in `ends` leave that end out."""
     for name, value in numbers.items():
-        if not isinstance(value, Real) or not _inside(float(value), low, high, ends):
+        if not isinstance(value, Real) or not _is_inside(float(value), low, high, ends):
             _refuse(owner, right, name, value, _range(low, high, ends))
 
 
-def _inside(value: float, low: float, high: float, ends: str) -> bool:
+def _is_inside(value: float, low: float, high: float, ends: str) -> bool:
     above = value > low if ends[0] == "(" else value >= low
     below = value < high if ends[1] == ")" else value <= high
     return math.isfinite(value) and above and below

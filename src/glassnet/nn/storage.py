@@ -22,8 +22,8 @@ from glassnet.errors import ArgumentError, GlassnetError, ShapeError
 from glassnet.graph.op import Value
 from glassnet.graph.types import FLOATS
 from glassnet.nn.initializers import Initializer, initializer
-from glassnet.rounding import to_nearest
-from glassnet.words import counted
+from glassnet.rounding import computed_to_nearest
+from glassnet.words import plural
 
 _drawing = threading.RLock()
 
@@ -58,12 +58,12 @@ class Part(Protocol):
     dtype: str
     seed: int
 
-    def declared(self) -> dict[str, Parameter]: ...
+    def parameter_specs(self) -> dict[str, Parameter]: ...
     def children(self) -> Mapping[str, Part]: ...
     def build(self, x: Value, parameters: Any) -> Value: ...
-    def takes(self) -> int | None: ...
-    def gives(self, width: int | None) -> int | None: ...
-    def categorical(self, columns: Sequence[int]) -> dict[int, int]: ...
+    def input_width(self) -> int | None: ...
+    def output_width(self, width: int | None) -> int | None: ...
+    def categorical_columns(self, columns: Sequence[int]) -> dict[int, int]: ...
 
 
 @dataclass(eq=False)
@@ -84,7 +84,7 @@ class ParameterLayout:
     aliases: dict[str, str]
 
 
-def slots_of(module: Part) -> dict[str, Slot]:
+def declared_slots(module: Part) -> dict[str, Slot]:
     """The places of the parameters that a module itself declares, by its own names."""
     return vars(module)["_slots"]
 
@@ -112,29 +112,29 @@ def _every(module: Part, prefix: str) -> Iterator[tuple[str, Parameter, Slot]]:
         for item in _every(part, f"{prefix}{name}." if name else prefix)
     ]
     theirs = {name for name, *_ in inner}
-    slots = slots_of(module)
-    for name, parameter in module.declared().items() if slots else ():
+    slots = declared_slots(module)
+    for name, parameter in module.parameter_specs().items() if slots else ():
         if prefix + name not in theirs:
             yield prefix + name, parameter, slots[name]
     yield from inner
 
 
-def below(module: Part) -> Iterator[Part]:
+def descendants(module: Part) -> Iterator[Part]:
     """The module and all parts inside it."""
     yield module
     for part in module.children().values():
-        yield from below(part)
+        yield from descendants(part)
 
 
 def adopt(outer: Part) -> None:
     """Make a module that was just constructed the one that draws what its parts lack."""
     layout = layout_of(outer)
-    inside = {id(part) for part in below(outer)}
+    inside = {id(part) for part in descendants(outer)}
     for slot in layout.slots.values():
         if slot.home is not None and id(slot.home) not in inside:
             draw(slot.home)
     dtype = _dtype(outer, layout)
-    for module in below(outer):
+    for module in descendants(outer):
         attributes = vars(module)
         earlier = attributes["_within"]() if "_within" in attributes else None
         apart = earlier is not None and id(earlier) not in inside and attributes["dtype"] != dtype
@@ -151,7 +151,7 @@ def _dtype(outer: Part, layout: ParameterLayout) -> str:
     for name, slot in layout.slots.items():
         if slot.array is not None:
             dtypes.setdefault(slot.array.dtype.name, name)
-    asked = [vars(part).get("asked") for part in below(outer)]
+    asked = [vars(part).get("asked") for part in descendants(outer)]
     wanted = asked[0] or next(iter(dtypes), None) or next(filter(None, asked), None) or "float32"
     for dtype, name in dtypes.items():
         if dtype != wanted:
@@ -171,7 +171,7 @@ def draw(module: Part) -> None:
         _draw(module)
 
 
-@to_nearest
+@computed_to_nearest
 def _draw(module: Part) -> None:
     layout = layout_of(module)
     homes = {id(s.home): s.home for s in layout.slots.values() if s.array is None}
@@ -214,36 +214,36 @@ def convert(module: Part, dtype: str) -> None:
     block = np.concatenate([*(a.ravel() for a in arrays.values()), np.empty(0)]).astype(dtype)
     _place(block, layout_of(module), tuple(arrays))
     vars(module)["_drew"] = tuple(arrays)
-    for part in below(module):
+    for part in descendants(module):
         vars(part)["dtype"] = dtype
         vars(part).pop("_vector", None)
         if "asked" in vars(part):
             vars(part)["asked"] = dtype
 
 
-def lay_in(module: Part, block: np.ndarray) -> None:
+def adopt_vector(module: Part, block: np.ndarray) -> None:
     """Let a vector hold the numbers of a module that has none yet, and shares with no other."""
     names = tuple(layout_of(module).slots)
     vars(module)["_drew"] = names
     _place(block, layout_of(module), names)
 
 
-def settle(module: Part) -> None:
+def draw_before_copy(module: Part) -> None:
     """Before a module is copied: numbers that another module would draw are drawn now."""
-    inside = {id(part) for part in below(module)}
+    inside = {id(part) for part in descendants(module)}
     for slot in layout_of(module).slots.values():
         if slot.home is not None and id(slot.home) not in inside:
             draw(slot.home)
 
 
-def settle_again(module: Part) -> None:
+def rejoin_after_copy(module: Part) -> None:
     """After it was copied: numbers that the module drew lie in one block again, and those that it
     lacks are for it to draw."""
     layout = layout_of(module)
     names = tuple(vars(module).get("_drew", ()))
     arrays = [layout.slots[name].array for name in names]
     parts = [array.reshape(-1) for array in arrays if array is not None]
-    if parts and not _together(parts):
+    if parts and not _are_contiguous(parts):
         _place(np.concatenate(parts), layout, names)
     for slot in layout.slots.values():
         if slot.array is None:
@@ -263,8 +263,8 @@ def vector_of(module: Part) -> np.ndarray:
     parts = [array.reshape(-1) for array in arrays_of(module).values()]
     if len(parts) < 2:
         return parts[0] if parts else np.empty(0, module.dtype)
-    if not _together(parts):
-        return cast(Any, Joined(parts))
+    if not _are_contiguous(parts):
+        return cast(Any, JoinedVector(parts))
     base = cast(np.ndarray, parts[0].base)
     first = (parts[0].ctypes.data - base.ctypes.data) // base.itemsize
     size = sum(part.size for part in parts)
@@ -273,10 +273,10 @@ def vector_of(module: Part) -> np.ndarray:
 
 def memory_of(vector: np.ndarray) -> list[np.ndarray]:
     """The arrays that hold a module's `W`."""
-    return vector.parts if isinstance(vector, Joined) else [vector]
+    return vector.parts if isinstance(vector, JoinedVector) else [vector]
 
 
-def _together(parts: list[np.ndarray]) -> bool:
+def _are_contiguous(parts: list[np.ndarray]) -> bool:
     """Whether vectors lie side by side in one block."""
     base = parts[0].base
     starts = [part.ctypes.data for part in parts]
@@ -312,7 +312,7 @@ def first_values(name: str, parameter: Parameter, seed: int, stream: int) -> np.
     return values
 
 
-class Named(dict[str, np.ndarray]):
+class NamedParameters(dict[str, np.ndarray]):
     """Parameters by name. Each is a view of the model's numbers, and to set one sets them."""
 
     __slots__ = ()
@@ -320,7 +320,7 @@ class Named(dict[str, np.ndarray]):
     def __setitem__(self, name: str, value: Any) -> None:
         place = self[name]
         if value is not place:
-            place[...] = fitting(value, place, name)
+            place[...] = checked_values(value, place, name)
 
     def __missing__(self, name: str) -> NoReturn:
         raise KeyError(f"{name} is not a parameter; there are {', '.join(self) or 'none'}")
@@ -328,11 +328,11 @@ class Named(dict[str, np.ndarray]):
     def update(self, *args: Any, **kwargs: Any) -> None:
         given = dict(*args, **kwargs)
         for name, value in given.items():
-            fitting(value, self[name], name)  # all are checked before one is set
+            checked_values(value, self[name], name)  # all are checked before one is set
         for name, value in given.items():
             self[name] = value
 
-    def __ior__(self, other: Any) -> Named:  # type: ignore[override, misc]
+    def __ior__(self, other: Any) -> NamedParameters:  # type: ignore[override, misc]
         self.update(other)
         return self
 
@@ -349,15 +349,15 @@ class Named(dict[str, np.ndarray]):
         return dict, (dict(self),)
 
 
-def fitting(value: Any, place: np.ndarray, name: str) -> np.ndarray:
+def checked_values(value: Any, place: np.ndarray, name: str) -> np.ndarray:
     """New numbers for a parameter or for W; ShapeError where they do not fit."""
     array = np.asarray(value)
     if array.shape in (place.shape, ()) and array.dtype.kind in "fiub":
         return array
     if name == "W" and array.dtype.kind in "fiub":
         raise ShapeError(
-            f"W has {counted(place.size, 'parameter')}; the new values have shape {array.shape}\n"
-            f"  right: one number for all of them, or {counted(place.size, 'number')} in a vector"
+            f"W has {plural(place.size, 'parameter')}; the new values have shape {array.shape}\n"
+            f"  right: one number for all of them, or {plural(place.size, 'number')} in a vector"
         )
     raise ShapeError(
         f"{name} has shape {place.shape}; the new values have shape {array.shape} and dtype "
@@ -365,7 +365,7 @@ def fitting(value: Any, place: np.ndarray, name: str) -> np.ndarray:
     )
 
 
-class Joined(np.lib.mixins.NDArrayOperatorsMixin):
+class JoinedVector(np.lib.mixins.NDArrayOperatorsMixin):
     """Numbers that lie in several places as one vector: it reads and writes where they lie. What
     in an array would be a view of another kind (`reshape`) is a copy here, which cannot be
     written to."""
@@ -387,16 +387,16 @@ class Joined(np.lib.mixins.NDArrayOperatorsMixin):
         return self.copy() if dtype is None else self.copy().astype(dtype)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        given = [item.copy() if isinstance(item, Joined) else item for item in inputs]
+        given = [item.copy() if isinstance(item, JoinedVector) else item for item in inputs]
         outputs = kwargs.get("out", ())
-        if not any(isinstance(output, Joined) for output in outputs):
+        if not any(isinstance(output, JoinedVector) for output in outputs):
             return getattr(ufunc, method)(*given, **kwargs)
         arrays = tuple(
-            output.copy() if isinstance(output, Joined) else output for output in outputs
+            output.copy() if isinstance(output, JoinedVector) else output for output in outputs
         )
         getattr(ufunc, method)(*given, **{**kwargs, "out": arrays})
         for output, array in zip(outputs, arrays, strict=True):
-            if isinstance(output, Joined):
+            if isinstance(output, JoinedVector):
                 output[...] = array
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -422,7 +422,7 @@ class Joined(np.lib.mixins.NDArrayOperatorsMixin):
             piece = part[max(0, start - first) : max(0, stop - first)]
             first += part.size
             found += [piece] if piece.size else []
-        return Joined(found) if len(found) > 1 else found[0] if found else self.copy()[:0]
+        return JoinedVector(found) if len(found) > 1 else found[0] if found else self.copy()[:0]
 
     def __setitem__(self, key: Any, value: Any) -> None:
         whole = self.copy()

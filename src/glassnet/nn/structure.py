@@ -18,7 +18,7 @@ from glassnet.nn.embed import GroupInputs, PiecewiseEmbedding
 from glassnet.nn.ensemble import BatchEnsemble, InFolds, MemberLinear
 from glassnet.nn.linear import Linear
 from glassnet.nn.module import Module
-from glassnet.nn.storage import Slot, layout_of, slots_of
+from glassnet.nn.storage import Slot, declared_slots, layout_of
 
 PLAIN = (bool, int, float, str)  # settings that say all by their value
 # Layers with parameters that are decided by these settings.
@@ -56,15 +56,15 @@ def with_open_widths(model: Module) -> Module | None:
     ]
     sizes.append(linear[-1].fan_out)
     for i, place in enumerate(places):
-        layers[place] = _resized(linear[i], sizes[i], sizes[i + 1])
+        layers[place] = _resize_layer(linear[i], sizes[i], sizes[i + 1])
     return Sequential(*layers, dtype=model.dtype)
 
 
-def _resized(layer: Module, fan_in: Any, fan_out: Any) -> Module:
+def _resize_layer(layer: Module, fan_in: Any, fan_out: Any) -> Module:
     other = copy.copy(layer)
     for name in ("_layout", "_drew"):
         vars(other).pop(name, None)
-    places = {name: Slot() for name in slots_of(layer)}
+    places = {name: Slot() for name in declared_slots(layer)}
     vars(other).update(fan_in=fan_in, fan_out=fan_out, _slots=places)
     return other
 
@@ -89,7 +89,9 @@ def _settings(kind: type[Module]) -> tuple[str, ...] | None:
     """The settings of a class of layers of ours without parameters, which take rows of any width
     and give as many numbers; None for others."""
     ours = kind.__module__.startswith("glassnet.nn.") and kind is not Function
-    keeps = kind.gives is Module.gives and kind.takes is Module.takes
-    if not (ours and keeps and kind.declared is Module.declared and is_dataclass(kind)):
+    keeps = kind.output_width is Module.output_width and kind.input_width is Module.input_width
+    if not (
+        ours and keeps and kind.parameter_specs is Module.parameter_specs and is_dataclass(kind)
+    ):
         return None
     return tuple([field.name for field in fields(kind)])

@@ -72,15 +72,16 @@ def check_methods(module: object) -> None:
 
 
 def check_declared(kind: type, declared: Any) -> None:
-    """ShapeError where what `declared` gives are not parameters by name."""
+    """ShapeError where what `parameter_specs` gives are not parameters by name."""
     if not isinstance(declared, Mapping):
         raise ShapeError(
-            f"{kind.__name__}.declared gives {declared!r}; it gives parameters by name\n"
+            f"{kind.__name__}.parameter_specs gives {declared!r}; it gives parameters by name\n"
             '  right: return {"weight": Parameter((2, 3), "glorot_uniform")}'
         )
     for name, value in cast("Mapping[Any, Any]", declared).items():
         if not isinstance(name, str) or not isinstance(value, Parameter):
             raise ShapeError(
-                f"{kind.__name__}.declared gives {value!r} for {name!r}, which is not a Parameter\n"
+                f"{kind.__name__}.parameter_specs gives {value!r} for {name!r}, which is not a "
+                "Parameter\n"
                 f'  right: return {{"{name}": Parameter((2, 3), "glorot_uniform")}}'
             )

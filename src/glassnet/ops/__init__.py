@@ -30,4 +30,4 @@ if not TYPE_CHECKING:
             for public, item in globals().items()
             if isinstance(item, Op | FunctionType) and public[0] != "_"
         ]
-        raise foreign.no_name(__name__, name, sorted(functions))
+        raise foreign.missing_name_error(__name__, name, sorted(functions))

@@ -138,7 +138,7 @@ pad_op = define(
         vjp=_vjp_pad,
         code=View(
             write=lambda layout, shapes, low, high, steps: [
-                lay.sliced(layout, low, shapes[0], steps)
+                lay.slice_layout(layout, low, shapes[0], steps)
             ]
         ),
         symbol="pad",

@@ -57,7 +57,7 @@ transpose_op = _view(
     infer=_infer_transpose,
     numpy=lambda x, axes: np.transpose(x, axes),
     vjp=_vjp_transpose,
-    read=lambda layout, shape, axes: lay.transposed(layout, axes),
+    read=lambda layout, shape, axes: lay.transpose_layout(layout, axes),
     symbol="T",
     examples=((((3, 4),), {"axes": (1, 0)}), (((2, 3, 4),), {"axes": (2, 0, 1)})),
 )
@@ -89,7 +89,7 @@ reshape_op = _view(
     infer=_infer_reshape,
     numpy=lambda x, shape: np.reshape(x, shape),
     vjp=lambda g, ans, x, shape: (reshape_op(g, shape=x.shape),),
-    read=lambda layout, out_shape, shape: lay.reshaped(layout, out_shape),
+    read=lambda layout, out_shape, shape: lay.reshape_layout(layout, out_shape),
     symbol="reshape",
     examples=(
         (((3, 4),), {"shape": (2, 6)}),
@@ -176,7 +176,7 @@ broadcast_op = _view(
     infer=_infer_broadcast,
     numpy=lambda x, shape: np.broadcast_to(x, shape),
     vjp=_vjp_broadcast,
-    read=lambda layout, out_shape, shape: lay.broadcasted(layout, out_shape),
+    read=lambda layout, out_shape, shape: lay.broadcast_layout(layout, out_shape),
     symbol="broadcast",
     examples=(
         (((3,),), {"shape": (2, 3)}),
@@ -255,7 +255,7 @@ slice_op = _view(
     infer=_infer_slice,
     numpy=_numpy_slice,
     vjp=_vjp_slice,
-    read=lambda layout, shape, starts, stops, steps: lay.sliced(layout, starts, shape, steps),
+    read=lambda layout, shape, starts, stops, steps: lay.slice_layout(layout, starts, shape, steps),
     symbol="[]",
     examples=(
         (((5, 4),), {"starts": (1, 0), "stops": (4, 4), "steps": (2, 1)}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glassnet.foreign import no_name
+from glassnet.foreign import missing_name_error
 from glassnet.optim.adam import Adam, AdamW
 from glassnet.optim.muon import Muon
 from glassnet.optim.optimizer import Group, Optimizer
@@ -56,4 +56,4 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        raise no_name(__name__, name, __all__)
+        raise missing_name_error(__name__, name, __all__)

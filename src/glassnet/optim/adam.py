@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from glassnet import ops
 from glassnet.graph.op import Value
 from glassnet.optim import numbers
-from glassnet.optim.optimizer import Optimizer, StepContext, check_between, settled
+from glassnet.optim.optimizer import Optimizer, StepContext, check_between, flush_denormals
 from glassnet.optim.schedule import Schedule
 
 
@@ -42,13 +42,13 @@ class Adam(Optimizer):
     ) -> tuple[Value, dict[str, Value]]:
         m = self.beta1 * memory["m"] + (1.0 - self.beta1) * g
         v = self.beta2 * memory["v"] + (1.0 - self.beta2) * ops.square(g)
-        new = {"m": settled(m), "v": v}
+        new = {"m": flush_denormals(m), "v": v}
         if self.amsgrad:
             new["top"] = v = ops.maximum(memory["top"], v)
         # the root of 1 − β₂ᵗ goes to where there is one number for all parameters: a division less
         # for each of them
-        spread = ops.sqrt(remembered(self.beta2, now.step, w.dtype))
-        size = now.lr * spread / remembered(self.beta1, now.step, w.dtype)
+        spread = ops.sqrt(bias_correction_node(self.beta2, now.step, w.dtype))
+        size = now.lr * spread / bias_correction_node(self.beta1, now.step, w.dtype)
         return w - size * (m / (ops.sqrt(v) + self.eps * spread)), new
 
     def formulas(self, t: int) -> list[str]:
@@ -71,11 +71,11 @@ class AdamW(Adam):
 
     weight_decay: float = field(default=0.01, kw_only=True)
 
-    def decayed(
+    def update_with_decay(
         self, w: Value, g: Value, memory: Mapping[str, Value], now: StepContext, decay: float
     ) -> tuple[Value, dict[str, Value]]:
         shrunk = w * (1.0 - now.lr * decay) if decay else w
-        return super().decayed(shrunk, g, memory, now, 0.0)
+        return super().update_with_decay(shrunk, g, memory, now, 0.0)
 
 
 def moments(beta1: float, beta2: float) -> list[str]:
@@ -83,7 +83,7 @@ def moments(beta1: float, beta2: float) -> list[str]:
     return [f"m ← {beta1}·m + (1 − {beta1})·g", f"v ← {beta2}·v + (1 − {beta2})·g²"]
 
 
-def remembered(beta: float, step: Value, dtype: str) -> Any:
+def bias_correction_node(beta: float, step: Value, dtype: str) -> Any:
     """1 − βᵗ in step t = step + 1: the weight of all gradients so far in their running mean.
 
     Written −(eˢ − 1) with s = t · ln β, which keeps its digits where βᵗ is close to 1.

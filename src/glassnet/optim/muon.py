@@ -13,7 +13,7 @@ from glassnet import ops
 from glassnet.errors import GlassnetError
 from glassnet.graph.op import Value
 from glassnet.optim.adam import AdamW
-from glassnet.optim.optimizer import StepContext, check_between, settled
+from glassnet.optim.optimizer import StepContext, check_between, flush_denormals
 from glassnet.optim.schedule import Schedule
 
 _A, _B, _C = 3.4445, -4.7750, 2.0315  # of the polynomial, as Jordan chose them
@@ -71,7 +71,7 @@ class Muon(AdamW):
         if self.match_rms:
             scale = 0.2 * math.sqrt(max(fan_in, fan_out))
         kept = {name: memory[name] for name in memory if name != "average"}
-        return w - now.lr * scale * orthogonal(u, self.steps), {**kept, "m": settled(m)}
+        return w - now.lr * scale * orthogonal(u, self.steps), {**kept, "m": flush_denormals(m)}
 
     def turns(self, name: str, shape: tuple[Any, ...]) -> bool:
         """Whether a parameter is changed as a matrix."""

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from glassnet import ops
-from glassnet.arguments import Checked
+from glassnet.arguments import ArgumentChecker
 from glassnet.describe import Described
 from glassnet.errors import GlassnetError
 from glassnet.graph.op import Value
@@ -34,7 +34,7 @@ class StepContext:
     name: str = ""  # of the parameter
 
 
-def settled(x: Any, least: float | None = None) -> Any:
+def flush_denormals(x: Any, least: float | None = None) -> Any:
     """0 in place of numbers smaller than `least`, by default of denormal ones: in them ends, and
     stays, a momentum of inputs that are 0 for some hundred steps, and processors take ten times as
     long to multiply them. For new memory, in rules of one's own too."""
@@ -43,7 +43,7 @@ def settled(x: Any, least: float | None = None) -> Any:
 
 
 @dataclass(frozen=True)
-class Group(Described, metaclass=Checked):
+class Group(Described, metaclass=ArgumentChecker):
     """Parameters whose names match a pattern ("*.bias", "linear1.*") learn at `lr` times the
     learning rate, and decay at `decay` times the weight decay; 0 for not at all. With `lr` 0 a
     parameter is frozen, one that no gradient trains as well (the running mean and variance of a
@@ -75,7 +75,7 @@ class Group(Described, metaclass=Checked):
             raise GlassnetError(f"Group(max_norm={norm!r}): use above 0, or None for no bound")
         if self.nonnegative not in (True, False):
             raise GlassnetError(f"Group(nonnegative={self.nonnegative!r}): use True or False")
-        if self.lr == 0.0 and self.constrains:
+        if self.lr == 0.0 and self.has_constraints:
             raise GlassnetError(
                 f"{self!r}: with lr=0 weights stay as they are, so that l1, max_norm and "
                 "nonnegative would change nothing; use lr above 0, or leave them out"
@@ -87,11 +87,11 @@ class Group(Described, metaclass=Checked):
             )
 
     @property
-    def constrains(self) -> bool:
+    def has_constraints(self) -> bool:
         """Whether anything is done to weights after their update."""
         return bool(self.l1 or self.nonnegative or self.max_norm is not None)
 
-    def constrained(self, w: Any, lr: Any) -> Any:
+    def constrain(self, w: Any, lr: Any) -> Any:
         """New weights, as l1, nonnegative and max_norm have them; `lr` is the learning rate of the
         step in this group."""
         if self.l1:
@@ -105,7 +105,7 @@ class Group(Described, metaclass=Checked):
 
 
 @dataclass(frozen=True)
-class Optimizer(Traceable, Described, metaclass=Checked, in_files=False):
+class Optimizer(Traceable, Described, metaclass=ArgumentChecker, in_files=False):
     """A rule with its settings; `lr` is the learning rate, or a schedule of it.
 
     The gradient that a rule sees is first scaled down, if the norm of all gradients together is
@@ -176,7 +176,7 @@ class Optimizer(Traceable, Described, metaclass=Checked, in_files=False):
         numbers compile nothing; `now.settings` has them."""
         return {}
 
-    def rule(self) -> tuple[Any, ...]:
+    def compile_key(self) -> tuple[Any, ...]:
         """What decides the compiled step: all settings that are not inputs of it."""
         inputs = {"lr", *self.hyperparameters()}
         names = [f.name for f in fields(self) if f.name not in inputs]
@@ -194,23 +194,23 @@ class Optimizer(Traceable, Described, metaclass=Checked, in_files=False):
         now: StepContext,
     ) -> tuple[dict[str, Value], dict[str, dict[str, Value]]]:
         """New parameters and new memory, by parameter, for all parameters together."""
-        gradients = self._clipped(g)
+        gradients = self._clip(g)
         new: dict[str, Value] = {}
         kept: dict[str, dict[str, Value]] = {}
         for name, parameter in w.items():
             group = self.group(name)
             rate = replace(now, lr=now.lr if group.lr == 1.0 else now.lr * group.lr, name=name)
             decay = self.weight_decay * group.decay
-            result = self.decayed(parameter, gradients[name], memory[name], rate, decay)
+            result = self.update_with_decay(parameter, gradients[name], memory[name], rate, decay)
             new[name], kept[name] = self._checked(result)
-            if group.constrains:
-                new[name] = group.constrained(new[name], rate.lr)
+            if group.has_constraints:
+                new[name] = group.constrain(new[name], rate.lr)
             if self.average:
                 mean = memory[name]["average"]
                 kept[name]["average"] = self.average * mean + (1.0 - self.average) * new[name]
         return new, kept
 
-    def decayed(
+    def update_with_decay(
         self, w: Value, g: Value, memory: Mapping[str, Value], now: StepContext, decay: float
     ) -> tuple[Value, dict[str, Value]]:
         """The update with weight decay as a part of the gradient."""
@@ -261,7 +261,7 @@ class Optimizer(Traceable, Described, metaclass=Checked, in_files=False):
                     "trains; lr=0 keeps them as they are, other settings change nothing"
                 )
 
-    def _clipped(self, g: Mapping[str, Value]) -> Mapping[str, Value]:
+    def _clip(self, g: Mapping[str, Value]) -> Mapping[str, Value]:
         if self.clip_norm is None:
             return g
         total: Any = 0.0

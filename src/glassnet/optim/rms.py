@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from glassnet import ops
 from glassnet.graph.op import Value
-from glassnet.optim.optimizer import Optimizer, StepContext, check_between, settled
+from glassnet.optim.optimizer import Optimizer, StepContext, check_between, flush_denormals
 from glassnet.optim.schedule import Schedule
 
 
@@ -44,7 +44,7 @@ class RMSprop(Optimizer):
         way = g / (ops.sqrt(v) + self.eps)
         if self.momentum:
             new["b"] = way = self.momentum * memory["b"] + way
-        return w - now.lr * way, {slot: settled(part) for slot, part in new.items()}
+        return w - now.lr * way, {slot: flush_denormals(part) for slot, part in new.items()}
 
     def formulas(self, t: int) -> list[str]:
         lines, root = [f"v ← {self.alpha}·v + (1 − {self.alpha})·g²"], "√v"

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.arguments import Checked
+from glassnet.arguments import ArgumentChecker
 from glassnet.describe import Described
 from glassnet.errors import GlassnetError
 from glassnet.optim import numbers
@@ -41,7 +41,7 @@ class Timeline:
 
 
 @dataclass(frozen=True)
-class Schedule(Described, metaclass=Checked):
+class Schedule(Described, metaclass=ArgumentChecker):
     """A learning rate `lr`, times a factor for every step."""
 
     lr: float = 0.1

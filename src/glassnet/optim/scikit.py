@@ -16,17 +16,17 @@ import numpy as np
 from glassnet import ops
 from glassnet.graph.op import Value
 from glassnet.optim.adam import moments
-from glassnet.optim.optimizer import Optimizer, StepContext, settled
+from glassnet.optim.optimizer import Optimizer, StepContext, flush_denormals
 from glassnet.optim.schedule import Schedule, Timeline
 from glassnet.optim.search import LBFGS
 
 RATES = 1024  # learning rates worked out at a time
 
 
-def settled_weight(w: Any) -> Any:
+def flush_weight(w: Any) -> Any:
     """0 where the square, which the penalty adds, would be no normal number: weights of inputs that
     are always 0 shrink under a penalty, and processors take ten times as long for denormal ones."""
-    return settled(w, float(np.finfo(w.dtype).tiny) ** 0.5)
+    return flush_denormals(w, float(np.finfo(w.dtype).tiny) ** 0.5)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class ScikitSGD(Optimizer):
         momentum: Any = now.settings["momentum"]
         velocity: Any = momentum * memory["m"] - now.lr * g
         ahead = momentum * velocity - now.lr * g if self.nesterov else velocity
-        return settled_weight(w + ahead), {"m": settled(velocity)}
+        return flush_weight(w + ahead), {"m": flush_denormals(velocity)}
 
     def formulas(self, t: int) -> list[str]:
         ahead = f"({self.momentum}·m − η·g)" if self.nesterov else "m"
@@ -81,7 +81,7 @@ class ScikitAdam(Optimizer):
         m: Any = beta_1 * memory["m"] + (1.0 - beta_1) * g
         v: Any = beta_2 * memory["v"] + (1.0 - beta_2) * ops.square(g)
         moved: Any = w - now.lr * m / (ops.sqrt(v) + epsilon)
-        return settled_weight(moved), {"m": settled(m), "v": v}
+        return flush_weight(moved), {"m": flush_denormals(m), "v": v}
 
     def formulas(self, t: int) -> list[str]:
         return [*moments(self.beta_1, self.beta_2), f"w ← w − η·m/(√v + {self.epsilon})"]

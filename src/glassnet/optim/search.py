@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from glassnet.arguments import Checked
+from glassnet.arguments import ArgumentChecker
 from glassnet.describe import Described
 from glassnet.errors import GlassnetError
 from glassnet.optim.optimizer import check_between
 
 
 @dataclass(frozen=True)
-class WholeData(Described, metaclass=Checked, in_files=False):
+class WholeData(Described, metaclass=ArgumentChecker, in_files=False):
     """What `RandomSearch` and `LBFGS` have in common: an epoch is a trial, or an iteration."""
 
 

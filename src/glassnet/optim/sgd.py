@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from glassnet import ops
 from glassnet.errors import GlassnetError
 from glassnet.graph.op import Value
-from glassnet.optim.optimizer import Optimizer, StepContext, check_between, settled
+from glassnet.optim.optimizer import Optimizer, StepContext, check_between, flush_denormals
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class SGD(Optimizer):
             new = ops.where(ops.equal(now.step, 0), g, (1.0 - self.dampening) * g)
         v = self.momentum * memory["v"] + new
         ahead = g + self.momentum * v if self.nesterov else v
-        return w - now.lr * ahead, {"v": settled(v)}
+        return w - now.lr * ahead, {"v": flush_denormals(v)}
 
     def formulas(self, t: int) -> list[str]:
         if not self.momentum:

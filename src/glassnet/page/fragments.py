@@ -27,9 +27,9 @@ from glassnet.nn.scope import BuildContext, Scope
 from glassnet.nn.storage import layout_of
 from glassnet.ops.random import philox_op
 from glassnet.optim.optimizer import Optimizer, StepContext
-from glassnet.page.kernels import Library, LibraryCode, described, open_numbers, value
+from glassnet.page.kernels import Library, LibraryCode, describe_calls, open_numbers, value
 from glassnet.simplify import simplify
-from glassnet.simplify.dce import prune
+from glassnet.simplify.dce import drop_dead_nodes
 
 ROWS, INNER, OUTER = Dim("n"), Dim("i"), Dim("o")
 CLASSES = 10  # outputs that a network of the page has at most
@@ -87,7 +87,7 @@ class Fragment:
     def only(self, output: str) -> Fragment:
         """The part that one output needs."""
         place = self.graph.outputs[self.outputs.index(output)]
-        graph = prune(replace(self.graph, outputs=(place,)))
+        graph = drop_dead_nodes(replace(self.graph, outputs=(place,)))
         names = graph.inputs
         numbers = {name: number for name, number in self.numbers.items() if name in names}
         return Fragment(graph, numbers, (output,))
@@ -98,7 +98,7 @@ class Fragment:
             "text": show(self.graph),
             "numbers": {name: value(number) for name, number in self.numbers.items()},
             "outputs": dict(zip(self.outputs, self.graph.outputs, strict=True)),
-            "calls": described(library.calls(self.graph)),
+            "calls": describe_calls(library.calls(self.graph)),
         }
 
 

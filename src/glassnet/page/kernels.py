@@ -123,7 +123,7 @@ def _is_inline(node: Node, views: bool) -> bool:
 
 
 def _unit(graph: Graph, place: int, views: bool) -> _Unit:
-    inside = _inside(graph, place, views)
+    inside = _nodes_of_unit(graph, place, views)
     reads = (s for p in inside for s in graph.nodes[p].inputs)
     bases = tuple(dict.fromkeys(s for s in reads if s not in inside))
     nodes = [
@@ -143,7 +143,7 @@ def _unit(graph: Graph, place: int, views: bool) -> _Unit:
     return _Unit(renamed, bases, tuple(back[Dim(name)] for name in renamed.dims))
 
 
-def _inside(graph: Graph, place: int, views: bool) -> list[int]:
+def _nodes_of_unit(graph: Graph, place: int, views: bool) -> list[int]:
     """The node and what a unit computes for it, in order."""
     found, ahead = {place}, [place]
     while ahead:
@@ -185,7 +185,7 @@ def _number(node: Node) -> tuple[str, str]:
     return node.type.dtype, repr(node.attr("dim", node.attr("value")))
 
 
-def described(calls: Sequence[KernelCall]) -> list[Any]:
+def describe_calls(calls: Sequence[KernelCall]) -> list[Any]:
     """Calls as JSON: kernel, buffers, sizes by name or number, the node that is written."""
     return [
         [call.kernel, list(call.buffers), [_size(size) for size in call.dims], call.writes]

@@ -60,11 +60,11 @@ def in_notebook(path: Path) -> bool:
     if shell is None or not hasattr(shell, "kernel"):
         return False  # a terminal shows no pages
     display: Any = sys.modules["IPython.display"]
-    display.display(Frame(path.read_text(encoding="utf-8")))
+    display.display(PageFrame(path.read_text(encoding="utf-8")))
     return True
 
 
-class Frame:
+class PageFrame:
     """A page in a frame of its own: its policy holds there, and it sees nothing of the notebook."""
 
     def __init__(self, page: str) -> None:
@@ -79,7 +79,7 @@ class Frame:
         )
 
 
-def module(page: str) -> str:
+def widget_module(page: str) -> str:
     """The JavaScript module of a widget with a page. Nothing of the page ends a script early."""
     return MODULE % (json.dumps(page).replace("</", "<\\/"), SANDBOX, HEIGHT)
 
@@ -92,7 +92,7 @@ def widget(page: str) -> Any:
     numbers = itertools.count()  # so that the same may be asked twice
 
     class PageWidget(anywidget.AnyWidget):
-        _esm = module(page)
+        _esm = widget_module(page)
         step = traitlets.Int(0).tag(sync=True)
         loss = traitlets.Float(None, allow_none=True).tag(sync=True)
         script = traitlets.Unicode("").tag(sync=True)

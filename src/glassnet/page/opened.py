@@ -33,11 +33,11 @@ from glassnet.page.fragments import ACTIVATIONS, CLASSES, LOSSES, OPTIMIZERS
 from glassnet.page.pack import PackMember
 from glassnet.runs.data import as_data
 from glassnet.runs.file import RunFile
-from glassnet.runs.resume import RunData, check_not_before, put_result_into, reopened
+from glassnet.runs.resume import RunData, check_not_before, put_result_into, reopen
 from glassnet.tables.read import read_table
 from glassnet.training.check import Rows, dense
 from glassnet.training.trainer import Task
-from glassnet.words import counted
+from glassnet.words import plural
 
 MOST_LAYERS, WIDEST, MOST_INPUTS, MOST_NUMBERS = 7, 256, 1024, 1 << 18
 
@@ -60,7 +60,7 @@ def opened_run(path: str | Path, member: int | None = None) -> Opened:
     """
     refuse = _Refusal(str(path))
     with RunFile.read(path) as file:
-        values, trainer = reopened(file, RunData(None, None))
+        values, trainer = reopen(file, RunData(None, None))
         check_not_before(file, values, 1)
         epochs = file.epochs()
         first, last = (file.checkpoint(epoch).arrays["W"] for epoch in (epochs[0], epochs[-1]))
@@ -86,7 +86,7 @@ def opened_run(path: str | Path, member: int | None = None) -> Opened:
         "batch": order.size, "seed": task.seed, "initializer": "glorot_uniform", "step": steps,
         "entries": [_weights(first), *changes], "digest": _digest(last),
     }  # fmt: skip
-    return Opened(table, (_told(path, values, steps),), state)
+    return Opened(table, (_summary(path, values, steps),), state)
 
 
 def _opened_pack(
@@ -127,7 +127,7 @@ def opened_model(path: str | Path, rows: str | Path | None, member: int | None =
     refuse.unless(np.isfinite(y).all(), "has learnt logarithms, which numbers below zero have not")
     names = tuple(model.schema.inputs)
     made = PageTable(Path(path).stem, x, y.astype(np.float32), names, target.name, target.classes)
-    what = f"the network of {path} with {counted(len(x), 'row')} of {rows}"
+    what = f"the network of {path} with {plural(len(x), 'row')} of {rows}"
     if own is None:
         return _at_start(refuse, made, model.network, what)
     return _at_start(refuse, own.on(made, str(path)), own.network, what)
@@ -136,11 +136,11 @@ def opened_model(path: str | Path, rows: str | Path | None, member: int | None =
 def _at_start(refuse: _Refusal, table: PageTable, network: Module, what: str) -> Opened:
     """A network at step 0 of a training by Adam; of many rows some."""
     layers = _layers(refuse, network)
-    rows, table = len(table.x), _fewer(table)
+    rows, table = len(table.x), _thin_rows(table)
     _check_size(refuse, table)
     notes = [table.about] if table.about else []
     if len(table.x) < rows:
-        notes.append(f"{len(table.x):,} of {counted(rows, 'row')} are shown, spread evenly")
+        notes.append(f"{len(table.x):,} of {plural(rows, 'row')} are shown, spread evenly")
     state = {
         "table": table.name, "layers": layers, "optimizer": "Adam", "lr": 0.001, "batch": 32,
         "loss": "CrossEntropy" if table.classes else "HalfMSE", "seed": 0, "step": 0,
@@ -150,7 +150,7 @@ def _at_start(refuse: _Refusal, table: PageTable, network: Module, what: str) ->
     return Opened(table, (*notes, f"{what}; training goes on by Adam"), state)
 
 
-def _fewer(table: PageTable) -> PageTable:
+def _thin_rows(table: PageTable) -> PageTable:
     """As many rows as the page takes, spread evenly."""
     rows, most = len(table.x), max(1, MOST_NUMBERS // table.x.shape[1])
     if rows <= most:
@@ -181,7 +181,7 @@ def _opened_network(path: str | Path, rows: str | Path | None, member: int | Non
     made = next((table for table in tables if _fits(table, inputs, outputs)), None)
     if made is None:
         raise TableError(
-            f"{path} takes {counted(inputs, 'input')} to {counted(outputs, 'output')}, which "
+            f"{path} takes {plural(inputs, 'input')} to {plural(outputs, 'output')}, which "
             f"{rows or 'no built-in table'} has not; open your table by `glassnet play TABLE "
             "--target COLUMN` and drop the file on the page"
         )
@@ -211,7 +211,7 @@ class _Refusal:
             raise GlassnetError(f"{self.label} {what}, which the page cannot show")
 
 
-def _told(path: str | Path, values: Mapping[str, Any], steps: int) -> str:
+def _summary(path: str | Path, values: Mapping[str, Any], steps: int) -> str:
     ended: dict[str, Any] = values.get("ended") or {}
     best = f"; its best epoch was {ended['best_epoch']}" if ended.get("best_epoch") else ""
     return f"the run of {path} at its last checkpoint, step {steps}{best}"
@@ -230,7 +230,7 @@ def _layers(refuse: _Refusal, model: Module) -> list[dict[str, Any]]:
             layers.append({"activation": "Identity", "width": part.fan_out})
         else:
             name = type(part).__name__
-            known = name in ACTIVATIONS and _alike(ACTIVATIONS[name], part)
+            known = name in ACTIVATIONS and _same_activation(ACTIVATIONS[name], part)
             refuse.unless(
                 known, f"has the layer {part!r}" if len(repr(part)) < 60 else f"has {name}"
             )
@@ -238,8 +238,8 @@ def _layers(refuse: _Refusal, model: Module) -> list[dict[str, Any]]:
             alone = layers[-1]["activation"] == "Identity"
             refuse.unless(alone, f"has two activations in a row, the second is {part!r}")
             layers[-1]["activation"] = name
-    refuse.unless(0 < len(layers) <= MOST_LAYERS, f"has {counted(len(layers), 'layer')}")
-    refuse.unless(layers[-1]["width"] <= CLASSES, f"has {counted(layers[-1]['width'], 'output')}")
+    refuse.unless(0 < len(layers) <= MOST_LAYERS, f"has {plural(len(layers), 'layer')}")
+    refuse.unless(layers[-1]["width"] <= CLASSES, f"has {plural(layers[-1]['width'], 'output')}")
     return layers
 
 
@@ -247,7 +247,7 @@ def _parts(model: Any) -> Sequence[Module]:
     return list(model.parts.values())
 
 
-def _alike(activation: Module, other: Module) -> bool:
+def _same_activation(activation: Module, other: Module) -> bool:
     """Whether two activations differ in nothing but their widths."""
     return {**as_data(activation), "width": 0} == {**as_data(other), "width": 0}
 
@@ -306,8 +306,8 @@ def _table(
 
 def _check_size(refuse: _Refusal, table: PageTable) -> None:
     inputs = table.x.shape[1]
-    refuse.unless(inputs <= MOST_INPUTS, f"has {counted(inputs, 'input')}")
-    refuse.unless(table.x.size <= MOST_NUMBERS, f"has {counted(len(table.x), 'row')}")
+    refuse.unless(inputs <= MOST_INPUTS, f"has {plural(inputs, 'input')}")
+    refuse.unless(table.x.size <= MOST_NUMBERS, f"has {plural(len(table.x), 'row')}")
 
 
 def _weights(weights: np.ndarray) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from glassnet.nn.embed import GroupInputs, PiecewiseEmbedding
 from glassnet.nn.members import Pack
 from glassnet.nn.module import Module
 from glassnet.page.data import PageTable
-from glassnet.words import counted
+from glassnet.words import plural
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class PackMember:
         number = 1 if number is None else number
         if not 1 <= number <= pack.members:
             raise GlassnetError(
-                f"{label} is a pack of {counted(pack.members, 'network')}; member is 1 to "
+                f"{label} is a pack of {plural(pack.members, 'network')}; member is 1 to "
                 f"{pack.members}, not {number}"
             )
         return cls(number, pack, pack.embedding(number - 1), pack.network(number - 1))
@@ -56,7 +56,7 @@ class PackMember:
 
     def inputs(self, network: int) -> int:
         """How many columns the member takes, its network taking so many numbers."""
-        found = network if self.embedding is None else self.embedding.takes() or network
+        found = network if self.embedding is None else self.embedding.input_width() or network
         first = self.pack.layers[0]
         if isinstance(first, PiecewiseEmbedding | GroupInputs):
             found += first.own * (first.groups - 1)
@@ -66,7 +66,7 @@ class PackMember:
         """The table as the member takes it."""
         return replace(
             table, x=self._embedded(table.x), columns=self._names(table.columns),
-            about=self.told(label),
+            about=self.summary(label),
         )  # fmt: skip
 
     def _embedded(self, x: np.ndarray) -> np.ndarray:
@@ -84,15 +84,15 @@ class PackMember:
         made = [f"{name} ({i + 1})" for name in columns[:features] for i in range(width)]
         return (*made, *columns[features:])
 
-    def told(self, label: str) -> str:
+    def summary(self, label: str) -> str:
         """What the page shows of the pack."""
         folds = f" in {self.pack.folds} folds" if self.folds else ""
         unseen = f", trained without the rows of fold {self.fold + 1}" if self.folds else ""
         inputs = ""
         if self.embedding is not None:
-            width = counted(self.embedding.width, "function")
+            width = plural(self.embedding.width, "function")
             inputs = f"; each number enters as {width} of it, which were learnt and stay fixed here"
         return (
-            f"{label} is a pack of {counted(self.pack.members, 'network')}{folds}, which predicts "
+            f"{label} is a pack of {plural(self.pack.members, 'network')}{folds}, which predicts "
             f"their mean; this is network {self.number}{unseen}{inputs}"
         )

@@ -23,7 +23,7 @@ from glassnet.page.document import page
 from glassnet.page.notebook import in_notebook
 from glassnet.page.notebook import widget as page_widget
 from glassnet.page.opened import opened_model, opened_run
-from glassnet.page.user_table import UserTable, understood
+from glassnet.page.user_table import UserTable, read_user_table
 from glassnet.runs.disk import is_run
 from glassnet.tables.frames import frame_columns, is_frame, mapping_columns
 from glassnet.tables.memory import table_of
@@ -64,7 +64,7 @@ def play(
     Returns the path of the page, one HTML file that works without a network, or the widget.
     TableError if the table cannot be learnt from, GlassnetError if the page cannot show a run.
     """
-    path, _ = written(table, target, columns, output, lecture, rows, member)
+    path, _ = write_page(table, target, columns, output, lecture, rows, member)
     if widget:
         return page_widget(path.read_text(encoding="utf-8"))
     if show and not in_notebook(path):
@@ -72,7 +72,7 @@ def play(
     return path
 
 
-def written(
+def write_page(
     given: Any,
     target: str | None,
     columns: Sequence[str],
@@ -138,7 +138,7 @@ def _begin(
         raise TableError(
             f"which column of {_name(given)} is to be predicted? name it as the target"
         )
-    seen = _understood(given, target, columns)
+    seen = _read_table(given, target, columns)
     return _Begin([seen.table, *tables], seen.table.name, seen.notes)
 
 
@@ -146,13 +146,13 @@ def _name(given: Any) -> str:
     return Path(given).name if isinstance(given, str | Path) else "the table"
 
 
-def _understood(given: Any, target: str, columns: Sequence[str]) -> UserTable:
+def _read_table(given: Any, target: str, columns: Sequence[str]) -> UserTable:
     if isinstance(given, str | Path):
         opened = read_table(str(given))
         name = Path(given).name.split(".")[0]
     else:
         opened, name = _in_memory(given), "your table"
-    seen = understood(opened, target, columns)
+    seen = read_user_table(opened, target, columns)
     return UserTable(replace(seen.table, name=name), seen.notes)
 
 

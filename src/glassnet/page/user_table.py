@@ -18,7 +18,7 @@ from glassnet.page.data import PageTable
 from glassnet.page.fragments import CLASSES
 from glassnet.tables.schema import Schema
 from glassnet.tables.table import Table
-from glassnet.words import counted
+from glassnet.words import plural
 
 MOST_INPUTS = 8
 MOST_ROWS = 1000
@@ -32,7 +32,7 @@ class UserTable:
     notes: tuple[str, ...]
 
 
-def understood(
+def read_user_table(
     opened: Table, target: str, columns: Sequence[str] = (), inputs: int = MOST_INPUTS
 ) -> UserTable:
     """The page's table: inputs scaled as for a fit, classes as their numbers, a number as distances
@@ -46,7 +46,7 @@ def understood(
     rows = seen.rows
     if len(rows) > MOST_ROWS:
         rows = rows[np.linspace(0, len(rows) - 1, MOST_ROWS).astype(np.int64)]
-        notes.append(f"{MOST_ROWS} of {counted(len(seen.rows), 'row')} are shown, spread evenly")
+        notes.append(f"{MOST_ROWS} of {plural(len(seen.rows), 'row')} are shown, spread evenly")
     goal = seen.target.fitted(seen.truth[rows])
     fitted = Schema.fit(seen.columns, goal, rows, opened.missing)
     schema = replace(fitted, numbers_first=False)  # inputs in the order of the columns
@@ -54,11 +54,11 @@ def understood(
     x, truth = schema.encode(cells, rows).x, seen.truth[rows]
     y = truth if goal.classes else goal.standardise(truth)
     names = schema.inputs
-    chosen = _telling(x, y, len(goal.classes), inputs)
+    chosen = _most_informative(x, y, len(goal.classes), inputs)
     if len(chosen) < len(names):
         kept = ", ".join(names[i] for i in chosen)
         notes.append(
-            f"{len(chosen)} of {counted(len(names), 'input')} are used, those that say most about "
+            f"{len(chosen)} of {plural(len(names), 'input')} are used, those that say most about "
             f"{target}: {kept}; name others with --columns"
         )
     x = np.ascontiguousarray(x[:, chosen], np.float32)
@@ -75,23 +75,23 @@ def _examined(opened: Table, target: str, columns: Sequence[str]) -> ExaminedTab
     classes = len(seen.target.classes)
     if classes > CLASSES:
         raise TableError(
-            f"the target {target!r} has {counted(classes, 'class')}; the page has at most "
-            f"{counted(CLASSES, 'output')}; choose another target"
+            f"the target {target!r} has {plural(classes, 'class')}; the page has at most "
+            f"{plural(CLASSES, 'output')}; choose another target"
         )
     return seen
 
 
-def _telling(x: np.ndarray, y: np.ndarray, classes: int, most: int) -> list[int]:
+def _most_informative(x: np.ndarray, y: np.ndarray, classes: int, most: int) -> list[int]:
     """The inputs with the largest share of variance that the target explains, in their order."""
     goals = np.eye(classes)[y.astype(int)] if classes else y[:, None]
-    centred, goals = _centred(x.astype(np.float64)), _centred(goals)
+    centred, goals = _centre(x.astype(np.float64)), _centre(goals)
     spread = np.sqrt(_total(centred**2))[:, None] * np.sqrt(_total(goals**2))
     both = np.abs(np.stack([_total(centred * goal[:, None]) for goal in goals.T], axis=1))
     shares = np.divide(both, spread, out=np.zeros_like(both), where=spread > 0).max(1)
     return sorted(np.argsort(-shares, kind="stable")[:most].tolist())
 
 
-def _centred(values: np.ndarray) -> np.ndarray:
+def _centre(values: np.ndarray) -> np.ndarray:
     return values - _total(values) / len(values)
 
 

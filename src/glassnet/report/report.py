@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glassnet.estimators.tabular.explain import Explanation, explained
+from glassnet.estimators.tabular.explain import Explanation, explain_encoded
 from glassnet.estimators.tabular.importance import some_rows
 from glassnet.estimators.tabular.metrics import METRICS, positive_class
 from glassnet.estimators.tabular.score import costs
 from glassnet.report import charts, page
 from glassnet.report.svg import brief, esc
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.tables.table import Numbers
 from glassnet.version import __version__
-from glassnet.words import counted
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,12 +63,12 @@ class ReportData:
     about: tuple[str, ...] = ()  # of the model: digest, seed, network
 
 
-@to_nearest
+@computed_to_nearest
 def report(data: ReportData) -> str:
     """The page."""
     some = some_rows(len(data.x), len(data.model.schema.columns))
     answer = None if data.answer is None else partial(data.answer, places=some)
-    why = explained(
+    why = explain_encoded(
         data.model, data.cells, data.x[some], data.answers.of(some), answer=answer, curves=_CURVES
     )
     target = data.model.schema.target.name
@@ -77,11 +77,11 @@ def report(data: ReportData) -> str:
         *(page.note(text, True) for text in data.doubts),
         *(page.note(text, False) for text in data.notes),
         _columns(data, why),
-        _matters(why, target),
-        _fails(data),
+        _importance_section(why, target),
+        _mistakes_section(data),
         _figures(data),
         _training(data, why),
-        _again(data),
+        _reproduce_section(data),
     ]
     return page.document(f"{target}: {data.table}", data.lines, sections)
 
@@ -107,7 +107,7 @@ def _tiles(data: ReportData) -> list[str]:
         more = f"± {held.error:.3f} · asked for {held.level:g} · mean width {held.width:.4g}"
         found.append(page.tile("intervals hold", f"{held.value:.3f}", more))
     elif classes and score.confusion:
-        found.append(_recall(data))
+        found.append(_recall_tile(data))
     return found
 
 
@@ -124,7 +124,7 @@ def _tile(name: str, figure: Figure, score: Score) -> tuple[str, str]:
     return _number(figure.value, in_unit), " · ".join(parts)
 
 
-def _recall(data: ReportData) -> str:
+def _recall_tile(data: ReportData) -> str:
     """Of two classes the share of the second that is found, of more the least share of a class."""
     classes, matrix = data.model.schema.target.classes, np.array(data.score.confusion)
     whole = np.maximum(matrix.sum(axis=1), 1)
@@ -147,7 +147,7 @@ def _columns(data: ReportData, why: Explanation) -> str:
     rows: list[list[str]] = []
     for column in data.columns[:_MOST_COLUMNS]:
         share = max(values.get(column.name, 0.0), 0.0) / largest if largest > 0 else 0.0
-        bar = charts.small_histogram([]) if not column.used else _share(share)
+        bar = charts.small_histogram([]) if not column.used else _percent(share)
         rows.append([
             f"<b>{esc(brief(column.name, 40))}</b>",
             esc(column.kind if column.used else f"{column.kind}, left out"),
@@ -159,12 +159,12 @@ def _columns(data: ReportData, why: Explanation) -> str:
     heads = ("column", "kind", "missing", "", "what is in it", "importance")
     about = "Check this first: a misread column costs more than any setting."
     if len(data.columns) > _MOST_COLUMNS:
-        about += f" The first {_MOST_COLUMNS} of {counted(len(data.columns), 'column')}."
+        about += f" The first {_MOST_COLUMNS} of {plural(len(data.columns), 'column')}."
     inside = page.table(heads, rows, (2,))
     return page.section("Columns", f'<div class="card">{inside}</div>', about=about)
 
 
-def _share(share: float) -> str:
+def _percent(share: float) -> str:
     return f'<svg viewBox="0 0 96 12" role="img" aria-label="{share:.0%} of the largest">' \
         f'<rect width="{96 * share:.1f}" height="12" rx="3" class="bar"/></svg>'  # fmt: skip
 
@@ -182,7 +182,7 @@ def _counts(cells: Any) -> list[int]:
     return sorted(counts.tolist(), reverse=True)[:14]
 
 
-def _matters(why: Explanation, target: str) -> str:
+def _importance_section(why: Explanation, target: str) -> str:
     """Importance, and the curves of the most important columns."""
     shown = why.importances[:12]
     unit = f"change of {brief(target, 24)}"
@@ -195,7 +195,7 @@ def _matters(why: Explanation, target: str) -> str:
     return page.section("What matters", page.grid(cards))
 
 
-def _fails(data: ReportData) -> str:
+def _mistakes_section(data: ReportData) -> str:
     """Which rows are answered rightly and wrongly."""
     classes, answers = data.model.schema.target.classes, data.answers
     if not classes:
@@ -271,7 +271,7 @@ def _worst(data: ReportData, why: Explanation) -> str:
     return page.table(heads, rows, (0, len(heads) - 1))
 
 
-def _again(data: ReportData) -> str:
+def _reproduce_section(data: ReportData) -> str:
     """How to have the same model and report again."""
     lines = "".join(f'<p class="cap">{esc(text)}</p>' for text in data.about)
     inside = (

@@ -19,7 +19,7 @@ from glassnet.estimators.tabular.out_of_fold import UnseenOutputs
 from glassnet.report.report import ReportData
 from glassnet.tables.kinds import Column
 from glassnet.tables.target import target_summary
-from glassnet.words import counted
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +44,7 @@ def of_fit(
     if examined.test is not None:
         table = examined.test
         cells = model.schema.load(table)
-        answers, x = _labelled(model, table, answers)
+        answers, x = _labelled_rows(model, table, answers)
     else:
         cells = {
             column.name: column.cells for column in examined.columns if column.cells is not None
@@ -53,8 +53,8 @@ def of_fit(
     used = sum(column.used for column in examined.columns)
     goal = target_summary(examined.target, examined.truth)
     lines = (
-        f"{Path(examined.table.label).name}: {counted(examined.table.rows, 'row')}, "
-        f"{counted(used, 'column')} used; target {examined.target.name}: {goal}",
+        f"{Path(examined.table.label).name}: {plural(examined.table.rows, 'row')}, "
+        f"{plural(used, 'column')} used; target {examined.target.name}: {goal}",
         f"The score is of {fitted.scored_on}.",
     )
     folds = answers.folds
@@ -76,7 +76,7 @@ def of_evaluation(
     about: Sequence[str],
 ) -> ReportData:
     """Of a model on a table."""
-    answers, x = _labelled(model, table, found.answers)
+    answers, x = _labelled_rows(model, table, found.answers)
     cells = model.schema.load(table)
     columns = [
         Column(column.name, column.kind, _missing(cells[column.name]), "", cells[column.name])
@@ -84,9 +84,9 @@ def of_evaluation(
     ]
     notes, name = (*table.notes, *found.remarks()), Path(table.label).name
     lines = (
-        f"{name}: {counted(table.rows, 'row')}, {counted(len(columns), 'column')} used; target "
+        f"{name}: {plural(table.rows, 'row')}, {plural(len(columns), 'column')} used; target "
         f"{model.schema.target.name}",
-        f"The score is of {counted(found.score.rows, 'row')} of {name}.",
+        f"The score is of {plural(found.score.rows, 'row')} of {name}.",
     )
     return ReportData(
         name, lines, model, found.score, answers, x, cells, _texts(table), command, columns,
@@ -95,7 +95,7 @@ def of_evaluation(
     )  # fmt: skip
 
 
-def _labelled(
+def _labelled_rows(
     model: TableModel, table: Table, answers: Evaluation
 ) -> tuple[Evaluation, NDArray[np.float32]]:
     """The rows of a table that have a target, encoded, and the answers with their numbers."""

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from glassnet.visible import visible
+from glassnet.visible import make_visible
 
 WIDE, TALL = 360, 210
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 10, 24
@@ -19,7 +19,7 @@ LEFT, RIGHT, TOP, BOTTOM = 44, 12, 10, 24
 
 def esc(text: object) -> str:
     """A text for HTML: nothing in it is markup, or steers anything."""
-    return html.escape(visible(str(text)))
+    return html.escape(make_visible(str(text)))
 
 
 def brief(text: str, most: int) -> str:

@@ -51,7 +51,7 @@ class Image:
         return json.dumps(head).encode() + b"\n" + self.code
 
 
-def image(fused: KernelGraph, lowered: Lowered, code: bytes) -> Image:
+def make_image(fused: KernelGraph, lowered: Lowered, code: bytes) -> Image:
     nodes = fused.graph.nodes
     slots: dict[int, Slot] = {t.buffer: ("temporary", t.buffer) for t in temporaries(fused)}
     literals = [i for i, node in enumerate(nodes) if isinstance(node.attr("value"), Literal)]
@@ -75,12 +75,12 @@ def parse(kept: bytes) -> Image | None:
     """Read back what `bytes(image)` wrote; None where it wrote something else."""
     text, _, code = kept.partition(b"\n")
     try:
-        return _parsed(json.loads(text), code)
+        return _parse_head(json.loads(text), code)
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         return None
 
 
-def _parsed(head: dict[str, Any], code: bytes) -> Image:
+def _parse_head(head: dict[str, Any], code: bytes) -> Image:
     return Image(
         code,
         tuple(head["dims"]),

@@ -57,7 +57,7 @@ def key(*parts: str) -> str:
 
 
 @cache
-def source() -> str:
+def source_key() -> str:
     """What changes with the source of the compiler: sizes and times of its files."""
     package = Path(__file__).parent.parent
     seen: list[tuple[str, int, int]] = []
@@ -74,7 +74,7 @@ def read(name: str) -> bytes | None:
     if folder is None or not _private(folder):
         return None
     try:
-        with _plain(folder / name) as file:
+        with _open_private(folder / name) as file:
             data = file.read(min(os.fstat(file.fileno()).st_size, LIMIT + 1))
             if os.utime in os.supports_fd:
                 os.utime(file.fileno())
@@ -104,7 +104,7 @@ def write(name: str, code: bytes) -> None:
             os.replace(temporary, place)
         finally:
             temporary.unlink(missing_ok=True)
-        _shrink(folder)
+        _remove_oldest(folder)
     except OSError:
         return
 
@@ -114,12 +114,12 @@ def _digest(name: str, code: bytes) -> bytes:
     return hashlib.sha256(name.encode() + b"\0" + code).digest()
 
 
-def _plain(path: Path) -> IO[bytes]:
+def _open_private(path: Path) -> IO[bytes]:
     """A plain file of this user alone, open; OSError for all else, without waiting for it."""
     flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     file = os.fdopen(os.open(path, os.O_RDONLY | flags), "rb")
     status = os.fstat(file.fileno())
-    if stat.S_ISREG(status.st_mode) and _mine(status):
+    if stat.S_ISREG(status.st_mode) and _is_private(status):
         return file
     file.close()
     raise OSError(f"{path} is not a plain file of this user alone")
@@ -127,7 +127,7 @@ def _plain(path: Path) -> IO[bytes]:
 
 def _begins(path: Path, magic: bytes) -> bool:
     try:
-        with _plain(path) as file:
+        with _open_private(path) as file:
             return file.read(len(magic)) == magic
     except OSError:
         return False
@@ -138,7 +138,7 @@ def _private(folder: Path) -> bool:
         status = os.lstat(folder)
     except OSError:
         return False
-    if stat.S_ISDIR(status.st_mode) and _mine(status):
+    if stat.S_ISDIR(status.st_mode) and _is_private(status):
         return True
     _notice(folder)
     return False
@@ -153,13 +153,13 @@ def _notice(folder: Path) -> None:
     )
 
 
-def _mine(status: os.stat_result) -> bool:
+def _is_private(status: os.stat_result) -> bool:
     """Owned by this user, and closed to all others."""
     mine = not hasattr(os, "getuid") or status.st_uid == os.getuid()
     return mine and not status.st_mode & 0o077
 
 
-def _shrink(folder: Path) -> None:
+def _remove_oldest(folder: Path) -> None:
     """Remove what killed writers left, and the oldest entries where there are too many."""
     files: list[tuple[os.stat_result, Path]] = []
     with os.scandir(folder) as entries:

@@ -191,9 +191,9 @@ class PreparedCall:
         for arguments, numbers in zip(self._arguments, piece, strict=True):
             for argument, number in zip(arguments[2:6], numbers, strict=True):
                 argument.value = number
-        run_on(len(piece), self._one)
+        run_on(len(piece), self._run_thread)
 
-    def _one(self, thread: int) -> None:
+    def _run_thread(self, thread: int) -> None:
         self._function(*self._arguments[thread])
 
 

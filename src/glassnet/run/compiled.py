@@ -20,7 +20,7 @@ from glassnet.fuse.order import schedule
 from glassnet.graph.check import check
 from glassnet.graph.graph import Graph
 from glassnet.graph.layout import SizeProduct
-from glassnet.graph.resize import digest, resize, widths
+from glassnet.graph.resize import digest, open_widths, resize
 from glassnet.graph.types import Dim, Size, bind
 from glassnet.llvm.builder import LlvmModule
 from glassnet.llvm.target import InstructionSet, load, module_text, object_code, versions
@@ -28,12 +28,17 @@ from glassnet.lower.builder import PLAIN, Use
 from glassnet.lower.program import Lowered, lower_program
 from glassnet.lower.unrolled import BUDGET, fits, lower_unrolled
 from glassnet.run import cache
-from glassnet.run.artifact import Image, image, parse
+from glassnet.run.artifact import Image, make_image, parse
 from glassnet.run.call import Build, PreparedCall, ThreadPlan
-from glassnet.run.cost_model import computed, multiply_adds, taken_alone, total
+from glassnet.run.cost_model import (
+    elementwise_and_products,
+    multiply_adds,
+    single_thread_rows,
+    total,
+)
 from glassnet.run.program import Call, Plan
 from glassnet.run.threads import thread_count
-from glassnet.run.zeros import full_of_zeros, multiplied_tables
+from glassnet.run.zeros import has_many_zeros, multiplied_tables
 
 WORTH_THREADS = 5_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
 CALL_WORK = 1 << 31  # multiply-adds that a thread does before Python looks for Ctrl-C
@@ -125,7 +130,7 @@ class Compiled:
         graph = digest(plan.graph, dict(self._widths))
         steps = sorted(plan.donate.items()), sorted(plan.stepped), sorted(plan.collect)
         how = repr((steps, self.merge, self.target))
-        return graph and cache.key(graph, how, versions(), cache.source())
+        return graph and cache.key(graph, how, versions(), cache.source_key())
 
     def _made(self, kind: CodeVariant, name: str | None) -> Image:
         image = self._image(kind)
@@ -144,7 +149,7 @@ class Compiled:
         if kind.unrolled and not fits(fused):
             return Image(b"")
         text, lowered = assembly_text(self.plan, fused, self.target, kind)
-        return image(fused, lowered, object_code(text, self.target.name))
+        return make_image(fused, lowered, object_code(text, self.target.name))
 
     def _choose(
         self, dims: Mapping[str, int], steps: int, ahead: int, team: ThreadPlan, sparse: bool
@@ -159,7 +164,10 @@ class Compiled:
             found: Build | None = None
             if self.merge and steps >= WORTH_UNROLLING and work <= BUDGET:
                 found = self.build(CodeVariant(known, unrolled=True))
-            tall = max(bind(self._long if long else self._summed, dims), default=0) >= WORTH_BLOCKS
+            tall = (
+                max(bind(self._variant_for_long_steps if long else self._summed, dims), default=0)
+                >= WORTH_BLOCKS
+            )
             use = Use(team.shares, tall, sparse)
             exact = CodeVariant(tuple([(size, dims[size.name]) for size in self._open]), use)
             shared = CodeVariant(self._widths, use)
@@ -174,7 +182,7 @@ class Compiled:
     @cached_property
     def _widths(self) -> tuple[tuple[Size, Size], ...]:
         numbers = [size for size in self.plan.widths if isinstance(size, int)]
-        return tuple(widths(self.plan.graph, numbers).items())
+        return tuple(open_widths(self.plan.graph, numbers).items())
 
     @cached_property
     def _open(self) -> tuple[Dim, ...]:
@@ -206,9 +214,9 @@ class Compiled:
         return multiplied_tables(self.plan.graph)
 
     @cached_property
-    def _long(self) -> tuple[Size, ...]:
+    def _variant_for_long_steps(self) -> tuple[Size, ...]:
         """The same, and what long steps do in parts besides."""
-        return self._summed + tuple(taken_alone(self.plan.graph.nodes))
+        return self._summed + tuple(single_thread_rows(self.plan.graph.nodes))
 
     def prepare(
         self,
@@ -222,15 +230,15 @@ class Compiled:
         results = self._results(arrays, dims, steps)
         team = self._team(dims, steps, threads)
         much = max(steps, ahead) * self.work(dims) >= WORTH_LISTS
-        sparse = much and full_of_zeros(self._tables, arrays)
+        sparse = much and has_many_zeros(self._tables, arrays)
         build = self._choose(dims, steps, ahead, team, sparse)
         return PreparedCall(build, arrays, results, {**self._numbers, **dims}, team)
 
     def _team(self, dims: Mapping[str, int], steps: int, threads: int | None) -> ThreadPlan:
         """Who does the work of so many steps, and how many of them at a time."""
         adds, whole = self.work(dims), total(self._computed, dims)
-        piece = max(1, CALL_WORK // (2 if self._wide else 1))
-        apart = self._apart and steps > 1 and whole <= piece
+        piece = max(1, CALL_WORK // (2 if self._is_wide else 1))
+        apart = self._are_steps_independent and steps > 1 and whole <= piece
         enough = adds * (steps if apart else 1) >= WORTH_THREADS
         team = thread_count(threads) if enough else 1
         most = piece * team // max(1, whole)
@@ -245,7 +253,7 @@ class Compiled:
         return self.prepare(arrays, steps, threads)()
 
     @cached_property
-    def _apart(self) -> bool:
+    def _are_steps_independent(self) -> bool:
         """Whether no step reads or overwrites what another wrote, so that threads may take steps
         instead of parts of one."""
         everything = frozenset(range(len(self.plan.graph.outputs)))
@@ -259,10 +267,10 @@ class Compiled:
     @cached_property
     def _computed(self) -> tuple[SizeProduct, ...]:
         nodes = self.plan.graph.nodes
-        return computed(nodes, range(len(nodes)))
+        return elementwise_and_products(nodes, range(len(nodes)))
 
     @cached_property
-    def _wide(self) -> bool:
+    def _is_wide(self) -> bool:
         """Whether numbers take twice the time."""
         return any(node.type.dtype == "float64" for node in self.plan.graph.nodes)
 

@@ -37,17 +37,19 @@ def total(products: Iterable[SizeProduct], dims: Mapping[str, int]) -> int:
 def multiply_adds(nodes: Sequence[Node], places: Iterable[int]) -> tuple[SizeProduct, ...]:
     """Of the contractions: elements times the length of their sums."""
     found = [nodes[place] for place in places if nodes[place].op.kind == "contract"]
-    return _added(count(n.type.shape) * nodes[n.inputs[0]].type.shape[-1] for n in found)
+    return _merge_products(count(n.type.shape) * nodes[n.inputs[0]].type.shape[-1] for n in found)
 
 
-def computed(nodes: Sequence[Node], places: Sequence[int]) -> tuple[SizeProduct, ...]:
+def elementwise_and_products(
+    nodes: Sequence[Node], places: Sequence[int]
+) -> tuple[SizeProduct, ...]:
     """Of the contractions, and of what is done number by number."""
     found = list(multiply_adds(nodes, places))
     for node in (nodes[place] for place in places):
         read = _read(nodes, node)
         inputs = [nodes[s] for s in node.inputs] if _is_chain(nodes, node) else [read]
         found += [count(each.type.shape) * COMPUTED for each in inputs if each]
-    return _added(found)
+    return _merge_products(found)
 
 
 def _is_chain(nodes: Sequence[Node], node: Node) -> bool:
@@ -65,7 +67,7 @@ def _read(nodes: Sequence[Node], node: Node) -> Node | None:
     return node if copied or kind in ("elementwise", "index") else None
 
 
-def taken_alone(nodes: Sequence[Node]) -> set[Size]:
+def single_thread_rows(nodes: Sequence[Node]) -> set[Size]:
     """The rows that one thread adds or copies alone, or for few columns, and the lengths of sums
     that are single chains."""
     alone = (n for n in nodes if n.op.code != "gather" and n.op.kind != "elementwise")
@@ -77,10 +79,13 @@ def taken_alone(nodes: Sequence[Node]) -> set[Size]:
 def kernel_work(fused: KernelGraph) -> tuple[Work, ...]:
     """Of every kernel."""
     nodes = fused.graph.nodes
-    return tuple(Work(computed(nodes, k.nodes), _moved(fused, k)) for k in fused.kernels)
+    return tuple(
+        Work(elementwise_and_products(nodes, k.nodes), _moved_numbers(fused, k))
+        for k in fused.kernels
+    )
 
 
-def _moved(fused: KernelGraph, kernel: Kernel) -> tuple[SizeProduct, ...]:
+def _moved_numbers(fused: KernelGraph, kernel: Kernel) -> tuple[SizeProduct, ...]:
     """Arguments, but of a table to gather from as many numbers as are gathered; and results."""
     nodes, places = fused.graph.nodes, set[int]()
     for place in kernel.nodes:
@@ -89,10 +94,10 @@ def _moved(fused: KernelGraph, kernel: Kernel) -> tuple[SizeProduct, ...]:
         else:
             places |= {fused.access[s].base for s in nodes[place].inputs if s in fused.access}
     places |= {place for place, _ in kernel.stores}
-    return _added(count(nodes[place].type.shape) for place in places if place < len(nodes))
+    return _merge_products(count(nodes[place].type.shape) for place in places if place < len(nodes))
 
 
-def _added(products: Iterable[SizeProduct]) -> tuple[SizeProduct, ...]:
+def _merge_products(products: Iterable[SizeProduct]) -> tuple[SizeProduct, ...]:
     """Those of like sizes together."""
     found = dict[tuple[Dim, ...], int]()
     for product in products:

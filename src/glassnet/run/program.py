@@ -16,7 +16,7 @@ from glassnet.errors import GraphError, ShapeError
 from glassnet.graph.graph import Graph
 from glassnet.graph.interpret import bind_shapes, evaluate
 from glassnet.graph.types import Size
-from glassnet.words import counted
+from glassnet.words import plural
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Plan:
         count = len(self.graph.outputs)
         for output in {*self.donate.values(), *self.collect}:
             if not 0 <= output < count:
-                has = counted(count, "output")
+                has = plural(count, "output")
                 raise GraphError(f"there is no output {output}; the graph has {has}")
         for name in sorted(self.stepped - self.graph.inputs.keys()):
             raise GraphError(f"there is no input {name!r}; inputs are {list(self.graph.inputs)}")
@@ -71,7 +71,7 @@ class Plan:
                 raise ShapeError(f"input {name!r} is updated in place but read-only")
             if name in self.stepped and (array.ndim == 0 or array.shape[0] < steps):
                 raise ShapeError(
-                    f"input {name!r} has shape {array.shape}, fewer than {counted(steps, 'step')}"
+                    f"input {name!r} has shape {array.shape}, fewer than {plural(steps, 'step')}"
                 )
         shapes = {n: a.shape[1:] if n in self.stepped else a.shape for n, a in arrays.items()}
         return bind_shapes(self.graph.input_types, shapes)

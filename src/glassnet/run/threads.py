@@ -28,7 +28,7 @@ def thread_count(asked: int | None = None) -> int:
     if asked is None:
         text = os.environ.get(VARIABLE, "").strip()
         if not text:
-            return max(1, min(granted(), *_limits()))
+            return max(1, min(available_processors(), *_limits()))
         try:
             asked = int(text)
         except ValueError:
@@ -39,7 +39,7 @@ def thread_count(asked: int | None = None) -> int:
     return int(given)
 
 
-def granted() -> int:
+def available_processors() -> int:
     """Processors of the affinity mask, but no more than the control group's quota allows."""
     try:
         allowed = len(os.sched_getaffinity(0))

@@ -31,7 +31,7 @@ def _origin(nodes: Sequence[Node], place: int) -> int:
     return place
 
 
-def full_of_zeros(names: Sequence[str], arrays: Mapping[str, np.ndarray]) -> bool:
+def has_many_zeros(names: Sequence[str], arrays: Mapping[str, np.ndarray]) -> bool:
     """Whether one of the tables has zeros together often enough."""
     return any(left_over(arrays[name]) <= WORTH for name in names)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from glassnet import describe
-from glassnet.describe import CodeError, DescriptionError, as_data, contains
+from glassnet.describe import CodeError, DescriptionError, as_data, contains_part
 from glassnet.errors import TrainingError
 from glassnet.nn import losses, penalised
 from glassnet.nn.loss import Loss
@@ -19,7 +19,7 @@ from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.search import WholeData
 from glassnet.training.callbacks import EarlyStopping
 
-__all__ = ["as_data", "contains", "from_data"]
+__all__ = ["as_data", "contains_part", "from_data"]
 
 DEFINING = (losses, penalised, scikit)  # with `nn` and `optim`, all that run files name
 PLACES: dict[str, tuple[type, ...]] = {

@@ -32,7 +32,7 @@ LOG = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 INDEX_PAGE = 32768
 
 
-def real(place: str | Path) -> Path:
+def resolve_path(place: str | Path) -> Path:
     """The absolute path without symbolic links: beside it SQLite puts its files."""
     return Path(os.path.realpath(place))
 
@@ -55,29 +55,29 @@ def is_run(place: Path) -> bool:
 
 def log_of(place: Path) -> Path:
     """SQLite's log of what is not in the file yet."""
-    return side(place, "-wal")
+    return side_file(place, "-wal")
 
 
 def lock_of(place: Path) -> Path:
     """The lock of the one who writes the file; whoever is killed leaves it behind."""
-    return side(place, "-lock")
+    return side_file(place, "-lock")
 
 
-def side(place: str | Path, ending: str) -> Path:
+def side_file(place: str | Path, ending: str) -> Path:
     """A file beside a run file."""
-    path = real(place)
+    path = resolve_path(place)
     return path.with_name(path.name + ending)
 
 
-def sides(place: str | Path) -> list[Path]:
+def side_files(place: str | Path) -> list[Path]:
     """All files that writing a run file may make beside it."""
-    return [side(place, ending) for ending in SIDES]
+    return [side_file(place, ending) for ending in SIDES]
 
 
 def address(place: Path, mode: str) -> str:
     """For SQLite. To read, it makes files beside the file: where it may not, or could not remove
     them, and nothing is in the log, the file is all that there is."""
-    path = real(place)
+    path = resolve_path(place)
     may = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
     alone = mode == "ro" and not may and not _size(log_of(place))
     return f"file:{quote(str(path))}?mode={mode}{'&immutable=1' if alone else ''}"
@@ -110,7 +110,7 @@ def check_file(place: Path) -> None:
 def check_room(place: Path, size: int) -> None:
     """OutputError where the disk would not take so many bytes, or a quota or a limit on the size of
     files: they are asked for, and given back."""
-    part = side(place, f".{secrets.token_hex(8)}.part")
+    part = side_file(place, f".{secrets.token_hex(8)}.part")
     handle = None
     try:
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -133,7 +133,7 @@ def check_alone(place: Path) -> None:
     """OutputError where what is beside a file that there is not may be all that is left of it:
     SQLite removes it when the file is made."""
     for ending in ("-wal", "-journal"):
-        beside = side(place, ending)
+        beside = side_file(place, ending)
         if not place.exists() and _size(beside):
             raise OutputError(
                 f"{beside} is there without {place.name}, and may have a part of that: if it was "
@@ -145,7 +145,7 @@ def check_alone(place: Path) -> None:
 def check_sides(place: Path) -> None:
     """ModelFileError where SQLite would read, follow or remove what is not its own: a link, a pipe,
     a file of someone else, or of another kind."""
-    path = real(place)
+    path = resolve_path(place)
     try:
         main: os.stat_result | None = os.stat(path)
     except OSError:
@@ -159,7 +159,7 @@ def check_sides(place: Path) -> None:
             )
 
 
-def foreign(found: os.stat_result, main: os.stat_result | None) -> str:
+def foreign_file_reason(found: os.stat_result, main: os.stat_result | None) -> str:
     """What a file beside a run file is that can be no file of ours; "" where it may be one."""
     if not stat.S_ISREG(found.st_mode):
         kind = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "a pipe, a folder or a device"
@@ -182,7 +182,7 @@ def _fault(beside: Path, ending: str, main: os.stat_result | None) -> str:
         found = os.lstat(beside)
     except OSError:
         return ""
-    fault = foreign(found, main)
+    fault = foreign_file_reason(found, main)
     if fault or not found.st_size:
         return fault
     if ending == "-shm":
@@ -196,7 +196,7 @@ def _fault(beside: Path, ending: str, main: os.stat_result | None) -> str:
     if not (JOURNAL.startswith(head) or not any(head)):
         return "is not a journal of SQLite's"
     # SQLite removes the file that the end of such a journal names
-    return "names another file, as a journal of several files does" if _ends_so(beside) else ""
+    return "names another file, as a journal of several files does" if _has_our_end(beside) else ""
 
 
 _VERSIONS = (bytes(4), (3007000).to_bytes(4, "little"), (3007000).to_bytes(4, "big"))
@@ -210,7 +210,7 @@ def _begins(path: Path, count: int) -> bytes:
         return b""
 
 
-def _ends_so(path: Path) -> bool:
+def _has_our_end(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             file.seek(-len(JOURNAL), os.SEEK_END)
@@ -219,7 +219,7 @@ def _ends_so(path: Path) -> bool:
         return False
 
 
-def missing(place: Path) -> ModelFileError:
+def missing_error(place: Path) -> ModelFileError:
     """There is no file to read."""
     if place.is_dir():
         return ModelFileError(
@@ -230,7 +230,7 @@ def missing(place: Path) -> ModelFileError:
     return ModelFileError(f"{place} does not exist; record one with train(…, record=…)")
 
 
-def unreadable(place: Path, error: sqlite3.Error) -> ModelFileError:
+def unreadable_error(place: Path, error: sqlite3.Error) -> ModelFileError:
     """What a file is that SQLite does not open: another one, or one that the disk does not give."""
     name = str(getattr(error, "sqlite_errorname", ""))
     if name == "SQLITE_NOTADB":
@@ -255,16 +255,16 @@ def unreadable(place: Path, error: sqlite3.Error) -> ModelFileError:
     return ModelFileError(f"{place} cannot be read: {error}; check the disk, then try again")
 
 
-class Gone(OutputError):
+class FileGoneError(OutputError):
     """The run file is not where it was, and cannot be written elsewhere."""
 
 
-def unwritable(place: Path, error: BaseException) -> str:
+def unwritable_error(place: Path, error: BaseException) -> str:
     """Why the disk does not take a run file. SQLite calls a full disk an I/O error where it is not
     a plain write that found no room, as a quota and a limit on the size of files always are."""
-    if isinstance(error, Gone):
+    if isinstance(error, FileGoneError):
         return str(error)
-    name, folder = _name(error), real(place).parent
+    name, folder = _name(error), resolve_path(place).parent
     refused, free = name.startswith("SQLITE_IOERR"), LEAST
     with suppress(OSError):
         free = shutil.disk_usage(folder).free
@@ -293,10 +293,10 @@ def way_out(place: Path, error: BaseException) -> str:
     return f"move {place.name} away, or record to another file"
 
 
-def until(error: BaseException) -> str:
+def recovery_text(error: BaseException) -> str:
     """When what was refused may be written after all."""
     name = _name(error)
-    if isinstance(error, Gone):
+    if isinstance(error, FileGoneError):
         return "that is so no more"
     full = name.startswith(("SQLITE_FULL", "SQLITE_IOERR"))
     return "there is room" if full else "it can be written again"

@@ -29,12 +29,12 @@ import numpy as np
 from glassnet.errors import ModelFileError, OutputError, RecordingWarning
 from glassnet.outputs import check_no_part
 from glassnet.runs.disk import (
-    Gone,
+    FileGoneError,
     check_alone,
     check_file,
     check_sides,
-    missing,
-    unwritable,
+    missing_error,
+    unwritable_error,
     way_out,
 )
 from glassnet.runs.lock import WriterLock
@@ -47,12 +47,12 @@ from glassnet.runs.schema import (
     is_blank,
     make_tables,
     remove,
-    tidy,
+    remove_reader_files,
 )
-from glassnet.runs.values import described, packed
-from glassnet.words import counted
+from glassnet.runs.values import describe_arrays, pack_arrays
+from glassnet.words import plural
 
-__all__ = ["Checkpoint", "RunFile", "extent"]
+__all__ = ["Checkpoint", "RunFile", "extent_json"]
 
 EXISTS = (
     "{} holds a run already ({}), which stays as it is\n"
@@ -63,7 +63,7 @@ GO_ON = "\n  right: `glassnet resume {}`, or gn.resume in Python, which finishes
 GO_ON_FIT = "\n  right: {1}(record='{0}', …).resume(X, y), which finishes that fit"
 
 
-def extent(file: RunReader) -> tuple[str, str] | None:
+def extent_json(file: RunReader) -> tuple[str, str] | None:
     """How much of its run a file holds, and the way to the rest if there is any; None where it
     holds none."""
     values = file.values()
@@ -72,8 +72,8 @@ def extent(file: RunReader) -> tuple[str, str] | None:
     done = len(file.history()[0])
     ended: dict[str, Any] = values.get("ended") or {}
     if ended.get("stopped") in ("epochs", "early", "converged", "diverged"):
-        return f"{counted(done, 'epoch')}, finished", ""
-    far = f"{done} of {counted(values.get('epochs', 0), 'epoch')}, unfinished"
+        return f"{plural(done, 'epoch')}, finished", ""
+    far = f"{done} of {plural(values.get('epochs', 0), 'epoch')}, unfinished"
     kind = values.get("estimator")
     return far, (GO_ON_FIT if kind else GO_ON).format(file.path, kind)
 
@@ -90,7 +90,7 @@ class RunFile(RunReader):
         self._schema: int | None = None  # by what SQLite counts changes of the schema
         self._spot: Spot | None = None
         self._loose = False  # it was renamed, to where is not known
-        self._lost: Gone | None = None
+        self._lost: FileGoneError | None = None
         self._other: Path | None = None  # where another program writes it now
         super().__init__(path, mode)
 
@@ -109,7 +109,7 @@ class RunFile(RunReader):
         file = cls._locked(Path(path), "rwc", lock)
         try:
             blank = is_blank(file._database)
-            if not (overwrite or blank) and (kept := extent(file)):
+            if not (overwrite or blank) and (kept := extent_json(file)):
                 raise OutputError(EXISTS.format(path, kept[0], way, kept[1]))
         except BaseException:
             file.close()
@@ -130,7 +130,7 @@ class RunFile(RunReader):
     @classmethod
     def _locked(cls, place: Path, mode: str, lock: WriterLock | None) -> RunFile:
         if mode == "rw" and not place.is_file():
-            raise missing(place)
+            raise missing_error(place)
         check_file(place)
         check_alone(place)
         if mode == "rwc":
@@ -145,22 +145,22 @@ class RunFile(RunReader):
             raise
         file._lock, file._owns = lock_held, owns
         try:
-            file._write_on(place)
+            file._configure_writer(place)
         except BaseException:
             file.close()
             raise
         return file
 
-    def _write_on(self, place: Path) -> None:
+    def _configure_writer(self, place: Path) -> None:
         """What a file is set to that is to be written."""
         try:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
-            self._see(place)
+            self._remember_state(place)
         except (sqlite3.Error, OSError) as error:
-            raise _refused(self.path, error) from error
+            raise _refused_error(self.path, error) from error
 
-    def _see(self, place: Path) -> None:
+    def _remember_state(self, place: Path) -> None:
         """Remember the file as it is, so that it is known again."""
         self._spot = Spot.of(place)
         self._schema = self._database.execute("PRAGMA schema_version").fetchone()[0]
@@ -173,21 +173,21 @@ class RunFile(RunReader):
 
     def close(self) -> None:
         try:
-            self._leave()
+            self._disconnect()
         finally:
             if self._lock is not None and self._owns:
                 self._lock.release()
             self._lock = self._spot = None
-            tidy(self._other or self.path)
+            remove_reader_files(self._other or self.path)
         for note in self.notes:
             warnings.warn(note, RecordingWarning, stacklevel=2)
 
-    def _leave(self) -> None:
+    def _disconnect(self) -> None:
         nothing = False
         with suppress(OutputError, sqlite3.Error):
             self.follow()
             if self._loose:
-                self._settle()
+                self._checkpoint_log()
             nothing = self._made and is_blank(self._database)
         self._database.close()
         if nothing:  # it was made in vain
@@ -201,7 +201,7 @@ class RunFile(RunReader):
         """One transaction that puts the tables of a new run, and what the caller puts into them,
         in place of all that there is."""
         if self._tables:
-            with self._instead() as database:
+            with self._replacement() as database:
                 yield database
         else:
             with self.change() as database:
@@ -213,7 +213,7 @@ class RunFile(RunReader):
         self._mark()
 
     @contextmanager
-    def _instead(self) -> Generator[sqlite3.Connection]:
+    def _replacement(self) -> Generator[sqlite3.Connection]:
         """A database in memory that takes the place of what the file holds, page by page: of an old
         file nothing is read, as it would be to drop its tables."""
         try:
@@ -225,7 +225,7 @@ class RunFile(RunReader):
                 self.follow()
                 _copy(fresh, self._database, self.path)
         except sqlite3.Error as error:
-            raise _refused(self.path, error) from error
+            raise _refused_error(self.path, error) from error
 
     @contextmanager
     def change(self) -> Generator[sqlite3.Connection]:
@@ -239,14 +239,14 @@ class RunFile(RunReader):
             yield database
             database.execute("COMMIT")
         except sqlite3.Error as error:
-            self._undo()
+            self._roll_back()
             self._work.refused(self.path, error)
-            raise _refused(self.path, error) from error
+            raise _refused_error(self.path, error) from error
         except BaseException:
-            self._undo()
+            self._roll_back()
             raise
         if self._loose:
-            self._settle()
+            self._checkpoint_log()
         self._mark()
 
     def _check_same(self) -> None:
@@ -261,14 +261,14 @@ class RunFile(RunReader):
         with suppress(OSError, sqlite3.Error):
             if self._spot is None:
                 return
-            if self._spot.there():
-                self._see(self._spot.path)
+            if self._spot.is_there():
+                self._remember_state(self._spot.path)
                 return
             found = self._spot.now()[1]
             if found is not None:
                 self._spot = replace(self._spot, found=found)
 
-    def _undo(self) -> None:
+    def _roll_back(self) -> None:
         # a disk that refused to write may refuse this too; the next to open the file does it then
         with suppress(sqlite3.Error):
             if self._database.in_transaction:
@@ -279,20 +279,20 @@ class RunFile(RunReader):
         where neither can be done."""
         if self._lost is not None:
             raise self._lost
-        if self._spot is None or self._spot.there():
+        if self._spot is None or self._spot.is_there():
             return
         place, found = self._spot.now()
         if found is None or found.st_nlink == 0:
             self._write_again(self._spot)
-        elif not self._spot.untouched(place, found):
-            self._lost = Gone(
+        elif not self._spot.is_untouched(place, found):
+            self._lost = FileGoneError(
                 f"{self.path} was renamed while it was recorded, and another program has written "
                 "to it since; its recording ended there"
             )
             self._other = place
             raise self._lost
         elif place is not None:
-            self._go_to(place, self._spot)
+            self._reopen_at(place, self._spot)
         elif not self._loose:
             self._loose = True
             self.notes.append(
@@ -300,25 +300,25 @@ class RunFile(RunReader):
                 "recording goes on in it"
             )
 
-    def _go_to(self, place: Path, spot: Spot) -> None:
+    def _reopen_at(self, place: Path, spot: Spot) -> None:
         assert self._lock is not None
         reason = f"{self.path} was renamed to {place} while it was recorded"
         try:
             self._lock.take(place)
             check_sides(place)
         except (OutputError, ModelFileError) as error:
-            self._lost = Gone(f"{reason}, where it is not recorded on: {error}")
+            self._lost = FileGoneError(f"{reason}, where it is not recorded on: {error}")
             raise self._lost from None
-        if not self._settle():
+        if not self._checkpoint_log():
             return  # someone reads the log of the old name; the next time
         self._database.close()
         spot.clear()
         try:
             self._database = connect(place, "rw", self._work)
             self._loose = False
-            self._write_on(place)
+            self._configure_writer(place)
         except (sqlite3.Error, ModelFileError, OutputError) as error:
-            self._lost = Gone(f"{reason}, and cannot be written there: {error}")
+            self._lost = FileGoneError(f"{reason}, and cannot be written there: {error}")
             raise self._lost from None
         self.notes.append(f"{reason}; the recording goes on there")
         self.path = self.path.with_name(place.name) if place.parent == spot.path.parent else place
@@ -328,22 +328,22 @@ class RunFile(RunReader):
         assert self._lock is not None
         place: Path | None = spot.path
         if not spot.path.parent.is_dir():
-            raise Gone(f"{self.path} was removed while it was recorded, with its folder")
+            raise FileGoneError(f"{self.path} was removed while it was recorded, with its folder")
         if os.path.lexists(spot.path):
             place = free_name(spot.path)
         if place is None:
-            raise Gone(f"{self.path} was replaced by another file while it was recorded")
+            raise FileGoneError(f"{self.path} was replaced by another file while it was recorded")
         self._lock.take(place)
         spot.clear()
-        old, self._database = self._database, self._copied(place)
+        old, self._database = self._database, self._copy_of_run(place)
         old.close()
-        self._write_on(place)
+        self._configure_writer(place)
         what = "removed" if place == spot.path else "replaced by another file"
         new = self.path.with_name(place.name)
         self.notes.append(f"{self.path} was {what} while it was recorded; it was written to {new}")
         self.path = new
 
-    def _copied(self, place: Path) -> sqlite3.Connection:
+    def _copy_of_run(self, place: Path) -> sqlite3.Connection:
         """A new file with all that there is, open; none where the disk refuses."""
         made = None
         try:
@@ -356,11 +356,11 @@ class RunFile(RunReader):
             with suppress(OSError):
                 place.unlink()
             if isinstance(error, (OSError, sqlite3.Error, ModelFileError)):
-                raise _refused(place, error) from error
+                raise _refused_error(place, error) from error
             raise
         return made
 
-    def _settle(self) -> bool:
+    def _checkpoint_log(self) -> bool:
         """Put all that is in the log into the file, wherever that is; False where a reader of the
         log is in the way."""
         try:
@@ -368,13 +368,13 @@ class RunFile(RunReader):
             busy = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             self._database.execute(f"PRAGMA busy_timeout = {int(WAIT * 1000)}")
         except sqlite3.Error as error:
-            raise _refused(self.path, error) from error
+            raise _refused_error(self.path, error) from error
         self._mark()
         return not busy
 
 
-def _refused(place: Path, error: Exception) -> OutputError:
-    return OutputError(f"{unwritable(place, error)}; {way_out(place, error)}")
+def _refused_error(place: Path, error: Exception) -> OutputError:
+    return OutputError(f"{unwritable_error(place, error)}; {way_out(place, error)}")
 
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection, place: Path) -> None:
@@ -390,7 +390,7 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection, place: Path) -
     try:
         source.backup(target, progress=heard)
     except sqlite3.Error as error:
-        raise _refused(place, error) from error
+        raise _refused_error(place, error) from error
 
 
 def put_values(database: sqlite3.Connection, values: Mapping[str, Any]) -> None:
@@ -398,7 +398,7 @@ def put_values(database: sqlite3.Connection, values: Mapping[str, Any]) -> None:
     database.executemany("INSERT OR REPLACE INTO run VALUES (?, ?)", texts)
 
 
-def put_more(database: sqlite3.Connection, epoch: int, values: Mapping[str, Any]) -> None:
+def put_continuation(database: sqlite3.Connection, epoch: int, values: Mapping[str, Any]) -> None:
     """The run goes on after an epoch: with other values, without what came later and the end."""
     put_values(database, {**values, "ended": None})
     database.execute("DELETE FROM history WHERE epoch > ?", (epoch,))
@@ -406,18 +406,18 @@ def put_more(database: sqlite3.Connection, epoch: int, values: Mapping[str, Any]
 
 
 def put_checkpoint(database: sqlite3.Connection, state: Checkpoint) -> None:
-    content = packed(state.arrays)
-    head = json.dumps({"arrays": described(state.arrays), "notes": state.notes})
+    content = pack_arrays(state.arrays)
+    head = json.dumps({"arrays": describe_arrays(state.arrays), "notes": state.notes})
     row = (state.epoch, head, hashlib.sha256(content).hexdigest(), content)
     database.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?, ?)", row)
 
 
 def put_data(database: sqlite3.Connection, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-    row = (name, json.dumps(described(arrays)), packed(arrays))
+    row = (name, json.dumps(describe_arrays(arrays)), pack_arrays(arrays))
     database.execute("INSERT INTO data VALUES (?, ?, ?)", row)
 
 
 def put_result(database: sqlite3.Connection, weights: np.ndarray) -> None:
-    content = packed({"W": weights})
+    content = pack_arrays({"W": weights})
     row = (hashlib.sha256(content).hexdigest(), content)
     database.execute("INSERT OR REPLACE INTO result VALUES (1, ?, ?)", row)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from glassnet.errors import OutputError
-from glassnet.runs.disk import foreign, lock_of
+from glassnet.runs.disk import foreign_file_reason, lock_of
 
 try:
     import fcntl
@@ -46,16 +46,16 @@ class WriterLock:
         place = lock_of(Path(path))
         with suppress(OSError):
             for descriptor in self._held.values():
-                if _same(descriptor, place):  # its folder was renamed, and it with it
+                if _is_same_file(descriptor, place):  # its folder was renamed, and it with it
                     self._held[place] = os.dup(descriptor)
                     return
         if place in self._held:  # someone removed it
             os.close(self._held.pop(place))
         while True:
-            handle = _opened(path, place)
+            handle = _open_lock(path, place)
             _lock(handle, path)
             try:
-                if _same(handle, place):
+                if _is_same_file(handle, place):
                     break
             except OSError as error:
                 os.close(handle)
@@ -70,7 +70,7 @@ class WriterLock:
         while self._held:
             place, handle = self._held.popitem()
             with suppress(OSError):
-                if _same(handle, place):
+                if _is_same_file(handle, place):
                     os.unlink(place)
             os.close(handle)
 
@@ -81,11 +81,11 @@ class WriterLock:
         self.release()
 
 
-def _opened(path: str | Path, place: Path) -> int:
+def _open_lock(path: str | Path, place: Path) -> int:
     """The file of a lock, made where there is none; never one that is something else."""
     try:
         found = os.lstat(place) if os.path.lexists(place) else None
-        fault = "" if found is None else foreign(found, _main(path))
+        fault = "" if found is None else foreign_file_reason(found, _main(path))
         if not fault:
             handle = os.open(place, _FLAGS | os.O_CREAT, 0o644)
             fault = _fault(handle, path)
@@ -107,7 +107,7 @@ def _fault(handle: int, path: str | Path) -> str:
     if not found.st_nlink:
         return ""  # removed just now by its holder; it is opened again
     known = CONTENT.fullmatch(os.pread(handle, 64, 0)) and found.st_size <= 64
-    return foreign(found, _main(path)) or ("" if known else "is not a lock of glassnet")
+    return foreign_file_reason(found, _main(path)) or ("" if known else "is not a lock of glassnet")
 
 
 def _main(path: str | Path) -> os.stat_result | None:
@@ -117,7 +117,7 @@ def _main(path: str | Path) -> os.stat_result | None:
         return None
 
 
-def _same(handle: int, place: Path) -> bool:
+def _is_same_file(handle: int, place: Path) -> bool:
     """Whether the file that is open is the one that others find."""
     try:
         return os.path.samestat(os.fstat(handle), os.lstat(place))

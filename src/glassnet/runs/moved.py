@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from glassnet.runs.disk import SIDES, real, side
+from glassnet.runs.disk import SIDES, resolve_path, side_file
 
 try:
     import fcntl
@@ -31,14 +31,14 @@ class Spot:
 
     @classmethod
     def of(cls, place: str | Path) -> Spot:
-        path = real(place)
+        path = resolve_path(place)
         beside: list[tuple[Path, os.stat_result]] = []
         for ending in SIDES[:2]:
             with suppress(OSError):
-                beside.append((side(path, ending), os.stat(side(path, ending))))
+                beside.append((side_file(path, ending), os.stat(side_file(path, ending))))
         return cls(path, os.stat(path), tuple(beside))
 
-    def there(self) -> bool:
+    def is_there(self) -> bool:
         """Whether the path still leads to the file."""
         try:
             return os.path.samestat(os.stat(self.path), self.found)
@@ -61,7 +61,7 @@ class Spot:
                 return path
         return None
 
-    def untouched(self, place: Path | None, found: os.stat_result) -> bool:
+    def is_untouched(self, place: Path | None, found: os.stat_result) -> bool:
         """Whether nobody has written to it since, nor to a log of the name that it has now."""
         known = self.found
         if (known.st_mtime_ns, known.st_size) != (found.st_mtime_ns, found.st_size):
@@ -69,7 +69,7 @@ class Spot:
         if place is None:
             return True
         try:
-            log = os.lstat(side(place, "-wal"))
+            log = os.lstat(side_file(place, "-wal"))
         except OSError:
             return True
         return not log.st_size or any(os.path.samestat(log, status) for _, status in self.beside)

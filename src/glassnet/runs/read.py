@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from glassnet.errors import ModelFileError
-from glassnet.runs.disk import COPY, missing, unreadable
+from glassnet.runs.disk import COPY, missing_error, unreadable_error
 from glassnet.runs.schema import (
     OF_DATA,
     StatementLimit,
@@ -26,18 +26,18 @@ from glassnet.runs.schema import (
     check_schema,
     connect,
     is_blank,
-    tidy,
+    remove_reader_files,
 )
 from glassnet.runs.values import (
-    content_of,
-    epoch_of,
-    figure,
-    name_of,
-    parsed,
-    sized,
-    unpacked,
+    described_sizes,
+    parse_json,
+    read_content,
+    read_epoch,
+    read_name,
+    read_number,
+    unpack_arrays,
 )
-from glassnet.words import counted
+from glassnet.words import plural
 
 MANY = 100_000  # rows of any table but this one
 HISTORY = "the history"
@@ -61,16 +61,16 @@ class RunReader:
         self.path, self._work = path, StatementLimit()
         self._tables: frozenset[str] = frozenset()
         if mode != "rwc" and not path.is_file():
-            raise missing(path)
+            raise missing_error(path)
         try:
             self._database = connect(path, mode, self._work)
         except sqlite3.Error as error:
-            raise unreadable(path, error) from None
+            raise unreadable_error(path, error) from None
         try:
             self._look(mode)
         except BaseException:
             self._database.close()
-            tidy(path)
+            remove_reader_files(path)
             raise
 
     def _look(self, mode: str) -> None:
@@ -80,7 +80,9 @@ class RunReader:
                 check_kind(self.path, self._database)
                 self._tables = check_schema(self.path, self._database)
         except sqlite3.Error as error:
-            raise self._work.refused(self.path, error) or unreadable(self.path, error) from None
+            raise self._work.refused(self.path, error) or unreadable_error(
+                self.path, error
+            ) from None
 
     def _found(self, what: str, make: Callable[..., T], query: str, *arguments: Any) -> list[T]:
         """What a query finds, checked row by row; ModelFileError where the file is damaged."""
@@ -90,9 +92,11 @@ class RunReader:
             for row in self._database.execute(query, arguments):
                 found.append(make(*row))
                 if len(found) > MANY and what != HISTORY:
-                    raise ValueError(f"it has more than {counted(MANY, 'row')}")
+                    raise ValueError(f"it has more than {plural(MANY, 'row')}")
         except sqlite3.Error as error:
-            raise self._work.refused(self.path, error) or unreadable(self.path, error) from None
+            raise self._work.refused(self.path, error) or unreadable_error(
+                self.path, error
+            ) from None
         except ValueError as error:
             raise ModelFileError(f"{self.path} is damaged: in {what} {error}; {COPY}") from None
         return found
@@ -105,7 +109,7 @@ class RunReader:
         """The configuration."""
 
         def setting(key: Any, text: Any) -> tuple[str, Any]:
-            return name_of(key), parsed(text)
+            return read_name(key), parse_json(text)
 
         return dict(self._found("run", setting, "SELECT key, value FROM run"))
 
@@ -117,8 +121,8 @@ class RunReader:
         def row(epoch: Any, loss: Any, validation: Any) -> tuple[float, float, bool]:
             if epoch != next(awaited):
                 raise ValueError(f"epoch {str(epoch)[:40]} is not in its place")
-            judged = figure(validation, "a validation loss")
-            return figure(loss, "a loss"), judged, validation is not None
+            judged = read_number(validation, "a validation loss")
+            return read_number(loss, "a loss"), judged, validation is not None
 
         query = "SELECT epoch, loss, validation_loss FROM history ORDER BY epoch"
         rows = self._found(HISTORY, row, query)
@@ -129,7 +133,7 @@ class RunReader:
         """How many epochs are done, and the loss of the last."""
 
         def row(epoch: Any, loss: Any) -> tuple[int, float]:
-            return epoch_of(epoch), figure(loss, "a loss")
+            return read_epoch(epoch), read_number(loss, "a loss")
 
         query = "SELECT epoch, loss FROM history ORDER BY epoch DESC LIMIT 1"
         return next(iter(self._found(HISTORY, row, query)), (0, math.nan))
@@ -137,13 +141,13 @@ class RunReader:
     def epochs(self) -> list[int]:
         """After how many epochs there are checkpoints."""
         query = "SELECT epoch FROM checkpoint ORDER BY epoch"
-        return self._found("checkpoint", epoch_of, query)
+        return self._found("checkpoint", read_epoch, query)
 
     def checkpoint(self, upto: int) -> Checkpoint:
         """The last checkpoint that is not after so many epochs."""
 
         def row(epoch: Any, text: Any, digest: Any, length: Any) -> tuple[int, Any, Any, Any]:
-            return epoch_of(epoch), text, digest, length
+            return read_epoch(epoch), text, digest, length
 
         heads = self._found(
             "checkpoint",
@@ -163,7 +167,7 @@ class RunReader:
         epoch, text, digest, length = heads[0]
 
         def arrays(content: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-            return unpacked(head["arrays"], content_of(content, digest)), head["notes"]
+            return unpack_arrays(head["arrays"], read_content(content, digest)), head["notes"]
 
         what = f"the checkpoint after epoch {epoch}"
         head = self._head(what, text, length)
@@ -173,10 +177,10 @@ class RunReader:
     def _head(self, what: str, text: Any, length: Any) -> dict[str, Any]:
         """What the text beside the content of a checkpoint says; checked before that is read."""
         try:
-            head: Any = parsed(text)
+            head: Any = parse_json(text)
             if not isinstance(head, dict) or not isinstance(cast("Any", head).get("notes"), dict):
                 raise ValueError("it says nothing of its arrays")
-            if sized(cast("Any", head).get("arrays"))[1] != length:
+            if described_sizes(cast("Any", head).get("arrays"))[1] != length:
                 raise ValueError(f"its arrays are not of {length} bytes")
         except ValueError as error:
             raise ModelFileError(f"{self.path} is damaged: in {what} {error}; {COPY}") from None
@@ -188,7 +192,7 @@ class RunReader:
             return {}
 
         def arrays(name: Any, text: Any, content: Any) -> tuple[str, dict[str, np.ndarray]]:
-            return name_of(name), unpacked(parsed(text), content_of(content))
+            return read_name(name), unpack_arrays(parse_json(text), read_content(content))
 
         return dict(self._found("data", arrays, "SELECT name, arrays, content FROM data LIMIT 20"))
 
@@ -196,14 +200,14 @@ class RunReader:
         """Which data there are; the first files had no place for them."""
         if OF_DATA not in self._tables:
             return set()
-        return set(self._found("data", name_of, "SELECT name FROM data LIMIT 20"))
+        return set(self._found("data", read_name, "SELECT name FROM data LIMIT 20"))
 
     def result(self, like: np.ndarray | None = None) -> np.ndarray | None:
         """W as training left it, as bytes; None where training has not ended. `like` is what it
         has to be as long as."""
 
         def content(digest: Any, content: Any) -> bytes:
-            found = content_of(content, digest)
+            found = read_content(content, digest)
             if like is not None and len(found) != like.nbytes:
                 raise ValueError(f"it has {len(found):,} bytes, and W {like.nbytes:,}")
             return found

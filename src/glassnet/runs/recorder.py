@@ -18,7 +18,7 @@ import numpy as np
 
 from glassnet.errors import ModelFileError, OutputError, RecordingWarning
 from glassnet.runs.data import as_data
-from glassnet.runs.disk import COPY, Gone, until, unwritable
+from glassnet.runs.disk import COPY, FileGoneError, recovery_text, unwritable_error
 from glassnet.runs.file import (
     Checkpoint,
     RunFile,
@@ -28,11 +28,11 @@ from glassnet.runs.file import (
     put_values,
 )
 from glassnet.runs.recording import Recording
-from glassnet.training.callbacks import Callback, EarlyStopping, memories, resumable
+from glassnet.training.callbacks import Callback, EarlyStopping, callback_states, resumable
 from glassnet.training.check import PART, Rows, dense
-from glassnet.training.full_batch import Search
+from glassnet.training.full_batch import FullBatchTrainer
 from glassnet.training.history import History, Run
-from glassnet.training.metrics import noted
+from glassnet.training.metrics import described_metrics
 from glassnet.training.trainer import Trainer
 from glassnet.version import __version__, numerics_version
 
@@ -99,7 +99,7 @@ class Fingerprint:
 
 def recorded(
     recording: Recording | None,
-    trainer: Trainer | Search,
+    trainer: Trainer | FullBatchTrainer,
     rows: Rows,
     validation: Any,
     callbacks: Sequence[Any],
@@ -116,7 +116,7 @@ def recorded(
     given = validation if isinstance(validation, float | None) else "given"
     values = described_run(trainer, rows, callbacks, {"validation": given, **settings})
     with RunFile.create(recording.path, recording.lock, recording.overwrite) as file:
-        data = everything(rows, task.held_out, values)
+        data = all_data(rows, task.held_out, values)
         streams = {name: part.mapped.described for name, part in data.items() if part.mapped}
         values["source"] = recording.found(streams)
         recorder = Recorder(file, trainer, Fingerprint(data), callbacks)
@@ -129,7 +129,10 @@ def recorded(
 
 
 def described_run(
-    trainer: Trainer | Search, rows: Rows, callbacks: Sequence[Any], settings: Mapping[str, Any]
+    trainer: Trainer | FullBatchTrainer,
+    rows: Rows,
+    callbacks: Sequence[Any],
+    settings: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What a run file says of its run; `settings` are those of the loop."""
     task = trainer.task
@@ -140,7 +143,7 @@ def described_run(
         "callbacks": [
             as_data(callback) for callback in callbacks if isinstance(callback, EarlyStopping)
         ],
-        **noted(callbacks),
+        **described_metrics(callbacks),
         "weighted": rows.weight is not None,
         "rows": len(rows),
         "columns": rows.x.shape[1],
@@ -151,7 +154,7 @@ def described_run(
     }
 
 
-def everything(rows: Rows, held_out: Rows | None, values: Mapping[str, Any]) -> dict[str, Rows]:
+def all_data(rows: Rows, held_out: Rows | None, values: Mapping[str, Any]) -> dict[str, Rows]:
     """The data that a run depends on, by name."""
     given = values["validation"] == "given" and held_out is not None
     return {"training": rows, **({"validation": held_out} if given and held_out else {})}
@@ -165,7 +168,7 @@ class Recorder(Callback):
     def __init__(
         self,
         file: RunFile,
-        trainer: Trainer | Search,
+        trainer: Trainer | FullBatchTrainer,
         prints: Fingerprint | None,
         others: Sequence[Any],
         clock: Callable[[], float] = time.perf_counter,
@@ -230,7 +233,7 @@ class Recorder(Callback):
             write()
             self._refused = False
         except OutputError as error:
-            message = self._about(error, last)
+            message = self._failure_text(error, last)
             if last:
                 run.history.unrecorded = message
             if last or not self._refused:
@@ -241,15 +244,15 @@ class Recorder(Callback):
             run.history.moved = f"{run.history.moved}; {note}" if run.history.moved else note
             warnings.warn(note, RecordingWarning, stacklevel=2)
 
-    def _about(self, error: OutputError, last: bool) -> str:
+    def _failure_text(self, error: OutputError, last: bool) -> str:
         """Why there is no record, what that means, and what to do."""
         path, cause = self.file.path, error.__cause__
-        if isinstance(error, Gone):
+        if isinstance(error, FileGoneError):
             return f"{error}; {TRAINED if last else WITHOUT}"
-        reason = str(error) if cause is None else unwritable(path, cause)
+        reason = str(error) if cause is None else unwritable_error(path, cause)
         ending = UNRECORDED if last else GOES_ON
         again = self.again.format(path)
-        return f"{reason}; {ending.format(until=until(cause or error), again=again)}"
+        return f"{reason}; {ending.format(until=recovery_text(cause or error), again=again)}"
 
     def _write(self, epoch: int | None, run: Run | None = None, ended: Any = None) -> None:
         with self.file.change() as database:
@@ -258,7 +261,7 @@ class Recorder(Callback):
                 put_values(database, callback.series())
             if epoch is not None:
                 put_checkpoint(database, self._state(epoch))
-                self._thin(database)
+                self._thin_checkpoints(database)
             if self._prints is not None and (run is not None or self._prints.ready()):
                 put_values(database, {"sha256": self._prints.wait()})
                 self._prints = None
@@ -267,7 +270,7 @@ class Recorder(Callback):
                 put_result(database, run.model.W)
         self._lines.clear()
 
-    def _thin(self, database: Any) -> None:
+    def _thin_checkpoints(self, database: Any) -> None:
         epochs = [row[0] for row in database.execute("SELECT epoch FROM checkpoint ORDER BY epoch")]
         if len(epochs) > MOST:
             dropped = [(epoch,) for epoch in epochs[1:-1:2]]
@@ -278,11 +281,11 @@ class Recorder(Callback):
         trainer = self.trainer
         weights = trainer.task.model.W if trainer.raw is None else trainer.raw
         arrays = {"W": weights, **trainer.memory}
-        notes, remembered = memories(self.others)
+        notes, remembered = callback_states(self.others)
         return Checkpoint(epoch, {**arrays, **remembered}, notes)
 
 
-def restore(trainer: Trainer | Search, state: Checkpoint) -> None:
+def restore(trainer: Trainer | FullBatchTrainer, state: Checkpoint) -> None:
     """Put the numbers of a checkpoint into the model and the optimiser's memory; ModelFileError
     where they are those of another model."""
     places = {"W": trainer.task.model.W, **trainer.memory}
@@ -303,7 +306,9 @@ def _check_fits(state: Checkpoint, name: str, array: np.ndarray) -> None:
         )
 
 
-def check_stoppers(trainer: Trainer | Search, state: Checkpoint, callbacks: Sequence[Any]) -> None:
+def check_stoppers(
+    trainer: Trainer | FullBatchTrainer, state: Checkpoint, callbacks: Sequence[Any]
+) -> None:
     """ModelFileError where what early stopping remembers is not numbers, or weights of another
     model."""
     for name, callback in resumable(callbacks).items():

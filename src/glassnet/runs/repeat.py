@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from glassnet.errors import TrainingError
-from glassnet.runs.file import Checkpoint, put_more
+from glassnet.runs.file import Checkpoint, put_continuation
 from glassnet.runs.recorder import Recorder, restore
 from glassnet.training.callbacks import Callback, Restorer
 from glassnet.training.history import History, Run
@@ -25,7 +25,7 @@ OTHER = (
 )
 
 
-def go_again(recorder: Recorder, epochs: int, callbacks: Sequence[Any]) -> History:
+def repeat_run(recorder: Recorder, epochs: int, callbacks: Sequence[Any]) -> History:
     """Train from the start, and record what is new; TrainingError where bits differ."""
     file, trainer = recorder.file, recorder.trainer
     start = file.checkpoint(0)
@@ -62,7 +62,7 @@ class RepeatRecorder(Callback):
         if done == len(self.losses):
             self.still = False
             with self.recorder.file.change() as database:
-                put_more(database, done, {"epochs": self.epochs})
+                put_continuation(database, done, {"epochs": self.epochs})
 
     def train_end(self, run: Run) -> None:
         if not self.still:

@@ -19,35 +19,40 @@ from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module
 from glassnet.nn.storage import layout_of
 from glassnet.optim.scikit import EpochRates
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.run.threads import thread_count
-from glassnet.runs.data import as_data, contains, from_data
+from glassnet.runs.data import as_data, contains_part, from_data
 from glassnet.runs.disk import COPY
-from glassnet.runs.file import Checkpoint, RunFile, put_more
+from glassnet.runs.file import Checkpoint, RunFile, put_continuation
 from glassnet.runs.recorder import (
     Fingerprint,
     Recorder,
+    all_data,
     check_stoppers,
-    everything,
     restore,
 )
 from glassnet.runs.recording import Recording
-from glassnet.runs.repeat import go_again
+from glassnet.runs.repeat import repeat_run
 from glassnet.runs.settings import settings_of
-from glassnet.runs.train import divided, training
+from glassnet.runs.train import as_trainer, split_validation
 from glassnet.serialize import parse
 from glassnet.training.callbacks import Restorer, as_callbacks
-from glassnet.training.check import Rows, checked, checked_inputs
+from glassnet.training.check import Rows, check_data, check_inputs
 from glassnet.training.exclusive import InTraining
-from glassnet.training.full_batch import NO_STEPS, Search
+from glassnet.training.full_batch import NO_STEPS, FullBatchTrainer
 from glassnet.training.history import History, Run
-from glassnet.training.metrics import as_metrics, known_again, measures, noted
+from glassnet.training.metrics import (
+    as_metrics,
+    described_metrics,
+    metric_callback,
+    restore_metrics,
+)
 from glassnet.training.order import Order
 from glassnet.training.shuffles import ShuffledOrder
 from glassnet.training.source import Source
 from glassnet.training.trainer import Conventions, Task, Trainer
 from glassnet.version import computes_alike, numerics_version
-from glassnet.words import counted
+from glassnet.words import plural
 
 GO_ON = (
     "{0} was recorded by {1}; go on with it by {1}(record={0!r}, …).resume(X, y), with the "
@@ -60,7 +65,7 @@ TOO_FEW = (
 )
 
 
-@to_nearest
+@computed_to_nearest
 def resume(
     record: str | Path | Recording,
     x: Any = None,
@@ -102,61 +107,63 @@ def resume_run(
     metrics: Mapping[str, Any] | None = None,
 ) -> tuple[Module, History]:  # fmt: skip
     """As `resume`. `further`: early stopping that has ended the run is no end of it."""
-    with _appended(record) as file:
+    with _open_for_append(record) as file:
         values = _with_epochs(file, epochs)
-        trainer, rows = rebuilt(file, values, given, threads)
-        prints = verified(file, values, rows, trainer, other_data)
+        trainer, rows = rebuild(file, values, given, threads)
+        prints = verify_data(file, values, rows, trainer, other_data)
         state = file.checkpoint(values["epochs"])
         losses, judged = file.history()
-        if over(values, state.epoch) and not (
-            further and unfinished(values, len(losses), values["epochs"])
+        if is_finished(values, state.epoch) and not (
+            further and can_continue(values, len(losses), values["epochs"])
         ):
             put_result_into(file, trainer.task.model)
             ended = {key: values["ended"][key] for key in ("stopped", "best_epoch")}
-            measured = figures(values, len(losses))
+            measured = metric_values(values, len(losses))
             done = History(losses, judged, evaluations=len(losses), metrics=measured, **ended)
-            _remind(trainer.task.model, state, done, callbacks or ())
+            _restore_callbacks(trainer.task.model, state, done, callbacks or ())
             return trainer.task.model, done
         history = History(
             losses[: state.epoch], judged[: state.epoch], evaluations=state.epoch,
-            metrics=figures(values, state.epoch),
+            metrics=metric_values(values, state.epoch),
         )  # fmt: skip
-        others = watching(values, trainer, metrics or {}, callbacks)
+        others = resumed_callbacks(values, trainer, metrics or {}, callbacks)
         recorder = Recorder(file, trainer, prints, others)
-        return trainer.task.model, go_on(recorder, state, values["epochs"], others, history)
+        return trainer.task.model, train_on(recorder, state, values["epochs"], others, history)
 
 
-def figures(values: Mapping[str, Any], epochs: int) -> dict[str, list[float]]:
+def metric_values(values: Mapping[str, Any], epochs: int) -> dict[str, list[float]]:
     """The metrics of so many epochs."""
     known: dict[str, list[float]] = values.get("metrics") or {}
     return {name: list(column[:epochs]) for name, column in known.items()}
 
 
-def watching(
-    values: Mapping[str, Any], trainer: Trainer | Search, metrics: Mapping[str, Any],
+def resumed_callbacks(
+    values: Mapping[str, Any], trainer: Trainer | FullBatchTrainer, metrics: Mapping[str, Any],
     callbacks: Sequence[Any] | None,
 ) -> list[Any]:  # fmt: skip
     """The callbacks of a run that goes on: metrics, and early stopping as it was recorded, or what
     is given in its place."""
     task = trainer.task
-    known = known_again(values.get("measured") or {}, metrics)
+    known = restore_metrics(values.get("measured") or {}, metrics)
     kept = values["callbacks"] if callbacks is None else ()
     given = [*from_data(kept, "callbacks"), *(callbacks or ())]
-    return [*measures(known, task.loss, task.held_out or task.rows), *given]
+    return [*metric_callback(known, task.loss, task.held_out or task.rows), *given]
 
 
-def _remind(model: Module, state: Checkpoint, done: History, callbacks: Sequence[Any]) -> None:
+def _restore_callbacks(
+    model: Module, state: Checkpoint, done: History, callbacks: Sequence[Any]
+) -> None:
     """What callbacks knew at the end of a run that is over; the history stays as it is."""
     run = Run(model, state.epoch, 0, replace(done), state.epoch)
     Restorer(state.notes, state.arrays, callbacks).train_begin(run)
 
 
-def _appended(record: str | Path | Recording) -> RunFile:
+def _open_for_append(record: str | Path | Recording) -> RunFile:
     recording = record if isinstance(record, Recording) else Recording(record)
     return RunFile.append(recording.path, recording.lock)
 
 
-def unfinished(values: Mapping[str, Any], done: int, epochs: int) -> bool:
+def can_continue(values: Mapping[str, Any], done: int, epochs: int) -> bool:
     """Whether a run that has ended can go on to a number of epochs; one that has converged stays
     as it is."""
     ended = values.get("ended") or {"stopped": ""}
@@ -166,14 +173,14 @@ def unfinished(values: Mapping[str, Any], done: int, epochs: int) -> bool:
 def _with_epochs(file: RunFile, epochs: int | None) -> dict[str, Any]:
     """What a file says of its run, with another end where one is asked for."""
     _refuse_fit(file)
-    values = begun(file)
+    values = begun_values(file)
     done = len(file.history()[0])
     if epochs is not None and epochs < done:
-        raise GlassnetError(TOO_FEW.format(epochs, counted(done, "epoch"), file.path))
+        raise GlassnetError(TOO_FEW.format(epochs, plural(done, "epoch"), file.path))
     return values if epochs is None else {**values, "epochs": epochs}
 
 
-def go_on(
+def train_on(
     recorder: Recorder,
     state: Checkpoint,
     epochs: int,
@@ -184,13 +191,13 @@ def go_on(
     """Forget what came after the checkpoint, and train from there; `values` are said anew."""
     trainer = recorder.trainer
     with InTraining(trainer.task.model):
-        if isinstance(trainer, Search) and trainer.again:
-            return go_again(recorder, epochs, callbacks)
+        if isinstance(trainer, FullBatchTrainer) and trainer.again:
+            return repeat_run(recorder, epochs, callbacks)
         restore(trainer, state)
         check_stoppers(trainer, state, callbacks)
         with recorder.file.change() as database:
-            said = {"epochs": epochs, **noted(callbacks), **(values or {})}
-            put_more(database, state.epoch, said)
+            said = {"epochs": epochs, **described_metrics(callbacks), **(values or {})}
+            put_continuation(database, state.epoch, said)
         around = [*callbacks, Restorer(state.notes, state.arrays, callbacks), recorder]
         return trainer.train(epochs, around, history)
 
@@ -219,12 +226,13 @@ def _data(
     """All rows, and what they were validated on: those that the caller brought, completed by what
     the file holds (whose weights have the weights of classes in them already)."""
     if given.complete:
-        return checked(model, loss, given.x, given.y, given.sample_weight), given.validation
+        return check_data(model, loss, given.x, given.y, given.sample_weight), given.validation
     data = file.data()
     training = data.get("training")
     if training is None:
         raise TrainingError(
-            f"{file.path} does not hold its data, which were too large; pass them: {_asked(values)}"
+            f"{file.path} does not hold its data, which were too large; pass them: "
+            f"{_required_arguments(values)}"
         )
     if given.x is None and "x" not in training:
         raise TrainingError(
@@ -233,14 +241,14 @@ def _data(
         )
     x: Any = training["x"] if given.x is None else given.x
     x = x.toarray() if hasattr(x, "toarray") else x
-    x = checked_inputs(model, x)
+    x = check_inputs(model, x)
     picked = data.get(PICKED)
     if picked is not None and len(x) == values.get("rows_given"):
         x = np.ascontiguousarray(x[picked["rows"]])
     if len(x) != values["rows"]:
         before = values.get("rows_given", values["rows"])
         raise TrainingError(
-            f"{file.path} was recorded with {counted(before, 'row')}, x has {len(x)}; "
+            f"{file.path} was recorded with {plural(before, 'row')}, x has {len(x)}; "
             "pass the rows of the fit in the same order"
         )
     y = training["y"].astype(model.dtype) if training["y"].dtype == bool else training["y"]
@@ -253,7 +261,7 @@ def _data(
     return rows, None if apart is None else Rows(apart["x"], apart["y"], apart.get("weight"))
 
 
-def _asked(values: Mapping[str, Any]) -> str:
+def _required_arguments(values: Mapping[str, Any]) -> str:
     """What a caller has to pass."""
     source: dict[str, Any] = values.get("source") or {}
     streams: dict[str, dict[str, Any]] = source.get("streams") or {}
@@ -266,7 +274,7 @@ def _asked(values: Mapping[str, Any]) -> str:
     return f"gn.stream({files!r}, target={stream['target']!r}{weight}){apart}"
 
 
-def begun(file: RunFile) -> dict[str, Any]:
+def begun_values(file: RunFile) -> dict[str, Any]:
     """What a file says of its run; TrainingError where the run did not come to its first step."""
     values = settings_of(file)
     if "model" not in values:
@@ -293,7 +301,7 @@ def _check_size(file: RunFile, described: Any) -> None:
             fits = False
         if not fits:
             raise ModelFileError(
-                f"{file.path} is damaged: its model has {counted(wanted, 'parameter')} of "
+                f"{file.path} is damaged: its model has {plural(wanted, 'parameter')} of "
                 f"{model.dtype}, and its first checkpoint is of another one; {COPY}"
             )
 
@@ -308,7 +316,7 @@ def check_not_before(file: RunFile, values: Mapping[str, Any], epoch: int) -> No
         )
 
 
-def over(values: Mapping[str, Any], epoch: int) -> bool:
+def is_finished(values: Mapping[str, Any], epoch: int) -> bool:
     """Whether there is nothing left to do."""
     ended = values.get("ended") or {"stopped": ""}
     finished = ended["stopped"] == "epochs" and epoch >= values["epochs"]
@@ -323,9 +331,9 @@ def put_result_into(file: RunFile, model: Module) -> None:
             model.W[...] = content.view(model.W.dtype.newbyteorder("<"))
 
 
-def rebuilt(
+def rebuild(
     file: RunFile, values: Mapping[str, Any], given: RunData, threads: int | None
-) -> tuple[Trainer | Search, Rows]:
+) -> tuple[Trainer | FullBatchTrainer, Rows]:
     """Model, loss and optimiser from a file, with data: ready to train; and all rows."""
     model = resolve(values, given.model, "model")
     loss = as_loss(resolve(values, given.loss, "loss"))
@@ -344,12 +352,12 @@ def rebuilt(
             f"the run was recorded {'with' if values['weighted'] else 'without'} sample_weight; "
             f"pass {'it' if values['weighted'] else 'none'}"
         )
-    rows, held_out = divided(
+    rows, held_out = split_validation(
         model, loss, whole, validation if kept == "given" else kept, values["seed"]
     )
     task = Task(model, loss, rows, held_out, thread_count(threads), values["seed"])
     order = _order(values, rows)
-    return training(task, optimizer, order, _conventions(values, optimizer)), whole
+    return as_trainer(task, optimizer, order, _conventions(values, optimizer)), whole
 
 
 def _order(values: Mapping[str, Any], rows: Rows) -> Order:
@@ -388,38 +396,38 @@ def resolve(values: Mapping[str, Any], given: Any, what: str) -> Any:
     if given is None:
         return from_data(values[what], what)
     given = as_loss(given) if what == "loss" else given
-    if not contains(values[what], as_data(given)):
+    if not contains_part(values[what], as_data(given)):
         raise TrainingError(f"{what}={given!r} is not the {what} that was recorded: {values[what]}")
     return from_data(values[what], what, given)
 
 
-def reopened(file: RunFile, given: RunData) -> tuple[dict[str, Any], Trainer]:
+def reopen(file: RunFile, given: RunData) -> tuple[dict[str, Any], Trainer]:
     """What a file says of its run, and the run itself with the data that it was recorded with;
     TrainingError where it has no steps."""
-    values, trainer = reopened_any(file, given)
-    if isinstance(trainer, Search):
+    values, trainer = reopen_any(file, given)
+    if isinstance(trainer, FullBatchTrainer):
         raise TrainingError(NO_STEPS.format(file.path, trainer.optimizer))
     return values, trainer
 
 
-def reopened_any(file: RunFile, given: RunData) -> tuple[dict[str, Any], Trainer | Search]:
-    """As `reopened`, whatever the training is."""
-    values = begun(file)
-    trainer, rows = rebuilt(file, values, given, None)
-    verified(file, values, rows, trainer)
+def reopen_any(file: RunFile, given: RunData) -> tuple[dict[str, Any], Trainer | FullBatchTrainer]:
+    """As `reopen`, whatever the training is."""
+    values = begun_values(file)
+    trainer, rows = rebuild(file, values, given, None)
+    verify_data(file, values, rows, trainer)
     return values, trainer
 
 
-def verified(
+def verify_data(
     file: RunFile,
     values: Mapping[str, Any],
     rows: Rows,
-    trainer: Trainer | Search,
+    trainer: Trainer | FullBatchTrainer,
     other: bool = False,
 ) -> Fingerprint | None:
     """TrainingError where the data are not those of the run. The fingerprint, where the file has
     none because the run was ended before it was taken."""
-    prints = Fingerprint(everything(rows, trainer.task.held_out, values))
+    prints = Fingerprint(all_data(rows, trainer.task.held_out, values))
     known = values.get("sha256")
     if known is None or other:
         return prints

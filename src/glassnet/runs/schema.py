@@ -20,8 +20,8 @@ from glassnet.runs.disk import (
     address,
     check_sides,
     log_of,
-    real,
-    side,
+    resolve_path,
+    side_file,
 )
 
 FORMAT = 1
@@ -90,15 +90,17 @@ def connect(place: Path, mode: str, work: StatementLimit) -> sqlite3.Connection:
     for limit, most in LIMITS.items():
         database.setlimit(limit, most)
     if mode == "ro":  # a chain of pages that bites its tail is as long as the file says
-        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(10**9, max(MANY, 16 * _stored(place))))
-    _defend(database)
+        database.setlimit(
+            sqlite3.SQLITE_LIMIT_LENGTH, min(10**9, max(MANY, 16 * _stored_size(place)))
+        )
+    _harden(database)
     for pragma in (*PRAGMAS, *(["query_only = ON"] if mode == "ro" else [])):
         database.execute(f"PRAGMA {pragma}")
     database.set_progress_handler(work, STEPS)
     return database
 
 
-def _defend(database: sqlite3.Connection) -> None:
+def _harden(database: sqlite3.Connection) -> None:
     """What Python lets us switch from 3.12 on."""
     if sys.version_info >= (3, 12):
         database.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
@@ -107,10 +109,10 @@ def _defend(database: sqlite3.Connection) -> None:
         database.setconfig(sqlite3.SQLITE_DBCONFIG_TRUSTED_SCHEMA, False)
 
 
-def _stored(place: Path) -> int:
+def _stored_size(place: Path) -> int:
     """Bytes that the file and its log take on the disk; a file with holes seems larger."""
     size = 0
-    for path in (real(place), log_of(place)):
+    for path in (resolve_path(place), log_of(place)):
         with suppress(OSError):
             found = path.stat()
             size += getattr(found, "st_blocks", found.st_size // 512 + 1) * 512
@@ -134,7 +136,7 @@ def check_schema(place: Path, database: sqlite3.Connection) -> frozenset[str]:
     """The names of its tables; ModelFileError where they are not those of a run file, as a version
     of ours made them."""
     found = frozenset(_entries(database))
-    if found == CURRENT or found == CURRENT - _of(OF_DATA):
+    if found == CURRENT or found == CURRENT - _entry(OF_DATA):
         return frozenset(entry[1] for entry in found if entry[0] == "table")
     for kind, name, _, _ in sorted(found - CURRENT, key=str):
         raise ModelFileError(
@@ -151,7 +153,7 @@ def is_blank(database: sqlite3.Connection) -> bool:
     return database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
 
 
-def empty(place: Path) -> bool:
+def is_empty_file(place: Path) -> bool:
     """`is_blank` of the database at a path; False where there is none."""
     if not place.is_file():
         return False
@@ -167,11 +169,11 @@ def empty(place: Path) -> bool:
         database.close()
 
 
-def tidy(place: Path) -> None:
+def remove_reader_files(place: Path) -> None:
     """Let SQLite remove the files that it made beside a run file to read it: it does for the last
     who leaves, if that one may write. A run that has a writer, or had one that died, stays as it
     is."""
-    if not log_of(place).exists() or side(place, "-lock").exists():
+    if not log_of(place).exists() or side_file(place, "-lock").exists():
         return
     with suppress(sqlite3.Error, ModelFileError):
         database = connect(place, "rw", StatementLimit())
@@ -183,7 +185,7 @@ def tidy(place: Path) -> None:
 
 def remove(place: Path) -> None:
     """Remove a run file with what SQLite has left beside it."""
-    beside = [side(place, ending) for ending in SIDES[:3]]
+    beside = [side_file(place, ending) for ending in SIDES[:3]]
     place.unlink()
     for path in beside:
         path.unlink(missing_ok=True)
@@ -206,7 +208,7 @@ def _entries(database: sqlite3.Connection) -> list[Entry]:
     ]
 
 
-def _current() -> frozenset[Entry]:
+def _current_entries() -> frozenset[Entry]:
     made: list[Entry] = [("index", f"sqlite_autoindex_{OF_DATA}_1", OF_DATA, None)]
     for statement in TABLES.split(";"):
         sql = " ".join(statement.split())
@@ -216,8 +218,8 @@ def _current() -> frozenset[Entry]:
     return frozenset(made)
 
 
-def _of(table: str) -> frozenset[Entry]:
+def _entry(table: str) -> frozenset[Entry]:
     return frozenset(entry for entry in CURRENT if entry[2] == table)
 
 
-CURRENT = _current()
+CURRENT = _current_entries()

@@ -12,13 +12,13 @@ from typing import Annotated, Any, Literal, TypedDict, cast
 from glassnet.errors import ModelFileError
 from glassnet.runs.disk import COPY
 from glassnet.runs.file import RunFile
-from glassnet.serialize import AnyFloat, AnyInt, Count, Length, Total, Within, read
+from glassnet.serialize import AnyFloat, AnyInt, Count, Length, Total, Within, read_value
 
 Version = Annotated[int, Within(1, 1 << 20)]
 Rate = Annotated[float, Within(0.0)]
 
 
-class Ended(TypedDict):
+class EndSettings(TypedDict):
     """How the run ended."""
 
     stopped: str
@@ -26,7 +26,7 @@ class Ended(TypedDict):
     best_epoch: Total | None
 
 
-class Twister(TypedDict):
+class TwisterState(TypedDict):
     """The numbers of a Mersenne twister."""
 
     key: Annotated[list[Annotated[int, Within(0, (1 << 32) - 1)]], Length(624, 624)]
@@ -37,12 +37,12 @@ class RandomState(TypedDict):
     """The state of a NumPy `RandomState`."""
 
     bit_generator: Literal["MT19937"]
-    state: Twister
+    state: TwisterState
     has_gauss: Literal[0, 1]
     gauss: float
 
 
-class Streamed(TypedDict):
+class StreamedFiles(TypedDict):
     """Files that rows were streamed from."""
 
     path: Annotated[list[str], Length(1)]
@@ -52,9 +52,9 @@ class Streamed(TypedDict):
     scratch: str | None
 
 
-class Streams(TypedDict, total=False):
-    training: Streamed
-    validation: Streamed
+class StreamSettings(TypedDict, total=False):
+    training: StreamedFiles
+    validation: StreamedFiles
 
 
 class Parent(TypedDict):
@@ -66,16 +66,16 @@ class Parent(TypedDict):
     before: Total
 
 
-class Always(TypedDict, total=False):
+class CommonSettings(TypedDict, total=False):
     """What may be there of any run."""
 
     parent: Parent | None
     source: dict[str, Any] | None
-    ended: Ended | None
+    ended: EndSettings | None
     sha256: dict[str, Annotated[str, Length(64, 64)]]
 
 
-class Early(Always, total=False):
+class EarlySettings(CommonSettings, total=False):
     """What may be there of a run that was ended before its first step."""
 
     epochs: Total
@@ -83,7 +83,7 @@ class Early(Always, total=False):
     numerics_version: Version
 
 
-class Begun(Always, total=True):
+class BegunSettings(CommonSettings, total=True):
     """What is there of every run that has come to its first step."""
 
     model: dict[str, Any]
@@ -102,7 +102,7 @@ class Begun(Always, total=True):
     numerics_version: Version
 
 
-class Before(TypedDict):
+class EarlierCurves(TypedDict):
     """The curves of fits before this one, of an estimator with warm_start."""
 
     loss_curve_: list[AnyFloat]
@@ -110,7 +110,7 @@ class Before(TypedDict):
     validation_loss_curve_: list[AnyFloat]
 
 
-class FitSettings(Begun):
+class FitSettings(BegunSettings):
     """What is there besides where an estimator was fitted."""
 
     estimator: Literal["MLPClassifier", "MLPRegressor"]
@@ -120,10 +120,10 @@ class FitSettings(Begun):
     validated: str | None
     random_state: RandomState
     order_state: RandomState
-    before: Before
+    before: EarlierCurves
 
 
-class Lists(TypedDict, total=False):
+class EpochLists(TypedDict, total=False):
     """One figure an epoch; whether steps had the rows of their batch instead of all rows; what the
     columns of x were called; how many fits with warm_start came before; metrics, and what they
     are, None where that is code."""
@@ -140,12 +140,20 @@ class Lists(TypedDict, total=False):
 def settings_of(file: RunFile) -> dict[str, Any]:
     """The settings of a run file."""
     found = file.values()
-    kind = FitSettings if "estimator" in found else Begun if "model" in found else Early
+    kind = (
+        FitSettings
+        if "estimator" in found
+        else BegunSettings
+        if "model" in found
+        else EarlySettings
+    )
     try:
-        found = cast("dict[str, Any]", read(Lists, read(kind, found, "run"), "run"))
+        found = cast(
+            "dict[str, Any]", read_value(EpochLists, read_value(kind, found, "run"), "run")
+        )
         source: dict[str, Any] = found.get("source") or {}
         if isinstance(source.get("streams"), dict):
-            read(Streams, source["streams"], "run.source.streams")
+            read_value(StreamSettings, source["streams"], "run.source.streams")
     except ValueError as error:
         raise ModelFileError(f"{file.path} is damaged: {error}; {COPY}") from None
     return found

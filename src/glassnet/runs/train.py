@@ -11,45 +11,45 @@ from typing import Any, cast
 
 import numpy as np
 
-from glassnet.arguments import answering, plain, shown
+from glassnet.arguments import plain, value_text, with_foreign_names
 from glassnet.errors import TrainingError
 from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module
 from glassnet.ops import philox
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.search import LBFGS, RandomSearch
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.run.threads import thread_count
 from glassnet.runs.recorder import recorded
 from glassnet.runs.recording import Recording, as_recording
 from glassnet.training.callbacks import Restorer, as_callbacks
 from glassnet.training.check import (
     Rows,
+    check_counts,
+    check_data,
+    check_flag,
+    check_optimizer,
+    check_seed,
     check_some_labels,
-    checked,
-    checked_counts,
-    checked_flag,
-    checked_optimizer,
-    checked_seed,
     refuse_other_columns,
-    warn_of_twice,
+    warn_of_double_activation,
 )
 from glassnet.training.exclusive import InTraining
-from glassnet.training.full_batch import Search
-from glassnet.training.history import History, earlier, noted, state_of
-from glassnet.training.metrics import as_metrics, measures
+from glassnet.training.full_batch import FullBatchTrainer
+from glassnet.training.history import History, earlier_epochs, note_history, state_of
+from glassnet.training.metrics import as_metrics, metric_callback
 from glassnet.training.order import SHUFFLE, Order
 from glassnet.training.progress import Progress
 from glassnet.training.source import Source
 from glassnet.training.state import OTHER, check_model, check_shape, warn_of_repeat
 from glassnet.training.trainer import USUAL, Conventions, Task, Trainer
-from glassnet.words import counted
+from glassnet.words import plural
 
 HOLD_OUT = SHUFFLE + 1
 
 
-@answering
-@to_nearest
+@with_foreign_names
+@computed_to_nearest
 def train(
     model: Module, x: Any, y: Any = None, *,
     loss: Loss | Callable[[Any, Any], Any],
@@ -80,16 +80,16 @@ def train(
     check_settings(epochs, batch_size, seed, optimizer, shuffle, verbose)
     recording, measure = as_recording(record, overwrite), as_loss(loss)
     stops = [*as_callbacks(callbacks), *([Progress()] if verbose else [])]
-    whole = checked(model, measure, x, y, sample_weight)
-    rows, held_out = divided(model, measure, whole, validation, seed)
-    stops[:0] = measures(as_metrics(metrics), measure, held_out or rows)
+    whole = check_data(model, measure, x, y, sample_weight)
+    rows, held_out = split_validation(model, measure, whole, validation, seed)
+    stops[:0] = metric_callback(as_metrics(metrics), measure, held_out or rows)
     check_some_labels(measure, rows, held_out)
     task = Task(model, measure, rows, held_out, thread_count(threads), seed)
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "seed": seed}
     with InTraining(model):
-        trainer = training(task, optimizer, Order.of(rows, batch_size, seed if shuffle else None))
-        given = whole, validation, stops, settings, goes_on(trainer, after, recording, stops)
-        return noted(model, recorded(recording, trainer, *given))
+        trainer = as_trainer(task, optimizer, Order.of(rows, batch_size, seed if shuffle else None))
+        given = whole, validation, stops, settings, continue_from(trainer, after, recording, stops)
+        return note_history(model, recorded(recording, trainer, *given))
 
 
 def check_settings(
@@ -97,20 +97,23 @@ def check_settings(
     verbose: Any = False,
 ) -> None:  # fmt: skip
     """TrainingError where one of them cannot be used."""
-    checked_flag(shuffle=shuffle, verbose=verbose)
-    checked_counts(epochs=epochs, batch_size=batch_size)
-    checked_seed(seed)
-    checked_optimizer(optimizer)
+    check_flag(shuffle=shuffle, verbose=verbose)
+    check_counts(epochs=epochs, batch_size=batch_size)
+    check_seed(seed)
+    check_optimizer(optimizer)
 
 
-def goes_on(
-    trainer: Trainer | Search, after: History | None, record: Recording | None, callbacks: list[Any]
+def continue_from(
+    trainer: Trainer | FullBatchTrainer,
+    after: History | None,
+    record: Recording | None,
+    callbacks: list[Any],
 ) -> History | None:
     """Put the trainer where another training has ended; the whole epochs of that one. Early
     stopping gets its memory back by one more callback."""
     if after is None:
         if isinstance(trainer, Trainer):
-            warn_of_repeat(trainer.task.model, trainer.shape, _repeated(trainer))
+            warn_of_repeat(trainer.task.model, trainer.shape, _repeats(trainer))
         return None
     state = state_of(after)
     check_model(state, trainer.task.model, trainer.optimizer)
@@ -125,10 +128,10 @@ def goes_on(
         )
     trainer.go_on(state)
     callbacks.append(Restorer(state.notes, state.arrays, callbacks))
-    return earlier(after, state)
+    return earlier_epochs(after, state)
 
 
-def _repeated(trainer: Trainer) -> dict[str, bool]:
+def _repeats(trainer: Trainer) -> dict[str, bool]:
     """What a call without `after` repeats, and whether there is such a thing here."""
     inputs, order = trainer.stepper.program.plan.graph.inputs, trainer.order
     return {
@@ -138,23 +141,23 @@ def _repeated(trainer: Trainer) -> dict[str, bool]:
     }
 
 
-def training(
+def as_trainer(
     task: Task,
     optimizer: Optimizer | RandomSearch | LBFGS,
     order: Order,
     conventions: Conventions = USUAL,
-) -> Trainer | Search:
+) -> Trainer | FullBatchTrainer:
     """By batches, or with all rows at once."""
     if isinstance(optimizer, RandomSearch | LBFGS):
-        return Search(task, optimizer, conventions.evaluate)
+        return FullBatchTrainer(task, optimizer, conventions.evaluate)
     return Trainer(task, optimizer, order, conventions)
 
 
-def divided(
+def split_validation(
     model: Module, loss: Loss, rows: Rows, validation: Any, seed: int
 ) -> tuple[Rows, Rows | None]:
     """Rows to train on, and rows to validate on; a warning where network and loss do not fit."""
-    warn_of_twice(model, loss)
+    warn_of_double_activation(model, loss)
     validation = plain(validation)
     if validation is None:
         return rows, None
@@ -162,7 +165,7 @@ def divided(
         count = round(validation * len(rows))
         if not 0 < count < len(rows):
             raise TrainingError(
-                f"validation={validation} of {counted(len(rows), 'row')} are {count} to hold out, "
+                f"validation={validation} of {plural(len(rows), 'row')} are {count} to hold out, "
                 f"which leaves {len(rows) - count}; choose a fraction that leaves some of both"
             )
         held_out = np.zeros(len(rows), bool)
@@ -171,13 +174,13 @@ def divided(
     if isinstance(validation, Rows):
         return rows, validation
     if isinstance(validation, Source):
-        apart = checked(model, loss, validation, of="validation ")
+        apart = check_data(model, loss, validation, of="validation ")
         refuse_other_columns(rows, apart)
         return rows, apart
     given = cast("list[Any]", [*validation] if isinstance(validation, tuple | list) else [])
     if len(given) not in (2, 3):
         raise TrainingError(
-            f"validation={shown(validation)}: wanted (x_val, y_val), (x_val, y_val, weights), a "
-            "gn.stream(…), or the fraction of rows to hold out, such as 0.2"
+            f"validation={value_text(validation)}: wanted (x_val, y_val), (x_val, y_val, weights), "
+            "a gn.stream(…), or the fraction of rows to hold out, such as 0.2"
         )
-    return rows, checked(model, loss, *given, of="validation ")
+    return rows, check_data(model, loss, *given, of="validation ")

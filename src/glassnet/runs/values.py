@@ -24,7 +24,7 @@ INTEGERS = tuple(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16,
 DTYPES = frozenset(("bool", *INTEGERS, "float16", "float32", "float64"))
 
 
-def parsed(text: Any) -> Any:
+def parse_json(text: Any) -> Any:
     """A JSON text. What it would take in memory is counted first."""
     if not isinstance(text, str):
         raise ValueError(f"a JSON text is {type(text).__name__}")
@@ -35,14 +35,14 @@ def parsed(text: Any) -> Any:
     return parse(text)
 
 
-def count_of(value: Any, what: str, least: int = 0) -> int:
+def read_count(value: Any, what: str, least: int = 0) -> int:
     """A whole number, as of epochs."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LATEST:
         raise ValueError(f"{what} is {str(value)[:40]!r}")
     return value
 
 
-def figure(value: Any, what: str) -> float:
+def read_number(value: Any, what: str) -> float:
     """A number; SQLite has no NaN and keeps nothing for it."""
     if value is None:
         return math.nan
@@ -51,19 +51,19 @@ def figure(value: Any, what: str) -> float:
     return float(value)
 
 
-def epoch_of(value: Any) -> int:
+def read_epoch(value: Any) -> int:
     """A number of epochs."""
-    return count_of(value, "an epoch")
+    return read_count(value, "an epoch")
 
 
-def name_of(value: Any) -> str:
+def read_name(value: Any) -> str:
     """The name of an array or a setting."""
     if not isinstance(value, str) or not 0 < len(value) <= NAME:
         raise ValueError(f"a name is {str(value)[:40]!r}")
     return value
 
 
-def content_of(content: Any, digest: Any = None) -> bytes:
+def read_content(content: Any, digest: Any = None) -> bytes:
     """Bytes, of that SHA-256 where there is one."""
     if not isinstance(content, bytes):
         raise ValueError(f"it is {type(content).__name__}, not bytes")
@@ -72,18 +72,18 @@ def content_of(content: Any, digest: Any = None) -> bytes:
     return content
 
 
-def described(arrays: Mapping[str, np.ndarray]) -> list[list[Any]]:
+def describe_arrays(arrays: Mapping[str, np.ndarray]) -> list[list[Any]]:
     """Name, dtype and shape of arrays."""
     return [[name, array.dtype.name, list(array.shape)] for name, array in arrays.items()]
 
 
-def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
     """The bytes of arrays one after the other."""
     return b"".join(a.astype(a.dtype.newbyteorder("<")).tobytes() for a in arrays.values())
 
 
-def sized(heads: Any) -> tuple[list[tuple[str, np.dtype[Any], tuple[int, ...]]], int]:
-    """What `described` says, and how many bytes that are."""
+def described_sizes(heads: Any) -> tuple[list[tuple[str, np.dtype[Any], tuple[int, ...]]], int]:
+    """What `describe_arrays` says, and how many bytes that are."""
     if not isinstance(heads, list):
         raise ValueError("it does not say which arrays it has")
     found: dict[str, tuple[str, np.dtype[Any], tuple[int, ...]]] = {}
@@ -93,9 +93,9 @@ def sized(heads: Any) -> tuple[list[tuple[str, np.dtype[Any], tuple[int, ...]]],
             raise ValueError(f"an array is said to be {str(cast(Any, head))[:40]!r}")
         name, dtype, shape = cast("list[Any]", head)
         known = isinstance(dtype, str) and dtype in DTYPES and isinstance(shape, list)
-        if not known or name_of(name) in found:
+        if not known or read_name(name) in found:
             raise ValueError(f"array {str(name)[:40]!r} is said to be {str(dtype)[:40]!r}")
-        sizes = tuple(count_of(size, f"a size of {name}") for size in cast("list[Any]", shape))
+        sizes = tuple(read_count(size, f"a size of {name}") for size in cast("list[Any]", shape))
         if len(sizes) > RANK:
             raise ValueError(f"array {name!r} has {len(sizes)} dimensions")
         found[name] = name, np.dtype(dtype), sizes
@@ -103,10 +103,10 @@ def sized(heads: Any) -> tuple[list[tuple[str, np.dtype[Any], tuple[int, ...]]],
     return list(found.values()), size
 
 
-def unpacked(heads: Sequence[Any], content: bytes) -> dict[str, np.ndarray]:
+def unpack_arrays(heads: Sequence[Any], content: bytes) -> dict[str, np.ndarray]:
     """The arrays."""
     arrays: dict[str, np.ndarray] = {}
-    found, size = sized(heads)
+    found, size = described_sizes(heads)
     if size != len(content):
         raise ValueError(f"its arrays are of {size:,} bytes, and it has {len(content):,}")
     start = 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from glassnet.graph.graph import Graph
-from glassnet.simplify.algebra import algebra
-from glassnet.simplify.cse import share
-from glassnet.simplify.dce import prune
-from glassnet.simplify.sink_broadcast import narrow
+from glassnet.simplify.algebra import apply_identities
+from glassnet.simplify.cse import merge_equal_nodes
+from glassnet.simplify.dce import drop_dead_nodes
+from glassnet.simplify.sink_broadcast import sink_broadcasts
 
-PASSES = (algebra, narrow, share, prune)
+PASSES = (apply_identities, sink_broadcasts, merge_equal_nodes, drop_dead_nodes)
 
 
 def simplify(graph: Graph) -> Graph:

@@ -13,11 +13,11 @@ from glassnet.graph.graph import Graph, Node, freeze_attrs
 UNIT = {("mul", 0): 1, ("mul", 1): 1, ("div", 1): 1, ("sub", 1): 0}
 
 
-def algebra(graph: Graph) -> Graph:
+def apply_identities(graph: Graph) -> Graph:
     nodes: list[Node] = []
     same: list[int] = []
     for place, node in enumerate(graph.nodes):
-        node = _flatten(node.reading(tuple([same[i] for i in node.inputs])), nodes)
+        node = _flatten(node.with_inputs(tuple([same[i] for i in node.inputs])), nodes)
         nodes.append(node)
         same.append(_equal_to(node, place, nodes))
     return Graph(tuple(nodes), tuple(same[place] for place in graph.outputs))
@@ -54,4 +54,4 @@ def _flatten(node: Node, nodes: list[Node]) -> Node:
     if node.op.name == "transpose":
         axes = tuple(inner.attr("axes")[axis] for axis in node.attr("axes"))
         return replace(node, inputs=inner.inputs, attrs=freeze_attrs({"axes": axes}))
-    return node.reading(inner.inputs)
+    return node.with_inputs(inner.inputs)

@@ -8,27 +8,31 @@ from glassnet.graph.graph import Graph, Node
 from glassnet.graph.op import Value, operator
 
 
-def narrow(graph: Graph) -> Graph:
+def sink_broadcasts(graph: Graph) -> Graph:
     builder = GraphBuilder()
     same: list[int] = []
     for node in graph.nodes:
-        node = node.reading(tuple([same[source] for source in node.inputs]))
-        found = _single(builder, node) if node.op.kind == "reduce" else _once(builder, node)
+        node = node.with_inputs(tuple([same[source] for source in node.inputs]))
+        found = (
+            _single(builder, node)
+            if node.op.kind == "reduce"
+            else _on_single_numbers(builder, node)
+        )
         same.append((builder.append(node) if found is None else found).index)
     return Graph(tuple(builder.nodes), tuple(same[place] for place in graph.outputs))
 
 
-def _once(builder: GraphBuilder, node: Node) -> Value | None:
+def _on_single_numbers(builder: GraphBuilder, node: Node) -> Value | None:
     """The operation on single numbers, where all arguments repeat one."""
     if node.op.kind != "elementwise" or node.type.rank == 0:
         return None
-    numbers = [_repeated(builder, place) for place in node.inputs]
+    numbers = [_repeated_value(builder, place) for place in node.inputs]
     if any(number.shape for number in numbers):
         return None
     return builder.broadcast(builder.apply(node.op, numbers, node.kwargs), node.type.shape)
 
 
-def _repeated(builder: GraphBuilder, place: int) -> Value:
+def _repeated_value(builder: GraphBuilder, place: int) -> Value:
     """What all views that take nothing away show."""
     while builder.nodes[place].op.name in ("broadcast", "reshape", "transpose"):
         (place,) = builder.nodes[place].inputs

@@ -31,12 +31,12 @@ _ISO_DATE = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}([ T]\d{1,2}:\d{2}.*)?$"
 _DOTTED_DATE, _DOTTED = "%d.%m.%Y", r"^\d{1,2}\.\d{1,2}\.\d{4}$"
 
 
-def quoted(text: str) -> str:
+def sql_text(text: str) -> str:
     """A SQL string."""
     return "'" + text.replace("'", "''") + "'"
 
 
-def numeric(tokens: Sequence[str]) -> list[float]:
+def numeric_tokens(tokens: Sequence[str]) -> list[float]:
     """Those of the texts that are finite numbers: they mean missing however they are written."""
     found: list[float] = []
     for token in tokens:
@@ -45,7 +45,7 @@ def numeric(tokens: Sequence[str]) -> list[float]:
     return [value for value in found if math.isfinite(value)]
 
 
-def named(name: str) -> str:
+def sql_name(name: str) -> str:
     """A SQL name."""
     return '"' + name.replace('"', '""') + '"'
 
@@ -95,9 +95,9 @@ class Cells:
             text = f"nullif(trim(CAST({column} AS VARCHAR), E' \\t\\r\\n'), '')"
         if not missing:
             return text
-        tokens = ", ".join(quoted(token) for token in missing)
+        tokens = ", ".join(sql_text(token) for token in missing)
         gap = f"{text} IN ({tokens})"
-        values = numeric(missing)
+        values = numeric_tokens(missing)
         if values:
             gap += f" OR TRY_CAST({text} AS DOUBLE) IN ({', '.join(map(repr, values))})"
         return f"CASE WHEN {gap} THEN NULL ELSE {text} END"
@@ -139,10 +139,10 @@ class Cells:
             time = f"CAST({self.column} AS TIMESTAMP)"
         elif self.family == "text":
             time = (
-                f"CASE WHEN regexp_matches({text}, {quoted(_ISO_DATE)}) "
+                f"CASE WHEN regexp_matches({text}, {sql_text(_ISO_DATE)}) "
                 f"THEN TRY_CAST({text} AS TIMESTAMP) "
-                f"WHEN regexp_matches({text}, {quoted(_DOTTED)}) "
-                f"THEN try_strptime({text}, {quoted(_DOTTED_DATE)}) END"
+                f"WHEN regexp_matches({text}, {sql_text(_DOTTED)}) "
+                f"THEN try_strptime({text}, {sql_text(_DOTTED_DATE)}) END"
             )
         else:
             time = "CAST(NULL AS TIMESTAMP)"

@@ -21,13 +21,13 @@ _SIGNS = (ord(" "), ord("+"), ord("-"))
 _BEFORE_A_NUMBER = (_QUOTE, _CR, _LF, ord(" "), ord("+"), ord("-"))
 
 
-def _outside(positions: NDArray[np.int64], quotes: NDArray[np.int64]) -> NDArray[np.int64]:
+def _outside_quotes(positions: NDArray[np.int64], quotes: NDArray[np.int64]) -> NDArray[np.int64]:
     if not len(quotes):
         return positions
     return positions[np.searchsorted(quotes, positions) % 2 == 0]
 
 
-def cut(data: bytes) -> int:
+def complete_records_length(data: bytes) -> int:
     """The length of the longest beginning of `data` that ends with a complete record (or 0).
 
     A carriage return at the very end may be half of a CR LF, so it is not yet a line end.
@@ -36,13 +36,15 @@ def cut(data: bytes) -> int:
     ends = np.flatnonzero((view == _LF) | (view == _CR))
     if len(ends) and data[-1] == _CR:
         ends = ends[:-1]
-    ends = _outside(ends, np.flatnonzero(view == _QUOTE))
+    ends = _outside_quotes(ends, np.flatnonzero(view == _QUOTE))
     return int(ends[-1]) + 1 if len(ends) else 0
 
 
 def line_end_of(data: NDArray[np.uint8]) -> str:
     """The line end that the first record uses ("" where there is none)."""
-    ends = _outside(np.flatnonzero((data == _LF) | (data == _CR)), np.flatnonzero(data == _QUOTE))
+    ends = _outside_quotes(
+        np.flatnonzero((data == _LF) | (data == _CR)), np.flatnonzero(data == _QUOTE)
+    )
     if not len(ends):
         return ""
     first = int(ends[0])
@@ -69,11 +71,11 @@ class Block:
 
     @cached_property
     def delimiters(self) -> NDArray[np.int64]:
-        return _outside(np.flatnonzero(self.data == self.delimiter), self.quotes)
+        return _outside_quotes(np.flatnonzero(self.data == self.delimiter), self.quotes)
 
     @cached_property
     def breaks(self) -> NDArray[np.int64]:
-        return _outside(np.flatnonzero(self.data == self.line_byte), self.quotes)
+        return _outside_quotes(np.flatnonzero(self.data == self.line_byte), self.quotes)
 
     def records(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Start and end of every record, line ends left out."""
@@ -125,8 +127,8 @@ class Block:
 
     def stray_line_end(self) -> int | None:
         """The first line end, outside quotes, that is not of the kind the first line has."""
-        feeds = _outside(np.flatnonzero(self.data == _LF), self.quotes)
-        returns = _outside(np.flatnonzero(self.data == _CR), self.quotes)
+        feeds = _outside_quotes(np.flatnonzero(self.data == _LF), self.quotes)
+        returns = _outside_quotes(np.flatnonzero(self.data == _CR), self.quotes)
         if self.line_end == "\n":
             return _first(returns)
         if self.line_end == "\r":

@@ -19,11 +19,11 @@ import numpy as np
 from glassnet.errors import TableError
 from glassnet.hints import Option, hint
 from glassnet.tables.column_names import unique_names
-from glassnet.tables.csv_block import Block, cut, line_end_of
+from glassnet.tables.csv_block import Block, complete_records_length, line_end_of
 from glassnet.tables.csv_sniff import sniff_delimiter
 from glassnet.tables.limits import DEFAULT_LIMITS, Limits
 from glassnet.tables.notes import Note
-from glassnet.words import counted
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,7 +102,7 @@ class CsvCheck:
         piece = piece.removeprefix(codecs.BOM_UTF8)
         while piece:
             data = rest + piece
-            end = cut(data)
+            end = complete_records_length(data)
             if end:
                 yield data[:end]
             rest = data[end:]
@@ -245,7 +245,7 @@ class CsvCheck:
             advice = "name every column" if width > count else "remove the names without values"
             raise TableError(
                 f"{self.label}: every row has {width} fields but the header (line 1) names "
-                f"{counted(count, 'column')}",
+                f"{plural(count, 'column')}",
                 hint(f"{advice} in the header").otherwise("set ", Option("delimiter")),
             )
         where = (

@@ -20,17 +20,17 @@ def is_formula(cell: Any) -> bool:
     return isinstance(cell, str) and bool(_FORMULA.match(cell)) and not _NUMBER.fullmatch(cell)
 
 
-def as_text(cell: Any) -> Any:
+def escape_formula(cell: Any) -> Any:
     """The cell with one apostrophe more if it is a formula."""
     return f"'{cell}" if is_formula(cell) else cell
 
 
-def as_it_was(cell: Any) -> Any:
-    """The inverse of `as_text`: one apostrophe less before a formula."""
+def unescape_formula(cell: Any) -> Any:
+    """The inverse of `escape_formula`: one apostrophe less before a formula."""
     taken = isinstance(cell, str) and cell.startswith("'") and is_formula(cell)
     return cell[1:] if taken else cell
 
 
-def formulas(cells: Iterable[Any]) -> int:
+def count_formulas(cells: Iterable[Any]) -> int:
     """How many of the cells begin like a formula."""
     return sum(map(is_formula, cells))

@@ -21,7 +21,7 @@ from glassnet.tables.notes import Note
 from glassnet.tables.recognise import (
     GAPS,
     SURE_GAPS,
-    Found,
+    FoundForm,
     Hints,
     find_clock,
     find_date,
@@ -30,7 +30,7 @@ from glassnet.tables.recognise import (
     gap_words,
 )
 from glassnet.tables.table import Numbers, Table
-from glassnet.words import counted
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,21 +69,21 @@ def decide_forms(
     numbers = table.numbers(kept)
     textual = [name for name in kept if _is_textual(table, name, numbers[name], fixed)]
     texts = table.texts(textual)
-    counts = {name: _counts(texts[name]) for name in textual}
+    counts = {name: _token_counts(texts[name]) for name in textual}
     hints = Hints(table.decimal)
 
     def decided(name: str, hints: Hints) -> _Decision:
         return _decide(name, counts[name], fixed.get(name), hints, dates=name != target)
 
     found = {name: decided(name, hints) for name in textual}
-    hints = _learnt(found, hints)
+    hints = _learn_hints(found, hints)
     for name in textual:  # what one column leaves open another may have decided
         if any(note.rule in ("thousands", "date order") for note in found[name].notes):
             found[name] = decided(name, hints)
     for name in kept:
         if name not in found:
             kind = "number" if name == target else fixed.get(name)
-            found[name] = _of_numbers(table, name, numbers[name], kind, hints)
+            found[name] = _date_numbers(table, name, numbers[name], kind, hints)
     forms = {name: decision.form for name, decision in found.items() if decision.form != Form(name)}
     return FormedTable(
         table.with_forms(forms), {name: decision.notes for name, decision in found.items()}
@@ -113,7 +113,7 @@ def _is_textual(table: Table, name: str, numbers: Numbers, fixed: Mapping[str, s
     return bool(numbers.unreadable.any()) or asked
 
 
-def _counts(texts: NDArray[Any]) -> Counter[str]:
+def _token_counts(texts: NDArray[Any]) -> Counter[str]:
     counts: Counter[Any] = Counter(texts.tolist())
     counts.pop(None, None)
     return counts
@@ -126,7 +126,7 @@ def _decide(
     if scale_of(fixed) is not None and kind == "number":
         detail = detail.rpartition(":")[0]
     if kind == "category":
-        return _words(name, counts) if not detail else _Decision(Form(name))
+        return _word_column(name, counts) if not detail else _Decision(Form(name))
     if kind == "date" and detail:
         gaps = gap_words(counts, GAPS)
         return _Decision(Form(name, "date", formats=(detail,), missing=gaps))
@@ -145,12 +145,12 @@ def _decide(
             found.form.ranges and not dates and not kind and len(rest) <= _CLASSES
         ):
             continue  # a target of a few ranges has them for classes
-        if kind or _accepted(found, rest, wanted):
-            return _accept(name, found, gaps, counts, take_all=bool(kind))
-    return _words(name, counts)
+        if kind or _covers_enough(found, rest, wanted):
+            return _accept_form(name, found, gaps, counts, take_all=bool(kind))
+    return _word_column(name, counts)
 
 
-def _readings(name: str, rest: Counter[str], hints: Hints) -> list[tuple[str, Found | None]]:
+def _readings(name: str, rest: Counter[str], hints: Hints) -> list[tuple[str, FoundForm | None]]:
     return [
         ("date", find_date(name, rest, hints)),
         ("number", find_clock(name, rest)),
@@ -164,7 +164,7 @@ def _is_boolean(counts: Mapping[str, int]) -> bool:
     return any(words == set(pair) for pair in BOOLEAN_WORDS)
 
 
-def _accepted(found: Found, rest: Counter[str], kind: str) -> bool:
+def _covers_enough(found: FoundForm, rest: Counter[str], kind: str) -> bool:
     """Whether enough cells are written in a form to call the others gaps."""
     strange = sum(rest[text] for text in found.strange)
     if any(_CODE.fullmatch(text) for text in found.strange):
@@ -175,8 +175,8 @@ def _accepted(found: Found, rest: Counter[str], kind: str) -> bool:
     return kind == "number" and few and strange * 2 <= rest.total()
 
 
-def _accept(
-    name: str, found: Found, gaps: tuple[str, ...], counts: Counter[str], *, take_all: bool
+def _accept_form(
+    name: str, found: FoundForm, gaps: tuple[str, ...], counts: Counter[str], *, take_all: bool
 ) -> _Decision:
     strange = () if take_all else found.strange
     form = replace(found.form, missing=(*gaps, *strange))
@@ -190,7 +190,7 @@ def _accept(
         cells = sum(counts[text] for text in strange)
         shown = ", ".join(repr(text[:40]) for text in strange[:3])
         more = ", …" if len(strange) > 3 else ""
-        rows, one = counted(cells, "row"), "a date" if form.kind == "date" else "a number"
+        rows, one = plural(cells, "row"), "a date" if form.kind == "date" else "a number"
         text = f"holds {what}, but {shown}{more} in {rows} is not {one}; such a cell is a gap"
         way = hint("correct them").otherwise("pass ", Option("kind", "category", name))
         notes.append(Note("not a number", text, name, way, True))
@@ -202,18 +202,18 @@ def _gap_notes(name: str, gaps: Sequence[str], counts: Mapping[str, int]) -> tup
         return ()
     cells = sum(counts[text] for text in gaps)
     shown = ", ".join(map(repr, gaps))
-    text = f"has {shown} in {counted(cells, 'row')}, which is taken for missing"
+    text = f"has {shown} in {plural(cells, 'row')}, which is taken for missing"
     way = hint("to keep it as a value pass ", Option("kind", "category:exact", name))
     return (Note("gap word", text, name, way),)
 
 
-def _words(name: str, counts: Counter[str]) -> _Decision:
+def _word_column(name: str, counts: Counter[str]) -> _Decision:
     """A column of words, among which only some words are surely gaps."""
     gaps = gap_words(counts, SURE_GAPS)
     return _Decision(Form(name, missing=gaps), _gap_notes(name, gaps, counts))
 
 
-def _learnt(found: Mapping[str, _Decision], hints: Hints) -> Hints:
+def _learn_hints(found: Mapping[str, _Decision], hints: Hints) -> Hints:
     """What some columns decide for those that leave it open."""
     sure = [
         decision.form
@@ -230,18 +230,18 @@ def _learnt(found: Mapping[str, _Decision], hints: Hints) -> Hints:
     return Hints(decimal, orders.pop() if len(orders) == 1 else None)
 
 
-def _of_numbers(
+def _date_numbers(
     table: Table, name: str, numbers: Numbers, fixed: str | None, hints: Hints
 ) -> _Decision:
     """A column of plain numbers that mean dates, or whose points stand between thousands."""
     plain = _Decision(Form(name))
     present = numbers.values[~numbers.missing & np.isfinite(numbers.values)]
     if hints.decimal == "," and table.columns[name].family == "text":
-        return _of_points(table, name, plain)
+        return _thousands_points(table, name, plain)
     if fixed not in (None, "date") or len(present) < 2 or table.columns[name].family == "time":
         return plain
     whole = bool((present == np.floor(present)).all()) and present.min() < present.max()
-    if whole and _are_days(present):
+    if whole and _are_day_numbers(present):
         way = hint("to read them as numbers pass ", Option("kind", "number", name))
         what = f"has dates such as {present[0]:.0f}, the year first"
         note = Note("compact date", what, name, way)
@@ -257,7 +257,7 @@ def _of_numbers(
     return plain
 
 
-def _are_days(values: NDArray[np.float64]) -> bool:
+def _are_day_numbers(values: NDArray[np.float64]) -> bool:
     """Whether whole numbers are dates such as 20241231."""
     if values.min() < 19_000_101 or values.max() > 21_001_231:
         return False
@@ -265,7 +265,7 @@ def _are_days(values: NDArray[np.float64]) -> bool:
     return bool(((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all())
 
 
-def _of_points(table: Table, name: str, plain: _Decision) -> _Decision:
+def _thousands_points(table: Table, name: str, plain: _Decision) -> _Decision:
     """1.413 in a table with decimal commas is 1413, if every point stands before three digits."""
     texts = table.texts([name])[name]
     pointed = [text for text in texts.tolist() if text is not None and "." in text]
@@ -290,7 +290,7 @@ def read_otherwise(
     forms: dict[str, Form] = {}
     for name, texts in table.texts(odd).items():
         form = table.forms.get(name, Form(name))
-        counts = _counts(texts)
+        counts = _token_counts(texts)
         gaps = gap_words(counts, GAPS)
         strange = {texts[row] for row in np.flatnonzero(cells[name].unreadable)} - {*gaps}
         missing = (*form.missing, *gaps)

@@ -23,14 +23,14 @@ from glassnet.tables.repeats import (
     equal_rows,
     is_by_chance,
     may_repeat,
-    merged,
+    merge_units,
     near_rows,
     repeated_ids,
 )
 from glassnet.tables.split import Division
 from glassnet.tables.table import PLAIN, Numbers, Table
 from glassnet.tables.weights import EQUAL, WeightOptions
-from glassnet.words import counted
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -119,7 +119,7 @@ def divide(
             together = not by_chance
             notes.append(_about_equal(len(rows), repeated, together))
         if together:
-            units = twins if units is None else merged(units, twins)
+            units = twins if units is None else merge_units(units, twins)
     forms = tuple(table.forms[name] for name in options.columns if name in table.forms)
     decided = replace(options, together=together, forms=forms)
     _check_units(table.label, units, options)
@@ -130,7 +130,7 @@ def divide(
     return Divided(division, decided, tuple(notes))
 
 
-def doubts(
+def division_doubts(
     columns: Sequence[Column],
     table: Table,
     keys: NDArray[np.uint64],
@@ -161,7 +161,7 @@ def doubts(
 
 def _about_equal(rows: int, repeated: int, together: bool) -> Note:
     are = "equals an earlier one" if repeated == 1 else "equal an earlier one"
-    text = f"{counted(repeated, 'row')} of {rows:,} {are} in all columns but the target; "
+    text = f"{plural(repeated, 'row')} of {rows:,} {are} in all columns but the target; "
     if together:
         text += "equal rows stay on one side, so that no row is scored by its double"
         way = hint("to divide them as others pass ", Option("equal-rows", "apart"))
@@ -179,10 +179,10 @@ def _groups(table: Table, name: str, rows: Rows, notes: list[Note]) -> Rows:
     for place, text in enumerate(texts):
         key = ("alone", place) if text is None else text
         units[place] = known.setdefault(key, len(known))
-    groups = counted(len(known) - lost, "group")
+    groups = plural(len(known) - lost, "group")
     text = f"has {groups}, each of which stays on one side; the column is not an input"
     if lost:
-        text += f", and {counted(lost, 'row')} without a value {'is' if lost == 1 else 'are'} alone"
+        text += f", and {plural(lost, 'row')} without a value {'is' if lost == 1 else 'are'} alone"
     notes.append(Note("group", text, name))
     return units
 
@@ -209,7 +209,7 @@ def _times(table: Table, name: str, rows: Rows, notes: list[Note]) -> NDArray[np
         "gives the order of the rows; the last ones are held out, so that the future is predicted"
     )
     if lost:
-        text += f"; {counted(lost, 'row')} without a value come first"
+        text += f"; {plural(lost, 'row')} without a value come first"
     notes.append(Note("order", text, name))
     return np.where(np.isnan(values), -np.inf, values)
 

@@ -18,7 +18,7 @@ import numpy as np
 from glassnet.errors import TableError
 from glassnet.serialize import LATER, Name, Within
 from glassnet.tables.decide import BOOLEAN_WORDS
-from glassnet.tables.kinds import respelt
+from glassnet.tables.kinds import known_spelling
 from glassnet.tables.statistics import Averaged, TargetStatistics
 from glassnet.tables.table import Numbers
 
@@ -69,7 +69,7 @@ class NumberEncoder:
         return [self.name, f"{self.name} missing"] if self.flag else [self.name]
 
     def encode(self, cells: Numbers) -> Encoded:
-        x = _scaled(cells, self.centre, self.scale)
+        x = _scale_numbers(cells, self.centre, self.scale)
         parts = [x, cells.missing.astype(np.float64)] if self.flag else [x]
         return Encoded(np.column_stack(parts), int(cells.missing.sum()))
 
@@ -152,7 +152,7 @@ class CategoryEncoder:
         rare = {} if statistics is None else statistics.codes
         strange = set(texts) - known.keys() - rare.keys()
         if strange:
-            spelt = {text: respelt(text, self.levels) for text in strange}
+            spelt = {text: known_spelling(text, self.levels) for text in strange}
             texts = [spelt.get(text, text) for text in texts]
         found = self._encoded(texts)
         if statistics is None:
@@ -227,7 +227,13 @@ class DateEncoder:
         months, weekdays = np.unique(_months(present)), np.unique(_weekdays(present))
         clock = bool(len(np.unique(present % _DAY)) > 1)
         return DateEncoder(
-            name, centre, scale, bool(missing.any()), _kept(months), _kept(weekdays), clock
+            name,
+            centre,
+            scale,
+            bool(missing.any()),
+            _known_values(months),
+            _known_values(weekdays),
+            clock,
         )
 
     @property
@@ -239,7 +245,7 @@ class DateEncoder:
     def encode(self, cells: Numbers) -> Encoded:
         values, missing = cells.values, cells.missing
         days = Numbers(np.floor(values / _DAY), missing)
-        parts = [_scaled(days, self.centre, self.scale)]
+        parts = [_scale_numbers(days, self.centre, self.scale)]
         filled = np.where(missing, 0.0, values)
         for found, known in ((_months(filled), self.months), (_weekdays(filled), self.weekdays)):
             parts += [np.where(missing, 0.0, found == value) for value in known]
@@ -273,7 +279,9 @@ def fit_numbers(
         whole = np.asarray(~gaps & np.isfinite(values).all(axis=0), np.bool_)
         ordered = np.sort(values[:, whole], axis=0)
         places = np.ceil(len(rows) * np.array(_PLACES) - 1).astype(np.int64)
-        centres, scales = _spread(ordered[np.maximum(places, 0)], ordered[0], ordered[-1])
+        centres, scales = _centres_and_scales(
+            ordered[np.maximum(places, 0)], ordered[0], ordered[-1]
+        )
         numbers = zip(centres.tolist(), scales.tolist(), strict=True)
         easy: list[bool] = whole.tolist()
         for name, plain in zip(names, easy, strict=True):
@@ -301,7 +309,7 @@ def encode_numbers(
             np.array([getattr(e, n) for e in encoders_of]) for n in ("centre", "scale")
         )
         begin = [inputs[place][0] for place in places]
-        x[:, begin] = _scaled(Numbers(values, missing), centre, scale)
+        x[:, begin] = _scale_numbers(Numbers(values, missing), centre, scale)
         for column in np.flatnonzero([encoder.flag for encoder in encoders_of]).tolist():
             x[:, inputs[places[column]][1]] = missing[:, column]
         counts = missing.sum(axis=0)
@@ -315,7 +323,7 @@ def batches(items: Sequence[T], rows: int) -> Iterator[Sequence[T]]:
     return (items[first : first + size] for first in range(0, len(items), size))
 
 
-def _spread(quantiles: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+def _centres_and_scales(quantiles: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
     """Centres and scales of columns, by the rule of `_robust`."""
     with np.errstate(over="ignore"):
         spread = np.maximum(quantiles[3] - quantiles[1], quantiles[4] / 4 - quantiles[0] / 4)
@@ -333,11 +341,13 @@ def _robust(values: Floats) -> tuple[float, float]:
         return 0.0, 1.0
     # Elements of the data themselves, so that no rounding enters.
     found = np.quantile(values, _PLACES, method="inverted_cdf")
-    centre, scale = _spread(found[:, None], values.min(keepdims=True), values.max(keepdims=True))
+    centre, scale = _centres_and_scales(
+        found[:, None], values.min(keepdims=True), values.max(keepdims=True)
+    )
     return float(centre[0]), float(scale[0])
 
 
-def _scaled(numbers: Numbers, centre: float | Floats, scale: float | Floats) -> Floats:
+def _scale_numbers(numbers: Numbers, centre: float | Floats, scale: float | Floats) -> Floats:
     with np.errstate(over="ignore"):
         scaled = (np.where(numbers.missing, centre, numbers.values) - centre) / scale
     # Far outliers are clipped first, since their square may overflow.
@@ -354,7 +364,7 @@ def _weekdays(seconds: Floats) -> NDArray[np.int64]:
     return (np.floor(seconds / _DAY).astype(np.int64) + 3) % 7 + 1
 
 
-def _kept(values: NDArray[np.int64]) -> tuple[int, ...]:
+def _known_values(values: NDArray[np.int64]) -> tuple[int, ...]:
     return tuple(int(value) for value in values) if len(values) > 1 else ()
 
 

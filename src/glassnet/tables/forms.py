@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from glassnet.serialize import Length, Name
-from glassnet.tables.cells import quoted
+from glassnet.tables.cells import sql_text
 
 # Signs that look like another: spaces of all widths, minus signs, apostrophes.
 LOOKALIKES = str.maketrans("\u00a0\u202f\u2009\u2007\u2212\u2013\u2019\u00b4`", "    --'''")
@@ -91,15 +91,15 @@ def number_sql(form: Form, text: str) -> str:
         return _clock_sql(text)
     if form.kind == "span":
         return _span_sql(text)
-    names = ", ".join(map(quoted, _GROUPS))
-    found = f"regexp_extract({plain_sql(text)}, {quoted(number_pattern(form))}, [{names}])"
+    names = ", ".join(map(sql_text, _GROUPS))
+    found = f"regexp_extract({plain_sql(text)}, {sql_text(number_pattern(form))}, [{names}])"
 
     def value(group: str) -> str:
         cell = f"f['{group}']"
         if form.thousands:
-            cell = f"replace({cell}, {quoted(form.thousands)}, '')"
+            cell = f"replace({cell}, {sql_text(form.thousands)}, '')"
         if form.decimal != ".":
-            cell = f"replace({cell}, {quoted(form.decimal)}, '.')"
+            cell = f"replace({cell}, {sql_text(form.decimal)}, '.')"
         return f"TRY_CAST(nullif({cell}, '') AS DOUBLE)"
 
     result = value("low")
@@ -110,7 +110,7 @@ def number_sql(form: Form, text: str) -> str:
     if any(factor != 1 for factor in form.factors):
         unit = "lower(coalesce(nullif(f['unit'], ''), nullif(f['after'], ''), f['before']))"
         cases = " ".join(
-            f"WHEN {quoted(unit)} THEN {factor!r}"
+            f"WHEN {sql_text(unit)} THEN {factor!r}"
             for unit, factor in zip(form.units, form.factors, strict=True)
         )
         result += f" * (CASE {unit} {cases} ELSE 1 END)"
@@ -121,14 +121,14 @@ def plain_sql(text: str) -> str:
     """The text with common signs in place of those that look like them."""
     signs = "".join(map(chr, LOOKALIKES))
     usual = "".join(map(str, (chr(code) for code in LOOKALIKES.values())))
-    return f"trim(translate({text}, {quoted(signs)}, {quoted(usual)}))"
+    return f"trim(translate({text}, {sql_text(signs)}, {sql_text(usual)}))"
 
 
 CLOCK = r"^(\d{1,3}):(\d{2})(?::(\d{2}(?:\.\d+)?))?\s*(?i:([ap])\.?m\.?|)$"
 
 
 def _clock_sql(text: str) -> str:
-    found = f"regexp_extract({text}, {quoted(CLOCK)}, ['h', 'm', 's', 'half'])"
+    found = f"regexp_extract({text}, {sql_text(CLOCK)}, ['h', 'm', 's', 'half'])"
     hour = (
         "(TRY_CAST(nullif(f['h'], '') AS DOUBLE) % (CASE WHEN f['half'] = '' THEN 1000 ELSE 12 END)"
         " + (CASE WHEN lower(f['half']) = 'p' THEN 12 ELSE 0 END))"
@@ -159,8 +159,8 @@ SPAN = _span_pattern()
 
 
 def _span_sql(text: str) -> str:
-    names = ", ".join(map(quoted, ("w", "d", "h", "m", "s", "rest")))
-    found = f"regexp_extract(nullif({plain_sql(text)}, ''), {quoted(SPAN)}, [{names}])"
+    names = ", ".join(map(sql_text, ("w", "d", "h", "m", "s", "rest")))
+    found = f"regexp_extract(nullif({plain_sql(text)}, ''), {sql_text(SPAN)}, [{names}])"
 
     def part(name: str, worth: int) -> str:
         cell = f"replace(f['{name}'], ',', '.')"
@@ -232,8 +232,8 @@ def date_sql(form: Form, text: str) -> str:
     if any("%b" in format for format in form.formats):
         steps += _WORDS
     for pattern, by in steps:
-        text = f"regexp_replace({text}, {quoted(pattern)}, {quoted(by)}, 'g')"
-    formats = ", ".join(map(quoted, form.formats))
+        text = f"regexp_replace({text}, {sql_text(pattern)}, {sql_text(by)}, 'g')"
+    formats = ", ".join(map(sql_text, form.formats))
     time = f"try_strptime(trim({text}), [{formats}])"
     # The year of 31.12.24 is 24 to %Y, which then is not how it is written.
     return f"CASE WHEN year({time}) >= 100 THEN {time} END"

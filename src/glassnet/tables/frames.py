@@ -18,7 +18,7 @@ import numpy as np
 
 from glassnet.errors import TableError, TableWarning
 from glassnet.tables.column_names import unique_names
-from glassnet.words import counted
+from glassnet.words import plural
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ def is_series(given: Any) -> bool:
     return bool(nw.dependencies.is_into_series(given))
 
 
-def eager(given: Any) -> Any:
+def collect_frame(given: Any) -> Any:
     """The same, each column under a name of its own; a batch of Arrow as a table; TableError for a
     frame whose rows are not there."""
     if _is_batch(given):
         given = nw.dependencies.get_pyarrow().Table.from_batches([given])
-    given = _named_once(given)
+    given = _with_unique_names(given)
     if nw.dependencies.is_pandas_dataframe(given):
         return given
     if isinstance(nw.from_native(given, pass_through=True), nw.LazyFrame):
@@ -79,27 +79,27 @@ def _is_batch(given: Any) -> bool:
 
 def frame_columns(given: Any) -> list[FrameColumn]:
     """The columns of a frame, in order."""
-    given = eager(given)
+    given = collect_frame(given)
     if nw.dependencies.is_pandas_dataframe(given):
-        row = _of_row(given) if len(given) == 1 else None
-        return row or [_of_pandas(str(name), series) for name, series in given.items()]
+        row = _columns_of_one_row(given) if len(given) == 1 else None
+        return row or [_pandas_column(str(name), series) for name, series in given.items()]
     frame: Any = nw.from_native(given, eager_only=True)
     return [_column(str(series.name), series) for series in frame.iter_columns()]
 
 
-def _of_row(frame: Any) -> list[FrameColumn] | None:
+def _columns_of_one_row(frame: Any) -> list[FrameColumn] | None:
     """The columns of a frame of pandas with one row, of which all cells are texts or numbers; None
     where some are not, or a number may have lost digits."""
     cells: list[Any] = frame.iloc[0].tolist()
     found = [
-        _of_list(str(name), [cell])
+        _list_column(str(name), [cell])
         for name, cell in zip(frame.columns.tolist(), cells, strict=True)
     ]
     columns = [column for column in found if column is not None]
     return columns if len(columns) == len(found) else None
 
 
-def _of_pandas(name: str, series: Any) -> FrameColumn:
+def _pandas_column(name: str, series: Any) -> FrameColumn:
     """What `_column` gives, sooner where pandas holds an array of NumPy's or texts."""
     dtype: Any = series.dtype
     kind = _PANDAS.get(dtype.str) if isinstance(dtype, np.dtype) else None
@@ -108,14 +108,14 @@ def _of_pandas(name: str, series: Any) -> FrameColumn:
             texts = series.to_numpy(dtype=object, na_value=None)
             return FrameColumn(name, "text", "String", texts)
         return _column(name, nw.from_native(series, series_only=True))
-    found = _of_array(name, series.to_numpy())
+    found = _array_column(name, series.to_numpy())
     return replace(found, type=kind) if found.type != kind else found
 
 
 _PANDAS = {"<i8": "Int64", "<i4": "Int32", "<f8": "Float64", "<f4": "Float32", "|b1": "Boolean"}
 
 
-def _named_once(given: Any) -> Any:
+def _with_unique_names(given: Any) -> Any:
     """The same frame of pandas or Arrow, with another name, which is said, for every column that
     has the name of an earlier one."""
     known: Any = nw.dependencies
@@ -135,10 +135,10 @@ def _named_once(given: Any) -> Any:
 
 def array_columns(array: np.ndarray) -> list[FrameColumn]:
     """The columns of an array (rows, columns), under the names x0, x1, …"""
-    return [_of_array(f"x{place}", values) for place, values in enumerate(array.T)]
+    return [_array_column(f"x{place}", values) for place, values in enumerate(array.T)]
 
 
-def objects(given: Any) -> np.ndarray | None:
+def as_objects(given: Any) -> np.ndarray | None:
     """An array or a list as one of Python objects, where these are among its cells; None where they
     are not, and for rows of several lengths."""
     try:
@@ -156,11 +156,11 @@ def object_columns(given: Any) -> Iterator[tuple[str, list[Any]]]:
     """The columns of a frame, or of rows in an array or a list, that are Python objects, as they
     are: names and cells."""
     if is_frame(given):
-        for series in nw.from_native(eager(given), eager_only=True).iter_columns():
+        for series in nw.from_native(collect_frame(given), eager_only=True).iter_columns():
             if series.dtype == nw.Object:
                 yield str(series.name), series.to_list()
         return
-    array = objects(given)
+    array = as_objects(given)
     if array is not None:
         for place, values in enumerate(array.reshape(len(array), -1).T):
             yield f"x{place}", values.tolist()
@@ -173,7 +173,7 @@ def mapping_columns(given: Mapping[Any, Any]) -> list[FrameColumn]:
     if len(counts) > 1:
         (rows, name), (others, other), *_ = counts.items()
         raise TableError(
-            f"column {name!r} has {counted(rows, 'row')} and {other!r} has {others}; all need the "
+            f"column {name!r} has {plural(rows, 'row')} and {other!r} has {others}; all need the "
             "same"
         )
     return columns
@@ -185,17 +185,17 @@ def single_column(name: str, given: Any) -> FrameColumn:
         return _column(name, nw.from_native(given, series_only=True))
     known: Any = getattr(given, "dtype", None)
     if isinstance(given, list):
-        plain = _of_list(name, cast(list[Any], given))
+        plain = _list_column(name, cast(list[Any], given))
         if plain is not None:
             return plain
     array: Any = np.asarray(given, known if isinstance(known, np.dtype) else object)  # pyright: ignore
     if array.ndim != 1:
         raise TableError(f"column {name!r} has shape {array.shape}; wanted a list of single values")
-    return _of_array(name, array)
+    return _array_column(name, array)
 
 
-def _of_list(name: str, given: list[Any]) -> FrameColumn | None:
-    """What `_of_array` makes of the objects of a short list that are all texts, or all plain
+def _list_column(name: str, given: list[Any]) -> FrameColumn | None:
+    """What `_array_column` makes of the objects of a short list that are all texts, or all plain
     numbers; None where there is anything else, or much of it."""
     if not 0 < len(given) <= _SHORT:
         return None
@@ -222,22 +222,22 @@ def _column(name: str, series: Any) -> FrameColumn:
             numbers = _numbers(series if dtype == wanted else series.cast(wanted))
         except ValueError:  # Arrow refuses to round
             numbers = np.array([np.nan if v is None else float(v) for v in series.to_list()])
-        long = (dtype.is_integer() or dtype.is_decimal()) and _long(numbers)
+        long = (dtype.is_integer() or dtype.is_decimal()) and _may_lose_digits(numbers)
         return FrameColumn(
-            name, "number", str(dtype), numbers, words(series.to_list()) if long else None
+            name, "number", str(dtype), numbers, as_words(series.to_list()) if long else None
         )
     if dtype in (nw.Categorical, nw.Enum):
-        return FrameColumn(name, "category", str(dtype), words(series.to_list()))
+        return FrameColumn(name, "category", str(dtype), as_words(series.to_list()))
     if dtype == nw.String:
-        return FrameColumn(name, "text", str(dtype), words(series.to_list()))
+        return FrameColumn(name, "text", str(dtype), as_words(series.to_list()))
     if dtype == nw.Object:
-        return _mixed(name, words(series.to_list()))
+        return _mixed_column(name, as_words(series.to_list()))
     if dtype == nw.Date or dtype == nw.Datetime:
-        return FrameColumn(name, "date", str(dtype), _dates(words(series.to_list())))
+        return FrameColumn(name, "date", str(dtype), _dates(as_words(series.to_list())))
     return FrameColumn(name, "other", str(dtype), np.empty(0, object))
 
 
-def _long(numbers: np.ndarray) -> bool:
+def _may_lose_digits(numbers: np.ndarray) -> bool:
     """Whether some are so large that a float64 may not have all their digits."""
     return bool(len(numbers)) and bool((np.abs(numbers) >= _EXACT).any())
 
@@ -247,20 +247,22 @@ def _numbers(series: Any) -> np.ndarray:
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
-def _of_array(name: str, values: np.ndarray) -> FrameColumn:
+def _array_column(name: str, values: np.ndarray) -> FrameColumn:
     if values.dtype.kind in "fiub":
         kind = "boolean" if values.dtype.kind == "b" else str(values.dtype)
         numbers = values if values.dtype == np.float32 else values.astype(float)
-        long = values.dtype.kind in "iu" and _long(numbers)
-        return FrameColumn(name, "number", kind, numbers, words(values.tolist()) if long else None)
+        long = values.dtype.kind in "iu" and _may_lose_digits(numbers)
+        return FrameColumn(
+            name, "number", kind, numbers, as_words(values.tolist()) if long else None
+        )
     if values.dtype.kind == "M":
         return FrameColumn(name, "date", str(values.dtype), values.astype("M8[us]"))
     if values.dtype.kind == "m":
         return FrameColumn(name, "other", str(values.dtype), np.empty(0, object))
-    return _mixed(name, words(values.tolist()))
+    return _mixed_column(name, as_words(values.tolist()))
 
 
-def _mixed(name: str, values: np.ndarray) -> FrameColumn:
+def _mixed_column(name: str, values: np.ndarray) -> FrameColumn:
     """A column of Python objects: numbers or dates if all are, else words."""
     present = [value for value in values if value is not None]
     if present and all(isinstance(value, (datetime.date, np.datetime64)) for value in present):
@@ -273,7 +275,9 @@ def _mixed(name: str, values: np.ndarray) -> FrameColumn:
             truth = bool(present) and all(isinstance(v, (bool, np.bool_)) for v in present)
             kind = "boolean" if truth else "object"
             floats = numbers.astype(float)
-            return FrameColumn(name, "number", kind, floats, values if _long(floats) else None)
+            return FrameColumn(
+                name, "number", kind, floats, values if _may_lose_digits(floats) else None
+            )
     except (TypeError, ValueError):
         return FrameColumn(name, "other", "object", np.empty(0, object))
     except OverflowError:
@@ -292,15 +296,15 @@ def _dates(values: np.ndarray) -> np.ndarray:
     return np.array(moved, "M8[us]")
 
 
-def words(values: Any) -> np.ndarray:
+def as_words(values: Any) -> np.ndarray:
     """Python objects, None for every kind of missing cell."""
-    listed: list[Any] = [None if _absent(value) else value for value in values]
+    listed: list[Any] = [None if _is_missing(value) else value for value in values]
     array = np.empty(len(listed), object)
     array[:] = listed
     return array
 
 
-def _absent(value: Any) -> bool:
+def _is_missing(value: Any) -> bool:
     if value is None:
         return True
     try:

@@ -17,11 +17,11 @@ import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.hints import Hint, Option, hint
-from glassnet.tables.cells import named
+from glassnet.tables.cells import sql_name
 from glassnet.tables.decide import BOOLEAN_WORDS, base_kind
 from glassnet.tables.notes import Note
 from glassnet.tables.table import PLAIN, Numbers, Table
-from glassnet.words import counted
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,7 +73,7 @@ def infer_columns(table: Table, names: Sequence[str], fixed: Mapping[str, str]) 
     timely = [name for name in kept if _is_time(table, name, fixed)]
     times = table.seconds(timely)
     numbers = table.numbers([name for name in kept if name not in times])
-    rounded = {name: exactness(table, name, numbers[name]) for name in numbers}
+    rounded = {name: lost_digits(table, name, numbers[name]) for name in numbers}
     for name, exact in rounded.items():
         if len(exact) == 2 and base_kind(fixed.get(name)) != "number":  # ids, rather than amounts
             numbers[name] = Numbers(np.full(table.rows, np.nan), numbers[name].missing)
@@ -84,12 +84,14 @@ def infer_columns(table: Table, names: Sequence[str], fixed: Mapping[str, str]) 
         if kind == "drop":
             return Column(name, "drop", 0, "left out as asked", None)
         if name not in numbers and name not in times:
-            return _nested(name, table.columns[name].type, kind)
+            return _nested_column(name, table.columns[name].type, kind)
         cells = times[name] if name in times else numbers[name]
         reading = _Readings(table.label, name, cells, texts.get(name), name in times)
         found = reading.column(kind)
         exact = rounded.get(name, ())
-        return replace(found, notes=(*found.notes, _about(name, exact))) if exact else found
+        return (
+            replace(found, notes=(*found.notes, _identifier_note(name, exact))) if exact else found
+        )
 
     columns = [column(name, fixed.get(name)) for name in names]
     if any(found.used for found in columns):
@@ -117,16 +119,16 @@ def _needs_text(table: Table, name: str, numbers: Numbers, fixed: Mapping[str, s
     return kind != "number"
 
 
-def exactness(table: Table, name: str, numbers: Numbers) -> tuple[str, ...]:
-    """What `Table.rounded` says, for a column that may lose digits."""
+def lost_digits(table: Table, name: str, numbers: Numbers) -> tuple[str, ...]:
+    """What `Table.lost_digits` says, for a column that may lose digits."""
     cells = table.columns[name]
     wide = cells.family == "wide" or (cells.family != "other" and cells.type not in _SHORT)
     present = numbers.values[np.isfinite(numbers.values)]
     large = len(present) and np.abs(present).max() >= 2**53
-    return table.rounded(name) if wide and (large or cells.family == "wide") else ()
+    return table.lost_digits(name) if wide and (large or cells.family == "wide") else ()
 
 
-def _about(name: str, exact: tuple[str, ...]) -> Note:
+def _identifier_note(name: str, exact: tuple[str, ...]) -> Note:
     if len(exact) == 1:
         number = float(exact[0])
         text = f"has numbers of more digits than are kept: {exact[0]} is read as {number:.17g}"
@@ -137,21 +139,21 @@ def _about(name: str, exact: tuple[str, ...]) -> Note:
     return Note("long numbers", text, name, way, True)
 
 
-def _nested(name: str, type: str, fixed: str | None) -> Column:
+def _nested_column(name: str, type: str, fixed: str | None) -> Column:
     """A column of lists, maps or the like."""
     if fixed is not None:
         raise TableError(
             f"column {name!r} holds values of type {type}, not single values, so it cannot be of "
-            f"kind {fixed!r}", _part_of(name),
+            f"kind {fixed!r}", _parent_column(name),
         )  # fmt: skip
     text = f"is left out: it holds {brief(type)}, not single values"
-    way = _part_of(name)
+    way = _parent_column(name)
     note = Note("nested", text, name, way, True)
     return Column(name, "nested", 0, brief(type), None, (note,))
 
 
-def _part_of(name: str) -> Hint:
-    return hint("take a part of it with ", Option("sql"), f", such as {named(name)}[1]")
+def _parent_column(name: str) -> Hint:
+    return hint("take a part of it with ", Option("sql"), f", such as {sql_name(name)}[1]")
 
 
 @dataclass(frozen=True)
@@ -185,14 +187,14 @@ class _Readings:
             if _is_identifier(different, counts.total()):
                 if _is_prose(counts):
                     return self._prose(counts)
-                return self._made("identifier", f"{counted(different, 'different value')}", None)
+                return self._made("identifier", f"{plural(different, 'different value')}", None)
         if fixed == "category:exact":
             return self._made("category", _most_common(counts), self.texts)
         return self._category(counts)
 
     def _prose(self, counts: Mapping[str, int]) -> Column:
         words = sorted(len(text.split()) for text in counts)[len(counts) // 2]
-        shown = f"{counted(len(counts), 'different text')} of about {counted(words, 'word')}"
+        shown = f"{plural(len(counts), 'different text')} of about {plural(words, 'word')}"
         text = f"holds free text, such as {brief(min(counts))!r}, and is left out"
         way = hint("to use its values as they stand pass ", Option("kind", "category", self.name))
         note = Note("free text", text, self.name, way)
@@ -224,7 +226,7 @@ class _Readings:
             )
         if len(wrong):
             numbers = Numbers(numbers.values, numbers.missing | numbers.unreadable)
-            rows = counted(len(wrong), "row")
+            rows = plural(len(wrong), "row")
             text = f"holds no number in {rows}, the first is row {wrong[0] + 1}; that is a gap"
             way = hint("correct it").otherwise("pass ", Option("kind", "category", self.name))
             notes = (Note("not a number", text, self.name, way, True),)
@@ -245,7 +247,7 @@ class _Readings:
         infinite = np.flatnonzero(np.isinf(self.numbers.values))
         if not len(infinite):
             return ()
-        where = f"infinite in {counted(len(infinite), 'row')}, the first is row {infinite[0] + 1}"
+        where = f"infinite in {plural(len(infinite), 'row')}, the first is row {infinite[0] + 1}"
         text = f"is {where}; that counts as beyond all other numbers"
         way = hint("to take them as missing pass ", Option("missing", "inf"))
         return (Note("infinite", text, self.name, way),)
@@ -264,7 +266,7 @@ class _Readings:
             round_number = odd == np.floor(odd) and abs(odd) >= _LEAST_CODE
             coded = nines or (odd < 0 <= rest.min() and round_number)
             if coded and far > (rest.max() - rest.min()) / 2:
-                where = f"is {odd:g} in {counted(count, 'row')}, far from all others"
+                where = f"is {odd:g} in {plural(count, 'row')}, far from all others"
                 way = hint("if it does pass ", Option("missing", f"{odd:g}", self.name))
                 return (Note("sentinel", f"{where}; it may mean missing", self.name, way, True),)
         return ()
@@ -334,7 +336,7 @@ def spellings(counts: Mapping[str, int]) -> dict[str, str]:
     return found
 
 
-def respelt(text: str, known: Sequence[str]) -> str:
+def known_spelling(text: str, known: Sequence[str]) -> str:
     """The one known text that this is another spelling of, or the text itself."""
     key = spelling_key(text)
     same = [text for text in known if spelling_key(text) == key]
@@ -394,4 +396,4 @@ def _has_sentence(text: str) -> bool:
 def _most_common(counts: Counter[str]) -> str:
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     shown = ", ".join(f"{brief(text)} {count}" for text, count in ranked[:3])
-    return f"{counted(len(counts), 'value')}: {shown}" + (", …" if len(ranked) > 3 else "")
+    return f"{plural(len(counts), 'value')}: {shown}" + (", …" if len(ranked) > 3 else "")

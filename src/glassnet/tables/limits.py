@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from glassnet.errors import TableError
 from glassnet.hints import Option, hint
-from glassnet.words import counted
+from glassnet.words import plural
 
 SMALL = 1 << 28  # bytes that are never too many
 _MOST_TIMES = 100  # a table rarely packs to a hundredth of its size
@@ -31,7 +31,7 @@ class Limits:
         """Fail for a table with too many columns."""
         if count > self.columns:
             raise TableError(
-                f"{label} has {counted(count, 'column')}, more than {self.columns:,}",
+                f"{label} has {plural(count, 'column')}, more than {self.columns:,}",
                 hint("if that is right, pass ", Option("max-columns", str(count))).otherwise(
                     "choose columns with ", Option("sql")
                 ),
@@ -66,4 +66,4 @@ def _bytes(size: int) -> str:
     for unit, one in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if size >= one:
             return f"{size / one:.3g} {unit}"
-    return counted(size, "byte")
+    return plural(size, "byte")

@@ -21,11 +21,11 @@ class Note:
     advice: Hint | str = ""  # how to overrule the decision
     doubt: bool = False  # a person should look at it, since another reading is as likely
 
-    def worded(self, words: Words) -> str:
+    def render(self, words: Words) -> str:
         """The sentence in the words of a front end."""
         subject = f"column {self.column!r} " if self.column else ""
-        advice = self.advice if isinstance(self.advice, str) else self.advice.worded(words)
+        advice = self.advice if isinstance(self.advice, str) else self.advice.render(words)
         return subject + self.text + (f"; {advice}" if advice else "")
 
     def __str__(self) -> str:
-        return self.worded(in_python)
+        return self.render(in_python)

@@ -18,7 +18,7 @@ AGAIN = "correct the file, or write it again"
 
 
 @contextlib.contextmanager
-def explained(label: str, failure: str, advice: Hint | str = AGAIN) -> Generator[None]:
+def query_error(label: str, failure: str, advice: Hint | str = AGAIN) -> Generator[None]:
     """An error inside becomes "LABEL FAILURE: the first line of what DuckDB says; ADVICE"."""
     try:
         yield

@@ -24,13 +24,13 @@ from typing import Any
 
 from glassnet.errors import GlassnetError, TableError, UntrustedError
 from glassnet.hints import Hint, Option
-from glassnet.tables.cells import quoted
-from glassnet.tables.query import explained
+from glassnet.tables.cells import sql_text
+from glassnet.tables.query import query_error
 from glassnet.tables.read import connect, read_table
 from glassnet.tables.sandbox import TRUST
 from glassnet.tables.table import Table
 from glassnet.tables.typed import typed_table
-from glassnet.words import counted
+from glassnet.words import plural
 
 SECONDS = 1.0  # of processor time, and one more for every so many bytes of the table
 BYTES_A_SECOND = 2_000_000
@@ -59,8 +59,8 @@ def read_apart(
 def _loaded(label: str, place: Path, missing: tuple[str, ...]) -> Table:
     connection = connect()
     connection.execute("SET threads = 1")
-    with explained(label, "cannot be computed", TRUST):
-        connection.execute(f"ATTACH {quoted(str(place))} AS apart (READ_ONLY)")
+    with query_error(label, "cannot be computed", TRUST):
+        connection.execute(f"ATTACH {sql_text(str(place))} AS apart (READ_ONLY)")
         connection.execute("CREATE TEMP TABLE result AS FROM apart.result")
         connection.execute("DETACH apart")
     return typed_table(label, "result", connection, missing)
@@ -106,8 +106,8 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
         )  # fmt: skip
         if table.rows * len(table.names) > asked["cells"]:
             raise UntrustedError(
-                f"{table.label} has {counted(table.rows, 'row')} of "
-                f"{counted(len(table.names), 'column')}, more than "
+                f"{table.label} has {plural(table.rows, 'row')} of "
+                f"{plural(len(table.names), 'column')}, more than "
                 "is taken from a recorded query",
                 TRUST,
             )

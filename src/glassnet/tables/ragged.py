@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from glassnet.tables.notes import Note
-from glassnet.words import counted
+from glassnet.words import plural
 
 _END = "\u0001end\u0001"  # a last line, which is a record of its own unless a quote is open
 _MOST_ODD = 0.2  # with a larger part of odd rows the delimiter is another, or it is no table
@@ -24,27 +24,31 @@ _LETTER = re.compile(r"[^\W\d_]")
 _WAYS: tuple[dict[str, Any], ...] = ({}, {"escapechar": "\\"}, {"quotechar": "'"})
 
 
-def evened(lines: list[str], delimiter: str, notes: list[Note]) -> list[str]:
+def even_rows(lines: list[str], delimiter: str, notes: list[Note]) -> list[str]:
     """Lines of one width, if a few are odd; else the lines as they are."""
     if any("\0" in line for line in lines):
         return lines
-    ways = sorted(_WAYS, key=lambda way: "escapechar" not in way) if _slashed(lines) else _WAYS
+    ways = (
+        sorted(_WAYS, key=lambda way: "escapechar" not in way)
+        if _backslash_escaped(lines)
+        else _WAYS
+    )
     found = [rows for way in ways if (rows := _parsed(lines, delimiter, way)) is not None]
     if not found or len(found[0]) < 2:
         return lines
-    rows = min(found, key=_odd)
-    usual = rows is found[0] and not _slashed(lines)
-    loose = usual and _loose(lines, delimiter)
-    if usual and not _odd(rows) and not loose:
+    rows = min(found, key=_odd_rows)
+    usual = rows is found[0] and not _backslash_escaped(lines)
+    loose = usual and _needs_lenient_quotes(lines, delimiter)
+    if usual and not _odd_rows(rows) and not loose:
         return lines
     told: list[Note] = []
     if loose:
         told.append(Note("quotes", "quotes inside of fields are taken as they stand"))
     elif not usual:
         told.append(Note("quotes", "fields have single quotes, or quotes after backslashes"))
-    rows = _with_name(rows, told)
-    rows = _above_foot(rows, told)
-    body = _of_width(rows, told)
+    rows = _with_first_name(rows, told)
+    rows = _without_footer(rows, told)
+    body = _to_header_width(rows, told)
     if body is None:
         return lines
     notes += told
@@ -53,7 +57,7 @@ def evened(lines: list[str], delimiter: str, notes: list[Note]) -> list[str]:
     return text.getvalue().split("\n")[:-1]
 
 
-def spaced(lines: list[str]) -> list[str]:
+def split_by_spaces(lines: list[str]) -> list[str]:
     """Lines whose columns are set apart by several spaces, with commas; else as they are."""
     cut = [_SPACES.split(line.strip()) for line in lines]
     widths = {len(row) for row in cut}
@@ -77,15 +81,15 @@ def _parsed(lines: Sequence[str], delimiter: str, way: dict[str, Any]) -> list[l
     return rows[:-1] if rows and rows[-1] == [_END] else None
 
 
-def _slashed(lines: Sequence[str]) -> bool:
+def _backslash_escaped(lines: Sequence[str]) -> bool:
     return any('\\"' in line for line in lines)
 
 
-def _odd(rows: Sequence[Sequence[str]]) -> int:
+def _odd_rows(rows: Sequence[Sequence[str]]) -> int:
     return sum(len(row) != len(rows[0]) for row in rows)
 
 
-def _loose(lines: Sequence[str], delimiter: str) -> bool:
+def _needs_lenient_quotes(lines: Sequence[str], delimiter: str) -> bool:
     """Whether a strict reader refuses quotes that a lenient one takes as they stand."""
     broken = re.compile(rf'(^|{re.escape(delimiter)})"([^"]|"")*"[^{re.escape(delimiter)}"]')
     if any(broken.search(line) for line in lines):
@@ -94,7 +98,7 @@ def _loose(lines: Sequence[str], delimiter: str) -> bool:
     return any(inside.search(line) for line in lines)
 
 
-def _with_name(rows: list[list[str]], told: list[Note]) -> list[list[str]]:
+def _with_first_name(rows: list[list[str]], told: list[Note]) -> list[list[str]]:
     """With a name for the first column, where all rows have one field more than the header, as
     programs write it that put a number before every row."""
     (width, count), *_ = Counter(len(row) for row in rows[1:]).most_common(1)
@@ -105,23 +109,23 @@ def _with_name(rows: list[list[str]], told: list[Note]) -> list[list[str]]:
     return [["", *rows[0]], *rows[1:]]
 
 
-def _above_foot(rows: list[list[str]], told: list[Note]) -> list[list[str]]:
+def _without_footer(rows: list[list[str]], told: list[Note]) -> list[list[str]]:
     """Without lines of one field below a table of three columns or more."""
     last = len(rows)
-    while last > 2 and len(rows[0]) > 2 and _is_foot(rows[last - 1]):
+    while last > 2 and len(rows[0]) > 2 and _is_footer(rows[last - 1]):
         last -= 1
     if last < len(rows):
         shown = rows[last][0].strip()[:40]
-        text = f"{counted(len(rows) - last, 'line')} below the table left out, such as {shown!r}"
+        text = f"{plural(len(rows) - last, 'line')} below the table left out, such as {shown!r}"
         told.append(Note("foot lines", text))
     return rows[:last]
 
 
-def _is_foot(row: Sequence[str]) -> bool:
+def _is_footer(row: Sequence[str]) -> bool:
     return len(row) == 1 and _LETTER.search(row[0]) is not None
 
 
-def _of_width(rows: list[list[str]], told: list[Note]) -> list[list[str]] | None:
+def _to_header_width(rows: list[list[str]], told: list[Note]) -> list[list[str]] | None:
     """All rows as wide as the header, or None where many are not."""
     width, short, long = len(rows[0]), list[int](), list[int]()
     body = [rows[0]]
@@ -138,17 +142,17 @@ def _of_width(rows: list[list[str]], told: list[Note]) -> list[list[str]] | None
         return None
     if short:
         whose = "its end" if len(short) == 1 else "their ends"
-        text = f"{_counted(short, 'fewer')}; what is missing at {whose} is a gap"
+        text = f"{_line_list(short, 'fewer')}; what is missing at {whose} is a gap"
         told.append(Note("short rows", text, "", "", True))
     if long:
-        text = f"{_counted(long, 'more')}; since nobody knows which is of which column, all "
+        text = f"{_line_list(long, 'more')}; since nobody knows which is of which column, all "
         text += f"of {'its' if len(long) == 1 else 'their'} cells are gaps"
         way = "put a field that holds the delimiter in quotes"
         told.append(Note("long rows", text, "", way, True))
     return body
 
 
-def _counted(numbers: Sequence[int], more: str) -> str:
+def _line_list(numbers: Sequence[int], more: str) -> str:
     have = "row has" if len(numbers) == 1 else "rows have"
     first = f"row {numbers[0]}" if len(numbers) == 1 else f"the first is row {numbers[0]}"
     return f"{len(numbers):,} {have} {more} fields than the header ({first})"

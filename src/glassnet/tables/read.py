@@ -24,22 +24,22 @@ import numpy as np
 
 from glassnet.errors import TableError, UntrustedError
 from glassnet.hints import Option, hint
-from glassnet.rounding import to_nearest
-from glassnet.tables.cells import Cells, named, quoted
+from glassnet.rounding import computed_to_nearest
+from glassnet.tables.cells import Cells, sql_name, sql_text
 from glassnet.tables.column_names import names_without_case
 from glassnet.tables.compression import FileFormat, check_unpacked, detect, unpacked
 from glassnet.tables.csv_check import CsvCheck, CsvShape
 from glassnet.tables.limits import DEFAULT_LIMITS, Limits
 from glassnet.tables.notes import Note
-from glassnet.tables.query import explained
-from glassnet.tables.repair import Dialect, Mended, looks_like_data, mended
-from glassnet.tables.sandbox import TRUST, checked, lock
+from glassnet.tables.query import query_error
+from glassnet.tables.repair import Dialect, RepairedText, looks_like_data, repair_text
+from glassnet.tables.sandbox import TRUST, check_query, lock_connection
 from glassnet.tables.table import Table
-from glassnet.tables.typed import exactly, open_typed, typed_table
+from glassnet.tables.typed import file_sql, open_typed, typed_table
 from glassnet.tables.workbook import write_sheet
 
 
-@to_nearest
+@computed_to_nearest
 def read_table(
     path: str | Path,
     *,
@@ -61,7 +61,7 @@ def read_table(
     label = str(path)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", label):
         raise TableError(f"{label} is an address; nothing is fetched, so save the table to a file")
-    path, aside, chosen = _on_disk(Path(path), limits, sheet)
+    path, aside, chosen = _local_file(Path(path), limits, sheet)
     connection = connect(database)
     try:
         form = detect(path)
@@ -82,7 +82,7 @@ def read_table(
 _LONGEST_LINE = 1 << 20  # a longer one in a file that is refused is not looked at again
 
 
-class Aside:
+class TemporaryFolder:
     """A private folder for what is written aside; it goes with the last table that is read from
     it, or with the process."""
 
@@ -91,21 +91,21 @@ class Aside:
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
 
-def _on_disk(
+def _local_file(
     path: Path, limits: Limits, sheet: str | None
-) -> tuple[Path, Aside | None, tuple[Note, ...]]:
+) -> tuple[Path, TemporaryFolder | None, tuple[Note, ...]]:
     """A file that DuckDB reads, the folder that it lies in where it had to be written aside
     (standard input, what DuckDB cannot unpack, a sheet of a workbook), and what was decided."""
     if str(path) == "-":
-        aside = Aside()
+        aside = TemporaryFolder()
         copy = aside.folder / "standard input"
         with copy.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
-        found, inner, notes = _on_disk(copy, limits, sheet)
+        found, inner, notes = _local_file(copy, limits, sheet)
         return found, inner or aside, notes
     form = detect(path)
     if form.kind == "workbook":
-        aside = Aside()
+        aside = TemporaryFolder()
         copy = aside.folder / "sheet.csv"
         return copy, aside, write_sheet(path, sheet, copy, limits)
     if sheet is not None:
@@ -113,14 +113,14 @@ def _on_disk(
     if form.kind != "packed":
         return path, None, ()
     check_unpacked(path, form.compression, limits)
-    aside = Aside()
+    aside = TemporaryFolder()
     copy = aside.folder / path.stem
     with copy.open("wb") as file, unpacked(path, form.compression) as stream:
         shutil.copyfileobj(stream, file)
     return copy, aside, ()
 
 
-@to_nearest
+@computed_to_nearest
 def connect(database: str = ":memory:") -> duckdb.DuckDBPyConnection:
     # No extension may be fetched, and times without an offset are taken as they stand.
     connection = duckdb.connect(
@@ -133,7 +133,7 @@ def connect(database: str = ":memory:") -> duckdb.DuckDBPyConnection:
     # A TRY_CAST that is pushed into the CSV reader no longer tries: it fails on the first text.
     known = {row[0] for row in connection.execute("FROM duckdb_optimizers()").fetchall()}
     pushed = ",".join(sorted({"type_pushdown", "scalar_fn_pushdown"} & known))
-    connection.execute(f"SET disabled_optimizers = {quoted(pushed)}")
+    connection.execute(f"SET disabled_optimizers = {sql_text(pushed)}")
     return connection
 
 
@@ -150,12 +150,12 @@ def _open_csv(
     check_unpacked(path, form.compression, limits)
     refused: TableError | None = None
     notes: tuple[Note, ...] = ()
-    if not asked.asks:
+    if not asked.is_given:
         try:
             with unpacked(path, form.compression) as stream:
                 shape = CsvCheck(str(path), asked.delimiter, limits).run(stream)
             row = _names_are_data(path, form, shape) if asked.header is None else False
-            if not row and not (asked.header is None and _is_odd(shape)):
+            if not row and not (asked.header is None and _header_is_suspicious(shape)):
                 doubt = (_NUMBERS_AS_NAMES,) if row is None else ()
                 return _csv_table(path, form, shape, connection, doubt), path
             if row:
@@ -181,12 +181,12 @@ def _open_mended(
     if refused is not None and max(map(len, lines)) > _LONGEST_LINE:
         raise refused
     del lines
-    found = mended(content, str(path), asked)
+    found = repair_text(content, str(path), asked)
     found, notes = _with_header(found, content, str(path), asked, notes)
     same = not found.notes and not found.changed and found.delimiter == ","
     if refused is not None and same:
         raise refused
-    aside = Aside()
+    aside = TemporaryFolder()
     place = aside.folder / "mended.csv"
     place.write_text(found.text, encoding="utf-8", newline="")
     try:
@@ -202,15 +202,15 @@ def _open_mended(
 
 
 def _with_header(
-    found: Mended, content: bytes, label: str, asked: Dialect, notes: tuple[Note, ...]
-) -> tuple[Mended, tuple[Note, ...]]:
+    found: RepairedText, content: bytes, label: str, asked: Dialect, notes: tuple[Note, ...]
+) -> tuple[RepairedText, tuple[Note, ...]]:
     """The text with names for its columns, where its first line is a row."""
     if asked.header is not None:
         return found, notes
     rows = list(itertools.islice(_records(found.text, found.delimiter or ","), 2))
     data = looks_like_data(tuple(map(str.strip, rows[0])), rows[1]) if len(rows) == 2 else False
     if data:
-        return mended(content, label, replace(asked, header="none")), (*notes, _NO_NAMES)
+        return repair_text(content, label, replace(asked, header="none")), (*notes, _NO_NAMES)
     return found, notes if data is False else (*notes, _NUMBERS_AS_NAMES)
 
 
@@ -224,7 +224,7 @@ _NUMBERS_AS_NAMES = Note(
 )  # fmt: skip
 
 
-def _is_odd(shape: CsvShape) -> bool:
+def _header_is_suspicious(shape: CsvShape) -> bool:
     """Whether the first line is rather none of names: a comment, a title, columns set apart by
     spaces."""
     names, first = shape.names, shape.names[0]
@@ -270,18 +270,18 @@ def _csv_relation(path: Path, form: FileFormat, shape: CsvShape) -> str:
         "columns": "{" + columns + "}",
         "auto_detect": "false",
         "header": "true",
-        "delim": quoted(shape.delimiter),
+        "delim": sql_text(shape.delimiter),
         "quote": "'\"'",
         "escape": "'\"'",
         "nullstr": "''",
         "strict_mode": "true",
         "null_padding": "false",
-        "compression": quoted(form.compression),
+        "compression": sql_text(form.compression),
         "max_line_size": str(longest),
         "buffer_size": str(max(longest * 4, 32_000_000)),
     }
     text = ", ".join(f"{name} = {value}" for name, value in options.items())
-    relation = f"read_csv({exactly(path)}, {text})"
+    relation = f"read_csv({file_sql(path)}, {text})"
     if len(shape.names) == 1:
         # With one column DuckDB takes the blank lines at the end for rows.
         relation = f"(FROM {relation} LIMIT {shape.rows})"
@@ -292,16 +292,16 @@ def _query(table: Table, sql: str, path: Path, files: bool) -> Table:
     """The result of a query over the table, which sees numbers as numbers."""
     connection = table.connection
     label = f"{table.label} (query)"
-    query = checked(sql, label, connection)
+    query = check_query(sql, label, connection)
     if query.files and not files:
         raise UntrustedError(f"{label} reads other files as well: {', '.join(query.files)}", TRUST)
     # Without an ORDER BY the order of rows would otherwise depend on how threads race.
     connection.execute("SET threads = 1")
-    with explained(table.label, "cannot be queried"):
+    with query_error(table.label, "cannot be queried"):
         parts = ", ".join(_typed_columns(table))
         connection.execute(f"CREATE TEMP VIEW data AS SELECT {parts} FROM {table.relation}")
-    with explained(label, "cannot be computed", "correct the query"):
-        lock(connection, query, (quoted(str(path.absolute())), exactly(path)))
+    with query_error(label, "cannot be computed", "correct the query"):
+        lock_connection(connection, query, (sql_text(str(path.absolute())), file_sql(path)))
         connection.execute(f"CREATE TABLE result AS {query.text}")
     found = typed_table(label, "result", connection, table.missing)
     renamed = [
@@ -328,5 +328,5 @@ def _typed_columns(table: Table) -> list[str]:
                 present = column.values[~column.missing]
                 whole = (present == np.round(present)).all() and (np.abs(present) < 2**53).all()
                 value = f"CAST({cells.number(table.missing)} AS {'BIGINT' if whole else 'DOUBLE'})"
-        parts.append(f"{value} AS {named(unique_names[name])}")
+        parts.append(f"{value} AS {sql_name(unique_names[name])}")
     return parts

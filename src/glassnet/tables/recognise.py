@@ -67,7 +67,7 @@ class Hints:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundForm:
     """A form, what is to be said of it, and the texts that do not fit it."""
 
     form: Form
@@ -85,7 +85,7 @@ def gap_words(counts: Mapping[str, int], words: frozenset[str]) -> tuple[str, ..
     return tuple(sorted(found))
 
 
-def find_number(name: str, counts: Mapping[str, int], hints: Hints) -> Found | None:
+def find_number(name: str, counts: Mapping[str, int], hints: Hints) -> FoundForm | None:
     """Numbers with signs for thousands, decimal commas, units, currencies or bounds."""
     texts = _sample(counts)
     blobs = {text: _BLOB.fullmatch(text.translate(LOOKALIKES).strip()) for text in texts}
@@ -95,14 +95,16 @@ def find_number(name: str, counts: Mapping[str, int], hints: Hints) -> Found | N
     decimal, thousands, notes = _signs(name, [blob["digits"] for blob in dressed.values()], hints)
     form = Form(name, "number", decimal, thousands)
     units, factors = _unit(dressed, counts)
-    ranges = _ranged(texts)
+    ranges = _has_ranges(texts)
     form = replace(form, units=units, factors=factors, ranges=ranges)
     fits = re.compile(number_pattern(form))
     strange = tuple(t for t in texts if not fits.match(t.translate(LOOKALIKES).strip()))
     codes = [text for text in texts if _CODED.fullmatch(text)]
     if any(text in strange or not re.search("[eE]", text) for text in codes):
         return None  # 1E5 beside 1A5 is a code
-    return Found(form, (*notes, *_told(name, form, texts, fits, doubted=bool(notes))), strange)
+    return FoundForm(
+        form, (*notes, *_example(name, form, texts, fits, doubted=bool(notes))), strange
+    )
 
 
 def _sample(counts: Mapping[str, int]) -> list[str]:
@@ -118,7 +120,7 @@ def _signs(name: str, digits: Sequence[str], hints: Hints) -> tuple[Point, Mark,
     """The sign before decimals, the sign between thousands, and the doubt if there is one."""
     groups = {sign: sum(_groups(digit, sign) for digit in digits) for sign in ",.' _"}
     points = {sign: sum(_decimal(digit, sign) for digit in digits) for sign in ",."}
-    unclear = {sign: [digit for digit in digits if _unclear(digit, sign)] for sign in ",."}
+    unclear = {sign: [digit for digit in digits if _is_ambiguous(digit, sign)] for sign in ",."}
     decimal: Point = "," if hints.decimal == "," else "."
     if not hints.decimal:
         comma = points[","] > groups[","] or (groups["."] > points["."] and not groups[","])
@@ -163,7 +165,7 @@ def _decimal(digits: str, sign: str) -> bool:
     return len(part) != 3 or whole in ("", "0") or len(whole) > 3 or any(s in whole for s in ",.' ")
 
 
-def _unclear(digits: str, sign: str) -> bool:
+def _is_ambiguous(digits: str, sign: str) -> bool:
     return re.fullmatch(rf"[1-9]\d{{0,2}}{re.escape(sign)}\d{{3}}", digits.strip()) is not None
 
 
@@ -174,10 +176,10 @@ def _unit(
     after: Counter[str] = Counter()
     before: set[str] = set()
     for text, blob in dressed.items():
-        word = _bare(blob["last"] or blob["after"], ("+", ")", "-", *_TAIL_WORDS))
+        word = _bare_unit(blob["last"] or blob["after"], ("+", ")", "-", *_TAIL_WORDS))
         if word:
             after[word] += counts[text]
-        word = _bare(blob["before"], (*ABOVE, *BELOW, "(", "-", "+"))
+        word = _bare_unit(blob["before"], (*ABOVE, *BELOW, "(", "-", "+"))
         if word in CURRENCIES:
             before.add(word)
     money = [word for word in after if word in CURRENCIES]
@@ -218,7 +220,7 @@ def _scaled_currency(word: str, scale: Mapping[str, float]) -> float | None:
 _TAIL_WORDS = tuple(word for word in TAILS.replace("\\", "").split("|") if word[0].isalpha())
 
 
-def _bare(text: str, signs: Iterable[str]) -> str:
+def _bare_unit(text: str, signs: Iterable[str]) -> str:
     """A unit in lower case, without bounds and brackets."""
     word = text.strip().lower()
     for sign in sorted(signs, key=len, reverse=True):
@@ -233,7 +235,7 @@ _BOUND = re.compile(
 )
 
 
-def _ranged(texts: Sequence[str]) -> bool:
+def _has_ranges(texts: Sequence[str]) -> bool:
     """Whether some texts are bounds or ranges, and all ranges go up."""
     found = False
     for text in texts:
@@ -246,10 +248,10 @@ def _ranged(texts: Sequence[str]) -> bool:
             found = True
         elif _BOUND.fullmatch(plain):
             found = True
-    return found and not _both_sides(texts)
+    return found and not _bounds_collide(texts)
 
 
-def _both_sides(texts: Sequence[str]) -> bool:
+def _bounds_collide(texts: Sequence[str]) -> bool:
     """Whether two bounds on one number, such as <=50 and >50, would become the same."""
     seen: dict[str, str] = {}
     for text in texts:
@@ -262,7 +264,7 @@ def _both_sides(texts: Sequence[str]) -> bool:
     return False
 
 
-def _told(
+def _example(
     name: str, form: Form, texts: Sequence[str], fits: re.Pattern[str], *, doubted: bool
 ) -> tuple[Note, ...]:
     """What was understood, by an example that shows it."""
@@ -332,7 +334,7 @@ _PARTS = re.compile(
 )
 
 
-def find_date(name: str, counts: Mapping[str, int], hints: Hints) -> Found | None:
+def find_date(name: str, counts: Mapping[str, int], hints: Hints) -> FoundForm | None:
     """Dates and times in any common form; the order of day and month is decided from all cells."""
     texts = _sample(counts)
     formats: dict[str, None] = {}
@@ -365,7 +367,7 @@ def find_date(name: str, counts: Mapping[str, int], hints: Hints) -> Found | Non
     ordered = sorted(
         formats, key=lambda format: ("%Y" in format, format)
     )  # two digits of a year first
-    return Found(Form(name, "date", formats=tuple(ordered)), notes, tuple(strange))
+    return FoundForm(Form(name, "date", formats=tuple(ordered)), notes, tuple(strange))
 
 
 _YEAR_FIRST = re.compile(r"\d{4}([-/. ])(\d{1,2})\1(\d{1,2})(\D.*)?")
@@ -414,7 +416,7 @@ def _order(
     return False, (Note("date order", text, name, way, True),)
 
 
-def find_span(name: str, counts: Mapping[str, int]) -> Found | None:
+def find_span(name: str, counts: Mapping[str, int]) -> FoundForm | None:
     """Lengths of time such as 1h 30m, 2 days, PT45M: some of several parts, or of words that are no
     unit of numbers."""
     pattern, texts = re.compile(SPAN), _sample(counts)
@@ -437,13 +439,13 @@ def find_span(name: str, counts: Mapping[str, int]) -> Found | None:
         "span", f"has lengths of time such as {one!r}, read as seconds", name,
         hint("to leave them as text pass ", Option("kind", "category", name)),
     )  # fmt: skip
-    return Found(Form(name, "span"), (note,), strange)
+    return FoundForm(Form(name, "span"), (note,), strange)
 
 
 _LONG_SPAN = re.compile(r"(?i)min|hour|day|week|sec|stunde|tag|woche")
 
 
-def find_clock(name: str, counts: Mapping[str, int]) -> Found | None:
+def find_clock(name: str, counts: Mapping[str, int]) -> FoundForm | None:
     """Times of day, or lengths of time, in hours, minutes and perhaps seconds."""
     clock = re.compile(CLOCK)
     texts = _sample(counts)
@@ -456,4 +458,4 @@ def find_clock(name: str, counts: Mapping[str, int]) -> Found | None:
         name,
         hint("to leave them as text pass ", Option("kind", "category", name)),
     )
-    return Found(Form(name, "clock"), (note,), strange)
+    return FoundForm(Form(name, "clock"), (note,), strange)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from glassnet.errors import TableError
 from glassnet.hints import Option, hint
 from glassnet.tables.notes import Note
-from glassnet.tables.ragged import evened, spaced
-from glassnet.words import counted
+from glassnet.tables.ragged import even_rows, split_by_spaces
+from glassnet.words import plural
 
 _DELIMITERS = ",;\t|"
 _LOOKED_AT = 500  # lines from which the delimiter and the width are found
@@ -41,13 +41,13 @@ class Dialect:
     skip: int = 0  # lines before the table
 
     @property
-    def asks(self) -> bool:
+    def is_given(self) -> bool:
         """Whether the text is to be read otherwise than a strict reader would."""
         return self.encoding is not None or self.header == "none" or self.skip > 0
 
 
 @dataclass(frozen=True)
-class Mended:
+class RepairedText:
     """The text, its delimiter, and what was done."""
 
     text: str
@@ -56,7 +56,7 @@ class Mended:
     changed: bool  # whether a strict reader sees something else now
 
 
-def decoded(content: bytes, label: str, encoding: str | None = None) -> tuple[str, Note | None]:
+def decode_text(content: bytes, label: str, encoding: str | None = None) -> tuple[str, Note | None]:
     """The text of a file in its encoding, which is found where it is not said."""
     if encoding is not None:
         try:
@@ -104,9 +104,9 @@ def _candidates(content: bytes) -> list[str]:
     return [*marked, *wide, "utf-8", *narrow, "latin-1"]
 
 
-def mended(content: bytes, label: str, asked: Dialect) -> Mended:
+def repair_text(content: bytes, label: str, asked: Dialect) -> RepairedText:
     """The text without what is not a table."""
-    text, note = decoded(content, label, asked.encoding)
+    text, note = decode_text(content, label, asked.encoding)
     notes = [] if note is None else [note]
     if _PAGE.match(text):
         raise TableError(f"{label} is a saved web page, not a table; save the table as CSV first")
@@ -120,23 +120,23 @@ def mended(content: bytes, label: str, asked: Dialect) -> Mended:
     said = re.fullmatch(r'"?sep=(.)"?', lines[0].strip()) if lines else None
     if said is not None:
         lines, delimiter = lines[1:], delimiter or said[1]
-    lines = _without(lines, notes)
-    delimiter, width = _shape(lines, delimiter)
+    lines = _without_comments(lines, notes)
+    delimiter, width = _commonest_shape(lines, delimiter)
     if width == 1 and asked.delimiter is None:
-        lines = spaced(lines)
-        delimiter, width = _shape(lines, delimiter)
-    lines = _below_titles(lines, delimiter, width, notes)
-    lines = _without_last(lines, delimiter, notes)
+        lines = split_by_spaces(lines)
+        delimiter, width = _commonest_shape(lines, delimiter)
+    lines = _skip_titles(lines, delimiter, width, notes)
+    lines = _without_trailing_delimiter(lines, delimiter, notes)
     if width > 1:
-        lines = evened(lines, delimiter, notes)
+        lines = even_rows(lines, delimiter, notes)
     if asked.header == "none" and lines:
         width = _width(lines[0], delimiter)
         lines = [delimiter.join(f"column {place + 1}" for place in range(width)), *lines]
     text = "\n".join(lines) + "\n"
-    return Mended(text, delimiter, tuple(notes), "\n".join(whole).rstrip("\n") + "\n" != text)
+    return RepairedText(text, delimiter, tuple(notes), "\n".join(whole).rstrip("\n") + "\n" != text)
 
 
-def _without(lines: list[str], notes: list[Note]) -> list[str]:
+def _without_comments(lines: list[str], notes: list[Note]) -> list[str]:
     """The lines without comments and blank ones; a comment in front of the rows that names as many
     columns as they have is their header."""
     kept: list[str] = []
@@ -152,23 +152,23 @@ def _without(lines: list[str], notes: list[Note]) -> list[str]:
         else:
             kept.append(line)
     if comments and kept:
-        delimiter, width = _shape(kept, None)
+        delimiter, width = _commonest_shape(kept, None)
         head = comments[-1].lstrip("# ")
         titled = width > 1 and _width(head, delimiter) == width
         above = lines.index(comments[-1]) < lines.index(kept[0])
-        if titled and above and not _wordy(kept[0], delimiter):
+        if titled and above and not _is_wordy(kept[0], delimiter):
             kept, comments = [head, *kept], comments[:-1]
     while lines and not lines[-1].strip(" "):  # at the end they are usual
         lines, blank = lines[:-1], blank - 1
     if comments:
-        what = f"{counted(len(comments), 'comment line')} (#) left out"
+        what = f"{plural(len(comments), 'comment line')} (#) left out"
         notes.append(Note("comment lines", what))
     if blank > 0:
-        notes.append(Note("blank lines", f"{counted(blank, 'blank line')} left out"))
+        notes.append(Note("blank lines", f"{plural(blank, 'blank line')} left out"))
     return kept
 
 
-def _wordy(line: str, delimiter: str) -> bool:
+def _is_wordy(line: str, delimiter: str) -> bool:
     """Whether a line has words only, as a header has."""
     number = re.compile(r'"?[-+]?[\d.,]+"?')
     return not any(number.fullmatch(cell.strip()) for cell in line.split(delimiter))
@@ -178,7 +178,7 @@ def _width(line: str, delimiter: str) -> int:
     return re.sub(r'"[^"]*"', "", line).count(delimiter) + 1
 
 
-def _shape(lines: list[str], delimiter: str | None) -> tuple[str, int]:
+def _commonest_shape(lines: list[str], delimiter: str | None) -> tuple[str, int]:
     """The delimiter that cuts most lines into one number of fields, and that number."""
     best, found = (0, 0), (delimiter or ",", 1)
     for sign in delimiter or _DELIMITERS:
@@ -189,25 +189,25 @@ def _shape(lines: list[str], delimiter: str | None) -> tuple[str, int]:
     return found
 
 
-def _below_titles(lines: list[str], delimiter: str, width: int, notes: list[Note]) -> list[str]:
+def _skip_titles(lines: list[str], delimiter: str, width: int, notes: list[Note]) -> list[str]:
     """The lines from the first on that has as many fields as nearly all others."""
     first = next((n for n, line in enumerate(lines) if _is_header(line, delimiter, width)), 0)
     narrow = all(_is_title(line, delimiter, width) for line in lines[:first])
     if any(_width(line, delimiter) == width for line in lines[:first]):
-        narrow &= _wordy(lines[first], delimiter)
+        narrow &= _is_wordy(lines[first], delimiter)
     if not 0 < first <= _MOST_TITLES or not narrow or width < 2:
         return lines
     if first == 1 and _width(lines[0], delimiter) == width - 1 and width > 2:
         return lines  # a header whose rows end with a delimiter
     shown = lines[0].strip()[:40]
-    what = f"{counted(first, 'line')} above the table left out, such as {shown!r}"
+    what = f"{plural(first, 'line')} above the table left out, such as {shown!r}"
     notes.append(
         Note("title lines", what, advice=hint("if they are rows pass ", Option("delimiter")))
     )
     return lines[first:]
 
 
-def _filled(line: str, delimiter: str) -> int:
+def _filled_width(line: str, delimiter: str) -> int:
     """How many fields there are up to the last that is not empty."""
     rest = line.rstrip(delimiter + " ")
     return _width(rest, delimiter) if rest else 0
@@ -215,14 +215,14 @@ def _filled(line: str, delimiter: str) -> int:
 
 def _is_title(line: str, delimiter: str, width: int) -> bool:
     """Whether a line is narrower than the table, or has nothing but empty fields in its half."""
-    return _width(line, delimiter) < width or _filled(line, delimiter) * 2 <= width
+    return _width(line, delimiter) < width or _filled_width(line, delimiter) * 2 <= width
 
 
 def _is_header(line: str, delimiter: str, width: int) -> bool:
     return _width(line, delimiter) == width and not _is_title(line, delimiter, width)
 
 
-def _without_last(lines: list[str], delimiter: str, notes: list[Note]) -> list[str]:
+def _without_trailing_delimiter(lines: list[str], delimiter: str, notes: list[Note]) -> list[str]:
     """The lines without a delimiter that ends all of them but the header."""
     if len(lines) < 2 or _width(lines[0], delimiter) + 1 != _width(lines[1], delimiter):
         return lines

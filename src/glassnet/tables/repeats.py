@@ -22,7 +22,7 @@ from glassnet.ops.philox import permutation
 from glassnet.tables.kinds import spelling_key
 from glassnet.tables.notes import Note
 from glassnet.tables.table import Numbers
-from glassnet.words import counted
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,18 +51,18 @@ def row_keys(cells: Mapping[str, Cells]) -> Keys:
     total: Keys | None = None
     for name, column in cells.items():
         bits = _bits(column) ^ np.uint64(_digest(name))
-        mixed = _mixed(bits)
+        mixed = _mix_bits(bits)
         total = mixed if total is None else total + mixed
     assert total is not None
-    return _mixed(total)
+    return _mix_bits(total)
 
 
 def target_keys(keys: Keys, truth: NDArray[Any], classes: Sequence[str]) -> Keys:
     """The keys of the rows with their targets: class codes, or numbers."""
     if not classes:
-        return _mixed(keys + _bits(Numbers(truth.astype(np.float64), np.isnan(truth))))
+        return _mix_bits(keys + _bits(Numbers(truth.astype(np.float64), np.isnan(truth))))
     labels = np.array([_digest(label) for label in classes] + [_GAP], np.uint64)
-    return _mixed(keys + labels[truth])
+    return _mix_bits(keys + labels[truth])
 
 
 def _bits(cells: Cells) -> Keys:
@@ -81,7 +81,7 @@ def _digest(text: str) -> int:
     return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest())
 
 
-def _mixed(bits: Keys) -> Keys:
+def _mix_bits(bits: Keys) -> Keys:
     """The finaliser of SplitMix64: every bit of a word decides about every bit of the result."""
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -173,7 +173,7 @@ def _chance(cells: Cells, rows: NDArray[np.int64]) -> float:
     return min(same, 1 / possible + (gaps / len(rows)) ** 2)
 
 
-def merged(units: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
+def merge_units(units: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
     """Units of rows that are together in either way, directly or over others."""
     parent = list(range(int(units.max()) + 1))
 
@@ -202,7 +202,7 @@ def repeated_ids(texts: Mapping[str, Any]) -> list[Note]:
         if different < 5 or different == len(present) or different * 2 < math.sqrt(len(present)):
             continue
         text = (
-            f"has {counted(different, 'different value')} in {counted(len(present), 'row')}; if "
+            f"has {plural(different, 'different value')} in {plural(len(present), 'row')}; if "
             "rows of one value belong together, the score is too good, since they stand on both "
             "sides of the division"
         )
@@ -224,7 +224,7 @@ def near_rows(cells: Iterable[Cells], rows: NDArray[np.int64], seed: int) -> boo
     most = max(min(_MOST_COLUMNS, _WORK // (_FEWEST_ASKED * max(len(rows), 1))), 1)
     if len(rows) < 30 or not numbers:
         return False
-    x = np.column_stack([_scaled(number, rows) for number in numbers[:most]])
+    x = np.column_stack([_scale_to_range(number, rows) for number in numbers[:most]])
     x = x[:, x.max(axis=0) > x.min(axis=0)]
     if not x.shape[1]:
         return False
@@ -242,7 +242,7 @@ def near_rows(cells: Iterable[Cells], rows: NDArray[np.int64], seed: int) -> boo
     return alone * 2 > asked
 
 
-def _scaled(numbers: Numbers, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def _scale_to_range(numbers: Numbers, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Values in units of the range of their middle 80 %, gaps at the median."""
     values = np.where(numbers.missing, np.nan, numbers.values)[rows]
     finite = values[np.isfinite(values)]

@@ -19,8 +19,8 @@ import duckdb
 
 from glassnet.errors import TableError
 from glassnet.hints import Option, hint
-from glassnet.tables.cells import quoted
-from glassnet.tables.query import explained
+from glassnet.tables.cells import sql_text
+from glassnet.tables.query import query_error
 
 TRUST = hint("if you trust what recorded it, allow it with ", Option("trust"))
 _HINT = "write one SELECT over the table data"
@@ -57,11 +57,11 @@ class Query:
     files: tuple[str, ...]  # that it reads besides the table
 
 
-def checked(sql: str, label: str, connection: duckdb.DuckDBPyConnection) -> Query:
+def check_query(sql: str, label: str, connection: duckdb.DuckDBPyConnection) -> Query:
     """The query, once it is sure that it is a SELECT which reads the table `data`, files that it
     names by themselves, and nothing else."""
     failure = "cannot be computed"
-    with explained(label, failure, "correct the query"):
+    with query_error(label, failure, "correct the query"):
         statements = duckdb.extract_statements(sql)
     kinds = [statement.type for statement in statements]
     if kinds != [duckdb.StatementType.SELECT]:
@@ -72,9 +72,9 @@ def checked(sql: str, label: str, connection: duckdb.DuckDBPyConnection) -> Quer
         raise TableError(
             f"{label} {failure}: the query is not one SELECT but {found}; {_HINT}{more}"
         )
-    with explained(label, failure, "correct the query"):
+    with query_error(label, failure, "correct the query"):
         row = connection.execute("SELECT json_serialize_sql($1::VARCHAR)", [sql]).fetchone()
-    seen = _Seen()
+    seen = _QueryParts()
     for item in _objects(str(row[0]) if row else ""):
         seen.add(item)
     if seen.refused:
@@ -89,12 +89,14 @@ def checked(sql: str, label: str, connection: duckdb.DuckDBPyConnection) -> Quer
     return Query(statements[0].query, tuple(dict.fromkeys(files)))
 
 
-def lock(connection: duckdb.DuckDBPyConnection, query: Query, table: tuple[str, ...]) -> None:
+def lock_connection(
+    connection: duckdb.DuckDBPyConnection, query: Query, table: tuple[str, ...]
+) -> None:
     """From here on the connection reads no file but `table` (SQL texts) and writes none, except for
     what a large query puts aside, and nothing of that can be changed. A query that names files may
     read files."""
     aside = os.path.join(tempfile.gettempdir(), f"glassnet-query-{secrets.token_hex(8)}")
-    connection.execute(f"SET temp_directory = {quoted(aside)}")
+    connection.execute(f"SET temp_directory = {sql_text(aside)}")
     connection.execute("SET python_enable_replacements = false")  # no variables of this process
     if not query.files:
         connection.execute(f"SET allowed_paths = [{', '.join(table)}]")
@@ -112,7 +114,7 @@ class _Object:
 
 
 @dataclass
-class _Seen:
+class _QueryParts:
     """What a query consists of."""
 
     tables: list[str] = field(default_factory=list[str])

@@ -231,9 +231,9 @@ class Schema:
         unknown: dict[str, int] = {}
         numbers: list[tuple[NumberEncoder, Numbers, list[int]]] = []
         for encoder, (places, target) in zip(self.columns, self._targets, strict=True):
-            values = _taken(cells[encoder.name], rows)
+            values = _select_rows(cells[encoder.name], rows)
             if x is None:
-                x = np.empty((_length(values), len(self._places)), np.float32)
+                x = np.empty((_row_count(values), len(self._places)), np.float32)
             if isinstance(encoder, NumberEncoder) and isinstance(values, Numbers):
                 numbers.append((encoder, values, places))
                 continue
@@ -321,11 +321,11 @@ def _plain_target(target: TargetSchema) -> dict[str, Any]:
 _OF_LOGARITHM = ("log", "shift", "centre", "factor")
 
 
-def _length(cells: Cells) -> int:
+def _row_count(cells: Cells) -> int:
     return len(cells.values if isinstance(cells, Numbers) else cells)
 
 
-def _taken(cells: Cells, rows: NDArray[np.int64] | None) -> Cells:
+def _select_rows(cells: Cells, rows: NDArray[np.int64] | None) -> Cells:
     if rows is None:
         return cells
     if isinstance(cells, Numbers):

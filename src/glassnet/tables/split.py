@@ -133,16 +133,16 @@ def split_rows(
     rows: Rows, seed: int, classes: Classes | None = None, units: Rows | None = None
 ) -> Split:
     """Hold out a fifth of the rows but not too many, every class in proportion."""
-    order = _ordered(len(rows), seed, classes, units)
+    order = _class_order(len(rows), seed, classes, units)
     share = min(HELD_OUT, MOST_HELD_OUT / max(len(rows), 1))
-    return _split(rows, order, _share(order, share))
+    return _split(rows, order, _evenly_spread(order, share))
 
 
 def all_rows(
     rows: Rows, seed: int, classes: Classes | None = None, units: Rows | None = None
 ) -> Split:
     """Hold out nothing."""
-    order = _ordered(len(rows), seed, classes, units)
+    order = _class_order(len(rows), seed, classes, units)
     return _split(rows, order, np.zeros(len(order.group), np.bool_))
 
 
@@ -150,8 +150,8 @@ def fold_rows(
     rows: Rows, seed: int, classes: Classes | None = None, units: Rows | None = None
 ) -> list[Split]:
     """Hold out every row once, a fifth of the rows at a time, every class in proportion."""
-    order = _ordered(len(rows), seed, classes, units)
-    fold = _emptiest(order, min(FOLDS, len(order.group)))
+    order = _class_order(len(rows), seed, classes, units)
+    fold = _assign_folds(order, min(FOLDS, len(order.group)))
     return [_split(rows, order, fold == number) for number in range(fold.max() + 1)]
 
 
@@ -167,13 +167,13 @@ def last_rows(
     ranked = np.argsort(time, kind="stable")
     stop = len(rows)
     if hold_out:
-        stop = _boundary(time[ranked], stop, min(HELD_OUT * stop, MOST_HELD_OUT))
-    start = _boundary(time[ranked], stop, min(VALIDATION * stop, MOST_VALIDATION))
+        stop = _time_boundary(time[ranked], stop, min(HELD_OUT * stop, MOST_HELD_OUT))
+    start = _time_boundary(time[ranked], stop, min(VALIDATION * stop, MOST_VALIDATION))
     train, validation, held_out = np.split(ranked, (start, stop))
     return Split(*(rows[np.sort(part)] for part in (train, validation, held_out)))
 
 
-def _boundary(time: NDArray[np.float64], stop: int, wanted: float) -> int:
+def _time_boundary(time: NDArray[np.float64], stop: int, wanted: float) -> int:
     """Where the last `wanted` of the first `stop` times begin: the nearest place between two
     times that differ, or any place where all are the same."""
     changes = np.flatnonzero(np.diff(time[:stop])) + 1
@@ -202,10 +202,10 @@ class _Order:
         return _Order(members, self.group[rest], None if self.sizes is None else self.sizes[rest])
 
 
-def _ordered(count: int, seed: int, classes: Classes | None, units: Rows | None) -> _Order:
+def _class_order(count: int, seed: int, classes: Classes | None, units: Rows | None) -> _Order:
     group = np.zeros(count, np.int64) if classes is None else np.asarray(classes, np.int64)
     if units is None:
-        places = _shuffled(group, seed)
+        places = _shuffle_group(group, seed)
         return _Order(lambda asked: places[asked], group[places], None)
     _, first, unit_of, sizes = np.unique(
         units, return_index=True, return_inverse=True, return_counts=True
@@ -215,8 +215,8 @@ def _ordered(count: int, seed: int, classes: Classes | None, units: Rows | None)
     number[np.argsort(first)] = np.arange(len(first))
     unit_of = number[unit_of]
     sizes = np.bincount(unit_of)
-    shared = np.zeros(len(sizes), np.int64) if classes is None else _commonest(unit_of, group)
-    places = _shuffled(shared, seed)
+    shared = np.zeros(len(sizes), np.int64) if classes is None else _commonest_class(unit_of, group)
+    places = _shuffle_group(shared, seed)
 
     def members(asked: Mask) -> Rows:
         chosen = np.zeros(len(sizes), np.bool_)
@@ -226,12 +226,12 @@ def _ordered(count: int, seed: int, classes: Classes | None, units: Rows | None)
     return _Order(members, shared[places], sizes[places])
 
 
-def _shuffled(group: Rows, seed: int) -> Rows:
+def _shuffle_group(group: Rows, seed: int) -> Rows:
     order = permutation(len(group), seed, stream=_STREAM)
     return order[np.argsort(group[order], kind="stable")]
 
 
-def _commonest(unit_of: Rows, group: Rows) -> Rows:
+def _commonest_class(unit_of: Rows, group: Rows) -> Rows:
     """The class that most rows of each unit have, the first of equals."""
     pairs, counts = np.unique(np.column_stack([unit_of, group]), axis=0, return_counts=True)
     best = pairs[np.lexsort((pairs[:, 1], -counts, pairs[:, 0]))]
@@ -247,14 +247,14 @@ def _split(rows: Rows, order: _Order, held_out: Mask) -> Split:
         few = permutation(count, 0, stream=_STREAM) < max(round(share * count), 1)
         train, validation = places[~few], places[few]
     else:
-        stop = _share(rest, share)
+        stop = _evenly_spread(rest, share)
         train, validation = rest.members(~stop), rest.members(stop)
     return Split(
         rows[np.sort(train)], rows[np.sort(validation)], rows[np.sort(order.members(held_out))]
     )
 
 
-def _share(order: _Order, share: float) -> Mask:
+def _evenly_spread(order: _Order, share: float) -> Mask:
     """Evenly spread members of every class, rounded to the nearest whole number of rows."""
     if order.sizes is None:
         place = np.arange(len(order.group)) - np.searchsorted(order.group, order.group)
@@ -274,7 +274,7 @@ def _share(order: _Order, share: float) -> Mask:
     return taken
 
 
-def _emptiest(order: _Order, folds: int) -> Rows:
+def _assign_folds(order: _Order, folds: int) -> Rows:
     """The fold of each unit: always the one that has the fewest rows so far."""
     if order.sizes is None:
         return np.arange(len(order.group)) % folds

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from glassnet.errors import TableError
-from glassnet.rounding import to_nearest
-from glassnet.tables.stream_files import Cut, RowFile, connection, opened
-from glassnet.words import counted
+from glassnet.rounding import computed_to_nearest
+from glassnet.tables.stream_files import ColumnPart, RowFile, connection, open_row_file
+from glassnet.words import plural
 
 SUFFIXES = (".parquet", ".pq", ".arrow", ".feather", ".ipc")  # of the files of a folder
 PART = 1 << 23  # bytes of inputs in a part
@@ -38,9 +38,9 @@ class Stream:
 
     def __repr__(self) -> str:
         weight = "" if self.weight is None else f", weight {self.weight!r}"
-        columns = counted(len(self.names), "column")
+        columns = plural(len(self.names), "column")
         target = ", ".join(map(repr, self.targets))
-        return f"<{self.label}: {counted(self.rows, 'row')} of {columns}, target {target}{weight}>"
+        return f"<{self.label}: {plural(self.rows, 'row')} of {columns}, target {target}{weight}>"
 
     @property
     def rows(self) -> int:
@@ -73,7 +73,7 @@ class Stream:
                 first += count
 
     def _divided(
-        self, place: _Place, names: Sequence[str], cuts: list[Cut]
+        self, place: _Place, names: Sequence[str], cuts: list[ColumnPart]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """x, y and weights; the list of cuts is empty then, so that memory has each number once."""
         width, last = len(self.names), len(self.names) + len(self.targets)
@@ -98,7 +98,7 @@ class _Place:
     dtype: str
     gaps: bool  # whether a target may be missing
 
-    def checked(self, name: str, cut: Cut, gaps: bool) -> np.ndarray:
+    def checked(self, name: str, cut: ColumnPart, gaps: bool) -> np.ndarray:
         """The numbers of a column, which may be missing."""
         values = cut.values
         if gaps and cut.missing is not None:
@@ -132,7 +132,7 @@ class _Place:
         )
 
 
-@to_nearest
+@computed_to_nearest
 def stream(
     path: str | Path | Sequence[str | Path],
     target: str | Sequence[str],
@@ -158,7 +158,7 @@ def stream(
     """
     label, paths = _files(path)
     link = connection()
-    files = tuple(opened(path, link) for path in paths)
+    files = tuple(open_row_file(path, link) for path in paths)
     targets = (target,) if isinstance(target, str) else tuple(target)
     names = _features(files[0], features, (*targets, *(() if weight is None else (weight,))))
     used = (*names, *targets, *(() if weight is None else (weight,)))

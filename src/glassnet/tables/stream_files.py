@@ -17,12 +17,12 @@ import duckdb
 import numpy as np
 
 from glassnet.errors import TableError
-from glassnet.tables.cells import Cells, named
+from glassnet.tables.cells import Cells, sql_name
 from glassnet.tables.column_names import unique_names
 from glassnet.tables.compression import detect
-from glassnet.tables.query import explained
+from glassnet.tables.query import query_error
 from glassnet.tables.read import connect
-from glassnet.tables.typed import exactly, parquet_names
+from glassnet.tables.typed import file_sql, parquet_names
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class FileColumn:
 
 
 @dataclass(frozen=True)
-class Cut:
+class ColumnPart:
     """Some rows of a column, and where it has no value (None where it always has one)."""
 
     values: np.ndarray
@@ -51,12 +51,12 @@ class RowFile(Protocol):
     @property
     def rows(self) -> int: ...
 
-    def cuts(self, names: Sequence[str], size: int) -> Iterator[list[Cut]]:
+    def cuts(self, names: Sequence[str], size: int) -> Iterator[list[ColumnPart]]:
         """The columns of the next `size` rows or fewer, until the end."""
         ...
 
 
-def opened(path: Path, connection: duckdb.DuckDBPyConnection) -> RowFile:
+def open_row_file(path: Path, connection: duckdb.DuckDBPyConnection) -> RowFile:
     """The file, by its first bytes."""
     kind = detect(path).kind
     if kind == "parquet":
@@ -92,24 +92,24 @@ class ParquetRows:
     def rows(self) -> int:
         return sum(self.groups)
 
-    def cuts(self, names: Sequence[str], size: int) -> Iterator[list[Cut]]:
+    def cuts(self, names: Sequence[str], size: int) -> Iterator[list[ColumnPart]]:
         parts = ", ".join(f"{self._number(name)} AS r{i}" for i, name in enumerate(names))
-        source = f"read_parquet({exactly(self.path)}, file_row_number = true{PLAIN})"
-        for first, last in spans(self.groups, size):
+        source = f"read_parquet({file_sql(self.path)}, file_row_number = true{PLAIN})"
+        for first, last in row_spans(self.groups, size):
             where = f"file_row_number >= {first} AND file_row_number < {last}"
             cuts = self._answer(f"SELECT {parts} FROM {source} WHERE {where}")
             if len(cuts[0].values) != last - first:
                 raise TableError(f"{self.path} changed while it was being read; start again")
             yield cuts
 
-    def _answer(self, query: str) -> list[Cut]:
-        with explained(str(self.path), "cannot be read to its end"):
+    def _answer(self, query: str) -> list[ColumnPart]:
+        with query_error(str(self.path), "cannot be read to its end"):
             answer: Any = self.connection.execute(query)
             found: dict[str, Any] = answer.fetchnumpy()
-        return [_cut(column) for column in found.values()]
+        return [_column_part(column) for column in found.values()]
 
     def _number(self, name: str) -> str:
-        known, column = self.columns[name], named(self.queried[name])
+        known, column = self.columns[name], sql_name(self.queried[name])
         if known.read == "wide":  # by its digits: the nearest float64, rounded once
             return f"CAST(CAST({column} AS VARCHAR) AS DOUBLE)"
         return f"CAST({column} AS TINYINT)" if known.read == "truth" else column
@@ -119,8 +119,8 @@ PLAIN = ", hive_partitioning = false"  # a folder called year=2024 adds no colum
 
 
 def _parquet(path: Path, connection: duckdb.DuckDBPyConnection) -> ParquetRows:
-    name = exactly(path)
-    with explained(str(path), "cannot be read"):
+    name = file_sql(path)
+    with query_error(str(path), "cannot be read"):
         described = connection.execute(
             f"DESCRIBE SELECT * FROM read_parquet({name}{PLAIN})"
         ).fetchall()
@@ -146,12 +146,12 @@ def _reading(type: str) -> str:
     return family if family in {"number", "wide"} else ""
 
 
-def _cut(column: Any) -> Cut:
+def _column_part(column: Any) -> ColumnPart:
     missing: Any = np.ma.getmaskarray(column) if np.ma.isMaskedArray(column) else np.False_
-    return Cut(np.ma.getdata(column), missing if missing.any() else None)
+    return ColumnPart(np.ma.getdata(column), missing if missing.any() else None)
 
 
-def spans(groups: Iterable[int], size: int) -> Iterator[tuple[int, int]]:
+def row_spans(groups: Iterable[int], size: int) -> Iterator[tuple[int, int]]:
     """First and last row of parts of about `size` rows: small row groups together, a large one in
     equal parts, since a part that ends inside a group has the group read twice."""
     first = last = 0
@@ -176,7 +176,7 @@ class ArrowRows:
     columns: dict[str, FileColumn]
     rows: int
 
-    def cuts(self, names: Sequence[str], size: int) -> Iterator[list[Cut]]:
+    def cuts(self, names: Sequence[str], size: int) -> Iterator[list[ColumnPart]]:
         arrow, ipc = _pyarrow(self.path)
         places = [list(self.columns).index(name) for name in names]
         kept = sorted(set(places))
@@ -194,13 +194,13 @@ class ArrowRows:
         if seen != self.rows:
             raise TableError(f"{self.path} changed while it was being read; start again")
 
-    def _cut(self, arrow: Any, column: Any, name: str) -> Cut:
+    def _cut(self, arrow: Any, column: Any, name: str) -> ColumnPart:
         missing = None
         if column.null_count:
             missing = np.asarray(column.is_null().to_numpy(zero_copy_only=False))
         if self.columns[name].read == "wide":  # by its digits, as above
             column = column.cast(arrow.string()).cast(arrow.float64())
-        return Cut(np.asarray(column.to_numpy(zero_copy_only=False)), missing)
+        return ColumnPart(np.asarray(column.to_numpy(zero_copy_only=False)), missing)
 
 
 def _arrow(path: Path) -> ArrowRows:

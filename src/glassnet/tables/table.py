@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.errors import TableError
-from glassnet.tables.cells import Cells, numeric
+from glassnet.tables.cells import Cells, numeric_tokens
 from glassnet.tables.forms import Form, date_sql, number_sql
 from glassnet.tables.notes import Note
-from glassnet.tables.query import explained
+from glassnet.tables.query import query_error
 
 if TYPE_CHECKING:
     import duckdb
@@ -113,9 +113,9 @@ class Table:
         for token in self.missing:
             column, text = self._of_column(token)
             names = [name for name in self.columns if column in (None, name)]
-            gone = " OR ".join(f"({_is_gone(self.columns[name], text)})" for name in names)
+            gone = " OR ".join(f"({_is_missing_sql(self.columns[name], text)})" for name in names)
             parts.append(f"coalesce(bool_or({gone}), false)")
-        with explained(self.label, "cannot be read to its end"):
+        with query_error(self.label, "cannot be read to its end"):
             query = f"SELECT {', '.join(parts)} FROM {self.relation}"
             found = self.connection.execute(query).fetchone() or ()
         return [token for token, here in zip(self.missing, found, strict=True) if not here]
@@ -142,11 +142,11 @@ class Table:
             return cells.number(tokens)
         text = cells.text(tokens)
         value = f"coalesce({number_sql(form, text)}, CAST('nan' AS DOUBLE))"
-        gaps = ", ".join(map(repr, numeric(tokens)))
+        gaps = ", ".join(map(repr, numeric_tokens(tokens)))
         gap = f" OR {value} IN ({gaps})" if gaps else ""
         return f"CASE WHEN {text} IS NULL{gap} THEN NULL ELSE {value} END"
 
-    def rounded(self, name: str) -> tuple[str, ...]:
+    def lost_digits(self, name: str) -> tuple[str, ...]:
         """Two cells that differ and would be the same float64, or else one whole number that a
         float64 cannot hold, or nothing."""
         cells = self.columns[name]
@@ -160,7 +160,7 @@ class Table:
         same = f"SELECT min(e), max(e) FROM {source} WHERE {large} GROUP BY d"
         whole = "CAST(TRY_CAST(d AS DECIMAL(38, 0)) AS VARCHAR)"
         off = f"SELECT min(e) FROM {source} WHERE {large} AND e NOT LIKE '%.%' AND e <> {whole}"
-        with explained(self.label, "cannot be read to its end"):
+        with query_error(self.label, "cannot be read to its end"):
             pair = self.connection.execute(f"{same} HAVING min(e) <> max(e) LIMIT 1").fetchone()
             if pair is not None:
                 return str(pair[0]), str(pair[1])
@@ -208,7 +208,7 @@ class Table:
             return {}
         parts = [f"{reading(name)} AS r{place}" for place, name in enumerate(names)]
         query = f"SELECT {', '.join(parts)} FROM {self.relation}"
-        with explained(self.label, "cannot be read to its end"):
+        with query_error(self.label, "cannot be read to its end"):
             result: Any = self.connection.execute(query)
             arrays: dict[str, Any] = result.fetchnumpy()
         if len(arrays["r0"]) != self.rows:
@@ -216,7 +216,7 @@ class Table:
         return {name: arrays[f"r{place}"] for place, name in enumerate(names)}
 
 
-def _is_gone(cells: Cells, token: str) -> str:
+def _is_missing_sql(cells: Cells, token: str) -> str:
     """SQL that says whether a cell holds something that the token makes a gap."""
     if cells.family == "nested":
         return "false"

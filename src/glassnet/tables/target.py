@@ -22,8 +22,8 @@ from glassnet.tables.kinds import (
     NO_NUMBER,
     brief,
     check_finite,
-    exactness,
-    respelt,
+    known_spelling,
+    lost_digits,
     spelling_note,
     spellings,
 )
@@ -31,15 +31,15 @@ from glassnet.tables.notes import Note
 from glassnet.tables.table import Numbers, Table
 from glassnet.tables.target_scale import (
     asks_for_logarithm,
-    described,
+    decades,
     exponential,
     has_logarithm,
     logarithm,
-    magnitudes,
     mean_factor,
+    scale_in_words,
     shift_of,
 )
-from glassnet.words import counted
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,7 +73,7 @@ class TargetSchema:
         if len(self.classes) == 1 or len(set(self.classes)) < len(self.classes):
             raise ValueError("its classes are none, or two or more that differ")
         if not 0 <= self.common < max(1, len(self.classes)):
-            classes = counted(len(self.classes), "class")
+            classes = plural(len(self.classes), "class")
             raise ValueError(f"common is {self.common}, and it has {classes}")
         if self.log and self.classes:
             raise ValueError("classes have no logarithm")
@@ -95,7 +95,7 @@ class TargetSchema:
         if not self.numeric:
             for label in set(labels) - codes.keys():
                 if label is not None:
-                    codes[label] = codes.get(respelt(label, self.classes), UNKNOWN_CLASS)
+                    codes[label] = codes.get(known_spelling(label, self.classes), UNKNOWN_CLASS)
         return np.array([codes.get(label, UNKNOWN_CLASS) for label in labels], np.int32), missing
 
     @property
@@ -161,7 +161,7 @@ def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSch
         )
     exact, scale, fixed = fixed == "category:exact", scale_of(fixed), base_kind(fixed)
     numbers = table.numbers([name])[name]
-    if fixed != "number" and len(exactness(table, name, numbers)) == 2:
+    if fixed != "number" and len(lost_digits(table, name, numbers)) == 2:
         numbers = Numbers(np.full(table.rows, np.nan), numbers.missing)  # classes, by their text
     if numbers.missing.all():
         raise TableError(
@@ -185,7 +185,7 @@ def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSch
     present = int((~missing).sum())
     if len(classes) * 2 > present and len(classes) > 2:
         raise TableError(
-            f"{table.label}: the target {name!r} has {counted(len(classes), 'different text')} in "
+            f"{table.label}: the target {name!r} has {plural(len(classes), 'different text')} in "
             f"{present} rows, too many to be classes; choose another target"
         )
     return TargetSchema(name, tuple(classes), numeric)
@@ -215,12 +215,14 @@ def target_notes(
     counts = np.bincount(truth[truth >= 0], minlength=len(target.classes))
     if target.numeric and len(target.classes) > 2 and fixed is None:
         way = hint("to predict a number instead pass ", Option("kind", "number", name))
-        text = f"is read as {counted(len(target.classes), 'class')}, which are whole numbers"
+        text = f"is read as {plural(len(target.classes), 'class')}, which are whole numbers"
         notes.append(Note("number or class", text, name, way))
     if not target.numeric:
         texts = Counter(text for text in table.texts([name])[name].tolist() if text is not None)
         other = {
-            text: respelt(text, target.classes) for text in texts if text not in target.classes
+            text: known_spelling(text, target.classes)
+            for text in texts
+            if text not in target.classes
         }
         if other:
             notes.append(spelling_note(name, other))
@@ -230,7 +232,7 @@ def target_notes(
         more = ", …" if len(single) > 3 else ""
         verb = "occurs" if len(single) == 1 else "occur"
         text = (
-            f"has {counted(len(single), 'class')} that {verb} in one row only ({shown}{more}), "
+            f"has {plural(len(single), 'class')} that {verb} in one row only ({shown}{more}), "
             "too few to learn and to score"
         )
         way = hint("join rare classes").otherwise("leave their rows out with ", Option("sql"))
@@ -248,8 +250,8 @@ def _number_notes(target: TargetSchema, truth: NDArray[Any], fixed: str | None) 
         notes.append(Note("number or class", text, name, way))
     if target.log:
         text = (
-            f"is a number over {magnitudes(whole, target.shift)} magnitudes; "
-            f"{described(target.shift)} is learnt, predictions and score are in its own unit"
+            f"is a number over {decades(whole, target.shift)} magnitudes; "
+            f"{scale_in_words(target.shift)} is learnt, predictions and score are in its own unit"
         )
         way = hint("to learn it as it stands pass ", Option("target-scale", "plain"))
         notes.append(Note("logarithm", text, name, way))
@@ -264,7 +266,7 @@ def target_summary(target: TargetSchema, truth: NDArray[Any]) -> str:
     counts = np.bincount(truth[truth >= 0], minlength=len(target.classes))
     ranked: list[int] = np.argsort(-counts, kind="stable").tolist()
     shown = ", ".join(f"{brief(target.classes[code])} {counts[code]}" for code in ranked[:6])
-    return f"{counted(len(counts), 'class')}: {shown}" + (", …" if len(counts) > 6 else "")
+    return f"{plural(len(counts), 'class')}: {shown}" + (", …" if len(counts) > 6 else "")
 
 
 def check_numbers(label: str, name: str, numbers: Numbers) -> None:

@@ -80,17 +80,17 @@ def mean_factor(errors: Floats) -> float:
     return min(max(mean, 1 / MOST_FACTOR), MOST_FACTOR) if mean > 0 else 1.0
 
 
-def magnitudes(values: Floats, shift: float) -> int:
+def decades(values: Floats, shift: float) -> int:
     """How many powers of ten lie between the low and the high end."""
     low, high = np.quantile(values + shift, (0.01, 0.99), method="inverted_cdf")
     return round(math.log10(high) - math.log10(low)) if low > 0 else 0
 
 
-def described(shift: float) -> str:
+def scale_in_words(shift: float) -> str:
     """The function that is learnt, in words."""
     return "its logarithm" if not shift else f"the logarithm of it plus {shift:g}"
 
 
-def rounded(value: float, decimals: int | None) -> Any:
+def round_number(value: float, decimals: int | None) -> Any:
     """A predicted number without digits that would be invented."""
     return float(f"{value:.7g}") if decimals is None else round(value, decimals)

@@ -17,11 +17,11 @@ from typing import Any, cast
 import duckdb
 
 from glassnet.errors import TableError
-from glassnet.tables.cells import Cells, named, quoted
+from glassnet.tables.cells import Cells, sql_name, sql_text
 from glassnet.tables.column_names import unique_names
 from glassnet.tables.compression import FileFormat, check_unpacked, unpacked
 from glassnet.tables.limits import Limits
-from glassnet.tables.query import explained
+from glassnet.tables.query import query_error
 from glassnet.tables.table import Table
 
 _LONGEST_LINE = 1 << 22
@@ -29,9 +29,9 @@ _DEEPEST = 4  # structs inside structs that are taken apart
 _AS_TEXT = ("DOUBLE", "DATE", "TIMESTAMP", "TIME", "UUID")
 
 
-def exactly(path: Path) -> str:
+def file_sql(path: Path) -> str:
     """SQL for exactly this file: a bare name may hold signs that DuckDB takes for a pattern."""
-    return quoted(re.sub(r"([*?\[])", r"[\1]", str(path.absolute())))
+    return sql_text(re.sub(r"([*?\[])", r"[\1]", str(path.absolute())))
 
 
 def open_typed(
@@ -51,7 +51,7 @@ def open_typed(
         connection.register("arrow_table", _readable(arrow.rename_columns(places)))
         relation = "arrow_table"
     elif form.kind == "parquet":
-        relation = f"read_parquet({exactly(path)}, hive_partitioning = false)"
+        relation = f"read_parquet({file_sql(path)}, hive_partitioning = false)"
         names = parquet_names(path, connection)
         limits.check_columns(label, len(names))
     else:
@@ -73,7 +73,7 @@ def typed_table(
 ) -> Table:
     """The table of a relation. `names` are those of its columns where it cannot have them itself,
     as in SQL no two names differ only in case."""
-    with explained(label, "cannot be read"):
+    with query_error(label, "cannot be read"):
         described = connection.sql(f"SELECT * FROM {relation}")
         found_names, types = described.columns, described.types
         counted = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
@@ -82,7 +82,7 @@ def typed_table(
     parts = [
         part
         for place, name in enumerate(names)
-        for part in _parts(name.strip(), named(found_names[place]), types[place])
+        for part in _parts(name.strip(), sql_name(found_names[place]), types[place])
     ]
     unique, notes = unique_names([name for name, _ in parts])
     columns = {name: cells for name, (_, cells) in zip(unique, parts, strict=True)}
@@ -96,7 +96,7 @@ def _parts(name: str, sql: str, type: Any, depth: int = 0) -> Iterator[tuple[str
     """The column, or the fields of a struct."""
     if type.id == "struct" and depth < _DEEPEST:
         for field, inner in type.children:
-            inside = f"struct_extract({sql}, {quoted(field)})"
+            inside = f"struct_extract({sql}, {sql_text(field)})"
             yield from _parts(f"{name}.{field}", inside, inner, depth + 1)
     elif str(type) == "JSON":  # numbers and texts in one column: as text, without JSON's quotes
         yield name, Cells(f"({sql} ->> '$')", "VARCHAR")
@@ -107,8 +107,8 @@ def _parts(name: str, sql: str, type: Any, depth: int = 0) -> Iterator[tuple[str
 def parquet_names(path: Path, connection: duckdb.DuckDBPyConnection) -> list[str]:
     """The names of the columns as the file has them: the children of the first element, each
     followed by its own children."""
-    with explained(str(path), "cannot be read"):
-        query = f"SELECT name, coalesce(num_children, 0) FROM parquet_schema({exactly(path)})"
+    with query_error(str(path), "cannot be read"):
+        query = f"SELECT name, coalesce(num_children, 0) FROM parquet_schema({file_sql(path)})"
         elements = connection.execute(query).fetchall()
     names: list[str] = []
     left = 0  # elements that are still inside a column
@@ -125,10 +125,10 @@ def _json(
     path: Path, form: FileFormat, connection: duckdb.DuckDBPyConnection, limits: Limits
 ) -> tuple[str, list[str]]:
     """SQL that reads the file, and the names of its columns."""
-    options = f"map_inference_threshold = -1, compression = {quoted(form.compression)}"
+    options = f"map_inference_threshold = -1, compression = {sql_text(form.compression)}"
     limits.check_columns(str(path), _keys_of_first(path, form))
-    found = f"read_json({exactly(path)}, sample_size = -1, {options})"
-    with explained(str(path), "cannot be read"):
+    found = f"read_json({file_sql(path)}, sample_size = -1, {options})"
+    with query_error(str(path), "cannot be read"):
         described = connection.execute(f"DESCRIBE SELECT * FROM {found}").fetchall()
         limits.check_columns(str(path), len(described))
         names = _json_names(path, form, connection, [row[0] for row in described])
@@ -138,8 +138,8 @@ def _json(
         row[0]: "VARCHAR" if str(row[1]).startswith(_AS_TEXT) and row[1][-1] != "]" else row[1]
         for row in described
     }
-    columns = ", ".join(f"{quoted(name)}: {quoted(type)}" for name, type in types.items())
-    return f"read_json({exactly(path)}, columns = {{{columns}}}, {options})", names
+    columns = ", ".join(f"{sql_text(name)}: {sql_text(type)}" for name, type in types.items())
+    return f"read_json({file_sql(path)}, columns = {{{columns}}}, {options})", names
 
 
 def _keys_of_first(path: Path, form: FileFormat) -> int:
@@ -162,7 +162,7 @@ def _json_names(
     ends = [re.fullmatch(r"(.+)_\d+", name) for name in names]
     if not any(end and end[1].lower() in lowered for end in ends):
         return names
-    objects = f"read_json_objects({exactly(path)}, compression = {quoted(form.compression)})"
+    objects = f"read_json_objects({file_sql(path)}, compression = {sql_text(form.compression)})"
     found = connection.execute(f"SELECT DISTINCT unnest(json_keys(json)) FROM {objects}").fetchall()
     keys = {str(row[0]) for row in found}
     return [

@@ -23,7 +23,7 @@ from glassnet.hints import Option, hint
 from glassnet.tables.limits import Limits
 from glassnet.tables.notes import Note
 from glassnet.tables.target import number_label
-from glassnet.words import counted
+from glassnet.words import plural
 
 _BLOCK = 1 << 20
 _BYTES = 24  # that a cell takes in memory
@@ -43,11 +43,11 @@ class _Extent:
 def write_sheet(path: Path, sheet: str | None, to: Path, limits: Limits) -> tuple[Note, ...]:
     """Write a sheet as CSV; what was decided. TableError where it cannot be read."""
     calamine = _library(path)
-    unknown = _checked(path, limits)
+    unknown = _check_workbook(path, limits)
     try:
         book = calamine.load_workbook(str(path))
         names, shown = _sheets(book)
-        name, notes = _chosen(path, book, names, shown, sheet)
+        name, notes = _choose_sheet(path, book, names, shown, sheet)
         rows = list(_rows(book.get_sheet_by_name(name)))
     except TableError:
         raise
@@ -55,7 +55,7 @@ def write_sheet(path: Path, sheet: str | None, to: Path, limits: Limits) -> tupl
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise TableError(f"{path} cannot be read as a workbook: {reason}; save it again") from None
     if unknown:
-        text = f"{counted(unknown, 'formula')} of the workbook have no value, which makes a gap"
+        text = f"{plural(unknown, 'formula')} of the workbook have no value, which makes a gap"
         notes.append(Note("formulas", text, "", "open and save it in a spreadsheet program", True))
     with to.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(_without_empty(rows))
@@ -79,7 +79,7 @@ def _sheets(book: Any) -> tuple[list[str], list[str]]:
     return [str(sheet.name) for sheet in about], shown
 
 
-def _chosen(
+def _choose_sheet(
     path: Path, book: Any, names: list[str], shown: list[str], asked: str | None
 ) -> tuple[str, list[Note]]:
     """The sheet that was asked for, by its name or number, or the first that has rows."""
@@ -145,7 +145,7 @@ def _without_empty(rows: Sequence[list[str]]) -> list[list[str]]:
 # --- how large it is ------------------------------------------------------------------------------
 
 
-def _checked(path: Path, limits: Limits) -> int:
+def _check_workbook(path: Path, limits: Limits) -> int:
     """TableError for a workbook that unpacks to too much; how many formulas have no value."""
     packed, size, unknown = path.stat().st_size, 0, 0
     if not zipfile.is_zipfile(path):

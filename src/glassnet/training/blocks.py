@@ -48,8 +48,8 @@ class Trainable(Protocol):
     first: int
 
     def renew(self) -> bool: ...
-    def keep(self) -> None: ...
-    def put_back(self) -> None: ...
+    def keep_snapshot(self) -> None: ...
+    def restore_snapshot(self) -> None: ...
     def rates(self, run: Run, steps: np.ndarray) -> np.ndarray: ...
     def timeline(self, run: Run, steps: np.ndarray) -> schedules.Timeline: ...
     def weights(self, rows: np.ndarray) -> np.ndarray: ...
@@ -58,7 +58,7 @@ class Trainable(Protocol):
     ) -> DivergenceError: ...
 
 
-class Blocks:
+class EpochBlocks:
     """Takes the epochs of one training."""
 
     def __init__(self, trainer: Trainable, most: int) -> None:
@@ -72,7 +72,7 @@ class Blocks:
         self._total = math.fsum(self._weights.tolist())
 
     @classmethod
-    def of(cls, trainer: Trainable, run: Run, callbacks: Sequence[Any]) -> Blocks | None:
+    def of(cls, trainer: Trainable, run: Run, callbacks: Sequence[Any]) -> EpochBlocks | None:
         """None where the epochs of a training cannot be taken so, or nothing would be won."""
         rows, guarded = trainer.task.rows, trainer.conventions.guarded
         work = trainer.stepper.weights * len(rows)
@@ -83,27 +83,27 @@ class Blocks:
             return cls(trainer, most) if trainer.conventions.by_rows and most > 1 else None
         plain = trainer.optimizer.average == 0.0 and trainer.kept_memory is not None
         plain = plain and not trainer.conventions.by_rows
-        if work > WORK or not plain or _follows(trainer, run, callbacks):
+        if work > WORK or not plain or _rates_depend_on_losses(trainer, run, callbacks):
             return None
         return cls(trainer, _most(trainer, run))
 
-    def taken(self, loop: EpochLoop) -> bool:
+    def take(self, loop: EpochLoop) -> bool:
         """Take the next epochs; False where they have to be taken one by one."""
         run, trainer = loop.run, self.trainer
         if not trainer.conventions.guarded:
             count = min(self.most, run.epochs - run.epoch)
             count = min(count, loop.ahead()) if count > 1 else 1
             if count > 1:
-                self.unguarded(loop, count)
+                self.take_without_snapshot(loop, count)
             return count > 1
         if not self.most or len(trainer.part[0]):
             return False
         if loop.watched:
             self.watched(loop)
             return True
-        return self.unwatched(loop)
+        return self.take_without_callbacks(loop)
 
-    def unguarded(self, loop: EpochLoop, count: int) -> None:
+    def take_without_snapshot(self, loop: EpochLoop, count: int) -> None:
         """Some epochs of which only the last one may be the end, and none is put back."""
         run, trainer, steps = loop.run, self.trainer, self.trainer.order.steps
         calls, done = self._ready(run, count), 0
@@ -123,14 +123,14 @@ class Blocks:
         if run.history.stopped == "interrupted":
             raise Stop
 
-    def unwatched(self, loop: EpochLoop) -> bool:
+    def take_without_callbacks(self, loop: EpochLoop) -> bool:
         """Some epochs that nobody looks at; False where their numbers are not finite, and all is
         as it was before."""
         run, trainer, start = loop.run, self.trainer, time.perf_counter()
         first = run.steps_done
         if trainer.renew():
             self._calls = None
-        trainer.keep()
+        trainer.keep_snapshot()
         calls = self._ready(run)
         ahead = run.epoch - self._first
         count = min(self._piece, self._filled - ahead)
@@ -138,11 +138,11 @@ class Blocks:
             calls.run(ahead, count)
             loop.after_steps(count * trainer.order.steps, clock=False)
         except KeyboardInterrupt:
-            trainer.put_back()
+            trainer.restore_snapshot()
             raise
         losses = _side_by_side(calls.losses(count, ahead))
         if not (finite(losses.reshape(-1)) and finite(trainer.task.model.W)):
-            trainer.put_back()
+            trainer.restore_snapshot()
             trainer.raw, trainer.broken = None, False
             run.steps_done, self.most = first, 0
             return False
@@ -160,14 +160,14 @@ class Blocks:
         run, trainer = loop.run, self.trainer
         if trainer.renew():
             self._calls = None
-        trainer.keep()
+        trainer.keep_snapshot()
         calls = self._ready(run)
         ahead, first = run.epoch - self._first, run.steps_done
         try:
             calls.run(ahead)
             loop.after_steps(trainer.order.steps, clock=False)
         except KeyboardInterrupt:
-            trainer.put_back()
+            trainer.restore_snapshot()
             raise
         losses = calls.of_epoch(ahead)
         loss = self._mean(losses, run.epoch)
@@ -245,7 +245,7 @@ def _side_by_side(losses: list[tuple[np.ndarray, int]]) -> np.ndarray:
     return np.concatenate([array for array, _ in losses], axis=1)
 
 
-def _follows(trainer: Trainable, run: Run, callbacks: Sequence[Any]) -> bool:
+def _rates_depend_on_losses(trainer: Trainable, run: Run, callbacks: Sequence[Any]) -> bool:
     """Whether the learning rates of an epoch may depend on what came before it: on losses, or
     where schedules of the user's meet callbacks, on anything."""
     schedule = trainer.schedule
@@ -255,12 +255,12 @@ def _follows(trainer: Trainable, run: Run, callbacks: Sequence[Any]) -> bool:
     steps = trainer.timeline(run, np.array([trainer.first + run.steps_done]))
     try:
         schedule.rates(steps, _Losses())
-    except _Asked:
+    except _LossesNeeded:
         return True
     return False
 
 
-class _Asked(Exception):
+class _LossesNeeded(Exception):
     """A schedule asked for losses."""
 
 
@@ -268,10 +268,10 @@ class _Losses(Sequence[float]):
     """The losses of the epochs so far, for a schedule that shall not need them."""
 
     def __len__(self) -> int:
-        raise _Asked
+        raise _LossesNeeded
 
     def __getitem__(self, index: Any) -> Any:
-        raise _Asked
+        raise _LossesNeeded
 
     def __iter__(self) -> Iterator[float]:
-        raise _Asked
+        raise _LossesNeeded

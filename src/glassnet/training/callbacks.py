@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from glassnet.arguments import Checked
+from glassnet.arguments import ArgumentChecker
 from glassnet.describe import Described
 from glassnet.errors import TrainingError
-from glassnet.foreign import no_name
+from glassnet.foreign import missing_name_error
 from glassnet.training.history import Run
 
 METHODS = ("epoch_end", "epoch_begin", "train_begin", "train_end", "overdue")
@@ -54,7 +54,7 @@ def _as_callback(item: Any) -> Any:
         )
     known = [name for name in METHODS if _has(item, name)]
     for name in _methods_of(item):
-        meant = _meant(name)
+        meant = _intended_method(name)
         if name.startswith("on_") or meant:
             hint = f"; here it is called {meant}" if meant else ""
             raise TrainingError(
@@ -78,7 +78,7 @@ def _methods_of(item: Any) -> list[str]:
     return [name for name in names if name not in KNOWN and callable(getattr(item, name, None))]
 
 
-def _meant(name: str) -> str | None:
+def _intended_method(name: str) -> str | None:
     """The method that a name is another spelling of: `onEpochEnd`, `end_epoch`, `epoch_ends`."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().removeprefix("on_").split("_")
     same = [SYNONYMS.get(word.rstrip("s"), word) for word in words]
@@ -105,7 +105,7 @@ def reason(callback: Any) -> str:
     return str(getattr(callback, "reason", "early"))
 
 
-class Callback(metaclass=Checked):
+class Callback(metaclass=ArgumentChecker):
     """A callback that does nothing; subclasses override what they need. `reason` is what
     `History.stopped` says where the callback stopped the training."""
 
@@ -191,9 +191,9 @@ class EarlyStopping(Resumable, Described):
             self.best, self.best_epoch = now, run.epoch
             self.weights = run.model.W.copy()
             run.history.best_epoch = run.epoch
-        return self._waited(run.epoch) >= self.patience
+        return self._epochs_waited(run.epoch) >= self.patience
 
-    def _waited(self, epoch: int) -> int:
+    def _epochs_waited(self, epoch: int) -> int:
         return epoch - max(self.best_epoch, self.since)
 
     def state(self, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -211,7 +211,7 @@ class EarlyStopping(Resumable, Described):
         self.best, self.best_epoch = known[0], int(known[1])
         self.since = int(known[2]) if len(known) > 2 else 0
         self.weights = arrays.get(f"{name}.weights")
-        if self._waited(run.epoch) >= self.patience:
+        if self._epochs_waited(run.epoch) >= self.patience:
             self.since = run.epoch
         run.history.best_epoch = self.best_epoch or None
 
@@ -226,7 +226,7 @@ def resumable(callbacks: Sequence[Any]) -> dict[str, Resumable]:
     return {f"stopper{place}": callback for place, callback in enumerate(found)}
 
 
-def memories(callbacks: Sequence[Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def callback_states(callbacks: Sequence[Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """What callbacks remember: JSON values and arrays by name."""
     notes: dict[str, Any] = {}
     arrays: dict[str, np.ndarray] = {}
@@ -271,4 +271,6 @@ class TimeLimit(Callback):
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        raise no_name("glassnet.callbacks", name, ["Callback", "EarlyStopping", "TimeLimit"])
+        raise missing_name_error(
+            "glassnet.callbacks", name, ["Callback", "EarlyStopping", "TimeLimit"]
+        )

@@ -14,20 +14,20 @@ from typing import Any, cast
 
 import numpy as np
 
-from glassnet.arguments import plain, shown
+from glassnet.arguments import plain, value_text
 from glassnet.errors import ShapeError, TrainingError, warn_user
 from glassnet.foreign import OPTIMIZERS
 from glassnet.nn.activations import Identity
-from glassnet.nn.loss import Loss, times
+from glassnet.nn.loss import Loss, multiply_weights
 from glassnet.nn.module import Module
 from glassnet.nn.normalise import BatchNorm, Dropout
 from glassnet.nn.predict import as_rows, check_categories
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.search import WholeData
-from glassnet.training.memmap import Mapped, Scratch
-from glassnet.training.source import Arrays, Source, alone, written
+from glassnet.training.memmap import MappedRows, MappedWriter
+from glassnet.training.source import Arrays, Source, check_no_labels, write_source
 from glassnet.training.step import outputs_of
-from glassnet.words import counted
+from glassnet.words import plural
 
 LARGEST = 2**31 - 1  # row numbers are int32
 PART = 1 << 16  # rows that are copied at once
@@ -44,13 +44,13 @@ class Rows:
     x: Any
     y: np.ndarray
     weight: np.ndarray | None = None
-    mapped: Mapped | None = None
+    mapped: MappedRows | None = None
     gathered: bool = False
     numbers: np.ndarray | None = None
     names: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, arrays: Arrays, mapped: Mapped | None = None, **more: Any) -> Rows:
+    def of(cls, arrays: Arrays, mapped: MappedRows | None = None, **more: Any) -> Rows:
         """The rows with arrays by the names of the step's inputs."""
         return cls(arrays["x"], arrays["y"], arrays.get("weight"), mapped, **more)
 
@@ -71,7 +71,7 @@ class Rows:
         """Whether a step gets the rows of its batch, and not all rows with numbers of some."""
         return self.gathered or self.sparse
 
-    def numbered(self, places: Any) -> np.ndarray:
+    def row_numbers(self, places: Any) -> np.ndarray:
         """The user's numbers of rows."""
         return places if self.numbers is None else self.numbers[places]
 
@@ -93,7 +93,7 @@ class Rows:
             self.x[places] if self.sparse else np.ascontiguousarray(self.x[places]),
             np.ascontiguousarray(self.y[places]),
             None if self.weight is None else np.ascontiguousarray(self.weight[places]),
-            numbers=self.numbered(np.arange(len(self))[places]),
+            numbers=self.row_numbers(np.arange(len(self))[places]),
             names=self.names,
         )
 
@@ -101,13 +101,13 @@ class Rows:
         """The rows where a mask is true; of rows on disk they are on disk too."""
         if self.mapped is None:
             return self.part(mask)
-        with Scratch(self.mapped.folder, int(np.count_nonzero(mask))) as scratch:
+        with MappedWriter(self.mapped.folder, int(np.count_nonzero(mask))) as scratch:
             for first in range(0, len(self), PART):
                 part = slice(first, first + PART)
                 scratch.append({name: a[part][mask[part]] for name, a in self.arrays().items()})
             arrays, mapped = scratch.mapped()
         mapped = replace(mapped, names=self.mapped.names)
-        numbers = self.numbered(np.flatnonzero(mask))
+        numbers = self.row_numbers(np.flatnonzero(mask))
         return Rows.of(arrays, mapped, numbers=numbers, names=self.names)
 
 
@@ -116,7 +116,7 @@ def dense(x: Any) -> np.ndarray:
     return x.toarray() if hasattr(x, "toarray") else x
 
 
-def warn_of_twice(model: Module, loss: Loss) -> None:
+def warn_of_double_activation(model: Module, loss: Loss) -> None:
     """A warning where the last layer is what the loss applies to the scores itself."""
     last: Module = model
     while (parts := list(last.chain().values())) and parts[-1] is not last:
@@ -131,70 +131,72 @@ def warn_of_twice(model: Module, loss: Loss) -> None:
         )
 
 
-def checked(
+def check_data(
     model: Module, loss: Loss, x: Any, y: Any = None, weight: Any = None, of: str = ""
 ) -> Rows:
     """The data for a step, with the weights of rows and of their classes in one; `of` names them
     in errors ("validation "). x may be a source of rows that has labels and weights as well, or
     rows that know their numbers in the table of the user."""
-    checked_model(model)
+    check_model(model)
     if isinstance(x, Rows):
-        given = _checked(model, loss, x.x, x.y, x.weight, of)
+        given = _check_arrays(model, loss, x.x, x.y, x.weight, of)
         return replace(given, numbers=x.numbers, names=x.names)
     if not isinstance(x, Source):
-        return _checked(model, loss, x, y, weight, of)
-    alone(x, y, weight, of)
-    if model.takes() not in (None, len(x.names)):
+        return _check_arrays(model, loss, x, y, weight, of)
+    check_no_labels(x, y, weight, of)
+    if model.input_width() not in (None, len(x.names)):
         shown = ", ".join(x.names[:12]) + (", …" if len(x.names) > 12 else "")
         raise ShapeError(
-            f"{of}x has {counted(len(x.names), 'column')} in {x.label} ({shown}); the network "
-            f"takes {model.takes()}: choose them, features=[…]"
+            f"{of}x has {plural(len(x.names), 'column')} in {x.label} ({shown}); the network "
+            f"takes {model.input_width()}: choose them, features=[…]"
         )
     if x.rows > LARGEST:
-        raise ShapeError(f"{x.label} has {counted(x.rows, 'row')}; wanted 1 to {LARGEST}")
-    check = partial(_checked_part, model, loss, of)
-    arrays, mapped = written(x, model.dtype, check, loss.skips)
+        raise ShapeError(f"{x.label} has {plural(x.rows, 'row')}; wanted 1 to {LARGEST}")
+    check = partial(_check_part, model, loss, of)
+    arrays, mapped = write_source(x, model.dtype, check, loss.skips_missing)
     rows = Rows.of(arrays, mapped, names=tuple(x.names))
     if rows.weight is not None and not rows.weight.any():
         raise TrainingError(f"{x.label}: the weights of the rows are all 0; one is more, at least")
     return rows
 
 
-def _checked_part(
+def _check_part(
     model: Module, loss: Loss, of: str, x: Any, y: Any, weight: Any
 ) -> dict[str, np.ndarray]:
-    """As `checked`, for a part of the rows, whose weights may be all 0."""
+    """As `check_data`, for a part of the rows, whose weights may be all 0."""
     if weight is None or np.any(weight):
-        return _checked(model, loss, x, y, weight, of).arrays()
-    plain = _checked(model, loss, x, y, None, of)
+        return _check_arrays(model, loss, x, y, weight, of).arrays()
+    plain = _check_arrays(model, loss, x, y, None, of)
     return {**plain.arrays(), "weight": np.zeros(len(plain), model.dtype)}
 
 
-def _checked(model: Module, loss: Loss, x: Any, y: Any, weight: Any, of: str) -> Rows:
-    inputs = checked_inputs(model, x, of)
-    if loss.skips:
-        y = _with_gaps(y)
+def _check_arrays(model: Module, loss: Loss, x: Any, y: Any, weight: Any, of: str) -> Rows:
+    inputs = check_inputs(model, x, of)
+    if loss.skips_missing:
+        y = _masked_to_nan(y)
     refuse_masked(y, f"{of}y")
     numbers = np.asarray(y)
     if numbers.ndim < 1 or len(numbers) != len(inputs):
         raise ShapeError(
-            f"{of}x has {counted(len(inputs), 'row')} and {of}y has "
+            f"{of}x has {plural(len(inputs), 'row')} and {of}y has "
             f"{len(numbers) if numbers.ndim else 'none'}; every row needs its label"
         )
     labels = loss.labels(numbers, outputs_of(model, inputs.shape[1]), model.dtype)
     refuse_infinite(labels, f"{of}y", numbers, loss)
-    given = checked_weights(weight, len(inputs), model.dtype, of, loss, labels)
+    given = check_weights(weight, len(inputs), model.dtype, of, loss, labels)
     factors, names = loss.weights(labels, model.dtype), column_names(x)
     if factors is not None and given is not None:
-        return Rows(inputs, labels, np.ascontiguousarray(times(given, factors)), names=names)
+        return Rows(
+            inputs, labels, np.ascontiguousarray(multiply_weights(given, factors)), names=names
+        )
     return Rows(inputs, labels, given if factors is None else factors, names=names)
 
 
-def _with_gaps(y: Any) -> Any:
+def _masked_to_nan(y: Any) -> Any:
     """Labels with NaN where NumPy hides an entry, or where there is None."""
     if np.ma.isMaskedArray(y):
         whole: Any = y if y.dtype.kind == "f" else y.astype(float)
-        return whole.filled(np.nan)
+        return whole.fill_missing(np.nan)
     array = np.asarray(y)
     if array.dtype != object:
         return array
@@ -207,7 +209,12 @@ def _with_gaps(y: Any) -> Any:
 def check_some_labels(loss: Loss, *parts: Rows | None) -> None:
     """TrainingError where labels may be missing, and all are, of training or validation."""
     for of, rows in zip(("", "validation "), parts, strict=True):
-        if loss.skips and rows is not None and rows.weight is not None and not rows.weight.any():
+        if (
+            loss.skips_missing
+            and rows is not None
+            and rows.weight is not None
+            and not rows.weight.any()
+        ):
             raise TrainingError(
                 f"{of}y has no label that counts: each is missing, or has a weight of 0"
             )
@@ -221,11 +228,11 @@ def column_names(x: Any) -> tuple[str, ...]:
     return tuple(map(str, columns))
 
 
-def checked_inputs(model: Module, x: Any, of: str = "") -> np.ndarray:
+def check_inputs(model: Module, x: Any, of: str = "") -> np.ndarray:
     """x as the model reads it."""
     refuse_masked(x, f"{of}x")
     rows = as_rows(x, f"{of}x")
-    width = model.takes()
+    width = model.input_width()
     wanted = f"[rows, {'columns' if width is None else width}]"
     if rows.ndim != 2 or width not in (None, rows.shape[1]):
         hint = "; one column of numbers is x[:, None]" if rows.ndim == 1 else ""
@@ -236,7 +243,7 @@ def checked_inputs(model: Module, x: Any, of: str = "") -> np.ndarray:
             "columns of a table)"
         )
     if not 0 < len(rows) <= LARGEST:
-        raise ShapeError(f"{of}x has {counted(len(rows), 'row')}; wanted 1 to {LARGEST}")
+        raise ShapeError(f"{of}x has {plural(len(rows), 'row')}; wanted 1 to {LARGEST}")
     check_categories(model, rows, f"{of}x")
     with np.errstate(over="ignore"):
         inputs = np.ascontiguousarray(rows, model.dtype)
@@ -244,7 +251,7 @@ def checked_inputs(model: Module, x: Any, of: str = "") -> np.ndarray:
     return inputs
 
 
-def checked_weights(
+def check_weights(
     weight: Any, rows: int, dtype: str, of: str, loss: Loss, y: np.ndarray
 ) -> np.ndarray | None:
     """Weights of the rows, or of every label."""
@@ -293,7 +300,7 @@ def refuse_infinite(
     among labels of a loss that skips missing ones NaN is none."""
     if array.dtype.kind != "f" or _all_finite(array):
         return
-    wrong = np.isinf(array) if loss is not None and loss.skips else ~np.isfinite(array)
+    wrong = np.isinf(array) if loss is not None and loss.skips_missing else ~np.isfinite(array)
     if not wrong.any():
         return
     place = tuple(int(i) for i in np.argwhere(wrong)[0])
@@ -360,13 +367,17 @@ def _batch_norms(name: str, module: Module) -> Iterator[tuple[str, BatchNorm]]:
         yield from _batch_norms(f"{name}{child}.", part)
 
 
-def checked_model(model: Any) -> None:
+def check_model(model: Any) -> None:
     """TrainingError where it is not a network."""
     if isinstance(model, Module):
         return
     given: Any = model
     named = getattr(given, "__name__", None)
-    what = f"{named} is a class" if isinstance(given, type) else f"{shown(given)} is not a network"
+    what = (
+        f"{named} is a class"
+        if isinstance(given, type)
+        else f"{value_text(given)} is not a network"
+    )
     right = ["model = gn.nn.Sequential(gn.nn.Linear(2, 3), gn.nn.ReLU(), gn.nn.Linear(3, 1))"]
     if isinstance(given, type) and issubclass(given, Module):
         right = [f"model = {named}(…), an object of it"]
@@ -377,24 +388,24 @@ def checked_model(model: Any) -> None:
     raise TrainingError("".join([f"model: {what}", *(f"\n  right: {line}" for line in right)]))
 
 
-def checked_flag(**flags: Any) -> None:
+def check_flag(**flags: Any) -> None:
     for name, value in flags.items():
         if plain(value) not in (True, False):
             raise TrainingError(f"{name}={value!r}; wanted True or False")
 
 
-def checked_counts(**counts: Any) -> None:
+def check_counts(**counts: Any) -> None:
     for name, value in counts.items():
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
             raise TrainingError(f"{name}={value!r}; wanted a whole number, 1 or more")
 
 
-def checked_seed(seed: Any) -> None:
+def check_seed(seed: Any) -> None:
     if not isinstance(seed, Integral):
         raise TrainingError(f"seed={seed!r}; wanted a whole number, such as 0")
 
 
-def checked_optimizer(optimizer: Any) -> None:
+def check_optimizer(optimizer: Any) -> None:
     if not isinstance(optimizer, Optimizer | WholeData):
         named = OPTIMIZERS.get(optimizer.lower()) if isinstance(optimizer, str) else None
         right = [named] if named else ["SGD(lr=0.1)", "Adam(lr=1e-3)"]

@@ -37,7 +37,7 @@ DOMAINS = {
 
 
 @dataclass(frozen=True)
-class Fault:
+class NonFinite:
     """The first operation that is not finite; `row` counts in the data of the step."""
 
     part: str  # forward, backward or update
@@ -56,7 +56,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Failing:
+class FailingStep:
     """A step and everything that it depends on."""
 
     model: Module
@@ -65,7 +65,7 @@ class Failing:
     seed: int
     arrays: Mapping[str, np.ndarray]  # x, y, weight, rows, lr, step, parameters and memory
 
-    def fault(self, numbers: np.ndarray | None = None) -> Fault | None:
+    def fault(self, numbers: np.ndarray | None = None) -> NonFinite | None:
         """None where it is not found: the step is large, or finite as NumPy computes it. `numbers`
         are the user's numbers of the rows of the batch."""
         weighted = np.ndim(self.arrays["weight"]) if "weight" in self.arrays else 0
@@ -85,7 +85,7 @@ class Failing:
 
 
 def divergence(
-    what: str, put_back: str, step: int, fault: Fault | None, advice: str
+    what: str, put_back: str, step: int, fault: NonFinite | None, advice: str
 ) -> DivergenceError:
     """The error: `what` happened in which step, and to where the model was put back."""
     lines = [f"{what}; {put_back}"]
@@ -94,7 +94,7 @@ def divergence(
     return DivergenceError("\n".join([*lines, advice]), step, *where)
 
 
-def advice(lr: float, x: np.ndarray, fault: Fault | None, updates: int) -> str:
+def advice(lr: float, x: np.ndarray, fault: NonFinite | None, updates: int) -> str:
     """What to try. A smaller learning rate is no help where no update came before, unless it is
     the update that is not finite, nor where the data alone decide the number."""
     lines: list[str] = []
@@ -156,7 +156,7 @@ class _Finding:
     values: list[np.ndarray]
     rows: np.ndarray
 
-    def of(self, place: int) -> Fault:
+    def of(self, place: int) -> NonFinite:
         nodes = self.step.graph.nodes
         source = self.step.sources[place] if place < len(self.step.sources) else place
         index = self._index(place)
@@ -164,15 +164,17 @@ class _Finding:
         if place >= len(self.step.sources):
             names = [n for n, output in self.step.donate.items() if not self._finite(output)]
             layer = f"the update of {names[0].removeprefix('W.')}" if names else None
-            return Fault(UPDATE, nodes[place].op.name, self._in_numbers(place, index), layer, row)
+            return NonFinite(
+                UPDATE, nodes[place].op.name, self._in_numbers(place, index), layer, row
+            )
         if source < 0:
             text = self._in_numbers(place, index)
             learnt = self._learnt(place)
-            return Fault(FORWARD, nodes[place].op.name, text, self._layer(place), row, learnt)
+            return NonFinite(FORWARD, nodes[place].op.name, text, self._layer(place), row, learnt)
         text = f"the derivative of {self._in_numbers(source, index)}"
         if nodes[source].op.kind != "elementwise":
             text = f"the derivative of {nodes[source].op.name}"
-        return Fault(BACKWARD, nodes[source].op.name, text, self._layer(source), row)
+        return NonFinite(BACKWARD, nodes[source].op.name, text, self._layer(source), row)
 
     def _index(self, place: int) -> tuple[int, ...]:
         """Where the value has its first number that is not finite."""

@@ -41,7 +41,7 @@ class EpochLoop:
         self._parts: Sequence[float] = getattr(evaluate, "parts", ())
 
     @property
-    def going(self) -> bool:
+    def continues(self) -> bool:
         """Whether there should be another epoch."""
         return self.run.epoch < self.run.epochs and self.run.history.stopped == "epochs"
 

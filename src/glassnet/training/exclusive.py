@@ -53,16 +53,16 @@ class InTraining:
         for other, thread in _register.alive():
             if other is self and thread == here:
                 _register.held.remove((self.me, here))
-            elif self._meets(other):
-                raise TrainingError(_refusal(self.owner, thread == here))
+            elif self._conflicts(other):
+                raise TrainingError(_already_training_error(self.owner, thread == here))
 
-    def _meets(self, other: InTraining) -> bool:
+    def _conflicts(self, other: InTraining) -> bool:
         if self.owner is other.owner:
             return True
         return any(np.may_share_memory(a, b) for a in self.blocks for b in other.blocks)
 
 
-class _Register:
+class _ActiveTrainings:
     """What is being trained in this process, and by which threads."""
 
     def __init__(self) -> None:
@@ -82,12 +82,12 @@ class _Register:
         self.held[:] = [entry for entry in self.held if entry[1] == here]
 
 
-_register = _Register()
+_register = _ActiveTrainings()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_register.forked)
 
 
-def _refusal(owner: Any, here: bool) -> str:
+def _already_training_error(owner: Any, here: bool) -> str:
     name = type(owner).__name__
     if here:
         return (

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from glassnet.training.diverge import Failing, Fault
+from glassnet.training.diverge import FailingStep, NonFinite
 from glassnet.training.history import Run
 from glassnet.training.rollback import finite
 
@@ -29,12 +29,12 @@ class Repeatable(Protocol):
     optimizer: Any
 
     def numbers(self) -> dict[str, np.ndarray]: ...
-    def put_numbers(self, arrays: Mapping[str, np.ndarray]) -> None: ...
+    def set_numbers(self, arrays: Mapping[str, np.ndarray]) -> None: ...
     def rates(self, run: Run, steps: np.ndarray) -> np.ndarray: ...
     def step_arrays(self, rows: np.ndarray, step: int) -> dict[str, np.ndarray]: ...
 
 
-def failing_step(trainer: Repeatable, run: Run, first: int) -> tuple[int, float, Fault | None]:
+def failing_step(trainer: Repeatable, run: Run, first: int) -> tuple[int, float, NonFinite | None]:
     """The steps of an epoch once more, from number `first` up to the one that fails: its number,
     its loss, and its fault."""
     step, model = first, trainer.task.model
@@ -47,27 +47,27 @@ def failing_step(trainer: Repeatable, run: Run, first: int) -> tuple[int, float,
             if finite(trainer.stepper.run(several, rates, step)) and finite(model.W):
                 step += len(several)
                 continue
-            trainer.put_numbers(before)
-            return _one_by_one(trainer, several, rates, step)
+            trainer.set_numbers(before)
+            return _step_by_step(trainer, several, rates, step)
     return max(first, step - 1), math.nan, None
 
 
-def _one_by_one(
+def _step_by_step(
     trainer: Repeatable, rows: np.ndarray, rates: np.ndarray, step: int
-) -> tuple[int, float, Fault | None]:
+) -> tuple[int, float, NonFinite | None]:
     for batch, rate in zip(rows, rates, strict=True):
         before = trainer.numbers()
         loss = float(trainer.stepper.run(batch[None], np.array([rate]), step)[0])
         if not (math.isfinite(loss) and finite(trainer.task.model.W)):
-            trainer.put_numbers(before)
+            trainer.set_numbers(before)
             return step, loss, _fault(trainer, batch, rate, step)
         step += 1
     return step - 1, math.nan, None
 
 
-def _fault(trainer: Repeatable, rows: np.ndarray, rate: float, step: int) -> Fault | None:
+def _fault(trainer: Repeatable, rows: np.ndarray, rate: float, step: int) -> NonFinite | None:
     task = trainer.task
     lr = np.asarray(rate, task.model.dtype)
     arrays = {**trainer.step_arrays(rows, step), "lr": lr}
-    failing = Failing(task.model, task.loss, trainer.optimizer, task.seed, arrays)
-    return failing.fault(task.rows.numbered(rows))
+    failing = FailingStep(task.model, task.loss, trainer.optimizer, task.seed, arrays)
+    return failing.fault(task.rows.row_numbers(rows))

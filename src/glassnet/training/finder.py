@@ -18,9 +18,9 @@ from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module
 from glassnet.optim import numbers
 from glassnet.optim.optimizer import Optimizer
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.run.threads import thread_count
-from glassnet.training.check import checked, checked_counts, checked_seed
+from glassnet.training.check import check_counts, check_data, check_seed
 from glassnet.training.exclusive import InTraining
 from glassnet.training.order import Order
 from glassnet.training.trainer import Task, Trainer
@@ -53,7 +53,7 @@ class Rates:
         return f"lr={self.suggestion:.2g}"
 
 
-@to_nearest
+@computed_to_nearest
 def find_lr(
     model: Module,
     x: Any,
@@ -72,12 +72,12 @@ def find_lr(
     """Try learning rates from `low` to `high`, each a little larger than the one before, for one
     step each, until the loss grows. Smith, 2015. Where it never falls, the result has none to
     suggest, and says so."""
-    checked_counts(steps=steps, batch_size=batch_size)
-    checked_seed(seed)
+    check_counts(steps=steps, batch_size=batch_size)
+    check_seed(seed)
     if not 0.0 < low < high < math.inf:
         raise TrainingError(f"find_lr(low={low}, high={high}): wanted 0 < low < high")
     measure = as_loss(loss)
-    rows = checked(model, measure, x, y, sample_weight)
+    rows = check_data(model, measure, x, y, sample_weight)
     task = Task(model, measure, rows, None, thread_count(threads), seed)
     with InTraining(model):
         trainer = Trainer(task, replace(optimizer, average=0.0), Order.of(rows, batch_size, seed))
@@ -86,7 +86,7 @@ def find_lr(
             losses, smooth = _losses(trainer, _rates(low, high, steps))
         finally:
             model.W[...] = kept
-    return _suggested(_rates(low, high, steps)[: len(smooth)], losses, smooth)
+    return _suggest(_rates(low, high, steps)[: len(smooth)], losses, smooth)
 
 
 def _rates(low: float, high: float, steps: int) -> np.ndarray:
@@ -120,7 +120,7 @@ def _losses(trainer: Trainer, rates: np.ndarray) -> tuple[list[float], list[floa
     return losses, smooth
 
 
-def _suggested(rates: np.ndarray, losses: list[float], smooth: list[float]) -> Rates:
+def _suggest(rates: np.ndarray, losses: list[float], smooth: list[float]) -> Rates:
     if not losses or not math.isfinite(losses[0]):
         raise TrainingError(
             "find_lr: the loss of the first step is not a finite number; scale x, or start with "

@@ -58,10 +58,10 @@ class FoldEvaluator:
         for fold, judge in self._judges.items():
             self.alone.take(fold)
             self.parts[fold] = judge()
-        return mean_of(self.parts, self.shares)
+        return share_weighted_mean(self.parts, self.shares)
 
 
-def mean_of(parts: list[float], shares: list[float]) -> float:
+def share_weighted_mean(parts: list[float], shares: list[float]) -> float:
     """The mean of losses by their shares, without rounding errors in the sums; those that weigh
     nothing do not count. Not finite where one of them is not."""
     pairs = [(part, share) for part, share in zip(parts, shares, strict=True) if share]

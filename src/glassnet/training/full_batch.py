@@ -1,6 +1,7 @@
 """Random search, and L-BFGS by SciPy: training that looks at all rows at once.
 
-In: a task and settings. Out: the model, trained in place; `Search` has what a run file asks of it.
+In: a task and settings. Out: the model, trained in place; `FullBatchTrainer` has what a run file
+asks of it.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from glassnet.nn.storage import layout_of
 from glassnet.ops import philox
 from glassnet.optim.scikit import ScikitLBFGS
 from glassnet.optim.search import LBFGS, RandomSearch
-from glassnet.training.callbacks import memories
+from glassnet.training.callbacks import callback_states
 from glassnet.training.check import dense
 from glassnet.training.epoch_loop import EpochLoop, Stop
-from glassnet.training.functional import in_one
+from glassnet.training.functional import as_one_vector
 from glassnet.training.history import History, Run
 from glassnet.training.order import SHUFFLE, Order
 from glassnet.training.programs import gradient_program, part_program
 from glassnet.training.state import TrainingState, digest
-from glassnet.training.step import parameter_arrays, trained, weights_first
+from glassnet.training.step import parameter_arrays, trained_only, weights_first
 from glassnet.training.trainer import Task
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
@@ -42,7 +43,7 @@ NO_STEPS = (
 
 
 @dataclass
-class Search:
+class FullBatchTrainer:
     """Training by one of the two, as a `Descent` is training by batches: an epoch is its only
     step, and the model's weights are all that there is to remember."""
 
@@ -80,7 +81,7 @@ class Search:
         model, none = self.task.model, np.empty(0)
         return TrainingState(
             self.optimizer, tuple(layout_of(model).parameters), self.shape, trials, trials, best,
-            digest(model.W), {}, none, none, *memories(callbacks),
+            digest(model.W), {}, none, none, *callback_states(callbacks),
         )  # fmt: skip
 
     @property
@@ -118,7 +119,7 @@ class Search:
 
 
 def random_search(
-    search: Search,
+    search: FullBatchTrainer,
     by: RandomSearch,
     epochs: int,
     callbacks: Sequence[Any],
@@ -139,7 +140,7 @@ def random_search(
 
     def body() -> None:
         nonlocal least
-        while loop.going:
+        while loop.continues:
             if run.epoch:
                 _draw(task, by, best, run.epoch)
             loss = judge()
@@ -164,12 +165,12 @@ def _draw(task: Task, search: RandomSearch, best: np.ndarray, trial: int) -> Non
     model = task.model
     drawn = search.scale * philox.normal(model.W.size, task.seed, TRIALS, trial)
     whole = split(best + drawn if search.near else drawn, layout_of(model).parameters)
-    parameters = trained(model, model.parameters())
+    parameters = trained_only(model, model.parameters())
     for name, view in parameters.items():
         view[...] = whole[name]
 
 
-def lbfgs(search: Search, by: LBFGS, epochs: int, callbacks: Sequence[Any]) -> History:
+def lbfgs(search: FullBatchTrainer, by: LBFGS, epochs: int, callbacks: Sequence[Any]) -> History:
     """One iteration an epoch; it ends early when it has converged."""
     # slow to import, and needed here only
     from scipy.optimize import minimize  # pyright: ignore[reportUnknownVariableType]
@@ -255,7 +256,7 @@ def _objective(task: Task, search: LBFGS, run: Run) -> Objective:
     def objective(w: np.ndarray) -> tuple[float, np.ndarray]:
         value, *parts = call()
         run.history.evaluations += 1
-        slope = in_one(model, parts).astype(float)
+        slope = as_one_vector(model, parts).astype(float)
         loss = float(value)
         if search.weight_decay:
             loss += 0.5 * search.weight_decay * math.fsum(w * w)

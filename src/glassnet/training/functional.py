@@ -18,10 +18,10 @@ from glassnet.graph.op import Value
 from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module, split
 from glassnet.nn.storage import layout_of
-from glassnet.rounding import to_nearest
-from glassnet.training.check import checked, warn_of_twice
+from glassnet.rounding import computed_to_nearest
+from glassnet.training.check import check_data, warn_of_double_activation
 from glassnet.training.programs import gradient_program
-from glassnet.training.step import parameter_arrays, trained
+from glassnet.training.step import parameter_arrays, trained_only
 
 
 def value_and_grad(
@@ -54,23 +54,23 @@ def value_and_grad(
 def _of_loss(loss: Loss) -> Callable[..., tuple[float, np.ndarray]]:
     seen: set[int] = set()  # networks that were looked at
 
-    @to_nearest
+    @computed_to_nearest
     def both(model: Module, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, np.ndarray]:
-        rows = checked(model, loss, x, y, sample_weight)
+        rows = check_data(model, loss, x, y, sample_weight)
         if id(model) not in seen:
             seen.add(id(model))
-            warn_of_twice(model, loss)
+            warn_of_double_activation(model, loss)
         program = gradient_program(model, loss, rows.x.shape[1], rows.weighting)
         value, *parts = program.run({**rows.arrays(), **parameter_arrays(model)})
-        return float(value), in_one(model, parts)
+        return float(value), as_one_vector(model, parts)
 
     return both
 
 
-def in_one(model: Module, parts: list[np.ndarray]) -> np.ndarray:
+def as_one_vector(model: Module, parts: list[np.ndarray]) -> np.ndarray:
     """Gradients by the trained parameters as one vector like W, 0 for the other ones."""
     whole = np.zeros_like(model.W)
-    views = trained(model, split(whole, layout_of(model).parameters))
+    views = trained_only(model, split(whole, layout_of(model).parameters))
     for view, part in zip(views.values(), parts, strict=True):
         view[...] = part
     return whole
@@ -103,7 +103,7 @@ def derivative(f: Callable[..., Any], order: int = 1) -> Callable[..., Any]:
     def each(x: Any, *rest: Any) -> Any:
         if isinstance(x, Value):
             return slopes(x, *rest)[0]
-        array = pipeline.native(x)
+        array = pipeline.to_native(x)
         array = array.astype(float) if array.dtype.kind in "iub" else array
         slope, mixed = call(array, *rest)
         with np.errstate(invalid="ignore", over="ignore"):

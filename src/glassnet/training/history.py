@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.errors import TrainingError
-from glassnet.foreign import HISTORY, no_method
+from glassnet.foreign import HISTORY, missing_method_error
 from glassnet.nn.module import Module
 from glassnet.optim.schedule import Schedule, Timeline
 from glassnet.training.curves import curves
 from glassnet.training.state import TrainingState
-from glassnet.words import counted
+from glassnet.words import plural
 
 NOTHING = (
     "after={}: wanted the History that gn.train or gn.resume returned\n"
@@ -79,7 +79,7 @@ class History:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            raise no_method(self, name, HISTORY)
+            raise missing_method_error(self, name, HISTORY)
 
     @property
     def lr(self) -> list[float]:
@@ -97,7 +97,7 @@ class History:
 
     def __repr__(self) -> str:
         """A few lines, however many epochs there are."""
-        epochs = counted(len(self.loss), "epoch")
+        epochs = plural(len(self.loss), "epoch")
         lines = [f"<{epochs}, {self.train_seconds:.3g} s; stopped: {self.stopped}"]
         for name, losses in (("loss", self.loss), ("validation loss", self.validation_loss)):
             if losses:
@@ -158,14 +158,14 @@ def state_of(after: Any) -> TrainingState:
     return after.state
 
 
-def noted(model: Module, history: History) -> History:
+def note_history(model: Module, history: History) -> History:
     """The history; the model knows its last training from now on, for `warn_of_repeat`."""
     state = history.state
     vars(model)["_trained"] = None if state is None else (dict(state.shape), state.left)
     return history
 
 
-def earlier(after: History, state: TrainingState) -> History:
+def earlier_epochs(after: History, state: TrainingState) -> History:
     """The whole epochs of a history, as the beginning of a longer one."""
     whole = slice(state.epochs)
     losses, judged = after.loss[whole], after.validation_loss[whole]

@@ -27,7 +27,7 @@ WATCHED = 32  # calls for which rows are asked for early, after one that waited 
 
 
 @dataclass(frozen=True)
-class Mapped:
+class MappedRows:
     """The arrays of some rows that lie on disk, and what is known of where they came from."""
 
     folder: str | None
@@ -61,7 +61,7 @@ class Prefetcher:
     """Asks for rows early while the process is found to wait for its disk. To ask costs about
     as much as a small network takes to train on a row, so it is not done where nothing waits."""
 
-    def __init__(self, mapped: Mapped | None) -> None:
+    def __init__(self, mapped: MappedRows | None) -> None:
         self._mapped = mapped if hasattr(mmap.mmap, "madvise") else None
         self._waits = 0 if self._mapped is None else _waits()
         self._left = 0
@@ -89,7 +89,7 @@ else:
         return resource.getrusage(resource.RUSAGE_SELF).ru_majflt
 
 
-class Scratch:
+class MappedWriter:
     """Arrays by name, written from the first row to the last."""
 
     def __init__(self, folder: str | None, rows: int) -> None:
@@ -97,7 +97,7 @@ class Scratch:
         self._files: dict[str, tuple[IO[bytes], np.dtype[Any], tuple[int, ...]]] = {}
         self._stack = contextlib.ExitStack()
 
-    def __enter__(self) -> Scratch:
+    def __enter__(self) -> MappedWriter:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -114,7 +114,7 @@ class Scratch:
                     rest = rest[self._files[name][0].write(rest) :]
 
     def _create(self, arrays: Mapping[str, np.ndarray]) -> None:
-        folder = place(self.folder)
+        folder = temporary_folder(self.folder)
         needed = self.rows * sum(array[:1].nbytes for array in arrays.values())
         free = shutil.disk_usage(folder).free
         if needed > free:
@@ -127,7 +127,7 @@ class Scratch:
             new = tempfile.TemporaryFile(dir=folder, prefix="glassnet-", buffering=0)  # noqa: SIM115
             self._files[name] = self._stack.enter_context(new), array.dtype, array.shape[1:]
 
-    def mapped(self) -> tuple[dict[str, np.ndarray], Mapped]:
+    def mapped(self) -> tuple[dict[str, np.ndarray], MappedRows]:
         """The arrays, for reading."""
         arrays: dict[str, np.ndarray] = {}
         files: list[tuple[mmap.mmap, int]] = []
@@ -136,10 +136,10 @@ class Scratch:
                 view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
                 arrays[name] = np.frombuffer(view, dtype).reshape(-1, *shape)
                 files.append((view, arrays[name][:1].nbytes))
-        return arrays, Mapped(self.folder, tuple(files))
+        return arrays, MappedRows(self.folder, tuple(files))
 
 
-def place(folder: str | None) -> str:
+def temporary_folder(folder: str | None) -> str:
     """The folder for such files. /tmp often lies in memory, which is what there is too little of,
     so /var/tmp comes first where nobody chose."""
     chosen = folder or os.environ.get("TMPDIR")
@@ -157,8 +157,8 @@ def _explained(folder: str | None) -> Generator[None]:
         if isinstance(error, OutputError):
             raise
         raise OutputError(
-            f"the rows cannot be written to {place(folder)} ({error.strerror or error}); name a "
-            "folder with room for them: scratch=…"
+            f"the rows cannot be written to {temporary_folder(folder)} "
+            f"({error.strerror or error}); name a folder with room for them: scratch=…"
         ) from None
 
 

@@ -118,7 +118,7 @@ class Metrics(Callback):
         prediction, y, weight = np.concatenate(parts), rows.y, rows.weight
         if weight is not None and weight.ndim == 2:
             weight = weight.mean(1)
-        if self.loss.skips:
+        if self.loss.skips_missing:
             known = np.asarray(self.loss.known(y)).reshape(count, -1).all(1)
             y, prediction = y[known], prediction[known]
             weight = None if weight is None else weight[known]
@@ -156,12 +156,12 @@ class Metrics(Callback):
             ) from None
 
 
-def measures(given: Mapping[str, Any], loss: Loss, rows: Rows) -> list[Metrics]:
+def metric_callback(given: Mapping[str, Any], loss: Loss, rows: Rows) -> list[Metrics]:
     """What takes metrics of some rows, where there are any."""
     return [Metrics(given, loss, rows)] if given else []
 
 
-def noted(callbacks: Iterable[Any]) -> dict[str, Any]:
+def described_metrics(callbacks: Iterable[Any]) -> dict[str, Any]:
     """What a run file says of the metrics among its callbacks."""
     found = [callback.noted for callback in callbacks if isinstance(callback, Metrics)]
     return {"measured": found[0]} if found else {}
@@ -200,7 +200,7 @@ def _name(metric: Any) -> Any:
     return "metric" if name == "<lambda>" else name
 
 
-def known_again(noted: Mapping[str, str | None], given: Mapping[str, Any]) -> dict[str, Any]:
+def restore_metrics(noted: Mapping[str, str | None], given: Mapping[str, Any]) -> dict[str, Any]:
     """The metrics of a run that goes on: those that its file names, and those that are given. Of
     code that is not given again there is nothing from here on, which a warning says."""
     found: dict[str, Any] = {

@@ -40,11 +40,11 @@ class ProbedModule(Module, in_files=False):
     def children(self) -> Mapping[str, Module]:
         return {"": self.model}
 
-    def takes(self) -> int | None:
-        return self.model.takes()
+    def input_width(self) -> int | None:
+        return self.model.input_width()
 
-    def gives(self, width: int | None) -> int | None:
-        return self.model.gives(width)
+    def output_width(self, width: int | None) -> int | None:
+        return self.model.output_width(width)
 
     def build(self, x: Value, parameters: Scope) -> Value:
         self.seen.clear()

@@ -29,9 +29,9 @@ from glassnet.tracing import Traced
 from glassnet.training.step import (
     StepGraph,
     gradient_graph,
+    gradient_step_graph,
     loss_graph,
     part_graph,
-    slope_graph,
     step_graph,
     update_graph,
     widths,
@@ -43,7 +43,7 @@ PROGRAMS = 256  # kept in a process for models that come later: the ones used la
 Make = Callable[[Module, Any], Any]  # from a model and the number of columns that it reads
 
 
-class Bound:
+class BoundProgram:
     """A program with some of its inputs given: the words of the seed, and arrays that code of the
     user refers to, which are read at every step."""
 
@@ -73,10 +73,10 @@ class Bound:
         return self.program.run({**arrays, **self.given}, steps, threads)
 
 
-def outdated(program: Program) -> bool:
+def is_outdated(program: Program) -> bool:
     """Whether code of the user in a program now refers to something else than when it was traced,
     so that the program is to be asked for again."""
-    return isinstance(program, Bound) and program.references.changed()
+    return isinstance(program, BoundProgram) and program.references.changed()
 
 
 @dataclass
@@ -94,7 +94,7 @@ class _Entry:
         given = dict(self.traced.captured)
         if self.random:
             given |= seed_words(seed)
-        return Bound(self.program, given, self.references)
+        return BoundProgram(self.program, given, self.references)
 
 
 class _Shared:
@@ -121,7 +121,7 @@ class _Shared:
 _shared = _Shared()
 
 
-def forget() -> None:
+def clear_shared() -> None:
     """Make programs anew for models that come from now on, as after a change of how they are
     made."""
     _shared.clear()
@@ -137,11 +137,11 @@ def program(model: Module, key: Hashable, width: int, make: Make, any_width: boo
     `any_width` says that nothing but the model looks at sizes that user code may have read."""
     found = model.programs.get((key, width))
     if found is None:
-        found = model.programs[key, width] = _made(model, key, width, make, any_width)
+        found = model.programs[key, width] = _make_program(model, key, width, make, any_width)
     return found
 
 
-def _made(model: Module, key: Hashable, width: int, make: Make, any_width: bool) -> Any:
+def _make_program(model: Module, key: Hashable, width: int, make: Make, any_width: bool) -> Any:
     known = structure(model)
     if known is None:
         return make(model, width)
@@ -150,16 +150,16 @@ def _made(model: Module, key: Hashable, width: int, make: Make, any_width: bool)
 
 def _for_all_widths(model: Module, key: Hashable, width: int, make: Make, any_width: bool) -> Any:
     """What networks with other widths have made already, or can use too, if possible."""
-    opened = with_open_widths(model) if any_width and model.takes() == width else None
+    opened = with_open_widths(model) if any_width and model.input_width() == width else None
     found = None
     if opened is not None:
-        found = shared((structure(opened), key), lambda: _attempt(make, opened))
+        found = shared((structure(opened), key), lambda: _try_make(make, opened))
     return make(model, width) if found is None else found
 
 
-def _attempt(make: Make, opened: Module) -> Any:
+def _try_make(make: Make, opened: Module) -> Any:
     try:
-        return make(opened, opened.takes())
+        return make(opened, opened.input_width())
     except (GlassnetError, TypeError, AssertionError):
         return None  # what is wrong with the network itself is raised for its own widths
 
@@ -168,29 +168,33 @@ def step_program(
     model: Module, loss: Loss, optimizer: Optimizer, width: int, weighted: int, seed: int
 ) -> Program:
     """Steps of training; see `step.StepGraph` for its inputs. Seeds share their code."""
-    return _stepped("step", step_graph, model, loss, optimizer, width, weighted, seed)
+    return _step_like_program("step", step_graph, model, loss, optimizer, width, weighted, seed)
 
 
-def slope_program(
+def gradient_step_program(
     model: Module, loss: Loss, optimizer: Optimizer, width: int, weighted: int, seed: int
 ) -> Program:
-    """Steps without their update, which give the gradients; see `step.slope_graph`."""
-    return _stepped("slope", slope_graph, model, loss, optimizer, width, weighted, seed)
+    """Steps without their update, which give the gradients; see `step.gradient_step_graph`."""
+    return _step_like_program(
+        "slope", gradient_step_graph, model, loss, optimizer, width, weighted, seed
+    )
 
 
 def update_program(model: Module, optimizer: Optimizer) -> Program:
     """The update of a step, by gradients that are given; see `step.update_graph`."""
 
     def trace(module: Module, columns: int, references: References | None = None) -> _Made:
-        step = update_graph(module, optimizer, module.takes() and columns, references)
+        step = update_graph(module, optimizer, module.input_width() and columns, references)
         how = {"donate": step.donate, "stepped": ("lr", "step"), "widths": step.widths}
         return Traced(step.graph, False, step.captured), False, how
 
-    key = ("update", optimizer.rule())
-    return _program(model, key, model.takes() or 0, trace, (optimizer,), ours=_ours(optimizer))
+    key = ("update", optimizer.compile_key())
+    return _program(
+        model, key, model.input_width() or 0, trace, (optimizer,), ours=_is_ours(optimizer)
+    )
 
 
-def _stepped(
+def _step_like_program(
     what: str,
     graph: Callable[..., StepGraph],
     model: Module,
@@ -207,11 +211,11 @@ def _stepped(
         how = {"donate": step.donate, "stepped": STEPPED, "widths": step.widths, "collect": (0,)}
         return Traced(step.graph, False, step.captured), step.random, how
 
-    key = (what, loss.rule(), optimizer.rule(), weighted)
-    return _program(model, key, width, trace, (loss, optimizer), seed, _ours(optimizer))
+    key = (what, loss.compile_key(), optimizer.compile_key(), weighted)
+    return _program(model, key, width, trace, (loss, optimizer), seed, _is_ours(optimizer))
 
 
-def _ours(optimizer: Optimizer) -> bool:
+def _is_ours(optimizer: Optimizer) -> bool:
     return type(optimizer).__module__.startswith("glassnet.")
 
 
@@ -223,7 +227,7 @@ def loss_program(model: Module, loss: Loss, width: int, weighted: int) -> Progra
         how = {"stepped": stepped, "widths": widths(module, columns), "collect": (0,)}
         return loss_graph(module, loss, columns, weighted, references), False, how
 
-    return _program(model, ("loss", loss.rule(), weighted), width, trace, (loss,))
+    return _program(model, ("loss", loss.compile_key(), weighted), width, trace, (loss,))
 
 
 def gradient_program(model: Module, loss: Loss, width: int, weighted: int) -> Program:
@@ -233,7 +237,7 @@ def gradient_program(model: Module, loss: Loss, width: int, weighted: int) -> Pr
         traced = gradient_graph(module, loss, columns, weighted, references)
         return traced, False, {"widths": widths(module, columns)}
 
-    return _program(model, ("gradient", loss.rule(), weighted), width, trace, (loss,))
+    return _program(model, ("gradient", loss.compile_key(), weighted), width, trace, (loss,))
 
 
 def part_program(model: Module, loss: Loss, width: int) -> Program:
@@ -242,7 +246,7 @@ def part_program(model: Module, loss: Loss, width: int) -> Program:
     def make(module: Module, columns: int) -> Program:
         return compile_graph(part_graph(module, loss, columns), widths=widths(module, columns))
 
-    found: Program = program(model, ("part", loss.rule()), width, make)
+    found: Program = program(model, ("part", loss.compile_key()), width, make)
     return found
 
 
@@ -271,16 +275,16 @@ def _program(
                 return compile_graph(traced.graph, **how), random
 
             made, random = program(model, key, width, make, ours)
-            return Bound(made, seed_words(seed)) if random else made
-        found = _traced_again(model, width, references, trace, {})
+            return BoundProgram(made, seed_words(seed)) if random else made
+        found = _retrace(model, width, references, trace, {})
     elif found.references.changed():
         references = References(model, *others)
-        found = _traced_again(model, width, references, trace, found.by_graph)
+        found = _retrace(model, width, references, trace, found.by_graph)
     model.programs[place] = found
     return found.bound(seed)
 
 
-def _traced_again(
+def _retrace(
     model: Module,
     width: int,
     references: References,
@@ -288,7 +292,7 @@ def _traced_again(
     by_graph: dict[Graph, Program],
 ) -> _Entry:
     traced, random, how = trace(model, width, references)
-    references = references.renewed(traced.captured.values())
+    references = references.refreshed(traced.captured.values())
     if traced.graph not in by_graph:
         by_graph[traced.graph] = compile_graph(traced.graph, **how)
     return _Entry(references, traced, random, by_graph[traced.graph], by_graph)

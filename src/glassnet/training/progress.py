@@ -14,7 +14,7 @@ from typing import Any
 
 from glassnet.training.callbacks import Callback
 from glassnet.training.history import Run
-from glassnet.words import counted, shortened
+from glassnet.words import plural, shorten
 
 REPAINT = 0.2  # seconds
 LINES = 5.0  # seconds between two lines where nothing can be repainted
@@ -75,7 +75,7 @@ class Progress(Callback):
 
     def _fitting(self, text: str) -> str:
         width = shutil.get_terminal_size().columns - 1
-        return f"{shortened(text, width):<{width}}" if self._live else text
+        return f"{shorten(text, width):<{width}}" if self._live else text
 
     def _write(self, text: str) -> None:
         try:
@@ -95,4 +95,4 @@ def _time(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{counted(minutes, 'minute')} {rest} s"
+    return f"{plural(minutes, 'minute')} {rest} s"

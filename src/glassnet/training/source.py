@@ -13,8 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from glassnet.errors import GlassnetError, ShapeError, TrainingError
-from glassnet.training.memmap import Mapped, Scratch
-from glassnet.words import counted
+from glassnet.training.memmap import MappedRows, MappedWriter
+from glassnet.words import plural
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -53,29 +53,27 @@ class Source(Protocol):
         ...
 
 
-def written(
+def write_source(
     source: Source, dtype: str, check: Callable[[Any, Any, Any], Arrays], gaps: bool = False
-) -> tuple[Arrays, Mapped]:
+) -> tuple[Arrays, MappedRows]:
     """The arrays that `check` makes of x, y and weights, part by part."""
     done = 0
-    with Scratch(source.scratch, source.rows) as scratch:
+    with MappedWriter(source.scratch, source.rows) as scratch:
         for x, y, weight in source.parts(dtype, gaps) if gaps else source.parts(dtype):
             try:
                 arrays = check(x, y, weight)
             except GlassnetError as error:
-                raise _placed(error, source, done, (x, y, weight), check) from None
+                raise _first_row_error(error, source, done, (x, y, weight), check) from None
             scratch.append(arrays)
             done += len(x)
             del x, y, weight, arrays  # the next part takes their place
         if done != source.rows:
-            raise TrainingError(
-                f"{source.label} gave {counted(done, 'row')} and said {source.rows}"
-            )
+            raise TrainingError(f"{source.label} gave {plural(done, 'row')} and said {source.rows}")
         found, mapped = scratch.mapped()
     return found, replace(mapped, names=source.names, described=source.described())
 
 
-def _placed(
+def _first_row_error(
     error: GlassnetError,
     source: Source,
     done: int,
@@ -99,7 +97,7 @@ def _placed(
     return type(error)(f"{source.label}, from row {done + low} on (counted from 0): {found}")
 
 
-def alone(source: Source, y: Any, weight: Any, of: str) -> None:
+def check_no_labels(source: Source, y: Any, weight: Any, of: str) -> None:
     """ShapeError where labels or weights come beside a source, which has its own."""
     for name, given in ((f"{of}y", y), (f"{of}sample_weight", weight)):
         if given is not None:

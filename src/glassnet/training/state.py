@@ -16,7 +16,7 @@ import numpy as np
 from glassnet.errors import TrainingError, warn_user
 from glassnet.nn.module import Module
 from glassnet.nn.storage import layout_of
-from glassnet.words import counted
+from glassnet.words import plural
 
 OTHER = (
     "after=…: {}; pass what that training had, or train without after=, which begins the "
@@ -105,7 +105,7 @@ def check_shape(state: TrainingState, shape: Mapping[str, Any]) -> None:
         if name in ("rows", "columns"):
             thing = name[:-1]
             raise TrainingError(
-                OTHER.format(f"it had {counted(theirs, thing)}, and these data have {mine}")
+                OTHER.format(f"it had {plural(theirs, thing)}, and these data have {mine}")
             )
         raise TrainingError(OTHER.format(f"it had {name}={theirs!r}, and this call has {mine!r}"))
 

@@ -28,7 +28,7 @@ from glassnet.nn.storage import layout_of
 from glassnet.optim.optimizer import Optimizer, StepContext
 from glassnet.references import References
 from glassnet.tracing import Traced
-from glassnet.words import counted
+from glassnet.words import plural
 
 ALL, BATCH = Dim("N"), Dim("n")
 
@@ -63,12 +63,12 @@ def step_graph(
     begun = _forward(model, loss, optimizer, width, weighted, seed, references, update=True)
     sources: list[int] = []
     slopes = gradients(begun.total, list(begun.parameters.values()), sources=sources)
-    new = updated(optimizer, begun.parameters, slopes, begun.memory, begun.now)
+    new = updated_values(optimizer, begun.parameters, slopes, begun.memory, begun.now)
     return begun.finish(model, width, [], new, sources)
 
 
 @user_line()
-def slope_graph(
+def gradient_step_graph(
     model: Module,
     loss: Loss,
     optimizer: Optimizer,
@@ -93,11 +93,11 @@ def update_graph(
     of the rows the code is for the sizes of this model."""
     builder = GraphBuilder(references=references or References(model, optimizer))
     now = _now(builder, model, optimizer.hyperparameters())
-    parameters = trained(model, parameter_inputs(builder, model))
+    parameters = trained_only(model, parameter_inputs(builder, model))
     memory = _memory(builder, optimizer, parameters)
     slopes = [builder.input(f"g.{name}", value.type) for name, value in parameters.items()]
     with builder.tracing():
-        new = updated(optimizer, parameters, slopes, memory, now)
+        new = updated_values(optimizer, parameters, slopes, memory, now)
     donate = {name: place for place, name in enumerate(new)}
     graph = builder.finish(list(new.values()))
     sizes: frozenset[Size] = frozenset() if width is None else widths(model, width)
@@ -144,7 +144,7 @@ def _forward(
     update: bool,
 ) -> _Forward:
     declared = layout_of(model).parameters
-    parameters = trained(model, declared)
+    parameters = trained_only(model, declared)
     if not parameters:
         raise ShapeError(f"{model!r} has no parameters to train")
     optimizer.check_groups(list(parameters), [name for name in declared if name not in parameters])
@@ -155,7 +155,7 @@ def _forward(
     words = Type("int64", ())
     key = (builder.input("key0", words), builder.input("key1", words)) if seed is None else seed
     inputs = parameter_inputs(builder, model)
-    memory = _memory(builder, optimizer, trained(model, inputs)) if update else {}
+    memory = _memory(builder, optimizer, trained_only(model, inputs)) if update else {}
     first = None if update else builder.input("first", Type("int32", ()))
     taken = {name: ops.take(value, rows) for name, value in batch.items()}
     numbers = rows if first is None else rows + first
@@ -164,9 +164,9 @@ def _forward(
     with builder.tracing():
         prediction = apply(model, taken["x"], Scope(inputs, around))
         total = mean_loss(loss, prediction, outputs, taken)
-    penalty = loss.penalty(trained(model, inputs), taken.get("weight"), now.settings)
+    penalty = loss.penalty(trained_only(model, inputs), taken.get("weight"), now.settings)
     total = total if penalty is None else total + penalty
-    return _Forward(builder, now, trained(model, inputs), memory, around, total)
+    return _Forward(builder, now, trained_only(model, inputs), memory, around, total)
 
 
 def _now(builder: GraphBuilder, model: Module, settings: Mapping[str, float]) -> StepContext:
@@ -198,7 +198,7 @@ def mean_loss(loss: Loss, prediction: Value, outputs: int, batch: dict[str, Valu
     if width == outputs:
         return loss.mean(prediction, batch["y"], batch.get("weight"))
     if not isinstance(width, int) or width % outputs:
-        given = counted(width, "number") if isinstance(width, int) else f"{width} numbers"
+        given = plural(width, "number") if isinstance(width, int) else f"{width} numbers"
         raise ShapeError(f"in training the network gives {given} a row, else {outputs}")
     parts = [prediction[:, i : i + outputs] for i in range(0, width, outputs)]
     total: Value = loss.mean(parts[0], batch["y"], batch.get("weight"))
@@ -207,7 +207,7 @@ def mean_loss(loss: Loss, prediction: Value, outputs: int, batch: dict[str, Valu
     return total / float(len(parts))
 
 
-def updated(
+def updated_values(
     optimizer: Optimizer,
     parameters: dict[str, Value],
     slopes: Sequence[Value],
@@ -249,7 +249,7 @@ def gradient_graph(
     with builder.tracing():
         prediction = apply(model, batch["x"], Scope(inputs))
         total: Value = loss.mean(prediction, batch["y"], batch.get("weight"))
-    slopes = gradients(total, list(trained(model, inputs).values()))
+    slopes = gradients(total, list(trained_only(model, inputs).values()))
     return Traced(builder.finish([total, *slopes]), False, builder.captured)
 
 
@@ -262,7 +262,7 @@ def part_graph(model: Module, loss: Loss, width: int) -> Graph:
     share, decay = (builder.input(name, Type(model.dtype, ())) for name in ("share", "decay"))
     inputs = parameter_inputs(builder, model)
     prediction = apply(model, batch["x"], Scope(inputs))
-    total = loss.part(prediction, batch, trained(model, inputs), share, decay)
+    total = loss.part(prediction, batch, trained_only(model, inputs), share, decay)
     return builder.finish([total, *gradients(total, [inputs[n] for n in weights_first(model)])])
 
 
@@ -293,14 +293,14 @@ def parameter_inputs(builder: GraphBuilder, model: Module) -> dict[str, Value]:
     }
 
 
-def trained(model: Module, arrays: dict[str, Any]) -> dict[str, Any]:
+def trained_only(model: Module, arrays: dict[str, Any]) -> dict[str, Any]:
     """Of values by parameter those whose parameter a gradient trains."""
     return {name: arrays[name] for name, p in layout_of(model).parameters.items() if p.trained}
 
 
 def memory_arrays(model: Module, optimizer: Optimizer) -> dict[str, np.ndarray]:
     """The optimiser's memory before the first step, by the names of the inputs."""
-    parameters = trained(model, layout_of(model).parameters)
+    parameters = trained_only(model, layout_of(model).parameters)
     size = sum(parameter.size for parameter in parameters.values())
     arrays: dict[str, np.ndarray] = {}
     for slot, first in optimizer.all_slots().items():

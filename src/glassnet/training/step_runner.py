@@ -15,8 +15,8 @@ import numpy as np
 
 from glassnet.run.program import Call, Program
 from glassnet.training.check import Rows, dense
-from glassnet.training.memmap import Mapped, Prefetcher
-from glassnet.training.programs import outdated
+from glassnet.training.memmap import MappedRows, Prefetcher
+from glassnet.training.programs import is_outdated
 from glassnet.training.rollback import finite
 
 CALL_SECONDS = 0.05
@@ -72,7 +72,7 @@ class StepRunner:
         program: Program,
         arrays: Mapping[str, np.ndarray],
         threads: int | None,
-        mapped: Mapped | None = None,
+        mapped: MappedRows | None = None,
         gathered: Rows | None = None,
     ) -> None:
         self.program, self.arrays, self.threads = program, dict(arrays), threads
@@ -282,7 +282,7 @@ class Evaluator:
                 self.calls.append(call)
 
     def __call__(self) -> float:
-        if outdated(self.program):
+        if is_outdated(self.program):
             self._prepare()
         parts = [call()[0] for call in self.calls]
         losses = parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -13,39 +13,44 @@ from typing import Any, cast
 
 import numpy as np
 
-from glassnet.arguments import Checked
+from glassnet.arguments import ArgumentChecker
 from glassnet.errors import ShapeError, TrainingError
 from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module, split
 from glassnet.nn.storage import layout_of
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.schedule import Schedule, Timeline
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.run.program import Call, Program
 from glassnet.run.threads import thread_count
 from glassnet.training.check import (
     Rows,
     check_batches,
-    checked,
-    checked_counts,
-    checked_optimizer,
-    checked_seed,
-    warn_of_twice,
+    check_counts,
+    check_data,
+    check_optimizer,
+    check_seed,
+    warn_of_double_activation,
 )
-from glassnet.training.diverge import Failing, advice, divergence
+from glassnet.training.diverge import FailingStep, advice, divergence
 from glassnet.training.exclusive import InTraining
-from glassnet.training.functional import in_one
+from glassnet.training.functional import as_one_vector
 from glassnet.training.history import History, state_of
-from glassnet.training.programs import outdated, slope_program, step_program, update_program
+from glassnet.training.programs import (
+    gradient_step_program,
+    is_outdated,
+    step_program,
+    update_program,
+)
 from glassnet.training.rollback import finite
 from glassnet.training.state import check_model, check_shape
-from glassnet.training.step import memory_arrays, parameter_arrays, setting_arrays, trained
+from glassnet.training.step import memory_arrays, parameter_arrays, setting_arrays, trained_only
 
 FREE = ("lr", "optimizer", "count", "steps", "steps_per_epoch")  # attributes that can be set
 AHEAD = 1000  # about how many steps a loop takes, where it is not told
 
 
-class Step(metaclass=Checked):
+class Step(metaclass=ArgumentChecker):
     """One step of training a call: forward, backward and update in one compiled function.
 
     `step(x, y)` takes one batch, updates `model.W` in place and returns the loss of the batch
@@ -78,7 +83,7 @@ class Step(metaclass=Checked):
     are held twice.
     """
 
-    @to_nearest
+    @computed_to_nearest
     def __init__(
         self,
         model: Module,
@@ -93,16 +98,16 @@ class Step(metaclass=Checked):
     ) -> None:
         _check_optimizer(optimizer)
         planned = {"steps": steps, "steps_per_epoch": steps_per_epoch}
-        checked_counts(**{name: n for name, n in planned.items() if n is not None})
-        checked_seed(seed)
+        check_counts(**{name: n for name, n in planned.items() if n is not None})
+        check_seed(seed)
         self.model, self.loss, self._optimizer = model, as_loss(loss), optimizer
-        warn_of_twice(model, self.loss)
+        warn_of_double_activation(model, self.loss)
         self.seed, self.threads = seed, thread_count(threads)
         self.steps, self.steps_per_epoch = steps, steps_per_epoch
         self.count = 0
         self._alone = InTraining(model)
         self._rate(0)  # an error about the schedule comes before the first batch
-        self._memory, self._slots = _in_one(memory_arrays(model, optimizer), model.dtype)
+        self._memory, self._slots = _one_vector(memory_arrays(model, optimizer), model.dtype)
         self._before = model.W.copy(), self._memory.copy()
         self._batches: dict[Any, _Batch] = {}
         self._update: _Batch | None = None
@@ -127,8 +132,8 @@ class Step(metaclass=Checked):
 
     @optimizer.setter
     def optimizer(self, value: Optimizer) -> None:
-        checked_optimizer(value)
-        if not isinstance(value, Optimizer) or value.rule() != self._optimizer.rule():  # pyright: ignore[reportUnnecessaryIsInstance]
+        check_optimizer(value)
+        if not isinstance(value, Optimizer) or value.compile_key() != self._optimizer.compile_key():  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TrainingError(
                 f"step.optimizer = {value!r}: the step is compiled for {self._optimizer!r}, and "
                 "only another learning rate can take the place of that one\n"
@@ -165,37 +170,37 @@ class Step(metaclass=Checked):
     def __repr__(self) -> str:
         return f"Step({self.model!r}, loss={self.loss!r}, optimizer={self.optimizer!r})"
 
-    @to_nearest
+    @computed_to_nearest
     def __call__(self, x: Any, y: Any, weight: Any = None) -> float:
         """The loss of a batch, before the update that this call makes."""
-        rows = checked(self.model, self.loss, x, y, weight)
+        rows = check_data(self.model, self.loss, x, y, weight)
         batch, rate = self._ready(rows, step_program), self._rate(self.count)
         with self._alone:
-            return self._stepped(batch, rows, rate)
+            return self._run_step(batch, rows, rate)
 
-    @to_nearest
+    @computed_to_nearest
     def value_and_grad(self, x: Any, y: Any, weight: Any = None) -> tuple[float, np.ndarray]:
         """The loss of a batch, and its gradient as a vector like `model.W`, 0 for parameters that
         no gradient trains. Weights, memory and count stay; the running mean and variance of a
         `BatchNorm` follow the batch. Rows of several calls before an `apply` have dropout masks
         of their own, those of the rows of one large batch."""
-        rows = checked(self.model, self.loss, x, y, weight)
-        batch, rate = self._ready(rows, slope_program), self._rate(self.count)
+        rows = check_data(self.model, self.loss, x, y, weight)
+        batch, rate = self._ready(rows, gradient_step_program), self._rate(self.count)
         with self._alone:
-            return self._sloped(batch, rows, rate)
+            return self._run_gradient(batch, rows, rate)
 
     def gradients(self, x: Any, y: Any, weight: Any = None) -> np.ndarray:
         """The gradient of the loss of a batch: the second value of `value_and_grad`."""
         return self.value_and_grad(x, y, weight)[1]
 
-    @to_nearest
+    @computed_to_nearest
     def apply(self, gradients: Any) -> None:
         """One update of the weights by a gradient: a vector like `model.W`, or arrays by the names
         of the parameters (those that are not named have the gradient 0)."""
         self._check_left()
         given = gradient_of(self.model, gradients)
-        if self._update is None or outdated(self._update.program):
-            self._update = self._prepared_update()
+        if self._update is None or is_outdated(self._update.program):
+            self._update = self._prepare_update()
         update, rate = self._update, self._rate(self.count)
         with self._alone:
             self._before[0][...], self._before[1][...] = self.model.W, self._memory
@@ -226,7 +231,7 @@ class Step(metaclass=Checked):
         self._check_left()
         key = make, rows.x.shape, rows.weighting
         batch = self._batches.get(key)
-        if batch is not None and outdated(batch.program):
+        if batch is not None and is_outdated(batch.program):
             self._batches.clear()
             batch = None
         if batch is None:
@@ -234,17 +239,17 @@ class Step(metaclass=Checked):
                 check_batches(
                     self.model, len(rows), self._optimizer.frozen(layout_of(self.model).parameters)
                 )
-            batch = self._batches[key] = self._prepared(rows, make)
+            batch = self._batches[key] = self._prepare_call(rows, make)
         return batch
 
-    def _sloped(self, batch: _Batch, rows: Rows, rate: float) -> tuple[float, np.ndarray]:
+    def _run_gradient(self, batch: _Batch, rows: Rows, rate: float) -> tuple[float, np.ndarray]:
         """Loss and gradient, or nothing at all."""
         self._before[0][...], self._before[1][...] = self.model.W, self._memory
         try:
             batch.first[...] = self._seen
             losses, *slopes = batch.outputs(rows, rate, self.count)
-            loss, count = float(losses[0]), len(trained(self.model, self.model.parameters()))
-            found = in_one(self.model, slopes[:count])
+            loss, count = float(losses[0]), len(trained_only(self.model, self.model.parameters()))
+            found = as_one_vector(self.model, slopes[:count])
             if not (math.isfinite(loss) and finite(found)):
                 raise self._divergence(loss, rate, rows)
         except BaseException:
@@ -253,7 +258,7 @@ class Step(metaclass=Checked):
         self._seen += len(rows)
         return loss, found
 
-    def _stepped(self, batch: _Batch, rows: Rows, rate: float) -> float:
+    def _run_step(self, batch: _Batch, rows: Rows, rate: float) -> float:
         """The step, or nothing at all."""
         self._before[0][...], self._before[1][...] = self.model.W, self._memory
         try:
@@ -304,7 +309,7 @@ class Step(metaclass=Checked):
         timeline = _Planned(np.array([count]), self.steps or 0, self.steps_per_epoch or 0)
         return float(lr.rates(timeline, _NoLosses())[0])
 
-    def _prepared(self, rows: Rows, make: Callable[..., Program]) -> _Batch:
+    def _prepare_call(self, rows: Rows, make: Callable[..., Program]) -> _Batch:
         model, width = self.model, rows.x.shape[1]
         program = make(model, self.loss, self.optimizer, width, rows.weighting, self.seed)
         buffers = {name: np.empty_like(array) for name, array in rows.arrays().items()}
@@ -318,11 +323,11 @@ class Step(metaclass=Checked):
         call = program.prepare(given, 1, self.threads, self.steps or AHEAD)
         return _Batch(buffers, lr, number, first, call, program)
 
-    def _prepared_update(self) -> _Batch:
+    def _prepare_update(self) -> _Batch:
         model = self.model
         program = update_program(model, self.optimizer)
         whole = np.zeros_like(model.W)
-        slopes = trained(model, split(whole, layout_of(model).parameters))
+        slopes = trained_only(model, split(whole, layout_of(model).parameters))
         lr = np.zeros(1, program.plan.graph.input_types["lr"].dtype)
         number = np.zeros(1, np.int64)
         arrays = {"lr": lr, "step": number, **parameter_arrays(model), **self._slots}
@@ -341,7 +346,7 @@ class Step(metaclass=Checked):
         now = {"lr": np.asarray(rate, self.model.dtype), "step": np.asarray(self.count, np.int64)}
         state = {**parameter_arrays(self.model), **self._slots, **now}
         arrays = {**rows.arrays(), **state, "rows": np.arange(len(rows), dtype=np.int32)}
-        fault = Failing(self.model, self.loss, self.optimizer, self.seed, arrays).fault()
+        fault = FailingStep(self.model, self.loss, self.optimizer, self.seed, arrays).fault()
         return divergence(
             f"{what} in step {self.count + 1}",
             "the model and the optimiser's memory were put back to where they were before it",
@@ -406,7 +411,7 @@ class _NoLosses(Sequence[float]):
 
 
 def _check_optimizer(optimizer: Any) -> None:
-    checked_optimizer(optimizer)
+    check_optimizer(optimizer)
     if not isinstance(optimizer, Optimizer):
         raise TrainingError(
             f"optimizer={optimizer!r} looks at all rows at once and takes no steps by batches\n"
@@ -456,7 +461,7 @@ def gradient_of(model: Module, given: Any) -> np.ndarray:
     return whole
 
 
-def _in_one(
+def _one_vector(
     arrays: Mapping[str, np.ndarray], dtype: str
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """One vector with the numbers of all arrays, and views of it in their place."""

@@ -21,8 +21,8 @@ from glassnet.optim import numbers
 from glassnet.optim import schedule as schedules
 from glassnet.optim.optimizer import Optimizer
 from glassnet.run.program import Program
-from glassnet.training.blocks import Blocks
-from glassnet.training.callbacks import memories
+from glassnet.training.blocks import EpochBlocks
+from glassnet.training.callbacks import callback_states
 from glassnet.training.check import Rows, check_batches
 from glassnet.training.diverge import advice, divergence
 from glassnet.training.epoch_loop import EpochLoop
@@ -30,7 +30,7 @@ from glassnet.training.failing import failing_step
 from glassnet.training.folds import FoldEvaluator
 from glassnet.training.history import History, RatePlan, Run
 from glassnet.training.order import Order
-from glassnet.training.programs import loss_program, outdated, step_program
+from glassnet.training.programs import is_outdated, loss_program, step_program
 from glassnet.training.rollback import LARGE, Snapshot, finite
 from glassnet.training.state import TrainingState, digest
 from glassnet.training.step import memory_arrays, parameter_arrays, setting_arrays
@@ -123,9 +123,9 @@ class Trainer:
         self.last: np.ndarray | None = None  # the weights of the last step, after a training
         self.broken = False  # whether the optimiser's memory does not fit the weights
         self.kept = Snapshot(model.W) if conventions.guarded else None
-        self.kept_memory = self._memory_kept() if conventions.guarded else None
+        self.kept_memory = self._memory_snapshot() if conventions.guarded else None
         self.schedule = conventions.schedule or optimizer.schedule
-        self._blocks: Blocks | None = None
+        self._blocks: EpochBlocks | None = None
 
     def own_rows(self) -> dict[str, np.ndarray]:
         """The arrays that the steps read their rows from, from now on copies of those given."""
@@ -143,12 +143,12 @@ class Trainer:
             plan = RatePlan(begun, self.schedule, run.steps_total, self.order.steps)
             run.history.plans.append(plan)
         loop = EpochLoop(run, callbacks, self.evaluate, self._compile_seconds)
-        self._blocks = Blocks.of(self, run, callbacks)
+        self._blocks = EpochBlocks.of(self, run, callbacks)
 
         def body() -> None:
-            while loop.going:
+            while loop.continues:
                 loop.begin_epoch()
-                if self._blocks is None or not self._blocks.taken(loop):
+                if self._blocks is None or not self._blocks.take(loop):
                     self.one_epoch(loop)
 
         def end() -> None:
@@ -167,7 +167,7 @@ class Trainer:
             run.history.state = self.state(run, callbacks)
         return run.history
 
-    def _memory_kept(self) -> list[Snapshot] | None:
+    def _memory_snapshot(self) -> list[Snapshot] | None:
         """What keeps the optimiser's memory from before an epoch; None where that would take its
         time: there is much of it, and an epoch has few steps."""
         blocks = {
@@ -187,7 +187,7 @@ class Trainer:
         names = tuple(layout_of(self.task.model).parameters)
         return TrainingState(
             self.optimizer, names, self.shape, run.steps_done, epochs, self.last, digest(W),
-            self.memory, *part, *memories(callbacks),
+            self.memory, *part, *callback_states(callbacks),
         )  # fmt: skip
 
     @property
@@ -244,12 +244,12 @@ class Trainer:
 
     def renew(self) -> bool:
         """Trace code of the user again, where a callback changed what it refers to."""
-        if not outdated(self.stepper.program):
+        if not is_outdated(self.stepper.program):
             return False
         self.stepper.exchange(self._program())
         return True
 
-    def keep(self) -> None:
+    def keep_snapshot(self) -> None:
         """Keep weights and memory as they are now, to put them back."""
         if self.kept is not None:
             self.kept.take()
@@ -259,14 +259,14 @@ class Trainer:
     def one_epoch(self, loop: EpochLoop) -> None:
         run, model = loop.run, self.task.model
         self.renew()
-        self.keep()
+        self.keep_snapshot()
         begun, part = self.raw, self.part
         self._take_raw()
         first = run.steps_done
         try:
             losses, weights = self.part = self._steps(loop, first)
         except KeyboardInterrupt:  # the second one: it may have come in the middle of a step
-            self.put_back()
+            self.restore_snapshot()
             raise
         if self.kept is not None and not (finite(losses) and finite(model.W)):
             self.part = part
@@ -298,15 +298,15 @@ class Trainer:
             step, bad = first + len(losses) - len(self.part[0]) - 1, None
         fault = None
         if self.kept_memory is not None:
-            self.put_back(begun)
+            self.restore_snapshot(begun)
             self._take_raw()
             step, loss, fault = failing_step(self, run, first)
             bad = None if math.isfinite(loss) else loss
-            self.put_back(begun)
+            self.restore_snapshot(begun)
             self.broken = False
         else:
             bad = None if finite(losses) else float(losses[~np.isfinite(losses)][0])
-            self.put_back(begun)
+            self.restore_snapshot(begun)
         run.history.stopped, run.steps_done = "diverged", first
         what = "a parameter left the finite range" if bad is None else f"the loss became {bad:g}"
         back = f"the end of epoch {run.epoch}" if run.epoch else "the start"
@@ -323,12 +323,12 @@ class Trainer:
         arrays = {**parameter_arrays(self.task.model), **self.memory}
         return {name: array.copy() for name, array in arrays.items()}
 
-    def put_numbers(self, arrays: Mapping[str, np.ndarray]) -> None:
+    def set_numbers(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Put back what `numbers` gave."""
         for name, array in {**parameter_arrays(self.task.model), **self.memory}.items():
             array[...] = arrays[name]
 
-    def put_back(self, raw: np.ndarray | None = None) -> None:
+    def restore_snapshot(self, raw: np.ndarray | None = None) -> None:
         """Give W, and the memory where it was kept, the numbers from before the epoch, where they
         were kept."""
         self.broken = True
@@ -384,7 +384,7 @@ class Trainer:
         if not beta or self.raw is not None or not run.steps_done:
             return
         self.raw = self.task.model.W.copy()
-        kept = remembered(beta, run.steps_done)
+        kept = bias_correction(beta, run.steps_done)
         for name, view in parameter_arrays(self.task.model).items():
             mean = self.memory.get(f"average.{name.removeprefix('W.')}")
             if mean is not None:
@@ -397,6 +397,6 @@ class Trainer:
             self.raw = None
 
 
-def remembered(beta: float, steps: int) -> float:
+def bias_correction(beta: float, steps: int) -> float:
     """1 − βᵗ: what all weights so far weigh in their running mean, which began at 0."""
     return 1.0 - float(numbers.exp(steps * numbers.log(beta)))

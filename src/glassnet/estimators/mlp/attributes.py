@@ -88,7 +88,7 @@ class Attributes:
     get_params: Callable[..., dict[str, Any]]
 
     _optimizer: OptimizerState
-    _online: Any  # the trainer of the last `partial_fit`, see `fit.Online`
+    _online: Any  # the trainer of the last `partial_fit`, see `fit.OnlineTrainer`
     _undrawn: Any  # the seed of a RandomState of which nothing was drawn
     _random_state: np.random.RandomState
     _no_improvement_count: int
@@ -104,7 +104,7 @@ class Attributes:
         """A loss in place of the one that goes with the output's activation."""
         return None
 
-    def _out(self) -> str:
+    def _output_activation(self) -> str:
         """The output's activation."""
         raise NotImplementedError
 
@@ -112,7 +112,7 @@ class Attributes:
         """Rows to predict, as the network reads them."""
         raise NotImplementedError
 
-    def _forward(self, X: Any, what: str = "output", check: bool = True) -> np.ndarray:
+    def _network_outputs(self, X: Any, what: str = "output", check: bool = True) -> np.ndarray:
         """What the network gives for rows; see `network.forward_program`."""
         raise NotImplementedError
 
@@ -120,7 +120,7 @@ class Attributes:
         """Predictions from outputs of the network."""
         raise NotImplementedError
 
-    def _decoded(self, y: Any) -> Any:
+    def _decode(self, y: Any) -> Any:
         """Labels from targets of the network."""
         return y
 

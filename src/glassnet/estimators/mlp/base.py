@@ -19,16 +19,16 @@ from sklearn.utils.validation import (
 )
 
 from glassnet.estimators.mlp.call_cache import CallCache
-from glassnet.estimators.mlp.callbacks import CallbackSupport, Watch
-from glassnet.estimators.mlp.columns import ColumnEncoder, framed, hinted
-from glassnet.estimators.mlp.fit import Data, fit_by_lbfgs, fit_by_steps, loss_and_gradient
+from glassnet.estimators.mlp.callbacks import CallbackSupport, FitCallbacks
+from glassnet.estimators.mlp.columns import ColumnEncoder, as_frame, with_column_hint
+from glassnet.estimators.mlp.fit import FitData, fit_by_lbfgs, fit_by_steps, loss_and_gradient
 from glassnet.estimators.mlp.fitted import FittedMLP
-from glassnet.estimators.mlp.network import predicted
+from glassnet.estimators.mlp.network import predict_outputs
 from glassnet.estimators.mlp.parameters import CONSTRAINTS, layer_sizes, thread_count
 from glassnet.estimators.mlp.record import NO_RECORD, check_record
 from glassnet.estimators.mlp.validation import given_rows, row_weights
 from glassnet.estimators.mlp.value_checks import is_table, is_training
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.training.check import Rows
 
 SCRATCH = ("activations", "deltas", "coef_grads", "intercept_grads")  # scikit-learn's buffers
@@ -55,7 +55,7 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
 
     _names: ClassVar[tuple[str, ...]]
 
-    @to_nearest
+    @computed_to_nearest
     def _fit(
         self, X: Any, y: Any, weight: Any, again: bool, validation: tuple[Any, Any, Any]
     ) -> Any:
@@ -70,20 +70,20 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
                 f"hidden_layer_sizes={self.hidden_layer_sizes!r}, but the network that is to be "
                 f"trained further has {known}; set them so, or fit a new one without warm_start"
             )
-        raw, watch = y, Watch(None if again else self, X, y, weight)
+        raw, watch = y, FitCallbacks(None if again else self, X, y, weight)
         X, y = self._validate_input(X, y, again, first)
         X = X.tocsr() if hasattr(X, "tocsr") else X
         weight = self._weights(X, raw, weight, again)
         y = y.reshape(-1, 1) if y.ndim == 1 else y
         self.n_outputs_ = y.shape[1]
-        self._draw_anew(again)
+        self._fresh_random_state(again)
         self._warm_fits += not first and not again
         if first:
             self._initialize((X.shape[1], *sizes, self.n_outputs_), X.dtype)
         target = np.ascontiguousarray(y, X.dtype)
         ones = np.ones(len(y), X.dtype) if weight is None else weight
         rows = Rows(X, target, ones, names=self._column_names())
-        data = Data(rows, given_rows(self, validation, X.dtype), weight is not None)
+        data = FitData(rows, given_rows(self, validation, X.dtype), weight is not None)
         watch.begin()
         if self.solver == "lbfgs":
             fit_by_lbfgs(self, data, watch)
@@ -101,7 +101,7 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         """Or scikit-learn would look through all attributes at every `partial_fit`."""
         return hasattr(self, "coefs_")
 
-    def _draw_anew(self, again: bool) -> None:
+    def _fresh_random_state(self, again: bool) -> None:
         """A RandomState for this fit. To make one takes longer than a `partial_fit` of one row, so
         that one of the same seed of which nothing was drawn is taken again."""
         seed: Any = self.random_state
@@ -122,7 +122,7 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         self.n_iter_ = self.t_ = 0
         self._warm_fits = 0
         self.n_layers_ = len(units)
-        self.out_activation_ = self._out()
+        self.out_activation_ = self._output_activation()
         self.coefs_: list[np.ndarray] = []
         self.intercepts_: list[np.ndarray] = []
         for fan_in, fan_out in pairwise(units):
@@ -194,7 +194,7 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         how |= {"multi_output": True, "dtype": (np.float64, np.float32), "order": "C"}
         if not first and self._is_plain(X, y):
             return X, y
-        X = framed(X)
+        X = as_frame(X)
         if self.missing is None and self.categorical_features is None:
             self.__dict__.pop("_encoder", None)
             try:
@@ -202,7 +202,7 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
                 checked: Any = validate_data(self, X, y, reset=first, **how)
                 return checked
             except (TypeError, ValueError) as error:
-                raise hinted(error, X) from None
+                raise with_column_hint(error, X) from None
         validate_data(self, X, skip_check_array=True, reset=first)
         if first:
             self._encoder = ColumnEncoder.learn(X, self.categorical_features, self.missing)
@@ -220,7 +220,7 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
     def _checked(self, X: Any) -> Any:
         """Rows to predict, as the network reads them."""
         encoder: ColumnEncoder | None = getattr(self, "_encoder", None)
-        X = framed(X)
+        X = as_frame(X)
         if encoder is not None:
             validate_data(self, X, skip_check_array=True, reset=False)
             return encoder.encode(X)
@@ -229,10 +229,10 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
             found: Any = validate_data(self, X, accept_sparse=["csr", "csc"], **how)
             return found.astype(float) if found.dtype.kind == "O" else found
         except (TypeError, ValueError) as error:
-            raise hinted(error, X) from None
+            raise with_column_hint(error, X) from None
 
-    @to_nearest
-    def _forward(self, X: Any, what: str = "output", check: bool = True) -> np.ndarray:
+    @computed_to_nearest
+    def _network_outputs(self, X: Any, what: str = "output", check: bool = True) -> np.ndarray:
         calls: CallCache | None = self.__dict__.get("_calls")
         found = None if calls is None else calls.outputs(self, X, what, check)
         if found is not None:
@@ -241,7 +241,7 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
             check_is_fitted(self)
             X = self._checked(X)
         rows: Any = X.tocsr() if hasattr(X, "tocsr") else X
-        return predicted(self, rows, what)
+        return predict_outputs(self, rows, what)
 
     def _check_solver(self) -> bool:
         if self.solver == "lbfgs":
@@ -291,7 +291,7 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         finally:
             del self.__dict__["_resuming"]
 
-    @to_nearest
+    @computed_to_nearest
     def network_inputs(self, X: Any) -> np.ndarray:
         """Rows as the network reads them, with columns `encoded_feature_names_`.
 

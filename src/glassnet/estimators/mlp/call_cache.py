@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.estimators.mlp.attributes import Attributes
-from glassnet.estimators.mlp.network import architecture, forward_program, named
+from glassnet.estimators.mlp.network import architecture, forward_program, named_parameters
 from glassnet.run.program import Call
 
 FEW = 64  # rows
@@ -52,7 +52,7 @@ class CallCache:
         return CallCache, ()
 
     def outputs(self, est: Attributes, X: Any, what: str, check: bool) -> np.ndarray | None:
-        """As `predicted`, if nothing speaks against it."""
+        """As `predict_outputs`, if nothing speaks against it."""
         attributes = vars(est)
         if type(X) is not np.ndarray or X.ndim != 2 or not 0 < len(X) <= FEW:
             return None
@@ -84,7 +84,7 @@ class CallCache:
         if not all(part.dtype == X.dtype and part.flags.c_contiguous for part in parts):
             return None
         x = np.empty(X.shape, X.dtype)
-        held = named(est.coefs_, est.intercepts_)
+        held = named_parameters(est.coefs_, est.intercepts_)
         found = forward_program(architecture(est, X.dtype), est.out_activation_, what)
         call = found.prepare({"x": x, **held})
         if len(self._calls) >= KEPT:

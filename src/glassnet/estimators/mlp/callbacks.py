@@ -41,7 +41,7 @@ class CallbackContext:
     def _call(self, hook: str, est: Any, given: dict[str, Any]) -> bool:
         """Each hook gets what its signature names; whether any answered True."""
         known: dict[str, Callable[[], Any]] = {
-            "fitted_estimator": lambda: _as_fitted(est, given.get("reconstruction_attributes")),
+            "fitted_estimator": lambda: _fitted_copy(est, given.get("reconstruction_attributes")),
             **{name: lambda name=name: given.get(name) for name in ("X", "y", "metadata")},
         }
         stops = False
@@ -52,7 +52,7 @@ class CallbackContext:
         return stops
 
 
-def _as_fitted(est: Any, attributes: Any) -> Any:
+def _fitted_copy(est: Any, attributes: Any) -> Any:
     if attributes is None:
         return None
     other = copy.copy(est)
@@ -62,7 +62,7 @@ def _as_fitted(est: Any, attributes: Any) -> Any:
     return other
 
 
-class OwnSupport:
+class CallbackMixin:
     """What scikit-learn's mixin does, for versions that have none."""
 
     def set_callbacks(self, *callbacks: Any) -> Any:
@@ -103,7 +103,7 @@ class OwnSupport:
         return other
 
 
-def own_with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
+def with_teardown(method: Callable[..., Any]) -> Callable[..., Any]:
     """The callbacks' `teardown` is called however the method ends."""
 
     @functools.wraps(method)
@@ -123,10 +123,10 @@ try:
     CallbackSupport: Any = _sklearn.CallbackSupportMixin
     with_callbacks: Any = _sklearn.with_callbacks
 except ImportError:
-    CallbackSupport, with_callbacks = OwnSupport, own_with_callbacks
+    CallbackSupport, with_callbacks = CallbackMixin, with_teardown
 
 
-class Watch:
+class FitCallbacks:
     """The callbacks of one fit; without any, or without an estimator, nothing is called."""
 
     def __init__(self, est: Any, X: Any, y: Any, weight: Any) -> None:

@@ -20,11 +20,11 @@ from sklearn.utils.multiclass import (
     unique_labels,
 )
 
-from glassnet.arguments import answering
+from glassnet.arguments import with_foreign_names
 from glassnet.estimators.mlp.base import BaseMLP
 from glassnet.estimators.mlp.callbacks import with_callbacks
 from glassnet.estimators.mlp.labels import (
-    binarized,
+    binarize,
     class_weights,
     known_columns,
     probabilities,
@@ -33,9 +33,9 @@ from glassnet.estimators.mlp.labels import (
 from glassnet.estimators.mlp.parameters import check_class_weight
 from glassnet.estimators.mlp.validation import row_weights
 from glassnet.estimators.mlp.value_checks import refuse_long, refuse_mixed
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.training.exclusive import InTraining
-from glassnet.words import counted
+from glassnet.words import plural
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -154,7 +154,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     }
     _metric = staticmethod(accuracy_score)
 
-    @answering
+    @with_foreign_names
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),
@@ -259,7 +259,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         with InTraining(self):
             return self._fit(X, y, sample_weight, True, (None, None, None))
 
-    @to_nearest
+    @computed_to_nearest
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of every row, or the labels that are more probable than not.
 
@@ -273,9 +273,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Classes or labels.
         """
-        return self._answers(self._forward(X))
+        return self._answers(self._network_outputs(X))
 
-    @to_nearest
+    @computed_to_nearest
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The share of rows whose predicted class, or set of labels, is the true one.
 
@@ -296,7 +296,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         found = self.predict(X)
         if sample_weight is None and same_labels(y, found):
             return float((y == found).mean())
-        soft = probabilities(y, self._soft) if found.ndim == 1 else None
+        soft = probabilities(y, self._labels_are_probabilities) if found.ndim == 1 else None
         y = y if soft is None else soft.argmax(1)
         refuse_mixed(y)
         return float(accuracy_score(y, found, sample_weight=sample_weight))
@@ -305,7 +305,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _binary(self) -> bool:
         return self.n_outputs_ == 1
 
-    @to_nearest
+    @computed_to_nearest
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes, in the order of `classes_`.
 
@@ -319,10 +319,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         p : ndarray of shape (n_samples, n_classes)
             Probabilities.
         """
-        found = self._forward(X)
+        found = self._network_outputs(X)
         return np.concatenate([1 - found, found], 1) if self._binary else found
 
-    @to_nearest
+    @computed_to_nearest
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """The logarithms of `predict_proba`.
 
@@ -352,20 +352,20 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         z : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Scores; for two classes, above 0 for the second.
         """
-        found = self._forward(X, "raw")
+        found = self._network_outputs(X, "raw")
         return found.ravel() if self._binary else found
 
     def _validate_input(self, X: Any, y: Any, again: bool, first: bool) -> tuple[Any, Any]:
         refuse_mixed(y)
-        soft = probabilities(y, known=again and self._soft)
+        soft = probabilities(y, known=again and self._labels_are_probabilities)
         X, y = self._read(X, y if soft is None else soft, first)
         if soft is not None:
-            return X, self._soft_target(y, again)
+            return X, self._probability_target(y, again)
         self.__dict__.pop("_soft_labels", None)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not hasattr(self, "classes_") or not (self.warm_start or again):
-            self._label_binarizer, target = binarized(y)
+            self._label_binarizer, target = binarize(y)
             self.classes_ = self._label_binarizer.classes_
             return X, target
         known = None
@@ -377,18 +377,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return X, self._label_binarizer.transform(y).astype(bool)
 
     @property
-    def _soft(self) -> bool:
+    def _labels_are_probabilities(self) -> bool:
         """Whether the labels were probabilities."""
         return bool(vars(self).get("_soft_labels"))
 
-    def _soft_target(self, soft: np.ndarray, again: bool) -> np.ndarray:
+    def _probability_target(self, soft: np.ndarray, again: bool) -> np.ndarray:
         """Probabilities as the network's outputs have them: of two classes that of the second."""
         count = int(soft.shape[1])
         if hasattr(self, "classes_") and (self.warm_start or again):
             known: list[Any] = self.classes_.tolist()
             if known != list(range(count)):
                 raise ValueError(
-                    f"y has probabilities of {counted(count, 'class')}, called 0 to {count - 1}; "
+                    f"y has probabilities of {plural(count, 'class')}, called 0 to {count - 1}; "
                     f"the classes of the call before are {known}"
                 )
         else:
@@ -419,17 +419,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "give the weights as a dict: compute_class_weight('balanced', classes=..., y=...)"
             )
         check_class_weight(self.class_weight)
-        soft = probabilities(y, known=self._soft) if self._soft else None
+        soft = (
+            probabilities(y, known=self._labels_are_probabilities)
+            if self._labels_are_probabilities
+            else None
+        )
         if soft is None:
             classes = compute_sample_weight(self.class_weight, y)
         else:
             classes = class_weights(self.class_weight, soft)
         return row_weights(classes if given is None else given * classes, X, X.dtype)
 
-    def _out(self) -> str:
+    def _output_activation(self) -> str:
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
 
-    def _decoded(self, y: Any) -> Any:
+    def _decode(self, y: Any) -> Any:
         return self._label_binarizer.inverse_transform(y)
 
     def _answers(self, output: np.ndarray) -> np.ndarray:
@@ -443,7 +447,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _validation_target(self, y: Any) -> np.ndarray:
         refuse_mixed(y, "y_val")
-        soft = probabilities(y, known=True) if self._soft else None
+        soft = probabilities(y, known=True) if self._labels_are_probabilities else None
         if soft is not None and soft.shape[1] == len(self.classes_):
             return soft[:, 1:] if soft.shape[1] == 2 else soft
         shape: tuple[int, ...] = y.shape if hasattr(y, "shape") else np.shape(y)

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.estimators.mlp.value_checks import refuse_cells, unread
+from glassnet.estimators.mlp.value_checks import refuse_cells, unreadable_column_error
 from glassnet.tables.frames import (
     FrameColumn,
     array_columns,
-    eager,
+    as_words,
+    collect_frame,
     frame_columns,
     is_frame,
-    words,
 )
-from glassnet.words import counted
+from glassnet.words import plural
 
 MOST = 1000  # values of a category: each becomes a column
 WORDS = ("category", "text")
@@ -72,11 +72,13 @@ class ColumnEncoder:
     @classmethod
     def learn(cls, X: Any, categorical_features: Any, missing: str | None) -> ColumnEncoder:
         """From the rows of training; ValueError where a parameter does not fit them."""
-        columns = listed(X)
-        mask = chosen(columns, categorical_features, is_frame(X))
+        columns = named_columns(X)
+        mask = categorical_columns(columns, categorical_features, is_frame(X))
         gaps = missing == "indicator"
-        read = [own(column, category) for column, category in zip(columns, mask, strict=True)]
-        return cls([learnt(column, gaps) for column in read], mask, gaps)
+        read = [
+            read_column(column, category) for column, category in zip(columns, mask, strict=True)
+        ]
+        return cls([fit_column(column, gaps) for column in read], mask, gaps)
 
     @property
     def names(self) -> list[str]:
@@ -84,13 +86,15 @@ class ColumnEncoder:
 
     def encode(self, X: Any) -> np.ndarray:
         """Rows as the network reads them; float32 where all numbers of X are."""
-        columns = listed(X)
+        columns = named_columns(X)
         if len(columns) != len(self.columns):
             raise ValueError(
                 f"X has {len(columns)} features, but the estimator is expecting "
                 f"{len(self.columns)} features as input"
             )
-        read = [own(c, category) for c, category in zip(columns, self.categories, strict=True)]
+        read = [
+            read_column(c, category) for c, category in zip(columns, self.categories, strict=True)
+        ]
         numbers = [c.values.dtype for c in read if c.kind == "number"]
         narrow = bool(numbers) and all(dtype == np.float32 for dtype in numbers)
         parts = [
@@ -105,44 +109,46 @@ class ColumnEncoder:
         return rows
 
 
-def framed(X: Any) -> Any:
+def as_frame(X: Any) -> Any:
     """Rows as users have them; a batch of Arrow as a table, which has names of columns."""
     given: Any = X
     if type(given) is np.ndarray and given.dtype.kind in "fiub":
         return given
     if isinstance(X, (np.ndarray, list, tuple)):
         if type(given) is np.ndarray and given.dtype.kind in "mM":
-            raise unread(listed(given)[0])
+            raise unreadable_column_error(named_columns(given)[0])
         refuse_cells(given)
         return given
     if not hasattr(given, "toarray") and isinstance(given, Mapping):  # a sparse DOK is one, too
         raise TypeError(
             "X is a mapping of columns; pass a data frame or an array: pandas.DataFrame(X)"
         )
-    given = eager(given)
+    given = collect_frame(given)
     types: list[Any] = list(given.dtypes) if is_frame(given) and hasattr(given, "dtypes") else []
-    if any(_of_time(type) for type in types):
-        raise unread(next(column for column in listed(given) if column.kind not in KNOWN))
+    if any(_is_time(type) for type in types):
+        raise unreadable_column_error(
+            next(column for column in named_columns(given) if column.kind not in KNOWN)
+        )
     if any(str(type).lower() == "object" for type in set(types)):
         refuse_cells(given)
     return given
 
 
-def _of_time(dtype: Any) -> bool:
+def _is_time(dtype: Any) -> bool:
     """Whether a type of pandas, polars or NumPy is of dates or of spans of time: as numbers, those
     of NumPy would count from 1970 in units that depend on where they come from."""
     test: Any = getattr(dtype, "is_temporal", None)
     return getattr(dtype, "kind", "") in ("m", "M") or (test is not None and bool(test()))
 
 
-def hinted(error: Exception, X: Any) -> Exception:
+def with_column_hint(error: Exception, X: Any) -> Exception:
     """scikit-learn's refusal of a cell, with the column and the parameter that would take it."""
     text = str(error)
     if isinstance(error, TypeError):
         if not text.startswith("float() argument"):
             return error
-        other = next((column for column in listed(X) if column.kind not in KNOWN), None)
-        return error if other is None else TypeError(f"{text}: {unread(other)}")
+        other = next((column for column in named_columns(X) if column.kind not in KNOWN), None)
+        return error if other is None else TypeError(f"{text}: {unreadable_column_error(other)}")
     if "contains NaN" in text and text.startswith("Input X"):
         head = text.partition("\n")[0]
         return ValueError(
@@ -152,7 +158,7 @@ def hinted(error: Exception, X: Any) -> Exception:
         return error
     columns = frame_columns(X) if is_frame(X) else []
     of_words = next((column for column in columns if column.kind in WORDS), None)
-    return ValueError(f"{text}. {NAME_IT}") if of_words is None else refused(of_words)
+    return ValueError(f"{text}. {NAME_IT}") if of_words is None else word_column_error(of_words)
 
 
 NAME_IT = (
@@ -161,14 +167,14 @@ NAME_IT = (
 )
 
 
-def refused(column: FrameColumn) -> ValueError:
+def word_column_error(column: FrameColumn) -> ValueError:
     """For a column of words that nobody named."""
     sample = next((value for value in column.values if value is not None), None)
     text = f"could not convert string to float: {sample!r} in column {column.name!r}"
     return ValueError(f"{text}. {NAME_IT}")
 
 
-def listed(X: Any) -> list[FrameColumn]:
+def named_columns(X: Any) -> list[FrameColumn]:
     """The columns of a frame, or those of an array under the names x0, x1, …"""
     if is_frame(X):
         return frame_columns(X)
@@ -186,7 +192,7 @@ def listed(X: Any) -> list[FrameColumn]:
     return array_columns(array)
 
 
-def chosen(columns: Sequence[FrameColumn], asked: Any, framed: bool) -> list[bool]:
+def categorical_columns(columns: Sequence[FrameColumn], asked: Any, framed: bool) -> list[bool]:
     """Which columns are categories."""
     if asked is None:
         return [False] * len(columns)
@@ -205,11 +211,15 @@ def chosen(columns: Sequence[FrameColumn], asked: Any, framed: bool) -> list[boo
                 f"one for every column of X, got: {given.shape}"
             )
         return given.tolist()
-    places = _named(columns, given) if given.dtype.kind in "OU" else _numbered(columns, given)
+    places = (
+        _columns_by_name(columns, given)
+        if given.dtype.kind in "OU"
+        else _columns_by_number(columns, given)
+    )
     return [place in places for place in range(len(columns))]
 
 
-def _named(columns: Sequence[FrameColumn], given: np.ndarray) -> set[int]:
+def _columns_by_name(columns: Sequence[FrameColumn], given: np.ndarray) -> set[int]:
     names = [column.name for column in columns]
     unknown = [name for name in given.tolist() if name not in names]
     if unknown:
@@ -220,7 +230,7 @@ def _named(columns: Sequence[FrameColumn], given: np.ndarray) -> set[int]:
     return {names.index(name) for name in given.tolist()}
 
 
-def _numbered(columns: Sequence[FrameColumn], given: np.ndarray) -> set[int]:
+def _columns_by_number(columns: Sequence[FrameColumn], given: np.ndarray) -> set[int]:
     if given.size and given.dtype.kind not in "iu":
         raise ValueError(
             "categorical_features must be an array-like of bool, int or str, or 'from_dtype', "
@@ -236,21 +246,21 @@ def _numbered(columns: Sequence[FrameColumn], given: np.ndarray) -> set[int]:
     return set(given.tolist())
 
 
-def own(column: FrameColumn, category: bool) -> FrameColumn:
+def read_column(column: FrameColumn, category: bool) -> FrameColumn:
     """A column as what it is taken for; ValueError where it cannot be that."""
     if category and column.kind not in ("other", "date"):
-        values = column.values if column.kind in WORDS else words(column.values.tolist())
+        values = column.values if column.kind in WORDS else as_words(column.values.tolist())
         return FrameColumn(column.name, "category", column.type, values)
     if column.kind == "number":
         if np.isinf(column.values).any():
             raise ValueError(f"Input X contains infinity in column {column.name!r}")
         return column
     if column.kind in WORDS:
-        raise refused(column)
-    raise unread(column)
+        raise word_column_error(column)
+    raise unreadable_column_error(column)
 
 
-def learnt(column: FrameColumn, gaps: bool) -> EncodedColumns:
+def fit_column(column: FrameColumn, gaps: bool) -> EncodedColumns:
     """What is kept of a column of training."""
     if column.kind == "number":
         missing = np.isnan(column.values)
@@ -260,7 +270,7 @@ def learnt(column: FrameColumn, gaps: bool) -> EncodedColumns:
     found = {value for value in column.values if value is not None}
     if len(found) > MOST:
         raise ValueError(
-            f"categorical feature {column.name!r} has {counted(len(found), 'different value')}, "
+            f"categorical feature {column.name!r} has {plural(len(found), 'different value')}, "
             "each of which would become a column; at most "
             f"{MOST:,} are taken. Leave it out or group its values"
         )

@@ -16,16 +16,16 @@ from sklearn.exceptions import ConvergenceWarning
 
 from glassnet.errors import warn_user
 from glassnet.estimators.mlp.attributes import Attributes, OptimizerState
-from glassnet.estimators.mlp.callbacks import Watch
-from glassnet.estimators.mlp.network import loss_of, network_of, show
+from glassnet.estimators.mlp.callbacks import FitCallbacks
+from glassnet.estimators.mlp.network import attach_weights, loss_of, network_of
 from glassnet.estimators.mlp.progress import CurrentRate, EpochProgress, SolverProgress
-from glassnet.estimators.mlp.record import FitFile, run_of
-from glassnet.estimators.mlp.validation import HeldOut, Judge, validation_split
+from glassnet.estimators.mlp.record import FitFile, open_fit_file
+from glassnet.estimators.mlp.validation import HeldOut, ValidationScorer, validation_split
 from glassnet.nn.module import Module
 from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.scikit import ScikitAdam, ScikitLBFGS, ScikitSGD
 from glassnet.training.check import Rows
-from glassnet.training.full_batch import Search
+from glassnet.training.full_batch import FullBatchTrainer
 from glassnet.training.history import History, Run
 from glassnet.training.order import Order
 from glassnet.training.shuffles import ShuffledOrder
@@ -43,7 +43,7 @@ SMALLER = "Got `batch_size` less than 1 or larger than sample size. It is going 
 
 
 @dataclass(frozen=True)
-class Data:
+class FitData:
     """Rows to train on, and rows to validate on, where there are any. `weighted` says whether the
     user gave weights; `picked` are the rows that are left where some were held out."""
 
@@ -53,33 +53,33 @@ class Data:
     picked: np.ndarray | None = None
 
 
-def fit_by_steps(est: Attributes, data: Data, watch: Watch, once: bool) -> None:
+def fit_by_steps(est: Attributes, data: FitData, watch: FitCallbacks, once: bool) -> None:
     """Solvers "sgd" and "adam": all epochs, or `once` for one that goes on where the last ended."""
-    if once and Online.goes_on(est, data, watch):
+    if once and OnlineTrainer.goes_on(est, data, watch):
         return
-    with run_of(est) as file:
+    with open_fit_file(est) as file:
         seed = _dropout_seed(est, file)
         model = network_of(est, data.rows.y.dtype)
-        est._optimizer = _memory(est, model, once)
+        est._optimizer = _optimizer_memory(est, model, once)
         if est.early_stopping and data.held_out is None:
             rows, held_out, picked = validation_split(est, data.rows, data.weighted)
-            data = Data(rows, held_out, data.weighted, picked)
+            data = FitData(rows, held_out, data.weighted, picked)
         _begin_curves(est, data.held_out)
-        show(est, model)
-        descent, progress = _descent(est, model, data, watch, seed, file)
+        attach_weights(est, model)
+        descent, progress = _make_trainer(est, model, data, watch, seed, file)
         epochs = 1 if once else est.max_iter
-        history = _run(descent, epochs, progress, file, data)
-        est._online = Online.of(est, descent, data.rows) if once else None
+        history = _train_and_record(descent, epochs, progress, file, data)
+        est._online = OnlineTrainer.of(est, descent, data.rows) if once else None
         if history is None or once:
             return
-        diverged = _diverged(est, history.loss, progress)
+        diverged = _warn_of_divergence(est, history.loss, progress)
         if diverged:
             warn_user(diverged, ConvergenceWarning)
         elif history.stopped == "epochs":
             warn_user(MOST.format(est.max_iter), ConvergenceWarning)
 
 
-def _diverged(est: Attributes, losses: list[float], progress: SolverProgress) -> str:
+def _warn_of_divergence(est: Attributes, losses: list[float], progress: SolverProgress) -> str:
     """What is to be said of losses that have left all bounds; nothing otherwise."""
     if not losses or losses[-1] <= GROWN * max(losses[0], 1e-3):
         return ""
@@ -108,33 +108,33 @@ def _dropout_seed(est: Attributes, file: FitFile | None) -> int:
     return drawn + est._warm_fits * isinstance(est.random_state, Integral)
 
 
-class Online:
+class OnlineTrainer:
     """The trainer of the last `partial_fit`, for the next one with as many rows: nothing is then
     prepared again. A copy or a pickle of it does not go on."""
 
     def __init__(self, est: Attributes, descent: Trainer, rows: Rows) -> None:
         self._descent = descent
         self._rows = descent.own_rows()  # what users pass stays theirs
-        self._known, self._made_for = _settings(est, rows), _objects(est)
+        self._known, self._made_for = _settings(est, rows), _identity_settings(est)
 
     def __reduce__(self) -> Any:
-        return _nothing, ()
+        return _empty_copy, ()
 
     @classmethod
-    def of(cls, est: Attributes, descent: Trainer, rows: Rows) -> Online | None:
+    def of(cls, est: Attributes, descent: Trainer, rows: Rows) -> OnlineTrainer | None:
         """A trainer that can be used again; None where its rows are many or sparse, or where every
         call draws another seed."""
         again = not rows.sparse and not est.dropout and rows.x.nbytes <= ONLINE
         return cls(est, descent, rows) if again else None
 
     @classmethod
-    def goes_on(cls, est: Attributes, data: Data, watch: Watch) -> bool:
+    def goes_on(cls, est: Attributes, data: FitData, watch: FitCallbacks) -> bool:
         """Train on other rows, if that is all that has changed since."""
         online = vars(est).get("_online")
         return isinstance(online, cls) and online._train(est, data, watch)
 
-    def _train(self, est: Attributes, data: Data, watch: Watch) -> bool:
-        pairs = zip(self._made_for, _objects(est), strict=False)
+    def _train(self, est: Attributes, data: FitData, watch: FitCallbacks) -> bool:
+        pairs = zip(self._made_for, _identity_settings(est), strict=False)
         if self._known != _settings(est, data.rows) or not all(a is b for a, b in pairs):
             return False
         for name, array in data.rows.arrays().items():
@@ -153,7 +153,7 @@ class Online:
         return True
 
 
-def _nothing() -> None:
+def _empty_copy() -> None:
     """What a copy of a trainer is."""
 
 
@@ -166,32 +166,37 @@ def _settings(est: Attributes, rows: Rows) -> tuple[Any, ...]:
     return (*asked, len(est.coefs_), est.dropout, *rule, *adam, *loss, est.learning_rate)
 
 
-def _objects(est: Attributes) -> list[Any]:
+def _identity_settings(est: Attributes) -> list[Any]:
     """And as long as these are the very same."""
     return [*est.coefs_, *est.intercepts_, est.activation, est._optimizer]
 
 
-def _descent(
-    est: Attributes, model: Module, data: Data, watch: Watch, seed: int, file: FitFile | None
+def _make_trainer(
+    est: Attributes,
+    model: Module,
+    data: FitData,
+    watch: FitCallbacks,
+    seed: int,
+    file: FitFile | None,
 ) -> tuple[Trainer, EpochProgress]:
     """The trainer, and what it reports to."""
     rows, size = data.rows, _batch_size(est.batch_size, len(data.rows))
     order = Order(len(rows), size, None)
     if est.shuffle:
-        order = _shuffled(est, len(rows), size, file)
-    rule = _rule(est)
+        order = _shuffled_order(est, len(rows), size, file)
+    rule = _optimizer(est)
     schedule = rule.schedule
     if est.solver == "sgd":
         schedule = CurrentRate(schedule.lr, est._optimizer)
     task = Task(model, loss_of(est), rows, None, est._threads, seed)
-    judge = None if data.held_out is None else Judge(est, data.held_out, loss_of(est))
+    judge = None if data.held_out is None else ValidationScorer(est, data.held_out, loss_of(est))
     memory, first = est._optimizer.arrays(model), est._optimizer.t
     conventions = Conventions(schedule, memory, judge, first, guarded=False, by_rows=True)
     progress = EpochProgress(est, judge, watch, len(rows), order.steps, schedule)
     return Trainer(task, rule, order, conventions), progress
 
 
-def _shuffled(est: Attributes, count: int, size: int, file: FitFile | None) -> Order:
+def _shuffled_order(est: Attributes, count: int, size: int, file: FitFile | None) -> Order:
     """Every epoch's order is a shuffle of the one before, as in scikit-learn; those of a recorded
     fit can be drawn again."""
     if file is None:
@@ -203,14 +208,14 @@ def _shuffled(est: Attributes, count: int, size: int, file: FitFile | None) -> O
     return order
 
 
-def _rule(est: Attributes) -> Optimizer:
+def _optimizer(est: Attributes) -> Optimizer:
     rate = float(est.learning_rate_init)
     if est.solver == "adam":
         return ScikitAdam(rate, float(est.beta_1), float(est.beta_2), float(est.epsilon))
     return ScikitSGD(rate, float(est.momentum), bool(est.nesterovs_momentum))
 
 
-def _memory(est: Attributes, model: Module, again: bool) -> OptimizerState:
+def _optimizer_memory(est: Attributes, model: Module, again: bool) -> OptimizerState:
     """The optimiser's memory: the one that there is, if training goes on; else a fresh one."""
     slots, dtype = SLOTS[est.solver], model.W.dtype
     known: OptimizerState | None = getattr(est, "_optimizer", None)
@@ -229,19 +234,23 @@ def _batch_size(asked: Any, rows: int) -> int:
     return int(min(max(asked, 1), rows))
 
 
-def fit_by_lbfgs(est: Attributes, data: Data, watch: Watch) -> None:
+def fit_by_lbfgs(est: Attributes, data: FitData, watch: FitCallbacks) -> None:
     """Solver "lbfgs", in float64 whatever the data are."""
-    dtype, data = data.rows.y.dtype, replace(data, rows=wide(data.rows))
+    dtype, data = data.rows.y.dtype, replace(data, rows=as_float64(data.rows))
     _begin_curves(est, data.held_out)
-    with run_of(est) as file:
+    with open_fit_file(est) as file:
         model = network_of(est, np.float64)
-        show(est, model)
+        attach_weights(est, model)
         rule = ScikitLBFGS(tolerance=float(est.tol), evaluations=int(est.max_fun))
-        judge = None if data.held_out is None else Judge(est, data.held_out, loss_of(est))
-        search = Search(_full_batch(est, model, data.rows), rule, judge)
-        history = _run(search, est.max_iter, SolverProgress(est, judge, watch), file, data)
+        judge = (
+            None if data.held_out is None else ValidationScorer(est, data.held_out, loss_of(est))
+        )
+        search = FullBatchTrainer(_full_batch(est, model, data.rows), rule, judge)
+        history = _train_and_record(
+            search, est.max_iter, SolverProgress(est, judge, watch), file, data
+        )
     if dtype != model.dtype:
-        show(est, network_of(est, dtype))
+        attach_weights(est, network_of(est, dtype))
     found = search.outcome
     if history is None or found is None:
         return
@@ -255,7 +264,7 @@ def fit_by_lbfgs(est: Attributes, data: Data, watch: Watch) -> None:
         )
 
 
-def wide(rows: Rows) -> Rows:
+def as_float64(rows: Rows) -> Rows:
     """In float64."""
     x = rows.x if rows.sparse else rows.x.astype(float, copy=False)
     assert rows.weight is not None
@@ -271,7 +280,7 @@ def loss_and_gradient(est: Attributes, point: np.ndarray, rows: Rows) -> tuple[f
     """What solver "lbfgs" descends on, at a point: `coefs_`, then `intercepts_`. The estimator is
     left as it is."""
     model = network_of(est, np.float64)
-    search = Search(_full_batch(est, model, wide(rows)), ScikitLBFGS())
+    search = FullBatchTrainer(_full_batch(est, model, as_float64(rows)), ScikitLBFGS())
     model.W[search.places] = point
     objective = search.objective(Run(model, 1, 1))
     return objective(np.asarray(point, float))
@@ -285,8 +294,12 @@ def _begin_curves(est: Attributes, held_out: HeldOut | None) -> None:
         est.best_loss_ = np.inf  # the fit before stopped early, and did not keep it
 
 
-def _run(
-    run: Trainer | Search, epochs: int, progress: SolverProgress, file: FitFile | None, data: Data
+def _train_and_record(
+    run: Trainer | FullBatchTrainer,
+    epochs: int,
+    progress: SolverProgress,
+    file: FitFile | None,
+    data: FitData,
 ) -> History | None:
     """Train, and record where there is a file; None where that holds all of it already."""
     if file is None:

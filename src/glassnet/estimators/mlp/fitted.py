@@ -17,10 +17,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from glassnet import nn
 from glassnet.estimators.mlp.attributes import Attributes, OptimizerState
-from glassnet.estimators.mlp.network import layer_by_layer, network_of
-from glassnet.nn.picture import drawing, scrolled
-from glassnet.rounding import to_nearest
-from glassnet.words import counted
+from glassnet.estimators.mlp.network import flatten_weights, network_of
+from glassnet.nn.picture import drawing, scrollable
+from glassnet.rounding import computed_to_nearest
+from glassnet.words import plural
 
 TAKEN_OVER = (
     "classes_", "_label_binarizer", "n_features_in_", "feature_names_in_", "n_iter_", "t_",
@@ -45,7 +45,7 @@ class HiddenColumns:
 class FittedMLP(Attributes):
     """The part of the MLP estimators that shows what is inside."""
 
-    @to_nearest
+    @computed_to_nearest
     def transform(self, X: Any, layer: int = -1) -> Any:
         """What a hidden layer gives for every row, as features for other estimators.
 
@@ -80,7 +80,7 @@ class FittedMLP(Attributes):
             Activations.
         """
         check_is_fitted(self)
-        return self._forward(X, str(self._layer(layer)))
+        return self._network_outputs(X, str(self._layer(layer)))
 
     def _layer(self, layer: int | None) -> int:
         """The number of a hidden layer, from 1."""
@@ -154,7 +154,7 @@ class FittedMLP(Attributes):
         self : MLPClassifier or MLPRegressor
             Predicts what `est` predicts; `warm_start` and `partial_fit` go on from there.
         """
-        return taken_from(cls, est)
+        return from_fitted_sklearn(cls, est)
 
     def _repr_html_inner(self) -> str:
         """scikit-learn's panel of parameters and, once there are weights, the network."""
@@ -166,9 +166,9 @@ class FittedMLP(Attributes):
         picture = drawing(model.parts, model.parameters(), inputs)
         shape = " - ".join(map(str, [inputs, *(w.shape[1] for w in self.coefs_)]))
         count = sum(w.size for w in [*self.coefs_, *self.intercepts_])
-        text = html.escape(f"{type(self).__name__}: {shape}, {counted(count, 'parameter')}")
+        text = html.escape(f"{type(self).__name__}: {shape}, {plural(count, 'parameter')}")
         caption = f"<figcaption style='font:13px system-ui,sans-serif'>{text}</figcaption>"
-        figure = f"<figure style='margin:1em 0'>{scrolled(picture)}{caption}</figure>"
+        figure = f"<figure style='margin:1em 0'>{scrollable(picture)}{caption}</figure>"
         head, ends, tail = panel.rpartition("</body>")
         return f"{head}{figure}{ends}{tail}" if ends else panel + figure
 
@@ -179,7 +179,7 @@ class FittedMLP(Attributes):
         return bundle
 
 
-def taken_from(kind: type[Any], est: Any) -> Any:
+def from_fitted_sklearn(kind: type[Any], est: Any) -> Any:
     """An estimator with the attributes of a fitted one of scikit-learn."""
     if type(est).__name__ != kind.__name__:
         raise TypeError(
@@ -200,7 +200,7 @@ def taken_from(kind: type[Any], est: Any) -> Any:
         if hasattr(known, "vs"):
             memory["v"] = known.vs
         count = len(est.coefs_)  # scikit-learn has all weights first, then all biases
-        slots = {n: layer_by_layer(a[:count], a[count:]) for n, a in memory.items() if a}
+        slots = {n: flatten_weights(a[:count], a[count:]) for n, a in memory.items() if a}
         # scikit-learn counts the steps of Adam only
         ours._optimizer = OptimizerState(float(known.learning_rate), getattr(known, "t", 0), slots)
     return ours

@@ -50,7 +50,7 @@ def same_labels(y: Any, found: np.ndarray) -> bool:
     return alike and 0 < len(y) == len(found)
 
 
-def binarized(y: Any) -> tuple[LabelBinarizer, np.ndarray]:
+def binarize(y: Any) -> tuple[LabelBinarizer, np.ndarray]:
     """What `LabelBinarizer().fit(y)` is, and whether each row is of each class.
 
     scikit-learn looks at the labels a dozen times, which takes longer than a small network's

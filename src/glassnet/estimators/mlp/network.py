@@ -44,7 +44,7 @@ def architecture(est: Attributes, dtype: Any) -> nn.Sequential:
 def network_of(est: Attributes, dtype: Any) -> nn.Sequential:
     """The network with the estimator's weights, in a vector of its own."""
     model = architecture(est, dtype)
-    model.adopt(layer_by_layer(est.coefs_, est.intercepts_).astype(dtype, copy=False))
+    model.adopt(flatten_weights(est.coefs_, est.intercepts_).astype(dtype, copy=False))
     return model
 
 
@@ -61,13 +61,13 @@ def hidden_layers(activation: Any, count: int) -> list[nn.Module]:
     return [activation_layer(name) for name in each]
 
 
-def layer_by_layer(coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> np.ndarray:
+def flatten_weights(coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> np.ndarray:
     """One vector in the order of `Sequential.W`."""
     pairs = zip(coefs, intercepts, strict=True)
     return np.concatenate([np.ravel(part) for pair in pairs for part in pair])
 
 
-def show(est: Attributes, model: Module) -> None:
+def attach_weights(est: Attributes, model: Module) -> None:
     """Let the estimator's weights be views of the network's."""
     parts = list(model.parameters().values())
     est.coefs_, est.intercepts_ = parts[::2], parts[1::2]
@@ -96,12 +96,14 @@ def forward_program(model: Module, out: str, what: str) -> Program:
         graph = builder.finish([x if last is None else last(x)])
         return compile_graph(graph, widths=widths(module, columns))
 
-    width = model.takes()
+    width = model.input_width()
     found: Program = program(model, ("forward", len(parts), last), width or 0, make)
     return found
 
 
-def named(coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+def named_parameters(
+    coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]
+) -> dict[str, np.ndarray]:
     """Weights and biases by the names of a program's inputs."""
     pairs = enumerate(zip(coefs, intercepts, strict=True), 1)
     found: dict[str, np.ndarray] = {}
@@ -110,12 +112,12 @@ def named(coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> dict
     return found
 
 
-def predicted(est: Attributes, x: Any, what: str) -> np.ndarray:
+def predict_outputs(est: Attributes, x: Any, what: str) -> np.ndarray:
     """Outputs of rows, dense or sparse; `what` as in `forward_program`."""
     kinds = [x.dtype] if x.dtype.kind == "f" else []
     dtype = np.result_type(est.coefs_[0], *kinds)
     found = forward_program(architecture(est, dtype), est.out_activation_, what)
-    held = named(est.coefs_, est.intercepts_)
+    held = named_parameters(est.coefs_, est.intercepts_)
     held = {name: np.ascontiguousarray(array, dtype) for name, array in held.items()}
     parts: list[np.ndarray] = []
     for first in range(0, x.shape[0], PART):

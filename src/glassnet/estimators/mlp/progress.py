@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from glassnet.estimators.mlp.attributes import Attributes, OptimizerState
-from glassnet.estimators.mlp.callbacks import Watch
-from glassnet.estimators.mlp.validation import Judge
+from glassnet.estimators.mlp.callbacks import FitCallbacks
+from glassnet.estimators.mlp.validation import ValidationScorer
 from glassnet.optim.schedule import Schedule, Timeline
 from glassnet.training.callbacks import Resumable
 from glassnet.training.history import Run
@@ -42,7 +42,9 @@ class SolverProgress(Resumable):
 
     checks = False
 
-    def __init__(self, est: Attributes, judge: Judge | None, watch: Watch) -> None:
+    def __init__(
+        self, est: Attributes, judge: ValidationScorer | None, watch: FitCallbacks
+    ) -> None:
         self.est, self.judge, self.watch = est, judge, watch
         self.reason = "early"
         self.known: Mapping[str, Any] | None = None  # of a fit that goes on, what its file says
@@ -59,7 +61,7 @@ class SolverProgress(Resumable):
 
     def epoch_end(self, run: Run) -> bool:
         self._note(run)
-        return self._ended()
+        return self._has_ended()
 
     def train_end(self, run: Run) -> None:
         """The weights are those of the last epoch."""
@@ -85,7 +87,7 @@ class SolverProgress(Resumable):
     def _improved(self, run: Run) -> None:
         """The held-out rows have a better score than ever."""
 
-    def _ended(self, finished: bool = False) -> bool:
+    def _has_ended(self, finished: bool = False) -> bool:
         limit = self.est.time_limit
         late = limit is not None and time.monotonic() - self._started >= limit
         stops = self.watch.epoch_end() or finished
@@ -128,8 +130,8 @@ class EpochProgress(SolverProgress):
     def __init__(
         self,
         est: Attributes,
-        judge: Judge | None,
-        watch: Watch,
+        judge: ValidationScorer | None,
+        watch: FitCallbacks,
         rows: int,
         steps: int,
         schedule: Schedule,
@@ -165,7 +167,7 @@ class EpochProgress(SolverProgress):
         self._compare()
         if est.solver == "sgd":
             self._rates.append(self.memory.learning_rate)
-        return self._ended(self._finished())
+        return self._has_ended(self._finished())
 
     def train_end(self, run: Run) -> None:
         self._count()

@@ -27,16 +27,16 @@ from glassnet.runs.recorder import (
     fingerprint,
     restore,
 )
-from glassnet.runs.resume import go_on, over, put_result_into, unfinished
+from glassnet.runs.resume import can_continue, is_finished, put_result_into, train_on
 from glassnet.runs.settings import settings_of
 from glassnet.training.callbacks import Restorer
 from glassnet.training.check import Rows, dense
-from glassnet.training.full_batch import Search
+from glassnet.training.full_batch import FullBatchTrainer
 from glassnet.training.history import History, Run
 from glassnet.training.shuffles import ShuffledOrder, random_state, state_as_data
 from glassnet.training.trainer import Trainer
 from glassnet.version import computes_alike, numerics_version
-from glassnet.words import counted
+from glassnet.words import plural
 
 # what may differ when a fit goes on, since it decides no bit of an epoch
 FREE = ("max_iter", "time_limit", "threads", "n_jobs", "verbose", "record", "warm_start")
@@ -58,7 +58,7 @@ def to_json(value: Any) -> Any:
 
 
 @contextmanager
-def run_of(est: Attributes) -> Generator[FitFile | None]:
+def open_fit_file(est: Attributes) -> Generator[FitFile | None]:
     """The run file of a fit, open meanwhile; None where nobody records it.
 
     A recorded fit draws from a RandomState of its own, so that the orders in the file are those of
@@ -143,7 +143,7 @@ class FitFile:
 
     def train(
         self,
-        run: Trainer | Search,
+        run: Trainer | FullBatchTrainer,
         epochs: int,
         progress: SolverProgress,
         held_out: HeldOut | None,
@@ -159,7 +159,7 @@ class FitFile:
         recorder.begin({**values, **self._values(held_out, picked, rows)}, _data(rows, picked))
         return run.train(epochs, [progress, recorder])
 
-    def _settings(self, run: Trainer | Search, epochs: int) -> dict[str, Any]:
+    def _settings(self, run: Trainer | FullBatchTrainer, epochs: int) -> dict[str, Any]:
         return {
             "validation": None,
             "source": None,
@@ -182,7 +182,7 @@ class FitFile:
             "rows_given": len(rows) + apart,
             "gathered": rows.in_batches,
             "classes": self._classes(),
-            "validated": _validated(held_out, picked),
+            "validated": _validation_digest(held_out, picked),
             "random_state": self._random_state,
             "order_state": state,
             "warm_fits": est._warm_fits,
@@ -206,7 +206,7 @@ class FitFile:
     def _go_on(
         self,
         known: dict[str, Any],
-        run: Trainer | Search,
+        run: Trainer | FullBatchTrainer,
         epochs: int,
         progress: SolverProgress,
         held_out: HeldOut | None,
@@ -214,19 +214,23 @@ class FitFile:
     ) -> History | None:
         """Put the last checkpoint into the estimator and its run, forget what came after it."""
         path, file = self.est.record, self.file
-        sha = self._check_rows(known, run.task.rows, _validated(held_out, picked))
+        sha = self._check_rows(known, run.task.rows, _validation_digest(held_out, picked))
         losses, judged = file.history()
         if epochs < len(losses):
             raise ValueError(
-                f"max_iter={epochs} is less than the {counted(len(losses), 'epoch')} that {path} "
+                f"max_iter={epochs} is less than the {plural(len(losses), 'epoch')} that {path} "
                 "has; what is trained stays trained: ask for as many or more, or fit anew"
             )
         progress.known = known
         state = file.checkpoint(epochs)
         history = History(losses[: state.epoch], judged[: state.epoch], evaluations=state.epoch)
         # it has stopped early, and is asked for more than it was then
-        progress.further = epochs > known["epochs"] and unfinished(known, len(losses), epochs)
-        if state.epoch and over({**known, "epochs": epochs}, state.epoch) and not progress.further:
+        progress.further = epochs > known["epochs"] and can_continue(known, len(losses), epochs)
+        if (
+            state.epoch
+            and is_finished({**known, "epochs": epochs}, state.epoch)
+            and not progress.further
+        ):
             restore(run, state)
             done = Run(run.task.model, epochs, epochs, history, state.epoch)
             Restorer(state.notes, state.arrays, [progress]).train_begin(done)
@@ -234,7 +238,7 @@ class FitFile:
             return None
         recorder = Recorder(file, run, None, [progress])
         recorder.again = f"{type(self.est).__name__}(record=…).resume(X, y)"
-        return go_on(recorder, state, epochs, [progress], history, {"sha256": sha})
+        return train_on(recorder, state, epochs, [progress], history, {"sha256": sha})
 
 
 def _data(rows: Rows, picked: np.ndarray | None) -> dict[str, dict[str, np.ndarray]]:
@@ -247,7 +251,7 @@ def _data(rows: Rows, picked: np.ndarray | None) -> dict[str, dict[str, np.ndarr
     return {"training": data} | ({} if picked is None else {"picked": {"rows": picked}})
 
 
-def _validated(held_out: HeldOut | None, picked: np.ndarray | None) -> str | None:
+def _validation_digest(held_out: HeldOut | None, picked: np.ndarray | None) -> str | None:
     """The SHA-256 of rows that were given to validate on."""
     if held_out is None or picked is not None:
         return None

@@ -15,15 +15,15 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from glassnet.arguments import answering
+from glassnet.arguments import with_foreign_names
 from glassnet.estimators.mlp.base import BaseMLP
 from glassnet.estimators.mlp.callbacks import with_callbacks
 from glassnet.estimators.mlp.value_checks import refuse_no_numbers
 from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.losses import MAE, Huber, Quantile
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.training.exclusive import InTraining
-from glassnet.words import counted
+from glassnet.words import plural
 
 LOSSES: dict[str, Loss] = {"absolute_error": MAE(), "huber": Huber(), "quantile": Quantile()}
 
@@ -149,7 +149,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
     }
 
-    @answering
+    @with_foreign_names
     def __init__(
         self,
         loss: Any = "squared_error",
@@ -252,7 +252,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         self._refuse_negative(y, "y")
-        return X, self._beside(y, "y")
+        return X, self._repeat_for_quantiles(y, "y")
 
     def _levels(self) -> tuple[float, ...]:
         """Several quantiles to predict; empty where one number is predicted for each output."""
@@ -269,14 +269,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             )
         return levels if len(levels) > 1 else ()
 
-    def _beside(self, y: np.ndarray, name: str) -> np.ndarray:
+    def _repeat_for_quantiles(self, y: np.ndarray, name: str) -> np.ndarray:
         """The numbers once for every quantile."""
         levels = self._levels()
         if not levels:
             return y
         if y.ndim == 2 and y.shape[1] > 1:
             raise ValueError(
-                f"{name} has {counted(y.shape[1], 'column')}, and several quantiles are predicted "
+                f"{name} has {plural(y.shape[1], 'column')}, and several quantiles are predicted "
                 "of one\n  right: sklearn.multioutput.MultiOutputRegressor(est), or one estimator "
                 "for each"
             )
@@ -320,7 +320,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             least = f"the smallest {name} is {np.min(y):g}"
             raise ValueError(f"loss='poisson' takes {name} >= 0; {least}")
 
-    def _out(self) -> str:
+    def _output_activation(self) -> str:
         poisson = isinstance(self.loss, str) and self.loss == "poisson"
         return "exp" if poisson else "identity"
 
@@ -330,7 +330,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                 return Quantile(self._levels() or np.ravel(self.quantile)[0].item())
             return LOSSES.get(self.loss)
         chosen = as_loss(self.loss)
-        if chosen.skips or not chosen.by_row:
+        if chosen.skips_missing or not chosen.by_row:
             raise ValueError(
                 f"loss={chosen!r}: an estimator takes a loss of rows, whose labels are all there\n"
                 "  right: gn.train(model, X, y, loss=…, optimizer=…), which takes every loss"
@@ -352,15 +352,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             row = int(np.argwhere(~np.isfinite(target))[0][0])
             raise ValueError(f"y_val is not finite in row {row} (counted from 0)")
         self._refuse_negative(target, "y_val")
-        target = self._beside(target.reshape(-1, 1) if target.ndim == 1 else target, "y_val")
+        target = self._repeat_for_quantiles(
+            target.reshape(-1, 1) if target.ndim == 1 else target, "y_val"
+        )
         if target.shape[1:] != (self.n_outputs_,):
             raise ValueError(
-                f"y_val has shape {np.shape(y)}; wanted {counted(self.n_outputs_, 'number')} a "
+                f"y_val has shape {np.shape(y)}; wanted {plural(self.n_outputs_, 'number')} a "
                 "row, as y"
             )
         return target
 
-    @to_nearest
+    @computed_to_nearest
     def predict(self, X: Any) -> np.ndarray:
         """The numbers predicted for every row.
 
@@ -374,4 +376,4 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Numbers; of several quantiles a column for each.
         """
-        return self._answers(self._forward(X))
+        return self._answers(self._network_outputs(X))

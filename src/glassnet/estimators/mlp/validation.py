@@ -19,7 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from glassnet.estimators.mlp.attributes import Attributes
 from glassnet.estimators.mlp.network import LAST
-from glassnet.estimators.mlp.value_checks import refuse_beyond
+from glassnet.estimators.mlp.value_checks import refuse_too_large
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.types import Dim, Type
 from glassnet.nn.penalised import PenalisedLoss
@@ -27,7 +27,7 @@ from glassnet.pipeline import compile_graph
 from glassnet.run.program import Program
 from glassnet.training.check import Rows
 from glassnet.training.programs import shared
-from glassnet.words import counted
+from glassnet.words import plural
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def given_rows(est: Attributes, validation: tuple[Any, Any, Any], dtype: Any) ->
         raise kind(f"X_val: {error}") from None
     if _num_samples(y) != x.shape[0]:
         raise ValueError(
-            f"X_val has {counted(x.shape[0], 'row')} and y_val has {_num_samples(y)}; wanted one "
+            f"X_val has {plural(x.shape[0], 'row')} and y_val has {_num_samples(y)}; wanted one "
             "each"
         )
     target = est._validation_target(y)
@@ -69,7 +69,7 @@ def given_rows(est: Attributes, validation: tuple[Any, Any, Any], dtype: Any) ->
 def row_weights(weight: Any, X: Any, dtype: Any, name: str = "sample_weight") -> np.ndarray:
     """Weights of rows as scikit-learn takes them, none of them negative."""
     how: dict[str, Any] = {"dtype": dtype, "ensure_non_negative": True}
-    refuse_beyond(weight, name, "scale the weights")
+    refuse_too_large(weight, name, "scale the weights")
     try:
         return _check_sample_weight(weight, X, **how)
     except ValueError as error:
@@ -106,11 +106,11 @@ def validation_split(
         )
     part = Rows(x, np.ascontiguousarray(y, rows.y.dtype), weight, names=rows.names)
     target = np.ascontiguousarray(y_val, rows.y.dtype)
-    held_out = HeldOut(x_val, est._decoded(y_val), target, weight_val if weighted else None)
+    held_out = HeldOut(x_val, est._decode(y_val), target, weight_val if weighted else None)
     return part, held_out, picked
 
 
-class Judge:
+class ValidationScorer:
     """Score and loss of the rows, as the estimator is at the time: called, it gives the loss."""
 
     def __init__(self, est: Attributes, held_out: HeldOut, loss: PenalisedLoss) -> None:
@@ -118,12 +118,12 @@ class Judge:
         self.score = math.nan
 
     def __call__(self) -> float:
-        z = self.est._forward(self.held_out.x, "raw", check=False)
+        z = self.est._network_outputs(self.held_out.x, "raw", check=False)
         held_out, weight = self.held_out, self.held_out.weight
         weight = np.ones(len(z), z.dtype) if weight is None else weight
         target = held_out.target.astype(z.dtype, copy=False)
         given = {"z": np.ascontiguousarray(z), "y": target, "weight": weight.astype(z.dtype)}
-        program = judging_program(z.shape[1], self.loss, z.dtype.name)
+        program = scoring_program(z.shape[1], self.loss, z.dtype.name)
         output, cost = program.run(given)
         self.score = _score(self.est, held_out, output)
         total = float(weight.astype(float).sum())
@@ -134,14 +134,14 @@ def _score(est: Attributes, held_out: HeldOut, output: np.ndarray) -> float:
     if est.scoring is not None:
         scorer: Any = check_scoring(est, est.scoring)
         weight = {} if held_out.weight is None else {"sample_weight": held_out.weight}
-        return float(scorer(bare(est), held_out.x, held_out.y, **weight))
+        return float(scorer(without_encoder(est), held_out.x, held_out.y, **weight))
     if not np.isfinite(output).all():
         return float("nan")
     found = est._answers(output)
     return float(est._metric(held_out.y, found, sample_weight=held_out.weight))
 
 
-def bare(est: Attributes) -> Any:
+def without_encoder(est: Attributes) -> Any:
     """The estimator, for rows that are encoded already and whose columns have no names."""
     other: Any = copy.copy(est)
     other.n_features_in_ = est.coefs_[0].shape[0]
@@ -151,7 +151,7 @@ def bare(est: Attributes) -> Any:
     return other
 
 
-def judging_program(outputs: int, loss: PenalisedLoss, dtype: str) -> Program:
+def scoring_program(outputs: int, loss: PenalisedLoss, dtype: str) -> Program:
     """From raw outputs z: the outputs, and what every row costs times its weight."""
 
     def make() -> Program:
@@ -162,5 +162,5 @@ def judging_program(outputs: int, loss: PenalisedLoss, dtype: str) -> Program:
         output = z * 1.0 if last is None else last(z)
         return compile_graph(builder.finish([output, loss.rows(z, y) * weight]))
 
-    found: Program = shared(("judge", outputs, loss.rule(), dtype), make)
+    found: Program = shared(("judge", outputs, loss.compile_key(), dtype), make)
     return found

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.tables.frames import FrameColumn, object_columns, objects, words
+from glassnet.tables.frames import FrameColumn, as_objects, as_words, object_columns
 
 EXACT = (int, Fraction)  # Python's numbers without an end
 TIMES = (np.datetime64, np.timedelta64)  # which NumPy takes for counts of their units
@@ -59,7 +59,7 @@ def refuse_mixed(y: Any, name: str = "y") -> None:
         return
     kinds = {isinstance(label, str) for label in labels}
     theirs = str(getattr(y, "dtype", "object")) != "object"
-    for row, (label, known) in enumerate(zip(labels, words(labels), strict=True)):
+    for row, (label, known) in enumerate(zip(labels, as_words(labels), strict=True)):
         if known is None and (True in kinds or not (theirs or isinstance(label, float))):
             raise TypeError(
                 f"{name} has {label!r} among its labels, in row {row} (counted from 0); drop the "
@@ -85,7 +85,7 @@ def refuse_no_numbers(y: Any, name: str = "y") -> None:
             f"{name} has type {array.dtype}, and a regressor predicts numbers; turn it into some, "
             "such as days: (y - y.min()) / numpy.timedelta64(1, 'D')"
         )
-    refuse_beyond(y, name, "scale the numbers, or predict their logarithms")
+    refuse_too_large(y, name, "scale the numbers, or predict their logarithms")
     if name == "y" and array.dtype.kind == "f" and np.isnan(array).any():
         raise ValueError(
             f"Input y contains NaN, first in row {int(np.argwhere(np.isnan(array))[0][0])} "
@@ -96,7 +96,7 @@ def refuse_no_numbers(y: Any, name: str = "y") -> None:
     if array.dtype.kind not in "OU" or not array.ndim:
         return
     cells: list[Any] = array.ravel().tolist()
-    for place, (cell, known) in enumerate(zip(cells, words(cells), strict=True)):
+    for place, (cell, known) in enumerate(zip(cells, as_words(cells), strict=True)):
         row = f"{cell!r} in row {place * len(array) // len(cells)} (counted from 0)"
         if known is None:
             raise ValueError(f"{name} has {row}; drop the rows without a number, or fill them in")
@@ -114,14 +114,16 @@ def refuse_cells(X: Any) -> None:
         for row, cell in enumerate(cells):
             if type(cell) in TIMES:
                 kind = "date" if type(cell) is np.datetime64 else "other"
-                raise unread(FrameColumn(name, kind, f"object with {cell.dtype}", np.empty(0)))
-            if beyond(cell):
+                raise unreadable_column_error(
+                    FrameColumn(name, kind, f"object with {cell.dtype}", np.empty(0))
+                )
+            if exceeds_float64(cell):
                 where = f"column {name!r}, row {row}"
                 way = "scale this column, take its logarithm, or leave it out"
-                raise too_large("X", cell, where, way)
+                raise too_large_error("X", cell, where, way)
 
 
-def unread(column: FrameColumn) -> ValueError:
+def unreadable_column_error(column: FrameColumn) -> ValueError:
     """For a column that is not numbers and no words."""
     way = "turn it into numbers or leave it out"
     if column.kind == "date":
@@ -135,11 +137,11 @@ def unread(column: FrameColumn) -> ValueError:
     )
 
 
-def refuse_beyond(numbers: Any, name: str, way: str) -> None:
+def refuse_too_large(numbers: Any, name: str, way: str) -> None:
     """A ValueError for a number beyond float64 in y or in weights, which are Python's own."""
     for row, cell in _objects(numbers):
-        if beyond(cell):
-            raise too_large(name, cell, f"row {row}", way)
+        if exceeds_float64(cell):
+            raise too_large_error(name, cell, f"row {row}", way)
 
 
 def refuse_long(labels: Any, name: str = "y") -> None:
@@ -153,7 +155,7 @@ def refuse_long(labels: Any, name: str = "y") -> None:
             )
 
 
-def beyond(cell: Any) -> bool:
+def exceeds_float64(cell: Any) -> bool:
     """Whether one of Python's numbers is larger than float64 takes."""
     if not isinstance(cell, EXACT):
         return False
@@ -164,7 +166,7 @@ def beyond(cell: Any) -> bool:
     return False
 
 
-def too_large(name: str, cell: Any, where: str, way: str) -> ValueError:
+def too_large_error(name: str, cell: Any, where: str, way: str) -> ValueError:
     return ValueError(
         f"{name} has {_size(cell)} in {where} (counted from 0), and float64 ends at 1.8e+308; {way}"
     )
@@ -172,7 +174,7 @@ def too_large(name: str, cell: Any, where: str, way: str) -> ValueError:
 
 def _objects(given: Any) -> list[tuple[int, Any]]:
     """Each cell with its row, where they are Python objects."""
-    array = objects(given)
+    array = as_objects(given)
     if array is None:
         return []
     cells: list[Any] = array.ravel().tolist()

@@ -20,7 +20,7 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from glassnet.arguments import answering
+from glassnet.arguments import with_foreign_names
 from glassnet.errors import TableError, TableWarning, warn_user
 from glassnet.estimators.mlp.parameters import thread_count
 from glassnet.estimators.tabular.examine import ExaminedTable, examine
@@ -34,16 +34,16 @@ from glassnet.estimators.tabular.fit import choose_recipe, fit
 from glassnet.estimators.tabular.metrics import main_metric
 from glassnet.estimators.tabular.neighbours import NEAREST, NearestRows, nearest_rows
 from glassnet.estimators.tabular.report import VerboseReport
-from glassnet.estimators.tabular.rules import Scoring, checked
+from glassnet.estimators.tabular.rules import Scoring, check_scoring
 from glassnet.estimators.tabular.score import Score
 from glassnet.estimators.tabular.table_model import Prediction, TableModel
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.tables.direct import direct_cells
 from glassnet.tables.divide import SplitOptions
 from glassnet.tables.frames import (
     FrameColumn,
     array_columns,
-    eager,
+    collect_frame,
     frame_columns,
     is_frame,
     mapping_columns,
@@ -54,7 +54,7 @@ from glassnet.tables.split import FEWEST_ROWS
 from glassnet.tables.table import Table
 from glassnet.tables.weights import WeightOptions
 from glassnet.training.exclusive import InTraining
-from glassnet.words import counted
+from glassnet.words import plural
 
 Target = tuple[Any, FrameColumn]  # rows, and their targets
 Sides = dict[str, Any]  # groups, order and weights of rows, in this order
@@ -80,7 +80,7 @@ class BaseTabular(BaseEstimator):
         "verbose": ["verbose"],
     }
 
-    @answering
+    @with_foreign_names
     def __init__(
         self,
         *,
@@ -109,8 +109,8 @@ class BaseTabular(BaseEstimator):
         threads = None if self.n_jobs is None else thread_count(self.n_jobs)
         told, start = VerboseReport(bool(self.verbose)), time.monotonic()
         with InTraining(self):
-            examined = self._examined(X, target, kind, sides, test)
-            scoring = checked(self._scoring(), examined.target, examined.truth[examined.rows])
+            examined = self._examine(X, target, kind, sides, test)
+            scoring = check_scoring(self._scoring(), examined.target, examined.truth[examined.rows])
             told.columns(examined)
             for note in examined.notes:
                 if note.doubt:
@@ -133,17 +133,17 @@ class BaseTabular(BaseEstimator):
         self.columns_ = dict(list(kinds.items())[: self.n_features_in_])
         return examined
 
-    def _examined(
+    def _examine(
         self, X: Any, target: FrameColumn, kind: str, sides: Sides, test: Target | None
     ) -> ExaminedTable:
         """Rows and target as one table that has been understood."""
         columns = self._columns(X, first=True)
         check_rows(columns, target)
         given = {column.name: column for column in columns}
-        group, time, weight = (_side(what, values, given) for what, values in sides.items())
+        group, time, weight = (_side_column(what, values, given) for what, values in sides.items())
         weights = WeightOptions(weight, self._class_weights())
         options = SplitOptions(group, time, weights=weights)
-        name = _free(target.name, given)
+        name = _free_name(target.name, given)
         kinds = {c.name: "category" for c in columns if c.kind == "category"}
         kinds = {**kinds, **(self.kinds or {}), name: kind}
         kinds |= dict.fromkeys(given.keys() - {c.name for c in columns}, "drop")
@@ -171,7 +171,7 @@ class BaseTabular(BaseEstimator):
     def _predicted(self, X: Any) -> Prediction:
         """The model's answers for every row."""
         check_is_fitted(self)
-        columns = self._placed(X)
+        columns = self._place_columns(X)
         cells = direct_cells(self.model_.schema, columns)
         if cells is None:
             found = self.model_.predict(table_of(columns, "X"))
@@ -183,9 +183,9 @@ class BaseTabular(BaseEstimator):
 
     def _table(self, X: Any) -> Table:
         """Rows to predict."""
-        return table_of(self._placed(X), "X")
+        return table_of(self._place_columns(X), "X")
 
-    def _placed(self, X: Any) -> list[FrameColumn]:
+    def _place_columns(self, X: Any) -> list[FrameColumn]:
         """The columns of rows to predict. They go by name in a mapping, and for a model from a
         file; in a frame they are those of training, as scikit-learn has it; in an array they have
         places."""
@@ -200,7 +200,7 @@ class BaseTabular(BaseEstimator):
                 return columns
         if len(columns) != len(names):
             raise TableError(
-                f"X has {counted(len(columns), 'column')} without names, and the model uses "
+                f"X has {plural(len(columns), 'column')} without names, and the model uses "
                 f"{', '.join(names[:12])}{', …' if len(names) > 12 else ''}; pass these "
                 f"{len(names)} in that order, or a frame or a mapping with their names"
             )
@@ -217,7 +217,7 @@ class BaseTabular(BaseEstimator):
                 self.feature_names_in_ = np.array([column.name for column in columns], object)
             return columns
         if is_frame(X):
-            X = eager(X)
+            X = collect_frame(X)
             if not from_file and (first or not self._has_names(X)):
                 validate_data(self, X, skip_check_array=True, reset=first)
             return frame_columns(X)
@@ -260,7 +260,7 @@ class BaseTabular(BaseEstimator):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    @to_nearest
+    @computed_to_nearest
     def explain(self, X: Any, y: Any, *, metric: str | None = None) -> Explanation:
         """Which columns matter, and how predictions change with the most important ones.
 
@@ -282,12 +282,12 @@ class BaseTabular(BaseEstimator):
         """
         check_is_fitted(self)
         name = self.model_.schema.target.name
-        columns = [column for column in self._placed(X) if column.name != name]
+        columns = [column for column in self._place_columns(X) if column.name != name]
         goal = single_column(name, y)
         check_consistent_length(range(row_count(columns)), goal.values)
         return explain(self.model_, table_of([*columns, goal], "X"), metric=metric)
 
-    @to_nearest
+    @computed_to_nearest
     def explain_row(self, X: Any, row: int, *, of: Any = None) -> RowExplanation:
         """What each column contributed to the prediction for one row: Shapley values.
 
@@ -311,7 +311,7 @@ class BaseTabular(BaseEstimator):
         found = None if of is None else str(of)
         return explain_row(self.model_, self._table(X), int(row), of=found)
 
-    @to_nearest
+    @computed_to_nearest
     def nearest_rows(
         self, X: Any, row: int, X_train: Any, y_train: Any, *, count: int = NEAREST
     ) -> NearestRows:
@@ -336,13 +336,13 @@ class BaseTabular(BaseEstimator):
         """
         check_is_fitted(self)
         name = self.model_.schema.target.name
-        columns = [column for column in self._placed(X_train) if column.name != name]
+        columns = [column for column in self._place_columns(X_train) if column.name != name]
         goal = single_column(name, y_train)
         check_consistent_length(range(row_count(columns)), goal.values)
         training = table_of([*columns, goal], "X_train")
         return nearest_rows(self.model_, self._table(X), int(row), training, count)
 
-    @to_nearest
+    @computed_to_nearest
     def save(self, path: str | Path) -> None:
         """Write the model file, the same that `glassnet fit -o` writes; never pickle.
 
@@ -373,14 +373,14 @@ class BaseTabular(BaseEstimator):
         return cls.from_model(TableModel.load(path), str(path))
 
     @classmethod
-    @to_nearest
+    @computed_to_nearest
     def from_model(cls, model: TableModel, label: str = "the model") -> Any:
         """The estimator of a `TableModel`, which `label` names in messages."""
         self = cls._of_model(model, label)
         self.set_params(
             random_state=model.training["seed"],
             missing_values=model.schema.missing,
-            **_asked_of(model),
+            **_parameters_of(model),
         )
         self.model_, self.score_ = model, model.recorded_score()
         self.n_features_in_ = len(model.schema.names)
@@ -399,7 +399,7 @@ class BaseTabular(BaseEstimator):
         return tags
 
 
-def _asked_of(model: TableModel) -> dict[str, Any]:
+def _parameters_of(model: TableModel) -> dict[str, Any]:
     """The parameters by which a model was scored, and what it answers besides."""
     metric, rules = model.training["score"]["metric"], model.rules
     usual = metric == main_metric(bool(model.schema.target.classes))
@@ -411,7 +411,7 @@ def _asked_of(model: TableModel) -> dict[str, Any]:
     return found
 
 
-def pair_of(test: Any) -> tuple[Any, Any] | None:
+def test_pair(test: Any) -> tuple[Any, Any] | None:
     """The rows and targets that `test` names, or None."""
     if test is None:
         return None
@@ -421,7 +421,7 @@ def pair_of(test: Any) -> tuple[Any, Any] | None:
     return pair[0], pair[1]
 
 
-def _side(what: str, values: Any, given: dict[str, FrameColumn]) -> str | None:
+def _side_column(what: str, values: Any, given: dict[str, FrameColumn]) -> str | None:
     """The name of the column that groups or orders rows: one of X, or values of their own, which
     become a column that is not an input."""
     if values is None:
@@ -432,14 +432,14 @@ def _side(what: str, values: Any, given: dict[str, FrameColumn]) -> str | None:
                              f"{', '.join(list(given)[:12])}")  # fmt: skip
         return values
     rows = row_count(list(given.values()))
-    name = _free(what, given)
+    name = _free_name(what, given)
     column = single_column(name, values)
     check_consistent_length(range(rows), column.values)
     given[name] = column
     return name
 
 
-def _free(name: str, taken: Mapping[str, Any]) -> str:
+def _free_name(name: str, taken: Mapping[str, Any]) -> str:
     """The name, or one like it that is not taken."""
     while name in taken:
         name += "_"

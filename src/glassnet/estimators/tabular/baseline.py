@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from glassnet.estimators.tabular.evaluation import Evaluation, joined
-from glassnet.estimators.tabular.examine import ExaminedTable, goal
-from glassnet.estimators.tabular.metrics import METRICS, applicable, measured
+from glassnet.estimators.tabular.evaluation import Evaluation, join_evaluations
+from glassnet.estimators.tabular.examine import ExaminedTable, target_array
+from glassnet.estimators.tabular.metrics import METRICS, applicable, measure
 from glassnet.estimators.tabular.rules import AnswerRules
 from glassnet.estimators.tabular.score import Score
 from glassnet.tables.notes import Note
@@ -66,13 +66,15 @@ def linear_tasks(examined: ExaminedTable) -> tuple[list[Task], TargetSchema]:
     cells = {column.name: column.cells for column in examined.columns if column.cells is not None}
     tasks: list[Task] = []
     for split in splits:
-        rows = _some(np.concatenate([split.train, split.validation]), len(schema.inputs))
+        rows = _sample_rows(np.concatenate([split.train, split.validation]), len(schema.inputs))
         if examined.test is None:
             asked, answers = schema.encode(cells, split.held_out).x, truth[split.held_out]
         else:
             design, answers, _ = schema.labelled(examined.test)
             asked = design.x
-        tasks.append((schema.encode(cells, rows).x, goal(target, truth[rows]), asked, answers))
+        tasks.append(
+            (schema.encode(cells, rows).x, target_array(target, truth[rows]), asked, answers)
+        )
     return tasks, target
 
 
@@ -89,7 +91,7 @@ def fold_tasks(schema: Schema, training: Rows, folds: int) -> list[Task]:
 def held_out_task(schema: Schema, training: Rows, validation: Rows, asked: Rows) -> Task:
     """The same where rows with their truth are held out, without a copy of all others."""
     count, plain = len(training), len(schema.inputs) - schema.statistics
-    rows = _some(np.arange(count + len(validation)), plain)
+    rows = _sample_rows(np.arange(count + len(validation)), plain)
     first, second = rows[rows < count], rows[rows >= count] - count
     x, goals = (
         np.concatenate([getattr(training, name)[first], getattr(validation, name)[second]])
@@ -106,14 +108,14 @@ def with_figure(found: Score, target: TargetSchema, tasks: Sequence[Task]) -> Sc
 @threadpool_limits.wrap(limits=1)  # threads of BLAS wait in busy loops
 def linear_answers(tasks: Sequence[Task], target: TargetSchema) -> LinearAnswers | None:
     """What linear models answer, before numbers are restored, and the truth; None of few rows."""
-    chosen = [_some(np.arange(len(x)), x.shape[1]) for x, *_ in tasks]
+    chosen = [_sample_rows(np.arange(len(x)), x.shape[1]) for x, *_ in tasks]
     if any(len(rows) < _FEWEST_ROWS for rows in chosen):
         return None
     sizes = zip(chosen, tasks, strict=True)
     newton = all(_by_newton(len(rows), x.shape[1], target) for rows, (x, *_) in sizes)
     parts: list[tuple[NDArray[Any], NDArray[Any]]] = []
     for rows, (x, goals, asked, truth) in zip(chosen, tasks, strict=True):
-        answers = _answers(_extended(x[rows]), goals[rows], _extended(asked), target, newton)
+        answers = _answers(_with_ones(x[rows]), goals[rows], _with_ones(asked), target, newton)
         parts.append((answers, truth))
     return LinearAnswers(parts, newton)
 
@@ -126,8 +128,8 @@ def with_answers(found: Score, target: TargetSchema, linear: LinearAnswers | Non
     for raw, truth in linear.parts:
         answers = raw if target.classes else target.restore(raw)
         parts.append(Evaluation(truth, answers, np.zeros(len(truth), np.int64)))
-    answers = AnswerRules(found.threshold).applied(joined(parts))
-    figures = {metric.name: measured(metric.name, answers) for metric in applicable(answers)}
+    answers = AnswerRules(found.threshold).applied(join_evaluations(parts))
+    figures = {metric.name: measure(metric.name, answers) for metric in applicable(answers)}
     if target.classes and not linear.newton:  # which have scores, and no probabilities
         figures |= dict.fromkeys(("log_loss", "brier"))
     beside = {
@@ -167,7 +169,7 @@ def verdict(found: Score) -> tuple[Note, ...]:
     return ()
 
 
-def _some(rows: NDArray[np.int64], inputs: int) -> NDArray[np.int64]:
+def _sample_rows(rows: NDArray[np.int64], inputs: int) -> NDArray[np.int64]:
     """Evenly spread rows, so many that a linear model of them takes a moment."""
     count = min(len(rows), _MOST_ROWS)
     while count >= _FEWEST_ROWS and float(count) * inputs * min(count, inputs) > _WORK:
@@ -184,7 +186,7 @@ def _by_newton(rows: int, inputs: int, target: TargetSchema) -> bool:
     return 0 < classes <= _MOST_CLASSES and work <= _NEWTON_WORK
 
 
-def _extended(x: NDArray[Any]) -> Floats:
+def _with_ones(x: NDArray[Any]) -> Floats:
     """With a column of ones."""
     return np.column_stack([x.astype(np.float64), np.ones(len(x))])
 

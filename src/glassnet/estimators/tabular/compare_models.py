@@ -18,7 +18,7 @@ from glassnet.errors import TableError
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.metrics import METRICS, applicable, main_metric
 from glassnet.estimators.tabular.peers import Peer, peer_answers
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.tables.repeats import row_keys, target_keys
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class ModelComparison:
         }  # fmt: skip
 
 
-@to_nearest
+@computed_to_nearest
 def compare_models(first: TableModel, second: TableModel, table: Table) -> ModelComparison:
     """Score two models on the rows that have a target for both; TableError where they predict
     different columns, or one classes and the other numbers."""
@@ -102,7 +102,7 @@ def compare_models(first: TableModel, second: TableModel, table: Table) -> Model
         )
     classes = tuple(dict.fromkeys((*one.classes, *two.classes)))
     (rows, answers, seen), (others, other, known) = (
-        _answered(model, table, classes) for model in (first, second)
+        _answer_rows(model, table, classes) for model in (first, second)
     )
     both = np.intersect1d(rows, others)
     if not len(both):
@@ -120,7 +120,7 @@ def _compared(
     return ModelComparison(target, len(one.truth), tuple(filter(None, each)), main, seen)
 
 
-@to_nearest
+@computed_to_nearest
 def compare_with_peer(
     model: TableModel, peer: Peer, training: Table, table: Table, threads: int | None = None
 ) -> ModelComparison:
@@ -149,7 +149,7 @@ def compare_with_peer(
     return _compared(schema.target.name, answers, other, (found.seen, found.seen))
 
 
-@to_nearest
+@computed_to_nearest
 def compare_on_table(
     examined: ExaminedTable, fitted: FittedTable, peer: Peer, threads: int | None = None
 ) -> ModelComparison:
@@ -172,7 +172,7 @@ def compare_on_table(
     return _compared(schema.target.name, answers, other)
 
 
-def _answered(
+def _answer_rows(
     model: TableModel, table: Table, classes: tuple[str, ...]
 ) -> tuple[NDArray[np.int64], Evaluation, int]:
     """The rows that have a target, the answers for them in the order of these classes, and how many

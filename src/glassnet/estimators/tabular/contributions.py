@@ -55,17 +55,23 @@ def contributions(
     if exact:
         most = max(_EXACT_ROWS >> len(columns), 10)
         compared = compared[:most]
-        base, values = _all_sets(model, row, compared, list(columns.values()))
+        base, values = _exact_shapley(model, row, compared, list(columns.values()))
         errors = np.zeros_like(values)
     else:
-        base, values, errors = _orders(model, row, compared, list(columns.values()), seed)
+        base, values, errors = _sampled_shapley(model, row, compared, list(columns.values()), seed)
     answer = _outputs(model, row[None])[0]
     return Contributions(
-        tuple(columns), base, _exactly(values, answer - base), errors, answer, exact, len(compared)
+        tuple(columns),
+        base,
+        _add_up_exactly(values, answer - base),
+        errors,
+        answer,
+        exact,
+        len(compared),
     )
 
 
-def _exactly(values: Floats, total: Floats) -> Floats:
+def _add_up_exactly(values: Floats, total: Floats) -> Floats:
     """The values, the largest of which takes what rounding has left of their sum."""
     found = values.copy()
     for output in range(values.shape[1]):
@@ -79,13 +85,13 @@ def _outputs(model: TableModel, x: NDArray[np.float32]) -> Floats:
     return found.astype(np.float64).reshape(len(x), -1)
 
 
-def _all_sets(
+def _exact_shapley(
     model: TableModel, row: NDArray[np.float32], others: NDArray[np.float32], parts: list[list[int]]
 ) -> tuple[Floats, Floats]:
     """By the definition: what a column adds to each set, weighted by how many orders have it."""
     count = len(parts)
     worth = np.stack([
-        _outputs(model, _taken(row, others, [parts[i] for i in range(count) if code >> i & 1]))
+        _outputs(model, _mixed_rows(row, others, [parts[i] for i in range(count) if code >> i & 1]))
         .mean(axis=0)
         for code in range(1 << count)
     ])  # fmt: skip
@@ -99,7 +105,7 @@ def _all_sets(
     return worth[0], values
 
 
-def _taken(
+def _mixed_rows(
     row: NDArray[np.float32], others: NDArray[np.float32], parts: list[list[int]]
 ) -> NDArray[np.float32]:
     """The other rows, with some columns as this row has them."""
@@ -109,7 +115,7 @@ def _taken(
     return found
 
 
-def _orders(
+def _sampled_shapley(
     model: TableModel, row: NDArray[np.float32], others: NDArray[np.float32],
     parts: list[list[int]], seed: int,
 ) -> tuple[Floats, Floats, Floats]:  # fmt: skip

@@ -47,10 +47,10 @@ class Curve:
     @property
     def names(self) -> list[str]:
         """The values as texts."""
-        return [shown(value, self.kind) for value in self.at]
+        return [value_text(value, self.kind) for value in self.at]
 
 
-def shown(value: Any, kind: str) -> str:
+def value_text(value: Any, kind: str) -> str:
     """A value of a column as a text."""
     if kind == "date" and not isinstance(value, str):
         try:
@@ -70,7 +70,9 @@ def curve(
     if len(at) < 2:
         return None
     places = model.schema.places[column]
-    encoded = model.schema.encode(_with(cells, column, _cells_of(at, cells[column]))).x[:, places]
+    encoded = model.schema.encode(
+        _with_changed_column(cells, column, _cells_of(at, cells[column]))
+    ).x[:, places]
     some = x[np.linspace(0, len(x) - 1, min(len(x), ROWS)).astype(np.int64)]
     many = np.repeat(some[None], len(at), axis=0)
     many[:, :, places] = encoded[:, None, :]
@@ -113,7 +115,9 @@ def _cells_of(at: list[Any], like: Cells) -> Cells:
     return np.array(at, object)
 
 
-def _with(cells: Mapping[str, Cells], column: str, changed: Cells) -> dict[str, Cells]:
+def _with_changed_column(
+    cells: Mapping[str, Cells], column: str, changed: Cells
+) -> dict[str, Cells]:
     """As many rows as a column's cells: the first row of the table, but for that column."""
     count = len(changed.values) if isinstance(changed, Numbers) else len(changed)
     first = np.zeros(count, np.int64)

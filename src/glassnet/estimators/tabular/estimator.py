@@ -20,45 +20,45 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
-from glassnet.arguments import answering
+from glassnet.arguments import with_foreign_names
 from glassnet.errors import GlassnetError, ModelFileError, TableError
 from glassnet.estimators.mlp.value_checks import refuse_mixed
-from glassnet.estimators.tabular.base import BaseTabular, pair_of
+from glassnet.estimators.tabular.base import BaseTabular, test_pair
 from glassnet.estimators.tabular.rules import Scoring
 from glassnet.estimators.tabular.table_model import TableModel
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.tables.decide import SCALES
 from glassnet.tables.frames import FrameColumn, is_series, single_column
 from glassnet.tables.weights import BALANCED
 
 
-def named_target(y: Any) -> FrameColumn:
+def target_column(y: Any) -> FrameColumn:
     """The target as a column, under its own name if it has one."""
-    flat: Any = column_or_1d(listless(y), warn=True)
+    flat: Any = column_or_1d(list_to_array(y), warn=True)
     name: Any = getattr(y, "name", None)
     return single_column(
         name if isinstance(name, str) and name else "y", y if is_series(y) else flat
     )
 
 
-def listless(y: Any) -> Any:
+def list_to_array(y: Any) -> Any:
     """A list as an array of its objects: NumPy would make the text "nan" of a gap among words."""
     return np.asarray(y, object) if isinstance(y, (list, tuple)) else y
 
 
-def labelled(y: Any) -> tuple[np.ndarray, FrameColumn]:
+def check_labels(y: Any) -> tuple[np.ndarray, FrameColumn]:
     """Labels as the user has them, checked as scikit-learn does, and the same as a column."""
-    target = named_target(y)
-    labels = np.asarray(listless(y)).ravel()
+    target = target_column(y)
+    labels = np.asarray(list_to_array(y)).ravel()
     missing = [value is None or value != value for value in target.values]
     present = labels[~np.array(missing, bool)]
     refuse_mixed(present)
     if len(present):
-        check_classification_targets(own_type(present))
+        check_classification_targets(as_python_types(present))
     return labels, target
 
 
-def own_type(labels: np.ndarray) -> np.ndarray:
+def as_python_types(labels: np.ndarray) -> np.ndarray:
     """Python's numbers and truth values as an array of theirs; words stay objects."""
     listed: list[Any] = labels.tolist() if labels.dtype == object else []
     return labels if any(isinstance(one, str) for one in listed) else np.array(listed or labels)
@@ -140,7 +140,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
-    @answering
+    @with_foreign_names
     def __init__(
         self,
         *,
@@ -174,7 +174,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         return replace(super()._scoring(), threshold=self.threshold)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    @to_nearest
+    @computed_to_nearest
     def fit(
         self, X: Any, y: Any, groups: Any = None, order: Any = None, test: Any = None,
         sample_weight: Any = None,
@@ -202,15 +202,15 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         self : TabularClassifier
             The fitted estimator.
         """
-        (labels, target), pair = labelled(y), pair_of(test)
-        tested = None if pair is None else (pair[0], labelled(pair[1])[1])
+        (labels, target), pair = check_labels(y), test_pair(test)
+        tested = None if pair is None else (pair[0], check_labels(pair[1])[1])
         sides = {"groups": groups, "order": order, "weight": sample_weight}
         codes = self._train(X, target, "category", sides, tested).truth
         first = [np.argmax(codes == one) for one in range(len(self.model_.schema.target.classes))]
-        self._take_classes(own_type(labels[first]))
+        self._take_classes(as_python_types(labels[first]))
         return self
 
-    @to_nearest
+    @computed_to_nearest
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of every row, or with a threshold the class that it decides for.
 
@@ -230,7 +230,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         places = np.argsort(self._order)  # the place of each class of the model among the user's
         return self.classes_[places[self.model_.rules.decided(found[:, places])]]
 
-    @to_nearest
+    @computed_to_nearest
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes, in the order of `classes_`.
 
@@ -341,7 +341,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         "interval": [Interval(Real, 0, 1, closed="neither"), None],
     }
 
-    @answering
+    @with_foreign_names
     def __init__(
         self,
         *,
@@ -368,7 +368,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return replace(super()._scoring(), interval=self.interval)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    @to_nearest
+    @computed_to_nearest
     def fit(
         self, X: Any, y: Any, groups: Any = None, order: Any = None, test: Any = None,
         sample_weight: Any = None,
@@ -396,7 +396,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         self : TabularRegressor
             The fitted estimator.
         """
-        target = named_target(y)
+        target = target_column(y)
         if target.kind == "date":
             raise TableError(
                 f"y has type {target.type}, and a regressor predicts numbers; turn it into some, "
@@ -404,13 +404,13 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             )
         if target.kind == "number":
             assert_all_finite(target.values, allow_nan=True, input_name="y")
-        pair, sides = pair_of(test), {"groups": groups, "order": order, "weight": sample_weight}
-        tested = None if pair is None else (pair[0], named_target(pair[1]))
+        pair, sides = test_pair(test), {"groups": groups, "order": order, "weight": sample_weight}
+        tested = None if pair is None else (pair[0], target_column(pair[1]))
         kind = "number" if self.target_scale is None else f"number:{self.target_scale}"
         self._train(X, target, kind, sides, tested)
         return self
 
-    @to_nearest
+    @computed_to_nearest
     def predict(self, X: Any) -> np.ndarray:
         """The number of every row.
 
@@ -426,7 +426,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         """
         return self._predicted(X).values
 
-    @to_nearest
+    @computed_to_nearest
     def predict_interval(self, X: Any) -> np.ndarray:
         """The interval around the number of every row, for an estimator with `interval`.
 

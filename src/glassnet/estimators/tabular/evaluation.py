@@ -49,7 +49,7 @@ class Evaluation:
         }
         return Evaluation(self.truth[part], self.given[part], self.constant[part], **later)
 
-    def by_constant(self) -> Evaluation:
+    def constant_answers(self) -> Evaluation:
         """The same rows, answered by the constant predictor; to classes it gives the shares that
         they have among these rows."""
         if self.given.ndim == 1:
@@ -69,7 +69,7 @@ class Evaluation:
         return math.sqrt(math.fsum(sums**2) * count / max(count - 1, 1)) / rows
 
 
-def joined(parts: Sequence[Evaluation]) -> Evaluation:
+def join_evaluations(parts: Sequence[Evaluation]) -> Evaluation:
     """The rows of several evaluations, one after the other."""
     if len(parts) == 1:
         return parts[0]

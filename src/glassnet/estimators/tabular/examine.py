@@ -14,9 +14,9 @@ import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.hints import Option, hint
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.tables.decide import base_kind, decide_forms, scale_of
-from glassnet.tables.divide import SplitOptions, check_options, divide, doubts
+from glassnet.tables.divide import SplitOptions, check_options, divide, division_doubts
 from glassnet.tables.identifiers import with_useful
 from glassnet.tables.kinds import FIXED_KINDS, Column, infer_columns
 from glassnet.tables.notes import Note
@@ -26,7 +26,7 @@ from glassnet.tables.split import FEWEST_ROWS, Division, Groups, Split
 from glassnet.tables.statistics import Averaged
 from glassnet.tables.table import Table
 from glassnet.tables.target import TargetSchema, infer_target, target_notes, target_summary
-from glassnet.words import counted
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -124,7 +124,7 @@ class PreparedTable:
     weights: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None  # of the same
 
 
-@to_nearest
+@computed_to_nearest
 def understand(
     table: Table,
     target: str | None = None,
@@ -137,7 +137,7 @@ def understand(
     fixed = _checked_kinds(table, target, kinds or {})
     needed = {name: kind for name, kind in fixed.items() if name not in options.columns}
     written = decide_forms(table, table.names, needed, target)
-    table, notes = written.table, [*table.notes, *_unused(table)]
+    table, notes = written.table, [*table.notes, *_unused_token_notes(table)]
     goal, truth, missing = None, np.zeros(0), np.zeros(0, np.bool_)
     if target is not None:
         goal = infer_target(table, target, fixed.get(target))
@@ -160,7 +160,7 @@ def _as(kind: str, column: Column) -> Column:
     return Column(column.name, kind, column.missing, column.summary, None)
 
 
-def _unused(table: Table) -> list[Note]:
+def _unused_token_notes(table: Table) -> list[Note]:
     """A note for each text that was said to mean missing and occurs nowhere."""
     return [
         Note(
@@ -172,7 +172,7 @@ def _unused(table: Table) -> list[Note]:
     ]
 
 
-@to_nearest
+@computed_to_nearest
 def examine(
     table: Table,
     target: str,
@@ -203,7 +203,7 @@ def examine(
     keys = row_keys(cells)
     divided = divide(found.table, cells, keys, rows, seed, classes, options, packed)
     notes = [*found.notes, *divided.notes]
-    notes += doubts(found.columns, found.table, keys, rows, seed, options)
+    notes += division_doubts(found.columns, found.table, keys, rows, seed, options)
     examined = ExaminedTable(
         found.table, found.columns, found.target, found.truth, divided.division, divided.options,
         keys, tuple(notes), test,
@@ -213,7 +213,7 @@ def examine(
     return examined
 
 
-@to_nearest
+@computed_to_nearest
 def prepare(examined: ExaminedTable, split: Split) -> PreparedTable:
     """Learn the encoding from the training rows, and encode all rows with it."""
     truth, schema = examined.truth, fitted_schema(examined, split)
@@ -232,7 +232,7 @@ def prepare(examined: ExaminedTable, split: Split) -> PreparedTable:
         schema.encode(cells, split.validation),
         held_out,
         answers,
-        (goal(target, truth[split.train]), goal(target, truth[split.validation])),
+        (target_array(target, truth[split.train]), target_array(target, truth[split.validation])),
         keys,
         None if groups is None else (groups.training, groups.validation),
         examined.weights_of(split),
@@ -254,7 +254,7 @@ def averaged(
 ) -> Averaged:
     """What statistics of categories average: the target as the network learns it, or the shares of
     the classes; of two classes that of the second one."""
-    goals, names = np.asarray(goal(target, truth), np.float64), (target.name,)
+    goals, names = np.asarray(target_array(target, truth), np.float64), (target.name,)
     if target.classes:
         names = target.classes[1:] if len(target.classes) == 2 else target.classes
         first = len(target.classes) - len(names)
@@ -263,7 +263,7 @@ def averaged(
     return Averaged(goals, names, parts, count, division.groups is not None)
 
 
-def goal(target: TargetSchema, truth: NDArray[Any]) -> NDArray[Any]:
+def target_array(target: TargetSchema, truth: NDArray[Any]) -> NDArray[Any]:
     """What the network should answer."""
     if target.classes:
         return truth.astype(np.int32)
@@ -289,7 +289,7 @@ def _check_rows(examined: ExaminedTable) -> None:
         splits = [examined.split(), *examined.folds()]
         if all(len(split.train) and len(split.validation) for split in splits):
             return
-    rows = counted(len(examined.rows), "row")
+    rows = plural(len(examined.rows), "row")
     are = "is" if len(examined.rows) == 1 else "are"
     raise TableError(
         f"{examined.table.label}: {rows} with a target {are} too few, "

@@ -25,8 +25,8 @@ from glassnet.estimators.tabular.importance import (
     some_rows,
 )
 from glassnet.estimators.tabular.metrics import METRICS, MetricName, metric_of
-from glassnet.rounding import to_nearest
-from glassnet.words import counted
+from glassnet.rounding import computed_to_nearest
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,7 +61,7 @@ class Explanation:
         change = "falls" if METRICS[self.metric].greater else "grows"
         return (
             f"importance: by how much {title} {change} when a column is shuffled; mean of "
-            f"{REPEATS} shuffles of {counted(self.rows, 'row')}, ± its standard error"
+            f"{REPEATS} shuffles of {plural(self.rows, 'row')}, ± its standard error"
         )
 
     @property
@@ -91,11 +91,11 @@ class Explanation:
         found = [f"{curve.column}: change of {of}"]
         if len(curve.at) > _LISTED:
             ends = f"{curve.names[0]} … {curve.names[-1]}"
-            found.append(f"  {_spark(values)}  {values.min():+.4g} … {values.max():+.4g}")
-            return [*found, f"  {_spark(np.array(curve.counts))}  rows, at {ends}"]
+            found.append(f"  {_sparkline(values)}  {values.min():+.4g} … {values.max():+.4g}")
+            return [*found, f"  {_sparkline(np.array(curve.counts))}  rows, at {ends}"]
         wide = min(max(map(len, curve.names)), 24)
         for name, value, count in zip(curve.names, values, curve.counts, strict=True):
-            found.append(f"  {_cut(name, wide):<{wide}}  {value:+10.4g}  {counted(count, 'row')}")
+            found.append(f"  {_cut(name, wide):<{wide}}  {value:+10.4g}  {plural(count, 'row')}")
         return found
 
     def as_json(self) -> dict[str, Any]:
@@ -157,7 +157,7 @@ class RowExplanation:
         largest = max(abs(value) for _, value, _ in self.ranked()) or 1.0
         found = [
             f"row {self.row}: {of} is {self.answer:.5g}",
-            f"the mean of {counted(self.found.compared, 'row')} of the table is {self.base:.5g}; "
+            f"the mean of {plural(self.found.compared, 'row')} of the table is {self.base:.5g}; "
             "what each column adds to it:",
             "",
         ]
@@ -192,7 +192,7 @@ class RowExplanation:
         }  # fmt: skip
 
 
-@to_nearest
+@computed_to_nearest
 def explain(
     model: TableModel, table: Table, *, metric: str | None = None, curves: int = CURVES
 ) -> Explanation:
@@ -200,8 +200,8 @@ def explain(
     design, truth, _ = model.schema.labelled(table)
     some = some_rows(len(truth), len(model.schema.columns))
     x, truth = design.x[some], truth[some]
-    answers = model.beside_constant(truth, model.outputs(x))
-    return explained(model, model.schema.load(table), x, answers, metric, curves)
+    answers = model.with_constant(truth, model.outputs(x))
+    return explain_encoded(model, model.schema.load(table), x, answers, metric, curves)
 
 
 def rows_answered(rows: int, columns: int) -> int:
@@ -209,7 +209,7 @@ def rows_answered(rows: int, columns: int) -> int:
     return (REPEATS * columns + 1) * min(rows, most_rows(columns)) + CURVES * POINTS * ROWS
 
 
-def explained(
+def explain_encoded(
     model: TableModel,
     cells: Mapping[str, Cells],
     x: NDArray[np.float32],
@@ -231,7 +231,7 @@ def explained(
     )  # fmt: skip
 
 
-@to_nearest
+@computed_to_nearest
 def explain_row(
     model: TableModel, table: Table, row: int, *, of: str | None = None, seed: int = 0
 ) -> RowExplanation:
@@ -239,7 +239,7 @@ def explain_row(
     the probability of the class `of`, by default the one that is answered."""
     if not 0 <= row < table.rows:
         raise TableError(
-            f"{table.label} has no row {row}; its {counted(table.rows, 'row')} have the numbers "
+            f"{table.label} has no row {row}; its {plural(table.rows, 'row')} have the numbers "
             f"0 to {table.rows - 1}"
         )
     target = model.schema.target
@@ -262,7 +262,7 @@ def _place(name: str, classes: Sequence[str]) -> int:
     return list(classes).index(name)
 
 
-def _spark(values: NDArray[Any]) -> str:
+def _sparkline(values: NDArray[Any]) -> str:
     """Numbers as a line of blocks, the least lowest."""
     low, high = float(values.min()), float(values.max())
     span = (high - low) or 1.0

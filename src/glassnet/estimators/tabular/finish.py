@@ -20,12 +20,12 @@ from glassnet.estimators.tabular.fold_choice import FoldChoice
 from glassnet.estimators.tabular.out_of_fold import (
     OutOfFold,
     UnseenOutputs,
-    calibrated,
+    calibrate,
     out_of_fold,
 )
 from glassnet.estimators.tabular.phases import PhaseHistory
 from glassnet.estimators.tabular.recipe import Recipe
-from glassnet.estimators.tabular.rules import Scoring, crossed, learnt
+from glassnet.estimators.tabular.rules import Scoring, cross_fitted, learn_rules
 from glassnet.estimators.tabular.table_model import TableModel, Training
 from glassnet.serialize import from_plain, to_plain
 from glassnet.training.check import Rows
@@ -63,7 +63,7 @@ class TrainedRung:
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutRows:
     """The rows that are scored, where they are not trained on."""
 
     truth: NDArray[Any]
@@ -117,13 +117,13 @@ def rung_of(
 ) -> TrainedRung:
     """A rung of a trained network; `units` are of the rows that are scored."""
     if choice is None:
-        model = calibrated(model, validation, None)
+        model = calibrate(model, validation, None)
         target, y = model.schema.target, validation.y
         truth = y if target.classes else target.truth(y[:, 0])
-        judged = model.beside_constant(truth, model.outputs(validation.x))
+        judged = model.with_constant(truth, model.outputs(validation.x))
         return TrainedRung(plan, model, course, judged)
     unseen = UnseenOutputs(model.architecture)
-    model = calibrated(model, validation, unseen)
+    model = calibrate(model, validation, unseen)
     epochs = len(course.loss), course.best_epoch
     found = out_of_fold(model, unseen, choice, training, validation, epochs)
     answers = replace(found.answers, units=units)
@@ -133,7 +133,7 @@ def rung_of(
 
 
 def finished(
-    rungs: Sequence[TrainedRung], asked: Scoring, held_out: HeldOut | None = None
+    rungs: Sequence[TrainedRung], asked: Scoring, held_out: HeldOutRows | None = None
 ) -> Trained:
     """The model of all rungs with its rules; and what it is scored by: the rows that are held out,
     or of folds each row, by weights and rules that are learnt from the other folds."""
@@ -142,14 +142,14 @@ def finished(
     others = [place for place, weight in enumerate(weights) if weight and place != main]
     own, target = rungs[main], rungs[main].model.schema.target
     model = replace(
-        own.model, weight=weights[main], rules=learnt(asked, target, answers),
+        own.model, weight=weights[main], rules=learn_rules(asked, target, answers),
         others=tuple(replace(rungs[place].model, weight=weights[place]) for place in others),
     )  # fmt: skip
     noted = tuple(_noted(rung, weight) for rung, weight in zip(rungs, weights, strict=True))
     plans = tuple(rung.repeated for rung in rungs)
     done = Trained(model, own.course, plans[main], plans, noted)
     if own.out_of_fold is not None:
-        scored = crossed(asked, target, answers)
+        scored = cross_fitted(asked, target, answers)
         # networks that are averaged anyway leave that much less to gain
         gains = shrunk(own.out_of_fold.gains, sum(weight * weight for weight in weights))
         unseen = replace(own.out_of_fold, answers=scored, gains=gains)
@@ -157,7 +157,7 @@ def finished(
     if held_out is None:
         return done
     given = mixed([rung.held_out for rung in rungs if rung.held_out is not None], weights)
-    scored = model.rules.applied(model.beside_constant(held_out.truth, given))
+    scored = model.rules.applied(model.with_constant(held_out.truth, given))
     return replace(done, answers=replace(scored, units=held_out.units, rows=held_out.rows))
 
 

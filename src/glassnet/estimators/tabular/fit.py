@@ -23,14 +23,14 @@ from glassnet.estimators.tabular.baseline import (
     with_answers,
     with_linear,
 )
-from glassnet.estimators.tabular.evaluation import Evaluation, joined
+from glassnet.estimators.tabular.evaluation import Evaluation, join_evaluations
 from glassnet.estimators.tabular.examine import ExaminedTable, examine, fitted_schema, prepare
 from glassnet.estimators.tabular.finish import RungPlan, Trained, TrainedRung
 from glassnet.estimators.tabular.fit_record import (
-    announced,
+    announce_fit,
     check_fit_room,
     counts,
-    described,
+    describe_fit,
     division_json,
     division_of,
     fit_lock,
@@ -39,11 +39,11 @@ from glassnet.estimators.tabular.ladder import Deadline, climb
 from glassnet.estimators.tabular.out_of_fold import OutOfFold
 from glassnet.estimators.tabular.phases import PhaseHistory
 from glassnet.estimators.tabular.recipe import Recipe, default_recipe
-from glassnet.estimators.tabular.rules import AnswerRules, Scoring, checked
+from glassnet.estimators.tabular.rules import AnswerRules, Scoring, check_scoring
 from glassnet.estimators.tabular.rung import RungWork, Settings
 from glassnet.estimators.tabular.score import Score, score
 from glassnet.estimators.tabular.table_model import TableModel
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.runs.recording import Recording
 from glassnet.serialize import to_plain
 from glassnet.tables.divide import SplitOptions
@@ -51,7 +51,7 @@ from glassnet.tables.notes import Note
 from glassnet.tables.split import Split
 from glassnet.tables.table import Table
 from glassnet.version import __version__
-from glassnet.words import counted
+from glassnet.words import plural
 
 Stage = Callable[[str], None]  # is told what is being trained
 
@@ -80,7 +80,7 @@ def choose_recipe(examined: ExaminedTable, *, epochs: int | None = None) -> Reci
     return recipe if epochs is None else recipe.with_epochs(epochs)
 
 
-@to_nearest
+@computed_to_nearest
 def fit(
     examined: ExaminedTable,
     recipe: Recipe,
@@ -99,7 +99,7 @@ def fit(
     `plans` those of a fit before. The
     record is of the training of the network in the model, a run file for each of its phases; nobody
     else writes them as long as this takes, and no further networks are trained."""
-    asked = checked(scoring or Scoring(), examined.target, examined.truth[examined.rows])
+    asked = check_scoring(scoring or Scoring(), examined.target, examined.truth[examined.rows])
     for plan in plans or ():
         _check_plan(plan, examined)
     with ExitStack() as held:
@@ -108,7 +108,7 @@ def fit(
                 lock = held.enter_context(fit_lock(record.path, len(recipe.learning_rates)))
                 record = replace(record, lock=lock)
             check_fit_room(record.path, examined, recipe)
-            record = announced(record, examined, recipe, asked)
+            record = announce_fit(record, examined, recipe, asked)
         settings = Settings(
             recipe, examined.seed, threads, callbacks, asked, plans, record is not None
         )
@@ -120,7 +120,7 @@ def _check_plan(plan: RungPlan, examined: ExaminedTable) -> None:
     folds = 1 if examined.groups is None else examined.groups.count
     if plan.recipe.folds != folds:
         raise GlassnetError(
-            f"the model was trained in {counted(plan.recipe.folds, 'fold')}, and the rows of "
+            f"the model was trained in {plural(plan.recipe.folds, 'fold')}, and the rows of "
             f"{examined.table.label} make {folds}; name its table, with the options of its fit"
         )
 
@@ -139,25 +139,27 @@ def _fit(
     work = _work(examined, split, settings, deadline)
     linear = None if found else linear_answers(work.linear_tasks(), work.prepared.schema.target)
     if record is not None:
-        record = described(record, examined, work.prepared, found)
+        record = describe_fit(record, examined, work.prepared, found)
     trained = _trained(work, deadline, stage, record)
     model, course = trained.model, trained.course
     if found is None:
         assert trained.answers is not None
         scored = trained.answers
         classes, unseen = examined.target.classes, trained.out_of_fold
-        plain = scored_by(settings.scoring, scored, model.rules, classes, unseen)
+        plain = score_as_asked(settings.scoring, scored, model.rules, classes, unseen)
         found = with_answers(plain, model.schema.target, linear)
     about = _about(examined, split)
     found = replace(found, threshold=model.rules.threshold)
-    model.training.update(trained_by(about, trained.plan.recipe, course, found))
+    model.training.update(training_summary(about, trained.plan.recipe, course, found))
     if len(trained.rungs) > 1 or any(rung["cut"] for rung in trained.rungs):
         model.training["rungs"] = list(trained.rungs)  # one that was finished is described already
     remarks = verdict(found)
     if examined.test is not None:
         remarks += model.assess(examined.test).remarks()
     unseen = trained.out_of_fold
-    return FittedTable(model, found, course, scored_on(about, found), remarks, unseen, scored)
+    return FittedTable(
+        model, found, course, scored_rows_text(about, found), remarks, unseen, scored
+    )
 
 
 def _about(examined: ExaminedTable, split: Split) -> dict[str, Any]:
@@ -191,12 +193,12 @@ def fold_score(
         plans = plans if deadline is None else plans or trained.plans
     if not folds:
         return None, None, plans
-    scored, classes = joined(answers), examined.target.classes
-    found = scored_by(settings.scoring, scored, rules, classes)
+    scored, classes = join_evaluations(answers), examined.target.classes
+    found = score_as_asked(settings.scoring, scored, rules, classes)
     return with_linear(found, examined), scored, plans
 
 
-def scored_by(
+def score_as_asked(
     asked: Scoring,
     answers: Evaluation,
     rules: AnswerRules,
@@ -208,7 +210,7 @@ def scored_by(
     return found if unseen is None else with_gains(found, unseen.gains)
 
 
-@to_nearest
+@computed_to_nearest
 def fit_table(
     table: Table,
     target: str,
@@ -253,7 +255,7 @@ def _trained(
     first = RungPlan(settings.recipe, settings.seed)
     if settings.plans is not None:
         return work.finished(_repeated(work, settings.plans, deadline, stage))
-    if deadline is None or settings.alone:
+    if deadline is None or settings.on_first_thread:
         seconds = None if deadline is None else deadline.left()
         return work.finished([work.train(first, seconds, record)])
     return _climbed(work, first, deadline, stage)
@@ -288,7 +290,7 @@ def _climbed(work: RungWork, first: RungPlan, deadline: Deadline, stage: Stage) 
         classes, answers = made[0].model.schema.target.classes, made[0].answers
         if answers is None:
             return False
-        return scored_by(settings.scoring, answers, made[0].model.rules, classes).perfect
+        return score_as_asked(settings.scoring, answers, made[0].model.rules, classes).perfect
 
     deadline.answers(work.answer_pace(first), work.scored)
     found = climb(first, deadline, work.pace, work.train, perfect, stage)
@@ -298,10 +300,10 @@ def _climbed(work: RungWork, first: RungPlan, deadline: Deadline, stage: Stage) 
     return replace(trained, course=replace(trained.course, stopped=found.stopped))
 
 
-def scored_on(about: Mapping[str, Any], found: Score) -> str:
+def scored_rows_text(about: Mapping[str, Any], found: Score) -> str:
     """The rows that a score is of, in words."""
     options = division_of(dict(about))
-    rows, seen = counted(found.rows, "row"), ", which the scored network has not seen"
+    rows, seen = plural(found.rows, "row"), ", which the scored network has not seen"
     if about.get("test") is not None:
         return f"the {rows} of {Path(about['test']).name}"
     if options.order is not None:
@@ -313,7 +315,7 @@ def scored_on(about: Mapping[str, Any], found: Score) -> str:
     return f"the {found.rows:,} held-out rows{apart}"
 
 
-def trained_by(
+def training_summary(
     about: Mapping[str, Any], recipe: Recipe, course: PhaseHistory, found: Score
 ) -> dict[str, Any]:
     """What the model file says about its training: no times, so equal fits give equal files."""

@@ -22,22 +22,22 @@ from glassnet.estimators.tabular.examine import (
     ExaminedTable,
     PreparedTable,
     fitted_schema,
-    goal,
+    target_array,
 )
 from glassnet.estimators.tabular.network import architecture_of, with_column
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.estimators.tabular.rules import Scoring
 from glassnet.estimators.tabular.score import Score
 from glassnet.outputs import FileUse, check_apart
-from glassnet.runs.disk import check_file, check_room, is_run, sides
-from glassnet.runs.file import RunFile, extent, put_values
+from glassnet.runs.disk import check_file, check_room, is_run, side_files
+from glassnet.runs.file import RunFile, extent_json, put_values
 from glassnet.runs.lock import WriterLock
 from glassnet.runs.paths import as_path, check_beside
 from glassnet.runs.recorder import SMALL, fingerprint
 from glassnet.runs.recording import Recording, source_of
-from glassnet.runs.schema import empty, remove
+from glassnet.runs.schema import is_empty_file, remove
 from glassnet.runs.settings import settings_of
-from glassnet.serialize import Length, Name, Total, Within, from_plain, read, to_plain
+from glassnet.serialize import Length, Name, Total, Within, from_plain, read_value, to_plain
 from glassnet.tables.divide import SplitOptions, divide
 from glassnet.tables.query_apart import read_apart
 from glassnet.tables.read import read_table
@@ -120,7 +120,9 @@ def fit_writes(path: str | Path, phases: int) -> list[FileUse]:
     for phase in range(phases):
         place = phase_path(path, phase)
         found.append(FileUse(place, "a run file"))
-        found += [FileUse(side, f"a file of SQLite's beside {place.name}") for side in sides(place)]
+        found += [
+            FileUse(side, f"a file of SQLite's beside {place.name}") for side in side_files(place)
+        ]
     return found
 
 
@@ -142,11 +144,11 @@ def check_recordable(
 def _check_replaceable(place: Path, overwrite: bool) -> None:
     """OutputError where there is something that a run cannot take the place of."""
     check_file(place)
-    if not place.is_file() or not place.stat().st_size or empty(place):
+    if not place.is_file() or not place.stat().st_size or is_empty_file(place):
         return
     try:
         with RunFile.read(place, "rw") as file:
-            kept = None if overwrite else extent(file)
+            kept = None if overwrite else extent_json(file)
     except ModelFileError as error:
         why = f"cannot be replaced ({error})" if is_run(place) else "is there and no run file"
         raise OutputError(f"{place} {why}; name another place with --record") from None
@@ -171,7 +173,7 @@ def check_fit_room(path: str | Path, examined: ExaminedTable, recipe: Recipe) ->
     check_room(Path(path), (7 + kept) * weights + (data if data <= SMALL else 0))
 
 
-def announced(
+def announce_fit(
     recording: Recording, examined: ExaminedTable, recipe: Recipe, scoring: Scoring | None = None
 ) -> Recording:
     """The recording with all that the fit was asked for, and its run file with that alone: the
@@ -196,7 +198,7 @@ def announced(
     return Recording(recording.path, source, recording.lock, overwrite=True)
 
 
-def described(
+def describe_fit(
     recording: Recording, examined: ExaminedTable, prepared: PreparedTable, score: Score | None
 ) -> Recording:
     """The recording, with all that leads from its table to the arrays of the training, and from
@@ -241,7 +243,7 @@ def scoring_of(source: dict[str, Any]) -> Scoring:
     return from_plain(Scoring, source.get("scoring") or {}, "run.source.scoring")
 
 
-def of_phase(recording: Recording, phase: int) -> Recording:
+def phase_recording(recording: Recording, phase: int) -> Recording:
     """The recording of one phase."""
     source = {**(recording.source or {}), "phase": phase + 1}
     return Recording(phase_path(recording.path, phase), source, recording.lock, overwrite=True)
@@ -250,7 +252,7 @@ def of_phase(recording: Recording, phase: int) -> Recording:
 def has_phase(recording: Recording, phase: int) -> bool:
     """Whether a phase of this very fit was begun and recorded."""
     place = phase_path(recording.path, phase)
-    if not is_run(place) or empty(place):
+    if not is_run(place) or is_empty_file(place):
         return False
     with RunFile.read(place) as file:
         values = settings_of(file)
@@ -286,7 +288,7 @@ def rows_of(run: str | Path, moved: str | None = None, trust: bool = False) -> d
     source: dict[str, Any] = values.get("source") or {}
     if (held and moved is None) or "schema" not in source:
         return {}
-    found = pairs_of(run, {**values, "source": {**source, "test": None}}, moved, trust).parts
+    found = recorded_rows(run, {**values, "source": {**source, "test": None}}, moved, trust).parts
     apart = found["validation"]
     return {"x": found["training"], "validation": given_rows(apart)}
 
@@ -307,7 +309,7 @@ class FitRows:
     keys: Any = None
 
 
-def pairs_of(
+def recorded_rows(
     run: str | Path,
     values: dict[str, Any],
     moved: str | None = None,
@@ -318,8 +320,8 @@ def pairs_of(
     where its test table has moved to."""
     source: dict[str, Any] = values["source"]
     schema = schema_of(run, source)
-    table = opened(run, source, schema.missing, moved, trust)
-    with unechoed(run, source, moved, trust):
+    table = open_fit_table(run, source, schema.missing, moved, trust)
+    with without_cells(run, source, moved, trust):
         truth, missing = schema.target.read(schema.opened(table))
         rows, cells = np.flatnonzero(~missing), schema.load(table)
         classes, options = truth[rows] if schema.target.classes else None, division_of(source)
@@ -333,7 +335,7 @@ def pairs_of(
         own = division.division.parts(split)[0] if name == "training" else None
         x = with_column(schema.encode(cells, part, own).x, getattr(groups, name, None))
         weight = None if weights is None else weights[np.searchsorted(rows, part)].astype("f4")
-        parts[name] = Rows(x, goal(schema.target, truth[part]), weight, numbers=part)
+        parts[name] = Rows(x, target_array(schema.target, truth[part]), weight, numbers=part)
     part, units, labels = split.held_out, None, dict.fromkeys(parts, table.label)
     if groups is not None:
         units = division.division.units_of(split.train)
@@ -341,8 +343,8 @@ def pairs_of(
         units, labels["held-out"] = division.division.units_of(part), table.label
         parts["held-out"] = Rows(schema.encode(cells, part).x, truth[part], numbers=part)
     if source.get("test") is not None:
-        other = opened(run, source, schema.missing, test, trust, "test")
-        with unechoed(run, source, test, trust, "test"):
+        other = open_fit_table(run, source, schema.missing, test, trust, "test")
+        with without_cells(run, source, test, trust, "test"):
             design, answers, keys = schema.labelled(other)
         parts["held-out"], labels["held-out"] = Rows(design.x, answers), other.label
     _check_prints(run, values, parts, labels)
@@ -373,7 +375,7 @@ def source_of_fit(run: str | Path, values: dict[str, Any]) -> dict[str, Any] | N
     if not {"recipe", "model"} <= set(source):
         return None
     try:
-        found: dict[str, Any] = read(
+        found: dict[str, Any] = read_value(
             RecordedFit if "model" in values else FitSource, source, "run.source"
         )
     except ValueError as error:
@@ -389,7 +391,7 @@ def schema_of(run: str | Path, source: dict[str, Any]) -> Schema:
         raise ModelFileError(f"{run} cannot be used: {error}; train the model again") from None
 
 
-def opened(
+def open_fit_table(
     run: str | Path,
     source: dict[str, Any],
     missing: Sequence[str],
@@ -410,7 +412,7 @@ def opened(
             f"if it was moved, name it after the run: {how_to}"
         )
     sql, how = source.get("sql"), {key: source[key] for key in HOW if source.get(key) is not None}
-    with unechoed(run, source, moved, trust, which):
+    with without_cells(run, source, moved, trust, which):
         if sql is None or trust:
             return read_table(path, sql=sql, missing=missing, **how)
         return read_apart(path, sql=str(sql), missing=missing, how=how)
@@ -429,7 +431,7 @@ def table_of(
 
 
 @contextmanager
-def unechoed(
+def without_cells(
     run: str | Path, source: dict[str, Any], moved: str | None, trust: bool, which: str = "table"
 ) -> Generator[None]:
     """An error inside quotes no cell of a file that the run file names and the user did not."""

@@ -35,21 +35,21 @@ from glassnet.estimators.tabular.fit import (
     Stage,
     fit,
     fold_score,
-    scored_by,
-    scored_on,
-    trained_by,
+    score_as_asked,
+    scored_rows_text,
+    training_summary,
 )
 from glassnet.estimators.tabular.fit_record import (
     FitRows,
     division_of,
     fit_lock,
-    opened,
-    pairs_of,
+    open_fit_table,
     phase_path,
+    recorded_rows,
     schema_of,
     scoring_of,
     source_of_fit,
-    unechoed,
+    without_cells,
 )
 from glassnet.estimators.tabular.ladder import Deadline
 from glassnet.estimators.tabular.phases import train_in_phases
@@ -57,7 +57,7 @@ from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.estimators.tabular.rung import Settings, network_of
 from glassnet.estimators.tabular.score import Score
 from glassnet.nn.losses import CrossEntropy, HalfMSE
-from glassnet.rounding import to_nearest
+from glassnet.rounding import computed_to_nearest
 from glassnet.runs.data import as_data
 from glassnet.runs.disk import COPY
 from glassnet.runs.file import RunFile, put_values
@@ -72,7 +72,7 @@ from glassnet.tables.repeats import SeenRows
 from glassnet.tables.schema import Design, Schema
 from glassnet.tables.table import Table
 from glassnet.training.check import Rows
-from glassnet.words import counted
+from glassnet.words import plural
 
 OVER = (
     "{} ended after {} because the validation loss no longer fell, in its last phase too, so that "
@@ -185,7 +185,7 @@ def _epochs(run: Path) -> int:
         return len(file.history()[0])
 
 
-@to_nearest
+@computed_to_nearest
 def resume_fit(
     recorded: Recorded,
     moved: str | None = None,
@@ -204,7 +204,7 @@ def resume_fit(
         now = recorded_fit(recorded.run, recorded.trust)
         if now is None:
             raise GlassnetError(f"{recorded.run} was replaced by another run just now; see it anew")
-        return _resumed(
+        return _finish_fit(
             _with_epochs(replace(now, lock=lock, test=recorded.test), epochs),
             moved,
             seconds,
@@ -214,7 +214,7 @@ def resume_fit(
         )
 
 
-def _resumed(
+def _finish_fit(
     recorded: Recorded,
     moved: str | None,
     seconds: float | None,
@@ -227,7 +227,7 @@ def _resumed(
     if not recorded.begun:
         record = Recording(recorded.run, source, recorded.lock, overwrite=True)
         return fit(
-            _examined(recorded, moved),
+            _examine_again(recorded, moved),
             recipe,
             seconds=seconds,
             stage=stage,
@@ -242,15 +242,15 @@ def _resumed(
             recipe, source["seed"], threads, callbacks, scoring_of(source), alone=True
         )
         deadline = None if seconds is None else Deadline(seconds)
-        found, *_ = fold_score(_examined(recorded, moved), settings, deadline, stage)
+        found, *_ = fold_score(_examine_again(recorded, moved), settings, deadline, stage)
         seconds = None if deadline is None else deadline.left()
-        recorded = _noted(recorded, score=json.dumps(to_plain(found)))
+        recorded = _with_source(recorded, score=json.dumps(to_plain(found)))
         source = recorded.source
     stage("all rows" if source["score"] is not None else "")
-    return _finished(recorded, schema, rows, seconds, shared)
+    return _trained_network(recorded, schema, rows, seconds, shared)
 
 
-def _finished(
+def _trained_network(
     recorded: Recorded,
     schema: Schema,
     rows: FitRows,
@@ -283,29 +283,29 @@ def _finished(
     found, remarks, answers = _score(source, trained, rows)
     found = replace(found, threshold=model.rules.threshold)
     about = {**source, "table": source["name"]}
-    model.training.update(trained_by(about, recipe, course, found))
-    said = scored_on(about, found)
+    model.training.update(training_summary(about, recipe, course, found))
+    said = scored_rows_text(about, found)
     return FittedTable(model, found, course, said, remarks, trained.out_of_fold, answers)
 
 
-def _examined(recorded: Recorded, moved: str | None) -> ExaminedTable:
+def _examine_again(recorded: Recorded, moved: str | None) -> ExaminedTable:
     source, trust = recorded.source, recorded.trust
-    table = opened(recorded.run, source, source.get("missing", []), moved, trust)
-    with unechoed(recorded.run, source, moved, trust):
+    table = open_fit_table(recorded.run, source, source.get("missing", []), moved, trust)
+    with without_cells(recorded.run, source, moved, trust):
         return examine(
             table, source["target"], kinds=source.get("kinds"), seed=source["seed"],
-            options=division_of(source), test=_test_of(recorded),
+            options=division_of(source), test=_test_table(recorded),
             packed=recorded.recipe.folds > 1,
         )  # fmt: skip
 
 
-def _test_of(recorded: Recorded) -> Table | None:
+def _test_table(recorded: Recorded) -> Table | None:
     """The table that the fit is scored on, if it is not its own."""
     source = recorded.source
     if source.get("test") is None:
         return None
     asked = source.get("missing", []), recorded.test, recorded.trust
-    return opened(recorded.run, source, *asked, "test")
+    return open_fit_table(recorded.run, source, *asked, "test")
 
 
 def _with_epochs(recorded: Recorded, epochs: int | None) -> Recorded:
@@ -314,14 +314,14 @@ def _with_epochs(recorded: Recorded, epochs: int | None) -> Recorded:
     if epochs is None or epochs == recorded.recipe.epochs:
         return recorded
     if epochs < recorded.done:
-        raise GlassnetError(TOO_FEW.format(epochs, counted(recorded.done, "epoch"), recorded.run))
+        raise GlassnetError(TOO_FEW.format(epochs, plural(recorded.done, "epoch"), recorded.run))
     if recorded.over:
-        raise GlassnetError(OVER.format(recorded.run, counted(recorded.done, "epoch"), epochs))
+        raise GlassnetError(OVER.format(recorded.run, plural(recorded.done, "epoch"), epochs))
     recipe = recorded.recipe.with_epochs(epochs)
-    return replace(_noted(recorded, recipe=to_plain(recipe), score=None), recipe=recipe)
+    return replace(_with_source(recorded, recipe=to_plain(recipe), score=None), recipe=recipe)
 
 
-def _noted(recorded: Recorded, **changed: Any) -> Recorded:
+def _with_source(recorded: Recorded, **changed: Any) -> Recorded:
     """The fit with something else in what its first run file says of it."""
     source = {**recorded.source, **changed}
     with RunFile.append(recorded.run, recorded.lock) as file, file.change() as database:
@@ -332,7 +332,7 @@ def _noted(recorded: Recorded, **changed: Any) -> Recorded:
 def _rows(recorded: Recorded, moved: str | None) -> FitRows:
     """All rows of the fit: from its run file where that has all of them, else from the table."""
     if moved is not None or _needs_table(recorded):
-        return pairs_of(recorded.run, recorded.values, moved, recorded.trust, recorded.test)
+        return recorded_rows(recorded.run, recorded.values, moved, recorded.trust, recorded.test)
     with RunFile.read(recorded.run) as file:
         held = file.data()
     numbers = held.pop(PICKED, {}).get("rows")
@@ -367,7 +367,7 @@ def _score(
     training, validation = rows.parts["training"], rows.parts["validation"]
     if trained.answers is not None:
         unseen = trained.out_of_fold
-        plain = scored_by(asked, trained.answers, model.rules, target.classes, unseen)
+        plain = score_as_asked(asked, trained.answers, model.rules, target.classes, unseen)
         tasks = fold_tasks(model.schema, training, model.architecture.folds)
         found = with_figure(plain, target, tasks)
         return found, verdict(found), trained.answers
@@ -375,6 +375,6 @@ def _score(
     prediction = model.answers(Design(apart.x, {}, {}))
     numbers = None if rows.keys is not None else apart.numbers
     answers = replace(model.compared(apart.y, prediction), units=rows.units, rows=numbers)
-    plain = scored_by(asked, answers, model.rules, target.classes)
+    plain = score_as_asked(asked, answers, model.rules, target.classes)
     found = with_figure(plain, target, [held_out_task(model.schema, training, validation, apart)])
     return found, (*verdict(found), *model.remarks(answers, prediction, rows.keys)), answers

@@ -18,7 +18,7 @@ from glassnet.errors import ModelFileError
 from glassnet.runs.disk import COPY
 from glassnet.serialize import AnyFloat, Length, Total, from_plain, to_plain
 from glassnet.training.callbacks import Resumable
-from glassnet.training.folds import mean_of
+from glassnet.training.folds import share_weighted_mean
 from glassnet.training.history import Run
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class FoldChoice(Resumable):
         self.seen += 1
         for fold in range(len(self.shares)):
             others = [share * (place != fold) for place, share in enumerate(self.shares)]
-            loss = mean_of(run.fold_losses, others)
+            loss = share_weighted_mean(run.fold_losses, others)
             if loss < self.losses[fold]:
                 self.losses[fold], self.epochs[fold] = loss, self.seen
         if self.seen in self.epochs:
@@ -81,7 +81,7 @@ class FoldChoice(Resumable):
         found = {epoch: arrays.get(f"{name}.epoch{epoch}") for epoch in chosen}
         W, folds = run.model.W, len(self.shares)
         fits = len(known.losses) == len(known.epochs) == folds
-        if not fits or any(array is None or not _alike(array, W) for array in found.values()):
+        if not fits or any(array is None or not _like(array, W) for array in found.values()):
             raise ModelFileError(
                 f"the run file is damaged: the epochs chosen for {folds} folds, or their weights, "
                 f"are those of another model; {COPY}"
@@ -90,5 +90,5 @@ class FoldChoice(Resumable):
         self.weights = {epoch: np.array(array) for epoch, array in found.items()}
 
 
-def _alike(array: NDArray[Any], other: NDArray[Any]) -> bool:
+def _like(array: NDArray[Any], other: NDArray[Any]) -> bool:
     return array.shape == other.shape and array.dtype == other.dtype

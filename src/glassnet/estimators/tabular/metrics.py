@@ -316,7 +316,7 @@ def positive_class(classes: tuple[str, ...]) -> str | None:
     return classes[1] if len(classes) == 2 else None
 
 
-def measured(name: str, answers: Evaluation) -> tuple[float, float] | None:
+def measure(name: str, answers: Evaluation) -> tuple[float, float] | None:
     """A figure by the name of its metric, and its standard error; None where there is none."""
     found = METRICS[name].measure(answers)
     if found is None or not math.isfinite(found.value):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.errors import TableError
-from glassnet.rounding import to_nearest
-from glassnet.words import counted
+from glassnet.rounding import computed_to_nearest
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.table_model import TableModel
@@ -63,7 +63,7 @@ class NearestRows:
         ]
 
 
-@to_nearest
+@computed_to_nearest
 def nearest_rows(
     model: TableModel, table: Table, row: int, training: Table, count: int = NEAREST
 ) -> NearestRows:
@@ -72,7 +72,7 @@ def nearest_rows(
     for categories. Of equal distances the first row."""
     if not 0 <= row < table.rows:
         raise TableError(
-            f"{table.label} has no row {row}; its {counted(table.rows, 'row')} have the numbers "
+            f"{table.label} has no row {row}; its {plural(table.rows, 'row')} have the numbers "
             f"0 to {table.rows - 1}"
         )
     schema = model.schema

@@ -31,7 +31,7 @@ from glassnet.nn import (
 from glassnet.nn.embed import embedding_edges
 from glassnet.serialize import LATER, Count, Length, Total, Within, to_plain
 from glassnet.tables.schema import Schema
-from glassnet.words import counted
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -105,18 +105,18 @@ class Architecture:
         """`ValueError` unless the values make a network."""
         if self.parameters > _MOST_PARAMETERS:
             raise ValueError(
-                f"it has {counted(self.parameters, 'parameter')}; allowed are {_MOST_PARAMETERS:,}"
+                f"it has {plural(self.parameters, 'parameter')}; allowed are {_MOST_PARAMETERS:,}"
             )
         if self.numbers + self.own * self.folds > self.inputs:
             raise ValueError(
-                f"{self.numbers} of its {counted(self.inputs, 'input')} are numbers, and "
-                f"{self.own} belong to each of {counted(self.folds, 'fold')}"
+                f"{self.numbers} of its {plural(self.inputs, 'input')} are numbers, and "
+                f"{self.own} belong to each of {plural(self.folds, 'fold')}"
             )
         if self.own and self.folds == 1:
             raise ValueError(f"{self.own} of its inputs belong to each fold, and there are none")
         if self.together > _MOST_MEMBERS or (self.folds > 1 and not self.members):
             raise ValueError(
-                f"it has {self.members} members in {counted(self.folds, 'fold')}; allowed are "
+                f"it has {self.members} members in {plural(self.folds, 'fold')}; allowed are "
                 f"1 to {_MOST_MEMBERS:,} networks"
             )
 
@@ -184,7 +184,7 @@ def _pack(architecture: Architecture, x: NDArray[Any] | None) -> list[Module]:
     return [InFolds(Sequential(*layers), architecture.together, architecture.folds, probabilities)]
 
 
-def with_folds(architecture: Architecture, x: NDArray[Any]) -> NDArray[Any]:
+def with_fold_column(architecture: Architecture, x: NDArray[Any]) -> NDArray[Any]:
     """Rows as the network takes them: where it has folds, with −1 for rows that are of none."""
     return x if architecture.folds == 1 else with_column(x, np.full(len(x), -1))
 
@@ -198,7 +198,7 @@ def with_column(x: NDArray[Any], column: NDArray[Any] | None) -> NDArray[Any]:
     return wider
 
 
-def restored(architecture: Architecture, tensors: dict[str, NDArray[Any]]) -> Sequential:
+def restore_network(architecture: Architecture, tensors: dict[str, NDArray[Any]]) -> Sequential:
     """The network that a description and named tensors make, checked against each other."""
     if sum(tensor.size for tensor in tensors.values()) != architecture.parameters:
         raise ValueError("the tensors do not fit the layers")

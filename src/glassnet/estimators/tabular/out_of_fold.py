@@ -95,7 +95,7 @@ def best_temperature(losses: Sequence[float]) -> float:
     return math.sqrt(min(zip(losses, TEMPERATURES, strict=True))[1])
 
 
-def calibrated(model: TableModel, validation: Rows, unseen: UnseenOutputs | None) -> TableModel:
+def calibrate(model: TableModel, validation: Rows, unseen: UnseenOutputs | None) -> TableModel:
     """The model, whose scores of classes are divided by the temperature with the least loss in the
     validation rows, and whose answers in place of logarithms are means of such rows."""
     target, network, x = model.schema.target, model.network, validation.x
@@ -151,7 +151,7 @@ def out_of_fold(
         given[mask] = _with_calibration(model, values[fold]).given(outputs[mask])
     truth = training.y if target.classes else target.truth(training.y[:, 0])
     rows = training.numbers if training.numbers is not None else np.arange(len(fold_of))
-    answers = replace(model.beside_constant(truth, given), folds=fold_of, rows=training.numbers)
+    answers = replace(model.with_constant(truth, given), folds=fold_of, rows=training.numbers)
     return OutOfFold(rows, fold_of, answers, tuple(chosen), tuple(values))
 
 

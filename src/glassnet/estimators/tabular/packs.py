@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from glassnet.estimators.tabular.network import Architecture, restored
+from glassnet.estimators.tabular.network import Architecture, restore_network
 from glassnet.nn import Sequential
 from glassnet.serialize import Length, Within, from_plain, parse
 from glassnet.tables.schema import Schema
@@ -42,7 +42,7 @@ class StoredPacks:
 
 
 @dataclass(frozen=True)
-class Pack:
+class TrainedPack:
     """The same with its numbers."""
 
     architecture: Architecture
@@ -55,12 +55,12 @@ class Pack:
         return {"network": network, "weight": self.weight, "factor": self.factor}
 
 
-def packs_text(weight: float, others: Sequence[Pack]) -> str:
+def packs_text(weight: float, others: Sequence[TrainedPack]) -> str:
     """The text of the model file."""
     return json.dumps({"weight": weight, "others": [other.to_plain() for other in others]})
 
 
-def packs_tensors(others: Sequence[Pack]) -> dict[str, NDArray[Any]]:
+def packs_tensors(others: Sequence[TrainedPack]) -> dict[str, NDArray[Any]]:
     """The tensors of the others, under names of their own."""
     return {
         _prefix(number) + name: tensor
@@ -76,17 +76,17 @@ def own_tensors(named: dict[str, NDArray[Any]], text: str | None) -> dict[str, N
 
 def read_packs(
     text: str, named: dict[str, NDArray[Any]], schema: Schema
-) -> tuple[float, list[Pack]]:
+) -> tuple[float, list[TrainedPack]]:
     """The weight of the main network, and the others; ValueError where they do not fit."""
     stored = from_plain(StoredPacks, parse(text), "packs")
     known = len(own_tensors(named, text))
-    others: list[Pack] = []
+    others: list[TrainedPack] = []
     for number, pack in enumerate(stored.others):
         prefix, plan = _prefix(number), pack.network
         own = {k.removeprefix(prefix): v for k, v in named.items() if k.startswith(prefix)}
         known += len(own)
         check_fits(plan, schema)
-        others.append(Pack(plan, restored(plan, own), pack.weight, pack.factor))
+        others.append(TrainedPack(plan, restore_network(plan, own), pack.weight, pack.factor))
     if known != len(named):
         raise ValueError("the tensors do not fit the layers")
     return stored.weight, others

@@ -42,7 +42,7 @@ class Peer:
     package: str
     make: Callable[[bool, Features, int, int | None], Any]  # classes?, columns, seed, threads
     prepared: Callable[[Features], Any] = lambda features: features.x
-    told: Callable[[Features], dict[str, Any]] = lambda features: {}  # besides rows and targets
+    summary: Callable[[Features], dict[str, Any]] = lambda features: {}  # besides rows and targets
 
 
 def _sklearn(name: str, classes: bool) -> Any:
@@ -129,7 +129,7 @@ def peer_answers(
     levels = _levels(cells, rows)
     training = _features(cells, rows, levels)
     model = peer.make(bool(classes), training, seed, threads)
-    model.fit(peer.prepared(training), goals, **peer.told(training))
+    model.fit(peer.prepared(training), goals, **peer.summary(training))
     x = peer.prepared(_features(*asked, levels))
     if not classes:
         return np.asarray(model.predict(x), np.float64).reshape(-1)

@@ -18,8 +18,8 @@ from glassnet.errors import OutputError, TrainingError
 from glassnet.estimators.tabular.fit_record import (
     given_rows,
     has_phase,
-    of_phase,
     phase_path,
+    phase_recording,
 )
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.nn import Sequential
@@ -81,7 +81,7 @@ def train_in_phases(
     for phase in range(len(recipe.learning_rates)):
         left = None if seconds is None else seconds - course.seconds
         epochs = recipe.epochs - len(course.loss)
-        if phase and _used_up(course, epochs, left):
+        if phase and _is_used_up(course, epochs, left):
             break
         shared: dict[str, Any] = {
             "epochs": epochs, "validation": given_rows(validation), "threads": threads,
@@ -91,16 +91,16 @@ def train_in_phases(
             train, network, training, loss=loss, optimizer=recipe.optimizer(phase), **shared,
             batch_size=min(recipe.batch_size, len(training)), seed=seed + phase * _SEED_STEP,
         )  # fmt: skip
-        again = partial(_again, network, training, **shared) if go_on else None
-        history, record = _recorded(descend, record, phase, course, again)
+        again = partial(_continue_phase, network, training, **shared) if go_on else None
+        history, record = _train_recorded(descend, record, phase, course, again)
         _add(course, history, network, best)
         if course.stopped in ("time", "interrupted"):
             course.cut = any(getattr(stop, "cut", False) for stop in shared["callbacks"])
             break
-    return _checked(course)
+    return _check_course(course)
 
 
-def _used_up(course: PhaseHistory, epochs: int, left: float | None) -> bool:
+def _is_used_up(course: PhaseHistory, epochs: int, left: float | None) -> bool:
     """Whether there are no epochs or seconds left for another phase."""
     if epochs > 0 and (left is None or left > 0):
         return False
@@ -108,7 +108,7 @@ def _used_up(course: PhaseHistory, epochs: int, left: float | None) -> bool:
     return True
 
 
-def _recorded(
+def _train_recorded(
     descend: Callable[..., History],
     record: Recording | None,
     phase: int,
@@ -124,7 +124,7 @@ def _recorded(
         history = again(Recording(place, lock=record.lock))
     else:
         try:
-            recording = of_phase(record, phase)
+            recording = phase_recording(record, phase)
             place, history = recording.path, descend(record=recording)
         except OutputError as error:
             course.unrecorded = str(error)
@@ -132,10 +132,10 @@ def _recorded(
     course.runs.append(history.recorded or str(place))
     course.unrecorded = history.unrecorded or course.unrecorded
     course.moved = "; ".join(filter(None, (course.moved, history.moved)))
-    return history, record if phase else _followed(record, history)
+    return history, record if phase else _after_rename(record, history)
 
 
-def _followed(record: Recording, history: History) -> Recording:
+def _after_rename(record: Recording, history: History) -> Recording:
     """The recording, whose later phases are beside the first one, wherever that is by now; but
     nothing is written over there."""
     place = history.recorded
@@ -146,7 +146,7 @@ def _followed(record: Recording, history: History) -> Recording:
     return replace(record, path=place)
 
 
-def _again(
+def _continue_phase(
     network: Sequential, training: Rows, record: Recording, *,
     epochs: int, validation: Any, callbacks: Sequence[Any], threads: int | None,
 ) -> History:  # fmt: skip
@@ -170,7 +170,7 @@ class Clock(TimeLimit):
         return super().epoch_end(run)
 
 
-def _checked(course: PhaseHistory) -> PhaseHistory:
+def _check_course(course: PhaseHistory) -> PhaseHistory:
     if math.isfinite(course.best_loss):
         return course
     if course.stopped == "interrupted":

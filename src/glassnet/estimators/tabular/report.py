@@ -9,7 +9,7 @@ from typing import Any
 
 from glassnet.estimators.tabular.examine import ExaminedTable
 from glassnet.estimators.tabular.score import Score
-from glassnet.words import counted
+from glassnet.words import plural
 
 
 class VerboseReport:
@@ -41,14 +41,14 @@ class VerboseReport:
         """A phase is over."""
         history = run.history
         self.say(
-            f"{self.what}{counted(len(history.loss), 'epoch')}, loss {history.loss[-1]:.4g}, "
+            f"{self.what}{plural(len(history.loss), 'epoch')}, loss {history.loss[-1]:.4g}, "
             f"smallest validation loss {min(history.validation_loss):.4g}"
         )
 
     def score(self, score: Score) -> None:
         """The outcome."""
         self.say(
-            f"{score.metric} {score.value:.6g} ± {score.error:.2g} on {counted(score.rows, 'row')} "
+            f"{score.metric} {score.value:.6g} ± {score.error:.2g} on {plural(score.rows, 'row')} "
             "that the scored network has not seen; always "
             f"{score.constant_answer}: {score.constant:.6g}"
         )

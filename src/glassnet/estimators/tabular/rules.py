@@ -24,11 +24,11 @@ from glassnet.estimators.tabular.metrics import (
     METRICS,
     MetricName,
     main_metric,
-    measured,
+    measure,
     metric_of,
 )
 from glassnet.serialize import LATER, Length, Within
-from glassnet.words import counted
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,7 +121,7 @@ class AnswerRules:
 PLAIN_RULES = AnswerRules()
 
 
-def checked(asked: Scoring, target: TargetSchema, truth: NDArray[Any]) -> Scoring:
+def check_scoring(asked: Scoring, target: TargetSchema, truth: NDArray[Any]) -> Scoring:
     """What is asked for, as this target can have it; TableError where it cannot. The classes of
     F1 and balanced accuracy are decided by a threshold that is found, unless one is given."""
     classes = bool(target.classes)
@@ -155,7 +155,7 @@ def _check_threshold(asked: Scoring, target: TargetSchema) -> None:
     if threshold is None:
         return
     if len(target.classes) != 2:
-        kind = counted(len(target.classes), "class") if target.classes else "numbers"
+        kind = plural(len(target.classes), "class") if target.classes else "numbers"
         raise TableError(
             f"a threshold lies between two classes, and the target {target.name!r} has {kind}; "
             "leave it out"
@@ -179,7 +179,7 @@ def _check_rows(level: float, rows: int, needed: int) -> None:
     if rows < needed:
         raise TableError(
             f"intervals that hold {level:.6g} of the true numbers are learnt from at least "
-            f"{counted(needed, 'row')}, and there are {rows:,}; ask for a smaller share, or add "
+            f"{plural(needed, 'row')}, and there are {rows:,}; ask for a smaller share, or add "
             "rows"
         )
 
@@ -189,7 +189,7 @@ def rows_for(level: float) -> int:
     return math.ceil(2 / (1 - level) - 1e-9) - 1
 
 
-def learnt(asked: Scoring, target: TargetSchema, answers: Evaluation) -> AnswerRules:
+def learn_rules(asked: Scoring, target: TargetSchema, answers: Evaluation) -> AnswerRules:
     """The rules by answers for rows that the networks have not seen."""
     threshold = asked.threshold
     if threshold == AUTO:
@@ -198,7 +198,7 @@ def learnt(asked: Scoring, target: TargetSchema, answers: Evaluation) -> AnswerR
     return AnswerRules(threshold, interval)
 
 
-def crossed(asked: Scoring, target: TargetSchema, answers: Evaluation) -> Evaluation:
+def cross_fitted(asked: Scoring, target: TargetSchema, answers: Evaluation) -> Evaluation:
     """The answers, each with what the rules say that are learnt from the rows of other folds, so
     that what is said of a row owes nothing to its own truth."""
     if answers.folds is None or (asked.threshold is None and asked.interval is None):
@@ -207,7 +207,7 @@ def crossed(asked: Scoring, target: TargetSchema, answers: Evaluation) -> Evalua
     ends = np.zeros((len(answers.truth), 2))
     for fold in np.unique(answers.folds):
         inside = answers.folds == fold
-        found = learnt(asked, target, answers.of(~inside)).applied(answers.of(inside))
+        found = learn_rules(asked, target, answers.of(~inside)).applied(answers.of(inside))
         if found.decided is not None:
             decided[inside] = found.decided
         if found.ends is not None:
@@ -232,7 +232,7 @@ def best_threshold(answers: Evaluation, metric: str) -> float:
 
 
 def _figure_at(answers: Evaluation, metric: str, threshold: float) -> float:
-    found = measured(metric, AnswerRules(threshold).applied(answers))
+    found = measure(metric, AnswerRules(threshold).applied(answers))
     return -math.inf if found is None else METRICS[metric].sign * found[0]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from glassnet.estimators.tabular.baseline import fold_tasks, held_out_task
 from glassnet.estimators.tabular.examine import ExaminedTable, PreparedTable
 from glassnet.estimators.tabular.finish import (
-    HeldOut,
+    HeldOutRows,
     RungPlan,
     Trained,
     TrainedRung,
@@ -56,7 +56,7 @@ class Settings:
     callbacks: Sequence[Any]
     scoring: Scoring
     plans: tuple[RungPlan, ...] | None = None  # of the rungs, where these are known
-    alone: bool = False  # whether one network is trained, whatever time there is
+    on_first_thread: bool = False  # whether one network is trained, whatever time there is
 
 
 class Pace:
@@ -153,7 +153,7 @@ class RungWork:
 
     def finished(self, rungs: Sequence[TrainedRung]) -> Trained:
         """The model of all rungs, and what it is scored by."""
-        held_out = HeldOut(self.prepared.truth, self.units, self.numbers)
+        held_out = HeldOutRows(self.prepared.truth, self.units, self.numbers)
         apart = None if self.prepared.held_out is None else held_out
         return finished(rungs, self.settings.scoring, apart)
 

@@ -19,10 +19,10 @@ from glassnet.estimators.tabular.metrics import (
     MetricName,
     applicable,
     main_metric,
-    measured,
+    measure,
 )
 from glassnet.serialize import LATER, AnyFloat, Name, Total
-from glassnet.words import counted
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,7 +98,7 @@ def score(
     found = figures(answers)
     if main not in found:
         raise TableError(
-            f"{main} has no value on {counted(len(answers.truth), 'row')} such as these; choose "
+            f"{main} has no value on {plural(len(answers.truth), 'row')} such as these; choose "
             "another metric, or other rows"
         )
     figure, first = found[main], answers.constant[0]
@@ -113,9 +113,9 @@ def score(
 
 def figures(answers: Evaluation) -> dict[str, Figure]:
     """Every figure that these answers have, beside that of the constant predictor."""
-    constant, found = answers.by_constant(), dict[str, Figure]()
+    constant, found = answers.constant_answers(), dict[str, Figure]()
     for metric in applicable(answers):
-        reached, other = measured(metric.name, answers), measured(metric.name, constant)
+        reached, other = measure(metric.name, answers), measure(metric.name, constant)
         if reached is not None:
             found[metric.name] = Figure(*reached, None if other is None else other[0])
     return found

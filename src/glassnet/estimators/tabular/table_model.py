@@ -20,9 +20,9 @@ from glassnet.errors import ModelFileError
 from glassnet.estimators.tabular.blend import mixed
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.metrics import METRICS, MetricName, main_metric
-from glassnet.estimators.tabular.network import Architecture, restored, with_folds
+from glassnet.estimators.tabular.network import Architecture, restore_network, with_fold_column
 from glassnet.estimators.tabular.packs import (
-    Pack,
+    TrainedPack,
     check_fits,
     own_tensors,
     packs_tensors,
@@ -35,15 +35,25 @@ from glassnet.estimators.tabular.score import Score, score
 from glassnet.nn import Sequential
 from glassnet.ops.math_exp import exp_code, exponential
 from glassnet.ops.onnumpy import Number, NumpyBuilder
-from glassnet.rounding import to_nearest
-from glassnet.serialize import LATER, Count, Name, Total, Within, from_plain, parse, read, to_plain
+from glassnet.rounding import computed_to_nearest
+from glassnet.serialize import (
+    LATER,
+    Count,
+    Name,
+    Total,
+    Within,
+    from_plain,
+    parse,
+    read_value,
+    to_plain,
+)
 from glassnet.tables.notes import Note
 from glassnet.tables.repeats import SeenRows, target_keys
 from glassnet.tables.schema import Design, Schema
 from glassnet.tables.table import Table
 from glassnet.tables.target import UNKNOWN_CLASS
 from glassnet.version import numerics_version
-from glassnet.words import counted
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +80,7 @@ class Stored(TypedDict):
 
 
 @dataclass(frozen=True)
-class Divided:
+class RowCounts:
     """How many rows were for what."""
 
     train: Count
@@ -79,7 +89,7 @@ class Divided:
 
 
 @dataclass(frozen=True)
-class Scored:
+class StoredScore:
     """The score of a fit."""
 
     folds: Total
@@ -123,11 +133,11 @@ class Training:
     glassnet: str
     table: str
     seed: int
-    rows: Divided
+    rows: RowCounts
     recipe: Recipe
     epochs: Count
     best_epoch: Total
-    score: Scored
+    score: StoredScore
     division: RowDivision | None = field(default=None, metadata=LATER)
     rungs: tuple[Rung, ...] = field(default=(), metadata=LATER)  # in the order of their training
 
@@ -159,7 +169,7 @@ def cells_text(counts: Mapping[str, int], verb: str, verbs: str, what: str) -> s
         return ""
     cells = sum(counts.values())
     columns = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-    return f"{counted(cells, 'cell')} {verb if cells == 1 else verbs} {what} ({columns})"
+    return f"{plural(cells, 'cell')} {verb if cells == 1 else verbs} {what} ({columns})"
 
 
 @dataclass(frozen=True)
@@ -179,8 +189,8 @@ class Assessment:
             return ()
         rows = self.score.rows
         about = "" if self.exact else "about "
-        whole = f"all {counted(rows, 'row')} were" if self.seen == rows > 1 else (
-            f"{about}{self.seen:,} of {counted(rows, 'row')} {'was' if self.seen == 1 else 'were'}"
+        whole = f"all {plural(rows, 'row')} were" if self.seen == rows > 1 else (
+            f"{about}{self.seen:,} of {plural(rows, 'row')} {'was' if self.seen == 1 else 'were'}"
         )  # fmt: skip
         text = f"{whole} in the training table; a score on them says little about new rows"
         return (Note("seen rows", text, "", "take other rows for an honest score", True),)
@@ -206,18 +216,18 @@ class TableModel:
         """The model with its own network alone, and the others."""
         return (replace(self, others=()), *self.others)
 
-    @to_nearest
+    @computed_to_nearest
     def predict(self, table: Table) -> Prediction:
         """Evaluation for every row of the table."""
         return self.answers(self.schema.encode(self.schema.load(table)))
 
-    @to_nearest
+    @computed_to_nearest
     def evaluate(self, table: Table) -> tuple[Score, Prediction]:
         """The score on the rows that have a target."""
         found = self.assess(table)
         return found.score, found.prediction
 
-    @to_nearest
+    @computed_to_nearest
     def assess(self, table: Table) -> Assessment:
         """The score on the rows that have a target, and that on those which training has not seen,
         where it has seen some."""
@@ -227,15 +237,15 @@ class TableModel:
         if strange:
             unknown = {**prediction.unknown, prediction.target: strange}
             prediction = replace(prediction, unknown=unknown)
-        return self._assessed(self.compared(truth, prediction), prediction, keys)
+        return self._assess(self.compared(truth, prediction), prediction, keys)
 
     def remarks(
         self, answers: Evaluation, prediction: Prediction, keys: NDArray[np.uint64] | None
     ) -> tuple[Note, ...]:
         """What there is to say about a score on rows with these keys, which may be of training."""
-        return () if keys is None else self._assessed(answers, prediction, keys).remarks()
+        return () if keys is None else self._assess(answers, prediction, keys).remarks()
 
-    def _assessed(
+    def _assess(
         self, answers: Evaluation, prediction: Prediction, keys: NDArray[np.uint64]
     ) -> Assessment:
         truth, found = answers.truth, Assessment(self._score(answers), prediction, answers)
@@ -263,9 +273,9 @@ class TableModel:
         """The truth beside the predictions and beside those of a constant predictor."""
         probabilities = prediction.probabilities
         given = prediction.values if probabilities is None else probabilities
-        return self.rules.applied(self.beside_constant(truth, given))
+        return self.rules.applied(self.with_constant(truth, given))
 
-    def beside_constant(self, truth: NDArray[Any], given: NDArray[Any]) -> Evaluation:
+    def with_constant(self, truth: NDArray[Any], given: NDArray[Any]) -> Evaluation:
         """The truth beside probabilities or numbers, and those of a constant predictor."""
         target = self.schema.target
         constant = target.common if target.classes else target.mean
@@ -277,7 +287,7 @@ class TableModel:
             return self.schema.target.restore(outputs[:, 0])
         return softmax(outputs, self.architecture.temperature)
 
-    @to_nearest
+    @computed_to_nearest
     def answers(self, design: Design) -> Prediction:
         """Predictions for rows that are encoded already."""
         target = self.schema.target
@@ -289,7 +299,7 @@ class TableModel:
         names = np.array(target.classes, object)[self.rules.decided(found)]
         return Prediction(target.name, names, target.classes, found, *filled)
 
-    @to_nearest
+    @computed_to_nearest
     def outputs(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """For encoded rows a number each, or a probability for each class."""
         if not self.others:
@@ -300,7 +310,7 @@ class TableModel:
     def _outputs(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """Of the network alone. A few hundred rows at a time: what lies between the layers of many
         networks then stays in the cache."""
-        rows = with_folds(self.architecture, x)
+        rows = with_fold_column(self.architecture, x)
         parts = [
             np.asarray(self.network(rows[start : start + AT_ONCE]))
             for start in range(0, max(len(rows), 1), AT_ONCE)
@@ -318,7 +328,7 @@ class TableModel:
         count = kept.get("rows") or (sum(rows.values()) if kept["folds"] else rows["held_out"])
         return Score(kept["metric"], value, error, guess, constant, count, {})
 
-    @to_nearest
+    @computed_to_nearest
     def save(self, path: str | Path, option: str = "") -> int:
         """Write the model file, whole or not at all; the number of bytes. `option` is what names
         another place, for the message of an OutputError."""
@@ -339,10 +349,10 @@ class TableModel:
             texts["packs"] = packs_text(self.weight, packs)
         return model_file.save(path, {**tensors, **packs_tensors(packs)}, texts, option)
 
-    def _packs(self) -> list[Pack]:
+    def _packs(self) -> list[TrainedPack]:
         """The others as a file keeps them."""
         return [
-            Pack(one.architecture, one.network, one.weight, one.schema.target.factor)
+            TrainedPack(one.architecture, one.network, one.weight, one.schema.target.factor)
             for one in self.others
         ]
 
@@ -355,7 +365,7 @@ class TableModel:
         return PACK_VERSION if self.architecture.members else FIRST_VERSION
 
     @staticmethod
-    @to_nearest
+    @computed_to_nearest
     def load(path: str | Path) -> TableModel:
         """Read a model file; anything wrong with it is a `ModelFileError`."""
         named, texts = model_file.load(path)
@@ -375,17 +385,17 @@ class TableModel:
 
 
 def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableModel:
-    stored = read(Stored, texts, "its metadata")
+    stored = read_value(Stored, texts, "its metadata")
     architecture = from_plain(Architecture, parse(stored["network"]), "network")
     schema = Schema.from_plain(parse(stored["schema"]))
     check_fits(architecture, schema)
     packs = texts.get("packs")
-    network = restored(architecture, own_tensors(named, packs))
+    network = restore_network(architecture, own_tensors(named, packs))
     training: Any = parse(stored["training"])
     found = from_plain(Training, training, "training")
     if METRICS[found.score.metric].classes != bool(schema.target.classes):
         raise ValueError(f"training.score.metric is {found.score.metric!r}, of the other kind")
-    numerics = read(Version, parse(stored["numerics_version"]), "numerics_version")
+    numerics = read_value(Version, parse(stored["numerics_version"]), "numerics_version")
     seen = SeenRows.from_text(texts["seen"]) if "seen" in texts else None
     rules = PLAIN_RULES
     if "rules" in texts:
@@ -398,7 +408,7 @@ def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableMod
     return replace(model, weight=weight, others=tuple(_with_pack(model, one) for one in others))
 
 
-def _with_pack(model: TableModel, pack: Pack) -> TableModel:
+def _with_pack(model: TableModel, pack: TrainedPack) -> TableModel:
     """The same model with another network."""
     schema = replace(model.schema, target=replace(model.schema.target, factor=pack.factor))
     return replace(

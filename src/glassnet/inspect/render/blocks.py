@@ -76,24 +76,24 @@ def exact(x: Any) -> str:
     return str(x)
 
 
-def factor(x: Any) -> str:
+def as_factor(x: Any) -> str:
     """A number as one of several that are multiplied or added."""
     text = exact(x)
     return f"({text})" if text.startswith("-") else text
 
 
-def shape(array: np.ndarray) -> str:
+def shape_text(array: np.ndarray) -> str:
     return "×".join(map(str, array.shape))
 
 
-def some(array: np.ndarray) -> str:
+def first_numbers(array: np.ndarray) -> str:
     """The first numbers of an array in full digits."""
     flat = array.reshape(-1)
     text = " ".join(exact(x) for x in flat[:FEW])
     return text + (" …" if flat.size > FEW else "")
 
 
-def brief(array: np.ndarray) -> str:
+def brief_numbers(array: np.ndarray) -> str:
     """The first numbers of an array in a few digits."""
     flat = array.reshape(-1)
     text = " ".join(f"{x:.4g}" for x in flat[:BRIEF])

@@ -12,20 +12,28 @@ from typing import Any
 import numpy as np
 
 from glassnet.inspect.data import Layer, StepData
-from glassnet.inspect.layer_trace import function_of
-from glassnet.inspect.render.blocks import FEW, Block, Lines, TableBlock, exact, factor, some
+from glassnet.inspect.layer_trace import layer_function
+from glassnet.inspect.render.blocks import (
+    FEW,
+    Block,
+    Lines,
+    TableBlock,
+    as_factor,
+    exact,
+    first_numbers,
+)
 from glassnet.inspect.render.update_formulas import update_lines
 from glassnet.inspect.statistics import (
     NeuronFigures,
     WeightFigures,
-    coupling,
+    coupling_text,
     largest_first,
     neuron_figures,
     weight_figures,
 )
 from glassnet.nn.compose import Residual
 from glassnet.nn.linear import Linear, Neuron
-from glassnet.words import counted
+from glassnet.words import plural
 
 TERMS = 16  # terms of a sum that are written out; of a longer one the largest
 
@@ -41,7 +49,7 @@ def neuron(step: StepData, text: str, at: int = 0) -> list[Block]:
         if type(figures.layer.module) is Neuron
         else []
     )
-    return [*inner, Lines(title, _made(step, figures))]
+    return [*inner, Lines(title, _other_layer(step, figures))]
 
 
 def weight(step: StepData, text: str) -> list[Block]:
@@ -68,55 +76,55 @@ def weight(step: StepData, text: str) -> list[Block]:
 def _sum(step: StepData, figures: NeuronFigures) -> list[str]:
     assert figures.weight is not None
     pairs = list(zip(figures.given, figures.weight, strict=True))
-    order = largest(figures.given * figures.weight, TERMS)
+    order = largest_terms(figures.given * figures.weight, TERMS)
     terms = [product(*pairs[i]) for i in order]
     if len(order) < len(pairs):
-        terms.append(f"… ({counted(len(pairs) - len(order), 'smaller term')})")
+        terms.append(f"… ({plural(len(pairs) - len(order), 'smaller term')})")
     if figures.bias is not None:
-        terms.append(factor(figures.bias))
+        terms.append(as_factor(figures.bias))
     formula = "z = Σ xᵢ·wᵢ + b" if figures.bias is not None else "z = Σ xᵢ·wᵢ"
     lines = [formula, f"  = {' + '.join(terms)}", f"  = {exact(figures.result)}"]
     return [*lines, *_backward(step, figures)]
 
 
-def _made(step: StepData, figures: NeuronFigures) -> list[str]:
+def _other_layer(step: StepData, figures: NeuronFigures) -> list[str]:
     """What a layer other than a weighted sum makes of what is given to it."""
     letter = figures.layer.letter
     if figures.layer.joined:
-        return [*_joined(step, figures), *_backward(step, figures)]
+        return [*_joined_layer(step, figures), *_backward(step, figures)]
     lines: list[str] = []
     if figures.given.shape == figures.layer.result[figures.at].shape:
         lines.append(f"z  = {exact(figures.given[figures.unit])}")
-    lines.append(f"{letter}  = {function_of(figures.layer.module)!r} = {exact(figures.result)}")
+    lines.append(f"{letter}  = {layer_function(figures.layer.module)!r} = {exact(figures.result)}")
     lines += _formula(step, figures)
     if figures.derivative is not None:
         lines.append(f"∂a/∂z = {exact(figures.derivative)}")
     return [*lines, *_backward(step, figures)]
 
 
-def _joined(step: StepData, figures: NeuronFigures) -> list[str]:
+def _joined_layer(step: StepData, figures: NeuronFigures) -> list[str]:
     """The unit of a layer that adds results of others, or has them side by side."""
     layer, unit = figures.layer, figures.unit
     if isinstance(layer.module, Residual):
         names = [f"{name}[{unit}]" for name in layer.joined]
-        terms = [_given(step, name)[figures.at, unit] for name in layer.joined]
+        terms = [_result_of(step, name)[figures.at, unit] for name in layer.joined]
         return [f"a  = x + f(x) = {' + '.join(names)}",
-                f"   = {' + '.join(map(factor, terms))} = {exact(figures.result)}"]  # fmt: skip
+                f"   = {' + '.join(map(as_factor, terms))} = {exact(figures.result)}"]  # fmt: skip
     for name in layer.joined:
-        width = _given(step, name).shape[1]
+        width = _result_of(step, name).shape[1]
         if unit < width:
             return [f"a  = {name}[{unit}] = {exact(figures.result)}"]
         unit -= width
     return [f"a  = {exact(figures.result)}"]
 
 
-def _given(step: StepData, name: str) -> np.ndarray:
+def _result_of(step: StepData, name: str) -> np.ndarray:
     return step.x if name == "x" else step.layer(name).result
 
 
 def _formula(step: StepData, figures: NeuronFigures) -> list[str]:
     """What the layer says of itself, "a = max(z, 0)", and what has been learnt of it so far."""
-    function = function_of(figures.layer.module)
+    function = layer_function(figures.layer.module)
     first = re.split(r"\.?$|[.:] ", " ".join((type(function).__doc__ or "").split()))[0]
     lines = [f"where {first}"] if first.startswith("a") and "=" in first else []
     learnt = [
@@ -133,21 +141,21 @@ def _backward(step: StepData, figures: NeuronFigures) -> list[str]:
     """∂L by the unit, from ∂L by the layers that take it, where how is known of all of them."""
     said = f"∂L/∂{figures.layer.letter}"
     if figures.layer is step.layers[-1]:
-        y = some(np.atleast_1d(step.y[figures.at]))
+        y = first_numbers(np.atleast_1d(step.y[figures.at]))
         return [
             f"{said} = {exact(figures.slope)}, from {type(step.loss).__name__} of ŷ and y = {y}"
         ]
-    ways = _ways(step, figures)
+    ways = _gradient_paths(step, figures)
     if not ways or not all(ways):
         return [f"{said} = {exact(figures.slope)}"]
     first, *others = [way[0] for way in ways if way]
     lines = [f"{said} = {first}", *(f"     + {other}" for other in others)]
     terms = " + ".join(way[1] for way in ways if way)
-    same = [] if terms == factor(figures.slope) else [f"  = {terms}"]
+    same = [] if terms == as_factor(figures.slope) else [f"  = {terms}"]
     return [*lines, *same, f"  = {exact(figures.slope)}"]
 
 
-def _ways(step: StepData, figures: NeuronFigures) -> list[tuple[str, str] | None]:
+def _gradient_paths(step: StepData, figures: NeuronFigures) -> list[tuple[str, str] | None]:
     """The ways from the unit to L, one for every layer that takes it: where its part of ∂L comes
     from, and that with the numbers put in; None for a layer of which it is not known."""
     name, unit, ways = figures.layer.name, figures.unit, list[tuple[str, str] | None]()
@@ -156,8 +164,10 @@ def _ways(step: StepData, figures: NeuronFigures) -> list[tuple[str, str] | None
         for part in after.joined:
             at = unit if isinstance(after.module, Residual) else place + unit
             if part == name:
-                ways.append((f"∂L/∂a of {after.name}[{at}]", factor(after.slope[figures.at, at])))
-            place += _given(step, part).shape[1]
+                ways.append(
+                    (f"∂L/∂a of {after.name}[{at}]", as_factor(after.slope[figures.at, at]))
+                )
+            place += _result_of(step, part).shape[1]
         if after.joined or after.source != name:
             continue
         if after.derivative is not None:
@@ -172,17 +182,17 @@ def _ways(step: StepData, figures: NeuronFigures) -> list[tuple[str, str] | None
 
 def _from_linear(step: StepData, figures: NeuronFigures, after: Layer) -> tuple[str, str]:
     slopes, weights = after.slope[figures.at], step.of(after, "weight").before[figures.unit]
-    order = largest(slopes * weights, TERMS)
+    order = largest_terms(slopes * weights, TERMS)
     terms = [product(slopes[k], weights[k]) for k in order]
     if len(order) < len(slopes):
-        terms.append(f"… ({counted(len(slopes) - len(order), 'smaller term')})")
+        terms.append(f"… ({plural(len(slopes) - len(order), 'smaller term')})")
     return f"Σₖ ∂L/∂zₖ·wₖ over the units of {after.name}", " + ".join(terms)
 
 
 def _inputs(figures: NeuronFigures, weights: np.ndarray) -> TableBlock:
     """A line for every weight of the unit: what it added to z, and the row's ∂L by it."""
     given = figures.given
-    order = largest(given * weights, TERMS)
+    order = largest_terms(given * weights, TERMS)
     rows = [
         (figures.names[i], *map(exact, (given[i], weights[i], given[i] * weights[i])),
          f"{product(figures.slope, given[i])} = {exact(figures.row_slope[i])}")
@@ -208,15 +218,15 @@ def _by_row(step: StepData, figures: WeightFigures, parts: np.ndarray) -> TableB
     which = f"the largest {len(most)} of {len(parts):,} rows" if len(most) < len(parts) else "rows"
     head = "∂L/∂z·x" if figures.given is not None else "per-example gradient ∂Lᵢ/∂w"
     return TableBlock(
-        f"{which}, by what they add to ∂L/∂w", ("row", head), rows, coupling(figures.coupled)
+        f"{which}, by what they add to ∂L/∂w", ("row", head), rows, coupling_text(figures.coupled)
     )
 
 
 def product(a: Any, b: Any) -> str:
-    return f"{factor(a)}·{factor(b)}"
+    return f"{as_factor(a)}·{as_factor(b)}"
 
 
-def largest(terms: np.ndarray, count: int) -> list[int]:
+def largest_terms(terms: np.ndarray, count: int) -> list[int]:
     """All terms in their order, or of many those that are largest in size."""
     if len(terms) <= count:
         return list(range(len(terms)))

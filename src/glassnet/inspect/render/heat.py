@@ -19,7 +19,7 @@ ZOOM = 3  # pixels of a dot
 
 def picture(table: np.ndarray, positive: tuple[int, ...], negative: tuple[int, ...]) -> str:
     """An image element; colours are red, green and blue, 0 to 255."""
-    dots = shades(table)
+    dots = palette_places(table)
     colours = [negative] * DEEP + [positive] * (DEEP + 1)
     palette = b"".join(bytes(colour) for colour in colours)
     alpha = bytes(round(255 * abs(i - DEEP) / DEEP) for i in range(2 * DEEP + 1))
@@ -31,7 +31,7 @@ def picture(table: np.ndarray, positive: tuple[int, ...], negative: tuple[int, .
     )
 
 
-def shades(table: np.ndarray) -> np.ndarray:
+def palette_places(table: np.ndarray) -> np.ndarray:
     """Numbers as places in the palette: DEEP means 0, 0 the most negative one."""
     finite = np.nan_to_num(table.astype(float), nan=0.0, posinf=0.0, neginf=0.0)
     most = _blocks(_blocks(finite, 0), 1)

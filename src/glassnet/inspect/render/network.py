@@ -16,7 +16,7 @@ import numpy as np
 from glassnet.inspect.data import Layer, StepData
 from glassnet.nn.linear import Linear
 from glassnet.nn.picture import COLOURS
-from glassnet.words import counted
+from glassnet.words import plural
 
 UNITS = 8  # of a column that are drawn
 MOST = 9  # columns; of a deeper network the first and the last ones
@@ -30,7 +30,7 @@ CAPTIONS = (
 
 
 @dataclass(frozen=True)
-class Column:
+class UnitColumn:
     """The units that are drawn one below the other."""
 
     title: str
@@ -67,8 +67,8 @@ def network(step: StepData, at: int = 0) -> str:
     )
 
 
-def _columns(step: StepData, at: int) -> list[Column]:
-    found = [Column("x", step.inputs, step.x[at], None)]
+def _columns(step: StepData, at: int) -> list[UnitColumn]:
+    found = [UnitColumn("x", step.inputs, step.x[at], None)]
     before: Layer | None = None
     for layer in step.layers:
         values, slopes = layer.result[at].ravel(), layer.slope[at].ravel()
@@ -78,12 +78,12 @@ def _columns(step: StepData, at: int) -> list[Column]:
         alike = follows and len(values) == len(found[-1].values)
         if alike and found[-1].weight is not None and isinstance(before and before.module, Linear):
             title = f"{found[-1].title}, {layer.name}"
-            found[-1] = Column(title, names, values, slopes, found[-1].weight)
+            found[-1] = UnitColumn(title, names, values, slopes, found[-1].weight)
         else:
-            found.append(Column(layer.name, names, values, slopes, weight))
+            found.append(UnitColumn(layer.name, names, values, slopes, weight))
         before = layer
     last = found[-1]
-    found[-1] = Column(f"{last.title}: ŷ", step.outputs, last.values, last.slopes, last.weight)
+    found[-1] = UnitColumn(f"{last.title}: ŷ", step.outputs, last.values, last.slopes, last.weight)
     return found if len(found) <= MOST else [*found[: MOST // 2], *found[-(MOST - MOST // 2) :]]
 
 
@@ -97,12 +97,12 @@ def _weight(step: StepData, layer: Layer, before: Layer | None, inputs: int) -> 
     return weight if weight.shape[0] == inputs else None
 
 
-def _place(column: Column, place: int, unit: int, tallest: int) -> tuple[float, float]:
+def _place(column: UnitColumn, place: int, unit: int, tallest: int) -> tuple[float, float]:
     top = TOP + GAP * (tallest - column.shown) / 2
     return ACROSS * place + WIDE / 2 + 6, top + GAP * (unit + 0.5)
 
 
-def _lines(left: Column, right: Column, place: int, tallest: int) -> list[str]:
+def _lines(left: UnitColumn, right: UnitColumn, place: int, tallest: int) -> list[str]:
     if right.weight is None:
         return []
     largest = float(np.abs(right.weight).max(initial=0.0)) or 1.0
@@ -123,7 +123,7 @@ def _lines(left: Column, right: Column, place: int, tallest: int) -> list[str]:
     return items
 
 
-def _units(column: Column, place: int, tallest: int) -> list[str]:
+def _units(column: UnitColumn, place: int, tallest: int) -> list[str]:
     items: list[str] = []
     for unit in range(column.shown):
         x, y = _place(column, place, unit, tallest)
@@ -141,7 +141,7 @@ def _units(column: Column, place: int, tallest: int) -> list[str]:
             items.append(_text(x, y + 13, slope, f"fill='{COLOURS[0]}' font-size='10.5'"))
     x, _ = _place(column, place, 0, tallest)
     count = len(column.values)
-    head = f"{column.shown} of {count}" if count > column.shown else counted(count, "unit")
+    head = f"{column.shown} of {count}" if count > column.shown else plural(count, "unit")
     items += [
         _text(x, 14, _short(column.title, 24), "font-weight='600'"),
         _text(x, 29, head, "fill-opacity='.75'"),
@@ -154,7 +154,7 @@ def _loss(step: StepData, columns: int, tall: int) -> list[str]:
     return [
         _text(x + 44, y - 6, "L", "font-weight='600' font-size='15'"),
         _text(x + 44, y + 12, f"{step.L:.6g}", "font-weight='600'"),
-        _text(x + 44, y + 28, f"of {counted(len(step.rows), 'row')}", "fill-opacity='.75'"),
+        _text(x + 44, y + 28, f"of {plural(len(step.rows), 'row')}", "fill-opacity='.75'"),
         *(
             _text(6, tall - 44 + 16 * line, caption, "text-anchor='start' fill-opacity='.8'")
             for line, caption in enumerate(CAPTIONS)

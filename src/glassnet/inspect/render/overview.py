@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from glassnet.inspect.class_answers import label, probabilities, shares
+from glassnet.inspect.class_answers import class_label, likely_classes, probabilities
 from glassnet.inspect.data import Layer, StepData, Weights
 from glassnet.inspect.render.blocks import (
     FEW,
@@ -20,22 +20,22 @@ from glassnet.inspect.render.blocks import (
     Matrix,
     Picture,
     TableBlock,
-    brief,
+    brief_numbers,
     exact,
-    shape,
-    some,
+    first_numbers,
+    shape_text,
 )
 from glassnet.inspect.render.network import network
 from glassnet.inspect.statistics import (
-    TOLD,
+    TOP_ROWS,
     LayerFigures,
     layer_figures,
     parameter_figures,
-    pushed,
-    size,
+    rows_by_gradient,
     sources,
+    vector_length,
 )
-from glassnet.words import counted
+from glassnet.words import plural
 
 _LONGEST_KIND = 60  # signs
 
@@ -46,9 +46,9 @@ def overview(step: StepData) -> list[Block]:
     count = sum(matrix.array.size for group in arrays for matrix in group.matrices)
     parts = [replace(group, whole=count) for group in arrays]
     return [
-        drawn(step),
+        drawing_block(step),
         five_lines(step),
-        *beside(step),
+        *neighbouring_steps(step),
         layers(step),
         parameters(step),
         rows(step),
@@ -56,12 +56,12 @@ def overview(step: StepData) -> list[Block]:
     ]
 
 
-def drawn(step: StepData) -> Picture:
+def drawing_block(step: StepData) -> Picture:
     """The network in this step, for the first row of the batch."""
     return Picture(f"the network in this step, row {step.rows[0]} of the data", network(step))
 
 
-def beside(step: StepData) -> list[Lines]:
+def neighbouring_steps(step: StepData) -> list[Lines]:
     """How the steps before and after this one are opened."""
     if not step.batches:
         return []
@@ -84,38 +84,44 @@ def five_lines(step: StepData) -> Lines:
     updates = [weights.update for weights in step.parameters.values()]
     title = (
         f"epoch {step.epoch}, batch {step.batch} (step {step.step} of the run), "
-        f"{counted(len(step.rows), 'row')}: {some(step.rows)}"
+        f"{plural(len(step.rows), 'row')}: {first_numbers(step.rows)}"
     )
     count = sum(slope.size for slope in slopes)
     lines = [
-        f"x   {shape(step.x)}  {_first(step.x)}{_named(step)}",
-        f"y   {shape(step.y)}  {_first(step.y)}",
-        f"ŷ   {shape(step.prediction)}  {_first(step.prediction)}",
-        *_answered(step),
+        f"x   {shape_text(step.x)}  {_first(step.x)}{_named(step)}",
+        f"y   {shape_text(step.y)}  {_first(step.y)}",
+        f"ŷ   {shape_text(step.prediction)}  {_first(step.prediction)}",
+        *_first_row_answer(step),
         f"L   {exact(step.L)}  ({loss} of ŷ and y)",
-        f"∂L/∂W   {counted(count, 'number')}, ‖∂L/∂W‖ = {_size(slopes)}",
+        f"∂L/∂W   {plural(count, 'number')}, ‖∂L/∂W‖ = {_size(slopes)}",
         f"W ← by {rule} with η = {exact(step.lr)}: ‖update‖ = {_size(updates)}",
     ]
     return Lines(title, lines)
 
 
-def _answered(step: StepData) -> list[str]:
+def _first_row_answer(step: StepData) -> list[str]:
     """The classes of the first row, and how probable they were."""
     chances = probabilities(step)
     if chances is None:
         return []
-    given = shares(step, chances[0])
-    return [f"    row {step.rows[0]} is {label(step, 0)}; its probabilities are {given}"]
+    given = likely_classes(step, chances[0])
+    return [f"    row {step.rows[0]} is {class_label(step, 0)}; its probabilities are {given}"]
 
 
 def layers(step: StepData) -> TableBlock:
     heads = ("layer", "‖result‖", "‖∂L/∂result‖", "what", "inactive units")
     found = [layer_figures(layer) for layer in step.layers]
     rows = [
-        (layer.name, f"{layer.result:.6g}", f"{layer.slope:.6g}", _kind(layer), _still(layer))
+        (
+            layer.name,
+            f"{layer.result:.6g}",
+            f"{layer.slope:.6g}",
+            _kind(layer),
+            _inactive_units(layer),
+        )
         for layer in found
     ]
-    return TableBlock("", heads, rows, _which(found, len(step.rows)))
+    return TableBlock("", heads, rows, _unit_list(found, len(step.rows)))
 
 
 def _kind(layer: LayerFigures) -> str:
@@ -139,18 +145,18 @@ def parameters(step: StepData) -> TableBlock:
 
 def rows(step: StepData) -> TableBlock:
     """The rows with the largest gradients, with their labels and predictions."""
-    found = pushed(step)
+    found = rows_by_gradient(step)
     at = {int(row): place for place, row in enumerate(step.rows)}
     chances = probabilities(step)
 
     def answers(place: int) -> tuple[str, str]:
         if chances is None:
-            return brief(step.y[place]), brief(step.prediction[place])
-        return label(step, place), shares(step, chances[place])
+            return brief_numbers(step.y[place]), brief_numbers(step.prediction[place])
+        return class_label(step, place), likely_classes(step, chances[place])
 
     lines = [
         (f"row {row}", f"{much:.3g}", *answers(at[row]))
-        for row, much in list(zip(found.rows, found.sizes, strict=True))[:TOLD]
+        for row, much in list(zip(found.rows, found.sizes, strict=True))[:TOP_ROWS]
     ]
     title = f"rows with the largest gradients, by ‖{found.by} of the row‖"
     if found.by != "∂L/∂W":
@@ -211,12 +217,12 @@ def _weights(name: str, weights: Weights, names: tuple[str, ...]) -> list[Matrix
     return [*found, Matrix(f"update of {name}", weights.update, labels)]
 
 
-def _still(layer: LayerFigures) -> str:
+def _inactive_units(layer: LayerFigures) -> str:
     counts = {"dead": layer.dead, "saturated": layer.saturated}
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
 
-def _which(found: list[LayerFigures], rows: int) -> str:
+def _unit_list(found: list[LayerFigures], rows: int) -> str:
     """Which units those are, and over what; other rows may move them."""
     lines = [
         f"{layer.name}[{', '.join(map(str, units[:FEW]))}{', …' * (len(units) > FEW)}] {name}, "
@@ -225,7 +231,7 @@ def _which(found: list[LayerFigures], rows: int) -> str:
         for name, units in (("dead", layer.off_units), ("saturated", layer.saturated_units))
         if units
     ]
-    over = "the one row" if rows == 1 else f"all {counted(rows, 'row')}"
+    over = "the one row" if rows == 1 else f"all {plural(rows, 'row')}"
     return f"inactive in {over} of this batch: {'; '.join(lines)}" if lines else ""
 
 
@@ -238,9 +244,9 @@ def _named(step: StepData) -> str:
 
 
 def _first(array: np.ndarray) -> str:
-    return f"first row {some(array[0])}" if array.ndim > 1 else some(array)
+    return f"first row {first_numbers(array[0])}" if array.ndim > 1 else first_numbers(array)
 
 
 def _size(arrays: list[np.ndarray]) -> str:
     flat = [array.ravel() for array in arrays]
-    return f"{size(np.concatenate([*flat, np.empty(0)])):.6g}"
+    return f"{vector_length(np.concatenate([*flat, np.empty(0)])):.6g}"

@@ -11,7 +11,7 @@ from glassnet.inspect.data import StepData
 from glassnet.inspect.render import detail
 from glassnet.inspect.render import overview as at_a_glance
 from glassnet.inspect.render.blocks import ArrayGroup, Block, Lines, Matrix, Picture, TableBlock
-from glassnet.visible import visible
+from glassnet.visible import make_visible
 
 SMALL = 300  # numbers of a step that are shown at once
 WIDE = 10  # numbers of a row of an array that are shown
@@ -44,7 +44,7 @@ def _block(block: Block) -> str:
         return ""
     if isinstance(block, Lines):
         lines = [*([block.title] if block.title else []), *block.lines]
-        return "\n".join(map(visible, lines))
+        return "\n".join(map(make_visible, lines))
     if isinstance(block, TableBlock):
         return _table(block)
     if isinstance(block, Matrix):
@@ -53,7 +53,7 @@ def _block(block: Block) -> str:
 
 
 def _table(block: TableBlock) -> str:
-    cells = [[visible(cell) for cell in line] for line in (block.heads, *block.rows)]
+    cells = [[make_visible(cell) for cell in line] for line in (block.heads, *block.rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(block.heads))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -73,7 +73,7 @@ def _group(block: ArrayGroup) -> str:
 def _matrix(block: Matrix) -> str:
     table = block.table
     fits = len(block.rows) == len(table)
-    names = [visible(str(row)) for row in (block.rows if fits else range(len(table)))]
+    names = [make_visible(str(row)) for row in (block.rows if fits else range(len(table)))]
     cells = [[f"{x:.6g}" for x in row[:WIDE]] for row in table]
     more = " …" if table.shape[1] > WIDE else ""
     width = max((len(cell) for row in cells for cell in row), default=0)
@@ -82,6 +82,6 @@ def _matrix(block: Matrix) -> str:
         f"  {name:>{left}}  " + " ".join(cell.rjust(width) for cell in row) + more
         for name, row in zip(names, cells, strict=True)
     ]
-    heads = [visible(str(column)) for column in block.columns]
+    heads = [make_visible(str(column)) for column in block.columns]
     above = block.title + (f"  ({', '.join(heads)})" if heads and len(heads) > 1 else "")
     return "\n".join([above, *lines])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.inspect.data import StepData
-from glassnet.inspect.render.blocks import exact, factor
+from glassnet.inspect.render.blocks import as_factor, exact
 from glassnet.inspect.statistics import WeightFigures
 from glassnet.optim.optimizer import Group, Optimizer
 
@@ -30,20 +30,23 @@ def update_lines(step: StepData, figures: WeightFigures) -> list[str]:
         exact(step.lr),
         optimizer.weight_decay * group.decay,
     )
-    lines, g = _seen(step, figures, decay)
+    lines, g = _seen_gradient(step, figures, decay)
     if group.lr != 1.0:
         rate = f"({rate}·{group.lr})"
     if optimizer.decoupled and decay:
         lines.append(f"w·(1 − η·{decay}) takes the place of w = {before}: decay beside the rule")
-        before = f"{factor(figures.before)}·(1 − {rate}·{decay})"
+        before = f"{as_factor(figures.before)}·(1 − {rate}·{decay})"
     name = "g" if any(line.startswith("g = ") for line in lines) else "∂L/∂w"
     numbers = {"w": before, "η": rate, "g": g, "t": str(step.step)}
     lines += [*_rule(optimizer, figures, numbers, name), *_constraints(group, figures, rate)]
     if optimizer.average:
-        numbers |= {"w": factor(figures.after), "average": factor(figures.memory["average"][0])}
+        numbers |= {
+            "w": as_factor(figures.after),
+            "average": as_factor(figures.memory["average"][0]),
+        }
         beta = optimizer.average
         formula = f"average ← {beta}·average + (1 − {beta})·w"
-        lines += filled_in([formula], numbers, name, figures.memory)
+        lines += fill_formulas([formula], numbers, name, figures.memory)
         lines.append(f"the model has average/(1 − {beta}^t) when an epoch ends")
     return lines
 
@@ -63,12 +66,12 @@ def _constraints(group: Group, figures: WeightFigures, rate: str) -> list[str]:
     return lines
 
 
-def _seen(step: StepData, figures: WeightFigures, decay: float) -> tuple[list[str], str]:
+def _seen_gradient(step: StepData, figures: WeightFigures, decay: float) -> tuple[list[str], str]:
     """What is done to the gradient before the rule sees it, and the number that it sees: of a
     clipped one only its name, since the norm is not one of the step's numbers."""
     optimizer: Optimizer = step.optimizer
     lines: list[str] = []
-    g, shown, clipped = figures.slope, factor(figures.slope), optimizer.clip_norm is not None
+    g, shown, clipped = figures.slope, as_factor(figures.slope), optimizer.clip_norm is not None
     if optimizer.clip_norm is not None:
         slopes = [p.slope for p in step.parameters.values() if p.slope is not None]
         total = float(np.sqrt(sum(float(np.square(s.astype(float)).sum()) for s in slopes)))
@@ -79,12 +82,14 @@ def _seen(step: StepData, figures: WeightFigures, decay: float) -> tuple[list[st
         shown = "g"
     if optimizer.maximize:
         lines.append(f"g = −{shown}: it climbs")
-        g, shown = -g, "g" if clipped else factor(-g)
+        g, shown = -g, "g" if clipped else as_factor(-g)
     if decay and not optimizer.decoupled:
         g = g + decay * figures.before
         end = "" if clipped else f" = {exact(g)}"
-        lines.append(f"g = {shown} + {decay}·{factor(figures.before)}{end}: with the weight decay")
-        shown = "g" if clipped else factor(g)
+        lines.append(
+            f"g = {shown} + {decay}·{as_factor(figures.before)}{end}: with the weight decay"
+        )
+        shown = "g" if clipped else as_factor(g)
     return lines, shown
 
 
@@ -93,21 +98,21 @@ def _rule(
 ) -> list[str]:
     """The rule itself; `name` is what its gradient is called."""
     memory = {slot: numbers for slot, numbers in figures.memory.items() if slot != "average"}
-    formulas = optimizer.formulas(int(numbers["t"])) if _says(type(optimizer)) else []
+    formulas = optimizer.formulas(int(numbers["t"])) if _has_own_formulas(type(optimizer)) else []
     if formulas:
-        slots = {slot: factor(old) for slot, (old, _) in memory.items()}
-        return filled_in(formulas, {**numbers, **slots}, name, memory)
+        slots = {slot: as_factor(old) for slot, (old, _) in memory.items()}
+        return fill_formulas(formulas, {**numbers, **slots}, name, memory)
     rule = " ".join((type(optimizer).__doc__ or type(optimizer).__name__).split())
     changes = [f"{slot}: {exact(old)} → {exact(new)}" for slot, (old, new) in memory.items()]
     return [f"{type(optimizer).__name__} of {name}: {rule}", *changes]
 
 
-def _says(rule: type[Optimizer]) -> bool:
+def _has_own_formulas(rule: type[Optimizer]) -> bool:
     """Whether its formulas are those of its own `update`, not of the one that it was made from."""
     return "formulas" in vars(next(base for base in rule.__mro__ if "update" in vars(base)))
 
 
-def filled_in(
+def fill_formulas(
     formulas: list[str],
     numbers: Mapping[str, str],
     name: str,
@@ -120,24 +125,24 @@ def filled_in(
         kept, _, right = formula.partition(" ← ")
         if not right:
             short, _, right = formula.partition(" = ")
-            now[short] = f"({put(right, now)})"
+            now[short] = f"({fill_formula(right, now)})"
             lines.append(formula)
             continue
-        line = f"{kept} ← {_lettered(right, name)} = {put(right, now)}"
+        line = f"{kept} ← {_name_gradient(right, name)} = {fill_formula(right, now)}"
         if kept in memory:
-            now[kept] = factor(memory[kept][1])
+            now[kept] = as_factor(memory[kept][1])
             line += f" = {exact(memory[kept][1])}"
         lines.append(line)
     return lines
 
 
-def put(formula: str, numbers: Mapping[str, str]) -> str:
+def fill_formula(formula: str, numbers: Mapping[str, str]) -> str:
     """A formula with numbers in place of the letters that have one."""
     return NAME.sub(lambda match: numbers.get(match[0], match[0]), formula)
 
 
-def _lettered(formula: str, name: str) -> str:
+def _name_gradient(formula: str, name: str) -> str:
     """A formula with its gradient called by name."""
     if name != "g":
         formula = re.sub(r"\bg(?=[²/])", f"({name})", formula)
-    return put(formula, {"g": name})
+    return fill_formula(formula, {"g": name})

@@ -16,11 +16,11 @@ from glassnet.inspect.data import StepData
 from glassnet.inspect.statistics import (
     NeuronFigures,
     WeightFigures,
-    coupling,
+    coupling_text,
     layer_figures,
     neuron_figures,
     parameter_figures,
-    pushed,
+    rows_by_gradient,
     weight_figures,
 )
 from glassnet.runs.data import as_data
@@ -79,7 +79,7 @@ def _summary(step: StepData) -> dict[str, Any]:
     return {
         "layers": [asdict(layer_figures(layer)) for layer in step.layers],
         "parameters": [asdict(parameter_figures(step, name)) for name in step.parameters],
-        "pushed": asdict(pushed(step)),
+        "pushed": asdict(rows_by_gradient(step)),
     }
 
 
@@ -102,5 +102,5 @@ def _weight(figures: WeightFigures, step: StepData) -> dict[str, Any]:
         "name": figures.name, "before": figures.before, "slope": figures.slope,
         "update": figures.update, "after": figures.after, "memory": memory, "rows": step.rows,
         "slope_of_rows": figures.rows, "slope_of_no_row": figures.rest,
-        "note": coupling(figures.coupled),
+        "note": coupling_text(figures.coupled),
     }  # fmt: skip
