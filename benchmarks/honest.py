@@ -37,7 +37,7 @@ def parts(name: str, case: Case, rows: int, seed: int) -> tuple[Any, Any]:
     import pandas as pd
 
     from glassnet.tables.frames import frame_columns
-    from glassnet.tables.memory import table_of
+    from glassnet.tables.from_memory import table_of
 
     path = folder() / f"{name}{'_train' if name == 'adult' else ''}.csv.gz"
     frame = pd.read_csv(path, dtype=str, keep_default_na=False).drop(columns=list(case.drop))
@@ -51,7 +51,7 @@ def parts(name: str, case: Case, rows: int, seed: int) -> tuple[Any, Any]:
 
 def differences(name: str, case: Case, rows: int, splits: int) -> list[tuple[float, float]]:
     """Reported and measured, for each split."""
-    from glassnet.estimators.tabular.fit import fit_table
+    from glassnet.estimators.tabular.fit_table import fit_table
 
     kinds = {case.target: "number" if case.log_loss is None else "category"}
     kinds |= dict.fromkeys(case.words, "category")
@@ -87,9 +87,9 @@ def reported(seed: int, *, coins: bool) -> float:
     meaning."""
     import pandas as pd
 
-    from glassnet.estimators.tabular.fit import fit_table
+    from glassnet.estimators.tabular.fit_table import fit_table
     from glassnet.tables.frames import frame_columns
-    from glassnet.tables.memory import table_of
+    from glassnet.tables.from_memory import table_of
 
     draw = np.random.default_rng(seed)
     columns = {f"x{i}": draw.normal(size=100) for i in range(4)}

@@ -109,7 +109,7 @@ def _processor() -> str:
 
 
 def _instructions() -> str:
-    from glassnet.llvm.target import host
+    from glassnet.llvm.machine_code import host
 
     return host().name
 

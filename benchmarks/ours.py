@@ -11,7 +11,7 @@ import numpy as np
 
 import glassnet as gn
 from glassnet.training.programs import step_program
-from glassnet.training.step import memory_arrays, parameter_arrays
+from glassnet.training.step_graph import memory_arrays, parameter_arrays
 
 from .cases import LR, Case, Data, Run
 

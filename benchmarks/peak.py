@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 
-from glassnet.llvm.target import host, load, object_code
+from glassnet.llvm.machine_code import host, load, object_code
 
 from .machine import describe, pin
 from .report import Result, table, versions

@@ -100,8 +100,8 @@ def divided(name: str, case: Case, home: Path) -> tuple[Path, Path]:
 
 def scored(case: Case, train: Path, test: Path, seed: int) -> Found:
     """One fit on one thread."""
-    from glassnet.estimators.tabular.fit import fit_table
-    from glassnet.tables.read import read_table
+    from glassnet.estimators.tabular.fit_table import fit_table
+    from glassnet.tables.read_table import read_table
 
     begun = time.process_time()
     kinds = {case.target: "number" if case.log_loss is None else "category"}

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import glassnet as gn
-from glassnet.cli.progress import TerminalProgress
+from glassnet.cli.terminal_progress import TerminalProgress
 
 from .machine import describe, pin
 from .report import Result, load, own_folder, table, versions

@@ -20,7 +20,7 @@ import numpy as np
 from scipy import special
 
 from glassnet import ops
-from glassnet.llvm.target import host
+from glassnet.llvm.machine_code import host
 from glassnet.pipeline import compile
 
 PAGE = Path(__file__).parent.parent / "docs" / "math.md"

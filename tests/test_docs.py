@@ -115,7 +115,5 @@ def test_the_walks_through_the_code_name_what_is_there() -> None:
 
 
 def test_a_walk_with_a_wrong_place_would_be_seen() -> None:
-    text = (
-        "## How a fit happens\n\n1. `training/step.py`, `no_name`, calls `training/no_file.py`.\n"
-    )
-    assert wrong_places(walks(text)) == ["training/no_file.py", "training/step.py: no_name"]
+    text = "## How a fit happens\n\n1. `training/step_graph.py`, `none`, calls `training/no.py`.\n"
+    assert wrong_places(walks(text)) == ["training/no.py", "training/step_graph.py: none"]

@@ -248,7 +248,7 @@ PLANTED = [
     ("optim/adam.py", "from glassnet.nn.module import Module", "which is not below it"),
     ("run/threads.py", "from llvmlite import ir", "only llvm may"),
     ("pipeline.py", "def f():\n    import llvmlite.binding", "only llvm may"),
-    ("tables/read.py", "from sklearn.base import clone", "only estimators and cli.data may"),
+    ("tables/read_table.py", "from sklearn.base import clone", "only estimators and cli.data may"),
     ("cli/fit.py", "import sklearn", "only estimators and cli.data may"),
     ("runs/train.py", "import duckdb", "only tables may"),
     ("page/csv.py", "import narwhals as nw", "only tables may"),

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from glassnet.estimators.mlp import MLPClassifier, MLPRegressor
     from glassnet.estimators.mlp.display import LossCurveDisplay
     from glassnet.estimators.tabular.estimator import TabularClassifier, TabularRegressor
-    from glassnet.inspect.compare import compare
     from glassnet.inspect.ledger import open_ledger
+    from glassnet.inspect.open_step import open_step
     from glassnet.inspect.replay import replay
-    from glassnet.inspect.rerun import rerun
-    from glassnet.inspect.step import open_step
+    from glassnet.inspect.rerun_from import rerun
+    from glassnet.inspect.run_comparison import compare
     from glassnet.nn import losses
     from glassnet.nn.pytorch import from_torch, to_torch
     from glassnet.nn.saving import load, save
-    from glassnet.page.play import play
+    from glassnet.page.write_page import play
     from glassnet.pipeline import compile, grad
-    from glassnet.runs.resume import resume
+    from glassnet.runs.resume_run import resume
     from glassnet.runs.train import train
     from glassnet.tables.stream import stream
     from glassnet.testing import check_grads
@@ -82,7 +82,7 @@ _LAZY = {
     "TabularRegressor": "glassnet.estimators.tabular.estimator:TabularRegressor",
     "callbacks": "glassnet.training.callbacks",
     "check_grads": "glassnet.testing:check_grads",
-    "compare": "glassnet.inspect.compare:compare",
+    "compare": "glassnet.inspect.run_comparison:compare",
     "compile": "glassnet.pipeline:compile",
     "derivative": "glassnet.training:derivative",
     "from_torch": "glassnet.nn.pytorch:from_torch",
@@ -91,14 +91,14 @@ _LAZY = {
     "losses": "glassnet.nn.losses",
     "nn": "glassnet.nn",
     "open_ledger": "glassnet.inspect.ledger:open_ledger",
-    "open_step": "glassnet.inspect.step:open_step",
+    "open_step": "glassnet.inspect.open_step:open_step",
     "ops": "glassnet.ops",
     "optim": "glassnet.optim",
-    "play": "glassnet.page.play:play",
+    "play": "glassnet.page.write_page:play",
     "plot": "glassnet.plot",
     "replay": "glassnet.inspect.replay:replay",
-    "rerun": "glassnet.inspect.rerun:rerun",
-    "resume": "glassnet.runs.resume:resume",
+    "rerun": "glassnet.inspect.rerun_from:rerun",
+    "resume": "glassnet.runs.resume_run:resume",
     "save": "glassnet.nn.saving:save",
     "stream": "glassnet.tables.stream:stream",
     "to_torch": "glassnet.nn.pytorch:to_torch",

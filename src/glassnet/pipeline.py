@@ -14,8 +14,8 @@ import numpy as np
 
 from glassnet.errors import CompileError, ShapeError
 from glassnet.gradient import gradients
-from glassnet.graph.check import check
 from glassnet.graph.graph import Graph
+from glassnet.graph.legality import check
 from glassnet.graph.op import Value
 from glassnet.graph.types import Size, Type
 from glassnet.references import References, Traceable
@@ -54,7 +54,7 @@ def load_compiler() -> Callable[[Plan], Program]:
     """What makes machine code. Loading it takes some hundredths of a second, which the first
     program waits for unless it was loaded before."""
     # imported here so that a missing or broken LLVM costs speed, not the package
-    from glassnet.llvm.target import host
+    from glassnet.llvm.machine_code import host
     from glassnet.run.compiled import Compiled
     from glassnet.run.executable import check_executable
 

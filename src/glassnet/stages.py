@@ -8,15 +8,15 @@ every input of its dtype.
 from __future__ import annotations
 
 from glassnet.errors import GraphError
-from glassnet.fuse.order import schedule
+from glassnet.fuse.kernel_order import schedule
 from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.graph import Graph
 from glassnet.graph.stage_names import STAGES, unknown_stage_text
-from glassnet.llvm.target import InstructionSet, assembly, host
-from glassnet.lower.builder import PLAIN
+from glassnet.llvm.machine_code import InstructionSet, assembly, host
+from glassnet.lower.entry_point import lower_program
 from glassnet.lower.listing import Listing
-from glassnet.lower.program import lower_program
+from glassnet.lower.protocol import PLAIN
 from glassnet.run.compiled import assembly_text
 from glassnet.run.program import Plan
 from glassnet.simplify import simplify

@@ -16,8 +16,8 @@ import numpy as np
 import glassnet.ops  # noqa: F401  # pyright: ignore[reportUnusedImport]  (fills the registry)
 from glassnet.errors import GraphError
 from glassnet.graph.build import GraphBuilder
-from glassnet.graph.check import check
 from glassnet.graph.graph import Graph
+from glassnet.graph.legality import check
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type, type_of
 from glassnet.graph.userline import user_line

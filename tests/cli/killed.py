@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from glassnet.cli import main
-from glassnet.estimators.tabular import fit
+from glassnet.estimators.tabular import fit_table as fit
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.runs import recorder

@@ -20,7 +20,7 @@ from sklearn import datasets
 from glassnet.cli import main
 from glassnet.cli.data import SETS, table_csv
 from glassnet.cli.options import duration
-from glassnet.cli.progress import TerminalProgress
+from glassnet.cli.terminal_progress import TerminalProgress
 from glassnet.version import __version__
 from tests.cli.command import glassnet, started
 from tests.data import HANG

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from rich.console import Console
 
-from glassnet.cli.report import align_decimals
+from glassnet.cli.output import align_decimals
 from glassnet.cli.score_report import print_score
 from glassnet.estimators.tabular.score import Figure, Score
 

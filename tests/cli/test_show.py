@@ -143,7 +143,7 @@ def test_python_files_that_do_not_fit(
 def test_without_llvmlite_one_sentence_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "glassnet.inspect.stages", None)
+    monkeypatch.setitem(sys.modules, "glassnet.inspect.show_stages", None)
     assert status("show", "m.safetensors") == 2
     told = capsys.readouterr().err
     assert "glassnet: the stages cannot be shown, since llvmlite does not load here" in told

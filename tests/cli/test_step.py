@@ -11,7 +11,7 @@ import pytest
 
 import glassnet as gn
 from glassnet.cli import main
-from glassnet.inspect.render.values import plain
+from glassnet.inspect.render.json_values import plain
 from tests.record.common import train
 
 

@@ -14,9 +14,9 @@ from glassnet.cli import main
 from glassnet.cli.resume import run_arrays
 from glassnet.errors import DivergenceError
 from glassnet.inspect.class_answers import probabilities
-from glassnet.inspect.columns import input_names, output_names
+from glassnet.inspect.input_names import input_names, output_names
 from glassnet.tables import split
-from glassnet.training.check import Rows
+from glassnet.training.data_checks import Rows
 from tests.estimators import older
 
 CITIES = ("Oslo", "Rome", "<b>Ulm")

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from glassnet import losses, nn, optim
-from glassnet.fuse.order import schedule
+from glassnet.fuse.kernel_order import schedule
 from glassnet.graph.interpret import bind_shapes
 from glassnet.graph.layout import count
 from glassnet.graph.types import bind
-from glassnet.llvm.target import instruction_set, object_code
-from glassnet.lower.builder import PLAIN, Use
+from glassnet.llvm.machine_code import instruction_set, object_code
+from glassnet.lower.protocol import PLAIN, Use
 from glassnet.run.compiled import CodeVariant, assembly_text
 from glassnet.run.program import Plan
 from glassnet.simplify import simplify

@@ -13,11 +13,11 @@ import pytest
 
 from glassnet.graph.layout import SizeProduct
 from glassnet.graph.types import Dim, Type
-from glassnet.llvm.target import InstructionSet
+from glassnet.llvm.machine_code import InstructionSet
 from glassnet.lower import counter
-from glassnet.lower.builder import Use
-from glassnet.lower.memory import Stack
-from glassnet.ops.contract import matmul_op
+from glassnet.lower.protocol import Use
+from glassnet.lower.workspace import Stack
+from glassnet.ops.contraction import matmul_op
 from glassnet.run import call as prepared
 from glassnet.run.artifact import parse
 from glassnet.run.call import ThreadPlan

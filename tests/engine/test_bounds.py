@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from glassnet.lower.memory import ALIGN, Temporary
+from glassnet.lower.workspace import ALIGN, Temporary
 from glassnet.run import call as prepared
 from glassnet.run.program import Plan
 from glassnet.tracing import trace

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from glassnet import ops
+from glassnet.fuse.kernel_order import schedule
 from glassnet.fuse.kernels import Kernel, KernelGraph
-from glassnet.fuse.order import schedule
 from glassnet.graph.types import Dim, Type
 from glassnet.simplify import simplify
 from glassnet.tracing import trace

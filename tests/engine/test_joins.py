@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from glassnet import ops
-from glassnet.fuse.order import schedule
+from glassnet.fuse.kernel_order import schedule
 from glassnet.gradient import gradients
 from glassnet.graph.graph import Graph
 from glassnet.graph.types import Dim, Type
@@ -82,7 +82,10 @@ def test_another_order_along_rows_is_seen() -> None:
             total = reduction.combine(b, total, item)
         return total
 
-    with mock.patch("glassnet.lower.rows.halving_tree", backwards), pytest.raises(AssertionError):
+    with (
+        mock.patch("glassnet.lower.row_loops.halving_tree", backwards),
+        pytest.raises(AssertionError),
+    ):
         assert_same_bits(plan, {"scores": x, "y": y}, every=True)
 
 

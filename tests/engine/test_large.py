@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glassnet.graph.types import Dim, Type
-from glassnet.ops.contract import matmul_op
+from glassnet.ops.contraction import matmul_op
 from glassnet.run.program import Plan
 from glassnet.tracing import trace
 from tests.engine import oracle

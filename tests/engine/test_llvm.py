@@ -10,14 +10,14 @@ from hypothesis import given, settings
 
 from glassnet import ops
 from glassnet.errors import CompileError
-from glassnet.fuse.order import schedule
+from glassnet.fuse.kernel_order import schedule
 from glassnet.graph.graph import Graph
 from glassnet.graph.op import OPS
 from glassnet.graph.types import Dim, Type
-from glassnet.llvm.builder import LlvmModule
+from glassnet.llvm.machine_code import assembly, host, instruction_set, parse
 from glassnet.llvm.registers import literal
-from glassnet.llvm.target import assembly, host, instruction_set, parse
-from glassnet.lower.builder import Use
+from glassnet.llvm.writer import LlvmModule
+from glassnet.lower.protocol import Use
 from glassnet.run.compiled import CodeVariant, assembly_text
 from glassnet.run.program import Plan
 from glassnet.tracing import trace

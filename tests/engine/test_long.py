@@ -12,7 +12,7 @@ import pytest
 
 from glassnet import ops
 from glassnet.graph.types import Dim, Type
-from glassnet.ops.reduce import sum_op
+from glassnet.ops.reductions import sum_op
 from glassnet.run import call as prepared
 from glassnet.run.call import ThreadPlan
 from glassnet.run.compiled import Compiled

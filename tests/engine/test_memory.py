@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glassnet.fuse.kernel_order import schedule
 from glassnet.fuse.kernels import BYTES, KernelGraph
-from glassnet.fuse.order import schedule
 from glassnet.graph.layout import SizeProduct
 from glassnet.graph.types import Dim, bind
-from glassnet.lower.memory import ALIGN, Temporary, place, temporaries
+from glassnet.lower.workspace import ALIGN, Temporary, place, temporaries
 from tests.engine.networks import dense
 from tests.fuzz.graphs import Case, programs
 

@@ -12,8 +12,8 @@ import pytest
 from glassnet import ops
 from glassnet.graph.graph import Graph
 from glassnet.graph.types import Dim, Type
-from glassnet.ops.contract import matmul_op
-from glassnet.ops.reduce import sum_op
+from glassnet.ops.contraction import matmul_op
+from glassnet.ops.reductions import sum_op
 from glassnet.run.program import Plan
 from glassnet.tracing import trace
 from tests.engine import oracle

@@ -13,7 +13,7 @@ import glassnet as gn
 from glassnet import ops, pipeline
 from glassnet.errors import CompileError, GlassnetError, GraphError, ShapeError
 from glassnet.graph.types import Dim, Type
-from glassnet.llvm import target
+from glassnet.llvm import machine_code as target
 from glassnet.pipeline import compile_graph, program_for
 from glassnet.run.compiled import Compiled
 from glassnet.run.program import Interpreted, Plan

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glassnet import ops
+from glassnet.fuse.kernel_order import schedule
 from glassnet.fuse.kernels import Kernel, KernelGraph, buffers_read
-from glassnet.fuse.order import schedule
 from glassnet.graph.types import Type
 from glassnet.simplify import simplify
 from glassnet.tracing import trace
@@ -136,7 +136,7 @@ def test_each_kernel_is_looked_at_once_however_many_inputs_are_replaced(
         seen.append(kernel)
         return buffers_read(nodes, access, kernel)
 
-    monkeypatch.setattr("glassnet.fuse.order.buffers_read", counted)
+    monkeypatch.setattr("glassnet.fuse.kernel_order.buffers_read", counted)
     count = 60
     graph = trace(lambda *xs: tuple(x @ x + 1.0 for x in xs), *[X] * count)
     found = schedule(graph, {name: i for i, name in enumerate(graph.inputs)})

@@ -15,7 +15,7 @@ from glassnet.errors import GraphError
 from glassnet.graph.graph import Graph
 from glassnet.graph.parse import parse
 from glassnet.graph.types import Dim, Type
-from glassnet.llvm.target import instruction_set
+from glassnet.llvm.machine_code import instruction_set
 from glassnet.lower.expression import Item
 from glassnet.lower.listing import Listing
 from glassnet.stages import STAGES, stages, with_gradients

@@ -11,15 +11,15 @@ import pytest
 from glassnet import losses, nn, optim
 from glassnet.errors import GraphError, ShapeError
 from glassnet.graph.build import GraphBuilder
-from glassnet.graph.check import check
+from glassnet.graph.legality import check
 from glassnet.graph.resize import digest, open_widths, resize
 from glassnet.graph.types import Dim, Type
-from glassnet.llvm.target import host
+from glassnet.llvm.machine_code import host
 from glassnet.pipeline import compile_graph
 from glassnet.run.compiled import Compiled
 from glassnet.run.program import Plan
 from glassnet.simplify import simplify
-from glassnet.training.step import memory_arrays, parameter_arrays, step_graph
+from glassnet.training.step_graph import memory_arrays, parameter_arrays, step_graph
 from tests.drawn import drawn
 from tests.engine.variants import difference, thresholds
 

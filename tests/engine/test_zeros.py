@@ -11,13 +11,13 @@ import pytest
 
 from glassnet.graph.types import Dim, Type
 from glassnet.lower import microkernel
-from glassnet.lower.builder import Use
+from glassnet.lower.protocol import Use
 from glassnet.ops import exp, one_hot, reshape, take
-from glassnet.ops.contract import matmul_op
+from glassnet.ops.contraction import matmul_op
 from glassnet.run import compiled
 from glassnet.run.compiled import CodeVariant
 from glassnet.run.program import Plan
-from glassnet.run.zeros import left_over, multiplied_tables
+from glassnet.run.zero_sample import left_over, multiplied_tables
 from glassnet.tracing import trace
 from tests.engine import oracle
 from tests.engine.variants import (

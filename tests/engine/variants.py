@@ -16,16 +16,16 @@ from unittest import mock
 
 import numpy as np
 
-from glassnet.llvm.target import SETS, InstructionSet, host
+from glassnet.llvm.machine_code import SETS, InstructionSet, host
 from glassnet.lower import counter
-from glassnet.lower.builder import Machine
 from glassnet.lower.counter import LEAF
+from glassnet.lower.protocol import Machine
 from glassnet.run import cache, compiled
 from glassnet.run import call as prepared
-from glassnet.run import zeros as run_zeros
+from glassnet.run import zero_sample as run_zeros
 from glassnet.run.compiled import CALL_WORK, Compiled
 from glassnet.run.program import Plan, Program
-from glassnet.run.zeros import multiplied_tables
+from glassnet.run.zero_sample import multiplied_tables
 from glassnet.training import programs
 from tests.drawn import EVERY, drawn
 
@@ -55,7 +55,7 @@ def anew() -> Iterator[None]:
 @contextmanager
 def on(target: InstructionSet) -> Iterator[None]:
     """Code for another instruction set."""
-    with mock.patch("glassnet.llvm.target.host", return_value=target), anew():
+    with mock.patch("glassnet.llvm.machine_code.host", return_value=target), anew():
         yield
 
 

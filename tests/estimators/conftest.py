@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from glassnet.training.blocks import EpochBlocks
+from glassnet.training.epoch_blocks import EpochBlocks
 from glassnet.training.trainer import Trainer
 
 OLD = pytest.mark.filterwarnings(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from glassnet.estimators.tabular import fit
+from glassnet.estimators.tabular import fit_table as fit
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.tables import split
 

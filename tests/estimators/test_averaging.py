@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from glassnet.estimators.tabular.answer_rules import PLAIN_RULES
 from glassnet.estimators.tabular.averaging import averaging_gains, with_gains
 from glassnet.estimators.tabular.evaluation import Evaluation
-from glassnet.estimators.tabular.rules import PLAIN_RULES
 from glassnet.estimators.tabular.score import Gain, score
-from glassnet.training.check import Rows
+from glassnet.training.data_checks import Rows
 
 FOLDS, MEMBERS, ROWS = 5, 3, 3000
 

@@ -9,10 +9,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from glassnet.estimators.tabular.baseline import LINEAR, verdict, with_figure
-from glassnet.estimators.tabular.fit import fit_table
+from glassnet.estimators.tabular.fit_table import fit_table
 from glassnet.estimators.tabular.score import Score
-from glassnet.tables.read import read_table
-from glassnet.tables.target import TargetSchema
+from glassnet.tables.read_table import read_table
+from glassnet.tables.target_column import TargetSchema
 
 
 def scored(metric: str, value: float, constant: float, linear: float, error: float = 0.01) -> Score:

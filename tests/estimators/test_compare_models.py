@@ -19,9 +19,9 @@ from glassnet.estimators.tabular.compare_models import (
     compare_with_peer,
 )
 from glassnet.estimators.tabular.examine import examine
-from glassnet.estimators.tabular.fit import choose_recipe, fit, fit_table
+from glassnet.estimators.tabular.fit_table import choose_recipe, fit, fit_table
 from glassnet.estimators.tabular.peers import Peer, peer_of
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 from tests.cli.command import glassnet, here
 from tests.estimators.tabular_rows import compiled_once
 from tests.estimators.test_explain import RANDOM, model_of, table

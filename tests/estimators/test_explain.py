@@ -15,17 +15,17 @@ import pytest
 from glassnet import TabularRegressor
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.contributions import contributions
-from glassnet.estimators.tabular.explain import explain, explain_row
-from glassnet.estimators.tabular.fit import fit_table
+from glassnet.estimators.tabular.explanation import explain, explain_row
+from glassnet.estimators.tabular.fit_table import fit_table
 from glassnet.estimators.tabular.importance import importances
-from glassnet.estimators.tabular.network import Architecture, build
 from glassnet.estimators.tabular.table_model import TableModel
+from glassnet.estimators.tabular.table_network import Architecture, build
 from glassnet.tables.encode import CategoryEncoder, NumberEncoder
 from glassnet.tables.frames import mapping_columns
-from glassnet.tables.memory import table_of
-from glassnet.tables.read import read_table
-from glassnet.tables.schema import Schema
-from glassnet.tables.target import TargetSchema
+from glassnet.tables.from_memory import table_of
+from glassnet.tables.read_table import read_table
+from glassnet.tables.table_schema import Schema
+from glassnet.tables.target_column import TargetSchema
 from tests.cli.command import here
 
 RANDOM = np.random.default_rng(0)

@@ -12,10 +12,10 @@ import pytest
 from glassnet import model_file
 from glassnet.errors import ModelFileError, TableError
 from glassnet.estimators.tabular.examine import examine
-from glassnet.estimators.tabular.fit import FittedTable, choose_recipe, fit, fit_table
+from glassnet.estimators.tabular.fit_table import FittedTable, choose_recipe, fit, fit_table
 from glassnet.estimators.tabular.table_model import TableModel, softmax
 from glassnet.tables import split
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 from glassnet.version import numerics_version
 
 ROWS = 2500  # enough for a fifth of them to be held out, where folds do not learn together

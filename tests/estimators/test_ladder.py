@@ -20,13 +20,13 @@ from glassnet.estimators.tabular.blend import blended, greedy_weights, mixed
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.examine import examine
 from glassnet.estimators.tabular.finish import RungPlan, TrainedRung, plans_of
-from glassnet.estimators.tabular.fit import FittedTable, choose_recipe, fit, fit_table
+from glassnet.estimators.tabular.fit_table import FittedTable, choose_recipe, fit, fit_table
 from glassnet.estimators.tabular.ladder import MOST_RUNGS, Deadline, climb, drawn, within
 from glassnet.estimators.tabular.recipe import default_recipe
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.tables import split
 from glassnet.tables.divide import SplitOptions
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 from tests.cli.command import here
 from tests.estimators.test_fit import write
 

@@ -13,8 +13,8 @@ from sklearn import metrics as sklearn_metrics
 from glassnet.cli.options import METRIC_HELP
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.evaluation import Evaluation, join_evaluations
-from glassnet.estimators.tabular.metrics import METRICS, MetricName, measure, metric_of
 from glassnet.estimators.tabular.score import figures, score
+from glassnet.estimators.tabular.table_metrics import METRICS, MetricName, measure, metric_of
 from tests.data import ROOT
 
 ROWS = 300

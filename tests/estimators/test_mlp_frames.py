@@ -16,7 +16,7 @@ from sklearn.utils.validation import _get_feature_names
 
 from glassnet import MLPClassifier, MLPRegressor
 from glassnet.errors import TableError
-from glassnet.estimators.mlp.columns import ColumnEncoder
+from glassnet.estimators.mlp.column_encoder import ColumnEncoder
 from glassnet.tables.frames import collect_frame, frame_columns, is_frame
 from tests.data import data_file
 

@@ -14,7 +14,7 @@ from sklearn.base import clone
 import glassnet as gn
 from glassnet import MLPClassifier, MLPRegressor
 from glassnet.errors import TrainingError
-from glassnet.inspect.check import check_run
+from glassnet.inspect.proofs import check_run
 from glassnet.runs.file import RunFile, put_values
 from tests.cli.command import glassnet, refused
 from tests.estimators.common import LABELS, NUMBERS, X

@@ -154,7 +154,7 @@ def test_a_search_without_callbacks_hears_of_no_epoch(taken: list[int]) -> None:
 
 def test_the_hooks_without_scikit_learn_s_own() -> None:
     """Our contexts, for versions that have none, call the same hooks in the same order."""
-    from glassnet.estimators.mlp import callbacks as mlp_watch
+    from glassnet.estimators.mlp import fit_callbacks as mlp_watch
 
     class Fitted(mlp_watch.CallbackMixin):
         max_iter, coefs_, intercepts_ = 2, [np.ones(1)], [np.ones(1)]

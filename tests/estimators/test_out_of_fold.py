@@ -11,12 +11,12 @@ import pytest
 
 from glassnet.errors import ModelFileError
 from glassnet.estimators.tabular.examine import examine
-from glassnet.estimators.tabular.fit import FittedTable, choose_recipe, fit, fit_table
+from glassnet.estimators.tabular.fit_table import FittedTable, choose_recipe, fit, fit_table
 from glassnet.estimators.tabular.fold_choice import FoldChoice
-from glassnet.estimators.tabular.network import build
 from glassnet.estimators.tabular.table_model import TEMPERATURES, softmax
+from glassnet.estimators.tabular.table_network import build
 from glassnet.tables.frames import mapping_columns
-from glassnet.tables.memory import table_of
+from glassnet.tables.from_memory import table_of
 
 ROWS = 90
 

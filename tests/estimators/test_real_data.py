@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.estimators.tabular.fit import fit_table
+from glassnet.estimators.tabular.fit_table import fit_table
 from glassnet.nn import Linear, ReLU, Sequential
 from glassnet.nn.losses import CrossEntropy
 from glassnet.optim import Adam
 from glassnet.runs.train import train
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 from tests.data import data_file, images
 
 

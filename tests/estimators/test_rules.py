@@ -12,9 +12,7 @@ import pytest
 
 from glassnet import TabularClassifier, TabularRegressor, model_file
 from glassnet.errors import GlassnetError, ModelFileError, TableError
-from glassnet.estimators.tabular.evaluation import Evaluation
-from glassnet.estimators.tabular.fit import fit_table
-from glassnet.estimators.tabular.rules import (
+from glassnet.estimators.tabular.answer_rules import (
     AnswerRules,
     Scoring,
     best_threshold,
@@ -23,11 +21,13 @@ from glassnet.estimators.tabular.rules import (
     interval_rule,
     rows_for,
 )
+from glassnet.estimators.tabular.evaluation import Evaluation
+from glassnet.estimators.tabular.fit_table import fit_table
 from glassnet.estimators.tabular.score import coverage
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.tables.frames import mapping_columns
-from glassnet.tables.memory import table_of
-from glassnet.tables.target import TargetSchema
+from glassnet.tables.from_memory import table_of
+from glassnet.tables.target_column import TargetSchema
 from tests.estimators.tabular_rows import compiled_once
 
 __all__ = ["compiled_once"]  # a fixture

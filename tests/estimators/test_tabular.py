@@ -21,8 +21,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 from glassnet import TabularClassifier, TabularRegressor, model_file
 from glassnet.errors import ModelFileError, TableError
-from glassnet.estimators.tabular.fit import fit_table
-from glassnet.tables.read import read_table
+from glassnet.estimators.tabular.fit_table import fit_table
+from glassnet.tables.read_table import read_table
 from tests.data import data_file
 from tests.estimators.tabular_rows import (
     COLUMNS,

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 
 from glassnet import ops
 from glassnet.errors import GraphError, ShapeError
-from glassnet.graph.check import check
 from glassnet.graph.graph import Graph, Node, freeze_attrs
+from glassnet.graph.legality import check
 from glassnet.graph.op import OPS, Op, define
 from glassnet.graph.types import Type
 from glassnet.tracing import trace

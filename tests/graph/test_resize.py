@@ -10,9 +10,9 @@ import pytest
 
 from glassnet import nn, ops
 from glassnet.errors import GraphError, ShapeError
-from glassnet.graph.check import check
 from glassnet.graph.graph import Graph
 from glassnet.graph.interpret import interpret
+from glassnet.graph.legality import check
 from glassnet.graph.op import OPS
 from glassnet.graph.resize import digest, open_widths, resize
 from glassnet.graph.types import Dim, Type

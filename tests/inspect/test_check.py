@@ -12,7 +12,7 @@ import pytest
 import glassnet as gn
 from glassnet.cli import main
 from glassnet.graph.op import OPS
-from glassnet.inspect.check import check_model, check_run
+from glassnet.inspect.proofs import check_model, check_run
 from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint
 from tests.record.common import data, seldom, train
 

@@ -12,7 +12,7 @@ import pytest
 
 import glassnet as gn
 from glassnet.inspect.render import html, text
-from glassnet.inspect.render.network import network
+from glassnet.inspect.render.network_drawing import network
 from glassnet.inspect.render.overview import overview
 
 X = np.random.default_rng(3).normal(size=(12, 3)).astype(np.float32)

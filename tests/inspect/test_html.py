@@ -17,9 +17,9 @@ import pytest
 import glassnet as gn
 from glassnet.inspect import ledger_view
 from glassnet.inspect.render import detail, heat, html, text
-from glassnet.inspect.render.blocks import ArrayGroup, Lines, Matrix, TableBlock
+from glassnet.inspect.render.elements import ArrayGroup, Lines, Matrix, TableBlock
+from glassnet.inspect.render.json_values import as_json
 from glassnet.inspect.render.overview import overview
-from glassnet.inspect.render.values import as_json
 from tests.record.common import data, train
 
 VOID = {"meta", "img"}

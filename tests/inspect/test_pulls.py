@@ -13,7 +13,7 @@ import glassnet as gn
 from glassnet import ops
 from glassnet.inspect import statistics
 from glassnet.inspect.render import text
-from glassnet.inspect.render.values import as_json
+from glassnet.inspect.render.json_values import as_json
 from glassnet.inspect.statistics import rows_by_gradient, weight_figures
 from tests.record.common import HALF, data
 

@@ -11,7 +11,8 @@ import pytest
 
 import glassnet as gn
 from glassnet.errors import GlassnetError, TrainingError
-from glassnet.inspect.render import text, values
+from glassnet.inspect.render import json_values as values
+from glassnet.inspect.render import text
 from glassnet.runs.file import RunFile
 from tests.record.common import HALF, data, often, train
 

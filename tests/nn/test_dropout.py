@@ -9,7 +9,7 @@ import glassnet as gn
 from glassnet.errors import GraphError
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.types import Type
-from glassnet.training.order import Order
+from glassnet.training.batch_order import Order
 from tests.nn.common import HALF, model
 
 nn = gn.nn

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import glassnet as gn
-from glassnet.estimators.tabular.network import Architecture, build
+from glassnet.estimators.tabular.table_network import Architecture, build
 from glassnet.nn.members import Pack
 
 X = np.random.default_rng(4).normal(size=(20, 5))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from glassnet import nn
-from glassnet.nn import predict
+from glassnet.nn import predictor as predict
 from glassnet.run import compiled
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from glassnet.ops.table import op_table
+from glassnet.ops.op_table import op_table
 from tests.conftest import compare_golden
 from tests.data import ROOT
 

@@ -14,9 +14,9 @@ import glassnet as gn
 from glassnet.page import document
 from glassnet.page.built_in import table
 from glassnet.page.fragments import Built
-from glassnet.page.replay import replay
+from glassnet.page.replay_page import replay
 from glassnet.page.user_table import read_user_table
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 from tests.page.visit import Visit, needs_chromium, write
 
 pytestmark = needs_chromium

@@ -15,7 +15,7 @@ import glassnet as gn
 from glassnet.page.built_in import table
 from glassnet.page.fragments import Built
 from glassnet.page.opened import opened_run
-from glassnet.page.replay import replay
+from glassnet.page.replay_page import replay
 from tests.page.visit import Visit, needs_chromium, saved, write
 
 pytestmark = needs_chromium

@@ -11,8 +11,8 @@ import pytest
 
 import glassnet as gn
 from glassnet.page.built_in import table
-from glassnet.page.replay import network, replay
-from glassnet.training.order import SHUFFLE
+from glassnet.page.replay_page import network, replay
+from glassnet.training.batch_order import SHUFFLE
 from tests.page.visit import Visit, needs_chromium
 
 pytestmark = needs_chromium

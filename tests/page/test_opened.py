@@ -14,11 +14,11 @@ import pytest
 import glassnet as gn
 from glassnet.errors import GlassnetError, TableError
 from glassnet.page import opened as page_opened
-from glassnet.page import play
+from glassnet.page import write_page as play
 from glassnet.page.built_in import table as built_in
 from glassnet.page.fragments import Built
 from glassnet.page.opened import Opened, opened_model, opened_run
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 from tests.cli.command import here
 from tests.estimators import older
 from tests.page.visit import Visit, needs_chromium, write

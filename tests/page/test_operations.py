@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.page.built_in import table
-from glassnet.page.replay import replay
+from glassnet.page.replay_page import replay
 from tests.page.visit import Visit, needs_chromium
 
 pytestmark = needs_chromium

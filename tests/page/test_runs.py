@@ -12,7 +12,7 @@ import pytest
 import glassnet as gn
 from glassnet.ops import philox
 from glassnet.page.fragments import INITIALIZERS, OPTIMIZERS, Built
-from glassnet.training.order import SHUFFLE
+from glassnet.training.batch_order import SHUFFLE
 from tests.page.node import run
 from tests.wasm.node import needs_node
 

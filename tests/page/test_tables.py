@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from glassnet.errors import TableError
 from glassnet.page.user_table import read_user_table
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 from tests.page.node import WEB
 from tests.wasm.node import NODE, needs_node
 

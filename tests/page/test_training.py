@@ -14,7 +14,7 @@ import glassnet as gn
 from glassnet.llvm.wasm import Mode
 from glassnet.ops import philox
 from glassnet.page.fragments import ACTIVATIONS, LOSSES, OPTIMIZERS, Built, build
-from glassnet.training.order import SHUFFLE
+from glassnet.training.batch_order import SHUFFLE
 from tests.page.node import run
 from tests.wasm.node import needs_node
 

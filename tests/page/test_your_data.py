@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glassnet.page.data import PageTable
 from glassnet.page.fragments import Built
-from glassnet.page.replay import replay
+from glassnet.page.point_sets import PageTable
+from glassnet.page.replay_page import replay
 from glassnet.page.user_table import read_user_table
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 from tests.page.visit import Visit, needs_chromium, saved, write
 
 pytestmark = needs_chromium

@@ -35,10 +35,10 @@ class Wait(gn.callbacks.Callback):
 
 def fit(record: str, table: str) -> dict[str, Any]:
     from glassnet.estimators.tabular.examine import examine
-    from glassnet.estimators.tabular.fit import choose_recipe
-    from glassnet.estimators.tabular.fit import fit as fitted
+    from glassnet.estimators.tabular.fit_table import choose_recipe
+    from glassnet.estimators.tabular.fit_table import fit as fitted
     from glassnet.runs.recording import Recording
-    from glassnet.tables.read import read_table
+    from glassnet.tables.read_table import read_table
 
     examined = examine(read_table(table), "y")
     recipe = choose_recipe(examined, epochs=2)

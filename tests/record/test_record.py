@@ -15,7 +15,7 @@ import glassnet as gn
 from glassnet.errors import ModelFileError, OutputError, ShapeError, TrainingError
 from glassnet.nn.loss import Loss
 from glassnet.runs import recorder
-from glassnet.runs.data import as_data, from_data
+from glassnet.runs.descriptions import as_data, from_data
 from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint
 from tests.record.common import data, often, sha, train
 

@@ -10,7 +10,7 @@ import pytest
 
 import glassnet as gn
 from glassnet.errors import TrainingError
-from glassnet.inspect.check import check_run
+from glassnet.inspect.proofs import check_run
 from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint
 from tests.record.common import HALF, data, often, sha
 from tests.record.test_resume import Pull

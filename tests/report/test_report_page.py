@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glassnet.estimators.tabular.curves import Curve
+from glassnet.estimators.tabular.column_curves import Curve
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.importance import Importance
 from glassnet.report import charts, page

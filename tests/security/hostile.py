@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from glassnet.estimators.tabular.examine import examine
-from glassnet.estimators.tabular.fit import choose_recipe
 from glassnet.estimators.tabular.fit_record import announce_fit
+from glassnet.estimators.tabular.fit_table import choose_recipe
 from glassnet.runs.recording import Recording
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 
 ROWS = 40
 

@@ -27,8 +27,8 @@ from glassnet.cli.runs import _summary
 from glassnet.errors import GlassnetError, ModelFileError
 from glassnet.estimators.tabular.fit_resume import recorded_fit, resume_fit
 from glassnet.estimators.tabular.table_model import TableModel
-from glassnet.inspect.stages import show_run
-from glassnet.tables.read import read_table
+from glassnet.inspect.show_stages import show_run
+from glassnet.tables.read_table import read_table
 from glassnet.version import numerics_version
 from tests.data import ROOT
 from tests.security.mutations import mutated, mutated_model, sealed, written

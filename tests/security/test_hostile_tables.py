@@ -170,7 +170,7 @@ def test_a_parquet_file_that_lies_about_its_rows(canary: Canary, tmp_path: Path,
 
 def test_more_columns_and_bytes_are_read_if_asked(tmp_path: Path) -> None:
     from glassnet.tables.limits import Limits, parse_size
-    from glassnet.tables.read import read_table
+    from glassnet.tables.read_table import read_table
 
     wide = tmp_path / "wide.csv"
     wide.write_bytes(b",".join(b"c%d" % place for place in range(40)) + b"\n" + b"1," * 39 + b"1\n")

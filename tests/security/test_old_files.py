@@ -17,7 +17,7 @@ import glassnet as gn
 from glassnet.errors import TrainingError
 from glassnet.estimators.tabular.fit_resume import recorded_fit, resume_fit
 from glassnet.estimators.tabular.table_model import TableModel
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 from glassnet.version import computes_alike, numerics_version
 from tests.data import ROOT
 

@@ -18,8 +18,8 @@ import pytest
 
 import glassnet as gn
 from glassnet import rounding
-from glassnet.estimators.tabular.fit import fit_table
-from glassnet.tables.read import read_table
+from glassnet.estimators.tabular.fit_table import fit_table
+from glassnet.tables.read_table import read_table
 
 INTEL = platform.machine() in ("x86_64", "AMD64")
 pytestmark = pytest.mark.skipif(

@@ -22,7 +22,7 @@ import pytest
 import glassnet as gn
 from glassnet.errors import GlassnetError, ModelFileError, OutputError
 from glassnet.runs.file import RunFile
-from glassnet.runs.schema import TABLES, is_blank
+from glassnet.runs.run_schema import TABLES, is_blank
 from tests.data import ROOT
 from tests.record.common import seldom, train
 from tests.security.canary import Canary, attacked

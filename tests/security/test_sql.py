@@ -12,7 +12,7 @@ import pytest
 from glassnet.errors import TableError, UntrustedError
 from glassnet.tables import query_apart
 from glassnet.tables.query_apart import read_apart
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 from tests.security.canary import Canary, attacked, tried
 from tests.security.hostile import begun, table
 

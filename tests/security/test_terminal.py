@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glassnet import errors
-from glassnet.cli.report import console, safe
+from glassnet.cli.output import console, safe
 from glassnet.cli.terminal import guarded
-from glassnet.estimators.tabular.fit import fit_table
+from glassnet.estimators.tabular.fit_table import fit_table
 from glassnet.inspect.render import text as block_text
-from glassnet.inspect.render.blocks import Lines, TableBlock
+from glassnet.inspect.render.elements import Lines, TableBlock
 from glassnet.tables.csv_safe import escape_formula, is_formula, unescape_formula
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 from glassnet.visible import make_json_visible, make_lines_visible, make_visible
 from tests.security.canary import Canary, tried
 from tests.security.hostile import begun, table

@@ -12,9 +12,9 @@ from hypothesis import Phase, find, given, settings
 from hypothesis.errors import NoSuchExample
 
 from glassnet.graph.build import GraphBuilder
-from glassnet.graph.check import check
 from glassnet.graph.graph import Graph, Node
 from glassnet.graph.interpret import interpret
+from glassnet.graph.legality import check
 from glassnet.graph.op import OPS
 from glassnet.graph.types import Type
 from glassnet.simplify import PASSES, simplify

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from glassnet.estimators.tabular.examine import TableColumns, understand
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 
 CORPUS = Path(__file__).parent / "corpus"
 NAMES = sorted(path.stem for path in CORPUS.glob("*.json"))

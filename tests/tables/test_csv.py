@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from glassnet.errors import TableError
 from glassnet.tables import csv_check
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 
 QUICK = settings(
     max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

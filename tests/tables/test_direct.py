@@ -21,10 +21,10 @@ from glassnet.tables.encode import (
 )
 from glassnet.tables.forms import Form
 from glassnet.tables.frames import FrameColumn, frame_columns, mapping_columns
-from glassnet.tables.memory import table_of
-from glassnet.tables.schema import Schema
+from glassnet.tables.from_memory import table_of
 from glassnet.tables.table import Numbers
-from glassnet.tables.target import TargetSchema
+from glassnet.tables.table_schema import Schema
+from glassnet.tables.target_column import TargetSchema
 
 ENCODERS: dict[str, Encoder] = {
     "number": NumberEncoder("a", 0.0, 1.0, True),

@@ -12,11 +12,11 @@ import pytest
 
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.examine import ExaminedTable, examine
-from glassnet.estimators.tabular.fit import fit_table
+from glassnet.estimators.tabular.fit_table import fit_table
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.tables import split as splitting
 from glassnet.tables.divide import SplitOptions
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 from glassnet.tables.repeats import SeenRows, is_by_chance, merge_units, row_keys, target_keys
 from glassnet.tables.split import Split, all_rows, fold_rows, last_rows, split_rows
 from glassnet.tables.table import Numbers

@@ -18,11 +18,11 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from glassnet.estimators.tabular.fit import fit_table
+from glassnet.estimators.tabular.fit_table import fit_table
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.tables.frames import frame_columns
-from glassnet.tables.memory import table_of
-from glassnet.tables.read import read_table
+from glassnet.tables.from_memory import table_of
+from glassnet.tables.read_table import read_table
 
 Row = dict[str, Any]
 RANDOM = np.random.default_rng(11)

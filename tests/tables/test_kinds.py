@@ -11,7 +11,7 @@ import pytest
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.examine import ExaminedTable, examine, understand
 from glassnet.tables.kinds import Column
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 from tests.data import data_file
 
 

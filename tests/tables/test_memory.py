@@ -12,7 +12,7 @@ import pytest
 
 from glassnet.errors import TableError
 from glassnet.tables.frames import array_columns, mapping_columns
-from glassnet.tables.memory import table_of
+from glassnet.tables.from_memory import table_of
 from glassnet.tables.table import Table
 from tests.data import HANG
 

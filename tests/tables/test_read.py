@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glassnet.errors import TableError
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 
 
 def column(folder: Path, cells: list[str]) -> Path:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from glassnet.cli.words import typed_option
+from glassnet.cli.wording import typed_option
 from glassnet.tables.rules import RULES, reading_page
 from tests.data import ROOT
 from tests.tables.test_corpus import CORPUS

@@ -18,10 +18,10 @@ from glassnet.tables.encode import (
     encode_numbers,
     fit_numbers,
 )
-from glassnet.tables.read import read_table
-from glassnet.tables.schema import Schema
+from glassnet.tables.read_table import read_table
 from glassnet.tables.table import Numbers
-from glassnet.tables.target import TargetSchema
+from glassnet.tables.table_schema import Schema
+from glassnet.tables.target_column import TargetSchema
 
 
 def write(folder: Path, text: str, name: str = "t.csv") -> Path:

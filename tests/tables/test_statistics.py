@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from glassnet.estimators.tabular.examine import ExaminedTable, examine, prepare
-from glassnet.estimators.tabular.fit import fit_table
+from glassnet.estimators.tabular.fit_table import fit_table
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.serialize import from_plain, to_plain
 from glassnet.tables.encode import FEW_LEVELS, CategoryEncoder
-from glassnet.tables.read import read_table
-from glassnet.tables.statistics import MANY, Averaged, TargetStatistics
+from glassnet.tables.read_table import read_table
+from glassnet.tables.target_statistics import MANY, Averaged, TargetStatistics
 
 FILLERS = [f"v{number}" for number in range(MANY)]
 

@@ -8,9 +8,9 @@ import pytest
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.examine import understand
 from glassnet.tables.frames import mapping_columns
-from glassnet.tables.memory import table_of
-from glassnet.tables.schema import Schema
-from glassnet.tables.target import TargetSchema, infer_target
+from glassnet.tables.from_memory import table_of
+from glassnet.tables.table_schema import Schema
+from glassnet.tables.target_column import TargetSchema, infer_target
 from glassnet.tables.target_scale import asks_for_logarithm, mean_factor, shift_of
 
 RANDOM = np.random.default_rng(5)

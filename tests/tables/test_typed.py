@@ -15,11 +15,11 @@ import pytest
 from glassnet.errors import TableError, TableWarning
 from glassnet.estimators.tabular.examine import understand
 from glassnet.tables.frames import frame_columns
+from glassnet.tables.from_memory import table_of
 from glassnet.tables.kinds import Column
-from glassnet.tables.memory import table_of
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 from glassnet.tables.table import Table
-from glassnet.tables.target import infer_target
+from glassnet.tables.target_column import infer_target
 
 pyarrow = pytest.importorskip("pyarrow")
 feather = pytest.importorskip("pyarrow.feather")

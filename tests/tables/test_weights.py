@@ -13,14 +13,14 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from glassnet import TabularClassifier, TabularRegressor
 from glassnet.errors import TableError
+from glassnet.estimators.tabular.answer_rules import Scoring
 from glassnet.estimators.tabular.examine import examine, prepare
-from glassnet.estimators.tabular.fit import choose_recipe, fit
 from glassnet.estimators.tabular.fit_resume import recorded_fit, resume_fit
-from glassnet.estimators.tabular.rules import Scoring
+from glassnet.estimators.tabular.fit_table import choose_recipe, fit
 from glassnet.estimators.tabular.rung import RungWork, Settings
 from glassnet.runs.recording import Recording
 from glassnet.tables.divide import SplitOptions
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 from glassnet.tables.weights import WeightOptions
 from tests.cli.command import here
 

@@ -15,7 +15,7 @@ import pytest
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.examine import TableColumns, understand
 from glassnet.tables.limits import Limits
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 
 ODS = (
     '<office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" '

@@ -18,7 +18,7 @@ import glassnet as gn
 from glassnet.graph.interpret import interpret
 from glassnet.ops import philox
 from glassnet.optim.schedule import Timeline
-from glassnet.training.step import memory_arrays, parameter_arrays
+from glassnet.training.step_graph import memory_arrays, parameter_arrays
 from tests.drawn import drawn
 from tests.engine.variants import on, runnable, thresholds
 

@@ -14,7 +14,7 @@ import pytest
 import glassnet as gn
 from glassnet.errors import DivergenceError
 from glassnet.run.interrupt import Interrupt
-from glassnet.training.blocks import EpochBlocks, exact
+from glassnet.training.epoch_blocks import EpochBlocks, exact
 from glassnet.training.step_runner import EpochCalls
 from glassnet.training.trainer import Trainer
 from tests.training.common import HALF, data

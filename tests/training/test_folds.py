@@ -10,9 +10,9 @@ import pytest
 
 import glassnet as gn
 from glassnet import nn
-from glassnet.nn.folds import FoldMembers
-from glassnet.training.check import Rows
-from glassnet.training.folds import FoldEvaluator, share_weighted_mean
+from glassnet.nn.fold_members import FoldMembers
+from glassnet.training.data_checks import Rows
+from glassnet.training.fold_evaluator import FoldEvaluator, share_weighted_mean
 from glassnet.training.trainer import Task
 
 RNG = np.random.default_rng(0)

@@ -11,7 +11,7 @@ import pytest
 
 import glassnet as gn
 from glassnet.errors import GlassnetError, ShapeError, TrainingError
-from glassnet.training.order import Order
+from glassnet.training.batch_order import Order
 from glassnet.training.step_runner import weighted_mean
 from glassnet.training.stepper import Step
 from tests.training.common import HALF, SGD, data, network

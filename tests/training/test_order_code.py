@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glassnet.llvm.target import SETS, host, load, object_code
+from glassnet.llvm.machine_code import SETS, host, load, object_code
 from glassnet.ops import philox
 from glassnet.training import order_code
-from glassnet.training.order import SHUFFLE, Order
+from glassnet.training.batch_order import SHUFFLE, Order
 
 RUNNABLE = [each.name for each in SETS if each.family == host().family]
 

@@ -12,9 +12,9 @@ import glassnet as gn
 from glassnet.ops.philox import permutation
 from glassnet.pipeline import compile_graph
 from glassnet.run import cache
-from glassnet.training.order import SHUFFLE, TOGETHER, Order
+from glassnet.training.batch_order import SHUFFLE, TOGETHER, Order
 from glassnet.training.programs import BoundProgram, step_program
-from glassnet.training.step import step_graph
+from glassnet.training.step_graph import step_graph
 
 SEEDS = (1, 2, 1 << 40, (1 << 64) - 1)
 LOSS, RULE = gn.losses.HalfMSE(), gn.optim.Adam(0.01)

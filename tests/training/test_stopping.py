@@ -19,7 +19,7 @@ import glassnet as gn
 from glassnet.errors import TrainingError
 from glassnet.graph.types import Type
 from glassnet.training import Callback, EarlyStopping, TimeLimit
-from glassnet.training.blocks import EpochBlocks
+from glassnet.training.epoch_blocks import EpochBlocks
 from glassnet.training.step_runner import StepRunner
 from tests.training.common import HALF, SGD, data, network
 

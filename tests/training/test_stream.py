@@ -19,9 +19,10 @@ from glassnet.ops import philox
 from glassnet.runs import recorder
 from glassnet.runs.file import RunFile
 from glassnet.tables import stream as streams
-from glassnet.training import check, find_lr, memmap, step_runner
-from glassnet.training import order as orders
-from glassnet.training.order import Order
+from glassnet.training import batch_order as orders
+from glassnet.training import data_checks as check
+from glassnet.training import find_lr, memmap, step_runner
+from glassnet.training.batch_order import Order
 from tests.data import HANG
 
 ROWS = 230

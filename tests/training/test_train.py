@@ -11,7 +11,7 @@ import pytest
 import glassnet as gn
 from glassnet.ops import philox
 from glassnet.training import Callback, value_and_grad
-from glassnet.training.order import SHUFFLE
+from glassnet.training.batch_order import SHUFFLE
 from tests.training.common import HALF, SGD, data, network
 
 

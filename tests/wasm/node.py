@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glassnet.fuse.order import schedule
+from glassnet.fuse.kernel_order import schedule
 from glassnet.graph.types import bind
 from glassnet.llvm.wasm import Mode, wasm_module
-from glassnet.lower.memory import place
+from glassnet.lower.workspace import place
 from glassnet.run.artifact import Image, make_image
 from glassnet.run.program import Plan
 

@@ -20,7 +20,7 @@ from glassnet.graph.op import OPS, Op
 from glassnet.graph.types import FLOATS, Type
 from glassnet.llvm import wasm
 from glassnet.llvm.wasm import FMA_PROBE, Mode
-from glassnet.ops.rules import elementwise_rule
+from glassnet.ops.type_rules import elementwise_rule
 from glassnet.run.program import Plan
 from tests.engine.variants import call, loops, thresholds
 from tests.wasm.node import job, needs_node, run

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from glassnet import ops
 from glassnet.errors import CompileError
-from glassnet.fuse.order import schedule
+from glassnet.fuse.kernel_order import schedule
 from glassnet.graph.graph import Graph
 from glassnet.graph.types import Dim
 from glassnet.llvm import wasm

@@ -32,7 +32,7 @@ from glassnet.cli.show import show
 from glassnet.cli.status import DONE, FAILED, INTERRUPTED, WRONG_USE
 from glassnet.cli.step import step
 from glassnet.cli.terminal import guarded
-from glassnet.cli.words import GIVEN, error_text
+from glassnet.cli.wording import GIVEN, error_text
 from glassnet.errors import GlassnetError, TrainingError
 from glassnet.version import __version__
 from glassnet.visible import make_visible

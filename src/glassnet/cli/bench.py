@@ -40,7 +40,7 @@ def bench(
     json: Json = False,
 ) -> None:
     """Measure a training step, here and in other libraries that are installed."""
-    from glassnet.cli.report import console, print_json, safe
+    from glassnet.cli.output import console, print_json, safe
 
     found = measure(task)
     if json:

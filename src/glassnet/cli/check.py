@@ -15,7 +15,7 @@ from glassnet.cli.options import Delimiter, Json, Sql, Trust
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.table_model import TableModel
-    from glassnet.inspect.check import Finding
+    from glassnet.inspect.proofs import Finding
     from glassnet.tables.table import Table
 
 
@@ -38,9 +38,9 @@ def check(
 ) -> None:
     """Check gradients against differences, compiled code against the interpreter, and recorded
     steps against the same steps done again."""
-    from glassnet.cli.report import print_json
-    from glassnet.inspect.check import findings_text
-    from glassnet.inspect.render.values import plain
+    from glassnet.cli.output import print_json
+    from glassnet.inspect.proofs import findings_text
+    from glassnet.inspect.render.json_values import plain
 
     findings = _findings(subject, data, sql, delimiter, trust)
     if json:
@@ -60,9 +60,9 @@ def _findings(
     from glassnet.cli.resume import run_arrays
     from glassnet.errors import TableError
     from glassnet.estimators.tabular.table_model import TableModel
-    from glassnet.inspect.check import check_model, check_run
+    from glassnet.inspect.proofs import check_model, check_run
     from glassnet.runs.disk import is_run
-    from glassnet.tables.read import read_table
+    from glassnet.tables.read_table import read_table
 
     if is_run(Path(subject)):
         return check_run(subject, **run_arrays(subject, data, trust))
@@ -77,7 +77,7 @@ def _encoded_rows(model: TableModel, table: Table) -> tuple[Any, ...]:
     """Rows as the network takes them, with goals and their loss where the table has the target."""
     from glassnet.errors import TableError
     from glassnet.estimators.tabular.examine import target_array
-    from glassnet.estimators.tabular.network import with_fold_column
+    from glassnet.estimators.tabular.table_network import with_fold_column
     from glassnet.nn.losses import CrossEntropy, HalfMSE
 
     target, cells = model.schema.target, model.schema.load(table)

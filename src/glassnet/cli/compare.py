@@ -99,10 +99,10 @@ def compare(
 def _compare_runs(a: str, b: str, data: str | None, trust: bool, json: bool) -> None:
     from pathlib import Path
 
-    from glassnet.cli.report import print_json
+    from glassnet.cli.output import print_json
     from glassnet.cli.resume import run_arrays
-    from glassnet.inspect.compare import compare as compared
-    from glassnet.inspect.render.values import plain
+    from glassnet.inspect.render.json_values import plain
+    from glassnet.inspect.run_comparison import compare as compared
     from glassnet.runs.disk import is_run
 
     for path in (a, b):
@@ -124,8 +124,8 @@ def _compare_peers(
     threads: int | None,
     json: bool,
 ) -> None:
-    from glassnet.cli.progress import Waiting
-    from glassnet.cli.report import print_json
+    from glassnet.cli.output import print_json
+    from glassnet.cli.terminal_progress import Waiting
     from glassnet.estimators.tabular.peers import peer_of
 
     peers = [peer_of(name) for name in names]
@@ -148,7 +148,7 @@ def _with_model(
     """A model file, scored on a table, and peers that learn its training table."""
     from glassnet.estimators.tabular.compare_models import compare_with_peer
     from glassnet.estimators.tabular.table_model import TableModel
-    from glassnet.tables.read import read_table
+    from glassnet.tables.read_table import read_table
 
     if table is None or train is None or target is not None:
         raise typer.BadParameter(
@@ -163,11 +163,11 @@ def _with_fit(
     path: str, table: str | None, train: str | None, target: str | None, threads: int | None
 ) -> Compared:
     """A table, whose folds both the default fit and peers learn."""
-    from glassnet.cli.progress import TerminalProgress
+    from glassnet.cli.terminal_progress import TerminalProgress
     from glassnet.estimators.tabular.compare_models import compare_on_table
     from glassnet.estimators.tabular.examine import examine
-    from glassnet.estimators.tabular.fit import choose_recipe, fit
-    from glassnet.tables.read import read_table
+    from glassnet.estimators.tabular.fit_table import choose_recipe, fit
+    from glassnet.tables.read_table import read_table
 
     if target is None or table is not None or train is not None:
         raise typer.BadParameter(
@@ -199,12 +199,12 @@ def _unsupported_error(path: str) -> Exception:
 
 
 def _compare_models(a: str, b: str, table: str | None, json: bool) -> None:
-    from glassnet.cli.progress import Waiting
-    from glassnet.cli.report import print_json
+    from glassnet.cli.output import print_json
+    from glassnet.cli.terminal_progress import Waiting
     from glassnet.errors import ModelFileError
     from glassnet.estimators.tabular.compare_models import compare_models
     from glassnet.estimators.tabular.table_model import TableModel
-    from glassnet.tables.read import read_table
+    from glassnet.tables.read_table import read_table
 
     for path in (a, b):
         if not _is_model(path):
@@ -224,9 +224,9 @@ def _compare_models(a: str, b: str, table: str | None, json: bool) -> None:
 
 def _print(a: str, b: str, table: str, found: ModelComparison) -> None:
     """The figures of both under one another, and which is better."""
-    from glassnet.cli.report import console, safe
+    from glassnet.cli.output import console, safe
     from glassnet.cli.score_report import metric_lines
-    from glassnet.estimators.tabular.metrics import METRICS
+    from glassnet.estimators.tabular.table_metrics import METRICS
     from glassnet.words import plural
 
     show = console().print

@@ -23,11 +23,11 @@ def evaluate(
     json: options.Json = False,
 ) -> None:
     """Score MODEL on TABLE, beside the score of a constant prediction."""
-    from glassnet.cli.progress import Waiting
-    from glassnet.cli.report import console, print_json, safe, warn
+    from glassnet.cli.output import console, print_json, safe, warn
     from glassnet.cli.report_file import check_report, typed_command, write_evaluation_report
     from glassnet.cli.score_report import print_score
     from glassnet.cli.table_report import print_notes
+    from glassnet.cli.terminal_progress import Waiting
     from glassnet.estimators.tabular.table_model import TableModel
 
     check_report(report, model, table)

@@ -29,10 +29,10 @@ def explain(
     json: options.Json = False,
 ) -> None:
     """Show which columns MODEL goes by in TABLE and how its answer changes with them."""
-    from glassnet.cli.progress import Waiting
-    from glassnet.cli.report import console, print_json, safe
-    from glassnet.estimators.tabular.explain import explain as explained
-    from glassnet.estimators.tabular.explain import explain_row
+    from glassnet.cli.output import console, print_json, safe
+    from glassnet.cli.terminal_progress import Waiting
+    from glassnet.estimators.tabular.explanation import explain as explained
+    from glassnet.estimators.tabular.explanation import explain_row
     from glassnet.estimators.tabular.neighbours import nearest_rows
     from glassnet.estimators.tabular.table_model import TableModel
 

@@ -18,7 +18,7 @@ from glassnet.cli.status import INTERRUPTED
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.examine import ExaminedTable
     from glassnet.estimators.tabular.finish import RungPlan
-    from glassnet.estimators.tabular.fit import FittedTable
+    from glassnet.estimators.tabular.fit_table import FittedTable
     from glassnet.estimators.tabular.recipe import Recipe
     from glassnet.runs.recording import Recording
 
@@ -44,9 +44,9 @@ def fit(
     json: options.Json = False,
 ) -> int:
     """Train a network to predict one column of TABLE, and score it on rows that it has not seen."""
+    from glassnet.estimators.tabular.answer_rules import check_scoring
     from glassnet.estimators.tabular.examine import examine
-    from glassnet.estimators.tabular.fit import choose_recipe
-    from glassnet.estimators.tabular.rules import check_scoring
+    from glassnet.estimators.tabular.fit_table import choose_recipe
 
     test, deadline = division.test, effort.deadline()
     kinds = options.with_scale(options.column_kinds(kind or []), target, target_scale)
@@ -62,8 +62,8 @@ def fit(
     recipe = plans[0].recipe if plans else choose_recipe(examined, epochs=effort.epochs)
     asked = _asked(reading, kinds, test)
     recording = _recording(record, overwrite, table, path, len(recipe.learning_rates), asked)
-    how = {"deadline": deadline, "threads": threads, "record": recording, "scoring": wanted}
-    how["plans"] = plans or None
+    how: dict[str, Any] = {"deadline": deadline, "threads": threads, "record": recording,
+                           "scoring": wanted, "plans": plans or None}  # fmt: skip
     return _train_and_report(examined, recipe, path, json, how, report)
 
 
@@ -137,11 +137,11 @@ def _train_and_report(
     import warnings
 
     from glassnet.cli.fit_report import FitReport
-    from glassnet.cli.progress import TerminalProgress
     from glassnet.cli.report_file import typed_command, write_fit_report
+    from glassnet.cli.terminal_progress import TerminalProgress
     from glassnet.errors import RecordingWarning
-    from glassnet.estimators.tabular.explain import rows_answered
-    from glassnet.estimators.tabular.fit import fit as train
+    from glassnet.estimators.tabular.explanation import rows_answered
+    from glassnet.estimators.tabular.fit_table import fit as train
     from glassnet.outputs import Expected
 
     report, expected = FitReport(examined, recipe), Expected(path)

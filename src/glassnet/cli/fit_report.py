@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from glassnet.cli.report import REASONS, console, print_json, safe
+from glassnet.cli.output import REASONS, console, print_json, safe
 from glassnet.cli.score_report import print_score, score_json
 from glassnet.cli.table_report import column_json, notes_json, print_columns, print_notes
 from glassnet.estimators.tabular.examine import fitted_schema
-from glassnet.estimators.tabular.network import architecture_of
+from glassnet.estimators.tabular.table_network import architecture_of
 from glassnet.serialize import to_plain
-from glassnet.tables.target import target_summary
+from glassnet.tables.target_column import target_summary
 from glassnet.words import plural
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.examine import ExaminedTable
-    from glassnet.estimators.tabular.fit import FittedTable
+    from glassnet.estimators.tabular.fit_table import FittedTable
     from glassnet.estimators.tabular.recipe import Recipe
 
 

@@ -26,9 +26,9 @@ def look(
     json: options.Json = False,
 ) -> None:
     """Show how TABLE is understood: what each column is, and what was decided in reading it."""
-    from glassnet.cli.progress import Waiting
-    from glassnet.cli.report import console, print_json, safe
+    from glassnet.cli.output import console, print_json, safe
     from glassnet.cli.table_report import column_json, notes_json, print_columns, print_notes
+    from glassnet.cli.terminal_progress import Waiting
     from glassnet.estimators.tabular.examine import understand
     from glassnet.words import plural
 

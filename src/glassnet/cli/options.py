@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_ty
 import typer
 
 if TYPE_CHECKING:
-    from glassnet.estimators.tabular.rules import Scoring
+    from glassnet.estimators.tabular.answer_rules import Scoring
     from glassnet.tables.divide import SplitOptions
     from glassnet.tables.table import Table
 
@@ -261,7 +261,7 @@ class ReadingOptions:
     def open(self, table: str) -> Table:
         """The table, read as asked."""
         from glassnet.tables.limits import DEFAULT_LIMITS, parse_size
-        from glassnet.tables.read import read_table
+        from glassnet.tables.read_table import read_table
 
         try:
             size = DEFAULT_LIMITS.size if self.max_size is None else parse_size(self.max_size)
@@ -357,7 +357,7 @@ class ScoringOptions:
 
     def asked(self) -> Scoring:
         """The same for a fit."""
-        from glassnet.estimators.tabular.rules import Scoring
+        from glassnet.estimators.tabular.answer_rules import Scoring
 
         metric, threshold = self.metric, self.threshold
         if threshold not in (None, "auto"):

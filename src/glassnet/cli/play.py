@@ -48,7 +48,7 @@ def play(
     """Write a page on which a network trains: one HTML file that needs no network."""
     import webbrowser
 
-    from glassnet.page.play import write_page
+    from glassnet.page.write_page import write_page
 
     names = [name.strip() for name in (columns or "").split(",") if name.strip()]
     path, notes = write_page(table, target, names, output, lecture, rows, member)

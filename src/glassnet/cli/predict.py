@@ -30,8 +30,8 @@ def predict(
 ) -> None:
     """Write one line a row: the predicted target, then for classes the probability of each, or for
     numbers the ends of their interval, where the fit was asked for one."""
-    from glassnet.cli.progress import Waiting
-    from glassnet.cli.report import print_json, warn
+    from glassnet.cli.output import print_json, warn
+    from glassnet.cli.terminal_progress import Waiting
     from glassnet.estimators.tabular.table_model import TableModel
     from glassnet.outputs import check_writable, replacing
 

@@ -9,7 +9,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glassnet.cli.words import GIVEN, note_text
+from glassnet.cli.wording import GIVEN, note_text
 from glassnet.outputs import check_writable, replacing
 from glassnet.runs.paths import digest_of
 from glassnet.visible import make_visible
@@ -17,7 +17,7 @@ from glassnet.words import plural
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.examine import ExaminedTable
-    from glassnet.estimators.tabular.fit import FittedTable
+    from glassnet.estimators.tabular.fit_table import FittedTable
     from glassnet.estimators.tabular.table_model import Assessment, TableModel
     from glassnet.tables.table import Table
 
@@ -64,7 +64,7 @@ def _file(model: str) -> str:
 
 
 def _write(path: str, data: Any) -> None:
-    from glassnet.report.report import report
+    from glassnet.report.build_report import report
 
     content = report(data).encode()
     with replacing(path, "--report") as file:

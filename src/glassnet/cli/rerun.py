@@ -40,9 +40,9 @@ def rerun(
     """Train RUN again from step K on with other settings, as a new run.
 
     Before step K the new run has the bits of RUN, which stays as it is."""
-    from glassnet.cli.report import print_json
+    from glassnet.cli.output import print_json
     from glassnet.cli.resume import digest, run_arrays
-    from glassnet.inspect.rerun import rerun as train_again
+    from glassnet.inspect.rerun_from import rerun as train_again
     from glassnet.words import plural
 
     model, history = train_again(

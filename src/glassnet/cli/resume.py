@@ -17,8 +17,8 @@ from glassnet.cli.status import INTERRUPTED
 from glassnet.words import plural
 
 if TYPE_CHECKING:
-    from glassnet.estimators.tabular.fit import FittedTable
     from glassnet.estimators.tabular.fit_resume import Recorded
+    from glassnet.estimators.tabular.fit_table import FittedTable
     from glassnet.training.history import History
 
 _OUTPUT = "The model file of a fit; by default where `glassnet fit` wrote it, if beside RUN."
@@ -70,8 +70,8 @@ def _run(
     run: str, rows: dict[str, Any], epochs: int | None, threads: int | None, json: bool
 ) -> int:
     """The run of one call of `gn.train`."""
-    from glassnet.cli.report import print_json
-    from glassnet.runs.resume import resume as go_on
+    from glassnet.cli.output import print_json
+    from glassnet.runs.resume_run import resume as go_on
 
     before = len(_losses(run))
     model, history = go_on(run, epochs=epochs, threads=threads, **rows)
@@ -97,7 +97,7 @@ def _losses(run: str) -> list[float]:
 
 def _nothing_left(run: str, history: History) -> str:
     """Why a run was left as it is, and how it could go on."""
-    from glassnet.cli.report import REASONS
+    from glassnet.cli.output import REASONS
 
     why = REASONS.get(history.stopped, history.stopped)
     more = f"; glassnet resume {run} --epochs {2 * len(history.loss)} goes on"
@@ -115,8 +115,8 @@ def _fit(
 ) -> int:
     """What is left of a fit, and its model file."""
     from glassnet.cli.fit_report import print_fitted
-    from glassnet.cli.progress import TerminalProgress
-    from glassnet.cli.report import console, print_json
+    from glassnet.cli.output import console, print_json
+    from glassnet.cli.terminal_progress import TerminalProgress
     from glassnet.estimators.tabular.fit_record import check_recordable
     from glassnet.estimators.tabular.fit_resume import note_model, resume_fit
     from glassnet.outputs import Expected, FileUse, check_writable

@@ -23,7 +23,7 @@ def runs(
     json: Json = False,
 ) -> None:
     """List the run files in DIR: how far each is, its loss, and what it trains."""
-    from glassnet.cli.report import REASONS, print_json
+    from glassnet.cli.output import REASONS, print_json
     from glassnet.errors import ModelFileError, TableError
     from glassnet.runs.disk import is_run
 
@@ -61,7 +61,7 @@ def runs(
 def _summary(path: str) -> dict[str, Any]:
     from glassnet.describe import description_text
     from glassnet.runs.file import RunFile
-    from glassnet.runs.settings import settings_of
+    from glassnet.runs.run_settings import settings_of
 
     with RunFile.read(path) as file:
         values = settings_of(file)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len
 from rich.console import Console
 
-from glassnet.cli.report import LONG, align_decimals, console, safe
-from glassnet.estimators.tabular.metrics import METRICS, Metric, positive_class
+from glassnet.cli.output import LONG, align_decimals, console, safe
+from glassnet.estimators.tabular.table_metrics import METRICS, Metric, positive_class
 from glassnet.serialize import to_plain
 from glassnet.visible import make_visible
 from glassnet.words import plural

@@ -40,7 +40,7 @@ def show(
     """Print a network as a graph, with its gradients, as kernels, as loops, or as machine
     code."""
     try:
-        from glassnet.inspect.stages import check_stage, show_model, show_run
+        from glassnet.inspect.show_stages import check_stage, show_model, show_run
     except ImportError as error:
         raise CompileError(
             f"the stages cannot be shown, since llvmlite does not load here ({error})"

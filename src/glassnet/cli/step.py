@@ -54,10 +54,10 @@ def step(
     """Open a step of RUN: every value, every gradient, every update, as training computed them.
 
     With --json numbers that are not finite are the texts "nan", "inf" and "-inf"."""
-    from glassnet.cli.report import print_json
+    from glassnet.cli.output import print_json
     from glassnet.cli.resume import run_arrays
-    from glassnet.inspect.render import values
-    from glassnet.inspect.step import open_step
+    from glassnet.inspect.open_step import open_step
+    from glassnet.inspect.render import json_values as values
 
     if as_html and json:
         raise typer.BadParameter("--html and --json are two forms of the same; ask for one")
@@ -93,7 +93,7 @@ def _print_step(
 def _print_ledger(
     run: str, weight: str, epoch: int | None, rows: dict[str, Any], as_html: bool, json: bool
 ) -> None:
-    from glassnet.cli.report import print_json
+    from glassnet.cli.output import print_json
     from glassnet.inspect.ledger import open_ledger
     from glassnet.inspect.ledger_view import as_json, blocks
     from glassnet.inspect.render import html, text

@@ -15,8 +15,8 @@ from typing import Any
 from rich.cells import cell_len
 from rich.console import Console
 
-from glassnet.cli.report import safe
-from glassnet.cli.words import advice_text, note_text
+from glassnet.cli.output import safe
+from glassnet.cli.wording import advice_text, note_text
 from glassnet.tables.kinds import Column
 from glassnet.tables.notes import Note
 from glassnet.visible import make_visible

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from glassnet.errors import GraphError
-from glassnet.graph.check import check
 from glassnet.graph.graph import Graph, Literal, Node, freeze_attrs
+from glassnet.graph.legality import check
 from glassnet.graph.op import OPS
 from glassnet.graph.types import SHORT, Dim, parse_type
 

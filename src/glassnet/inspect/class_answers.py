@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from glassnet.inspect.data import StepData
+from glassnet.inspect.step_data import StepData
 from glassnet.visible import make_visible
 
 MOST = 3  # classes that are shown of a row

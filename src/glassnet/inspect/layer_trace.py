@@ -20,7 +20,7 @@ from glassnet.nn.rectifiers import Blend
 from glassnet.nn.storage import layout_of
 from glassnet.optim.optimizer import Optimizer
 from glassnet.training.probe import LayerTrace, ProbedModule
-from glassnet.training.step import StepGraph, step_graph, trained_only
+from glassnet.training.step_graph import StepGraph, step_graph, trained_only
 
 
 @dataclass(frozen=True)

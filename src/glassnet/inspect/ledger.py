@@ -19,6 +19,7 @@ from glassnet.errors import GlassnetError
 from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
 from glassnet.inspect.ledger_view import Entry, Ledger
+from glassnet.inspect.open_step import history_until, replay
 from glassnet.inspect.row_gradients import (
     RowGradients,
     row_shares,
@@ -26,7 +27,6 @@ from glassnet.inspect.row_gradients import (
     weight_program,
 )
 from glassnet.inspect.selectors import place_of
-from glassnet.inspect.step import history_until, replay
 from glassnet.inspect.streams import with_streams
 from glassnet.nn.module import Module, split
 from glassnet.nn.storage import layout_of
@@ -34,10 +34,10 @@ from glassnet.pipeline import compile_graph
 from glassnet.rounding import computed_to_nearest
 from glassnet.run.program import Program
 from glassnet.runs.file import RunFile
-from glassnet.runs.resume import RunData, check_not_before, reopen
+from glassnet.runs.resume_run import RunData, check_not_before, reopen
 from glassnet.training.history import History
 from glassnet.training.programs import BoundProgram
-from glassnet.training.step import StepGraph, parameter_arrays, step_graph
+from glassnet.training.step_graph import StepGraph, parameter_arrays, step_graph
 from glassnet.training.trainer import Trainer, bias_correction
 
 MOST = 1000  # updates without `epoch`

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.inspect.render.blocks import Block, Lines, Picture, TableBlock, exact
+from glassnet.inspect.render.elements import Block, Lines, Picture, TableBlock, exact
 from glassnet.inspect.render.html import fragment
+from glassnet.inspect.render.json_values import plain
 from glassnet.inspect.render.text import as_text
-from glassnet.inspect.render.values import plain
 from glassnet.inspect.statistics import coupling_text, largest_first
-from glassnet.training.curves import curves
+from glassnet.training.loss_curves import curves
 from glassnet.words import plural
 
 PUSHED = 3  # rows of an update that are shown

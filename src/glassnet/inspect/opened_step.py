@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from glassnet.inspect.data import StepData
 from glassnet.inspect.render.html import fragment
 from glassnet.inspect.render.overview import overview
 from glassnet.inspect.render.text import as_text
+from glassnet.inspect.step_data import StepData
 from glassnet.words import plural
 
 

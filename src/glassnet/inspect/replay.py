@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from glassnet.errors import GlassnetError, TrainingError
-from glassnet.inspect.step import history_until
+from glassnet.inspect.open_step import history_until
 from glassnet.inspect.streams import with_streams
 from glassnet.nn.module import Module, split
 from glassnet.nn.storage import layout_of
 from glassnet.rounding import computed_to_nearest
 from glassnet.runs.file import Checkpoint, RunFile
 from glassnet.runs.recorder import restore
-from glassnet.runs.resume import RunData, check_not_before, reopen
+from glassnet.runs.resume_run import RunData, check_not_before, reopen
 from glassnet.training.history import History
 from glassnet.training.trainer import Trainer
 from glassnet.words import plural

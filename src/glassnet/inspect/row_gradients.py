@@ -24,7 +24,7 @@ from glassnet.pipeline import compile_graph
 from glassnet.run.program import Program
 from glassnet.training.probe import ProbedModule
 from glassnet.training.programs import BoundProgram
-from glassnet.training.step import (
+from glassnet.training.step_graph import (
     ALL,
     BATCH,
     batch_inputs,

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from glassnet.errors import GlassnetError
-from glassnet.inspect.data import Layer, StepData
 from glassnet.inspect.row_gradients import LOSS
 from glassnet.inspect.selectors import name_list, place_of
+from glassnet.inspect.step_data import Layer, StepData
 from glassnet.nn.linear import Linear
 
 FLAT = 1e-3  # ∂a/∂z below which hardly any of a gradient passes

@@ -11,8 +11,8 @@ from typing import Any
 
 from glassnet.runs.file import RunFile
 from glassnet.runs.paths import as_path, check_beside, is_beside
-from glassnet.runs.resume import RunData
-from glassnet.runs.settings import settings_of
+from glassnet.runs.resume_run import RunData
+from glassnet.runs.run_settings import settings_of
 from glassnet.tables.stream import Stream, stream
 
 

@@ -7,7 +7,7 @@ thread had set, and puts its setting back.
 
 from __future__ import annotations
 
-from glassnet.lower.program import PART, RUN
+from glassnet.lower.entry_point import PART, RUN
 
 BARRIER = """
 define internal void @barrier(ptr %state, i64 %threads) noinline {

@@ -23,11 +23,11 @@ import llvmlite.binding as llvm
 
 from glassnet.errors import CompileError
 from glassnet.fuse.kernels import KernelGraph
-from glassnet.llvm.builder import LlvmFunction, LlvmModule
+from glassnet.llvm.machine_code import parse
 from glassnet.llvm.registers import Index, Reg
-from glassnet.llvm.target import parse
-from glassnet.lower.builder import PLAIN, Machine
-from glassnet.lower.program import RUN, Lowered, lower_kernels, lower_program
+from glassnet.llvm.writer import LlvmFunction, LlvmModule
+from glassnet.lower.entry_point import RUN, Lowered, lower_kernels, lower_program
+from glassnet.lower.protocol import PLAIN, Machine
 from glassnet.lower.unrolled import lower_unrolled
 
 Mode = Literal["relaxed", "exact"]

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from glassnet.graph.layout import SizeProduct, count
-from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
 from glassnet.lower.loop import adjacent
+from glassnet.lower.protocol import Index
 
 
 class Argument:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from glassnet.graph.layout import Layout, transpose_layout
 from glassnet.graph.types import Size
-from glassnet.lower.builder import Index
 from glassnet.lower.context import Context
+from glassnet.lower.protocol import Index
 
 OPEN = 2  # vectors of a panel where columns are not counted yet: little is computed in vain
 

@@ -13,8 +13,8 @@ from typing import Any
 from glassnet.fuse.kernels import Access, Kernel, KernelGraph
 from glassnet.graph.layout import Layout, SizeProduct
 from glassnet.graph.types import Size
-from glassnet.lower.builder import PLAIN, Builder, Index, Machine, Use, equals
-from glassnet.lower.memory import Stack
+from glassnet.lower.protocol import PLAIN, Builder, Index, Machine, Use, equals
+from glassnet.lower.workspace import Stack
 
 AHEAD = 8  # rows
 PART, PARTS, ROUND = range(3)  # what is passed to a call, in this order

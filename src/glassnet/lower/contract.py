@@ -17,8 +17,6 @@ from typing import Any
 from glassnet.fuse.kernels import BYTES
 from glassnet.graph.layout import Layout, SizeProduct
 from glassnet.lower.blocking import BlockRun, Problem, column_runs, problem, row_runs
-from glassnet.lower.blocks import Blocks, Chains, block_of_k, leaves
-from glassnet.lower.builder import Index, equals
 from glassnet.lower.context import ROUND, Context, Point
 from glassnet.lower.counter import LEAF
 from glassnet.lower.epilogue import Epilogue
@@ -26,9 +24,11 @@ from glassnet.lower.gather import Gather
 from glassnet.lower.lanes import each
 from glassnet.lower.microkernel import TileVariant, tile
 from glassnet.lower.outer import lower_outer
-from glassnet.lower.pack import SPARE, pack_panel, pack_strip
 from glassnet.lower.packing import choose
-from glassnet.lower.zeros import Zeros, has_zeros
+from glassnet.lower.panels import SPARE, pack_panel, pack_strip
+from glassnet.lower.protocol import Index, equals
+from glassnet.lower.skip_zeros import Zeros, has_zeros
+from glassnet.lower.sum_blocks import Blocks, Chains, block_of_k, leaves
 
 LEVELS = 32
 NEAR = 1 << 15  # bytes of a panel that stay in the nearest cache

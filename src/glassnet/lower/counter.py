@@ -13,9 +13,9 @@ from typing import Any
 
 from glassnet.graph.layout import SizeProduct
 from glassnet.graph.types import Size
-from glassnet.lower.builder import Index
 from glassnet.lower.context import PART, PARTS, Context
-from glassnet.lower.memory import Stack
+from glassnet.lower.protocol import Index
+from glassnet.lower.workspace import Stack
 
 LEAF = 64
 LEVELS = 48  # of a stack of partial results: enough for 2^54 rows

@@ -13,8 +13,8 @@ from typing import Any
 from glassnet.fuse.kernels import BYTES, Access
 from glassnet.graph.layout import ZERO, SizeProduct, count, row_major
 from glassnet.lower.blocking import BlockRun, Problem
-from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
+from glassnet.lower.protocol import Index
 
 FAR = 1 << 17  # bytes of a result from which on the nearest cache does not hold its old values
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from glassnet.graph.layout import SizeProduct, row_major
 from glassnet.lower.blocking import BlockRun, Problem
-from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
 from glassnet.lower.loop import vectors
+from glassnet.lower.protocol import Index
 
 
 class Gather:

@@ -15,9 +15,9 @@ from glassnet.graph.layout import SizeProduct, row_major
 from glassnet.graph.types import Size
 from glassnet.lower import counter
 from glassnet.lower.argument import Argument
-from glassnet.lower.builder import Index
 from glassnet.lower.context import PART, PARTS, Context, Point
-from glassnet.lower.memory import Stack
+from glassnet.lower.protocol import Index
+from glassnet.lower.workspace import Stack
 
 LANES = 64
 

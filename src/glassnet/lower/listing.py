@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from glassnet.graph.types import Size
-from glassnet.lower.builder import Index
 from glassnet.lower.expression import (
     ATOM,
     NAMES,
@@ -21,6 +20,7 @@ from glassnet.lower.expression import (
     mask_text,
     parenthesised,
 )
+from glassnet.lower.protocol import Index
 
 LONG = 36  # signs of an index that is written in place; a longer one gets a name
 

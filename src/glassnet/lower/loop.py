@@ -12,8 +12,8 @@ from typing import Any
 
 from glassnet.graph.layout import Layout, count, row_major
 from glassnet.graph.types import Shape
-from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
+from glassnet.lower.protocol import Index
 
 GRAIN = 16  # vectors: threads get whole cache lines
 

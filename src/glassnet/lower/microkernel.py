@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from glassnet.lower.builder import Builder, Index, Machine
+from glassnet.lower.protocol import Builder, Index, Machine
 
 AHEAD, APART = 8, 12  # rows
 BITS = {"float32": "int32", "float64": "int64"}

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from glassnet.fuse.kernels import BYTES
 from glassnet.lower.blocking import BlockRun, Problem
-from glassnet.lower.builder import Index, equals
 from glassnet.lower.context import Context
+from glassnet.lower.protocol import Index, equals
 
 REUSE = 3
 NEAR_A, NEAR_B = 512, 1024  # bytes between rows

@@ -13,11 +13,11 @@ from glassnet.fuse.kernels import BYTES
 from glassnet.graph.layout import SizeProduct, count, row_major
 from glassnet.lower import counter
 from glassnet.lower.argument import Argument
-from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
 from glassnet.lower.counter import LEAF, LEVELS, Counter, trailing_ones
 from glassnet.lower.lanes import lower_lanes
 from glassnet.lower.loop import nest
+from glassnet.lower.protocol import Index
 
 ABREAST = 4  # vectors of columns: an addition takes longer than it takes to begin the next one
 

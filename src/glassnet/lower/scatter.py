@@ -10,10 +10,10 @@ from functools import partial
 
 from glassnet.fuse.kernels import Access
 from glassnet.graph.layout import Layout, row_major
-from glassnet.lower.builder import Index
 from glassnet.lower.context import Context, Point
 from glassnet.lower.counter import in_turn
 from glassnet.lower.loop import nest
+from glassnet.lower.protocol import Index
 
 
 def lower_place(ctx: Context) -> None:

@@ -17,9 +17,9 @@ from glassnet.graph.graph import Node
 from glassnet.graph.layout import count
 from glassnet.graph.types import Dim
 from glassnet.lower.counter import LEAF
+from glassnet.lower.entry_point import ENTRY_ARGUMENTS, RUN, Lowered, addresses
 from glassnet.lower.lanes import LANES, halving_tree
 from glassnet.lower.packed import is_repeated, is_stored, vector_nodes
-from glassnet.lower.program import ENTRY_ARGUMENTS, RUN, Lowered, addresses
 
 BUDGET = 3000  # registers; compiling a longer piece costs more than it saves
 

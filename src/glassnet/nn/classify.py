@@ -29,7 +29,7 @@ from glassnet.nn.loss import (
     rows_of,
     term_bound,
 )
-from glassnet.nn.settings import check_numbers
+from glassnet.nn.setting_checks import check_numbers
 from glassnet.words import plural
 
 ROOM = 1e-3  # probabilities of a row may have a sum so far from 1

@@ -22,7 +22,7 @@ from glassnet.graph.op import Value
 from glassnet.nn.initializers import Initializer, initializer
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
-from glassnet.nn.settings import check_sizes
+from glassnet.nn.setting_checks import check_sizes
 from glassnet.ops import philox
 from glassnet.words import plural
 

@@ -15,7 +15,7 @@ from glassnet.nn.compose import Layer, as_layer
 from glassnet.nn.initializers import Initializer, initializer
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
-from glassnet.nn.settings import check_sizes
+from glassnet.nn.setting_checks import check_sizes
 
 
 @dataclass(eq=False)

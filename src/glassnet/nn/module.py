@@ -25,7 +25,7 @@ from glassnet.graph.op import Value
 from glassnet.graph.types import Type
 from glassnet.graph.userline import add_user_line
 from glassnet.nn.picture import page
-from glassnet.nn.predict import Predictor
+from glassnet.nn.predictor import Predictor
 from glassnet.nn.scope import Building, Probe, Scope, apply
 from glassnet.nn.storage import (
     NamedParameters,

@@ -13,7 +13,7 @@ from glassnet import ops
 from glassnet.graph.op import Value
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
-from glassnet.nn.settings import check_numbers, check_sizes
+from glassnet.nn.setting_checks import check_numbers, check_sizes
 
 
 @dataclass(eq=False)

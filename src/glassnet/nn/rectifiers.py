@@ -17,7 +17,7 @@ from glassnet.nn.activations import check_width, filled, softplus
 from glassnet.nn.compose import Layer, as_layer
 from glassnet.nn.module import Module, Parameter
 from glassnet.nn.scope import Scope
-from glassnet.nn.settings import check_numbers
+from glassnet.nn.setting_checks import check_numbers
 
 
 @dataclass(eq=False)

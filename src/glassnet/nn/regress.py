@@ -17,7 +17,7 @@ from glassnet.errors import ShapeError
 from glassnet.graph.op import Value
 from glassnet.graph.types import Type
 from glassnet.nn.loss import Loss, check_range, clamp, difference, number_array, rows_of, term_bound
-from glassnet.nn.settings import check_numbers
+from glassnet.nn.setting_checks import check_numbers
 from glassnet.words import plural
 
 # The largest exponents of e: their powers, times squares up to 6000, are finite numbers.

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 from glassnet import foreign
 from glassnet.graph.op import Op
 from glassnet.ops import numpy_names as numpy_names
-from glassnet.ops.contract import *
+from glassnet.ops.contraction import *
 from glassnet.ops.elementwise import *
 from glassnet.ops.functions import *
 from glassnet.ops.index import *
 from glassnet.ops.joining import *
 from glassnet.ops.logic import *
 from glassnet.ops.random import *
-from glassnet.ops.reduce import *
-from glassnet.ops.source import *
+from glassnet.ops.reductions import *
+from glassnet.ops.source_ops import *
 from glassnet.ops.view import *
 
 if not TYPE_CHECKING:

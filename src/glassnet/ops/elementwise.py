@@ -14,7 +14,7 @@ import numpy as np
 from glassnet.graph.op import Op, define
 from glassnet.graph.types import FLOATS
 from glassnet.ops.logic import equal, greater, less, where
-from glassnet.ops.rules import NUMBERS, elementwise_rule
+from glassnet.ops.type_rules import NUMBERS, elementwise_rule
 
 __all__ = [
     "abs", "add", "div", "floor", "maximum", "minimum", "mul", "neg", "relu", "round", "sign",

@@ -22,7 +22,7 @@ from glassnet.ops.math_exp import exp_code, expm1_code, sigmoid_code, tanh_code
 from glassnet.ops.math_log import log1p_code, log_code
 from glassnet.ops.math_pow import pow_code
 from glassnet.ops.math_trig import cos_code, sin_code
-from glassnet.ops.rules import elementwise_rule
+from glassnet.ops.type_rules import elementwise_rule
 
 __all__ = [
     "cos", "erf", "exp", "expm1", "log", "log1p", "pow", "sigmoid", "sin", "tanh"

@@ -14,7 +14,7 @@ from glassnet.errors import ShapeError
 from glassnet.graph.op import Op, define
 from glassnet.graph.types import Size, Type
 from glassnet.ops.logic import cast, equal
-from glassnet.ops.rules import INTS, NUMBERS, dtype_of, want_dtype, want_rank
+from glassnet.ops.type_rules import INTS, NUMBERS, dtype_of, want_dtype, want_rank
 from glassnet.ops.view import expand
 
 __all__ = ["one_hot", "scatter_add", "take"]

@@ -15,7 +15,7 @@ from glassnet.graph import layout as lay
 from glassnet.graph.layout import Layout
 from glassnet.graph.op import Op, View, define
 from glassnet.graph.types import Dim, Shape, Size, Type
-from glassnet.ops.rules import replaced, shape_of, whole_axis
+from glassnet.ops.type_rules import replaced, shape_of, whole_axis
 from glassnet.ops.view import expand, slice_op
 
 __all__ = ["concatenate", "pad", "stack"]

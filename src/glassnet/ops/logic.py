@@ -12,7 +12,7 @@ import numpy as np
 from glassnet.errors import ShapeError
 from glassnet.graph.op import Op, define
 from glassnet.graph.types import FLOATS, SHORT, Type
-from glassnet.ops.rules import ANY, BOOL, INTS, NUMBERS, elementwise_rule, want_dtype
+from glassnet.ops.type_rules import ANY, BOOL, INTS, NUMBERS, elementwise_rule, want_dtype
 
 __all__ = [
     "cast", "equal", "greater", "greater_equal", "less", "less_equal", "logical_and",

@@ -17,9 +17,9 @@ from glassnet.graph import op
 from glassnet.ops import elementwise as e
 from glassnet.ops import functions as f
 from glassnet.ops import logic
-from glassnet.ops import reduce as r
+from glassnet.ops import reductions as r
 from glassnet.ops import view as v
-from glassnet.ops.contract import matmul, matmul_op
+from glassnet.ops.contraction import matmul, matmul_op
 from glassnet.ops.index import take
 from glassnet.ops.joining import concatenate, stack
 

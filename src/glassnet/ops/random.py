@@ -19,8 +19,8 @@ from glassnet.ops import functions as f
 from glassnet.ops.elementwise import sqrt
 from glassnet.ops.logic import cast, less
 from glassnet.ops.philox import philox, words
-from glassnet.ops.rules import dtype_of, elementwise_rule, shape_of
-from glassnet.ops.source import iota_like
+from glassnet.ops.source_ops import iota_like
+from glassnet.ops.type_rules import dtype_of, elementwise_rule, shape_of
 from glassnet.ops.view import reshape
 
 __all__ = ["bernoulli", "normal", "uniform"]

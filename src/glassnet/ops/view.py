@@ -14,7 +14,7 @@ from glassnet.errors import ShapeError
 from glassnet.graph import layout as lay
 from glassnet.graph.op import Op, View, define, operator
 from glassnet.graph.types import Dim, Shape, Size, Type, show_shape
-from glassnet.ops.rules import shape_of, whole_axis, without
+from glassnet.ops.type_rules import shape_of, whole_axis, without
 
 __all__ = ["broadcast", "expand", "flip", "reshape", "slice", "squeeze", "transpose"]
 

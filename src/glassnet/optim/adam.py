@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from glassnet import ops
 from glassnet.graph.op import Value
-from glassnet.optim import numbers
+from glassnet.optim import scalar_functions as numbers
 from glassnet.optim.optimizer import Optimizer, StepContext, check_between, flush_denormals
 from glassnet.optim.schedule import Schedule
 

@@ -18,7 +18,7 @@ import numpy as np
 from glassnet.arguments import ArgumentChecker
 from glassnet.describe import Described
 from glassnet.errors import GlassnetError
-from glassnet.optim import numbers
+from glassnet.optim import scalar_functions as numbers
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from glassnet.errors import GlassnetError
-from glassnet.page.data import PageTable, circles, gaussians, moons, sine, spirals, xor
 from glassnet.page.penguins import penguins
+from glassnet.page.point_sets import PageTable, circles, gaussians, moons, sine, spirals, xor
 
 TABLES: dict[str, Callable[[], PageTable]] = {
     f.__name__: f for f in (xor, circles, moons, spirals, gaussians, sine, penguins)

@@ -22,8 +22,8 @@ from glassnet.describe import as_data
 from glassnet.nn.initializers import initializer
 from glassnet.nn.storage import layout_of
 from glassnet.page.built_in import TABLES
-from glassnet.page.data import PageTable
 from glassnet.page.fragments import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, Built, build
+from glassnet.page.point_sets import PageTable
 from glassnet.version import __version__, numerics_version
 
 try:

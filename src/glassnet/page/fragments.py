@@ -14,8 +14,8 @@ from typing import Any
 from glassnet import nn, ops, optim
 from glassnet.gradient import gradients
 from glassnet.graph.build import GraphBuilder
-from glassnet.graph.check import check
 from glassnet.graph.graph import Graph, show
+from glassnet.graph.legality import check
 from glassnet.graph.op import Value
 from glassnet.graph.resize import resize
 from glassnet.graph.types import Dim, Size, Type
@@ -27,7 +27,7 @@ from glassnet.nn.scope import BuildContext, Scope
 from glassnet.nn.storage import layout_of
 from glassnet.ops.random import philox_op
 from glassnet.optim.optimizer import Optimizer, StepContext
-from glassnet.page.kernels import Library, LibraryCode, describe_calls, open_numbers, value
+from glassnet.page.kernel_library import Library, LibraryCode, describe_calls, open_numbers, value
 from glassnet.simplify import simplify
 from glassnet.simplify.dce import drop_dead_nodes
 

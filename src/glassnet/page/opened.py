@@ -28,14 +28,14 @@ from glassnet.optim.optimizer import Optimizer
 from glassnet.optim.schedule import Constant, Switched
 from glassnet.page.built_in import TABLES
 from glassnet.page.built_in import table as built_in
-from glassnet.page.data import PageTable
 from glassnet.page.fragments import ACTIVATIONS, CLASSES, LOSSES, OPTIMIZERS
-from glassnet.page.pack import PackMember
-from glassnet.runs.data import as_data
+from glassnet.page.pack_member import PackMember
+from glassnet.page.point_sets import PageTable
+from glassnet.runs.descriptions import as_data
 from glassnet.runs.file import RunFile
-from glassnet.runs.resume import RunData, check_not_before, put_result_into, reopen
-from glassnet.tables.read import read_table
-from glassnet.training.check import Rows, dense
+from glassnet.runs.resume_run import RunData, check_not_before, put_result_into, reopen
+from glassnet.tables.read_table import read_table
+from glassnet.training.data_checks import Rows, dense
 from glassnet.training.trainer import Task
 from glassnet.words import plural
 

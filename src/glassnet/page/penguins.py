@@ -12,7 +12,7 @@ import zlib
 
 import numpy as np
 
-from glassnet.page.data import PageTable
+from glassnet.page.point_sets import PageTable
 from glassnet.tables.encode import NumberEncoder
 from glassnet.tables.table import Numbers
 

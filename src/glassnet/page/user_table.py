@@ -14,10 +14,10 @@ import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.examine import ExaminedTable, examine
-from glassnet.page.data import PageTable
 from glassnet.page.fragments import CLASSES
-from glassnet.tables.schema import Schema
+from glassnet.page.point_sets import PageTable
 from glassnet.tables.table import Table
+from glassnet.tables.table_schema import Schema
 from glassnet.words import plural
 
 MOST_INPUTS = 8

@@ -16,7 +16,7 @@ from glassnet.report.svg import TALL, WIDE, Drawing, Frame, brief, span_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from glassnet.estimators.tabular.curves import Curve
+    from glassnet.estimators.tabular.column_curves import Curve
     from glassnet.estimators.tabular.evaluation import Evaluation
     from glassnet.estimators.tabular.importance import Importance
 

@@ -14,18 +14,18 @@ import numpy as np
 
 from glassnet.estimators.tabular.blend import mixed
 from glassnet.estimators.tabular.evaluation import Evaluation
-from glassnet.estimators.tabular.network import with_column
 from glassnet.estimators.tabular.out_of_fold import UnseenOutputs
-from glassnet.report.report import ReportData
+from glassnet.estimators.tabular.table_network import with_column
+from glassnet.report.build_report import ReportData
 from glassnet.tables.kinds import Column
-from glassnet.tables.target import target_summary
+from glassnet.tables.target_column import target_summary
 from glassnet.words import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from glassnet.estimators.tabular.examine import ExaminedTable
-    from glassnet.estimators.tabular.fit import FittedTable
+    from glassnet.estimators.tabular.fit_table import FittedTable
     from glassnet.estimators.tabular.table_model import Assessment, TableModel
     from glassnet.tables.notes import Note
     from glassnet.tables.table import Table

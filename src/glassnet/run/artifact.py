@@ -16,8 +16,8 @@ from glassnet.fuse.kernels import KernelGraph
 from glassnet.graph.graph import Literal
 from glassnet.graph.layout import SizeProduct
 from glassnet.graph.types import Dim
-from glassnet.lower.memory import Stack, Temporary, temporaries
-from glassnet.lower.program import Lowered
+from glassnet.lower.entry_point import Lowered
+from glassnet.lower.workspace import Stack, Temporary, temporaries
 from glassnet.run.cost_model import Work, kernel_work
 
 Slot = tuple[str, str | int]

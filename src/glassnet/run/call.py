@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.llvm.target import Code
-from glassnet.lower.memory import place
+from glassnet.llvm.machine_code import Code
+from glassnet.lower.workspace import place
 from glassnet.run.artifact import Image
 from glassnet.run.interrupt import Interrupt
 from glassnet.run.threads import run_on

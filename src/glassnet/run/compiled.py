@@ -15,17 +15,17 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from glassnet.errors import GraphError, ShapeError
+from glassnet.fuse.kernel_order import schedule
 from glassnet.fuse.kernels import KernelGraph
-from glassnet.fuse.order import schedule
-from glassnet.graph.check import check
 from glassnet.graph.graph import Graph
 from glassnet.graph.layout import SizeProduct
+from glassnet.graph.legality import check
 from glassnet.graph.resize import digest, open_widths, resize
 from glassnet.graph.types import Dim, Size, bind
-from glassnet.llvm.builder import LlvmModule
-from glassnet.llvm.target import InstructionSet, load, module_text, object_code, versions
-from glassnet.lower.builder import PLAIN, Use
-from glassnet.lower.program import Lowered, lower_program
+from glassnet.llvm.machine_code import InstructionSet, load, module_text, object_code, versions
+from glassnet.llvm.writer import LlvmModule
+from glassnet.lower.entry_point import Lowered, lower_program
+from glassnet.lower.protocol import PLAIN, Use
 from glassnet.lower.unrolled import BUDGET, fits, lower_unrolled
 from glassnet.run import cache
 from glassnet.run.artifact import Image, make_image, parse
@@ -38,7 +38,7 @@ from glassnet.run.cost_model import (
 )
 from glassnet.run.program import Call, Plan
 from glassnet.run.threads import thread_count
-from glassnet.run.zeros import has_many_zeros, multiplied_tables
+from glassnet.run.zero_sample import has_many_zeros, multiplied_tables
 
 WORTH_THREADS = 5_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
 CALL_WORK = 1 << 31  # multiply-adds that a thread does before Python looks for Ctrl-C

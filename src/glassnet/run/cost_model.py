@@ -12,7 +12,7 @@ from glassnet.fuse.kernels import Kernel, KernelGraph
 from glassnet.graph.graph import Node
 from glassnet.graph.layout import SizeProduct, count
 from glassnet.graph.types import Dim, Size
-from glassnet.lower.blocks import MANY
+from glassnet.lower.sum_blocks import MANY
 
 COMPUTED, MOVED = 16, 64  # multiply-adds that take as long as a number computed, or in memory
 CACHED = 1 << 22  # so many numbers stay in caches, and cost nothing besides

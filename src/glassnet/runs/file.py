@@ -28,6 +28,7 @@ import numpy as np
 
 from glassnet.errors import ModelFileError, OutputError, RecordingWarning
 from glassnet.outputs import check_no_part
+from glassnet.runs.checked_values import describe_arrays, pack_arrays
 from glassnet.runs.disk import (
     FileGoneError,
     check_alone,
@@ -39,8 +40,8 @@ from glassnet.runs.disk import (
 )
 from glassnet.runs.lock import WriterLock
 from glassnet.runs.moved import Spot, free_name
-from glassnet.runs.read import Checkpoint, RunReader
-from glassnet.runs.schema import (
+from glassnet.runs.run_reader import Checkpoint, RunReader
+from glassnet.runs.run_schema import (
     WAIT,
     check_schema,
     connect,
@@ -49,7 +50,6 @@ from glassnet.runs.schema import (
     remove,
     remove_reader_files,
 )
-from glassnet.runs.values import describe_arrays, pack_arrays
 from glassnet.words import plural
 
 __all__ = ["Checkpoint", "RunFile", "extent_json"]

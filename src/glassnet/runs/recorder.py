@@ -17,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 
 from glassnet.errors import ModelFileError, OutputError, RecordingWarning
-from glassnet.runs.data import as_data
+from glassnet.runs.descriptions import as_data
 from glassnet.runs.disk import COPY, FileGoneError, recovery_text, unwritable_error
 from glassnet.runs.file import (
     Checkpoint,
@@ -29,7 +29,7 @@ from glassnet.runs.file import (
 )
 from glassnet.runs.recording import Recording
 from glassnet.training.callbacks import Callback, EarlyStopping, callback_states, resumable
-from glassnet.training.check import PART, Rows, dense
+from glassnet.training.data_checks import PART, Rows, dense
 from glassnet.training.full_batch import FullBatchTrainer
 from glassnet.training.history import History, Run
 from glassnet.training.metrics import described_metrics

@@ -22,8 +22,9 @@ from glassnet.rounding import computed_to_nearest
 from glassnet.run.threads import thread_count
 from glassnet.runs.recorder import recorded
 from glassnet.runs.recording import Recording, as_recording
+from glassnet.training.batch_order import SHUFFLE, Order
 from glassnet.training.callbacks import Restorer, as_callbacks
-from glassnet.training.check import (
+from glassnet.training.data_checks import (
     Rows,
     check_counts,
     check_data,
@@ -38,9 +39,8 @@ from glassnet.training.exclusive import InTraining
 from glassnet.training.full_batch import FullBatchTrainer
 from glassnet.training.history import History, earlier_epochs, note_history, state_of
 from glassnet.training.metrics import as_metrics, metric_callback
-from glassnet.training.order import SHUFFLE, Order
-from glassnet.training.progress import Progress
-from glassnet.training.source import Source
+from glassnet.training.progress_line import Progress
+from glassnet.training.row_source import Source
 from glassnet.training.state import OTHER, check_model, check_shape, warn_of_repeat
 from glassnet.training.trainer import USUAL, Conventions, Task, Trainer
 from glassnet.words import plural

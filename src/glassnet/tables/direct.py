@@ -15,8 +15,8 @@ import numpy as np
 from glassnet.tables.encode import BooleanEncoder, DateEncoder, Encoder, NumberEncoder
 from glassnet.tables.forms import Form
 from glassnet.tables.frames import FrameColumn
-from glassnet.tables.schema import Schema
 from glassnet.tables.table import Numbers
+from glassnet.tables.table_schema import Schema
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -19,8 +19,8 @@ from glassnet.errors import TableError
 from glassnet.serialize import LATER, Name, Within
 from glassnet.tables.decide import BOOLEAN_WORDS
 from glassnet.tables.kinds import known_spelling
-from glassnet.tables.statistics import Averaged, TargetStatistics
 from glassnet.tables.table import Numbers
+from glassnet.tables.target_statistics import Averaged, TargetStatistics
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -26,7 +26,7 @@ from glassnet.errors import GlassnetError, TableError, UntrustedError
 from glassnet.hints import Hint, Option
 from glassnet.tables.cells import sql_text
 from glassnet.tables.query import query_error
-from glassnet.tables.read import connect, read_table
+from glassnet.tables.read_table import connect, read_table
 from glassnet.tables.sandbox import TRUST
 from glassnet.tables.table import Table
 from glassnet.tables.typed import typed_table

@@ -21,7 +21,7 @@ from glassnet.tables.cells import Cells, sql_name
 from glassnet.tables.column_names import unique_names
 from glassnet.tables.compression import detect
 from glassnet.tables.query import query_error
-from glassnet.tables.read import connect
+from glassnet.tables.read_table import connect
 from glassnet.tables.typed import file_sql, parquet_names
 
 

@@ -22,7 +22,7 @@ from glassnet.errors import TableError
 from glassnet.hints import Option, hint
 from glassnet.tables.limits import Limits
 from glassnet.tables.notes import Note
-from glassnet.tables.target import number_label
+from glassnet.tables.target_column import number_label
 from glassnet.words import plural
 
 _BLOCK = 1 << 20

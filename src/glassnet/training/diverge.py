@@ -20,7 +20,7 @@ from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.optim.optimizer import Optimizer
 from glassnet.training.probe import ProbedModule
-from glassnet.training.step import BATCH, StepGraph, step_graph
+from glassnet.training.step_graph import BATCH, StepGraph, step_graph
 
 MOST = 1 << 30  # bytes of all values of a step that are looked at
 FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"

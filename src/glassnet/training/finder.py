@@ -16,13 +16,13 @@ import numpy as np
 from glassnet.errors import TrainingError
 from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module
-from glassnet.optim import numbers
+from glassnet.optim import scalar_functions as numbers
 from glassnet.optim.optimizer import Optimizer
 from glassnet.rounding import computed_to_nearest
 from glassnet.run.threads import thread_count
-from glassnet.training.check import check_counts, check_data, check_seed
+from glassnet.training.batch_order import Order
+from glassnet.training.data_checks import check_counts, check_data, check_seed
 from glassnet.training.exclusive import InTraining
-from glassnet.training.order import Order
 from glassnet.training.trainer import Task, Trainer
 
 WORSE = 4.0  # a loss that many times the least one ends the search

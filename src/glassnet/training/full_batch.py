@@ -20,15 +20,15 @@ from glassnet.nn.storage import layout_of
 from glassnet.ops import philox
 from glassnet.optim.scikit import ScikitLBFGS
 from glassnet.optim.search import LBFGS, RandomSearch
+from glassnet.training.batch_order import SHUFFLE, Order
 from glassnet.training.callbacks import callback_states
-from glassnet.training.check import dense
+from glassnet.training.data_checks import dense
 from glassnet.training.epoch_loop import EpochLoop, Stop
 from glassnet.training.functional import as_one_vector
 from glassnet.training.history import History, Run
-from glassnet.training.order import SHUFFLE, Order
 from glassnet.training.programs import gradient_program, part_program
 from glassnet.training.state import TrainingState, digest
-from glassnet.training.step import parameter_arrays, trained_only, weights_first
+from glassnet.training.step_graph import parameter_arrays, trained_only, weights_first
 from glassnet.training.trainer import Task
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]

@@ -19,9 +19,9 @@ from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.module import Module, split
 from glassnet.nn.storage import layout_of
 from glassnet.rounding import computed_to_nearest
-from glassnet.training.check import check_data, warn_of_double_activation
+from glassnet.training.data_checks import check_data, warn_of_double_activation
 from glassnet.training.programs import gradient_program
-from glassnet.training.step import parameter_arrays, trained_only
+from glassnet.training.step_graph import parameter_arrays, trained_only
 
 
 def value_and_grad(

@@ -15,7 +15,7 @@ from glassnet.errors import TrainingError
 from glassnet.foreign import HISTORY, missing_method_error
 from glassnet.nn.module import Module
 from glassnet.optim.schedule import Schedule, Timeline
-from glassnet.training.curves import curves
+from glassnet.training.loss_curves import curves
 from glassnet.training.state import TrainingState
 from glassnet.words import plural
 

@@ -15,7 +15,7 @@ from glassnet.errors import TrainingError, warn_user
 from glassnet.nn.classify import BCEWithLogits, ClassLoss
 from glassnet.nn.loss import Loss
 from glassnet.training.callbacks import Callback
-from glassnet.training.check import Rows
+from glassnet.training.data_checks import Rows
 from glassnet.training.history import Run
 
 PART = 1 << 16  # rows that are predicted at a time

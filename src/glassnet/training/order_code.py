@@ -61,7 +61,7 @@ def _function(make: bool) -> Callable[..., None] | None:
     try:
         check_executable()
         # imported here so that a missing or broken LLVM costs speed, not the package
-        from glassnet.llvm.target import host, load, object_code, versions
+        from glassnet.llvm.machine_code import host, load, object_code, versions
 
         name = host().name
     except (ImportError, OSError, CompileError):

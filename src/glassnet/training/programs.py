@@ -26,7 +26,7 @@ from glassnet.pipeline import compile_graph
 from glassnet.references import References
 from glassnet.run.program import Call, Program
 from glassnet.tracing import Traced
-from glassnet.training.step import (
+from glassnet.training.step_graph import (
     StepGraph,
     gradient_graph,
     gradient_step_graph,

@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from glassnet.errors import TrainingError
-from glassnet.training.order import Order
+from glassnet.training.batch_order import Order
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from glassnet.run.program import Call, Program
-from glassnet.training.check import Rows, dense
+from glassnet.training.data_checks import Rows, dense
 from glassnet.training.memmap import MappedRows, Prefetcher
 from glassnet.training.programs import is_outdated
 from glassnet.training.rollback import finite

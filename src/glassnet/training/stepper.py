@@ -23,7 +23,7 @@ from glassnet.optim.schedule import Schedule, Timeline
 from glassnet.rounding import computed_to_nearest
 from glassnet.run.program import Call, Program
 from glassnet.run.threads import thread_count
-from glassnet.training.check import (
+from glassnet.training.data_checks import (
     Rows,
     check_batches,
     check_counts,
@@ -44,7 +44,12 @@ from glassnet.training.programs import (
 )
 from glassnet.training.rollback import finite
 from glassnet.training.state import check_model, check_shape
-from glassnet.training.step import memory_arrays, parameter_arrays, setting_arrays, trained_only
+from glassnet.training.step_graph import (
+    memory_arrays,
+    parameter_arrays,
+    setting_arrays,
+    trained_only,
+)
 
 FREE = ("lr", "optimizer", "count", "steps", "steps_per_epoch")  # attributes that can be set
 AHEAD = 1000  # about how many steps a loop takes, where it is not told

@@ -17,23 +17,23 @@ from glassnet.errors import DivergenceError
 from glassnet.nn.loss import Loss
 from glassnet.nn.module import Module
 from glassnet.nn.storage import layout_of
-from glassnet.optim import numbers
+from glassnet.optim import scalar_functions as numbers
 from glassnet.optim import schedule as schedules
 from glassnet.optim.optimizer import Optimizer
 from glassnet.run.program import Program
-from glassnet.training.blocks import EpochBlocks
+from glassnet.training.batch_order import Order
 from glassnet.training.callbacks import callback_states
-from glassnet.training.check import Rows, check_batches
+from glassnet.training.data_checks import Rows, check_batches
 from glassnet.training.diverge import advice, divergence
+from glassnet.training.epoch_blocks import EpochBlocks
 from glassnet.training.epoch_loop import EpochLoop
 from glassnet.training.failing import failing_step
-from glassnet.training.folds import FoldEvaluator
+from glassnet.training.fold_evaluator import FoldEvaluator
 from glassnet.training.history import History, RatePlan, Run
-from glassnet.training.order import Order
 from glassnet.training.programs import is_outdated, loss_program, step_program
 from glassnet.training.rollback import LARGE, Snapshot, finite
 from glassnet.training.state import TrainingState, digest
-from glassnet.training.step import memory_arrays, parameter_arrays, setting_arrays
+from glassnet.training.step_graph import memory_arrays, parameter_arrays, setting_arrays
 from glassnet.training.step_runner import Evaluator, StepRunner, means_by_rows, weighted_mean
 
 FEW = 64  # steps of an epoch: keeping large memory would be felt

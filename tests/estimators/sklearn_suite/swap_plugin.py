@@ -17,7 +17,7 @@ from sklearn.neural_network import _multilayer_perceptron as theirs
 from sklearn.utils import check_random_state
 
 from glassnet.estimators.mlp import MLPClassifier, MLPRegressor
-from glassnet.estimators.mlp import base as ours
+from glassnet.estimators.mlp import base_mlp as ours
 
 STREAM = int(os.environ.get("MLP_SUITE_STREAM", "0"))
 UNSEEDED = itertools.count(500)

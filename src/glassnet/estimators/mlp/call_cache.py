@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.estimators.mlp.attributes import Attributes
-from glassnet.estimators.mlp.network import architecture, forward_program, named_parameters
+from glassnet.estimators.mlp.mlp_network import architecture, forward_program, named_parameters
 from glassnet.run.program import Call
 
 FEW = 64  # rows

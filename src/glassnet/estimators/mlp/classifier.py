@@ -21,8 +21,8 @@ from sklearn.utils.multiclass import (
 )
 
 from glassnet.arguments import with_foreign_names
-from glassnet.estimators.mlp.base import BaseMLP
-from glassnet.estimators.mlp.callbacks import with_callbacks
+from glassnet.estimators.mlp.base_mlp import BaseMLP
+from glassnet.estimators.mlp.fit_callbacks import with_callbacks
 from glassnet.estimators.mlp.labels import (
     binarize,
     class_weights,

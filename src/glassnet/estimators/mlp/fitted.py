@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from glassnet import nn
 from glassnet.estimators.mlp.attributes import Attributes, OptimizerState
-from glassnet.estimators.mlp.network import flatten_weights, network_of
+from glassnet.estimators.mlp.mlp_network import flatten_weights, network_of
 from glassnet.nn.picture import drawing, scrollable
 from glassnet.rounding import computed_to_nearest
 from glassnet.words import plural

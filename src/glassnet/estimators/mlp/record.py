@@ -15,10 +15,10 @@ from typing import Any, cast
 import numpy as np
 
 from glassnet.estimators.mlp.attributes import Attributes
-from glassnet.estimators.mlp.progress import CURVES, SolverProgress
+from glassnet.estimators.mlp.epoch_progress import CURVES, SolverProgress
 from glassnet.estimators.mlp.validation import HeldOut
 from glassnet.runs import recorder as recorder_settings
-from glassnet.runs.data import as_data
+from glassnet.runs.descriptions import as_data
 from glassnet.runs.file import RunFile
 from glassnet.runs.recorder import (
     Fingerprint,
@@ -27,10 +27,10 @@ from glassnet.runs.recorder import (
     fingerprint,
     restore,
 )
-from glassnet.runs.resume import can_continue, is_finished, put_result_into, train_on
-from glassnet.runs.settings import settings_of
+from glassnet.runs.resume_run import can_continue, is_finished, put_result_into, train_on
+from glassnet.runs.run_settings import settings_of
 from glassnet.training.callbacks import Restorer
-from glassnet.training.check import Rows, dense
+from glassnet.training.data_checks import Rows, dense
 from glassnet.training.full_batch import FullBatchTrainer
 from glassnet.training.history import History, Run
 from glassnet.training.shuffles import ShuffledOrder, random_state, state_as_data

@@ -16,8 +16,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from glassnet.arguments import with_foreign_names
-from glassnet.estimators.mlp.base import BaseMLP
-from glassnet.estimators.mlp.callbacks import with_callbacks
+from glassnet.estimators.mlp.base_mlp import BaseMLP
+from glassnet.estimators.mlp.fit_callbacks import with_callbacks
 from glassnet.estimators.mlp.value_checks import refuse_no_numbers
 from glassnet.nn.loss import Loss, as_loss
 from glassnet.nn.losses import MAE, Huber, Quantile

@@ -18,14 +18,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from glassnet.estimators.mlp.attributes import Attributes
-from glassnet.estimators.mlp.network import LAST
+from glassnet.estimators.mlp.mlp_network import LAST
 from glassnet.estimators.mlp.value_checks import refuse_too_large
 from glassnet.graph.build import GraphBuilder
 from glassnet.graph.types import Dim, Type
 from glassnet.nn.penalised import PenalisedLoss
 from glassnet.pipeline import compile_graph
 from glassnet.run.program import Program
-from glassnet.training.check import Rows
+from glassnet.training.data_checks import Rows
 from glassnet.training.programs import shared
 from glassnet.words import plural
 

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.estimators.tabular.evaluation import Evaluation
-from glassnet.estimators.tabular.metrics import METRICS, Measured, applicable
 from glassnet.estimators.tabular.score import Gain, Score
+from glassnet.estimators.tabular.table_metrics import METRICS, Measured, applicable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from glassnet.estimators.tabular.out_of_fold import UnseenOutputs
     from glassnet.estimators.tabular.table_model import TableModel
-    from glassnet.training.check import Rows
+    from glassnet.training.data_checks import Rows
 
 _MOST_ROWS = 3000
 _MOST_TIMES = 8.0  # that the gain inside of a fold is multiplied by

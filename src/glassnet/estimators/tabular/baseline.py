@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from glassnet.estimators.tabular.answer_rules import AnswerRules
 from glassnet.estimators.tabular.evaluation import Evaluation, join_evaluations
 from glassnet.estimators.tabular.examine import ExaminedTable, target_array
-from glassnet.estimators.tabular.metrics import METRICS, applicable, measure
-from glassnet.estimators.tabular.rules import AnswerRules
 from glassnet.estimators.tabular.score import Score
+from glassnet.estimators.tabular.table_metrics import METRICS, applicable, measure
 from glassnet.tables.notes import Note
-from glassnet.tables.schema import Schema
-from glassnet.tables.target import TargetSchema
-from glassnet.training.check import Rows
+from glassnet.tables.table_schema import Schema
+from glassnet.tables.target_column import TargetSchema
+from glassnet.training.data_checks import Rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -105,7 +105,6 @@ def with_figure(found: Score, target: TargetSchema, tasks: Sequence[Task]) -> Sc
     return with_answers(found, target, linear_answers(tasks, target))
 
 
-@threadpool_limits.wrap(limits=1)  # threads of BLAS wait in busy loops
 def linear_answers(tasks: Sequence[Task], target: TargetSchema) -> LinearAnswers | None:
     """What linear models answer, before numbers are restored, and the truth; None of few rows."""
     chosen = [_sample_rows(np.arange(len(x)), x.shape[1]) for x, *_ in tasks]
@@ -114,9 +113,10 @@ def linear_answers(tasks: Sequence[Task], target: TargetSchema) -> LinearAnswers
     sizes = zip(chosen, tasks, strict=True)
     newton = all(_by_newton(len(rows), x.shape[1], target) for rows, (x, *_) in sizes)
     parts: list[tuple[NDArray[Any], NDArray[Any]]] = []
-    for rows, (x, goals, asked, truth) in zip(chosen, tasks, strict=True):
-        answers = _answers(_with_ones(x[rows]), goals[rows], _with_ones(asked), target, newton)
-        parts.append((answers, truth))
+    with threadpool_limits(1):  # more threads of BLAS wait for each other in busy loops
+        for rows, (x, goals, asked, truth) in zip(chosen, tasks, strict=True):
+            answers = _answers(_with_ones(x[rows]), goals[rows], _with_ones(asked), target, newton)
+            parts.append((answers, truth))
     return LinearAnswers(parts, newton)
 
 

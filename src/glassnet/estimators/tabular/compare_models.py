@@ -16,8 +16,8 @@ import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.evaluation import Evaluation
-from glassnet.estimators.tabular.metrics import METRICS, applicable, main_metric
 from glassnet.estimators.tabular.peers import Peer, peer_answers
+from glassnet.estimators.tabular.table_metrics import METRICS, applicable, main_metric
 from glassnet.rounding import computed_to_nearest
 from glassnet.tables.repeats import row_keys, target_keys
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from glassnet.estimators.tabular.examine import ExaminedTable
-    from glassnet.estimators.tabular.fit import FittedTable
+    from glassnet.estimators.tabular.fit_table import FittedTable
     from glassnet.estimators.tabular.table_model import TableModel
     from glassnet.tables.table import Table
 

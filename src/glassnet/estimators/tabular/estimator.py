@@ -23,8 +23,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from glassnet.arguments import with_foreign_names
 from glassnet.errors import GlassnetError, ModelFileError, TableError
 from glassnet.estimators.mlp.value_checks import refuse_mixed
-from glassnet.estimators.tabular.base import BaseTabular, test_pair
-from glassnet.estimators.tabular.rules import Scoring
+from glassnet.estimators.tabular.answer_rules import Scoring
+from glassnet.estimators.tabular.base_tabular import BaseTabular, test_pair
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.rounding import computed_to_nearest
 from glassnet.tables.decide import SCALES

@@ -21,11 +21,11 @@ from glassnet.tables.identifiers import with_useful
 from glassnet.tables.kinds import FIXED_KINDS, Column, infer_columns
 from glassnet.tables.notes import Note
 from glassnet.tables.repeats import SeenRows, row_keys, target_keys
-from glassnet.tables.schema import Design, Schema
 from glassnet.tables.split import FEWEST_ROWS, Division, Groups, Split
-from glassnet.tables.statistics import Averaged
 from glassnet.tables.table import Table
-from glassnet.tables.target import TargetSchema, infer_target, target_notes, target_summary
+from glassnet.tables.table_schema import Design, Schema
+from glassnet.tables.target_column import TargetSchema, infer_target, target_notes, target_summary
+from glassnet.tables.target_statistics import Averaged
 from glassnet.words import plural
 
 if TYPE_CHECKING:

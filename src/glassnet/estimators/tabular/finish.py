@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.errors import GlassnetError
+from glassnet.estimators.tabular.answer_rules import Scoring, cross_fitted, learn_rules
 from glassnet.estimators.tabular.averaging import averaging_gains, shrunk
 from glassnet.estimators.tabular.blend import blended, mixed
 from glassnet.estimators.tabular.evaluation import Evaluation
@@ -25,10 +26,9 @@ from glassnet.estimators.tabular.out_of_fold import (
 )
 from glassnet.estimators.tabular.phases import PhaseHistory
 from glassnet.estimators.tabular.recipe import Recipe
-from glassnet.estimators.tabular.rules import Scoring, cross_fitted, learn_rules
 from glassnet.estimators.tabular.table_model import TableModel, Training
 from glassnet.serialize import from_plain, to_plain
-from glassnet.training.check import Rows
+from glassnet.training.data_checks import Rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

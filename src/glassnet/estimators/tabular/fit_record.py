@@ -18,16 +18,16 @@ from typing import Annotated, Any, Literal, TypedDict
 import numpy as np
 
 from glassnet.errors import ModelFileError, OutputError, TableError, UntrustedError
+from glassnet.estimators.tabular.answer_rules import Scoring
 from glassnet.estimators.tabular.examine import (
     ExaminedTable,
     PreparedTable,
     fitted_schema,
     target_array,
 )
-from glassnet.estimators.tabular.network import architecture_of, with_column
 from glassnet.estimators.tabular.recipe import Recipe
-from glassnet.estimators.tabular.rules import Scoring
 from glassnet.estimators.tabular.score import Score
+from glassnet.estimators.tabular.table_network import architecture_of, with_column
 from glassnet.outputs import FileUse, check_apart
 from glassnet.runs.disk import check_file, check_room, is_run, side_files
 from glassnet.runs.file import RunFile, extent_json, put_values
@@ -35,17 +35,17 @@ from glassnet.runs.lock import WriterLock
 from glassnet.runs.paths import as_path, check_beside
 from glassnet.runs.recorder import SMALL, fingerprint
 from glassnet.runs.recording import Recording, source_of
-from glassnet.runs.schema import is_empty_file, remove
-from glassnet.runs.settings import settings_of
+from glassnet.runs.run_schema import is_empty_file, remove
+from glassnet.runs.run_settings import settings_of
 from glassnet.serialize import Length, Name, Total, Within, from_plain, read_value, to_plain
 from glassnet.tables.divide import SplitOptions, divide
 from glassnet.tables.query_apart import read_apart
-from glassnet.tables.read import read_table
+from glassnet.tables.read_table import read_table
 from glassnet.tables.repeats import row_keys
-from glassnet.tables.schema import Schema
 from glassnet.tables.split import Split
 from glassnet.tables.table import Table
-from glassnet.training.check import Rows
+from glassnet.tables.table_schema import Schema
+from glassnet.training.data_checks import Rows
 from glassnet.version import __version__, numerics_version
 
 

@@ -30,15 +30,6 @@ from glassnet.estimators.tabular.finish import (
     finished,
     rung_of,
 )
-from glassnet.estimators.tabular.fit import (
-    FittedTable,
-    Stage,
-    fit,
-    fold_score,
-    score_as_asked,
-    scored_rows_text,
-    training_summary,
-)
 from glassnet.estimators.tabular.fit_record import (
     FitRows,
     division_of,
@@ -51,6 +42,15 @@ from glassnet.estimators.tabular.fit_record import (
     source_of_fit,
     without_cells,
 )
+from glassnet.estimators.tabular.fit_table import (
+    FittedTable,
+    Stage,
+    fit,
+    fold_score,
+    score_as_asked,
+    scored_rows_text,
+    training_summary,
+)
 from glassnet.estimators.tabular.ladder import Deadline
 from glassnet.estimators.tabular.phases import train_in_phases
 from glassnet.estimators.tabular.recipe import Recipe
@@ -58,20 +58,20 @@ from glassnet.estimators.tabular.rung import Settings, network_of
 from glassnet.estimators.tabular.score import Score
 from glassnet.nn.losses import CrossEntropy, HalfMSE
 from glassnet.rounding import computed_to_nearest
-from glassnet.runs.data import as_data
+from glassnet.runs.descriptions import as_data
 from glassnet.runs.disk import COPY
 from glassnet.runs.file import RunFile, put_values
 from glassnet.runs.lock import WriterLock
 from glassnet.runs.paths import MODEL, as_path, digest_of, is_beside, takes_model
 from glassnet.runs.recording import Recording
-from glassnet.runs.resume import PICKED, TOO_FEW
-from glassnet.runs.settings import settings_of
+from glassnet.runs.resume_run import PICKED, TOO_FEW
+from glassnet.runs.run_settings import settings_of
 from glassnet.serialize import from_plain, parse, to_plain
 from glassnet.tables.notes import Note
 from glassnet.tables.repeats import SeenRows
-from glassnet.tables.schema import Design, Schema
 from glassnet.tables.table import Table
-from glassnet.training.check import Rows
+from glassnet.tables.table_schema import Design, Schema
+from glassnet.training.data_checks import Rows
 from glassnet.words import plural
 
 OVER = (
@@ -239,7 +239,7 @@ def _finish_fit(
     rows = _rows(recorded, moved)
     if source["folds"] and recipe.folds == 1 and source["score"] is None:
         settings = Settings(
-            recipe, source["seed"], threads, callbacks, scoring_of(source), alone=True
+            recipe, source["seed"], threads, callbacks, scoring_of(source), one_network=True
         )
         deadline = None if seconds is None else Deadline(seconds)
         found, *_ = fold_score(_examine_again(recorded, moved), settings, deadline, stage)

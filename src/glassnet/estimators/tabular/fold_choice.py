@@ -18,7 +18,7 @@ from glassnet.errors import ModelFileError
 from glassnet.runs.disk import COPY
 from glassnet.serialize import AnyFloat, Length, Total, from_plain, to_plain
 from glassnet.training.callbacks import Resumable
-from glassnet.training.folds import share_weighted_mean
+from glassnet.training.fold_evaluator import share_weighted_mean
 from glassnet.training.history import Run
 
 if TYPE_CHECKING:

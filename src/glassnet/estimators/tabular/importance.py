@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.estimators.tabular.evaluation import Evaluation
-from glassnet.estimators.tabular.metrics import METRICS, Measured, MetricName
+from glassnet.estimators.tabular.table_metrics import METRICS, Measured, MetricName
 from glassnet.ops.philox import permutation
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ import numpy as np
 
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.fold_choice import FoldChoice
-from glassnet.estimators.tabular.network import Architecture, build
 from glassnet.estimators.tabular.score import Gain
 from glassnet.estimators.tabular.table_model import TEMPERATURES, TableModel, temperature_losses
-from glassnet.nn.folds import FoldMembers
-from glassnet.training.check import Rows
+from glassnet.estimators.tabular.table_network import Architecture, build
+from glassnet.nn.fold_members import FoldMembers
+from glassnet.training.data_checks import Rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,10 +9,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from glassnet.estimators.tabular.network import Architecture, restore_network
+from glassnet.estimators.tabular.table_network import Architecture, restore_network
 from glassnet.nn import Sequential
 from glassnet.serialize import Length, Within, from_plain, parse
-from glassnet.tables.schema import Schema
+from glassnet.tables.table_schema import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,7 @@ from glassnet.tables.table import Numbers
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from glassnet.tables.schema import Cells
+    from glassnet.tables.table_schema import Cells
 
 _MOST_CATEGORIES = 255  # of a column, in scikit-learn's boosting
 
@@ -42,7 +42,9 @@ class Peer:
     package: str
     make: Callable[[bool, Features, int, int | None], Any]  # classes?, columns, seed, threads
     prepared: Callable[[Features], Any] = lambda features: features.x
-    summary: Callable[[Features], dict[str, Any]] = lambda features: {}  # besides rows and targets
+    fit_arguments: Callable[[Features], dict[str, Any]] = (
+        lambda features: {}
+    )  # besides rows and targets
 
 
 def _sklearn(name: str, classes: bool) -> Any:
@@ -73,7 +75,7 @@ def _catboost(classes: bool, features: Features, seed: int, threads: int | None)
     made = package.CatBoostClassifier if classes else package.CatBoostRegressor
     return made(
         random_seed=seed, thread_count=threads or -1, verbose=False, allow_writing_files=False,
-        cat_features=list(features.categories),
+        cat_features=list[int](features.categories),
     )  # fmt: skip
 
 
@@ -91,7 +93,7 @@ PEERS = {
         "LightGBM",
         "lightgbm",
         _lightgbm,
-        told=lambda features: {"categorical_feature": list(features.categories)},
+        fit_arguments=lambda features: {"categorical_feature": list[int](features.categories)},
     ),
     "catboost": Peer("CatBoost", "catboost", _catboost, _with_texts),
     "boosting": Peer("scikit-learn's boosting", "scikit-learn", _boosting),
@@ -129,7 +131,7 @@ def peer_answers(
     levels = _levels(cells, rows)
     training = _features(cells, rows, levels)
     model = peer.make(bool(classes), training, seed, threads)
-    model.fit(peer.prepared(training), goals, **peer.summary(training))
+    model.fit(peer.prepared(training), goals, **peer.fit_arguments(training))
     x = peer.prepared(_features(*asked, levels))
     if not classes:
         return np.asarray(model.predict(x), np.float64).reshape(-1)

@@ -24,10 +24,10 @@ from glassnet.estimators.tabular.fit_record import (
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.nn import Sequential
 from glassnet.runs.recording import Recording
-from glassnet.runs.resume import RunData, resume_run
+from glassnet.runs.resume_run import RunData, resume_run
 from glassnet.runs.train import train
 from glassnet.training.callbacks import EarlyStopping, TimeLimit
-from glassnet.training.check import Rows
+from glassnet.training.data_checks import Rows
 from glassnet.training.history import History, Run
 
 if TYPE_CHECKING:

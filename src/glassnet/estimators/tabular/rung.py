@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from glassnet.estimators.tabular.answer_rules import Scoring
 from glassnet.estimators.tabular.baseline import fold_tasks, held_out_task
 from glassnet.estimators.tabular.examine import ExaminedTable, PreparedTable
 from glassnet.estimators.tabular.finish import (
@@ -22,17 +23,16 @@ from glassnet.estimators.tabular.finish import (
     rung_of,
 )
 from glassnet.estimators.tabular.fit_record import given_rows
-from glassnet.estimators.tabular.network import architecture_of, build, with_column
 from glassnet.estimators.tabular.out_of_fold import UnseenOutputs
 from glassnet.estimators.tabular.phases import train_in_phases
 from glassnet.estimators.tabular.recipe import Recipe
-from glassnet.estimators.tabular.rules import Scoring
 from glassnet.estimators.tabular.table_model import TableModel
+from glassnet.estimators.tabular.table_network import architecture_of, build, with_column
 from glassnet.nn.losses import CrossEntropy, HalfMSE
 from glassnet.runs.recording import Recording
 from glassnet.runs.train import train
-from glassnet.tables.schema import Schema
-from glassnet.training.check import Rows
+from glassnet.tables.table_schema import Schema
+from glassnet.training.data_checks import Rows
 from glassnet.training.history import Run
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Settings:
     callbacks: Sequence[Any]
     scoring: Scoring
     plans: tuple[RungPlan, ...] | None = None  # of the rungs, where these are known
-    on_first_thread: bool = False  # whether one network is trained, whatever time there is
+    one_network: bool = False  # whether one network is trained, whatever time there is
 
 
 class Pace:

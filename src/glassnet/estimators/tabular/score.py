@@ -14,7 +14,7 @@ import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.evaluation import Evaluation
-from glassnet.estimators.tabular.metrics import (
+from glassnet.estimators.tabular.table_metrics import (
     METRICS,
     MetricName,
     applicable,

@@ -17,10 +17,9 @@ import numpy as np
 
 from glassnet import model_file
 from glassnet.errors import ModelFileError
+from glassnet.estimators.tabular.answer_rules import PLAIN_RULES, AnswerRules
 from glassnet.estimators.tabular.blend import mixed
 from glassnet.estimators.tabular.evaluation import Evaluation
-from glassnet.estimators.tabular.metrics import METRICS, MetricName, main_metric
-from glassnet.estimators.tabular.network import Architecture, restore_network, with_fold_column
 from glassnet.estimators.tabular.packs import (
     TrainedPack,
     check_fits,
@@ -30,8 +29,13 @@ from glassnet.estimators.tabular.packs import (
     read_packs,
 )
 from glassnet.estimators.tabular.recipe import Recipe
-from glassnet.estimators.tabular.rules import PLAIN_RULES, AnswerRules
 from glassnet.estimators.tabular.score import Score, score
+from glassnet.estimators.tabular.table_metrics import METRICS, MetricName, main_metric
+from glassnet.estimators.tabular.table_network import (
+    Architecture,
+    restore_network,
+    with_fold_column,
+)
 from glassnet.nn import Sequential
 from glassnet.ops.math_exp import exp_code, exponential
 from glassnet.ops.onnumpy import Number, NumpyBuilder
@@ -49,9 +53,9 @@ from glassnet.serialize import (
 )
 from glassnet.tables.notes import Note
 from glassnet.tables.repeats import SeenRows, target_keys
-from glassnet.tables.schema import Design, Schema
 from glassnet.tables.table import Table
-from glassnet.tables.target import UNKNOWN_CLASS
+from glassnet.tables.table_schema import Design, Schema
+from glassnet.tables.target_column import UNKNOWN_CLASS
 from glassnet.version import numerics_version
 from glassnet.words import plural
 

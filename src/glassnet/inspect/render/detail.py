@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.inspect.data import Layer, StepData
 from glassnet.inspect.layer_trace import layer_function
-from glassnet.inspect.render.blocks import (
+from glassnet.inspect.render.elements import (
     FEW,
     Block,
     Lines,
@@ -31,6 +30,7 @@ from glassnet.inspect.statistics import (
     neuron_figures,
     weight_figures,
 )
+from glassnet.inspect.step_data import Layer, StepData
 from glassnet.nn.compose import Residual
 from glassnet.nn.linear import Linear, Neuron
 from glassnet.words import plural

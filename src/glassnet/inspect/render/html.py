@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.inspect.render.blocks import ArrayGroup, Block, Lines, Matrix, Picture, TableBlock
+from glassnet.inspect.render.elements import ArrayGroup, Block, Lines, Matrix, Picture, TableBlock
 from glassnet.inspect.render.heat import picture
 from glassnet.nn.picture import COLOURS
 

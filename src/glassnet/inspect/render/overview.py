@@ -11,8 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from glassnet.inspect.class_answers import class_label, likely_classes, probabilities
-from glassnet.inspect.data import Layer, StepData, Weights
-from glassnet.inspect.render.blocks import (
+from glassnet.inspect.render.elements import (
     FEW,
     ArrayGroup,
     Block,
@@ -25,7 +24,7 @@ from glassnet.inspect.render.blocks import (
     first_numbers,
     shape_text,
 )
-from glassnet.inspect.render.network import network
+from glassnet.inspect.render.network_drawing import network
 from glassnet.inspect.statistics import (
     TOP_ROWS,
     LayerFigures,
@@ -35,6 +34,7 @@ from glassnet.inspect.statistics import (
     sources,
     vector_length,
 )
+from glassnet.inspect.step_data import Layer, StepData, Weights
 from glassnet.words import plural
 
 _LONGEST_KIND = 60  # signs

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from glassnet.inspect.data import StepData
 from glassnet.inspect.render import detail
 from glassnet.inspect.render import overview as at_a_glance
-from glassnet.inspect.render.blocks import ArrayGroup, Block, Lines, Matrix, Picture, TableBlock
+from glassnet.inspect.render.elements import ArrayGroup, Block, Lines, Matrix, Picture, TableBlock
+from glassnet.inspect.step_data import StepData
 from glassnet.visible import make_visible
 
 SMALL = 300  # numbers of a step that are shown at once

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.inspect.data import StepData
-from glassnet.inspect.render.blocks import as_factor, exact
+from glassnet.inspect.render.elements import as_factor, exact
 from glassnet.inspect.statistics import WeightFigures
+from glassnet.inspect.step_data import StepData
 from glassnet.optim.optimizer import Group, Optimizer
 
 NAME = re.compile("(?<![\\w.])[^\\W\\d_²]+\u0302?")  # of a number in a formula: w, g, v̂, mean

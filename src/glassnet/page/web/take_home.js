@@ -63,7 +63,7 @@ export function pythonScript(first, entries, step, table) {
   const lines = Object.entries(run).map(([name, value]) => `    "${name}": ${python(value)},`);
   return [
     `# The network of the page after ${step} steps, again: the same weights, bit by bit.`,
-    "from glassnet.page.replay import replay", "", "run = {", `    "table": ${tableText(table)},`, ...lines, "}",
+    "from glassnet.page.replay_page import replay", "", "run = {", `    "table": ${tableText(table)},`, ...lines, "}",
     `model = replay(run, steps=${step})`, "print(model.W)",
     '# import glassnet as gn; gn.save(model, "model.safetensors")  # as a model file', "",
   ].join("\n");

@@ -1,0 +1,261 @@
+"""What a model does with its network's answers: the threshold between two classes, the ends of
+intervals around numbers. Both are learnt from rows that the answering networks have not seen.
+
+In: what a fit was asked for, and answers for such rows. Out: `AnswerRules`, which a model file
+keeps, and the same answers with what each rule gives them.
+
+Intervals are split-conformal with normalised residuals (Lei et al. 2018, "Distribution-free
+predictive inference for regression", section 5.2), calibrated on out-of-fold predictions as in
+cross-conformal prediction (Vovk 2015): y − ŷ is divided by a size of error that depends on ŷ, and
+each end is the order statistic of these that leaves half of the misses beyond it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+
+from glassnet.errors import TableError
+from glassnet.estimators.tabular.evaluation import Evaluation
+from glassnet.estimators.tabular.table_metrics import (
+    METRICS,
+    MetricName,
+    main_metric,
+    measure,
+    metric_of,
+)
+from glassnet.serialize import LATER, Length, Within
+from glassnet.words import plural
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+    from glassnet.tables.target_column import TargetSchema
+
+Share = Annotated[float, Within(0.0, 1.0)]
+Level = Annotated[float, Within(0.0, 1.0, above=True)]
+AUTO: Literal["auto"] = "auto"
+_GRID = 200  # thresholds that are tried, and as many again where the probabilities lie
+_BIN = 50  # rows by which a size of error is known
+_MOST_BINS = 20
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What a fit is asked for besides a network: by which metric it is scored, the threshold of the
+    second of two classes (`auto` for the best by that metric), how often intervals hold the truth.
+    """
+
+    metric: MetricName | None = field(default=None, metadata=LATER)
+    threshold: Share | Literal["auto"] | None = field(default=None, metadata=LATER)
+    interval: Level | None = field(default=None, metadata=LATER)
+
+    @property
+    def tuned(self) -> bool:
+        """Whether the threshold is to be found."""
+        return self.threshold == AUTO
+
+
+@dataclass(frozen=True)
+class IntervalRule:
+    """From a predicted number to the ends of its interval: `low` and `high` times the size of error
+    at that number, which is between `sizes` as the number is between `knots`."""
+
+    level: Level
+    knots: Annotated[tuple[float, ...], Length(1, 1000)]
+    sizes: Annotated[tuple[Annotated[float, Within(0.0, above=True)], ...], Length(1, 1000)]
+    low: float
+    high: float
+    least: float | None = None  # no end is below it
+
+    def check(self) -> None:
+        """`ValueError` where the fields do not fit each other."""
+        ascending = all(a < b for a, b in zip(self.knots, self.knots[1:], strict=False))
+        if len(self.knots) != len(self.sizes) or not ascending or self.low > self.high:
+            raise ValueError("the knots of the interval do not ascend, or its ends are exchanged")
+
+    def ends(self, given: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The lower and the upper end for each predicted number."""
+        size = np.interp(given, self.knots, self.sizes)
+        found = np.column_stack([given + self.low * size, given + self.high * size])
+        return found if self.least is None else np.maximum(found, self.least)
+
+
+@dataclass(frozen=True)
+class AnswerRules:
+    """What a model does with the answers of its network."""
+
+    threshold: Share | None = field(default=None, metadata=LATER)
+    interval: IntervalRule | None = field(default=None, metadata=LATER)
+
+    def __bool__(self) -> bool:
+        return self.threshold is not None or self.interval is not None
+
+    def check_target(self, target: TargetSchema) -> None:
+        """`ValueError` where such a target has no such rules."""
+        if self.threshold is not None and len(target.classes) != 2:
+            raise ValueError("it has a threshold, and not two classes")
+        if self.interval is not None and target.classes:
+            raise ValueError("it has intervals around classes")
+
+    def applied(self, answers: Evaluation) -> Evaluation:
+        """The answers, with what the rules say of them."""
+        if self.threshold is not None:
+            answers = replace(answers, decided=self.decided(answers.given))
+        if self.interval is not None:
+            answers = replace(answers, ends=self.interval.ends(answers.given))
+        return answers
+
+    def decided(self, probabilities: NDArray[Any]) -> NDArray[np.int64]:
+        """The code of the class that is answered for each row."""
+        if self.threshold is None:
+            return probabilities.argmax(axis=1)
+        return (probabilities[:, 1] >= np.float32(self.threshold)).astype(np.int64)
+
+
+PLAIN_RULES = AnswerRules()
+
+
+def check_scoring(asked: Scoring, target: TargetSchema, truth: NDArray[Any]) -> Scoring:
+    """What is asked for, as this target can have it; TableError where it cannot. The classes of
+    F1 and balanced accuracy are decided by a threshold that is found, unless one is given."""
+    classes = bool(target.classes)
+    metric = metric_of(asked.metric or main_metric(classes), classes)
+    if metric.name == "rmsle" and (truth < 0).any():
+        raise TableError(
+            f"rmsle is of numbers from 0 on, and the target {target.name!r} has some below 0; "
+            "choose rmse or mae as the metric"
+        )
+    _check_threshold(asked, target)
+    if asked.interval is not None:
+        _check_interval(asked.interval, target, len(truth))
+    threshold = asked.threshold
+    if (
+        threshold is None
+        and len(target.classes) == 2
+        and metric.name in ("f1", "balanced_accuracy")
+    ):
+        threshold = AUTO
+    if threshold == AUTO and not metric.decides:
+        choices = ", ".join(metric.name for metric in METRICS.values() if metric.decides)
+        raise TableError(
+            f"a threshold is found for a metric of decisions, and {metric.name} does not depend on "
+            f"it; choose {choices} as the metric, or give the threshold as a number"
+        )
+    return replace(asked, metric=None if asked.metric is None else metric.name, threshold=threshold)
+
+
+def _check_threshold(asked: Scoring, target: TargetSchema) -> None:
+    threshold = asked.threshold
+    if threshold is None:
+        return
+    if len(target.classes) != 2:
+        kind = plural(len(target.classes), "class") if target.classes else "numbers"
+        raise TableError(
+            f"a threshold lies between two classes, and the target {target.name!r} has {kind}; "
+            "leave it out"
+        )
+    if threshold != AUTO and not 0 < threshold < 1:
+        raise TableError(f"the threshold is {threshold}; it is a number between 0 and 1, or auto")
+
+
+def _check_interval(level: float, target: TargetSchema, rows: int) -> None:
+    if target.classes:
+        raise TableError(
+            f"intervals are of numbers, and the target {target.name!r} has classes, of which the "
+            "probabilities are predicted; leave the interval out"
+        )
+    if not 0 < level < 1:
+        raise TableError(f"the interval is {level}; it is a share between 0 and 1, such as 0.9")
+    _check_rows(level, rows, rows_for(level) * 5 // 4 + 1)  # four of five folds
+
+
+def _check_rows(level: float, rows: int, needed: int) -> None:
+    if rows < needed:
+        raise TableError(
+            f"intervals that hold {level:.6g} of the true numbers are learnt from at least "
+            f"{plural(needed, 'row')}, and there are {rows:,}; ask for a smaller share, or add "
+            "rows"
+        )
+
+
+def rows_for(level: float) -> int:
+    """The fewest rows whose errors have such intervals."""
+    return math.ceil(2 / (1 - level) - 1e-9) - 1
+
+
+def learn_rules(asked: Scoring, target: TargetSchema, answers: Evaluation) -> AnswerRules:
+    """The rules by answers for rows that the networks have not seen."""
+    threshold = asked.threshold
+    if threshold == AUTO:
+        threshold = best_threshold(answers, asked.metric or main_metric(bool(target.classes)))
+    interval = None if asked.interval is None else interval_rule(answers, asked.interval)
+    return AnswerRules(threshold, interval)
+
+
+def cross_fitted(asked: Scoring, target: TargetSchema, answers: Evaluation) -> Evaluation:
+    """The answers, each with what the rules say that are learnt from the rows of other folds, so
+    that what is said of a row owes nothing to its own truth."""
+    if answers.folds is None or (asked.threshold is None and asked.interval is None):
+        return answers
+    decided = np.zeros(len(answers.truth), np.int64)
+    ends = np.zeros((len(answers.truth), 2))
+    for fold in np.unique(answers.folds):
+        inside = answers.folds == fold
+        found = learn_rules(asked, target, answers.of(~inside)).applied(answers.of(inside))
+        if found.decided is not None:
+            decided[inside] = found.decided
+        if found.ends is not None:
+            ends[inside] = found.ends
+    return replace(
+        answers,
+        decided=None if asked.threshold is None else decided,
+        ends=None if asked.interval is None else ends,
+    )
+
+
+def best_threshold(answers: Evaluation, metric: str) -> float:
+    """The probability of the second class from which on it is answered for the best figure; of
+    equal ones that nearest to a half."""
+    given = answers.given[:, 1].astype(np.float64)
+    some = np.quantile(given, np.linspace(0, 1, _GRID + 1))
+    tried = np.unique(np.concatenate([np.arange(1, _GRID) / _GRID, some]).round(4))
+    tried = tried[(tried > 0) & (tried < 1)]
+    values = np.array([_figure_at(answers, metric, float(cut)) for cut in tried])
+    best = tried[values >= values.max()]
+    return float(best[np.abs(best - 0.5).argmin()])
+
+
+def _figure_at(answers: Evaluation, metric: str, threshold: float) -> float:
+    found = measure(metric, AnswerRules(threshold).applied(answers))
+    return -math.inf if found is None else METRICS[metric].sign * found[0]
+
+
+def interval_rule(answers: Evaluation, level: float) -> IntervalRule:
+    """Of the errors of answers for rows that the networks have not seen."""
+    given, errors = answers.given, answers.truth - answers.given
+    knots, sizes = _sizes(given, np.abs(errors))
+    scaled: Floats = np.sort(errors / np.interp(given, knots, sizes))
+    rows, beyond = len(scaled), (1 - level) / 2
+    _check_rows(level, rows, rows_for(level))
+    place = min(math.ceil((rows + 1) * (1 - beyond) - 1e-9), rows)
+    low, high = float(scaled[rows - place]), float(scaled[place - 1])
+    least = 0.0 if (answers.truth >= 0).all() else None
+    return IntervalRule(level, tuple(knots.tolist()), tuple(sizes.tolist()), low, high, least)
+
+
+def _sizes(given: Floats, sizes: Floats) -> tuple[Floats, Floats]:
+    """How large errors are by the predicted number: means in bins of as many rows each, at the
+    mean of their predictions; none is much smaller than the mean of all."""
+    bins = max(1, min(_MOST_BINS, len(given) // _BIN))
+    parts = np.array_split(np.argsort(given, kind="stable"), bins)
+    knots = np.array([math.fsum(given[part]) / len(part) for part in parts])
+    found = np.array([math.fsum(sizes[part]) / len(part) for part in parts])
+    found = np.maximum(found, 1e-3 * (math.fsum(found) / len(found) or 1.0))
+    first = np.unique(knots, return_index=True)[1]
+    return knots[first], found[first]

@@ -1,0 +1,470 @@
+"""What the two estimators of tables share: the way from rows to a `Table` and to its model.
+
+In: frames, mappings of columns or arrays, as scikit-learn's users have them. Out: a `TableModel`,
+trained as `glassnet fit` does, and tables that it predicts.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, ClassVar, Literal, cast
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from glassnet.arguments import with_foreign_names
+from glassnet.errors import TableError, TableWarning, warn_user
+from glassnet.estimators.mlp.parameters import thread_count
+from glassnet.estimators.tabular.answer_rules import Scoring, check_scoring
+from glassnet.estimators.tabular.examine import ExaminedTable, examine
+from glassnet.estimators.tabular.explanation import (
+    Explanation,
+    RowExplanation,
+    explain,
+    explain_row,
+)
+from glassnet.estimators.tabular.fit_table import choose_recipe, fit
+from glassnet.estimators.tabular.neighbours import NEAREST, NearestRows, nearest_rows
+from glassnet.estimators.tabular.score import Score
+from glassnet.estimators.tabular.table_metrics import main_metric
+from glassnet.estimators.tabular.table_model import Prediction, TableModel
+from glassnet.estimators.tabular.verbose_report import VerboseReport
+from glassnet.rounding import computed_to_nearest
+from glassnet.tables.direct import direct_cells
+from glassnet.tables.divide import SplitOptions
+from glassnet.tables.frames import (
+    FrameColumn,
+    array_columns,
+    collect_frame,
+    frame_columns,
+    is_frame,
+    mapping_columns,
+    single_column,
+)
+from glassnet.tables.from_memory import row_count, table_of
+from glassnet.tables.split import FEWEST_ROWS
+from glassnet.tables.table import Table
+from glassnet.tables.weights import WeightOptions
+from glassnet.training.exclusive import InTraining
+from glassnet.words import plural
+
+Target = tuple[Any, FrameColumn]  # rows, and their targets
+Sides = dict[str, Any]  # groups, order and weights of rows, in this order
+
+
+class BaseTabular(BaseEstimator):
+    """Fitting, predicting and the model file; subclasses prepare the target."""
+
+    model_: TableModel
+    score_: Score
+    columns_: dict[str, str]
+    n_features_in_: int
+    feature_names_in_: Any
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "time_limit": [Interval(Real, 0, None, closed="neither"), None],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
+        "kinds": [Mapping, None],
+        "missing_values": [list, tuple],
+        "metric": [str, None],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    @with_foreign_names
+    def __init__(
+        self,
+        *,
+        time_limit: float | None = None,
+        max_epochs: int | None = None,
+        kinds: Mapping[str, str] | None = None,
+        missing_values: Sequence[str] = (),
+        metric: str | None = None,
+        random_state: Any = 0,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.time_limit = time_limit
+        self.max_epochs = max_epochs
+        self.kinds = kinds
+        self.missing_values = missing_values
+        self.metric = metric
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _train(
+        self, X: Any, target: FrameColumn, kind: str, sides: Sides, test: Target | None
+    ) -> ExaminedTable:
+        """Train on the rows that have a target, which is of that kind; what was found in them."""
+        threads = None if self.n_jobs is None else thread_count(self.n_jobs)
+        told, start = VerboseReport(bool(self.verbose)), time.monotonic()
+        with InTraining(self):
+            examined = self._examine(X, target, kind, sides, test)
+            scoring = check_scoring(self._scoring(), examined.target, examined.truth[examined.rows])
+            told.columns(examined)
+            for note in examined.notes:
+                if note.doubt:
+                    warnings.warn(f"X: {note}", TableWarning, stacklevel=5)
+            recipe, limit = choose_recipe(examined, epochs=self.max_epochs), self.time_limit
+            fitted = fit(
+                examined,
+                recipe,
+                seconds=None if limit is None else limit - (time.monotonic() - start),
+                threads=threads,
+                callbacks=[told],
+                stage=told.stage,
+                scoring=scoring,
+            )
+        if fitted.course.stopped == "interrupted":
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+        told.score(fitted.score)
+        self.model_, self.score_ = fitted.model, fitted.score
+        kinds = {column.name: column.kind for column in examined.columns}
+        self.columns_ = dict(list(kinds.items())[: self.n_features_in_])
+        return examined
+
+    def _examine(
+        self, X: Any, target: FrameColumn, kind: str, sides: Sides, test: Target | None
+    ) -> ExaminedTable:
+        """Rows and target as one table that has been understood."""
+        columns = self._columns(X, first=True)
+        check_rows(columns, target)
+        given = {column.name: column for column in columns}
+        group, time, weight = (_side_column(what, values, given) for what, values in sides.items())
+        weights = WeightOptions(weight, self._class_weights())
+        options = SplitOptions(group, time, weights=weights)
+        name = _free_name(target.name, given)
+        kinds = {c.name: "category" for c in columns if c.kind == "category"}
+        kinds = {**kinds, **(self.kinds or {}), name: kind}
+        kinds |= dict.fromkeys(given.keys() - {c.name for c in columns}, "drop")
+        whole = [*given.values(), replace(target, name=name)]
+        table = table_of(whole, "X", self._missing())
+        examined = examine(
+            table, name, kinds=kinds, seed=self._seed(), options=options,
+            test=None if test is None else self._test_table(*test, name),
+        )  # fmt: skip
+        if examined.without_target:
+            have, are = ("has", "is") if examined.without_target == 1 else ("have", "are")
+            warnings.warn(
+                f"y: {examined.without_target} of {table.rows:,} rows {have} no value and {are} "
+                "left out; fill them in, or drop those rows, if that is not what you want",
+                stacklevel=6,
+            )
+        return examined
+
+    def _test_table(self, X: Any, y: FrameColumn, name: str) -> Table:
+        """Rows that the score is taken from, with their targets."""
+        columns = self._columns(X, first=False)
+        check_consistent_length(range(row_count(columns)), y.values)
+        return table_of([*columns, replace(y, name=name)], "the test rows", self._missing())
+
+    def _predicted(self, X: Any) -> Prediction:
+        """The model's answers for every row."""
+        check_is_fitted(self)
+        columns = self._place_columns(X)
+        cells = direct_cells(self.model_.schema, columns)
+        if cells is None:
+            found = self.model_.predict(table_of(columns, "X"))
+        else:
+            found = self.model_.answers(self.model_.schema.encode(cells))
+        if found.strange:
+            warn_user(f"X: {found.strange}", TableWarning)
+        return found
+
+    def _table(self, X: Any) -> Table:
+        """Rows to predict."""
+        return table_of(self._place_columns(X), "X")
+
+    def _place_columns(self, X: Any) -> list[FrameColumn]:
+        """The columns of rows to predict. They go by name in a mapping, and for a model from a
+        file; in a frame they are those of training, as scikit-learn has it; in an array they have
+        places."""
+        columns = self._columns(X, first=False)
+        if is_mapping(X):
+            return columns
+        if hasattr(self, "columns_"):
+            names: Sequence[str] = list(self.columns_)
+        else:
+            names = self.model_.schema.names
+            if is_frame(X) or {column.name for column in columns} >= set(names):
+                return columns
+        if len(columns) != len(names):
+            raise TableError(
+                f"X has {plural(len(columns), 'column')} without names, and the model uses "
+                f"{', '.join(names[:12])}{', …' if len(names) > 12 else ''}; pass these "
+                f"{len(names)} in that order, or a frame or a mapping with their names"
+            )
+        pairs = zip(columns, names, strict=True)
+        return [c if c.name == name else replace(c, name=name) for c, name in pairs]
+
+    def _columns(self, X: Any, first: bool) -> list[FrameColumn]:
+        """The columns of X, checked as scikit-learn does; `first` is whether they are new."""
+        from_file = not first and not hasattr(self, "columns_")
+        if is_mapping(X):
+            columns = mapping_columns(X)
+            if first:
+                self.n_features_in_ = len(columns)
+                self.feature_names_in_ = np.array([column.name for column in columns], object)
+            return columns
+        if is_frame(X):
+            X = collect_frame(X)
+            if not from_file and (first or not self._has_names(X)):
+                validate_data(self, X, skip_check_array=True, reset=first)
+            return frame_columns(X)
+        known: Any = getattr(X, "dtype", None)
+        X = X if hasattr(X, "toarray") or known is not None else np.asarray(X, object)
+        how: dict[str, Any] = {"dtype": None, "ensure_all_finite": False}
+        if from_file:
+            checked: Any = check_array(X, estimator=self, **how)
+        else:
+            checked = validate_data(self, X, reset=first, **how)
+        return array_columns(checked)
+
+    def _has_names(self, frame: Any) -> bool:
+        """Whether the columns of a frame are those of training, in their order."""
+        known: Any = getattr(self, "feature_names_in_", None)
+        names: Any = getattr(frame, "columns", None)
+        return known is not None and names is not None and known.tolist() == list(names)
+
+    def _missing(self) -> tuple[str, ...]:
+        given: Sequence[Any] = self.missing_values
+        wrong = [text for text in given if not isinstance(text, str)]
+        if wrong:
+            raise ValueError(
+                f"missing_values={self.missing_values!r} has {wrong[0]!r}; it is a list of texts, "
+                "such as ['NA', '-999']; None and NaN count as missing anyway"
+            )
+        return tuple(self.missing_values)
+
+    def _class_weights(self) -> dict[str, float] | Literal["balanced"] | None:
+        """The weights of classes by their names."""
+        return None
+
+    def _scoring(self) -> Scoring:
+        """What the score is, and what is answered besides."""
+        asked: Any = self.metric
+        return Scoring(asked)
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    @computed_to_nearest
+    def explain(self, X: Any, y: Any, *, metric: str | None = None) -> Explanation:
+        """Which columns matter, and how predictions change with the most important ones.
+
+        Parameters
+        ----------
+        X : data frame, dict of columns or array-like of shape (n_samples, n_features)
+            Rows, best those that training has not seen; of many rows some are taken.
+        y : array-like of shape (n_samples,)
+            Their true values.
+        metric : str or None, default=None
+            What importance is measured by; None is "log_loss", or "rmse" for numbers.
+
+        Returns
+        -------
+        explanation : Explanation
+            `importances` (by how much the metric gets worse when a column is shuffled, with a
+            standard error; the largest first) and `curves` (the mean prediction by the values of
+            a column, centred). Printed, it is a table; `as_json()` gives plain values.
+        """
+        check_is_fitted(self)
+        name = self.model_.schema.target.name
+        columns = [column for column in self._place_columns(X) if column.name != name]
+        goal = single_column(name, y)
+        check_consistent_length(range(row_count(columns)), goal.values)
+        return explain(self.model_, table_of([*columns, goal], "X"), metric=metric)
+
+    @computed_to_nearest
+    def explain_row(self, X: Any, row: int, *, of: Any = None) -> RowExplanation:
+        """What each column contributed to the prediction for one row: Shapley values.
+
+        Parameters
+        ----------
+        X : data frame, dict of columns or array-like of shape (n_samples, n_features)
+            Rows; the others are what the row is compared with.
+        row : int
+            Its place in X, from 0.
+        of : str or None, default=None
+            The class whose probability is explained; None takes the one that is predicted.
+
+        Returns
+        -------
+        explanation : RowExplanation
+            `base`, the mean prediction for the rows that it is compared with, `answer`, that for
+            this row, and `ranked()`: columns, contributions and their standard errors, the largest
+            first. The contributions add up to answer − base.
+        """
+        check_is_fitted(self)
+        found = None if of is None else str(of)
+        return explain_row(self.model_, self._table(X), int(row), of=found)
+
+    @computed_to_nearest
+    def nearest_rows(
+        self, X: Any, row: int, X_train: Any, y_train: Any, *, count: int = NEAREST
+    ) -> NearestRows:
+        """The training rows that are nearest to a row, as the network sees them.
+
+        Parameters
+        ----------
+        X : data frame, dict of columns or array-like of shape (n_samples, n_features)
+            Rows.
+        row : int
+            Its place in X, from 0.
+        X_train, y_train : as for `fit`
+            The rows of the training and their targets, of which the model keeps none.
+        count : int, default=5
+            How many.
+
+        Returns
+        -------
+        nearest : NearestRows
+            `rows`, the nearest first, with their numbers in X_train, distances (Euclidean, of the
+            inputs as the network gets them), targets and cells.
+        """
+        check_is_fitted(self)
+        name = self.model_.schema.target.name
+        columns = [column for column in self._place_columns(X_train) if column.name != name]
+        goal = single_column(name, y_train)
+        check_consistent_length(range(row_count(columns)), goal.values)
+        training = table_of([*columns, goal], "X_train")
+        return nearest_rows(self.model_, self._table(X), int(row), training, count)
+
+    @computed_to_nearest
+    def save(self, path: str | Path) -> None:
+        """Write the model file, the same that `glassnet fit -o` writes; never pickle.
+
+        Parameters
+        ----------
+        path : str or path
+            Where to; a file that is there is replaced. OutputError where that cannot be done.
+        """
+        check_is_fitted(self)
+        self.model_.save(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Any:
+        """The estimator of a model file, written by `save` or by `glassnet fit`.
+
+        Parameters
+        ----------
+        path : str or path
+            The model file. ModelFileError where it is none, is damaged, or its target is of the
+            other kind.
+
+        Returns
+        -------
+        self : TabularClassifier or TabularRegressor
+            It predicts as the model does. It knows the columns that the network uses, by name, and
+            ignores others.
+        """
+        return cls.from_model(TableModel.load(path), str(path))
+
+    @classmethod
+    @computed_to_nearest
+    def from_model(cls, model: TableModel, label: str = "the model") -> Any:
+        """The estimator of a `TableModel`, which `label` names in messages."""
+        self = cls._of_model(model, label)
+        self.set_params(
+            random_state=model.training["seed"],
+            missing_values=model.schema.missing,
+            **_parameters_of(model),
+        )
+        self.model_, self.score_ = model, model.recorded_score()
+        self.n_features_in_ = len(model.schema.names)
+        self.feature_names_in_ = np.array(model.schema.names, object)
+        return self
+
+    @classmethod
+    def _of_model(cls, model: TableModel, label: str) -> Any:
+        raise NotImplementedError
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
+
+
+def _parameters_of(model: TableModel) -> dict[str, Any]:
+    """The parameters by which a model was scored, and what it answers besides."""
+    metric, rules = model.training["score"]["metric"], model.rules
+    usual = metric == main_metric(bool(model.schema.target.classes))
+    found: dict[str, Any] = {} if usual else {"metric": metric}
+    if rules.threshold is not None:
+        found["threshold"] = rules.threshold
+    if rules.interval is not None:
+        found["interval"] = rules.interval.level
+    return found
+
+
+def test_pair(test: Any) -> tuple[Any, Any] | None:
+    """The rows and targets that `test` names, or None."""
+    if test is None:
+        return None
+    pair: Any = test
+    if not isinstance(test, (tuple, list)) or len(pair) != 2:
+        raise ValueError("test is a pair (X_test, y_test) of rows and their targets, or None")
+    return pair[0], pair[1]
+
+
+def _side_column(what: str, values: Any, given: dict[str, FrameColumn]) -> str | None:
+    """The name of the column that groups or orders rows: one of X, or values of their own, which
+    become a column that is not an input."""
+    if values is None:
+        return None
+    if isinstance(values, str):
+        if values not in given:
+            raise ValueError(f"{what}={values!r} is not a column of X; its columns are "
+                             f"{', '.join(list(given)[:12])}")  # fmt: skip
+        return values
+    rows = row_count(list(given.values()))
+    name = _free_name(what, given)
+    column = single_column(name, values)
+    check_consistent_length(range(rows), column.values)
+    given[name] = column
+    return name
+
+
+def _free_name(name: str, taken: Mapping[str, Any]) -> str:
+    """The name, or one like it that is not taken."""
+    while name in taken:
+        name += "_"
+    return name
+
+
+def check_rows(columns: Sequence[FrameColumn], target: FrameColumn) -> None:
+    """As many rows as there are targets, and enough of them."""
+    if not columns:
+        raise TableError("X has no columns; pass at least one")
+    rows = row_count(columns)
+    if target.kind == "other":
+        raise TableError(
+            f"y has type {target.type}, which is not a number, text, truth value or date; turn it "
+            "into one of these"
+        )
+    if rows:
+        check_consistent_length(range(rows), target.values)
+    if 0 < rows < FEWEST_ROWS:
+        raise TableError(
+            f"X has n_samples = {rows}, and {FEWEST_ROWS} are the fewest that a "
+            "network can be trained, stopped and scored with; add rows"
+        )
+
+
+def is_mapping(X: Any) -> bool:
+    """Whether X maps names to columns; a sparse matrix can be a mapping, too."""
+    return isinstance(X, Mapping) and getattr(cast(Any, X), "toarray", None) is None

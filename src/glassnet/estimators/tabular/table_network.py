@@ -1,0 +1,215 @@
+"""The networks that a model file can hold: dense layers with a named activation between them, or
+packs of such networks that learn together.
+
+In: sizes and a seed, or the description and the tensors in a model file. Out: a `Sequential`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+
+from glassnet.estimators.tabular.recipe import Recipe
+from glassnet.nn import (
+    Average,
+    BatchEnsemble,
+    GroupInputs,
+    InFolds,
+    Linear,
+    MemberLinear,
+    Module,
+    PiecewiseEmbedding,
+    ReLU,
+    Repeat,
+    Sequential,
+    Sigmoid,
+    Tanh,
+)
+from glassnet.nn.embed import embedding_edges
+from glassnet.serialize import LATER, Count, Length, Total, Within, to_plain
+from glassnet.tables.table_schema import Schema
+from glassnet.words import plural
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# A closed list: a model file can never name code to import.
+ACTIVATIONS: dict[str, type[Module]] = {"relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}
+_MOST_PARAMETERS = 1 << 30
+_MOST_MEMBERS = 1 << 10
+Temperature = Annotated[float, Within(0.0, above=True)]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Everything about a network but its weights.
+
+    Without members it is one network. A pack has `folds` groups of as many `members`, which share
+    most of their weights inside a group; the members of a group have not seen the rows of its fold.
+    The first `numbers` inputs of a pack have learnt piecewise linear embeddings, `width` numbers
+    each. The last inputs are `own` ones of each group. Scores of classes are divided by
+    `temperature`.
+    """
+
+    inputs: Count
+    hidden: Annotated[tuple[Count, ...], Length(0, 1000)]
+    outputs: Count
+    activation: Literal["relu", "tanh", "sigmoid"] = "relu"
+    dtype: Literal["float32", "float64"] = "float32"
+    members: Total = field(default=0, metadata=LATER)
+    folds: Count = field(default=1, metadata=LATER)
+    numbers: Total = field(default=0, metadata=LATER)
+    width: Count = field(default=1, metadata=LATER)
+    bins: Count = field(default=1, metadata=LATER)
+    own: Total = field(default=0, metadata=LATER)
+    temperature: Temperature = field(default=1.0, metadata=LATER)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Widths of the layers of one network."""
+        return (self.embedded, *self.hidden, self.outputs)
+
+    @property
+    def embedded(self) -> int:
+        """How many numbers the first layer takes."""
+        others = self.inputs - self.own * (self.folds - 1)
+        return others + self.numbers * (self.width - 1) if self.members else self.inputs
+
+    @property
+    def together(self) -> int:
+        """How many networks there are."""
+        return max(1, self.members * self.folds)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the network holds."""
+        pairs = list(itertools.pairwise(self.sizes))
+        if not self.members:
+            return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairs)
+        embedding = self.bins + 1 + self.folds * self.width * (self.bins + 2)
+        shared = sum(fan_in * fan_out for fan_in, fan_out in pairs[:-1]) * self.folds
+        each_member = sum(fan_in + 2 * fan_out for fan_in, fan_out in pairs[:-1])
+        head = (pairs[-1][0] + 1) * pairs[-1][1]
+        return self.numbers * embedding + shared + (each_member + head) * self.together
+
+    def to_plain(self) -> dict[str, Any]:
+        """The values as JSON; of one network those that the first files had, and no more."""
+        later = {field.name for field in fields(self) if dict(field.metadata) == LATER}
+        plain = {k: v for k, v in to_plain(self).items() if self.members or k not in later}
+        return {name: value for name, value in plain.items() if name != "own" or value}
+
+    def check(self) -> None:
+        """`ValueError` unless the values make a network."""
+        if self.parameters > _MOST_PARAMETERS:
+            raise ValueError(
+                f"it has {plural(self.parameters, 'parameter')}; allowed are {_MOST_PARAMETERS:,}"
+            )
+        if self.numbers + self.own * self.folds > self.inputs:
+            raise ValueError(
+                f"{self.numbers} of its {plural(self.inputs, 'input')} are numbers, and "
+                f"{self.own} belong to each of {plural(self.folds, 'fold')}"
+            )
+        if self.own and self.folds == 1:
+            raise ValueError(f"{self.own} of its inputs belong to each fold, and there are none")
+        if self.together > _MOST_MEMBERS or (self.folds > 1 and not self.members):
+            raise ValueError(
+                f"it has {self.members} members in {plural(self.folds, 'fold')}; allowed are "
+                f"1 to {_MOST_MEMBERS:,} networks"
+            )
+
+
+def architecture_of(schema: Schema, recipe: Recipe) -> Architecture:
+    """What a recipe says of a network for a table."""
+    sizes = len(schema.inputs), recipe.hidden, schema.target.outputs
+    if not recipe.members:
+        return Architecture(*sizes)
+    embedded = schema.numbers if recipe.width > 1 else 0
+    return Architecture(
+        *sizes, members=recipe.members, folds=recipe.folds, numbers=embedded,
+        width=recipe.width, bins=recipe.bins, own=schema.own if recipe.folds > 1 else 0,
+    )  # fmt: skip
+
+
+def build(architecture: Architecture, seed: int = 0, x: NDArray[Any] | None = None) -> Sequential:
+    """A network with fresh weights; the bins of its embeddings have as many rows of x each."""
+    plan = architecture
+    if plan.members:
+        layers = _pack(plan, x)
+    else:
+        layers: list[Module] = []
+        for fan_in, fan_out in itertools.pairwise(plan.sizes):
+            if layers:
+                layers.append(ACTIVATIONS[plan.activation]())
+            layers.append(Linear(fan_in, fan_out))
+    return Sequential(*layers, seed=seed, dtype=plan.dtype)
+
+
+def _pack(architecture: Architecture, x: NDArray[Any] | None) -> list[Module]:
+    """Many networks in one. Behind its inputs a row has the number of its fold, if there are
+    folds."""
+    layers: list[Module] = []
+    if architecture.numbers:
+        embedding = PiecewiseEmbedding(
+            architecture.numbers,
+            architecture.width,
+            architecture.bins,
+            architecture.inputs - architecture.numbers - architecture.own * architecture.folds,
+            architecture.folds,
+            architecture.own,
+        )
+        if x is not None:
+            edges = embedding_edges(x[:, : architecture.numbers], architecture.bins)
+            embedding = embedding.with_edges(edges)
+        layers += [embedding, Repeat(architecture.members, architecture.folds)]
+    elif architecture.own:
+        shared = architecture.inputs - architecture.own * architecture.folds
+        layers.append(GroupInputs(shared, architecture.own, architecture.folds))
+        layers.append(Repeat(architecture.members, architecture.folds))
+    else:
+        layers.append(Repeat(architecture.together))
+    for place, (fan_in, fan_out) in enumerate(itertools.pairwise(architecture.sizes[:-1])):
+        layers.append(
+            BatchEnsemble(
+                fan_in, fan_out, architecture.together, "he_uniform", place == 0, architecture.folds
+            )
+        )
+        layers.append(ACTIVATIONS[architecture.activation]())
+    layers.append(MemberLinear(architecture.sizes[-2], architecture.outputs, architecture.together))
+    probabilities = architecture.outputs > 1
+    if architecture.folds == 1:
+        return [*layers, Average(architecture.members, probabilities)]
+    return [InFolds(Sequential(*layers), architecture.together, architecture.folds, probabilities)]
+
+
+def with_fold_column(architecture: Architecture, x: NDArray[Any]) -> NDArray[Any]:
+    """Rows as the network takes them: where it has folds, with −1 for rows that are of none."""
+    return x if architecture.folds == 1 else with_column(x, np.full(len(x), -1))
+
+
+def with_column(x: NDArray[Any], column: NDArray[Any] | None) -> NDArray[Any]:
+    """Rows with one number more, if there is one."""
+    if column is None:
+        return x
+    wider = np.empty((len(x), x.shape[1] + 1), x.dtype)
+    wider[:, :-1], wider[:, -1] = x, column
+    return wider
+
+
+def restore_network(architecture: Architecture, tensors: dict[str, NDArray[Any]]) -> Sequential:
+    """The network that a description and named tensors make, checked against each other."""
+    if sum(tensor.size for tensor in tensors.values()) != architecture.parameters:
+        raise ValueError("the tensors do not fit the layers")
+    network = build(architecture)
+    places = network.parameters()
+    if {name: tensor.shape for name, tensor in tensors.items()} != {
+        name: place.shape for name, place in places.items()
+    }:
+        raise ValueError("the tensors do not fit the layers")
+    for name, place in places.items():
+        place[...] = tensors[name]
+    if not np.isfinite(network.W).all():
+        raise ValueError("some weights are not finite")
+    return network

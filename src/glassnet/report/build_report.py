@@ -1,0 +1,282 @@
+"""The report of a model of a table: how the table was understood, how good the model is, where it
+fails, what it goes by, how it was trained, and how to have it again.
+
+In: what a fit or an evaluation found. Out: one HTML page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassnet.estimators.tabular.explanation import Explanation, explain_encoded
+from glassnet.estimators.tabular.importance import some_rows
+from glassnet.estimators.tabular.score import costs
+from glassnet.estimators.tabular.table_metrics import METRICS, positive_class
+from glassnet.report import charts, page
+from glassnet.report.svg import brief, esc
+from glassnet.rounding import computed_to_nearest
+from glassnet.tables.table import Numbers
+from glassnet.version import __version__
+from glassnet.words import plural
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from glassnet.estimators.tabular.evaluation import Evaluation
+    from glassnet.estimators.tabular.phases import PhaseHistory
+    from glassnet.estimators.tabular.score import Figure, Score
+    from glassnet.estimators.tabular.table_model import TableModel
+    from glassnet.tables.kinds import Column
+    from glassnet.tables.table_schema import Cells
+
+_CURVES = 5  # beside the drawing of importance
+_WORST = 8  # rows with the largest loss
+_SHOWN = 5  # columns of theirs
+_MOST_COLUMNS = 60  # that are listed
+_MOST_CLASSES = 12  # of a confusion matrix
+_LONGEST = 40  # signs of a cell
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """All that a report is made of."""
+
+    table: str  # its name
+    lines: tuple[str, ...]  # what it is about, in words
+    model: TableModel
+    score: Score
+    answers: Evaluation  # that the score is of
+    x: NDArray[np.float32]  # the rows of these, encoded
+    cells: Mapping[str, Cells]  # of all rows of their table
+    texts: Callable[[Sequence[str], int], list[str]]  # cells of a row by names, as texts
+    command: str  # that makes it again
+    columns: Sequence[Column] = ()
+    notes: Sequence[str] = ()
+    doubts: Sequence[str] = ()
+    course: PhaseHistory | None = None
+    answer: Callable[..., NDArray[Any]] | None = None  # for rows x at these `places` among them
+    about: tuple[str, ...] = ()  # of the model: digest, seed, network
+
+
+@computed_to_nearest
+def report(data: ReportData) -> str:
+    """The page."""
+    some = some_rows(len(data.x), len(data.model.schema.columns))
+    answer = None if data.answer is None else partial(data.answer, places=some)
+    why = explain_encoded(
+        data.model, data.cells, data.x[some], data.answers.of(some), answer=answer, curves=_CURVES
+    )
+    target = data.model.schema.target.name
+    sections = [
+        page.tiles(_tiles(data)),
+        *(page.note(text, True) for text in data.doubts),
+        *(page.note(text, False) for text in data.notes),
+        _columns(data, why),
+        _importance_section(why, target),
+        _mistakes_section(data),
+        _figures(data),
+        _training(data, why),
+        _reproduce_section(data),
+    ]
+    return page.document(f"{target}: {data.table}", data.lines, sections)
+
+
+def _number(value: float, in_unit: bool) -> str:
+    return f"{value:,.4g}" if in_unit and abs(value) < 1e6 else f"{value:.4g}"
+
+
+def _tiles(data: ReportData) -> list[str]:
+    """The headline and three figures beside it."""
+    score, classes = data.score, data.model.schema.target.classes
+    wanted = ("auc", "log_loss", "balanced_accuracy", "f1") if classes else (
+        "mae", "r2", "median_error", "pinball"
+    )  # fmt: skip
+    names = [score.metric, *(name for name in wanted if name != score.metric)]
+    found = [
+        page.tile(METRICS[name].title, *_tile(name, score.figures[name], score))
+        for name in names
+        if name in score.figures
+    ][: 3 if score.coverage or classes else 4]
+    if score.coverage is not None:
+        held = score.coverage
+        more = f"± {held.error:.3f} · asked for {held.level:g} · mean width {held.width:.4g}"
+        found.append(page.tile("intervals hold", f"{held.value:.3f}", more))
+    elif classes and score.confusion:
+        found.append(_recall_tile(data))
+    return found
+
+
+def _tile(name: str, figure: Figure, score: Score) -> tuple[str, str]:
+    in_unit = METRICS[name].in_unit
+    parts = [f"± {figure.error:.2g}"]
+    if name == score.metric and score.averaging:
+        parts.append(f"{score.averaging:+.2g} of it by averaging all networks")
+    if figure.constant is not None:
+        answer = f" “{brief(score.constant_answer, 20)}”" if METRICS[name].classes else ""
+        parts.append(f"constant{answer}: {_number(figure.constant, in_unit)}")
+    if figure.linear is not None:
+        parts.append(f"linear: {_number(figure.linear, in_unit)}")
+    return _number(figure.value, in_unit), " · ".join(parts)
+
+
+def _recall_tile(data: ReportData) -> str:
+    """Of two classes the share of the second that is found, of more the least share of a class."""
+    classes, matrix = data.model.schema.target.classes, np.array(data.score.confusion)
+    whole = np.maximum(matrix.sum(axis=1), 1)
+    recalls = np.diag(matrix) / whole
+    place = 1 if len(classes) == 2 else int(np.where(matrix.sum(axis=1) > 0, recalls, 2).argmin())
+    right = matrix[:, place].sum()
+    precise = matrix[place, place] / right if right else 0.0
+    at = data.score.threshold
+    more = f"precision {precise:.0%}" + ("" if at is None else f" · from probability {at:g} on")
+    name = f"recall of “{brief(classes[place], 24)}”"
+    return page.tile(name, f"{recalls[place]:.0%}", more)
+
+
+def _columns(data: ReportData, why: Explanation) -> str:
+    """What each column is taken for, and how much it matters."""
+    if not data.columns:
+        return ""
+    values = {importance.column: importance.value for importance in why.importances}
+    largest = max(values.values(), default=0.0)
+    rows: list[list[str]] = []
+    for column in data.columns[:_MOST_COLUMNS]:
+        share = max(values.get(column.name, 0.0), 0.0) / largest if largest > 0 else 0.0
+        bar = charts.small_histogram([]) if not column.used else _percent(share)
+        rows.append([
+            f"<b>{esc(brief(column.name, 40))}</b>",
+            esc(column.kind if column.used else f"{column.kind}, left out"),
+            f"{column.missing:,}",
+            charts.small_histogram(_counts(column.cells)) if column.used else "",
+            esc(brief(column.summary, 90)),
+            bar if column.used else "",
+        ])  # fmt: skip
+    heads = ("column", "kind", "missing", "", "what is in it", "importance")
+    about = "Check this first: a misread column costs more than any setting."
+    if len(data.columns) > _MOST_COLUMNS:
+        about += f" The first {_MOST_COLUMNS} of {plural(len(data.columns), 'column')}."
+    inside = page.table(heads, rows, (2,))
+    return page.section("Columns", f'<div class="card">{inside}</div>', about=about)
+
+
+def _percent(share: float) -> str:
+    return f'<svg viewBox="0 0 96 12" role="img" aria-label="{share:.0%} of the largest">' \
+        f'<rect width="{96 * share:.1f}" height="12" rx="3" class="bar"/></svg>'  # fmt: skip
+
+
+def _counts(cells: Any) -> list[int]:
+    """A few bars for what is in a column."""
+    if isinstance(cells, Numbers):
+        present = cells.values[~np.isnan(cells.values)]
+        if not len(present):
+            return []
+        low, high = (float(bound) for bound in np.quantile(present, (0.01, 0.99)))
+        return np.histogram(present, 14, (low, high if high > low else low + 1))[0].tolist()
+    present = np.array([str(cell) for cell in cells.tolist() if cell is not None])
+    counts = np.unique(present, return_counts=True)[1] if len(present) else np.zeros(0, int)
+    return sorted(counts.tolist(), reverse=True)[:14]
+
+
+def _importance_section(why: Explanation, target: str) -> str:
+    """Importance, and the curves of the most important columns."""
+    shown = why.importances[:12]
+    unit = f"change of {brief(target, 24)}"
+    if why.classes:
+        unit = f"change of P({brief(why.classes[why.shown], 20)})"
+    cards = [page.card(f"{why.about[0].upper()}{why.about[1:]}.", charts.importance_bars(shown))]
+    for curve in why.curves:
+        said = f"{curve.column}: mean change of the answer, other columns as they are; grey: rows"
+        cards.append(page.card(said, charts.column_curve(curve, why.shown, unit)))
+    return page.section("What matters", page.grid(cards))
+
+
+def _mistakes_section(data: ReportData) -> str:
+    """Which rows are answered rightly and wrongly."""
+    classes, answers = data.model.schema.target.classes, data.answers
+    if not classes:
+        target = data.model.schema.target.name
+        cards = [
+            page.card("A dot a row; on the line the prediction is right.",
+                      charts.predicted_against_true(answers, target)),
+            page.card("Errors: how many rows lie how far off.", charts.errors_histogram(answers)),
+        ]  # fmt: skip
+        return page.section("How good it is, and where it fails", page.grid(cards))
+    cards: list[str] = []
+    if data.score.confusion and len(classes) <= _MOST_CLASSES:
+        said = "True class (down), answered class (across): rows, and their share of the class."
+        cards.append(page.card(said, charts.confusion_matrix(data.score.confusion, classes)))
+    if positive_class(classes) is not None and "auc" in data.score.figures:
+        title = f"AUC {data.score.figures['auc'].value:.3f}"
+        said = f"ROC curve of “{brief(classes[1], 24)}”."
+        cards.append(page.card(said, charts.roc_curve(answers, title)))
+    said = "Calibration: on the line, probabilities are what they say."
+    cards.append(page.card(said, charts.calibration(answers)))
+    across = "three" if len(cards) == 3 else "two"
+    return page.section("How good it is, and where it fails", page.grid(cards, across))
+
+
+def _figures(data: ReportData) -> str:
+    """Every figure that there is."""
+    rows = [
+        [
+            esc(METRICS[name].title),
+            f"{_number(figure.value, METRICS[name].in_unit)} ± {figure.error:.2g}",
+            "" if figure.constant is None else _number(figure.constant, METRICS[name].in_unit),
+            "" if figure.linear is None else _number(figure.linear, METRICS[name].in_unit),
+            esc(METRICS[name].meaning),
+        ]
+        for name, figure in data.score.figures.items()
+    ]
+    heads = ("", "network", "constant", "linear", "what it is")
+    inside = page.table(heads, rows, (1, 2, 3), long=True)
+    return page.section("All figures", f'<div class="card">{inside}</div>')
+
+
+def _training(data: ReportData, why: Explanation) -> str:
+    """Losses by epoch, and the rows that are answered worst."""
+    cards = [page.card("Rows with the largest loss; rows count from 0.", _worst(data, why))]
+    course = data.course
+    if course is not None and course.loss:
+        said = "Loss after each epoch: training (dashed) and rows that the networks have not seen."
+        drawn = charts.losses(course.loss, course.validation_loss, course.best_epoch)
+        cards.insert(0, page.grid([page.card(said, drawn)]))
+    heading = "Training, and the worst rows" if len(cards) > 1 else "The worst rows"
+    return page.section(heading, *cards)
+
+
+def _worst(data: ReportData, why: Explanation) -> str:
+    answers, classes = data.answers, data.model.schema.target.classes
+    names = [importance.column for importance in why.importances[:_SHOWN]]
+    order = np.argsort(-costs(answers), kind="stable")[:_WORST].tolist()
+    rows: list[list[str]] = []
+    for place in order:
+        number = place if answers.rows is None else int(answers.rows[place])
+        cells = [esc(brief(text, _LONGEST)) for text in data.texts(names, number)]
+        code, given = answers.truth[place], answers.given[place]
+        if classes:
+            true = classes[code] if code >= 0 else "another class"
+            chance = float(given[code]) if code >= 0 else 0.0
+            said = classes[int(answers.choice[place])]
+            rest = [esc(brief(true, 24)), esc(brief(said, 24)), f"{chance:.3f}"]
+        else:
+            rest = [f"{code:,.5g}", f"{given:,.5g}", f"{given - code:+,.4g}"]
+        rows.append([f"{number:,}", *cells, *rest])
+    last = ("true", "answered", "P(true)") if classes else ("true", "predicted", "error")
+    heads = ("row", *(brief(name, 20) for name in names), *last)
+    return page.table(heads, rows, (0, len(heads) - 1))
+
+
+def _reproduce_section(data: ReportData) -> str:
+    """How to have the same model and report again."""
+    lines = "".join(f'<p class="cap">{esc(text)}</p>' for text in data.about)
+    inside = (
+        f"<code>{esc(data.command)}</code>{lines}"
+        f'<p class="cap">glassnet {esc(__version__)}; the same rows, seed and version give the '
+        "same model file, on any number of threads.</p>"
+    )
+    return page.section("Reproduce", f'<div class="card">{inside}</div>')

@@ -1,0 +1,339 @@
+"""The schema of a table: which columns a model uses, how each becomes inputs, what the target is.
+
+In: columns and training rows, or JSON. Out: a frozen object that turns a table into arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+
+from glassnet.errors import TableError
+from glassnet.serialize import LATER, Length, Name, from_plain, refuse, to_plain
+from glassnet.tables.decide import read_otherwise
+from glassnet.tables.encode import (
+    ENCODERS,
+    NUMBERS,
+    BooleanEncoder,
+    CategoryEncoder,
+    DateEncoder,
+    Encoded,
+    Encoder,
+    NumberEncoder,
+    check_readable,
+    encode_numbers,
+    fit_numbers,
+)
+from glassnet.tables.forms import Form
+from glassnet.tables.kinds import Column
+from glassnet.tables.repeats import row_keys
+from glassnet.tables.table import Numbers, Table
+from glassnet.tables.target_column import TargetSchema
+from glassnet.tables.target_statistics import Averaged, TargetStatistics
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Cells = Numbers | NDArray[np.object_]
+
+# The first is of tables whose columns are all plain, the last of those with statistics.
+PLAIN_VERSION, VERSION, STATISTICS_VERSION = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class SchemaData:
+    """A schema as JSON values; its columns are of kinds that `ENCODERS` has."""
+
+    version: Literal[1, 2, 3]
+    target: TargetSchema
+    columns: Annotated[tuple[dict[str, Any], ...], Length(1)]
+    missing: tuple[Name, ...]
+    forms: tuple[Form, ...] = field(default=(), metadata=LATER)
+    numbers_first: bool = field(default=False, metadata=LATER)
+
+
+@dataclass(frozen=True)
+class Design:
+    """The rows as a network takes them, and what had to be filled in, by column."""
+
+    x: NDArray[np.float32]
+    missing: dict[str, int]
+    unknown: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Everything about the table that a model has to remember."""
+
+    columns: tuple[Encoder, ...]
+    target: TargetSchema
+    missing: tuple[str, ...] = ()  # texts that count as missing
+    forms: tuple[Form, ...] = ()  # of the columns, and of the target, that are not plain
+    numbers_first: bool = False  # among the inputs, as networks with embeddings take them
+
+    @staticmethod
+    def fit(
+        columns: Sequence[Column],
+        target: TargetSchema,
+        rows: NDArray[np.int64],
+        missing: Sequence[str] = (),
+        forms: Mapping[str, Form] | None = None,
+        also: Sequence[str] = (),
+        averaged: Averaged | None = None,
+    ) -> Schema:
+        """Learn every column from the given rows alone. Forms are kept of the columns that are
+        used, and of those that are used for something `also`. With `averaged` of these rows,
+        categories of many values have statistics."""
+        used_columns = [column for column in columns if column.cells is not None]
+        plain = {
+            column.name: column.cells
+            for column in used_columns
+            if column.kind == "number" and isinstance(column.cells, Numbers)
+        }
+        numbers: dict[str, Encoder] = dict(fit_numbers(plain, rows))
+        encoders = [
+            numbers.get(column.name) or ENCODERS[column.kind].fit(column.name, column.cells, rows)  # pyright: ignore[reportArgumentType]
+            for column in used_columns
+        ]
+        if averaged is not None:
+            encoders = [
+                encoder.with_statistics(column.cells, rows, averaged)  # pyright: ignore[reportArgumentType]
+                if isinstance(encoder, CategoryEncoder) else encoder
+                for encoder, column in zip(encoders, used_columns, strict=True)
+            ]  # fmt: skip
+        used = {target.name, *also, *(encoder.name for encoder in encoders)}
+        found = (forms or {}).items()
+        kept = tuple(form for name, form in found if name in used and not form.usual)
+        return Schema(tuple(encoders), target, tuple(missing), kept, True)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that the model needs."""
+        return tuple(encoder.name for encoder in self.columns)
+
+    @property
+    def inputs(self) -> list[str]:
+        """A name for every column of x."""
+        names = [name for encoder in self.columns for name in encoder.inputs]
+        return [name for _, name in sorted(zip(self._places, names, strict=True))]
+
+    @property
+    def places(self) -> dict[str, list[int]]:
+        """Where the inputs of each column stand in a row of x."""
+        found: dict[str, list[int]] = {}
+        start = 0
+        for encoder in self.columns:
+            stop = start + len(encoder.inputs)
+            found[encoder.name] = self._places[start:stop]
+            start = stop
+        return found
+
+    @cached_property
+    def _places(self) -> list[int]:
+        """Where the inputs of the columns, one after the other, stand in a row of x: numbers, then
+        others, then statistics, fold after fold."""
+        kinds: list[int] = []
+        for encoder in self.columns:
+            number = self.numbers_first and isinstance(encoder, NUMBERS)
+            found = statistics_of(encoder)
+            plain = len(encoder.inputs) - (0 if found is None else found.groups * found.each)
+            kinds += [0 if number and place == 0 else 1 for place in range(plain)]
+            if found is not None:
+                kinds += [2 + group for group in range(found.groups) for _ in range(found.each)]
+        order = sorted(range(len(kinds)), key=lambda place: kinds[place])
+        return [rank for _, rank in sorted(zip(order, range(len(order)), strict=True))]
+
+    @cached_property
+    def _targets(self) -> list[tuple[list[int], slice | list[int]]]:
+        """For each column where its inputs stand in a row of x; a slice where they stand side by
+        side."""
+        found: list[tuple[list[int], slice | list[int]]] = []
+        start = 0
+        for encoder in self.columns:
+            places = self._places[start : start + len(encoder.inputs)]
+            start += len(places)
+            first = places[0] if places else 0
+            together = places == list(range(first, first + len(places)))
+            found.append((places, slice(first, first + len(places)) if together else places))
+        return found
+
+    @property
+    def numbers(self) -> int:
+        """How many inputs are numbers that stand first."""
+        return self.numbers_first * sum(isinstance(column, NUMBERS) for column in self.columns)
+
+    @property
+    def statistics(self) -> int:
+        """How many inputs are statistics of the target, which stand last."""
+        found = [one for encoder in self.columns if (one := statistics_of(encoder)) is not None]
+        return sum(one.groups * one.each for one in found)
+
+    @property
+    def own(self) -> int:
+        """How many inputs each fold has of its own, which stand last, fold after fold: statistics
+        that are made without its rows."""
+        found = [one for encoder in self.columns if (one := statistics_of(encoder)) is not None]
+        return sum(one.each for one in found if one.grouped)
+
+    def opened(self, table: Table) -> Table:
+        """The table read as the model's own was: the same gaps, the same signs in numbers. A column
+        that is written in another way is read in that way."""
+        forms = {form.column: form for form in self.forms if form.column in table.columns}
+        table = table.with_missing((*table.missing, *self.missing)).with_forms(forms)
+        numbers, dates = self._of(NumberEncoder), self._of(DateEncoder)
+        if not self.target.classes and self.target.name in table.columns:
+            numbers = [*numbers, self.target.name]
+        present = [name for name in numbers if name in table.columns]
+        table = read_otherwise(table, present, "number", table.numbers(present))
+        present = [name for name in dates if name in table.columns]
+        return read_otherwise(table, present, "date", table.seconds(present))
+
+    def load(self, table: Table) -> dict[str, Cells]:
+        """The cells of the columns that the model needs, read as it was trained with."""
+        self._require(table)
+        table = self.opened(table)
+        numbers = table.numbers(self._of(NumberEncoder))
+        times = table.seconds(self._of(DateEncoder))
+        texts = table.texts([*self._of(CategoryEncoder), *self._of(BooleanEncoder)])
+        for name, cells in numbers.items():
+            check_readable(table.label, name, cells, "number")
+        for name, cells in times.items():
+            check_readable(table.label, name, cells, "date")
+        return {**numbers, **times, **texts}
+
+    def labelled(self, table: Table) -> tuple[Design, NDArray[Any], NDArray[np.uint64]]:
+        """The rows that have a target, as the network takes them, their truth, and their keys;
+        TableError where there are none."""
+        truth, missing = self.target.read(self.opened(table))
+        rows = np.flatnonzero(~missing)
+        if not len(rows):
+            raise TableError(
+                f"{table.label}: the target {self.target.name!r} has no value in any row; "
+                "a score needs the true answers"
+            )
+        cells = self.load(table)
+        return self.encode(cells, rows), truth[rows], row_keys(cells)[rows]
+
+    def encode(
+        self,
+        cells: Mapping[str, Cells],
+        rows: NDArray[np.int64] | None = None,
+        parts: NDArray[np.int64] | None = None,
+    ) -> Design:
+        """The design matrix of the given rows, or of all. Rows that are trained on come with the
+        `parts` that statistics were made of: those of their own part are left out."""
+        x: NDArray[np.float32] | None = None
+        missing: dict[str, int] = {}
+        unknown: dict[str, int] = {}
+        numbers: list[tuple[NumberEncoder, Numbers, list[int]]] = []
+        for encoder, (places, target) in zip(self.columns, self._targets, strict=True):
+            values = _select_rows(cells[encoder.name], rows)
+            if x is None:
+                x = np.empty((_row_count(values), len(self._places)), np.float32)
+            if isinstance(encoder, NumberEncoder) and isinstance(values, Numbers):
+                numbers.append((encoder, values, places))
+                continue
+            encoded = _encode(encoder, values, parts)
+            x[:, target] = encoded.x
+            if encoded.missing:
+                missing[encoder.name] = encoded.missing
+            if encoded.unknown:
+                unknown[encoder.name] = encoded.unknown
+        assert x is not None
+        if numbers:
+            encoders, columns, places = zip(*numbers, strict=True)
+            missing |= encode_numbers(encoders, columns, x, places)
+        in_order = {name: missing[name] for name in self.names if name in missing}
+        return Design(x, in_order, unknown)
+
+    def to_plain(self) -> dict[str, Any]:
+        """The schema as JSON values."""
+        plain: dict[str, Any] = {
+            "version": VERSION if self.forms or self.numbers_first else PLAIN_VERSION,
+            "target": _plain_target(self.target),
+            "columns": [_plain_column(encoder) for encoder in self.columns],
+            "missing": list(self.missing),
+        }
+        if self.statistics:
+            plain["version"] = STATISTICS_VERSION
+        if self.numbers_first:
+            plain["numbers_first"] = True
+        if self.forms:
+            plain["forms"] = [to_plain(form) for form in self.forms]
+        return plain
+
+    @staticmethod
+    def from_plain(plain: Any) -> Schema:
+        """The schema that JSON values describe; `ValueError` says what is wrong with them."""
+        found = from_plain(SchemaData, plain, "the schema")
+        columns = tuple(
+            _encoder(column, f"column {i}") for i, column in enumerate(found.columns, 1)
+        )
+        names = [*(column.name for column in columns), found.target.name]
+        if len(set(names)) < len(names):
+            raise ValueError("the schema names a column twice")
+        return Schema(columns, found.target, found.missing, found.forms, found.numbers_first)
+
+    def _of(self, kind: type[Encoder]) -> list[str]:
+        return [encoder.name for encoder in self.columns if isinstance(encoder, kind)]
+
+    def _require(self, table: Table) -> None:
+        absent = [name for name in self.names if name not in table.columns]
+        if not absent:
+            return
+        close = table.nearest(absent[0])
+        hint = f"did you rename it to {close!r}?" if close else "add it, or train without it"
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        raise TableError(
+            f"{table.label} lacks the column {absent[0]!r}{more} that the model was trained with; "
+            f"{hint}"
+        )
+
+
+def _encoder(plain: dict[str, Any], where: str) -> Encoder:
+    kind = plain.get("kind")
+    if not isinstance(kind, str) or kind not in ENCODERS:
+        refuse(f"{where}.kind", kind, " or ".join(ENCODERS))
+    return from_plain(ENCODERS[kind], plain, where)
+
+
+def statistics_of(encoder: Encoder) -> TargetStatistics | None:
+    """Those of a column, if it has any."""
+    return encoder.statistics if isinstance(encoder, CategoryEncoder) else None
+
+
+def _plain_column(encoder: Encoder) -> dict[str, Any]:
+    """Without the statistics that there are not, which older programs do not know."""
+    plain = to_plain(encoder)
+    return {name: value for name, value in plain.items() if name != "statistics" or value}
+
+
+def _plain_target(target: TargetSchema) -> dict[str, Any]:
+    """Without the fields of a logarithm where there is none, which older programs do not know."""
+    plain = to_plain(target)
+    return plain if target.log else {k: v for k, v in plain.items() if k not in _OF_LOGARITHM}
+
+
+_OF_LOGARITHM = ("log", "shift", "centre", "factor")
+
+
+def _row_count(cells: Cells) -> int:
+    return len(cells.values if isinstance(cells, Numbers) else cells)
+
+
+def _select_rows(cells: Cells, rows: NDArray[np.int64] | None) -> Cells:
+    if rows is None:
+        return cells
+    if isinstance(cells, Numbers):
+        return Numbers(cells.values[rows], cells.missing[rows])
+    return cells[rows]
+
+
+def _encode(encoder: Encoder, cells: Cells, parts: NDArray[np.int64] | None) -> Encoded:
+    if isinstance(encoder, CategoryEncoder):
+        return encoder.encode(cells, parts)  # pyright: ignore[reportArgumentType]
+    return encoder.encode(cells)  # pyright: ignore[reportArgumentType]

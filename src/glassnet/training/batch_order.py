@@ -1,0 +1,85 @@
+"""Which rows the batches of an epoch have.
+
+In: how many rows, the size of a batch, a seed. Out: row numbers, in an order keyed by seed and
+epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from glassnet.training.data_checks import Rows
+from glassnet.training.order_code import permutations
+
+BLOCK = 1 << 20  # rows whose order is worked out at once
+TOGETHER = 2000  # rows: of fewer the orders of several epochs are worked out at once
+SHUFFLE = 1 << 16  # streams of random numbers on the host: first weights take the low ones
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which rows the batches of an epoch have; as they lie where there is no seed, and where one
+    batch has them all, so that there is nothing to shuffle."""
+
+    count: int
+    size: int
+    seed: int | None
+
+    @classmethod
+    def of(cls, rows: Rows, batch_size: int, seed: int | None) -> Order:
+        return cls(len(rows), min(batch_size, len(rows)), seed)
+
+    @property
+    def steps(self) -> int:
+        return -(-self.count // self.size)
+
+    def parts(self, epoch: int) -> Iterable[np.ndarray]:
+        """Row numbers [steps, batch size] of the whole batches and of the last, smaller one. Of
+        many rows a block comes after the other, so that the numbers of all are never in memory."""
+        still = self.seed is None or self.steps == 1
+        if still and self.count <= BLOCK:
+            return self._is_unshuffled
+        size = max(1, BLOCK // self.size) * self.size
+        blocks = ((a, min(a + size, self.count)) for a in range(0, self.count, size))
+        return (part for a, b in blocks for part in self._cut(self._places(epoch, a, b)))
+
+    def _places(self, epoch: int, first: int, last: int) -> np.ndarray:
+        if self.seed is None or self.steps == 1:
+            return np.arange(first, last)
+        if self.count <= TOGETHER:
+            return self._cached_orders(epoch)[epoch][first:last]
+        among = range(epoch, epoch + 1)
+        return permutations(self.count, self.seed, SHUFFLE, among, first, last)[0]
+
+    def _cached_orders(self, epoch: int) -> dict[int, np.ndarray]:
+        """The orders of the present epoch and of some later ones: as many as are over, 16 at most,
+        so that no more than half are worked out in vain."""
+        if epoch not in self._all_rows_parts:
+            among = range(epoch, epoch + max(1, min(epoch, 16)))
+            orders = permutations(self.count, self.seed or 0, SHUFFLE, among)
+            self._all_rows_parts.clear()
+            self._all_rows_parts.update(zip(among, orders, strict=True))
+        return self._all_rows_parts
+
+    def orders(self, epoch: int, count: int) -> np.ndarray:
+        """The orders of so many epochs: [epochs, rows]."""
+        if self.seed is None or self.steps == 1:
+            return np.broadcast_to(np.arange(self.count), (count, self.count))
+        return permutations(self.count, self.seed, SHUFFLE, range(epoch, epoch + count))
+
+    @cached_property
+    def _all_rows_parts(self) -> dict[int, np.ndarray]:
+        return {}
+
+    @cached_property
+    def _is_unshuffled(self) -> list[np.ndarray]:
+        return self._cut(np.arange(self.count))
+
+    def _cut(self, rows: np.ndarray) -> list[np.ndarray]:
+        cut = len(rows) // self.size * self.size
+        parts = [rows[:cut].reshape(-1, self.size), rows[None, cut:]]
+        return [part for part in parts if part.size]

@@ -1,0 +1,277 @@
+"""Epochs of small data, several at a time.
+
+In: a training. Out: the same epochs, to the bit, with little Python around each: orders of rows and
+learning rates are worked out for a block of epochs at once, and where nobody looks at single epochs
+the block is one call of compiled code.
+
+A block that leaves the finite range is put back and done again epoch by epoch, which finds the step
+that is at fault and says so.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from glassnet.errors import DivergenceError
+from glassnet.optim import schedule as schedules
+from glassnet.training.batch_order import Order
+from glassnet.training.epoch_loop import EpochLoop, Stop
+from glassnet.training.history import Run
+from glassnet.training.rollback import finite
+from glassnet.training.step_runner import EpochCalls, StepRunner, means_by_rows, weighted_mean
+
+EPOCHS = 128  # of a block: more cost more to prepare than they save
+ROWS = 1 << 15  # and their rows
+WORK = 1 << 25  # weights times rows of an epoch that takes a few milliseconds at most
+UNGUARDED_WORK = 1 << 28  # the same where nothing is put back: Ctrl-C is heard after each epoch
+PIECE = 0.01  # seconds after which Ctrl-C is heard
+
+
+class Trainable(Protocol):
+    """What is asked of the training: `Trainer` has it."""
+
+    task: Any
+    order: Order
+    stepper: StepRunner
+    optimizer: Any
+    conventions: Any
+    schedule: schedules.Schedule
+    kept_memory: Any
+    part: tuple[np.ndarray, np.ndarray]
+    raw: np.ndarray | None
+    broken: bool
+    first: int
+
+    def renew(self) -> bool: ...
+    def keep_snapshot(self) -> None: ...
+    def restore_snapshot(self) -> None: ...
+    def rates(self, run: Run, steps: np.ndarray) -> np.ndarray: ...
+    def timeline(self, run: Run, steps: np.ndarray) -> schedules.Timeline: ...
+    def weights(self, rows: np.ndarray) -> np.ndarray: ...
+    def diverged(
+        self, run: Run, first: int, losses: np.ndarray, begun: np.ndarray | None
+    ) -> DivergenceError: ...
+
+
+class EpochBlocks:
+    """Takes the epochs of one training."""
+
+    def __init__(self, trainer: Trainable, most: int) -> None:
+        self.trainer, self.most = trainer, most
+        self._calls: EpochCalls | None = None
+        self._first, self._filled = 0, 0  # which epochs the calls are ready for
+        self._piece = 1  # epochs between two looks at Ctrl-C
+        rows, self._W = trainer.task.rows, trainer.task.model.W
+        self._equal = rows.weight is None or trainer.conventions.by_rows
+        self._weights = self._shares() if self._equal else np.empty(0)
+        self._total = math.fsum(self._weights.tolist())
+
+    @classmethod
+    def of(cls, trainer: Trainable, run: Run, callbacks: Sequence[Any]) -> EpochBlocks | None:
+        """None where the epochs of a training cannot be taken so, or nothing would be won."""
+        rows, guarded = trainer.task.rows, trainer.conventions.guarded
+        work = trainer.stepper.weights * len(rows)
+        if rows.in_batches or rows.mapped is not None or len(rows) > ROWS:
+            return None
+        if not guarded:
+            most = _most(trainer, run) if work <= UNGUARDED_WORK else 1
+            return cls(trainer, most) if trainer.conventions.by_rows and most > 1 else None
+        plain = trainer.optimizer.average == 0.0 and trainer.kept_memory is not None
+        plain = plain and not trainer.conventions.by_rows
+        if work > WORK or not plain or _rates_depend_on_losses(trainer, run, callbacks):
+            return None
+        return cls(trainer, _most(trainer, run))
+
+    def take(self, loop: EpochLoop) -> bool:
+        """Take the next epochs; False where they have to be taken one by one."""
+        run, trainer = loop.run, self.trainer
+        if not trainer.conventions.guarded:
+            count = min(self.most, run.epochs - run.epoch)
+            count = min(count, loop.ahead()) if count > 1 else 1
+            if count > 1:
+                self.take_without_snapshot(loop, count)
+            return count > 1
+        if not self.most or len(trainer.part[0]):
+            return False
+        if loop.watched:
+            self.watched(loop)
+            return True
+        return self.take_without_callbacks(loop)
+
+    def take_without_snapshot(self, loop: EpochLoop, count: int) -> None:
+        """Some epochs of which only the last one may be the end, and none is put back."""
+        run, trainer, steps = loop.run, self.trainer, self.trainer.order.steps
+        calls, done = self._ready(run, count), 0
+        try:
+            while done < count:
+                calls.run(done)
+                done += 1
+                if loop.after_steps(steps, clock=False):
+                    break
+        finally:
+            self._filled = 0
+            run.history.evaluations += done
+            loop.clock()
+            found = means_by_rows(calls.losses(done), trainer.order.count) if done else ()
+            for loss in found:
+                loop.count_epoch(loss)
+        if run.history.stopped == "interrupted":
+            raise Stop
+
+    def take_without_callbacks(self, loop: EpochLoop) -> bool:
+        """Some epochs that nobody looks at; False where their numbers are not finite, and all is
+        as it was before."""
+        run, trainer, start = loop.run, self.trainer, time.perf_counter()
+        first = run.steps_done
+        if trainer.renew():
+            self._calls = None
+        trainer.keep_snapshot()
+        calls = self._ready(run)
+        ahead = run.epoch - self._first
+        count = min(self._piece, self._filled - ahead)
+        try:
+            calls.run(ahead, count)
+            loop.after_steps(count * trainer.order.steps, clock=False)
+        except KeyboardInterrupt:
+            trainer.restore_snapshot()
+            raise
+        losses = _side_by_side(calls.losses(count, ahead))
+        if not (finite(losses.reshape(-1)) and finite(trainer.task.model.W)):
+            trainer.restore_snapshot()
+            trainer.raw, trainer.broken = None, False
+            run.steps_done, self.most = first, 0
+            return False
+        run.history.loss += self._means(losses, run.epoch)
+        run.epoch += count
+        run.history.evaluations += count
+        loop.clock()
+        if run.history.stopped == "interrupted":
+            raise Stop
+        self._piece = max(1, int(count * PIECE / max(time.perf_counter() - start, 1e-9)))
+        return True
+
+    def watched(self, loop: EpochLoop) -> None:
+        """One epoch, after which callbacks hear of it or the validation loss is worked out."""
+        run, trainer = loop.run, self.trainer
+        if trainer.renew():
+            self._calls = None
+        trainer.keep_snapshot()
+        calls = self._ready(run)
+        ahead, first = run.epoch - self._first, run.steps_done
+        try:
+            calls.run(ahead)
+            loop.after_steps(trainer.order.steps, clock=False)
+        except KeyboardInterrupt:
+            trainer.restore_snapshot()
+            raise
+        losses = calls.of_epoch(ahead)
+        loss = self._mean(losses, run.epoch)
+        if not ((math.isfinite(loss) or finite(losses)) and finite(self._W)):
+            self._filled = 0
+            raise trainer.diverged(run, first, losses.copy(), None)
+        run.history.evaluations += 1
+        if run.history.stopped == "interrupted":
+            weights = self._weights if self._equal else self._shares(run.epoch)
+            trainer.part = losses.copy(), weights
+        loop.end_epoch(loss)
+
+    def _ready(self, run: Run, count: int | None = None) -> EpochCalls:
+        """Calls whose rows and rates are those of the next epochs."""
+        calls = self._calls
+        if calls is not None and self._first <= run.epoch < self._first + self._filled:
+            return calls
+        trainer, order = self.trainer, self.trainer.order
+        count = min(self.most, run.epochs - run.epoch) if count is None else count
+        if calls is None:
+            calls = trainer.stepper.epoch_calls(order.count, order.size, self.most)
+            self._calls, self._filled = calls, 0
+        first = trainer.first + run.steps_done
+        rates = trainer.rates(run, np.arange(first, first + count * order.steps))
+        calls.set(order.orders(run.epoch, count), rates, first)
+        self._first, self._filled = run.epoch, count
+        return calls
+
+    def _mean(self, losses: np.ndarray, epoch: int) -> float:
+        """The loss of an epoch, the sum without rounding errors."""
+        if not self._equal:
+            return weighted_mean(losses, self._shares(epoch))
+        if len(losses) == 1:
+            return weighted_mean(losses, self._weights)
+        try:
+            return math.fsum((losses.astype(float) * self._weights).tolist()) / self._total
+        except (OverflowError, ValueError):  # infinities of both signs, too
+            return math.nan
+
+    def _means(self, losses: np.ndarray, first: int) -> list[float]:
+        """The loss of each of some epochs, all finite, the sums without rounding errors."""
+        if self._equal and exact(losses, self._total):
+            return (losses.astype(float) @ self._weights / self._total).tolist()
+        return [self._mean(steps, first + place) for place, steps in enumerate(losses)]
+
+    def _shares(self, epoch: int = 0) -> np.ndarray:
+        """What each step of an epoch weighs."""
+        order = self.trainer.order
+        if not self._equal:
+            return np.concatenate([self.trainer.weights(part) for part in order.parts(epoch)])
+        last = order.count - (order.steps - 1) * order.size
+        return np.array([order.size] * (order.steps - 1) + [last], float)
+
+
+def exact(numbers: np.ndarray, total: float) -> bool:
+    """Whether float64 sums of float32 numbers times whole numbers that add up to `total` have no
+    rounding errors, in whatever order: all are multiples of the last place of the smallest."""
+    if numbers.dtype != np.float32:
+        return False
+    sizes = np.abs(numbers)
+    least, most = float(sizes.min()), float(sizes.max())
+    place = max(math.frexp(least)[1], -125) - 24
+    return least > 0.0 and most * total < math.ldexp(1.0, 53 + place)
+
+
+def _most(trainer: Trainable, run: Run) -> int:
+    """How many epochs a block has."""
+    return max(1, min(run.epochs - run.epoch, EPOCHS, ROWS // len(trainer.task.rows)))
+
+
+def _side_by_side(losses: list[tuple[np.ndarray, int]]) -> np.ndarray:
+    """The losses of all steps: [epochs, steps]."""
+    if len(losses) == 1:
+        return losses[0][0]
+    return np.concatenate([array for array, _ in losses], axis=1)
+
+
+def _rates_depend_on_losses(trainer: Trainable, run: Run, callbacks: Sequence[Any]) -> bool:
+    """Whether the learning rates of an epoch may depend on what came before it: on losses, or
+    where schedules of the user's meet callbacks, on anything."""
+    schedule = trainer.schedule
+    ours = type(schedule).__module__.startswith("glassnet.")
+    if callbacks and not ours:
+        return True
+    steps = trainer.timeline(run, np.array([trainer.first + run.steps_done]))
+    try:
+        schedule.rates(steps, _Losses())
+    except _LossesNeeded:
+        return True
+    return False
+
+
+class _LossesNeeded(Exception):
+    """A schedule asked for losses."""
+
+
+class _Losses(Sequence[float]):
+    """The losses of the epochs so far, for a schedule that shall not need them."""
+
+    def __len__(self) -> int:
+        raise _LossesNeeded
+
+    def __getitem__(self, index: Any) -> Any:
+        raise _LossesNeeded
+
+    def __iter__(self) -> Iterator[float]:
+        raise _LossesNeeded
