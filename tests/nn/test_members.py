@@ -46,10 +46,10 @@ def by_hand(architecture: Architecture, network: Any, member: int) -> np.ndarray
     def of(name: str) -> np.ndarray:
         return next(values for key, values in own.items() if key.endswith(name))
 
-    x, last = X, architecture.own * architecture.folds
+    x, last = X, architecture.per_group * architecture.folds
     if last:
-        first = 5 - last + group * architecture.own
-        x = np.hstack([X[:, : 5 - last], X[:, first : first + architecture.own]])
+        first = 5 - last + group * architecture.per_group
+        x = np.hstack([X[:, : 5 - last], X[:, first : first + architecture.per_group]])
     if architecture.numbers:
         edges, width, count = of("edges"), architecture.width, architecture.numbers
         slope, bias, weight = of("slope"), of("bias"), of("piecewiseembedding1.weight")

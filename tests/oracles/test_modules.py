@@ -190,7 +190,7 @@ CASES = [
     Case(nn.Embedding(3, 2), embedding, CATEGORIES[:, :1].copy()),
     Case(nn.Embedding((3, 4), 2), embedding, CATEGORIES), Case(nn.Periodic(WIDTH, 3), periodic),
     Case(nn.PiecewiseEmbedding(2, 3, 3, 2, 2), embedded),
-    Case(nn.PiecewiseEmbedding(2, 3, 3, groups=2, own=1), embedded_with_own),
+    Case(nn.PiecewiseEmbedding(2, 3, 3, groups=2, per_group=1), embedded_with_own),
     same(nn.GroupInputs(2, 1, 2), lambda x: torch.cat([x[:, :3], x[:, :2], x[:, 3:]], 1)),
     Case(nn.BatchEnsemble(2, 3, 2, groups=2), groups), Case(nn.MemberLinear(2, 3, 2), apart),
     Case(nn.BatchEnsemble(2, 3, 2), ensemble), same(nn.Dropout(0.4), T.Dropout(0.4).eval()),

@@ -152,7 +152,7 @@ def test_inputs_of_folds_stand_last_fold_after_fold(tmp_path: Path) -> None:
     prepared = prepare(found, found.split())
     schema, groups = prepared.schema, found.groups
     assert groups is not None
-    assert schema.own == 2
+    assert schema.per_group == 2
     assert schema.inputs[-2:] == [
         "shop: mean of price, without fold 5", "shop: rows of that value, without fold 5",
     ]  # fmt: skip

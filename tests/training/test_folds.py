@@ -26,7 +26,7 @@ def pack(outputs: int, *, embedded: bool = True, own: bool = False) -> nn.Sequen
     layers: dict[tuple[bool, bool], list[nn.Module]] = {
         (True, False): [nn.PiecewiseEmbedding(2, 3, 4, 2, groups=3), nn.Repeat(2, 3)],
         (False, False): [nn.Repeat(6)],
-        (True, True): [nn.PiecewiseEmbedding(1, 3, 4, groups=3, own=1), nn.Repeat(2, 3)],
+        (True, True): [nn.PiecewiseEmbedding(1, 3, 4, groups=3, per_group=1), nn.Repeat(2, 3)],
         (False, True): [nn.GroupInputs(1, 1, 3), nn.Repeat(2, 3)],
     }
     inner = nn.Sequential(

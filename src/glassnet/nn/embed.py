@@ -227,7 +227,7 @@ class PiecewiseEmbedding(Module):
     gradient moves them; equal ones make a bin that is left out. `PiecewiseEmbedding.of(x, width)`
     takes quantiles of data. `others` further numbers are kept as they are, behind those. With
     `groups` there are as many embeddings, side by side, each learnt for itself; then a row can end
-    with `own` numbers of each group, group after group, which that group alone gets.
+    with `per_group` numbers of each group, group after group, which that group alone gets.
     """
 
     features: int
@@ -235,14 +235,14 @@ class PiecewiseEmbedding(Module):
     bins: int = 16
     others: int = 0
     groups: int = 1
-    own: int = 0
+    per_group: int = 0
 
     def __post_init__(self) -> None:
         sizes = {"features": self.features, "width": self.width, "bins": self.bins}
         right = "PiecewiseEmbedding(4, 8, bins=16)"
         check_sizes(self, right, **sizes, groups=self.groups)
         check_numbers(self, f"{right[:-1]}, others=2)", 0, others=self.others)
-        check_numbers(self, f"{right[:-1]}, groups=5, own=2)", 0, own=self.own)
+        check_numbers(self, f"{right[:-1]}, groups=5, per_group=2)", 0, per_group=self.per_group)
 
     @classmethod
     def of(cls, x: Any, width: int, bins: int = 16) -> PiecewiseEmbedding:
@@ -268,10 +268,10 @@ class PiecewiseEmbedding(Module):
         return other
 
     def input_width(self) -> int | None:
-        return self.features + self.others + self.groups * self.own
+        return self.features + self.others + self.groups * self.per_group
 
     def output_width(self, width: int | None) -> int | None:
-        return self.groups * (self.features * self.width + self.others + self.own)
+        return self.groups * (self.features * self.width + self.others + self.per_group)
 
     def parameter_specs(self) -> dict[str, Parameter]:
         shape = (self.groups, self.features, self.width)
@@ -300,64 +300,65 @@ class PiecewiseEmbedding(Module):
         straight = ops.reshape(each, (rows, 1, self.features, 1)) * parameters["slope"]
         e = ops.transpose(bent, (1, 2, 0, 3)) + straight + parameters["bias"]
         e = ops.reshape(e, (rows, groups, self.features * self.width))
-        behind = with_own(x[:, self.features :], self.others, self.own, groups)
+        behind = with_group_inputs(x[:, self.features :], self.others, self.per_group, groups)
         if behind is not None:
             e = ops.concatenate([e, behind], 2)
         return ops.reshape(
-            e, (rows, groups * (self.features * self.width + self.others + self.own))
+            e, (rows, groups * (self.features * self.width + self.others + self.per_group))
         )
 
 
 @dataclass(eq=False)
 class GroupInputs(Module):
     """For each of `groups`, side by side, the first `common` numbers of a row, which all get, and
-    the `own` numbers of the group: behind the shared ones those of the first group stand, then
-    those of the next. With `Repeat(members, groups)` behind it the members of a group get them.
+    the `per_group` numbers of the group: behind the common ones those of the first group stand,
+    then those of the next. With `Repeat(members, groups)` behind it the members of a group get
+    them.
     """
 
     common: int
-    own: int
+    per_group: int
     groups: int
 
     def __post_init__(self) -> None:
-        right = "GroupInputs(8, own=2, groups=5)"
+        right = "GroupInputs(8, per_group=2, groups=5)"
         check_sizes(self, right, groups=self.groups)
-        check_numbers(self, right, 0, common=self.common, own=self.own)
-        if not self.common + self.own:
+        check_numbers(self, right, 0, common=self.common, per_group=self.per_group)
+        if not self.common + self.per_group:
             raise ShapeError(f"{self!r} leaves no number\n  right: {right}")
 
     def input_width(self) -> int | None:
-        return self.common + self.groups * self.own
+        return self.common + self.groups * self.per_group
 
     def output_width(self, width: int | None) -> int | None:
-        return self.groups * (self.common + self.own)
+        return self.groups * (self.common + self.per_group)
 
     def build(self, x: Value, parameters: Scope) -> Value:
         return ops.reshape(
-            with_own(x, self.common, self.own, self.groups),
-            (x.shape[0], self.groups * (self.common + self.own)),
+            with_group_inputs(x, self.common, self.per_group, self.groups),
+            (x.shape[0], self.groups * (self.common + self.per_group)),
         )
 
 
 def own_rows(layer: Module, x: np.ndarray, group: int) -> np.ndarray:
     """What a group gets of rows, before they are embedded, where a layer gives groups numbers of
     their own; else the rows."""
-    if not isinstance(layer, PiecewiseEmbedding | GroupInputs) or not layer.own:
+    if not isinstance(layer, PiecewiseEmbedding | GroupInputs) or not layer.per_group:
         return x
-    first = x.shape[1] - layer.own * layer.groups
-    own = x[:, first + group * layer.own : first + (group + 1) * layer.own]
+    first = x.shape[1] - layer.per_group * layer.groups
+    own = x[:, first + group * layer.per_group : first + (group + 1) * layer.per_group]
     return np.concatenate([x[:, :first], own], axis=1)
 
 
-def with_own(x: Any, shared: int, own: int, groups: int) -> Any:
-    """Of rows [rows, shared + groups · own] what each group gets, [rows, groups, shared + own];
-    None where that is nothing."""
+def with_group_inputs(x: Any, shared: int, per_group: int, groups: int) -> Any:
+    """Of rows [rows, shared + groups · per_group] what each group gets, [rows, groups, shared +
+    per_group]; None where that is nothing."""
     rows, parts = x.shape[0], list[Any]()
     if shared:
         same = ops.reshape(x[:, :shared], (rows, 1, shared))
         parts.append(ops.broadcast(same, (rows, groups, shared)))
-    if own:
-        parts.append(ops.reshape(x[:, shared:], (rows, groups, own)))
+    if per_group:
+        parts.append(ops.reshape(x[:, shared:], (rows, groups, per_group)))
     return ops.concatenate(parts, 2) if len(parts) > 1 else parts[0] if parts else None
 
 

@@ -73,11 +73,13 @@ def _fold_layer(layer: Module, pack: InFolds) -> Module | None:
 def _embedding(layer: Any, folds: int) -> Module | None:
     if layer.groups != folds:
         return None
-    return PiecewiseEmbedding(layer.features, layer.width, layer.bins, layer.others + layer.own)
+    return PiecewiseEmbedding(
+        layer.features, layer.width, layer.bins, layer.others + layer.per_group
+    )
 
 
 def _inputs(layer: Any, folds: int) -> Module | None:
-    return GroupInputs(layer.common + layer.own, 0, 1) if layer.groups == folds else None
+    return GroupInputs(layer.common + layer.per_group, 0, 1) if layer.groups == folds else None
 
 
 def _repeat(layer: Any, folds: int) -> Module | None:

@@ -61,7 +61,7 @@ class Pack:
         layer = self.layers[0]
         if not isinstance(layer, PiecewiseEmbedding):
             return None
-        others = layer.others + layer.own
+        others = layer.others + layer.per_group
         made = PiecewiseEmbedding(layer.features, layer.width, layer.bins, others)
         made = made.astype(self.dtype)
         own, of = made.parameters(), layer.parameters()

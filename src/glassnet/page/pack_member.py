@@ -59,7 +59,7 @@ class PackMember:
         found = network if self.embedding is None else self.embedding.input_width() or network
         first = self.pack.layers[0]
         if isinstance(first, PiecewiseEmbedding | GroupInputs):
-            found += first.own * (first.groups - 1)
+            found += first.per_group * (first.groups - 1)
         return found
 
     def on(self, table: PageTable, label: str) -> PageTable:

@@ -173,7 +173,7 @@ class Schema:
         return sum(one.groups * one.each for one in found)
 
     @property
-    def own(self) -> int:
+    def per_group(self) -> int:
         """How many inputs each fold has of its own, which stand last, fold after fold: statistics
         that are made without its rows."""
         found = [one for encoder in self.columns if (one := statistics_of(encoder)) is not None]

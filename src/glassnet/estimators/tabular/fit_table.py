@@ -74,7 +74,7 @@ def choose_recipe(examined: ExaminedTable, *, epochs: int | None = None) -> Reci
     split, groups = examined.split(), examined.groups
     schema = fitted_schema(examined, split)
     outputs, folds = examined.target.outputs, 1 if groups is None else groups.count
-    own = schema.own if folds > 1 else 0
+    own = schema.per_group if folds > 1 else 0
     inputs = len(schema.inputs) - own * (folds - 1)
     recipe = default_recipe(len(split.train), inputs, schema.numbers, outputs, folds)
     return recipe if epochs is None else recipe.with_epochs(epochs)

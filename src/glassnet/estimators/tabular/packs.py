@@ -96,7 +96,7 @@ def check_fits(network: Architecture, schema: Schema) -> None:
     """ValueError where a network is not of these columns."""
     if len(schema.inputs) != network.inputs or schema.target.outputs != network.outputs:
         raise ValueError("the network does not fit the columns")
-    if network.own != (schema.own if network.folds > 1 else 0):
+    if network.per_group != (schema.per_group if network.folds > 1 else 0):
         raise ValueError("the network does not fit the statistics of the columns")
     if network.numbers not in (0, schema.numbers * bool(network.members)):
         raise ValueError("the network does not fit the columns that are numbers")

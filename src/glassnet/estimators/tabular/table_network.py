@@ -50,7 +50,7 @@ class Architecture:
     Without members it is one network. A pack has `folds` groups of as many `members`, which share
     most of their weights inside a group; the members of a group have not seen the rows of its fold.
     The first `numbers` inputs of a pack have learnt piecewise linear embeddings, `width` numbers
-    each. The last inputs are `own` ones of each group. Scores of classes are divided by
+    each. The last inputs are `per_group` ones of each group. Scores of classes are divided by
     `temperature`.
     """
 
@@ -64,7 +64,7 @@ class Architecture:
     numbers: Total = field(default=0, metadata=LATER)
     width: Count = field(default=1, metadata=LATER)
     bins: Count = field(default=1, metadata=LATER)
-    own: Total = field(default=0, metadata=LATER)
+    per_group: Total = field(default=0, metadata=LATER)
     temperature: Temperature = field(default=1.0, metadata=LATER)
 
     @property
@@ -75,7 +75,7 @@ class Architecture:
     @property
     def embedded(self) -> int:
         """How many numbers the first layer takes."""
-        others = self.inputs - self.own * (self.folds - 1)
+        others = self.inputs - self.per_group * (self.folds - 1)
         return others + self.numbers * (self.width - 1) if self.members else self.inputs
 
     @property
@@ -107,13 +107,15 @@ class Architecture:
             raise ValueError(
                 f"it has {plural(self.parameters, 'parameter')}; allowed are {_MOST_PARAMETERS:,}"
             )
-        if self.numbers + self.own * self.folds > self.inputs:
+        if self.numbers + self.per_group * self.folds > self.inputs:
             raise ValueError(
                 f"{self.numbers} of its {plural(self.inputs, 'input')} are numbers, and "
-                f"{self.own} belong to each of {plural(self.folds, 'fold')}"
+                f"{self.per_group} belong to each of {plural(self.folds, 'fold')}"
             )
-        if self.own and self.folds == 1:
-            raise ValueError(f"{self.own} of its inputs belong to each fold, and there are none")
+        if self.per_group and self.folds == 1:
+            raise ValueError(
+                f"{self.per_group} of its inputs belong to each fold, and there are none"
+            )
         if self.together > _MOST_MEMBERS or (self.folds > 1 and not self.members):
             raise ValueError(
                 f"it has {self.members} members in {plural(self.folds, 'fold')}; allowed are "
@@ -129,7 +131,7 @@ def architecture_of(schema: Schema, recipe: Recipe) -> Architecture:
     embedded = schema.numbers if recipe.width > 1 else 0
     return Architecture(
         *sizes, members=recipe.members, folds=recipe.folds, numbers=embedded,
-        width=recipe.width, bins=recipe.bins, own=schema.own if recipe.folds > 1 else 0,
+        width=recipe.width, bins=recipe.bins, per_group=schema.per_group if recipe.folds > 1 else 0,
     )  # fmt: skip
 
 
@@ -156,17 +158,19 @@ def _pack(architecture: Architecture, x: NDArray[Any] | None) -> list[Module]:
             architecture.numbers,
             architecture.width,
             architecture.bins,
-            architecture.inputs - architecture.numbers - architecture.own * architecture.folds,
+            architecture.inputs
+            - architecture.numbers
+            - architecture.per_group * architecture.folds,
             architecture.folds,
-            architecture.own,
+            architecture.per_group,
         )
         if x is not None:
             edges = embedding_edges(x[:, : architecture.numbers], architecture.bins)
             embedding = embedding.with_edges(edges)
         layers += [embedding, Repeat(architecture.members, architecture.folds)]
-    elif architecture.own:
-        shared = architecture.inputs - architecture.own * architecture.folds
-        layers.append(GroupInputs(shared, architecture.own, architecture.folds))
+    elif architecture.per_group:
+        shared = architecture.inputs - architecture.per_group * architecture.folds
+        layers.append(GroupInputs(shared, architecture.per_group, architecture.folds))
         layers.append(Repeat(architecture.members, architecture.folds))
     else:
         layers.append(Repeat(architecture.together))
