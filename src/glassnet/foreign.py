@@ -20,7 +20,7 @@ NAMES: dict[str, str] = {
     "functional": "gn.ops, functions such as ops.relu and ops.softmax",
     "modulelist": "a list as an attribute of a gn.nn.Module",
     "moduledict": "a dict as an attribute of a gn.nn.Module",
-    "parameterlist": "declared(self), which returns gn.nn.Parameter by name",
+    "parameterlist": "parameter_specs(self), which returns gn.nn.Parameter by name",
     "logistic": "gn.nn.Sigmoid()",
     "logsoftmax": "gn.losses.CrossEntropy(), which takes raw scores; ops.log_softmax in functions",
     "swish": "gn.nn.SiLU()",
@@ -247,7 +247,7 @@ METHODS: dict[str, str] = {
     "copy": "copy.deepcopy(model)",
     "count_params": "model.W.size",
     "grad": "gn.value_and_grad(loss)(model, x, y)",
-    "register_buffer": "declared(self), with gn.nn.Parameter(shape, trained=False)",
+    "register_buffer": "parameter_specs(self), with gn.nn.Parameter(shape, trained=False)",
     "register_forward_hook": "model.activations(x), what every layer gives",
 }
 

@@ -67,7 +67,7 @@ def test_logistic_as_scikit_learn_has_it(classes: int) -> None:
     ],
 )
 def test_the_verdict(score: Score, rules: list[str]) -> None:
-    assert [note.compile_key for note in verdict(score)] == rules
+    assert [note.rule for note in verdict(score)] == rules
 
 
 def test_a_fit_says_it(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_fit_says_it(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("\n".join(["a,b,c,y", *lines]) + "\n")
     fitted = fit_table(read_table(tmp_path / "t.csv"), "y", epochs=20)
     assert fitted.score.others[LINEAR] == pytest.approx(0.5, abs=0.1)
-    assert fitted.remarks[0].compile_key == "no better than a guess"
+    assert fitted.remarks[0].rule == "no better than a guess"
 
 
 def test_a_wide_table_takes_a_moment() -> None:

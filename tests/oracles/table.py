@@ -80,8 +80,8 @@ ELEMENTWISE = {
     "logical_not": flat(a.truth(ops.logical_not)),
     "logical_xor": flat(a.truth(a.either)),
     "isnan": flat(lambda x: ops.not_equal(x, x)),
-    "zeros_like": flat(a.fill_missing(0.0)), "ones_like": flat(a.fill_missing(1.0)),
-    "full_like": flat(a.fill_missing()),
+    "zeros_like": flat(a.filled(0.0)), "ones_like": flat(a.filled(1.0)),
+    "full_like": flat(a.filled()),
 }  # fmt: skip
 
 REDUCTIONS = {

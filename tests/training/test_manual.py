@@ -98,7 +98,9 @@ def test_dropout_is_keyed_by_the_row_within_the_batch() -> None:
 
 def test_a_batch_size_is_prepared_once() -> None:
     step = made(network())
-    with mock.patch.object(Step, "_prepared", autospec=True, side_effect=Step._prepare_call) as spy:  # pyright: ignore
+    with mock.patch.object(
+        Step, "_prepare_call", autospec=True, side_effect=Step._prepare_call
+    ) as spy:  # pyright: ignore
         for rows in batches(1):
             step(X[rows], Y[rows])
     assert spy.call_count == 2  # of 5 rows and of 3

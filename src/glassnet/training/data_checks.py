@@ -196,7 +196,7 @@ def _masked_to_nan(y: Any) -> Any:
     """Labels with NaN where NumPy hides an entry, or where there is None."""
     if np.ma.isMaskedArray(y):
         whole: Any = y if y.dtype.kind == "f" else y.astype(float)
-        return whole.fill_missing(np.nan)
+        return whole.filled(np.nan)
     array = np.asarray(y)
     if array.dtype != object:
         return array
