@@ -18,6 +18,7 @@ from glassnet.graph.graph import Graph
 from glassnet.graph.types import Dim, Type
 from glassnet.lower.packed import vector_nodes
 from glassnet.nn.classify import CrossEntropy
+from glassnet.pipeline import compile_graph
 from glassnet.run.program import Plan
 from glassnet.simplify import simplify
 from glassnet.tracing import trace
@@ -69,6 +70,26 @@ def test_other_work_along_rows(rows: int) -> None:
     assert "rows" in [kernel.kind for kernel in schedule(simplify(graph)).kernels]
     assert_same_bits(Plan(graph), {"x": x, "v": v})
     agree(graph, {"x": x, "v": v})
+
+
+def by_columns(x: Any, v: Any) -> Any:
+    """Along rows, after numbers of each column that are computed here."""
+    scaled = (x - v) / ops.sqrt(ops.square(v) + 1e-5)
+    return ops.sum(scaled * x, 1), ops.sum(ops.exp(v) * scaled), ops.softmax(x * ops.exp(v), 1)
+
+
+@pytest.mark.parametrize("size", [2, 3, 8, 16])
+def test_a_table_of_as_many_rows_as_columns(size: int) -> None:
+    """Numbers of each column are then as many as rows, but not numbers of each row."""
+    arrays = {"x": numbers("float64", size, size), "v": numbers("float64", size)}
+    graph = trace(by_columns, Type("float64", (size, size)), Type("float64", (size,)))
+    assert_same_bits(Plan(graph), arrays)
+    agree(graph, arrays)
+    x, v = arrays.values()
+    scaled = (x - v) / np.sqrt(v**2 + 1e-5)
+    rows, total, _ = compile_graph(graph).run(arrays)
+    np.testing.assert_allclose(rows, (scaled * x).sum(1), rtol=1e-12)
+    np.testing.assert_allclose(total, (np.exp(v) * scaled).sum(), rtol=1e-12)
 
 
 def test_another_order_along_rows_is_seen() -> None:

@@ -115,7 +115,9 @@ class Maker:
     def inputs(self, most: int) -> None:
         """Inputs over a few sizes, and index vectors that fit these."""
         sizes = [self.pick(SIZES[:most]) for _ in range(self.some(2, 3))]
-        if self.some(0, 1):
+        if self.some(0, 3) == 0:  # as many rows as columns, so that one may be taken for the other
+            sizes = [self.pick((2, 3, 5, 8, 16))]
+        elif self.some(0, 1):
             sizes.append(1)
         named = {size: Dim(f"d{size}") for size in sizes if self.some(0, 3) == 0}
         kinds = [self.dtype] * self.some(1, 3) + self.pick(

@@ -58,14 +58,17 @@ class _Joiner:
             fits = _width(self.fuser, kernel) == (self.rows, self.columns)
         else:
             fits = kernel.kind == "loop" and bool(kernel.body) and not kernel.stores
-        nodes = kernel.nodes
+        together = {*self.members, number}
+        inside = {*self.computed, *kernel.nodes}  # a value of n columns may have n rows, too
         return (
             fits
-            and all(self._is_row_work(place) for place in nodes)
+            and all(self._is_row_work(place) for place in kernel.nodes)
             and self._is_adjacent(number)
-            and self._are_contiguous({*self.members, number})
-            and all(self._is_row_local(layout, base) for base, layout in self._reads({number}))
-            and all(self._is_row_local(layout, base) for base, layout in self._reads(self.members))
+            and self._are_contiguous(together)
+            and all(
+                base not in inside or self._is_row_local(layout, base)
+                for base, layout in self._reads(together)
+            )
         )
 
     def _is_row_work(self, place: int) -> bool:
@@ -90,13 +93,16 @@ class _Joiner:
 
     def _is_row_local(self, layout: Layout, base: int) -> bool:
         """Whether what a row reads of a value computed here is that row of it."""
-        if base not in self.computed:
-            return True
         shape = self.fuser.nodes[base].type.shape
         wide = len(shape) == 2 and shape[1] != 1
-        steps = [s for s, size in zip(layout.strides, layout.shape, strict=True) if size != 1]
-        along = [ONE * self.columns, ONE] if wide else [ONE, ZERO][: len(steps)]
-        return not layout.offset and layout.shape[:1] == (self.rows,) and steps == along
+        along = (ONE * self.columns, ONE) if wide else (ONE, ZERO)
+        steps = zip(layout.strides, along, layout.shape, strict=False)
+        return (
+            not layout.offset
+            and layout.shape[:1] == (self.rows,)
+            and (len(layout.shape) == 2 or not wide)
+            and all(stride == step for stride, step, size in steps if size != 1)
+        )
 
     def _are_contiguous(self, numbers: set[int]) -> bool:
         """Whether no other kernel has to run between some of these and others."""
