@@ -64,6 +64,10 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[SESSION] = folder = tempfile.mkdtemp(prefix="glassnet-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ[cache.VARIABLE] = "off"  # while tests are collected
+    if not EVERY and getattr(config.option, "numprocesses", None):
+        # the processors belong to the processes of pytest-xdist: threads that no test asks for, of
+        # BLAS too, would wait for each other at the cost of all
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     if not EVERY:
         compiled.object_code = Remembered(compiled.object_code)
     # else each of the processes that tests start compiles the whole source again, for a second
