@@ -42,11 +42,14 @@ def started(
         if file_size is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
 
+    environment = {**os.environ, "COLUMNS": columns}
+    if file_size is not None:  # Python would leave a part of a compiled module for all others
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
     return subprocess.run(
         [sys.executable, "-m", "glassnet", *map(str, arguments)],
         cwd=folder,
         preexec_fn=limit,
-        env={**os.environ, "COLUMNS": columns},
+        env=environment,
         text=True,
         timeout=HANG,
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},  # type: ignore[call-overload]
