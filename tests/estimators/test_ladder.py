@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.tables import split
 from glassnet.tables.divide import SplitOptions
 from glassnet.tables.read_table import read_table
+from glassnet.training.history import History
 from tests.cli.command import here
 from tests.estimators.test_fit import write
 
@@ -181,6 +183,15 @@ def test_ctrl_c_keeps_the_rungs_that_are_finished(clock: Clock) -> None:
 
     found, _ = climbed(clock, 1e6, perfect=pressed)
     assert (found.stopped, len(found.rungs)) == ("interrupted", 2)
+
+
+def test_ctrl_c_while_the_pace_is_measured_ends_the_fit(tmp_path: Path) -> None:
+    path, stopped = write(tmp_path / "t.csv", rows=60), History(stopped="interrupted")
+    with (
+        mock.patch("glassnet.estimators.tabular.rung.train", return_value=stopped),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        fit_table(read_table(path), "c", epochs=3, seconds=20.0)
 
 
 def test_time_for_scoring_and_later_answers_is_kept_back(clock: Clock) -> None:

@@ -133,12 +133,14 @@ class RungWork:
         some = min(rows, _STEPS * size)
         network = network_of(self.prepared.schema, recipe, plan.seed, self.training.x).network
         clock = Pace()
-        train(
+        history = train(
             network, self.training.part(slice(some)), loss=self._loss,
             optimizer=recipe.optimizer(0), batch_size=size, seed=plan.seed,
             epochs=max(2, recipe.epochs * rows // some), threads=self.settings.threads,
             validation=given_rows(self.validation), callbacks=[clock],
         )  # fmt: skip
+        if history.stopped == "interrupted":  # of the fit, not just of this measurement
+            raise KeyboardInterrupt
         return clock.seconds * rows / some
 
     def linear_tasks(self) -> list[Task]:
