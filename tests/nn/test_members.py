@@ -17,8 +17,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "folds": {"folds": 3, "numbers": 3, "width": 4, "bins": 5},
     "one group": {"numbers": 5, "width": 2, "bins": 3},
     "no numbers": {"folds": 2, "outputs": 1, "activation": "tanh"},
-    "own inputs": {"folds": 2, "numbers": 3, "width": 3, "bins": 3, "own": 1},
-    "own inputs, no numbers": {"folds": 2, "own": 2},
+    "own inputs": {"folds": 2, "numbers": 3, "width": 3, "bins": 3, "per_group": 1},
+    "own inputs, no numbers": {"folds": 2, "per_group": 2},
 }
 
 
