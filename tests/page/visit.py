@@ -69,6 +69,14 @@ class Visit:
             self.tab.wait_for_timeout(50)
         raise AssertionError(f"never: {condition}")
 
+    def wait_for_weights(self, wanted: bytes) -> None:
+        """Until the page has these weights: its worker answers later than its step changes."""
+        for _ in range(LONG // 50):
+            if self.weights() == wanted:
+                return
+            self.tab.wait_for_timeout(50)
+        raise AssertionError("the page never had the weights")
+
     def step(self) -> int:
         return int(self.js("glassnet.state.step"))
 
