@@ -166,8 +166,8 @@ def test_a_coin_is_no_better_than_a_coin(tmp_path: Path, columns: int) -> None:
     # There are 60 rows, not 360: the binomial error of 60 is 0.065, that of six tables 0.026.
     # Doubles of training rows would give 0.95.
     assert np.mean([own.value for own in scores]) == pytest.approx(0.5, abs=0.08)
-    # What averaging all folds gains is not known well, which makes an error a little larger.
-    assert [own.error for own in scores] == pytest.approx([0.065] * 6, abs=0.02)
+    # What averaging all folds gains is not known well from 60 rows, and is in the error, too.
+    assert all(0.05 < own.error < 0.15 for own in scores)
 
 
 def test_equal_rows_may_be_divided_as_others(tmp_path: Path) -> None:

@@ -5,8 +5,7 @@ its figure. Where errors of networks are independent, an average of n of them is
 very many by a part that falls as 1/n. That part is measured inside of a fold, on rows that it has
 not seen: the figure of its members together against the mean of their figures one by one. Members
 of a fold share weights and so differ less than networks of different folds; how much less is
-measured by the spreads of predictions, for which no targets are needed. A gain that is not known
-well, by its standard error, is shrunk towards 0.
+measured by the spreads of predictions, for which no targets are needed.
 """
 
 from __future__ import annotations
@@ -71,15 +70,10 @@ def averaging_gains(
 
 
 def _gain(together: Measured, alone: Sequence[Measured], times: float, rows: Evaluation) -> Gain:
-    """The gain, shrunk by its standard error (James and Stein, 1961): where few rows or groups
-    cannot tell it from 0, next to nothing is added."""
     value = times * (together.value - math.fsum(one.value for one in alone) / len(alone))
     parts = together.influence * together.unit
     mean = sum((one.influence * one.unit for one in alone), np.zeros(len(parts))) / len(alone)
-    moves = times * (parts - mean)
-    share = max(1.0 - (rows.error_of(moves) / value) ** 2, 0.0) if value else 0.0
-    value, moves = share * value, share * moves
-    before, after = rows.error_of(parts), rows.error_of(parts + moves)
+    before, after = rows.error_of(parts), rows.error_of(parts + times * (parts - mean))
     return Gain(value, after / before if before > 0.0 and math.isfinite(after) else 1.0)
 
 
