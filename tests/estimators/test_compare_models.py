@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -229,3 +230,12 @@ def test_how_the_command_is_used_with_a_peer(tmp_path: Path) -> None:
     assert good.returncode == 0, good.stderr
     assert "B  random forest" in good.stdout
     assert "40 of 40 rows were in the training of B" in good.stdout
+
+
+def test_ctrl_c_while_the_network_trains_ends_the_comparison(tmp_path: Path) -> None:
+    path = mixed_table(tmp_path / "t.csv", 40)
+    found = fit_table(read_table(path), "y", epochs=1)
+    broken = replace(found, course=replace(found.course, stopped="interrupted"))
+    with mock.patch("glassnet.estimators.tabular.fit_table.fit", return_value=broken):
+        result = here("compare", path, "-t", "y", "--with", "forest", folder=tmp_path)
+    assert (result.returncode, result.stdout) == (130, "")

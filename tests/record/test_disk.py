@@ -16,7 +16,7 @@ import pytest
 import glassnet as gn
 from glassnet.errors import ModelFileError, OutputError
 from glassnet.runs import disk
-from glassnet.runs.disk import is_run, unreadable_error, unwritable_error
+from glassnet.runs.disk import is_run, unreadable_error, unwritable_reason
 from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint
 from tests.cli.command import glassnet, refused, started
 from tests.record.common import sha, train
@@ -184,7 +184,7 @@ def test_why_the_disk_refuses(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage(10, 10, free))
-    text = unwritable_error(tmp_path / "run.glass", fault(name))
+    text = unwritable_reason(tmp_path / "run.glass", fault(name))
     assert all(part in text for part in parts), text
     assert ("are free" in text) == (free == 0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ import glassnet as gn
 from glassnet.errors import TrainingError
 from glassnet.inspect.proofs import check_run
 from glassnet.runs.file import Checkpoint, RunFile, put_checkpoint
+from glassnet.training.full_batch import FullBatchTrainer
+from glassnet.training.history import History
 from tests.record.common import HALF, data, often, sha
 from tests.record.test_resume import Pull
 
@@ -122,6 +125,16 @@ def test_other_iterations_are_refused_and_the_file_is_left(what: str, tmp_path: 
         gn.resume(path)
     with RunFile.read(path) as file:
         assert (file.history(), file.values()["ended"], file.epochs()) == before
+
+
+def test_ctrl_c_while_epochs_are_done_again_ends_the_check(tmp_path: Path) -> None:
+    path, stopped = tmp_path / "run.glass", History(stopped="interrupted")
+    train("lbfgs", path, epochs=6)
+    with (
+        mock.patch.object(FullBatchTrainer, "train", return_value=stopped),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        check_run(path)
 
 
 @pytest.mark.parametrize("name", ["near", "lbfgs"])

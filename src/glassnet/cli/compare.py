@@ -131,15 +131,15 @@ def _compare_peers(
     peers = [peer_of(name) for name in names]
     compared = _with_model if _is_model(a) else _with_fit
     found = compared(a, table, train, target, threads)
-    told: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name, peer in zip(names, peers, strict=True):
         with Waiting(f"training {peer.title}"):
             result = found(peer)
-        told[name] = result.as_json()
+        results[name] = result.as_json()
         if not json:
             _print(a, peer.title, table or a, result)
     if json:
-        print_json({"a": a, "table": table or a, "peers": told})
+        print_json({"a": a, "table": table or a, "peers": results})
 
 
 def _with_model(
@@ -178,6 +178,8 @@ def _with_fit(
     recipe = choose_recipe(examined)
     with TerminalProgress(recipe.epochs) as progress:
         fitted = fit(examined, recipe, threads=threads, callbacks=[progress], stage=progress.stage)
+    if fitted.course.stopped == "interrupted":  # half a training is no model to compare
+        raise KeyboardInterrupt
     return lambda peer: compare_on_table(examined, fitted, peer, threads)
 
 

@@ -62,9 +62,9 @@ def fit(
     recipe = plans[0].recipe if plans else choose_recipe(examined, epochs=effort.epochs)
     asked = _asked(reading, kinds, test)
     recording = _recording(record, overwrite, table, path, len(recipe.learning_rates), asked)
-    how: dict[str, Any] = {"deadline": deadline, "threads": threads, "record": recording,
-                           "scoring": wanted, "plans": plans or None}  # fmt: skip
-    return _train_and_report(examined, recipe, path, json, how, report)
+    how: dict[str, Any] = {"threads": threads, "record": recording, "scoring": wanted}
+    how["plans"] = plans or None
+    return _train_and_report(examined, recipe, path, json, how, report, deadline)
 
 
 def _plans(
@@ -133,6 +133,7 @@ def _train_and_report(
     json: bool,
     how: dict[str, Any],
     page: str | None,
+    deadline: float | None,
 ) -> int:
     import warnings
 
@@ -147,12 +148,11 @@ def _train_and_report(
     report, expected = FitReport(examined, recipe), Expected(path)
     if not json:
         report.before()
-    end = how.pop("deadline")
     with TerminalProgress(recipe.epochs) as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)  # said once, below
         fitted = train(
             examined, recipe, callbacks=[progress], stage=progress.stage, **how,
-            seconds=None if end is None else end - monotonic() - _AROUND,
+            seconds=None if deadline is None else deadline - monotonic() - _AROUND,
             later=0 if page is None else rows_answered(len(examined.rows), len(examined.columns)),
         )  # fmt: skip
     changed = expected.note()

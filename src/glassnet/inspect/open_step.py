@@ -132,14 +132,14 @@ def _place(trainer: Trainer, last: int, epoch: int, batch: int | None, row: int 
         for place, rows in enumerate(batches):
             if row in trainer.task.rows.row_numbers(rows):
                 return place
-        raise GlassnetError(_row_error(trainer, row))
+        raise GlassnetError(_unknown_row_text(trainer, row))
     batch = 1 if batch is None else batch
     if not 1 <= batch <= steps:
         raise GlassnetError(f"batch={batch}: an epoch has batches 1 to {steps}")
     return batch - 1
 
 
-def _row_error(trainer: Trainer, row: int) -> str:
+def _unknown_row_text(trainer: Trainer, row: int) -> str:
     numbers, count = trainer.task.rows.numbers, trainer.order.count
     if numbers is None:
         return f"row={row}: the training data have rows 0 to {count - 1}"

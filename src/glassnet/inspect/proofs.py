@@ -207,7 +207,7 @@ def _check_replay(
         trainer.repeat(run, trainer.order.steps)
     again = {"W": trainer.task.model.W, **trainer.memory}
     what = f"steps of epochs {first.epoch + 1} to {last.epoch} against the record"
-    return _same_bits(what, again, last.arrays)
+    return _compare_bits(what, again, last.arrays)
 
 
 def _check_search(
@@ -221,16 +221,18 @@ def _check_search(
     restore(search, first)
     if last.epoch:
         history = search.train(last.epoch, (), history)
+        if history.stopped == "interrupted":  # of the check, not just of this training
+            raise KeyboardInterrupt
     again = {"W": search.task.model.W, "loss": np.array(history.loss)}
     what = f"epochs {first.epoch + 1} to {last.epoch}" if last.epoch else "weights before epoch 1"
     kept = {**last.arrays, "loss": np.array(losses[: last.epoch])}
-    found = _same_bits(f"{what} against the record", again, kept)
+    found = _compare_bits(f"{what} against the record", again, kept)
     if found.ok or not search.again:
         return found
     return replace(found, detail=f"{found.detail}; {PROMISED}")
 
 
-def _same_bits(what: str, again: dict[str, np.ndarray], kept: dict[str, np.ndarray]) -> Finding:
+def _compare_bits(what: str, again: dict[str, np.ndarray], kept: dict[str, np.ndarray]) -> Finding:
     apart = {name: _distance(array, kept[name]) for name, array in again.items()}
     wrong = [name for name, array in again.items() if array.tobytes() != kept[name].tobytes()]
     count = sum(array.size for array in again.values())

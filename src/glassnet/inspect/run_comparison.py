@@ -159,7 +159,7 @@ def compare(
     (values_a, a), (values_b, b) = _of(run_a), _of(run_b)
     first, steps, reason = None, 0, None
     epoch = max(
-        _values_before(values_a), _values_before(values_b)
+        _epochs_before(values_a), _epochs_before(values_b)
     )  # epochs that are in a parent alone
     try:
         each = [
@@ -188,7 +188,7 @@ def _of(path: str | Path) -> tuple[dict[str, Any], RunEnd]:
     return values, RunEnd(str(path), len(losses), last[0], last[1], ended["stopped"], *parent)
 
 
-def _values_before(values: Mapping[str, Any]) -> int:
+def _epochs_before(values: Mapping[str, Any]) -> int:
     known: dict[str, Any] = values.get("parent") or {}
     return int(known.get("before", 0))
 

@@ -38,7 +38,7 @@ def place_of(shapes: Mapping[str, Sequence[int]], text: str) -> tuple[str, tuple
     return name, place
 
 
-def unknown_name_error(name: str, what: str, names: Sequence[str]) -> str:
+def unknown_name_text(name: str, what: str, names: Sequence[str]) -> str:
     """That there is no such name, and which there are."""
     return f"there is no {what} {name!r}; {name_list(name, names)}"
 

@@ -165,7 +165,7 @@ def rows_by_gradient(step: StepData) -> TopRows:
     count = sum(weights.before.size for weights in step.parameters.values())
     if len(step.rows) * count <= ROW_GRADIENT_LIMIT:
         coupled = step.pulls.coupled
-        sizes = np.array([_join_parts(step.pulls.of_row(i)) for i in range(len(step.rows))])
+        sizes = np.array([_total_norm(step.pulls.of_row(i)) for i in range(len(step.rows))])
     else:
         by = "∂L/∂ŷ"
         sizes = np.sqrt(np.sum(np.square(step.layers[-1].slope.astype(float)), axis=1))
@@ -269,7 +269,7 @@ def _factors(
     return (layer.given[:, place[0]] if weighs else np.ones_like(slope)), slope
 
 
-def _join_parts(parts: dict[str, np.ndarray]) -> float:
+def _total_norm(parts: dict[str, np.ndarray]) -> float:
     return float(np.sqrt(sum(np.sum(np.square(part.astype(float))) for part in parts.values())))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from glassnet.errors import GlassnetError
 from glassnet.inspect.row_gradients import RowGradients
-from glassnet.inspect.selectors import unknown_name_error
+from glassnet.inspect.selectors import unknown_name_text
 from glassnet.nn.ensemble import BatchEnsemble
 from glassnet.nn.linear import Linear, Neuron
 from glassnet.nn.module import Module
@@ -95,9 +95,7 @@ class StepData:
         for layer in self.layers:
             if layer.name == name:
                 return layer
-        raise GlassnetError(
-            unknown_name_error(name, "layer", [layer.name for layer in self.layers])
-        )
+        raise GlassnetError(unknown_name_text(name, "layer", [layer.name for layer in self.layers]))
 
     def of(self, layer: Layer, name: str) -> Weights:
         """A parameter of a layer by its own name, "weight"."""

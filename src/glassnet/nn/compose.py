@@ -354,7 +354,7 @@ def as_layer(layer: Any, where: str) -> Module:
             "  right: class Block(gn.nn.Module): def build(self, x, parameters)"
         )
     name = getattr(layer, "__name__", layer)
-    kinds = {kind.__name__.lower(): kind.__name__ for kind in _is_submodule(Module)}
+    kinds = {kind.__name__.lower(): kind.__name__ for kind in _all_subclasses(Module)}
     meant = f"{kinds.get(str(name).lower(), 'ReLU')}()"
     wrong = name if isinstance(layer, type) else repr(layer)
     kind = "is a class; the layer is what it makes" if isinstance(layer, type) else "is not a layer"
@@ -364,10 +364,10 @@ def as_layer(layer: Any, where: str) -> Module:
     )
 
 
-def _is_submodule(kind: type) -> Iterator[type]:
+def _all_subclasses(kind: type) -> Iterator[type]:
     for subclass in kind.__subclasses__():
         yield subclass
-        yield from _is_submodule(subclass)
+        yield from _all_subclasses(subclass)
 
 
 def named_layers(layers: list[Module]) -> dict[str, Module]:

@@ -147,7 +147,7 @@ def _columns(data: ReportData, why: Explanation) -> str:
     rows: list[list[str]] = []
     for column in data.columns[:_MOST_COLUMNS]:
         share = max(values.get(column.name, 0.0), 0.0) / largest if largest > 0 else 0.0
-        bar = charts.small_histogram([]) if not column.used else _percent(share)
+        bar = charts.small_histogram([]) if not column.used else _share_bar(share)
         rows.append([
             f"<b>{esc(brief(column.name, 40))}</b>",
             esc(column.kind if column.used else f"{column.kind}, left out"),
@@ -164,7 +164,7 @@ def _columns(data: ReportData, why: Explanation) -> str:
     return page.section("Columns", f'<div class="card">{inside}</div>', about=about)
 
 
-def _percent(share: float) -> str:
+def _share_bar(share: float) -> str:
     return f'<svg viewBox="0 0 96 12" role="img" aria-label="{share:.0%} of the largest">' \
         f'<rect width="{96 * share:.1f}" height="12" rx="3" class="bar"/></svg>'  # fmt: skip
 

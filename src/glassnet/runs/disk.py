@@ -259,7 +259,7 @@ class FileGoneError(OutputError):
     """The run file is not where it was, and cannot be written elsewhere."""
 
 
-def unwritable_error(place: Path, error: BaseException) -> str:
+def unwritable_reason(place: Path, error: BaseException) -> str:
     """Why the disk does not take a run file. SQLite calls a full disk an I/O error where it is not
     a plain write that found no room, as a quota and a limit on the size of files always are."""
     if isinstance(error, FileGoneError):

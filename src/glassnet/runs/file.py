@@ -35,7 +35,7 @@ from glassnet.runs.disk import (
     check_file,
     check_sides,
     missing_error,
-    unwritable_error,
+    unwritable_reason,
     way_out,
 )
 from glassnet.runs.lock import WriterLock
@@ -374,7 +374,7 @@ class RunFile(RunReader):
 
 
 def _refused_error(place: Path, error: Exception) -> OutputError:
-    return OutputError(f"{unwritable_error(place, error)}; {way_out(place, error)}")
+    return OutputError(f"{unwritable_reason(place, error)}; {way_out(place, error)}")
 
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection, place: Path) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from glassnet.errors import ModelFileError, OutputError, RecordingWarning
 from glassnet.runs.descriptions import as_data
-from glassnet.runs.disk import COPY, FileGoneError, recovery_text, unwritable_error
+from glassnet.runs.disk import COPY, FileGoneError, recovery_text, unwritable_reason
 from glassnet.runs.file import (
     Checkpoint,
     RunFile,
@@ -249,7 +249,7 @@ class Recorder(Callback):
         path, cause = self.file.path, error.__cause__
         if isinstance(error, FileGoneError):
             return f"{error}; {TRAINED if last else WITHOUT}"
-        reason = str(error) if cause is None else unwritable_error(path, cause)
+        reason = str(error) if cause is None else unwritable_reason(path, cause)
         ending = UNRECORDED if last else GOES_ON
         again = self.again.format(path)
         return f"{reason}; {ending.format(until=recovery_text(cause or error), again=again)}"

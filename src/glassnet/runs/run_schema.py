@@ -136,7 +136,7 @@ def check_schema(place: Path, database: sqlite3.Connection) -> frozenset[str]:
     """The names of its tables; ModelFileError where they are not those of a run file, as a version
     of ours made them."""
     found = frozenset(_entries(database))
-    if found == CURRENT or found == CURRENT - _entry(OF_DATA):
+    if found == CURRENT or found == CURRENT - _entries_of(OF_DATA):
         return frozenset(entry[1] for entry in found if entry[0] == "table")
     for kind, name, _, _ in sorted(found - CURRENT, key=str):
         raise ModelFileError(
@@ -218,7 +218,7 @@ def _current_entries() -> frozenset[Entry]:
     return frozenset(made)
 
 
-def _entry(table: str) -> frozenset[Entry]:
+def _entries_of(table: str) -> frozenset[Entry]:
     return frozenset(entry for entry in CURRENT if entry[2] == table)
 
 

@@ -89,9 +89,7 @@ def infer_columns(table: Table, names: Sequence[str], fixed: Mapping[str, str]) 
         reading = _Readings(table.label, name, cells, texts.get(name), name in times)
         found = reading.column(kind)
         exact = rounded.get(name, ())
-        return (
-            replace(found, notes=(*found.notes, _identifier_note(name, exact))) if exact else found
-        )
+        return replace(found, notes=(*found.notes, _digits_note(name, exact))) if exact else found
 
     columns = [column(name, fixed.get(name)) for name in names]
     if any(found.used for found in columns):
@@ -128,7 +126,7 @@ def lost_digits(table: Table, name: str, numbers: Numbers) -> tuple[str, ...]:
     return table.lost_digits(name) if wide and (large or cells.family == "wide") else ()
 
 
-def _identifier_note(name: str, exact: tuple[str, ...]) -> Note:
+def _digits_note(name: str, exact: tuple[str, ...]) -> Note:
     if len(exact) == 1:
         number = float(exact[0])
         text = f"has numbers of more digits than are kept: {exact[0]} is read as {number:.17g}"
@@ -144,15 +142,15 @@ def _nested_column(name: str, type: str, fixed: str | None) -> Column:
     if fixed is not None:
         raise TableError(
             f"column {name!r} holds values of type {type}, not single values, so it cannot be of "
-            f"kind {fixed!r}", _parent_column(name),
+            f"kind {fixed!r}", _part_hint(name),
         )  # fmt: skip
     text = f"is left out: it holds {brief(type)}, not single values"
-    way = _parent_column(name)
+    way = _part_hint(name)
     note = Note("nested", text, name, way, True)
     return Column(name, "nested", 0, brief(type), None, (note,))
 
 
-def _parent_column(name: str) -> Hint:
+def _part_hint(name: str) -> Hint:
     return hint("take a part of it with ", Option("sql"), f", such as {sql_name(name)}[1]")
 
 

@@ -18,7 +18,7 @@ AGAIN = "correct the file, or write it again"
 
 
 @contextlib.contextmanager
-def query_error(label: str, failure: str, advice: Hint | str = AGAIN) -> Generator[None]:
+def table_errors(label: str, failure: str, advice: Hint | str = AGAIN) -> Generator[None]:
     """An error inside becomes "LABEL FAILURE: the first line of what DuckDB says; ADVICE"."""
     try:
         yield

@@ -25,7 +25,7 @@ from typing import Any
 from glassnet.errors import GlassnetError, TableError, UntrustedError
 from glassnet.hints import Hint, Option
 from glassnet.tables.cells import sql_text
-from glassnet.tables.query import query_error
+from glassnet.tables.query import table_errors
 from glassnet.tables.read_table import connect, read_table
 from glassnet.tables.sandbox import TRUST
 from glassnet.tables.table import Table
@@ -59,7 +59,7 @@ def read_apart(
 def _loaded(label: str, place: Path, missing: tuple[str, ...]) -> Table:
     connection = connect()
     connection.execute("SET threads = 1")
-    with query_error(label, "cannot be computed", TRUST):
+    with table_errors(label, "cannot be computed", TRUST):
         connection.execute(f"ATTACH {sql_text(str(place))} AS apart (READ_ONLY)")
         connection.execute("CREATE TEMP TABLE result AS FROM apart.result")
         connection.execute("DETACH apart")

@@ -30,16 +30,16 @@ def even_rows(lines: list[str], delimiter: str, notes: list[Note]) -> list[str]:
         return lines
     ways = (
         sorted(_WAYS, key=lambda way: "escapechar" not in way)
-        if _backslash_escaped(lines)
+        if _uses_backslashes(lines)
         else _WAYS
     )
     found = [rows for way in ways if (rows := _parsed(lines, delimiter, way)) is not None]
     if not found or len(found[0]) < 2:
         return lines
-    rows = min(found, key=_odd_rows)
-    usual = rows is found[0] and not _backslash_escaped(lines)
+    rows = min(found, key=_count_odd_rows)
+    usual = rows is found[0] and not _uses_backslashes(lines)
     loose = usual and _needs_lenient_quotes(lines, delimiter)
-    if usual and not _odd_rows(rows) and not loose:
+    if usual and not _count_odd_rows(rows) and not loose:
         return lines
     told: list[Note] = []
     if loose:
@@ -81,11 +81,11 @@ def _parsed(lines: Sequence[str], delimiter: str, way: dict[str, Any]) -> list[l
     return rows[:-1] if rows and rows[-1] == [_END] else None
 
 
-def _backslash_escaped(lines: Sequence[str]) -> bool:
+def _uses_backslashes(lines: Sequence[str]) -> bool:
     return any('\\"' in line for line in lines)
 
 
-def _odd_rows(rows: Sequence[Sequence[str]]) -> int:
+def _count_odd_rows(rows: Sequence[Sequence[str]]) -> int:
     return sum(len(row) != len(rows[0]) for row in rows)
 
 
@@ -142,17 +142,17 @@ def _to_header_width(rows: list[list[str]], told: list[Note]) -> list[list[str]]
         return None
     if short:
         whose = "its end" if len(short) == 1 else "their ends"
-        text = f"{_line_list(short, 'fewer')}; what is missing at {whose} is a gap"
+        text = f"{_width_note(short, 'fewer')}; what is missing at {whose} is a gap"
         told.append(Note("short rows", text, "", "", True))
     if long:
-        text = f"{_line_list(long, 'more')}; since nobody knows which is of which column, all "
+        text = f"{_width_note(long, 'more')}; since nobody knows which is of which column, all "
         text += f"of {'its' if len(long) == 1 else 'their'} cells are gaps"
         way = "put a field that holds the delimiter in quotes"
         told.append(Note("long rows", text, "", way, True))
     return body
 
 
-def _line_list(numbers: Sequence[int], more: str) -> str:
+def _width_note(numbers: Sequence[int], more: str) -> str:
     have = "row has" if len(numbers) == 1 else "rows have"
     first = f"row {numbers[0]}" if len(numbers) == 1 else f"the first is row {numbers[0]}"
     return f"{len(numbers):,} {have} {more} fields than the header ({first})"

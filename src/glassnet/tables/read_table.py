@@ -31,7 +31,7 @@ from glassnet.tables.compression import FileFormat, check_unpacked, detect, unpa
 from glassnet.tables.csv_check import CsvCheck, CsvShape
 from glassnet.tables.limits import DEFAULT_LIMITS, Limits
 from glassnet.tables.notes import Note
-from glassnet.tables.query import query_error
+from glassnet.tables.query import table_errors
 from glassnet.tables.repair import Dialect, RepairedText, looks_like_data, repair_text
 from glassnet.tables.sandbox import TRUST, check_query, lock_connection
 from glassnet.tables.table import Table
@@ -297,10 +297,10 @@ def _query(table: Table, sql: str, path: Path, files: bool) -> Table:
         raise UntrustedError(f"{label} reads other files as well: {', '.join(query.files)}", TRUST)
     # Without an ORDER BY the order of rows would otherwise depend on how threads race.
     connection.execute("SET threads = 1")
-    with query_error(table.label, "cannot be queried"):
+    with table_errors(table.label, "cannot be queried"):
         parts = ", ".join(_typed_columns(table))
         connection.execute(f"CREATE TEMP VIEW data AS SELECT {parts} FROM {table.relation}")
-    with query_error(label, "cannot be computed", "correct the query"):
+    with table_errors(label, "cannot be computed", "correct the query"):
         lock_connection(connection, query, (sql_text(str(path.absolute())), file_sql(path)))
         connection.execute(f"CREATE TABLE result AS {query.text}")
     found = typed_table(label, "result", connection, table.missing)

@@ -20,7 +20,7 @@ import duckdb
 from glassnet.errors import TableError
 from glassnet.hints import Option, hint
 from glassnet.tables.cells import sql_text
-from glassnet.tables.query import query_error
+from glassnet.tables.query import table_errors
 
 TRUST = hint("if you trust what recorded it, allow it with ", Option("trust"))
 _HINT = "write one SELECT over the table data"
@@ -61,7 +61,7 @@ def check_query(sql: str, label: str, connection: duckdb.DuckDBPyConnection) -> 
     """The query, once it is sure that it is a SELECT which reads the table `data`, files that it
     names by themselves, and nothing else."""
     failure = "cannot be computed"
-    with query_error(label, failure, "correct the query"):
+    with table_errors(label, failure, "correct the query"):
         statements = duckdb.extract_statements(sql)
     kinds = [statement.type for statement in statements]
     if kinds != [duckdb.StatementType.SELECT]:
@@ -72,7 +72,7 @@ def check_query(sql: str, label: str, connection: duckdb.DuckDBPyConnection) -> 
         raise TableError(
             f"{label} {failure}: the query is not one SELECT but {found}; {_HINT}{more}"
         )
-    with query_error(label, failure, "correct the query"):
+    with table_errors(label, failure, "correct the query"):
         row = connection.execute("SELECT json_serialize_sql($1::VARCHAR)", [sql]).fetchone()
     seen = _QueryParts()
     for item in _objects(str(row[0]) if row else ""):

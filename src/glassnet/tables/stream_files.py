@@ -20,7 +20,7 @@ from glassnet.errors import TableError
 from glassnet.tables.cells import Cells, sql_name
 from glassnet.tables.column_names import unique_names
 from glassnet.tables.compression import detect
-from glassnet.tables.query import query_error
+from glassnet.tables.query import table_errors
 from glassnet.tables.read_table import connect
 from glassnet.tables.typed import file_sql, parquet_names
 
@@ -103,7 +103,7 @@ class ParquetRows:
             yield cuts
 
     def _answer(self, query: str) -> list[ColumnPart]:
-        with query_error(str(self.path), "cannot be read to its end"):
+        with table_errors(str(self.path), "cannot be read to its end"):
             answer: Any = self.connection.execute(query)
             found: dict[str, Any] = answer.fetchnumpy()
         return [_column_part(column) for column in found.values()]
@@ -120,7 +120,7 @@ PLAIN = ", hive_partitioning = false"  # a folder called year=2024 adds no colum
 
 def _parquet(path: Path, connection: duckdb.DuckDBPyConnection) -> ParquetRows:
     name = file_sql(path)
-    with query_error(str(path), "cannot be read"):
+    with table_errors(str(path), "cannot be read"):
         described = connection.execute(
             f"DESCRIBE SELECT * FROM read_parquet({name}{PLAIN})"
         ).fetchall()

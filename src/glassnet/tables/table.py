@@ -16,7 +16,8 @@ from glassnet.errors import TableError
 from glassnet.tables.cells import Cells, numeric_tokens
 from glassnet.tables.forms import Form, date_sql, number_sql
 from glassnet.tables.notes import Note
-from glassnet.tables.query import query_error
+from glassnet.tables.query import table_errors
+from glassnet.words import plural
 
 if TYPE_CHECKING:
     import duckdb
@@ -73,6 +74,14 @@ class Table:
         shown = ", ".join(self.names[:12]) + (", …" if len(self.names) > 12 else "")
         raise TableError(f"{self.label} has no column {name!r}; its columns are {shown}")
 
+    def require_row(self, row: int) -> None:
+        """Fail unless there is a row with this number, from 0."""
+        if not 0 <= row < self.rows:
+            raise TableError(
+                f"{self.label} has no row {row}; its {plural(self.rows, 'row')} have the numbers "
+                f"0 to {self.rows - 1}"
+            )
+
     def nearest(self, name: str) -> str | None:
         """The column whose name is most like this one, if any is."""
         lowered = {known.lower(): known for known in self.names}
@@ -115,7 +124,7 @@ class Table:
             names = [name for name in self.columns if column in (None, name)]
             gone = " OR ".join(f"({_is_missing_sql(self.columns[name], text)})" for name in names)
             parts.append(f"coalesce(bool_or({gone}), false)")
-        with query_error(self.label, "cannot be read to its end"):
+        with table_errors(self.label, "cannot be read to its end"):
             query = f"SELECT {', '.join(parts)} FROM {self.relation}"
             found = self.connection.execute(query).fetchone() or ()
         return [token for token, here in zip(self.missing, found, strict=True) if not here]
@@ -160,7 +169,7 @@ class Table:
         same = f"SELECT min(e), max(e) FROM {source} WHERE {large} GROUP BY d"
         whole = "CAST(TRY_CAST(d AS DECIMAL(38, 0)) AS VARCHAR)"
         off = f"SELECT min(e) FROM {source} WHERE {large} AND e NOT LIKE '%.%' AND e <> {whole}"
-        with query_error(self.label, "cannot be read to its end"):
+        with table_errors(self.label, "cannot be read to its end"):
             pair = self.connection.execute(f"{same} HAVING min(e) <> max(e) LIMIT 1").fetchone()
             if pair is not None:
                 return str(pair[0]), str(pair[1])
@@ -208,7 +217,7 @@ class Table:
             return {}
         parts = [f"{reading(name)} AS r{place}" for place, name in enumerate(names)]
         query = f"SELECT {', '.join(parts)} FROM {self.relation}"
-        with query_error(self.label, "cannot be read to its end"):
+        with table_errors(self.label, "cannot be read to its end"):
             result: Any = self.connection.execute(query)
             arrays: dict[str, Any] = result.fetchnumpy()
         if len(arrays["r0"]) != self.rows:

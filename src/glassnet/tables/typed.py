@@ -21,7 +21,7 @@ from glassnet.tables.cells import Cells, sql_name, sql_text
 from glassnet.tables.column_names import unique_names
 from glassnet.tables.compression import FileFormat, check_unpacked, unpacked
 from glassnet.tables.limits import Limits
-from glassnet.tables.query import query_error
+from glassnet.tables.query import table_errors
 from glassnet.tables.table import Table
 
 _LONGEST_LINE = 1 << 22
@@ -73,7 +73,7 @@ def typed_table(
 ) -> Table:
     """The table of a relation. `names` are those of its columns where it cannot have them itself,
     as in SQL no two names differ only in case."""
-    with query_error(label, "cannot be read"):
+    with table_errors(label, "cannot be read"):
         described = connection.sql(f"SELECT * FROM {relation}")
         found_names, types = described.columns, described.types
         counted = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
@@ -107,7 +107,7 @@ def _parts(name: str, sql: str, type: Any, depth: int = 0) -> Iterator[tuple[str
 def parquet_names(path: Path, connection: duckdb.DuckDBPyConnection) -> list[str]:
     """The names of the columns as the file has them: the children of the first element, each
     followed by its own children."""
-    with query_error(str(path), "cannot be read"):
+    with table_errors(str(path), "cannot be read"):
         query = f"SELECT name, coalesce(num_children, 0) FROM parquet_schema({file_sql(path)})"
         elements = connection.execute(query).fetchall()
     names: list[str] = []
@@ -128,7 +128,7 @@ def _json(
     options = f"map_inference_threshold = -1, compression = {sql_text(form.compression)}"
     limits.check_columns(str(path), _keys_of_first(path, form))
     found = f"read_json({file_sql(path)}, sample_size = -1, {options})"
-    with query_error(str(path), "cannot be read"):
+    with table_errors(str(path), "cannot be read"):
         described = connection.execute(f"DESCRIBE SELECT * FROM {found}").fetchall()
         limits.check_columns(str(path), len(described))
         names = _json_names(path, form, connection, [row[0] for row in described])

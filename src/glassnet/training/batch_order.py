@@ -42,7 +42,7 @@ class Order:
         many rows a block comes after the other, so that the numbers of all are never in memory."""
         still = self.seed is None or self.steps == 1
         if still and self.count <= BLOCK:
-            return self._is_unshuffled
+            return self._unshuffled_parts
         size = max(1, BLOCK // self.size) * self.size
         blocks = ((a, min(a + size, self.count)) for a in range(0, self.count, size))
         return (part for a, b in blocks for part in self._cut(self._places(epoch, a, b)))
@@ -58,12 +58,12 @@ class Order:
     def _cached_orders(self, epoch: int) -> dict[int, np.ndarray]:
         """The orders of the present epoch and of some later ones: as many as are over, 16 at most,
         so that no more than half are worked out in vain."""
-        if epoch not in self._all_rows_parts:
+        if epoch not in self._order_cache:
             among = range(epoch, epoch + max(1, min(epoch, 16)))
             orders = permutations(self.count, self.seed or 0, SHUFFLE, among)
-            self._all_rows_parts.clear()
-            self._all_rows_parts.update(zip(among, orders, strict=True))
-        return self._all_rows_parts
+            self._order_cache.clear()
+            self._order_cache.update(zip(among, orders, strict=True))
+        return self._order_cache
 
     def orders(self, epoch: int, count: int) -> np.ndarray:
         """The orders of so many epochs: [epochs, rows]."""
@@ -72,11 +72,11 @@ class Order:
         return permutations(self.count, self.seed, SHUFFLE, range(epoch, epoch + count))
 
     @cached_property
-    def _all_rows_parts(self) -> dict[int, np.ndarray]:
+    def _order_cache(self) -> dict[int, np.ndarray]:
         return {}
 
     @cached_property
-    def _is_unshuffled(self) -> list[np.ndarray]:
+    def _unshuffled_parts(self) -> list[np.ndarray]:
         return self._cut(np.arange(self.count))
 
     def _cut(self, rows: np.ndarray) -> list[np.ndarray]:

@@ -99,7 +99,7 @@ class EpochBlocks:
         if not self.most or len(trainer.part[0]):
             return False
         if loop.watched:
-            self.watched(loop)
+            self.take_one_with_callbacks(loop)
             return True
         return self.take_without_callbacks(loop)
 
@@ -155,7 +155,7 @@ class EpochBlocks:
         self._piece = max(1, int(count * PIECE / max(time.perf_counter() - start, 1e-9)))
         return True
 
-    def watched(self, loop: EpochLoop) -> None:
+    def take_one_with_callbacks(self, loop: EpochLoop) -> None:
         """One epoch, after which callbacks hear of it or the validation loss is worked out."""
         run, trainer = loop.run, self.trainer
         if trainer.renew():

@@ -54,7 +54,7 @@ class InTraining:
             if other is self and thread == here:
                 _register.held.remove((self.me, here))
             elif self._conflicts(other):
-                raise TrainingError(_already_training_error(self.owner, thread == here))
+                raise TrainingError(_already_training_text(self.owner, thread == here))
 
     def _conflicts(self, other: InTraining) -> bool:
         if self.owner is other.owner:
@@ -87,7 +87,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_register.forked)
 
 
-def _already_training_error(owner: Any, here: bool) -> str:
+def _already_training_text(owner: Any, here: bool) -> str:
     name = type(owner).__name__
     if here:
         return (

@@ -64,8 +64,8 @@ def blended(answers: Sequence[Evaluation]) -> tuple[Evaluation, list[float]]:
         given = given.copy()
         for fold in np.unique(first.folds):
             inside = first.folds == fold
-            own = greedy_weights([one.of(~inside) for one in answers])
-            given[inside] = mixed([one.given[inside] for one in answers], own)
+            elsewhere = greedy_weights([one.of(~inside) for one in answers])
+            given[inside] = mixed([one.given[inside] for one in answers], elsewhere)
     return replace(first, given=given, decided=None, ends=None), weights
 
 

@@ -237,11 +237,7 @@ def explain_row(
 ) -> RowExplanation:
     """What each column contributed to the answer for row number `row`, from 0: to the number, or to
     the probability of the class `of`, by default the one that is answered."""
-    if not 0 <= row < table.rows:
-        raise TableError(
-            f"{table.label} has no row {row}; its {plural(table.rows, 'row')} have the numbers "
-            f"0 to {table.rows - 1}"
-        )
+    table.require_row(row)
     target = model.schema.target
     cells = model.schema.load(table)
     x = model.schema.encode(cells).x

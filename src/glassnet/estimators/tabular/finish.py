@@ -140,19 +140,19 @@ def finished(
     answers, weights = blended([rung.judged for rung in rungs])
     main = max(range(len(rungs)), key=weights.__getitem__)
     others = [place for place, weight in enumerate(weights) if weight and place != main]
-    own, target = rungs[main], rungs[main].model.schema.target
+    heaviest, target = rungs[main], rungs[main].model.schema.target
     model = replace(
-        own.model, weight=weights[main], rules=learn_rules(asked, target, answers),
+        heaviest.model, weight=weights[main], rules=learn_rules(asked, target, answers),
         others=tuple(replace(rungs[place].model, weight=weights[place]) for place in others),
     )  # fmt: skip
     noted = tuple(_noted(rung, weight) for rung, weight in zip(rungs, weights, strict=True))
     plans = tuple(rung.repeated for rung in rungs)
-    done = Trained(model, own.course, plans[main], plans, noted)
-    if own.out_of_fold is not None:
+    done = Trained(model, heaviest.course, plans[main], plans, noted)
+    if heaviest.out_of_fold is not None:
         scored = cross_fitted(asked, target, answers)
         # networks that are averaged anyway leave that much less to gain
-        gains = shrunk(own.out_of_fold.gains, sum(weight * weight for weight in weights))
-        unseen = replace(own.out_of_fold, answers=scored, gains=gains)
+        gains = shrunk(heaviest.out_of_fold.gains, sum(weight * weight for weight in weights))
+        unseen = replace(heaviest.out_of_fold, answers=scored, gains=gains)
         return replace(done, answers=scored, out_of_fold=unseen)
     if held_out is None:
         return done

@@ -74,8 +74,8 @@ def choose_recipe(examined: ExaminedTable, *, epochs: int | None = None) -> Reci
     split, groups = examined.split(), examined.groups
     schema = fitted_schema(examined, split)
     outputs, folds = examined.target.outputs, 1 if groups is None else groups.count
-    own = schema.per_group if folds > 1 else 0
-    inputs = len(schema.inputs) - own * (folds - 1)
+    per_group = schema.per_group if folds > 1 else 0
+    inputs = len(schema.inputs) - per_group * (folds - 1)
     recipe = default_recipe(len(split.train), inputs, schema.numbers, outputs, folds)
     return recipe if epochs is None else recipe.with_epochs(epochs)
 
@@ -96,9 +96,9 @@ def fit(
 ) -> FittedTable:
     """Train by the recipe, and score as asked for. With so many `seconds` for all of it, and for
     answers to so many `later` rows, more networks are trained as long as there is time; with
-    `plans` those of a fit before. The
-    record is of the training of the network in the model, a run file for each of its phases; nobody
-    else writes them as long as this takes, and no further networks are trained."""
+    `plans` those of an earlier fit. The record is of the training of the network in the model, a
+    run file for each of its phases; nobody else writes them as long as this takes, and no further
+    networks are trained."""
     asked = check_scoring(scoring or Scoring(), examined.target, examined.truth[examined.rows])
     for plan in plans or ():
         _check_plan(plan, examined)
@@ -348,8 +348,8 @@ def _division(about: Mapping[str, Any]) -> dict[str, Any]:
         "test": None if test is None else Path(test).name, "weight": options.weights.column,
         "class_weight": options.weights.classes,
     }  # fmt: skip
-    told = {name: value for name, value in found.items() if value is not None}
-    return {"division": told} if told else {}
+    given = {name: value for name, value in found.items() if value is not None}
+    return {"division": given} if given else {}
 
 
 def _finite(value: float) -> float | None:

@@ -81,7 +81,9 @@ class FoldChoice(Resumable):
         found = {epoch: arrays.get(f"{name}.epoch{epoch}") for epoch in chosen}
         W, folds = run.model.W, len(self.shares)
         fits = len(known.losses) == len(known.epochs) == folds
-        if not fits or any(array is None or not _like(array, W) for array in found.values()):
+        if not fits or any(
+            array is None or not _has_same_form(array, W) for array in found.values()
+        ):
             raise ModelFileError(
                 f"the run file is damaged: the epochs chosen for {folds} folds, or their weights, "
                 f"are those of another model; {COPY}"
@@ -90,5 +92,5 @@ class FoldChoice(Resumable):
         self.weights = {epoch: np.array(array) for epoch, array in found.items()}
 
 
-def _like(array: NDArray[Any], other: NDArray[Any]) -> bool:
+def _has_same_form(array: NDArray[Any], other: NDArray[Any]) -> bool:
     return array.shape == other.shape and array.dtype == other.dtype

@@ -88,7 +88,7 @@ def _other(recipe: Recipe, rng: random.Random) -> Recipe:
     return replace(
         recipe,
         hidden=hidden,
-        learning_rates=tuple(rate * own for own in recipe.learning_rates),
+        learning_rates=tuple(rate * each for each in recipe.learning_rates),
         batch_size=one(recipe.batch_size, recipe.batch_size * 2),
         decay=one(recipe.decay, recipe.decay * 4, 0.0),
         width=1 if plain else recipe.width,

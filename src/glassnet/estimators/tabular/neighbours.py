@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glassnet.errors import TableError
 from glassnet.rounding import computed_to_nearest
-from glassnet.words import plural
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.table_model import TableModel
@@ -70,16 +68,12 @@ def nearest_rows(
     """The rows of the training table that have a target and are nearest to row number `row` of a
     table, by the Euclidean distance of the inputs as the network gets them: scaled numbers, 0 and 1
     for categories. Of equal distances the first row."""
-    if not 0 <= row < table.rows:
-        raise TableError(
-            f"{table.label} has no row {row}; its {plural(table.rows, 'row')} have the numbers "
-            f"0 to {table.rows - 1}"
-        )
+    table.require_row(row)
     schema = model.schema
     places = np.flatnonzero(~schema.target.read(schema.opened(training))[1])
     x = schema.encode(schema.load(training), places).x.astype(np.float64)
-    own = schema.encode(schema.load(table), np.array([row])).x.astype(np.float64)
-    distances = np.sqrt(((x - own) ** 2).sum(axis=1))
+    asked = schema.encode(schema.load(table), np.array([row])).x.astype(np.float64)
+    distances = np.sqrt(((x - asked) ** 2).sum(axis=1))
     chosen = np.argsort(distances, kind="stable")[:count]
     rows = places[chosen]
     found = training.texts([*schema.names, schema.target.name])

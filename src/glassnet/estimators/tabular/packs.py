@@ -69,7 +69,7 @@ def packs_tensors(others: Sequence[TrainedPack]) -> dict[str, NDArray[Any]]:
     }
 
 
-def own_tensors(named: dict[str, NDArray[Any]], text: str | None) -> dict[str, NDArray[Any]]:
+def main_tensors(named: dict[str, NDArray[Any]], text: str | None) -> dict[str, NDArray[Any]]:
     """The tensors of the network that a model has anyway."""
     return named if text is None else {k: v for k, v in named.items() if not k.startswith("pack")}
 
@@ -79,14 +79,14 @@ def read_packs(
 ) -> tuple[float, list[TrainedPack]]:
     """The weight of the main network, and the others; ValueError where they do not fit."""
     stored = from_plain(StoredPacks, parse(text), "packs")
-    known = len(own_tensors(named, text))
+    known = len(main_tensors(named, text))
     others: list[TrainedPack] = []
     for number, pack in enumerate(stored.others):
         prefix, plan = _prefix(number), pack.network
-        own = {k.removeprefix(prefix): v for k, v in named.items() if k.startswith(prefix)}
-        known += len(own)
+        tensors = {k.removeprefix(prefix): v for k, v in named.items() if k.startswith(prefix)}
+        known += len(tensors)
         check_fits(plan, schema)
-        others.append(TrainedPack(plan, restore_network(plan, own), pack.weight, pack.factor))
+        others.append(TrainedPack(plan, restore_network(plan, tensors), pack.weight, pack.factor))
     if known != len(named):
         raise ValueError("the tensors do not fit the layers")
     return stored.weight, others

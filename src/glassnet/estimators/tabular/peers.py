@@ -2,7 +2,7 @@
 
 In: the name of a peer, cells of the columns that a model uses, and rows to learn from. Out: what it
 answers for other rows. Numbers go in as they are, gaps as NaN; categories as codes that are learnt
-from the training rows, which a peer is told of where it has categories.
+from the training rows, which a peer gets as such where it knows categories.
 """
 
 from __future__ import annotations
@@ -42,9 +42,8 @@ class Peer:
     package: str
     make: Callable[[bool, Features, int, int | None], Any]  # classes?, columns, seed, threads
     prepared: Callable[[Features], Any] = lambda features: features.x
-    fit_arguments: Callable[[Features], dict[str, Any]] = (
-        lambda features: {}
-    )  # besides rows and targets
+    # what `fit` takes besides rows and targets
+    fit_arguments: Callable[[Features], dict[str, Any]] = lambda features: {}
 
 
 def _sklearn(name: str, classes: bool) -> Any:

@@ -23,7 +23,7 @@ from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.packs import (
     TrainedPack,
     check_fits,
-    own_tensors,
+    main_tensors,
     packs_tensors,
     packs_text,
     read_packs,
@@ -394,7 +394,7 @@ def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableMod
     schema = Schema.from_plain(parse(stored["schema"]))
     check_fits(architecture, schema)
     packs = texts.get("packs")
-    network = restore_network(architecture, own_tensors(named, packs))
+    network = restore_network(architecture, main_tensors(named, packs))
     training: Any = parse(stored["training"])
     found = from_plain(Training, training, "training")
     if METRICS[found.score.metric].classes != bool(schema.target.classes):
