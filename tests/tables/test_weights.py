@@ -64,7 +64,7 @@ def test_weights_by_column_and_class(tmp_path: Path) -> None:
     ("asked", "target", "text"),
     [
         (WeightOptions(classes={"rarer": 2.0}), "c", "no such class"),
-        (WeightOptions(classes={"rare": -2.0}), "c", "is no weight"),
+        (WeightOptions(classes={"rare": -2.0}), "c", "is not a weight"),
         (WeightOptions(classes="balanced"), "y", "this one is a number"),
         (WeightOptions("v"), "c", "has no column 'v'"),
         (WeightOptions("c"), "c", "cannot give the weights"),

@@ -171,7 +171,7 @@ def _with_fit(
 
     if target is None or table is not None or train is not None:
         raise typer.BadParameter(
-            f"{path} is no model: name the column to predict, and nothing else: "
+            f"{path} is not a model file: name the column to predict, and nothing else: "
             f"glassnet compare {path} -t COLUMN --with forest"
         )
     examined = examine(read_table(path), target)

@@ -78,7 +78,7 @@ def _of_classes(
     for name, weight in asked.items():
         place = places.get(_plain(name))
         if place is None or not np.isfinite(weight) or weight < 0:
-            why = f"{weight} is no weight" if place is not None else "there is no such class"
+            why = f"{weight} is not a weight" if place is not None else "there is no such class"
             raise TableError(
                 f"the weight of class {name!r} is {weight}: {why}; weights are numbers from 0 on, "
                 f"and the classes are {', '.join(classes[:12])}"
