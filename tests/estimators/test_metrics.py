@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ from sklearn import metrics as sklearn_metrics
 from glassnet.cli.options import METRIC_HELP
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.evaluation import Evaluation, join_evaluations
-from glassnet.estimators.tabular.score import figures, score
-from glassnet.estimators.tabular.table_metrics import METRICS, MetricName, measure, metric_of
+from glassnet.estimators.tabular.score import costs, figures, score
+from glassnet.estimators.tabular.table_metrics import METRICS, KnownMetric, measure, metric_of
 from tests.data import ROOT
 
 ROWS = 300
@@ -123,6 +123,31 @@ def test_rows_of_one_unit_count_once() -> None:
         assert plain[1] == pytest.approx(once[1] / 2, rel=0.01)
 
 
+@pytest.mark.parametrize("level", [0.05, 0.5, 0.9])
+def test_the_loss_of_a_quantile(level: float) -> None:
+    answers, name = numbers(np.random.default_rng(2)), f"pinball:{level}"
+    m: Any = sklearn_metrics
+    wanted = m.mean_pinball_loss(answers.truth, answers.given, alpha=level)
+    found = figures(answers, name)
+    assert found[name].value == pytest.approx(wanted, rel=1e-12)
+    random = np.random.default_rng(0)
+    spread = np.std([figures(numbers(random), name)[name].value for _ in range(400)])
+    assert found[name].error == pytest.approx(spread, rel=0.2)
+    assert metric_of(f"Pinball: {level}", False).name == name
+    assert costs(answers, name).mean() == pytest.approx(wanted, rel=1e-12)
+
+
+def test_what_is_no_quantile() -> None:
+    told = "the quantile of 'pinball:90' is '90'; it is a number between 0 and 1"
+    with pytest.raises(TableError, match=told):
+        metric_of("pinball:90", False)
+    with pytest.raises(TableError, match=r"'pinball:0\.9' is not a metric of classes"):
+        metric_of("pinball:0.9", True)
+    assert KnownMetric().holds("pinball:0.9")
+    assert not KnownMetric().holds("pinball:.9")
+    assert not KnownMetric().holds("pinball:nan")
+
+
 def test_what_has_no_figure_is_left_out() -> None:
     below = Evaluation(np.array([-1.0, 2.0]), np.array([0.0, 1.0]), np.zeros(2))
     assert "rmsle" not in figures(below)
@@ -152,7 +177,6 @@ def test_a_metric_of_the_other_kind() -> None:
 
 
 def test_names_and_records_agree() -> None:
-    assert get_args(MetricName) == tuple(METRICS)
     assert all(name in METRIC_HELP for name in METRICS)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn import metrics as sklearn_metrics
 
 from glassnet import TabularClassifier, TabularRegressor, model_file
 from glassnet.errors import GlassnetError, ModelFileError, TableError
@@ -19,11 +20,13 @@ from glassnet.estimators.tabular.answer_rules import (
     check_scoring,
     cross_fitted,
     interval_rule,
+    learn_rules,
     rows_for,
 )
+from glassnet.estimators.tabular.compare_models import compare_models
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.fit_table import fit_table
-from glassnet.estimators.tabular.score import coverage
+from glassnet.estimators.tabular.score import coverage, figures
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.tables.frames import mapping_columns
 from glassnet.tables.from_memory import table_of
@@ -84,6 +87,33 @@ def test_an_interval_by_hand() -> None:
     assert rows_for(0.9) == 19
     with pytest.raises(TableError, match="at least 19 rows, and there are 18"):
         interval_rule(answers.of(np.arange(18)), 0.9)
+
+
+def test_a_quantile_by_hand() -> None:
+    # 19 errors −9 … 9 around one prediction: 0.9 of 20 places is the 18th, 8; the median is 0.
+    errors = np.arange(-9.0, 10.0)
+    answers = Evaluation(20 + errors, np.full(19, 20.0), np.zeros(19))
+    for level, wanted in ((0.9, 28.0), (0.5, 20.0), (0.875, 27.5), (0.999, 29.0)):
+        rules = learn_rules(Scoring(f"pinball:{level}"), NUMBER, answers)
+        found = rules.applied(answers)
+        assert found.given == pytest.approx(np.full(19, wanted))
+        assert found.constant == pytest.approx(np.full(19, wanted))
+        assert rules.answered(np.array([-30.0]))[0] == 0.0  # no truth below 0
+    assert rules.level == 0.999
+
+
+def test_a_quantile_holds_its_share_and_scores_honestly() -> None:
+    random, metric = np.random.default_rng(3), "pinball:0.8"
+    held, said, new = list[float](), list[float](), list[float]()
+    for _ in range(40):
+        known = noisy(random, 300)
+        rules = learn_rules(Scoring(metric), NUMBER, known)
+        later = rules.applied(noisy(random, 2000))
+        held.append(float((later.truth <= later.given).mean()))
+        new.append(figures(later, metric)[metric].value)
+        said.append(figures(cross_fitted(Scoring(metric), NUMBER, known), metric)[metric].value)
+    assert np.mean(held) == pytest.approx(0.8, abs=0.01)
+    assert np.mean(said) == pytest.approx(np.mean(new), rel=0.03)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +195,41 @@ def test_a_threshold_of_an_estimator(finder: Any, tmp_path: Path) -> None:
     assert (again.predict(X) == finder.predict(X)).all()
 
 
+@pytest.fixture(scope="module")
+def upper() -> Any:
+    return TabularRegressor(metric="pinball:0.9", interval=0.8, max_epochs=12).fit(X, Y)
+
+
+def test_a_quantile_of_an_estimator(upper: Any, regressor: Any, tmp_path: Path) -> None:
+    found, given = upper.score_, upper.predict(X)
+    assert (found.metric, found.value) == ("pinball:0.9", found.figures["pinball:0.9"].value)
+    assert found.value < found.constant
+    assert np.mean(given >= np.array(Y)) == pytest.approx(0.9, abs=0.05)
+    assert (given > regressor.predict(X)).all()  # the same network's mean
+    assert (upper.predict_interval(X) == regressor.predict_interval(X)).all()
+    upper.save(tmp_path / "m")
+    assert model_file.load(tmp_path / "m")[1]["format_version"] == "5"
+    again = TabularRegressor.load(tmp_path / "m")
+    assert (again.metric, again.score_.constant_answer) == (found.metric, found.constant_answer)
+    assert (again.predict(X) == given).all()
+
+
+def test_whoever_asks_a_model_of_quantiles_hears_the_same(upper: Any, regressor: Any) -> None:
+    given, metric = upper.predict(X), "pinball:0.9"
+    table = table_of(mapping_columns({**X, "y": Y}), "X")
+    score = upper.model_.evaluate(table)[0]
+    m: Any = sklearn_metrics
+    wanted = m.mean_pinball_loss(Y, given, alpha=0.9)
+    assert (score.metric, score.value) == (metric, pytest.approx(wanted, rel=1e-12))
+    assert score.figures["mae"].value == pytest.approx(np.abs(given - Y).mean(), rel=1e-12)
+    assert upper.explain_row(X, 7).answer == pytest.approx(given[7], rel=1e-6)
+    assert upper.explain(X, Y).metric == metric
+    both = compare_models(upper.model_, regressor.model_, table)
+    better = {one.metric: one.better for one in both.differences}
+    assert (both.main, better[metric], better["rmse"]) == ("rmse", 1, 2)
+    assert compare_models(upper.model_, upper.model_, table).main == metric
+
+
 def test_without_wishes_a_file_is_as_ever(regressor: Any, tmp_path: Path) -> None:
     columns = mapping_columns({**X, "y": Y})
     plain = fit_table(table_of(columns, "X"), "y", epochs=2).model
@@ -184,12 +249,18 @@ def test_without_wishes_a_file_is_as_ever(regressor: Any, tmp_path: Path) -> Non
         ({"more": 1}, "unknown name 'more'"),
         ({"interval": {"knots": [1, 1], "sizes": [1, 1]}}, "do not ascend"),
         ({"interval": {"low": 3}}, "its ends are exchanged"),
+        (
+            {"quantile": {"level": 0.9, "knots": [1, 1], "times": 1, "constant": 1, "least": None}},
+            "the knots of the quantile do not ascend",
+        ),
     ],
 )
 def test_damaged_rules(regressor: Any, rules: dict[str, Any], told: str, tmp_path: Path) -> None:
     regressor.save(tmp_path / "m")
     tensors, texts = model_file.load(tmp_path / "m")
     known = json.loads(texts["rules"])
+    if rules.get("quantile"):
+        rules = {"quantile": {**rules["quantile"], "sizes": [1, 1]}}
     if rules.get("interval"):
         rules = {"interval": {**known["interval"], **rules["interval"], "high": 2}}
     model_file.save(tmp_path / "m", tensors, {**texts, "rules": json.dumps(rules)})

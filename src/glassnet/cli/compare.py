@@ -228,7 +228,7 @@ def _print(a: str, b: str, table: str, found: ModelComparison) -> None:
     """The figures of both under one another, and which is better."""
     from glassnet.cli.output import console, safe
     from glassnet.cli.score_report import metric_lines
-    from glassnet.estimators.tabular.table_metrics import METRICS
+    from glassnet.estimators.tabular.table_metrics import metric_named
     from glassnet.words import plural
 
     show = console().print
@@ -236,7 +236,7 @@ def _print(a: str, b: str, table: str, found: ModelComparison) -> None:
     show(f"A  {safe(a)}\nB  {safe(b)}\n", soft_wrap=True)
     show(f"[dim]{'':<18} {'A':>12} {'B':>12} {'A − B':>12}   better[/]")
     for difference in found.differences:
-        metric = METRICS[difference.metric]
+        metric = metric_named(difference.metric)
         numbers = metric_lines(
             metric, difference.difference, difference.error, difference.first, difference.second
         )

@@ -30,7 +30,8 @@ _MODEL = "A model file that `glassnet fit` has written."
 _OUTPUT = "The model file; by default the table's name with .safetensors, here."
 METRIC_HELP = (
     "The metric of the score: accuracy, balanced_accuracy, f1, auc, average_precision, log_loss, "
-    "brier; for numbers rmse, mae, median_error, r2, rmsle, pinball. Training does not use it."
+    "brier; for numbers rmse, mae, median_error, r2, rmsle, pinball, or pinball:0.9, by which that "
+    "quantile is predicted. Training does not use it."
 )
 _RECORD = "Record the training of the model in this run file, and its later phases beside it."
 _KIND = (

@@ -137,6 +137,8 @@ def _summary(prediction: Prediction, output: str | None) -> dict[str, Any]:
     if prediction.probabilities is not None:
         found["classes"] = list(prediction.classes)
         found["probabilities"] = prediction.probabilities.tolist()
+    if prediction.quantile is not None:
+        found["quantile"] = prediction.quantile
     if prediction.ends is not None:
         found["lower"], found["upper"] = prediction.ends.T.tolist()
     return {**found, "predictions": values}

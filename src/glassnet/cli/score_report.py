@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from glassnet.cli.output import LONG, align_decimals, console, safe
-from glassnet.estimators.tabular.table_metrics import METRICS, Metric, positive_class
+from glassnet.estimators.tabular.table_metrics import Metric, metric_named, positive_class
 from glassnet.serialize import to_plain
 from glassnet.visible import make_visible
 from glassnet.words import plural
@@ -37,7 +37,7 @@ def print_score(
 ) -> None:
     """The score, with the constant prediction beside it. `brief` leaves out the other figures."""
     show = (to or console()).print
-    metric = METRICS[score.metric]
+    metric = metric_named(score.metric)
     linear = score.others.get("linear", math.nan)
     value, error, constant, line = metric_lines(
         metric, score.value, score.error, score.constant, linear
@@ -53,6 +53,9 @@ def print_score(
     if score.threshold is not None:
         second = safe(repr(classes[1])) if len(classes) == 2 else "the second class"
         show(f"{'decides'.ljust(wide)}  {second} from a probability of {score.threshold:g} on")
+    if metric.quantile is not None:
+        share = f"{100 * metric.quantile:g} %"
+        show(f"{'answers'.ljust(wide)}  the number below which {share} lie, not the mean")
     if score.averaging:
         show(f"{'averaging'.ljust(wide)}  {averaging_text(score)}")
     if score.coverage is not None:
@@ -66,7 +69,7 @@ def print_score(
 
 def averaging_text(score: Score) -> str:
     """What is in the figures because the model averages more networks than predicted a row."""
-    part, _ = metric_lines(METRICS[score.metric], score.averaging, score.error)
+    part, _ = metric_lines(metric_named(score.metric), score.averaging, score.error)
     sign = "" if part.startswith("-") else "+"
     return f"{sign}{part} of it, as estimated, since all networks together are better than a fold's"
 
@@ -99,7 +102,8 @@ def _print_figures(score: Score, classes: tuple[str, ...], to: Console) -> None:
     rows: list[tuple[str, ...]] = []
     for name, figure in score.figures.items():
         if name != score.metric:
-            rows.append((_title(METRICS[name], classes), *_cells(METRICS[name], figure)))
+            own = metric_named(name)
+            rows.append((_title(own, classes), *_cells(own, figure)))
     if not rows:
         return
     heads = _HEADS if any(row[3] for row in rows) else _HEADS[:3]

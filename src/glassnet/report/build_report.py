@@ -16,7 +16,7 @@ import numpy as np
 from glassnet.estimators.tabular.explanation import Explanation, explain_encoded
 from glassnet.estimators.tabular.importance import some_rows
 from glassnet.estimators.tabular.score import costs
-from glassnet.estimators.tabular.table_metrics import METRICS, positive_class
+from glassnet.estimators.tabular.table_metrics import metric_named, positive_class
 from glassnet.report import charts, page
 from glassnet.report.svg import brief, esc
 from glassnet.rounding import computed_to_nearest
@@ -98,7 +98,7 @@ def _tiles(data: ReportData) -> list[str]:
     )  # fmt: skip
     names = [score.metric, *(name for name in wanted if name != score.metric)]
     found = [
-        page.tile(METRICS[name].title, *_tile(name, score.figures[name], score))
+        page.tile(metric_named(name).title, *_tile(name, score.figures[name], score))
         for name in names
         if name in score.figures
     ][: 3 if score.coverage or classes else 4]
@@ -112,12 +112,12 @@ def _tiles(data: ReportData) -> list[str]:
 
 
 def _tile(name: str, figure: Figure, score: Score) -> tuple[str, str]:
-    in_unit = METRICS[name].in_unit
+    in_unit = metric_named(name).in_unit
     parts = [f"± {figure.error:.2g}"]
     if name == score.metric and score.averaging:
         parts.append(f"{score.averaging:+.2g} of it by averaging all networks")
     if figure.constant is not None:
-        answer = f" “{brief(score.constant_answer, 20)}”" if METRICS[name].classes else ""
+        answer = f" “{brief(score.constant_answer, 20)}”" if metric_named(name).classes else ""
         parts.append(f"constant{answer}: {_number(figure.constant, in_unit)}")
     if figure.linear is not None:
         parts.append(f"linear: {_number(figure.linear, in_unit)}")
@@ -201,7 +201,7 @@ def _mistakes_section(data: ReportData) -> str:
     if not classes:
         target = data.model.schema.target.name
         cards = [
-            page.card("A dot a row; on the line the prediction is right.",
+            page.card(_dots(data.score.metric),
                       charts.predicted_against_true(answers, target)),
             page.card("Errors: how many rows lie how far off.", charts.errors_histogram(answers)),
         ]  # fmt: skip
@@ -220,15 +220,23 @@ def _mistakes_section(data: ReportData) -> str:
     return page.section("How good it is, and where it fails", page.grid(cards, across))
 
 
+def _dots(metric: str) -> str:
+    """What predicted against true is."""
+    level = metric_named(metric).quantile
+    if level is None:
+        return "A dot a row; on the line the prediction is right."
+    return f"A dot a row; of the true numbers {100 * level:g} % are to be below their prediction."
+
+
 def _figures(data: ReportData) -> str:
     """Every figure that there is."""
     rows = [
         [
-            esc(METRICS[name].title),
-            f"{_number(figure.value, METRICS[name].in_unit)} ± {figure.error:.2g}",
-            "" if figure.constant is None else _number(figure.constant, METRICS[name].in_unit),
-            "" if figure.linear is None else _number(figure.linear, METRICS[name].in_unit),
-            esc(METRICS[name].meaning),
+            esc(metric_named(name).title),
+            f"{_number(figure.value, metric_named(name).in_unit)} ± {figure.error:.2g}",
+            "" if figure.constant is None else _number(figure.constant, metric_named(name).in_unit),
+            "" if figure.linear is None else _number(figure.linear, metric_named(name).in_unit),
+            esc(metric_named(name).meaning),
         ]
         for name, figure in data.score.figures.items()
     ]
@@ -252,7 +260,7 @@ def _training(data: ReportData, why: Explanation) -> str:
 def _worst(data: ReportData, why: Explanation) -> str:
     answers, classes = data.answers, data.model.schema.target.classes
     names = [importance.column for importance in why.importances[:_SHOWN]]
-    order = np.argsort(-costs(answers), kind="stable")[:_WORST].tolist()
+    order = np.argsort(-costs(answers, data.score.metric), kind="stable")[:_WORST].tolist()
     rows: list[list[str]] = []
     for place in order:
         number = place if answers.rows is None else int(answers.rows[place])

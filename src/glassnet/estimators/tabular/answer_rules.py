@@ -1,5 +1,6 @@
 """What a model does with its network's answers: the threshold between two classes, the ends of
-intervals around numbers. Both are learnt from rows that the answering networks have not seen.
+intervals around numbers, a quantile in place of the mean. All are learnt from rows that the
+answering networks have not seen.
 
 In: what a fit was asked for, and answers for such rows. Out: `AnswerRules`, which a model file
 keeps, and the same answers with what each rule gives them.
@@ -7,11 +8,13 @@ keeps, and the same answers with what each rule gives them.
 Intervals are split-conformal with normalised residuals (Lei et al. 2018, "Distribution-free
 predictive inference for regression", section 5.2), calibrated on out-of-fold predictions as in
 cross-conformal prediction (Vovk 2015): y − ŷ is divided by a size of error that depends on ŷ, and
-each end is the order statistic of these that leaves half of the misses beyond it.
+each end is the order statistic of these that leaves half of the misses beyond it. A quantile is
+the quantile of the same normalised residuals.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,15 +22,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 
 from glassnet.errors import TableError
-from glassnet.estimators.tabular.evaluation import Evaluation
+from glassnet.estimators.tabular.evaluation import Evaluation, join_evaluations
 from glassnet.estimators.tabular.table_metrics import (
     METRICS,
     MetricName,
     main_metric,
     measure,
+    metric_named,
     metric_of,
 )
-from glassnet.serialize import LATER, Length, Within
+from glassnet.serialize import LATER, Length, Within, to_plain
 from glassnet.words import plural
 
 if TYPE_CHECKING:
@@ -60,6 +64,16 @@ class Scoring:
         """Whether the threshold is to be found."""
         return self.threshold == AUTO
 
+    @property
+    def rules(self) -> bool:
+        """Whether there is anything to be learnt from answers."""
+        return any(own is not None for own in (self.threshold, self.interval, self.quantile))
+
+    @property
+    def quantile(self) -> float | None:
+        """The quantile that is to be answered in place of the mean."""
+        return None if self.metric is None else metric_named(self.metric).quantile
+
 
 @dataclass(frozen=True)
 class IntervalRule:
@@ -75,8 +89,7 @@ class IntervalRule:
 
     def check(self) -> None:
         """`ValueError` where the fields do not fit each other."""
-        ascending = all(a < b for a, b in zip(self.knots, self.knots[1:], strict=False))
-        if len(self.knots) != len(self.sizes) or not ascending or self.low > self.high:
+        if not _fit_each_other(self.knots, self.sizes) or self.low > self.high:
             raise ValueError("the knots of the interval do not ascend, or its ends are exchanged")
 
     def ends(self, given: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -87,14 +100,54 @@ class IntervalRule:
 
 
 @dataclass(frozen=True)
+class QuantileRule:
+    """From a predicted mean to a quantile: the mean and `times` the size of error there, which is
+    between `sizes` as the mean is between `knots`. `constant` is the quantile of all true numbers.
+    """
+
+    level: Level
+    knots: Annotated[tuple[float, ...], Length(1, 1000)]
+    sizes: Annotated[tuple[Annotated[float, Within(0.0, above=True)], ...], Length(1, 1000)]
+    times: float
+    constant: float
+    least: float | None = None  # no answer is below it
+
+    def check(self) -> None:
+        """`ValueError` where the fields do not fit each other."""
+        if not _fit_each_other(self.knots, self.sizes) or self.level == 1.0:
+            raise ValueError("the knots of the quantile do not ascend, or it is 1")
+
+    def of(self, given: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The quantile for each predicted mean."""
+        found = given + self.times * np.interp(given, self.knots, self.sizes)
+        return found if self.least is None else np.maximum(found, self.least)
+
+
+def _fit_each_other(knots: tuple[float, ...], sizes: tuple[float, ...]) -> bool:
+    ascending = all(a < b for a, b in itertools.pairwise(knots))
+    return ascending and len(knots) == len(sizes)
+
+
+@dataclass(frozen=True)
 class AnswerRules:
     """What a model does with the answers of its network."""
 
     threshold: Share | None = field(default=None, metadata=LATER)
     interval: IntervalRule | None = field(default=None, metadata=LATER)
+    quantile: QuantileRule | None = field(default=None, metadata=LATER)
 
     def __bool__(self) -> bool:
-        return self.threshold is not None or self.interval is not None
+        return self != PLAIN_RULES
+
+    @property
+    def level(self) -> float | None:
+        """The quantile that is answered in place of the mean."""
+        return None if self.quantile is None else self.quantile.level
+
+    def to_plain(self) -> dict[str, Any]:
+        """JSON values, without rules that there are not and that older programs do not know."""
+        plain = to_plain(self)
+        return {k: v for k, v in plain.items() if v is not None or k in ("threshold", "interval")}
 
     def check_target(self, target: TargetSchema) -> None:
         """`ValueError` where such a target has no such rules."""
@@ -102,13 +155,23 @@ class AnswerRules:
             raise ValueError("it has a threshold, and not two classes")
         if self.interval is not None and target.classes:
             raise ValueError("it has intervals around classes")
+        if self.quantile is not None and target.classes:
+            raise ValueError("it has a quantile of classes")
+
+    def answered(self, given: NDArray[Any]) -> NDArray[Any]:
+        """What is answered: the probabilities or means of networks, or quantiles."""
+        return given if self.quantile is None else self.quantile.of(given)
 
     def applied(self, answers: Evaluation) -> Evaluation:
-        """The answers, with what the rules say of them."""
+        """What networks give, with what the rules say of it. A quantile is compared with a constant
+        one."""
         if self.threshold is not None:
             answers = replace(answers, decided=self.decided(answers.given))
         if self.interval is not None:
             answers = replace(answers, ends=self.interval.ends(answers.given))
+        if self.quantile is not None:
+            constant = np.full(len(answers.truth), self.quantile.constant)
+            answers = replace(answers, given=self.answered(answers.given), constant=constant)
         return answers
 
     def decided(self, probabilities: NDArray[Any]) -> NDArray[np.int64]:
@@ -195,28 +258,26 @@ def learn_rules(asked: Scoring, target: TargetSchema, answers: Evaluation) -> An
     if threshold == AUTO:
         threshold = best_threshold(answers, asked.metric or main_metric(bool(target.classes)))
     interval = None if asked.interval is None else interval_rule(answers, asked.interval)
-    return AnswerRules(threshold, interval)
+    quantile = None if asked.quantile is None else quantile_rule(answers, asked.quantile)
+    return AnswerRules(threshold, interval, quantile)
 
 
 def cross_fitted(asked: Scoring, target: TargetSchema, answers: Evaluation) -> Evaluation:
     """The answers, each with what the rules say that are learnt from the rows of other folds, so
     that what is said of a row owes nothing to its own truth."""
-    if answers.folds is None or (asked.threshold is None and asked.interval is None):
+    if answers.folds is None or not asked.rules:
         return answers
-    decided = np.zeros(len(answers.truth), np.int64)
-    ends = np.zeros((len(answers.truth), 2))
+    parts: list[tuple[NDArray[np.int64], Evaluation]] = []
     for fold in np.unique(answers.folds):
         inside = answers.folds == fold
         found = learn_rules(asked, target, answers.of(~inside)).applied(answers.of(inside))
-        if found.decided is not None:
-            decided[inside] = found.decided
-        if found.ends is not None:
-            ends[inside] = found.ends
-    return replace(
-        answers,
-        decided=None if asked.threshold is None else decided,
-        ends=None if asked.interval is None else ends,
-    )
+        parts.append((np.flatnonzero(inside), found))
+    order = np.argsort(np.concatenate([places for places, _ in parts]), kind="stable")
+    whole = join_evaluations([found for _, found in parts]).of(order)
+    if asked.quantile is None:
+        return whole
+    constant = _quantile(answers.truth, asked.quantile)  # of all rows, as means are
+    return replace(whole, constant=np.full(len(order), constant))
 
 
 def best_threshold(answers: Evaluation, metric: str) -> float:
@@ -247,6 +308,22 @@ def interval_rule(answers: Evaluation, level: float) -> IntervalRule:
     low, high = float(scaled[rows - place]), float(scaled[place - 1])
     least = 0.0 if (answers.truth >= 0).all() else None
     return IntervalRule(level, tuple(knots.tolist()), tuple(sizes.tolist()), low, high, least)
+
+
+def quantile_rule(answers: Evaluation, level: float) -> QuantileRule:
+    """Of the errors of answers for rows that the networks have not seen: the order statistic at
+    (n + 1) · level, between two of them on a straight line, so that of new rows that share lies
+    below it in the mean; with few rows the least or the largest one."""
+    given, errors = answers.given, answers.truth - answers.given
+    knots, sizes = _sizes(given, np.abs(errors))
+    scaled: Floats = errors / np.interp(given, knots, sizes)
+    times, constant = _quantile(scaled, level), _quantile(answers.truth, level)
+    least = 0.0 if (answers.truth >= 0).all() else None
+    return QuantileRule(level, tuple(knots.tolist()), tuple(sizes.tolist()), times, constant, least)
+
+
+def _quantile(values: Floats, level: float) -> float:
+    return float(np.quantile(values, level, method="weibull"))
 
 
 def _sizes(given: Floats, sizes: Floats) -> tuple[Floats, Floats]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.score import Gain, Score
-from glassnet.estimators.tabular.table_metrics import METRICS, Measured, applicable
+from glassnet.estimators.tabular.table_metrics import Measured, applicable, metric_named
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,10 +33,14 @@ _MOST_TIMES = 8.0  # that the gain inside of a fold is multiplied by
 
 
 def averaging_gains(
-    model: TableModel, unseen: UnseenOutputs, training: Rows, answers: Evaluation
+    model: TableModel,
+    unseen: UnseenOutputs,
+    training: Rows,
+    answers: Evaluation,
+    metric: str | None = None,
 ) -> dict[str, Gain]:
-    """What each figure gains; nothing where there are too few networks to tell. `answers` are of
-    the training rows, whose last input is their fold."""
+    """What each figure gains, and that of a metric that was asked for; nothing where there are too
+    few networks to tell. `answers` are of the training rows, whose last input is their fold."""
     folds, members = model.architecture.folds, model.architecture.members
     if folds < 3 or members < 2:
         return {}
@@ -56,7 +60,7 @@ def averaging_gains(
 
     def figures(outputs: NDArray[Any]) -> dict[str, Measured]:
         of = model.rules.applied(replace(some, given=model.given(outputs), decided=None, ends=None))
-        found = {metric.name: metric.measure(of) for metric in applicable(of)}
+        found = {metric.name: metric.measure(of) for metric in applicable(of, metric)}
         return {name: figure for name, figure in found.items() if figure is not None}
 
     together = figures(unseen.of(model.network.W, x))
@@ -95,7 +99,7 @@ def with_gains(score: Score, gains: Mapping[str, Gain]) -> Score:
         for name, figure in score.figures.items()
     }  # fmt: skip
     others = {
-        name: _moved(name, value, gains) if name in METRICS else value
+        name: _moved(name, value, gains) if name in gains else value
         for name, value in score.others.items()
     }
     value = _moved(score.metric, score.value, gains)
@@ -108,7 +112,7 @@ def with_gains(score: Score, gains: Mapping[str, Gain]) -> Score:
 def _moved(name: str, value: float, gains: Mapping[str, Gain]) -> float:
     """A figure with its gain, within what it can be: shares up to 1, losses no less than half."""
     moved = value + gains.get(name, _NONE).value
-    return min(moved, max(value, 1.0)) if METRICS[name].greater else max(moved, value / 2)
+    return min(moved, max(value, 1.0)) if metric_named(name).greater else max(moved, value / 2)
 
 
 _NONE = Gain(0.0, 1.0)

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from glassnet.estimators.tabular.answer_rules import AnswerRules
+from glassnet.estimators.tabular.answer_rules import AnswerRules, Scoring, cross_fitted
 from glassnet.estimators.tabular.evaluation import Evaluation, join_evaluations
 from glassnet.estimators.tabular.examine import ExaminedTable, target_array
 from glassnet.estimators.tabular.score import Score
-from glassnet.estimators.tabular.table_metrics import METRICS, applicable, measure
+from glassnet.estimators.tabular.table_metrics import applicable, measure, metric_named
 from glassnet.tables.notes import Note
 from glassnet.tables.table_schema import Schema
 from glassnet.tables.target_column import TargetSchema
@@ -121,15 +121,21 @@ def linear_answers(tasks: Sequence[Task], target: TargetSchema) -> LinearAnswers
 
 
 def with_answers(found: Score, target: TargetSchema, linear: LinearAnswers | None) -> Score:
-    """The score with the figure of what linear models answer."""
-    if linear is None:
+    """The score with the figure of what linear models answer. They answer a quantile, too, where
+    other folds say how far from the mean it lies; else they are left out then."""
+    asked = Scoring(found.metric)
+    if linear is None or (asked.quantile is not None and len(linear.parts) == 1):
         return found
     parts: list[Evaluation] = []
-    for raw, truth in linear.parts:
+    for fold, (raw, truth) in enumerate(linear.parts):
         answers = raw if target.classes else target.restore(raw)
-        parts.append(Evaluation(truth, answers, np.zeros(len(truth), np.int64)))
+        folds = np.full(len(truth), fold)
+        parts.append(Evaluation(truth, answers, np.zeros(len(truth), np.int64), folds=folds))
     answers = AnswerRules(found.threshold).applied(join_evaluations(parts))
-    figures = {metric.name: measure(metric.name, answers) for metric in applicable(answers)}
+    answers = cross_fitted(asked, target, answers)
+    figures = {
+        metric.name: measure(metric.name, answers) for metric in applicable(answers, found.metric)
+    }
     if target.classes and not linear.newton:  # which have scores, and no probabilities
         figures |= dict.fromkeys(("log_loss", "brier"))
     beside = {
@@ -143,7 +149,7 @@ def with_answers(found: Score, target: TargetSchema, linear: LinearAnswers | Non
 
 def verdict(found: Score) -> tuple[Note, ...]:
     """A plain sentence where the network is no better than a constant answer or a linear model."""
-    sign = METRICS[found.metric].sign
+    sign = metric_named(found.metric).sign
     # what averaging adds is an estimate, and no evidence of its own
     ahead = sign * (found.value - found.averaging - found.constant)
     linear = found.others.get(LINEAR)

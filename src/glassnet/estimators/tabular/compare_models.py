@@ -17,7 +17,12 @@ import numpy as np
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.peers import Peer, peer_answers
-from glassnet.estimators.tabular.table_metrics import METRICS, applicable, main_metric
+from glassnet.estimators.tabular.table_metrics import (
+    applicable,
+    main_metric,
+    metric_named,
+    quantile_metric,
+)
 from glassnet.rounding import computed_to_nearest
 from glassnet.tables.repeats import row_keys, target_keys
 
@@ -46,7 +51,7 @@ class Difference:
         """Which one is better, 1 or 2; 0 where the difference is within two standard errors."""
         if not abs(self.difference) > 2 * self.error:
             return 0
-        return 1 if (self.difference > 0) is METRICS[self.metric].greater else 2
+        return 1 if (self.difference > 0) is metric_named(self.metric).greater else 2
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,10 @@ class ModelComparison:
     def verdict(self) -> str:
         """Which model is better, in words."""
         chosen = next(one for one in self.differences if one.metric == self.main)
-        title, sure = METRICS[self.main].title, abs(chosen.difference) / (chosen.error or math.inf)
+        title, sure = (
+            metric_named(self.main).title,
+            abs(chosen.difference) / (chosen.error or math.inf),
+        )
         if chosen.better == 0:
             return f"by {title} the two differ by less than two standard errors"
         which = "first" if chosen.better == 1 else "second"
@@ -108,15 +116,24 @@ def compare_models(first: TableModel, second: TableModel, table: Table) -> Model
     if not len(both):
         raise TableError(f"{table.label}: no row has a target that both models can read")
     answers, other = answers.of(np.isin(rows, both)), other.of(np.isin(others, both))
-    return _compared(one.name, answers, other, (seen, known))
+    levels = first.rules.level, second.rules.level
+    return _compared(one.name, answers, other, (seen, known), levels)
 
 
 def _compared(
-    target: str, one: Evaluation, two: Evaluation, seen: tuple[int, int] = (0, 0)
+    target: str,
+    one: Evaluation,
+    two: Evaluation,
+    seen: tuple[int, int] = (0, 0),
+    levels: tuple[float | None, float | None] = (None, None),
 ) -> ModelComparison:
-    """The figures of two answers to the same rows."""
-    each = (_difference(metric.name, one, two) for metric in applicable(one))
-    main = main_metric(one.given.ndim == 2)
+    """The figures of two answers to the same rows; where both answer the same quantile, its loss
+    is the main one."""
+    metrics, main = applicable(one), main_metric(one.given.ndim == 2)
+    metrics += [quantile_metric(level) for level in dict.fromkeys(levels) if level is not None]
+    if levels[0] is not None and levels[0] == levels[1]:
+        main = quantile_metric(levels[0]).name
+    each = (_difference(metric.name, one, two) for metric in metrics)
     return ModelComparison(target, len(one.truth), tuple(filter(None, each)), main, seen)
 
 
@@ -125,8 +142,9 @@ def compare_with_peer(
     model: TableModel, peer: Peer, training: Table, table: Table, threads: int | None = None
 ) -> ModelComparison:
     """Score a model, and a peer that learns the rows that the model was trained on, on the rows of
-    a table that have a target; TableError where the training table is another one."""
-    schema = model.schema
+    a table that have a target; TableError where the training table is another one. Both answer
+    means, even where the model answers a quantile."""
+    schema, model = model.schema, replace(model, rules=replace(model.rules, quantile=None))
     cells = schema.load(training)
     truth, missing = schema.target.read(schema.opened(training))
     rows = np.flatnonzero(~missing & (truth >= 0) if schema.target.classes else ~missing)
@@ -194,7 +212,7 @@ def _answer_rows(
 
 
 def _difference(name: str, one: Evaluation, two: Evaluation) -> Difference | None:
-    first, second = (METRICS[name].measure(side) for side in (one, two))
+    first, second = (metric_named(name).measure(side) for side in (one, two))
     if first is None or second is None:
         return None
     unit = max(first.unit, second.unit)

@@ -297,7 +297,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         at the low end. Predictions and the score are in the unit of y either way.
     metric : str or None, default=None
         What `score_` is: "rmse" (None), "mae", "median_error", "r2", "rmsle" or "pinball". The
-        network is trained for the least squared error all the same.
+        network is trained for the least squared error all the same. With "pinball:0.9", or another
+        quantile, `predict` gives that quantile rather than the mean.
     interval : float or None, default=None
         The share of true numbers that the intervals of `predict_interval` are to hold, such as
         0.9. They are learnt from the errors of predictions for rows that the predicting networks
@@ -412,7 +413,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     @computed_to_nearest
     def predict(self, X: Any) -> np.ndarray:
-        """The number of every row.
+        """The number of every row: the mean of what such rows have, or with the metric "pinball:Q"
+        their quantile Q.
 
         Parameters
         ----------

@@ -24,7 +24,7 @@ from glassnet.estimators.tabular.importance import (
     most_rows,
     some_rows,
 )
-from glassnet.estimators.tabular.table_metrics import METRICS, MetricName, metric_of
+from glassnet.estimators.tabular.table_metrics import metric_named, metric_of, quantile_metric
 from glassnet.rounding import computed_to_nearest
 from glassnet.words import plural
 
@@ -49,7 +49,7 @@ class Explanation:
 
     target: str
     classes: tuple[str, ...]
-    metric: MetricName
+    metric: str
     rows: int  # that importance is of
     importances: tuple[Importance, ...]
     curves: tuple[Curve, ...]
@@ -57,8 +57,8 @@ class Explanation:
     @property
     def about(self) -> str:
         """What importance is, in words."""
-        title = METRICS[self.metric].title
-        change = "falls" if METRICS[self.metric].greater else "grows"
+        title = metric_named(self.metric).title
+        change = "falls" if metric_named(self.metric).greater else "grows"
         return (
             f"importance: by how much {title} {change} when a column is shuffled; mean of "
             f"{REPEATS} shuffles of {plural(self.rows, 'row')}, ± its standard error"
@@ -222,7 +222,11 @@ def explain_encoded(
     whole table."""
     target = model.schema.target
     of_classes = bool(target.classes)
-    name = main_loss(of_classes) if metric is None else metric_of(metric, of_classes).name
+    name, level = main_loss(of_classes), model.rules.level
+    if metric is not None:
+        name = metric_of(metric, of_classes).name
+    elif level is not None:
+        name = quantile_metric(level).name
     found = importances(model, x, answers, name, answer=answer)
     drawn = [curve(model, cells, x, importance.column) for importance in found[:curves]]
     return Explanation(

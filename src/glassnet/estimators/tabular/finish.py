@@ -114,6 +114,7 @@ def rung_of(
     training: Rows,
     validation: Rows,
     units: NDArray[np.int64] | None,
+    asked: Scoring,
 ) -> TrainedRung:
     """A rung of a trained network; `units` are of the rows that are scored."""
     if choice is None:
@@ -127,7 +128,9 @@ def rung_of(
     epochs = len(course.loss), course.best_epoch
     found = out_of_fold(model, unseen, choice, training, validation, epochs)
     answers = replace(found.answers, units=units)
-    gains = averaging_gains(model, unseen, training, answers)
+    rules = learn_rules(replace(asked, interval=None), model.schema.target, answers)
+    ruled = replace(model, rules=rules)
+    gains = averaging_gains(ruled, unseen, training, answers, asked.metric)
     unseen_rows = replace(found, answers=answers, gains=gains)
     return TrainedRung(plan, model, course, answers, unseen_rows)
 

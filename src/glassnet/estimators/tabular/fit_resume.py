@@ -277,7 +277,7 @@ def _trained_network(
     known = replace(started, seen=None if seen is None else SeenRows.from_text(seen))
     asked = scoring_of(source)
     plan = RungPlan(recipe, source["seed"])
-    rung = rung_of(plan, known, course, choice, training, validation, rows.units)
+    rung = rung_of(plan, known, course, choice, training, validation, rows.units, asked)
     trained = finished([rung], asked)
     model = trained.model
     found, remarks, answers = _score(source, trained, rows)

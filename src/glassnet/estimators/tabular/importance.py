@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.estimators.tabular.evaluation import Evaluation
-from glassnet.estimators.tabular.table_metrics import METRICS, Measured, MetricName
+from glassnet.estimators.tabular.table_metrics import Measured, metric_named
 from glassnet.ops.philox import permutation
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Importance:
     error: float
 
 
-def main_loss(classes: bool) -> MetricName:
+def main_loss(classes: bool) -> str:
     """The metric that importance is of where nothing else is asked for."""
     return "log_loss" if classes else "rmse"
 
@@ -58,14 +58,15 @@ def importances(
     model: TableModel,
     x: NDArray[np.float32],
     answers: Evaluation,
-    metric: MetricName | None = None,
+    metric: str | None = None,
     repeats: int = REPEATS,
     answer: Answer | None = None,
 ) -> list[Importance]:
     """The columns, the most important one first. `answers` have the truth of rows x; `answer` gives
-    numbers or probabilities for encoded rows, by default the model."""
+    numbers or probabilities for encoded rows, before rules, by default the model."""
     name = metric or main_loss(answers.given.ndim == 2)
-    measured, sign, answer = METRICS[name], METRICS[name].sign, answer or model.outputs
+    measured, answer = metric_named(name), answer or model.before_rules
+    sign = measured.sign
 
     def answered(rows: NDArray[np.float32]) -> Evaluation:
         plain = replace(answers, given=answer(rows), decided=None, ends=None)

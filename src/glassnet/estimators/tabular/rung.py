@@ -115,7 +115,7 @@ class RungWork:
         )
         model = replace(started, seen=self.seen)
         rows = self.training, self.validation
-        found = rung_of(plan, model, course, choice, *rows, self.units)
+        found = rung_of(plan, model, course, choice, *rows, self.units, settings.scoring)
         held_out = self.prepared.held_out
         if held_out is None:
             return found

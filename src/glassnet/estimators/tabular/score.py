@@ -15,11 +15,11 @@ import numpy as np
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.table_metrics import (
-    METRICS,
     MetricName,
     applicable,
     main_metric,
     measure,
+    metric_named,
 )
 from glassnet.serialize import LATER, AnyFloat, Name, Total
 from glassnet.words import plural
@@ -82,20 +82,20 @@ class Score:
     @property
     def perfect(self) -> bool:
         """Whether no score could be better."""
-        return self.value == (1.0 if METRICS[self.metric].greater else 0.0)
+        return self.value == (1.0 if metric_named(self.metric).greater else 0.0)
 
 
 def score(
     answers: Evaluation,
     classes: tuple[str, ...],
-    metric: MetricName | None = None,
+    metric: str | None = None,
     level: float | None = None,
     threshold: float | None = None,
 ) -> Score:
     """All figures of these answers; the headline is accuracy where there are classes, else RMSE, or
     that of the metric. `level` is what intervals promise, `threshold` what decided."""
     main = metric or main_metric(bool(classes))
-    found = figures(answers)
+    found = figures(answers, metric)
     if main not in found:
         raise TableError(
             f"{main} has no value on {plural(len(answers.truth), 'row')} such as these; choose "
@@ -111,10 +111,11 @@ def score(
     )  # fmt: skip
 
 
-def figures(answers: Evaluation) -> dict[str, Figure]:
-    """Every figure that these answers have, beside that of the constant predictor."""
+def figures(answers: Evaluation, also: str | None = None) -> dict[str, Figure]:
+    """Every figure that these answers have, and one that was asked for, beside that of the constant
+    predictor."""
     constant, found = answers.constant_answers(), dict[str, Figure]()
-    for metric in applicable(answers):
+    for metric in applicable(answers, also):
         reached, other = measure(metric.name, answers), measure(metric.name, constant)
         if reached is not None:
             found[metric.name] = Figure(*reached, None if other is None else other[0])
@@ -143,9 +144,14 @@ def coverage(answers: Evaluation, level: float) -> Coverage | None:
     return Coverage(level, value, answers.error_of(held - value), width)
 
 
-def costs(answers: Evaluation) -> NDArray[np.float64]:
-    """What each row costs: −ln of the probability of the true class, or the squared error."""
+def costs(answers: Evaluation, metric: str = "") -> NDArray[np.float64]:
+    """What each row costs: −ln of the probability of the true class, or the squared error, or the
+    loss of a quantile where that is the metric."""
     if answers.given.ndim == 1:
+        level = metric_named(metric).quantile if metric else None
+        if level is not None:
+            short = np.asarray(answers.truth - answers.given, np.float64)
+            return np.maximum(level * short, (level - 1) * short)
         return np.asarray((answers.given - answers.truth) ** 2, np.float64)
     rows = np.arange(len(answers.truth))
     given = answers.given[rows, np.maximum(answers.truth, 0)].astype(np.float64)

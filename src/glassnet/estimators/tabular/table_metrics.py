@@ -1,7 +1,8 @@
 """The metrics by which answers are scored: one record each.
 
 In: an `Evaluation`. Out: a figure and its standard error. What `--metric` takes, what reports
-show, the table in docs/scores.md and the tests are derived from `METRICS`. A measure gives its
+show, the table in docs/scores.md and the tests are derived from `METRICS`; beside them there is a
+`pinball:Q` for every quantile Q between 0 and 1, whose answers are quantiles. A measure gives its
 figure and, for each row, that row's influence on it (mean 0), from which the standard error
 follows by the delta method: sd(influence) / √n, with rows of one unit added first.
 """
@@ -11,7 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import cache, partial
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
@@ -23,10 +25,21 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-MetricName = Literal[
-    "accuracy", "balanced_accuracy", "f1", "auc", "average_precision", "log_loss", "brier",
-    "rmse", "mae", "median_error", "r2", "rmsle", "pinball",
-]  # fmt: skip
+QUANTILE = "pinball:"  # and the quantile
+
+
+class KnownMetric:
+    """What the name of a metric in a file has to be."""
+
+    def holds(self, value: str) -> bool:
+        level = _quantile_of(value)
+        return value in METRICS or (level is not None and value == quantile_metric(level).name)
+
+    def __str__(self) -> str:
+        return f"among {', '.join(METRICS)}, {QUANTILE}0.9"
+
+
+MetricName = Annotated[str, KnownMetric()]
 
 
 @dataclass(frozen=True)
@@ -47,7 +60,7 @@ class Metric:
     """What a figure is called, what it means, and how it is worked out; None where these rows have
     no such figure."""
 
-    name: MetricName
+    name: str
     title: str
     classes: bool  # whether it is of classes, else of numbers
     greater: bool  # whether more is better
@@ -55,27 +68,61 @@ class Metric:
     measure: Callable[[Evaluation], Measured | None]
     decides: bool = False  # whether it depends on where the threshold between two classes lies
     in_unit: bool = False  # whether it has the unit of the target
+    quantile: float | None = None  # which quantile is to be answered in place of the mean
 
     @property
     def sign(self) -> float:
         return 1.0 if self.greater else -1.0
 
 
-def main_metric(classes: bool) -> MetricName:
+def main_metric(classes: bool) -> str:
     """What the score is where nothing else was asked for."""
     return "accuracy" if classes else "rmse"
 
 
 def metric_of(name: str, classes: bool) -> Metric:
     """The metric of that name for such a target; TableError with those that there are."""
-    plain = name.strip().lower().replace("-", "_").replace(" ", "_")
-    found = METRICS.get(_ALIASES.get(plain, plain))
+    plain, close = name.strip().lower().replace("-", "_"), "".join(name.lower().split())
+    plain, level = plain.replace(" ", "_"), _quantile_of(close)
+    found = METRICS.get(_ALIASES.get(plain, plain)) if level is None else quantile_metric(level)
+    if found is None and close.startswith(QUANTILE) and not classes:
+        raise TableError(
+            f"the quantile of {name!r} is {close.removeprefix(QUANTILE)!r}; it is a number between "
+            f"0 and 1, such as {QUANTILE}0.9"
+        )
     if found is None or found.classes is not classes:
         choices = ", ".join(metric.name for metric in METRICS.values() if metric.classes is classes)
+        choices += "" if classes else f", {QUANTILE}0.9 (or another quantile)"
         target = "classes" if classes else "numbers"
         why = "is not a metric" if found is None else f"is not a metric of {target}"
         raise TableError(f"{name!r} {why}; choose {choices}")
     return found
+
+
+def metric_named(name: str) -> Metric:
+    """The metric that has exactly this name; KeyError where there is none."""
+    level = _quantile_of(name)
+    return METRICS[name] if level is None else quantile_metric(level)
+
+
+@cache
+def quantile_metric(level: float) -> Metric:
+    """The quantile loss of an answer that is the quantile `level`, between 0 and 1."""
+    return Metric(
+        f"{QUANTILE}{level!r}", f"pinball at {level:g}", False, False,
+        f"quantile loss at {level:g}: mean of {level:g} · what is missing to the true number and "
+        f"{1 - level:.12g} · what is beyond it", partial(_pinball_at, level), in_unit=True,
+        quantile=level,
+    )  # fmt: skip
+
+
+def _quantile_of(name: str) -> float | None:
+    """The quantile of `pinball:Q`, if it is one."""
+    try:
+        level = float(name.removeprefix(QUANTILE)) if name.startswith(QUANTILE) else math.nan
+    except ValueError:
+        return None
+    return level if 0 < level < 1 else None
 
 
 # -- of classes ------------------------------------------------------------------------------------
@@ -264,6 +311,14 @@ def _pinball(answers: Evaluation) -> Measured:
     return Measured(found.value / 2, found.influence / 2)
 
 
+def _pinball_at(level: float, answers: Evaluation) -> Measured:
+    """Koenker and Bassett 1978, "Regression quantiles"."""
+    short = answers.truth - answers.given
+    losses = np.maximum(level * short, (level - 1) * short)
+    value = math.fsum(losses) / len(losses)
+    return Measured(value, losses - value)
+
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -318,14 +373,15 @@ def positive_class(classes: tuple[str, ...]) -> str | None:
 
 def measure(name: str, answers: Evaluation) -> tuple[float, float] | None:
     """A figure by the name of its metric, and its standard error; None where there is none."""
-    found = METRICS[name].measure(answers)
+    found = metric_named(name).measure(answers)
     if found is None or not math.isfinite(found.value):
         return None
     with np.errstate(over="ignore", invalid="ignore"):
         return found.value, found.error(answers)
 
 
-def applicable(answers: Evaluation) -> list[Metric]:
-    """The metrics of such answers."""
+def applicable(answers: Evaluation, also: str | None = None) -> list[Metric]:
+    """The metrics of such answers, and one that was asked for."""
     classes = answers.given.ndim == 2
-    return [metric for metric in METRICS.values() if metric.classes is classes]
+    found = [metric for metric in METRICS.values() if metric.classes is classes]
+    return found if also is None or also in METRICS else [*found, metric_named(also)]

@@ -30,7 +30,7 @@ from glassnet.estimators.tabular.packs import (
 )
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.estimators.tabular.score import Score, score
-from glassnet.estimators.tabular.table_metrics import METRICS, MetricName, main_metric
+from glassnet.estimators.tabular.table_metrics import MetricName, main_metric, metric_named
 from glassnet.estimators.tabular.table_network import (
     Architecture,
     restore_network,
@@ -49,7 +49,6 @@ from glassnet.serialize import (
     from_plain,
     parse,
     read_value,
-    to_plain,
 )
 from glassnet.tables.notes import Note
 from glassnet.tables.repeats import SeenRows, target_keys
@@ -66,8 +65,9 @@ FORMAT = "glassnet table model"
 FIRST_VERSION = "1"  # without packs
 PACK_VERSION = "2"  # without rules
 RULES_VERSION = "3"  # without further networks
-FORMAT_VERSION = "4"
-FORMAT_VERSIONS = (FIRST_VERSION, PACK_VERSION, RULES_VERSION, FORMAT_VERSION)
+BLEND_VERSION = "4"  # without quantiles
+FORMAT_VERSION = "5"
+FORMAT_VERSIONS = (FIRST_VERSION, PACK_VERSION, RULES_VERSION, BLEND_VERSION, FORMAT_VERSION)
 AT_ONCE = 256  # rows that are predicted together
 FEWEST_NEW = 10  # rows that have a score of their own
 FEW = 32  # scores that Python works out sooner than NumPy
@@ -165,6 +165,7 @@ class Prediction:
         return cells_text(self.unknown, "held", "held", what)
 
     ends: NDArray[np.float64] | None = None  # of an interval: a lower and an upper number a row
+    quantile: float | None = None  # which one the numbers are, rather than means
 
 
 def cells_text(counts: Mapping[str, int], verb: str, verbs: str, what: str) -> str:
@@ -266,9 +267,9 @@ class TableModel:
 
     def _score(self, answers: Evaluation) -> Score:
         """By the metric of the fit, where these rows have it."""
-        asked: MetricName = self.training.get("score", {}).get("metric", "")
+        asked: str | None = self.training.get("score", {}).get("metric")
         interval, classes = self.rules.interval, self.schema.target.classes
-        if asked not in METRICS or METRICS[asked].measure(answers) is None:
+        if asked is None or metric_named(asked).measure(answers) is None:
             asked = main_metric(bool(classes))
         level = None if interval is None else interval.level
         return score(answers, classes, asked, level, self.rules.threshold)
@@ -276,13 +277,16 @@ class TableModel:
     def compared(self, truth: NDArray[Any], prediction: Prediction) -> Evaluation:
         """The truth beside the predictions and beside those of a constant predictor."""
         probabilities = prediction.probabilities
-        given = prediction.values if probabilities is None else probabilities
-        return self.rules.applied(self.with_constant(truth, given))
+        if probabilities is not None:
+            return self.rules.applied(self.with_constant(truth, probabilities))
+        return replace(self.with_constant(truth, prediction.values), ends=prediction.ends)
 
     def with_constant(self, truth: NDArray[Any], given: NDArray[Any]) -> Evaluation:
         """The truth beside probabilities or numbers, and those of a constant predictor."""
         target = self.schema.target
         constant = target.common if target.classes else target.mean
+        if self.rules.quantile is not None:
+            constant = self.rules.quantile.constant
         return Evaluation(truth, given, np.full(len(truth), constant))
 
     def given(self, outputs: NDArray[Any]) -> NDArray[Any]:
@@ -295,17 +299,21 @@ class TableModel:
     def answers(self, design: Design) -> Prediction:
         """Predictions for rows that are encoded already."""
         target = self.schema.target
-        found, filled = self.outputs(design.x), (design.missing, design.unknown)
+        found, filled = self.before_rules(design.x), (design.missing, design.unknown)
         if not target.classes:
-            interval = self.rules.interval
-            ends = None if interval is None else interval.ends(found)
-            return Prediction(target.name, found, (), None, *filled, target.decimals, ends)
+            interval, given = self.rules.interval, self.rules.answered(found)
+            ends, level = None if interval is None else interval.ends(found), self.rules.level
+            return Prediction(target.name, given, (), None, *filled, target.decimals, ends, level)
         names = np.array(target.classes, object)[self.rules.decided(found)]
         return Prediction(target.name, names, target.classes, found, *filled)
 
     @computed_to_nearest
     def outputs(self, x: NDArray[np.float32]) -> NDArray[Any]:
-        """For encoded rows a number each, or a probability for each class."""
+        """For encoded rows the number that is answered, or a probability for each class."""
+        return self.rules.answered(self.before_rules(x))
+
+    def before_rules(self, x: NDArray[np.float32]) -> NDArray[Any]:
+        """The same, of numbers the mean even where a quantile is answered."""
         if not self.others:
             return self._outputs(x)
         parts = self.parts
@@ -324,7 +332,8 @@ class TableModel:
     def recorded_score(self) -> Score:
         """The score that its fit took, as far as the model file keeps it: without `others`."""
         target, kept, rows = self.schema.target, self.training["score"], self.training["rows"]
-        constant = target.classes[target.common] if target.classes else f"{target.mean:.6g}"
+        number = target.mean if self.rules.quantile is None else self.rules.quantile.constant
+        constant = target.classes[target.common] if target.classes else f"{number:.6g}"
         value, error, guess = (
             math.nan if kept[name] is None else float(kept[name])
             for name in ("value", "standard_error", "constant")
@@ -347,7 +356,7 @@ class TableModel:
         if self.seen is not None:
             texts["seen"] = self.seen.to_text()
         if self.rules:
-            texts["rules"] = json.dumps(to_plain(self.rules))
+            texts["rules"] = json.dumps(self.rules.to_plain())
         tensors, packs = dict(self.network.parameters()), self._packs()
         if packs:
             texts["packs"] = packs_text(self.weight, packs)
@@ -362,8 +371,10 @@ class TableModel:
 
     def _version(self) -> str:
         """The first format that says all of it, so that earlier versions open what they can."""
-        if self.others:
+        if self.rules.quantile is not None:
             return FORMAT_VERSION
+        if self.others:
+            return BLEND_VERSION
         if self.rules:
             return RULES_VERSION
         return PACK_VERSION if self.architecture.members else FIRST_VERSION
@@ -397,7 +408,7 @@ def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableMod
     network = restore_network(architecture, main_tensors(named, packs))
     training: Any = parse(stored["training"])
     found = from_plain(Training, training, "training")
-    if METRICS[found.score.metric].classes != bool(schema.target.classes):
+    if metric_named(found.score.metric).classes != bool(schema.target.classes):
         raise ValueError(f"training.score.metric is {found.score.metric!r}, of the other kind")
     numerics = read_value(Version, parse(stored["numerics_version"]), "numerics_version")
     seen = SeenRows.from_text(texts["seen"]) if "seen" in texts else None
