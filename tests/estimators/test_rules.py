@@ -121,7 +121,11 @@ def test_a_quantile_holds_its_share_and_scores_honestly() -> None:
     [
         (Scoring("rmsle"), NUMBER, "'y' has some below 0"),
         (Scoring(threshold=0.3), NUMBER, "'y' has numbers; leave it out"),
-        (Scoring(threshold=0.3), TargetSchema("y", ("a", "b", "c")), "'y' has 3 classes"),
+        (
+            Scoring(threshold=0.3),
+            TargetSchema("y", ("a", "b", "c")),
+            "'y' has 3 classes; pass auto",
+        ),
         (Scoring(threshold=1.5), YES, "the threshold is 1.5; it is a number between 0 and 1"),
         (Scoring("auc", "auto"), YES, "auc does not depend on it; choose accuracy"),
         (Scoring(interval=0.9), YES, "intervals are of numbers"),
@@ -137,6 +141,9 @@ def test_refusals(asked: Scoring, target: TargetSchema, told: str) -> None:
 def test_f1_finds_a_threshold_unless_one_is_given() -> None:
     truth = np.zeros(2)
     assert check_scoring(Scoring("f1"), YES, truth).threshold == "auto"
+    more = TargetSchema("y", ("a", "b", "c"))
+    assert check_scoring(Scoring("balanced_accuracy"), more, truth).threshold == "auto"
+    assert check_scoring(Scoring(), more, truth).threshold is None
     assert check_scoring(Scoring("f1", 0.5), YES, truth).threshold == 0.5
     assert check_scoring(Scoring(), YES, truth) == Scoring()
 
@@ -247,6 +254,7 @@ def test_without_wishes_a_file_is_as_ever(regressor: Any, tmp_path: Path) -> Non
         ({"threshold": 2}, "rules.threshold is 2"),
         ({"interval": {}}, "rules.interval does not say high"),
         ({"more": 1}, "unknown name 'more'"),
+        ({"factors": [1, 2, 3]}, "it has 3 factors of classes, and 0 classes"),
         ({"interval": {"knots": [1, 1], "sizes": [1, 1]}}, "do not ascend"),
         ({"interval": {"low": 3}}, "its ends are exchanged"),
         (

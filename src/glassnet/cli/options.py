@@ -139,7 +139,8 @@ Threshold = Annotated[
     str | None,
     typer.Option(
         metavar="auto|P",
-        help="Answer the second of two classes from this probability on; auto finds the best one.",
+        help="Answer the second of two classes from this probability on; auto finds the best one, "
+        "or for more classes the best factor of each probability.",
     ),
 ]
 Interval = Annotated[

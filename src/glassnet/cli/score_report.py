@@ -53,6 +53,8 @@ def print_score(
     if score.threshold is not None:
         second = safe(repr(classes[1])) if len(classes) == 2 else "the second class"
         show(f"{'decides'.ljust(wide)}  {second} from a probability of {score.threshold:g} on")
+    if score.factors:
+        show(f"{'decides'.ljust(wide)}  {safe(factors_text(score.factors, classes))}")
     if metric.quantile is not None:
         share = f"{100 * metric.quantile:g} %"
         show(f"{'answers'.ljust(wide)}  the number below which {share} lie, not the mean")
@@ -65,6 +67,16 @@ def print_score(
     if not brief:
         _print_figures(score, tuple(classes), to or console())
         _print_confusion(score, classes, to or console())
+
+
+def factors_text(factors: Sequence[float], classes: Sequence[str]) -> str:
+    """What probabilities are multiplied by, in words."""
+    shown = [
+        f"{make_visible(name)[:_LONGEST]} × {factor:.3g}"
+        for name, factor in zip(classes[:_MOST_CLASSES], factors, strict=False)
+    ]
+    more = ", …" if len(factors) > _MOST_CLASSES else ""
+    return f"the largest of probability × factor: {', '.join(shown)}{more}"
 
 
 def averaging_text(score: Score) -> str:
@@ -158,6 +170,8 @@ def score_json(score: Score, classes: Sequence[str] = ()) -> dict[str, Any]:
         found["confusion"] = {"classes": list(classes), "matrix": to_plain(score)["confusion"]}
     if score.threshold is not None:
         found["threshold"] = score.threshold
+    if score.factors:
+        found["factors"] = dict(zip(classes, score.factors, strict=False))
     if score.averaging:
         found["averaging"] = _finite(score.averaging)
     if score.coverage is not None:

@@ -134,6 +134,8 @@ def _recall_tile(data: ReportData) -> str:
     precise = matrix[place, place] / right if right else 0.0
     at = data.score.threshold
     more = f"precision {precise:.0%}" + ("" if at is None else f" · from probability {at:g} on")
+    if data.score.factors:
+        more += f" · probability × {data.score.factors[place]:.3g}"
     name = f"recall of “{brief(classes[place], 24)}”"
     return page.tile(name, f"{recalls[place]:.0%}", more)
 

@@ -1,6 +1,6 @@
-"""What a model does with its network's answers: the threshold between two classes, the ends of
-intervals around numbers, a quantile in place of the mean. All are learnt from rows that the
-answering networks have not seen.
+"""What a model does with its network's answers: the threshold between two classes or the factors of
+more, the ends of intervals around numbers, a quantile in place of the mean. All are learnt from
+rows that the answering networks have not seen.
 
 In: what a fit was asked for, and answers for such rows. Out: `AnswerRules`, which a model file
 keeps, and the same answers with what each rule gives them.
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 
 from glassnet.errors import TableError
+from glassnet.estimators.tabular.class_factors import best_factors, decided_by
 from glassnet.estimators.tabular.evaluation import Evaluation, join_evaluations
 from glassnet.estimators.tabular.table_metrics import (
     METRICS,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from glassnet.tables.target_column import TargetSchema
 
 Share = Annotated[float, Within(0.0, 1.0)]
+Factors = Annotated[tuple[Annotated[float, Within(0.0, above=True)], ...], Length(3, 1 << 20)]
 Level = Annotated[float, Within(0.0, 1.0, above=True)]
 AUTO: Literal["auto"] = "auto"
 _GRID = 200  # thresholds that are tried, and as many again where the probabilities lie
@@ -52,8 +54,8 @@ _MOST_BINS = 20
 @dataclass(frozen=True)
 class Scoring:
     """What a fit is asked for besides a network: by which metric it is scored, the threshold of the
-    second of two classes (`auto` for the best by that metric), how often intervals hold the truth.
-    """
+    second of two classes (`auto` for the best by that metric, of more classes the best factors),
+    how often intervals hold the truth."""
 
     metric: MetricName | None = field(default=None, metadata=LATER)
     threshold: Share | Literal["auto"] | None = field(default=None, metadata=LATER)
@@ -61,7 +63,7 @@ class Scoring:
 
     @property
     def tuned(self) -> bool:
-        """Whether the threshold is to be found."""
+        """Whether the threshold, or the factors, are to be found."""
         return self.threshold == AUTO
 
     @property
@@ -130,14 +132,21 @@ def _fit_each_other(knots: tuple[float, ...], sizes: tuple[float, ...]) -> bool:
 
 @dataclass(frozen=True)
 class AnswerRules:
-    """What a model does with the answers of its network."""
+    """What a model does with the answers of its network. `factors` are what the probabilities of
+    three classes or more are multiplied by before the largest one is answered."""
 
     threshold: Share | None = field(default=None, metadata=LATER)
     interval: IntervalRule | None = field(default=None, metadata=LATER)
     quantile: QuantileRule | None = field(default=None, metadata=LATER)
+    factors: Factors | None = field(default=None, metadata=LATER)
 
     def __bool__(self) -> bool:
         return self != PLAIN_RULES
+
+    @property
+    def decides(self) -> bool:
+        """Whether another class than the most probable one may be answered."""
+        return self.threshold is not None or self.factors is not None
 
     @property
     def level(self) -> float | None:
@@ -153,6 +162,11 @@ class AnswerRules:
         """`ValueError` where such a target has no such rules."""
         if self.threshold is not None and len(target.classes) != 2:
             raise ValueError("it has a threshold, and not two classes")
+        if self.factors is not None and len(self.factors) != len(target.classes):
+            raise ValueError(
+                f"it has {plural(len(self.factors), 'factor')} of classes, and "
+                f"{plural(len(target.classes), 'class')}"
+            )
         if self.interval is not None and target.classes:
             raise ValueError("it has intervals around classes")
         if self.quantile is not None and target.classes:
@@ -165,7 +179,7 @@ class AnswerRules:
     def applied(self, answers: Evaluation) -> Evaluation:
         """What networks give, with what the rules say of it. A quantile is compared with a constant
         one."""
-        if self.threshold is not None:
+        if self.decides:
             answers = replace(answers, decided=self.decided(answers.given))
         if self.interval is not None:
             answers = replace(answers, ends=self.interval.ends(answers.given))
@@ -176,6 +190,8 @@ class AnswerRules:
 
     def decided(self, probabilities: NDArray[Any]) -> NDArray[np.int64]:
         """The code of the class that is answered for each row."""
+        if self.factors is not None:
+            return decided_by(self.factors, probabilities)
         if self.threshold is None:
             return probabilities.argmax(axis=1)
         return (probabilities[:, 1] >= np.float32(self.threshold)).astype(np.int64)
@@ -186,7 +202,8 @@ PLAIN_RULES = AnswerRules()
 
 def check_scoring(asked: Scoring, target: TargetSchema, truth: NDArray[Any]) -> Scoring:
     """What is asked for, as this target can have it; TableError where it cannot. The classes of
-    F1 and balanced accuracy are decided by a threshold that is found, unless one is given."""
+    F1 and balanced accuracy are decided by a threshold, or by factors, that are found, unless one
+    is given."""
     classes = bool(target.classes)
     metric = metric_of(asked.metric or main_metric(classes), classes)
     if metric.name == "rmsle" and (truth < 0).any():
@@ -198,17 +215,14 @@ def check_scoring(asked: Scoring, target: TargetSchema, truth: NDArray[Any]) -> 
     if asked.interval is not None:
         _check_interval(asked.interval, target, len(truth))
     threshold = asked.threshold
-    if (
-        threshold is None
-        and len(target.classes) == 2
-        and metric.name in ("f1", "balanced_accuracy")
-    ):
+    if threshold is None and metric.name in ("f1", "balanced_accuracy"):
         threshold = AUTO
     if threshold == AUTO and not metric.decides:
+        two = len(target.classes) == 2
         choices = ", ".join(metric.name for metric in METRICS.values() if metric.decides)
         raise TableError(
             f"a threshold is found for a metric of decisions, and {metric.name} does not depend on "
-            f"it; choose {choices} as the metric, or give the threshold as a number"
+            f"it; choose {choices} as the metric{', or give the threshold as a number' * two}"
         )
     return replace(asked, metric=None if asked.metric is None else metric.name, threshold=threshold)
 
@@ -217,11 +231,12 @@ def _check_threshold(asked: Scoring, target: TargetSchema) -> None:
     threshold = asked.threshold
     if threshold is None:
         return
-    if len(target.classes) != 2:
+    if not target.classes or (len(target.classes) != 2 and threshold != AUTO):
         kind = plural(len(target.classes), "class") if target.classes else "numbers"
+        way = "pass auto to find a factor for each class" if target.classes else "leave it out"
         raise TableError(
             f"a threshold lies between two classes, and the target {target.name!r} has {kind}; "
-            "leave it out"
+            f"{way}"
         )
     if threshold != AUTO and not 0 < threshold < 1:
         raise TableError(f"the threshold is {threshold}; it is a number between 0 and 1, or auto")
@@ -254,12 +269,15 @@ def rows_for(level: float) -> int:
 
 def learn_rules(asked: Scoring, target: TargetSchema, answers: Evaluation) -> AnswerRules:
     """The rules by answers for rows that the networks have not seen."""
-    threshold = asked.threshold
-    if threshold == AUTO:
-        threshold = best_threshold(answers, asked.metric or main_metric(bool(target.classes)))
+    threshold, factors = asked.threshold, None
+    metric = asked.metric or main_metric(bool(target.classes))
+    if threshold == AUTO and len(target.classes) > 2:
+        threshold, factors = None, best_factors(answers.given, answers.truth, metric)
+    elif threshold == AUTO:
+        threshold = best_threshold(answers, metric)
     interval = None if asked.interval is None else interval_rule(answers, asked.interval)
     quantile = None if asked.quantile is None else quantile_rule(answers, asked.quantile)
-    return AnswerRules(threshold, interval, quantile)
+    return AnswerRules(threshold, interval, quantile, factors)
 
 
 def cross_fitted(asked: Scoring, target: TargetSchema, answers: Evaluation) -> Evaluation:

@@ -406,6 +406,8 @@ def _parameters_of(model: TableModel) -> dict[str, Any]:
     found: dict[str, Any] = {} if usual else {"metric": metric}
     if rules.threshold is not None:
         found["threshold"] = rules.threshold
+    if rules.factors is not None:
+        found["threshold"] = "auto"
     if rules.interval is not None:
         found["interval"] = rules.interval.level
     return found

@@ -131,7 +131,9 @@ def with_answers(found: Score, target: TargetSchema, linear: LinearAnswers | Non
         answers = raw if target.classes else target.restore(raw)
         folds = np.full(len(truth), fold)
         parts.append(Evaluation(truth, answers, np.zeros(len(truth), np.int64), folds=folds))
-    answers = AnswerRules(found.threshold).applied(join_evaluations(parts))
+    answers = AnswerRules(found.threshold, factors=found.factors or None).applied(
+        join_evaluations(parts)
+    )
     answers = cross_fitted(asked, target, answers)
     figures = {
         metric.name: measure(metric.name, answers) for metric in applicable(answers, found.metric)

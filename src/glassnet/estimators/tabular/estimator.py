@@ -88,11 +88,12 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     metric : str or None, default=None
         What `score_` is: "accuracy" (None), "balanced_accuracy", "f1", "auc",
         "average_precision", "log_loss" or "brier". The network is trained for the least log-loss
-        all the same. With two classes "f1" and "balanced_accuracy" find a threshold.
+        all the same. "f1" and "balanced_accuracy" find a threshold, as with `threshold="auto"`.
     threshold : float, "auto" or None, default=None
         The probability of the second of two classes from which on it is predicted. "auto" finds
         the best one for the metric, in predictions for rows that the predicting networks have not
-        seen. None predicts the more probable class, but see `metric`.
+        seen; with more classes a factor for each, by which probabilities are multiplied before the
+        largest is taken. None predicts the most probable class, but see `metric`.
     class_weight : dict, "balanced" or None, default=None
         How much classes count in the training, by their labels; 1 where nothing is said.
         "balanced" is n_samples / (n_classes · rows of the class). Probabilities are those of
@@ -212,7 +213,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
     @computed_to_nearest
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable class of every row, or with a threshold the class that it decides for.
+        """The most probable class of every row, or that which a threshold decides for.
 
         Parameters
         ----------
@@ -225,7 +226,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             Classes.
         """
         found = self.predict_proba(X)
-        if self.model_.rules.threshold is None:
+        if not self.model_.rules.decides:
             return self.classes_[found.argmax(axis=1)]
         places = np.argsort(self._order)  # the place of each class of the model among the user's
         return self.classes_[places[self.model_.rules.decided(found[:, places])]]

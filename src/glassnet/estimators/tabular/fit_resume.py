@@ -55,7 +55,7 @@ from glassnet.estimators.tabular.ladder import Deadline
 from glassnet.estimators.tabular.phases import train_in_phases
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.estimators.tabular.rung import Settings, network_of
-from glassnet.estimators.tabular.score import Score
+from glassnet.estimators.tabular.score import Score, with_decisions
 from glassnet.nn.losses import CrossEntropy, HalfMSE
 from glassnet.rounding import computed_to_nearest
 from glassnet.runs.descriptions import as_data
@@ -281,7 +281,7 @@ def _trained_network(
     trained = finished([rung], asked)
     model = trained.model
     found, remarks, answers = _score(source, trained, rows)
-    found = replace(found, threshold=model.rules.threshold)
+    found = with_decisions(found, model.rules)
     about = {**source, "table": source["name"]}
     model.training.update(training_summary(about, recipe, course, found))
     said = scored_rows_text(about, found)

@@ -41,7 +41,7 @@ from glassnet.estimators.tabular.out_of_fold import OutOfFold
 from glassnet.estimators.tabular.phases import PhaseHistory
 from glassnet.estimators.tabular.recipe import Recipe, default_recipe
 from glassnet.estimators.tabular.rung import RungWork, Settings
-from glassnet.estimators.tabular.score import Score, score
+from glassnet.estimators.tabular.score import Score, score, with_decisions
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.rounding import computed_to_nearest
 from glassnet.runs.recording import Recording
@@ -149,7 +149,7 @@ def _fit(
         plain = score_as_asked(settings.scoring, scored, model.rules, classes, unseen)
         found = with_answers(plain, model.schema.target, linear)
     about = _about(examined, split)
-    found = replace(found, threshold=model.rules.threshold)
+    found = with_decisions(found, model.rules)
     model.training.update(training_summary(about, trained.plan.recipe, course, found))
     if len(trained.rungs) > 1 or any(rung["cut"] for rung in trained.rungs):
         model.training["rungs"] = list(trained.rungs)  # one that was finished is described already
@@ -206,7 +206,7 @@ def score_as_asked(
     unseen: OutOfFold | None = None,
 ) -> Score:
     """The score that was asked for; of predictions out of fold that of all folds together."""
-    found = score(answers, classes, asked.metric, asked.interval, rules.threshold)
+    found = score(answers, classes, asked.metric, asked.interval, rules)
     return found if unseen is None else with_gains(found, unseen.gains)
 
 

@@ -7,12 +7,13 @@ In: the truth and the predictions. Out: a `Score`, with that of a constant predi
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from glassnet.errors import TableError
+from glassnet.estimators.tabular.answer_rules import PLAIN_RULES, AnswerRules
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.table_metrics import (
     MetricName,
@@ -77,6 +78,7 @@ class Score:
     confusion: tuple[tuple[Total, ...], ...] = field(default=(), metadata=LATER)  # true × predicted
     coverage: Coverage | None = field(default=None, metadata=LATER)
     threshold: float | None = field(default=None, metadata=LATER)  # of the second of two classes
+    factors: tuple[float, ...] = field(default=(), metadata=LATER)  # of more classes
     averaging: AnyFloat = field(default=0.0, metadata=LATER)  # its part in the value, see averaging
 
     @property
@@ -90,25 +92,31 @@ def score(
     classes: tuple[str, ...],
     metric: str | None = None,
     level: float | None = None,
-    threshold: float | None = None,
+    rules: AnswerRules = PLAIN_RULES,
 ) -> Score:
     """All figures of these answers; the headline is accuracy where there are classes, else RMSE, or
-    that of the metric. `level` is what intervals promise, `threshold` what decided."""
+    that of the metric. `level` is what intervals promise, `rules` what decided."""
     main = metric or main_metric(bool(classes))
-    found = figures(answers, metric)
-    if main not in found:
+    known = figures(answers, metric)
+    if main not in known:
         raise TableError(
             f"{main} has no value on {plural(len(answers.truth), 'row')} such as these; choose "
             "another metric, or other rows"
         )
-    figure, first = found[main], answers.constant[0]
-    return Score(
+    figure, first = known[main], answers.constant[0]
+    found = Score(
         main, figure.value, figure.error, math.nan if figure.constant is None else figure.constant,
         classes[int(first)] if classes else f"{first:.6g}", len(answers.truth),
-        {name: found[name].value for name in OTHERS[bool(classes)] if name in found}, found,
+        {name: known[name].value for name in OTHERS[bool(classes)] if name in known}, known,
         confusion(answers) if classes else (),
-        None if level is None else coverage(answers, level), threshold,
+        None if level is None else coverage(answers, level),
     )  # fmt: skip
+    return with_decisions(found, rules)
+
+
+def with_decisions(found: Score, rules: AnswerRules) -> Score:
+    """The score with what decides between classes."""
+    return replace(found, threshold=rules.threshold, factors=rules.factors or ())
 
 
 def figures(answers: Evaluation, also: str | None = None) -> dict[str, Figure]:

@@ -65,7 +65,7 @@ FORMAT = "glassnet table model"
 FIRST_VERSION = "1"  # without packs
 PACK_VERSION = "2"  # without rules
 RULES_VERSION = "3"  # without further networks
-BLEND_VERSION = "4"  # without quantiles
+BLEND_VERSION = "4"  # without quantiles and factors
 FORMAT_VERSION = "5"
 FORMAT_VERSIONS = (FIRST_VERSION, PACK_VERSION, RULES_VERSION, BLEND_VERSION, FORMAT_VERSION)
 AT_ONCE = 256  # rows that are predicted together
@@ -272,7 +272,7 @@ class TableModel:
         if asked is None or metric_named(asked).measure(answers) is None:
             asked = main_metric(bool(classes))
         level = None if interval is None else interval.level
-        return score(answers, classes, asked, level, self.rules.threshold)
+        return score(answers, classes, asked, level, self.rules)
 
     def compared(self, truth: NDArray[Any], prediction: Prediction) -> Evaluation:
         """The truth beside the predictions and beside those of a constant predictor."""
@@ -371,7 +371,7 @@ class TableModel:
 
     def _version(self) -> str:
         """The first format that says all of it, so that earlier versions open what they can."""
-        if self.rules.quantile is not None:
+        if self.rules.quantile is not None or self.rules.factors is not None:
             return FORMAT_VERSION
         if self.others:
             return BLEND_VERSION
