@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -29,6 +29,7 @@ from glassnet.lower.protocol import PLAIN, Use
 from glassnet.lower.unrolled import BUDGET, fits, lower_unrolled
 from glassnet.run import cache
 from glassnet.run.artifact import Image, make_image, parse
+from glassnet.run.beside import BesideCompiler, Offer
 from glassnet.run.call import Build, PreparedCall, ThreadPlan
 from glassnet.run.cost_model import (
     elementwise_and_products,
@@ -46,6 +47,7 @@ WORTH_UNROLLING = 100  # steps: below, compiling a tiny step for its sizes does 
 WORTH_BLOCKS = 2048  # rows: below, caches hold what all tiles read
 WORTH_LISTS = 1_000_000_000  # multiply-adds: below, looking for zeros does not pay
 WORTH_RESIZING = 16_000_000_000  # multiply-adds: below, compiling for known widths does not pay
+CONTRACTION_SECONDS = 0.015  # of compiling, for each product of matrices in a graph
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,9 @@ class Compiled:
     def build(self, kind: CodeVariant = CodeVariant(), only_kept: bool = False) -> Build | None:
         """Code of some kind, None where the graph is unfit for it (or, if `only_kept`, where it
         would have to be made)."""
-        if only_kept and kind in self._missed:
-            return None
         if kind not in self._found:
+            if only_kept and kind in self._missed:
+                return None
             name = self._name(kind)
             found = _builds.get(name) if name else None
             if found is None:
@@ -109,12 +111,23 @@ class Compiled:
                 if image is None and only_kept:
                     self._missed.add(kind)
                     return None
-                image = image or self._made(kind, name)
-                found = Build(image, load(image.code, self.target.name)) if image.code else None
-            if found is not None and name:
-                _builds[name] = found
+                found = self._loaded(image or self._made(kind, name), name)
             self._found[kind] = found
         return self._found[kind]
+
+    def _loaded(self, image: Image, name: str | None) -> Build | None:
+        """Code that can be called; None where the graph was found unfit for it."""
+        found = Build(image, load(image.code, self.target.name)) if image.code else None
+        if found is not None and name:
+            _builds[name] = found
+        return found
+
+    def _make_beside(self, kind: CodeVariant) -> None:
+        """Make code of a kind while this program may be in use on other threads."""
+        name = self._name(kind)
+        found = self._loaded(self._made(kind, name), name)
+        with self._lock:
+            self._found[kind] = found
 
     def _name(self, kind: CodeVariant) -> str | None:
         """The digest of all that decides the code."""
@@ -152,7 +165,13 @@ class Compiled:
         return make_image(fused, lowered, object_code(text, self.target.name))
 
     def _choose(
-        self, dims: Mapping[str, int], steps: int, ahead: int, team: ThreadPlan, sparse: bool
+        self,
+        dims: Mapping[str, int],
+        steps: int,
+        ahead: int,
+        team: ThreadPlan,
+        sparse: bool,
+        beside: BesideCompiler | None,
     ) -> Build:
         """The code that pays: tiny steps are written out if they are many, and known widths are
         compiled for if there is much to do; else all widths share their code."""
@@ -170,13 +189,26 @@ class Compiled:
             )
             use = Use(team.shares, tall, sparse)
             exact = CodeVariant(tuple([(size, dims[size.name]) for size in self._open]), use)
-            shared = CodeVariant(self._widths, use)
-            if found is None and shared != exact:
-                found = self.build(exact, only_kept=True)
-                if found is None and steps * work < WORTH_RESIZING:
-                    found = self.build(shared)
+            if found is None:
+                found = self._for_open_widths(exact, steps * work, team.threads, beside)
             found = found or self.build(exact)
         assert found is not None, "a graph is never unfit for code of its own sizes"
+        return found
+
+    def _for_open_widths(
+        self, exact: CodeVariant, work: int, threads: int, beside: BesideCompiler | None
+    ) -> Build | None:
+        """Code that leaves widths open, where it pays: there is little to do, or the code is there
+        already and that for known widths can be made meanwhile. None where that is there, too."""
+        shared = CodeVariant(self._widths, exact.use)
+        if shared == exact or self.build(exact, only_kept=True) is not None:
+            return None
+        much = work >= WORTH_RESIZING
+        found = None if much and beside is None else self.build(shared, only_kept=much)
+        if found is not None and beside is not None:
+            products = sum(node.op.kind == "contract" for node in self.plan.graph.nodes)
+            seconds = CONTRACTION_SECONDS * (products + 2)
+            beside.offer((self, exact), Offer(partial(self._make_beside, exact), seconds, threads))
         return found
 
     @cached_property
@@ -224,6 +256,7 @@ class Compiled:
         steps: int = 1,
         threads: int | None = None,
         ahead: int = 0,
+        beside: BesideCompiler | None = None,
     ) -> Call:
         """See `Program.prepare`."""
         dims = self.plan.bind(arrays, steps)
@@ -231,7 +264,7 @@ class Compiled:
         team = self._team(dims, steps, threads)
         much = max(steps, ahead) * self.work(dims) >= WORTH_LISTS
         sparse = much and has_many_zeros(self._tables, arrays)
-        build = self._choose(dims, steps, ahead, team, sparse)
+        build = self._choose(dims, steps, ahead, team, sparse, beside)
         return PreparedCall(build, arrays, results, {**self._numbers, **dims}, team)
 
     def _team(self, dims: Mapping[str, int], steps: int, threads: int | None) -> ThreadPlan:

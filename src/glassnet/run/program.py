@@ -16,6 +16,7 @@ from glassnet.errors import GraphError, ShapeError
 from glassnet.graph.graph import Graph
 from glassnet.graph.interpret import bind_shapes, evaluate
 from glassnet.graph.types import Size
+from glassnet.run.beside import BesideCompiler
 from glassnet.words import plural
 
 
@@ -94,11 +95,14 @@ class Program(Protocol):
         steps: int = 1,
         threads: int | None = None,
         ahead: int = 0,
+        beside: BesideCompiler | None = None,
     ) -> Call:
         """A call that can be made again and again: it reads the given arrays as they are then,
         and writes to the same result arrays every time, at the places of the steps it is made
         for. A call is made by one thread at a time.
         `ahead` is about how many steps all calls will take, which decides the code that pays.
+        With `beside` code that is there may be used first, and better code offered to it: a call
+        prepared after that is made uses it.
         """
         ...
 
@@ -121,6 +125,7 @@ class Interpreted:
         steps: int = 1,
         threads: int | None = None,
         ahead: int = 0,
+        beside: BesideCompiler | None = None,
     ) -> Call:
         results: list[np.ndarray] = []
 

@@ -106,10 +106,12 @@ class EpochBlocks:
     def take_without_snapshot(self, loop: EpochLoop, count: int) -> None:
         """Some epochs of which only the last one may be the end, and none is put back."""
         run, trainer, steps = loop.run, self.trainer, self.trainer.order.steps
+        if trainer.stepper.take_better_code():
+            self._calls = None
         calls, done = self._ready(run, count), 0
         try:
             while done < count:
-                calls.run(done)
+                self._run(calls, done)
                 done += 1
                 if loop.after_steps(steps, clock=False):
                     break
@@ -135,7 +137,7 @@ class EpochBlocks:
         ahead = run.epoch - self._first
         count = min(self._piece, self._filled - ahead)
         try:
-            calls.run(ahead, count)
+            self._run(calls, ahead, count)
             loop.after_steps(count * trainer.order.steps, clock=False)
         except KeyboardInterrupt:
             trainer.restore_snapshot()
@@ -164,7 +166,7 @@ class EpochBlocks:
         calls = self._ready(run)
         ahead, first = run.epoch - self._first, run.steps_done
         try:
-            calls.run(ahead)
+            self._run(calls, ahead)
             loop.after_steps(trainer.order.steps, clock=False)
         except KeyboardInterrupt:
             trainer.restore_snapshot()
@@ -179,6 +181,11 @@ class EpochBlocks:
             weights = self._weights if self._equal else self._shares(run.epoch)
             trainer.part = losses.copy(), weights
         loop.end_epoch(loss)
+
+    def _run(self, calls: EpochCalls, epoch: int, count: int = 1) -> None:
+        start, trainer = time.perf_counter(), self.trainer
+        calls.run(epoch, count)
+        trainer.stepper.hear_pace(count * trainer.order.steps, time.perf_counter() - start)
 
     def _ready(self, run: Run, count: int | None = None) -> EpochCalls:
         """Calls whose rows and rates are those of the next epochs."""

@@ -24,6 +24,7 @@ from glassnet.ops.philox import words
 from glassnet.optim.optimizer import Optimizer
 from glassnet.pipeline import compile_graph
 from glassnet.references import References
+from glassnet.run.beside import BesideCompiler
 from glassnet.run.program import Call, Program
 from glassnet.tracing import Traced
 from glassnet.training.step_graph import (
@@ -62,9 +63,10 @@ class BoundProgram:
         steps: int = 1,
         threads: int | None = None,
         ahead: int = 0,
+        beside: BesideCompiler | None = None,
     ) -> Call:
         """See `Program.prepare`."""
-        return self.program.prepare({**arrays, **self.given}, steps, threads, ahead)
+        return self.program.prepare({**arrays, **self.given}, steps, threads, ahead, beside)
 
     def run(
         self, arrays: Mapping[str, np.ndarray], steps: int = 1, threads: int | None = None

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from glassnet.run.beside import BesideCompiler
 from glassnet.run.program import Call, Program
 from glassnet.training.data_checks import Rows, dense
 from glassnet.training.memmap import MappedRows, Prefetcher
@@ -82,6 +84,8 @@ class StepRunner:
         self.compile_seconds = 0.0
         self._chunks: dict[tuple[int, int], Chunk | Gathered] = {}
         self.ahead = 0  # about how many steps are to come, where that is known
+        self.left = 0  # how many of them are not done
+        self._beside: BesideCompiler | None = None
         self._limit = 0  # steps a call; 0 until the first call was timed
         self.weights = sum(a.size for name, a in arrays.items() if name.startswith("W."))
 
@@ -94,6 +98,30 @@ class StepRunner:
         """Go on with another program for the same arrays."""
         self.program = program
         self._chunks.clear()
+
+    @contextmanager
+    def compiling_beside(self) -> Generator[None]:
+        """Steps inside may begin with code that is there, while better code is made; no thread is
+        left afterwards."""
+        self._beside = beside = BesideCompiler(self.threads)
+        try:
+            yield
+        finally:
+            self._beside = None
+            beside.close()
+
+    def hear_pace(self, steps: int, seconds: float) -> None:
+        """Hear how long steps took, which tells whether better code pays."""
+        self.left -= steps
+        if self._beside is not None and self._beside.waits:
+            self._beside.consider(self.left * seconds / steps)
+
+    def take_better_code(self) -> bool:
+        """Prepare calls anew where better code was made since; whether it was."""
+        if self._beside is None or not self._beside.finished():
+            return False
+        self._chunks.clear()
+        return True
 
     def run(
         self,
@@ -133,12 +161,14 @@ class StepRunner:
             yield steps * (call + 1) // calls - steps * call // calls
 
     def _run(self, rows: np.ndarray, lr: np.ndarray, first: int) -> np.ndarray:
+        self.take_better_code()
         chunk = self._chunks.get(rows.shape) or self._prepare(*rows.shape)
         start = time.perf_counter()
         losses = chunk.run(rows, lr, first)
+        seconds = time.perf_counter() - start
+        self.hear_pace(len(rows), seconds)
         if not self._limit:
-            each = (time.perf_counter() - start) / len(rows)
-            most = CALL_SECONDS / max(each, 1e-9)
+            most = CALL_SECONDS / max(seconds / len(rows), 1e-9)
             if self._mapped is not None:
                 most = min(most, AT_ONCE / rows.shape[1])
             self._limit = max(1, int(most))
@@ -160,7 +190,7 @@ class StepRunner:
         lr = np.zeros(steps, self.program.plan.graph.input_types["lr"].dtype)
         step = np.zeros(steps, np.int64)
         arrays = {**self.arrays, "rows": rows, "lr": lr, "step": step}
-        call = self.program.prepare(arrays, steps, self.threads, self.ahead)
+        call = self.program.prepare(arrays, steps, self.threads, self.ahead, self._beside)
         return Chunk(rows, lr, step, call)
 
     def _gathering(self, source: Rows, size: int) -> Gathered:
@@ -170,7 +200,8 @@ class StepRunner:
         given["rows"] = np.arange(size, dtype=np.int32)[None]
         given["lr"] = np.empty(1, self.program.plan.graph.input_types["lr"].dtype)
         given["step"] = np.empty(1, np.int64)
-        call = self.program.prepare({**self.arrays, **given}, 1, self.threads, self.ahead)
+        arrays = {**self.arrays, **given}
+        call = self.program.prepare(arrays, 1, self.threads, self.ahead, self._beside)
         return Gathered(source, given, call)
 
     def epoch_calls(self, rows: int, size: int, most: int) -> EpochCalls:

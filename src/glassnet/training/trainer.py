@@ -158,7 +158,8 @@ class Trainer:
             self.last = weights.copy() if looked else None
 
         try:
-            loop.follow(body, end)
+            with self.stepper.compiling_beside():
+                loop.follow(body, end)
         except DivergenceError as error:
             run.history.state = self.state(run, callbacks)
             error.history = run.history
@@ -215,6 +216,7 @@ class Trainer:
             run.history = history
             run.epoch = len(history.loss)
             run.steps_done = run.epoch * self.order.steps + len(self.part[0])
+        self.stepper.left = self.stepper.ahead - run.steps_done
         return run
 
     def repeat(self, run: Run, batches: int) -> None:
@@ -243,11 +245,12 @@ class Trainer:
         return {**state, **self.task.rows.batch(rows), "step": np.asarray(step, np.int64)}
 
     def renew(self) -> bool:
-        """Trace code of the user again, where a callback changed what it refers to."""
-        if not is_outdated(self.stepper.program):
-            return False
-        self.stepper.exchange(self._program())
-        return True
+        """Trace code of the user again, where a callback changed what it refers to, and take code
+        that was made meanwhile; whether calls have to be prepared anew."""
+        if is_outdated(self.stepper.program):
+            self.stepper.exchange(self._program())
+            return True
+        return self.stepper.take_better_code()
 
     def keep_snapshot(self) -> None:
         """Keep weights and memory as they are now, to put them back."""
