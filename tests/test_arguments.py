@@ -36,7 +36,8 @@ RIGHT: dict[str, tuple[Any, ...]] = {
     "Switched": (0.1, 10, 0.01), "Group": ("*.bias",), "TimeLimit": (3.0,),
     "Sequential": (nn.Linear(1, 1),),
     "Parallel": (nn.Linear(1, 1),), "Residual": (nn.Linear(1, 1),), "MemberLinear": (3, 4, 2),
-    "PiecewiseEmbedding": (3, 2), "GroupInputs": (3, 1, 2), "InFolds": (nn.Linear(2, 1), 2, 2),
+    "PiecewiseEmbedding": (3, 2), "PeriodicEmbedding": (3, 2),
+    "GroupInputs": (3, 1, 2), "InFolds": (nn.Linear(2, 1), 2, 2),
 }  # fmt: skip
 WRONG = {bool: "yes", int: "3", float: "0.5", str: 3}
 

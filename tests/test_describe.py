@@ -31,6 +31,7 @@ LAYERS: dict[str, Any] = {
     "Sigmoid": nn.Sigmoid(), "Softmax": nn.Softmax(), "Softplus": nn.Softplus(),
     "Heaviside": nn.Heaviside(),
     "Tanh": nn.Tanh(), "PiecewiseEmbedding": nn.PiecewiseEmbedding(2, 3, 4, 1, 2),
+    "PeriodicEmbedding": nn.PeriodicEmbedding(2, 3, 4, 1, 2),
     "GroupInputs": nn.GroupInputs(2, 1, 3),
     "MemberLinear": nn.MemberLinear(3, 2, 2),
     "InFolds": nn.InFolds(nn.Sequential(nn.Repeat(4), nn.MemberLinear(3, 1, 4)), 4, 2, True),

@@ -22,8 +22,16 @@ from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.examine import examine
 from glassnet.estimators.tabular.finish import RungPlan, TrainedRung, plans_of
 from glassnet.estimators.tabular.fit_table import FittedTable, choose_recipe, fit, fit_table
-from glassnet.estimators.tabular.ladder import MOST_RUNGS, Deadline, climb, drawn, within
-from glassnet.estimators.tabular.recipe import default_recipe
+from glassnet.estimators.tabular.halving import Trial
+from glassnet.estimators.tabular.ladder import (
+    MOST_RUNGS,
+    Deadline,
+    climb,
+    drawn,
+    tried,
+    within,
+)
+from glassnet.estimators.tabular.recipe import default_recipe, periodic
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.tables import split
 from glassnet.tables.divide import SplitOptions
@@ -87,17 +95,36 @@ def test_a_row_is_answered_with_weights_of_the_other_folds() -> None:
 
 
 def test_plans_follow_from_the_first_and_a_number() -> None:
-    plans = [drawn(FIRST, number) for number in range(40)]
+    plans = [drawn(FIRST, number) for number in range(80)]
     assert plans[0] == FIRST
-    assert plans == [drawn(FIRST, number) for number in range(40)]
-    assert len({plan.seed for plan in plans}) == 40
-    assert all(plan.recipe == FIRST.recipe for plan in plans[1::2])
-    others = [plan.recipe for plan in plans[2::2]]
+    assert plans == [drawn(FIRST, number) for number in range(80)]
+    assert len({plan.seed for plan in plans}) == 80
+    assert all(plan.recipe == FIRST.recipe for plan in plans[::4])
+    assert all(plan.recipe == periodic(FIRST.recipe) for plan in plans[1::4])
+    assert {plan.recipe.activation for plan in plans[1::2]} == {"silu"}
+    others = [plan.recipe for plan in [*plans[2::4], *plans[3::4]]]
     assert len({str(recipe) for recipe in others}) == len(others)
-    assert {recipe.width for recipe in others} == {1, FIRST.recipe.width}
+    assert {recipe.width for recipe in others[:20]} == {1, FIRST.recipe.width}
+    assert {recipe.frequency for recipe in others[:20]} == {0.0}
+    assert {round(recipe.frequency, 9) for recipe in others[20:]} == {0.09, 0.3, 0.9}
     for recipe in others:
         assert 0.5 <= recipe.learning_rates[0] / FIRST.recipe.learning_rates[0] <= 2**0.5
         assert (recipe.folds, recipe.members) == (FIRST.recipe.folds, FIRST.recipe.members)
+
+
+def test_settings_in_a_bracket_differ_in_epochs_and_at_the_end_in_the_seed() -> None:
+    levels = [[tried(FIRST, Trial(1, level, one)) for one in range(8)] for level in range(4)]
+    for number, plans in enumerate(zip(*levels, strict=True)):
+        quarter, half, whole, again = plans
+        epochs = FIRST.recipe.epochs
+        assert [plan.recipe.epochs for plan in plans] == [epochs // 4, epochs // 2, epochs, epochs]
+        assert all(plan.recipe.planned == plan.recipe.epochs for plan in plans)
+        assert quarter.recipe.hidden == half.recipe.hidden == whole.recipe.hidden
+        assert again.recipe == whole.recipe
+        assert quarter.seed == half.seed == whole.seed != again.seed
+        assert whole.recipe.activation == ("silu" if number % 2 else "relu")
+    other = [tried(FIRST, Trial(2, 2, one)) for one in range(8)]
+    assert not {plan.seed for plan in other} & {plan.seed for plans in levels for plan in plans}
 
 
 @pytest.mark.parametrize(("pace", "epochs"), [(0.01, None), (1.0, 9), (2.0, 4), (50.0, 1)])
@@ -129,22 +156,26 @@ def climbed(
     stopped: Callable[[int], str] = lambda number: "early",
     perfect: Callable[[int], bool] = lambda rungs: False,
     cost: float = 0.1,
+    brackets: bool = False,
 ) -> tuple[Any, list[RungPlan]]:
-    """A climb in which an epoch takes `cost` seconds, and a score one."""
+    """A climb in which an epoch takes `cost` seconds, and a score one; the answers are the better,
+    the larger the number of a candidate."""
     seen: list[RungPlan] = []
 
     def train(plan: RungPlan, left: float) -> TrainedRung:
         seen.append(plan)
         clock.now += cost * plan.recipe.epochs
         course: Any = SimpleNamespace(stopped=stopped(len(seen)), cut=False, loss=[1.0])
-        return TrainedRung(plan, None, course, None)  # pyright: ignore[reportArgumentType]
+        error = 9.0 - (plan.trial.candidate if plan.trial else 0)
+        judged = of_numbers([0.0, 0.0], [error, error], [0, 1])
+        return TrainedRung(plan, None, course, judged)  # pyright: ignore[reportArgumentType]
 
     def scored(rungs: list[TrainedRung]) -> bool:
         clock.now += 1.0
         return perfect(len(rungs))
 
     ways = (lambda plan: cost), train, scored, (lambda text: None)
-    return climb(FIRST, Deadline(seconds), *ways), seen
+    return climb(FIRST, Deadline(seconds), *ways, brackets), seen
 
 
 def test_rungs_end_before_the_deadline(clock: Clock) -> None:
@@ -154,6 +185,21 @@ def test_rungs_end_before_the_deadline(clock: Clock) -> None:
     assert 9 <= len(found.rungs) == len(seen) <= 10
     assert clock.now <= 100.0 + 10 * each
     assert seen[-1].recipe.epochs < FIRST.recipe.epochs  # what was left
+
+
+def test_brackets_begin_where_there_is_time_for_them(clock: Clock) -> None:
+    found, seen = climbed(clock, 1e6, brackets=True)
+    assert (found.stopped, len(seen)) == ("rungs", MOST_RUNGS)
+    trials = [plan.trial and (plan.trial.level, plan.trial.candidate) for plan in seen[:19]]
+    halves = [(1, 4), (1, 5), (1, 6), (1, 7), (2, 6), (2, 7), (3, 7)]
+    assert trials == [None, None, *[(0, one) for one in range(8)], *halves, None, None]
+    assert seen[17].recipe != FIRST.recipe  # the plans outside go on where they were
+    assert seen[17] == drawn(FIRST, 2)
+    assert seen[19].trial == Trial(2, 0, 0)
+    each = 0.1 * FIRST.recipe.epochs + 1.0
+    clock.now = 100.0
+    found, seen = climbed(clock, 10 * each, brackets=True)
+    assert {plan.trial for plan in seen} == {None}
 
 
 def test_a_short_time_has_one_rung_of_fewer_epochs(clock: Clock) -> None:
@@ -223,7 +269,9 @@ def classes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FittedTable
     rows = [f"{x:.4f},{y:.4f},{z}" for x, y, z in zip(a, b, c, strict=True)]
     path.write_text("\n".join(["a,b,c", *rows, ""]))
     examined, wanted = plans(path, "c")
-    wanted = tuple(RungPlan(wanted[0].recipe, seed) for seed in range(3))  # as good as each other
+    one, other = wanted[0].recipe, periodic(wanted[0].recipe)  # about as good as each other
+    bracket = [(one, 1, Trial(1, 0, 0)), (other, 2, Trial(1, 0, 1)), (other, 3, Trial(1, 1, 1))]
+    wanted = (RungPlan(one, 0), RungPlan(other, 0), *(RungPlan(*plan) for plan in bracket))
     return path, fit(examined, wanted[0].recipe, plans=wanted)
 
 
@@ -231,7 +279,10 @@ def test_the_answers_are_the_weighted_mean(classes: tuple[Path, FittedTable]) ->
     path, found = classes
     model = found.model
     known = model.training["rungs"]
-    assert len(known) == 3
+    assert len(known) == 5
+    assert [rung.get("trial") for rung in known[1:3]] == [
+        None, {"bracket": 1, "level": 0, "candidate": 0},
+    ]  # fmt: skip
     weights = sorted((rung["weight"] for rung in known if rung["weight"]), reverse=True)
     assert math.fsum(weights) == pytest.approx(1.0)
     assert model.weight == weights[0]
@@ -247,7 +298,12 @@ def test_a_saved_model_answers_the_same(classes: tuple[Path, FittedTable], tmp_p
     assert found.model.others, "networks that are alike but for their seeds have weights"
     found.model.save(tmp_path / "m")
     loaded, table = TableModel.load(tmp_path / "m"), read_table(path)
-    assert model_file.load(tmp_path / "m")[1]["format_version"] == "4"
+    kinds = {part.architecture.activation for part in loaded.parts}
+    assert kinds == {"relu", "silu"}
+    assert model_file.load(tmp_path / "m")[1]["format_version"] == "5"
+    alike = [part for part in found.model.parts if part.architecture.activation == "relu"]
+    alike[0].save(tmp_path / "one")
+    assert model_file.load(tmp_path / "one")[1]["format_version"] == "2"
     assert len(loaded.others) == len(found.model.others)
     for one, other in ((found.model, loaded), *zip(found.model.others, loaded.others, strict=True)):
         assert one.weight == other.weight
@@ -290,11 +346,11 @@ def test_the_same_networks_are_trained_again(
         "fit", path, "-t", "c", "--like", "m", "-o", "n", "--threads", "2", folder=tmp_path
     )
     assert again.returncode == 0, again.stderr
-    assert "networks  3, whose answers have the weights" in again.stdout
+    assert "networks  5, whose answers have the weights" in again.stdout
     assert (tmp_path / "n").read_bytes() == (tmp_path / "m").read_bytes()
 
 
-@pytest.mark.parametrize("seconds", [None, 20.0])
+@pytest.mark.parametrize("seconds", [None, 4.0])
 def test_a_fit_is_trained_again(seconds: float | None, tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", rows=60)
     found = fit_table(read_table(path), "c", epochs=3, seconds=seconds)

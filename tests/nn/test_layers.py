@@ -164,6 +164,29 @@ def test_piecewise_embeddings_of_groups_stand_side_by_side() -> None:
     np.testing.assert_array_equal(nn.Sequential(layer)([[1.0, 7, 8]]), [[2, 7, 8, 7, 7, 8]])
 
 
+def test_periodic_embedding() -> None:
+    layer = nn.PeriodicEmbedding(1, 2, waves=2, others=1, groups=2)
+    layer.parameters()["frequency"] = [[[0.25, 0.5]], [[0, 0]]]
+    layer.parameters()["phase"] = [[[0, 0.25]], [[0.5, 0]]]
+    layer.parameters()["weight"] = [[[[10], [1]]], [[[7], [5]]]]
+    layer.parameters()["bias"] = [[[3]], [[0]]]
+    # x = 2 is half a turn of the first wave, cos(π) = −1, and 1¼ turns of the second, whose cosine
+    # is 0; group 1 has constant waves, −1 and 1; each is followed by x and by the other number
+    found = nn.Sequential(layer)([[2.0, 9.0]])
+    np.testing.assert_allclose(found, [[-7, 2, 9, -2, 2, 9]], atol=1e-5)
+
+
+def test_a_periodic_embedding_begins_with_waves_of_its_size() -> None:
+    layer = nn.PeriodicEmbedding(40, 9, waves=50, sigma=2.0)
+    own = nn.Sequential(layer, dtype="float64").parameters()
+    frequency, phase, weight = (
+        own[f"periodicembedding1.{name}"] for name in ("frequency", "phase", "weight")
+    )
+    assert frequency.std() == pytest.approx(2.0, rel=0.05)
+    assert (phase.min(), phase.max()) == pytest.approx((0.0, 1.0), abs=0.01)
+    assert weight.var() == pytest.approx(1 / 50, rel=0.05)
+
+
 def test_a_piecewise_embedding_begins_straight_and_learns_bends() -> None:
     x = np.linspace(-1, 1, 64)[:, None]
     network = nn.Sequential(nn.PiecewiseEmbedding.of(x, 3, 8), nn.Linear(3, 1), dtype="float64")
@@ -329,6 +352,7 @@ CHECKED: list[Any] = [
     nn.Sequential(nn.Repeat(2), nn.BatchEnsemble(3, 2, 2), nn.Average(2)),
     nn.Sequential(nn.Repeat(2), nn.BatchEnsemble(3, 2, 2), nn.Average(2, True)),
     nn.PiecewiseEmbedding(2, 2, 3, others=1, groups=2), nn.PiecewiseEmbedding(3, 2, 3),
+    nn.PeriodicEmbedding(1, 3, 2, groups=2, per_group=1), nn.PeriodicEmbedding(2, 2, 3, 1),
     nn.Sequential(nn.Repeat(2), nn.Repeat(2, 2), nn.BatchEnsemble(3, 2, 4, groups=2)),
     nn.Sequential(nn.Repeat(2), nn.MemberLinear(3, 2, 2)),
 ]  # fmt: skip
@@ -370,6 +394,8 @@ def test_derivatives_by_an_embedding() -> None:
         (lambda: nn.Repeat(2, groups=2).output_width(3), "2 groups"),
         (lambda: nn.PiecewiseEmbedding(2, 0), "1 or more"),
         (lambda: nn.PiecewiseEmbedding(2, 1, 3, -1), "others"),
+        (lambda: nn.PeriodicEmbedding(2, 1), "width=1.*at least 2"),
+        (lambda: nn.PeriodicEmbedding(2, 2, sigma=-1.0), "sigma"),
         (lambda: nn.PiecewiseEmbedding(1, 1, 2).with_edges([[0, 1, 2, 3]]), "up to 3 bins"),
         (lambda: nn.PiecewiseEmbedding.of([[np.nan]], 3), "finite"),
     ],

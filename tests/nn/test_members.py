@@ -18,8 +18,12 @@ KINDS: dict[str, dict[str, Any]] = {
     "one group": {"numbers": 5, "width": 2, "bins": 3},
     "no numbers": {"folds": 2, "outputs": 1, "activation": "tanh"},
     "own inputs": {"folds": 2, "numbers": 3, "width": 3, "bins": 3, "per_group": 1},
+    "waves": {"folds": 3, "numbers": 3, "width": 4, "waves": 5, "activation": "silu"},
     "own inputs, no numbers": {"folds": 2, "per_group": 2},
 }
+ACTIVATED: dict[str, Any] = {
+    "relu": lambda z: np.maximum(z, 0), "tanh": np.tanh, "silu": lambda z: z / (1 + np.exp(-z)),
+}  # fmt: skip
 
 
 @pytest.fixture(params=list(KINDS))
@@ -50,7 +54,12 @@ def by_hand(architecture: Architecture, network: Any, member: int) -> np.ndarray
     if last:
         first = 5 - last + group * architecture.per_group
         x = np.hstack([X[:, : 5 - last], X[:, first : first + architecture.per_group]])
-    if architecture.numbers:
+    if architecture.waves:
+        turns = X[:, :3, None] * of("frequency")[group] + of("phase")[group]
+        sums = np.einsum("nfk,fkd->nfd", np.cos(2 * np.pi * turns), of("embedding1.weight")[group])
+        sums += of("periodicembedding1.bias")[group]
+        x = np.hstack([np.concatenate([sums, X[:, :3, None]], 2).reshape(len(X), -1), X[:, 3:]])
+    elif architecture.numbers:
         edges, width, count = of("edges"), architecture.width, architecture.numbers
         slope, bias, weight = of("slope"), of("bias"), of("piecewiseembedding1.weight")
         parts = []
@@ -65,7 +74,7 @@ def by_hand(architecture: Architecture, network: Any, member: int) -> np.ndarray
         shared = shared[group] if shared.ndim == 3 else shared
         z = ((x * of(f"{layer}.r")[member]) @ shared) * of(f"{layer}.s")[member]
         z = z + of(f"{layer}.bias")[member]
-        x = np.tanh(z) if architecture.activation == "tanh" else np.maximum(z, 0)
+        x = ACTIVATED[architecture.activation](z)
     return x @ of("memberlinear1.weight")[member] + of("memberlinear1.bias")[member]
 
 

@@ -119,6 +119,14 @@ def embedded_with_own(x: Any, p: Tensors) -> Any:
     return torch.cat([first, x[:, 2:3], second, x[:, 3:4]], 1)
 
 
+def waves_of_groups(x: Any, p: Tensors) -> Any:
+    """Three features in 2 groups, and a number that is kept."""
+    turns = x[:, None, :3, None] * p["frequency"] + p["phase"]
+    sums = torch.einsum("ngfk,gfkd->ngfd", torch.cos(2 * math.pi * turns), p["weight"]) + p["bias"]
+    wide = [torch.cat([sums[:, g], x[:, :3, None]], 2).flatten(1) for g in range(2)]
+    return torch.cat([wide[0], x[:, 3:], wide[1], x[:, 3:]], 1)
+
+
 def groups(x: Any, p: Tensors) -> Any:
     parts = torch.chunk(x, 2, 1)
     members = [
@@ -191,6 +199,7 @@ CASES = [
     Case(nn.Embedding((3, 4), 2), embedding, CATEGORIES), Case(nn.Periodic(WIDTH, 3), periodic),
     Case(nn.PiecewiseEmbedding(2, 3, 3, 2, 2), embedded),
     Case(nn.PiecewiseEmbedding(2, 3, 3, groups=2, per_group=1), embedded_with_own),
+    Case(nn.PeriodicEmbedding(3, 3, 4, 1, groups=2), waves_of_groups),
     same(nn.GroupInputs(2, 1, 2), lambda x: torch.cat([x[:, :3], x[:, :2], x[:, 3:]], 1)),
     Case(nn.BatchEnsemble(2, 3, 2, groups=2), groups), Case(nn.MemberLinear(2, 3, 2), apart),
     Case(nn.BatchEnsemble(2, 3, 2), ensemble), same(nn.Dropout(0.4), T.Dropout(0.4).eval()),

@@ -19,15 +19,17 @@ RNG = np.random.default_rng(0)
 ROWS = 61
 
 
-def pack(outputs: int, *, embedded: bool = True, own: bool = False) -> nn.Sequential:
+def pack(outputs: int, *, embedded: str = "bins", own: bool = False) -> nn.Sequential:
     """Three folds of two members for rows of four numbers and their fold; of the numbers the last
     three can be the folds' own."""
     width = (8 if embedded else 4) if not own else (4 if embedded else 2)
-    layers: dict[tuple[bool, bool], list[nn.Module]] = {
-        (True, False): [nn.PiecewiseEmbedding(2, 3, 4, 2, groups=3), nn.Repeat(2, 3)],
-        (False, False): [nn.Repeat(6)],
-        (True, True): [nn.PiecewiseEmbedding(1, 3, 4, groups=3, per_group=1), nn.Repeat(2, 3)],
-        (False, True): [nn.GroupInputs(1, 1, 3), nn.Repeat(2, 3)],
+    layers: dict[tuple[str, bool], list[nn.Module]] = {
+        ("bins", False): [nn.PiecewiseEmbedding(2, 3, 4, 2, groups=3), nn.Repeat(2, 3)],
+        ("waves", False): [nn.PeriodicEmbedding(2, 3, 4, 2, groups=3), nn.Repeat(2, 3)],
+        ("", False): [nn.Repeat(6)],
+        ("bins", True): [nn.PiecewiseEmbedding(1, 3, 4, groups=3, per_group=1), nn.Repeat(2, 3)],
+        ("waves", True): [nn.PeriodicEmbedding(1, 3, 4, groups=3, per_group=1), nn.Repeat(2, 3)],
+        ("", True): [nn.GroupInputs(1, 1, 3), nn.Repeat(2, 3)],
     }
     inner = nn.Sequential(
         *layers[embedded, own], nn.BatchEnsemble(width, 5, 6, groups=3),
@@ -43,9 +45,9 @@ def rows_in(folds: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("own", [True, False])
-@pytest.mark.parametrize("embedded", [True, False])
+@pytest.mark.parametrize("embedded", ["bins", "waves", ""])
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_the_members_of_a_fold_predict_as_the_pack(outputs: int, embedded: bool, own: bool) -> None:
+def test_the_members_of_a_fold_predict_as_the_pack(outputs: int, embedded: str, own: bool) -> None:
     network, x = pack(outputs, embedded=embedded, own=own), rows_in(3)
     alone = FoldMembers.of(network)
     assert alone is not None

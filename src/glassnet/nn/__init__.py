@@ -20,6 +20,7 @@ from glassnet.nn.embed import (
     Embedding,
     GroupInputs,
     Periodic,
+    PeriodicEmbedding,
     PiecewiseEmbedding,
     PiecewiseLinear,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "Parameter",
     "ParametricSigmoid",
     "Periodic",
+    "PeriodicEmbedding",
     "PiecewiseEmbedding",
     "PiecewiseLinear",
     "RMSNorm",

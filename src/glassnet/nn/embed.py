@@ -215,8 +215,43 @@ def _edges(column: np.ndarray, bins: int) -> list[float]:
     return np.unique(np.concatenate([values[near], rest[ranks], values[[0, -1]]])).tolist()
 
 
+class NumberEmbedding(Module, in_files=False):
+    """What embeddings of numbers share: each of the first `features` numbers of a row becomes
+    `width` numbers, `others` further ones are kept as they are, behind those. With `groups` there
+    are as many embeddings, side by side, each learnt for itself; then a row can end with
+    `per_group` numbers of each group, group after group, which that group alone gets."""
+
+    features: int
+    width: int
+    others: int
+    groups: int
+    per_group: int
+
+    def input_width(self) -> int | None:
+        return self.features + self.others + self.groups * self.per_group
+
+    def output_width(self, width: int | None) -> int | None:
+        return self.groups * (self.features * self.width + self.others + self.per_group)
+
+    def of_one_group(self) -> NumberEmbedding:
+        """The layer of one group alone, with numbers of its own."""
+        raise NotImplementedError
+
+    def part_of(self, name: str, values: np.ndarray, group: int) -> np.ndarray:
+        """What a group has of the values of a parameter."""
+        return values[group : group + 1]
+
+    def _joined(self, embedded: Value, x: Value) -> Value:
+        """Embedded numbers [rows, groups, features · width], and the others of the rows x."""
+        behind = with_group_inputs(x[:, self.features :], self.others, self.per_group, self.groups)
+        if behind is not None:
+            embedded = ops.concatenate([embedded, behind], 2)
+        each = self.features * self.width + self.others + self.per_group
+        return ops.reshape(embedded, (x.shape[0], self.groups * each))
+
+
 @dataclass(eq=False)
-class PiecewiseEmbedding(Module):
+class PiecewiseEmbedding(NumberEmbedding):
     """Each of the first `features` numbers becomes `width` numbers, each a continuous function of
     it that is learnt and straight within each of `bins` bins, and outside of them:
 
@@ -267,11 +302,17 @@ class PiecewiseEmbedding(Module):
         )
         return other
 
-    def input_width(self) -> int | None:
-        return self.features + self.others + self.groups * self.per_group
+    def of_one_group(self) -> PiecewiseEmbedding:
+        return PiecewiseEmbedding(
+            self.features, self.width, self.bins, self.others + self.per_group
+        )
 
-    def output_width(self, width: int | None) -> int | None:
-        return self.groups * (self.features * self.width + self.others + self.per_group)
+    def part_of(self, name: str, values: np.ndarray, group: int) -> np.ndarray:
+        if name == "edges":
+            return values
+        if name == "weight":
+            return values[:, :, group * self.width : (group + 1) * self.width]
+        return super().part_of(name, values, group)
 
     def parameter_specs(self) -> dict[str, Parameter]:
         shape = (self.groups, self.features, self.width)
@@ -300,12 +341,74 @@ class PiecewiseEmbedding(Module):
         straight = ops.reshape(each, (rows, 1, self.features, 1)) * parameters["slope"]
         e = ops.transpose(bent, (1, 2, 0, 3)) + straight + parameters["bias"]
         e = ops.reshape(e, (rows, groups, self.features * self.width))
-        behind = with_group_inputs(x[:, self.features :], self.others, self.per_group, groups)
-        if behind is not None:
-            e = ops.concatenate([e, behind], 2)
-        return ops.reshape(
-            e, (rows, groups * (self.features * self.width + self.others + self.per_group))
+        return self._joined(e, x)
+
+
+@dataclass(eq=False)
+class PeriodicEmbedding(NumberEmbedding):
+    """Each of the first `features` numbers becomes `width` numbers: `width` − 1 weighted sums of
+    waves of it, which are learnt, and the number itself:
+
+        e = (Σᵢ cos(2π(cᵢx + pᵢ)) Wᵢ + b, x)
+
+    for `waves` frequencies c, which start from N(0, sigma²), and phases p, from U(0, 1). Small
+    frequencies make smooth functions. `others` further numbers are kept as they are, behind those.
+    With `groups` there are as many embeddings, side by side, each learnt for itself; then a row can
+    end with `per_group` numbers of each group, group after group, which that group alone gets.
+    Gorishniy and others, 2022; with phases and the number itself Holzmüller and others, 2024.
+    """
+
+    features: int
+    width: int
+    waves: int = 16
+    others: int = 0
+    groups: int = 1
+    per_group: int = 0
+    sigma: float = 0.3
+
+    def __post_init__(self) -> None:
+        sizes = {"features": self.features, "width": self.width, "waves": self.waves}
+        right = "PeriodicEmbedding(4, 8, waves=16)"
+        check_sizes(self, right, **sizes, groups=self.groups)
+        check_numbers(self, right, 2, width=self.width)
+        check_numbers(self, f"{right[:-1]}, others=2)", 0, others=self.others)
+        check_numbers(self, f"{right[:-1]}, groups=5, per_group=2)", 0, per_group=self.per_group)
+        check_numbers(self, f"{right[:-1]}, sigma=0.3)", 0.0, sigma=self.sigma)
+
+    def of_one_group(self) -> PeriodicEmbedding:
+        others = self.others + self.per_group
+        return PeriodicEmbedding(self.features, self.width, self.waves, others, sigma=self.sigma)
+
+    def parameter_specs(self) -> dict[str, Parameter]:
+        each = (self.groups, self.features, self.waves)
+        return {
+            "frequency": Parameter(each, self._first_frequencies),
+            "phase": Parameter(each, _first_phases),
+            "weight": Parameter((*each, self.width - 1), self._first_weights),
+            "bias": Parameter((self.groups, self.features, self.width - 1)),
+        }
+
+    def _first_frequencies(self, shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
+        return self.sigma * philox.normal(math.prod(shape), seed, stream).reshape(shape)
+
+    def _first_weights(self, shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
+        """With a variance of 1/`waves`, so that a sum of waves is of the size of a number."""
+        return _unit_uniform(shape, seed, stream) * math.sqrt(3.0 / self.waves)
+
+    def build(self, x: Value, parameters: Scope) -> Value:
+        rows, groups, features = x.shape[0], self.groups, self.features
+        each = ops.reshape(x[:, :features], (rows, 1, features, 1))
+        turns = each * parameters["frequency"] + parameters["phase"]
+        waves = ops.cos(turns * (2.0 * math.pi))
+        waves = ops.reshape(
+            ops.transpose(waves, (1, 2, 0, 3)), (groups * features, rows, self.waves)
         )
+        weight = ops.reshape(parameters["weight"], (groups * features, self.waves, self.width - 1))
+        sums = ops.reshape(waves @ weight, (groups, features, rows, self.width - 1))
+        sums = ops.transpose(sums, (2, 0, 1, 3)) + parameters["bias"]
+        same = ops.broadcast(each, (rows, groups, features, 1))
+        e = ops.concatenate([sums, same], 3)
+        return self._joined(ops.reshape(e, (rows, groups, features * self.width)), x)
 
 
 @dataclass(eq=False)
@@ -343,7 +446,7 @@ class GroupInputs(Module):
 def own_rows(layer: Module, x: np.ndarray, group: int) -> np.ndarray:
     """What a group gets of rows, before they are embedded, where a layer gives groups numbers of
     their own; else the rows."""
-    if not isinstance(layer, PiecewiseEmbedding | GroupInputs) or not layer.per_group:
+    if not isinstance(layer, NumberEmbedding | GroupInputs) or not layer.per_group:
         return x
     first = x.shape[1] - layer.per_group * layer.groups
     own = x[:, first + group * layer.per_group : first + (group + 1) * layer.per_group]
@@ -360,6 +463,11 @@ def with_group_inputs(x: Any, shared: int, per_group: int, groups: int) -> Any:
     if per_group:
         parts.append(ops.reshape(x[:, shared:], (rows, groups, per_group)))
     return ops.concatenate(parts, 2) if len(parts) > 1 else parts[0] if parts else None
+
+
+def _first_phases(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
+    """U(0, 1): anywhere in a wave."""
+    return philox.uniform(math.prod(shape), seed, stream).reshape(shape)
 
 
 def _unit_uniform(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:

@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 
 from glassnet.nn.compose import Sequential
-from glassnet.nn.embed import GroupInputs, PiecewiseEmbedding, own_rows
+from glassnet.nn.embed import (
+    GroupInputs,
+    NumberEmbedding,
+    PeriodicEmbedding,
+    PiecewiseEmbedding,
+    own_rows,
+)
 from glassnet.nn.ensemble import Average, BatchEnsemble, InFolds, MemberLinear, Repeat
 from glassnet.nn.module import Module
 
@@ -29,7 +35,7 @@ class FoldMembers:
         self.network = Sequential(*[alone for _, alone in layers], average, dtype=pack.dtype)
         self.network.parameters()  # in one block
         self._pairs = [
-            (parameter, part.parameters()[name], _is_shared(part, name))
+            (parameter, part.parameters()[name], part, name)
             for part, alone in layers
             for name, parameter in alone.parameters().items()
         ]
@@ -53,8 +59,11 @@ class FoldMembers:
 
     def take(self, fold: int) -> None:
         """Take the numbers of the members that learn without this fold."""
-        for single, shared, whole in self._pairs:
-            single[...] = shared if whole else _fold_part(shared, single, fold, self.folds)
+        for single, shared, layer, name in self._pairs:
+            if isinstance(layer, NumberEmbedding):
+                single[...] = layer.part_of(name, shared, fold)
+            else:
+                single[...] = shared.reshape(self.folds, *single.shape)[fold]
 
 
 def layers_of(pack: InFolds) -> list[Module]:
@@ -71,11 +80,7 @@ def _fold_layer(layer: Module, pack: InFolds) -> Module | None:
 
 
 def _embedding(layer: Any, folds: int) -> Module | None:
-    if layer.groups != folds:
-        return None
-    return PiecewiseEmbedding(
-        layer.features, layer.width, layer.bins, layer.others + layer.per_group
-    )
+    return layer.of_one_group() if layer.groups == folds else None
 
 
 def _inputs(layer: Any, folds: int) -> Module | None:
@@ -100,21 +105,9 @@ def _members(layer: Any, folds: int) -> Module | None:
 
 _MAKERS: dict[type[Module], Callable[[Any, int], Module | None]] = {
     PiecewiseEmbedding: _embedding,
+    PeriodicEmbedding: _embedding,
     GroupInputs: _inputs,
     Repeat: _repeat,
     BatchEnsemble: _ensemble,
     MemberLinear: _members,
 }
-
-
-def _is_shared(layer: Module, name: str) -> bool:
-    """Whether all folds share a parameter."""
-    return isinstance(layer, PiecewiseEmbedding) and name == "edges"
-
-
-def _fold_part(shared: np.ndarray, single: np.ndarray, fold: int, folds: int) -> np.ndarray:
-    """What a fold has of a parameter: the folds lie side by side along its first axis, or, in the
-    weights of an embedding, along its last one."""
-    if single.ndim == shared.ndim and single.shape[0] == shared.shape[0]:
-        return shared.reshape(*single.shape[:-1], folds, single.shape[-1])[..., fold, :]
-    return shared.reshape(folds, *single.shape)[fold]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.nn.compose import Sequential
-from glassnet.nn.embed import GroupInputs, PiecewiseEmbedding, own_rows
+from glassnet.nn.embed import GroupInputs, NumberEmbedding, own_rows
 from glassnet.nn.ensemble import Average, BatchEnsemble, InFolds, MemberLinear, Repeat
 from glassnet.nn.linear import Linear
 from glassnet.nn.module import Module
@@ -46,30 +46,26 @@ class Pack:
     def _is_supported(self) -> bool:
         """Whether there is one embedding at most, then a Repeat, then layers of members."""
         rest = self.layers
-        if rest and isinstance(rest[0], PiecewiseEmbedding | GroupInputs):
+        if rest and isinstance(rest[0], NumberEmbedding | GroupInputs):
             rest = rest[1:]
         if not rest or not isinstance(rest[0], Repeat):
             return False
         first = self.layers[0]
-        groups = first.groups if isinstance(first, PiecewiseEmbedding | GroupInputs) else 1
+        groups = first.groups if isinstance(first, NumberEmbedding | GroupInputs) else 1
         if rest[0].groups != groups or rest[0].members * groups != self.members:
             return False
         return bool(rest[1:]) and all(_known(layer, self.members) for layer in rest[1:])
 
-    def embedding(self, member: int) -> PiecewiseEmbedding | None:
+    def embedding(self, member: int) -> NumberEmbedding | None:
         """What makes the inputs of a member, counted from 0, from those of the pack."""
         layer = self.layers[0]
-        if not isinstance(layer, PiecewiseEmbedding):
+        if not isinstance(layer, NumberEmbedding):
             return None
-        others = layer.others + layer.per_group
-        made = PiecewiseEmbedding(layer.features, layer.width, layer.bins, others)
-        made = made.astype(self.dtype)
+        made = layer.of_one_group().astype(self.dtype)
         own, of = made.parameters(), layer.parameters()
         group = member * layer.groups // self.members
-        own["edges"][...] = of["edges"]
-        for name in ("slope", "bias"):
-            own[name][...] = of[name][group : group + 1]
-        own["weight"][...] = of["weight"][:, :, group * layer.width : (group + 1) * layer.width]
+        for name, values in own.items():
+            values[...] = layer.part_of(name, of[name], group)
         return made
 
     def rows(self, member: int, x: np.ndarray) -> np.ndarray:
@@ -89,7 +85,7 @@ class Pack:
         return made
 
 
-_BEFORE = (PiecewiseEmbedding, GroupInputs, Repeat)
+_BEFORE = (NumberEmbedding, GroupInputs, Repeat)
 
 
 def _known(layer: Module, members: int) -> bool:

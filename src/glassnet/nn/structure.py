@@ -14,17 +14,17 @@ from typing import Any
 
 from glassnet.graph.types import Dim
 from glassnet.nn.compose import Function, Sequential
-from glassnet.nn.embed import GroupInputs, PiecewiseEmbedding
+from glassnet.nn.embed import GroupInputs, PeriodicEmbedding, PiecewiseEmbedding
 from glassnet.nn.ensemble import BatchEnsemble, InFolds, MemberLinear
 from glassnet.nn.linear import Linear
 from glassnet.nn.module import Module
 from glassnet.nn.storage import Slot, declared_slots, layout_of
 
 PLAIN = (bool, int, float, str)  # settings that say all by their value
-# Layers with parameters that are decided by these settings.
+# Layers with parameters that are decided by these settings; sigma is of first values.
 PACKED: dict[type[Module], tuple[str, ...]] = {
-    kind: tuple(field.name for field in fields(kind))
-    for kind in (PiecewiseEmbedding, GroupInputs, BatchEnsemble, MemberLinear)
+    kind: tuple(field.name for field in fields(kind) if field.name != "sigma")
+    for kind in (PiecewiseEmbedding, PeriodicEmbedding, GroupInputs, BatchEnsemble, MemberLinear)
 }
 
 IN_FOLDS = ("members", "folds", "probabilities")

@@ -12,7 +12,7 @@ import numpy as np
 
 from glassnet.errors import GlassnetError
 from glassnet.nn.compose import Sequential
-from glassnet.nn.embed import GroupInputs, PiecewiseEmbedding
+from glassnet.nn.embed import GroupInputs, NumberEmbedding
 from glassnet.nn.members import Pack
 from glassnet.nn.module import Module
 from glassnet.page.point_sets import PageTable
@@ -25,7 +25,7 @@ class PackMember:
 
     number: int
     pack: Pack
-    embedding: PiecewiseEmbedding | None
+    embedding: NumberEmbedding | None
     network: Sequential
 
     @classmethod
@@ -58,7 +58,7 @@ class PackMember:
         """How many columns the member takes, its network taking so many numbers."""
         found = network if self.embedding is None else self.embedding.input_width() or network
         first = self.pack.layers[0]
-        if isinstance(first, PiecewiseEmbedding | GroupInputs):
+        if isinstance(first, NumberEmbedding | GroupInputs):
             found += first.per_group * (first.groups - 1)
         return found
 

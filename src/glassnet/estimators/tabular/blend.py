@@ -55,18 +55,39 @@ def greedy_weights(answers: Sequence[Evaluation]) -> list[float]:
     return [count / sum(best) for count in best]
 
 
-def blended(answers: Sequence[Evaluation]) -> tuple[Evaluation, list[float]]:
+def blended(
+    answers: Sequence[Evaluation], usable: NDArray[np.bool_] | None = None
+) -> tuple[Evaluation, list[float]]:
     """The answers as one, honestly, and the weights of all of them. Where rows have folds, a row is
-    answered with weights that are found in the other folds; else with those of all rows."""
-    weights, first = greedy_weights(answers), answers[0]
+    answered with weights that are found in the other folds; else with those of all rows. `usable`
+    [1 + folds, answers] says which answers may have a weight in those of all rows, and in those of
+    each fold."""
+    first = answers[0]
+    if usable is None:
+        views = 1 if first.folds is None else 1 + len(np.unique(first.folds))
+        usable = np.ones((views, len(answers)), np.bool_)
+    weights = _weights_of(answers, usable[0])
     given = mixed([one.given for one in answers], weights)
     if first.folds is not None and len(answers) > 1:
         given = given.copy()
-        for fold in np.unique(first.folds):
+        for fold, own in zip(np.unique(first.folds), usable[1:], strict=True):
             inside = first.folds == fold
-            elsewhere = greedy_weights([one.of(~inside) for one in answers])
+            elsewhere = _weights_of([one.of(~inside) for one in answers], own)
             given[inside] = mixed([one.given[inside] for one in answers], elsewhere)
     return replace(first, given=given, decided=None, ends=None), weights
+
+
+def _weights_of(answers: Sequence[Evaluation], usable: NDArray[np.bool_]) -> list[float]:
+    """Weights of all answers, 0 for those that are not usable."""
+    places = np.flatnonzero(usable).tolist()
+    found = dict(zip(places, greedy_weights([answers[place] for place in places]), strict=True))
+    return [found.get(place, 0.0) for place in range(len(answers))]
+
+
+def losses_of_rows(answers: Evaluation) -> Floats:
+    """The log-loss or the squared error of each row."""
+    own = _of_truth(answers)
+    return _losses(own, answers.truth, answers.given.ndim == 2)
 
 
 def _of_truth(answers: Evaluation) -> Floats:
@@ -78,6 +99,10 @@ def _of_truth(answers: Evaluation) -> Floats:
 
 
 def _loss(mean: Floats, truth: NDArray[Any], classes: bool) -> float:
+    return float(np.mean(_losses(mean, truth, classes)))
+
+
+def _losses(mean: Floats, truth: NDArray[Any], classes: bool) -> Floats:
     if not classes:
-        return float(np.mean(np.square(mean - truth)))
-    return -float(np.mean(np.log(np.maximum(mean, np.finfo(np.float32).tiny))))
+        return np.square(mean - truth)
+    return -np.log(np.maximum(mean, np.finfo(np.float32).tiny))

@@ -18,6 +18,7 @@ from glassnet.estimators.tabular.averaging import averaging_gains, shrunk
 from glassnet.estimators.tabular.blend import blended, mixed
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.fold_choice import FoldChoice
+from glassnet.estimators.tabular.halving import Trial, usable
 from glassnet.estimators.tabular.out_of_fold import (
     OutOfFold,
     UnseenOutputs,
@@ -40,6 +41,7 @@ class RungPlan:
 
     recipe: Recipe
     seed: int
+    trial: Trial | None = None  # its place in a bracket, if it is of one
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def plans_of(model: TableModel, label: str) -> tuple[RungPlan, ...]:
             "repeated; fit again with more time"
         )
     if known.rungs:
-        return tuple(RungPlan(rung.recipe, rung.seed) for rung in known.rungs)
+        return tuple(RungPlan(rung.recipe, rung.seed, rung.trial) for rung in known.rungs)
     return (RungPlan(known.recipe, known.seed),)
 
 
@@ -140,7 +142,8 @@ def finished(
 ) -> Trained:
     """The model of all rungs with its rules; and what it is scored by: the rows that are held out,
     or of folds each row, by weights and rules that are learnt from the other folds."""
-    answers, weights = blended([rung.judged for rung in rungs])
+    judged = [rung.judged for rung in rungs]
+    answers, weights = blended(judged, usable([rung.plan.trial for rung in rungs], judged))
     main = max(range(len(rungs)), key=weights.__getitem__)
     others = [place for place, weight in enumerate(weights) if weight and place != main]
     heaviest, target = rungs[main], rungs[main].model.schema.target
@@ -166,7 +169,8 @@ def finished(
 
 def _noted(rung: TrainedRung, weight: float) -> dict[str, Any]:
     plan, course = rung.repeated, rung.course
-    return {
+    noted = {
         "recipe": to_plain(plan.recipe), "seed": plan.seed, "epochs": len(course.loss),
         "best_epoch": course.best_epoch, "weight": weight, "cut": course.cut,
     }  # fmt: skip
+    return noted if plan.trial is None else {**noted, "trial": to_plain(plan.trial)}

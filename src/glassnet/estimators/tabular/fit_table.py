@@ -293,7 +293,7 @@ def _climbed(work: RungWork, first: RungPlan, deadline: Deadline, stage: Stage) 
         return score_as_asked(settings.scoring, answers, made[0].model.rules, classes).perfect
 
     deadline.answers(work.answer_pace(first), work.scored)
-    found = climb(first, deadline, work.pace, work.train, perfect, stage)
+    found = climb(first, deadline, work.pace, work.train, perfect, stage, work.may_choose)
     trained = made[0] if made and len(made[0].rungs) == len(found.rungs) else work.finished(
         found.rungs
     )  # fmt: skip

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from glassnet.estimators.tabular.blend import TURNS
 from glassnet.estimators.tabular.finish import RungPlan, TrainedRung
-from glassnet.estimators.tabular.recipe import Recipe
+from glassnet.estimators.tabular.halving import CANDIDATES, SHARES, WORK, Trial, following
+from glassnet.estimators.tabular.recipe import Recipe, periodic
 
 T = TypeVar("T")
 
@@ -23,6 +25,8 @@ MOST_RUNGS = 100
 FEWEST_EPOCHS = 6  # of a rung but the first one
 _SPARE = 0.97  # of the time that is planned with: a clock is not exact
 _SEEDS_APART = 15_485_863
+_PLENTY = 8.0  # times the seconds of the first plan: no drawn settings take so long
+_BRACKET = 1.6 * WORK  # times the seconds of the first plan, since several views choose
 
 
 @dataclass
@@ -65,13 +69,44 @@ class Deadline:
 
 
 def drawn(first: RungPlan, number: int) -> RungPlan:
-    """The plan of rung `number`, from 0: a function of the first plan and this number."""
+    """The plan of rung `number`, from 0, outside of brackets: a function of the first plan and this
+    number. The odd ones are of the second kind, and of every four the last two have drawn settings.
+    """
     if not number:
         return first
     seed = first.seed + number * _SEEDS_APART
-    if number % 2:
-        return replace(first, seed=seed)
-    return RungPlan(_other(first.recipe, random.Random(seed)), seed)
+    recipe = periodic(first.recipe) if number % 2 and first.recipe.members else first.recipe
+    if number % 4 < 2:
+        return RungPlan(recipe, seed)
+    return RungPlan(_other(recipe, random.Random(seed)), seed)
+
+
+def tried(first: RungPlan, trial: Trial) -> RungPlan:
+    """The plan of a rung in a bracket: settings that are drawn for the candidate, of both kinds by
+    turns, and its part of the epochs. At the last level it has another seed."""
+    number = trial.bracket * CANDIDATES + trial.candidate
+    settings = drawn(first, MOST_RUNGS + 4 * number + 2 + trial.candidate % 2)
+    last = trial.level == len(SHARES) - 1
+    epochs = max(1, settings.recipe.epochs // SHARES[trial.level])
+    return RungPlan(
+        replace(settings.recipe, epochs=epochs, planned=epochs),
+        settings.seed + last * _SEEDS_APART // 2,
+        trial,
+    )
+
+
+def upcoming(first: RungPlan, rungs: Sequence[TrainedRung], brackets: bool) -> RungPlan:
+    """The plan of the next rung. A bracket begins after every two rungs outside of brackets, where
+    there is time for it; one that has begun goes on."""
+    trials = [rung.plan.trial for rung in rungs]
+    begun = max((trial.bracket for trial in trials if trial is not None), default=0)
+    trial = following(trials, [rung.judged for rung in rungs]) if begun else None
+    if trial is not None:
+        return tried(first, trial)
+    outside = trials.count(None)
+    if brackets and outside >= 2 * (begun + 1):
+        return tried(first, Trial(begun + 1, 0, 0))
+    return drawn(first, outside)
 
 
 def _other(recipe: Recipe, rng: random.Random) -> Recipe:
@@ -83,7 +118,7 @@ def _other(recipe: Recipe, rng: random.Random) -> Recipe:
     rate = 2.0 ** (1.5 * rng.random() - 1.0)
     hidden = tuple(one((64, 64), (96, 96), (64, 64, 64), (128, 64), (128,)))
     embedded = bool(recipe.members) and recipe.width > 1
-    plain = one(False, False, False, True)
+    plain = one(False, False, False, True) and not recipe.frequency
     bins = one(recipe.bins, recipe.bins // 2, recipe.bins * 2)
     return replace(
         recipe,
@@ -93,6 +128,7 @@ def _other(recipe: Recipe, rng: random.Random) -> Recipe:
         decay=one(recipe.decay, recipe.decay * 4, 0.0),
         width=1 if plain else recipe.width,
         bins=1 if plain else max(bins, 1) if embedded else recipe.bins,
+        frequency=one(0.3, 1.0, 3.0) * recipe.frequency,
     )
 
 
@@ -114,6 +150,20 @@ class Climb:
     stopped: str
 
 
+@dataclass
+class _Paces:
+    """How many seconds plans take; that is measured only where the time could be too short."""
+
+    measure: Callable[[RungPlan], float]
+    first: float = 0.0  # seconds of an epoch of the first plan
+
+    def within(self, plan: RungPlan, seconds: float) -> RungPlan:
+        """The plan with as many epochs as there is time for."""
+        if seconds > _PLENTY * self.first * plan.recipe.epochs:
+            return plan
+        return within(plan, self.measure(plan), seconds)
+
+
 def climb(
     first: RungPlan,
     deadline: Deadline,
@@ -121,20 +171,25 @@ def climb(
     train: Callable[[RungPlan, float], TrainedRung],
     perfect: Callable[[list[TrainedRung]], bool],
     stage: Callable[[str], None],
+    brackets: bool = True,
 ) -> Climb:
     """Train rungs as long as there is time. `pace` tells how many seconds an epoch of a plan takes;
-    `perfect` makes a model of the rungs, and says whether its score can be no better."""
-    plan = within(first, pace(first) if deadline.left() > 0 else 1e9, deadline.left())
+    `perfect` makes a model of the rungs, and says whether its score can be no better. `brackets`
+    says whether settings may be chosen by their scores."""
+    paces = _Paces(pace, pace(first) if deadline.left() > 0 else 1e9)
+    plan = within(first, paces.first, deadline.left())
     rungs = [train(plan, deadline.left())]
     if rungs[0].course.stopped in ("time", "interrupted"):
         return Climb(rungs, rungs[0].course.stopped)
+    bracket = _BRACKET * paces.first * first.recipe.epochs
     try:
         while not deadline.timed(lambda: perfect(rungs), 1.5):
             if len(rungs) == MOST_RUNGS:
                 return Climb(rungs, "rungs")
-            deadline.networks = len(rungs) + 1
+            deadline.networks = min(len(rungs) + 1, TURNS)
             stage(f"network {len(rungs) + 1}")
-            rung = _next(drawn(first, len(rungs)), deadline, pace, train)
+            wanted = upcoming(first, rungs, brackets and deadline.left() > bracket)
+            rung = _next(wanted, deadline, paces, train)
             if rung is None or rung.course.cut:
                 return Climb(rungs, "time")
             if rung.course.stopped == "interrupted":
@@ -148,13 +203,13 @@ def climb(
 def _next(
     wanted: RungPlan,
     deadline: Deadline,
-    pace: Callable[[RungPlan], float],
+    paces: _Paces,
     train: Callable[[RungPlan, float], TrainedRung],
 ) -> TrainedRung | None:
     """A further rung, in fewer epochs where there is less time; None where there is too little."""
     if deadline.left() <= 0:
         return None
-    plan = within(wanted, pace(wanted), deadline.left())
+    plan = paces.within(wanted, deadline.left())
     if plan.recipe.epochs < min(FEWEST_EPOCHS, wanted.recipe.epochs):
         return None
     return train(plan, deadline.left())

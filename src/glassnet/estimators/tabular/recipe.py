@@ -6,7 +6,7 @@ In: the numbers of training rows, of inputs, and of those that are numbers. Out:
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from glassnet.optim import Adam, AdamW, FlatCos, Group, Muon, Optimizer
 from glassnet.serialize import LATER, Count, Length, Total, Within
@@ -20,13 +20,15 @@ _NARROW = 48  # numbers that the first layer takes where there can be more membe
 _WIDE = 128  # numbers that embeddings give together, where each can have as few as 4
 _BETWEEN = ("*batchensemble2.weight",)  # hidden layers
 _TURNS = 5
+_FREQUENCY = 0.3  # of a number that is scaled to about −1 to 1
 _MOST_EMBEDDED = 1000  # with more numbers each is an input, and a fold has one network
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What a fit needs to know besides the data. With `members` it trains a pack (see
-    `Architecture`), else one network."""
+    `Architecture`), else one network. Numbers have piecewise linear embeddings, or, with a
+    `frequency`, periodic ones whose frequencies are about as large at first."""
 
     hidden: Annotated[tuple[Count, ...], Length(0, 1000)]
     learning_rates: Annotated[tuple[Rate, ...], Length(1, 1000)]  # one a phase
@@ -42,6 +44,8 @@ class Recipe:
     average: Share = field(default=0.0, metadata=LATER)  # of weights over steps
     planned: Total = field(default=0, metadata=LATER)  # epochs until the rate is 0; 0 for `epochs`
     turns: Annotated[int, Within(0, 99)] = field(default=0, metadata=LATER)  # of Muon; 0: AdamW
+    frequency: Annotated[float, Within(0.0)] = field(default=0.0, metadata=LATER)
+    activation: Literal["relu", "silu"] = field(default="relu", metadata=LATER)
 
     def with_epochs(self, epochs: int) -> Recipe:
         """The same recipe with another limit."""
@@ -100,6 +104,13 @@ def default_recipe(rows: int, inputs: int, numbers: int, outputs: int, folds: in
         planned=epochs,
         turns=_TURNS,
     )
+
+
+def periodic(recipe: Recipe) -> Recipe:
+    """A second kind of network, which errs differently: periodic embeddings of numbers, and SiLU.
+    Its functions are smooth, those of the default recipe have bends. Where numbers have no
+    embeddings, only the activation is another one."""
+    return replace(recipe, frequency=_FREQUENCY if recipe.width > 1 else 0.0, activation="silu")
 
 
 def _cost(

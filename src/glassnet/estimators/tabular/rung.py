@@ -84,6 +84,7 @@ class RungWork:
     units: NDArray[np.int64] | None  # of the rows that are scored
     seen: SeenRows | None
     numbers: NDArray[np.int64] | None  # of the rows that are held out, in the table
+    may_choose: bool = True  # whether settings may be chosen by the rows that judge networks
 
     @classmethod
     def of(cls, examined: ExaminedTable, prepared: PreparedTable, settings: Settings) -> RungWork:
@@ -93,7 +94,10 @@ class RungWork:
         units = None if tested else examined.division.units_of(scored)
         numbers = None if tested else split.held_out
         rows = training_rows(prepared)
-        return cls(prepared, *rows, settings, units, examined.seen_rows(split), numbers)
+        # what one fold chooses, networks of its own, would be scored on rows that had a part in it
+        alone = examined.groups is not None or len(examined.folds()) < 2
+        seen = examined.seen_rows(split)
+        return cls(prepared, *rows, settings, units, seen, numbers, alone)
 
     def train(
         self, plan: RungPlan, seconds: float | None, record: Recording | None = None
@@ -196,4 +200,5 @@ def training_rows(prepared: PreparedTable) -> tuple[Rows, Rows]:
 def network_of(schema: Schema, recipe: Recipe, seed: int, x: NDArray[Any]) -> TableModel:
     """A model by a recipe, whose network is as it is before its first step over rows x."""
     architecture = architecture_of(schema, recipe)
-    return TableModel(schema, architecture, build(architecture, seed, x), {})
+    network = build(architecture, seed, x, recipe.frequency or 1.0)
+    return TableModel(schema, architecture, network, {})

@@ -20,6 +20,7 @@ from glassnet.errors import ModelFileError
 from glassnet.estimators.tabular.answer_rules import PLAIN_RULES, AnswerRules
 from glassnet.estimators.tabular.blend import mixed
 from glassnet.estimators.tabular.evaluation import Evaluation
+from glassnet.estimators.tabular.halving import Trial
 from glassnet.estimators.tabular.packs import (
     TrainedPack,
     check_fits,
@@ -65,7 +66,7 @@ FORMAT = "glassnet table model"
 FIRST_VERSION = "1"  # without packs
 PACK_VERSION = "2"  # without rules
 RULES_VERSION = "3"  # without further networks
-BLEND_VERSION = "4"  # without quantiles and factors
+BLEND_VERSION = "4"  # without quantiles and factors, and networks of SiLU
 FORMAT_VERSION = "5"
 FORMAT_VERSIONS = (FIRST_VERSION, PACK_VERSION, RULES_VERSION, BLEND_VERSION, FORMAT_VERSION)
 AT_ONCE = 256  # rows that are predicted together
@@ -128,6 +129,7 @@ class Rung:
     best_epoch: Total
     weight: Annotated[float, Within(0.0, 1.0)]
     cut: bool = False  # whether the clock ended it in the middle of an epoch
+    trial: Trial | None = field(default=None, metadata=LATER)  # where settings are halved
 
 
 @dataclass(frozen=True)
@@ -371,7 +373,8 @@ class TableModel:
 
     def _version(self) -> str:
         """The first format that says all of it, so that earlier versions open what they can."""
-        if self.rules.quantile is not None or self.rules.factors is not None:
+        smooth = any(part.architecture.activation == "silu" for part in self.parts)
+        if smooth or self.rules.quantile is not None or self.rules.factors is not None:
             return FORMAT_VERSION
         if self.others:
             return BLEND_VERSION

@@ -21,11 +21,13 @@ from glassnet.nn import (
     Linear,
     MemberLinear,
     Module,
+    PeriodicEmbedding,
     PiecewiseEmbedding,
     ReLU,
     Repeat,
     Sequential,
     Sigmoid,
+    SiLU,
     Tanh,
 )
 from glassnet.nn.embed import embedding_edges
@@ -37,9 +39,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # A closed list: a model file can never name code to import.
-ACTIVATIONS: dict[str, type[Module]] = {"relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}
+ACTIVATIONS: dict[str, type[Module]] = {
+    "relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid, "silu": SiLU,
+}  # fmt: skip
 _MOST_PARAMETERS = 1 << 30
 _MOST_MEMBERS = 1 << 10
+WAVES = 16
 Temperature = Annotated[float, Within(0.0, above=True)]
 
 
@@ -49,15 +54,15 @@ class Architecture:
 
     Without members it is one network. A pack has `folds` groups of as many `members`, which share
     most of their weights inside a group; the members of a group have not seen the rows of its fold.
-    The first `numbers` inputs of a pack have learnt piecewise linear embeddings, `width` numbers
-    each. The last inputs are `per_group` ones of each group. Scores of classes are divided by
-    `temperature`.
+    The first `numbers` inputs of a pack have learnt embeddings, `width` numbers each: piecewise
+    linear ones of `bins` bins, or periodic ones of `waves` waves, where there are any. The last
+    inputs are `per_group` ones of each group. Scores of classes are divided by `temperature`.
     """
 
     inputs: Count
     hidden: Annotated[tuple[Count, ...], Length(0, 1000)]
     outputs: Count
-    activation: Literal["relu", "tanh", "sigmoid"] = "relu"
+    activation: Literal["relu", "tanh", "sigmoid", "silu"] = "relu"
     dtype: Literal["float32", "float64"] = "float32"
     members: Total = field(default=0, metadata=LATER)
     folds: Count = field(default=1, metadata=LATER)
@@ -66,6 +71,7 @@ class Architecture:
     bins: Count = field(default=1, metadata=LATER)
     per_group: Total = field(default=0, metadata=LATER)
     temperature: Temperature = field(default=1.0, metadata=LATER)
+    waves: Total = field(default=0, metadata=LATER)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -90,16 +96,19 @@ class Architecture:
         if not self.members:
             return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairs)
         embedding = self.bins + 1 + self.folds * self.width * (self.bins + 2)
+        if self.waves:
+            embedding = self.folds * (self.waves * (self.width + 1) + self.width - 1)
         shared = sum(fan_in * fan_out for fan_in, fan_out in pairs[:-1]) * self.folds
         each_member = sum(fan_in + 2 * fan_out for fan_in, fan_out in pairs[:-1])
         head = (pairs[-1][0] + 1) * pairs[-1][1]
         return self.numbers * embedding + shared + (each_member + head) * self.together
 
     def to_plain(self) -> dict[str, Any]:
-        """The values as JSON; of one network those that the first files had, and no more."""
+        """The values as JSON; of one network those that the first files had, and no more; waves
+        only where there are any, so that earlier versions read the other packs."""
         later = {field.name for field in fields(self) if dict(field.metadata) == LATER}
         plain = {k: v for k, v in to_plain(self).items() if self.members or k not in later}
-        return {name: value for name, value in plain.items() if name != "own" or value}
+        return {name: value for name, value in plain.items() if name != "waves" or value}
 
     def check(self) -> None:
         """`ValueError` unless the values make a network."""
@@ -111,6 +120,12 @@ class Architecture:
             raise ValueError(
                 f"{self.numbers} of its {plural(self.inputs, 'input')} are numbers, and "
                 f"{self.per_group} belong to each of {plural(self.folds, 'fold')}"
+            )
+        if self.waves and not (self.numbers and self.width > 1):
+            raise ValueError(
+                f"it has {plural(self.waves, 'wave')}, and {plural(self.numbers, 'number')} that "
+                f"become {plural(self.width, 'number')} each; waves belong to 1 or more that "
+                "become 2 or more"
             )
         if self.per_group and self.folds == 1:
             raise ValueError(
@@ -132,14 +147,21 @@ def architecture_of(schema: Schema, recipe: Recipe) -> Architecture:
     return Architecture(
         *sizes, members=recipe.members, folds=recipe.folds, numbers=embedded,
         width=recipe.width, bins=recipe.bins, per_group=schema.per_group if recipe.folds > 1 else 0,
+        waves=WAVES if embedded and recipe.frequency else 0, activation=recipe.activation,
     )  # fmt: skip
 
 
-def build(architecture: Architecture, seed: int = 0, x: NDArray[Any] | None = None) -> Sequential:
-    """A network with fresh weights; the bins of its embeddings have as many rows of x each."""
+def build(
+    architecture: Architecture,
+    seed: int = 0,
+    x: NDArray[Any] | None = None,
+    frequency: float = 1.0,
+) -> Sequential:
+    """A network with fresh weights; the bins of its embeddings have as many rows of x each, and the
+    frequencies of periodic ones are about as large as that given."""
     plan = architecture
     if plan.members:
-        layers = _pack(plan, x)
+        layers = _pack(plan, _embedding(plan, x, frequency))
     else:
         layers: list[Module] = []
         for fan_in, fan_out in itertools.pairwise(plan.sizes):
@@ -149,24 +171,11 @@ def build(architecture: Architecture, seed: int = 0, x: NDArray[Any] | None = No
     return Sequential(*layers, seed=seed, dtype=plan.dtype)
 
 
-def _pack(architecture: Architecture, x: NDArray[Any] | None) -> list[Module]:
+def _pack(architecture: Architecture, embedding: Module | None) -> list[Module]:
     """Many networks in one. Behind its inputs a row has the number of its fold, if there are
     folds."""
     layers: list[Module] = []
-    if architecture.numbers:
-        embedding = PiecewiseEmbedding(
-            architecture.numbers,
-            architecture.width,
-            architecture.bins,
-            architecture.inputs
-            - architecture.numbers
-            - architecture.per_group * architecture.folds,
-            architecture.folds,
-            architecture.per_group,
-        )
-        if x is not None:
-            edges = embedding_edges(x[:, : architecture.numbers], architecture.bins)
-            embedding = embedding.with_edges(edges)
+    if embedding is not None:
         layers += [embedding, Repeat(architecture.members, architecture.folds)]
     elif architecture.per_group:
         shared = architecture.inputs - architecture.per_group * architecture.folds
@@ -186,6 +195,23 @@ def _pack(architecture: Architecture, x: NDArray[Any] | None) -> list[Module]:
     if architecture.folds == 1:
         return [*layers, Average(architecture.members, probabilities)]
     return [InFolds(Sequential(*layers), architecture.together, architecture.folds, probabilities)]
+
+
+def _embedding(
+    architecture: Architecture, x: NDArray[Any] | None, frequency: float
+) -> Module | None:
+    """What embeds the numbers of a pack."""
+    plan = architecture
+    if not plan.numbers:
+        return None
+    others = plan.inputs - plan.numbers - plan.per_group * plan.folds
+    behind = others, plan.folds, plan.per_group
+    if plan.waves:
+        return PeriodicEmbedding(plan.numbers, plan.width, plan.waves, *behind, sigma=frequency)
+    embedding = PiecewiseEmbedding(plan.numbers, plan.width, plan.bins, *behind)
+    if x is None:
+        return embedding
+    return embedding.with_edges(embedding_edges(x[:, : plan.numbers], plan.bins))
 
 
 def with_fold_column(architecture: Architecture, x: NDArray[Any]) -> NDArray[Any]:
