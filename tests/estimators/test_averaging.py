@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from glassnet.estimators.tabular.answer_rules import PLAIN_RULES
+from glassnet.estimators.tabular.answer_rules import Scoring
 from glassnet.estimators.tabular.averaging import averaging_gains, with_gains
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.score import Gain, score
@@ -62,7 +63,7 @@ class Networks:
 
     def gains(self, **sizes: int) -> dict[str, Gain]:
         rows = Rows(self.x, self.truth)
-        return averaging_gains(self.model(**sizes), self, rows, self.answers())  # pyright: ignore
+        return averaging_gains(self.model(**sizes), self, rows, self.answers(), Scoring())  # pyright: ignore
 
 
 @pytest.mark.parametrize(("between", "within"), [(0.3, 0.3), (0.05, 0.6), (0.5, 0.1)])

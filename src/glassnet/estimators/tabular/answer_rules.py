@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -283,19 +284,36 @@ def learn_rules(asked: Scoring, target: TargetSchema, answers: Evaluation) -> An
 def cross_fitted(asked: Scoring, target: TargetSchema, answers: Evaluation) -> Evaluation:
     """The answers, each with what the rules say that are learnt from the rows of other folds, so
     that what is said of a row owes nothing to its own truth."""
-    if answers.folds is None or not asked.rules:
+    found = by_fold(fold_rules(asked, target, answers), answers)
+    if asked.quantile is None or answers.folds is None:
+        return found
+    constant = _quantile(answers.truth, asked.quantile)  # of all rows, as means are
+    return replace(found, constant=np.full(len(answers.truth), constant))
+
+
+def fold_rules(asked: Scoring, target: TargetSchema, answers: Evaluation) -> dict[int, AnswerRules]:
+    """For each fold the rules that are learnt from the rows of the others; none without folds, and
+    where nothing is to be learnt."""
+    folds = answers.folds
+    if folds is None or not asked.rules:
+        return {}
+    return {
+        int(fold): learn_rules(asked, target, answers.of(folds != fold))
+        for fold in np.unique(folds)
+    }
+
+
+def by_fold(rules: Mapping[int, AnswerRules], answers: Evaluation) -> Evaluation:
+    """The answers, each with what the rules of its fold say."""
+    if not rules or answers.folds is None:
         return answers
     parts: list[tuple[NDArray[np.int64], Evaluation]] = []
-    for fold in np.unique(answers.folds):
-        inside = answers.folds == fold
-        found = learn_rules(asked, target, answers.of(~inside)).applied(answers.of(inside))
-        parts.append((np.flatnonzero(inside), found))
+    for fold, own in rules.items():
+        places = np.flatnonzero(answers.folds == fold)
+        if len(places):
+            parts.append((places, own.applied(answers.of(places))))
     order = np.argsort(np.concatenate([places for places, _ in parts]), kind="stable")
-    whole = join_evaluations([found for _, found in parts]).of(order)
-    if asked.quantile is None:
-        return whole
-    constant = _quantile(answers.truth, asked.quantile)  # of all rows, as means are
-    return replace(whole, constant=np.full(len(order), constant))
+    return join_evaluations([found for _, found in parts]).of(order)
 
 
 def best_threshold(answers: Evaluation, metric: str) -> float:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glassnet.estimators.tabular.answer_rules import Scoring, by_fold, fold_rules
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.score import Gain, Score
 from glassnet.estimators.tabular.table_metrics import Measured, applicable, metric_named
@@ -37,10 +38,11 @@ def averaging_gains(
     unseen: UnseenOutputs,
     training: Rows,
     answers: Evaluation,
-    metric: str | None = None,
+    asked: Scoring,
 ) -> dict[str, Gain]:
-    """What each figure gains, and that of a metric that was asked for; nothing where there are too
-    few networks to tell. `answers` are of the training rows, whose last input is their fold."""
+    """What each figure gains, and that of the metric that was asked for; nothing where there are
+    too few networks to tell. `answers` are of the training rows, whose last input is their fold;
+    rules are learnt from other folds than those that they are applied to."""
     folds, members = model.architecture.folds, model.architecture.members
     if folds < 3 or members < 2:
         return {}
@@ -58,9 +60,12 @@ def averaging_gains(
     if not times:
         return {}
 
+    rules = fold_rules(asked, model.schema.target, answers)
+
     def figures(outputs: NDArray[Any]) -> dict[str, Measured]:
-        of = model.rules.applied(replace(some, given=model.given(outputs), decided=None, ends=None))
-        found = {metric.name: metric.measure(of) for metric in applicable(of, metric)}
+        plain = replace(some, given=model.given(outputs), decided=None, ends=None)
+        of = by_fold(rules, plain)
+        found = {metric.name: metric.measure(of) for metric in applicable(of, asked.metric)}
         return {name: figure for name, figure in found.items() if figure is not None}
 
     together = figures(unseen.of(model.network.W, x))

@@ -130,9 +130,7 @@ def rung_of(
     epochs = len(course.loss), course.best_epoch
     found = out_of_fold(model, unseen, choice, training, validation, epochs)
     answers = replace(found.answers, units=units)
-    rules = learn_rules(replace(asked, interval=None), model.schema.target, answers)
-    ruled = replace(model, rules=rules)
-    gains = averaging_gains(ruled, unseen, training, answers, asked.metric)
+    gains = averaging_gains(model, unseen, training, answers, replace(asked, interval=None))
     unseen_rows = replace(found, answers=answers, gains=gains)
     return TrainedRung(plan, model, course, answers, unseen_rows)
 
