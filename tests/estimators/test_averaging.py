@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glassnet.estimators.tabular.answer_rules import PLAIN_RULES
 from glassnet.estimators.tabular.answer_rules import Scoring
 from glassnet.estimators.tabular.averaging import averaging_gains, with_gains
 from glassnet.estimators.tabular.evaluation import Evaluation
@@ -53,7 +52,7 @@ class Networks:
         names = tuple("abcdef"[: self.classes])
         return SimpleNamespace(
             architecture=SimpleNamespace(folds=folds, members=members, outputs=self.classes or 1),
-            network=SimpleNamespace(W=None), given=self.given, rules=PLAIN_RULES,
+            network=SimpleNamespace(W=None), given=self.given,
             schema=SimpleNamespace(target=SimpleNamespace(classes=names)),
         )  # fmt: skip
 
