@@ -59,14 +59,11 @@ def averaging_gains(
     times = _times(np.stack(seen), fold_of)
     if not times:
         return {}
-
     rules = fold_rules(asked, model.schema.target, answers)
 
     def figures(outputs: NDArray[Any]) -> dict[str, Measured]:
         plain = replace(some, given=model.given(outputs), decided=None, ends=None)
-        of = by_fold(rules, plain)
-        found = {metric.name: metric.measure(of) for metric in applicable(of, asked.metric)}
-        return {name: figure for name, figure in found.items() if figure is not None}
+        return _figures(by_fold(rules, plain), asked.metric)
 
     together = figures(unseen.of(model.network.W, x))
     alone = [figures(own[:, place]) for place in range(members)]
@@ -76,6 +73,11 @@ def averaging_gains(
         if all(name in one for one in alone)
     }
     return {name: gain for name, gain in gains.items() if math.isfinite(gain.value)}
+
+
+def _figures(answers: Evaluation, metric: str | None) -> dict[str, Measured]:
+    found = {one.name: one.measure(answers) for one in applicable(answers, metric)}
+    return {name: figure for name, figure in found.items() if figure is not None}
 
 
 def _gain(together: Measured, alone: Sequence[Measured], times: float, rows: Evaluation) -> Gain:
