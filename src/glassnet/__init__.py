@@ -1,4 +1,4 @@
-"""Feed-forward neural networks, compiled to one function and open to the last number.
+"""Feed-forward neural networks, compiled to one function; every number in them can be inspected.
 
 In: nothing. Out: the public names, each loaded from its module when it is first used, so that
 `import glassnet` costs nothing.

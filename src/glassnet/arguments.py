@@ -1,8 +1,9 @@
-"""Arguments of public constructors and functions, checked in one place by their annotations.
+"""Checks the arguments of public constructors and functions against their annotations.
 
-In: a class or a function, and what it is called with. Out: the same call with Python's numbers in
-place of NumPy's; an ArgumentError that says what an argument is and what was seen, and for names of
-other libraries which one is ours. What a class finds out itself about a value, it says itself.
+In: a class or a function, and the arguments of a call. Out: the same call, with NumPy scalars
+converted to Python's; or an ArgumentError that names the expected type and the value seen, and
+for a keyword of another library the name used here. Checks beyond the type (ranges, combinations)
+stay in the classes.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ Made = TypeVar("Made")
 
 
 class ArgumentChecker(type):
-    """The type of classes whose constructors check their arguments. Only those of this package do;
-    what subclasses of a user's take is theirs to say."""
+    """Metaclass of classes whose constructors check their arguments. Only classes of this package
+    are checked; a user's subclasses are not."""
 
-    checks = True  # False in a class that only this package makes, and often
+    checks = True  # False in classes that only this package constructs, and often
 
-    if not TYPE_CHECKING:  # a checker of types sees the constructor itself
+    if not TYPE_CHECKING:  # type checkers see the constructor itself
 
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
             if not cls.checks or not cls.__module__.startswith(f"{PACKAGE}."):
@@ -53,7 +54,7 @@ class ArgumentChecker(type):
 
     @property
     def __signature__(cls) -> inspect.Signature:
-        """That of the constructor, for help and editors."""
+        """The signature of the constructor without `self`, for help() and editors."""
         whole = inspect.signature(cls.__init__)
         return whole.replace(parameters=list(whole.parameters.values())[1:])
 
@@ -72,27 +73,27 @@ def _construct(
         raise
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise _constructor_error(kind, args, kwargs, error) from error
-    # a dataclass may have made something else of an argument, which then is what counts
+    # a dataclass may have converted an argument; then the stored value is checked
     stored = known if dataclasses.is_dataclass(cast("object", kind)) else {}
     for name, value in _bind_arguments(kind, args, kwargs).items():
-        kept = getattr(made, name, value) if name in stored else value
-        if not matches(known[name], kept):
+        checked = getattr(made, name, value) if name in stored else value
+        if not matches(known[name], checked):
             raise _misfit(kind.__name__, known, name, value)
     return made
 
 
 def with_foreign_names(f: Callable[P, R]) -> Callable[P, R]:
-    """A function, or a constructor, that answers keyword arguments of other libraries, and gets
-    numbers of NumPy's as numbers of Python's."""
+    """Wrap a function or a constructor so that keyword arguments of other libraries raise an error
+    with the right name; a function (not a constructor) also gets NumPy scalars as Python's."""
     known = dict.fromkeys(inspect.signature(f).parameters, Any)
-    makes = known.pop("self", None) is not None
+    is_constructor = known.pop("self", None) is not None
 
     @wraps(f)
     def call(*args: Any, **kwargs: Any) -> R:
         if not kwargs.keys() <= known.keys():
-            owner = type(args[0]).__name__ if makes else f.__name__
+            owner = type(args[0]).__name__ if is_constructor else f.__name__
             raise _unknown_arguments(owner, kwargs, known)
-        if makes:  # what an estimator is given it keeps as it is
+        if is_constructor:  # an estimator stores its arguments unchanged
             return cast("Any", f)(*args, **kwargs)
         numbers = {name: plain(arg) for name, arg in kwargs.items()}
         return cast("Any", f)(*map(plain, args), **numbers)
@@ -101,37 +102,37 @@ def with_foreign_names(f: Callable[P, R]) -> Callable[P, R]:
 
 
 def plain(value: Any) -> Any:
-    """A number or a truth value of NumPy's as one of Python's."""
+    """Convert a NumPy scalar (or 0-d array) to a Python number or bool; others are unchanged."""
     if not isinstance(value, np.generic | np.ndarray):
         return value
     array: Any = cast("Any", value)
     return array.item() if not array.ndim and array.dtype.kind in "fiub" else array
 
 
-# -- what a constructor takes --------------------------------------------------------------------
+# -- the arguments of a constructor --------------------------------------------------------------
 
 
 @cache
 def signature(kind: Any) -> dict[str, Any]:
-    """The annotation of every argument of a class's constructor, by name."""
+    """Return the annotation of every argument of a class's constructor, by name."""
     hints: dict[str, Any] = {}
     if dataclasses.is_dataclass(kind):
         hints = get_type_hints(kind)
     code: Any = getattr(kind.__init__, "__code__", None)
-    if code is not None and code.co_filename != "<string>":  # written, not made by `dataclass`
+    if code is not None and code.co_filename != "<string>":  # not generated by `dataclass`
         hints = {**hints, **get_type_hints(kind.__init__)}
     names = list(inspect.signature(kind.__init__).parameters)[1:]
     return {name: hints.get(name, Any) for name in names}
 
 
 def _bind_arguments(kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """What was passed, by the names of arguments; of *layers, the layers are not looked at."""
+    """Return the passed values by argument name; those collected by *args are left out."""
     return {**kwargs, **dict(zip(_positional(kind), args, strict=False))}
 
 
 @cache
 def _positional(kind: Any) -> tuple[str, ...]:
-    """The names of arguments that may be passed by their place, before *layers."""
+    """Return the names of the positional arguments that come before *args."""
     found: list[str] = []
     for parameter in kind.__signature__.parameters.values():
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
@@ -146,7 +147,7 @@ def _parts(kind: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def matches(kind: Any, value: Any) -> bool:
-    """Whether a value is what an annotation says; annotations of other forms take everything."""
+    """Whether a value fits an annotation; annotations of unknown form accept everything."""
     if kind is Any:
         return True
     origin, inner = _parts(kind)
@@ -195,7 +196,7 @@ _WORDS: dict[Any, str] = {
 
 
 def annotation_text(kind: Any) -> str:
-    """What an annotation says, in words."""
+    """Return an annotation as words, such as "a whole number or None"."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         return " or ".join(dict.fromkeys(annotation_text(choice) for choice in inner))
@@ -214,7 +215,7 @@ def annotation_text(kind: Any) -> str:
 
 
 def _misfit(owner: str, known: Mapping[str, Any], name: str, value: Any) -> ArgumentError:
-    """The error about a value, with the argument that it was perhaps meant for."""
+    """Return the error about a value, naming the argument that it was probably meant for."""
     others = [
         argument for argument, kind in known.items() if argument != name and _is_meant(kind, value)
     ]
@@ -225,14 +226,15 @@ def _misfit(owner: str, known: Mapping[str, Any], name: str, value: Any) -> Argu
 
 
 def _is_meant(kind: Any, value: Any) -> bool:
-    """Whether an argument takes values like this, and not because it takes all of them."""
+    """Whether an argument accepts this value specifically (not because it accepts any value)."""
     return kind is not Any and not isinstance(value, int | float) and matches(kind, value)
 
 
 def _constructor_error(
     kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception
 ) -> Exception:
-    """The error of a constructor that did not expect such values, or so many of them."""
+    """Return the ArgumentError for a constructor that failed on the type or number of values;
+    `error` itself where all types are right."""
     known, expected = signature(kind), kind.__signature__
     try:
         expected.bind(*args, **kwargs)
@@ -255,7 +257,7 @@ def _constructor_error(
 def _unknown_arguments(
     owner: str, kwargs: Mapping[str, Any], known: Mapping[str, Any]
 ) -> ArgumentError:
-    """The error about arguments that there are none of; all of them are answered at once."""
+    """Return one error about all unknown keyword arguments, with the right name for each."""
     unknown = [name for name in kwargs if name not in known]
     right: list[str] = []
     lines: list[str] = []
@@ -278,7 +280,7 @@ def _unknown_arguments(
 
 
 def _to_our_name(name: str, ours: Sequence[str], value: Any) -> list[str]:
-    """The argument by our name; a pair, such as betas, by two of ours."""
+    """Return the argument with our name; a pair, such as betas, becomes two of our arguments."""
     parts: list[Any] = [*value] if name == "betas" and isinstance(value, tuple | list) else []
     if len(parts) == len(ours):
         return [
@@ -290,6 +292,6 @@ def _to_our_name(name: str, ours: Sequence[str], value: Any) -> list[str]:
 
 
 def value_text(value: Any) -> str:
-    """A value in an error, not longer than a line."""
+    """Return the repr of a value for an error, or its type where that is longer than a line."""
     text = repr(value)
     return text if len(text) <= 60 and "\n" not in text else f"<{type(value).__name__}>"

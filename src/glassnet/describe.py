@@ -1,9 +1,9 @@
-"""Networks, losses and optimisers as data, never as code.
+"""Converts networks, losses and optimisers to JSON data and back; files never contain code.
 
-In: an object of a class that is `Described`. Out: JSON values, which name the class and its
-settings, and from them an equal object. A class of ours is known by its definition: there is no
-list of names. A class or a function of the user's is described by its name and settings; whoever
-reads that back must bring the class or the function.
+In: an object of a class derived from `Described`. Out: JSON values that name the class and its
+settings, and from them an equal object. Classes of this package register themselves when they are
+defined: there is no list of names. A user's class or function is described by its name and
+settings; the caller who reads the description must pass that class or function.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ ARRAYS = ("bool", "int8", "int16", "int32", "int64", "uint8", "float32", "float6
 PLAIN: dict[str, Any] = {
     "int": int, "bool": bool, "float": float, "str": str,
     "int | None": int, "float | None": float, "str | None": str,
-    "Loss | None": type(None), "Layer": type(None),  # what is not an object is none of them
+    "Loss | None": type(None), "Layer": type(None),  # a plain value is never one of these
 }  # fmt: skip
 
 
 class DescriptionError(GlassnetError, ValueError):
-    """A description cannot be used; the message goes on after the name of what it describes."""
+    """A description cannot be used. The message is a predicate, such as "has more than 9 parts";
+    the caller puts the subject before it."""
 
 
 class CodeError(DescriptionError):
-    """A description names code of the user's; `name` is that of its class or function."""
+    """A description names a user's class or function, `name`, that the caller did not pass."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"contains {name}, which is custom code")
@@ -42,19 +43,20 @@ class CodeError(DescriptionError):
 
 
 class Described:
-    """Something that files describe by the name of its class and its settings.
+    """Base of objects that files describe by their class name and settings.
 
-    The settings of a dataclass are its fields, those of a module of another kind the arguments that
-    it was made with. A class that needs others has `get_config`, and `from_config` where its
-    constructor takes something else.
+    The settings of a dataclass are its fields, those of another module the arguments of its
+    constructor. A class with other settings overrides `get_config`, and also `from_config` where
+    its constructor does not take them.
     """
 
-    inside: ClassVar[tuple[type, ...]] = ()  # what families of objects its settings may hold
-    shared: ClassVar[bool] = False  # whether an object may stand in several places
+    inside: ClassVar[tuple[type, ...]] = ()  # the families of objects its settings may contain
+    shared: ClassVar[bool] = False  # whether one object may occur in several places
     former_name: ClassVar[str] = ""  # files and code of earlier releases may still use it
 
     def __init_subclass__(cls, in_files: bool = True, **kwargs: Any) -> None:
-        """Without `in_files` no file can name the class: others derive from it, or it is code."""
+        """Register the class under its name. With `in_files=False` files cannot name it: it is a
+        base class, or user code."""
         super().__init_subclass__(**kwargs)
         if in_files and is_ours(cls):
             KNOWN[cls.__name__] = cls
@@ -62,8 +64,8 @@ class Described:
                 KNOWN[cls.former_name] = cls
 
     def get_config(self) -> dict[str, Any] | None:
-        """The settings by the names of the constructor's arguments: numbers, texts, None, tuples
-        and objects that are described themselves. None where the object is code."""
+        """Return the settings by constructor argument: numbers, strings, None, tuples and other
+        `Described` objects. None where the object cannot be described, only named as code."""
         if is_dataclass(self):
             return {f.name: getattr(self, f.name) for f in fields(self) if f.init}
         args, kwargs = vars(self).get("_arguments", ((), {}))
@@ -71,7 +73,7 @@ class Described:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:
-        """The object that has these settings."""
+        """Construct the object that has these settings."""
         kinds = {
             parameter.name: parameter.kind for parameter in _signature(cls).parameters.values()
         }
@@ -90,7 +92,8 @@ class Described:
 
 
 def renamed(module: str, name: str) -> type[Described] | None:
-    """The class of a module that once had this name; a DeprecationWarning says the new name."""
+    """Return the class of a module that had this name in an earlier release, and issue a
+    DeprecationWarning with the new name; None where there is no such class."""
     kind = KNOWN.get(name)
     if kind is None or kind.__name__ == name or not kind.__module__.startswith(f"{module}."):
         return None
@@ -100,7 +103,7 @@ def renamed(module: str, name: str) -> type[Described] | None:
 
 
 def warn_of_former_name(former: str, name: str) -> None:
-    """A DeprecationWarning at the line of the user's that uses a former name."""
+    """Issue a DeprecationWarning at the user's line that uses a former name."""
     text = f"{former} is now called {name}; the former name goes in the next release"
     warn_user(text, DeprecationWarning)
 
@@ -110,7 +113,7 @@ def is_ours(kind: type) -> bool:
 
 
 def _signature(kind: type) -> inspect.Signature:
-    """What the constructor of a class takes."""
+    """Return the signature of a class's constructor without `self`."""
     whole = inspect.signature(cast(Any, kind).__init__)
     if kind.__init__ is object.__init__:
         return whole.replace(parameters=[])
@@ -118,7 +121,8 @@ def _signature(kind: type) -> inspect.Signature:
 
 
 def _config(item: Any) -> dict[str, Any] | None:
-    """The settings of an object, by what its class says last."""
+    """Return the settings of an object. A user's subclass with a new constructor but without its
+    own `get_config` is described by the arguments of that constructor."""
     last = next(
         base for base in type(item).__mro__ if vars(base).keys() & {"get_config", "__init__"}
     )
@@ -127,9 +131,9 @@ def _config(item: Any) -> dict[str, Any] | None:
 
 
 def as_data(item: Any, with_code: bool = False) -> Any:
-    """A JSON value. An object that stands in several places is written once; the other places say
-    the number that it has among all such objects, in the order in which they begin. `with_code`:
-    the settings of classes of the user's, too."""
+    """Return an object as a JSON value. A shared object that occurs in several places is written
+    once; the other places are {"same": n}, n its index among all shared objects in the order in
+    which they begin. `with_code=True` includes the settings of users' classes."""
     return _Writer(with_code).value(item)
 
 
@@ -154,7 +158,7 @@ class _Writer:
         return self._object(item)
 
     def _other(self, item: Any) -> Any:
-        """Arrays and dicts, which only classes of the user's need; else code."""
+        """Write an array or a dict, which only users' classes need; anything else is code."""
         if isinstance(item, np.ndarray):
             array = cast("np.ndarray[Any, Any]", item)
             if array.dtype.name in ARRAYS:
@@ -183,25 +187,25 @@ def _code_name(item: Any) -> str:
 
 
 def contains_part(data: Any, part: Any) -> bool:
-    """Whether some object is a part of what JSON values describe; an older description may lack
-    settings that have come since then, at their defaults."""
+    """Whether the description `data` contains the description `part`. Settings at their defaults
+    are ignored, since older descriptions lack settings that were added later."""
     return _without_defaults(part) in [_without_defaults(each) for each in (data, *_parts(data))]
 
 
 def _without_defaults(data: Any) -> Any:
-    """A description without the settings that are at their defaults."""
+    """Return a description without the settings that have their default values."""
     if isinstance(data, (list, tuple)):
         return [_without_defaults(item) for item in cast("list[Any]", data)]
     if not isinstance(data, dict):
         return data
-    known = cast("dict[str, Any]", data)
-    kind: Any = KNOWN.get(known.get("class", ""))
+    described = cast("dict[str, Any]", data)
+    kind: Any = KNOWN.get(described.get("class", ""))
     declared = fields(kind) if is_dataclass(kind) else ()
-    usual: dict[str, Any] = {f.name: [] if f.default == () else f.default for f in declared}
+    defaults: dict[str, Any] = {f.name: [] if f.default == () else f.default for f in declared}
     return {
         name: _without_defaults(value)
-        for name, value in known.items()
-        if name not in usual or value != usual[name]
+        for name, value in described.items()
+        if name not in defaults or value != defaults[name]
     }
 
 
@@ -219,9 +223,11 @@ def _parts(data: Any) -> Iterator[Any]:
 def from_data(
     data: Any, families: Sequence[type], given: Any = None, code: Mapping[str, Any] | None = None
 ) -> Any:
-    """The object that JSON values describe, of one of the families; `given` stands where it is
-    described, and `code` has classes and functions of the user's by name. DescriptionError where
-    something else belongs there; errors of constructors as they are."""
+    """Return the object that JSON values describe, an instance of one of the `families`.
+
+    `given` is used in place of every equal description; `code` has the user's classes and
+    functions by name. Raises DescriptionError where the description cannot be used or its class is
+    of another family, CodeError where `code` lacks a name."""
     if not isinstance(data, dict):
         raise DescriptionError(f"is {value_text(data)}, no object")
     _count(data)
@@ -230,7 +236,7 @@ def from_data(
 
 
 def _count(data: Any) -> None:
-    """Refuse what would be too many objects, a part that stands twice being counted twice."""
+    """Raise DescriptionError for too many objects; a shared part counts once for each place."""
     sizes: list[int] = []
 
     def size(value: Any) -> int:
@@ -238,13 +244,13 @@ def _count(data: Any) -> None:
             return sum(map(size, cast("list[Any]", value)))
         if not isinstance(value, dict):
             return 0
-        known = cast("dict[str, Any]", value)
-        place = known.get("same")
+        described = cast("dict[str, Any]", value)
+        place = described.get("same")
         if type(place) is int:
             return sizes[place] if 0 <= place < len(sizes) else 0
         place = len(sizes)
         sizes.append(0)
-        sizes[place] = found = 1 + sum(map(size, known.values()))
+        sizes[place] = found = 1 + sum(map(size, described.values()))
         if found > MOST:
             raise DescriptionError(f"has more than {MOST:,} parts")
         return found
@@ -254,8 +260,8 @@ def _count(data: Any) -> None:
 
 @dataclass
 class _Reader:
-    """`seen` are the shared objects that began so far, None in the place of one that is not
-    complete."""
+    """Builds objects from a description. `seen` has the shared objects that began so far, with
+    None for those that are not complete."""
 
     given: Any
     code: Mapping[str, Any]
@@ -283,9 +289,9 @@ class _Reader:
         return self._made(kind, settings)
 
     def _before(self, place: Any) -> Any:
-        """An object that stands in another place already."""
-        known = type(place) is int and 0 <= place < len(self.seen)
-        if not known or self.seen[place] is None:
+        """Return a shared object that was read at an earlier place."""
+        is_valid = type(place) is int and 0 <= place < len(self.seen)
+        if not is_valid or self.seen[place] is None:
             raise DescriptionError(
                 f"has the layer {value_text(place)} again, and there is no such layer before it"
             )
@@ -305,8 +311,8 @@ class _Reader:
         return self._made(found, cast("dict[str, Any]", data["settings"]))
 
     def _made(self, kind: type[Described], config: dict[str, Any]) -> Any:
-        """An object of a class, whose constructor checks its settings; of plain ones the type is
-        looked at first, since to Python true is a 1."""
+        """Construct an object; the constructor checks its settings. The types of plain settings are
+        checked here first, since Python accepts True for 1."""
         place = len(self.seen)
         self.seen += [None] * kind.shared
         typed = {f.name: str(f.type) for f in fields(kind)} if is_dataclass(kind) else {}
@@ -314,7 +320,7 @@ class _Reader:
             name: self._setting(value, kind.inside)
             for name, value in config.items()
             if not ("Initializer" in typed.get(name, "") and isinstance(value, dict))
-        }  # a function that drew first values is not needed where there are values
+        }  # an initialiser function is not needed: the file has the values
         try:
             for name, setting in settings.items():
                 if isinstance(setting, (bool, int, float, str)) and typed.get(name) in PLAIN:
@@ -335,13 +341,13 @@ class _Reader:
             return tuple(self._setting(part, allowed) for part in cast("list[Any]", data))
         if not isinstance(data, dict):
             return data
-        known = cast("dict[str, Any]", data)
-        if set(known) == {"array", "dtype"} and known["dtype"] in ARRAYS:
-            return _array(known["array"], known["dtype"])
-        if set(known) == {"mapping"} and isinstance(known["mapping"], dict):
-            pairs = cast("dict[str, Any]", known["mapping"]).items()
+        described = cast("dict[str, Any]", data)
+        if set(described) == {"array", "dtype"} and described["dtype"] in ARRAYS:
+            return _array(described["array"], described["dtype"])
+        if set(described) == {"mapping"} and isinstance(described["mapping"], dict):
+            pairs = cast("dict[str, Any]", described["mapping"]).items()
             return {name: self._setting(setting, allowed) for name, setting in pairs}
-        return self.object(known, allowed)
+        return self.object(described, allowed)
 
 
 def _array(values: Any, dtype: str) -> np.ndarray:
@@ -352,22 +358,24 @@ def _array(values: Any, dtype: str) -> np.ndarray:
 
 
 def description_text(data: Any) -> str:
-    """A description in one line: "Linear(3, 4), Tanh, Linear(4, 1)"."""
+    """Return a description as one line: "Linear(3, 4), Tanh, Linear(4, 1)"."""
     if not isinstance(data, dict):
         return short(data)
-    known = cast("dict[str, Any]", data)
-    if "same" in known:
+    described = cast("dict[str, Any]", data)
+    if "same" in described:
         return "the same layer"
-    name = short(known.get("class", known.get("code")))
-    if isinstance(known.get("layers"), list):
-        inner = ", ".join(description_text(layer) for layer in cast("list[Any]", known["layers"]))
+    name = short(described.get("class", described.get("code")))
+    if isinstance(described.get("layers"), list):
+        inner = ", ".join(
+            description_text(layer) for layer in cast("list[Any]", described["layers"])
+        )
         return inner if name == "Sequential" else f"{name}({inner})"
-    sizes = [known[size] for size in ("fan_in", "fan_out", "width") if size in known]
-    given = ", ".join(str(size) for size in sizes if type(size) is int)
-    return f"{name}({given})" if given else name
+    sizes = [described[size] for size in ("fan_in", "fan_out", "width") if size in described]
+    sizes_text = ", ".join(str(size) for size in sizes if type(size) is int)
+    return f"{name}({sizes_text})" if sizes_text else name
 
 
 def short(text: Any) -> str:
-    """A text of a file, harmless in a message."""
+    """Return at most 200 characters of a file's text, with unprintable ones replaced by spaces."""
     line = str(text)[:200]
     return "".join(sign if sign.isprintable() else " " for sign in line)

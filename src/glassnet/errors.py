@@ -11,8 +11,8 @@ from glassnet.visible import make_lines_visible
 
 
 class GlassnetError(Exception):
-    """Base of all errors raised on purpose; the message is one sentence with cause and way out.
-    What it quotes from a file steers no terminal: see `visible.py`."""
+    """Base of all errors of this package. The message is one sentence that names the cause and the
+    remedy; control characters quoted from files are escaped (see `visible.py`)."""
 
     def __str__(self) -> str:
         return make_lines_visible(super().__str__())
@@ -30,23 +30,23 @@ class MissingParameterError(GlassnetError, KeyError):
     """A layer asks for a parameter that it does not declare."""
 
     def __str__(self) -> str:
-        return make_lines_visible(Exception.__str__(self))  # that of KeyError quotes the message
+        return make_lines_visible(Exception.__str__(self))  # KeyError's __str__ adds quotes
 
 
 class GraphError(GlassnetError, ValueError):
-    """A graph, its text or its use breaks the rules of the intermediate form."""
+    """A graph, its text form or its use breaks the rules of the intermediate representation."""
 
 
 class TableError(GlassnetError, ValueError):
-    """A table cannot be read, or does not hold what was asked of it. `message` says what is the
-    matter, `hint` which options would help; the text of the error has both."""
+    """A table cannot be read, or lacks what was asked for. `message` states the problem, `hint` the
+    options that would solve it; str(error) has both."""
 
     def __init__(self, message: str, hint: Hint | None = None) -> None:
         super().__init__(message)
         self.message, self.hint = message, hint
 
     def render(self, words: Words) -> str:
-        """The text in the words of a front end."""
+        """Return the message and the hint, with options worded for a front end."""
         advice = "" if self.hint is None else self.hint.render(words)
         return make_lines_visible(self.message + (f"; {advice}" if advice else ""))
 
@@ -55,7 +55,7 @@ class TableError(GlassnetError, ValueError):
 
 
 class UntrustedError(TableError):
-    """A file asks for more than it is given unless its reader allows it, such as other files."""
+    """A file asks for something that the caller must allow first, such as reading other files."""
 
 
 class ModelFileError(GlassnetError, ValueError):
@@ -67,17 +67,17 @@ class OutputError(GlassnetError, OSError):
 
 
 class TrainingError(GlassnetError, ValueError):
-    """Training cannot start, or was stopped because the numbers left the finite range."""
+    """Training cannot start, or was stopped because a number became infinite or NaN."""
 
 
 class DivergenceError(TrainingError):
-    """Numbers of a training left the finite range; the model was put back to the last epoch, or
-    step, in which all were finite.
+    """A number became infinite or NaN during training. The model was restored to the end of the
+    last epoch (for `gn.Step`, the last step) in which all numbers were finite.
 
-    `step` is the step of the run in which it happened, from 1, `row` the row of the data, from 0;
-    `operation`, `layer` and `row` are None where they are not known. `history` is that of the
-    epochs before; `gn.train(…, after=error.history)` goes on with another learning rate. A
-    `gn.Step` has none.
+    `step` is the training step at which it happened, counted from 1; `row` the row of the data,
+    from 0. `operation`, `layer` and `row` are None where they are not known. `history` has the
+    epochs before; `gn.train(…, after=error.history)` continues from it, with another learning rate
+    for example. It is None for a `gn.Step`.
     """
 
     def __init__(
@@ -94,19 +94,19 @@ class DivergenceError(TrainingError):
 
 
 class CompileError(GlassnetError, RuntimeError):
-    """Machine code cannot be made or run here; the NumPy interpreter can take over."""
+    """Machine code cannot be generated or run on this machine; the NumPy interpreter can."""
 
 
 class RecordingWarning(UserWarning):
-    """Training goes on, but its run file cannot be written at present."""
+    """Training continues, but its run file cannot be written at the moment."""
 
 
 class TableWarning(UserWarning):
-    """Something about a table was decided that a person should know."""
+    """A decision about a table, such as a column's type, that the user should know."""
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """A warning at the line of the user's that led here, past ours and scikit-learn's."""
+    """Issue a warning that points to the user's line, skipping frames of glassnet and sklearn."""
     level, frame = 2, sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame.f_back is not None and _is_ours(str(frame.f_globals.get("__name__"))):
         level, frame = level + 1, frame.f_back

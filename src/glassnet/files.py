@@ -1,7 +1,7 @@
-"""Files that a user names, opened only where they are plain files.
+"""Opens files that a user names, only if they are regular files.
 
-In: a path. Out: the file, or an OSError that says what is there instead: to open a pipe waits for a
-writer, and a device may have no end.
+In: a path. Out: the file, or an OSError that says what is there instead. Opening a pipe would wait
+for a writer, and a device may have no end.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ KINDS = (
 
 
 def open_plain(path: str | Path) -> IO[bytes]:
-    """A plain file to read, or what a symbolic link to one leads to."""
-    _check_plain(os.stat(path))  # first, since to open a device may do something
+    """Open a regular file, or the target of a symbolic link to one, to read bytes.
+
+    Raises OSError where the path is a folder, a pipe, a socket or a device."""
+    _check_plain(os.stat(path))  # before opening, since opening a device may have side effects
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     file = os.fdopen(os.open(path, flags), "rb")
     try:

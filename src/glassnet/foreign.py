@@ -1,7 +1,8 @@
-"""Names that users know from other libraries, and what answers to them here.
+"""Names from other libraries and their equivalents in glassnet.
 
-In: a name from PyTorch, Keras, scikit-learn, JAX or Optax that is not one of ours. Out: the right
-name, or why there is nothing to name. One table for all modules, constructors and methods.
+In: a name from PyTorch, Keras, scikit-learn, JAX or Optax that glassnet does not have. Out: the
+name to use instead, or the reason why none is needed. The tables serve all modules, constructors
+and methods.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
-# A name that a module was asked for, in small letters -> what to write.
+# A name looked up in a module, in lower case without "_" -> what to write instead.
 NAMES: dict[str, str] = {
     # layers
     "dense": "gn.nn.Linear(3, 4)",
@@ -89,7 +90,7 @@ NAMES: dict[str, str] = {
     "linearlr": "gn.optim.Warmup(0.01, steps=100)",
     "constantlr": "gn.optim.Constant(0.01)",
     "clipgradnorm": "gn.optim.Adam(lr=0.001, clip_norm=1.0)",
-    # training, data, what comes around it
+    # training and data
     "fit": "gn.train(model, x, y, loss=…, optimizer=…, epochs=…)",
     "trainer": "gn.train(model, x, y, loss=…, optimizer=…, epochs=…)",
     "learner": "gn.train(model, x, y, loss=…, optimizer=…, epochs=…)",
@@ -117,7 +118,7 @@ NAMES: dict[str, str] = {
     "kerasmodel": "gn.nn.Sequential(…)",
 }
 
-# A keyword argument that is not one of ours -> those of ours that may stand for it.
+# A keyword argument of another library -> our arguments with that meaning.
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "in_features": ("fan_in",), "inputs": ("fan_in", "features"), "input_dim": ("fan_in",),
     "in_dim": ("fan_in",), "n_in": ("fan_in",), "input_size": ("fan_in",),
@@ -166,7 +167,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "time": ("time_limit",), "na_values": ("missing_values",), "log": ("record",),
 }  # fmt: skip
 
-# A keyword argument for which there is nothing here -> why it can be left out.
+# A keyword argument of another library that has no equivalent -> why it can be left out.
 NOTHING: dict[str, str] = {
     "inplace": "layers give new numbers and change none; leave it out",
     "dim": "a layer works on the last axis, the numbers of a row; leave it out",
@@ -251,7 +252,7 @@ METHODS: dict[str, str] = {
     "register_forward_hook": "model.activations(x), what every layer gives",
 }
 
-# What the history of a training is asked for elsewhere.
+# An attribute of the training history in other libraries -> what to write.
 HISTORY: dict[str, str] = {
     "history": "history.loss, history.validation_loss and history.metrics, lists by epoch",
     "val_loss": "history.validation_loss",
@@ -268,7 +269,7 @@ HISTORY: dict[str, str] = {
     "learning_rate": "history.lr",
 }
 
-# Names that stand for an object in other libraries, such as loss="mse", in small letters.
+# Strings that stand for an object in other libraries, such as loss="mse", in lower case.
 LOSSES: dict[str, str] = {
     "mse": "MSE()", "mean_squared_error": "MSE()", "squared_error": "MSE()", "l2": "MSE()",
     "mae": "MAE()", "mean_absolute_error": "MAE()", "absolute_error": "MAE()", "l1": "MAE()",
@@ -287,7 +288,7 @@ OPTIMIZERS: dict[str, str] = {
 
 
 def closest_name(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like one, whatever its capitals."""
+    """Return the known name most similar to `name`, ignoring case; None where none is similar."""
     lowered = {ours.lower(): ours for ours in known}
     if name.lower() in lowered:
         return lowered[name.lower()]
@@ -296,7 +297,7 @@ def closest_name(name: str, known: Iterable[str]) -> str | None:
 
 
 def missing_name_error(module: str, name: str, known: Sequence[str]) -> AttributeError:
-    """The error of a module that does not have a name."""
+    """Return the AttributeError for a name that a module does not have."""
     plain = name.lower().replace("_", "")
     close = closest_name(name, known)
     answer = NAMES.get(plain)
@@ -309,7 +310,7 @@ def missing_name_error(module: str, name: str, known: Sequence[str]) -> Attribut
 
 
 def _in_another_module(plain: str) -> str | None:
-    """One of our names that is looked for in the wrong module."""
+    """Return the full name of an object that was looked up in the wrong module."""
     for place, names in _PLACES.items():
         for ours in names.split():
             if ours.lower() == plain:
@@ -335,7 +336,8 @@ _PLACES = {
 def missing_method_error(
     owner: object, name: str, names: Mapping[str, str] = METHODS
 ) -> AttributeError:
-    """The error of a model that does not have an attribute; Python itself adds one that is near."""
+    """Return the AttributeError for an attribute that a model does not have; Python itself adds a
+    similar name."""
     answer = names.get(name)
     hint = f"\n  right: {answer}" if answer else ""
     text = f"{type(owner).__name__} has no attribute {name!r}{hint}"

@@ -1,7 +1,7 @@
-"""Reverse mode: gradients as nodes added to the same graph.
+"""Reverse-mode differentiation: gradients are nodes added to the same graph.
 
-In: a scalar value and the values to differentiate by. Out: their gradients, as values of the
-same graph, so that they can be differentiated again.
+In: a scalar value and the values to differentiate with respect to. Out: their gradients, as values
+of the same graph, so that they can be differentiated again.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ def gradients(
     adjoint: Value | None = None,
     sources: list[int] | None = None,
 ) -> list[Value]:
-    """dy/dx for every x: one walk backwards over the gradient rules of the ops. With an `adjoint`,
-    dL/dy in the shape of y, the result is dL/dx. `sources` gets for every node so far, by its
-    place, the place of the node whose gradient it belongs to, −1 where it belongs to none.
+    """Return dy/dx for every x, by one backward pass over the vector-Jacobian products of the ops.
 
-    Raises ShapeError where y is not a scalar and has no adjoint, GraphError where an op on the way
-    has no gradient.
+    With `adjoint`, dL/dy in the shape of y, the result is dL/dx. The list `sources` is filled with
+    one entry per node of the graph: the index of the node whose gradient it computes, or −1.
+    Raises ShapeError where y is not a scalar and has no adjoint, GraphError where an op between x
+    and y has no gradient.
     """
     builder = y.builder
     assert isinstance(builder, GraphBuilder)
@@ -59,12 +59,12 @@ def _pull_back(
     parts = node.op.vjp(adjoints[place], builder.value(place), *inputs, **node.kwargs)
     for source, keep, part in zip(node.inputs, wanted, parts, strict=True):
         if keep and part is not None:
-            known = adjoints.get(source)
-            adjoints[source] = part if known is None else known + part
+            accumulated = adjoints.get(source)
+            adjoints[source] = part if accumulated is None else accumulated + part
 
 
 def _depends_on(builder: GraphBuilder, roots: Sequence[int], last: int) -> set[int]:
-    """Places up to `last` of the float nodes that depend on one of the roots."""
+    """Return the indices up to `last` of the float nodes that depend on one of the roots."""
     found = set(roots)
     for place, node in enumerate(builder.nodes[: last + 1]):
         if node.type.dtype in FLOATS and any(source in found for source in node.inputs):

@@ -1,6 +1,6 @@
-"""What a person could do about an error or a decision, as data that every front end words itself.
+"""Hints on how to solve an error or change a decision, as data that each front end words itself.
 
-In: texts, and options by name. Out: a `Hint`; the command line says its options as
+In: texts, and options by name. Out: a `Hint`; the command line writes its options as
 `--kind 'age=number'`, Python as `kinds={'age': 'number'}`.
 """
 
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Option:
-    """A setting that a person could give. Without a value it is only named."""
+    """A setting that the user could pass. Without a value only its name is shown."""
 
     name: str  # such as "kind", "missing", "group"
     value: str = ""
-    column: str = ""  # that it is for, where it is for one
+    column: str = ""  # the column that it applies to, "" for none
 
 
 Part = str | Option
@@ -25,17 +25,17 @@ Words = Callable[[Option], str | None]
 
 @dataclass(frozen=True)
 class Hint:
-    """Ways out, any of which would do; each is a text with options in it."""
+    """Alternative remedies, any of which is enough; each is a sequence of texts and options."""
 
     ways: tuple[tuple[Part, ...], ...]
 
     def otherwise(self, *parts: Part) -> Hint:
-        """The same, with another way."""
+        """Return the hint with one more alternative."""
         return Hint((*self.ways, parts))
 
     def render(self, words: Words) -> str:
-        """The hint in the words of a front end. A way with an option that it does not have, of
-        which its words are None, is left out."""
+        """Return the hint as text. `words` gives the front end's spelling of an option; a remedy
+        with an option that the front end lacks (None) is left out."""
         return ", or ".join(filter(None, (_render_way(way, words) for way in self.ways)))
 
     def __str__(self) -> str:
@@ -43,13 +43,13 @@ class Hint:
 
 
 def hint(*parts: Part) -> Hint:
-    """One way out."""
+    """Return a hint with one remedy."""
     return Hint((parts,))
 
 
 def _render_way(way: tuple[Part, ...], words: Words) -> str:
-    said = [part if isinstance(part, str) else words(part) for part in way]
-    return "" if None in said else "".join(map(str, said))
+    spelled = [part if isinstance(part, str) else words(part) for part in way]
+    return "" if None in spelled else "".join(map(str, spelled))
 
 
 _PYTHON = {
@@ -63,7 +63,8 @@ _PYTHON = {
 
 
 def in_python(option: Option) -> str | None:
-    """An option as a parameter of the estimators of tables; None where they have no such."""
+    """Return an option as a parameter of TabularClassifier and TabularRegressor; None where they
+    have no such parameter."""
     name = _PYTHON.get(option.name)
     if name is None or not (option.value or option.column):
         return name

@@ -1,8 +1,8 @@
-"""The model file: tensors and their description in one .safetensors file, sealed by a SHA-256.
+"""Reads and writes model files: tensors and metadata in one .safetensors file with a SHA-256.
 
 In: tensors and texts. Out: bytes, and from bytes the same tensors and texts, or a
-`ModelFileError`. The digest covers every byte of the file, with the digest's own 64 digits read
-as zeros.
+`ModelFileError`. The digest covers every byte of the file; its own 64 hexadecimal digits count as
+zeros.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DTYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _LONGEST_HEADER = 1 << 24
 _MOST_TENSORS = 1 << 16
-_AT_ONCE = 1 << 26  # bytes of a file that is read before its header is looked at
+_AT_ONCE = 1 << 26  # bytes; the header of a longer file is checked before the rest is read
 NO_MODEL = "{} is not a model file; name a file that `glassnet fit` or gn.save has written"
 _KEY = b'"sha256":"'
 _BLANK = b"0" * 64
@@ -40,7 +40,7 @@ Size = Annotated[int, Within(0, 1 << 40)]
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor as the header describes it."""
+    """The header entry of a tensor; `data_offsets` are bytes from the end of the header."""
 
     dtype: Literal["F32", "F64"]
     shape: Annotated[tuple[Size, ...], Length(0, 8)]
@@ -48,7 +48,7 @@ class Tensor:
 
 
 def pack(tensors: Mapping[str, NDArray[Any]], texts: Mapping[str, str]) -> bytes:
-    """The bytes of a model file."""
+    """Return the bytes of a model file with these tensors (float32 or float64) and metadata."""
     if len(tensors) > _MOST_TENSORS:
         raise ModelFileError(f"{plural(len(tensors), 'tensor')}; {_MOST_TENSORS:,} are the most")
     header: dict[str, Any] = {"__metadata__": {**texts, "sha256": _BLANK.decode()}}
@@ -73,7 +73,9 @@ def pack(tensors: Mapping[str, NDArray[Any]], texts: Mapping[str, str]) -> bytes
 
 
 def unpack(content: bytes, label: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """The tensors and texts of a model file whose digest is right."""
+    """Return the tensors and metadata of a model file's bytes; `label` names the file in errors.
+
+    Raises ModelFileError where the digest or the header is wrong."""
     length = int.from_bytes(content[:8], "little")
     if len(content) < 10 or content[8:9] != b"{":
         raise ModelFileError(NO_MODEL.format(label))
@@ -103,7 +105,7 @@ def save(
     texts: Mapping[str, str],
     option: str = "",
 ) -> int:
-    """Write a model file, whole or not at all; the number of bytes. See `replacing`."""
+    """Write a model file completely or not at all (see `replacing`); return its size in bytes."""
     content = pack(tensors, texts)
     with replacing(path, option) as file:
         file.write(content)
@@ -111,7 +113,7 @@ def save(
 
 
 def load(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """Read and check a model file."""
+    """Read and check a model file; return its tensors and its metadata."""
     try:
         with open_plain(path) as file:
             size = os.fstat(file.fileno()).st_size
@@ -127,7 +129,8 @@ def load(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 
 
 def _check_length(file: IO[bytes], size: int, label: str) -> None:
-    """Whether a large file is as long as its header says, before all of it is read."""
+    """Raise ModelFileError if a large file is not as long as its header says, before reading all
+    of it."""
     length = int.from_bytes(file.read(8), "little")
     text = file.read(min(length, _LONGEST_HEADER)) if length else b""
     if not text.startswith(b"{"):
@@ -137,7 +140,7 @@ def _check_length(file: IO[bytes], size: int, label: str) -> None:
         header.pop("__metadata__", None)
         stops = [entry.data_offsets[1] for entry in _entries(header).values()]
         if 8 + length + max(stops, default=0) != size:
-            raise ValueError(f"it says another length than {size:,} bytes")
+            raise ValueError(f"it describes a length other than {size:,} bytes")
     except ValueError as error:
         raise _damaged(label, f"its header cannot be used ({error})") from None
 
@@ -150,7 +153,7 @@ def _entries(header: dict[str, Any]) -> dict[str, Tensor]:
 
 
 def _tensors(entries: dict[str, Tensor], data: bytes) -> dict[str, NDArray[Any]]:
-    """Views of the data, which must lie end to end in the order of the header."""
+    """Return views of the data, which must be contiguous and in the order of the header."""
     if len(entries) > _MOST_TENSORS:
         raise ValueError(plural(len(entries), "tensor"))
     tensors: dict[str, NDArray[Any]] = {}

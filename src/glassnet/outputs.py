@@ -1,6 +1,6 @@
-"""Writes files whole or not at all, and never one in the place of another that is needed.
+"""Writes files atomically, and never over a file that is still needed.
 
-In: a path and bytes. Out: the file, or an `OutputError` and whatever was there before.
+In: a path and bytes. Out: the complete file; or an `OutputError`, and the previous file unchanged.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import IO
 from glassnet.errors import OutputError
 from glassnet.version import RUN_MARK, RUN_MARK_AT
 
-_OF_A_DATABASE = ("-wal", "-shm", "-journal", "-lock")  # files that belong to another one
+_OF_A_DATABASE = ("-wal", "-shm", "-journal", "-lock")  # endings of the files beside a database
 
 
 @contextlib.contextmanager
 def replacing(path: str | Path, option: str = "") -> Generator[IO[bytes]]:
-    """A stream to a temporary file in the same folder; it becomes `path` once all has been written.
-    `option` is what names another place.
+    """Open a temporary file in the same folder; it replaces `path` when the block ends normally.
 
-    A device or a pipe is written to directly, since it cannot be replaced.
+    A device or a pipe is written to directly, since it cannot be replaced. `option` is the option
+    that the error names for choosing another place. Raises OutputError.
     """
     shown, path = path, Path(os.path.realpath(path))
     try:
@@ -64,7 +64,7 @@ def _temporary(path: Path) -> Generator[IO[bytes]]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name last through a loss of power, where the system lets folders be synced."""
+    """Make the new name survive a loss of power, where the system supports syncing folders."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -75,32 +75,32 @@ def _sync_folder(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class FileUse:
-    """A file that a command reads or writes, and what it is to the user."""
+    """A file that a command reads or writes, and its role in words, such as "the model"."""
 
     path: str | Path
     what: str
 
     def names(self) -> set[object]:
-        """What the file is known by: where its path leads, and the file itself, where there is one;
-        so that links of both kinds, and other spellings of a name, are the same."""
+        """Return the identities of the file: its resolved path, and its device and inode where it
+        exists. Two paths to one file (symbolic or hard links, other case) share an identity."""
         target = Path(os.path.realpath(self.path))
-        known: set[object] = {_spelt(target)}
+        identities: set[object] = {_spelt(target)}
         with contextlib.suppress(OSError):
             found = os.stat(target)
             if stat.S_ISREG(found.st_mode) and found.st_ino:
-                known.add((found.st_dev, found.st_ino))
-        return known
+                identities.add((found.st_dev, found.st_ino))
+        return identities
 
 
 class Expected:
-    """A file as it is when a command begins that will replace it at its end."""
+    """The state of a file when a command begins that will replace it at its end."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = path
         self._before = self._now()
 
     def note(self) -> str | None:
-        """What is to be said where another program has written to the file since then."""
+        """Return a warning if another program has written to the file since then, else None."""
         if self._now() == self._before:
             return None
         return (
@@ -117,8 +117,8 @@ class Expected:
 
 
 def check_apart(writes: Sequence[FileUse], reads: Iterable[FileUse], option: str) -> None:
-    """OutputError where two of the files that a command may write are one, or one of them is read
-    as well."""
+    """Raise OutputError where two files that a command may write are the same file, or a file to
+    be written is also read."""
     known: dict[object, tuple[FileUse, bool]] = {}
     for used, written in (*((use, False) for use in reads), *((use, True) for use in writes)):
         for name in used.names():
@@ -137,7 +137,8 @@ def check_apart(writes: Sequence[FileUse], reads: Iterable[FileUse], option: str
 
 
 def _spelt(target: Path) -> str:
-    """A path in the one spelling that its folder knows it by."""
+    """Return a path as text, with letter case and Unicode form normalised where its folder ignores
+    case."""
     text = str(target)
     if not _ignores_case(target.parent):
         return text
@@ -145,8 +146,7 @@ def _spelt(target: Path) -> str:
 
 
 def _ignores_case(folder: Path) -> bool:
-    """Whether small and capital letters are the same in the names of a folder, as on most disks of
-    Windows and macOS."""
+    """Whether file names in a folder ignore case, as on most disks of Windows and macOS."""
     for parent in (folder, *folder.parents):
         other = parent.with_name(parent.name.swapcase()) if parent.name else parent
         if other != parent:
@@ -160,10 +160,10 @@ def _ignores_case(folder: Path) -> bool:
 def check_writable(
     path: str | Path, *sources: str | Path, option: str = "-o", example: str = "model.safetensors"
 ) -> None:
-    """Fail now rather than after an hour of training: the folder takes a new file.
+    """Raise OutputError now, rather than after an hour of training, if `path` cannot be written.
 
-    None of the sources, which are read, may be overwritten, nor a run file, nor what belongs to a
-    database. `option` is what names another place, `example` a file name that fits there.
+    It must not be one of the `sources`, which are read, nor a run file, nor a file that belongs to
+    a database. The error names `option` for choosing another place, with `example` as file name.
     """
     target = Path(os.path.realpath(path))
     names = FileUse(path, "").names()
@@ -192,7 +192,7 @@ def check_writable(
 
 
 def _check_no_run(path: str | Path, target: Path, option: str) -> None:
-    """OutputError where the file is a recorded run."""
+    """Raise OutputError where the file is a recorded run."""
     if _head(target)[RUN_MARK_AT:] == RUN_MARK:
         raise OutputError(
             f"{path} is a run file, which has a recorded training; name another place with "
@@ -201,7 +201,8 @@ def _check_no_run(path: str | Path, target: Path, option: str) -> None:
 
 
 def check_no_part(path: str | Path, way: str = "") -> None:
-    """OutputError where the name is that of a part of a recorded run or of another database."""
+    """Raise OutputError where the name is that of a file beside a recorded run or a database, such
+    as "run.glass-wal". `way` ends the error's advice to name another place."""
     target = Path(os.path.realpath(path))
     for ending in _OF_A_DATABASE:
         base = target.name.removesuffix(ending)

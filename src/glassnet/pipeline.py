@@ -1,6 +1,6 @@
-"""The join: a Python function or a graph becomes a program.
+"""Compiles a Python function or a graph to a program.
 
-In: functions, graphs. Out: programs and callables on arrays; `stages` stops after any stage.
+In: functions, graphs. Out: programs, and callables on arrays. `stages.py` shows the steps between.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def compile_graph(
     collect: Collection[int] = (),
     widths: Collection[Size] = (),
 ) -> Program:
-    """A program that runs the graph for many steps; see `Plan` for the arguments."""
+    """Return a program that runs the graph for many steps; see `Plan` for the arguments."""
     plan = Plan(
         graph, dict(donate or {}), frozenset(stepped), frozenset(collect), frozenset(widths)
     )
@@ -42,7 +42,8 @@ def compile_graph(
 
 
 def program_for(plan: Plan) -> Program:
-    """Machine code where this machine allows it; otherwise the interpreter, with one notice."""
+    """Return machine code where this machine allows it, otherwise the interpreter; the first time a
+    line on stderr says so."""
     try:
         return load_compiler()(plan)
     except (ImportError, OSError, CompileError) as error:
@@ -51,8 +52,8 @@ def program_for(plan: Plan) -> Program:
 
 
 def load_compiler() -> Callable[[Plan], Program]:
-    """What makes machine code. Loading it takes some hundredths of a second, which the first
-    program waits for unless it was loaded before."""
+    """Import LLVM and return the function that compiles plans. The import takes some hundredths of
+    a second; call this early so that the first program does not wait for it."""
     # imported here so that a missing or broken LLVM costs speed, not the package
     from glassnet.llvm.machine_code import host
     from glassnet.run.compiled import Compiled
@@ -74,19 +75,21 @@ def _warn_once(reason: str) -> None:
     print(f"glassnet: no machine code ({reason}); NumPy runs instead, slower", file=sys.stderr)
 
 
-class compile(Traceable):  # a function in use: named like the verb users type
-    """`f` compiled for the dtypes and shapes of each call, kept for the next call.
+class compile(Traceable):  # used like a function, hence the lower-case name
+    """Compile `f` for the dtypes and shapes of each call; the machine code is cached.
 
-    f takes arrays (or numbers) by position and returns an array or a tuple of arrays, written with
-    ops. Called on graph values it is `f` itself, so that compiled functions compose.
+    f takes arrays (or numbers) by position and returns an array or a tuple of arrays, computed with
+    `gn.ops`. Called on graph values it runs `f` itself, so that compiled functions compose. Raises
+    GraphError where f returns something else, ShapeError where shapes or dtypes do not fit an op.
 
-    What f refers to may change between calls: arrays around it and the parameters of networks that
-    it calls are read at every call. A number around it is part of the code, as is what f works out
-    with NumPy, not with ops; where such a thing has changed, f is compiled again, which takes some
-    tenths of a second. To change a number often, keep it in an array, `beta = numpy.array(0.5)`,
-    and set that, `beta[...] = 0.7`. f itself runs once for each shape: what it prints, and random
-    numbers that it draws by NumPy, are those of that time; a warning says so. What f works out
-    with NumPy from an array of more than 64 KiB that it also uses with ops is not compared.
+    What f refers to may change between calls. Arrays outside f, and the parameters of networks that
+    it calls, are read at every call. A number outside f is a constant of the machine code, as is
+    everything that f computes with NumPy instead of ops; when one of these has changed, f is
+    compiled again, which takes some tenths of a second. To change a number often, keep it in an
+    array, `beta = numpy.array(0.5)`, and assign to it, `beta[...] = 0.7`. f itself runs once per
+    combination of shapes and dtypes: it prints, and draws random numbers with NumPy, only then; a
+    warning says so. One change is not noticed: that of an array of more than 64 KiB from which f
+    computes something with NumPy and which it also uses with ops.
     """
 
     def __init__(self, f: Callable[..., Any]) -> None:
@@ -124,7 +127,9 @@ class compile(Traceable):  # a function in use: named like the verb users type
 
 
 def to_native(arg: Any) -> np.ndarray:
-    """An argument as an array in row-major order and the byte order of this machine."""
+    """Convert an argument to an array in row-major order and native byte order.
+
+    Raises ShapeError for a model, a loss or an optimiser."""
     if isinstance(arg, Traceable):
         raise ShapeError(NO_ARRAY.format(arg))
     array = np.asarray(arg, order="C")
@@ -134,8 +139,12 @@ def to_native(arg: Any) -> np.ndarray:
 def value_and_grad(
     f: Callable[..., Any], argnums: int | tuple[int, ...] = 0
 ) -> Callable[..., tuple[Any, Any]]:
-    """A function giving (f(…), gradient): f is scalar-valued; the gradient is by the arguments at
-    `argnums` (a tuple gives a tuple of gradients)."""
+    """Return a function that computes (f(…), gradient) for a scalar-valued f, written with
+    `gn.ops`.
+
+    The gradient is with respect to the argument at position `argnums`, in its shape; for a tuple of
+    positions it is a tuple. Integer and bool arguments at these positions become float64. The
+    returned function raises ShapeError where f does not return one number, f32[] or f64[]."""
     places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
     def both(*args: Any) -> tuple[Any, ...]:
@@ -154,13 +163,14 @@ def value_and_grad(
 
 
 def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
-    """The gradient of a scalar-valued function, as a function; grad(grad(f)) works."""
+    """Return a function that computes the gradient of a scalar-valued f, as `value_and_grad` does
+    without the value. It can be differentiated again: grad(grad(f))."""
     pair = value_and_grad(f, argnums)
     return lambda *args: pair(*args)[1]
 
 
 def _as_floats(arg: Any) -> Any:
-    """Whole numbers as numbers that have a derivative."""
+    """Convert integers and bools to float64, so that they have a derivative."""
     if isinstance(arg, Value):
         return arg
     array = to_native(arg)

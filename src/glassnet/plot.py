@@ -1,13 +1,13 @@
-"""Pictures with matplotlib: an activation, a boundary, the landscape of a loss, curves, a ledger.
+"""Plots with matplotlib: activations, decision boundaries, loss landscapes, loss curves, ledgers.
 
-In: what glassnet has computed. Out: matplotlib axes, given (`ax=`) or new, to be changed or saved
-as always: `gn.plot.history(history).figure.savefig("loss.png")`. Nothing is drawn over: a second
-call on the same axes adds to them.
+In: models, histories and ledgers. Out: matplotlib axes, those passed as `ax=` or new ones, to be
+changed or saved as usual: `gn.plot.history(history).figure.savefig("loss.png")`. A second call on
+the same axes adds to them.
 """
 
 from __future__ import annotations
 
-# matplotlib is optional, and looked at as it comes
+# matplotlib is optional and has no types here
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -39,9 +39,10 @@ MARKERS = "os^DvPX*<>"
 
 
 def activation(module: Module, low: float = -6.0, high: float = 6.0, *, ax: Any = None) -> Any:
-    """An activation and its derivative from `low` to `high`.
+    """Plot an activation and its derivative from `low` to `high`; return the axes.
 
-    A parameter that the activation learns has its present value; of several the first one's.
+    A learnt parameter of the activation, such as the slope of PReLU, has its current value; with
+    several columns it is that of the first. Raises GlassnetError unless low < high.
     """
     if not low < high:
         raise GlassnetError(f"low={low} is not below high={high}")
@@ -74,34 +75,37 @@ def boundary(
     side: int = 200,
     ax: Any = None,
 ) -> Any:
-    """What a model answers over the plane of two inputs, with rows on it.
+    """Plot a model's predictions over the plane of two inputs, and the rows as points; return the
+    axes.
 
-    `model` is a network, or any function of rows [n, columns]: with several outputs the largest one
-    names the class, with one output its number is drawn in colours. The other inputs are `at`, by
-    default their medians.
+    `model` is a network or any function of rows [n, columns]. With several outputs, colours show
+    the class with the largest one; with one output, its value. `x` is [rows, columns], `y` has
+    one label per row; `inputs` are the two column numbers, from 0. The other columns are held at
+    `at` [columns], by default their medians. The grid has `side` × `side` points. Raises
+    GlassnetError where x or inputs do not fit.
     """
     x, y = np.asarray(x), np.asarray(y)
     if x.ndim != 2 or x.shape[1] < 2:
         raise GlassnetError(f"x has shape {x.shape}; wanted rows with two columns or more")
     if len({*inputs}) != 2 or not all(0 <= column < x.shape[1] for column in inputs):
         raise GlassnetError(f"inputs={inputs}: two different columns of {x.shape[1]} are wanted")
-    ends = [_padded_range(x[:, column]) for column in inputs]
-    across, up = np.meshgrid(*(np.linspace(*end, side) for end in ends))
+    limits = [_padded_range(x[:, column]) for column in inputs]
+    across, up = np.meshgrid(*(np.linspace(*end, side) for end in limits))
     rows = np.tile(np.median(x, axis=0) if at is None else np.asarray(at), (side * side, 1))
     rows[:, inputs[0]], rows[:, inputs[1]] = across.ravel(), up.ravel()
-    answer = np.asarray(model(rows.astype(x.dtype))).reshape(side * side, -1)
+    predicted = np.asarray(model(rows.astype(x.dtype))).reshape(side * side, -1)
     axes = _axes(ax)
-    if answer.shape[1] > 1:
-        kinds = answer.argmax(axis=1).reshape(side, side)
-        colours = [CLASS_COLOURS[i % len(CLASS_COLOURS)] for i in range(answer.shape[1])]
-        levels = np.arange(answer.shape[1] + 1) - 0.5
+    if predicted.shape[1] > 1:
+        kinds = predicted.argmax(axis=1).reshape(side, side)
+        colours = [CLASS_COLOURS[i % len(CLASS_COLOURS)] for i in range(predicted.shape[1])]
+        levels = np.arange(predicted.shape[1] + 1) - 0.5
         axes.contourf(across, up, kinds, levels=levels, colors=colours, alpha=0.35)
     else:
-        number = answer[:, 0].reshape(side, side)
+        number = predicted[:, 0].reshape(side, side)
         picture = axes.contourf(across, up, number, levels=20, cmap="RdBu", alpha=0.7)
         axes.figure.colorbar(picture, ax=axes, label="ŷ")
     _rows(axes, x[:, inputs[0]], x[:, inputs[1]], y)
-    axes.set(xlabel=f"x{inputs[0] + 1}", ylabel=f"x{inputs[1] + 1}", xlim=ends[0], ylim=ends[1])
+    axes.set(xlabel=f"x{inputs[0] + 1}", ylabel=f"x{inputs[1] + 1}", xlim=limits[0], ylim=limits[1])
     return axes
 
 
@@ -117,10 +121,13 @@ def landscape(
     seed: int = 0,
     ax: Any = None,
 ) -> Any:
-    """The loss over two random directions in the space of the weights, around the present ones.
+    """Plot the loss along two random directions in weight space, around the current weights; return
+    the axes.
 
-    For each unit a direction is as long as its own weights are (by filter: Li et al., 2018).
-    `paths` are `model.W` at some steps, by name, projected on the plane. The model stays as it is.
+    The directions have, for each unit, the norm of that unit's weights (filter normalisation: Li et
+    al., 2018). Both axes run from −reach to reach, with `side` points each. `paths` maps a name to
+    copies of `model.W` at some steps, drawn as a line projected on the plane. `seed` determines the
+    directions. The model is not changed. Raises GlassnetError where it has no weights.
     """
     network = copy.deepcopy(model)
     centre = network.W.copy()
@@ -149,12 +156,15 @@ def landscape(
 def history(
     history: History | Mapping[str, History], *, log: bool | None = None, ax: Any = None
 ) -> Any:
-    """Losses by epoch: of one training, or of several by name. The axis is logarithmic where all
-    losses are above 0 and far apart, or as `log` says. Metrics have an axis on the right."""
-    several = {"": history} if isinstance(history, History) else dict(history)
+    """Plot losses by epoch, of one training or of several by name; return the axes.
+
+    The loss axis is logarithmic if `log` is True, or if it is None and all losses are positive and
+    differ by more than a factor of 20. Metrics are drawn against an axis on the right. Raises
+    GlassnetError where no epoch was finished."""
+    histories = {"": history} if isinstance(history, History) else dict(history)
     axes = _axes(ax)
-    every: list[float] = []
-    for (name, one), colour in zip(several.items(), _colours(), strict=False):
+    losses_shown: list[float] = []
+    for (name, one), colour in zip(histories.items(), _colours(), strict=False):
         for kind, losses, style in (
             ("loss", one.loss, "-"),
             ("validation loss", one.validation_loss, "--"),
@@ -163,36 +173,38 @@ def history(
                 epochs = np.arange(1, len(losses) + 1)
                 label = f"{name} {kind}".strip()
                 axes.plot(epochs, losses, style, color=colour, label=label)
-                every += [float(number) for number in losses if np.isfinite(number)]
-    if not every:
+                losses_shown += [float(number) for number in losses if np.isfinite(number)]
+    if not losses_shown:
         raise GlassnetError("no epoch was finished, so there is nothing to draw")
-    far = min(every) > 0 and max(every) > 20 * min(every)
+    far = min(losses_shown) > 0 and max(losses_shown) > 20 * min(losses_shown)
     axes.set(
         xlabel="epoch", ylabel="loss", yscale="log" if (far if log is None else log) else "linear"
     )
-    _metrics(several, axes)
+    _metrics(histories, axes)
     axes.legend()
     return axes
 
 
-def _metrics(several: Mapping[str, History], axes: Any) -> None:
-    """Dotted lines by an axis of their own, among the labels of the losses."""
-    if not any(one.metrics for one in several.values()):
+def _metrics(histories: Mapping[str, History], axes: Any) -> None:
+    """Draw metrics as dotted lines with their own axis on the right, in the common legend."""
+    if not any(one.metrics for one in histories.values()):
         return
     right = axes.twinx()
-    for (name, one), colour in zip(several.items(), _colours(), strict=False):
-        for (kind, figures), style in zip(one.metrics.items(), ((0, (n, 2)) for n in (1, 4, 7, 10)),
+    for (name, one), colour in zip(histories.items(), _colours(), strict=False):
+        for (kind, values), style in zip(one.metrics.items(), ((0, (n, 2)) for n in (1, 4, 7, 10)),
                                           strict=False):  # fmt: skip
             label = f"{name} {kind}".strip()
-            right.plot(np.arange(1, len(figures) + 1), figures, linestyle=style, color=colour)
+            right.plot(np.arange(1, len(values) + 1), values, linestyle=style, color=colour)
             axes.plot([], [], linestyle=style, color=colour, label=label)
     right.set_ylabel(
-        ", ".join(dict.fromkeys(kind for one in several.values() for kind in one.metrics))
+        ", ".join(dict.fromkeys(kind for one in histories.values() for kind in one.metrics))
     )
 
 
 def ledger(ledger: Ledger, *, ax: Any = None) -> Any:
-    """The life of a weight: its value after every update, and the updates as bars."""
+    """Plot a weight's value after every update, and the updates as bars; return the axes.
+
+    `ledger` is what `gn.open_ledger` returns. Raises GlassnetError where it has no update."""
     if not ledger.entries:
         raise GlassnetError(f"{ledger.name} has no update to draw")
     axes = _axes(ax)
@@ -244,7 +256,7 @@ def _rows(axes: Any, across: np.ndarray, up: np.ndarray, y: np.ndarray) -> None:
 
 
 def _filter_directions(model: Module, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Two directions. Parameters with one axis, such as biases, stay where they are."""
+    """Draw two random directions, 0 for parameters with one axis, such as biases."""
     ways: list[np.ndarray] = []
     for _ in range(2):
         way = copy.deepcopy(model)

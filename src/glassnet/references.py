@@ -1,14 +1,14 @@
-"""What a Python function refers to: the values around it that decide what it computes.
+"""Finds the variables outside a Python function that its result depends on.
 
-In: a function (or an object with methods). Out: `References`: the arrays and the objects that its
-code can reach by name, and whether anything of it has changed since. A function is traced once and
-what it reads at that moment becomes part of the graph, so a change must be noticed.
+In: a function (or an object with methods). Out: `References`: the arrays and objects that its code
+can reach by name, and whether any of them has changed since. A function is traced once, and the
+values that it reads then become part of the graph, so a change must be noticed.
 
-Reached are closures, defaults, global names that the code uses, attributes that it uses of plain
-objects, classes, functions and modules of one's own (also by `getattr` and `vars`), the functions
-and methods of one's own that it calls, what lists, tuples, dicts, sets, deques and other
-collections hold, and the numbers of other objects that are arrays, such as a column of a data
-frame. The code of installed packages is not looked into.
+The search follows closures, default arguments, global names in the code, attributes that the code
+uses of the user's objects, classes, functions and modules (also by `getattr` and `vars`), the
+user's functions and methods that it calls, items of lists, tuples, dicts, sets, deques and other
+collections, and the values of other array-like objects, such as a column of a data frame. The code
+of installed packages is not searched.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ import numpy as np
 from glassnet.errors import warn_user
 
 PACKAGE = __name__.partition(".")[0]
-SMALL = 1 << 16  # bytes of an array whose numbers are compared at every call
+SMALL = 1 << 16  # bytes; the values of arrays up to this size are compared at every call
 MISSING: Final = object()
 BY_TEXT = {"getattr", "vars", "__dict__", "attrgetter"}  # reach attributes by any name
 DRAWING = {"random", "default_rng", "randn", "rand", "normal", "uniform", "standard_normal"}
 DRAWN = (
-    "a function drew random numbers while it was traced, which happens once: the same numbers stay "
-    "in it at every call\n"
+    "a function drew random numbers while it was traced, which happens once: every call uses the "
+    "same numbers\n"
     "  right: pass them as an argument, f(x, noise)\n"
     "  right: gn.nn.Dropout(0.2), which draws others in every step"
 )
@@ -44,25 +44,25 @@ PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype
 
 
 class Traceable:
-    """An object that takes part in traced functions: a network, a loss, an optimiser."""
+    """Base of objects that traced functions may use: networks, losses, optimisers."""
 
     def referenced_code(self) -> Iterable[Any]:
-        """What its result depends on besides its class: functions and objects of the user."""
+        """Return the user's functions and objects that its result depends on."""
         return (*methods_of(self), *vars(self).values())
 
     def mutable_arrays(self) -> Iterable[np.ndarray]:
-        """Arrays that may change between two calls."""
+        """Return the arrays that may change between two calls."""
         return ()
 
 
 class References:
-    """What some functions or objects refer to, as it was when this was made."""
+    """The variables that functions or objects refer to, with their values at construction time."""
 
     def __init__(self, *roots: Any) -> None:
         self.arrays: list[np.ndarray] = []
         self.objects: list[Traceable] = []
-        self.code = False  # whether there is any code of the user's
-        self.drawing: list[Callable[[], Any]] = []  # states of generators of random numbers
+        self.code = False  # whether the user's own code was reached
+        self.drawing: list[Callable[[], Any]] = []  # each returns a random generator's state
         self._checks: list[Callable[[], bool]] = []
         self._compared: dict[int, bytes] = {}
         self._roots = roots
@@ -71,15 +71,16 @@ class References:
             walk.visit(root)
         if self.code and not walk.names.isdisjoint(DRAWING):
             self.drawing += [random.getstate, lambda: repr(np.random.get_state(legacy=False))]
-        self._drawn, self._held = [state() for state in self.drawing], len(self.live())
+        self._random_states = [state() for state in self.drawing]
+        self._live_count = len(self.live())
 
     def live(self) -> list[np.ndarray]:
-        """Arrays that may change: those that were reached, and those of objects."""
+        """Return the arrays that may change: those reached directly, and those of objects."""
         reached = [base_of(array) for array in self.arrays]
         return reached + [base_of(a) for object in self.objects for a in object.mutable_arrays()]
 
     def changed(self) -> bool:
-        """Whether the functions now refer to something else, or to other numbers."""
+        """Whether the functions now refer to other objects or to other values."""
         for check in self._checks:
             if check():
                 return True
@@ -90,11 +91,12 @@ class References:
         )
 
     def refreshed(self, captured: Iterable[np.ndarray]) -> References:
-        """The same after tracing, which may itself have changed something, such as a list that
-        the function appends to. From now on numbers of arrays are compared: of small ones, and of
-        those that are not among the captured ones, which are read at every call."""
-        drew = [state() for state in self.drawing] != self._drawn
-        if drew and len(self.live()) == self._held:  # else first weights may have been drawn
+        """Return new references to the same functions, taken after tracing, which may itself have
+        changed something, such as a list that the function appends to. They also compare the values
+        of arrays: of small ones, and of large ones that are not `captured` (captured arrays are
+        inputs of the graph and are read at every call)."""
+        drew = [state() for state in self.drawing] != self._random_states
+        if drew and len(self.live()) == self._live_count:  # else weights may have been initialised
             warn_user(DRAWN)
         again = References(*self._roots)
         again._compare(captured)
@@ -107,7 +109,7 @@ class References:
                 self._compared[id(array)] = array.tobytes()
 
     def expect(self, owner: Any, key: Any, value: Any) -> None:
-        """Notice when a cell, a dict or an object has something else."""
+        """Add a check that `key` of a cell, a dict or an object still is `value`."""
         if isinstance(owner, CellType):
             self._checks.append(lambda: _content(owner) is not value)
         elif isinstance(owner, dict):
@@ -120,7 +122,7 @@ class References:
             self._checks.append(lambda: getattr(owner, key, MISSING) is not value)
 
     def expect_items(self, items: Callable[[], list[Any]]) -> None:
-        """Notice when a collection has other items."""
+        """Add a check that a collection still has the same items."""
         seen = items()
 
         def changed() -> bool:
@@ -132,25 +134,25 @@ class References:
         self._checks.append(changed)
 
     def expect_state(self, state: Callable[[], Any]) -> Any:
-        """Notice when an object is in another state; gives that of now."""
+        """Add a check that an object still has the same state; return its current state."""
         seen = state()
         self._checks.append(lambda: (now := state()) is not seen and not _equal(now, seen))
         return seen
 
 
 class _Walk:
-    """One walk through what is reachable."""
+    """One traversal of everything that the roots can reach."""
 
     def __init__(self, found: References) -> None:
         self.found = found
-        self.seen: dict[int, Any] = {}  # the objects are kept, so that their ids stay theirs
-        self.names: set[str] = set()  # attributes that the code so far uses
-        self.fresh: list[Any] = []  # items that were met and not looked at yet
+        self.seen: dict[int, Any] = {}  # keeps the objects alive, so that no id is reused
+        self.names: set[str] = set()  # attribute names in the code visited so far
+        self.fresh: list[Any] = []  # items found but not visited yet
         self.walking = False
-        self.plain: list[Any] = []  # objects whose attributes are looked at by these names
+        self.plain: list[Any] = []  # objects whose attributes with these names are followed
 
     def visit(self, item: Any) -> None:
-        """Look at an item, and at what it refers to, in that order; however long a chain is."""
+        """Visit an item, then everything it refers to; iterative, so chains may be long."""
         self.fresh.append(item)
         if self.walking:
             return
@@ -189,8 +191,8 @@ class _Walk:
             self._content_of(item)
 
     def _content_of(self, item: Any) -> None:
-        """What other objects hold: a variable of a context, an array of another library, bytes, a
-        collection."""
+        """Follow the content of other objects: a context variable, an array of another library,
+        bytes, a random generator, a collection."""
         if isinstance(item, type | ModuleType):
             return
         if isinstance(item, ContextVar):
@@ -258,7 +260,7 @@ class _Walk:
             self._attributes(item, names)
 
     def _attributes(self, item: Any, names: Iterable[str]) -> None:
-        """What an object, a class, a function or a module of one's own has under some names."""
+        """Follow the attributes `names` of a user's object, class, function or module."""
         if isinstance(item, ModuleType):
             if is_foreign(item.__name__, None, getattr(item, "__file__", None)):
                 return
@@ -286,33 +288,32 @@ class _Walk:
 
 
 def _of_class(item: Any, name: str) -> bool:
-    """Whether an object has something from its class, or a class from one above it."""
+    """Whether an object inherits `name` from its class, or a class from a base class."""
     above = item.__mro__[1:] if isinstance(item, type) else type(item).__mro__
     return any(name in vars(kind) for kind in above if not is_foreign(kind.__module__, None))
 
 
 def _names(code: CodeType) -> set[str]:
-    """The names that code uses, those in texts among them, as in `getattr(box, "slope")`."""
+    """Return the names that code uses, and its string constants, for `getattr(box, "slope")`."""
     return {*code.co_names, *(constant for constant in code.co_consts if isinstance(constant, str))}
 
 
 def same_memory(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays are the same numbers in the same shape."""
+    """Whether two arrays view the same memory with the same shape, strides and dtype."""
     return a.ctypes.data == b.ctypes.data and (a.shape, a.strides, a.dtype) == (
         b.shape, b.strides, b.dtype,
     )  # fmt: skip
 
 
 def _equal(a: Any, b: Any) -> bool:
-    """Whether two values are the same, which need not be one object: plain ones that are equal, and
-    views of the same numbers."""
+    """Whether two values are equal plain values, or arrays that view the same memory."""
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
         return same_memory(cast("np.ndarray[Any, Any]", a), cast("np.ndarray[Any, Any]", b))
     return isinstance(a, PLAIN) and type(cast(object, a)) is type(cast(object, b)) and bool(a == b)
 
 
 def _numbers(item: Any) -> Any:
-    """The numbers of an object that can be made an array."""
+    """Return the values of an array-like object in a form that can be compared."""
     array = np.asarray(item)
     if array.dtype.kind == "O":
         return tuple(map(repr, array.ravel().tolist()))
@@ -320,14 +321,14 @@ def _numbers(item: Any) -> Any:
 
 
 def methods_of(item: object) -> Iterator[FunctionType]:
-    """All methods that a class of the user's own, or one above it, defines."""
+    """Yield all methods that the user's classes define, base classes included."""
     for kind in type(item).__mro__:
         if not is_foreign(kind.__module__, None):
             yield from (m for m in map(_plain_function, vars(kind).values()) if m is not None)
 
 
 def _methods(kind: type, names: Iterable[str]) -> Iterator[FunctionType]:
-    """Methods of a class of one's own that code with these names can call."""
+    """Yield the methods of a user's class that code with these names can call."""
     for owner in kind.__mro__:
         if is_foreign(owner.__module__, None):
             continue
@@ -364,7 +365,7 @@ def _content(cell: CellType) -> Any:
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
-    """The code, and that of the functions inside it."""
+    """Yield a code object and those of the functions inside it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -372,14 +373,14 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def base_of(array: np.ndarray) -> np.ndarray:
-    """The array that owns the memory of a view, as far as it is an array."""
+    """Return the outermost array behind a view: the owner of its memory, if that is an array."""
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array
 
 
 def is_foreign(module: str | None, code: CodeType | None, path: str | None = None) -> bool:
-    """Whether code is of this package, or installed: what it refers to does not change."""
+    """Whether code belongs to this package or an installed one, whose references do not change."""
     name = module or ""
     if name == PACKAGE or name.startswith(f"{PACKAGE}."):
         return True

@@ -1,9 +1,9 @@
-"""Arithmetic as IEEE 754 has it by default, whatever the caller's thread has set.
+"""Runs code in the default IEEE 754 floating-point mode, whatever mode the caller's thread is in.
 
-In: a function that computes. Out: the same function: while it runs, numbers are rounded to nearest
-and denormal ones are honoured, and afterwards the thread's own setting is back. Compiled code does
-so itself; this is for all that Python and others compute around it: first weights, constants,
-learning rates, sums, numbers parsed from text.
+In: a function that computes. Out: the same function, wrapped: while it runs, results are rounded to
+nearest and subnormal numbers are not flushed to 0; afterwards the thread's mode is restored.
+Compiled code does this itself; this module is for everything that Python and other libraries
+compute around it: initial weights, constants, learning rates, sums, numbers parsed from text.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from glassnet.errors import GlassnetError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# By division of whole numbers, which is exact here in every mode: a literal need not be.
+# Quotients of integers are exact here in every mode; parsing a literal may round.
 ONE, HALF = 1.0, 1 / 2
-BELOW, ABOVE = 1 / 2**54, 3 / 2**54  # a quarter of the last place of 1, and three quarters
-LEAST = 1 / 2**1022  # half of it is denormal
+BELOW, ABOVE = 1 / 2**54, 3 / 2**54  # 1/4 and 3/4 ulp of 1
+LEAST = 1 / 2**1022  # the smallest normal number; half of it is subnormal
 
 
 def rounds_to_nearest() -> bool:
-    """Whether this thread rounds to nearest and honours denormal numbers; takes 0.1 µs."""
+    """Whether this thread rounds to nearest and keeps subnormal numbers; takes 0.1 µs."""
     return ONE + BELOW == ONE and ONE + ABOVE != ONE and LEAST * HALF != 0.0
 
 
 @contextmanager
 def rounding_to_nearest() -> Generator[None]:
-    """Such arithmetic inside, the thread's own afterwards."""
+    """Use the default floating-point mode inside the block, and restore the thread's afterwards."""
     if rounds_to_nearest():
         yield
         return
@@ -47,7 +47,7 @@ def rounding_to_nearest() -> Generator[None]:
 
 
 def computed_to_nearest(f: Callable[P, R]) -> Callable[P, R]:
-    """The function, computing so."""
+    """Wrap a function so that it runs in the default floating-point mode."""
 
     @wraps(f)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -60,20 +60,20 @@ def computed_to_nearest(f: Callable[P, R]) -> Callable[P, R]:
 
 
 def load_all(package: str, path: Iterable[str]) -> None:
-    """Load every module of a package so: their constants are computed once, and kept as bytecode
-    on the disk."""
+    """Import every module of a package in the default floating-point mode, since Python computes
+    their constants once and stores them as bytecode on disk."""
     walk = import_module("pkgutil").walk_packages
     with rounding_to_nearest():
         for found in walk(path, f"{package}.", onerror=lambda name: None):
             if not found.name.endswith("__main__"):
-                with suppress(ImportError):  # an optional package that is not there
+                with suppress(ImportError):  # an optional dependency that is not installed
                     import_module(found.name)
 
 
 def _environment() -> tuple[Callable[[Any], int], Callable[[Any], int], Any, Any]:
-    """C's fegetenv and fesetenv, its default environment, and room for one. They are called with
-    the interpreter's lock, since they take some nanoseconds."""
-    ctypes: Any = import_module("ctypes")  # takes milliseconds, and hardly anybody needs it
+    """Return C's fegetenv and fesetenv, the default environment, and a buffer to save one in. The
+    calls hold the interpreter's lock, since they take only nanoseconds."""
+    ctypes: Any = import_module("ctypes")  # takes milliseconds and is rarely needed
     for name in (None, "libm.so.6"):
         with suppress(OSError, AttributeError, ValueError, TypeError):
             library = ctypes.PyDLL(name)

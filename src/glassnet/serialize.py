@@ -1,9 +1,10 @@
-"""Values from files of anyone: JSON within limits, and annotations that say what is allowed.
+"""Reads values from untrusted files: JSON within limits, checked against type annotations.
 
-In: texts, or JSON values, and an annotation: str, bool, int, float, Literal, a list, a tuple, a
+In: JSON texts or values, and an annotation: str, bool, int, float, Literal, a list, a tuple, a
 dict, a TypedDict, a frozen dataclass, `| None`; `Annotated` with `Within` or `Length` narrows it.
-Out: values of that type; or a ValueError that names the field, what was seen and what is allowed.
-A dataclass whose fields depend on each other says so in `check(self)`. Also dataclasses to JSON.
+Out: values of that type; or a ValueError that names the field, the value seen and what is allowed.
+A dataclass whose fields depend on each other checks them in `check(self)`. `to_plain` converts a
+dataclass to JSON values.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ T = TypeVar("T")
 
 LONGEST = 1 << 26  # characters of a JSON text
 DEEPEST = 64  # lists and objects within each other
-LARGEST = (1 << 63) - 1  # of a whole number whose annotation says nothing
-LATER = {"later": True}  # metadata of a field that older files lack: its default is taken
+LARGEST = (1 << 63) - 1  # limit of integers without a narrower annotation
+LATER = {"later": True}  # metadata of a field that older files lack; they get its default
 
 
 @dataclasses.dataclass(frozen=True)
 class Within:
-    """A number from `low` to `high`; without `low` itself where it is `above`."""
+    """The range of a number, from `low` to `high`; with `above`, `low` itself is excluded."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -55,7 +56,7 @@ class Within:
 
 @dataclasses.dataclass(frozen=True)
 class Length:
-    """So many characters or entries."""
+    """The range of the number of characters or entries, both ends included."""
 
     least: int = 0
     most: int = 1 << 20
@@ -68,8 +69,8 @@ class Length:
 
 
 class Unbounded:
-    """In `AnyFloat`: infinities and NaN as well, as Python writes them in JSON; in `AnyInt`: whole
-    numbers of any length."""
+    """Marks annotations without limits: `AnyFloat` allows infinities and NaN, as Python writes them
+    in JSON, and `AnyInt` integers of any length."""
 
 
 AnyFloat = Annotated[float, Unbounded]
@@ -83,8 +84,8 @@ Name = Annotated[str, Length(0, 1 << 16)]
 
 
 def parse(text: str | bytes) -> Any:
-    """The values of a JSON text; ValueError where it is none, says a name twice in an object, or is
-    longer or deeper than what is written here can be."""
+    """Parse a JSON text. Raises ValueError where it is not JSON, repeats a name in an object, or is
+    longer or more deeply nested than anything this package writes."""
     if len(text) > LONGEST:
         raise ValueError(f"a JSON text has {len(text):,} characters, and {LONGEST:,} are the most")
     try:
@@ -116,7 +117,7 @@ def _inside(value: Any) -> Sequence[Any]:
 
 
 def value_text(value: Any) -> str:
-    """What was seen, short and without control characters."""
+    """Return a JSON value for an error message: short and without control characters."""
     if isinstance(value, (dict, list)):
         many = len(cast("list[Any]", value))
         return f"{'an object' if isinstance(value, dict) else 'a list'} of {many:,}"
@@ -130,18 +131,20 @@ def value_text(value: Any) -> str:
 
 
 def read_value(kind: Any, plain: Any, where: str) -> Any:
-    """The value of an annotation that JSON values describe; `where` names it in an error."""
+    """Convert JSON values to the annotated type `kind`; `where` names the value in errors.
+
+    Raises ValueError where they do not fit."""
     return _read(kind, plain, where)
 
 
 def from_plain(kind: type[T], plain: Any, where: str = "") -> T:
-    """The dataclass that a JSON object describes."""
+    """Convert a JSON object to the dataclass `kind`. Raises ValueError where it does not fit."""
     found: T = _read(kind, plain, where or kind.__name__)
     return found
 
 
 def to_plain(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass as JSON values, those of dataclasses in them as well."""
+    """Return the fields of a dataclass as JSON values, recursively."""
     return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
 
 
@@ -156,7 +159,7 @@ def _plain(item: Any) -> Any:
 
 
 def refuse(where: str, plain: Any, allowed: str) -> NoReturn:
-    """Name the field, what was seen, and what is allowed."""
+    """Raise ValueError with the field, the value seen and what is allowed."""
     raise ValueError(f"{where} is {value_text(plain)}; allowed is {allowed}")
 
 
@@ -222,7 +225,7 @@ def _one_of(kind: Any, plain: Any, where: str) -> Any:
             return _read(choice, plain, where)
         except ValueError:
             continue
-    if len(rest) == 1:  # its error says where it is inside
+    if len(rest) == 1:  # its error names the inner field
         return _read(rest[0], plain, where)
     try:
         return _read(rest[-1], plain, where)
@@ -283,7 +286,7 @@ def _fields(kind: Any, plain: Any, where: str) -> Any:
 
 
 def _entries(kind: Any, plain: Any, where: str) -> Any:
-    """A TypedDict; of names that it does not have nothing is asked, since nothing reads them."""
+    """Read a TypedDict. Unknown names are accepted without a check, since nothing reads them."""
     hints = _hints(kind)
     if not isinstance(plain, dict):
         refuse(where, plain, "an object")
@@ -298,7 +301,8 @@ def _entries(kind: Any, plain: Any, where: str) -> Any:
 
 
 def _keys(plain: Any, needed: set[str], known: set[str], where: str) -> dict[str, Any]:
-    """The JSON object with these names and no other."""
+    """Return the JSON object; raise ValueError where it lacks a needed name or has an unknown
+    one."""
     if not isinstance(plain, dict):
         refuse(where, plain, f"an object with {', '.join(sorted(needed))}")
     found = cast("dict[str, Any]", plain)
@@ -314,7 +318,7 @@ def _keys(plain: Any, needed: set[str], known: set[str], where: str) -> dict[str
 
 
 def annotation_text(kind: Any) -> str:
-    """What an annotation allows, in words."""
+    """Return what an annotation allows, in words."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
         narrower = [str(bound) for bound in inner[1:] if bound is not Unbounded]

@@ -1,8 +1,8 @@
-"""Every stage of compiling, as text.
+"""Shows every stage of compilation as text.
 
-In: a graph, or a plan, and the name of a stage. Out: what that stage makes of it.
-`STAGES` names them and says what each shows; `grad` are the gradients of output 0, a number, by
-every input of its dtype.
+In: a graph or a plan, and the name of a stage. Out: the result of that stage as text. `STAGES`
+lists the stages and what each shows; `grad` shows the gradients of output 0, a scalar, with respect
+to every input of its dtype.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ __all__ = ["STAGES", "stages", "with_gradients"]
 
 
 def stages(graph: Graph | Plan, stop_after: str, target: InstructionSet | None = None) -> str:
-    """The text of one stage; GraphError where there is no such stage.
+    """Return the text of one stage. Raises GraphError where there is no such stage.
 
-    Stages after `grad` show the graph as given; show the gradients of `with_gradients(graph)`.
+    Stages after `grad` compile the graph without gradients; pass `with_gradients(graph)` to see
+    them.
     """
     if stop_after not in STAGES:
         raise GraphError(unknown_stage_text(stop_after))
@@ -59,8 +60,8 @@ def _lowered(plan: Plan, stop_after: str, target: InstructionSet) -> str:
 
 
 def with_gradients(graph: Graph) -> Graph:
-    """The graph, with the gradients of its first output by the inputs of the same dtype as
-    further outputs."""
+    """Return the graph with further outputs: the gradients of its first output with respect to
+    every input of the same dtype."""
     builder = GraphBuilder(graph.nodes)
     outputs = [builder.value(place) for place in graph.outputs]
     places = graph.inputs.values()

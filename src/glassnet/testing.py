@@ -1,7 +1,7 @@
-"""Proof of derivatives and of compiled code, on the user's own numbers.
+"""Checks derivatives and compiled code numerically, on the user's own data.
 
 In: a function of arrays, a module, or a loss with a model and data. Out: a report whose text is a
-table; an AssertionError with that table where numbers disagree.
+table; or an AssertionError with that table where values disagree.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from glassnet.tracing import as_type, parameter_names, trace, trace_function
 Function = Callable[..., Any]
 
 STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
-TRIALS = 3  # times that arguments are changed by a rounding, to see what becomes of it
-ROUNDINGS = 16.0  # of one size that a result may be off by
-KINKED = 1e-7  # errors above which a kink is looked for
-APART = 1e-6  # by how much the slopes to the left and to the right of a kink differ
-BESIDE = 1e-3  # how far from a kink a derivative is compared
-SMALL = 16  # arguments of up to this many elements are also checked one by one
+TRIALS = 3  # number of perturbations of the arguments by one rounding
+ROUNDINGS = 16.0  # allowed multiple of the largest change that such a perturbation causes
+KINKED = 1e-7  # a larger error starts the search for a kink
+APART = 1e-6  # smallest relative difference between the slopes on both sides of a kink
+BESIDE = 1e-3  # distance from a kink at which the derivative is compared
+SMALL = 16  # arguments of up to this many elements are also checked element by element
 
 
 @dataclass(frozen=True)
 class Line:
-    """One comparison: what was compared, two numbers, and their distance. At a `kink`, where the
-    slopes to the left and to the right differ, it is the distance a little beside it."""
+    """One comparison: a name, two numbers and their error. At a `kink`, where the slopes to the
+    left and to the right differ, the error is measured at a nearby point."""
 
     what: str
     first: float
@@ -53,7 +53,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Report:
-    """Comparisons, and how far the two numbers of each may be apart."""
+    """Comparisons, and the largest error allowed in each."""
 
     heads: tuple[str, str, str]
     lines: tuple[Line, ...]
@@ -61,12 +61,12 @@ class Report:
 
     @property
     def worst(self) -> float:
-        """The largest distance; NaN counts as infinite."""
+        """The largest error; NaN counts as infinite."""
         return max((line.error for line in self.lines), default=0.0)
 
     @property
     def kinks(self) -> int:
-        """How many comparisons were made beside a kink."""
+        """The number of comparisons made near a kink."""
         return sum(bool(line.kink) for line in self.lines)
 
     @property
@@ -84,14 +84,14 @@ class Report:
         return "\n".join([*padded, f"worst {self.worst:.1e}, allowed {self.tolerance:.0e}"])
 
     def check(self, complaint: str) -> Report:
-        """This report, if all is well; else AssertionError."""
+        """Return this report if it is `ok`; otherwise raise AssertionError that has its text."""
         if not self.ok:
             raise Disagreement(f"{complaint}\n{self}", self)
         return self
 
 
 class Disagreement(AssertionError):
-    """Numbers that should be equal are not; `report` has all of them."""
+    """Values that should agree do not; `report` has all comparisons."""
 
     def __init__(self, text: str, report: Report) -> None:
         super().__init__(text)
@@ -100,16 +100,17 @@ class Disagreement(AssertionError):
 
 @computed_to_nearest
 def check_grads(f: Any, *args: Any, order: int = 2, tolerance: float = 1e-6) -> Report:
-    """Compare derivatives up to an order with central differences, in float64.
+    """Compare derivatives up to `order` with central differences, in float64; return a report.
 
-    f is a function of arrays written with ops, a module (with x), or a loss (with a model, x and
-    y); derivatives are by every float argument, and by every parameter of a module. Each is
-    checked along fixed random directions; small arrays also element by element. Of several results
-    a fixed random mixture is differentiated, so of the second derivatives too. Errors are relative
-    where numbers are larger than 1. Where a function has a kink just here, such as ReLU at 0, its
-    slopes to both sides differ and no difference is its derivative: the table says so, and the
-    derivative is compared a little beside the kink. Raises AssertionError with the table where a
-    derivative is wrong.
+    f is a function of arrays written with `gn.ops`, a module (args: x), or a loss (args: model, x,
+    y). Derivatives are with respect to every float argument, and every parameter of a module. Each
+    is checked along fixed random directions, and small arrays also element by element. A function
+    with several results, or a derivative of it, is reduced to a scalar by a fixed random linear
+    combination. Errors are relative where values are larger than 1; `tolerance` is the largest one
+    allowed. At a kink, such as ReLU at 0, the slopes on both sides differ and no difference
+    quotient is the derivative: the table says so, and the derivative is compared at a nearby point.
+    Raises AssertionError with the table where a derivative is wrong, GraphError where no argument
+    is an array of floats.
     """
     function, arrays, names = as_function(f, args)
     places = [i for i, a in enumerate(arrays) if a.dtype.kind == "f" and a.size]
@@ -127,12 +128,12 @@ def check_grads(f: Any, *args: Any, order: int = 2, tolerance: float = 1e-6) -> 
 
 @computed_to_nearest
 def compare(f: Any, *args: Any, tolerance: float | None = None) -> Report:
-    """Compare compiled results with the NumPy interpreter computing in float64.
+    """Compare compiled results with the NumPy interpreter in float64; return a report.
 
-    An error is a distance divided by the largest number of the result, without what the rounding
-    of the arguments alone makes of it, as where nearly equal numbers are subtracted. By default
-    1e-5 is allowed for float32 and 1e-12 for float64. Raises AssertionError with the table where
-    they differ.
+    The error is the largest difference divided by the largest absolute value of the result. The
+    difference that rounding the arguments alone can cause (cancellation, for example) is subtracted
+    first. `tolerance` is 1e-5 for float32 and 1e-12 for float64 by default. Raises AssertionError
+    with the table where results differ by more.
     """
     function, arrays, _ = as_function(f, args, wide=False)
     traced = trace_function(function, [as_type(array) for array in arrays])
@@ -141,8 +142,8 @@ def compare(f: Any, *args: Any, tolerance: float | None = None) -> Report:
     found = compile_graph(graph).run(named)
     wanted = interpret(graph, named, wide=True)
     single = any(output.dtype == np.float32 for output in found)
-    rooms = _tolerances(graph, named, found, wanted)
-    pairs = zip(found, wanted, rooms, strict=True)
+    tolerances = _tolerances(graph, named, found, wanted)
+    pairs = zip(found, wanted, tolerances, strict=True)
     lines = [_line_of(i, *pair) for i, pair in enumerate(pairs)]
     allowed = tolerance if tolerance is not None else 1e-5 if single else 1e-12
     report = Report(("result", "compiled", "interpreted"), tuple(lines), allowed)
@@ -155,13 +156,13 @@ def _tolerances(
     found: Sequence[np.ndarray],
     wanted: Sequence[np.ndarray],
 ) -> list[float]:
-    """How far each result moves when its arguments are changed by a rounding each, some times over:
-    what its conditioning makes of the roundings that compiled code cannot avoid."""
+    """Return by how much each result may differ because of its conditioning: the largest change in
+    some trials in which every argument is perturbed by one rounding, times ROUNDINGS."""
     eps = max(
         (float(np.finfo(result.dtype).eps) for result in found if result.dtype.kind == "f"),
         default=0.0,
     )
-    rooms = [0.0] * len(wanted)
+    tolerances = [0.0] * len(wanted)
     for trial in range(TRIALS):
         moved = {
             name: array
@@ -178,14 +179,16 @@ def _tolerances(
             if result.size and result.dtype.kind == "f":
                 with np.errstate(invalid="ignore"):
                     apart = np.abs(result - wanted[place])
-                rooms[place] = max(rooms[place], ROUNDINGS * float(np.nan_to_num(apart).max()))
-    return rooms
+                tolerances[place] = max(
+                    tolerances[place], ROUNDINGS * float(np.nan_to_num(apart).max())
+                )
+    return tolerances
 
 
 def as_function(
     f: Any, args: Sequence[Any], wide: bool = True
 ) -> tuple[Function, list[np.ndarray], list[str]]:
-    """A function of arrays, its arguments, and their names."""
+    """Return a function, module or loss as a function of arrays, with its arguments and names."""
     if isinstance(f, Module):
         return _module_function(f, None, args, wide)
     if isinstance(f, Loss) and args and isinstance(args[0], Module):
@@ -197,7 +200,7 @@ def as_function(
 def _module_function(
     model: Module, loss: Loss | None, args: Sequence[Any], wide: bool
 ) -> tuple[Function, list[np.ndarray], list[str]]:
-    """The module's result, or the loss of it, as a function of its parameters and the data."""
+    """Return the module's output, or its loss, as a function of its parameters and the data."""
     names = [*model.parameters()]
     dtype = "float64" if wide else model.dtype
     data = [_array(args[0], wide).astype(dtype)]
@@ -222,18 +225,20 @@ def _array(arg: Any, wide: bool) -> np.ndarray:
 
 
 def _fixed_numbers(shape: Any, stream: int) -> np.ndarray:
-    """Numbers of about size 1 that are the same every time."""
+    """Return standard normal numbers that are the same every time; `stream` selects them."""
     return philox.normal(math.prod(shape), 0, stream).reshape(shape)
 
 
 def _project(f: Function, level: int) -> Function:
-    """The sum of all results of f, each element times a fixed number: one number."""
+    """Return f reduced to a scalar: the sum of all results, each element times a fixed number."""
 
     def scalar(*args: Any) -> Any:
         results: Any = f(*args)
-        several = cast("tuple[Any, ...]", results if isinstance(results, tuple) else (results,))
+        results_tuple = cast(
+            "tuple[Any, ...]", results if isinstance(results, tuple) else (results,)
+        )
         total: Any = 0.0
-        for i, y in enumerate(several):
+        for i, y in enumerate(results_tuple):
             if str(y.dtype) == "float64":
                 size = tuple(int(size) for size in y.shape)
                 total = total + ops.sum(y * _fixed_numbers(size, 1000 * level + i))
@@ -243,9 +248,10 @@ def _project(f: Function, level: int) -> Function:
 
 
 def _projection_factor(f: Function, arrays: Sequence[np.ndarray], level: int) -> float:
-    """What `_project` multiplies a function by that gives one number. Its derivatives are told
-    without that factor, so that they are those of f; computed they are with it, since a rule that
-    forgets the gradient of its result is right where that is 1."""
+    """Return the factor by which `_project` multiplies a scalar-valued f; 1 for other functions.
+
+    The report divides by it, so that it shows the derivatives of f. They are computed with the
+    factor, since a gradient rule that ignores the adjoint is right by chance where that is 1."""
     types = trace(f, *arrays).output_types
     return (
         float(_fixed_numbers((), 1000 * level)) if [type.shape for type in types] == [()] else 1.0
@@ -257,7 +263,7 @@ def _differentiate(scalar: Function, places: Sequence[int]) -> Function:
 
 
 class _Value:
-    """A function that gives one number, compiled once, at arguments of the same shapes."""
+    """A scalar-valued function, compiled once and called with arguments of the same shapes."""
 
     def __init__(self, f: Function, arrays: Sequence[np.ndarray]) -> None:
         traced = trace_function(f, [as_type(array) for array in arrays])
@@ -266,7 +272,7 @@ class _Value:
         self._call = compile_graph(traced.graph).prepare({**named, **traced.captured})
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> float:
-        for i, array in enumerate(arrays):  # most are those of the last call
+        for i, array in enumerate(arrays):  # most are the same as in the last call
             if array is not self._given[i]:
                 self._given[i], self._held[i][...] = array, array
         return float(self._call()[0])
@@ -303,7 +309,7 @@ def _compare_derivatives(
 
 
 def _error(computed: float, measured: float, rounding: float) -> float:
-    """Relative where numbers are larger than 1; infinite where one is NaN."""
+    """Return the error: relative where values are larger than 1, infinite where one is NaN."""
     error = (abs(computed - measured) - rounding) / max(1.0, abs(computed), abs(measured))
     return max(0.0, error) if error == error else math.inf
 
@@ -315,7 +321,7 @@ def _error_nearby(
     place: tuple[int, int],
     direction: np.ndarray,
 ) -> float:
-    """The error of a derivative a little beside the point, where there is no kink."""
+    """Return the error of a derivative at a point BESIDE away, where there is no kink."""
     moved = [
         array + BESIDE * _fixed_numbers(array.shape, 300_000 + n)
         if array.dtype.kind == "f"
@@ -343,9 +349,10 @@ def _directions(array: np.ndarray, place: int) -> Iterator[tuple[str, np.ndarray
 
 
 def difference(f: Callable[[float], float]) -> tuple[float, float]:
-    """f'(0) by central differences, extrapolated; of several step sizes the one whose result the
-    next smaller one confirms best, since a large step may cross a kink, a small one rounds. And by
-    how much rounding of f alone may change it."""
+    """Return f'(0) by central differences with Richardson extrapolation, and its rounding error.
+
+    Of several step sizes it takes the one whose result changes least at the next smaller step: a
+    large step may cross a kink, a small one suffers from rounding."""
     plain = [(f(h) - f(-h)) / (2.0 * h) for h in STEPS]
     halves = [(f(h / 2) - f(-h / 2)) / h for h in STEPS]
     better = [(4.0 * half - whole) / 3.0 for whole, half in zip(plain, halves, strict=True)]
@@ -355,8 +362,9 @@ def difference(f: Callable[[float], float]) -> tuple[float, float]:
 
 
 def one_sided(f: Callable[[float], float]) -> tuple[float, float] | None:
-    """The slopes of f to the left and to the right of 0, where they differ: at a kink. A jump, as
-    of the derivative of a kink, has infinite ones. None where f is smooth, or no number."""
+    """Return the slopes of f to the left and to the right of 0 if they differ (a kink), else None.
+
+    A jump has infinite slopes. None also where f is not finite."""
 
     def slope(h: float) -> float:
         return (-3.0 * f(0.0) + 4.0 * f(h) - f(2.0 * h)) / (2.0 * h)
@@ -374,8 +382,8 @@ def one_sided(f: Callable[[float], float]) -> tuple[float, float] | None:
     return (left, right) if abs(right - left) > APART * max(1.0, abs(left), abs(right)) else None
 
 
-def _line_of(place: int, found: np.ndarray, wanted: np.ndarray, room: float) -> Line:
-    """The element where two results are farthest apart."""
+def _line_of(place: int, found: np.ndarray, wanted: np.ndarray, tolerance: float) -> Line:
+    """Return the comparison of the element that differs most, after subtracting `tolerance`."""
     a, b = np.atleast_1d(found).astype(float).ravel(), np.atleast_1d(wanted).astype(float).ravel()
     if not a.size:
         return Line(f"{place}", 0.0, 0.0, 0.0)
@@ -383,7 +391,7 @@ def _line_of(place: int, found: np.ndarray, wanted: np.ndarray, room: float) -> 
     with np.errstate(invalid="ignore"):
         apart = np.where(same, 0.0, np.abs(a - b))
     apart[np.isnan(apart)] = math.inf
-    apart = np.maximum(0.0, apart - room)
+    apart = np.maximum(0.0, apart - tolerance)
     i = int(apart.argmax())
     scale = max((float(x) for x in np.abs(b[np.isfinite(b)])), default=1.0) or 1.0
     name = f"{place}[{', '.join(str(int(k)) for k in np.unravel_index(i, np.shape(found)))}]"

@@ -1,7 +1,7 @@
-"""A Python function becomes a graph.
+"""Traces a Python function into a graph.
 
 In: a function of arrays written with ops, and example arguments (arrays, numbers or types). Out:
-its graph: the function is called once, with graph values in place of the arrays.
+its graph. The function is called once, with graph values in place of the arrays.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from glassnet.rounding import computed_to_nearest
 
 @dataclass(frozen=True)
 class Traced:
-    """The graph of a function, whether the function returned one value rather than a tuple, and
-    the arrays that it reads besides its arguments, by the names of their inputs."""
+    """The result of tracing: the graph; `single`, whether the function returned one value rather
+    than a tuple; and `captured`, the arrays that it reads besides its arguments, by input name."""
 
     graph: Graph
     single: bool
@@ -37,13 +37,13 @@ class Traced:
 
 @computed_to_nearest
 def trace(f: Callable[..., Any], *examples: Any) -> Graph:
-    """The graph of `f` for arguments like the examples.
+    """Return the graph of `f` for arguments with the dtypes and shapes of the examples.
 
-    An example is an array or a number (its dtype and shape count, not its values), or a `Type`.
-    Inputs are called like the parameters of `f`. Arrays that `f` takes from around it, and the
-    parameters of networks that it calls, are further inputs; numbers are part of the graph.
-    Raises GraphError where `f` returns something that is not an array, or asks for the truth of a
-    value.
+    An example is an array or a number (its values do not matter), or a `Type`. The inputs of the
+    graph are named like the parameters of `f`. Arrays outside `f` that it uses, and the parameters
+    of networks that it calls, are further inputs; numbers are constants of the graph. Raises
+    GraphError where `f` returns something that is not an array, or uses a value as a condition
+    (`if x:`), ShapeError where shapes or dtypes do not fit an op.
     """
     return trace_function(f, [as_type(example) for example in examples]).graph
 
@@ -52,7 +52,7 @@ def trace(f: Callable[..., Any], *examples: Any) -> Graph:
 def trace_function(
     f: Callable[..., Any], types: Sequence[Type], references: References | None = None
 ) -> Traced:
-    """The graph and what belongs to it; `references` are those of `f`, where they are known."""
+    """Trace `f` for arguments of these types. Pass `references` if those of `f` are known."""
     builder = GraphBuilder(references=references or References(f))
     names = parameter_names(f, len(types))
     inputs = [builder.input(name, type) for name, type in zip(names, types, strict=True)]
@@ -69,7 +69,7 @@ def as_type(example: Any) -> Type:
 
 
 def parameter_names(f: Callable[..., Any], count: int) -> list[str]:
-    """Names of the first `count` positional parameters; x0, x1, … where they are not known."""
+    """Return the names of the first `count` positional parameters; x0, x1, … for unknown ones."""
     try:
         parameters = inspect.signature(f).parameters.values()
     except (TypeError, ValueError):
