@@ -164,7 +164,7 @@ REFUSED: list[tuple[str, tuple[Type, ...], dict[str, Any], str]] = [
     ("concatenate", (f32(2, 3), f32(3, 3)), {"axis": 1}, r"equal sizes on the other axes"),
     ("pad", (f32(2),), {"low": (-1,), "high": (0,), "steps": (1,)}, r"0 or more"),
     ("take", (f32(2, 3), f32(2)), {}, r"take: .*wanted int32 or int64"),
-    ("scatter_add", (Type("int32", (3,)), f32(2)), {"size": 4}, r"one index a row"),
+    ("scatter_add", (Type("int32", (3,)), f32(2)), {"size": 4}, r"one index per row"),
     ("iota", (), {"shape": (2,), "axis": 1, "dtype": "int64"}, r"iota: axis 1 of \[2\]"),
 ]  # fmt: skip
 

@@ -1,1 +1,2 @@
-"""The waist: types, values, the graph, its checker, printer, parser and NumPy interpreter."""
+"""The intermediate representation: types, values, the graph, its checker, printer, parser and NumPy
+interpreter."""

@@ -1,8 +1,8 @@
-"""Building a graph node by node.
+"""Builds a graph node by node.
 
-In: op applications on values, numbers and arrays. Out: a checked `Graph`. Numbers and arrays take
-the dtype of the value beside them; broadcasts of elementwise arguments are made explicit here, so
-that no later stage has to know the broadcasting rule.
+In: ops applied to values, numbers and arrays. Out: a `Graph`. Numbers and arrays take the dtype of
+the other operand. Broadcasts of elementwise arguments become explicit nodes here, so that no later
+stage needs the broadcasting rule.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from glassnet.words import plural
 class GraphBuilder:
     """A graph under construction.
 
-    `references` are arrays that may change after the graph is built, such as those in the closure
-    of a traced function. Where one of them (or a view of one) is used, it becomes an input of the
-    graph; `captured` has its array by the name of the input. Any other array is a constant.
-    `known` has values by what they stand for: a network's parameters by the slot that holds them;
-    `context` is what else the layers of a network know while they are built.
+    `references` are the arrays that may change after the graph is built, such as those in the
+    closure of a traced function. When one of them (or a view of one) is used, it becomes an input
+    of the graph; `captured` maps the name of the input to the array. Any other array is a constant.
+    `known` maps the slots of a network's parameters to their values; `context` is for the layers of
+    a network while they are built.
     """
 
     def __init__(self, nodes: Sequence[Node] = (), references: References | None = None) -> None:
@@ -42,7 +42,7 @@ class GraphBuilder:
 
     @contextmanager
     def tracing(self) -> Generator[None]:
-        """Around code of the user that is called to build this graph."""
+        """Mark this graph as the one under construction while the user's code runs inside."""
         _tracing.builders.append(self)
         try:
             yield
@@ -59,18 +59,18 @@ class GraphBuilder:
         return self.late_input(name, type)
 
     def capture(self, array: np.ndarray, name: str = "captured") -> Value:
-        """An input that stands for an array, which whoever runs the graph passes along."""
+        """Add an input that stands for an array; whoever runs the graph must pass `captured`."""
         inputs = {n.attr("name"): i for i, n in enumerate(self.nodes) if n.op.name == "input"}
-        for known, other in self.captured.items():
+        for earlier, other in self.captured.items():
             if same_memory(array, other):
-                return self.value(inputs[known])
+                return self.value(inputs[earlier])
         free = (f"{name}{i}" if i else name for i in itertools.count(name == "captured"))
         unused = next(name for name in free if name not in inputs)
         self.captured[unused] = array
         return self.late_input(unused, type_of(array))
 
     def late_input(self, name: str, type: Type) -> Value:
-        """An input after other nodes."""
+        """Add an input after other nodes."""
         return self.append(Node(OPS["input"], (), freeze_attrs({"name": name}), type))
 
     def value(self, index: int) -> Value:
@@ -81,7 +81,8 @@ class GraphBuilder:
         return Value(self, len(self.nodes) - 1, node.type)
 
     def apply(self, op: Op, args: Sequence[Any], attrs: Mapping[str, Any]) -> Value:
-        """Add one node, after lifting and broadcasting its arguments."""
+        """Add one node, after converting and broadcasting its arguments. Raises ShapeError where
+        shapes or dtypes do not fit, GraphError where an argument is not a number or an array."""
         values = self._lift(op, args)
         if op.arity >= 0 and len(values) != op.arity:
             raise ShapeError(f"{op.name} takes {plural(op.arity, 'argument')}, got {len(values)}")
@@ -98,14 +99,14 @@ class GraphBuilder:
         return value if value.shape == shape else operator("broadcast")(value, shape=shape)
 
     def constant(self, item: Any, dtype: str | None = None) -> Value:
-        """A number or an array as a node: an input where the array is a live one."""
+        """Add a number or an array as a node: an input if the array may change, else a constant."""
         given: Any = item
         if isinstance(given, np.ndarray) and self.references is not None:
             found = self._live_value(cast("np.ndarray[Any, Any]", given))
             if found is not None:
                 same = dtype in (None, found.dtype)
                 return found if same else OPS["cast"](found, dtype=dtype)
-        with np.errstate(over="ignore"):  # rounding to infinity is what the dtype means
+        with np.errstate(over="ignore"):  # rounding to infinity is correct for the dtype
             array = np.asarray(item) if dtype is None else np.asarray(item).astype(dtype)
         name = dtype or array.dtype.name
         if name not in SHORT:
@@ -115,7 +116,7 @@ class GraphBuilder:
         return self.apply(OPS["constant"], (), {"value": array.item(), "dtype": name})
 
     def _live_value(self, array: np.ndarray) -> Value | None:
-        """The value of a live array; None where the array is a constant."""
+        """Return the value of an array that may change; None where the array is a constant."""
         assert self.references is not None
         base = base_of(array)
         if not any(base is live for live in self.references.live()):
@@ -147,13 +148,13 @@ class GraphBuilder:
         dtypes = [arg.dtype for arg in args if isinstance(arg, Value) and arg.dtype != "bool"]
         if op.kind == "index":  # row numbers do not take the dtype of the rows
             dtypes = []
-        truths = [arg.index for arg in args if isinstance(arg, Value) and arg.dtype == "bool"]
-        beside = self._float_behind(truths) if truths and not dtypes else None
-        return [self._lift_one(op, arg, dtypes, beside) for arg in args]
+        bool_places = [arg.index for arg in args if isinstance(arg, Value) and arg.dtype == "bool"]
+        default_dtype = self._source_dtype(bool_places) if bool_places and not dtypes else None
+        return [self._lift_one(op, arg, dtypes, default_dtype) for arg in args]
 
-    def _float_behind(self, places: list[int]) -> str | None:
-        """The dtype of the numbers that truth values were worked out from; else the one dtype that
-        all inputs of numbers have."""
+    def _source_dtype(self, places: list[int]) -> str | None:
+        """Return the float dtype from which bool nodes at `places` were computed; else the float
+        dtype of the inputs, if they have only one."""
         seen = set(places)
         while places:
             node = self.nodes[places.pop(0)]
@@ -165,7 +166,7 @@ class GraphBuilder:
         floats = given.intersection(FLOATS)
         return floats.pop() if len(floats) == 1 else None
 
-    def _lift_one(self, op: Op, arg: Any, dtypes: list[str], beside: str | None) -> Value:
+    def _lift_one(self, op: Op, arg: Any, dtypes: list[str], default_dtype: str | None) -> Value:
         if isinstance(arg, Value):
             if arg.builder is not self:
                 raise GraphError(f"{op.name}: {arg!r} belongs to another graph")
@@ -175,7 +176,7 @@ class GraphBuilder:
             raise GraphError(f"{op.name}: {type(arg).__name__} {arg!r} is not a number or array")
         whole = array.dtype.kind in "iu"
         wanted = next((d for d in dtypes if d in FLOATS or whole), None)
-        wanted = beside if array.dtype.kind == "f" and not dtypes else wanted
+        wanted = default_dtype if array.dtype.kind == "f" and not dtypes else wanted
         if array.dtype.kind == "b":
             wanted = None
         if whole and wanted in ("int32", "int64") and (array.astype(wanted) != array).any():
@@ -184,7 +185,7 @@ class GraphBuilder:
 
 
 class _Tracing(threading.local):
-    """Graphs under construction in this thread, the innermost last."""
+    """The graphs under construction in this thread, the innermost last."""
 
     def __init__(self) -> None:
         self.builders: list[GraphBuilder] = []
@@ -194,12 +195,13 @@ _tracing = _Tracing()
 
 
 def builder_being_traced() -> GraphBuilder | None:
-    """The graph that code of the user is being called for, if it is."""
+    """Return the graph for which the user's code is being traced; None outside of tracing."""
     return _tracing.builders[-1] if _tracing.builders else None
 
 
 def broadcast_shape(name: str, shapes: Sequence[Shape]) -> Shape:
-    """NumPy's rule: shapes are aligned on the right; sizes are equal, or one of them is 1."""
+    """Return the common shape by NumPy's rule: shapes are aligned on the right; sizes must be equal
+    or 1. Raises ShapeError, which names the op."""
     rank = max((len(shape) for shape in shapes), default=0)
     result: list[Size] = []
     for axis in range(-rank, 0):

@@ -1,6 +1,6 @@
-"""The graph: an immutable list of typed tensor operations, each name bound once.
+"""The graph: an immutable list of typed tensor operations, each result defined once (SSA).
 
-In: nodes from a `GraphBuilder`. Out: a frozen `Graph`, the only thing the two halves share.
+In: nodes from a `GraphBuilder`. Out: a frozen `Graph`, which the front end passes to the compiler.
 
     graph ::= "graph(" input* ") {" node* "return" index* "}"
     node  ::= index "=" op "(" index* attr* ")" ":" type
@@ -28,7 +28,7 @@ class Literal:
     def __init__(self, array: np.ndarray) -> None:
         self.array = np.array(array, order="C")
         if self.array.dtype.kind == "f":
-            self.array[np.isnan(self.array)] = np.nan  # one NaN, so that equal means equal bytes
+            self.array[np.isnan(self.array)] = np.nan  # one NaN pattern, as arrays compare by bytes
         self.array.flags.writeable = False
         self._key = (self.array.dtype.str, self.array.shape, self.array.tobytes())
 
@@ -45,8 +45,8 @@ class Literal:
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operation applied to earlier nodes, given by their places in the list; nodes are equal
-    if they compute the same bits from the same places."""
+    """One operation applied to earlier nodes, given by their indices. Nodes are equal if they
+    compute the same bits from the same nodes."""
 
     op: Op
     inputs: tuple[int, ...]
@@ -59,7 +59,7 @@ class Node:
 
     @cached_property
     def key(self) -> tuple[Any, ...]:
-        """What two equal nodes share; floats by their digits, as −0 is not 0 and NaN is NaN."""
+        """The key for comparing nodes. Floats count by their repr: −0 ≠ 0, and NaN = NaN."""
         return self.op.name, self.inputs, _digits(self.attrs), self.type
 
     def __eq__(self, other: object) -> bool:
@@ -69,7 +69,7 @@ class Node:
         return hash(self.key)
 
     def with_inputs(self, inputs: tuple[int, ...]) -> Node:
-        """The same operation on other nodes."""
+        """Return the same operation applied to other nodes."""
         return self if inputs == self.inputs else Node(self.op, inputs, self.attrs, self.type)
 
     def attr(self, name: str, default: Any = None) -> Any:
@@ -78,15 +78,15 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in order of definition, and which of them are the result; inputs come first,
-    but for those that stand for arrays which a traced function captured."""
+    """Nodes in order of definition, and the indices of the outputs. Inputs come first, except those
+    for captured arrays of a traced function."""
 
     nodes: tuple[Node, ...]
     outputs: tuple[int, ...]
 
     @cached_property
     def inputs(self) -> dict[str, int]:
-        """Name and place of every input, in order."""
+        """The index of every input by name, in order."""
         return {n.attr("name"): i for i, n in enumerate(self.nodes) if n.op.name == "input"}
 
     @cached_property
@@ -105,7 +105,7 @@ class Graph:
 
     @cached_property
     def uses(self) -> tuple[tuple[int, ...], ...]:
-        """For every node the nodes that read it, in order, without repeats."""
+        """For every node, the indices of the nodes that read it, ascending and unique."""
         users: list[list[int]] = [[] for _ in self.nodes]
         for i, node in enumerate(self.nodes):
             for source in dict.fromkeys(node.inputs):
@@ -117,7 +117,7 @@ class Graph:
 
 
 def freeze_attrs(attrs: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """Attributes in the form that nodes keep: sorted by name, lists as tuples."""
+    """Convert attributes to the hashable form in nodes: sorted by name, lists as tuples."""
     return tuple([(name, _freeze(attrs[name])) for name in sorted(attrs)]) if attrs else ()
 
 
@@ -138,7 +138,7 @@ def _freeze(item: Any) -> Any:
 
 
 def show(graph: Graph) -> str:
-    """The graph as text, one node a line."""
+    """Return the graph as text, one node per line."""
     heads = [f"%{i} {name}: {graph.nodes[i].type}" for name, i in graph.inputs.items()]
     lines = [f"graph({', '.join(heads)}) {{"]
     for place, node in enumerate(graph.nodes):

@@ -1,8 +1,8 @@
-"""The reference meaning of a graph: every node by NumPy, one after the other.
+"""The reference interpreter: computes every node of a graph with NumPy, in order.
 
-In: a graph and arrays. Out: arrays. With `wide` every float is a float64, which makes this the
-oracle that compiled code is measured against; it agrees with compiled code to rounding, not to
-the bit.
+In: a graph and arrays. Out: arrays. With `wide=True` every float is a float64: compiled code is
+compared with these results. The interpreter agrees with compiled code up to rounding, not bit for
+bit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from glassnet.graph.types import Dim, Type, match_dims
 
 
 def interpret(graph: Graph, args: Mapping[str, Any], wide: bool = False) -> list[np.ndarray]:
-    """The outputs for arrays given by input name; raises ShapeError where one does not fit."""
+    """Return the outputs for arrays by input name; `wide` computes in float64.
+
+    Raises ShapeError where an array does not fit."""
     dims = bind_shapes(graph.input_types, {name: np.shape(arg) for name, arg in args.items()})
     values = evaluate(graph, args, dims, wide)
     return [values[place] for place in graph.outputs]
@@ -27,7 +29,7 @@ def interpret(graph: Graph, args: Mapping[str, Any], wide: bool = False) -> list
 def evaluate(
     graph: Graph, args: Mapping[str, Any], dims: Mapping[str, int], wide: bool = False
 ) -> list[np.ndarray]:
-    """The value of every node."""
+    """Return the value of every node."""
     values: list[np.ndarray] = []
     for node in graph.nodes:
         dtype = widened_dtype(node.type.dtype, wide)
@@ -46,7 +48,7 @@ def widened_dtype(dtype: str, wide: bool) -> str:
 
 
 def bind_attrs(node: Node, dims: Mapping[str, int], wide: bool) -> dict[str, Any]:
-    """Attributes with run-time sizes as numbers, and arrays as arrays."""
+    """Return a node's attributes with run-time sizes as numbers and literals as arrays."""
     return {name: _bind(item, dims, wide) for name, item in node.attrs}
 
 
@@ -61,15 +63,17 @@ def _bind(item: Any, dims: Mapping[str, int], wide: bool) -> Any:
 
 
 def bind_shapes(types: Mapping[str, Type], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-    """The run-time sizes that the arrays fix; ShapeError where one does not fit its type."""
+    """Return the run-time sizes, determined from the shapes of the inputs.
+
+    Raises ShapeError where a shape does not fit its type."""
     if types.keys() != shapes.keys():
         raise ShapeError(f"inputs are {', '.join(types)}; got {', '.join(shapes) or 'none'}")
     dims: dict[str, int] = {}
     for name, wanted in types.items():
         if not match_dims(wanted.shape, shapes[name], dims):
-            known = ", ".join(f"{dim}={size}" for dim, size in dims.items())
+            bound = ", ".join(f"{dim}={size}" for dim, size in dims.items())
             raise ShapeError(
                 f"input {name!r} has shape {list(shapes[name])}, wanted {wanted}"
-                + (f" with {known}" if known else "")
+                + (f" with {bound}" if bound else "")
             )
     return dims

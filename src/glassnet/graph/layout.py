@@ -1,6 +1,6 @@
-"""Where the elements of a value lie in a buffer: an offset and one stride an axis.
+"""Memory layouts: an offset, and a stride for each axis, in elements.
 
-In: shapes. Out: frozen `Layout` objects; views map layouts to layouts, so that no data move.
+In: shapes. Out: frozen `Layout` objects. Views map layouts to layouts, so that no data is copied.
 Sizes known only at run time stay symbolic: a stride is a number times a product of such sizes.
 """
 
@@ -32,7 +32,7 @@ class SizeProduct:
         return "*".join(parts + [dim.name for dim in self.dims])
 
     def at(self, dims: Mapping[str, int]) -> int:
-        """The number for given run-time sizes."""
+        """Return the product for given run-time sizes."""
         number = self.factor
         for dim in self.dims:
             number *= dims[dim.name]
@@ -44,7 +44,7 @@ ONE = SizeProduct(1)
 
 
 def count(shape: Sequence[Size]) -> SizeProduct:
-    """The number of elements of a shape."""
+    """Return the number of elements of a shape."""
     total = ONE
     for size in shape:
         total = total * size
@@ -53,7 +53,7 @@ def count(shape: Sequence[Size]) -> SizeProduct:
 
 @dataclass(frozen=True)
 class Layout:
-    """Element (i, j, …) lies at the sum of `offset` plus i·strides[0] + j·strides[1] + …"""
+    """Element (i, j, …) is at position sum(offset) + i·strides[0] + j·strides[1] + …"""
 
     shape: Shape
     strides: tuple[SizeProduct, ...]
@@ -65,7 +65,7 @@ class Layout:
         return not self.offset and have_same_order(self, row_major(self.shape))
 
     def moved(self, axis: int, start: int) -> Layout:
-        """The layout that begins `start` steps later on `axis`."""
+        """Return the layout that begins `start` elements later on `axis`."""
         if start == 0:
             return self
         return replace(self, offset=(*self.offset, self.strides[axis] * start))
@@ -75,13 +75,13 @@ class Layout:
 
 
 def have_same_order(a: Layout, b: Layout) -> bool:
-    """Whether two layouts of one shape differ at most where an axis has a single element."""
+    """Whether two layouts of one shape have equal strides on all axes of size 2 or more."""
     pairs = zip(a.shape, a.strides, b.strides, strict=True)
     return all(size == 1 or left == right for size, left, right in pairs)
 
 
 def row_major(shape: Sequence[Size]) -> Layout:
-    """The dense layout, last axis fastest."""
+    """Return the contiguous layout of a shape, last axis fastest (C order)."""
     strides: list[SizeProduct] = []
     step = ONE
     for size in reversed(shape):
@@ -95,7 +95,7 @@ def transpose_layout(layout: Layout, axes: Sequence[int]) -> Layout:
 
 
 def broadcast_layout(layout: Layout, shape: Sequence[Size]) -> Layout:
-    """Right-aligned; new axes, and axes of size 1 that grow, get stride 0."""
+    """Return the layout broadcast to a shape; new axes and expanded axes of size 1 get stride 0."""
     extra = len(shape) - len(layout.shape)
     strides = [ZERO] * extra
     for old, new, stride in zip(layout.shape, shape[extra:], layout.strides, strict=True):
@@ -106,7 +106,8 @@ def broadcast_layout(layout: Layout, shape: Sequence[Size]) -> Layout:
 def slice_layout(
     layout: Layout, starts: Sequence[int], sizes: Sequence[Size], steps: Sequence[int]
 ):
-    """Element i of an axis is element start + i·step of the old one (steps may be negative)."""
+    """Return the layout of a slice: its element i is element start + i·step of the old axis. Steps
+    may be negative."""
     moved = layout
     for axis, start in enumerate(starts):
         moved = moved.moved(axis, start)
@@ -115,7 +116,7 @@ def slice_layout(
 
 
 def reshape_layout(layout: Layout, shape: Sequence[Size]) -> Layout | None:
-    """The layout of the same elements under another shape, or None where a copy is needed."""
+    """Return the layout of the same elements in another shape; None where a copy is needed."""
     if have_same_order(layout, row_major(layout.shape)):
         return (
             row_major(shape)

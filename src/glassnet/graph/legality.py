@@ -1,7 +1,8 @@
-"""What makes a graph legal.
+"""Checks that a graph is valid.
 
-In: a graph. Out: the same graph, or a GraphError that names the node: inputs have names of their
-own, every operand is defined earlier, every type is the one that the op's rule gives.
+In: a graph. Out: the same graph, or a GraphError that names the node. In a valid graph the names of
+inputs are unique, every operand is defined before it is used, and every type is the one that the
+op's type rule infers.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from glassnet.words import plural
 
 
 def check(graph: Graph) -> Graph:
-    """Return the graph when it is legal; raise GraphError when it is not."""
+    """Return the graph if it is valid; raise GraphError otherwise."""
     names: set[str] = set()
     for place, node in enumerate(graph.nodes):
         if OPS.get(node.op.name) is not node.op:

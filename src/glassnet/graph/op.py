@@ -1,8 +1,8 @@
-"""The op record: everything the package knows about one operation, in one place.
+"""Defines `Op`: everything the package knows about one operation, in one record.
 
-In: the fields of a record. Out: an `Op`, entered in `OPS` under its name, callable on values
-(adds a node) and on arrays (computes with NumPy). The kinds are closed, the ops are open: the
-back half looks at `kind` and `code`, never at `name`.
+In: the fields of a record. Out: an `Op`, registered in `OPS` under its name, callable on values
+(adds a node) and on arrays (computes with NumPy). There is a fixed set of kinds, but any number of
+ops: the compiler looks at `kind` and `code`, never at `name`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ TypeRule = Callable[..., Type]
 
 @dataclass(frozen=True)
 class Reduction:
-    """What the back half needs of a `reduce` op: the start value of a dtype, and how an element
-    joins an accumulator (`combine(b, acc, x)`; also used between partial results)."""
+    """The code of a `reduce` op: `init(dtype)` is the start value, `combine(b, acc, x)` adds an
+    element, or a partial result, to an accumulator."""
 
     init: Callable[[str], float | int | bool]
     combine: Callable[[ScalarBuilder, Any, Any], Any]
@@ -34,11 +34,11 @@ class Reduction:
 
 @dataclass(frozen=True)
 class View:
-    """What the back half needs of a `view` op, one of two.
+    """The code of a `view` op, which has either `read` or `write`.
 
-    `read(layout, out_shape, **attrs)` gives the layout of the result in the argument's buffer, or
-    None where the elements must be copied. `write(layout, in_shapes, **attrs)` gives, for the
-    layout of the result, the part that each argument is copied to (the rest is 0).
+    `read(layout, out_shape, **attrs)` returns the layout of the result in the argument's buffer, or
+    None where the elements must be copied. `write(layout, in_shapes, **attrs)` returns, for the
+    layout of the result, the part to which each argument is copied (the rest is 0).
     """
 
     read: Callable[..., Layout | None] | None = None
@@ -49,22 +49,23 @@ class View:
 class Op:
     """One operation.
 
-    `infer(*types, **attrs)` gives the type of the result (ShapeError otherwise), `numpy(*arrays,
-    **attrs)` its meaning on arrays, `vjp(g, ans, *xs, **attrs)` the gradients of the inputs as
-    graph values (None where there is none), `domain` the interval tests draw arguments from,
-    `examples` pairs of argument shapes and attributes that tests try.
+    `infer(*types, **attrs)` returns the type of the result or raises ShapeError; `numpy(*arrays,
+    **attrs)` computes the result with NumPy; `vjp(g, ans, *xs, **attrs)`, the vector-Jacobian
+    product, returns the gradients of the inputs as graph values (None for an input without one).
+    Tests draw arguments from the interval `domain` and try the `examples`, pairs of argument shapes
+    and attributes.
 
-    `code` is what the back half needs; its form depends on the kind:
-    - elementwise: `code(b, *xs, **attrs)`, one number from numbers (all arguments of one shape:
-      broadcasts are made explicit when the node is added);
-    - reduce: a `Reduction`; the node has attrs `axes` and, for sums, `rows` (leaves of 64 and a
-      tree, as for a sum over the rows of a batch, instead of 64 lanes);
+    `code` is for the compiler; its form depends on the kind:
+    - elementwise: `code(b, *xs, **attrs)`, one number from numbers (all arguments have one shape:
+      broadcasts become explicit nodes when the node is added);
+    - reduce: a `Reduction`; the node has attrs `axes` and, for sums, `rows` (if true, the sum adds
+      blocks of 64 pairwise, as over the rows of a batch; otherwise it uses 64 lanes);
     - contract: None; a[m,k] b[k,n], with the attr `rows` as above;
     - view: a `View`;
     - index: "gather" (out[i,…] = x[index[i],…]) or "scatter" (out[index[i],…] += x[i,…], in
       ascending i, arguments index and x, attr `size`);
     - source: `code(b, coordinates, dtype, **attrs)`, the element at the coordinates (a list of
-      int64 numbers), or None where the value is a buffer.
+      int64 numbers), or None where the value is stored in a buffer.
     """
 
     name: str
@@ -82,7 +83,7 @@ class Op:
     examples: tuple[tuple[tuple[Shape, ...], Mapping[str, Any]], ...] = ()
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
-        """A node where an argument is a value, else the number from NumPy."""
+        """Add a node if an argument is a graph value, else compute with NumPy."""
         for arg in args:
             if isinstance(arg, Value):
                 return arg.builder.apply(self, args, attrs)
@@ -93,12 +94,12 @@ class Op:
 
 
 OPS: dict[str, Op] = {}
-SYMBOLS: dict[str, Op] = {}  # those that are written with a symbol of Python
-NUMPY: dict[str, Callable[..., Any]] = {}  # what NumPy's names mean, see `ops/numpy_names.py`
+SYMBOLS: dict[str, Op] = {}  # the ops that Python writes as an operator, such as "+"
+NUMPY: dict[str, Callable[..., Any]] = {}  # handlers of NumPy's names, see `ops/numpy_names.py`
 
 
 def define(op: Op) -> Op:
-    """Enter an op in the registry; a name is given once."""
+    """Register an op under its name; raise ValueError where the name is taken."""
     if op.name in OPS:
         raise ValueError(f"op {op.name} is defined twice")
     if op.kind not in KINDS:
@@ -110,7 +111,7 @@ def define(op: Op) -> Op:
 
 
 def operator(symbol: str) -> Op:
-    """The op written with a symbol of Python."""
+    """Return the op that Python writes as the operator `symbol`."""
     if symbol not in SYMBOLS:
         raise GraphError(f"no op is written {symbol!r}; import glassnet.ops first")
     return SYMBOLS[symbol]
@@ -154,7 +155,7 @@ class Value:
         return NUMPY["function"](f, args, how)
 
     def __array__(self, *args: Any, **how: Any) -> Any:
-        raise GraphError(f"{self!r} has no numbers while tracing; write what you need with ops")
+        raise GraphError(f"{self!r} has no numbers while tracing; use functions of gn.ops instead")
 
     def __float__(self) -> float:
         return self.__array__()
@@ -196,8 +197,8 @@ class Value:
         part = operator("[]")(self, **bounds)
         sizes = iter([None if axis in dropped else size for axis, size in enumerate(part.shape)])
         shape = tuple(1 if k is None else next(sizes) for k in keys)
-        kept = tuple(size for size in (*shape, *sizes) if size is not None)
-        return operator("reshape")(part, shape=kept) if kept != part.shape else part
+        final_shape = tuple(size for size in (*shape, *sizes) if size is not None)
+        return operator("reshape")(part, shape=final_shape) if final_shape != part.shape else part
 
     def __add__(self, other: Any) -> Value:
         return operator("+")(self, other)
@@ -238,8 +239,8 @@ class Value:
     def __mod__(self, other: Any) -> Value:
         raise GraphError(
             "there is no op for %, // and divmod\n"
-            "  right: ops.floor(x / y)   the whole quotient\n"
-            "  right: x - ops.floor(x / y) * y   what is left"
+            "  right: ops.floor(x / y)   the quotient x // y\n"
+            "  right: x - ops.floor(x / y) * y   the remainder x % y"
         )
 
     __rmod__ = __floordiv__ = __rfloordiv__ = __divmod__ = __rdivmod__ = __mod__
@@ -268,7 +269,9 @@ class Value:
     __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> bool:
-        raise GraphError("== compares no graph values; use ops.equal(a, b) or ops.not_equal(a, b)")
+        raise GraphError(
+            "== cannot compare graph values; use ops.equal(a, b) or ops.not_equal(a, b)"
+        )
 
     def __lt__(self, other: Any) -> Value:
         return operator("<")(self, other)

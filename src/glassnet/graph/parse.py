@@ -1,6 +1,6 @@
-"""A graph read back from its text.
+"""Parses the text form of a graph.
 
-In: what `show` printed (grammar in `graph.py`). Out: an equal graph, checked; GraphError says
+In: text printed by `show` (grammar in `graph.py`). Out: an equal, checked graph; a GraphError says
 which line cannot be read.
 """
 
@@ -24,7 +24,7 @@ LINE = re.compile(r"%(\d+) = (\w+)\((.*)\) : (\w+\[[\w,]*\])")
 
 
 def parse(text: str) -> Graph:
-    """The graph that `show` printed; GraphError says which line cannot be read."""
+    """Parse the text that `show` printed. Raises GraphError, with the line that cannot be read."""
     lines = [line.strip() for line in text.strip().splitlines()]
     if len(lines) < 3 or not lines[0].startswith("graph(") or lines[-1] != "}":
         raise GraphError("a graph's text begins with graph(…) { and ends with }")
@@ -64,7 +64,7 @@ def _parse_node(place: int, line: str) -> Node:
 
 
 def _evaluate(tree: ast.expr) -> Any:
-    """Python literals, with nan and inf, run-time sizes by name, and arrays as dtype(list)."""
+    """Evaluate Python literals, nan and inf, run-time sizes by name, and arrays, dtype(list)."""
     if isinstance(tree, ast.Name):
         return CONSTANTS[tree.id] if tree.id in CONSTANTS else Dim(tree.id)
     if isinstance(tree, (ast.Tuple, ast.List)):

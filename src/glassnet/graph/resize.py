@@ -1,8 +1,8 @@
-"""A graph with other sizes.
+"""Replaces sizes in a graph: symbolic ones by numbers, or numbers by symbolic ones.
 
-In: a graph and what replaces some of its sizes: numbers for sizes known at run time give faster
-code, sizes known at run time for numbers give code that graphs of many sizes share. Out: the same
-graph otherwise, or its digest. The bits that it computes are the same.
+In: a graph and a mapping of sizes. Numbers in place of run-time sizes give faster code; run-time
+sizes in place of numbers give code that graphs of many sizes share. Out: the graph with the new
+sizes, or its digest. It computes the same bits.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from glassnet.graph.graph import Graph, Literal, Node
 from glassnet.graph.op import Op, Reduction, View
 from glassnet.graph.types import Dim, Shape, Size, Type
 
-SIZED = ("shape", "size")  # attributes in which numbers are sizes
+SIZED = ("shape", "size")  # the attributes in which numbers are sizes
 
 Sizes = Mapping[Size, Size]
 
 
 def resize(graph: Graph, sizes: Sizes) -> Graph:
-    """The graph with other sizes; `check` tells whether it is still legal. A number cannot be
-    replaced by a name that the graph has already: two sizes would be taken for one."""
+    """Return the graph with sizes replaced; use `check` to see whether it is still valid.
+
+    Raises GraphError where a number would be replaced by a name that the graph already has, since
+    two different sizes would become one."""
     if not sizes:
         return graph
     taken = {new.name for old, new in sizes.items() if isinstance(new, Dim) and old != new}
@@ -45,9 +47,9 @@ def resize(graph: Graph, sizes: Sizes) -> Graph:
 
 
 def open_widths(graph: Graph, among: Iterable[Size]) -> Sizes:
-    """Sizes known at run time for some numbers, called by the order in which inputs have them, so
-    that graphs that differ in these numbers only become equal. Sizes that the graph leaves open
-    already keep their names, which no number gets."""
+    """Return a mapping of the numbers `among` to run-time sizes width0, width1, … in the order in
+    which they occur in the inputs. After `resize`, graphs that differ only in these numbers are
+    equal. Run-time sizes that the graph already has keep their names, which are not reused."""
     wanted = {size for size in among if not isinstance(size, Dim)}
     shapes = [type.shape for type in graph.input_types.values()]
     met = dict.fromkeys(size for shape in shapes for size in shape if size in wanted)
@@ -56,8 +58,8 @@ def open_widths(graph: Graph, among: Iterable[Size]) -> Sizes:
 
 
 def digest(graph: Graph, sizes: Sizes) -> str | None:
-    """What equal graphs share and others do not, after resizing; None where ops from outside the
-    package decide what the graph means."""
+    """Return the SHA-256 of the graph after resizing, equal for equal graphs; None where the graph
+    uses an op that is defined outside this package."""
     total = hashlib.sha256()
     for node in graph.nodes:
         if not _is_ours(node.op):
@@ -69,7 +71,7 @@ def digest(graph: Graph, sizes: Sizes) -> str | None:
 
 @cache
 def _is_ours(op: Op) -> bool:
-    """Whether all that decides an op's code is part of this package."""
+    """Whether everything that determines an op's code is part of this package."""
     code: Any = op.code
     parts: list[Any] = [code]
     if isinstance(code, Reduction | View):
@@ -95,7 +97,7 @@ def _shape(shape: Shape, sizes: Sizes) -> Shape:
 
 
 def _attr(name: str, item: Any, sizes: Sizes) -> Any:
-    """An attribute after resizing; a number is a size in some attributes only."""
+    """Return an attribute after resizing; numbers are sizes only in the attributes SIZED."""
     if isinstance(item, tuple):
         return tuple([_attr(name, part, sizes) for part in cast("tuple[Any, ...]", item)])
     if isinstance(item, Dim) or (name in SIZED and isinstance(item, int)):

@@ -1,7 +1,7 @@
-"""The language in which an op says what it computes for one element.
+"""The interface with which an op defines what it computes for one element.
 
 In: nothing. Out: two protocols: numbers in registers, and the machine operations on them. The
-back half implements them for vectors of machine code, tests for NumPy arrays.
+compiler implements them for vector registers, tests for NumPy arrays.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from glassnet.graph.types import Size
 
 
 class Scalar(Protocol):
-    """A number in a register; every operation is rounded once, an int or float operand is a
-    constant of the same dtype; comparisons give bool, and are false for NaN but for `ne`; `>>`
-    brings in zeros."""
+    """A number in a register. Every operation is rounded once; an int or float operand is a
+    constant of the same dtype. Comparisons give bool and are false for NaN, except `ne`. `>>` is a
+    logical shift."""
 
     @property
     def dtype(self) -> str: ...
@@ -46,18 +46,18 @@ class ScalarBuilder(Protocol):
 
     def const(self, x: float, dtype: str) -> Any: ...
     def fma(self, a: Any, b: Any, c: Any) -> Any:
-        """a * b + c, rounded once."""
+        """Return a * b + c, rounded once."""
 
     def sqrt(self, a: Any) -> Any: ...
     def floor(self, a: Any) -> Any: ...
     def rint(self, a: Any) -> Any:
-        """Nearest integer, ties to even, as a float."""
+        """Return the nearest integer, ties to even, as a float."""
 
     def abs(self, a: Any) -> Any: ...
     def select(self, cond: Any, a: Any, b: Any) -> Any: ...
     def bitcast(self, a: Any, dtype: str) -> Any: ...
     def convert(self, a: Any, dtype: str) -> Any:
-        """Between dtypes; float to int truncates and needs an argument in range."""
+        """Convert to another dtype; float to int truncates, and the value must be in range."""
 
     def extent(self, size: Size, dtype: str) -> Any:
-        """A size of the running shapes as a number."""
+        """Return a size as a number, at run time for symbolic ones."""

@@ -1,7 +1,7 @@
-"""Square brackets on graph values.
+"""Indexing of graph values with square brackets.
 
-In: what stands between the brackets, and a shape. Out: the bounds of a slice on every axis, and
-the axes that an integer drops.
+In: the index expression, and a shape. Out: the bounds of a slice on every axis, and the axes that
+an integer index removes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from glassnet.words import plural
 
 
 def expand_key(key: Any, rank: int) -> tuple[Any, ...]:
-    """What stands between the brackets as a tuple, with whole axes in the place of ..., and None
-    for each new axis."""
+    """Return an index as a tuple, with `...` replaced by full slices; None marks a new axis."""
     keys: tuple[Any, ...] = cast("tuple[Any, ...]", key) if isinstance(key, tuple) else (key,)
     dots = [place for place, item in enumerate(keys) if item is Ellipsis]
     if not dots:
@@ -27,14 +26,15 @@ def expand_key(key: Any, rank: int) -> tuple[Any, ...]:
 
 
 def is_list_of_rows(key: Any) -> bool:
-    """Whether brackets hold row numbers, in a list or an array of whole numbers."""
+    """Whether an index is a list or a 1-d array of integers, that is, row numbers."""
     if isinstance(key, list):
         return all(as_whole_number(item) is not None for item in cast("list[Any]", key))
     return getattr(getattr(key, "dtype", None), "kind", "") in ("i", "u") and key.ndim == 1
 
 
 def slice_bounds(key: Any, shape: Shape) -> tuple[dict[str, tuple[Any, ...]], set[int]]:
-    """The attributes of the slice op for `value[key]`, and the axes that an integer drops."""
+    """Return the attributes of the slice op for `value[key]`, and the axes that an integer index
+    removes. Raises GraphError for an index that is not supported or out of range."""
     keys: tuple[Any, ...] = cast("tuple[Any, ...]", key) if isinstance(key, tuple) else (key,)
     if len(keys) > len(shape):
         raise GraphError(f"{len(keys)} indices for a value of {plural(len(shape), 'axis', 'axes')}")
@@ -47,7 +47,7 @@ def slice_bounds(key: Any, shape: Shape) -> tuple[dict[str, tuple[Any, ...]], se
 
 
 def axis_bounds(axis: int, item: Any, size: Size) -> tuple[int, Size, int]:
-    """Start, stop and step on one axis; a step is never 0, a negative one runs down to stop."""
+    """Return start, stop and step for one axis. The step is not 0; a negative one counts down."""
     if isinstance(item, slice) and item == slice(None):
         return 0, size, 1
     if isinstance(size, Dim):
@@ -70,7 +70,7 @@ def axis_bounds(axis: int, item: Any, size: Size) -> tuple[int, Size, int]:
 
 
 def as_whole_number(item: Any) -> int | None:
-    """A whole number, or None for anything else."""
+    """Return an integer as int, None for anything else."""
     try:
         return index(item)
     except TypeError:

@@ -1,7 +1,7 @@
-"""Types of the values in a graph: a dtype and a shape, and how they print.
+"""Types of the values in a graph: a dtype and a shape, and their text form.
 
-In: dtype names, sizes. Out: frozen `Type` objects. A size is an integer, or a `Dim`: a number of
-rows known only when the compiled code runs.
+In: dtype names, sizes. Out: frozen `Type` objects. A size is an integer, or a `Dim`: a number, such
+as that of rows, which is known only when the compiled code runs.
 
     type ::= dtype "[" size ("," size)* "]"        f32[n,64]   f64[]
     size ::= integer | name
@@ -20,12 +20,12 @@ from glassnet.errors import GraphError
 SHORT = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64", "bool": "bool"}
 LONG = {short: long for long, short in SHORT.items()}
 FLOATS = ("float32", "float64")
-_NAMES = {np.dtype(name): name for name in SHORT}  # of this machine's byte order; quick to find
+_NAMES = {np.dtype(name): name for name in SHORT}  # in native byte order
 
 
 @dataclass(frozen=True)
 class Dim:
-    """A size known at run time, equal to itself only."""
+    """A size known only at run time; two are equal if their names are."""
 
     name: str
 
@@ -43,7 +43,7 @@ Shape = tuple[Size, ...]
 
 @dataclass(frozen=True)
 class Type:
-    """What a value is: `dtype` (a NumPy name) and `shape`."""
+    """The type of a value: `dtype` (a NumPy name) and `shape`."""
 
     dtype: str
     shape: Shape
@@ -64,16 +64,16 @@ def show_shape(shape: Sequence[Size]) -> str:
 
 
 def type_of(array: np.ndarray) -> Type:
-    """The type of an array; raises GraphError for a dtype outside the five."""
+    """Return the type of an array; raise GraphError for an unsupported dtype."""
     name = _NAMES.get(array.dtype)
     if name is None:
         wanted = ", ".join(SHORT)
-        raise GraphError(f"dtype {array.dtype} has no place in a graph; use one of {wanted}")
+        raise GraphError(f"dtype {array.dtype} is not supported in a graph; use one of {wanted}")
     return Type(name, array.shape)
 
 
 def parse_type(text: str) -> Type:
-    """Read back what `str(Type)` wrote."""
+    """Parse the text that `str(Type)` returns. Raises GraphError."""
     match = re.fullmatch(r"(\w+)\[([\w,]*)\]", text.strip())
     if match is None or match[1] not in LONG:
         raise GraphError(f"{text!r} is not a type; a type looks like f32[n,64]")
@@ -83,12 +83,12 @@ def parse_type(text: str) -> Type:
 
 
 def bind(shape: Sequence[Size], dims: Mapping[str, int]) -> tuple[int, ...]:
-    """The shape with every run-time size replaced by its number."""
+    """Return the shape with every run-time size replaced by its number."""
     return tuple(dims[size.name] if isinstance(size, Dim) else size for size in shape)
 
 
 def match_dims(shape: Sequence[Size], actual: Sequence[int], dims: dict[str, int]) -> bool:
-    """Whether `actual` fits `shape`, adding the run-time sizes it fixes to `dims`."""
+    """Whether `actual` fits `shape`; run-time sizes that it determines are added to `dims`."""
     if len(shape) != len(actual):
         return False
     for size, number in zip(shape, actual, strict=True):

@@ -1,7 +1,7 @@
-"""The user's line in an error: where outside of this package its cause stands.
+"""Adds the user's source line to an error: the line outside this package that caused it.
 
-In: an error on its way up. Out: the same error, its message with file, line and source text.
-Frames are looked at only when there is an error.
+In: an error that propagates. Out: the same error; its message ends with file, line and source text.
+Frames are inspected only when there is an error.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PACKAGE = __name__.partition(".")[0]
 
 @contextmanager
 def user_line() -> Generator[None]:
-    """Errors raised inside tell the user's line."""
+    """Add the user's line to errors raised inside the block."""
     try:
         yield
     except GlassnetError as error:
@@ -31,7 +31,7 @@ def user_line() -> Generator[None]:
 
 
 def add_user_line(error: GlassnetError) -> None:
-    """Let an error tell the user's line: once, however many places point it out."""
+    """Add the user's line to an error's message, once even if called several times."""
     if not getattr(error, "pointed_out", False):
         found = _nearest_user_frame(error)
         if found is not None and error.args:
@@ -40,15 +40,16 @@ def add_user_line(error: GlassnetError) -> None:
 
 
 def add_layer(error: GlassnetError, layer: str) -> None:
-    """Let an error tell the innermost layer that it comes from."""
+    """Add the name of the innermost layer to an error's message, once."""
     if not hasattr(error, "layer") and error.args:
         error.args = (f"{error.args[0]}\n  in {layer}", *error.args[1:])
         error.__dict__["layer"] = layer
 
 
 def _nearest_user_frame(error: GlassnetError) -> str | None:
-    """The user's frame nearest to where the error was raised: below the place that caught it, as
-    functions of the user are called from here, else above. The command line has none."""
+    """Return the line of the user's frame nearest to where the error was raised; None for the
+    command line. Frames below the one that caught the error (the user's functions, called by this
+    package) come before those above it."""
     trace = error.__traceback__
     if trace is None:
         return None
@@ -72,8 +73,8 @@ def _module(frame: FrameType) -> str:
 
 
 def _is_users(frame: FrameType) -> bool:
-    """Neither of this package, nor of an installed one, nor of Python itself, nor written by it
-    (as the constructors of dataclasses are)."""
+    """Whether a frame is the user's code: not of this package, an installed one or Python itself,
+    nor generated (as the constructors of dataclasses are)."""
     name, code = _module(frame), frame.f_code
     if name == PACKAGE or name.startswith(f"{PACKAGE}.") or code.co_filename.startswith("<frozen"):
         return False

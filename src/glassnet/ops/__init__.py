@@ -1,4 +1,4 @@
-"""What the operations mean: one record per op, and functions composed of them.
+"""The operations: one record per op, and functions composed of ops.
 
 In: graph values, or arrays. Out: graph values, or arrays. The registry is `glassnet.graph.op.OPS`.
 """

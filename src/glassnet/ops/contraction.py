@@ -1,7 +1,8 @@
 """Matrix products.
 
-In: floats. Out: one record: batched matrix product, each output element one chain of fused
-multiply-adds in ascending k, or, with `rows`, chains over leaves of 64 and a tree over the leaves.
+In: floats. Out: one record, the batched matrix product. Each output element is one chain of fused
+multiply-adds in ascending k; with `rows=True`, one chain for every 64 values of k, and the partial
+sums are added pairwise in a tree.
 """
 
 from __future__ import annotations
@@ -34,20 +35,20 @@ def _infer_matmul(*types: Type, rows: bool = False) -> Type:
 
 
 def _flipped(x: Any) -> Any:
-    """The last two axes exchanged."""
+    """Return x with its last two axes exchanged."""
     rank = len(x.shape)
     return transpose(x, (*range(rank - 2), rank - 1, rank - 2))
 
 
 def _vjp_matmul(g: Any, ans: Any, a: Any, b: Any, rows: bool = False) -> tuple[Any, Any]:
-    # aᵀ g contracts over the rows of a, which are the rows of the batch unless b's rows were
+    # aᵀ g contracts over the rows of a: those of the batch, unless the product contracted these
     by_a = matmul_op(g, _flipped(b), rows=False)
     return by_a, matmul_op(_flipped(a), g, rows=not rows)
 
 
 class MatrixProduct(Op):
-    """`a @ b`: the op itself for matrices that fit as they are, else the composition. That no rows
-    are contracted is written in one way, so that equal products are equal nodes."""
+    """`a @ b`: one node for matrices of fitting shapes, else the composition `matmul`. The default
+    rows=False is never stored, so that equal products are equal nodes."""
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
         if not attrs.get("rows", True):
@@ -78,8 +79,12 @@ matmul_op = define(
 
 
 def matmul(a: Any, b: Any, rows: bool = False) -> Any:
-    """The matrix product by NumPy's rule: vectors count as one row (a) or one column (b), leading
-    axes broadcast. `rows` says that the contraction runs over the rows of a batch."""
+    """Return the matrix product a @ b with NumPy's rules: [..., m, k] @ [..., k, n] is [..., m, n].
+
+    A vector `a` counts as one row, a vector `b` as one column; leading axes are broadcast. Pass
+    `rows=True` where the contraction runs over the rows of a batch: the sum is then computed in
+    blocks of 64 rows. Raises ShapeError where shapes or dtypes do not fit, or an argument is a
+    number."""
     ranks = len(shape_of(a)), len(shape_of(b))
     if 0 in ranks:
         raise ShapeError(
@@ -93,7 +98,7 @@ def matmul(a: Any, b: Any, rows: bool = False) -> Any:
 
 
 def _one_size(a: Any) -> bool:
-    """Whether all axes but the last can be one: their product is a size that can be written."""
+    """Whether all axes but the last can be merged: the product of their sizes is a valid size."""
     total = count(shape_of(a)[:-1])
     return not total.dims or (len(total.dims) == 1 and total.factor == 1)
 

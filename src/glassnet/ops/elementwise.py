@@ -1,7 +1,7 @@
-"""Arithmetic on single numbers: + − · / and what needs no approximation.
+"""Elementwise arithmetic: + − · / and other ops that need no approximation.
 
-In: numbers of one dtype. Out: records; results are rounded once, so that NumPy and compiled code
-agree to the bit.
+In: numbers of one dtype. Out: records. Results are rounded once, so that NumPy and compiled code
+agree bit for bit.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ div = define(
 
 
 def _shared(better: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    """The gradient goes to the argument that was chosen; equal arguments share it."""
+    """Return the vjp of a maximum or minimum: the chosen argument gets the gradient, and equal
+    arguments get half of it each."""
 
     def vjp(g: Any, ans: Any, a: Any, b: Any) -> tuple[Any, Any]:
         half = 0.5 * g
@@ -118,7 +119,7 @@ def _shared(better: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     return vjp
 
 
-# b ≠ b is true for NaN only, and folds away where b is a constant: relu is then one instruction
+# b ≠ b is true for NaN only and is folded where b is a constant: relu is then one instruction
 maximum = binary(
     "maximum",
     "max(a, b); NaN if one is NaN",
@@ -163,11 +164,11 @@ sign = unary(
     dtypes=NUMBERS,
     smooth=False,
 )
-# 2 g first: half the square of a number that is nearly too large has that number for its slope
+# 2·g first, so that the gradient of 0.5·x² does not overflow for large x
 square = unary(
     "square", "x²", numpy=np.square, vjp=lambda g, ans, x: (2.0 * g * x,), code=lambda b, x: x * x
 )
-# the gradient reads y, which a network keeps anyway, and is 0 at the kink
+# the gradient is computed from y, which a network stores anyway; it is 0 at x = 0
 relu = unary(
     "relu",
     "x; 0 where x < 0",

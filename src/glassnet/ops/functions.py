@@ -1,7 +1,7 @@
-"""Functions that need an approximation: exponentials, logarithms, circular functions.
+"""Functions that need an approximation: exponentials, logarithms, trigonometric functions.
 
-In: floats. Out: records, whose scalar code is the package's own (`math_*.py`), so that compiled
-results are the same bits on every machine, within 2 units in the last place.
+In: floats. Out: records with scalar code from `math_*.py`, so that compiled results have the same
+bits on every machine. Errors are at most 2 units in the last place.
 """
 
 from __future__ import annotations
@@ -76,16 +76,16 @@ erf = unary(
 
 
 def _vjp_pow(g: Any, ans: Any, a: Any, b: Any) -> tuple[Any, Any]:
-    # a⁰ is constant, and so is 0ᵇ; aᵇ has no slope by b where a is negative: ln a is NaN there
+    # a⁰ and 0ᵇ are constant; for negative a the derivative with respect to b is NaN, as ln a is
     by_base = where(equal(b, 0.0), 0.0, b * pow(a, where(equal(b, 0.0), 1.0, b - 1.0)))
-    still = logical_and(equal(a, 0.0), greater_equal(b, 0.0))
-    by_exponent = where(still, 0.0, ans * log(where(still, 1.0, a)))
+    is_constant = logical_and(equal(a, 0.0), greater_equal(b, 0.0))
+    by_exponent = where(is_constant, 0.0, ans * log(where(is_constant, 1.0, a)))
     return g * by_base, g * by_exponent
 
 
 @dataclass(frozen=True, eq=False)
 class Power(Op):
-    """A power whose exponent is a number with a shorter way is written that way."""
+    """The power op; exponents −1, ½, 1, 2 and 3 are replaced by cheaper ops."""
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
         base, exponent = args

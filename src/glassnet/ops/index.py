@@ -1,7 +1,7 @@
-"""Rows chosen by number.
+"""Gathering and scattering of rows by index.
 
-In: values and integer vectors. Out: records for gathering rows and for adding to rows, and
-one-hot rows as a composition. Indices count from 0 and must be in range.
+In: values and integer vectors. Out: records for gathering rows and for adding to rows, and one-hot
+encoding as a composition. Indices count from 0 and must be in range.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _infer_scatter(*types: Type, size: Size) -> Type:
     want_rank("scatter_add", index, 1)
     want_dtype("scatter_add", x, NUMBERS)
     if x.shape[:1] != index.shape:
-        raise ShapeError(f"scatter_add: index {index} for rows of {x}; wanted one index a row")
+        raise ShapeError(f"scatter_add: index {index} for rows of {x}; wanted one index per row")
     return x.with_shape((size, *x.shape[1:]))
 
 
@@ -77,16 +77,22 @@ scatter_op = define(
 
 
 def take(x: Any, index: Any) -> Any:
-    """The rows of x with the numbers in `index`, in that order."""
+    """Return the rows x[index], [m, …], of x [n, …] for an integer vector `index` [m].
+
+    Indices must be in 0…n−1. Raises ShapeError for other shapes or dtypes."""
     return take_op(x, index)
 
 
 def scatter_add(index: Any, x: Any, size: Size) -> Any:
-    """Zeros of `size` rows, to which row i of x is added at row index[i]."""
+    """Return zeros [size, …] to which row i of x [n, …] is added at row index[i].
+
+    `index` is an integer vector [n] with values in 0…size−1; rows are added in ascending i. Raises
+    ShapeError for other shapes or dtypes."""
     return scatter_op(index, x, size=size)
 
 
 def one_hot(labels: Any, classes: int, dtype: str = "float32") -> Any:
-    """A row per label: 1 in its column, 0 elsewhere; only 0 for a label outside 0…classes−1."""
+    """Return one-hot rows [n, classes] of `dtype` for integer labels [n]: 1 in the column of the
+    label, 0 elsewhere. A label outside 0…classes−1 gives a row of zeros."""
     columns = np.arange(classes, dtype=dtype_of(labels))
     return cast(equal(expand(labels, 1), columns), dtype)

@@ -1,6 +1,6 @@
-"""Arrays put together: concatenation, stacking, padding.
+"""Concatenation, stacking and padding.
 
-In: any dtype. Out: records that write each argument to its part of the result, zeros elsewhere.
+In: any dtype. Out: records that write each argument to its part of the result, and 0 elsewhere.
 """
 
 from __future__ import annotations
@@ -81,14 +81,16 @@ concatenate_op = define(
 
 
 def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
-    """The values one after the other along an existing axis."""
+    """Join values of one dtype along an existing axis; the sizes of the other axes must be equal.
+
+    Raises ShapeError otherwise, or where the sizes along `axis` are known only at run time."""
     if not xs:
         raise ShapeError("concatenate: no values; wanted at least one")
     return concatenate_op(*xs, axis=whole_axis("concatenate", axis, len(shape_of(xs[0]))))
 
 
 def stack(xs: Sequence[Any], axis: int = 0) -> Any:
-    """The values side by side along a new axis."""
+    """Join values of one shape and dtype along a new axis at position `axis`."""
     place = whole_axis("stack", axis, len(shape_of(xs[0])) + 1) if xs else axis
     return concatenate([expand(x, place) for x in xs], place)
 
@@ -152,5 +154,5 @@ pad_op = define(
 
 
 def pad(x: Any, low: Sequence[int], high: Sequence[int]) -> Any:
-    """x with `low` zeros before and `high` zeros after the elements of each axis."""
+    """Return x with low[a] zeros before and high[a] zeros after the elements of every axis a."""
     return pad_op(x, low=tuple(low), high=tuple(high), steps=(1,) * len(low))

@@ -1,6 +1,6 @@
-"""Comparisons, logic, choice, and change of dtype.
+"""Comparisons, logic, `where`, and `cast`.
 
-In: numbers or truth values. Out: records; comparisons with NaN are false, except ≠.
+In: numbers or bools. Out: records; comparisons with NaN are false, except ≠.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _infer_cast(*types: Type, dtype: str) -> Type:
 
 
 def _limits(dtype: str) -> tuple[float, float]:
-    """The smallest number of an integer dtype, and the first one too large."""
+    """Return the smallest value of an integer dtype, and the first value that is too large."""
     return float(np.iinfo(dtype).min), -float(np.iinfo(dtype).min)
 
 
@@ -124,7 +124,7 @@ def _numpy_cast(x: Any, dtype: str) -> Any:
 def _code_cast(b: Any, x: Any, dtype: str) -> Any:
     if x.dtype not in FLOATS or dtype not in INTS:
         return b.convert(x, dtype)
-    # machine conversion is undefined outside the range: convert 0 there and put the limit in place
+    # machine conversion is undefined out of range: convert 0 there, then select the limit
     low, high = _limits(dtype)
     inside = (x > low) & (x < high)
     whole = b.convert(b.select(inside, x, 0.0), dtype)
@@ -153,6 +153,7 @@ cast_op = define(
 
 
 def cast(x: Any, dtype: str) -> Any:
-    """x as another dtype; to integers: truncated, limited to the range, 0 for NaN."""
+    """Return x as another dtype. Floats become integers by truncation, limited to the range of the
+    dtype; NaN becomes 0. Raises ShapeError for a dtype that graphs do not support."""
     name = np.dtype(dtype).name
     return x if getattr(x, "dtype", None) == name else cast_op(x, dtype=name)

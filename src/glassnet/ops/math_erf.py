@@ -1,4 +1,4 @@
-"""erf in the scalar language.
+"""Scalar code of erf.
 
 In: a builder and a number. Out: a number, within 2 units in the last place of the exact one.
 

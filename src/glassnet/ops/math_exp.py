@@ -1,10 +1,10 @@
-"""exp, expm1, tanh and sigmoid in the scalar language.
+"""Scalar code of exp, expm1, tanh and sigmoid.
 
 In: a builder and a number. Out: a number, within 2 units in the last place of the exact one.
 
-All of them write x = n·ln 2 + r with a whole n and |r| ≤ ln 2 / 2. n comes from adding a number
-so large that the sum has no fraction bits: the sum's low bits are then n, and shifted into the
-exponent field they are 2ⁿ, without a conversion to integers that would be undefined for NaN.
+Range reduction: x = n·ln 2 + r with an integer n and |r| ≤ ln 2 / 2. To round, a number is added
+that is so large that the sum has no fraction bits: its low bits are then n. Shifted into the
+exponent field they are 2ⁿ. A conversion to integers would be undefined for NaN.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ __all__ = ["exp_code", "expm1_code", "sigmoid_code", "tanh_code"]
 
 @dataclass(frozen=True)
 class ExpFormat:
-    """What differs between float32 and float64.
+    """The constants for one dtype, float32 or float64.
 
-    `exp` are the coefficients of (eʳ − 1 − r)/r², lowest power first, best for the relative error
-    of eʳ; `expm1` the same for the relative error of eʳ − 1, `tanh` those of
-    (tanh x − x)/x³ in powers of x² up to |x| = 0.55.
+    `exp` are the coefficients of (eʳ − 1 − r)/r², lowest power first, fitted to the smallest
+    relative error of eʳ; `expm1` the same for the relative error of eʳ − 1; `tanh` the coefficients
+    of (tanh x − x)/x³ in powers of x² up to |x| = 0.55.
     """
 
     integer: str
@@ -95,7 +95,7 @@ def format_of(x: Any) -> ExpFormat:
 
 
 def polynomial(b: Any, x: Any, coefficients: tuple[float, ...]) -> Any:
-    """Horner's rule, lowest power first."""
+    """Evaluate a polynomial by Horner's rule; coefficients have the lowest power first."""
     total: Any = b.const(coefficients[-1], x.dtype)
     for coefficient in reversed(coefficients[:-1]):
         total = b.fma(total, x, coefficient)
@@ -103,7 +103,7 @@ def polynomial(b: Any, x: Any, coefficients: tuple[float, ...]) -> Any:
 
 
 def reduce_exp(b: Any, x: Any, f: ExpFormat, bias: int, rest: Any = None) -> tuple[Any, Any]:
-    """r of x + rest, and an integer whose low bits are n + bias."""
+    """Return r of x + rest, and an integer whose low bits are n + bias."""
     shifted = b.fma(x, LOG2E, f.magic + bias)
     n = shifted - (f.magic + bias)
     r = b.fma(n, -f.ln2[0], x)
@@ -112,12 +112,13 @@ def reduce_exp(b: Any, x: Any, f: ExpFormat, bias: int, rest: Any = None) -> tup
 
 
 def power_of_two(b: Any, low_bits: Any, f: ExpFormat, dtype: str) -> Any:
-    """2ⁿ from an integer whose low bits are n + bias, for n in the range of normal numbers."""
+    """Return 2ⁿ from an integer whose low bits are n + bias; 2ⁿ must be a normal number."""
     return b.bitcast(low_bits << f.bits, dtype)
 
 
 def scale(b: Any, x: Any, low_bits: Any, f: ExpFormat) -> Any:
-    """x · 2ⁿ from an integer whose low bits are n + 2·bias, in two factors: exact to denormals."""
+    """Return x · 2ⁿ from an integer whose low bits are n + 2·bias. It multiplies by two factors, so
+    that subnormal results are right."""
     first = low_bits >> 1
     x = x * power_of_two(b, first, f, x.dtype)
     return x * power_of_two(b, low_bits - first, f, x.dtype)
@@ -128,7 +129,7 @@ def exp_code(b: Any, x: Any) -> Any:
 
 
 def exp_sum(b: Any, x: Any, rest: Any = None) -> Any:
-    """exp(x + rest) for a tiny rest."""
+    """Return exp(x + rest) for a tiny rest."""
     f = format_of(x)
     x = b.select(x < f.low, f.low, x)
     x = b.select(x > f.high, f.high, x)
@@ -137,7 +138,8 @@ def exp_sum(b: Any, x: Any, rest: Any = None) -> Any:
 
 
 def exponential(x: float) -> float:
-    """`exp_code` of one finite number, as NumPy runs it: every operation is a rounded one."""
+    """Return the exponential of a finite Python float with the operations of `exp_code`, each
+    rounded, as NumPy runs it."""
     f = DOUBLE
     x = min(max(x, f.low), f.high)
     magic = f.magic + 2 * f.bias
@@ -152,7 +154,7 @@ def exponential(x: float) -> float:
 
 
 def expm1_code(b: Any, x: Any) -> Any:
-    """2ⁿ·r + (2ⁿ − 1), and 2ⁿ·(eʳ − 1 − r) added to it; x itself where it is tiny."""
+    """Return eˣ − 1 as 2ⁿ·r + (2ⁿ − 1) + 2ⁿ·(eʳ − 1 − r); x itself where it is tiny."""
     f = format_of(x)
     y = b.select(x < -f.flat, -f.flat, x)
     y = b.select(y > f.high, f.high, y)
@@ -164,10 +166,10 @@ def expm1_code(b: Any, x: Any) -> Any:
 
 
 def decay(b: Any, size: Any, f: ExpFormat, rate: float, lift: int) -> tuple[Any, Any]:
-    """For e = exp(−rate · size), size ≥ 0: numbers w and u with e = w/(u − w), both times 2^lift.
+    """Return w·2^lift and u·2^lift with e = w/(u − w), for e = exp(−rate · size), size ≥ 0.
 
     w is a power of two and u − w = exp(r). The factor 2^lift keeps w a normal number where e is
-    a denormal one; it costs nothing, since the coefficients carry it.
+    subnormal; it costs nothing, since it is part of the coefficients.
     """
     shift = f.magic + f.bias + lift
     shifted = b.fma(size, -rate * LOG2E, shift)
@@ -179,7 +181,7 @@ def decay(b: Any, size: Any, f: ExpFormat, rate: float, lift: int) -> tuple[Any,
 
 
 def sigmoid_code(b: Any, x: Any) -> Any:
-    """q = e/(1 + e) = w/(1 + u) with e = exp(−|x|) for negative x, 1 − q for others."""
+    """Return q = e/(1 + e) = w/(1 + u) with e = exp(−|x|) for negative x, else 1 − q."""
     f = format_of(x)
     size = b.abs(x)
     size = b.select(size > -f.low, -f.low, size)
@@ -190,7 +192,7 @@ def sigmoid_code(b: Any, x: Any) -> Any:
 
 
 def tanh_code(b: Any, x: Any) -> Any:
-    """x + x³·P(x²) for small x; else 1 − 2·e/(1 + e) with e = exp(−2|x|), and the sign of x."""
+    """Return x + x³·P(x²) for small x, else 1 − 2·e/(1 + e) with e = exp(−2|x|) and x's sign."""
     f = format_of(x)
     size = b.abs(x)
     square = x * x
@@ -201,7 +203,7 @@ def tanh_code(b: Any, x: Any) -> Any:
 
 
 def with_sign(b: Any, size: Any, x: Any, f: ExpFormat) -> Any:
-    """The number with the size of `size`, not negative, and the sign of x."""
+    """Return the magnitude `size` (not negative) with the sign of x."""
     sign = -(2**31) if f is SINGLE else -(2**63)
     bits = b.bitcast(x, f.integer) & sign
     return b.bitcast(b.bitcast(size, f.integer) | bits, x.dtype)

@@ -1,4 +1,4 @@
-"""log and log1p in the scalar language.
+"""Scalar code of log and log1p.
 
 In: a builder and a number. Out: a number, within 2 units in the last place of the exact one.
 
@@ -17,7 +17,7 @@ __all__ = ["log1p_code", "log_code"]
 
 @dataclass(frozen=True)
 class LogFormat:
-    """What differs between float32 and float64; `root` are the bits of √½ and `one` those of 1."""
+    """The constants for one dtype; `root` are the bits of √½ and `one` those of 1."""
 
     integer: str
     bits: int
@@ -54,7 +54,7 @@ def format_of(x: Any) -> LogFormat:
 
 
 def split(b: Any, x: Any, f: LogFormat) -> tuple[Any, Any, Any]:
-    """k plus the bias, as a float and as an integer, and 1 + f, for a normal positive x."""
+    """Return k + bias, as a float and as an integer, and 1 + f, for a positive normal x."""
     moved = b.bitcast(x, f.integer) + (f.one - f.root)
     steps = moved >> f.bits
     near_one = b.bitcast((moved & (2**f.bits - 1)) + f.root, x.dtype)
@@ -62,10 +62,10 @@ def split(b: Any, x: Any, f: LogFormat) -> tuple[Any, Any, Any]:
 
 
 def log_sum(b: Any, k: Any, x: Any, f: LogFormat, rest: Any = None) -> Any:
-    """k·ln 2 + ln(1 + x + rest) for √½ − 1 ≤ x ≤ √2 − 1 and a tiny rest.
+    """Return k·ln 2 + ln(1 + x + rest) for √½ − 1 ≤ x ≤ √2 − 1 and a tiny rest.
 
-    The large terms are k times the first part of ln 2, which is exact, and x; what rounding their
-    sum loses joins the small terms.
+    The large terms are k times the first part of ln 2, which is exact, and x. The rounding error of
+    their sum is added to the small terms.
     """
     whole = k * f.ln2[0]
     top = whole + x
@@ -83,7 +83,8 @@ def log_sum(b: Any, k: Any, x: Any, f: LogFormat, rest: Any = None) -> Any:
 
 
 def finished(b: Any, result: Any, x: Any, zero: Any) -> Any:
-    """The result, with the limits: ∞ at ∞, −∞ where `zero` is 0, NaN below and for NaN."""
+    """Return the result with special values: ∞ where `zero` is ∞, −∞ where it is 0, NaN where it is
+    negative or NaN."""
     infinity = float("inf")
     result = b.select(zero < infinity, result, zero)
     pole = b.select(zero.eq(0.0), b.const(-infinity, x.dtype), float("nan"))
@@ -91,7 +92,7 @@ def finished(b: Any, result: Any, x: Any, zero: Any) -> Any:
 
 
 def normalised(b: Any, x: Any, f: LogFormat) -> tuple[Any, Any]:
-    """k and 1 + f for a positive x, denormal ones included."""
+    """Return k and 1 + f for a positive x, which may be subnormal."""
     small = x < f.smallest
     k, _, near_one = split(b, b.select(small, x * 2.0**f.lift, x), f)
     bias = float(f.one >> f.bits)
@@ -105,7 +106,7 @@ def log_code(b: Any, x: Any) -> Any:
 
 
 def log1p_code(b: Any, x: Any) -> Any:
-    """As log(u) with u = 1 + x rounded; the rounding error of u, times 2⁻ᵏ, is added to f."""
+    """Return ln(1 + x): log(u) with u = 1 + x rounded, its rounding error times 2⁻ᵏ added to f."""
     f = format_of(x)
     u = 1.0 + x
     back = u - 1.0

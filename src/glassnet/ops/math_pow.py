@@ -1,11 +1,11 @@
-"""pow in the scalar language.
+"""Scalar code of pow.
 
-In: a builder and two numbers. Out: a number, within 1 unit in the last place of the exact one;
-special values as in C: x⁰ = 1ᵇ = 1 also for NaN, a negative base needs a whole exponent, and
-keeps its sign where that is odd.
+In: a builder and two numbers. Out: a number, within 1 unit in the last place of the exact one.
+Special values are those of C: x⁰ = 1ᵇ = 1 also for NaN; a negative base needs an integer exponent,
+and the result is negative where that is odd.
 
-|x|^y = exp(y · ln|x|). float32 works in float64; float64 carries the logarithm as an unevaluated
-sum of two numbers, since an error in it grows by up to 745 before the exponential sees it.
+|x|^y = exp(y · ln|x|). float32 is computed in float64. For float64 the logarithm is an unevaluated
+sum of two numbers, since the multiplication by y enlarges its error up to 745 times.
 """
 
 from __future__ import annotations
@@ -54,19 +54,19 @@ def _double(b: Any, x: Any, y: Any) -> Any:
 
 
 def times(b: Any, x: Any, y: Any) -> Pair:
-    """The product rounded, and what rounding lost."""
+    """Return the rounded product, and the rounding error."""
     product = x * y
     return product, b.fma(x, y, -product)
 
 
 def plus(large: Any, small: Any) -> Pair:
-    """The sum rounded, and what rounding lost; the first number is the larger one."""
+    """Return the rounded sum, and the rounding error; `large` must have the larger magnitude."""
     total = large + small
     return total, small - (total - large)
 
 
 def log_pair(b: Any, x: Any) -> Pair:
-    """ln x as a sum of two numbers, relative error about 2^-66, for x ≥ 0."""
+    """Return ln x as a sum of two numbers, relative error about 2^-66, for x ≥ 0."""
     k, near_one = normalised(b, x, DOUBLE)
     f = near_one - 1.0
     divisor = 2.0 + f
@@ -87,7 +87,7 @@ def log_pair(b: Any, x: Any) -> Pair:
 
 
 def _curve(b: Any, square: Any, rest: Any) -> Pair:
-    """(2·artanh(s) − 2·s)/s as a sum of two numbers, from s²."""
+    """Return (2·artanh(s) − 2·s)/s as a sum of two numbers, from s²."""
     inner = square * FIFTH[0]
     inner_rest = b.fma(square, FIFTH[0], -inner)
     tail = b.fma(square, polynomial(b, square, SERIES), FIFTH[1])

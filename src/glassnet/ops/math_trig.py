@@ -1,9 +1,9 @@
-"""sin and cos in the scalar language.
+"""Scalar code of sin and cos.
 
 In: a builder and a number. Out: a number, within 1 unit in the last place of the exact one;
 float32 over its whole range, float64 up to |x| = 2³² (NaN beyond).
 
-Both write x = n·π/2 + r with a whole n and |r| ≤ π/4. float32 works in float64 inside.
+Range reduction: x = n·π/2 + r with an integer n and |r| ≤ π/4. float32 is computed in float64.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ LONG_COS = (
 
 
 def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
-    """a + b rounded, and the rounding error."""
+    """Return a + b rounded, and the rounding error."""
     total = a + b
     part = total - a
     return total, (a - (total - part)) + (b - part)
 
 
 def reduce_single(b: Any, x: Any) -> tuple[Any, Any, Any]:
-    """n mod 4 and r of a float32 that was converted: every product with a piece of 2/π is exact,
-    and multiples of 4 are taken off it exactly."""
+    """Return n mod 4, r, and 0, for a float32 converted to float64. Every product with a piece of
+    2/π is exact, and multiples of 4 are subtracted from it exactly."""
     total, rest = None, b.const(0.0, "float64")
     for piece in TWO_OVER_PI:
         part = x * piece
@@ -63,8 +63,8 @@ def reduce_single(b: Any, x: Any) -> tuple[Any, Any, Any]:
 
 
 def reduce_double(b: Any, x: Any) -> tuple[Any, Any, Any]:
-    """n mod 4 and r as a sum of two numbers: n times the first two parts of π/2 is taken off
-    without error."""
+    """Return n mod 4, and r as a sum of two numbers. n times the first two parts of π/2 is
+    subtracted without error."""
     n = b.rint(x * (1.0 / HALF_PI[0]))
     high = n * HALF_PI[0]
     r, lost = two_sum(x - high, -b.fma(n, HALF_PI[0], -high))
@@ -80,7 +80,7 @@ def quarter(b: Any, n: Any) -> Any:
 
 
 def waves(b: Any, r: Any, rest: Any, short: bool) -> tuple[Any, Any]:
-    """sin and cos of r + rest for |r| ≤ π/4."""
+    """Return sin and cos of r + rest for |r| ≤ π/4."""
     z = r * r
     series = polynomial(b, z, SHORT_SIN if short else LONG_SIN)
     half = 0.5 * z
@@ -92,7 +92,7 @@ def waves(b: Any, r: Any, rest: Any, short: bool) -> tuple[Any, Any]:
 
 
 def _circular(b: Any, x: Any, turn: float) -> Any:
-    """sin(x + turn · π/2) for turn 0 or 1."""
+    """Return sin(x + turn · π/2) for turn 0 or 1."""
     short = x.dtype == "float32"
     wide = b.convert(x, "float64")
     if short:

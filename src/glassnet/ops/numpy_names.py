@@ -1,7 +1,7 @@
-"""NumPy's functions and methods on graph values: what each is called among the ops.
+"""Maps NumPy's functions and methods on graph values to ops.
 
-In: `np.tanh(value)`, `np.sum(value, axis=1)`, `value.mean()`. Out: the same as the op gives; where
-there is none, an error that says what to write.
+In: `np.tanh(value)`, `np.sum(value, axis=1)`, `value.mean()`. Out: the value of the corresponding
+op; where there is none, an error that says what to write.
 """
 
 from __future__ import annotations
@@ -45,37 +45,37 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
 
 
 def clip(x: Any, low: Any = None, high: Any = None) -> Any:
-    """x, but no less than `low` and no more than `high`."""
+    """Return x limited to the range from `low` to `high`; None is no limit."""
     x = x if low is None else e.maximum(x, low)
     return x if high is None else e.minimum(x, high)
 
 
 def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The root of the mean squared distance from the mean."""
+    """Return the standard deviation over some axes: √variance (of the population, ddof 0)."""
     return e.sqrt(r.variance(x, axis, keepdims))
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """The length of a vector: √Σx²."""
+    """Return the Euclidean norm √Σx² over some axes."""
     if ord not in (None, 2) or (ord == 2 and axis is None and len(x.shape) != 1):
         raise GraphError(f"np.linalg.norm(…, ord={ord!r}) has no op; write it with ops.sum")
     return e.sqrt(r.sum(e.square(x), axis, keepdims))
 
 
 def reshape(x: Any, *shape: Any, **how: Any) -> Any:
-    """Under another shape, given as a tuple or as several numbers."""
+    """Reshape x; the shape is a tuple or several numbers."""
     given = how.get("shape", how.get("newshape", shape[0] if len(shape) == 1 else shape))
     return v.reshape(x, given)
 
 
 def transpose(x: Any, *axes: Any) -> Any:
-    """The axes in another order, reversed where none is given."""
+    """Permute the axes; without `axes` their order is reversed."""
     given = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
     return v.transpose(x, given or None)
 
 
 def squeeze(x: Any, axis: Any = None) -> Any:
-    """Without axes of size 1: those named, or all."""
+    """Remove axes of size 1: those in `axis`, or all."""
     named = [i for i, size in enumerate(x.shape) if size == 1] if axis is None else axis
     places = [named] if isinstance(named, int) else list(named)
     for place in sorted((axis % len(x.shape) for axis in places), reverse=True):
@@ -84,24 +84,24 @@ def squeeze(x: Any, axis: Any = None) -> Any:
 
 
 def expand_dims(x: Any, axis: int) -> Any:
-    """With a new axis of size 1."""
+    """Insert a new axis of size 1."""
     return v.expand(x, axis)
 
 
 def ravel(x: Any) -> Any:
-    """All elements in one row."""
+    """Flatten x to one axis."""
     return v.reshape(x, -1)
 
 
 def taken(x: Any, indices: Any, axis: int = 0) -> Any:
-    """The rows with these numbers."""
+    """Return the rows x[indices]; only axis 0 is supported."""
     if axis not in (0, -len(x.shape)):
         raise GraphError(f"np.take(…, axis={axis}): ops.take gathers rows, along axis 0")
     return take(x, indices)
 
 
 def where(*args: Any) -> Any:
-    """The first where a condition is true, else the second."""
+    """Return elements of a where the condition is true, else of b."""
     if len(args) != 3:
         raise GraphError("np.where(condition) has no op: ops.where(condition, a, b) chooses")
     return logic.where(*args)
@@ -144,25 +144,25 @@ INSTEAD = {
 
 
 def call_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], how: dict[str, Any]) -> Any:
-    """np.tanh(value) and the like."""
-    known = UFUNCS.get(ufunc)
+    """Handle a NumPy ufunc on graph values, such as np.tanh(value)."""
+    op_function = UFUNCS.get(ufunc)
     if method == "reduce" and ufunc in (np.add, np.maximum, np.minimum):
-        known = {np.add: r.sum, np.maximum: r.max, np.minimum: r.min}[ufunc]
+        op_function = {np.add: r.sum, np.maximum: r.max, np.minimum: r.min}[ufunc]
         axis = how.get("axis", 0)
-        return known(inputs[0], axis, bool(how.get("keepdims", False)))
-    if known is None or method != "__call__" or how:
+        return op_function(inputs[0], axis, bool(how.get("keepdims", False)))
+    if op_function is None or method != "__call__" or how:
         raise GraphError(_no_op(f"np.{ufunc.__name__}", ufunc.__name__))
-    return known(*inputs)
+    return op_function(*inputs)
 
 
 def call_function(function: Any, args: Sequence[Any], how: dict[str, Any]) -> Any:
-    """np.sum(value) and the like."""
-    known = FUNCTIONS.get(function)
-    if known is None:
+    """Handle a NumPy function on graph values, such as np.sum(value)."""
+    op_function = FUNCTIONS.get(function)
+    if op_function is None:
         raise GraphError(_no_op(f"np.{function.__name__}", function.__name__))
     plain = {name: option for name, option in how.items() if option is not None or name == "axis"}
     try:
-        return known(*args, **plain)
+        return op_function(*args, **plain)
     except TypeError as error:
         raise GraphError(f"np.{function.__name__} of a graph value: {error}") from None
 
@@ -175,10 +175,10 @@ def _no_op(asked: str, name: str) -> str:
 
 
 def method(value: Any, name: str) -> Callable[..., Any]:
-    """value.mean and the like."""
-    known = METHODS.get(name)
-    if known is not None:
-        return lambda *args, **how: known(value, *args, **how)
+    """Return a NumPy method of a graph value, such as value.mean. Raises AttributeError."""
+    op_function = METHODS.get(name)
+    if op_function is not None:
+        return lambda *args, **how: op_function(value, *args, **how)
     instead = INSTEAD.get(name)
     if instead is None and name in op.OPS:
         instead = f"ops.{name}(x)"

@@ -1,7 +1,7 @@
-"""The scalar language run by NumPy: an op's own code on whole arrays.
+"""Runs the scalar code of ops with NumPy on whole arrays.
 
-In: arrays. Out: arrays. Every operation is one correctly rounded NumPy operation; `fma` rounds
-twice here, so results agree with compiled code closely, but not to the bit.
+In: arrays. Out: arrays. Every operation is one correctly rounded NumPy operation, except `fma`,
+which rounds twice here: results agree with compiled code closely, but not bit for bit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ UNSIGNED = {"int32": np.uint32, "int64": np.uint64}
 
 
 class Number:
-    """An array in the place of a register."""
+    """An array in place of a register; see `glassnet.graph.scalar.Scalar`."""
 
     def __init__(self, array: Any) -> None:
         self.array = np.asarray(array)
@@ -25,7 +25,7 @@ class Number:
         return self.array.dtype.name
 
     def like(self, other: Any) -> np.ndarray:
-        """The operand as an array of this dtype."""
+        """Return an operand as an array of this dtype."""
         return other.array if isinstance(other, Number) else np.asarray(other, self.array.dtype)
 
     def __add__(self, other: Any) -> Number:
@@ -87,13 +87,13 @@ class Number:
         return Number(self.array << self.like(other))
 
     def __rshift__(self, other: Any) -> Number:
-        """Zeros enter from the left."""
+        """Shift right, filling with zeros (a logical shift)."""
         unsigned = self.array.view(UNSIGNED[self.dtype])
         return Number((unsigned >> self.like(other).astype(unsigned.dtype)).view(self.array.dtype))
 
 
 class NumpyBuilder:
-    """The operations that are not operators of a number; `dims` are the run-time sizes."""
+    """The operations of `ScalarBuilder` on arrays; `dims` are the run-time sizes by name."""
 
     def __init__(self, dims: Mapping[str, int] | None = None) -> None:
         self.dims = dict(dims or {})

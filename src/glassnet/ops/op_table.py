@@ -1,4 +1,4 @@
-"""The op records as a page in Markdown, `docs/ops.md`.
+"""Writes the op records as a Markdown page, `docs/ops.md`.
 
 In: the registry. Out: text; a test compares it with the page (`pytest --update-golden` writes it).
 """
@@ -12,9 +12,9 @@ from glassnet.graph.op import KINDS, OPS, Op
 
 HEAD = """# Operations
 
-One record each in `src/glassnet/ops/`; this page is written from them. On graph values the signs
-`+ - * / ** @`, comparisons and slices stand for the ops they name in Python. Functions composed of
-these ops: {}.
+This page is generated from the op records in `src/glassnet/ops/`. On graph values the operators
+`+ - * / ** @`, comparisons and slices add the corresponding ops. Functions composed of these ops:
+{}.
 
 | op | kind | computes | gradient |
 |---|---|---|---|
@@ -22,7 +22,7 @@ these ops: {}.
 
 
 def op_table() -> str:
-    """The page; ops in order of kind and name."""
+    """Return the page, with ops ordered by kind and name."""
     records = sorted(OPS.values(), key=lambda op: (KINDS.index(op.kind), op.name))
     composed = sorted(
         name

@@ -1,7 +1,7 @@
-"""Random numbers as a function of a counter and a key: Philox4x32-10, without any state.
+"""Counter-based random numbers: Philox4x32-10, a function of a counter and a key, without state.
 
-In: a seed, and numbers that say what is drawn (stream, step, place). Out: NumPy arrays, the same
-bits on every machine: integer work, and for normal numbers the package's own log and cos.
+In: a seed, and the counter (stream, step, index). Out: NumPy arrays with the same bits on every
+machine: they are computed with integers, and normal numbers with the package's own log and cos.
 
 Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", 2011.
 """
@@ -23,15 +23,15 @@ MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
 MASK = 0xFFFFFFFF
 ROUNDS = 10
-# arrays drawn on the host set the top bit of the stream, so that they never meet the counters of
-# random numbers drawn inside a graph
+# arrays drawn outside of graphs set the top bit of the stream, so that their counters always differ
+# from those of random numbers drawn inside a graph
 HOST = 1 << 31
 PART = 8192
 
 
 def philox(counter: Any, key: Any) -> tuple[Any, Any, Any, Any]:
-    """Four random words from four counter words and two key words, each below 2³²: arrays of
-    integers, or registers of 64-bit integers."""
+    """Return four random words from four counter words and two key words, each below 2³². They are
+    arrays of integers, or registers of 64-bit integers."""
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(ROUNDS):
@@ -42,12 +42,12 @@ def philox(counter: Any, key: Any) -> tuple[Any, Any, Any, Any]:
 
 
 def words(seed: int) -> tuple[int, int]:
-    """The key of a seed: its low and its high 32 bits."""
+    """Return the key of a seed: its low and its high 32 bits."""
     return seed & MASK, (seed >> 32) & MASK
 
 
 def bits(count: int, seed: int, stream: int = 0, step: int = 0) -> np.ndarray:
-    """`count` random 32-bit words as uint64."""
+    """Return `count` random 32-bit words as uint64."""
     drawn = np.empty(((count + 3) // 4, 4), np.uint64)
     for part in _parts(len(drawn)):
         block = np.arange(part.start, part.stop, dtype=np.uint64)
@@ -57,14 +57,14 @@ def bits(count: int, seed: int, stream: int = 0, step: int = 0) -> np.ndarray:
 
 
 def _words(block: np.ndarray, seed: int, stream: int, step: Any) -> Any:
-    """The words of some blocks of four, of one step or each of its own."""
+    """Return the four words for every block number; `step` is one number, or one per block."""
     zero = np.zeros_like(block)
     counter = (block & MASK, block >> 32, zero + step, zero + (stream | HOST))
     return philox(counter, [np.uint64(word) for word in words(seed)])
 
 
 def uniform(count: int, seed: int, stream: int = 0, step: int = 0) -> np.ndarray:
-    """`count` float64 numbers from [0, 1), each a multiple of 2⁻⁵³."""
+    """Return `count` float64 numbers uniform on [0, 1), each a multiple of 2⁻⁵³."""
     high, low = bits(2 * count, seed, stream, step).reshape(2, count)
     drawn = np.empty(count)
     for part in _parts(count):
@@ -73,7 +73,7 @@ def uniform(count: int, seed: int, stream: int = 0, step: int = 0) -> np.ndarray
 
 
 def normal(count: int, seed: int, stream: int = 0, step: int = 0) -> np.ndarray:
-    """`count` float64 numbers of mean 0 and variance 1 (Box and Muller's method)."""
+    """Return `count` standard normal numbers as float64 (Box–Muller transform)."""
     half = (count + 1) // 2
     drawn = uniform(2 * half, seed, stream, step).reshape(2, half)
     b = NumpyBuilder()
@@ -86,19 +86,19 @@ def normal(count: int, seed: int, stream: int = 0, step: int = 0) -> np.ndarray:
 
 
 def _parts(count: int) -> list[slice]:
-    """Places in order, so many at a time that what is computed from them stays in the cache."""
+    """Split `count` elements into slices that are small enough for the processor's cache."""
     return [slice(i, min(i + PART, count)) for i in range(0, count, PART)]
 
 
 def permutation(
     n: int, seed: int, stream: int = 0, epoch: int = 0, first: int = 0, last: int | None = None
 ) -> np.ndarray:
-    """The numbers 0…n−1 in an order keyed by seed, stream and epoch, as int64; of that order the
-    places from `first` up to `last`, which takes no more memory than they do.
+    """Return a random permutation of 0…n−1, determined by seed, stream and epoch, as int64.
 
-    A Feistel network permutes the cells of the smallest near-square table of at least n cells;
-    numbers that land beyond n are permuted again until they do not. Its round functions are
-    tables of random words. Black and Rogaway, "Ciphers with arbitrary finite domains", 2002.
+    With `first` and `last` only that slice of the permutation is computed and uses memory. A
+    Feistel network permutes the cells of the smallest near-square table of at least n cells;
+    results of n or more are permuted again until they are smaller. Its round functions are tables
+    of random words. Black and Rogaway, "Ciphers with arbitrary finite domains", 2002.
     """
     return permutations(n, seed, stream, range(epoch, epoch + 1), first, last)[0]
 
@@ -106,8 +106,8 @@ def permutation(
 def permutations(
     n: int, seed: int, stream: int, epochs: range, first: int = 0, last: int | None = None
 ) -> np.ndarray:
-    """The `permutation` of each of some epochs, a row each, worked out together: of few numbers
-    most of the time is that of calls of NumPy."""
+    """Return the `permutation` of several epochs, one row each. They are computed together, since
+    for small n most of the time is NumPy's call overhead."""
     height, width = table(n)
     block = np.arange(FEISTEL_ROUNDS * height // 4, dtype=np.uint64)
     each = np.array(epochs, np.uint64).repeat(len(block))
@@ -116,7 +116,7 @@ def permutations(
     tables[:, 0::2] %= height
     tables[:, 1::2] %= width
     rounds = tables.swapaxes(0, 1).reshape(FEISTEL_ROUNDS, -1)
-    # where the epoch's part of a round's table begins
+    # the start of the epoch's part in a round's table
     begin = height * np.arange(len(epochs))[:, None] if len(epochs) > 1 else None
     places = np.arange(first, n if last is None else last)
     order = _feistel(places, begin, rounds, height, width)
@@ -127,7 +127,7 @@ def permutations(
 
 
 def table(n: int) -> tuple[int, int]:
-    """Height and width of the smallest near-square table of at least n cells."""
+    """Return height and width of the smallest near-square table of at least n cells."""
     height = max(1, math.isqrt(max(n - 1, 0)) + 1)
     return height, max(1, -(-n // height))
 

@@ -1,8 +1,8 @@
-"""Random numbers inside a graph: a function of (seed, stream, step, row, unit), with no state.
+"""Random numbers inside a graph: a function of (seed, stream, step, row, unit), without state.
 
-In: a value whose shape is wanted, and those numbers. A seed is a number, or its two words as values
-(i64[]), so that code can serve all seeds. Out: a record for Philox words, and uniform, normal and
-bernoulli numbers as compositions.
+In: a value whose shape the result gets, and those numbers. A seed is a number, or its two words as
+values (i64[]), so that one piece of code serves all seeds. Out: a record for Philox words, and
+uniform, normal and Bernoulli numbers as compositions.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ philox_op = define(
 
 
 def _draw(like: Any, seed: Seed, stream: int, step: Any, rows: Any, bits: int, word: int) -> Any:
-    """One word for each element of `like`; the counter is (unit, row, step, stream)."""
+    """Return a random word for each element of `like`; the counter is (unit, row, step, stream)."""
     shape = shape_of(like)
     if not shape:
         raise ShapeError("random numbers for a single number; wanted at least one axis")
@@ -80,7 +80,7 @@ def _draw(like: Any, seed: Seed, stream: int, step: Any, rows: Any, bits: int, w
 
 
 def _unit(like: Any, seed: Seed, stream: int, step: Any, rows: Any, word: int) -> Any:
-    """Numbers from [0, 1) with all the bits that the dtype of `like` can hold."""
+    """Return numbers on [0, 1) with as many random bits as the significand of the dtype."""
     dtype = dtype_of(like)
     if dtype == "float32":
         return cast(_draw(like, seed, stream, step, rows, 24, word), dtype) * 2.0**-24
@@ -90,15 +90,18 @@ def _unit(like: Any, seed: Seed, stream: int, step: Any, rows: Any, word: int) -
 
 
 def uniform(like: Any, seed: Seed, stream: int = 0, step: Any = 0, rows: Any = None) -> Any:
-    """Numbers from [0, 1) in the shape and dtype of `like`.
+    """Return numbers uniform on [0, 1) in the shape and dtype of `like`.
 
-    `step` may be a value; `rows` may name the row numbers, for a batch that is part of a whole.
+    Equal (seed, stream, step, row) give equal numbers. `step` may be a value. `rows` [n] are the
+    row numbers, for a mini-batch that is part of a data set; by default 0…n−1. Raises ShapeError
+    where `like` has no axis.
     """
     return _unit(like, seed, stream, step, rows, 0)
 
 
 def normal(like: Any, seed: Seed, stream: int = 0, step: Any = 0, rows: Any = None) -> Any:
-    """Numbers of mean 0 and variance 1 in the shape and dtype of `like` (Box and Muller)."""
+    """Return standard normal numbers in the shape and dtype of `like` (Box–Muller transform);
+    arguments are those of `uniform`."""
     radius = sqrt(-2.0 * f.log(1.0 - _unit(like, seed, stream, step, rows, 0)))
     return radius * f.cos((2.0 * math.pi) * _unit(like, seed, stream, step, rows, 2))
 
@@ -106,5 +109,6 @@ def normal(like: Any, seed: Seed, stream: int = 0, step: Any = 0, rows: Any = No
 def bernoulli(
     like: Any, p: Any, seed: Seed, stream: int = 0, step: Any = 0, rows: Any = None
 ) -> Any:
-    """True with probability p, in the shape of `like` (bool)."""
+    """Return bools in the shape of `like`, true with probability p; other arguments are those of
+    `uniform`."""
     return less(uniform(like, seed, stream, step, rows), p)

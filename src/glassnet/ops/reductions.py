@@ -1,8 +1,9 @@
-"""Sums and extremes over axes, and what is composed of them.
+"""Reductions over axes, and functions composed of them.
 
 In: floats, or integers. Out: records for sum, max and min; functions for mean, variance, softmax
-and their relatives. Axis 0 counts the rows of a batch, and sums over it are cut into leaves of 64
-rows and a tree, so that they do not depend on who owns which row.
+and similar ones. Axis 0 is that of the rows of a batch. Sums over it are computed in blocks of 64
+rows, whose sums are added in a tree, so that the result does not depend on which thread computes
+which rows.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def _vjp_sum(g: Any, ans: Any, x: Any, axes: Sequence[int], rows: bool = False) 
 
 
 def _spread(y: Any, x: Any, axes: Sequence[int]) -> Any:
-    """A reduced value repeated to the shape that it was reduced from."""
+    """Broadcast a reduced value to the shape of x, from which it was reduced."""
     kept = reshape_op(y, shape=with_ones(x.shape, axes))
     return broadcast_op(kept, shape=x.shape)
 
@@ -84,7 +85,7 @@ sum_op = define(
 
 
 def _vjp_extreme(g: Any, ans: Any, x: Any, axes: Sequence[int]) -> tuple[Any]:
-    """The gradient goes to the elements equal to the extreme, in equal shares."""
+    """Distribute the gradient equally to all elements that equal the extreme."""
     chosen = cast(equal(x, _spread(ans, x, axes)), x.dtype)
     share = g / sum_axes(chosen, axes)
     return (chosen * _spread(share, x, axes),)
@@ -104,7 +105,7 @@ def _extreme(name: str, formula: str, meaning: Any, sign: int, better: Callable[
     def numpy(x: Any, axes: Sequence[int]) -> Any:
         return meaning(x, axis=tuple(axes), initial=_limit(dtype_of(x), sign))
 
-    # x ≠ x takes a NaN; an accumulator that is NaN is never worse, and stays
+    # x ≠ x selects a NaN; once the accumulator is NaN, no comparison replaces it
     code = Reduction(
         lambda dtype: _limit(dtype, sign),
         lambda b, best, x: b.select(better(x, best) | x.ne(x), x, best),
@@ -138,38 +139,41 @@ def _reduce(x: Any, axis: Axis, keepdims: bool, name: str, apply: Callable[..., 
 
 
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Σ x over some axes, all where none is named."""
+    """Return the sum over `axis`: an axis, several, or None for all. Keeps the dtype of x."""
     return _reduce(x, axis, keepdims, "sum", sum_axes)
 
 
 def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The largest element over some axes; NaN where one is NaN, −∞ where there is none."""
+    """Return the largest element over `axis` (None: all axes); NaN if one is NaN, −∞ if there is
+    none."""
     return _reduce(x, axis, keepdims, "max", lambda x, axes: max_op(x, axes=axes))
 
 
 def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The smallest element over some axes; NaN where one is NaN, ∞ where there is none."""
+    """Return the smallest element over `axis` (None: all axes); NaN if one is NaN, ∞ if there is
+    none."""
     return _reduce(x, axis, keepdims, "min", lambda x, axes: min_op(x, axes=axes))
 
 
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The sum divided by the number of elements."""
+    """Return the mean over `axis` (None: all axes)."""
     return sum(x, axis, keepdims) / size_of(x, axis, dtype_of(x))
 
 
 def variance(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The mean squared distance from the mean."""
+    """Return the mean squared deviation from the mean over `axis` (ddof 0; None: all axes)."""
     return mean(square(x - mean(x, axis, keepdims=True)), axis, keepdims)
 
 
 def _shift(x: Any, axis: Axis) -> Any:
-    """The maximum, 0 where it is infinite: taking it off changes no derivative."""
+    """Return the maximum as a constant for derivatives, 0 where it is infinite. Subtracting it
+    prevents overflow and changes no derivative."""
     top = stop_gradient(max(x, axis, keepdims=True))
     return where(equal(top - top, 0.0), top, 0.0)
 
 
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """ln Σ eˣ, without overflow."""
+    """Return ln Σ eˣ over `axis` (None: all axes), without overflow."""
     top = _shift(x, axis)
     y = f.log(sum(f.exp(x - top), axis, keepdims=True)) + top
     return y if keepdims else _drop(y, x, axis)
@@ -181,24 +185,26 @@ def _drop(y: Any, x: Any, axis: Axis) -> Any:
 
 
 def softmax(x: Any, axis: Axis = -1) -> Any:
-    """eˣ / Σ eˣ: positive, and of sum 1."""
+    """Return eˣ / Σ eˣ along `axis`, without overflow; the results sum to 1."""
     e = f.exp(x - _shift(x, axis))
     return e / sum(e, axis, keepdims=True)
 
 
 def log_softmax(x: Any, axis: Axis = -1) -> Any:
-    """ln of the softmax, exact where the softmax itself is 0."""
+    """Return the logarithm of the softmax along `axis`, accurate also where the softmax is 0."""
     z = x - _shift(x, axis)
     return z - f.log(sum(f.exp(z), axis, keepdims=True))
 
 
 def argmax(x: Any, axis: int = -1) -> Any:
-    """The place of the largest element (the first of equal ones, or the first NaN), int64."""
+    """Return the index of the largest element along `axis` as int64: the first of equal ones, or
+    that of the first NaN."""
     return _place(x, axis, max(x, axis, keepdims=True))
 
 
 def argmin(x: Any, axis: int = -1) -> Any:
-    """The place of the smallest element (the first of equal ones, or the first NaN), int64."""
+    """Return the index of the smallest element along `axis` as int64: the first of equal ones, or
+    that of the first NaN."""
     return _place(x, axis, min(x, axis, keepdims=True))
 
 

@@ -1,6 +1,6 @@
-"""Where values come from: inputs, numbers, arrays, counters, sizes.
+"""Source ops, which have no arguments: inputs, numbers, arrays, indices, sizes.
 
-In: attributes. Out: records without arguments, and helpers that work for graph values and arrays.
+In: attributes. Out: records, and helpers that work for graph values and arrays.
 """
 
 from __future__ import annotations
@@ -98,13 +98,13 @@ extent_op = define(
 
 
 def iota_like(x: Any, axis: int, dtype: str) -> Any:
-    """The index on one axis, in the shape of x."""
+    """Return the index along one axis, in the shape of x."""
     attrs = {"shape": shape_of(x), "axis": axis, "dtype": dtype}
     return x.builder.apply(iota_op, (), attrs) if isinstance(x, Value) else iota_op.numpy(**attrs)
 
 
 def size_of(x: Any, axis: int | Sequence[int] | None, dtype: str) -> Any:
-    """The number of elements along some axes, as a number of a dtype."""
+    """Return the number of elements along some axes (None: all), as a number of `dtype`."""
     shape = shape_of(x)
     total = lay.count([shape[a] for a in whole_axes("size_of", axis, len(shape))])
     number: Any = total.factor

@@ -1,7 +1,7 @@
-"""Type rules and shape questions that several families of ops share.
+"""Type rules and checks of shapes that several families of ops share.
 
-In: types, shapes and axes as users write them. Out: types and whole axes, or a ShapeError that
-says which op met what and wanted what.
+In: types, shapes and axes as users write them. Out: types and axes counted from 0, or a ShapeError
+that names the op, what it got and what it needs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ ANY = (*NUMBERS, *BOOL)
 
 
 def elementwise_rule(name: str, dtypes: Sequence[str], result: str | None = None) -> TypeRule:
-    """Arguments of one type whose dtype is one of `dtypes`; the result has the dtype `result`."""
+    """Return the type rule for arguments of one type whose dtype is one of `dtypes`. The result has
+    their shape, and the dtype `result` or theirs."""
 
     def infer(*types: Type, **attrs: Any) -> Type:
         want_dtype(name, types[0], dtypes)
@@ -48,7 +49,7 @@ def want_rank(name: str, type: Type, rank: int) -> None:
 
 
 def whole_axis(name: str, axis: int, rank: int) -> int:
-    """The axis counted from the left; negative ones count from the right."""
+    """Return the axis as a number from 0; negative ones count from the last. Raises ShapeError."""
     if not -rank <= axis < rank:
         raise ShapeError(
             f"{name}: axis {axis} of a value of rank {rank}; wanted {-rank} to {rank - 1}"
@@ -57,7 +58,7 @@ def whole_axis(name: str, axis: int, rank: int) -> int:
 
 
 def whole_axes(name: str, axis: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
-    """Sorted axes without repeats; None means all of them."""
+    """Return the axes sorted, each counted from 0; None means all. Raises ShapeError."""
     if axis is None:
         return tuple(range(rank))
     asked = (axis,) if isinstance(axis, int) else tuple(axis)
@@ -72,7 +73,7 @@ def without(shape: Shape, axes: Sequence[int]) -> Shape:
 
 
 def with_ones(shape: Shape, axes: Sequence[int]) -> Shape:
-    """The shape with size 1 on the axes."""
+    """Return the shape with size 1 on the axes."""
     return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
 
 
@@ -81,10 +82,10 @@ def replaced(shape: Shape, axis: int, size: Size) -> Shape:
 
 
 def shape_of(x: Any) -> Shape:
-    """The shape of a graph value, an array or a number."""
+    """Return the shape of a graph value, an array or a number."""
     return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
 
 
 def dtype_of(x: Any) -> str:
-    """The dtype of a graph value, an array or a number, by name."""
+    """Return the name of the dtype of a graph value, an array or a number."""
     return str(x.dtype) if hasattr(x, "dtype") else np.asarray(x).dtype.name

@@ -1,6 +1,6 @@
-"""The same elements under another shape or order: transpose, reshape, broadcast, slices, joins.
+"""View ops: transpose, reshape, broadcast, slices.
 
-In: any dtype. Out: records whose `View` maps layouts, so that most of them move no data.
+In: any dtype. Out: records whose `View` maps layouts, so that most of them copy no data.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ transpose_op = _view(
 
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
-    """The axes in another order; reversed where none is given."""
+    """Permute the axes: axis i of the result is axis axes[i] of x. By default they are reversed."""
     rank = len(shape_of(x))
     order = range(rank)[::-1] if axes is None else (whole_axis("transpose", a, rank) for a in axes)
     return transpose_op(x, axes=tuple(order))
@@ -100,7 +100,8 @@ reshape_op = _view(
 
 
 def reshape(x: Any, shape: Sequence[Size] | Size) -> Any:
-    """The elements under another shape; one size may be −1, which takes what is left."""
+    """Return the elements of x, in row-major order, in another shape; one size may be −1, which is
+    computed from the others. Raises ShapeError where the numbers of elements differ."""
     wanted: tuple[Size, ...] = (shape,) if isinstance(shape, int | Dim) else tuple(shape)
     if -1 in wanted:
         wanted = _filled(shape_of(x), wanted)
@@ -108,7 +109,7 @@ def reshape(x: Any, shape: Sequence[Size] | Size) -> Any:
 
 
 def _filled(old: Shape, wanted: Shape) -> Shape:
-    """The shape with its −1 replaced by the size that keeps the number of elements."""
+    """Return the shape with its −1 replaced by the size that keeps the number of elements."""
     total, known = lay.count(old), lay.count([size for size in wanted if size != -1])
     dims = list(total.dims)
     for dim in known.dims:
@@ -123,14 +124,14 @@ def _filled(old: Shape, wanted: Shape) -> Shape:
 
 
 def expand(x: Any, axis: int) -> Any:
-    """x with a new axis of size 1 at `axis`."""
+    """Return x with a new axis of size 1 at position `axis`."""
     shape = shape_of(x)
     place = whole_axis("expand", axis, len(shape) + 1)
     return reshape_op(x, shape=(*shape[:place], 1, *shape[place:]))
 
 
 def squeeze(x: Any, axis: int) -> Any:
-    """x without an axis of size 1."""
+    """Return x without its axis `axis`, which must have size 1; raise ShapeError otherwise."""
     shape = shape_of(x)
     place = whole_axis("squeeze", axis, len(shape))
     if shape[place] != 1:
@@ -162,8 +163,8 @@ def _vjp_broadcast(g: Any, ans: Any, x: Any, shape: Shape) -> tuple[Any]:
 
 
 def sum_axes(x: Any, axes: Sequence[int]) -> Any:
-    """The sum over some axes, as gradients and losses need it: first the other axes, then axis 0,
-    which counts the rows of a batch, by the tree that does not depend on who owns which row."""
+    """Return the sum over some axes in a fixed order: first the other axes, then axis 0, that of
+    the rows of a batch, in blocks of 64 rows, so that threads do not change the result."""
     inner = tuple(axis for axis in axes if axis != 0)
     if inner:
         x = operator("sum")(x, axes=inner, rows=False)
@@ -187,7 +188,7 @@ broadcast_op = _view(
 
 
 def broadcast(x: Any, shape: Sequence[Size]) -> Any:
-    """x repeated to a shape, aligned on the right."""
+    """Repeat x to a shape by NumPy's broadcasting rule. Raises ShapeError where it does not fit."""
     return broadcast_op(x, shape=tuple(shape))
 
 
@@ -231,7 +232,7 @@ builtin_slice = slice
 
 
 def _vjp_slice(g: Any, ans: Any, x: Any, starts: Any, stops: Any, steps: Any) -> tuple[Any]:
-    """Zeros around and between the elements, in the old order."""
+    """Pad the gradient with zeros around and between the elements, in the order of x."""
     if any(step < 0 for step in steps):
         g = flip(g, [axis for axis, step in enumerate(steps) if step < 0])
     low, high, between = [], [], []
@@ -266,19 +267,19 @@ slice_op = _view(
 
 
 def slice(x: Any, key: Any) -> Any:
-    """x[key] for integers and slices with bounds known now, as a function."""
+    """Return x[key] for a key of integers and slices, as `x[key]` does."""
     if not hasattr(x, "builder"):
         return np.asarray(x)[key]
     return x[key]
 
 
 def flip(x: Any, axes: int | Sequence[int]) -> Any:
-    """The elements of some axes in reverse order."""
+    """Reverse the order of the elements along one or several axes."""
     shape = shape_of(x)
     asked = [axes] if isinstance(axes, int) else axes
-    turned = {whole_axis("flip", axis, len(shape)) for axis in asked}
+    reversed_axes = {whole_axis("flip", axis, len(shape)) for axis in asked}
     key = tuple(
-        builtin_slice(None, None, -1) if axis in turned else builtin_slice(None)
+        builtin_slice(None, None, -1) if axis in reversed_axes else builtin_slice(None)
         for axis in range(len(shape))
     )
     return slice(x, key)

@@ -1,4 +1,4 @@
-"""Graph to smaller graph with the same outputs to the last bit: the passes, in order."""
+"""Simplifies a graph without changing any bit of its outputs: the passes, in order."""
 
 from __future__ import annotations
 

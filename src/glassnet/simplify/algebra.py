@@ -1,7 +1,7 @@
-"""Identities that hold to the last bit: x·1, 1·x, x/1, x−0, views that change nothing, views of
-views, a broadcast of a broadcast.
+"""Removes operations by identities that hold bit for bit: x·1, 1·x, x/1, x−0, views that change
+nothing, views of views.
 
-Rules that change a bit for some number (x + 0 turns −0 into 0, x·0 loses NaN) have no place here.
+Identities that change a bit for some number are not used: x + 0 turns −0 into 0, x·0 loses NaN.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def apply_identities(graph: Graph) -> Graph:
 
 
 def _equal_to(node: Node, place: int, nodes: list[Node]) -> int:
-    """The place of an earlier node with the same value, or the node's own."""
+    """Return the index of an earlier node with the same value, or the node's own index."""
     for (name, position), unit in UNIT.items():
         if node.op.name == name and _is_number(nodes, node.inputs[position], unit):
             return node.inputs[1 - position]
@@ -40,12 +40,12 @@ def _is_number(nodes: list[Node], place: int, number: float) -> bool:
     while node.op.name == "broadcast":
         node = nodes[node.inputs[0]]
     value = node.attr("value")
-    # sub wants +0: x − (−0) turns −0 into 0
+    # sub needs +0, since x − (−0) turns −0 into 0
     return node.op.name == "constant" and value == number and str(value)[0] != "-"
 
 
 def _flatten(node: Node, nodes: list[Node]) -> Node:
-    """A view of the same kind of view reads the inner argument."""
+    """Let a view of a view of the same kind read the inner argument directly."""
     if node.op.name not in ("reshape", "broadcast", "transpose"):
         return node
     inner = nodes[node.inputs[0]]

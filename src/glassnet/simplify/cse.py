@@ -1,4 +1,4 @@
-"""Equal nodes become one."""
+"""Common subexpression elimination: equal nodes are merged."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from glassnet.graph.graph import Graph, Node
 
 
 def merge_equal_nodes(graph: Graph) -> Graph:
-    """Redirect every use to the first node that says the same; duplicates are left unused."""
+    """Redirect every use to the first of equal nodes; the duplicates remain, unused."""
     first: dict[Node, int] = {}
     same: list[int] = []
     nodes: list[Node] = []

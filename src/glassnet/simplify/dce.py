@@ -1,4 +1,4 @@
-"""Dead nodes are dropped; inputs stay, since callers name them."""
+"""Dead code elimination: unused nodes are removed, except inputs, which callers pass by name."""
 
 from __future__ import annotations
 

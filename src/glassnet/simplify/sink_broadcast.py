@@ -1,5 +1,5 @@
-"""Less to do for the same bits: an operation on repeated numbers is done once and its result
-repeated; a sum over axes of one element is 0 plus that element, which can join other work."""
+"""Moves broadcasts behind elementwise operations, so that repeated numbers are computed once. A sum
+over axes of one element becomes 0 plus that element, an elementwise operation. No bit changes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def sink_broadcasts(graph: Graph) -> Graph:
 
 
 def _on_single_numbers(builder: GraphBuilder, node: Node) -> Value | None:
-    """The operation on single numbers, where all arguments repeat one."""
+    """Return the operation on scalars, then broadcast, if every argument repeats one number."""
     if node.op.kind != "elementwise" or node.type.rank == 0:
         return None
     numbers = [_repeated_value(builder, place) for place in node.inputs]
@@ -33,14 +33,14 @@ def _on_single_numbers(builder: GraphBuilder, node: Node) -> Value | None:
 
 
 def _repeated_value(builder: GraphBuilder, place: int) -> Value:
-    """What all views that take nothing away show."""
+    """Return the value behind broadcasts, reshapes and transposes."""
     while builder.nodes[place].op.name in ("broadcast", "reshape", "transpose"):
         (place,) = builder.nodes[place].inputs
     return builder.value(place)
 
 
 def _single(builder: GraphBuilder, node: Node) -> Value | None:
-    """0 + x for a sum over axes of one element: the 0 turns −0 into 0, as in a sum."""
+    """Return 0 + x for a sum over axes of one element; the 0 turns −0 into 0, as a sum does."""
     if node.op.name != "sum":
         return None
     only = builder.value(node.inputs[0])
