@@ -1,4 +1,4 @@
-"""Which operations share one loop, and in which order the loops run.
+"""Fuses operations into kernels (shared loop nests) and orders the kernels.
 
-In: a simplified graph. Out: its kernels in order, and what each may overwrite.
+In: a simplified graph. Out: its kernels in order, and which inputs each may overwrite.
 """

@@ -1,8 +1,8 @@
-"""Which contractions gather the rows that they read.
+"""Moves gathers of rows into the contractions that read them.
 
 In: kernels as fused so far. Out: kernels of kind contract with a gather in their prologue. A batch
-is gathered tile by tile, just before the rows are multiplied: while one tile is worked on, the rows
-of the next come near. Where the batch lies afterwards, the weights' gradient finds it.
+is gathered tile by tile, just before its rows are multiplied; the rows of the next tile are
+prefetched meanwhile. The gathered batch stays in its buffer for the gradient of the weights.
 """
 
 from __future__ import annotations
@@ -11,20 +11,23 @@ from glassnet.fuse.kernels import Fuser, Kernel
 from glassnet.graph.layout import ONE
 from glassnet.graph.types import Size
 
-FEW, WIDE = 4, 768  # columns of a product
-MANY = 64  # rows
+FEW, WIDE = 4, 768  # a product of more than FEW and at most WIDE columns is split by rows
+MANY = 64  # smallest number of rows for which threads split a product by rows
 
 
 def join_gathers(fuser: Fuser, shared: bool) -> None:
-    """`shared`: threads share a product by its rows, and gather their own, if there are many; of
-    very wide products they share the columns, and would all have to gather all rows."""
+    """Move every gather into the contraction that multiplies its rows, where that is possible.
+
+    With `shared` (several threads) only for products that threads split by rows, so that each
+    thread gathers its own rows. Very wide products are split by columns: every thread would have to
+    gather all rows."""
     for number, kernel in enumerate(fuser.kernels):
         if _is_gather(fuser, kernel):
             _join(fuser, number, kernel.body[0], shared)
 
 
 def _is_gather(fuser: Fuser, kernel: Kernel) -> bool:
-    """Whether a kernel does nothing but gather rows that lie in one piece each."""
+    """Whether a kernel only gathers rows, each of which is contiguous in memory."""
     if kernel.kind != "loop" or len(kernel.body) != 1 or kernel.stores:
         return False
     node = fuser.nodes[kernel.body[0]]
@@ -39,8 +42,8 @@ def _is_gather(fuser: Fuser, kernel: Kernel) -> bool:
 
 
 def _join(fuser: Fuser, number: int, place: int, shared: bool) -> None:
-    """Give the gather to the first contraction that reads its rows, if no other reader has to run
-    before."""
+    """Move a gather into the first contraction that reads its rows, if no other reader has to run
+    before that contraction."""
     users = fuser.readers.get(place, [])
     readers = list(dict.fromkeys(fuser.home[user] for user in users))
     for user in users:
@@ -59,7 +62,7 @@ def _join(fuser: Fuser, number: int, place: int, shared: bool) -> None:
 
 
 def _is_multiplied(fuser: Fuser, kernel: Kernel, place: int, shared: bool) -> bool:
-    """Whether a kernel multiplies the rows, as they are, with a matrix."""
+    """Whether a kernel multiplies the gathered rows, unchanged, by a matrix."""
     if kernel.kind != "contract" or kernel.root is None or kernel.prologue:
         return False
     node = fuser.nodes[kernel.root]

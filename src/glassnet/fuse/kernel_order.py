@@ -1,7 +1,8 @@
-"""Where results go, and in which order kernels run.
+"""Assigns buffers to results and orders the kernels.
 
 In: a graph, and which outputs replace which inputs. Out: fused kernels in an order in which every
-kernel finds its arguments, and in which an input is overwritten only after its last reader.
+kernel runs after those that compute its arguments, and in which an input is overwritten only after
+its last reader.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ def schedule(
     merge: bool = True,
     shared: bool = False,
 ) -> KernelGraph:
-    """Kernels for a graph; `donate` names the input that an output replaces. Without `merge`
-    every node gets a kernel of its own (the same bits, for tests). `shared`: threads share every
-    kernel."""
+    """Return the kernels of a graph, in order.
+
+    `donate` maps an input to the output that replaces it. With `merge=False` every node gets its
+    own kernel (the same bits; for tests). `shared`: several threads share every kernel."""
     fuser = Fuser(graph, merge)
     fuser.assign()
     if merge:
@@ -59,7 +61,7 @@ class _Scheduler:
         places = dict(enumerate(self.graph.outputs))
         for i, target in owner.items():
             if not self._redirect(places[i], target):
-                self._copy(places[i], target, self._kept(places[i]))
+                self._copy(places[i], target, self._preserved(places[i]))
         outputs: list[int] = []
         for i, place in places.items():
             fresh = place in self.writer and place not in outputs and place not in self.alias
@@ -83,9 +85,9 @@ class _Scheduler:
         self._stores(number, kernel)
         self._waits(number, kernel)
 
-    def _kept(self, place: int) -> Access | None:
-        """Where the node's value stays whole while inputs are replaced: the buffer of the kernel
-        that computes it, or a copy made before."""
+    def _preserved(self, place: int) -> Access | None:
+        """Return where a node's value survives while inputs are replaced: None for the buffer of
+        the kernel that computes it, else a copy that is made here."""
         if place in self.writer:
             return None
         buffer = len(self.nodes) + len(self.graph.outputs) + len(self.kernels)
@@ -93,8 +95,8 @@ class _Scheduler:
         return Access(buffer, row_major(self.nodes[place].type.shape))
 
     def _redirect(self, place: int, target: int) -> bool:
-        """Let the kernel that computes a node write it over an input, if every other reader of
-        that input can run before; otherwise change nothing and say False."""
+        """Let the kernel that computes a node write it over an input, if every other reader of that
+        input can run before; return whether it does. Otherwise nothing is changed."""
         writer = self.writer.get(place)
         if writer is None or place in self.alias or target in self.alias.values():
             return False
@@ -109,7 +111,7 @@ class _Scheduler:
         return True
 
     def _reads_in_place(self, kernel: Kernel, target: int) -> bool:
-        """Whether a kernel reads a buffer only at the element that it computes."""
+        """Whether a kernel reads of a buffer only the element that it is computing."""
         for user in kernel.nodes:
             for source in self.nodes[user].inputs:
                 found = self.access.get(source)
@@ -120,7 +122,7 @@ class _Scheduler:
         return True
 
     def _stores(self, number: int, kernel: Kernel) -> None:
-        """Note what a kernel writes."""
+        """Record which buffers a kernel writes."""
         for _, buffer in kernel.stores:
             if buffer in self.inputs:
                 self._update(number, buffer)
@@ -128,14 +130,14 @@ class _Scheduler:
                 self.defines[buffer] = number
 
     def _update(self, number: int, target: int) -> None:
-        """Readers of an input run before the kernel that updates it."""
+        """Make readers of an input run before the kernel that updates it."""
         self.overwrites[target] = number
         for reader in self.readers.get(target, ()):
             if reader != number:
                 self.after[reader].add(number)
 
     def _waits(self, number: int, kernel: Kernel) -> None:
-        """A kernel runs after those whose results it reads, and before updates of inputs."""
+        """Make a kernel run after those whose results it reads and before updates of its inputs."""
         for base in buffers_read(self.nodes, self.access, kernel):
             self.readers.setdefault(base, []).append(number)
             if base in self.defines:
@@ -157,7 +159,7 @@ class _Scheduler:
 
 
 def _sorted(kernels: Sequence[Kernel], after: Sequence[set[int]]) -> list[Kernel] | None:
-    """Topological order, the earliest number first among those that are free."""
+    """Return kernels in topological order, the lowest number first among those that are ready."""
     waits = [0] * len(kernels)
     for followers in after:
         for follower in followers:

@@ -1,12 +1,12 @@
-"""Which nodes share one loop nest.
+"""Fuses nodes into kernels: nodes that share one loop nest.
 
-In: a graph, and which outputs replace which inputs. Out: kernels in the order in which they run,
-and for every node where its elements lie. A kernel has at most one node that is not an elementwise
-operation (its root), elementwise work on the root's arguments (prologue, for reductions) and on
-its results (body). Views move no data: they are absorbed into the layouts of those who read them.
+In: a graph, and which outputs replace which inputs. Out: kernels in execution order, and the buffer
+and layout of every stored node. A kernel has at most one node that is not elementwise (its root),
+elementwise operations on the root's arguments (the prologue, for reductions) and on its results
+(the body). Views copy no data: they become part of the layouts of the nodes that read them.
 
-Fusion decides what is kept in registers, never what is computed: every node is rounded as its op
-says, wherever it runs.
+Fusion decides which values stay in registers, never what is computed: every node is rounded as its
+op says, in whichever kernel it runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BYTES = {"float32": 4, "float64": 8, "int32": 4, "int64": 8, "bool": 1}
 
 @dataclass(frozen=True)
 class Access:
-    """The elements of a node: those of the buffer `base`, in a layout."""
+    """Where the elements of a node are stored: in the buffer `base`, with a layout."""
 
     base: int
     layout: Layout
@@ -32,8 +32,8 @@ class Access:
 
 @dataclass
 class Kernel:
-    """Nodes computed in one loop nest over `shape`; `stores` pairs a node with its buffer. A
-    kernel without nodes copies: from `copy`, or it repeats the constant `number`."""
+    """Nodes computed in one loop nest over `shape`; `stores` has pairs (node, buffer). A kernel
+    without nodes fills its buffer: with a copy of `copy`, or with the scalar node `number`."""
 
     kind: str
     shape: Shape
@@ -52,10 +52,12 @@ class Kernel:
 
 @dataclass(frozen=True)
 class KernelGraph:
-    """Kernels in order. `access` says where stored nodes lie, `scalar` which nodes are one number
-    repeated (computed where needed), `outputs` the buffer of every output of the graph. A buffer
-    is called after the node it holds; number len(nodes) + i is output i where that is not a node of
-    its own; `alias` maps the buffer of an updated input's new value to that input."""
+    """Kernels in execution order.
+
+    `access` has the location of stored nodes; `scalar` the nodes that repeat one number (computed
+    where needed); `outputs` the buffer of every output of the graph. A buffer has the number of the
+    node that it holds; buffer len(nodes) + i is output i where that needs its own buffer. `alias`
+    maps the buffer of an input's new value to that input."""
 
     graph: Graph
     kernels: tuple[Kernel, ...]
@@ -76,7 +78,7 @@ class KernelGraph:
 
 
 def buffers_read(nodes: Sequence[Node], access: Mapping[int, Access], kernel: Kernel) -> set[int]:
-    """Buffers that a kernel loads from and does not compute itself."""
+    """Return the buffers that a kernel loads from and does not compute itself."""
     local = set(kernel.nodes)
     sources = {s for place in kernel.nodes for s in nodes[place].inputs} - local
     found = {access[source].base for source in sources if source in access} - local
@@ -84,20 +86,21 @@ def buffers_read(nodes: Sequence[Node], access: Mapping[int, Access], kernel: Ke
 
 
 class Fuser:
-    """The state of fusing: a kernel (`home`) for every computed node, layouts for stored ones."""
+    """The state of fusion: `home` is the kernel of every computed node, `access` the location of
+    every stored one."""
 
     def __init__(self, graph: Graph, merge: bool) -> None:
         self.graph, self.nodes, self.merge = graph, graph.nodes, merge
         self.kernels: list[Kernel] = []
-        self.above: list[int] = []  # for a kernel the kernels that run before it, as bits
+        self.above: list[int] = []  # for each kernel a bit mask of those that must run before it
         self.home: dict[int, int] = {}
         self.access: dict[int, Access] = {}
         self.scalar: dict[int, int] = {}
         self.spread: set[int] = set()  # sources computed from coordinates
-        self.pinned: set[int] = set(graph.outputs)  # in memory whatever the kernels do
+        self.pinned: set[int] = set(graph.outputs)  # nodes that must be stored in memory
         self.readers: dict[int, list[int]] = {}  # buffer -> nodes that read it
 
-    # -- first: a kernel for every node --------------------------------------------------------
+    # -- step 1: assign a kernel to every node -------------------------------------------------
 
     def assign(self) -> None:
         for place, node in enumerate(self.nodes):
@@ -145,7 +148,7 @@ class Fuser:
         self.access[place] = Access(found.base, layout)
 
     def _materialise(self, place: int) -> None:
-        """Give the node a dense buffer of its own."""
+        """Store a node in a dense buffer of its own."""
         shape = self.nodes[place].type.shape
         copied = self.access.get(place)
         if copied is not None:
@@ -180,7 +183,8 @@ class Fuser:
             self.kernels[number].body.append(place)
 
     def _dependencies(self, place: int) -> list[tuple[int, bool]]:
-        """Kernels that a node reads from, and whether it reads their result element by element."""
+        """Return the kernels that a node reads from, each with whether it reads their result
+        element by element."""
         found: list[tuple[int, bool]] = []
         for source in self.nodes[place].inputs:
             if source in self.scalar or source in self.spread:
@@ -191,9 +195,9 @@ class Fuser:
         return found
 
     def _choose(self, place: int) -> int:
-        """The kernel that an elementwise node joins: one whose result it reads element by element
-        and that none of its other arguments waits for, rather the last and one with a root, whose
-        result then stays in registers; else a loop."""
+        """Return the kernel that an elementwise node joins: one whose result it reads element by
+        element and after which none of its other arguments is computed. Kernels with a root, whose
+        result then stays in registers, come first, then the latest; if none fits, a new loop."""
         shape = self.nodes[place].type.shape
         needs = self._dependencies(place)
         exact = {number for number, direct in needs if direct}
@@ -221,7 +225,7 @@ class Fuser:
         self.above.append(0)
 
     def wait(self, number: int, others: Iterable[int]) -> None:
-        """Kernel `number` runs after the others, and so do those that run after it."""
+        """Make kernel `number`, and all kernels after it, run after the others."""
         mask = 0
         for other in others:
             mask |= self.above[other] | 1 << other if other != number else 0
@@ -230,7 +234,7 @@ class Fuser:
             if above >> number & 1:
                 self.above[later] |= mask
 
-    # -- then: nodes move to their only reader where that saves memory traffic -----------------
+    # -- step 2: move nodes to their only reader where that saves memory traffic ---------------
 
     def sink(self) -> None:
         for place in range(len(self.nodes) - 1, -1, -1):
@@ -247,7 +251,8 @@ class Fuser:
                 section.sort()
 
     def _only_reader(self, place: int) -> tuple[int, bool] | None:
-        """The kernel that alone reads a node element by element, and whether in its prologue."""
+        """Return the only kernel that reads a node, if it does so element by element, and whether
+        the node would join its prologue."""
         if place in self.graph.outputs or not self.graph.uses[place]:
             return None
         shape = self.nodes[place].type.shape
@@ -280,7 +285,7 @@ class Fuser:
         return sum(shape[axis] != 1 for axis in axes) <= 1
 
     def _is_profitable(self, place: int, target: int) -> bool:
-        """Whether moving a node stores no more bytes than leaving it where it is."""
+        """Whether moving a node to kernel `target` does not store more bytes than not moving it."""
         extra = 0
         for source in dict.fromkeys(self.nodes[place].inputs):
             if source in self.scalar or source in self.spread or self.home.get(source) == target:
@@ -291,7 +296,7 @@ class Fuser:
         return extra <= BYTES[self.nodes[place].type.dtype]
 
     def stored(self, place: int, without: int = -1) -> bool:
-        """Whether a node must be in memory because of a reader other than `without`."""
+        """Whether a node must be stored in memory, not counting the reader `without`."""
         if place in self.pinned:
             return True
         readers = self.readers.get(place, ())

@@ -1,8 +1,8 @@
-"""Which kernels become one that takes row after row, all columns of a row at once.
+"""Joins kernels over the rows of a narrow matrix into one that processes whole rows in registers.
 
-In: kernels as fused so far. Out: kernels of kind rows in the place of several. A softmax with its
-loss and gradient is a dozen small kernels, each over the rows of a narrow table: reductions along
-a row, and elementwise work on their results. Together nothing of it has to be stored.
+In: kernels as fused so far. Out: kernels of kind rows in place of several others. A softmax with
+its loss and gradient is a dozen small kernels over the rows of a narrow matrix: reductions along a
+row, and elementwise operations on their results. Joined, none of these has to be stored.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from glassnet.fuse.kernels import Fuser, Kernel
 from glassnet.graph.layout import ONE, ZERO, Layout
 from glassnet.graph.types import Size
 
-WIDEST = 16  # columns: each has registers of its own
+WIDEST = 16  # most columns: every column needs its own registers
 
 
 def join_rows(fuser: Fuser) -> None:
-    """Join kernels around every reduction along the rows of a narrow table."""
+    """Join kernels around every reduction along the rows of a narrow matrix."""
     for number, kernel in enumerate(fuser.kernels):
         if kernel.kind == "reduce" and _width(fuser, kernel) is not None:
             _Joiner(fuser, number).join()
 
 
 def _width(fuser: Fuser, kernel: Kernel) -> tuple[Size, int] | None:
-    """Rows and columns of the table along whose rows a kernel reduces."""
+    """Return rows and columns of the matrix whose rows a kernel reduces; None where it does not
+    reduce the rows of a narrow matrix."""
     node = fuser.nodes[kernel.root or 0]
     shape = fuser.nodes[node.inputs[0]].type.shape
     along = len(shape) == 2 and node.attr("axes") == (1,) and not node.attr("rows", False)
@@ -40,7 +41,7 @@ class _Joiner:
         self.members, self.computed = {seed}, {*fuser.kernels[seed].nodes}
 
     def join(self) -> None:
-        """Take in kernels that read from the group, or that it reads from, while there are any."""
+        """Add kernels that read from the group, or that it reads from, until there are no more."""
         taken = True
         while taken:
             taken = False
@@ -59,7 +60,7 @@ class _Joiner:
         else:
             fits = kernel.kind == "loop" and bool(kernel.body) and not kernel.stores
         together = {*self.members, number}
-        inside = {*self.computed, *kernel.nodes}  # a value of n columns may have n rows, too
+        inside = {*self.computed, *kernel.nodes}  # a value with n columns may also have n rows
         return (
             fits
             and all(self._is_row_work(place) for place in kernel.nodes)
@@ -76,14 +77,14 @@ class _Joiner:
         return shape in ((self.rows,), (self.rows, 1), (self.rows, self.columns))
 
     def _is_adjacent(self, number: int) -> bool:
-        """Whether one of a kernel and the group reads what the other computes."""
+        """Whether the kernel reads a result of the group, or the group one of the kernel."""
         home = self.fuser.home
         return any(home.get(base) in self.members for base, _ in self._reads({number})) or any(
             home.get(base) == number for base, _ in self._reads(self.members)
         )
 
     def _reads(self, numbers: set[int]) -> Iterator[tuple[int, Layout]]:
-        """Buffers that kernels read element by element, and how."""
+        """Yield the buffers that kernels read element by element, each with its layout."""
         for number in numbers:
             for place in self.kernels[number].nodes:
                 node = self.fuser.nodes[place]
@@ -92,20 +93,20 @@ class _Joiner:
                         yield self.fuser.access[source].base, self.fuser.access[source].layout
 
     def _is_row_local(self, layout: Layout, base: int) -> bool:
-        """Whether what a row reads of a value computed here is that row of it."""
+        """Whether an access is row-local: row i of the result reads only row i of buffer `base`."""
         shape = self.fuser.nodes[base].type.shape
-        wide = len(shape) == 2 and shape[1] != 1
-        along = (ONE * self.columns, ONE) if wide else (ONE, ZERO)
-        steps = zip(layout.strides, along, layout.shape, strict=False)
+        is_matrix = len(shape) == 2 and shape[1] != 1
+        expected_strides = (ONE * self.columns, ONE) if is_matrix else (ONE, ZERO)
+        steps = zip(layout.strides, expected_strides, layout.shape, strict=False)
         return (
             not layout.offset
             and layout.shape[:1] == (self.rows,)
-            and (len(layout.shape) == 2 or not wide)
+            and (len(layout.shape) == 2 or not is_matrix)
             and all(stride == step for stride, step, size in steps if size != 1)
         )
 
     def _are_contiguous(self, numbers: set[int]) -> bool:
-        """Whether no other kernel has to run between some of these and others."""
+        """Whether no other kernel has to run after one of these and before another."""
         above = self.fuser.above
         wanted = sum(1 << number for number in numbers)
         before = 0

@@ -1,1 +1,1 @@
-"""Kernels to loop nests, one file per kind, written against the builder protocol."""
+"""Lowers kernels to loop nests, one file per kind of kernel, written with the builder protocol."""

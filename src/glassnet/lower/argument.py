@@ -1,6 +1,6 @@
-"""What a reduction reads: its argument at a point, computed there or loaded.
+"""The argument of a reduction at a point, computed there or loaded.
 
-In: a kernel of kind reduce. Out: numbers along the reduced axes, by one index.
+In: a kernel of kind reduce. Out: the elements along the reduced axes, addressed by one index.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from glassnet.lower.protocol import Index
 
 
 class Argument:
-    """The reduced value at a point: the prologue computed there, or a load. Several reduced axes
-    count as one, the last running fastest."""
+    """The value to be reduced at a point: the result of the prologue there, or a load. Several
+    reduced axes count as one axis, with the last one fastest."""
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
@@ -36,13 +36,13 @@ class Argument:
         return self.ctx.product(self.count)
 
     def start(self, lanes: int) -> Any:
-        """What a reduction begins with."""
+        """Return the start value of the accumulator."""
         b = self.ctx.b
         first = b.const(self.reduction.init(self.dtype), self.dtype)
         return b.splat(first, lanes) if lanes > 1 else first
 
     def at(self, out: tuple[Index, ...], index: Index, point: Point) -> Any:
-        """Element `index` along the reduced axes for output coordinates `out`."""
+        """Return element `index` along the reduced axes, for the output coordinates `out`."""
         coordinates: list[Index] = [0] * len(self.shape)
         for axis, coordinate in zip(self.kept, out, strict=True):
             coordinates[axis] = coordinate
@@ -50,18 +50,18 @@ class Argument:
             return self._gathered(coordinates, index, point)
         coordinates[self.axis] = index
         here = Point(tuple(coordinates), point.axis, point.lanes, point.mask)
-        known: dict[int, Any] = {}
-        self.ctx.compute(self.ctx.kernel.prologue, here, known)
-        return self.ctx.value(self.place, here, known)
+        computed: dict[int, Any] = {}
+        self.ctx.compute(self.ctx.kernel.prologue, here, computed)
+        return self.ctx.value(self.place, here, computed)
 
     def _one_stride(self) -> bool:
-        """Whether one index runs through all reduced axes of the stored value."""
+        """Whether one stride covers all reduced axes of the stored value."""
         layout = self.ctx.fused.access[self.place].layout
         pairs = zip(self.wide, self.wide[1:], strict=False)
         return all(adjacent(layout, outer, inner) for outer, inner in pairs)
 
     def _gathered(self, coordinates: list[Index], index: Index, point: Point) -> Any:
-        """Lanes index, index + 1, … of the reduced axes, each at its own address."""
+        """Gather the elements index, index + 1, … along the reduced axes, one for each lane."""
         ctx, b = self.ctx, self.ctx.b
         access = ctx.fused.access[self.place]
         place, _ = ctx.address(access.layout, Point(tuple(coordinates)))

@@ -1,7 +1,7 @@
-"""How a contraction is cut into tiles.
+"""Divides a contraction into tiles.
 
-In: a kernel of kind contract and a machine. Out: the problem, with roles exchanged where that
-helps, and its rows and columns as runs of equal tiles.
+In: a kernel of kind contract and a machine. Out: the problem, transposed where that is faster, and
+its rows and columns as runs of equal tiles.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from glassnet.graph.types import Size
 from glassnet.lower.context import Context
 from glassnet.lower.protocol import Index
 
-OPEN = 2  # vectors of a panel where columns are not counted yet: little is computed in vain
+OPEN = 2  # vectors of a panel if the number of columns is not known: few lanes are wasted
 
 
 @dataclass(frozen=True)
 class BlockRun:
-    """`count` tiles of `size` rows or vectors from `start` on; if `partial` the last may be cut."""
+    """`count` tiles of `size` rows or vectors, beginning at `start`; the last one may be shorter if
+    `partial`."""
 
     start: Index
     size: int
@@ -28,7 +29,8 @@ class BlockRun:
 
 @dataclass(frozen=True)
 class Problem:
-    """One contraction: sizes, strides and layouts, after a possible exchange of the roles."""
+    """One contraction, out[m, n] = Σ_k a[m, k] b[k, n]; `swapped` if operands were exchanged and
+    transposed."""
 
     m: Size
     n: Size
@@ -52,7 +54,7 @@ def problem(ctx: Context) -> Problem:
     m, n, k = a.shape[-2], b.shape[-1], a.shape[-1]
     rows = bool(node.attr("rows", False))
     narrow = isinstance(n, int) and n <= ctx.machine.lanes(node.type.dtype) // 4
-    swapped = narrow and m != 1  # vectors over columns would be mostly empty: run them over rows
+    swapped = narrow and m != 1  # vectors over few columns would be mostly empty: use the rows
     if swapped:
         rank = len(a.shape)
         axes = (*range(rank - 2), rank - 1, rank - 2)
@@ -67,14 +69,16 @@ def problem(ctx: Context) -> Problem:
 
 
 def row_runs(m: Index, full: int) -> list[BlockRun]:
-    """Known sizes are cut evenly; others into full tiles, the last of which is cut."""
+    """Divide the rows into tiles: evenly if their number is known, else full tiles and a shorter
+    last one."""
     if isinstance(m, int):
         return even_runs(m, full)
     return [BlockRun(0, full, (m + (full - 1)) // full, partial=True)]
 
 
 def column_runs(n: Index, lanes: int, most: int) -> list[BlockRun]:
-    """Panels of at most `most` vectors; sizes in vectors, starts in columns."""
+    """Divide the columns into panels of at most `most` vectors; sizes are in vectors, starts in
+    columns."""
     if not isinstance(n, int):
         most = min(most, OPEN)
         width = lanes * most
@@ -90,7 +94,7 @@ def column_runs(n: Index, lanes: int, most: int) -> list[BlockRun]:
 
 
 def even_runs(size: int, most: int) -> list[BlockRun]:
-    """`size` cut into the fewest parts of at most `most`, their sizes differing by at most 1."""
+    """Divide `size` into the fewest parts of at most `most`, whose sizes differ by at most 1."""
     parts = -(-size // most) or 1
     small, extra = divmod(size, parts)
     runs = [BlockRun(0, small, parts - extra), BlockRun((parts - extra) * small, small + 1, extra)]

@@ -1,7 +1,7 @@
-"""One kernel being lowered: sizes, addresses, and the values of nodes at a point.
+"""The context of lowering one kernel: sizes, addresses, and the values of nodes at a point.
 
-In: a fused graph, a kernel, and the builder of its function. Out: registers. A point is where in
-the iteration space the code stands: one index an axis, and the axis along which its vector runs.
+In: a fused graph, a kernel, and the builder of its function. Out: registers. A point is a position
+in the iteration space: one index per axis, and the axis along which the vector runs.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from glassnet.graph.types import Size
 from glassnet.lower.protocol import PLAIN, Builder, Index, Machine, Use, equals
 from glassnet.lower.workspace import Stack
 
-AHEAD = 8  # rows
-PART, PARTS, ROUND = range(3)  # what is passed to a call, in this order
+AHEAD = 8  # prefetch distance in rows
+PART, PARTS, ROUND = range(3)  # positions of a call's arguments behind the run-time sizes
 
 
 @dataclass(frozen=True)
 class Point:
-    """Indices of the first lane, and the vector: its axis, its lanes, those that are inside."""
+    """The indices of the first lane, the axis of the vector, its number of lanes, and the mask of
+    those inside the shape."""
 
     coordinates: tuple[Index, ...]
     axis: int = -1
@@ -32,8 +33,8 @@ class Point:
 
 @dataclass
 class Context:
-    """What lowering a kernel needs to know. `sizes` is where run-time sizes stand, and behind them
-    what is passed to a call."""
+    """The state of lowering a kernel. `sizes` is the address of the run-time sizes, which are
+    followed by the arguments PART, PARTS and ROUND of a call."""
 
     fused: KernelGraph
     kernel: Kernel
@@ -61,11 +62,12 @@ class Context:
         return number
 
     def part_argument(self, what: int) -> Any:
-        """Which part of a sum in blocks is to be done, of how many, or in which round of shares."""
+        """Load an argument of the call: which part of a blocked sum to compute (PART), of how many
+        (PARTS), or how many shares the thread has done before (ROUND)."""
         return self.b.load(self.sizes, len(self.fused.graph.dims) + what, "int64")
 
     def split(self, count: Index, grain: int = 1) -> tuple[Index, Index]:
-        """This thread's part of range(count), cut at multiples of the grain."""
+        """Return this thread's part of range(count), divided at multiples of the grain."""
         if isinstance(self.threads, int):
             return 0, count
         b = self.b
@@ -75,20 +77,20 @@ class Context:
         return low, b.minimum(high, count)
 
     def on_first_thread(self, body: Any) -> None:
-        """Run on the first thread only."""
+        """Write code that only the first thread runs."""
         if isinstance(self.threads, int):
             body()
         else:
             self.b.when(self.thread.eq(0), body)
 
     def reserve(self, size: SizeProduct) -> Any:
-        """The address of `size` more bytes of this thread's scratch memory."""
+        """Reserve `size` bytes of this thread's scratch memory; return their address."""
         start = self._free()
         self.scratch_bytes.append(SizeProduct(-(-size.factor // 64) * 64, size.dims))
         return start
 
     def reserve_stack(self, stack: Stack) -> Any:
-        """The address of a stack behind all that is reserved."""
+        """Reserve a stack behind all other scratch memory; return its address."""
         self.stack = stack
         return self._free()
 
@@ -104,7 +106,7 @@ class Context:
         return self.pointers[self.fused.alias.get(buffer, buffer)]
 
     def address(self, layout: Layout, point: Point) -> tuple[Index, Index]:
-        """Element number of the first lane, and the distance between lanes."""
+        """Return the element number of the first lane, and the stride between lanes."""
         start: Index = 0
         for part in layout.offset:
             start = start + self.product(part)
@@ -137,7 +139,8 @@ class Context:
     # -- values --------------------------------------------------------------------------------
 
     def value(self, place: int, point: Point, known: dict[int, Any]) -> Any:
-        """The value of a node that this kernel computed, computes here, or loads."""
+        """Return the value of a node: one in `known`, a constant, a load, or computed from the
+        coordinates."""
         if place in known:
             return known[place]
         fused = self.fused
@@ -153,7 +156,7 @@ class Context:
         return found
 
     def constant(self, place: int) -> Any:
-        """The value of a source without axes."""
+        """Return the value of a scalar source."""
         node = self.fused.graph.nodes[place]
         return node.op.code(self.b, [], node.type.dtype, **node.kwargs)
 
@@ -162,7 +165,7 @@ class Context:
         return self.b.iota(point.lanes) + at if axis == point.axis else at
 
     def compute(self, places: Sequence[int], point: Point, known: dict[int, Any]) -> None:
-        """Evaluate nodes of this kernel in order."""
+        """Compute nodes of this kernel in order and add their values to `known`."""
         for place in places:
             node = self.fused.graph.nodes[place]
             if node.op.kind == "index":
@@ -172,7 +175,7 @@ class Context:
             known[place] = node.op.code(self.b, *inputs, **node.kwargs)
 
     def table(self, place: int) -> Any:
-        """The address of what a node gathers rows from."""
+        """Return the address of the matrix from which a node gathers rows."""
         source, _ = self.fused.graph.nodes[place].inputs
         access = self.fused.access[source]
         start, _ = self.address(access.layout, Point((0,) * len(access.layout.shape)))
@@ -180,13 +183,15 @@ class Context:
         return self.b.offset(self.pointer(access.base), start, dtype)
 
     def row_start(self, place: int, at: Index) -> Any:
-        """Where in that table the row lies that a node gathers for row `at` of its result."""
+        """Return the position, in elements of that matrix, of the row gathered for row `at` of the
+        result."""
         source, _ = self.fused.graph.nodes[place].inputs
         stride = self.product(self.fused.access[source].layout.strides[0])
         return self._row(place, Point((at,))) * stride
 
     def choose_rows(self, at: tuple[Index, ...], places: Sequence[int], ahead: bool = True) -> None:
-        """Work out, for all vectors of a row of the result, where its gathered rows lie."""
+        """Compute the gathered row numbers once for all vectors of a row of the result; with
+        `ahead`, also those of the row to prefetch."""
         last = self.b.index(self.size(self.kernel.shape[0])) - 1
         for place in places:
             if self.fused.graph.nodes[place].op.kind == "index":
@@ -196,14 +201,14 @@ class Context:
                 self.rows[place] = row, later
 
     def _row(self, place: int, point: Point) -> Any:
-        """The index at a point; one out of range means the nearest row."""
+        """Return the row number at a point, clamped to the valid range."""
         source, rows = self.fused.graph.nodes[place].inputs
         row = self.b.convert(self.value(rows, point, {}), "int64")
         last = self.b.index(self.size(self.fused.access[source].layout.shape[0])) - 1
         return self.b.select(row < 0, 0, self.b.select(row > last, last, row))
 
     def _gathered(self, place: int, point: Point) -> Any:
-        """Row index[i] of the first argument."""
+        """Return the elements of row index[i] of the first argument."""
         source, _ = self.fused.graph.nodes[place].inputs
         access, dtype = self.fused.access[source], self.fused.graph.nodes[source].type.dtype
         rest = point.coordinates[1:]
@@ -216,7 +221,7 @@ class Context:
         if place not in self.rows:
             row = self._row(place, Point(point.coordinates[:1]))
             return self.load(access, dtype, replace(point, coordinates=(row, *rest)))
-        # rows lie anywhere in memory, which takes long to answer: ask early for those that follow
+        # gathered rows are anywhere in memory: prefetch those of later iterations
         row, ahead = self.rows[place]
         if ahead is not None:
             later, _ = self.address(access.layout, replace(point, coordinates=(ahead, *rest)))
@@ -224,7 +229,7 @@ class Context:
         return self.load(access, dtype, replace(point, coordinates=(row, *rest)))
 
     def finish(self, point: Point, known: dict[int, Any], layout: Layout) -> None:
-        """Compute the body at a point and store what is kept of it."""
+        """Compute the body at a point and store its results."""
         self.compute(self.kernel.body, point, known)
         for place, buffer in self.kernel.stores:
             if place not in self.kernel.prologue:

@@ -1,10 +1,10 @@
-"""Contractions: tiles of the result in registers, panels of the arguments packed for them.
+"""Contractions: tiles of the result in registers, with panels of the arguments packed for them.
 
 In: a kernel of kind contract, out[m, n] = Σ_k a[m, k] b[k, n]. Out: loops. Every element of the
-result is one chain of fused multiply-adds in ascending k (with `rows`: one a leaf of 64, leaves
-added as an aligned binary tree). Vectors run over n, never over k. A finished tile lies in
-scratch memory, where the kernel's elementwise body reads it: the epilogue. A result of one column
-is computed transposed, so that vectors run over its rows.
+result is one chain of fused multiply-adds in ascending k (with `rows`: one chain for each leaf of
+64 values of k, and the leaves are added as an aligned binary tree). Vectors run over n, never over
+k. A finished tile is in scratch memory, where the epilogue, the kernel's elementwise body, reads
+it. A result with few columns is computed transposed, so that vectors run over its rows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from glassnet.lower.skip_zeros import Zeros, has_zeros
 from glassnet.lower.sum_blocks import Blocks, Chains, block_of_k, leaves
 
 LEVELS = 32
-NEAR = 1 << 15  # bytes of a panel that stay in the nearest cache
+NEAR = 1 << 15  # bytes; a panel up to this size stays in the first-level cache
 
 
 def lower_contract(ctx: Context) -> None:
@@ -144,7 +144,7 @@ class _Contraction:
             self.b.loop(low, high, self.group, (), group)
 
     def _group(self, run: BlockRun, low: Index, high: Index) -> None:
-        """Panels low to high of a run, against every tile of rows."""
+        """Multiply every tile of rows by the panels low to high of a run."""
         if self.zeros:
             self.b.loop(low, high, 1, (), partial(self._check_b_finite, self.zeros, run, low))
         if self.pack_b:
@@ -156,7 +156,7 @@ class _Contraction:
             )
 
     def _own_tiles(self, rows: BlockRun) -> tuple[Index, Index]:
-        """The tiles of a run that this thread takes: all of them where columns are shared."""
+        """Return the tiles of a run that this thread computes: all if threads split the columns."""
         return (0, rows.count) if self.split_columns else self.ctx.split(rows.count)
 
     def _row_tile(self, rows: BlockRun, i: Index, run: BlockRun, low: Index, high: Index) -> None:
@@ -183,14 +183,15 @@ class _Contraction:
         zeros.check_panel(start, self.bk, run, j - low, valid, self.k)
 
     def _first_share_only(self, body: Callable[[], Any]) -> None:
-        """A thread that takes several shares of the columns does it for the first one."""
+        """Write code that runs only in a thread's first share, if it computes several shares of the
+        columns."""
         if self.blocks or not (self.split_columns and self._shared):
             body()
         else:
             self.b.when(self.ctx.part_argument(ROUND).eq(0), body)
 
     def _pack_strips(self, low: Index) -> None:
-        """Rows low to low + LEAF of k of every strip: neighbours share cache lines."""
+        """Pack rows low to low + LEAF of k of every strip; adjacent strips share cache lines."""
         length = self.b.minimum(self.k - low, LEAF)
         for rows in self.row_runs:
             first, last = self._own_tiles(rows)
@@ -215,7 +216,7 @@ class _Contraction:
         self.b.call(pack, source, self.am, self.ak, target, length, height)
 
     def _column(self, run: BlockRun, j: Index) -> tuple[Index, Index]:
-        """First column of panel j, and how many columns from there."""
+        """Return the first column of panel j, and the number of valid columns from there."""
         column = run.start + j * (run.size * self.lanes)
         return column, (self.n - column if run.partial else run.size * self.lanes)
 
@@ -230,7 +231,7 @@ class _Contraction:
         pack_panel(self.b, self.p.dtype, run.size, source, steps, target, self.k, valid)
 
     def _rows_of(self, rows: BlockRun, row: Index) -> tuple[Any, Index]:
-        """Where a tile's part of a begins, and the step from one of its rows or columns on."""
+        """Return the address of a tile's part of a, and the stride between its rows or columns."""
         if self.pack_a:
             return self._strip_at(row), rows.size
         a = self.b.offset(self.pa, row * self.am, self.p.dtype)
@@ -283,15 +284,15 @@ class _Contraction:
     def _prefetch(
         self, rows: BlockRun, row: Index, run: BlockRun, column: Index, low: Index
     ) -> None:
-        """Bring what the epilogue reads near while the tile is worked on: some rows with every
-        leaf, since asking for more than the cache has places to wait for holds up the rest."""
+        """Prefetch what the epilogue reads while the tile is computed: some rows with every leaf,
+        since more prefetches than the cache has fill buffers for would stall the loads."""
         if self.blocks or not self.epilogue.far:
             return
         first, last = 0, rows.size
         if self._in_leaves():
             first = self.b.minimum(low // LEAF * self.share, rows.size)
             last = self.b.minimum(first + self.share, rows.size)
-        self.epilogue.ask(first, last, row, run, column)
+        self.epilogue.prefetch(first, last, row, run, column)
 
     def _in_leaves(self) -> bool:
         return self.p.rows and not (isinstance(self.k, int) and self.k <= LEAF)

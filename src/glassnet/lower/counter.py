@@ -1,8 +1,8 @@
-"""Long work in parts: sums over many rows in blocks, and work that must be done in turn.
+"""Long computations in parts: sums over many rows in blocks, and stages that must run in order.
 
-In: code for one block of rows, or for one stage of a kernel. Out: loops over the part of it that
-is passed to a call. A block is an aligned part of the tree of leaves. The sums of blocks join a
-binary counter: level l of a stack holds the sum of 2ˡ blocks.
+In: code for one block of rows, or for one stage of a kernel. Out: loops over the part of it that a
+call asks for. A block is an aligned part of the tree of leaves. The sums of blocks are added like
+in a binary counter: level l of a stack holds the sum of 2ˡ blocks.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ from glassnet.lower.workspace import Stack
 
 LEAF = 64
 LEVELS = 48  # of a stack of partial results: enough for 2^54 rows
-BLOCK = 1024  # rows: a power of two of leaves
+BLOCK = 1024  # rows: the number of leaves is a power of two
 
 
 def trailing_ones(ctx: Context, number: Index) -> Index:
-    """How many of the lowest bits are ones."""
+    """Return the number of trailing one bits."""
     return ctx.b.trailing_zeros(~ctx.b.index(number))
 
 
 def in_turn(ctx: Context, stages: Sequence[tuple[Size, Callable[[Context], None]]]) -> None:
-    """Stages of so many rows each that one thread does one after the other: in code for many rows
-    block by block, at least one, of which a part takes some. Most rows has the last stage."""
+    """Write stages, pairs of (rows, code), that one thread runs one after the other.
+
+    In code for many rows every stage runs in blocks of rows, at least one, and a call runs those of
+    its part. The last stage has the most rows."""
     if not ctx.use.tall:
         for _, stage in stages:
             stage(replace(ctx, threads=1))
@@ -51,8 +53,8 @@ def in_turn(ctx: Context, stages: Sequence[tuple[Size, Callable[[Context], None]
 
 
 class Counter:
-    """The blocks of a sum over `rows`, and what the numbers of a result have of it so far: `level`
-    are the bytes of one level of the stack."""
+    """The blocks of a sum over `rows`, and the stack of its partial sums so far; `level` is the
+    size in bytes of one level of the stack."""
 
     def __init__(self, ctx: Context, rows: SizeProduct, level: tuple[SizeProduct, ...]) -> None:
         self.ctx, self.b = ctx, ctx.b
@@ -62,7 +64,7 @@ class Counter:
         self.stack = ctx.reserve_stack(Stack(BLOCK, rows, level))
 
     def loop(self, body: Callable[[Index, Index], None]) -> None:
-        """For every block of this part: its first row, and how many there are."""
+        """Call `body(first row, number of rows)` for every block of this part."""
         part, parts = self.ctx.part_argument(PART), self.ctx.part_argument(PARTS)
         low, high = replace(self.ctx, thread=part, threads=parts).split(self.count)
 
@@ -74,10 +76,11 @@ class Counter:
         self.b.loop(low, high, 1, (), block)
 
     def join(self, move: Callable[[Index, bool], None], done: Callable[[], None]) -> None:
-        """Add what there is of this block to what there is of those before; `done` after the last.
-        `move(level, True)` adds a level to it, `move(level, False)` keeps it there.
+        """Add the sum of this block to those of the blocks before; run `done` after the last block.
+        `move(level, True)` adds a level of the stack to the sum, `move(level, False)` stores the
+        sum in that level.
 
-        As after leaf i of a tree, there is one join for every trailing one bit of the block's
+        As after leaf i of a tree, there is one addition for every trailing one bit of the block's
         number; after the last block one for every one bit, since those are the levels in use."""
         b = self.b
 

@@ -1,18 +1,18 @@
-"""The whole program: every kernel a function, and one function that runs them for many steps.
+"""The whole program: one function for every kernel, and one that runs them for many steps.
 
-In: fused kernels and a module to write to. Out: what a caller must provide: the buffers in order,
-scratch memory. The entry function is
+In: fused kernels and a module to write to. Out: what a caller must provide: the order of buffers,
+and the scratch memory. The entry function is
 
     run(buffers, dims, first step, last step, thread, threads, barrier, scratch)
 
-where all threads run the same code, each on its part of every kernel, and meet after each. Code for
-many threads has a second entry, for steps that take long:
+All threads run the same code, each on its part of every kernel, with a barrier after each kernel.
+Code for many threads has a second entry point, for steps that take long:
 
     part(buffers, dims, step, kernel, share, shares, barrier, scratch)
 
-does one share of one kernel and comes back. Behind the sizes `dims` tells which part of a sum in
-blocks is to be done, of how many parts (all threads do part after part), and how many shares of
-this kernel the thread has done before.
+It computes one share of one kernel and returns. Behind the sizes, `dims` contains which part of a
+blocked sum to compute, of how many parts (all threads compute part after part), and how many shares
+of this kernel the thread has computed before.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ Addresses = Callable[[Any], dict[int, Any]]
 
 @dataclass(frozen=True)
 class Lowered:
-    """What the entry function expects: buffers by number, in order, and for each kernel the parts
-    of a thread's scratch memory, in bytes, and the stack of a sum in blocks."""
+    """What the entry function expects: the numbers of the buffers, in order; and for each kernel
+    the parts of a thread's scratch memory, in bytes, and the stack of its blocked sum."""
 
     buffers: tuple[int, ...]
     scratch: tuple[tuple[SizeProduct, ...], ...]
@@ -57,7 +57,7 @@ class Lowered:
 
 
 def buffers_used(fused: KernelGraph, kernel: Kernel) -> list[int]:
-    """Buffers that a kernel touches, after aliasing, in a fixed order."""
+    """Return the buffers that a kernel reads or writes, after aliasing, in a fixed order."""
     read = buffers_read(fused.graph.nodes, fused.access, kernel)
     touched = read | {buffer for _, buffer in kernel.stores}
     found = dict.fromkeys(fused.alias.get(buffer, buffer) for buffer in sorted(touched))
@@ -67,7 +67,7 @@ def buffers_used(fused: KernelGraph, kernel: Kernel) -> list[int]:
 def lower_program(
     fused: KernelGraph, module: Any, machine: Machine, stepped: Sequence[int], use: Use
 ) -> Lowered:
-    """Write all functions; `stepped` buffers advance by one element of their type a step."""
+    """Write all functions; `stepped` buffers have one entry per step and advance by one each."""
     used = [buffers_used(fused, kernel) for kernel in fused.kernels]
     buffers = sorted({buffer for touched in used for buffer in touched})
     entry = module.function(RUN, ENTRY_ARGUMENTS)
@@ -92,7 +92,8 @@ def lower_program(
 
 
 def lower_kernels(fused: KernelGraph, module: Any, machine: Machine, name: str) -> Lowered:
-    """Write all kernels, and name(buffers, dims, scratch), which runs them once on one thread."""
+    """Write all kernels, and the function name(buffers, dims, scratch), which runs them once on one
+    thread."""
     used = [buffers_used(fused, kernel) for kernel in fused.kernels]
     buffers = sorted({buffer for touched in used for buffer in touched})
     entry = module.function(name, ("ptr", "ptr", "ptr"))
@@ -122,7 +123,8 @@ def _write_part(entry: Any, at: Addresses, calls: Sequence[tuple[str, Sequence[i
 def addresses(
     entry: Any, fused: KernelGraph, buffers: Sequence[int], stepped: Sequence[int]
 ) -> Addresses:
-    """Load the sizes, and where buffers lie; what tells the addresses at a step."""
+    """Load the sizes and the addresses of buffers; return a function that gives the addresses at a
+    step."""
     table, dims = entry.args[:2]
     load_dims(entry, dims, fused)
     bases = {b: entry.load(table, i, "ptr") for i, b in enumerate(buffers)}
@@ -136,7 +138,7 @@ def load_dims(function: Any, table: Any, fused: KernelGraph) -> None:
 
 
 def _advanced(entry: Any, fused: KernelGraph, buffer: int, base: Any, index: Any) -> Any:
-    """The address of a stepped buffer's entry for a step."""
+    """Return the address of a stepped buffer's entry for a step."""
     nodes = fused.graph.nodes
     place = buffer if buffer < len(nodes) else fused.graph.outputs[buffer - len(nodes)]
     type = nodes[place].type
@@ -150,7 +152,7 @@ def _advanced(entry: Any, fused: KernelGraph, buffer: int, base: Any, index: Any
 def _kernel(
     fused: KernelGraph, number: int, module: Any, machine: Machine, use: Use, prefix: str = "kernel"
 ) -> tuple[str, Context]:
-    """Write a kernel as a function, or find one that has the same code."""
+    """Write a kernel as a function, unless one with the same code exists; return its name."""
     kernel = fused.kernels[number]
     used = buffers_used(fused, kernel)
     dtypes = ["ptr"] * len(used) + ["ptr", "ptr", "int64", "int64"]

@@ -1,8 +1,8 @@
-"""What becomes of a finished tile of a contraction: the kernel's elementwise body runs on it.
+"""The epilogue of a contraction: the kernel's elementwise body, applied to a finished tile.
 
 In: a tile in scratch memory, row by row in whole vectors. Out: loops that compute the body and
-store what is kept of it. Rows that fill their vectors badly, as those of the last layer's weights
-do, are moved together first and taken as one long row.
+store its results. Rows that would leave most of their last vector empty, such as those of the last
+layer's weights, are first packed together and processed as one long row.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from glassnet.lower.blocking import BlockRun, Problem
 from glassnet.lower.context import Context, Point
 from glassnet.lower.protocol import Index
 
-FAR = 1 << 17  # bytes of a result from which on the nearest cache does not hold its old values
+FAR = 1 << 17  # bytes; the old values of a larger result are not in the nearest cache
 
 
 class Epilogue:
@@ -40,13 +40,13 @@ class Epilogue:
         self.room = ctx.reserve(size * p.m) if self.in_line and p.swapped else tiles
 
     def _read(self) -> set[int]:
-        """What the body reads."""
+        """Return the nodes that the body reads."""
         kernel, nodes = self.ctx.kernel, self.ctx.fused.graph.nodes
         return {s for place in kernel.body for s in nodes[place].inputs} - set(kernel.nodes)
 
     def _in_line(self, rows: Sequence[BlockRun], columns: Sequence[BlockRun]) -> bool:
-        """Whether rows of a tile follow each other in all that the body reads, and are not whole
-        number of vectors."""
+        """Whether rows of a tile are contiguous in everything that the body reads, and their width
+        is not a whole number of vectors."""
         across, width = (rows, self.p.m) if self.p.swapped else (columns, self.p.n)
         whole = len(across) == 1 and across[0].count == 1
         if not isinstance(width, int) or width == 1 or not width % self.lanes or not whole:
@@ -59,7 +59,7 @@ class Epilogue:
         )
 
     def _far(self) -> list[tuple[Access, str]]:
-        """Arguments of the body that are worth asking for ahead."""
+        """Return the arguments of the body that are worth prefetching, with their dtypes."""
         size = count((self.p.m, self.p.n)) * BYTES[self.p.dtype]
         if self.p.swapped or size.dims or size.factor < FAR:
             return []
@@ -68,8 +68,8 @@ class Epilogue:
         nodes = fused.graph.nodes
         return [(a, nodes[s].type.dtype) for a, s in found.items() if a.layout == self.layout]
 
-    def ask(self, first: Index, last: Index, row: Index, run: BlockRun, column: Index) -> None:
-        """Bring what the body will read near, for some rows of a tile."""
+    def prefetch(self, first: Index, last: Index, row: Index, run: BlockRun, column: Index) -> None:
+        """Prefetch what the body will read, for some rows of a tile."""
 
         def one_row(m: Index) -> None:
             for access, dtype in self.far:
@@ -104,7 +104,7 @@ class Epilogue:
     def _one_line(
         self, run: BlockRun, row: Index, height: Index, column: Index, valid: Index
     ) -> None:
-        """The body on the rows of a tile, moved together, as one row."""
+        """Pack the rows of a tile together and apply the body to them as one row."""
         b, n = self.b, self.p.m if self.p.swapped else self.p.n
         space = run.size * self.lanes
 

@@ -1,6 +1,6 @@
-"""Numbers in registers as text: names, and short expressions with no more parentheses than needed.
+"""Text for registers in a listing: names, and short expressions with as few parentheses as needed.
 
-In: operands. Out: `Item` objects, each how one register is written in a listing.
+In: operands. Out: `Item` objects, each the text of one register.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from glassnet.graph.types import SHORT
 
 NAMES = {**SHORT, "ptr": "address"}
 ATOM = 9
-WORKED_OUT = {"+": operator.add, "-": operator.sub, "*": operator.mul}
-LEVEL = {"*": 4, "/": 4, "%": 4, "+": 3, "-": 3, "<<": 2, ">>": 2}  # others bind less
+FOLDED = {"+": operator.add, "-": operator.sub, "*": operator.mul}
+LEVEL = {"*": 4, "/": 4, "%": 4, "+": 3, "-": 3, "<<": 2, ">>": 2}  # precedence; 0 for others
 
 
 class Namer(Protocol):
@@ -21,7 +21,7 @@ class Namer(Protocol):
 
 
 class Item:
-    """A number in a register: its name or, for indices and constants, how it is computed."""
+    """A register as text: its name or, for indices and constants, the expression."""
 
     __slots__ = ("dtype", "f", "lanes", "level", "text")
 
@@ -39,12 +39,12 @@ class Item:
         return self.f.value(text, dtype or self.dtype, lanes, level)
 
     def folded(self, sign: str, other: Any) -> Any:
-        """Index arithmetic without + 0, · 1 and · 0, and with numbers worked out."""
+        """Apply an operator; for indices, omit + 0, · 1 and · 0 and fold constants."""
         if self.dtype != "int64" or self.lanes > 1:
             return self.binary(sign, other)
         left, right = known_number(self), known_number(other)
-        if left is not None and right is not None and sign in WORKED_OUT:
-            return Item(self.f, str(WORKED_OUT[sign](left, right)), "int64")
+        if left is not None and right is not None and sign in FOLDED:
+            return Item(self.f, str(FOLDED[sign](left, right)), "int64")
         if (right == 0 and sign in "+-") or (right == 1 and sign in "*/"):
             return self
         if left == 0 and sign == "+" and isinstance(other, Item):
@@ -124,13 +124,13 @@ def kind_name(dtype: str, lanes: int) -> str:
 
 
 def known_number(item: Any) -> int | None:
-    """The number that an index is, where that is known."""
+    """Return the value of an index if it is a constant, else None."""
     text = str(item)
     return int(text) if text.isdigit() else None
 
 
 def parenthesised(item: Any, level: int) -> str:
-    """As an operand: in parentheses where the operation binds more than what the item says."""
+    """Return an operand as text, in parentheses where its operator binds less than `level`."""
     loose = isinstance(item, Item) and item.level < level
     return f"({item})" if loose else str(item)
 

@@ -1,8 +1,8 @@
-"""The rows of a batch, fetched where a product reads them first.
+"""Gathers the rows of a batch inside the first product that reads them.
 
-In: a contraction whose first argument is gathered. Out: loops that copy rows into their buffer,
-and the addresses of those that come next: the tile asks for them while it multiplies, a few
-numbers in every step of its chains.
+In: a contraction whose first argument is gathered. Out: loops that copy rows into their buffer, and
+the addresses of the next rows: the tile prefetches these while it multiplies, a few numbers in
+every step of its chains.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from glassnet.lower.protocol import Index
 
 class Gather:
     def __init__(self, ctx: Context, p: Problem, rows: list[BlockRun], known: bool) -> None:
-        """`rows` are the runs of tiles; only columns that are `known` when the code is written
-        are few enough for asking again with every panel."""
+        """`rows` are the runs of tiles. If the number of columns is `known` at compile time, panels
+        are few enough for the tile to prefetch with each of them."""
         self.ctx, self.p, self.b = ctx, p, ctx.b
         (self.place,) = ctx.kernel.prologue
         self.buffer = dict(ctx.kernel.stores)[self.place]
@@ -29,7 +29,7 @@ class Gather:
         self.starts = ctx.reserve(SizeProduct(8 * self.height)) if asks else None
 
     def fetch(self, row: Index, count: Index, m: Index, k: Index) -> None:
-        """Rows row to row + count of m, of k numbers each."""
+        """Gather rows row to row + count of m, of k numbers each."""
         ctx, b = self.ctx, self.b
         type = ctx.fused.graph.nodes[self.place].type
         layout = row_major(type.shape)
@@ -52,5 +52,6 @@ class Gather:
             b.loop(0, self.height, 1, (), note)
 
     def aside(self) -> tuple[Any, ...]:
-        """What a tile needs to ask for the rows that come next."""
+        """Return the arguments with which a tile prefetches the next rows: the matrix and the
+        positions of the rows; () where it does not prefetch."""
         return () if self.starts is None else (self.ctx.table(self.place), self.starts)

@@ -1,7 +1,7 @@
 """Reductions in 64 virtual lanes.
 
-In: a reduction that is not one over rows. Out: loops: lane j takes the elements j, j + 64, … in
-order, then a halving tree: lane j joins lane j + 32, then j + 16, …
+In: a reduction that is not one over rows. Out: loops. Lane j accumulates the elements j, j + 64, …
+in order; then lanes are added in a halving tree: lane j + 32 to lane j, then lane j + 16, …
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LANES = 64
 
 
 def lower_lanes(ctx: Context) -> None:
-    """One output after the other; a single one, of many rows, in parts."""
+    """Lower a reduction, one output after the other; a single output of many rows in parts."""
     argument = Argument(ctx)
     layout = row_major(ctx.kernel.shape)
 
@@ -43,7 +43,7 @@ def lower_lanes(ctx: Context) -> None:
 
 
 def each(ctx: Context, shape: Sequence[Size], body: Callable[[Point], None]) -> None:
-    """Loops over the elements of a shape, one by one."""
+    """Write loops over the elements of a shape, one by one."""
     if all(size == 1 for size in shape):
         ctx.on_first_thread(lambda: body(Point((0,) * len(shape))))
         return
@@ -62,7 +62,7 @@ def each(ctx: Context, shape: Sequence[Size], body: Callable[[Point], None]) -> 
 
 
 class _Lanes:
-    """The 64 lanes of one output, as registers: rounds of 64 elements, and the rest."""
+    """The 64 lanes of one output in registers: rounds of 64 elements, and the remainder."""
 
     def __init__(self, ctx: Context, argument: Argument, out: tuple[Index, ...]) -> None:
         self.ctx, self.b, self.argument, self.out = ctx, ctx.b, argument, out
@@ -78,7 +78,7 @@ class _Lanes:
         return self.b.loop(low * LANES, high * LANES, LANES, totals, lambda i, *t: self._add(t, i))
 
     def rest(self, totals: Sequence[Any]) -> list[Any]:
-        """What is not a whole round."""
+        """Add the elements after the last whole round."""
         base, left = self.count * LANES, self.left
         if isinstance(left, int):
             return self._add(totals, base, left) if left else list(totals)
@@ -86,24 +86,25 @@ class _Lanes:
         return self.b.loop(0, once, 1, totals, lambda _, *t: self._add(t, base, left))
 
     def in_parts(self, done: Callable[[list[Any]], None]) -> None:
-        """The rounds of this part, on what was kept of those before; `done` after the last."""
+        """Add the rounds of this part to the stored totals of the parts before; run `done` after
+        the last part."""
         ctx, b, width, dtype = self.ctx, self.b, self.width, self.argument.dtype
-        kept = ctx.reserve(SizeProduct(LANES * BYTES[dtype]))
+        stored_totals = ctx.reserve(SizeProduct(LANES * BYTES[dtype]))
         ctx.reserve_stack(Stack(counter.BLOCK, self.argument.count, ()))
         places = range(0, LANES, width)
         part, parts = ctx.part_argument(PART), ctx.part_argument(PARTS)
 
-        def keep(totals: Sequence[Any]) -> None:
+        def store(totals: Sequence[Any]) -> None:
             for place, total in zip(places, totals, strict=True):
-                b.store(total, kept, place)
+                b.store(total, stored_totals, place)
 
-        def found() -> list[Any]:
-            return [b.load(kept, place, dtype, width) for place in places]
+        def load() -> list[Any]:
+            return [b.load(stored_totals, place, dtype, width) for place in places]
 
         low, high = replace(ctx, thread=part, threads=parts).split(self.count)
-        b.when(part.eq(0), lambda: keep(self.start()))
-        keep(self.rounds(low, high, found()))
-        b.when(part.eq(parts - 1), lambda: done(self.rest(found())))
+        b.when(part.eq(0), lambda: store(self.start()))
+        store(self.rounds(low, high, load()))
+        b.when(part.eq(parts - 1), lambda: done(self.rest(load())))
 
     def _add(self, totals: Sequence[Any], base: Index, left: Index | None = None) -> list[Any]:
         b, width = self.b, self.width
@@ -121,7 +122,7 @@ class _Lanes:
 
 
 def fold(ctx: Context, totals: list[Any], argument: Argument) -> Any:
-    """The halving tree over 64 lanes; lanes that hold the start value change nothing."""
+    """Add 64 lanes in a halving tree; lanes that hold the start value change nothing."""
     b, combine = ctx.b, argument.reduction.combine
     used = argument.length()
     while len(totals) > 1:
@@ -144,7 +145,7 @@ def fold(ctx: Context, totals: list[Any], argument: Argument) -> Any:
 
 
 def halving_tree(b: Any, reduction: Any, items: Sequence[Any]) -> Any:
-    """At most 64 lanes joined by a halving tree; lanes that hold no element change nothing."""
+    """Add at most 64 lanes in a halving tree; missing lanes change nothing."""
     half = 1 << max(len(items) - 1, 0).bit_length() >> 1
     if half == 0:
         return items[0]

@@ -1,7 +1,7 @@
-"""Loop nests as text to read.
+"""Writes loop nests as readable text.
 
-In: calls of the builder protocol. Out: functions whose lines are loads, stores, sums and products
-inside indented loops. `f32x16` is a vector of 16 numbers, `lane` the number of each of its lanes,
+In: calls of the builder protocol. Out: functions whose lines are loads, stores and arithmetic
+inside indented loops. `f32x16` is a vector of 16 numbers, `lane` the vector of its lane numbers,
 `p[i]` the element (or the vector that begins) i elements after the address p.
 """
 
@@ -22,11 +22,11 @@ from glassnet.lower.expression import (
 )
 from glassnet.lower.protocol import Index
 
-LONG = 36  # signs of an index that is written in place; a longer one gets a name
+LONG = 36  # characters; a longer index expression gets a name
 
 
 class Listing:
-    """The functions of a program, those that others call for help at the end."""
+    """The functions of a program; helper functions come last."""
 
     def __init__(self) -> None:
         self.functions: dict[str, str] = {}
@@ -50,7 +50,7 @@ class Listing:
 
 
 class Writer:
-    """One function being written."""
+    """Writes one function."""
 
     def __init__(self, listing: Listing, name: str, dtypes: Sequence[str]) -> None:
         self.listing, self.name = listing, name
@@ -79,7 +79,7 @@ class Writer:
         return f"{letter}{self.count}"
 
     def value(self, text: str, dtype: str, lanes: int = 1, level: int = ATOM) -> Item:
-        """An index in place while it is short; every other number by a name."""
+        """Return a short index expression as it is; give every other value a name."""
         short = len(text) <= LONG and dtype in ("int64", "bool")
         return Item(self, text, dtype, lanes, level) if short else self.named(text, dtype, lanes)
 
@@ -197,7 +197,7 @@ class Writer:
         self.line(f"{pointer}[{index}] = {value}{mask_text(mask)}")
 
     def prefetch(self, pointer: Item, index: Index, dtype: str) -> None:
-        self.line(f"bring near {pointer}[{index}]")
+        self.line(f"prefetch {pointer}[{index}]")
 
     def gather(self, pointer: Item, indices: Item, dtype: str, mask: Item | None = None) -> Item:
         return self.named(f"{pointer}[{indices}]{mask_text(mask)}", dtype, indices.lanes)
@@ -230,7 +230,7 @@ class Writer:
         return totals
 
     def carry(self, totals: Sequence[Item], results: Sequence[Any]) -> None:
-        """The values that the next turn of a loop begins with."""
+        """Assign the values with which the next iteration of a loop begins."""
         if totals:
             self.line(f"{', '.join(map(str, totals))} = {', '.join(map(str, results))}")
 

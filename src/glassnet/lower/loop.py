@@ -1,7 +1,7 @@
 """Elementwise kernels and copies: one loop nest over the elements of the result.
 
-In: a kernel of kind loop. Out: loops; axes that lie one after the other in all arguments become
-one, the last one runs in vectors, the first one is shared among threads.
+In: a kernel of kind loop. Out: loops. Axes that are contiguous in all arguments are merged, the
+last one is vectorised, the first one is split among threads.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from glassnet.graph.types import Shape
 from glassnet.lower.context import Context, Point
 from glassnet.lower.protocol import Index
 
-GRAIN = 16  # vectors: threads get whole cache lines
+GRAIN = 16  # vectors; a multiple of whole cache lines for each thread
 
 
 def lower_loop(ctx: Context) -> None:
@@ -35,7 +35,8 @@ def lower_loop(ctx: Context) -> None:
 
 
 def copied_element(ctx: Context, place: int, point: Point) -> Any:
-    """The element of a node as it was before this kernel gives it a place."""
+    """Return the element that a kernel without a body stores: a copy, a constant, or one computed
+    from the coordinates."""
     copy = ctx.kernel.copy
     node = ctx.fused.graph.nodes[place]
     if copy is not None:
@@ -50,7 +51,7 @@ def copied_element(ctx: Context, place: int, point: Point) -> Any:
 
 
 def vector_dtype(ctx: Context) -> str:
-    """The widest type that the kernel touches decides how many lanes a vector has."""
+    """Return the widest dtype in the kernel, which determines the number of lanes of a vector."""
     nodes = ctx.fused.graph.nodes
     places = [p for p, _ in ctx.kernel.stores] + ctx.kernel.body
     wide = any(nodes[place].type.dtype in ("float64", "int64") for place in places)
@@ -58,7 +59,8 @@ def vector_dtype(ctx: Context) -> str:
 
 
 def layouts_read(ctx: Context) -> list[Layout] | None:
-    """Layouts of everything read element by element; None where code needs the coordinates."""
+    """Return the layouts of everything read element by element; None where the code needs the
+    coordinates."""
     nodes, fused, kernel = ctx.fused.graph.nodes, ctx.fused, ctx.kernel
     found: list[Layout] = []
     if kernel.copy is not None:
@@ -78,7 +80,7 @@ def layouts_read(ctx: Context) -> list[Layout] | None:
 
 
 def merge_axes(shape: Shape, layouts: Sequence[Layout] | None) -> list[list[int]]:
-    """Groups of axes that one index runs through in all layouts, without axes of size 1."""
+    """Return groups of axes that one index can cover in all layouts, without axes of size 1."""
     groups: list[list[int]] = []
     for axis in (axis for axis, size in enumerate(shape) if size != 1):
         if (
@@ -106,9 +108,11 @@ def nest(
     before: Callable[[tuple[Index, ...]], None] | None = None,
     most: int = 1,
 ) -> None:
-    """Loops over a shape; `body` is written once for whole vectors and once for the rest, and
-    `before` what is the same for all vectors along the last axis. A thread gets a multiple of
-    `grain` vectors. Up to `most` vectors are one point, where the last axis has so many."""
+    """Write loops over a shape.
+
+    `body` is written once for whole vectors and once for the remainder; `before` computes what is
+    the same for all vectors along the last axis. A thread gets a multiple of `grain` vectors. Up to
+    `most` vectors form one point, where the last axis has as many."""
     groups = merge_axes(shape, layouts)
     lanes = ctx.machine.lanes(dtype)
     last = shape[groups[-1][-1]] if groups else 1
@@ -142,7 +146,7 @@ def vectors(
     body: Callable[[Point], None],
     lanes: int,
 ) -> None:
-    """range(low, high) in whole vectors, then the rest under a mask."""
+    """Write a loop over range(low, high) in whole vectors, and the remainder with a mask."""
     b = ctx.b
     rest = (high - low) % lanes
     whole = high - rest

@@ -1,8 +1,8 @@
-"""The inner kernel of a contraction: one tile of the result in registers.
+"""The microkernel of a contraction: one tile of the result in registers.
 
-In: addresses of a tile's rows of a and columns of b. Out: the tile in memory, each element one
-chain of fused multiply-adds in ascending k, from +0 or going on. A helper function each size,
-shared by all contractions of a module.
+In: addresses of a tile's rows of a and columns of b. Out: the tile in memory. Each element is one
+chain of fused multiply-adds in ascending k that begins with +0 or continues from memory. There is
+one helper function for each tile size, shared by all contractions of a module.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from glassnet.lower.protocol import Builder, Index, Machine
 
-AHEAD, APART = 8, 12  # rows
+AHEAD, APART = 8, 12  # prefetch distances in rows of b, and in columns of a
 BITS = {"float32": "int32", "float64": "int64"}
 NEGATIVE = {"float32": -(1 << 31), "float64": -(1 << 63)}  # the bits of −0, the least integer
 ARGUMENTS = ("ptr", "int64", "int64", "ptr", "int64", "int64", "ptr", "int64")
@@ -21,15 +21,16 @@ LIST = ("ptr", "int64")
 
 
 class TileVariant(NamedTuple):
-    """How a tile reads its arguments.
+    """The variant of a microkernel: how a tile reads its arguments.
 
     by_rows: row m of a begins at a + min(m, last)·a_step and is contiguous in k; otherwise element
-    (m, k) of a is at a + k·a_step + m. With `masked`, columns of b from `valid` on are not read.
-    With `far`, rows of b are asked for ahead, with `apart` those of a, which no cache guesses where
-    they lie far from each other; with `aside`, k numbers each of `rows` rows of a table, (…, table,
-    starts): a few in every step of the chain, since more at a time than the cache has places to
-    wait for would hold up the multiply-adds. With `goes_on`, chains begin with what is in memory.
-    With `listed`, (…, places, count): a chain takes these k alone, or all if the count is negative.
+    (m, k) of a is at a + k·a_step + m. masked: columns of b from `valid` on are not read. far: rows
+    of b are prefetched. apart: columns of a are prefetched, since the hardware does not prefetch
+    them where they are far from each other. aside: `rows` rows of a matrix, of k numbers each, are
+    prefetched (arguments …, table, starts), a few numbers in every step of the chain, since more
+    prefetches than the cache has fill buffers for would stall the multiply-adds. goes_on: chains
+    continue from what is in memory. listed: a chain uses only the k in a list (arguments …, places,
+    count), or all if the count is negative.
     """
 
     by_rows: bool
@@ -46,8 +47,8 @@ class TileVariant(NamedTuple):
 
 
 def tile(b: Builder, dtype: str, rows: int, vectors: int, how: TileVariant) -> str:
-    """Name of the function (a, a_step, last, b, b_step, valid, out, k); row k of b begins at
-    b + k·b_step."""
+    """Return the name of the function (a, a_step, last, b, b_step, valid, out, k); row k of b
+    begins at b + k·b_step."""
 
     def write(f: Any) -> None:
         _write(f, dtype, rows, vectors, how)
@@ -76,7 +77,7 @@ def _write(f: Any, dtype: str, rows: int, vectors: int, how: TileVariant) -> Non
         for v in range(vectors if how.far else 0):
             f.prefetch(row, b_step * AHEAD + v * lanes, dtype)
         if how.aside:
-            _ask(f, dtype, rows, more[:2], turn, 2 if how.listed else 1)
+            _prefetch_row(f, dtype, rows, more[:2], turn, 2 if how.listed else 1)
         column = None if how.by_rows else f.offset(a, i * a_step, dtype)
         if how.apart:
             f.prefetch(column, a_step * APART, dtype)
@@ -99,28 +100,31 @@ def _write(f: Any, dtype: str, rows: int, vectors: int, how: TileVariant) -> Non
 
 
 def _place(f: Any, places: Any, turn: Index, b_step: Index) -> list[Any]:
-    """Where in k, and where in b: found a turn before, so that nothing waits for it."""
+    """Load the next k and its position in b, one iteration ahead, so that nothing waits for it."""
     at = f.convert(f.load(places, turn, "int32"), "int64")
     return [at, at * b_step]
 
 
-def _ask(f: Any, dtype: str, rows: int, aside: Sequence[Any], turn: Index, numbers: int) -> None:
-    """For a number of one row of the table, so many `numbers` after the last one's, row by row."""
-    table, asked = aside
+def _prefetch_row(
+    f: Any, dtype: str, rows: int, aside: Sequence[Any], turn: Index, numbers: int
+) -> None:
+    """Prefetch one number of one of the rows; rows take turns, and each time the position in the
+    row is `numbers` further per step."""
+    table, starts = aside
     which = turn & (rows - 1)
-    start = f.load(asked, which, "int64")
+    start = f.load(starts, which, "int64")
     f.prefetch(table, start + (turn - which) * numbers, dtype)
 
 
 def _ends_in_negative_zero(f: Any, totals: Sequence[Any]) -> Any:
-    """Whether one of the chains does."""
+    """Whether one of the chains ends in −0."""
     dtype = totals[0].dtype
     found = [f.bitcast(total, BITS[dtype]).eq(NEGATIVE[dtype]) for total in totals]
     return f.ones(join_pairs(found, lambda x, y: x | y)).ne(0)
 
 
 def join_pairs(parts: Sequence[Any], join: Callable[[Any, Any], Any]) -> Any:
-    """Joined pair by pair, so that chains stay short."""
+    """Join the parts pairwise, so that dependency chains stay short."""
     now = list(parts)
     while len(now) > 1:
         pairs = zip(now[::2], now[1::2], strict=False)
@@ -129,5 +133,5 @@ def join_pairs(parts: Sequence[Any], join: Callable[[Any, Any], Any]) -> Any:
 
 
 def elementwise_maximum(f: Any, x: Any, y: Any) -> Any:
-    """Number by number."""
+    """Return the larger of x and y in every lane."""
     return f.select(x > y, x, y)

@@ -1,6 +1,6 @@
-"""Contractions of length one: every element is the product of two numbers.
+"""Contractions of length one (outer products): every element is the product of two numbers.
 
-In: a kernel of kind contract. Out: loops as of an elementwise kernel.
+In: a kernel of kind contract. Out: loops like those of an elementwise kernel.
 """
 
 from __future__ import annotations

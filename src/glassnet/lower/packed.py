@@ -1,8 +1,8 @@
-"""Which nodes of a tiny graph, otherwise written out number by number, are worth a vector.
+"""Chooses the nodes of a tiny, fully unrolled graph that are computed as vectors.
 
-In: a fused graph of known sizes. Out: nodes to be computed as one vector each: elementwise work on
-what lies in memory as a vector, such as the update of a weight matrix with its state, where it is
-long enough to pay for putting numbers into vectors.
+In: a fused graph of known sizes. Out: the nodes to compute as vectors: elementwise operations on
+values that are contiguous in memory, such as the update of a weight matrix with its optimiser
+state, where there are enough of them to pay for assembling numbers into vectors.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from glassnet.graph.layout import count
 from glassnet.graph.op import View
 
 FEWEST, MOST = 3, 16  # elements
-WORTH = 4  # nodes for each one that has to be put together from numbers
+WORTH = 4  # vector nodes needed for each vector that is assembled from, or split into, numbers
 
 
 def vector_nodes(fused: KernelGraph) -> frozenset[int]:
-    """The nodes that are vectors, without those that are loaded or repeat a number."""
+    """Return the nodes to compute as vectors, without those that are loaded or repeat a number."""
     nodes = fused.graph.nodes
     able = {place for place in range(len(nodes)) if _is_vectorisable(fused, place)}
     near = {p for p in able if any(is_stored(fused, s) for s in nodes[p].inputs)}
@@ -36,7 +36,7 @@ def vector_nodes(fused: KernelGraph) -> frozenset[int]:
 
 
 def is_stored(fused: KernelGraph, place: int) -> bool:
-    """Whether a node is an argument of the program that has as many elements as a vector."""
+    """Whether a node is an argument of the program that fits in a vector."""
     node = fused.graph.nodes[place]
     return node.op.kind == "source" and node.op.code is None and _fits(fused, place)
 
@@ -62,7 +62,7 @@ def _is_vectorisable(fused: KernelGraph, place: int) -> bool:
 
 
 def _groups(fused: KernelGraph, places: set[int]) -> list[set[int]]:
-    """Nodes that feed each other."""
+    """Return groups of nodes that are connected by data flow."""
     groups: list[set[int]] = []
     for place in sorted(places):
         joined = {place, *(s for s in fused.graph.nodes[place].inputs if s in places)}

@@ -1,11 +1,11 @@
-"""What a contraction packs, reads in place, and shares among threads.
+"""Chooses what a contraction packs, what it reads in place, and how threads split it.
 
-In: sizes, strides and tiles. Out: choices, which change the time, never a bit.
+In: sizes, strides and tiles. Out: choices, which affect the time, never a bit.
 
 Panels of b are packed when its rows are not contiguous, or when at least `REUSE` tiles read them
-and the rows lie far apart (`NEAR_B`). Rows of a that are contiguous in k are read in place; others
-are packed tile by tile, unless they lie close together (`NEAR_A`, or `FEW_A` where few panels read
-them). Threads share the columns where there are few tiles of rows, or many panels.
+and the rows are far apart (`NEAR_B`). Rows of a that are contiguous in k are read in place; others
+are packed tile by tile, unless they are close together (`NEAR_A`, or `FEW_A` where few panels read
+them). Threads split the columns where there are few tiles of rows, or many panels.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from glassnet.lower.protocol import Index, equals
 
 REUSE = 3
 NEAR_A, NEAR_B = 512, 1024  # bytes between rows
-FEW_A = 4000  # the same where few panels read a; from 4096 on rows compete for cache lines
+FEW_A = 4000  # the same where few panels read a; from 4096 on rows map to the same cache sets
 
 
 class Choice(NamedTuple):
-    """by_rows: rows of a are contiguous; apart: its columns are, and lie so far from each other
-    that no cache guesses where."""
+    """The choices. by_rows: rows of a are contiguous. apart: its columns are, but so far from each
+    other that the hardware does not prefetch them. split_columns: threads split the columns."""
 
     pack_a: bool
     pack_b: bool
@@ -43,7 +43,7 @@ def choose(
     panels = sum(run.count if isinstance(run.count, int) else 4 for run in columns)
 
     def near(stride: Index, limit: int) -> bool:
-        """Whether rows follow each other so closely that reading them in place is as good."""
+        """Whether the stride is so small that reading in place is as fast as packing."""
         return isinstance(stride, int) and stride * BYTES[p.dtype] <= limit
 
     pack_b = not equals(bn, 1) or (tiles >= REUSE and not near(bk, NEAR_B))

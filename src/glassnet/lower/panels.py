@@ -1,9 +1,9 @@
-"""Packing: the panels that tiles read, in the order in which they read them.
+"""Packing: copies parts of the arguments into panels, in the order in which tiles read them.
 
-In: a part of an argument, by address and strides. Out: helper functions that copy it: a panel of
-b as k rows of `vectors` vectors, a strip of a as k groups of `rows` numbers. Elements outside the
-argument are not read; what stands in their place is not used. Panels are written in whole blocks,
-so they have `SPARE` rows of room behind them.
+In: a part of an argument, by address and strides. Out: helper functions that copy it: a panel of b
+as k rows of `vectors` vectors, a strip of a as k groups of `rows` numbers. Elements outside the
+argument are not read, and their place in the panel is not used. Panels are written in whole blocks,
+so they need room for `SPARE` more rows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def pack_panel(
     k: Index,
     valid: Index,
 ) -> None:
-    """A panel of b; `steps` lie between its rows and between its columns."""
+    """Pack a panel of b; `steps` are the strides of its rows and of its columns."""
     k_step, n_step = steps
     if equals(n_step, 1) or not equals(k_step, 1):
         pack = pack_rows if equals(n_step, 1) else pack_strided
@@ -44,7 +44,7 @@ def pack_panel(
 
 
 def pack_rows(b: Builder, dtype: str, vectors: int) -> str:
-    """Name of the function (source, k_step, _, target, k, valid): rows contiguous."""
+    """Return the name of the function (source, k_step, _, target, k, valid) for contiguous rows."""
 
     def write(f: Any) -> None:
         source, k_step, _, target, k, valid = f.args
@@ -63,7 +63,7 @@ def pack_rows(b: Builder, dtype: str, vectors: int) -> str:
 
 
 def pack_strided(b: Builder, dtype: str, vectors: int) -> str:
-    """Name of the function (source, k_step, n_step, target, k, valid): any strides."""
+    """Return the name of the function (source, k_step, n_step, target, k, valid), any strides."""
 
     def write(f: Any) -> None:
         source, k_step, n_step, target, k, valid = f.args
@@ -83,8 +83,8 @@ def pack_strided(b: Builder, dtype: str, vectors: int) -> str:
 
 
 def pack_transposed(b: Builder, dtype: str) -> str:
-    """Name of the function (source, width, n_step, target, k, valid): one vector of columns that
-    are contiguous in k, as part of a panel of `width` columns.
+    """Return the name of the function (source, width, n_step, target, k, valid), which packs one
+    vector of columns that are contiguous in k into a panel of `width` columns.
 
     Square blocks are transposed in registers; columns from `valid` on repeat the last one.
     """
@@ -108,7 +108,7 @@ def pack_transposed(b: Builder, dtype: str) -> str:
 
 
 def transpose(b: Any, rows: Sequence[Any]) -> list[Any]:
-    """A square of numbers in registers, transposed by exchanging ever larger blocks."""
+    """Transpose a square matrix in registers by exchanging blocks of sizes 1, 2, 4, …"""
     lanes = len(rows)
     now = list(rows)
     step = 1
@@ -124,8 +124,8 @@ def transpose(b: Any, rows: Sequence[Any]) -> list[Any]:
 
 
 def pack_strip(b: Builder, dtype: str, rows: int, contiguous: bool) -> str:
-    """Name of the function (source, m_step, k_step, target, k, valid): a strip of a, whose rows
-    are neighbours in memory if `contiguous`."""
+    """Return the name of the function (source, m_step, k_step, target, k, valid), which packs a
+    strip of a; with `contiguous`, m_step is 1."""
 
     def write(f: Any) -> None:
         source, m_step, k_step, target, k, valid = f.args

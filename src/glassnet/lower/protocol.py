@@ -1,8 +1,8 @@
-"""What a loop nest is written with: numbers in registers, memory, loops.
+"""The builder protocol for loop nests: registers, memory, loops.
 
-In: nothing. Out: the protocol that lowering speaks and code generation implements, and the facts
-about a machine that lowering may use. An index is a Python integer where it is known when the
-code is written, else a register.
+In: nothing. Out: the protocol that lowering uses and code generation implements, and the properties
+of a machine that lowering may use. An index is a Python integer if it is known at compile time,
+else a register.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ Index = Any
 
 
 def equals(index: Index, number: int) -> bool:
-    """Whether an index is known to be a number when the code is written."""
+    """Whether an index is known at compile time and equals `number`."""
     return isinstance(index, int) and index == number
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Tile sizes and caches: they change the time, never a bit.
+    """Tile sizes and caches of a machine: they affect the time, never a bit.
 
-    A tile of a contraction is `rows` by `vectors` registers of `lanes` numbers; `panel_bytes` is
-    the part of the second-level cache that packed panels may fill. Without `masks`, stores under a
-    mask take so long that code looks first whether the mask is full.
+    A tile of a contraction is `rows` by `vectors` registers of `lanes` numbers. `panel_bytes` is
+    the part of the second-level cache that packed panels may fill. Without `masks`, masked stores
+    are so slow that the code first tests whether the mask is full.
     """
 
     name: str
@@ -38,12 +38,13 @@ class Machine:
 
     @staticmethod
     def lanes(dtype: str) -> int:
-        """Numbers in the abstract vector of 64 bytes; narrower machines split it."""
+        """Return the number of lanes of the abstract 64-byte vector; narrower machines split it."""
         return 8 if dtype in ("float64", "int64") else 16
 
 
 class Use(NamedTuple):
-    """What code is for: many threads, sums over many rows, tables full of zeros."""
+    """The use for which code is compiled: `parallel`, many threads; `tall`, sums over many rows;
+    `sparse`, input rows that are mostly 0."""
 
     parallel: bool = False
     tall: bool = False
@@ -54,7 +55,7 @@ PLAIN = Use()
 
 
 class Builder(ScalarBuilder, Protocol):
-    """One function being written."""
+    """Writes one function."""
 
     args: Sequence[Any]
     dims: dict[str, Any]
@@ -92,5 +93,5 @@ class Builder(ScalarBuilder, Protocol):
     def minimum(self, a: Index, b: Index) -> Index: ...
     def call(self, name: str, *args: Any) -> None: ...
     def once(self, name: str, dtypes: Sequence[str], write: Callable[[Any], None]) -> str:
-        """The name of a helper function of the module, written on first use."""
+        """Return the name of a helper function of the module; write it on first use."""
         ...

@@ -1,7 +1,7 @@
-"""Reductions along one axis, in the two orders that the arithmetic fixes.
+"""Reductions, in the two orders of summation that determine the result's bits.
 
-In: a kernel of kind reduce. Out: loops. `rows`: leaves of 64 rows, each one chain in row order,
-added as an aligned binary tree; vectors run over the columns. Otherwise: 64 virtual lanes.
+In: a kernel of kind reduce. Out: loops. With `rows`: leaves of 64 rows, each summed in row order,
+are added as an aligned binary tree; vectors run over the columns. Otherwise: 64 virtual lanes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from glassnet.lower.lanes import lower_lanes
 from glassnet.lower.loop import nest
 from glassnet.lower.protocol import Index
 
-ABREAST = 4  # vectors of columns: an addition takes longer than it takes to begin the next one
+ABREAST = 4  # vectors of columns summed at once, which hides the latency of additions
 
 
 def lower_reduce(ctx: Context) -> None:
@@ -31,7 +31,7 @@ def lower_reduce(ctx: Context) -> None:
 
 
 class _RowSums:
-    """Over axis 0: vectors over the last axis of the result; many rows in blocks."""
+    """Reduces axis 0, with vectors over the last axis of the result; many rows in blocks."""
 
     def __init__(self, ctx: Context) -> None:
         self.ctx, self.b, self.argument = ctx, ctx.b, Argument(ctx)
@@ -57,7 +57,7 @@ class _RowSums:
         self.ctx.finish(point, {self.ctx.kernel.root or 0: total}, self.layout)
 
     def _sum(self, point: Point, first: Index, length: Index) -> Any:
-        """Of some rows."""
+        """Return the sum of some rows."""
         ctx, argument = self.ctx, self.argument
         axis = argument.kept[point.axis] if point.axis >= 0 else -1
         at = Point((), axis, point.lanes, point.mask)
@@ -76,7 +76,7 @@ class _RowSums:
         return tree(ctx, length, leaf, self.stack, argument, point.lanes)
 
     def _block(self, point: Point, first: Index, length: Index) -> None:
-        """The sum of a block, in memory, joined to those of the blocks before it."""
+        """Compute the sum of a block and add it to those of the blocks before."""
         assert self.counter is not None
         b, dtype, lanes = self.b, self.argument.dtype, point.lanes
         column, _ = self.ctx.address(self.layout, point)
@@ -106,9 +106,9 @@ def tree(
     argument: Argument,
     lanes: int,
 ) -> Any:
-    """Leaves joined like the carries of a binary counter: after leaf i, one join for every
-    trailing one bit of i; at the end the partial results left on the stack are joined from the
-    last to the first. That is the aligned binary tree with missing leaves skipped."""
+    """Return the sum of leaves, added like the carries of a binary counter: after leaf i, one
+    addition for every trailing one bit of i; at the end the partial sums on the stack are added
+    from the last to the first. That is the aligned binary tree without the missing leaves."""
     if isinstance(length, int) and length <= LEAF:
         return leaf(0, length)
     b, combine = ctx.b, argument.reduction.combine
@@ -143,7 +143,7 @@ def _joined(
     argument: Argument,
     lanes: int,
 ) -> Any:
-    """Run over all leaves, then join what they left on the stack; the start value if none."""
+    """Run over all leaves, then add the partial sums on the stack; the start value if none."""
     b, combine = ctx.b, argument.reduction.combine
     leaves = (b.index(length) + (LEAF - 1)) // LEAF
     depth = b.loop(0, leaves, 1, [b.index(0)], block)[0]

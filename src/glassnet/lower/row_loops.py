@@ -1,6 +1,6 @@
-"""Kernels that take row after row: vectors run over rows, and each column has its own registers.
+"""Kernels over whole rows: vectors run over rows, and each column has its own registers.
 
-In: a kernel of kind rows: elementwise work on tables of one or few columns, and reductions along
+In: a kernel of kind rows: elementwise operations on matrices of few columns, and reductions along
 their rows, in the order of 64 lanes and a halving tree. Out: one loop.
 """
 
@@ -19,7 +19,7 @@ def lower_rows(ctx: Context) -> None:
     lanes = ctx.machine.lanes(vector_dtype(ctx))
     low, high = ctx.split(ctx.size(ctx.kernel.shape[0]), lanes)
 
-    def some(row: Index) -> None:  # under a mask even if it is full: there is much code to compile
+    def some(row: Index) -> None:  # always masked: a second, unmasked body takes long to compile
         point = Point((row,), 0, lanes, ctx.b.lane_mask(high - row, lanes))
         _RowRegisters(ctx, point).write()
 
@@ -27,7 +27,7 @@ def lower_rows(ctx: Context) -> None:
 
 
 class _RowRegisters:
-    """Some rows: for every node the registers of its columns."""
+    """The code for one vector of rows: for every node the registers of its columns."""
 
     def __init__(self, ctx: Context, point: Point) -> None:
         self.ctx, self.row, self.nodes = ctx, point, ctx.fused.graph.nodes
@@ -43,7 +43,7 @@ class _RowRegisters:
                 self.ctx.store(value, buffer, layout, self._at(place, column))
 
     def _at(self, place: int, column: int) -> Point:
-        """Where an element of a node lies."""
+        """Return the point of a node's element in one column."""
         rank = self.nodes[place].type.rank
         at = (*self.row.coordinates, column)[:rank]
         return Point(at, 0, self.row.lanes, self.row.mask)
@@ -67,7 +67,7 @@ class _RowRegisters:
         return found is not None and found.base in self.known
 
     def _element(self, source: int, column: int) -> Any:
-        """An element of a node computed here, or of a view of one."""
+        """Return the register of a node computed here, or of a view of one."""
         columns = self.known[self.ctx.fused.access[source].base]
         return columns[column if len(columns) > 1 else 0]
 

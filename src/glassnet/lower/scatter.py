@@ -1,6 +1,6 @@
-"""Writes at computed places: scatter-add, concatenation, padding.
+"""Kernels that write to computed positions: scatter-add, concatenation, padding.
 
-In: kernels of kind scatter and place. Out: loops on the first thread, as parts may overlap.
+In: kernels of kind scatter and place. Out: loops on the first thread, since parts may overlap.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from glassnet.lower.protocol import Index
 
 
 def lower_place(ctx: Context) -> None:
-    """Every argument is copied to its part of the result; the rest is 0."""
+    """Fill the result with 0 and copy every argument to its part of it."""
     place = ctx.kernel.root or 0
     node = ctx.fused.graph.nodes[place]
     dtype, whole = node.type.dtype, row_major(node.type.shape)
@@ -48,7 +48,7 @@ def _fill(ctx: Context, place: int) -> None:
 
 
 def lower_scatter(ctx: Context) -> None:
-    """out[index[i], …] += x[i, …] in ascending i; an index out of range adds nothing."""
+    """Lower out[index[i], …] += x[i, …], in ascending i; an index out of range adds nothing."""
     place = ctx.kernel.root or 0
     node = ctx.fused.graph.nodes[place]
     rows, source = node.inputs

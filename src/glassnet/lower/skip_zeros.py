@@ -1,12 +1,12 @@
-"""Products with 0, left out of a sum without a trace in its bits.
+"""Skips products with 0 in sums of products without changing any bit.
 
-In: the rows of a tile. Out: for each of its chains, the places in k where they are not all 0; the
-tile takes these alone.
+In: the rows of a tile. Out: for each of its chains, the list of k at which the rows are not all 0;
+the tile multiplies only these.
 
-A product with 0 changes a sum only where it makes +0 of −0, if b is finite. +0 stays +0 whatever
-zero is added to it, and the first product that is not 0 makes the same number of +0 and of −0. So
-a chain of some products that does not end in −0 (which takes an underflow) has the bits of the
-whole chain. Where it does, or b is not finite, the tile takes the whole one.
+If b is finite, adding a product with 0 changes a sum only where it turns −0 into +0. +0 stays +0
+whichever zero is added, and the first nonzero product gives the same sum with +0 as with −0. So a
+shortened chain that does not end in −0 (which takes an underflow) has the same bits as the full
+chain. Where it does end in −0, or b is not finite, the tile computes the full chain.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from glassnet.lower.microkernel import APART, BITS, elementwise_maximum, join_pa
 from glassnet.lower.protocol import Builder, Index, Machine, equals
 
 Own = Callable[[BlockRun], tuple[Index, Index]]
-LANES = 16  # marks that are looked at together
-APART_BYTES = 64  # between the marks of tiles: an odd number of cache lines, if k is a power of 2
-BEHIND = LANES + 8  # places that are written or asked for beyond a list
+LANES = 16  # marks that are tested together
+APART_BYTES = 64  # padding between the marks of tiles: an odd number of cache lines if k is a 2ⁿ
+BEHIND = LANES + 8  # entries that are written or prefetched beyond the end of a list
 LARGEST = {"float32": 0x7F7FFFFF, "float64": 0x7FEFFFFFFFFFFFFF}
 
 
 def has_zeros(ctx: Context, p: Problem) -> bool:
-    """Whether code for rows full of zeros looks for them here: a is gathered from a table."""
+    """Whether the contraction skips zeros: its code is for sparse rows, and a is gathered."""
     base, nodes = ctx.fused.access[p.places[0]].base, ctx.fused.graph.nodes
     gathered = base < len(nodes) and nodes[base].op.code == "gather"
     plain = len(ctx.kernel.shape) == 2 and not p.swapped
@@ -39,7 +39,7 @@ def has_zeros(ctx: Context, p: Problem) -> bool:
 
 
 class Zeros:
-    """Where the rows of tiles are not 0: marks, and lists made of them for a tile at a time."""
+    """Finds where the rows of tiles are not 0: marks, and lists made of them, tile by tile."""
 
     def __init__(
         self,
@@ -51,7 +51,8 @@ class Zeros:
         rows: Sequence[BlockRun],
         by_rows: bool,
     ) -> None:
-        """`leaf` is the length of a chain; panels of b come in groups, tiles in runs of rows."""
+        """`leaf` is the length of a chain, `group` the number of panels of b in a group, `rows` the
+        runs of tiles."""
         self.b, self.dtype, self.leaf, self.rows = ctx.b, p.dtype, ctx.size(leaf), rows
         self.by_rows = by_rows
         self.places = ctx.reserve(SizeProduct(4) * k)
@@ -65,12 +66,12 @@ class Zeros:
     def check_panel(
         self, b: Any, step: Index, run: BlockRun, slot: Index, valid: Index, k: Index
     ) -> None:
-        """Find out whether a panel of b is finite."""
+        """Compute whether a panel of b is finite."""
         name, out = _finite(self.b, self.dtype, run.size), self.b.offset(self.finite, slot, "int64")
         self.b.call(name, b, step, valid, k, out)
 
     def mark_columns(self, a: Any, step: Index, m: Index, k: Index, own: Own) -> None:
-        """Mark where columns of a are not 0: those of a thread's own tiles."""
+        """Mark where columns of a are not 0; `own` gives the tiles of the current thread."""
         for run in self.rows:
             mark = _mark_columns(self.b, self.dtype, run.size, run.partial)
             start = self.b.offset(a, run.start, self.dtype)
@@ -87,20 +88,21 @@ class Zeros:
         self.b.call(_list(self.b), marks, k, self.leaf, self.places, self.counts)
 
     def listed(self, low: Index, slot: Index) -> tuple[Any, Any]:
-        """The list of the chain that begins at `low`, and its length; −1: take the whole chain."""
+        """Return the list of the chain that begins at `low` and its length; −1: the full chain."""
         b = self.b
         count = b.load(self.counts, b.index(low) // self.leaf, "int64")
         finite = b.load(self.finite, slot, "int64").ne(0)
         return b.offset(self.places, low, "int32"), b.select(finite, count, -1)
 
     def _marks(self, run: BlockRun, k: Index) -> Any:
-        """Of the tiles of a run."""
+        """Return the address of the marks of a run's tiles."""
         before = sum(other.count for other in self.rows[: self.rows.index(run)])
         return self.b.offset(self.marks, (k + APART_BYTES) * before, "bool")
 
 
 def _finite(b: Builder, dtype: str, vectors: int) -> str:
-    """Name of the function (b, step, valid, k, out)."""
+    """Return the name of the function (b, step, valid, k, out), which writes whether a panel of b
+    is finite."""
 
     def write(f: Any) -> None:
         start, step, valid, k, out = f.args
@@ -121,7 +123,8 @@ def _finite(b: Builder, dtype: str, vectors: int) -> str:
 
 
 def _mark_rows(b: Builder, dtype: str, rows: int) -> str:
-    """Name of the function (a, step, last, k, marks): row m begins at a + min(m, last)·step."""
+    """Return the name of the function (a, step, last, k, marks), which marks the k at which rows
+    are not all 0; row m begins at a + min(m, last)·step."""
 
     def write(f: Any) -> None:
         a, step, last, k, marks = f.args
@@ -139,8 +142,8 @@ def _mark_rows(b: Builder, dtype: str, rows: int) -> str:
 
 
 def _mark_columns(b: Builder, dtype: str, rows: int, cut: bool) -> str:
-    """Name of the function (a, step, first, last, m, k, marks): tiles first to last, of which the
-    last may be `cut`; column k begins at a + k·step."""
+    """Return the name of the function (a, step, first, last, m, k, marks), which marks tiles first
+    to last; the last one may be shorter if `cut`. Column k begins at a + k·step."""
 
     def write(f: Any) -> None:
         a, step, first, last, m, k, marks = f.args
@@ -165,7 +168,8 @@ def _mark_columns(b: Builder, dtype: str, rows: int, cut: bool) -> str:
 
 
 def _list(b: Builder) -> str:
-    """Name of the function (marks, k, leaf, places, counts): a list for each leaf of marks."""
+    """Return the name of the function (marks, k, leaf, places, counts), which makes a list for each
+    leaf of marks."""
 
     def write(f: Any) -> None:
         marks, k, leaf, places, counts = f.args

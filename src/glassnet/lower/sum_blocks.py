@@ -1,9 +1,9 @@
-"""Sums over the rows of a batch, tile by tile: leaves, and blocks of many leaves, added as a tree.
+"""Sums over the rows of a batch, tile by tile: leaves, and blocks of leaves, added as a tree.
 
-In: a contraction over rows, and the code for one tile of one leaf. Out: loops. Few rows are taken
-leaf by leaf, one tile of the result after the other. Of many rows every tile would read them all
-from far memory again: code for those works in blocks of `BLOCK` rows, which stay near while all
-tiles take them. A long sum that is a single chain goes on in the next block.
+In: a contraction over rows, and the code for one tile of one leaf. Out: loops. Few rows are summed
+leaf by leaf, one tile of the result after the other. With many rows, every tile would read all of
+them from main memory again: that code works in blocks of `BLOCK` rows, which stay in the cache
+while all tiles use them. A long sum that is a single chain continues in the next block.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from glassnet.lower.counter import LEAF, Counter, trailing_ones
 from glassnet.lower.protocol import Index
 
 Chain = Callable[[Any, Index, Index], None]
-MANY = 1 << 20  # numbers in a single chain
+MANY = 1 << 20  # length from which a single chain is computed in blocks
 
 
 def block_of_k(ctx: Context, p: Problem) -> Size:
-    """How much of k is taken at a time: all of it, or a block of what may be many rows."""
+    """Return how much of k is processed at a time: all of it, or a block of many rows."""
     many = isinstance(p.k, Dim) or p.k > (counter.BLOCK if p.rows else MANY)
     small = p.rows or (isinstance(p.m, int) and isinstance(p.n, int))
     plain = len(ctx.kernel.shape) == 2 and not ctx.kernel.prologue
@@ -33,7 +33,7 @@ def block_of_k(ctx: Context, p: Problem) -> Size:
 
 
 def leaves(ctx: Context, p: Problem, tiles: Any, size: int, k: Index, chain: Chain) -> None:
-    """Leaves of 64 joined on a stack of tiles, as in `reduce.tree`; the sum ends up first."""
+    """Add leaves of 64 on a stack of tiles, as in `reduce.tree`; the result is the first tile."""
     b = ctx.b
 
     def slot(level: Index) -> Any:
@@ -60,7 +60,7 @@ def leaves(ctx: Context, p: Problem, tiles: Any, size: int, k: Index, chain: Cha
 
 
 class _StoredTiles:
-    """What the tiles of one contraction have of sums that are taken block by block."""
+    """The partial sums of a contraction's tiles, for sums computed block by block."""
 
     counter: Counter
     kept: Any
@@ -74,12 +74,12 @@ class _StoredTiles:
         self.size = rows * self.columns
 
     def own(self, rows: BlockRun, row: Index, column: Index) -> Any:
-        """The address of what a tile has."""
+        """Return the address of a tile's partial sums."""
         at = row * self.columns + column * rows.size
         return self.b.offset(self.kept, at, self.p.dtype)
 
     def each(self, rows: BlockRun, run: BlockRun, body: Callable[[Index], None]) -> None:
-        """For every vector of a tile."""
+        """Write a loop over every vector of a tile."""
         self.b.loop(0, rows.size * run.size * self.p.lanes, self.p.lanes, (), body)
 
     def copy(self, rows: BlockRun, run: BlockRun, source: Any, target: Any) -> None:
@@ -88,7 +88,7 @@ class _StoredTiles:
 
 
 class Chains(_StoredTiles):
-    """Sums that are single chains: a tile goes on in the next block."""
+    """Sums that are single chains: a tile continues from its partial sums in the next block."""
 
     def __init__(
         self, ctx: Context, p: Problem, runs: tuple[list[BlockRun], list[BlockRun]]
@@ -98,7 +98,7 @@ class Chains(_StoredTiles):
         self.counter = Counter(ctx, SizeProduct(1) * p.k, ())
 
     def begin(self, tile: Any, rows: BlockRun, row: Index, run: BlockRun, column: Index) -> None:
-        """What a tile has of the blocks before, or +0."""
+        """Load a tile's partial sums of the blocks before, or +0."""
         target, b = self.own(rows, row, column), self.b
         zero = b.splat(b.const(0.0, self.p.dtype), self.p.lanes)
         first = self.counter.number.eq(0)
@@ -114,14 +114,14 @@ class Chains(_StoredTiles):
         column: Index,
         done: Callable[[], None],
     ) -> None:
-        """Keep what a tile has; `done` at the end."""
+        """Store a tile's partial sums; run `done` after the last block."""
         target, last = self.own(rows, row, column), self.counter.count - 1
         self.b.when(self.counter.number < last, lambda: self.copy(rows, run, tile, target))
         self.b.when(self.counter.number.eq(last), done)
 
 
 class Blocks(_StoredTiles):
-    """Sums that are trees of leaves: a tile has the sum of a block, which joins those before."""
+    """Sums that are trees of leaves: a tile has the sum of one block, added to the others later."""
 
     def __init__(
         self, ctx: Context, p: Problem, runs: tuple[list[BlockRun], list[BlockRun]]
@@ -142,7 +142,7 @@ class Blocks(_StoredTiles):
         column: Index,
         done: Callable[[], None],
     ) -> None:
-        """Add what a tile has of this block to what it has of those before; `done` at the end."""
+        """Add a tile's sum of this block to those before; run `done` after the last block."""
         b, dtype, lanes, target = self.b, self.p.dtype, self.p.lanes, self.own(rows, row, column)
 
         def move(level: Index, add: bool) -> None:

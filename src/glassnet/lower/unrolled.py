@@ -1,8 +1,8 @@
-"""Tiny graphs written out: every element of every node is a register of its own.
+"""Unrolls tiny graphs completely: every element of every node is a register of its own.
 
-In: a graph whose sizes are known, but for the rows of tables that are only gathered from. Out: the
-same entry function as `program`, as one straight piece of code without loops, kernels or
-intermediate memory. For a network of a few neurons the loops cost more than the arithmetic.
+In: a graph of known sizes, except the rows of matrices that are only gathered from. Out: the same
+entry function as in `entry_point.py`, as straight-line code without loops, kernels or intermediate
+memory. For a network of a few neurons the loops cost more than the arithmetic.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from glassnet.lower.entry_point import ENTRY_ARGUMENTS, RUN, Lowered, addresses
 from glassnet.lower.lanes import LANES, halving_tree
 from glassnet.lower.packed import is_repeated, is_stored, vector_nodes
 
-BUDGET = 3000  # registers; compiling a longer piece costs more than it saves
+BUDGET = 3000  # registers; compiling longer code costs more time than it saves
 
 
 def fits(fused: KernelGraph) -> bool:
-    """Whether a graph is tiny, of known sizes, and of kinds that can be written out."""
+    """Whether a graph is tiny, of known sizes, and has only ops that can be unrolled."""
     graph = fused.graph
     tables = _tables(fused)
     total = 0
@@ -44,7 +44,7 @@ def fits(fused: KernelGraph) -> bool:
 
 
 def _tables(fused: KernelGraph) -> set[int]:
-    """Inputs from which rows are gathered, and nothing else is read."""
+    """Return the inputs that are used only to gather rows from."""
     nodes = fused.graph.nodes
     found = {node.inputs[0] for node in nodes if node.op.code == "gather"}
     others = {s for n in nodes for s in (n.inputs[1:] if n.op.code == "gather" else n.inputs)}
@@ -66,7 +66,7 @@ def lower_unrolled(fused: KernelGraph, module: Any, stepped: Sequence[int]) -> L
 
 
 class _Step:
-    """One step: for every node the registers of its elements, in row-major order, or one vector."""
+    """One step: for every node the registers of its elements, in row-major order, or vectors."""
 
     def __init__(self, b: Any, fused: KernelGraph, pointers: dict[int, Any]) -> None:
         self.b, self.fused, self.pointers = b, fused, pointers
@@ -93,8 +93,8 @@ class _Step:
                 self.b.store(value, self.pointers[buffer], i)
 
     def _parts(self, place: int) -> list[tuple[int, int]]:
-        """Where the vectors of a node start, and their lanes: powers of two, so that no mask keeps
-        the next step from reading what this one has just written."""
+        """Return the starts of a node's vectors and their numbers of lanes: powers of two, so that
+        no masked store delays the next step's loads of what this one has written."""
         size = count(self.nodes[place].type.shape).factor
         sizes = [1 << i for i in reversed(range(size.bit_length())) if size >> i & 1]
         return [(sum(sizes[:i]), lanes) for i, lanes in enumerate(sizes)]
@@ -103,7 +103,7 @@ class _Step:
         return [self.b.extract(part, i) for part in self.vectors[place] for i in range(part.lanes)]
 
     def _vectors(self, place: int) -> list[Any]:
-        """A node as vectors: loaded, a number repeated, or put together from numbers."""
+        """Return a node as vectors: loaded, one number repeated, or assembled from numbers."""
         if place not in self.vectors:
             stored, once = is_stored(self.fused, place), is_repeated(self.fused, place)
             dtype, pointer = self.nodes[place].type.dtype, self.pointers.get(place)
@@ -116,7 +116,7 @@ class _Step:
         return self.vectors[place]
 
     def _joined(self, numbers: Sequence[Any], lanes: int) -> Any:
-        """The first number repeated, with the others put over it."""
+        """Assemble a vector: repeat the first number, then insert the others."""
         found = self.b.splat(numbers[0], lanes) if lanes > 1 else numbers[0]
         for i, number in enumerate(numbers[1:], 1):
             found = self.b.insert(found, number, i)
@@ -148,7 +148,7 @@ class _Step:
         return [node.op.code(self.b, *column, **node.kwargs) for column in columns]
 
     def _view(self, node: Node) -> list[Any]:
-        """Where elements go is what the op does to an array of their numbers (0 is a zero)."""
+        """Apply the op to an array of element numbers to find where elements go (0 is a zero)."""
         pool = [self.b.const(0, node.type.dtype)]
         numbers: list[np.ndarray] = []
         for source in node.inputs:

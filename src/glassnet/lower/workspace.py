@@ -1,7 +1,6 @@
-"""Where intermediate values lie: one workspace, its parts reused when their last reader is done.
+"""Allocates intermediate values in one workspace; memory is reused after the last reader.
 
-In: fused kernels. Out: a plan that gives every temporary buffer its place for given run-time
-sizes.
+In: fused kernels. Out: the offset of every temporary buffer for given run-time sizes.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ class Temporary:
 
 @dataclass(frozen=True)
 class Stack:
-    """What a sum over `rows` in blocks takes behind a thread's scratch memory: `level` are the
-    bytes of one level of its stack of partial results. How many levels, the number of rows says."""
+    """The stack of partial sums of a blocked sum over `rows`, behind a thread's scratch memory.
+    `level` is the size of one level in bytes; the number of levels depends on that of rows."""
 
     block: int
     rows: SizeProduct
@@ -38,12 +37,12 @@ class Stack:
         return max(1, -(-self.rows.at(dims) // self.block))
 
     def at(self, dims: Mapping[str, int]) -> int:
-        """Bytes of all levels."""
+        """Return the size of all levels in bytes."""
         return (self.blocks(dims) - 1).bit_length() * sum(part.at(dims) for part in self.level)
 
 
 def temporaries(fused: KernelGraph) -> tuple[Temporary, ...]:
-    """Buffers that are neither inputs, constants nor outputs, with their lifetimes."""
+    """Return the buffers that are neither inputs, constants nor outputs, with their lifetimes."""
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     sizes: dict[int, SizeProduct] = {}
@@ -61,8 +60,8 @@ def temporaries(fused: KernelGraph) -> tuple[Temporary, ...]:
 
 
 def place(buffers: tuple[Temporary, ...], dims: Mapping[str, int]) -> tuple[dict[int, int], int]:
-    """Offsets in bytes, and the size of the workspace: largest first, each at the lowest place
-    that is free while it lives."""
+    """Return the offsets of buffers and the size of the workspace, in bytes. The largest buffers
+    come first, each at the lowest offset that is free during its lifetime."""
     sized = [(max(b.size.at(dims), 1), b) for b in buffers]
     placed: list[tuple[int, int, Temporary]] = []
     offsets: dict[int, int] = {}
