@@ -253,7 +253,7 @@ def test_known_widths_have_code_of_their_own_where_there_is_much_to_do(
         monkeypatch.setattr(compiled, "object_code", no_compiler)
         again = loops(plan)
         again.prepare(args)
-    assert again.build(only_kept=True) is not None
+    assert again.build(only_cached=True) is not None
 
 
 def test_changed_source_means_other_code(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

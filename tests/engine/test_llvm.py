@@ -155,7 +155,7 @@ def test_constants_are_written_by_their_bits(value: Any, dtype: str, wanted: str
 
 
 def test_text_that_llvm_refuses_is_a_compile_error() -> None:
-    with pytest.raises(CompileError, match="assembly that LLVM refuses"):
+    with pytest.raises(CompileError, match="assembly that LLVM rejects"):
         parse("define void @f() { ret i32 0 }")
 
 

@@ -1,1 +1,1 @@
-"""Loop nests to machine code; the only folder that knows LLVM."""
+"""Generates machine code from loop nests; the only package that uses LLVM."""

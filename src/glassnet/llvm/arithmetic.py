@@ -1,4 +1,4 @@
-"""Arithmetic, one line of LLVM assembly each.
+"""Writes arithmetic as LLVM assembly, one line per operation.
 
 In: registers and numbers. Out: lines, and the registers that they define.
 """
@@ -13,7 +13,7 @@ from glassnet.llvm.registers import ELEMENT, SUFFIX, Index, Reg, literal, type_n
 
 
 class Emitted:
-    """The part of a function that computes; `declared` collects the intrinsics that it calls."""
+    """The arithmetic of a function; `declared` collects the intrinsics that it calls."""
 
     def __init__(self, declared: dict[str, str]) -> None:
         self.declared = declared
@@ -72,7 +72,7 @@ class Emitted:
         return self._overloaded("rint", (a,))
 
     def trailing_zeros(self, a: Reg) -> Reg:
-        """How many of the lowest bits of a 64-bit integer are zeros."""
+        """Return the number of trailing zero bits of a 64-bit integer."""
         self.declared["llvm.cttz.i64"] = "declare i64 @llvm.cttz.i64(i64, i1)"
         return self.emit(f"call i64 @llvm.cttz.i64({a}, i1 false)", "int64")
 
@@ -99,7 +99,7 @@ class Emitted:
         return self.emit(f"{code} {a} to {type_name(dtype, a.lanes)}", dtype, a.lanes)
 
     def extent(self, size: Size, dtype: str) -> Reg:
-        """A size of the running shapes as a number."""
+        """Return a size as a number, at run time for symbolic ones."""
         if isinstance(size, int):
             return self.const(size, dtype)
         return self.convert(self.dims[size.name], dtype)
@@ -113,7 +113,7 @@ class Emitted:
         return Reg(self, f"<{items}>", "int64", lanes)
 
     def lane_mask(self, count: Index, lanes: int) -> Reg | None:
-        """True for the first `count` lanes; None where that is all of them."""
+        """Return a mask that is true for the first `count` lanes; None if these are all lanes."""
         if isinstance(count, int):
             if count >= lanes:
                 return None
@@ -121,13 +121,13 @@ class Emitted:
             return Reg(self, f"<{items}>", "bool", lanes)
         if lanes <= 8:
             return self.iota(lanes) < count
-        # numbers as wide as those that the mask is for: it then needs no conversion
+        # compare numbers as wide as the masked ones: the mask then needs no conversion
         inside = self.select(count < lanes, count, lanes)
         places = ", ".join(f"i32 {i}" for i in range(lanes))
         return Reg(self, f"<{places}>", "int32", lanes) < self.convert(inside, "int32")
 
     def ones(self, a: Reg) -> Reg:
-        """How many lanes are true."""
+        """Return the number of lanes that are true."""
         if a.lanes == 1:
             return self.convert(a, "int64")
         bits = f"i{a.lanes}"
@@ -137,7 +137,7 @@ class Emitted:
         return self.emit(f"call i64 @llvm.ctpop.i64({wide})", "int64")
 
     def compress(self, a: Reg, mask: Reg) -> Reg:
-        """The lanes that the mask names, in front."""
+        """Move the lanes that the mask selects to the front."""
         name = f"llvm.experimental.vector.compress.v{a.lanes}{SUFFIX[a.dtype]}"
         rest = Reg(self, "poison", a.dtype, a.lanes)
         return self.intrinsic(name, [a, mask, rest], a.dtype, a.lanes)
@@ -151,7 +151,7 @@ class Emitted:
         return self.emit(f"insertelement {a}, {value}, i64 {lane}", a.dtype, a.lanes)
 
     def shuffle(self, a: Reg, b: Reg, lanes: Sequence[int]) -> Reg:
-        """The chosen lanes of a followed by b."""
+        """Select lanes from the concatenation of a and b."""
         items = ", ".join(f"i32 {i}" for i in lanes)
         text = f"shufflevector {a}, {b}, <{len(lanes)} x i32> <{items}>"
         return self.emit(text, a.dtype, len(lanes))

@@ -1,7 +1,7 @@
-"""Machine code: from assembly text to the address of a function.
+"""Compiles LLVM assembly to machine code and loads it.
 
-In: the text of a module, and an instruction set. Out: code that stays loaded as long as its
-`Code` object lives. An instruction set decides speed only; the bits are the same on all.
+In: the text of a module, and an instruction set. Out: code that stays loaded as long as its `Code`
+object lives. The instruction set affects only speed; results have the same bits on all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ VARIABLE = "GLASSNET_ISA"
 
 @dataclass(frozen=True)
 class InstructionSet:
-    """A name, what LLVM calls it, and the tiles that fit its registers."""
+    """An instruction set: its name, LLVM's names for it, the CPU features it needs, and the tile
+    sizes that fit its registers."""
 
     name: str
     family: str
@@ -56,8 +57,10 @@ ATTRIBUTES = (
 
 @cache
 def host() -> InstructionSet:
-    """The best instruction set of this machine, or the one that GLASSNET_ISA names; CompileError
-    where none has fused multiply-add, GlassnetError where the machine has not the one named."""
+    """Return the best instruction set of this machine, or the one that GLASSNET_ISA names.
+
+    Raises CompileError where the processor has no fused multiply-add, GlassnetError where it does
+    not have the instruction set named."""
     features = llvm.get_host_cpu_features()
     family = "arm" if "aarch64" in llvm.get_process_triple() else "x86"
     ours = [each for each in SETS if each.family == family and all(map(features.get, each.needs))]
@@ -68,17 +71,17 @@ def host() -> InstructionSet:
         if candidate.name == asked:
             return candidate
     names = " or ".join(each.name for each in ours)
-    raise GlassnetError(f"{VARIABLE} is {asked!r}, and this processor can do {names}")
+    raise GlassnetError(f"{VARIABLE} is {asked!r}, but this processor supports only {names}")
 
 
 def instruction_set(name: str) -> InstructionSet:
-    """By name, for tests that compare them."""
+    """Return an instruction set by name."""
     return next(candidate for candidate in SETS if candidate.name == name)
 
 
 @dataclass(frozen=True)
 class Code:
-    """Loaded machine code and the addresses of its entries; 0 where it has no second one."""
+    """Loaded machine code and the addresses of its entry points; `part` is 0 if it has only one."""
 
     engine: Any
     run: int
@@ -92,7 +95,8 @@ def _initialise() -> None:
 
 
 def _machine(name: str, triple: str | None = None) -> Any:
-    """A target machine; every engine owns its own. A triple names another system than this."""
+    """Return a new LLVM target machine (an engine takes ownership of it); `triple` selects another
+    system than this one."""
     _initialise()
     chosen = instruction_set(name)
     target = llvm.Target.from_triple(triple or llvm.get_process_triple())
@@ -100,25 +104,25 @@ def _machine(name: str, triple: str | None = None) -> Any:
 
 
 def module_text(body: str, family: str, parallel: bool) -> str:
-    """A whole module: kernels, entries, barrier where threads meet."""
+    """Return the text of a whole module: kernels, entry points and, if `parallel`, the barrier."""
     return "\n".join([body, runtime(family, parallel), ATTRIBUTES])
 
 
 def parse(text: str) -> Any:
-    """A module from its text; CompileError where LLVM refuses it."""
+    """Parse the text of a module. Raises CompileError where LLVM rejects it."""
     try:
         module = llvm.parse_assembly(text)
         module.verify()
     except RuntimeError as error:
-        raise CompileError(f"the compiler wrote assembly that LLVM refuses: {error}") from error
+        raise CompileError(f"the compiler wrote assembly that LLVM rejects: {error}") from error
     return module
 
 
 def object_code(text: str, name: str, triple: str | None = None) -> bytes:
-    """Compile a module, for this system or for the one that a triple names.
+    """Compile a module to object code, for this system or the one that `triple` names.
 
-    LLVM's optimisation passes are not run: the text is already what they would make of it, and
-    they cost more time than all the rest of compiling.
+    LLVM's optimisation passes are not run: the text is already optimised, and they would take
+    longer than the rest of the compilation.
     """
     if triple is not None:
         llvm.initialize_all_targets()
@@ -128,7 +132,7 @@ def object_code(text: str, name: str, triple: str | None = None) -> bytes:
 
 
 def load(code: bytes, name: str) -> Code:
-    """Make object code callable."""
+    """Load object code so that it can be called."""
     machine = _machine(name)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
@@ -137,11 +141,11 @@ def load(code: bytes, name: str) -> Code:
 
 
 def versions() -> str:
-    """What decides the code besides the text: the versions of the binding and of LLVM."""
+    """Return the versions of llvmlite and LLVM, on which the code also depends."""
     return f"llvmlite {llvmlite.__version__}, LLVM {llvm.llvm_version_info}"
 
 
 def assembly(text: str, name: str) -> str:
-    """The machine code as text, for reading."""
+    """Compile a module to readable assembly of the target."""
     machine = _machine(name)
     return machine.emit_assembly(parse(text))

@@ -1,6 +1,6 @@
-"""Loads and stores: consecutive elements, elements at computed places, under a mask or not.
+"""Loads and stores: contiguous, gather and scatter, masked or not.
 
-In: addresses and registers. Out: lines of LLVM assembly. A bool is a byte in memory, a bit in a
+In: addresses and registers. Out: lines of LLVM assembly. A bool is a byte in memory and a bit in a
 register.
 """
 
@@ -11,10 +11,10 @@ from glassnet.llvm.registers import ELEMENT, SIZE, SUFFIX, Index, Reg, type_name
 
 
 class MemoryAccess(Emitted):
-    """The part of a function that reads and writes memory."""
+    """The loads and stores of a function."""
 
     def offset(self, pointer: Reg, index: Index, dtype: str) -> Reg:
-        """The address `index` elements later."""
+        """Return the address `index` elements after `pointer`."""
         if isinstance(index, int) and index == 0:
             return pointer
         element = "i8" if dtype == "bool" else ELEMENT[dtype]
@@ -23,7 +23,7 @@ class MemoryAccess(Emitted):
     def load(
         self, pointer: Reg, index: Index, dtype: str, lanes: int = 1, mask: Reg | None = None
     ) -> Reg:
-        """Consecutive elements; lanes outside the mask are 0."""
+        """Load contiguous elements; lanes outside the mask are 0."""
         address = self.offset(pointer, index, dtype)
         stored = "int8" if dtype == "bool" else dtype
         kind = type_name(stored, lanes)
@@ -57,14 +57,14 @@ class MemoryAccess(Emitted):
         self.lines.append(f"call void @{name}({value}, {address}, i32 {size}, {mask})")
 
     def prefetch(self, pointer: Reg, index: Index, dtype: str) -> None:
-        """Bring the cache line of an element near; any address will do."""
+        """Prefetch the cache line of an element; the address need not be valid."""
         kind = "i8" if dtype == "bool" else ELEMENT[dtype]
         address = self.emit(f"getelementptr {kind}, {pointer}, {self.index(index)}", "ptr")
         self.declared["llvm.prefetch.p0"] = "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"
         self.lines.append(f"call void @llvm.prefetch.p0({address}, i32 0, i32 3, i32 1)")
 
     def gather(self, pointer: Reg, indices: Reg, dtype: str, mask: Reg | None = None) -> Reg:
-        """Elements at the given numbers, one a lane; lanes outside the mask are 0."""
+        """Load the elements at the given indices, one per lane; lanes outside the mask are 0."""
         lanes, stored = indices.lanes, "int8" if dtype == "bool" else dtype
         kind, pointers = type_name(stored, lanes), self._addresses(pointer, indices, stored)
         name = f"llvm.masked.gather.v{lanes}{SUFFIX[stored]}.v{lanes}p0"
@@ -76,7 +76,7 @@ class MemoryAccess(Emitted):
         return got.ne(0) if dtype == "bool" else got
 
     def scatter(self, value: Reg, pointer: Reg, indices: Reg, mask: Reg | None = None) -> None:
-        """Elements to the given numbers, in the order of the lanes."""
+        """Store the lanes to the elements at the given indices, in the order of the lanes."""
         if value.dtype == "bool":
             kind = type_name("int8", value.lanes)
             value = self.emit(f"zext {value} to {kind}", "int8", value.lanes)

@@ -1,7 +1,7 @@
-"""Numbers in registers: what arithmetic on them prints.
+"""Registers: arithmetic on them writes LLVM assembly.
 
 In: operands. Out: `Reg` objects, each the result of one line of LLVM assembly in the function
-under construction. No operation carries a fast-math flag: each is rounded as IEEE 754 says.
+under construction. No operation has a fast-math flag: each is rounded as IEEE 754 says.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class Emitter(Protocol):
 
 
 def type_name(dtype: str, lanes: int = 1) -> str:
-    """The LLVM type of `lanes` numbers."""
+    """Return the LLVM type of `lanes` numbers."""
     return ELEMENT[dtype] if lanes == 1 else f"<{lanes} x {ELEMENT[dtype]}>"
 
 
 def literal(value: Any, dtype: str, lanes: int = 1) -> str:
-    """A constant; floats by their bits, so that no decimal conversion comes between."""
+    """Return the text of a constant; floats as their bits, which avoids a decimal conversion."""
     if dtype in ("float32", "float64"):
         number = float(np.float32(value)) if dtype == "float32" else float(value)
         text = f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
@@ -62,7 +62,7 @@ def literal(value: Any, dtype: str, lanes: int = 1) -> str:
 
 
 class Reg:
-    """One register: `lanes` numbers of a dtype."""
+    """One register with `lanes` numbers of a dtype."""
 
     __slots__ = ("b", "dtype", "lanes", "name")
 
@@ -77,7 +77,7 @@ class Reg:
         return f"{self.type} {self.name}"
 
     def like(self, other: Any, lanes: int | None = None) -> Reg:
-        """`other` as a register of this dtype."""
+        """Return `other`, a register or a number, as a register of this dtype."""
         lanes = lanes or self.lanes
         if isinstance(other, Reg):
             return self.b.splat(other, lanes) if other.lanes != lanes else other
@@ -96,7 +96,7 @@ class Reg:
         return self.b.emit(f"{code} {left}, {right.name}", self.dtype, lanes)
 
     def index_binary(self, symbol: str, other: Any) -> Any:
-        """Index arithmetic with 0 and 1 folded away, which keeps the text short."""
+        """Apply an operator; fold index operations with 0 and 1, which keeps the text short."""
         if isinstance(other, int) and self.dtype == "int64" and self.lanes == 1:
             if other == 0 and symbol in "+-":
                 return self
@@ -131,11 +131,11 @@ class Reg:
         return self.binary("/", other, swap=True)
 
     def __floordiv__(self, other: Any) -> Any:
-        """Of non-negative integers."""
+        """Divide non-negative integers, rounding down."""
         return self.index_binary("/", other)
 
     def __mod__(self, other: Any) -> Reg:
-        """Of non-negative integers."""
+        """Return the remainder of non-negative integers."""
         return self.binary("%", other)
 
     def __neg__(self) -> Reg:

@@ -1,8 +1,8 @@
-"""Code around the kernels that is the same in every program.
+"""The runtime: code around the kernels that is the same in every program.
 
-In: the instruction set's family. Out: LLVM assembly: the barrier at which threads meet, and a way
-into each entry that sets rounding to nearest and switches flush-to-zero off, whatever the caller's
-thread had set, and puts its setting back.
+In: the family of the instruction set. Out: LLVM assembly: the barrier for threads, and a wrapper of
+each entry point that sets rounding to nearest, switches flush-to-zero off, and afterwards restores
+the floating-point mode of the caller's thread.
 """
 
 from __future__ import annotations
@@ -81,6 +81,6 @@ ENTRIES = RUN, PART
 
 
 def runtime(family: str, parallel: bool) -> str:
-    """`start_run`, which calls `run`, and for many threads `start_part` and the barrier too."""
+    """Return `start_run`, which calls `run`; if `parallel`, also `start_part` and the barrier."""
     starts = [START[family].replace("ENTRY", name) for name in ENTRIES[: 1 + parallel]]
     return "\n".join([*starts, DECLARED[family], BARRIER if parallel else ""])

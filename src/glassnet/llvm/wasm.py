@@ -1,15 +1,16 @@
-"""WebAssembly: kernels as a module that a browser or Node runs, with the bits of machine code.
+"""Compiles kernels to a WebAssembly module with the same bits as machine code.
 
-In: fused kernels. Out: the bytes of a WebAssembly module that imports its memory and exports the
-entry functions. LLVM writes an object file; making a module of it needs no linker, since kernels
-have no data and call nothing outside: `link` drops what only a linker reads, and adds the exports.
+In: fused kernels. Out: the bytes of a WebAssembly module, for a browser or Node, that imports its
+memory and exports the entry functions. LLVM writes an object file. It needs no linker to become a
+module, since kernels have no data and call no outside functions: `link` removes the sections for
+linkers and adds the exports.
 
-WebAssembly has no fused multiply-add that is exact everywhere. There are two modes:
+WebAssembly has no fused multiply-add that is exact on every engine. There are two modes:
 
-- "relaxed": `relaxed_madd`, which is fused or not as the processor likes, but always the same way
-  while a program runs (WebAssembly specification, "Relaxed Operations"). Whoever loads the module
-  has to run a known-answer test first: `FMA_PROBE`.
-- "exact": the product and the sum are rounded once by arithmetic (`_exact_float32` and
+- "relaxed": `relaxed_madd`, which is fused or not depending on the processor, but always the same
+  way while a program runs (WebAssembly specification, "Relaxed Operations"). Whoever loads the
+  module must first run a known-answer test: `FMA_PROBE`.
+- "exact": the fused multiply-add is emulated by arithmetic (`_exact_float32` and
   `_exact_float64`), on any engine with 128-bit vectors, some ten times slower.
 """
 
@@ -39,14 +40,14 @@ FEATURES = {
     "exact": "+simd128,+bulk-memory",
 }
 REGISTER = {"float32": 4, "float64": 2}  # numbers in a vector register
-MEMORY = ("env", "__linear_memory")  # what a module imports
+MEMORY = ("env", "__linear_memory")  # the only import of a module
 
 # in float32 a · b + c is 2⁻²⁴ for these numbers if it is rounded once, and 0 if it is rounded twice
 FMA_PROBE = (1.0 + 2.0**-12, 1.0 + 2.0**-12, -(1.0 + 2.0**-11))
 
 
 class _Machine(Machine):
-    """Loops take one register at a time: a module is a third as large as with 64 bytes."""
+    """Loops use single registers: a module is a third as large as with 64-byte vectors."""
 
     @staticmethod
     def lanes(dtype: str) -> int:
@@ -58,8 +59,8 @@ MACHINE = _Machine("wasm", rows=4, vectors=1)
 
 @dataclass(frozen=True)
 class WasmModule:
-    """The bytes of a module, and what its entry `run` expects (see `lower.program`): pointers in
-    its table of buffers are 4 bytes, sizes and the numbers of steps are 8."""
+    """The bytes of a module, and what its entry point `run` expects (see `lower.entry_point`).
+    Pointers in its table of buffers have 4 bytes, sizes and numbers of steps 8."""
 
     code: bytes
     lowered: Lowered
@@ -69,7 +70,8 @@ class WasmModule:
 def wasm_module(
     fused: KernelGraph, stepped: Sequence[int] = (), mode: Mode = "exact", unrolled: bool = False
 ) -> WasmModule:
-    """Compile kernels for one thread; `stepped` buffers and `unrolled` are those of `lower`.
+    """Compile kernels to a module for one thread; `stepped` buffers have one entry per step, and
+    `unrolled` code has no loops (only for tiny graphs).
 
     Raises CompileError for a mode that does not exist, and where a kernel needs something that
     WebAssembly cannot do with the same bits.
@@ -87,9 +89,10 @@ def wasm_module(
 def wasm_library(
     units: Sequence[KernelGraph], mode: Mode = "exact", numbers: Sequence[int] | None = None
 ) -> tuple[bytes, tuple[Lowered, ...]]:
-    """One module of many small graphs: a unit is the export `k<i>`, where i is its number or its
-    place, with the arguments (table of buffers, sizes, scratch memory), all addresses of 4
-    bytes."""
+    """Compile many small graphs to one module.
+
+    Every unit is an export `k<i>`, where i is from `numbers` or its index, with the arguments
+    (table of buffers, sizes, scratch memory), which are 4-byte addresses."""
     module = _Module(mode)
     names = [f"k{i}" for i in (range(len(units)) if numbers is None else numbers)]
     lowered = [
@@ -115,7 +118,7 @@ def _object(body: str, mode: Mode) -> bytes:
 
 
 class _Module(LlvmModule):
-    """A module whose functions do what WebAssembly does differently."""
+    """A module with the instructions that are different in WebAssembly."""
 
     def __init__(self, mode: Mode) -> None:
         super().__init__()
@@ -125,7 +128,7 @@ class _Module(LlvmModule):
         return _Function(self, name, dtypes, attributes)
 
     def fma(self, dtype: str) -> str:
-        """The function for one register of numbers."""
+        """Return the name of the fused multiply-add of one register."""
         suffix = f"v{REGISTER[dtype]}{'f32' if dtype == 'float32' else 'f64'}"
         if self.mode == "relaxed":
             return f"llvm.wasm.relaxed.madd.{suffix}"
@@ -137,7 +140,7 @@ class _Module(LlvmModule):
 
 
 class _Function(LlvmFunction):
-    """A function of a module: pointers are 4 bytes, fused multiply-adds are of whole registers."""
+    """A function: pointers have 4 bytes, fused multiply-adds use whole registers."""
 
     module: _Module
 
@@ -149,14 +152,14 @@ class _Function(LlvmFunction):
         return super().load(pointer, index, dtype, lanes, mask)
 
     def prefetch(self, pointer: Reg, index: Index, dtype: str) -> None:
-        """There is no such instruction."""
+        """Do nothing: WebAssembly has no prefetch instruction."""
 
     def compress(self, a: Reg, mask: Reg) -> Reg:
-        raise CompileError("lists of what is not 0 are not written as WebAssembly")
+        raise CompileError("skipping zeros is not supported in WebAssembly")
 
     def select(self, cond: Reg, a: Any, b: Any) -> Reg:
-        """Numbers are chosen by their bits where there are relaxed instructions: of choices between
-        the numbers that are compared LLVM makes relaxed minima, which lose NaN."""
+        """Select numbers by their bits in relaxed mode: LLVM would turn a choice between compared
+        numbers into a relaxed minimum, which loses NaN."""
         first = a if isinstance(a, Reg) else b
         lanes = max(operand.lanes for operand in (cond, a, b) if isinstance(operand, Reg))
         whole = {"float32": "int32", "float64": "int64"}.get(first.dtype)
@@ -189,7 +192,7 @@ class _Function(LlvmFunction):
         return self.emit(f"call {regs[0].type} @{name}({args})", dtype, size)
 
     def _piece(self, reg: Reg, first: int, size: int) -> Reg:
-        """`size` lanes from `first` on; behind the last one, that one again."""
+        """Return `size` lanes beginning at `first`; the last lane is repeated if they run out."""
         if reg.lanes == 1:
             return self.splat(reg, size)
         if reg.name.startswith("splat"):
@@ -203,7 +206,7 @@ class _Function(LlvmFunction):
         return self.shuffle(a, b or a, range(2 * a.lanes))
 
 
-# -- multiply-adds that are rounded once -----------------------------------------------------------
+# -- emulated fused multiply-adds ------------------------------------------------------------------
 
 
 def _write_exact(module: _Module, name: str, dtype: str) -> None:
@@ -219,18 +222,19 @@ def _write_exact(module: _Module, name: str, dtype: str) -> None:
 
 
 def _exact_float32(f: _Function, a: Reg, b: Reg, c: Reg) -> Reg:
-    """In float64 the product is exact. The sum is rounded to odd, which keeps what narrowing has to
-    know of the bits that are lost (S. Boldo, G. Melquiond, "Emulation of FMA and correctly rounded
-    sums: proved algorithms using rounding to odd", IEEE Transactions on Computers 57, 2008)."""
+    """Return a·b + c, rounded once. In float64 the product is exact. The sum is rounded to odd, so
+    that rounding it to float32 gives the right result (S. Boldo, G. Melquiond, "Emulation of FMA
+    and correctly rounded sums: proved algorithms using rounding to odd", IEEE Transactions on
+    Computers 57, 2008)."""
     x, y, z = (f.convert(r, "float64") for r in (a, b, c))
     return f.convert(_sum_to_odd(f, x * y, z), "float32")
 
 
 def _exact_float64(f: _Function, a: Reg, b: Reg, c: Reg) -> Reg:
-    """The product of two significands as an exact sum of two numbers (Dekker), the third number
-    added with rounding to odd, both scaled so that nothing overflows or underflows before the last
-    rounding. Where the result is a denormal number, or nearly, it is rounded at 2⁻¹⁰⁷⁴ by adding a
-    number whose last bit is worth that."""
+    """Return a·b + c, rounded once. The product of the significands is an exact sum of two numbers
+    (Dekker); c is added with rounding to odd. Both are scaled so that nothing overflows or
+    underflows before the last rounding. A result that is subnormal, or nearly, is rounded to a
+    multiple of 2⁻¹⁰⁷⁴ by adding a number whose last bit has that value."""
     (mx, ex), (my, ey), (mz, ez) = (_parts(f, r) for r in (a, b, c))
     product = ex + ey
     is_zero = c.eq(0.0)
@@ -249,21 +253,21 @@ def _exact_float64(f: _Function, a: Reg, b: Reg, c: Reg) -> Reg:
     half = scale >> 1
     half = _arithmetic_half(f, scale, half)
     result = found * _power(f, half) * _power(f, scale - half)
-    # infinities, NaN and a product that is 0: the two roundings give what one would
+    # for infinities, NaN and a product of 0, two roundings give the same result as one
     plain = a * b + c
     result = f.select(_is_finite(f, c), result, c)
     usual = _is_finite(f, a) & _is_finite(f, b) & a.ne(0.0) & b.ne(0.0)
     return f.select(usual, result, plain)
 
 
-LOWEST, FAR = 1140, 200  # exponents: below the first all is 0, beyond the second all is far away
+LOWEST, FAR = 1140, 200  # exponents: below −LOWEST all is 0; differences beyond FAR are clamped
 
 
 def _sum_to_odd(f: _Function, x: Reg, y: Reg) -> Reg:
-    """x + y; if that is not exact, of the two numbers next to it the one whose last bit is 1."""
+    """Return x + y rounded to odd: if it is inexact, the neighbour whose last bit is 1."""
     total, error = _exact_sum(f, x, y)
     bits = f.bitcast(total, "int64")
-    # an ordered comparison: the error of an infinite sum is NaN, and there is nothing to mend
+    # ordered comparisons: the error of an infinite sum is NaN and needs no correction
     inexact = (error < 0.0) ^ (error > 0.0)
     even = (bits & 1).eq(0)
     same = (f.bitcast(error, "int64") ^ bits) >= 0  # as signs
@@ -272,28 +276,28 @@ def _sum_to_odd(f: _Function, x: Reg, y: Reg) -> Reg:
 
 
 def _exact_sum(f: _Function, x: Reg, y: Reg) -> tuple[Reg, Reg]:
-    """x + y rounded, and what that is off (Knuth)."""
+    """Return x + y rounded, and the rounding error (Knuth)."""
     total = x + y
     back = total - x
     return total, (x - (total - back)) + (y - back)
 
 
 def _exact_product(f: _Function, x: Reg, y: Reg) -> tuple[Reg, Reg]:
-    """x · y rounded, and what that is off; neither may be close to the ends of the range."""
+    """Return x · y rounded, and the rounding error; nothing may over- or underflow inside."""
     high = x * y
     (x1, x2), (y1, y2) = _halves(x), _halves(y)
     return high, ((x1 * y1 - high) + x1 * y2 + x2 * y1) + x2 * y2
 
 
 def _halves(x: Reg) -> tuple[Reg, Reg]:
-    """Two numbers of 26 bits with the sum x (Veltkamp)."""
+    """Split x into two numbers of 26 bits with the sum x (Veltkamp)."""
     wide = x * (2.0**27 + 1.0)
     high = wide - (wide - x)
     return high, x - high
 
 
 def _parts(f: _Function, x: Reg) -> tuple[Reg, Reg]:
-    """m and e with x = m · 2ᵉ and 1 ≤ |m| < 2, of numbers that are finite and not 0."""
+    """Return m and e with x = m · 2ᵉ and 1 ≤ |m| < 2, for finite nonzero x."""
     small = f.abs(x) < 2.0**-1022
     bits = f.bitcast(f.select(small, x * 2.0**54, x), "int64")
     exponent = ((bits >> 52) & 0x7FF) - 1023
@@ -305,12 +309,12 @@ def _parts(f: _Function, x: Reg) -> tuple[Reg, Reg]:
 
 
 def _power(f: _Function, exponent: Reg) -> Reg:
-    """2 to an exponent from -1022 to 1023."""
+    """Return 2 to an integer power from −1022 to 1023."""
     return f.bitcast((exponent + 1023) << 52, "float64")
 
 
 def _signed(f: _Function, x: Reg, sign: Reg) -> Reg:
-    """|x| with the sign of another number."""
+    """Return |x| with the sign of another number."""
     top = -(1 << 63)
     bits = (f.bitcast(x, "int64") & ((1 << 63) - 1)) | (f.bitcast(sign, "int64") & top)
     return f.bitcast(bits, "float64")
@@ -325,7 +329,7 @@ def _larger(f: _Function, x: Reg, y: Reg | int) -> Reg:
 
 
 def _arithmetic_half(f: _Function, x: Reg, logical: Reg) -> Reg:
-    """x / 2 rounded down, of numbers of either sign: `>>` brings in zeros."""
+    """Return x / 2 rounded down, for either sign; `logical` is x >> 1, a logical shift."""
     return f.select(x < 0, logical | -(1 << 63), logical)
 
 
@@ -333,15 +337,13 @@ def _arithmetic_half(f: _Function, x: Reg, logical: Reg) -> Reg:
 
 TYPE, IMPORT, FUNCTION, EXPORT, CODE, CUSTOM = 1, 2, 3, 7, 10, 0
 KNOWN_SECTIONS = {CUSTOM, TYPE, IMPORT, FUNCTION, CODE}
-FUNCTION_INDEX = (
-    0  # the relocation of a call; in a single object its place holds the number already
-)
-SYMBOLS = 8  # the part of the section for linkers that names functions
+FUNCTION_INDEX = 0  # the relocation of a call; a single object already contains the right index
+SYMBOLS = 8  # the symbol table in the "linking" section
 UNDEFINED = 0x10
 
 
 def link(code: bytes, exports: Sequence[str]) -> bytes:
-    """A module from an object file that needs nothing but memory; raises CompileError otherwise."""
+    """Make a module of an object file that imports only memory; raise CompileError otherwise."""
     sections = list(_sections(code))
     symbols: dict[str, int] = {}
     for number, body in sections:
@@ -363,17 +365,17 @@ def link(code: bytes, exports: Sequence[str]) -> bytes:
 
 
 def _custom(body: bytes) -> dict[str, int]:
-    """Functions that an object file defines, by name, where this section tells them."""
+    """Return the indices of the functions that a custom section defines, by name."""
     read = _ObjectReader(body)
     name = read.name()
     if name.startswith("reloc."):
-        read.number()  # the section that it is about
+        read.number()  # the index of the relocated section
         for _ in range(read.number()):
             kind = read.number()
             if kind != FUNCTION_INDEX:
                 raise CompileError(f"the object file needs a linker: relocation {kind}")
-            read.number()  # where
-            read.number()  # the symbol
+            read.number()  # the offset
+            read.number()  # the index of the symbol
     return dict(_functions(read)) if name == "linking" else {}
 
 
@@ -387,20 +389,20 @@ def _functions(read: _ObjectReader) -> Iterator[tuple[str, int]]:
         for _ in range(read.number()):
             what, flags, index = read.number(), read.number(), read.number()
             if what != 0 or flags & UNDEFINED:
-                raise CompileError("the object file needs something from outside")
+                raise CompileError("the object file needs a function or data from outside")
             yield read.name(), index
 
 
 def _check_imports(body: bytes) -> None:
-    """Memory may be imported, and nothing else."""
+    """Raise CompileError unless memory is the only import."""
     read = _ObjectReader(body)
     for _ in range(read.number()):
         found = read.name(), read.name()
         kind = read.number()
         if found != MEMORY or kind != 2:
             raise CompileError(
-                f"the kernels call {found[1]!r}, which WebAssembly does not have; its bits would "
-                "depend on who provides it"
+                f"the kernels call {found[1]!r}, which WebAssembly does not have; the bits of its "
+                "results would depend on the engine"
             )
         flags = read.number()
         read.number()
@@ -418,7 +420,7 @@ def _sections(code: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 class _ObjectReader:
-    """Numbers and names of a WebAssembly file, one after the other."""
+    """Reads the numbers and names of a WebAssembly file in order."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
@@ -434,7 +436,7 @@ class _ObjectReader:
         return self._data[self._at - size : self._at]
 
     def number(self) -> int:
-        """An unsigned LEB128 number."""
+        """Read an unsigned LEB128 number."""
         value = shift = 0
         while True:
             (byte,) = self.skip(1)

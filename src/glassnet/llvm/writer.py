@@ -1,7 +1,7 @@
-"""Writing LLVM assembly: the builder that kernels are lowered with.
+"""Writes LLVM assembly: the builder with which kernels are lowered to machine code.
 
-In: calls of the builder protocol. Out: the text of a module. Text rather than objects: it is
-what LLVM parses anyway, and printing it is several times faster.
+In: calls of the builder protocol. Out: the text of a module. Text is several times faster than
+llvmlite's IR objects, which are printed and parsed again anyway.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from glassnet.llvm.registers import Index, Reg
 
 
 class LlvmModule:
-    """Functions and the declarations that they need."""
+    """A module: functions and the declarations that they need."""
 
     def __init__(self, masks: bool = True) -> None:
         self.masks = masks  # whether stores under a mask are fast
@@ -26,7 +26,7 @@ class LlvmModule:
         return LlvmFunction(self, name, dtypes, attributes)
 
     def once(self, name: str, dtypes: Sequence[str], write: Callable[[Any], None]) -> str:
-        """A function written on first use and shared afterwards."""
+        """Return the name of a helper function; write it on first use."""
         if name not in self.functions:
             function = self.function(name, dtypes)
             write(function)
@@ -55,7 +55,7 @@ class LlvmFunction(MemoryAccess):
         self.module.functions[self.name] = text
 
     def finish_shared(self) -> str:
-        """Finish, unless a function with the same code exists; the name of the one to call."""
+        """Finish, unless a function with the same code exists; return the name to call."""
         key = (tuple(arg.dtype for arg in self.args), *self.lines)
         name = self.module.shared.setdefault(key, self.name)
         if name == self.name:
@@ -70,7 +70,7 @@ class LlvmFunction(MemoryAccess):
         carried: Sequence[Reg],
         body: Callable[..., Sequence[Reg] | None],
     ) -> list[Reg]:
-        """for i in range(start, stop, step): carried = body(i, *carried)."""
+        """Write `for i in range(start, stop, step): carried = body(i, *carried)`."""
         if isinstance(start, int) and isinstance(stop, int):
             if start >= stop:
                 return list(carried)
@@ -143,7 +143,7 @@ class LlvmFunction(MemoryAccess):
         self._start(after)
 
     def minimum(self, a: Index, b: Index) -> Index:
-        """The smaller of two indices."""
+        """Return the smaller of two indices."""
         if isinstance(a, int) and isinstance(b, int):
             return min(a, b)
         a, b = self.index(a), self.index(b)
@@ -161,6 +161,6 @@ class LlvmFunction(MemoryAccess):
         return self.module.once(name, dtypes, write)
 
     def call(self, name: str, *args: Any) -> None:
-        """A function of this module, or a C function of the process."""
+        """Call a function of this module, or a C function of the process."""
         regs = ", ".join(str(arg if isinstance(arg, Reg) else self.index(arg)) for arg in args)
         self.lines.append(f"call void @{name}({regs})")

@@ -85,7 +85,7 @@ class Builder(ScalarBuilder, Protocol):
         carried: Sequence[Any],
         body: Callable[..., Sequence[Any] | None],
     ) -> list[Any]:
-        """for i in range(start, stop, step): carried = body(i, *carried)."""
+        """Write `for i in range(start, stop, step): carried = body(i, *carried)`."""
         ...
 
     def when(self, condition: Any, body: Callable[[], None]) -> None: ...

@@ -1,1 +1,1 @@
-"""Running programs: threads, compiled callables, the code cache, and the fallback by NumPy."""
+"""Runs programs: threads, compiled callables, the code cache, and the NumPy fallback."""

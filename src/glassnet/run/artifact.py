@@ -1,6 +1,6 @@
-"""Machine code for a graph and what calling it takes, in a form that is kept on disk.
+"""Machine code of a graph with everything needed to call it, in a form that is stored on disk.
 
-In: fused kernels, what lowering asked for, object code. Out: an `Image`, as bytes and back.
+In: fused kernels, the result of lowering, object code. Out: an `Image`, as bytes and back.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ Slot = tuple[str, str | int]
 
 @dataclass(frozen=True)
 class Image:
-    """`buffers` says for each address that the code expects what lies there: an ("input", name),
-    an ("output", number), a ("constant", number) or a ("temporary", buffer). `work` is that of
-    every kernel. Without code the graph was found unfit for code of this kind."""
+    """Object code and its interface. `buffers` describes each address that the code expects:
+    ("input", name), ("output", number), ("constant", number) or ("temporary", buffer). `work` is
+    the work of every kernel. Empty `code` means that the graph cannot be compiled in this variant.
+    """
 
     code: bytes
     dims: tuple[str, ...] = ()
@@ -71,9 +72,9 @@ def make_image(fused: KernelGraph, lowered: Lowered, code: bytes) -> Image:
     )
 
 
-def parse(kept: bytes) -> Image | None:
-    """Read back what `bytes(image)` wrote; None where it wrote something else."""
-    text, _, code = kept.partition(b"\n")
+def parse(data: bytes) -> Image | None:
+    """Parse `bytes(image)`; return None for other data."""
+    text, _, code = data.partition(b"\n")
     try:
         return _parse_head(json.loads(text), code)
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):

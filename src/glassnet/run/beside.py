@@ -1,7 +1,7 @@
-"""Machine code that is made on a thread beside a training, while other code trains.
+"""Compiles better machine code on a background thread while training runs with other code.
 
-In: what makes the code, and how long the training still takes. Out: the moment from which the code
-may be used. Both codes compute the same bits, so that time is all that depends on it.
+In: functions that compile code, and the remaining time of the training. Out: the moment from which
+the new code can be used. Both compute the same bits; only the time differs.
 """
 
 from __future__ import annotations
@@ -17,29 +17,30 @@ from glassnet.rounding import computed_to_nearest
 from glassnet.run.threads import thread_count
 
 THREAD = "glassnet compiles"
-WORTH_SPARE = 2.0  # times the compile time: where a processor is free, it has to be in use so long
-WORTH_SHARED = 8.0  # the same where it is not, and compiling takes its time from the training
-BUSY = 0.5  # of the last processor
+WORTH_SPARE = 2.0  # shortest remaining training, in compile times, if a processor is free
+WORTH_SHARED = 8.0  # the same if none is free, so that compiling slows the training down
+BUSY = 0.5  # load above which the last processor does not count as free
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What makes code, about how many seconds that takes, threads that train meanwhile."""
+    """A possible compilation: the function that does it, the estimated seconds, and the number of
+    threads that train meanwhile."""
 
     make: Callable[[], None]
     seconds: float
     threads: int
 
     def pays(self, left: float, granted: int) -> bool:
-        """Whether it does in a training that will take `left` more seconds, and has been granted
-        so many threads."""
+        """Whether compiling saves time in a training with `left` remaining seconds that may use
+        `granted` threads."""
         spare = granted > self.threads and has_free_processor()
         return left >= self.seconds * (WORTH_SPARE if spare else WORTH_SHARED)
 
 
 class BesideCompiler:
-    """Compiles for one training, on one thread at a time; none is left after `close`. `threads` is
-    how many the training was given, None for as many as are granted."""
+    """Compiles for one training, on one thread at a time; after `close` no thread is running.
+    `threads` is the training's number of threads, None for the default."""
 
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads
@@ -49,18 +50,18 @@ class BesideCompiler:
         self._error: Exception | None = None
 
     def offer(self, key: Hashable, offer: Offer) -> None:
-        """Say what could be made; nothing where the same was said before."""
+        """Register a possible compilation; do nothing if `key` was offered before."""
         if key not in self._taken:
             self._taken.add(key)
             self._offers[key] = offer
 
     @property
     def waits(self) -> bool:
-        """Whether something could be made that was not begun, and nothing is being made."""
+        """Whether there are offers and no compilation is running."""
         return bool(self._offers) and self._thread is None
 
     def consider(self, left: float) -> None:
-        """Begin where it pays in a training that will take `left` more seconds."""
+        """Start the compilations that pay off in a training with `left` remaining seconds."""
         if not self.waits:
             return
         granted = thread_count(self._threads)
@@ -71,14 +72,14 @@ class BesideCompiler:
             self._thread.start()
 
     def finished(self) -> bool:
-        """Whether code was made that is not in use; True once."""
+        """Return True once after a compilation has finished: new code can be used."""
         if self._thread is None or self._thread.is_alive():
             return False
         self.close()
         return True
 
     def close(self) -> None:
-        """Wait for the thread; say so where it failed."""
+        """Wait for the thread; print a line to stderr if it failed."""
         thread, self._thread = self._thread, None
         if thread is not None:
             try:
@@ -94,12 +95,12 @@ class BesideCompiler:
         try:
             for offer in offers:
                 offer.make()
-        except Exception as error:  # told by `close`, on the thread that trains
+        except Exception as error:  # reported by `close`, on the training thread
             self._error = error
 
 
 def has_free_processor() -> bool:
-    """Whether fewer threads than processors have been running lately; yes where nobody knows."""
+    """Whether the recent load is below the number of processors; True where it is not known."""
     try:
         return os.getloadavg()[0] <= (os.cpu_count() or 1) - BUSY
     except (AttributeError, OSError):

@@ -1,13 +1,14 @@
-"""Machine code kept on disk between runs.
+"""The code cache: machine code that is stored on disk between runs.
 
-In: the text of a module and an instruction set. Out: object code, from the user's cache directory
-if it is there. The key is a digest of everything that decides the code. A file is used only if it
-and its directory belong to this user and nobody else may read or write them, it is a plain file,
-and its own digest is right; anything odd means compiling in memory, as without a cache.
+In: a key. Out: object code, if the user's cache directory has it. The key is a digest of everything
+that determines the code. A file is used only if it is a regular file, it and its directory belong
+to this user and are not accessible to others, and its own digest is right; otherwise the code is
+compiled in memory, as without a cache.
 
-The directory may hold other files. Only entries count towards the limit, and only entries are ever
-replaced or removed: plain files of this user whose name is a digest and whose content begins with
-`MAGIC`, and what a writer left that was killed. Nothing else is opened for more than that.
+The directory may contain other files. Only entries count towards the limit, and only entries are
+replaced or removed: regular files of this user whose name is a digest and whose content begins with
+`MAGIC`, and unfinished files of writers that were killed. Other files are at most opened to check
+that.
 
 The directory is $GLASSNET_CACHE_DIR ("off" for none), else glassnet in $XDG_CACHE_HOME or
 ~/.cache.
@@ -31,16 +32,16 @@ from glassnet.version import __version__, numerics_version
 
 VARIABLE = "GLASSNET_CACHE_DIR"
 DIGEST = hashlib.sha256().digest_size
-DECIDES = ("graph", "ops", "simplify", "lower", "llvm", "run")  # folders that make code
-LIMIT = 256 << 20  # bytes in all; the entries used longest ago go first
+DECIDES = ("graph", "ops", "simplify", "lower", "llvm", "run")  # packages that determine code
+LIMIT = 256 << 20  # bytes in total; the least recently used entries are removed first
 MAGIC = b"glassnet code 1\n"
-LEFT_OVER = 3600.0  # seconds after which a file that a writer has not finished has no writer
+LEFT_OVER = 3600.0  # seconds after which an unfinished file is considered abandoned
 ENTRY = re.compile(r"[0-9a-f]{64}")
 UNFINISHED = re.compile(r"\.[0-9a-f]{64}\.[0-9a-f]{16}")
 
 
 def directory() -> Path | None:
-    """Where code is kept, or None if it is not."""
+    """Return the cache directory, or None if code is not cached."""
     asked = os.environ.get(VARIABLE)
     if asked is not None:
         return None if asked in ("", "off") else Path(asked)
@@ -52,24 +53,24 @@ def directory() -> Path | None:
 
 
 def key(*parts: str) -> str:
-    """The name of the file for what the parts say."""
+    """Return the key of an entry, its file name: the SHA-256 of the parts."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 @cache
 def source_key() -> str:
-    """What changes with the source of the compiler: sizes and times of its files."""
+    """Return a text that changes with the compiler's source: sizes and times of its files."""
     package = Path(__file__).parent.parent
     seen: list[tuple[str, int, int]] = []
     for folder in (package, *(package / part for part in DECIDES)):
-        with os.scandir(folder) as entries:  # half the time of globs
+        with os.scandir(folder) as entries:  # twice as fast as glob
             files = [(e.path, e.stat()) for e in entries if e.name.endswith(".py")]
         seen += sorted((path, status.st_size, status.st_mtime_ns) for path, status in files)
     return f"{__version__} {numerics_version} {seen}"
 
 
 def read(name: str) -> bytes | None:
-    """The object code kept under a name, or None."""
+    """Return the object code stored under a name, or None."""
     folder = directory()
     if folder is None or not _private(folder):
         return None
@@ -87,7 +88,7 @@ def read(name: str) -> bytes | None:
 
 
 def write(name: str, code: bytes) -> None:
-    """Keep object code under a name; nothing happens where that is not possible."""
+    """Store object code under a name; do nothing where that is not possible."""
     folder = directory()
     if folder is None:
         return
@@ -110,12 +111,13 @@ def write(name: str, code: bytes) -> None:
 
 
 def _digest(name: str, code: bytes) -> bytes:
-    """Of the code and its name: what was meant for another program is as odd as what is damaged."""
+    """Return the digest of an entry's name and code, so that a renamed entry is invalid, too."""
     return hashlib.sha256(name.encode() + b"\0" + code).digest()
 
 
 def _open_private(path: Path) -> IO[bytes]:
-    """A plain file of this user alone, open; OSError for all else, without waiting for it."""
+    """Open a regular file that only this user can access; raise OSError for anything else, without
+    blocking on pipes."""
     flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     file = os.fdopen(os.open(path, os.O_RDONLY | flags), "rb")
     status = os.fstat(file.fileno())
@@ -154,13 +156,13 @@ def _notice(folder: Path) -> None:
 
 
 def _is_private(status: os.stat_result) -> bool:
-    """Owned by this user, and closed to all others."""
+    """Whether a file is owned by this user and not accessible to others."""
     mine = not hasattr(os, "getuid") or status.st_uid == os.getuid()
     return mine and not status.st_mode & 0o077
 
 
 def _remove_oldest(folder: Path) -> None:
-    """Remove what killed writers left, and the oldest entries where there are too many."""
+    """Remove unfinished files of killed writers, and the oldest entries above the limit."""
     files: list[tuple[os.stat_result, Path]] = []
     with os.scandir(folder) as entries:
         items = list(entries)

@@ -1,9 +1,8 @@
-"""A call of machine code, ready to be made again.
+"""A prepared call of machine code, which can be repeated.
 
-In: loaded code, arrays, sizes. Out: a callable that runs the code on one thread or on several:
-threads share every step, or, where steps have nothing to do with each other, take some each. Many
-steps are run in pieces, between which Python hears Ctrl-C; a step that takes long is run kernel by
-kernel, each in parts.
+In: loaded code, arrays, sizes. Out: a callable that runs the code on one or several threads.
+Threads share every step or, where steps are independent, run different steps. Many steps are run in
+pieces, between which Python can handle Ctrl-C; a long step is run kernel by kernel, in parts.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ SIGNATURE = ctypes.CFUNCTYPE(
     *[ctypes.c_void_p] * 2,
 )
 PAGE = 4096
-PLACES = 256  # sizes whose places are remembered
+PLACES = 256  # number of cached workspace layouts
 
 
 @dataclass(frozen=True)
 class Build:
-    """Loaded machine code, and what calling it takes; `places` remembers where buffers lie in a
-    workspace for some sizes."""
+    """Loaded machine code and its interface; `places` caches the workspace layout by run-time
+    sizes."""
 
     image: Image
     code: Code
@@ -45,7 +44,8 @@ class Build:
     )
 
     def layout(self, dims: Mapping[str, int]) -> tuple[dict[int, int], int, int]:
-        """Offsets of the buffers, bytes of them all, bytes that each thread needs besides."""
+        """Return the workspace layout: the offsets of the buffers, their total size in bytes, and
+        the scratch bytes of each thread."""
         image = self.image
         sizes = tuple(dims[name] for name in image.dims)
         found = self.places.get(sizes)
@@ -62,9 +62,12 @@ class Build:
 
 @dataclass(frozen=True)
 class ThreadPlan:
-    """How many threads, whether they take steps `apart`, how many steps there are, and how many
-    of them are run before Python hears Ctrl-C. With a `limit` a step takes too long for that: it
-    is run in parts of so much work. `overwrites`: a step left halfway would spoil its arguments."""
+    """How a call is split among threads.
+
+    With `apart`, threads run different steps, else they share each. At most `most` of the `steps`
+    run before Python handles Ctrl-C. A `limit` above 0 means that one step takes too long for that:
+    it runs in parts of `limit` multiply-adds. `overwrites`: a step updates its arguments in place,
+    so that stopping in the middle of it would leave them inconsistent."""
 
     threads: int
     apart: bool
@@ -75,16 +78,16 @@ class ThreadPlan:
 
     @property
     def shares(self) -> bool:
-        """Whether kernels are done in parts, by threads or one after the other."""
+        """Whether kernels run in parts, on several threads or one after the other."""
         return self.limit > 0 or (self.threads > 1 and not self.apart)
 
     def cuts(self, first: int, last: int) -> list[int]:
-        """Where to stop between two steps: pieces of nearly the same length."""
+        """Return the steps at which to stop: pieces of nearly equal length."""
         pieces = max(1, -(-(last - first) // self.most))
         return [first + (last - first) * piece // pieces for piece in range(pieces + 1)]
 
     def numbers(self, first: int, last: int) -> list[tuple[int, int, int, int]]:
-        """First step, last step, thread and number of threads, for each thread."""
+        """Return first step, last step, thread and number of threads, for each thread."""
         count, size = self.threads, last - first
         if self.apart:
             cuts = [first + size * thread // count for thread in range(count + 1)]
@@ -94,9 +97,10 @@ class ThreadPlan:
     def parts(
         self, step: int, work: Sequence[tuple[int, int]]
     ) -> Iterator[tuple[tuple[int, int, int], list[tuple[int, int, int, int]]]]:
-        """One piece after the other: part, number of parts, and round of shares; for each thread
-        step, kernel, share and number of shares. `work` is how much of it each kernel has, and in
-        how many blocks: there it is cut first, since all shares read the same rows."""
+        """Yield the pieces of a step, one after the other: (part, number of parts, round), and for
+        each thread (step, kernel, share, number of shares). `work` has for each kernel its amount
+        and its number of blocks. A kernel is first divided into blocks of rows, since all shares of
+        a block read the same rows, then into shares."""
         for kernel, (amount, blocks) in enumerate(work):
             pieces = max(1, -(-amount // self.limit))
             parts = min(pieces, blocks)
@@ -112,8 +116,8 @@ Arguments = tuple[ctypes.c_void_p | ctypes.c_int64, ...]
 
 
 class PreparedCall:
-    """The addresses of arrays that stay where they are, and of one workspace, or of one for each
-    thread where threads take steps apart. The numbers of steps are set before each call."""
+    """A call with fixed arrays: their addresses, and those of one workspace, or of one per thread
+    where threads run different steps. The numbers of the steps are set before each call."""
 
     def __init__(
         self,
@@ -143,7 +147,7 @@ class PreparedCall:
         sizes: np.ndarray,
         threads: range,
     ) -> list[Arguments]:
-        """The arguments of the code, for threads that share memory."""
+        """Return the arguments of the code for threads that share a workspace."""
         image = build.image
         offsets, size, scratch = build.layout(dims)
         space = _aligned(size + len(threads) * scratch)
@@ -178,8 +182,8 @@ class PreparedCall:
         return self.results
 
     def _long_step(self, step: int) -> None:
-        """Ctrl-C is obeyed after any part, or after the last one where the step overwrites its
-        arguments; a second Ctrl-C is obeyed at once."""
+        """Run a step in parts. Ctrl-C stops it after any part, but after the last one if the step
+        updates its arguments in place; a second Ctrl-C stops it at once."""
         with Interrupt() if self._team.overwrites else nullcontext() as interrupt:
             for part, piece in self._team.parts(step, self._work):
                 self._part[:] = part
@@ -198,6 +202,6 @@ class PreparedCall:
 
 
 def _aligned(size: int) -> np.ndarray:
-    """Bytes that begin at a multiple of 64."""
+    """Return a buffer of `size` bytes whose address is a multiple of 64."""
     raw = np.empty(size + 64, np.uint8)
     return raw[(-raw.ctypes.data) % 64 :][:size]

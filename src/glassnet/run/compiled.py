@@ -1,7 +1,7 @@
-"""A plan as machine code.
+"""Compiles a plan to machine code.
 
-In: a plan and an instruction set. Out: a program: arrays go in as addresses, results come out in
-arrays; intermediate values live in one workspace that is kept between calls.
+In: a plan and an instruction set. Out: a program. Arrays are passed as addresses, results are
+written to arrays; intermediate values are in a workspace that is reused between calls.
 """
 
 from __future__ import annotations
@@ -41,31 +41,33 @@ from glassnet.run.program import Call, Plan
 from glassnet.run.threads import thread_count
 from glassnet.run.zero_sample import has_many_zeros, multiplied_tables
 
-WORTH_THREADS = 5_000_000  # multiply-adds a step: below, meeting costs more than sharing saves
-CALL_WORK = 1 << 31  # multiply-adds that a thread does before Python looks for Ctrl-C
-WORTH_UNROLLING = 100  # steps: below, compiling a tiny step for its sizes does not pay
-WORTH_BLOCKS = 2048  # rows: below, caches hold what all tiles read
-WORTH_LISTS = 1_000_000_000  # multiply-adds: below, looking for zeros does not pay
-WORTH_RESIZING = 16_000_000_000  # multiply-adds: below, compiling for known widths does not pay
-CONTRACTION_SECONDS = 0.015  # of compiling, for each product of matrices in a graph
+# Below these limits an optimisation costs more time than it saves.
+WORTH_THREADS = 5_000_000  # multiply-adds per step, for several threads
+CALL_WORK = 1 << 31  # multiply-adds that a thread does before Python handles Ctrl-C
+WORTH_UNROLLING = 100  # steps, for compiling a tiny step without loops
+WORTH_BLOCKS = 2048  # rows, for sums in blocks; caches hold fewer rows anyway
+WORTH_LISTS = 1_000_000_000  # multiply-adds, for skipping zeros
+WORTH_RESIZING = 16_000_000_000  # multiply-adds, for compiling for known widths
+CONTRACTION_SECONDS = 0.015  # compilation time of one matrix product
 
 
 @dataclass(frozen=True)
 class CodeVariant:
-    """Which code for a graph: with other sizes, what for, written out without loops."""
+    """A variant of a graph's code: replaced sizes, the use it is compiled for, and whether it is
+    unrolled completely."""
 
     sizes: tuple[tuple[Size, Size], ...] = ()
     use: Use = PLAIN
     unrolled: bool = False
 
 
-_builds: WeakValueDictionary[str, Build] = WeakValueDictionary()  # loaded now, by digest
+_builds: WeakValueDictionary[str, Build] = WeakValueDictionary()  # loaded code by digest
 
 
 def assembly_text(
     plan: Plan, fused: KernelGraph, target: InstructionSet, kind: CodeVariant = CodeVariant()
 ) -> tuple[str, Lowered]:
-    """Lower a plan to the text of a module of some kind; its sizes are those of the plan."""
+    """Lower a plan to the text of a module, in the variant `kind` (its sizes are ignored)."""
     module = LlvmModule(target.machine.masks)
     stepped = [fused.graph.inputs[name] for name in plan.stepped]
     stepped += [fused.outputs[output] for output in plan.collect]
@@ -77,11 +79,12 @@ def assembly_text(
 
 
 class Compiled:
-    """A program that runs as machine code, made when first needed: for one thread, for many, for
-    all widths or for known ones, for the sizes of a tiny network that takes many steps.
+    """A program that runs as machine code. Variants of the code are compiled when first needed: for
+    one thread or many, for all widths or known ones, unrolled for a tiny network that runs for many
+    steps.
 
-    `simplify` is applied to the plan's graph, or to that graph with other sizes, when code has to
-    be made.
+    `simplify` is applied to the plan's graph, or to that graph with replaced sizes, before it is
+    compiled.
     """
 
     def __init__(
@@ -93,22 +96,22 @@ class Compiled:
     ) -> None:
         self.plan, self.target, self.merge, self.simplify = plan, target, merge, simplify
         self._found: dict[CodeVariant, Build | None] = {}
-        self._missed: set[CodeVariant] = set()  # not on the disk when asked for
+        self._missed: set[CodeVariant] = set()  # variants that are not in the code cache
         self._steps: dict[object, int] = {}
         self._lock = threading.Lock()
 
-    def build(self, kind: CodeVariant = CodeVariant(), only_kept: bool = False) -> Build | None:
-        """Code of some kind, None where the graph is unfit for it (or, if `only_kept`, where it
-        would have to be made)."""
+    def build(self, kind: CodeVariant = CodeVariant(), only_cached: bool = False) -> Build | None:
+        """Return a variant of the code; None where the graph cannot be compiled in this variant
+        or, if `only_cached`, where it would have to be compiled now."""
         if kind not in self._found:
-            if only_kept and kind in self._missed:
+            if only_cached and kind in self._missed:
                 return None
             name = self._name(kind)
             found = _builds.get(name) if name else None
             if found is None:
-                kept = cache.read(name) if name else None
-                image = parse(kept) if kept else None
-                if image is None and only_kept:
+                cached = cache.read(name) if name else None
+                image = parse(cached) if cached else None
+                if image is None and only_cached:
                     self._missed.add(kind)
                     return None
                 found = self._loaded(image or self._made(kind, name), name)
@@ -116,21 +119,21 @@ class Compiled:
         return self._found[kind]
 
     def _loaded(self, image: Image, name: str | None) -> Build | None:
-        """Code that can be called; None where the graph was found unfit for it."""
+        """Load an image; return None where the graph cannot be compiled in its variant."""
         found = Build(image, load(image.code, self.target.name)) if image.code else None
         if found is not None and name:
             _builds[name] = found
         return found
 
     def _make_beside(self, kind: CodeVariant) -> None:
-        """Make code of a kind while this program may be in use on other threads."""
+        """Compile a variant while other threads may be running this program."""
         name = self._name(kind)
         found = self._loaded(self._made(kind, name), name)
         with self._lock:
             self._found[kind] = found
 
     def _name(self, kind: CodeVariant) -> str | None:
-        """The digest of all that decides the code."""
+        """Return the digest of everything that determines the code; None where it is not cached."""
         if self._digest is None or cache.directory() is None:
             return None
         numbers = None if kind.sizes == self._widths else (self._numbers, kind.sizes)
@@ -138,7 +141,7 @@ class Compiled:
 
     @cached_property
     def _digest(self) -> str | None:
-        """What is the same in all kinds of code of programs that differ in their widths only."""
+        """The digest that all variants, and all programs that differ only in widths, share."""
         plan = self.plan
         graph = digest(plan.graph, dict(self._widths))
         steps = sorted(plan.donate.items()), sorted(plan.stepped), sorted(plan.collect)
@@ -173,16 +176,17 @@ class Compiled:
         sparse: bool,
         beside: BesideCompiler | None,
     ) -> Build:
-        """The code that pays: tiny steps are written out if they are many, and known widths are
-        compiled for if there is much to do; else all widths share their code."""
+        """Return the code that takes the least time, compilation included: unrolled for many tiny
+        steps, compiled for the known widths if there is much work, else shared by all widths."""
         long = team.limit > 0
-        known, work = tuple([(size, dims[size.name]) for size in self._inner_dims]), self.work(dims)
+        inner_sizes = tuple([(size, dims[size.name]) for size in self._inner_dims])
+        work = self.work(dims)
         with self._lock:
-            self._steps[known] = taken = self._steps.get(known, 0) + steps
+            self._steps[inner_sizes] = taken = self._steps.get(inner_sizes, 0) + steps
             steps = max(taken, ahead)
             found: Build | None = None
             if self.merge and steps >= WORTH_UNROLLING and work <= BUDGET:
-                found = self.build(CodeVariant(known, unrolled=True))
+                found = self.build(CodeVariant(inner_sizes, unrolled=True))
             tall = (
                 max(bind(self._variant_for_long_steps if long else self._summed, dims), default=0)
                 >= WORTH_BLOCKS
@@ -192,19 +196,19 @@ class Compiled:
             if found is None:
                 found = self._for_open_widths(exact, steps * work, team.threads, beside)
             found = found or self.build(exact)
-        assert found is not None, "a graph is never unfit for code of its own sizes"
+        assert found is not None, "a graph can always be compiled for its own sizes"
         return found
 
     def _for_open_widths(
         self, exact: CodeVariant, work: int, threads: int, beside: BesideCompiler | None
     ) -> Build | None:
-        """Code that leaves widths open, where it pays: there is little to do, or the code is there
-        already and that for known widths can be made meanwhile. None where that is there, too."""
+        """Return code for symbolic widths, if there is little work, or if it is cached and code for
+        the known widths can be compiled meanwhile. None where code for the known widths exists."""
         shared = CodeVariant(self._widths, exact.use)
-        if shared == exact or self.build(exact, only_kept=True) is not None:
+        if shared == exact or self.build(exact, only_cached=True) is not None:
             return None
         much = work >= WORTH_RESIZING
-        found = None if much and beside is None else self.build(shared, only_kept=much)
+        found = None if much and beside is None else self.build(shared, only_cached=much)
         if found is not None and beside is not None:
             products = sum(node.op.kind == "contract" for node in self.plan.graph.nodes)
             seconds = CONTRACTION_SECONDS * (products + 2)
@@ -218,25 +222,25 @@ class Compiled:
 
     @cached_property
     def _open(self) -> tuple[Dim, ...]:
-        """The widths that the graph leaves open."""
+        """The widths that are symbolic in the graph."""
         return tuple(map(Dim, sorted(s.name for s in self.plan.widths if isinstance(s, Dim))))
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
-        """The widths by the names that they have in shared code."""
+        """The widths by their names in shared code."""
         pairs = self._widths
         return {s.name: n for n, s in pairs if isinstance(s, Dim) and isinstance(n, int)}
 
     @cached_property
     def _inner_dims(self) -> tuple[Dim, ...]:
-        """Run-time sizes of computed values, and not just of tables to gather rows from."""
+        """The run-time sizes of computed values, not of matrices that are only gathered from."""
         computed = [n for n in self.plan.graph.nodes if n.op.kind != "source"]
         sizes = {size for node in computed for size in node.type.shape}
         return tuple(map(Dim, sorted(size.name for size in sizes if isinstance(size, Dim))))
 
     @cached_property
     def _summed(self) -> tuple[Size, ...]:
-        """The rows that contractions sum over."""
+        """The numbers of rows over which contractions sum."""
         nodes = self.plan.graph.nodes
         found = [n for n in nodes if n.op.kind == "contract" and n.attr("rows", False)]
         return tuple({nodes[n.inputs[0]].type.shape[-1] for n in found})
@@ -247,7 +251,7 @@ class Compiled:
 
     @cached_property
     def _variant_for_long_steps(self) -> tuple[Size, ...]:
-        """The same, and what long steps do in parts besides."""
+        """The numbers of rows over which contractions sum, or that one thread processes alone."""
         return self._summed + tuple(single_thread_rows(self.plan.graph.nodes))
 
     def prepare(
@@ -268,7 +272,7 @@ class Compiled:
         return PreparedCall(build, arrays, results, {**self._numbers, **dims}, team)
 
     def _team(self, dims: Mapping[str, int], steps: int, threads: int | None) -> ThreadPlan:
-        """Who does the work of so many steps, and how many of them at a time."""
+        """Choose the number of threads, and the number of steps that run at a time."""
         adds, whole = self.work(dims), total(self._computed, dims)
         piece = max(1, CALL_WORK // (2 if self._is_wide else 1))
         apart = self._are_steps_independent and steps > 1 and whole <= piece
@@ -287,8 +291,8 @@ class Compiled:
 
     @cached_property
     def _are_steps_independent(self) -> bool:
-        """Whether no step reads or overwrites what another wrote, so that threads may take steps
-        instead of parts of one."""
+        """Whether no step reads or overwrites the results of another, so that threads may run
+        different steps."""
         everything = frozenset(range(len(self.plan.graph.outputs)))
         return not self.plan.donate and self.plan.collect == everything
 
@@ -304,11 +308,11 @@ class Compiled:
 
     @cached_property
     def _is_wide(self) -> bool:
-        """Whether numbers take twice the time."""
+        """Whether the graph computes in float64, which takes twice as long."""
         return any(node.type.dtype == "float64" for node in self.plan.graph.nodes)
 
     def work(self, dims: Mapping[str, int]) -> int:
-        """Multiply-adds of a step, roughly."""
+        """Return the approximate number of multiply-adds of a step."""
         return total(self._multiply_adds, dims)
 
     def _results(

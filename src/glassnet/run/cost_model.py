@@ -1,6 +1,7 @@
-"""How much there is to do, in multiply-adds.
+"""The cost model: estimates the work of nodes and kernels in multiply-adds.
 
-In: nodes, or fused kernels. Out: the work as sizes; run-time sizes make a number of it.
+In: nodes, or fused kernels. Out: the work as products of sizes, a number once run-time sizes are
+known.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from glassnet.graph.layout import SizeProduct, count
 from glassnet.graph.types import Dim, Size
 from glassnet.lower.sum_blocks import MANY
 
-COMPUTED, MOVED = 16, 64  # multiply-adds that take as long as a number computed, or in memory
-CACHED = 1 << 22  # so many numbers stay in caches, and cost nothing besides
+COMPUTED, MOVED = 16, 64  # cost of computing one element, and of one number from main memory
+CACHED = 1 << 22  # numbers that fit in caches; reading and writing these costs nothing
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a kernel computes, in multiply-adds, and the numbers that it reads and writes."""
+    """The work of a kernel: what it computes, in multiply-adds, and how many numbers it reads and
+    writes."""
 
     computed: tuple[SizeProduct, ...]
     moved: tuple[SizeProduct, ...]
@@ -35,7 +37,7 @@ def total(products: Iterable[SizeProduct], dims: Mapping[str, int]) -> int:
 
 
 def multiply_adds(nodes: Sequence[Node], places: Iterable[int]) -> tuple[SizeProduct, ...]:
-    """Of the contractions: elements times the length of their sums."""
+    """Return the multiply-adds of the contractions: elements times the length of their sums."""
     found = [nodes[place] for place in places if nodes[place].op.kind == "contract"]
     return _merge_products(count(n.type.shape) * nodes[n.inputs[0]].type.shape[-1] for n in found)
 
@@ -43,7 +45,7 @@ def multiply_adds(nodes: Sequence[Node], places: Iterable[int]) -> tuple[SizePro
 def elementwise_and_products(
     nodes: Sequence[Node], places: Sequence[int]
 ) -> tuple[SizeProduct, ...]:
-    """Of the contractions, and of what is done number by number."""
+    """Return the work of the contractions and of the elementwise operations."""
     found = list(multiply_adds(nodes, places))
     for node in (nodes[place] for place in places):
         read = _read(nodes, node)
@@ -53,13 +55,13 @@ def elementwise_and_products(
 
 
 def _is_chain(nodes: Sequence[Node], node: Node) -> bool:
-    """Whether reading may take longer than multiplying: a long sum for few elements."""
+    """Whether a node is a long sum for few elements: reading takes longer than multiplying."""
     chain = node.op.kind == "contract" and not node.attr("rows", False)
     return chain and isinstance(nodes[node.inputs[0]].type.shape[-1], Dim)
 
 
 def _read(nodes: Sequence[Node], node: Node) -> Node | None:
-    """Whose elements are computed, added or copied one by one."""
+    """Return the node whose elements are computed, added or copied one by one; None if none are."""
     kind, code = node.op.kind, node.op.code
     if kind == "reduce" or code == "scatter":
         return nodes[node.inputs[-1]]
@@ -68,8 +70,8 @@ def _read(nodes: Sequence[Node], node: Node) -> Node | None:
 
 
 def single_thread_rows(nodes: Sequence[Node]) -> set[Size]:
-    """The rows that one thread adds or copies alone, or for few columns, and the lengths of sums
-    that are single chains."""
+    """Return the numbers of rows that one thread adds or copies alone, and the lengths of sums that
+    are single chains."""
     alone = (n for n in nodes if n.op.code != "gather" and n.op.kind != "elementwise")
     found = {size for n in alone if (read := _read(nodes, n)) for size in read.type.shape[:1]}
     chains = {nodes[n.inputs[0]].type.shape[-1] for n in nodes if n.op.kind == "contract"}
@@ -77,7 +79,7 @@ def single_thread_rows(nodes: Sequence[Node]) -> set[Size]:
 
 
 def kernel_work(fused: KernelGraph) -> tuple[Work, ...]:
-    """Of every kernel."""
+    """Return the work of every kernel."""
     nodes = fused.graph.nodes
     return tuple(
         Work(elementwise_and_products(nodes, k.nodes), _moved_numbers(fused, k))
@@ -86,7 +88,8 @@ def kernel_work(fused: KernelGraph) -> tuple[Work, ...]:
 
 
 def _moved_numbers(fused: KernelGraph, kernel: Kernel) -> tuple[SizeProduct, ...]:
-    """Arguments, but of a table to gather from as many numbers as are gathered; and results."""
+    """Return how many numbers a kernel reads and writes: its arguments (of a gathered matrix only
+    the gathered rows) and results."""
     nodes, places = fused.graph.nodes, set[int]()
     for place in kernel.nodes:
         if nodes[place].op.code == "gather":
@@ -98,7 +101,7 @@ def _moved_numbers(fused: KernelGraph, kernel: Kernel) -> tuple[SizeProduct, ...
 
 
 def _merge_products(products: Iterable[SizeProduct]) -> tuple[SizeProduct, ...]:
-    """Those of like sizes together."""
+    """Add the factors of products with equal symbolic sizes."""
     found = dict[tuple[Dim, ...], int]()
     for product in products:
         found[product.dims] = found.get(product.dims, 0) + product.factor

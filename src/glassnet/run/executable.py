@@ -1,7 +1,7 @@
-"""Whether this system lets a process run code that it has just written.
+"""Checks that this system allows executable memory.
 
-In: nothing. Out: an error where it does not, as in services that deny memory both written and
-executed. LLVM itself does not say so: calling such code ends the process.
+In: nothing. Out: an error where it does not, as in services that forbid memory that is first
+written and then executed. LLVM does not report this: calling such code would end the process.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from glassnet.errors import CompileError
 
 @cache
 def check_executable() -> None:
-    """Try with one page what loading code will do: write it, then make it executable."""
+    """Try to make one written page executable, as loading code does. Raises CompileError."""
     executable = getattr(mmap, "PROT_EXEC", None)
-    if executable is None:  # not a system of this kind
+    if executable is None:  # a system without mprotect
         return
     with mmap.mmap(-1, mmap.PAGESIZE) as page:
         first_byte = ctypes.c_char.from_buffer(page)

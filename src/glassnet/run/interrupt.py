@@ -1,7 +1,7 @@
-"""Ctrl-C while arrays are being overwritten.
+"""Delays Ctrl-C while arrays are being updated in place.
 
-In: nothing. Out: a context in which the first Ctrl-C is noted, to be obeyed where the arrays are
-whole again, and the second one is raised as ever.
+In: nothing. Out: a context in which the first Ctrl-C is only recorded, so that the caller can stop
+when the arrays are consistent again; the second one raises KeyboardInterrupt as usual.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from types import FrameType
 
 
 class Interrupt:
-    """`seen` is True after Ctrl-C."""
+    """Context manager that records the first Ctrl-C: `seen` is then True."""
 
     def __init__(self) -> None:
         self.seen = False
         self._installed = False
 
     def __enter__(self) -> Interrupt:
-        # only the main thread may set handlers, and a program's own handler is left alone
+        # only the main thread may set handlers; a handler of the user's program is not replaced
         ours = threading.current_thread() is threading.main_thread()
         if ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._note)

@@ -1,7 +1,7 @@
-"""A graph ready to run for many steps.
+"""Programs: graphs that run for many steps.
 
-In: arrays by input name. Out: the output arrays; some inputs are updated in place. This file says
-what a program is, and runs one by NumPy, where machine code is not allowed.
+In: arrays by input name. Out: the output arrays; some inputs are updated in place. This module
+defines plans and programs, and the interpreter for systems where machine code cannot run.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from glassnet.words import plural
 
 @dataclass(frozen=True)
 class Plan:
-    """How a graph is stepped.
+    """How a graph runs for several steps.
 
-    `donate` says which output is written into which input's array (same type), so that the next
-    step reads it; `stepped` inputs and `collect`ed outputs have one more axis in front, with one
-    entry a step. Other outputs are those of the last step. `widths` are sizes that
-    code may leave open, and may be made for: numbers in the graph, or sizes known at run time.
+    `donate` maps an input to the output that is written into its array (of the same type), so that
+    the next step reads it. `stepped` inputs and `collect`ed outputs have one more axis in front,
+    with one entry per step. Other outputs are those of the last step. `widths` are sizes that the
+    compiler may treat as run-time sizes or as constants: numbers in the graph, or symbolic sizes.
     """
 
     graph: Graph
@@ -54,7 +54,7 @@ class Plan:
                 raise GraphError(f"input {name!r} is updated in place, so it has no step axis")
 
     def bind(self, arrays: Mapping[str, np.ndarray], steps: int) -> dict[str, int]:
-        """The run-time sizes of a call; raises ShapeError, GraphError where an array is wrong."""
+        """Return the run-time sizes of a call. Raises ShapeError or GraphError for wrong arrays."""
         if steps < 1:
             raise GraphError(f"{steps} steps were asked for; use 1 or more")
         for name, type in self.graph.input_types.items():
@@ -79,13 +79,13 @@ class Plan:
 
 
 class Call(Protocol):
-    """A call that can be made again and again, of all its steps or of some."""
+    """A call that can be repeated, for all its steps or for those from `first` to `last`."""
 
     def __call__(self, first: int = 0, last: int | None = None) -> list[np.ndarray]: ...
 
 
 class Program(Protocol):
-    """A plan that can be run."""
+    """An executable plan."""
 
     plan: Plan
 
@@ -97,24 +97,24 @@ class Program(Protocol):
         ahead: int = 0,
         beside: BesideCompiler | None = None,
     ) -> Call:
-        """A call that can be made again and again: it reads the given arrays as they are then,
-        and writes to the same result arrays every time, at the places of the steps it is made
-        for. A call is made by one thread at a time.
-        `ahead` is about how many steps all calls will take, which decides the code that pays.
-        With `beside` code that is there may be used first, and better code offered to it: a call
-        prepared after that is made uses it.
+        """Return a call that can be repeated. Each time it reads the current values of the arrays
+        and writes to the same result arrays, at the entries of the steps it runs. Only one thread
+        may use it at a time. `ahead` is the approximate number of steps of all calls together,
+        which determines how much optimisation is worth its compilation time.
+        With `beside`, existing code may run first while better code is offered to it for
+        compilation; a call that is prepared after that uses the better code.
         """
         ...
 
     def run(
         self, arrays: Mapping[str, np.ndarray], steps: int = 1, threads: int | None = None
     ) -> list[np.ndarray]:
-        """Run the steps; donated outputs are the updated input arrays themselves."""
+        """Run the steps and return the outputs; donated ones are the updated input arrays."""
         ...
 
 
 class Interpreted:
-    """The fallback: every step by the NumPy interpreter."""
+    """The fallback without machine code: runs every step with the NumPy interpreter."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan

@@ -1,9 +1,9 @@
-"""How many threads, and running one function on all of them.
+"""Determines the number of threads, and runs one function on all of them.
 
-In: a number asked for, or nothing. Out: a number that this process may use. The default is what
-the environment variable GLASSNET_NUM_THREADS says; else what the process may run on (affinity, and
-the quota of its control group), but no more than OMP_NUM_THREADS and the limits that threadpoolctl
-has set, so that workers of joblib and `threadpool_limits` are obeyed.
+In: a number of threads, or None. Out: the number that this process may use. The default is the
+environment variable GLASSNET_NUM_THREADS; else the number of available processors (affinity, and
+the quota of the control group), at most OMP_NUM_THREADS and the limits set with threadpoolctl, so
+that joblib's workers and `threadpool_limits` are respected.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from typing import Any
 from glassnet.errors import GlassnetError
 
 VARIABLE = "GLASSNET_NUM_THREADS"
-SHARED = "OMP_NUM_THREADS"  # what joblib sets for its workers; "2,1" is for nested regions
+SHARED = "OMP_NUM_THREADS"  # joblib sets it for its workers; "2,1" is for nested regions
 
 
 def thread_count(asked: int | None = None) -> int:
-    """The number asked for, else the environment's, else what the machine and others grant."""
+    """Return the number of threads: `asked`, else GLASSNET_NUM_THREADS, else the available
+    processors within the limits of other libraries. Raises GlassnetError for other values."""
     if asked is None:
         text = os.environ.get(VARIABLE, "").strip()
         if not text:
@@ -40,16 +41,16 @@ def thread_count(asked: int | None = None) -> int:
 
 
 def available_processors() -> int:
-    """Processors of the affinity mask, but no more than the control group's quota allows."""
+    """Return the number of processors in the affinity mask, at most the control group's quota."""
     try:
         allowed = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
+    except AttributeError:  # not available on every system
         allowed = os.cpu_count() or 1
     return max(1, min(allowed, _quota()))
 
 
 def _limits() -> list[int]:
-    """What others say about all threads of this process."""
+    """Return the limits that OMP_NUM_THREADS and threadpoolctl set for this process."""
     first = os.environ.get(SHARED, "").partition(",")[0].strip()
     found = [int(first)] if first.isdigit() and int(first) > 0 else []
     if "threadpoolctl" in sys.modules:
@@ -59,12 +60,12 @@ def _limits() -> list[int]:
 
 @cache
 def _pools() -> Any:
-    """The pools of threads that threadpoolctl sets limits for; looking for them takes a while."""
+    """Return the thread pools known to threadpoolctl; searching for them takes a while."""
     return sys.modules["threadpoolctl"].ThreadpoolController()
 
 
 def _quota() -> int:
-    """Whole processors in the quota of this control group (version 2, then 1)."""
+    """Return the number of processors in the quota of this control group (version 2, then 1)."""
     try:
         limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         return 1 << 20 if limit == "max" else max(1, round(int(limit) / int(period)))
@@ -80,12 +81,12 @@ def _quota() -> int:
 
 
 def run_on(count: int, work: Callable[[int], None]) -> None:
-    """work(0) … work(count − 1), each on a thread of its own, the first on the caller's."""
+    """Run work(0) … work(count − 1), each on its own thread, the first on the caller's."""
     others = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(1, count)]
     for other in others:
         other.start()
     try:
         work(0)
-    finally:  # after Ctrl-C too: the memory that they write to must outlive them
+    finally:  # after Ctrl-C too: the memory that the threads write to must stay alive
         for other in others:
             other.join()
