@@ -75,14 +75,12 @@ def boundary(
     side: int = 200,
     ax: Any = None,
 ) -> Any:
-    """Plot a model's predictions over the plane of two inputs, and the rows as points; return the
-    axes.
+    """Plot a model's predictions over two inputs, and the rows as points; return the axes.
 
     `model` is a network or any function of rows [n, columns]. With several outputs, colours show
-    the class with the largest one; with one output, its value. `x` is [rows, columns], `y` has
-    one label per row; `inputs` are the two column numbers, from 0. The other columns are held at
-    `at` [columns], by default their medians. The grid has `side` × `side` points. Raises
-    GlassnetError where x or inputs do not fit.
+    the class with the largest one; with one output, its value. `x` is [rows, columns], `y` has one
+    label per row; `inputs` are two column numbers from 0. The others stay at `at` [columns], by
+    default their medians. The grid has `side`² points. Raises GlassnetError for wrong x or inputs.
     """
     x, y = np.asarray(x), np.asarray(y)
     if x.ndim != 2 or x.shape[1] < 2:
@@ -121,14 +119,11 @@ def landscape(
     seed: int = 0,
     ax: Any = None,
 ) -> Any:
-    """Plot the loss along two random directions in weight space, around the current weights; return
-    the axes.
+    """Plot the loss along two random directions around the current weights; return the axes.
 
     The directions have, for each unit, the norm of that unit's weights (filter normalisation: Li et
-    al., 2018). Both axes run from −reach to reach, with `side` points each. `paths` maps a name to
-    copies of `model.W` at some steps, drawn as a line projected on the plane. `seed` determines the
-    directions. The model is not changed. Raises GlassnetError where it has no weights.
-    """
+    al., 2018). Both axes run from −reach to reach, with `side` points. `paths` maps a name to copies
+    of `model.W` at some steps, drawn as a line on the plane. The model is not changed."""
     network = copy.deepcopy(model)
     centre = network.W.copy()
     first, second = _filter_directions(network, np.random.default_rng(seed))

@@ -269,9 +269,7 @@ class Value:
     __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> bool:
-        raise GraphError(
-            "== cannot compare graph values; use ops.equal(a, b) or ops.not_equal(a, b)"
-        )
+        raise GraphError("== cannot compare graph values; use ops.equal(a, b) or ops.not_equal")
 
     def __lt__(self, other: Any) -> Value:
         return operator("<")(self, other)
