@@ -122,8 +122,8 @@ def landscape(
     """Plot the loss along two random directions around the current weights; return the axes.
 
     The directions have, for each unit, the norm of that unit's weights (filter normalisation: Li et
-    al., 2018). Both axes run from −reach to reach, with `side` points. `paths` maps a name to copies
-    of `model.W` at some steps, drawn as a line on the plane. The model is not changed."""
+    al., 2018). Both axes run from −reach to reach, with `side` points. `paths` maps a name to
+    copies of `model.W` at some steps, drawn as a line on the plane. The model is not changed."""
     network = copy.deepcopy(model)
     centre = network.W.copy()
     first, second = _filter_directions(network, np.random.default_rng(seed))
