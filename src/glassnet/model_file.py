@@ -21,7 +21,7 @@ import numpy as np
 from glassnet.errors import ModelFileError
 from glassnet.files import open_plain
 from glassnet.outputs import replacing
-from glassnet.serialize import Length, Within, from_plain, parse, read_value, value_text
+from glassnet.serialize import LONGEST, Length, Within, from_plain, parse, read_value, value_text
 from glassnet.words import plural
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _DTYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
-_LONGEST_HEADER = 1 << 24
+_LONGEST_HEADER = LONGEST
 _MOST_TENSORS = 1 << 16
 _AT_ONCE = 1 << 26  # bytes; the header of a longer file is checked before the rest is read
 NO_MODEL = "{} is not a model file; name a file that `glassnet fit` or gn.save has written"
@@ -66,6 +66,11 @@ def pack(tensors: Mapping[str, NDArray[Any]], texts: Mapping[str, str]) -> bytes
         start += len(data)
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=True).encode()
     text += b" " * (-len(text) % 8)
+    if len(text) > _LONGEST_HEADER:
+        raise ModelFileError(
+            f"what a model file says of its columns would have {len(text):,} bytes, and "
+            f"{_LONGEST_HEADER:,} are the most; train with fewer columns, or fewer targets at once"
+        )
     content = len(text).to_bytes(8, "little") + text + b"".join(parts)
     place = content.index(_KEY) + len(_KEY)
     digest = hashlib.sha256(content).hexdigest().encode()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import glassnet as gn
-from glassnet.errors import GlassnetError, TableError
+from glassnet.errors import GlassnetError, ModelFileError, TableError
 from glassnet.page import opened as page_opened
 from glassnet.page import write_page as play
 from glassnet.page.built_in import table as built_in
@@ -251,7 +251,9 @@ def test_a_model_needs_rows(tmp_path: Path) -> None:
     with pytest.raises(TableError, match=r"--rows TABLE, such as table\.csv"):
         play.write_page(path, None, (), tmp_path / "page.html")
     with pytest.raises(TableError, match="name it alone"):
-        play.write_page(path, "kind", (), tmp_path / "page.html", rows=tmp_path / "table.csv")
+        play.write_page(path, None, ["a"], tmp_path / "page.html", rows=tmp_path / "table.csv")
+    with pytest.raises(ModelFileError, match="not 'odd'; name one of its own"):
+        play.write_page(path, "odd", (), tmp_path / "page.html", rows=tmp_path / "table.csv")
     with pytest.raises(TableError, match="rows are shown with a model file"):
         play.write_page(None, None, (), tmp_path / "page.html", rows=tmp_path / "table.csv")
     assert not (tmp_path / "page.html").exists()

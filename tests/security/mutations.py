@@ -144,7 +144,8 @@ def mutated_model(content: bytes, draw: random.Random) -> bytes:
     texts = header["__metadata__"]
     way = draw.random()
     if way < 0.6:
-        name = draw.choice(INNER)
+        inner = [n for n in texts if n.rpartition(".")[2] in INNER or n == "targets"]
+        name = draw.choice(inner)
         texts[name] = written(mutated(json.loads(texts[name]), draw))
     elif way < 0.85:
         kept = texts.pop("sha256")

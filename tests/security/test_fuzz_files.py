@@ -27,6 +27,7 @@ from glassnet.cli.runs import _summary
 from glassnet.errors import GlassnetError, ModelFileError
 from glassnet.estimators.tabular.fit_resume import recorded_fit, resume_fit
 from glassnet.estimators.tabular.table_model import TableModel
+from glassnet.estimators.tabular.target_models import TargetModels
 from glassnet.inspect.show_stages import show_run
 from glassnet.tables.read_table import read_table
 from glassnet.version import numerics_version
@@ -95,6 +96,23 @@ def test_mutated_model_files(name: str, tmp_path: Path) -> None:
         tally.attempt(f"seed {seed} of {name}", use)
     assert tally.refused > tally.opened, tally.told()  # most mutations are noticed
     print(tally.told())
+
+
+def test_mutated_files_of_several_targets(tmp_path: Path) -> None:
+    path, tally = tmp_path / "m.safetensors", Tally()
+    table = read_table(OLD / "table.csv")
+    models = [TableModel.load(OLD / f"{name}.safetensors") for name in ("classes", "numbers")]
+    TargetModels(tuple(models)).save(path)
+    content = path.read_bytes()
+
+    def use() -> None:
+        for model in TargetModels.load(path).models:
+            check(model.predict(table))
+
+    for seed in range(max(100, COUNT)):
+        path.write_bytes(mutated_model(content, random.Random(seed)))
+        tally.attempt(f"seed {seed}", use)
+    assert tally.refused > tally.opened, tally.told()
 
 
 def check(found: Any) -> None:

@@ -18,6 +18,7 @@ from glassnet.cli.resume import arrays, run_arrays
 from glassnet.errors import GlassnetError
 from glassnet.estimators.tabular.fit_resume import recorded_fit
 from glassnet.estimators.tabular.table_model import TableModel
+from glassnet.estimators.tabular.target_models import TargetModels
 from glassnet.runs.disk import is_run
 from tests.data import ROOT
 
@@ -75,6 +76,7 @@ ODD: dict[str, Callable[[Path], Path]] = {
 }
 READERS: dict[str, Callable[[Path], Any]] = {
     "model": TableModel.load,
+    "models": TargetModels.load,
     "network": gn.load,
     "estimator": gn.TabularClassifier.load,
     "run": gn.resume,

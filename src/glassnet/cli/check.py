@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glassnet.cli.options import Delimiter, Json, Sql, Trust
+from glassnet.cli.options import Delimiter, Json, ModelTarget, Sql, Trust
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.table_model import TableModel
@@ -31,6 +31,7 @@ def check(
             show_default=False,
         ),
     ] = None,
+    target: ModelTarget = None,
     sql: Sql = None,
     delimiter: Delimiter = None,
     trust: Trust = False,
@@ -42,7 +43,7 @@ def check(
     from glassnet.inspect.proofs import findings_text
     from glassnet.inspect.render.json_values import plain
 
-    findings = _findings(subject, data, sql, delimiter, trust)
+    findings = _findings(subject, data, target, sql, delimiter, trust)
     if json:
         told = [{**asdict(finding), "verdict": finding.verdict} for finding in findings]
         print_json(plain({"checks": told, "ok": all(finding.ok for finding in findings)}))
@@ -53,20 +54,27 @@ def check(
 
 
 def _findings(
-    subject: str, data: str | None, sql: str | None, delimiter: str | None, trust: bool
+    subject: str,
+    data: str | None,
+    target: str | None,
+    sql: str | None,
+    delimiter: str | None,
+    trust: bool,
 ) -> list[Finding]:
     from pathlib import Path
 
     from glassnet.cli.resume import run_arrays
     from glassnet.errors import TableError
-    from glassnet.estimators.tabular.table_model import TableModel
+    from glassnet.estimators.tabular.target_models import load_model
     from glassnet.inspect.proofs import check_model, check_run
     from glassnet.runs.disk import is_run
     from glassnet.tables.read_table import read_table
 
     if is_run(Path(subject)):
+        if target is not None:
+            raise typer.BadParameter(f"--target is for a model, and {subject} is a run file")
         return check_run(subject, **run_arrays(subject, data, trust))
-    model = TableModel.load(subject)
+    model = load_model(subject, target)
     if data is None:
         raise TableError(f"{subject} is a model; name a table as well, whose rows are tried")
     opened = read_table(data, sql=sql, delimiter=delimiter)

@@ -17,6 +17,7 @@ from glassnet.cli.options import Json, Threads, Trust
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.compare_models import ModelComparison
     from glassnet.estimators.tabular.peers import Peer
+    from glassnet.estimators.tabular.table_model import TableModel
 
     Compared = Callable[[Peer], ModelComparison]
 
@@ -58,7 +59,13 @@ Train = Annotated[
 ]
 PeerTarget = Annotated[
     str | None,
-    typer.Option("--target", "-t", metavar="COLUMN", help="Of a table A: the column to predict."),
+    typer.Option(
+        "--target",
+        "-t",
+        metavar="COLUMN",
+        help="Of a table A: the column to predict. Of models of several targets: the one to "
+        "compare, else all that both have.",
+    ),
 ]
 
 
@@ -86,14 +93,16 @@ def compare(
     if peers:
         _compare_peers(a, b, peers, train, target, threads, json)
         return
-    if b is None or train is not None or target is not None:
+    runs = b is not None and (is_run(Path(a)) or is_run(Path(b)))
+    if b is None or train is not None or (runs and target is not None):
         raise typer.BadParameter(
-            "name two run files, or two models and a table; --train and --target go with --with"
+            "name two run files, or two models and a table; --train goes with --with, --target "
+            "with that or with models"
         )
-    if is_run(Path(a)) or is_run(Path(b)):
+    if runs:
         _compare_runs(a, b, data, trust, json)
     else:
-        _compare_models(a, b, data, json)
+        _compare_models(a, b, data, target, json)
 
 
 def _compare_runs(a: str, b: str, data: str | None, trust: bool, json: bool) -> None:
@@ -147,15 +156,15 @@ def _with_model(
 ) -> Compared:
     """A model file, scored on a table, and peers that learn its training table."""
     from glassnet.estimators.tabular.compare_models import compare_with_peer
-    from glassnet.estimators.tabular.table_model import TableModel
+    from glassnet.estimators.tabular.target_models import load_model
     from glassnet.tables.read_table import read_table
 
-    if table is None or train is None or target is not None:
+    if table is None or train is None:
         raise typer.BadParameter(
-            f"{path} is a model: name the table to score on and the one that it was trained on, "
-            f"without --target: glassnet compare {path} TEST --train TABLE --with forest"
+            f"{path} is a model: name the table to score on and the one that it was trained on: "
+            f"glassnet compare {path} TEST --train TABLE --with forest"
         )
-    model, learnt, scored = TableModel.load(path), read_table(train), read_table(table)
+    model, learnt, scored = load_model(path, target), read_table(train), read_table(table)
     return lambda peer: compare_with_peer(model, peer, learnt, scored, threads)
 
 
@@ -200,28 +209,51 @@ def _unsupported_error(path: str) -> Exception:
     )
 
 
-def _compare_models(a: str, b: str, table: str | None, json: bool) -> None:
-    from glassnet.cli.output import print_json
+def _compare_models(a: str, b: str, table: str | None, target: str | None, json: bool) -> None:
+    from glassnet.cli.output import console, print_json
     from glassnet.cli.terminal_progress import Waiting
     from glassnet.errors import ModelFileError
     from glassnet.estimators.tabular.compare_models import compare_models
-    from glassnet.estimators.tabular.table_model import TableModel
     from glassnet.tables.read_table import read_table
 
     for path in (a, b):
         if not _is_model(path):
             raise _unsupported_error(path)
-    first, second = TableModel.load(a), TableModel.load(b)
+    pairs = _pairs(a, b, target)
     if table is None:
         raise ModelFileError(
             f"{a} and {b} are models; name the table to compare them on: glassnet compare A B TABLE"
         )
     with Waiting(f"reading {table}"):
-        found = compare_models(first, second, read_table(table))
+        opened = read_table(table)
+        found = [compare_models(first, second, opened) for first, second in pairs]
     if json:
-        print_json({"a": a, "b": b, "table": table, **found.as_json()})
-    else:
-        _print(a, b, table, found)
+        told = [one.as_json() for one in found]
+        print_json({"a": a, "b": b, "table": table, **(
+            told[0] if len(told) == 1 else {"targets": told}
+        )})  # fmt: skip
+        return
+    for place, one in enumerate(found):
+        if place:
+            console().print()
+        _print(a, b, table, one)
+
+
+def _pairs(a: str, b: str, target: str | None) -> list[tuple[TableModel, TableModel]]:
+    """The models of two files that are compared: those of the target, or of all that both have."""
+    from glassnet.errors import ModelFileError
+    from glassnet.estimators.tabular.target_models import TargetModels
+
+    first, second = TargetModels.load(a), TargetModels.load(b)
+    if target is not None or len(first.models) == len(second.models) == 1:
+        return [(first.of(target, a), second.of(target, b))]
+    both = [name for name in first.targets if name in second.targets]
+    if not both:
+        raise ModelFileError(
+            f"{a} predicts {', '.join(first.targets)}, and {b} {', '.join(second.targets)}; name "
+            "two models of the same target"
+        )
+    return [(first.of(name, a), second.of(name, b)) for name in both]
 
 
 def _print(a: str, b: str, table: str, found: ModelComparison) -> None:

@@ -12,12 +12,14 @@ from glassnet.words import plural
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.table_model import Assessment
+    from glassnet.tables.table import Table
 
 
 @options.reads_table
 def evaluate(
     model: options.ModelPath,
     table: options.TablePath,
+    target: options.ModelTarget = None,
     reading: options.ReadingOptions = options.AS_IT_IS,
     report: options.Report = None,
     json: options.Json = False,
@@ -25,33 +27,46 @@ def evaluate(
     """Score MODEL on TABLE, beside the score of a constant prediction."""
     from glassnet.cli.output import console, print_json, safe, warn
     from glassnet.cli.report_file import check_report, typed_command, write_evaluation_report
-    from glassnet.cli.score_report import print_score
-    from glassnet.cli.table_report import print_notes
     from glassnet.cli.terminal_progress import Waiting
-    from glassnet.estimators.tabular.table_model import TableModel
+    from glassnet.estimators.tabular.target_models import TargetModels
 
     check_report(report, model, table)
-    loaded = TableModel.load(model)
+    loaded = TargetModels.load(model).only(target, model)
     with Waiting(f"reading {table}"):
         opened = reading.open(table)
-        found = loaded.assess(opened)
-    score, prediction, classes = found.score, found.prediction, found.prediction.classes
-    warn(loaded, prediction, opened)
+        found = [(own, own.assess(opened)) for own in loaded.models]
+    warn([(own, one.prediction) for own, one in found], opened)
     if report is not None:
-        write_evaluation_report(report, loaded, model, opened, found, typed_command())
+        write_evaluation_report(report, found, model, opened, typed_command())
     if json:
-        print_json({"model": model, "table": table, **_as_json(found)})
+        told = [{"target": one.prediction.target, **_as_json(one)} for _, one in found]
+        print_json(
+            {"model": model, "table": table, **(told[0] if len(told) == 1 else {"targets": told})}
+        )
         return
-    rows = f"{plural(score.rows, 'row')} of {opened.label}"
-    print_score(score, rows, opened.rows - score.rows, classes=classes)
+    for place, (_, one) in enumerate(found):
+        if len(found) > 1:
+            above = "\n" if place else ""
+            console().print(f"{above}[bold]target {safe(one.prediction.target)}[/]")
+        _print(one, opened)
+    if report is not None:
+        console().print(f"\nreport    {safe(report)}")
+
+
+def _print(found: Assessment, table: Table) -> None:
+    from glassnet.cli.output import console
+    from glassnet.cli.score_report import print_score
+    from glassnet.cli.table_report import print_notes
+
+    score, classes = found.score, found.prediction.classes
+    rows = f"{plural(score.rows, 'row')} of {table.label}"
+    print_score(score, rows, table.rows - score.rows, classes=classes)
     print_notes(found.remarks(), console())
     if found.new is not None:
         some = "" if found.exact else ", a part of those"
         rows = f"{plural(found.new.rows, 'row')}{some} that training had not seen"
         console().print()
         print_score(found.new, rows, 0, classes=classes, brief=True)
-    if report is not None:
-        console().print(f"\nreport    {safe(report)}")
 
 
 def _as_json(found: Assessment) -> dict[str, Any]:

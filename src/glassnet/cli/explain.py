@@ -21,6 +21,7 @@ _METRIC = "What importance is measured by: log_loss, or rmse for numbers, unless
 def explain(
     model: options.ModelPath,
     table: options.TablePath,
+    target: options.ModelTarget = None,
     row: Annotated[int | None, typer.Option(min=0, metavar="R", help=_ROW)] = None,
     of: Annotated[str | None, typer.Option("--class", metavar="NAME", help=_CLASS)] = None,
     train: Annotated[str | None, typer.Option(metavar="TABLE", help=_TRAIN)] = None,
@@ -34,12 +35,12 @@ def explain(
     from glassnet.estimators.tabular.explanation import explain as explained
     from glassnet.estimators.tabular.explanation import explain_row
     from glassnet.estimators.tabular.neighbours import nearest_rows
-    from glassnet.estimators.tabular.table_model import TableModel
+    from glassnet.estimators.tabular.target_models import load_model
 
     for option, given in (("--class", of), ("--train", train)):
         if row is None and given is not None:
             raise typer.BadParameter(f"{option} goes with --row; name the row, too")
-    loaded = TableModel.load(model)
+    loaded = load_model(model, target)
     with Waiting(f"explaining {table}"):
         opened = reading.open(table)
         if row is None:

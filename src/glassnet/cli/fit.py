@@ -7,28 +7,27 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from glassnet.cli import options
+from glassnet.cli.fit_order import FitOrder
 from glassnet.cli.status import INTERRUPTED
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.examine import ExaminedTable
-    from glassnet.estimators.tabular.finish import RungPlan
     from glassnet.estimators.tabular.fit_table import FittedTable
     from glassnet.estimators.tabular.recipe import Recipe
+    from glassnet.estimators.tabular.several_targets import TargetOptions
     from glassnet.runs.recording import Recording
-
-_AROUND = 0.4  # seconds that starting, the model file and the lines about it take
+    from glassnet.tables.table import Table
 
 
 @options.reads_table
 def fit(
     table: options.TablePath,
-    target: options.Target,
+    target: options.Targets,
     output: options.ModelOutput = None,
     effort: options.EffortOptions = options.BY_DEFAULT,
     seed: options.Seed = 0,
@@ -43,47 +42,43 @@ def fit(
     report: options.Report = None,
     json: options.Json = False,
 ) -> int:
-    """Train a network to predict one column of TABLE, and score it on rows that it has not seen."""
+    """Train a network to predict one column of TABLE, and score it on rows that it has not seen; of
+    several columns a network each, in one model file."""
+    from glassnet.cli.fit_targets import fit_targets
+    from glassnet.estimators.tabular.several_targets import TargetOptions, target_names
+
+    order = FitOrder(
+        table, output or default_output(table), division.test, reading, effort, seed, threads,
+        record, overwrite, report, json, effort.deadline(),
+    )  # fmt: skip
+    scale, kinds = options.check_scale(target_scale), options.column_kinds(kind or [])
+    wanted = TargetOptions(kinds, scale, division.asked(), scoring.asked())
+    _check_outputs(order.model, report, table, division.test)
+    opened = reading.open(table)
+    tested = None if division.test is None else reading.open(division.test)
+    targets = target_names(target, opened)
+    if len(targets) > 1:
+        return fit_targets(order, opened, tested, targets, wanted)
+    return _fit_target(order, opened, tested, next(iter(targets)), wanted)
+
+
+def _fit_target(
+    order: FitOrder, table: Table, test: Table | None, target: str, wanted: TargetOptions
+) -> int:
     from glassnet.estimators.tabular.answer_rules import check_scoring
     from glassnet.estimators.tabular.examine import examine
     from glassnet.estimators.tabular.fit_table import choose_recipe
 
-    test, deadline = division.test, effort.deadline()
-    kinds = options.with_scale(options.column_kinds(kind or []), target, target_scale)
-    path = output or default_output(table)
-    _check_outputs(path, report, table, test)
-    opened = reading.open(table)
-    tested = None if test is None else reading.open(test)
-    plans, seed, packed = _plans(effort, seed, record)
+    kinds = options.with_scale(dict(wanted.kinds), target, wanted.scale)
+    plans, seed, packed = order.plans(target)
     examined = examine(
-        opened, target, kinds=kinds, seed=seed, options=division.asked(), test=tested, packed=packed
+        table, target, kinds=kinds, seed=seed, options=wanted.options, test=test, packed=packed
     )
-    wanted = check_scoring(scoring.asked(), examined.target, examined.truth[examined.rows])
-    recipe = plans[0].recipe if plans else choose_recipe(examined, epochs=effort.epochs)
-    asked = _asked(reading, kinds, test)
-    recording = _recording(record, overwrite, table, path, len(recipe.learning_rates), asked)
-    how: dict[str, Any] = {"threads": threads, "record": recording, "scoring": wanted}
-    how["plans"] = plans or None
-    return _train_and_report(examined, recipe, path, json, how, report, deadline)
-
-
-def _plans(
-    effort: options.EffortOptions, seed: int, record: str | None
-) -> tuple[tuple[RungPlan, ...], int, bool | None]:
-    """The plans that a model records, its seed, and whether its networks learnt in folds."""
-    from glassnet.estimators.tabular.finish import plans_of
-    from glassnet.estimators.tabular.table_model import TableModel
-
-    like = effort.like
-    if like is None:
-        return (), seed, None
-    others = ("time", effort.time), ("epochs", effort.epochs), ("record", record)
-    for option, given in others:
-        if given is not None:
-            raise typer.BadParameter(f"--like trains what {like} records; leave --{option} out")
-    model = TableModel.load(like)
-    plans = plans_of(model, like)
-    return plans, model.training["seed"], plans[0].recipe.folds > 1
+    scoring = check_scoring(wanted.scoring, examined.target, examined.truth[examined.rows])
+    recipe = plans[0].recipe if plans else choose_recipe(examined, epochs=order.effort.epochs)
+    how: dict[str, Any] = {"threads": order.threads, "scoring": scoring, "plans": plans or None}
+    how["record"] = _recording(order, kinds, len(recipe.learning_rates))
+    return _train_and_report(examined, recipe, order, how)
 
 
 def _asked(
@@ -104,36 +99,29 @@ def _check_outputs(model: str, report: str | None, *tables: str | None) -> None:
     check_report(report, *reads, model)
 
 
-def _recording(
-    record: str | None, overwrite: bool, table: str, model: str, phases: int, asked: dict[str, Any]
-) -> Recording | None:
+def _recording(order: FitOrder, kinds: dict[str, str], phases: int) -> Recording | None:
     """Where the training is recorded, and how its table was read."""
     from glassnet.estimators.tabular.fit_record import check_recordable
     from glassnet.outputs import FileUse, check_writable
     from glassnet.runs.paths import digest_of
     from glassnet.runs.recording import Recording
 
+    record, table, model = order.record, order.table, order.model
     if record is None:
-        if overwrite:
+        if order.overwrite:
             raise typer.BadParameter("--overwrite replaces a run file; name it with --record")
         return None
+    asked = _asked(order.reading, kinds, order.test)
     check_writable(record, table, option="--record", example="run.glass")
     tables = [source for source in (table, asked.get("test")) if source is not None]
-    check_recordable(
-        record, phases, model, [FileUse(path, "the table") for path in tables], overwrite
-    )
+    uses = [FileUse(path, "the table") for path in tables]
+    check_recordable(record, phases, model, uses, order.overwrite)
     place = {"model": str(Path(model).absolute()), "model_sha256": digest_of(model)}
-    return Recording(record, {"table": table, **asked, **place}, overwrite=overwrite)
+    return Recording(record, {"table": table, **asked, **place}, overwrite=order.overwrite)
 
 
 def _train_and_report(
-    examined: ExaminedTable,
-    recipe: Recipe,
-    path: str,
-    json: bool,
-    how: dict[str, Any],
-    page: str | None,
-    deadline: float | None,
+    examined: ExaminedTable, recipe: Recipe, order: FitOrder, how: dict[str, Any]
 ) -> int:
     import warnings
 
@@ -145,21 +133,22 @@ def _train_and_report(
     from glassnet.estimators.tabular.fit_table import fit as train
     from glassnet.outputs import Expected
 
-    report, expected = FitReport(examined, recipe), Expected(path)
-    if not json:
+    report, path, page = FitReport(examined, recipe), order.model, order.page
+    expected = Expected(path)
+    if not order.json:
         report.before()
     with TerminalProgress(recipe.epochs) as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)  # said once, below
         fitted = train(
             examined, recipe, callbacks=[progress], stage=progress.stage, **how,
-            seconds=None if deadline is None else deadline - monotonic() - _AROUND,
+            seconds=order.seconds(),
             later=0 if page is None else rows_answered(len(examined.rows), len(examined.columns)),
         )  # fmt: skip
     changed = expected.note()
     size = _saved(fitted, path, how["record"])
     if page is not None:
-        write_fit_report(page, examined, fitted, path, typed_command())
-    if json:
+        write_fit_report(page, [(examined, fitted)], path, typed_command())
+    if order.json:
         report.as_json(fitted, path, size)
     else:
         report.after(fitted, path, size, page)

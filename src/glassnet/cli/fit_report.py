@@ -5,6 +5,7 @@ In: a prepared table, a recipe, and what came out. Out: text or JSON on standard
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
     from glassnet.estimators.tabular.examine import ExaminedTable
     from glassnet.estimators.tabular.fit_table import FittedTable
     from glassnet.estimators.tabular.recipe import Recipe
+    from glassnet.tables.notes import Note
 
 
 class FitReport:
     """Everything `glassnet fit` says: the table and the plan before training, the outcome after."""
 
-    def __init__(self, examined: ExaminedTable, recipe: Recipe) -> None:
+    def __init__(
+        self, examined: ExaminedTable, recipe: Recipe, earlier: FitReport | None = None
+    ) -> None:
+        """`earlier` is that of another target of the same table, which has shown its columns."""
         self.table = examined.table
         self.examined = examined
         self.split = examined.split()
@@ -35,81 +40,100 @@ class FitReport:
         self.schema = fitted_schema(examined, self.split)
         self.architecture = architecture_of(self.schema, recipe)
         self.recipe = recipe
+        self.earlier = earlier
+        said: tuple[Note, ...] = () if earlier is None else (*earlier.said, *earlier.notes)
+        self.said = said
+        self.notes = [note for note in examined.notes if note not in said]
         self.console = console()
 
     def before(self) -> None:
         """The table as it was understood, and what will be trained."""
-        table, examined, split = self.table, self.examined, self.split
         show = self.console.print
+        examined = self.examined
+        if self.earlier is None:
+            self._columns()
+        else:
+            goal = target_summary(examined.target, examined.truth)
+            show(f"\n[bold]target {safe(examined.target.name)}[/]: {safe(goal)}")
+        if examined.without_target:
+            show(f"left out  {plural(examined.without_target, 'row')} without a target")
+        show(f"rows      {self._division()}")
+        show(f"network   {self._network()}")
+        print_notes(self.notes, self.console)
+
+    def _columns(self) -> None:
+        """The columns of the table, and its target."""
+        table, examined = self.table, self.examined
         size = f"{plural(table.rows, 'row')}, {plural(len(table.names), 'column')}"
-        show(f"[bold]{safe(table.label)}[/]: {size}\n")
+        self.console.print(f"[bold]{safe(table.label)}[/]: {size}\n")
         widths = {encoder.name: len(encoder.inputs) for encoder in self.schema.columns}
         goal = target_summary(examined.target, examined.truth)
         described = examined.target.name, goal, examined.without_target
         print_columns(examined.columns, self.console, inputs=widths, target=described)
-        show()
-        if examined.without_target:
-            show(f"left out  {plural(examined.without_target, 'row')} without a target")
-        rows = f"{len(split.train):,} to train on, {len(split.validation):,} to decide when to stop"
+        self.console.print()
+
+    def _division(self) -> str:
+        """How the rows are divided, in words."""
+        examined, split = self.examined, self.split
         if examined.groups is not None:
-            rows = (
+            return (
                 f"{len(split.train):,}, in {self.folds} folds; each fold is predicted, for the "
                 "score, by networks trained without it"
             )
-        elif examined.test is not None:
-            rows += f"; the score is taken from {safe(examined.test.label)}"
-        elif self.folds == 1:
-            rows += "; first, the last fifth is scored by a network trained on those before"
-        elif self.folds:
-            rows += f"; first, all {len(examined.rows):,} are scored in {self.folds} folds"
-        else:
-            rows += f", {len(split.held_out):,} held out for the score"
-        show(f"rows      {rows}")
-        show(f"network   {self._network()}")
-        print_notes(examined.notes, self.console)
+        rows = f"{len(split.train):,} to train on, {len(split.validation):,} to decide when to stop"
+        if examined.test is not None:
+            return f"{rows}; the score is taken from {safe(examined.test.label)}"
+        if self.folds == 1:
+            return f"{rows}; first, the last fifth is scored by a network trained on those before"
+        if self.folds:
+            return f"{rows}; first, all {len(examined.rows):,} are scored in {self.folds} folds"
+        return f"{rows}, {len(split.held_out):,} held out for the score"
+
+    def outcome(self, fitted: FittedTable) -> None:
+        """How training went, and how good the model is."""
+        print_outcome(fitted, self.console)
 
     def after(self, fitted: FittedTable, path: str, size: int, page: str | None = None) -> None:
-        """How training went, how good the model is, and where it and its report were written."""
-        print_fitted(fitted, path, size, self.console)
-        if page is not None:
-            self.console.print(f"report    {safe(page)}")
+        """The same, and where the model and its report were written."""
+        self.outcome(fitted)
+        print_written(path, size, self.console, fitted.course.runs, page)
 
     def as_json(self, fitted: FittedTable, path: str, size: int) -> None:
         """All of it as one JSON object."""
+        told = self.json_values(fitted)
+        print_json({"table": self.table.label, **told, "model": path, "bytes": size})
+
+    def json_values(self, fitted: FittedTable) -> dict[str, Any]:
+        """What there is to say of the target and its model, as JSON values."""
         course, architecture = fitted.course, fitted.model.architecture
         classes = fitted.model.schema.target.classes
         target = to_plain(fitted.model.schema.target)
         target["kind"] = "classes" if self.examined.target.classes else "number"
         network = {**to_plain(architecture), "parameters": architecture.parameters}
-        print_json(
-            {
-                "table": self.table.label,
-                "columns": [column_json(column) for column in self.examined.columns],
-                "target": target,
-                "notes": notes_json(self.examined.notes),
-                "rows": self._rows(),
-                "network": network,
-                "recipe": to_plain(self.recipe),
-                "seed": self.examined.seed,
-                "epochs": len(course.loss),
-                "best_epoch": course.best_epoch,
-                "stopped": course.stopped,
-                "loss": course.loss,
-                "validation_loss": course.validation_loss,
-                "compile_seconds": course.compile_seconds,
-                "train_seconds": course.train_seconds,
-                "score": {**score_json(fitted.score, classes), "folds": self.folds},
-                "scored_on": fitted.scored_on,
-                "remarks": notes_json(fitted.remarks),
-                "networks": fitted.model.training.get("rungs") or [],
-                "division": fitted.model.training.get("division") or {},
-                "model": path,
-                "bytes": size,
-                "runs": course.runs,
-                "unrecorded": course.unrecorded or None,
-                "moved": course.moved or None,
-            }
-        )
+        return {
+            "columns": [column_json(column) for column in self.examined.columns],
+            "target": target,
+            "notes": notes_json(self.examined.notes),
+            "rows": self._rows(),
+            "network": network,
+            "recipe": to_plain(self.recipe),
+            "seed": self.examined.seed,
+            "epochs": len(course.loss),
+            "best_epoch": course.best_epoch,
+            "stopped": course.stopped,
+            "loss": course.loss,
+            "validation_loss": course.validation_loss,
+            "compile_seconds": course.compile_seconds,
+            "train_seconds": course.train_seconds,
+            "score": {**score_json(fitted.score, classes), "folds": self.folds},
+            "scored_on": fitted.scored_on,
+            "remarks": notes_json(fitted.remarks),
+            "networks": fitted.model.training.get("rungs") or [],
+            "division": fitted.model.training.get("division") or {},
+            "runs": course.runs,
+            "unrecorded": course.unrecorded or None,
+            "moved": course.moved or None,
+        }
 
     def _rows(self) -> dict[str, int]:
         split = self.split
@@ -138,6 +162,23 @@ class FitReport:
 
 def print_fitted(fitted: FittedTable, path: str, size: int, to: Console) -> None:
     """How training went, how good the model is, and where it was written."""
+    print_outcome(fitted, to)
+    print_written(path, size, to, fitted.course.runs)
+
+
+def print_written(
+    path: str, size: int, to: Console, runs: Sequence[str] = (), page: str | None = None
+) -> None:
+    """Where a model file was written, and its run files and its report if there are any."""
+    to.print(f"\nmodel     {safe(path)} ({_bytes(size)})")
+    if runs:
+        to.print(f"recorded  {safe(', '.join(runs))}")
+    if page is not None:
+        to.print(f"report    {safe(page)}")
+
+
+def print_outcome(fitted: FittedTable, to: Console) -> None:
+    """How training went, and how good the model is."""
     course = fitted.course
     to.print(
         f"training  {plural(len(course.loss), 'epoch')}, the best was {course.best_epoch} "
@@ -152,9 +193,6 @@ def print_fitted(fitted: FittedTable, path: str, size: int, to: Console) -> None
     classes = fitted.model.schema.target.classes
     print_score(fitted.score, fitted.scored_on, 0, to, classes)
     print_notes(fitted.remarks, to)
-    to.print(f"\nmodel     {safe(path)} ({_bytes(size)})")
-    if course.runs:
-        to.print(f"recorded  {safe(', '.join(course.runs))}")
 
 
 def _bytes(size: int) -> str:

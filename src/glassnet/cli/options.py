@@ -44,8 +44,17 @@ _MISSING = (
 
 TablePath = Annotated[str, typer.Argument(metavar="TABLE", help=_TABLE, show_default=False)]
 ModelPath = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL, show_default=False)]
-Target = Annotated[
-    str, typer.Option("--target", "-t", metavar="COLUMN", help="The column to predict.")
+Targets = Annotated[
+    list[str],
+    typer.Option(
+        "--target", "-t", metavar="COLUMN", help="The column to predict. Repeatable, or A,B."
+    ),
+]
+ModelTarget = Annotated[
+    str | None,
+    typer.Option(
+        "--target", "-t", metavar="COLUMN", help="Which target, of a model that has several."
+    ),
 ]
 ModelOutput = Annotated[str | None, typer.Option("--output", "-o", metavar="MODEL", help=_OUTPUT)]
 Record = Annotated[str | None, typer.Option(metavar="RUN", help=_RECORD)]
@@ -293,12 +302,17 @@ class ReadingOptions:
 AS_IT_IS = ReadingOptions()
 
 
+def check_scale(scale: str | None) -> str | None:
+    """How a target is to be learnt, if that was said."""
+    if scale not in (None, "log", "plain"):
+        raise typer.BadParameter(f"--target-scale is log or plain, not {scale!r}")
+    return scale
+
+
 def with_scale(kinds: dict[str, str], target: str, scale: str | None) -> dict[str, str]:
     """The kinds, with how the target is learnt, if that was said."""
     if scale is None:
         return kinds
-    if scale not in ("log", "plain"):
-        raise typer.BadParameter(f"--target-scale is log or plain, not {scale!r}")
     kind = kinds.get(target, "number")
     if kind.partition(":")[0] != "number":
         raise typer.BadParameter(f"--target-scale is for a number, and --kind says {kind}")

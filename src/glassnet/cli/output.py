@@ -57,21 +57,22 @@ def _exponent(number: float) -> int:
     return math.floor(math.log10(abs(number)))
 
 
-def warn(model: TableModel, prediction: Prediction, table: Table) -> None:
-    """Say on standard error how the table was read, and what had to be filled in."""
+def warn(found: Sequence[tuple[TableModel, Prediction]], table: Table) -> None:
+    """Say on standard error how the table was read, and what had to be filled in for the answers of
+    these models; what several of them say is said once."""
     from glassnet.estimators.tabular.table_model import cells_text
 
-    for note in table.notes:
-        print(f"note: {make_visible(note_text(note))}", file=sys.stderr)
-    missing = cells_text(prediction.missing, "was", "were", "missing and filled in")
-    for text in filter(None, (prediction.strange, missing)):
+    texts = [note_text(note) for note in table.notes]
+    for model, prediction in found:
+        missing = cells_text(prediction.missing, "was", "were", "missing and filled in")
+        texts += filter(None, (prediction.strange, missing))
+        if not computes_alike(model.numerics, repr(model.network)):
+            texts.append(
+                f"the model was trained with numerics version {model.numerics}, this program has "
+                f"{numerics_version}; the last digits may differ"
+            )
+    for text in dict.fromkeys(texts):
         print(f"note: {make_visible(text)}", file=sys.stderr)
-    if not computes_alike(model.numerics, repr(model.network)):
-        print(
-            f"note: the model was trained with numerics version {model.numerics}, this program has "
-            f"{numerics_version}; the last digits may differ",
-            file=sys.stderr,
-        )
 
 
 def print_json(value: dict[str, Any]) -> None:

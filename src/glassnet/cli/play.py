@@ -16,6 +16,7 @@ _TABLE = (
     "gaussians, sine, penguins. By default moons. Of a pack of networks, as `glassnet fit` trains, "
     "the page has one."
 )
+_TARGET = "The column of TABLE to predict; of a model of several targets which one."
 _ROWS = "The table whose rows are shown with a model file; with a network alone, a built-in one."
 _MEMBER = "Which network of a pack, from 1; by default the first."
 
@@ -26,7 +27,7 @@ def play(
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option("--target", "-t", metavar="COLUMN", help="The column of TABLE to predict."),
+        typer.Option("--target", "-t", metavar="COLUMN", help=_TARGET),
     ] = None,
     columns: Annotated[
         str | None,

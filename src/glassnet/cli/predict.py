@@ -9,7 +9,7 @@ import csv
 import io
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from glassnet.cli import options
@@ -23,41 +23,41 @@ def predict(
     model: options.ModelPath,
     table: options.TablePath,
     output: options.CsvOutput = None,
+    target: options.ModelTarget = None,
     keep: options.Keep = None,
     reading: options.ReadingOptions = options.AS_IT_IS,
     csv_safe: options.CsvSafe = False,
     json: options.Json = False,
 ) -> None:
     """Write one line a row: the predicted target, then for classes the probability of each, or for
-    numbers the ends of their interval, where the fit was asked for one."""
+    numbers the ends of their interval, where the fit was asked for one; of several targets one
+    after the other."""
     from glassnet.cli.output import print_json, warn
     from glassnet.cli.terminal_progress import Waiting
-    from glassnet.estimators.tabular.table_model import TableModel
+    from glassnet.estimators.tabular.target_models import TargetModels
     from glassnet.outputs import check_writable, replacing
 
     if output is not None:
         check_writable(output, model, table, example="predictions.csv")
-    loaded = TableModel.load(model)
+    loaded = TargetModels.load(model).only(target, model).models
     with Waiting(f"predicting {table}"):
         opened = reading.open(table)
         for name in keep or []:
             opened.require(name)
         kept = opened.texts(list(dict.fromkeys(keep or [])))
-        prediction = loaded.predict(opened)
-    warn(loaded, prediction, opened)
+        found = [own.predict(opened) for own in loaded]
+    warn(list(zip(loaded, found, strict=True)), opened)
     if not csv_safe and (output is not None or not json):
         cells = (text or "" for column in kept.values() for text in column)
-        note_formulas([prediction.target, *prediction.values, *kept, *cells])
+        answers = (cell for one in found for cell in (one.target, *one.values))
+        note_formulas([*answers, *kept, *cells])
     if output is not None:
         with replacing(output, "-o") as file:
-            write_csv(prediction, file, csv_safe, kept)
+            write_csv(found, file, csv_safe, kept)
     elif not json:
-        write_standard_output(lambda file: write_csv(prediction, file, csv_safe, kept))
+        write_standard_output(lambda file: write_csv(found, file, csv_safe, kept))
     if json:
-        told = {} if output is not None or not kept else {
-            "kept": {name: column.tolist() for name, column in kept.items()}
-        }  # fmt: skip
-        print_json({**_summary(prediction, output), **told})
+        print_json(_as_json(found, output, kept))
 
 
 def note_formulas(cells: Iterable[Any]) -> None:
@@ -85,7 +85,7 @@ def write_standard_output(write: Callable[[IO[bytes]], None]) -> None:
 
 
 def write_csv(
-    prediction: Prediction,
+    predictions: Sequence[Prediction],
     file: IO[bytes],
     csv_safe: bool = False,
     kept: Mapping[str, Any] | None = None,
@@ -96,16 +96,25 @@ def write_csv(
 
     text = io.TextIOWrapper(file, "utf-8", newline="", write_through=False)
     writer = csv.writer(text, lineterminator="\n")
-    header = [prediction.target, *(f"probability_{name}" for name in prediction.classes)]
-    if prediction.ends is not None:
-        header += [f"{prediction.target}_lower", f"{prediction.target}_upper"]
-    rows = itertools.chain([header], _rows(prediction))
+    header = [name for one in predictions for name in _header(one, len(predictions) > 1)]
+    answers = zip(*(_rows(one) for one in predictions), strict=True)
+    rows = itertools.chain([header], (list(itertools.chain(*row)) for row in answers))
     if kept:
         texts = [*kept], *([text or "" for text in row] for row in zip(*kept.values(), strict=True))
         rows = ([*text, *row] for text, row in zip(texts, rows, strict=True))
     writer.writerows(([escape_formula(cell) for cell in row] for row in rows) if csv_safe else rows)
     text.flush()
     text.detach()
+
+
+def _header(prediction: Prediction, several: bool) -> list[str]:
+    """The names of the columns of a target; of one among several all begin with its own."""
+    target = prediction.target
+    before = f"{target}_" if several else ""
+    found = [target, *(f"{before}probability_{name}" for name in prediction.classes)]
+    if prediction.ends is not None:
+        found += [f"{target}_lower", f"{target}_upper"]
+    return found
 
 
 def _rows(prediction: Prediction) -> Iterator[list[Any]]:
@@ -124,6 +133,19 @@ def _rows(prediction: Prediction) -> Iterator[list[Any]]:
         yield [name, *map(str, row)]
 
 
+def _as_json(
+    predictions: Sequence[Prediction], output: str | None, kept: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The answers, or where they were written, and the columns that are `kept` beside them."""
+    summaries = [_summary(one, output) for one in predictions]
+    found: dict[str, Any] = summaries[0] if len(summaries) == 1 else {"targets": summaries}
+    if output is not None:
+        return {**found, "output": output}
+    if kept:
+        found["kept"] = {name: column.tolist() for name, column in kept.items()}
+    return found
+
+
 def _summary(prediction: Prediction, output: str | None) -> dict[str, Any]:
     values = [value if isinstance(value, str) else float(value) for value in prediction.values]
     found: dict[str, Any] = {
@@ -133,7 +155,7 @@ def _summary(prediction: Prediction, output: str | None) -> dict[str, Any]:
         "unknown": prediction.unknown,
     }
     if output is not None:
-        return {**found, "output": output}
+        return found
     if prediction.probabilities is not None:
         found["classes"] = list(prediction.classes)
         found["probabilities"] = prediction.probabilities.tolist()

@@ -6,8 +6,9 @@ In: what was found, and where the page goes. Out: an HTML file, whole or not at 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glassnet.cli.wording import GIVEN, note_text
 from glassnet.outputs import check_writable, replacing
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from glassnet.estimators.tabular.examine import ExaminedTable
     from glassnet.estimators.tabular.fit_table import FittedTable
     from glassnet.estimators.tabular.table_model import Assessment, TableModel
+    from glassnet.report.build_report import ReportData
     from glassnet.tables.table import Table
 
 
@@ -35,37 +37,46 @@ def typed_command() -> str:
 
 
 def write_fit_report(
-    path: str, examined: ExaminedTable, fitted: FittedTable, model: str, command: str
+    path: str, fits: Sequence[tuple[ExaminedTable, FittedTable]], model: str, command: str
 ) -> None:
-    """Write the report of a fit whose model file is written."""
+    """Write the report of fits of a table whose model file is written."""
     from glassnet.report.sources import of_fit
 
-    network = fitted.model.architecture
-    about = [
-        f"seed {examined.seed}; {plural(network.parameters, 'parameter')}; "
-        f"{plural(len(fitted.course.loss), 'epoch')}, the best was {fitted.course.best_epoch}",
-        _file(model),
-    ]
-    _write(path, of_fit(examined, fitted, command, note_text, about))
+    parts: list[ReportData] = []
+    for examined, fitted in fits:
+        network = fitted.model.architecture
+        about = [
+            f"seed {examined.seed}; {plural(network.parameters, 'parameter')}; "
+            f"{plural(len(fitted.course.loss), 'epoch')}, the best was {fitted.course.best_epoch}",
+            _file(model),
+        ]
+        parts.append(of_fit(examined, fitted, command, note_text, about))
+    _write(path, parts)
 
 
 def write_evaluation_report(
-    path: str, loaded: TableModel, model: str, table: Table, found: Assessment, command: str
+    path: str,
+    found: Sequence[tuple[TableModel, Assessment]],
+    model: str,
+    table: Table,
+    command: str,
 ) -> None:
-    """Write the report of a model on a table."""
+    """Write the report of the models of a file on a table."""
     from glassnet.report.sources import of_evaluation
 
-    data = of_evaluation(loaded, table, found, command, note_text, [_file(model)])
-    _write(path, data)
+    parts = [
+        of_evaluation(own, table, one, command, note_text, [_file(model)]) for own, one in found
+    ]
+    _write(path, parts)
 
 
 def _file(model: str) -> str:
     return f"model {Path(model).name}, SHA-256 {(digest_of(model) or '')[:16]}…"
 
 
-def _write(path: str, data: Any) -> None:
+def _write(path: str, parts: Sequence[ReportData]) -> None:
     from glassnet.report.build_report import report
 
-    content = report(data).encode()
+    content = report(*parts).encode()
     with replacing(path, "--report") as file:
         file.write(content)

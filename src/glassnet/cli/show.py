@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glassnet.cli.options import ModelTarget
 from glassnet.errors import CompileError, GlassnetError
 from glassnet.graph.stage_names import STAGES
 
@@ -36,6 +37,7 @@ def show(
     classes: Annotated[
         bool, typer.Option("--classes", help="For a network in a Python file: labels are classes.")
     ] = False,
+    target: ModelTarget = None,
 ) -> None:
     """Print a network as a graph, with its gradients, as kernels, as loops, or as machine
     code."""
@@ -50,19 +52,21 @@ def show(
     check_stage(stage)
     file, _, name = subject.rpartition(":") if ".py:" in subject else (subject, "", "")
     python = file.endswith(".py")
+    if target is not None and (python or is_run(Path(subject))):
+        raise GlassnetError(f"--target is for a model file, and {subject} is none")
     if classes and not python:
         raise GlassnetError("--classes is for a network in a Python file; other files say it")
     if not python and is_run(Path(subject)):
         print(show_run(subject, stage))
         return
-    model, loss = _in_python(file, name, classes) if python else _in_model_file(subject)
+    model, loss = _in_python(file, name, classes) if python else _in_file(subject, target)
     print(show_model(model, loss, stage))
 
 
-def _in_model_file(path: str) -> tuple[Module, Loss]:
-    from glassnet.estimators.tabular.table_model import TableModel
+def _in_file(path: str, target: str | None) -> tuple[Module, Loss]:
+    from glassnet.estimators.tabular.target_models import load_model
 
-    model = TableModel.load(path)
+    model = load_model(path, target)
     return model.network, _loss(bool(model.schema.target.classes))
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from glassnet import model_file, nn
 from glassnet.errors import GlassnetError, TableError
 from glassnet.estimators.tabular.fit_record import schema_of, source_of_fit
-from glassnet.estimators.tabular.table_model import TableModel
+from glassnet.estimators.tabular.target_models import load_model
 from glassnet.nn.members import Pack
 from glassnet.nn.module import Module
 from glassnet.nn.saving import FORMAT, load
@@ -104,13 +104,21 @@ def _opened_pack(
     return _at_start(refuse, own.on(made, str(path)), own.network, "the last weights of the run")
 
 
-def opened_model(path: str | Path, rows: str | Path | None, member: int | None = None) -> Opened:
+def opened_model(
+    path: str | Path,
+    rows: str | Path | None,
+    member: int | None = None,
+    wanted: str | None = None,
+) -> Opened:
     """The network of a model file at step 0, with rows to show and to train on: of a table's model
     those of a table, of a network that `gn.save` wrote those of a built-in table that fits. Of a
-    pack of networks it is one, counted from 1."""
+    pack of networks it is one, counted from 1; of a model of several targets that of the one which
+    is wanted."""
     if model_file.load(path)[1].get("format") == FORMAT:
+        if wanted is not None:
+            raise TableError(f"{path} is a network that knows no target by name; name it alone")
         return _opened_network(path, rows, member)
-    model = TableModel.load(path)
+    model = load_model(path, wanted)
     if rows is None:
         raise TableError(
             f"{path} holds a network but no rows to show it with; name a table as well: "

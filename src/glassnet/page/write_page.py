@@ -51,7 +51,7 @@ def play(
         that `glassnet fit` reads; a data frame or a mapping from column names to values; a run
         file, which goes on from its last checkpoint; or the model file of a table or a network.
     target, columns : str, sequence of str
-        The column to predict, needed with a table of one's own; those to predict from, else all.
+        The column to predict, of a table or of a model of several targets; those to predict from.
     rows, member : path, int
         The table whose rows are shown with a model file, with a network a built-in one; and which
         network, from 1, of a pack, such as `glassnet fit` trains.
@@ -118,10 +118,10 @@ def _begin(
     if isinstance(given, str | Path):
         run, model = is_run(Path(given)), Path(given).suffix == ".safetensors"
         if run or model:
-            if target is not None or columns or (run and rows is not None):
+            if columns or (run and (rows is not None or target is not None)):
                 what = "run" if run else "model"
                 raise TableError(f"{given} is a {what}, which knows its columns; name it alone")
-            opened = opened_run(given, member) if run else opened_model(given, rows, member)
+            opened = opened_run(given, member) if run else opened_model(given, rows, member, target)
             others = [table for table in tables if table.name != opened.table.name]
             return _Begin([opened.table, *others], opened.table.name, opened.notes, opened.state)
     if rows is not None:

@@ -64,15 +64,29 @@ class ReportData:
 
 
 @computed_to_nearest
-def report(data: ReportData) -> str:
-    """The page."""
+def report(*parts: ReportData) -> str:
+    """The page: of a model, or of one for each of several targets of a table."""
+    first, targets = parts[0], [data.model.schema.target.name for data in parts]
+    if len(parts) == 1:
+        return page.document(f"{targets[0]}: {first.table}", first.lines, _sections(first))
+    sections = [
+        section
+        for data, target in zip(parts, targets, strict=True)
+        for section in (page.heading(target, data.lines), *_sections(data))
+    ]
+    about = f"{plural(len(parts), 'target')}, each with a model of its own."
+    return page.document(f"{', '.join(targets)}: {first.table}", (about,), sections)
+
+
+def _sections(data: ReportData) -> list[str]:
+    """What there is to say about a model."""
     some = some_rows(len(data.x), len(data.model.schema.columns))
     answer = None if data.answer is None else partial(data.answer, places=some)
     why = explain_encoded(
         data.model, data.cells, data.x[some], data.answers.of(some), answer=answer, curves=_CURVES
     )
     target = data.model.schema.target.name
-    sections = [
+    return [
         page.tiles(_tiles(data)),
         *(page.note(text, True) for text in data.doubts),
         *(page.note(text, False) for text in data.notes),
@@ -83,7 +97,6 @@ def report(data: ReportData) -> str:
         _training(data, why),
         _reproduce_section(data),
     ]
-    return page.document(f"{target}: {data.table}", data.lines, sections)
 
 
 def _number(value: float, in_unit: bool) -> str:

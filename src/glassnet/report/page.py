@@ -1,6 +1,6 @@
 """A report as one HTML page: no script, no request, a policy that forbids both.
 
-In: a title, lines about it, and sections of tiles, cards and tables, whose texts are escaped
+In: a title, lines about it, and sections of tiles, cards and tables, whose cells are escaped
 already. Out: the page. Colours have 4.5 to 1 on their ground; it is read on a phone, and printed.
 """
 
@@ -24,6 +24,7 @@ STYLE = (
     "body{margin:0 auto;max-width:1020px;padding:28px 24px 60px;background:var(--paper);"
     "color:var(--ink);font:14px/1.5 system-ui,'DejaVu Sans',sans-serif;overflow-wrap:anywhere}"
     "h1{font-size:24px;line-height:1.25;margin:0 0 6px}h2{font-size:16px;margin:30px 0 4px}"
+    "h1.part{margin-top:44px;padding-top:18px;border-top:2px solid var(--line)}"
     "p{margin:0 0 10px;color:var(--soft);max-width:75ch}b{font-weight:600;color:var(--ink)}"
     ".tiles{display:grid;grid-template-columns:repeat(4,1fr);gap:12px;margin:18px 0}"
     ".two{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:16px;margin-bottom:16px}"
@@ -63,7 +64,7 @@ def document(title: str, lines: Iterable[str], sections: Iterable[str]) -> str:
     """The page: a title, what it is about, and sections of HTML."""
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    about = "".join(f"<p>{line}</p>" for line in lines)
+    about = _paragraphs(lines)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -72,6 +73,15 @@ def document(title: str, lines: Iterable[str], sections: Iterable[str]) -> str:
         f"<title>{esc(title)}</title><style>{STYLE}</style></head>\n"
         f"<body><main><h1>{esc(title)}</h1>{about}\n{''.join(sections)}</main></body></html>\n"
     )
+
+
+def heading(text: str, lines: Iterable[str]) -> str:
+    """The beginning of a part that has sections of its own, and what it is about."""
+    return f'<h1 class="part">{esc(text)}</h1>{_paragraphs(lines)}\n'
+
+
+def _paragraphs(lines: Iterable[str]) -> str:
+    return "".join(f"<p>{esc(line)}</p>" for line in lines)
 
 
 def section(heading: str, *parts: str, about: str = "") -> str:

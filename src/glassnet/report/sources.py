@@ -35,11 +35,10 @@ Words = Callable[["Note"], str]
 
 def of_fit(
     examined: ExaminedTable, fitted: FittedTable, command: str, words: Words, about: Sequence[str]
-) -> ReportData | None:
-    """Of a fit; None where the rows that its score is of are not known any more."""
+) -> ReportData:
+    """Of a fit, the rows of whose score are known."""
     answers, model = fitted.answers, fitted.model
-    if answers is None:
-        return None
+    assert answers is not None
     table, notes = examined.table, (*examined.notes, *fitted.remarks)
     if examined.test is not None:
         table = examined.test

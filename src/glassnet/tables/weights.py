@@ -47,6 +47,13 @@ class WeightOptions:
             raise TableError(f"{table.label}: the weights of all rows are zero; give some above 0")
         return found
 
+    def concern(self, classes: Sequence[str]) -> bool:
+        """Whether weights of classes are asked for, and these are, or some of them, among them."""
+        if self.classes is None or not classes:
+            return False
+        known = set(map(_plain, classes))
+        return isinstance(self.classes, str) or any(_plain(name) in known for name in self.classes)
+
 
 EQUAL = WeightOptions()
 

@@ -7,7 +7,6 @@ trained as `glassnet fit` does, and tables that it predicts.
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
@@ -24,6 +23,7 @@ from glassnet.arguments import with_foreign_names
 from glassnet.errors import TableError, TableWarning, warn_user
 from glassnet.estimators.mlp.parameters import thread_count
 from glassnet.estimators.tabular.answer_rules import Scoring, check_scoring
+from glassnet.estimators.tabular.each_target import check_single
 from glassnet.estimators.tabular.examine import ExaminedTable, examine
 from glassnet.estimators.tabular.explanation import (
     Explanation,
@@ -36,6 +36,7 @@ from glassnet.estimators.tabular.neighbours import NEAREST, NearestRows, nearest
 from glassnet.estimators.tabular.score import Score
 from glassnet.estimators.tabular.table_metrics import main_metric
 from glassnet.estimators.tabular.table_model import Prediction, TableModel
+from glassnet.estimators.tabular.target_models import TargetModels
 from glassnet.estimators.tabular.verbose_report import VerboseReport
 from glassnet.rounding import computed_to_nearest
 from glassnet.tables.direct import direct_cells
@@ -114,7 +115,7 @@ class BaseTabular(BaseEstimator):
             told.columns(examined)
             for note in examined.notes:
                 if note.doubt:
-                    warnings.warn(f"X: {note}", TableWarning, stacklevel=5)
+                    warn_user(f"X: {note}", TableWarning)
             recipe, limit = choose_recipe(examined, epochs=self.max_epochs), self.time_limit
             fitted = fit(
                 examined,
@@ -126,7 +127,7 @@ class BaseTabular(BaseEstimator):
                 scoring=scoring,
             )
         if fitted.course.stopped == "interrupted":
-            warnings.warn("Training interrupted by user.", stacklevel=5)
+            warn_user("Training interrupted by user.")
         told.score(fitted.score)
         self.model_, self.score_ = fitted.model, fitted.score
         kinds = {column.name: column.kind for column in examined.columns}
@@ -155,10 +156,9 @@ class BaseTabular(BaseEstimator):
         )  # fmt: skip
         if examined.without_target:
             have, are = ("has", "is") if examined.without_target == 1 else ("have", "are")
-            warnings.warn(
-                f"y: {examined.without_target} of {table.rows:,} rows {have} no value and {are} "
-                "left out; fill them in, or drop those rows, if that is not what you want",
-                stacklevel=6,
+            warn_user(
+                f"{name}: {examined.without_target} of {table.rows:,} rows {have} no value and "
+                f"{are} left out; fill them in, or drop those rows, if that is not what you want"
             )
         return examined
 
@@ -281,6 +281,7 @@ class BaseTabular(BaseEstimator):
             a column, centred). Printed, it is a table; `as_json()` gives plain values.
         """
         check_is_fitted(self)
+        check_single(self, "explain")
         name = self.model_.schema.target.name
         columns = [column for column in self._place_columns(X) if column.name != name]
         goal = single_column(name, y)
@@ -308,6 +309,7 @@ class BaseTabular(BaseEstimator):
             first. The contributions add up to answer − base.
         """
         check_is_fitted(self)
+        check_single(self, "explain_row")
         found = None if of is None else str(of)
         return explain_row(self.model_, self._table(X), int(row), of=found)
 
@@ -335,6 +337,7 @@ class BaseTabular(BaseEstimator):
             inputs as the network gets them), targets and cells.
         """
         check_is_fitted(self)
+        check_single(self, "nearest_rows")
         name = self.model_.schema.target.name
         columns = [column for column in self._place_columns(X_train) if column.name != name]
         goal = single_column(name, y_train)
@@ -352,10 +355,11 @@ class BaseTabular(BaseEstimator):
             Where to; a file that is there is replaced. OutputError where that cannot be done.
         """
         check_is_fitted(self)
-        self.model_.save(path)
+        each: list[BaseTabular] = getattr(self, "estimators_", [self])
+        TargetModels(tuple(one.model_ for one in each)).save(path)
 
     @classmethod
-    def load(cls, path: str | Path) -> Any:
+    def load(cls, path: str | Path, target: str | None = None) -> Any:
         """The estimator of a model file, written by `save` or by `glassnet fit`.
 
         Parameters
@@ -363,6 +367,9 @@ class BaseTabular(BaseEstimator):
         path : str or path
             The model file. ModelFileError where it is none, is damaged, or its target is of the
             other kind.
+        target : str or None, default=None
+            Which target, of a file with models of several. Without it a TabularRegressor predicts
+            all of them, if they are numbers.
 
         Returns
         -------
@@ -370,7 +377,10 @@ class BaseTabular(BaseEstimator):
             It predicts as the model does. It knows the columns that the network uses, by name, and
             ignores others.
         """
-        return cls.from_model(TableModel.load(path), str(path))
+        models = TargetModels.load(path).only(target, str(path)).models
+        if len(models) == 1:
+            return cls.from_model(models[0], str(path))
+        return cls._of_models(models, str(path))
 
     @classmethod
     @computed_to_nearest
@@ -390,6 +400,10 @@ class BaseTabular(BaseEstimator):
     @classmethod
     def _of_model(cls, model: TableModel, label: str) -> Any:
         raise NotImplementedError
+
+    @classmethod
+    def _of_models(cls, models: Sequence[TableModel], label: str) -> Any:
+        return cls.from_model(TargetModels(tuple(models)).of(None, label), label)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -24,12 +24,14 @@ from glassnet.arguments import with_foreign_names
 from glassnet.errors import GlassnetError, ModelFileError, TableError
 from glassnet.estimators.mlp.value_checks import refuse_mixed
 from glassnet.estimators.tabular.answer_rules import Scoring
-from glassnet.estimators.tabular.base_tabular import BaseTabular, test_pair
+from glassnet.estimators.tabular.base_tabular import BaseTabular, Target, test_pair
+from glassnet.estimators.tabular.each_target import fit_each, forget_others, several_columns
 from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.rounding import computed_to_nearest
 from glassnet.tables.decide import SCALES
 from glassnet.tables.frames import FrameColumn, is_series, single_column
 from glassnet.tables.weights import BALANCED
+from glassnet.training.exclusive import InTraining
 
 
 def target_column(y: Any) -> FrameColumn:
@@ -278,7 +280,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     value, date; identifiers and constants are left out), fills gaps, chooses a network (a pack
     of small ones that learn together), trains it until rows that it has not seen get no better, and
     takes an honest score from such rows. The same rows, names and seed give the same model, bit by
-    bit.
+    bit. Of several targets each has a network of its own.
 
     Parameters
     ----------
@@ -315,6 +317,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     ----------
     model_ : TableModel
         The model: schema, network and what its training was like.
+    estimators_ : list of TabularRegressor
+        In place of `model_` and `score_`, which each of them has, where y has several columns.
     score_ : Score
         The honest score: `value` is the root mean squared error, or the `metric`, `error` its
         standard error, `constant` that of always guessing `constant_answer`; `figures` has every
@@ -337,6 +341,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     True
     """
 
+    estimators_: list[TabularRegressor]
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseTabular._parameter_constraints,
         "target_scale": [StrOptions({*SCALES}), None],
@@ -381,8 +386,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         ----------
         X : data frame, dict of columns or array-like of shape (n_samples, n_features)
             Numbers, texts, truth values, dates and gaps; else a TableError names the column.
-        y : array-like of shape (n_samples,)
-            Numbers. Rows without one (None, NaN) are left out, with a warning.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), or data frame
+            Numbers. Rows without one (None, NaN) are left out, with a warning; of several targets
+            a row that lacks one is trained on for the others.
         groups : str or array-like of shape (n_samples,), default=None
             Whom or what each row is of, or a column of X that says so: a group stays together.
         order : str or array-like of shape (n_samples,), default=None
@@ -398,7 +404,23 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         self : TabularRegressor
             The fitted estimator.
         """
-        target = target_column(y)
+        pair, sides = test_pair(test), {"groups": groups, "order": order, "weight": sample_weight}
+        several = several_columns(y)
+        if several is None:
+            tested = None if pair is None else (pair[0], target_column(pair[1]))
+            self._fit_target(X, target_column(y), sides, tested)
+        else:
+            taken = {column.name for column in self._columns(X, first=True)} | sides.keys()
+            with InTraining(self):
+                self.estimators_ = fit_each(self, X, several, sides, pair, taken)
+            self.columns_ = self.estimators_[0].columns_
+        forget_others(self, several is not None)
+        return self
+
+    def _fit_target(
+        self, X: Any, target: FrameColumn, sides: dict[str, Any], tested: Target | None
+    ) -> None:
+        """Train on one target; `tested` has the rows that its score is of, and their targets."""
         if target.kind == "date":
             raise TableError(
                 f"y has type {target.type}, and a regressor predicts numbers; turn it into some, "
@@ -406,11 +428,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             )
         if target.kind == "number":
             assert_all_finite(target.values, allow_nan=True, input_name="y")
-        pair, sides = test_pair(test), {"groups": groups, "order": order, "weight": sample_weight}
-        tested = None if pair is None else (pair[0], target_column(pair[1]))
         kind = "number" if self.target_scale is None else f"number:{self.target_scale}"
         self._train(X, target, kind, sides, tested)
-        return self
 
     @computed_to_nearest
     def predict(self, X: Any) -> np.ndarray:
@@ -424,9 +443,11 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
         Returns
         -------
-        y : ndarray of shape (n_samples,), float64
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets), float64
             Numbers.
         """
+        if hasattr(self, "estimators_"):
+            return np.column_stack([one.predict(X) for one in self.estimators_])
         return self._predicted(X).values
 
     @computed_to_nearest
@@ -440,10 +461,12 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
         Returns
         -------
-        ends : ndarray of shape (n_samples, 2), float64
+        ends : ndarray of shape (n_samples, 2) or (n_samples, n_targets, 2), float64
             A lower and an upper number a row, in the unit of y. GlassnetError where the estimator
             was fitted without `interval`.
         """
+        if hasattr(self, "estimators_"):
+            return np.stack([one.predict_interval(X) for one in self.estimators_], axis=1)
         ends = self._predicted(X).ends
         if ends is None:
             raise GlassnetError(
@@ -459,3 +482,17 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             raise ModelFileError(f"{label} predicts classes of {target.name!r}; use "
                                  "TabularClassifier")  # fmt: skip
         return cls()
+
+    @classmethod
+    def _of_models(cls, models: Sequence[TableModel], label: str) -> TabularRegressor:
+        each = [cls.from_model(model, label) for model in models]
+        self = cls(**each[0].get_params())
+        self.estimators_ = each
+        names = dict.fromkeys(name for model in models for name in model.schema.names)
+        self.n_features_in_, self.feature_names_in_ = len(names), np.array([*names], object)
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
@@ -347,6 +347,10 @@ class TableModel:
     def save(self, path: str | Path, option: str = "") -> int:
         """Write the model file, whole or not at all; the number of bytes. `option` is what names
         another place, for the message of an OutputError."""
+        return model_file.save(path, *self.contents(), option)
+
+    def contents(self) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+        """The tensors and the texts of its file."""
         texts = {
             "format": FORMAT,
             "format_version": self._version(),
@@ -362,7 +366,7 @@ class TableModel:
         tensors, packs = dict(self.network.parameters()), self._packs()
         if packs:
             texts["packs"] = packs_text(self.weight, packs)
-        return model_file.save(path, {**tensors, **packs_tensors(packs)}, texts, option)
+        return {**tensors, **packs_tensors(packs)}, texts
 
     def _packs(self) -> list[TrainedPack]:
         """The others as a file keeps them."""
@@ -386,20 +390,33 @@ class TableModel:
     @computed_to_nearest
     def load(path: str | Path) -> TableModel:
         """Read a model file; anything wrong with it is a `ModelFileError`."""
-        named, texts = model_file.load(path)
-        if texts.get("format") != FORMAT:
-            raise ModelFileError(
-                f"{path} is not a table model; name a file that `glassnet fit` has written"
-            )
-        if texts.get("format_version") not in FORMAT_VERSIONS:
-            raise ModelFileError(
-                f"{path} has format {texts.get('format_version')}, this program reads "
-                f"{' and '.join(FORMAT_VERSIONS)}; update glassnet or train again"
-            )
+        return TableModel.from_contents(*model_file.load(path), str(path))
+
+    @staticmethod
+    def from_contents(
+        named: dict[str, NDArray[Any]], texts: dict[str, str], label: str
+    ) -> TableModel:
+        """The model of these tensors and texts; `label` names their file in a `ModelFileError`."""
+        check_format(texts, FORMAT_VERSIONS, label)
         try:
             return _assemble(named, texts)
         except ValueError as error:
-            raise ModelFileError(f"{path} cannot be used: {error}; train the model again") from None
+            raise ModelFileError(
+                f"{label} cannot be used: {error}; train the model again"
+            ) from None
+
+
+def check_format(texts: Mapping[str, str], versions: Sequence[str], label: str) -> None:
+    """`ModelFileError` where texts are not of a model file of one of these versions."""
+    if texts.get("format") != FORMAT:
+        raise ModelFileError(
+            f"{label} is not a table model; name a file that `glassnet fit` has written"
+        )
+    if texts.get("format_version") not in versions:
+        raise ModelFileError(
+            f"{label} has format {texts.get('format_version')}, this program reads "
+            f"{' and '.join(versions)}; update glassnet or train again"
+        )
 
 
 def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableModel:

@@ -1,0 +1,59 @@
+"""What `glassnet fit` was told, besides which columns to predict and what to make of them.
+
+In: the options of the command. Out: a `FitOrder`, for a fit of one target or of several.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import typer
+
+from glassnet.cli.options import EffortOptions, ReadingOptions
+
+if TYPE_CHECKING:
+    from glassnet.estimators.tabular.finish import RungPlan
+
+_AROUND = 0.4  # seconds that starting, the model file and the lines about it take
+
+
+@dataclass(frozen=True)
+class FitOrder:
+    """Files, effort and form of a fit."""
+
+    table: str
+    model: str
+    test: str | None
+    reading: ReadingOptions
+    effort: EffortOptions
+    seed: int
+    threads: int | None
+    record: str | None
+    overwrite: bool
+    page: str | None
+    json: bool
+    deadline: float | None  # by the clock of `monotonic`
+
+    def seconds(self, targets: int = 1) -> float | None:
+        """How long the training of the next of so many targets may take."""
+        return None if self.deadline is None else (self.deadline - monotonic() - _AROUND) / targets
+
+    def plans(self, target: str) -> tuple[tuple[RungPlan, ...], int, bool | None]:
+        """The plans that a model records for a target, its seed, and whether its networks learnt in
+        folds. A model of one target is taken whatever that is called."""
+        from glassnet.estimators.tabular.finish import plans_of
+        from glassnet.estimators.tabular.target_models import TargetModels
+
+        like = self.effort.like
+        if like is None:
+            return (), self.seed, None
+        others = ("time", self.effort.time), ("epochs", self.effort.epochs), ("record", self.record)
+        for option, given in others:
+            if given is not None:
+                raise typer.BadParameter(f"--like trains what {like} records; leave --{option} out")
+        models = TargetModels.load(like)
+        model = models.of(target if len(models.models) > 1 else None, like)
+        plans = plans_of(model, like)
+        return plans, model.training["seed"], plans[0].recipe.folds > 1

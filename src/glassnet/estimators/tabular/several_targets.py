@@ -1,0 +1,158 @@
+"""What a fit of several targets is asked for, and what each of them takes of it.
+
+In: a table, the names of its targets, and options as for one. Out: an `ExaminedTable` and a
+`Scoring` for each. An option goes to the targets that can have it: a scale to numbers, weights of
+classes to classes; one that suits none of them is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from glassnet.errors import TableError
+from glassnet.estimators.tabular.answer_rules import Scoring, check_scoring
+from glassnet.estimators.tabular.examine import ExaminedTable, examine
+from glassnet.estimators.tabular.table_metrics import metric_of
+from glassnet.estimators.tabular.target_models import MOST_TARGETS
+from glassnet.rounding import computed_to_nearest
+from glassnet.tables.divide import SplitOptions
+from glassnet.tables.kinds import Column
+from glassnet.words import plural
+
+if TYPE_CHECKING:
+    from glassnet.tables.table import Table
+    from glassnet.tables.target_column import TargetSchema
+
+BY_CHANCE = SplitOptions()
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """The options of a fit that some targets can have and others not."""
+
+    kinds: Mapping[str, str] = field(default_factory=dict[str, str])
+    scale: str | None = None  # of numbers: log or plain
+    options: SplitOptions = BY_CHANCE
+    scoring: Scoring = field(default_factory=Scoring)
+
+
+def target_names(given: Sequence[str], table: Table) -> tuple[str, ...]:
+    """The columns that are to be predicted: those named, where `a,b` means two unless a column has
+    that name; TableError where the table lacks one, or they are too many."""
+    found: list[str] = []
+    for text in given:
+        parts = [part.strip() for part in text.split(",")]
+        split = text not in table.columns and any(part in table.columns for part in parts)
+        found += parts if split else [text]
+    names = tuple(dict.fromkeys(found))
+    for name in names:
+        table.require(name)
+    if len(names) > MOST_TARGETS:
+        raise TableError(
+            f"{plural(len(names), 'target')} are more than the {MOST_TARGETS} that a model file "
+            "holds; fit some of them at a time"
+        )
+    return names
+
+
+@computed_to_nearest
+def examine_targets(
+    table: Table,
+    targets: Sequence[str],
+    asked: TargetOptions,
+    *,
+    seed: int = 0,
+    test: Table | None = None,
+    packed: Sequence[bool | None] | None = None,
+) -> list[ExaminedTable]:
+    """The table as it is understood for each target; the others are no inputs. See `examine`."""
+    plain = replace(asked.options, weights=replace(asked.options.weights, classes=None))
+
+    def examined(place: int, kinds: Mapping[str, str], options: SplitOptions) -> ExaminedTable:
+        fold = None if packed is None else packed[place]
+        found = examine(
+            table, targets[place], kinds=kinds, seed=seed, options=options, test=test, packed=fold
+        )
+        columns = [_shown(column, targets) for column in found.columns]
+        return replace(found, columns=columns)
+
+    found: list[ExaminedTable] = []
+    scaled = weighted = False
+    for place, target in enumerate(targets):
+        kinds = _kinds_for(target, targets, asked.kinds)
+        one = examined(place, kinds, plain)
+        scale = None if one.target.classes else asked.scale
+        weights = asked.options.weights.concern(one.target.classes)
+        if scale is not None or weights:
+            if scale is not None:
+                kinds = {**kinds, target: f"{kinds.get(target, 'number')}:{scale}"}
+            one = examined(place, kinds, asked.options if weights else plain)
+        scaled, weighted = scaled or scale is not None, weighted or weights
+        found.append(one)
+    _check_taken(asked, scaled, weighted, [one.target for one in found])
+    return found
+
+
+def _shown(column: Column, targets: Sequence[str]) -> Column:
+    """A column that is another target is said to be one."""
+    if column.name not in targets:
+        return column
+    return Column(column.name, "target", column.missing, "predicted as well", None)
+
+
+def _kinds_for(target: str, targets: Sequence[str], kinds: Mapping[str, str]) -> dict[str, str]:
+    """The kinds of columns where the other targets are no inputs."""
+    others = dict.fromkeys((name for name in targets if name != target), "drop")
+    return {**kinds, **others}
+
+
+def _check_taken(
+    asked: TargetOptions, scaled: bool, weighted: bool, targets: Sequence[TargetSchema]
+) -> None:
+    names = ", ".join(repr(target.name) for target in targets)
+    if asked.scale is not None and not scaled:
+        raise TableError(
+            f"a scale is for numbers, and the targets {names} are classes; leave the target scale "
+            "out"
+        )
+    if asked.options.weights.classes is not None and not weighted:
+        classes = ", ".join(name for target in targets for name in target.classes[:12])
+        have = f"have the classes {classes}" if classes else "are numbers"
+        raise TableError(
+            f"weights of classes are for a target with these classes, and the targets {names} "
+            f"{have}; leave the weights out, or correct their names"
+        )
+
+
+def check_scorings(asked: Scoring, examined: Sequence[ExaminedTable]) -> list[Scoring]:
+    """What each target is scored by, and answered besides; TableError where something that is asked
+    for suits none of them."""
+    suited = [_suited(asked, one.target) for one in examined]
+    for name in ("metric", "threshold", "interval"):
+        wanted = getattr(asked, name)
+        if wanted is not None and all(getattr(one, name) is None for one in suited):
+            suited[0] = replace(suited[0], **{name: wanted})  # is refused below
+    return [
+        check_scoring(scoring, one.target, one.truth[one.rows])
+        for scoring, one in zip(suited, examined, strict=True)
+    ]
+
+
+def _suited(asked: Scoring, target: TargetSchema) -> Scoring:
+    """What such a target can have of it."""
+    classes = target.classes
+    return Scoring(
+        asked.metric if asked.metric is not None and _is_of(asked.metric, bool(classes)) else None,
+        asked.threshold if len(classes) == 2 or (classes and asked.tuned) else None,
+        None if classes else asked.interval,
+    )
+
+
+def _is_of(metric: str, classes: bool) -> bool:
+    try:
+        metric_of(metric, classes)
+    except TableError:
+        return False
+    return True
