@@ -1,5 +1,5 @@
-"""Runs: training that is recorded in a file, gone on with, and read again.
+"""Runs: record a training in a file, resume it, and read it again.
 
-In: a training by `glassnet.training`, or a run file. Out: a run file, whole whatever happens; the
-same training, from any of its steps.
+In: a training by `glassnet.training`, or a run file. Out: a run file that a crash never leaves
+half-written; the same training, from any of its steps.
 """

@@ -1,4 +1,4 @@
-"""What a run file says, checked: a file of anyone's may say anything.
+"""Check each value that is read from a run file, since the file may come from anyone.
 
 In: cells as SQLite gives them. Out: values of the types and in the ranges that recording writes, or
 a ValueError that says what is wrong.
@@ -15,17 +15,17 @@ import numpy as np
 
 from glassnet.serialize import parse
 
-CONTAINERS = 1_000_000  # lists and objects in a JSON text
-VALUES = 8_000_000
-NAME = 200  # characters of the name of an array
-RANK = 8
-LATEST = 1 << 53  # an epoch
+CONTAINERS = 1_000_000  # at most so many lists and objects in a JSON text
+VALUES = 8_000_000  # at most so many values in a JSON text
+NAME = 200  # characters of the name of an array, at most
+RANK = 8  # dimensions of an array, at most
+LATEST = 1 << 53  # the largest number of an epoch
 INTEGERS = tuple(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))
 DTYPES = frozenset(("bool", *INTEGERS, "float16", "float32", "float64"))
 
 
 def parse_json(text: Any) -> Any:
-    """A JSON text. What it would take in memory is counted first."""
+    """Parse a JSON text. ValueError, before parsing, if it would need too much memory."""
     if not isinstance(text, str):
         raise ValueError(f"a JSON text is {type(text).__name__}")
     if text.count("[") + text.count("{") > CONTAINERS or text.count(",") > VALUES:
@@ -36,14 +36,14 @@ def parse_json(text: Any) -> Any:
 
 
 def read_count(value: Any, what: str, least: int = 0) -> int:
-    """A whole number, as of epochs."""
+    """Return `value` if it is an integer between `least` and `LATEST`, else raise ValueError."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LATEST:
         raise ValueError(f"{what} is {str(value)[:40]!r}")
     return value
 
 
 def read_number(value: Any, what: str) -> float:
-    """A number; SQLite has no NaN and keeps nothing for it."""
+    """Return a float; NULL is NaN, since SQLite stores NaN as NULL."""
     if value is None:
         return math.nan
     if not isinstance(value, (int, float)):
@@ -52,19 +52,19 @@ def read_number(value: Any, what: str) -> float:
 
 
 def read_epoch(value: Any) -> int:
-    """A number of epochs."""
+    """Return a number of epochs."""
     return read_count(value, "an epoch")
 
 
 def read_name(value: Any) -> str:
-    """The name of an array or a setting."""
+    """Return the name of an array or a setting."""
     if not isinstance(value, str) or not 0 < len(value) <= NAME:
         raise ValueError(f"a name is {str(value)[:40]!r}")
     return value
 
 
 def read_content(content: Any, digest: Any = None) -> bytes:
-    """Bytes, of that SHA-256 where there is one."""
+    """Return bytes; ValueError if `digest` is given and is not their SHA-256."""
     if not isinstance(content, bytes):
         raise ValueError(f"it is {type(content).__name__}, not bytes")
     if digest is not None and hashlib.sha256(content).hexdigest() != digest:
@@ -73,17 +73,17 @@ def read_content(content: Any, digest: Any = None) -> bytes:
 
 
 def describe_arrays(arrays: Mapping[str, np.ndarray]) -> list[list[Any]]:
-    """Name, dtype and shape of arrays."""
+    """Return the name, dtype and shape of each array."""
     return [[name, array.dtype.name, list(array.shape)] for name, array in arrays.items()]
 
 
 def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """The bytes of arrays one after the other."""
+    """Return the bytes of all arrays one after the other, little-endian."""
     return b"".join(a.astype(a.dtype.newbyteorder("<")).tobytes() for a in arrays.values())
 
 
 def described_sizes(heads: Any) -> tuple[list[tuple[str, np.dtype[Any], tuple[int, ...]]], int]:
-    """What `describe_arrays` says, and how many bytes that are."""
+    """Check the output of `describe_arrays`; return names, dtypes, shapes and the total bytes."""
     if not isinstance(heads, list):
         raise ValueError("it does not say which arrays it has")
     found: dict[str, tuple[str, np.dtype[Any], tuple[int, ...]]] = {}
@@ -104,7 +104,7 @@ def described_sizes(heads: Any) -> tuple[list[tuple[str, np.dtype[Any], tuple[in
 
 
 def unpack_arrays(heads: Sequence[Any], content: bytes) -> dict[str, np.ndarray]:
-    """The arrays."""
+    """Return the arrays that `heads` describes (see `describe_arrays`), read from `content`."""
     arrays: dict[str, np.ndarray] = {}
     found, size = described_sizes(heads)
     if size != len(content):

@@ -1,7 +1,7 @@
-"""What a run file says of a network, a loss or an optimiser, and the object that it describes.
+"""Build a network, a loss, an optimiser or callbacks from their description in a run file.
 
-In: JSON values. Out: an object; TrainingError where it was code, is none of ours, or none that
-belongs in that place of a run file.
+In: JSON values. Out: an object; TrainingError if it was the user's code, is not one of glassnet's
+classes, or does not belong in that place of a run file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from glassnet.training.callbacks import EarlyStopping
 
 __all__ = ["as_data", "contains_part", "from_data"]
 
-DEFINING = (losses, penalised, scikit)  # with `nn` and `optim`, all that run files name
+DEFINING = (losses, penalised, scikit)  # with `nn` and `optim`: where run files find classes
 PLACES: dict[str, tuple[type, ...]] = {
     "model": (Module,),
     "loss": (Loss,),
@@ -31,7 +31,7 @@ PLACES: dict[str, tuple[type, ...]] = {
 
 
 def from_data(data: Any, what: str = "model", given: Any = None) -> Any:
-    """The object, in which `given` stands where it is described."""
+    """Build the object that `data` describes; `given` replaces the part that describes it."""
     if isinstance(data, (list, tuple)):
         return tuple(from_data(part, what) for part in cast("list[Any]", data))
     try:

@@ -1,8 +1,7 @@
-"""What lies at the path of a run file and beside it, and what the disk says to it.
+"""File-system checks for run files, and translation of SQLite's errors.
 
-In: paths, and SQLite's errors. Out: whether there is a run file, whether what lies beside it is
-SQLite's and ours, the address to open it by, a folder as it was before, and errors that say what to
-do.
+In: paths, and SQLite's errors. Out: whether there is a run file, whether the files beside it are
+SQLite's and ours, the URI to open it by, and errors that say what to do.
 """
 
 from __future__ import annotations
@@ -25,24 +24,25 @@ ROOM = "make room, or record to another folder; what the file held before is who
 COPY = "restore it from a copy, or train again"
 ELSEWHERE = "name another file to record to"
 NO_ROOM = "{} cannot be written: {}; it needs {:,} bytes: make room, or record to another folder"
-LEAST = 1 << 16  # bytes: with fewer left a disk is as good as full
-SIDES = ("-wal", "-shm", "-journal", "-lock")  # what may lie beside a run file, by its ending
+LEAST = 1 << 16  # bytes: with fewer free bytes a disk counts as full
+SIDES = ("-wal", "-shm", "-journal", "-lock")  # endings of the files beside a run file
 JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"  # begins a journal, and ends one of several files
-LOG = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
-INDEX_PAGE = 32768
+LOG = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")  # the first bytes of a write-ahead log
+INDEX_PAGE = 32768  # bytes
 
 
 def resolve_path(place: str | Path) -> Path:
-    """The absolute path without symbolic links: beside it SQLite puts its files."""
+    """Return the absolute path without symbolic links; SQLite puts its files beside that."""
     return Path(os.path.realpath(place))
 
 
 def is_run(place: Path) -> bool:
-    """Whether this begins as a run file does, damaged or of a later format as it may be. Of one
-    that is being written, or was when its writer died, the mark may still be in the log.
+    """Return whether a file starts like a run file; it may be damaged or have a later format.
 
-    Not for a file that this process may be writing: to close it would drop SQLite's locks on it."""
-    if not place.is_file():  # to open a pipe would wait for a writer
+    While a run file is being written, or if its writer was killed, the mark may still be in the
+    log. Do not call this for a file that this process may be writing: closing it would drop
+    SQLite's locks on it."""
+    if not place.is_file():  # opening a pipe would wait for a writer
         return False
     try:
         with place.open("rb") as file:
@@ -54,37 +54,39 @@ def is_run(place: Path) -> bool:
 
 
 def log_of(place: Path) -> Path:
-    """SQLite's log of what is not in the file yet."""
+    """Return the path of SQLite's write-ahead log."""
     return side_file(place, "-wal")
 
 
 def lock_of(place: Path) -> Path:
-    """The lock of the one who writes the file; whoever is killed leaves it behind."""
+    """Return the path of the writer's lock file; a writer that is killed leaves it behind."""
     return side_file(place, "-lock")
 
 
 def side_file(place: str | Path, ending: str) -> Path:
-    """A file beside a run file."""
+    """Return the path of the file beside a run file that has this ending."""
     path = resolve_path(place)
     return path.with_name(path.name + ending)
 
 
 def side_files(place: str | Path) -> list[Path]:
-    """All files that writing a run file may make beside it."""
+    """Return the paths of all files that writing a run file may create beside it."""
     return [side_file(place, ending) for ending in SIDES]
 
 
 def address(place: Path, mode: str) -> str:
-    """For SQLite. To read, it makes files beside the file: where it may not, or could not remove
-    them, and nothing is in the log, the file is all that there is."""
+    """Return the URI by which SQLite opens the file.
+
+    SQLite creates files beside the database even to read it. If this process may not write there
+    and the log is empty, the file is opened as immutable, which needs no other files."""
     path = resolve_path(place)
-    may = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
-    alone = mode == "ro" and not may and not _size(log_of(place))
-    return f"file:{quote(str(path))}?mode={mode}{'&immutable=1' if alone else ''}"
+    writable = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
+    immutable = mode == "ro" and not writable and not _size(log_of(place))
+    return f"file:{quote(str(path))}?mode={mode}{'&immutable=1' if immutable else ''}"
 
 
 def check_file(place: Path) -> None:
-    """OutputError where something else than a file of one name is in the place of a run file."""
+    """Raise OutputError unless the path is free or a writable regular file without hard links."""
     if place.is_dir():
         raise OutputError(
             f"record={str(place)!r} is a folder; name a file in it: "
@@ -108,8 +110,9 @@ def check_file(place: Path) -> None:
 
 
 def check_room(place: Path, size: int) -> None:
-    """OutputError where the disk would not take so many bytes, or a quota or a limit on the size of
-    files: they are asked for, and given back."""
+    """Raise OutputError if the disk, a quota or a file-size limit refuses `size` bytes.
+
+    A temporary file of that size is allocated and removed again."""
     part = side_file(place, f".{secrets.token_hex(8)}.part")
     handle = None
     try:
@@ -130,8 +133,9 @@ def check_room(place: Path, size: int) -> None:
 
 
 def check_alone(place: Path) -> None:
-    """OutputError where what is beside a file that there is not may be all that is left of it:
-    SQLite removes it when the file is made."""
+    """Raise OutputError if a log or a journal exists without its run file.
+
+    It may be all that is left of that run, and SQLite would remove it when it creates the file."""
     for ending in ("-wal", "-journal"):
         beside = side_file(place, ending)
         if not place.exists() and _size(beside):
@@ -143,8 +147,8 @@ def check_alone(place: Path) -> None:
 
 
 def check_sides(place: Path) -> None:
-    """ModelFileError where SQLite would read, follow or remove what is not its own: a link, a pipe,
-    a file of someone else, or of another kind."""
+    """Raise ModelFileError if a file that SQLite would use beside the run file is not SQLite's: a
+    link, a pipe, a file of another user or of another kind."""
     path = resolve_path(place)
     try:
         main: os.stat_result | None = os.stat(path)
@@ -160,7 +164,7 @@ def check_sides(place: Path) -> None:
 
 
 def foreign_file_reason(found: os.stat_result, main: os.stat_result | None) -> str:
-    """What a file beside a run file is that can be no file of ours; "" where it may be one."""
+    """Return why a file beside a run file cannot be ours; "" if it may be ours."""
     if not stat.S_ISREG(found.st_mode):
         kind = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "a pipe, a folder or a device"
         return f"is {kind}, not a file"
@@ -187,7 +191,7 @@ def _fault(beside: Path, ending: str, main: os.stat_result | None) -> str:
         return fault
     if ending == "-shm":
         whole = found.st_size % INDEX_PAGE == 0 and (main is not None and main.st_size > 0)
-        whole = whole or found.st_size <= 3  # cut to this where it is made anew
+        whole = whole or found.st_size <= 3  # SQLite truncates it to this before it rebuilds it
         return "" if whole or _begins(beside, 4) in _VERSIONS else "is not an index of SQLite's"
     head = _begins(beside, 8)
     if ending == "-wal":
@@ -220,7 +224,7 @@ def _has_our_end(path: Path) -> bool:
 
 
 def missing_error(place: Path) -> ModelFileError:
-    """There is no file to read."""
+    """Return the error for a path without a file to read."""
     if place.is_dir():
         return ModelFileError(
             f"{place} is a folder; name a run file in it (`glassnet runs {place}` lists them)"
@@ -231,7 +235,7 @@ def missing_error(place: Path) -> ModelFileError:
 
 
 def unreadable_error(place: Path, error: sqlite3.Error) -> ModelFileError:
-    """What a file is that SQLite does not open: another one, or one that the disk does not give."""
+    """Return the error for a file that SQLite cannot open: not a run, damaged, locked, unread."""
     name = str(getattr(error, "sqlite_errorname", ""))
     if name == "SQLITE_NOTADB":
         return ModelFileError(f"{place} is not a run file; name one that training has recorded")
@@ -256,12 +260,13 @@ def unreadable_error(place: Path, error: sqlite3.Error) -> ModelFileError:
 
 
 class FileGoneError(OutputError):
-    """The run file is not where it was, and cannot be written elsewhere."""
+    """The run file was moved or removed, and cannot be written elsewhere."""
 
 
 def unwritable_reason(place: Path, error: BaseException) -> str:
-    """Why the disk does not take a run file. SQLite calls a full disk an I/O error where it is not
-    a plain write that found no room, as a quota and a limit on the size of files always are."""
+    """Return why the disk refuses to write a run file.
+
+    SQLite reports quotas, file-size limits and some full disks as I/O errors."""
     if isinstance(error, FileGoneError):
         return str(error)
     name, folder = _name(error), resolve_path(place).parent
@@ -282,7 +287,7 @@ def unwritable_reason(place: Path, error: BaseException) -> str:
 
 
 def way_out(place: Path, error: BaseException) -> str:
-    """What to do where a run file cannot be written, and what there still is."""
+    """Return what to do if a run file cannot be written, and what is still intact."""
     name = _name(error)
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
         return ROOM
@@ -294,12 +299,12 @@ def way_out(place: Path, error: BaseException) -> str:
 
 
 def recovery_text(error: BaseException) -> str:
-    """When what was refused may be written after all."""
+    """Return the condition under which writing will work again."""
     name = _name(error)
     if isinstance(error, FileGoneError):
         return "that is so no more"
-    full = name.startswith(("SQLITE_FULL", "SQLITE_IOERR"))
-    return "there is room" if full else "it can be written again"
+    disk_full = name.startswith(("SQLITE_FULL", "SQLITE_IOERR"))
+    return "there is room" if disk_full else "it can be written again"
 
 
 def _name(error: BaseException) -> str:

@@ -1,14 +1,14 @@
-"""The run file: one SQLite database, readable by anyone while it is written.
+"""The run file: one SQLite database, which others can read while it is written.
 
-In: JSON values, rows of history, checkpoints. Out: the same again. Everything that belongs
-together is written in one transaction, so that a file is whole whenever the writer dies.
+In: JSON values, rows of history, checkpoints. Out: the same again. What belongs together is
+written in one transaction, so that the file stays consistent whenever the writer is killed.
 
     run(key, value)                        configuration, as JSON texts
-    history(epoch, loss, validation_loss)  one row an epoch, counted from 1
-    checkpoint(epoch, arrays, content)     after so many epochs: names, dtypes and shapes as JSON,
-                                           and the bytes one after the other, little-endian
-    data(name, arrays, content)            the data, where they are small
-    result(one, sha256, content)           W as training left it
+    history(epoch, loss, validation_loss)  one row per epoch, counted from 1
+    checkpoint(epoch, arrays, content)     the state after `epoch` epochs: names, dtypes and shapes
+                                           as JSON, and the bytes in this order, little-endian
+    data(name, arrays, content)            the data, if they are small
+    result(one, sha256, content)           W at the end of training
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ GO_ON_FIT = "\n  right: {1}(record='{0}', …).resume(X, y), which finishes that
 
 
 def extent_json(file: RunReader) -> tuple[str, str] | None:
-    """How much of its run a file holds, and the way to the rest if there is any; None where it
-    holds none."""
+    """Return how many epochs of its run a file holds, and how to train the rest ("" if finished);
+    None if it holds no run."""
     values = file.values()
     if not values:
         return None
@@ -79,19 +79,21 @@ def extent_json(file: RunReader) -> tuple[str, str] | None:
 
 
 class RunFile(RunReader):
-    """An open run file. `path` is where it is, which may change while it is written: a file that is
-    renamed is followed, one that is removed is written again; `notes` tells of it."""
+    """An open run file.
+
+    `path` may change while the file is written: a renamed file is followed, a removed one is
+    written again. Each such event adds a message to `notes`."""
 
     def __init__(self, path: Path, mode: str) -> None:
         self.notes: list[str] = []
         self._lock: WriterLock | None = None
-        self._owns = False  # whether the lock is released with the file
+        self._owns = False  # whether `close` releases the lock
         self._made = mode == "rwc" and not path.exists()
-        self._schema: int | None = None  # by what SQLite counts changes of the schema
+        self._schema: int | None = None  # SQLite's `schema_version`, which counts changes
         self._spot: Spot | None = None
-        self._loose = False  # it was renamed, to where is not known
+        self._loose = False  # the file was renamed, and its new path is unknown
         self._lost: FileGoneError | None = None
-        self._other: Path | None = None  # where another program writes it now
+        self._other: Path | None = None  # the path where another program writes it now
         super().__init__(path, mode)
 
     @classmethod
@@ -102,10 +104,11 @@ class RunFile(RunReader):
         overwrite: bool = False,
         way: str = "overwrite=True",
     ) -> RunFile:
-        """A file for a new run; OutputError where it holds another one, with the `way` out. To
-        `overwrite` that, if it is a run file, is left to `begin`, in the transaction that writes
-        the beginning of the new one. The `lock` of a caller is used where it covers the file, and
-        not released."""
+        """Open a file for a new run.
+
+        OutputError if the file holds a run already; the message names `way`, the option that
+        replaces it. With `overwrite`, `begin` replaces the old run in the transaction that writes
+        the beginning of the new one. A `lock` that covers the file is used and not released."""
         file = cls._locked(Path(path), "rwc", lock)
         try:
             blank = is_blank(file._database)
@@ -118,13 +121,14 @@ class RunFile(RunReader):
 
     @classmethod
     def append(cls, path: str | Path, lock: WriterLock | None = None) -> RunFile:
-        """An existing file, to write more."""
+        """Open an existing file to write more."""
         return cls._locked(Path(path), "rw", lock)
 
     @classmethod
     def read(cls, path: str | Path, mode: str = "ro") -> RunFile:
-        """An existing file, to read only; ModelFileError where it is none. Who is about to write
-        asks for "rw": that also undoes what a writer left that died while it made the file."""
+        """Open an existing file to read it; ModelFileError if it is not a run file.
+
+        Mode "rw" is for a caller that will write: it also rolls back what a killed writer left."""
         return cls(Path(path), mode)
 
     @classmethod
@@ -152,7 +156,7 @@ class RunFile(RunReader):
         return file
 
     def _configure_writer(self, place: Path) -> None:
-        """What a file is set to that is to be written."""
+        """Set SQLite's options for writing."""
         try:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
@@ -161,7 +165,7 @@ class RunFile(RunReader):
             raise _refused_error(self.path, error) from error
 
     def _remember_state(self, place: Path) -> None:
-        """Remember the file as it is, so that it is known again."""
+        """Remember the file's identity and schema, to recognise it later."""
         self._spot = Spot.of(place)
         self._schema = self._database.execute("PRAGMA schema_version").fetchone()[0]
 
@@ -190,16 +194,16 @@ class RunFile(RunReader):
                 self._checkpoint_log()
             nothing = self._made and is_blank(self._database)
         self._database.close()
-        if nothing:  # it was made in vain
+        if nothing:  # this process created the file, and wrote nothing to it
             with suppress(OSError):
                 remove(self.path)
         if self._spot is not None and (self._loose or self._lost is not None):
-            self._spot.clear()  # of a file that was renamed SQLite leaves the log
+            self._spot.clear()  # SQLite does not remove the log of a renamed file
 
     @contextmanager
     def begin(self) -> Generator[sqlite3.Connection]:
-        """One transaction that puts the tables of a new run, and what the caller puts into them,
-        in place of all that there is."""
+        """Open one transaction that replaces the file's content by the tables of a new run, with
+        what the caller writes into them."""
         if self._tables:
             with self._replacement() as database:
                 yield database
@@ -208,14 +212,14 @@ class RunFile(RunReader):
                 make_tables(database)
                 yield database
         self._tables = check_schema(self.path, self._database)
-        with suppress(sqlite3.Error):  # a file that is renamed has the beginning in it by then
+        with suppress(sqlite3.Error):  # so that a file renamed later already has the beginning
             self._database.execute("PRAGMA wal_checkpoint(PASSIVE)")
         self._mark()
 
     @contextmanager
     def _replacement(self) -> Generator[sqlite3.Connection]:
-        """A database in memory that takes the place of what the file holds, page by page: of an old
-        file nothing is read, as it would be to drop its tables."""
+        """Yield a database in memory that then replaces the file's content, page by page. Dropping
+        the old tables instead would have to read the old file."""
         try:
             with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
                 size = self._database.execute("PRAGMA page_size").fetchone()[0]
@@ -229,7 +233,8 @@ class RunFile(RunReader):
 
     @contextmanager
     def change(self) -> Generator[sqlite3.Connection]:
-        """One transaction: all of it or nothing; OutputError where the disk refuses."""
+        """Open one transaction, which is written completely or not at all; OutputError if the disk
+        refuses."""
         self.follow()
         database = self._database
         self._work.begin()
@@ -250,7 +255,7 @@ class RunFile(RunReader):
         self._mark()
 
     def _check_same(self) -> None:
-        """Whether the tables are those that were looked at: nothing of another program is run."""
+        """Check the schema again if it changed, so that nothing of another program is run."""
         found = self._database.execute("PRAGMA schema_version").fetchone()[0]
         if self._tables and found != self._schema:
             check_schema(self.path, self._database)
@@ -269,14 +274,14 @@ class RunFile(RunReader):
                 self._spot = replace(self._spot, found=found)
 
     def _roll_back(self) -> None:
-        # a disk that refused to write may refuse this too; the next to open the file does it then
+        # a disk that refused to write may refuse this too; then the next opening rolls back
         with suppress(sqlite3.Error):
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
 
     def follow(self) -> None:
-        """Go where the file has been moved meanwhile, or write it again where it was removed; Gone
-        where neither can be done."""
+        """Follow the file to its new path if it was moved, or write it again if it was removed;
+        FileGoneError if neither is possible."""
         if self._lost is not None:
             raise self._lost
         if self._spot is None or self._spot.is_there():
@@ -310,7 +315,7 @@ class RunFile(RunReader):
             self._lost = FileGoneError(f"{reason}, where it is not recorded on: {error}")
             raise self._lost from None
         if not self._checkpoint_log():
-            return  # someone reads the log of the old name; the next time
+            return  # another program reads the log under the old name; try again next time
         self._database.close()
         spot.clear()
         try:
@@ -324,7 +329,7 @@ class RunFile(RunReader):
         self.path = self.path.with_name(place.name) if place.parent == spot.path.parent else place
 
     def _write_again(self, spot: Spot) -> None:
-        """The file was removed: what was recorded is copied from what this process has open."""
+        """Copy the removed file from this process's open handle to a new file."""
         assert self._lock is not None
         place: Path | None = spot.path
         if not spot.path.parent.is_dir():
@@ -344,7 +349,7 @@ class RunFile(RunReader):
         self.path = new
 
     def _copy_of_run(self, place: Path) -> sqlite3.Connection:
-        """A new file with all that there is, open; none where the disk refuses."""
+        """Copy the run to a new file and return its connection; if that fails, remove the file."""
         made = None
         try:
             os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
@@ -361,8 +366,7 @@ class RunFile(RunReader):
         return made
 
     def _checkpoint_log(self) -> bool:
-        """Put all that is in the log into the file, wherever that is; False where a reader of the
-        log is in the way."""
+        """Write the whole log into the database file; False if a reader of the log prevents it."""
         try:
             self._database.execute("PRAGMA busy_timeout = 200")
             busy = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
@@ -378,7 +382,7 @@ def _refused_error(place: Path, error: Exception) -> OutputError:
 
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection, place: Path) -> None:
-    """All of a database in place of another, in one transaction."""
+    """Replace the database `target` by `source` in one transaction."""
 
     def heard(status: int, _left: int, _all: int) -> None:
         if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -399,10 +403,10 @@ def put_values(database: sqlite3.Connection, values: Mapping[str, Any]) -> None:
 
 
 def put_continuation(database: sqlite3.Connection, epoch: int, values: Mapping[str, Any]) -> None:
-    """The run goes on after an epoch: with other values, without what came later and the end."""
+    """Let the run continue after `epoch`: set `values`; delete later epochs and the result."""
     put_values(database, {**values, "ended": None})
     database.execute("DELETE FROM history WHERE epoch > ?", (epoch,))
-    database.execute("DELETE FROM result WHERE one = 1")  # never more; and no walk of all pages
+    database.execute("DELETE FROM result WHERE one = 1")  # the only row; found without a full scan
 
 
 def put_checkpoint(database: sqlite3.Connection, state: Checkpoint) -> None:

@@ -1,8 +1,8 @@
-"""One writer a file.
+"""A lock that allows one writer per run file.
 
 In: the paths of run files. Out: a lock on all of them or none, which ends with the process, however
-it ends. It is held on a small file beside each (a lock on the database itself would be lost when it
-is read and closed), which says who holds it.
+that ends. It is taken on a small file beside each run file, which names the process. (A lock on the
+database itself would be lost when the same process reads and closes it.)
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-CONTENT = re.compile(rb"glassnet (\d{1,10})\n|")  # of a lock; of older versions nothing
+CONTENT = re.compile(rb"glassnet (\d{1,10})\n|")  # of a lock file; empty by older versions
 _FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class WriterLock:
-    """Held from construction to `release`."""
+    """A lock on run files, from construction to `release`."""
 
     def __init__(self, *paths: str | Path) -> None:
         self._held: dict[Path, int] = {}
@@ -38,15 +38,15 @@ class WriterLock:
             raise
 
     def covers(self, path: str | Path) -> bool:
-        """Whether this is a lock on that run file, among others."""
+        """Return whether this lock includes that run file."""
         return lock_of(Path(path)) in self._held
 
     def take(self, path: str | Path) -> None:
-        """One file more; OutputError where someone else writes it."""
+        """Lock one more file; OutputError if another process or run writes it."""
         place = lock_of(Path(path))
         with suppress(OSError):
             for descriptor in self._held.values():
-                if _is_same_file(descriptor, place):  # its folder was renamed, and it with it
+                if _is_same_file(descriptor, place):  # its folder was renamed
                     self._held[place] = os.dup(descriptor)
                     return
         if place in self._held:  # someone removed it
@@ -62,7 +62,7 @@ class WriterLock:
                 raise _unwritable(path, error) from None
             os.close(handle)  # whoever had the lock before removed it after we opened it
         self._held[place] = handle
-        with suppress(OSError):  # on a full disk nobody learns who it is
+        with suppress(OSError):  # on a full disk the lock file does not name the process
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"glassnet {os.getpid()}\n".encode(), 0)
 
@@ -82,7 +82,7 @@ class WriterLock:
 
 
 def _open_lock(path: str | Path, place: Path) -> int:
-    """The file of a lock, made where there is none; never one that is something else."""
+    """Open or create a lock file; OutputError if something else is in its place."""
     try:
         found = os.lstat(place) if os.path.lexists(place) else None
         fault = "" if found is None else foreign_file_reason(found, _main(path))
@@ -118,7 +118,7 @@ def _main(path: str | Path) -> os.stat_result | None:
 
 
 def _is_same_file(handle: int, place: Path) -> bool:
-    """Whether the file that is open is the one that others find."""
+    """Return whether the open file is the one at the path."""
     try:
         return os.path.samestat(os.fstat(handle), os.lstat(place))
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Where a file is that is being written and was renamed, or removed, meanwhile.
+"""Find a file that was renamed or removed while it is being written.
 
-In: a path, when the file is opened. Out: later, whether it is still there, or where it is now. A
-file is known by its device and inode, which nothing else gets as long as it is open.
+In: a path, when the file is opened. Out: later, whether it is still there, or where it is now. The
+file is identified by device and inode, which stay its own as long as it is open.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from glassnet.runs.disk import SIDES, resolve_path, side_file
 
 try:
     import fcntl
-except ImportError:  # Windows, where an open file keeps its name
+except ImportError:  # Windows, where an open file cannot be renamed
     fcntl = None
 
 GIVES_PATH: int | None = getattr(fcntl, "F_GETPATH", None)  # macOS
@@ -23,11 +23,11 @@ GIVES_PATH: int | None = getattr(fcntl, "F_GETPATH", None)  # macOS
 
 @dataclass(frozen=True)
 class Spot:
-    """A file as it was when it was opened, or last written."""
+    """The identity of a file when it was opened or last written."""
 
     path: Path  # absolute, without symbolic links
     found: os.stat_result
-    beside: tuple[tuple[Path, os.stat_result], ...] = ()  # what SQLite keeps beside it
+    beside: tuple[tuple[Path, os.stat_result], ...] = ()  # SQLite's files beside it
 
     @classmethod
     def of(cls, place: str | Path) -> Spot:
@@ -39,15 +39,15 @@ class Spot:
         return cls(path, os.stat(path), tuple(beside))
 
     def is_there(self) -> bool:
-        """Whether the path still leads to the file."""
+        """Return whether the path still leads to the file."""
         try:
             return os.path.samestat(os.stat(self.path), self.found)
         except OSError:
             return False
 
     def now(self) -> tuple[Path | None, os.stat_result | None]:
-        """The path that the file has now, where the system knows one, and its state; by the file
-        that this process has open."""
+        """Return the file's present path (None if the system cannot tell) and its state, found
+        through the handle that this process has open."""
         for handle in _handles():
             with suppress(OSError):
                 found = os.fstat(handle)
@@ -62,7 +62,7 @@ class Spot:
         return None
 
     def is_untouched(self, place: Path | None, found: os.stat_result) -> bool:
-        """Whether nobody has written to it since, nor to a log of the name that it has now."""
+        """Return whether no other program has written to the file or to a log at its new path."""
         known = self.found
         if (known.st_mtime_ns, known.st_size) != (found.st_mtime_ns, found.st_size):
             return False
@@ -75,7 +75,7 @@ class Spot:
         return not log.st_size or any(os.path.samestat(log, status) for _, status in self.beside)
 
     def clear(self) -> None:
-        """Remove what was beside the file under the name that it no longer has."""
+        """Remove SQLite's files beside the old path of the file."""
         for path, found in self.beside:
             with suppress(OSError):
                 if os.path.samestat(os.lstat(path), found):
@@ -97,6 +97,6 @@ def _path_of(handle: int) -> Path | None:
 
 
 def free_name(place: Path) -> Path | None:
-    """A name beside one that is taken, where it is free."""
+    """Return an alternative path in the same folder; None if that exists too."""
     other = place.with_name(f"{place.stem}.saved{place.suffix}")
     return None if os.path.lexists(other) else other

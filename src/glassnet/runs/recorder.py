@@ -1,7 +1,7 @@
-"""Recording a training run while it runs.
+"""Record a training run while it runs.
 
 In: a trainer and its configuration. Out: a run file: history, sparse checkpoints, the result.
-Checkpoints keep to a small part of the time: a second or more apart, and at most 64 of them.
+Checkpoints are at least a second apart and at most 64, so that they take little of the time.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from glassnet.training.trainer import Trainer
 from glassnet.version import __version__, numerics_version
 
 EVERY = 1.0  # seconds between checkpoints, at least
-SHARE = 100  # times as long as a checkpoint takes is what lies between two, at least
-SMALL = 1 << 22  # bytes of data that a file holds as well
-MOST = 64  # checkpoints; then every other one is dropped
+SHARE = 100  # the time between two checkpoints, as a multiple of the time to write one, at least
+SMALL = 1 << 22  # bytes: data up to this size are stored in the run file
+MOST = 64  # checkpoints, at most; then every second one is dropped
 
 GOES_ON = "training goes on, and what is missing is written once {until}"
 WITHOUT = "training goes on without its record"
@@ -51,8 +51,8 @@ TRAINED = "the model in memory is trained"
 
 
 def fingerprint(rows: Rows) -> str:
-    """SHA-256 of the data, in the order and dtype in which a step reads them; of sparse rows that
-    of the same rows made dense."""
+    """Return the SHA-256 of the data, in the order and dtype in which a step reads them. Sparse
+    rows have the digest of the same rows as a dense array."""
     return fingerprint_of((n, *_in_parts(a, rows.y.dtype)) for n, a in rows.arrays().items())
 
 
@@ -68,7 +68,7 @@ def _in_parts(
 def fingerprint_of(
     arrays: Iterable[tuple[str, np.dtype[Any], tuple[int, ...], Iterable[np.ndarray]]],
 ) -> str:
-    """SHA-256 of arrays that come in parts: name, dtype, whole shape, and the parts."""
+    """Return the SHA-256 of arrays that come in parts: name, dtype, whole shape, and the parts."""
     digest = hashlib.sha256()
     for name, dtype, shape, parts in arrays:
         digest.update(f"{name} {dtype.name} {shape}\n".encode())
@@ -78,7 +78,7 @@ def fingerprint_of(
 
 
 class Fingerprint:
-    """A fingerprint taken beside the training, since reading all data takes its time."""
+    """A fingerprint that a thread computes during training, since reading all data takes time."""
 
     def __init__(self, rows: Mapping[str, Rows]) -> None:
         self._found: dict[str, str] = {}
@@ -106,8 +106,10 @@ def recorded(
     settings: Mapping[str, Any],
     history: History | None = None,
 ) -> History:
-    """Train, and record if there is a path; `rows` are all rows, those held out included. Of a
-    training that goes on, `history` has the epochs that are done; all of them are recorded."""
+    """Train, and record the run if `recording` is given.
+
+    `rows` are all rows, including the held-out ones. If the training continues an earlier one,
+    `history` has the epochs that are done; they are recorded too."""
     if history is not None:
         settings = {**settings, "epochs": settings["epochs"] + len(history.loss)}
     if recording is None:
@@ -134,7 +136,7 @@ def described_run(
     callbacks: Sequence[Any],
     settings: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What a run file says of its run; `settings` are those of the loop."""
+    """Return the configuration that a run file stores; `settings` are those of the loop."""
     task = trainer.task
     return {
         "model": as_data(task.model),
@@ -155,13 +157,14 @@ def described_run(
 
 
 def all_data(rows: Rows, held_out: Rows | None, values: Mapping[str, Any]) -> dict[str, Rows]:
-    """The data that a run depends on, by name."""
+    """Return the data that a run depends on, by name ("training", "validation")."""
     given = values["validation"] == "given" and held_out is not None
     return {"training": rows, **({"validation": held_out} if given and held_out else {})}
 
 
 class Recorder(Callback):
-    """The last of the callbacks of a recorded run. `again` says how to go on with the run."""
+    """The last callback of a recorded run, which writes its file. `again` is the command that
+    resumes the run."""
 
     again = "`glassnet resume {}`"
 
@@ -187,8 +190,8 @@ class Recorder(Callback):
         data: Mapping[str, Mapping[str, np.ndarray]],
         history: History | None = None,
     ) -> None:
-        """The configuration, the data that the file is to hold, and the state before the first
-        step; of a training that goes on, the losses of the epochs before."""
+        """Write the configuration, the data to store, and the state before the first step; for a
+        training that continues an earlier one, also the losses of the earlier epochs."""
         before = history or History()
         judged = before.validation_loss or [None] * len(before.loss)
         lines = zip(itertools.count(1), before.loss, judged, strict=False)
@@ -200,10 +203,10 @@ class Recorder(Callback):
             put_checkpoint(database, self._state(len(before.loss)))
 
     def epoch_end(self, run: Run) -> None:
-        """Note the epoch; write what was noted, with a checkpoint, now and then and at the end
-        (here, since at the end of training early stopping puts its best weights into W)."""
+        """Note the epoch's losses; from time to time, and after the last epoch, write them with a
+        checkpoint. (Not in `train_end`: by then early stopping has put its best weights into W.)"""
         if run.steps_done != run.epoch * self.trainer.order.steps:
-            return  # ended by the clock in the middle of an epoch: no state to go on from
+            return  # a time limit ended it within an epoch: no state to resume from
         seen = run.history.validation_loss
         self._lines.append((run.epoch, run.history.loss[-1], seen[-1] if seen else None))
         start = self._clock()
@@ -217,7 +220,7 @@ class Recorder(Callback):
             self._looked = start
 
     def train_end(self, run: Run) -> None:
-        if run.failed:  # as if the process had been killed: the file can be gone on with
+        if run.failed:  # as if the process had been killed: the file can be resumed
             return
         stopped = run.history.stopped
         if stopped == "epochs" and run.epoch < run.epochs:
@@ -227,8 +230,8 @@ class Recorder(Callback):
         run.history.recorded = str(self.file.path)
 
     def _try(self, run: Run, write: Callable[[], None], last: bool = False) -> None:
-        """Write. Where the disk refuses, the run is worth more than its record: training goes on,
-        and what could not be written is tried again with what comes next."""
+        """Call `write`. If the disk refuses, warn and go on training; the next call writes what is
+        missing."""
         try:
             write()
             self._refused = False
@@ -245,7 +248,7 @@ class Recorder(Callback):
             warnings.warn(note, RecordingWarning, stacklevel=2)
 
     def _failure_text(self, error: OutputError, last: bool) -> str:
-        """Why there is no record, what that means, and what to do."""
+        """Return why nothing was recorded, what that means, and what to do."""
         path, cause = self.file.path, error.__cause__
         if isinstance(error, FileGoneError):
             return f"{error}; {TRAINED if last else WITHOUT}"
@@ -257,7 +260,7 @@ class Recorder(Callback):
     def _write(self, epoch: int | None, run: Run | None = None, ended: Any = None) -> None:
         with self.file.change() as database:
             database.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?)", self._lines)
-            for callback in self.series:  # longer lists than the history has do no harm
+            for callback in self.series:  # lists longer than the history are harmless
                 put_values(database, callback.series())
             if epoch is not None:
                 put_checkpoint(database, self._state(epoch))
@@ -286,8 +289,8 @@ class Recorder(Callback):
 
 
 def restore(trainer: Trainer | FullBatchTrainer, state: Checkpoint) -> None:
-    """Put the numbers of a checkpoint into the model and the optimiser's memory; ModelFileError
-    where they are those of another model."""
+    """Copy a checkpoint into the model's weights and the optimiser's state; ModelFileError if its
+    arrays have other shapes or dtypes."""
     places = {"W": trainer.task.model.W, **trainer.memory}
     for name, array in places.items():
         _check_fits(state, name, array)
@@ -309,8 +312,8 @@ def _check_fits(state: Checkpoint, name: str, array: np.ndarray) -> None:
 def check_stoppers(
     trainer: Trainer | FullBatchTrainer, state: Checkpoint, callbacks: Sequence[Any]
 ) -> None:
-    """ModelFileError where what early stopping remembers is not numbers, or weights of another
-    model."""
+    """Raise ModelFileError if the recorded state of early stopping is not numbers, or its weights
+    have another shape or dtype than the model's."""
     for name, callback in resumable(callbacks).items():
         if not isinstance(callback, EarlyStopping):
             continue

@@ -1,7 +1,7 @@
-"""Where a run's data came from, so that whoever opens the run finds them again.
+"""Record where a run's data came from, so that they are found when the run is opened.
 
-In: a path for a run file, and what is known of the data: a table and how it was read. Out: a
-`Recording`, which `train(…, record=…)` takes in place of a path; and from a run file what it says.
+In: a path for a run file, and the source of the data: a table and how it was read. Out: a
+`Recording`, which `train(…, record=…)` takes instead of a path; and the source that a run file has.
 """
 
 from __future__ import annotations
@@ -22,11 +22,23 @@ from glassnet.runs.lock import WriterLock
 class Recording:
     """A run file to be written, and the source of its data.
 
-    `source` is JSON values under names of the caller's choosing; "table", where it has one, is the
-    path of a file and is kept as an absolute one. It tells where the data are, never whether they
-    are still the same: for that there is their fingerprint. A run that the file holds already is
-    replaced only to `overwrite` it. A caller that writes several run files holds one `lock` on all
-    of them.
+    Parameters
+    ----------
+    path : str or Path
+        The run file.
+    source : mapping of str to JSON values, optional
+        Where the data are, under names that the caller chooses. "table", if present, is the path of
+        a file and is stored as an absolute path. Whether the data are unchanged is checked by their
+        fingerprint, not by this.
+    lock : WriterLock, optional
+        The lock of a caller that writes several run files.
+    overwrite : bool
+        Replace a run that the file holds already.
+
+    Raises
+    ------
+    TrainingError
+        `source` cannot be written as JSON.
     """
 
     path: str | Path
@@ -45,8 +57,8 @@ class Recording:
                 ) from None
 
     def found(self, streams: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
-        """The source as a run file keeps it; with what the streams that the data came from say,
-        by the name of the data ("training", "validation")."""
+        """Return the source as a run file stores it, with the settings of each stream by the name
+        of its data ("training", "validation"); None if nothing is known."""
         if self.source is None and not streams:
             return None
         kept = dict(self.source or {})
@@ -60,7 +72,7 @@ class Recording:
 def as_recording(
     record: str | Path | Recording | None, overwrite: bool = False
 ) -> Recording | None:
-    """What `record=` was given, in one form."""
+    """Convert the argument `record=` to a Recording; TrainingError if it is not a path."""
     if record is None:
         if overwrite:
             raise TrainingError("overwrite=True without record=: there is no run file to replace")
@@ -75,7 +87,7 @@ def as_recording(
 
 
 def source_of(run: str | Path) -> dict[str, Any] | None:
-    """What a run file says about where its data came from; None where nobody knew."""
+    """Return the source of its data that a run file has (see `Recording`); None if it has none."""
     with RunFile.read(run) as file:
         source: dict[str, Any] | None = file.values().get("source")
     return source

@@ -1,7 +1,7 @@
-"""Going on with a run whose epochs have to be done again: no checkpoint holds all of their state.
+"""Resume a run by repeating its epochs, for optimisers whose state no checkpoint can hold (L-BFGS).
 
-In: the recorder of a run. Out: its history, further on; the file stays as it is until the recorded
-epochs are done once more, to the same bits.
+In: the recorder of a run. Out: its history with the new epochs; the file is not changed until the
+recorded epochs have been repeated with the same bits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ OTHER = (
 
 
 def repeat_run(recorder: Recorder, epochs: int, callbacks: Sequence[Any]) -> History:
-    """Train from the start, and record what is new; TrainingError where bits differ."""
+    """Train from the start, and record the new epochs; TrainingError if a repeated epoch has other
+    bits than the recorded one."""
     file, trainer = recorder.file, recorder.trainer
     start = file.checkpoint(0)
     restore(trainer, start)
@@ -35,7 +36,7 @@ def repeat_run(recorder: Recorder, epochs: int, callbacks: Sequence[Any]) -> His
 
 
 class RepeatRecorder(Callback):
-    """The recorder, which keeps still while epochs are done again that must be those recorded."""
+    """A callback that compares repeated epochs with the recorded ones, and records new epochs."""
 
     def __init__(
         self, recorder: Recorder, losses: list[float], state: Checkpoint, epochs: int
@@ -58,7 +59,7 @@ class RepeatRecorder(Callback):
         self._open(0)
 
     def _open(self, done: int) -> None:
-        """Once all recorded epochs are done, the file is written again."""
+        """After all recorded epochs are repeated, let the recorder write to the file again."""
         if done == len(self.losses):
             self.still = False
             with self.recorder.file.change() as database:

@@ -1,7 +1,7 @@
-"""Going on with a recorded run.
+"""Resume a recorded run.
 
-In: a run file and the data of the run. Out: the model and the history that an uninterrupted run
-would have had, to the last bit: orders of rows and random numbers are functions of seed and step.
+In: a run file and the data of the run. Out: the model and the history of an uninterrupted run,
+bit-identical: the order of rows and the random numbers depend only on seed and step.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ GO_ON = (
     "{0} was recorded by {1}; go on with it by {1}(record={0!r}, …).resume(X, y), with the "
     "parameters and the data of then; a larger max_iter trains on, after it has stopped early, too"
 )
-PICKED = "picked"  # which rows of the user's were trained on, among the data of a file
+PICKED = "picked"  # in the file's data: the indices of the user's rows that were trained on
 TOO_FEW = (
     "epochs={} is less than the {} that {} has done, and what is trained stays trained; ask "
     "for as many or more, or train again"
@@ -67,31 +67,27 @@ TOO_FEW = (
 
 @computed_to_nearest
 def resume(
-    record: str | Path | Recording,
-    x: Any = None,
-    y: Any = None,
-    *,
-    sample_weight: Any = None,
-    validation: Any = None,
-    epochs: int | None = None,
-    callbacks: Any = None,
-    model: Module | None = None,
-    loss: Any = None,
-    optimizer: Any = None,
-    metrics: Any = None,
-    other_data: bool = False,
-    threads: int | None = None,
-) -> tuple[Module, History]:
-    """Go on with a recorded run from its last checkpoint, recording into the same file.
+    record: str | Path | Recording, x: Any = None, y: Any = None, *,
+    sample_weight: Any = None, validation: Any = None, epochs: int | None = None,
+    callbacks: Any = None, model: Module | None = None, loss: Any = None, optimizer: Any = None,
+    metrics: Any = None, other_data: bool = False, threads: int | None = None,
+) -> tuple[Module, History]:  # fmt: skip
+    """Resume a recorded run from its last checkpoint, and record into the same file.
 
-    x, y, weights and validation data are those of the run (where they were small, the file holds
-    them): others are refused, unless `other_data` says that they may differ. By default the run
-    ends after as many epochs as it was meant to have (`epochs` says another number, no smaller than
-    what is done), and `callbacks` are the early stopping that was recorded. A run that it has
-    stopped is over; with `epochs` or `callbacks` it goes on all the same: from its last epoch,
-    with the best weights so far in memory and a new patience. `model`, `loss`, `optimizer` and
-    `metrics` are needed only where they contain code of yours, which a file does not keep.
-    L-BFGS, whose state SciPy keeps to itself, does all epochs again, and refuses other ones.
+    The model and the history have the bits of an uninterrupted run. x, y, sample_weight and
+    validation are the data of the run, as in `train`; they are not needed if they were small, since
+    the file then holds them. Other data are refused unless `other_data` is true.
+
+    `epochs` is the total number of epochs, at least those that are done; by default as recorded.
+    `callbacks` are by default the early stopping that was recorded. A run that early stopping has
+    ended is trained on only if `epochs` or `callbacks` is given: from its last epoch, with the best
+    weights so far in memory and a new patience. `model`, `loss`, `optimizer` and `metrics` are
+    needed only if they contain your own code, which a file does not store. `threads` changes the
+    time, never a bit. L-BFGS repeats all epochs, since no checkpoint holds SciPy's state, and
+    compares them with the recorded ones.
+
+    TrainingError if data, model, loss or optimiser are not those of the run; ModelFileError if the
+    file is not a run file or is damaged; OutputError if it cannot be written.
     """
     given = RunData(x, y, sample_weight, validation, model, loss, optimizer)
     stops = None if callbacks is None else as_callbacks(callbacks)
@@ -106,7 +102,7 @@ def resume_run(
     callbacks: Sequence[Any] | None, other_data: bool, threads: int | None, further: bool,
     metrics: Mapping[str, Any] | None = None,
 ) -> tuple[Module, History]:  # fmt: skip
-    """As `resume`. `further`: early stopping that has ended the run is no end of it."""
+    """As `resume`. `further`: train on even if early stopping has ended the run."""
     with _open_for_append(record) as file:
         values = _with_epochs(file, epochs)
         trainer, rows = rebuild(file, values, given, threads)
@@ -132,7 +128,7 @@ def resume_run(
 
 
 def metric_values(values: Mapping[str, Any], epochs: int) -> dict[str, list[float]]:
-    """The metrics of so many epochs."""
+    """Return the recorded metrics of the first `epochs` epochs."""
     known: dict[str, list[float]] = values.get("metrics") or {}
     return {name: list(column[:epochs]) for name, column in known.items()}
 
@@ -141,8 +137,8 @@ def resumed_callbacks(
     values: Mapping[str, Any], trainer: Trainer | FullBatchTrainer, metrics: Mapping[str, Any],
     callbacks: Sequence[Any] | None,
 ) -> list[Any]:  # fmt: skip
-    """The callbacks of a run that goes on: metrics, and early stopping as it was recorded, or what
-    is given in its place."""
+    """Return the callbacks of a resumed run: metrics, and early stopping as recorded, or the given
+    `callbacks` instead."""
     task = trainer.task
     known = restore_metrics(values.get("measured") or {}, metrics)
     kept = values["callbacks"] if callbacks is None else ()
@@ -153,7 +149,7 @@ def resumed_callbacks(
 def _restore_callbacks(
     model: Module, state: Checkpoint, done: History, callbacks: Sequence[Any]
 ) -> None:
-    """What callbacks knew at the end of a run that is over; the history stays as it is."""
+    """Give callbacks the state that they had at the end of a finished run."""
     run = Run(model, state.epoch, 0, replace(done), state.epoch)
     Restorer(state.notes, state.arrays, callbacks).train_begin(run)
 
@@ -164,14 +160,14 @@ def _open_for_append(record: str | Path | Recording) -> RunFile:
 
 
 def can_continue(values: Mapping[str, Any], done: int, epochs: int) -> bool:
-    """Whether a run that has ended can go on to a number of epochs; one that has converged stays
-    as it is."""
+    """Return whether a run that has ended can be trained on up to `epochs` epochs: only one that
+    early stopping ended."""
     ended = values.get("ended") or {"stopped": ""}
     return done < epochs and ended["stopped"] == "early"
 
 
 def _with_epochs(file: RunFile, epochs: int | None) -> dict[str, Any]:
-    """What a file says of its run, with another end where one is asked for."""
+    """Return the settings of a run, with the given number of epochs if there is one."""
     _refuse_fit(file)
     values = begun_values(file)
     done = len(file.history()[0])
@@ -188,7 +184,8 @@ def train_on(
     history: History,
     values: Mapping[str, Any] | None = None,
 ) -> History:
-    """Forget what came after the checkpoint, and train from there; `values` are said anew."""
+    """Delete what was recorded after the checkpoint, and train from there; `values` are settings
+    that replace the recorded ones."""
     trainer = recorder.trainer
     with InTraining(trainer.task.model):
         if isinstance(trainer, FullBatchTrainer) and trainer.again:
@@ -196,15 +193,15 @@ def train_on(
         restore(trainer, state)
         check_stoppers(trainer, state, callbacks)
         with recorder.file.change() as database:
-            said = {"epochs": epochs, **described_metrics(callbacks), **(values or {})}
-            put_continuation(database, state.epoch, said)
+            settings = {"epochs": epochs, **described_metrics(callbacks), **(values or {})}
+            put_continuation(database, state.epoch, settings)
         around = [*callbacks, Restorer(state.notes, state.arrays, callbacks), recorder]
         return trainer.train(epochs, around, history)
 
 
 @dataclass(frozen=True)
 class RunData:
-    """What the caller brings to a recorded run."""
+    """The arguments of a caller who opens or resumes a recorded run."""
 
     x: Any
     y: Any
@@ -216,15 +213,15 @@ class RunData:
 
     @property
     def complete(self) -> bool:
-        """Whether there are rows with labels."""
+        """Whether the caller passed rows with labels."""
         return isinstance(self.x, Source | Rows) or (self.x is not None and self.y is not None)
 
 
 def _data(
     file: RunFile, values: Mapping[str, Any], given: RunData, model: Module, loss: Loss
 ) -> tuple[Rows, Any]:
-    """All rows, and what they were validated on: those that the caller brought, completed by what
-    the file holds (whose weights have the weights of classes in them already)."""
+    """Return all rows and the validation data: those of the caller, completed by the file's. (The
+    sample weights in a file already include class weights.)"""
     if given.complete:
         return check_data(model, loss, given.x, given.y, given.sample_weight), given.validation
     data = file.data()
@@ -262,7 +259,7 @@ def _data(
 
 
 def _required_arguments(values: Mapping[str, Any]) -> str:
-    """What a caller has to pass."""
+    """Return the arguments that a caller has to pass, as Python text."""
     source: dict[str, Any] = values.get("source") or {}
     streams: dict[str, dict[str, Any]] = source.get("streams") or {}
     if "training" not in streams:
@@ -275,7 +272,7 @@ def _required_arguments(values: Mapping[str, Any]) -> str:
 
 
 def begun_values(file: RunFile) -> dict[str, Any]:
-    """What a file says of its run; TrainingError where the run did not come to its first step."""
+    """Return the settings of a run; TrainingError if it ended before its first step."""
     values = settings_of(file)
     if "model" not in values:
         raise TrainingError(
@@ -287,9 +284,9 @@ def begun_values(file: RunFile) -> dict[str, Any]:
 
 
 def _check_size(file: RunFile, described: Any) -> None:
-    """ModelFileError where the weights in the file are of another model, before there is any memory
-    for this one."""
-    with suppress(TrainingError):  # code of the user's, or told where the model is needed
+    """Raise ModelFileError if the weights in the file do not fit its model, before memory for that
+    model is allocated."""
+    with suppress(TrainingError):  # user code; or `resolve` reports it when it builds the model
         model: Module = from_data(described)
         wanted = sum(parameter.size for parameter in layout_of(model).parameters.values())
         size = wanted * np.dtype(model.dtype).itemsize
@@ -307,7 +304,7 @@ def _check_size(file: RunFile, described: Any) -> None:
 
 
 def check_not_before(file: RunFile, values: Mapping[str, Any], epoch: int) -> None:
-    """GlassnetError where an epoch (from 1) of a run that goes on from another one is not in it."""
+    """Raise GlassnetError if an epoch (from 1) is in the parent run's file instead of this one."""
     parent: dict[str, Any] = values.get("parent") or {}
     if epoch <= parent.get("before", 0):
         raise GlassnetError(
@@ -317,14 +314,14 @@ def check_not_before(file: RunFile, values: Mapping[str, Any], epoch: int) -> No
 
 
 def is_finished(values: Mapping[str, Any], epoch: int) -> bool:
-    """Whether there is nothing left to do."""
+    """Return whether the run has ended and no epoch is left to train."""
     ended = values.get("ended") or {"stopped": ""}
     finished = ended["stopped"] == "epochs" and epoch >= values["epochs"]
     return finished or ended["stopped"] in ("early", "converged")
 
 
 def put_result_into(file: RunFile, model: Module) -> None:
-    """The weights as training left them."""
+    """Copy the recorded result into the model's weights, if the file has one."""
     content = file.result(model.W)
     if content is not None:
         with InTraining(model):
@@ -334,7 +331,7 @@ def put_result_into(file: RunFile, model: Module) -> None:
 def rebuild(
     file: RunFile, values: Mapping[str, Any], given: RunData, threads: int | None
 ) -> tuple[Trainer | FullBatchTrainer, Rows]:
-    """Model, loss and optimiser from a file, with data: ready to train; and all rows."""
+    """Build the trainer of a recorded run from its file and data; return it and all rows."""
     model = resolve(values, given.model, "model")
     loss = as_loss(resolve(values, given.loss, "loss"))
     optimizer = resolve(values, given.optimizer, "optimizer")
@@ -368,14 +365,15 @@ def _order(values: Mapping[str, Any], rows: Rows) -> Order:
 
 
 def _conventions(values: Mapping[str, Any], optimizer: Any) -> Conventions:
-    """Those that decide what a step computes; a loop of another library goes on by itself."""
+    """Return the conventions that decide what a step computes."""
     rates = values.get("rates")
     schedule = None if rates is None else EpochRates(optimizer.lr, tuple(rates))
     return Conventions(schedule, guarded="estimator" not in values)
 
 
 def check_numerics(values: Mapping[str, Any]) -> None:
-    """TrainingError where this program would compute other bits."""
+    """Raise TrainingError if this version of glassnet would compute other bits than the recorded
+    run."""
     if not computes_alike(values["numerics_version"], repr(values["model"])):
         raise TrainingError(
             f"the run was recorded with numerics version {values['numerics_version']}, this "
@@ -385,14 +383,14 @@ def check_numerics(values: Mapping[str, Any]) -> None:
 
 
 def _refuse_fit(file: RunFile) -> None:
-    """TrainingError where the run is that of an estimator, which goes on with it itself."""
+    """Raise TrainingError if an estimator recorded the run; its own `resume` must continue it."""
     kind = settings_of(file).get("estimator")
     if kind is not None:
         raise TrainingError(GO_ON.format(str(file.path), kind))
 
 
 def resolve(values: Mapping[str, Any], given: Any, what: str) -> Any:
-    """What the file describes, or what the caller brought if the file describes the same."""
+    """Return the object that the file describes; or the caller's, if it matches the description."""
     if given is None:
         return from_data(values[what], what)
     given = as_loss(given) if what == "loss" else given
@@ -402,8 +400,8 @@ def resolve(values: Mapping[str, Any], given: Any, what: str) -> Any:
 
 
 def reopen(file: RunFile, given: RunData) -> tuple[dict[str, Any], Trainer]:
-    """What a file says of its run, and the run itself with the data that it was recorded with;
-    TrainingError where it has no steps."""
+    """Return the settings and the trainer of a recorded run; TrainingError if it has no steps
+    (full-batch training)."""
     values, trainer = reopen_any(file, given)
     if isinstance(trainer, FullBatchTrainer):
         raise TrainingError(NO_STEPS.format(file.path, trainer.optimizer))
@@ -411,7 +409,7 @@ def reopen(file: RunFile, given: RunData) -> tuple[dict[str, Any], Trainer]:
 
 
 def reopen_any(file: RunFile, given: RunData) -> tuple[dict[str, Any], Trainer | FullBatchTrainer]:
-    """As `reopen`, whatever the training is."""
+    """As `reopen`, for mini-batch and full-batch training."""
     values = begun_values(file)
     trainer, rows = rebuild(file, values, given, None)
     verify_data(file, values, rows, trainer)
@@ -425,8 +423,10 @@ def verify_data(
     trainer: Trainer | FullBatchTrainer,
     other: bool = False,
 ) -> Fingerprint | None:
-    """TrainingError where the data are not those of the run. The fingerprint, where the file has
-    none because the run was ended before it was taken."""
+    """Raise TrainingError if the data are not those of the run.
+
+    Return their fingerprint if it is still to be recorded: the file has none, because the run was
+    interrupted before it was computed, or `other` data are allowed. Else None."""
     prints = Fingerprint(all_data(rows, trainer.task.held_out, values))
     known = values.get("sha256")
     if known is None or other:

@@ -1,8 +1,8 @@
-"""What a run file says, to its readers.
+"""Read a run file.
 
-In: the connection to a file whose tables are known. Out: configuration, history, checkpoints, data
-and the result, each value of the type and in the range that recording writes; ModelFileError where
-one is not.
+In: the connection to a file whose tables were checked. Out: configuration, history, checkpoints,
+data and the result, each value of the type and in the range that recording writes; ModelFileError
+if one is not.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from glassnet.runs.run_schema import (
 )
 from glassnet.words import plural
 
-MANY = 100_000  # rows of any table but this one
+MANY = 100_000  # rows of a table, at most, except of the history
 HISTORY = "the history"
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state after so many epochs: "W", the optimiser's memory, what callbacks remember."""
+    """The state after `epoch` epochs: "W", the optimiser's state, the callbacks' states."""
 
     epoch: int
     arrays: dict[str, np.ndarray]
@@ -54,10 +54,10 @@ class Checkpoint:
 
 
 class RunReader:
-    """A run file that is open."""
+    """An open run file, to read it."""
 
     def __init__(self, path: Path, mode: str) -> None:
-        """To read ("ro"), to write ("rw"), or to make a new one as well ("rwc")."""
+        """Open the file to read ("ro"), to write ("rw"), or to write and create it ("rwc")."""
         self.path, self._work = path, StatementLimit()
         self._tables: frozenset[str] = frozenset()
         if mode != "rwc" and not path.is_file():
@@ -74,7 +74,7 @@ class RunReader:
             raise
 
     def _look(self, mode: str) -> None:
-        """See that it is a run file, or a new one, before anything is read."""
+        """Check that it is a run file, or a new one, before anything else is read."""
         try:
             if mode != "rwc" or not is_blank(self._database):
                 check_kind(self.path, self._database)
@@ -85,7 +85,7 @@ class RunReader:
             ) from None
 
     def _found(self, what: str, make: Callable[..., T], query: str, *arguments: Any) -> list[T]:
-        """What a query finds, checked row by row; ModelFileError where the file is damaged."""
+        """Return the rows of a query, each checked by `make`; ModelFileError if one is damaged."""
         self._work.begin()
         found: list[T] = []
         try:
@@ -102,11 +102,11 @@ class RunReader:
         return found
 
     def rows(self, query: str, *arguments: Any) -> list[Any]:
-        """What a query finds; ModelFileError where the file is damaged."""
+        """Return the rows of a query; ModelFileError if the file is damaged."""
         return self._found("a table", lambda *row: row, query, *arguments)
 
     def values(self) -> dict[str, Any]:
-        """The configuration."""
+        """Return the configuration."""
 
         def setting(key: Any, text: Any) -> tuple[str, Any]:
             return read_name(key), parse_json(text)
@@ -114,8 +114,8 @@ class RunReader:
         return dict(self._found("run", setting, "SELECT key, value FROM run"))
 
     def history(self) -> tuple[list[float], list[float]]:
-        """Losses and validation losses, an epoch each. SQLite has no NaN: it keeps nothing, which
-        is no validation only where no epoch had one."""
+        """Return losses and validation losses, one per epoch; no validation losses if no epoch has
+        one. (SQLite stores NaN as NULL, so a single NULL is a NaN.)"""
         awaited = itertools.count(1)
 
         def row(epoch: Any, loss: Any, validation: Any) -> tuple[float, float, bool]:
@@ -130,7 +130,7 @@ class RunReader:
         return [loss for loss, _, _ in rows], [value for _, value, _ in rows] if judged else []
 
     def last(self) -> tuple[int, float]:
-        """How many epochs are done, and the loss of the last."""
+        """Return the number of epochs done, and the loss of the last."""
 
         def row(epoch: Any, loss: Any) -> tuple[int, float]:
             return read_epoch(epoch), read_number(loss, "a loss")
@@ -139,12 +139,12 @@ class RunReader:
         return next(iter(self._found(HISTORY, row, query)), (0, math.nan))
 
     def epochs(self) -> list[int]:
-        """After how many epochs there are checkpoints."""
+        """Return the epochs after which there are checkpoints."""
         query = "SELECT epoch FROM checkpoint ORDER BY epoch"
         return self._found("checkpoint", read_epoch, query)
 
     def checkpoint(self, upto: int) -> Checkpoint:
-        """The last checkpoint that is not after so many epochs."""
+        """Return the last checkpoint at or before epoch `upto`."""
 
         def row(epoch: Any, text: Any, digest: Any, length: Any) -> tuple[int, Any, Any, Any]:
             return read_epoch(epoch), text, digest, length
@@ -175,7 +175,7 @@ class RunReader:
         return Checkpoint(epoch, *self._found(what, arrays, query, epoch)[0])
 
     def _head(self, what: str, text: Any, length: Any) -> dict[str, Any]:
-        """What the text beside the content of a checkpoint says; checked before that is read."""
+        """Parse and check the description of a checkpoint, before its content is read."""
         try:
             head: Any = parse_json(text)
             if not isinstance(head, dict) or not isinstance(cast("Any", head).get("notes"), dict):
@@ -187,7 +187,7 @@ class RunReader:
         return cast("dict[str, Any]", head)
 
     def data(self) -> dict[str, dict[str, np.ndarray]]:
-        """Training and validation data, where the file holds them."""
+        """Return the training and validation data that the file holds, by name."""
         if not self.data_names():
             return {}
 
@@ -197,14 +197,14 @@ class RunReader:
         return dict(self._found("data", arrays, "SELECT name, arrays, content FROM data LIMIT 20"))
 
     def data_names(self) -> set[str]:
-        """Which data there are; the first files had no place for them."""
+        """Return the names of the stored data; the oldest files have no table for them."""
         if OF_DATA not in self._tables:
             return set()
         return set(self._found("data", read_name, "SELECT name FROM data LIMIT 20"))
 
     def result(self, like: np.ndarray | None = None) -> np.ndarray | None:
-        """W as training left it, as bytes; None where training has not ended. `like` is what it
-        has to be as long as."""
+        """Return W at the end of training, as bytes; None if training has not ended. With `like`,
+        ModelFileError unless W has as many bytes as `like`."""
 
         def content(digest: Any, content: Any) -> bytes:
             found = read_content(content, digest)

@@ -1,8 +1,8 @@
-"""How a run file is opened: a file of anyone's, in which nothing may be run.
+"""Open a run file safely: it may come from anyone, and nothing in it may be executed.
 
-In: a path. Out: a connection with limits on what SQLite does for it, to a file that has the tables
-of a run, exactly as one of our versions made them, and nothing else: no view, no trigger, no column
-of another kind. That is looked at before anything else is read.
+In: a path. Out: a connection, with limits on SQLite's work, to a file that has exactly the tables
+that a version of glassnet creates and nothing else: no view, no trigger, no other column. The
+schema is checked before anything else is read.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ LIMITS = {
 }
 PRAGMAS = ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0", "temp_store = MEMORY")
 WAIT = 5.0  # seconds for another program that holds the file
-STEPS = 50_000  # of SQLite's machine between two looks at Ctrl-C
-MOST_LOOKS = 1_000  # for one statement: what takes more is not a statement on a whole file
-MANY = 1 << 26  # bytes of a value that any file may have
+STEPS = 50_000  # of SQLite's virtual machine between two checks for Ctrl-C
+MOST_LOOKS = 1_000  # checks in one statement, at most: an undamaged file needs fewer
+MANY = 1 << 26  # bytes of a value that is allowed in any file
 
 
 class StatementLimit:
-    """How much SQLite does for one statement; between its steps Ctrl-C is heard."""
+    """A limit on SQLite's work for one statement, which also lets Ctrl-C interrupt it."""
 
     def __init__(self) -> None:
         self.looks = 0
@@ -72,8 +72,9 @@ class StatementLimit:
         return self.looks > MOST_LOOKS
 
     def refused(self, place: Path, error: sqlite3.Error) -> Exception | None:
-        """What an error says that came of stopping; None for any other. SQLite knows no exceptions:
-        one that a signal raised in the midst of it comes out as an interruption."""
+        """Return the error to raise if this limit stopped the statement; None for other errors.
+
+        SQLite reports an exception raised by a signal as an interruption: KeyboardInterrupt."""
         if getattr(error, "sqlite_errorname", "") != "SQLITE_INTERRUPT":
             return None
         if self.looks <= MOST_LOOKS:
@@ -82,14 +83,14 @@ class StatementLimit:
 
 
 def connect(place: Path, mode: str, work: StatementLimit) -> sqlite3.Connection:
-    """To read ("ro"), to write ("rw"), or to make ("rwc"). Nothing is read yet."""
+    """Open a connection to read ("ro"), write ("rw") or create ("rwc"). Nothing is read yet."""
     check_sides(place)
     database = sqlite3.connect(
         address(place, mode), uri=True, isolation_level=None, check_same_thread=False, timeout=WAIT
     )
     for limit, most in LIMITS.items():
         database.setlimit(limit, most)
-    if mode == "ro":  # a chain of pages that bites its tail is as long as the file says
+    if mode == "ro":  # a damaged file may chain its pages in a cycle, as one endless value
         database.setlimit(
             sqlite3.SQLITE_LIMIT_LENGTH, min(10**9, max(MANY, 16 * _stored_size(place)))
         )
@@ -101,7 +102,7 @@ def connect(place: Path, mode: str, work: StatementLimit) -> sqlite3.Connection:
 
 
 def _harden(database: sqlite3.Connection) -> None:
-    """What Python lets us switch from 3.12 on."""
+    """Set the options for untrusted files that Python offers from 3.12 on."""
     if sys.version_info >= (3, 12):
         database.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
         database.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)
@@ -110,7 +111,7 @@ def _harden(database: sqlite3.Connection) -> None:
 
 
 def _stored_size(place: Path) -> int:
-    """Bytes that the file and its log take on the disk; a file with holes seems larger."""
+    """Return the bytes that the file and its log occupy on disk; a sparse file's size is larger."""
     size = 0
     for path in (resolve_path(place), log_of(place)):
         with suppress(OSError):
@@ -120,7 +121,7 @@ def _stored_size(place: Path) -> int:
 
 
 def check_kind(place: Path, database: sqlite3.Connection) -> None:
-    """ModelFileError where this is not a run file, or one of a later version."""
+    """Raise ModelFileError if this is not a run file, or has the format of a later version."""
     if database.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
         raise ModelFileError(f"{place} is not a run file; name one that training has recorded")
     version = database.execute("PRAGMA user_version").fetchone()[0]
@@ -133,8 +134,8 @@ def check_kind(place: Path, database: sqlite3.Connection) -> None:
 
 
 def check_schema(place: Path, database: sqlite3.Connection) -> frozenset[str]:
-    """The names of its tables; ModelFileError where they are not those of a run file, as a version
-    of ours made them."""
+    """Return the names of the tables; ModelFileError if the schema is not one that a version of
+    glassnet creates."""
     found = frozenset(_entries(database))
     if found == CURRENT or found == CURRENT - _entries_of(OF_DATA):
         return frozenset(entry[1] for entry in found if entry[0] == "table")
@@ -149,12 +150,12 @@ def check_schema(place: Path, database: sqlite3.Connection) -> frozenset[str]:
 
 
 def is_blank(database: sqlite3.Connection) -> bool:
-    """Whether this is a database without a table: what a writer leaves that dies at once."""
+    """Return whether this database has no table, as a writer that is killed at once leaves it."""
     return database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
 
 
 def is_empty_file(place: Path) -> bool:
-    """`is_blank` of the database at a path; False where there is none."""
+    """Return `is_blank` of the database at a path; False if there is none."""
     if not place.is_file():
         return False
     try:
@@ -170,9 +171,10 @@ def is_empty_file(place: Path) -> bool:
 
 
 def remove_reader_files(place: Path) -> None:
-    """Let SQLite remove the files that it made beside a run file to read it: it does for the last
-    who leaves, if that one may write. A run that has a writer, or had one that died, stays as it
-    is."""
+    """Let SQLite remove the files that it created beside a run file to read it.
+
+    SQLite does so when the last connection closes, if that one may write. Nothing is done for a run
+    that has a writer, or whose writer was killed."""
     if not log_of(place).exists() or side_file(place, "-lock").exists():
         return
     with suppress(sqlite3.Error, ModelFileError):
@@ -184,7 +186,7 @@ def remove_reader_files(place: Path) -> None:
 
 
 def remove(place: Path) -> None:
-    """Remove a run file with what SQLite has left beside it."""
+    """Remove a run file and SQLite's files beside it."""
     beside = [side_file(place, ending) for ending in SIDES[:3]]
     place.unlink()
     for path in beside:
@@ -192,7 +194,7 @@ def remove(place: Path) -> None:
 
 
 def make_tables(database: sqlite3.Connection) -> None:
-    """The tables of a run, in a database without any."""
+    """Create the tables of a run in an empty database."""
     for statement in TABLES.split(";"):
         database.execute(statement)
     database.execute(f"PRAGMA application_id = {APPLICATION}")
@@ -200,7 +202,7 @@ def make_tables(database: sqlite3.Connection) -> None:
 
 
 def _entries(database: sqlite3.Connection) -> list[Entry]:
-    """What the schema says, with its spaces in one form; a little more than ours has."""
+    """Return the schema's entries with whitespace normalised; at most 20, more than ours has."""
     query = "SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 20"
     return [
         (kind, name, table, " ".join(sql.split()) if isinstance(sql, str) else sql)

@@ -1,8 +1,8 @@
-"""What a run file says of its run, checked by what each setting may be.
+"""Read the settings of a run file, and check each against its type and range.
 
-In: an open run file. Out: its settings; a ModelFileError that names the file, the setting, what was
-seen and what is allowed. Settings that this version does not know are left as they are, since
-nothing reads them.
+In: an open run file. Out: its settings; or a ModelFileError that names the file, the setting, the
+value and what is allowed. Settings that this version does not know are not checked, since nothing
+reads them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class EndSettings(TypedDict):
 
 
 class TwisterState(TypedDict):
-    """The numbers of a Mersenne twister."""
+    """The state of a Mersenne twister."""
 
     key: Annotated[list[Annotated[int, Within(0, (1 << 32) - 1)]], Length(624, 624)]
     pos: Annotated[int, Within(0, 624)]
@@ -43,7 +43,7 @@ class RandomState(TypedDict):
 
 
 class StreamedFiles(TypedDict):
-    """Files that rows were streamed from."""
+    """The files that rows were streamed from."""
 
     path: Annotated[list[str], Length(1)]
     target: str | list[str]
@@ -58,8 +58,8 @@ class StreamSettings(TypedDict, total=False):
 
 
 class Parent(TypedDict):
-    """The run that this one goes on from, up to step `step` (from 1): its path, and how many epochs
-    are in that file alone."""
+    """The run that this one branched from at step `step` (from 1): its path, and the number of
+    epochs that only that file has."""
 
     run: str
     step: Count
@@ -67,7 +67,7 @@ class Parent(TypedDict):
 
 
 class CommonSettings(TypedDict, total=False):
-    """What may be there of any run."""
+    """Optional settings of any run."""
 
     parent: Parent | None
     source: dict[str, Any] | None
@@ -76,7 +76,7 @@ class CommonSettings(TypedDict, total=False):
 
 
 class EarlySettings(CommonSettings, total=False):
-    """What may be there of a run that was ended before its first step."""
+    """Optional settings of a run that ended before its first step."""
 
     epochs: Total
     glassnet: str
@@ -84,7 +84,7 @@ class EarlySettings(CommonSettings, total=False):
 
 
 class BegunSettings(CommonSettings, total=True):
-    """What is there of every run that has come to its first step."""
+    """Required settings of a run that has reached its first step."""
 
     model: dict[str, Any]
     loss: dict[str, Any]
@@ -111,7 +111,7 @@ class EarlierCurves(TypedDict):
 
 
 class FitSettings(BegunSettings):
-    """What is there besides where an estimator was fitted."""
+    """Required settings of a run that an estimator recorded."""
 
     estimator: Literal["MLPClassifier", "MLPRegressor"]
     parameters: dict[str, Any]
@@ -124,21 +124,19 @@ class FitSettings(BegunSettings):
 
 
 class EpochLists(TypedDict, total=False):
-    """One figure an epoch; whether steps had the rows of their batch instead of all rows; what the
-    columns of x were called; how many fits with warm_start came before; metrics, and what they
-    are, None where that is code."""
+    """Optional lists with one value per epoch, and a few more settings."""
 
     scores: list[AnyFloat]
     rates: list[Rate]
-    gathered: bool
-    names: list[str]
-    warm_fits: Total
+    gathered: bool  # whether a step was given the rows of its batch instead of all rows
+    names: list[str]  # of the columns of x
+    warm_fits: Total  # fits with warm_start before this one
     metrics: dict[str, list[AnyFloat]]
-    measured: dict[str, str | None]
+    measured: dict[str, str | None]  # the definition of each metric; None if it is user code
 
 
 def settings_of(file: RunFile) -> dict[str, Any]:
-    """The settings of a run file."""
+    """Return the settings of a run file; ModelFileError if one is not allowed."""
     found = file.values()
     kind = (
         FitSettings

@@ -61,21 +61,21 @@ def train(
 ) -> History:  # fmt: skip
     """Train the model in place by mini-batches, and return the history.
 
-    A call begins at the weights that the model has; everything else starts anew: the optimiser's
-    memory, the schedule, and by the same `seed` the same order of rows and the same dropout as in
-    the call before (which it warns of). To go on: `history = gn.train(…, epochs=3)`, and then
+    A call starts from the model's present weights; the optimiser's state and the schedule start
+    anew, and the same `seed` gives the same order of rows and the same dropout as the call before
+    (a warning says so). To continue: `history = gn.train(…, epochs=3)`, and then
     `gn.train(…, epochs=2, after=history)` has the bits of one call of 5 epochs (see `History`).
 
-    x is [rows, columns], y what the loss takes, both in the model's dtype. In their place
-    `gn.stream("big.parquet", target="y")` may stand, larger than memory. An epoch visits every row
-    once, in an order keyed by `seed` and the epoch (as given without `shuffle`); its last batch may
-    be smaller. `validation` is (x, y), (x, y, weights), another stream, or the fraction of rows to
-    hold out; `metrics` are figures of these rows (else of the training rows) after every epoch:
-    "accuracy", "r2", or a dict of functions f(y, prediction). `threads` change the time, never
-    a bit. Ctrl-C ends the training after the step that runs; a second one at once. `record`
-    names a run file: `resume` goes on from it, `open_step` opens it; one that holds a run is
-    replaced only with `overwrite`. TrainingError where another call trains the model, or the
-    loss is not finite: W is then that of the last epoch.
+    x is [rows, columns], y what the loss takes, both in the model's dtype; instead of both,
+    `gn.stream("big.parquet", target="y")` reads data larger than memory. An epoch visits each row
+    once, in an order keyed by `seed` and the epoch (in the given order without `shuffle`); its last
+    batch may be smaller. `validation` is (x, y), (x, y, weights), another stream, or the fraction
+    of rows to hold out. `metrics` are computed on these rows (else on the training rows) after each
+    epoch: "accuracy", "r2", or a dict of functions f(y, prediction). `threads` changes the time,
+    never a bit. Ctrl-C ends the training after the current step; a second one at once. `record`
+    names a run file: `resume` continues it, `open_step` opens one of its steps; `overwrite` allows
+    replacing a run that it holds. TrainingError if another call is training the model, or the loss
+    is not finite: W is then that of the last epoch.
     """
     check_settings(epochs, batch_size, seed, optimizer, shuffle, verbose)
     recording, measure = as_recording(record, overwrite), as_loss(loss)
@@ -96,7 +96,7 @@ def check_settings(
     epochs: int, batch_size: int, seed: int, optimizer: Any, shuffle: Any = True,
     verbose: Any = False,
 ) -> None:  # fmt: skip
-    """TrainingError where one of them cannot be used."""
+    """Raise TrainingError if one of the settings cannot be used."""
     check_flag(shuffle=shuffle, verbose=verbose)
     check_counts(epochs=epochs, batch_size=batch_size)
     check_seed(seed)
@@ -109,8 +109,8 @@ def continue_from(
     record: Recording | None,
     callbacks: list[Any],
 ) -> History | None:
-    """Put the trainer where another training has ended; the whole epochs of that one. Early
-    stopping gets its memory back by one more callback."""
+    """Set the trainer to the state in which the training `after` ended, and return the history of
+    its complete epochs. Another callback restores the state of early stopping."""
     if after is None:
         if isinstance(trainer, Trainer):
             warn_of_repeat(trainer.task.model, trainer.shape, _repeats(trainer))
@@ -132,7 +132,7 @@ def continue_from(
 
 
 def _repeats(trainer: Trainer) -> dict[str, bool]:
-    """What a call without `after` repeats, and whether there is such a thing here."""
+    """Return what a call without `after` repeats, and whether it applies to this trainer."""
     inputs, order = trainer.stepper.program.plan.graph.inputs, trainer.order
     return {
         "the same orders of rows": order.seed is not None and order.steps > 1,
@@ -147,7 +147,7 @@ def as_trainer(
     order: Order,
     conventions: Conventions = USUAL,
 ) -> Trainer | FullBatchTrainer:
-    """By batches, or with all rows at once."""
+    """Return a trainer for mini-batches, or for full batches (L-BFGS, random search)."""
     if isinstance(optimizer, RandomSearch | LBFGS):
         return FullBatchTrainer(task, optimizer, conventions.evaluate)
     return Trainer(task, optimizer, order, conventions)
@@ -156,7 +156,7 @@ def as_trainer(
 def split_validation(
     model: Module, loss: Loss, rows: Rows, validation: Any, seed: int
 ) -> tuple[Rows, Rows | None]:
-    """Rows to train on, and rows to validate on; a warning where network and loss do not fit."""
+    """Return the rows to train on and to validate on; warn if network and loss do not match."""
     warn_of_double_activation(model, loss)
     validation = plain(validation)
     if validation is None:
