@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glassnet.cli.options import Json, Threads, Trust
+from glassnet.cli.options import Json, ScoreWeight, Threads, Trust
 
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.compare_models import ModelComparison
@@ -76,6 +76,7 @@ def compare(
     peers: With = None,
     train: Train = None,
     target: PeerTarget = None,
+    weight: ScoreWeight = None,
     threads: Threads = None,
     trust: Trust = False,
     json: Json = False,
@@ -90,6 +91,8 @@ def compare(
 
     from glassnet.runs.disk import is_run
 
+    if weight is not None and (peers or is_run(Path(a))):
+        raise typer.BadParameter("--weight goes with two models and a table; leave it out")
     if peers:
         _compare_peers(a, b, peers, train, target, threads, json)
         return
@@ -102,7 +105,7 @@ def compare(
     if runs:
         _compare_runs(a, b, data, trust, json)
     else:
-        _compare_models(a, b, data, target, json)
+        _compare_models(a, b, data, target, weight, json)
 
 
 def _compare_runs(a: str, b: str, data: str | None, trust: bool, json: bool) -> None:
@@ -209,7 +212,9 @@ def _unsupported_error(path: str) -> Exception:
     )
 
 
-def _compare_models(a: str, b: str, table: str | None, target: str | None, json: bool) -> None:
+def _compare_models(
+    a: str, b: str, table: str | None, target: str | None, weight: str | None, json: bool
+) -> None:
     from glassnet.cli.output import console, print_json
     from glassnet.cli.terminal_progress import Waiting
     from glassnet.errors import ModelFileError
@@ -226,7 +231,7 @@ def _compare_models(a: str, b: str, table: str | None, target: str | None, json:
         )
     with Waiting(f"reading {table}"):
         opened = read_table(table)
-        found = [compare_models(first, second, opened) for first, second in pairs]
+        found = [compare_models(first, second, opened, weight) for first, second in pairs]
     if json:
         told = [one.as_json() for one in found]
         print_json({"a": a, "b": b, "table": table, **(
@@ -264,7 +269,8 @@ def _print(a: str, b: str, table: str, found: ModelComparison) -> None:
     from glassnet.words import plural
 
     show = console().print
-    show(f"{plural(found.rows, 'row')} of {safe(table)}, target {safe(found.target)}")
+    by = "" if found.weight is None else f", weighted by {safe(repr(found.weight))}"
+    show(f"{plural(found.rows, 'row')} of {safe(table)}, target {safe(found.target)}{by}")
     show(f"A  {safe(a)}\nB  {safe(b)}\n", soft_wrap=True)
     show(f"[dim]{'':<18} {'A':>12} {'B':>12} {'A − B':>12}   better[/]")
     for difference in found.differences:

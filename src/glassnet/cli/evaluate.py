@@ -21,6 +21,7 @@ def evaluate(
     table: options.TablePath,
     target: options.ModelTarget = None,
     reading: options.ReadingOptions = options.AS_IT_IS,
+    weight: options.ScoreWeight = None,
     report: options.Report = None,
     json: options.Json = False,
 ) -> None:
@@ -34,7 +35,7 @@ def evaluate(
     loaded = TargetModels.load(model).only(target, model)
     with Waiting(f"reading {table}"):
         opened = reading.open(table)
-        found = [(own, own.assess(opened)) for own in loaded.models]
+        found = [(own, own.assess(opened, weight)) for own in loaded.models]
     warn([(own, one.prediction) for own, one in found], opened)
     if report is not None:
         write_evaluation_report(report, found, model, opened, typed_command())
@@ -59,12 +60,13 @@ def _print(found: Assessment, table: Table) -> None:
     from glassnet.cli.table_report import print_notes
 
     score, classes = found.score, found.prediction.classes
-    rows = f"{plural(score.rows, 'row')} of {table.label}"
+    by = "" if score.weight is None else f", weighted by {score.weight!r}"
+    rows = f"{plural(score.rows, 'row')} of {table.label}{by}"
     print_score(score, rows, table.rows - score.rows, classes=classes)
     print_notes(found.remarks(), console())
     if found.new is not None:
         some = "" if found.exact else ", a part of those"
-        rows = f"{plural(found.new.rows, 'row')}{some} that training had not seen"
+        rows = f"{plural(found.new.rows, 'row')}{some} that training had not seen{by}"
         console().print()
         print_score(found.new, rows, 0, classes=classes, brief=True)
 

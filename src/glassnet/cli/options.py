@@ -139,6 +139,12 @@ RowWeight = Annotated[
         "--weight", metavar="COLUMN", help="How much each row counts in the training; no input."
     ),
 ]
+ScoreWeight = Annotated[
+    str | None,
+    typer.Option(
+        "--weight", metavar="COLUMN", help="How much each row counts in the scores, else alike."
+    ),
+]
 Metric = Annotated[str | None, typer.Option(metavar="NAME", help=METRIC_HELP)]
 Report = Annotated[
     str | None,

@@ -170,6 +170,8 @@ def score_json(score: Score, classes: Sequence[str] = ()) -> dict[str, Any]:
         found["confusion"] = {"classes": list(classes), "matrix": to_plain(score)["confusion"]}
     if score.threshold is not None:
         found["threshold"] = score.threshold
+    if score.weight is not None:
+        found["weight"] = score.weight
     if score.factors:
         found["factors"] = dict(zip(classes, score.factors, strict=False))
     if score.averaging:

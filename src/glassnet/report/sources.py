@@ -81,11 +81,12 @@ def of_evaluation(
         Column(column.name, column.kind, _missing(cells[column.name]), "", cells[column.name])
         for column in model.schema.columns
     ]
+    by = "" if found.score.weight is None else f", weighted by {found.score.weight!r}"
     notes, name = (*table.notes, *found.remarks()), Path(table.label).name
     lines = (
         f"{name}: {plural(table.rows, 'row')}, {plural(len(columns), 'column')} used; target "
         f"{model.schema.target.name}",
-        f"The score is of {plural(found.score.rows, 'row')} of {name}.",
+        f"The score is of {plural(found.score.rows, 'row')} of {name}{by}.",
     )
     return ReportData(
         name, lines, model, found.score, answers, x, cells, _texts(table), command, columns,

@@ -63,6 +63,7 @@ class ModelComparison:
     differences: tuple[Difference, ...]
     main: str  # the metric that the verdict goes by
     seen: tuple[int, int] = (0, 0)  # rows that were in the training of each
+    weight: str | None = None  # the column by which rows count
 
     @property
     def verdict(self) -> str:
@@ -85,6 +86,7 @@ class ModelComparison:
             "rows": self.rows,
             "metric": self.main,
             "verdict": self.verdict,
+            "weight": self.weight,
             "seen_rows": list(self.seen),
             "figures": {
                 difference.metric: {
@@ -98,9 +100,11 @@ class ModelComparison:
 
 
 @computed_to_nearest
-def compare_models(first: TableModel, second: TableModel, table: Table) -> ModelComparison:
-    """Score two models on the rows that have a target for both; TableError where they predict
-    different columns, or one classes and the other numbers."""
+def compare_models(
+    first: TableModel, second: TableModel, table: Table, weight: str | None = None
+) -> ModelComparison:
+    """Score two models on the rows that have a target for both, by a column of weights if one is
+    named; TableError where they predict different columns, or one classes and the other numbers."""
     one, two = first.schema.target, second.schema.target
     if one.name != two.name or bool(one.classes) is not bool(two.classes):
         kinds = ["classes" if side.classes else "numbers" for side in (one, two)]
@@ -110,14 +114,14 @@ def compare_models(first: TableModel, second: TableModel, table: Table) -> Model
         )
     classes = tuple(dict.fromkeys((*one.classes, *two.classes)))
     (rows, answers, seen), (others, other, known) = (
-        _answer_rows(model, table, classes) for model in (first, second)
+        _answer_rows(model, table, classes, weight) for model in (first, second)
     )
     both = np.intersect1d(rows, others)
     if not len(both):
         raise TableError(f"{table.label}: no row has a target that both models can read")
     answers, other = answers.of(np.isin(rows, both)), other.of(np.isin(others, both))
     levels = first.rules.level, second.rules.level
-    return _compared(one.name, answers, other, (seen, known), levels)
+    return replace(_compared(one.name, answers, other, (seen, known), levels), weight=weight)
 
 
 def _compared(
@@ -191,11 +195,11 @@ def compare_on_table(
 
 
 def _answer_rows(
-    model: TableModel, table: Table, classes: tuple[str, ...]
+    model: TableModel, table: Table, classes: tuple[str, ...], weight: str | None
 ) -> tuple[NDArray[np.int64], Evaluation, int]:
     """The rows that have a target, the answers for them in the order of these classes, and how many
     of them were in training."""
-    found = model.assess(table)
+    found = model.assess(table, weight)
     answers, target = found.answers, model.schema.target
     rows = np.flatnonzero(~target.read(model.schema.opened(table))[1])
     if target.classes and target.classes != classes:

@@ -35,17 +35,23 @@ class Evaluation:
     decided: NDArray[np.int64] | None = None  # classes by a threshold, else the most probable ones
     ends: NDArray[np.float64] | None = None  # of intervals: a lower and an upper number a row
     rows: NDArray[np.int64] | None = None  # their numbers in the table
+    weight: NDArray[np.float64] | None = None  # how much each counts, else all alike
 
     @property
     def choice(self) -> NDArray[np.int64]:
         """The class that is answered for each row."""
         return self.given.argmax(axis=1) if self.decided is None else self.decided
 
+    @property
+    def scaled(self) -> NDArray[np.float64] | None:
+        """Weights whose mean is 1."""
+        return None if self.weight is None else self.weight / self.weight.mean()
+
     def of(self, part: NDArray[Any]) -> Evaluation:
         """Some of the rows, by their places or by a mask."""
         later = {
             name: None if (values := getattr(self, name)) is None else values[part]
-            for name in ("units", "folds", "decided", "ends", "rows")
+            for name in ("units", "folds", "decided", "ends", "rows", "weight")
         }
         return Evaluation(self.truth[part], self.given[part], self.constant[part], **later)
 
@@ -54,8 +60,10 @@ class Evaluation:
         they have among these rows."""
         if self.given.ndim == 1:
             return replace(self, given=self.constant.astype(np.float64), ends=None)
-        known = self.truth[self.truth >= 0]
-        shares = np.bincount(known, minlength=self.given.shape[1]) / max(len(known), 1)
+        known = self.truth >= 0
+        weight = None if self.weight is None else self.weight[known]
+        counts = np.bincount(self.truth[known], weight, minlength=self.given.shape[1])
+        shares = counts / (counts.sum() or 1)
         given = np.broadcast_to(shares, self.given.shape)
         return replace(self, given=given, decided=self.constant.astype(np.int64))
 
@@ -78,5 +86,5 @@ def join_evaluations(parts: Sequence[Evaluation]) -> Evaluation:
         found = [getattr(part, name) for part in parts]
         return None if found[0] is None else np.concatenate(found)
 
-    names = ("truth", "given", "constant", "units", "folds", "decided", "ends", "rows")
+    names = ("truth", "given", "constant", "units", "folds", "decided", "ends", "rows", "weight")
     return Evaluation(*(together(name) for name in names))

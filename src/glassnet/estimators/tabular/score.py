@@ -79,6 +79,7 @@ class Score:
     coverage: Coverage | None = field(default=None, metadata=LATER)
     threshold: float | None = field(default=None, metadata=LATER)  # of the second of two classes
     factors: tuple[float, ...] = field(default=(), metadata=LATER)  # of more classes
+    weight: Name | None = field(default=None, metadata=LATER)  # of rows, the column that has it
     averaging: AnyFloat = field(default=0.0, metadata=LATER)  # its part in the value, see averaging
 
     @property
@@ -147,9 +148,12 @@ def coverage(answers: Evaluation, level: float) -> Coverage | None:
         return None
     low, high = answers.ends.T
     held = (low <= answers.truth) & (answers.truth <= high)
-    value = int(held.sum()) / len(held)
-    width = math.fsum(high - low) / len(held)
-    return Coverage(level, value, answers.error_of(held - value), width)
+    if answers.scaled is None:
+        value, width = int(held.sum()) / len(held), math.fsum(high - low) / len(held)
+        return Coverage(level, value, answers.error_of(held - value), width)
+    weight = answers.scaled
+    value, width = (math.fsum(weight * own) / len(held) for own in (held, high - low))
+    return Coverage(level, value, answers.error_of(weight * (held - value)), width)
 
 
 def costs(answers: Evaluation, metric: str = "") -> NDArray[np.float64]:

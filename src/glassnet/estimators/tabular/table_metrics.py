@@ -4,7 +4,9 @@ In: an `Evaluation`. Out: a figure and its standard error. What `--metric` takes
 show, the table in docs/scores.md and the tests are derived from `METRICS`; beside them there is a
 `pinball:Q` for every quantile Q between 0 and 1, whose answers are quantiles. A measure gives its
 figure and, for each row, that row's influence on it (mean 0), from which the standard error
-follows by the delta method: sd(influence) / √n, with rows of one unit added first.
+follows by the delta method: sd(influence) / √n, with rows of one unit added first. Where rows have
+weights, whose mean is made 1, a figure is that of rows which stand there so many times, and an
+influence is the weight times that of such a row.
 """
 
 from __future__ import annotations
@@ -131,6 +133,8 @@ def _quantile_of(name: str) -> float | None:
 def _accuracy(answers: Evaluation) -> Measured:
     """With the binomial standard error, unless rows are in units."""
     right = answers.choice == answers.truth
+    if answers.weight is not None:
+        return _mean_of(right.astype(np.float64), np.arange(len(right)), answers)
     rows, value = len(right), int(right.sum()) / len(right)
     parts = right - value
     if answers.units is None and rows > 1:
@@ -139,16 +143,16 @@ def _accuracy(answers: Evaluation) -> Measured:
 
 
 def _balanced_accuracy(answers: Evaluation) -> Measured | None:
-    truth, right = answers.truth, answers.choice == answers.truth
-    counts = np.bincount(truth[truth >= 0], minlength=answers.given.shape[1])
+    truth, right, known = answers.truth, answers.choice == answers.truth, answers.truth >= 0
+    weight = np.ones(len(truth)) if answers.scaled is None else answers.scaled
+    counts = np.bincount(truth[known], weight[known], minlength=answers.given.shape[1])
     present = np.flatnonzero(counts)
     if not len(present):
         return None
-    recalls = np.bincount(truth[right], minlength=len(counts)) / np.maximum(counts, 1)
+    whole = np.where(counts > 0, counts, 1.0)
+    recalls = np.bincount(truth[right], weight[right], minlength=len(counts)) / whole
     parts = np.where(
-        truth >= 0,
-        (right - recalls[truth]) * len(truth) / (np.maximum(counts, 1)[truth] * len(present)),
-        0.0,
+        known, weight * (right - recalls[truth]) * len(truth) / (whole[truth] * len(present)), 0.0
     )
     return Measured(float(recalls[present].mean()), parts)
 
@@ -156,14 +160,16 @@ def _balanced_accuracy(answers: Evaluation) -> Measured | None:
 def _f1(answers: Evaluation) -> Measured | None:
     """Of the second of two classes; of more the mean over those that occur or are answered."""
     count, choice = answers.given.shape[1], answers.choice
+    weight = 1.0 if answers.scaled is None else answers.scaled
     found: list[tuple[float, Floats]] = []
     for code in [1] if count == 2 else range(count):
         true, said = answers.truth == code, choice == code
-        both, total = (true & said).mean(), true.mean() + said.mean()
+        both = (weight * (true & said)).mean()
+        total = (weight * true).mean() + (weight * said).mean()
         if total or count == 2:
             value = 2 * both / total if total else 0.0
             parts = (2.0 * (true & said) - value * (1.0 * true + said)) / (total or 1.0)
-            found.append((float(value), parts))
+            found.append((float(value), weight * parts))
     return _mean(found)
 
 
@@ -177,20 +183,24 @@ def _average_precision(answers: Evaluation) -> Measured | None:
 
 
 def _one_against_rest(
-    answers: Evaluation, measure: Callable[[Floats, NDArray[np.bool_]], tuple[float, Floats]]
+    answers: Evaluation,
+    measure: Callable[[Floats, NDArray[np.bool_], Floats | None], tuple[float, Floats]],
 ) -> Measured | None:
     """Of two classes for the second one; of more the mean over the classes that occur."""
-    given, truth = answers.given, answers.truth
+    given, truth, weight = answers.given, answers.truth, answers.scaled
+    some = np.ones(len(truth), bool) if weight is None else weight > 0
     found: list[tuple[float, Floats]] = []
     for code in [1] if given.shape[1] == 2 else range(given.shape[1]):
         true = truth == code
-        if 0 < true.sum() < len(true):
-            found.append(measure(given[:, code].astype(np.float64), true))
+        if 0 < (true & some).sum() < some.sum():
+            found.append(measure(given[:, code].astype(np.float64), true, weight))
     return _mean(found)
 
 
-def _area(scores: Floats, true: NDArray[np.bool_]) -> tuple[float, Floats]:
+def _area(scores: Floats, true: NDArray[np.bool_], weight: Floats | None) -> tuple[float, Floats]:
     """How probable it is that a row of the class has a higher score than another row."""
+    if weight is not None:
+        return _weighted_area(scores, true, weight)
     above, below = np.sort(scores[~true]), np.sort(scores[true])
     won = np.empty(len(scores))
     for mask, others, sign in ((true, above, 1.0), (~true, below, -1.0)):
@@ -203,23 +213,40 @@ def _area(scores: Floats, true: NDArray[np.bool_]) -> tuple[float, Floats]:
     return area, parts
 
 
-def _precision(scores: Floats, true: NDArray[np.bool_]) -> tuple[float, Floats]:
+def _weighted_area(scores: Floats, true: NDArray[np.bool_], weight: Floats) -> tuple[float, Floats]:
+    won = np.empty(len(scores))
+    for mask in (true, ~true):
+        order = np.argsort(scores[~mask], kind="stable")
+        others, below = scores[~mask][order], np.append(0.0, np.cumsum(weight[~mask][order]))
+        low, high = (np.searchsorted(others, scores[mask], side) for side in ("left", "right"))
+        share = (below[low] + below[high]) / 2 / below[-1]
+        won[mask] = share if mask is true else 1 - share
+    part = float((weight * true).mean())
+    area = math.fsum((weight * won)[true]) / len(scores) / part
+    return area, weight * (won - area) / np.where(true, part, 1 - part)
+
+
+def _precision(
+    scores: Floats, true: NDArray[np.bool_], weight: Floats | None
+) -> tuple[float, Floats]:
     """The mean, over the rows of the class, of the precision at their score."""
+    counted = np.ones(len(scores)) if weight is None else weight
     places = np.unique(-scores, return_inverse=True)[1].reshape(-1)  # from the highest on
-    hits, all_rows = np.bincount(places, true), np.bincount(places)
+    hits, all_rows = np.bincount(places, counted * true), np.bincount(places, counted)
     taken = np.cumsum(all_rows)
-    precision = np.cumsum(hits) / taken
-    positive = int(true.sum())
+    precision = np.divide(np.cumsum(hits), taken, out=np.zeros(len(taken)), where=taken > 0)
+    positive = math.fsum(hits)
     value = math.fsum(hits * precision) / positive
     # a row changes the precision at all scores that are not above its own
-    later = np.cumsum((hits / taken)[::-1])[::-1]
-    weighted = np.cumsum((hits * precision / taken)[::-1])[::-1]
+    rates = np.divide(hits, taken, out=np.zeros(len(taken)), where=taken > 0)
+    later = np.cumsum(rates[::-1])[::-1]
+    weighted = np.cumsum((rates * precision)[::-1])[::-1]
     influence = true * (precision[places] - value) + true * later[places] - weighted[places]
-    return value, influence * len(true) / positive
+    return value, counted * influence * len(true) / positive
 
 
 def _log_loss(answers: Evaluation) -> Measured | None:
-    known = np.flatnonzero(answers.truth >= 0)
+    known = _known(answers)
     if not len(known):
         return None
     given = answers.given[known, answers.truth[known]].astype(np.float64)
@@ -228,7 +255,7 @@ def _log_loss(answers: Evaluation) -> Measured | None:
 
 def _brier(answers: Evaluation) -> Measured | None:
     """The squared distance between probabilities and truth; of two classes half of it."""
-    known = np.flatnonzero(answers.truth >= 0)
+    known = _known(answers)
     if not len(known):
         return None
     away = answers.given[known].astype(np.float64)
@@ -240,9 +267,21 @@ def _brier(answers: Evaluation) -> Measured | None:
 def _mean_of(costs: Floats, known: NDArray[np.int64], answers: Evaluation) -> Measured:
     """The mean over the rows whose class is known."""
     parts = np.zeros(len(answers.truth))
-    value = math.fsum(costs) / len(known)
-    parts[known] = (costs - value) * (len(parts) / len(known))
+    if answers.weight is None:
+        value = math.fsum(costs) / len(known)
+        parts[known] = (costs - value) * (len(parts) / len(known))
+        return Measured(value, parts)
+    weight = answers.weight[known]
+    whole = math.fsum(weight)
+    value = math.fsum(costs * weight) / whole
+    parts[known] = weight * (costs - value) * (len(parts) / whole)
     return Measured(value, parts)
+
+
+def _known(answers: Evaluation) -> NDArray[np.int64]:
+    """The rows whose class is known and that count."""
+    known = answers.truth >= 0
+    return np.flatnonzero(known if answers.weight is None else known & (answers.weight > 0))
 
 
 def _mean(found: list[tuple[float, Floats]]) -> Measured | None:
@@ -256,28 +295,38 @@ def _mean(found: list[tuple[float, Floats]]) -> Measured | None:
 
 
 def _rmse(answers: Evaluation) -> Measured:
-    return _root_mean_square(answers.given - answers.truth)
+    return _root_mean_square(answers.given - answers.truth, answers)
 
 
-def _root_mean_square(errors: Floats) -> Measured:
+def _root_mean_square(errors: Floats, answers: Evaluation) -> Measured:
     """With the standard error by the delta method, sd(e²) / (2 · RMSE · √n). Errors are counted in
     a unit, since e⁴ is beyond a number where e is 1e80 or 1e-80; it is a power of two, which rounds
     nothing."""
     unit = 2.0 ** (math.frexp(np.abs(errors).max())[1] - 1)
     squares = (errors / unit) ** 2
-    mse = math.fsum(squares) / len(errors)
+    mse, parts = _weighted_mean(squares, answers)
     root = math.sqrt(mse)
-    return Measured(root * unit, (squares - mse) / (2 * (root or 1.0)), unit)
+    return Measured(root * unit, parts / (2 * (root or 1.0)), unit)
+
+
+def _weighted_mean(values: Floats, answers: Evaluation) -> tuple[float, Floats]:
+    """The mean over all rows, and the influence of each on it."""
+    weight = answers.scaled
+    if weight is None:
+        mean = math.fsum(values) / len(values)
+        return mean, values - mean
+    mean = math.fsum(weight * values) / len(values)
+    return mean, weight * (values - mean)
 
 
 def _mae(answers: Evaluation) -> Measured:
-    sizes = np.abs(answers.given - answers.truth)
-    value = math.fsum(sizes) / len(sizes)
-    return Measured(value, sizes - value)
+    return Measured(*_weighted_mean(np.abs(answers.given - answers.truth), answers))
 
 
 def _median_error(answers: Evaluation) -> Measured:
     """The standard error is half the distance between the order statistics √n places apart."""
+    if answers.weight is not None:
+        return _weighted_median_error(answers, answers.weight)
     sizes = np.sort(np.abs(answers.given - answers.truth))
     rows, value = len(sizes), float(np.median(sizes))
     reach = math.sqrt(rows) / 2
@@ -288,14 +337,32 @@ def _median_error(answers: Evaluation) -> Measured:
     return Measured(value, (parts - parts.mean()) * slope)
 
 
+def _weighted_median_error(answers: Evaluation, weight: Floats) -> Measured:
+    """The same, of rows that stand there as often as their weights say."""
+    sizes, rows = np.abs(answers.given - answers.truth), len(weight)
+    order = np.argsort(sizes, kind="stable")
+    order = order[weight[order] > 0]
+    below, ranked = np.cumsum(weight[order]) / math.fsum(weight), sizes[order]
+    middle = int(min(np.searchsorted(below, 0.5), len(ranked) - 1))
+    after = min(middle + (below[middle] == 0.5), len(ranked) - 1)
+    value = float((ranked[middle] + ranked[after]) / 2)
+    reach = math.sqrt(math.fsum(weight**2)) / math.fsum(weight) / 2  # √n places of n apart
+    low, high = np.searchsorted(below, (0.5 - reach, 0.5 + reach)).clip(max=len(ranked) - 1)
+    slope = float(ranked[high] - ranked[low]) / (float(below[high] - below[low]) or 1.0)
+    parts = weight * ((sizes > value) - 0.5 * (sizes != value)) * (rows / math.fsum(weight))
+    return Measured(value, (parts - parts.mean()) * slope)
+
+
 def _r2(answers: Evaluation) -> Measured:
     truth, errors = answers.truth, answers.given - answers.truth
-    distances = (truth - math.fsum(truth) / len(truth)) ** 2
-    spread = math.fsum(distances) / len(truth)
+    middle, _ = _weighted_mean(truth, answers)
+    distances = (truth - middle) ** 2
+    spread, _ = _weighted_mean(distances, answers)
     if not spread:
         return Measured(0.0, np.zeros(len(truth)))
-    value = 1 - math.fsum(errors**2) / len(truth) / spread
-    return Measured(value, ((1 - value) * distances - errors**2) / spread)
+    value = 1 - _weighted_mean(errors**2, answers)[0] / spread
+    parts = ((1 - value) * distances - errors**2) / spread
+    return Measured(value, parts if answers.scaled is None else answers.scaled * parts)
 
 
 def _rmsle(answers: Evaluation) -> Measured | None:
@@ -303,7 +370,7 @@ def _rmsle(answers: Evaluation) -> Measured | None:
     if (answers.truth < 0).any():
         return None
     given = np.log1p(np.maximum(answers.given, 0.0))
-    return _root_mean_square(given - np.log1p(answers.truth))
+    return _root_mean_square(given - np.log1p(answers.truth), answers)
 
 
 def _pinball(answers: Evaluation) -> Measured:
@@ -315,8 +382,7 @@ def _pinball_at(level: float, answers: Evaluation) -> Measured:
     """Koenker and Bassett 1978, "Regression quantiles"."""
     short = answers.truth - answers.given
     losses = np.maximum(level * short, (level - 1) * short)
-    value = math.fsum(losses) / len(losses)
-    return Measured(value, losses - value)
+    return Measured(*_weighted_mean(losses, answers))
 
 
 METRICS: dict[str, Metric] = {

@@ -56,6 +56,7 @@ from glassnet.tables.repeats import SeenRows, target_keys
 from glassnet.tables.table import Table
 from glassnet.tables.table_schema import Design, Schema
 from glassnet.tables.target_column import UNKNOWN_CLASS
+from glassnet.tables.weights import WeightOptions
 from glassnet.version import numerics_version
 from glassnet.words import plural
 
@@ -229,22 +230,31 @@ class TableModel:
         return self.answers(self.schema.encode(self.schema.load(table)))
 
     @computed_to_nearest
-    def evaluate(self, table: Table) -> tuple[Score, Prediction]:
-        """The score on the rows that have a target."""
-        found = self.assess(table)
+    def evaluate(self, table: Table, weight: str | None = None) -> tuple[Score, Prediction]:
+        """The score on the rows that have a target, which count by a column of weights, else
+        alike."""
+        found = self.assess(table, weight)
         return found.score, found.prediction
 
     @computed_to_nearest
-    def assess(self, table: Table) -> Assessment:
+    def assess(self, table: Table, weight: str | None = None) -> Assessment:
         """The score on the rows that have a target, and that on those which training has not seen,
-        where it has seen some."""
+        where it has seen some. Rows count by a column of weights, else alike; TableError where it
+        has no weights."""
         design, truth, keys = self.schema.labelled(table)
         prediction = self.answers(design)
         strange = int((truth == UNKNOWN_CLASS).sum()) if prediction.classes else 0
         if strange:
             unknown = {**prediction.unknown, prediction.target: strange}
             prediction = replace(prediction, unknown=unknown)
-        return self._assess(self.compared(truth, prediction), prediction, keys)
+        answers = self.compared(truth, prediction)
+        if weight is None:
+            return self._assess(answers, prediction, keys)
+        rows = np.flatnonzero(~self.schema.target.read(self.schema.opened(table))[1])
+        weights = WeightOptions(weight).of(table, rows, truth, ())
+        found = self._assess(replace(answers, weight=weights), prediction, keys)
+        new = None if found.new is None else replace(found.new, weight=weight)
+        return replace(found, score=replace(found.score, weight=weight), new=new)
 
     def remarks(
         self, answers: Evaluation, prediction: Prediction, keys: NDArray[np.uint64] | None
@@ -263,7 +273,9 @@ class TableModel:
             return found
         share = float(seen.sum() / known.sum())
         new = np.flatnonzero(known & ~seen)
-        others = self._score(answers.of(new)) if len(new) >= FEWEST_NEW else None
+        apart = answers.of(new)
+        counts = apart.weight is None or apart.weight.any()
+        others = self._score(apart) if len(new) >= FEWEST_NEW and counts else None
         exact = bool(known.all())
         return replace(found, seen=round(share * len(truth)), exact=exact, new=others)
 
