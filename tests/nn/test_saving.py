@@ -202,7 +202,7 @@ LINEAR = {"class": "Linear", "fan_in": 1 << 39, "fan_out": 1 << 39}
         ({"network": json.dumps({"class": "Linear", "fan_in": -1, "fan_out": 1})}, "1 or more"),
         ({"network": json.dumps({"class": "Repeat", "members": 10**12})}, "up to 4,096"),
         ({"network": json.dumps({"class": "Repeat", "members": 4097})}, "up to 4,096"),
-        ({"network": json.dumps({"code": "Block\x1b[2J", "settings": {}})}, "holds no code"),
+        ({"network": json.dumps({"code": "Block\x1b[2J", "settings": {}})}, "contain no code"),
         ({"numerics_version": "x"}, "cannot be used"),
         ({"format": "other"}, "is not a model file"),
         ({"format_version": "2"}, "update glassnet"),

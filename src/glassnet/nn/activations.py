@@ -1,4 +1,4 @@
-"""Activation functions with a bounded or smooth step, number by number.
+"""Sigmoid-like activation functions: bounded, or a smooth or hard step.
 
 In: pre-activations z. Out: activations a = f(z) of the same shape.
 """
@@ -21,7 +21,7 @@ from glassnet.nn.setting_checks import check_numbers, check_sizes
 
 @dataclass(eq=False)
 class Identity(Module):
-    """a = z."""
+    """The identity: a = z."""
 
     pointwise: ClassVar[bool] = True
     short_names: ClassVar[tuple[str, ...]] = ("identity",)
@@ -35,8 +35,8 @@ class Identity(Module):
 
 @dataclass(eq=False)
 class Heaviside(Module):
-    """a = 1 where z > 0, else 0: the first model of a neuron. Its derivative is 0 wherever it has
-    one, so no gradient passes; such a network computes, but gradient descent cannot train it."""
+    """The step function: a = 1 where z > 0, else 0. Its derivative is 0, so that gradient descent
+    cannot train the layers before it; building a training step raises GlassnetError."""
 
     former_name: ClassVar[str] = "Step"
 
@@ -52,7 +52,7 @@ class Heaviside(Module):
 
 @dataclass(eq=False)
 class Sigmoid(Module):
-    """a = 1 / (1 + e⁻ᶻ); a′ = a·(1 − a)."""
+    """The logistic function: a = 1 / (1 + e⁻ᶻ); a′ = a·(1 − a)."""
 
     pointwise: ClassVar[bool] = True
     short_names: ClassVar[tuple[str, ...]] = ("logistic", "sigmoid")
@@ -63,7 +63,7 @@ class Sigmoid(Module):
 
 @dataclass(eq=False)
 class Tanh(Module):
-    """a = tanh z; a′ = 1 − a²."""
+    """The hyperbolic tangent: a = tanh z; a′ = 1 − a²."""
 
     pointwise: ClassVar[bool] = True
     short_names: ClassVar[tuple[str, ...]] = ("tanh",)
@@ -74,8 +74,8 @@ class Tanh(Module):
 
 @dataclass(eq=False)
 class Softmax(Module):
-    """aᵢ = e^zᵢ / Σ e^zⱼ: positive numbers that sum to 1. `CrossEntropy` takes raw scores, so a
-    network that it trains ends without this."""
+    """aᵢ = e^zᵢ / Σ e^zⱼ over the columns of a row: positive numbers that sum to 1. `CrossEntropy`
+    takes raw scores: a network trained with it must not end with Softmax."""
 
     def build(self, x: Value, parameters: Scope) -> Value:
         return ops.softmax(x, -1)
@@ -83,7 +83,7 @@ class Softmax(Module):
 
 @dataclass(eq=False)
 class Softplus(Module):
-    """a = ln(1 + eᶻ), a smooth ReLU; a′ is the sigmoid."""
+    """A smooth ReLU: a = ln(1 + eᶻ); a′ is the sigmoid of z."""
 
     pointwise: ClassVar[bool] = True
     short_names: ClassVar[tuple[str, ...]] = ("softplus",)
@@ -94,10 +94,10 @@ class Softplus(Module):
 
 @dataclass(eq=False)
 class ParametricSigmoid(Module):
-    """a = 1 / (1 + e^(−slope·(z − shift))).
+    """A sigmoid with slope and shift: a = 1 / (1 + e^(−slope·(z − shift))).
 
-    With `learn` the slope and the shift are parameters, one pair for every neuron if `width` says
-    how many there are, else one pair shared by all; without, they stay as given.
+    With `learn` the slope and the shift are parameters, one pair for each of `width` neurons, or
+    one pair for all if `width` is None. Without `learn` they are constants.
     """
 
     pointwise: ClassVar[bool] = True
@@ -126,13 +126,13 @@ class ParametricSigmoid(Module):
 
 
 def softplus(x: Value) -> Value:
-    """ln(1 + eˣ) without overflow, with the right derivative at 0 too."""
+    """Return ln(1 + eˣ) without overflow, with the right derivative at 0 too."""
     positive = ops.greater(x, 0.0)
     return ops.where(positive, x, 0.0) + ops.log1p(ops.exp(ops.where(positive, -x, x)))
 
 
 def filled(width: int | None, value: float) -> Parameter:
-    """A parameter for each of `width` neurons, or one for all, that starts at a value."""
+    """Return a parameter for each of `width` neurons, or one for all, with this initial value."""
     return Parameter((width or 1,), lambda shape, seed, stream: np.full(shape, value))
 
 

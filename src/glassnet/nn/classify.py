@@ -1,7 +1,7 @@
-"""Losses for classes.
+"""Losses for classification.
 
-In: raw scores, and class numbers or probabilities. Out: losses that stay finite, with their
-gradients, for every finite score.
+In: raw scores, and class numbers or probabilities. Out: losses that are finite, as are their
+gradients, for all finite scores.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from glassnet.nn.loss import (
 from glassnet.nn.setting_checks import check_numbers
 from glassnet.words import plural
 
-ROOM = 1e-3  # probabilities of a row may have a sum so far from 1
+ROOM = 1e-3  # allowed deviation from 1 of the sum of a row's probabilities
 
 
 @dataclass(frozen=True)
 class ClassLoss(Loss):
-    """A loss whose labels are class numbers. `class_weight` has a weight for every class: rows
-    weigh what their class weighs, and the mean is by these weights, as in PyTorch."""
+    """Base class of losses whose labels are class numbers. `class_weight` has one weight per class:
+    every row has the weight of its class, and the mean over rows is weighted, as in PyTorch."""
 
     class_weight: tuple[float, ...] | None = None
 
@@ -61,7 +61,7 @@ class ClassLoss(Loss):
         numbered = self.label_type(1, 2, "float32").dtype == "int32"
         known = len(shape) == 2 and isinstance(shape[1], int)
         if numbered and known and not isinstance(y, Value) and np.ndim(y) == 1:
-            self.labels(y, shape[1], "float32")  # a class that is out of range would be the nearest
+            self.labels(y, shape[1], "float32")  # refuses class numbers that are out of range
         return super().__call__(prediction, y, weight)
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
@@ -69,7 +69,7 @@ class ClassLoss(Loss):
         return class_numbers(y, self.classes(outputs), type(self).__name__, self.skips_missing)
 
     def check_weights(self, outputs: int) -> None:
-        """ShapeError unless there is a weight for every class."""
+        """Raise ShapeError unless there is a weight for every class."""
         classes = self.classes(outputs)
         if self.class_weight is not None and len(self.class_weight) != classes:
             raise ShapeError(
@@ -87,7 +87,7 @@ class ClassLoss(Loss):
         return ops.greater_equal(y, 0)
 
     def classes(self, outputs: int) -> int:
-        """How many classes a network with so many outputs tells apart."""
+        """Return the number of classes that a network with `outputs` outputs distinguishes."""
         return outputs
 
     def label_type(self, rows: Any, outputs: int, dtype: str) -> Type:
@@ -105,14 +105,15 @@ class ClassLoss(Loss):
 
 @dataclass(frozen=True)
 class CrossEntropy(ClassLoss):
-    """−ln softmax(ŷ)[y], for raw scores ŷ [n, classes] and class numbers y [n] from 0.
+    """The cross-entropy −ln softmax(ŷ)[y], for raw scores ŷ [n, classes] and class numbers y [n]
+    from 0.
 
-    With `label_smoothing` s the label is (1 − s) of its class and s/classes of every class; then
-    `class_weight` weighs rows, not the classes among which the label is spread.
+    With `label_smoothing` s the target probability is s/classes for every class, plus 1 − s for the
+    class of the label; `class_weight` weights rows by their label, not the terms of the target.
 
     With `soft_labels` the labels are probabilities y [n, classes], and the loss is
-    −Σ y·ln softmax(ŷ) over the classes; `class_weight` then weighs the terms of this sum, and the
-    mean is over rows, both as in PyTorch.
+    −Σ y·ln softmax(ŷ) over the classes. `class_weight` then weights the terms of this sum, and the
+    mean over rows is unweighted, both as in PyTorch.
     """
 
     applies: ClassVar[str] = "Softmax"
@@ -163,12 +164,12 @@ class CrossEntropy(ClassLoss):
 
 @dataclass(frozen=True)
 class BCEWithLogits(Loss):
-    """−p y ln σ(ŷ) − (1 − y) ln(1 − σ(ŷ)) for every output, each a yes-or-no question: raw scores ŷ
+    """Binary cross-entropy of every output, −p y ln σ(ŷ) − (1 − y) ln(1 − σ(ŷ)), for raw scores ŷ
     and labels y from 0 to 1, both [n, outputs].
 
-    `pos_weight` p is what a yes weighs beside a no: 1, or a number for all outputs or for each,
-    such as no's / yes's where a yes is rare. It multiplies the loss and is divided by nothing, as
-    in PyTorch.
+    `pos_weight` p is the weight of the positive class (default 1), one number or one for each
+    output, such as negatives / positives where positives are rare. The mean is not divided by it,
+    as in PyTorch.
     """
 
     applies: ClassVar[str] = "Sigmoid"
@@ -194,7 +195,7 @@ class BCEWithLogits(Loss):
         assert isinstance(outputs, int)
         self._check(outputs)
         bound = term_bound(dtype, outputs) / max((1.0, *self._each()))
-        score = clamp(prediction, -bound, bound)  # so that the sum is finite
+        score = clamp(prediction, -bound, bound)  # keeps the sum finite
         if self.pos_weight is None:
             return softplus(score) - score * y
         weight = np.array(self.pos_weight, dtype)
@@ -218,8 +219,9 @@ class BCEWithLogits(Loss):
 
 @dataclass(frozen=True)
 class Hinge(ClassLoss):
-    """Σ max(0, 1 + ŷⱼ − ŷ[y]) over the classes j other than y: a class's score should be above
-    every other by 1. With one output, max(0, 1 − ŷ) for class 1 and max(0, 1 + ŷ) for class 0."""
+    """The multi-class hinge loss Σ max(0, 1 + ŷⱼ − ŷ[y]) over the classes j ≠ y, for raw scores ŷ
+    [n, classes] and class numbers y [n]. With one output there are two classes, with the losses
+    max(0, 1 − ŷ) for class 1 and max(0, 1 + ŷ) for class 0."""
 
     def classes(self, outputs: int) -> int:
         return 2 if outputs == 1 else outputs
@@ -239,7 +241,8 @@ class Hinge(ClassLoss):
 
 
 def probabilities(y: np.ndarray, owner: str) -> np.ndarray:
-    """Labels that are probabilities of classes, NaN where they are missing."""
+    """Return labels that are class probabilities, NaN where they are missing. Raises ShapeError
+    where one is outside 0…1 or those of a row do not sum to 1."""
     check_range(y, 0.0, 1.0, owner)
     sums = y.sum(1, dtype=float)
     wrong = np.flatnonzero(np.abs(sums - 1.0) > ROOM)
@@ -253,8 +256,7 @@ def probabilities(y: np.ndarray, owner: str) -> np.ndarray:
 
 
 def weight_tuple(weights: Any) -> tuple[float, ...]:
-    """Weights in a sequence, or in a dict by class number, as a tuple; empty where they are
-    neither."""
+    """Return weights in a sequence, or in a dict by class number, as a tuple; () for others."""
     if isinstance(weights, Mapping):
         given: dict[Any, Any] = dict(cast(Mapping[Any, Any], weights))
         weights = (
@@ -267,10 +269,10 @@ def weight_tuple(weights: Any) -> tuple[float, ...]:
 
 
 def subtract_row_maximum(x: Any, terms: int = 1) -> Any:
-    """x minus its row's maximum, as a finite number also where the difference is none.
+    """Return x minus its row's maximum, as a finite number.
 
-    The difference of two finite numbers may be −∞. Where it is that low, the value is the lowest
-    of which `terms` have a finite sum, and the derivative still that of the difference.
+    The difference of two finite numbers may overflow to −∞. There the result is the lowest number
+    of which `terms` have a finite sum, and its derivative is that of the difference.
     """
     z = x - ops.stop_gradient(ops.max(x, 1, keepdims=True))
     least, lowest = float(np.finfo(str(x.dtype)).min), -term_bound(str(x.dtype), terms)

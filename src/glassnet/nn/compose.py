@@ -1,6 +1,6 @@
-"""Networks made of layers.
+"""Containers: networks made of layers.
 
-In: layers. Out: modules whose parameters are those of their parts, named after them.
+In: layers. Out: modules with the parameters of their parts, whose names are prefixes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Layer = Module | Callable[[Value], Value]
 
 
 class Container(Module, in_files=False):
-    """A module of named parts."""
+    """A module with named parts."""
 
     parts: dict[str, Module]
 
@@ -39,11 +39,11 @@ class Container(Module, in_files=False):
         return self.parts
 
     def parameter_specs(self) -> dict[str, Parameter]:
-        """The parameters of all parts, each once."""
+        """Return the parameters of all parts, each once."""
         return dict(layout_of(self).parameters) if "constructed" in vars(self) else {}
 
     def categorical_columns(self, columns: Sequence[int]) -> dict[int, int]:
-        """Those of the parts, which come one after the other."""
+        """Return the categorical columns of the parts, which are applied one after the other."""
         found: dict[int, int] = {}
         left: Sequence[int] | None = columns
         for part in self.parts.values():
@@ -63,7 +63,8 @@ class Container(Module, in_files=False):
     @overload
     def __getitem__(self, place: slice) -> Container: ...
     def __getitem__(self, place: int | str | slice) -> Module:
-        """A part by its number or name, or some of them, with the numbers that they have here."""
+        """Return a part by its index or name; a slice gives a container of parts, which share their
+        parameters with this one."""
         if isinstance(place, slice):
             return self._some(place)
         try:
@@ -93,8 +94,8 @@ class Container(Module, in_files=False):
 
 
 class Function(Module, in_files=False):
-    """A layer that is a plain function of graph values: a = f(z). Layers that it calls, held in
-    variables around it, are its parts: they are trained, counted and saved with the network."""
+    """A layer that is a plain function of graph values: a = f(z). Layers that it calls, in
+    variables outside f, are its parts: they are trained, counted and saved with the network."""
 
     def __init__(self, f: Callable[[Value], Value]) -> None:
         self.f = f
@@ -107,7 +108,7 @@ class Function(Module, in_files=False):
         return (self.f, *self.parts.values())
 
     def get_config(self) -> None:
-        """It is code."""
+        """Return None: the object is user code."""
 
     def build(self, x: Value, parameters: Scope) -> Value:
         with substituted(cast(GraphBuilder, x.builder), self._pairs):
@@ -116,8 +117,8 @@ class Function(Module, in_files=False):
 
     @cached_property
     def _pairs(self) -> list[tuple[Slot, Slot]]:
-        """Of a copy: places of the parameters that the code has, which is not copied, and of those
-        that the parts have in their stead."""
+        """For a copied network: pairs of the slots that the function's code uses, which is not
+        copied, and the slots of this copy that replace them."""
         if "copied" not in vars(self):
             return []
         code, inner = [
@@ -146,7 +147,7 @@ class Function(Module, in_files=False):
 
 @dataclass(eq=False, repr=False)
 class Columns(Module):
-    """Some of the columns, by number from 0: `Columns(0, 3)`."""
+    """Selects columns by number, from 0: `Columns(0, 3)` gives the first and the fourth."""
 
     chosen: tuple[int, ...]
 
@@ -159,7 +160,7 @@ class Columns(Module):
         self.chosen = chosen
 
     def passed_columns(self, columns: Sequence[int]) -> Sequence[int] | None:
-        fits = max(self.chosen) < len(columns)  # else `output_width` complains
+        fits = max(self.chosen) < len(columns)  # else `output_width` raises an error
         return [columns[i] for i in self.chosen] if fits else None
 
     def output_width(self, width: int | None) -> int | None:
@@ -181,15 +182,16 @@ class Columns(Module):
 
 
 class Sequential(Container):
-    """Layers one after the other: f(x) = fₖ(… f₂(f₁(x))).
+    """Applies layers one after the other: f(x) = fₖ(… f₂(f₁(x))), x being [rows, columns].
 
-    `seed` decides the first weights, `dtype` is "float32" (the default) or "float64". Parameters
-    are called after the layer's class and its number among layers of that class: "linear1.weight".
-    A plain function of graph values is a layer too.
+    `seed` determines the initial weights; `dtype` is "float32" (the default) or "float64".
+    Parameters are named after the layer's class and its number among layers of that class:
+    "linear1.weight". A plain function of graph values can be a layer, too.
 
-    `model[0]`, `model["linear1"]` and `model[:2]` are views: they compute with the numbers of the
-    model. A layer that has numbers already, because it was used, or belongs to another network,
-    keeps them; all networks that it belongs to share them.
+    `model[0]`, `model["linear1"]` and `model[:2]` are views: they share the parameters of the
+    model. A layer that already has parameters, because it was used or is part of another network,
+    keeps them; all networks of which it is a part share them. Raises ShapeError where the widths
+    of successive layers differ.
     """
 
     def __init__(self, *layers: Layer, seed: int = 0, dtype: Any = None) -> None:
@@ -222,7 +224,8 @@ class Sequential(Container):
 
 
 class Residual(Container):
-    """x + f(x), f being layers one after the other, which give as many numbers as they take."""
+    """A residual block: x + f(x), where f applies the layers one after the other. The result of f
+    must have the width of x; ShapeError otherwise."""
 
     def __init__(self, *layers: Layer) -> None:
         self.parts = named_layers(
@@ -249,7 +252,7 @@ class Residual(Container):
 
 
 class Parallel(Container):
-    """Every branch computes from the same x; their results stand side by side, in order."""
+    """Applies every branch to the same x and concatenates their results along the columns."""
 
     def __init__(self, *layers: Layer) -> None:
         if not layers:
@@ -294,7 +297,7 @@ class Parallel(Container):
 
 
 def _apply_part(name: str, part: Module, x: Value, parameters: Scope) -> Value:
-    """What a part makes of x; an error says which part it was, and for what."""
+    """Return the result of a part for x; an error names the part and the type of x."""
     try:
         result = part.build(x, parameters.under(name))
         result = result if is_ours(type(part)) else checked_result(result, part, x)
@@ -306,8 +309,8 @@ def _apply_part(name: str, part: Module, x: Value, parameters: Scope) -> Value:
 
 
 def modules_in(f: Any) -> list[Module]:
-    """The modules that a function calls, or whose parameters it uses. Which of those that it
-    refers to it does use is found by calling it."""
+    """Return the modules that a function calls, or whose parameters it uses. It is called with
+    graph values to find out which of the modules that it refers to it uses."""
     references = References(f)
     found = [item for item in references.objects if isinstance(item, Module)]
     widths = dict.fromkeys(module.input_width() for module in found)
@@ -318,7 +321,7 @@ def modules_in(f: Any) -> list[Module]:
         try:
             with builder.tracing():
                 f(x)
-        except Exception:  # code of the user, perhaps for rows of another width
+        except Exception:  # the user's code, which may be for rows of another width
             continue
         used = [module for module in found if _declares_any(module, builder.captured.values())]
         return list({id(module): module for module in (*probe.called, *used)}.values())
@@ -333,8 +336,8 @@ def _declares_any(module: Module, arrays: Iterable[np.ndarray]) -> bool:
 
 
 def as_layer(layer: Any, where: str) -> Module:
-    """The layer, or a function as a layer; ShapeError where it is neither. `where` is the code in
-    which it stands, {} being its place."""
+    """Return a layer, or a function as a layer; raise ShapeError for others. `where` is the code to
+    show in the error, with {} in place of the layer."""
     if isinstance(layer, Module):
         return layer
     torch = type(layer).__module__.startswith("torch.")
@@ -371,7 +374,7 @@ def _all_subclasses(kind: type) -> Iterator[type]:
 
 
 def named_layers(layers: list[Module]) -> dict[str, Module]:
-    """Layers by the name of their class and their number among layers of that class."""
+    """Return layers by name: their class and their number among layers of that class."""
     seen: dict[str, int] = {}
     parts: dict[str, Module] = {}
     for layer in layers:
@@ -384,11 +387,11 @@ def named_layers(layers: list[Module]) -> dict[str, Module]:
 def chain_widths(
     layers: Iterable[Module], width: int | None = None
 ) -> tuple[int | None, int | None]:
-    """How many numbers a row the first layer takes and the last one gives, where that is known;
-    ShapeError where a layer gives another number than the next one takes."""
+    """Return the input width of the first layer and the output width of the last one, None where
+    not known. Raises ShapeError where the widths of successive layers differ."""
     first = width
-    seeking = width is None  # so far, all layers give as many numbers as they take
-    before: list[Module] = []  # those of the user's among them that do not say so
+    seeking = width is None  # so far, all layers keep the width
+    before: list[Module] = []  # users' layers among them, which may not keep it
     giver = f"x has {plural(width, 'number')} a row" if isinstance(width, Integral) else ""
     for place, layer in enumerate(layers, 1):
         taken = layer.input_width()

@@ -1,6 +1,6 @@
-"""Embeddings: a category or a number becomes several numbers that a network can use better.
+"""Embeddings: vectors that represent a category or a number.
 
-In: columns. Out: for each column several numbers, side by side, in the order of the columns.
+In: columns. Out: a vector for each column, concatenated in the order of the columns.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ _EDGES = "\n  right: PiecewiseLinear([[0, 1, 3], [10, 20]]) for two features, of
 
 @dataclass(eq=False)
 class Embedding(Module):
-    """Each category number becomes `width` numbers, which are learnt.
+    """Maps each category number to a learnt vector of `width` numbers.
 
-    `categories` is how many categories a column has, or that for each of several columns. x holds
-    category numbers from 0; other numbers are an error. With `unknown` they have a row of their
-    own, the last one: categories that were not seen, and NaN.
+    `categories` is the number of categories of the column, or a sequence of them for several
+    columns. x [rows, columns] has category numbers from 0; other values raise ShapeError. With
+    `unknown` they share an additional vector, the last row of the weight: categories that were not
+    in the training data, and NaN.
     """
 
     categories: int | Sequence[int]
@@ -70,7 +71,7 @@ class Embedding(Module):
             place = ops.cast(ops.where(known, column, float(size if self.unknown else 0)), "int32")
             row = ops.take(parameters[name], place)
             seen = ops.reshape(known, (x.shape[0], 1))
-            # a network that computes category numbers itself must not go on with a wrong one
+            # NaN for invalid category numbers that a network computes itself
             columns.append(row if self.unknown else ops.where(seen, row, math.nan))
         return columns[0] if len(columns) == 1 else ops.concatenate(columns, 1)
 
@@ -83,8 +84,8 @@ class Embedding(Module):
 
 @dataclass(eq=False)
 class Periodic(Module):
-    """Each of `features` numbers becomes sin(2πcx) and cos(2πcx) for several frequencies c, which
-    are learnt and start from N(0, sigma²). Gorishniy and others, 2022."""
+    """Maps each of `features` numbers x to sin(2πcx) and cos(2πcx) for `frequencies` learnt
+    frequencies c, which are initialised from N(0, sigma²). Gorishniy and others, 2022."""
 
     features: int
     frequencies: int = 16
@@ -117,11 +118,12 @@ class Periodic(Module):
 
 
 class PiecewiseLinear(Module):
-    """Each number becomes one number a bin: 0 below the bin, 1 above it, and the part of the way
-    inside it; the first bin has no lower end, the last no upper end. Gorishniy and others, 2022.
+    """Piecewise linear encoding: maps each number to one number per bin, which rises linearly from
+    0 to 1 within the bin and is 0 below and 1 above it. In the first bin it continues linearly
+    below, in the last above. Gorishniy and others, 2022.
 
-    `edges` are the ends of the bins of every feature, ascending. `PiecewiseLinear.of(x, bins)`
-    takes quantiles of data.
+    `edges` has the ascending bin edges of every feature. `PiecewiseLinear.of(x, bins)` takes
+    quantiles of data.
     """
 
     def __init__(self, edges: Sequence[Sequence[float]]) -> None:
@@ -143,7 +145,8 @@ class PiecewiseLinear(Module):
 
     @classmethod
     def of(cls, x: Any, bins: int = 8) -> PiecewiseLinear:
-        """Bins that hold about as many rows of x each; equal quantiles share a bin."""
+        """Make a layer with quantile bins: each has about as many rows of x [rows, features]. Equal
+        quantiles are merged, so that there are at most `bins` per feature."""
         return cls(quantile_edges(x, bins, "PiecewiseLinear"))
 
     def input_width(self) -> int | None:
@@ -161,7 +164,8 @@ class PiecewiseLinear(Module):
         return ops.where(ops.logical_or(ops.less(way, 1.0), last > 0.0), way, 1.0)
 
     def _bins(self) -> tuple[list[float], list[float], list[float], list[float]]:
-        """Of every bin its low end, its size, and whether it is the first or last of a feature."""
+        """Return for every bin its lower edge, its width, and 1.0 where it is the first, and the
+        last, of a feature."""
         low = [a for column in self.edges for a in column[:-1]]
         size = [b - a for column in self.edges for a, b in itertools.pairwise(column)]
         first = [float(i == 0) for count in self.bins for i in range(count)]
@@ -174,8 +178,9 @@ class PiecewiseLinear(Module):
 
 
 def quantile_edges(x: Any, bins: int, owner: str) -> list[list[float]]:
-    """Of every column of x the ends of bins that hold about as many rows each; equal quantiles
-    share a bin."""
+    """Return the quantile edges of every column of x, at most bins + 1; equal ones are merged.
+
+    Raises ShapeError unless x is finite and [rows, columns]."""
     table = np.asarray(x)
     if table.ndim != 2 or not len(table) or table.dtype.kind not in "fiub":
         raise ShapeError(
@@ -193,17 +198,18 @@ def quantile_edges(x: Any, bins: int, owner: str) -> list[list[float]]:
 
 
 def embedding_edges(x: Any, bins: int) -> list[list[float]]:
-    """Of every column of x the ends of up to `bins` bins. A value that more than a bin's share of
-    the rows have is the end of bins, and so are its neighbours among the values, so that the
-    function can jump there; the other bins hold about as many of the other rows each."""
-    quantile_edges(x[:1], bins, "PiecewiseEmbedding")  # says what is wrong with x
+    """Return bin edges of every column of x, for at most `bins` bins.
+
+    A value that is more frequent than 1/bins is an edge, and so are the next smaller and larger
+    values, so that the function can jump there. The other edges are quantiles of the other rows."""
+    quantile_edges(x[:1], bins, "PiecewiseEmbedding")  # raises an error for a wrong x
     if not np.isfinite(x).all():
         quantile_edges(x, bins, "PiecewiseEmbedding")
     return [_edges(np.sort(column), bins) for column in np.asarray(x).T]
 
 
 def _edges(column: np.ndarray, bins: int) -> list[float]:
-    """The ends of the bins of one column, which is sorted."""
+    """Return the bin edges of one sorted column."""
     values, counts = np.unique(column, return_counts=True)
     if len(values) <= bins + 1:
         return values.tolist() if len(values) > 1 else [float(values[0]), float(values[0]) + 1.0]
@@ -216,10 +222,12 @@ def _edges(column: np.ndarray, bins: int) -> list[float]:
 
 
 class NumberEmbedding(Module, in_files=False):
-    """What embeddings of numbers share: each of the first `features` numbers of a row becomes
-    `width` numbers, `others` further ones are kept as they are, behind those. With `groups` there
-    are as many embeddings, side by side, each learnt for itself; then a row can end with
-    `per_group` numbers of each group, group after group, which that group alone gets."""
+    """Base class of embeddings of numbers: maps each of the first `features` numbers of a row to a
+    vector of `width` numbers.
+
+    The next `others` columns are passed on unchanged, behind the vectors. With `groups` there are
+    as many independent embeddings, concatenated; a row can then end with `per_group` numbers for
+    each group, group after group, which only that group gets."""
 
     features: int
     width: int
@@ -234,15 +242,16 @@ class NumberEmbedding(Module, in_files=False):
         return self.groups * (self.features * self.width + self.others + self.per_group)
 
     def of_one_group(self) -> NumberEmbedding:
-        """The layer of one group alone, with numbers of its own."""
+        """Return a layer for one group, with its own parameters."""
         raise NotImplementedError
 
     def part_of(self, name: str, values: np.ndarray, group: int) -> np.ndarray:
-        """What a group has of the values of a parameter."""
+        """Return a group's part of the values of a parameter."""
         return values[group : group + 1]
 
     def _joined(self, embedded: Value, x: Value) -> Value:
-        """Embedded numbers [rows, groups, features · width], and the others of the rows x."""
+        """Concatenate embedded numbers [rows, groups, features · width] with the other columns of
+        the rows x."""
         behind = with_group_inputs(x[:, self.features :], self.others, self.per_group, self.groups)
         if behind is not None:
             embedded = ops.concatenate([embedded, behind], 2)
@@ -252,17 +261,18 @@ class NumberEmbedding(Module, in_files=False):
 
 @dataclass(eq=False)
 class PiecewiseEmbedding(NumberEmbedding):
-    """Each of the first `features` numbers becomes `width` numbers, each a continuous function of
-    it that is learnt and straight within each of `bins` bins, and outside of them:
+    """Maps each of the first `features` numbers to a vector of `width` numbers, each a learnt
+    continuous function of it that is linear within each of `bins` bins, and outside of them:
 
-        e = x·a + b + Σᵢ tᵢ Wᵢ, where tᵢ is the part of bin i that lies below x, 0 to 1.
+        e = x·a + b + Σᵢ tᵢ Wᵢ, where tᵢ is the fraction of bin i that is below x, 0 to 1.
 
-    W starts at 0, so that at first the functions are straight lines ("version B" of Gorishniy and
-    others, 2024). The ends of the bins lie in W too, as `edges` [features, bins + 1], but no
-    gradient moves them; equal ones make a bin that is left out. `PiecewiseEmbedding.of(x, width)`
-    takes quantiles of data. `others` further numbers are kept as they are, behind those. With
-    `groups` there are as many embeddings, side by side, each learnt for itself; then a row can end
-    with `per_group` numbers of each group, group after group, which that group alone gets.
+    W is initialised with 0, so that the functions are linear at first ("version B" of Gorishniy and
+    others, 2024). The bin edges are a parameter without a gradient, `edges` [features, bins + 1];
+    bins between equal edges are ignored. `PiecewiseEmbedding.of(x, width)` takes quantiles of data.
+
+    The next `others` columns are passed on unchanged, behind the vectors. With `groups` there are
+    as many independent embeddings, concatenated; a row can then end with `per_group` numbers for
+    each group, group after group, which only that group gets.
     """
 
     features: int
@@ -281,13 +291,14 @@ class PiecewiseEmbedding(NumberEmbedding):
 
     @classmethod
     def of(cls, x: Any, width: int, bins: int = 16) -> PiecewiseEmbedding:
-        """Bins that hold about as many rows of x each; equal quantiles share a bin."""
+        """Make a layer with quantile bins: each has about as many rows of x [rows, features]. Equal
+        quantiles are merged, so that there are at most `bins` per feature."""
         edges = embedding_edges(np.asarray(x), bins)
         return cls(len(edges), width, max(map(len, edges)) - 1).with_edges(edges)
 
     def with_edges(self, edges: Sequence[Sequence[float]]) -> PiecewiseEmbedding:
-        """A layer like this one, with these ends of the bins of every feature, ascending."""
-        given = PiecewiseLinear(edges)  # which says what is wrong with them
+        """Return a copy of this layer with these ascending bin edges of every feature."""
+        given = PiecewiseLinear(edges)  # raises an error for wrong edges
         if len(given.bins) != self.features or max(given.bins) > self.bins:
             raise ShapeError(
                 f"{self!r}: edges of {plural(len(given.bins), 'feature')} with up to "
@@ -324,7 +335,7 @@ class PiecewiseEmbedding(NumberEmbedding):
         }
 
     def _first_edges(self, shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
-        """Those that it was given, else bins of one size from −1 to 1."""
+        """Return the edges passed to `with_edges`, else those of equal bins from −1 to 1."""
         ends: np.ndarray | None = vars(self).get("_ends")
         return np.tile(np.linspace(-1.0, 1.0, shape[1]), (shape[0], 1)) if ends is None else ends
 
@@ -346,16 +357,18 @@ class PiecewiseEmbedding(NumberEmbedding):
 
 @dataclass(eq=False)
 class PeriodicEmbedding(NumberEmbedding):
-    """Each of the first `features` numbers becomes `width` numbers: `width` − 1 weighted sums of
-    waves of it, which are learnt, and the number itself:
+    """Maps each of the first `features` numbers x to a vector of `width` numbers: `width` − 1
+    learnt sums of waves, and x itself:
 
         e = (Σᵢ cos(2π(cᵢx + pᵢ)) Wᵢ + b, x)
 
-    for `waves` frequencies c, which start from N(0, sigma²), and phases p, from U(0, 1). Small
-    frequencies make smooth functions. `others` further numbers are kept as they are, behind those.
-    With `groups` there are as many embeddings, side by side, each learnt for itself; then a row can
-    end with `per_group` numbers of each group, group after group, which that group alone gets.
-    Gorishniy and others, 2022; with phases and the number itself Holzmüller and others, 2024.
+    The `waves` frequencies c are initialised from N(0, sigma²), the phases p from U(0, 1). Small
+    frequencies make smooth functions. Gorishniy and others, 2022; with phases and the number
+    itself: Holzmüller and others, 2024.
+
+    The next `others` columns are passed on unchanged, behind the vectors. With `groups` there are
+    as many independent embeddings, concatenated; a row can then end with `per_group` numbers for
+    each group, group after group, which only that group gets.
     """
 
     features: int
@@ -392,7 +405,7 @@ class PeriodicEmbedding(NumberEmbedding):
         return self.sigma * philox.normal(math.prod(shape), seed, stream).reshape(shape)
 
     def _first_weights(self, shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
-        """With a variance of 1/`waves`, so that a sum of waves is of the size of a number."""
+        """Return weights of variance 1/`waves`, so that sums of waves are of order 1."""
         return _unit_uniform(shape, seed, stream) * math.sqrt(3.0 / self.waves)
 
     def build(self, x: Value, parameters: Scope) -> Value:
@@ -413,10 +426,11 @@ class PeriodicEmbedding(NumberEmbedding):
 
 @dataclass(eq=False)
 class GroupInputs(Module):
-    """For each of `groups`, side by side, the first `common` numbers of a row, which all get, and
-    the `per_group` numbers of the group: behind the common ones those of the first group stand,
-    then those of the next. With `Repeat(members, groups)` behind it the members of a group get
-    them.
+    """Distributes the columns of a row to groups of ensemble members.
+
+    A row has `common` numbers for all groups, then `per_group` numbers for the first group, for the
+    second, and so on. The result has, for each group, the common numbers and those of the group. A
+    following `Repeat(members, groups)` repeats these for the members of each group.
     """
 
     common: int
@@ -444,18 +458,18 @@ class GroupInputs(Module):
 
 
 def own_rows(layer: Module, x: np.ndarray, group: int) -> np.ndarray:
-    """What a group gets of rows, before they are embedded, where a layer gives groups numbers of
-    their own; else the rows."""
+    """Return the columns of rows x that a group gets, if the layer distributes columns to groups;
+    else x."""
     if not isinstance(layer, NumberEmbedding | GroupInputs) or not layer.per_group:
         return x
     first = x.shape[1] - layer.per_group * layer.groups
-    own = x[:, first + group * layer.per_group : first + (group + 1) * layer.per_group]
-    return np.concatenate([x[:, :first], own], axis=1)
+    group_columns = x[:, first + group * layer.per_group : first + (group + 1) * layer.per_group]
+    return np.concatenate([x[:, :first], group_columns], axis=1)
 
 
 def with_group_inputs(x: Any, shared: int, per_group: int, groups: int) -> Any:
-    """Of rows [rows, shared + groups · per_group] what each group gets, [rows, groups, shared +
-    per_group]; None where that is nothing."""
+    """Distribute rows [rows, shared + groups · per_group] to groups: [rows, groups, shared +
+    per_group]; None where that has no column."""
     rows, parts = x.shape[0], list[Any]()
     if shared:
         same = ops.reshape(x[:, :shared], (rows, 1, shared))
@@ -466,11 +480,11 @@ def with_group_inputs(x: Any, shared: int, per_group: int, groups: int) -> Any:
 
 
 def _first_phases(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
-    """U(0, 1): anywhere in a wave."""
+    """Return initial phases from U(0, 1)."""
     return philox.uniform(math.prod(shape), seed, stream).reshape(shape)
 
 
 def _unit_uniform(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
-    """U(−1, 1): what a layer of one input starts with."""
+    """Return initial values from U(−1, 1)."""
     drawn: Any = philox.uniform(math.prod(shape), seed, stream)
     return (2.0 * drawn - 1.0).reshape(shape)

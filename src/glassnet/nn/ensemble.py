@@ -1,6 +1,6 @@
-"""Many networks in one: members that share most weights, as in TabM.
+"""Ensembles of networks in one network: members that share most weights, as in TabM.
 
-In: rows. Out: rows that hold the numbers of all members side by side, member after member.
+In: rows. Out: rows with the numbers of all members, member after member.
 
     Sequential(Repeat(8), BatchEnsemble(30, 64, 8), ReLU(), BatchEnsemble(64, 1, 8), Average(8))
 
@@ -26,13 +26,13 @@ from glassnet.nn.setting_checks import check_sizes
 from glassnet.ops import philox
 from glassnet.words import plural
 
-MOST_MEMBERS = 1 << 12  # that a file may ask for
+MOST_MEMBERS = 1 << 12  # largest number of members that a file may specify
 
 
 @dataclass(eq=False)
 class Repeat(Module):
-    """The same numbers for every member; with `groups` a row has numbers of as many groups of
-    members, and those of a group are repeated for its members."""
+    """Repeats the numbers of a row for every member. With `groups` a row has the numbers of several
+    groups of members, and those of a group are repeated for each of its `members`."""
 
     members: int
     groups: int = 1
@@ -42,7 +42,8 @@ class Repeat(Module):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Repeat:
-        """From a file: no parameters of the layer bound how much memory its rows will take."""
+        """Make a layer from a file; `members` is limited, since the layer has no parameters whose
+        size would limit the memory that its rows take."""
         if config.get("members", 0) > MOST_MEMBERS:
             raise ValueError(f"members is {config['members']}; allowed are up to {MOST_MEMBERS:,}")
         return super().from_config(config)
@@ -67,10 +68,12 @@ class Repeat(Module):
 
 @dataclass(eq=False)
 class BatchEnsemble(Module):
-    """zⱼ = ((xⱼ ∘ rⱼ) W) ∘ sⱼ + bⱼ for member j: W is shared, r, s and b are each member's own.
-    r starts as random signs, or without `signs` as ones, s as ones; the signs of one layer, best
-    the first, make the members differ. With `groups` only members of a group share a W. Wen and
-    others, 2020; Gorishniy and others, 2024."""
+    """A linear layer for each member j, zⱼ = ((xⱼ ∘ rⱼ) W) ∘ sⱼ + bⱼ: all members share W; each has
+    its own r, s and b.
+
+    r is initialised with random signs, or with 1 if `signs` is False, and s with 1. Random signs in
+    one layer, best the first, make the members differ. With `groups` only the members of a group
+    share a W. Wen and others, 2020; Gorishniy and others, 2024."""
 
     fan_in: int
     fan_out: int
@@ -119,8 +122,8 @@ class BatchEnsemble(Module):
 
 @dataclass(eq=False)
 class MemberLinear(Module):
-    """zⱼ = xⱼ Wⱼ + bⱼ for member j: nothing is shared. Behind `BatchEnsemble` it gives each member
-    a last layer of its own."""
+    """A separate linear layer for each member j: zⱼ = xⱼ Wⱼ + bⱼ. Used after `BatchEnsemble`, it
+    gives each member its own last layer."""
 
     fan_in: int
     fan_out: int
@@ -155,9 +158,10 @@ class MemberLinear(Module):
 
 @dataclass(eq=False)
 class Average(Module):
-    """The mean of the members in a prediction, all of them in training. With `probabilities` the
-    numbers are raw scores of classes, and what is averaged is their softmax; the result is the
-    logarithm of that, which is a raw score again."""
+    """Returns the mean of the members in a prediction, and the numbers of all members in training.
+
+    With `probabilities` the numbers are raw scores of classes: their softmax is averaged, and the
+    result is the logarithm of the mean, again a raw score."""
 
     members: int
     probabilities: bool = False
@@ -187,12 +191,13 @@ class Average(Module):
 
 @dataclass(eq=False)
 class InFolds(Module):
-    """A network of members in `folds` groups, each of which learns without the rows of its fold.
+    """An ensemble for cross-validation: its members are in `folds` groups, each of which is trained
+    without the rows of its fold.
 
-    The last number of a row is its fold, from 0, or −1 for a row of none; `inner` takes the others.
-    In training the members of the row's fold get no gradient from it. In a prediction they alone
-    are averaged, so that it comes from members that have never seen the row; for a row of no fold
-    all are averaged, as `Average` does.
+    The last column of a row is its fold, from 0, or −1 for none; `inner` gets the other columns. In
+    training, the members of the row's fold get no gradient from it. A prediction averages only
+    these members, so that it is out-of-fold; for a row without a fold it averages all members, as
+    `Average` does.
 
         InFolds(Sequential(Repeat(6), MemberLinear(30, 1, 6)), members=6, folds=3)
     """
@@ -231,8 +236,8 @@ class InFolds(Module):
         groups = np.repeat(np.arange(self.folds), self.members // self.folds)
         unseen = ops.equal(fold, groups.astype(x.dtype))
         if parameters.training:
-            still = ops.broadcast(ops.reshape(unseen, (rows, self.members, 1)), parts.shape)
-            learnt = ops.where(still, ops.stop_gradient(parts), parts)
+            held_out = ops.broadcast(ops.reshape(unseen, (rows, self.members, 1)), parts.shape)
+            learnt = ops.where(held_out, ops.stop_gradient(parts), parts)
             return ops.reshape(learnt, (rows, self.members * each))
         others = ops.where(ops.greater_equal(fold, 0.0), fold * 0.0, 1.0 / self.members)
         share = ops.where(unseen, self.folds / self.members, others)
@@ -243,11 +248,11 @@ class InFolds(Module):
         return ops.log(ops.maximum(chances, _LEAST))
 
 
-_LEAST = 1e-37  # a probability of 0 has no logarithm
+_LEAST = 1e-37  # lower limit of a probability before its logarithm
 
 
 def check_groups(owner: object, members: int, groups: int, right: str) -> None:
-    """ShapeError unless so many groups have as many members each."""
+    """Raise ShapeError unless `members` is a multiple of `groups`."""
     if members % groups:
         raise ShapeError(
             f"{owner!r}: {plural(members, 'member')} make no {groups} groups of one size\n"
@@ -256,14 +261,15 @@ def check_groups(owner: object, members: int, groups: int, right: str) -> None:
 
 
 def random_signs(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
-    """−1 or 1."""
+    """Return random numbers −1 and 1 with equal probability."""
     return np.where(philox.uniform(int(np.prod(shape)), seed, stream) < 0.5, -1.0, 1.0).reshape(
         shape
     )
 
 
 def draw_separately(named: str | Initializer) -> Initializer:
-    """First values of several matrices [count, fan_in, fan_out], each as if it were alone."""
+    """Return an initialiser of several matrices [count, fan_in, fan_out], each with its own random
+    numbers and the fan-in and fan-out of a single matrix."""
     first = initializer(named)
 
     def drawn(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
@@ -273,4 +279,4 @@ def draw_separately(named: str | Initializer) -> Initializer:
     return drawn
 
 
-_APART = 1_000_003  # between the seeds of such matrices
+_APART = 1_000_003  # difference between the seeds of such matrices

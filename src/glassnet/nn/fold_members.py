@@ -1,8 +1,8 @@
-"""The members of one fold of a pack, as a network of their own.
+"""Extracts the members of one fold of an ensemble as a separate network.
 
-In: a network whose last layer is `InFolds`. Out: a network of as many members as a fold has, with
-the numbers of any of the folds. It predicts the rows of that fold as the pack does, up to
-rounding, without the work of the members that do not count there.
+In: a network whose only layer is `InFolds`. Out: a network with the members of one fold, which can
+take the parameters of any fold. It predicts the rows of that fold as the ensemble does, up to
+rounding, but without computing the members of the other folds.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from glassnet.nn.module import Module
 
 
 class FoldMembers:
-    """The network of one fold's members, `network`; `take(fold)` gives it their numbers, as they
-    are in the pack now."""
+    """The network of one fold's members, `network`; `take(fold)` copies the current parameters of
+    a fold into it."""
 
     def __init__(self, pack: InFolds, layers: list[tuple[Module, Module]]) -> None:
         self.folds, self._first = pack.folds, layers_of(pack)[0]
         average = Average(pack.members // pack.folds, pack.probabilities)
         self.network = Sequential(*[alone for _, alone in layers], average, dtype=pack.dtype)
-        self.network.parameters()  # in one block
+        self.network.parameters()  # allocates one contiguous block
         self._pairs = [
             (parameter, part.parameters()[name], part, name)
             for part, alone in layers
@@ -42,7 +42,8 @@ class FoldMembers:
 
     @classmethod
     def of(cls, network: Module) -> FoldMembers | None:
-        """None where the network has no folds, or layers that are not known to have members."""
+        """Return the fold network of an ensemble; None where the network has no folds, or has
+        layers of unknown kinds."""
         layers = list(network.chain().values())
         pack = layers[0] if len(layers) == 1 else None
         if not isinstance(pack, InFolds) or pack.folds == 1:
@@ -54,11 +55,12 @@ class FoldMembers:
         return cls(pack, pairs) if len(pairs) == len(parts) else None
 
     def rows(self, x: np.ndarray, fold: int) -> np.ndarray:
-        """What the members of a fold get of the rows of a pack [rows, inputs + 1]."""
+        """Return the columns that a fold's members get, for rows of the ensemble [rows,
+        inputs + 1], whose last column is the fold."""
         return np.ascontiguousarray(own_rows(self._first, x[:, :-1], fold))
 
     def take(self, fold: int) -> None:
-        """Take the numbers of the members that learn without this fold."""
+        """Copy the parameters of the members that are trained without this fold."""
         for single, shared, layer, name in self._pairs:
             if isinstance(layer, NumberEmbedding):
                 single[...] = layer.part_of(name, shared, fold)
@@ -67,12 +69,12 @@ class FoldMembers:
 
 
 def layers_of(pack: InFolds) -> list[Module]:
-    """The layers of all folds; none where the network inside is not made of layers."""
+    """Return the layers inside an `InFolds`; [] where its network is not a Sequential."""
     return list(pack.inner.chain().values()) if isinstance(pack.inner, Sequential) else []
 
 
 def _fold_layer(layer: Module, pack: InFolds) -> Module | None:
-    """A layer of the members of one fold; None where it is not known to be made of members."""
+    """Return the layer for the members of one fold; None for layers of unknown kinds."""
     make = _MAKERS.get(type(layer))
     if make is not None:
         return make(layer, pack.folds)

@@ -1,7 +1,7 @@
-"""First values of parameters.
+"""Initialisers: initial values of parameters.
 
-In: a name or a function, a shape, a seed and the number of the parameter. Out: an array; the same
-bits on every machine, as the numbers come from a counter.
+In: a name or a function, a shape, a seed and the number of the parameter. Out: an array with the
+same bits on every machine, since the random numbers are counter-based.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def lecun_normal(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
 
 
 def orthogonal(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
-    """A matrix whose rows, or columns where those are fewer, have length 1 and right angles: normal
-    numbers, made so by Gram and Schmidt's method. Saxe and others, 2013."""
+    """A matrix with orthonormal rows, or columns if these are fewer: normal random numbers,
+    orthogonalised by the Gram–Schmidt process. Saxe and others, 2013."""
     rows, columns = shape[0], math.prod(shape[1:])
     drawn = _normal((max(rows, columns), min(rows, columns)), seed, stream, 1.0)
     for i in range(drawn.shape[1]):
@@ -70,7 +70,7 @@ def orthogonal(shape: tuple[int, ...], seed: int, stream: int) -> np.ndarray:
 
 
 def _sum_of_rows(x: np.ndarray) -> np.ndarray:
-    """The sum over the first axis in a fixed order, so that bits do not depend on the machine."""
+    """Return the sum over the first axis in a fixed order, with the same bits on every machine."""
     while len(x) > 1:
         half = len(x) // 2
         x = np.concatenate([x[:half] + x[half : 2 * half], x[2 * half :]])
@@ -94,7 +94,7 @@ INITIALIZERS: dict[str, Initializer] = {
 
 
 def initializer(named: str | Initializer) -> Initializer:
-    """The initialiser of a name; a function is itself one."""
+    """Return the initialiser with a name; a function is returned as it is."""
     if callable(named):
         return named
     if named not in INITIALIZERS:

@@ -1,6 +1,6 @@
-"""Layers that weigh their inputs.
+"""Linear layers and single neurons.
 
-In: sizes. Out: modules. Weights are (fan_in, fan_out), as in scikit-learn.
+In: sizes. Out: modules. Weights have the shape (fan_in, fan_out), as in scikit-learn.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from glassnet.nn.setting_checks import check_sizes
 
 @dataclass(eq=False)
 class Linear(Module):
-    """z = x W + b, with W (fan_in, fan_out) and b (fan_out,).
+    """A linear (dense) layer: z = x W + b, with W (fan_in, fan_out) and b (fan_out,).
 
-    Weights start as the initialiser says (a name, or a function of shape, seed and stream),
-    biases as 0. Glorot's rule, the default, is for layers followed by a sigmoid or tanh and works
-    for all; "he_uniform" and "he_normal" are made for ReLU and its relatives.
+    `initializer` is a name or a function of (shape, seed, stream) for the initial weights; biases
+    are initialised with 0. The default, "glorot_uniform", is made for layers followed by a sigmoid
+    or tanh, and works for others; "he_uniform" and "he_normal" are made for ReLU and similar
+    activations.
     """
 
     torch_transposed: ClassVar[frozenset[str]] = frozenset({"weight"})
@@ -58,8 +59,8 @@ class Linear(Module):
 
 @dataclass(eq=False)
 class Neuron(Module):
-    """One unit, a = σ(w·x + b): numbers come in, are weighed, added and squashed, and one comes
-    out. `activation` is any layer or function in place of the sigmoid."""
+    """One neuron: a = σ(w·x + b), of shape [rows, 1]. `activation` is a layer or function in place
+    of the sigmoid σ."""
 
     fan_in: int
     activation: Layer = field(default_factory=Sigmoid)

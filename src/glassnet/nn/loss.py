@@ -1,4 +1,4 @@
-"""What a loss is: a number for every row, and their mean by the rows' weights.
+"""The base class of losses: a loss for every row, and their weighted mean.
 
 In: predictions, labels, weights. Out: `Loss`; plain functions as losses.
 """
@@ -25,21 +25,22 @@ from glassnet.words import plural
 
 @dataclass(frozen=True)
 class Loss(Traceable, Described, metaclass=ArgumentChecker, in_files=False):
-    """A loss says what one row costs (`rows`), or what each label costs (`cells`), and what labels
-    it takes (`labels`, `label_type`).
+    """Base class of losses. A subclass defines the loss of one row (`rows`) or of each label
+    (`cells`), and which labels it takes (`labels`, `label_type`).
 
-    Called on predictions and labels, and weights of the rows where they differ, it is the mean.
-    With a weight for every label, [n, columns], it is Σ w·cell / Σ w times the number of columns,
-    which with equal weights is the mean over rows of the sum over columns, as always.
+    Called on predictions [n, outputs], labels, and optionally weights of the rows [n], it returns
+    the weighted mean over rows, a scalar. With a weight for every label, [n, columns], it is
+    Σ w·cell / Σ w times the number of columns, which for equal weights is the mean over rows of the
+    sum over columns.
 
-    NaN among the labels is an error. With `missing="skip"` it means that there is no label: it
-    weighs 0, has a gradient of exactly 0, and the mean is over the labels that there are (as
-    PyTorch's `loss[mask].mean()`, times the number of columns). Where a row has one label, or the
-    loss has no `cells`, rows that lack a label weigh 0 as a whole.
+    NaN among the labels raises ShapeError. With `missing="skip"` NaN means that there is no label:
+    it has weight 0 and a gradient of exactly 0, and the mean is over the existing labels (as
+    PyTorch's `loss[mask].mean()`, times the number of columns). If a row has one label, or the loss
+    has no `cells`, a row with a missing label has weight 0 as a whole.
     """
 
-    applies: ClassVar[str] = ""  # the layer that the loss applies to the scores itself
-    in_parts: ClassVar[bool] = False  # whether `part` gives the mean over all rows part by part
+    applies: ClassVar[str] = ""  # the activation that the loss itself applies to the scores
+    in_parts: ClassVar[bool] = False  # whether `part` computes the mean over all rows in parts
     missing: Literal["error", "skip"] = field(
         default="error", kw_only=True, metadata={"shown": False}
     )
@@ -50,14 +51,14 @@ class Loss(Traceable, Described, metaclass=ArgumentChecker, in_files=False):
             cls.__repr__ = Loss.__repr__  # which `dataclass` leaves as it is
 
     def __post_init__(self) -> None:
-        self.skips_missing  # noqa: B018  (refuses what is neither)
+        self.skips_missing  # noqa: B018  (raises an error for an invalid value)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in settings(self))})"
 
     @property
     def skips_missing(self) -> bool:
-        """Whether labels may be missing."""
+        """Whether labels may be missing (NaN)."""
         if self.missing not in ("error", "skip"):  # pyright: ignore[reportUnnecessaryContains]
             name = type(self).__name__
             raise ShapeError(
@@ -68,16 +69,16 @@ class Loss(Traceable, Described, metaclass=ArgumentChecker, in_files=False):
 
     @property
     def by_row(self) -> bool:
-        """Whether the loss says what each row costs; else it is one of the batch as a whole."""
+        """Whether the loss is defined for each row; otherwise it is one of the whole batch."""
         return self.by_cell or type(self).rows is not Loss.rows
 
     @property
     def by_cell(self) -> bool:
-        """Whether the loss says what each label costs, so that each can weigh something else."""
+        """Whether the loss is defined for each label, so that each label can have a weight."""
         return type(self).cells is not Loss.cells
 
     def rows(self, prediction: Value, y: Value) -> Value:
-        """The loss of every row: [n]."""
+        """Return the loss of every row, [n]."""
         if self.by_cell:
             return ops.sum(self.cells(prediction, y), 1)
         raise NotImplementedError(
@@ -86,7 +87,7 @@ class Loss(Traceable, Described, metaclass=ArgumentChecker, in_files=False):
         )
 
     def cells(self, prediction: Value, y: Value) -> Value:
-        """The loss of every label: [n, columns], whose sum over columns is that of the row."""
+        """Return the loss of every label, [n, columns]; its sum over columns is that of the row."""
         raise ShapeError(
             f"{type(self).__name__} gives one number a row, so that weights are [rows]; for "
             "weights of every label it says what each of them costs\n"
@@ -94,31 +95,33 @@ class Loss(Traceable, Described, metaclass=ArgumentChecker, in_files=False):
         )
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
-        """Labels as the array that a step reads; ShapeError where they do not fit."""
+        """Return labels as the array that a training step reads; raise ShapeError where they do not
+        fit a network with `outputs` outputs."""
         return number_array(y, outputs, dtype)
 
     def label_type(self, rows: Any, outputs: int, dtype: str) -> Type:
-        """The type of the labels of `rows` rows."""
+        """Return the type of the label array of `rows` rows."""
         return Type(dtype, (rows, outputs))
 
     def weights(self, y: Any, dtype: str) -> Any:
-        """What the rows weigh because of their labels, [n], or every label, [n, columns]; None
-        where all weigh the same."""
+        """Return the weights that follow from the labels, of rows [n] or of labels [n, columns];
+        None where all are equal."""
         return self.mask_weight(y, dtype) if self.skips_missing else None
 
     def hyperparameters(self) -> Mapping[str, float]:
-        """Settings that are inputs of the compiled step, so that other numbers compile nothing."""
+        """Return the settings that are inputs of the compiled step: other values need no
+        compilation."""
         return {}
 
     def compile_key(self) -> Hashable:
-        """What decides the compiled step: all settings that are not inputs of it."""
+        """Return what determines the compiled step: all settings that are not inputs of it."""
         return self
 
     def penalty(
         self, parameters: Mapping[str, Value], weight: Any, settings: Mapping[str, Value]
     ) -> Any:
-        """What training adds to the mean because of the parameters that it trains; None for
-        nothing. `weight` is that of the rows, `settings` are the `hyperparameters` as inputs."""
+        """Return the penalty on the trained parameters, which training adds to the mean; None for
+        none. `weight` are the weights of the rows, `settings` the `hyperparameters` as inputs."""
         return None
 
     def part(
@@ -129,12 +132,12 @@ class Loss(Traceable, Described, metaclass=ArgumentChecker, in_files=False):
         share: Any,
         decay: Any,
     ) -> Any:
-        """What some rows add to the mean over more rows: `share` is 1 / the weights of all rows,
-        `decay` what the penalty counts in this part."""
+        """Return the contribution of some rows to the mean over more rows: `share` is 1 / the sum
+        of the weights of all rows, `decay` the factor of the penalty in this part."""
         raise NotImplementedError(f"{type(self).__name__} is not computed in parts")
 
     def smooth_labels(self, y: np.ndarray) -> np.ndarray:
-        """Labels near these at which the loss has a derivative by them, too."""
+        """Return labels near y at which the loss is differentiable with respect to labels, too."""
         return y
 
     def __call__(self, prediction: Any, y: Any, weight: Any = None) -> Any:
@@ -146,8 +149,8 @@ class Loss(Traceable, Described, metaclass=ArgumentChecker, in_files=False):
         return self.mean(prediction, y, weight)
 
     def in_rows(self, prediction: Any, y: Any) -> tuple[Any, Any]:
-        """Predictions as [rows, outputs], and labels as training takes them: lists, whole numbers,
-        and vectors where there is one number a row."""
+        """Return predictions as [rows, outputs] and labels in the form that training uses; lists,
+        integers, and vectors for a single column are converted."""
         prediction, y = map(_as_array, (prediction, y))
         if not isinstance(prediction, Value) and prediction.dtype.kind in "iub":
             prediction = prediction.astype(float)
@@ -164,9 +167,9 @@ class Loss(Traceable, Described, metaclass=ArgumentChecker, in_files=False):
         return prediction, y
 
     def mean(self, prediction: Any, y: Any, weight: Any = None) -> Any:
-        """The mean over rows by the weights alone; 0 where they are all 0.
+        """Return the weighted mean over rows; 0 where all weights are 0.
 
-        Each row is divided before the sum, so that large losses do not overflow on the way.
+        Each row is divided before the sum, so that large losses do not overflow.
         """
         if self.skips_missing:
             weight = self.mask_weight(y, str(prediction.dtype)) if weight is None else weight
@@ -180,8 +183,8 @@ class Loss(Traceable, Described, metaclass=ArgumentChecker, in_files=False):
         return ops.sum(each * (weight / one_for_zero(ops.sum(weight, 0))), 0)
 
     def terms(self, prediction: Any, y: Any, weight: Any = None) -> Any:
-        """What every row adds to the mean, [n], but for the factor that it has there: the weight of
-        the row, or where every label has one, 1, and in both cases by the sum of the weights."""
+        """Return the term of every row in the mean, [n], before it is multiplied by the row's
+        weight (weights of labels are included) and divided by the sum of the weights."""
         if self.skips_missing:
             prediction, y = self.fill_missing(prediction, y)
         if weight is None or len(weight.shape) == 1:
@@ -189,24 +192,24 @@ class Loss(Traceable, Described, metaclass=ArgumentChecker, in_files=False):
         return ops.sum(self.cells(prediction, y) * weight, 1)
 
     def encode_labels(self, y: Any) -> Any:
-        """Labels of a call, as `rows` takes them."""
+        """Convert the labels of a call to the form that `rows` takes."""
         return y
 
     def known(self, y: Any) -> Any:
-        """Which labels are there."""
+        """Return a mask of the labels that are not missing."""
         return ops.equal(y, y)
 
     def mask_weight(self, y: Any, dtype: str) -> Any:
-        """1 for what is there, and 0 for what is missing: of each label where they are several and
-        the loss has `cells`, else of each row."""
+        """Return weights 1 for existing and 0 for missing labels: one for each label if there are
+        several columns and the loss has `cells`, else one for each row."""
         each: Any = ops.cast(self.known(y), dtype)
         if len(each.shape) == 1 or (self.by_cell and each.shape[1] != 1):
             return each
         return ops.min(each, 1)
 
     def fill_missing(self, prediction: Any, y: Any) -> tuple[Any, Any]:
-        """Predictions and labels with 0 in both where a label is missing, so that nothing of what
-        is there, not even ∞, gets a gradient."""
+        """Return predictions and labels with 0 in both where a label is missing, so that these
+        predictions, even infinite ones, get no gradient."""
         known: Any = self.known(y)
         y = ops.where(known, y, 0)
         if len(known.shape) == 1:
@@ -215,7 +218,7 @@ class Loss(Traceable, Described, metaclass=ArgumentChecker, in_files=False):
         if outputs % columns or not self.by_cell:
             every: Any = ops.min(ops.cast(known, str(prediction.dtype)), 1, keepdims=True)
             known, columns = ops.equal(every, 1.0), 1
-        if 1 < columns < outputs:  # several numbers for a label, as a mean and a variance
+        if 1 < columns < outputs:  # several outputs for a label, such as mean and variance
             known = ops.concatenate([known] * (outputs // columns), 1)
         return ops.where(known, prediction, 0.0), y
 
@@ -224,26 +227,27 @@ Loss.inside = (Loss,)
 
 
 def _as_array(value: Any) -> Any:
-    """Numbers as an array; a graph value is itself."""
+    """Return numbers as an array; a graph value is returned as it is."""
     return value if isinstance(value, Value) else np.asarray(value)
 
 
 @dataclass(frozen=True)
 class FunctionLoss(Loss, in_files=False):
-    """A loss that is a plain function of predictions and labels, giving one number a row."""
+    """A loss that is a plain function `f(prediction, y)` of predictions [n, outputs] and labels,
+    written with `gn.ops`; it returns one number for each row, [n]."""
 
     f: Callable[[Any, Any], Any]
 
     def get_config(self) -> None:
-        """It is code."""
+        """Return None: the object is user code."""
 
     def rows(self, prediction: Value, y: Value) -> Value:
         each: Any = self.f(prediction, y)
         if getattr(each, "shape", None) != prediction.shape[:1]:
             name = getattr(self.f, "__name__", "f")
             raise ShapeError(
-                f"the loss {name} gave {each!r}; a loss gives one number a row, and the mean is "
-                "taken for you\n"
+                f"the loss {name} gave {each!r}; a loss gives one number per row, and glassnet "
+                "takes the mean\n"
                 f"  wrong: ops.mean(ops.square(prediction - y))\n"
                 f"  right: ops.sum(ops.square(prediction - y), 1)\n"
                 f"  right: gn.losses.BatchLoss({name}), where rows are compared with each other"
@@ -253,21 +257,22 @@ class FunctionLoss(Loss, in_files=False):
 
 @dataclass(frozen=True)
 class BatchLoss(Loss, in_files=False):
-    """A loss of the batch as a whole, such as a correlation, or distances between pairs of rows.
+    """A loss of a whole mini-batch, such as a correlation, or distances between pairs of rows.
 
-    `f(prediction, y)` gives one number, written with `glassnet.ops`; where rows have weights it is
-    called with them as a third argument. Labels are [n, columns], by default as many as the network
-    has outputs.
+    `f(prediction, y)`, written with `gn.ops`, returns one number; if rows have weights, they are
+    its third argument. Labels are [n, columns], by default as many columns as the network has
+    outputs.
 
-    An epoch's loss is the mean of its batches by their rows. Validation data are taken in parts of
-    4096 rows, whose mean is the validation loss. A row has no loss of its own.
+    The loss of an epoch is the mean of its mini-batches, weighted by their numbers of rows.
+    Validation data are evaluated in parts of 4096 rows, whose mean is the validation loss. Single
+    rows have no loss.
     """
 
     f: Callable[..., Any]
     columns: int | None = None
 
     def get_config(self) -> None:
-        """It is code."""
+        """Return None: the object is user code."""
 
     def labels(self, y: Any, outputs: int, dtype: str) -> np.ndarray:
         given, wanted = np.asarray(y), self.columns or outputs
@@ -303,18 +308,18 @@ class BatchLoss(Loss, in_files=False):
 
 
 def _accepts(f: Any, count: int) -> bool:
-    """Whether a function can be called with so many arguments."""
+    """Whether a function can be called with `count` positional arguments."""
     try:
         inspect.signature(f).bind(*range(count))
     except TypeError:
         return False
-    except ValueError:  # there is no signature to look at
+    except ValueError:  # the signature is not available
         pass
     return True
 
 
 def settings(loss: Any) -> list[tuple[str, Any]]:
-    """The settings that say what a loss is, without those that are as they always were."""
+    """Return the settings of a loss for its repr, without newer settings at their defaults."""
     every = [(f, getattr(loss, f.name)) for f in fields(loss) if f.init]
     plain = [(f.name, v) for f, v in every if f.metadata.get("shown", True)]
     later = [(f, v) for f, v in every if not f.metadata.get("shown", True)]
@@ -322,25 +327,25 @@ def settings(loss: Any) -> list[tuple[str, Any]]:
 
 
 def one_for_zero(total: Any) -> Any:
-    """A sum of weights, 1 in the place of 0."""
+    """Return a sum of weights, with 1 in place of 0."""
     return ops.where(ops.equal(total, 0.0), 1.0, total)
 
 
 def multiply_weights(weight: Any, other: Any) -> Any:
-    """The product of weights of rows or of labels."""
+    """Return the product of two weights, each of rows [n] or of labels [n, columns]."""
     short, long = sorted((weight, other), key=lambda weights: len(weights.shape))
     return ops.expand(short, 1) * long if len(short.shape) < len(long.shape) else short * long
 
 
 def as_loss(loss: Any) -> Loss:
-    """The loss, or a function as a loss; ShapeError where it is neither."""
+    """Return a loss, or a function as a loss; raise ShapeError for others."""
     if isinstance(loss, Loss):
         try:
             hash(loss)
         except TypeError as error:
             raise ShapeError(
-                f"{loss!r} cannot be told from other losses ({error}); it is a frozen dataclass "
-                "whose settings are numbers, strings and tuples"
+                f"{loss!r} cannot be compared with other losses ({error}); a loss is a frozen "
+                "dataclass whose settings are numbers, strings and tuples"
             ) from error
         return loss
     if callable(loss) and not isinstance(loss, type):
@@ -351,7 +356,7 @@ def as_loss(loss: Any) -> Loss:
 
 
 def number_array(y: Any, outputs: int, dtype: str) -> np.ndarray:
-    """Labels that are numbers, [rows, outputs]; a vector is taken as one column."""
+    """Return numeric labels as [rows, outputs]; a vector becomes one column. Raises ShapeError."""
     given = np.asarray(y)
     if given.dtype.kind not in "fiub":
         raise ShapeError(f"labels have dtype {given.dtype}; this loss takes numbers")
@@ -367,7 +372,8 @@ def number_array(y: Any, outputs: int, dtype: str) -> np.ndarray:
 
 
 def class_numbers(y: Any, classes: int, owner: str, skips: bool = False) -> np.ndarray:
-    """Labels that are class numbers 0 … classes − 1, [rows]; −1 for NaN where that `skips`."""
+    """Return labels as class numbers 0 … classes − 1, [rows], with −1 for NaN if `skips`; raise
+    ShapeError for others."""
     array = np.asarray(y)
     if array.ndim != 1:
         advice = "\n  right: y.argmax(1), if they are 0 and 1 for each class"
@@ -402,7 +408,7 @@ def class_numbers(y: Any, classes: int, owner: str, skips: bool = False) -> np.n
 
 
 def check_range(y: np.ndarray, low: float, high: float, owner: str) -> np.ndarray:
-    """The labels; ShapeError with the place of the first one outside the range."""
+    """Return labels; raise ShapeError with the position of the first one outside the range."""
     outside = np.argwhere((y < low) | (y > high))
     if len(outside):
         place = tuple(int(i) for i in outside[0])
@@ -415,7 +421,7 @@ def check_range(y: np.ndarray, low: float, high: float, owner: str) -> np.ndarra
 
 
 def difference(prediction: Any, y: Any, owner: str) -> Any:
-    """prediction − y; ShapeError where shapes differ, since [n, 1] − [n] would be [n, n]."""
+    """Return prediction − y; raise ShapeError where shapes differ, as [n, 1] − [n] is [n, n]."""
     if tuple(prediction.shape) != tuple(y.shape):
         raise ShapeError(
             f"{owner}: predictions have shape {list(prediction.shape)}, labels {list(y.shape)}; "
@@ -425,8 +431,8 @@ def difference(prediction: Any, y: Any, owner: str) -> Any:
 
 
 def rows_of(prediction: Any, y: Any, columns: int | None, owner: str) -> None:
-    """ShapeError unless there are as many labels as rows of predictions: with so many columns
-    each, or one class number if None."""
+    """Raise ShapeError unless there is one label for each row of predictions: `columns` numbers, or
+    one class number if that is None."""
     rows = prediction.shape[0] if len(prediction.shape) == 2 else None
     wanted = (rows,) if columns is None else (rows, columns)
     if rows is None or tuple(y.shape) != wanted:
@@ -438,19 +444,19 @@ def rows_of(prediction: Any, y: Any, columns: int | None, owner: str) -> None:
 
 
 def term_bound(dtype: str, terms: int = 1) -> float:
-    """How large each of so many terms of a row may be, so that their sum and the mean over rows
-    stay finite after all rounding: a thousandth below the largest number, divided by `terms`."""
+    """Return the largest size of each of `terms` terms of a row for which their sum and the mean
+    over rows are finite after rounding: 0.1 % below the largest number, divided by `terms`."""
     return float(np.finfo(dtype).max) * (1.0 - 2.0**-10) / terms
 
 
 def clamp(x: Any, low: Any, high: Any) -> Any:
-    """x, kept between two numbers; its derivative stays 1 beyond them, for finite x."""
+    """Limit x to the range from low to high, but with the derivative 1 everywhere, for finite x."""
     still = linear_from(x, float(np.finfo(str(x.dtype)).min))
     below = ops.where(ops.less(x, low), still + low, x)
     return ops.where(ops.greater(x, high), still + high, below)
 
 
 def linear_from(x: Any, least: float) -> Any:
-    """0 with the derivative of x where x is at least the lowest number, without one at −∞."""
+    """Return 0 with the derivative of x, where x is at least `least`; at −∞ the derivative is 0."""
     finite = ops.where(ops.greater_equal(x, least), x, least)
     return finite - ops.stop_gradient(finite)

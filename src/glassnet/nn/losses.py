@@ -1,11 +1,11 @@
-"""Loss functions: how far predictions are from the labels.
+"""Loss functions.
 
-In: predictions ŷ [n, outputs], labels y, and weights of the rows [n] where they differ. Out: one
-number. Every loss is a sum over outputs and the mean over rows, weighted by the rows' weights:
-L = Σ wᵢ Lᵢ / Σ wᵢ. Others divide by the number of outputs C as well: PyTorch's and scikit-learn's
-MSE, MAE, Huber, quantile and Poisson losses, PyTorch's BCEWithLogits, GaussianNLL and multi-margin
-loss are this / C, their squared errors HalfMSE · 2 / C; cross-entropy is the same. The whole table,
-and what large and special numbers give, is in docs/losses.md.
+In: predictions ŷ [n, outputs], labels y, and optionally weights of the rows w [n]. Out: one number.
+Every loss is the sum over outputs and the weighted mean over rows: L = Σ wᵢ Lᵢ / Σ wᵢ. Other
+libraries also divide by the number of outputs C: PyTorch's and scikit-learn's MSE, MAE, Huber,
+quantile and Poisson losses, PyTorch's BCEWithLogits, GaussianNLL and multi-margin loss are L / C,
+and their squared errors are HalfMSE · 2 / C; cross-entropy is the same. docs/losses.md has the
+whole table, and the results for large and special numbers.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""One member of a pack, as a plain network.
+"""Extracts one member of an ensemble as a plain network.
 
 In: a network that ends with `Average` or `InFolds`. Out: the embedding of its inputs, if it has
-one, and a `Sequential` of `Linear` layers and activations. Both have numbers of their own, and
-predict what the member predicts in the pack, up to rounding.
+one, and a `Sequential` of `Linear` layers and activations. Both have copies of the parameters, and
+predict what the member predicts in the ensemble, up to rounding.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from glassnet.nn.module import Module
 
 @dataclass(frozen=True)
 class Pack:
-    """The layers of a network of members; those of a fold lie side by side."""
+    """The layers of an ensemble; the members of a fold are adjacent."""
 
     layers: tuple[Module, ...]
     members: int
@@ -31,7 +31,8 @@ class Pack:
 
     @classmethod
     def of(cls, network: Module) -> Pack | None:
-        """None where the network is not made of members, or has other layers as well."""
+        """Return the layers of an ensemble; None where the network is not an ensemble, or has
+        layers of other kinds."""
         if not isinstance(network, Sequential):
             return None
         *layers, last = network.chain().values()
@@ -44,7 +45,7 @@ class Pack:
         return made if made._is_supported() else None
 
     def _is_supported(self) -> bool:
-        """Whether there is one embedding at most, then a Repeat, then layers of members."""
+        """Whether the layers are at most one embedding, then a Repeat, then layers of members."""
         rest = self.layers
         if rest and isinstance(rest[0], NumberEmbedding | GroupInputs):
             rest = rest[1:]
@@ -69,11 +70,12 @@ class Pack:
         return made
 
     def rows(self, member: int, x: np.ndarray) -> np.ndarray:
-        """What a member, counted from 0, gets of the rows of the pack, without their fold."""
+        """Return the columns that member number `member` (from 0) gets, for rows of the ensemble
+        without the fold column."""
         return own_rows(self.layers[0], x, member * self.folds // self.members)
 
     def network(self, member: int) -> Sequential:
-        """The layers of a member, counted from 0, behind its embedding."""
+        """Return the layers of member number `member` (from 0) after its embedding."""
         parts = [layer for layer in self.layers if not isinstance(layer, _BEFORE)]
         numbers = [_weight_and_bias(layer, member) for layer in parts]
         layers = [
@@ -95,7 +97,7 @@ def _known(layer: Module, members: int) -> bool:
 
 
 def _weight_and_bias(layer: Any, member: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Of a layer of members those of the one: ((x ∘ r) W) ∘ s is x (diag(r) W diag(s))."""
+    """Return weight and bias of one member's layer: ((x ∘ r) W) ∘ s = x (diag(r) W diag(s))."""
     if not isinstance(layer, BatchEnsemble | MemberLinear):
         return None
     own = layer.parameters()

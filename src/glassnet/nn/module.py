@@ -1,7 +1,7 @@
-"""What every layer and network is: a fixed structure, and numbers in one flat vector.
+"""`Module`, the base class of layers and networks: a fixed structure, and its parameters.
 
-In: parameters declared by a layer. Out: `Module`: called on graph values it adds nodes, called on
-arrays it computes with the parameters it holds.
+In: parameters declared by a layer. Out: a `Module`; called on graph values it adds nodes, called on
+arrays it computes with its parameters.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ __all__ = ["Module", "Parameter", "split"]
 
 Element = TypeVar("Element")
 
-FORMER_METHODS = {  # names of earlier releases, which work for one release more
+FORMER_METHODS = {  # names of earlier releases, which work for one more release
     "declared": "parameter_specs",
     "takes": "input_width",
     "gives": "output_width",
@@ -61,9 +61,9 @@ FORMER_METHODS = {  # names of earlier releases, which work for one release more
 
 
 class ModuleMeta(ArgumentChecker):
-    """The type of modules: when a module is constructed, its structure becomes fixed."""
+    """Metaclass of modules: after construction the structure of a module is fixed."""
 
-    if not TYPE_CHECKING:  # a checker of types sees the constructor itself
+    if not TYPE_CHECKING:  # type checkers see the constructor itself
 
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
             try:
@@ -78,30 +78,29 @@ class ModuleMeta(ArgumentChecker):
 
 
 class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
-    """A layer or a network.
+    """Base class of layers and networks.
 
-    A subclass says which parameters it has (`parameter_specs`) and how its result comes about
-    (`build`); where it takes rows of a certain width, it says so (`input_width`), and where it
-    gives rows of another width than it took, that too (`output_width`). Modules that it has as
-    attributes are parts of it: `build` calls them, `self.hidden(x)`, and their parameters are among
-    its own.
+    A subclass declares its parameters (`parameter_specs`) and computes its result (`build`). It
+    overrides `input_width` if its input must have a certain width, and `output_width` if its result
+    has another width than its input. Modules in its attributes are its parts: `build` calls them,
+    `self.hidden(x)`, and their parameters are among those of the module.
 
-    The parameters of a module and of its parts are the same numbers, wherever they are reached
-    from: `model[0].W` is a view of `model.W`. A module that stands in several places, or in
-    several networks, has its numbers once. `copy.deepcopy` gives a module with its own.
+    A module and its parts share their parameters: `model[0].W` is a view of `model.W`. A module
+    that occurs in several places, or in several networks, has its parameters once.
+    `copy.deepcopy` returns a module with its own parameters.
     """
 
-    pointwise: ClassVar[bool] = False  # each number of the result comes of the same number of x
-    short_names: ClassVar[tuple[str, ...]] = ()  # in settings that are texts: "relu"
+    pointwise: ClassVar[bool] = False  # whether the layer is elementwise
+    short_names: ClassVar[tuple[str, ...]] = ()  # names in settings, such as "relu"
 
     seed: int = 0
     dtype: str = "float32"
     shared: ClassVar[bool] = True
-    torch_names: ClassVar[Mapping[str, str]] = {}  # of parameters that PyTorch calls otherwise
-    torch_transposed: ClassVar[frozenset[str]] = frozenset()  # those that it keeps transposed
+    torch_names: ClassVar[Mapping[str, str]] = {}  # PyTorch's names of parameters, if different
+    torch_transposed: ClassVar[frozenset[str]] = frozenset()  # parameters transposed in PyTorch
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Methods by their former names take the place of those by the present ones."""
+        """Rename methods that a subclass defines under their former names."""
         super().__init_subclass__(**kwargs)
         for former, name in FORMER_METHODS.items():
             if former in vars(cls) and name not in vars(cls):
@@ -109,17 +108,18 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
                 setattr(cls, name, vars(cls)[former])
 
     def parameter_specs(self) -> dict[str, Parameter]:
-        """The parameters of the layer itself, by name, in the order in which they lie in W."""
+        """Return the parameters of the layer itself, by name, in their order in W."""
         return {}
 
     def children(self) -> Mapping[str, Module]:
-        """The parts of this module by name: modules among its attributes, also in lists, tuples
-        and dicts."""
+        """Return the parts of this module by name: modules among its attributes, also in lists,
+        tuples and dicts."""
         found: Mapping[str, Module] | None = vars(self).get("_children")
         return _modules_among(vars(self)) if found is None else found
 
     def build(self, x: Value, parameters: Scope) -> Value:
-        """The result for a batch x [rows, width], as nodes."""
+        """Return the result for a mini-batch x [rows, width], a graph value [rows, width of the
+        output]; `parameters` are graph values by name."""
         raise NotImplementedError(
             f"{type(self).__name__} does not say how its result comes about\n"
             + (
@@ -130,12 +130,12 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
         )
 
     def input_width(self) -> int | None:
-        """How many numbers a row must have; None where any number will do."""
+        """Return how many numbers a row of the input must have; None where any number is valid."""
         return None
 
     def output_width(self, width: int | None) -> int | None:
-        """How many numbers a row has that came in with `width`; None where that is not known. Of a
-        class of the user's that does not say it this is found by building the layer."""
+        """Return how many numbers a row of the result has for an input of `width`; None where not
+        known. For users' classes that do not override it, the layer is built to find out."""
         if is_ours(type(self)):
             return width
         width = self.input_width() if width is None else width
@@ -147,17 +147,17 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
         return self.programs[key]
 
     def categorical_columns(self, columns: Sequence[int]) -> dict[int, int]:
-        """Which columns of the data hold category numbers, and of how many categories; `columns`
-        are the data's columns that this module gets."""
+        """Return which columns of the data have category numbers, with the number of categories;
+        `columns` are the data's columns that this module gets."""
         return {}
 
     def passed_columns(self, columns: Sequence[int]) -> Sequence[int] | None:
-        """Of the data's columns that this module gets those that it gives, where that is all that
-        it does."""
+        """Return which of the data's `columns` this module returns, if it only selects columns;
+        None if it computes."""
         return None
 
     def chain(self) -> Mapping[str, Module]:
-        """The parts that x goes through one after the other, by name."""
+        """Return the parts that are applied one after the other, by name."""
         return {"": self}
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -185,8 +185,9 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
 
     @property
     def W(self) -> np.ndarray:
-        """Every parameter in one vector, layer by layer, row-major; changes show at once. Where
-        parts had numbers before they became parts, the vector reads and writes where those lie."""
+        """All parameters as one vector, layer by layer, row-major. It is a view: changes take
+        effect at once, also where parts have their parameters in separate arrays. Inside a traced
+        function it is a graph value."""
         builder = builder_being_traced()
         if builder is not None:
             return cast(Any, _flatten_values(_values(self, builder)))
@@ -202,7 +203,8 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
             weights[...] = checked_values(value, weights, "W")
 
     def adopt(self, block: np.ndarray) -> None:
-        """Let a vector be W from now on, the very one; first values are then never drawn."""
+        """Use the vector `block` as W, without a copy and without drawing initial values. Raises
+        ShapeError where its size or dtype do not fit."""
         size = sum(parameter.size for parameter in layout_of(self).parameters.values())
         if block.shape != (size,) or block.dtype != self.dtype:
             raise ShapeError(
@@ -213,33 +215,37 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
         vars(self)["_vector"] = block
 
     def parameters(self) -> dict[str, np.ndarray]:
-        """Named parts of W: views, so changing one changes the model, and so does setting one.
-        Inside a traced function, such as a loss, they are graph values."""
+        """Return the parameters by name, as views of W: changing or assigning one changes the
+        model. Inside a traced function, such as a loss, they are graph values."""
         builder = builder_being_traced()
         if builder is not None:
             return cast(Any, _values(self, builder))
         return NamedParameters(arrays_of(self))
 
     def __call__(self, x: Any) -> Any:
-        """Nodes for a graph value (inside a network that holds this module with its parameters,
-        else with the numbers that they have whenever the graph runs), numbers for an array."""
+        """Compute the result for rows x [rows, columns], or one row [columns].
+
+        For a graph value it adds nodes; inside a network that contains this module they use its
+        parameters, else the current values whenever the graph runs. Raises ShapeError where x does
+        not fit."""
         builder = builder_being_traced()
         if isinstance(x, Value):
             return call_on_graph(self, x)
         return self._predictor(x) if builder is None else call_on_graph(self, builder.constant(x))
 
     def activations(self, x: Any) -> dict[str, np.ndarray]:
-        """What every layer gives for rows x, by the layer's name, in the order of computing;
-        the last one is `model(x)`."""
+        """Return the output of every layer for rows x, by the layer's name, in the order of
+        computation; the last one is `model(x)`."""
         return self._predictor.activations(x)
 
     def sample(self, x: Any, count: int = 100, seed: int = 0) -> np.ndarray:
-        """Predictions with dropout, [count, rows, outputs]: their spread tells how sure the
-        network is. Everything else computes as in a prediction. Gal and Ghahramani, 2016."""
+        """Return `count` predictions with dropout active (Monte Carlo dropout), [count, rows,
+        outputs]; their spread measures the network's uncertainty. All other layers compute as in a
+        prediction. Raises GlassnetError where there is no Dropout. Gal and Ghahramani, 2016."""
         return self._predictor.sample(x, count, seed)
 
     def astype(self: Element, dtype: Any) -> Element:
-        """A copy that computes in another dtype, with its own numbers: these, converted."""
+        """Return a copy that computes in another dtype, with the parameters converted."""
         name = as_dtype("" if dtype is None else dtype, "astype")
         other = copy.deepcopy(self)
         convert(cast(Module, other), cast(str, name))
@@ -251,7 +257,7 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
 
     @cached_property
     def programs(self) -> dict[Any, Any]:
-        """Compiled programs of this module by what they do, so that none is compiled twice."""
+        """The cache of this module's compiled programs."""
         return {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -263,7 +269,7 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
         rejoin_after_copy(self)
 
     def referenced_code(self) -> Iterable[Any]:
-        """Code of the user in this module and its parts."""
+        """Return the user's code in this module and its parts."""
         found: tuple[Any, ...] | None = vars(self).get("_referred")
         if found is None:
             found = vars(self)["_referred"] = tuple(_code_in(self))
@@ -274,11 +280,11 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
         return [base_of(slot.array) for slot in slots if slot.array is not None]
 
     def graph(self, width: int | None = None) -> Graph:
-        """The forward graph: inputs x [n, width] and the parameters, output ŷ."""
+        """Return the forward graph: inputs x [n, width] and the parameters, output ŷ."""
         return self._predictor.graph(width)
 
     def summary(self) -> str:
-        """A table of the parameters: name, shape, number of values."""
+        """Return a table of the parameters: name, shape, number of values."""
         rows = [(n, str(p.shape), f"{p.size:,}") for n, p in layout_of(self).parameters.items()]
         rows.append(("all", "", f"{self.W.size:,}"))
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
@@ -296,7 +302,7 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
 
 Module.inside = (Module,)
 
-# What a copy or a file does not take along: it belongs to this process or can be worked out.
+# Attributes that are not copied or pickled: they belong to this process or can be recomputed.
 _OF_THE_PROCESS = {
     "_predictor",
     "programs",
@@ -311,7 +317,7 @@ _OF_THE_PROCESS = {
 
 
 def finish_construction(module: Module) -> None:
-    """What every module gets when its constructor is done: its parts, and places for numbers."""
+    """Complete a module after its constructor: store its parts and create its parameter slots."""
     attributes = vars(module)
     if not is_ours(type(module)):
         check_methods(module)
@@ -324,7 +330,7 @@ def finish_construction(module: Module) -> None:
 
 
 def _modules_among(attributes: Mapping[str, Any]) -> dict[str, Module]:
-    """Modules among attributes, by name; in collections by name and number or key."""
+    """Return modules among attributes, by name; in collections by name and index or key."""
     found: dict[str, Module] = {}
     for name, item in attributes.items():
         if name.startswith("_"):
@@ -341,7 +347,7 @@ def _modules_among(attributes: Mapping[str, Any]) -> dict[str, Module]:
 
 
 def _code_in(module: Module) -> Iterable[Any]:
-    """The parts of a module and, where its class is the user's, methods and settings."""
+    """Yield the parts of a module and, where its class is the user's, methods and settings."""
     yield from module.children().values()
     if not is_foreign(type(module).__module__, None):
         yield from methods_of(module)
@@ -349,8 +355,8 @@ def _code_in(module: Module) -> Iterable[Any]:
 
 
 def call_on_graph(module: Module, x: Value) -> Value:
-    """A module called on a graph value: with the parameters of the network that is being built,
-    where they are among them, else with those of the module as inputs of the graph."""
+    """Call a module on a graph value. Its parameters are those of the network that is being built,
+    if it is a part of it; else they become inputs of the graph."""
     builder = cast(GraphBuilder, x.builder)
     building: Building | Probe | None = builder.context
     values = _values(module, builder)
@@ -367,7 +373,7 @@ def call_on_graph(module: Module, x: Value) -> Value:
 
 
 def _values(module: Module, builder: GraphBuilder) -> dict[str, Value]:
-    """The parameters of a module as values of a graph."""
+    """Return the parameters of a module as values of a graph."""
     building: Building | Probe | None = builder.context
     if isinstance(building, Probe):
         building.called.append(module)
@@ -386,7 +392,7 @@ def _values(module: Module, builder: GraphBuilder) -> dict[str, Value]:
 
 
 def _flatten_values(values: dict[str, Value]) -> Value:
-    """Values one after the other, as a vector."""
+    """Concatenate the elements of values to a vector."""
     flat = [ops.reshape(value, (math.prod(cast(Any, value.shape)),)) for value in values.values()]
     return ops.concatenate(flat, 0)
 
@@ -402,7 +408,7 @@ _UNKNOWN = (
 
 
 def _to_common_dtype(x: Value, values: dict[str, Value]) -> tuple[Value, dict[str, Value]]:
-    """x and parameters in the wider of their dtypes."""
+    """Convert x and parameters to the wider of their dtypes."""
     dtypes = {value.dtype for value in values.values()}
     if not dtypes or dtypes == {x.dtype}:
         return x, values

@@ -1,4 +1,4 @@
-"""Layers that keep numbers at a good size: normalisation and dropout.
+"""Normalisation layers and dropout.
 
 In: activations. Out: activations of the same shape.
 """
@@ -18,8 +18,9 @@ from glassnet.nn.setting_checks import check_numbers, check_sizes
 
 @dataclass(eq=False)
 class Dropout(Module):
-    """In training each number is 0 with probability p, else divided by 1 − p; otherwise nothing
-    happens. Which ones is a function of seed, step, row and place. Srivastava and others, 2014."""
+    """Dropout: in training each number is 0 with probability p, else divided by 1 − p; in
+    predictions nothing is changed. The random numbers are a function of seed, training step, row,
+    column and layer. Srivastava and others, 2014."""
 
     p: float = 0.5
 
@@ -29,14 +30,14 @@ class Dropout(Module):
     def build(self, x: Value, parameters: Scope) -> Value:
         if not parameters.random or self.p == 0.0:
             return x
-        kept = ops.greater_equal(parameters.uniform(x), self.p)
-        return ops.where(kept, x * (1.0 / (1.0 - self.p)), 0.0)
+        mask = ops.greater_equal(parameters.uniform(x), self.p)
+        return ops.where(mask, x * (1.0 / (1.0 - self.p)), 0.0)
 
 
 @dataclass(eq=False)
 class LayerNorm(Module):
-    """(x − mean) / √(variance + eps) within each row, times a scale plus a shift, both learnt.
-    Ba and others, 2016."""
+    """Layer normalisation: (x − mean) / √(variance + eps) within each row, times a learnt scale
+    plus a learnt shift. Ba and others, 2016."""
 
     torch_names: ClassVar[Mapping[str, str]] = {"scale": "weight", "shift": "bias"}
 
@@ -61,8 +62,8 @@ class LayerNorm(Module):
 
 @dataclass(eq=False)
 class RMSNorm(Module):
-    """x / √(mean of x² + eps) within each row, times a scale that is learnt.
-    Zhang and Sennrich, 2019."""
+    """RMS normalisation: x / √(mean of x² + eps) within each row, times a learnt scale. Zhang and
+    Sennrich, 2019."""
 
     torch_names: ClassVar[Mapping[str, str]] = {"scale": "weight"}
 
@@ -86,17 +87,17 @@ class RMSNorm(Module):
 
 @dataclass(eq=False)
 class BatchNorm(Module):
-    """(x − mean) / √(variance + eps) of each column over the batch, times a scale plus a shift,
-    both learnt. Ioffe and Szegedy, 2015.
+    """Batch normalisation: (x − mean) / √(variance + eps) of each column over the mini-batch, times
+    a learnt scale plus a learnt shift. Ioffe and Szegedy, 2015.
 
-    Training also keeps a running mean and variance, new = (1 − momentum)·old + momentum·batch's
-    (the variance with n − 1), which stand in for the batch's in a prediction. They lie in W as
-    well, but no gradient moves them. One row has no variance: in a batch of one row the running
-    ones are used and stay as they are, and `batch_size=1` is refused.
+    Training updates a running mean and variance, new = (1 − momentum)·old + momentum·batch's (the
+    variance with n − 1), which predictions use in place of those of the mini-batch. They are
+    parameters without a gradient, and part of W. One row has no variance: a mini-batch of one row
+    uses the running values and does not update them, and `batch_size=1` raises an error.
 
-    To freeze it, say when fine-tuning, give its parameters a learning rate of 0,
-    `gn.optim.Group("batchnorm1.*", lr=0)`: then it computes in training what it does in a
-    prediction, and keeps its running mean and variance.
+    To freeze the layer, for example for fine-tuning, give its parameters a learning rate of 0,
+    `gn.optim.Group("batchnorm1.*", lr=0)`: in training it then computes as in a prediction, and
+    does not update its running mean and variance.
     """
 
     torch_names: ClassVar[Mapping[str, str]] = {
@@ -126,14 +127,15 @@ class BatchNorm(Module):
 
     def build(self, x: Value, parameters: Scope) -> Value:
         mean, variance = parameters["mean"], parameters["variance"]
-        still = parameters.frozen("mean") and parameters.frozen("variance")
-        if parameters.training and not still:
+        is_frozen = parameters.frozen("mean") and parameters.frozen("variance")
+        if parameters.training and not is_frozen:
             mean, variance = self._of_batch(x, parameters)
         y = (x - mean) / ops.sqrt(variance + self.eps)
         return y * parameters["scale"] + parameters["shift"]
 
     def _of_batch(self, x: Value, parameters: Scope) -> tuple[Value, Value]:
-        """Mean and variance of a batch, the running ones where it has one row."""
+        """Return mean and variance of a mini-batch, the running ones if it has one row, and update
+        the running ones."""
         count = ops.size_of(x, 0, x.dtype)
         alone = ops.less_equal(count, 1.0)
         mean: Value = ops.mean(x, 0)

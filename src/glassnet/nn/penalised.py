@@ -1,7 +1,7 @@
-"""The loss of scikit-learn's networks: the mean over the rows, and a penalty on the weights.
+"""The loss of scikit-learn's MLPs: the mean over the rows, and an L2 penalty on the weights.
 
-In: raw outputs, labels, parameters. Out: what every row costs, their mean, and what large weights
-cost; as graph nodes.
+In: raw outputs, labels, parameters. Out: the loss of every row, the mean, and the penalty, as graph
+nodes.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from glassnet.nn.loss import Loss
 
 
 def inverse_weight_sum(weight: Value) -> Any:
-    """1 / the weights of all rows; 0 where they are 0."""
+    """Return 1 / the sum of the weights of all rows; 0 where that is 0."""
     total: Any = ops.sum(weight, 0)
     some: Any = ops.greater(total, 0.0)
     return ops.where(some, 1.0 / ops.where(some, total, 1.0), 0.0)
 
 
 def half_squares(weights: Sequence[Value]) -> Any:
-    """Half the sum of the squared weights: of each column, then of all; along a column whole
-    rows are added at once, which takes a tenth of the time."""
+    """Return half the sum of the squared weights. Columns are summed first, since adding whole rows
+    takes a tenth of the time."""
     parts: list[Any] = [ops.sum(ops.sum(ops.square(w), 0)) for w in weights]
     total = parts[0]
     for part in parts[1:]:
@@ -36,12 +36,12 @@ def half_squares(weights: Sequence[Value]) -> Any:
 
 @dataclass(frozen=True)
 class PenalisedLoss(Loss):
-    """The mean of the rows' losses by their weights, and in training α/2 · Σ w² divided by the
-    rows' weights; biases are not penalised.
+    """The weighted mean of the rows' losses; training adds the penalty α/2 · Σ w² divided by the
+    sum of the rows' weights. Biases are not penalised.
 
-    `out` is the activation of the output, and without `inner` decides the loss: "softmax" and
-    "logistic" have the log loss, "exp" half the Poisson deviance, "identity" half the squared
-    error. `inner` is a loss in its place.
+    `out` is the output activation, which determines the loss: log loss for "softmax" and
+    "logistic", half the Poisson deviance for "exp", half the squared error for "identity". A loss
+    `inner` replaces it.
     """
 
     out: str
@@ -50,7 +50,7 @@ class PenalisedLoss(Loss):
     in_parts: ClassVar[bool] = True
 
     def rows(self, prediction: Value, y: Value) -> Any:
-        """What every row costs, from the raw output."""
+        """Return the loss of every row, from the raw output."""
         z = prediction
         if self.inner is not None:
             return self.inner.rows(z, y)

@@ -1,9 +1,9 @@
-"""A drawing of a network for notebooks.
+"""Draws a network for notebooks.
 
-In: named layers and their parameters. Out: SVG inside HTML: a column of circles for every layer
-that weighs its inputs, a line for every weight (blue adds, orange takes away, thicker is more),
-and the names of the layers that follow. Wide layers show their first neurons only. Circles and
-names have the colour of the text around them, so the drawing reads on light and on dark pages.
+In: named layers and their parameters. Out: SVG inside HTML: a column of circles for every linear
+layer, a line for every weight (blue is positive, orange negative; the width shows the size), and
+the names of the layers that follow. Only the first neurons of wide layers are shown. Circles and
+names have the colour of the surrounding text, so that the drawing works on light and dark pages.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-SHOWN = 10  # neurons of a column
+SHOWN = 10  # most neurons shown in a column
 GAP, ACROSS, RADIUS, TOP = 26, 130, 8, 40
-LEAST = 0.6  # of its size in a narrow window; smaller, the names could not be read
-COLOURS = ("#d27316", "#3d86d2")  # negative, positive: 3 to 1 and more against white and black
+LEAST = 0.6  # smallest scale in a narrow window; names would be unreadable if smaller
+COLOURS = ("#d27316", "#3d86d2")  # negative, positive: contrast of 3:1 or more to white and black
 
 
 @dataclass
 class PictureColumn:
-    """Neurons that are drawn one below the other, and the weights that lead to them."""
+    """A column of neurons, and the weights of their inputs."""
 
     names: list[str]
     width: int
@@ -38,7 +38,7 @@ class PictureColumn:
 def columns(
     parts: Mapping[str, Any], parameters: Mapping[str, np.ndarray], width: int | None
 ) -> list[PictureColumn]:
-    """The columns of layers one after the other, from the inputs on."""
+    """Return the columns of successive layers, beginning with the inputs."""
     found = [PictureColumn(["x"], width or 1)]
     for name, part in parts.items():
         given = part.output_width(width)
@@ -55,7 +55,7 @@ def columns(
 
 
 def drawing(parts: Mapping[str, Any], parameters: Mapping[str, np.ndarray], width: Any) -> str:
-    """The network as one SVG element."""
+    """Return the network as one SVG element."""
     found = columns(parts, parameters, width)
     tallest = max(column.shown for column in found)
     across = ACROSS * len(found)
@@ -77,14 +77,14 @@ def drawing(parts: Mapping[str, Any], parameters: Mapping[str, np.ndarray], widt
 
 
 def page(text: str, parts: Mapping[str, Any], parameters: Mapping[str, Any], width: Any) -> str:
-    """The drawing, and the table of parameters below it."""
+    """Return HTML with the drawing, and the table of parameters below it."""
     picture = drawing(parts, parameters, width)
     style = "white-space:pre-wrap;overflow-wrap:anywhere"
     return f'<div>{scrollable(picture)}<pre style="{style}">{html.escape(text)}</pre></div>'
 
 
 def scrollable(picture: str) -> str:
-    """What fits into a window of any width: a picture that is too wide scrolls, not the page."""
+    """Return HTML in which a picture that is too wide scrolls, rather than the page."""
     return f'<div style="overflow-x:auto">{picture}</div>'
 
 
@@ -94,7 +94,7 @@ def _place(column: PictureColumn, place: int, neuron: int, tallest: int) -> tupl
 
 
 def _between(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float, float, float]:
-    """From the edge of one circle to that of another, since circles are not filled."""
+    """Return the ends of a line between the edges of two circles, which are not filled."""
     apart = math.dist(a, b)
     across, down = (RADIUS * (b[i] - a[i]) / apart for i in (0, 1))
     return a[0] + across, a[1] + down, b[0] - across, b[1] - down

@@ -1,8 +1,8 @@
-"""A network computing on arrays.
+"""Predictions: computes a network on arrays.
 
 In: a module and rows. Out: its results, from a program compiled once for any number of rows. Many
-rows are cut into parts whose intermediate values stay in the cache, and threads take parts; a
-result does not depend on the rows around it, to the last bit.
+rows are divided into parts whose intermediate values fit in the cache, and threads compute
+different parts. No bit of a row's result depends on the other rows.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from glassnet.references import References
 from glassnet.rounding import computed_to_nearest
 from glassnet.words import plural
 
-PART = 1024  # rows at a time, at most
-LEAST = 64  # and at least
+PART = 1024  # largest number of rows of a part
+LEAST = 64  # smallest number of rows of a part
 CACHED = 1 << 19  # bytes of the largest intermediate value of a part
-CALL_BYTES = 1 << 26  # of rows that are converted at a time
-FEW = 64  # calls for up to this many rows are kept ready
+CALL_BYTES = 1 << 26  # bytes of rows that are converted at a time
+FEW = 64  # prepared calls are cached for up to this many rows
 
 Ready = tuple[np.ndarray, Callable[[], list[np.ndarray]]]
 
 
 def _advice(rows: np.ndarray, width: int | None) -> str:
-    """What to do about rows of the wrong shape, where that can be told."""
+    """Return advice for rows of the wrong shape; "" where there is none."""
     if rows.ndim > 2:
         return "\n  right: model(x.reshape(len(x), -1)), each row in one line"
     if rows.ndim < 2 or width is None:
@@ -53,7 +53,7 @@ def _advice(rows: np.ndarray, width: int | None) -> str:
 @dataclass(frozen=True)
 class TracedForward:
     """A forward graph, the arrays that it reads besides rows and parameters, and the names of its
-    outputs where they have some."""
+    outputs (for activations)."""
 
     graph: Graph
     captured: Mapping[str, np.ndarray]
@@ -62,8 +62,8 @@ class TracedForward:
 
     @cached_property
     def part(self) -> int:
-        """How many rows go through the network at a time: as many as the nearest caches hold what
-        products of matrices give of, but so many that reading the weights is little beside it."""
+        """The number of rows computed at a time: few enough that results of matrix products stay in
+        the cache, but enough that reading the weights takes little time."""
         nodes = [node for node in self.graph.nodes if node.op.kind == "contract"]
         each = max((_bytes_of_a_row(node.type) for node in nodes), default=0)
         types = [t for name, t in self.graph.input_types.items() if name != "x"]
@@ -73,19 +73,19 @@ class TracedForward:
 
 
 def _bytes_of_a_row(type: Type) -> int:
-    """What a value takes where there is one row."""
+    """Return the bytes of a value for one row."""
     sizes = [size if isinstance(size, int) else 1 for size in type.shape]
     return math.prod(sizes) * np.dtype(type.dtype).itemsize
 
 
 def check_categories(module: Part, rows: np.ndarray, name: str) -> None:
-    """ShapeError with the place of the first number that is not one of the categories that an
-    `Embedding` knows, where it reads a column of the data."""
+    """Raise ShapeError with the position of the first number that is not a valid category, in
+    columns of the data that an `Embedding` reads."""
     width = rows.shape[1]
-    known: dict[int, dict[int, int]] = vars(module).setdefault("_categories", {})
-    if width not in known:  # a module's structure stays as it is
-        known[width] = module.categorical_columns(range(width))
-    for column, size in known[width].items():
+    by_width: dict[int, dict[int, int]] = vars(module).setdefault("_categories", {})
+    if width not in by_width:  # a module's structure is fixed
+        by_width[width] = module.categorical_columns(range(width))
+    for column, size in by_width[width].items():
         categories = rows[:, column]
         wrong = ~((categories >= 0) & (categories < size) & (categories == np.floor(categories)))
         if wrong.any():
@@ -111,7 +111,7 @@ class Predictor:
 
     @computed_to_nearest
     def graph(self, width: int | None = None) -> Graph:
-        """The forward graph for rows of `width` numbers, where the module takes any."""
+        """Return the forward graph; `width` is needed if the module takes rows of any width."""
         return self._trace(width, self._dtype(None)).graph
 
     @user_line()
@@ -123,7 +123,7 @@ class Predictor:
                 f"{module!r} takes rows of any width, so say for which: model.graph(width=3)"
             )
         if (width, dtype, kind) not in self._traced:
-            module.output_width(width)  # complains where layers do not fit that width
+            module.output_width(width)  # raises an error where layers do not fit that width
             self._traced[width, dtype, kind] = self._built(width, dtype, kind)
             captured = [
                 array for traced in self._traced.values() for array in traced.captured.values()
@@ -165,20 +165,20 @@ class Predictor:
         return result[0] if np.ndim(x) == 1 else result
 
     def _trace_again(self) -> None:
-        """Trace again: code of the user in the module refers to something else than it did."""
+        """Discard all traces, since something that the user's code refers to has changed."""
         with self._lock:
             self._references = References(self.module)
             self._traced.clear()
             self._ready.clear()
 
     def activations(self, x: Any) -> dict[str, np.ndarray]:
-        """What every layer gives."""
+        """Return the output of every layer; see `Module.activations`."""
         names, found = self._outputs(x, "activations", [{}])
         single = np.ndim(x) == 1
         return {n: part[0] if single else part for n, part in zip(names, found[0], strict=True)}
 
     def sample(self, x: Any, count: int, seed: int) -> np.ndarray:
-        """Predictions with random numbers, one after the other."""
+        """Return predictions with random numbers; see `Module.sample`."""
         if not isinstance(count, Integral) or count < 1 or not isinstance(seed, Integral):
             raise ShapeError(
                 f"sample(x, count={count!r}, seed={seed!r}): both are whole numbers, and count is "
@@ -212,7 +212,7 @@ class Predictor:
         return traced.names, found
 
     def _long_outputs(self, rows: np.ndarray) -> np.ndarray:
-        """Whole parts, then the rest; all at once where there is no whole part."""
+        """Compute whole parts, then the remainder; all at once where there is no whole part."""
         width = rows.shape[1]
         with self._lock:
             traced = self._trace(width, self._dtype(rows))
@@ -233,21 +233,21 @@ class Predictor:
     def _parts(
         self, program: Any, traced: TracedForward, rows: np.ndarray, part: int
     ) -> np.ndarray:
-        """Rows, `part` of them at a time."""
+        """Compute rows, `part` of them at a time."""
         given = np.ascontiguousarray(rows, self._dtype(rows))
         given = given.reshape(-1, part, rows.shape[1])
         result = program.run({"x": given, **self._held(), **traced.captured}, len(given))[0]
         return result.reshape(-1, *result.shape[2:])
 
     def _dtype(self, rows: np.ndarray | None) -> str:
-        """The dtype of the module; one without parameters that stands in networks of both
-        follows its rows."""
+        """Return the dtype of the module; that of the rows for a module without parameters that is
+        part of networks of both dtypes."""
         if self.module.dtype:
             return self.module.dtype
         return rows.dtype.name if rows is not None and rows.dtype.name in FLOATS else "float32"
 
     def _rows(self, x: Any) -> np.ndarray:
-        """x as [rows, width]; a single row may come without the first axis."""
+        """Return x as [rows, width]; a single row may be a vector. Raises ShapeError."""
         rows = as_rows(x, "x")
         rows = rows[None] if rows.ndim == 1 else rows
         width = self.module.input_width()
@@ -260,8 +260,8 @@ class Predictor:
             )
         if rows.dtype.kind not in "fiub":
             raise ShapeError(
-                f"the network takes numbers; got an array of {rows.dtype}; encode the columns that "
-                "are not numbers first (glassnet fit does it for tables)"
+                f"the network takes numbers; got an array of {rows.dtype}; encode non-numeric "
+                "columns first (glassnet fit does it for tables)"
             )
         check_categories(self.module, rows, "x")
         return rows
@@ -286,7 +286,7 @@ class Predictor:
         return {f"W.{name}": array for name, array in arrays_of(self.module).items()}
 
     def _program(self, traced: TracedForward, parts: bool = False) -> Any:
-        """The compiled graph; with `parts`, for a part a step."""
+        """Return the compiled graph; with `parts`, each step computes one part."""
         from glassnet.pipeline import compile_graph  # the compiler loads when first needed
 
         if parts not in traced.programs:
@@ -299,8 +299,8 @@ class Predictor:
 
 
 def as_rows(x: Any, name: str) -> np.ndarray:
-    """What users have as rows, as an array: a sparse matrix too, and objects that are numbers;
-    ShapeError where it is a mapping of columns, or gives batches one after the other."""
+    """Convert rows to an array, also a sparse matrix or objects that are numbers. Raises ShapeError
+    for a mapping of columns and for an iterator of batches."""
     if type(x) is np.ndarray and x.dtype.kind != "O":
         return x
     if isinstance(x, Mapping):

@@ -1,8 +1,9 @@
-"""Parameters to and from PyTorch, as state dicts.
+"""Converts parameters to and from PyTorch state dicts.
 
 In: a network, or a state dict. Out: a state dict for a PyTorch module of the same layers, or the
-network with the numbers of one. PyTorch keeps the weights of a linear layer transposed, and calls
-layers by their places: what differs is said by each layer (`torch_names`, `torch_transposed`).
+network with the parameters of one. PyTorch stores the weights of a linear layer transposed, and
+names layers by their index; each layer declares the differences (`torch_names`,
+`torch_transposed`).
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from glassnet.nn.saving import side_by_side
 from glassnet.nn.storage import arrays_of, declared_slots
 from glassnet.rounding import computed_to_nearest
 
-COUNTED = "num_batches_tracked"  # of a batch normalisation of PyTorch; decides no number here
+COUNTED = "num_batches_tracked"  # an entry of PyTorch's BatchNorm, which is not used here
 
 
 @dataclass(frozen=True)
 class StateEntry:
-    """An entry of a state dict: its name, and the array that it has here."""
+    """An entry of a state dict: its name, and the corresponding array of the model."""
 
     name: str
     array: np.ndarray
@@ -33,19 +34,20 @@ class StateEntry:
 
     @property
     def values(self) -> np.ndarray:
-        """As PyTorch has them."""
+        """The values in PyTorch's layout."""
         return self.array.T if self.transposed else self.array
 
 
 @computed_to_nearest
 def to_torch(model: Module) -> dict[str, Any]:
-    """A state dict of PyTorch tensors, copies of the model's numbers.
+    """Return a state dict of PyTorch tensors, copies of the model's parameters.
 
-    It is for a PyTorch module of the same layers: `torch_model.load_state_dict(gn.to_torch(model))`
-    where that is an `nn.Sequential` of `nn.Linear`, `nn.BatchNorm1d` and so on. Names are places
-    ("0.weight", "2.bias"), in a class of your own its attributes ("hidden.weight"). Weights of
-    linear layers are transposed to PyTorch's [outputs, inputs]; scale, shift, mean and variance of
-    a normalisation become weight, bias, running_mean and running_var. PyTorch must be installed.
+    Load it into a PyTorch module of the same layers, such as an `nn.Sequential` of `nn.Linear`,
+    `nn.BatchNorm1d` and so on: `torch_model.load_state_dict(gn.to_torch(model))`. Names have the
+    index of the layer ("0.weight", "2.bias"), in a custom class its attributes ("hidden.weight").
+    Weights of linear layers are transposed to PyTorch's [outputs, inputs]; scale, shift, mean and
+    variance of a normalisation become weight, bias, running_mean and running_var. Raises
+    GlassnetError where PyTorch is not installed.
     """
     try:
         import torch  # pyright: ignore[reportMissingImports]
@@ -66,14 +68,13 @@ def to_torch(model: Module) -> dict[str, Any]:
 
 @computed_to_nearest
 def from_torch(state_dict: Any, model: Module) -> Module:
-    """Let a network have the numbers of a PyTorch state dict, and return it.
+    """Copy the parameters of a PyTorch state dict into a network, and return the network.
 
-    `state_dict` is `torch_model.state_dict()`, the module itself, or a dict of arrays. Where its
-    names are those of `to_torch`, they decide; else its entries are taken in their order, and every
-    one must have the shape and the kind ("weight", "bias") that is wanted there: PyTorch lists
-    layers in the order in which they were made, so make them in the order of computing. Numbers are
-    converted to the model's dtype. ShapeError, with both lists side by side, where they do not fit;
-    the model is then as it was.
+    `state_dict` is `torch_model.state_dict()`, the module itself, or a dict of arrays. If its names
+    are those of `to_torch`, entries are matched by name; else by order, and shape and kind
+    ("weight", "bias") must be equal. PyTorch lists layers in the order of their creation, so create
+    them in the order of computation. Values are converted to the model's dtype. Where they do not
+    fit, ShapeError shows both lists side by side, and the model is not changed.
     """
     if isinstance(state_dict, Module):
         raise ShapeError(
@@ -108,8 +109,8 @@ def from_torch(state_dict: Any, model: Module) -> Module:
 
 
 def _entries(model: Module) -> Iterator[StateEntry]:
-    """The entries of a state dict, in PyTorch's order; a shared parameter under all its names."""
-    arrays_of(model)  # draws what there is not yet
+    """Yield the entries of a state dict, in PyTorch's order; shared ones under all their names."""
+    arrays_of(model)  # draws missing initial values
     yield from _below(model, "")
 
 
@@ -128,7 +129,7 @@ def _kind(name: str) -> str:
 
 
 def _numbers(value: Any) -> np.ndarray:
-    """A tensor, on whatever device and in whatever dtype, or an array."""
+    """Return a tensor, of any device and dtype, or an array as a NumPy array."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         value = (value.double() if value.is_floating_point() else value).numpy()
@@ -139,7 +140,7 @@ def _numbers(value: Any) -> np.ndarray:
 
 
 def _check_ties(entries: list[StateEntry], values: list[np.ndarray]) -> None:
-    """ShapeError where a shared parameter has two different values."""
+    """Raise ShapeError where a shared parameter has two different values."""
     first: dict[int, tuple[str, np.ndarray]] = {}
     for entry, value in zip(entries, values, strict=True):
         name, known = first.setdefault(entry.array.ctypes.data, (entry.name, value))

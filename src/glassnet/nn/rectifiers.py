@@ -1,4 +1,4 @@
-"""Activation functions of ReLU's kind: about z for large z, about 0 or little below.
+"""ReLU and similar activation functions: near z for large z, near 0 or linear for negative z.
 
 In: pre-activations z. Out: activations a = f(z) of the same shape.
 """
@@ -22,7 +22,7 @@ from glassnet.nn.setting_checks import check_numbers
 
 @dataclass(eq=False)
 class ReLU(Module):
-    """a = max(z, 0); the derivative at 0 is 0."""
+    """The rectified linear unit: a = max(z, 0); the derivative at 0 is 0."""
 
     pointwise: ClassVar[bool] = True
     short_names: ClassVar[tuple[str, ...]] = ("relu",)
@@ -33,7 +33,7 @@ class ReLU(Module):
 
 @dataclass(eq=False)
 class LeakyReLU(Module):
-    """a = z where z > 0, else slope·z."""
+    """The leaky ReLU: a = z where z > 0, else slope·z."""
 
     pointwise: ClassVar[bool] = True
     short_names: ClassVar[tuple[str, ...]] = ("leaky_relu",)
@@ -49,8 +49,8 @@ class LeakyReLU(Module):
 
 @dataclass(eq=False)
 class PReLU(Module):
-    """a = z where z > 0, else slope·z with a slope that is learnt: one for every neuron if `width`
-    says how many there are, else one for all. He and others, 2015."""
+    """A leaky ReLU with a learnt slope: a = z where z > 0, else slope·z. There is one slope for
+    each of `width` neurons, or one for all if `width` is None. He and others, 2015."""
 
     pointwise: ClassVar[bool] = True
 
@@ -75,7 +75,8 @@ class PReLU(Module):
 
 @dataclass(eq=False)
 class ELU(Module):
-    """a = z where z > 0, else alpha·(eᶻ − 1). Clevert and others, 2015."""
+    """The exponential linear unit: a = z where z > 0, else alpha·(eᶻ − 1). Clevert and others,
+    2015."""
 
     pointwise: ClassVar[bool] = True
     short_names: ClassVar[tuple[str, ...]] = ("elu",)
@@ -91,8 +92,8 @@ class ELU(Module):
 
 @dataclass(eq=False)
 class SELU(Module):
-    """A scaled ELU whose constants keep mean 0 and variance 1 from layer to layer, given weights
-    of "lecun_normal". Klambauer and others, 2017."""
+    """A scaled ELU whose constants preserve mean 0 and variance 1 from layer to layer, with weights
+    initialised by "lecun_normal". Klambauer and others, 2017."""
 
     pointwise: ClassVar[bool] = True
     short_names: ClassVar[tuple[str, ...]] = ("selu",)
@@ -103,7 +104,8 @@ class SELU(Module):
 
 @dataclass(eq=False)
 class GELU(Module):
-    """a = z·Φ(z), Φ being the normal distribution function. Hendrycks and Gimpel, 2016."""
+    """The Gaussian error linear unit: a = z·Φ(z), Φ being the standard normal distribution
+    function, computed exactly. Hendrycks and Gimpel, 2016."""
 
     pointwise: ClassVar[bool] = True
     short_names: ClassVar[tuple[str, ...]] = ("gelu",)
@@ -114,7 +116,7 @@ class GELU(Module):
 
 @dataclass(eq=False)
 class SiLU(Module):
-    """a = z·σ(z), also called swish."""
+    """The sigmoid linear unit, also called swish: a = z·σ(z)."""
 
     pointwise: ClassVar[bool] = True
     short_names: ClassVar[tuple[str, ...]] = ("silu",)
@@ -136,8 +138,8 @@ class Mish(Module):
 
 @dataclass(eq=False)
 class Blend(Module):
-    """a = z + amount·(f(z) − z), a mixture of a function and none at all, learnt: one amount for
-    every neuron if `width` says how many there are, else one for all. As in RealMLP."""
+    """A learnt mixture of an activation f and the identity: a = z + amount·(f(z) − z). There is one
+    amount for each of `width` neurons, or one for all if `width` is None. From RealMLP."""
 
     f: Layer = field(default_factory=ReLU)
     amount: float = 1.0

@@ -1,4 +1,4 @@
-"""Losses for numbers.
+"""Losses for regression.
 
 In: predictions and labels, both [n, outputs]. Out: losses that sum over outputs.
 """
@@ -20,13 +20,13 @@ from glassnet.nn.loss import Loss, check_range, clamp, difference, number_array,
 from glassnet.nn.setting_checks import check_numbers
 from glassnet.words import plural
 
-# The largest exponents of e: their powers, times squares up to 6000, are finite numbers.
+# The largest x for which eˣ is computed; eˣ times squares up to 6000 is finite.
 EXPONENT = {"float32": 80.0, "float64": 700.0}
 
 
 @dataclass(frozen=True)
 class HalfMSE(Loss):
-    """Half the mean squared error: 1/(2n) Σ (ŷ − y)²; its gradient by ŷ is (ŷ − y)/n."""
+    """Half the mean squared error, 1/(2n) Σ (ŷ − y)²; its gradient for ŷ is (ŷ − y)/n."""
 
     def rows(self, prediction: Value, y: Value) -> Value:
         return ops.sum(ops.square(difference(prediction, y, "HalfMSE")), 1) * 0.5
@@ -37,7 +37,7 @@ class HalfMSE(Loss):
 
 @dataclass(frozen=True)
 class MSE(Loss):
-    """The mean squared error: 1/n Σ (ŷ − y)²."""
+    """The mean squared error, 1/n Σ (ŷ − y)², summed over outputs."""
 
     def cells(self, prediction: Value, y: Value) -> Value:
         return ops.square(difference(prediction, y, "MSE"))
@@ -45,7 +45,7 @@ class MSE(Loss):
 
 @dataclass(frozen=True)
 class MAE(Loss):
-    """The mean absolute error: 1/n Σ |ŷ − y|; what is least is the median."""
+    """The mean absolute error, 1/n Σ |ŷ − y|, summed over outputs; the median minimises it."""
 
     def cells(self, prediction: Value, y: Value) -> Value:
         return ops.abs(difference(prediction, y, "MAE"))
@@ -53,8 +53,8 @@ class MAE(Loss):
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    """½(ŷ − y)² up to a distance of delta, delta·(|ŷ − y| − delta/2) beyond: as HalfMSE for small
-    errors, as MAE for large ones."""
+    """The Huber loss: ½(ŷ − y)² for |ŷ − y| up to delta, else delta·(|ŷ − y| − delta/2). It is like
+    HalfMSE for small errors and like MAE for large ones."""
 
     delta: float = 1.0
 
@@ -65,16 +65,18 @@ class Huber(Loss):
     def cells(self, prediction: Value, y: Value) -> Value:
         apart = difference(prediction, y, "Huber")
         far = ops.abs(apart)
-        near = ops.minimum(far, self.delta)  # what is squared does not overflow
+        near = ops.minimum(far, self.delta)  # its square does not overflow
         return near * (0.5 * near) + self.delta * (far - near)
 
 
 @dataclass(frozen=True)
 class Quantile(Loss):
-    """The quantile loss: q·(y − ŷ) where the prediction is too low, (1 − q)·(ŷ − y) where it is
-    too high; what is least is the q-quantile. With several quantiles the network gives one number
-    for each, and labels have one column. Nothing keeps a low quantile below a high one in every
-    row; `numpy.sort(predictions, 1)` puts them in order, and their loss never grows by that."""
+    """The quantile (pinball) loss: q·(y − ŷ) where the prediction is too low, (1 − q)·(ŷ − y) where
+    it is too high; the q-quantile minimises it.
+
+    With several quantiles, `q=(0.1, 0.9)`, the network has one output for each, and labels have one
+    column. Predicted quantiles may cross in single rows; `numpy.sort(predictions, 1)` puts them in
+    order, which never increases the loss."""
 
     q: float | tuple[float, ...] = 0.5
 
@@ -97,7 +99,7 @@ class Quantile(Loss):
         return parts if len(self.levels()) == 1 else ops.sum(parts, 1, keepdims=True)
 
     def _parts(self, prediction: Value, y: Value) -> Value:
-        """What every number of a prediction costs."""
+        """Return the loss of every number of a prediction."""
         q = self.levels()
         outputs = prediction.shape[1] if len(prediction.shape) == 2 else 1
         if tuple(y.shape) != tuple(prediction.shape):  # or the label stands beside each of them
@@ -125,8 +127,9 @@ class Quantile(Loss):
 
 @dataclass(frozen=True)
 class PoissonNLL(Loss):
-    """e^ŷ − y·ŷ, for counts y whose mean is e^ŷ (without ln y!, which no prediction changes).
-    Predictions above 80 (700 in float64) count as that, with the gradient there."""
+    """The Poisson loss e^ŷ − y·ŷ for counts y with mean e^ŷ (without ln y!, which does not depend
+    on the prediction). Predictions above 80 (700 in float64) are limited to that, with the gradient
+    there."""
 
     def cells(self, prediction: Value, y: Value) -> Value:
         outputs, dtype = prediction.shape[1], str(prediction.dtype)
@@ -143,9 +146,9 @@ class PoissonNLL(Loss):
 
 @dataclass(frozen=True)
 class GaussianNLL(Loss):
-    """½(ln σ² + (y − μ)²/σ²), where the network says how sure it is: its first half of the outputs
-    are the means μ, the second half ln σ². (y − μ)² is divided by no less than
-    e^−80 (e^−700 in float64), with the gradient there."""
+    """The Gaussian loss ½(ln σ² + (y − μ)²/σ²) for a network that also predicts the variance: the
+    first half of the outputs are the means μ, the second half ln σ². In the quotient, σ² is at
+    least e^−80 (e^−700 in float64), with the gradient there."""
 
     def rows(self, prediction: Value, y: Value) -> Value:
         return ops.sum(self._doubled(prediction, y), 1) * 0.5

@@ -1,7 +1,7 @@
-"""A network with its architecture as one file, which holds no code.
+"""Saves and loads networks with their architecture, in one file without code.
 
-In: a network. Out: a model file: a .safetensors file, sealed by a SHA-256, with the parameters by
-name and a description of the layers; and from such a file the network with the same numbers.
+In: a network. Out: a model file: a .safetensors file with a SHA-256, the parameters by name and a
+description of the layers; and from such a file the network with the same parameters.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from glassnet.version import __version__, computes_alike, numerics_version
 
 FORMAT = "glassnet network"
 FORMAT_VERSION = "1"
-MOST_LINES = 41  # of two lists side by side
+MOST_LINES = 41  # most lines shown of two lists side by side
 
 
 class Texts(TypedDict):
-    """What a file says besides its tensors."""
+    """The metadata of a model file."""
 
     network: str
     numerics_version: str
@@ -38,18 +38,18 @@ class Texts(TypedDict):
 
 @computed_to_nearest
 def save(model: Module, path: str | Path) -> int:
-    """Write a network to a file, with its architecture; the number of bytes.
+    """Write a network to a file, with its architecture; return the size in bytes.
 
-    The file is a .safetensors file, which other programs read as well: every parameter under its
-    name (`model.parameters()`), in the model's dtype, and a description of the layers. It is sealed
-    by a SHA-256 and written whole or not at all; a file of that name is replaced, a run file never.
-    It holds no code: of a layer of your own it has the name of its class and what it was made with
-    (numbers, texts, arrays, layers), of a function its name; see `load`. OutputError where the file
-    cannot be written.
+    It is a .safetensors file, which other programs can read, too: every parameter under its name
+    (`model.parameters()`) in the model's dtype, and a description of the layers, with a SHA-256.
+    It is written completely or not at all, and replaces a file of that name, but never a run file.
+    It contains no code: a custom layer is stored as the name of its class and its arguments
+    (numbers, strings, arrays, layers), a function as its name; see `load`. Raises OutputError where
+    the file cannot be written.
     """
     if not isinstance(model, Module):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise GlassnetError(
-            f"gn.save takes a network; {type(model).__name__} is none\n"
+            f"gn.save takes a network; {type(model).__name__} is not one\n"
             "  right: gn.save(gn.nn.Sequential(gn.nn.Linear(2, 1)), 'network.safetensors')\n"
             "  right: gn.save(estimator.to_network(), 'network.safetensors')"
         )
@@ -72,12 +72,12 @@ def load(
     *,
     layers: Mapping[str, Any] | None = None,
 ) -> Any:
-    """The network that `save` wrote to a file: the same layers, tied ones tied, and the same bits
-    in every parameter; its predictions are those of the network that was saved.
+    """Load a network that `save` wrote: the same layers, with the same ones shared, and the same
+    bits in every parameter, so that its predictions are equal.
 
-    A file holds no code. Where the network has layers or functions of your own, bring them by
-    name, `gn.load(path, layers={"MyLayer": MyLayer})`; or bring a network of the same structure,
-    `gn.load(path, model)`, whose numbers then become those of the file. ModelFileError where the
+    A file contains no code. If the network has custom layers or functions, pass them by name,
+    `gn.load(path, layers={"MyLayer": MyLayer})`; or pass a network of the same structure,
+    `gn.load(path, model)`, into which the parameters are loaded. Raises ModelFileError where the
     file is missing, damaged, of another kind, or does not fit.
     """
     tensors, texts = model_file.load(path)
@@ -104,12 +104,12 @@ def load(
 
 
 def _check_sharing(model: Module) -> None:
-    """Refuse a network that would be another one when it is loaded: a part of a layer of ours, such
-    as the weights of a `Neuron`, stands in a second place by itself."""
+    """Raise GlassnetError for a network that would be different after loading: one in which a part
+    of a built-in layer, such as that of a `Neuron`, is also used without the layer."""
     try:
         again = from_data(as_data(model), (Module,))
     except (CodeError, DescriptionError):
-        return  # code of the user's makes the parts again
+        return  # the user's code creates these parts
     if _shapes(again) != _shapes(model) or layout_of(again).aliases != layout_of(model).aliases:
         raise GlassnetError(
             f"{model!r} shares parameters in a way that a file cannot describe: a part of a layer "
@@ -139,7 +139,7 @@ def _shapes(model: Module) -> dict[str, tuple[int, ...]]:
 
 
 def _check_tensors(path: str | Path, model: Module, tensors: Mapping[str, np.ndarray]) -> None:
-    """ModelFileError where the file has other parameters than the network."""
+    """Raise ModelFileError where the file has other parameters than the network."""
     wanted, seen = _shapes(model), {name: tensor.shape for name, tensor in tensors.items()}
     if wanted != seen:
         raise ModelFileError(
@@ -156,7 +156,7 @@ def _check_tensors(path: str | Path, model: Module, tensors: Mapping[str, np.nda
 
 
 def side_by_side(wanted: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
-    """Two lists of parameters side by side, with a mark at each line in which they differ."""
+    """Return two lists of parameters side by side, with a mark at each line that differs."""
     rows = [("network", "file")]
     left, right = (
         [f"{name} {list(shape)}" for name, shape in one.items()] for one in (wanted, seen)
@@ -175,7 +175,7 @@ def side_by_side(wanted: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
 
 
 def _set_parameters(model: Module, tensors: Mapping[str, np.ndarray]) -> None:
-    """Let the parameters of the network have these numbers."""
+    """Set the parameters of the network to these values."""
     layout = layout_of(model)
     if all(slot.array is None and slot.home in (None, model) for slot in layout.slots.values()):
         dtype = model.dtype or "float32"
@@ -187,7 +187,7 @@ def _set_parameters(model: Module, tensors: Mapping[str, np.ndarray]) -> None:
 
 
 _CODE = (
-    "{0}: the network {1}, and a file holds no code\n"
+    "{0}: the network {1}, and files contain no code\n"
     "  right: gn.load(path, layers={{{2}: …}}), the class or the function\n"
     "  right: gn.load(path, model), a network of the same structure, made by your code"
 )

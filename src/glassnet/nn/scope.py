@@ -1,8 +1,8 @@
-"""What a module sees while its nodes are built.
+"""The scope of a module while its nodes are built.
 
-In: parameters as graph values, and the circumstances: training or not, which step, which rows.
-Out: `Scope`, a mapping from parameter names to values; random numbers; a place for new values of
-parameters that no gradient trains.
+In: parameters as graph values, and the context: training or not, which step, which rows. Out:
+`Scope`, a mapping from parameter names to values; random numbers; updates of parameters that have
+no gradient.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from glassnet.nn.storage import ParameterLayout, Part, Slot, layout_of
 
 @dataclass
 class BuildContext:
-    """One building of a network: shared by the scopes of all its layers. The seed may be
-    given as its two words. With `sampling` a prediction has random numbers; `seen` collects what
-    every layer gives, by its name."""
+    """The context of building a network, shared by the scopes of all its layers. The seed may be
+    two words. With `sampling` a prediction uses random numbers; `seen` collects the output of every
+    layer by its name."""
 
     training: bool = False
     seed: int | tuple[Value, Value] = 0
     step: Value | None = None
     rows: Value | None = None
-    frozen: frozenset[str] = frozenset()  # parameters that stay as they are
+    frozen: frozenset[str] = frozenset()  # parameters that are not changed
     updates: dict[str, Value] = field(default_factory=dict[str, Value])
     streams: int = 0
     sampling: bool = False
@@ -37,8 +37,8 @@ class BuildContext:
 
 
 class Scope(Mapping[str, Value]):
-    """The parameters of one module by name. `aliases` are other names of some values, for parts
-    that share parameters."""
+    """The parameters of one module by name, as graph values. `aliases` maps further names to some
+    of them, for parts that share parameters."""
 
     def __init__(
         self,
@@ -80,20 +80,20 @@ class Scope(Mapping[str, Value]):
         return self._circumstances.training
 
     def frozen(self, name: str) -> bool:
-        """Whether a parameter stays as it is: its group has a learning rate of 0."""
+        """Whether a parameter is frozen: its group has a learning rate of 0."""
         return self._full(name) in self._circumstances.frozen
 
     def under(self, name: str) -> Scope:
-        """The scope of a part."""
+        """Return the scope of a part."""
         prefix = f"{self._prefix}{name}." if name else self._prefix
         return Scope(self._values, self._circumstances, prefix, self._aliases, self._quiet)
 
     def with_aliases(self, aliases: Mapping[str, str]) -> Scope:
-        """This scope with further names for some of its values."""
+        """Return this scope with further names for some of its values."""
         return Scope(self._values, self._circumstances, self._prefix, aliases)
 
     def of_other_module(self, values: Mapping[str, Value], aliases: Mapping[str, str]) -> Scope:
-        """The scope of another module in the same circumstances, of which nothing is noted."""
+        """Return the scope of another module in the same context; its outputs are not recorded."""
         return Scope(values, self._circumstances, "", aliases, quiet=True)
 
     @property
@@ -102,13 +102,13 @@ class Scope(Mapping[str, Value]):
         return self._circumstances.training or self._circumstances.sampling
 
     def note(self, name: str, value: Value) -> None:
-        """Tell what a part gives."""
+        """Record the output of a part."""
         if self._circumstances.seen is not None and not self._quiet:
             self._circumstances.seen[self._prefix + name] = value
 
     def uniform(self, like: Value) -> Value:
-        """Random numbers from [0, 1) in the shape of `like`, other ones for every seed, place in
-        the network, step, row of the data, and unit."""
+        """Return random numbers on [0, 1) in the shape of `like`; they depend on the seed, the
+        position in the network, the training step, the row of the data and the column."""
         if not self.random:
             raise GraphError("random numbers belong to training; a prediction is a function of x")
         now = self._circumstances
@@ -117,8 +117,8 @@ class Scope(Mapping[str, Value]):
         return ops.uniform(like, now.seed, now.streams, step, now.rows)
 
     def update(self, name: str, value: Value) -> None:
-        """The new value, after this step, of a parameter that no gradient trains; nothing happens
-        where it is frozen."""
+        """Set the new value, after this step, of a parameter without a gradient; do nothing where
+        it is frozen."""
         if not self.frozen(name):
             self._circumstances.updates[self._full(name)] = value
 
@@ -126,7 +126,7 @@ class Scope(Mapping[str, Value]):
 @dataclass
 class Building:
     """A network that is being built on a graph: its scope, and the names of its parameters by
-    their slots. While it is `closed`, modules that are not parts of it are refused."""
+    slot. While it is `closed`, calling modules that are not parts of it raises an error."""
 
     owner: object
     scope: Scope
@@ -134,8 +134,8 @@ class Building:
     closed: bool = True
 
     def scope_of(self, layout: ParameterLayout, parameters: Mapping[str, Value]) -> Scope:
-        """The scope of a module that is called by code; a module that is not a part of the
-        network computes as in a prediction."""
+        """Return the scope of a module that the user's code calls; a module that is not a part of
+        the network computes as in a prediction."""
         if any(id(slot) not in self.names for slot in layout.slots.values()):
             return Scope(parameters, aliases=layout.aliases)
         places = {name: self.names[id(slot)] for name, slot in layout.slots.items()}
@@ -145,8 +145,8 @@ class Building:
 
 
 def apply(module: Part, x: Value, parameters: Scope) -> Value:
-    """What a module builds, its parts being known by what they are: a part that is called finds
-    its parameters among those of the network."""
+    """Build a module on a graph. Parts that its code calls find their parameters among those of
+    the network."""
     builder = x.builder
     assert isinstance(builder, GraphBuilder)
     if builder.context is not None:
@@ -163,8 +163,8 @@ def apply(module: Part, x: Value, parameters: Scope) -> Value:
 
 @contextmanager
 def substituted(builder: GraphBuilder, pairs: Sequence[tuple[Slot, Slot]]) -> Generator[None]:
-    """Meanwhile the first slot of each pair means what the second one does: for code that names
-    other modules than those that are built."""
+    """Within the block, let the first slot of each pair stand for the second one: for code that
+    refers to other modules than those that are built (see `Function`)."""
     building: Building | Probe | None = builder.context
     known, names = builder.known, building.names if isinstance(building, Building) else {}
     builder.known = known | {theirs: known[ours] for theirs, ours in pairs}
@@ -180,7 +180,7 @@ def substituted(builder: GraphBuilder, pairs: Sequence[tuple[Slot, Slot]]) -> Ge
 
 
 class Probe:
-    """Takes the place of a `Building` to find out which modules a function calls."""
+    """Used in place of a `Building` to find out which modules a function calls."""
 
     def __init__(self) -> None:
         self.called: list[Any] = []

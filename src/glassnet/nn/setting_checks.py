@@ -1,7 +1,7 @@
-"""The settings of modules and losses are checked when they are made, not when they are used.
+"""Checks the settings of modules and losses when they are constructed.
 
-In: who is made, the code that would be right, and settings by name. Out: nothing, or a ShapeError
-that shows both.
+In: the object, an example of right code, and settings by name. Out: nothing, or a ShapeError that
+shows the value and the example.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from glassnet.errors import ShapeError
 
 
 def check_sizes(owner: object, right: str, **sizes: Any) -> None:
-    """Each is a whole number, 1 or more."""
+    """Raise ShapeError unless each size is an integer, 1 or more."""
     for name, value in sizes.items():
         if not isinstance(value, Integral) or int(value) < 1:
             _refuse(owner, right, name, value, "a whole number, 1 or more")
@@ -28,7 +28,8 @@ def check_numbers(
     ends: str = "[)",
     **numbers: Any,
 ) -> None:
-    """Each is a finite number from `low` to `high`; round brackets in `ends` leave that end out."""
+    """Raise ShapeError unless each is a finite number from `low` to `high`; a round bracket in
+    `ends` excludes that end."""
     for name, value in numbers.items():
         if not isinstance(value, Real) or not _is_inside(float(value), low, high, ends):
             _refuse(owner, right, name, value, _range(low, high, ends))

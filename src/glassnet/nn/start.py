@@ -1,7 +1,7 @@
-"""A start that is fitted to data.
+"""Data-dependent initialisation.
 
-In: a network and some rows. Out: the network, its first weights scaled and shifted so that every
-linear layer gives numbers of mean 0 and variance 1 for these rows.
+In: a network and some rows. Out: the network, with initial weights scaled and shifted so that the
+outputs of every linear layer have mean 0 and variance 1 for these rows.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from glassnet.nn.storage import layout_of
 
 
 def fit_start(model: Sequential, x: Any) -> Sequential:
-    """Scale and shift the linear layers of a `Sequential`, one after the other, for rows x.
+    """Scale and shift the linear layers of a `Sequential` for rows x [rows, columns]; return it.
 
-    Each neuron's weights are divided by the standard deviation of its z over the rows, and its
-    bias is set so that the mean of z is 0; the last linear layer stays as it is. A neuron that
-    is constant over the rows only gets its bias. Mishkin and Matas, 2015, neuron by neuron.
+    Layer by layer, each neuron's weights are divided by the standard deviation of its z over the
+    rows, and its bias is set so that the mean of z is 0. The last linear layer is not changed. A
+    neuron that is constant over the rows is only shifted. Mishkin and Matas, 2015, neuron by
+    neuron. Raises ShapeError unless x has two rows or more, all finite.
     """
     if not isinstance(model, Sequential):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ShapeError(
-            f"fit_start takes a Sequential, and {model!r} is none\n"
+            f"fit_start takes a Sequential; {model!r} is not one\n"
             "  right: fit_start(Sequential(Linear(3, 8), ReLU(), Linear(8, 1)), x)"
         )
     rows = np.asarray(x)

@@ -1,9 +1,9 @@
-"""Where the numbers of networks lie.
+"""Stores the parameters of networks.
 
-In: modules. Out: for each parameter a `Slot`, which all modules share that hold the parameter, and
-for each module one vector of its slots. The first time that numbers are asked for, the outermost
-module draws all that its parts lack, in one block, so that every part is a view of it. Numbers
-that exist never move: where a part has numbers already, a network that it is put into uses them.
+In: modules. Out: for each parameter a `Slot`, shared by all modules that contain the parameter, and
+for each module one vector of its parameters. When they are first needed, the outermost module draws
+all missing initial values of its parts in one block, so that the parameters of every part are views
+of it. Existing parameters are never moved: a network uses those of a part that already has some.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ _drawing = threading.RLock()
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter as its layer declares it. One that is not `trained` has no gradient: it stays
-    as it is, or the layer says in every training step what becomes of it (`Scope.update`)."""
+    """The declaration of a parameter: shape, initialiser (a name, or a function of shape, seed and
+    stream), and whether a gradient trains it. With `trained=False` it is constant, or the layer
+    computes its new value in every training step (`Scope.update`)."""
 
     shape: tuple[int, ...]
     initializer: str | Initializer = "zeros"
@@ -53,7 +54,7 @@ class Parameter:
 
 
 class Part(Protocol):
-    """What is asked of a module where its numbers are laid out and its nodes are built."""
+    """The interface of a module that storage and building need."""
 
     dtype: str
     seed: int
@@ -68,7 +69,7 @@ class Part(Protocol):
 
 @dataclass(eq=False)
 class Slot:
-    """The place of one parameter: its numbers, or who will draw them."""
+    """The storage of one parameter: its array, or the module `home` that will draw it."""
 
     array: np.ndarray | None = None
     home: Part | None = None
@@ -76,8 +77,8 @@ class Slot:
 
 @dataclass(frozen=True)
 class ParameterLayout:
-    """The parameters of a module by name, each once: what is declared, and where it lies.
-    `aliases` are the further names of parameters that several parts share."""
+    """The parameters of a module by name, each once: declarations and slots. `aliases` are the
+    further names of parameters that several parts share."""
 
     parameters: dict[str, Parameter]
     slots: dict[str, Slot]
@@ -85,12 +86,12 @@ class ParameterLayout:
 
 
 def declared_slots(module: Part) -> dict[str, Slot]:
-    """The places of the parameters that a module itself declares, by its own names."""
+    """Return the slots of the parameters that a module itself declares, by name."""
     return vars(module)["_slots"]
 
 
 def layout_of(module: Part) -> ParameterLayout:
-    """All parameters of a module: its own, then those of its parts."""
+    """Return all parameters of a module: its own, then those of its parts."""
     found: ParameterLayout | None = vars(module).get("_layout")
     if found is None:
         found = vars(module)["_layout"] = ParameterLayout({}, {}, {})
@@ -105,7 +106,8 @@ def layout_of(module: Part) -> ParameterLayout:
 
 
 def _every(module: Part, prefix: str) -> Iterator[tuple[str, Parameter, Slot]]:
-    """Parameters under all their names; what a layer declares for its parts is theirs."""
+    """Yield parameters under all their names. A parameter that both a layer and one of its parts
+    declare belongs to the part."""
     inner = [
         item
         for name, part in module.children().items()
@@ -120,14 +122,14 @@ def _every(module: Part, prefix: str) -> Iterator[tuple[str, Parameter, Slot]]:
 
 
 def descendants(module: Part) -> Iterator[Part]:
-    """The module and all parts inside it."""
+    """Yield the module and all parts inside it."""
     yield module
     for part in module.children().values():
         yield from descendants(part)
 
 
 def adopt(outer: Part) -> None:
-    """Make a module that was just constructed the one that draws what its parts lack."""
+    """Make a newly constructed module responsible for drawing its parts' missing parameters."""
     layout = layout_of(outer)
     inside = {id(part) for part in descendants(outer)}
     for slot in layout.slots.values():
@@ -146,7 +148,8 @@ def adopt(outer: Part) -> None:
 
 
 def _dtype(outer: Part, layout: ParameterLayout) -> str:
-    """What was asked for; else that of numbers that exist; else what a part was asked for."""
+    """Return the dtype that the module was constructed with; else that of existing parameters;
+    else the one that a part was constructed with."""
     dtypes: dict[str, str] = {}
     for name, slot in layout.slots.items():
         if slot.array is not None:
@@ -165,9 +168,9 @@ def _dtype(outer: Part, layout: ParameterLayout) -> str:
 
 
 def draw(module: Part) -> None:
-    """Give numbers to all parameters that have none: in one block, each from its own stream of
-    random numbers, the place of the parameter among all."""
-    with _drawing:  # or two threads would each draw, and the numbers of one be lost
+    """Draw all missing parameters in one block, each from its own random stream, whose number is
+    the index of the parameter."""
+    with _drawing:  # otherwise two threads could both draw, and one result would be lost
         _draw(module)
 
 
@@ -196,7 +199,7 @@ def _place(block: np.ndarray, layout: ParameterLayout, names: tuple[str, ...]) -
 
 
 def as_dtype(dtype: Any, owner: str) -> str | None:
-    """The name of a dtype; ShapeError where it is not one that networks compute in."""
+    """Return the name of a dtype; raise ShapeError unless it is float32 or float64."""
     if dtype is None:
         return None
     try:
@@ -209,7 +212,7 @@ def as_dtype(dtype: Any, owner: str) -> str | None:
 
 
 def convert(module: Part, dtype: str) -> None:
-    """Give a module that shares with no other its numbers in another dtype."""
+    """Convert the parameters of a module to another dtype; no other module may share them."""
     arrays = arrays_of(module)
     block = np.concatenate([*(a.ravel() for a in arrays.values()), np.empty(0)]).astype(dtype)
     _place(block, layout_of(module), tuple(arrays))
@@ -222,14 +225,14 @@ def convert(module: Part, dtype: str) -> None:
 
 
 def adopt_vector(module: Part, block: np.ndarray) -> None:
-    """Let a vector hold the numbers of a module that has none yet, and shares with no other."""
+    """Use a vector as the parameters of a module that has none yet and shares none."""
     names = tuple(layout_of(module).slots)
     vars(module)["_drew"] = names
     _place(block, layout_of(module), names)
 
 
 def draw_before_copy(module: Part) -> None:
-    """Before a module is copied: numbers that another module would draw are drawn now."""
+    """Draw the parameters that another module would draw, before a module is copied."""
     inside = {id(part) for part in descendants(module)}
     for slot in layout_of(module).slots.values():
         if slot.home is not None and id(slot.home) not in inside:
@@ -237,8 +240,8 @@ def draw_before_copy(module: Part) -> None:
 
 
 def rejoin_after_copy(module: Part) -> None:
-    """After it was copied: numbers that the module drew lie in one block again, and those that it
-    lacks are for it to draw."""
+    """Restore the storage of a copied module: parameters that it drew are again in one block, and
+    it will draw missing ones."""
     layout = layout_of(module)
     names = tuple(vars(module).get("_drew", ()))
     arrays = [layout.slots[name].array for name in names]
@@ -251,7 +254,7 @@ def rejoin_after_copy(module: Part) -> None:
 
 
 def arrays_of(module: Part) -> dict[str, np.ndarray]:
-    """The numbers of every parameter by name, in its shape."""
+    """Return the array of every parameter by name; draw missing ones."""
     layout = layout_of(module)
     if any(slot.array is None for slot in layout.slots.values()):
         draw(module)
@@ -259,7 +262,8 @@ def arrays_of(module: Part) -> dict[str, np.ndarray]:
 
 
 def vector_of(module: Part) -> np.ndarray:
-    """All numbers of a module as one vector: an array where they lie side by side."""
+    """Return all parameters as one vector: an array if they are contiguous, else a
+    `JoinedVector`."""
     parts = [array.reshape(-1) for array in arrays_of(module).values()]
     if len(parts) < 2:
         return parts[0] if parts else np.empty(0, module.dtype)
@@ -272,12 +276,12 @@ def vector_of(module: Part) -> np.ndarray:
 
 
 def memory_of(vector: np.ndarray) -> list[np.ndarray]:
-    """The arrays that hold a module's `W`."""
+    """Return the arrays that contain a module's `W`."""
     return vector.parts if isinstance(vector, JoinedVector) else [vector]
 
 
 def _are_contiguous(parts: list[np.ndarray]) -> bool:
-    """Whether vectors lie side by side in one block."""
+    """Whether vectors are contiguous in one block."""
     base = parts[0].base
     starts = [part.ctypes.data for part in parts]
     ends = [part.ctypes.data + part.nbytes for part in parts]
@@ -292,7 +296,7 @@ def _are_contiguous(parts: list[np.ndarray]) -> bool:
 def split(
     block: np.ndarray, declared: Mapping[str, Parameter] | Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """A flat vector as named views, of the sizes and shapes of parameters or arrays."""
+    """Split a flat vector into named views with the shapes of parameters or arrays."""
     views: dict[str, np.ndarray] = {}
     start = 0
     for name, parameter in declared.items():
@@ -302,7 +306,8 @@ def split(
 
 
 def first_values(name: str, parameter: Parameter, seed: int, stream: int) -> np.ndarray:
-    """What a parameter is at first; ShapeError where an initialiser gives something else."""
+    """Return the initial values of a parameter; raise ShapeError where the initialiser returns
+    another shape."""
     values = np.asarray(initializer(parameter.initializer)(parameter.shape, seed, stream), float)
     if values.shape != parameter.shape:
         raise ShapeError(
@@ -313,7 +318,7 @@ def first_values(name: str, parameter: Parameter, seed: int, stream: int) -> np.
 
 
 class NamedParameters(dict[str, np.ndarray]):
-    """Parameters by name. Each is a view of the model's numbers, and to set one sets them."""
+    """Parameters by name, as views. Assigning to a name copies the values into the model."""
 
     __slots__ = ()
 
@@ -350,7 +355,8 @@ class NamedParameters(dict[str, np.ndarray]):
 
 
 def checked_values(value: Any, place: np.ndarray, name: str) -> np.ndarray:
-    """New numbers for a parameter or for W; ShapeError where they do not fit."""
+    """Return new values for a parameter or for W as an array; raise ShapeError where they do not
+    fit."""
     array = np.asarray(value)
     if array.shape in (place.shape, ()) and array.dtype.kind in "fiub":
         return array
@@ -366,9 +372,8 @@ def checked_values(value: Any, place: np.ndarray, name: str) -> np.ndarray:
 
 
 class JoinedVector(np.lib.mixins.NDArrayOperatorsMixin):
-    """Numbers that lie in several places as one vector: it reads and writes where they lie. What
-    in an array would be a view of another kind (`reshape`) is a copy here, which cannot be
-    written to."""
+    """Several arrays as one vector, which reads and writes the arrays. Operations that return
+    another view of an array, such as `reshape`, return a read-only copy here."""
 
     def __init__(self, parts: list[np.ndarray]) -> None:
         self.parts = [part for part in parts if part.size]
@@ -378,7 +383,7 @@ class JoinedVector(np.lib.mixins.NDArrayOperatorsMixin):
         self.nbytes = self.size * self.itemsize
 
     def copy(self, order: str = "C") -> np.ndarray:
-        """The numbers as an array of their own."""
+        """Return the values as a new array."""
         return np.concatenate([*self.parts, np.empty(0, self.dtype)])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Networks that compute the same from other numbers.
+"""Networks that differ only in their parameters or widths, and can share compiled programs.
 
-In: a network. Out: the same network with its widths left open, and what decides its graph, by which
-networks share their programs.
+In: a network. Out: the same network with symbolic widths, and a key of its graph, by which networks
+share programs.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from glassnet.nn.linear import Linear
 from glassnet.nn.module import Module
 from glassnet.nn.storage import Slot, declared_slots, layout_of
 
-PLAIN = (bool, int, float, str)  # settings that say all by their value
-# Layers with parameters that are decided by these settings; sigma is of first values.
+PLAIN = (bool, int, float, str)  # types of settings that are compared by value
+# Layers with parameters -> the settings that determine their graph; sigma affects initial values.
 PACKED: dict[type[Module], tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind) if field.name != "sigma")
     for kind in (PiecewiseEmbedding, PeriodicEmbedding, GroupInputs, BatchEnsemble, MemberLinear)
@@ -31,8 +31,9 @@ IN_FOLDS = ("members", "folds", "probabilities")
 
 
 def structure(model: Module) -> Hashable | None:
-    """What decides the graph of a model, whatever its numbers are: equal for models that can share
-    programs. None where that is not known; such a model has programs of its own."""
+    """Return a key that determines the graph of a model, whatever its parameters are. Models with
+    equal keys can share programs. None where that is not known: the model needs its own programs.
+    """
     if type(model) is not Sequential or layout_of(model).aliases:
         return None
     parts = [_key(layer) for layer in model]
@@ -40,9 +41,9 @@ def structure(model: Module) -> Hashable | None:
 
 
 def with_open_widths(model: Module) -> Module | None:
-    """The network with columns and neurons that are known at run time, so that one graph serves
-    all widths; single ones, and the outputs, stay numbers, as small sizes are faster when known.
-    None where a layer could do something else with numbers than with such sizes."""
+    """Return the network with symbolic numbers of columns and neurons, so that one graph serves all
+    widths. Widths of 1, and that of the output, remain numbers, since known small sizes are faster.
+    None where a layer may behave differently for symbolic sizes."""
     if type(model) is not Sequential:
         return None
     layers: list[Module] = list(model)
@@ -70,7 +71,8 @@ def _resize_layer(layer: Module, fan_in: Any, fan_out: Any) -> Module:
 
 
 def _key(layer: Module) -> Hashable | None:
-    """What decides what a layer builds; a layer of somebody else is known by itself."""
+    """Return a key that determines what a layer builds; for a layer of unknown kind, the layer
+    itself, or None if it has parameters."""
     if type(layer) is Linear:
         return Linear, layer.fan_in, layer.fan_out, layer.bias
     if type(layer) in (Sequential, InFolds):
@@ -86,8 +88,8 @@ def _key(layer: Module) -> Hashable | None:
 
 @cache
 def _settings(kind: type[Module]) -> tuple[str, ...] | None:
-    """The settings of a class of layers of ours without parameters, which take rows of any width
-    and give as many numbers; None for others."""
+    """Return the settings of a built-in class of layers without parameters that keep the width of
+    their input; None for other classes."""
     ours = kind.__module__.startswith("glassnet.nn.") and kind is not Function
     keeps = kind.output_width is Module.output_width and kind.input_width is Module.input_width
     if not (

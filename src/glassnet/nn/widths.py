@@ -1,7 +1,7 @@
-"""How many numbers a row has behind a layer of the user's, and what its methods must look like.
+"""Determines the output width of users' layers, and checks their methods.
 
-In: a module. Out: the width that it gives, found by building it; ShapeError where a method could
-not be used.
+In: a module. Out: its output width, found by building it; ShapeError where a method has the wrong
+form.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ ROWS = Dim("n")
 
 
 def built_width(module: Part, width: int) -> int | None:
-    """How many numbers a row has that came in with `width`; None where the layer cannot be built
-    for that, which is said when it is used."""
+    """Return the output width of a module for an input of `width`; None where the layer cannot be
+    built for that, which raises an error when it is used."""
     builder = GraphBuilder()
     x = builder.input("x", Type(module.dtype or "float32", (ROWS, width)))
     try:
-        held = {
+        parameters = {
             name: builder.input(f"W.{name}", Type(x.dtype, parameter.shape))
             for name, parameter in layout_of(module).parameters.items()
         }
         with builder.tracing():
-            size = checked_result(apply(module, x, Scope(held)), module, x).shape[1:]
-    except Exception:  # code of the user
+            size = checked_result(apply(module, x, Scope(parameters)), module, x).shape[1:]
+    except Exception:  # the user's code
         return None
     return size[0] if len(size) == 1 and isinstance(size[0], int) else None
 
 
 def checked_result(result: Any, module: object, x: Value) -> Value:
-    """What a layer built; ShapeError where that is not one row for every row."""
+    """Return the result of a layer; raise ShapeError unless it has one row for every row of x."""
     if isinstance(result, Value):
         if result.ndim > 0 and result.shape[0] == x.shape[0]:
             return result
@@ -60,7 +60,7 @@ def checked_result(result: Any, module: object, x: Value) -> Value:
 
 
 def check_methods(module: object) -> None:
-    """ShapeError where a class of the user's could never be a layer."""
+    """Raise ShapeError where a user's class cannot be a layer."""
     kind = type(module)
     build = inspect.getattr_static(kind, "build", None)
     code = getattr(build, "__code__", None)
@@ -72,7 +72,7 @@ def check_methods(module: object) -> None:
 
 
 def check_declared(kind: type, declared: Any) -> None:
-    """ShapeError where what `parameter_specs` gives are not parameters by name."""
+    """Raise ShapeError unless `parameter_specs` returned parameters by name."""
     if not isinstance(declared, Mapping):
         raise ShapeError(
             f"{kind.__name__}.parameter_specs gives {declared!r}; it gives parameters by name\n"

@@ -1,5 +1,5 @@
-"""Optimisers: update rules that become part of the compiled step, and schedules of their learning
-rate; written with ops only."""
+"""Optimisers, whose update rules become part of the compiled training step, and learning rate
+schedules; written with ops only."""
 
 from __future__ import annotations
 

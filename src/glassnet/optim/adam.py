@@ -1,4 +1,4 @@
-"""Adam and AdamW: each parameter's steps are scaled by how large its gradients have been."""
+"""Adam and AdamW: updates are divided by the root of each weight's mean squared gradient."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from glassnet.optim.schedule import Schedule
 @dataclass(frozen=True)
 class Adam(Optimizer):
     """m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; w ← w − η · m̂ / (√v̂ + ε), where m̂ and v̂ are
-    m and v divided by 1 − β₁ᵗ and 1 − β₂ᵗ in step t. An m that would be a denormal number is kept
-    as 0. Kingma and Ba, 2014.
+    m and v divided by 1 − β₁ᵗ and 1 − β₂ᵗ in step t. A subnormal m is set to 0. Kingma and Ba,
+    2014.
 
-    With `amsgrad` the largest v so far takes the place of v. Reddi and others, 2018.
+    With `amsgrad` the largest v so far is used in place of v. Reddi and others, 2018.
     """
 
     lr: float | Schedule = 1e-3
@@ -45,8 +45,8 @@ class Adam(Optimizer):
         new = {"m": flush_denormals(m), "v": v}
         if self.amsgrad:
             new["top"] = v = ops.maximum(memory["top"], v)
-        # the root of 1 − β₂ᵗ goes to where there is one number for all parameters: a division less
-        # for each of them
+        # √(1 − β₂ᵗ) is moved into the step size, one scalar for all parameters, which saves a
+        # division for each of them
         spread = ops.sqrt(bias_correction_node(self.beta2, now.step, w.dtype))
         size = now.lr * spread / bias_correction_node(self.beta1, now.step, w.dtype)
         return w - size * (m / (ops.sqrt(v) + self.eps * spread)), new
@@ -64,8 +64,8 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with weight decay that does not pass through the scaling: w is first multiplied by
-    1 − η·weight_decay. Loshchilov and Hutter, 2017."""
+    """Adam with decoupled weight decay, which is not scaled by the gradients: w is first multiplied
+    by 1 − η·weight_decay. Loshchilov and Hutter, 2017."""
 
     decoupled: ClassVar[bool] = True
 
@@ -79,14 +79,15 @@ class AdamW(Adam):
 
 
 def moments(beta1: float, beta2: float) -> list[str]:
-    """The running means of g and g² as formulas."""
+    """Return the formulas of the running means of g and g²."""
     return [f"m ← {beta1}·m + (1 − {beta1})·g", f"v ← {beta2}·v + (1 − {beta2})·g²"]
 
 
 def bias_correction_node(beta: float, step: Value, dtype: str) -> Any:
-    """1 − βᵗ in step t = step + 1: the weight of all gradients so far in their running mean.
+    """Return Adam's bias correction 1 − βᵗ in step t = step + 1, the total weight of all gradients
+    in their running mean.
 
-    Written −(eˢ − 1) with s = t · ln β, which keeps its digits where βᵗ is close to 1.
+    It is computed as −(eˢ − 1) with s = t · ln β, which is accurate where βᵗ is close to 1.
     """
     if beta == 0.0:
         return ops.cast(step, dtype) * 0.0 + 1.0

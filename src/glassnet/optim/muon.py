@@ -1,4 +1,4 @@
-"""Muon: a step of a matrix has the directions of its momentum, all of one length."""
+"""Muon: the update of a weight matrix is its momentum, orthogonalised."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _MOST_STEPS = 99
 
 @dataclass(frozen=True)
 class Muon(AdamW):
-    """Of a weight matrix: m ← μm + (1 − μ)g; u = (1 − μ)g + μm, or m without `nesterov`;
-    w ← w·(1 − η·weight_decay) − η·s·O(u). O(u) is near the matrix that has the singular vectors
-    of u, and 1 for each singular value: X = u/max(‖u‖, 1e-7), then `steps` times
-    X ← 3.4445X − 4.7750(XXᵀ)X + 2.0315(XXᵀ)²X, which leaves singular values of about 0.7 to 1.2.
-    s is 0.2·√max(fan_in, fan_out), so that steps are as large as those of AdamW, or, with
-    `match_rms=False`, √max(1, fan_out/fan_in). An m that would be a denormal number is kept as 0.
-    Jordan and others, 2024; Liu and others, 2025.
+    """The Muon update of a weight matrix: m ← μm + (1 − μ)g; u = (1 − μ)g + μm, or m without
+    `nesterov`; w ← w·(1 − η·weight_decay) − η·s·O(u). O(u) approximates the matrix that has the
+    singular vectors of u and singular values 1: X = u/max(‖u‖, 1e-7), then `steps` times
+    X ← 3.4445X − 4.7750(XXᵀ)X + 2.0315(XXᵀ)²X, which gives singular values of about 0.7 to 1.2.
+    s is 0.2·√max(fan_in, fan_out), so that updates are as large as those of AdamW, or, with
+    `match_rms=False`, √max(1, fan_out/fan_in). A subnormal m is set to 0. Jordan and others, 2024;
+    Liu and others, 2025.
 
-    So are parameters changed whose names match one of the patterns in `matrices` and that are
-    matrices [fan_in, fan_out] of two rows and columns or more, or several of them, [count, fan_in,
-    fan_out], each for itself. The others are changed as by AdamW, with β₁, β₂ and ε: biases and
-    scales, and with `matrices` that leave them out the first and the last layer, for which Muon
-    was not made.
+    This update applies to parameters whose names match one of the patterns in `matrices` and whose
+    shape is [fan_in, fan_out] with at least two rows and columns, or [count, fan_in, fan_out],
+    where each matrix is updated separately. All others are updated as by AdamW, with β₁, β₂ and ε:
+    biases and scales, and parameters that `matrices` excludes, such as the weights of the first and
+    the last layer, for which Muon is not recommended.
     """
 
     lr: float | Schedule = 1e-3
@@ -74,25 +74,25 @@ class Muon(AdamW):
         return w - now.lr * scale * orthogonal(u, self.steps), {**kept, "m": flush_denormals(m)}
 
     def turns(self, name: str, shape: tuple[Any, ...]) -> bool:
-        """Whether a parameter is changed as a matrix."""
+        """Whether a parameter is updated as a matrix."""
         matrix = len(shape) in (2, 3) and min(shape[-2:]) > 1
         return matrix and any(fnmatchcase(name, pattern) for pattern in self.matrices)
 
     def formulas(self, t: int) -> list[str]:
-        """None: one number of a matrix does not follow from its own slope alone."""
+        """Return none: the update of one element depends on the gradients of the whole matrix."""
         return []
 
 
 def orthogonal(u: Any, steps: int) -> Any:
-    """A matrix with about the singular vectors of u [..., rows, columns] and singular values near
-    1, by so many steps of the polynomial of `Muon`."""
+    """Return matrices with approximately the singular vectors of u [..., rows, columns] and
+    singular values near 1, by `steps` iterations of the polynomial of `Muon`."""
     shape = u.shape
     last = tuple(range(len(shape) - 2))
-    turned = (*last, len(shape) - 1, len(shape) - 2)
-    wide = ops.transpose(u, turned) if shape[-2] > shape[-1] else u
-    square = ops.sum(ops.square(wide), (len(shape) - 2, len(shape) - 1), keepdims=True)
-    x = wide / ops.maximum(ops.sqrt(square), _LEAST_NORM)
+    swapped_axes = (*last, len(shape) - 1, len(shape) - 2)
+    wide_matrix = ops.transpose(u, swapped_axes) if shape[-2] > shape[-1] else u
+    square = ops.sum(ops.square(wide_matrix), (len(shape) - 2, len(shape) - 1), keepdims=True)
+    x = wide_matrix / ops.maximum(ops.sqrt(square), _LEAST_NORM)
     for _ in range(steps):
-        gram = x @ ops.transpose(x, turned)
+        gram = x @ ops.transpose(x, swapped_axes)
         x = _A * x + (_B * gram + _C * (gram @ gram)) @ x
-    return ops.transpose(x, turned) if shape[-2] > shape[-1] else x
+    return ops.transpose(x, swapped_axes) if shape[-2] > shape[-1] else x

@@ -1,7 +1,7 @@
-"""What an optimiser is: a rule from a parameter, its gradient and its own memory to new values.
+"""The base class of optimisers: a rule that computes new values of a parameter and its state.
 
-In: graph values of one parameter. Out: graph values; they become part of the step's graph, and so
-of the one compiled function.
+In: graph values of a parameter, its gradient, and the optimiser's state (slots). Out: graph values;
+they become part of the compiled training step.
 """
 
 from __future__ import annotations
@@ -26,39 +26,43 @@ from glassnet.references import Traceable
 
 @dataclass(frozen=True)
 class StepContext:
-    """The circumstances of an update."""
+    """The context of an update."""
 
     lr: Any  # the learning rate of this step
-    step: Value  # how many steps came before, int64
+    step: Value  # the number of steps before this one, int64
     settings: Mapping[str, Value] = field(default_factory=dict[str, Value])  # `hyperparameters`
-    name: str = ""  # of the parameter
+    name: str = ""  # the name of the parameter
 
 
 def flush_denormals(x: Any, least: float | None = None) -> Any:
-    """0 in place of numbers smaller than `least`, by default of denormal ones: in them ends, and
-    stays, a momentum of inputs that are 0 for some hundred steps, and processors take ten times as
-    long to multiply them. For new memory, in rules of one's own too."""
+    """Return x with 0 in place of values smaller than `least` in magnitude, by default subnormal
+    ones.
+
+    The momentum of an input that is 0 for some hundred steps becomes subnormal, and processors take
+    ten times as long for such numbers. Custom update rules should apply this to their new state."""
     least = float(np.finfo(x.dtype).tiny) if least is None else least
     return ops.where(ops.less(ops.abs(x), least), 0.0, x)
 
 
 @dataclass(frozen=True)
 class Group(Described, metaclass=ArgumentChecker):
-    """Parameters whose names match a pattern ("*.bias", "linear1.*") learn at `lr` times the
-    learning rate, and decay at `decay` times the weight decay; 0 for not at all. With `lr` 0 a
-    parameter is frozen, one that no gradient trains as well (the running mean and variance of a
-    `BatchNorm`, which then computes as in a prediction).
+    """Settings for the parameters whose names match a pattern ("*.bias", "linear1.*").
 
-    The others change the new weights after every update, in this order; first weights stay as they
-    are until then. With η the learning rate of the step in this group:
+    Their learning rate is multiplied by `lr`, their weight decay by `decay`. With `lr=0` a
+    parameter is frozen. That includes parameters without a gradient: a frozen `BatchNorm` keeps its
+    running mean and variance, and computes in training as in prediction.
+
+    The other settings change the weights after every update, in this order (initial weights are not
+    changed). η is the learning rate of the step in this group.
 
     - `l1` is a proximal step (Parikh and Boyd, "Proximal Algorithms", 2014, section 6.5.2):
-      w ← sign(w)·max(|w| − η·l1, 0). It makes weights exactly 0. With `SGD` it descends on the loss
-      with l1·Σ|w| added; beside a rule that scales gradients (`Adam`) it is not scaled, as the
-      decay of `AdamW`.
-    - `nonnegative` puts weights below 0 to 0.
-    - `max_norm` c scales the weights into a unit (a column of a weight, or a whole vector) down to
-      the Euclidean norm c where it is larger: w ← w·min(1, c/‖w‖) (Srebro and Shraibman, 2005).
+      w ← sign(w)·max(|w| − η·l1, 0). It makes weights exactly 0. With `SGD` it minimises the loss
+      plus l1·Σ|w|. With a rule that scales gradients (`Adam`) it is not scaled, as the weight decay
+      of `AdamW`.
+    - `nonnegative` sets weights below 0 to 0.
+    - `max_norm` c scales the weights of a unit (a column of a weight matrix, or a whole vector)
+      down to the Euclidean norm c if it is larger: w ← w·min(1, c/‖w‖) (Srebro and Shraibman,
+      2005).
     """
 
     pattern: str
@@ -88,12 +92,12 @@ class Group(Described, metaclass=ArgumentChecker):
 
     @property
     def has_constraints(self) -> bool:
-        """Whether anything is done to weights after their update."""
+        """Whether the group changes weights after their update."""
         return bool(self.l1 or self.nonnegative or self.max_norm is not None)
 
     def constrain(self, w: Any, lr: Any) -> Any:
-        """New weights, as l1, nonnegative and max_norm have them; `lr` is the learning rate of the
-        step in this group."""
+        """Apply l1, nonnegative and max_norm to new weights; `lr` is the learning rate of the step
+        in this group."""
         if self.l1:
             w = ops.sign(w) * ops.maximum(ops.abs(w) - lr * self.l1, 0.0)
         if self.nonnegative:
@@ -106,17 +110,19 @@ class Group(Described, metaclass=ArgumentChecker):
 
 @dataclass(frozen=True)
 class Optimizer(Traceable, Described, metaclass=ArgumentChecker, in_files=False):
-    """A rule with its settings; `lr` is the learning rate, or a schedule of it.
+    """Base class of optimisers. `lr` is the learning rate, or a schedule of it.
 
-    The gradient that a rule sees is first scaled down, if the norm of all gradients together is
-    above `clip_norm`; then `weight_decay`·w is added to it. `groups` say for which parameters
-    learning rate and decay differ, and which get `l1`, `max_norm` or stay `nonnegative`; the first
-    one that matches counts. With `average` β the model
-    ends with the running mean of its weights, whose memory is about 1/(1 − β) steps; validation
-    and callbacks see that mean, too.
+    If the norm of all gradients together is above `clip_norm`, they are scaled down to it; then
+    `weight_decay`·w is added to each. `groups` is a list of `Group`: settings for parameters with
+    another learning rate, weight decay, `l1`, `max_norm` or `nonnegative`; the first group that
+    matches applies. With `average` β the trained model has the exponential running mean of its
+    weights, over about 1/(1 − β) steps; validation and callbacks use this mean, too. `maximize`
+    maximises the loss.
+
+    A subclass defines `update`, and `slots` where it has a state.
     """
 
-    decoupled: ClassVar[bool] = False  # weight decay shrinks w beside the rule, as in AdamW
+    decoupled: ClassVar[bool] = False  # whether weight decay is not part of the gradient (AdamW)
     inside: ClassVar[tuple[type, ...]] = (Schedule, Group)
 
     lr: float | Schedule = 0.1
@@ -152,38 +158,40 @@ class Optimizer(Traceable, Described, metaclass=ArgumentChecker, in_files=False)
         return as_schedule(self.lr, type(self).__name__)
 
     def slots(self) -> Mapping[str, float]:
-        """What is remembered of each parameter: names of arrays like it, and their first value."""
+        """Return the optimiser's state for each parameter: names of arrays of the parameter's
+        shape, and their initial values."""
         return {}
 
     def update(
         self, w: Value, g: Value, memory: Mapping[str, Value], now: StepContext
     ) -> tuple[Value, dict[str, Value]]:
-        """The new parameter and the new memory."""
+        """Return the new parameter and its new state, for the parameter `w`, its gradient `g` and
+        the state `memory`, by the names of `slots`."""
         raise NotImplementedError(
             f"{type(self).__name__} does not say what a step does\n"
             "  right: def update(self, w, g, memory, now): return w - now.lr * g, {}"
         )
 
     def formulas(self, t: int) -> list[str]:
-        """What step t (from 1) does, with the settings put in, for people who open a step: lines
-        such as "v ← 0.9·v + g", whose letters are w, η, g, t and the slots. A line "m̂ = …" names
-        a part of the lines after it. Without any, or where a subclass has an `update` of its own
-        and no formulas, the docstring is shown in their place."""
+        """Return the formulas of step t (from 1) for `gn.open_step`, with the values of settings:
+        lines such as "v ← 0.9·v + g". The letters are w, η, g, t and the names of slots. A line
+        "m̂ = …" defines a term of the lines after it. Without formulas, and where a subclass
+        overrides `update` only, the docstring of the class is shown instead."""
         return []
 
     def hyperparameters(self) -> Mapping[str, float]:
-        """Settings that are inputs of the compiled step, as the learning rate is, so that other
-        numbers compile nothing; `now.settings` has them."""
+        """Return the settings that are inputs of the compiled step, as the learning rate is: other
+        values need no compilation. `now.settings` has them as graph values."""
         return {}
 
     def compile_key(self) -> tuple[Any, ...]:
-        """What decides the compiled step: all settings that are not inputs of it."""
+        """Return what determines the compiled step: all settings that are not inputs of it."""
         inputs = {"lr", *self.hyperparameters()}
         names = [f.name for f in fields(self) if f.name not in inputs]
         return (type(self), *((name, getattr(self, name)) for name in names))
 
     def all_slots(self) -> dict[str, float]:
-        """The rule's own slots, and that of the mean weights."""
+        """Return the slots of the rule, and that of the averaged weights."""
         return {**self.slots(), **({"average": 0.0} if self.average else {})}
 
     def updates(
@@ -193,32 +201,33 @@ class Optimizer(Traceable, Described, metaclass=ArgumentChecker, in_files=False)
         memory: Mapping[str, Mapping[str, Value]],
         now: StepContext,
     ) -> tuple[dict[str, Value], dict[str, dict[str, Value]]]:
-        """New parameters and new memory, by parameter, for all parameters together."""
+        """Return the new values and the new state of all parameters, by name."""
         gradients = self._clip(g)
         new: dict[str, Value] = {}
-        kept: dict[str, dict[str, Value]] = {}
+        new_memory: dict[str, dict[str, Value]] = {}
         for name, parameter in w.items():
             group = self.group(name)
             rate = replace(now, lr=now.lr if group.lr == 1.0 else now.lr * group.lr, name=name)
             decay = self.weight_decay * group.decay
             result = self.update_with_decay(parameter, gradients[name], memory[name], rate, decay)
-            new[name], kept[name] = self._checked(result)
+            new[name], new_memory[name] = self._checked(result)
             if group.has_constraints:
                 new[name] = group.constrain(new[name], rate.lr)
             if self.average:
                 mean = memory[name]["average"]
-                kept[name]["average"] = self.average * mean + (1.0 - self.average) * new[name]
-        return new, kept
+                new_memory[name]["average"] = self.average * mean + (1.0 - self.average) * new[name]
+        return new, new_memory
 
     def update_with_decay(
         self, w: Value, g: Value, memory: Mapping[str, Value], now: StepContext, decay: float
     ) -> tuple[Value, dict[str, Value]]:
-        """The update with weight decay as a part of the gradient."""
+        """Return the update with weight decay as part of the gradient."""
         g = -g if self.maximize else g
         return self.update(w, g + decay * w if decay else g, memory, now)
 
     def _checked(self, result: Any) -> tuple[Value, dict[str, Value]]:
-        """What `update` gave; GlassnetError unless it is a parameter and all of its memory."""
+        """Return the result of `update`; raise GlassnetError unless it is a parameter and its
+        state."""
         rule = type(self).__name__
         if not isinstance(result, tuple) or len(cast("tuple[Any, ...]", result)) != 2:
             raise GlassnetError(
@@ -235,17 +244,17 @@ class Optimizer(Traceable, Described, metaclass=ArgumentChecker, in_files=False)
         return w, dict(cast("dict[str, Value]", memory))
 
     def group(self, name: str) -> Group:
-        """The group of a parameter."""
+        """Return the group of a parameter."""
         found = (group for group in self.groups if fnmatchcase(name, group.pattern))
         return next(found, Group("*"))
 
     def frozen(self, names: Iterable[str]) -> frozenset[str]:
-        """The parameters whose group has a learning rate of 0."""
+        """Return the parameters whose group has a learning rate of 0."""
         return frozenset(name for name in names if self.group(name).lr == 0.0)
 
     def check_groups(self, trained: Sequence[str], others: Sequence[str] = ()) -> None:
-        """GlassnetError where a group matches no parameter, or only `others`, which no gradient
-        trains, with a learning rate that changes nothing of them."""
+        """Raise GlassnetError where a group matches no parameter; or only `others`, which have no
+        gradient, and has a learning rate other than 0, so that it would have no effect."""
         for group in self.groups:
             if any(fnmatchcase(name, group.pattern) for name in trained):
                 continue
@@ -272,7 +281,7 @@ class Optimizer(Traceable, Described, metaclass=ArgumentChecker, in_files=False)
 
 
 def check_between(owner: object, low: float, high: float, **settings: float) -> None:
-    """GlassnetError unless each setting is at least `low` and below `high`."""
+    """Raise GlassnetError unless each setting is at least `low` and below `high`."""
     for name, value in settings.items():
         if not isinstance(value, Real) or not low <= value < high:  # pyright: ignore[reportUnnecessaryIsInstance]
             end = "" if high == math.inf else f", less than {high:g}"

@@ -1,4 +1,4 @@
-"""RMSprop and Adagrad: steps divided by the root of what squared gradients were."""
+"""RMSprop and Adagrad: updates are divided by the root of past squared gradients."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from glassnet.optim.schedule import Schedule
 
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
-    """v ← α·v + (1 − α)·g²; w ← w − η·g/(√v + ε). With `centered` the variance of g takes the
-    place of its mean square; with momentum μ, b ← μ·b + g/(√v + ε) and w ← w − η·b. What of all
-    these would be a denormal number is kept as 0. Tieleman and Hinton, 2012."""
+    """v ← α·v + (1 − α)·g²; w ← w − η·g/(√v + ε). With `centered` the variance of g is used in
+    place of its mean square; with momentum μ, b ← μ·b + g/(√v + ε) and w ← w − η·b. Subnormal
+    values of the state are set to 0. Tieleman and Hinton, 2012."""
 
     lr: float | Schedule = 1e-2
     alpha: float = 0.99
@@ -41,20 +41,20 @@ class RMSprop(Optimizer):
         if self.centered:
             new["mean"] = self.alpha * memory["mean"] + (1.0 - self.alpha) * g
             v = ops.maximum(v - ops.square(new["mean"]), 0.0)  # rounding must not make it negative
-        way = g / (ops.sqrt(v) + self.eps)
+        direction = g / (ops.sqrt(v) + self.eps)
         if self.momentum:
-            new["b"] = way = self.momentum * memory["b"] + way
-        return w - now.lr * way, {slot: flush_denormals(part) for slot, part in new.items()}
+            new["b"] = direction = self.momentum * memory["b"] + direction
+        return w - now.lr * direction, {slot: flush_denormals(part) for slot, part in new.items()}
 
     def formulas(self, t: int) -> list[str]:
         lines, root = [f"v ← {self.alpha}·v + (1 − {self.alpha})·g²"], "√v"
         if self.centered:
             lines.append(f"mean ← {self.alpha}·mean + (1 − {self.alpha})·g")
             root = "√(max(v − mean², 0))"
-        way = f"g/({root} + {self.eps})"
+        direction = f"g/({root} + {self.eps})"
         if self.momentum:
-            return [*lines, f"b ← {self.momentum}·b + {way}", "w ← w − η·b"]
-        return [*lines, f"w ← w − η·({way})"]
+            return [*lines, f"b ← {self.momentum}·b + {direction}", "w ← w − η·b"]
+        return [*lines, f"w ← w − η·({direction})"]
 
 
 @dataclass(frozen=True)

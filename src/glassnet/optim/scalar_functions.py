@@ -1,6 +1,6 @@
-"""Functions of plain numbers, the same bits on every machine: a C library's log and cos are not.
+"""Elementary functions with the same bits on every machine, unlike log and cos of a C library.
 
-In: floats or arrays of them. Out: float64 arrays, within 2 units in the last place.
+In: floats or arrays of them. Out: float64 arrays; errors are at most 2 units in the last place.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Schedules: how the learning rate changes in the course of training.
+"""Learning rate schedules: how the learning rate changes during training.
 
-In: numbers of steps, and how many steps the whole run and an epoch have. Out: a learning rate for
-each step. Rates are an input of the compiled step, so that a schedule costs nothing; they are the
-same bits on every machine.
+In: the numbers of steps, and how many steps the whole run and an epoch have. Out: a learning rate
+for each step. Rates are an input of the compiled step, so that a schedule costs no time. They have
+the same bits on every machine.
 """
 
 from __future__ import annotations
@@ -23,26 +23,28 @@ from glassnet.optim import scalar_functions as numbers
 
 @dataclass(frozen=True)
 class Timeline:
-    """Where in the course of training some steps are."""
+    """Some steps of a training run."""
 
-    steps: np.ndarray  # their numbers, from 0
-    total: int  # steps of the whole run, as planned
-    epoch: int  # steps of an epoch
+    steps: np.ndarray  # the numbers of the steps, from 0
+    total: int  # planned number of steps of the whole run
+    epoch: int  # number of steps of an epoch
 
     @property
     def done(self) -> np.ndarray:
-        """The part of the run before each step, 0 to less than 1."""
+        """The fraction of the run before each step, from 0 to less than 1."""
         return self.steps / max(1, self.total)
 
     @property
     def epochs(self) -> np.ndarray:
-        """Whole epochs before each step."""
+        """The number of whole epochs before each step."""
         return self.steps // max(1, self.epoch)
 
 
 @dataclass(frozen=True)
 class Schedule(Described, metaclass=ArgumentChecker):
-    """A learning rate `lr`, times a factor for every step."""
+    """Base class of schedules: the learning rate is `lr` times a factor that depends on the step.
+
+    A subclass overrides `factor` or `after`."""
 
     lr: float = 0.1
 
@@ -62,15 +64,16 @@ class Schedule(Described, metaclass=ArgumentChecker):
                 raise GlassnetError(f"{type(self).__name__}({name}={value!r}): use {wanted}")
 
     def factor(self, timeline: Timeline) -> np.ndarray:
-        """What the learning rate is multiplied with in each step."""
+        """Return the factor of the learning rate in each step, an array like `timeline.steps`."""
         return np.ones(len(timeline.steps))
 
     def after(self, losses: Sequence[float]) -> float:
-        """A further factor, from the losses of the epochs so far (validation, if there is any)."""
+        """Return a further factor that depends on the losses of the epochs so far (validation
+        losses, if there are any)."""
         return 1.0
 
     def rates(self, timeline: Timeline, losses: Sequence[float] = ()) -> np.ndarray:
-        """The learning rate of each step."""
+        """Return the learning rate of each step."""
         if type(self).factor is Schedule.factor and type(self).after is Schedule.after:
             return np.full(len(timeline.steps), self.lr)
         return self.lr * self.factor(timeline) * self.after(losses)
@@ -81,12 +84,12 @@ Schedule.inside = (Schedule,)
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """Always lr."""
+    """The learning rate is always lr."""
 
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """Times `gamma` after every `every` epochs."""
+    """Multiplies the learning rate by `gamma` after every `every` epochs."""
 
     every: int = 10
     gamma: float = 0.1
@@ -101,7 +104,7 @@ class StepDecay(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """Times `gamma` after every epoch."""
+    """Multiplies the learning rate by `gamma` after every epoch."""
 
     gamma: float = 0.95
 
@@ -111,7 +114,7 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True)
 class InverseScaling(Schedule):
-    """lr / t^power in step t = 1, 2, …: scikit-learn's "invscaling", counted in steps."""
+    """lr / t^power in step t = 1, 2, …; as scikit-learn's "invscaling", but counted in steps."""
 
     power: float = 0.5
 
@@ -121,7 +124,7 @@ class InverseScaling(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """From lr down to lr·`end` along half a cosine. Loshchilov and Hutter, 2016."""
+    """Decreases from lr to lr·`end` along half a cosine. Loshchilov and Hutter, 2016."""
 
     end: float = 0.0
 
@@ -131,9 +134,10 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class FlatCos(Schedule):
-    """lr for the first part `flat` of the run, then down to 0 along half a cosine. With `epochs`
-    these count as the run, so that one which ends sooner goes on as if it had been longer; from
-    there the rate is 0."""
+    """Stays at lr for the fraction `flat` of the run, then decreases to 0 along half a cosine.
+
+    With `epochs` the schedule has this length, whatever the length of the run; after it the rate is
+    0."""
 
     flat: float = 0.5
     epochs: int | None = None
@@ -157,8 +161,9 @@ class FlatCos(Schedule):
 
 @dataclass(frozen=True)
 class CosLog4(Schedule):
-    """Four cosine waves, each about twice as long as the one before, from 0 up to lr and back:
-    ½ − ½ cos(2π log₂(1 + 15t)). The schedule of RealMLP, Holzmüller and others, 2024."""
+    """Four cosine waves from 0 up to lr and back, each about twice as long as the one before:
+    lr·(½ − ½ cos(2π log₂(1 + 15t))), where t is the fraction of the run. RealMLP: Holzmüller and
+    others, 2024."""
 
     def factor(self, timeline: Timeline) -> np.ndarray:
         turns = numbers.log(1.0 + 15.0 * timeline.done) / numbers.log(2.0)
@@ -167,7 +172,7 @@ class CosLog4(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Up from lr/`divide` to lr in the first part `up` of the run, then down to almost nothing,
+    """Increases from lr/`divide` to lr in the fraction `up` of the run, then decreases to
     lr/(`divide`·`final`), both along half a cosine. Smith, 2018; as PyTorch's OneCycleLR."""
 
     up: float = 0.3
@@ -184,14 +189,15 @@ class OneCycle(Schedule):
         top = self.up * timeline.total - 1.0
         start = 1.0 / self.divide
         rising = _between(start, 1.0, np.clip(timeline.steps / max(top, 1e-9), 0.0, 1.0))
-        way = np.clip((timeline.steps - top) / max(last - top, 1e-9), 0.0, 1.0)
-        return np.where(timeline.steps <= top, rising, _between(1.0, start / self.final, way))
+        fraction = np.clip((timeline.steps - top) / max(last - top, 1e-9), 0.0, 1.0)
+        return np.where(timeline.steps <= top, rising, _between(1.0, start / self.final, fraction))
 
 
 @dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
-    """Times `gamma` whenever `patience` epochs in a row were no better than the best one so far
-    (by the part `threshold`), down to a rate of `least`."""
+    """Multiplies the learning rate by `gamma` whenever the loss has not improved for more than
+    `patience` epochs, but not below the rate `least`. An improvement is a loss below the best one
+    so far by the fraction `threshold`."""
 
     gamma: float = 0.1
     patience: int = 10
@@ -212,7 +218,8 @@ class ReduceOnPlateau(Schedule):
 
 @dataclass(frozen=True)
 class Warmup(Schedule):
-    """A schedule whose first `steps` steps rise evenly: the first has 1/steps of the rate."""
+    """Increases linearly to the learning rate, or to another schedule, in the first `steps` steps:
+    step i = 1, 2, … has i/steps of its rate."""
 
     inner: float | Schedule = 0.1
     steps: int = 100
@@ -234,8 +241,8 @@ class Warmup(Schedule):
 
 @dataclass(frozen=True)
 class Switched(Schedule):
-    """One schedule for the first `step` steps, another one after them. Where `total` is given, the
-    first one takes the run to be so many steps long, as it was planned before it was switched."""
+    """The schedule `first` for the first `step` steps, then the schedule `then`. With `total`, the
+    first one is computed for a run of `total` steps, as was planned before the switch."""
 
     first: float | Schedule = 0.1
     step: int = 0
@@ -263,7 +270,7 @@ class Switched(Schedule):
 
 
 def as_schedule(lr: Any, owner: str) -> Schedule:
-    """The schedule, or a number as one; GlassnetError where it is neither."""
+    """Return a schedule, or a number as a constant schedule; raise GlassnetError for others."""
     if isinstance(lr, Schedule):
         return lr
     if isinstance(lr, Real) and 0.0 < float(lr) < math.inf:
@@ -275,13 +282,13 @@ def as_schedule(lr: Any, owner: str) -> Schedule:
     )
 
 
-def _between(start: float, end: float, way: np.ndarray) -> np.ndarray:
-    """From start to end along half a cosine, `way` going from 0 to 1."""
-    return end + (start - end) * (0.5 + 0.5 * numbers.cos(math.pi * way))
+def _between(start: float, end: float, fraction: np.ndarray) -> np.ndarray:
+    """Return values from start to end along half a cosine, for `fraction` from 0 to 1."""
+    return end + (start - end) * (0.5 + 0.5 * numbers.cos(math.pi * fraction))
 
 
 def _powers(base: float, exponents: np.ndarray) -> np.ndarray:
-    """base ** exponents for whole exponents, by multiplication only."""
+    """Return base ** exponents for integer exponents, by multiplication only."""
     table = [1.0]
     for _ in range(int(exponents.max(initial=0))):
         table.append(table[-1] * base)

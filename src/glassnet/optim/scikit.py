@@ -1,7 +1,7 @@
-"""Update rules as scikit-learn's networks have them; see `SGD` and `Adam` for the usual ones.
+"""The update rules of scikit-learn's MLPs; see `SGD` and `Adam` for the usual ones.
 
 In: settings by scikit-learn's names, which are inputs of the compiled step, so that a search over
-them compiles nothing. Out: rules and learning rates for `train`.
+them needs no compilation. Out: rules and learning rates for `train`.
 """
 
 from __future__ import annotations
@@ -20,18 +20,20 @@ from glassnet.optim.optimizer import Optimizer, StepContext, flush_denormals
 from glassnet.optim.schedule import Schedule, Timeline
 from glassnet.optim.search import LBFGS
 
-RATES = 1024  # learning rates worked out at a time
+RATES = 1024  # number of learning rates computed at a time
 
 
 def flush_weight(w: Any) -> Any:
-    """0 where the square, which the penalty adds, would be no normal number: weights of inputs that
-    are always 0 shrink under a penalty, and processors take ten times as long for denormal ones."""
+    """Return weights with 0 in place of those whose square, which the penalty uses, would be
+    subnormal: weights of inputs that are always 0 shrink under a penalty, and processors take ten
+    times as long for subnormal numbers."""
     return flush_denormals(w, float(np.finfo(w.dtype).tiny) ** 0.5)
 
 
 @dataclass(frozen=True)
 class ScikitSGD(Optimizer):
-    """Descent with momentum as scikit-learn has it: the velocity holds the learning rate."""
+    """Gradient descent with scikit-learn's momentum, where the velocity contains the learning rate:
+    m ← momentum·m − η·g; w ← w + m, or with Nesterov's momentum w ← w + momentum·m − η·g."""
 
     momentum: float = 0.9
     nesterov: bool = True
@@ -57,8 +59,8 @@ class ScikitSGD(Optimizer):
 
 @dataclass(frozen=True)
 class ScikitAdam(Optimizer):
-    """Adam as scikit-learn has it: the correction for the first steps lies in the learning rate.
-    Kingma and Ba, 2014."""
+    """Adam as in scikit-learn, where the bias correction is part of the learning rate. Kingma and
+    Ba, 2014."""
 
     beta_1: float = 0.9
     beta_2: float = 0.999
@@ -89,8 +91,8 @@ class ScikitAdam(Optimizer):
 
 @dataclass(frozen=True)
 class ScikitLBFGS(LBFGS):
-    """L-BFGS as scikit-learn calls it: it ends after so many evaluations too, and where the loss
-    hardly changes any more."""
+    """L-BFGS with scikit-learn's stopping rules: it also stops after `evaluations` evaluations, and
+    when the loss hardly changes (SciPy's default `ftol`)."""
 
     evaluations: int = 15000
 
@@ -121,13 +123,13 @@ def _adam_rates(lr: float, beta_1: float, beta_2: float, t: np.ndarray) -> np.nd
 
 @lru_cache(32)
 def _block_of_rates(lr: float, beta_1: float, beta_2: float, block: int) -> np.ndarray:
-    """Those of `RATES` steps; fits that differ in other settings share them."""
+    """Return the learning rates of `RATES` steps; fits with equal settings share the array."""
     return _adam_rates(lr, beta_1, beta_2, np.arange(block * RATES + 1, (block + 1) * RATES + 1))
 
 
 @dataclass(frozen=True)
 class EpochRates(Schedule):
-    """The learning rate that every epoch had, as it was recorded."""
+    """The learning rate of every epoch as it was recorded in a run."""
 
     each: tuple[float, ...] = ()
 

@@ -1,6 +1,6 @@
-"""Ways to good weights that look at all rows at once, rather than at a batch after the other.
+"""Full-batch optimisers, which use all rows at once: L-BFGS and random search.
 
-In: settings. Out: frozen records; the training loop carries them out.
+In: settings. Out: frozen records; the training loop implements them.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from glassnet.optim.optimizer import check_between
 
 @dataclass(frozen=True)
 class WholeData(Described, metaclass=ArgumentChecker, in_files=False):
-    """What `RandomSearch` and `LBFGS` have in common: an epoch is a trial, or an iteration."""
+    """Base class of full-batch optimisers: an epoch is a trial, or an iteration."""
 
 
 @dataclass(frozen=True)
 class RandomSearch(WholeData):
-    """The needle in the haystack: each epoch draws new weights, evaluates the loss on all rows,
-    and keeps them if they are the best so far. The first trial is the model as it is.
+    """Random search: each epoch draws new weights, evaluates the loss on all rows, and keeps the
+    weights if the loss is the lowest so far. The first trial is the model as it is.
 
-    Weights are drawn from N(0, scale²), or with `near` from that around the best so far. An epoch
-    is one evaluation, as is an epoch of gradient descent, so the two compare epoch by epoch.
+    Weights are drawn from N(0, scale²); with `near` this is added to the best weights so far. An
+    epoch is one evaluation of all rows, so that epochs compare with those of gradient descent.
     """
 
     scale: float = 1.0
@@ -38,12 +38,12 @@ class RandomSearch(WholeData):
 
 @dataclass(frozen=True)
 class LBFGS(WholeData):
-    """SciPy's L-BFGS-B on our compiled loss and gradient: for small data, where it takes few
-    epochs. An epoch is an iteration. Its own arithmetic is SciPy's, so that the same bits are
-    promised on one machine with one version of SciPy only.
+    """SciPy's L-BFGS-B on the compiled loss and gradient, for small data, where it needs few
+    epochs. An epoch is an iteration. Since its arithmetic is SciPy's, results have the same bits
+    only on the same machine with the same version of SciPy.
 
-    It remembers `memory` steps; `weight_decay` adds ½·weight_decay·‖w‖² to the loss that it
-    minimises; it has converged when the largest gradient is below `tolerance`.
+    It stores the last `memory` steps. `weight_decay` adds ½·weight_decay·‖w‖² to the loss. It has
+    converged when the largest absolute gradient is below `tolerance`.
     """
 
     memory: int = 10
@@ -55,6 +55,6 @@ class LBFGS(WholeData):
         check_between(self, 0.0, math.inf, tolerance=self.tolerance, weight_decay=self.weight_decay)
 
     def options(self, iterations: int) -> dict[str, float]:
-        """By SciPy's names."""
+        """Return the options by SciPy's names."""
         options = {"maxcor": self.memory, "gtol": self.tolerance, "ftol": 0.0}
         return {"maxiter": iterations, "maxfun": 100 * iterations, **options}

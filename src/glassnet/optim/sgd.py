@@ -13,9 +13,9 @@ from glassnet.optim.optimizer import Optimizer, StepContext, check_between, flus
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """w ← w − η·g; with momentum μ, v ← μ·v + (1 − dampening)·g (just g in the first step) and
-    w ← w − η·v; Nesterov's way takes w ← w − η·(g + μ·v). A v that would be a denormal number is
-    kept as 0."""
+    """Stochastic gradient descent: w ← w − η·g. With momentum μ, v ← μ·v + (1 − dampening)·g (just
+    g in the first step) and w ← w − η·v, or with `nesterov` w ← w − η·(g + μ·v). A subnormal v is
+    set to 0."""
 
     momentum: float = 0.0
     nesterov: bool = False
@@ -26,8 +26,7 @@ class SGD(Optimizer):
         check_between(self, 0.0, 1.0, momentum=self.momentum, dampening=self.dampening)
         if self.nesterov and (not self.momentum or self.dampening):
             raise GlassnetError(
-                "SGD(nesterov=True) looks ahead along the momentum, so that must not be 0, and it "
-                "goes with no dampening\n"
+                "SGD(nesterov=True) needs a momentum above 0, and dampening=0\n"
                 "  right: SGD(momentum=0.9, nesterov=True)"
             )
 
