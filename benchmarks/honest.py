@@ -1,7 +1,7 @@
 """Whether the score that a fit reports is that on rows never seen.
 
     python -m benchmarks.honest [TABLE ...] [--splits 5] [--rows 1000]
-    python -m benchmarks.honest --random 100
+    python -m benchmarks.honest --random 100 [--time 10]
 
 In: names of tables in the folder that `benchmarks.tables` names, by default twenty of many kinds.
 Out: for each table, over several random parts of its rows that are fitted as `glassnet fit` does,
@@ -9,7 +9,8 @@ the mean of what the fit reported and of what the model then scores on up to 5,0
 over all tables the mean of the differences with its standard error, of accuracies in points and of
 RMSEs in per cent. Where the difference is above 0, the model is better than it said. With
 `--random` instead the mean accuracy that fits report of so many tables of 100 rows whose labels
-mean nothing: half of each class, and tossed like coins.
+mean nothing: half of each class, and tossed like coins. With `--time` each fit has so many seconds,
+as by `glassnet fit --time`.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def parts(name: str, case: Case, rows: int, seed: int) -> tuple[Any, Any]:
     return found[0], found[1]
 
 
-def differences(name: str, case: Case, rows: int, splits: int) -> list[tuple[float, float]]:
+def differences(
+    name: str, case: Case, rows: int, splits: int, seconds: float | None
+) -> list[tuple[float, float]]:
     """Reported and measured, for each split."""
     from glassnet.estimators.tabular.fit_table import fit_table
 
@@ -58,7 +61,7 @@ def differences(name: str, case: Case, rows: int, splits: int) -> list[tuple[flo
     found: list[tuple[float, float]] = []
     for seed in range(splits):
         table, others = parts(name, case, rows, seed)
-        fitted = fit_table(table, case.target, kinds=kinds, seed=seed, threads=1)
+        fitted = fit_table(table, case.target, kinds=kinds, seed=seed, seconds=seconds, threads=1)
         found.append((fitted.score.value, fitted.model.evaluate(others)[0].value))
     return found
 
@@ -82,7 +85,7 @@ def summary(what: str, means: Sequence[float]) -> str:
     return f"{what} of {len(means)} tables: {np.mean(means):+.2f} ± {error:.2f}"
 
 
-def reported(seed: int, *, coins: bool) -> float:
+def reported(seed: int, *, coins: bool, seconds: float | None) -> float:
     """The accuracy that is reported of 100 rows of four random numbers and a label without any
     meaning."""
     import pandas as pd
@@ -95,13 +98,13 @@ def reported(seed: int, *, coins: bool) -> float:
     columns = {f"x{i}": draw.normal(size=100) for i in range(4)}
     labels = draw.integers(0, 2, 100) if coins else draw.permutation(100) % 2
     table = table_of(frame_columns(pd.DataFrame({**columns, "y": labels})), "random labels")
-    fitted = fit_table(table, "y", kinds={"y": "category"}, seed=seed, threads=1)
+    fitted = fit_table(table, "y", kinds={"y": "category"}, seed=seed, seconds=seconds, threads=1)
     return fitted.score.value
 
 
-def of_random_labels(count: int) -> None:
+def of_random_labels(count: int, seconds: float | None) -> None:
     for what, coins in (("half of each class", False), ("coins", True)):
-        found = np.array([reported(seed, coins=coins) for seed in range(count)])
+        found = np.array([reported(seed, coins=coins, seconds=seconds) for seed in range(count)])
         error = found.std(ddof=1) / math.sqrt(count)
         print(f"{what}: {found.mean():.3f} ± {error:.3f}", flush=True)
 
@@ -112,14 +115,15 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--rows", type=int, default=1000, help="of each part that is fitted")
     parser.add_argument("--random", type=int, default=0, help="tables of random labels instead")
+    parser.add_argument("--time", type=float, help="seconds of each fit; else as without a limit")
     asked = parser.parse_args()
     if asked.random:
-        of_random_labels(asked.random)
+        of_random_labels(asked.random, asked.time)
         return
     means: dict[str, list[float]] = {"accuracy (points)": [], "RMSE (%)": []}
     for name in asked.tables or CHOSEN.split():
         case = CASES[name]
-        own, mean = line(name, case, differences(name, case, asked.rows, asked.splits))
+        own, mean = line(name, case, differences(name, case, asked.rows, asked.splits, asked.time))
         means["RMSE (%)" if case.log_loss is None else "accuracy (points)"].append(mean)
         print(own, flush=True)
     for what, found in means.items():

@@ -1,6 +1,6 @@
 """The default recipe on real tables: errors beside those of LightGBM's defaults.
 
-    python -m benchmarks.recipe [TABLE ...] [--seeds 3]
+    python -m benchmarks.recipe [TABLE ...] [--seeds 3] [--time 60]
 
 In: names of tables in the folder that `benchmarks.tables` names, all by default. Out: a line for
 each fit as it ends, then for each table the mean over the seeds, and geometric means over tables of
@@ -8,7 +8,8 @@ the ratios to LightGBM 4.7: of its error (or RMSE), and of its log-loss (or RMSE
 
 A fifth of the rows is kept apart (`train_test_split(random_state=0)`, stratified for classes; of
 Adult the published test file), the others are a table that is fitted as `glassnet fit` does, on
-one thread. The scores of LightGBM are of its defaults, on the same parts.
+one thread, in so many seconds if a `--time` is given. The scores of LightGBM are of its defaults,
+on the same parts.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def divided(name: str, case: Case, home: Path) -> tuple[Path, Path]:
     return paths
 
 
-def scored(case: Case, train: Path, test: Path, seed: int) -> Found:
+def scored(case: Case, train: Path, test: Path, seed: int, seconds: float | None = None) -> Found:
     """One fit on one thread."""
     from glassnet.estimators.tabular.fit_table import fit_table
     from glassnet.tables.read_table import read_table
@@ -107,7 +108,7 @@ def scored(case: Case, train: Path, test: Path, seed: int) -> Found:
     kinds = {case.target: "number" if case.log_loss is None else "category"}
     kinds |= dict.fromkeys(case.words, "category")
     table = read_table(str(train))
-    fitted = fit_table(table, case.target, kinds=kinds, seed=seed, threads=1)
+    fitted = fit_table(table, case.target, kinds=kinds, seed=seed, seconds=seconds, threads=1)
     cpu = time.process_time() - begun
     score, _ = fitted.model.evaluate(read_table(str(test)))
     if case.log_loss is None:
@@ -131,6 +132,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("tables", nargs="*", help="all where none is named")
     parser.add_argument("--seeds", type=int, default=3, help="fits of each table (3)")
+    parser.add_argument("--time", type=float, help="seconds of each fit; else as without a limit")
     asked = parser.parse_args()
     names: list[str] = asked.tables or list(CASES)
     lines: list[str] = []
@@ -139,7 +141,7 @@ def main() -> None:
         for name in names:
             case = CASES[name]
             paths = divided(name, case, Path(home))
-            runs = [scored(case, *paths, seed) for seed in range(asked.seeds)]
+            runs = [scored(case, *paths, seed, asked.time) for seed in range(asked.seeds)]
             own = [ratios(case, run) for run in runs]
             found = tuple(mean([pair[i] for pair in own]) for i in (0, 1))
             all_ratios.append((found[0], found[1]))
