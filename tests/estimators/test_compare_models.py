@@ -220,7 +220,7 @@ def test_how_the_command_is_used_with_a_peer(tmp_path: Path) -> None:
     for wrong, text in (
         (("m", path, "--with", "forest"), "--train TABLE"),
         ((path, "--with", "forest"), "-t COLUMN"),
-        (("m", "m", "--train", path), "go with --with"),
+        (("m", "m", "--train", path), "--train goes with --with"),
         (("m",), "name two run files"),
     ):
         found = here("compare", *wrong, folder=tmp_path)

@@ -29,6 +29,8 @@ from glassnet.tables.target_column import TargetSchema
 from tests.cli.command import here
 
 RANDOM = np.random.default_rng(0)
+SCORE = {"metric": "rmse", "value": 1.0, "standard_error": 0.1, "constant": 2.0, "folds": 5}
+TRAINING: dict[str, Any] = {"seed": 0, "rows": {"train": 9}, "score": SCORE}
 
 
 def model_of(count: int, *, hidden: tuple[int, ...] = (), classes: bool = False) -> TableModel:
@@ -42,6 +44,20 @@ def model_of(count: int, *, hidden: tuple[int, ...] = (), classes: bool = False)
 def table(x: np.ndarray, **more: Any) -> Any:
     columns = {f"x{i}": x[:, i].tolist() for i in range(x.shape[1])}
     return table_of(mapping_columns({**columns, **more}), "T")
+
+
+def test_explain_is_all_of_it_once_there_is_a_model() -> None:
+    assert not hasattr(TabularRegressor(), "explain_")
+    with pytest.raises(AttributeError, match="TabularRegressor is not fitted yet; call fit"):
+        _ = TabularRegressor().explain_
+    est: Any = TabularRegressor.from_model(replace(model_of(2), training=TRAINING))
+    x = RANDOM.normal(size=(30, 2))
+    y = est.predict(x)
+    assert est.explain_(x, y, metric="mae").as_json() == est.explain(x, y, metric="mae").as_json()
+    assert est.explain_.row(x, 3).as_json() == est.explain_row(x, 3).as_json()
+    near = est.explain_.nearest(x, 3, x, y, count=2)
+    assert near.as_json() == est.nearest_rows(x, 3, x, y, count=2).as_json()
+    assert near.rows[0].row == 3
 
 
 @pytest.mark.parametrize("count", [4, 14])  # all sets; orders and these backwards

@@ -16,57 +16,25 @@ from sklearn.base import (
     RegressorMixin,
     _fit_context,  # pyright: ignore[reportPrivateUsage]
 )
-from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
 
 from glassnet.arguments import with_foreign_names
 from glassnet.errors import GlassnetError, ModelFileError, TableError
-from glassnet.estimators.mlp.value_checks import refuse_mixed
 from glassnet.estimators.tabular.answer_rules import Scoring
-from glassnet.estimators.tabular.base_tabular import BaseTabular, Target, test_pair
+from glassnet.estimators.tabular.base_tabular import Target, test_pair
 from glassnet.estimators.tabular.each_target import fit_each, forget_others, several_columns
+from glassnet.estimators.tabular.explainable import ExplainableTabular
 from glassnet.estimators.tabular.table_model import TableModel
+from glassnet.estimators.tabular.target_labels import as_python_types, check_labels, target_column
 from glassnet.rounding import computed_to_nearest
 from glassnet.tables.decide import SCALES
-from glassnet.tables.frames import FrameColumn, is_series, single_column
+from glassnet.tables.frames import FrameColumn
 from glassnet.tables.weights import BALANCED
 from glassnet.training.exclusive import InTraining
 
 
-def target_column(y: Any) -> FrameColumn:
-    """The target as a column, under its own name if it has one."""
-    flat: Any = column_or_1d(list_to_array(y), warn=True)
-    name: Any = getattr(y, "name", None)
-    return single_column(
-        name if isinstance(name, str) and name else "y", y if is_series(y) else flat
-    )
-
-
-def list_to_array(y: Any) -> Any:
-    """A list as an array of its objects: NumPy would make the text "nan" of a gap among words."""
-    return np.asarray(y, object) if isinstance(y, (list, tuple)) else y
-
-
-def check_labels(y: Any) -> tuple[np.ndarray, FrameColumn]:
-    """Labels as the user has them, checked as scikit-learn does, and the same as a column."""
-    target = target_column(y)
-    labels = np.asarray(list_to_array(y)).ravel()
-    missing = [value is None or value != value for value in target.values]
-    present = labels[~np.array(missing, bool)]
-    refuse_mixed(present)
-    if len(present):
-        check_classification_targets(as_python_types(present))
-    return labels, target
-
-
-def as_python_types(labels: np.ndarray) -> np.ndarray:
-    """Python's numbers and truth values as an array of theirs; words stay objects."""
-    listed: list[Any] = labels.tolist() if labels.dtype == object else []
-    return labels if any(isinstance(one, str) for one in listed) else np.array(listed or labels)
-
-
-class TabularClassifier(ClassifierMixin, BaseTabular):
+class TabularClassifier(ClassifierMixin, ExplainableTabular):
     """A network that classifies the rows of a table as it comes.
 
     `fit` does what `glassnet fit` does: it finds out what each column is (number, category, truth
@@ -120,6 +88,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         that were trained without it.
     columns_ : dict
         What each column was taken for.
+    explain_ : Explainer
+        Why it predicts as it does: `explain_(X, y)` is what `explain` gives, `explain_.row(X, row)`
+        what `explain_row` gives, `explain_.nearest(…)` what `nearest_rows` gives.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of str
@@ -138,7 +109,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     classes_: np.ndarray
     _order: np.ndarray
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BaseTabular._parameter_constraints,
+        **ExplainableTabular._parameter_constraints,
         "threshold": [Interval(Real, 0, 1, closed="neither"), StrOptions({"auto"}), None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
@@ -273,7 +244,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         return self
 
 
-class TabularRegressor(RegressorMixin, BaseTabular):
+class TabularRegressor(RegressorMixin, ExplainableTabular):
     """A network that predicts a number for the rows of a table as it comes.
 
     `fit` does what `glassnet fit` does: it finds out what each column is (number, category, truth
@@ -326,6 +297,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         networks that were trained without it.
     columns_ : dict
         What each column was taken for.
+    explain_ : Explainer
+        Why it predicts as it does: `explain_(X, y)` is what `explain` gives, `explain_.row(X, row)`
+        what `explain_row` gives, `explain_.nearest(…)` what `nearest_rows` gives.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of str
@@ -343,7 +317,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     estimators_: list[TabularRegressor]
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BaseTabular._parameter_constraints,
+        **ExplainableTabular._parameter_constraints,
         "target_scale": [StrOptions({*SCALES}), None],
         "interval": [Interval(Real, 0, 1, closed="neither"), None],
     }

@@ -1,0 +1,150 @@
+"""Why an estimator of tables predicts as it does: importance, curves, contributions, nearest rows.
+
+In: a fitted estimator and rows as its users have them. Out: what `explanation` and `neighbours`
+find for its model. `explain_` has all of it under one name, which only fitted estimators have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted
+
+from glassnet.estimators.tabular.base_tabular import BaseTabular
+from glassnet.estimators.tabular.each_target import check_single
+from glassnet.estimators.tabular.explanation import (
+    Explanation,
+    RowExplanation,
+    explain,
+    explain_row,
+)
+from glassnet.estimators.tabular.neighbours import NEAREST, NearestRows, nearest_rows
+from glassnet.rounding import computed_to_nearest
+from glassnet.tables.frames import single_column
+from glassnet.tables.from_memory import row_count, table_of
+
+
+class ExplainableTabular(BaseTabular):
+    """An estimator of tables that explains its predictions."""
+
+    @property
+    def explain_(self) -> Explainer:
+        """Why the fitted estimator predicts as it does; AttributeError before `fit`."""
+        if not hasattr(self, "model_"):
+            name = type(self).__name__
+            raise AttributeError(f"this {name} is not fitted yet; call fit before explain_")
+        return Explainer(self)
+
+    @computed_to_nearest
+    def explain(self, X: Any, y: Any, *, metric: str | None = None) -> Explanation:
+        """Which columns matter, and how predictions change with the most important ones.
+
+        Parameters
+        ----------
+        X : data frame, dict of columns or array-like of shape (n_samples, n_features)
+            Rows, best those that training has not seen; of many rows some are taken.
+        y : array-like of shape (n_samples,)
+            Their true values.
+        metric : str or None, default=None
+            What importance is measured by; None is "log_loss", or "rmse" for numbers.
+
+        Returns
+        -------
+        explanation : Explanation
+            `importances` (by how much the metric gets worse when a column is shuffled, with a
+            standard error; the largest first) and `curves` (the mean prediction by the values of
+            a column, centred). Printed, it is a table; `as_json()` gives plain values.
+        """
+        check_is_fitted(self)
+        check_single(self, "explain")
+        name = self.model_.schema.target.name
+        columns = [column for column in self._place_columns(X) if column.name != name]
+        goal = single_column(name, y)
+        check_consistent_length(range(row_count(columns)), goal.values)
+        return explain(self.model_, table_of([*columns, goal], "X"), metric=metric)
+
+    @computed_to_nearest
+    def explain_row(self, X: Any, row: int, *, of: Any = None) -> RowExplanation:
+        """What each column contributed to the prediction for one row: Shapley values.
+
+        Parameters
+        ----------
+        X : data frame, dict of columns or array-like of shape (n_samples, n_features)
+            Rows; the others are what the row is compared with.
+        row : int
+            Its place in X, from 0.
+        of : str or None, default=None
+            The class whose probability is explained; None takes the one that is predicted.
+
+        Returns
+        -------
+        explanation : RowExplanation
+            `base`, the mean prediction for the rows that it is compared with, `answer`, that for
+            this row, and `ranked()`: columns, contributions and their standard errors, the largest
+            first. The contributions add up to answer − base.
+        """
+        check_is_fitted(self)
+        check_single(self, "explain_row")
+        found = None if of is None else str(of)
+        return explain_row(self.model_, self._table(X), int(row), of=found)
+
+    @computed_to_nearest
+    def nearest_rows(
+        self, X: Any, row: int, X_train: Any, y_train: Any, *, count: int = NEAREST
+    ) -> NearestRows:
+        """The training rows that are nearest to a row, as the network sees them.
+
+        Parameters
+        ----------
+        X : data frame, dict of columns or array-like of shape (n_samples, n_features)
+            Rows.
+        row : int
+            Its place in X, from 0.
+        X_train, y_train : as for `fit`
+            The rows of the training and their targets, of which the model keeps none.
+        count : int, default=5
+            How many.
+
+        Returns
+        -------
+        nearest : NearestRows
+            `rows`, the nearest first, with their numbers in X_train, distances (Euclidean, of the
+            inputs as the network gets them), targets and cells.
+        """
+        check_is_fitted(self)
+        check_single(self, "nearest_rows")
+        name = self.model_.schema.target.name
+        columns = [column for column in self._place_columns(X_train) if column.name != name]
+        goal = single_column(name, y_train)
+        check_consistent_length(range(row_count(columns)), goal.values)
+        training = table_of([*columns, goal], "X_train")
+        return nearest_rows(self.model_, self._table(X), int(row), training, count)
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """The explanations of a fitted estimator; called as a function it gives that of all rows.
+
+    Parameters
+    ----------
+    estimator : TabularClassifier or TabularRegressor
+        The fitted estimator, whose `explain`, `explain_row` and `nearest_rows` are used.
+    """
+
+    estimator: ExplainableTabular
+
+    def __call__(self, X: Any, y: Any, *, metric: str | None = None) -> Explanation:
+        """Importance and curves, as `explain` gives them."""
+        return self.estimator.explain(X, y, metric=metric)
+
+    def row(self, X: Any, row: int, *, of: Any = None) -> RowExplanation:
+        """Contributions to the prediction for one row, as `explain_row` gives them."""
+        return self.estimator.explain_row(X, row, of=of)
+
+    def nearest(
+        self, X: Any, row: int, X_train: Any, y_train: Any, *, count: int = NEAREST
+    ) -> NearestRows:
+        """The training rows nearest to a row, as `nearest_rows` gives them."""
+        return self.estimator.nearest_rows(X, row, X_train, y_train, count=count)
