@@ -154,5 +154,5 @@ def test_check_does_the_epochs_again(name: str, tmp_path: Path) -> None:
 def test_there_is_no_step_to_open(name: str, tmp_path: Path) -> None:
     path = tmp_path / "run.glass"
     train(name, path, epochs=2)
-    with pytest.raises(TrainingError, match=r"takes no steps to open.*glassnet check"):
+    with pytest.raises(TrainingError, match=r"has no steps to open.*glassnet check"):
         gn.open_step(path)

@@ -92,7 +92,7 @@ def test_a_diverged_network_is_put_back(large: bool, monkeypatch: pytest.MonkeyP
     blow = Blow()
     x = np.ones((4, 2))
     options: dict[str, Any] = {"loss": gn.losses.HalfMSE(), "optimizer": gn.optim.SGD(lr=0.01)}
-    with pytest.raises(TrainingError, match=r"epoch 4, step 1 .*put back to the end of epoch 3"):
+    with pytest.raises(TrainingError, match=r"epoch 4, step 1 .*restored to the end of epoch 3"):
         gn.train(model, x, x[:, :1], epochs=9, callbacks=[blow], **options)
     assert blow.weights is not None
     np.testing.assert_array_equal(model.W, blow.weights)

@@ -164,7 +164,7 @@ def test_divergence_leaves_everything_as_before_the_step() -> None:
     step = made(network(), optim.SGD(1e200, momentum=0.5))
     step(X, Y)  # large weights, the loss of which is infinite
     before = step.state()
-    with pytest.raises(TrainingError, match=r"inf in step 2; .*put back(.|\n)*lr=1e\+199"):
+    with pytest.raises(TrainingError, match=r"inf in step 2; .*restored(.|\n)*lr=1e\+199"):
         step(X, Y)
     assert step.count == 1
     for name, value in step.state().items():
@@ -267,7 +267,7 @@ def test_the_learning_rate_can_be_set() -> None:
         ("lr", -1.0, GlassnetError, "lr is a number above 0"),
         ("lr", optim.Cosine(), TrainingError, "steps=1000"),
         ("optimizer", optim.Adam(), TrainingError, r"compiled for SGD(.|\n)*step.lr = 0.01"),
-        ("optimizer", optim.SGD(momentum=0.9), TrainingError, "only another learning rate"),
+        ("optimizer", optim.SGD(momentum=0.9), TrainingError, "only the learning rate"),
         ("optimizer", "adam", TrainingError, "is not an optimiser"),
         ("loss", gn.losses.MSE(), TrainingError, r"step.loss = … would change nothing"),
         ("model", network(), TrainingError, "step.model"),

@@ -151,9 +151,9 @@ def test_how_they_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("auc", r"metrics='auc': wanted names, 'accuracy', 'mae', 'mse', 'rmse', 'r2', functions"),
         (["r2", "r2"], "'r2' stands twice"),
-        ({"loss": "r2"}, "'loss' stands twice, or for the loss"),
+        ({"loss": "r2"}, "'loss' is used twice, or is the name of the loss"),
         (3, "metrics=3: wanted names"),
-        ("accuracy", "'accuracy' is not a figure of MSE.*; there are mae, mse, rmse, r2"),
+        ("accuracy", "'accuracy' does not fit MSE.*; use mae, mse, rmse, r2"),
         ({"a": lambda y, p: y - p}, r"'a' gave ndarray of shape \(30, 1\); wanted one number"),
     ],
 )
@@ -164,7 +164,7 @@ def test_what_is_no_metric(given: Any, said: str) -> None:
 
 def test_numbers_of_classes_are_refused() -> None:
     model = nn.Sequential(nn.Linear(2, 2))
-    with pytest.raises(TrainingError, match=r"'r2' is not a figure of CrossEntropy.*are accuracy"):
+    with pytest.raises(TrainingError, match=r"'r2' does not fit CrossEntropy.*use accuracy"):
         gn.train(model, X, CLASSES, loss=gn.losses.CrossEntropy(), metrics="r2", **SETTINGS)
 
 

@@ -226,7 +226,7 @@ def test_divergence_names_the_step_and_puts_the_model_back() -> None:
     epoch = len(seen) + 1
     assert f"in epoch {epoch}, step " in message
     assert "lr=1e+02" in message
-    assert f"put back to the end of epoch {epoch - 1}" in message
+    assert f"restored to the end of epoch {epoch - 1}" in message
     np.testing.assert_array_equal(model.W, seen[-1])
     assert np.isfinite(model.W).all()
 

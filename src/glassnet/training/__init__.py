@@ -1,4 +1,4 @@
-"""Gradient descent, its history and its callbacks."""
+"""Training: optimisation loops, their history and callbacks."""
 
 from __future__ import annotations
 

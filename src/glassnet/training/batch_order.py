@@ -1,6 +1,6 @@
-"""Which rows the batches of an epoch have.
+"""The order of rows in the mini-batches of an epoch.
 
-In: how many rows, the size of a batch, a seed. Out: row numbers, in an order keyed by seed and
+In: the number of rows, the batch size, a seed. Out: row numbers, in an order determined by seed and
 epoch.
 """
 
@@ -15,15 +15,15 @@ import numpy as np
 from glassnet.training.data_checks import Rows
 from glassnet.training.order_code import permutations
 
-BLOCK = 1 << 20  # rows whose order is worked out at once
-TOGETHER = 2000  # rows: of fewer the orders of several epochs are worked out at once
-SHUFFLE = 1 << 16  # streams of random numbers on the host: first weights take the low ones
+BLOCK = 1 << 20  # number of rows whose order is computed at once
+TOGETHER = 2000  # up to this many rows, the orders of several epochs are computed together
+SHUFFLE = 1 << 16  # the random stream of orders; initial weights use the lower streams
 
 
 @dataclass(frozen=True)
 class Order:
-    """Which rows the batches of an epoch have; as they lie where there is no seed, and where one
-    batch has them all, so that there is nothing to shuffle."""
+    """The rows of the mini-batches of every epoch: `count` rows in batches of `size`, shuffled with
+    `seed`. Without a seed, or if one batch has all rows, they are in their original order."""
 
     count: int
     size: int
@@ -38,10 +38,10 @@ class Order:
         return -(-self.count // self.size)
 
     def parts(self, epoch: int) -> Iterable[np.ndarray]:
-        """Row numbers [steps, batch size] of the whole batches and of the last, smaller one. Of
-        many rows a block comes after the other, so that the numbers of all are never in memory."""
-        still = self.seed is None or self.steps == 1
-        if still and self.count <= BLOCK:
+        """Yield row numbers [steps, batch size], of the full batches and of the last, smaller one.
+        Many rows come in blocks, so that memory never contains all row numbers."""
+        unshuffled = self.seed is None or self.steps == 1
+        if unshuffled and self.count <= BLOCK:
             return self._unshuffled_parts
         size = max(1, BLOCK // self.size) * self.size
         blocks = ((a, min(a + size, self.count)) for a in range(0, self.count, size))
@@ -56,8 +56,8 @@ class Order:
         return permutations(self.count, self.seed, SHUFFLE, among, first, last)[0]
 
     def _cached_orders(self, epoch: int) -> dict[int, np.ndarray]:
-        """The orders of the present epoch and of some later ones: as many as are over, 16 at most,
-        so that no more than half are worked out in vain."""
+        """Return the orders of this epoch and of some later ones: as many as there were epochs
+        before, at most 16, so that at most half of them are computed in vain."""
         if epoch not in self._order_cache:
             among = range(epoch, epoch + max(1, min(epoch, 16)))
             orders = permutations(self.count, self.seed or 0, SHUFFLE, among)
@@ -66,7 +66,7 @@ class Order:
         return self._order_cache
 
     def orders(self, epoch: int, count: int) -> np.ndarray:
-        """The orders of so many epochs: [epochs, rows]."""
+        """Return the orders of `count` epochs, [epochs, rows]."""
         if self.seed is None or self.steps == 1:
             return np.broadcast_to(np.arange(self.count), (count, self.count))
         return permutations(self.count, self.seed, SHUFFLE, range(epoch, epoch + count))

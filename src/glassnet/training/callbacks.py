@@ -1,10 +1,10 @@
-"""What may happen between epochs.
+"""Callbacks, which are called during training.
 
 In: a `Run`. Out: callbacks: functions of the run, called after every epoch, and objects with
 `epoch_end(run)`; both stop the training by returning True. An object may also have
-`train_begin(run)`, `train_end(run)`, `epoch_begin(run)`, and `overdue(run)`, asked every few
-milliseconds, which stops the training inside an epoch. One with `ahead(run)` says how many epochs
-may be done before `epoch_end` has to hear of them.
+`train_begin(run)`, `train_end(run)`, `epoch_begin(run)`, and `overdue(run)`, which is called every
+few milliseconds and can stop the training within an epoch. `ahead(run)` returns how many epochs may
+run before `epoch_end` must be called.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ EXPECTED = (
 
 
 def as_callbacks(given: Any) -> list[Any]:
-    """Callbacks in one form; TrainingError where one of them could not be called."""
+    """Return callbacks as a list of objects; raise TrainingError for what is not a callback."""
     if given is None:
         return []
     if isinstance(given, str) or not isinstance(given, Iterable):
-        given = [given]  # one alone
+        given = [given]  # a single callback
     return [_as_callback(item) for item in cast("Iterable[Any]", given)]
 
 
@@ -73,13 +73,13 @@ def _as_callback(item: Any) -> Any:
 
 
 def _methods_of(item: Any) -> list[str]:
-    """The public methods of an object that `Callback` does not have."""
+    """Return the public methods of an object that `Callback` does not have."""
     names = [name for name in dir(item) if not name.startswith("_") and not hasattr(Callback, name)]
     return [name for name in names if name not in KNOWN and callable(getattr(item, name, None))]
 
 
 def _intended_method(name: str) -> str | None:
-    """The method that a name is another spelling of: `onEpochEnd`, `end_epoch`, `epoch_ends`."""
+    """Return the method that was probably meant by `onEpochEnd`, `end_epoch`, `epoch_ends`."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().removeprefix("on_").split("_")
     same = [SYNONYMS.get(word.rstrip("s"), word) for word in words]
     if len(same) == 2 and same[0] in ("begin", "end"):
@@ -89,25 +89,25 @@ def _intended_method(name: str) -> str | None:
 
 
 def _has(item: Any, name: str) -> bool:
-    """Whether an object has a method of its own, rather than that of `Callback`."""
+    """Whether an object defines a method itself, rather than inheriting that of `Callback`."""
     method = getattr(item.__class__, name, None)
     return callable(getattr(item, name, None)) and method is not getattr(Callback, name, item)
 
 
 def call(callback: Any, method: str, run: Run) -> Any:
-    """What a callback answers; None where it does not have the method."""
+    """Call a method of a callback; return None where it does not have the method."""
     answer = getattr(callback, method, None)
     return answer(run) if answer is not None else None
 
 
 def reason(callback: Any) -> str:
-    """What `History.stopped` says where this callback stopped the training."""
+    """Return the value of `History.stopped` for a training that this callback stopped."""
     return str(getattr(callback, "reason", "early"))
 
 
 class Callback(metaclass=ArgumentChecker):
-    """A callback that does nothing; subclasses override what they need. `reason` is what
-    `History.stopped` says where the callback stopped the training."""
+    """Base class of callbacks, which does nothing; subclasses override the methods they need.
+    `reason` is the value of `History.stopped` if the callback stopped the training."""
 
     reason = "early"
 
@@ -129,28 +129,29 @@ class FunctionCallback(Callback):
 
 
 class Resumable(Callback):
-    """A callback of which something is kept, in a run file and in a history, so that a training
-    can be gone on with."""
+    """A callback whose state is stored in run files and histories, so that a training can be
+    resumed."""
 
     def state(self, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """JSON values and arrays; `name` is for what would have none of its own."""
+        """Return the state as JSON values and arrays; `name` is a prefix for their keys."""
         return {}, {}
 
     def restore(
         self, name: str, notes: Mapping[str, Any], arrays: Mapping[str, np.ndarray], run: Run
     ) -> None:
-        """Take them back, after `train_begin`."""
+        """Restore the state; called after `train_begin`."""
 
     def series(self) -> dict[str, list[float]]:
-        """Lists of one figure an epoch."""
+        """Return lists with one number per epoch, by name."""
         return {}
 
 
 class EarlyStopping(Resumable, Described):
-    """Stop when `patience` epochs in a row were not better, and take the best weights.
+    """Stop when `patience` epochs in a row brought no improvement, and restore the best weights.
 
-    Watched is the validation loss, or `score(model)`, lower being better; better means lower by
-    more than `min_delta`.
+    It monitors the validation loss, or `score(model)`, a function that returns a number, lower is
+    better. An improvement is a decrease by more than `min_delta`. Raises TrainingError where there
+    is neither a validation loss nor a score.
     """
 
     def __init__(
@@ -167,7 +168,7 @@ class EarlyStopping(Resumable, Described):
         self.patience, self.min_delta, self.score = patience, min_delta, score
         self.best = math.inf
         self.best_epoch = 0
-        self.since = 0  # the epoch after which patience is counted, where that is not the best one
+        self.since = 0  # patience is counted from this epoch if it is after the best one
         self.weights: np.ndarray | None = None
 
     def get_config(self) -> dict[str, Any]:
@@ -178,17 +179,17 @@ class EarlyStopping(Resumable, Described):
 
     def epoch_end(self, run: Run) -> bool:
         if self.score is not None:
-            now = float(self.score(run.model))
+            current = float(self.score(run.model))
         elif run.history.validation_loss:
-            now = run.history.validation_loss[-1]
+            current = run.history.validation_loss[-1]
         else:
             raise TrainingError(
                 "EarlyStopping watches the validation loss, and there is none\n"
                 "  right: train(..., validation=(x_val, y_val), callbacks=[EarlyStopping()])\n"
                 "  right: EarlyStopping(score=lambda model: ...)"
             )
-        if now < self.best - self.min_delta:
-            self.best, self.best_epoch = now, run.epoch
+        if current < self.best - self.min_delta:
+            self.best, self.best_epoch = current, run.epoch
             self.weights = run.model.W.copy()
             run.history.best_epoch = run.epoch
         return self._epochs_waited(run.epoch) >= self.patience
@@ -203,13 +204,13 @@ class EarlyStopping(Resumable, Described):
     def restore(
         self, name: str, notes: Mapping[str, Any], arrays: Mapping[str, np.ndarray], run: Run
     ) -> None:
-        """Where patience was at its end, as it is of a training that this has stopped, it is
-        counted anew from here."""
+        """Restore the state. If patience was exhausted, because this callback stopped the training,
+        it is counted anew from here."""
         if name not in notes:
             return
-        known = notes[name]
-        self.best, self.best_epoch = known[0], int(known[1])
-        self.since = int(known[2]) if len(known) > 2 else 0
+        saved = notes[name]
+        self.best, self.best_epoch = saved[0], int(saved[1])
+        self.since = int(saved[2]) if len(saved) > 2 else 0
         self.weights = arrays.get(f"{name}.weights")
         if self._epochs_waited(run.epoch) >= self.patience:
             self.since = run.epoch
@@ -221,25 +222,25 @@ class EarlyStopping(Resumable, Described):
 
 
 def resumable(callbacks: Sequence[Any]) -> dict[str, Resumable]:
-    """The callbacks of which something is kept, by a name for it."""
+    """Return the callbacks that have a state, by a name for it."""
     found = [callback for callback in callbacks if isinstance(callback, Resumable)]
     return {f"stopper{place}": callback for place, callback in enumerate(found)}
 
 
 def callback_states(callbacks: Sequence[Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What callbacks remember: JSON values and arrays by name."""
+    """Return the state of callbacks: JSON values and arrays by name."""
     notes: dict[str, Any] = {}
     arrays: dict[str, np.ndarray] = {}
     for name, callback in resumable(callbacks).items():
-        known, kept = callback.state(name)
-        notes |= known
-        arrays |= kept
+        more_notes, more_arrays = callback.state(name)
+        notes |= more_notes
+        arrays |= more_arrays
     return notes, arrays
 
 
 class Restorer(Callback):
-    """Restores the state of callbacks, which forget it at the start of a training; it stands
-    behind the callbacks that it restores."""
+    """Restores the state of other callbacks, which reset it in `train_begin`; it must come after
+    them in the list of callbacks."""
 
     def __init__(
         self, notes: Mapping[str, Any], arrays: Mapping[str, np.ndarray], callbacks: Sequence[Any]
@@ -252,7 +253,7 @@ class Restorer(Callback):
 
 
 class TimeLimit(Callback):
-    """Stop when so many seconds have passed since the training began, compiling included."""
+    """Stop when `seconds` have passed since the training began, compilation included."""
 
     reason = "time"
 

@@ -1,7 +1,7 @@
-"""What training data must be like.
+"""Checks training data.
 
-In: what a user passed as x, y and weights. Out: arrays that the compiled step reads, or an error
-that says what was wrong, where, and what to do.
+In: the x, y and weights that a user passed. Out: arrays that the compiled step reads, or an error
+that says what is wrong, where, and what to do.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ from glassnet.training.step_graph import outputs_of
 from glassnet.words import plural
 
 LARGEST = 2**31 - 1  # row numbers are int32
-PART = 1 << 16  # rows that are copied at once
+PART = 1 << 16  # number of rows that are copied at once
 
 
 @dataclass(frozen=True)
 class Rows:
     """Data in the dtypes of a step: x [n, width], y, and weights of rows [n] or of labels
-    [n, columns], or None; in memory, or `mapped` from a file. x may be a sparse matrix: its rows
-    are made dense a batch at a time, and are then known to the step by their place in the batch, as
-    those are that are `gathered`. `numbers` are the user's row numbers, where these are a part of
-    the rows that the user gave, and `names` the user's column names, where there are any."""
+    [n, columns], or None; in memory, or `mapped` from a file.
+
+    x may be a sparse matrix: each mini-batch is then converted to a dense array, and the step
+    indexes rows within the mini-batch, as it does if `gathered`. `numbers` are the user's row
+    numbers, if these rows are a part of the user's, and `names` the user's column names, if any."""
 
     x: Any
     y: np.ndarray
@@ -51,7 +52,7 @@ class Rows:
 
     @classmethod
     def of(cls, arrays: Arrays, mapped: MappedRows | None = None, **more: Any) -> Rows:
-        """The rows with arrays by the names of the step's inputs."""
+        """Make rows of arrays by the names of the step's inputs."""
         return cls(arrays["x"], arrays["y"], arrays.get("weight"), mapped, **more)
 
     def __len__(self) -> int:
@@ -59,7 +60,7 @@ class Rows:
 
     @property
     def weighting(self) -> int:
-        """Whether nothing (0), every row (1) or every label (2) has a weight."""
+        """Whether there are no weights (0), one for every row (1), or one for every label (2)."""
         return 0 if self.weight is None else self.weight.ndim
 
     @property
@@ -68,21 +69,21 @@ class Rows:
 
     @property
     def in_batches(self) -> bool:
-        """Whether a step gets the rows of its batch, and not all rows with numbers of some."""
+        """Whether a step gets only the rows of its mini-batch, rather than all rows and indices."""
         return self.gathered or self.sparse
 
     def row_numbers(self, places: Any) -> np.ndarray:
-        """The user's numbers of rows."""
+        """Return the user's row numbers."""
         return places if self.numbers is None else self.numbers[places]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """By the names of the step's inputs."""
+        """Return the arrays by the names of the step's inputs."""
         named = {"x": self.x, "y": self.y}
         return named if self.weight is None else named | {"weight": self.weight}
 
     def batch(self, places: np.ndarray) -> dict[str, np.ndarray]:
-        """What a step over the rows at some places reads: all arrays and `rows`, or those of the
-        batch only."""
+        """Return the inputs of a step over the rows at `places`: all arrays and `rows`, or only
+        those of the mini-batch."""
         if not self.in_batches:
             return {**self.arrays(), "rows": places.astype(np.int32)}
         batch = {name: dense(array[places]) for name, array in self.arrays().items()}
@@ -98,7 +99,7 @@ class Rows:
         )
 
     def masked(self, mask: np.ndarray) -> Rows:
-        """The rows where a mask is true; of rows on disk they are on disk too."""
+        """Return the rows where a mask is true; rows on disk are copied to another file."""
         if self.mapped is None:
             return self.part(mask)
         with MappedWriter(self.mapped.folder, int(np.count_nonzero(mask))) as scratch:
@@ -112,12 +113,12 @@ class Rows:
 
 
 def dense(x: Any) -> np.ndarray:
-    """A part of the rows as an array, whether they are sparse or not."""
+    """Return a part of the rows as a dense array."""
     return x.toarray() if hasattr(x, "toarray") else x
 
 
 def warn_of_double_activation(model: Module, loss: Loss) -> None:
-    """A warning where the last layer is what the loss applies to the scores itself."""
+    """Warn where the last layer is the activation that the loss itself applies."""
     last: Module = model
     while (parts := list(last.chain().values())) and parts[-1] is not last:
         last = next(
@@ -134,9 +135,10 @@ def warn_of_double_activation(model: Module, loss: Loss) -> None:
 def check_data(
     model: Module, loss: Loss, x: Any, y: Any = None, weight: Any = None, of: str = ""
 ) -> Rows:
-    """The data for a step, with the weights of rows and of their classes in one; `of` names them
-    in errors ("validation "). x may be a source of rows that has labels and weights as well, or
-    rows that know their numbers in the table of the user."""
+    """Return the checked data for a step, with the weights of rows and of classes multiplied.
+
+    x may be a source of rows that also has labels and weights, or `Rows`. `of` is a prefix of the
+    names in errors ("validation "). Raises ShapeError or TrainingError."""
     check_model(model)
     if isinstance(x, Rows):
         given = _check_arrays(model, loss, x.x, x.y, x.weight, of)
@@ -163,7 +165,7 @@ def check_data(
 def _check_part(
     model: Module, loss: Loss, of: str, x: Any, y: Any, weight: Any
 ) -> dict[str, np.ndarray]:
-    """As `check_data`, for a part of the rows, whose weights may be all 0."""
+    """Check a part of the rows like `check_data`; its weights may be all 0."""
     if weight is None or np.any(weight):
         return _check_arrays(model, loss, x, y, weight, of).arrays()
     plain = _check_arrays(model, loss, x, y, None, of)
@@ -193,7 +195,7 @@ def _check_arrays(model: Module, loss: Loss, x: Any, y: Any, weight: Any, of: st
 
 
 def _masked_to_nan(y: Any) -> Any:
-    """Labels with NaN where NumPy hides an entry, or where there is None."""
+    """Return labels with NaN in place of masked entries and None."""
     if np.ma.isMaskedArray(y):
         whole: Any = y if y.dtype.kind == "f" else y.astype(float)
         return whole.filled(np.nan)
@@ -207,7 +209,7 @@ def _masked_to_nan(y: Any) -> Any:
 
 
 def check_some_labels(loss: Loss, *parts: Rows | None) -> None:
-    """TrainingError where labels may be missing, and all are, of training or validation."""
+    """Raise TrainingError where all labels of the training or validation data are missing."""
     for of, rows in zip(("", "validation "), parts, strict=True):
         if (
             loss.skips_missing
@@ -221,7 +223,7 @@ def check_some_labels(loss: Loss, *parts: Rows | None) -> None:
 
 
 def column_names(x: Any) -> tuple[str, ...]:
-    """What the columns of a data frame are called; empty for what has no names."""
+    """Return the column names of a data frame; () for what has no names."""
     columns: Any = getattr(x, "columns", None)
     if columns is None or callable(columns):
         return ()
@@ -229,7 +231,7 @@ def column_names(x: Any) -> tuple[str, ...]:
 
 
 def check_inputs(model: Module, x: Any, of: str = "") -> np.ndarray:
-    """x as the model reads it."""
+    """Return x as an array in the model's dtype. Raises ShapeError or TrainingError."""
     refuse_masked(x, f"{of}x")
     rows = as_rows(x, f"{of}x")
     width = model.input_width()
@@ -254,7 +256,7 @@ def check_inputs(model: Module, x: Any, of: str = "") -> np.ndarray:
 def check_weights(
     weight: Any, rows: int, dtype: str, of: str, loss: Loss, y: np.ndarray
 ) -> np.ndarray | None:
-    """Weights of the rows, or of every label."""
+    """Return the weights of rows or labels as an array. Raises ShapeError or TrainingError."""
     if weight is None:
         return None
     refuse_masked(weight, f"{of}sample_weight")
@@ -269,7 +271,7 @@ def check_weights(
         )
     if array.ndim == 2 and not loss.by_cell:
         raise ShapeError(
-            f"{of}sample_weight has a number for every label, and {loss!r} gives one number a row\n"
+            f"{of}sample_weight has a number for every label, but {loss!r} is defined per row\n"
             "  right: a loss with def cells(self, prediction, y): return ops.abs(prediction - y)"
         )
     refuse_infinite(array, f"{of}sample_weight", array)
@@ -284,7 +286,7 @@ def check_weights(
 
 
 def refuse_masked(given: Any, name: str) -> None:
-    """TrainingError where NumPy hides some entries behind a mask."""
+    """Raise TrainingError where an array has masked entries."""
     if np.ma.is_masked(given):
         count = int(np.ma.getmaskarray(given).sum())
         raise TrainingError(
@@ -296,8 +298,8 @@ def refuse_masked(given: Any, name: str) -> None:
 def refuse_infinite(
     array: np.ndarray, name: str, given: np.ndarray, loss: Loss | None = None
 ) -> None:
-    """TrainingError with the place of the first number that is NaN or infinite, if there is one;
-    among labels of a loss that skips missing ones NaN is none."""
+    """Raise TrainingError with the position of the first number that is NaN or infinite; NaN is
+    allowed among the labels of a loss that skips missing ones."""
     if array.dtype.kind != "f" or _all_finite(array):
         return
     wrong = np.isinf(array) if loss is not None and loss.skips_missing else ~np.isfinite(array)
@@ -318,7 +320,7 @@ def refuse_infinite(
 
 
 def _skip(loss: Loss | None) -> str:
-    """How labels that are missing are left out, where they can be."""
+    """Return the advice to skip missing labels; "" where there is no loss."""
     if loss is None:
         return ""
     kind = type(loss).__name__
@@ -326,14 +328,14 @@ def _skip(loss: Loss | None) -> str:
 
 
 def _all_finite(array: np.ndarray) -> bool:
-    """In parts, so that no mask of the whole array is made."""
+    """Whether all numbers are finite, tested in parts, to avoid a mask of the whole array."""
     flat = array.reshape(-1)
     return all(np.isfinite(flat[i : i + 65536]).all() for i in range(0, flat.size, 65536))
 
 
 def refuse_other_columns(rows: Rows, apart: Rows) -> None:
-    """TrainingError where validation data have the columns of x by other names, or in another
-    order; known of rows from files only."""
+    """Raise TrainingError where the columns of validation data have other names, or another order,
+    than those of x; this is known only for rows from files."""
     names = [data.mapped.names if data.mapped else () for data in (rows, apart)]
     if all(names) and names[0] != names[1]:
         pairs = zip(*names, strict=True)
@@ -345,7 +347,8 @@ def refuse_other_columns(rows: Rows, apart: Rows) -> None:
 
 
 def check_batches(model: Module, size: int, frozen: frozenset[str] = frozenset()) -> None:
-    """TrainingError where every batch has one row, and a `BatchNorm` needs the variance of it."""
+    """Raise TrainingError where mini-batches have one row and the model has a `BatchNorm` that is
+    not frozen, since one row has no variance."""
     if size > 1:
         return
     for name, layer in _batch_norms("", model):
@@ -359,7 +362,7 @@ def check_batches(model: Module, size: int, frozen: frozenset[str] = frozenset()
 
 
 def _batch_norms(name: str, module: Module) -> Iterator[tuple[str, BatchNorm]]:
-    """Each with what its parameters' names begin with."""
+    """Yield every BatchNorm with the prefix of its parameters' names."""
     if isinstance(module, BatchNorm):
         yield name, module
     parts: Mapping[str, Module] = getattr(module, "parts", {})
@@ -368,7 +371,7 @@ def _batch_norms(name: str, module: Module) -> Iterator[tuple[str, BatchNorm]]:
 
 
 def check_model(model: Any) -> None:
-    """TrainingError where it is not a network."""
+    """Raise TrainingError where the model is not a network."""
     if isinstance(model, Module):
         return
     given: Any = model

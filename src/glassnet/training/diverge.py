@@ -1,7 +1,7 @@
-"""When the numbers leave the finite range: in which step, at which operation, and what to do.
+"""Finds the cause of divergence: the operation whose result is infinite or NaN, and what to do.
 
-In: a step with the numbers from before it. Out: the first operation of it whose result is not
-finite though what it was given is, with its layer and row; and an error that says so.
+In: a step with the parameters from before it. Out: the first operation with finite arguments and a
+result that is not finite, with its layer and row; and an error that describes it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from glassnet.optim.optimizer import Optimizer
 from glassnet.training.probe import ProbedModule
 from glassnet.training.step_graph import BATCH, StepGraph, step_graph
 
-MOST = 1 << 30  # bytes of all values of a step that are looked at
+MOST = 1 << 30  # bytes; steps whose values need more memory are not analysed
 FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
 
-# operations with a domain, and what keeps an argument within it
+# Operations with a limited domain -> how to keep arguments within it.
 DOMAINS = {
     "log": "keep what goes into log above 0: ops.log(ops.maximum(z, 1e-6))",
     "log1p": "keep what goes into log1p above −1: ops.log1p(ops.maximum(z, -0.999))",
@@ -38,14 +38,14 @@ DOMAINS = {
 
 @dataclass(frozen=True)
 class NonFinite:
-    """The first operation that is not finite; `row` counts in the data of the step."""
+    """The first operation whose result is not finite; `row` is a row number of the data."""
 
     part: str  # forward, backward or update
-    operation: str  # its name
-    text: str  # it with its numbers
+    operation: str  # the name of the op
+    text: str  # the operation with its values
     layer: str | None
     row: int | None
-    learnt: bool = True  # whether what went into it depends on a parameter
+    learnt: bool = True  # whether its arguments depend on a parameter
 
     def __str__(self) -> str:
         where = "" if self.layer is None else f" in {self.layer}"
@@ -57,17 +57,17 @@ class NonFinite:
 
 @dataclass(frozen=True)
 class FailingStep:
-    """A step and everything that it depends on."""
+    """A step with all its inputs."""
 
     model: Module
     loss: Loss
     optimizer: Optimizer
     seed: int
-    arrays: Mapping[str, np.ndarray]  # x, y, weight, rows, lr, step, parameters and memory
+    arrays: Mapping[str, np.ndarray]  # x, y, weight, rows, lr, step, parameters, optimiser state
 
     def fault(self, numbers: np.ndarray | None = None) -> NonFinite | None:
-        """None where it is not found: the step is large, or finite as NumPy computes it. `numbers`
-        are the user's numbers of the rows of the batch."""
+        """Return the first operation that is not finite; None where the step is too large to
+        analyse, or finite when NumPy computes it. `numbers` are the user's row numbers."""
         weighted = np.ndim(self.arrays["weight"]) if "weight" in self.arrays else 0
         width = self.arrays["x"].shape[1]
         probed = ProbedModule(self.model)
@@ -87,7 +87,8 @@ class FailingStep:
 def divergence(
     what: str, put_back: str, step: int, fault: NonFinite | None, advice: str
 ) -> DivergenceError:
-    """The error: `what` happened in which step, and to where the model was put back."""
+    """Return the error: `what` happened, in which step, and to which state the model was
+    restored."""
     lines = [f"{what}; {put_back}"]
     lines += [] if fault is None else [f"  {fault}"]
     where = (None, None, None) if fault is None else (fault.operation, fault.layer, fault.row)
@@ -95,8 +96,8 @@ def divergence(
 
 
 def advice(lr: float, x: np.ndarray, fault: NonFinite | None, updates: int) -> str:
-    """What to try. A smaller learning rate is no help where no update came before, unless it is
-    the update that is not finite, nor where the data alone decide the number."""
+    """Return advice. A smaller learning rate does not help where there was no update before (unless
+    the update itself is not finite), nor where the value depends on the data alone."""
     lines: list[str] = []
     if fault is not None and fault.operation in DOMAINS and fault.part != UPDATE:
         lines.append(DOMAINS[fault.operation])
@@ -106,15 +107,15 @@ def advice(lr: float, x: np.ndarray, fault: NonFinite | None, updates: int) -> s
     if largest > 100:
         lines.append(f"scale x, whose largest number is {largest:.3g}")
     if not lines and fault is not None and not fault.learnt:
-        lines.append("the learning rate is not the reason, since the data alone decide this number")
+        lines.append("the learning rate is not the cause: this number depends on the data alone")
     elif not lines:
-        lines.append("the learning rate is not the reason, since no update came before: look at "
-                     "this operation, and at the weights that the model starts with")  # fmt: skip
+        lines.append("the learning rate is not the cause, since there was no update before: check "
+                     "this operation and the model's initial weights")  # fmt: skip
     return "\n".join(f"  {'or ' if i else ''}{line}" for i, line in enumerate(lines))
 
 
 def _bytes(graph: Graph, arrays: Mapping[str, np.ndarray]) -> int:
-    """About how much all values of a step take."""
+    """Return the approximate memory of all values of a step, in bytes."""
     rows = len(arrays["rows"])
     total = 0
     for node in graph.nodes:
@@ -124,8 +125,8 @@ def _bytes(graph: Graph, arrays: Mapping[str, np.ndarray]) -> int:
 
 
 def _origin(step: StepGraph, values: list[np.ndarray]) -> int | None:
-    """The first node that is not finite, though what it was given is, on the way to the loss; where
-    the loss is finite, to a new weight, or to what the optimiser remembers."""
+    """Return the first node with finite arguments and a result that is not finite, among those that
+    the loss depends on; if the loss is finite, a new weight or the optimiser's new state."""
     graph = step.graph
     floats = [node.type.dtype in FLOATS for node in graph.nodes]
     bad = [f and not np.isfinite(v).all() for f, v in zip(floats, values, strict=True)]
@@ -137,7 +138,7 @@ def _origin(step: StepGraph, values: list[np.ndarray]) -> int | None:
 
 
 def _ancestors(nodes: tuple[Node, ...], bad: list[bool], output: int) -> set[int]:
-    """Nodes that are not finite and lead to one."""
+    """Return the nodes that are not finite and on which `output` depends."""
     found, rest = {output}, [output]
     while rest:
         for place in nodes[rest.pop()].inputs:
@@ -149,7 +150,7 @@ def _ancestors(nodes: tuple[Node, ...], bad: list[bool], output: int) -> set[int
 
 @dataclass(frozen=True)
 class _Finding:
-    """What can be said of a node."""
+    """Describes a node whose value is not finite."""
 
     step: StepGraph
     probed: ProbedModule
@@ -177,7 +178,7 @@ class _Finding:
         return NonFinite(BACKWARD, nodes[source].op.name, text, self._layer(source), row)
 
     def _index(self, place: int) -> tuple[int, ...]:
-        """Where the value has its first number that is not finite."""
+        """Return the index of the first number of a value that is not finite."""
         value = np.asarray(self.values[place])
         return tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0]) if value.ndim else ()
 
@@ -186,7 +187,7 @@ class _Finding:
         return int(self.rows[index[0]]) if shape and shape[0] == BATCH else None
 
     def _in_numbers(self, place: int, index: tuple[int, ...]) -> str:
-        """ "log(-0.31) = nan", where numbers are made of numbers; else the name."""
+        """Return "log(-0.31) = nan" for an elementwise op; the name of the op for others."""
         node, value = self.step.graph.nodes[place], self.values[place]
         given = [self.values[source] for source in node.inputs]
         if node.op.kind != "elementwise" or np.shape(value) != tuple(np.shape(given[0])):
@@ -198,7 +199,7 @@ class _Finding:
         )
 
     def _layer(self, place: int) -> str | None:
-        """The layer that a node belongs to: the first that was built when the node was there."""
+        """Return the layer to which a node belongs: the first one that was built after it."""
         for trace in self.probed.seen:
             if place <= trace.result.index:
                 return trace.name

@@ -1,11 +1,11 @@
-"""Epochs of small data, several at a time.
+"""Runs epochs of small data in blocks.
 
-In: a training. Out: the same epochs, to the bit, with little Python around each: orders of rows and
-learning rates are worked out for a block of epochs at once, and where nobody looks at single epochs
-the block is one call of compiled code.
+In: a training. Out: the same epochs, bit for bit, with less Python overhead: the order of rows and
+the learning rates are computed for a block of epochs at once, and if nothing observes single
+epochs, a block is one call of compiled code.
 
-A block that leaves the finite range is put back and done again epoch by epoch, which finds the step
-that is at fault and says so.
+If a number in a block becomes infinite or NaN, the block is rolled back and repeated epoch by
+epoch, to find the failing step.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from glassnet.training.history import Run
 from glassnet.training.rollback import finite
 from glassnet.training.step_runner import EpochCalls, StepRunner, means_by_rows, weighted_mean
 
-EPOCHS = 128  # of a block: more cost more to prepare than they save
-ROWS = 1 << 15  # and their rows
-WORK = 1 << 25  # weights times rows of an epoch that takes a few milliseconds at most
-UNGUARDED_WORK = 1 << 28  # the same where nothing is put back: Ctrl-C is heard after each epoch
-PIECE = 0.01  # seconds after which Ctrl-C is heard
+EPOCHS = 128  # most epochs of a block; more take longer to prepare than they save
+ROWS = 1 << 15  # most rows of a block, all epochs together
+WORK = 1 << 25  # most weights times rows of an epoch, which then takes a few milliseconds
+UNGUARDED_WORK = 1 << 28  # the same without rollback, where Ctrl-C is handled after each epoch
+PIECE = 0.01  # seconds between checks for Ctrl-C
 
 
 class Trainable(Protocol):
-    """What is asked of the training: `Trainer` has it."""
+    """The interface of the training that blocks need; `Trainer` implements it."""
 
     task: Any
     order: Order
@@ -59,13 +59,13 @@ class Trainable(Protocol):
 
 
 class EpochBlocks:
-    """Takes the epochs of one training."""
+    """Runs the epochs of one training in blocks of at most `most` epochs."""
 
     def __init__(self, trainer: Trainable, most: int) -> None:
         self.trainer, self.most = trainer, most
         self._calls: EpochCalls | None = None
-        self._first, self._filled = 0, 0  # which epochs the calls are ready for
-        self._piece = 1  # epochs between two looks at Ctrl-C
+        self._first, self._filled = 0, 0  # first epoch and number of epochs that are prepared
+        self._piece = 1  # number of epochs between checks for Ctrl-C
         rows, self._W = trainer.task.rows, trainer.task.model.W
         self._equal = rows.weight is None or trainer.conventions.by_rows
         self._weights = self._shares() if self._equal else np.empty(0)
@@ -73,7 +73,7 @@ class EpochBlocks:
 
     @classmethod
     def of(cls, trainer: Trainable, run: Run, callbacks: Sequence[Any]) -> EpochBlocks | None:
-        """None where the epochs of a training cannot be taken so, or nothing would be won."""
+        """Return the blocks of a training; None where blocks are not possible or not faster."""
         rows, guarded = trainer.task.rows, trainer.conventions.guarded
         work = trainer.stepper.weights * len(rows)
         if rows.in_batches or rows.mapped is not None or len(rows) > ROWS:
@@ -88,7 +88,7 @@ class EpochBlocks:
         return cls(trainer, _most(trainer, run))
 
     def take(self, loop: EpochLoop) -> bool:
-        """Take the next epochs; False where they have to be taken one by one."""
+        """Run the next epochs; return False where they must run one by one."""
         run, trainer = loop.run, self.trainer
         if not trainer.conventions.guarded:
             count = min(self.most, run.epochs - run.epoch)
@@ -104,7 +104,7 @@ class EpochBlocks:
         return self.take_without_callbacks(loop)
 
     def take_without_snapshot(self, loop: EpochLoop, count: int) -> None:
-        """Some epochs of which only the last one may be the end, and none is put back."""
+        """Run `count` epochs without rollback; callbacks are called at the end."""
         run, trainer, steps = loop.run, self.trainer, self.trainer.order.steps
         if trainer.stepper.take_better_code():
             self._calls = None
@@ -126,8 +126,8 @@ class EpochBlocks:
             raise Stop
 
     def take_without_callbacks(self, loop: EpochLoop) -> bool:
-        """Some epochs that nobody looks at; False where their numbers are not finite, and all is
-        as it was before."""
+        """Run some epochs without callbacks; return False where a number was not finite, and
+        everything was rolled back."""
         run, trainer, start = loop.run, self.trainer, time.perf_counter()
         first = run.steps_done
         if trainer.renew():
@@ -158,7 +158,7 @@ class EpochBlocks:
         return True
 
     def take_one_with_callbacks(self, loop: EpochLoop) -> None:
-        """One epoch, after which callbacks hear of it or the validation loss is worked out."""
+        """Run one epoch, then the callbacks and the validation."""
         run, trainer = loop.run, self.trainer
         if trainer.renew():
             self._calls = None
@@ -188,7 +188,7 @@ class EpochBlocks:
         trainer.stepper.hear_pace(count * trainer.order.steps, time.perf_counter() - start)
 
     def _ready(self, run: Run, count: int | None = None) -> EpochCalls:
-        """Calls whose rows and rates are those of the next epochs."""
+        """Return calls that are prepared with the rows and learning rates of the next epochs."""
         calls = self._calls
         if calls is not None and self._first <= run.epoch < self._first + self._filled:
             return calls
@@ -204,7 +204,7 @@ class EpochBlocks:
         return calls
 
     def _mean(self, losses: np.ndarray, epoch: int) -> float:
-        """The loss of an epoch, the sum without rounding errors."""
+        """Return the loss of an epoch; the sum has no rounding errors."""
         if not self._equal:
             return weighted_mean(losses, self._shares(epoch))
         if len(losses) == 1:
@@ -215,13 +215,13 @@ class EpochBlocks:
             return math.nan
 
     def _means(self, losses: np.ndarray, first: int) -> list[float]:
-        """The loss of each of some epochs, all finite, the sums without rounding errors."""
+        """Return the losses of some epochs, all finite; the sums have no rounding errors."""
         if self._equal and exact(losses, self._total):
             return (losses.astype(float) @ self._weights / self._total).tolist()
         return [self._mean(steps, first + place) for place, steps in enumerate(losses)]
 
     def _shares(self, epoch: int = 0) -> np.ndarray:
-        """What each step of an epoch weighs."""
+        """Return the weight of each step of an epoch."""
         order = self.trainer.order
         if not self._equal:
             return np.concatenate([self.trainer.weights(part) for part in order.parts(epoch)])
@@ -230,8 +230,8 @@ class EpochBlocks:
 
 
 def exact(numbers: np.ndarray, total: float) -> bool:
-    """Whether float64 sums of float32 numbers times whole numbers that add up to `total` have no
-    rounding errors, in whatever order: all are multiples of the last place of the smallest."""
+    """Whether sums in float64 of float32 numbers times integers with the sum `total` are exact in
+    any order: all are multiples of one ulp of the smallest number."""
     if numbers.dtype != np.float32:
         return False
     sizes = np.abs(numbers)
@@ -241,20 +241,20 @@ def exact(numbers: np.ndarray, total: float) -> bool:
 
 
 def _most(trainer: Trainable, run: Run) -> int:
-    """How many epochs a block has."""
+    """Return the largest number of epochs of a block."""
     return max(1, min(run.epochs - run.epoch, EPOCHS, ROWS // len(trainer.task.rows)))
 
 
 def _side_by_side(losses: list[tuple[np.ndarray, int]]) -> np.ndarray:
-    """The losses of all steps: [epochs, steps]."""
+    """Return the losses of all steps, [epochs, steps]."""
     if len(losses) == 1:
         return losses[0][0]
     return np.concatenate([array for array, _ in losses], axis=1)
 
 
 def _rates_depend_on_losses(trainer: Trainable, run: Run, callbacks: Sequence[Any]) -> bool:
-    """Whether the learning rates of an epoch may depend on what came before it: on losses, or
-    where schedules of the user's meet callbacks, on anything."""
+    """Whether the learning rates may depend on earlier epochs: on losses or, for a user's schedule
+    together with callbacks, on anything."""
     schedule = trainer.schedule
     ours = type(schedule).__module__.startswith("glassnet.")
     if callbacks and not ours:
@@ -268,11 +268,11 @@ def _rates_depend_on_losses(trainer: Trainable, run: Run, callbacks: Sequence[An
 
 
 class _LossesNeeded(Exception):
-    """A schedule asked for losses."""
+    """Raised when a schedule reads the losses."""
 
 
 class _Losses(Sequence[float]):
-    """The losses of the epochs so far, for a schedule that shall not need them."""
+    """Stands for the losses of the epochs so far; reading it raises _LossesNeeded."""
 
     def __len__(self) -> int:
         raise _LossesNeeded

@@ -1,6 +1,6 @@
-"""A run of epochs, whatever an epoch is: callbacks, validation, times, ways to end.
+"""The loop over epochs: callbacks, validation, timing, stopping.
 
-In: what an epoch does. Out: a `History`.
+In: a function that runs the epochs. Out: a `History`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from glassnet.training.history import History, Run
 
 
 class Stop(Exception):
-    """Raised inside an epoch that should end at once and not be counted."""
+    """Raised inside an epoch to end it at once without counting it."""
 
 
 class EpochLoop:
-    """One call of `train`."""
+    """The state of one call of `train`."""
 
     def __init__(
         self,
@@ -37,12 +37,12 @@ class EpochLoop:
             _having(callbacks, "epoch_begin"),
             _having(callbacks, "epoch_end"),
         )
-        self.watched = bool(callbacks) or evaluate is not None  # whether each epoch is looked at
+        self.watched = bool(callbacks) or evaluate is not None  # whether epochs are observed
         self._parts: Sequence[float] = getattr(evaluate, "parts", ())
 
     @property
     def continues(self) -> bool:
-        """Whether there should be another epoch."""
+        """Whether another epoch should run."""
         return self.run.epoch < self.run.epochs and self.run.history.stopped == "epochs"
 
     def begin_epoch(self) -> None:
@@ -50,7 +50,8 @@ class EpochLoop:
             callback.epoch_begin(self.run)
 
     def ahead(self) -> int:
-        """How many epochs may be done before anybody looks: one, unless all callbacks say more."""
+        """Return how many epochs may run before callbacks are called: one, unless all callbacks
+        allow more."""
         if self.evaluate is not None:
             return 1
         return min(
@@ -58,7 +59,7 @@ class EpochLoop:
         )
 
     def follow(self, body: Callable[[], None], end: Callable[[], None]) -> History:
-        """Run `body`, which runs the epochs, then `end`, then what callbacks do at the end."""
+        """Run `body`, which runs the epochs, then `end`, then `train_end` of the callbacks."""
         run = self.run
         with self.interrupt:
             try:
@@ -81,7 +82,8 @@ class EpochLoop:
         return run.history
 
     def after_steps(self, count: int, clock: bool = True) -> bool:
-        """Hear of steps done, between two calls of compiled code; True ends the epoch."""
+        """Count finished steps, between two calls of compiled code; return True to end the
+        epoch."""
         run = self.run
         run.steps_done += count
         if self.interrupt.seen:
@@ -100,7 +102,7 @@ class EpochLoop:
         self.count_epoch(loss, clock=True)
 
     def count_epoch(self, loss: float, clock: bool = False) -> None:
-        """As `end_epoch`, for one that was done when training was interrupted, too."""
+        """Do the same as `end_epoch`, also for an epoch that was complete at an interruption."""
         run = self.run
         history = run.history
         judged = None if self.evaluate is None else self.evaluate()
@@ -123,5 +125,5 @@ class EpochLoop:
 
 
 def _having(callbacks: Sequence[Any], method: str) -> list[Any]:
-    """The callbacks that have a method."""
+    """Return the callbacks that have a method."""
     return [callback for callback in callbacks if getattr(callback, method, None) is not None]

@@ -1,7 +1,7 @@
-"""A model is trained by one call at a time.
+"""Ensures that only one call trains a model at a time.
 
-In: a model, or whatever else holds weights. Out: a context in which no other call trains them: not
-another thread's, and not one that a callback of this call makes.
+In: a model, or another object with weights. Out: a context in which no other call can train them,
+neither on another thread nor from a callback of this call.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from glassnet.nn.storage import memory_of
 
 
 class InTraining:
-    """`with InTraining(model):` around what changes its weights; TrainingError where that is being
-    done already. Models whose weights share memory count as one. It may be kept and used again."""
+    """Context manager for code that changes a model's weights; raises TrainingError where other
+    code is doing so. Models whose weights share memory count as one. It can be used repeatedly."""
 
     __slots__ = ("__weakref__", "blocks", "me", "owner")
 
     def __init__(self, owner: Any) -> None:
         self.owner = owner
-        block: Any = getattr(owner, "W", None)  # an estimator makes its weights itself
+        block: Any = getattr(owner, "W", None)  # an estimator has no W
         self.blocks = [] if block is None else memory_of(block)
         self.me: ref[Any] = ref(self)
 
@@ -34,8 +34,8 @@ class InTraining:
             here = threading.get_ident()
             if _register.held:
                 self._check(here)
-            # The register does not keep it alive: a context that Ctrl-C ended before its first
-            # line, or in a process that was forked meanwhile, ends with its frame.
+            # A weak reference: a context that was never exited, because of Ctrl-C before its first
+            # line or a fork, is released with its frame.
             _register.held.append((self.me, here))
         return self
 
@@ -48,8 +48,8 @@ class InTraining:
                 entries[:] = [entry for entry in entries if entry[0] is not self.me]
 
     def _check(self, here: int) -> None:
-        """TrainingError where the same is being trained. What has ended is forgotten; so is what
-        this very context left in this thread, when Ctrl-C came before its first line."""
+        """Raise TrainingError where the same weights are being trained. Entries of contexts that
+        no longer exist are removed, and this context's own entry if Ctrl-C left it behind."""
         for other, thread in _register.alive():
             if other is self and thread == here:
                 _register.held.remove((self.me, here))
@@ -63,7 +63,7 @@ class InTraining:
 
 
 class _ActiveTrainings:
-    """What is being trained in this process, and by which threads."""
+    """The contexts that are training in this process, and their threads."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -76,7 +76,7 @@ class _ActiveTrainings:
         return found
 
     def forked(self) -> None:
-        """In a new process only the thread that made it goes on."""
+        """Keep only the entries of the current thread, the only one in a forked process."""
         self.lock = threading.Lock()
         here = threading.get_ident()
         self.held[:] = [entry for entry in self.held if entry[1] == here]

@@ -1,8 +1,8 @@
-"""The step of an epoch in which the numbers left the finite range.
+"""Finds the step of an epoch in which a number became infinite or NaN.
 
-In: a training that stands before the epoch. Out: the first step whose loss or weights are not
-finite, and the operation of it that is the first. A loss shows it a step late where a gradient is
-the first, and not at all where no later row of the epoch meets the weight.
+In: a training that was rolled back to the start of the epoch. Out: the first step whose loss or
+weights are not finite, and its first operation that is not. The losses alone would show an infinite
+gradient one step late, or not at all if no later row of the epoch uses the weight.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from glassnet.training.diverge import FailingStep, NonFinite
 from glassnet.training.history import Run
 from glassnet.training.rollback import finite
 
-TRIES = 64  # steps that are done again at once
+TRIES = 64  # number of steps that are repeated at once
 
 
 class Repeatable(Protocol):
-    """What is asked of the training: `Descent` has it."""
+    """The interface of the training that is needed here; `Trainer` implements it."""
 
     task: Any
     order: Any
@@ -35,8 +35,8 @@ class Repeatable(Protocol):
 
 
 def failing_step(trainer: Repeatable, run: Run, first: int) -> tuple[int, float, NonFinite | None]:
-    """The steps of an epoch once more, from number `first` up to the one that fails: its number,
-    its loss, and its fault."""
+    """Repeat the steps of an epoch, beginning with number `first`, up to the one that fails; return
+    its number, its loss, and the operation that is not finite."""
     step, model = first, trainer.task.model
     skipped = first - run.epoch * trainer.order.steps
     for part in trainer.order.parts(run.epoch):

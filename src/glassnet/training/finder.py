@@ -1,7 +1,7 @@
-"""A learning rate to begin with.
+"""Suggests a learning rate by a range test.
 
-In: what `train` takes. Out: rates that grow from step to step, the loss at each, and a suggestion.
-The model is left as it was.
+In: the arguments of `train`. Out: learning rates that grow from step to step, the loss at each, and
+a suggestion. The model is not changed.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ from glassnet.training.data_checks import check_counts, check_data, check_seed
 from glassnet.training.exclusive import InTraining
 from glassnet.training.trainer import Task, Trainer
 
-WORSE = 4.0  # a loss that many times the least one ends the search
-MEMORY = 0.9  # of the running mean that smooths the losses
-WARM = 10  # first steps: their rates hardly change the loss, which says how it varies by itself
-NOISE = 3.0  # standard deviations of the mean by which the loss must have fallen
-SPREAD = 0.954  # standard deviations: the median difference of two normal numbers
-LEAST = 0.01  # part of the loss by which it must have fallen
+WORSE = 4.0  # the search ends at a loss this many times the lowest one
+MEMORY = 0.9  # decay of the running mean that smooths the losses
+WARM = 10  # number of first steps, whose mean loss is the reference: their rates change little
+NOISE = 3.0  # required decrease of the loss, in standard deviations of the mean
+SPREAD = 0.954  # median absolute difference of two standard normal numbers
+LEAST = 0.01  # required relative decrease of the loss
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Learning rates, the smoothed loss at the step with each, and the one to begin with: a tenth
-    of that with the least loss, since there it is about to grow. None where the loss did not fall
-    by more than it varies from batch to batch, so that its least value says nothing."""
+    """The result of `find_lr`: learning rates, the smoothed loss at the step with each, and a
+    suggestion: a tenth of the rate with the lowest loss, where the loss is about to grow. The
+    suggestion is None where the loss did not decrease by more than its variation between
+    mini-batches."""
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
@@ -69,9 +70,9 @@ def find_lr(
     sample_weight: Any = None,
     threads: int | None = None,
 ) -> Rates:
-    """Try learning rates from `low` to `high`, each a little larger than the one before, for one
-    step each, until the loss grows. Smith, 2015. Where it never falls, the result has none to
-    suggest, and says so."""
+    """Try growing learning rates from `low` to `high`, one training step each, until the loss
+    grows (the learning rate range test of Smith, 2015); return `Rates`. The model is not changed.
+    Where the loss never decreases, `suggestion` is None. Other arguments are those of `train`."""
     check_counts(steps=steps, batch_size=batch_size)
     check_seed(seed)
     if not 0.0 < low < high < math.inf:
@@ -95,8 +96,8 @@ def _rates(low: float, high: float, steps: int) -> np.ndarray:
 
 
 def _losses(trainer: Trainer, rates: np.ndarray) -> tuple[list[float], list[float]]:
-    """The loss of each step, and that smoothed, up to the first that is much worse than the
-    least."""
+    """Return the loss of each step, and the smoothed losses, up to the first one that is much
+    worse than the lowest."""
     mean, least = 0.0, math.inf
     losses: list[float] = []
     smooth: list[float] = []
@@ -129,7 +130,7 @@ def _suggest(rates: np.ndarray, losses: list[float], smooth: list[float]) -> Rat
     found = Rates(tuple(rates.tolist()), tuple(smooth), None)
     start = float(np.mean(losses[:WARM]))
     place = int(np.argmin(smooth))
-    # how much a loss varies from step to step, and two means of so many losses by that
+    # the standard deviation of a loss, and of the difference of two means
     spread = float(np.median(np.abs(np.diff(losses[: place + 1])))) / SPREAD if place else 0.0
     noise = NOISE * spread * math.sqrt((1.0 - MEMORY) / (1.0 + MEMORY) + 1.0 / WARM)
     fell = start - smooth[place]

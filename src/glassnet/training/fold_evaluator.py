@@ -1,8 +1,8 @@
-"""The validation loss of a network in folds: each row is judged by the members of its fold alone.
+"""The validation loss of an `InFolds` network: each row is predicted only by members that were
+trained without it.
 
-In: a network that ends with `InFolds`, a loss, rows whose last number is their fold. Out: the mean
-loss over all rows, and that of each fold. The members of other folds, which count for nothing
-there, are not computed.
+In: a network that ends with `InFolds`, a loss, rows whose last column is their fold. Out: the mean
+loss over all rows, and that of each fold. The members of the other folds are not computed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from glassnet.training.step_runner import Evaluator
 
 
 class FoldEvaluator:
-    """Called, it gives the mean loss of all rows; `parts` are then the losses of the folds, NaN of
-    one without rows, and `shares` are what the rows of each weigh."""
+    """Computes the mean loss of all rows when called; `parts` are then the losses of the folds, NaN
+    for one without rows, and `shares` the sums of the weights of their rows."""
 
     def __init__(self, alone: FoldMembers, loss: Loss, rows: Rows, threads: int | None) -> None:
         self.alone, self.parts = alone, [math.nan] * alone.folds
@@ -46,7 +46,7 @@ class FoldEvaluator:
 
     @classmethod
     def of(cls, model: Module, loss: Loss, rows: Rows, threads: int | None) -> FoldEvaluator | None:
-        """None where the network is not in folds, or some row has no fold."""
+        """Return an evaluator; None where the network has no folds, or some row has no fold."""
         if rows.mapped is not None or rows.in_batches or not len(rows):
             return None
         alone = FoldMembers.of(model)
@@ -62,8 +62,8 @@ class FoldEvaluator:
 
 
 def share_weighted_mean(parts: list[float], shares: list[float]) -> float:
-    """The mean of losses by their shares, without rounding errors in the sums; those that weigh
-    nothing do not count. Not finite where one of them is not."""
+    """Return the mean of losses, weighted by `shares`; the sums have no rounding errors. Losses
+    with weight 0 are ignored; the result is infinite or NaN where another one is."""
     pairs = [(part, share) for part, share in zip(parts, shares, strict=True) if share]
     if not all(math.isfinite(part) for part, _ in pairs):
         return math.nan if any(math.isnan(part) for part, _ in pairs) else math.inf

@@ -1,7 +1,7 @@
-"""Random search, and L-BFGS by SciPy: training that looks at all rows at once.
+"""Full-batch training: random search, and SciPy's L-BFGS.
 
-In: a task and settings. Out: the model, trained in place; `FullBatchTrainer` has what a run file
-asks of it.
+In: a task and settings. Out: the model, trained in place; run files use `FullBatchTrainer` as they
+use `Trainer`.
 """
 
 from __future__ import annotations
@@ -33,42 +33,41 @@ from glassnet.training.trainer import Task
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
-PART = 4096  # rows of a part
-TRIALS = SHUFFLE + 2  # the stream of random numbers that trials are drawn from
+PART = 4096  # number of rows of a part
+TRIALS = SHUFFLE + 2  # the random stream of trials
 NO_STEPS = (
-    "{} was trained by {!r}, which takes no steps to open: it looks at all rows at once; "
-    "`glassnet check` does its epochs again, and gn.value_and_grad(loss)(model, x, y) gives the "
-    "loss and the gradient of all rows"
+    "{} was trained by {!r}, which has no steps to open: it uses all rows at once; `glassnet "
+    "check` repeats its epochs, and gn.value_and_grad(loss)(model, x, y) gives the loss and the "
+    "gradient of all rows"
 )
 
 
 @dataclass
 class FullBatchTrainer:
-    """Training by one of the two, as a `Descent` is training by batches: an epoch is its only
-    step, and the model's weights are all that there is to remember."""
+    """Full-batch training, with the interface of `Trainer`: an epoch is one step, and there is no
+    state other than the model's weights."""
 
     task: Task
     optimizer: RandomSearch | LBFGS
-    evaluate: Callable[[], float] | None = None  # in place of the loss of held-out rows
+    evaluate: Callable[[], float] | None = None  # replaces the validation loss
     memory: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
     raw: np.ndarray | None = None
-    outcome: Any = None  # what SciPy says of an L-BFGS that it has ended
+    outcome: Any = None  # SciPy's result of L-BFGS
 
     @property
     def order(self) -> Order:
-        """All rows, as they lie, in one batch."""
+        """All rows, in their original order, in one batch."""
         return Order(len(self.task.rows), len(self.task.rows), None)
 
     @property
     def again(self) -> bool:
-        """Whether going on means to do all epochs again: SciPy keeps to itself what it remembers
-        of earlier iterations."""
+        """Whether resuming repeats all epochs, since SciPy does not expose the state of L-BFGS."""
         return isinstance(self.optimizer, LBFGS)
 
     def train(
         self, epochs: int, callbacks: Sequence[Any], history: History | None = None
     ) -> History:
-        """Train for so many epochs in all, going on after those that `history` has (not with
+        """Train for `epochs` epochs in total, continuing after those in `history` (not with
         L-BFGS)."""
         if not isinstance(self.optimizer, RandomSearch):
             found = lbfgs(self, self.optimizer, epochs, callbacks)
@@ -77,7 +76,7 @@ class FullBatchTrainer:
         return random_search(self, self.optimizer, epochs, callbacks, history)
 
     def state(self, best: np.ndarray, trials: int, callbacks: Sequence[Any]) -> TrainingState:
-        """Where a random search stands."""
+        """Return the state of a random search."""
         model, none = self.task.model, np.empty(0)
         return TrainingState(
             self.optimizer, tuple(layout_of(model).parameters), self.shape, trials, trials, best,
@@ -86,24 +85,24 @@ class FullBatchTrainer:
 
     @property
     def shape(self) -> dict[str, Any]:
-        """What decides the trials."""
+        """The settings that determine the trials."""
         rows = self.task.rows
         return {"rows": len(rows), "columns": rows.x.shape[1], "seed": self.task.seed}
 
     def go_on(self, state: TrainingState) -> None:
-        """Stand where another search has ended."""
+        """Continue from the state of another search."""
         if isinstance(self.optimizer, LBFGS):
             raise TrainingError(
-                "after=…: L-BFGS keeps what it remembers to itself (it is SciPy's); train without "
-                "after=, which begins at the weights that the model has"
+                "after=…: SciPy's L-BFGS does not expose its state; train without after=, which "
+                "begins with the current weights of the model"
             )
         if state.weights is not None:
             self.task.model.W[...] = state.weights
 
     @property
     def places(self) -> Any:
-        """Where in W the numbers lie in the order in which SciPy has them, which its sums depend
-        on: of a loss in parts first those of all weights, then those of all biases."""
+        """The indices in W of the parameters in the order in which SciPy gets them, on which its
+        sums depend: for a loss in parts all weights first, then all biases."""
         model = self.task.model
         if not self.task.loss.in_parts:
             return ...
@@ -111,7 +110,7 @@ class FullBatchTrainer:
         return np.concatenate([places[name].ravel() for name in weights_first(model)])
 
     def objective(self, run: Run) -> Objective:
-        """The loss and its gradient at the W that the model has by then."""
+        """Return a function that computes the loss and its gradient at the model's current W."""
         assert isinstance(self.optimizer, LBFGS)
         if self.task.loss.in_parts:
             return in_parts(self.task, run)
@@ -125,8 +124,8 @@ def random_search(
     callbacks: Sequence[Any],
     history: History | None = None,
 ) -> History:
-    """One trial an epoch; the history has the least loss so far. Trials are functions of seed and
-    number, so the best weights and their loss are all that it takes to go on."""
+    """Run one trial per epoch; the history has the lowest loss so far. Trials are determined by
+    seed and number, so that the best weights and their loss are the whole state."""
     started = time.perf_counter()
     task, model = search.task, search.task.model
     judge, evaluate = task.judge(task.rows), task.evaluator()
@@ -161,7 +160,7 @@ def random_search(
 
 
 def _draw(task: Task, search: RandomSearch, best: np.ndarray, trial: int) -> None:
-    """Put the weights of a trial into the model."""
+    """Set the model's weights to those of a trial."""
     model = task.model
     drawn = search.scale * philox.normal(model.W.size, task.seed, TRIALS, trial)
     whole = split(best + drawn if search.near else drawn, layout_of(model).parameters)
@@ -171,8 +170,8 @@ def _draw(task: Task, search: RandomSearch, best: np.ndarray, trial: int) -> Non
 
 
 def lbfgs(search: FullBatchTrainer, by: LBFGS, epochs: int, callbacks: Sequence[Any]) -> History:
-    """One iteration an epoch; it ends early when it has converged."""
-    # slow to import, and needed here only
+    """Run L-BFGS with one iteration per epoch; it stops early when it has converged."""
+    # slow to import, and needed only here
     from scipy.optimize import minimize  # pyright: ignore[reportUnknownVariableType]
 
     started = time.perf_counter()
@@ -182,7 +181,7 @@ def lbfgs(search: FullBatchTrainer, by: LBFGS, epochs: int, callbacks: Sequence[
     built = time.perf_counter() - started
     loop = EpochLoop(run, callbacks, evaluate, lambda: built)
     last = W[places].astype(float)
-    to_the_end = isinstance(by, ScikitLBFGS)  # SciPy itself says how its last iteration ended
+    to_the_end = isinstance(by, ScikitLBFGS)  # let SciPy finish, for its status
 
     def at(w: np.ndarray) -> tuple[float, np.ndarray]:
         W[places] = w
@@ -200,8 +199,8 @@ def lbfgs(search: FullBatchTrainer, by: LBFGS, epochs: int, callbacks: Sequence[
 
     def body() -> None:
         loop.begin_epoch()
-        how: dict[str, Any] = {"method": "L-BFGS-B", "options": by.options(epochs)}
-        ended: Any = cast(Any, minimize)(at, last.copy(), jac=True, callback=each, **how)
+        options: dict[str, Any] = {"method": "L-BFGS-B", "options": by.options(epochs)}
+        ended: Any = cast(Any, minimize)(at, last.copy(), jac=True, callback=each, **options)
         search.outcome, last[...] = ended, ended.x
         unfinished = "epochs" if run.epoch >= epochs else "early"
         run.history.stopped = unfinished if to_the_end and ended.status else "converged"
@@ -213,8 +212,8 @@ def lbfgs(search: FullBatchTrainer, by: LBFGS, epochs: int, callbacks: Sequence[
 
 
 def in_parts(task: Task, run: Run) -> Objective:
-    """The loss of all rows with its penalty, and the gradient in the order of `weights_first`: a
-    part of the rows at a time."""
+    """Return a function that computes the loss of all rows with its penalty, and the gradient in
+    the order of `weights_first`, in parts of the rows."""
     model, rows, loss = task.model, task.rows, task.loss
     assert rows.weight is not None
     width, total = rows.x.shape[1], float(rows.weight.sum())
@@ -230,13 +229,13 @@ def in_parts(task: Task, run: Run) -> Objective:
         return found.prepare(arrays, 1, task.threads)
 
     starts = range(0, len(rows), PART)
-    # sparse rows are made dense part by part whenever they are asked for
-    kept = None if rows.sparse else [prepared(first) for first in starts]
+    # sparse rows are converted to dense ones part by part, at every evaluation
+    prepared_calls = None if rows.sparse else [prepared(first) for first in starts]
 
     def objective(w: np.ndarray) -> tuple[float, np.ndarray]:
         run.history.evaluations += 1
         value, slope = 0.0, np.zeros_like(w)
-        for call in kept if kept is not None else map(prepared, starts):
+        for call in prepared_calls if prepared_calls is not None else map(prepared, starts):
             loss, *parts = call()
             value += float(loss)
             slope += np.concatenate([part.ravel() for part in parts])
@@ -246,7 +245,7 @@ def in_parts(task: Task, run: Run) -> Objective:
 
 
 def _objective(task: Task, search: LBFGS, run: Run) -> Objective:
-    """The loss of all rows and its gradient, as a function of W in float64."""
+    """Return a function that computes the loss of all rows and its gradient for W in float64."""
     model, rows = task.model, task.rows
     weighted = rows.weighting
     program = gradient_program(model, task.loss, rows.x.shape[1], weighted)

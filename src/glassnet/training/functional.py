@@ -1,4 +1,4 @@
-"""The value and the gradient of a loss, as numbers.
+"""Computes values and gradients of losses and functions.
 
 In: a loss, or any function of arrays. Out: a function of model and data, or of arrays.
 """
@@ -27,32 +27,34 @@ from glassnet.training.step_graph import parameter_arrays, trained_only
 def value_and_grad(
     f: Loss | Callable[..., Any], argnums: int | tuple[int, ...] = 0
 ) -> Callable[..., tuple[Any, Any]]:
-    """A function giving a value and a gradient.
+    """Return a function that computes a value and a gradient.
 
-    For a loss, or a function of predictions and labels that `train` takes as one:
-    `value_and_grad(loss)(model, x, y)` is (L, dW): the loss of the model on all rows, and its
-    gradient by every parameter, in the layout of `model.W`. Weights of the rows may follow
-    as a third array. The model computes as in prediction: nothing is dropped out.
+    For a loss, or a function of predictions and labels: `value_and_grad(loss)(model, x, y)` returns
+    (L, dW), the loss of the model on all rows, a float, and its gradient with respect to every
+    parameter, a vector like `model.W`. Weights of the rows can be passed as `sample_weight`. The
+    model computes as in a prediction, without dropout. Raises ShapeError or TrainingError for data
+    that do not fit.
 
-    For any other scalar-valued function of arrays: (f(…), gradient) by the arguments at `argnums`
-    (a tuple gives a tuple of gradients).
+    For any other scalar-valued function of arrays, written with `gn.ops`: (f(…), gradient) with
+    respect to the argument at position `argnums` (a tuple of positions gives a tuple of gradients).
+    Raises ShapeError where f does not return one number.
     """
     if isinstance(f, Loss):
         return _of_loss(f)
     plain = pipeline.value_and_grad(f, argnums)
-    kept: list[Callable[..., Any]] = []  # what a function is as a loss, where it is used as one
+    as_losses: list[Callable[..., Any]] = []  # f as a loss, once it is used as one
 
     def either(*args: Any, **named: Any) -> tuple[Any, Any]:
         if not any(isinstance(argument, Module) for argument in (*args[:1], named.get("model"))):
             return plain(*args, **named)
-        kept[:] = kept or [_of_loss(as_loss(f))]
-        return kept[0](*args, **named)
+        as_losses[:] = as_losses or [_of_loss(as_loss(f))]
+        return as_losses[0](*args, **named)
 
     return either
 
 
 def _of_loss(loss: Loss) -> Callable[..., tuple[float, np.ndarray]]:
-    seen: set[int] = set()  # networks that were looked at
+    seen: set[int] = set()  # ids of the networks that were checked
 
     @computed_to_nearest
     def both(model: Module, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, np.ndarray]:
@@ -68,7 +70,7 @@ def _of_loss(loss: Loss) -> Callable[..., tuple[float, np.ndarray]]:
 
 
 def as_one_vector(model: Module, parts: list[np.ndarray]) -> np.ndarray:
-    """Gradients by the trained parameters as one vector like W, 0 for the other ones."""
+    """Return gradients of the trained parameters as one vector like W, with 0 for the others."""
     whole = np.zeros_like(model.W)
     views = trained_only(model, split(whole, layout_of(model).parameters))
     for view, part in zip(views.values(), parts, strict=True):
@@ -77,12 +79,12 @@ def as_one_vector(model: Module, parts: list[np.ndarray]) -> np.ndarray:
 
 
 def derivative(f: Callable[..., Any], order: int = 1) -> Callable[..., Any]:
-    """The derivative of a function of one number, for all numbers of an array: f′, or f″ with
-    order 2, and so on. For plots of f and f′: `y = gn.derivative(ops.tanh)(x)`.
+    """Return the elementwise derivative of f as a function: f′, or f″ with order=2, and so on. For
+    plots of f and f′: `y = gn.derivative(ops.tanh)(x)`.
 
-    f takes an array and gives one of the same shape, each number from its own alone; arguments
-    after the first are passed on. ShapeError where the shape is another one, or where a number of
-    the result depends on others.
+    f, written with `gn.ops`, takes an array and returns one of the same shape, elementwise; further
+    arguments are passed on. Raises ShapeError where the result has another shape or is not
+    elementwise, GraphError for a negative order.
     """
     if order < 0 or not callable(f):
         raise GraphError(f"derivative({f!r}, order={order!r}): wanted a function, and 0 or more")
@@ -94,7 +96,7 @@ def derivative(f: Callable[..., Any], order: int = 1) -> Callable[..., Any]:
         y = inner(x, *rest)
         shape = getattr(y, "shape", None)
         if shape != x.shape:
-            raise ShapeError(NOT_EACH.format(f"it gave shape {shape} for {x.shape}"))
+            raise ShapeError(NOT_EACH.format(f"its result has shape {shape} for {x.shape}"))
         slope = gradients(y, [x], y * 0.0 + 1.0)[0]
         return slope, gradients(y, [x], y * 0.0 + _mixed(x))[0]
 
@@ -111,19 +113,16 @@ def derivative(f: Callable[..., Any], order: int = 1) -> Callable[..., Any]:
         if bool(
             (apart > 1e-3 * np.max(np.abs(slope), initial=1e-30, where=np.isfinite(slope))).any()
         ):
-            raise ShapeError(NOT_EACH.format("a number of its result depends on others"))
+            raise ShapeError(NOT_EACH.format("a number of its result depends on other elements"))
         return slope
 
     return each
 
 
 def _mixed(x: Any) -> np.ndarray:
-    """A number of its own for each place."""
+    """Return an array like x in which nearby elements have different values from 1 to 2."""
     count = math.prod(cast("tuple[int, ...]", x.shape))
     return (1.0 + np.arange(count) * 0.6180339887 % 1.0).astype(x.dtype).reshape(x.shape)
 
 
-NOT_EACH = (
-    "derivative: f gives each number from its own alone; {}\n"
-    "  right: gn.grad(f) where f gives one number"
-)
+NOT_EACH = "derivative: f must be elementwise; {}\n  right: gn.grad(f) where f gives one number"

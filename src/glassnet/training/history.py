@@ -1,6 +1,6 @@
-"""What a training run leaves behind, and what callbacks see of it while it runs.
+"""The history of a training, and the view of a running one for callbacks.
 
-In: numbers from the loop. Out: `History`, kept by the user, and `Run`, read by callbacks.
+In: numbers from the loop. Out: `History`, which the user gets, and `Run`, which callbacks read.
 """
 
 from __future__ import annotations
@@ -24,42 +24,44 @@ NOTHING = (
     "  right: history = gn.train(…); history = gn.train(…, after=history)"
 )
 BROKEN = (
-    "after=…: that training was ended in the middle of a step ({}), so that the optimiser's memory "
-    "does not fit the weights; train without after=, which begins it anew"
+    "after=…: that training ended in the middle of a step ({}), so that the optimiser's state does "
+    "not fit the weights; train without after=, which resets the state"
 )
 
 
 @dataclass(frozen=True)
 class RatePlan:
-    """The learning rates of a run of so many steps, from epoch `epoch` (from 0) on."""
+    """The learning rates from epoch `epoch` (counted from 0) on, in a run of `total` steps."""
 
     epoch: int
     schedule: Schedule
     total: int
-    steps: int  # of an epoch
+    steps: int  # number of steps of an epoch
 
 
 @dataclass(repr=False, slots=True)
 class History:
-    """One figure an epoch.
+    """The results of a training: lists with one number per epoch.
 
-    The loss of an epoch is the mean over its rows (weighted where rows have weights) of the loss
-    that each had in its step, before that step's update. `stopped` says why training ended:
-    "epochs" (all were done), "early", "time", "interrupted", "converged" or "diverged".
-    `evaluations` counts how often the loss of all rows was computed; an epoch of gradient descent
-    is one. `unrecorded` says why the end of the run is not in its run file, where it should be and
-    is not; `recorded` is the path of that file at the end, and `moved` says what became of it where
-    it was renamed or removed meanwhile. `lr` has the learning rate of the last step of every epoch;
-    it is empty for training that has none. `metrics` has the figures that were asked for by name,
-    of the validation rows where there are any, else of the training rows, after every epoch.
+    `loss` is the mean over the rows of an epoch (weighted if rows have weights) of the loss that
+    each row had in its step, before that step's update; `validation_loss` that of the validation
+    data after the epoch. `stopped` is the reason why training ended: "epochs" (all were done),
+    "early", "time", "interrupted", "converged" or "diverged". `evaluations` is the number of times
+    that the loss of all rows was computed; an epoch of gradient descent counts as one.
+    `compile_seconds` and `train_seconds` are wall-clock times. `best_epoch` is counted from 1.
 
-    `state` is where the training stands, so that `gn.train(…, after=history)` goes on. Model, data
-    and settings are then those of the training before; learning rate, epochs and callbacks may be
-    others. The history returned has the epochs of both. Early stopping keeps its memory; where it
-    has stopped the training, its patience begins anew. A training that a callback, a limit of time
-    or Ctrl-C has ended goes on from its last step. A schedule that goes by the length of the run
-    takes the epochs done and those asked for as the whole: for one plan over several calls ask for
-    all epochs that are left, and let a callback end each call.
+    `lr` has the learning rate of the last step of every epoch; it is empty for training without
+    one. `metrics` has lists by name, of the validation rows if there are any, else of the training
+    rows. `recorded` is the path of the run file at the end; `moved` says whether it was renamed or
+    removed meanwhile; `unrecorded` is the reason if the end of the run is not in the file.
+
+    `state` is the state of the training, with which `gn.train(…, after=history)` continues. Model,
+    data and settings must be the same; learning rate, epochs and callbacks may differ. The new
+    history has the epochs of both. Early stopping keeps its state, but if it has stopped the
+    training, its patience begins anew. A training that a callback, a time limit or Ctrl-C stopped
+    continues after its last step. A schedule that depends on the length of the run counts the
+    epochs of both calls. For one schedule over several calls, request all remaining epochs in each
+    call, and let a callback end it.
     """
 
     loss: list[float] = field(default_factory=list[float])
@@ -87,7 +89,7 @@ class History:
         return [rate for rate in rates if rate is not None]
 
     def rate(self, epoch: int) -> float | None:
-        """The learning rate of the last step of an epoch, from 0; None where there is none."""
+        """Return the learning rate of the last step of an epoch (counted from 0), or None."""
         plan = next((plan for plan in reversed(self.plans) if plan.epoch <= epoch), None)
         if plan is None:
             return None
@@ -96,7 +98,7 @@ class History:
         return float(plan.schedule.rates(Timeline(step, plan.total, plan.steps), seen)[0])
 
     def __repr__(self) -> str:
-        """A few lines, however many epochs there are."""
+        """Return a summary of a few lines."""
         epochs = plural(len(self.loss), "epoch")
         lines = [f"<{epochs}, {self.train_seconds:.3g} s; stopped: {self.stopped}"]
         for name, losses in (("loss", self.loss), ("validation loss", self.validation_loss)):
@@ -124,17 +126,20 @@ class History:
 
 @dataclass(repr=False, slots=True)
 class Run:
-    """A run in progress; another thread may read it at any time. A callback stops it by returning
-    True, and changes weights in `model.W`; other attributes cannot be set. Of a network in folds
-    (`gn.nn.InFolds`) `fold_losses` has the validation loss of each fold after the last epoch."""
+    """A running training, the argument of callbacks; other threads may read it at any time.
+
+    `epoch` and `steps_done` are the numbers of finished epochs and steps, `epochs` and
+    `steps_total` the planned ones. A callback can change weights in `model.W`, and stops the run by
+    returning True. For an ensemble in folds (`gn.nn.InFolds`), `fold_losses` has the validation
+    loss of each fold after the last epoch."""
 
     model: Module
     epochs: int
     steps_total: int
     history: History = field(default_factory=History)
-    epoch: int = 0  # finished ones
+    epoch: int = 0  # number of finished epochs
     steps_done: int = 0
-    failed: bool = False  # ended by an error that has nothing to do with training
+    failed: bool = False  # whether an error unrelated to training ended the run
     fold_losses: list[float] = field(default_factory=list[float])
     started: float = field(default_factory=time.perf_counter)
 
@@ -145,12 +150,12 @@ class Run:
         return f"<epoch {self.epoch} of {self.epochs}{shown}>"
 
     def elapsed(self) -> float:
-        """Seconds since the run began."""
+        """Return the seconds since the run began."""
         return time.perf_counter() - self.started
 
 
 def state_of(after: Any) -> TrainingState:
-    """The state that a history carries; TrainingError where it has none."""
+    """Return the training state in a history; raise TrainingError where it has none."""
     if not isinstance(after, History):
         raise TrainingError(NOTHING.format(type(after).__name__))
     if after.state is None:
@@ -159,14 +164,14 @@ def state_of(after: Any) -> TrainingState:
 
 
 def note_history(model: Module, history: History) -> History:
-    """The history; the model knows its last training from now on, for `warn_of_repeat`."""
+    """Store the training in the model, for `warn_of_repeat`; return the history."""
     state = history.state
     vars(model)["_trained"] = None if state is None else (dict(state.shape), state.left)
     return history
 
 
 def earlier_epochs(after: History, state: TrainingState) -> History:
-    """The whole epochs of a history, as the beginning of a longer one."""
+    """Return a history with the complete epochs of another one, to be continued."""
     whole = slice(state.epochs)
     losses, judged = after.loss[whole], after.validation_loss[whole]
     plans = [plan for plan in after.plans if plan.epoch < state.epochs]

@@ -1,6 +1,6 @@
-"""A picture of figures by epoch, for notebooks.
+"""Draws curves by epoch for notebooks.
 
-In: lists of numbers by name. Out: one SVG element, which needs nothing beside it.
+In: lists of numbers by name. Out: one self-contained SVG element.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import math
 from collections.abc import Mapping, Sequence
 
 WIDTH, HEIGHT, LEFT, EDGE = 480, 240, 64, 24
-COLOURS = ("#0072b2", "#d55e00", "#009e73")  # told apart by the colour-blind as well
-MOST = 400  # points of a curve
+COLOURS = ("#0072b2", "#d55e00", "#009e73")  # distinguishable for the colour-blind, too
+MOST = 400  # most points of a curve
 
 
-def curves(figures: Mapping[str, Sequence[float]], across: str = "epoch") -> str:
-    """One curve a list; by powers of ten where all numbers are above 0 and far apart."""
-    finite = [value for one in figures.values() for value in one if math.isfinite(value)]
+def curves(lists: Mapping[str, Sequence[float]], across: str = "epoch") -> str:
+    """Return an SVG with one curve per list; the axis is logarithmic if max > 20 · min > 0."""
+    finite = [value for one in lists.values() for value in one if math.isfinite(value)]
     if not finite:
         return "<p>no epoch was finished</p>"
     low, high = min(finite), max(finite)
@@ -25,8 +25,8 @@ def curves(figures: Mapping[str, Sequence[float]], across: str = "epoch") -> str
         return math.log10(number) if powers else number
 
     bottom, span = scaled(low), (scaled(high) - scaled(low)) or 1.0
-    epochs, parts = max(len(one) for one in figures.values()), list[str]()
-    for (name, one), colour in zip(figures.items(), COLOURS, strict=False):
+    epochs, parts = max(len(one) for one in lists.values()), list[str]()
+    for (name, one), colour in zip(lists.items(), COLOURS, strict=False):
         step = max(1, len(one) // MOST)
         points = " ".join(
             f"{LEFT + (WIDTH - LEFT - EDGE) * i / max(1, epochs - 1):.1f},"

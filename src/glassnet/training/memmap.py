@@ -1,8 +1,8 @@
-"""Arrays in a file without a name, for rows that do not fit into memory.
+"""Memory-mapped arrays in an unnamed temporary file, for rows that do not fit in memory.
 
-In: parts of arrays, one after the other. Out: the whole arrays, mapped: the system reads from the
-file what a step asks for, and drops it when memory is short. The file goes with the last array,
-or with the process, however that ends.
+In: parts of arrays, one after the other. Out: the whole arrays, memory-mapped: the system reads
+what a step needs from the file, and drops it when memory is short. The file is removed with the
+last array, or when the process ends.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ import numpy as np
 from glassnet.errors import OutputError
 
 PAGE = mmap.PAGESIZE
-WATCHED = 32  # calls for which rows are asked for early, after one that waited for the disk
+WATCHED = 32  # number of calls with prefetching after a call that waited for the disk
 
 
 @dataclass(frozen=True)
 class MappedRows:
-    """The arrays of some rows that lie on disk, and what is known of where they came from."""
+    """Arrays of rows on disk, and a description of their source."""
 
     folder: str | None
-    files: tuple[tuple[mmap.mmap, int], ...]  # and the bytes of a row
-    names: tuple[str, ...] = ()  # of the columns of x
+    files: tuple[tuple[mmap.mmap, int], ...]  # each with the bytes of a row
+    names: tuple[str, ...] = ()  # column names of x
     described: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def read(self, rows: np.ndarray) -> None:
-        """Have rows in memory now."""
+        """Read rows into memory now."""
         for file, size in self.files:
             for row in np.unique(rows).tolist():
                 file[row * size]
 
     def soon(self, rows: np.ndarray) -> None:
-        """Ask the system to read rows that will be needed, and go on meanwhile."""
+        """Ask the system to read rows in the background that will be needed soon."""
         for file, size in self.files:
-            file.madvise(RANDOM)  # no pages beside those asked for
+            file.madvise(RANDOM)  # no read-ahead of adjacent pages
             starts = np.unique(rows).astype(np.int64) * size
             pages = starts // PAGE
             ends = -(-(starts + size) // PAGE)
@@ -58,8 +58,8 @@ WILL_NEED: int = getattr(mmap, "MADV_WILLNEED", 3)
 
 
 class Prefetcher:
-    """Asks for rows early while the process is found to wait for its disk. To ask costs about
-    as much as a small network takes to train on a row, so it is not done where nothing waits."""
+    """Prefetches rows while the process is found to wait for its disk. Prefetching a row takes
+    about as long as training a small network on it, so that it is not done otherwise."""
 
     def __init__(self, mapped: MappedRows | None) -> None:
         self._mapped = mapped if hasattr(mmap.mmap, "madvise") else None
@@ -67,7 +67,7 @@ class Prefetcher:
         self._left = 0
 
     def __call__(self, rows: np.ndarray) -> None:
-        """Before a call of the step, with the rows of the call after it."""
+        """Prefetch `rows`, those of the call after the next one, where needed."""
         if self._mapped is None:
             return
         waits = _waits()
@@ -85,12 +85,12 @@ else:
     import resource
 
     def _waits() -> int:
-        """How often this process has waited for a page to be read from disk."""
+        """Return how often this process has waited for a page from disk (major page faults)."""
         return resource.getrusage(resource.RUSAGE_SELF).ru_majflt
 
 
 class MappedWriter:
-    """Arrays by name, written from the first row to the last."""
+    """Writes arrays by name, from the first row to the last."""
 
     def __init__(self, folder: str | None, rows: int) -> None:
         self.folder, self.rows = folder, rows
@@ -104,7 +104,7 @@ class MappedWriter:
         self._stack.close()
 
     def append(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """The next rows of every array."""
+        """Write the next rows of every array."""
         with _explained(self.folder):
             if not self._files:
                 self._create(arrays)
@@ -123,12 +123,12 @@ class MappedWriter:
                 f"{_size(free)} free; name a folder with more room: scratch=…"
             )
         for name, array in arrays.items():
-            # Without a buffer, so that a full disk is found by `append`, and nothing later fails.
+            # Without a buffer, so that `append` notices a full disk.
             new = tempfile.TemporaryFile(dir=folder, prefix="glassnet-", buffering=0)  # noqa: SIM115
             self._files[name] = self._stack.enter_context(new), array.dtype, array.shape[1:]
 
     def mapped(self) -> tuple[dict[str, np.ndarray], MappedRows]:
-        """The arrays, for reading."""
+        """Return the arrays, memory-mapped for reading."""
         arrays: dict[str, np.ndarray] = {}
         files: list[tuple[mmap.mmap, int]] = []
         with _explained(self.folder):
@@ -140,13 +140,15 @@ class MappedWriter:
 
 
 def temporary_folder(folder: str | None) -> str:
-    """The folder for such files. /tmp often lies in memory, which is what there is too little of,
-    so /var/tmp comes first where nobody chose."""
+    """Return the folder for such files: `folder`, else $TMPDIR, else /var/tmp, since /tmp is often
+    in memory."""
     chosen = folder or os.environ.get("TMPDIR")
     if chosen:
         return chosen
-    kept = Path("/var/tmp")
-    return str(kept) if kept.is_dir() and os.access(kept, os.W_OK) else tempfile.gettempdir()
+    var_tmp = Path("/var/tmp")
+    return (
+        str(var_tmp) if var_tmp.is_dir() and os.access(var_tmp, os.W_OK) else tempfile.gettempdir()
+    )
 
 
 @contextlib.contextmanager

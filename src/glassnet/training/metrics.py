@@ -1,6 +1,6 @@
-"""Figures of a network after every epoch, beside its loss.
+"""Metrics of a network after every epoch.
 
-In: names or functions. Out: a callback, which predicts once an epoch and keeps a list for each.
+In: names or functions. Out: a callback that predicts once per epoch and stores a list for each.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from glassnet.training.callbacks import Callback
 from glassnet.training.data_checks import Rows
 from glassnet.training.history import Run
 
-PART = 1 << 16  # rows that are predicted at a time
+PART = 1 << 16  # number of rows predicted at a time
 WANTED = (
     "metrics={!r}: wanted names, {}, functions f(y, prediction) that give one number, or losses\n"
     '  right: metrics=["accuracy"]\n'
     '  right: metrics={{"largest error": lambda y, prediction: abs(y - prediction).max()}}'
 )
 CODE = (
-    "the run has {}, of a function that a file does not keep: from here on it is NaN\n"
+    "the run has {}, a function that files do not contain: from here on its values are NaN\n"
     "  right: metrics={{{!r}: f}}"
 )
 
@@ -54,7 +54,7 @@ def _rmse(y: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None) -> f
 
 
 def _r2(y: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None) -> float:
-    """1 − Σ (y − ŷ)² / Σ (y − mean)² of each output; the mean over outputs."""
+    """Return R² = 1 − Σ (y − ŷ)² / Σ (y − mean)² of each output, averaged over outputs."""
     truth = y.astype(float)
     left = np.average(np.square(truth - prediction), axis=0, weights=weight)
     mean = np.average(truth, axis=0, weights=weight)
@@ -69,7 +69,7 @@ NAMED: dict[str, Measure] = {
 
 
 class Metrics(Callback):
-    """Predictions for some rows after every epoch, and what the metrics make of them."""
+    """Computes metrics of predictions for some rows after every epoch."""
 
     def __init__(self, given: Mapping[str, Any], loss: Loss, rows: Rows) -> None:
         self.given, self.loss, self.rows = dict(given), loss, rows
@@ -79,25 +79,25 @@ class Metrics(Callback):
             if isinstance(metric, str) and classes != (metric == "accuracy"):
                 fits = "accuracy" if classes else "mae, mse, rmse, r2"
                 raise TrainingError(
-                    f"metrics: {metric!r} is not a figure of {loss!r}, whose labels are "
-                    f"{'classes' if classes else 'numbers'}; there are {fits}, and functions"
+                    f"metrics: {metric!r} does not fit {loss!r}, whose labels are "
+                    f"{'classes' if classes else 'numbers'}; use {fits}, or a function"
                 )
             if (
                 isinstance(metric, str)
                 and not classes
                 and loss.label_type(1, 2, "float32").rank != 2
             ):
-                raise TrainingError(f"metrics: {metric!r} needs labels of numbers, one an output")
+                raise TrainingError(f"metrics: {metric!r} needs one numeric label per output")
 
     @property
     def noted(self) -> dict[str, str | None]:
-        """What a file says of them: names, and None for code."""
+        """The metrics as stored in a file: names, and None for functions."""
         return {
             name: metric if isinstance(metric, str) else None for name, metric in self.given.items()
         }
 
     def train_begin(self, run: Run) -> None:
-        """Epochs of before that had none of a metric have NaN."""
+        """Begin the lists; earlier epochs without a metric get NaN."""
         for name in self.given:
             column = run.history.metrics.setdefault(name, [])
             column[:] = [*column, *[math.nan] * (run.epoch - len(column))][: run.epoch]
@@ -112,16 +112,16 @@ class Metrics(Callback):
         return {"metrics": {name: self.columns.get(name, []) for name in self.given}}
 
     def _predicted(self, model: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Labels that are there, predictions, and weights of the rows."""
+        """Return labels, predictions and weights of the rows whose labels are not missing."""
         rows, count = self.rows, len(self.rows)
         parts = [model(rows.x[first : first + PART]) for first in range(0, count, PART)]
         prediction, y, weight = np.concatenate(parts), rows.y, rows.weight
         if weight is not None and weight.ndim == 2:
             weight = weight.mean(1)
         if self.loss.skips_missing:
-            known = np.asarray(self.loss.known(y)).reshape(count, -1).all(1)
-            y, prediction = y[known], prediction[known]
-            weight = None if weight is None else weight[known]
+            mask = np.asarray(self.loss.known(y)).reshape(count, -1).all(1)
+            y, prediction = y[mask], prediction[mask]
+            weight = None if weight is None else weight[mask]
         return y, prediction, weight
 
     def _figure(
@@ -135,11 +135,11 @@ class Metrics(Callback):
         if metric is None:
             return math.nan
         if metric == "accuracy" and isinstance(self.loss, ClassLoss) and y.ndim == 2:
-            y = y.argmax(1)  # of probabilities
+            y = y.argmax(1)  # y has probabilities
         if isinstance(metric, str) and y.ndim == 2 and prediction.shape != y.shape:
             raise TrainingError(
                 f"metrics: {name!r} compares labels with predictions, whose shapes are "
-                f"{y.shape} and {prediction.shape}; a function can say what to compare"
+                f"{y.shape} and {prediction.shape}; use a function to choose what to compare"
             )
         if isinstance(metric, str):
             return NAMED[metric](y, prediction, weight)
@@ -157,18 +157,19 @@ class Metrics(Callback):
 
 
 def metric_callback(given: Mapping[str, Any], loss: Loss, rows: Rows) -> list[Metrics]:
-    """What takes metrics of some rows, where there are any."""
+    """Return the callback that computes metrics, in a list; [] without metrics."""
     return [Metrics(given, loss, rows)] if given else []
 
 
 def described_metrics(callbacks: Iterable[Any]) -> dict[str, Any]:
-    """What a run file says of the metrics among its callbacks."""
+    """Return the description of the metrics among callbacks for a run file."""
     found = [callback.noted for callback in callbacks if isinstance(callback, Metrics)]
     return {"measured": found[0]} if found else {}
 
 
 def as_metrics(given: Any) -> dict[str, Any]:
-    """Metrics by name: the name of one of ours, a loss, or a function; TrainingError else."""
+    """Return metrics by name; each is a built-in name, a loss, or a function. Raises
+    TrainingError."""
     if given is None:
         return {}
     if isinstance(given, Mapping):
@@ -179,13 +180,13 @@ def as_metrics(given: Any) -> dict[str, Any]:
         items = [(_name(item), item) for item in each]
     found: dict[str, Any] = {}
     for name, item in items:
-        known = item in NAMED if isinstance(item, str) else callable(item)
-        if not isinstance(name, str) or not name or not known or isinstance(item, type):
+        is_valid = item in NAMED if isinstance(item, str) else callable(item)
+        if not isinstance(name, str) or not name or not is_valid or isinstance(item, type):
             raise TrainingError(WANTED.format(cast(object, given), ", ".join(map(repr, NAMED))))
         if name in found or name in ("loss", "validation loss", "validation_loss"):
             raise TrainingError(
-                f"metrics: {name!r} stands twice, or for the loss; give each a name of its own, "
-                "metrics={name: f}"
+                f"metrics: {name!r} is used twice, or is the name of the loss; give each another "
+                "name, metrics={name: f}"
             )
         found[name] = item
     return found
@@ -201,8 +202,8 @@ def _name(metric: Any) -> Any:
 
 
 def restore_metrics(noted: Mapping[str, str | None], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The metrics of a run that goes on: those that its file names, and those that are given. Of
-    code that is not given again there is nothing from here on, which a warning says."""
+    """Return the metrics of a resumed run: those named in its file, and those passed again. A
+    function that is not passed again becomes None, with a warning."""
     found: dict[str, Any] = {
         name: metric if metric in NAMED else None for name, metric in noted.items()
     }

@@ -1,8 +1,8 @@
-"""Orders of rows as machine code: what `philox.permutations` gives, many times as fast.
+"""Computes `philox.permutations` in machine code, many times as fast.
 
-In: how many rows, a seed, a stream, epochs. Out: the same orders, of 32-bit numbers. For each
-epoch the code fills the tables of the Feistel network with random words and then follows one place
-after the other through its rounds.
+In: the number of rows, a seed, a stream, epochs. Out: the same permutations, as 32-bit numbers. For
+each epoch the code fills the tables of the Feistel network with random words, and then sends one
+index after the other through its rounds.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from glassnet.ops.philox import MASK, MULTIPLIERS, WEYL
 from glassnet.run import cache as disk
 from glassnet.run.executable import check_executable
 
-MOST = 1 << 31  # rows: their numbers have 32 bits
-WORTH_LOADING = 1 << 17  # numbers that were ordered before: 2 ms to read the code from the disk,
-WORTH_MAKING = 1 << 20  # and 20 ms to compile it
+MOST = 1 << 31  # limit of the number of rows, whose indices have 32 bits
+WORTH_LOADING = 1 << 17  # permuted numbers from which reading the code from disk (2 ms) pays off
+WORTH_MAKING = 1 << 20  # permuted numbers from which compiling it (20 ms) pays off
 SIZES = ("n", "height", "width", "epoch", "count", "key0", "key1", "stream", "first", "last")
 
 
 def permutations(
     n: int, seed: int, stream: int, epochs: range, first: int = 0, last: int | None = None
 ) -> np.ndarray:
-    """The orders of some epochs [epochs, rows]: by machine code where so many epochs came before
-    that it pays, else by NumPy."""
+    """Return the permutations of some epochs, [epochs, rows]: by machine code if enough epochs came
+    before for it to pay off, else by NumPy."""
     before = n * epochs.start
     found = None
     if before >= WORTH_LOADING and n < MOST:
@@ -44,12 +44,12 @@ def permutations(
 def run(
     code: Callable[..., None], n: int, seed: int, stream: int, epochs: range, first: int, last: int
 ) -> np.ndarray:
-    """The orders of some epochs, int32 [epochs, rows]."""
+    """Return the permutations of some epochs, int32 [epochs, rows]."""
     height, width = philox.table(n)
     key, count = philox.words(seed), len(epochs)
     numbers = n, height, width, epochs.start, count, *key, stream | philox.HOST, first, last
     orders = np.empty((count, last - first), np.int32)
-    tables = np.empty(2 * ROUNDS * height, np.uint32)  # as drawn, and with entries side by side
+    tables = np.empty(2 * ROUNDS * height, np.uint32)  # as drawn, and interleaved
     sizes = np.array(numbers, np.int64)
     code(tables.ctypes.data, sizes.ctypes.data, orders.ctypes.data)
     return orders
@@ -57,7 +57,7 @@ def run(
 
 @cache
 def _function(make: bool) -> Callable[..., None] | None:
-    """The code, read from where code is kept or, if `make`, compiled; None where there is none."""
+    """Return the code from the cache or, if `make`, compile it; None where that is not possible."""
     try:
         check_executable()
         # imported here so that a missing or broken LLVM costs speed, not the package
@@ -76,12 +76,12 @@ def _function(make: bool) -> Callable[..., None] | None:
         disk.write(key, code)
     loaded = load(code, name)
     function: Any = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(loaded.run)
-    function.loaded = loaded  # stays as long as the function
+    function.loaded = loaded  # keeps the code alive as long as the function
     return function
 
 
 def text() -> str:
-    """A function of the tables, the sizes and the orders, as LLVM assembly."""
+    """Return the function of (tables, sizes, orders) as LLVM assembly."""
     lines = [
         "define void @start_run(ptr %tables, ptr %sizes, ptr %out) nounwind {",
         "entry:",
@@ -126,7 +126,7 @@ draw:
 
 
 def _words() -> Iterator[str]:
-    """Philox's words number 4b to 4b + 3, into the tables."""
+    """Yield code that writes Philox's words 4b to 4b + 3 to the tables."""
     low, high = f"and i64 {{}}, {MASK}", "lshr i64 {}, 32"
     yield f"%c0 = {low.format('%b')}"
     yield f"%c1 = {high.format('%b')}"
@@ -193,8 +193,8 @@ walk:
 
 
 def _rounds() -> Iterator[str]:
-    """Rows are moved by what the tables say of their column, then columns by their row. Both are
-    kept times the number of rounds, since a table's entries lie so far apart."""
+    """Yield code that shifts rows by the table entries of their columns, then columns by those of
+    their rows. Both are stored times the number of rounds, the stride of a table's entries."""
     r, c = "%r_0", "%c_0"
     last = ROUNDS - 1
     for k in range(ROUNDS):

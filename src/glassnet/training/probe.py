@@ -1,6 +1,6 @@
-"""A model that notes what each of its layers builds.
+"""Wraps a model to record the inputs and outputs of its layers.
 
-In: a model. Out: the same nodes, and by the names of its layers which values they took and gave.
+In: a model. Out: the same nodes, and the input and output values of every layer by name.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from glassnet.nn.scope import Scope
 
 @dataclass(frozen=True)
 class LayerTrace:
-    """A layer as it was built: its name, itself, what went in and came out, where its parameters
-    are named, and of a `Residual` or `Parallel` the values that it joins."""
+    """A layer as it was built: its name, the layer, its input `given` and `result`, the prefix
+    `under` of its parameters' names, and the values `joined` by a `Residual` or `Parallel`."""
 
     name: str
     layer: Module
@@ -30,7 +30,7 @@ class LayerTrace:
 
 
 class ProbedModule(Module, in_files=False):
-    """A model that notes what its layers give in a training step."""
+    """A model that records the inputs and outputs of its layers in a training step."""
 
     def __init__(self, model: Module) -> None:
         self.model = model
@@ -51,7 +51,7 @@ class ProbedModule(Module, in_files=False):
         return self._built("", self.model, x, parameters)
 
     def _built(self, name: str, layer: Module, x: Value, scope: Scope) -> Value:
-        """What the layer builds, part by part where its parts are known: the same nodes."""
+        """Build a layer, part by part for known containers; the nodes are the same."""
         called, joined = name or type(layer).__name__.lower(), ()
         if type(layer) is Neuron:
             z = layer.linear.build(x, scope)
@@ -76,5 +76,5 @@ class ProbedModule(Module, in_files=False):
 
 
 def join(under: str, name: str) -> str:
-    """The name of a part of what is called `under`, of the whole network if that is empty."""
+    """Return the full name of a part of `under`; an empty `under` is the whole network."""
     return f"{under}.{name}" if under else name

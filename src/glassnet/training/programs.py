@@ -1,8 +1,8 @@
-"""Compiled programs of a model, each made once for all models of the same structure.
+"""Compiled programs of models, shared by all models of the same structure.
 
 In: a model, a loss, an optimiser. Out: programs. The learning rate, the seed, the hyperparameters
-and the data are inputs, so that changing them compiles nothing; networks that differ in their
-widths only share programs where they can (`nn/structure.py`).
+and the data are inputs, so that changing them needs no compilation. Networks that differ only in
+their widths share programs where that is possible (`nn/structure.py`).
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from glassnet.training.step_graph import (
 )
 
 STEPPED = ("rows", "lr", "step")
-PROGRAMS = 256  # kept in a process for models that come later: the ones used last
+PROGRAMS = 256  # number of programs in the cache of a process; the least recently used are dropped
 
-Make = Callable[[Module, Any], Any]  # from a model and the number of columns that it reads
+Make = Callable[[Module, Any], Any]  # takes a model and its number of columns
 
 
 class BoundProgram:
-    """A program with some of its inputs given: the words of the seed, and arrays that code of the
-    user refers to, which are read at every step."""
+    """A program with some inputs bound: the words of the seed, and arrays that the user's code
+    refers to, which are read at every step."""
 
     def __init__(
         self,
@@ -76,15 +76,15 @@ class BoundProgram:
 
 
 def is_outdated(program: Program) -> bool:
-    """Whether code of the user in a program now refers to something else than when it was traced,
-    so that the program is to be asked for again."""
+    """Whether something that the user's code in a program refers to has changed since tracing, so
+    that the program must be requested again."""
     return isinstance(program, BoundProgram) and program.references.changed()
 
 
 @dataclass
 class _Entry:
-    """What a model keeps of a program: the graph as it is now, and code for this and earlier
-    graphs."""
+    """A model's cache entry of a program with user code: the current graph, and the programs of
+    this and earlier graphs."""
 
     references: References
     traced: Traced
@@ -100,43 +100,43 @@ class _Entry:
 
 
 class _Shared:
-    """What was made last, by what decides it; None where it could not be made."""
+    """A cache of the most recently used objects by key; None for those that cannot be made."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._cached: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.RLock()
 
     def clear(self) -> None:
         with self._lock:
-            self._kept.clear()
+            self._cached.clear()
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
         with self._lock:
-            if key not in self._kept:
-                self._kept[key] = make()
-                if len(self._kept) > PROGRAMS:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end(key)
-            return self._kept[key]
+            if key not in self._cached:
+                self._cached[key] = make()
+                if len(self._cached) > PROGRAMS:
+                    self._cached.popitem(last=False)
+            self._cached.move_to_end(key)
+            return self._cached[key]
 
 
 _shared = _Shared()
 
 
 def clear_shared() -> None:
-    """Make programs anew for models that come from now on, as after a change of how they are
-    made."""
+    """Clear the cache, so that later models get new programs."""
     _shared.clear()
 
 
 def shared(key: Hashable, make: Callable[[], Any]) -> Any:
-    """What `make` gives, once for a key."""
+    """Return the result of `make`, which is called once per key."""
     return _shared.get(key, make)
 
 
 def program(model: Module, key: Hashable, width: int, make: Make, any_width: bool = True) -> Any:
-    """What `make` gives for the model and `width` columns. `key` is what decides it besides them;
-    `any_width` says that nothing but the model looks at sizes that user code may have read."""
+    """Return the result of `make` for the model and `width` columns, cached under `key`, which has
+    everything else that determines it. With `any_width=True` models of other widths may share it;
+    user code must then not depend on sizes."""
     found = model.programs.get((key, width))
     if found is None:
         found = model.programs[key, width] = _make_program(model, key, width, make, any_width)
@@ -151,7 +151,7 @@ def _make_program(model: Module, key: Hashable, width: int, make: Make, any_widt
 
 
 def _for_all_widths(model: Module, key: Hashable, width: int, make: Make, any_width: bool) -> Any:
-    """What networks with other widths have made already, or can use too, if possible."""
+    """Return a program that networks of other widths can use, too, if that is possible."""
     opened = with_open_widths(model) if any_width and model.input_width() == width else None
     found = None
     if opened is not None:
@@ -163,27 +163,29 @@ def _try_make(make: Make, opened: Module) -> Any:
     try:
         return make(opened, opened.input_width())
     except (GlassnetError, TypeError, AssertionError):
-        return None  # what is wrong with the network itself is raised for its own widths
+        return None  # errors of the network itself are raised with its own widths
 
 
 def step_program(
     model: Module, loss: Loss, optimizer: Optimizer, width: int, weighted: int, seed: int
 ) -> Program:
-    """Steps of training; see `step.StepGraph` for its inputs. Seeds share their code."""
+    """Return the program of training steps; `step_graph.StepGraph` describes its inputs. Code is
+    shared by all seeds."""
     return _step_like_program("step", step_graph, model, loss, optimizer, width, weighted, seed)
 
 
 def gradient_step_program(
     model: Module, loss: Loss, optimizer: Optimizer, width: int, weighted: int, seed: int
 ) -> Program:
-    """Steps without their update, which give the gradients; see `step.gradient_step_graph`."""
+    """Return the program of steps that compute gradients without an update; see
+    `step_graph.gradient_step_graph`."""
     return _step_like_program(
         "slope", gradient_step_graph, model, loss, optimizer, width, weighted, seed
     )
 
 
 def update_program(model: Module, optimizer: Optimizer) -> Program:
-    """The update of a step, by gradients that are given; see `step.update_graph`."""
+    """Return the program of an update with given gradients; see `step_graph.update_graph`."""
 
     def trace(module: Module, columns: int, references: References | None = None) -> _Made:
         step = update_graph(module, optimizer, module.input_width() and columns, references)
@@ -222,7 +224,7 @@ def _is_ours(optimizer: Optimizer) -> bool:
 
 
 def loss_program(model: Module, loss: Loss, width: int, weighted: int) -> Program:
-    """The loss of parts of the rows, a part a step."""
+    """Return the program that computes the loss of parts of the rows, one part per step."""
 
     def trace(module: Module, columns: int, references: References | None = None) -> _Made:
         stepped = ("x", "y", "weight") if weighted else ("x", "y")
@@ -233,7 +235,7 @@ def loss_program(model: Module, loss: Loss, width: int, weighted: int) -> Progra
 
 
 def gradient_program(model: Module, loss: Loss, width: int, weighted: int) -> Program:
-    """The loss, and its gradient by every parameter."""
+    """Return the program that computes the loss and its gradient for every trained parameter."""
 
     def trace(module: Module, columns: int, references: References | None = None) -> _Made:
         traced = gradient_graph(module, loss, columns, weighted, references)
@@ -243,7 +245,7 @@ def gradient_program(model: Module, loss: Loss, width: int, weighted: int) -> Pr
 
 
 def part_program(model: Module, loss: Loss, width: int) -> Program:
-    """What some rows add to loss and gradient; see `Loss.part`."""
+    """Return the program for some rows' contribution to loss and gradient; see `Loss.part`."""
 
     def make(module: Module, columns: int) -> Program:
         return compile_graph(part_graph(module, loss, columns), widths=widths(module, columns))
@@ -252,7 +254,7 @@ def part_program(model: Module, loss: Loss, width: int) -> Program:
     return found
 
 
-_Made = tuple[Traced, bool, dict[str, Any]]  # a graph, whether it has the seed, how to compile it
+_Made = tuple[Traced, bool, dict[str, Any]]  # a graph, whether it uses the seed, compiler options
 
 
 def _program(
@@ -264,8 +266,8 @@ def _program(
     seed: int = 0,
     ours: bool = True,
 ) -> Program:
-    """The program under a key: one for all models of a structure, or, where code of the user's is
-    in it, one of the model's own, traced again where what that code refers to has changed."""
+    """Return the program under a key: shared by all models of a structure or, if it contains user
+    code, the model's own, traced again where something that this code refers to has changed."""
     place = ("code", key, width)
     found: _Entry | None = model.programs.get(place)
     if found is None:
@@ -301,5 +303,5 @@ def _retrace(
 
 
 def seed_words(seed: int) -> dict[str, np.ndarray]:
-    """A seed as the inputs that stand for it."""
+    """Return the inputs for a seed, its two words."""
     return {f"key{i}": np.array(word, np.int64) for i, word in enumerate(words(seed))}

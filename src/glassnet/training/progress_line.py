@@ -1,7 +1,8 @@
-"""How far a training is, shown while it runs, at no cost to it.
+"""Shows the progress of a training in one line, without slowing it down.
 
-In: a run, as a callback. Out: one line on standard error, painted by a thread that reads the run:
-on a terminal and in a notebook it is repainted, elsewhere there is a line now and then.
+In: a run, as a callback. Out: one line on standard error, written by a thread that reads the run.
+On a terminal and in a notebook it is updated in place; elsewhere a new line is written from time to
+time.
 """
 
 from __future__ import annotations
@@ -16,22 +17,22 @@ from glassnet.training.callbacks import Callback
 from glassnet.training.history import Run
 from glassnet.words import plural, shorten
 
-REPAINT = 0.2  # seconds
-LINES = 5.0  # seconds between two lines where nothing can be repainted
-BAR = 16  # characters
+REPAINT = 0.2  # seconds between updates in place
+LINES = 5.0  # seconds between new lines elsewhere
+BAR = 16  # width in characters
 MOST = 1 << 30
 
 
 class Progress(Callback):
-    """Show epoch, losses, learning rate and time in one line while training runs; the line that is
-    left at the end says how it ended. `gn.train(…, verbose=True)` is this callback."""
+    """Show epoch, losses, learning rate and time in one line while training runs; at the end the
+    line shows why it stopped. `gn.train(…, verbose=True)` adds this callback."""
 
     def __init__(self, stream: Any = None) -> None:
         self._given, self._over = stream, threading.Event()
         self._painter: threading.Thread | None = None
 
     def ahead(self, run: Run) -> int:
-        """The thread looks for itself, so that epochs need not be taken one by one."""
+        """Return a large number: the thread reads the run itself, so that blocks are allowed."""
         return MOST
 
     def train_begin(self, run: Run) -> None:
@@ -51,7 +52,7 @@ class Progress(Callback):
         self._write(f"{start}{self._fitting(f'{self.line(run)}{stopped}')}\n")
 
     def line(self, run: Run) -> str:
-        """What the line says of a run."""
+        """Return the text of the line for a run."""
         losses, judged = run.history.loss, run.history.validation_loss
         parts = [f"epoch {run.epoch:,}/{run.epochs:,}"]
         if losses:
@@ -82,7 +83,7 @@ class Progress(Callback):
             self._stream.write(text)
             self._stream.flush()
         except (OSError, ValueError, UnicodeError):
-            self._over.set()  # a line is never worth a failure
+            self._over.set()  # stop writing; never fail because of the line
 
 
 def _bar(run: Run) -> str:

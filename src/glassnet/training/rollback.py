@@ -1,7 +1,7 @@
-"""The weights before an epoch, to go back to where the numbers leave the finite range.
+"""Snapshots of the weights before an epoch, to restore if a number becomes infinite or NaN.
 
-In: weights. Out: the same weights again. Those of a large network lie in a temporary file without
-a name, so that memory holds them once.
+In: weights. Out: the same weights again. Large ones are stored in an unnamed temporary file, to
+save memory.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 
 from glassnet.nn.storage import memory_of
 
-LARGE = 4 << 20  # bytes: below, a copy in memory is nothing to speak of
-BLOCK = 1 << 16  # numbers looked at in one go
+LARGE = 4 << 20  # bytes from which a snapshot is stored in a file
+BLOCK = 1 << 16  # numbers tested at once
 
 
 class Snapshot:
-    """A copy of an array that keeps its place and size."""
+    """A copy of an array, which can be taken and restored repeatedly."""
 
     def __init__(self, array: np.ndarray) -> None:
         self.array = array
@@ -30,16 +30,16 @@ class Snapshot:
             try:
                 self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  (kept open)
                 weakref.finalize(self, self.file.close)
-            except OSError:  # nowhere to put it
+            except OSError:  # no temporary folder
                 self.file = None
 
     def take(self) -> None:
-        """Keep what the array holds now."""
+        """Copy the current values of the array."""
         if self.file is not None:
             try:
                 self._write(self.file)
                 return
-            except OSError:  # no room
+            except OSError:  # the disk is full
                 self._close()
         if self.copy is None:
             self.copy = np.empty_like(self.array)
@@ -52,7 +52,7 @@ class Snapshot:
             rest = rest[file.write(rest) :]
 
     def restore(self) -> None:
-        """Put back what was kept."""
+        """Copy the stored values back into the array."""
         if self.file is None:
             self.array[...] = self.copy
             return
@@ -61,7 +61,7 @@ class Snapshot:
         while len(rest):
             count = self.file.readinto(rest)  # pyright: ignore
             if not count:
-                raise OSError("the copy of the weights was cut short")
+                raise OSError("the stored copy of the weights is incomplete")
             rest = rest[count:]
 
     def _close(self) -> None:
@@ -71,7 +71,7 @@ class Snapshot:
 
 
 def finite(array: np.ndarray) -> bool:
-    """Whether all numbers of a vector are finite, in memory that does not grow with it."""
+    """Whether all numbers of a vector are finite, tested with constant memory."""
     if array.size == 1:
         return math.isfinite(array.item())
     if array.size <= BLOCK:

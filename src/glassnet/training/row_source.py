@@ -1,7 +1,7 @@
-"""Rows that come in parts, from files that need not fit into memory.
+"""Reads rows in parts, from files that need not fit in memory.
 
-In: a source of rows, such as `glassnet.tables.stream` makes from Parquet files. Out: arrays that a
-step reads, on disk; or an error that says which row of the source does not fit.
+In: a source of rows, such as that of `glassnet.tables.stream` for Parquet files. Out: arrays on
+disk that a step reads; or an error that says which row of the source is wrong.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ Arrays = Mapping[str, np.ndarray]
 
 @runtime_checkable
 class Source(Protocol):
-    """x, y and weights in parts, checked to be finite numbers."""
+    """The interface of a source of x, y and weights in parts, which are finite numbers."""
 
     @property
     def label(self) -> str:
-        """How messages call it."""
+        """The name of the source in messages."""
         ...
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns of x."""
+        """The names of the columns of x."""
         ...
 
     @property
@@ -38,25 +38,25 @@ class Source(Protocol):
 
     @property
     def scratch(self) -> str | None:
-        """The folder for the file of the arrays, None for one to be chosen."""
+        """The folder for the file of the arrays; None for the default."""
         ...
 
     def parts(
         self, dtype: str, gaps: bool = False
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
-        """x in a dtype, y, and weights or None: the next rows, until the end; with `gaps` labels
-        may be NaN."""
+        """Yield x in a dtype, y, and weights or None, part by part; with `gaps` labels may be
+        NaN."""
         ...
 
     def described(self) -> dict[str, Any]:
-        """JSON values that tell where the rows are."""
+        """Return JSON values that describe where the rows are."""
         ...
 
 
 def write_source(
     source: Source, dtype: str, check: Callable[[Any, Any, Any], Arrays], gaps: bool = False
 ) -> tuple[Arrays, MappedRows]:
-    """The arrays that `check` makes of x, y and weights, part by part."""
+    """Write the arrays that `check` returns for x, y and weights to disk, part by part."""
     done = 0
     with MappedWriter(source.scratch, source.rows) as scratch:
         for x, y, weight in source.parts(dtype, gaps) if gaps else source.parts(dtype):
@@ -66,9 +66,11 @@ def write_source(
                 raise _first_row_error(error, source, done, (x, y, weight), check) from None
             scratch.append(arrays)
             done += len(x)
-            del x, y, weight, arrays  # the next part takes their place
+            del x, y, weight, arrays  # frees memory for the next part
         if done != source.rows:
-            raise TrainingError(f"{source.label} gave {plural(done, 'row')} and said {source.rows}")
+            raise TrainingError(
+                f"{source.label} has {plural(done, 'row')}, but {source.rows} were expected"
+            )
         found, mapped = scratch.mapped()
     return found, replace(mapped, names=source.names, described=source.described())
 
@@ -80,7 +82,7 @@ def _first_row_error(
     part: tuple[Any, Any, Any],
     check: Callable[[Any, Any, Any], Arrays],
 ) -> GlassnetError:
-    """The error of the first row that has one, which halving the part finds."""
+    """Return the error of the first wrong row, found by bisection."""
 
     def fault(first: int, last: int) -> GlassnetError | None:
         try:
@@ -98,7 +100,7 @@ def _first_row_error(
 
 
 def check_no_labels(source: Source, y: Any, weight: Any, of: str) -> None:
-    """ShapeError where labels or weights come beside a source, which has its own."""
+    """Raise ShapeError where labels or weights are passed with a source, which has its own."""
     for name, given in ((f"{of}y", y), (f"{of}sample_weight", weight)):
         if given is not None:
             raise ShapeError(

@@ -1,7 +1,7 @@
-"""Orders of rows drawn from a RandomState, as scikit-learn draws them.
+"""The order of rows drawn from a NumPy RandomState, as in scikit-learn.
 
-In: a RandomState, or its state as a run file has it. Out: `ShuffledOrder`, in which every epoch's
-order is a shuffle of the one before; states as JSON values and back.
+In: a RandomState, or its state from a run file. Out: `ShuffledOrder`, in which every epoch's order
+is a shuffle of the previous one; states as JSON values and back.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from glassnet.training.batch_order import Order
 
 @dataclass(frozen=True)
 class ShuffledOrder(Order):
-    """Batches of rows in an order that changes by chance from epoch to epoch.
+    """Mini-batches of rows that are shuffled again for every epoch.
 
-    `random` draws the orders, one when an epoch is first asked for, so that it stands where
-    scikit-learn would leave it. With `state`, the state that it had before the first epoch, earlier
-    epochs can be asked for again; they are drawn anew by a RandomState of its own.
+    `random` shuffles the order when an epoch is first requested, so that its state is the same as
+    in scikit-learn. With `state`, its state before the first epoch, earlier epochs can be requested
+    again; they are drawn by another RandomState.
     """
 
     random: np.random.RandomState | None = field(default=None, compare=False)
@@ -39,17 +39,17 @@ class ShuffledOrder(Order):
         return found
 
     def after(self, epochs: int) -> np.random.RandomState:
-        """The RandomState as it is after so many epochs."""
+        """Return the RandomState after `epochs` epochs."""
         if epochs:
             self._order(epochs - 1)
         return self._drawing.random
 
     def _order(self, epoch: int) -> np.ndarray:
-        """The order of an epoch (from 0); the array changes with the next one."""
+        """Return the order of an epoch (from 0); the array is changed in place by the next one."""
         drawing = self._drawing
         if epoch + 1 < drawing.epochs:
             if self.state is None:
-                raise TrainingError(f"the order of epoch {epoch + 1} was drawn before, and is gone")
+                raise TrainingError(f"the order of epoch {epoch + 1} cannot be drawn again")
             drawing.random, drawing.epochs = random_state(self.state), 0
             drawing.order = np.arange(self.count)
         while drawing.epochs <= epoch:
@@ -65,7 +65,7 @@ class ShuffledOrder(Order):
 
 @dataclass
 class _Drawing:
-    """The order of the epoch that was asked for last, and how many were drawn."""
+    """The order of the last requested epoch, and the number of epochs drawn so far."""
 
     random: np.random.RandomState
     order: np.ndarray
@@ -73,12 +73,12 @@ class _Drawing:
 
 
 def random_state(state: Mapping[str, Any]) -> np.random.RandomState:
-    """A RandomState that goes on from a state; its bit generator is one of NumPy's."""
+    """Return a RandomState with a given state; the bit generator must be one of NumPy's."""
     kind: Any = getattr(np.random, str(state.get("bit_generator")), None)
     if not (isinstance(kind, type) and issubclass(kind, np.random.BitGenerator)):
         raise TrainingError(
-            f"{state.get('bit_generator')!r} is not a bit generator of NumPy, so that the orders "
-            "of rows are not known; use the NumPy that recorded the run"
+            f"{state.get('bit_generator')!r} is not a bit generator of NumPy, so that the order of "
+            "rows cannot be repeated; use the NumPy version that recorded the run"
         )
     found = np.random.RandomState(kind())
     found.set_state(_arrays(state))
@@ -86,12 +86,12 @@ def random_state(state: Mapping[str, Any]) -> np.random.RandomState:
 
 
 def state_as_data(state: Mapping[str, Any]) -> dict[str, Any]:
-    """A state as JSON values."""
+    """Return a state as JSON values."""
     return _each(state, lambda value: value.tolist() if isinstance(value, np.ndarray) else value)
 
 
 def _arrays(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists as the arrays that they were."""
+    """Convert lists back to arrays."""
     return _each(
         state, lambda value: np.array(value, np.uint64) if isinstance(value, list) else value
     )

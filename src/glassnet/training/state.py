@@ -1,7 +1,8 @@
-"""Where a training stands, so that a later one goes on from there.
+"""The state of a training, from which a later one can continue.
 
-In: a training that has ended. Out: `TrainingState`, which `History` carries: the optimiser's
-memory, how many steps are done, and what decided the order of rows and the random numbers.
+In: a training that has ended. Out: `TrainingState`, which `History` contains: the optimiser's
+state, the number of steps done, and the settings that determine the order of rows and the random
+numbers.
 """
 
 from __future__ import annotations
@@ -19,49 +20,49 @@ from glassnet.nn.storage import layout_of
 from glassnet.words import plural
 
 OTHER = (
-    "after=…: {}; pass what that training had, or train without after=, which begins the "
-    "optimiser's memory, the order of rows and the random numbers anew"
+    "after=…: {}; pass the same as that training, or train without after=, which resets the "
+    "optimiser's state, the order of rows and the random numbers"
 )
 MOVED = (
-    "after=…: model.W is not what that training left: another one has trained the model since, or "
-    "its numbers were changed\n"
+    "after=…: model.W has changed since that training: another one has trained the model, or its "
+    "parameters were changed\n"
     "  right: after= the history of the last training of this model\n"
     "  right: a callback that changes run.model.W at the end of an epoch"
 )
 
 REPEATED = (
-    "gn.train has trained this model before with seed={}, and this call begins anew, as that one "
-    "did: {}\n"
-    "  right: history = gn.train(…), then gn.train(…, after=history), which goes on with that\n"
-    "  right: another seed= for each call, where the optimiser's memory may begin anew"
+    "gn.train has trained this model before with seed={}, and this call repeats from the start: "
+    "{}\n"
+    "  right: history = gn.train(…), then gn.train(…, after=history), which continues\n"
+    "  right: another seed= for each call, if the optimiser's state may be reset"
 )
 
 
 LINE = 4096  # bytes
-SUMMED = 1 << 22  # bytes from which on sums are taken
+SUMMED = 1 << 22  # bytes from which sums are hashed instead
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What the next step depends on, besides the data and what the model holds."""
+    """Everything that the next step depends on, besides the data and the model's parameters."""
 
     optimizer: Any
-    names: tuple[str, ...]  # of the parameters
+    names: tuple[str, ...]  # names of the parameters
     shape: Mapping[str, Any]  # rows, columns, batch_size, shuffle, seed
-    steps: int  # done
-    epochs: int  # done, and whole
-    weights: np.ndarray | None  # of the last step, where the model was left with other ones
-    left: str  # digest of the weights that the model was left with
-    memory: Mapping[str, np.ndarray]
-    losses: np.ndarray  # of the steps of an epoch that is not whole
-    shares: np.ndarray  # what each of those weighs
-    notes: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of early stopping
+    steps: int  # number of finished steps
+    epochs: int  # number of complete epochs
+    weights: np.ndarray | None  # the weights of the last step, if the model now has others
+    left: str  # digest of the model's weights at the end
+    memory: Mapping[str, np.ndarray]  # the optimiser's state
+    losses: np.ndarray  # losses of the steps of an incomplete epoch
+    shares: np.ndarray  # weights of these steps
+    notes: Mapping[str, Any] = field(default_factory=dict[str, Any])  # state of early stopping
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
 
 
 def warn_of_repeat(model: Module, shape: Mapping[str, Any], again: Mapping[str, bool]) -> None:
-    """One warning where a training would do once more what the last one of this model did, and
-    the model still is as that one left it. `again` says what would come again."""
+    """Warn once where a training repeats the settings of the model's last one, and the weights have
+    not changed since. `again` says, by name, what would be repeated."""
     known: tuple[Mapping[str, Any], str] | None = vars(model).get("_trained")
     what = [name for name, comes in again.items() if comes]
     warned = vars(model).get("_warned_of_repeat")
@@ -72,9 +73,9 @@ def warn_of_repeat(model: Module, shape: Mapping[str, Any], again: Mapping[str, 
 
 
 def digest(weights: np.ndarray) -> str:
-    """What tells whether the numbers of a vector have changed: SHA-256, of a large one of its sums
-    along the lines and columns of a table, bits taken as whole numbers. That takes a seventh of
-    the time, and any one number that is another one changes both."""
+    """Return a digest that shows whether a vector has changed: its SHA-256, for a large one that
+    of the row and column sums of its bits, reshaped to a matrix of integers. That takes a seventh
+    of the time, and a change of any single number changes both sums."""
     numbers = np.ascontiguousarray(weights).view(np.uint8)
     cut = len(numbers) // LINE * LINE if len(numbers) >= SUMMED else 0
     found = hashlib.sha256(numbers[cut:].data)
@@ -86,7 +87,7 @@ def digest(weights: np.ndarray) -> str:
 
 
 def check_model(state: TrainingState, model: Any, optimizer: Any) -> None:
-    """TrainingError where the state is that of another network, or of another optimiser."""
+    """Raise TrainingError where the state belongs to another network or optimiser."""
     if tuple(layout_of(model).parameters) != state.names or digest(model.W) != state.left:
         raise TrainingError(MOVED)
     other = optimizer.__class__ is not state.optimizer.__class__
@@ -97,17 +98,19 @@ def check_model(state: TrainingState, model: Any, optimizer: Any) -> None:
 
 
 def check_shape(state: TrainingState, shape: Mapping[str, Any]) -> None:
-    """TrainingError where data or settings are others, so that orders and batches would be."""
-    for name, mine in shape.items():
-        theirs = state.shape[name]
-        if mine == theirs:
+    """Raise TrainingError where data or settings differ, and with them the mini-batches."""
+    for name, current in shape.items():
+        before = state.shape[name]
+        if current == before:
             continue
         if name in ("rows", "columns"):
             thing = name[:-1]
             raise TrainingError(
-                OTHER.format(f"it had {plural(theirs, thing)}, and these data have {mine}")
+                OTHER.format(f"it had {plural(before, thing)}, and these data have {current}")
             )
-        raise TrainingError(OTHER.format(f"it had {name}={theirs!r}, and this call has {mine!r}"))
+        raise TrainingError(
+            OTHER.format(f"it had {name}={before!r}, and this call has {current!r}")
+        )
 
 
 def _slots(optimizer: Any) -> Any:

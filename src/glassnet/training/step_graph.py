@@ -1,7 +1,7 @@
-"""The step: model, loss and optimiser as one graph.
+"""The training step: model, loss and optimiser as one graph.
 
-In: a module, a loss and an optimiser. Out: a graph that takes rows of a batch by number and gives
-the loss, the new parameters and the new memory of the optimiser; and which output updates which
+In: a module, a loss and an optimiser. Out: a graph that takes the row numbers of a mini-batch and
+computes the loss, the new parameters and the optimiser's new state; and which output updates which
 input.
 """
 
@@ -35,17 +35,17 @@ ALL, BATCH = Dim("N"), Dim("n")
 
 @dataclass(frozen=True)
 class StepGraph:
-    """Inputs: x, y, weight (where rows have weights) for all rows; rows, lr, step for one step;
-    the `hyperparameters` of loss and optimiser by name; W.<name> for parameters, <slot>.<name> for
-    the optimiser's memory; key0 and key1 for the words of the seed where it is left open. Output 0
-    is the loss, with its penalty."""
+    """The graph of a step. Inputs: x, y, weight (if rows have weights) for all rows; rows, lr, step
+    for one step; the `hyperparameters` of loss and optimiser by name; W.<name> for parameters,
+    <slot>.<name> for the optimiser's state; key0 and key1, the words of the seed, if the graph is
+    for all seeds. Output 0 is the loss, with its penalty."""
 
     graph: Graph
     donate: dict[str, int]
-    random: bool  # whether the seed decides anything
-    widths: frozenset[Size]  # sizes that code may leave open
-    sources: tuple[int, ...]  # of every node up to the gradients: whose gradient it is, or −1
-    captured: Mapping[str, np.ndarray]  # further inputs: what code of the user refers to
+    random: bool  # whether the seed has any effect
+    widths: frozenset[Size]  # sizes that may be symbolic in shared code
+    sources: tuple[int, ...]  # for nodes up to the gradients: whose gradient each is, or −1
+    captured: Mapping[str, np.ndarray]  # further inputs: arrays that the user's code refers to
 
 
 @user_line()
@@ -58,8 +58,8 @@ def step_graph(
     seed: int | None,
     references: References | None = None,
 ) -> StepGraph:
-    """The graph of one step of training, for one seed, or with None for all. `references` are
-    those of model, loss and optimiser, where they are known."""
+    """Return the graph of one training step, for one seed, or for all if that is None. `references`
+    are those of model, loss and optimiser, if known."""
     begun = _forward(model, loss, optimizer, width, weighted, seed, references, update=True)
     sources: list[int] = []
     slopes = gradients(begun.total, list(begun.parameters.values()), sources=sources)
@@ -77,9 +77,9 @@ def gradient_step_graph(
     seed: int | None,
     references: References | None = None,
 ) -> StepGraph:
-    """A step without its update: the loss, then the gradient by every parameter that is trained.
-    To random numbers the rows of the batch are those from number `first` on. What layers change
-    themselves, as the running mean of a `BatchNorm`, is updated."""
+    """Return the graph of a step without its update: the loss, then the gradients of all trained
+    parameters. For random numbers, the rows of the mini-batch count from the input `first`.
+    Parameters that layers update themselves, such as the running mean of a `BatchNorm`, change."""
     begun = _forward(model, loss, optimizer, width, weighted, seed, references, update=False)
     slopes = gradients(begun.total, list(begun.parameters.values()))
     return begun.finish(model, width, slopes, {}, [])
@@ -89,8 +89,8 @@ def gradient_step_graph(
 def update_graph(
     model: Module, optimizer: Optimizer, width: int | None, references: References | None = None
 ) -> StepGraph:
-    """The rest of such a step: the update, by gradients that are inputs g.<name>. Without a width
-    of the rows the code is for the sizes of this model."""
+    """Return the graph of an update with given gradients, the inputs g.<name>. If `width` is None,
+    the code is only for the sizes of this model."""
     builder = GraphBuilder(references=references or References(model, optimizer))
     now = _now(builder, model, optimizer.hyperparameters())
     parameters = trained_only(model, parameter_inputs(builder, model))
@@ -106,11 +106,11 @@ def update_graph(
 
 @dataclass(frozen=True)
 class _Forward:
-    """A step up to its loss, with its penalty."""
+    """A step up to its loss, penalty included."""
 
     builder: GraphBuilder
     now: StepContext
-    parameters: dict[str, Value]  # those that are trained
+    parameters: dict[str, Value]  # the trained ones
     memory: dict[str, dict[str, Value]]
     around: BuildContext
     total: Value
@@ -123,7 +123,7 @@ class _Forward:
         new: dict[str, Value],
         sources: list[int],
     ) -> StepGraph:
-        """The graph that gives the loss, `outputs`, and what is `new`."""
+        """Return the graph with the outputs loss, `outputs`, and the updated values `new`."""
         new = new | {f"W.{name}": value for name, value in self.around.updates.items()}
         donate = {name: place for place, name in enumerate(new, 1 + len(outputs))}
         graph = self.builder.finish([self.total, *outputs, *new.values()])
@@ -170,7 +170,7 @@ def _forward(
 
 
 def _now(builder: GraphBuilder, model: Module, settings: Mapping[str, float]) -> StepContext:
-    """The learning rate, the number of the step and the hyperparameters, as inputs."""
+    """Add the learning rate, the number of the step and the hyperparameters as inputs."""
     scalar = Type(model.dtype, ())
     lr, step = builder.input("lr", scalar), builder.input("step", Type("int64", ()))
     return StepContext(lr, step, {name: builder.input(name, scalar) for name in settings})
@@ -179,7 +179,7 @@ def _now(builder: GraphBuilder, model: Module, settings: Mapping[str, float]) ->
 def _memory(
     builder: GraphBuilder, optimizer: Optimizer, parameters: Mapping[str, Value]
 ) -> dict[str, dict[str, Value]]:
-    """The optimiser's memory of each parameter, as inputs."""
+    """Add the optimiser's state of each parameter as inputs."""
     slots = optimizer.all_slots()
     return {
         name: {slot: builder.input(f"{slot}.{name}", value.type) for slot in slots}
@@ -188,12 +188,12 @@ def _memory(
 
 
 def hyperparameters(loss: Loss, optimizer: Optimizer) -> dict[str, float]:
-    """Settings that are inputs of the step."""
+    """Return the settings that are inputs of the step."""
     return {**loss.hyperparameters(), **optimizer.hyperparameters()}
 
 
 def mean_loss(loss: Loss, prediction: Value, outputs: int, batch: dict[str, Value]) -> Value:
-    """The loss; where a prediction holds the numbers of several members, the mean of theirs."""
+    """Return the loss; for an ensemble in training, the mean of the losses of its members."""
     width = prediction.shape[1]
     if width == outputs:
         return loss.mean(prediction, batch["y"], batch.get("weight"))
@@ -214,12 +214,12 @@ def updated_values(
     memory: dict[str, dict[str, Value]],
     now: StepContext,
 ) -> dict[str, Value]:
-    """New parameters and memory by the names of their inputs."""
-    new, kept = optimizer.updates(
+    """Return the new parameters and optimiser state by the names of their inputs."""
+    new, new_memory = optimizer.updates(
         parameters, dict(zip(parameters, slopes, strict=True)), memory, now
     )
     changed = {f"W.{name}": value for name, value in new.items()}
-    for name, slots in kept.items():
+    for name, slots in new_memory.items():
         changed |= {f"{slot}.{name}": value for slot, value in slots.items()}
     return changed
 
@@ -228,7 +228,7 @@ def updated_values(
 def loss_graph(
     model: Module, loss: Loss, width: int, weighted: int, references: References | None = None
 ) -> Traced:
-    """The graph of the loss of some rows, as the model predicts them after training."""
+    """Return the graph of the loss of some rows, with the model in prediction mode."""
     builder = GraphBuilder(references=references or References(model, loss))
     batch = batch_inputs(builder, model, loss, width, weighted, BATCH)
     inputs = parameter_inputs(builder, model)
@@ -242,7 +242,8 @@ def loss_graph(
 def gradient_graph(
     model: Module, loss: Loss, width: int, weighted: int, references: References | None = None
 ) -> Traced:
-    """The graph of the loss and of its gradient by every parameter that a gradient trains."""
+    """Return the graph of the loss and of its gradients for all trained parameters, with the model
+    in prediction mode."""
     builder = GraphBuilder(references=references or References(model, loss))
     batch = batch_inputs(builder, model, loss, width, weighted, BATCH)
     inputs = parameter_inputs(builder, model)
@@ -255,8 +256,8 @@ def gradient_graph(
 
 @user_line()
 def part_graph(model: Module, loss: Loss, width: int) -> Graph:
-    """The graph of what some rows with weights add to the loss with its penalty, and to its
-    gradient in the order of `weights_first`."""
+    """Return the graph of the contribution of some weighted rows to the loss with its penalty, and
+    to its gradients in the order of `weights_first`."""
     builder = GraphBuilder()
     batch = batch_inputs(builder, model, loss, width, True, BATCH)
     share, decay = (builder.input(name, Type(model.dtype, ())) for name in ("share", "decay"))
@@ -267,14 +268,14 @@ def part_graph(model: Module, loss: Loss, width: int) -> Graph:
 
 
 def weights_first(model: Module) -> list[str]:
-    """The parameters: the weights of all layers, then their biases."""
+    """Return the names of the parameters: the weights of all layers, then their biases."""
     return sorted(layout_of(model).parameters, key=lambda name: not name.endswith("weight"))
 
 
 def batch_inputs(
     builder: GraphBuilder, model: Module, loss: Loss, width: int, weighted: int, rows: Dim
 ) -> dict[str, Value]:
-    """x, y and, where every row (1) or every label (2) has a weight, weight."""
+    """Add the inputs x, y and, if every row (1) or every label (2) has a weight, weight."""
     labels = loss.label_type(rows, outputs_of(model, width), model.dtype)
     batch = {
         "x": builder.input("x", Type(model.dtype, (rows, width))),
@@ -294,12 +295,12 @@ def parameter_inputs(builder: GraphBuilder, model: Module) -> dict[str, Value]:
 
 
 def trained_only(model: Module, arrays: dict[str, Any]) -> dict[str, Any]:
-    """Of values by parameter those whose parameter a gradient trains."""
+    """Return the trainable subset of a dictionary by parameter."""
     return {name: arrays[name] for name, p in layout_of(model).parameters.items() if p.trained}
 
 
 def memory_arrays(model: Module, optimizer: Optimizer) -> dict[str, np.ndarray]:
-    """The optimiser's memory before the first step, by the names of the inputs."""
+    """Return the optimiser's initial state, by the names of the inputs."""
     parameters = trained_only(model, layout_of(model).parameters)
     size = sum(parameter.size for parameter in parameters.values())
     arrays: dict[str, np.ndarray] = {}
@@ -314,21 +315,21 @@ def parameter_arrays(model: Module) -> dict[str, np.ndarray]:
 
 
 def setting_arrays(loss: Loss, optimizer: Optimizer, dtype: str) -> dict[str, np.ndarray]:
-    """The hyperparameters by the names of the inputs."""
+    """Return the hyperparameters by the names of the inputs."""
     given = hyperparameters(loss, optimizer).items()
     return {name: np.array(value, dtype) for name, value in given}
 
 
 def widths(model: Module, width: int) -> frozenset[Size]:
-    """Sizes that code may leave open, so that networks that differ in them only share it. The
-    number of outputs is not among them: it is small, and small sizes are faster when known."""
+    """Return the sizes that may be symbolic, so that networks that differ only in them share code.
+    The number of outputs is not among them, since known small sizes are faster."""
     declared = layout_of(model).parameters
     sizes: set[Size] = {size for parameter in declared.values() for size in parameter.shape}
     return frozenset((sizes | {width}) - {1, outputs_of(model, width)})
 
 
 def outputs_of(model: Module, width: int) -> int:
-    """How many numbers the model gives a row."""
+    """Return the number of outputs of the model per row."""
     type = model.graph(width).output_types[0]
     if type.rank != 2 or not isinstance(type.shape[1], int):
         raise ShapeError(f"{model!r} gives {type}; a loss needs [rows, outputs]")

@@ -1,7 +1,7 @@
-"""Running steps: one call of compiled code for as many as fit into a twentieth of a second.
+"""Runs training steps: one call of compiled code for as many as fit in 0.05 seconds.
 
 In: a program for the step, its arrays, row numbers and learning rates. Out: the loss of every
-step; parameters and the optimiser's memory are updated in place.
+step; parameters and the optimiser's state are updated in place.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from glassnet.training.programs import is_outdated
 from glassnet.training.rollback import finite
 
 CALL_SECONDS = 0.05
-TRIAL = 8  # steps of the first call, which is timed
-LONG = 10_000_000  # weights times rows of a step that takes a millisecond or more: tried alone
-PART = 4096  # rows of a step of evaluation
-AT_ONCE = 8192  # rows of a call where they lie on disk: those of the next are read meanwhile
-CALLS = 100  # about how often rows are evaluated
+TRIAL = 8  # number of steps of the first call, which is timed
+LONG = 10_000_000  # weights times rows of a long step (1 ms or more), which is timed alone
+PART = 4096  # number of rows of a step of evaluation
+AT_ONCE = 8192  # rows per call for rows on disk; those of the next call are prefetched
+CALLS = 100  # estimated number of evaluations
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A call ready for some number of steps with batches of some size."""
+    """A prepared call for some number of steps with mini-batches of one size."""
 
     rows: np.ndarray
     lr: np.ndarray
@@ -50,10 +50,10 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Gathered:
-    """A call ready for one step whose rows are put together when its turn comes."""
+    """A prepared call for one step, whose rows are gathered just before it runs."""
 
     source: Rows
-    given: dict[str, np.ndarray]  # the arrays that it reads
+    given: dict[str, np.ndarray]  # the arrays that the call reads
     call: Call
 
     def run(self, rows: np.ndarray, lr: np.ndarray, first: int) -> np.ndarray:
@@ -67,7 +67,7 @@ class Gathered:
 
 
 class StepRunner:
-    """Runs the step program on arrays that stay where they are."""
+    """Runs the step program on fixed arrays."""
 
     def __init__(
         self,
@@ -79,30 +79,30 @@ class StepRunner:
     ) -> None:
         self.program, self.arrays, self.threads = program, dict(arrays), threads
         self._mapped, self._early = mapped, Prefetcher(mapped)
-        self._gathered = gathered  # rows that are not arrays, or not to be read as such
-        self.guarded = True  # whether a loss that is not finite ends a run
+        self._gathered = gathered  # rows that are gathered for each step, such as sparse ones
+        self.guarded = True  # whether an infinite or NaN loss ends a run
         self.compile_seconds = 0.0
         self._chunks: dict[tuple[int, int], Chunk | Gathered] = {}
-        self.ahead = 0  # about how many steps are to come, where that is known
-        self.left = 0  # how many of them are not done
+        self.ahead = 0  # estimated total number of steps, if known
+        self.left = 0  # number of remaining steps
         self._beside: BesideCompiler | None = None
-        self._limit = 0  # steps a call; 0 until the first call was timed
+        self._limit = 0  # steps per call; 0 until the first call was timed
         self.weights = sum(a.size for name, a in arrays.items() if name.startswith("W."))
 
     def read_from(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take other arrays in the place of some; calls are prepared anew."""
+        """Replace some arrays; calls will be prepared again."""
         self.arrays |= arrays
         self._chunks.clear()
 
     def exchange(self, program: Program) -> None:
-        """Go on with another program for the same arrays."""
+        """Use another program for the same arrays from now on."""
         self.program = program
         self._chunks.clear()
 
     @contextmanager
     def compiling_beside(self) -> Generator[None]:
-        """Steps inside may begin with code that is there, while better code is made; no thread is
-        left afterwards."""
+        """Within the block, steps may start with existing code while better code is compiled on a
+        background thread, which has ended after the block."""
         self._beside = beside = BesideCompiler(self.threads)
         try:
             yield
@@ -111,13 +111,13 @@ class StepRunner:
             beside.close()
 
     def hear_pace(self, steps: int, seconds: float) -> None:
-        """Hear how long steps took, which tells whether better code pays."""
+        """Record how long steps took, to decide whether compiling better code pays off."""
         self.left -= steps
         if self._beside is not None and self._beside.waits:
             self._beside.consider(self.left * seconds / steps)
 
     def take_better_code(self) -> bool:
-        """Prepare calls anew where better code was made since; whether it was."""
+        """Switch to better code if some was compiled; return whether that is so."""
         if self._beside is None or not self._beside.finished():
             return False
         self._chunks.clear()
@@ -130,8 +130,8 @@ class StepRunner:
         first: int,
         after: Callable[[int], bool] = lambda count: False,
     ) -> np.ndarray:
-        """Steps over rows [steps, batch size], the first of them being number `first`; their
-        losses. `after(count)` hears of steps done, and ends the run by returning True."""
+        """Run steps over rows [steps, batch size], beginning with step number `first`; return their
+        losses. `after(count)` is called with finished steps, and ends the run by returning True."""
         if len(rows) <= self._limit:
             found = self._run(rows, lr, first)
             after(len(rows))
@@ -150,9 +150,9 @@ class StepRunner:
         return np.concatenate(losses)
 
     def _sizes(self, steps: int, batch: int) -> Iterator[int]:
-        """Numbers of steps of the calls: equal but for one, so that few calls are prepared."""
+        """Yield the numbers of steps of calls, nearly all equal, so that few are prepared."""
         if not self._limit:
-            long = self.weights * (batch + TRIAL) >= LONG  # the update of a weight counts too
+            long = self.weights * (batch + TRIAL) >= LONG  # TRIAL stands for the updates
             trial = 1 if long else min(TRIAL, steps)
             yield trial
             steps -= trial
@@ -194,7 +194,7 @@ class StepRunner:
         return Chunk(rows, lr, step, call)
 
     def _gathering(self, source: Rows, size: int) -> Gathered:
-        """The first rows stand for those that follow where code is chosen."""
+        """Prepare a call; the code is chosen by the first rows."""
         given = source.part(slice(size)).arrays()
         given = {name: np.array(dense(array), order="C") for name, array in given.items()}
         given["rows"] = np.arange(size, dtype=np.int32)[None]
@@ -205,7 +205,7 @@ class StepRunner:
         return Gathered(source, given, call)
 
     def epoch_calls(self, rows: int, size: int, most: int) -> EpochCalls:
-        """Calls for up to `most` epochs of so many rows in batches of `size`."""
+        """Prepare calls for up to `most` epochs of `rows` rows in mini-batches of `size`."""
         start = time.perf_counter()
         whole = rows // size * size
         cuts = [(0, whole, size), (whole, rows, rows - whole)]
@@ -220,15 +220,15 @@ class StepRunner:
 
 @dataclass
 class EpochPart:
-    """The rows of an epoch whose batches have one size, and a call for the steps of some epochs
-    over them."""
+    """The part of an epoch whose mini-batches have one size, and a call for its steps in several
+    epochs."""
 
     cut: slice
     size: int
-    steps: int  # of an epoch
+    steps: int  # number of steps per epoch
     chunk: Chunk
     losses: np.ndarray = field(default_factory=lambda: np.empty(0))
-    by_epoch: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))  # the same
+    by_epoch: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))  # losses by epoch
 
     def run(self, epoch: int, count: int) -> None:
         losses = self.chunk.call(epoch * self.steps, (epoch + count) * self.steps)[0]
@@ -236,19 +236,19 @@ class EpochPart:
             self.losses, self.by_epoch = losses, losses.reshape(-1, self.steps)
 
     def of(self, epoch: int, count: int) -> np.ndarray:
-        """The losses of some epochs: [epochs, steps]."""
+        """Return the losses of some epochs, [epochs, steps]."""
         return self.by_epoch[epoch : epoch + count]
 
 
 @dataclass(frozen=True)
 class EpochCalls:
-    """Calls for some epochs of small data, prepared once, with little to do around each."""
+    """Calls for several epochs of small data, prepared once, with little overhead."""
 
     parts: list[EpochPart]
 
     def set(self, orders: np.ndarray, lr: np.ndarray, first: int) -> None:
-        """Rows [epochs, rows] of the epochs that come next, the learning rates of their steps, and
-        the number of the first."""
+        """Set the row numbers [epochs, rows] of the next epochs, the learning rates of their steps,
+        and the number of the first step."""
         count = len(orders)
         rates = lr.reshape(count, -1)
         numbers = np.arange(first, first + rates.size).reshape(rates.shape)
@@ -257,13 +257,13 @@ class EpochCalls:
             chunk, filled = part.chunk, count * part.steps
             steps = slice(start, start + part.steps)
             chunk.rows[:filled].reshape(count, -1)[...] = orders[:, part.cut]
-            with np.errstate(over="ignore"):  # a rate beyond the dtype: its step is not finite
+            with np.errstate(over="ignore"):  # a rate may overflow the dtype; its step diverges
                 chunk.lr[:filled].reshape(count, -1)[...] = rates[:, steps]
             chunk.step[:filled].reshape(count, -1)[...] = numbers[:, steps]
             start = steps.stop
 
     def run(self, epoch: int, count: int = 1) -> None:
-        """All steps of one of the epochs, or of some that follow each other."""
+        """Run all steps of one of the epochs, or of `count` consecutive ones."""
         if len(self.parts) == 1:
             self.parts[0].run(epoch, count)
             return
@@ -272,18 +272,18 @@ class EpochCalls:
                 part.run(number, 1)
 
     def of_epoch(self, epoch: int) -> np.ndarray:
-        """The losses of the steps of one epoch."""
+        """Return the losses of the steps of one epoch."""
         if len(self.parts) == 1:
             return self.parts[0].by_epoch[epoch]
         return np.concatenate([part.by_epoch[epoch] for part in self.parts])
 
     def losses(self, epochs: int, first: int = 0) -> list[tuple[np.ndarray, int]]:
-        """Of some epochs: losses [epochs, steps] and rows of a batch, for each part."""
+        """Return, for each part, the losses [epochs, steps] and the batch size."""
         return [(part.of(first, epochs), part.size) for part in self.parts]
 
 
 class Evaluator:
-    """The loss of many rows: a part after the other, the mean of the parts by their weights."""
+    """Computes the loss of many rows in parts: the weighted mean of the parts."""
 
     def __init__(
         self,
@@ -293,7 +293,8 @@ class Evaluator:
         threads: int | None = None,
     ) -> None:
         start = time.perf_counter()
-        self._make, self._rows, self._held, self._threads = make, rows, parameters, threads
+        self._make, self._rows, self._threads = make, rows, threads
+        self._parameters = parameters
         self.weights = weights_of(rows, PART)
         self._prepare()
         self.compile_seconds = time.perf_counter() - start
@@ -308,7 +309,7 @@ class Evaluator:
             steps = len(stepped["x"]) // max(1, size)
             if steps:
                 shaped = {n: a.reshape(steps, size, *a.shape[1:]) for n, a in stepped.items()}
-                arrays = {**shaped, **self._held}
+                arrays = {**shaped, **self._parameters}
                 call = self.program.prepare(arrays, steps, self._threads, steps * CALLS)
                 self.calls.append(call)
 
@@ -321,7 +322,7 @@ class Evaluator:
 
 
 def weights_of(rows: Rows, size: int) -> np.ndarray:
-    """What each part of `size` rows weighs: the sum of its rows' weights."""
+    """Return the weight of each part of `size` rows: the sum of its rows' weights."""
     starts = np.arange(0, len(rows), size)
     if rows.weight is None:
         return np.minimum(size, len(rows) - starts).astype(float)
@@ -329,7 +330,8 @@ def weights_of(rows: Rows, size: int) -> np.ndarray:
 
 
 def means_by_rows(losses: Sequence[tuple[np.ndarray, int]], rows: int) -> list[float]:
-    """The mean loss of each epoch by its rows; losses are [epochs, steps], with rows a step."""
+    """Return the mean loss of each epoch over its rows. `losses` has pairs of losses [epochs,
+    steps] and the batch size."""
     total = np.zeros(len(losses[0][0]))
     for means, size in losses:
         total += means.astype(float, copy=False).sum(axis=1) * size
@@ -337,7 +339,7 @@ def means_by_rows(losses: Sequence[tuple[np.ndarray, int]], rows: int) -> list[f
 
 
 def weighted_mean(losses: np.ndarray, weights: np.ndarray) -> float:
-    """Σ wᵢ Lᵢ / Σ wᵢ, the sums without rounding errors; NaN where a loss is not finite."""
+    """Return Σ wᵢ Lᵢ / Σ wᵢ, with exact sums; infinite or NaN where a loss is."""
     if len(losses) == 1:
         loss, weight = float(losses[0]), float(weights[0])
         part = loss * weight

@@ -1,7 +1,7 @@
-"""One compiled step at a time, for those who write the training loop themselves.
+"""`Step`: single compiled training steps, for custom training loops.
 
-In: a model, a loss, an optimiser; then batches, one a call. Out: the loss of each batch; the model
-and the optimiser's memory are updated in place.
+In: a model, a loss, an optimiser; then mini-batches, one per call. Out: the loss of each; the model
+and the optimiser's state are updated in place.
 """
 
 from __future__ import annotations
@@ -52,40 +52,39 @@ from glassnet.training.step_graph import (
 )
 
 FREE = ("lr", "optimizer", "count", "steps", "steps_per_epoch")  # attributes that can be set
-AHEAD = 1000  # about how many steps a loop takes, where it is not told
+AHEAD = 1000  # assumed number of steps of a loop, if not specified
 
 
 class Step(metaclass=ArgumentChecker):
-    """One step of training a call: forward, backward and update in one compiled function.
+    """A compiled training step: forward pass, backward pass and update in one function.
 
-    `step(x, y)` takes one batch, updates `model.W` in place and returns the loss of the batch
-    before the update; `step(x, y, weight)` weighs its rows. For the batches of `gn.train` the
-    weights are those of `gn.train`, bit by bit. A batch size seen before is neither compiled nor
-    prepared again; each keeps room for one batch.
+    `step(x, y)` takes one mini-batch, updates `model.W` in place and returns the loss of the
+    mini-batch before the update, a float; `step(x, y, weight)` weights its rows. With the
+    mini-batches of `gn.train` the weights have the same bits as with `gn.train`. A batch size is
+    compiled and prepared only once; each keeps memory for one mini-batch.
 
-    `lr` and `optimizer` may be set to another learning rate between two steps.
+    `lr` and `optimizer` can be set to another learning rate between two steps.
 
-    `count` is how many steps were done. Schedules follow it: those that go by the length of the
-    run (Cosine, OneCycle) need `steps=`, and no more steps are then taken; those that go by epochs
-    (StepDecay, Exponential) need `steps_per_epoch=`. ReduceOnPlateau follows losses of epochs,
-    which a step does not see, and is refused; so is `average`, since W is that of the last step.
+    `count` is the number of steps done, which schedules use: those that depend on the length of the
+    run (Cosine, OneCycle) need `steps=`, and no more steps are then possible; those that depend on
+    epochs (StepDecay, Exponential) need `steps_per_epoch=`. ReduceOnPlateau needs the losses of
+    epochs and raises TrainingError; so does an optimiser with `average`.
 
-    Random numbers (dropout) are keyed by `seed`, the number of the step and the number of the row
-    within the batch. `gn.train` takes the number of the row within all rows, so that with dropout
-    the bits are its bits only where each batch is all rows in their order.
+    Random numbers (dropout) are determined by `seed`, the number of the step and the index of the
+    row within the mini-batch. `gn.train` uses the index within all rows, so that with dropout the
+    bits are the same only if each mini-batch has all rows in their order.
 
-    `after` is what `gn.train` returned for this model: the steps then go on with the optimiser's
-    memory and the count of that training, and from the weights of its last step.
+    `after` is the history that `gn.train` returned for this model: the steps then continue with the
+    optimiser's state, the count and the last weights of that training.
 
-    `gradients(x, y)` and `apply(gradients)` are the two halves of a step: the gradient of a batch
-    as a vector like `model.W`, and the update by a vector of one's own. `step(x, y)` has the bits
-    of `step.apply(step.gradients(x, y))`. A large batch in parts of one size, which need less
-    memory, is `step.apply(sum(parts) / len(parts))` with `parts` the gradients of each. Clipping,
-    weight decay, schedules and the optimiser's memory are in `apply`.
+    `gradients(x, y)` and `apply(gradients)` are the two halves of a step: the gradient of a
+    mini-batch, a vector like `model.W`, and the update with a gradient. `step(x, y)` has the same
+    bits as `step.apply(step.gradients(x, y))`. To accumulate gradients over parts of equal size,
+    call `step.apply(sum(parts) / len(parts))` with `parts` the gradients of each. Clipping, weight
+    decay, schedules and the optimiser's state belong to `apply`.
 
-    A step that fails, because the data do not fit or because a number left the finite range,
-    changes nothing: weights, memory and count are those before it. For that, weights and memory
-    are held twice.
+    A step that raises an error, because the data do not fit or because a number became infinite or
+    NaN (DivergenceError), changes nothing. For that, weights and state are stored twice.
     """
 
     @computed_to_nearest
@@ -111,12 +110,12 @@ class Step(metaclass=ArgumentChecker):
         self.steps, self.steps_per_epoch = steps, steps_per_epoch
         self.count = 0
         self._alone = InTraining(model)
-        self._rate(0)  # an error about the schedule comes before the first batch
+        self._rate(0)  # raises errors about the schedule before the first mini-batch
         self._memory, self._slots = _one_vector(memory_arrays(model, optimizer), model.dtype)
         self._before = model.W.copy(), self._memory.copy()
         self._batches: dict[Any, _Batch] = {}
         self._update: _Batch | None = None
-        self._seen = 0  # rows whose gradients were asked for since the last update
+        self._seen = 0  # number of rows whose gradients were computed since the last update
         self._made = True
         if after is not None:
             self._go_on(after)
@@ -132,7 +131,7 @@ class Step(metaclass=ArgumentChecker):
 
     @property
     def optimizer(self) -> Optimizer:
-        """The rule. One that differs in its learning rate only can take its place."""
+        """The optimiser. It can be replaced by one that differs only in its learning rate."""
         return self._optimizer
 
     @optimizer.setter
@@ -141,9 +140,9 @@ class Step(metaclass=ArgumentChecker):
         if not isinstance(value, Optimizer) or value.compile_key() != self._optimizer.compile_key():  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TrainingError(
                 f"step.optimizer = {value!r}: the step is compiled for {self._optimizer!r}, and "
-                "only another learning rate can take the place of that one\n"
-                "  right: step.lr = 0.01\n  right: another gn.Step; where the rule has the same "
-                "memory, restore(step.state()) on it goes on with that"
+                "only the learning rate can be changed\n"
+                "  right: step.lr = 0.01\n  right: another gn.Step; if the rule has the same "
+                "state, restore(step.state()) copies it"
             )
         before, self._optimizer = self._optimizer, value
         try:
@@ -154,7 +153,7 @@ class Step(metaclass=ArgumentChecker):
 
     @property
     def lr(self) -> float:
-        """The learning rate of the next step; to be set to a number or a schedule."""
+        """The learning rate of the next step; can be set to a number or a schedule."""
         return self._rate(self.count)
 
     @lr.setter
@@ -162,7 +161,7 @@ class Step(metaclass=ArgumentChecker):
         self.optimizer = replace(self._optimizer, lr=value)
 
     def _go_on(self, after: History) -> None:
-        """Stand where `gn.train` has ended."""
+        """Continue from the state of a training."""
         state = state_of(after)
         check_model(state, self.model, self.optimizer)
         check_shape(state, {"seed": self.seed})
@@ -177,7 +176,8 @@ class Step(metaclass=ArgumentChecker):
 
     @computed_to_nearest
     def __call__(self, x: Any, y: Any, weight: Any = None) -> float:
-        """The loss of a batch, before the update that this call makes."""
+        """Do one step with x [rows, columns], labels y and optionally weights of the rows; return
+        the loss of the mini-batch before the update."""
         rows = check_data(self.model, self.loss, x, y, weight)
         batch, rate = self._ready(rows, step_program), self._rate(self.count)
         with self._alone:
@@ -185,23 +185,23 @@ class Step(metaclass=ArgumentChecker):
 
     @computed_to_nearest
     def value_and_grad(self, x: Any, y: Any, weight: Any = None) -> tuple[float, np.ndarray]:
-        """The loss of a batch, and its gradient as a vector like `model.W`, 0 for parameters that
-        no gradient trains. Weights, memory and count stay; the running mean and variance of a
-        `BatchNorm` follow the batch. Rows of several calls before an `apply` have dropout masks
-        of their own, those of the rows of one large batch."""
+        """Return the loss of a mini-batch and its gradient, a vector like `model.W`, 0 for
+        parameters that are not trained. Weights, optimiser state and count do not change; the
+        running mean and variance of a `BatchNorm` do. The rows of several calls before an `apply`
+        get different dropout masks, those of one large mini-batch."""
         rows = check_data(self.model, self.loss, x, y, weight)
         batch, rate = self._ready(rows, gradient_step_program), self._rate(self.count)
         with self._alone:
             return self._run_gradient(batch, rows, rate)
 
     def gradients(self, x: Any, y: Any, weight: Any = None) -> np.ndarray:
-        """The gradient of the loss of a batch: the second value of `value_and_grad`."""
+        """Return the gradient of a mini-batch, the second result of `value_and_grad`."""
         return self.value_and_grad(x, y, weight)[1]
 
     @computed_to_nearest
     def apply(self, gradients: Any) -> None:
-        """One update of the weights by a gradient: a vector like `model.W`, or arrays by the names
-        of the parameters (those that are not named have the gradient 0)."""
+        """Update the weights with a gradient: a vector like `model.W`, or arrays by the names of
+        the parameters (those that are missing have gradient 0)."""
         self._check_left()
         given = gradient_of(self.model, gradients)
         if self._update is None or is_outdated(self._update.program):
@@ -216,7 +216,7 @@ class Step(metaclass=ArgumentChecker):
                 if not finite(self.model.W):
                     raise TrainingError(
                         f"a parameter left the finite range in step {self.count + 1}; the model "
-                        "and the optimiser's memory were put back\n"
+                        "and the optimiser's state were restored\n"
                         f"  try a smaller learning rate: lr={rate / 10:.2g}"
                     )
             except BaseException:
@@ -227,12 +227,12 @@ class Step(metaclass=ArgumentChecker):
     def _check_left(self) -> None:
         if self.count == self.steps:
             raise TrainingError(
-                f"all of the steps={self.steps} that were planned are done; where the loop takes "
-                "more, say so: gn.Step(..., steps=...)"
+                f"all of the steps={self.steps} that were planned are done; for a longer loop "
+                "pass gn.Step(..., steps=...)"
             )
 
     def _ready(self, rows: Rows, make: Callable[..., Program]) -> _Batch:
-        """What runs batches of this size."""
+        """Return the prepared call for mini-batches of this size."""
         self._check_left()
         key = make, rows.x.shape, rows.weighting
         batch = self._batches.get(key)
@@ -248,7 +248,7 @@ class Step(metaclass=ArgumentChecker):
         return batch
 
     def _run_gradient(self, batch: _Batch, rows: Rows, rate: float) -> tuple[float, np.ndarray]:
-        """Loss and gradient, or nothing at all."""
+        """Compute loss and gradient; an error changes nothing."""
         self._before[0][...], self._before[1][...] = self.model.W, self._memory
         try:
             batch.first[...] = self._seen
@@ -264,7 +264,7 @@ class Step(metaclass=ArgumentChecker):
         return loss, found
 
     def _run_step(self, batch: _Batch, rows: Rows, rate: float) -> float:
-        """The step, or nothing at all."""
+        """Do the step; an error changes nothing."""
         self._before[0][...], self._before[1][...] = self.model.W, self._memory
         try:
             loss = batch.run(rows, rate, self.count)
@@ -277,14 +277,14 @@ class Step(metaclass=ArgumentChecker):
         return loss
 
     def state(self) -> dict[str, Any]:
-        """Everything that a step changes: `count`, `W`, and the optimiser's memory by parameter;
-        `numpy.savez(path, **step.state())` writes it to a file."""
+        """Return everything that a step changes: `count`, `W`, and the optimiser's state by
+        parameter; `numpy.savez(path, **step.state())` writes it to a file."""
         memory = {name: array.copy() for name, array in self._slots.items()}
         return {"count": self.count, "W": self.model.W.copy(), **memory}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what `state` gave, or what `numpy.load` reads of it; what follows has the bits
-        of a loop that was never interrupted."""
+        """Restore what `state` returned, or `numpy.load` read; later steps have the same bits as
+        without an interruption. Raises TrainingError or ShapeError where it does not fit."""
         arrays = {"W": self.model.W, **self._slots}
         given = {name: np.asarray(state[name]) for name in state}
         if given.keys() != {"count", *arrays}:
@@ -343,7 +343,7 @@ class Step(metaclass=ArgumentChecker):
         return _Batch({"g": whole}, lr, number, number, call, program)
 
     def _divergence(self, loss: float, rate: float, rows: Rows) -> TrainingError:
-        """The error; what the step did not change yet is in `_before`."""
+        """Restore the values from before the step, and return the error."""
         self.model.W[...], self._memory[...] = self._before
         what = "a parameter left the finite range"
         if not math.isfinite(loss):
@@ -354,19 +354,19 @@ class Step(metaclass=ArgumentChecker):
         fault = FailingStep(self.model, self.loss, self.optimizer, self.seed, arrays).fault()
         return divergence(
             f"{what} in step {self.count + 1}",
-            "the model and the optimiser's memory were put back to where they were before it",
+            "the model and the optimiser's state were restored to those before it",
             self.count + 1, fault, advice(rate, rows.x, fault, self.count),
         )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """A call prepared for batches of one size, and the arrays that it reads."""
+    """A prepared call for mini-batches of one size, and the arrays that it reads."""
 
     arrays: dict[str, np.ndarray]
     lr: np.ndarray
     number: np.ndarray
-    first: np.ndarray  # the number of the first row, where gradients are wanted alone
+    first: np.ndarray  # the number of the first row, for gradients without an update
     call: Call
     program: Program
 
@@ -381,31 +381,30 @@ class _Batch:
 
 
 class _Planned(Timeline):
-    """A course that says so where a schedule asks for what the step was not told."""
+    """A timeline that raises TrainingError where a schedule needs a number that was not passed."""
 
     def __getattribute__(self, name: str) -> Any:
         found = super().__getattribute__(name)
         if name == "total" and not found:
             raise TrainingError(
-                "this schedule of the learning rate goes by the length of the whole run; say how "
-                "many steps the loop takes\n  right: gn.Step(..., steps=1000)"
+                "this learning rate schedule depends on the length of the run; pass the number of "
+                "steps of the loop\n  right: gn.Step(..., steps=1000)"
             )
         if name == "epoch" and not found:
             raise TrainingError(
-                "this schedule of the learning rate goes by epochs; say how many steps one has\n"
+                "this learning rate schedule depends on epochs; pass the number of their steps\n"
                 "  right: gn.Step(..., steps_per_epoch=100)"
             )
         return found
 
 
 class _NoLosses(Sequence[float]):
-    """The losses of the epochs so far, which a step does not know."""
+    """Stands for the losses of the epochs so far, which a step does not know."""
 
     def __len__(self) -> int:
         raise TrainingError(
-            "this schedule of the learning rate follows the losses of epochs, which a step does "
-            "not see\n  right: gn.train\n  right: another gn.Step with the smaller lr, and "
-            "restore(step.state()) on it; nothing is compiled again"
+            "this learning rate schedule depends on the losses of epochs, which a step does not "
+            "know\n  right: gn.train\n  right: step.lr = …, to reduce the learning rate yourself"
         )
 
     def __getitem__(self, index: Any) -> Any:
@@ -419,20 +418,21 @@ def _check_optimizer(optimizer: Any) -> None:
     check_optimizer(optimizer)
     if not isinstance(optimizer, Optimizer):
         raise TrainingError(
-            f"optimizer={optimizer!r} looks at all rows at once and takes no steps by batches\n"
+            f"optimizer={optimizer!r} uses all rows at once and has no steps with mini-batches\n"
             "  right: gn.train(..., optimizer=...) with it\n"
             "  right: gn.Step(..., optimizer=gn.optim.Adam(lr=1e-3))"
         )
     if optimizer.average:
         raise TrainingError(
-            f"average={optimizer.average}: a step leaves the weights of that step in model.W, not "
+            f"average={optimizer.average}: after a step model.W has the weights of that step, not "
             "their mean\n  right: gn.train\n"
             f"  right: mean += {1 - optimizer.average:.3g} * (model.W - mean) after every step"
         )
 
 
 def gradient_of(model: Module, given: Any) -> np.ndarray:
-    """A gradient as a vector like `model.W`: such a vector, or arrays by the parameters' names."""
+    """Return a gradient, a vector or arrays by the parameters' names, as a vector like `model.W`.
+    Raises ShapeError or TrainingError."""
     whole = np.zeros_like(model.W)
     views = split(whole, layout_of(model).parameters)
     if isinstance(given, Mapping):
@@ -469,6 +469,6 @@ def gradient_of(model: Module, given: Any) -> np.ndarray:
 def _one_vector(
     arrays: Mapping[str, np.ndarray], dtype: str
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """One vector with the numbers of all arrays, and views of it in their place."""
+    """Concatenate arrays to one vector; return it, and views of it by name."""
     block = np.concatenate([*(a.ravel() for a in arrays.values()), np.empty(0, dtype)])
     return block, split(block, arrays)

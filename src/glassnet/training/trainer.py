@@ -1,4 +1,4 @@
-"""Gradient descent by mini-batches.
+"""Mini-batch gradient descent.
 
 In: a model, checked data, a loss and an optimiser. Out: the model, trained in place.
 """
@@ -36,31 +36,31 @@ from glassnet.training.state import TrainingState, digest
 from glassnet.training.step_graph import memory_arrays, parameter_arrays, setting_arrays
 from glassnet.training.step_runner import Evaluator, StepRunner, means_by_rows, weighted_mean
 
-FEW = 64  # steps of an epoch: keeping large memory would be felt
+FEW = 64  # steps of an epoch; with fewer, snapshots of a large state would take too long
 NO_PART = np.empty(0), np.empty(0)
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learnt from what, on how many threads."""
+    """The learning task: model, loss, data, and the number of threads."""
 
     model: Module
     loss: Loss
     rows: Rows
     held_out: Rows | None
-    threads: int | None  # None for as many as are granted
+    threads: int | None  # None for the default
     seed: int
-    frozen: frozenset[str] = frozenset()  # parameters that the optimiser leaves as they are
+    frozen: frozenset[str] = frozenset()  # parameters that the optimiser does not change
 
     def evaluator(self) -> Evaluator | FoldEvaluator | None:
-        """The validation loss, where rows were held out for it."""
+        """Return the function that computes the validation loss; None without validation rows."""
         if self.held_out is None:
             return None
         in_folds = FoldEvaluator.of(self.model, self.loss, self.held_out, self.threads)
         return self.judge(self.held_out) if in_folds is None else in_folds
 
     def judge(self, rows: Rows) -> Evaluator:
-        """The loss of rows, as the model is now."""
+        """Return a function that computes the loss of rows with the model's current weights."""
         weighted = rows.weighting
 
         def program() -> Program:
@@ -71,12 +71,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Conventions:
-    """How a run differs from one of `train`, where it follows another library.
+    """The differences of a run from `train`, for estimators that follow another library.
 
-    `schedule` takes the place of the optimiser's, `memory` that of its first memory, `evaluate`
-    that of the loss of held-out rows. The first step has number `first`. Weights that leave the
-    finite range are an error, and are put back, where `guarded`. Where `by_rows`, the loss of an
-    epoch is the mean of its steps by their rows, whatever these weigh.
+    `schedule` replaces the optimiser's schedule, `memory` its initial state, `evaluate` the
+    validation loss. The first step has number `first`. If `guarded`, infinite or NaN weights are
+    rolled back and raise an error. If `by_rows`, the loss of an epoch is the mean of its steps by
+    their numbers of rows, without weights.
     """
 
     schedule: schedules.Schedule | None = None
@@ -91,7 +91,7 @@ USUAL = Conventions()
 
 
 class Trainer:
-    """Everything that one call of `train` needs for gradient descent."""
+    """Mini-batch gradient descent for one call of `train`."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Trainer:
         self.conventions, self.first = conventions, conventions.first
         self.task = task = replace(task, frozen=optimizer.frozen(layout_of(task.model).parameters))
         self.optimizer, self.order = optimizer, order
-        if order.steps > 1:  # one row alone is all that there is
+        if order.steps > 1:  # a single row may be the whole data set
             check_batches(task.model, order.size, task.frozen)
         self.started = time.perf_counter()
         model, rows = task.model, task.rows
@@ -118,17 +118,17 @@ class Trainer:
         self.stepper.guarded = conventions.guarded
         self.evaluate = conventions.evaluate or task.evaluator()
         self.build_seconds = time.perf_counter() - self.started
-        self.raw: np.ndarray | None = None  # the weights of the last step while W holds their mean
-        self.part = NO_PART  # losses and shares of the steps of an epoch that is not whole
+        self.raw: np.ndarray | None = None  # the weights of the last step while W has their mean
+        self.part = NO_PART  # losses and weights of the steps of an incomplete epoch
         self.last: np.ndarray | None = None  # the weights of the last step, after a training
-        self.broken = False  # whether the optimiser's memory does not fit the weights
+        self.broken = False  # whether the optimiser's state does not fit the weights
         self.kept = Snapshot(model.W) if conventions.guarded else None
         self.kept_memory = self._memory_snapshot() if conventions.guarded else None
         self.schedule = conventions.schedule or optimizer.schedule
         self._blocks: EpochBlocks | None = None
 
     def own_rows(self) -> dict[str, np.ndarray]:
-        """The arrays that the steps read their rows from, from now on copies of those given."""
+        """Let the steps read their rows from copies of the arrays; return the copies."""
         arrays = {name: array.copy() for name, array in self.task.rows.arrays().items()}
         self.stepper.read_from(arrays)
         return arrays
@@ -136,7 +136,7 @@ class Trainer:
     def train(
         self, epochs: int, callbacks: Sequence[Any], history: History | None = None
     ) -> History:
-        """Train for so many epochs in all, going on after those that `history` has."""
+        """Train for `epochs` epochs in total, continuing after those in `history`."""
         run = self.run(epochs, history)
         if self.conventions.guarded:
             begun = run.epoch if run.history.plans else 0
@@ -169,8 +169,8 @@ class Trainer:
         return run.history
 
     def _memory_snapshot(self) -> list[Snapshot] | None:
-        """What keeps the optimiser's memory from before an epoch; None where that would take its
-        time: there is much of it, and an epoch has few steps."""
+        """Return snapshots for the optimiser's state before an epoch; None where they would take
+        too long: a large state and few steps per epoch."""
         blocks = {
             id(array.base): array.base for array in self.memory.values() if array.base is not None
         }
@@ -179,7 +179,7 @@ class Trainer:
         return [Snapshot(block) for block in blocks.values()]
 
     def state(self, run: Run, callbacks: Sequence[Any]) -> TrainingState | None:
-        """Where the training stands; None where it was broken off in the middle of a step."""
+        """Return the state of the training; None where it ended in the middle of a step."""
         if self.broken:
             return None
         epochs = min(run.steps_done // self.order.steps, len(run.history.loss))
@@ -193,7 +193,7 @@ class Trainer:
 
     @property
     def shape(self) -> dict[str, Any]:
-        """What decides which rows a step has, and its random numbers."""
+        """The settings that determine the rows of a step and its random numbers."""
         rows, shuffle = self.task.rows, self.order.seed is not None
         return {
             "rows": len(rows), "columns": rows.x.shape[1], "batch_size": self.order.size,
@@ -201,7 +201,7 @@ class Trainer:
         }  # fmt: skip
 
     def go_on(self, state: TrainingState) -> None:
-        """Stand where another training has ended."""
+        """Continue from the state of another training."""
         if state.weights is not None:
             self.task.model.W[...] = state.weights
         for name, array in self.memory.items():
@@ -209,7 +209,7 @@ class Trainer:
         self.part = state.losses, state.shares
 
     def run(self, epochs: int, history: History | None = None) -> Run:
-        """A run that stands after the epochs that a history has."""
+        """Return a run that continues after the epochs in a history."""
         self.stepper.ahead = epochs * self.order.steps
         run = Run(self.task.model, epochs, self.stepper.ahead, started=self.started)
         if history is not None:
@@ -220,7 +220,8 @@ class Trainer:
         return run
 
     def repeat(self, run: Run, batches: int) -> None:
-        """The first batches of the epoch at which a run stands, without counting or judging."""
+        """Repeat the first mini-batches of a run's current epoch, without callbacks and
+        validation."""
         self._take_raw()
         for rows in self.order.parts(run.epoch):
             part = rows[:batches]
@@ -240,20 +241,21 @@ class Trainer:
         return self.build_seconds + self.stepper.compile_seconds
 
     def step_arrays(self, rows: np.ndarray, step: int) -> dict[str, np.ndarray]:
-        """The inputs of step number `step` over some rows, as the model is now, without lr."""
+        """Return the inputs of step number `step` over some rows, with the model's current weights,
+        without lr."""
         state = {**parameter_arrays(self.task.model), **self.memory, **self.settings}
         return {**state, **self.task.rows.batch(rows), "step": np.asarray(step, np.int64)}
 
     def renew(self) -> bool:
-        """Trace code of the user again, where a callback changed what it refers to, and take code
-        that was made meanwhile; whether calls have to be prepared anew."""
+        """Trace the user's code again if a callback changed something that it refers to, and switch
+        to better code if some was compiled; return whether calls must be prepared again."""
         if is_outdated(self.stepper.program):
             self.stepper.exchange(self._program())
             return True
         return self.stepper.take_better_code()
 
     def keep_snapshot(self) -> None:
-        """Keep weights and memory as they are now, to put them back."""
+        """Take a snapshot of weights and optimiser state."""
         if self.kept is not None:
             self.kept.take()
             for snapshot in self.kept_memory or ():
@@ -282,7 +284,7 @@ class Trainer:
             self.part = NO_PART
 
     def _mean(self, losses: np.ndarray, weights: np.ndarray) -> float:
-        """The loss of an epoch, from those of its steps."""
+        """Return the loss of an epoch, from those of its steps."""
         if not self.conventions.by_rows:
             return weighted_mean(losses, weights)
         count, size = self.order.count, self.order.size
@@ -295,7 +297,7 @@ class Trainer:
     def diverged(
         self, run: Run, first: int, losses: np.ndarray, begun: np.ndarray | None
     ) -> DivergenceError:
-        """The error; everything is put back to the end of the epoch before."""
+        """Restore the end of the previous epoch, and return the error."""
         step, bad = first + int(np.argmin(np.isfinite(losses))) - len(self.part[0]), None
         if finite(losses):
             step, bad = first + len(losses) - len(self.part[0]) - 1, None
@@ -316,36 +318,36 @@ class Trainer:
         return divergence(
             f"{what} in epoch {run.epoch + 1}, step {step % self.order.steps + 1} "
             f"(step {step + 1} of the run)",
-            f"the model was put back to {back}",
+            f"the model was restored to {back}",
             step + 1, fault,
             advice(float(self.rates(run, np.array([step]))[0]), self.task.rows.x, fault, step),
         )  # fmt: skip
 
     def numbers(self) -> dict[str, np.ndarray]:
-        """Copies of the weights and of the optimiser's memory."""
+        """Return copies of the weights and of the optimiser's state."""
         arrays = {**parameter_arrays(self.task.model), **self.memory}
         return {name: array.copy() for name, array in arrays.items()}
 
     def set_numbers(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Put back what `numbers` gave."""
+        """Restore what `numbers` returned."""
         for name, array in {**parameter_arrays(self.task.model), **self.memory}.items():
             array[...] = arrays[name]
 
     def restore_snapshot(self, raw: np.ndarray | None = None) -> None:
-        """Give W, and the memory where it was kept, the numbers from before the epoch, where they
-        were kept."""
+        """Restore W, and the optimiser's state if there is a snapshot of it, from before the
+        epoch."""
         self.broken = True
         if self.kept is None:
             return
         self.kept.restore()
         for snapshot in self.kept_memory or ():
             snapshot.restore()
-        # where no mean is shown, W must not be taken for one of something
+        # without a mean, W itself has the weights of the last step
         self.raw = self.task.model.W if raw is None else raw
 
     def _steps(self, loop: EpochLoop, first: int) -> tuple[np.ndarray, np.ndarray]:
-        """The losses of the epoch's steps, and what each step weighs; those that an earlier
-        training has done come first, and are not done again."""
+        """Run the steps of an epoch; return their losses and weights. Those of an earlier training
+        come first and are not repeated."""
         before = len(self.part[0])
         losses, weights = ([loss] if before else [] for loss in self.part)
         skipped, first = before, first - before + self.first
@@ -367,12 +369,12 @@ class Trainer:
         return np.concatenate(losses), np.concatenate(weights)
 
     def rates(self, run: Run, steps: np.ndarray) -> np.ndarray:
-        """The learning rates of steps in the epoch at which a run stands."""
+        """Return the learning rates of steps in a run's current epoch."""
         seen = run.history.validation_loss or run.history.loss
         return self.schedule.rates(self.timeline(run, steps), seen)
 
     def timeline(self, run: Run, steps: np.ndarray) -> schedules.Timeline:
-        """Where steps are in a run, as schedules see it."""
+        """Return the timeline of steps in a run, for schedules."""
         return schedules.Timeline(steps, run.steps_total, self.order.steps)
 
     def weights(self, rows: np.ndarray) -> np.ndarray:
@@ -382,16 +384,16 @@ class Trainer:
         return np.array([math.fsum(weights.ravel()) for weights in weight[rows]])
 
     def _show_mean(self, run: Run) -> None:
-        """Put the running mean of the weights into W, where the optimiser keeps one."""
+        """Put the running mean of the weights into W, if the optimiser has one."""
         beta = self.optimizer.average
         if not beta or self.raw is not None or not run.steps_done:
             return
         self.raw = self.task.model.W.copy()
-        kept = bias_correction(beta, run.steps_done)
+        correction = bias_correction(beta, run.steps_done)
         for name, view in parameter_arrays(self.task.model).items():
             mean = self.memory.get(f"average.{name.removeprefix('W.')}")
             if mean is not None:
-                view[...] = mean / kept
+                view[...] = mean / correction
 
     def _take_raw(self) -> None:
         """Put the weights of the last step back into W."""
@@ -401,5 +403,5 @@ class Trainer:
 
 
 def bias_correction(beta: float, steps: int) -> float:
-    """1 − βᵗ: what all weights so far weigh in their running mean, which began at 0."""
+    """Return 1 − βᵗ, the total weight of all values in a running mean that began at 0."""
     return 1.0 - float(numbers.exp(steps * numbers.log(beta)))
