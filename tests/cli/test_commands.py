@@ -48,7 +48,7 @@ def test_fit_prints_the_table_the_plan_and_the_score(iris: Path) -> None:
     target = "target target 3 classes: setosa 50, versicolor 50, virginica 50"
     assert " ".join(lines[7].split()) == target
     text = "\n".join(lines)
-    assert "150, in 5 folds; each fold is predicted, for the score, by networks" in text
+    assert "150, in 5 folds; for the score, each fold is predicted by networks" in text
     assert "4 → 20 × (32 → 64 → 64 → 3), relu" in text
     assert "constant  0.3333 (always 'setosa')" in text
     assert "model     iris.safetensors" in text

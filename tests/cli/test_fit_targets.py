@@ -165,7 +165,7 @@ def test_models_are_compared_target_by_target(folder: Path) -> None:
 
 
 def test_a_fit_of_several_targets_is_not_recorded(folder: Path) -> None:
-    refused(here(*FIT, "--record", "r.glass", folder=folder), "--record keeps the training of one")
+    refused(here(*FIT, "--record", "r.glass", folder=folder), "--record can record one target only")
     assert not (folder / "r.glass").exists()
 
 

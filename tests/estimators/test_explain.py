@@ -204,4 +204,4 @@ def test_the_command_shows_the_nearest_rows(tmp_path: Path) -> None:
     assert [one["cells"]["k"] for one in near] == ["v"] * 5
     refused = here("explain", "m", "t.csv", "--train", "t.csv", folder=tmp_path)
     assert refused.returncode == 2
-    assert "--train goes with --row" in refused.stderr
+    assert "--train needs --row" in refused.stderr

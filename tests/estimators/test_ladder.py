@@ -346,7 +346,7 @@ def test_the_same_networks_are_trained_again(
         "fit", path, "-t", "c", "--like", "m", "-o", "n", "--threads", "2", folder=tmp_path
     )
     assert again.returncode == 0, again.stderr
-    assert "networks  5, whose answers have the weights" in again.stdout
+    assert "networks  5; their predictions are averaged with weights" in again.stdout
     assert (tmp_path / "n").read_bytes() == (tmp_path / "m").read_bytes()
 
 

@@ -140,7 +140,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     own = json.loads(capsys.readouterr().out)
     assert (len(own["entries"]), own["end"], own["same"]) == (5, float(end), True)
     assert status("step", str(path), "--ledger", WEIGHT, "--epoch", "1") == 0
-    assert "compared with nothing" in capsys.readouterr().out
+    assert "not verified: no checkpoint" in capsys.readouterr().out
     for wrong in (["--weight", WEIGHT], ["--html", "--json"], ["--row", "1"], ["--epoch", "3"]):
         assert status("step", str(path), "--ledger", WEIGHT, *wrong) == 2
     assert status("step", str(path), "--ledger", "linear1.weight[2,]") == 2
@@ -195,7 +195,7 @@ def test_the_mean_of_the_weights(stop: bool, tmp_path: Path) -> None:
     assert own.left[0] == best
     assert own.is_verified
     text = as_text(blocks(own))
-    assert f"the model that the run left, of epoch {best}: {end!s}, the same bits" in text
+    assert f"the run's result, of epoch {best}: {end!s}, the same bits" in text
     assert f"end: {own.end!s}, the running mean that the model has" in text
     assert f"end of the steps: {own.entries[-1].after!s}" in text
     assert as_json(own)["entries"][3]["mean"] == float(own.entries[3].mean)

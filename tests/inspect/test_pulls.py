@@ -139,7 +139,7 @@ def test_what_is_no_row_s_is_said(tmp_path: Path) -> None:
     own = weight_figures(step, "linear1.bias[1]")
     # ∂/∂b of 0.05·Σ ŷ² is 0.1·Σ ŷ
     assert own.rest == pytest.approx(0.1 * step.prediction[:, 1].sum(), rel=1e-9)
-    assert "that is not any row's" in text.weight(step, "linear1.bias[1]")
+    assert "that comes from no row" in text.weight(step, "linear1.bias[1]")
     sound = opened(tmp_path / "sound.glass", nn.Linear(3, 2))
     assert weight_figures(sound, "linear1.bias[1]").rest == 0.0
 

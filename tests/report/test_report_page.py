@@ -134,7 +134,7 @@ def test_explain_on_the_command_line(folder: Path) -> None:
     assert "\x1b" not in text.stdout + whole.stdout
     wrong = glassnet("explain", "kind.safetensors", "t.csv", "--class", "no", folder=folder)
     assert wrong.returncode == 2
-    assert "--class goes with --row" in wrong.stderr
+    assert "--class needs --row" in wrong.stderr
 
 
 # -- drawings --------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The command line; heavy modules are loaded inside the commands, so that help is quick.
+"""The command line. Commands import heavy modules when they run, so that --help is fast.
 
 In: arguments. Out: files, text, an exit status.
 """
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process."""
     try:
         from glassnet.cli import app
-    except KeyboardInterrupt:  # loading takes a tenth of a second, time enough to think again
+    except KeyboardInterrupt:  # Ctrl-C while modules load, which takes a tenth of a second
         print("glassnet: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     app.main(arguments)

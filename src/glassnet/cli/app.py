@@ -1,7 +1,7 @@
-"""The command `glassnet`: which commands there are, and how each ends.
+"""The command `glassnet`: its subcommands, and their exit statuses.
 
 In: the arguments of the process. Out: an exit status: 0 done, 1 failure, 2 wrong use or bad input,
-130 interrupted. Every error is one line on standard error; a traceback needs `--debug`.
+130 interrupted. Each error is one line on standard error; `--debug` shows the traceback.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from glassnet.visible import make_visible
 
 app = typer.Typer(
     name="glassnet",
-    rich_markup_mode=None,  # loading what draws boxes takes longer than all the rest
+    rich_markup_mode=None,  # importing rich's boxes takes longer than everything else
     help="Feed-forward neural networks: fit a table, predict, and see how good it is.",
     add_completion=False,
     no_args_is_help=True,
@@ -70,7 +70,7 @@ def options(
         bool, typer.Option("--debug", help="Show the traceback of an error (with any command).")
     ] = False,
 ) -> None:
-    """Options of all commands; both are dealt with before a command runs."""
+    """Options of all commands; both are handled before a command runs."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -115,12 +115,12 @@ def _run(arguments: list[str]) -> int:
     except typer.Exit as done:
         status = done.exit_code
     except SystemExit as left:
-        # The argument parser leaves with 1 where its reader, or that of a command, has had enough.
+        # The argument parser exits with 1 if the reader of its output has closed the pipe.
         if isinstance(left.__context__, BrokenPipeError):
             raise left.__context__ from None
         raise
     except Exception as error:
-        # The argument parser describes wrong use; its exceptions have moved between releases.
+        # The argument parser's errors; their classes have moved between releases.
         if not hasattr(error, "format_message"):
             raise
         return _wrong_use(error)
@@ -139,7 +139,7 @@ def _wrong_use(error: Any) -> int:
 
 
 def _say(text: str, status: int, debug: bool) -> int:
-    """One line on standard error."""
+    """Print one line on standard error, and return `status`."""
     if debug:
         sys.excepthook(*sys.exc_info())  # pyright: ignore[reportArgumentType]
     print(f"glassnet: {make_visible(' '.join(text.split()))}", file=sys.stderr, flush=True)
@@ -154,7 +154,8 @@ def _about_output(error: OSError) -> str:
 
 
 def _forget_output(status: int) -> int:
-    """Nothing more can be written; without this Python would complain once more at exit."""
+    """Close standard output, else Python would report the broken pipe again at exit; return
+    `status`."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return status
 

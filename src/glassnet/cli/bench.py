@@ -1,7 +1,7 @@
-"""`glassnet bench`: what a training step costs on this machine, and in other installed libraries.
+"""`glassnet bench`: the time of a training step on this machine, also in other installed libraries.
 
-In: a task. Out: a table, or JSON. The measurement runs in a process of its own, which may use one
-core and which alone loads the other libraries.
+In: a task. Out: a table, or JSON. The measurement runs in a separate process on one core; only that
+process loads the other libraries.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from glassnet.cli.options import Json
 
 NETWORKS = ("tiny", "small", "images")
 QUICK = ("--turns", "5", "--seconds", "4")
-# torch.compile is left out: it takes longer to compile than all others to be measured
+# torch.compile is left out: it compiles for longer than all other measurements take
 PEERS = ("PyTorch", "JAX jit", "JAX scan", "scikit-learn", "nn-engine-core", "NumPy")
 
 
 class BenchTask(StrEnum):
-    """What a step is."""
+    """The training step that is measured."""
 
     SGD = "sgd"
     ADAM = "adam"
@@ -39,7 +39,7 @@ def bench(
     task: Annotated[BenchTask, typer.Option("--task", help=_TASK)] = BenchTask.SGD,
     json: Json = False,
 ) -> None:
-    """Measure a training step, here and in other libraries that are installed."""
+    """Measure the time of a training step, also in other libraries that are installed."""
     from glassnet.cli.output import console, print_json, safe
 
     found = measure(task)
@@ -49,14 +49,15 @@ def bench(
     show = console().print
     for line in lines(found["rows"]):
         show(line)
-    show(f"\nMicroseconds a step, the least, on one core of {safe(found['machine']['processor'])}.")
+    processor = safe(found["machine"]["processor"])
+    show(f"\nMicroseconds per step, the minimum, on one core of {processor}.")
     for note in found["notes"]:
         show(safe(note))
-    show("glassnet is the compiled step, many a call; glassnet train is gn.train.")
+    show("glassnet: the compiled step, many steps per call; glassnet train: gn.train.")
 
 
 def measure(task: BenchTask) -> dict[str, Any]:
-    """What the benchmark of training says; its progress goes to standard error."""
+    """Run the benchmark and return its result; its progress goes to standard error."""
     module, environment = _place()
     command = [sys.executable, "-m", module, *NETWORKS, *QUICK, "--task", task.value]
     command += ["--peers", ",".join(PEERS)]
@@ -67,8 +68,8 @@ def measure(task: BenchTask) -> dict[str, Any]:
 
 
 def _place() -> tuple[str, dict[str, str]]:
-    """The benchmark's module: in the package, or beside the source it was installed from. The
-    working directory is kept out of it, whatever modules may lie there."""
+    """Return the benchmark's module (in the package, or in the source folder it was installed from)
+    and environment variables; modules of the working directory are not imported."""
     safe_path = {"PYTHONSAFEPATH": "1"}
     if find_spec("glassnet.benchmarks") is not None:
         return "glassnet.benchmarks.training", safe_path
@@ -77,8 +78,8 @@ def _place() -> tuple[str, dict[str, str]]:
 
 
 def lines(rows: list[dict[str, Any]]) -> list[str]:
-    """A line for each contender, a column for each network; at the end how often as fast as the
-    best other library, and the share of the peak."""
+    """Return a line for each library and a column for each network; the last lines are the speed-up
+    over the best other library, and the share of the processor's peak."""
     networks = list(dict.fromkeys(row["network"] for row in rows))
     contenders = list(dict.fromkeys(row["contender"] for row in rows))
     least = {(row["contender"], row["network"]): row["min_us"] for row in rows}
@@ -98,7 +99,7 @@ def lines(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def digits(number: float) -> str:
-    """Three digits that mean something, thousands apart: 0.0703, 44.3, 1 150."""
+    """Format a number with three significant digits: 0.0703, 44.3, 1 150."""
     if number < 1000:
         return f"{number:#.3g}".rstrip(".")
     return f"{float(f'{number:.3g}'):,.0f}".replace(",", " ")

@@ -1,7 +1,7 @@
-"""`glassnet check`: proof on the user's own rows.
+"""`glassnet check`: check gradients, compiled code and recorded steps on the user's own rows.
 
-In: a model file and a table, or a run file. Out: a table of what was compared; status 1 where
-numbers disagree or a comparison could not be made.
+In: a model file and a table, or a run file. Out: a table of comparisons; status 1 if numbers
+disagree or a comparison could not be made.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def check(
         str | None,
         typer.Argument(
             metavar="TABLE|DATA",
-            help="For a model a table; for a run its table if it moved, or .npz of x and y.",
+            help="For a model: a table. For a run: its table if it moved, or an .npz of x and y.",
             show_default=False,
         ),
     ] = None,
@@ -37,16 +37,16 @@ def check(
     trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Check gradients against differences, compiled code against the interpreter, and recorded
-    steps against the same steps done again."""
+    """Compare gradients with finite differences, compiled code with the interpreter, and recorded
+    steps with the same steps repeated."""
     from glassnet.cli.output import print_json
     from glassnet.inspect.proofs import findings_text
     from glassnet.inspect.render.json_values import plain
 
     findings = _findings(subject, data, target, sql, delimiter, trust)
     if json:
-        told = [{**asdict(finding), "verdict": finding.verdict} for finding in findings]
-        print_json(plain({"checks": told, "ok": all(finding.ok for finding in findings)}))
+        checks = [{**asdict(finding), "verdict": finding.verdict} for finding in findings]
+        print_json(plain({"checks": checks, "ok": all(finding.ok for finding in findings)}))
     else:
         print(findings_text(findings))
     if not all(finding.ok for finding in findings):
@@ -76,13 +76,13 @@ def _findings(
         return check_run(subject, **run_arrays(subject, data, trust))
     model = load_model(subject, target)
     if data is None:
-        raise TableError(f"{subject} is a model; name a table as well, whose rows are tried")
+        raise TableError(f"{subject} is a model; name a table too, to check it on its rows")
     opened = read_table(data, sql=sql, delimiter=delimiter)
     return check_model(model.network, *_encoded_rows(model, opened))
 
 
 def _encoded_rows(model: TableModel, table: Table) -> tuple[Any, ...]:
-    """Rows as the network takes them, with goals and their loss where the table has the target."""
+    """Return x; and, if the table has the target column, the labels and the loss."""
     from glassnet.errors import TableError
     from glassnet.estimators.tabular.examine import target_array
     from glassnet.estimators.tabular.table_network import with_fold_column

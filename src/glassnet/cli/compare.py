@@ -1,8 +1,8 @@
-"""`glassnet compare`: two run files, two models on a table, or a model and others' models.
+"""`glassnet compare`: compare two runs, two models on a table, or a model with other libraries.
 
-In: two run files, or two model files and a table, or a table and names of peers. Out: the settings
-in which runs differ, the first step and weight that differ, and how each ended; of models every
-figure, and paired differences.
+In: two run files, or two model files and a table, or a table and names of other libraries
+("peers"). Out: for runs the settings that differ, the first step and weight that differ, and how
+each ended; for models all metrics with paired differences.
 """
 
 from __future__ import annotations
@@ -32,15 +32,17 @@ First = Annotated[
 Second = Annotated[
     str | None,
     typer.Argument(
-        metavar="B", help="Another one; with --with the table of the scores.", show_default=False
+        metavar="B",
+        help="The other run or model; with --with the table to score on.",
+        show_default=False,
     ),
 ]
 Data = Annotated[
     str | None,
     typer.Argument(
         metavar="DATA",
-        help="Of models the table that both are scored on. Of runs their table if it moved, or an "
-        ".npz of x, y (and weight) if they lack it.",
+        help="For models: the table to score both on. For runs: their table if it moved, or an "
+        ".npz of x, y (and weight) if they do not hold their data.",
         show_default=False,
     ),
 ]
@@ -49,13 +51,13 @@ With = Annotated[
     typer.Option(
         "--with",
         metavar="PEER",
-        help="Compare with lightgbm or catboost, if installed, boosting or forest (scikit-learn), "
-        "by their defaults. Repeatable.",
+        help="Compare with lightgbm or catboost, if installed, or with boosting or forest "
+        "(scikit-learn), with default settings. Repeatable.",
     ),
 ]
 Train = Annotated[
     str | None,
-    typer.Option(metavar="TABLE", help="The table that model A was trained on, for the peer."),
+    typer.Option(metavar="TABLE", help="The training table of model A, to train PEER on it too."),
 ]
 PeerTarget = Annotated[
     str | None,
@@ -63,8 +65,8 @@ PeerTarget = Annotated[
         "--target",
         "-t",
         metavar="COLUMN",
-        help="Of a table A: the column to predict. Of models of several targets: the one to "
-        "compare, else all that both have.",
+        help="For a table A: the column to predict. For models of several targets: the one to "
+        "compare, by default all that both have.",
     ),
 ]
 
@@ -82,11 +84,11 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare two runs: settings, the first step and weight that differ, final losses; or two
-    models on a table: scores, and their differences with standard errors. Or a model with
-    others' models: MODEL TABLE --with PEER --train TABLE, or TABLE -t COLUMN --with PEER, which
-    trains both on the same folds.
+    models on a table: scores, and their differences with standard errors. Or a model with other
+    libraries: MODEL TABLE --with PEER --train TABLE, or TABLE -t COLUMN --with PEER, which trains
+    both on the same folds.
 
-    Runs are both trained once more up to the first difference."""
+    Both runs are repeated up to the first difference."""
     from pathlib import Path
 
     from glassnet.runs.disk import is_run
@@ -157,7 +159,7 @@ def _compare_peers(
 def _with_model(
     path: str, table: str | None, train: str | None, target: str | None, threads: int | None
 ) -> Compared:
-    """A model file, scored on a table, and peers that learn its training table."""
+    """Return a comparison of a model file with a peer that is trained on its training table."""
     from glassnet.estimators.tabular.compare_models import compare_with_peer
     from glassnet.estimators.tabular.target_models import load_model
     from glassnet.tables.read_table import read_table
@@ -174,7 +176,7 @@ def _with_model(
 def _with_fit(
     path: str, table: str | None, train: str | None, target: str | None, threads: int | None
 ) -> Compared:
-    """A table, whose folds both the default fit and peers learn."""
+    """Return a comparison of the default fit with a peer, both trained on the same folds."""
     from glassnet.cli.terminal_progress import TerminalProgress
     from glassnet.estimators.tabular.compare_models import compare_on_table
     from glassnet.estimators.tabular.examine import examine
@@ -190,7 +192,7 @@ def _with_fit(
     recipe = choose_recipe(examined)
     with TerminalProgress(recipe.epochs) as progress:
         fitted = fit(examined, recipe, threads=threads, callbacks=[progress], stage=progress.stage)
-    if fitted.course.stopped == "interrupted":  # half a training is no model to compare
+    if fitted.course.stopped == "interrupted":  # do not compare a half-trained model
         raise KeyboardInterrupt
     return lambda peer: compare_on_table(examined, fitted, peer, threads)
 
@@ -233,9 +235,9 @@ def _compare_models(
         opened = read_table(table)
         found = [compare_models(first, second, opened, weight) for first, second in pairs]
     if json:
-        told = [one.as_json() for one in found]
+        results = [one.as_json() for one in found]
         print_json({"a": a, "b": b, "table": table, **(
-            told[0] if len(told) == 1 else {"targets": told}
+            results[0] if len(results) == 1 else {"targets": results}
         )})  # fmt: skip
         return
     for place, one in enumerate(found):
@@ -245,7 +247,7 @@ def _compare_models(
 
 
 def _pairs(a: str, b: str, target: str | None) -> list[tuple[TableModel, TableModel]]:
-    """The models of two files that are compared: those of the target, or of all that both have."""
+    """Return the pairs of models to compare: of one target, or of all targets that both have."""
     from glassnet.errors import ModelFileError
     from glassnet.estimators.tabular.target_models import TargetModels
 
@@ -262,7 +264,7 @@ def _pairs(a: str, b: str, target: str | None) -> list[tuple[TableModel, TableMo
 
 
 def _print(a: str, b: str, table: str, found: ModelComparison) -> None:
-    """The figures of both under one another, and which is better."""
+    """Print the metrics of both models, and which is better."""
     from glassnet.cli.output import console, safe
     from glassnet.cli.score_report import metric_lines
     from glassnet.estimators.tabular.table_metrics import metric_named

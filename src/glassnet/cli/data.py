@@ -1,6 +1,6 @@
-"""`glassnet data`: writes a real table that scikit-learn ships, to try things on.
+"""`glassnet data`: write an example data set of scikit-learn as a table.
 
-In: a name. Out: CSV, its last column being the target.
+In: a name. Out: CSV; the last column is the target.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def data(
     output: CsvOutput = None,
     csv_safe: CsvSafe = False,
 ) -> None:
-    """Write a real data set as CSV, its last column being the target."""
+    """Write an example data set as CSV; the last column is the target."""
     if name not in SETS:
         raise typer.BadParameter(f"there is no data set {name!r}; choose {', '.join(SETS)}")
     from glassnet.outputs import check_writable, replacing
@@ -47,7 +47,7 @@ def data(
 
 
 def table_csv(name: str, csv_safe: bool = False) -> str:
-    """The data set as CSV text; classes by their names."""
+    """Return the data set as CSV text, with class names."""
     from sklearn import datasets
 
     from glassnet.tables.csv_safe import escape_formula
@@ -68,7 +68,7 @@ def table_csv(name: str, csv_safe: bool = False) -> str:
 
 
 def _numbers(values: Any) -> list[Any]:
-    """Whole numbers without a decimal point, where the whole column is whole."""
+    """Return a column as ints if all values are integers, else as floats."""
     listed: list[float] = values.tolist()
     return (
         [int(value) for value in listed] if all(value == int(value) for value in listed) else listed

@@ -1,6 +1,6 @@
-"""`glassnet evaluate`: how good a model is on a table that has the true answers.
+"""`glassnet evaluate`: score a model on a table that has the target column.
 
-In: a model file and a table. Out: the score, beside that of a constant prediction.
+In: a model file and a table. Out: the score, and that of a constant prediction.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def evaluate(
     report: options.Report = None,
     json: options.Json = False,
 ) -> None:
-    """Score MODEL on TABLE, beside the score of a constant prediction."""
+    """Score MODEL on TABLE, and compare with a constant prediction."""
     from glassnet.cli.output import console, print_json, safe, warn
     from glassnet.cli.report_file import check_report, typed_command, write_evaluation_report
     from glassnet.cli.terminal_progress import Waiting
@@ -40,10 +40,9 @@ def evaluate(
     if report is not None:
         write_evaluation_report(report, found, model, opened, typed_command())
     if json:
-        told = [{"target": one.prediction.target, **_as_json(one)} for _, one in found]
-        print_json(
-            {"model": model, "table": table, **(told[0] if len(told) == 1 else {"targets": told})}
-        )
+        results = [{"target": one.prediction.target, **_as_json(one)} for _, one in found]
+        values = results[0] if len(results) == 1 else {"targets": results}
+        print_json({"model": model, "table": table, **values})
         return
     for place, (_, one) in enumerate(found):
         if len(found) > 1:
@@ -72,7 +71,7 @@ def _print(found: Assessment, table: Table) -> None:
 
 
 def _as_json(found: Assessment) -> dict[str, Any]:
-    """An assessment as JSON values."""
+    """Return an assessment as JSON values."""
     from glassnet.cli.score_report import score_json
     from glassnet.cli.table_report import notes_json
 

@@ -1,6 +1,6 @@
-"""`glassnet explain`: which columns a model goes by, how, and what each did for one row.
+"""`glassnet explain`: feature importances and curves of a model, or contributions for one row.
 
-In: a model file and a table. Out: importance and curves, or contributions, as text or JSON.
+In: a model file and a table. Out: importances and curves, or contributions, as text or JSON.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import typer
 
 from glassnet.cli import options
 
-_ROW = "Explain the answer for this row of TABLE, counted from 0, rather than all rows."
-_CLASS = "With --row: explain the probability of this class, not of the one that is answered."
-_TRAIN = "With --row: show the rows of this table, that of the training, which are nearest to it."
-_METRIC = "What importance is measured by: log_loss, or rmse for numbers, unless another is named."
+_ROW = "Explain the prediction for this row of TABLE, from 0, instead of all rows."
+_CLASS = "With --row: explain the probability of this class, by default of the predicted one."
+_TRAIN = "With --row: also show the nearest rows of this table, the training table."
+_METRIC = "The metric of the importances; by default log_loss, or rmse for numbers."
 
 
 @options.reads_table
@@ -29,7 +29,8 @@ def explain(
     reading: options.ReadingOptions = options.AS_IT_IS,
     json: options.Json = False,
 ) -> None:
-    """Show which columns MODEL goes by in TABLE and how its answer changes with them."""
+    """Show the importance of each column of TABLE to MODEL, and how its prediction changes with the
+    values."""
     from glassnet.cli.output import console, print_json, safe
     from glassnet.cli.terminal_progress import Waiting
     from glassnet.estimators.tabular.explanation import explain as explained
@@ -39,7 +40,7 @@ def explain(
 
     for option, given in (("--class", of), ("--train", train)):
         if row is None and given is not None:
-            raise typer.BadParameter(f"{option} goes with --row; name the row, too")
+            raise typer.BadParameter(f"{option} needs --row; name the row too")
     loaded = load_model(model, target)
     with Waiting(f"explaining {table}"):
         opened = reading.open(table)

@@ -1,4 +1,4 @@
-"""`glassnet fit`: a table goes in; a trained network, its score and a model file come out.
+"""`glassnet fit`: train a network on a table, score it, and write a model file.
 
 In: a table and the name of its target. Out: a model file; the report on standard output.
 """
@@ -42,8 +42,8 @@ def fit(
     report: options.Report = None,
     json: options.Json = False,
 ) -> int:
-    """Train a network to predict one column of TABLE, and score it on rows that it has not seen; of
-    several columns a network each, in one model file."""
+    """Train a network to predict one column of TABLE, and score it on held-out rows. For several
+    target columns, train one network each, in one model file."""
     from glassnet.cli.fit_targets import fit_targets
     from glassnet.estimators.tabular.several_targets import TargetOptions, target_names
 
@@ -84,13 +84,13 @@ def _fit_target(
 def _asked(
     reading: options.ReadingOptions, kinds: dict[str, str], test: str | None
 ) -> dict[str, Any]:
-    """What a run file keeps of the options."""
+    """Return the options that a run file records."""
     found = {**reading.recorded(), "kinds": kinds}
     return found if test is None else {**found, "test": str(Path(test).absolute())}
 
 
 def _check_outputs(model: str, report: str | None, *tables: str | None) -> None:
-    """Fail before the training where a file cannot be written, or is read."""
+    """Raise an error before training if an output cannot be written, or is one of the inputs."""
     from glassnet.cli.report_file import check_report
     from glassnet.outputs import check_writable
 
@@ -100,7 +100,7 @@ def _check_outputs(model: str, report: str | None, *tables: str | None) -> None:
 
 
 def _recording(order: FitOrder, kinds: dict[str, str], phases: int) -> Recording | None:
-    """Where the training is recorded, and how its table was read."""
+    """Return the run file of the training with its data source; None without --record."""
     from glassnet.estimators.tabular.fit_record import check_recordable
     from glassnet.outputs import FileUse, check_writable
     from glassnet.runs.paths import digest_of
@@ -138,7 +138,7 @@ def _train_and_report(
     if not order.json:
         report.before()
     with TerminalProgress(recipe.epochs) as progress, warnings.catch_warnings():
-        warnings.simplefilter("ignore", RecordingWarning)  # said once, below
+        warnings.simplefilter("ignore", RecordingWarning)  # printed once, below
         fitted = train(
             examined, recipe, callbacks=[progress], stage=progress.stage, **how,
             seconds=order.seconds(),
@@ -158,7 +158,7 @@ def _train_and_report(
 
 
 def _saved(fitted: FittedTable, path: str, record: Recording | None) -> int:
-    """Write the model file, of which the run file keeps the digest; its bytes."""
+    """Write the model file, record its digest in the run file, and return its size in bytes."""
     from glassnet.estimators.tabular.fit_resume import note_model
 
     size = fitted.model.save(path, "-o")
@@ -168,7 +168,7 @@ def _saved(fitted: FittedTable, path: str, record: Recording | None) -> int:
 
 
 def default_output(table: str) -> str:
-    """penguins.safetensors for data/penguins.csv.gz, in the folder where the command runs."""
+    """Return the default model file: penguins.safetensors for data/penguins.csv.gz."""
     name = Path(table).name
     for packing in (".gz", ".zst", ".zstd"):
         name = name.removesuffix(packing)

@@ -1,4 +1,4 @@
-"""What `glassnet fit` was told, besides which columns to predict and what to make of them.
+"""The options of `glassnet fit` that are the same for all targets.
 
 In: the options of the command. Out: a `FitOrder`, for a fit of one target or of several.
 """
@@ -16,12 +16,12 @@ from glassnet.cli.options import EffortOptions, ReadingOptions
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.finish import RungPlan
 
-_AROUND = 0.4  # seconds that starting, the model file and the lines about it take
+_AROUND = 0.4  # seconds for start-up, writing the model file and printing
 
 
 @dataclass(frozen=True)
 class FitOrder:
-    """Files, effort and form of a fit."""
+    """The files, training effort and output format of a fit."""
 
     table: str
     model: str
@@ -34,15 +34,15 @@ class FitOrder:
     overwrite: bool
     page: str | None
     json: bool
-    deadline: float | None  # by the clock of `monotonic`
+    deadline: float | None  # in seconds of `time.monotonic`
 
     def seconds(self, targets: int = 1) -> float | None:
-        """How long the training of the next of so many targets may take."""
+        """Return the seconds for the next target if `targets` are left; None without a limit."""
         return None if self.deadline is None else (self.deadline - monotonic() - _AROUND) / targets
 
     def plans(self, target: str) -> tuple[tuple[RungPlan, ...], int, bool | None]:
-        """The plans that a model records for a target, its seed, and whether its networks learnt in
-        folds. A model of one target is taken whatever that is called."""
+        """Return the plans that the model of --like records for a target, its seed, and whether its
+        networks were trained in folds. A model of one target is used whatever its target's name."""
         from glassnet.estimators.tabular.finish import plans_of
         from glassnet.estimators.tabular.target_models import TargetModels
 

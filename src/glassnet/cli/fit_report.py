@@ -1,6 +1,6 @@
-"""What `glassnet fit` prints: the table as it was understood, the plan, the training, the score.
+"""The output of `glassnet fit`: column types, the plan, the training, the score.
 
-In: a prepared table, a recipe, and what came out. Out: text or JSON on standard output.
+In: a prepared table, a recipe, and the fitted model. Out: text or JSON on standard output.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 class FitReport:
-    """Everything `glassnet fit` says: the table and the plan before training, the outcome after."""
+    """Prints the table and the plan before training, and the result after it."""
 
     def __init__(
         self, examined: ExaminedTable, recipe: Recipe, earlier: FitReport | None = None
     ) -> None:
-        """`earlier` is that of another target of the same table, which has shown its columns."""
+        """`earlier` is the report of another target of the same table; it has shown the columns."""
         self.table = examined.table
         self.examined = examined
         self.split = examined.split()
@@ -41,13 +41,13 @@ class FitReport:
         self.architecture = architecture_of(self.schema, recipe)
         self.recipe = recipe
         self.earlier = earlier
-        said: tuple[Note, ...] = () if earlier is None else (*earlier.said, *earlier.notes)
-        self.said = said
-        self.notes = [note for note in examined.notes if note not in said]
+        printed: tuple[Note, ...] = () if earlier is None else (*earlier.printed, *earlier.notes)
+        self.printed = printed
+        self.notes = [note for note in examined.notes if note not in printed]
         self.console = console()
 
     def before(self) -> None:
-        """The table as it was understood, and what will be trained."""
+        """Print the columns of the table, and the plan."""
         show = self.console.print
         examined = self.examined
         if self.earlier is None:
@@ -62,7 +62,7 @@ class FitReport:
         print_notes(self.notes, self.console)
 
     def _columns(self) -> None:
-        """The columns of the table, and its target."""
+        """Print the columns of the table, and its target."""
         table, examined = self.table, self.examined
         size = f"{plural(table.rows, 'row')}, {plural(len(table.names), 'column')}"
         self.console.print(f"[bold]{safe(table.label)}[/]: {size}\n")
@@ -73,12 +73,12 @@ class FitReport:
         self.console.print()
 
     def _division(self) -> str:
-        """How the rows are divided, in words."""
+        """Return a sentence on the split of the rows."""
         examined, split = self.examined, self.split
         if examined.groups is not None:
             return (
-                f"{len(split.train):,}, in {self.folds} folds; each fold is predicted, for the "
-                "score, by networks trained without it"
+                f"{len(split.train):,}, in {self.folds} folds; for the score, each fold is "
+                "predicted by networks trained without it"
             )
         rows = f"{len(split.train):,} to train on, {len(split.validation):,} to decide when to stop"
         if examined.test is not None:
@@ -90,21 +90,21 @@ class FitReport:
         return f"{rows}, {len(split.held_out):,} held out for the score"
 
     def outcome(self, fitted: FittedTable) -> None:
-        """How training went, and how good the model is."""
+        """Print the course of training, and the score."""
         print_outcome(fitted, self.console)
 
     def after(self, fitted: FittedTable, path: str, size: int, page: str | None = None) -> None:
-        """The same, and where the model and its report were written."""
+        """Print the outcome, and the paths of the model and its report."""
         self.outcome(fitted)
         print_written(path, size, self.console, fitted.course.runs, page)
 
     def as_json(self, fitted: FittedTable, path: str, size: int) -> None:
-        """All of it as one JSON object."""
-        told = self.json_values(fitted)
-        print_json({"table": self.table.label, **told, "model": path, "bytes": size})
+        """Print everything as one JSON object."""
+        values = self.json_values(fitted)
+        print_json({"table": self.table.label, **values, "model": path, "bytes": size})
 
     def json_values(self, fitted: FittedTable) -> dict[str, Any]:
-        """What there is to say of the target and its model, as JSON values."""
+        """Return the report of the target and its model as JSON values."""
         course, architecture = fitted.course, fitted.model.architecture
         classes = fitted.model.schema.target.classes
         target = to_plain(fitted.model.schema.target)
@@ -161,7 +161,7 @@ class FitReport:
 
 
 def print_fitted(fitted: FittedTable, path: str, size: int, to: Console) -> None:
-    """How training went, how good the model is, and where it was written."""
+    """Print the course of training, the score, and the path of the model."""
     print_outcome(fitted, to)
     print_written(path, size, to, fitted.course.runs)
 
@@ -169,7 +169,7 @@ def print_fitted(fitted: FittedTable, path: str, size: int, to: Console) -> None
 def print_written(
     path: str, size: int, to: Console, runs: Sequence[str] = (), page: str | None = None
 ) -> None:
-    """Where a model file was written, and its run files and its report if there are any."""
+    """Print the paths of a model file, and of its run files and its report if there are any."""
     to.print(f"\nmodel     {safe(path)} ({_bytes(size)})")
     if runs:
         to.print(f"recorded  {safe(', '.join(runs))}")
@@ -178,7 +178,7 @@ def print_written(
 
 
 def print_outcome(fitted: FittedTable, to: Console) -> None:
-    """How training went, and how good the model is."""
+    """Print the course of training, and the score."""
     course = fitted.course
     to.print(
         f"training  {plural(len(course.loss), 'epoch')}, the best was {course.best_epoch} "
@@ -188,7 +188,7 @@ def print_outcome(fitted: FittedTable, to: Console) -> None:
     rungs: list[dict[str, Any]] = fitted.model.training.get("rungs") or []
     if len(rungs) > 1:
         weights = ", ".join(f"{rung['weight']:.2g}" for rung in rungs)
-        to.print(f"networks  {len(rungs)}, whose answers have the weights {weights}")
+        to.print(f"networks  {len(rungs)}; their predictions are averaged with weights {weights}")
     to.print()
     classes = fitted.model.schema.target.classes
     print_score(fitted.score, fitted.scored_on, 0, to, classes)

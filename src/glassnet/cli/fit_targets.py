@@ -1,7 +1,7 @@
-"""`glassnet fit` of several targets: a model of each, one after the other, in one model file.
+"""`glassnet fit` of several targets: train a model of each in turn, into one model file.
 
-In: a table, its targets, and what the command was told. Out: the model file; the report on standard
-output.
+In: a table, its targets, and the options of the command. Out: the model file; the report on
+standard output.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TargetFit:
-    """What the model of a target is trained by."""
+    """The prepared table and the settings for one target."""
 
     examined: ExaminedTable
     recipe: Recipe
@@ -54,8 +54,8 @@ def fit_targets(
 
     if order.record is not None:
         raise typer.BadParameter(
-            "--record keeps the training of one target; fit each of them by itself, where --kind "
-            "COLUMN=drop leaves another out of the inputs, or leave --record out"
+            "--record can record one target only; leave it out, or fit each target separately and "
+            "exclude the others from the inputs with --kind COLUMN=drop"
         )
     fits = _fits(order, table, test, targets, wanted)
     expected = Expected(order.model)
@@ -81,7 +81,7 @@ def _fits(
     targets: Sequence[str],
     wanted: TargetOptions,
 ) -> list[TargetFit]:
-    """How the table is understood for each target, before any is trained."""
+    """Prepare the table for each target, before any is trained."""
     from glassnet.estimators.tabular.fit_table import choose_recipe
     from glassnet.estimators.tabular.several_targets import check_scorings, examine_targets
 
@@ -99,7 +99,7 @@ def _fits(
 
 
 def _trained(order: FitOrder, fits: Sequence[TargetFit]) -> list[tuple[TargetFit, FittedTable]]:
-    """The models, in the order of their targets; after Ctrl-C those that there are."""
+    """Train the models in the order of their targets; after Ctrl-C, return those that are done."""
     from glassnet.cli.fit_report import FitReport
 
     done: list[tuple[TargetFit, FittedTable]] = []
@@ -124,7 +124,7 @@ def _trained(order: FitOrder, fits: Sequence[TargetFit]) -> list[tuple[TargetFit
 
 
 def _train(order: FitOrder, one: TargetFit, left: int) -> FittedTable:
-    """The model of a target, of which so many are left."""
+    """Train the model of one target; `left` is the number of targets not yet trained."""
     from glassnet.cli.terminal_progress import TerminalProgress
     from glassnet.estimators.tabular.explanation import rows_answered
     from glassnet.estimators.tabular.fit_table import fit
@@ -153,20 +153,20 @@ def _tell(
     done: Sequence[tuple[TargetFit, FittedTable]],
     size: int,
 ) -> None:
-    """Where the models were written; as JSON all that there is to say."""
+    """Print the paths of the models; with --json, the whole report."""
     from glassnet.cli.fit_report import FitReport, print_written
     from glassnet.cli.output import console, print_json
 
     if not order.json:
         print_written(order.model, size, console(), page=order.page)
         return
-    told: list[dict[str, Any]] = [
+    reports: list[dict[str, Any]] = [
         FitReport(one.examined, one.recipe).json_values(fitted) for one, fitted in done
     ]
     lacking = [one.target for one in fits[len(done) :]]
     print_json(
         {
-            "table": fits[0].examined.table.label, "targets": told, "not_trained": lacking,
+            "table": fits[0].examined.table.label, "targets": reports, "not_trained": lacking,
             "model": order.model, "bytes": size,
         }
     )  # fmt: skip

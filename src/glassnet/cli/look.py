@@ -1,7 +1,7 @@
-"""`glassnet look`: how a table is understood, without training anything.
+"""`glassnet look`: show the column types of a table, without training.
 
-In: a table, and perhaps its target. Out: its columns with their kinds, and every decision that was
-made in reading it.
+In: a table, and optionally its target. Out: its columns with their types, and all decisions that
+were made in reading it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import typer
 
 from glassnet.cli import options
 
-_TARGET = "The column to predict, if it is to be looked at as one."
+_TARGET = "The column to predict, to see how it would be read as a target."
 
 
 @options.reads_table
@@ -25,7 +25,7 @@ def look(
     reading: options.ReadingOptions = options.AS_IT_IS,
     json: options.Json = False,
 ) -> None:
-    """Show how TABLE is understood: what each column is, and what was decided in reading it."""
+    """Show the type of each column of TABLE, and all decisions made in reading it."""
     from glassnet.cli.output import console, print_json, safe
     from glassnet.cli.table_report import column_json, notes_json, print_columns, print_notes
     from glassnet.cli.terminal_progress import Waiting

@@ -1,4 +1,4 @@
-"""The options of the commands, and how their texts are read.
+"""The options of the commands, and their parsing.
 
 In: texts from the command line. Out: values, or an error that says what was expected.
 """
@@ -30,8 +30,8 @@ _MODEL = "A model file that `glassnet fit` has written."
 _OUTPUT = "The model file; by default the table's name with .safetensors, here."
 METRIC_HELP = (
     "The metric of the score: accuracy, balanced_accuracy, f1, auc, average_precision, log_loss, "
-    "brier; for numbers rmse, mae, median_error, r2, rmsle, pinball, or pinball:0.9, by which that "
-    "quantile is predicted. Training does not use it."
+    "brier; for numbers rmse, mae, median_error, r2, rmsle, pinball, or pinball:0.9, which makes "
+    "the model predict that quantile. It does not change the training."
 )
 _RECORD = "Record the training of the model in this run file, and its later phases beside it."
 _KIND = (
@@ -53,7 +53,7 @@ Targets = Annotated[
 ModelTarget = Annotated[
     str | None,
     typer.Option(
-        "--target", "-t", metavar="COLUMN", help="Which target, of a model that has several."
+        "--target", "-t", metavar="COLUMN", help="The target to use, if MODEL has several."
     ),
 ]
 ModelOutput = Annotated[str | None, typer.Option("--output", "-o", metavar="MODEL", help=_OUTPUT)]
@@ -67,9 +67,7 @@ CsvOutput = Annotated[
 ]
 Keep = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="COLUMN", help="Copy this column of TABLE before the answers. Repeatable."
-    ),
+    typer.Option(metavar="COLUMN", help="Copy this column of TABLE to the output. Repeatable."),
 ]
 CsvSafe = Annotated[
     bool,
@@ -82,8 +80,8 @@ Time = Annotated[
     str | None,
     typer.Option(
         metavar="DURATION",
-        help="Time limit: 60s, 5m, 8h. A fit uses all of it: time that is left goes into more "
-        "networks, whose predictions are averaged.",
+        help="Time limit: 60s, 5m, 8h. A fit uses all of it: in the remaining time it trains more "
+        "networks and averages their predictions.",
     ),
 ]
 Like = Annotated[
@@ -98,7 +96,7 @@ Epochs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Maximum nu
 Group = Annotated[
     str | None,
     typer.Option(
-        metavar="COLUMN", help="Rows of one value stay together, on one side of the score."
+        metavar="COLUMN", help="Rows with the same value are all held out, or all trained on."
     ),
 ]
 Order = Annotated[
@@ -109,7 +107,7 @@ Order = Annotated[
 ]
 Test = Annotated[
     str | None,
-    typer.Option(metavar="TABLE", help="Take the score from this table; hold out nothing."),
+    typer.Option(metavar="TABLE", help="Score on this table; hold out no rows of TABLE."),
 ]
 TargetScale = Annotated[
     str | None,
@@ -121,7 +119,8 @@ EqualRows = Annotated[
     str | None,
     typer.Option(
         metavar="together|apart",
-        help="Whether equal rows stay on one side of the score (else by how probable they are).",
+        help="Keep equal rows on the same side of the split, or not; by default together, unless "
+        "chance explains them.",
     ),
 ]
 ClassWeight = Annotated[
@@ -129,14 +128,13 @@ ClassWeight = Annotated[
     typer.Option(
         "--class-weight",
         metavar="balanced|A=2,B=1",
-        help="How much classes count in the training: all alike, or by these weights, also from a "
-        ".json file.",
+        help="Class weights in training: balanced, these weights, or a .json file of weights.",
     ),
 ]
 RowWeight = Annotated[
     str | None,
     typer.Option(
-        "--weight", metavar="COLUMN", help="How much each row counts in the training; no input."
+        "--weight", metavar="COLUMN", help="The column of sample weights; it is not an input."
     ),
 ]
 ScoreWeight = Annotated[
@@ -148,20 +146,20 @@ ScoreWeight = Annotated[
 Metric = Annotated[str | None, typer.Option(metavar="NAME", help=METRIC_HELP)]
 Report = Annotated[
     str | None,
-    typer.Option(metavar="PAGE.html", help="Write what was found as a page, with pictures."),
+    typer.Option(metavar="PAGE.html", help="Write a report with charts as an HTML page."),
 ]
 Threshold = Annotated[
     str | None,
     typer.Option(
         metavar="auto|P",
-        help="Answer the second of two classes from this probability on; auto finds the best one, "
-        "or for more classes the best factor of each probability.",
+        help="Predict the second of two classes from this probability on; auto finds the best "
+        "threshold, or for more classes the best factor of each probability.",
     ),
 ]
 Interval = Annotated[
     float | None,
     typer.Option(
-        metavar="SHARE", help="Predict intervals that hold this share of the true numbers: 0.9."
+        metavar="SHARE", help="Predict intervals that contain this share of the true values: 0.9."
     ),
 ]
 Seed = Annotated[
@@ -177,14 +175,14 @@ Missing = Annotated[
 ]
 Sql = Annotated[
     str | None,
-    typer.Option(metavar="QUERY", help="Use the result of this query; the table is called data."),
+    typer.Option(metavar="QUERY", help="Use the result of this query; TABLE is called data in it."),
 ]
 Delimiter = Annotated[
-    str | None, typer.Option(metavar="CHAR", help="What separates CSV columns, if not obvious.")
+    str | None, typer.Option(metavar="CHAR", help="The delimiter of CSV columns, if not detected.")
 ]
 Trust = Annotated[
     bool,
-    typer.Option("--trust", help="Let RUN read and write the files it names, wherever they lie."),
+    typer.Option("--trust", help="Let RUN read and write the files it names, in any folder."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output.")]
 
@@ -192,17 +190,17 @@ Decimal = Annotated[
     str | None, typer.Option(metavar="CHAR", help="The decimal sign: a comma or a point.")
 ]
 Encoding = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Of a CSV file, such as cp1252, if not found.")
+    str | None, typer.Option(metavar="NAME", help="The encoding of a CSV file, if not detected.")
 ]
 Header = Annotated[
-    str | None, typer.Option(metavar="first|none", help="Whether the first line has the names.")
+    str | None, typer.Option(metavar="first|none", help="Whether the first line has column names.")
 ]
 Skip = Annotated[
-    int | None, typer.Option(min=0, metavar="N", help="Lines above the table to leave out.")
+    int | None, typer.Option(min=0, metavar="N", help="Number of lines to skip at the top.")
 ]
 Sheet = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="The sheet of a workbook, else the first that has rows."),
+    typer.Option(metavar="NAME", help="The sheet of a workbook; by default the first with rows."),
 ]
 MaxColumns = Annotated[
     int | None,
@@ -212,7 +210,8 @@ MaxSize = Annotated[
     str | None,
     typer.Option(
         metavar="SIZE",
-        help="Accept a packed table of this size unpacked, such as 20GB (else 100 times its file).",
+        help="Maximum size of a compressed table after decompression, such as 20GB (by default 100 "
+        "times the file).",
     ),
 ]
 
@@ -220,7 +219,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 def duration(text: str) -> float:
-    """Seconds from 90, 90s, 1.5m, 2h."""
+    """Return the seconds of a duration such as 90, 90s, 1.5m, 2h."""
     match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*(ms|s|m|min|h|)\s*", text)
     if match is None or float(match[1]) <= 0:
         raise typer.BadParameter(f"--time {text!r} is not a duration; write for example 60s or 5m")
@@ -228,7 +227,7 @@ def duration(text: str) -> float:
 
 
 def _kind_of(text: str) -> tuple[str, str, str]:
-    """COLUMN, =, KIND; a format after the kind may hold an equals sign itself."""
+    """Split COLUMN=KIND into COLUMN, =, KIND; a format in KIND may contain another =."""
     for place, sign in enumerate(text):
         if sign == "=" and re.match(r"(number|category|boolean|date):", text[place + 1 :]):
             return text[:place], "=", text[place + 1 :]
@@ -236,7 +235,7 @@ def _kind_of(text: str) -> tuple[str, str, str]:
 
 
 def column_kinds(texts: list[str]) -> dict[str, str]:
-    """COLUMN=KIND texts as a mapping."""
+    """Return COLUMN=KIND texts as a dict."""
     found: dict[str, str] = {}
     for text in texts:
         name, equals, kind = _kind_of(text)
@@ -250,7 +249,7 @@ def column_kinds(texts: list[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """What a command was told about how to read its table."""
+    """The options that say how to read the table."""
 
     sql: Sql = None
     missing: Missing = None
@@ -264,7 +263,7 @@ class ReadingOptions:
     max_size: MaxSize = None
 
     def recorded(self) -> dict[str, Any]:
-        """What a run file keeps of it."""
+        """Return the options that a run file records."""
         found = {"sql": self.sql, "delimiter": self.delimiter, "missing": self.missing or []}
         others = {
             "decimal": self.decimal,
@@ -276,7 +275,7 @@ class ReadingOptions:
         return {**found, **{name: value for name, value in others.items() if value is not None}}
 
     def open(self, table: str) -> Table:
-        """The table, read as asked."""
+        """Open the table with these options."""
         from glassnet.tables.limits import DEFAULT_LIMITS, parse_size
         from glassnet.tables.read_table import read_table
 
@@ -309,14 +308,14 @@ AS_IT_IS = ReadingOptions()
 
 
 def check_scale(scale: str | None) -> str | None:
-    """How a target is to be learnt, if that was said."""
+    """Return the value of --target-scale if it is allowed, else raise an error."""
     if scale not in (None, "log", "plain"):
         raise typer.BadParameter(f"--target-scale is log or plain, not {scale!r}")
     return scale
 
 
 def with_scale(kinds: dict[str, str], target: str, scale: str | None) -> dict[str, str]:
-    """The kinds, with how the target is learnt, if that was said."""
+    """Return the column types with the scale of the target added, if there is one."""
     if scale is None:
         return kinds
     kind = kinds.get(target, "number")
@@ -326,7 +325,7 @@ def with_scale(kinds: dict[str, str], target: str, scale: str | None) -> dict[st
 
 
 def class_weights(text: str | None) -> dict[str, float] | Literal["balanced"] | None:
-    """The weights of classes by their names."""
+    """Parse --class-weight: "balanced", None, or weights by class name."""
     from pathlib import Path
 
     from glassnet.serialize import parse, read_value
@@ -347,7 +346,7 @@ def class_weights(text: str | None) -> dict[str, float] | Literal["balanced"] | 
 
 @dataclass(frozen=True)
 class DivisionOptions:
-    """Which rows are trained on, and which are scored."""
+    """The options that split and weight the rows."""
 
     group: Group = None
     order: Order = None
@@ -357,7 +356,7 @@ class DivisionOptions:
     weight: RowWeight = None
 
     def asked(self) -> SplitOptions:
-        """How rows are to be divided."""
+        """Return the options for the split."""
         from glassnet.tables.divide import SplitOptions
         from glassnet.tables.weights import WeightOptions
 
@@ -371,14 +370,14 @@ class DivisionOptions:
 
 @dataclass(frozen=True)
 class ScoringOptions:
-    """What a model is to be scored by, and what it answers besides."""
+    """The options for the score, the decision threshold and prediction intervals."""
 
     metric: Metric = None
     threshold: Threshold = None
     interval: Interval = None
 
     def asked(self) -> Scoring:
-        """The same for a fit."""
+        """Return the options for a fit."""
         from glassnet.estimators.tabular.answer_rules import Scoring
 
         metric, threshold = self.metric, self.threshold
@@ -394,14 +393,14 @@ class ScoringOptions:
 
 @dataclass(frozen=True)
 class EffortOptions:
-    """How much a fit trains."""
+    """The options that limit the training."""
 
     time: Time = None
     epochs: Epochs = None
     like: Like = None
 
     def deadline(self) -> float | None:
-        """By the clock of `monotonic`, when all has to be over."""
+        """Return the time of `time.monotonic` at which everything must be done; None: no limit."""
         return None if self.time is None else monotonic() + duration(self.time)
 
 
@@ -415,7 +414,7 @@ BUNDLES: dict[str, type] = {
 
 
 def reads_table(command: Callable[..., T]) -> Callable[..., T]:
-    """A command whose parameters named as `BUNDLES` are become the options of these, one by one."""
+    """Decorate a command: a parameter named in `BUNDLES` becomes the options of its class."""
     hints = get_type_hints(command, include_extras=True)
     own_parameters = signature(command).parameters
     bundles = {

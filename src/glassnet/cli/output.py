@@ -1,7 +1,7 @@
-"""What several commands print: numbers, notes and JSON.
+"""Output that several commands share: numbers, notes and JSON.
 
-In: what a fit, an evaluation or a prediction found. Out: text or JSON on standard output, notes on
-standard error.
+In: the results of a fit, an evaluation or a prediction. Out: text or JSON on standard output, notes
+on standard error.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ REASONS = {
     "epochs": "all epochs done", "early": "no more progress", "time": "time is up",
     "perfect": "the score is perfect", "rungs": "as many networks as a model may have",
 }  # fmt: skip
-LONG = 1e9  # from here on a number is written with an exponent
-DECIMALS = 9  # of more, most would be noughts
+LONG = 1e9  # numbers from this size on are written with an exponent
+DECIMALS = 9  # decimals, at most
 
 
 def align_decimals(numbers: Sequence[float], error: float) -> list[str]:
-    """Numbers of one unit to the same decimal, so that their standard error shows two digits that
-    mean something; very large and very small ones with an exponent each."""
+    """Format numbers of one unit with the same number of decimals, so that their standard error
+    shows two significant digits; very large and very small ones have an exponent."""
     decimals = max(0, 1 - _exponent(error)) if error > 0 else 4
     largest = max((abs(number) for number in numbers if math.isfinite(number)), default=0.0)
     if decimals <= DECIMALS and largest < LONG and (error > 0 or largest > 1e-3 or not largest):
@@ -58,8 +58,8 @@ def _exponent(number: float) -> int:
 
 
 def warn(found: Sequence[tuple[TableModel, Prediction]], table: Table) -> None:
-    """Say on standard error how the table was read, and what had to be filled in for the answers of
-    these models; what several of them say is said once."""
+    """Print on standard error how the table was read, and the missing values that were filled in
+    for these predictions; a note of several models is printed once."""
     from glassnet.estimators.tabular.table_model import cells_text
 
     texts = [note_text(note) for note in table.notes]
@@ -76,12 +76,12 @@ def warn(found: Sequence[tuple[TableModel, Prediction]], table: Table) -> None:
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """One JSON object on one line of standard output."""
+    """Print one JSON object on one line of standard output."""
     print(make_json_visible(json.dumps(value, ensure_ascii=False, allow_nan=False)))
 
 
 class _Patient(Console):
-    """Says nothing more once its reader has had enough, and lets the command do its work."""
+    """A console that stops printing if the reader closes the pipe, and lets the command finish."""
 
     def on_broken_pipe(self) -> None:
         with suppress(SystemExit):  # the pipe is closed by then
@@ -89,7 +89,7 @@ class _Patient(Console):
 
 
 def console() -> Console:
-    """Standard output; colours and the window's width on a terminal only."""
+    """Return a console on standard output; colours and window width on a terminal only."""
     terminal = sys.stdout.isatty()
     found = _Patient(
         file=unguarded(sys.stdout), highlight=False, emoji=False, soft_wrap=not terminal,
@@ -100,7 +100,7 @@ def console() -> Console:
 
 
 class _Guard(RenderHook):
-    """Everything that a console shows is harmless, whoever forgot to say `safe`."""
+    """Makes control characters visible in all output, even if a caller forgot `safe`."""
 
     def process_renderables(self, renderables: list[Any]) -> list[Any]:
         return [_Shown(item) for item in renderables]
@@ -108,7 +108,7 @@ class _Guard(RenderHook):
 
 @dataclass(frozen=True)
 class _Shown:
-    """Something to be shown, its texts as they are harmless; rich's own escapes are not texts."""
+    """A renderable whose texts have visible control characters; rich's own escapes are kept."""
 
     inside: Any
 
@@ -118,5 +118,5 @@ class _Shown:
 
 
 def safe(text: str) -> str:
-    """Text from a file for `Console.print`: nothing in it is markup or steers the terminal."""
+    """Escape text from a file for `Console.print`: no markup, and no terminal control."""
     return escape(make_visible(text))

@@ -1,4 +1,4 @@
-"""`glassnet play`: a page on which a network trains, as one HTML file.
+"""`glassnet play`: write a page on which a network trains, as one HTML file.
 
 In: nothing, or a table and the name of its target. Out: the page, opened in the browser.
 """
@@ -11,14 +11,14 @@ from typing import Annotated
 import typer
 
 _TABLE = (
-    "A table, as for `glassnet fit`; a run file, whose steps the page takes again and goes on "
-    "with; a model file, with --rows; or a built-in table: xor, circles, moons, spirals, "
-    "gaussians, sine, penguins. By default moons. Of a pack of networks, as `glassnet fit` trains, "
-    "the page has one."
+    "A table, as for `glassnet fit`; a run file, whose steps the page repeats and continues; a "
+    "model file, with --rows; or a built-in table: xor, circles, moons, spirals, gaussians, sine, "
+    "penguins. By default moons. Of an ensemble, as `glassnet fit` trains, the page shows one "
+    "network."
 )
-_TARGET = "The column of TABLE to predict; of a model of several targets which one."
-_ROWS = "The table whose rows are shown with a model file; with a network alone, a built-in one."
-_MEMBER = "Which network of a pack, from 1; by default the first."
+_TARGET = "The column of TABLE to predict, or the target of MODEL if it has several."
+_ROWS = "With a model file: the table to show; with a plain network: a built-in table."
+_MEMBER = "Which network of an ensemble, from 1; by default the first."
 
 
 def play(
@@ -40,13 +40,13 @@ def play(
         typer.Option("--output", "-o", metavar="PAGE", help="By default a temporary file."),
     ] = None,
     lecture: Annotated[
-        bool, typer.Option("--lecture", help="Begin with the lecture: eleven stations.")
+        bool, typer.Option("--lecture", help="Start with the lecture: eleven stations.")
     ] = False,
     show: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in the browser.")
     ] = True,
 ) -> None:
-    """Write a page on which a network trains: one HTML file that needs no network."""
+    """Write a page on which a network trains: one HTML file that works offline."""
     import webbrowser
 
     from glassnet.page.write_page import write_page

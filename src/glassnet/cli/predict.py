@@ -1,6 +1,6 @@
-"""`glassnet predict`: the model's answers for every row of a table, as CSV.
+"""`glassnet predict`: predict each row of a table, as CSV.
 
-In: a model file and a table. Out: CSV, one line a row, in the order of the table.
+In: a model file and a table. Out: CSV, one line per row, in the order of the table.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ def predict(
     csv_safe: options.CsvSafe = False,
     json: options.Json = False,
 ) -> None:
-    """Write one line a row: the predicted target, then for classes the probability of each, or for
-    numbers the ends of their interval, where the fit was asked for one; of several targets one
-    after the other."""
+    """Predict each row of TABLE: write the predicted target, and the probability of each class, or
+    the interval if the model was fitted with --interval. Several targets follow one another."""
     from glassnet.cli.output import print_json, warn
     from glassnet.cli.terminal_progress import Waiting
     from glassnet.estimators.tabular.target_models import TargetModels
@@ -61,7 +60,7 @@ def predict(
 
 
 def note_formulas(cells: Iterable[Any]) -> None:
-    """Say on standard error that a spreadsheet would compute some of these cells."""
+    """Print a note on standard error if a spreadsheet would compute some of these cells."""
     from glassnet.tables.csv_safe import count_formulas
 
     count = count_formulas(cells)
@@ -75,7 +74,7 @@ def note_formulas(cells: Iterable[Any]) -> None:
 
 
 def write_standard_output(write: Callable[[IO[bytes]], None]) -> None:
-    """Bytes as they are to a file or a pipe; what would steer a terminal is shown there."""
+    """Write bytes unchanged to a file or a pipe; on a terminal, make control characters visible."""
     if not sys.stdout.isatty():
         write(sys.stdout.buffer)
         return
@@ -90,8 +89,8 @@ def write_csv(
     csv_safe: bool = False,
     kept: Mapping[str, Any] | None = None,
 ) -> None:
-    """The predictions as UTF-8 CSV, after the columns that are `kept` from the table; on demand
-    without cells that a spreadsheet would compute."""
+    """Write the predictions as UTF-8 CSV, after the `kept` columns of the table; with `csv_safe`,
+    escape cells that a spreadsheet would compute."""
     from glassnet.tables.csv_safe import escape_formula
 
     text = io.TextIOWrapper(file, "utf-8", newline="", write_through=False)
@@ -108,7 +107,8 @@ def write_csv(
 
 
 def _header(prediction: Prediction, several: bool) -> list[str]:
-    """The names of the columns of a target; of one among several all begin with its own."""
+    """Return the column names of a target's predictions; with several targets, all begin with the
+    target's name."""
     target = prediction.target
     before = f"{target}_" if several else ""
     found = [target, *(f"{before}probability_{name}" for name in prediction.classes)]
@@ -136,7 +136,7 @@ def _rows(prediction: Prediction) -> Iterator[list[Any]]:
 def _as_json(
     predictions: Sequence[Prediction], output: str | None, kept: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The answers, or where they were written, and the columns that are `kept` beside them."""
+    """Return the predictions, or the path they were written to, and the `kept` columns."""
     summaries = [_summary(one, output) for one in predictions]
     found: dict[str, Any] = summaries[0] if len(summaries) == 1 else {"targets": summaries}
     if output is not None:

@@ -1,6 +1,6 @@
-"""Writes the report of a fit or of an evaluation.
+"""Write the report of a fit or of an evaluation.
 
-In: what was found, and where the page goes. Out: an HTML file, whole or not at all.
+In: the results, and the path of the page. Out: an HTML file, written completely or not at all.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 def check_report(path: str | None, *others: str | None) -> None:
-    """OutputError where the page cannot be written, or would replace what is read."""
+    """Raise OutputError if the page cannot be written, or would replace one of the inputs."""
     if path is not None:
         reads = [other for other in others if other is not None]
         check_writable(path, *reads, option="--report", example="report.html")
 
 
 def typed_command() -> str:
-    """The command as it was typed, or as a program gave it to `main`."""
+    """Return the command as typed, or as passed to `main`."""
     return make_visible(shlex.join(["glassnet", *GIVEN.get()]))
 
 

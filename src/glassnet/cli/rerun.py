@@ -1,4 +1,4 @@
-"""`glassnet rerun`: a recorded run from one of its steps on, with other settings, as a new run.
+"""`glassnet rerun`: train a recorded run again from one of its steps, with other settings.
 
 In: a run file, a step, other settings. Out: a run file; the last loss and the hash of the weights.
 """
@@ -39,7 +39,7 @@ def rerun(
 ) -> int:
     """Train RUN again from step K on with other settings, as a new run.
 
-    Before step K the new run has the bits of RUN, which stays as it is."""
+    Before step K the new run has the bits of RUN. RUN is not changed."""
     from glassnet.cli.output import print_json
     from glassnet.cli.resume import digest, run_arrays
     from glassnet.inspect.rerun_from import rerun as train_again

@@ -1,7 +1,7 @@
-"""`glassnet resume`: go on with a recorded run.
+"""`glassnet resume`: resume a recorded run.
 
-In: a run file, and its data where the file does not hold them. Out: the same file, further on; for
-a run of `glassnet fit` its model file as well.
+In: a run file, and its data if the file does not hold them. Out: the same file with more epochs;
+for a run of `glassnet fit` also its model file.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def resume(
         str | None, typer.Option("--output", "-o", metavar="MODEL", help=_OUTPUT)
     ] = None,
     test: Annotated[
-        str | None, typer.Option(metavar="TABLE", help="Its test table, if that was moved.")
+        str | None, typer.Option(metavar="TABLE", help="The test table of RUN, if it moved.")
     ] = None,
     time: Time = None,
     epochs: Epochs = None,
@@ -46,9 +46,9 @@ def resume(
     trust: Trust = False,
     json: Json = False,
 ) -> int:
-    """Resume RUN; the result is bit-identical to an uninterrupted run. A run of `glassnet fit` is
-    finished in all its phases, and its model file is written. The time limit of the first call is
-    not kept; --time sets a new one."""
+    """Resume RUN; the result is bit-identical to an uninterrupted run. For a run of `glassnet fit`,
+    finish all its phases and write its model file. The time limit of the first call no longer
+    applies; --time sets a new one."""
     from glassnet.estimators.tabular.fit_resume import model_path, recorded_fit
 
     recorded = recorded_fit(run, trust)
@@ -69,15 +69,17 @@ def resume(
 def _run(
     run: str, rows: dict[str, Any], epochs: int | None, threads: int | None, json: bool
 ) -> int:
-    """The run of one call of `gn.train`."""
+    """Resume a run of `gn.train`."""
     from glassnet.cli.output import print_json
     from glassnet.runs.resume_run import resume as go_on
 
     before = len(_losses(run))
     model, history = go_on(run, epochs=epochs, threads=threads, **rows)
-    told = {"run": run, "epochs": len(history.loss), "loss": history.loss[-1]}
     if json:
-        print_json({**told, "stopped": history.stopped, "sha256": digest(model)})
+        print_json({
+            "run": run, "epochs": len(history.loss), "loss": history.loss[-1],
+            "stopped": history.stopped, "sha256": digest(model),
+        })  # fmt: skip
     else:
         print(
             f"{plural(len(history.loss), 'epoch')}, loss {history.loss[-1]:.6g}, "
@@ -96,7 +98,7 @@ def _losses(run: str) -> list[float]:
 
 
 def _nothing_left(run: str, history: History) -> str:
-    """Why a run was left as it is, and how it could go on."""
+    """Return why nothing was trained, and the command that would train on."""
     from glassnet.cli.output import REASONS
 
     why = REASONS.get(history.stopped, history.stopped)
@@ -113,7 +115,7 @@ def _fit(
     threads: int | None,
     json: bool,
 ) -> int:
-    """What is left of a fit, and its model file."""
+    """Finish a fit, and write its model file."""
     from glassnet.cli.fit_report import print_fitted
     from glassnet.cli.output import console, print_json
     from glassnet.cli.terminal_progress import TerminalProgress
@@ -146,7 +148,7 @@ def _fit(
 
 
 def _fit_json(fitted: FittedTable, folds: int) -> dict[str, Any]:
-    """A fit as JSON values."""
+    """Return a fit as JSON values."""
     from glassnet.cli.score_report import score_json
     from glassnet.cli.table_report import notes_json
 
@@ -167,17 +169,18 @@ def _fit_json(fitted: FittedTable, folds: int) -> dict[str, Any]:
 
 
 def digest(model: Any) -> str:
-    """SHA-256 of all weights."""
+    """Return the SHA-256 of all weights."""
     import hashlib
 
     return hashlib.sha256(model.W.tobytes()).hexdigest()
 
 
 def run_arrays(run: str, data: str | None, trust: bool = False) -> dict[str, Any]:
-    """What a run was trained on, where its file does not hold it: the arrays in an .npz file, or
-    the rows of the table that `glassnet fit --record` recorded, or of the files that a recorded
-    `gn.train` streamed, wherever they are now: by what the run file says only beside it, unless
-    the user trusts the file."""
+    """Return the data of a run whose file does not hold them, as keyword arguments of `open_step`.
+
+    They are the arrays of an .npz file, the rows of the table of `glassnet fit --record`, or the
+    files that `gn.train` streamed. `data` is their path if they moved. Paths that the run file
+    names are read only in its own folder, unless `trust` is true."""
     from glassnet.estimators.tabular.fit_record import rows_of
     from glassnet.inspect.streams import streams_of
 
@@ -187,7 +190,7 @@ def run_arrays(run: str, data: str | None, trust: bool = False) -> dict[str, Any
 
 
 def arrays(path: str | None) -> dict[str, Any]:
-    """x, y and weights from an .npz file."""
+    """Return x, y and weights from an .npz file; TableError if it has none."""
     import zipfile
     import zlib
 

@@ -1,4 +1,4 @@
-"""`glassnet runs`: the run files of a folder.
+"""`glassnet runs`: list the run files of a folder.
 
 In: a folder. Out: a line, or a JSON entry, for each run file in it.
 """
@@ -22,7 +22,7 @@ def runs(
     ] = ".",
     json: Json = False,
 ) -> None:
-    """List the run files in DIR: how far each is, its loss, and what it trains."""
+    """List the run files in DIR with their epochs, loss, network and settings."""
     from glassnet.cli.output import REASONS, print_json
     from glassnet.errors import ModelFileError, TableError
     from glassnet.runs.disk import is_run
@@ -30,7 +30,7 @@ def runs(
     if not Path(folder).is_dir():
         raise TableError(f"{folder} is not a folder; name one that holds run files")
     found: list[dict[str, Any]] = []
-    problems: list[dict[str, str]] = []  # a file that cannot be read hides no other
+    problems: list[dict[str, str]] = []  # an unreadable file must not hide the others
     for path in sorted(Path(folder).iterdir()):
         if not is_run(path):
             continue
@@ -91,7 +91,7 @@ def _summary(path: str) -> dict[str, Any]:
 
 
 def _rate(lr: Any) -> str | None:
-    """A learning rate, or a schedule of one."""
+    """Return a learning rate or a schedule as text."""
     if not isinstance(lr, dict):
         return f"{lr:g}" if isinstance(lr, (int, float)) else None
     rate = cast("dict[str, Any]", lr)
@@ -104,13 +104,13 @@ def _rate(lr: Any) -> str | None:
 
 
 def _streamed(streams: Any, target: Any) -> tuple[Any, Any]:
-    """The files that a run read its rows from, and what it predicts."""
+    """Return the files that a run streamed, and its target."""
     if not isinstance(streams, dict):
         return None, target
-    told = cast("dict[str, Any]", streams).get("training")
-    if not isinstance(told, dict):
+    training = cast("dict[str, Any]", streams).get("training")
+    if not isinstance(training, dict):
         return None, target
-    stream = cast("dict[str, Any]", told)
+    stream = cast("dict[str, Any]", training)
     return _name_list(stream.get("path")), target or _name_list(stream.get("target"))
 
 

@@ -1,7 +1,7 @@
-"""How a score is printed: its headline, then every figure beside those of a constant answer and of
-a linear model, the confusion matrix, and how often intervals hold the truth.
+"""Print a score: the headline, all metrics beside those of a constant prediction and of a linear
+model, the confusion matrix, and the coverage of prediction intervals.
 
-In: a `Score`. Out: lines on the console, at most 80 columns wide, or JSON values.
+In: a `Score`. Out: lines on the console, at most 80 characters wide, or JSON values.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from glassnet.words import plural
 if TYPE_CHECKING:
     from glassnet.estimators.tabular.score import Coverage, Figure, Score
 
-_MOST_CLASSES = 6  # of a confusion matrix in the terminal
-_LONGEST = 12  # signs of a class in it
+_MOST_CLASSES = 6  # classes of a confusion matrix, at most
+_LONGEST = 12  # characters of a class name in it
 _HEADS = ("", "network", "constant", "linear")
 
 
@@ -35,7 +35,7 @@ def print_score(
     classes: Sequence[str] = (),
     brief: bool = False,
 ) -> None:
-    """The score, with the constant prediction beside it. `brief` leaves out the other figures."""
+    """Print the score, and that of a constant prediction; `brief` leaves out the other metrics."""
     show = (to or console()).print
     metric = metric_named(score.metric)
     linear = score.others.get("linear", math.nan)
@@ -70,7 +70,7 @@ def print_score(
 
 
 def factors_text(factors: Sequence[float], classes: Sequence[str]) -> str:
-    """What probabilities are multiplied by, in words."""
+    """Return a text on the factors of the class probabilities."""
     shown = [
         f"{make_visible(name)[:_LONGEST]} × {factor:.3g}"
         for name, factor in zip(classes[:_MOST_CLASSES], factors, strict=False)
@@ -80,22 +80,23 @@ def factors_text(factors: Sequence[float], classes: Sequence[str]) -> str:
 
 
 def averaging_text(score: Score) -> str:
-    """What is in the figures because the model averages more networks than predicted a row."""
+    """Return a text on the correction of the score for averaging: the model averages more networks
+    than predicted each held-out row."""
     part, _ = metric_lines(metric_named(score.metric), score.averaging, score.error)
     sign = "" if part.startswith("-") else "+"
     return f"{sign}{part} of it, as estimated, since all networks together are better than a fold's"
 
 
 def coverage_text(found: Coverage) -> str:
-    """How often intervals hold the truth, in words."""
+    """Return a text on the coverage of prediction intervals."""
     width = align_decimals([found.width], found.width / 100)[0]
     share = f"{found.value:.4f} ± {found.error:.4f}"
     return f"{found.level:g} asked for, {share} of the rows lie inside; mean width {width}"
 
 
 def metric_lines(metric: Metric, *numbers: float) -> list[str]:
-    """A figure, its error, and the same figure of others: those in the unit of the target to the
-    digits that the error, which stands second, leaves."""
+    """Format a metric, its standard error (second), and the same metric of other models. Numbers in
+    the unit of the target get as many decimals as the error allows."""
     if metric.in_unit:
         return align_decimals(numbers, numbers[1])
     return [f"{number:.4f}" if abs(number) < LONG else f"{number:.4g}" for number in numbers]
@@ -110,7 +111,7 @@ def _title(metric: Metric, classes: tuple[str, ...]) -> str:
 
 
 def _print_figures(score: Score, classes: tuple[str, ...], to: Console) -> None:
-    """A line a figure; the numbers of a column stand under one another."""
+    """Print a line per metric, in aligned columns."""
     rows: list[tuple[str, ...]] = []
     for name, figure in score.figures.items():
         if name != score.metric:
@@ -138,7 +139,7 @@ def _cells(metric: Metric, figure: Figure) -> tuple[str, str, str]:
 
 
 def _print_confusion(score: Score, classes: Sequence[str], to: Console) -> None:
-    """Rows by true class and answered class, where these are few."""
+    """Print the confusion matrix if there are few classes."""
     if not score.confusion or len(classes) != len(score.confusion) or len(classes) > _MOST_CLASSES:
         return
     names = [make_visible(label) for label in classes]
@@ -155,7 +156,7 @@ def _print_confusion(score: Score, classes: Sequence[str], to: Console) -> None:
 
 
 def score_json(score: Score, classes: Sequence[str] = ()) -> dict[str, Any]:
-    """The score as JSON values."""
+    """Return the score as JSON values."""
     found: dict[str, Any] = {
         "metric": score.metric,
         "value": _finite(score.value),
@@ -184,7 +185,7 @@ def score_json(score: Score, classes: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def figure_json(figure: Figure) -> dict[str, Any]:
-    """A figure as JSON values."""
+    """Return a metric with its error and baselines as JSON values."""
     return {
         "value": _finite(figure.value),
         "standard_error": _finite(figure.error),

@@ -1,4 +1,4 @@
-"""`glassnet show`: a network on its way to machine code.
+"""`glassnet show`: print a network in one stage of compilation.
 
 In: a model file, a run file or a network in a Python file, and a stage. Out: the text of that
 stage.
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 _STAGE = (
     "; ".join(f"{name}: {shows}" for name, shows in STAGES.items())
-    + ". After graph they are of the loss with its gradients, for a run of the whole step."
+    + ". After graph, stages show the loss with its gradients; for a run, the whole step."
 )
 _SUBJECT = (
-    "A model or run file; or a Python file, which is run, and the name of a network in it, such as "
-    "net.py:model. The loss of a network is half the squared error, with --classes cross-entropy."
+    "A model or run file; or a Python file, which is executed, and the name of a network in it, "
+    "such as net.py:model. Its loss is half the squared error, or cross-entropy with --classes."
 )
 
 
@@ -35,7 +35,7 @@ def show(
     ],
     stage: Annotated[str, typer.Option("--stage", metavar="STAGE", help=_STAGE)] = "graph",
     classes: Annotated[
-        bool, typer.Option("--classes", help="For a network in a Python file: labels are classes.")
+        bool, typer.Option("--classes", help="For a network in a Python file: use cross-entropy.")
     ] = False,
     target: ModelTarget = None,
 ) -> None:
@@ -71,7 +71,7 @@ def _in_file(path: str, target: str | None) -> tuple[Module, Loss]:
 
 
 def _in_python(path: str, name: str, classes: bool) -> tuple[Module, Loss]:
-    """A network by name, or the one that there is, of a Python file, which is run for it."""
+    """Execute a Python file, and return its network of that name, or the only one."""
     import runpy
     import sys
 

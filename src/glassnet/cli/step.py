@@ -1,6 +1,6 @@
-"""`glassnet step`: one step of a recorded run, opened.
+"""`glassnet step`: open one step of a recorded run.
 
-In: a run file, and its data where the file does not hold them. Out: text, HTML, or JSON.
+In: a run file, and its data if the file does not hold them. Out: text, HTML, or JSON.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ DataPath = Annotated[
         show_default=False,
     ),
 ]
-_EPOCH = "The epoch, from 1; by default 1, with --ledger all of them."
+_EPOCH = "The epoch, from 1; by default 1, with --ledger all epochs."
 Epoch = Annotated[int | None, typer.Option(metavar="E", help=_EPOCH)]
 Batch = Annotated[int | None, typer.Option(metavar="B", help="The batch, from 1.")]
-Row = Annotated[int | None, typer.Option(metavar="R", help="The batch that had this row.")]
+Row = Annotated[int | None, typer.Option(metavar="R", help="The batch that contains this row.")]
 Neuron = Annotated[str | None, typer.Option(metavar="UNIT", help="One unit: 'linear1[3]'.")]
 Weight = Annotated[
     str | None, typer.Option(metavar="WEIGHT", help="One weight: 'linear1.weight[2,3]'.")
 ]
-_LEDGER = "The life of one weight, update by update, over the run or --epoch E."
+_LEDGER = "All updates of one weight, over the run or in --epoch E."
 Ledger = Annotated[str | None, typer.Option(metavar="WEIGHT", help=_LEDGER)]
 Html = Annotated[bool, typer.Option("--html", help="Write HTML to standard output.")]
 
@@ -51,16 +51,16 @@ def step(
     trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Open a step of RUN: every value, every gradient, every update, as training computed them.
+    """Open a step of RUN: all values, gradients and updates, as training computed them.
 
-    With --json numbers that are not finite are the texts "nan", "inf" and "-inf"."""
+    With --json, numbers that are not finite are the texts "nan", "inf" and "-inf"."""
     from glassnet.cli.output import print_json
     from glassnet.cli.resume import run_arrays
     from glassnet.inspect.open_step import open_step
     from glassnet.inspect.render import json_values as values
 
     if as_html and json:
-        raise typer.BadParameter("--html and --json are two forms of the same; ask for one")
+        raise typer.BadParameter("--html and --json cannot be used together; choose one")
     if ledger is not None:
         if any(choice is not None for choice in (batch, row, neuron, weight)):
             raise typer.BadParameter("--ledger goes with --epoch, --html and --json only")
@@ -81,13 +81,13 @@ def _print_step(
     from glassnet.inspect.render import detail, html, text
     from glassnet.inspect.render.overview import overview
 
-    told = [] if neuron is None else detail.neuron(opened, neuron, at)
-    told += [] if weight is None else detail.weight(opened, weight)
+    details = [] if neuron is None else detail.neuron(opened, neuron, at)
+    details += [] if weight is None else detail.weight(opened, weight)
     if as_html:
         title = f"epoch {opened.epoch}, batch {opened.batch}"
-        print(html.page([*told, *overview(opened)], title))
+        print(html.page([*details, *overview(opened)], title))
     else:
-        print(text.as_text(told or overview(opened)))
+        print(text.as_text(details or overview(opened)))
 
 
 def _print_ledger(
@@ -102,7 +102,7 @@ def _print_ledger(
     if json:
         print_json(as_json(found))
     elif as_html:
-        print(html.page(blocks(found), f"the life of {found.name}"))
+        print(html.page(blocks(found), f"updates of {found.name}"))
     else:
         print(text.as_text(blocks(found)))
     if found.is_verified is False:

@@ -1,7 +1,7 @@
-"""How a table was understood, for people and as JSON: a line a column, then what was decided.
+"""Print the columns of a table with their types, and the notes on the decisions made.
 
-In: columns with their kinds, and the notes of reading. Out: lines that fit the width of the window;
-long names are cut in the middle, long lists of values at their end, notes between words.
+In: columns with their types, and the notes of reading. Out: lines that fit the window, or JSON
+values. Long names are cut in the middle, long lists of values at the end; notes are wrapped.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from glassnet.tables.notes import Note
 from glassnet.visible import make_visible
 from glassnet.words import plural
 
-_MOST_LINES = 40  # of columns of the same kind, in a wide table
+_MOST_LINES = 40  # with more columns, neighbours of the same type share a line
 _GAP = "  "
 
 
 @dataclass(frozen=True)
 class ReportLine:
-    """The cells of a line about a column; `style` is rich's word for how they look."""
+    """The cells of a line on a column; `style` is a rich style."""
 
     cells: tuple[str, ...]
     style: str = ""
@@ -41,17 +41,18 @@ def print_columns(
     inputs: Mapping[str, int] | None = None,
     target: tuple[str, str, int] | None = None,
 ) -> None:
-    """A line a column, or one for a run of columns of the same kind in a wide table. `inputs` says
-    how many inputs of the network a column has; `target` is its name, summary and gaps."""
+    """Print a line per column; in a wide table, one per group of neighbours of the same type.
+    `inputs` is the number of network inputs of each column; `target` is the target's name, summary
+    and number of missing values."""
     wide = len(columns) > _MOST_LINES
     grouped = itertools.groupby(
         enumerate(columns), key=lambda item: item[1].kind if wide else item[0]
     )
     lines = [_line([column for _, column in group], inputs) for _, group in grouped]
     if target is not None:
-        name, summary, lost = target
-        gaps = f"{lost:,}" if lost else ""
-        lines.append(ReportLine((name, "target", gaps, "", summary), "bold"))
+        name, summary, count = target
+        missing = f"{count:,}" if count else ""
+        lines.append(ReportLine((name, "target", missing, "", summary), "bold"))
     header = ReportLine(("column", "kind", "missing", "inputs", "values"), "dim")
     _print_lines([header, *lines], to, with_inputs=inputs is not None)
 
@@ -89,7 +90,7 @@ def _print_lines(lines: list[ReportLine], to: Console, *, with_inputs: bool) -> 
 
 
 def print_notes(notes: Sequence[Note], to: Console) -> None:
-    """What was decided, a sentence each, under one another."""
+    """Print the notes, one below the other."""
     for note in notes:
         head = "doubt     " if note.doubt else "note      "
         text = textwrap.fill(
@@ -101,7 +102,7 @@ def print_notes(notes: Sequence[Note], to: Console) -> None:
 
 
 def column_json(column: Column) -> dict[str, Any]:
-    """A column as JSON values."""
+    """Return a column as JSON values."""
     return {
         "name": column.name,
         "kind": column.kind,
@@ -112,7 +113,7 @@ def column_json(column: Column) -> dict[str, Any]:
 
 
 def notes_json(notes: Sequence[Note]) -> list[dict[str, Any]]:
-    """Notes as JSON values."""
+    """Return notes as JSON values."""
     return [
         {
             "rule": note.rule,
@@ -126,7 +127,7 @@ def notes_json(notes: Sequence[Note]) -> list[dict[str, Any]]:
 
 
 def _shorten_middle(text: str, width: int) -> str:
-    """A name that is too long, without its middle: `the_first…_last`."""
+    """Cut the middle of a name that is too long: `the_first…_last`."""
     if cell_len(text) <= width:
         return text
     head = (width - 1) // 2

@@ -1,7 +1,7 @@
-"""The one way from a command to the terminal: nothing from a file steers it.
+"""Protect the terminal: no text from a file may control it.
 
-In: standard output and standard error. Out: streams that show what would steer a terminal, and for
-what steers it on purpose (colours, the line of progress) the streams themselves.
+In: standard output and standard error. Out: streams that make control characters visible; and the
+original streams for output that controls the terminal on purpose (colours, the progress line).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from glassnet.visible import make_lines_visible, make_visible
 
 
 class Harmless:
-    """A text stream whose readers are steered by no character; all else is that of the stream."""
+    """A text stream that makes control characters visible; other attributes are the stream's."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -34,13 +34,13 @@ class Harmless:
 
 
 def unguarded(stream: TextIO) -> TextIO:
-    """The stream itself, for who writes nothing but escapes of its own and harmless text."""
+    """Return the original stream, for output of own escape sequences and escaped text only."""
     return stream.stream if isinstance(stream, Harmless) else stream
 
 
 @contextmanager
 def guarded() -> Generator[None]:
-    """Inside, all that is printed is harmless, and a warning is one line without a place."""
+    """Within this context, printed control characters are visible, and a warning is one line."""
     out, err, show = sys.stdout, sys.stderr, warnings.showwarning
     sys.stdout, sys.stderr = cast("TextIO", Harmless(out)), cast("TextIO", Harmless(err))
     warnings.showwarning = _warn

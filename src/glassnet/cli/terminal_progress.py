@@ -1,8 +1,8 @@
-"""The progress line: how far a training run is, at no cost to the run.
+"""The progress line of a training run.
 
-In: the run, as a callback of `train`; or the name of other work. Out: on a terminal one line,
-repainted by a thread at most ten times a second; elsewhere a plain line now and then, never more
-than one an epoch.
+In: the run, as a callback of `train`; or the name of other work. Out: on a terminal one line, which
+a thread repaints at most ten times a second, so that training does not wait for it; elsewhere a
+plain line every few seconds, at most one per epoch.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _BAR = 20
 
 
 class Waiting:
-    """A context manager that shows on a terminal what is being done and for how long, once that
-    has taken a while, and clears its line at the end."""
+    """A context manager that shows on a terminal the name of slow work and its time so far, and
+    clears its line at the end."""
 
     def __init__(self, what: str, stream: TextIO | None = None) -> None:
         self.what = make_visible(what)
@@ -90,11 +90,11 @@ class TerminalProgress:
             self._write("\r\x1b[K")
 
     def stage(self, what: str) -> None:
-        """Another network begins."""
+        """Start the progress of another network; `what` is its name."""
         self.run, self.before, self.lowest, self.what = None, 0, math.inf, what
 
     def epoch_end(self, run: Any) -> None:
-        """Remember the run; without a terminal, print a line if the last one is long ago."""
+        """Remember the run; without a terminal, print a line if the last one is 5 s old."""
         if self.run is not None and self.run is not run:
             self.before += self.run.epoch
             self.lowest = min([self.lowest, *self.run.history.validation_loss])
@@ -105,10 +105,10 @@ class TerminalProgress:
             self._write(self.text() + "\n")
 
     def train_end(self, run: Any) -> None:
-        """Nothing more to say; the report follows."""
+        """Do nothing; the report follows."""
 
     def text(self) -> str:
-        """The line."""
+        """Return the text of the line."""
         run = self.run
         what = [self.what] if self.what else []
         if run is None:

@@ -1,6 +1,6 @@
-"""Hints in the words of the command line.
+"""Word errors and notes for the command line.
 
-In: an error or a note of a table. Out: its text, in which options are those that a person types.
+In: an error or a note of a table. Out: its text, with options as a user types them.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from glassnet.errors import TableError
 from glassnet.hints import Option
 from glassnet.tables.notes import Note
 
-# what follows `glassnet`, of the command that runs
+# the arguments of the running command, after `glassnet`
 GIVEN: ContextVar[tuple[str, ...]] = ContextVar("GIVEN", default=())
 
 
 def typed_option(option: Option) -> str:
-    """An option as it is typed: `--kind 'age=number'`, `--header first`."""
+    """Return an option as a user types it: `--kind 'age=number'`, `--header first`."""
     name = f"--{option.name}"
     if not (option.value or option.column):
         return name
@@ -32,15 +32,15 @@ def _in_quotes(text: str) -> str:
 
 
 def error_text(error: Exception) -> str:
-    """What the command line says of an error."""
+    """Return the text of an error for the command line."""
     return error.render(typed_option) if isinstance(error, TableError) else str(error)
 
 
 def note_text(note: Note) -> str:
-    """What it says of a decision about a table."""
+    """Return the text of a note for the command line."""
     return note.render(typed_option)
 
 
 def advice_text(note: Note) -> str:
-    """How to overrule it."""
+    """Return how to override the decision of a note."""
     return note.advice if isinstance(note.advice, str) else note.advice.render(typed_option)

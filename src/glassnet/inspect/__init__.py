@@ -1,1 +1,1 @@
-"""One step of training opened: every number of it, as text, JSON or HTML."""
+"""Open one training step: show all of its numbers as text, JSON or HTML."""

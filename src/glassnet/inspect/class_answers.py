@@ -1,7 +1,7 @@
-"""What a step answered where its run has classes: their names and probabilities.
+"""Class names and predicted probabilities of a step, for runs of a classifier.
 
-In: a `StepData`. Out: a probability for each row and class, averaged over the networks of a pack;
-and short texts of them.
+In: a `StepData`. Out: a probability for each row and class, averaged over the networks of an
+ensemble; and short texts of them.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import numpy as np
 from glassnet.inspect.step_data import StepData
 from glassnet.visible import make_visible
 
-MOST = 3  # classes that are shown of a row
-_LONGEST = 16  # signs of a name of a class
+MOST = 3  # classes shown per row
+_LONGEST = 16  # characters of a class name
 
 
 def probabilities(step: StepData) -> np.ndarray | None:
-    """(rows, classes), float64; None where the names of the classes are not known, or where ŷ has
-    no scores of them."""
+    """Return class probabilities, float64 [rows, classes]; None if the class names are unknown, or
+    ŷ has no class scores."""
     count = len(step.classes)
     scores = step.prediction
     if count < 2 or type(step.loss).__name__ != "CrossEntropy" or scores.ndim != 2:
@@ -30,13 +30,13 @@ def probabilities(step: StepData) -> np.ndarray | None:
 
 
 def class_label(step: StepData, at: int) -> str:
-    """The name of the class that a row of the batch is of."""
+    """Return the true class of row `at` of the batch, by name."""
     code = int(step.y[at])
     return _short(step.classes[code]) if 0 <= code < len(step.classes) else "none"
 
 
 def likely_classes(step: StepData, row: np.ndarray) -> str:
-    """The most probable classes of a row: "yes 0.61, no 0.39"."""
+    """Return the most probable classes of a row as text: "yes 0.61, no 0.39"."""
     order: list[int] = np.argsort(-row, kind="stable")[:MOST].tolist()
     more = ", …" if len(row) > MOST else ""
     return ", ".join(f"{_short(step.classes[code])} {row[code]:.2f}" for code in order) + more

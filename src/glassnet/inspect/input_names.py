@@ -1,7 +1,7 @@
-"""What the numbers of a row are called.
+"""Names of the inputs and outputs of a recorded network.
 
-In: what a run file says of its run. Out: names of the inputs and outputs of the network: those of
-the table's or data frame's columns where the run is of one, else x[0], x[1], and so on.
+In: the settings of a run file. Out: the column names of the table or data frame that the run was
+trained on, else x[0], x[1], and so on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from glassnet.tables.table_schema import Schema
 
 
 def input_names(values: Mapping[str, Any], width: int) -> tuple[str, ...]:
-    """A name for every column of x: "age", "city=Rome"."""
+    """Return a name for each of the `width` columns of x: "age", "city=Rome"."""
     schema, stream = _schema(values), _stream(values)
     names: tuple[str, ...] = ()
     if schema is not None:
@@ -27,7 +27,8 @@ def input_names(values: Mapping[str, Any], width: int) -> tuple[str, ...]:
 
 
 def output_names(values: Mapping[str, Any], width: int) -> tuple[str, ...]:
-    """A name for every number of ŷ: "species=Adelie", or the target column."""
+    """Return a name for each of the `width` columns of ŷ: "species=Adelie", or the target
+    column."""
     schema, stream = _schema(values), _stream(values)
     names: tuple[str, ...] = ()
     if schema is not None:
@@ -39,13 +40,13 @@ def output_names(values: Mapping[str, Any], width: int) -> tuple[str, ...]:
         names = tuple(map(str, values["classes"]))
     if (
         schema is not None and width > len(names) and width % len(names) == 0
-    ):  # of every member of a pack
+    ):  # an ensemble: one set of names per member
         names = tuple(f"{name} [{i}]" for i in range(width // len(names)) for name in names)
     return names if len(names) == width else tuple(f"ŷ[{i}]" for i in range(width))
 
 
 def class_names(values: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of the classes, where the run has a table or an estimator that knows them."""
+    """Return the class names that the run file has; empty if it has none."""
     schema, known = _schema(values), values.get("classes")
     if schema is not None:
         return schema.target.classes
@@ -57,7 +58,7 @@ def _source(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _schema(values: Mapping[str, Any]) -> Schema | None:
-    """How the table was read; None where there is none, or where another version described it."""
+    """Return the table's schema; None if there is none, or this version cannot read it."""
     plain = _source(values).get("schema")
     try:
         return None if plain is None else Schema.from_plain(plain)
@@ -66,6 +67,6 @@ def _schema(values: Mapping[str, Any]) -> Schema | None:
 
 
 def _stream(values: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Which columns of files were read, where rows were streamed from files."""
+    """Return the settings of the stream of training rows; None if rows were not streamed."""
     streams: Mapping[str, Any] = _source(values).get("streams") or {}
     return streams.get("training")

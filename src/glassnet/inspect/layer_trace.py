@@ -1,7 +1,7 @@
-"""The graph of a step with everything inside it as a result.
+"""Build the graph of a training step with its intermediate values as outputs.
 
 In: a model, a loss, an optimiser. Out: the same step graph that training runs, with more outputs:
-the values between layers, and gradients by them and by the parameters.
+the values between layers, and the gradients with respect to them and to the parameters.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from glassnet.training.step_graph import StepGraph, step_graph, trained_only
 
 @dataclass(frozen=True)
 class OpenGraph:
-    """The step graph, and what its outputs are called beyond those of training: "a.<layer>",
-    "da.<layer>", "dW.<parameter>", "f.<activation>" for ∂a/∂z, "x", "y"."""
+    """The step graph with additional outputs. `names` are theirs: "a.<layer>", "da.<layer>",
+    "dW.<parameter>", "f.<activation>" for ∂a/∂z, "x", "y"."""
 
     step: StepGraph
     graph: Graph
@@ -36,21 +36,20 @@ class OpenGraph:
 
 @dataclass(frozen=True)
 class PlacedLayer:
-    """A layer of a network: its name, itself, the layer whose result is given to it, where its
-    parameters are named, and the layers whose results it joins; "x" stands for the data."""
+    """A layer with its place in the network; in `source` and `joined`, "x" is the data."""
 
     name: str
     layer: Module
-    source: str
-    under: str
-    joined: tuple[str, ...]
+    source: str  # the layer whose output it takes
+    under: str  # the prefix of its parameters' names
+    joined: tuple[str, ...]  # the layers whose outputs it adds or concatenates
 
 
 def open_graph(
     model: Module, loss: Loss, optimizer: Optimizer, width: int, weighted: int, seed: int
 ) -> OpenGraph:
-    """Training's own graph with more outputs; by the rules of the arithmetic an output more
-    changes no bit of the others."""
+    """Build training's step graph with more outputs. An additional output changes no bit of the
+    others (see docs/math.md)."""
     probed = ProbedModule(model)
     step = step_graph(probed, loss, optimizer, width, weighted, seed)
     builder = GraphBuilder(step.graph.nodes)
@@ -75,7 +74,8 @@ def open_graph(
 
 
 def _place_layers(seen: list[LayerTrace]) -> tuple[PlacedLayer, ...]:
-    """Which layer gave what; of several with the same value the last one before."""
+    """Find the layers that each layer reads; of several with the same output, the last before
+    it."""
     givers: dict[int, str] = {}
     found: list[PlacedLayer] = []
     for layer in seen:
@@ -87,7 +87,7 @@ def _place_layers(seen: list[LayerTrace]) -> tuple[PlacedLayer, ...]:
 
 
 def _derivatives(builder: GraphBuilder, bent: list[LayerTrace]) -> list[Value]:
-    """∂a/∂z of each activation."""
+    """Return ∂a/∂z of each activation."""
     found: list[Value] = []
     for layer in bent:
         given, result = builder.value(layer.given.index), builder.value(layer.result.index)
@@ -96,12 +96,13 @@ def _derivatives(builder: GraphBuilder, bent: list[LayerTrace]) -> list[Value]:
 
 
 def _is_pointwise(layer: Module) -> bool:
-    """Whether the gradient of the sum of what a layer gives is the derivative of each number."""
+    """Return whether a layer works element by element, so that the gradient of its summed output is
+    the derivative of each element."""
     function = layer_function(layer)
     return (function.inner if isinstance(function, Blend) else function).pointwise
 
 
 def layer_function(layer: Module) -> Module:
-    """What a layer does to what is given to it: of a neuron, whose sum is seen apart, what comes
-    after the sum."""
+    """Return the module that computes a layer's output from its input. Of a `Neuron`, whose sum is
+    traced as a layer of its own, this is the activation."""
     return layer.squash if type(layer) is Neuron else layer

@@ -1,8 +1,8 @@
-"""The life of one weight: where it started, and every update up to the recorded weight.
+"""The history of one weight: its initial value, and each update up to the recorded value.
 
-In: a run file, the data of the run, a weight by name. Out: `Ledger`: the steps of the run done
-again from a checkpoint, and for each the gradient, what the rows added to it, the update and the
-new value, held against what the file has.
+In: a run file, the data of the run, a weight by name. Out: `Ledger`: the steps of the run are
+repeated from a checkpoint; for each it has the gradient, each row's part of it, the update and the
+new value, compared with the values in the file.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from glassnet.training.programs import BoundProgram
 from glassnet.training.step_graph import StepGraph, parameter_arrays, step_graph
 from glassnet.training.trainer import Trainer, bias_correction
 
-MOST = 1000  # updates without `epoch`
+MOST = 1000  # updates that are listed if `epoch` is not given
 
 
 @computed_to_nearest
@@ -57,8 +57,8 @@ def open_ledger(
     loss: Any = None,
     optimizer: Any = None,
 ) -> Ledger:
-    """Every update of one weight, "linear1.weight[2,3]", in epoch `epoch` (from 1), else in the
-    run's first `MOST` steps. The data are given as for `open_step`."""
+    """Return every update of one weight, such as "linear1.weight[2,3]", in epoch `epoch` (from 1),
+    by default in the first 1000 steps of the run. The data are given as for `open_step`."""
     with RunFile.read(record) as file:
         data = RunData(x, y, sample_weight, validation, model, loss, optimizer)
         values, trainer = reopen(file, with_streams(record, data))
@@ -89,8 +89,10 @@ def open_ledger(
 def _range(
     file: RunFile, values: dict[str, Any], epoch: int | None, recorded: int
 ) -> tuple[int, int]:
-    """Epochs done before the ledger and after it: of a run that went on with another one after the
-    `first` ones, and as `open_step` up to the epoch in which it was broken off, or diverged."""
+    """Return the numbers of epochs before the ledger begins and when it ends.
+
+    A run that continues a parent run begins after its first checkpoint. Like `open_step`, the
+    ledger may include the epoch in which training was interrupted or diverged."""
     first, begun = file.epochs()[0], min(recorded + 1, values["epochs"])
     if epoch is not None:
         check_not_before(file, values, epoch)
@@ -107,8 +109,8 @@ def _range(
 def _weight_left(
     values: dict[str, Any], recorded: Any, ends: dict[int, Entry], last: int
 ) -> tuple[int, Any, Any] | None:
-    """The epoch whose weights the run left in the model, the weight there, and the one of that
-    epoch. None where that epoch is not in the ledger, or training was broken off within one."""
+    """Return the epoch whose weights are the run's result, the recorded weight and the repeated
+    one; None if the ledger lacks that epoch, or training ended within an epoch."""
     ended: dict[str, Any] = values.get("ended") or {}
     epoch = ended.get("best_epoch") or last
     whole = ended.get("best_epoch") or ended.get("stopped") == "epochs"
@@ -119,25 +121,25 @@ def _weight_left(
 
 @dataclass(frozen=True)
 class _WeightReplay:
-    """Training's steps one by one, with the gradient by one parameter."""
+    """Repeats training step by step, with the gradient with respect to one parameter."""
 
     trainer: Trainer
     epochs: int
     history: History
     name: str
     place: tuple[int, ...]
-    last: int  # the epoch that they end with
+    last: int  # the last epoch
 
     def stored(self, result: np.ndarray) -> Any:
-        """The weight out of a file's bytes of the model."""
+        """Return the weight from the bytes of W in a file."""
         return self.number(result.view(self.trainer.task.model.W.dtype.newbyteorder("<")))
 
     def number(self, block: np.ndarray) -> Any:
-        """The weight out of all of them."""
+        """Return the weight from the array of all weights."""
         return split(block, layout_of(self.trainer.task.model).parameters)[self.name][self.place]
 
     def entries(self, done: int, first: int, limit: int) -> Iterator[Entry]:
-        """So many updates, going on from where the trainer stands."""
+        """Yield up to `limit` updates, from the trainer's present state."""
         trainer, model = self.trainer, self.trainer.task.model
         program, step = self._program()
         by_row = self._by_row
@@ -166,12 +168,12 @@ class _WeightReplay:
 
     @cached_property
     def _slots(self) -> list[str]:
-        """What the rule remembers of the weight, without the running mean of it."""
+        """The optimiser's state variables for the parameter, without its running mean."""
         slots, memory = self.trainer.optimizer.slots(), self.trainer.memory
         return [slot for slot in slots if f"{slot}.{self.name}" in memory]
 
     def _mean(self, arrays: dict[str, np.ndarray], steps: int) -> Any:
-        """The running mean of the weight after so many steps, as training puts it into W."""
+        """Return the running mean of the weight after `steps` steps, as training puts it into W."""
         mean = arrays.get(f"average.{self.name}")
         if mean is None:
             return None
@@ -179,7 +181,7 @@ class _WeightReplay:
 
     @cached_property
     def coupled(self) -> str:
-        """The layer in which rows of a batch influence each other, asked of the first batch."""
+        """The layer in which rows of a batch influence each other, found with the first batch."""
         task = self.trainer.task
         if self._by_row is None:
             return ""

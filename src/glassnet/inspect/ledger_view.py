@@ -1,6 +1,6 @@
-"""What a ledger is, and what is shown of it.
+"""The `Ledger` of a weight, and its display.
 
-In: the updates of one weight. Out: `Ledger`; blocks for people and values for programs.
+In: the updates of one weight. Out: `Ledger`; blocks for text and HTML, and JSON values.
 """
 
 from __future__ import annotations
@@ -19,66 +19,66 @@ from glassnet.inspect.statistics import coupling_text, largest_first
 from glassnet.training.loss_curves import curves
 from glassnet.words import plural
 
-PUSHED = 3  # rows of an update that are shown
+PUSHED = 3  # rows with the largest gradients that are shown per update
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One update; numbers in the dtype of the model."""
+    """One update; numbers have the dtype of the model."""
 
     epoch: int  # from 1
     batch: int  # from 1
     lr: Any
-    slope: Any  # ∂L/∂w; None where no gradient trains it
+    slope: Any  # ∂L/∂w; None for a weight that is not trained by gradients
     before: Any
     after: Any
-    mean: Any  # the running mean of the weight, where the optimiser keeps one
-    memory: dict[str, Any]  # what the rule remembers of the weight after this update, by slot
+    mean: Any  # the running mean of the weight; None if the optimiser has none
+    memory: dict[str, Any]  # the optimiser's state for the weight after this update, by slot
     rows: np.ndarray  # row numbers of the batch in the data
-    parts: np.ndarray | None  # what each of them added to ∂L/∂w
+    parts: np.ndarray | None  # the part of ∂L/∂w that comes from each of these rows
 
     @property
     def update(self) -> Any:
-        """after − before, in float64: for a float32 weight no digit of it is lost."""
+        """after − before, in float64, which is exact for float32 weights."""
         return np.float64(self.after) - np.float64(self.before)
 
     @property
     def shown(self) -> Any:
-        """What the model has after this update, where it ends an epoch: the mean where there is
-        one, since training shows that one to callbacks, validation and in the end."""
+        """The weight of the model if an epoch ends with this update: the running mean if the
+        optimiser has one, since validation, callbacks and the result use it; else `after`."""
         return self.after if self.mean is None else self.mean
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """A weight from update to update."""
+    """One weight and its updates."""
 
     name: str
     first_epoch: int
     start: Any
     entries: tuple[Entry, ...]
-    updates: int  # in all recorded epochs that were asked for; more than entries where it is cut
-    recorded: tuple[tuple[int, Any, Any], ...]  # epoch, weight in its checkpoint, weight done again
-    left: tuple[int, Any, Any] | None  # epoch, weight of the model in the file, weight done again
-    average: float  # β of the running mean of the weights; 0 where there is none
+    updates: int  # in the epochs that were asked for; more than entries if the list is cut
+    recorded: tuple[tuple[int, Any, Any], ...]  # epoch, weight in its checkpoint, weight repeated
+    left: tuple[int, Any, Any] | None  # epoch, weight in the run's result, weight repeated
+    average: float  # β of the running mean of the weights; 0 if there is none
     coupled: str  # the layer in which rows of a batch influence each other
 
     @property
     def end(self) -> Any:
-        """What the model has after the last of these updates."""
+        """The weight of the model after the last of these updates."""
         return self.entries[-1].shown if self.entries else self.start
 
     @property
     def is_verified(self) -> bool | None:
-        """Whether all that the file has of these updates is the very bits; None where it has
-        nothing of them."""
+        """Whether all recorded values of the weight have the bits of the repeated ones; None if the
+        file has none for these updates."""
         known = [*self.recorded, *([] if self.left is None else [self.left])]
         if not known:
             return None
         return all(_is_same(kept, again) for _, kept, again in known)
 
     def __repr__(self) -> str:
-        """One line; all of it by `print` and in notebooks."""
+        """One line; `print` and notebooks show everything."""
         return f"<{self.name}: {_extent(self)}>"
 
     def __str__(self) -> str:
@@ -89,7 +89,7 @@ class Ledger:
 
 
 def blocks(ledger: Ledger) -> list[Block]:
-    """A line for each update, and what the file holds to compare with."""
+    """Return a line for each update, and the comparison with the file."""
     start = f"start, before epoch {ledger.first_epoch}: {exact(ledger.start)}"
     slots = ledger.entries[0].memory if ledger.entries else ()
     heads = ["epoch", "batch", "η", "∂L/∂w", "rows with the largest gradients"]
@@ -106,7 +106,7 @@ def blocks(ledger: Ledger) -> list[Block]:
 
 
 def _drawing(ledger: Ledger) -> list[Block]:
-    """The weight from update to update, as a curve."""
+    """Draw the weight after each update as a curve."""
     values = [float(entry.after) for entry in ledger.entries]
     picture = curves({"w after": [float(ledger.start), *values]}, "update")
     return [Picture("the weight after each update, from its start on", picture)] if values else []
@@ -125,7 +125,7 @@ def _line(entry: Entry, average: float) -> Sequence[str]:
 
 
 def _means(ledger: Ledger) -> list[str]:
-    """How the weight ends, and of what the end is a mean."""
+    """Return the final value of the weight, and the formula if it is a running mean."""
     if not ledger.average or not ledger.entries or ledger.entries[-1].mean is None:
         return [f"end: {exact(ledger.end)}"]
     return [
@@ -144,10 +144,9 @@ def _checkpoint_text(ledger: Ledger) -> list[str]:
     if ledger.left is not None:
         epoch, value, again = ledger.left
         lines.append(
-            f"the model that the run left, of epoch {epoch}: {exact(value)}, "
-            f"{_verdict(value, again)}"
+            f"the run's result, of epoch {epoch}: {exact(value)}, {_verdict(value, again)}"
         )
-    return lines or ["note: compared with nothing, since no checkpoint follows these updates"]
+    return lines or ["note: not verified: no checkpoint after these updates"]
 
 
 def _verdict(recorded: Any, again: Any) -> str:
@@ -176,8 +175,8 @@ def _cut_text(ledger: Ledger) -> str:
 
 
 def as_json(ledger: Ledger) -> dict[str, Any]:
-    """The same as JSON values, with what every row added; "note" says where updates are left out,
-    "rows_note" what must be said of the rows' parts."""
+    """Return the ledger as JSON values, with each row's part of the gradient. "note" is set if
+    updates are left out, "rows_note" if rows influence each other."""
     entries = [
         {"epoch": entry.epoch, "batch": entry.batch, "lr": entry.lr, "slope": entry.slope,
          "update": entry.update, "after": entry.after, "mean": entry.mean,

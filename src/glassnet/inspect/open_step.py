@@ -1,7 +1,7 @@
-"""A step of a recorded run, opened.
+"""Open a step of a recorded run.
 
 In: a run file, the data of the run, an epoch and a batch. Out: `OpenStep`: every number of that
-step, the bits that training used.
+step, bit-identical to training.
 """
 
 from __future__ import annotations
@@ -40,30 +40,27 @@ from glassnet.words import plural
 
 @computed_to_nearest
 def open_step(
-    record: str | Path | Module,
-    x: Any = None,
-    y: Any = None,
-    *,
-    epoch: int = 1,
-    batch: int | None = None,
-    row: int | None = None,
-    sample_weight: Any = None,
-    validation: Any = None,
-    model: Module | None = None,
-    loss: Any = None,
-    optimizer: Any = None,
-) -> OpenStep:
-    """Open a step of a recorded run: batch `batch` (from 1) of epoch `epoch` (from 1), or the batch
-    of that epoch in which row `row` was, counted from 0 in the data that were given, those held out
-    for validation included.
+    record: str | Path | Module, x: Any = None, y: Any = None, *,
+    epoch: int = 1, batch: int | None = None, row: int | None = None,
+    sample_weight: Any = None, validation: Any = None,
+    model: Module | None = None, loss: Any = None, optimizer: Any = None,
+) -> OpenStep:  # fmt: skip
+    """Open one step of a recorded run and return all of its numbers.
 
-    x, y, weights and validation data are those of the run, or those that the file holds where they
-    were small, or that its streams find again; a model, a loss or an optimiser is needed only where
-    it contains code of yours. The steps since the checkpoint before it are run
-    once more, then the step itself with everything inside it as a result.
+    The step is batch `batch` (from 1; default 1) of epoch `epoch` (from 1), or the batch of that
+    epoch that has row `row` (from 0 in the data of the run, including rows held out for
+    validation). The steps after the last checkpoint before it are repeated, then the step itself
+    with its intermediate values as outputs.
 
-    In place of a run a model may stand: `open_step(model, x, y, loss=…, optimizer=…)` opens the
-    step that `train` would take first, with these rows as its batch. The model stays as it is.
+    x, y, sample_weight and validation are the data of the run; they are not needed if they were
+    small, since the file then holds them, or if they were streamed from files. `model`, `loss` and
+    `optimizer` are needed only if they contain your own code.
+
+    `open_step(model, x, y, loss=…, optimizer=…)` opens the first step that `train` would take on a
+    model, with these rows as one batch. The model is not changed.
+
+    GlassnetError if there is no such step or row; TrainingError if the data are not those of the
+    run, or its training has no steps (L-BFGS, random search).
     """
     if isinstance(record, Module):
         return _step_of_model(record, x, y, sample_weight, loss, optimizer)
@@ -71,7 +68,7 @@ def open_step(
     with RunFile.read(record) as file:
         values, trainer = reopen(file, given)
         losses, judged = file.history()
-        last = min(len(losses) + 1, values["epochs"])  # one that was broken off opens as well
+        last = min(len(losses) + 1, values["epochs"])  # an interrupted epoch can be opened as well
         place = _place(trainer, last, epoch, batch, row)
         check_not_before(file, values, epoch)
         state = file.checkpoint(epoch - 1)
@@ -84,7 +81,7 @@ def open_step(
 def _step_of_model(
     model: Module, x: Any, y: Any, sample_weight: Any, loss: Any, optimizer: Any
 ) -> OpenStep:
-    """The first step that training on these rows would take, in one batch."""
+    """Open the first step that training on these rows, as one batch, would take."""
     if x is None or loss is None or optimizer is None:
         raise TrainingError(
             "a step of a model needs rows, a loss and an optimiser\n"
@@ -105,8 +102,8 @@ def _step_of_model(
 def replay(
     trainer: Trainer, state: Checkpoint, epoch: int, batches: int, epochs: int, history: History
 ) -> Run:
-    """Training as it stood after so many batches of an epoch (from 1): a checkpoint from before
-    it, and the steps since then once more."""
+    """Set `trainer` to its state after `batches` batches of epoch `epoch` (from 1): restore the
+    checkpoint `state` of an earlier epoch, and repeat the steps after it."""
     restore(trainer, state)
     run = trainer.run(epochs)
     for done in range(state.epoch, epoch):
@@ -116,12 +113,13 @@ def replay(
 
 
 def history_until(history: History, epochs: int) -> History:
-    """What was known after so many epochs."""
+    """Return the history of the first `epochs` epochs."""
     return History(loss=history.loss[:epochs], validation_loss=history.validation_loss[:epochs])
 
 
 def _place(trainer: Trainer, last: int, epoch: int, batch: int | None, row: int | None) -> int:
-    """The batch, from 0, in one of the epochs from 1 to `last`."""
+    """Return the number of the batch, from 0; GlassnetError if there is no such epoch, batch or
+    row."""
     steps = trainer.order.steps
     if row is not None and batch is not None:
         raise GlassnetError(f"batch={batch} and row={row} both name a batch; name one of them")

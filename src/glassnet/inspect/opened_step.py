@@ -1,7 +1,6 @@
-"""What `open_step` gives.
+"""The result of `open_step`.
 
-In: the numbers of one step. Out: `OpenStep`, which shows itself where it is printed and in
-notebooks.
+In: the numbers of one step. Out: `OpenStep`, which `print` and notebooks display.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from glassnet.words import plural
 
 @dataclass(frozen=True, repr=False)
 class OpenStep(StepData):
-    """Every number of one step, and how it is shown."""
+    """Every number of one step, with its display as text and HTML."""
 
     def __repr__(self) -> str:
-        """One line; all of it by `print` and in notebooks."""
+        """One line; `print` and notebooks show everything."""
         place = f"step {self.step} of the run: epoch {self.epoch}, batch {self.batch}"
         return f"<{place}, {plural(len(self.rows), 'row')}, L = {self.L:.6g}>"
 

@@ -1,7 +1,7 @@
-"""Proof on the user's own numbers: gradients, compiled code, and recorded steps.
+"""Check gradients, compiled code and recorded steps on the user's own numbers.
 
-In: a model with rows, or a run file with its data. Out: findings, each with what was compared, how
-far apart the numbers were, and whether that is allowed.
+In: a model with rows, or a run file with its data. Out: findings, each with what was compared, the
+largest difference, and whether that is allowed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ ALONE = (
 
 @dataclass(frozen=True)
 class Finding:
-    """One comparison; `detail` is its table. One that could not be made is not ok either."""
+    """One comparison; `detail` is its table. `ok` is false if it failed or could not be made."""
 
     what: str
     compared: int
@@ -68,8 +68,8 @@ class Finding:
 def check_model(
     model: Module, x: np.ndarray, y: Any = None, loss: Loss | None = None
 ) -> list[Finding]:
-    """The derivatives of the loss by every parameter and its compiled code, on these rows; without
-    labels, of what the network gives."""
+    """Check the gradient of the loss with respect to each parameter, and the compiled code, on
+    these rows; without a loss, check those of the network's output."""
     if loss is None:
         return _check_function(model, model, [x[:FEW]], [x[:SOME]])
     return _check_function(loss, model, [x[:FEW], y[:FEW]], [x[:SOME], y[:SOME]])
@@ -77,8 +77,8 @@ def check_model(
 
 @computed_to_nearest
 def check_run(path: str | Path, x: Any = None, y: Any = None, **extra: Any) -> list[Finding]:
-    """The derivatives of the loss by every parameter, the compiled loss, and the steps between
-    the last two checkpoints, done again."""
+    """Check the gradient of the loss with respect to each parameter and the compiled loss, and
+    repeat the steps between the last two checkpoints: they must have the recorded bits."""
     with RunFile.read(path) as file:
         values, trainer = reopen_any(file, with_streams(path, RunData(x, y, **extra)))
         put_result_into(file, trainer.task.model)
@@ -105,9 +105,10 @@ def check_run(path: str | Path, x: Any = None, y: Any = None, **extra: Any) -> l
 def _ends(
     file: RunFile, values: dict[str, Any], trainer: Trainer | FullBatchTrainer, epochs: int
 ) -> list[Checkpoint]:
-    """The states that the epochs to do again lie between, or the one that there is: the last two
-    checkpoints; of L-BFGS, all of whose iterations are done again, the first and the last one, or
-    the result, where that is of a later epoch (unless a callback has put other weights there)."""
+    """Return the two states between which epochs are repeated, or the only one that there is.
+
+    These are the last two checkpoints. L-BFGS repeats all iterations: from the first checkpoint to
+    the last, or to the result if that is of a later epoch and no callback has replaced it."""
     states = [file.checkpoint(epoch) for epoch in file.epochs()[-2:]]
     if not (isinstance(trainer, FullBatchTrainer) and trainer.again):
         return states
@@ -120,7 +121,7 @@ def _ends(
 def _check_function(
     f: Loss | Module, model: Module, few: Sequence[Any], some: Sequence[Any]
 ) -> list[Finding]:
-    """Of a loss, or of the model alone: each gradient, then the compiled code of both."""
+    """Check each gradient of a loss (or of the model alone), then its compiled code."""
     given = [] if f is model else [model]
     return [
         *_gradients(f, [*given, *few]),
@@ -130,8 +131,8 @@ def _check_function(
 
 
 def _gradients(f: Loss | Module, args: Sequence[Any]) -> list[Finding]:
-    """By every parameter and by x, in float64: along random directions, in which every number of
-    the gradient takes part; where there are few, each of them as well."""
+    """Compare the gradient with respect to each parameter and x with finite differences in float64:
+    along random directions, which involve all elements; for few elements also each one alone."""
     _, arrays, names = as_function(f, args)
     sizes = {name: array.size for name, array in zip(names, arrays, strict=True)}
     try:
@@ -153,8 +154,8 @@ def _gradients(f: Loss | Module, args: Sequence[Any]) -> list[Finding]:
 
 
 def _compiled_gradients(f: Loss | Module, args: Sequence[Any]) -> Finding:
-    """All gradients as compiled code computes them in float64, beside the interpreter. Errors are
-    relative where a gradient has numbers larger than 1."""
+    """Compare all gradients of compiled code in float64 with the interpreter's. Errors are relative
+    for gradients with elements larger than 1."""
     function, arrays, names = as_function(f, args)
     places = [i for i, array in enumerate(arrays) if array.dtype.kind == "f" and array.size]
 
@@ -175,7 +176,7 @@ def _compiled_gradients(f: Loss | Module, args: Sequence[Any]) -> Finding:
 
 
 def _largest_distance(found: np.ndarray, wanted: np.ndarray) -> float:
-    """The largest distance; two that are both no number, or equal infinities, are equal."""
+    """Return the largest difference; NaN equals NaN, and an infinity equals itself."""
     same = (found == wanted) | (np.isnan(found) & np.isnan(wanted))
     with np.errstate(invalid="ignore"):
         apart = np.where(same, 0.0, np.abs(found - wanted))
@@ -184,7 +185,7 @@ def _largest_distance(found: np.ndarray, wanted: np.ndarray) -> float:
 
 
 def make_finding(what: str, check: Callable[[], Report]) -> Finding:
-    """What a comparison found; where it complains, its complaint is the detail."""
+    """Run a comparison and return its finding; the report of a failed one is the detail."""
     try:
         report = check()
     except Disagreement as complaint:
@@ -200,7 +201,7 @@ def _check_replay(
     losses: list[float],
     judged: list[float],
 ) -> Finding:
-    """The steps between two checkpoints once more: no bit may differ."""
+    """Repeat the steps between two checkpoints; no bit may differ."""
     restore(trainer, first)
     for epoch in range(first.epoch, last.epoch):
         run = trainer.run(epochs, History(loss=losses[:epoch], validation_loss=judged[:epoch]))
@@ -217,11 +218,11 @@ def _check_search(
     history: History,
     losses: list[float],
 ) -> Finding:
-    """The trials or iterations between two checkpoints once more: no bit may differ."""
+    """Repeat the trials or iterations between two checkpoints; no bit may differ."""
     restore(search, first)
     if last.epoch:
         history = search.train(last.epoch, (), history)
-        if history.stopped == "interrupted":  # of the check, not just of this training
+        if history.stopped == "interrupted":  # Ctrl-C is for the whole check
             raise KeyboardInterrupt
     again = {"W": search.task.model.W, "loss": np.array(history.loss)}
     what = f"epochs {first.epoch + 1} to {last.epoch}" if last.epoch else "weights before epoch 1"
@@ -246,7 +247,7 @@ def _distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def findings_text(findings: list[Finding]) -> str:
-    """A line for each finding, then the tables of those that failed."""
+    """Return a line for each finding, then the tables of those that failed."""
     wide = max([46, *(len(finding.what) for finding in findings)]) + 2
     lines = [f"{'':<{wide}}{'numbers':>9}  {'worst':>8}  {'allowed':>8}"]
     for finding in findings:

@@ -1,7 +1,7 @@
-"""All steps of a recorded run once more, one after the other, at the speed of training.
+"""Repeat the steps of a recorded run, one after the other, at the speed of training.
 
 In: a run file, and the data of the run. Out: `ReplayedStep`s: the weights before and after each
-step, the bits that training had.
+step, bit-identical to training.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ from glassnet.words import plural
 
 @dataclass(frozen=True, repr=False)
 class ReplayedStep:
-    """A step of a run. `step` counts from 1 in the whole run, `epoch` and `batch` from 1; `rows`
-    are the numbers of the batch's rows in the data that were given; `loss` is that of the batch
-    before the update. `before` and `after` are all weights, in the order of `model.W`: arrays of
-    their own."""
+    """One repeated step of a run.
+
+    `step` counts from 1 over the whole run, `epoch` and `batch` from 1. `rows` are the row numbers
+    of the batch in the data, `loss` is the loss of the batch before the update. `before` and
+    `after` are copies of all weights, in the order of `model.W`."""
 
     step: int
     epoch: int
@@ -47,7 +48,7 @@ class ReplayedStep:
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
-        """The weights after the step by name."""
+        """The weights after the step, by parameter name."""
         return split(self.after, layout_of(self.model).parameters)
 
     def __repr__(self) -> str:
@@ -72,11 +73,10 @@ def replay(
     """Iterate over the steps of a recorded run: step `start` (from 1), `start + every`, … up to and
     including step `stop`, by default the last one.
 
-    Every step has the weights before and after it, bit by bit those of training and of `open_step`,
-    its loss, its rows and its learning rate. The run is trained once more from the checkpoint
-    before `start`, at the speed of training. x, y, weights and validation data are as for
-    `open_step`: those that the file holds, where they were small. TrainingError for training that
-    takes no steps (L-BFGS, random search).
+    Each step has the weights before and after it, bit-identical to training and `open_step`, its
+    loss, its rows and its learning rate. The run is repeated from the checkpoint before `start`, at
+    the speed of training. The other arguments are as in `open_step`. GlassnetError if there is no
+    such step; TrainingError for training without steps (L-BFGS, random search).
     """
     given = with_streams(record, RunData(x, y, sample_weight, validation, model, loss, optimizer))
     for name, number in (("start", start), ("every", every)):
@@ -88,7 +88,7 @@ def replay(
 def _open_at(
     record: str | Path, given: RunData, start: int, stop: int | None
 ) -> tuple[Replayer, int]:
-    """The run at the checkpoint before a step, and the number of the last step."""
+    """Return the run at the checkpoint before step `start`, and the number of the last step."""
     with RunFile.read(record) as file:
         values, trainer = reopen(file, given)
         losses, judged = file.history()
@@ -121,7 +121,7 @@ def _steps(replayer: Replayer, last: int, start: int, every: int) -> Iterator[Re
 
 
 class Replayer:
-    """A run that goes on step by step from a checkpoint; `done` steps of the run are done."""
+    """Repeats a run step by step from a checkpoint; `done` is the number of steps done so far."""
 
     def __init__(self, trainer: Trainer, state: Checkpoint, history: History, epochs: int) -> None:
         self.trainer, self.history, self.epochs = trainer, history, epochs
@@ -134,7 +134,7 @@ class Replayer:
         restore(trainer, state)
 
     def advance(self, number: int) -> float:
-        """Do all steps up to step `number` of the run (from 1); the loss of the last one."""
+        """Run all steps up to step `number` of the run (from 1); return the loss of the last."""
         loss = math.nan
         while self.done < number:
             epoch, place = divmod(self.done, self.steps)
@@ -161,7 +161,7 @@ class Replayer:
 
     @computed_to_nearest
     def _begin(self, epoch: int) -> None:
-        """The rows and learning rates of an epoch, from 0."""
+        """Set the batches and learning rates of an epoch (from 0)."""
         trainer, first = self.trainer, self.trainer.first + epoch * self.steps
         run = trainer.run(self.epochs, history_until(self.history, epoch))
         self.rates = trainer.rates(run, np.arange(first, first + self.steps))

@@ -1,7 +1,7 @@
-"""A recorded run once more from one of its steps on, with other settings, as a run of its own.
+"""Train a recorded run again from one of its steps, with other settings, as a new run.
 
-In: a run file, a step, and what is to be different from there on. Out: the model and the history of
-the new run, and its file, which names the run that it goes on from.
+In: a run file, a step, and the settings that change from there. Out: the model and the history of
+the new run, and its file, which names its parent.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ BETWEEN = (
 
 @dataclass(frozen=True)
 class RerunStart:
-    """Where a new run begins: what its file says, and the checkpoints, losses and data that it
-    takes over from its parent."""
+    """The start of a new run: its settings, and the checkpoints, losses and data that it copies
+    from its parent."""
 
     values: dict[str, Any]
     checkpoints: list[Checkpoint]
@@ -75,14 +75,13 @@ def rerun(
     loss: Any = None, metrics: Any = None, threads: int | None = None,
 ) -> tuple[Module, History]:  # fmt: skip
     """Train a recorded run again from step `from_step` (from 1) on, with another learning rate `lr`
-    (a number or a schedule), `optimizer`, `batch_size` or number of `epochs`; recorded as a new run
-    in the file `record`, which names its parent. The recorded run stays as it is.
+    (a number or a schedule), `optimizer`, `batch_size` or number of `epochs`. The new run is
+    recorded in the file `record`, which names its parent; the recorded run is not changed.
 
-    Before that step the new run has the bits of its parent, and its steps can be opened, too. With
-    another optimiser or batch size it begins between two epochs, and the epochs before are in the
-    parent alone; an optimiser of another class begins its memory anew. Early stopping is that of
-    the parent, or `callbacks`. x, y, weights, validation data, `model` and `loss` are as for
-    `open_step`.
+    Before that step the new run has the bits of its parent, and its steps can be opened too. With
+    another optimiser or batch size it must begin between two epochs, and only the parent has the
+    epochs before; an optimiser of another class starts with a new state. Early stopping is the
+    parent's, or `callbacks`. The other arguments are as in `open_step`.
     """
     given = with_streams(run, RunData(x, y, sample_weight, validation, model, loss))
     if lr is None and optimizer is None and batch_size is None and epochs is None:
@@ -135,7 +134,7 @@ def _start(
         new = changes["optimizer"] or trainer.optimizer
         new = new if lr is None else replace(new, lr=lr)
         states, before = [_state_after(parent, trainer, values, epoch)], epoch
-        if type(new) is not type(trainer.optimizer):  # what it remembers means something else
+        if type(new) is not type(trainer.optimizer):  # its state has another meaning
             kept = {n: a for n, a in states[0].arrays.items() if n not in trainer.memory}
             states = [replace(states[0], arrays=kept)]
     said = _new_settings(
@@ -148,7 +147,7 @@ def _start(
 def _new_settings(
     values: Mapping[str, Any], changes: Mapping[str, Any], optimizer: Any, parent: dict[str, Any]
 ) -> dict[str, Any]:
-    """What the new run file says. It is no longer a part of a fit that makes a model file."""
+    """Return the settings of the new run, which is no longer a part of a `glassnet fit`."""
     check_optimizer(optimizer)
     counts = {n: changes[n] for n in ("batch_size", "epochs") if changes[n] is not None}
     check_counts(**counts)
@@ -163,8 +162,8 @@ def _new_settings(
 def _state_after(
     parent: RunFile, trainer: Trainer, values: Mapping[str, Any], epoch: int
 ) -> Checkpoint:
-    """The state of the parent after so many epochs. What early stopping remembers is known where a
-    checkpoint was written then; else it begins anew."""
+    """Return the parent's state after `epoch` epochs. Early stopping starts anew unless there is a
+    checkpoint of that epoch."""
     state = parent.checkpoint(epoch)
     if state.epoch == epoch:
         return state
@@ -175,8 +174,8 @@ def _state_after(
 
 
 def _write(file: RunFile, start: RerunStart, trainer: Any) -> Checkpoint:
-    """The beginning of the new run file; the checkpoint that it goes on from. Memory that the
-    optimiser of the parent did not have is as at the first step."""
+    """Write the beginning of the new run file; return the checkpoint to continue from. State that
+    the parent's optimiser did not have is as before the first step."""
     lines = [
         (place + 1, loss, start.judged[place] if start.judged else None)
         for place, loss in enumerate(start.losses)

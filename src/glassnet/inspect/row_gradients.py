@@ -1,8 +1,8 @@
-"""What each row of a batch adds to ∂L/∂W.
+"""Per-example gradients: the part of ∂L/∂W that comes from each row of a batch.
 
-In: a model, a loss, and the arrays of a step. Out: `RowGradients`: L is a sum over rows, so ∂L/∂W
-is the sum of the gradients of the rows' own terms, whatever the layers are. A loss of the batch as
-a whole has no such terms; there a row adds ∂L/∂ŷ of its prediction times the gradient of that.
+In: a model, a loss, and the arrays of a step. Out: `RowGradients`. L is a weighted sum of one term
+Lᵢ per row, so ∂L/∂W is the sum of the gradients ∂Lᵢ/∂W, for all layers. For a loss that is not a
+sum over rows, the part of row i is ∂L/∂ŷᵢ·∂ŷᵢ/∂W.
 """
 
 from __future__ import annotations
@@ -35,16 +35,15 @@ from glassnet.training.step_graph import (
 )
 from glassnet.training.trainer import Task
 
-LOSS = "the loss"  # where rows influence each other
-APART = 1000  # roundings: a layer's numbers for a row alone may differ by so much, by NumPy only
+LOSS = "the loss"  # the value of `coupled` if rows influence each other in the loss
+APART = 1000  # multiples of the rounding error by which a row's result alone may differ
 
 
 class RowGradients:
-    """What each row of one batch adds to ∂L/∂W.
+    """Per-example gradients ∂Lᵢ/∂W of one batch; their sum over the rows is ∂L/∂W.
 
-    Where rows influence each other (the mean and variance of a `BatchNorm` are of the batch), a
-    row's term of L has the other rows in it; `coupled` then names the first such layer, or the
-    loss. The sum over rows is ∂L/∂W in any case.
+    If rows influence each other (`BatchNorm` uses mean and variance of the batch), Lᵢ depends on
+    the other rows too; `coupled` then names the first such layer, or the loss.
     """
 
     def __init__(self, task: Task, arrays: Mapping[str, np.ndarray]) -> None:
@@ -52,12 +51,12 @@ class RowGradients:
         self.rows = arrays["rows"]
 
     def of_weight(self, name: str, place: tuple[int, ...]) -> np.ndarray:
-        """For one weight a number for every row of the batch."""
+        """Return ∂Lᵢ/∂w of one weight, [rows]."""
         program = weight_program(self._task, name, place)
         return weight_gradients(program, self._arrays, row_shares(self._task.loss, self._arrays))
 
     def of_row(self, at: int) -> dict[str, np.ndarray]:
-        """What row number `at` of the batch adds, by parameter."""
+        """Return ∂Lᵢ/∂W of row number `at` of the batch, by parameter."""
         share = row_shares(self._task.loss, self._arrays)
         if self.coupled:
             share = np.where(np.arange(len(share)) == at, share, 0).astype(share.dtype)
@@ -68,7 +67,8 @@ class RowGradients:
 
     @cached_property
     def coupled(self) -> str:
-        """The first layer that gives a row other numbers when it is alone; "" where none does."""
+        """The first layer whose result for a row changes if the row is alone; "" if there is
+        none."""
         share = row_shares(self._task.loss, self._arrays)
         if len(share) == 1:
             return ""
@@ -101,8 +101,8 @@ class RowGradients:
 
 
 def weight_program(task: Task, name: str, place: tuple[int, ...]) -> Program:
-    """What every row of a batch adds to the gradient of one weight. The gradient is linear in the
-    rows' shares of L, so its own gradient by them is what is wanted."""
+    """Compile a program for the per-example gradients of one weight. ∂L/∂w is linear in the rows'
+    shares of L, so its gradient with respect to the shares has one element per row."""
     weighed = _shared_loss(task)
     slope = gradients(weighed.total, [weighed.parameters[name]])[0]
     one = ops.sum(slope[tuple(slice(i, i + 1) for i in place)])
@@ -113,12 +113,12 @@ def weight_program(task: Task, name: str, place: tuple[int, ...]) -> Program:
 def weight_gradients(
     program: Program, arrays: Mapping[str, np.ndarray], share: np.ndarray
 ) -> np.ndarray:
-    """A number for every row of the batch."""
+    """Return ∂Lᵢ/∂w for each row of the batch, [rows]."""
     return program.run(needed_arrays(program, {**arrays, "share": share}))[0] * share
 
 
 def row_shares(loss: Loss, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """What each row's term is multiplied by in the mean over the rows of a batch."""
+    """Return the factor of each row's term in the mean over the batch, [rows]."""
     rows, dtype = arrays["rows"], arrays["x"].dtype
     if not loss.by_row:
         return np.ones(len(rows), dtype)
@@ -126,19 +126,19 @@ def row_shares(loss: Loss, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         return np.full(len(rows), 1.0 / len(rows), dtype)
     weight = arrays["weight"][rows]
     total = weight.sum(dtype=float) or 1.0
-    if weight.ndim == 2:  # which the terms of the rows have in them
+    if weight.ndim == 2:  # the rows' terms include these weights already
         return np.full(len(rows), weight.shape[1] / total, dtype)
     return (weight / total).astype(dtype)
 
 
 def needed_arrays(program: Program, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Of arrays those that a program reads."""
+    """Return the arrays that a program reads."""
     return {name: arrays[name] for name in program.plan.graph.inputs if name in arrays}
 
 
 @dataclass(frozen=True)
 class _SharedLoss:
-    """The loss of a training step with the rows' shares of it as an input."""
+    """The loss of a training step as a graph whose inputs include the rows' shares."""
 
     builder: GraphBuilder
     total: Value
@@ -148,7 +148,8 @@ class _SharedLoss:
 
 
 def _shared_loss(task: Task) -> _SharedLoss:
-    """The same layers as in the step, in the same order, so the same random numbers."""
+    """Build the loss of the step with the same layers in the same order, so that random numbers are
+    the same."""
     model, width = task.model, task.rows.x.shape[1]
     builder = GraphBuilder()
     weighted = task.rows.weighting

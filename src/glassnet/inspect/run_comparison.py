@@ -1,7 +1,7 @@
-"""Two recorded runs beside each other.
+"""Compare two recorded runs.
 
-In: two run files. Out: `Comparison`: the settings in which they differ, the first step and weight
-that differ, how each ended; as text, and as JSON values.
+In: two run files. Out: `Comparison`: the settings that differ, the first step and weight that
+differ, and how each run ended; as text and as JSON values.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from glassnet.runs.resume_run import begun_values
 from glassnet.visible import make_visible
 from glassnet.words import plural, shorten
 
-# Of what a file says: what happened, where the data lie, and the form of the file itself.
+# Entries of a run file that are results, places of data, or the file's format.
 NOT_SETTINGS = ("ended", "source", "sha256", "scores", "rates", "order_state", "random_state",
                 "before", "gathered", "rows_given", "validated", "names", "warm_fits",
                 "metrics", "measured", "parent")  # fmt: skip
@@ -32,9 +32,11 @@ WIDTH = 80
 
 @dataclass(frozen=True)
 class FirstDifference:
-    """The first number that differs: after step `step` (0: before the first one) weight `weight`,
-    with `index` in its parameter, is `a` in one run and `b` in the other. `count` weights of all
-    differ there; `rows` says whether the batches had the same rows."""
+    """The first weight that differs between two runs.
+
+    After step `step` (0: before the first step), weight `weight`, at `index` of its parameter, is
+    `a` in one run and `b` in the other. `count` of `size` weights differ there. `rows` is true if
+    the two batches had the same rows."""
 
     step: int
     epoch: int
@@ -46,7 +48,7 @@ class FirstDifference:
     count: int
     size: int
     rows: bool
-    before: bool = False  # whether they differ before the first step that both runs have
+    before: bool = False  # whether weights differ before the first step that both runs have
 
     @property
     def weight(self) -> str:
@@ -55,22 +57,24 @@ class FirstDifference:
 
 @dataclass(frozen=True)
 class RunEnd:
-    """How a run ended: epochs done, and the losses of the last one."""
+    """How a run ended: the number of epochs, and the losses of the last one."""
 
     path: str
     epochs: int
     loss: float | None
     validation_loss: float | None
     stopped: str
-    parent: str | None = None  # the run that it goes on from, and from which step (from 1)
-    step: int | None = None
+    parent: str | None = None  # the run that this one branched from
+    step: int | None = None  # at which step (from 1)
 
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Two runs, a and b. `settings` are (name, a, b) of those that differ, "-" where a run has no
-    such setting; `first` is None where no step that both have differs, or where steps could not be
-    compared, for the reason `uncompared`. `steps` were the same."""
+    """The comparison of two runs, a and b.
+
+    `settings` has (name, a, b) for each setting that differs, "-" if a run lacks it. `first` is
+    None if no step that both have differs, or steps could not be compared; `uncompared` is then the
+    reason. `steps` is the number of steps with equal weights."""
 
     a: RunEnd
     b: RunEnd
@@ -149,18 +153,16 @@ def compare(
     data_b: Mapping[str, Any] | None = None,
 ) -> Comparison:
     """Compare two recorded runs: settings that differ, the first step and weight that differ, and
-    how each ended; printed, it is a table of 80 columns.
+    how each ended. `print` shows a table of 80 characters.
 
-    Both are trained once more, side by side, up to the first difference (see `gn.replay`). The data
-    are those that the files hold, where they were small; else `data_a` and `data_b` have what
-    `open_step` takes: `{"x": x, "y": y}`, and `model`, `loss` or `optimizer` where they contain
-    code of yours.
+    Both runs are repeated side by side up to the first difference (see `gn.replay`). If a file does
+    not hold its data, `data_a` or `data_b` must have them as keyword arguments of `open_step`:
+    `{"x": x, "y": y}`, with `model`, `loss` or `optimizer` if they contain your own code.
+    ModelFileError if a file is not a run file.
     """
     (values_a, a), (values_b, b) = _of(run_a), _of(run_b)
     first, steps, reason = None, 0, None
-    epoch = max(
-        _epochs_before(values_a), _epochs_before(values_b)
-    )  # epochs that are in a parent alone
+    epoch = max(_epochs_before(values_a), _epochs_before(values_b))  # epochs that only a parent has
     try:
         each = [
             replay(run, **(data or {}), start=epoch * _steps(values) + 1)
@@ -177,7 +179,7 @@ def compare(
 
 
 def _of(path: str | Path) -> tuple[dict[str, Any], RunEnd]:
-    """What a run file says, and how its run ended."""
+    """Return the settings of a run file, and how its run ended."""
     with RunFile.read(path) as file:
         values = begun_values(file)
         losses, judged = file.history()
@@ -194,7 +196,7 @@ def _epochs_before(values: Mapping[str, Any]) -> int:
 
 
 def _steps(values: Mapping[str, Any]) -> int:
-    """How many steps an epoch has."""
+    """Return the number of steps per epoch."""
     rows = int(values["rows"])
     if isinstance(values["validation"], float):
         rows -= round(values["validation"] * rows)
@@ -215,14 +217,14 @@ def _differing_settings(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tupl
 
 
 def _is_default(rule: Any, name: str, text: str) -> bool:
-    """Whether a setting that only one of two optimisers knows is as it is by default there."""
+    """Return whether a setting that only one of two optimisers has is at its default."""
     kind: Any = getattr(optim, str(cast("dict[str, Any]", rule).get("class")), None)
     known = {f"optimizer.{field.name}": field.default for field in fields(kind)} if kind else {}
     return name in known and json.dumps(known[name], default=str) == text
 
 
 def _rate(value: Any) -> str:
-    """A learning rate in a few words."""
+    """Return a short text of a learning rate or schedule."""
     rate = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
     if rate.get("class") == "Switched":
         first, then = _rate(rate["first"]), _rate(rate["then"])
@@ -231,7 +233,7 @@ def _rate(value: Any) -> str:
 
 
 def _flatten_settings(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Settings by dotted names; a layer, or another object inside, under its place."""
+    """Yield settings by dotted names; elements of a list have their index in the name."""
     if name.endswith(".lr") and isinstance(value, dict) and "then" in value:
         yield name, _rate(value)
     elif isinstance(value, dict):
@@ -248,7 +250,8 @@ def _flatten_settings(name: str, value: Any) -> Iterator[tuple[str, str]]:
 def _first_difference(
     a: Iterator[ReplayedStep], b: Iterator[ReplayedStep], same: int
 ) -> tuple[FirstDifference | None, int]:
-    """The first difference of two runs behind `same` steps, and how many steps were the same."""
+    """Return the first difference of two runs after `same` equal steps, and the number of equal
+    steps."""
     begun = same
     for one, other in zip(a, b, strict=False):
         shapes = [

@@ -1,7 +1,7 @@
-"""The names that people write for a unit and for a weight.
+"""Parse the names that users write for a unit or a weight.
 
-In: texts such as "linear1[3]" and "linear1.weight[2,3]". Out: a layer and a number, or a parameter
-and a place in it; an error that says what there is.
+In: texts such as "linear1[3]" and "linear1.weight[2,3]". Out: a layer and a unit, or a parameter
+and an index; or an error that lists the names that exist.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LISTED = 12  # names that are listed in full
 
 
 def place_of(shapes: Mapping[str, Sequence[int]], text: str) -> tuple[str, tuple[int, ...]]:
-    """The parameter and the place of one weight, by the shapes of all parameters."""
+    """Return the parameter and the index of one weight; `shapes` are those of all parameters."""
     match = re.fullmatch(r"(.+)\[\s*(\d+(?:\s*,\s*\d+)*)\s*\]", text.strip())
     if match is None or match[1] not in shapes:
         name_given = text.strip().partition("[")[0]
@@ -39,12 +39,12 @@ def place_of(shapes: Mapping[str, Sequence[int]], text: str) -> tuple[str, tuple
 
 
 def unknown_name_text(name: str, what: str, names: Sequence[str]) -> str:
-    """That there is no such name, and which there are."""
+    """Return a message that there is no such name, with the names that exist."""
     return f"there is no {what} {name!r}; {name_list(name, names)}"
 
 
 def name_list(name: str, names: Sequence[str]) -> str:
-    """All names where they are few; else those that are like the one that was written."""
+    """Return all names if they are few, else those most similar to `name`."""
     if len(names) <= LISTED:
         return f"there are {', '.join(names)}"
     like = difflib.get_close_matches(name, names, 3, cutoff=0.3) or list(names[:3])

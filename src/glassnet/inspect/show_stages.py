@@ -1,7 +1,7 @@
-"""A network on its way from nodes to machine code, as text.
+"""Show a network in one stage of compilation, from the graph to machine code, as text.
 
-In: a model, or a recorded run, and the name of a stage. Out: the text of that stage.
-Stages after `graph` are of the loss with its gradients, for a run of the whole training step.
+In: a model or a recorded run, and the name of a stage. Out: the text of that stage. Stages after
+`graph` show the loss with its gradients; for a run, the whole training step.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from glassnet.training.step_graph import gradient_graph, step_graph
 
 @computed_to_nearest
 def show_model(model: Module, loss: Loss, stage: str) -> str:
-    """A stage of a model: its prediction as a graph, else the loss with its gradients."""
+    """Return a stage of a model as text: its prediction as a graph, else the loss with its
+    gradients."""
     check_stage(stage)
     width = model.input_width()
     if width is None:
@@ -37,7 +38,7 @@ def show_model(model: Module, loss: Loss, stage: str) -> str:
 
 @computed_to_nearest
 def show_run(path: str | Path, stage: str) -> str:
-    """A stage of the training step that a run takes."""
+    """Return a stage of the training step of a run as text."""
     check_stage(stage)
     with RunFile.read(path) as file:
         values = begun_values(file)

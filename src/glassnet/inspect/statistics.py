@@ -1,6 +1,6 @@
-"""The figures of an opened step that are not numbers of the step itself: norms, counts, shares.
+"""Statistics of an opened step: norms, counts, per-example gradients.
 
-In: an `StepData`. Out: figures of layers, parameters, rows, one neuron, one weight; text, HTML and
+In: a `StepData`. Out: figures of layers, parameters, rows, one neuron, one weight; text, HTML and
 JSON show these.
 """
 
@@ -19,20 +19,21 @@ from glassnet.inspect.selectors import name_list, place_of
 from glassnet.inspect.step_data import Layer, StepData
 from glassnet.nn.linear import Linear
 
-FLAT = 1e-3  # ∂a/∂z below which hardly any of a gradient passes
+FLAT = 1e-3  # |∂a/∂z| below which a unit counts as saturated
 ROW_GRADIENT_LIMIT = (
     1 << 28
 )  # numbers of gradients that are computed to find the rows with the largest gradients
-ROUNDING = 100  # roundings by which rows may add up to another sum
+ROUNDING = 100  # multiples of the rounding error that the sum over rows may be off by
 TOP_ROWS = 8  # rows with the largest gradients that are shown
 
 
 @dataclass(frozen=True)
 class LayerFigures:
-    """Sizes of a layer's result and of ∂L by it; of an activation also how many of its units move
-    no weight before them, in any row of this batch, and which: off (`dead`) where a and ∂a/∂z are
-    0, saturated where ∂a/∂z is otherwise below FLAT in size. Other rows may move them: what is off
-    in a batch of few rows need not be dead."""
+    """Norms of a layer's output and of its gradient; for an activation also its inactive units.
+
+    A unit is `dead` if a and ∂a/∂z are 0 in all rows of this batch, `saturated` if |∂a/∂z| is below
+    FLAT in all of them otherwise: no weight before it is trained by this batch. Other rows may
+    still activate it."""
 
     name: str
     kind: str
@@ -43,12 +44,12 @@ class LayerFigures:
     off_units: tuple[int, ...] = ()
     saturated_units: tuple[int, ...] = ()
     units: int = 0
-    rows: int = 0  # that this is over
+    rows: int = 0  # of the batch
 
 
 @dataclass(frozen=True)
 class ParameterFigures:
-    """Sizes of a parameter, its gradient and its update, and the largest number of the gradient."""
+    """Norms of a parameter, its gradient and its update; the largest element of the gradient."""
 
     name: str
     shape: tuple[int, ...]
@@ -61,8 +62,8 @@ class ParameterFigures:
 
 @dataclass(frozen=True)
 class TopRows:
-    """The rows with the largest gradients, by what they add to ∂L/∂W; for networks where that
-    would take too long, by ∂L/∂ŷ."""
+    """The rows of a batch, sorted by ‖∂Lᵢ/∂W‖, largest first; for large networks, where that would
+    take too long, by ‖∂L/∂ŷᵢ‖."""
 
     by: str
     rows: tuple[int, ...]
@@ -72,13 +73,13 @@ class TopRows:
 
 @dataclass(frozen=True)
 class NeuronFigures:
-    """One unit for one row: what went in, by which weights, and what came out."""
+    """One unit for one row: its inputs, weights, output and gradients."""
 
     layer: Layer
     unit: int
     at: int
     row: int
-    names: tuple[str, ...]  # of the numbers that went in
+    names: tuple[str, ...]  # of the inputs
     given: np.ndarray
     weight: np.ndarray | None  # of a `Linear`
     bias: Any
@@ -89,30 +90,31 @@ class NeuronFigures:
 
     @property
     def row_slope(self) -> np.ndarray:
-        """∂L/∂w of this row, for every weight of a `Linear`; where layers share the weights, what
-        comes from this one."""
+        """∂Lᵢ/∂w of this row for each weight of a `Linear`; of shared weights, this layer's
+        part."""
         return self.slope * self.given
 
 
 @dataclass(frozen=True)
 class WeightFigures:
-    """One number of a parameter."""
+    """One weight: its value, gradient, update, and the parts of the gradient by row."""
 
     parameter: str
     place: tuple[int, ...]
     before: Any
-    slope: Any  # None where no gradient trains it
+    slope: Any  # None for a weight that is not trained by gradients
     after: Any
     update: Any
-    memory: dict[str, tuple[Any, Any]]
-    rows: np.ndarray | None  # what each row of the batch adds to the gradient
-    given: np.ndarray | None  # of a `Linear`: x of each row, and
-    back: np.ndarray | None  # ∂L/∂z of each row, whose product that is
+    memory: dict[str, tuple[Any, Any]]  # the optimiser's state, before and after, by slot
+    rows: np.ndarray | None  # ∂Lᵢ/∂w of each row of the batch
+    given: np.ndarray | None  # of a `Linear`: x of each row,
+    back: np.ndarray | None  # and ∂L/∂z of each row; `rows` is their product
     coupled: str
 
     @property
     def rest(self) -> float:
-        """What of ∂L/∂w no row adds, such as a penalty's; 0 where only rounding is left."""
+        """The part of ∂L/∂w that comes from no row, such as a penalty; 0 if it is rounding
+        error."""
         if self.rows is None:
             return 0.0
         parts = self.rows.astype(float)
@@ -160,7 +162,7 @@ def parameter_figures(step: StepData, name: str) -> ParameterFigures:
 
 
 def rows_by_gradient(step: StepData) -> TopRows:
-    """All rows of the batch, those with the largest gradients first."""
+    """Return all rows of the batch, those with the largest gradients first."""
     by, coupled = "∂L/∂W", ""
     count = sum(weights.before.size for weights in step.parameters.values())
     if len(step.rows) * count <= ROW_GRADIENT_LIMIT:
@@ -175,26 +177,28 @@ def rows_by_gradient(step: StepData) -> TopRows:
 
 
 def largest_first(numbers: np.ndarray) -> np.ndarray:
-    """Places by size, the largest first; NaN, which has none, before all others."""
+    """Return the indices that sort numbers by absolute value, largest first; NaN before all
+    others."""
     sizes = np.abs(numbers.astype(float))
     return np.lexsort((-np.nan_to_num(sizes, nan=0.0, posinf=np.inf), ~np.isnan(sizes)))
 
 
 def coupling_text(layer: str) -> str:
-    """What must be said of rows' shares where rows influence each other."""
+    """Return a note on per-example gradients if rows influence each other, else ""."""
     if layer == LOSS:
         return (
-            "the loss is one of the batch as a whole: what a row adds is ∂L/∂ŷ of its prediction "
-            "times the gradient of that"
+            "the loss is not a sum over rows: the part of a row is ∂L/∂ŷ of its prediction times "
+            "∂ŷ/∂w"
         )
     return layer and (
-        f"rows influence each other in {layer}: what a row adds is the gradient of its own term of "
-        "L, in which the other rows of the batch stand as well"
+        f"rows influence each other in {layer}: the per-example gradient is ∂Lᵢ/∂w, where the "
+        "loss Lᵢ of a row depends on the other rows of the batch too"
     )
 
 
 def unit_of(step: StepData, text: str, at: int = 0) -> tuple[Layer, int]:
-    """The layer and the unit; `at` is a row of the batch, which must be there."""
+    """Return the layer and the unit; GlassnetError if they, or row `at` of the batch, do not
+    exist."""
     match = re.fullmatch(r"(.+)\[\s*(\d+)\s*\]", text.strip())
     if match is None:
         names = [layer.name for layer in step.layers]
@@ -212,7 +216,7 @@ def unit_of(step: StepData, text: str, at: int = 0) -> tuple[Layer, int]:
 
 
 def neuron_figures(step: StepData, text: str, at: int = 0) -> NeuronFigures:
-    """One unit, "linear1[3]", for row number `at` of the batch."""
+    """Return the figures of one unit, "linear1[3]", for row number `at` of the batch."""
     layer, unit = unit_of(step, text, at)
     weight = bias = None
     if isinstance(layer.module, Linear):
@@ -228,14 +232,14 @@ def neuron_figures(step: StepData, text: str, at: int = 0) -> NeuronFigures:
 
 
 def sources(step: StepData, layer: Layer) -> tuple[str, ...]:
-    """Names of the numbers that went into a layer."""
+    """Return the names of a layer's inputs."""
     if layer.source == "x":
         return step.inputs
     return tuple(f"{layer.source}[{i}]" for i in range(layer.given.shape[-1]))
 
 
 def weight_figures(step: StepData, text: str) -> WeightFigures:
-    """One number of a parameter, "linear1.weight[2,3]"."""
+    """Return the figures of one weight, "linear1.weight[2,3]"."""
     name, place = place_of(
         {n: weights.before.shape for n, weights in step.parameters.items()}, text
     )
@@ -259,8 +263,8 @@ def weight_figures(step: StepData, text: str) -> WeightFigures:
 def _factors(
     step: StepData, parameter: str, place: tuple[int, ...]
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """x and ∂L/∂z of every row, whose product is the row's part of ∂L/∂w, in a `Linear` that
-    shares its weights with no other layer."""
+    """Return x and ∂L/∂z of each row, whose product is ∂Lᵢ/∂w, for a `Linear` that shares its
+    weights with no other layer; else None."""
     layer, *others = step.users(parameter) or [None]
     if layer is None or others or not isinstance(layer.module, Linear) or step.pulls.coupled:
         return None, None
@@ -274,5 +278,5 @@ def _total_norm(parts: dict[str, np.ndarray]) -> float:
 
 
 def vector_length(array: np.ndarray) -> float:
-    """The length of an array as a vector."""
+    """Return the Euclidean norm of all elements of an array."""
     return float(np.linalg.norm(array.astype(float)))

@@ -1,6 +1,6 @@
-"""The numbers of one step.
+"""The numbers of one training step.
 
-In: the arrays of the step. Out: `StepData`: them by name.
+In: the arrays of the step. Out: `StepData`, which has them by name.
 """
 
 from __future__ import annotations
@@ -23,29 +23,30 @@ from glassnet.training.probe import join
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer in this step: what it gave to every row, and ∂L by that. For a `Linear` that is z
-    and ∂L/∂z, for an activation a and ∂L/∂a. A `Neuron` is two: "neuron1.linear", which gives z,
-    and "neuron1", which makes a of it."""
+    """A layer in this step: its input, its output and the gradient of L with respect to the output.
+
+    For a `Linear` these are z and ∂L/∂z, for an activation a and ∂L/∂a. A `Neuron` is two layers:
+    "neuron1.linear", which computes z, and "neuron1", which computes a from z."""
 
     name: str
     module: Module
     given: np.ndarray
     result: np.ndarray
     slope: np.ndarray
-    derivative: np.ndarray | None = None  # of an activation: ∂a/∂z, number by number
-    source: str = "x"  # the layer whose result was given to it, or "x"
-    under: str = ""  # what names of its parameters begin with; nothing where it is the network
-    joined: tuple[str, ...] = ()  # of a `Residual` or `Parallel`: the layers whose results it joins
+    derivative: np.ndarray | None = None  # of an activation: ∂a/∂z, element by element
+    source: str = "x"  # the layer whose output is its input, or "x"
+    under: str = ""  # the prefix of its parameters' names; empty for the network itself
+    joined: tuple[str, ...] = ()  # of a `Residual` or `Parallel`: the layers whose outputs it joins
     aliases: Mapping[str, str] = field(default_factory=dict[str, str])  # names of shared parameters
 
     @property
     def letter(self) -> str:
-        """z for what a weighted sum gives, a for all else."""
+        """The symbol of its output: z for a weighted sum, a for other layers."""
         return "z" if isinstance(self.module, Linear | BatchEnsemble) else "a"
 
     @property
     def parameters(self) -> dict[str, str]:
-        """Names of its parameters in the network, by their own."""
+        """Its parameters: the name in the network by the name in the layer."""
         found = {
             parameter: join(self.under, parameter)
             for parameter in layout_of(self.module).parameters
@@ -55,10 +56,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Weights:
-    """A parameter in this step."""
+    """A parameter in this step: before and after it, and its gradient."""
 
     before: np.ndarray
-    slope: np.ndarray | None  # ∂L/∂W; None where no gradient trains it
+    slope: np.ndarray | None  # ∂L/∂W; None if it is not trained by gradients
     after: np.ndarray
 
     @property
@@ -73,7 +74,7 @@ class StepData:
 
     epoch: int  # from 1
     batch: int  # from 1
-    batches: int  # of an epoch; 0 where this is not a step of a run
+    batches: int  # per epoch; 0 if this is not a step of a run
     step: int  # from 1, counted over the run
     lr: Any  # in the dtype of the model
     optimizer: Any
@@ -85,11 +86,11 @@ class StepData:
     prediction: np.ndarray
     L: float
     parameters: dict[str, Weights]
-    memory: dict[str, tuple[np.ndarray, np.ndarray]]  # the optimiser's, before and after
-    inputs: tuple[str, ...]  # a name for every column of x
-    outputs: tuple[str, ...]  # a name for every number of ŷ
+    memory: dict[str, tuple[np.ndarray, np.ndarray]]  # the optimiser's state, before and after
+    inputs: tuple[str, ...]  # a name for each column of x
+    outputs: tuple[str, ...]  # a name for each column of ŷ
     pulls: RowGradients = field(compare=False)
-    classes: tuple[str, ...] = ()  # their names, where the run says what they are
+    classes: tuple[str, ...] = ()  # class names, if the run has them
 
     def layer(self, name: str) -> Layer:
         for layer in self.layers:
@@ -98,10 +99,10 @@ class StepData:
         raise GlassnetError(unknown_name_text(name, "layer", [layer.name for layer in self.layers]))
 
     def of(self, layer: Layer, name: str) -> Weights:
-        """A parameter of a layer by its own name, "weight"."""
+        """Return a parameter of a layer by its name in the layer, such as "weight"."""
         return self.parameters[layer.parameters[name]]
 
     def users(self, parameter: str) -> list[Layer]:
-        """The layers that compute with a parameter: several where they share it."""
+        """Return the layers that use a parameter; several if they share it."""
         layers = [at for at in self.layers if not at.joined and type(at.module) is not Neuron]
         return [at for at in layers if parameter in at.parameters.values()]

@@ -1,6 +1,6 @@
-"""The streams that a run was trained on, found again.
+"""Open the streams that a run was trained on again.
 
-In: a run file. Out: what `resume` and `open_step` take as its data.
+In: a run file. Out: the data of the run, as `resume` and `open_step` take them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from glassnet.tables.stream import Stream, stream
 
 
 def with_streams(run: str | Path, given: RunData) -> RunData:
-    """What the caller brought, or the streams of the run where no rows were brought."""
+    """Return `given`, with the streams of the run if the caller passed no rows."""
     if given.x is not None:
         return given
     found = streams_of(run)
@@ -25,9 +25,9 @@ def with_streams(run: str | Path, given: RunData) -> RunData:
 
 
 def streams_of(run: str | Path, moved: str | None = None, trust: bool = False) -> dict[str, Any]:
-    """x, and validation where it was a stream too; the files of x may have `moved`. Empty where
-    the run file holds its data, or no stream was recorded. Files that do not lie beside the run are
-    read only if the user trusts it."""
+    """Return the streams of a run as {"x": …, "validation": …}; empty if the run file holds its
+    data or no stream was recorded. `moved` is a new path of the training files. Files outside the
+    run's folder are read only with `trust`, else UntrustedError."""
     with RunFile.read(run) as file:
         source: dict[str, Any] = settings_of(file).get("source") or {}
         has_rows = bool(file.rows("SELECT name FROM data LIMIT 1"))
@@ -40,7 +40,7 @@ def streams_of(run: str | Path, moved: str | None = None, trust: bool = False) -
 
 
 def _stream(run: str | Path, described: dict[str, Any], moved: str | None, trust: bool) -> Stream:
-    """A stream as the run file describes it, or of the files that it has moved to."""
+    """Open a stream as the run file describes it, or the files at `moved` instead."""
     columns: dict[str, Any] = {name: described[name] for name in ("target", "features", "weight")}
     path: Any = described["path"]
     files = [as_path(run, name) for name in ([path] if isinstance(path, str) else path)]
@@ -49,5 +49,5 @@ def _stream(run: str | Path, described: dict[str, Any], moved: str | None, trust
         advice = f"name them yourself: {run} FILES, or in Python x=gn.stream(FILES, target=…)"
         check_beside(run, files, advice)
     if scratch is not None and not (trust or is_beside(run, as_path(run, scratch))):
-        scratch = None  # the numbers are the same wherever they wait
+        scratch = None  # the folder for temporary files does not change the numbers
     return stream(files if moved is None else moved, scratch=scratch, **columns)

@@ -1,1 +1,1 @@
-"""A page that trains: kernels, graphs and a runner in one HTML file."""
+"""A web page that trains networks: kernels, graphs and a runner in one HTML file."""

@@ -17,7 +17,7 @@ TABLES: dict[str, Callable[[], PageTable]] = {
 
 
 def table(name: str) -> PageTable:
-    """A built-in table by name; GlassnetError where there is none of that name."""
+    """Return a built-in table by name; GlassnetError if there is none with that name."""
     if name.lower() not in TABLES:
         raise GlassnetError(f"there is no built-in table {name!r}; choose {', '.join(TABLES)}")
     return TABLES[name.lower()]()

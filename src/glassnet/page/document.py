@@ -1,8 +1,8 @@
-"""The page: everything that it needs in one HTML file, which makes no request.
+"""Assemble the page as one HTML file that makes no requests.
 
-In: tables, and the kernels of `fragments`. Out: the text of the file. Its modules are joined to two
-scripts, one for the page and one for the thread that computes; a content security policy allows
-nothing but these, by their digests.
+In: tables, and the kernels of `fragments`. Out: the text of the file. Its modules are joined into
+two scripts, one for the page and one for the worker that computes; a content security policy allows
+only these, by their digests.
 """
 
 from __future__ import annotations
@@ -54,8 +54,10 @@ def page(
     lecture: bool = False,
     state: Mapping[str, Any] | None = None,
 ) -> str:
-    """The text of a page with these tables, by default the built-in ones; it opens one of them,
-    with `lecture` the first station of the lecture, with `state` a run at one of its steps."""
+    """Return the HTML of a page with these tables, by default the built-in ones.
+
+    The page starts with the table named `start`; with `lecture` it shows the first station of the
+    lecture; with `state` it opens a run at one of its steps."""
     given = [make() for make in TABLES.values()] if tables is None else list(tables)
     content = {
         "start": start,
@@ -69,7 +71,8 @@ def page(
 
 
 def menu() -> dict[str, Any]:
-    """What a network of the page can be made of, with the first lines of their descriptions."""
+    """Return the activations, losses, optimisers and initialisers that the page offers, with the
+    first lines of their docstrings."""
     return {
         "version": __version__,
         "numerics": numerics_version,
@@ -137,7 +140,7 @@ def _filled(content: dict[str, Any], built: Built) -> str:
 
 
 def joined(names: Sequence[str]) -> str:
-    """Modules as one script, without comments. Each name stands at the top of one module only."""
+    """Join modules into one script without comments; no top-level name may be defined twice."""
     texts = [COMMENTS.sub("", (WEB / name).read_text(encoding="utf-8")) for name in names]
     bodies = [re.sub(r"^export ", "", IMPORT.sub("", text), flags=re.MULTILINE) for text in texts]
     defined = [name for body in bodies for name in NAMES.findall(body)]
@@ -147,13 +150,13 @@ def joined(names: Sequence[str]) -> str:
 
 
 def engine(built: Built) -> tuple[str, dict[str, Any]]:
-    """Fragments and both modules, packed as one; and what it takes to unpack them."""
+    """Pack the fragments and both modules together; return the data and how to unpack them."""
     library = {"fragments": built.fragments, "scratch": built.scratch}
     text = json.dumps(library, separators=(",", ":")).encode()
     parts = [text, built.modules["relaxed"], built.modules["exact"]]
     whole = b"".join(parts)
     how = {"sizes": list(map(len, parts)), "crc32": zlib.crc32(whole), "lzma": lzma is not None}
-    if lzma is None:  # a Python that was built without it
+    if lzma is None:  # this Python was built without it
         return _packed(whole), how
     rules: Any = {"id": lzma.FILTER_LZMA1, "preset": 9 | lzma.PRESET_EXTREME, "pb": 0}
     return _base64(lzma.compress(whole, lzma.FORMAT_RAW, filters=[rules])), how

@@ -1,8 +1,8 @@
-"""The graphs of a page: layers, losses and update rules, each with its backward half.
+"""The graphs of a page: layers, losses and optimisers, each with its backward pass.
 
-In: the definitions of `nn` and `optim`. Out: fragments that a page joins to a training step: what
-one of them gives is what the next one takes. A step that `gn.train` compiles whole consists of the
-same operations, so it has the same bits.
+In: the definitions of `nn` and `optim`. Out: fragments that a page chains to a training step: the
+output of one is the input of the next. The step that `gn.train` compiles as a whole has the same
+operations, so it has the same bits.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from glassnet.simplify import simplify
 from glassnet.simplify.dce import drop_dead_nodes
 
 ROWS, INNER, OUTER = Dim("n"), Dim("i"), Dim("o")
-CLASSES = 10  # outputs that a network of the page has at most
+CLASSES = 10  # outputs of a network of the page, at most
 
 ACTIVATIONS: dict[str, Module] = {
     "Identity": nn.Identity(),
@@ -78,14 +78,14 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Fragment:
-    """A graph whose numbers are inputs, the values of those, and the names of its outputs."""
+    """A graph whose constants are inputs, the values of these, and the names of its outputs."""
 
     graph: Graph
     numbers: Mapping[str, Any]
     outputs: tuple[str, ...]
 
     def only(self, output: str) -> Fragment:
-        """The part that one output needs."""
+        """Return the part of the fragment that computes one output."""
         place = self.graph.outputs[self.outputs.index(output)]
         graph = drop_dead_nodes(replace(self.graph, outputs=(place,)))
         names = graph.inputs
@@ -93,7 +93,7 @@ class Fragment:
         return Fragment(graph, numbers, (output,))
 
     def described(self, library: Library) -> dict[str, Any]:
-        """As JSON, with the calls that compute it."""
+        """Return the fragment as JSON values, with the kernel calls that compute it."""
         return {
             "text": show(self.graph),
             "numbers": {name: value(number) for name, number in self.numbers.items()},
@@ -105,7 +105,7 @@ class Fragment:
 def fragment(
     inputs: Mapping[str, Type], build: Callable[[Values], Values], sizes: Mapping[Size, Size]
 ) -> Fragment:
-    """Trace what `build` makes of the inputs; `sizes` are numbers to be left open."""
+    """Trace `build` on the inputs; `sizes` maps fixed sizes to symbolic ones."""
     builder = GraphBuilder()
     given: Values = {name: builder.input(name, type) for name, type in inputs.items()}
     made = build(given)
@@ -114,7 +114,7 @@ def fragment(
 
 
 def linear(dtype: str) -> Fragment:
-    """z = h·W + b, and from ∂L/∂z those of W, b and h."""
+    """Return z = h·W + b, and the gradients of W, b and h from ∂L/∂z."""
 
     def build(v: Values) -> Values:
         z = v["h"] @ v["weight"] + v["bias"]
@@ -128,14 +128,14 @@ def linear(dtype: str) -> Fragment:
 
 
 def take(dtype: str, rank: int) -> Fragment:
-    """Rows of a table by number."""
+    """Return the fragment that selects rows of a table by number."""
     shape: tuple[Size, ...] = (Dim("N"), INNER)[:rank]
     inputs = {"table": Type(dtype, shape), "rows": Type("int32", (ROWS,))}
     return fragment(inputs, lambda v: {"taken": ops.take(v["table"], v["rows"])}, {})
 
 
 def activation(module: Module, dtype: str) -> Fragment:
-    """a = f(z), and from ∂L/∂a those of z and of the parameters, one of each for every neuron."""
+    """Return a = f(z), and the gradients of z and the parameters (one per neuron) from ∂L/∂a."""
     names = list(layout_of(module).parameters)
 
     def build(v: Values) -> Values:
@@ -149,8 +149,8 @@ def activation(module: Module, dtype: str) -> Fragment:
 
 
 def loss(loss: Loss, outputs: int, dtype: str) -> Fragment:
-    """L, the loss of every row, and ∂L/∂ŷ. The number of outputs stays open where it decides
-    nothing but sizes."""
+    """Return L, the loss of each row, and ∂L/∂ŷ. The number of outputs is symbolic, except for one
+    output."""
 
     def build(v: Values) -> Values:
         total = loss.mean(v["prediction"], v["y"])
@@ -164,7 +164,7 @@ def loss(loss: Loss, outputs: int, dtype: str) -> Fragment:
 
 
 def update(optimizer: Optimizer, rank: int, dtype: str) -> Fragment:
-    """The new parameter and the new memory of the optimiser, from the gradient."""
+    """Return the new parameter and the new state of the optimiser, from the gradient."""
     slots = list(optimizer.all_slots())
 
     def build(v: Values) -> Values:
@@ -179,7 +179,7 @@ def update(optimizer: Optimizer, rank: int, dtype: str) -> Fragment:
 
 
 def random_words(bits: int) -> Fragment:
-    """The top bits of the four words of Philox for every counter; see `ops.philox`."""
+    """Return the top `bits` bits of the four Philox words of each counter (see `ops.philox`)."""
     whole, one = Type("int64", (ROWS,)), Type("int64", ())
     scalars = ("step", "stream", "key0", "key1")
 
@@ -192,7 +192,7 @@ def random_words(bits: int) -> Fragment:
 
 
 def uniform() -> Fragment:
-    """Numbers from [0, 1) with 53 bits, of which 27 and 26 are given."""
+    """Return numbers from [0, 1) with 53 random bits, from 27 and 26 bits."""
 
     def build(v: Values) -> Values:
         high, low = (ops.cast(v[name], "float64") for name in ("high", "low"))
@@ -202,7 +202,7 @@ def uniform() -> Fragment:
 
 
 def first_weights(name: str, dtype: str) -> Fragment:
-    """Weights drawn between −bound and bound; see `nn.initializers`."""
+    """Return initial weights, uniform between −bound and bound (see `nn.initializers`)."""
     fans: dict[str, Callable[[Values], Any]] = {
         "glorot_uniform": lambda v: 6.0 / (v["fan_in"] + v["fan_out"]),
         "he_uniform": lambda v: 6.0 / v["fan_in"],
@@ -223,7 +223,7 @@ def _named(names: list[str], slopes: list[Value]) -> Values:
 
 
 def fragments(dtype: str) -> dict[str, Fragment]:
-    """All that a page may join, by name."""
+    """Return all fragments of a page, by name."""
     found = {"linear": linear(dtype), "take": take(dtype, 2), "take.classes": take("int32", 1)}
     found |= {f"activation.{n}": activation(module, dtype) for n, module in ACTIVATIONS.items()}
     found |= {f"random.{bits}": random_words(bits) for bits in (26, 27, 32)}
@@ -239,7 +239,7 @@ def fragments(dtype: str) -> dict[str, Fragment]:
 
 
 def forward_fragments(dtype: str) -> dict[str, Fragment]:
-    """What it takes to compute a loss, without gradients and updates."""
+    """Return the fragments that compute a loss, without gradients and updates."""
     wanted = {"linear": "z", "activation": "a", "loss": "loss"}
     return {
         name: fragment.only(wanted[name.partition(".")[0]])
@@ -250,8 +250,8 @@ def forward_fragments(dtype: str) -> dict[str, Fragment]:
 
 @dataclass(frozen=True)
 class Built:
-    """What a page contains: fragments and the scratch memory of kernels, ready for JSON, and the
-    module in both modes."""
+    """The compiled content of a page: fragments and the scratch memory of kernels as JSON values,
+    and the WebAssembly module in both modes."""
 
     fragments: dict[str, Any]
     scratch: list[Any]
@@ -259,8 +259,8 @@ class Built:
 
 
 def build(dtype: str, modes: tuple[Mode, ...] = ("relaxed", "exact")) -> Built:
-    """Compile all fragments of a dtype, and beside float32 what predicts and judges in float64;
-    some seconds for each mode."""
+    """Compile all fragments of a dtype, and for float32 also the forward pass and the loss in
+    float64; this takes some seconds per mode."""
     library = Library()
     described = {name: fragment.described(library) for name, fragment in fragments(dtype).items()}
     if dtype == "float32":

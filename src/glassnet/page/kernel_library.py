@@ -1,9 +1,9 @@
-"""The kernels of a page: one for every operation that its graphs contain, with open sizes.
+"""The kernels of a page: one for each operation of its graphs, with symbolic sizes.
 
-In: graphs. Out: `Library`, which cuts each graph into units of one operation and the views that it
-reads through, and compiles every different unit once, as WebAssembly. Numbers in a graph become
-inputs, so that graphs that differ in them share their kernels. By the arithmetic contract units
-compute the bits of fused kernels.
+In: graphs. Out: `Library`, which cuts each graph into units (one operation and the views that it
+reads through) and compiles each different unit once, as WebAssembly. Constants of a graph become
+inputs, so that graphs that differ only in them share kernels. By the arithmetic contract, units
+compute the same bits as fused kernels.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ DTYPE = re.compile(r"\b[fi](?:32|64)\b")
 
 @dataclass(frozen=True)
 class KernelCall:
-    """One kernel at work: it reads and writes the values of these nodes, in the order of its table
-    of buffers, for these sizes of the graph."""
+    """One call of a kernel: the nodes whose values it reads and writes, in the order of its buffer
+    table, and the sizes of the graph."""
 
     kernel: int
     buffers: tuple[int, ...]
@@ -39,8 +39,8 @@ class KernelCall:
 
 @dataclass(frozen=True)
 class LibraryCode:
-    """A module, and for each of its kernels the bytes of scratch memory that it needs: a sum of
-    products [number, size, …] of a number and of some of the kernel's sizes, by their places."""
+    """A module, and the bytes of scratch memory of each of its kernels: a sum of products
+    [factor, size, …], where a size is an index into the kernel's sizes."""
 
     code: bytes
     scratch: list[list[list[int]]]
@@ -48,13 +48,13 @@ class LibraryCode:
 
 @dataclass
 class Library:
-    """Units by their text; the number of a unit is that of its kernel."""
+    """Units by their text; a unit and its kernel have the same number."""
 
     units: dict[str, KernelGraph] = field(default_factory=dict[str, KernelGraph])
     numbers: dict[str, int] = field(default_factory=dict[str, int])
 
     def calls(self, graph: Graph) -> list[KernelCall]:
-        """What computes a graph's outputs, call by call; its numbers are inputs."""
+        """Return the kernel calls that compute a graph's outputs; its constants must be inputs."""
         found: dict[int, KernelCall] = {}
         for place in graph.outputs:
             self._need(graph, place, found)
@@ -82,7 +82,7 @@ class Library:
         found[place] = KernelCall(number, tuple(places[b] for b in order), unit.dims, place)
 
     def compile(self, mode: Mode) -> LibraryCode:
-        """The module; kernels that resemble each other lie together, so that it packs well."""
+        """Compile the module; similar kernels are placed together, so that it compresses well."""
         texts = sorted(self.units, key=lambda text: (DTYPE.sub("", text), text))
         units = [self.units[text] for text in texts]
         numbers = [self.numbers[text] for text in texts]
@@ -97,8 +97,8 @@ class Library:
 
 @dataclass(frozen=True)
 class _Unit:
-    """A graph of one operation, where its inputs lie in the whole graph, and which sizes of that
-    the sizes of the unit are, in the order of the kernel's table."""
+    """A graph of one operation; `bases` are the nodes of the whole graph that are its inputs,
+    `dims` the sizes of the whole graph that are its sizes, in the order of the kernel's table."""
 
     graph: Graph
     bases: tuple[int, ...]
@@ -110,13 +110,13 @@ def _places(product: SizeProduct, graph: Graph) -> list[int]:
 
 
 def is_buffer(node: Node) -> bool:
-    """Whether a node's value is given, rather than computed."""
+    """Return whether a node's value is an input, rather than computed."""
     return node.op.kind == "source" and node.op.code is None
 
 
 def _is_inline(node: Node, views: bool) -> bool:
-    """Whether a unit contains a node that another of its nodes reads: sources that are computed
-    from coordinates, and views that move no data."""
+    """Return whether a unit includes this node that another of its nodes reads: a source that is
+    computed from coordinates, or (with `views`) a view that moves no data."""
     if node.op.kind == "source":
         return node.op.code is not None
     return views and isinstance(node.op.code, View) and node.op.code.read is not None
@@ -144,7 +144,7 @@ def _unit(graph: Graph, place: int, views: bool) -> _Unit:
 
 
 def _nodes_of_unit(graph: Graph, place: int, views: bool) -> list[int]:
-    """The node and what a unit computes for it, in order."""
+    """Return the node and the nodes that its unit includes, in order."""
     found, ahead = {place}, [place]
     while ahead:
         for source in graph.nodes[ahead.pop()].inputs:
@@ -158,8 +158,8 @@ NUMBERS = ("constant", "literal", "extent")
 
 
 def open_numbers(graph: Graph) -> tuple[Graph, dict[str, Any]]:
-    """The graph with an input in place of every constant, and of every size that is used as a
-    number; their values by input name, a size as a `Dim`."""
+    """Replace each constant, and each size that is used as a number, by an input. Return the graph
+    and the values by input name, a size as a `Dim`."""
     names: dict[tuple[str, str], str] = {}
     numbers: dict[str, Any] = {}
     inputs = [node for node in graph.nodes if node.op.name == "input"]
@@ -181,12 +181,12 @@ def open_numbers(graph: Graph) -> tuple[Graph, dict[str, Any]]:
 
 
 def _number(node: Node) -> tuple[str, str]:
-    """What equal numbers share."""
+    """Return a key that equal numbers share."""
     return node.type.dtype, repr(node.attr("dim", node.attr("value")))
 
 
 def describe_calls(calls: Sequence[KernelCall]) -> list[Any]:
-    """Calls as JSON: kernel, buffers, sizes by name or number, the node that is written."""
+    """Return calls as JSON values: kernel, buffers, sizes by name or number, the written node."""
     return [
         [call.kernel, list(call.buffers), [_size(size) for size in call.dims], call.writes]
         for call in calls
@@ -198,7 +198,7 @@ def _size(size: Size) -> str | int:
 
 
 def value(number: Any) -> Any:
-    """A number of a graph as JSON: a size by its name, infinities and NaN as words."""
+    """Return a number of a graph as a JSON value: a size by name, infinities and NaN as texts."""
     if isinstance(number, Literal):
         return number.array.ravel().tolist()
     if isinstance(number, Dim):

@@ -1,8 +1,8 @@
-"""A page below the cell of a notebook.
+"""Show a page below the cell of a notebook.
 
-In: the path of a page. Out: whether a notebook shows it: in a frame that holds the whole page, so
-that the notebook works without a server and without a network. Or a widget (extra `[notebook]`),
-through which Python sees the run of the page and asks it for steps.
+In: the path of a page. Out: the page in a frame that contains all of it, so that the notebook works
+without a server and without a network; or a widget (extra `[notebook]`), through which Python reads
+the state of the page's run and asks for steps.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from glassnet.errors import GlassnetError
 HEIGHT = 1000  # pixels
 SANDBOX = "allow-scripts allow-downloads allow-modals"
 
-# The module of a widget: a frame with the page, which tells of its run and is asked for steps.
+# The module of a widget: a frame with the page, which reports its run and takes requests for steps.
 MODULE = """
 const PAGE = %s;
 export default {
@@ -54,7 +54,7 @@ export default {
 
 
 def in_notebook(path: Path) -> bool:
-    """Show a page where this runs in a notebook; whether it does."""
+    """Show a page if this process runs in a notebook; return whether it does."""
     ipython: Any = sys.modules.get("IPython")
     shell: Any = ipython.get_ipython() if ipython is not None else None
     if shell is None or not hasattr(shell, "kernel"):
@@ -65,7 +65,7 @@ def in_notebook(path: Path) -> bool:
 
 
 class PageFrame:
-    """A page in a frame of its own: its policy holds there, and it sees nothing of the notebook."""
+    """A page in a sandboxed frame, with its own policy and without access to the notebook."""
 
     def __init__(self, page: str) -> None:
         self.page = page
@@ -80,16 +80,17 @@ class PageFrame:
 
 
 def widget_module(page: str) -> str:
-    """The JavaScript module of a widget with a page. Nothing of the page ends a script early."""
+    """Return the JavaScript module of a widget with a page; "</" in the page is escaped, so that it
+    cannot end the script."""
     return MODULE % (json.dumps(page).replace("</", "<\\/"), SANDBOX, HEIGHT)
 
 
 def widget(page: str) -> Any:
-    """A page as an anywidget. `step`, `loss`, `script` and `weights` (as `model.W`) are those of
-    the network on it; `train(steps)`, `seek(step)` and `change(lr=…)` ask it for more, which is
-    there when the page has done it. GlassnetError where anywidget is not installed."""
+    """Return a page as an anywidget. `step`, `loss`, `script` and `weights` (as `model.W`) describe
+    the page's network; `train(steps)`, `seek(step)` and `change(lr=…)` send requests, which the
+    page handles asynchronously. GlassnetError if anywidget is not installed."""
     anywidget, traitlets = _packages()
-    numbers = itertools.count()  # so that the same may be asked twice
+    numbers = itertools.count()  # makes two equal requests different
 
     class PageWidget(anywidget.AnyWidget):
         _esm = widget_module(page)

@@ -1,8 +1,8 @@
-"""Runs and models on the page: a run file with every one of its steps, a model with its weights.
+"""Open runs and models on the page: a run file with all of its steps, a model with its weights.
 
 In: the path of a run file, or of a model file and a table for it. Out: a table of the page, and the
-state that leads to the run's last checkpoint. Of a pack of networks one is shown. What the page has
-no kernels for is refused in one sentence.
+state from which the page starts. Of an ensemble one network is shown. GlassnetError if the page has
+no kernels for the network.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MOST_LAYERS, WIDEST, MOST_INPUTS, MOST_NUMBERS = 7, 256, 1024, 1 << 18
 
 @dataclass(frozen=True)
 class Opened:
-    """A table, what is said of it, and where the page begins: a run as a link describes it."""
+    """A table, notes on it, and the state from which the page starts, as a link describes it."""
 
     table: PageTable
     notes: tuple[str, ...]
@@ -52,11 +52,11 @@ class Opened:
 
 
 def opened_run(path: str | Path, member: int | None = None) -> Opened:
-    """A recorded run at its last checkpoint. The page takes its steps again from the first weights,
-    which gives the bits of the run; the digest of its weights is compared there. Of a pack its
-    last weights are shown, those of one member, counted from 1.
+    """Open a recorded run at its last checkpoint.
 
-    Raises GlassnetError where the run has something that the page has not, or no data in its file.
+    The page repeats its steps from the first weights, with the bits of the run, and compares the
+    digest of the weights. Of an ensemble, one member (from 1) is shown with its last weights.
+    GlassnetError if the page cannot show the run, or its file does not hold the data.
     """
     refuse = _Refusal(str(path))
     with RunFile.read(path) as file:
@@ -92,7 +92,7 @@ def opened_run(path: str | Path, member: int | None = None) -> Opened:
 def _opened_pack(
     refuse: _Refusal, path: str | Path, own: PackMember, values: Mapping[str, Any], task: Task
 ) -> Opened:
-    """A member of a recorded pack, with the rows of its fold held out."""
+    """Open a member of a recorded ensemble, with the rows of its fold held out."""
     rows, apart = task.rows, task.held_out
     held: tuple[int, ...] | None = None
     if own.folds:
@@ -110,10 +110,11 @@ def opened_model(
     member: int | None = None,
     wanted: str | None = None,
 ) -> Opened:
-    """The network of a model file at step 0, with rows to show and to train on: of a table's model
-    those of a table, of a network that `gn.save` wrote those of a built-in table that fits. Of a
-    pack of networks it is one, counted from 1; of a model of several targets that of the one which
-    is wanted."""
+    """Open the network of a model file at step 0, with rows to show and to train on.
+
+    A table's model needs `rows`, the path of a table; a network that `gn.save` wrote needs a
+    built-in table with as many inputs and outputs, by default the first. `member` (from 1) selects
+    a network of an ensemble, `wanted` the target of a model of several targets."""
     if model_file.load(path)[1].get("format") == FORMAT:
         if wanted is not None:
             raise TableError(f"{path} is a network that knows no target by name; name it alone")
@@ -142,7 +143,7 @@ def opened_model(
 
 
 def _at_start(refuse: _Refusal, table: PageTable, network: Module, what: str) -> Opened:
-    """A network at step 0 of a training by Adam; of many rows some."""
+    """Return the state of a network at step 0 of a training with Adam, with as many rows as fit."""
     layers = _layers(refuse, network)
     rows, table = len(table.x), _thin_rows(table)
     _check_size(refuse, table)
@@ -159,7 +160,7 @@ def _at_start(refuse: _Refusal, table: PageTable, network: Module, what: str) ->
 
 
 def _thin_rows(table: PageTable) -> PageTable:
-    """As many rows as the page takes, spread evenly."""
+    """Return as many rows as fit on the page, spread evenly."""
     rows, most = len(table.x), max(1, MOST_NUMBERS // table.x.shape[1])
     if rows <= most:
         return table
@@ -210,7 +211,7 @@ def _fits(table: PageTable, inputs: int, outputs: int) -> bool:
 
 @dataclass(frozen=True)
 class _Refusal:
-    """Says what of a file is not on the page."""
+    """Raises GlassnetError for a part of a file that the page cannot show."""
 
     label: str
 
@@ -226,7 +227,7 @@ def _summary(path: str | Path, values: Mapping[str, Any], steps: int) -> str:
 
 
 def _layers(refuse: _Refusal, model: Module) -> list[dict[str, Any]]:
-    """Activation and width of each layer."""
+    """Return activation and width of each layer; GlassnetError if the page cannot show one."""
     refuse.unless(isinstance(model, nn.Sequential), f"has a {type(model).__name__}")
     refuse.unless(model.dtype == "float32", f"is of {model.dtype}")
     refuse.unless(not layout_of(model).aliases, "has layers that share their weights")
@@ -256,7 +257,7 @@ def _parts(model: Any) -> Sequence[Module]:
 
 
 def _same_activation(activation: Module, other: Module) -> bool:
-    """Whether two activations differ in nothing but their widths."""
+    """Return whether two activations are equal except for their widths."""
     return {**as_data(activation), "width": 0} == {**as_data(other), "width": 0}
 
 
@@ -267,7 +268,7 @@ def _on_menu(refuse: _Refusal, menu: Mapping[str, Any], item: Any, what: str) ->
 
 
 def _rule(refuse: _Refusal, optimizer: Any) -> tuple[str, float, list[dict[str, Any]]]:
-    """The name of an optimiser, its first learning rate, and the changes of that on the way."""
+    """Return the name of an optimiser, its first learning rate, and the later changes of it."""
     refuse.unless(isinstance(optimizer, Optimizer), f"has the optimiser {optimizer!r}")
     alike = {name: replace(entry, lr=optimizer.lr) for name, entry in OPTIMIZERS.items()}
     rate, changes = _rates(refuse, optimizer.lr)
@@ -275,7 +276,7 @@ def _rule(refuse: _Refusal, optimizer: Any) -> tuple[str, float, list[dict[str, 
 
 
 def _rates(refuse: _Refusal, rate: Any) -> tuple[float, list[dict[str, Any]]]:
-    """A number, perhaps with other numbers from some steps on."""
+    """Return the first learning rate, and the changes at later steps."""
     if isinstance(rate, float | int):
         return float(rate), []
     if isinstance(rate, Constant):
@@ -291,7 +292,7 @@ def _rates(refuse: _Refusal, rate: Any) -> tuple[float, list[dict[str, Any]]]:
 def _table(
     refuse: _Refusal, name: str, values: Mapping[str, Any], rows: Rows, apart: Rows | None
 ) -> PageTable:
-    """The rows that were trained on, and after them those that were held out."""
+    """Return a page table of the training rows, followed by the held-out rows."""
     parts = [rows] if apart is None else [rows, apart]
     x = np.concatenate([dense(part.x) for part in parts]).astype(np.float32)
     y = np.concatenate([np.asarray(part.y).reshape(len(part), -1) for part in parts])
@@ -319,11 +320,12 @@ def _check_size(refuse: _Refusal, table: PageTable) -> None:
 
 
 def _weights(weights: np.ndarray) -> dict[str, Any]:
-    """An entry that sets the weights before the first step."""
+    """Return an entry that sets the weights before the first step."""
     data = base64.b64encode(np.asarray(weights, "<f4").tobytes()).decode()
     return {"step": 0, "weights": data}
 
 
 def _digest(weights: np.ndarray) -> str:
-    """As the page shows it beside its seal."""
+    """Return the first 8 hexadecimal digits of the SHA-256 of the weights, as the page shows
+    them."""
     return hashlib.sha256(np.asarray(weights, "<f4").tobytes()).hexdigest()[:8]

@@ -1,7 +1,7 @@
-"""A pack of networks on the page: one of its members, with columns as its embedding gives them.
+"""Show one network of an ensemble ("pack") on the page; its inputs are its embedding's outputs.
 
 In: the network of a model or a run. Out: the member as a plain network, a table whose columns are
-the member's inputs, and a sentence that says so.
+the member's inputs, and a sentence about it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from glassnet.words import plural
 
 @dataclass(frozen=True, eq=False)
 class PackMember:
-    """A member, counted from 1, of a pack: `embedding` makes its inputs, where it has one."""
+    """A member of an ensemble, numbered from 1; `embedding`, if any, computes its inputs."""
 
     number: int
     pack: Pack
@@ -30,7 +30,8 @@ class PackMember:
 
     @classmethod
     def of(cls, label: str, network: Module, number: int | None) -> PackMember | None:
-        """None where the network is no pack; GlassnetError where it has no such member."""
+        """Return member `number`, by default the first; None if the network is not an ensemble;
+        GlassnetError if there is no such member."""
         pack = Pack.of(network)
         if pack is None:
             if number is not None:
@@ -46,16 +47,17 @@ class PackMember:
 
     @property
     def fold(self) -> int:
-        """The fold, from 0, whose rows the member has not learnt from; −1 without folds."""
+        """The fold, from 0, whose rows the member was not trained on; −1 without folds."""
         return (self.number - 1) * self.pack.folds // self.pack.members if self.folds else -1
 
     @property
     def folds(self) -> bool:
-        """Whether rows have the number of their fold behind them."""
+        """Whether the last column of the inputs is the number of the row's fold."""
         return self.pack.folds > 1
 
     def inputs(self, network: int) -> int:
-        """How many columns the member takes, its network taking so many numbers."""
+        """Return the number of columns of a table for the member, whose network has `network`
+        inputs."""
         found = network if self.embedding is None else self.embedding.input_width() or network
         first = self.pack.layers[0]
         if isinstance(first, NumberEmbedding | GroupInputs):
@@ -63,7 +65,7 @@ class PackMember:
         return found
 
     def on(self, table: PageTable, label: str) -> PageTable:
-        """The table as the member takes it."""
+        """Return the table with the member's inputs as its columns."""
         return replace(
             table, x=self._embedded(table.x), columns=self._names(table.columns),
             about=self.summary(label),
@@ -85,7 +87,7 @@ class PackMember:
         return (*made, *columns[features:])
 
     def summary(self, label: str) -> str:
-        """What the page shows of the pack."""
+        """Return the sentence on the ensemble that the page shows."""
         folds = f" in {self.pack.folds} folds" if self.folds else ""
         unseen = f", trained without the rows of fold {self.fold + 1}" if self.folds else ""
         inputs = ""

@@ -1,8 +1,8 @@
-"""Penguins of three species near Palmer Station, Antarctica: four measures of 342 birds.
+"""The penguins data set: four measurements of 342 penguins of three species, Palmer Station.
 
-In: nothing. Out: a table of the page, scaled as `glassnet fit` scales it. The measures are those of
-palmerpenguins (Gorman, Williams and Fraser, 2014; licence CC0 1.0), without the two birds that were
-not measured.
+In: nothing. Out: a table of the page, scaled as `glassnet fit` scales it. The data are those of
+palmerpenguins (Gorman, Williams and Fraser, 2014; licence CC0 1.0), without the two birds that have
+no measurements.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from glassnet.tables.encode import NumberEncoder
 from glassnet.tables.table import Numbers
 
 SPECIES = ("Adelie", "Chinstrap", "Gentoo")
-# column, least number, and the unit of the numbers below in mm or g
+# column, smallest number, and the unit of the numbers below in mm or g
 MEASURES = (
     ("bill length", 300, 0.1),
     ("bill depth", 100, 0.1),
@@ -25,7 +25,7 @@ MEASURES = (
     ("body mass", 100, 25.0),
 )
 
-# Whole numbers of two bytes, measure by measure, then the species; packed by zlib, as base 85.
+# 16-bit integers, measurement by measurement, then the species; compressed by zlib, as base 85.
 _PACKED = (
     "c-rlj+i%oG6vw~C7oP}5MN%uhZnt~iZnw1E-QJh&E-l+_p=H|wZJ}1A6%Z<^6-(7x3<0AL2qGvTpcqgz!FY>^D1w53"
     "M2Qhej6Ug`KKkNk2LA!yOth2po0&7;bIy0pnVD^$`t^XCwL(2wE|<oYrma`E{A$uNJua^fpjoV_I+azW*6KmEBmGJu"
@@ -55,7 +55,7 @@ _PACKED = (
 
 
 def penguins() -> PageTable:
-    """Four measures, and the species to tell from them."""
+    """Return four measurements, and the species as the target."""
     whole = np.frombuffer(zlib.decompress(base64.b85decode(_PACKED)), "<u2").reshape(5, -1)
     x = [
         _scaled(column, least, unit)

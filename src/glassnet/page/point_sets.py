@@ -1,7 +1,7 @@
-"""Tables of a page, and small problems on a plane, the same numbers on every machine.
+"""Tables of a page, and small synthetic data sets with the same bits on every machine.
 
-In: nothing. Out: `PageTable`. Sines and cosines are the package's own, random numbers come from a
-counter.
+In: nothing. Out: `PageTable`. Sine and cosine are the package's own, and random numbers come from a
+counter-based generator.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ ROWS = 200
 
 @dataclass(frozen=True, eq=False)
 class PageTable:
-    """x [rows, columns] float32; y [rows] float32, the numbers of classes where `classes` has
-    their names; the names of the columns and of the target."""
+    """A table of the page: x is float32 [rows, columns]; y is float32 [rows], class numbers if
+    `classes` has their names, else numbers."""
 
     name: str
     x: np.ndarray
@@ -30,14 +30,13 @@ class PageTable:
     columns: tuple[str, ...] = ("x₁", "x₂")
     target: str = "y"
     classes: tuple[str, ...] = ()
-    held: tuple[int, ...] | None = None  # rows that are not trained on; None for three of ten
+    held: tuple[int, ...] | None = None  # held-out rows; None: three of every ten rows
     built_in: bool = False
     about: str = ""  # a sentence that the page shows with it
 
     @property
     def held_out(self) -> np.ndarray:
-        """Which rows are not trained on: those of `held`, else three of ten, spread over the
-        table."""
+        """The held-out rows, bool [rows]: those of `held`, else three of every ten."""
         places = np.arange(len(self.x))
         return places * 7 % 10 < 3 if self.held is None else np.isin(places, self.held)
 
@@ -59,7 +58,7 @@ def circles() -> PageTable:
 
 
 def moons() -> PageTable:
-    """Two half circles that reach into each other."""
+    """Two interleaved half circles."""
     second = np.arange(ROWS) % 2 == 1
     turn, _ = _uniform(2)
     arc = _polar(np.ones(ROWS), math.pi * turn)
@@ -76,7 +75,7 @@ def spirals() -> PageTable:
 
 
 def gaussians() -> PageTable:
-    """Three heaps of points."""
+    """Three clusters of points."""
     heap = np.arange(ROWS) % 3
     centre = _polar(np.full(ROWS, 1.0), 2.0 * math.pi * heap / 3.0 + 0.5)
     x = centre + 0.38 * _normal(4)
@@ -99,7 +98,7 @@ def _classes(name: str, x: np.ndarray, second: np.ndarray) -> PageTable:
 
 
 def _short(values: np.ndarray) -> np.ndarray:
-    """Multiples of 1/1024, which take half the room in a page."""
+    """Round to multiples of 1/1024, which take half the space in a page."""
     return (np.round(values * 1024) / 1024).astype(np.float32)
 
 

@@ -1,7 +1,7 @@
-"""A run of the page again, in Python: the program that the page writes calls this.
+"""Repeat a run of the page in Python: the program that the page exports calls this.
 
 In: the description of a run and a number of steps. Out: the network with the weights of the page at
-that step, bit by bit.
+that step, bit-identical.
 """
 
 from __future__ import annotations
@@ -26,13 +26,12 @@ from glassnet.training.stepper import Step
 
 
 def replay(run: Mapping[str, Any], steps: int) -> nn.Sequential:
-    """The network of a run after so many steps.
+    """Return the network of a page's run after `steps` steps.
 
-    `run` has the names of the menu and the settings at step 0: table (the name of a built-in one,
-    or a mapping with x [rows, columns], y [rows] and perhaps held, the numbers of the rows that are
-    held out), layers (activation and width of each), loss,
-    optimizer, lr, batch, seed, initializer; and `entries`, the changes that were made on the way.
-    Raises GlassnetError where something is not on the menu.
+    `run` has the settings at step 0: table (the name of a built-in one, or a mapping with x
+    [rows, columns], y [rows] and optionally held, the numbers of the held-out rows), layers
+    (activation and width of each), loss, optimizer, lr, batch, seed, initializer; and `entries`,
+    the later changes. GlassnetError if the page does not offer one of the names.
     """
     rows = _rows(run["table"])
     model = network(run, rows.x.shape[1])
@@ -47,7 +46,7 @@ def replay(run: Mapping[str, Any], steps: int) -> nn.Sequential:
 
 
 def network(run: Mapping[str, Any], columns: int) -> nn.Sequential:
-    """The network of a run, with its first weights."""
+    """Return the network of a run with its initial weights."""
     parts: list[Module] = []
     before = columns
     for layer in run["layers"]:
@@ -68,7 +67,7 @@ class _RowsOfPage:
 
 
 def _rows(given: Any) -> _RowsOfPage:
-    """The rows that are trained on."""
+    """Return the training rows."""
     if isinstance(given, str):
         rows = table(given)
     else:

@@ -1,8 +1,7 @@
-"""A person's own table on the page: columns as `glassnet fit` understands and scales them.
+"""Convert a user's table for the page: column types and scaling are those of `glassnet fit`.
 
-In: a table and the name of its target. Out: a `PageTable` of the page, and sentences on what was
-decided. The page draws every input, so it takes a limited number of them, those that say most
-about the target.
+In: a table and the name of its target. Out: a `PageTable`, and notes on the decisions made. The
+page draws each input, so it takes a limited number of them: those that say most about the target.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ MOST_ROWS = 1000
 
 @dataclass(frozen=True)
 class UserTable:
-    """A table for the page, and what was decided about it."""
+    """A table for the page, and notes on the decisions made."""
 
     table: PageTable
     notes: tuple[str, ...]
@@ -35,11 +34,12 @@ class UserTable:
 def read_user_table(
     opened: Table, target: str, columns: Sequence[str] = (), inputs: int = MOST_INPUTS
 ) -> UserTable:
-    """The page's table: inputs scaled as for a fit, classes as their numbers, a number as distances
-    from its mean in standard deviations.
+    """Return the page's table: inputs scaled as for a fit, classes as numbers, a numeric target
+    standardised to mean 0 and standard deviation 1.
 
-    `columns` names those to use, by default all. Raises TableError where the table cannot be
-    learnt from, or has more classes than the page has outputs.
+    `columns` are the columns to use, by default all; `inputs` is the largest number of inputs.
+    TableError if no model can be trained on the table, or it has more classes than the page has
+    outputs.
     """
     seen = _examined(opened, target, columns)
     notes: list[str] = []
@@ -82,7 +82,7 @@ def _examined(opened: Table, target: str, columns: Sequence[str]) -> ExaminedTab
 
 
 def _most_informative(x: np.ndarray, y: np.ndarray, classes: int, most: int) -> list[int]:
-    """The inputs with the largest share of variance that the target explains, in their order."""
+    """Return the `most` inputs most correlated with the target, in their order."""
     goals = np.eye(classes)[y.astype(int)] if classes else y[:, None]
     centred, goals = _centre(x.astype(np.float64)), _centre(goals)
     spread = np.sqrt(_total(centred**2))[:, None] * np.sqrt(_total(goals**2))
@@ -96,6 +96,6 @@ def _centre(values: np.ndarray) -> np.ndarray:
 
 
 def _total(values: np.ndarray) -> np.ndarray:
-    """Sums of columns, row after row: a page adds in the same order, so that equal shares stay
-    equal there, too."""
+    """Return the sums of columns, added row after row: the page adds in the same order, so that
+    ties are the same there."""
     return np.add.accumulate(values, axis=0)[-1]

@@ -1,4 +1,4 @@
-"""`gn.play`: the page as a file, opened in a browser.
+"""`gn.play`: write the page as a file and open it in a browser.
 
 In: nothing, or a table and its target. Out: the path of the page.
 """
@@ -47,22 +47,21 @@ def play(
     Parameters
     ----------
     table : str, Path, data frame, mapping or None
-        None for the built-in tables; the name of one of them to begin with; the path of a table
+        None for the built-in tables; the name of one of them to start with; the path of a table
         that `glassnet fit` reads; a data frame or a mapping from column names to values; a run
-        file, which goes on from its last checkpoint; or the model file of a table or a network.
+        file, which is opened at its last checkpoint; or the model file of a table or a network.
     target, columns : str, sequence of str
-        The column to predict, of a table or of a model of several targets; those to predict from.
+        The column to predict, of a table or of a model of several targets; the feature columns.
     rows, member : path, int
-        The table whose rows are shown with a model file, with a network a built-in one; and which
-        network, from 1, of a pack, such as `glassnet fit` trains.
+        With a model file: the table whose rows are shown (for a plain network, the name of a
+        built-in one), and the network (from 1) of an ensemble such as `glassnet fit` trains.
     output : path
-        Where the page is written; by default in a new folder for temporary files.
+        Where the page is written; by default in a new temporary folder.
     lecture, show, widget : bool
-        Whether the page begins with the lecture; whether a browser is opened; whether the page is
-        returned as a widget of a notebook (extra `[notebook]`).
+        Start with the lecture; open a browser; return a notebook widget (extra `[notebook]`).
 
     Returns the path of the page, one HTML file that works without a network, or the widget.
-    TableError if the table cannot be learnt from, GlassnetError if the page cannot show a run.
+    TableError if no model can be trained on the table, GlassnetError if the page cannot show a run.
     """
     path, _ = write_page(table, target, columns, output, lecture, rows, member)
     if widget:
@@ -81,7 +80,7 @@ def write_page(
     rows: str | Path | None = None,
     member: int | None = None,
 ) -> tuple[Path, tuple[str, ...]]:
-    """Write the page; where it is, and what was decided about the table."""
+    """Write the page; return its path, and notes on the decisions made about the table."""
     if output is not None:
         sources = [
             source
@@ -99,7 +98,7 @@ def write_page(
 
 @dataclass(frozen=True)
 class _Begin:
-    """What a page has and where it begins."""
+    """The tables of a page and the state from which it starts."""
 
     tables: list[PageTable]
     start: str

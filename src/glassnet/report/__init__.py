@@ -1,1 +1,1 @@
-"""What a person looks at: a model of a table on one page that needs nothing else."""
+"""Write the report of a table's model as one self-contained HTML page."""

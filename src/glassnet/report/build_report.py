@@ -1,7 +1,7 @@
-"""The report of a model of a table: how the table was understood, how good the model is, where it
-fails, what it goes by, how it was trained, and how to have it again.
+"""Build the report of a table's model: column types, scores, errors, feature importances, training,
+and the command that reproduces it.
 
-In: what a fit or an evaluation found. Out: one HTML page.
+In: the result of a fit or an evaluation. Out: one HTML page.
 """
 
 from __future__ import annotations
@@ -34,38 +34,38 @@ if TYPE_CHECKING:
     from glassnet.tables.kinds import Column
     from glassnet.tables.table_schema import Cells
 
-_CURVES = 5  # beside the drawing of importance
-_WORST = 8  # rows with the largest loss
-_SHOWN = 5  # columns of theirs
-_MOST_COLUMNS = 60  # that are listed
-_MOST_CLASSES = 12  # of a confusion matrix
-_LONGEST = 40  # signs of a cell
+_CURVES = 5  # columns with a curve, the most important ones
+_WORST = 8  # rows with the largest loss that are listed
+_SHOWN = 5  # columns of these rows that are shown
+_MOST_COLUMNS = 60  # columns that are listed
+_MOST_CLASSES = 12  # classes of a confusion matrix
+_LONGEST = 40  # characters of a cell
 
 
 @dataclass(frozen=True)
 class ReportData:
-    """All that a report is made of."""
+    """The input of a report."""
 
-    table: str  # its name
-    lines: tuple[str, ...]  # what it is about, in words
+    table: str  # the name of the table
+    lines: tuple[str, ...]  # the first sentences of the report
     model: TableModel
     score: Score
-    answers: Evaluation  # that the score is of
-    x: NDArray[np.float32]  # the rows of these, encoded
-    cells: Mapping[str, Cells]  # of all rows of their table
-    texts: Callable[[Sequence[str], int], list[str]]  # cells of a row by names, as texts
-    command: str  # that makes it again
+    answers: Evaluation  # the predictions that the score was computed from
+    x: NDArray[np.float32]  # the rows of these predictions, encoded
+    cells: Mapping[str, Cells]  # all rows of their table, by column
+    texts: Callable[[Sequence[str], int], list[str]]  # column names, row number -> cells as text
+    command: str  # the command that reproduces the report
     columns: Sequence[Column] = ()
     notes: Sequence[str] = ()
     doubts: Sequence[str] = ()
     course: PhaseHistory | None = None
-    answer: Callable[..., NDArray[Any]] | None = None  # for rows x at these `places` among them
-    about: tuple[str, ...] = ()  # of the model: digest, seed, network
+    answer: Callable[..., NDArray[Any]] | None = None  # predicts rows x, numbered by `places`
+    about: tuple[str, ...] = ()  # facts of the model: digest, seed, network
 
 
 @computed_to_nearest
 def report(*parts: ReportData) -> str:
-    """The page: of a model, or of one for each of several targets of a table."""
+    """Return the HTML page of one model, or of several models, one for each target of a table."""
     first, targets = parts[0], [data.model.schema.target.name for data in parts]
     if len(parts) == 1:
         return page.document(f"{targets[0]}: {first.table}", first.lines, _sections(first))
@@ -79,7 +79,7 @@ def report(*parts: ReportData) -> str:
 
 
 def _sections(data: ReportData) -> list[str]:
-    """What there is to say about a model."""
+    """Return the sections on one model."""
     some = some_rows(len(data.x), len(data.model.schema.columns))
     answer = None if data.answer is None else partial(data.answer, places=some)
     why = explain_encoded(
@@ -104,7 +104,7 @@ def _number(value: float, in_unit: bool) -> str:
 
 
 def _tiles(data: ReportData) -> list[str]:
-    """The headline and three figures beside it."""
+    """Return the tiles with the main score and up to three others."""
     score, classes = data.score, data.model.schema.target.classes
     wanted = ("auc", "log_loss", "balanced_accuracy", "f1") if classes else (
         "mae", "r2", "median_error", "pinball"
@@ -138,7 +138,8 @@ def _tile(name: str, figure: Figure, score: Score) -> tuple[str, str]:
 
 
 def _recall_tile(data: ReportData) -> str:
-    """Of two classes the share of the second that is found, of more the least share of a class."""
+    """Return the tile with the recall of the second of two classes, or the lowest recall of
+    more."""
     classes, matrix = data.model.schema.target.classes, np.array(data.score.confusion)
     whole = np.maximum(matrix.sum(axis=1), 1)
     recalls = np.diag(matrix) / whole
@@ -154,7 +155,7 @@ def _recall_tile(data: ReportData) -> str:
 
 
 def _columns(data: ReportData, why: Explanation) -> str:
-    """What each column is taken for, and how much it matters."""
+    """Return the table of columns with their types and importances."""
     if not data.columns:
         return ""
     values = {importance.column: importance.value for importance in why.importances}
@@ -185,7 +186,7 @@ def _share_bar(share: float) -> str:
 
 
 def _counts(cells: Any) -> list[int]:
-    """A few bars for what is in a column."""
+    """Return the counts of a small histogram of a column, at most 14."""
     if isinstance(cells, Numbers):
         present = cells.values[~np.isnan(cells.values)]
         if not len(present):
@@ -198,53 +199,55 @@ def _counts(cells: Any) -> list[int]:
 
 
 def _importance_section(why: Explanation, target: str) -> str:
-    """Importance, and the curves of the most important columns."""
+    """Return the importances, and the curves of the most important columns."""
     shown = why.importances[:12]
     unit = f"change of {brief(target, 24)}"
     if why.classes:
         unit = f"change of P({brief(why.classes[why.shown], 20)})"
     cards = [page.card(f"{why.about[0].upper()}{why.about[1:]}.", charts.importance_bars(shown))]
     for curve in why.curves:
-        said = f"{curve.column}: mean change of the answer, other columns as they are; grey: rows"
-        cards.append(page.card(said, charts.column_curve(curve, why.shown, unit)))
+        caption = (
+            f"{curve.column}: mean change of the prediction, other columns unchanged; grey: rows"
+        )
+        cards.append(page.card(caption, charts.column_curve(curve, why.shown, unit)))
     return page.section("What matters", page.grid(cards))
 
 
 def _mistakes_section(data: ReportData) -> str:
-    """Which rows are answered rightly and wrongly."""
+    """Return the charts of correct and wrong predictions."""
     classes, answers = data.model.schema.target.classes, data.answers
     if not classes:
         target = data.model.schema.target.name
         cards = [
             page.card(_dots(data.score.metric),
                       charts.predicted_against_true(answers, target)),
-            page.card("Errors: how many rows lie how far off.", charts.errors_histogram(answers)),
+            page.card("Errors: number of rows by error.", charts.errors_histogram(answers)),
         ]  # fmt: skip
         return page.section("How good it is, and where it fails", page.grid(cards))
     cards: list[str] = []
     if data.score.confusion and len(classes) <= _MOST_CLASSES:
-        said = "True class (down), answered class (across): rows, and their share of the class."
-        cards.append(page.card(said, charts.confusion_matrix(data.score.confusion, classes)))
+        caption = "True class (down), predicted class (across): rows, and their share of the class."
+        cards.append(page.card(caption, charts.confusion_matrix(data.score.confusion, classes)))
     if positive_class(classes) is not None and "auc" in data.score.figures:
         title = f"AUC {data.score.figures['auc'].value:.3f}"
-        said = f"ROC curve of “{brief(classes[1], 24)}”."
-        cards.append(page.card(said, charts.roc_curve(answers, title)))
-    said = "Calibration: on the line, probabilities are what they say."
-    cards.append(page.card(said, charts.calibration(answers)))
+        caption = f"ROC curve of “{brief(classes[1], 24)}”."
+        cards.append(page.card(caption, charts.roc_curve(answers, title)))
+    caption = "Calibration: on the line, observed shares equal predicted probabilities."
+    cards.append(page.card(caption, charts.calibration(answers)))
     across = "three" if len(cards) == 3 else "two"
     return page.section("How good it is, and where it fails", page.grid(cards, across))
 
 
 def _dots(metric: str) -> str:
-    """What predicted against true is."""
+    """Return the caption of the chart of predicted against true values."""
     level = metric_named(metric).quantile
     if level is None:
-        return "A dot a row; on the line the prediction is right."
-    return f"A dot a row; of the true numbers {100 * level:g} % are to be below their prediction."
+        return "One dot per row; on the line, the prediction is right."
+    return f"One dot per row; {100 * level:g} % of the true values should be below the prediction."
 
 
 def _figures(data: ReportData) -> str:
-    """Every figure that there is."""
+    """Return the table of all metrics."""
     rows = [
         [
             esc(metric_named(name).title),
@@ -261,13 +264,13 @@ def _figures(data: ReportData) -> str:
 
 
 def _training(data: ReportData, why: Explanation) -> str:
-    """Losses by epoch, and the rows that are answered worst."""
-    cards = [page.card("Rows with the largest loss; rows count from 0.", _worst(data, why))]
+    """Return the losses by epoch, and the rows with the largest loss."""
+    cards = [page.card("Rows with the largest loss; row numbers start at 0.", _worst(data, why))]
     course = data.course
     if course is not None and course.loss:
-        said = "Loss after each epoch: training (dashed) and rows that the networks have not seen."
+        caption = "Loss after each epoch: training rows (dashed) and held-out rows."
         drawn = charts.losses(course.loss, course.validation_loss, course.best_epoch)
-        cards.insert(0, page.grid([page.card(said, drawn)]))
+        cards.insert(0, page.grid([page.card(caption, drawn)]))
     heading = "Training, and the worst rows" if len(cards) > 1 else "The worst rows"
     return page.section(heading, *cards)
 
@@ -284,18 +287,18 @@ def _worst(data: ReportData, why: Explanation) -> str:
         if classes:
             true = classes[code] if code >= 0 else "another class"
             chance = float(given[code]) if code >= 0 else 0.0
-            said = classes[int(answers.choice[place])]
-            rest = [esc(brief(true, 24)), esc(brief(said, 24)), f"{chance:.3f}"]
+            predicted = classes[int(answers.choice[place])]
+            rest = [esc(brief(true, 24)), esc(brief(predicted, 24)), f"{chance:.3f}"]
         else:
             rest = [f"{code:,.5g}", f"{given:,.5g}", f"{given - code:+,.4g}"]
         rows.append([f"{number:,}", *cells, *rest])
-    last = ("true", "answered", "P(true)") if classes else ("true", "predicted", "error")
+    last = ("true", "predicted", "P(true)") if classes else ("true", "predicted", "error")
     heads = ("row", *(brief(name, 20) for name in names), *last)
     return page.table(heads, rows, (0, len(heads) - 1))
 
 
 def _reproduce_section(data: ReportData) -> str:
-    """How to have the same model and report again."""
+    """Return the section with the command that reproduces model and report."""
     lines = "".join(f'<p class="cap">{esc(text)}</p>' for text in data.about)
     inside = (
         f"<code>{esc(data.command)}</code>{lines}"

@@ -1,6 +1,6 @@
-"""The drawings of a report: importance, curves, confusion, ROC, calibration, losses, predictions.
+"""The charts of a report: importance, curves, confusion, ROC, calibration, losses, predictions.
 
-In: what was computed elsewhere. Out: SVG, one function a drawing.
+In: numbers that were computed elsewhere. Out: SVG, one function per chart.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_POINTS = 800  # of a cloud
-_SHADES = 8  # of a cell of the confusion matrix
-_BINS = 10  # of calibration
-_NAMES = 142  # the place of names beside bars
+_POINTS = 800  # points of a scatter plot, at most
+_SHADES = 8  # shades of a cell of the confusion matrix
+_BINS = 10  # bins of the calibration curve
+_NAMES = 142  # width of the names beside bars
 
 
 def importance_bars(found: Sequence[Importance]) -> str:
-    """A bar a column, with its standard error."""
+    """Draw a bar per column, with its standard error."""
     drawing = Drawing("importance of columns", WIDE, 26 * len(found) + 6)
     largest = max((importance.value + importance.error for importance in found), default=0.0) or 1.0
     reach = WIDE - _NAMES - 62
@@ -45,11 +45,12 @@ def importance_bars(found: Sequence[Importance]) -> str:
 
 
 def column_curve(curve: Curve, output: int, unit: str) -> str:
-    """The change of the answer by the values of a column, above how many rows have them."""
+    """Draw the change of the prediction by the values of a column, above a histogram of its
+    rows."""
     values = curve.answers[:, output]
     number = curve.kind in ("number", "date")
     xs = [float(one) for one in curve.at] if number else [float(i) for i in range(len(curve.at))]
-    half = (xs[-1] - xs[0]) / (len(xs) - 1) / 2  # so that the bars of the ends are whole
+    half = (xs[-1] - xs[0]) / (len(xs) - 1) / 2  # room for the outer bars
     ends = (xs[0] - half, xs[-1] + half)
     ys = span_of([0.0, *values.tolist()], 0.12)
     names = (brief(curve.column, 40), unit)
@@ -79,10 +80,10 @@ def column_curve(curve: Curve, output: int, unit: str) -> str:
 
 
 def confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
-    """Rows by true class (down) and answered class (across), shaded by their share of the row."""
+    """Draw counts by true class (down) and predicted class (across), shaded by share of the row."""
     count = len(classes)
     side = min(84.0, (WIDE - 84) / count)
-    drawing = Drawing("true classes against answered ones", WIDE, side * count + 34)
+    drawing = Drawing("true classes against predicted ones", WIDE, side * count + 34)
     for place, name in enumerate(classes):
         short = brief(name, max(int(side / 7), 3))
         drawing.text(80 + (place + 0.5) * side, 14, short, "middle")
@@ -101,7 +102,7 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) ->
 
 
 def roc_curve(answers: Evaluation, title: str) -> str:
-    """The share of the second class that is found, by the share of the others that is taken too."""
+    """Draw the ROC curve of the second class: true positive rate by false positive rate."""
     true = answers.truth == 1
     order = np.argsort(-answers.given[:, 1], kind="stable")
     scores = answers.given[order, 1]
@@ -109,7 +110,7 @@ def roc_curve(answers: Evaluation, title: str) -> str:
     hits = np.cumsum(true[order])[last] / max(int(true.sum()), 1)
     alarms = np.cumsum(~true[order])[last] / max(int((~true).sum()), 1)
     some = np.unique(np.linspace(0, len(last) - 1, min(len(last), 200)).astype(int))
-    names = ("share of other rows that is answered, too", "share that is found")
+    names = ("false positive rate", "true positive rate")
     frame = Frame.of("ROC curve", (0.0, 1.0), (0.0, 1.0), names)
     frame.drawing.path(frame.points([0.0, 1.0], [0.0, 1.0]), "zero")
     frame.drawing.path(
@@ -120,7 +121,7 @@ def roc_curve(answers: Evaluation, title: str) -> str:
 
 
 def calibration(answers: Evaluation) -> str:
-    """Of the rows with about this probability the share of which it was true, ± its error."""
+    """Draw the observed share of a class by its predicted probability, ± standard error."""
     if answers.given.shape[1] == 2:
         chance, true = answers.given[:, 1], answers.truth == 1
     else:
@@ -142,7 +143,7 @@ def calibration(answers: Evaluation) -> str:
 
 
 def predicted_against_true(answers: Evaluation, target: str) -> str:
-    """A dot a row; on the line the prediction is right. Of many rows some."""
+    """Draw a dot per row; on the line the prediction is right. At most 800 rows are drawn."""
     some = np.unique(np.linspace(0, len(answers.truth) - 1, _POINTS).astype(int))
     truth, given = answers.truth[some], answers.given[some]
     span = span_of([*truth.tolist(), *given.tolist()])
@@ -154,7 +155,7 @@ def predicted_against_true(answers: Evaluation, target: str) -> str:
 
 
 def errors_histogram(answers: Evaluation) -> str:
-    """How many rows have which error."""
+    """Draw a histogram of the errors."""
     errors: Floats = answers.given - answers.truth
     low, high = (float(bound) for bound in np.quantile(errors, (0.005, 0.995)))
     if not low < high:
@@ -169,7 +170,7 @@ def errors_histogram(answers: Evaluation) -> str:
 
 
 def losses(training: Sequence[float], validation: Sequence[float], best: int) -> str:
-    """The loss after each epoch, and which epoch was taken."""
+    """Draw the loss after each epoch, and mark the best epoch."""
     epochs = [float(place) for place in range(1, len(training) + 1)]
     span = span_of([*training, *validation], 0.06)
     frame = Frame.of("losses", (1.0, max(epochs[-1], 2.0)), span, ("epoch", "loss"))
@@ -184,7 +185,7 @@ def losses(training: Sequence[float], validation: Sequence[float], best: int) ->
 
 
 def small_histogram(cells: Any) -> str:
-    """What is in a column, as a few bars without numbers."""
+    """Draw counts as a few bars without numbers."""
     drawing = Drawing("distribution", 96, 22)
     most = max(cells, default=0) or 1
     wide = 96 / max(len(cells), 1)

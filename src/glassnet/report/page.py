@@ -1,7 +1,7 @@
-"""A report as one HTML page: no script, no request, a policy that forbids both.
+"""Lay out a report as one HTML page without scripts or requests; its policy forbids both.
 
-In: a title, lines about it, and sections of tiles, cards and tables, whose cells are escaped
-already. Out: the page. Colours have 4.5 to 1 on their ground; it is read on a phone, and printed.
+In: a title, sentences, and sections of tiles, cards and tables whose cells are escaped already.
+Out: the page, for screens, phones and print. Text has a contrast of at least 4.5 to 1.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ STYLE = (
 
 
 def document(title: str, lines: Iterable[str], sections: Iterable[str]) -> str:
-    """The page: a title, what it is about, and sections of HTML."""
+    """Return the page: a title, sentences, and sections of HTML."""
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     about = _paragraphs(lines)
@@ -76,7 +76,7 @@ def document(title: str, lines: Iterable[str], sections: Iterable[str]) -> str:
 
 
 def heading(text: str, lines: Iterable[str]) -> str:
-    """The beginning of a part that has sections of its own, and what it is about."""
+    """Return the heading of a part with several sections, and its first sentences."""
     return f'<h1 class="part">{esc(text)}</h1>{_paragraphs(lines)}\n'
 
 
@@ -85,13 +85,13 @@ def _paragraphs(lines: Iterable[str]) -> str:
 
 
 def section(heading: str, *parts: str, about: str = "") -> str:
-    """A heading with what stands below it."""
-    said = f"<p>{esc(about)}</p>" if about else ""
-    return f"<section><h2>{esc(heading)}</h2>{said}{''.join(parts)}</section>\n"
+    """Return a section: a heading, a sentence if there is one, and its parts."""
+    sentence = f"<p>{esc(about)}</p>" if about else ""
+    return f"<section><h2>{esc(heading)}</h2>{sentence}{''.join(parts)}</section>\n"
 
 
 def tile(name: str, value: str, more: str) -> str:
-    """A figure."""
+    """Return a tile: the name of a number, the number, and a line below it."""
     return (
         f'<div class="card"><div class="s">{esc(name)}</div><div class="v">{esc(value)}</div>'
         f'<div class="s">{esc(more)}</div></div>'
@@ -99,17 +99,17 @@ def tile(name: str, value: str, more: str) -> str:
 
 
 def tiles(found: Iterable[str]) -> str:
-    """Figures beside one another."""
+    """Return tiles beside one another."""
     return f'<div class="tiles">{"".join(found)}</div>'
 
 
 def card(caption: str, inside: str) -> str:
-    """A drawing or a table with a sentence above it."""
+    """Return a drawing or a table with a caption above it."""
     return f'<div class="card"><p class="cap">{esc(caption)}</p>{inside}</div>'
 
 
 def grid(cards: Sequence[str], across: str = "two") -> str:
-    """Cards beside one another; below one another on a phone."""
+    """Return cards beside one another; on a phone, one below the other."""
     return f'<div class="{across}">{"".join(cards)}</div>' if cards else ""
 
 
@@ -119,8 +119,8 @@ def table(
     numbers: Sequence[int] = (),
     long: bool = False,
 ) -> str:
-    """A table of HTML cells without its empty columns; `numbers` are those that stand to the right,
-    `long` says that the last one has sentences."""
+    """Return a table of HTML cells without its empty columns; the columns `numbers` are aligned
+    right, and `long` makes room for sentences in the last column."""
     full = [place for place in range(len(heads)) if any(row[place] for row in rows)]
     numbers = [full.index(place) for place in numbers if place in full]
     heads = [heads[place] for place in full]
@@ -138,5 +138,5 @@ def table(
 
 
 def note(text: str, doubt: bool) -> str:
-    """A sentence that a person should read."""
+    """Return a note as a paragraph, or as a warning if it is a `doubt`."""
     return f'<p class="{"warn" if doubt else "note"}">{esc(text)}</p>'

@@ -1,6 +1,6 @@
-"""What a report is made of, from a fit or from an evaluation.
+"""Collect the data of a report from a fit or an evaluation.
 
-In: what was fitted or assessed, and the words of whoever asks. Out: `ReportData`.
+In: the result of a fit or an evaluation, and the wording of notes by the caller. Out: `ReportData`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Words = Callable[["Note"], str]
 def of_fit(
     examined: ExaminedTable, fitted: FittedTable, command: str, words: Words, about: Sequence[str]
 ) -> ReportData:
-    """Of a fit, the rows of whose score are known."""
+    """Return the report data of a fit; the rows that its score was computed from must be known."""
     answers, model = fitted.answers, fitted.model
     assert answers is not None
     table, notes = examined.table, (*examined.notes, *fitted.remarks)
@@ -74,7 +74,7 @@ def of_evaluation(
     words: Words,
     about: Sequence[str],
 ) -> ReportData:
-    """Of a model on a table."""
+    """Return the report data of a model's evaluation on a table."""
     answers, x = _labelled_rows(model, table, found.answers)
     cells = model.schema.load(table)
     columns = [
@@ -98,7 +98,8 @@ def of_evaluation(
 def _labelled_rows(
     model: TableModel, table: Table, answers: Evaluation
 ) -> tuple[Evaluation, NDArray[np.float32]]:
-    """The rows of a table that have a target, encoded, and the answers with their numbers."""
+    """Return the predictions with the numbers of the rows that have a target, and these rows
+    encoded."""
     design, _, _ = model.schema.labelled(table)
     missing = model.schema.target.read(model.schema.opened(table))[1]
     rows = np.flatnonzero(~missing)
@@ -106,7 +107,7 @@ def _labelled_rows(
 
 
 def _by_folds(model: TableModel, folds: NDArray[np.int64]) -> Callable[..., NDArray[Any]]:
-    """What the networks that have not seen rows answer for them."""
+    """Return a function that predicts each row by the networks that were not trained on it."""
     parts = [(part, UnseenOutputs(part.architecture)) for part in model.parts]
 
     def answer(x: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[Any]:

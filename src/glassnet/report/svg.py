@@ -1,7 +1,7 @@
-"""Drawings of a report as SVG: lines, bars, points and words with classes, coloured by the page.
+"""Draw SVG for a report: lines, bars, points and texts with CSS classes that the page styles.
 
-In: numbers and texts of anyone. Out: one SVG element; texts are escaped, numbers are written with
-one decimal, and nothing has a style of its own, which a strict policy would forbid.
+In: numbers, and texts from any source. Out: one SVG element; texts are escaped, coordinates have
+one decimal, and there are no inline styles, which a strict policy would forbid.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ LEFT, RIGHT, TOP, BOTTOM = 44, 12, 10, 24
 
 
 def esc(text: object) -> str:
-    """A text for HTML: nothing in it is markup, or steers anything."""
+    """Escape a text for HTML; control characters become visible."""
     return html.escape(make_visible(str(text)))
 
 
 def brief(text: str, most: int) -> str:
-    """A text without its end where it is long."""
+    """Return a text, cut to at most `most` characters."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 @dataclass
 class Drawing:
-    """An SVG element that is being drawn; `label` says what it shows."""
+    """An SVG element under construction; `label` describes it to screen readers."""
 
     label: str
     wide: float = WIDE
@@ -69,7 +69,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Scale:
-    """Numbers from `low` to `high` as places from `start` to `stop`."""
+    """Maps numbers from `low` to `high` linearly to positions from `start` to `stop`."""
 
     low: float
     high: float
@@ -81,7 +81,7 @@ class Scale:
         return self.start + (value - self.low) / span * (self.stop - self.start)
 
     def ticks(self, most: int = 5) -> list[float]:
-        """Round numbers inside."""
+        """Return at most `most` + 1 round numbers within the range."""
         span = self.high - self.low
         if not span > 0 or not math.isfinite(span):
             return [self.low]
@@ -106,7 +106,7 @@ class Frame:
         label: str, xs: tuple[float, float], ys: tuple[float, float], names: tuple[str, str],
         numbers: bool = True,
     ) -> Frame:  # fmt: skip
-        """Axes over these ranges, with round numbers; `numbers` says whether x has any."""
+        """Draw axes over these ranges; `numbers` says whether the x axis has numbers."""
         drawing = Drawing(label, WIDE, TALL + 14)
         x = Scale(*xs, LEFT, WIDE - RIGHT)
         y = Scale(*ys, TALL - BOTTOM, TOP + 12)
@@ -120,12 +120,12 @@ class Frame:
         return Frame(drawing, x, y)
 
     def points(self, xs: Sequence[float], ys: Sequence[float]) -> list[tuple[float, float]]:
-        """Where pairs of numbers lie."""
+        """Return the positions of points."""
         return [(self.x(a), self.y(b)) for a, b in zip(xs, ys, strict=True)]
 
 
 def span_of(values: Sequence[float], margin: float = 0.04) -> tuple[float, float]:
-    """The range of numbers, a little wider."""
+    """Return the range of the finite values, widened by the share `margin` on both sides."""
     finite = [value for value in values if math.isfinite(value)] or [0.0]
     low, high = min(finite), max(finite)
     more = (high - low or abs(high) or 1.0) * margin

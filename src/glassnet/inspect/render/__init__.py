@@ -1,1 +1,1 @@
-"""How a step and a ledger are shown: blocks of lines and tables, then text, HTML or JSON."""
+"""Render a step or a ledger: build blocks of lines and tables, then text, HTML or JSON."""

@@ -1,6 +1,6 @@
-"""One neuron or one weight of an opened step, with its formulas and the numbers put in.
+"""Show one neuron or one weight of an opened step: its formulas with the numbers inserted.
 
-In: an `StepData` and a name. Out: blocks: forward, backward and, for a weight, its update.
+In: a `StepData` and a name. Out: blocks: forward, backward and, for a weight, its update.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ from glassnet.nn.compose import Residual
 from glassnet.nn.linear import Linear, Neuron
 from glassnet.words import plural
 
-TERMS = 16  # terms of a sum that are written out; of a longer one the largest
+TERMS = 16  # terms of a sum that are written out, the largest first
 
 
 def neuron(step: StepData, text: str, at: int = 0) -> list[Block]:
-    """One unit, "linear1[3]", for row number `at` of the batch; of a `Neuron` its sum as well."""
+    """Return the blocks of one unit, "linear1[3]", for row number `at` of the batch; for a `Neuron`
+    also those of its weighted sum."""
     figures = neuron_figures(step, text, at)
     title = f"{figures.layer.name}[{figures.unit}] for row {figures.row} of the training data"
     if figures.weight is not None:
@@ -53,19 +54,17 @@ def neuron(step: StepData, text: str, at: int = 0) -> list[Block]:
 
 
 def weight(step: StepData, text: str) -> list[Block]:
-    """One number of a parameter, "linear1.weight[2,3]": where its gradient comes from, and what
-    becomes of it."""
+    """Return the blocks of one weight, "linear1.weight[2,3]": its gradient by row, and its
+    update."""
     figures = weight_figures(step, text)
     blocks: list[Block] = []
     lines = [f"w before = {exact(figures.before)}"]
     if figures.slope is None:
-        lines.append("no gradient trains it; where it moves, its layer moves it")
+        lines.append("no gradient trains it; if it changes, its layer updates it")
     else:
-        lines.append(
-            f"∂L/∂w    = {exact(figures.slope)}, the sum of what the rows of the batch add"
-        )
+        lines.append(f"∂L/∂w    = {exact(figures.slope)}, the sum over the rows of the batch")
     if figures.rest:
-        lines.append(f"           and of {figures.rest:.6g} that is not any row's, as of a penalty")
+        lines.append(f"           plus {figures.rest:.6g} that comes from no row, as of a penalty")
     blocks.append(Lines(figures.name, lines))
     if figures.rows is not None:
         blocks.append(_by_row(step, figures, figures.rows))
@@ -88,7 +87,7 @@ def _sum(step: StepData, figures: NeuronFigures) -> list[str]:
 
 
 def _other_layer(step: StepData, figures: NeuronFigures) -> list[str]:
-    """What a layer other than a weighted sum makes of what is given to it."""
+    """Return the formula of a unit of a layer that is not a weighted sum."""
     letter = figures.layer.letter
     if figures.layer.joined:
         return [*_joined_layer(step, figures), *_backward(step, figures)]
@@ -103,7 +102,7 @@ def _other_layer(step: StepData, figures: NeuronFigures) -> list[str]:
 
 
 def _joined_layer(step: StepData, figures: NeuronFigures) -> list[str]:
-    """The unit of a layer that adds results of others, or has them side by side."""
+    """Return the formula of a unit of a layer that adds or concatenates outputs of others."""
     layer, unit = figures.layer, figures.unit
     if isinstance(layer.module, Residual):
         names = [f"{name}[{unit}]" for name in layer.joined]
@@ -123,7 +122,8 @@ def _result_of(step: StepData, name: str) -> np.ndarray:
 
 
 def _formula(step: StepData, figures: NeuronFigures) -> list[str]:
-    """What the layer says of itself, "a = max(z, 0)", and what has been learnt of it so far."""
+    """Return the layer's formula from its docstring, "a = max(z, 0)", and its trained
+    parameters."""
     function = layer_function(figures.layer.module)
     first = re.split(r"\.?$|[.:] ", " ".join((type(function).__doc__ or "").split()))[0]
     lines = [f"where {first}"] if first.startswith("a") and "=" in first else []
@@ -138,7 +138,8 @@ def _formula(step: StepData, figures: NeuronFigures) -> list[str]:
 
 
 def _backward(step: StepData, figures: NeuronFigures) -> list[str]:
-    """∂L by the unit, from ∂L by the layers that take it, where how is known of all of them."""
+    """Return ∂L with respect to the unit, as a sum over the layers that read it if the formula of
+    all of them is known."""
     said = f"∂L/∂{figures.layer.letter}"
     if figures.layer is step.layers[-1]:
         y = first_numbers(np.atleast_1d(step.y[figures.at]))
@@ -156,8 +157,8 @@ def _backward(step: StepData, figures: NeuronFigures) -> list[str]:
 
 
 def _gradient_paths(step: StepData, figures: NeuronFigures) -> list[tuple[str, str] | None]:
-    """The ways from the unit to L, one for every layer that takes it: where its part of ∂L comes
-    from, and that with the numbers put in; None for a layer of which it is not known."""
+    """Return, for each layer that reads the unit, the formula of its part of ∂L, and the formula
+    with numbers; None for a layer whose formula is not known."""
     name, unit, ways = figures.layer.name, figures.unit, list[tuple[str, str] | None]()
     for after in step.layers:
         place = 0
@@ -190,7 +191,7 @@ def _from_linear(step: StepData, figures: NeuronFigures, after: Layer) -> tuple[
 
 
 def _inputs(figures: NeuronFigures, weights: np.ndarray) -> TableBlock:
-    """A line for every weight of the unit: what it added to z, and the row's ∂L by it."""
+    """Return a line for each weight of the unit: x, w, x·w and ∂Lᵢ/∂w of this row."""
     given = figures.given
     order = largest_terms(given * weights, TERMS)
     rows = [
@@ -206,7 +207,7 @@ def _inputs(figures: NeuronFigures, weights: np.ndarray) -> TableBlock:
 
 
 def _by_row(step: StepData, figures: WeightFigures, parts: np.ndarray) -> TableBlock:
-    """What the rows add to ∂L/∂w, the most first."""
+    """Return the table of ∂Lᵢ/∂w by row, the largest first."""
     most = largest_first(parts)[:FEW]
     rows: list[Sequence[str]] = []
     for i in most:
@@ -218,7 +219,7 @@ def _by_row(step: StepData, figures: WeightFigures, parts: np.ndarray) -> TableB
     which = f"the largest {len(most)} of {len(parts):,} rows" if len(most) < len(parts) else "rows"
     head = "∂L/∂z·x" if figures.given is not None else "per-example gradient ∂Lᵢ/∂w"
     return TableBlock(
-        f"{which}, by what they add to ∂L/∂w", ("row", head), rows, coupling_text(figures.coupled)
+        f"{which}, by their part of ∂L/∂w", ("row", head), rows, coupling_text(figures.coupled)
     )
 
 
@@ -227,7 +228,7 @@ def product(a: Any, b: Any) -> str:
 
 
 def largest_terms(terms: np.ndarray, count: int) -> list[int]:
-    """All terms in their order, or of many those that are largest in size."""
+    """Return the indices of all terms in order, or of the `count` largest if there are more."""
     if len(terms) <= count:
         return list(range(len(terms)))
     return [int(i) for i in largest_first(terms)[:count]]

@@ -1,7 +1,7 @@
-"""What is to be shown of an opened step, before anyone has decided how.
+"""Blocks of an opened step, independent of the output format.
 
-In: texts and arrays. Out: blocks, which `text` and `html` turn into what people read; so a fact
-that one of them shows, the other one shows too.
+In: texts and arrays. Out: blocks, which both `text` and `html` render, so that both show the same
+facts.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-FEW = 8  # numbers of a row, rows of a table, that are shown in full
-BRIEF = 4  # numbers beside others in a line
+FEW = 8  # numbers of a row, or rows of a table, that are shown in full
+BRIEF = 4  # numbers of an array in a line with others
 
 
 @dataclass(frozen=True)
 class Lines:
-    """Facts and formulas, a line each; columns of "name   value" stand one below the other."""
+    """Facts and formulas, one per line."""
 
     title: str
     lines: Sequence[str]
@@ -26,7 +26,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class TableBlock:
-    """A line of texts for each thing; the first column names it."""
+    """A table of texts; the first column has the names."""
 
     title: str
     heads: Sequence[str]
@@ -45,14 +45,14 @@ class Matrix:
 
     @property
     def table(self) -> np.ndarray:
-        """Two axes, whatever the array has: the last one goes to the right."""
+        """The array reshaped to two axes; the last axis stays the last."""
         return self.array.reshape(-1, self.array.shape[-1] if self.array.ndim else 1)
 
 
 @dataclass(frozen=True)
 class ArrayGroup:
-    """Arrays that belong together, such as those of a layer, and how many numbers the whole step
-    has, which decides whether they are shown at once."""
+    """Arrays that belong together, such as those of a layer. `whole` is the count of numbers of the
+    whole step; if it is large, the arrays are hidden at first."""
 
     title: str
     matrices: Sequence[Matrix]
@@ -61,8 +61,7 @@ class ArrayGroup:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawing as SVG, and what it shows in words; a terminal shows neither, since the numbers
-    stand in other blocks."""
+    """An SVG drawing with a title. A terminal shows neither; other blocks have the numbers."""
 
     title: str
     svg: str
@@ -72,12 +71,12 @@ Block = Picture | Lines | TableBlock | Matrix | ArrayGroup
 
 
 def exact(x: Any) -> str:
-    """The shortest digits that mean these bits."""
+    """Return the shortest decimal text that converts back to the same bits."""
     return str(x)
 
 
 def as_factor(x: Any) -> str:
-    """A number as one of several that are multiplied or added."""
+    """Return a number as a factor or term of a formula: in brackets if it is negative."""
     text = exact(x)
     return f"({text})" if text.startswith("-") else text
 
@@ -87,14 +86,14 @@ def shape_text(array: np.ndarray) -> str:
 
 
 def first_numbers(array: np.ndarray) -> str:
-    """The first numbers of an array in full digits."""
+    """Return the first numbers of an array with all digits."""
     flat = array.reshape(-1)
     text = " ".join(exact(x) for x in flat[:FEW])
     return text + (" …" if flat.size > FEW else "")
 
 
 def brief_numbers(array: np.ndarray) -> str:
-    """The first numbers of an array in a few digits."""
+    """Return the first numbers of an array with 4 digits."""
     flat = array.reshape(-1)
     text = " ".join(f"{x:.4g}" for x in flat[:BRIEF])
     return text + (" …" if flat.size > BRIEF else "")

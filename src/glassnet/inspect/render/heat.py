@@ -1,7 +1,7 @@
-"""A large array as a small picture.
+"""Draw a large array as a small heat map.
 
-In: numbers [rows, columns]. Out: an image element whose bytes are in it: a dot for each number, or
-for each block of neighbours the largest of them; transparent where numbers are near 0.
+In: numbers [rows, columns]. Out: an HTML image element with embedded PNG data: a dot for each
+number, or for the largest of each block of neighbours; transparent for numbers near 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ZOOM = 3  # pixels of a dot
 
 
 def picture(table: np.ndarray, positive: tuple[int, ...], negative: tuple[int, ...]) -> str:
-    """An image element; colours are red, green and blue, 0 to 255."""
+    """Return an HTML image element; colours are red, green and blue, 0 to 255."""
     dots = palette_places(table)
     colours = [negative] * DEEP + [positive] * (DEEP + 1)
     palette = b"".join(bytes(colour) for colour in colours)
@@ -32,7 +32,7 @@ def picture(table: np.ndarray, positive: tuple[int, ...], negative: tuple[int, .
 
 
 def palette_places(table: np.ndarray) -> np.ndarray:
-    """Numbers as places in the palette: DEEP means 0, 0 the most negative one."""
+    """Return palette indices: DEEP for the number 0, index 0 for the most negative number."""
     finite = np.nan_to_num(table.astype(float), nan=0.0, posinf=0.0, neginf=0.0)
     most = _blocks(_blocks(finite, 0), 1)
     largest = np.abs(most).max(initial=0.0) or 1.0
@@ -40,7 +40,8 @@ def palette_places(table: np.ndarray) -> np.ndarray:
 
 
 def _blocks(table: np.ndarray, axis: int) -> np.ndarray:
-    """Along an axis, of neighbours the one that is largest in size."""
+    """Reduce an axis to at most SIDE blocks: of each, the element with the largest absolute
+    value."""
     size = table.shape[axis]
     if size <= SIDE:
         return table
@@ -50,7 +51,7 @@ def _blocks(table: np.ndarray, axis: int) -> np.ndarray:
 
 
 def png(dots: np.ndarray, palette: bytes, alpha: bytes) -> bytes:
-    """A picture in the PNG format, by a palette of colours with their opacities."""
+    """Return a PNG file; `palette` has the colours, `alpha` their opacities."""
     tall, wide = dots.shape
     lines = b"".join(b"\0" + row.tobytes() for row in dots)
     parts = (

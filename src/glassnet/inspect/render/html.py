@@ -1,7 +1,7 @@
-"""An opened step as HTML, for notebooks and browsers.
+"""Render an opened step as HTML, for notebooks and browsers.
 
-In: blocks. Out: HTML that needs nothing from elsewhere: no scripts, no network. Its colours are
-those of the page around it, and washes over them, so that it reads in light and in dark.
+In: blocks. Out: self-contained HTML without scripts or network access. It inherits the colours of
+the page and adds transparent ones, so that it is readable in light and dark themes.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from glassnet.inspect.render.elements import ArrayGroup, Block, Lines, Matrix, P
 from glassnet.inspect.render.heat import picture
 from glassnet.nn.picture import COLOURS
 
-ROWS, COLUMNS = 8, 12  # numbers of an array that are written; larger ones are a picture as well
-OPEN = 4000  # numbers of a step whose arrays are shown at once; of a larger one on a click
-SHADES = 8  # of a colour
+ROWS, COLUMNS = 8, 12  # rows and columns shown as numbers; larger arrays also have a picture
+OPEN = 4000  # numbers of a step up to which its arrays are shown without a click
+SHADES = 8  # shades per colour
 NEGATIVE, POSITIVE = (tuple(bytes.fromhex(colour[1:])) for colour in COLOURS)
 
 STYLE = (
@@ -50,7 +50,7 @@ STYLE = (
 
 
 def fragment(blocks: Iterable[Block]) -> str:
-    """Blocks as one element."""
+    """Render blocks as one HTML element."""
     shades = "".join(
         f".gn .{letter}{i}{{background:rgba({','.join(map(str, colour))},{0.75 * i / SHADES:.2f})}}"
         for letter, colour in (("n", NEGATIVE), ("p", POSITIVE))
@@ -61,7 +61,7 @@ def fragment(blocks: Iterable[Block]) -> str:
 
 
 def page(blocks: Iterable[Block], title: str) -> str:
-    """The same as a whole page, light or dark as the reader's system is."""
+    """Render blocks as a whole page, light or dark by the reader's system."""
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{html.escape(title)}</title>"
@@ -76,7 +76,7 @@ def _block(block: Block) -> str:
         return f'<h4>{html.escape(block.title)}</h4><div class="pic">{block.svg}</div>'
     if isinstance(block, Lines):
         title = f"<h4>{html.escape(block.title)}</h4>" if block.title else ""
-        # lines end for those who drop the style, as notebooks do that are not trusted
+        # newlines keep the lines apart in notebooks that drop the style since they are not trusted
         lines = "".join(f"<span>{html.escape(line)}\n</span>" for line in block.lines)
         return f"{title}<pre>{lines}</pre>"
     if isinstance(block, TableBlock):
@@ -105,7 +105,7 @@ def _group(block: ArrayGroup) -> str:
 
 
 def _matrix(block: Matrix) -> str:
-    """Its numbers, coloured by sign and size; of a large array the first, and a picture of all."""
+    """Render an array as coloured numbers; for a large one, the first numbers and a heat map."""
     whole = block.table
     table = whole[:ROWS, :COLUMNS]
     names = _names(block.rows, len(whole))[:ROWS] if block.array.ndim > 1 else [""]

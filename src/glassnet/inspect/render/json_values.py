@@ -1,7 +1,7 @@
-"""An opened step as JSON values.
+"""Convert an opened step to JSON values.
 
-In: an `StepData`, and a neuron or a weight by name. Out: dictionaries, lists and numbers that every
-reader of JSON takes: what JSON has no numbers for are the texts "nan", "inf" and "-inf".
+In: a `StepData`, and a neuron or a weight by name. Out: dictionaries, lists and numbers of standard
+JSON; numbers that are not finite are the texts "nan", "inf" and "-inf".
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from glassnet.runs.descriptions import as_data
 
 
 def plain(value: Any) -> Any:
-    """Arrays as lists, at any depth; what is not finite as "nan", "inf" or "-inf"."""
+    """Convert arrays to lists at any depth, and non-finite numbers to "nan", "inf" or "-inf"."""
     if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
     if isinstance(value, dict):
@@ -42,8 +42,8 @@ def plain(value: Any) -> Any:
 def as_json(
     step: StepData, neuron: str | None = None, weight: str | None = None, at: int = 0
 ) -> dict[str, Any]:
-    """Every number of the step; with a neuron (for row number `at` of the batch) or a weight those
-    of it as well."""
+    """Return every number of the step, and those of a neuron (for row number `at` of the batch) or
+    a weight if it is named."""
     layers = [
         {"name": layer.name, "source": layer.source, "given": layer.given, "result": layer.result,
          "slope": layer.slope, "derivative": layer.derivative, "joined": layer.joined}
@@ -75,7 +75,7 @@ def as_json(
 
 
 def _summary(step: StepData) -> dict[str, Any]:
-    """The figures that text and HTML begin with."""
+    """Return the statistics that text and HTML begin with."""
     return {
         "layers": [asdict(layer_figures(layer)) for layer in step.layers],
         "parameters": [asdict(parameter_figures(step, name)) for name in step.parameters],

@@ -1,8 +1,8 @@
-"""The network of an opened step as a drawing: values forward, gradients back, the batch's loss.
+"""Draw the network of an opened step with its values, gradients and loss.
 
-In: a `StepData` and a row of its batch. Out: one SVG element. Every unit has two numbers: what it
-gave for that row, and the slope of the batch's loss with respect to it. A line is a weight: blue
-adds, orange takes away, thicker is more.
+In: a `StepData` and a row of its batch. Out: one SVG element. Each unit has two numbers: its output
+for that row, and the gradient of the batch's loss with respect to it. A line is a weight: blue if
+positive, orange if negative, thicker if larger.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from glassnet.nn.linear import Linear
 from glassnet.nn.picture import COLOURS
 from glassnet.words import plural
 
-UNITS = 8  # of a column that are drawn
-MOST = 9  # columns; of a deeper network the first and the last ones
+UNITS = 8  # units drawn per column, at most
+MOST = 9  # columns; of a deeper network the first and the last ones are drawn
 WIDE, TALL, ACROSS, GAP = 84, 38, 150, 50
 TOP, BELOW = 46, 72
 CAPTIONS = (
-    "above: what a unit gives, from left to right",
-    "below: ∂L by it, from right to left",
+    "above: output of a unit, computed from left to right",
+    "below: ∂L/∂output, computed from right to left",
     "lines: weights, blue positive, orange negative",
 )
 
 
 @dataclass(frozen=True)
 class UnitColumn:
-    """The units that are drawn one below the other."""
+    """A column of units in the drawing."""
 
     title: str
     names: Sequence[str]
@@ -45,7 +45,7 @@ class UnitColumn:
 
 
 def network(step: StepData, at: int = 0) -> str:
-    """The drawing for row number `at` of the batch."""
+    """Return the drawing for row number `at` of the batch as SVG."""
     columns = _columns(step, at)
     tallest = max(column.shown for column in columns)
     across = ACROSS * len(columns) + 96
@@ -88,7 +88,8 @@ def _columns(step: StepData, at: int) -> list[UnitColumn]:
 
 
 def _weight(step: StepData, layer: Layer, before: Layer | None, inputs: int) -> np.ndarray | None:
-    """The weights between the column before and this one, where that is what the layer reads."""
+    """Return the weights between the column before and this one; None if the layer does not read
+    that column."""
     name = layer.parameters.get("weight")
     reads = layer.source == ("x" if before is None else before.name)
     if not reads or name is None or not isinstance(layer.module, Linear):

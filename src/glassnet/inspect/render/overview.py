@@ -1,7 +1,7 @@
-"""An opened step at a glance, then number by number.
+"""Show an overview of an opened step, then its arrays.
 
 In: a `StepData`. Out: blocks: its five lines, a line for each layer, parameter and row with a
-large gradient, and every array of it, layer by layer.
+large gradient, and all arrays, layer by layer.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from glassnet.inspect.statistics import (
 from glassnet.inspect.step_data import Layer, StepData, Weights
 from glassnet.words import plural
 
-_LONGEST_KIND = 60  # signs
+_LONGEST_KIND = 60  # characters
 
 
 def overview(step: StepData) -> list[Block]:
-    """Summaries first, then the arrays."""
+    """Return the blocks of a step: summaries first, then the arrays."""
     arrays = groups(step)
     count = sum(matrix.array.size for group in arrays for matrix in group.matrices)
     parts = [replace(group, whole=count) for group in arrays]
@@ -57,12 +57,12 @@ def overview(step: StepData) -> list[Block]:
 
 
 def drawing_block(step: StepData) -> Picture:
-    """The network in this step, for the first row of the batch."""
+    """Draw the network in this step, for the first row of the batch."""
     return Picture(f"the network in this step, row {step.rows[0]} of the data", network(step))
 
 
 def neighbouring_steps(step: StepData) -> list[Lines]:
-    """How the steps before and after this one are opened."""
+    """Return the commands that open the steps before and after this one."""
     if not step.batches:
         return []
     place = (step.epoch - 1) * step.batches + step.batch - 1
@@ -78,7 +78,7 @@ def neighbouring_steps(step: StepData) -> list[Lines]:
 
 
 def five_lines(step: StepData) -> Lines:
-    """A batch, forward propagation, the loss, backward propagation, gradient descent."""
+    """Summarise batch, forward propagation, loss, backward propagation and gradient descent."""
     loss, rule = type(step.loss).__name__, type(step.optimizer).__name__
     slopes = [weights.slope for weights in step.parameters.values() if weights.slope is not None]
     updates = [weights.update for weights in step.parameters.values()]
@@ -100,7 +100,7 @@ def five_lines(step: StepData) -> Lines:
 
 
 def _first_row_answer(step: StepData) -> list[str]:
-    """The classes of the first row, and how probable they were."""
+    """Return the true class of the first row and its predicted probabilities."""
     chances = probabilities(step)
     if chances is None:
         return []
@@ -109,7 +109,7 @@ def _first_row_answer(step: StepData) -> list[str]:
 
 
 def layers(step: StepData) -> TableBlock:
-    heads = ("layer", "‖result‖", "‖∂L/∂result‖", "what", "inactive units")
+    heads = ("layer", "‖output‖", "‖∂L/∂output‖", "layer type", "inactive units")
     found = [layer_figures(layer) for layer in step.layers]
     rows = [
         (
@@ -125,7 +125,7 @@ def layers(step: StepData) -> TableBlock:
 
 
 def _kind(layer: LayerFigures) -> str:
-    """What a layer is, as long as it fits a line."""
+    """Return the layer as text, without its arguments if it is too long for a line."""
     return layer.kind if len(layer.kind) <= _LONGEST_KIND else layer.kind.split("(")[0] + "(…)"
 
 
@@ -144,7 +144,7 @@ def parameters(step: StepData) -> TableBlock:
 
 
 def rows(step: StepData) -> TableBlock:
-    """The rows with the largest gradients, with their labels and predictions."""
+    """Return the rows with the largest gradients, with their labels and predictions."""
     found = rows_by_gradient(step)
     at = {int(row): place for place, row in enumerate(step.rows)}
     chances = probabilities(step)
@@ -166,7 +166,7 @@ def rows(step: StepData) -> TableBlock:
 
 
 def groups(step: StepData) -> list[ArrayGroup]:
-    """The batch, and every layer with its parameters."""
+    """Return the arrays of the batch, and of each layer with its parameters."""
     labels = [output.replace("ŷ", "y") for output in step.outputs] if step.y.ndim > 1 else ["y"]
     y = step.y.reshape(len(step.rows), -1)
     batch = [
@@ -190,13 +190,13 @@ def groups(step: StepData) -> list[ArrayGroup]:
 def _layer_group(
     step: StepData, layer: Layer, parameters: dict[str, Weights], before: str
 ) -> ArrayGroup:
-    """z and ∂L/∂z of a layer with weights, a, ∂a/∂z and ∂L/∂a of an activation, what came in where
-    that does not stand right above, and W, ∂L/∂W and the update."""
+    """Return z and ∂L/∂z of a layer with weights; a, ∂a/∂z and ∂L/∂a of an activation; its input if
+    that is not the output of the layer `before`; and W, ∂L/∂W and the update."""
     letter = layer.letter
     units = step.outputs if layer is step.layers[-1] else ()
     matrices: list[Matrix] = []
     if layer.source != before:
-        matrices.append(Matrix(f"what came in, of {layer.source}", layer.given, step.rows.tolist()))
+        matrices.append(Matrix(f"input, from {layer.source}", layer.given, step.rows.tolist()))
     matrices.append(Matrix(letter, layer.result, step.rows.tolist(), units))
     if layer.derivative is not None:
         matrices.append(Matrix("∂a/∂z", layer.derivative, step.rows.tolist(), units))
@@ -223,7 +223,7 @@ def _inactive_units(layer: LayerFigures) -> str:
 
 
 def _unit_list(found: list[LayerFigures], rows: int) -> str:
-    """Which units those are, and over what; other rows may move them."""
+    """List the inactive units of each layer, and the rows of the batch that this is for."""
     lines = [
         f"{layer.name}[{', '.join(map(str, units[:FEW]))}{', …' * (len(units) > FEW)}] {name}, "
         f"{len(units)} of {layer.units}"
@@ -236,7 +236,7 @@ def _unit_list(found: list[LayerFigures], rows: int) -> str:
 
 
 def _named(step: StepData) -> str:
-    """The names of the inputs, where they are those of a table."""
+    """Return the names of the inputs if they are columns of a table."""
     if step.inputs[0] == "x[0]":
         return ""
     more = ", …" if len(step.inputs) > FEW else ""

@@ -1,6 +1,6 @@
-"""An opened step as text for a terminal.
+"""Render an opened step as text for a terminal.
 
-In: blocks, or an `StepData`. Out: text: summaries first, then a neuron or a weight.
+In: blocks, or a `StepData`. Out: text.
 """
 
 from __future__ import annotations
@@ -13,29 +13,28 @@ from glassnet.inspect.render.elements import ArrayGroup, Block, Lines, Matrix, P
 from glassnet.inspect.step_data import StepData
 from glassnet.visible import make_visible
 
-SMALL = 300  # numbers of a step that are shown at once
-WIDE = 10  # numbers of a row of an array that are shown
+SMALL = 300  # numbers of a step up to which its arrays are shown
+WIDE = 10  # numbers shown per row of an array
 
 
 def overview(step: StepData) -> str:
-    """The five lines of the step, a line for each layer, parameter and row with a large
-    gradient; of a small network every number."""
+    """Return the five lines of the step, and a line for each layer, parameter and row with a large
+    gradient; for a small network, all arrays too."""
     return as_text(at_a_glance.overview(step))
 
 
 def neuron(step: StepData, text: str, at: int = 0) -> str:
-    """One unit, "linear1[3]", for row number `at` of the batch: the sum with its numbers put in."""
+    """Show one unit, "linear1[3]", for row number `at` of the batch: its sum with all numbers."""
     return as_text(detail.neuron(step, text, at))
 
 
 def weight(step: StepData, text: str) -> str:
-    """One number of a parameter, "linear1.weight[2,3]": where its gradient comes from, and what
-    becomes of it."""
+    """Show one weight, "linear1.weight[2,3]": its gradient by row, and its update."""
     return as_text(detail.weight(step, text))
 
 
 def as_text(blocks: Iterable[Block]) -> str:
-    """Blocks one below the other."""
+    """Render blocks one below the other."""
     return "\n\n".join(part for part in map(_block, blocks) if part)
 
 
@@ -64,7 +63,7 @@ def _table(block: TableBlock) -> str:
 
 
 def _group(block: ArrayGroup) -> str:
-    """The arrays of a layer; of a large one the summaries have told enough."""
+    """Render the arrays of a layer; nothing for a large step, which has the summaries only."""
     if block.whole > SMALL:
         return ""
     return "\n".join([f"── {block.title}", *map(_matrix, block.matrices)])

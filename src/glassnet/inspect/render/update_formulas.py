@@ -1,8 +1,8 @@
-"""How an optimiser made the new weight, with the numbers put in.
+"""Show how an optimiser computed the new weight: its formulas with the numbers inserted.
 
-In: an `StepData` and one weight of it. Out: lines, from ∂L/∂w to w. What a rule does is what its
-`formulas` say; letters and numbers are both written from them. A rule without formulas is shown by
-its docstring and by its memory before and after.
+In: a `StepData` and one weight of it. Out: lines, from ∂L/∂w to w. The formulas are the optimiser's
+`formulas`. An optimiser without formulas is shown by its docstring and by its state before and
+after.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from glassnet.inspect.statistics import WeightFigures
 from glassnet.inspect.step_data import StepData
 from glassnet.optim.optimizer import Group, Optimizer
 
-NAME = re.compile("(?<![\\w.])[^\\W\\d_²]+\u0302?")  # of a number in a formula: w, g, v̂, mean
+NAME = re.compile("(?<![\\w.])[^\\W\\d_²]+\u0302?")  # a variable in a formula: w, g, v̂, mean
 
 
 def update_lines(step: StepData, figures: WeightFigures) -> list[str]:
-    """From the gradient of the loss to the gradient that the rule sees, its memory, and w."""
+    """Return the lines from ∂L/∂w over the gradient that the optimiser uses and its state to w."""
     optimizer: Optimizer = step.optimizer
     group = optimizer.group(figures.parameter)
     before, rate, decay = (
@@ -34,7 +34,7 @@ def update_lines(step: StepData, figures: WeightFigures) -> list[str]:
     if group.lr != 1.0:
         rate = f"({rate}·{group.lr})"
     if optimizer.decoupled and decay:
-        lines.append(f"w·(1 − η·{decay}) takes the place of w = {before}: decay beside the rule")
+        lines.append(f"w·(1 − η·{decay}) replaces w = {before}: decoupled weight decay")
         before = f"{as_factor(figures.before)}·(1 − {rate}·{decay})"
     name = "g" if any(line.startswith("g = ") for line in lines) else "∂L/∂w"
     numbers = {"w": before, "η": rate, "g": g, "t": str(step.step)}
@@ -52,8 +52,8 @@ def update_lines(step: StepData, figures: WeightFigures) -> list[str]:
 
 
 def _constraints(group: Group, figures: WeightFigures, rate: str) -> list[str]:
-    """What the group does to the new weight. The number between the rule and these is none of the
-    step's, so that only theirs are put in."""
+    """Return the formulas of the group's constraints on the new weight. The weight before them is
+    not an output of the step, so it stays a letter."""
     lines: list[str] = []
     if group.l1:
         lines.append(f"w ← sign(w)·max(|w| − {rate}·{group.l1}, 0): l1, a proximal step")
@@ -67,8 +67,8 @@ def _constraints(group: Group, figures: WeightFigures, rate: str) -> list[str]:
 
 
 def _seen_gradient(step: StepData, figures: WeightFigures, decay: float) -> tuple[list[str], str]:
-    """What is done to the gradient before the rule sees it, and the number that it sees: of a
-    clipped one only its name, since the norm is not one of the step's numbers."""
+    """Return the lines that change the gradient before the optimiser uses it, and the final value.
+    A clipped gradient is named only, since its norm is not an output of the step."""
     optimizer: Optimizer = step.optimizer
     lines: list[str] = []
     g, shown, clipped = figures.slope, as_factor(figures.slope), optimizer.clip_norm is not None
@@ -81,7 +81,7 @@ def _seen_gradient(step: StepData, figures: WeightFigures, decay: float) -> tupl
         )
         shown = "g"
     if optimizer.maximize:
-        lines.append(f"g = −{shown}: it climbs")
+        lines.append(f"g = −{shown}: it maximises")
         g, shown = -g, "g" if clipped else as_factor(-g)
     if decay and not optimizer.decoupled:
         g = g + decay * figures.before
@@ -96,7 +96,7 @@ def _seen_gradient(step: StepData, figures: WeightFigures, decay: float) -> tupl
 def _rule(
     optimizer: Optimizer, figures: WeightFigures, numbers: Mapping[str, str], name: str
 ) -> list[str]:
-    """The rule itself; `name` is what its gradient is called."""
+    """Return the optimiser's formulas; `name` is the name of its gradient in them."""
     memory = {slot: numbers for slot, numbers in figures.memory.items() if slot != "average"}
     formulas = optimizer.formulas(int(numbers["t"])) if _has_own_formulas(type(optimizer)) else []
     if formulas:
@@ -108,7 +108,7 @@ def _rule(
 
 
 def _has_own_formulas(rule: type[Optimizer]) -> bool:
-    """Whether its formulas are those of its own `update`, not of the one that it was made from."""
+    """Return whether the class that defines `update` also defines `formulas`."""
     return "formulas" in vars(next(base for base in rule.__mro__ if "update" in vars(base)))
 
 
@@ -118,8 +118,8 @@ def fill_formulas(
     name: str,
     memory: Mapping[str, tuple[Any, Any]],
 ) -> list[str]:
-    """Formulas with numbers in place of their letters. What one sets, "v ← …", the next ones read;
-    "m̂ = …" is short for what stands there; other lines are only said."""
+    """Insert numbers into formulas. A line "v ← …" sets v for the lines after it; "m̂ = …" defines
+    an abbreviation; other lines are copied."""
     now, lines = dict(numbers), list[str]()
     for formula in formulas:
         kept, _, right = formula.partition(" ← ")
@@ -137,12 +137,12 @@ def fill_formulas(
 
 
 def fill_formula(formula: str, numbers: Mapping[str, str]) -> str:
-    """A formula with numbers in place of the letters that have one."""
+    """Replace the variables of a formula by numbers, where known."""
     return NAME.sub(lambda match: numbers.get(match[0], match[0]), formula)
 
 
 def _name_gradient(formula: str, name: str) -> str:
-    """A formula with its gradient called by name."""
+    """Replace g in a formula by the gradient's name."""
     if name != "g":
         formula = re.sub(r"\bg(?=[²/])", f"({name})", formula)
     return fill_formula(formula, {"g": name})
