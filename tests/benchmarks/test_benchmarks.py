@@ -5,17 +5,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks import __main__ as all_of_them
-from benchmarks import kernels, machine, ours, peers, report, timing
+from benchmarks import by_hand, kernels, machine, neon, ours, peers, report, timing
 from benchmarks.cases import Case, cases, data
 from benchmarks.exactness import free_order
 from benchmarks.memory import needed
@@ -32,6 +34,7 @@ RUNS = {
     "training": ("tiny", *QUICK, "--peers", "NumPy,scikit-learn"),
     "calls": ("tiny", "--turns", "1", "--lengths", "0.05", "--peers", "NumPy"),
     "kernels": ("tiny", *QUICK),
+    "neon": ("small",),
     "threads": ("tiny", *QUICK),
     "predicting": ("--rows", "5000", *QUICK),
     "compiling": ("small", "--turns", "1"),
@@ -68,7 +71,16 @@ def test_every_file_that_answers_a_question_is_run() -> None:
     questions = {module for module, *_ in all_of_them.QUESTIONS.values()}
     assert questions == set(RUNS)
     own = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
-    helpers = {"__init__", "__main__", "cases", "machine", "nnengine_peer", "ours", "peers"}
+    helpers = {
+        "__init__",
+        "__main__",
+        "by_hand",
+        "cases",
+        "machine",
+        "nnengine_peer",
+        "ours",
+        "peers",
+    }
     helpers |= {"report", "tables", "timing"}
     assert own - helpers == questions | {"ulp", "recipe", "honest"}
 
@@ -238,3 +250,144 @@ def test_what_cannot_be_measured_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "nn-engine-core has no sigmoid" in peers.unfit("sgd")[0]
     monkeypatch.setattr(peers, "find_spec", lambda name: None)
     assert peers.unfit("sgd") == []  # not installed, which is said already
+
+
+ASSEMBLY = """
+first:
+\tcmp x7, #1
+\tb.lt\t.LBB0_4
+.LBB0_1:
+\tmov\tx9, xzr
+.LBB0_2:
+\tldp\tq9, q11, [x3]
+\tldr\ts12, [x8]
+\tfmla\tv0.4s, v9.4s, v12.s[0]
+\tfmla\tv1.2d, v11.2d, v12.d[0]
+\tfmadd\ts1, s2, s3, s1
+\tstr\tq1, [x6]
+\tb.lt\t.LBB0_2
+\tcbnz\tx9, .LBB0_1
+.LBB0_4:
+\tbl\tsecond
+\tret
+second:
+\tret
+"""
+
+
+def test_instructions_of_an_inner_loop() -> None:
+    """Of the two loops the outer one holds the other, and the branch at the start goes forward."""
+    found = neon.functions(ASSEMBLY)
+    assert found["first"].calls() == ["second"]
+    (loop,) = found["first"].inner_loops()
+    expected = {"multiply_adds": 4 + 2 + 1, "fused": 3, "loads": 2, "stores": 1, "others": 1}
+    assert neon.counts(loop) == expected
+    assert not list(found["second"].inner_loops())
+
+
+def test_a_tile_for_neon_does_nothing_but_what_it_has_to() -> None:
+    """A turn of the 6 by 16 tile, by hand: 24 multiply-adds of 4 numbers; 16 numbers of one factor
+    in 4 registers, two of which one instruction can load, and 6 of the other; nothing spilled."""
+    (_, hidden, *_) = neon.measure(cases("sgd")[1])
+    assert hidden["kernel"] == "contract [n,64]: matmul add sigmoid"
+    assert (hidden["multiply_adds"], hidden["fused"], hidden["stores"]) == (96, 24, 0)
+    assert 2 + 3 <= hidden["loads"] <= 4 + 6
+    assert hidden["others"] <= 5
+
+
+OLD = """# Page
+
+Head.
+
+## A
+
+Old text.
+
+<!-- by hand, above -->
+above A
+<!-- by hand, end -->
+
+| 1 |
+
+<!-- by hand -->
+below A
+
+| 2 |
+<!-- by hand, end -->
+
+## B
+
+<!-- by hand -->
+all of B
+<!-- by hand, end -->
+
+## The machine
+
+Old.
+"""
+NEW = "# Page\n\nHead.\n\n## A\n\nNew text.\n\n| 3 |\n\n## C\n\n| 4 |\n\n## The machine\n\nNew.\n"
+KEPT = """# Page
+
+Head.
+
+## A
+
+New text.
+
+<!-- by hand, above -->
+above A
+<!-- by hand, end -->
+
+| 3 |
+
+<!-- by hand -->
+below A
+
+| 2 |
+<!-- by hand, end -->
+
+## C
+
+| 4 |
+
+## B
+
+<!-- by hand -->
+all of B
+<!-- by hand, end -->
+
+## The machine
+
+New.
+"""
+
+
+def test_what_people_wrote_on_the_page_stays() -> None:
+    assert by_hand.keep(OLD, NEW) == KEPT
+    assert by_hand.keep(KEPT, NEW) == KEPT
+    assert by_hand.keep("", NEW) == NEW
+
+
+def test_the_page_of_the_project_keeps_all_that_was_written_by_hand() -> None:
+    """Made anew without any figure, it has every such text; and there is nothing else that the
+    program would not write, but for figures."""
+    now = (ROOT / all_of_them.PAGE).read_text(encoding="utf-8")
+    texts = [block[0] for block in by_hand.BLOCK.finditer(now)]
+    bare = f"{all_of_them.HEAD}\n## The machine\n\nsome\n"
+    assert len(texts) >= 4
+    assert [block[0] for block in by_hand.BLOCK.finditer(by_hand.keep(now, bare))] == texts
+    rest = by_hand.BLOCK.sub("", now).removeprefix(all_of_them.HEAD)
+    known = [text for _, _, _, text in all_of_them.QUESTIONS.values()] + [all_of_them.REACHED]
+    for text in known:
+        rest = rest.replace(fill(text, all_of_them.WIDTH), "")
+    made = r"\||#|Slower than|Medians had|The other core|nn-engine-core has|AMD|$"
+    prose = [p for p in rest.split("\n\n") if not re.match(made, p.strip())]
+    assert not prose
+
+
+@pytest.mark.parametrize(
+    "broken", [OLD.replace("above A\n<!-- by hand, end -->", ""), "<!-- by hand, end -->\n"]
+)
+def test_a_marker_without_its_end_is_told(broken: str) -> None:
+    with pytest.raises(ValueError, match="by hand"):
+        by_hand.keep(broken, NEW)

@@ -98,6 +98,9 @@ def _machine(name: str, triple: str | None = None) -> Any:
     """Return a new LLVM target machine (an engine takes ownership of it); `triple` selects another
     system than this one."""
     _initialise()
+    if triple is not None:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
     chosen = instruction_set(name)
     target = llvm.Target.from_triple(triple or llvm.get_process_triple())
     return target.create_target_machine(cpu=chosen.cpu, features=chosen.features, opt=2, jit=True)
@@ -124,9 +127,6 @@ def object_code(text: str, name: str, triple: str | None = None) -> bytes:
     LLVM's optimisation passes are not run: the text is already optimised, and they would take
     longer than the rest of the compilation.
     """
-    if triple is not None:
-        llvm.initialize_all_targets()
-        llvm.initialize_all_asmprinters()
     machine = _machine(name, triple)
     return machine.emit_object(parse(text))
 
@@ -145,7 +145,7 @@ def versions() -> str:
     return f"llvmlite {llvmlite.__version__}, LLVM {llvm.llvm_version_info}"
 
 
-def assembly(text: str, name: str) -> str:
-    """Compile a module to readable assembly of the target."""
-    machine = _machine(name)
+def assembly(text: str, name: str, triple: str | None = None) -> str:
+    """Compile a module to readable assembly, for this system or the one that `triple` names."""
+    machine = _machine(name, triple)
     return machine.emit_assembly(parse(text))
