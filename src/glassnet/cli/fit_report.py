@@ -160,10 +160,12 @@ class FitReport:
         )
 
 
-def print_fitted(fitted: FittedTable, path: str, size: int, to: Console) -> None:
-    """Print the course of training, the score, and the path of the model."""
+def print_fitted(
+    fitted: FittedTable, path: str, size: int, to: Console, page: str | None = None
+) -> None:
+    """Print the course of training, the score, and the paths of the model and of its report."""
     print_outcome(fitted, to)
-    print_written(path, size, to, fitted.course.runs)
+    print_written(path, size, to, fitted.course.runs, page)
 
 
 def print_written(

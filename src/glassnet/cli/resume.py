@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glassnet.cli.options import Epochs, Json, Threads, Time, Trust, duration
+from glassnet.cli.options import Epochs, Json, Report, Threads, Time, Trust, duration
 from glassnet.cli.status import INTERRUPTED
 from glassnet.words import plural
 
 if TYPE_CHECKING:
+    from glassnet.estimators.tabular.examine import ExaminedTable
     from glassnet.estimators.tabular.fit_resume import Recorded
     from glassnet.estimators.tabular.fit_table import FittedTable
     from glassnet.training.history import History
@@ -44,6 +45,7 @@ def resume(
     epochs: Epochs = None,
     threads: Threads = None,
     trust: Trust = False,
+    report: Report = None,
     json: Json = False,
 ) -> int:
     """Resume RUN; the result is bit-identical to an uninterrupted run. For a run of `glassnet fit`,
@@ -57,8 +59,9 @@ def resume(
     if recorded is not None and not (data or "").endswith(".npz"):
         seconds = None if time is None else duration(time)
         path = output or model_path(recorded, data)
-        return _fit(recorded, data, path, seconds, epochs, threads, json)
-    for option, given in (("-o", output), ("--time", time), ("--test", test)):
+        return _fit(recorded, data, path, seconds, epochs, threads, report, json)
+    others = ("-o", output), ("--time", time), ("--test", test), ("--report", report)
+    for option, given in others:
         if given is not None:
             raise typer.BadParameter(
                 f"{option} is for runs of `glassnet fit`; {run} was recorded by gn.train"
@@ -113,11 +116,13 @@ def _fit(
     seconds: float | None,
     epochs: int | None,
     threads: int | None,
+    report: str | None,
     json: bool,
 ) -> int:
     """Finish a fit, and write its model file."""
     from glassnet.cli.fit_report import print_fitted
     from glassnet.cli.output import console, print_json
+    from glassnet.cli.report_file import typed_command, write_fit_report
     from glassnet.cli.terminal_progress import TerminalProgress
     from glassnet.estimators.tabular.fit_record import check_recordable
     from glassnet.estimators.tabular.fit_resume import note_model, resume_fit
@@ -128,6 +133,7 @@ def _fit(
     check_writable(path, run, *(path for path in (table, recorded.test) if path))
     reads = [FileUse(path, "the table") for path in tables if path]
     check_recordable(run, len(recorded.recipe.learning_rates), path, reads, overwrite=True)
+    examined = None if report is None else _examined(recorded, table, report, path)
     expected = Expected(path)
     with TerminalProgress(epochs or recorded.recipe.epochs) as progress:
         fitted = resume_fit(
@@ -137,14 +143,40 @@ def _fit(
     changed = expected.note()
     size = fitted.model.save(path, "-o")
     note_model(next(iter(fitted.course.runs), run), path)
+    if report is not None and examined is not None:
+        write_fit_report(report, [(examined, _with_rows(fitted, examined))], path, typed_command())
     folds = recorded.source["folds"]
     if json:
         print_json({"run": run, **_fit_json(fitted, folds), "model": path, "bytes": size})
     else:
-        print_fitted(fitted, path, size, console())
+        print_fitted(fitted, path, size, console(), report)
     for note in filter(None, (fitted.course.moved, fitted.course.unrecorded, changed)):
         print(f"glassnet: {note}", file=sys.stderr)
     return INTERRUPTED if fitted.course.stopped == "interrupted" else 0
+
+
+def _examined(recorded: Recorded, table: str | None, report: str, model: str) -> ExaminedTable:
+    """The table that the report is of; an error, before the training, where there can be none."""
+    from glassnet.cli.report_file import check_report
+    from glassnet.errors import GlassnetError
+    from glassnet.estimators.tabular.fit_resume import examine_recorded
+
+    check_report(report, str(recorded.run), model, table, recorded.test)
+    if recorded.begun and recorded.source["folds"] and recorded.recipe.folds == 1:
+        raise GlassnetError(
+            f"{recorded.run} has the score, but not the predictions of the rows that it is of, "
+            "since other networks made them; leave --report out, and write a report of the model: "
+            f"glassnet evaluate {model} TABLE --report {report}"
+        )
+    return examine_recorded(recorded, table)
+
+
+def _with_rows(fitted: FittedTable, examined: ExaminedTable) -> FittedTable:
+    """The fit, whose answers know the numbers of their rows; older run files keep none."""
+    answers = fitted.answers
+    if answers is None or answers.rows is not None or examined.test is not None:
+        return fitted
+    return replace(fitted, answers=replace(answers, rows=examined.split().train))
 
 
 def _fit_json(fitted: FittedTable, folds: int) -> dict[str, Any]:

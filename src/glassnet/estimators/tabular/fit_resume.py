@@ -227,7 +227,7 @@ def _finish_fit(
     if not recorded.begun:
         record = Recording(recorded.run, source, recorded.lock, overwrite=True)
         return fit(
-            _examine_again(recorded, moved),
+            examine_recorded(recorded, moved),
             recipe,
             seconds=seconds,
             stage=stage,
@@ -242,7 +242,7 @@ def _finish_fit(
             recipe, source["seed"], threads, callbacks, scoring_of(source), one_network=True
         )
         deadline = None if seconds is None else Deadline(seconds)
-        found, *_ = fold_score(_examine_again(recorded, moved), settings, deadline, stage)
+        found, *_ = fold_score(examine_recorded(recorded, moved), settings, deadline, stage)
         seconds = None if deadline is None else deadline.left()
         recorded = _with_source(recorded, score=json.dumps(to_plain(found)))
         source = recorded.source
@@ -288,7 +288,8 @@ def _trained_network(
     return FittedTable(model, found, course, said, remarks, trained.out_of_fold, answers)
 
 
-def _examine_again(recorded: Recorded, moved: str | None) -> ExaminedTable:
+def examine_recorded(recorded: Recorded, moved: str | None) -> ExaminedTable:
+    """The table of a fit, understood as it was then; TableError where it is another one."""
     source, trust = recorded.source, recorded.trust
     table = open_fit_table(recorded.run, source, source.get("missing", []), moved, trust)
     with without_cells(recorded.run, source, moved, trust):
