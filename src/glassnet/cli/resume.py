@@ -60,12 +60,12 @@ def resume(
         seconds = None if time is None else duration(time)
         path = output or model_path(recorded, data)
         return _fit(recorded, data, path, seconds, epochs, threads, report, json)
-    others = ("-o", output), ("--time", time), ("--test", test), ("--report", report)
-    for option, given in others:
-        if given is not None:
-            raise typer.BadParameter(
-                f"{option} is for runs of `glassnet fit`; {run} was recorded by gn.train"
-            )
+    others = {"-o": output, "--time": time, "--test": test, "--report": report}
+    given = next((option for option, value in others.items() if value is not None), None)
+    if given is not None:
+        raise typer.BadParameter(
+            f"{given} is for runs of `glassnet fit`; {run} was recorded by gn.train"
+        )
     return _run(run, run_arrays(run, data, trust), epochs, threads, json)
 
 
@@ -122,17 +122,12 @@ def _fit(
     """Finish a fit, and write its model file."""
     from glassnet.cli.fit_report import print_fitted
     from glassnet.cli.output import console, print_json
-    from glassnet.cli.report_file import typed_command, write_fit_report
     from glassnet.cli.terminal_progress import TerminalProgress
-    from glassnet.estimators.tabular.fit_record import check_recordable
     from glassnet.estimators.tabular.fit_resume import note_model, resume_fit
-    from glassnet.outputs import Expected, FileUse, check_writable
+    from glassnet.outputs import Expected
 
     run = str(recorded.run)
-    tables = table, recorded.source.get("table"), recorded.test, recorded.source.get("test")
-    check_writable(path, run, *(path for path in (table, recorded.test) if path))
-    reads = [FileUse(path, "the table") for path in tables if path]
-    check_recordable(run, len(recorded.recipe.learning_rates), path, reads, overwrite=True)
+    _check_files(recorded, table, path)
     examined = None if report is None else _examined(recorded, table, report, path)
     expected = Expected(path)
     with TerminalProgress(epochs or recorded.recipe.epochs) as progress:
@@ -144,7 +139,7 @@ def _fit(
     size = fitted.model.save(path, "-o")
     note_model(next(iter(fitted.course.runs), run), path)
     if report is not None and examined is not None:
-        write_fit_report(report, [(examined, _with_rows(fitted, examined))], path, typed_command())
+        _write_report(report, examined, fitted, path)
     folds = recorded.source["folds"]
     if json:
         print_json({"run": run, **_fit_json(fitted, folds), "model": path, "bytes": size})
@@ -153,6 +148,18 @@ def _fit(
     for note in filter(None, (fitted.course.moved, fitted.course.unrecorded, changed)):
         print(f"glassnet: {note}", file=sys.stderr)
     return INTERRUPTED if fitted.course.stopped == "interrupted" else 0
+
+
+def _check_files(recorded: Recorded, table: str | None, model: str) -> None:
+    """OutputError where a file would be written that is read, or is another one."""
+    from glassnet.estimators.tabular.fit_record import check_recordable
+    from glassnet.outputs import FileUse, check_writable
+
+    run, phases = str(recorded.run), len(recorded.recipe.learning_rates)
+    tables = table, recorded.source.get("table"), recorded.test, recorded.source.get("test")
+    check_writable(model, run, *(path for path in (table, recorded.test) if path))
+    reads = [FileUse(path, "the table") for path in tables if path]
+    check_recordable(run, phases, model, reads, overwrite=True)
 
 
 def _examined(recorded: Recorded, table: str | None, report: str, model: str) -> ExaminedTable:
@@ -171,12 +178,14 @@ def _examined(recorded: Recorded, table: str | None, report: str, model: str) ->
     return examine_recorded(recorded, table)
 
 
-def _with_rows(fitted: FittedTable, examined: ExaminedTable) -> FittedTable:
-    """The fit, whose answers know the numbers of their rows; older run files keep none."""
+def _write_report(report: str, examined: ExaminedTable, fitted: FittedTable, model: str) -> None:
+    from glassnet.cli.report_file import typed_command, write_fit_report
+
     answers = fitted.answers
-    if answers is None or answers.rows is not None or examined.test is not None:
-        return fitted
-    return replace(fitted, answers=replace(answers, rows=examined.split().train))
+    if answers is not None and answers.rows is None and examined.test is None:
+        # older run files do not have the numbers of their rows
+        fitted = replace(fitted, answers=replace(answers, rows=examined.split().train))
+    write_fit_report(report, [(examined, fitted)], model, typed_command())
 
 
 def _fit_json(fitted: FittedTable, folds: int) -> dict[str, Any]:
