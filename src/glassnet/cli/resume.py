@@ -60,13 +60,17 @@ def resume(
         seconds = None if time is None else duration(time)
         path = output or model_path(recorded, data)
         return _fit(recorded, data, path, seconds, epochs, threads, report, json)
-    others = {"-o": output, "--time": time, "--test": test, "--report": report}
-    given = next((option for option, value in others.items() if value is not None), None)
-    if given is not None:
-        raise typer.BadParameter(
-            f"{given} is for runs of `glassnet fit`; {run} was recorded by gn.train"
-        )
+    _refuse_fit_options(run, {"-o": output, "--time": time, "--test": test, "--report": report})
     return _run(run, run_arrays(run, data, trust), epochs, threads, json)
+
+
+def _refuse_fit_options(run: str, given: dict[str, str | None]) -> None:
+    """BadParameter where a run of `gn.train` is resumed with an option of fits."""
+    for option, value in given.items():
+        if value is not None:
+            raise typer.BadParameter(
+                f"{option} is for runs of `glassnet fit`; {run} was recorded by gn.train"
+            )
 
 
 def _run(
