@@ -1,4 +1,4 @@
-"""Tables: a table becomes arrays, and predictions become values.
+"""Tables: convert columns to arrays, and predictions back to values.
 
-In: files. Out: tables, column kinds, encodings.
+In: files. Out: tables, column types, encodings.
 """

@@ -26,18 +26,19 @@ _NUMBERS = {
 }
 _WIDE_NUMBERS = ("DECIMAL", "HUGEINT", "UHUGEINT", "BIGNUM")
 _NESTED = ("STRUCT", "MAP", "UNION", "GEOMETRY", "VARIANT")
-# Dates begin with the year, or are written with full stops: day and month are then never in doubt.
+# Dates with the year first, or with full stops: the order of day and month is then unambiguous.
 _ISO_DATE = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}([ T]\d{1,2}:\d{2}.*)?$"
 _DOTTED_DATE, _DOTTED = "%d.%m.%Y", r"^\d{1,2}\.\d{1,2}\.\d{4}$"
 
 
 def sql_text(text: str) -> str:
-    """A SQL string."""
+    """Return a text as an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def numeric_tokens(tokens: Sequence[str]) -> list[float]:
-    """Those of the texts that are finite numbers: they mean missing however they are written."""
+    """Return those texts that are finite numbers, as floats; as missing-value tokens they match any
+    spelling of the number."""
     found: list[float] = []
     for token in tokens:
         with contextlib.suppress(ValueError):
@@ -46,7 +47,7 @@ def numeric_tokens(tokens: Sequence[str]) -> list[float]:
 
 
 def sql_name(name: str) -> str:
-    """A SQL name."""
+    """Return a name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -69,7 +70,7 @@ def _family(type: str) -> str:
 
 @dataclass(frozen=True)
 class Cells:
-    """One column in SQL."""
+    """SQL expressions that read one column."""
 
     column: str  # a quoted SQL name
     type: str  # DuckDB's name of the type
@@ -77,12 +78,14 @@ class Cells:
 
     @property
     def family(self) -> str:
-        """ "text", "number", "wide" (more digits than a float64 has), "time", "clock" (a time of
-        day), "span" (a length of time), "nested" (no single values) or "other"."""
+        """Return the family of the column's type: "text", "number", "wide" (more digits than a
+        float64 has), "time", "clock" (time of day), "span" (duration), "nested" (no single values)
+        or "other"."""
         return _family(self.type)
 
     def text(self, missing: Sequence[str]) -> str:
-        """The cell as text without surrounding blanks; whole numbers without a decimal point."""
+        """Return SQL for the cell as text, without surrounding spaces; integers without a decimal
+        point."""
         column = self.column
         if self.family == "number":
             text = (
@@ -103,7 +106,7 @@ class Cells:
         return f"CASE WHEN {gap} THEN NULL ELSE {text} END"
 
     def number(self, missing: Sequence[str]) -> str:
-        """The cell as the nearest float64."""
+        """Return SQL for the cell as the nearest float64."""
         if self.family == "number" and not missing:
             value = f"CAST({self.column} AS DOUBLE)"
             if self.type in {"FLOAT", "DOUBLE"}:
@@ -129,11 +132,13 @@ class Cells:
         )
 
     def plain_number(self) -> str:
-        """The cell as a number, NULL where it is missing or no number: less work than `number`."""
+        """Return SQL for the cell as a number, NULL if missing or not a number; cheaper than
+        `number`."""
         return f"TRY_CAST({self.column} AS DOUBLE)"
 
     def seconds(self, missing: Sequence[str]) -> str:
-        """The cell as seconds since 1970 on the clock it was written by, without its offset."""
+        """Return SQL for the cell as seconds since 1970, in its local time, without its UTC
+        offset."""
         text = self.text(missing)
         if self.family == "time":
             time = f"CAST({self.column} AS TIMESTAMP)"

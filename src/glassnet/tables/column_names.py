@@ -1,7 +1,7 @@
-"""One rule for the names of columns, whatever file or frame they come from.
+"""Make column names unique, by one rule for all files and frames.
 
-In: names as they stand. Out: names that occur once each, and a note for every name that was
-changed. Names that differ only in case are different names and stay as they are.
+In: names as given. Out: unique names, and a note for each name that was changed. Names that differ
+only in case are different names and stay unchanged.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from glassnet.tables.notes import Note
 
 
 def unique_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[Note, ...]]:
-    """The first column keeps a name that several have; the next is called "name (2)"."""
+    """Make names unique: of several equal names, the second becomes "name (2)"."""
     taken = set(names)
     seen: set[str] = set()
     unique: list[str] = []
@@ -34,8 +34,8 @@ def unique_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[Note, ...
 
 
 def names_without_case(names: Sequence[str]) -> dict[str, str]:
-    """A name for every column that no other has in another case, as SQL needs it: `x` and `X`
-    become `x` and `X (2)`."""
+    """Make names unique without regard to case, as SQL needs them: `x` and `X` become `x` and `X
+    (2)`."""
     taken = {name.lower() for name in names}
     seen: set[str] = set()
     found: dict[str, str] = {}

@@ -1,7 +1,7 @@
-"""Opens a table file as plain bytes, whatever it is packed in.
+"""Open a table file, and decompress it.
 
 In: a path. Out: its kind ("csv", "parquet", "arrow", "json") and compression, and a stream of the
-unpacked bytes.
+decompressed bytes.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ from glassnet.tables.limits import SMALL, Limits
 OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # how .xls files begin
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _BLOCK = 1 << 22
-_MOST_TIMES = 1 << 15  # no packing is smaller than its content by more
+_MOST_TIMES = 1 << 15  # no compression reduces its content by a larger factor
 _TABLE_SUFFIXES = {".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".feather", ".arrow"}
 _JSON_SUFFIXES = {".jsonl", ".ndjson", ".json"}
 
 
 @dataclass(frozen=True)
 class FileFormat:
-    """How a table file is stored."""
+    """The kind and compression of a table file."""
 
-    kind: str  # "packed" is what DuckDB cannot unpack: "bz2", "xz" and "zip"; "workbook" has sheets
+    kind: str  # "packed": bz2, xz or zip, which DuckDB cannot decompress; "workbook" has sheets
     compression: str  # "none", "gzip" or "zstd", as DuckDB names them
 
 
 def detect(path: Path) -> FileFormat:
-    """The format of the file, by its first bytes (for JSON lines and text by its name)."""
+    """Detect the format of a file from its first bytes (JSON lines and text: from its name).
+    TableError if it is not a table."""
     head = _head(path)
     if head.startswith(b"PAR1"):
         return FileFormat("parquet", "none")
@@ -67,7 +68,7 @@ def detect(path: Path) -> FileFormat:
 
 
 def is_workbook(path: Path) -> bool:
-    """Whether an archive is a workbook of sheets."""
+    """Return whether a .zip file is a workbook."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
@@ -95,7 +96,7 @@ def _head(path: Path) -> bytes:
 
 
 def check_unpacked(path: Path, compression: str, limits: Limits) -> None:
-    """Fail before anything is parsed if the file unpacks to more than the limit."""
+    """Raise TableError, before parsing, if the decompressed file would exceed the size limit."""
     packed, size = path.stat().st_size, 0
     if compression == "none" or packed * _MOST_TIMES < SMALL:
         return
@@ -107,7 +108,7 @@ def check_unpacked(path: Path, compression: str, limits: Limits) -> None:
 
 @contextmanager
 def unpacked(path: Path, compression: str) -> Generator[IO[bytes]]:
-    """The file's bytes without their compression; damage to the packing becomes a `TableError`."""
+    """Yield a stream of the decompressed bytes; damaged compression raises TableError."""
     try:
         with _open(path, compression) as stream:
             yield stream
@@ -136,7 +137,7 @@ def _open(path: Path, compression: str) -> IO[bytes]:
 
 
 def _member(path: Path, archive: zipfile.ZipFile) -> str:
-    """The one table in an archive."""
+    """Return the name of the only table in an archive."""
     names = [name for name in archive.namelist() if not name.endswith("/")]
     names = [name for name in names if not name.startswith(("__MACOSX/", "."))]
     tables = [name for name in names if Path(name).suffix.lower() in _TABLE_SUFFIXES]

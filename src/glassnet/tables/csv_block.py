@@ -1,8 +1,8 @@
-"""The structure of a piece of CSV text: which delimiters, line ends and quotes are real.
+"""Find the structure of a block of CSV text: which delimiters, line ends and quotes are real.
 
 In: bytes that begin at the start of a record. Out: positions of records and fields, and of the
-first faulty byte. A byte is outside quotes when an even number of quotes comes before it; doubled
-quotes keep that count even.
+first faulty byte. A byte is outside quotes if an even number of quotes comes before it; doubled
+quotes keep that number even.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def _outside_quotes(positions: NDArray[np.int64], quotes: NDArray[np.int64]) -> 
 
 
 def complete_records_length(data: bytes) -> int:
-    """The length of the longest beginning of `data` that ends with a complete record (or 0).
+    """Return the length of the longest prefix of `data` that ends with a complete record (or 0).
 
-    A carriage return at the very end may be half of a CR LF, so it is not yet a line end.
+    A carriage return at the very end may be half of a CR LF, so it is not a line end yet.
     """
     view = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero((view == _LF) | (view == _CR))
@@ -41,7 +41,7 @@ def complete_records_length(data: bytes) -> int:
 
 
 def line_end_of(data: NDArray[np.uint8]) -> str:
-    """The line end that the first record uses ("" where there is none)."""
+    """Return the line end of the first record ("" if there is none)."""
     ends = _outside_quotes(
         np.flatnonzero((data == _LF) | (data == _CR)), np.flatnonzero(data == _QUOTE)
     )
@@ -55,7 +55,7 @@ def line_end_of(data: NDArray[np.uint8]) -> str:
 
 @dataclass(frozen=True)
 class Block:
-    """A run of records, with the positions of everything structural in it."""
+    """Consecutive records, with the positions of all delimiters, line ends and quotes."""
 
     data: NDArray[np.uint8]
     delimiter: int
@@ -78,7 +78,7 @@ class Block:
         return _outside_quotes(np.flatnonzero(self.data == self.line_byte), self.quotes)
 
     def records(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Start and end of every record, line ends left out."""
+        """Return start and end of each record, without line ends."""
         starts = np.concatenate(([0], self.breaks + 1))
         ends = np.concatenate((self.breaks - max(len(self.line_end) - 1, 0), [len(self.data)]))
         if starts[-1] == len(self.data):
@@ -86,47 +86,48 @@ class Block:
         return starts, ends
 
     def widths(self, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The number of fields of every record."""
+        """Return the number of fields of each record."""
         return np.searchsorted(self.delimiters, ends) - np.searchsorted(self.delimiters, starts) + 1
 
     def record_and_field(self, position: int) -> tuple[int, int]:
-        """Which record, and which field of it, a byte belongs to (both from 0)."""
+        """Return the record, and the field within it, that contains a byte (both from 0)."""
         record = int(np.searchsorted(self.breaks, position))
         start = int(self.breaks[record - 1]) + 1 if record else 0
         field = np.searchsorted(self.delimiters, position) - np.searchsorted(self.delimiters, start)
         return record, int(field)
 
     def lines_before(self, position: int) -> int:
-        """How many line ends, quoted ones too, come before a byte."""
+        """Return the number of line ends before a byte, including quoted ones."""
         return int(np.count_nonzero(self.data[:position] == self.line_byte))
 
     def misplaced_opening(self) -> int | None:
-        """The first quote that opens in the middle of a field."""
+        """Return the position of the first quote that opens in the middle of a field."""
         opening = self.quotes[::2]
         before = self.data[np.maximum(opening - 1, 0)]
         good = (opening == 0) | np.isin(before, (self.delimiter, self.line_byte, _QUOTE))
         return _first(opening[~good])
 
     def misplaced_closing(self) -> int | None:
-        """The first quote that closes before its field ends."""
+        """Return the position of the first quote that closes before its field ends."""
         closing = self.quotes[1::2]
         after = self.data[np.minimum(closing + 1, len(self.data) - 1)]
         good = (closing == len(self.data) - 1) | np.isin(after, (self.delimiter, _CR, _LF, _QUOTE))
         return _first(closing[~good])
 
     def unclosed(self) -> int | None:
-        """The quote that opens the last field and is not closed."""
+        """Return the position of the quote that opens the last field and is not closed."""
         return int(self.quotes[-1]) if len(self.quotes) % 2 else None
 
     def opening_of(self, position: int) -> int:
-        """Where the quoted field opens that the quote at `position` belongs to."""
+        """Return the position where the quoted field that contains the quote at `position`
+        opens."""
         index = int(np.searchsorted(self.quotes, position)) // 2 * 2
         while index and self.quotes[index] == self.quotes[index - 1] + 1:
             index -= 2
         return int(self.quotes[index])
 
     def stray_line_end(self) -> int | None:
-        """The first line end, outside quotes, that is not of the kind the first line has."""
+        """Return the position of the first unquoted line end that differs from the first line's."""
         feeds = _outside_quotes(np.flatnonzero(self.data == _LF), self.quotes)
         returns = _outside_quotes(np.flatnonzero(self.data == _CR), self.quotes)
         if self.line_end == "\n":
@@ -138,7 +139,7 @@ class Block:
         return _first(np.sort(np.concatenate((lone_feeds, lone_returns))))
 
     def has_odd_numbers(self) -> bool:
-        """Whether some cell may look like `1_000` or `007`."""
+        """Return whether a cell may look like `1_000` or `007`."""
         data = self.data
         digit = (data >= _ZERO) & (data <= _NINE)
         lines = np.flatnonzero(data[1:-1] == _UNDERSCORE)

@@ -1,8 +1,8 @@
-"""Checks that a CSV file is well formed before any value is read: nothing is guessed or shifted.
+"""Check that a CSV file is well formed before any value is read.
 
-In: the unpacked bytes of a CSV file. Out: its shape (names, rows, delimiter, line end), or a
-`TableError` with the place. The rules are strict on purpose: under them every CSV reader agrees
-about which cell is where.
+In: the decompressed bytes of a CSV file. Out: its shape (names, rows, delimiter, line end), or a
+`TableError` with line and column. The rules are strict, so that all CSV readers agree about the
+cells of a file that passes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LONGEST_RECORD = 1 << 24
 
 @dataclass(frozen=True)
 class CsvShape:
-    """What a checked CSV file looks like."""
+    """The shape of a checked CSV file."""
 
     names: tuple[str, ...]
     rows: int
@@ -48,7 +48,7 @@ class CsvShape:
 
 
 class CsvCheck:
-    """Walks over the file block by block; `line` and `row` say where the next block starts.
+    """Checks a file block by block; `line` and `row` are those of the next block.
 
     Row 0 is the header.
     """
@@ -72,7 +72,7 @@ class CsvCheck:
         self.odd_numbers = False
 
     def run(self, stream: IO[bytes]) -> CsvShape:
-        """Read the stream once, to its end."""
+        """Read the stream once and return the shape; TableError at the first fault."""
         for data in self._blocks(stream):
             self._check(np.frombuffer(data, np.uint8))
         if not self.names:
@@ -92,7 +92,7 @@ class CsvCheck:
         )
 
     def _blocks(self, stream: IO[bytes]) -> Iterator[bytes]:
-        """Pieces of about `BLOCK_BYTES` that begin and end at record boundaries."""
+        """Yield pieces of about `BLOCK_BYTES` that begin and end at record boundaries."""
         piece = stream.read(BLOCK_BYTES)
         if piece.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise TableError(
@@ -114,7 +114,7 @@ class CsvCheck:
 
     def _check(self, data: NDArray[np.uint8]) -> None:
         if len(data) > LONGEST_RECORD and not (data == ord('"')).any():
-            raise TableError(  # no quote holds line ends, so there are none
+            raise TableError(  # no line end before the limit, quoted or not
                 f"{self.label}: line {self.line} is longer than {LONGEST_RECORD >> 20} MB; "
                 "shorten the line"
             )
@@ -157,7 +157,7 @@ class CsvCheck:
             ) from None
 
     def _check_quotes(self, block: Block) -> None:
-        """A quote opens only at the start of a field and closes only at its end."""
+        """Check that quotes open only at the start of a field and close only at its end."""
         opening, closing, unclosed = (
             block.misplaced_opening(),
             block.misplaced_closing(),
@@ -199,7 +199,8 @@ class CsvCheck:
             )
 
     def _records(self, block: Block) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The records, without blank lines at the end: an error only if more rows follow."""
+        """Return the records without blank lines at the end; these are an error only if rows
+        follow."""
         starts, ends = block.records()
         filled = np.flatnonzero(ends > starts)
         count = int(filled[-1]) + 1 if len(filled) else 0
@@ -210,7 +211,8 @@ class CsvCheck:
         return starts[:count], ends[:count]
 
     def _header(self, block: Block) -> tuple[str, ...]:
-        """The names in the first record, read leniently so that later messages can use them."""
+        """Read the names in the first record, without strict checks, so that later messages can use
+        them."""
         end = int(block.records()[1][0])
         text = bytes(block.data[:end]).decode(errors="replace")
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter or ",")
@@ -229,7 +231,7 @@ class CsvCheck:
     def _check_widths(
         self, block: Block, starts: NDArray[np.int64], ends: NDArray[np.int64]
     ) -> None:
-        """Every record has as many fields as the header has names."""
+        """Check that each record has as many fields as the header has names."""
         widths = block.widths(starts, ends)
         blank = ends == starts
         wrong = np.flatnonzero((widths != len(self.names)) | blank)

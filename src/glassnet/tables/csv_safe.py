@@ -1,7 +1,7 @@
-"""Cells that a spreadsheet would take for formulas, and how they are written as texts.
+"""Escape CSV cells that a spreadsheet would compute as formulas.
 
-In: cells of a CSV. Out: which of them begin like a formula; the same with an apostrophe before,
-which tells a spreadsheet that a text follows; and from that the cells as they were.
+In: cells of a CSV. Out: whether they begin like a formula; the same with an apostrophe before,
+which makes a spreadsheet read a text; and the inverse.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20|]")  # the wide o
 
 
 def is_formula(cell: Any) -> bool:
-    """Whether a cell is a text that begins like a formula, apostrophes before it or not; a number
-    with a sign is none."""
+    """Return whether a text begins like a formula, with or without apostrophes before it; a signed
+    number does not."""
     return isinstance(cell, str) and bool(_FORMULA.match(cell)) and not _NUMBER.fullmatch(cell)
 
 
 def escape_formula(cell: Any) -> Any:
-    """The cell with one apostrophe more if it is a formula."""
+    """Put an apostrophe before the cell if it is a formula."""
     return f"'{cell}" if is_formula(cell) else cell
 
 
 def unescape_formula(cell: Any) -> Any:
-    """The inverse of `escape_formula`: one apostrophe less before a formula."""
+    """Remove one apostrophe before a formula: the inverse of `escape_formula`."""
     taken = isinstance(cell, str) and cell.startswith("'") and is_formula(cell)
     return cell[1:] if taken else cell
 
 
 def count_formulas(cells: Iterable[Any]) -> int:
-    """How many of the cells begin like a formula."""
+    """Return the number of cells that begin like a formula."""
     return sum(map(is_formula, cells))

@@ -1,4 +1,4 @@
-"""Finds the delimiter of a CSV file from its first records.
+"""Detect the delimiter of a CSV file from its first records.
 
 In: the first bytes of the file. Out: one character.
 """
@@ -19,7 +19,8 @@ _RECORDS = 100
 
 
 def sniff_delimiter(data: NDArray[np.uint8]) -> str:
-    """The candidate that cuts all records alike, else the one the header uses most."""
+    """Return the delimiter that gives all records equally many fields, else the header's most
+    frequent."""
     line_end = line_end_of(data)
     best, best_score = ",", (False, 0, 0)
     for candidate in CANDIDATES:
@@ -32,7 +33,7 @@ def sniff_delimiter(data: NDArray[np.uint8]) -> str:
             return best
         alike = bool(widths[0] > 1 and (widths == widths[0]).all())
         score = (alike, int(widths[0]), int(widths.max()))
-        # Blanks are common inside text, so they must earn their place by being regular.
+        # Spaces are common inside text, so they are a delimiter only if they are regular.
         if score > best_score and (alike or candidate != " "):
             best, best_score = candidate, score
     return best

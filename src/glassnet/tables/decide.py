@@ -1,8 +1,7 @@
-"""Decides how every column of a table is written, before what it means is asked.
+"""Decide the format of each column of a table, before its type is inferred.
 
-In: a table, and the kinds that the user fixed. Out: the table with a `Form` for each column that is
-not plain, and what is to be said about it. What is a gap is decided by one rule, for inputs and
-target, however many gaps there are.
+In: a table, and the types that the user set. Out: the table with a `Form` for each column that
+needs one, and notes. Which cells are missing is decided by one rule, for inputs and target.
 """
 
 from __future__ import annotations
@@ -35,20 +34,20 @@ from glassnet.words import plural
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# The first word of each pair is the false one.
+# The first word of each pair means false.
 BOOLEAN_WORDS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"))
 _CODE = re.compile(r"[+-]?0\d+")
 _PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|(?i:[-+]?(inf|infinity))")
 _TIME_NAME = re.compile(r"(?i)(time|date|epoch|stamp|created|updated|(^|_)ts$|_at$)")
 SCALES = ("log", "plain")
 _CLASSES = 20  # so many different bounds or ranges of a target are classes
-_MOST_STRANGE = 5  # so many different words among numbers are gaps, not a sign of codes
+_MOST_STRANGE = 5  # up to so many different words among numbers are missing values; more are codes
 _LONG_AGO, _FAR = 946_684_800, 2_208_988_800  # 2000 and 2040 in seconds since 1970
 
 
 @dataclass(frozen=True)
 class FormedTable:
-    """A table whose columns have their forms, and the notes about them."""
+    """A table with a format for each column, and notes."""
 
     table: Table
     notes: Mapping[str, tuple[Note, ...]]
@@ -63,8 +62,8 @@ class _Decision:
 def decide_forms(
     table: Table, names: Sequence[str], fixed: Mapping[str, str], target: str | None = None
 ) -> FormedTable:
-    """Find the form of every column whose cells are not all plain numbers. The target, which is a
-    number or classes, is not a date."""
+    """Find the format of each column whose cells are not all plain numbers. The target is a number
+    or classes, never a date."""
     kept = [name for name in names if _is_read(table, name, fixed)]
     numbers = table.numbers(kept)
     textual = [name for name in kept if _is_textual(table, name, numbers[name], fixed)]
@@ -77,7 +76,7 @@ def decide_forms(
 
     found = {name: decided(name, hints) for name in textual}
     hints = _learn_hints(found, hints)
-    for name in textual:  # what one column leaves open another may have decided
+    for name in textual:  # another column may decide what this one leaves open
         if any(note.rule in ("thousands", "date order") for note in found[name].notes):
             found[name] = decided(name, hints)
     for name in kept:
@@ -91,13 +90,13 @@ def decide_forms(
 
 
 def scale_of(kind: str | None) -> str | None:
-    """The last word of a target's kind that says how it is learnt: `log` of `number:log`."""
+    """Return the scale in a target's type: `log` of `number:log`."""
     last = (kind or "").rpartition(":")[2]
     return last if last in SCALES else None
 
 
 def base_kind(kind: str | None) -> str | None:
-    """The kind without what stands after its colon: `date` of `date:%d.%m.%y`."""
+    """Return the type without its options: `date` of `date:%d.%m.%y`."""
     return None if kind is None else kind.partition(":")[0]
 
 
@@ -165,7 +164,7 @@ def _is_boolean(counts: Mapping[str, int]) -> bool:
 
 
 def _covers_enough(found: FoundForm, rest: Counter[str], kind: str) -> bool:
-    """Whether enough cells are written in a form to call the others gaps."""
+    """Return whether enough cells match the format to treat the others as missing."""
     strange = sum(rest[text] for text in found.strange)
     if any(_CODE.fullmatch(text) for text in found.strange):
         return False  # codes with leading zeros, such as 00501
@@ -208,13 +207,13 @@ def _gap_notes(name: str, gaps: Sequence[str], counts: Mapping[str, int]) -> tup
 
 
 def _word_column(name: str, counts: Counter[str]) -> _Decision:
-    """A column of words, among which only some words are surely gaps."""
+    """Return the format of a text column, where only unambiguous tokens mean missing."""
     gaps = gap_words(counts, SURE_GAPS)
     return _Decision(Form(name, missing=gaps), _gap_notes(name, gaps, counts))
 
 
 def _learn_hints(found: Mapping[str, _Decision], hints: Hints) -> Hints:
-    """What some columns decide for those that leave it open."""
+    """Collect what some columns decide (date order, decimal sign) for the undecided ones."""
     sure = [
         decision.form
         for decision in found.values()
@@ -233,7 +232,8 @@ def _learn_hints(found: Mapping[str, _Decision], hints: Hints) -> Hints:
 def _date_numbers(
     table: Table, name: str, numbers: Numbers, fixed: str | None, hints: Hints
 ) -> _Decision:
-    """A column of plain numbers that mean dates, or whose points stand between thousands."""
+    """Read a column of plain numbers as dates, or its points as thousands separators, if they
+    are."""
     plain = _Decision(Form(name))
     present = numbers.values[~numbers.missing & np.isfinite(numbers.values)]
     if hints.decimal == "," and table.columns[name].family == "text":
@@ -258,7 +258,7 @@ def _date_numbers(
 
 
 def _are_day_numbers(values: NDArray[np.float64]) -> bool:
-    """Whether whole numbers are dates such as 20241231."""
+    """Return whether integers are dates such as 20241231."""
     if values.min() < 19_000_101 or values.max() > 21_001_231:
         return False
     month, day = values // 100 % 100, values % 100
@@ -266,7 +266,7 @@ def _are_day_numbers(values: NDArray[np.float64]) -> bool:
 
 
 def _thousands_points(table: Table, name: str, plain: _Decision) -> _Decision:
-    """1.413 in a table with decimal commas is 1413, if every point stands before three digits."""
+    """In a table with decimal commas, read 1.413 as 1413 if each point is before three digits."""
     texts = table.texts([name])[name]
     pointed = [text for text in texts.tolist() if text is not None and "." in text]
     if not pointed or not all(
@@ -283,8 +283,8 @@ def _thousands_points(table: Table, name: str, plain: _Decision) -> _Decision:
 def read_otherwise(
     table: Table, names: Sequence[str], kind: str, cells: Mapping[str, Numbers]
 ) -> Table:
-    """The table with another form for each column that holds cells which cannot be read in the form
-    of the model's own table, if such a form reads all of them. A word that means a gap is one."""
+    """Return the table with another format for each column that has cells which the model's format
+    cannot read, if one format reads all of them. A token for missing counts as read."""
     odd = [name for name in names if cells[name].unreadable.any()]
     odd = [name for name in odd if table.columns[name].family == "text"]
     forms: dict[str, Form] = {}

@@ -1,8 +1,8 @@
-"""Cells of rows in memory, read without a database where that gives the same cells.
+"""Fast path: read the cells of rows in memory without a database, where the result is the same.
 
-In: columns as `frames` gives them, and the schema of a model. Out: the cells that `Schema.load`
-finds in the table of these columns, or None where only SQL says what a cell means: numbers in text,
-texts that mean missing among numbers, other Python objects.
+In: columns as `frames` returns them, and the schema of a model. Out: the cells that `Schema.load`
+returns for the table of these columns; None if only SQL can read a cell: numbers in text,
+missing-value tokens among numbers, other Python objects.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     Cells = Numbers | NDArray[np.object_]
 
 _BLANKS = " \t\r\n"
-_WHOLE = 1e15  # numbers below are texts without a decimal point
+_WHOLE = 1e15  # integers below this become texts without a decimal point
 
 
 def direct_cells(schema: Schema, columns: Sequence[FrameColumn]) -> dict[str, Cells] | None:
-    """The cells of the columns that the model needs. The columns have names of their own, and as
-    many rows each, one or more."""
+    """Return the cells of the columns that the model needs; None if SQL is needed. Column names
+    must be unique, and all columns equally long, with one row or more."""
     if schema.missing:
         return None
     named = {column.name: column for column in columns}
@@ -83,7 +83,7 @@ def _seconds(values: NDArray[Any]) -> Numbers:
 
 
 def _texts(values: NDArray[Any], gaps: set[str]) -> NDArray[np.object_] | None:
-    """Texts without blanks around them, None where they mean missing."""
+    """Return texts without surrounding spaces, None for missing."""
     listed: list[Any] = values.tolist()
     clean: dict[Any, str | None] = {None: None}
     try:
@@ -92,7 +92,7 @@ def _texts(values: NDArray[Any], gaps: set[str]) -> NDArray[np.object_] | None:
                 return None
             text = value.strip(_BLANKS)
             clean[value] = None if text in gaps else text
-    except TypeError:  # cells that cannot be told apart
+    except TypeError:  # cells that are not hashable
         return None
     found = np.empty(len(listed), object)
     found[:] = [clean[value] for value in listed]
@@ -100,7 +100,7 @@ def _texts(values: NDArray[Any], gaps: set[str]) -> NDArray[np.object_] | None:
 
 
 def _labels(values: NDArray[Any]) -> NDArray[np.object_] | None:
-    """Whole numbers as the texts that they are in a file."""
+    """Return integers as the texts that a file would have."""
     numbers = np.asarray(values, np.float64)
     missing = np.isnan(numbers)
     filled = np.where(missing, 0.0, numbers)

@@ -1,7 +1,7 @@
-"""Decides how the rows of a table are divided, so that the score is what it is taken for.
+"""Decide how the rows of a table are split, so that the score is honest.
 
-In: a table, the cells of the columns that a model uses, and what the user asked for. Out: the
-`Division` of the rows, the options as they were decided, and what is to be said about it.
+In: a table, the cells of the columns that a model uses, and the user's options. Out: the `Division`
+of the rows, the options with all decisions, and notes.
 """
 
 from __future__ import annotations
@@ -41,10 +41,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """What the user asked for, and a run file keeps: `group`, rows of whose values stay on one
-    side; `order`, in which the last rows are held out; whether equal rows stay together, None
-    where that is still to be decided; whether the score is taken from a table of its own; what
-    rows weigh in the training."""
+    """The user's options for the split, which a run file records.
+
+    `group` is the column whose equal values stay on one side; `order` the column by which the last
+    rows are held out; `together` says whether equal rows stay on one side (None: not decided yet);
+    `tested` whether the score is taken from another table; `weights` are the weights of rows in
+    training.
+    """
 
     group: Name | None = None
     order: Name | None = None
@@ -59,14 +62,14 @@ class SplitOptions:
         return tuple(name for name in found if name is not None)
 
     def check(self) -> None:
-        """`ValueError` where one column would be both."""
+        """Raise ValueError if one column is both group and order."""
         if self.group is not None and self.group == self.order:
             raise ValueError("group and order name the same column")
 
 
 @dataclass(frozen=True)
 class Divided:
-    """The division, the options with all that was decided, and the notes."""
+    """The division, the options with all decisions, and the notes."""
 
     division: Division
     options: SplitOptions
@@ -74,7 +77,7 @@ class Divided:
 
 
 def check_options(table: Table, target: str, options: SplitOptions) -> None:
-    """TableError where the columns that the options name cannot be used so."""
+    """Raise TableError if a column that the options name cannot be used for that."""
     parts = ("groups", options.group), ("the order", options.order)
     for part, name in (*parts, ("the weights", options.weights.column)):
         if name is None:
@@ -104,9 +107,9 @@ def divide(
     options: SplitOptions,
     packed: bool | None = None,
 ) -> Divided:
-    """Divide the rows. `cells` are those of the columns that the model uses, `keys` their
-    `row_keys`; `classes` are the codes of `rows`. `packed` says whether networks of all folds learn
-    together, rather than the number of rows."""
+    """Split the rows. `cells` are those of the columns that the model uses, `keys` their
+    `row_keys`, `classes` the class codes of `rows`. `packed` says whether the networks of all folds
+    are trained together (by default, that depends on the number of rows)."""
     notes: list[Note] = []
     time = None if options.order is None else _times(table, options.order, rows, notes)
     units, together = None, False
@@ -138,7 +141,7 @@ def division_doubts(
     seed: int,
     options: SplitOptions,
 ) -> list[Note]:
-    """What speaks against the division although nothing was asked for."""
+    """Return notes on reasons to doubt the split, although the user asked for nothing."""
     if options.group is not None or options.order is not None or options.tested:
         return []
     unlikely = ("empty", "nested", "constant", "drop", "date")

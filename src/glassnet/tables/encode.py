@@ -1,8 +1,8 @@
-"""One encoder a column: what it learnt from the training rows, and how cells become inputs.
+"""Encoders: fit a column on the training rows, and transform its cells to inputs.
 
-In: the cells of a column. Out: a few float columns of the design matrix, and how many cells were
-missing or unknown. Only order statistics, counts and single IEEE operations are used, so the
-result is the same on every machine.
+In: the cells of a column. Out: a few float32 columns of the design matrix, and the numbers of
+missing and unknown cells. Only order statistics, counts and single IEEE operations are used, so
+that the result has the same bits on all machines.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ FEW_LEVELS = 32  # of a column with statistics of the target
 Scale = Annotated[float, Within(0.0, above=True)]
 RARE = 3  # a value in fewer training rows than this has the "unknown" input
 _DAY = 86400.0
-_PLACES = (0.01, 0.25, 0.5, 0.75, 0.99)  # quantiles that a scale is made from
-_AT_ONCE = 1 << 18  # cells of a matrix of columns
+_PLACES = (0.01, 0.25, 0.5, 0.75, 0.99)  # quantiles for the scale
+_AT_ONCE = 1 << 18  # cells that are encoded at once
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A column's share of the design matrix."""
+    """The part of the design matrix that comes from one column."""
 
     x: Floats
     missing: int
@@ -50,7 +50,8 @@ class Encoded:
 
 @dataclass(frozen=True)
 class NumberEncoder:
-    """Robust scale, smooth clip; missing cells at the median, with a flag of their own."""
+    """Robust scaling and smooth clipping; missing cells become the median, with an indicator
+    input."""
 
     name: Name
     centre: float
@@ -76,11 +77,12 @@ class NumberEncoder:
 
 @dataclass(frozen=True)
 class CategoryEncoder:
-    """One input a value, one for missing cells where training had some, one for unknown values.
+    """One-hot encoding, with an input for missing cells (if training had some) and one for unknown
+    values.
 
-    Rare values share the unknown input and so train it. Where no value was rare it could not be
-    trained; an unknown cell then gets the average of the training rows (the share of every value).
-    A column of many values also has the `statistics` of the target for each of them.
+    Rare values share the input for unknown values, and so train it. If no value was rare, it could
+    not be trained; an unknown cell then gets the average of the training rows (the share of each
+    value). A column of many values also has the `statistics` of the target for each of them.
     """
 
     name: Name
@@ -92,7 +94,7 @@ class CategoryEncoder:
     statistics: TargetStatistics | None = field(default=None, metadata=LATER)
 
     def check(self) -> None:
-        """`ValueError` where the fields do not fit each other."""
+        """Raise ValueError if the fields do not match each other."""
         if len(set(self.levels)) < len(self.levels):
             raise ValueError("a level is there twice")
         if len(self.average) != len(self.levels) + self.flag:
@@ -114,8 +116,8 @@ class CategoryEncoder:
     def with_statistics(
         self, texts: Texts, rows: NDArray[np.int64], averaged: Averaged
     ) -> CategoryEncoder:
-        """The same, with statistics of the target where the column has many values, of which only
-        the commonest have inputs of their own then."""
+        """Return the encoder with target statistics if the column has many values; then only the
+        most frequent ones have one-hot inputs."""
         found = TargetStatistics.fit(texts[rows], averaged)
         if found is None or len(self.levels) <= FEW_LEVELS:
             return replace(self, statistics=found)
@@ -135,7 +137,7 @@ class CategoryEncoder:
 
     @cached_property
     def _known(self) -> tuple[dict[Any, int], Floats]:
-        """The code of each level, and of a gap; and for each code the inputs."""
+        """Return the code of each level and of a missing cell, and the inputs of each code."""
         unknown = len(self.levels) + self.flag
         codes: dict[Any, int] = {level: place for place, level in enumerate(self.levels)}
         codes[None] = len(self.levels) if self.flag else unknown
@@ -146,7 +148,8 @@ class CategoryEncoder:
         return codes, vectors
 
     def encode(self, cells: Texts, parts: NDArray[np.int64] | None = None) -> Encoded:
-        """With the `parts` of training rows, their statistics are those of other parts."""
+        """Encode cells; with the `parts` of training rows, each row's statistics come from other
+        parts only."""
         known, _ = self._known
         statistics, texts = self.statistics, list[Any](cells.tolist())
         rare = {} if statistics is None else statistics.codes
@@ -160,7 +163,7 @@ class CategoryEncoder:
         return replace(found, x=np.concatenate([found.x, statistics.of(texts, parts)], 1))
 
     def _encoded(self, texts: list[Any]) -> Encoded:
-        """Everything but the statistics."""
+        """Encode texts without the target statistics."""
         known, vectors = self._known
         unknown, missing = len(self.levels) + self.flag, texts.count(None)
         if len(texts) == 1:
@@ -173,7 +176,8 @@ class CategoryEncoder:
 
 @dataclass(frozen=True)
 class BooleanEncoder:
-    """True is 1, false -1, missing and unknown 0; missing has a flag where training had some."""
+    """Encodes true as 1, false as -1, missing and unknown as 0; an indicator input marks missing
+    cells if training had some."""
 
     name: Name
     flag: bool
@@ -203,7 +207,8 @@ class BooleanEncoder:
 
 @dataclass(frozen=True)
 class DateEncoder:
-    """Days as a scaled number; month and weekday as categories, time of day, where they vary."""
+    """Encodes days as a scaled number; month and weekday as categories, and time of day, if they
+    vary."""
 
     name: Name
     centre: float
@@ -215,7 +220,7 @@ class DateEncoder:
     kind: str = "date"
 
     def check(self) -> None:
-        """`ValueError` where a month or a day of the week is there twice."""
+        """Raise ValueError if a month or a day of the week occurs twice."""
         if len({*self.months}) < len(self.months) or len({*self.weekdays}) < len(self.weekdays):
             raise ValueError("a month or a day of the week is there twice")
 
@@ -271,7 +276,7 @@ ENCODERS: dict[str, type[Encoder]] = {
 def fit_numbers(
     columns: Mapping[str, Numbers], rows: NDArray[np.int64]
 ) -> dict[str, NumberEncoder]:
-    """What `NumberEncoder.fit` finds, for many columns at once."""
+    """Fit `NumberEncoder`s for many columns at once."""
     found: dict[str, NumberEncoder] = {}
     for names in batches([*columns], len(rows)):
         values = np.stack([columns[name].values[rows] for name in names], axis=1)
@@ -298,8 +303,8 @@ def encode_numbers(
     x: NDArray[np.float32],
     inputs: Sequence[Sequence[int]],
 ) -> dict[str, int]:
-    """Write the inputs of many columns of numbers into `x`, in the columns that are its
-    `inputs`; how many cells were missing, by column."""
+    """Encode many numeric columns into the columns `inputs` of `x`; return the number of missing
+    cells by column."""
     lost: dict[str, int] = {}
     for places in batches(range(len(encoders)), len(x)):
         encoders_of = [encoders[place] for place in places]
@@ -318,13 +323,13 @@ def encode_numbers(
 
 
 def batches(items: Sequence[T], rows: int) -> Iterator[Sequence[T]]:
-    """So many columns at a time as make a matrix of moderate size."""
+    """Yield batches of columns that make matrices of moderate size."""
     size = max(_AT_ONCE // max(rows, 1), 1)
     return (items[first : first + size] for first in range(0, len(items), size))
 
 
 def _centres_and_scales(quantiles: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
-    """Centres and scales of columns, by the rule of `_robust`."""
+    """Return centres and scales of columns, by the rule of `_robust`."""
     with np.errstate(over="ignore"):
         spread = np.maximum(quantiles[3] - quantiles[1], quantiles[4] / 4 - quantiles[0] / 4)
         whole = high / 2 - low / 2
@@ -333,9 +338,9 @@ def _centres_and_scales(quantiles: Floats, low: Floats, high: Floats) -> tuple[F
 
 
 def _robust(values: Floats) -> tuple[float, float]:
-    """Median and spread. The spread is the distance of the quartiles, but no less than a quarter of
+    """Return median and spread. The spread is the interquartile range, but at least a quarter of
     the range of the middle 98 %, so that a column that is mostly zero keeps its rare large values
-    apart; half the whole range, or 1, where that is zero too. Infinite values do not count."""
+    apart; if that is zero too, half the whole range, or 1. Infinite values are ignored."""
     values = values[np.isfinite(values)]
     if not len(values):
         return 0.0, 1.0
@@ -360,7 +365,7 @@ def _months(seconds: Floats) -> NDArray[np.int64]:
 
 
 def _weekdays(seconds: Floats) -> NDArray[np.int64]:
-    """Monday is 1; the first of January 1970 was a Thursday."""
+    """Return days of the week, 1 for Monday; 1 January 1970 was a Thursday."""
     return (np.floor(seconds / _DAY).astype(np.int64) + 3) % 7 + 1
 
 
@@ -369,7 +374,7 @@ def _known_values(values: NDArray[np.int64]) -> tuple[int, ...]:
 
 
 def check_readable(label: str, name: str, numbers: Numbers, what: str) -> None:
-    """Refuse a cell that cannot be read as the kind that the model was trained with."""
+    """Raise TableError if a cell cannot be read as the type that the model was trained with."""
     wrong = np.flatnonzero(numbers.unreadable)
     if len(wrong):
         raise TableError(

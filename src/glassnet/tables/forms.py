@@ -1,8 +1,8 @@
-"""How the cells of a column are written, and SQL that reads them.
+"""The format of a column's cells, and SQL that reads it.
 
-In: a `Form`, which is found once and kept in the model file. Out: SQL for a number or a time. Cells
-that are not written that way are NaN. The regular expressions mean the same to Python and to
-DuckDB, so that a form is found by the one and applied by the other.
+In: a `Form`, which is found once and stored in the model file. Out: SQL for a number or a time;
+cells in another format are NaN. The regular expressions mean the same in Python and DuckDB, since a
+format is found by Python and applied by DuckDB.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ USUAL_DATES = {f"%Y{s}%m{s}%d{time}" for s in "-/" for time in _USUAL_TIMES} | {
 
 @dataclass(frozen=True)
 class Form:
-    """How a column is written. `kind` is "plain" (numbers with a decimal point, dates that begin
-    with the year), "number", "clock" (hours, minutes and perhaps seconds), "span"
-    (1h 30m) or "date"."""
+    """The format of a column. `kind` is "plain" (numbers with a decimal point, dates with the year
+    first), "number", "clock" (hours, minutes and optional seconds), "span" (durations such as 1h
+    30m) or "date"."""
 
     column: Name
     kind: Literal["plain", "number", "clock", "span", "date"] = "plain"
@@ -48,10 +48,10 @@ class Form:
     formats: Annotated[
         tuple[Name, ...], Length(0, 100)
     ] = ()  # of dates, as strptime has them, in the order they are tried
-    missing: tuple[Name, ...] = ()  # words that are gaps in this column
+    missing: tuple[Name, ...] = ()  # words that mean missing in this column
 
     def check(self) -> None:
-        """`ValueError` where the fields do not fit each other."""
+        """Raise ValueError if the fields do not match each other."""
         if len(self.units) != len(self.factors) and self.kind != "date":
             raise ValueError(f"{len(self.units)} units have {len(self.factors)} factors")
         if self.decimal == self.thousands:
@@ -61,12 +61,13 @@ class Form:
 
     @property
     def usual(self) -> bool:
-        """Whether plain reading reads the same, so that nothing has to be kept of it."""
+        """Return whether the plain format reads the same, so that this one need not be stored."""
         return not self.missing and self.kind == "date" and set(self.formats) <= USUAL_DATES
 
 
 def number_pattern(form: Form) -> str:
-    """Nine groups: bound, sign, unit, sign, digits, unit, further digits, unit, tail."""
+    """Return a pattern with nine groups: bound, sign, unit, sign, digits, unit, further digits,
+    unit, tail."""
     point, mark = re.escape(form.decimal), re.escape(form.thousands)
     grouped = rf"[1-9]\d{{0,2}}(?:{mark}\d{{2,3}})*{mark}\d{{3}}|" if form.thousands else ""
     digits = rf"(?:(?:{grouped}0|[1-9]\d*)(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
@@ -86,7 +87,7 @@ _GROUPS = ("bound", "sign", "before", "minus", "low", "unit", "high", "after", "
 
 
 def number_sql(form: Form, text: str) -> str:
-    """The number in a cell; NULL where there is none."""
+    """Return SQL for the number in a cell; NULL if there is none."""
     if form.kind == "clock":
         return _clock_sql(text)
     if form.kind == "span":
@@ -118,7 +119,7 @@ def number_sql(form: Form, text: str) -> str:
 
 
 def plain_sql(text: str) -> str:
-    """The text with common signs in place of those that look like them."""
+    """Return SQL for the text with look-alike characters replaced by the common ones."""
     signs = "".join(map(chr, LOOKALIKES))
     usual = "".join(map(str, (chr(code) for code in LOOKALIKES.values())))
     return f"trim(translate({text}, {sql_text(signs)}, {sql_text(usual)}))"
@@ -149,7 +150,8 @@ SPANS = (
 
 
 def _span_pattern() -> str:
-    """Six groups: weeks, days, hours, minutes, seconds, and minutes after hours without a word."""
+    """Return a pattern with six groups: weeks, days, hours, minutes, seconds, and minutes after
+    hours without a unit."""
     amount = r"(\d+(?:[.,]\d+)?)"
     parts = [rf"(?:{amount}\s*(?:{words})\.?(?:\s*(?:,|and|und|t)\s*|\s*))?" for _, words in SPANS]
     return rf"^(?i:p?t?{''.join(parts[:2])}t?{''.join(parts[2:])}(\d\d)?)$"
@@ -212,12 +214,12 @@ _WORDS = (
 
 
 def has_word(text: str) -> bool:
-    """Whether a tidied date names its month."""
+    """Return whether a date (after `tidy`) has its month as a word."""
     return re.search(r"[A-Za-zäéû]{3}", text) is not None
 
 
 def tidy(text: str) -> str:
-    """A date without what does not matter: weekday, zone, commas."""
+    """Remove weekday, time zone and commas from a date."""
     for pattern, by in _TIDY:
         text = re.sub(pattern, by, text)
     if has_word(text) and "-W" not in text:
@@ -227,7 +229,7 @@ def tidy(text: str) -> str:
 
 
 def date_sql(form: Form, text: str) -> str:
-    """The time in a cell as a TIMESTAMP; NULL where there is none."""
+    """Return SQL for the time in a cell as a TIMESTAMP; NULL if there is none."""
     steps = list(_TIDY)
     if any("%b" in format for format in form.formats):
         steps += _WORDS

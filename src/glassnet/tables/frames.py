@@ -1,8 +1,9 @@
-"""Columns of data frames (pandas, polars, Arrow and whatever else narwhals knows) and of arrays.
+"""Read columns of data frames (pandas, polars, Arrow and others that narwhals supports) and of
+arrays.
 
-In: a frame, an array or a mapping. Out: named columns as NumPy arrays, numbers with NaN where a
-cell is missing, words with None, dates with NaT. Nothing of these packages is imported unless the
-frame is one of theirs.
+In: a frame, an array or a mapping. Out: named columns as NumPy arrays; missing cells are NaN in
+numbers, None in texts, NaT in dates. These packages are imported only if the frame is one of
+theirs.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ from glassnet.words import plural
 
 @dataclass(frozen=True)
 class FrameColumn:
-    """A column: `kind` is "number" (NaN is missing), "category" or "text" (None is missing), "date"
-    (datetime64[us] on the clock of UTC; NaT is missing), or "other" (none of these; `values` is
-    empty). `type` is what the frame or the array calls it."""
+    """A column.
+
+    `kind` is "number" (missing: NaN), "category" or "text" (missing: None), "date" (datetime64[us]
+    in UTC; missing: NaT), or "other" (`values` is empty). `type` is the dtype's name in the frame
+    or array.
+    """
 
     name: str
     kind: str
@@ -42,7 +46,7 @@ class FrameColumn:
 
 
 def is_frame(given: Any) -> bool:
-    """Whether this is a data frame, eager or lazy, or a batch of Arrow."""
+    """Return whether this is a data frame, eager or lazy, or an Arrow record batch."""
     known = nw.dependencies
     if known.is_pandas_dataframe(given):
         return True
@@ -51,15 +55,15 @@ def is_frame(given: Any) -> bool:
 
 
 def is_series(given: Any) -> bool:
-    """Whether this is a column of a data frame."""
+    """Return whether this is a column of a data frame."""
     if type(given) in (list, tuple, np.ndarray):
         return False
     return bool(nw.dependencies.is_into_series(given))
 
 
 def collect_frame(given: Any) -> Any:
-    """The same, each column under a name of its own; a batch of Arrow as a table; TableError for a
-    frame whose rows are not there."""
+    """Return the frame with unique column names, an Arrow record batch as a table; TableError for a
+    lazy frame."""
     if _is_batch(given):
         given = nw.dependencies.get_pyarrow().Table.from_batches([given])
     given = _with_unique_names(given)
@@ -78,7 +82,7 @@ def _is_batch(given: Any) -> bool:
 
 
 def frame_columns(given: Any) -> list[FrameColumn]:
-    """The columns of a frame, in order."""
+    """Return the columns of a frame, in order."""
     given = collect_frame(given)
     if nw.dependencies.is_pandas_dataframe(given):
         row = _columns_of_one_row(given) if len(given) == 1 else None
@@ -88,8 +92,8 @@ def frame_columns(given: Any) -> list[FrameColumn]:
 
 
 def _columns_of_one_row(frame: Any) -> list[FrameColumn] | None:
-    """The columns of a frame of pandas with one row, of which all cells are texts or numbers; None
-    where some are not, or a number may have lost digits."""
+    """Return the columns of a pandas frame with one row; None unless all cells are texts or exact
+    numbers."""
     cells: list[Any] = frame.iloc[0].tolist()
     found = [
         _list_column(str(name), [cell])
@@ -100,7 +104,7 @@ def _columns_of_one_row(frame: Any) -> list[FrameColumn] | None:
 
 
 def _pandas_column(name: str, series: Any) -> FrameColumn:
-    """What `_column` gives, sooner where pandas holds an array of NumPy's or texts."""
+    """Fast path of `_column` for pandas columns that hold a NumPy array or texts."""
     dtype: Any = series.dtype
     kind = _PANDAS.get(dtype.str) if isinstance(dtype, np.dtype) else None
     if kind is None or dtype.kind == "O":
@@ -116,8 +120,7 @@ _PANDAS = {"<i8": "Int64", "<i4": "Int32", "<f8": "Float64", "<f4": "Float32", "
 
 
 def _with_unique_names(given: Any) -> Any:
-    """The same frame of pandas or Arrow, with another name, which is said, for every column that
-    has the name of an earlier one."""
+    """Return a pandas or Arrow frame with unique column names; warn about each renamed column."""
     known: Any = nw.dependencies
     arrow: bool = known.is_pyarrow_table(given)
     if not arrow and not known.is_pandas_dataframe(given):
@@ -134,13 +137,13 @@ def _with_unique_names(given: Any) -> Any:
 
 
 def array_columns(array: np.ndarray) -> list[FrameColumn]:
-    """The columns of an array (rows, columns), under the names x0, x1, …"""
+    """Return the columns of an array [rows, columns], named x0, x1, …"""
     return [_array_column(f"x{place}", values) for place, values in enumerate(array.T)]
 
 
 def as_objects(given: Any) -> np.ndarray | None:
-    """An array or a list as one of Python objects, where these are among its cells; None where they
-    are not, and for rows of several lengths."""
+    """Return an array or list as an object array if some cells are Python objects; None if none
+    are, or rows have different lengths."""
     try:
         array = np.asarray(given)
     except ValueError:
@@ -153,8 +156,7 @@ def as_objects(given: Any) -> np.ndarray | None:
 
 
 def object_columns(given: Any) -> Iterator[tuple[str, list[Any]]]:
-    """The columns of a frame, or of rows in an array or a list, that are Python objects, as they
-    are: names and cells."""
+    """Return names and cells of the object columns of a frame, an array or a list of rows."""
     if is_frame(given):
         for series in nw.from_native(collect_frame(given), eager_only=True).iter_columns():
             if series.dtype == nw.Object:
@@ -167,7 +169,8 @@ def object_columns(given: Any) -> Iterator[tuple[str, list[Any]]]:
 
 
 def mapping_columns(given: Mapping[Any, Any]) -> list[FrameColumn]:
-    """The columns of a mapping from names to lists, arrays or series of one length each."""
+    """Return the columns of a mapping from names to lists, arrays or series of equal length;
+    TableError if lengths differ."""
     columns = [single_column(str(name), values) for name, values in given.items()]
     counts = {len(column.values): column.name for column in columns if column.kind != "other"}
     if len(counts) > 1:
@@ -180,7 +183,7 @@ def mapping_columns(given: Mapping[Any, Any]) -> list[FrameColumn]:
 
 
 def single_column(name: str, given: Any) -> FrameColumn:
-    """One column: a series of a frame, an array or a list."""
+    """Return one column from a series, an array or a list."""
     if is_series(given):
         return _column(name, nw.from_native(given, series_only=True))
     known: Any = getattr(given, "dtype", None)
@@ -195,8 +198,8 @@ def single_column(name: str, given: Any) -> FrameColumn:
 
 
 def _list_column(name: str, given: list[Any]) -> FrameColumn | None:
-    """What `_array_column` makes of the objects of a short list that are all texts, or all plain
-    numbers; None where there is anything else, or much of it."""
+    """Fast path of `_array_column` for a short list of only texts or only plain numbers; else
+    None."""
     if not 0 < len(given) <= _SHORT:
         return None
     kinds: set[Any] = {type(value) for value in given}
@@ -238,7 +241,7 @@ def _column(name: str, series: Any) -> FrameColumn:
 
 
 def _may_lose_digits(numbers: np.ndarray) -> bool:
-    """Whether some are so large that a float64 may not have all their digits."""
+    """Return whether some numbers are too large for a float64 to hold all their digits."""
     return bool(len(numbers)) and bool((np.abs(numbers) >= _EXACT).any())
 
 
@@ -263,7 +266,7 @@ def _array_column(name: str, values: np.ndarray) -> FrameColumn:
 
 
 def _mixed_column(name: str, values: np.ndarray) -> FrameColumn:
-    """A column of Python objects: numbers or dates if all are, else words."""
+    """Return a column of Python objects: numbers or dates if all are, else texts."""
     present = [value for value in values if value is not None]
     if present and all(isinstance(value, (datetime.date, np.datetime64)) for value in present):
         return FrameColumn(name, "date", "object", _dates(values))
@@ -286,7 +289,7 @@ def _mixed_column(name: str, values: np.ndarray) -> FrameColumn:
 
 
 def _dates(values: np.ndarray) -> np.ndarray:
-    """Python's dates and times; a time with an offset as the clock of UTC shows it."""
+    """Return Python's dates and times as datetime64; a time with an offset is converted to UTC."""
     moved = [
         value.astimezone(datetime.UTC).replace(tzinfo=None)
         if isinstance(value, datetime.datetime) and value.tzinfo is not None
@@ -297,7 +300,7 @@ def _dates(values: np.ndarray) -> np.ndarray:
 
 
 def as_words(values: Any) -> np.ndarray:
-    """Python objects, None for every kind of missing cell."""
+    """Return cells as Python objects, with None for all kinds of missing cells."""
     listed: list[Any] = [None if _is_missing(value) else value for value in values]
     array = np.empty(len(listed), object)
     array[:] = listed

@@ -1,7 +1,7 @@
-"""Tables of what is in memory: the columns of a frame, an array or a mapping.
+"""Make a table of data in memory: the columns of a frame, an array or a mapping.
 
-In: columns as `frames` gives them. Out: a `Table` that is read by the same SQL as one of a file, so
-that the same rows give the same numbers.
+In: columns as `frames` returns them. Out: a `Table` that is read by the same SQL as a file, so that
+equal rows give equal numbers.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 def table_of(columns: Sequence[FrameColumn], label: str, missing: Sequence[str] = ()) -> Table:
-    """The table of named columns of one length; `missing` are texts that count as missing.
+    """Return the table of named columns of equal length; `missing` are texts that count as missing.
 
-    TableError where there are no rows, a name occurs twice, or a column holds something else than
-    numbers, texts, truth values and dates.
+    TableError if there are no rows, a name occurs twice, or a column holds something other than
+    numbers, texts, booleans and dates.
     """
     held: dict[str, NDArray[Any]] = {}
     cells: dict[str, Cells] = {}
@@ -52,20 +52,20 @@ def table_of(columns: Sequence[FrameColumn], label: str, missing: Sequence[str] 
 
 
 def row_count(columns: Sequence[FrameColumn]) -> int:
-    """How many rows the columns have, as far as they can be read."""
+    """Return the number of rows of the columns."""
     return max((len(column.values) for column in columns), default=0)
 
 
 @functools.cache
 def _database(process: int) -> duckdb.DuckDBPyConnection:
-    """An empty database, of which every table takes a connection of its own: to begin a database
-    takes longer than to predict some thousand rows. A forked process can neither use its
-    parent's nor let go of it, whose threads it lacks: it keeps that, and begins another."""
+    """Return an empty database, shared by all tables of a process: opening a database takes longer
+    than predicting some thousand rows. A forked process lacks its parent's threads, so that it can
+    neither use nor close the parent's database; it keeps that and opens another."""
     return connect()
 
 
 def _in_sql(label: str, column: FrameColumn, name: str) -> tuple[NDArray[Any], str, str]:
-    """The column's values as DuckDB takes them, SQL that reads them, and the SQL type."""
+    """Return the column's values for DuckDB, SQL that reads them, and the SQL type."""
     values = column.values
     if column.truth:
         return values, f"CASE WHEN isnan({name}) THEN NULL ELSE {name} <> 0 END", "BOOLEAN"
@@ -91,7 +91,7 @@ def _texts(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _text(value: Any) -> str:
-    """A cell as a file would have it: a whole number without a decimal point."""
+    """Return a cell as text as in a file: an integer without a decimal point."""
     if isinstance(value, Integral) and not isinstance(value, (bool, np.bool_)):
         return str(int(value))
     if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):

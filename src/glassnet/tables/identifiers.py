@@ -1,7 +1,7 @@
-"""Identifiers that say something: numbers given to rows elsewhere, in an order that the target
-follows, such as accession numbers of a museum that tell the year.
+"""Find identifiers that are informative: numbers assigned in an order that the target follows, such
+as accession numbers of a museum that depend on the year.
 
-In: columns, and the target of the rows. Out: the columns, where such an identifier is a number.
+In: columns, and the target of the rows. Out: the columns, where such an identifier is numeric.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FEWEST_ROWS = 200
-_GAPS = 4  # so many times as many numbers as rows, so that they do not count the rows
+_GAPS = 4  # the range of the numbers, as a multiple of the rows, at least: not a row count
 _ALIKE = 0.3  # of neighbours, as a correlation: of unrelated rows it is below 3/√rows
 
 
@@ -28,8 +28,9 @@ def with_useful(
     columns: Sequence[Column], table: Table, truth: NDArray[Any], rows: NDArray[np.int64],
     classes: bool,
 ) -> list[Column]:  # fmt: skip
-    """The columns; an identifier of whole numbers with many gaps between them is a number where
-    rows with neighbouring ones have similar targets. `rows` are those that have a target."""
+    """Return the columns, with informative identifiers as numbers: integers with many gaps between
+    them, where rows with neighbouring numbers have similar targets. `rows` are those that have a
+    target."""
     found: list[Column] = []
     for column in columns:
         useful = column.kind == "identifier" and len(rows) >= _FEWEST_ROWS
@@ -40,7 +41,7 @@ def with_useful(
 def _useful(
     column: Column, table: Table, truth: NDArray[Any], rows: NDArray[np.int64], classes: bool
 ) -> Column:
-    """The column as it is to be used."""
+    """Return the column, as a number if it is an informative identifier."""
     numbers = table.numbers([column.name])[column.name]
     if numbers.unreadable.any() or numbers.missing.any():
         return column
@@ -59,7 +60,7 @@ def _useful(
 
 
 def _alike(ordered: NDArray[Any], classes: bool) -> float:
-    """How alike neighbours are, 0 of unrelated rows and 1 of equal ones."""
+    """Return the similarity of neighbours in order: 0 for unrelated rows, 1 for equal ones."""
     first, second = ordered[:-1], ordered[1:]
     if classes:
         shares = np.bincount(ordered) / len(ordered)

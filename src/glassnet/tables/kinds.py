@@ -1,8 +1,8 @@
-"""Decides what each column is: number, category, boolean, date; or constant, identifier, empty or
+"""Infer the type of each column: number, category, boolean, date; or constant, identifier, empty or
 nested, which are left out.
 
-In: a table whose forms are decided, and the kinds that the user fixed. Out: the columns, each with
-its kind and its cells.
+In: a table whose formats are decided, and the types that the user set. Out: the columns, each with
+its type and its cells.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _COUNTERS = r"(row|line|record)? ?(number|num|nummer)?|unnamed(:? ?\d+)?|column 
 _COUNTER_NAME = re.compile(rf"(?i){_COUNTERS}")
 # Types whose numbers a float64 holds to the last digit.
 _SHORT = {"TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER", "FLOAT", "DOUBLE"}
-_LONGEST = 40  # signs of a cell that are shown
+_LONGEST = 40  # characters of a cell that are shown
 _LEAST_CODE = 9  # a number such as -9 may mean missing, -3 is a number
 _SOME = 1000  # texts that are looked at
 # So many words, which stand by themselves, in most texts are free text.
@@ -49,7 +49,7 @@ _FEW = 20  # so many different values are still few
 
 @dataclass(frozen=True)
 class Column:
-    """A column, what it is taken for, and its cells (none for a column that is left out)."""
+    """A column, its type, and its cells (None for a column that is left out)."""
 
     name: str
     kind: str
@@ -64,7 +64,7 @@ class Column:
 
 
 def infer_columns(table: Table, names: Sequence[str], fixed: Mapping[str, str]) -> list[Column]:
-    """Read the named columns once and decide what they are."""
+    """Read the named columns once and infer their types."""
     kept = [
         name
         for name in names
@@ -118,7 +118,7 @@ def _needs_text(table: Table, name: str, numbers: Numbers, fixed: Mapping[str, s
 
 
 def lost_digits(table: Table, name: str, numbers: Numbers) -> tuple[str, ...]:
-    """What `Table.lost_digits` says, for a column that may lose digits."""
+    """Return `Table.lost_digits` of a column that may lose digits."""
     cells = table.columns[name]
     wide = cells.family == "wide" or (cells.family != "other" and cells.type not in _SHORT)
     present = numbers.values[np.isfinite(numbers.values)]
@@ -138,7 +138,7 @@ def _digits_note(name: str, exact: tuple[str, ...]) -> Note:
 
 
 def _nested_column(name: str, type: str, fixed: str | None) -> Column:
-    """A column of lists, maps or the like."""
+    """Return a nested column (lists, maps and the like), which is left out."""
     if fixed is not None:
         raise TableError(
             f"column {name!r} holds values of type {type}, not single values, so it cannot be of "
@@ -156,7 +156,7 @@ def _part_hint(name: str) -> Hint:
 
 @dataclass(frozen=True)
 class _Readings:
-    """One column in every reading that may be needed."""
+    """One column in all readings that may be needed."""
 
     label: str
     name: str
@@ -251,7 +251,7 @@ class _Readings:
         return (Note("infinite", text, self.name, way),)
 
     def _sentinel(self, values: NDArray[np.float64]) -> tuple[Note, ...]:
-        """A number far from all others that occurs again and again may mean missing."""
+        """Note a number far from all others that occurs often: it may mean missing."""
         finite = values[np.isfinite(values)]
         for odd in (finite.min(), finite.max()) if len(finite) else ():
             rest = finite[finite != odd]
@@ -270,8 +270,9 @@ class _Readings:
         return ()
 
     def _names_rows(self, values: NDArray[np.float64]) -> bool:
-        """Whole numbers that only name the rows, in no order that could help; numbers that go up
-        or down with the rows stay, unless the column is called what counts rows."""
+        """Return whether integers only number the rows, in no order that could help. Numbers that
+        increase or decrease with the rows are kept, unless the column has the name of a row
+        number."""
         if not (values == np.floor(values)).all() or len(np.unique(values)) < len(values):
             return False
         steps = np.diff(values)
@@ -317,12 +318,12 @@ class _Readings:
 
 
 def spelling_key(text: str) -> str:
-    """The same for texts that differ only in case and blanks."""
+    """Return a key that is equal for texts that differ only in case and spaces."""
     return " ".join(text.casefold().split())
 
 
 def spellings(counts: Mapping[str, int]) -> dict[str, str]:
-    """The commonest spelling for every text that is spelt in several ways."""
+    """Map each text with several spellings to its most frequent spelling."""
     groups: dict[str, list[str]] = {}
     for text in counts:
         groups.setdefault(spelling_key(text), []).append(text)
@@ -335,14 +336,14 @@ def spellings(counts: Mapping[str, int]) -> dict[str, str]:
 
 
 def known_spelling(text: str, known: Sequence[str]) -> str:
-    """The one known text that this is another spelling of, or the text itself."""
+    """Return the only known text that has the same spelling key, or the text itself."""
     key = spelling_key(text)
     same = [text for text in known if spelling_key(text) == key]
     return same[0] if len(same) == 1 else text
 
 
 def spelling_note(name: str, one_of: Mapping[str, str]) -> Note:
-    """What was joined."""
+    """Return the note on spellings that were merged."""
     shown = ", ".join(
         f"{brief(text)!r} with {brief(one_of[text])!r}" for text in sorted(one_of)[:3]
     )
@@ -353,13 +354,13 @@ def spelling_note(name: str, one_of: Mapping[str, str]) -> Note:
 
 
 def brief(text: str) -> str:
-    """A text from a cell, short and on one line."""
+    """Return a cell's text, shortened and on one line."""
     line = "".join(sign if sign.isprintable() else " " for sign in text[:_LONGEST])
     return line if len(text) <= _LONGEST else line[:-1] + "…"
 
 
 def check_finite(label: str, name: str, numbers: Numbers) -> None:
-    """Refuse infinite numbers, and numbers too large for float64."""
+    """Raise TableError for infinite numbers, and numbers too large for float64."""
     infinite = np.flatnonzero(np.isinf(numbers.values))
     if len(infinite):
         raise TableError(
@@ -378,8 +379,8 @@ def _is_identifier(different: int, present: int) -> bool:
 
 
 def _is_prose(counts: Mapping[str, int]) -> bool:
-    """Whether most texts have several words, two of which or more begin with a small letter, as
-    few names do, or all are in capitals."""
+    """Return whether most texts are prose: several words, of which two or more begin with a small
+    letter, or all in capitals."""
     some = [*counts][:_SOME]
     return sum(map(_has_sentence, some)) * 2 > len(some)
 

@@ -1,7 +1,7 @@
-"""How large a table may be: bounds against files that unpack to far more than they seem to hold.
+"""Limits on the size of a table, against files that decompress to far more than expected.
 
-In: what a file says of itself, or what has been read of it so far. Out: nothing, or a `TableError`
-that names the bound and the option that raises it.
+In: the size that a file declares, or that has been read so far. Out: nothing, or a `TableError`
+that names the limit and the option that raises it.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from glassnet.errors import TableError
 from glassnet.hints import Option, hint
 from glassnet.words import plural
 
-SMALL = 1 << 28  # bytes that are never too many
-_MOST_TIMES = 100  # a table rarely packs to a hundredth of its size
+SMALL = 1 << 28  # bytes that are always allowed
+_MOST_TIMES = 100  # a table rarely compresses by a larger factor
 _MOST_COLUMNS = 20_000
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The bounds; `size` is in bytes, and None means `SMALL` bytes or a hundred times the file,
+    """The limits. `size` is in bytes; None means `SMALL` bytes or a hundred times the file,
     whichever is more."""
 
     columns: int = _MOST_COLUMNS
     size: int | None = None
 
     def check_columns(self, label: str, count: int) -> None:
-        """Fail for a table with too many columns."""
+        """Raise TableError for a table with too many columns."""
         if count > self.columns:
             raise TableError(
                 f"{label} has {plural(count, 'column')}, more than {self.columns:,}",
@@ -38,7 +38,8 @@ class Limits:
             )
 
     def check_size(self, label: str, size: int, packed: int, what: str = "unpacks to") -> None:
-        """Fail for a table of more bytes than the limit. `packed` is the size of its file."""
+        """Raise TableError for a table of more bytes than the limit; `packed` is the size of its
+        file."""
         most = max(SMALL, packed * _MOST_TIMES) if self.size is None else self.size
         if size > most:
             raise TableError(
@@ -55,7 +56,8 @@ DEFAULT_LIMITS = Limits()
 
 
 def parse_size(text: str) -> int:
-    """Bytes from 800MB, 20GB, 1.5 TB or a plain number; ValueError for anything else."""
+    """Return the bytes of a size such as 800MB, 20GB, 1.5 TB or a plain number; ValueError for
+    other texts."""
     match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*([kmgt]?)i?b?\s*", text.lower())
     if match is None or float(match[1]) <= 0:
         raise ValueError(f"{text!r} is not a size; write for example 800MB or 20GB")

@@ -1,7 +1,7 @@
-"""What was decided about a table, in sentences that a person can check.
+"""Notes on the decisions made in reading a table.
 
-In: the name of a rule and what it found. Out: a `Note`, which commands print and estimators warn
-with.
+In: the name of a rule and what it found. Out: a `Note`, which commands print and estimators issue
+as a warning.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Note:
     doubt: bool = False  # a person should look at it, since another reading is as likely
 
     def render(self, words: Words) -> str:
-        """The sentence in the words of a front end."""
+        """Return the note as a sentence, with options as `words` formats them."""
         subject = f"column {self.column!r} " if self.column else ""
         advice = self.advice if isinstance(self.advice, str) else self.advice.render(words)
         return subject + self.text + (f"; {advice}" if advice else "")

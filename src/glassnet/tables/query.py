@@ -1,4 +1,4 @@
-"""What DuckDB reports, as the errors of this package.
+"""Convert DuckDB's errors to those of this package.
 
 In: a block of code that runs queries. Out: its result, a `TableError` of one line, or a
 `KeyboardInterrupt`.
@@ -19,7 +19,8 @@ AGAIN = "correct the file, or write it again"
 
 @contextlib.contextmanager
 def table_errors(label: str, failure: str, advice: Hint | str = AGAIN) -> Generator[None]:
-    """An error inside becomes "LABEL FAILURE: the first line of what DuckDB says; ADVICE"."""
+    """Convert a DuckDB error within the context to "LABEL FAILURE: first line of DuckDB's message;
+    ADVICE"."""
     try:
         yield
     except (duckdb.Error, RuntimeError) as error:

@@ -1,8 +1,8 @@
-"""Runs a query that a file recorded: in a process of its own, whose time and memory are bounded.
+"""Run a query that a run file recorded in a separate process with limits on time and memory.
 
 In: a table, and SQL that somebody else may have written. Out: the `Table` of its result, or a
-`TableError`. What DuckDB allots for one long text is counted by none of its own limits, and it is
-not interrupted within one operation; the operating system sees to both.
+`TableError`. DuckDB's own limits do not count what it allocates for one long text, and it cannot be
+interrupted within one operation; the operating system enforces both limits.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ MEMORY = 420_000_000  # bytes, and so many more for every byte of the table
 SHARE = 30
 CELLS = 5_000_000
 _NO_MEMORY = re.compile("allocat|out of memory", re.IGNORECASE)
-WAIT = 30.0  # times the seconds of processor time is what the query may take by the clock
+WAIT = 30.0  # limit of elapsed time, as a multiple of the limit of processor time
 
 
 def read_apart(
     path: str | Path, *, sql: str, missing: Sequence[str] = (), how: Mapping[str, Any] | None = None
 ) -> Table:
-    """As `read_table`, for SQL that was not typed by the user; `how` are its other options."""
+    """As `read_table`, for SQL that the user did not type; `how` has its other options."""
     size = os.path.getsize(path)
     seconds = SECONDS + size / BYTES_A_SECOND
     asked: dict[str, Any] = {"path": str(path), "sql": sql, "missing": list(missing)}
@@ -67,7 +67,7 @@ def _loaded(label: str, place: Path, missing: tuple[str, ...]) -> Table:
 
 
 def _run(asked: dict[str, Any], seconds: float) -> None:
-    """The other process, from its start to its end."""
+    """Run the other process, and return its answer."""
     root = Path(__file__).resolve().parents[2]
     known = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
     around = {**os.environ, "PYTHONPATH": os.pathsep.join(known), "PYTHONSAFEPATH": "1"}
@@ -82,22 +82,22 @@ def _run(asked: dict[str, Any], seconds: float) -> None:
         finally:
             child.kill()
     try:
-        told: dict[str, Any] = json.loads(out)
+        answer: dict[str, Any] = json.loads(out)
     except ValueError:  # it was ended
-        told = {"error": "", "bounds": True}
-    if told.get("bounds"):
+        answer = {"error": "", "bounds": True}
+    if answer.get("bounds"):
         raise UntrustedError(
             f"{asked['path']} (query) cannot be computed: the query needs more than "
             f"{seconds:.3g} s or {asked['memory'] // 1_000_000:,} MB",
             TRUST,
         )
-    if "error" in told:
-        failure = UntrustedError if told.get("untrusted") else TableError
-        raise failure(str(told["error"]), _hint_of(told.get("hint")))
+    if "error" in answer:
+        failure = UntrustedError if answer.get("untrusted") else TableError
+        raise failure(str(answer["error"]), _hint_of(answer.get("hint")))
 
 
 def _answer(asked: dict[str, Any]) -> dict[str, Any]:
-    """What this process says when it is the other one."""
+    """Compute the answer, in the other process."""
     _limit(asked["seconds"], asked["memory"])
     try:
         table = read_table(
@@ -116,15 +116,15 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
         known = error if isinstance(error, TableError) else None
         full = isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)) is not None
         untrusted = isinstance(error, UntrustedError)
-        told: dict[str, Any] = {"error": str(error), "bounds": full, "untrusted": untrusted}
+        answer: dict[str, Any] = {"error": str(error), "bounds": full, "untrusted": untrusted}
         if known is not None:
-            told |= {"error": known.message, "hint": known.hint and asdict(known.hint)}
-        return told
+            answer |= {"error": known.message, "hint": known.hint and asdict(known.hint)}
+        return answer
     return {}
 
 
 def _hint_of(plain: Any) -> Hint | None:
-    """The hint that the other process has written."""
+    """Read the hint that the other process has written."""
     if plain is None:
         return None
     ways: list[list[Any]] = plain["ways"]
@@ -132,7 +132,7 @@ def _hint_of(plain: Any) -> Hint | None:
 
 
 def _limit(seconds: float, memory: int) -> None:
-    """Bounds of this process, as far as the system has such."""
+    """Set limits on this process, as far as the system supports them."""
     with suppress(ImportError, AttributeError, OSError):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # threads need memory too
     with suppress(AttributeError, OSError):

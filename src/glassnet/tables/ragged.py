@@ -1,8 +1,9 @@
-"""Lines that a strict reader refuses: rows too short or too long, quotes in the middle of a field.
+"""Repair lines that a strict CSV reader refuses: rows too short or too long, quotes in the middle
+of a field.
 
-In: the text of a table below its titles. Out: the same with one number of fields in every line, and
-what was done. Cells are never moved: what is missing at the end of a row is a gap, and in a row
-with too many fields, of which nobody knows where they belong, all are.
+In: the text of a table below its title lines. Out: the text with equally many fields in each line,
+and notes. Cells are never moved: fields that a row lacks at its end are missing; in a row with too
+many fields, all cells are missing, since their columns are unknown.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _WAYS: tuple[dict[str, Any], ...] = ({}, {"escapechar": "\\"}, {"quotechar": "'"
 
 
 def even_rows(lines: list[str], delimiter: str, notes: list[Note]) -> list[str]:
-    """Lines of one width, if a few are odd; else the lines as they are."""
+    """Return lines with equally many fields if a few rows differ, else the lines unchanged."""
     if any("\0" in line for line in lines):
         return lines
     ways = (
@@ -41,24 +42,25 @@ def even_rows(lines: list[str], delimiter: str, notes: list[Note]) -> list[str]:
     loose = usual and _needs_lenient_quotes(lines, delimiter)
     if usual and not _count_odd_rows(rows) and not loose:
         return lines
-    told: list[Note] = []
+    repairs: list[Note] = []
     if loose:
-        told.append(Note("quotes", "quotes inside of fields are taken as they stand"))
+        repairs.append(Note("quotes", "quotes inside of fields are taken as they stand"))
     elif not usual:
-        told.append(Note("quotes", "fields have single quotes, or quotes after backslashes"))
-    rows = _with_first_name(rows, told)
-    rows = _without_footer(rows, told)
-    body = _to_header_width(rows, told)
+        repairs.append(Note("quotes", "fields have single quotes, or quotes after backslashes"))
+    rows = _with_first_name(rows, repairs)
+    rows = _without_footer(rows, repairs)
+    body = _to_header_width(rows, repairs)
     if body is None:
         return lines
-    notes += told
+    notes += repairs
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(body)
     return text.getvalue().split("\n")[:-1]
 
 
 def split_by_spaces(lines: list[str]) -> list[str]:
-    """Lines whose columns are set apart by several spaces, with commas; else as they are."""
+    """Convert lines whose columns are separated by several spaces to commas; else return them
+    unchanged."""
     cut = [_SPACES.split(line.strip()) for line in lines]
     widths = {len(row) for row in cut}
     if len(widths) != 1 or widths == {1}:
@@ -72,7 +74,7 @@ def split_by_spaces(lines: list[str]) -> list[str]:
 
 
 def _parsed(lines: Sequence[str], delimiter: str, way: dict[str, Any]) -> list[list[str]] | None:
-    """The records, or None where a quote is never closed."""
+    """Return the records; None if a quote is never closed."""
     text = io.StringIO("\n".join([*lines, _END]), newline="")
     try:
         rows = [row for row in csv.reader(text, delimiter=delimiter, **way) if row]
@@ -90,7 +92,7 @@ def _count_odd_rows(rows: Sequence[Sequence[str]]) -> int:
 
 
 def _needs_lenient_quotes(lines: Sequence[str], delimiter: str) -> bool:
-    """Whether a strict reader refuses quotes that a lenient one takes as they stand."""
+    """Return whether a strict reader refuses quotes that a lenient one accepts."""
     broken = re.compile(rf'(^|{re.escape(delimiter)})"([^"]|"")*"[^{re.escape(delimiter)}"]')
     if any(broken.search(line) for line in lines):
         return False  # a quoted field goes on after its quote
@@ -98,26 +100,26 @@ def _needs_lenient_quotes(lines: Sequence[str], delimiter: str) -> bool:
     return any(inside.search(line) for line in lines)
 
 
-def _with_first_name(rows: list[list[str]], told: list[Note]) -> list[list[str]]:
-    """With a name for the first column, where all rows have one field more than the header, as
-    programs write it that put a number before every row."""
+def _with_first_name(rows: list[list[str]], repairs: list[Note]) -> list[list[str]]:
+    """Add a name for the first column if all rows have one field more than the header: some
+    programs write a row number without a name."""
     (width, count), *_ = Counter(len(row) for row in rows[1:]).most_common(1)
     if width != len(rows[0]) + 1 or count * 10 < 9 * (len(rows) - 1):
         return rows
     text = f"every row has {width} fields and the header {width - 1}; the first column has no name"
-    told.append(Note("short header", text))
+    repairs.append(Note("short header", text))
     return [["", *rows[0]], *rows[1:]]
 
 
-def _without_footer(rows: list[list[str]], told: list[Note]) -> list[list[str]]:
-    """Without lines of one field below a table of three columns or more."""
+def _without_footer(rows: list[list[str]], repairs: list[Note]) -> list[list[str]]:
+    """Remove lines of one field below a table of three columns or more."""
     last = len(rows)
     while last > 2 and len(rows[0]) > 2 and _is_footer(rows[last - 1]):
         last -= 1
     if last < len(rows):
         shown = rows[last][0].strip()[:40]
         text = f"{plural(len(rows) - last, 'line')} below the table left out, such as {shown!r}"
-        told.append(Note("foot lines", text))
+        repairs.append(Note("foot lines", text))
     return rows[:last]
 
 
@@ -125,8 +127,8 @@ def _is_footer(row: Sequence[str]) -> bool:
     return len(row) == 1 and _LETTER.search(row[0]) is not None
 
 
-def _to_header_width(rows: list[list[str]], told: list[Note]) -> list[list[str]] | None:
-    """All rows as wide as the header, or None where many are not."""
+def _to_header_width(rows: list[list[str]], repairs: list[Note]) -> list[list[str]] | None:
+    """Return all rows with as many fields as the header; None if many rows differ."""
     width, short, long = len(rows[0]), list[int](), list[int]()
     body = [rows[0]]
     for number, row in enumerate(rows[1:], 1):
@@ -143,12 +145,12 @@ def _to_header_width(rows: list[list[str]], told: list[Note]) -> list[list[str]]
     if short:
         whose = "its end" if len(short) == 1 else "their ends"
         text = f"{_width_note(short, 'fewer')}; what is missing at {whose} is a gap"
-        told.append(Note("short rows", text, "", "", True))
+        repairs.append(Note("short rows", text, "", "", True))
     if long:
         text = f"{_width_note(long, 'more')}; since nobody knows which is of which column, all "
         text += f"of {'its' if len(long) == 1 else 'their'} cells are gaps"
         way = "put a field that holds the delimiter in quotes"
-        told.append(Note("long rows", text, "", way, True))
+        repairs.append(Note("long rows", text, "", way, True))
     return body
 
 

@@ -1,7 +1,7 @@
-"""Opens tables: CSV (.gz, .zst), Parquet, Arrow/Feather, JSON lines, and SQL over any of them.
+"""Open tables: CSV (.gz, .zst), Parquet, Arrow/Feather, JSON lines, and SQL queries on them.
 
-In: a path, and perhaps a query. Out: a `Table`. The rows keep the order of the file; nothing is
-fetched from a network.
+In: a path, and optionally a query. Out: a `Table`. The rows keep the order of the file; nothing is
+read from a network.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def read_table(
     files: bool = True,
     database: str = ":memory:",
 ) -> Table:
-    """Open and check a table. In `sql` the table is called `data`; it is one SELECT, which may read
-    other files that it names, unless `files` says no. Its result is kept in the `database`."""
+    """Open and check a table. `sql` is one SELECT, in which the table is called `data`; it may read
+    other files that it names, unless `files` is false. Its result is stored in the `database`."""
     dialect = Dialect(delimiter, encoding, header, skip)
     label = str(path)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", label):
@@ -83,8 +83,8 @@ _LONGEST_LINE = 1 << 20  # a longer one in a file that is refused is not looked 
 
 
 class TemporaryFolder:
-    """A private folder for what is written aside; it goes with the last table that is read from
-    it, or with the process."""
+    """A private folder for temporary files; it is removed with the last table that is read from it,
+    or with the process."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="glassnet-"))
@@ -94,8 +94,8 @@ class TemporaryFolder:
 def _local_file(
     path: Path, limits: Limits, sheet: str | None
 ) -> tuple[Path, TemporaryFolder | None, tuple[Note, ...]]:
-    """A file that DuckDB reads, the folder that it lies in where it had to be written aside
-    (standard input, what DuckDB cannot unpack, a sheet of a workbook), and what was decided."""
+    """Return a file that DuckDB can read, its temporary folder if it was created (standard input, a
+    compression that DuckDB lacks, a sheet of a workbook), and notes."""
     if str(path) == "-":
         aside = TemporaryFolder()
         copy = aside.folder / "standard input"
@@ -144,7 +144,7 @@ def _open_csv(
     asked: Dialect,
     limits: Limits,
 ) -> tuple[Table, Path]:
-    """The table, and the file that it is read from: the given one, or one that was mended."""
+    """Return the table, and the file that it is read from: the given one, or a repaired copy."""
     if asked.delimiter is not None and (len(asked.delimiter) != 1 or not asked.delimiter.isascii()):
         raise TableError(f"the delimiter must be one character, not {asked.delimiter!r}")
     check_unpacked(path, form.compression, limits)
@@ -174,7 +174,8 @@ def _open_mended(
     refused: TableError | None,
     notes: tuple[Note, ...],
 ) -> tuple[Table, Path]:
-    """The table of a file that is written anew; where that does not help, what was `refused`."""
+    """Return the table of a repaired copy of the file; if that fails too, raise the error
+    `refused`."""
     with unpacked(path, form.compression) as stream:
         content = stream.read()
     lines = content.replace(b"\r", b"\n").split(b"\n")
@@ -204,7 +205,7 @@ def _open_mended(
 def _with_header(
     found: RepairedText, content: bytes, label: str, asked: Dialect, notes: tuple[Note, ...]
 ) -> tuple[RepairedText, tuple[Note, ...]]:
-    """The text with names for its columns, where its first line is a row."""
+    """Add column names to the text if its first line is a row of data."""
     if asked.header is not None:
         return found, notes
     rows = list(itertools.islice(_records(found.text, found.delimiter or ","), 2))
@@ -225,8 +226,8 @@ _NUMBERS_AS_NAMES = Note(
 
 
 def _header_is_suspicious(shape: CsvShape) -> bool:
-    """Whether the first line is rather none of names: a comment, a title, columns set apart by
-    spaces."""
+    """Return whether the first line is probably not a header: a comment, a title, or columns
+    separated by spaces."""
     names, first = shape.names, shape.names[0]
     unnamed = sum(name == f"column {place}" for place, name in enumerate(names, 1))
     wide = len(names) == 1 and ("  " in first or "\t" in first)
@@ -238,7 +239,7 @@ def _records(text: str, delimiter: str) -> Iterator[list[str]]:
 
 
 def _names_are_data(path: Path, form: FileFormat, shape: CsvShape) -> bool | None:
-    """Whether the line of names looks like a row; None where that is open."""
+    """Return whether the header looks like a row of data; None if that is unclear."""
     if not any(sign.isdigit() for name in shape.names for sign in name[:1] + name[1:2]):
         return False
     with unpacked(path, form.compression) as stream:
@@ -289,7 +290,7 @@ def _csv_relation(path: Path, form: FileFormat, shape: CsvShape) -> str:
 
 
 def _query(table: Table, sql: str, path: Path, files: bool) -> Table:
-    """The result of a query over the table, which sees numbers as numbers."""
+    """Return the result of a query on the table; in the query, numeric columns are numbers."""
     connection = table.connection
     label = f"{table.label} (query)"
     query = check_query(sql, label, connection)
@@ -313,7 +314,7 @@ def _query(table: Table, sql: str, path: Path, files: bool) -> Table:
 
 
 def _typed_columns(table: Table) -> list[str]:
-    """SQL for every column: numbers as numbers, all else as it is."""
+    """Return SQL for each column: numeric columns as numbers, all others unchanged."""
     texts = [name for name, cells in table.columns.items() if cells.family == "text"]
     numbers = table.numbers(texts)
     parts: list[str] = []

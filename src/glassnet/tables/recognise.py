@@ -1,7 +1,7 @@
-"""Finds how the cells of a text column are written: as numbers, dates or times of day, if any.
+"""Recognise the format of a text column: numbers, dates or times of day, if any.
 
-In: the different texts of a column and how often each occurs. Out: a `Form` with what is to be said
-about it, or None. Whatever can be decided is decided from all texts together, never from one.
+In: the distinct texts of a column with their counts. Out: a `Form` with notes, or None. Decisions
+use all texts together, never one alone.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _CODED = re.compile(r"\d+[A-Za-z]\d+")
 
 @dataclass(frozen=True)
 class Hints:
-    """What the rest of the table, or the user, says about numbers and dates."""
+    """What is known from other columns, or from the user, about numbers and dates."""
 
     decimal: str = ""  # the sign before decimals, where it is known
     day_first: bool | None = None
@@ -68,7 +68,7 @@ class Hints:
 
 @dataclass(frozen=True)
 class FoundForm:
-    """A form, what is to be said of it, and the texts that do not fit it."""
+    """A format, its notes, and the texts that do not match it."""
 
     form: Form
     notes: tuple[Note, ...]
@@ -76,7 +76,7 @@ class FoundForm:
 
 
 def gap_words(counts: Mapping[str, int], words: frozenset[str]) -> tuple[str, ...]:
-    """The texts that mean a gap. NA is none among two-letter codes such as those of countries."""
+    """Return the texts that mean missing. NA does not, among two-letter codes such as countries."""
     found = [text for text in counts if text.lower() in words]
     others = [text for text in counts if text.lower() not in words]
     codes = sum(_CODE.fullmatch(text) is not None for text in others)
@@ -86,7 +86,7 @@ def gap_words(counts: Mapping[str, int], words: frozenset[str]) -> tuple[str, ..
 
 
 def find_number(name: str, counts: Mapping[str, int], hints: Hints) -> FoundForm | None:
-    """Numbers with signs for thousands, decimal commas, units, currencies or bounds."""
+    """Recognise numbers with thousands separators, decimal commas, units, currencies or bounds."""
     texts = _sample(counts)
     blobs = {text: _BLOB.fullmatch(text.translate(LOOKALIKES).strip()) for text in texts}
     dressed = {text: blob for text, blob in blobs.items() if blob is not None}
@@ -117,7 +117,7 @@ _MARKS: tuple[Mark, ...] = ("'", " ", "_")
 
 
 def _signs(name: str, digits: Sequence[str], hints: Hints) -> tuple[Point, Mark, tuple[Note, ...]]:
-    """The sign before decimals, the sign between thousands, and the doubt if there is one."""
+    """Return the decimal sign, the thousands separator, and a note if they are in doubt."""
     groups = {sign: sum(_groups(digit, sign) for digit in digits) for sign in ",.' _"}
     points = {sign: sum(_decimal(digit, sign) for digit in digits) for sign in ",."}
     unclear = {sign: [digit for digit in digits if _is_ambiguous(digit, sign)] for sign in ",."}
@@ -146,7 +146,7 @@ def _signs(name: str, digits: Sequence[str], hints: Hints) -> tuple[Point, Mark,
 
 
 def _groups(digits: str, sign: str) -> bool:
-    """Whether this sign surely stands between thousands here."""
+    """Return whether this sign is certainly a thousands separator."""
     number = digits.strip()
     grouped = re.fullmatch(
         rf"\d{{1,3}}(?:{re.escape(sign)}\d{{2,3}})*{re.escape(sign)}\d{{3}}(.*)", number
@@ -157,7 +157,7 @@ def _groups(digits: str, sign: str) -> bool:
 
 
 def _decimal(digits: str, sign: str) -> bool:
-    """Whether this sign surely stands before decimals here."""
+    """Return whether this sign is certainly the decimal sign."""
     number = digits.strip()
     if number.count(sign) != 1:
         return False
@@ -172,7 +172,7 @@ def _is_ambiguous(digits: str, sign: str) -> bool:
 def _unit(
     dressed: Mapping[str, re.Match[str]], counts: Mapping[str, int]
 ) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """Units and currencies, and what a number of each is multiplied by."""
+    """Return units and currencies, and the factor of each."""
     after: Counter[str] = Counter()
     before: set[str] = set()
     for text, blob in dressed.items():
@@ -209,7 +209,7 @@ def _unit(
 
 
 def _scaled_currency(word: str, scale: Mapping[str, float]) -> float | None:
-    """What a number before `m usd` or `k€` is worth, or None where the word is none of these."""
+    """Return the factor of a unit such as `m usd` or `k€`; None if the word is not one."""
     for currency in CURRENCIES:
         head = word.removesuffix(currency).strip()
         if head != word and head in scale:
@@ -221,7 +221,7 @@ _TAIL_WORDS = tuple(word for word in TAILS.replace("\\", "").split("|") if word[
 
 
 def _bare_unit(text: str, signs: Iterable[str]) -> str:
-    """A unit in lower case, without bounds and brackets."""
+    """Return a unit in lower case, without bounds and brackets."""
     word = text.strip().lower()
     for sign in sorted(signs, key=len, reverse=True):
         word = word.removeprefix(sign).removesuffix(sign).strip()
@@ -236,7 +236,7 @@ _BOUND = re.compile(
 
 
 def _has_ranges(texts: Sequence[str]) -> bool:
-    """Whether some texts are bounds or ranges, and all ranges go up."""
+    """Return whether some texts are bounds or ranges, and all ranges are increasing."""
     found = False
     for text in texts:
         plain = text.translate(LOOKALIKES)
@@ -252,7 +252,8 @@ def _has_ranges(texts: Sequence[str]) -> bool:
 
 
 def _bounds_collide(texts: Sequence[str]) -> bool:
-    """Whether two bounds on one number, such as <=50 and >50, would become the same."""
+    """Return whether two bounds on the same number, such as <=50 and >50, would be read as
+    equal."""
     seen: dict[str, str] = {}
     for text in texts:
         number = "".join(re.findall(r"[\d.,]+", text))
@@ -267,7 +268,7 @@ def _bounds_collide(texts: Sequence[str]) -> bool:
 def _example(
     name: str, form: Form, texts: Sequence[str], fits: re.Pattern[str], *, doubted: bool
 ) -> tuple[Note, ...]:
-    """What was understood, by an example that shows it."""
+    """Return the note on the format, with an example."""
     notes: list[Note] = []
     plain = re.compile(r"[-+]?\d+(\.\d+)?")
     odd = [
@@ -335,7 +336,8 @@ _PARTS = re.compile(
 
 
 def find_date(name: str, counts: Mapping[str, int], hints: Hints) -> FoundForm | None:
-    """Dates and times in any common form; the order of day and month is decided from all cells."""
+    """Recognise dates and times in any common format; all cells together decide the order of day
+    and month."""
     texts = _sample(counts)
     formats: dict[str, None] = {}
     pairs: list[tuple[int, int]] = []
@@ -374,8 +376,8 @@ _YEAR_FIRST = re.compile(r"\d{4}([-/. ])(\d{1,2})\1(\d{1,2})(\D.*)?")
 
 
 def _year_first(texts: Sequence[str], formats: dict[str, None]) -> dict[str, None]:
-    """The formats, with the day before the month where some cells say so and none says otherwise,
-    as in 2024-31-01."""
+    """Return the formats, with the day before the month (2024-31-01) if some cells require it and
+    none contradicts."""
     found = [match for text in texts if (match := _YEAR_FIRST.fullmatch(tidy(text))) is not None]
     second = any(int(match[2]) > 12 for match in found)
     if not second or any(int(match[3]) > 12 for match in found):
@@ -399,7 +401,7 @@ def _shape(text: str) -> str | None:
 def _order(
     name: str, pairs: Sequence[tuple[int, int]], forms: Iterable[tuple[str, str, str]], hints: Hints
 ) -> tuple[bool, tuple[Note, ...]]:
-    """Whether the day comes before the month."""
+    """Return whether the day comes before the month, with a note if that is in doubt."""
     day_first = sum(first > 12 for first, _ in pairs)
     month_first = sum(second > 12 for _, second in pairs)
     if not pairs or bool(day_first) != bool(month_first):
@@ -417,8 +419,8 @@ def _order(
 
 
 def find_span(name: str, counts: Mapping[str, int]) -> FoundForm | None:
-    """Lengths of time such as 1h 30m, 2 days, PT45M: some of several parts, or of words that are no
-    unit of numbers."""
+    """Recognise durations such as 1h 30m, 2 days, PT45M. Some must have several parts, or words
+    that are not units of numbers."""
     pattern, texts = re.compile(SPAN), _sample(counts)
     found: dict[str, int] = {}  # how many parts it has
     kinds: set[int] = set()
@@ -446,7 +448,7 @@ _LONG_SPAN = re.compile(r"(?i)min|hour|day|week|sec|stunde|tag|woche")
 
 
 def find_clock(name: str, counts: Mapping[str, int]) -> FoundForm | None:
-    """Times of day, or lengths of time, in hours, minutes and perhaps seconds."""
+    """Recognise times of day, or durations, in hours, minutes and optional seconds."""
     clock = re.compile(CLOCK)
     texts = _sample(counts)
     strange = tuple(text for text in texts if not clock.match(text))

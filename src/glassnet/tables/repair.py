@@ -1,8 +1,8 @@
-"""Text that no strict reader takes, made into text that every reader takes alike.
+"""Convert text that a strict CSV reader refuses to text that all readers read alike.
 
-In: the bytes of a file, and what the user said of it. Out: CSV text in which every line is a
-record of one width below a line of names, and a note for everything that was done to it. Cells
-are never moved: what leaving out lines, or a sign at their ends, does not mend stays as it is.
+In: the bytes of a file, and the user's options. Out: CSV text with a header and equally many fields
+in each line, and a note for each change. Cells are never moved: a fault that cannot be repaired by
+removing lines, or a delimiter at their ends, stays.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MARKS = (
 
 @dataclass(frozen=True)
 class Dialect:
-    """What the user said of a CSV file; None leaves it to the file."""
+    """The user's options for a CSV file; None: detect it."""
 
     delimiter: str | None = None
     encoding: str | None = None
@@ -42,13 +42,13 @@ class Dialect:
 
     @property
     def is_given(self) -> bool:
-        """Whether the text is to be read otherwise than a strict reader would."""
+        """Return whether the user set an option that a strict reader does not have."""
         return self.encoding is not None or self.header == "none" or self.skip > 0
 
 
 @dataclass(frozen=True)
 class RepairedText:
-    """The text, its delimiter, and what was done."""
+    """The repaired text, its delimiter, and notes."""
 
     text: str
     delimiter: str | None
@@ -57,7 +57,7 @@ class RepairedText:
 
 
 def decode_text(content: bytes, label: str, encoding: str | None = None) -> tuple[str, Note | None]:
-    """The text of a file in its encoding, which is found where it is not said."""
+    """Decode a file; the encoding is detected if it is not given."""
     if encoding is not None:
         try:
             return content.decode(encoding).removeprefix("\ufeff"), None
@@ -105,7 +105,7 @@ def _candidates(content: bytes) -> list[str]:
 
 
 def repair_text(content: bytes, label: str, asked: Dialect) -> RepairedText:
-    """The text without what is not a table."""
+    """Remove from a text what does not belong to the table."""
     text, note = decode_text(content, label, asked.encoding)
     notes = [] if note is None else [note]
     if _PAGE.match(text):
@@ -117,9 +117,9 @@ def repair_text(content: bytes, label: str, asked: Dialect) -> RepairedText:
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     whole, lines = lines, lines[asked.skip :]
     delimiter = asked.delimiter
-    said = re.fullmatch(r'"?sep=(.)"?', lines[0].strip()) if lines else None
-    if said is not None:
-        lines, delimiter = lines[1:], delimiter or said[1]
+    separator = re.fullmatch(r'"?sep=(.)"?', lines[0].strip()) if lines else None
+    if separator is not None:
+        lines, delimiter = lines[1:], delimiter or separator[1]
     lines = _without_comments(lines, notes)
     delimiter, width = _commonest_shape(lines, delimiter)
     if width == 1 and asked.delimiter is None:
@@ -137,8 +137,8 @@ def repair_text(content: bytes, label: str, asked: Dialect) -> RepairedText:
 
 
 def _without_comments(lines: list[str], notes: list[Note]) -> list[str]:
-    """The lines without comments and blank ones; a comment in front of the rows that names as many
-    columns as they have is their header."""
+    """Remove comments and blank lines. A comment directly above the rows becomes the header if it
+    names as many columns."""
     kept: list[str] = []
     comments: list[str] = []
     blank, inside = 0, False
@@ -169,7 +169,7 @@ def _without_comments(lines: list[str], notes: list[Note]) -> list[str]:
 
 
 def _is_wordy(line: str, delimiter: str) -> bool:
-    """Whether a line has words only, as a header has."""
+    """Return whether a line has only words, like a header."""
     number = re.compile(r'"?[-+]?[\d.,]+"?')
     return not any(number.fullmatch(cell.strip()) for cell in line.split(delimiter))
 
@@ -179,7 +179,7 @@ def _width(line: str, delimiter: str) -> int:
 
 
 def _commonest_shape(lines: list[str], delimiter: str | None) -> tuple[str, int]:
-    """The delimiter that cuts most lines into one number of fields, and that number."""
+    """Return the delimiter that gives most lines equally many fields, and that number."""
     best, found = (0, 0), (delimiter or ",", 1)
     for sign in delimiter or _DELIMITERS:
         widths = Counter(_width(line, sign) for line in lines[:_LOOKED_AT])
@@ -190,7 +190,7 @@ def _commonest_shape(lines: list[str], delimiter: str | None) -> tuple[str, int]
 
 
 def _skip_titles(lines: list[str], delimiter: str, width: int, notes: list[Note]) -> list[str]:
-    """The lines from the first on that has as many fields as nearly all others."""
+    """Remove the lines above the first one with as many fields as nearly all others."""
     first = next((n for n, line in enumerate(lines) if _is_header(line, delimiter, width)), 0)
     narrow = all(_is_title(line, delimiter, width) for line in lines[:first])
     if any(_width(line, delimiter) == width for line in lines[:first]):
@@ -208,13 +208,14 @@ def _skip_titles(lines: list[str], delimiter: str, width: int, notes: list[Note]
 
 
 def _filled_width(line: str, delimiter: str) -> int:
-    """How many fields there are up to the last that is not empty."""
+    """Return the number of fields up to the last non-empty one."""
     rest = line.rstrip(delimiter + " ")
     return _width(rest, delimiter) if rest else 0
 
 
 def _is_title(line: str, delimiter: str, width: int) -> bool:
-    """Whether a line is narrower than the table, or has nothing but empty fields in its half."""
+    """Return whether a line has fewer fields than the table, or at least half of its fields are
+    empty."""
     return _width(line, delimiter) < width or _filled_width(line, delimiter) * 2 <= width
 
 
@@ -223,7 +224,7 @@ def _is_header(line: str, delimiter: str, width: int) -> bool:
 
 
 def _without_trailing_delimiter(lines: list[str], delimiter: str, notes: list[Note]) -> list[str]:
-    """The lines without a delimiter that ends all of them but the header."""
+    """Remove a delimiter at the end of all lines but the header."""
     if len(lines) < 2 or _width(lines[0], delimiter) + 1 != _width(lines[1], delimiter):
         return lines
     if not all(line.endswith(delimiter) for line in lines[1:]):
@@ -233,7 +234,7 @@ def _without_trailing_delimiter(lines: list[str], delimiter: str, notes: list[No
 
 
 def looks_like_data(names: tuple[str, ...], first: list[str]) -> bool | None:
-    """Whether the line of names is rather a row: True where it surely is, None where it may be."""
+    """Return whether the header is a row of data: True if certain, None if possible."""
     numbers = [re.fullmatch(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?", name) is not None for name in names]
     alike = all(
         re.fullmatch(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?|", cell.strip()) is not None

@@ -1,8 +1,8 @@
-"""Rows that are there more than once: equal ones, nearly equal ones, and ids that repeat.
+"""Find repeated rows: equal rows, nearly equal rows, and ids that repeat.
 
-In: the cells of the columns that a model uses. Out: a key a row, equal for equal rows, the same on
-every machine, in every order of columns and in every way of writing a cell; and notes about rows
-that a score must not be taken across.
+In: the cells of the columns that a model uses. Out: a key per row, equal for equal rows, on all
+machines, for any order of columns and any spelling of a cell; and notes on rows that must not be
+split between training and scoring.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     Keys = NDArray[np.uint64]
 
 _GAP = 0x9E3779B97F4A7C15  # the key of a missing cell
-_BY_CHANCE = 1.5  # so many times more pairs of equal rows than by chance are still chance
-_FEWEST_DIFFERENT = 10  # with fewer different rows they cannot be kept together
-_MOST_SEEN = 1 << 14  # digests of rows in a model file
+_BY_CHANCE = 1.5  # up to this multiple of the expected number, equal pairs count as chance
+_FEWEST_DIFFERENT = 10  # with fewer different rows, equal rows cannot be kept together
+_MOST_SEEN = 1 << 14  # digests of rows in a model file, at most
 _STREAM = 0x4E454152  # "NEAR": random numbers that nothing else draws
 _NEAR, _FAR = 3.0, 10.0  # times the distance of the nearest row
-_WORK = 150_000_000  # differences of two numbers that looking for near rows may take
+_WORK = 150_000_000  # differences that are computed to find near rows, at most
 _MOST_COLUMNS = 24
 _FEWEST_ASKED = 12
 _PEOPLE = (
@@ -47,7 +47,8 @@ _REPEATED_ID = re.compile(rf"(?i:(^|[_\s.-])(id|ids|uid|uuid|guid|{_PEOPLE}))$|[
 
 
 def row_keys(cells: Mapping[str, Cells]) -> Keys:
-    """A key a row. Texts that differ in case and blanks only have the same key."""
+    """Return a key per row, uint64 [rows]. Texts that differ only in case and spaces have equal
+    keys."""
     total: Keys | None = None
     for name, column in cells.items():
         bits = _bits(column) ^ np.uint64(_digest(name))
@@ -58,7 +59,7 @@ def row_keys(cells: Mapping[str, Cells]) -> Keys:
 
 
 def target_keys(keys: Keys, truth: NDArray[Any], classes: Sequence[str]) -> Keys:
-    """The keys of the rows with their targets: class codes, or numbers."""
+    """Return the keys of the rows with their targets (class codes, or numbers)."""
     if not classes:
         return _mix_bits(keys + _bits(Numbers(truth.astype(np.float64), np.isnan(truth))))
     labels = np.array([_digest(label) for label in classes] + [_GAP], np.uint64)
@@ -82,7 +83,7 @@ def _digest(text: str) -> int:
 
 
 def _mix_bits(bits: Keys) -> Keys:
-    """The finaliser of SplitMix64: every bit of a word decides about every bit of the result."""
+    """Apply the finaliser of SplitMix64: each input bit changes all output bits."""
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return bits ^ (bits >> np.uint64(31))
@@ -90,15 +91,16 @@ def _mix_bits(bits: Keys) -> Keys:
 
 @dataclass(frozen=True)
 class SeenRows:
-    """Which rows a model was trained on, as far as that tells whether a row of another table is one
-    of them: half the bits of each row's key, and of many rows only the smallest ones."""
+    """The training rows of a model as digests, to detect them in another table: half of the bits of
+    each row's key, and of many rows only the smallest digests."""
 
     digests: NDArray[np.uint32]  # ascending
-    limit: int = 1 << 32  # of digests from here on nothing is known
+    limit: int = 1 << 32  # digests from here on are not stored
 
     @staticmethod
     def of(keys: Keys) -> SeenRows | None:
-        """Of the keys of all rows; None where most of them are equal, as rows of few values are."""
+        """Make the digests of all rows' keys; None if most of them are equal, as rows of few values
+        are."""
         digests = np.unique((keys >> np.uint64(32)).astype(np.uint32))
         if len(digests) * 2 < len(keys):
             return None
@@ -107,7 +109,7 @@ class SeenRows:
         return SeenRows(digests[:_MOST_SEEN], int(digests[_MOST_SEEN]))
 
     def asked(self, keys: Keys) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Of which rows something is known, and which of them were seen."""
+        """Return which rows could be known, and which of them were in training, as two masks."""
         digests = (keys >> np.uint64(32)).astype(np.uint32)
         known = digests < self.limit
         seen = known & np.isin(digests, self.digests)
@@ -117,12 +119,12 @@ class SeenRows:
         return known, seen
 
     def to_text(self) -> str:
-        """As a text for files."""
+        """Return the digests as text for a file."""
         return f"{self.limit} {b64encode(self.digests.astype('<u4').tobytes()).decode()}"
 
     @staticmethod
     def from_text(text: str) -> SeenRows:
-        """What a file says; `ValueError` where it is damaged."""
+        """Read the digests from a file's text; ValueError if it is damaged."""
         limit, _, coded = text.partition(" ")
         content = b64decode(coded, validate=True)
         if len(content) > 4 * _MOST_SEEN or len(content) % 4 or not limit.isdecimal():
@@ -134,16 +136,16 @@ class SeenRows:
 
 
 def equal_rows(keys: Keys) -> tuple[NDArray[np.int64], int]:
-    """A number a row, the same for equal rows, and how many rows equal an earlier one."""
+    """Return a number per row, the same for equal rows, and the number of rows that equal an
+    earlier one."""
     _, units = np.unique(keys, return_inverse=True)
     units = units.astype(np.int64).reshape(-1)
     return units, len(units) - int(units.max(initial=-1)) - 1
 
 
 def is_by_chance(cells: Iterable[Cells], rows: NDArray[np.int64], units: NDArray[np.int64]) -> bool:
-    """Whether about so many pairs of equal rows are to be expected where each column has values of
-    its own accord, since they are few; or there are so few different rows that nothing else is
-    possible."""
+    """Return whether chance explains the equal rows: about as many pairs are expected if the
+    columns were independent, or there are too few different rows to expect anything else."""
     sizes = np.bincount(units)
     if len(sizes) < _FEWEST_DIFFERENT:
         return True
@@ -157,8 +159,8 @@ def is_by_chance(cells: Iterable[Cells], rows: NDArray[np.int64], units: NDArray
 
 
 def _chance(cells: Cells, rows: NDArray[np.int64]) -> float:
-    """How probable it is that two rows have the same value. A number could also lie between two
-    that occur, as finely as the nearest two of them are apart."""
+    """Return the probability that two rows have the same value. A number could also lie between two
+    observed ones, in steps of their smallest difference."""
     if not isinstance(cells, Numbers):
         counts = np.unique(_bits(cells[rows]), return_counts=True)[1]
         return float(((counts / len(rows)) ** 2).sum())
@@ -174,7 +176,8 @@ def _chance(cells: Cells, rows: NDArray[np.int64]) -> float:
 
 
 def merge_units(units: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Units of rows that are together in either way, directly or over others."""
+    """Merge two groupings of rows: rows that are connected by either, directly or indirectly, are
+    one unit."""
     parent = list(range(int(units.max()) + 1))
 
     def root(unit: int) -> int:
@@ -193,8 +196,8 @@ def merge_units(units: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[
 
 
 def repeated_ids(texts: Mapping[str, Any]) -> list[Note]:
-    """A note for every column, of those that are called as if they said of whom a row is, in which
-    several rows are of one."""
+    """Return a note for each column with repeated values whose name suggests an id of a person or
+    thing."""
     notes: list[Note] = []
     for name, column in texts.items():
         present = [text for text in column.tolist() if text is not None]
@@ -212,14 +215,14 @@ def repeated_ids(texts: Mapping[str, Any]) -> list[Note]:
 
 
 def may_repeat(name: str) -> bool:
-    """Whether a column is called as if it said of whom or of what a row is."""
+    """Return whether a column's name suggests an id of a person or thing."""
     return _REPEATED_ID.search(name) is not None
 
 
 def near_rows(cells: Iterable[Cells], rows: NDArray[np.int64], seed: int) -> bool:
-    """Whether most of these rows, which all differ, stand in small groups of nearly equal ones:
-    next to a row are a few others, and then nothing for ten times that distance. Rows that are
-    spread evenly, in however many columns, do not look like that."""
+    """Return whether most of these rows, which all differ, are in small groups of nearly equal
+    rows: a row has a few neighbours, and no others within ten times their distance. Evenly spread
+    rows, in any number of columns, do not look like that."""
     numbers = [cell for cell in cells if isinstance(cell, Numbers)]
     most = max(min(_MOST_COLUMNS, _WORK // (_FEWEST_ASKED * max(len(rows), 1))), 1)
     if len(rows) < 30 or not numbers:
@@ -243,7 +246,7 @@ def near_rows(cells: Iterable[Cells], rows: NDArray[np.int64], seed: int) -> boo
 
 
 def _scale_to_range(numbers: Numbers, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Values in units of the range of their middle 80 %, gaps at the median."""
+    """Return values divided by the range of their middle 80 %, with missing ones at the median."""
     values = np.where(numbers.missing, np.nan, numbers.values)[rows]
     finite = values[np.isfinite(values)]
     if not len(finite):

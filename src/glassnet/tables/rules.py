@@ -1,7 +1,7 @@
-"""The rules of reading, in the order in which they are tried: what is taken for what.
+"""The rules of reading a table, in the order in which they are tried.
 
-In: nothing. Out: a record a rule, and the page docs/reading.md that is made from them. The name of
-a rule is that of the note which `glassnet look` and `glassnet fit` print where it was used.
+In: nothing. Out: a record per rule, and the page docs/reading.md. The name of a rule is that of the
+note which `glassnet look` and `glassnet fit` print if it was applied.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from glassnet.hints import Option, Words
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: the note that it leaves, what is found, what is made of it, how to overrule it.
-    An option stands in braces: {kind COLUMN=number}."""
+    """One rule: the name of its note, what is found, how it is read, how to override it. An option
+    stands in braces: {kind COLUMN=number}."""
 
     name: str
     found: str
@@ -169,7 +169,7 @@ _OPTION = re.compile(r"\{([a-z-]+)(?: (?:(COLUMN)=)?([^}]*))?\}")
 
 
 def reading_page(words: Words) -> str:
-    """The text of docs/reading.md, with options in the words of a front end."""
+    """Return the text of docs/reading.md, with options as `words` formats them."""
     parts = [_HEAD]
     for title, rules in PARTS:
         parts.append(f"## {title}\n")

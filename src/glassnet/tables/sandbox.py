@@ -1,8 +1,8 @@
-"""What a query over a table may do: read that table, and nothing else.
+"""Check that a query only reads its table.
 
-In: SQL of a user or of a run file. Out: the one SELECT statement that it is, and the files that it
-names; or a `TableError`. DuckDB's own parser says what is in the text, so that no spelling of a
-forbidden thing goes unseen; what is not known to be harmless is refused.
+In: SQL of a user or of a run file. Out: the query, which must be one SELECT statement, and the
+files that it names; or a `TableError`. DuckDB's own parser analyses the text, so that no spelling
+hides a forbidden function; what is not known to be harmless is refused.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
 @dataclass(frozen=True)
 class Query:
-    """A query that may be run."""
+    """A query that was checked and may run."""
 
     text: str
     files: tuple[str, ...]  # that it reads besides the table
 
 
 def check_query(sql: str, label: str, connection: duckdb.DuckDBPyConnection) -> Query:
-    """The query, once it is sure that it is a SELECT which reads the table `data`, files that it
-    names by themselves, and nothing else."""
+    """Return the query if it is a SELECT that reads only the table `data` and files that it names;
+    else raise TableError."""
     failure = "cannot be computed"
     with table_errors(label, failure, "correct the query"):
         statements = duckdb.extract_statements(sql)
@@ -92,9 +92,9 @@ def check_query(sql: str, label: str, connection: duckdb.DuckDBPyConnection) -> 
 def lock_connection(
     connection: duckdb.DuckDBPyConnection, query: Query, table: tuple[str, ...]
 ) -> None:
-    """From here on the connection reads no file but `table` (SQL texts) and writes none, except for
-    what a large query puts aside, and nothing of that can be changed. A query that names files may
-    read files."""
+    """Lock the connection: it may read no file but `table` (SQL texts) and write none except
+    temporary files of a large query, and these settings cannot be changed. A query that names files
+    may read files."""
     aside = os.path.join(tempfile.gettempdir(), f"glassnet-query-{secrets.token_hex(8)}")
     connection.execute(f"SET temp_directory = {sql_text(aside)}")
     connection.execute("SET python_enable_replacements = false")  # no variables of this process
@@ -106,7 +106,7 @@ def lock_connection(
 
 @dataclass
 class _Object:
-    """A JSON object: its texts, the key that it has in the object around it, and that object."""
+    """A JSON object: its texts, its key in the enclosing object, and that object."""
 
     key: str
     around: _Object | None
@@ -115,7 +115,7 @@ class _Object:
 
 @dataclass
 class _QueryParts:
-    """What a query consists of."""
+    """The parts of a query: tables, files, functions."""
 
     tables: list[str] = field(default_factory=list[str])
     own: set[str] = field(default_factory=set[str])  # names that the query gives to parts of itself
@@ -153,8 +153,8 @@ class _QueryParts:
             self.refused.append(f"the function {name}")
 
     def _constant(self, item: _Object) -> None:
-        """A text is the name of a file where it is given to a function that reads files, unless it
-        is one of the options of that function."""
+        """Record a text as a file name if it is an argument of a function that reads files, unless
+        it is an option of that function."""
         text = item.texts.get("text", item.texts.get("value"))
         around = item.around
         while text is not None and around is not None and not _is_table_function(around):
@@ -179,8 +179,8 @@ def _is_table_function(item: _Object) -> bool:
 
 
 def _objects(text: str) -> Iterator[_Object]:
-    """The objects of a JSON text, each once it has been read to its end; without recursion, since
-    sums of some hundred terms lie as deep."""
+    """Yield the objects of a JSON text, each when it is complete; without recursion, since sums of
+    some hundred terms are nested as deep."""
     stack: list[_Object | None] = []  # None for a list
     last = key = ""
     keys = [""]  # of the objects and lists that are open

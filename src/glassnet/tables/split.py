@@ -1,8 +1,9 @@
-"""Divides rows into parts that never mix: to train, to decide when to stop, held out for the score.
+"""Split rows into disjoint parts: training, validation (early stopping), and held out for the
+score.
 
-In: row numbers, a seed, and perhaps for each row its class, its unit (rows of one unit stay on one
-side) or its place in time (the last rows are held out). Out: sorted arrays of row numbers. Which
-part a row falls into is a function of these.
+In: row numbers, a seed, and optionally for each row its class, its unit (rows of a unit stay on one
+side) or its time (the last rows are held out). Out: sorted arrays of row numbers, which depend only
+on these.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 HELD_OUT = 0.2
 VALIDATION = 0.2  # of the rows that are not held out
-MOST_HELD_OUT = 10_000  # more rows would hardly sharpen the score
+MOST_HELD_OUT = 10_000  # more rows would hardly reduce the error of the score
 MOST_VALIDATION = 5_000
 FOLDS = 5
 FEWEST_ROWS = 10
@@ -40,7 +41,7 @@ _PARTS_STREAM = 0x50415254  # "PART"
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers, ascending."""
+    """Sorted row numbers of the three parts."""
 
     train: Rows
     validation: Rows
@@ -49,8 +50,8 @@ class Split:
 
 @dataclass(frozen=True)
 class Groups:
-    """Rows that are all trained on, each by all networks but those of its fold, and some of them by
-    which is decided when to stop: there each row is predicted by networks that never saw it."""
+    """Folds of rows: each row is trained on by all networks except those of its own fold. Some rows
+    are also used for early stopping, each predicted by networks that were not trained on it."""
 
     rows: Split
     training: Rows  # the fold of each training row
@@ -59,7 +60,7 @@ class Groups:
 
 
 def group_rows(rows: Rows, seed: int, folds: Sequence[Split]) -> Groups:
-    """Folds whose held-out parts are all rows, each once, as groups."""
+    """Divide the rows into folds, such that each row is held out once, as groups."""
     folds_of = np.zeros(len(rows), np.int64)
     for number, fold in enumerate(folds):
         folds_of[np.searchsorted(rows, fold.held_out)] = number
@@ -70,7 +71,7 @@ def group_rows(rows: Rows, seed: int, folds: Sequence[Split]) -> Groups:
 
 @dataclass(frozen=True)
 class Division:
-    """How the rows of a table are divided."""
+    """How the rows of a table are split."""
 
     rows: Rows
     seed: int
@@ -82,25 +83,25 @@ class Division:
 
     @property
     def folded(self) -> bool:
-        """Whether each row is scored by networks that were trained without it, and then, or by
-        others, all are trained on."""
+        """Whether the score is cross-validated: each row is scored by networks trained without it,
+        while the final model is trained on all rows."""
         small = len(self.rows) < SMALL_TABLE or (self.packed and self.time is None)
         return small and not self.tested
 
     @cached_property
     def groups(self) -> Groups | None:
-        """The folds, where networks of all of them learn together."""
+        """Return the folds if the networks of all folds are trained together, else None."""
         if not self.packed or not self.folded or self.time is not None:
             return None
         folds = self.folds()
         return group_rows(self.rows, self.seed, folds) if len(folds) > 1 else None
 
     def units_of(self, rows: Rows) -> Rows | None:
-        """The units of some of the rows, or None where each row is one."""
+        """Return the units of the given rows; None if each row is its own unit."""
         return None if self.units is None else self.units[np.searchsorted(self.rows, rows)]
 
     def split(self) -> Split:
-        """The division that the final network is trained with."""
+        """Return the split that the final network is trained with."""
         if self.groups is not None:
             return self.groups.rows
         whole = self.folded or self.tested
@@ -109,9 +110,8 @@ class Division:
         return (all_rows if whole else split_rows)(self.rows, self.seed, self.classes, self.units)
 
     def parts(self, split: Split) -> tuple[Rows, int]:
-        """For each training row the part that it is in, for what is learnt from the targets of
-        other parts alone, and how many there are: its fold, where networks of all folds learn
-        together."""
+        """Return the part of each training row, for target statistics that use other parts only,
+        and the number of parts: the folds, if the networks of all folds are trained together."""
         if self.groups is not None:
             return self.groups.training, self.groups.count
         units = self.units_of(split.train)
@@ -120,8 +120,8 @@ class Division:
         return found[unit] % FOLDS, FOLDS
 
     def folds(self) -> list[Split]:
-        """The divisions that the score is taken from, where `split` holds out nothing: five, or in
-        the order of time one, whose last rows are held out."""
+        """Return the splits for the score, if `split` holds out nothing: five folds, or with an
+        order one split whose last rows are held out."""
         if not self.folded:
             return []
         if self.time is not None:
@@ -132,7 +132,7 @@ class Division:
 def split_rows(
     rows: Rows, seed: int, classes: Classes | None = None, units: Rows | None = None
 ) -> Split:
-    """Hold out a fifth of the rows but not too many, every class in proportion."""
+    """Hold out a fifth of the rows, but at most 10,000, stratified by class."""
     order = _class_order(len(rows), seed, classes, units)
     share = min(HELD_OUT, MOST_HELD_OUT / max(len(rows), 1))
     return _split(rows, order, _evenly_spread(order, share))
@@ -149,7 +149,7 @@ def all_rows(
 def fold_rows(
     rows: Rows, seed: int, classes: Classes | None = None, units: Rows | None = None
 ) -> list[Split]:
-    """Hold out every row once, a fifth of the rows at a time, every class in proportion."""
+    """Hold out each row once, a fifth of the rows at a time, stratified by class."""
     order = _class_order(len(rows), seed, classes, units)
     fold = _assign_folds(order, min(FOLDS, len(order.group)))
     return [_split(rows, order, fold == number) for number in range(fold.max() + 1)]
@@ -158,8 +158,8 @@ def fold_rows(
 def last_rows(
     rows: Rows, time: NDArray[np.float64], units: Rows | None = None, *, hold_out: bool
 ) -> Split:
-    """Hold out the last fifth in time, or nothing; the last fifth of the rest decides when to stop.
-    Rows of the same time stay on one side, as do those of a unit, whose last row counts."""
+    """Hold out the last fifth in time, or nothing; the last fifth of the rest is for validation.
+    Rows of the same time stay on one side, and so do those of a unit, whose last row counts."""
     if units is not None:
         latest = np.full(units.max() + 1, -np.inf)
         np.maximum.at(latest, units, time)
@@ -174,8 +174,8 @@ def last_rows(
 
 
 def _time_boundary(time: NDArray[np.float64], stop: int, wanted: float) -> int:
-    """Where the last `wanted` of the first `stop` times begin: the nearest place between two
-    times that differ, or any place where all are the same."""
+    """Return where the last `wanted` of the first `stop` times begin: the nearest position between
+    two different times, or any position if all are equal."""
     changes = np.flatnonzero(np.diff(time[:stop])) + 1
     if not len(changes):
         return stop - round(wanted)
@@ -184,14 +184,14 @@ def _time_boundary(time: NDArray[np.float64], stop: int, wanted: float) -> int:
 
 @dataclass(frozen=True)
 class _Order:
-    """Units of rows, class by class, in random order within each."""
+    """Units of rows by class, in random order within each class."""
 
     members: Callable[[Mask], Rows]  # places in the array of rows, of the units that are asked for
     group: Rows  # the class of each unit
     sizes: Rows | None  # how many rows each has; None for units of one row
 
     def without(self, left_out: Mask) -> _Order:
-        """The other units."""
+        """Return the order without some units."""
         rest = np.flatnonzero(~left_out)
 
         def members(asked: Mask) -> Rows:
@@ -232,7 +232,7 @@ def _shuffle_group(group: Rows, seed: int) -> Rows:
 
 
 def _commonest_class(unit_of: Rows, group: Rows) -> Rows:
-    """The class that most rows of each unit have, the first of equals."""
+    """Return the most frequent class of each unit, the first if several are."""
     pairs, counts = np.unique(np.column_stack([unit_of, group]), axis=0, return_counts=True)
     best = pairs[np.lexsort((pairs[:, 1], -counts, pairs[:, 0]))]
     return best[np.unique(best[:, 0], return_index=True)[1], 1]
@@ -255,7 +255,7 @@ def _split(rows: Rows, order: _Order, held_out: Mask) -> Split:
 
 
 def _evenly_spread(order: _Order, share: float) -> Mask:
-    """Evenly spread members of every class, rounded to the nearest whole number of rows."""
+    """Select evenly spread units of each class, to the nearest whole number of rows."""
     if order.sizes is None:
         place = np.arange(len(order.group)) - np.searchsorted(order.group, order.group)
         return np.floor((place + 1) * share + 0.5) > np.floor(place * share + 0.5)
@@ -275,7 +275,7 @@ def _evenly_spread(order: _Order, share: float) -> Mask:
 
 
 def _assign_folds(order: _Order, folds: int) -> Rows:
-    """The fold of each unit: always the one that has the fewest rows so far."""
+    """Assign each unit to the fold with the fewest rows so far."""
     if order.sizes is None:
         return np.arange(len(order.group)) % folds
     held, found = [0] * folds, np.empty(len(order.group), np.int64)

@@ -1,7 +1,7 @@
-"""Rows for training that need not fit into memory: Parquet and Arrow files, read in parts.
+"""Training rows that are larger than memory: Parquet and Arrow files, read in parts.
 
-In: files, and which columns are inputs, labels and weights. Out: `Stream`, which training takes in
-place of x and y: checked numbers, in the order of the files and of their rows.
+In: files, and the columns of inputs, labels and weights. Out: `Stream`, which training accepts in
+place of x and y: checked numbers, in the order of the files and their rows.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ PART = 1 << 23  # bytes of inputs in a part
 
 @dataclass(frozen=True, repr=False)
 class Stream:
-    """Rows in files; made by `stream`, given to `gn.train` in place of x and y."""
+    """Rows in files; `stream` makes it, `gn.train` accepts it in place of x and y."""
 
-    label: str  # how messages call it
+    label: str  # its name in messages
     names: tuple[str, ...]  # the columns of x
     targets: tuple[str, ...]
     weight: str | None
-    scratch: str | None  # the folder that training writes the numbers to
+    scratch: str | None  # the folder for the temporary file
     vector: bool  # whether y is a vector: one target, by its name alone
     files: tuple[RowFile, ...]
 
@@ -47,7 +47,8 @@ class Stream:
         return sum(file.rows for file in self.files)
 
     def described(self) -> dict[str, Any]:
-        """JSON values from which `stream(**values)` makes an equal one, wherever it is called."""
+        """Return JSON values from which `stream(**values)` makes an equal stream, from any working
+        directory."""
         return {
             "path": [str(file.path.absolute()) for file in self.files],
             "target": self.targets[0] if self.vector else list(self.targets),
@@ -59,9 +60,9 @@ class Stream:
     def parts(
         self, dtype: str, gaps: bool = False
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
-        """Rows from the first to the last: x in a dtype, y as the file has it, weights. TableError
-        with file, row and column where a cell is empty or no finite number in that dtype; with
-        `gaps` an empty cell or NaN of a target is NaN."""
+        """Yield parts of all rows: x in a dtype, y as in the file, and weights. TableError, with
+        file, row and column, if a cell is empty or not a finite number in that dtype; with `gaps`,
+        a missing target becomes NaN."""
         names = (*self.names, *self.targets, *([] if self.weight is None else [self.weight]))
         size = max(1, PART // (len(self.names) * np.dtype(dtype).itemsize))
         for file in self.files:
@@ -75,7 +76,8 @@ class Stream:
     def _divided(
         self, place: _Place, names: Sequence[str], cuts: list[ColumnPart]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """x, y and weights; the list of cuts is empty then, so that memory has each number once."""
+        """Return x, y and weights; the list of columns is emptied, so that memory holds each number
+        once."""
         width, last = len(self.names), len(self.names) + len(self.targets)
         found = [
             place.checked(name, cut, place.gaps and width <= number < last)
@@ -91,7 +93,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a part begins."""
+    """The file and row where a part begins, for messages."""
 
     path: Path
     first: int
@@ -99,7 +101,7 @@ class _Place:
     gaps: bool  # whether a target may be missing
 
     def checked(self, name: str, cut: ColumnPart, gaps: bool) -> np.ndarray:
-        """The numbers of a column, which may be missing."""
+        """Return the numbers of a column; TableError if one is missing, unless `gaps` allows it."""
         values = cut.values
         if gaps and cut.missing is not None:
             values = np.where(cut.missing, np.nan, values)
@@ -141,20 +143,21 @@ def stream(
     weight: str | None = None,
     scratch: str | Path | None = None,
 ) -> Stream:
-    """Training data in Parquet or Arrow (Feather) files, which may be larger than memory:
+    """Read training data from Parquet or Arrow (Feather) files, which may be larger than memory:
     `gn.train(model, gn.stream("big.parquet", target="y"), loss=…, …)`.
 
-    `path` is a file, a folder, a pattern ("year=*/*.parquet") or a list of files. The rows come
-    in their order in the files, the files of a folder or a pattern sorted by name, those of a list
-    as they stand. `target` names the column of y, or several; `features` those of x in their order
-    (by default all that are neither target nor weight), `weight` that of the weights of the rows.
-    All hold numbers, and class labels are 0 … C−1; an empty cell, a NaN or a text is an error (but
-    for targets of a loss with `missing="skip"`).
+    `path` is a file, a folder, a pattern ("year=*/*.parquet") or a list of files. Rows keep their
+    order in the files; the files of a folder or a pattern are sorted by name, a list keeps its
+    order. `target` names the column of y, or several; `features` those of x in their order (by
+    default all others), `weight` that of the sample weights. All must be numbers, and class labels
+    0 … C−1; TableError for an empty cell, a NaN or a text (except targets of a loss with
+    `missing="skip"`).
 
-    Training writes the numbers once, in the dtype of the model, to a file without a name in the
-    folder `scratch` (by default $TMPDIR or /var/tmp), which is gone when training ends. The
-    weights are to the bit those that the same rows give as arrays. Memory holds one row group of a
-    file while it is read; L-BFGS, which looks at all rows at once, holds every layer for all.
+    Training writes the numbers once, in the dtype of the model, to an unnamed file in the folder
+    `scratch` (by default $TMPDIR or /var/tmp), which is removed when training ends. The trained
+    weights have the bits that the same rows give as arrays. Memory holds one row group of a file
+    while it is read; L-BFGS, which uses all rows at once, holds the outputs of all layers for all
+    rows.
     """
     label, paths = _files(path)
     link = connection()
@@ -174,7 +177,7 @@ def stream(
 
 
 def _files(path: str | Path | Sequence[str | Path]) -> tuple[str, list[Path]]:
-    """How messages call them, and the files in order."""
+    """Return the name of the files for messages, and the files in order."""
     if not isinstance(path, str | Path):
         found = [Path(each) for each in path]
         if not found:
@@ -212,7 +215,8 @@ def _features(
 
 
 def _check(file: RowFile, used: Sequence[str], first: RowFile | None) -> None:
-    """TableError unless a file has the columns, as numbers, and no others than the first one."""
+    """Raise TableError unless a file has the columns, as numbers, and no columns that the first
+    file lacks."""
     for name in used:
         column = file.columns.get(name)
         if column is None:

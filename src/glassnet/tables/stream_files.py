@@ -1,7 +1,7 @@
-"""One Parquet or Arrow file, read a part after the other in the order of its rows.
+"""Read one Parquet or Arrow file part by part, in the order of its rows.
 
-In: a path, names of columns. Out: what columns there are, how many rows, and the columns as arrays
-of numbers, so many rows at a time. Memory holds one row group (or record batch) at most.
+In: a path, column names. Out: the columns, the number of rows, and the columns as numeric arrays, a
+given number of rows at a time. Memory holds at most one row group (or record batch).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from glassnet.tables.typed import file_sql, parquet_names
 
 @dataclass(frozen=True)
 class FileColumn:
-    """`type` is what the file calls it; `read` says whether and how it becomes numbers."""
+    """A column; `type` is its type in the file, `read` says whether and how it becomes numbers."""
 
     type: str
     read: str  # "number", "wide" (more digits than a float64 may have), "truth", or "" for neither
@@ -35,14 +35,14 @@ class FileColumn:
 
 @dataclass(frozen=True)
 class ColumnPart:
-    """Some rows of a column, and where it has no value (None where it always has one)."""
+    """Some rows of a column; `missing` marks the missing cells (None if there are none)."""
 
     values: np.ndarray
     missing: np.ndarray | None
 
 
 class RowFile(Protocol):
-    """A file of rows."""
+    """A file that is read part by part."""
 
     @property
     def path(self) -> Path: ...
@@ -52,12 +52,12 @@ class RowFile(Protocol):
     def rows(self) -> int: ...
 
     def cuts(self, names: Sequence[str], size: int) -> Iterator[list[ColumnPart]]:
-        """The columns of the next `size` rows or fewer, until the end."""
+        """Yield the columns of the next `size` rows or fewer, until the end."""
         ...
 
 
 def open_row_file(path: Path, connection: duckdb.DuckDBPyConnection) -> RowFile:
-    """The file, by its first bytes."""
+    """Open a file as Parquet or Arrow, by its first bytes."""
     kind = detect(path).kind
     if kind == "parquet":
         return _parquet(path, connection)
@@ -70,7 +70,8 @@ def open_row_file(path: Path, connection: duckdb.DuckDBPyConnection) -> RowFile:
 
 
 def connection() -> duckdb.DuckDBPyConnection:
-    """One thread, since each holds a row group; blocks of files are left to the system's cache."""
+    """Return a DuckDB connection with one thread, since each thread holds a row group, and without
+    DuckDB's file cache."""
     found = connect()
     found.execute("SET threads = 1")
     with contextlib.suppress(duckdb.Error):
@@ -80,7 +81,7 @@ def connection() -> duckdb.DuckDBPyConnection:
 
 @dataclass(frozen=True)
 class ParquetRows:
-    """A Parquet file, by DuckDB."""
+    """A Parquet file, read by DuckDB."""
 
     path: Path
     columns: dict[str, FileColumn]
@@ -152,8 +153,8 @@ def _column_part(column: Any) -> ColumnPart:
 
 
 def row_spans(groups: Iterable[int], size: int) -> Iterator[tuple[int, int]]:
-    """First and last row of parts of about `size` rows: small row groups together, a large one in
-    equal parts, since a part that ends inside a group has the group read twice."""
+    """Return first and last row of parts of about `size` rows. Small row groups are joined, a large
+    one is cut into equal parts: a part that ends within a group reads that group twice."""
     first = last = 0
     for rows in groups:
         if last > first and last - first + rows > size:
@@ -170,7 +171,7 @@ def row_spans(groups: Iterable[int], size: int) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class ArrowRows:
-    """An Arrow file (Feather, version 2), by pyarrow; an uncompressed one is mapped."""
+    """An Arrow file (Feather, version 2), read by pyarrow; an uncompressed one is memory-mapped."""
 
     path: Path
     columns: dict[str, FileColumn]

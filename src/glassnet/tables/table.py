@@ -1,6 +1,6 @@
-"""A table that has been opened and checked; columns are read on demand, in the file's order.
+"""An opened and checked table; columns are read on demand, in the order of the file.
 
-In: a DuckDB relation. Out: columns as NumPy arrays, with missing and unreadable cells told apart.
+In: a DuckDB relation. Out: columns as NumPy arrays that distinguish missing from unreadable cells.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ PLAIN = Form("")
 
 @dataclass(frozen=True)
 class Numbers:
-    """A column read as numbers: `values` is NaN where a cell is missing or no number."""
+    """A numeric column; `values` is NaN for a cell that is missing or not a number."""
 
     values: NDArray[np.float64]
     missing: NDArray[np.bool_]
 
     @property
     def unreadable(self) -> NDArray[np.bool_]:
-        """Cells that hold something which is not a number."""
+        """Return the mask of cells that are not missing and not numbers."""
         return np.isnan(self.values) & ~self.missing
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows and named columns, read lazily."""
+    """A table of named columns, read lazily."""
 
-    label: str  # how messages call it
+    label: str  # its name in messages
     columns: dict[str, Cells]
     rows: int
     relation: str  # SQL after FROM
@@ -54,7 +54,7 @@ class Table:
     forms: Mapping[str, Form] = field(
         default_factory=dict[str, Form]
     )  # of columns that are not plain
-    aside: Any = field(default=None, repr=False, compare=False)  # a folder that goes with it
+    aside: Any = field(default=None, repr=False, compare=False)  # its temporary folder
     decimal: str = ""  # the sign before decimals, where the user has named it
     held: dict[tuple[str, str], Any] = field(
         default_factory=dict[tuple[str, str], Any], repr=False, compare=False
@@ -65,7 +65,7 @@ class Table:
         return tuple(self.columns)
 
     def require(self, name: str) -> None:
-        """Fail, with the nearest name there is, unless the column exists."""
+        """Raise TableError, with the most similar name, unless the column exists."""
         if name in self.columns:
             return
         close = self.nearest(name)
@@ -75,7 +75,7 @@ class Table:
         raise TableError(f"{self.label} has no column {name!r}; its columns are {shown}")
 
     def require_row(self, row: int) -> None:
-        """Fail unless there is a row with this number, from 0."""
+        """Raise TableError unless there is a row with this number, from 0."""
         if not 0 <= row < self.rows:
             raise TableError(
                 f"{self.label} has no row {row}; its {plural(self.rows, 'row')} have the numbers "
@@ -83,22 +83,22 @@ class Table:
             )
 
     def nearest(self, name: str) -> str | None:
-        """The column whose name is most like this one, if any is."""
+        """Return the column with the most similar name, or None."""
         lowered = {known.lower(): known for known in self.names}
         close = difflib.get_close_matches(name.lower(), lowered, n=1)
         return lowered[close[0]] if close else None
 
     def with_missing(self, tokens: Sequence[str]) -> Table:
-        """The same table, with other texts that count as missing."""
+        """Return the same table with other texts that count as missing."""
         return replace(self, missing=tuple(tokens), held={})
 
     def with_forms(self, forms: Mapping[str, Form]) -> Table:
-        """The same table, with these columns read in another way."""
+        """Return the same table with these column formats."""
         held = {key: found for key, found in self.held.items() if key[0] not in forms}
         return replace(self, forms={**self.forms, **forms}, held=held)
 
     def tokens(self, name: str) -> tuple[str, ...]:
-        """The texts that count as missing in a column."""
+        """Return the texts that count as missing in a column."""
         form = self.forms.get(name)
         given: list[str] = []
         for token in self.missing:
@@ -108,14 +108,14 @@ class Table:
         return (*given, *(() if form is None else form.missing))
 
     def _of_column(self, token: str) -> tuple[str | None, str]:
-        """The column that COLUMN=TEXT names, or None, and the text."""
+        """Split COLUMN=TEXT into the column (None without one) and the text."""
         for place, sign in enumerate(token):
             if sign == "=" and token[:place] in self.columns:
                 return token[:place], token[place + 1 :]
         return None, token
 
     def unused_tokens(self) -> list[str]:
-        """The texts that were said to mean missing and occur nowhere."""
+        """Return the given missing-value texts that occur nowhere."""
         if not self.missing:
             return []
         parts: list[str] = []
@@ -130,7 +130,7 @@ class Table:
         return [token for token, here in zip(self.missing, found, strict=True) if not here]
 
     def numbers(self, names: Sequence[str]) -> dict[str, Numbers]:
-        """Columns as numbers."""
+        """Return columns as numbers."""
         asked = [name for name in names if (name, "number") not in self.held]
         plain = [name for name in asked if self._is_plain(name)]
         found = self._floats(plain, lambda name: self.columns[name].plain_number())
@@ -156,8 +156,8 @@ class Table:
         return f"CASE WHEN {text} IS NULL{gap} THEN NULL ELSE {value} END"
 
     def lost_digits(self, name: str) -> tuple[str, ...]:
-        """Two cells that differ and would be the same float64, or else one whole number that a
-        float64 cannot hold, or nothing."""
+        """Return two different cells that would be the same float64; else one integer that a
+        float64 cannot hold; else nothing."""
         cells = self.columns[name]
         text = cells.text(self.tokens(name))
         large = "abs(d) >= 9007199254740992"
@@ -177,7 +177,7 @@ class Table:
         return () if one is None or one[0] is None else (str(one[0]),)
 
     def seconds(self, names: Sequence[str]) -> dict[str, Numbers]:
-        """Columns as seconds since 1970."""
+        """Return columns as seconds since 1970."""
         return self._floats(names, self._second)
 
     def _second(self, name: str) -> str:
@@ -191,7 +191,7 @@ class Table:
         return f"CASE WHEN {text} IS NULL THEN NULL ELSE {second} END"
 
     def texts(self, names: Sequence[str]) -> dict[str, NDArray[np.object_]]:
-        """Columns as text, None where a cell is missing."""
+        """Return columns as texts, None for missing cells."""
         asked = [name for name in names if (name, "text") not in self.held]
         fetched = self._fetch(asked, lambda name: self.columns[name].text(self.tokens(name)))
         self.held.update({(name, "text"): _with_none(column) for name, column in fetched.items()})
@@ -212,7 +212,7 @@ class Table:
     def _fetch(
         self, names: Sequence[str], reading: Callable[[str], str]
     ) -> dict[str, NDArray[Any]]:
-        """One pass over the file for all columns asked for."""
+        """Read all given columns in one pass over the file."""
         if not names:
             return {}
         parts = [f"{reading(name)} AS r{place}" for place, name in enumerate(names)]
@@ -226,7 +226,7 @@ class Table:
 
 
 def _is_missing_sql(cells: Cells, token: str) -> str:
-    """SQL that says whether a cell holds something that the token makes a gap."""
+    """Return SQL for whether the token makes a non-empty cell missing."""
     if cells.family == "nested":
         return "false"
     return f"{cells.text(())} IS NOT NULL AND {cells.text((token,))} IS NULL"

@@ -1,6 +1,6 @@
-"""The schema of a table: which columns a model uses, how each becomes inputs, what the target is.
+"""The schema of a table: the columns that a model uses, their encoders, and the target.
 
-In: columns and training rows, or JSON. Out: a frozen object that turns a table into arrays.
+In: columns and training rows, or JSON. Out: a frozen object that converts a table to arrays.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ PLAIN_VERSION, VERSION, STATISTICS_VERSION = 1, 2, 3
 
 @dataclass(frozen=True)
 class SchemaData:
-    """A schema as JSON values; its columns are of kinds that `ENCODERS` has."""
+    """A schema as JSON values; `ENCODERS` has the types of its columns."""
 
     version: Literal[1, 2, 3]
     target: TargetSchema
@@ -58,7 +58,7 @@ class SchemaData:
 
 @dataclass(frozen=True)
 class Design:
-    """The rows as a network takes them, and what had to be filled in, by column."""
+    """The design matrix, and the number of cells that were filled in, by column."""
 
     x: NDArray[np.float32]
     missing: dict[str, int]
@@ -67,7 +67,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Schema:
-    """Everything about the table that a model has to remember."""
+    """All properties of the table that a model stores."""
 
     columns: tuple[Encoder, ...]
     target: TargetSchema
@@ -85,9 +85,9 @@ class Schema:
         also: Sequence[str] = (),
         averaged: Averaged | None = None,
     ) -> Schema:
-        """Learn every column from the given rows alone. Forms are kept of the columns that are
-        used, and of those that are used for something `also`. With `averaged` of these rows,
-        categories of many values have statistics."""
+        """Fit the encoders of all columns on the given rows only. Formats are stored for the
+        columns that are used, and for those in `also`. With `averaged` of these rows, categories of
+        many values get target statistics."""
         used_columns = [column for column in columns if column.cells is not None]
         plain = {
             column.name: column.cells
@@ -112,18 +112,18 @@ class Schema:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns that the model needs."""
+        """The names of the columns that the model needs."""
         return tuple(encoder.name for encoder in self.columns)
 
     @property
     def inputs(self) -> list[str]:
-        """A name for every column of x."""
+        """A name for each column of x."""
         names = [name for encoder in self.columns for name in encoder.inputs]
         return [name for _, name in sorted(zip(self._places, names, strict=True))]
 
     @property
     def places(self) -> dict[str, list[int]]:
-        """Where the inputs of each column stand in a row of x."""
+        """The positions of each column's inputs in a row of x."""
         found: dict[str, list[int]] = {}
         start = 0
         for encoder in self.columns:
@@ -134,8 +134,8 @@ class Schema:
 
     @cached_property
     def _places(self) -> list[int]:
-        """Where the inputs of the columns, one after the other, stand in a row of x: numbers, then
-        others, then statistics, fold after fold."""
+        """The position in x of each input in column order: numbers first, then others, then
+        statistics by fold."""
         kinds: list[int] = []
         for encoder in self.columns:
             number = self.numbers_first and isinstance(encoder, NUMBERS)
@@ -149,8 +149,7 @@ class Schema:
 
     @cached_property
     def _targets(self) -> list[tuple[list[int], slice | list[int]]]:
-        """For each column where its inputs stand in a row of x; a slice where they stand side by
-        side."""
+        """For each column, the positions of its inputs in x; a slice if they are adjacent."""
         found: list[tuple[list[int], slice | list[int]]] = []
         start = 0
         for encoder in self.columns:
@@ -163,25 +162,25 @@ class Schema:
 
     @property
     def numbers(self) -> int:
-        """How many inputs are numbers that stand first."""
+        """The number of leading inputs that are numbers."""
         return self.numbers_first * sum(isinstance(column, NUMBERS) for column in self.columns)
 
     @property
     def statistics(self) -> int:
-        """How many inputs are statistics of the target, which stand last."""
+        """The number of trailing inputs that are target statistics."""
         found = [one for encoder in self.columns if (one := statistics_of(encoder)) is not None]
         return sum(one.groups * one.each for one in found)
 
     @property
     def per_group(self) -> int:
-        """How many inputs each fold has of its own, which stand last, fold after fold: statistics
-        that are made without its rows."""
+        """The number of inputs per fold: the trailing target statistics, made without the rows of
+        that fold."""
         found = [one for encoder in self.columns if (one := statistics_of(encoder)) is not None]
         return sum(one.each for one in found if one.grouped)
 
     def opened(self, table: Table) -> Table:
-        """The table read as the model's own was: the same gaps, the same signs in numbers. A column
-        that is written in another way is read in that way."""
+        """Return the table with the model's missing-value texts and formats; a column in another
+        format is read in that format."""
         forms = {form.column: form for form in self.forms if form.column in table.columns}
         table = table.with_missing((*table.missing, *self.missing)).with_forms(forms)
         numbers, dates = self._of(NumberEncoder), self._of(DateEncoder)
@@ -193,7 +192,8 @@ class Schema:
         return read_otherwise(table, present, "date", table.seconds(present))
 
     def load(self, table: Table) -> dict[str, Cells]:
-        """The cells of the columns that the model needs, read as it was trained with."""
+        """Return the cells of the columns that the model needs, by the formats of the training
+        table."""
         self._require(table)
         table = self.opened(table)
         numbers = table.numbers(self._of(NumberEncoder))
@@ -206,8 +206,8 @@ class Schema:
         return {**numbers, **times, **texts}
 
     def labelled(self, table: Table) -> tuple[Design, NDArray[Any], NDArray[np.uint64]]:
-        """The rows that have a target, as the network takes them, their truth, and their keys;
-        TableError where there are none."""
+        """Return the encoded rows that have a target, their true values, and their keys; TableError
+        if no row has one."""
         truth, missing = self.target.read(self.opened(table))
         rows = np.flatnonzero(~missing)
         if not len(rows):
@@ -224,8 +224,8 @@ class Schema:
         rows: NDArray[np.int64] | None = None,
         parts: NDArray[np.int64] | None = None,
     ) -> Design:
-        """The design matrix of the given rows, or of all. Rows that are trained on come with the
-        `parts` that statistics were made of: those of their own part are left out."""
+        """Return the design matrix of the given rows, or of all. Training rows need the `parts`
+        that statistics were made of: a row's statistics leave out its own part."""
         x: NDArray[np.float32] | None = None
         missing: dict[str, int] = {}
         unknown: dict[str, int] = {}
@@ -251,7 +251,7 @@ class Schema:
         return Design(x, in_order, unknown)
 
     def to_plain(self) -> dict[str, Any]:
-        """The schema as JSON values."""
+        """Return the schema as JSON values."""
         plain: dict[str, Any] = {
             "version": VERSION if self.forms or self.numbers_first else PLAIN_VERSION,
             "target": _plain_target(self.target),
@@ -268,7 +268,7 @@ class Schema:
 
     @staticmethod
     def from_plain(plain: Any) -> Schema:
-        """The schema that JSON values describe; `ValueError` says what is wrong with them."""
+        """Return the schema that JSON values describe; ValueError says what is wrong."""
         found = from_plain(SchemaData, plain, "the schema")
         columns = tuple(
             _encoder(column, f"column {i}") for i, column in enumerate(found.columns, 1)
@@ -302,18 +302,18 @@ def _encoder(plain: dict[str, Any], where: str) -> Encoder:
 
 
 def statistics_of(encoder: Encoder) -> TargetStatistics | None:
-    """Those of a column, if it has any."""
+    """Return the target statistics of a column, or None."""
     return encoder.statistics if isinstance(encoder, CategoryEncoder) else None
 
 
 def _plain_column(encoder: Encoder) -> dict[str, Any]:
-    """Without the statistics that there are not, which older programs do not know."""
+    """Drop the field of statistics if there are none, since older versions do not know it."""
     plain = to_plain(encoder)
     return {name: value for name, value in plain.items() if name != "statistics" or value}
 
 
 def _plain_target(target: TargetSchema) -> dict[str, Any]:
-    """Without the fields of a logarithm where there is none, which older programs do not know."""
+    """Drop the fields of the logarithm if there is none, since older versions do not know them."""
     plain = to_plain(target)
     return plain if target.log else {k: v for k, v in plain.items() if k not in _OF_LOGARITHM}
 

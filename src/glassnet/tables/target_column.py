@@ -1,7 +1,7 @@
-"""The target column: classes or a number, and how it is handed to a network and back.
+"""The target column: classes or a number, and its encoding.
 
-In: a table and the target's name. Out: the target's values, and the `TargetSchema` that encodes
-and decodes them.
+In: a table and the target's name. Out: the target's values, and the `TargetSchema` that encodes and
+decodes them.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ if TYPE_CHECKING:
 
 _FEW_NUMBERS = 50  # so many different whole numbers could be classes
 _MOST_WHOLE_NUMBERS = 20  # more different whole numbers than this are a quantity, not classes
-_LARGEST = 1e100  # squares of such numbers, and sums of the squares, are still finite
-_NARROWEST = 1e-100  # squares of such distances are still above zero
+_LARGEST = 1e100  # the sum of squares of such numbers is finite
+_NARROWEST = 1e-100  # the square of such a difference is above zero
 UNKNOWN_CLASS = -1
 
 
 @dataclass(frozen=True)
 class TargetSchema:
-    """What a target value means. `classes` is empty for a number."""
+    """The encoding of the target. `classes` is empty for a numeric target."""
 
     name: Name
     classes: tuple[Name, ...] = ()
@@ -69,7 +69,7 @@ class TargetSchema:
     factor: Annotated[float, Within(0.0, above=True)] = field(default=1.0, metadata=LATER)
 
     def check(self) -> None:
-        """`ValueError` where the fields do not fit each other."""
+        """Raise ValueError if the fields do not match each other."""
         if len(self.classes) == 1 or len(set(self.classes)) < len(self.classes):
             raise ValueError("its classes are none, or two or more that differ")
         if not 0 <= self.common < max(1, len(self.classes)):
@@ -80,11 +80,12 @@ class TargetSchema:
 
     @property
     def outputs(self) -> int:
-        """How many numbers the network gives for a row."""
+        """The number of outputs of the network."""
         return len(self.classes) or 1
 
     def read(self, table: Table) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Class codes (-1 for a class never seen) or float64 values, and which rows have none."""
+        """Return class codes (-1 for an unknown class) or float64 values, and the mask of missing
+        ones."""
         table.require(self.name)
         if not self.classes:
             numbers = table.numbers([self.name])[self.name]
@@ -100,39 +101,39 @@ class TargetSchema:
 
     @property
     def decimals(self) -> int | None:
-        """So many decimal places (perhaps fewer than 0) hold what a network, which computes in
-        float32, can tell apart; None where that is so many digits of each number."""
+        """Return the number of decimals (may be negative) that a float32 prediction can resolve;
+        None if each prediction has its own."""
         if self.log:
             return None
         return math.ceil(24 * math.log10(2) - math.log10(self.scale))
 
     def standardise(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values as the network sees them."""
+        """Return values standardised for the network."""
         if self.log:
             return (logarithm(values, self.shift) - self.centre) / self.scale
         return (values - self.mean) / self.scale
 
     def restore(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
-        """The network's numbers in the target's own unit."""
+        """Return the network's outputs in the unit of the target."""
         scaled = outputs.astype(np.float64) * self.scale
         if self.log:
             return exponential(scaled + self.centre, self.shift, self.factor)
         return scaled + self.mean
 
     def truth(self, goals: NDArray[Any]) -> NDArray[np.float64]:
-        """The values that were standardised to these goals."""
+        """Return the original values of standardised ones: the inverse of `standardise`."""
         return replace(self, factor=1.0).restore(goals)
 
     def calibrated(self, outputs: NDArray[Any], goals: NDArray[Any]) -> TargetSchema:
-        """The same, its predictions means of what rows like these have: from the network's numbers
-        for some rows that it has not been trained on, and what they should have been."""
+        """Return the target with its predictions calibrated to be means, from the outputs for rows
+        that the network was not trained on and their true standardised values."""
         if not self.log:
             return self
         errors = (goals.astype(np.float64) - outputs.astype(np.float64)) * self.scale
         return replace(self, factor=mean_factor(errors))
 
     def fitted(self, values: NDArray[Any]) -> TargetSchema:
-        """The same target, with what it learns from the training rows; sums are exactly rounded."""
+        """Return the target fitted on the training rows; sums are exactly rounded."""
         if self.classes:
             common = int(np.argmax(np.bincount(values, minlength=len(self.classes))))
             return replace(self, common=common)
@@ -145,13 +146,13 @@ class TargetSchema:
 
 
 def _spread(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Mean and standard deviation, which is 1 where it would be 0."""
+    """Return mean and standard deviation, 1 instead of 0."""
     mean = math.fsum(values) / len(values)
     return mean, math.sqrt(math.fsum((values - mean) ** 2) / len(values)) or 1.0
 
 
 def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSchema:
-    """Decide whether the target is classes or a number, or take the `fixed` kind."""
+    """Infer whether the target is classes or a number, or use the `fixed` type."""
     table.require(name)
     if table.columns[name].family == "nested":
         raise TableError(
@@ -194,7 +195,7 @@ def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSch
 def _number(
     table: Table, name: str, values: NDArray[np.float64], scale: str | None
 ) -> TargetSchema:
-    """A target that is a number, or the logarithm of one."""
+    """Return a numeric target, or one whose logarithm is predicted."""
     if scale == "log" and not has_logarithm(values):
         raise TableError(
             f"{table.label}: the target {name!r} has numbers below zero, which have no logarithm",
@@ -208,7 +209,7 @@ def _number(
 def target_notes(
     table: Table, target: TargetSchema, truth: NDArray[Any], fixed: str | None
 ) -> list[Note]:
-    """What was decided about a target, and how it could be read otherwise."""
+    """Return notes on the decisions about a target, and how to override them."""
     if not target.classes:
         return _number_notes(target, truth, fixed)
     name, notes = target.name, list[Note]()
@@ -259,7 +260,7 @@ def _number_notes(target: TargetSchema, truth: NDArray[Any], fixed: str | None) 
 
 
 def target_summary(target: TargetSchema, truth: NDArray[Any]) -> str:
-    """The commonest classes with their counts, or the range of a number."""
+    """Return a text with the most frequent classes and their counts, or the range of a number."""
     if not target.classes:
         present = truth[~np.isnan(truth)]
         return f"a number, {present.min():.6g} … {present.max():.6g}, mean {present.mean():.6g}"
@@ -270,7 +271,7 @@ def target_summary(target: TargetSchema, truth: NDArray[Any]) -> str:
 
 
 def check_numbers(label: str, name: str, numbers: Numbers) -> None:
-    """Every cell is a finite number or missing."""
+    """Raise TableError unless each cell is a finite number or missing."""
     check_finite(label, name, numbers)
     huge = np.flatnonzero(np.abs(numbers.values) > _LARGEST)
     if len(huge):
@@ -297,7 +298,7 @@ def _labels(table: Table, name: str, *, numeric: bool) -> tuple[Sequence[Any], N
 
 
 def number_label(value: float) -> str:
-    """A class that is written as a number: 1, 1.0 and 1e0 are the same class."""
+    """Return the label of a class that is a number: 1, 1.0 and 1e0 are the same class."""
     whole = math.isfinite(value) and value == math.floor(value) and abs(value) < 1e15
     return str(int(value)) if whole else repr(value)
 

@@ -1,7 +1,7 @@
-"""Targets over many magnitudes: whether their logarithm should be learnt, and the way back.
+"""Targets over many orders of magnitude: decide whether to predict their logarithm, and invert it.
 
-In: the numbers of a target. Out: a decision; logarithms and their inverse, the same bits on every
-machine, which NumPy's functions do not promise.
+In: the values of a target. Out: a decision; logarithms and exponentials with the same bits on all
+machines, which NumPy's functions do not guarantee.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ MOST_FACTOR = 4.0
 
 
 def shift_of(values: Floats) -> float:
-    """What is added before the logarithm is taken: nothing where all are above zero; 1 for whole
-    numbers; else a small one of the numbers themselves."""
+    """Return the number that is added before the logarithm: 0 if all values are positive, 1 for
+    integers, else a small value of the data."""
     positive = values[values > 0]
     if len(positive) == len(values) or not len(positive):
         return 0.0
@@ -39,12 +39,12 @@ def shift_of(values: Floats) -> float:
 
 
 def has_logarithm(values: Floats) -> bool:
-    """Whether no number is below zero, and some are above."""
+    """Return whether no value is negative, and some are positive."""
     return bool(len(values)) and bool(values.min() >= 0) and bool(values.max() > 0)
 
 
 def asks_for_logarithm(values: Floats) -> bool:
-    """Whether numbers lie over two magnitudes or more, most of them at the low end."""
+    """Return whether values span two orders of magnitude or more, most of them at the low end."""
     if len(values) < _FEWEST or not has_logarithm(values):
         return False
     shifted = values + shift_of(values)
@@ -58,7 +58,7 @@ def asks_for_logarithm(values: Floats) -> bool:
 
 
 def logarithm(values: Floats, shift: float) -> Floats:
-    """log(value + shift); NaN stays NaN, and a value that has no logarithm is NaN, too."""
+    """Return log(value + shift); NaN for NaN and for values without a logarithm."""
     shifted = np.asarray(values + shift, np.float64)
     usable = shifted > 0
     found: Floats = log_code(NumpyBuilder(), Number(np.where(usable, shifted, 1.0))).array
@@ -66,31 +66,31 @@ def logarithm(values: Floats, shift: float) -> Floats:
 
 
 def exponential(logs: Floats, shift: float, factor: float) -> Floats:
-    """exp(log) · factor − shift."""
+    """Return exp(log) · factor − shift."""
     inside = Number(np.clip(np.asarray(logs, np.float64), -_LARGEST, _LARGEST))
     found: Floats = exp_code(NumpyBuilder(), inside).array
     return found * factor - shift
 
 
 def mean_factor(errors: Floats) -> float:
-    """By which the exponential of a predicted logarithm is multiplied for the mean of the numbers
-    rather than their median: the mean of exp(error), not taken too far."""
+    """Return the factor that turns the exponential of a predicted logarithm from the median into
+    the mean: the mean of exp(error), limited."""
     rows: Floats = exponential(errors, 0.0, 1.0)
     mean = math.fsum(rows) / max(len(rows), 1)
     return min(max(mean, 1 / MOST_FACTOR), MOST_FACTOR) if mean > 0 else 1.0
 
 
 def decades(values: Floats, shift: float) -> int:
-    """How many powers of ten lie between the low and the high end."""
+    """Return the number of powers of ten between the low and the high end."""
     low, high = np.quantile(values + shift, (0.01, 0.99), method="inverted_cdf")
     return round(math.log10(high) - math.log10(low)) if low > 0 else 0
 
 
 def scale_in_words(shift: float) -> str:
-    """The function that is learnt, in words."""
+    """Return the predicted function in words."""
     return "its logarithm" if not shift else f"the logarithm of it plus {shift:g}"
 
 
 def round_number(value: float, decimals: int | None) -> Any:
-    """A predicted number without digits that would be invented."""
+    """Round a prediction to `decimals`, without digits beyond its precision."""
     return float(f"{value:.7g}") if decimals is None else round(value, decimals)

@@ -1,8 +1,8 @@
-"""What the target was, on average, in the training rows that share a value: inputs for categories
-of many values, of which each has too few rows for an input of its own.
+"""Target statistics: the average target of the training rows that share a value, as inputs for
+categories with too few rows per value for one-hot inputs.
 
-In: the cells of a column, what is to be averaged, and a division of the rows into parts. Out:
-`TargetStatistics`, which gives numbers for cells. Those of a training row are made from rows of
+In: the cells of a column, the values to average, and a partition of the rows. Out:
+`TargetStatistics`, which returns numbers for cells. A training row gets the statistics of rows of
 other parts, so that its own target is not among its inputs.
 """
 
@@ -30,15 +30,15 @@ MOST_OUTPUTS = 8  # averages of one column; classes beyond have none
 PARTS = 5  # of the training rows, where these are in no folds
 _MOST_LEVELS = 20_000
 _LEAST_ROWS = 2  # a value in fewer rows has no statistics
-_SMOOTHING = 10.0  # so many rows with the average of all are added
+_SMOOTHING = 10.0  # rows with the overall average that are added to each value
 _PLACES = Annotated[int, Within(1, 1 << 10)]
 
 
 @dataclass(frozen=True)
 class Averaged:
-    """What is averaged over the rows of a value: `goals` [rows, averages], with a name for each of
-    them; and the part of each row, from 0. Where the parts are folds, `grouped`, there is a set of
-    inputs for each of them, made without its rows."""
+    """The values to average: `goals` [rows, averages] with a name for each average, and the part of
+    each row, from 0. If the parts are folds (`grouped`), each fold has its own set of inputs, made
+    without its rows."""
 
     goals: Floats
     names: tuple[str, ...]
@@ -49,12 +49,12 @@ class Averaged:
 
 @dataclass(frozen=True)
 class TargetStatistics:
-    """For each value of a category how many training rows have it, and the sum of what is averaged
-    over them, less the average of all rows; both by the part of the rows.
+    """For each value of a category, the number of training rows, and the sum of the averaged values
+    minus the overall mean; both by part of the rows.
 
-    A cell becomes, for each average, (sum of the rows that count) / (their number + 10), divided by
-    `scales`; and their number as a share, n / (n + 10). A value that training had not, or in one
-    row only, and a gap have zeros.
+    A cell becomes, for each average, (sum of the counting rows) / (their number + 10), divided by
+    `scales`; and n / (n + 10) for their number n. A missing cell, and a value with no or one
+    training row, have zeros.
     """
 
     names: tuple[Name, ...]  # of the averages
@@ -66,7 +66,7 @@ class TargetStatistics:
     grouped: bool
 
     def check(self) -> None:
-        """`ValueError` where the fields do not fit each other."""
+        """Raise ValueError if the fields do not match each other."""
         size = len(self.levels)
         tables = [self.counts, *self.sums]
         if len(set(self.levels)) < size:
@@ -78,7 +78,7 @@ class TargetStatistics:
 
     @staticmethod
     def fit(texts: NDArray[np.object_], averaged: Averaged) -> TargetStatistics | None:
-        """From the cells of the training rows; None where the column has few values."""
+        """Fit on the cells of the training rows; None if the column has few values."""
         counts: Counter[Any] = Counter(texts.tolist())
         counts.pop(None, None)
         if len(counts) <= MANY or len(averaged.names) > MOST_OUTPUTS:
@@ -106,17 +106,17 @@ class TargetStatistics:
 
     @property
     def groups(self) -> int:
-        """How many sets of inputs there are."""
+        """The number of sets of inputs."""
         return self.parts if self.grouped else 1
 
     @property
     def each(self) -> int:
-        """How many inputs a set has."""
+        """The number of inputs per set."""
         return len(self.names) + 1
 
     @property
     def inputs(self) -> list[str]:
-        """A name for each, set after set."""
+        """The names of the inputs, set by set."""
         names = [*(f"mean of {name}" for name in self.names), "rows of that value"]
         if not self.grouped:
             return names
@@ -124,26 +124,26 @@ class TargetStatistics:
 
     @cached_property
     def codes(self) -> dict[Any, int]:
-        """The place of each level."""
+        """The index of each level."""
         return {level: code for code, level in enumerate(self.levels)}
 
     @cached_property
     def _tables(self) -> tuple[NDArray[np.int64], Floats]:
-        """Counts [parts, levels + 1] and sums [averages, parts, levels + 1], with zeros for values
-        that are not among the levels."""
+        """Counts [parts, levels + 1] and sums [averages, parts, levels + 1]; the last level, for
+        unknown values, is zero."""
         counts = np.array(self.counts, np.int64).reshape(self.parts, -1)
         sums = np.array(self.sums).reshape(len(self.names), self.parts, -1)
         return np.pad(counts, ((0, 0), (0, 1))), np.pad(sums, ((0, 0), (0, 0), (0, 1)))
 
     @cached_property
     def _unseen(self) -> Floats:
-        """For each level the inputs of new rows [levels + 1, groups · each]."""
+        """The inputs of new rows by level, [levels + 1, groups · each]."""
         sets = [self._set(self._others(group)) for group in range(self.groups)]
         return np.concatenate(sets, 1)
 
     @cached_property
     def _seen(self) -> list[Floats]:
-        """The same for training rows of each part, whose part is left out."""
+        """The inputs of training rows of each part, which leave out that part."""
         return [
             np.concatenate(
                 [self._set(self._others(group, part)) for group in range(self.groups)], 1
@@ -152,7 +152,8 @@ class TargetStatistics:
         ]
 
     def of(self, texts: Iterable[Any], parts: Rows | None = None) -> Floats:
-        """The inputs of cells [n, groups · each]; of training rows, where their parts are given."""
+        """Return the inputs of cells, [n, groups · each]; with the `parts` of training rows,
+        without their own part."""
         found, unknown = self.codes, len(self.levels)
         codes = np.array([found.get(text, unknown) for text in texts], np.int64)
         if parts is None:
@@ -164,7 +165,7 @@ class TargetStatistics:
         return x
 
     def _others(self, group: int, part: int = -1) -> list[int]:
-        """The parts whose rows count."""
+        """Return the parts whose rows count for a group and a part."""
         left_out = {part, group if self.grouped else -1}
         return [number for number in range(self.parts) if number not in left_out]
 
@@ -182,7 +183,7 @@ class TargetStatistics:
 
 
 def _spread(counts: NDArray[np.int64], sums: Floats) -> float:
-    """The root of the mean square of an average, over rows; 1 where all are 0."""
+    """Return the root mean square of an average over rows; 1 if all are 0."""
     total = math.fsum(counts * (sums / (counts + _SMOOTHING)) ** 2)
     square = total / max(int(counts.sum()), 1)
     return math.sqrt(square) if square > 1e-12 else 1.0

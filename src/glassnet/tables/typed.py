@@ -1,8 +1,8 @@
-"""Opens files whose columns have types: Parquet, Arrow/Feather and JSON lines.
+"""Open files with typed columns: Parquet, Arrow/Feather and JSON lines.
 
-In: a path and its format. Out: a `Table` whose columns have the names that the file gives them.
-Fields of a struct become columns of their own, called `address.city`. Of JSON the scalars are read
-as text, so that numbers and dates go by the same rules as those of a CSV file.
+In: a path and its format. Out: a `Table` with the file's column names. Fields of a struct become
+separate columns, called `address.city`. Scalars of JSON are read as text, so that numbers and dates
+follow the rules of CSV files.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _AS_TEXT = ("DOUBLE", "DATE", "TIMESTAMP", "TIME", "UUID")
 
 
 def file_sql(path: Path) -> str:
-    """SQL for exactly this file: a bare name may hold signs that DuckDB takes for a pattern."""
+    """Return SQL for exactly this file: in a bare name, DuckDB would read some characters as a
+    pattern."""
     return sql_text(re.sub(r"([*?\[])", r"[\1]", str(path.absolute())))
 
 
@@ -41,7 +42,7 @@ def open_typed(
     missing: tuple[str, ...],
     limits: Limits,
 ) -> Table:
-    """The table of a file that is not a CSV."""
+    """Open the table of a file that is not a CSV."""
     label = str(path)
     if form.kind == "arrow":
         arrow = _read_arrow(path)
@@ -71,8 +72,8 @@ def typed_table(
     missing: tuple[str, ...],
     names: Sequence[str] | None = None,
 ) -> Table:
-    """The table of a relation. `names` are those of its columns where it cannot have them itself,
-    as in SQL no two names differ only in case."""
+    """Return the table of a relation. `names` are the column names, if the relation cannot have
+    them because SQL ignores case."""
     with table_errors(label, "cannot be read"):
         described = connection.sql(f"SELECT * FROM {relation}")
         found_names, types = described.columns, described.types
@@ -93,7 +94,7 @@ def typed_table(
 
 
 def _parts(name: str, sql: str, type: Any, depth: int = 0) -> Iterator[tuple[str, Cells]]:
-    """The column, or the fields of a struct."""
+    """Return the column, or the fields of a struct."""
     if type.id == "struct" and depth < _DEEPEST:
         for field, inner in type.children:
             inside = f"struct_extract({sql}, {sql_text(field)})"
@@ -105,8 +106,8 @@ def _parts(name: str, sql: str, type: Any, depth: int = 0) -> Iterator[tuple[str
 
 
 def parquet_names(path: Path, connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """The names of the columns as the file has them: the children of the first element, each
-    followed by its own children."""
+    """Return the column names in the file: the children of the first element, each followed by its
+    own children."""
     with table_errors(str(path), "cannot be read"):
         query = f"SELECT name, coalesce(num_children, 0) FROM parquet_schema({file_sql(path)})"
         elements = connection.execute(query).fetchall()
@@ -124,7 +125,7 @@ def parquet_names(path: Path, connection: duckdb.DuckDBPyConnection) -> list[str
 def _json(
     path: Path, form: FileFormat, connection: duckdb.DuckDBPyConnection, limits: Limits
 ) -> tuple[str, list[str]]:
-    """SQL that reads the file, and the names of its columns."""
+    """Return SQL that reads the file, and the names of its columns."""
     options = f"map_inference_threshold = -1, compression = {sql_text(form.compression)}"
     limits.check_columns(str(path), _keys_of_first(path, form))
     found = f"read_json({file_sql(path)}, sample_size = -1, {options})"
@@ -143,8 +144,8 @@ def _json(
 
 
 def _keys_of_first(path: Path, form: FileFormat) -> int:
-    """How many keys the first line has, as far as that can be said without reading on: an object
-    of very many takes long to bind."""
+    """Return the number of keys of the first line, as far as one read shows: binding an object with
+    very many keys takes long."""
     with unpacked(path, form.compression) as stream:
         line = stream.readline(_LONGEST_LINE)
     try:
@@ -157,7 +158,7 @@ def _keys_of_first(path: Path, form: FileFormat) -> int:
 def _json_names(
     path: Path, form: FileFormat, connection: duckdb.DuckDBPyConnection, names: list[str]
 ) -> list[str]:
-    """The names as the file has them, where DuckDB had to rename one (`X` beside `x` to `X_1`)."""
+    """Return the column names in the file, where DuckDB renamed some (`X` beside `x` to `X_1`)."""
     lowered = {name.lower() for name in names}
     ends = [re.fullmatch(r"(.+)_\d+", name) for name in names]
     if not any(end and end[1].lower() in lowered for end in ends):
@@ -186,8 +187,7 @@ def _read_arrow(path: Path) -> Any:
 
 
 def _readable(arrow: Any) -> Any:
-    """The same table, its columns of types that DuckDB does not take in another type that holds
-    every value."""
+    """Convert columns of types that DuckDB does not support to types that hold all their values."""
     pyarrow = importlib.import_module("pyarrow")
     for place, field in enumerate(arrow.schema):
         wanted = None

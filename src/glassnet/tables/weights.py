@@ -1,6 +1,6 @@
-"""How much each row counts in a training: by a column of the table, by its class, or by both.
+"""Sample weights of a training: from a column of the table, from class weights, or both.
 
-In: what was asked for, and the rows. Out: a weight a row, or None where all are alike.
+In: the user's options, and the rows. Out: a weight per row, or None if all are equal.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ Weight = Annotated[float, Within(0.0)]
 
 @dataclass(frozen=True)
 class WeightOptions:
-    """The column that has the weights of rows, which is no input, and the weights of classes by
-    their names, 1 where nothing is said; `balanced` is rows / (classes · rows of the class)."""
+    """The column of sample weights, which is not an input, and the class weights by name (1 if not
+    given); `balanced` is rows / (classes · rows of the class)."""
 
     column: Name | None = field(default=None, metadata=LATER)
     classes: dict[str, Weight] | Literal["balanced"] | None = field(default=None, metadata=LATER)
@@ -37,7 +37,7 @@ class WeightOptions:
     def of(
         self, table: Table, rows: NDArray[np.int64], truth: NDArray[Any], classes: Sequence[str]
     ) -> NDArray[np.float64] | None:
-        """The weights of rows whose classes have these codes; TableError where there are none."""
+        """Return the weights of rows with these class codes; TableError if one is not allowed."""
         if not self:
             return None
         found = np.ones(len(rows)) if self.column is None else _of_column(table, self.column, rows)
@@ -48,7 +48,7 @@ class WeightOptions:
         return found
 
     def concern(self, classes: Sequence[str]) -> bool:
-        """Whether weights of classes are asked for, and these are, or some of them, among them."""
+        """Return whether class weights are given, and apply to some of these classes."""
         if self.classes is None or not classes:
             return False
         known = set(map(_plain, classes))
@@ -95,7 +95,7 @@ def _of_classes(
 
 
 def _plain(name: str) -> str | float:
-    """Numbers by their value, however they are written."""
+    """Return a class name in a normal form: numbers by value."""
     try:
         return float(name)
     except ValueError:

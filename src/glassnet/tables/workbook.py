@@ -1,8 +1,8 @@
-"""Workbooks of Excel (.xlsx, .xls) and of LibreOffice (.ods): one sheet as the text of a CSV file.
+"""Workbooks of Excel (.xlsx, .xls) and LibreOffice (.ods): convert one sheet to CSV text.
 
-In: a path, and perhaps the name of a sheet. Out: CSV text in which dates and numbers are written as
-the cells hold them, not as the sheet shows them, and what was decided. Before a sheet is read, its
-XML is walked through to see how many cells it has: a few bytes can ask for billions.
+In: a path, and optionally the name of a sheet. Out: CSV text with dates and numbers as stored, not
+as displayed, and notes. Before a sheet is read, the cells in its XML are counted: a few bytes can
+declare billions.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _SHEETS = re.compile(r"xl/worksheets/[^/]+\.xml", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class _Extent:
-    """How far the cells of a sheet reach, and how many formulas have no value."""
+    """The size of a sheet, and the number of formulas without a stored value."""
 
     cells: int
     unknown: int = 0
 
 
 def write_sheet(path: Path, sheet: str | None, to: Path, limits: Limits) -> tuple[Note, ...]:
-    """Write a sheet as CSV; what was decided. TableError where it cannot be read."""
+    """Write a sheet as CSV; return notes. TableError if it cannot be read."""
     calamine = _library(path)
     unknown = _check_workbook(path, limits)
     try:
@@ -73,7 +73,7 @@ def _library(path: Path) -> Any:
 
 
 def _sheets(book: Any) -> tuple[list[str], list[str]]:
-    """All sheets of cells, and those that are not hidden."""
+    """Return all sheets of cells, and those that are not hidden."""
     about = [sheet for sheet in book.sheets_metadata if str(sheet.typ).endswith("WorkSheet")]
     shown = [str(sheet.name) for sheet in about if str(sheet.visible).endswith("Visible")]
     return [str(sheet.name) for sheet in about], shown
@@ -82,7 +82,7 @@ def _sheets(book: Any) -> tuple[list[str], list[str]]:
 def _choose_sheet(
     path: Path, book: Any, names: list[str], shown: list[str], asked: str | None
 ) -> tuple[str, list[Note]]:
-    """The sheet that was asked for, by its name or number, or the first that has rows."""
+    """Return the sheet with this name or number, by default the first that has rows."""
     listed = ", ".join(map(repr, names[:8])) + (", …" if len(names) > 8 else "")
     if asked is not None:
         if asked in names:
@@ -112,7 +112,7 @@ def _has_rows(sheet: Any) -> bool:
 
 
 def _rows(sheet: Any) -> Iterator[list[str]]:
-    """The rows that are not empty, as texts."""
+    """Return the non-empty rows as texts."""
     for row in sheet.to_python(skip_empty_area=True):
         texts = [_text(cell) for cell in row]
         if any(texts):
@@ -136,7 +136,7 @@ def _text(cell: Any) -> str:
 
 
 def _without_empty(rows: Sequence[list[str]]) -> list[list[str]]:
-    """Without the columns that are empty from the first row to the last."""
+    """Remove columns that are empty in all rows."""
     width = max((len(row) for row in rows), default=0)
     filled = [place for place in range(width) if any(place < len(r) and r[place] for r in rows)]
     return [[row[place] if place < len(row) else "" for place in filled] for row in rows]
@@ -146,7 +146,8 @@ def _without_empty(rows: Sequence[list[str]]) -> list[list[str]]:
 
 
 def _check_workbook(path: Path, limits: Limits) -> int:
-    """TableError for a workbook that unpacks to too much; how many formulas have no value."""
+    """Raise TableError for a workbook that decompresses to too much; return the number of formulas
+    without a value."""
     packed, size, unknown = path.stat().st_size, 0, 0
     if not zipfile.is_zipfile(path):
         return 0  # an old one, which is not packed and has at most 65,536 rows of 256 columns
@@ -182,7 +183,7 @@ def _extent_of(archive: zipfile.ZipFile, member: str) -> _Extent:
 
 
 def _excel(stream: IO[bytes]) -> _Extent:
-    """Of a sheet of Excel's: cells say where they stand, or stand one after the other."""
+    """Return the size of an Excel sheet; cells have positions, or follow one another."""
     last = widest = place = unknown = 0
     for element in _elements(stream, "c", "row"):
         if _local(element) == "row":
@@ -207,7 +208,8 @@ def _number(letters: str) -> int:
 
 
 def _open_document(stream: IO[bytes]) -> _Extent:
-    """Of all sheets of a document: rows and cells are repeated, empty ones at the end, too."""
+    """Return the size of all sheets of an OpenDocument file; rows and cells can be repeated, also
+    empty ones at the end."""
     rows = widest = largest = place = filled = gap = 0
     for element in _elements(stream, "table-cell", "covered-table-cell", "table-row", "table"):
         kind = _local(element)
