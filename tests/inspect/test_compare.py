@@ -84,7 +84,7 @@ def test_other_networks_are_compared_as_far_as_they_can_be(run: Any) -> None:
     assert found.first is None
     assert "the networks have other parameters" in str(found)
     lbfgs = gn.compare(run("c"), run("d", optimizer=gn.optim.LBFGS()))
-    assert "takes no steps" in str(lbfgs)
+    assert "has no steps" in str(lbfgs)
 
 
 def test_a_run_that_is_longer(run: Any) -> None:

@@ -136,5 +136,5 @@ def test_a_large_model_is_looked_at_before_it_is_read(
     path.write_bytes(content)
     assert TableModel.load(path).network.W.size > 0
     path.write_bytes(content + bytes(8))
-    with pytest.raises(gn.nn.module.GlassnetError, match="another length"):  # type: ignore[attr-defined]
+    with pytest.raises(gn.nn.module.GlassnetError, match="a length other than"):  # type: ignore[attr-defined]
         TableModel.load(path)

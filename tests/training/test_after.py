@@ -76,7 +76,7 @@ def test_without_after_everything_starts_anew() -> None:
         seen.append(model.W.copy())
     np.testing.assert_array_equal(*seen)
     text = " ".join(str(gn.train.__doc__).split())
-    assert "starts anew" in text[:400]
+    assert "start anew" in text[:400]
     assert "after=history" in text
 
 

@@ -49,10 +49,10 @@ class TakeOver:
     def forced(self) -> Iterator[TakeOver]:
         build, choose = Compiled.build, Compiled._choose
 
-        def hidden(own: Compiled, kind: Any = PLAIN, only_kept: bool = False) -> Any:
+        def hidden(own: Compiled, kind: Any = PLAIN, only_cached: bool = False) -> Any:
             if kind == CodeVariant(own._widths, kind.use):
-                return build(own, kind, only_kept)
-            return build(own, kind) if self.over or not only_kept else None
+                return build(own, kind, only_cached)
+            return build(own, kind) if self.over or not only_cached else None
 
         def noted(own: Compiled, *given: Any) -> Any:
             found = choose(own, *given)

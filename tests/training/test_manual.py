@@ -202,7 +202,7 @@ def test_an_interrupted_step_changes_nothing() -> None:
         ({"optimizer": optim.SGD(optim.Exponential())}, TrainingError, "steps_per_epoch=100"),
         ({"optimizer": optim.SGD(optim.ReduceOnPlateau())}, TrainingError, "losses of epochs"),
         ({"optimizer": optim.SGD(average=0.9)}, TrainingError, r"mean \+= 0.1"),
-        ({"optimizer": optim.LBFGS()}, TrainingError, "takes no steps"),
+        ({"optimizer": optim.LBFGS()}, TrainingError, "has no steps"),
         ({"optimizer": "adam"}, TrainingError, "is not an optimiser"),
         ({"loss": "mse"}, ShapeError, "is not a loss"),
         ({"steps": 0}, TrainingError, "steps=0; wanted a whole number"),

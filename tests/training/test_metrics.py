@@ -129,7 +129,7 @@ def test_code_of_a_recorded_run_is_passed_again(tmp_path: Path) -> None:
         regression(metrics={"worst": worst}, epochs=2, record=tmp_path / name)
     _, given = gn.resume(tmp_path / "a", epochs=4, metrics={"worst": worst})
     assert given.metrics == whole.metrics
-    with pytest.warns(UserWarning, match=r"the run has 'worst', of a function"):
+    with pytest.warns(UserWarning, match=r"the run has 'worst', a function"):
         _, lost = gn.resume(tmp_path / "b", epochs=4)
     assert lost.metrics["worst"][:2] == whole.metrics["worst"][:2]
     assert np.isnan(lost.metrics["worst"][2:]).all()
@@ -150,7 +150,7 @@ def test_how_they_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     ("given", "said"),
     [
         ("auc", r"metrics='auc': wanted names, 'accuracy', 'mae', 'mse', 'rmse', 'r2', functions"),
-        (["r2", "r2"], "'r2' stands twice"),
+        (["r2", "r2"], "'r2' is used twice"),
         ({"loss": "r2"}, "'loss' is used twice, or is the name of the loss"),
         (3, "metrics=3: wanted names"),
         ("accuracy", "'accuracy' does not fit MSE.*; use mae, mse, rmse, r2"),
