@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -116,6 +117,34 @@ def test_the_same_bits_wherever_known_code_takes_over(name: str) -> None:
     assert seen == {OPENED, KNOWN}
 
 
+def test_rows_that_lie_apart_and_estimators_keep_their_bits() -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+
+    def gathered() -> bytes:
+        model = network()
+        gn.train(model, sparse.csr_matrix(X), Y, loss=HALF, optimizer=SGD, epochs=2)
+        return model.W.tobytes()
+
+    def fitted() -> list[bytes]:
+        settings = {"batch_size": 16, "max_iter": EPOCHS, "random_state": 0}
+        several = mock.patch("glassnet.training.epoch_blocks.EPOCHS", 2)  # of a block
+        with several, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it has not converged
+            found = gn.MLPRegressor(hidden_layer_sizes=(23,), **settings).fit(
+                X.astype("float32"), Y
+            )
+        return [array.tobytes() for array in (*found.coefs_, *found.intercepts_)]
+
+    for train_once in (gathered, fitted):
+        with TakeOver(0).forced() as never:
+            expected = train_once()
+        assert never.asked > 1
+        for place in {1, (never.asked + 1) // 2, never.asked}:
+            with TakeOver(place).forced() as late:
+                assert train_once() == expected
+            assert KNOWN in late.used or place == never.asked
+
+
 @pytest.mark.parametrize("blocks", [True, False])
 def test_what_diverges_is_put_back_wherever_known_code_takes_over(blocks: bool) -> None:
     steep = {"optimizer": gn.optim.SGD(1e3), "loss": gn.losses.MSE(), "epochs": 20}
@@ -211,6 +240,26 @@ def test_code_that_cannot_be_made_is_told_once_and_trains_on(
     told = capsys.readouterr().err
     assert told.count("no faster code could be made") == 1
     assert "MemoryError: no room" in told
+
+
+def test_a_thread_that_cannot_be_started_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    beside._warn_once.cache_clear()
+    compiler = BesideCompiler()
+    compiler.offer("code", Offer(lambda: None, 0.0, 1))
+    with mock.patch.object(threading.Thread, "start", side_effect=RuntimeError("no more threads")):
+        compiler.consider(1.0)
+    assert not compiler.finished()
+    compiler.close()
+    assert "RuntimeError: no more threads" in capsys.readouterr().err
+
+
+def test_offers_are_not_considered_all_the_time() -> None:
+    compiler = BesideCompiler()
+    compiler.offer("code", Offer(lambda: None, 1.0, 1))
+    with mock.patch.object(beside, "thread_count", return_value=1) as asked:
+        for _ in range(3):
+            compiler.consider(0.5)
+    assert asked.call_count == 1
 
 
 def test_no_thread_is_left_after_ctrl_c() -> None:

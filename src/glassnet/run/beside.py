@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,7 @@ from glassnet.run.threads import thread_count
 THREAD = "glassnet compiles"
 WORTH_SPARE = 2.0  # shortest remaining training, in compile times, if a processor is free
 WORTH_SHARED = 8.0  # the same if none is free, so that compiling slows the training down
+PAUSE = 0.02  # seconds: considering takes about as long as a short epoch
 BUSY = 0.5  # load above which the last processor does not count as free
 
 
@@ -48,6 +50,7 @@ class BesideCompiler:
         self._taken: set[Hashable] = set()
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
+        self._again = 0.0  # when to consider the offers again
 
     def offer(self, key: Hashable, offer: Offer) -> None:
         """Register a possible compilation; do nothing if `key` was offered before."""
@@ -62,14 +65,19 @@ class BesideCompiler:
 
     def consider(self, left: float) -> None:
         """Start the compilations that pay off in a training with `left` remaining seconds."""
-        if not self.waits:
+        now = time.monotonic()
+        if not self.waits or now < self._again:
             return
+        self._again = now + PAUSE
         granted = thread_count(self._threads)
         found = [key for key, offer in self._offers.items() if offer.pays(left, granted)]
         if found:
             offers = [self._offers.pop(key) for key in found]
             self._thread = threading.Thread(target=self._make, args=(offers,), name=THREAD)
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError as error:  # the system allows no more threads
+                self._thread, self._error = None, error
 
     def finished(self) -> bool:
         """Return True once after a compilation has finished: new code can be used."""
