@@ -58,6 +58,7 @@ _PYTHON = {
     "missing": "missing_values",
     "group": "groups",
     "order": "order",
+    "ordered": "class_order",
     "target-scale": "target_scale",
 }
 

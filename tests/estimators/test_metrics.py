@@ -20,12 +20,15 @@ from tests.data import ROOT
 ROWS = 300
 
 
-def classes(random: np.random.Generator, count: int, digits: int = 8) -> Evaluation:
+def classes(
+    random: np.random.Generator, count: int, digits: int = 8, ordered: bool = False
+) -> Evaluation:
     raw = random.normal(size=(ROWS, count))
     raw[:, -1] += 0.3
     truth = (raw + random.normal(size=raw.shape) * 0.8).argmax(axis=1)
     given = np.exp(raw).round(digits)
-    return Evaluation(truth, given / given.sum(axis=1, keepdims=True), np.zeros(ROWS, int))
+    given /= given.sum(axis=1, keepdims=True)
+    return Evaluation(truth, given, np.zeros(ROWS, int), ordered=ordered)
 
 
 def numbers(random: np.random.Generator) -> Evaluation:
@@ -47,6 +50,10 @@ def of_scikit_learn(answers: Evaluation) -> dict[str, float]:
             "pinball": m.mean_pinball_loss(truth, given),
         }
     two = given.shape[1] == 2
+    distances = {
+        "mae_classes": m.mean_absolute_error(truth, answers.choice),
+        "quadratic_kappa": m.cohen_kappa_score(truth, answers.choice, weights="quadratic"),
+    }
     scores, choice = given[:, 1] if two else given, answers.choice
     return {
         "accuracy": m.accuracy_score(truth, choice),
@@ -56,18 +63,20 @@ def of_scikit_learn(answers: Evaluation) -> dict[str, float]:
         "average_precision": m.average_precision_score(truth, scores),
         "log_loss": m.log_loss(truth, given),
         "brier": ((given - np.eye(given.shape[1])[truth]) ** 2).sum(axis=1).mean() / (1 + two),
+        **(distances if answers.ordered else {}),
     }
 
 
 @pytest.mark.parametrize("digits", [8, 1])  # with ties, too
-@pytest.mark.parametrize("count", [0, 2, 3])
-def test_figures_of_scikit_learn(count: int, digits: int) -> None:
+@pytest.mark.parametrize(("count", "ordered"), [(0, False), (2, False), (3, False), (4, True)])
+def test_figures_of_scikit_learn(count: int, ordered: bool, digits: int) -> None:
     random = np.random.default_rng(count)
-    answers = classes(random, count, digits) if count else numbers(random)
+    answers = classes(random, count, digits, ordered) if count else numbers(random)
     wanted = of_scikit_learn(answers)
     found = figures(answers)
     assert {name: own.value for name, own in found.items()} == pytest.approx(wanted, rel=1e-12)
-    assert set(wanted) == {own.name for own in METRICS.values() if own.classes is bool(count)}
+    fitting = [own for own in METRICS.values() if own.classes is bool(count)]
+    assert set(wanted) == {own.name for own in fitting if ordered or own.central is None}
 
 
 def two(random: np.random.Generator) -> Evaluation:
@@ -78,7 +87,11 @@ def three(random: np.random.Generator) -> Evaluation:
     return classes(random, 3)
 
 
-@pytest.mark.parametrize("make", [two, three, numbers])
+def in_order(random: np.random.Generator) -> Evaluation:
+    return classes(random, 4, ordered=True)
+
+
+@pytest.mark.parametrize("make", [two, three, in_order, numbers])
 def test_standard_errors_are_those_of_repeated_samples(make: Callable[..., Evaluation]) -> None:
     random = np.random.default_rng(0)
     samples = [figures(make(random)) for _ in range(400)]

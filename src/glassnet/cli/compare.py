@@ -101,8 +101,8 @@ def compare(
     runs = b is not None and (is_run(Path(a)) or is_run(Path(b)))
     if b is None or train is not None or (runs and target is not None):
         raise typer.BadParameter(
-            "name two run files, or two models and a table; --train goes with --with, --target "
-            "with that or with models"
+            "name two run files, or two models and a table; --train, and --target of a table, go "
+            "with --with"
         )
     if runs:
         _compare_runs(a, b, data, trust, json)

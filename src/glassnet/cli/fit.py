@@ -35,6 +35,7 @@ def fit(
     kind: options.Kinds = None,
     division: options.DivisionOptions = options.BY_CHANCE,
     target_scale: options.TargetScale = None,
+    ordered: options.Ordered = None,
     scoring: options.ScoringOptions = options.AS_USUAL,
     reading: options.ReadingOptions = options.AS_IT_IS,
     record: options.Record = None,
@@ -52,7 +53,7 @@ def fit(
         record, overwrite, report, json, effort.deadline(),
     )  # fmt: skip
     scale, kinds = options.check_scale(target_scale), options.column_kinds(kind or [])
-    wanted = TargetOptions(kinds, scale, division.asked(), scoring.asked())
+    wanted = TargetOptions(kinds, scale, division.asked(), scoring.asked(), ordered)
     _check_outputs(order.model, report, table, division.test)
     opened = reading.open(table)
     tested = None if division.test is None else reading.open(division.test)
@@ -69,7 +70,7 @@ def _fit_target(
     from glassnet.estimators.tabular.examine import examine
     from glassnet.estimators.tabular.fit_table import choose_recipe
 
-    kinds = options.with_scale(dict(wanted.kinds), target, wanted.scale)
+    kinds = options.with_target_kind(dict(wanted.kinds), target, wanted.scale, wanted.order)
     plans, seed, packed = order.plans(target)
     examined = examine(
         table, target, kinds=kinds, seed=seed, options=wanted.options, test=test, packed=packed

@@ -30,8 +30,9 @@ _MODEL = "A model file that `glassnet fit` has written."
 _OUTPUT = "The model file; by default the table's name with .safetensors, here."
 METRIC_HELP = (
     "The metric of the score: accuracy, balanced_accuracy, f1, auc, average_precision, log_loss, "
-    "brier; for numbers rmse, mae, median_error, r2, rmsle, pinball, or pinball:0.9, which makes "
-    "the model predict that quantile. It does not change the training."
+    "brier; of ordered classes also mae_classes, quadratic_kappa; for numbers rmse, mae, "
+    "median_error, r2, rmsle, pinball, or pinball:0.9, which makes the model predict that "
+    "quantile. It does not change the training."
 )
 _RECORD = "Record the training of the model in this run file, and its later phases beside it."
 _KIND = (
@@ -108,6 +109,13 @@ Order = Annotated[
 Test = Annotated[
     str | None,
     typer.Option(metavar="TABLE", help="Score on this table; hold out no rows of TABLE."),
+]
+Ordered = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A<B<C",
+        help="The order of the classes of the target, from the lowest to the highest.",
+    ),
 ]
 TargetScale = Annotated[
     str | None,
@@ -229,7 +237,7 @@ def duration(text: str) -> float:
 def _kind_of(text: str) -> tuple[str, str, str]:
     """Split COLUMN=KIND into COLUMN, =, KIND; a format in KIND may contain another =."""
     for place, sign in enumerate(text):
-        if sign == "=" and re.match(r"(number|category|boolean|date):", text[place + 1 :]):
+        if sign == "=" and re.match(r"(number|category|boolean|date|ordered):", text[place + 1 :]):
             return text[:place], "=", text[place + 1 :]
     return text.rpartition("=")
 
@@ -314,8 +322,15 @@ def check_scale(scale: str | None) -> str | None:
     return scale
 
 
-def with_scale(kinds: dict[str, str], target: str, scale: str | None) -> dict[str, str]:
-    """Return the column types with the scale of the target added, if there is one."""
+def with_target_kind(
+    kinds: dict[str, str], target: str, scale: str | None, order: str | None
+) -> dict[str, str]:
+    """Return the column types with the scale of the target, or the order of its classes, added."""
+    if order is not None:
+        if scale is not None or kinds.get(target, "category") != "category":
+            said = f"--kind {kinds[target]}" if target in kinds else "--target-scale"
+            raise typer.BadParameter(f"--ordered is for classes, and {said} says otherwise")
+        return {**kinds, target: f"ordered:{order}"}
     if scale is None:
         return kinds
     kind = kinds.get(target, "number")

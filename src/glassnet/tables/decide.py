@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glassnet.errors import TableError
 from glassnet.hints import Option, hint
+from glassnet.serialize import parse, read_value
 from glassnet.tables.forms import Form
 from glassnet.tables.notes import Note
 from glassnet.tables.recognise import (
@@ -40,6 +42,7 @@ _CODE = re.compile(r"[+-]?0\d+")
 _PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|(?i:[-+]?(inf|infinity))")
 _TIME_NAME = re.compile(r"(?i)(time|date|epoch|stamp|created|updated|(^|_)ts$|_at$)")
 SCALES = ("log", "plain")
+ORDERED = "ordered"  # the kind of a target whose classes have an order, which follows
 _CLASSES = 20  # so many different bounds or ranges of a target are classes
 _MOST_STRANGE = 5  # up to so many different words among numbers are missing values; more are codes
 _LONG_AGO, _FAR = 946_684_800, 2_208_988_800  # 2000 and 2040 in seconds since 1970
@@ -92,7 +95,25 @@ def decide_forms(
 def scale_of(kind: str | None) -> str | None:
     """Return the scale in a target's type: `log` of `number:log`."""
     last = (kind or "").rpartition(":")[2]
-    return last if last in SCALES else None
+    return last if last in SCALES and base_kind(kind) == "number" else None
+
+
+def order_of(kind: str | None) -> tuple[str, ...] | None:
+    """The classes of a target from the lowest to the highest, of `ordered:low<high`, `ordered:low,
+    high` or `ordered:["low", "high"]`; TableError where these are no two or more."""
+    if kind is None or base_kind(kind) != ORDERED:
+        return None
+    text = kind.partition(":")[2]
+    try:
+        found: list[str] = read_value(list[str], parse(text), "the order")
+    except ValueError:
+        found = [part.strip() for part in text.split("<" if "<" in text else ",")]
+    if len(set(found)) < len(found) or len(found) < 2 or "" in found:
+        raise TableError(
+            f"{text!r} is no order of classes; name two or more, from the lowest to the highest: "
+            "low<medium<high"
+        )
+    return tuple(found)
 
 
 def base_kind(kind: str | None) -> str | None:
@@ -124,6 +145,8 @@ def _decide(
     kind, _, detail = (fixed or "").partition(":")
     if scale_of(fixed) is not None and kind == "number":
         detail = detail.rpartition(":")[0]
+    if kind == ORDERED:
+        return _word_column(name, counts)
     if kind == "category":
         return _word_column(name, counts) if not detail else _Decision(Form(name))
     if kind == "date" and detail:

@@ -120,6 +120,8 @@ KINDS = (
          "hundred times the smallest and most are small",
          "its logarithm (of it plus 1 for counts with zeros) is learnt; predictions are means, and "
          "they and the score are in its own unit", "{target-scale plain}"),
+    Rule("ordered classes", "{ordered ORDER}, or an ordered categorical of pandas",
+         "the classes stand in that order, and have scores of distance", ""),
     Rule("rare class", "classes of one row", "kept, with a doubt", "{sql}"),
 )  # fmt: skip
 

@@ -313,9 +313,10 @@ def _plain_column(encoder: Encoder) -> dict[str, Any]:
 
 
 def _plain_target(target: TargetSchema) -> dict[str, Any]:
-    """Drop the fields of the logarithm if there is none, since older versions do not know them."""
-    plain = to_plain(target)
-    return plain if target.log else {k: v for k, v in plain.items() if k not in _OF_LOGARITHM}
+    """Drop the fields of the logarithm and of the order if there is none, since older versions do
+    not know them."""
+    absent = (*(() if target.log else _OF_LOGARITHM), *(() if target.ordered else ("ordered",)))
+    return {name: value for name, value in to_plain(target).items() if name not in absent}
 
 
 _OF_LOGARITHM = ("log", "shift", "centre", "factor")

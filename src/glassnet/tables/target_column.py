@@ -17,13 +17,14 @@ import numpy as np
 from glassnet.errors import TableError
 from glassnet.hints import Option, hint
 from glassnet.serialize import LATER, Name, Within
-from glassnet.tables.decide import base_kind, scale_of
+from glassnet.tables.decide import base_kind, order_of, scale_of
 from glassnet.tables.kinds import (
     NO_NUMBER,
     brief,
     check_finite,
     known_spelling,
     lost_digits,
+    spelling_key,
     spelling_note,
     spellings,
 )
@@ -67,6 +68,7 @@ class TargetSchema:
     shift: Annotated[float, Within(0.0)] = field(default=0.0, metadata=LATER)
     centre: float = field(default=0.0, metadata=LATER)
     factor: Annotated[float, Within(0.0, above=True)] = field(default=1.0, metadata=LATER)
+    ordered: bool = field(default=False, metadata=LATER)  # the classes stand in their order
 
     def check(self) -> None:
         """Raise ValueError if the fields do not match each other."""
@@ -75,6 +77,8 @@ class TargetSchema:
         if not 0 <= self.common < max(1, len(self.classes)):
             classes = plural(len(self.classes), "class")
             raise ValueError(f"common is {self.common}, and it has {classes}")
+        if self.ordered and not self.classes:
+            raise ValueError("it is ordered, and has no classes")
         if self.log and self.classes:
             raise ValueError("classes have no logarithm")
 
@@ -160,7 +164,8 @@ def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSch
             "not single values",
             hint("choose another target").otherwise("take a part of it with ", Option("sql")),
         )
-    exact, scale, fixed = fixed == "category:exact", scale_of(fixed), base_kind(fixed)
+    exact, order = fixed == "category:exact", order_of(fixed)
+    scale, fixed = scale_of(fixed), base_kind(fixed)
     numbers = table.numbers([name])[name]
     if fixed != "number" and len(lost_digits(table, name, numbers)) == 2:
         numbers = Numbers(np.full(table.rows, np.nan), numbers.missing)  # classes, by their text
@@ -189,7 +194,36 @@ def infer_target(table: Table, name: str, fixed: str | None = None) -> TargetSch
             f"{table.label}: the target {name!r} has {plural(len(classes), 'different text')} in "
             f"{present} rows, too many to be classes; choose another target"
         )
-    return TargetSchema(name, tuple(classes), numeric)
+    return _of_classes(table, name, classes, order, numeric)
+
+
+def _of_classes(
+    table: Table, name: str, classes: Sequence[str], order: Sequence[str] | None, numeric: bool
+) -> TargetSchema:
+    """A target of these classes, in the order that was given, if any was; TableError where that
+    lacks one of them."""
+    if order is None:
+        return TargetSchema(name, tuple(classes), numeric)
+    known = {class_key(own, numeric): own for own in classes}
+    found = [known.pop(class_key(own, numeric), None) for own in order]
+    if known:
+        given = " < ".join(order)
+        raise TableError(
+            f"{table.label}: the target {name!r} has the class {next(iter(known.values()))!r}, "
+            f"which is not in the order {given}",
+            hint("name all classes, from the lowest to the highest"),
+        )
+    present = tuple(own for own in found if own is not None)
+    return TargetSchema(name, present, numeric, ordered=True)
+
+
+def class_key(label: str, numeric: bool) -> str:
+    """The same for spellings of a class."""
+    plain = spelling_key(label)
+    try:
+        return number_label(float(plain)) if numeric else plain
+    except ValueError:
+        return plain
 
 
 def _number(
@@ -213,6 +247,10 @@ def target_notes(
     if not target.classes:
         return _number_notes(target, truth, fixed)
     name, notes = target.name, list[Note]()
+    if target.ordered:
+        text = f"has ordered classes, {' < '.join(map(brief, target.classes[:12]))}"
+        text += ", …" if len(target.classes) > 12 else ""
+        notes.append(Note("ordered classes", text, name))
     counts = np.bincount(truth[truth >= 0], minlength=len(target.classes))
     if target.numeric and len(target.classes) > 2 and fixed is None:
         way = hint("to predict a number instead pass ", Option("kind", "number", name))

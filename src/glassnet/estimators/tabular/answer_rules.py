@@ -25,8 +25,10 @@ import numpy as np
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.class_factors import best_factors, decided_by
 from glassnet.estimators.tabular.evaluation import Evaluation, join_evaluations
+from glassnet.estimators.tabular.ordered_classes import central_class, with_central_constant
 from glassnet.estimators.tabular.table_metrics import (
     METRICS,
+    Central,
     MetricName,
     main_metric,
     measure,
@@ -70,7 +72,14 @@ class Scoring:
     @property
     def rules(self) -> bool:
         """Whether there is anything to be learnt from answers."""
-        return any(own is not None for own in (self.threshold, self.interval, self.quantile))
+        found = self.threshold, self.interval, self.quantile, self.central
+        return any(own is not None for own in found)
+
+    @property
+    def central(self) -> Central | None:
+        """Which of ordered classes is answered, unless a threshold decides."""
+        central = None if self.metric is None else metric_named(self.metric).central
+        return central if self.threshold is None else None
 
     @property
     def quantile(self) -> float | None:
@@ -134,12 +143,14 @@ def _fit_each_other(knots: tuple[float, ...], sizes: tuple[float, ...]) -> bool:
 @dataclass(frozen=True)
 class AnswerRules:
     """What a model does with the answers of its network. `factors` are what the probabilities of
-    three classes or more are multiplied by before the largest one is answered."""
+    three classes or more are multiplied by before the largest one is answered. `central` is which
+    of ordered classes is answered: their median, or the one that is nearest to their mean."""
 
     threshold: Share | None = field(default=None, metadata=LATER)
     interval: IntervalRule | None = field(default=None, metadata=LATER)
     quantile: QuantileRule | None = field(default=None, metadata=LATER)
     factors: Factors | None = field(default=None, metadata=LATER)
+    central: Central | None = field(default=None, metadata=LATER)
 
     def __bool__(self) -> bool:
         return self != PLAIN_RULES
@@ -147,7 +158,7 @@ class AnswerRules:
     @property
     def decides(self) -> bool:
         """Whether another class than the most probable one may be answered."""
-        return self.threshold is not None or self.factors is not None
+        return any(own is not None for own in (self.threshold, self.factors, self.central))
 
     @property
     def level(self) -> float | None:
@@ -168,6 +179,8 @@ class AnswerRules:
                 f"it has {plural(len(self.factors), 'factor')} of classes, and "
                 f"{plural(len(target.classes), 'class')}"
             )
+        if self.central is not None and not target.ordered:
+            raise ValueError("it answers a central class, and its classes have no order")
         if self.interval is not None and target.classes:
             raise ValueError("it has intervals around classes")
         if self.quantile is not None and target.classes:
@@ -187,12 +200,16 @@ class AnswerRules:
         if self.quantile is not None:
             constant = np.full(len(answers.truth), self.quantile.constant)
             answers = replace(answers, given=self.answered(answers.given), constant=constant)
+        if self.central is not None:
+            answers = with_central_constant(self.central, answers)
         return answers
 
     def decided(self, probabilities: NDArray[Any]) -> NDArray[np.int64]:
         """The code of the class that is answered for each row."""
         if self.factors is not None:
             return decided_by(self.factors, probabilities)
+        if self.central is not None:
+            return central_class(self.central, probabilities)
         if self.threshold is None:
             return probabilities.argmax(axis=1)
         return (probabilities[:, 1] >= np.float32(self.threshold)).astype(np.int64)
@@ -206,7 +223,7 @@ def check_scoring(asked: Scoring, target: TargetSchema, truth: NDArray[Any]) -> 
     F1 and balanced accuracy are decided by a threshold, or by factors, that are found, unless one
     is given."""
     classes = bool(target.classes)
-    metric = metric_of(asked.metric or main_metric(classes), classes)
+    metric = metric_of(asked.metric or main_metric(classes), classes, target.ordered)
     if metric.name == "rmsle" and (truth < 0).any():
         raise TableError(
             f"rmsle is of numbers from 0 on, and the target {target.name!r} has some below 0; "
@@ -278,13 +295,15 @@ def learn_rules(asked: Scoring, target: TargetSchema, answers: Evaluation) -> An
         threshold = best_threshold(answers, metric)
     interval = None if asked.interval is None else interval_rule(answers, asked.interval)
     quantile = None if asked.quantile is None else quantile_rule(answers, asked.quantile)
-    return AnswerRules(threshold, interval, quantile, factors)
+    return AnswerRules(threshold, interval, quantile, factors, asked.central)
 
 
 def cross_fitted(asked: Scoring, target: TargetSchema, answers: Evaluation) -> Evaluation:
     """The answers, each with what the rules say that are learnt from the rows of other folds, so
     that what is said of a row owes nothing to its own truth."""
     found = by_fold(fold_rules(asked, target, answers), answers)
+    if asked.central is not None:
+        found = with_central_constant(asked.central, found)
     if asked.quantile is None or answers.folds is None:
         return found
     constant = _quantile(answers.truth, asked.quantile)  # of all rows, as means are

@@ -329,6 +329,8 @@ def _parameters_of(model: TableModel) -> dict[str, Any]:
         found["threshold"] = rules.threshold
     if rules.factors is not None:
         found["threshold"] = "auto"
+    if model.schema.target.ordered:
+        found["class_order"] = list(model.schema.target.classes)
     if rules.interval is not None:
         found["interval"] = rules.interval.level
     return found

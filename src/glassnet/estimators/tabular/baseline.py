@@ -130,7 +130,9 @@ def with_answers(found: Score, target: TargetSchema, linear: LinearAnswers | Non
     for fold, (raw, truth) in enumerate(linear.parts):
         answers = raw if target.classes else target.restore(raw)
         folds = np.full(len(truth), fold)
-        parts.append(Evaluation(truth, answers, np.zeros(len(truth), np.int64), folds=folds))
+        constant = np.zeros(len(truth), np.int64)
+        ordered = target.ordered
+        parts.append(Evaluation(truth, answers, constant, folds=folds, ordered=ordered))
     answers = AnswerRules(found.threshold, factors=found.factors or None).applied(
         join_evaluations(parts)
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.errors import TableError
+from glassnet.estimators.tabular.answer_rules import AnswerRules
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.peers import Peer, peer_answers
 from glassnet.estimators.tabular.table_metrics import (
@@ -167,8 +168,14 @@ def compare_with_peer(
     learnt, classes = (cells, rows, truth[rows]), schema.target.classes
     seed = model.training["seed"]
     given = peer_answers(peer, learnt, (schema.load(table), asked), classes, seed, threads)
-    other = replace(answers, given=given, decided=None, ends=None)
+    other = _of_peer(answers, given, model.rules)
     return _compared(schema.target.name, answers, other, (found.seen, found.seen))
+
+
+def _of_peer(answers: Evaluation, given: NDArray[Any], rules: AnswerRules) -> Evaluation:
+    """What a peer answers to the same rows: of ordered classes that which the model would, too."""
+    other = replace(answers, given=given, decided=None, ends=None)
+    return AnswerRules(central=rules.central).applied(other)
 
 
 @computed_to_nearest
@@ -190,7 +197,7 @@ def compare_on_table(
         given[folds == fold] = peer_answers(
             peer, (cells, learnt, truth[learnt]), (cells, asked), classes, examined.seed, threads
         )
-    other = replace(answers, given=given, decided=None, ends=None)
+    other = _of_peer(answers, given, fitted.model.rules)
     return _compared(schema.target.name, answers, other)
 
 
@@ -210,7 +217,7 @@ def _answer_rows(
         decided = None if answers.decided is None else place[answers.decided]
         answers = replace(
             answers, given=given, truth=codes[answers.truth], constant=place[answers.constant],
-            decided=decided,
+            decided=decided, ordered=False,
         )  # fmt: skip
     return rows, answers, found.seen
 

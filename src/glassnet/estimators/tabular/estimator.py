@@ -23,6 +23,7 @@ from glassnet.arguments import with_foreign_names
 from glassnet.errors import GlassnetError, ModelFileError, TableError
 from glassnet.estimators.tabular.answer_rules import Scoring
 from glassnet.estimators.tabular.base_tabular import Target, test_pair
+from glassnet.estimators.tabular.class_order import OfClasses, target_kind
 from glassnet.estimators.tabular.each_target import fit_each, forget_others, several_columns
 from glassnet.estimators.tabular.explainable import ExplainableTabular
 from glassnet.estimators.tabular.table_model import TableModel
@@ -68,6 +69,10 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
         How much classes count in the training, by their labels; 1 where nothing is said.
         "balanced" is n_samples / (n_classes · rows of the class). Probabilities are those of
         classes with such shares; the score counts every row once.
+    class_order : sequence, False or None, default=None
+        The classes from the lowest to the highest, where they have an order; the metrics
+        "mae_classes" and "quadratic_kappa" are of such classes. None takes the order of an ordered
+        categorical of pandas, False none.
     random_state : int, RandomState instance or None, default=0
         Decides first weights, orders and held-out rows.
     n_jobs : int or None, default=None
@@ -112,6 +117,7 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
         **ExplainableTabular._parameter_constraints,
         "threshold": [Interval(Real, 0, 1, closed="neither"), StrOptions({"auto"}), None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        "class_order": [list, tuple, np.ndarray, "boolean", None],
     }
 
     @with_foreign_names
@@ -125,6 +131,7 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
         metric: str | None = None,
         threshold: float | Literal["auto"] | None = None,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        class_order: OfClasses = None,
         random_state: Any = 0,
         n_jobs: int | None = None,
         verbose: bool = False,
@@ -136,6 +143,7 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
         )  # fmt: skip
         self.threshold = threshold
         self.class_weight = class_weight
+        self.class_order = class_order
 
     def _class_weights(self) -> dict[str, float] | Literal["balanced"] | None:
         asked: Any = self.class_weight
@@ -179,7 +187,8 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
         (labels, target), pair = check_labels(y), test_pair(test)
         tested = None if pair is None else (pair[0], check_labels(pair[1])[1])
         sides = {"groups": groups, "order": order, "weight": sample_weight}
-        codes = self._train(X, target, "category", sides, tested).truth
+        kind = target_kind(self.class_order, y)
+        codes = self._train(X, target, kind, sides, tested).truth
         first = [np.argmax(codes == one) for one in range(len(self.model_.schema.target.classes))]
         self._take_classes(as_python_types(labels[first]))
         return self

@@ -36,6 +36,7 @@ class Evaluation:
     ends: NDArray[np.float64] | None = None  # of intervals: a lower and an upper number a row
     rows: NDArray[np.int64] | None = None  # their numbers in the table
     weight: NDArray[np.float64] | None = None  # how much each counts, else all alike
+    ordered: bool = False  # whether the classes have an order, which is that of their codes
 
     @property
     def choice(self) -> NDArray[np.int64]:
@@ -53,7 +54,8 @@ class Evaluation:
             name: None if (values := getattr(self, name)) is None else values[part]
             for name in ("units", "folds", "decided", "ends", "rows", "weight")
         }
-        return Evaluation(self.truth[part], self.given[part], self.constant[part], **later)
+        whole = self.truth[part], self.given[part], self.constant[part]
+        return Evaluation(*whole, **later, ordered=self.ordered)
 
     def constant_answers(self) -> Evaluation:
         """The same rows, answered by the constant predictor; to classes it gives the shares that
@@ -87,4 +89,4 @@ def join_evaluations(parts: Sequence[Evaluation]) -> Evaluation:
         return None if found[0] is None else np.concatenate(found)
 
     names = ("truth", "given", "constant", "units", "folds", "decided", "ends", "rows", "weight")
-    return Evaluation(*(together(name) for name in names))
+    return Evaluation(*(together(name) for name in names), ordered=parts[0].ordered)

@@ -15,7 +15,7 @@ import numpy as np
 from glassnet.errors import TableError
 from glassnet.hints import Option, hint
 from glassnet.rounding import computed_to_nearest
-from glassnet.tables.decide import base_kind, decide_forms, scale_of
+from glassnet.tables.decide import ORDERED, base_kind, decide_forms, scale_of
 from glassnet.tables.divide import SplitOptions, check_options, divide, division_doubts
 from glassnet.tables.identifiers import with_useful
 from glassnet.tables.kinds import FIXED_KINDS, Column, infer_columns
@@ -275,7 +275,7 @@ def _checked_kinds(table: Table, target: str | None, kinds: Mapping[str, str]) -
         table.require(target)
     for name, kind in kinds.items():
         table.require(name)
-        allowed = ("number", "category") if name == target else FIXED_KINDS
+        allowed = ("number", "category", ORDERED) if name == target else FIXED_KINDS
         if base_kind(kind) not in allowed or (name != target and scale_of(kind)):
             raise TableError(
                 f"column {name!r} cannot be of kind {kind!r}; choose {', '.join(allowed[:-1])} "

@@ -17,8 +17,10 @@ from glassnet.estimators.tabular.examine import ExaminedTable, examine
 from glassnet.estimators.tabular.table_metrics import metric_of
 from glassnet.estimators.tabular.target_models import MOST_TARGETS
 from glassnet.rounding import computed_to_nearest
+from glassnet.tables.decide import ORDERED, order_of
 from glassnet.tables.divide import SplitOptions
 from glassnet.tables.kinds import Column
+from glassnet.tables.target_column import class_key
 from glassnet.words import plural
 
 if TYPE_CHECKING:
@@ -36,6 +38,13 @@ class TargetOptions:
     scale: str | None = None  # of numbers: log or plain
     options: SplitOptions = BY_CHANCE
     scoring: Scoring = field(default_factory=Scoring)
+    order: str | None = None  # of classes, from the lowest to the highest: low<medium<high
+
+    def concerns(self, target: TargetSchema) -> bool:
+        """Whether the order is of classes that this target has."""
+        given = order_of(None if self.order is None else f"{ORDERED}:{self.order}")
+        keys = {class_key(own, target.numeric) for own in target.classes}
+        return given is not None and any(class_key(own, target.numeric) in keys for own in given)
 
 
 def target_names(given: Sequence[str], table: Table) -> tuple[str, ...]:
@@ -79,19 +88,23 @@ def examine_targets(
         return replace(found, columns=columns)
 
     found: list[ExaminedTable] = []
-    scaled = weighted = False
+    scaled = weighted = ordered = False
     for place, target in enumerate(targets):
         kinds = _kinds_for(target, targets, asked.kinds)
         one = examined(place, kinds, plain)
         scale = None if one.target.classes else asked.scale
         weights = asked.options.weights.concern(one.target.classes)
-        if scale is not None or weights:
+        order = asked.concerns(one.target)
+        if scale is not None or weights or order:
             if scale is not None:
                 kinds = {**kinds, target: f"{kinds.get(target, 'number')}:{scale}"}
+            if order:
+                kinds = {**kinds, target: f"{ORDERED}:{asked.order}"}
             one = examined(place, kinds, asked.options if weights else plain)
         scaled, weighted = scaled or scale is not None, weighted or weights
+        ordered = ordered or order
         found.append(one)
-    _check_taken(asked, scaled, weighted, [one.target for one in found])
+    _check_taken(asked, (scaled, weighted, ordered), [one.target for one in found])
     return found
 
 
@@ -109,8 +122,9 @@ def _kinds_for(target: str, targets: Sequence[str], kinds: Mapping[str, str]) ->
 
 
 def _check_taken(
-    asked: TargetOptions, scaled: bool, weighted: bool, targets: Sequence[TargetSchema]
+    asked: TargetOptions, taken: tuple[bool, bool, bool], targets: Sequence[TargetSchema]
 ) -> None:
+    scaled, weighted, ordered = taken
     names = ", ".join(repr(target.name) for target in targets)
     if asked.scale is not None and not scaled:
         raise TableError(
@@ -123,6 +137,12 @@ def _check_taken(
         raise TableError(
             f"weights of classes are for a target with these classes, and the targets {names} "
             f"{have}; leave the weights out, or correct their names"
+        )
+
+    if asked.order is not None and not ordered:
+        raise TableError(
+            f"an order is of classes, and none of the targets {names} has classes of "
+            f"{asked.order!r}; leave the order out, or correct their names"
         )
 
 
@@ -144,15 +164,15 @@ def _suited(asked: Scoring, target: TargetSchema) -> Scoring:
     """What such a target can have of it."""
     classes = target.classes
     return Scoring(
-        asked.metric if asked.metric is not None and _is_of(asked.metric, bool(classes)) else None,
+        asked.metric if asked.metric is not None and _is_of(asked.metric, target) else None,
         asked.threshold if len(classes) == 2 or (classes and asked.tuned) else None,
         None if classes else asked.interval,
     )
 
 
-def _is_of(metric: str, classes: bool) -> bool:
+def _is_of(metric: str, target: TargetSchema) -> bool:
     try:
-        metric_of(metric, classes)
+        metric_of(metric, bool(target.classes), target.ordered)
     except TableError:
         return False
     return True

@@ -15,18 +15,20 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.evaluation import Evaluation
+from glassnet.hints import Option, hint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
+Central = Literal["median", "mean"]
 QUANTILE = "pinball:"  # and the quantile
 
 
@@ -71,6 +73,7 @@ class Metric:
     decides: bool = False  # whether it depends on where the threshold between two classes lies
     in_unit: bool = False  # whether it has the unit of the target
     quantile: float | None = None  # which quantile is to be answered in place of the mean
+    central: Central | None = None  # of ordered classes: which is answered, not the likeliest one
 
     @property
     def sign(self) -> float:
@@ -82,7 +85,7 @@ def main_metric(classes: bool) -> str:
     return "accuracy" if classes else "rmse"
 
 
-def metric_of(name: str, classes: bool) -> Metric:
+def metric_of(name: str, classes: bool, ordered: bool = False) -> Metric:
     """The metric of that name for such a target; TableError with those that there are."""
     plain, close = name.strip().lower().replace("-", "_"), "".join(name.lower().split())
     plain, level = plain.replace(" ", "_"), _quantile_of(close)
@@ -92,12 +95,16 @@ def metric_of(name: str, classes: bool) -> Metric:
             f"the quantile of {name!r} is {close.removeprefix(QUANTILE)!r}; it is a number between "
             f"0 and 1, such as {QUANTILE}0.9"
         )
-    if found is None or found.classes is not classes:
-        choices = ", ".join(metric.name for metric in METRICS.values() if metric.classes is classes)
+    if found is None or found.classes is not classes or (found.central and not ordered):
+        fitting = [own for own in METRICS.values() if own.classes is classes]
+        choices = ", ".join(own.name for own in fitting if ordered or own.central is None)
         choices += "" if classes else f", {QUANTILE}0.9 (or another quantile)"
         target = "classes" if classes else "numbers"
+        unknown = classes and found is not None and found.central is not None
+        target = "classes without a known order" if unknown else target
         why = "is not a metric" if found is None else f"is not a metric of {target}"
-        raise TableError(f"{name!r} {why}; choose {choices}")
+        order = hint("say their order with ", Option("ordered")) if unknown else None
+        raise TableError(f"{name!r} {why}; choose {choices}", order)
     return found
 
 
@@ -291,6 +298,43 @@ def _mean(found: list[tuple[float, Floats]]) -> Measured | None:
     return Measured(math.fsum(values) / len(found), np.mean(parts, axis=0))
 
 
+# -- of ordered classes ----------------------------------------------------------------------------
+
+
+def _class_distance(answers: Evaluation) -> Measured | None:
+    """How many places lie between the true class and the answered one."""
+    known = _known(answers)
+    if not answers.ordered or not len(known):
+        return None
+    away = np.abs(answers.truth[known] - answers.choice[known]).astype(np.float64)
+    return _mean_of(away, known, answers)
+
+
+def _quadratic_kappa(answers: Evaluation) -> Measured | None:
+    """Cohen 1968, "Weighted kappa", with squares of distances: 1 − O/E, O the mean squared distance
+    of truth t and answer c, E that of a true and an answered class drawn apart, which is
+    m(t²) + m(c²) − 2 m(t) m(c) with means m. None where all are one class."""
+    known = _known(answers)
+    if not answers.ordered or not len(known):
+        return None
+    t, c = (one[known].astype(np.int64) for one in (answers.truth, answers.choice))
+    if (t == c[0]).all() and (c == c[0]).all():
+        return None
+    # without weights all sums are whole numbers, so that a constant answer has exactly 0
+    weight = np.ones(len(t), np.int64) if answers.weight is None else answers.weight[known]
+    squares, both = (t - c) ** 2, t**2 + c**2
+    whole, sum_t, sum_c, seen, mixed = (
+        (weight * one).sum().item() for one in (np.ones_like(t), t, c, squares, both)
+    )
+    chance = whole * mixed - 2 * sum_t * sum_c
+    value, apart = 1 - whole * seen / chance, both - 2 * (t * sum_c + c * sum_t) / whole
+    apart = apart - (weight * apart).sum() / whole
+    influence = ((1 - value) * apart - (squares - seen / whole)) * whole**2 / chance
+    parts = np.zeros(len(answers.truth))
+    parts[known] = weight * influence * (len(parts) / whole)
+    return Measured(value, parts)
+
+
 # -- of numbers ------------------------------------------------------------------------------------
 
 
@@ -407,6 +451,12 @@ METRICS: dict[str, Metric] = {
         Metric("brier", "Brier score", True, False,
                "mean squared distance between probability and truth; of more than two classes "
                "summed over them", _brier),
+        Metric("mae_classes", "class distance", True, False,
+               "of ordered classes: mean number of places between the true class and the answered "
+               "one", _class_distance, central="median"),
+        Metric("quadratic_kappa", "quadratic kappa", True, True,
+               "of ordered classes: 1 − mean squared distance of true and answered class / the "
+               "same by chance", _quadratic_kappa, central="mean"),
         Metric("rmse", "RMSE", False, False,
                "root of the mean squared error", _rmse, in_unit=True),
         Metric("mae", "mean |e|", False, False,
@@ -428,7 +478,8 @@ _ALIASES = {
     "roc_auc": "auc", "logloss": "log_loss", "cross_entropy": "log_loss", "f1_score": "f1",
     "brier_score": "brier", "ap": "average_precision", "pr_auc": "average_precision",
     "root_mean_squared_error": "rmse", "mean_absolute_error": "mae", "r²": "r2",
-    "median_absolute_error": "median_error",
+    "median_absolute_error": "median_error", "qwk": "quadratic_kappa",
+    "quadratic_weighted_kappa": "quadratic_kappa",
 }  # fmt: skip
 
 
@@ -449,5 +500,8 @@ def measure(name: str, answers: Evaluation) -> tuple[float, float] | None:
 def applicable(answers: Evaluation, also: str | None = None) -> list[Metric]:
     """The metrics of such answers, and one that was asked for."""
     classes = answers.given.ndim == 2
-    found = [metric for metric in METRICS.values() if metric.classes is classes]
+    found = [
+        metric for metric in METRICS.values()
+        if metric.classes is classes and (answers.ordered or metric.central is None)
+    ]  # fmt: skip
     return found if also is None or also in METRICS else [*found, metric_named(also)]

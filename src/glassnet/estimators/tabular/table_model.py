@@ -68,8 +68,11 @@ FIRST_VERSION = "1"  # without packs
 PACK_VERSION = "2"  # without rules
 RULES_VERSION = "3"  # without further networks
 BLEND_VERSION = "4"  # without quantiles and factors, and networks of SiLU
-FORMAT_VERSION = "5"
-FORMAT_VERSIONS = (FIRST_VERSION, PACK_VERSION, RULES_VERSION, BLEND_VERSION, FORMAT_VERSION)
+QUANTILE_VERSION = "5"  # without ordered classes
+FORMAT_VERSION = "7"  # 6 is that of several targets
+FORMAT_VERSIONS = (
+    FIRST_VERSION, PACK_VERSION, RULES_VERSION, BLEND_VERSION, QUANTILE_VERSION, FORMAT_VERSION,
+)  # fmt: skip
 AT_ONCE = 256  # rows that are predicted together
 FEWEST_NEW = 10  # rows that have a score of their own
 FEW = 32  # scores that Python works out sooner than NumPy
@@ -301,7 +304,7 @@ class TableModel:
         constant = target.common if target.classes else target.mean
         if self.rules.quantile is not None:
             constant = self.rules.quantile.constant
-        return Evaluation(truth, given, np.full(len(truth), constant))
+        return Evaluation(truth, given, np.full(len(truth), constant), ordered=target.ordered)
 
     def given(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Probabilities of classes, or numbers in the target's own unit, from raw outputs."""
@@ -348,6 +351,7 @@ class TableModel:
         target, kept, rows = self.schema.target, self.training["score"], self.training["rows"]
         number = target.mean if self.rules.quantile is None else self.rules.quantile.constant
         constant = target.classes[target.common] if target.classes else f"{number:.6g}"
+        constant = "the middle class" if self.rules.central else constant
         value, error, guess = (
             math.nan if kept[name] is None else float(kept[name])
             for name in ("value", "standard_error", "constant")
@@ -389,9 +393,11 @@ class TableModel:
 
     def _version(self) -> str:
         """The first format that says all of it, so that earlier versions open what they can."""
+        if self.schema.target.ordered:
+            return FORMAT_VERSION
         smooth = any(part.architecture.activation == "silu" for part in self.parts)
         if smooth or self.rules.quantile is not None or self.rules.factors is not None:
-            return FORMAT_VERSION
+            return QUANTILE_VERSION
         if self.others:
             return BLEND_VERSION
         if self.rules:

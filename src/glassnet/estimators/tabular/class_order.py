@@ -1,0 +1,47 @@
+"""The order of the classes of a target, as a person gives it or as a data frame has it.
+
+In: `class_order` of an estimator, and labels. Out: the kind of the target.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from glassnet.errors import TableError
+from glassnet.tables.decide import ORDERED
+from glassnet.tables.target_column import number_label
+
+OfClasses = Sequence[Any] | bool | None
+
+
+def target_kind(order: OfClasses, y: Any) -> str:
+    """`ordered:` and the classes, or `category`. Without an order an ordered categorical of pandas
+    has its own."""
+    if order is None:
+        order = _own_order(y)
+    if order is None or order is False:
+        return "category"
+    if order is True or isinstance(order, str):
+        raise TableError(
+            f"class_order={order!r} names no classes; pass them from the lowest to the highest, "
+            "such as ['low', 'medium', 'high'], or False for none"
+        )
+    return f"{ORDERED}:{json.dumps([_label(one) for one in order])}"
+
+
+def _own_order(y: Any) -> list[Any] | None:
+    """The categories of an ordered categorical that occur in it."""
+    dtype: Any = getattr(y, "dtype", None)
+    if getattr(dtype, "ordered", None) is not True:
+        return None
+    found = [one for one in dtype.categories.tolist() if bool((y == one).any())]
+    return found if len(found) > 1 else None
+
+
+def _label(value: Any) -> str:
+    """A class as a table has it."""
+    plain: Any = value.item() if hasattr(value, "item") else value
+    number = isinstance(plain, (int, float)) and not isinstance(plain, bool)
+    return number_label(float(plain)) if number else str(plain)
