@@ -101,8 +101,8 @@ def compare(
     runs = b is not None and (is_run(Path(a)) or is_run(Path(b)))
     if b is None or train is not None or (runs and target is not None):
         raise typer.BadParameter(
-            "name two run files, or two models and a table; --train, and --target of a table, go "
-            "with --with"
+            "name two run files, or two models and a table; --train goes with --with, --target "
+            "with that or with models"
         )
     if runs:
         _compare_runs(a, b, data, trust, json)
@@ -198,7 +198,7 @@ def _with_fit(
 
 
 def _is_model(path: str) -> bool:
-    from glassnet.estimators.tabular.table_model import FORMAT
+    from glassnet.estimators.tabular.table_format import FORMAT
     from glassnet.files import open_plain
 
     with open_plain(path) as file:

@@ -15,12 +15,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
 from glassnet.errors import TableError
 from glassnet.estimators.tabular.evaluation import Evaluation
+from glassnet.estimators.tabular.ordered_classes import Central, quadratic_kappa
 from glassnet.hints import Option, hint
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-Central = Literal["median", "mean"]
 QUANTILE = "pinball:"  # and the quantile
 
 
@@ -311,28 +311,17 @@ def _class_distance(answers: Evaluation) -> Measured | None:
 
 
 def _quadratic_kappa(answers: Evaluation) -> Measured | None:
-    """Cohen 1968, "Weighted kappa", with squares of distances: 1 − O/E, O the mean squared distance
-    of truth t and answer c, E that of a true and an answered class drawn apart, which is
-    m(t²) + m(c²) − 2 m(t) m(c) with means m. None where all are one class."""
+    """Cohen's kappa with squares of distances."""
     known = _known(answers)
     if not answers.ordered or not len(known):
         return None
-    t, c = (one[known].astype(np.int64) for one in (answers.truth, answers.choice))
-    if (t == c[0]).all() and (c == c[0]).all():
+    weight = None if answers.weight is None else answers.weight[known]
+    found = quadratic_kappa(answers.truth[known], answers.choice[known], weight)
+    if found is None:
         return None
-    # without weights all sums are whole numbers, so that a constant answer has exactly 0
-    weight = np.ones(len(t), np.int64) if answers.weight is None else answers.weight[known]
-    squares, both = (t - c) ** 2, t**2 + c**2
-    whole, sum_t, sum_c, seen, mixed = (
-        (weight * one).sum().item() for one in (np.ones_like(t), t, c, squares, both)
-    )
-    chance = whole * mixed - 2 * sum_t * sum_c
-    value, apart = 1 - whole * seen / chance, both - 2 * (t * sum_c + c * sum_t) / whole
-    apart = apart - (weight * apart).sum() / whole
-    influence = ((1 - value) * apart - (squares - seen / whole)) * whole**2 / chance
     parts = np.zeros(len(answers.truth))
-    parts[known] = weight * influence * (len(parts) / whole)
-    return Measured(value, parts)
+    parts[known] = found[1] * (len(parts) / len(known))
+    return Measured(found[0], parts)
 
 
 # -- of numbers ------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
@@ -31,6 +31,17 @@ from glassnet.estimators.tabular.packs import (
 )
 from glassnet.estimators.tabular.recipe import Recipe
 from glassnet.estimators.tabular.score import Score, score
+from glassnet.estimators.tabular.table_format import (
+    BLEND_VERSION,
+    FIRST_VERSION,
+    FORMAT,
+    FORMAT_VERSION,
+    FORMAT_VERSIONS,
+    PACK_VERSION,
+    QUANTILE_VERSION,
+    RULES_VERSION,
+    check_format,
+)
 from glassnet.estimators.tabular.table_metrics import MetricName, main_metric, metric_named
 from glassnet.estimators.tabular.table_network import (
     Architecture,
@@ -63,16 +74,6 @@ from glassnet.words import plural
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FORMAT = "glassnet table model"
-FIRST_VERSION = "1"  # without packs
-PACK_VERSION = "2"  # without rules
-RULES_VERSION = "3"  # without further networks
-BLEND_VERSION = "4"  # without quantiles and factors, and networks of SiLU
-QUANTILE_VERSION = "5"  # without ordered classes
-FORMAT_VERSION = "7"  # 6 is that of several targets
-FORMAT_VERSIONS = (
-    FIRST_VERSION, PACK_VERSION, RULES_VERSION, BLEND_VERSION, QUANTILE_VERSION, FORMAT_VERSION,
-)  # fmt: skip
 AT_ONCE = 256  # rows that are predicted together
 FEWEST_NEW = 10  # rows that have a score of their own
 FEW = 32  # scores that Python works out sooner than NumPy
@@ -422,19 +423,6 @@ class TableModel:
             raise ModelFileError(
                 f"{label} cannot be used: {error}; train the model again"
             ) from None
-
-
-def check_format(texts: Mapping[str, str], versions: Sequence[str], label: str) -> None:
-    """`ModelFileError` where texts are not of a model file of one of these versions."""
-    if texts.get("format") != FORMAT:
-        raise ModelFileError(
-            f"{label} is not a table model; name a file that `glassnet fit` has written"
-        )
-    if texts.get("format_version") not in versions:
-        raise ModelFileError(
-            f"{label} has format {texts.get('format_version')}, this program reads "
-            f"{' and '.join(versions)}; update glassnet or train again"
-        )
 
 
 def _assemble(named: dict[str, NDArray[Any]], texts: dict[str, str]) -> TableModel:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from glassnet import model_file
 from glassnet.errors import ModelFileError
-from glassnet.estimators.tabular.table_model import (
+from glassnet.estimators.tabular.table_format import (
     FORMAT,
     FORMAT_VERSIONS,
-    TableModel,
+    TARGETS_VERSION,
     check_format,
 )
+from glassnet.estimators.tabular.table_model import TableModel
 from glassnet.rounding import computed_to_nearest
 from glassnet.serialize import Length, Name, parse, read_value
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 T = TypeVar("T")
-TARGETS_VERSION = "6"  # of a file that holds several models
 MOST_TARGETS = 100
 Names = Annotated[tuple[Name, ...], Length(2, MOST_TARGETS)]
 
