@@ -1,4 +1,4 @@
-"""Estimators: from a table to a trained model and back.
+"""Estimators: train a model on a table, and predict with it.
 
 In: tables. Out: models, scores, predictions, model files.
 """

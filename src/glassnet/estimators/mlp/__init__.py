@@ -1,4 +1,4 @@
-"""scikit-learn's two MLP estimators under one roof.
+"""The two MLP estimators with scikit-learn's interface.
 
 In: nothing. Out: `MLPClassifier` and `MLPRegressor`.
 """

@@ -1,7 +1,7 @@
-"""What an MLP estimator has: parameters as users set them, and attributes that a fit leaves.
+"""The parameters and fitted attributes of an MLP estimator.
 
-In: nothing. Out: `Attributes`, the base of the estimators, by which the other files of this folder
-know them.
+In: nothing. Out: `Attributes`, the base class of the estimators, which types them for the other
+files of this folder.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from glassnet.nn.storage import layout_of
 
 @dataclass
 class OptimizerState:
-    """What a solver remembers between calls of `partial_fit`: the learning rate, how many steps
-    were done, and its memory, flat vectors in the layout of the network's W."""
+    """The solver's state between calls of `partial_fit`: the learning rate, the number of steps,
+    and the optimiser's state, flat vectors in the layout of the network's W."""
 
     learning_rate: float
     t: int
     slots: dict[str, np.ndarray]
 
     def arrays(self, model: Module) -> dict[str, np.ndarray]:
-        """Views by the names that a step has for them."""
+        """Return views of the state, by the names of a step's inputs."""
         return {
             f"{slot}.{name}": view
             for slot, flat in self.slots.items()
@@ -37,7 +37,7 @@ class OptimizerState:
 
 
 class Attributes:
-    """Parameters and fitted attributes; those whose names begin with _ are for this folder."""
+    """Parameters and fitted attributes; names that begin with _ are private to this folder."""
 
     hidden_layer_sizes: Any
     activation: Any
@@ -97,33 +97,33 @@ class Attributes:
 
     @property
     def _threads(self) -> int | None:
-        """How many threads may compute."""
+        """Return the number of threads."""
         raise NotImplementedError
 
     def _loss(self) -> Loss | None:
-        """A loss in place of the one that goes with the output's activation."""
+        """Return the user's loss; None for the one that belongs to the output activation."""
         return None
 
     def _output_activation(self) -> str:
-        """The output's activation."""
+        """Return the activation of the output layer."""
         raise NotImplementedError
 
     def _checked(self, X: Any) -> Any:
-        """Rows to predict, as the network reads them."""
+        """Check and encode rows to predict."""
         raise NotImplementedError
 
     def _network_outputs(self, X: Any, what: str = "output", check: bool = True) -> np.ndarray:
-        """What the network gives for rows; see `network.forward_program`."""
+        """Return the outputs of the network for rows (see `mlp_network.forward_program`)."""
         raise NotImplementedError
 
     def _answers(self, output: np.ndarray) -> np.ndarray:
-        """Predictions from outputs of the network."""
+        """Return predictions from outputs of the network."""
         raise NotImplementedError
 
     def _decode(self, y: Any) -> Any:
-        """Labels from targets of the network."""
+        """Return labels from targets of the network."""
         return y
 
     def _validation_target(self, y: Any) -> np.ndarray:
-        """What the loss compares with, [rows, outputs], of labels to validate on."""
+        """Return the loss's targets, [rows, outputs], of validation labels."""
         raise NotImplementedError

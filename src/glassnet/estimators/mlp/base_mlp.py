@@ -1,4 +1,4 @@
-"""What the two MLP estimators share: parameters, checks, fitting, prediction.
+"""The common part of the two MLP estimators: parameters, checks, fitting, prediction.
 
 In: scikit-learn's parameters and data. Out: scikit-learn's fitted attributes.
 """
@@ -35,7 +35,7 @@ SCRATCH = ("activations", "deltas", "coef_grads", "intercept_grads")  # scikit-l
 
 
 class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
-    """Fitting and predicting; subclasses prepare the labels."""
+    """Fits and predicts; subclasses prepare the labels."""
 
     fit: Any
     _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
@@ -48,7 +48,7 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
-        """As scikit-learn finds them in the signature, which it would read at every call."""
+        """Return the parameters' names; scikit-learn would inspect the signature at each call."""
         if "_names" not in cls.__dict__:
             cls._names = tuple(cast(Any, super())._get_param_names())
         return list(cls._names)
@@ -98,19 +98,20 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Or scikit-learn would look through all attributes at every `partial_fit`."""
+        """Return whether it is fitted; without this, scikit-learn would search all attributes at
+        each call."""
         return hasattr(self, "coefs_")
 
     def _fresh_random_state(self, again: bool) -> None:
-        """A RandomState for this fit. To make one takes longer than a `partial_fit` of one row, so
-        that one of the same seed of which nothing was drawn is taken again."""
+        """Return a RandomState for this fit. Creating one takes longer than a `partial_fit` of one
+        row, so one with the same seed of which nothing was drawn is used again."""
         seed: Any = self.random_state
         if not (again and type(seed) is int and self.__dict__.get("_undrawn") == seed):
             self._random_state = check_random_state(seed)
         self._undrawn = None
 
     def _column_names(self) -> tuple[str, ...]:
-        """Names of the network's inputs, for a run file, where the columns had any."""
+        """Return the names of the network's inputs for a run file, if the columns have names."""
         named = hasattr(self, "feature_names_in_") or "_encoder" in vars(self)
         return tuple(self.encoded_feature_names_) if named and self.record is not None else ()
 
@@ -118,7 +119,8 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         return None if weight is None else row_weights(weight, X, X.dtype)
 
     def _initialize(self, units: tuple[int, ...], dtype: Any) -> None:
-        """First weights, uniform by Glorot and Bengio, 2010; an empty record."""
+        """Draw the initial weights, uniform by Glorot and Bengio, 2010, and reset the training
+        curves."""
         self.n_iter_ = self.t_ = 0
         self._warm_fits = 0
         self.n_layers_ = len(units)
@@ -142,17 +144,17 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         self.best_loss_ = None if self.early_stopping else np.inf
 
     def _validate_input(self, X: Any, y: Any, again: bool, first: bool) -> tuple[Any, Any]:
-        """Rows and targets as arrays; `first` is whether the columns are new."""
+        """Return rows and targets as arrays; `first` is true if the columns are new."""
         raise NotImplementedError
 
     def _loss_grad_lbfgs(
         self, packed_coef_inter: np.ndarray, X: Any, y: Any, *given: Any
     ) -> tuple[float, np.ndarray]:
-        """Loss, with its penalty, and gradient at a point: what `solver="lbfgs"` descends on.
+        """Return the loss, with its penalty, and the gradient at a point, for `solver="lbfgs"`.
 
-        Private with scikit-learn too; it is here so that code that checks gradients through it,
-        as scikit-learn's own tests do, goes on working. The estimator is left as it is, while
-        scikit-learn's takes the point as its weights.
+        This method is private in scikit-learn too; it exists for code that checks gradients through
+        it, as scikit-learn's own tests do. The estimator is not changed, while scikit-learn's takes
+        the point as its weights.
 
         Parameters
         ----------
@@ -190,7 +192,8 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         return thread_count(self.n_jobs)
 
     def _read(self, X: Any, y: Any, first: bool, **how: Any) -> tuple[Any, Any]:
-        """Rows and targets of training, checked as scikit-learn does and perhaps encoded."""
+        """Check the rows and targets of a training as scikit-learn does, and encode them if
+        needed."""
         how |= {"multi_output": True, "dtype": (np.float64, np.float32), "order": "C"}
         if not first and self._is_plain(X, y):
             return X, y
@@ -209,8 +212,8 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         return check_X_y(self._encoder.encode(X), y, estimator=self, **how)
 
     def _is_plain(self, X: Any, y: Any) -> bool:
-        """Whether rows and targets are arrays as the network reads them, of the columns that there
-        are, so that there is nothing to look at."""
+        """Return whether rows and targets are already valid arrays with the fitted columns, so that
+        checks can be skipped."""
         if not (is_training(X, y) and self.missing is None and self.categorical_features is None):
             return False
         attributes = vars(self)
@@ -260,11 +263,11 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         y_val: Any = None,
         sample_weight_val: Any = None,
     ) -> Any:
-        """Go on with the fit that `record` holds, from its last checkpoint.
+        """Resume the fit that the file `record` holds, from its last checkpoint.
 
-        It ends at the very bits of a fit that was not interrupted. Parameters and data are those of
-        that fit; `time_limit`, `threads`, `n_jobs`, `verbose` may differ.
-        Iterations of "lbfgs" are done again; TrainingError where one is not as in the file.
+        The result has the bits of a fit that was not interrupted. Parameters and data must be those
+        of that fit; `time_limit`, `threads`, `n_jobs`, `verbose` may differ. Solver "lbfgs" repeats
+        all iterations; TrainingError if one differs from the file.
 
         Parameters
         ----------
@@ -273,9 +276,9 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their classes or numbers.
         sample_weight : array-like of shape (n_samples,), default=None
-            Their weights, where the fit had any.
+            Their weights, if the fit had any.
         X_val, y_val, sample_weight_val : array-like, default=None
-            Rows to validate on, where the fit had any.
+            Validation data, if the fit had any.
 
         Returns
         -------
@@ -293,7 +296,7 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
 
     @computed_to_nearest
     def network_inputs(self, X: Any) -> np.ndarray:
-        """Rows as the network reads them, with columns `encoded_feature_names_`.
+        """Return encoded rows, the inputs of the network, with columns `encoded_feature_names_`.
 
         Parameters
         ----------
@@ -303,7 +306,7 @@ class BaseMLP(FittedMLP, CallbackSupport, TransformerMixin, BaseEstimator):
         Returns
         -------
         x : ndarray or sparse matrix of shape (n_samples, n_inputs)
-            What `to_network()` takes, and `glassnet.open_step` where a run file holds no rows.
+            Inputs for `to_network()`, and for `glassnet.open_step` if a run file holds no rows.
         """
         check_is_fitted(self)
         found: np.ndarray = self._checked(X)

@@ -1,7 +1,7 @@
 """Cached calls for low-latency prediction.
 
 In: a fitted MLP estimator and an array of finite numbers. Out: outputs of its network; None for
-all other rows and estimators, which go the long way, on which scikit-learn checks them.
+other rows and estimators, which take the normal path with scikit-learn's checks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ KEPT = 16  # calls
 
 @dataclass(frozen=True)
 class CachedCall:
-    """A call, and what it was made for: it is of use as long as these are the same objects."""
+    """A bound program and the objects that it was made for; it is valid while these are the same
+    objects."""
 
     parts: tuple[np.ndarray, ...]
     activation: Any
@@ -42,7 +43,7 @@ class CachedCall:
 
 
 class CallCache:
-    """The calls of one estimator; a copy or a pickle of it begins with none."""
+    """The cached calls of one estimator; a copy or a pickle starts with an empty cache."""
 
     def __init__(self) -> None:
         self._calls: dict[tuple[str, int], CachedCall] = {}
@@ -52,7 +53,7 @@ class CallCache:
         return CallCache, ()
 
     def outputs(self, est: Attributes, X: Any, what: str, check: bool) -> np.ndarray | None:
-        """As `predict_outputs`, if nothing speaks against it."""
+        """As `predict_outputs` if a cached call can be used, else None."""
         attributes = vars(est)
         if type(X) is not np.ndarray or X.ndim != 2 or not 0 < len(X) <= FEW:
             return None

@@ -1,4 +1,4 @@
-"""`MLPClassifier`, as scikit-learn has it, compiled.
+"""`MLPClassifier` with scikit-learn's interface, compiled.
 
 In: rows and classes. Out: a fitted estimator with scikit-learn's attributes.
 """
@@ -41,99 +41,101 @@ from glassnet.words import plural
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """A feed-forward network that classifies, trained on the logistic loss.
 
-    Takes scikit-learn's parameters and has its attributes; for the same `random_state` it draws
-    the same first weights and the same orders of rows, and so follows the same path up to
-    rounding.
+    Parameters and attributes are those of scikit-learn's MLPClassifier. For the same
+    `random_state` it draws the same initial weights and orders of rows, so that the training is the
+    same up to rounding.
 
     Parameters
     ----------
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Neurons of each hidden layer.
     activation : str, layer, callable or list of these, default="relu"
-        Of the hidden layers; a list has one for each. Names: "identity", "logistic", "tanh",
-        "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus". A callable is
-        written with `glassnet.ops`.
+        Activation of the hidden layers; a list has one for each layer. Names: "identity",
+        "logistic", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus".
+        A callable is a function written with `glassnet.ops`.
     solver : {"adam", "sgd", "lbfgs"}, default="adam"
-        How the weights are found.
+        The optimiser.
     alpha : float, default=0.0001
-        Weight of the penalty: half the sum of squared weights, divided by the rows' weights.
+        Strength of the L2 penalty: half the sum of squared weights, divided by the sum of the
+        sample weights.
     batch_size : int or "auto", default="auto"
-        Rows of a step; "auto" is 200, or all rows where there are fewer.
+        Rows of a mini-batch; "auto" is 200, or all rows if there are fewer.
     learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        What becomes of the learning rate of solver "sgd".
+        Schedule of the learning rate, for solver "sgd".
     learning_rate_init : float, default=0.001
-        Learning rate at first.
+        Initial learning rate.
     power_t : float, default=0.5
         Exponent of "invscaling".
     max_iter : int, default=200
-        Most epochs ("sgd", "adam") or iterations ("lbfgs").
+        Maximum number of epochs ("sgd", "adam") or iterations ("lbfgs").
     shuffle : bool, default=True
-        Whether every epoch has another order of rows.
+        Whether to shuffle the rows in each epoch.
     random_state : int, RandomState instance or None, default=None
-        Decides first weights, orders and held-out rows.
+        Seed of the initial weights, the order of rows and the held-out rows.
     tol : float, default=1e-4
-        Improvement that counts as one; for "lbfgs", the largest gradient left.
+        Smallest decrease of the loss (increase of the score) that counts as an improvement; for
+        "lbfgs", the largest element of the gradient at which it stops.
     verbose : bool, default=False
-        Whether to print every epoch.
+        Whether to print the loss after each epoch.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights that there are.
+        Whether `fit` starts from the weights of the previous fit.
     momentum : float, default=0.9
-        Momentum of "sgd".
+        Momentum, for solver "sgd".
     nesterovs_momentum : bool, default=True
-        Whether the momentum is Nesterov's.
+        Whether to use Nesterov's momentum.
     early_stopping : bool, default=False
-        Whether held-out rows decide when to stop, and the best weights are taken.
+        Whether to stop when the score of held-out rows does not improve, and keep the best weights.
     validation_fraction : float, default=0.1
-        Fraction of rows to hold out for it.
+        Fraction of rows to hold out for early stopping.
     beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
         Settings of "adam".
     n_iter_no_change : int or inf, default=10
         Epochs without improvement before the training stops.
     max_fun : int, default=15000
-        Most evaluations of "lbfgs".
+        Maximum number of loss evaluations, for solver "lbfgs".
     dropout : float, default=0.0
-        Probability with which a hidden neuron is 0 in a step of "sgd" or "adam".
+        Dropout probability of hidden neurons, for solvers "sgd" and "adam".
     scoring : str, callable or None, default=None
-        Score of the held-out rows in place of the accuracy.
+        Score of the held-out rows; None is the accuracy.
     time_limit : float or None, default=None
-        Seconds after which no further epoch begins.
+        Time limit in seconds: no epoch begins after it.
     threads : int or None, default=None
-        Threads that compute; None takes what the machine grants. Never changes a bit.
+        Number of threads; None uses all available ones. It never changes a bit of the result.
     n_jobs : int or None, default=None
-        The same by scikit-learn's convention: -1 is all processors, -2 all but one.
+        The same by scikit-learn's convention: -1 means all processors, -2 all but one.
     missing : {"indicator"} or None, default=None
-        Whether NaN is taken in X: "indicator" puts the column's mean in its place, and gives the
-        network one more column of 0 and 1 for each that has gaps in training.
+        Whether X may contain NaN: "indicator" replaces it by the column's mean, and adds an
+        indicator column of 0 and 1 for each column with missing values in training.
     categorical_features : "from_dtype", array-like of bool, int or str, or None, default=None
-        Columns that hold categories, as a mask, by number or by name; "from_dtype" are those of a
-        data frame whose type is categorical or text. Each value of training becomes a column of
-        0 and 1; a value that training had not is 0 in all of them.
+        Categorical columns, as a mask, by index or by name; "from_dtype" selects the columns of a
+        data frame whose dtype is categorical or text. They are one-hot encoded; a value unknown in
+        training is 0 in all columns.
     record : str, path or None, default=None
-        Run file that `fit` writes (a run file that is there is replaced): `resume` goes on with
-        it, and `glassnet.open_step` opens every step of solver "sgd" or "adam".
+        Run file that `fit` writes (an existing run file is replaced): `resume` continues it, and
+        `glassnet.open_step` opens each step of solver "sgd" or "adam".
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, multiplied with those of the rows.
+        Class weights, multiplied with the sample weights.
 
     Attributes
     ----------
     classes_ : ndarray
         Classes, sorted.
     coefs_, intercepts_ : list of ndarray
-        Weights (fan_in, fan_out) and biases of every layer.
+        Weights (fan_in, fan_out) and biases of each layer.
     loss_, best_loss_ : float
-        Loss of the last epoch, and the smallest of all (None with early stopping).
+        Loss of the last epoch, and the smallest loss (None with early stopping).
     loss_curve_ : list of float
-        Loss of every epoch.
+        Loss of each epoch.
     validation_scores_, best_validation_score_ : list of float, float
-        Scores of the held-out rows; None where there are none.
+        Scores of the held-out rows after each epoch, and the best; None without such rows.
     validation_loss_curve_ : list of float
-        Their loss after every epoch, without the penalty; None where there are none.
+        Their loss after each epoch, without the penalty; None without such rows.
     n_iter_, t_ : int
-        Epochs of the last fit; rows seen in all.
+        Epochs of the last fit; total number of rows seen.
     n_layers_, n_outputs_, n_features_in_ : int
         Sizes.
     feature_names_in_, encoded_feature_names_ : ndarray of str
-        Names of the columns, where X had any, and of the network's inputs.
+        Column names, if X has any, and names of the network's inputs.
     out_activation_ : str
         Activation of the output layer.
 
@@ -210,17 +212,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Float32 is computed in float32, everything else in float64. Sparse rows are made
-            dense a batch at a time.
+            Float32 is computed in float32, everything else in float64. Sparse rows are converted
+            to dense batch by batch.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Classes; an indicator matrix of several labels, all of them 0 or 1; or probabilities
-            of the classes 0, 1, … as floats, whose rows have the sum 1 and which are not all 0 or
-            1. Of probabilities the most probable class counts where a score is taken.
+            Classes; a multi-label indicator matrix of 0 and 1; or probabilities of the classes
+            0, 1, … as floats, with row sums of 1 and not all 0 or 1. A score uses the most probable
+            class.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
         X_val, y_val, sample_weight_val : array-like, default=None
-            Rows to validate on; with `early_stopping` in place of held-out ones, without it they
-            only give `validation_scores_` and `validation_loss_curve_`.
+            Validation data. With `early_stopping` they replace the held-out rows; without it they
+            only determine `validation_scores_` and `validation_loss_curve_`.
 
         Returns
         -------
@@ -233,7 +235,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @available_if(lambda est: est._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Any:
-        """Train for one epoch on these rows; the first call says which classes there are.
+        """Train for one epoch on these rows; the first call must name all classes.
 
         Parameters
         ----------
@@ -244,7 +246,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
         classes : array-like, default=None
-            All classes that any call will bring.
+            All classes that occur in any call.
 
         Returns
         -------
@@ -261,7 +263,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @computed_to_nearest
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable class of every row, or the labels that are more probable than not.
+        """Predict the most probable class of each row, or the labels with a probability above 0.5.
 
         Parameters
         ----------
@@ -277,7 +279,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @computed_to_nearest
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The share of rows whose predicted class, or set of labels, is the true one.
+        """Return the share of rows whose predicted class, or set of labels, is the true one.
 
         Parameters
         ----------
@@ -307,7 +309,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @computed_to_nearest
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities of the classes, in the order of `classes_`.
+        """Predict probabilities of the classes, in the order of `classes_`.
 
         Parameters
         ----------
@@ -324,7 +326,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @computed_to_nearest
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """The logarithms of `predict_proba`.
+        """Return the logarithms of `predict_proba`.
 
         Parameters
         ----------
@@ -340,7 +342,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return np.log(found, out=found)
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Raw scores: what the network gives before the softmax or the sigmoid.
+        """Return raw scores: the network's outputs before the softmax or the sigmoid.
 
         Parameters
         ----------
@@ -378,11 +380,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @property
     def _labels_are_probabilities(self) -> bool:
-        """Whether the labels were probabilities."""
+        """Return whether the labels were probabilities."""
         return bool(vars(self).get("_soft_labels"))
 
     def _probability_target(self, soft: np.ndarray, again: bool) -> np.ndarray:
-        """Probabilities as the network's outputs have them: of two classes that of the second."""
+        """Return probabilities as targets of the network: for two classes, only the second's."""
         count = int(soft.shape[1])
         if hasattr(self, "classes_") and (self.warm_start or again):
             known: list[Any] = self.classes_.tolist()

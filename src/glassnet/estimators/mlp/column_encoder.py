@@ -1,8 +1,8 @@
-"""From columns as users have them to the numbers that an MLP estimator's network reads.
+"""Encode users' columns as inputs of an MLP estimator's network.
 
-In: rows, an array or a data frame, some columns of which are categories or have gaps. Out: one
-array: a category becomes a column of 0 and 1 for every value that training saw, a gap the mean of
-its column, and every column that had gaps in training gets one more of 0 and 1 that shows them.
+In: rows, an array or a data frame; some columns are categories or have missing cells. Out: one
+array: a category is one-hot encoded, a missing cell becomes the mean of its column, and each column
+with missing cells in training gets an indicator column.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ KNOWN = ("number", *WORDS)
 
 @dataclass(frozen=True)
 class EncodedColumns:
-    """How one column is encoded: `values` of a category, or the `mean` that fills gaps."""
+    """The encoding of one column: the `values` of a category, or the `mean` for missing cells."""
 
     name: str
     values: tuple[Any, ...] | None
@@ -44,7 +44,7 @@ class EncodedColumns:
         return [*columns, *([f"missingindicator_{self.name}"] if self.gaps else [])]
 
     def encode(self, column: FrameColumn, refuse: bool) -> list[np.ndarray]:
-        """Columns of the network's input; a value that training had not is 0 in all of them."""
+        """Return the inputs of a column; a value unknown in training is 0 in all of them."""
         if self.values is None:
             missing = np.isnan(column.values)
             parts = [np.where(missing, self.mean, column.values)]
@@ -62,7 +62,7 @@ class EncodedColumns:
 
 
 class ColumnEncoder:
-    """What training saw of the columns; made by `learn`."""
+    """The encodings of all columns; `learn` fits them."""
 
     def __init__(
         self, columns: Sequence[EncodedColumns], categories: Sequence[bool], gaps: bool
@@ -71,7 +71,7 @@ class ColumnEncoder:
 
     @classmethod
     def learn(cls, X: Any, categorical_features: Any, missing: str | None) -> ColumnEncoder:
-        """From the rows of training; ValueError where a parameter does not fit them."""
+        """Fit on the training rows; ValueError if a parameter does not match them."""
         columns = named_columns(X)
         mask = categorical_columns(columns, categorical_features, is_frame(X))
         gaps = missing == "indicator"
@@ -85,7 +85,7 @@ class ColumnEncoder:
         return [name for column in self.columns for name in column.names]
 
     def encode(self, X: Any) -> np.ndarray:
-        """Rows as the network reads them; float32 where all numbers of X are."""
+        """Encode rows: float32 if all numbers of X are float32, else float64."""
         columns = named_columns(X)
         if len(columns) != len(self.columns):
             raise ValueError(
@@ -110,7 +110,7 @@ class ColumnEncoder:
 
 
 def as_frame(X: Any) -> Any:
-    """Rows as users have them; a batch of Arrow as a table, which has names of columns."""
+    """Return X, with an Arrow record batch as a table, which has column names."""
     given: Any = X
     if type(given) is np.ndarray and given.dtype.kind in "fiub":
         return given
@@ -135,14 +135,15 @@ def as_frame(X: Any) -> Any:
 
 
 def _is_time(dtype: Any) -> bool:
-    """Whether a type of pandas, polars or NumPy is of dates or of spans of time: as numbers, those
-    of NumPy would count from 1970 in units that depend on where they come from."""
+    """Return whether a dtype of pandas, polars or NumPy is a date or a time span: as numbers,
+    NumPy's would count from 1970 in units that depend on their source."""
     test: Any = getattr(dtype, "is_temporal", None)
     return getattr(dtype, "kind", "") in ("m", "M") or (test is not None and bool(test()))
 
 
 def with_column_hint(error: Exception, X: Any) -> Exception:
-    """scikit-learn's refusal of a cell, with the column and the parameter that would take it."""
+    """Return scikit-learn's error about a cell, with the column and the parameter that would allow
+    it."""
     text = str(error)
     if isinstance(error, TypeError):
         if not text.startswith("float() argument"):
@@ -168,14 +169,14 @@ NAME_IT = (
 
 
 def word_column_error(column: FrameColumn) -> ValueError:
-    """For a column of words that nobody named."""
+    """Return the error for a text column that is not in `categorical_features`."""
     sample = next((value for value in column.values if value is not None), None)
     text = f"could not convert string to float: {sample!r} in column {column.name!r}"
     return ValueError(f"{text}. {NAME_IT}")
 
 
 def named_columns(X: Any) -> list[FrameColumn]:
-    """The columns of a frame, or those of an array under the names x0, x1, …"""
+    """Return the columns of a frame, or those of an array under the names x0, x1, …"""
     if is_frame(X):
         return frame_columns(X)
     if hasattr(X, "toarray"):
@@ -193,7 +194,7 @@ def named_columns(X: Any) -> list[FrameColumn]:
 
 
 def categorical_columns(columns: Sequence[FrameColumn], asked: Any, framed: bool) -> list[bool]:
-    """Which columns are categories."""
+    """Return the mask of categorical columns."""
     if asked is None:
         return [False] * len(columns)
     if isinstance(asked, str):
@@ -247,7 +248,7 @@ def _columns_by_number(columns: Sequence[FrameColumn], given: np.ndarray) -> set
 
 
 def read_column(column: FrameColumn, category: bool) -> FrameColumn:
-    """A column as what it is taken for; ValueError where it cannot be that."""
+    """Read a column as a category or as numbers; ValueError if it cannot be read so."""
     if category and column.kind not in ("other", "date"):
         values = column.values if column.kind in WORDS else as_words(column.values.tolist())
         return FrameColumn(column.name, "category", column.type, values)
@@ -261,7 +262,7 @@ def read_column(column: FrameColumn, category: bool) -> FrameColumn:
 
 
 def fit_column(column: FrameColumn, gaps: bool) -> EncodedColumns:
-    """What is kept of a column of training."""
+    """Fit the encoding of a column on the training rows."""
     if column.kind == "number":
         missing = np.isnan(column.values)
         known = column.values[~missing].astype(float)

@@ -1,7 +1,7 @@
-"""The loss curve of a training run as a plot, in the manner of scikit-learn's displays.
+"""Plot the loss curve of a training run, like scikit-learn's displays.
 
 In: a fitted MLP estimator, a history of `train`, or plain lists. Out: a `LossCurveDisplay`, which
-draws with matplotlib; that is loaded when something is drawn.
+draws with matplotlib (imported only when it draws).
 """
 
 # matplotlib is optional, and looked at as it comes
@@ -18,20 +18,20 @@ from sklearn.utils.validation import check_is_fitted
 class LossCurveDisplay:
     """Loss, validation loss and validation score over the epochs.
 
-    It is best made by `from_estimator` or `from_history`.
+    Use `from_estimator` or `from_history` to make one.
 
     Parameters
     ----------
     loss : sequence of float
-        Loss of every epoch.
+        Loss of each epoch.
     validation_loss : sequence of float, default=()
-        Loss of the validation rows after every epoch.
+        Loss of the validation rows after each epoch.
     validation_scores : sequence of float, default=()
-        Their score; it gets an axis of its own on the right.
+        Score of the validation rows, drawn with its own axis on the right.
     best_epoch : int or None, default=None
-        The epoch, from 1, whose weights were taken; None where they are the last ones.
+        The epoch, from 1, whose weights were kept; None for the last one.
     name : str or None, default=None
-        What the labels begin with.
+        Prefix of the labels.
 
     Attributes
     ----------
@@ -40,9 +40,9 @@ class LossCurveDisplay:
     ax_ : matplotlib Axes
         Axes of the losses.
     score_ax_ : matplotlib Axes or None
-        Axes of the scores, where there are any.
+        Axes of the scores, if there are any.
     lines_ : list of matplotlib Line2D
-        What was drawn.
+        The drawn lines.
     """
 
     figure_: Any
@@ -72,18 +72,18 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : MLPClassifier or MLPRegressor
-            A fitted one, of this library or of scikit-learn; the last step of a pipeline too.
+            A fitted estimator of this library or of scikit-learn, or a pipeline that ends with one.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         name : str, default=None
-            What the labels begin with.
+            Prefix of the labels.
         **line_kw : dict
             Passed to `ax.plot`.
 
         Returns
         -------
         display : LossCurveDisplay
-            What was drawn.
+            The display.
         """
         last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
         check_is_fitted(last)
@@ -109,23 +109,23 @@ class LossCurveDisplay:
     def from_history(
         cls, history: Any, *, ax: Any = None, name: str | None = None, **line_kw: Any
     ) -> LossCurveDisplay:
-        """Draw the curves of what `glassnet.train` returned.
+        """Draw the curves of a history of `glassnet.train`.
 
         Parameters
         ----------
         history : History
-            What `train` or `resume` returned.
+            The result of `train` or `resume`.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         name : str, default=None
-            What the labels begin with.
+            Prefix of the labels.
         **line_kw : dict
             Passed to `ax.plot`.
 
         Returns
         -------
         display : LossCurveDisplay
-            What was drawn.
+            The display.
         """
         display = cls(
             history.loss,
@@ -136,7 +136,7 @@ class LossCurveDisplay:
         return display.plot(ax=ax, **line_kw)
 
     def plot(self, ax: Any = None, **line_kw: Any) -> LossCurveDisplay:
-        """Draw.
+        """Draw the curves.
 
         Parameters
         ----------

@@ -1,7 +1,7 @@
-"""What happens between two epochs of an MLP estimator: losses, scores, learning rate, when to stop.
+"""The work between two epochs of an MLP estimator: losses, scores, learning rate, stopping.
 
-In: an estimator in training and its run. Out: the estimator's record of the training, by
-scikit-learn's rules; the run ends when they say so.
+In: an estimator in training and its run. Out: the estimator's curves, by scikit-learn's rules; the
+run ends when these say so.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
 
 @dataclass(frozen=True)
 class CurrentRate(Schedule, in_files=False):
-    """The learning rate that solver "sgd" has at the time; `SolverProgress` changes it."""
+    """The current learning rate of solver "sgd"; `SolverProgress` changes it."""
 
     state: OptimizerState | None = None
 
@@ -38,7 +38,7 @@ class CurrentRate(Schedule, in_files=False):
 
 
 class SolverProgress(Resumable):
-    """The iterations of L-BFGS, and what epochs have in common with them."""
+    """Follows the iterations of L-BFGS, and the common part for epochs."""
 
     checks = False
 
@@ -64,7 +64,7 @@ class SolverProgress(Resumable):
         return self._has_ended()
 
     def train_end(self, run: Run) -> None:
-        """The weights are those of the last epoch."""
+        """Do nothing: the weights are those of the last epoch."""
 
     def _note(self, run: Run) -> None:
         est = self.est
@@ -85,7 +85,7 @@ class SolverProgress(Resumable):
             self._improved(run)
 
     def _improved(self, run: Run) -> None:
-        """The held-out rows have a better score than ever."""
+        """Handle a new best score of the held-out rows."""
 
     def _has_ended(self, finished: bool = False) -> bool:
         limit = self.est.time_limit
@@ -101,7 +101,7 @@ class SolverProgress(Resumable):
     def restore(
         self, name: str, notes: Mapping[str, Any], arrays: Mapping[str, np.ndarray], run: Run
     ) -> None:
-        """The estimator as it was after the epochs that the run's history has."""
+        """Restore the estimator's state after the epochs that the run's history has."""
         est, known, done = self.est, self.known, run.epoch
         if known is None:
             return
@@ -125,7 +125,7 @@ class SolverProgress(Resumable):
 
 
 class EpochProgress(SolverProgress):
-    """The epochs of solvers "sgd" and "adam", `rows` rows each in `steps` steps."""
+    """Follows the epochs of solvers "sgd" and "adam": `rows` rows each, in `steps` steps."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class EpochProgress(SolverProgress):
         self._run = run
 
     def ahead(self, run: Run) -> int:
-        """Only the last of so many epochs can be one that ends the training."""
+        """Return a number of epochs of which only the last can end the training."""
         est = self.est
         invscaling = est.solver == "sgd" and est.learning_rate == "invscaling"
         if self.watch.heard or est.time_limit is not None or invscaling:
@@ -175,7 +175,7 @@ class EpochProgress(SolverProgress):
             run.model.W[...] = self._best
 
     def _count(self) -> None:
-        """Steps done, and the learning rate of the last."""
+        """Store the number of steps and the last learning rate."""
         run = self._run
         if run is None:  # not begun
             return
@@ -189,7 +189,7 @@ class EpochProgress(SolverProgress):
             self._best = run.model.W.copy()
 
     def _note(self, run: Run) -> None:
-        """Early stopping compares a score with the best one before it."""
+        """Compare the score with the best one so far, for early stopping."""
         est, judge = self.est, self.judge
         if judge is not None and est.early_stopping:
             assert est.best_validation_score_ is not None
@@ -197,7 +197,7 @@ class EpochProgress(SolverProgress):
         super()._note(run)
 
     def _compare(self) -> None:
-        """Count epochs whose loss was no better, where no score decides."""
+        """Count epochs without a better loss, if no score decides."""
         est = self.est
         if est.early_stopping:
             return
@@ -210,7 +210,7 @@ class EpochProgress(SolverProgress):
         self.est._no_improvement_count = self.est._no_improvement_count + 1 if worse else 0
 
     def _finished(self) -> bool:
-        """Whether there were enough epochs without improvement; the next learning rate."""
+        """Return whether enough epochs were without improvement; set the next learning rate."""
         est, memory = self.est, self.memory
         if est.solver == "sgd" and est.learning_rate == "invscaling":
             memory.learning_rate = float(est.learning_rate_init) / (est.t_ + 1) ** est.power_t

@@ -1,8 +1,8 @@
-"""Callbacks of a fit, by scikit-learn's protocol (its version 1.9 and later).
+"""Callbacks of a fit, by scikit-learn's protocol (version 1.9 and later).
 
-In: an estimator whose `set_callbacks` was called. Out: the callbacks' hooks, called around the fit
-and around every epoch of it, in a context each. Before 1.9 the same hooks are called by the small
-contexts of this file, without what the later versions do for estimators inside others.
+In: an estimator whose `set_callbacks` was called. Out: calls of the callbacks' hooks around the fit
+and each of its epochs, with a context each. Before scikit-learn 1.9, the contexts of this file call
+the hooks, without the later versions' support of nested estimators.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ HOOKS = ("setup", "on_fit_task_begin", "on_fit_task_end", "teardown")
 
 
 class CallbackContext:
-    """A task of a fit: the fit itself, or an epoch of it, whose `parent` is the fit."""
+    """A task of a fit: the fit itself, or an epoch, whose `parent` is the fit."""
 
     def __init__(
         self, callbacks: list[Any], name: str, task: str, number: int, most: int, parent: Any
@@ -39,7 +39,8 @@ class CallbackContext:
         return self._call("on_fit_task_end", estimator, given)
 
     def _call(self, hook: str, est: Any, given: dict[str, Any]) -> bool:
-        """Each hook gets what its signature names; whether any answered True."""
+        """Call a hook of all callbacks with the arguments that its signature names; return whether
+        any returned True."""
         known: dict[str, Callable[[], Any]] = {
             "fitted_estimator": lambda: _fitted_copy(est, given.get("reconstruction_attributes")),
             **{name: lambda name=name: given.get(name) for name in ("X", "y", "metadata")},
@@ -63,7 +64,7 @@ def _fitted_copy(est: Any, attributes: Any) -> Any:
 
 
 class CallbackMixin:
-    """What scikit-learn's mixin does, for versions that have none."""
+    """A replacement of scikit-learn's mixin, for versions without one."""
 
     def set_callbacks(self, *callbacks: Any) -> Any:
         """Set callbacks, objects with the hooks `setup`, `on_fit_task_begin`, `on_fit_task_end`
@@ -96,7 +97,7 @@ class CallbackMixin:
         return context
 
     def __sklearn_clone__(self) -> Any:
-        """A clone keeps the callbacks, the very same ones."""
+        """Return a clone that has the same callback objects."""
         other = importlib.import_module("sklearn.base")._clone_parametrized(self)
         if hasattr(self, "_skl_callbacks"):
             other._skl_callbacks = self.__dict__["_skl_callbacks"]
@@ -104,7 +105,7 @@ class CallbackMixin:
 
 
 def with_teardown(method: Callable[..., Any]) -> Callable[..., Any]:
-    """The callbacks' `teardown` is called however the method ends."""
+    """Decorate a method: the callbacks' `teardown` is called however it ends."""
 
     @functools.wraps(method)
     def managed(est: Any, *given: Any, **named: Any) -> Any:
@@ -127,7 +128,7 @@ except ImportError:
 
 
 class FitCallbacks:
-    """The callbacks of one fit; without any, or without an estimator, nothing is called."""
+    """The callbacks of one fit; without any, or without an estimator, it does nothing."""
 
     def __init__(self, est: Any, X: Any, y: Any, weight: Any) -> None:
         self.est = est
@@ -153,7 +154,7 @@ class FitCallbacks:
             )
 
     def epoch_end(self) -> bool:
-        """Whether a callback stops the training."""
+        """Call the hooks at the end of an epoch; return whether a callback stops the training."""
         if not self.heard:
             return False
         epoch, self.epoch = self.epoch, None
@@ -170,7 +171,7 @@ class FitCallbacks:
             )
 
     def _state(self) -> dict[str, Any]:
-        """What a copy of the estimator needs, so that later epochs do not change it."""
+        """Return a copy of the state that later epochs would change."""
         est = self.est
         lists = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
         parts = {n: [w.copy() for w in getattr(est, n)] for n in ("coefs_", "intercepts_")}

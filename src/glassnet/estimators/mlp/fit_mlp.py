@@ -1,8 +1,8 @@
-"""A fit of an MLP estimator, by the trainer of `gn.train`.
+"""Fit an MLP estimator with the trainer of `gn.train`.
 
-In: an estimator with first weights, and checked rows. Out: the estimator, trained. Parameters
-become a network, a loss, an optimiser, an order of rows and rules for stopping; what the trainer
-does with them is in `training/`.
+In: an estimator with initial weights, and checked rows. Out: the estimator, trained. Its parameters
+become a network, a loss, an optimiser, an order of rows and stopping rules for the trainer in
+`training/`.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ SMALLER = "Got `batch_size` less than 1 or larger than sample size. It is going 
 
 @dataclass(frozen=True)
 class FitData:
-    """Rows to train on, and rows to validate on, where there are any. `weighted` says whether the
-    user gave weights; `picked` are the rows that are left where some were held out."""
+    """The training rows, and the validation rows if there are any. `weighted` says whether the user
+    gave weights; `picked` are the indices of the training rows if some were held out."""
 
     rows: Rows
     held_out: HeldOut | None
@@ -54,7 +54,8 @@ class FitData:
 
 
 def fit_by_steps(est: Attributes, data: FitData, watch: FitCallbacks, once: bool) -> None:
-    """Solvers "sgd" and "adam": all epochs, or `once` for one that goes on where the last ended."""
+    """Fit by solver "sgd" or "adam": all epochs, or with `once` one epoch that continues the last
+    call."""
     if once and OnlineTrainer.goes_on(est, data, watch):
         return
     with open_fit_file(est) as file:
@@ -80,7 +81,7 @@ def fit_by_steps(est: Attributes, data: FitData, watch: FitCallbacks, once: bool
 
 
 def _warn_of_divergence(est: Attributes, losses: list[float], progress: SolverProgress) -> str:
-    """What is to be said of losses that have left all bounds; nothing otherwise."""
+    """Return a warning if the loss has grown far beyond that of the first epoch, else ""."""
     if not losses or losses[-1] <= GROWN * max(losses[0], 1e-3):
         return ""
     epoch = next(i for i, loss in enumerate(losses, 1) if not loss <= GROWN * max(losses[0], 1e-3))
@@ -97,9 +98,8 @@ def _warn_of_divergence(est: Attributes, losses: list[float], progress: SolverPr
 
 
 def _dropout_seed(est: Attributes, file: FitFile | None) -> int:
-    """What the masks of dropout are drawn by. An integer `random_state` draws the same number in
-    every fit that goes on from the one before, whose masks would come again: their count is added.
-    """
+    """Return the seed of the dropout masks. An integer `random_state` would give the same masks in
+    each fit that continues another; the number of these fits is added."""
     if not est.dropout:
         return 0
     if file is not None and file.known is not None:
@@ -109,8 +109,8 @@ def _dropout_seed(est: Attributes, file: FitFile | None) -> int:
 
 
 class OnlineTrainer:
-    """The trainer of the last `partial_fit`, for the next one with as many rows: nothing is then
-    prepared again. A copy or a pickle of it does not go on."""
+    """The trainer of the last `partial_fit`, which the next call with as many rows uses again to
+    save the preparation. A copy or a pickle drops it."""
 
     def __init__(self, est: Attributes, descent: Trainer, rows: Rows) -> None:
         self._descent = descent
@@ -122,14 +122,15 @@ class OnlineTrainer:
 
     @classmethod
     def of(cls, est: Attributes, descent: Trainer, rows: Rows) -> OnlineTrainer | None:
-        """A trainer that can be used again; None where its rows are many or sparse, or where every
-        call draws another seed."""
+        """Return a reusable trainer; None if there are many rows, or sparse ones, or each call
+        draws another seed."""
         again = not rows.sparse and not est.dropout and rows.x.nbytes <= ONLINE
         return cls(est, descent, rows) if again else None
 
     @classmethod
     def goes_on(cls, est: Attributes, data: FitData, watch: FitCallbacks) -> bool:
-        """Train on other rows, if that is all that has changed since."""
+        """Train on new rows with the same trainer, if nothing else has changed; return whether it
+        did."""
         online = vars(est).get("_online")
         return isinstance(online, cls) and online._train(est, data, watch)
 
@@ -154,11 +155,11 @@ class OnlineTrainer:
 
 
 def _empty_copy() -> None:
-    """What a copy of a trainer is."""
+    """Return None, the copy of a trainer."""
 
 
 def _settings(est: Attributes, rows: Rows) -> tuple[Any, ...]:
-    """What a trainer was made for: as long as this is equal, it can be used again."""
+    """Return the settings that must be equal for a trainer to be used again."""
     asked = rows.x.shape, rows.y.shape, rows.y.dtype, est.batch_size, est.shuffle, est._threads
     rule = est.solver, est.learning_rate_init, est.momentum, est.nesterovs_momentum
     adam = est.beta_1, est.beta_2, est.epsilon
@@ -167,7 +168,7 @@ def _settings(est: Attributes, rows: Rows) -> tuple[Any, ...]:
 
 
 def _identity_settings(est: Attributes) -> list[Any]:
-    """And as long as these are the very same."""
+    """Return the objects that must be identical for a trainer to be used again."""
     return [*est.coefs_, *est.intercepts_, est.activation, est._optimizer]
 
 
@@ -179,7 +180,7 @@ def _make_trainer(
     seed: int,
     file: FitFile | None,
 ) -> tuple[Trainer, EpochProgress]:
-    """The trainer, and what it reports to."""
+    """Return the trainer, and the progress that it reports to."""
     rows, size = data.rows, _batch_size(est.batch_size, len(data.rows))
     order = Order(len(rows), size, None)
     if est.shuffle:
@@ -197,8 +198,8 @@ def _make_trainer(
 
 
 def _shuffled_order(est: Attributes, count: int, size: int, file: FitFile | None) -> Order:
-    """Every epoch's order is a shuffle of the one before, as in scikit-learn; those of a recorded
-    fit can be drawn again."""
+    """Return the order of rows, in which each epoch shuffles the order of the one before, as in
+    scikit-learn; those of a recorded fit can be drawn again."""
     if file is None:
         return ShuffledOrder(count, size, None, est._random_state)
     state = file.order_state(est)
@@ -216,7 +217,7 @@ def _optimizer(est: Attributes) -> Optimizer:
 
 
 def _optimizer_memory(est: Attributes, model: Module, again: bool) -> OptimizerState:
-    """The optimiser's memory: the one that there is, if training goes on; else a fresh one."""
+    """Return the optimiser's state: the present one if training continues, else a new one."""
     slots, dtype = SLOTS[est.solver], model.W.dtype
     known: OptimizerState | None = getattr(est, "_optimizer", None)
     if again and known is not None and set(known.slots) == set(slots):
@@ -235,7 +236,7 @@ def _batch_size(asked: Any, rows: int) -> int:
 
 
 def fit_by_lbfgs(est: Attributes, data: FitData, watch: FitCallbacks) -> None:
-    """Solver "lbfgs", in float64 whatever the data are."""
+    """Fit by solver "lbfgs", in float64 for any dtype of the data."""
     dtype, data = data.rows.y.dtype, replace(data, rows=as_float64(data.rows))
     _begin_curves(est, data.held_out)
     with open_fit_file(est) as file:
@@ -265,7 +266,7 @@ def fit_by_lbfgs(est: Attributes, data: FitData, watch: FitCallbacks) -> None:
 
 
 def as_float64(rows: Rows) -> Rows:
-    """In float64."""
+    """Return rows in float64."""
     x = rows.x if rows.sparse else rows.x.astype(float, copy=False)
     assert rows.weight is not None
     y, weight = rows.y.astype(float, copy=False), rows.weight.astype(float, copy=False)
@@ -277,8 +278,8 @@ def _full_batch(est: Attributes, model: Module, rows: Rows) -> Task:
 
 
 def loss_and_gradient(est: Attributes, point: np.ndarray, rows: Rows) -> tuple[float, np.ndarray]:
-    """What solver "lbfgs" descends on, at a point: `coefs_`, then `intercepts_`. The estimator is
-    left as it is."""
+    """Return the loss and the gradient that solver "lbfgs" uses, at a point: `coefs_`, then
+    `intercepts_`. The estimator is not changed."""
     model = network_of(est, np.float64)
     search = FullBatchTrainer(_full_batch(est, model, as_float64(rows)), ScikitLBFGS())
     model.W[search.places] = point
@@ -301,7 +302,7 @@ def _train_and_record(
     file: FitFile | None,
     data: FitData,
 ) -> History | None:
-    """Train, and record where there is a file; None where that holds all of it already."""
+    """Train, and record if there is a file; None if the file has all epochs already."""
     if file is None:
         history = run.train(epochs, [progress])
     else:

@@ -1,4 +1,4 @@
-"""A fitted MLP estimator opened: what its hidden layers give, its network, its picture.
+"""Inspect a fitted MLP estimator: hidden activations, its network, its picture.
 
 In: a fitted estimator. Out: activations, a `Sequential`, names of inputs and of neurons, HTML.
 """
@@ -31,7 +31,7 @@ TAKEN_OVER = (
 
 
 class HiddenColumns:
-    """What scikit-learn asks for names of columns, here those of one hidden layer."""
+    """Names the columns of one hidden layer, for scikit-learn."""
 
     def __init__(self, est: Any, layer: int) -> None:
         self.est, self.layer = est, layer
@@ -43,11 +43,11 @@ class HiddenColumns:
 
 
 class FittedMLP(Attributes):
-    """The part of the MLP estimators that shows what is inside."""
+    """The methods of MLP estimators that show the fitted network."""
 
     @computed_to_nearest
     def transform(self, X: Any, layer: int = -1) -> Any:
-        """What a hidden layer gives for every row, as features for other estimators.
+        """Return the activations of a hidden layer, as features for other estimators.
 
         Parameters
         ----------
@@ -65,7 +65,7 @@ class FittedMLP(Attributes):
         return _wrap_data_with_container("transform", found, X, HiddenColumns(self, layer))
 
     def hidden_activations(self, X: Any, layer: int | None = None) -> np.ndarray:
-        """What a hidden layer gives for every row, always as an array.
+        """Return the activations of a hidden layer, always as an array.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class FittedMLP(Attributes):
         return self._network_outputs(X, str(self._layer(layer)))
 
     def _layer(self, layer: int | None) -> int:
-        """The number of a hidden layer, from 1."""
+        """Return the number of a hidden layer, from 1."""
         last = len(self.coefs_) - 1
         whole = isinstance(layer, Integral)
         number = last if layer is None else int(layer) if whole else 0
@@ -96,12 +96,12 @@ class FittedMLP(Attributes):
         return number
 
     def get_feature_names_out(self, input_features: Any = None, *, layer: int = -1) -> np.ndarray:
-        """Names of the neurons of a hidden layer: the class and a number from 0.
+        """Return names of the neurons of a hidden layer: the class and a number from 0.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Not used; it is there because scikit-learn passes it.
+            Not used; scikit-learn passes it.
         layer : int, default=-1
             Number of the hidden layer, as in `transform`.
 
@@ -117,8 +117,8 @@ class FittedMLP(Attributes):
 
     @property
     def encoded_feature_names_(self) -> np.ndarray:
-        """Names of the network's inputs, the rows of `coefs_[0]`: those of the columns, where
-        `missing` and `categorical_features` did not make more of them."""
+        """Names of the network's inputs, the rows of `coefs_[0]`: column names, and names of the
+        indicator and one-hot columns of `missing` and `categorical_features`."""
         check_is_fitted(self)
         encoder = getattr(self, "_encoder", None)
         if encoder is not None:
@@ -128,13 +128,13 @@ class FittedMLP(Attributes):
         return np.array(numbered if known is None else known, object)
 
     def to_network(self) -> nn.Sequential:
-        """The network as a `glassnet.nn.Sequential` with a copy of the weights: to train it leaves
-        the estimator as it is, and a later fit leaves the network as it is.
+        """Return the network as a `glassnet.nn.Sequential` with a copy of the weights: training it
+        does not change the estimator, and vice versa.
 
         Returns
         -------
         model : Sequential
-            Gives what the output layer gives before its activation, as `glassnet.losses` take it.
+            Its output is that before the output activation, as `glassnet.losses` take it.
             Its inputs are `encoded_feature_names_`.
         """
         check_is_fitted(self)
@@ -142,22 +142,23 @@ class FittedMLP(Attributes):
 
     @classmethod
     def from_sklearn(cls, est: Any) -> Any:
-        """A fitted estimator of scikit-learn taken over, weights and all.
+        """Make an estimator from a fitted one of scikit-learn, with its weights.
 
         Parameters
         ----------
         est : MLPClassifier or MLPRegressor of scikit-learn
-            It is left as it is.
+            It is not changed.
 
         Returns
         -------
         self : MLPClassifier or MLPRegressor
-            Predicts what `est` predicts; `warm_start` and `partial_fit` go on from there.
+            Predicts as `est`; `warm_start` and `partial_fit` continue its training.
         """
         return from_fitted_sklearn(cls, est)
 
     def _repr_html_inner(self) -> str:
-        """scikit-learn's panel of parameters and, once there are weights, the network."""
+        """Return scikit-learn's HTML of the parameters and, once fitted, a picture of the
+        network."""
         panel = estimator_html_repr(self)
         if not hasattr(self, "coefs_"):
             return panel
@@ -180,7 +181,7 @@ class FittedMLP(Attributes):
 
 
 def from_fitted_sklearn(kind: type[Any], est: Any) -> Any:
-    """An estimator with the attributes of a fitted one of scikit-learn."""
+    """Return an estimator with the attributes of a fitted one of scikit-learn."""
     if type(est).__name__ != kind.__name__:
         raise TypeError(
             f"{kind.__name__}.from_sklearn takes scikit-learn's {kind.__name__}; got "

@@ -1,6 +1,7 @@
-"""Labels of `MLPClassifier` read quickly.
+"""Fast paths for labels of `MLPClassifier`.
 
-In: labels as users have them. Out: columns of 0 and 1; whether labels can be compared as they are.
+In: labels as users pass them. Out: indicator columns of 0 and 1; whether labels can be compared
+directly.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ ROOM = 1e-3  # probabilities of a row may have a sum so far from 1
 
 
 def probabilities(y: Any, known: bool = False) -> np.ndarray | None:
-    """Labels that are probabilities of classes, [rows, classes]: numbers of a floating type, 0 or
-    more, whose rows have the sum 1, and of which some are neither 0 nor 1 (or that are `known` to
-    be such). Rows of 0 and 1 alone are several labels a row, as scikit-learn has it. None else."""
+    """Return labels that are class probabilities, [rows, classes], else None. They are floats, 0 or
+    more, with row sums of 1, of which some are neither 0 nor 1 (unless they are `known` to be
+    probabilities): rows of only 0 and 1 are multi-label indicators, as in scikit-learn."""
     if not isinstance(y, (np.ndarray, list)) and not hasattr(y, "to_numpy"):
         return None
     try:
@@ -33,7 +34,7 @@ def probabilities(y: Any, known: bool = False) -> np.ndarray | None:
 
 
 def class_weights(given: Any, soft: np.ndarray) -> np.ndarray:
-    """What rows weigh whose classes have such weights: the mean by their probabilities."""
+    """Return the weights of rows: the mean of the class weights by each row's probabilities."""
     count = soft.shape[1]
     if given == "balanced":
         with np.errstate(divide="ignore"):
@@ -44,17 +45,17 @@ def class_weights(given: Any, soft: np.ndarray) -> np.ndarray:
 
 
 def same_labels(y: Any, found: np.ndarray) -> bool:
-    """Whether labels can be compared one by one, without scikit-learn's checks, which take longer
-    than the prediction of some hundred rows."""
+    """Return whether labels can be compared element by element, without scikit-learn's checks,
+    which take longer than predicting some hundred rows."""
     alike = is_column(y) and is_column(found) and y.dtype.kind == found.dtype.kind
     return alike and 0 < len(y) == len(found)
 
 
 def binarize(y: Any) -> tuple[LabelBinarizer, np.ndarray]:
-    """What `LabelBinarizer().fit(y)` is, and whether each row is of each class.
+    """Return a fitted `LabelBinarizer`, and the indicators of y.
 
-    scikit-learn looks at the labels a dozen times, which takes longer than a small network's
-    training; a column of integers or words is sorted once instead.
+    scikit-learn examines the labels a dozen times, which takes longer than training a small
+    network; here a column of integers or texts is sorted once.
     """
     known = LabelBinarizer()
     if is_column(y):
@@ -71,8 +72,8 @@ def binarize(y: Any) -> tuple[LabelBinarizer, np.ndarray]:
 
 
 def known_columns(y: Any, known: LabelBinarizer, classes: np.ndarray) -> np.ndarray | None:
-    """Whether each row is of each of some classes, as `known.transform(y)` has it; None where y is
-    not a plain column of them, which scikit-learn looks at more closely."""
+    """Return the indicators of y, as `known.transform(y)`; None if y is not a plain column of known
+    classes, which scikit-learn then checks."""
     sorted_kinds = is_column(y) and is_column(classes) and y.dtype.kind == classes.dtype.kind
     if not sorted_kinds or known.y_type_ == "multilabel-indicator" or known.sparse_input_:
         return None

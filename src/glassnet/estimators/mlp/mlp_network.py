@@ -30,7 +30,7 @@ LAST = {"softmax": ops.softmax, "logistic": ops.sigmoid, "exp": ops.exp}
 
 
 def architecture(est: Attributes, dtype: Any) -> nn.Sequential:
-    """The network, which nobody has given weights."""
+    """Return the network, without weights."""
     layers: list[nn.Module] = []
     hidden = hidden_layers(est.activation, len(est.coefs_) - 1)
     for i, w in enumerate(est.coefs_):
@@ -42,14 +42,14 @@ def architecture(est: Attributes, dtype: Any) -> nn.Sequential:
 
 
 def network_of(est: Attributes, dtype: Any) -> nn.Sequential:
-    """The network with the estimator's weights, in a vector of its own."""
+    """Return the network with a copy of the estimator's weights."""
     model = architecture(est, dtype)
     model.adopt(flatten_weights(est.coefs_, est.intercepts_).astype(dtype, copy=False))
     return model
 
 
 def hidden_layers(activation: Any, count: int) -> list[nn.Module]:
-    """The activation of each hidden layer."""
+    """Return the activation of each hidden layer."""
     each: list[Any] = [activation] * count
     if isinstance(activation, (list, tuple)):
         each = list(cast("list[Any]", activation))
@@ -62,13 +62,13 @@ def hidden_layers(activation: Any, count: int) -> list[nn.Module]:
 
 
 def flatten_weights(coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> np.ndarray:
-    """One vector in the order of `Sequential.W`."""
+    """Return all weights as one vector in the order of `Sequential.W`."""
     pairs = zip(coefs, intercepts, strict=True)
     return np.concatenate([np.ravel(part) for pair in pairs for part in pair])
 
 
 def attach_weights(est: Attributes, model: Module) -> None:
-    """Let the estimator's weights be views of the network's."""
+    """Make the estimator's weights views of the network's."""
     parts = list(model.parameters().values())
     est.coefs_, est.intercepts_ = parts[::2], parts[1::2]
 
@@ -78,8 +78,8 @@ def loss_of(est: Attributes) -> PenalisedLoss:
 
 
 def forward_program(model: Module, out: str, what: str) -> Program:
-    """The outputs of rows: "output", "raw" (before the output's activation), or the number of a
-    hidden layer."""
+    """Return a program that computes, for rows, the "output", the "raw" output (before the output
+    activation), or the activations of a hidden layer (by number)."""
     parts = list(model.chain().items())
     if what.isdigit():
         linear = [i for i, (_, part) in enumerate(parts) if isinstance(part, nn.Linear)]
@@ -104,7 +104,7 @@ def forward_program(model: Module, out: str, what: str) -> Program:
 def named_parameters(
     coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Weights and biases by the names of a program's inputs."""
+    """Return weights and biases by the names of a program's inputs."""
     pairs = enumerate(zip(coefs, intercepts, strict=True), 1)
     found: dict[str, np.ndarray] = {}
     for i, (w, b) in pairs:
@@ -113,7 +113,7 @@ def named_parameters(
 
 
 def predict_outputs(est: Attributes, x: Any, what: str) -> np.ndarray:
-    """Outputs of rows, dense or sparse; `what` as in `forward_program`."""
+    """Return outputs of rows, dense or sparse; `what` as in `forward_program`."""
     kinds = [x.dtype] if x.dtype.kind == "f" else []
     dtype = np.result_type(est.coefs_[0], *kinds)
     found = forward_program(architecture(est, dtype), est.out_activation_, what)

@@ -1,7 +1,7 @@
-"""What the parameters of the MLP estimators may be.
+"""Check the parameters of the MLP estimators.
 
-In: a parameter's value. Out: scikit-learn's constraints; the layer that an activation
-names; how many threads.
+In: a parameter's value. Out: scikit-learn's constraints; the layer that an activation names; the
+number of threads.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def activation_layer(given: Any) -> nn.Module:
 
 
 def layer_sizes(given: Any) -> list[int]:
-    """Neurons of each hidden layer, from `hidden_layer_sizes`."""
+    """Return the number of neurons of each hidden layer, from `hidden_layer_sizes`."""
     listed: list[Any] = [given] if isinstance(given, Integral) else list(given)
     for size in listed:
         if isinstance(size, bool | np.bool_) or not isinstance(size, Integral):
@@ -101,7 +101,7 @@ def layer_sizes(given: Any) -> list[int]:
 
 
 def thread_count(n_jobs: int) -> int:
-    """Threads by scikit-learn's convention: -1 is all processors."""
+    """Return the number of threads by scikit-learn's convention: -1 means all processors."""
     if n_jobs == 0:
         raise ValueError("n_jobs=0 is not a number of threads; use 1 or more, or -1 for all")
     counted = cast("Callable[[int], int]", joblib.effective_n_jobs)
@@ -109,7 +109,7 @@ def thread_count(n_jobs: int) -> int:
 
 
 def check_class_weight(given: Any) -> None:
-    """ValueError where a class weighs no number of 0 or more."""
+    """Raise ValueError if a class weight is not a number of 0 or more."""
     if not isinstance(given, dict):
         return
     for name, weight in cast("dict[Any, Any]", given).items():

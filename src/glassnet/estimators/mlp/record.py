@@ -1,8 +1,8 @@
-"""Recording a fit of an MLP estimator while it runs, and going on with it.
+"""Record a fit of an MLP estimator, and resume it.
 
-In: an estimator with `record=` and its run. Out: a run file as `train` writes it, with what only
-this estimator knows besides: its parameters, its classes, the state of the RandomState that orders
-of rows are drawn from, what its curves were before.
+In: an estimator with `record=` and its run. Out: a run file as `train` writes it, and the
+estimator's own state: its parameters, its classes, the state of the RandomState that orders of rows
+are drawn from, its earlier curves.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ NO_RECORD = (
 
 
 def to_json(value: Any) -> Any:
-    """A parameter as JSON values; code by its name."""
+    """Return a parameter as JSON values; code by its name."""
     if isinstance(value, np.ndarray):
         return to_json(value.tolist())
     if isinstance(value, Mapping):
@@ -59,11 +59,11 @@ def to_json(value: Any) -> Any:
 
 @contextmanager
 def open_fit_file(est: Attributes) -> Generator[FitFile | None]:
-    """The run file of a fit, open meanwhile; None where nobody records it.
+    """Open the run file of a fit; None without `record`.
 
-    A recorded fit draws from a RandomState of its own, so that the orders in the file are those of
-    the fit even where a callback draws from the same RandomState; the user's then stands where it
-    would without a record.
+    A recorded fit draws from its own RandomState, so that the orders in the file are those of the
+    fit even if a callback draws from the user's. The user's RandomState then ends in the state that
+    it would have without a record.
     """
     if est.record is None:
         yield None
@@ -86,7 +86,7 @@ def open_fit_file(est: Attributes) -> Generator[FitFile | None]:
 
 
 def check_record(est: Attributes, again: bool) -> None:
-    """ValueError where there is nothing that could be recorded."""
+    """Raise ValueError if this training cannot be recorded (partial_fit)."""
     if est.record is not None and again:
         raise ValueError(
             f"record={est.record!r}: partial_fit may see other rows at every call, and a run file "
@@ -96,7 +96,7 @@ def check_record(est: Attributes, again: bool) -> None:
 
 
 def _check_same(est: Attributes, values: Mapping[str, Any]) -> None:
-    """ValueError where the file is of another fit."""
+    """Raise ValueError if the file is of another fit."""
     path, kind = est.record, type(est).__name__
     if values.get("estimator") != kind:
         by = values.get("estimator") or "glassnet.train or `glassnet fit`"
@@ -118,7 +118,7 @@ def _check_same(est: Attributes, values: Mapping[str, Any]) -> None:
 
 
 class FitFile:
-    """The open run file of one fit; `known` is what it says of a fit that goes on."""
+    """The open run file of one fit; `known` has its settings if the fit is resumed."""
 
     def __init__(
         self,
@@ -132,13 +132,13 @@ class FitFile:
         self._order_state: Mapping[str, Any] = {}
 
     def order_state(self, est: Attributes) -> Mapping[str, Any]:
-        """The state before the first order of rows was drawn."""
+        """Return the state of the RandomState before the first order of rows was drawn."""
         if self.known is not None:
             return self.known["order_state"]
         return est._random_state.get_state(legacy=False)
 
     def start(self) -> int:
-        """After how many epochs a fit goes on."""
+        """Return the number of epochs after which the fit continues."""
         return self.file.checkpoint(self.est.max_iter).epoch
 
     def train(
@@ -149,7 +149,7 @@ class FitFile:
         held_out: HeldOut | None,
         picked: np.ndarray | None,
     ) -> History | None:
-        """Train and record; None where the file holds all of it already."""
+        """Train and record; None if the file has all epochs already."""
         rows = run.task.rows
         if self.known is not None:
             return self._go_on(self.known, run, epochs, progress, held_out, picked)
@@ -172,7 +172,7 @@ class FitFile:
     def _values(
         self, held_out: HeldOut | None, picked: np.ndarray | None, rows: Rows
     ) -> dict[str, Any]:
-        """What the file of a fit says besides."""
+        """Return the settings that the file of a fit has in addition."""
         est = self.est
         apart = 0 if picked is None or held_out is None else len(held_out.target)
         state = state_as_data(est._random_state.get_state(legacy=False))
@@ -193,7 +193,7 @@ class FitFile:
         return to_json(getattr(self.est, "classes_", None))
 
     def _check_rows(self, known: dict[str, Any], rows: Rows, validated: str | None) -> Any:
-        """The SHA-256 of the rows; ValueError where they are not those of the file."""
+        """Return the SHA-256 of the rows; ValueError if they are not those of the file."""
         sha = {"training": fingerprint(rows)}
         same = known.get("sha256", sha) == sha and known["validated"] == validated
         if not same or known["classes"] != self._classes():
@@ -212,7 +212,8 @@ class FitFile:
         held_out: HeldOut | None,
         picked: np.ndarray | None,
     ) -> History | None:
-        """Put the last checkpoint into the estimator and its run, forget what came after it."""
+        """Restore the last checkpoint into the estimator and its run, and delete what was recorded
+        after it."""
         path, file = self.est.record, self.file
         sha = self._check_rows(known, run.task.rows, _validation_digest(held_out, picked))
         losses, judged = file.history()
@@ -242,7 +243,7 @@ class FitFile:
 
 
 def _data(rows: Rows, picked: np.ndarray | None) -> dict[str, dict[str, np.ndarray]]:
-    """What the file holds of the data: labels and weights always, rows where they are small."""
+    """Return the data for the file: labels and weights always, rows if they are small."""
     binary = bool(((rows.y == 0) | (rows.y == 1)).all())
     assert rows.weight is not None
     data = {"y": rows.y.astype(bool) if binary else rows.y, "weight": rows.weight}
@@ -252,7 +253,7 @@ def _data(rows: Rows, picked: np.ndarray | None) -> dict[str, dict[str, np.ndarr
 
 
 def _validation_digest(held_out: HeldOut | None, picked: np.ndarray | None) -> str | None:
-    """The SHA-256 of rows that were given to validate on."""
+    """Return the SHA-256 of the given validation rows."""
     if held_out is None or picked is not None:
         return None
     weight = held_out.weight

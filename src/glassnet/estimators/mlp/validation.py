@@ -1,7 +1,7 @@
-"""Rows that an MLP estimator is judged on while it trains: given ones, or a fraction held out.
+"""Validation rows of an MLP estimator: given ones, or a held-out fraction.
 
-In: an estimator in training and rows that it does not learn from. Out: their score and their loss,
-which is the mean over rows, without the penalty that `loss_` includes.
+In: an estimator in training and rows that it is not trained on. Out: their score and their loss,
+which is the mean over rows without the penalty that `loss_` includes.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from glassnet.words import plural
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Rows as the network reads them; `y` is what a scorer compares with, `target` what the loss
-    does; `weight` is None where all rows weigh the same."""
+    """Encoded validation rows; `y` is for the scorer, `target` for the loss; `weight` is None if
+    all rows have equal weights."""
 
     x: Any
     y: Any
@@ -42,7 +42,7 @@ class HeldOut:
 
 
 def given_rows(est: Attributes, validation: tuple[Any, Any, Any], dtype: Any) -> HeldOut | None:
-    """The rows passed as X_val, y_val and sample_weight_val, if there are any."""
+    """Return the rows passed as X_val, y_val and sample_weight_val, or None."""
     X, y, weight = validation
     if X is None and y is None and weight is None:
         return None
@@ -67,7 +67,7 @@ def given_rows(est: Attributes, validation: tuple[Any, Any, Any], dtype: Any) ->
 
 
 def row_weights(weight: Any, X: Any, dtype: Any, name: str = "sample_weight") -> np.ndarray:
-    """Weights of rows as scikit-learn takes them, none of them negative."""
+    """Check sample weights as scikit-learn does; none may be negative."""
     how: dict[str, Any] = {"dtype": dtype, "ensure_non_negative": True}
     refuse_too_large(weight, name, "scale the weights")
     try:
@@ -80,7 +80,8 @@ def row_weights(weight: Any, X: Any, dtype: Any, name: str = "sample_weight") ->
 def validation_split(
     est: Attributes, rows: Rows, weighted: bool
 ) -> tuple[Rows, HeldOut, np.ndarray]:
-    """Rows to train on, a fraction of the rows to validate on, and which rows the first are."""
+    """Split off a fraction of the rows for validation; return training rows, validation rows, and
+    the indices of the first."""
     if not est.validation_fraction:
         raise ValueError(
             f"validation_fraction={est.validation_fraction!r} holds out no rows, and "
@@ -111,7 +112,8 @@ def validation_split(
 
 
 class ValidationScorer:
-    """Score and loss of the rows, as the estimator is at the time: called, it gives the loss."""
+    """Scores the validation rows with the estimator's present weights; calling it returns the
+    loss."""
 
     def __init__(self, est: Attributes, held_out: HeldOut, loss: PenalisedLoss) -> None:
         self.est, self.held_out, self.loss = est, held_out, loss
@@ -142,7 +144,7 @@ def _score(est: Attributes, held_out: HeldOut, output: np.ndarray) -> float:
 
 
 def without_encoder(est: Attributes) -> Any:
-    """The estimator, for rows that are encoded already and whose columns have no names."""
+    """Return the estimator for rows that are encoded already and have no column names."""
     other: Any = copy.copy(est)
     other.n_features_in_ = est.coefs_[0].shape[0]
     other.__dict__.pop("feature_names_in_", None)
@@ -152,7 +154,8 @@ def without_encoder(est: Attributes) -> Any:
 
 
 def scoring_program(outputs: int, loss: PenalisedLoss, dtype: str) -> Program:
-    """From raw outputs z: the outputs, and what every row costs times its weight."""
+    """Return a program that computes, from raw outputs z, the outputs and each row's weighted
+    loss."""
 
     def make() -> Program:
         builder = GraphBuilder()

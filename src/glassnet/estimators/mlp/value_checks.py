@@ -1,10 +1,9 @@
-"""What stands in rows, labels and weights as users have them.
+"""Check the values of rows, labels and weights.
 
-In: arrays, lists, data frames. Out: whether scikit-learn's checks would find nothing to refuse and
-nothing to change (it looks a dozen times and asks every library of data frames first, which takes
-as long as some epochs of a small network); or an error that names the argument and the place, says
-what stands there, and what to do, where NumPy would make other numbers of it, or only say what it
-cannot do.
+In: arrays, lists, data frames. Out: whether scikit-learn's checks would pass without changes, so
+that they can be skipped (they take as long as some epochs of a small network); or an error that
+names the argument, the row, the value and the fix, where NumPy would convert it to another number
+or raise an unspecific error.
 """
 
 from __future__ import annotations
@@ -23,19 +22,20 @@ FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 
 def is_column(y: Any) -> bool:
-    """Whether labels are integers or words in an array, of which nothing needs to be checked."""
+    """Return whether labels are an array of integers or texts that needs no checks."""
     return type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuU"
 
 
 def is_table(X: Any) -> bool:
-    """Whether rows are an array of finite float32 or float64."""
+    """Return whether rows are an array of finite float32 or float64."""
     if type(X) is not np.ndarray or X.ndim != 2 or X.size == 0:
         return False
     return X.dtype in FLOATS and _is_finite(X)
 
 
 def is_training(X: Any, y: Any) -> bool:
-    """Whether rows, in row-major order, and their labels or numbers are such arrays."""
+    """Return whether rows (C-contiguous) and their labels or targets are arrays that need no
+    checks."""
     if type(y) is not np.ndarray or y.ndim not in (1, 2) or y.size == 0:
         return False
     known = y.dtype.kind in "biuU" or (y.dtype.kind == "f" and _is_finite(y))
@@ -43,15 +43,15 @@ def is_training(X: Any, y: Any) -> bool:
 
 
 def _is_finite(numbers: np.ndarray) -> bool:
-    """A sum that is finite has finite parts, and needs no second array."""
+    """Return whether all numbers are finite: a finite sum has finite parts, and needs no second
+    array."""
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(numbers.sum()))
 
 
 def refuse_mixed(y: Any, name: str = "y") -> None:
-    """A TypeError that says it, where labels are strings and numbers, or one is missing (of NaN
-    among numbers, and of what pandas' own types of numbers miss, scikit-learn tells); a ValueError
-    where one is a number longer than NumPy's."""
+    """Raise TypeError if labels mix strings and numbers, or one is missing (scikit-learn reports
+    NaN among numbers); ValueError for an integer of more than 64 bits."""
     refuse_long(y, name)
     listed = isinstance(y, (list, tuple))
     labels: Any = np.asarray(y, dtype=object) if listed else np.asarray(y)
@@ -75,7 +75,7 @@ def refuse_mixed(y: Any, name: str = "y") -> None:
 
 
 def refuse_no_numbers(y: Any, name: str = "y") -> None:
-    """A ValueError that says it, where something to predict is not a number, or one is missing."""
+    """Raise ValueError if a target is not a number, or is missing."""
     try:
         array = np.asarray(y)
     except ValueError:  # rows of several lengths, of which scikit-learn tells
@@ -109,7 +109,7 @@ def refuse_no_numbers(y: Any, name: str = "y") -> None:
 
 
 def refuse_cells(X: Any) -> None:
-    """A ValueError for a date, a span of time or a number beyond float64 among Python objects."""
+    """Raise ValueError for a date, a time span or a number beyond float64 among Python objects."""
     for name, cells in object_columns(X):
         for row, cell in enumerate(cells):
             if type(cell) in TIMES:
@@ -124,7 +124,7 @@ def refuse_cells(X: Any) -> None:
 
 
 def unreadable_column_error(column: FrameColumn) -> ValueError:
-    """For a column that is not numbers and no words."""
+    """Return the error for a column that is neither numeric nor text."""
     way = "turn it into numbers or leave it out"
     if column.kind == "date":
         way = (
@@ -138,14 +138,14 @@ def unreadable_column_error(column: FrameColumn) -> ValueError:
 
 
 def refuse_too_large(numbers: Any, name: str, way: str) -> None:
-    """A ValueError for a number beyond float64 in y or in weights, which are Python's own."""
+    """Raise ValueError for a Python number beyond float64 in y or in weights."""
     for row, cell in _objects(numbers):
         if exceeds_float64(cell):
             raise too_large_error(name, cell, f"row {row}", way)
 
 
 def refuse_long(labels: Any, name: str = "y") -> None:
-    """A ValueError for a class that is a whole number of more than 64 bits."""
+    """Raise ValueError for a class label that is an integer of more than 64 bits."""
     for row, label in _objects(labels):
         if isinstance(label, int) and not -(2**63) <= label < 2**64:
             raise ValueError(
@@ -156,7 +156,7 @@ def refuse_long(labels: Any, name: str = "y") -> None:
 
 
 def exceeds_float64(cell: Any) -> bool:
-    """Whether one of Python's numbers is larger than float64 takes."""
+    """Return whether a Python number is too large for float64."""
     if not isinstance(cell, EXACT):
         return False
     try:
@@ -173,7 +173,7 @@ def too_large_error(name: str, cell: Any, where: str, way: str) -> ValueError:
 
 
 def _objects(given: Any) -> list[tuple[int, Any]]:
-    """Each cell with its row, where they are Python objects."""
+    """Yield each cell with its row, if the cells are Python objects."""
     array = as_objects(given)
     if array is None:
         return []
@@ -182,6 +182,6 @@ def _objects(given: Any) -> list[tuple[int, Any]]:
 
 
 def _size(cell: int | Fraction) -> str:
-    """Python itself refuses to print a number of more than 4300 digits."""
+    """Return the size of a number as text; Python refuses to print more than 4300 digits."""
     digits = math.log10(abs(cell.numerator)) - math.log10(cell.denominator)
     return f"a number of about {'-' if cell < 0 else ''}1e+{digits:.0f}"

@@ -1,1 +1,1 @@
-"""Models of tables: from a table to a scored model, and its file."""
+"""Models of tables: train and score a model on a table, and write its file."""

@@ -89,7 +89,7 @@ def _gain(together: Measured, alone: Sequence[Measured], times: float, rows: Eva
 
 
 def shrunk(gains: Mapping[str, Gain], share: float) -> dict[str, Gain]:
-    """A share of gains, and of what they add to standard errors."""
+    """Return the gains, and what they add to standard errors, multiplied by a share."""
     return {
         name: Gain(gain.value * share, 1.0 + (gain.error - 1.0) * share)
         for name, gain in gains.items()
@@ -97,7 +97,7 @@ def shrunk(gains: Mapping[str, Gain], share: float) -> dict[str, Gain]:
 
 
 def with_gains(score: Score, gains: Mapping[str, Gain]) -> Score:
-    """The score that is expected of all networks together."""
+    """Return the expected score of all networks together."""
     if not gains:
         return score
     figures = {
@@ -117,7 +117,7 @@ def with_gains(score: Score, gains: Mapping[str, Gain]) -> Score:
 
 
 def _moved(name: str, value: float, gains: Mapping[str, Gain]) -> float:
-    """A figure with its gain, within what it can be: shares up to 1, losses no less than half."""
+    """Return a metric with its gain, limited to its range: shares up to 1, losses at least half."""
     moved = value + gains.get(name, _NONE).value
     return min(moved, max(value, 1.0)) if metric_named(name).greater else max(moved, value / 2)
 
@@ -126,7 +126,7 @@ _NONE = Gain(0.0, 1.0)
 
 
 def _predicted(model: TableModel, outputs: NDArray[Any]) -> NDArray[np.float64]:
-    """Probabilities of classes, or numbers as the network gives them [rows, members, outputs]."""
+    """Return class probabilities, or the network's numbers, [rows, members, outputs]."""
     if not model.schema.target.classes:
         return outputs.astype(np.float64)
     flat = model.given(outputs.reshape(-1, outputs.shape[-1]))

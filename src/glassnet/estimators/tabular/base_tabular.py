@@ -1,7 +1,7 @@
-"""What the two estimators of tables share: the way from rows to a `Table` and to its model.
+"""The common part of the two estimators of tables: from rows to a `Table` and its model.
 
-In: frames, mappings of columns or arrays, as scikit-learn's users have them. Out: a `TableModel`,
-trained as `glassnet fit` does, and tables that it predicts.
+In: frames, mappings of columns or arrays, as users of scikit-learn have them. Out: a `TableModel`,
+trained as by `glassnet fit`, and tables to predict.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ Sides = dict[str, Any]  # groups, order and weights of rows, in this order
 
 
 class BaseTabular(BaseEstimator):
-    """Fitting, predicting and the model file; subclasses prepare the target."""
+    """Fits, predicts, and writes model files; subclasses prepare the target."""
 
     model_: TableModel
     score_: Score
@@ -129,7 +129,7 @@ class BaseTabular(BaseEstimator):
     def _examine(
         self, X: Any, target: FrameColumn, kind: str, sides: Sides, test: Target | None
     ) -> ExaminedTable:
-        """Rows and target as one table that has been understood."""
+        """Return rows and target as one examined table."""
         columns = self._columns(X, first=True)
         check_rows(columns, target)
         given = {column.name: column for column in columns}
@@ -155,13 +155,13 @@ class BaseTabular(BaseEstimator):
         return examined
 
     def _test_table(self, X: Any, y: FrameColumn, name: str) -> Table:
-        """Rows that the score is taken from, with their targets."""
+        """Return the table of test rows with their targets."""
         columns = self._columns(X, first=False)
         check_consistent_length(range(row_count(columns)), y.values)
         return table_of([*columns, replace(y, name=name)], "the test rows", self._missing())
 
     def _predicted(self, X: Any) -> Prediction:
-        """The model's answers for every row."""
+        """Return the model's predictions for all rows."""
         check_is_fitted(self)
         columns = self._place_columns(X)
         cells = direct_cells(self.model_.schema, columns)
@@ -174,7 +174,7 @@ class BaseTabular(BaseEstimator):
         return found
 
     def _table(self, X: Any) -> Table:
-        """Rows to predict."""
+        """Return the rows to predict as a table."""
         return table_of(self._place_columns(X), "X")
 
     def _place_columns(self, X: Any) -> list[FrameColumn]:
@@ -200,7 +200,8 @@ class BaseTabular(BaseEstimator):
         return [c if c.name == name else replace(c, name=name) for c, name in pairs]
 
     def _columns(self, X: Any, first: bool) -> list[FrameColumn]:
-        """The columns of X, checked as scikit-learn does; `first` is whether they are new."""
+        """Check the columns of X as scikit-learn does, and return them; `first` is true if they are
+        new."""
         from_file = not first and not hasattr(self, "columns_")
         if is_mapping(X):
             columns = mapping_columns(X)
@@ -223,7 +224,7 @@ class BaseTabular(BaseEstimator):
         return array_columns(checked)
 
     def _has_names(self, frame: Any) -> bool:
-        """Whether the columns of a frame are those of training, in their order."""
+        """Return whether a frame has the columns of training, in their order."""
         known: Any = getattr(self, "feature_names_in_", None)
         names: Any = getattr(frame, "columns", None)
         return known is not None and names is not None and known.tolist() == list(names)
@@ -239,11 +240,11 @@ class BaseTabular(BaseEstimator):
         return tuple(self.missing_values)
 
     def _class_weights(self) -> dict[str, float] | Literal["balanced"] | None:
-        """The weights of classes by their names."""
+        """Return the class weights by name."""
         return None
 
     def _scoring(self) -> Scoring:
-        """What the score is, and what is answered besides."""
+        """Return the options for the score, the threshold and intervals."""
         asked: Any = self.metric
         return Scoring(asked)
 
@@ -254,12 +255,12 @@ class BaseTabular(BaseEstimator):
 
     @computed_to_nearest
     def save(self, path: str | Path) -> None:
-        """Write the model file, the same that `glassnet fit -o` writes; never pickle.
+        """Write the model file, as `glassnet fit -o` does (safetensors, never pickle).
 
         Parameters
         ----------
         path : str or path
-            Where to; a file that is there is replaced. OutputError where that cannot be done.
+            The model file; an existing file is replaced. OutputError if it cannot be written.
         """
         check_is_fitted(self)
         each: list[BaseTabular] = getattr(self, "estimators_", [self])
@@ -267,22 +268,22 @@ class BaseTabular(BaseEstimator):
 
     @classmethod
     def load(cls, path: str | Path, target: str | None = None) -> Any:
-        """The estimator of a model file, written by `save` or by `glassnet fit`.
+        """Load a model file that `save` or `glassnet fit` wrote.
 
         Parameters
         ----------
         path : str or path
-            The model file. ModelFileError where it is none, is damaged, or its target is of the
-            other kind.
+            The model file. ModelFileError if it is not one, is damaged, or has the other type of
+            target.
         target : str or None, default=None
-            Which target, of a file with models of several. Without it a TabularRegressor predicts
-            all of them, if they are numbers.
+            The target, for a file with models of several targets. By default a TabularRegressor
+            predicts all of them, if they are numbers.
 
         Returns
         -------
         self : TabularClassifier or TabularRegressor
-            It predicts as the model does. It knows the columns that the network uses, by name, and
-            ignores others.
+            A fitted estimator. It finds the columns that the network uses by name, and ignores
+            others.
         """
         models = TargetModels.load(path).only(target, str(path)).models
         if len(models) == 1:
@@ -292,7 +293,7 @@ class BaseTabular(BaseEstimator):
     @classmethod
     @computed_to_nearest
     def from_model(cls, model: TableModel, label: str = "the model") -> Any:
-        """The estimator of a `TableModel`, which `label` names in messages."""
+        """Return the estimator of a `TableModel`; `label` is its name in messages."""
         self = cls._of_model(model, label)
         self.set_params(
             random_state=model.training["seed"],
@@ -321,7 +322,7 @@ class BaseTabular(BaseEstimator):
 
 
 def _parameters_of(model: TableModel) -> dict[str, Any]:
-    """The parameters by which a model was scored, and what it answers besides."""
+    """Return the parameters of a model's score, threshold and intervals."""
     metric, rules = model.training["score"]["metric"], model.rules
     usual = metric == main_metric(bool(model.schema.target.classes))
     found: dict[str, Any] = {} if usual else {"metric": metric}
@@ -337,7 +338,7 @@ def _parameters_of(model: TableModel) -> dict[str, Any]:
 
 
 def test_pair(test: Any) -> tuple[Any, Any] | None:
-    """The rows and targets that `test` names, or None."""
+    """Return the rows and targets of `test`, or None."""
     if test is None:
         return None
     pair: Any = test
@@ -347,7 +348,7 @@ def test_pair(test: Any) -> tuple[Any, Any] | None:
 
 
 def _side_column(what: str, values: Any, given: dict[str, FrameColumn]) -> str | None:
-    """The name of the column that groups or orders rows: one of X, or values of their own, which
+    """Return the name of the column of groups, order or weights: one of X, or given values, which
     become a column that is not an input."""
     if values is None:
         return None
@@ -365,14 +366,14 @@ def _side_column(what: str, values: Any, given: dict[str, FrameColumn]) -> str |
 
 
 def _free_name(name: str, taken: Mapping[str, Any]) -> str:
-    """The name, or one like it that is not taken."""
+    """Return the name, or a similar one that is not taken."""
     while name in taken:
         name += "_"
     return name
 
 
 def check_rows(columns: Sequence[FrameColumn], target: FrameColumn) -> None:
-    """As many rows as there are targets, and enough of them."""
+    """Raise an error unless there are as many rows as targets, and enough of them."""
     if not columns:
         raise TableError("X has no columns; pass at least one")
     rows = row_count(columns)
@@ -391,5 +392,5 @@ def check_rows(columns: Sequence[FrameColumn], target: FrameColumn) -> None:
 
 
 def is_mapping(X: Any) -> bool:
-    """Whether X maps names to columns; a sparse matrix can be a mapping, too."""
+    """Return whether X maps names to columns; a sparse matrix can be a mapping too."""
     return isinstance(X, Mapping) and getattr(cast(Any, X), "toarray", None) is None

@@ -1,8 +1,9 @@
-"""Several models as one: answers that are averaged with weights, and how the weights are found.
+"""Blend several models: average their predictions with weights, and find the weights.
 
-In: what each model answers for the same rows, and the truth. Out: their weighted mean, and weights
-by greedy selection (Caruana and others 2004, "Ensemble selection from libraries of models"): one
-model after the other joins, each time the one with which the mean is best; a model may join again.
+In: the predictions of each model for the same rows, and the truth. Out: their weighted mean, and
+weights by greedy selection (Caruana and others 2004, "Ensemble selection from libraries of
+models"): models join one after the other, each time the one that gives the best mean; a model may
+join again.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _ENOUGH = 1e-6  # of the loss by which it has to fall
 
 
 def mixed(parts: Sequence[NDArray[Any]], weights: Sequence[float]) -> NDArray[Any]:
-    """The weighted mean of answers, added in float64 in the order given, in the dtype of these."""
+    """Return the weighted mean of predictions, added in float64 in the given order, in their
+    dtype."""
     if len(parts) == 1:
         return parts[0]
     total = np.zeros(parts[0].shape)
@@ -37,8 +39,8 @@ def mixed(parts: Sequence[NDArray[Any]], weights: Sequence[float]) -> NDArray[An
 
 
 def greedy_weights(answers: Sequence[Evaluation]) -> list[float]:
-    """A weight for each of several answers to the same rows, all together 1: those whose mean has
-    the least log-loss or squared error."""
+    """Return weights, with sum 1, of several predictions for the same rows, for the least log-loss
+    or squared error of the mean."""
     if len(answers) == 1:
         return [1.0]
     truth, classes = answers[0].truth, answers[0].given.ndim == 2
@@ -58,10 +60,10 @@ def greedy_weights(answers: Sequence[Evaluation]) -> list[float]:
 def blended(
     answers: Sequence[Evaluation], usable: NDArray[np.bool_] | None = None
 ) -> tuple[Evaluation, list[float]]:
-    """The answers as one, honestly, and the weights of all of them. Where rows have folds, a row is
-    answered with weights that are found in the other folds; else with those of all rows. `usable`
-    [1 + folds, answers] says which answers may have a weight in those of all rows, and in those of
-    each fold."""
+    """Return the blended predictions and the weights of all models. With folds, each row is blended
+    with weights that were found on the other folds, so that the score is honest; else with those of
+    all rows. `usable` [1 + folds, models] says which models may have a weight: for all rows, and
+    outside of each fold."""
     first = answers[0]
     if usable is None:
         views = 1 if first.folds is None else 1 + len(np.unique(first.folds))
@@ -78,20 +80,20 @@ def blended(
 
 
 def _weights_of(answers: Sequence[Evaluation], usable: NDArray[np.bool_]) -> list[float]:
-    """Weights of all answers, 0 for those that are not usable."""
+    """Return the weights of all models, 0 for those that are not usable."""
     places = np.flatnonzero(usable).tolist()
     found = dict(zip(places, greedy_weights([answers[place] for place in places]), strict=True))
     return [found.get(place, 0.0) for place in range(len(answers))]
 
 
 def losses_of_rows(answers: Evaluation) -> Floats:
-    """The log-loss or the squared error of each row."""
+    """Return the log-loss or the squared error of each row."""
     own = _of_truth(answers)
     return _losses(own, answers.truth, answers.given.ndim == 2)
 
 
 def _of_truth(answers: Evaluation) -> Floats:
-    """What the loss goes by: the probability of the true class, or the number."""
+    """Return the probability of the true class, or the number."""
     given = answers.given
     if given.ndim == 1:
         return given.astype(np.float64)

@@ -36,70 +36,72 @@ from glassnet.training.exclusive import InTraining
 
 
 class TabularClassifier(ClassifierMixin, ExplainableTabular):
-    """A network that classifies the rows of a table as it comes.
+    """A network that classifies the rows of a raw table.
 
-    `fit` does what `glassnet fit` does: it finds out what each column is (number, category, truth
-    value, date; identifiers and constants are left out), fills gaps, chooses a network (a pack
-    of small ones that learn together), trains it until rows that it has not seen get no better, and
-    takes an honest score from such rows. The same rows, names and seed give the same model, bit by
-    bit.
+    `fit` does what `glassnet fit` does: it infers the type of each column (number, category,
+    boolean, date; identifiers and constants are left out), fills in missing values, chooses a
+    network (an ensemble of small ones that are trained together), trains it with early stopping,
+    and scores it on rows that training did not use. The same rows, names and seed give the same
+    model, bit by bit.
 
     Parameters
     ----------
     time_limit : float or None, default=None
-        Seconds that `fit` has for everything. As long as there is time it trains further networks,
-        and the prediction is their weighted mean. None trains once, by the default recipe.
+        Time limit of `fit` in seconds. In the remaining time it trains more networks, and the
+        prediction is their weighted mean. None trains once, by the default recipe.
     max_epochs : int or None, default=None
-        Epochs to train at most; None leaves it to the recipe.
+        Maximum number of epochs; None: by the recipe.
     kinds : dict or None, default=None
-        What columns are, by name: "number", "category", "boolean", "date" or "drop". The columns
-        of an array are called "x0", "x1", …; a column of a categorical type is a category.
+        Types of columns by name, to override the inferred ones: "number", "category", "boolean",
+        "date" or "drop". The columns of an array are called "x0", "x1", …; a column of a
+        categorical dtype is a category.
     missing_values : list of str, default=()
-        Texts that mean missing, such as "NA", besides None, NaN and the empty text.
+        Texts that mean missing, such as "NA", in addition to None, NaN and the empty text.
     metric : str or None, default=None
-        What `score_` is: "accuracy" (None), "balanced_accuracy", "f1", "auc",
-        "average_precision", "log_loss" or "brier". The network is trained for the least log-loss
-        all the same. "f1" and "balanced_accuracy" find a threshold, as with `threshold="auto"`.
+        Metric of `score_`: "accuracy" (None), "balanced_accuracy", "f1", "auc",
+        "average_precision", "log_loss" or "brier". The network is trained with the log-loss in any
+        case. "f1" and "balanced_accuracy" imply `threshold="auto"`.
     threshold : float, "auto" or None, default=None
-        The probability of the second of two classes from which on it is predicted. "auto" finds
-        the best one for the metric, in predictions for rows that the predicting networks have not
-        seen; with more classes a factor for each, by which probabilities are multiplied before the
-        largest is taken. None predicts the most probable class, but see `metric`.
+        The second of two classes is predicted if its probability is at least this. "auto" finds the
+        best threshold for the metric on out-of-fold predictions; with more classes, a factor for
+        each, by which probabilities are multiplied before the largest is chosen. None predicts the
+        most probable class, but see `metric`.
     class_weight : dict, "balanced" or None, default=None
-        How much classes count in the training, by their labels; 1 where nothing is said.
-        "balanced" is n_samples / (n_classes · rows of the class). Probabilities are those of
-        classes with such shares; the score counts every row once.
+        Class weights in training, by label; 1 for labels that are not given. "balanced" is
+        n_samples / (n_classes · rows of the class). Predicted probabilities are those for such
+        class shares; the score counts each row once.
     class_order : sequence, False or None, default=None
-        The classes from the lowest to the highest, where they have an order; the metrics
-        "mae_classes" and "quadratic_kappa" are of such classes. None takes the order of an ordered
-        categorical of pandas, False none.
+        The classes from lowest to highest, if they are ordered; the metrics "mae_classes" and
+        "quadratic_kappa" need such an order. None takes the order of an ordered categorical of
+        pandas, False no order.
     random_state : int, RandomState instance or None, default=0
-        Decides first weights, orders and held-out rows.
+        Seed of the initial weights, the order of rows and the held-out rows.
     n_jobs : int or None, default=None
-        Threads, -1 for all processors; None takes what the machine grants. Never changes a bit.
+        Number of threads, -1 for all processors; None uses all available ones. It never changes a
+        bit of the result.
     verbose : bool, default=False
-        Whether to print what each column is taken for, and how the training goes.
+        Whether to print the types of the columns, and the progress of training.
 
     Attributes
     ----------
     classes_ : ndarray
         Classes, sorted.
     model_ : TableModel
-        The model: schema, network and what its training was like.
+        The model: schema, network and a summary of its training.
     score_ : Score
-        The honest score: `value` is the accuracy, or the `metric`, `error` its standard error,
-        `constant` that of always guessing `constant_answer`; `figures` has every metric by name,
-        `confusion` counts rows by true and predicted class. Each row is predicted by networks
-        that were trained without it.
+        The score: `value` is the accuracy, or the `metric`, `error` its standard error, `constant`
+        the score of always predicting `constant_answer`; `figures` has all metrics by name,
+        `confusion` the counts by true and predicted class. Each row is predicted by networks that
+        were trained without it.
     columns_ : dict
-        What each column was taken for.
+        The type of each column.
     explain_ : Explainer
         Why it predicts as it does: `explain_(X, y)` is what `explain` gives, `explain_.row(X, row)`
         what `explain_row` gives, `explain_.nearest(…)` what `nearest_rows` gives.
     n_features_in_ : int
-        Columns of X.
+        Number of columns of X.
     feature_names_in_ : ndarray of str
-        Their names, where X had any.
+        Column names, if X has any.
 
     Examples
     --------
@@ -166,18 +168,18 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
         Parameters
         ----------
         X : data frame, dict of columns or array-like of shape (n_samples, n_features)
-            Numbers, texts, truth values, dates and gaps; else a TableError names the column.
+            Numbers, texts, booleans, dates and missing values; else a TableError names the column.
         y : array-like of shape (n_samples,)
             Classes. Rows without one (None, NaN) are left out, with a warning.
         groups : str or array-like of shape (n_samples,), default=None
-            Whom or what each row is of, or a column of X that says so: a group stays together.
+            The group of each row, or a column of X: rows of a group are never split between
+            training and scoring.
         order : str or array-like of shape (n_samples,), default=None
-            A number or a date a row, or the name of a column of X: the last rows are held out.
+            A number or a date per row, or a column of X: the last rows in this order are held out.
         test : tuple (X_test, y_test), default=None
-            Rows that the score is taken from; no others are held out then.
+            Rows to score on; no rows of X are held out then.
         sample_weight : str or array-like of shape (n_samples,), default=None
-            How much each row counts in the training, or a column of X that says so. The score
-            counts every row once.
+            Weights of the rows in training, or a column of X. The score counts each row once.
 
         Returns
         -------
@@ -195,7 +197,7 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
 
     @computed_to_nearest
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable class of every row, or that which a threshold decides for.
+        """Predict the most probable class of each row, or the class that the threshold decides.
 
         Parameters
         ----------
@@ -215,7 +217,7 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
 
     @computed_to_nearest
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities of the classes, in the order of `classes_`.
+        """Predict probabilities of the classes, in the order of `classes_`.
 
         Parameters
         ----------
@@ -232,7 +234,7 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
         return found[:, self._order]
 
     def _take_classes(self, labels: np.ndarray) -> None:
-        """The user's label for each class of the model, which may have another order."""
+        """Map the classes of the model, which may have another order, to the user's labels."""
         self._order = np.argsort(labels, kind="stable")
         self.classes_ = labels[self._order]
 
@@ -254,65 +256,66 @@ class TabularClassifier(ClassifierMixin, ExplainableTabular):
 
 
 class TabularRegressor(RegressorMixin, ExplainableTabular):
-    """A network that predicts a number for the rows of a table as it comes.
+    """A network that predicts a number for the rows of a raw table.
 
-    `fit` does what `glassnet fit` does: it finds out what each column is (number, category, truth
-    value, date; identifiers and constants are left out), fills gaps, chooses a network (a pack
-    of small ones that learn together), trains it until rows that it has not seen get no better, and
-    takes an honest score from such rows. The same rows, names and seed give the same model, bit by
-    bit. Of several targets each has a network of its own.
+    `fit` does what `glassnet fit` does: it infers the type of each column (number, category,
+    boolean, date; identifiers and constants are left out), fills in missing values, chooses a
+    network (an ensemble of small ones that are trained together), trains it with early stopping,
+    and scores it on rows that training did not use. The same rows, names and seed give the same
+    model, bit by bit. Each of several targets has its own network.
 
     Parameters
     ----------
     time_limit : float or None, default=None
-        Seconds that `fit` has for everything. As long as there is time it trains further networks,
-        and the prediction is their weighted mean. None trains once, by the default recipe.
+        Time limit of `fit` in seconds. In the remaining time it trains more networks, and the
+        prediction is their weighted mean. None trains once, by the default recipe.
     max_epochs : int or None, default=None
-        Epochs to train at most; None leaves it to the recipe.
+        Maximum number of epochs; None: by the recipe.
     kinds : dict or None, default=None
-        What columns are, by name: "number", "category", "boolean", "date" or "drop". The columns
-        of an array are called "x0", "x1", …; a column of a categorical type is a category.
+        Types of columns by name, to override the inferred ones: "number", "category", "boolean",
+        "date" or "drop". The columns of an array are called "x0", "x1", …; a column of a
+        categorical dtype is a category.
     missing_values : list of str, default=()
-        Texts that mean missing, such as "NA", besides None, NaN and the empty text.
+        Texts that mean missing, such as "NA", in addition to None, NaN and the empty text.
     target_scale : {"log", "plain"} or None, default=None
-        Whether the logarithm of y is learnt, or y as it stands; None decides by the numbers: the
-        logarithm where none is below zero and they lie over two magnitudes or more, most of them
-        at the low end. Predictions and the score are in the unit of y either way.
+        Whether the network predicts the logarithm of y, or y itself. None decides: the logarithm if
+        y has no negative values and spans two orders of magnitude or more, with most values at the
+        low end. Predictions and the score are in the unit of y in both cases.
     metric : str or None, default=None
-        What `score_` is: "rmse" (None), "mae", "median_error", "r2", "rmsle" or "pinball". The
-        network is trained for the least squared error all the same. With "pinball:0.9", or another
-        quantile, `predict` gives that quantile rather than the mean.
+        Metric of `score_`: "rmse" (None), "mae", "median_error", "r2", "rmsle" or "pinball". The
+        network is trained with the squared error in any case. With "pinball:0.9", or another
+        quantile, `predict` returns that quantile instead of the mean.
     interval : float or None, default=None
-        The share of true numbers that the intervals of `predict_interval` are to hold, such as
-        0.9. They are learnt from the errors of predictions for rows that the predicting networks
-        have not seen; `score_.coverage` says how often they hold the truth.
+        Nominal coverage of the intervals of `predict_interval`, such as 0.9. They are calibrated on
+        the errors of out-of-fold predictions; `score_.coverage` is their measured coverage.
     random_state : int, RandomState instance or None, default=0
-        Decides first weights, orders and held-out rows.
+        Seed of the initial weights, the order of rows and the held-out rows.
     n_jobs : int or None, default=None
-        Threads, -1 for all processors; None takes what the machine grants. Never changes a bit.
+        Number of threads, -1 for all processors; None uses all available ones. It never changes a
+        bit of the result.
     verbose : bool, default=False
-        Whether to print what each column is taken for, and how the training goes.
+        Whether to print the types of the columns, and the progress of training.
 
     Attributes
     ----------
     model_ : TableModel
-        The model: schema, network and what its training was like.
+        The model: schema, network and a summary of its training.
     estimators_ : list of TabularRegressor
-        In place of `model_` and `score_`, which each of them has, where y has several columns.
+        If y has several columns: an estimator per target, each with its `model_` and `score_`.
     score_ : Score
-        The honest score: `value` is the root mean squared error, or the `metric`, `error` its
-        standard error, `constant` that of always guessing `constant_answer`; `figures` has every
-        metric by name, `coverage` how often intervals hold the truth. Each row is predicted by
-        networks that were trained without it.
+        The score: `value` is the root mean squared error, or the `metric`, `error` its standard
+        error, `constant` the score of always predicting `constant_answer`; `figures` has all
+        metrics by name, `coverage` the coverage of the intervals. Each row is predicted by networks
+        that were trained without it.
     columns_ : dict
-        What each column was taken for.
+        The type of each column.
     explain_ : Explainer
         Why it predicts as it does: `explain_(X, y)` is what `explain` gives, `explain_.row(X, row)`
         what `explain_row` gives, `explain_.nearest(…)` what `nearest_rows` gives.
     n_features_in_ : int
-        Columns of X.
+        Number of columns of X.
     feature_names_in_ : ndarray of str
-        Their names, where X had any.
+        Column names, if X has any.
 
     Examples
     --------
@@ -368,19 +371,19 @@ class TabularRegressor(RegressorMixin, ExplainableTabular):
         Parameters
         ----------
         X : data frame, dict of columns or array-like of shape (n_samples, n_features)
-            Numbers, texts, truth values, dates and gaps; else a TableError names the column.
+            Numbers, texts, booleans, dates and missing values; else a TableError names the column.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), or data frame
-            Numbers. Rows without one (None, NaN) are left out, with a warning; of several targets
-            a row that lacks one is trained on for the others.
+            Numbers. Rows without one (None, NaN) are left out, with a warning; with several targets
+            only for the target that is missing.
         groups : str or array-like of shape (n_samples,), default=None
-            Whom or what each row is of, or a column of X that says so: a group stays together.
+            The group of each row, or a column of X: rows of a group are never split between
+            training and scoring.
         order : str or array-like of shape (n_samples,), default=None
-            A number or a date a row, or the name of a column of X: the last rows are held out.
+            A number or a date per row, or a column of X: the last rows in this order are held out.
         test : tuple (X_test, y_test), default=None
-            Rows that the score is taken from; no others are held out then.
+            Rows to score on; no rows of X are held out then.
         sample_weight : str or array-like of shape (n_samples,), default=None
-            How much each row counts in the training, or a column of X that says so. The score
-            counts every row once.
+            Weights of the rows in training, or a column of X. The score counts each row once.
 
         Returns
         -------
@@ -403,7 +406,7 @@ class TabularRegressor(RegressorMixin, ExplainableTabular):
     def _fit_target(
         self, X: Any, target: FrameColumn, sides: dict[str, Any], tested: Target | None
     ) -> None:
-        """Train on one target; `tested` has the rows that its score is of, and their targets."""
+        """Train on one target; `tested` has the test rows and their targets, if any."""
         if target.kind == "date":
             raise TableError(
                 f"y has type {target.type}, and a regressor predicts numbers; turn it into some, "
@@ -416,8 +419,7 @@ class TabularRegressor(RegressorMixin, ExplainableTabular):
 
     @computed_to_nearest
     def predict(self, X: Any) -> np.ndarray:
-        """The number of every row: the mean of what such rows have, or with the metric "pinball:Q"
-        their quantile Q.
+        """Predict a number for each row: the mean, or the quantile Q with the metric "pinball:Q".
 
         Parameters
         ----------
@@ -435,7 +437,7 @@ class TabularRegressor(RegressorMixin, ExplainableTabular):
 
     @computed_to_nearest
     def predict_interval(self, X: Any) -> np.ndarray:
-        """The interval around the number of every row, for an estimator with `interval`.
+        """Predict an interval for each row, for an estimator with `interval`.
 
         Parameters
         ----------
@@ -445,8 +447,8 @@ class TabularRegressor(RegressorMixin, ExplainableTabular):
         Returns
         -------
         ends : ndarray of shape (n_samples, 2) or (n_samples, n_targets, 2), float64
-            A lower and an upper number a row, in the unit of y. GlassnetError where the estimator
-            was fitted without `interval`.
+            Lower and upper end of each row, in the unit of y. GlassnetError if the estimator was
+            fitted without `interval`.
         """
         if hasattr(self, "estimators_"):
             return np.stack([one.predict_interval(X) for one in self.estimators_], axis=1)

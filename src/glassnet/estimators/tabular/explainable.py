@@ -39,23 +39,23 @@ class ExplainableTabular(BaseTabular):
 
     @computed_to_nearest
     def explain(self, X: Any, y: Any, *, metric: str | None = None) -> Explanation:
-        """Which columns matter, and how predictions change with the most important ones.
+        """Return feature importances, and curves of the most important columns.
 
         Parameters
         ----------
         X : data frame, dict of columns or array-like of shape (n_samples, n_features)
-            Rows, best those that training has not seen; of many rows some are taken.
+            Rows, preferably not used in training; of many rows a part is used.
         y : array-like of shape (n_samples,)
             Their true values.
         metric : str or None, default=None
-            What importance is measured by; None is "log_loss", or "rmse" for numbers.
+            Metric of the importances; None is "log_loss", or "rmse" for numbers.
 
         Returns
         -------
         explanation : Explanation
-            `importances` (by how much the metric gets worse when a column is shuffled, with a
-            standard error; the largest first) and `curves` (the mean prediction by the values of
-            a column, centred). Printed, it is a table; `as_json()` gives plain values.
+            `importances` (how much the metric gets worse when a column is shuffled, with a standard
+            error; largest first) and `curves` (the centred mean prediction by the values of a
+            column). `print` shows a table; `as_json()` returns plain values.
         """
         check_is_fitted(self)
         check_single(self, "explain")
@@ -67,23 +67,23 @@ class ExplainableTabular(BaseTabular):
 
     @computed_to_nearest
     def explain_row(self, X: Any, row: int, *, of: Any = None) -> RowExplanation:
-        """What each column contributed to the prediction for one row: Shapley values.
+        """Return the contribution of each column to the prediction for one row: Shapley values.
 
         Parameters
         ----------
         X : data frame, dict of columns or array-like of shape (n_samples, n_features)
-            Rows; the others are what the row is compared with.
+            Rows; all others are the background that the row is compared with.
         row : int
-            Its place in X, from 0.
+            Index of the row in X, from 0.
         of : str or None, default=None
-            The class whose probability is explained; None takes the one that is predicted.
+            The class whose probability is explained; None: the predicted class.
 
         Returns
         -------
         explanation : RowExplanation
-            `base`, the mean prediction for the rows that it is compared with, `answer`, that for
-            this row, and `ranked()`: columns, contributions and their standard errors, the largest
-            first. The contributions add up to answer − base.
+            `base`, the mean prediction of the background rows, `answer`, the prediction for this
+            row, and `ranked()`: columns, contributions and their standard errors, largest first.
+            The contributions add up to answer − base.
         """
         check_is_fitted(self)
         check_single(self, "explain_row")
@@ -94,24 +94,24 @@ class ExplainableTabular(BaseTabular):
     def nearest_rows(
         self, X: Any, row: int, X_train: Any, y_train: Any, *, count: int = NEAREST
     ) -> NearestRows:
-        """The training rows that are nearest to a row, as the network sees them.
+        """Return the training rows that are nearest to a row, in the inputs of the network.
 
         Parameters
         ----------
         X : data frame, dict of columns or array-like of shape (n_samples, n_features)
             Rows.
         row : int
-            Its place in X, from 0.
+            Index of the row in X, from 0.
         X_train, y_train : as for `fit`
-            The rows of the training and their targets, of which the model keeps none.
+            The training rows and their targets; the model does not store them.
         count : int, default=5
-            How many.
+            Number of rows to return.
 
         Returns
         -------
         nearest : NearestRows
-            `rows`, the nearest first, with their numbers in X_train, distances (Euclidean, of the
-            inputs as the network gets them), targets and cells.
+            `rows`, nearest first, with their indices in X_train, Euclidean distances of the encoded
+            inputs, targets and cells.
         """
         check_is_fitted(self)
         check_single(self, "nearest_rows")

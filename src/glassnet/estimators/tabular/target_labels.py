@@ -16,7 +16,7 @@ from glassnet.tables.frames import FrameColumn, is_series, single_column
 
 
 def target_column(y: Any) -> FrameColumn:
-    """The target as a column, under its own name if it has one."""
+    """Return the target as a column, with its name if it has one."""
     flat: Any = column_or_1d(list_to_array(y), warn=True)
     name: Any = getattr(y, "name", None)
     return single_column(
@@ -25,12 +25,12 @@ def target_column(y: Any) -> FrameColumn:
 
 
 def list_to_array(y: Any) -> Any:
-    """A list as an array of its objects: NumPy would make the text "nan" of a gap among words."""
+    """Return a list as an object array; NumPy would convert NaN among texts to the text "nan"."""
     return np.asarray(y, object) if isinstance(y, (list, tuple)) else y
 
 
 def check_labels(y: Any) -> tuple[np.ndarray, FrameColumn]:
-    """Labels as the user has them, checked as scikit-learn does, and the same as a column."""
+    """Check labels as scikit-learn does; return them, and as a column."""
     target = target_column(y)
     labels = np.asarray(list_to_array(y)).ravel()
     missing = [value is None or value != value for value in target.values]
@@ -42,6 +42,6 @@ def check_labels(y: Any) -> tuple[np.ndarray, FrameColumn]:
 
 
 def as_python_types(labels: np.ndarray) -> np.ndarray:
-    """Python's numbers and truth values as an array of theirs; words stay objects."""
+    """Return Python numbers and booleans as a typed array; texts stay objects."""
     listed: list[Any] = labels.tolist() if labels.dtype == object else []
     return labels if any(isinstance(one, str) for one in listed) else np.array(listed or labels)
