@@ -9,6 +9,7 @@ import pytest
 
 from glassnet.ops import philox
 from tests.cli.command import here
+from tests.drawn import drawn
 
 
 def write(path: Path, rows: int, seed: int = 4, header: str = "who,when,a,b,y") -> Path:
@@ -32,7 +33,7 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize(("way", "rows", "told"), WAYS)
+@pytest.mark.parametrize(("way", "rows", "told"), drawn(WAYS, 3, "divisions"))
 def test_resumed_to_the_same_bytes(
     way: list[str], rows: int, told: dict[str, str], tmp_path: Path
 ) -> None:

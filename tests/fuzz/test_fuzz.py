@@ -18,7 +18,7 @@ from tests.engine.check import reference
 from tests.engine.variants import assert_same_bits, difference
 from tests.fuzz.graphs import Case, cases, programs
 
-EXAMPLES = int(os.environ.get("GLASSNET_FUZZ", "120"))
+EXAMPLES = int(os.environ.get("GLASSNET_FUZZ", "60"))
 
 
 def search(share: float) -> settings:
