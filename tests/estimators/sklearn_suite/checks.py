@@ -13,20 +13,18 @@ import sys
 import threading
 import unittest
 import warnings
-from functools import partial
 from typing import Any
 
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from glassnet import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
-from glassnet.run import compiled
-from tests.drawn import EVERY, drawn
+from tests.drawn import drawn
 
 # They look at warnings, which Python before 3.14 collects for all threads together.
 ALONE = ("check_supervised_y_2d", "check_dataframe_column_names_consistency")
 CHECKED = {
     "mlp": (MLPClassifier(max_iter=100), MLPRegressor(max_iter=100)),
-    "tabular": (TabularClassifier(max_epochs=20), TabularRegressor(max_epochs=20)),
+    "tabular": (TabularClassifier(max_epochs=8), TabularRegressor(max_epochs=8)),
 }
 
 
@@ -82,7 +80,5 @@ def main(which: str, threads: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    if not EVERY:  # compiled in a third of the time, to the same bits
-        compiled.object_code = partial(compiled.object_code, level=0)
     warnings.simplefilter("ignore")
     print(json.dumps(main(sys.argv[1], int(sys.argv[2]))))
