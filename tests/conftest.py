@@ -51,7 +51,7 @@ class Remembered:
 
     def __call__(self, text: str, name: str) -> bytes:
         key = sha256(f"{self.level} {name} {text}".encode()).digest()
-        code = self._codes.pop(key, None) or self._object_code(text, name, level=self.level)
+        code = self._codes.pop(key, None) or self._object_code(text, name, opt=self.level)
         self._codes[key] = code
         if len(self._codes) > self.LATELY:
             self._codes.popitem(last=False)

@@ -40,7 +40,8 @@ FUNCTION_LINES = 40
 # That numbers of each column are not taken for numbers of each row took 6.
 # Code for known widths that is made beside a running training took 116: trainings of some tenths of
 # a second have it too, and none waits for it where code for open widths is there.
-ENGINE_LINES = 6047
+# LLVM's level for tests, and writes to the code cache that do not look at all files, took 3.
+ENGINE_LINES = 6050
 
 # From the graph to running machine code. The op records are left out: they are the open part, one
 # record an op, and a new op should cost nothing elsewhere. Documentation is left out too: lines of

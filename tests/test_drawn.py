@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glassnet.llvm.machine_code import LEVEL
 from tests.conftest import Remembered
 from tests.drawn import drawn
 
@@ -19,16 +20,20 @@ def test_some_are_drawn_in_their_order_and_the_same_every_time() -> None:
 
 
 def test_llvm_is_asked_once_for_a_text_and_an_instruction_set() -> None:
-    asked: list[tuple[str, str]] = []
+    asked: list[tuple[str, ...]] = []
 
-    def compiled(text: str, name: str) -> bytes:
-        asked.append((text, name))
+    def compiled(text: str, name: str, opt: int) -> bytes:
+        asked.append((text, name) if opt else (text, name, "quickly"))
         return f"{name} {text}".encode()
 
     remembered = Remembered(compiled)
     for text, name in (("a", "avx2"), ("b", "avx2"), ("a", "avx2"), ("a", "avx512")):
         assert remembered(text, name) == f"{name} {text}".encode()
     assert asked == [("a", "avx2"), ("b", "avx2"), ("a", "avx512")]
+    remembered.level = 0
+    remembered("b", "avx2")  # code of another level is other code
+    assert asked[-1] == ("b", "avx2", "quickly")
+    remembered.level = LEVEL
     for number in range(Remembered.LATELY):
         remembered(f"text {number}", "avx2")
     remembered("a", "avx2")

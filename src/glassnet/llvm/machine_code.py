@@ -98,7 +98,7 @@ def _initialise() -> None:
     llvm.initialize_native_asmprinter()
 
 
-def _machine(name: str, triple: str | None = None, level: int = LEVEL) -> Any:
+def _machine(name: str, triple: str | None = None, opt: int = LEVEL) -> Any:
     """Return a new LLVM target machine (an engine takes ownership of it); `triple` selects another
     system than this one."""
     _initialise()
@@ -107,9 +107,7 @@ def _machine(name: str, triple: str | None = None, level: int = LEVEL) -> Any:
         llvm.initialize_all_asmprinters()
     chosen = instruction_set(name)
     target = llvm.Target.from_triple(triple or llvm.get_process_triple())
-    return target.create_target_machine(
-        cpu=chosen.cpu, features=chosen.features, opt=level, jit=True
-    )
+    return target.create_target_machine(cpu=chosen.cpu, features=chosen.features, opt=opt, jit=True)
 
 
 def module_text(body: str, family: str, parallel: bool) -> str:
@@ -127,13 +125,13 @@ def parse(text: str) -> Any:
     return module
 
 
-def object_code(text: str, name: str, triple: str | None = None, level: int = LEVEL) -> bytes:
+def object_code(text: str, name: str, triple: str | None = None, opt: int = LEVEL) -> bytes:
     """Compile a module to object code, for this system or the one that `triple` names.
 
     LLVM's optimisation passes are not run: the text is already optimised, and they would take
     longer than the rest of the compilation.
     """
-    machine = _machine(name, triple, level)
+    machine = _machine(name, triple, opt)
     return machine.emit_object(parse(text))
 
 
