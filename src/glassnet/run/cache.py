@@ -34,8 +34,8 @@ VARIABLE = "GLASSNET_CACHE_DIR"
 DIGEST = hashlib.sha256().digest_size
 DECIDES = ("graph", "ops", "simplify", "lower", "llvm", "run")  # packages that determine code
 LIMIT = 256 << 20  # bytes in total; the least recently used entries are removed first
-# An entry's name is a digest: one write in sixteen removes what is too much. Looking at thousands of
-# files at every write took a tenth of the time of compiling.
+# An entry's name is a digest: one write in sixteen removes what is too much. Looking at thousands
+# of files at every write took a tenth of the time of compiling.
 LOOKS = "0"
 MAGIC = b"glassnet code 1\n"
 LEFT_OVER = 3600.0  # seconds after which an unfinished file is considered abandoned
