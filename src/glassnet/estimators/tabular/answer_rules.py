@@ -66,12 +66,12 @@ class Scoring:
 
     @property
     def tuned(self) -> bool:
-        """Whether the threshold, or the factors, are to be found."""
+        """Return whether the threshold, or the factors, are to be found."""
         return self.threshold == AUTO
 
     @property
     def rules(self) -> bool:
-        """Whether there is anything to be learnt from answers."""
+        """Return whether any rule must be fitted on predictions."""
         found = self.threshold, self.interval, self.quantile, self.central
         return any(own is not None for own in found)
 
@@ -83,7 +83,7 @@ class Scoring:
 
     @property
     def quantile(self) -> float | None:
-        """The quantile that is to be answered in place of the mean."""
+        """Return the quantile to predict instead of the mean."""
         return None if self.metric is None else metric_named(self.metric).quantile
 
 
@@ -105,7 +105,7 @@ class IntervalRule:
             raise ValueError("the knots of the interval do not ascend, or its ends are exchanged")
 
     def ends(self, given: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The lower and the upper end for each predicted number."""
+        """Return the lower and the upper end of each prediction, [rows, 2]."""
         size = np.interp(given, self.knots, self.sizes)
         found = np.column_stack([given + self.low * size, given + self.high * size])
         return found if self.least is None else np.maximum(found, self.least)
@@ -130,7 +130,7 @@ class QuantileRule:
             raise ValueError("the knots of the quantile do not ascend, or it is 1")
 
     def of(self, given: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The quantile for each predicted mean."""
+        """Return the quantile for each predicted mean."""
         found = given + self.times * np.interp(given, self.knots, self.sizes)
         return found if self.least is None else np.maximum(found, self.least)
 
@@ -157,16 +157,16 @@ class AnswerRules:
 
     @property
     def decides(self) -> bool:
-        """Whether another class than the most probable one may be answered."""
+        """Return whether a class other than the most probable one may be predicted."""
         return any(own is not None for own in (self.threshold, self.factors, self.central))
 
     @property
     def level(self) -> float | None:
-        """The quantile that is answered in place of the mean."""
+        """Return the quantile that is predicted instead of the mean."""
         return None if self.quantile is None else self.quantile.level
 
     def to_plain(self) -> dict[str, Any]:
-        """JSON values, without rules that there are not and that older programs do not know."""
+        """Return JSON values, without absent rules that older versions do not know."""
         plain = to_plain(self)
         return {k: v for k, v in plain.items() if v is not None or k in ("threshold", "interval")}
 
@@ -187,12 +187,12 @@ class AnswerRules:
             raise ValueError("it has a quantile of classes")
 
     def answered(self, given: NDArray[Any]) -> NDArray[Any]:
-        """What is answered: the probabilities or means of networks, or quantiles."""
+        """Return the predictions: probabilities, means, or quantiles."""
         return given if self.quantile is None else self.quantile.of(given)
 
     def applied(self, answers: Evaluation) -> Evaluation:
-        """What networks give, with what the rules say of it. A quantile is compared with a constant
-        one."""
+        """Apply the rules to predictions of networks. A quantile is compared with a constant
+        quantile."""
         if self.decides:
             answers = replace(answers, decided=self.decided(answers.given))
         if self.interval is not None:
@@ -281,12 +281,12 @@ def _check_rows(level: float, rows: int, needed: int) -> None:
 
 
 def rows_for(level: float) -> int:
-    """The fewest rows whose errors have such intervals."""
+    """Return the smallest number of rows for intervals of this level."""
     return math.ceil(2 / (1 - level) - 1e-9) - 1
 
 
 def learn_rules(asked: Scoring, target: TargetSchema, answers: Evaluation) -> AnswerRules:
-    """The rules by answers for rows that the networks have not seen."""
+    """Fit the rules on predictions for rows that the networks were not trained on."""
     threshold, factors = asked.threshold, None
     metric = asked.metric or main_metric(bool(target.classes))
     if threshold == AUTO and len(target.classes) > 2:
@@ -299,8 +299,8 @@ def learn_rules(asked: Scoring, target: TargetSchema, answers: Evaluation) -> An
 
 
 def cross_fitted(asked: Scoring, target: TargetSchema, answers: Evaluation) -> Evaluation:
-    """The answers, each with what the rules say that are learnt from the rows of other folds, so
-    that what is said of a row owes nothing to its own truth."""
+    """Apply to each prediction the rules that were fitted on the rows of other folds, so that a
+    row's own truth has no influence on its prediction."""
     found = by_fold(fold_rules(asked, target, answers), answers)
     if asked.central is not None:
         found = with_central_constant(asked.central, found)
@@ -311,8 +311,8 @@ def cross_fitted(asked: Scoring, target: TargetSchema, answers: Evaluation) -> E
 
 
 def fold_rules(asked: Scoring, target: TargetSchema, answers: Evaluation) -> dict[int, AnswerRules]:
-    """For each fold the rules that are learnt from the rows of the others; none without folds, and
-    where nothing is to be learnt."""
+    """Return the rules of each fold, fitted on the rows of the other folds; None without folds, or
+    if there is nothing to fit."""
     folds = answers.folds
     if folds is None or not asked.rules:
         return {}
@@ -323,7 +323,7 @@ def fold_rules(asked: Scoring, target: TargetSchema, answers: Evaluation) -> dic
 
 
 def by_fold(rules: Mapping[int, AnswerRules], answers: Evaluation) -> Evaluation:
-    """The answers, each with what the rules of its fold say."""
+    """Apply to each prediction the rules of its fold."""
     if not rules or answers.folds is None:
         return answers
     parts: list[tuple[NDArray[np.int64], Evaluation]] = []
@@ -336,8 +336,8 @@ def by_fold(rules: Mapping[int, AnswerRules], answers: Evaluation) -> Evaluation
 
 
 def best_threshold(answers: Evaluation, metric: str) -> float:
-    """The probability of the second class from which on it is answered for the best figure; of
-    equal ones that nearest to a half."""
+    """Return the threshold of the second class with the best metric; of equally good ones, the one
+    nearest to 0.5."""
     given = answers.given[:, 1].astype(np.float64)
     some = np.quantile(given, np.linspace(0, 1, _GRID + 1))
     tried = np.unique(np.concatenate([np.arange(1, _GRID) / _GRID, some]).round(4))
@@ -353,7 +353,7 @@ def _figure_at(answers: Evaluation, metric: str, threshold: float) -> float:
 
 
 def interval_rule(answers: Evaluation, level: float) -> IntervalRule:
-    """Of the errors of answers for rows that the networks have not seen."""
+    """Fit the intervals on the errors of out-of-fold predictions."""
     given, errors = answers.given, answers.truth - answers.given
     knots, sizes = _sizes(given, np.abs(errors))
     scaled: Floats = np.sort(errors / np.interp(given, knots, sizes))
@@ -366,9 +366,9 @@ def interval_rule(answers: Evaluation, level: float) -> IntervalRule:
 
 
 def quantile_rule(answers: Evaluation, level: float) -> QuantileRule:
-    """Of the errors of answers for rows that the networks have not seen: the order statistic at
-    (n + 1) · level, between two of them on a straight line, so that of new rows that share lies
-    below it in the mean; with few rows the least or the largest one."""
+    """Fit the quantile on the errors of out-of-fold predictions: the order statistic at (n + 1) ·
+    level, linearly interpolated, so that on average this share of new rows is below it; with few
+    rows, the smallest or largest error."""
     given, errors = answers.given, answers.truth - answers.given
     knots, sizes = _sizes(given, np.abs(errors))
     scaled: Floats = errors / np.interp(given, knots, sizes)
@@ -382,8 +382,8 @@ def _quantile(values: Floats, level: float) -> float:
 
 
 def _sizes(given: Floats, sizes: Floats) -> tuple[Floats, Floats]:
-    """How large errors are by the predicted number: means in bins of as many rows each, at the
-    mean of their predictions; none is much smaller than the mean of all."""
+    """Return the size of errors by the predicted number: means in bins of equally many rows, at
+    their mean prediction; none is much smaller than the overall mean."""
     bins = max(1, min(_MOST_BINS, len(given) // _BIN))
     parts = np.array_split(np.argsort(given, kind="stable"), bins)
     knots = np.array([math.fsum(given[part]) / len(part) for part in parts])

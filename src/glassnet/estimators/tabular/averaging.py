@@ -1,11 +1,11 @@
-"""What it is worth that a model averages the networks of all folds: the score is of those of one.
+"""Estimate the gain of averaging the networks of all folds; the score is of those of one fold.
 
-In: a pack, the rows that it was trained on, and their folds. Out: for each metric what to add to
-its figure. Where errors of networks are independent, an average of n of them is worse than that of
-very many by a part that falls as 1/n. That part is measured inside of a fold, on rows that it has
-not seen: the figure of its members together against the mean of their figures one by one. Members
-of a fold share weights and so differ less than networks of different folds; how much less is
-measured by the spreads of predictions, for which no targets are needed.
+In: an ensemble, its training rows, and their folds. Out: for each metric, the correction. If errors
+of networks are independent, an average of n of them is worse than that of very many by a part that
+falls as 1/n. That part is measured within a fold, on rows that it was not trained on: the metric of
+its members' average against the mean of their metrics. Members of a fold share weights and so
+differ less than networks of different folds; how much less is measured by the variance of
+predictions, which needs no targets.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def averaging_gains(
     answers: Evaluation,
     asked: Scoring,
 ) -> dict[str, Gain]:
-    """What each figure gains, and that of the metric that was asked for; nothing where there are
-    too few networks to tell. `answers` are of the training rows, whose last input is their fold;
-    rules are learnt from other folds than those that they are applied to."""
+    """Return the gain of each metric, and that of the given metric; empty if there are too few
+    networks. `answers` are of the training rows, whose last input is their fold; rules are fitted
+    on other folds than those that they are applied to."""
     folds, members = model.architecture.folds, model.architecture.members
     if folds < 3 or members < 2:
         return {}
@@ -134,10 +134,10 @@ def _predicted(model: TableModel, outputs: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _times(predicted: NDArray[np.float64], fold_of: NDArray[np.int64]) -> float:
-    """How many times the gain of averaging all folds is that of averaging the members of one, from
-    the predictions [folds, rows, members, outputs] of networks that have seen the row. With the
-    spread w of members in a fold and b of folds, one fold is worse than very many by b + w/m, one
-    member by w(1 − 1/m) more than its fold, and all k folds gain the part 1 − 1/k."""
+    """Return the gain of averaging all folds as a multiple of that of averaging one fold's members,
+    from predictions [folds, rows, members, outputs] of networks that were trained on the row. With
+    variance w between members of a fold and b between folds, one fold is worse than very many by b
+    + w/m, one member by w(1 − 1/m) more than its fold, and all k folds gain the part 1 − 1/k."""
     folds, rows, members, _ = predicted.shape
     others = (fold_of[:, None] + np.arange(1, folds, dtype=np.int64)) % folds  # of each row
     seen = predicted[others, np.arange(rows)[:, None]]  # [rows, folds − 1, members, outputs]

@@ -98,7 +98,8 @@ class BaseTabular(BaseEstimator):
     def _train(
         self, X: Any, target: FrameColumn, kind: str, sides: Sides, test: Target | None
     ) -> ExaminedTable:
-        """Train on the rows that have a target, which is of that kind; what was found in them."""
+        """Train on the rows that have a target of the given type; return the examined table and the
+        fit."""
         threads = None if self.n_jobs is None else thread_count(self.n_jobs)
         told, start = VerboseReport(bool(self.verbose)), time.monotonic()
         with InTraining(self):
@@ -178,9 +179,8 @@ class BaseTabular(BaseEstimator):
         return table_of(self._place_columns(X), "X")
 
     def _place_columns(self, X: Any) -> list[FrameColumn]:
-        """The columns of rows to predict. They go by name in a mapping, and for a model from a
-        file; in a frame they are those of training, as scikit-learn has it; in an array they have
-        places."""
+        """Return the columns of rows to predict: by name in a mapping, and for a model from a file;
+        in a frame, they must be those of training, as in scikit-learn; in an array, by position."""
         columns = self._columns(X, first=False)
         if is_mapping(X):
             return columns

@@ -1,8 +1,8 @@
-"""A linear model on the same inputs, beside which a network has to show what it is worth.
+"""A linear model on the same inputs, as a baseline for the network.
 
-In: encoded rows with their goals, and rows to answer for. Out: the figure of the linear model, and
-a plain sentence where the network is no better than that, or than a constant answer. Ridge
-regression for numbers; for classes a logistic regression of each against the others.
+In: encoded rows with their targets, and rows to predict. Out: the linear model's score, and a note
+if the network is no better than it, or than a constant prediction. Ridge regression for numbers;
+one-vs-rest logistic regression for classes.
 """
 
 from __future__ import annotations
@@ -44,21 +44,22 @@ _MOST_CLASSES = 12  # with more, the indicators of the classes are fitted by lea
 
 @dataclass(frozen=True)
 class LinearAnswers:
-    """What linear models answer and the truth, and whether classes have probabilities."""
+    """The predictions of linear models and the truth; `newton` says whether classes have
+    probabilities."""
 
     parts: list[tuple[NDArray[Any], NDArray[Any]]]
     newton: bool
 
 
 def with_linear(found: Score, examined: ExaminedTable) -> Score:
-    """The score with the figure of a linear model that was trained and scored on the same rows."""
+    """Add the score of a linear model that was trained and scored on the same rows."""
     tasks, target = linear_tasks(examined)
     return with_figure(found, target, tasks)
 
 
 def linear_tasks(examined: ExaminedTable) -> tuple[list[Task], TargetSchema]:
-    """What a linear model has to do that is trained and scored on the same rows as a fit that holds
-    rows out, or trains a network a fold."""
+    """Return the tasks of a linear model that is trained and scored on the same rows as a fit with
+    held-out rows, or with a network per fold."""
     truth, splits = examined.truth, examined.folds() or [examined.split()]
     target, rows = examined.target.fitted(truth[splits[0].train]), splits[0].train
     table = examined.table
@@ -79,8 +80,8 @@ def linear_tasks(examined: ExaminedTable) -> tuple[list[Task], TargetSchema]:
 
 
 def fold_tasks(schema: Schema, training: Rows, folds: int) -> list[Task]:
-    """For each fold, whose number is the last of a row, what a linear model learns from and is
-    asked: inputs but statistics of the target, which each fold has of its own."""
+    """Return for each fold the rows to train on and to predict: inputs without target statistics,
+    which each fold has of its own. The last input of a row is its fold."""
     target, goals, fold_of = schema.target, training.y, training.x[:, -1]
     x = training.x[:, : len(schema.inputs) - schema.statistics]
     truth = goals if target.classes else target.truth(goals[:, 0])
@@ -89,7 +90,7 @@ def fold_tasks(schema: Schema, training: Rows, folds: int) -> list[Task]:
 
 
 def held_out_task(schema: Schema, training: Rows, validation: Rows, asked: Rows) -> Task:
-    """The same where rows with their truth are held out, without a copy of all others."""
+    """Return the task for held-out rows, without copying the other rows."""
     count, plain = len(training), len(schema.inputs) - schema.statistics
     rows = _sample_rows(np.arange(count + len(validation)), plain)
     first, second = rows[rows < count], rows[rows >= count] - count
@@ -101,12 +102,13 @@ def held_out_task(schema: Schema, training: Rows, validation: Rows, asked: Rows)
 
 
 def with_figure(found: Score, target: TargetSchema, tasks: Sequence[Task]) -> Score:
-    """The score with the figure of a linear model, unless that would take long."""
+    """Add the score of a linear model, unless it would take long."""
     return with_answers(found, target, linear_answers(tasks, target))
 
 
 def linear_answers(tasks: Sequence[Task], target: TargetSchema) -> LinearAnswers | None:
-    """What linear models answer, before numbers are restored, and the truth; None of few rows."""
+    """Return the predictions of linear models, before numbers are restored to their unit, and the
+    truth; None for too few rows."""
     chosen = [_sample_rows(np.arange(len(x)), x.shape[1]) for x, *_ in tasks]
     if any(len(rows) < _FEWEST_ROWS for rows in chosen):
         return None
@@ -121,8 +123,8 @@ def linear_answers(tasks: Sequence[Task], target: TargetSchema) -> LinearAnswers
 
 
 def with_answers(found: Score, target: TargetSchema, linear: LinearAnswers | None) -> Score:
-    """The score with the figure of what linear models answer. They answer a quantile, too, where
-    other folds say how far from the mean it lies; else they are left out then."""
+    """Add the score of the linear predictions. A quantile needs other folds, which tell its
+    distance from the mean; without them it is left out."""
     asked = Scoring(found.metric)
     if linear is None or (asked.quantile is not None and len(linear.parts) == 1):
         return found
@@ -152,7 +154,7 @@ def with_answers(found: Score, target: TargetSchema, linear: LinearAnswers | Non
 
 
 def verdict(found: Score) -> tuple[Note, ...]:
-    """A plain sentence where the network is no better than a constant answer or a linear model."""
+    """Return a note if the network is no better than a constant prediction or a linear model."""
     sign = metric_named(found.metric).sign
     # what averaging adds is an estimate, and no evidence of its own
     ahead = sign * (found.value - found.averaging - found.constant)
@@ -180,7 +182,7 @@ def verdict(found: Score) -> tuple[Note, ...]:
 
 
 def _sample_rows(rows: NDArray[np.int64], inputs: int) -> NDArray[np.int64]:
-    """Evenly spread rows, so many that a linear model of them takes a moment."""
+    """Return evenly spread rows, few enough that a linear model takes a moment."""
     count = min(len(rows), _MOST_ROWS)
     while count >= _FEWEST_ROWS and float(count) * inputs * min(count, inputs) > _WORK:
         count //= 2
@@ -188,8 +190,8 @@ def _sample_rows(rows: NDArray[np.int64], inputs: int) -> NDArray[np.int64]:
 
 
 def _by_newton(rows: int, inputs: int, target: TargetSchema) -> bool:
-    """Whether each class has a logistic regression; else its indicator is fitted by least squares,
-    which solves one system for all classes."""
+    """Return whether to fit a logistic regression per class; else the class indicators are fitted
+    by least squares, which solves one system for all classes."""
     classes = len(target.classes)
     fits = 1 if classes == 2 else classes
     work = float(rows) * inputs * min(rows, inputs) * fits * _ROUNDS
@@ -197,15 +199,15 @@ def _by_newton(rows: int, inputs: int, target: TargetSchema) -> bool:
 
 
 def _with_ones(x: NDArray[Any]) -> Floats:
-    """With a column of ones."""
+    """Return x with a column of ones."""
     return np.column_stack([x.astype(np.float64), np.ones(len(x))])
 
 
 def _answers(
     x: Floats, goals: NDArray[Any], asked: Floats, target: TargetSchema, newton: bool
 ) -> NDArray[Any]:
-    """Numbers as a network sees them, or a probability for each class; scores of classes without
-    Newton's method."""
+    """Return standardised numbers, or class probabilities; without Newton's method, class
+    scores."""
     kernel = x @ x.T if x.shape[1] > len(x) else None
     if not target.classes:
         goal = goals.astype(np.float64).reshape(-1)
@@ -225,8 +227,8 @@ def _answers(
 
 
 def _least_squares(x: Floats, y: Floats, weight: Floats, kernel: Floats | None) -> Floats:
-    """Ridge regression, y [rows] or [rows, goals]; the ones are penalised too, so that there is
-    always one answer. With more columns than rows by the rows' products, `kernel`."""
+    """Fit ridge regression, y [rows] or [rows, goals]; the intercept is penalised too, so that the
+    solution is unique. With more columns than rows, by the rows' inner products, `kernel`."""
     if kernel is not None:
         return x.T @ _shares(y, weight, kernel)
     root = np.sqrt(weight)
@@ -238,7 +240,8 @@ def _least_squares(x: Floats, y: Floats, weight: Floats, kernel: Floats | None) 
 
 
 def _shares(y: Floats, weight: Floats, kernel: Floats) -> Floats:
-    """What each row has in the weights of a ridge regression, which are the sum of these rows."""
+    """Return each row's coefficient in the weights of a ridge regression, which are the weighted
+    sum of the rows."""
     root = np.sqrt(weight)
     system = kernel * np.outer(root, root)
     system[np.diag_indices_from(system)] += _PENALTY
@@ -247,7 +250,7 @@ def _shares(y: Floats, weight: Floats, kernel: Floats) -> Floats:
 
 
 def _logistic(x: Floats, y: Floats, weight: Floats, kernel: Floats | None) -> Floats:
-    """Newton's method on the logistic loss of weighted rows, as regressions with weights."""
+    """Fit weighted logistic regression by Newton's method, as weighted ridge regressions."""
     shares, weights = np.zeros(len(x)), np.zeros(x.shape[1])
     for _ in range(_ROUNDS):
         scores: Floats = np.clip(x @ weights if kernel is None else kernel @ shares, -20.0, 20.0)

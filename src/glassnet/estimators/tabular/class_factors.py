@@ -1,10 +1,10 @@
-"""Factors of classes: what probabilities are multiplied by before the largest one is answered.
+"""Class factors: probabilities are multiplied by them before the largest one is predicted.
 
-In: probabilities of three classes or more, and the truth. Out: a factor for each class, by which
-accuracy, balanced accuracy or F1 is best. Of two classes this would be a threshold. The search
-changes one factor after the other, from 1 and from 1 / share of the class, first in large steps,
-then in small ones, and keeps what is better. Rows whose answer changes are found in one pass: a
-class is answered where its factor is above (largest other product) / (its probability).
+In: probabilities of three classes or more, and the truth. Out: a factor for each class, for the
+best accuracy, balanced accuracy or F1. For two classes this would be a threshold. The search
+changes one factor after the other, starting from 1 and from 1 / share of the class, first in large
+steps, then in small ones, and keeps improvements. Rows whose prediction changes are found in one
+pass: a class is predicted if its factor is above (largest other product) / (its probability).
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ def best_factors(given: NDArray[Any], truth: NDArray[Any], metric: str) -> tuple
 
 
 def decided_by(factors: tuple[float, ...], given: NDArray[Any]) -> NDArray[np.int64]:
-    """The code of the class that is answered for each row of probabilities."""
+    """Return the predicted class code for each row of probabilities."""
     return (given.astype(np.float64) * np.array(factors)).argmax(axis=1)
 
 
 def _climbed(chances: Floats, codes: NDArray[np.int64], start: Floats, metric: str) -> Floats:
-    """Factors of which none alone can be changed for the better, as far as turns reach."""
+    """Return factors that no change of a single factor improves, within the search steps."""
     factors = start.astype(np.float64)
     for step in _STEPS:
         places = np.arange(-_REACH, _REACH + 1)
@@ -79,7 +79,7 @@ def _figures_at(
     tried: Floats,
     metric: str,
 ) -> Floats:
-    """The figure for each factor of one class that is tried, the others as they are."""
+    """Return the metric for each tried factor of one class, with the other factors fixed."""
     count = len(factors)
     others = chances * factors
     others[:, code] = -1.0
@@ -116,8 +116,8 @@ def _figure(chances: Floats, codes: NDArray[np.int64], factors: Floats, metric: 
 def _of_counts(
     hits: NDArray[np.int64], said: NDArray[np.int64], true: NDArray[np.int64], metric: str
 ) -> Floats:
-    """Figures [n] by the rows of each class that are answered rightly [n, classes], that are
-    answered so at all [n, classes], and that there are [classes]."""
+    """Return metrics [n] from the counts of correct predictions [n, classes], of predictions [n,
+    classes] and of true rows [classes]."""
     if metric == "accuracy":
         return hits.sum(axis=1) / max(int(true.sum()), 1)
     if metric == "balanced_accuracy":

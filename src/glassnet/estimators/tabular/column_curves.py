@@ -1,8 +1,8 @@
-"""The curve of a column: how the model's answer changes with it, the other columns as they are.
+"""The curve of a column: how the prediction changes with it, other columns unchanged.
 
-In: a model and the cells of a table. Out: for values over the range of the column the mean answer
-over some rows (a partial dependence, Friedman 2001), centred: without the mean answer for these
-rows as they are; and how many rows have such values.
+In: a model and the cells of a table. Out: for values over the range of the column, the mean
+prediction over some rows (partial dependence, Friedman 2001), centred: minus the mean prediction of
+the unchanged rows; and the number of rows with such values.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _EPOCH = datetime.datetime(1970, 1, 1)
 
 @dataclass(frozen=True)
 class Curve:
-    """Values of a column with the mean answer at each, centred; for classes one for each class.
+    """Values of a column with the centred mean prediction at each; for classes, one for each class.
 
-    Of a number `at` has numbers, of a date seconds since 1970, of other columns texts; `counts` has
-    the rows with that value, or nearer to it than to the others.
+    `at` has numbers for a number, seconds since 1970 for a date, texts for other columns; `counts`
+    are the rows with that value, or nearest to it.
     """
 
     column: str
@@ -46,12 +46,12 @@ class Curve:
 
     @property
     def names(self) -> list[str]:
-        """The values as texts."""
+        """Return the values as texts."""
         return [value_text(value, self.kind) for value in self.at]
 
 
 def value_text(value: Any, kind: str) -> str:
-    """A value of a column as a text."""
+    """Return a value of a column as text."""
     if kind == "date" and not isinstance(value, str):
         try:
             time = _EPOCH + datetime.timedelta(seconds=float(value))
@@ -64,8 +64,8 @@ def value_text(value: Any, kind: str) -> str:
 def curve(
     model: TableModel, cells: Mapping[str, Cells], x: NDArray[np.float32], column: str
 ) -> Curve | None:
-    """The curve of a column over rows x, which are all of the cells or some; None where the column
-    has no two values. As many rows as ROWS are taken."""
+    """Return the curve of a column over rows x, which are all of the cells or some; None if the
+    column has fewer than two values. At most ROWS rows are used."""
     kind, at, counts = _values(model, cells[column], column)
     if len(at) < 2:
         return None
@@ -89,7 +89,7 @@ def _columns(given: NDArray[Any]) -> NDArray[np.float64]:
 def _values(
     model: TableModel, column_cells: Cells, column: str
 ) -> tuple[str, list[Any], list[int]]:
-    """The kind of a column, the values of its curve, and how many rows lie where."""
+    """Return the type of a column, the values of its curve, and the number of rows at each."""
     encoder = next(one for one in model.schema.columns if one.name == column)
     if isinstance(column_cells, Numbers):
         kind = "date" if isinstance(encoder, DateEncoder) else "number"
@@ -118,7 +118,7 @@ def _cells_of(at: list[Any], like: Cells) -> Cells:
 def _with_changed_column(
     cells: Mapping[str, Cells], column: str, changed: Cells
 ) -> dict[str, Cells]:
-    """As many rows as a column's cells: the first row of the table, but for that column."""
+    """Return copies of the first row of the table with other values of one column."""
     count = len(changed.values) if isinstance(changed, Numbers) else len(changed)
     first = np.zeros(count, np.int64)
     found: dict[str, Cells] = {}

@@ -1,9 +1,10 @@
-"""Two models on one table, or a model and a peer that learns the same rows: every figure of both,
-and their differences with paired errors.
+"""Compare two models on one table, or a model with another library ("peer") trained on the same
+rows.
 
-In: two models of the same target, and a table that has it. Out: a `ModelComparison`. Both answer
-the same rows, so what a row costs both of them does not count: the error of a difference is that of
-the differences of the rows' influences on the two figures.
+In: two models of the same target, and a table that has it. Out: a `ModelComparison`: all metrics of
+both, and their differences with paired standard errors. Both predict the same rows, so that
+variation between rows which affects both cancels: the error of a difference is computed from the
+differences of the rows' influences on the two metrics.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure of the first model and of the second, and the first minus the second, with the
-    standard error of that difference."""
+    """A metric of both models, and the first minus the second, with the standard error of that
+    difference."""
 
     metric: str
     first: float
@@ -49,7 +50,7 @@ class Difference:
 
     @property
     def better(self) -> int:
-        """Which one is better, 1 or 2; 0 where the difference is within two standard errors."""
+        """Return the better model, 1 or 2; 0 if the difference is within two standard errors."""
         if not abs(self.difference) > 2 * self.error:
             return 0
         return 1 if (self.difference > 0) is metric_named(self.metric).greater else 2
@@ -57,7 +58,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class ModelComparison:
-    """The figures of two models on the same rows."""
+    """The metrics of two models on the same rows."""
 
     target: str
     rows: int
@@ -68,7 +69,7 @@ class ModelComparison:
 
     @property
     def verdict(self) -> str:
-        """Which model is better, in words."""
+        """Return a sentence on which model is better."""
         chosen = next(one for one in self.differences if one.metric == self.main)
         title, sure = (
             metric_named(self.main).title,
@@ -81,7 +82,7 @@ class ModelComparison:
         return f"by {title} the {which} is better{far}"
 
     def as_json(self) -> dict[str, Any]:
-        """The comparison as JSON values."""
+        """Return the comparison as JSON values."""
         return {
             "target": self.target,
             "rows": self.rows,
@@ -104,8 +105,8 @@ class ModelComparison:
 def compare_models(
     first: TableModel, second: TableModel, table: Table, weight: str | None = None
 ) -> ModelComparison:
-    """Score two models on the rows that have a target for both, by a column of weights if one is
-    named; TableError where they predict different columns, or one classes and the other numbers."""
+    """Score two models on the rows that have a target for both; TableError if they predict
+    different columns, or one classes and the other numbers."""
     one, two = first.schema.target, second.schema.target
     if one.name != two.name or bool(one.classes) is not bool(two.classes):
         kinds = ["classes" if side.classes else "numbers" for side in (one, two)]
@@ -132,8 +133,8 @@ def _compared(
     seen: tuple[int, int] = (0, 0),
     levels: tuple[float | None, float | None] = (None, None),
 ) -> ModelComparison:
-    """The figures of two answers to the same rows; where both answer the same quantile, its loss
-    is the main one."""
+    """Return the metrics of two models' predictions for the same rows; if both predict the same
+    quantile, its loss is the main metric."""
     metrics, main = applicable(one), main_metric(one.given.ndim == 2)
     metrics += [quantile_metric(level) for level in dict.fromkeys(levels) if level is not None]
     if levels[0] is not None and levels[0] == levels[1]:
@@ -146,9 +147,9 @@ def _compared(
 def compare_with_peer(
     model: TableModel, peer: Peer, training: Table, table: Table, threads: int | None = None
 ) -> ModelComparison:
-    """Score a model, and a peer that learns the rows that the model was trained on, on the rows of
-    a table that have a target; TableError where the training table is another one. Both answer
-    means, even where the model answers a quantile."""
+    """Score a model, and a peer trained on the model's training rows, on the rows of a table that
+    have a target; TableError if the training table is another one. Both predict means, even if the
+    model predicts a quantile."""
     schema, model = model.schema, replace(model, rules=replace(model.rules, quantile=None))
     cells = schema.load(training)
     truth, missing = schema.target.read(schema.opened(training))
@@ -182,8 +183,8 @@ def _of_peer(answers: Evaluation, given: NDArray[Any], rules: AnswerRules) -> Ev
 def compare_on_table(
     examined: ExaminedTable, fitted: FittedTable, peer: Peer, threads: int | None = None
 ) -> ModelComparison:
-    """Score a fit and a peer on the rows that the fit is scored on: each fold by a peer that has
-    learnt the others, or the rows held out by one that has learnt the rest."""
+    """Score a fit and a peer on the same rows: each fold by a peer trained on the other folds, or
+    the held-out rows by a peer trained on the rest."""
     answers, schema = fitted.answers, fitted.model.schema
     assert answers is not None
     cells = {one.name: one.cells for one in examined.columns if one.cells is not None}
@@ -204,8 +205,8 @@ def compare_on_table(
 def _answer_rows(
     model: TableModel, table: Table, classes: tuple[str, ...], weight: str | None
 ) -> tuple[NDArray[np.int64], Evaluation, int]:
-    """The rows that have a target, the answers for them in the order of these classes, and how many
-    of them were in training."""
+    """Return the rows that have a target, their predictions with classes in this order, and the
+    number of them that were in training."""
     found = model.assess(table, weight)
     answers, target = found.answers, model.schema.target
     rows = np.flatnonzero(~target.read(model.schema.opened(table))[1])

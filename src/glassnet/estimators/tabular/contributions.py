@@ -1,10 +1,11 @@
-"""What each column contributed to the answer for one row: Shapley values.
+"""The contribution of each column to the prediction for one row: Shapley values.
 
-In: a model, the encoded row, and encoded rows to compare it with. Out: a number a column; with the
-mean answer for the other rows they add up to the answer for this one. The value of a set of columns
-is the mean answer for the other rows when these columns are those of the row (Lundberg and Lee
-2017, "interventional"). With up to ten columns all sets are taken; with more, columns change one
-after the other in random orders, each order also backwards (antithetic; Mitchell and others 2022).
+In: a model, the encoded row, and encoded background rows. Out: a number per column; with the mean
+prediction of the background rows they add up to the prediction for this row. The value of a set of
+columns is the mean prediction of the background rows with these columns replaced by the row's
+(Lundberg and Lee 2017, "interventional"). With up to ten columns all sets are used; with more,
+columns change one after the other in random orders, each order also backwards (antithetic; Mitchell
+and others 2022).
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ _STREAM = 0x53484150  # "SHAP"
 
 @dataclass(frozen=True)
 class Contributions:
-    """`base` and the contributions of the columns add up to the answer for the row; for classes
-    there is one of each for every class."""
+    """`base` and the contributions of the columns add up to the prediction for the row; for
+    classes, there is one of each for each class."""
 
     columns: tuple[str, ...]
     base: NDArray[np.float64]  # the mean answer for the rows compared with, of shape (outputs,)
@@ -48,7 +49,7 @@ class Contributions:
 def contributions(
     model: TableModel, row: NDArray[np.float32], others: NDArray[np.float32], seed: int = 0
 ) -> Contributions:
-    """The contributions of all columns to the answer for a row."""
+    """Return the contributions of all columns to the prediction for a row."""
     columns = model.schema.places
     compared = others[permutation(len(others), seed, _STREAM)[:BACKGROUND]]
     exact = len(columns) <= MOST_EXACT
@@ -72,7 +73,8 @@ def contributions(
 
 
 def _add_up_exactly(values: Floats, total: Floats) -> Floats:
-    """The values, the largest of which takes what rounding has left of their sum."""
+    """Add the rounding error of their sum to the largest value, so that the values add up
+    exactly."""
     found = values.copy()
     for output in range(values.shape[1]):
         largest = int(np.abs(values[:, output]).argmax())
@@ -88,7 +90,8 @@ def _outputs(model: TableModel, x: NDArray[np.float32]) -> Floats:
 def _exact_shapley(
     model: TableModel, row: NDArray[np.float32], others: NDArray[np.float32], parts: list[list[int]]
 ) -> tuple[Floats, Floats]:
-    """By the definition: what a column adds to each set, weighted by how many orders have it."""
+    """Compute the definition: what a column adds to each set, weighted by the number of orders with
+    it."""
     count = len(parts)
     worth = np.stack([
         _outputs(model, _mixed_rows(row, others, [parts[i] for i in range(count) if code >> i & 1]))
@@ -108,7 +111,7 @@ def _exact_shapley(
 def _mixed_rows(
     row: NDArray[np.float32], others: NDArray[np.float32], parts: list[list[int]]
 ) -> NDArray[np.float32]:
-    """The other rows, with some columns as this row has them."""
+    """Return the background rows with some columns replaced by the row's."""
     found = others.copy()
     for places in parts:
         found[:, places] = row[places]
@@ -119,7 +122,7 @@ def _sampled_shapley(
     model: TableModel, row: NDArray[np.float32], others: NDArray[np.float32],
     parts: list[list[int]], seed: int,
 ) -> tuple[Floats, Floats, Floats]:  # fmt: skip
-    """Columns change in random orders and in these backwards, from one other row at a time."""
+    """Sample random orders of the columns and their reverses, from one background row at a time."""
     count, pairs = len(parts), max(1, _ORDERS // len(others)) * len(others)
     sums: list[Any] = []
     starts: list[Any] = []

@@ -1,6 +1,6 @@
-"""An estimator of several targets: one of its kind for each of them.
+"""Fit an estimator of several targets: one estimator of the same class for each.
 
-In: an estimator, and targets with several columns. Out: fitted estimators, one a column, whose
+In: an estimator, and targets with several columns. Out: fitted estimators, one per column, whose
 models one file holds.
 """
 
@@ -27,8 +27,8 @@ _SINGLE, _SEVERAL = ("model_", "score_"), ("estimators_",)  # what a fit leaves
 
 
 def several_columns(y: Any) -> list[FrameColumn] | None:
-    """The columns of targets that are several: those of a frame under their own names, those of an
-    array as y0, y1, …; None for a single one."""
+    """Return the columns of several targets: those of a frame with their names, those of an array
+    as y0, y1, …; None for a single target."""
     if is_frame(y):
         found = frame_columns(collect_frame(y))
         return found if len(found) > 1 else None
@@ -47,8 +47,8 @@ def fit_each(
     test: tuple[Any, Any] | None,
     taken: set[str],
 ) -> list[Any]:
-    """An estimator like this one for each column, none of which has a name that is taken. They have
-    its `time_limit` together."""
+    """Fit a copy of this estimator for each column; no name may be taken. They share its
+    `time_limit`."""
     start, made = time.monotonic(), list[Any]()
     scored = None if test is None else several_columns(test[1])
     if test is not None and (scored is None or len(scored) != len(columns)):
@@ -72,14 +72,14 @@ def fit_each(
 
 
 def forget_others(est: Any, several: bool) -> None:
-    """What an earlier fit to another number of targets left is of no use any more."""
+    """Delete the attributes that an earlier fit with another number of targets left."""
     for name in _SINGLE if several else _SEVERAL:
         if hasattr(est, name):
             delattr(est, name)
 
 
 def check_single(est: Any, what: str) -> None:
-    """GlassnetError where an estimator has several, and `what` is of one."""
+    """Raise GlassnetError if an estimator has several targets, and `what` is for one."""
     each = getattr(est, "estimators_", None)
     if each is not None:
         raise GlassnetError(

@@ -1,7 +1,7 @@
-"""Rows with the truth and with what a model answers, as scores, thresholds and intervals need them.
+"""True values and predictions of rows, as scores, thresholds and intervals need them.
 
-In: what a model predicted for rows whose target is known. Out: an `Evaluation`, which knows what
-was decided for each row, and the standard error of a mean over them.
+In: predictions of a model for rows with known targets. Out: an `Evaluation`, which has the decision
+for each row, and the standard error of a mean over the rows.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Rows with the truth, what a model answers, and what a constant predictor would answer.
+    """Rows with their true values, a model's predictions, and those of a constant predictor.
 
-    For classes the truth and the constant are codes (-1 is a class that the model does not know)
-    and the model gives a probability for each class; else all three are numbers. Rows of one unit
-    are not independent of each other, which the standard error takes into account.
+    For classes, the truth and the constant are codes (-1 is a class that the model does not know)
+    and predictions are probabilities of each class; else all three are numbers. Rows of one unit
+    are not independent, which the standard error takes into account.
     """
 
     truth: NDArray[Any]
@@ -40,7 +40,7 @@ class Evaluation:
 
     @property
     def choice(self) -> NDArray[np.int64]:
-        """The class that is answered for each row."""
+        """Return the predicted class of each row."""
         return self.given.argmax(axis=1) if self.decided is None else self.decided
 
     @property
@@ -49,7 +49,7 @@ class Evaluation:
         return None if self.weight is None else self.weight / self.weight.mean()
 
     def of(self, part: NDArray[Any]) -> Evaluation:
-        """Some of the rows, by their places or by a mask."""
+        """Return some of the rows, by indices or a mask."""
         later = {
             name: None if (values := getattr(self, name)) is None else values[part]
             for name in ("units", "folds", "decided", "ends", "rows", "weight")
@@ -58,8 +58,8 @@ class Evaluation:
         return Evaluation(*whole, **later, ordered=self.ordered)
 
     def constant_answers(self) -> Evaluation:
-        """The same rows, answered by the constant predictor; to classes it gives the shares that
-        they have among these rows."""
+        """Return the same rows, predicted by the constant predictor; for classes, the class shares
+        among these rows."""
         if self.given.ndim == 1:
             return replace(self, given=self.constant.astype(np.float64), ends=None)
         known = self.truth >= 0
@@ -70,7 +70,7 @@ class Evaluation:
         return replace(self, given=given, decided=self.constant.astype(np.int64))
 
     def error_of(self, parts: NDArray[np.float64]) -> float:
-        """The standard error of the mean of one number a row, which have mean 0."""
+        """Return the standard error of the mean of one number per row, with mean 0."""
         rows = len(parts)
         if self.units is None:
             return math.sqrt(math.fsum(parts**2) / max(rows - 1, 1) / rows)
@@ -80,7 +80,7 @@ class Evaluation:
 
 
 def join_evaluations(parts: Sequence[Evaluation]) -> Evaluation:
-    """The rows of several evaluations, one after the other."""
+    """Return the rows of several evaluations, one after the other."""
     if len(parts) == 1:
         return parts[0]
 

@@ -1,7 +1,7 @@
-"""What a fit knows of a table before training: columns, target, rows, and the encoding.
+"""Examine a table before training: column types, target, split, and encoding.
 
-In: a table and the name of its target. Out: an `ExaminedTable`, and for each division of its rows
-the arrays that a network is trained, stopped and scored on.
+In: a table and the name of its target. Out: an `ExaminedTable`, and for each split of its rows the
+arrays for training, validation and scoring.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TableColumns:
-    """What the columns of a table are, and its target if there is one."""
+    """The columns of a table with their types, and the target if there is one."""
 
     table: Table
     columns: list[Column]
@@ -44,7 +44,7 @@ class TableColumns:
     notes: list[Note]  # what was decided about the table and its columns
 
     def described_target(self) -> tuple[str, str, int] | None:
-        """Its name, what it is, and how many rows have none."""
+        """Return the target's name, its description, and the number of rows without a value."""
         if self.target is None:
             return None
         summary = target_summary(self.target, self.truth)
@@ -53,7 +53,7 @@ class TableColumns:
 
 @dataclass(frozen=True)
 class ExaminedTable:
-    """A table that has been understood."""
+    """A table with its column types, its target and its split."""
 
     table: Table
     columns: list[Column]
@@ -68,7 +68,7 @@ class ExaminedTable:
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """Those that have a target."""
+        """Return the rows that have a target."""
         return self.division.rows
 
     @property
@@ -80,16 +80,16 @@ class ExaminedTable:
         return self.table.rows - len(self.rows)
 
     def split(self) -> Split:
-        """The division of rows that the final network is trained with."""
+        """Return the split that the final network is trained with."""
         return self.division.split()
 
     def seen_rows(self, split: Split) -> SeenRows | None:
-        """Which rows a training sees, the target among their cells."""
+        """Return the digests of the training rows, including the target among their cells."""
         rows = np.concatenate([split.train, split.validation]) if self.groups is None else self.rows
         return SeenRows.of(target_keys(self.keys[rows], self.truth[rows], self.target.classes))
 
     def weights_of(self, split: Split) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-        """The weights of the training and the validation rows, where they differ."""
+        """Return the weights of the training and the validation rows; None if all are equal."""
         if self.weights is None:
             return None
         known = self.weights.astype(np.float32)
@@ -100,17 +100,17 @@ class ExaminedTable:
 
     @property
     def groups(self) -> Groups | None:
-        """The folds, where networks of all of them learn together."""
+        """Return the folds if the networks of all folds are trained together, else None."""
         return self.division.groups
 
     def folds(self) -> list[Split]:
-        """The divisions that the score is taken from, where `split` holds out nothing."""
+        """Return the splits for the score, if `split` holds out nothing."""
         return self.division.folds()
 
 
 @dataclass(frozen=True)
 class PreparedTable:
-    """Arrays for one training run; everything in them was learnt from the training rows."""
+    """Arrays for one training; all encodings were fitted on the training rows."""
 
     schema: Schema
     split: Split
@@ -131,7 +131,7 @@ def understand(
     kinds: Mapping[str, str] | None = None,
     options: SplitOptions | None = None,
 ) -> TableColumns:
-    """Decide what the columns and the target are. The group and the weight of a row are not
+    """Infer the types of the columns and the target. The columns of groups and weights are not
     inputs."""
     options = options or SplitOptions()
     fixed = _checked_kinds(table, target, kinds or {})
@@ -156,12 +156,12 @@ def understand(
 
 
 def _as(kind: str, column: Column) -> Column:
-    """A column that is no input."""
+    """Return a column as one that is not an input."""
     return Column(column.name, kind, column.missing, column.summary, None)
 
 
 def _unused_token_notes(table: Table) -> list[Note]:
-    """A note for each text that was said to mean missing and occurs nowhere."""
+    """Return a note for each missing-value text of the user that occurs nowhere."""
     return [
         Note(
             "unused token",
@@ -183,9 +183,9 @@ def examine(
     test: Table | None = None,
     packed: bool | None = None,
 ) -> ExaminedTable:
-    """Decide what the columns and the target are, which rows can be used, and how they are divided;
-    the score is taken from the `test` table if there is one. `packed` says whether networks of all
-    folds learn together, rather than the number of rows."""
+    """Infer the types of the columns and the target, select the usable rows, and split them. With a
+    `test` table, the score is taken from it. `packed` says whether the networks of all folds are
+    trained together; by default, that depends on the number of rows."""
     options = replace(options or SplitOptions(), tested=test is not None)
     table.require(target)
     check_options(table, target, options)
@@ -215,7 +215,7 @@ def examine(
 
 @computed_to_nearest
 def prepare(examined: ExaminedTable, split: Split) -> PreparedTable:
-    """Learn the encoding from the training rows, and encode all rows with it."""
+    """Fit the encoding on the training rows, and encode all rows with it."""
     truth, schema = examined.truth, fitted_schema(examined, split)
     target = schema.target
     cells = {column.name: column.cells for column in examined.columns if column.cells is not None}
@@ -240,7 +240,7 @@ def prepare(examined: ExaminedTable, split: Split) -> PreparedTable:
 
 
 def fitted_schema(examined: ExaminedTable, split: Split) -> Schema:
-    """What the training rows say of every column."""
+    """Return the schema, fitted on the training rows."""
     truth = examined.truth[split.train]
     target = examined.target.fitted(truth)
     return Schema.fit(
@@ -252,8 +252,8 @@ def fitted_schema(examined: ExaminedTable, split: Split) -> Schema:
 def averaged(
     target: TargetSchema, truth: NDArray[Any], division: Division, split: Split
 ) -> Averaged:
-    """What statistics of categories average: the target as the network learns it, or the shares of
-    the classes; of two classes that of the second one."""
+    """Return the values for target statistics: the standardised target, or the class indicators;
+    for two classes, that of the second."""
     goals, names = np.asarray(target_array(target, truth), np.float64), (target.name,)
     if target.classes:
         names = target.classes[1:] if len(target.classes) == 2 else target.classes
@@ -264,7 +264,7 @@ def averaged(
 
 
 def target_array(target: TargetSchema, truth: NDArray[Any]) -> NDArray[Any]:
-    """What the network should answer."""
+    """Return the targets of the network."""
     if target.classes:
         return truth.astype(np.int32)
     return target.standardise(truth).astype(np.float32)[:, None]

@@ -1,8 +1,8 @@
-"""Why a model answers as it does: which columns matter, how, and what each did for one row.
+"""Explain a model: feature importances, curves, and contributions for one row.
 
 In: a model and a table. Out: an `Explanation` of all rows (permutation importance, curves) or a
-`RowExplanation` (contributions that add up to the answer), each as text, as JSON values, and for
-whoever draws them.
+`RowExplanation` (contributions that add up to the prediction), each as text, as JSON values, and as
+data for drawings.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _WIDE = 24  # signs of the longest bar
 
 @dataclass(frozen=True)
 class Explanation:
-    """Which columns matter, and how the answer changes with the most important ones."""
+    """Feature importances, and curves of the most important columns."""
 
     target: str
     classes: tuple[str, ...]
@@ -56,7 +56,7 @@ class Explanation:
 
     @property
     def about(self) -> str:
-        """What importance is, in words."""
+        """Return a sentence that defines importance."""
         title = metric_named(self.metric).title
         change = "falls" if metric_named(self.metric).greater else "grows"
         return (
@@ -66,14 +66,14 @@ class Explanation:
 
     @property
     def shown(self) -> int:
-        """The place of the class that curves are shown of; 0 for a number."""
+        """The index of the class that curves show; 0 for a number."""
         return len(self.classes) - 1 if len(self.classes) == 2 else 0
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
     def lines(self) -> list[str]:
-        """The explanation as text, 80 columns wide where names are short."""
+        """Return the explanation as lines of text, 80 characters wide if names are short."""
         wide = min(max((len(importance.column) for importance in self.importances), default=0), 24)
         largest = max((importance.value for importance in self.importances), default=0.0)
         found = [self.about, ""]
@@ -99,7 +99,7 @@ class Explanation:
         return found
 
     def as_json(self) -> dict[str, Any]:
-        """The explanation as JSON values."""
+        """Return the explanation as JSON values."""
         return {
             "target": self.target,
             "classes": list(self.classes),
@@ -122,7 +122,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class RowExplanation:
-    """What each column contributed to the answer for one row."""
+    """The contribution of each column to the prediction for one row."""
 
     target: str
     classes: tuple[str, ...]
@@ -133,16 +133,16 @@ class RowExplanation:
 
     @property
     def base(self) -> float:
-        """The mean answer for the rows that it is compared with."""
+        """The mean prediction of the background rows."""
         return float(self.found.base[self.of])
 
     @property
     def answer(self) -> float:
-        """The answer for this row."""
+        """The prediction for this row."""
         return float(self.found.answer[self.of])
 
     def ranked(self) -> list[tuple[str, float, float]]:
-        """Columns, contributions and their standard errors, the largest first."""
+        """Return columns, contributions and their standard errors, largest first."""
         values, errors = self.found.values[:, self.of], self.found.errors[:, self.of]
         both = zip(self.found.columns, values.tolist(), errors.tolist(), strict=True)
         return sorted(both, key=lambda pair: -abs(pair[1]))
@@ -151,7 +151,7 @@ class RowExplanation:
         return "\n".join(self.lines())
 
     def lines(self) -> list[str]:
-        """The explanation as text."""
+        """Return the explanation as lines of text."""
         of = f"probability of {self.classes[self.of]!r}" if self.classes else self.target
         wide = min(max(map(len, self.found.columns)), 24)
         largest = max(abs(value) for _, value, _ in self.ranked()) or 1.0
@@ -171,7 +171,7 @@ class RowExplanation:
         return [*found, f"{'sum':<{wide}}  {'':<16} {self.answer - self.base:+10.4g}"]
 
     def as_json(self) -> dict[str, Any]:
-        """The explanation as JSON values, for all classes."""
+        """Return the explanation as JSON values, for all classes."""
         return {
             "target": self.target,
             "classes": list(self.classes),
@@ -196,7 +196,7 @@ class RowExplanation:
 def explain(
     model: TableModel, table: Table, *, metric: str | None = None, curves: int = CURVES
 ) -> Explanation:
-    """Which columns matter for the answers to a table that has the target, and how."""
+    """Return importances and curves of a model on a table that has the target."""
     design, truth, _ = model.schema.labelled(table)
     some = some_rows(len(truth), len(model.schema.columns))
     x, truth = design.x[some], truth[some]
@@ -205,7 +205,7 @@ def explain(
 
 
 def rows_answered(rows: int, columns: int) -> int:
-    """About how many rows a model of so many columns is asked for to be explained by rows."""
+    """Return the approximate number of predictions that an explanation needs."""
     return (REPEATS * columns + 1) * min(rows, most_rows(columns)) + CURVES * POINTS * ROWS
 
 
@@ -218,8 +218,7 @@ def explain_encoded(
     curves: int = CURVES,
     answer: Answer | None = None,
 ) -> Explanation:
-    """The same from rows x that are encoded already, with their truth; `cells` are those of the
-    whole table."""
+    """As `explain`, for encoded rows x with their truth; `cells` are those of the whole table."""
     target = model.schema.target
     of_classes = bool(target.classes)
     name, level = main_loss(of_classes), model.rules.level
@@ -239,8 +238,8 @@ def explain_encoded(
 def explain_row(
     model: TableModel, table: Table, row: int, *, of: str | None = None, seed: int = 0
 ) -> RowExplanation:
-    """What each column contributed to the answer for row number `row`, from 0: to the number, or to
-    the probability of the class `of`, by default the one that is answered."""
+    """Return the contribution of each column to the prediction for row number `row` (from 0): the
+    number, or the probability of the class `of`, by default the predicted class."""
     table.require_row(row)
     target = model.schema.target
     cells = model.schema.load(table)
@@ -263,7 +262,7 @@ def _place(name: str, classes: Sequence[str]) -> int:
 
 
 def _sparkline(values: NDArray[Any]) -> str:
-    """Numbers as a line of blocks, the least lowest."""
+    """Return numbers as a line of block characters."""
     low, high = float(values.min()), float(values.max())
     span = (high - low) or 1.0
     return "".join(_BARS[1 + round(7 * (float(value) - low) / span)] for value in values)

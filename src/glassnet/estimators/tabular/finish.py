@@ -1,7 +1,7 @@
-"""From trained networks to a model and what it is scored by.
+"""Build a model from trained networks, and the predictions that it is scored by.
 
 In: the networks of a fit after their best epoch, each a rung. Out: the model, calibrated, with its
-rules, and honest answers for the rows that its score is of.
+rules, and out-of-sample predictions for the rows of its score.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RungPlan:
-    """What a rung is trained by."""
+    """The settings of one rung, that is of one network or ensemble of a fit."""
 
     recipe: Recipe
     seed: int
@@ -46,8 +46,8 @@ class RungPlan:
 
 @dataclass(frozen=True)
 class TrainedRung:
-    """A trained network of a fit, and what it answers for rows that it has not learnt from: of a
-    fit in folds for all rows, else for those that decided when to stop."""
+    """A trained network of a fit, with its predictions for rows that it was not trained on: in a
+    fit with folds for all rows, else for the validation rows."""
 
     plan: RungPlan
     model: TableModel
@@ -58,7 +58,7 @@ class TrainedRung:
 
     @property
     def repeated(self) -> RungPlan:
-        """The plan with which the same is trained again, where a clock has ended it."""
+        """Return the plan that repeats this training, including an end by the time limit."""
         if self.course.stopped not in ("time", "interrupted"):
             return self.plan
         return replace(self.plan, recipe=self.plan.recipe.with_epochs(len(self.course.loss)))
@@ -66,7 +66,7 @@ class TrainedRung:
 
 @dataclass(frozen=True)
 class HeldOutRows:
-    """The rows that are scored, where they are not trained on."""
+    """The rows of the score, if they are not trained on."""
 
     truth: NDArray[Any]
     units: NDArray[np.int64] | None = None
@@ -75,7 +75,7 @@ class HeldOutRows:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, and what there is to score it by."""
+    """A model, and the predictions for its score."""
 
     model: TableModel
     course: PhaseHistory  # of the model's own network
@@ -87,7 +87,8 @@ class Trained:
 
 
 def plans_of(model: TableModel, label: str) -> tuple[RungPlan, ...]:
-    """The plans that a model was trained by; GlassnetError where a clock has had a part in it."""
+    """Return the plans that a model was trained by; GlassnetError if a time limit ended one within
+    an epoch."""
     known = from_plain(Training, model.training, "training")
     if any(rung.cut for rung in known.rungs):
         raise GlassnetError(
@@ -100,7 +101,7 @@ def plans_of(model: TableModel, label: str) -> tuple[RungPlan, ...]:
 
 
 def choice_of(recipe: Recipe, validation: Rows) -> FoldChoice | None:
-    """What watches the epochs of a fit in folds."""
+    """Return the callback that chooses the epoch of each fold; None without folds."""
     if recipe.folds == 1:
         return None
     fold_of = validation.x[:, -1].astype(np.int64)
@@ -118,7 +119,7 @@ def rung_of(
     units: NDArray[np.int64] | None,
     asked: Scoring,
 ) -> TrainedRung:
-    """A rung of a trained network; `units` are of the rows that are scored."""
+    """Return the rung of a trained network; `units` are those of the scored rows."""
     if choice is None:
         model = calibrate(model, validation, None)
         target, y = model.schema.target, validation.y
@@ -138,8 +139,9 @@ def rung_of(
 def finished(
     rungs: Sequence[TrainedRung], asked: Scoring, held_out: HeldOutRows | None = None
 ) -> Trained:
-    """The model of all rungs with its rules; and what it is scored by: the rows that are held out,
-    or of folds each row, by weights and rules that are learnt from the other folds."""
+    """Return the model of all rungs with its rules, and the predictions for its score: of the
+    held-out rows, or with folds of each row, by weights and rules that were fitted on the other
+    folds."""
     judged = [rung.judged for rung in rungs]
     answers, weights = blended(judged, usable([rung.plan.trial for rung in rungs], judged))
     main = max(range(len(rungs)), key=weights.__getitem__)

@@ -50,7 +50,7 @@ from glassnet.version import __version__, numerics_version
 
 
 class FitPlan(TypedDict):
-    """What a fit was asked for."""
+    """The options of a fit."""
 
     model: str
     target: Name
@@ -62,7 +62,7 @@ class FitPlan(TypedDict):
 
 
 class RecordedReading(TypedDict, total=False):
-    """How its table was read."""
+    """The options that its table was read with."""
 
     table: str | None
     sql: str | None
@@ -79,18 +79,18 @@ class RecordedReading(TypedDict, total=False):
 
 
 class ModelBefore(TypedDict, total=False):
-    """What lies where its model goes, as the fit saw it last, and the digests of its rows."""
+    """The model file that existed at the model's path, with digest, and the digests of the rows."""
 
     seen: Annotated[str, Length(0, 1 << 20)] | None
     model_sha256: Annotated[str, Length(64, 64)] | None
 
 
 class FitSource(FitPlan, RecordedReading, ModelBefore):
-    """What the run files of a fit say of it."""
+    """The source settings in the run files of a fit."""
 
 
 class RecordedFit(FitSource):
-    """What they say once the network of the model is trained."""
+    """The source settings after the model's network is trained."""
 
     schema: dict[str, Any]
     rows: dict[str, Total]
@@ -104,18 +104,19 @@ IDENTITY = ("target", "seed", "schema", "name", "phase")  # what phases of one f
 
 
 def phase_path(path: str | Path, phase: int) -> Path:
-    """run.glass for the first phase (0), run.phase2.glass for the second."""
+    """Return the run file of a phase: run.glass for the first (0), run.phase2.glass for the
+    second."""
     place = Path(path)
     return place if phase == 0 else place.with_name(f"{place.stem}.phase{phase + 1}{place.suffix}")
 
 
 def fit_lock(path: str | Path, phases: int) -> WriterLock:
-    """One lock on the run files of all phases, for as long as a fit takes."""
+    """Return a lock on the run files of all phases, for the duration of a fit."""
     return WriterLock(*(phase_path(path, phase) for phase in range(phases)))
 
 
 def fit_writes(path: str | Path, phases: int) -> list[FileUse]:
-    """Every file that recording a fit may write."""
+    """Return all files that recording a fit may write."""
     found: list[FileUse] = []
     for phase in range(phases):
         place = phase_path(path, phase)
@@ -142,7 +143,7 @@ def check_recordable(
 
 
 def _check_replaceable(place: Path, overwrite: bool) -> None:
-    """OutputError where there is something that a run cannot take the place of."""
+    """Raise OutputError if a file exists that a run must not replace."""
     check_file(place)
     if not place.is_file() or not place.stat().st_size or is_empty_file(place):
         return
@@ -218,7 +219,7 @@ def describe_fit(
 
 
 def counts(split: Split) -> dict[str, int]:
-    """How many rows are for what."""
+    """Return the number of rows in each part."""
     return {
         "train": len(split.train),
         "validation": len(split.validation),
@@ -227,30 +228,31 @@ def counts(split: Split) -> dict[str, int]:
 
 
 def division_json(options: SplitOptions) -> dict[str, Any]:
-    """How the rows were divided, as JSON values."""
+    """Return the options of the split as JSON values."""
     found = to_plain(options)
     return found if options.weights else {k: v for k, v in found.items() if k != "weights"}
 
 
 def division_of(source: dict[str, Any]) -> SplitOptions:
-    """How the rows of a recorded fit were divided; older fits divided equal rows as others."""
+    """Return the options of the split of a recorded fit; older fits allowed equal rows on both
+    sides."""
     plain = source.get("division") or {"group": None, "order": None, "together": False}
     return from_plain(SplitOptions, {"tested": False, **plain}, "run.source.division")
 
 
 def scoring_of(source: dict[str, Any]) -> Scoring:
-    """What a recorded fit was asked for besides a network."""
+    """Return the scoring options of a recorded fit."""
     return from_plain(Scoring, source.get("scoring") or {}, "run.source.scoring")
 
 
 def phase_recording(recording: Recording, phase: int) -> Recording:
-    """The recording of one phase."""
+    """Return the recording of one phase."""
     source = {**(recording.source or {}), "phase": phase + 1}
     return Recording(phase_path(recording.path, phase), source, recording.lock, overwrite=True)
 
 
 def has_phase(recording: Recording, phase: int) -> bool:
-    """Whether a phase of this very fit was begun and recorded."""
+    """Return whether a phase of this fit was started and recorded."""
     place = phase_path(recording.path, phase)
     if not is_run(place) or is_empty_file(place):
         return False
@@ -262,7 +264,7 @@ def has_phase(recording: Recording, phase: int) -> bool:
 
 
 def _forget_later(recording: Recording) -> None:
-    """Remove phases that another fit recorded here, lest they pass for phases of this one."""
+    """Remove run files of later phases of another fit, which could be mistaken for this fit's."""
     phase, lock = 1, recording.lock
     while (place := phase_path(recording.path, phase)).is_file() and is_run(place):
         try:
@@ -294,7 +296,7 @@ def rows_of(run: str | Path, moved: str | None = None, trust: bool = False) -> d
 
 
 def given_rows(rows: Rows) -> tuple[Any, ...]:
-    """Validation rows as `train` takes them."""
+    """Return validation rows as `train` takes them."""
     return (rows.x, rows.y) if rows.weight is None else (rows.x, rows.y, rows.weight)
 
 
@@ -370,7 +372,7 @@ def _check_prints(
 
 
 def source_of_fit(run: str | Path, values: dict[str, Any]) -> dict[str, Any] | None:
-    """What a run file says of its fit, checked; None where it is of a training without a table."""
+    """Return the source settings of a fit's run, checked; None for a training without a table."""
     source: dict[str, Any] = values.get("source") or {}
     if not {"recipe", "model"} <= set(source):
         return None
@@ -384,7 +386,7 @@ def source_of_fit(run: str | Path, values: dict[str, Any]) -> dict[str, Any] | N
 
 
 def schema_of(run: str | Path, source: dict[str, Any]) -> Schema:
-    """How the table of a run becomes arrays."""
+    """Return the schema that encodes the table of a run."""
     try:
         return Schema.from_plain(source.get("schema"))
     except ValueError as error:
@@ -424,7 +426,7 @@ _NAMED = {"table": "{} TABLE", "test": "{} --test TABLE"}  # how a moved table i
 def table_of(
     run: str | Path, source: dict[str, Any], moved: str | None, which: str = "table"
 ) -> str:
-    """The path of the table of a run."""
+    """Return the path of the table of a run."""
     if moved is None and source.get(which) is None:
         raise TableError(f"{run} does not say which table it is of; name it: {run} TABLE")
     return moved or as_path(run, source[which])

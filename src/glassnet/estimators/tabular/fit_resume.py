@@ -1,7 +1,7 @@
-"""Going on with a fit from its run files, to the very model of a fit that was never ended.
+"""Resume a fit from its run files; the model is that of an uninterrupted fit.
 
-In: the run file of any phase; its table, where the file does not hold what is needed. Out: what
-`fit` gives: the model with its score, and the course of all phases.
+In: the run file of any phase; its table, if the file does not hold its data. Out: as `fit`: the
+model with its score, and the history of all phases.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ OVER = (
 
 @dataclass(frozen=True)
 class Recorded:
-    """A fit as its run files have it."""
+    """A recorded fit."""
 
     run: Path  # of its first phase
     values: dict[str, Any]
@@ -100,18 +100,19 @@ class Recorded:
 
     @property
     def model(self) -> str:
-        """Where its model file goes, by what was said when it began."""
+        """The path of its model file, as given when it began."""
         return as_path(self.run, self.source["model"])
 
     @property
     def begun(self) -> bool:
-        """Whether the network of the model was trained at all, rather than those of the score."""
+        """Whether training of the model's network has begun, rather than only that of the score's
+        networks."""
         return "model" in self.values
 
 
 def recorded_fit(run: str | Path, trust: bool = False) -> Recorded | None:
-    """The fit that a run file belongs to; None where it is of a training without a table. With
-    `trust` it may read and write files that do not lie beside it."""
+    """Return the fit that a run file belongs to; None for a training without a table. With `trust`
+    it may read and write files outside its folder."""
     values = _values(run)
     source = source_of_fit(run, values)
     if source is None:
@@ -167,8 +168,8 @@ def model_path(recorded: Recorded, moved: str | None) -> str:
 
 
 def note_model(run: str | Path, path: str) -> None:
-    """Remember in a run file which file its model is, so that it is replaced by no other one's;
-    where that fails, the model has to be named with -o another time."""
+    """Store the digest of the model file in a run file, so that it is replaced only by this fit; if
+    that fails, the model must be named with -o next time."""
     with suppress(GlassnetError), RunFile.append(run) as file, file.change() as database:
         source: dict[str, Any] = file.values().get("source") or {}
         if os.path.realpath(source.get("model") or "") == os.path.realpath(path):
@@ -257,7 +258,7 @@ def _trained_network(
     seconds: float | None,
     shared: dict[str, Any],
 ) -> FittedTable:
-    """The network of the model, trained to its end, and what the model file says of it."""
+    """Finish training the model's network; return it, and its summary for the model file."""
     source, recipe = recorded.source, recorded.recipe
     training, validation = rows.parts["training"], rows.parts["validation"]
     started = network_of(schema, recipe, source["seed"], training.x)
@@ -301,7 +302,7 @@ def examine_recorded(recorded: Recorded, moved: str | None) -> ExaminedTable:
 
 
 def _test_table(recorded: Recorded) -> Table | None:
-    """The table that the fit is scored on, if it is not its own."""
+    """Return the test table of the fit, if it has one."""
     source = recorded.source
     if source.get("test") is None:
         return None
@@ -310,8 +311,8 @@ def _test_table(recorded: Recorded) -> Table | None:
 
 
 def _with_epochs(recorded: Recorded, epochs: int | None) -> Recorded:
-    """The fit with another limit, which its first run file remembers. The score of other folds is
-    not the score of this fit."""
+    """Return the fit with another maximum of epochs, and store that in its first run file. A score
+    of folds is dropped, since it was taken with the old limit."""
     if epochs is None or epochs == recorded.recipe.epochs:
         return recorded
     if epochs < recorded.done:
@@ -323,7 +324,7 @@ def _with_epochs(recorded: Recorded, epochs: int | None) -> Recorded:
 
 
 def _with_source(recorded: Recorded, **changed: Any) -> Recorded:
-    """The fit with something else in what its first run file says of it."""
+    """Return the fit with other source settings, and store them in its first run file."""
     source = {**recorded.source, **changed}
     with RunFile.append(recorded.run, recorded.lock) as file, file.change() as database:
         put_values(database, {"source": source})
@@ -331,7 +332,7 @@ def _with_source(recorded: Recorded, **changed: Any) -> Recorded:
 
 
 def _rows(recorded: Recorded, moved: str | None) -> FitRows:
-    """All rows of the fit: from its run file where that has all of them, else from the table."""
+    """Return all rows of the fit: from its run file if it has all of them, else from the table."""
     if moved is not None or _needs_table(recorded):
         return recorded_rows(recorded.run, recorded.values, moved, recorded.trust, recorded.test)
     with RunFile.read(recorded.run) as file:
@@ -345,7 +346,7 @@ def _rows(recorded: Recorded, moved: str | None) -> FitRows:
 
 
 def _needs_table(recorded: Recorded) -> bool:
-    """Whether the run file has not all that is left to train."""
+    """Return whether the run file lacks data for the rest of the training."""
     if not recorded.begun:
         return True
     options = division_of(recorded.source)

@@ -58,7 +58,7 @@ Stage = Callable[[str], None]  # is told what is being trained
 
 @dataclass(frozen=True)
 class FittedTable:
-    """What came out of a fit."""
+    """The result of a fit."""
 
     model: TableModel
     score: Score
@@ -70,7 +70,7 @@ class FittedTable:
 
 
 def choose_recipe(examined: ExaminedTable, *, epochs: int | None = None) -> Recipe:
-    """The default recipe for this table, with at most so many epochs."""
+    """Return the default recipe for this table, with at most `epochs` epochs."""
     split, groups = examined.split(), examined.groups
     schema = fitted_schema(examined, split)
     outputs, folds = examined.target.outputs, 1 if groups is None else groups.count
@@ -163,7 +163,7 @@ def _fit(
 
 
 def _about(examined: ExaminedTable, split: Split) -> dict[str, Any]:
-    """What a model file and a run file both say of a fit."""
+    """Return the facts of a fit that model file and run file share."""
     return {
         "table": Path(examined.table.label).name, "seed": examined.seed, "rows": counts(split),
         "folds": len(examined.folds()), "division": division_json(examined.options),
@@ -205,7 +205,8 @@ def score_as_asked(
     classes: tuple[str, ...],
     unseen: OutOfFold | None = None,
 ) -> Score:
-    """The score that was asked for; of predictions out of fold that of all folds together."""
+    """Return the score with the user's options; for out-of-fold predictions, that of all folds
+    together."""
     found = score(answers, classes, asked.metric, asked.interval, rules)
     return found if unseen is None else with_gains(found, unseen.gains)
 
@@ -225,7 +226,7 @@ def fit_table(
     callbacks: Sequence[Any] = (),
     scoring: Scoring | None = None,
 ) -> FittedTable:
-    """Everything in one call, with the default recipe."""
+    """Examine and fit a table in one call, with the default recipe."""
     start = time.monotonic()
     examined = examine(table, target, kinds=kinds, seed=seed, options=options, test=test)
     recipe = choose_recipe(examined, epochs=epochs)
@@ -238,7 +239,7 @@ def fit_table(
 def _work(
     examined: ExaminedTable, split: Split, settings: Settings, deadline: Deadline | None
 ) -> RungWork:
-    """The rows of a split as arrays."""
+    """Return the rows of a split as arrays."""
     start = time.monotonic()
     prepared = prepare(examined, split)
     if deadline is not None and examined.test is not None:
@@ -264,7 +265,7 @@ def _trained(
 def _repeated(
     work: RungWork, plans: Sequence[RungPlan], deadline: Deadline | None, stage: Stage
 ) -> list[TrainedRung]:
-    """Rungs whose plans are known, as far as there is time."""
+    """Train rungs whose plans are known, while there is time."""
     rungs: list[TrainedRung] = []
     for number, plan in enumerate(plans):
         if number:
@@ -281,7 +282,7 @@ def _repeated(
 
 
 def _climbed(work: RungWork, first: RungPlan, deadline: Deadline, stage: Stage) -> Trained:
-    """The model of all rungs that there is time for."""
+    """Train as many rungs as there is time for, and return their model."""
     settings = work.settings
     made: list[Trained] = []
 
@@ -301,7 +302,7 @@ def _climbed(work: RungWork, first: RungPlan, deadline: Deadline, stage: Stage) 
 
 
 def scored_rows_text(about: Mapping[str, Any], found: Score) -> str:
-    """The rows that a score is of, in words."""
+    """Return a text on the rows of a score."""
     options = division_of(dict(about))
     rows, seen = plural(found.rows, "row"), ", which the scored network has not seen"
     if about.get("test") is not None:
@@ -318,7 +319,8 @@ def scored_rows_text(about: Mapping[str, Any], found: Score) -> str:
 def training_summary(
     about: Mapping[str, Any], recipe: Recipe, course: PhaseHistory, found: Score
 ) -> dict[str, Any]:
-    """What the model file says about its training: no times, so equal fits give equal files."""
+    """Return the training summary of the model file: no times, so that equal fits give equal
+    files."""
     return {
         "glassnet": __version__,
         "table": about["table"],
@@ -340,7 +342,7 @@ def training_summary(
 
 
 def _division(about: Mapping[str, Any]) -> dict[str, Any]:
-    """How the rows were divided, where that is not by chance alone."""
+    """Return the options of the split, if it is not only random."""
     options, test = division_of(dict(about)), about.get("test")
     found = {
         "group": options.group, "order": options.order,
