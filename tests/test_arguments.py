@@ -101,7 +101,7 @@ def test_wrong_types_are_told(make: Any, message: str) -> None:
     [
         (lambda: nn.Linear(in_features=3, out_features=4), "Linear(…, fan_in=3, fan_out=4)"),
         (lambda: nn.Linear(3, 4, use_bias=False), "Linear(…, bias=False)"),
-        (lambda: nn.Linear(3, 4, activation="relu"), "a layer of its own behind it"),
+        (lambda: nn.Linear(3, 4, activation="relu"), "add it as the next layer"),
         (lambda: nn.LeakyReLU(negative_slope=0.1), "LeakyReLU(…, slope=0.1)"),
         (lambda: nn.ReLU(inplace=True), "leave it out"),
         (lambda: nn.Softmax(dim=1), "the last axis"),
@@ -155,7 +155,7 @@ MODEL = nn.Sequential(nn.Linear(2, 1))
         (lambda: ops.matmull, "gn.ops.matmul"),
         (lambda: ops.zzz, "it has abs, add, argmax"),  # functions only, not what a module imports
         (lambda: MODEL.fit, "gn.train(model, x, y"),
-        (lambda: MODEL.compile, "all is compiled"),
+        (lambda: MODEL.compile, "everything is compiled"),
         (lambda: MODEL.predict, "model(x)"),
         (lambda: MODEL.forward, "build(self, x, parameters)"),
         (lambda: MODEL.train, "gn.train(model"),

@@ -293,7 +293,7 @@ class _Reader:
         is_valid = type(place) is int and 0 <= place < len(self.seen)
         if not is_valid or self.seen[place] is None:
             raise DescriptionError(
-                f"has the layer {value_text(place)} again, and there is no such layer before it"
+                f"refers to the shared layer {value_text(place)}, which does not exist before it"
             )
         return self.seen[place]
 

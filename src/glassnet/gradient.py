@@ -31,7 +31,7 @@ def gradients(
     assert isinstance(builder, GraphBuilder)
     shape = () if adjoint is None else adjoint.shape
     if y.shape != shape or y.dtype not in FLOATS:
-        raise ShapeError(f"the gradient of {y.type} is asked; wanted a scalar f32[] or f64[]")
+        raise ShapeError(f"cannot take the gradient of {y.type}; wanted a scalar f32[] or f64[]")
     needed = _depends_on(builder, [x.index for x in xs], y.index)
     first = builder.constant(1.0, y.dtype) if adjoint is None else adjoint
     adjoints: dict[int, Value] = {y.index: first}

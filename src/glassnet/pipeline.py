@@ -178,12 +178,12 @@ def _as_floats(arg: Any) -> Any:
 
 
 NO_ARRAY = (
-    "{!r} stands where an array is wanted\n"
-    "  right: gn.value_and_grad(loss)(model, x, y), the loss and its gradient by model.W\n"
-    "  right: gn.grad(lambda x: ops.sum(model(x))), the gradient by the inputs"
+    "{!r} was passed where an array is expected\n"
+    "  right: gn.value_and_grad(loss)(model, x, y), the loss and its gradient for model.W\n"
+    "  right: gn.grad(lambda x: ops.sum(model(x))), the gradient for the inputs"
 )
 NOT_ONE = (
-    "the gradient of {} is asked; wanted one number, f32[] or f64[]\n"
+    "cannot take the gradient of {}; wanted one number, f32[] or f64[]\n"
     "  right: gn.grad(lambda x: ops.sum(f(x))), the gradient of the sum\n"
-    "  right: gn.derivative(f), the derivative number by number, as for a plot of f and f′"
+    "  right: gn.derivative(f), the elementwise derivative, as for a plot of f and f′"
 )

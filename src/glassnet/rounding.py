@@ -85,6 +85,6 @@ def _environment() -> tuple[Callable[[Any], int], Callable[[Any], int], Any, Any
                 break
             return library.fegetenv, library.fesetenv, default, ctypes.create_string_buffer(512)
     raise GlassnetError(
-        "this thread does not round numbers to nearest, or takes denormal ones for 0, and glassnet "
-        "cannot change that on this system; set the default before the call"
+        "this thread does not round numbers to nearest, or flushes subnormal ones to 0, and "
+        "glassnet cannot change that on this system; set the default before the call"
     )

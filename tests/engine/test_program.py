@@ -78,7 +78,7 @@ def test_wrong_arguments_are_refused(make: Any, changes: dict[str, Any], message
 @pytest.mark.parametrize("make", PROGRAMS, ids=["machine code", "interpreter"])
 @pytest.mark.parametrize("steps", [0, -1])
 def test_a_number_of_steps_below_one_is_refused(make: Any, steps: int) -> None:
-    with pytest.raises(GlassnetError, match=f"^{steps} steps were asked for; use 1 or more"):
+    with pytest.raises(GlassnetError, match=f"^{steps} steps were requested; use 1 or more"):
         make().run(good(), steps=steps)
 
 

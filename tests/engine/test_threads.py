@@ -160,7 +160,7 @@ def test_a_wrong_number_of_threads_is_refused(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv(VARIABLE, text)
     with pytest.raises(GlassnetError, match=r"set it to a number of threads|use 1 or more"):
         thread_count()
-    with pytest.raises(GlassnetError, match="0 threads were asked for; use 1 or more"):
+    with pytest.raises(GlassnetError, match="0 threads were requested; use 1 or more"):
         thread_count(0)
 
 

@@ -400,7 +400,7 @@ def test_first_weights_that_are_drawn_meanwhile_are_not() -> None:
 def test_a_network_in_place_of_an_array_is_answered() -> None:
     model = nn.Sequential(nn.Linear(2, 1))
     with pytest.raises(
-        ShapeError, match=r"stands where an array is wanted\n.*value_and_grad\(loss"
+        ShapeError, match=r"was passed where an array is expected\n.*value_and_grad\(loss"
     ):
         gn.grad(gn.losses.MSE())(model, X, Y)
 

@@ -198,7 +198,7 @@ LINEAR = {"class": "Linear", "fan_in": 1 << 39, "fan_out": 1 << 39}
         ({"network": "7"}, "no object"),
         ({"network": json.dumps({"class": "Popen", "args": "true"})}, "does not have"),
         ({"network": json.dumps({"class": "MSE"})}, "where Module belongs"),
-        ({"network": json.dumps(LINEAR)}, "does not hold"),
+        ({"network": json.dumps(LINEAR)}, "does not contain"),
         ({"network": json.dumps({"class": "Linear", "fan_in": -1, "fan_out": 1})}, "1 or more"),
         ({"network": json.dumps({"class": "Repeat", "members": 10**12})}, "up to 4,096"),
         ({"network": json.dumps({"class": "Repeat", "members": 4097})}, "up to 4,096"),

@@ -238,7 +238,7 @@ def test_code_that_cannot_be_made_is_told_once_and_trains_on(
             programs.clear_shared()
             assert train(network(), callbacks=callbacks) == expected
     told = capsys.readouterr().err
-    assert told.count("no faster code could be made") == 1
+    assert told.count("no faster code could be compiled") == 1
     assert "MemoryError: no room" in told
 
 

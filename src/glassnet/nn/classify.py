@@ -74,8 +74,8 @@ class ClassLoss(Loss):
         if self.class_weight is not None and len(self.class_weight) != classes:
             raise ShapeError(
                 f"{type(self).__name__}: class_weight has "
-                f"{plural(len(self.class_weight), 'weight')}, the network tells "
-                f"{plural(classes, 'class')} apart"
+                f"{plural(len(self.class_weight), 'weight')}, but the network "
+                f"distinguishes {plural(classes, 'class')}"
             )
 
     def encode_labels(self, y: Any) -> Any:
@@ -213,7 +213,7 @@ class BCEWithLogits(Loss):
         if isinstance(self.pos_weight, tuple) and len(self.pos_weight) != outputs:
             raise ShapeError(
                 f"BCEWithLogits: pos_weight has {plural(len(self.pos_weight), 'number')}, the "
-                f"network gives {outputs} a row"
+                f"network gives {outputs} per row"
             )
 
 

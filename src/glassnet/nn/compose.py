@@ -352,7 +352,7 @@ def as_layer(layer: Any, where: str) -> Module:
         )
     if hasattr(layer, "forward"):
         raise ShapeError(
-            f"{owner} takes layers, and {type(layer).__name__} is a class of another kind\n"
+            f"{owner} takes layers, and {type(layer).__name__} is not a layer\n"
             "  wrong: class Block: def forward(self, x)\n"
             "  right: class Block(gn.nn.Module): def build(self, x, parameters)"
         )
@@ -360,7 +360,7 @@ def as_layer(layer: Any, where: str) -> Module:
     kinds = {kind.__name__.lower(): kind.__name__ for kind in _all_subclasses(Module)}
     meant = f"{kinds.get(str(name).lower(), 'ReLU')}()"
     wrong = name if isinstance(layer, type) else repr(layer)
-    kind = "is a class; the layer is what it makes" if isinstance(layer, type) else "is not a layer"
+    kind = "is a class, not a layer object" if isinstance(layer, type) else "is not a layer"
     raise ShapeError(
         f"{owner} takes layers, and {wrong} {kind}\n"
         f"  wrong: {where.format(wrong)}\n  right: {where.format(meant)}"

@@ -82,15 +82,15 @@ class Loss(Traceable, Described, metaclass=ArgumentChecker, in_files=False):
         if self.by_cell:
             return ops.sum(self.cells(prediction, y), 1)
         raise NotImplementedError(
-            f"{type(self).__name__} does not say what a row costs\n"
+            f"{type(self).__name__} defines neither rows nor cells\n"
             "  right: def rows(self, prediction, y): return ops.sum(ops.abs(prediction - y), 1)"
         )
 
     def cells(self, prediction: Value, y: Value) -> Value:
         """Return the loss of every label, [n, columns]; its sum over columns is that of the row."""
         raise ShapeError(
-            f"{type(self).__name__} gives one number a row, so that weights are [rows]; for "
-            "weights of every label it says what each of them costs\n"
+            f"{type(self).__name__} is defined per row, so that weights are [rows]; for weights "
+            "of labels it must define cells\n"
             "  right: def cells(self, prediction, y): return ops.abs(prediction - y)"
         )
 

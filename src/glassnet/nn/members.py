@@ -58,7 +58,7 @@ class Pack:
         return bool(rest[1:]) and all(_known(layer, self.members) for layer in rest[1:])
 
     def embedding(self, member: int) -> NumberEmbedding | None:
-        """What makes the inputs of a member, counted from 0, from those of the pack."""
+        """Return the embedding of member number `member` (from 0), None if there is none."""
         layer = self.layers[0]
         if not isinstance(layer, NumberEmbedding):
             return None

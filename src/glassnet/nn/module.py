@@ -121,7 +121,7 @@ class Module(Traceable, Described, metaclass=ModuleMeta, in_files=False):
         """Return the result for a mini-batch x [rows, width], a graph value [rows, width of the
         output]; `parameters` are graph values by name."""
         raise NotImplementedError(
-            f"{type(self).__name__} does not say how its result comes about\n"
+            f"{type(self).__name__} does not define build, which computes its result\n"
             + (
                 "  wrong: def forward(self, x), which is PyTorch's name\n"
                 * hasattr(type(self), "forward")

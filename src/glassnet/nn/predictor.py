@@ -119,9 +119,7 @@ class Predictor:
         module = self.module
         width = module.input_width() if width is None else width
         if width is None:
-            raise ShapeError(
-                f"{module!r} takes rows of any width, so say for which: model.graph(width=3)"
-            )
+            raise ShapeError(f"{module!r} takes rows of any width; pass one, model.graph(width=3)")
         if (width, dtype, kind) not in self._traced:
             module.output_width(width)  # raises an error where layers do not fit that width
             self._traced[width, dtype, kind] = self._built(width, dtype, kind)

@@ -113,7 +113,7 @@ def _check_sharing(model: Module) -> None:
     if _shapes(again) != _shapes(model) or layout_of(again).aliases != layout_of(model).aliases:
         raise GlassnetError(
             f"{model!r} shares parameters in a way that a file cannot describe: a part of a layer "
-            "stands in a second place without the layer\n"
+            "is also used without the layer\n"
             "  right: use the layer as a whole, or copy.deepcopy(part), which has its own numbers"
         )
 
@@ -143,7 +143,7 @@ def _check_tensors(path: str | Path, model: Module, tensors: Mapping[str, np.nda
     wanted, seen = _shapes(model), {name: tensor.shape for name, tensor in tensors.items()}
     if wanted != seen:
         raise ModelFileError(
-            f"{path} does not hold the parameters of {str(model)[:200]}\n"
+            f"{path} does not contain the parameters of {str(model)[:200]}\n"
             + side_by_side(wanted, seen)
         )
     dtypes = {tensor.dtype.newbyteorder("=").name for tensor in tensors.values()}

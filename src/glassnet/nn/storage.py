@@ -343,9 +343,9 @@ class NamedParameters(dict[str, np.ndarray]):
 
     def _fixed(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise GlassnetError(
-            "parameters cannot be added or taken away: the structure of a module is fixed\n"
+            "parameters cannot be added or removed: the structure of a module is fixed\n"
             '  to change numbers: model.parameters()["linear1.weight"] = w\n'
-            "  to have a dict of one's own: dict(model.parameters())"
+            "  to get an independent dict: dict(model.parameters())"
         )
 
     __delitem__ = pop = popitem = clear = setdefault = _fixed  # type: ignore[assignment]
@@ -388,7 +388,7 @@ class JoinedVector(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
-            raise ValueError("these numbers lie in several places; as one array they are a copy")
+            raise ValueError("the parameters are in several arrays; one array of them is a copy")
         return self.copy() if dtype is None else self.copy().astype(dtype)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:

@@ -107,7 +107,9 @@ def _infer_pad(*types: Type, low: Sequence[int], high: Sequence[int], steps: Seq
 def _padded(size: Size, low: int, high: int, step: int) -> Size:
     if isinstance(size, Dim):
         if (low, high, step) != (0, 0, 1):
-            raise ShapeError(f"pad: an axis of {size} elements, known at run time, stays as it is")
+            raise ShapeError(
+                f"pad: an axis of {size} elements, known at run time, cannot be padded"
+            )
         return size
     return low + max(0, (size - 1) * step + 1) + high
 

@@ -168,7 +168,7 @@ class Optimizer(Traceable, Described, metaclass=ArgumentChecker, in_files=False)
         """Return the new parameter and its new state, for the parameter `w`, its gradient `g` and
         the state `memory`, by the names of `slots`."""
         raise NotImplementedError(
-            f"{type(self).__name__} does not say what a step does\n"
+            f"{type(self).__name__} does not define update\n"
             "  right: def update(self, w, g, memory, now): return w - now.lr * g, {}"
         )
 
@@ -266,8 +266,8 @@ class Optimizer(Traceable, Described, metaclass=ArgumentChecker, in_files=False)
                 )
             if group.lr != 0.0:
                 raise GlassnetError(
-                    f"Group({group.pattern!r}) matches {', '.join(found)} only, which no gradient "
-                    "trains; lr=0 keeps them as they are, other settings change nothing"
+                    f"Group({group.pattern!r}) matches {', '.join(found)} only, which have no "
+                    "gradient; lr=0 freezes them, other settings have no effect"
                 )
 
     def _clip(self, g: Mapping[str, Value]) -> Mapping[str, Value]:

@@ -118,7 +118,7 @@ def has_free_processor() -> bool:
 @cache
 def _warn_once(reason: str) -> None:
     print(
-        f"glassnet: no faster code could be made beside the training ({reason}); it goes on with "
-        "the code it has, and its results are the same",
+        f"glassnet: no faster code could be compiled during the training ({reason}); it continues "
+        "with its present code, and the results are the same",
         file=sys.stderr,
     )

@@ -153,8 +153,8 @@ def _private(folder: Path) -> bool:
 @cache
 def _notice(folder: Path) -> None:
     print(
-        f"glassnet: machine code is not kept in {str(folder)!r}, which must be a folder of yours "
-        f"that nobody else may open: chmod 700, or name another with {VARIABLE}",
+        f"glassnet: machine code is not cached in {str(folder)!r}, which must be a folder of yours "
+        f"without access for others: chmod 700, or name another with {VARIABLE}",
         file=sys.stderr,
     )
 

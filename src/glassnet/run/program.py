@@ -56,7 +56,7 @@ class Plan:
     def bind(self, arrays: Mapping[str, np.ndarray], steps: int) -> dict[str, int]:
         """Return the run-time sizes of a call. Raises ShapeError or GraphError for wrong arrays."""
         if steps < 1:
-            raise GraphError(f"{steps} steps were asked for; use 1 or more")
+            raise GraphError(f"{steps} steps were requested; use 1 or more")
         for name, type in self.graph.input_types.items():
             array = arrays.get(name)
             if array is None:

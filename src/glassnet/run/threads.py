@@ -36,7 +36,7 @@ def thread_count(asked: int | None = None) -> int:
             raise GlassnetError(f"{VARIABLE} is {text!r}; set it to a number of threads") from None
     given: Any = asked
     if not isinstance(given, Integral) or given < 1:
-        raise GlassnetError(f"{given!r} threads were asked for; use 1 or more")
+        raise GlassnetError(f"{given!r} threads were requested; use 1 or more")
     return int(given)
 
 

@@ -184,7 +184,7 @@ class EarlyStopping(Resumable, Described):
             current = run.history.validation_loss[-1]
         else:
             raise TrainingError(
-                "EarlyStopping watches the validation loss, and there is none\n"
+                "EarlyStopping monitors the validation loss, but there is none\n"
                 "  right: train(..., validation=(x_val, y_val), callbacks=[EarlyStopping()])\n"
                 "  right: EarlyStopping(score=lambda model: ...)"
             )

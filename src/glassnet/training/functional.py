@@ -125,4 +125,4 @@ def _mixed(x: Any) -> np.ndarray:
     return (1.0 + np.arange(count) * 0.6180339887 % 1.0).astype(x.dtype).reshape(x.shape)
 
 
-NOT_EACH = "derivative: f must be elementwise; {}\n  right: gn.grad(f) where f gives one number"
+NOT_EACH = "derivative: f must be elementwise; {}\n  right: gn.grad(f) if f returns one number"
