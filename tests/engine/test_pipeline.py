@@ -115,7 +115,7 @@ def test_what_does_not_depend_on_an_argument_has_a_zero_gradient() -> None:
 
 
 def test_gradients_that_do_not_exist_are_refused() -> None:
-    with pytest.raises(ShapeError, match=r"gradient of f64\[2\] is asked; wanted one number"):
+    with pytest.raises(ShapeError, match=r"gradient of f64\[2\]; wanted one number"):
         gn.grad(lambda x: x)(np.ones(2))
     assert gn.grad(lambda x: ops.sum(x * x))(np.arange(2)).tolist() == [0.0, 2.0]  # of 0.0 and 1.0
 
