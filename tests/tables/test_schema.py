@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -269,3 +270,11 @@ def test_many_columns_at_once_are_as_each_alone() -> None:
     np.testing.assert_array_equal(x, np.hstack([own.x for own in parts]).astype(np.float32))
     counts = {e.name: own.missing for e, own in zip(encoders, parts, strict=True) if own.missing}
     assert lost == counts
+    alone_counts: Counter[str] = Counter()
+    for row in range(300):  # which Python's numbers encode
+        cells = [Numbers(c.values[[row]], c.missing[[row]]) for c in columns.values()]
+        single = np.full((1, starts[-1]), np.nan, np.float32)
+        places = [[at, at + 1] for at in starts[:-1]]
+        alone_counts.update(encode_numbers(encoders, cells, single, places))
+        assert single.tobytes() == x[row].tobytes()
+    assert alone_counts == counts

@@ -7,6 +7,7 @@ that the result has the same bits on all machines.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -174,6 +175,11 @@ class CategoryEncoder:
         return Encoded(vectors[codes], missing, unknowns)
 
 
+_SIGNS = {
+    word: sign for pair in BOOLEAN_WORDS for word, sign in zip(pair, (-1.0, 1.0), strict=True)
+}
+
+
 @dataclass(frozen=True)
 class BooleanEncoder:
     """Encodes true as 1, false as -1, missing and unknown as 0; an indicator input marks missing
@@ -192,13 +198,8 @@ class BooleanEncoder:
         return [self.name, f"{self.name} missing"] if self.flag else [self.name]
 
     def encode(self, cells: Texts) -> Encoded:
-        signs = {
-            word: sign
-            for pair in BOOLEAN_WORDS
-            for word, sign in zip(pair, (-1.0, 1.0), strict=True)
-        }
         words = [None if text is None else str(text).lower() for text in cells.tolist()]
-        values = np.array([signs.get(word or "", 0.0) for word in words])
+        values = np.array([_SIGNS.get(word or "", 0.0) for word in words])
         missing = np.array([word is None for word in words])
         unknown = int(((values == 0) & ~missing).sum())
         parts = [values, missing.astype(np.float64)] if self.flag else [values]
@@ -305,6 +306,8 @@ def encode_numbers(
 ) -> dict[str, int]:
     """Encode many numeric columns into the columns `inputs` of `x`; return the number of missing
     cells by column."""
+    if len(x) == 1:
+        return _encode_row(encoders, cells, x[0], inputs)
     lost: dict[str, int] = {}
     for places in batches(range(len(encoders)), len(x)):
         encoders_of = [encoders[place] for place in places]
@@ -319,6 +322,28 @@ def encode_numbers(
             x[:, inputs[places[column]][1]] = missing[:, column]
         counts = missing.sum(axis=0)
         lost |= {encoders_of[c].name: int(counts[c]) for c in np.flatnonzero(counts).tolist()}
+    return lost
+
+
+def _encode_row(
+    encoders: Sequence[NumberEncoder],
+    cells: Sequence[Numbers],
+    row: NDArray[np.float32],
+    inputs: Sequence[Sequence[int]],
+) -> dict[str, int]:
+    """The same for a single row, by Python's numbers: arrays of one number take longer. The
+    operations are those of `_scale_numbers`, each rounded once, so the bits are the same."""
+    lost: dict[str, int] = {}
+    for encoder, numbers, places in zip(encoders, cells, inputs, strict=True):
+        gone = bool(numbers.missing[0])
+        value = encoder.centre if gone else float(numbers.values[0])
+        scaled = min(max((value - encoder.centre) / encoder.scale, -1e9), 1e9)
+        share = scaled / CLIP
+        row[places[0]] = scaled / math.sqrt(1.0 + share * share)
+        if encoder.flag:
+            row[places[1]] = gone
+        if gone:
+            lost[encoder.name] = 1
     return lost
 
 

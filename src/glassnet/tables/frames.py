@@ -9,6 +9,7 @@ theirs.
 from __future__ import annotations
 
 import datetime
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -48,7 +49,7 @@ class FrameColumn:
 def is_frame(given: Any) -> bool:
     """Return whether this is a data frame, eager or lazy, or an Arrow record batch."""
     known = nw.dependencies
-    if known.is_pandas_dataframe(given):
+    if _is_pandas(given):
         return True
     lazy = known.is_polars_lazyframe(given)
     return bool(known.is_into_dataframe(given) or lazy or _is_batch(given))
@@ -64,16 +65,24 @@ def is_series(given: Any) -> bool:
 def collect_frame(given: Any) -> Any:
     """Return the frame with unique column names, an Arrow record batch as a table; TableError for a
     lazy frame."""
-    if _is_batch(given):
+    if not _is_pandas(given) and _is_batch(given):
         given = nw.dependencies.get_pyarrow().Table.from_batches([given])
     given = _with_unique_names(given)
-    if nw.dependencies.is_pandas_dataframe(given):
+    if _is_pandas(given):
         return given
     if isinstance(nw.from_native(given, pass_through=True), nw.LazyFrame):
         polars = nw.dependencies.is_polars_lazyframe(given)
         way = "frame.collect()" if polars else "it as a frame of pandas, polars or Arrow"
         raise TableError(f"the frame is lazy, its rows are not there yet; pass {way}")
     return given
+
+
+def _is_pandas(given: Any) -> bool:
+    """Whether this is a frame of pandas, or of a class derived from it."""
+    pandas: Any = sys.modules.get("pandas")
+    if pandas is not None and type(given) is getattr(pandas, "DataFrame", None):
+        return True
+    return bool(nw.dependencies.is_pandas_dataframe(given))
 
 
 def _is_batch(given: Any) -> bool:
@@ -83,8 +92,12 @@ def _is_batch(given: Any) -> bool:
 
 def frame_columns(given: Any) -> list[FrameColumn]:
     """Return the columns of a frame, in order."""
-    given = collect_frame(given)
-    if nw.dependencies.is_pandas_dataframe(given):
+    return collected_columns(collect_frame(given))
+
+
+def collected_columns(given: Any) -> list[FrameColumn]:
+    """The columns of a frame from `collect_frame`, in order."""
+    if _is_pandas(given):
         row = _columns_of_one_row(given) if len(given) == 1 else None
         return row or [_pandas_column(str(name), series) for name, series in given.items()]
     frame: Any = nw.from_native(given, eager_only=True)
@@ -95,12 +108,13 @@ def _columns_of_one_row(frame: Any) -> list[FrameColumn] | None:
     """Return the columns of a pandas frame with one row; None unless all cells are texts or exact
     numbers."""
     cells: list[Any] = frame.iloc[0].tolist()
-    found = [
-        _list_column(str(name), [cell])
-        for name, cell in zip(frame.columns.tolist(), cells, strict=True)
-    ]
-    columns = [column for column in found if column is not None]
-    return columns if len(columns) == len(found) else None
+    found: list[FrameColumn] = []
+    for name, cell in zip(frame.columns.tolist(), cells, strict=True):
+        column = _list_column(str(name), [cell])
+        if column is None:
+            return None
+        found.append(column)
+    return found
 
 
 def _pandas_column(name: str, series: Any) -> FrameColumn:
@@ -122,8 +136,8 @@ _PANDAS = {"<i8": "Int64", "<i4": "Int32", "<f8": "Float64", "<f4": "Float32", "
 def _with_unique_names(given: Any) -> Any:
     """Return a pandas or Arrow frame with unique column names; warn about each renamed column."""
     known: Any = nw.dependencies
-    arrow: bool = known.is_pyarrow_table(given)
-    if not arrow and not known.is_pandas_dataframe(given):
+    arrow: bool = not _is_pandas(given) and known.is_pyarrow_table(given)
+    if not arrow and not _is_pandas(given):
         return given
     if not arrow and given.columns.is_unique and given.columns.inferred_type == "string":
         return given

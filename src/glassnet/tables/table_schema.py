@@ -247,8 +247,9 @@ class Schema:
         if numbers:
             encoders, columns, places = zip(*numbers, strict=True)
             missing |= encode_numbers(encoders, columns, x, places)
-        in_order = {name: missing[name] for name in self.names if name in missing}
-        return Design(x, in_order, unknown)
+        if len(missing) > 1:
+            missing = {name: missing[name] for name in self.names if name in missing}
+        return Design(x, missing, unknown)
 
     def to_plain(self) -> dict[str, Any]:
         """Return the schema as JSON values."""

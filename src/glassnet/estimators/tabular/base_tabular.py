@@ -37,7 +37,7 @@ from glassnet.tables.frames import (
     FrameColumn,
     array_columns,
     collect_frame,
-    frame_columns,
+    collected_columns,
     is_frame,
     mapping_columns,
     single_column,
@@ -213,7 +213,7 @@ class BaseTabular(BaseEstimator):
             X = collect_frame(X)
             if not from_file and (first or not self._has_names(X)):
                 validate_data(self, X, skip_check_array=True, reset=first)
-            return frame_columns(X)
+            return collected_columns(X)
         known: Any = getattr(X, "dtype", None)
         X = X if hasattr(X, "toarray") or known is not None else np.asarray(X, object)
         how: dict[str, Any] = {"dtype": None, "ensure_all_finite": False}
