@@ -9,7 +9,13 @@ import numpy as np
 
 from glassnet.estimators.tabular.blend import blended
 from glassnet.estimators.tabular.evaluation import Evaluation
-from glassnet.estimators.tabular.halving import CANDIDATES, WORK, Trial, following, usable
+from glassnet.estimators.tabular.halving import (
+    CANDIDATES,
+    Trial,
+    bracket_work,
+    following,
+    usable,
+)
 
 FOLDS = np.array([0, 0, 1, 1])
 
@@ -32,7 +38,8 @@ LAST = [errors(3, 0), errors(3, 0), errors(3, 1), errors(3, 2)]
 
 
 def test_the_work_of_a_bracket() -> None:
-    assert WORK == 8 / 4 + 4 / 2 + 2 + 1
+    assert bracket_work(40, 40) == (8 * 10 + 4 * 20 + 2 * 40 + 40, 8 + 4 + 2 + 1)
+    assert bracket_work(40, 11) == (8 * 10 + 4 * 11 + 2 * 11 + 11, 15)
 
 
 def test_each_view_goes_on_with_its_own_better_half() -> None:

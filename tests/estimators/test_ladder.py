@@ -157,15 +157,19 @@ def climbed(
     perfect: Callable[[int], bool] = lambda rungs: False,
     cost: float = 0.1,
     brackets: bool = False,
+    around: float = 0.0,
 ) -> tuple[Any, list[RungPlan]]:
-    """A climb in which an epoch takes `cost` seconds, and a score one; the answers are the better,
-    the larger the number of a candidate."""
+    """A climb in which an epoch takes `cost` seconds, what is around a training `around`, and a
+    score one; the answers are the better, the larger the number of a candidate."""
     seen: list[RungPlan] = []
 
     def train(plan: RungPlan, left: float) -> TrainedRung:
         seen.append(plan)
-        clock.now += cost * plan.recipe.epochs
-        course: Any = SimpleNamespace(stopped=stopped(len(seen)), cut=False, loss=[1.0])
+        seconds = cost * plan.recipe.epochs
+        clock.now += seconds + around
+        course: Any = SimpleNamespace(
+            stopped=stopped(len(seen)), cut=False, loss=[1.0] * plan.recipe.epochs, seconds=seconds
+        )
         error = 9.0 - (plan.trial.candidate if plan.trial else 0)
         judged = of_numbers([0.0, 0.0], [error, error], [0, 1])
         return TrainedRung(plan, None, course, judged)  # pyright: ignore[reportArgumentType]
@@ -200,6 +204,14 @@ def test_brackets_begin_where_there_is_time_for_them(clock: Clock) -> None:
     clock.now = 100.0
     found, seen = climbed(clock, 10 * each, brackets=True)
     assert {plan.trial for plan in seen} == {None}
+
+
+def test_what_is_around_a_training_is_kept_back(clock: Clock) -> None:
+    each = 0.1 * FIRST.recipe.epochs + 1.0 + 2.0
+    found, seen = climbed(clock, 10.5 * each, around=2.0)
+    assert found.stopped == "time"
+    assert 9 <= len(seen) <= 11
+    assert clock.now <= 100.0 + 10.5 * each
 
 
 def test_a_short_time_has_one_rung_of_fewer_epochs(clock: Clock) -> None:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 CANDIDATES = 8
 SHARES = (4, 2, 1, 1)  # by level: a network has one part in so many of the epochs
-WORK = sum((CANDIDATES >> level) / share for level, share in enumerate(SHARES))  # of a bracket
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,13 @@ class Trial:
     bracket: Count
     level: Annotated[int, Within(0, len(SHARES) - 1)]
     candidate: Annotated[int, Within(0, CANDIDATES - 1)]
+
+
+def bracket_work(epochs: int, most: int) -> tuple[int, int]:
+    """How many epochs of how many networks a bracket is, where `epochs` are planned and a training
+    ends after `most`, if one view chooses."""
+    levels = [(CANDIDATES >> level, epochs // share) for level, share in enumerate(SHARES)]
+    return sum(count * min(own, most) for count, own in levels), sum(count for count, _ in levels)
 
 
 def usable(trials: Sequence[Trial | None], answers: Sequence[Evaluation]) -> NDArray[np.bool_]:

@@ -16,7 +16,13 @@ from typing import TypeVar
 
 from glassnet.estimators.tabular.blend import TURNS
 from glassnet.estimators.tabular.finish import RungPlan, TrainedRung
-from glassnet.estimators.tabular.halving import CANDIDATES, SHARES, WORK, Trial, following
+from glassnet.estimators.tabular.halving import (
+    CANDIDATES,
+    SHARES,
+    Trial,
+    bracket_work,
+    following,
+)
 from glassnet.estimators.tabular.recipe import Recipe, periodic
 
 T = TypeVar("T")
@@ -26,7 +32,8 @@ FEWEST_EPOCHS = 6  # of a rung but the first one
 _SPARE = 0.97  # of the time that is planned with: a clock is not exact
 _SEEDS_APART = 15_485_863
 _PLENTY = 8.0  # times the seconds of the first plan: no drawn settings take so long
-_BRACKET = 1.6 * WORK  # times the seconds of the first plan, since several views choose
+_COMPILING = 1.0  # seconds, of a network with new settings
+_VIEWS = 1.6  # times the work of a bracket in which one view chooses, and of the first settings
 
 
 @dataclass
@@ -152,16 +159,39 @@ class Climb:
 
 @dataclass
 class _Paces:
-    """How many seconds plans take; that is measured only where the time could be too short."""
+    """How many seconds plans take. An epoch is measured only where the time could be too short."""
 
     measure: Callable[[RungPlan], float]
     first: float = 0.0  # seconds of an epoch of the first plan
+    measuring: float = 0.0  # the most seconds that measuring took
+    around: float = 0.0  # the most seconds that a training took besides its steps
 
-    def within(self, plan: RungPlan, seconds: float) -> RungPlan:
-        """The plan with as many epochs as there is time for."""
-        if seconds > _PLENTY * self.first * plan.recipe.epochs:
+    def within(self, plan: RungPlan, deadline: Deadline) -> RungPlan | None:
+        """The plan with as many epochs as there is time for; None where there is not even time to
+        measure one."""
+        left = deadline.left() - self.around
+        if left > _PLENTY * self.first * plan.recipe.epochs:
             return plan
-        return within(plan, self.measure(plan), seconds)
+        if left <= self.measuring:
+            return None
+        start = time.monotonic()
+        pace = self.measure(plan)
+        self.measuring = max(self.measuring, time.monotonic() - start)
+        return within(plan, pace, deadline.left() - self.around)
+
+    def trained(
+        self, train: Callable[[RungPlan, float], TrainedRung], plan: RungPlan, deadline: Deadline
+    ) -> TrainedRung:
+        """Train a plan in the time that is left."""
+        start = time.monotonic()
+        rung = train(plan, deadline.left() - self.around)
+        self.around = max(self.around, time.monotonic() - start - rung.course.seconds)
+        return rung
+
+    def of_bracket(self, first: TrainedRung, planned: int) -> float:
+        """About how many seconds a bracket takes, by the first rung."""
+        epochs, networks = bracket_work(planned, len(first.course.loss))
+        return _VIEWS * (epochs * self.first + networks * self.around + CANDIDATES * _COMPILING)
 
 
 def climb(
@@ -178,10 +208,10 @@ def climb(
     says whether settings may be chosen by their scores."""
     paces = _Paces(pace, pace(first) if deadline.left() > 0 else 1e9)
     plan = within(first, paces.first, deadline.left())
-    rungs = [train(plan, deadline.left())]
+    rungs = [paces.trained(train, plan, deadline)]
     if rungs[0].course.stopped in ("time", "interrupted"):
         return Climb(rungs, rungs[0].course.stopped)
-    bracket = _BRACKET * paces.first * first.recipe.epochs
+    bracket = paces.of_bracket(rungs[0], first.recipe.epochs)
     try:
         while not deadline.timed(lambda: perfect(rungs), 1.5):
             if len(rungs) == MOST_RUNGS:
@@ -207,9 +237,7 @@ def _next(
     train: Callable[[RungPlan, float], TrainedRung],
 ) -> TrainedRung | None:
     """A further rung, in fewer epochs where there is less time; None where there is too little."""
-    if deadline.left() <= 0:
+    plan = paces.within(wanted, deadline)
+    if plan is None or plan.recipe.epochs < min(FEWEST_EPOCHS, wanted.recipe.epochs):
         return None
-    plan = paces.within(wanted, deadline.left())
-    if plan.recipe.epochs < min(FEWEST_EPOCHS, wanted.recipe.epochs):
-        return None
-    return train(plan, deadline.left())
+    return paces.trained(train, plan, deadline)
