@@ -18,6 +18,7 @@ from glassnet.estimators.tabular.answer_rules import Scoring
 from glassnet.estimators.tabular.compare_models import compare_models
 from glassnet.estimators.tabular.evaluation import Evaluation
 from glassnet.estimators.tabular.examine import examine
+from glassnet.estimators.tabular.explanation import explain
 from glassnet.estimators.tabular.fit_table import fit_table
 from glassnet.estimators.tabular.ordered_classes import central_class, with_central_constant
 from glassnet.estimators.tabular.several_targets import TargetOptions, examine_targets
@@ -148,6 +149,7 @@ def test_the_median_is_answered_and_scored(model: TableModel) -> None:
     assert found.constant == pytest.approx(np.abs(truth - middle).mean())
     assert found.constant_answer == NAMES[middle]
     assert np.array(found.confusion).sum(axis=1).tolist() == np.bincount(truth).tolist()
+    assert explain(model, table(), metric="qwk").importances[0].column == "p"
     with pytest.raises(TableError, match="'qwk' is not a metric of classes without a known order;"):
         fit_table(table(), "level", scoring=Scoring("qwk"))  # type: ignore[arg-type]
 

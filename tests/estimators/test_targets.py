@@ -216,6 +216,8 @@ def test_each_target_is_predicted_as_by_an_estimator_of_its_own(both: TabularReg
     assert both.__sklearn_tags__().target_tags.multi_output
     with pytest.raises(GlassnetError, match=r"2 targets, and explain is of one; call it of one of"):
         both.explain(X, y)
+    with pytest.raises(AttributeError, match=r"several targets; .* estimators_\[0\].explain_"):
+        both.explain_(X, y)
     assert both.estimators_[1].explain(X, y[:, 1]).importances[0].column == "x0"
 
 

@@ -34,6 +34,11 @@ class ExplainableTabular(BaseTabular):
         """Why the fitted estimator predicts as it does; AttributeError before `fit`."""
         if not hasattr(self, "model_"):
             name = type(self).__name__
+            if hasattr(self, "estimators_"):
+                raise AttributeError(
+                    f"this {name} has several targets; ask one of its estimators_, such as "
+                    "estimators_[0].explain_"
+                )
             raise AttributeError(f"this {name} is not fitted yet; call fit before explain_")
         return Explainer(self)
 

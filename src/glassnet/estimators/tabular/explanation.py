@@ -223,7 +223,7 @@ def explain_encoded(
     of_classes = bool(target.classes)
     name, level = main_loss(of_classes), model.rules.level
     if metric is not None:
-        name = metric_of(metric, of_classes).name
+        name = metric_of(metric, of_classes, target.ordered).name
     elif level is not None:
         name = quantile_metric(level).name
     found = importances(model, x, answers, name, answer=answer)
